@@ -1,0 +1,177 @@
+import datetime
+
+from buf.validate import validate_pb2 as _validate_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from orchestrator.common.v1 import common_pb2 as _common_pb2
+from orchestrator.orders.v1 import orders_pb2 as _orders_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class DisputeStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DISPUTE_STATUS_UNSPECIFIED: _ClassVar[DisputeStatus]
+    DISPUTE_STATUS_OPEN: _ClassVar[DisputeStatus]
+    DISPUTE_STATUS_UNDER_REVIEW: _ClassVar[DisputeStatus]
+    DISPUTE_STATUS_RESOLVED: _ClassVar[DisputeStatus]
+DISPUTE_STATUS_UNSPECIFIED: DisputeStatus
+DISPUTE_STATUS_OPEN: DisputeStatus
+DISPUTE_STATUS_UNDER_REVIEW: DisputeStatus
+DISPUTE_STATUS_RESOLVED: DisputeStatus
+
+class Dispute(_message.Message):
+    __slots__ = ("id", "order_id", "status", "opened_by", "reason", "description", "initiated_by", "evidence", "contract_snapshot_json", "assigned_to", "assignment_notes", "decision", "release_amount", "refund_amount", "resolution_note", "resolved_by", "created_at", "updated_at", "decided_at", "resolved_at", "amount")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    OPENED_BY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    INITIATED_BY_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    CONTRACT_SNAPSHOT_JSON_FIELD_NUMBER: _ClassVar[int]
+    ASSIGNED_TO_FIELD_NUMBER: _ClassVar[int]
+    ASSIGNMENT_NOTES_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    REFUND_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    RESOLUTION_NOTE_FIELD_NUMBER: _ClassVar[int]
+    RESOLVED_BY_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_AT_FIELD_NUMBER: _ClassVar[int]
+    RESOLVED_AT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    order_id: str
+    status: DisputeStatus
+    opened_by: _common_pb2.Party
+    reason: _orders_pb2.DisputeReason
+    description: str
+    initiated_by: str
+    evidence: _containers.RepeatedScalarFieldContainer[str]
+    contract_snapshot_json: str
+    assigned_to: str
+    assignment_notes: str
+    decision: _orders_pb2.DisputeDecision
+    release_amount: _common_pb2.Money
+    refund_amount: _common_pb2.Money
+    resolution_note: str
+    resolved_by: str
+    created_at: _timestamp_pb2.Timestamp
+    updated_at: _timestamp_pb2.Timestamp
+    decided_at: _timestamp_pb2.Timestamp
+    resolved_at: _timestamp_pb2.Timestamp
+    amount: _common_pb2.Money
+    def __init__(self, id: _Optional[str] = ..., order_id: _Optional[str] = ..., status: _Optional[_Union[DisputeStatus, str]] = ..., opened_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[_Union[_orders_pb2.DisputeReason, str]] = ..., description: _Optional[str] = ..., initiated_by: _Optional[str] = ..., evidence: _Optional[_Iterable[str]] = ..., contract_snapshot_json: _Optional[str] = ..., assigned_to: _Optional[str] = ..., assignment_notes: _Optional[str] = ..., decision: _Optional[_Union[_orders_pb2.DisputeDecision, str]] = ..., release_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., refund_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., resolution_note: _Optional[str] = ..., resolved_by: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
+
+class OpenDisputeRequest(_message.Message):
+    __slots__ = ("request_id", "fingerprint", "dispute_id", "order_id", "opened_by", "reason", "description", "initiated_by", "evidence", "contract_snapshot_json", "amount")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    OPENED_BY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    INITIATED_BY_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    CONTRACT_SNAPSHOT_JSON_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    fingerprint: bytes
+    dispute_id: str
+    order_id: str
+    opened_by: _common_pb2.Party
+    reason: _orders_pb2.DisputeReason
+    description: str
+    initiated_by: str
+    evidence: _containers.RepeatedScalarFieldContainer[str]
+    contract_snapshot_json: str
+    amount: _common_pb2.Money
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., dispute_id: _Optional[str] = ..., order_id: _Optional[str] = ..., opened_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[_Union[_orders_pb2.DisputeReason, str]] = ..., description: _Optional[str] = ..., initiated_by: _Optional[str] = ..., evidence: _Optional[_Iterable[str]] = ..., contract_snapshot_json: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
+
+class GetDisputeRequest(_message.Message):
+    __slots__ = ("dispute_id", "order_id")
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    dispute_id: str
+    order_id: str
+    def __init__(self, dispute_id: _Optional[str] = ..., order_id: _Optional[str] = ...) -> None: ...
+
+class ListDisputesRequest(_message.Message):
+    __slots__ = ("page", "order_id", "status")
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    page: _common_pb2.PageRequest
+    order_id: str
+    status: DisputeStatus
+    def __init__(self, page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ..., order_id: _Optional[str] = ..., status: _Optional[_Union[DisputeStatus, str]] = ...) -> None: ...
+
+class ListDisputesResponse(_message.Message):
+    __slots__ = ("disputes", "next_page_token")
+    DISPUTES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    disputes: _containers.RepeatedCompositeFieldContainer[Dispute]
+    next_page_token: str
+    def __init__(self, disputes: _Optional[_Iterable[_Union[Dispute, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class AssignDisputeRequest(_message.Message):
+    __slots__ = ("request_id", "fingerprint", "dispute_id", "agent_id", "notes")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    AGENT_ID_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    fingerprint: bytes
+    dispute_id: str
+    agent_id: str
+    notes: str
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., dispute_id: _Optional[str] = ..., agent_id: _Optional[str] = ..., notes: _Optional[str] = ...) -> None: ...
+
+class AddEvidenceRequest(_message.Message):
+    __slots__ = ("request_id", "fingerprint", "dispute_id", "evidence")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    fingerprint: bytes
+    dispute_id: str
+    evidence: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., dispute_id: _Optional[str] = ..., evidence: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class DecideDisputeRequest(_message.Message):
+    __slots__ = ("request_id", "fingerprint", "dispute_id", "decision", "release_amount", "refund_amount", "note", "resolved_by")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    REFUND_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    RESOLVED_BY_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    fingerprint: bytes
+    dispute_id: str
+    decision: _orders_pb2.DisputeDecision
+    release_amount: _common_pb2.Money
+    refund_amount: _common_pb2.Money
+    note: str
+    resolved_by: str
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., dispute_id: _Optional[str] = ..., decision: _Optional[_Union[_orders_pb2.DisputeDecision, str]] = ..., release_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., refund_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., note: _Optional[str] = ..., resolved_by: _Optional[str] = ...) -> None: ...
+
+class CompleteDisputeRequest(_message.Message):
+    __slots__ = ("request_id", "dispute_id")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    dispute_id: str
+    def __init__(self, request_id: _Optional[str] = ..., dispute_id: _Optional[str] = ...) -> None: ...

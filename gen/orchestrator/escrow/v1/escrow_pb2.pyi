@@ -1,0 +1,366 @@
+import datetime
+
+from buf.validate import validate_pb2 as _validate_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from orchestrator.common.v1 import common_pb2 as _common_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class WalletState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    WALLET_STATE_UNSPECIFIED: _ClassVar[WalletState]
+    WALLET_STATE_CREATING: _ClassVar[WalletState]
+    WALLET_STATE_ACTIVE: _ClassVar[WalletState]
+    WALLET_STATE_FAILED: _ClassVar[WalletState]
+
+class EscrowState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ESCROW_STATE_UNSPECIFIED: _ClassVar[EscrowState]
+    ESCROW_STATE_CREATING: _ClassVar[EscrowState]
+    ESCROW_STATE_CREATED: _ClassVar[EscrowState]
+    ESCROW_STATE_FUNDING: _ClassVar[EscrowState]
+    ESCROW_STATE_FUNDED: _ClassVar[EscrowState]
+    ESCROW_STATE_RELEASING: _ClassVar[EscrowState]
+    ESCROW_STATE_RELEASED: _ClassVar[EscrowState]
+    ESCROW_STATE_REFUNDING: _ClassVar[EscrowState]
+    ESCROW_STATE_REFUNDED: _ClassVar[EscrowState]
+    ESCROW_STATE_FREEZING: _ClassVar[EscrowState]
+    ESCROW_STATE_DISPUTED: _ClassVar[EscrowState]
+    ESCROW_STATE_RESOLVING: _ClassVar[EscrowState]
+    ESCROW_STATE_RESOLVED: _ClassVar[EscrowState]
+    ESCROW_STATE_FAILED: _ClassVar[EscrowState]
+
+class CommandKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    COMMAND_KIND_UNSPECIFIED: _ClassVar[CommandKind]
+    COMMAND_KIND_CREATE_WALLET: _ClassVar[CommandKind]
+    COMMAND_KIND_CREATE: _ClassVar[CommandKind]
+    COMMAND_KIND_FUND: _ClassVar[CommandKind]
+    COMMAND_KIND_RELEASE: _ClassVar[CommandKind]
+    COMMAND_KIND_REFUND: _ClassVar[CommandKind]
+    COMMAND_KIND_FREEZE: _ClassVar[CommandKind]
+    COMMAND_KIND_RESOLVE: _ClassVar[CommandKind]
+    COMMAND_KIND_CREDIT_WALLET: _ClassVar[CommandKind]
+
+class CommandState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    COMMAND_STATE_UNSPECIFIED: _ClassVar[CommandState]
+    COMMAND_STATE_RUNNING: _ClassVar[CommandState]
+    COMMAND_STATE_SUCCEEDED: _ClassVar[CommandState]
+    COMMAND_STATE_FAILED: _ClassVar[CommandState]
+    COMMAND_STATE_QUARANTINED: _ClassVar[CommandState]
+
+class PayeeRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PAYEE_ROLE_UNSPECIFIED: _ClassVar[PayeeRole]
+    PAYEE_ROLE_CONTRACT: _ClassVar[PayeeRole]
+    PAYEE_ROLE_SELLER: _ClassVar[PayeeRole]
+    PAYEE_ROLE_BUYER: _ClassVar[PayeeRole]
+    PAYEE_ROLE_PLATFORM: _ClassVar[PayeeRole]
+    PAYEE_ROLE_PROVIDER: _ClassVar[PayeeRole]
+    PAYEE_ROLE_WALLET: _ClassVar[PayeeRole]
+WALLET_STATE_UNSPECIFIED: WalletState
+WALLET_STATE_CREATING: WalletState
+WALLET_STATE_ACTIVE: WalletState
+WALLET_STATE_FAILED: WalletState
+ESCROW_STATE_UNSPECIFIED: EscrowState
+ESCROW_STATE_CREATING: EscrowState
+ESCROW_STATE_CREATED: EscrowState
+ESCROW_STATE_FUNDING: EscrowState
+ESCROW_STATE_FUNDED: EscrowState
+ESCROW_STATE_RELEASING: EscrowState
+ESCROW_STATE_RELEASED: EscrowState
+ESCROW_STATE_REFUNDING: EscrowState
+ESCROW_STATE_REFUNDED: EscrowState
+ESCROW_STATE_FREEZING: EscrowState
+ESCROW_STATE_DISPUTED: EscrowState
+ESCROW_STATE_RESOLVING: EscrowState
+ESCROW_STATE_RESOLVED: EscrowState
+ESCROW_STATE_FAILED: EscrowState
+COMMAND_KIND_UNSPECIFIED: CommandKind
+COMMAND_KIND_CREATE_WALLET: CommandKind
+COMMAND_KIND_CREATE: CommandKind
+COMMAND_KIND_FUND: CommandKind
+COMMAND_KIND_RELEASE: CommandKind
+COMMAND_KIND_REFUND: CommandKind
+COMMAND_KIND_FREEZE: CommandKind
+COMMAND_KIND_RESOLVE: CommandKind
+COMMAND_KIND_CREDIT_WALLET: CommandKind
+COMMAND_STATE_UNSPECIFIED: CommandState
+COMMAND_STATE_RUNNING: CommandState
+COMMAND_STATE_SUCCEEDED: CommandState
+COMMAND_STATE_FAILED: CommandState
+COMMAND_STATE_QUARANTINED: CommandState
+PAYEE_ROLE_UNSPECIFIED: PayeeRole
+PAYEE_ROLE_CONTRACT: PayeeRole
+PAYEE_ROLE_SELLER: PayeeRole
+PAYEE_ROLE_BUYER: PayeeRole
+PAYEE_ROLE_PLATFORM: PayeeRole
+PAYEE_ROLE_PROVIDER: PayeeRole
+PAYEE_ROLE_WALLET: PayeeRole
+
+class Wallet(_message.Message):
+    __slots__ = ("id", "user_id", "user_public_id", "address", "state", "balances", "created_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_PUBLIC_ID_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    BALANCES_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    user_id: str
+    user_public_id: str
+    address: str
+    state: WalletState
+    balances: _containers.RepeatedCompositeFieldContainer[_common_pb2.Money]
+    created_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., user_id: _Optional[str] = ..., user_public_id: _Optional[str] = ..., address: _Optional[str] = ..., state: _Optional[_Union[WalletState, str]] = ..., balances: _Optional[_Iterable[_Union[_common_pb2.Money, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Network(_message.Message):
+    __slots__ = ("passphrase", "name", "asset_code", "asset_issuer", "asset_contract")
+    PASSPHRASE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ASSET_CODE_FIELD_NUMBER: _ClassVar[int]
+    ASSET_ISSUER_FIELD_NUMBER: _ClassVar[int]
+    ASSET_CONTRACT_FIELD_NUMBER: _ClassVar[int]
+    passphrase: str
+    name: str
+    asset_code: str
+    asset_issuer: str
+    asset_contract: str
+    def __init__(self, passphrase: _Optional[str] = ..., name: _Optional[str] = ..., asset_code: _Optional[str] = ..., asset_issuer: _Optional[str] = ..., asset_contract: _Optional[str] = ...) -> None: ...
+
+class Escrow(_message.Message):
+    __slots__ = ("id", "order_id", "contract_id", "state", "amount", "funded_at", "closed_at", "last_error")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    CONTRACT_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    FUNDED_AT_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_AT_FIELD_NUMBER: _ClassVar[int]
+    LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    order_id: str
+    contract_id: str
+    state: EscrowState
+    amount: _common_pb2.Money
+    funded_at: _timestamp_pb2.Timestamp
+    closed_at: _timestamp_pb2.Timestamp
+    last_error: str
+    def __init__(self, id: _Optional[str] = ..., order_id: _Optional[str] = ..., contract_id: _Optional[str] = ..., state: _Optional[_Union[EscrowState, str]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., funded_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., closed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_error: _Optional[str] = ...) -> None: ...
+
+class ChainPayment(_message.Message):
+    __slots__ = ("payee", "from_address", "to_address", "amount", "transaction_hash", "absorbed_fee")
+    PAYEE_FIELD_NUMBER: _ClassVar[int]
+    FROM_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    TO_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    ABSORBED_FEE_FIELD_NUMBER: _ClassVar[int]
+    payee: PayeeRole
+    from_address: str
+    to_address: str
+    amount: _common_pb2.Money
+    transaction_hash: str
+    absorbed_fee: bool
+    def __init__(self, payee: _Optional[_Union[PayeeRole, str]] = ..., from_address: _Optional[str] = ..., to_address: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., transaction_hash: _Optional[str] = ..., absorbed_fee: _Optional[bool] = ...) -> None: ...
+
+class Command(_message.Message):
+    __slots__ = ("id", "kind", "state", "escrow", "step", "payments", "error_reason", "error_message", "created_at", "finished_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    ESCROW_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    PAYMENTS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_REASON_FIELD_NUMBER: _ClassVar[int]
+    ERROR_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    kind: CommandKind
+    state: CommandState
+    escrow: Escrow
+    step: str
+    payments: _containers.RepeatedCompositeFieldContainer[ChainPayment]
+    error_reason: str
+    error_message: str
+    created_at: _timestamp_pb2.Timestamp
+    finished_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., kind: _Optional[_Union[CommandKind, str]] = ..., state: _Optional[_Union[CommandState, str]] = ..., escrow: _Optional[_Union[Escrow, _Mapping]] = ..., step: _Optional[str] = ..., payments: _Optional[_Iterable[_Union[ChainPayment, _Mapping]]] = ..., error_reason: _Optional[str] = ..., error_message: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class CreateWalletRequest(_message.Message):
+    __slots__ = ("request_id", "user_id", "user_public_id", "wait_seconds")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_PUBLIC_ID_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    user_id: str
+    user_public_id: str
+    wait_seconds: int
+    def __init__(self, request_id: _Optional[str] = ..., user_id: _Optional[str] = ..., user_public_id: _Optional[str] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
+
+class GetWalletRequest(_message.Message):
+    __slots__ = ("user_id", "with_balances")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    WITH_BALANCES_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    with_balances: bool
+    def __init__(self, user_id: _Optional[str] = ..., with_balances: _Optional[bool] = ...) -> None: ...
+
+class GetNetworkRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class CreateEscrowRequest(_message.Message):
+    __slots__ = ("request_id", "escrow_id", "order_id", "buyer_user_id", "seller_user_id", "amount", "title", "description", "milestones", "platform_fee_bps")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ESCROW_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    BUYER_USER_ID_FIELD_NUMBER: _ClassVar[int]
+    SELLER_USER_ID_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    MILESTONES_FIELD_NUMBER: _ClassVar[int]
+    PLATFORM_FEE_BPS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    escrow_id: str
+    order_id: str
+    buyer_user_id: str
+    seller_user_id: str
+    amount: _common_pb2.Money
+    title: str
+    description: str
+    milestones: _containers.RepeatedScalarFieldContainer[str]
+    platform_fee_bps: int
+    def __init__(self, request_id: _Optional[str] = ..., escrow_id: _Optional[str] = ..., order_id: _Optional[str] = ..., buyer_user_id: _Optional[str] = ..., seller_user_id: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., title: _Optional[str] = ..., description: _Optional[str] = ..., milestones: _Optional[_Iterable[str]] = ..., platform_fee_bps: _Optional[int] = ...) -> None: ...
+
+class FundEscrowRequest(_message.Message):
+    __slots__ = ("request_id", "order_id")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    order_id: str
+    def __init__(self, request_id: _Optional[str] = ..., order_id: _Optional[str] = ...) -> None: ...
+
+class ReleaseEscrowRequest(_message.Message):
+    __slots__ = ("request_id", "order_id")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    order_id: str
+    def __init__(self, request_id: _Optional[str] = ..., order_id: _Optional[str] = ...) -> None: ...
+
+class RefundEscrowRequest(_message.Message):
+    __slots__ = ("request_id", "order_id")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    order_id: str
+    def __init__(self, request_id: _Optional[str] = ..., order_id: _Optional[str] = ...) -> None: ...
+
+class FreezeEscrowRequest(_message.Message):
+    __slots__ = ("request_id", "order_id")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    order_id: str
+    def __init__(self, request_id: _Optional[str] = ..., order_id: _Optional[str] = ...) -> None: ...
+
+class ResolveEscrowRequest(_message.Message):
+    __slots__ = ("request_id", "order_id", "seller_share", "buyer_share")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    SELLER_SHARE_FIELD_NUMBER: _ClassVar[int]
+    BUYER_SHARE_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    order_id: str
+    seller_share: _common_pb2.Money
+    buyer_share: _common_pb2.Money
+    def __init__(self, request_id: _Optional[str] = ..., order_id: _Optional[str] = ..., seller_share: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., buyer_share: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
+
+class CreditWalletRequest(_message.Message):
+    __slots__ = ("request_id", "user_id", "amount")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    user_id: str
+    amount: _common_pb2.Money
+    def __init__(self, request_id: _Optional[str] = ..., user_id: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
+
+class GetCommandRequest(_message.Message):
+    __slots__ = ("command_id", "wait_seconds")
+    COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    command_id: str
+    wait_seconds: int
+    def __init__(self, command_id: _Optional[str] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
+
+class GetEscrowRequest(_message.Message):
+    __slots__ = ("order_id",)
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    order_id: str
+    def __init__(self, order_id: _Optional[str] = ...) -> None: ...
+
+class ListTransactionsRequest(_message.Message):
+    __slots__ = ("order_id",)
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    order_id: str
+    def __init__(self, order_id: _Optional[str] = ...) -> None: ...
+
+class ChainTransaction(_message.Message):
+    __slots__ = ("hash", "name", "state", "ledger", "at")
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    hash: str
+    name: str
+    state: str
+    ledger: int
+    at: _timestamp_pb2.Timestamp
+    def __init__(self, hash: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., ledger: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ListTransactionsResponse(_message.Message):
+    __slots__ = ("transactions",)
+    TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    transactions: _containers.RepeatedCompositeFieldContainer[ChainTransaction]
+    def __init__(self, transactions: _Optional[_Iterable[_Union[ChainTransaction, _Mapping]]] = ...) -> None: ...
+
+class ListHoldingsRequest(_message.Message):
+    __slots__ = ("page",)
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    page: _common_pb2.PageRequest
+    def __init__(self, page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ...) -> None: ...
+
+class Holding(_message.Message):
+    __slots__ = ("account", "address", "balance", "in_motion")
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    BALANCE_FIELD_NUMBER: _ClassVar[int]
+    IN_MOTION_FIELD_NUMBER: _ClassVar[int]
+    account: str
+    address: str
+    balance: _common_pb2.Money
+    in_motion: bool
+    def __init__(self, account: _Optional[str] = ..., address: _Optional[str] = ..., balance: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., in_motion: _Optional[bool] = ...) -> None: ...
+
+class ListHoldingsResponse(_message.Message):
+    __slots__ = ("holdings", "next_page_token")
+    HOLDINGS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    holdings: _containers.RepeatedCompositeFieldContainer[Holding]
+    next_page_token: str
+    def __init__(self, holdings: _Optional[_Iterable[_Union[Holding, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,294 @@
+import datetime
+
+from buf.validate import validate_pb2 as _validate_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from orchestrator.common.v1 import common_pb2 as _common_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class TransferType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TRANSFER_TYPE_UNSPECIFIED: _ClassVar[TransferType]
+    TRANSFER_TYPE_SINGLE: _ClassVar[TransferType]
+    TRANSFER_TYPE_PENDING: _ClassVar[TransferType]
+    TRANSFER_TYPE_POST: _ClassVar[TransferType]
+    TRANSFER_TYPE_VOID: _ClassVar[TransferType]
+
+class TransferCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TRANSFER_CODE_UNSPECIFIED: _ClassVar[TransferCode]
+    TRANSFER_CODE_DEPOSIT: _ClassVar[TransferCode]
+    TRANSFER_CODE_RESERVE: _ClassVar[TransferCode]
+    TRANSFER_CODE_CANCEL: _ClassVar[TransferCode]
+    TRANSFER_CODE_FUND: _ClassVar[TransferCode]
+    TRANSFER_CODE_RELEASE: _ClassVar[TransferCode]
+    TRANSFER_CODE_REFUND: _ClassVar[TransferCode]
+    TRANSFER_CODE_DISPUTE_RELEASE: _ClassVar[TransferCode]
+    TRANSFER_CODE_DISPUTE_REFUND: _ClassVar[TransferCode]
+    TRANSFER_CODE_PROVIDER_FEE: _ClassVar[TransferCode]
+    TRANSFER_CODE_PLATFORM_FEE: _ClassVar[TransferCode]
+    TRANSFER_CODE_FEE_ABSORBED: _ClassVar[TransferCode]
+    TRANSFER_CODE_MANUAL_CREDIT: _ClassVar[TransferCode]
+    TRANSFER_CODE_CORRECTION: _ClassVar[TransferCode]
+    TRANSFER_CODE_SURPLUS: _ClassVar[TransferCode]
+
+class TransferStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TRANSFER_STATUS_UNSPECIFIED: _ClassVar[TransferStatus]
+    TRANSFER_STATUS_CREATED: _ClassVar[TransferStatus]
+    TRANSFER_STATUS_EXISTS: _ClassVar[TransferStatus]
+    TRANSFER_STATUS_REFUSED: _ClassVar[TransferStatus]
+TRANSFER_TYPE_UNSPECIFIED: TransferType
+TRANSFER_TYPE_SINGLE: TransferType
+TRANSFER_TYPE_PENDING: TransferType
+TRANSFER_TYPE_POST: TransferType
+TRANSFER_TYPE_VOID: TransferType
+TRANSFER_CODE_UNSPECIFIED: TransferCode
+TRANSFER_CODE_DEPOSIT: TransferCode
+TRANSFER_CODE_RESERVE: TransferCode
+TRANSFER_CODE_CANCEL: TransferCode
+TRANSFER_CODE_FUND: TransferCode
+TRANSFER_CODE_RELEASE: TransferCode
+TRANSFER_CODE_REFUND: TransferCode
+TRANSFER_CODE_DISPUTE_RELEASE: TransferCode
+TRANSFER_CODE_DISPUTE_REFUND: TransferCode
+TRANSFER_CODE_PROVIDER_FEE: TransferCode
+TRANSFER_CODE_PLATFORM_FEE: TransferCode
+TRANSFER_CODE_FEE_ABSORBED: TransferCode
+TRANSFER_CODE_MANUAL_CREDIT: TransferCode
+TRANSFER_CODE_CORRECTION: TransferCode
+TRANSFER_CODE_SURPLUS: TransferCode
+TRANSFER_STATUS_UNSPECIFIED: TransferStatus
+TRANSFER_STATUS_CREATED: TransferStatus
+TRANSFER_STATUS_EXISTS: TransferStatus
+TRANSFER_STATUS_REFUSED: TransferStatus
+
+class Account(_message.Message):
+    __slots__ = ("user_id", "public_id", "available", "reserved")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_ID_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    public_id: str
+    available: _common_pb2.Money
+    reserved: _common_pb2.Money
+    def __init__(self, user_id: _Optional[str] = ..., public_id: _Optional[str] = ..., available: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., reserved: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
+
+class OpenAccountRequest(_message.Message):
+    __slots__ = ("request_id", "user_id", "public_id", "asset")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_ID_FIELD_NUMBER: _ClassVar[int]
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    user_id: str
+    public_id: str
+    asset: str
+    def __init__(self, request_id: _Optional[str] = ..., user_id: _Optional[str] = ..., public_id: _Optional[str] = ..., asset: _Optional[str] = ...) -> None: ...
+
+class NewTransfer(_message.Message):
+    __slots__ = ("id", "type", "code", "debit_account", "credit_account", "amount", "pending_id", "linked", "order_id", "transaction_hash", "reason")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DEBIT_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    PENDING_ID_FIELD_NUMBER: _ClassVar[int]
+    LINKED_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    type: TransferType
+    code: TransferCode
+    debit_account: str
+    credit_account: str
+    amount: _common_pb2.Money
+    pending_id: str
+    linked: bool
+    order_id: str
+    transaction_hash: str
+    reason: str
+    def __init__(self, id: _Optional[str] = ..., type: _Optional[_Union[TransferType, str]] = ..., code: _Optional[_Union[TransferCode, str]] = ..., debit_account: _Optional[str] = ..., credit_account: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., pending_id: _Optional[str] = ..., linked: _Optional[bool] = ..., order_id: _Optional[str] = ..., transaction_hash: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class PostTransfersRequest(_message.Message):
+    __slots__ = ("request_id", "transfers")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    TRANSFERS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    transfers: _containers.RepeatedCompositeFieldContainer[NewTransfer]
+    def __init__(self, request_id: _Optional[str] = ..., transfers: _Optional[_Iterable[_Union[NewTransfer, _Mapping]]] = ...) -> None: ...
+
+class TransferResult(_message.Message):
+    __slots__ = ("id", "status", "reason", "available", "requested", "debited", "credited")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_FIELD_NUMBER: _ClassVar[int]
+    DEBITED_FIELD_NUMBER: _ClassVar[int]
+    CREDITED_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    status: TransferStatus
+    reason: str
+    available: _common_pb2.Money
+    requested: _common_pb2.Money
+    debited: Account
+    credited: Account
+    def __init__(self, id: _Optional[str] = ..., status: _Optional[_Union[TransferStatus, str]] = ..., reason: _Optional[str] = ..., available: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., requested: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., debited: _Optional[_Union[Account, _Mapping]] = ..., credited: _Optional[_Union[Account, _Mapping]] = ...) -> None: ...
+
+class PostTransfersResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[TransferResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[TransferResult, _Mapping]]] = ...) -> None: ...
+
+class GetBalanceRequest(_message.Message):
+    __slots__ = ("user_id", "asset")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    asset: str
+    def __init__(self, user_id: _Optional[str] = ..., asset: _Optional[str] = ...) -> None: ...
+
+class ListEntriesRequest(_message.Message):
+    __slots__ = ("user_id", "asset", "page")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    asset: str
+    page: _common_pb2.PageRequest
+    def __init__(self, user_id: _Optional[str] = ..., asset: _Optional[str] = ..., page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ...) -> None: ...
+
+class Entry(_message.Message):
+    __slots__ = ("transfer_id", "code", "type", "order_id", "available_change", "reserved_change", "available_after", "reserved_after", "transaction_hash", "reason", "at")
+    TRANSFER_ID_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_CHANGE_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_CHANGE_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_AFTER_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_AFTER_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    transfer_id: str
+    code: TransferCode
+    type: TransferType
+    order_id: str
+    available_change: int
+    reserved_change: int
+    available_after: _common_pb2.Money
+    reserved_after: _common_pb2.Money
+    transaction_hash: str
+    reason: str
+    at: _timestamp_pb2.Timestamp
+    def __init__(self, transfer_id: _Optional[str] = ..., code: _Optional[_Union[TransferCode, str]] = ..., type: _Optional[_Union[TransferType, str]] = ..., order_id: _Optional[str] = ..., available_change: _Optional[int] = ..., reserved_change: _Optional[int] = ..., available_after: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., reserved_after: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., transaction_hash: _Optional[str] = ..., reason: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ListEntriesResponse(_message.Message):
+    __slots__ = ("entries", "next_page_token")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[Entry]
+    next_page_token: str
+    def __init__(self, entries: _Optional[_Iterable[_Union[Entry, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class Transfer(_message.Message):
+    __slots__ = ("id", "type", "code", "debit_account", "credit_account", "amount", "pending_id", "order_id", "transaction_hash", "reason", "at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DEBIT_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    PENDING_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    type: TransferType
+    code: TransferCode
+    debit_account: str
+    credit_account: str
+    amount: _common_pb2.Money
+    pending_id: str
+    order_id: str
+    transaction_hash: str
+    reason: str
+    at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., type: _Optional[_Union[TransferType, str]] = ..., code: _Optional[_Union[TransferCode, str]] = ..., debit_account: _Optional[str] = ..., credit_account: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., pending_id: _Optional[str] = ..., order_id: _Optional[str] = ..., transaction_hash: _Optional[str] = ..., reason: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ListTransfersRequest(_message.Message):
+    __slots__ = ("order_id",)
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    order_id: str
+    def __init__(self, order_id: _Optional[str] = ...) -> None: ...
+
+class ListTransfersResponse(_message.Message):
+    __slots__ = ("transfers",)
+    TRANSFERS_FIELD_NUMBER: _ClassVar[int]
+    transfers: _containers.RepeatedCompositeFieldContainer[Transfer]
+    def __init__(self, transfers: _Optional[_Iterable[_Union[Transfer, _Mapping]]] = ...) -> None: ...
+
+class GetTransferRequest(_message.Message):
+    __slots__ = ("transfer_id",)
+    TRANSFER_ID_FIELD_NUMBER: _ClassVar[int]
+    transfer_id: str
+    def __init__(self, transfer_id: _Optional[str] = ...) -> None: ...
+
+class ListAccountsRequest(_message.Message):
+    __slots__ = ("only_open", "page")
+    ONLY_OPEN_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    only_open: bool
+    page: _common_pb2.PageRequest
+    def __init__(self, only_open: _Optional[bool] = ..., page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ...) -> None: ...
+
+class AccountBalance(_message.Message):
+    __slots__ = ("account", "asset", "balance")
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    BALANCE_FIELD_NUMBER: _ClassVar[int]
+    account: str
+    asset: str
+    balance: int
+    def __init__(self, account: _Optional[str] = ..., asset: _Optional[str] = ..., balance: _Optional[int] = ...) -> None: ...
+
+class ListAccountsResponse(_message.Message):
+    __slots__ = ("accounts", "next_page_token")
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    accounts: _containers.RepeatedCompositeFieldContainer[AccountBalance]
+    next_page_token: str
+    def __init__(self, accounts: _Optional[_Iterable[_Union[AccountBalance, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class CheckInvariantsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class InvariantResult(_message.Message):
+    __slots__ = ("name", "holds", "details")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    HOLDS_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    holds: bool
+    details: str
+    def __init__(self, name: _Optional[str] = ..., holds: _Optional[bool] = ..., details: _Optional[str] = ...) -> None: ...
+
+class CheckInvariantsResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[InvariantResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[InvariantResult, _Mapping]]] = ...) -> None: ...
