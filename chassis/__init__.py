@@ -1,0 +1,1 @@
+"""The microservice chassis: mechanisms without a business word, one per file."""

@@ -1,0 +1,131 @@
+"""Postgres: the engine and `transaction()`. Decisions are made on the primary, READ COMMITTED.
+
+Rows are locked in sorted order, updates are guarded, constraints are the second wall; nothing
+here relies on SERIALIZABLE. No network call may be awaited inside a transaction.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+Transaction = AsyncConnection
+ResultT = TypeVar("ResultT")
+
+# Serialisation failure and deadlock: the transaction did nothing, and may be tried again whole.
+RETRYABLE = frozenset({"40001", "40P01"})
+ATTEMPTS = 5
+
+
+class Database:
+    """A pool of connections whose search path is one schema."""
+
+    def __init__(self, engine: AsyncEngine, *, url: str, schema: str) -> None:
+        self._engine = engine
+        self._url = url
+        self.schema = schema
+
+    @classmethod
+    def open(
+        cls, *, url: str, schema: str, pool_size: int = 10, statement_timeout_seconds: int = 5
+    ) -> "Database":
+        """Make the pool; connects at the first use.
+
+        url: postgresql://role@host:port/database, of the service's own role.
+        """
+        options = (
+            f"-c search_path={schema}"
+            f" -c statement_timeout={statement_timeout_seconds}s -c lock_timeout=3s"
+            " -c idle_in_transaction_session_timeout=10s"
+        )
+        engine = create_async_engine(
+            _sqlalchemy_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=5,
+            pool_pre_ping=False,
+            connect_args={
+                "options": options,
+                "application_name": schema,
+                "connect_timeout": 5,
+                "prepare_threshold": 2,
+            },
+        )
+        return cls(engine, url=url, schema=schema)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Open a transaction: commits at the end of the block, rolls back on any exception."""
+        async with self._engine.begin() as connection:
+            yield connection
+
+    async def retrying(self, work: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Run whole transactions again where Postgres says that they did nothing (40001, 40P01)."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await work()
+            except DBAPIError as error:
+                if attempt == ATTEMPTS or sqlstate(error) not in RETRYABLE:
+                    raise
+                await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def is_ready(self) -> bool:
+        """Tell whether a statement succeeds now."""
+        try:
+            async with self._engine.connect() as connection:
+                await connection.execute(sa.text("select 1"))
+        except (DBAPIError, OSError, TimeoutError):
+            return False
+        return True
+
+    async def dedicated(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
+        """Open a connection of one's own, in autocommit, for LISTEN and session locks."""
+        return await psycopg.AsyncConnection.connect(
+            self._url,
+            autocommit=True,
+            application_name=f"{self.schema}-listener",
+            options=f"-c search_path={self.schema}",
+            connect_timeout=5,
+        )
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self._engine.dispose()
+
+
+async def driver(tx: Transaction) -> psycopg.AsyncConnection[tuple[object, ...]]:
+    """Return the psycopg connection under a transaction, for hot paths.
+
+    What it executes belongs to the same transaction.
+    """
+    raw = await tx.get_raw_connection()
+    connection = raw.driver_connection
+    if not isinstance(connection, psycopg.AsyncConnection):
+        raise TypeError("the engine is not on psycopg's async driver")
+    return connection
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """Return the five-character SQLSTATE behind an exception, or None."""
+    original = getattr(error, "orig", error)
+    state = getattr(original, "sqlstate", None)
+    return state if isinstance(state, str) else None
+
+
+def constraint_name(error: BaseException) -> str | None:
+    """Return the name of the constraint that refused a row, or None."""
+    diagnostics = getattr(getattr(error, "orig", error), "diag", None)
+    name = getattr(diagnostics, "constraint_name", None)
+    return name if isinstance(name, str) else None
+
+
+def _sqlalchemy_url(url: str) -> str:
+    _, rest = url.split("://", 1)
+    return f"postgresql+psycopg://{rest}"

@@ -1,0 +1,81 @@
+"""Values on the wire: Money, instants, ids and page tokens ↔ protobuf. Total both ways."""
+
+import base64
+import binascii
+import datetime
+import uuid
+
+from google.protobuf import timestamp_pb2
+from orchestrator.common.v1 import common_pb2
+
+from kernel.errors import InvalidArgument
+from kernel.money import Money
+
+PAGE_SIZE_DEFAULT = 20
+
+
+def money_to_proto(money: Money) -> common_pb2.Money:
+    """Encode an amount."""
+    return common_pb2.Money(asset=money.asset, minor_units=money.minor_units)
+
+
+def money_from_proto(message: common_pb2.Money) -> Money:
+    """Decode an amount."""
+    return Money(asset=message.asset, minor_units=message.minor_units)
+
+
+def instant_to_proto(at: datetime.datetime | None) -> timestamp_pb2.Timestamp | None:
+    """Encode an instant; None stays unset."""
+    if at is None:
+        return None
+    message = timestamp_pb2.Timestamp()
+    message.FromDatetime(at)
+    return message
+
+
+def instant_from_proto(message: timestamp_pb2.Timestamp) -> datetime.datetime:
+    """Decode an instant as UTC."""
+    return message.ToDatetime(tzinfo=datetime.UTC)
+
+
+def page_size(message: common_pb2.PageRequest) -> int:
+    """Return how many rows are asked for; the default where none is said."""
+    return message.page_size or PAGE_SIZE_DEFAULT
+
+
+def page_token(after: uuid.UUID | int) -> str:
+    """Make the opaque token that goes on after a row."""
+    text = str(after)
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decode_token(text: str) -> str:
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise InvalidArgument(
+            "Unknown cursor", fields=[("cursor", "is not one that was given out")]
+        ) from None
+
+
+def uuid_from_token(text: str) -> uuid.UUID | None:
+    """Read a token that holds an id; None for the first page. Raises: InvalidArgument."""
+    if not text:
+        return None
+    decoded = _decode_token(text)
+    try:
+        return uuid.UUID(decoded)
+    except ValueError:
+        raise InvalidArgument(
+            "Unknown cursor", fields=[("cursor", "is not one that was given out")]
+        ) from None
+
+
+def number_from_token(text: str) -> int | None:
+    """Read a token that holds a row number; None for the first page. Raises: InvalidArgument."""
+    if not text:
+        return None
+    decoded = _decode_token(text)
+    if not decoded.isascii() or not decoded.isdigit() or len(decoded) > 18:  # noqa: PLR2004 - bigint
+        raise InvalidArgument("Unknown cursor", fields=[("cursor", "is not one that was given out")])
+    return int(decoded)

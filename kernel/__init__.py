@@ -1,0 +1,1 @@
+"""The shared kernel: values every context agrees on. Standard library only, no I/O."""

@@ -1,0 +1,27 @@
+"""Time as an argument: the domain never looks at a clock itself."""
+
+import datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Tells the time; tests bring their own."""
+
+    def now(self) -> datetime.datetime:
+        """Return the current instant in UTC, with its time zone."""
+        ...
+
+
+class SystemClock:
+    """The clock of the machine."""
+
+    def now(self) -> datetime.datetime:
+        """Return the current instant in UTC, cut to milliseconds, as the APIs print it."""
+        now = datetime.datetime.now(datetime.UTC)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def to_milliseconds_text(at: datetime.datetime) -> str:
+    """Spell an instant as the marketplace API and events do: 2026-02-18T10:00:00.000Z."""
+    text = at.astimezone(datetime.UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")

@@ -1,0 +1,139 @@
+"""Refusals. A domain exception names the fact; its base names the kind.
+
+DomainError
+├── InvalidArgument      a field is wrong, whatever the state of the world
+├── Unauthenticated      nobody knows who is calling
+├── PermissionDenied     the caller may not do this
+├── NotFound             the thing does not exist for this caller
+├── AlreadyExists        the name is taken, or an idempotency key was used for something else
+├── FailedPrecondition   the state of the world forbids it now
+├── Aborted              somebody else is in the middle of it; try again
+├── ResourceExhausted    too many requests
+├── Unavailable          a part that is needed is away; try again
+└── DeadlineExceeded     the time ran out; the outcome is unknown
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+
+class DomainError(Exception):
+    """A refusal with a reason code that callers may rely on.
+
+    reason: UPPER_SNAKE code, documented in the contract of the call.
+    details: facts for the caller; values are strings, numbers or lists of strings.
+    """
+
+    kind: ClassVar[str] = ""
+    reason: str = "UNKNOWN"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        reason: str | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        if reason is not None:
+            self.reason = reason
+        self.details: dict[str, object] = dict(details or {})
+
+
+class InvalidArgument(DomainError):
+    """A field is wrong. `fields` names each with what is wrong about it."""
+
+    kind = "INVALID_ARGUMENT"
+    reason = "VALIDATION_ERROR"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        fields: Sequence[tuple[str, str]] = (),
+        reason: str | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message, reason=reason, details=details)
+        self.fields = tuple(fields)
+
+
+class Unauthenticated(DomainError):
+    """Nobody knows who is calling."""
+
+    kind = "UNAUTHENTICATED"
+    reason = "UNAUTHORIZED"
+
+
+class PermissionDenied(DomainError):
+    """The caller may not do this."""
+
+    kind = "PERMISSION_DENIED"
+    reason = "PERMISSION_DENIED"
+
+
+class NotFound(DomainError):
+    """The thing does not exist, or not for this caller."""
+
+    kind = "NOT_FOUND"
+    reason = "NOT_FOUND"
+
+
+class AlreadyExists(DomainError):
+    """The name is taken."""
+
+    kind = "ALREADY_EXISTS"
+    reason = "ALREADY_EXISTS"
+
+
+class FailedPrecondition(DomainError):
+    """The state of the world forbids it now."""
+
+    kind = "FAILED_PRECONDITION"
+    reason = "INVALID_STATE"
+
+
+class Aborted(DomainError):
+    """Somebody else is in the middle of it; the same call may succeed later."""
+
+    kind = "ABORTED"
+    reason = "ABORTED"
+
+
+class ResourceExhausted(DomainError):
+    """Too many requests."""
+
+    kind = "RESOURCE_EXHAUSTED"
+    reason = "RATE_LIMITED"
+
+
+class Unavailable(DomainError):
+    """A part that is needed is away; nothing is known to have happened."""
+
+    kind = "UNAVAILABLE"
+    reason = "PROVIDER_UNAVAILABLE"
+
+
+class DeadlineExceeded(DomainError):
+    """The time ran out: the outcome is unknown, never a failure."""
+
+    kind = "DEADLINE_EXCEEDED"
+    reason = "PROVIDER_TIMEOUT"
+
+
+KINDS: Mapping[str, type[DomainError]] = {
+    cls.kind: cls
+    for cls in (
+        InvalidArgument,
+        Unauthenticated,
+        PermissionDenied,
+        NotFound,
+        AlreadyExists,
+        FailedPrecondition,
+        Aborted,
+        ResourceExhausted,
+        Unavailable,
+        DeadlineExceeded,
+    )
+}

@@ -1,0 +1,76 @@
+"""Identity: one 128-bit id (UUIDv7) with two spellings, UUID and prefix + 22 base62 characters."""
+
+import os
+import time
+import uuid
+from typing import NewType
+
+OrderId = NewType("OrderId", uuid.UUID)
+UserId = NewType("UserId", uuid.UUID)
+EscrowId = NewType("EscrowId", uuid.UUID)
+DisputeId = NewType("DisputeId", uuid.UUID)
+WalletId = NewType("WalletId", uuid.UUID)
+TransferId = NewType("TransferId", uuid.UUID)
+OperationId = NewType("OperationId", uuid.UUID)
+MarketplaceId = NewType("MarketplaceId", uuid.UUID)
+
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+LENGTH = 22
+_VALUES = {character: value for value, character in enumerate(ALPHABET)}
+# The namespace of every id that is derived from other ids (uuid5).
+NAMESPACE = uuid.UUID("6f726368-6573-7472-8a74-6f7200000001")
+
+
+def new_id() -> uuid.UUID:
+    """Make a UUIDv7: 48 bits of milliseconds, then random, so that ids sort by time.
+
+    Source: RFC 9562 §5.7.
+    """
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10), "big")
+    value = (milliseconds & 0xFFFFFFFFFFFF) << 80
+    value |= 0x7 << 76 | (random >> 64 & 0xFFF) << 64
+    value |= 0b10 << 62 | random & 0x3FFFFFFFFFFFFFFF
+    return uuid.UUID(int=value)
+
+
+def derived_id(*parts: object) -> uuid.UUID:
+    """Derive an id from what it is for: the same parts give the same id, always."""
+    return uuid.uuid5(NAMESPACE, ":".join(str(part) for part in parts))
+
+
+def to_public(prefix: str, value: uuid.UUID) -> str:
+    """Spell an id as prefix_ and 22 base62 characters."""
+    number = value.int
+    characters = []
+    for _ in range(LENGTH):
+        number, digit = divmod(number, 62)
+        characters.append(ALPHABET[digit])
+    return f"{prefix}_{''.join(reversed(characters))}"
+
+
+def from_public(prefix: str, text: str) -> uuid.UUID | None:
+    """Read an id in either spelling; None where the text is neither."""
+    if text.startswith(f"{prefix}_"):
+        return _from_base62(text[len(prefix) + 1 :])
+    return parse_uuid(text)
+
+
+def parse_uuid(text: str) -> uuid.UUID | None:
+    """Read a UUID in its canonical spelling (either case); None where the text is none."""
+    if len(text) != 36 or not text.isascii():  # noqa: PLR2004 - the canonical length
+        return None
+    try:
+        value = uuid.UUID(text)
+    except ValueError:
+        return None
+    return value if str(value) == text.lower() else None
+
+
+def _from_base62(text: str) -> uuid.UUID | None:
+    if len(text) != LENGTH or any(character not in _VALUES for character in text):
+        return None
+    number = 0
+    for character in text:
+        number = number * 62 + _VALUES[character]
+    return uuid.UUID(int=number) if number < 1 << 128 else None

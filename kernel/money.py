@@ -1,0 +1,93 @@
+"""Money: a whole number of minor units of an asset. Never a float, never a rounding by accident.
+
+One minor unit is 10⁻⁷ of the asset, a stroop, the unit of Stellar itself.
+"""
+
+import re
+from dataclasses import dataclass
+
+from kernel.errors import InvalidArgument
+
+SCALE = 7
+UNIT = 10**SCALE
+CENT = UNIT // 100
+USDC = "USDC"
+# Largest amount the documented pattern can spell: twelve digits before the point.
+LARGEST = 10**12 * UNIT - 1
+CENTS_PATTERN = re.compile(r"(0|[1-9][0-9]{0,11})\.([0-9]{2})", re.ASCII)
+
+
+class InvalidAmountFormat(InvalidArgument):
+    """The text is no amount: digits, a point, two digits; greater than zero."""
+
+    reason = "INVALID_AMOUNT_FORMAT"
+
+
+class AssetsDiffer(ValueError):
+    """Two assets cannot be added or compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=False)
+class Money:
+    """An amount of an asset, in minor units (10⁻⁷); may be negative as a difference."""
+
+    asset: str
+    minor_units: int
+
+    def __add__(self, other: "Money") -> "Money":
+        self._require_same_asset(other)
+        return Money(asset=self.asset, minor_units=self.minor_units + other.minor_units)
+
+    def __sub__(self, other: "Money") -> "Money":
+        self._require_same_asset(other)
+        return Money(asset=self.asset, minor_units=self.minor_units - other.minor_units)
+
+    def __lt__(self, other: "Money") -> bool:
+        self._require_same_asset(other)
+        return self.minor_units < other.minor_units
+
+    def __le__(self, other: "Money") -> bool:
+        self._require_same_asset(other)
+        return self.minor_units <= other.minor_units
+
+    def __str__(self) -> str:
+        return f"{to_text(self.minor_units)} {self.asset}"
+
+    def _require_same_asset(self, other: "Money") -> None:
+        if self.asset != other.asset:
+            raise AssetsDiffer(f"{self.asset} and {other.asset}")
+
+
+def parse_amount(text: str) -> int:
+    """Read a documented amount ("80.00") as minor units; greater than zero.
+
+    Raises: InvalidAmountFormat: anything but ASCII digits, one point and two digits.
+    Source: reference §1, `^(0|[1-9][0-9]{0,11})\\.[0-9]{2}$`.
+    """
+    match = CENTS_PATTERN.fullmatch(text)
+    if match is None:
+        raise InvalidAmountFormat("Amount must be a decimal string such as \"80.00\"")
+    minor_units = (int(match[1]) * 100 + int(match[2])) * CENT
+    if minor_units == 0:
+        raise InvalidAmountFormat("Amount must be greater than 0")
+    return minor_units
+
+
+def to_text(minor_units: int) -> str:
+    """Spell minor units with two decimals, more only where the amount has them."""
+    sign = "-" if minor_units < 0 else ""
+    whole, rest = divmod(abs(minor_units), UNIT)
+    decimals = f"{rest:0{SCALE}d}"
+    return f"{sign}{whole}.{decimals[:2]}{decimals[2:].rstrip('0')}"
+
+
+def to_chain_text(minor_units: int) -> str:
+    """Spell minor units with all seven decimals, as the chain does."""
+    sign = "-" if minor_units < 0 else ""
+    whole, rest = divmod(abs(minor_units), UNIT)
+    return f"{sign}{whole}.{rest:0{SCALE}d}"
+
+
+def fee_half_up(minor_units: int, *, basis_points: int) -> int:
+    """Return the fee on an amount: basis points of it, rounded half up to whole cents."""
+    return (minor_units * basis_points * 2 + 10_000 * CENT) // (2 * 10_000 * CENT) * CENT
