@@ -1,0 +1,86 @@
+"""The local Stellar network as a child process, and what it tells about itself."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.local.ports import HOST
+from deploy.local.process import Command, Process, python_module
+from deploy.local.settings import ROOT
+
+
+@dataclass(slots=True, kw_only=True)
+class Devnet:
+    """One devnet. home: its ledger's folder. environment: the rest of its settings."""
+
+    home: Path
+    port: int
+    log_folder: Path
+    environment: Mapping[str, str]
+    _process: Process | None = field(default=None, init=False)
+
+    @property
+    def url(self) -> str:
+        """The URL of everything that it serves."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def process(self) -> Process:
+        """The running devnet.
+
+        Raises: RuntimeError: it was not started.
+        """
+        if self._process is None:
+            raise RuntimeError("devnet was not started")
+        return self._process
+
+    def command(self) -> Command:
+        """Return how the process is run."""
+        own = {
+            "DEVNET_HOST": HOST,
+            "DEVNET_PORT": str(self.port),
+            "DEVNET_DATA_DIR": str(self.home),
+        }
+        return Command(
+            name="devnet",
+            argv=python_module("devnet"),
+            environment={**self.environment, **own},
+            folder=ROOT,
+        )
+
+    def start(self) -> None:
+        """Start the process (again, too: its ledger is kept); does not wait."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        self._process = Process(self.command(), self.log_folder / "devnet.log")
+
+    def wait_ready(self, *, timeout_seconds: float = 30) -> None:
+        """Wait until it answers.
+
+        Raises: NotReadyError.
+        """
+        self.process.wait_until(self.is_ready, timeout_seconds=timeout_seconds)
+
+    def is_ready(self) -> bool:
+        """Tell whether it answers now."""
+        return bool(network_info(self.url))
+
+    def stop(self) -> int:
+        """Stop the process and return its exit code."""
+        return self.process.stop()
+
+    def kill(self) -> int:
+        """End the process as `kill -9` does."""
+        return self.process.kill()
+
+
+def network_info(url: str) -> dict[str, str]:
+    """Read `GET /network-info` of a devnet: issuer, factory, wasm hash, …; empty when away."""
+    try:
+        with urllib.request.urlopen(f"{url}/network-info", timeout=2) as answer:  # noqa: S310 - http
+            document: dict[str, str] = json.load(answer)
+            return document
+    except (urllib.error.URLError, OSError, ValueError):
+        return {}

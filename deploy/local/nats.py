@@ -1,0 +1,92 @@
+"""nats-server from its wheel, with JetStream that acknowledges only what is on disk."""
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.local.ports import HOST, greeting
+from deploy.local.process import Command, Process
+
+# JetStream syncs every two minutes by default, and loses acknowledged messages at a power cut.
+_CONFIGURATION = """\
+listen: "{host}:{port}"
+{monitor}
+max_payload: 1MB
+jetstream {{
+  store_dir: "{store}"
+  sync_interval: always
+}}
+"""
+
+
+@dataclass(slots=True, kw_only=True)
+class NatsServer:
+    """One server. home: its configuration and store. monitor_port: None for no HTTP monitor."""
+
+    home: Path
+    port: int
+    log_folder: Path
+    monitor_port: int | None = None
+    _process: Process | None = field(default=None, init=False)
+
+    @property
+    def url(self) -> str:
+        """The URL for clients."""
+        return f"nats://{HOST}:{self.port}"
+
+    @property
+    def process(self) -> Process:
+        """The running server.
+
+        Raises: RuntimeError: it was not started.
+        """
+        if self._process is None:
+            raise RuntimeError("nats-server was not started")
+        return self._process
+
+    def start(self) -> None:
+        """Start the server (again, too: streams are kept); does not wait until it is ready."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        configuration = self.home / "nats.conf"
+        monitor = "" if self.monitor_port is None else f'http: "{HOST}:{self.monitor_port}"'
+        configuration.write_text(
+            _CONFIGURATION.format(
+                host=HOST, port=self.port, monitor=monitor, store=self.home / "jetstream"
+            )
+        )
+        command = Command(
+            name="nats",
+            argv=[_executable(), "-c", str(configuration)],
+            environment={"PATH": os.defpath},
+        )
+        self._process = Process(command, self.log_folder / "nats.log")
+
+    def wait_ready(self, *, timeout_seconds: float = 15) -> None:
+        """Wait until the server greets clients.
+
+        Raises: NotReadyError.
+        """
+        self.process.wait_until(self.is_ready, timeout_seconds=timeout_seconds)
+
+    def is_ready(self) -> bool:
+        """Tell whether the server greets a client now."""
+        return greeting(self.port).startswith(b"INFO ")
+
+    def stop(self) -> int:
+        """Stop the server and return its exit code."""
+        return self.process.stop()
+
+    def kill(self) -> int:
+        """End the server as `kill -9` does."""
+        return self.process.kill()
+
+
+def _executable() -> str:
+    """Return the wheel's nats-server: beside the interpreter, else on the path."""
+    beside = Path(sys.executable).with_name("nats-server")
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    if found is None:
+        raise RuntimeError("nats-server is not installed; run `make setup`")
+    return found

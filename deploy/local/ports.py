@@ -1,0 +1,55 @@
+"""TCP ports on the loopback address: is one free, is one answering."""
+
+import contextlib
+import socket
+from dataclasses import dataclass
+
+HOST = "127.0.0.1"
+
+
+@dataclass(eq=False)
+class PortTakenError(Exception):
+    """Something else listens on a port that the stack needs."""
+
+    port: int
+    purpose: str
+
+    def __str__(self) -> str:
+        return f"port {self.port} ({self.purpose}) is taken; set PORT_BASE to move the stack"
+
+
+def is_free(port: int) -> bool:
+    """Tell whether a server could listen on the port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def answers(port: int, *, timeout_seconds: float = 0.5) -> bool:
+    """Tell whether something accepts connections on the port."""
+    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout_seconds):
+        return True
+    return False
+
+
+def greeting(port: int, *, timeout_seconds: float = 0.5) -> bytes:
+    """Return the first bytes that a server says by itself; empty when it does not."""
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection((HOST, port), timeout_seconds) as connection,
+    ):
+        connection.settimeout(timeout_seconds)
+        return connection.recv(64)
+    return b""
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now (for tests: somebody could take it meanwhile)."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port

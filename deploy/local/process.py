@@ -1,0 +1,167 @@
+"""Child processes: started in a session of their own, logged to a file, stopped by their signal.
+
+Every child asks the kernel to be signalled when its parent dies (Linux), so that even `kill -9`
+of a supervisor leaves nothing running. That promise is bound to the *thread* that starts the
+child: start children from the main thread only.
+"""
+
+import contextlib
+import ctypes
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+POLL_SECONDS = 0.02
+# prctl(2): the signal that this process gets when its parent dies.
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+@dataclass(eq=False)
+class NotReadyError(Exception):
+    """A process ended, or did not become ready in time.
+
+    exit_code: None where it still runs. log_tail: its last lines.
+    """
+
+    name: str
+    exit_code: int | None
+    log_tail: str
+
+    def __str__(self) -> str:
+        state = "is not ready" if self.exit_code is None else f"ended with {self.exit_code}"
+        return f"{self.name} {state}; the end of its log:\n{self.log_tail}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What to run. `user` is whom to run it as (only root may say another)."""
+
+    name: str
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    stop_signal: signal.Signals = signal.SIGTERM
+    user: pwd.struct_passwd | None = None
+    folder: Path | None = None
+
+
+@dataclass(slots=True)
+class Process:
+    """One running command. Its output is appended to `log_path`."""
+
+    command: Command
+    log_path: Path
+    _child: "subprocess.Popen[bytes]" = field(init=False)
+    _log_start: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        with self.log_path.open("ab") as log:
+            self._log_start = log.tell()
+            self._child = _spawn(self.command, log)
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is its group id as well."""
+        return self._child.pid
+
+    def exit_code(self) -> int | None:
+        """Return how the process ended (negative: by that signal), None while it runs."""
+        return self._child.poll()
+
+    def request_stop(self) -> None:
+        """Send the command's stop signal; does not wait."""
+        if self.exit_code() is None:
+            self._child.send_signal(self.command.stop_signal)
+
+    def stop(self, *, timeout_seconds: float = 15) -> int:
+        """Stop the process and return its exit code; kills its group when it takes too long."""
+        self.request_stop()
+        try:
+            return self._child.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            return self.kill()
+
+    def kill(self) -> int:
+        """End the process and its group at once (SIGKILL); returns the exit code."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        return self._child.wait()
+
+    def log(self) -> str:
+        """Return what this run has logged."""
+        with self.log_path.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
+
+    def log_tail(self, *, lines: int = 20) -> str:
+        """Return the last lines of what this run has logged."""
+        return "\n".join(self.log().splitlines()[-lines:])
+
+    def wait_until(self, ready: Callable[[], bool], *, timeout_seconds: float = 30) -> None:
+        """Wait until `ready()` is true.
+
+        Raises: NotReadyError: the process ended before, or the time is over.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        while not ready():
+            code = self.exit_code()
+            if code is not None or time.monotonic() > deadline:
+                raise NotReadyError(self.command.name, code, self.log_tail())
+            time.sleep(POLL_SECONDS)
+
+
+def run(command: Command, *, log_path: Path, timeout_seconds: float = 60) -> None:
+    """Run a command to its end.
+
+    Raises: NotReadyError: it failed, or took too long (it is killed then).
+    """
+    process = Process(command, log_path)
+    try:
+        process.wait_until(lambda: process.exit_code() == 0, timeout_seconds=timeout_seconds)
+    finally:
+        if process.exit_code() is None:
+            process.kill()
+
+
+def python_module(*arguments: str) -> list[str]:
+    """Return the command line of `python -m …` with the interpreter that runs now."""
+    return [sys.executable, "-m", *arguments]
+
+
+def _spawn(command: Command, log: IO[bytes]) -> "subprocess.Popen[bytes]":
+    user = command.user if os.geteuid() == 0 else None
+    return subprocess.Popen(
+        command.argv,
+        env=dict(command.environment),
+        cwd=command.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        user=None if user is None else user.pw_uid,
+        group=None if user is None else user.pw_gid,
+        extra_groups=None if user is None else [],
+        # The hook takes no lock, and runs after the change of user, which would undo it.
+        preexec_fn=_die_with_parent(command.stop_signal),  # noqa: PLW1509 - one system call
+    )
+
+
+def _die_with_parent(stop_signal: signal.Signals) -> Callable[[], None]:
+    parent = os.getpid()
+
+    def hook() -> None:
+        if _LIBC is not None:
+            _LIBC.prctl(_PR_SET_PDEATHSIG, int(stop_signal))
+            if os.getppid() != parent:
+                # The parent died between fork and prctl: nobody would send the signal.
+                os._exit(1)
+
+    return hook

@@ -1,0 +1,79 @@
+"""Settings of the local stack: the environment, read once. Children inherit the rest of it."""
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_PORT_BASE = 8080
+# From the gateway's port on, one after the other.
+PORTS = (
+    "gateway",
+    "orders",
+    "ledger",
+    "escrow",
+    "disputes",
+    "devnet",
+    "postgres",
+    "nats",
+    "monitor",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackSettings:
+    """Where a stack lives, and which of its parts are elsewhere.
+
+    database_url: of an administrator that may make schemas and roles. Empty URL: embedded.
+    """
+
+    run_dir: Path
+    port_base: int
+    database_url: str
+    nats_url: str
+    stellar_rpc_url: str
+    environment: Mapping[str, str]
+
+    def port(self, part: str) -> int:
+        """Return the port of a part, one of PORTS."""
+        return self.port_base + PORTS.index(part)
+
+
+def load() -> StackSettings:
+    """Read the settings; a wrong one ends the program with exit code 2 and one line naming it."""
+    environment = child_environment()
+    base = environment.get("PORT_BASE", str(DEFAULT_PORT_BASE))
+    if not re.fullmatch(r"[0-9]{1,5}", base) or not 1 <= int(base) <= 65535 - len(PORTS):
+        refuse("PORT_BASE", f"must be a port number from 1 to {65535 - len(PORTS)}")
+    database_url = environment.get("DATABASE_URL", "")
+    if database_url and not re.match(r"postgres(ql)?://", database_url):
+        refuse("DATABASE_URL", "must start with postgresql://")
+    nats_url = environment.get("NATS_URL", "")
+    if nats_url and not re.match(r"(nats|tls)://", nats_url):
+        refuse("NATS_URL", "must start with nats://")
+    stellar_rpc_url = environment.get("STELLAR_RPC_URL", "")
+    if stellar_rpc_url and not re.match(r"https?://", stellar_rpc_url):
+        refuse("STELLAR_RPC_URL", "must start with http:// or https://")
+    return StackSettings(
+        run_dir=Path(environment.get("RUN_DIR") or ROOT / ".run").resolve(),
+        port_base=int(base),
+        database_url=database_url,
+        nats_url=nats_url,
+        stellar_rpc_url=stellar_rpc_url,
+        environment=environment,
+    )
+
+
+def child_environment(**overrides: str) -> dict[str, str]:
+    """Return this process's environment for a child that runs the project's code."""
+    path = os.pathsep.join((str(ROOT), str(ROOT / "gen")))
+    return {**os.environ, "PYTHONPATH": path, **overrides}
+
+
+def refuse(setting: str, reason: str) -> None:
+    """End the program: one line that names the wrong setting, exit code 2."""
+    sys.stderr.write(f"stack: setting {setting}: {reason}\n")
+    raise SystemExit(2)

@@ -1,0 +1,165 @@
+"""Fixtures for every test: real PostgreSQL, real NATS, a real devnet, a whole stack.
+
+All are started at first use and live as long as the session (one of each per xdist worker).
+
+    def test_x(database_url):          # function: an own, empty, migrated database
+        url = database_url("ledger")   # its URL for a role; database_url() is the superuser's
+
+    @pytest.fixture(scope="session")
+    def my_service(make_database, nats_url, devnet): ...   # the same for wider scopes
+
+make_database() -> TestDatabase    `.url(role)`, `.drop()`
+nats_server                        NatsServer: `.url`, `.kill()`, `.start()`, `.wait_ready()`
+nats_url                           its URL; the stream is shared by the session's tests
+devnet                             Devnet: `.url`, `.info` (what /network-info says), `.kill()` …
+"""
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deploy.local.devnet import Devnet, network_info
+from deploy.local.nats import NatsServer
+from deploy.local.ports import free_port
+from deploy.local.postgres import NOT_DURABLE, SUPERUSER, PostgresServer, remove
+from deploy.local.process import Command, python_module, run
+from deploy.local.settings import ROOT, child_environment
+
+_TEMPLATE = "template_migrated"
+_names = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class TestDatabase:
+    """A database with every migration applied and nothing in it."""
+
+    __test__ = False
+
+    name: str
+    server: PostgresServer
+
+    def url(self, role: str = SUPERUSER) -> str:
+        """Return the URL for a role: "ledger", "orders", …; the superuser's by default."""
+        return self.server.url(database=self.name, role=role)
+
+    def drop(self) -> None:
+        """Delete the database, whoever is still connected."""
+        self.server.execute("drop database {} with (force)", self.name)
+
+
+@pytest.fixture(scope="session")
+def session_folder() -> Iterator[Path]:
+    """A folder that servers of this session live in; other users may enter it (PostgreSQL's)."""
+    folder = Path(tempfile.mkdtemp(prefix="orchestrator-tests-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(session_folder: Path) -> Iterator[PostgresServer]:
+    """A PostgreSQL 18 without durability. Databases: see `database_url`, `make_database`."""
+    home = session_folder / "postgres"
+    server = PostgresServer(
+        home=home, port=free_port(), log_folder=session_folder / "logs", options=NOT_DURABLE
+    )
+    server.start()
+    try:
+        server.wait_ready()
+        yield server
+    finally:
+        server.stop()
+        remove(home)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: PostgresServer, session_folder: Path) -> str:
+    """The name of a template database that all migrations were applied to."""
+    postgres_server.execute("create database {}", _TEMPLATE)
+    command = Command(
+        name="migrations",
+        argv=python_module("chassis.migrations"),
+        environment=child_environment(DATABASE_URL=postgres_server.url(database=_TEMPLATE)),
+        folder=ROOT,
+    )
+    run(command, log_path=session_folder / "logs" / "migrations.log")
+    return _TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def make_database(
+    postgres_server: PostgresServer, migrated_template: str
+) -> Callable[[], TestDatabase]:
+    """Make fresh migrated databases, for fixtures wider than one test (≈ 50 ms each)."""
+
+    def make() -> TestDatabase:
+        name = f"test_{next(_names)}"
+        postgres_server.execute("create database {} template {}", name, migrated_template)
+        return TestDatabase(name, postgres_server)
+
+    return make
+
+
+@pytest.fixture
+def database(make_database: Callable[[], TestDatabase]) -> Iterator[TestDatabase]:
+    """A fresh migrated database of this test alone, dropped after it."""
+    made = make_database()
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def database_url(database: TestDatabase) -> Callable[..., str]:
+    """`database_url("ledger")`: the URL of this test's own database for a role."""
+    return database.url
+
+
+@pytest.fixture(scope="session")
+def nats_server(session_folder: Path) -> Iterator[NatsServer]:
+    """A nats-server with JetStream. A test that kills it must start it again."""
+    server = NatsServer(
+        home=session_folder / "nats", port=free_port(), log_folder=session_folder / "logs"
+    )
+    server.start()
+    try:
+        server.wait_ready()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def nats_url(nats_server: NatsServer) -> str:
+    """The URL of the session's NATS."""
+    return nats_server.url
+
+
+@dataclass(slots=True, kw_only=True)
+class RunningDevnet(Devnet):
+    """A devnet and what it told about itself: issuer, factory, wasm hash, fee address."""
+
+    info: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def devnet(session_folder: Path) -> Iterator[RunningDevnet]:
+    """A devnet that closes a ledger every 0.05 s, on a fresh chain."""
+    running = RunningDevnet(
+        home=session_folder / "devnet",
+        port=free_port(),
+        log_folder=session_folder / "logs",
+        environment=child_environment(DEVNET_LEDGER_SECONDS="0.05"),
+        info={},
+    )
+    running.start()
+    try:
+        running.wait_ready()
+        running.info = network_info(running.url)
+        yield running
+    finally:
+        running.stop()
