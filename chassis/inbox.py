@@ -1,4 +1,4 @@
-"""Inbox: remembers handled events in the transaction of their effect, so a redelivery does nothing."""
+"""Inbox: remembers handled events in the transaction of their effect; a redelivery does nothing."""
 
 import uuid
 

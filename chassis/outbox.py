@@ -4,7 +4,7 @@ The table is the record and is kept; what is on the bus can be rebuilt from it. 
 finished body, so that the relay needs to know nothing.
 """
 
-import datetime
+import datetime as dt
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,8 +14,6 @@ import orjson
 from chassis.database import Transaction, driver
 from kernel.clock import to_milliseconds_text
 from kernel.ids import derived_id, to_public
-
-CHANNEL = "outbox"
 
 # Migrations of every schema that publishes events run this.
 DDL = """
@@ -50,7 +48,7 @@ class Event:
     aggregate_id: str
     version: int
     marketplace_id: uuid.UUID
-    occurred_at: datetime.datetime
+    occurred_at: dt.datetime
     payload: Mapping[str, object]
     correlation_id: str = ""
     causation_id: str = ""
@@ -89,7 +87,9 @@ class Outbox:
     """Appends events to the outbox of the transaction's schema (by its search path)."""
 
     async def append(self, tx: Transaction, events: Iterable[Event]) -> None:
-        """Write events in the caller's transaction and wake the relay at its commit.
+        """Write events in the caller's transaction.
+
+        No NOTIFY: it takes a lock on the whole database at commit, so commits would queue.
 
         Raises: IntegrityError: a version was written twice; the transaction is lost, as it must.
         """
@@ -101,14 +101,11 @@ class Outbox:
         await connection.execute(_INSERT, columns)
 
 
-_INSERT = f"""
-with added as (
-    insert into outbox (event_id, marketplace_id, event_type, aggregate_type, aggregate_id,
-                        version, occurred_at, correlation_id, body)
-    select * from unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::bigint[],
-                         %s::timestamptz[], %s::text[], %s::text[])
-)
-select pg_notify('{CHANNEL}_' || current_schema, '')
+_INSERT = """
+insert into outbox (event_id, marketplace_id, event_type, aggregate_type, aggregate_id,
+                    version, occurred_at, correlation_id, body)
+select * from unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::bigint[],
+                     %s::timestamptz[], %s::text[], %s::text[])
 """
 
 

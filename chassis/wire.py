@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-import datetime
+import datetime as dt
 import uuid
 
 from google.protobuf import timestamp_pb2
@@ -24,7 +24,7 @@ def money_from_proto(message: common_pb2.Money) -> Money:
     return Money(asset=message.asset, minor_units=message.minor_units)
 
 
-def instant_to_proto(at: datetime.datetime | None) -> timestamp_pb2.Timestamp | None:
+def instant_to_proto(at: dt.datetime | None) -> timestamp_pb2.Timestamp | None:
     """Encode an instant; None stays unset."""
     if at is None:
         return None
@@ -33,9 +33,9 @@ def instant_to_proto(at: datetime.datetime | None) -> timestamp_pb2.Timestamp | 
     return message
 
 
-def instant_from_proto(message: timestamp_pb2.Timestamp) -> datetime.datetime:
+def instant_from_proto(message: timestamp_pb2.Timestamp) -> dt.datetime:
     """Decode an instant as UTC."""
-    return message.ToDatetime(tzinfo=datetime.UTC)
+    return message.ToDatetime(tzinfo=dt.UTC)
 
 
 def page_size(message: common_pb2.PageRequest) -> int:
@@ -51,7 +51,9 @@ def page_token(after: uuid.UUID | int) -> str:
 
 def _decode_token(text: str) -> str:
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
+        return base64.b64decode(
+            text + "=" * (-len(text) % 4), altchars=b"-_", validate=True
+        ).decode()
     except (binascii.Error, UnicodeDecodeError):
         raise InvalidArgument(
             "Unknown cursor", fields=[("cursor", "is not one that was given out")]
@@ -77,5 +79,7 @@ def number_from_token(text: str) -> int | None:
         return None
     decoded = _decode_token(text)
     if not decoded.isascii() or not decoded.isdigit() or len(decoded) > 18:  # noqa: PLR2004 - bigint
-        raise InvalidArgument("Unknown cursor", fields=[("cursor", "is not one that was given out")])
+        raise InvalidArgument(
+            "Unknown cursor", fields=[("cursor", "is not one that was given out")]
+        )
     return int(decoded)

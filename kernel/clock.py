@@ -1,13 +1,13 @@
 """Time as an argument: the domain never looks at a clock itself."""
 
-import datetime
+import datetime as dt
 from typing import Protocol
 
 
 class Clock(Protocol):
     """Tells the time; tests bring their own."""
 
-    def now(self) -> datetime.datetime:
+    def now(self) -> dt.datetime:
         """Return the current instant in UTC, with its time zone."""
         ...
 
@@ -15,13 +15,13 @@ class Clock(Protocol):
 class SystemClock:
     """The clock of the machine."""
 
-    def now(self) -> datetime.datetime:
+    def now(self) -> dt.datetime:
         """Return the current instant in UTC, cut to milliseconds, as the APIs print it."""
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
-def to_milliseconds_text(at: datetime.datetime) -> str:
+def to_milliseconds_text(at: dt.datetime) -> str:
     """Spell an instant as the marketplace API and events do: 2026-02-18T10:00:00.000Z."""
-    text = at.astimezone(datetime.UTC).isoformat(timespec="milliseconds")
+    text = at.astimezone(dt.UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")

@@ -22,10 +22,12 @@ class DomainError(Exception):
 
     reason: UPPER_SNAKE code, documented in the contract of the call.
     details: facts for the caller; values are strings, numbers or lists of strings.
+    replayed: the refusal was stored and is given again.
     """
 
     kind: ClassVar[str] = ""
     reason: str = "UNKNOWN"
+    replayed: bool = False
 
     def __init__(
         self,

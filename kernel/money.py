@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from kernel.errors import InvalidArgument
 
 SCALE = 7
-UNIT = 10**SCALE
+UNIT = 10_000_000
 CENT = UNIT // 100
 USDC = "USDC"
 # Largest amount the documented pattern can spell: twelve digits before the point.
@@ -59,14 +59,14 @@ class Money:
 
 
 def parse_amount(text: str) -> int:
-    """Read a documented amount ("80.00") as minor units; greater than zero.
+    r"""Read a documented amount ("80.00") as minor units; greater than zero.
 
     Raises: InvalidAmountFormat: anything but ASCII digits, one point and two digits.
-    Source: reference §1, `^(0|[1-9][0-9]{0,11})\\.[0-9]{2}$`.
+    Source: reference §1, `^(0|[1-9][0-9]{0,11})\.[0-9]{2}$`.
     """
     match = CENTS_PATTERN.fullmatch(text)
     if match is None:
-        raise InvalidAmountFormat("Amount must be a decimal string such as \"80.00\"")
+        raise InvalidAmountFormat('Amount must be a decimal string such as "80.00"')
     minor_units = (int(match[1]) * 100 + int(match[2])) * CENT
     if minor_units == 0:
         raise InvalidAmountFormat("Amount must be greater than 0")

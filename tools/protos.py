@@ -30,7 +30,7 @@ def write_rule_schema(path: pathlib.Path) -> None:
         field_mask_pb2,
         timestamp_pb2,
     )
-    from protovalidate._gen.buf.validate import (  # noqa: PLC0415, PLC2701 - the only place it ships
+    from protovalidate._gen.buf.validate import (  # noqa: PLC0415 - the only place it ships
         validate_pb,
     )
 

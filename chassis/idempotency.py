@@ -1,0 +1,209 @@
+"""Idempotency: the answer to a request id, kept in the transaction of the change it made.
+
+The same id with the same fingerprint answers the stored bytes; with another fingerprint it is
+refused; while the first call still runs it is refused with a hint to come back.
+"""
+
+import datetime as dt
+import hashlib
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+
+from chassis import identity
+from chassis.database import Database, Transaction, driver
+from chassis.status import from_status, to_status
+from kernel.clock import Clock
+from kernel.errors import Aborted, AlreadyExists, DomainError, FailedPrecondition, NotFound
+
+KEPT = dt.timedelta(hours=24)
+# Refusals that were reached after the work began; the same request gets them again.
+STORED_KINDS = (FailedPrecondition, NotFound, AlreadyExists)
+
+# Migrations of every schema that answers mutating calls run this.
+DDL = """
+create table {schema}.idempotency (
+    marketplace_id uuid not null,
+    scope text not null,
+    key text not null,
+    fingerprint bytea not null,
+    state text not null check (state in ('running', 'done', 'refused')),
+    body bytea,
+    created_at timestamptz not null,
+    primary key (marketplace_id, scope, key)
+);
+create index idempotency_created on {schema}.idempotency (created_at);
+"""
+
+
+class IdempotencyKeyReused(AlreadyExists):
+    """The key was used for another request."""
+
+    reason = "IDEMPOTENCY_KEY_REUSED"
+
+
+class IdempotencyKeyInProgress(Aborted):
+    """The first request with this key still runs."""
+
+    reason = "IDEMPOTENCY_KEY_IN_PROGRESS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestKey:
+    """What makes a request the same request.
+
+    scope: empty for a marketplace's key, the user's UUID for a person's. fingerprint: SHA-256 of
+    what was asked.
+    """
+
+    marketplace_id: uuid.UUID
+    scope: str
+    key: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A serialized response, and whether it had been given before."""
+
+    body: bytes
+    replayed: bool = False
+
+
+def request_key(request: Message) -> RequestKey:
+    """Read the key of a mutating request: its request_id, for the identity that calls.
+
+    The fingerprint is the one the gateway took of the HTTP request, or of the message's fields.
+    """
+    who = identity.current()
+    key: str = getattr(request, "request_id")  # noqa: B009 - every mutating request has it
+    given: bytes = getattr(request, "fingerprint", b"")
+    return RequestKey(
+        marketplace_id=who.marketplace_id,
+        scope=str(who.user_id) if who.user_id else "",
+        key=key,
+        fingerprint=given or _fingerprint(request),
+    )
+
+
+def _fingerprint(request: Message) -> bytes:
+    copy = type(request)()
+    copy.CopyFrom(request)
+    copy.ClearField("request_id")
+    name = request.DESCRIPTOR.full_name.encode()
+    return hashlib.sha256(name + b"\n" + copy.SerializeToString(deterministic=True)).digest()
+
+
+class Idempotency:
+    """The idempotency table of the transaction's schema (by its search path)."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        self._clock = clock
+
+    async def execute(
+        self, database: Database, key: RequestKey, work: Callable[[Transaction], Awaitable[bytes]]
+    ) -> Answer:
+        """Do the work and keep its answer in one transaction, or give the answer kept before.
+
+        Raises: what `work` raises (a stored kind is kept, and raised again next time);
+            IdempotencyKeyReused; IdempotencyKeyInProgress.
+        """
+
+        async def once() -> Answer:
+            async with database.transaction() as tx:
+                if (known := await self.claim(tx, key)) is not None:
+                    return known
+                body = await work(tx)
+                await self.finish(tx, key, body)
+                return Answer(body=body)
+
+        try:
+            return await database.retrying(once)
+        except STORED_KINDS as error:
+            if not error.replayed and not isinstance(error, IdempotencyKeyReused):
+                await self._keep_refusal(database, key, error)
+            raise
+
+    async def claim(self, tx: Transaction, key: RequestKey) -> Answer | None:
+        """Take the key for the caller; None: it is the caller's to finish in this transaction.
+
+        Waits for another transaction that is about to commit the same key. A key past its time is
+        taken again. Raises: IdempotencyKeyReused; IdempotencyKeyInProgress; the stored refusal.
+        """
+        now = self._clock.now()
+        connection = await driver(tx)
+        cursor = await connection.execute(_CLAIM, (*_key(key), key.fingerprint, now, now - KEPT))
+        if await cursor.fetchone() is not None:
+            return None
+        cursor = await connection.execute(_READ, _key(key))
+        row = await cursor.fetchone()
+        if row is None:
+            raise IdempotencyKeyInProgress("A request with this idempotency key is running")
+        return _known(key, row)
+
+    async def finish(self, tx: Transaction, key: RequestKey, body: bytes) -> None:
+        """Keep the answer of a claimed key."""
+        connection = await driver(tx)
+        await connection.execute(_FINISH, ("done", body, *_key(key)))
+
+    async def refuse(self, tx: Transaction, key: RequestKey, error: DomainError) -> None:
+        """Keep a refusal as the answer of a claimed key."""
+        connection = await driver(tx)
+        body = to_status(error).SerializeToString()
+        await connection.execute(_FINISH, ("refused", body, *_key(key)))
+
+    async def purge(self, database: Database) -> int:
+        """Forget answers past their time, never a running one; returns how many."""
+        async with database.transaction() as tx:
+            connection = await driver(tx)
+            cursor = await connection.execute(
+                "delete from idempotency where created_at < %s and state <> 'running'",
+                (self._clock.now() - KEPT,),
+            )
+            return cursor.rowcount
+
+    async def _keep_refusal(self, database: Database, key: RequestKey, error: DomainError) -> None:
+        async with database.transaction() as tx:
+            if await self.claim(tx, key) is None:
+                await self.refuse(tx, key, error)
+
+
+def _key(key: RequestKey) -> tuple[object, ...]:
+    return (key.marketplace_id, key.scope, key.key)
+
+
+def _known(key: RequestKey, row: tuple[object, ...]) -> Answer:
+    fingerprint, state, body = row
+    if fingerprint != key.fingerprint:
+        raise IdempotencyKeyReused("This idempotency key was used for another request")
+    if state == "running":
+        raise IdempotencyKeyInProgress("A request with this idempotency key is running")
+    assert isinstance(body, bytes)  # noqa: S101 - the column is bytea and set when not running
+    if state == "refused":
+        refusal = from_status(status_pb2.Status.FromString(body))
+        refusal.replayed = True
+        raise refusal
+    return Answer(body=body, replayed=True)
+
+
+_CLAIM = """
+insert into idempotency as i
+    (marketplace_id, scope, key, fingerprint, state, created_at)
+values (%s, %s, %s, %s, 'running', %s)
+on conflict (marketplace_id, scope, key) do update
+    set fingerprint = excluded.fingerprint, state = 'running', body = null,
+        created_at = excluded.created_at
+    where i.created_at < %s and i.state <> 'running'
+returning 1
+"""
+_READ = """
+select fingerprint, state, body from idempotency
+where marketplace_id = %s and scope = %s and key = %s
+"""
+_FINISH = """
+update idempotency set state = %s, body = %s
+where marketplace_id = %s and scope = %s and key = %s
+"""

@@ -1,0 +1,180 @@
+"""Server side of every call: who, may they, is there time, is it valid; then errors and the log.
+
+One interceptor, because each aio interceptor costs every call a task.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple, cast
+
+import grpc
+import protovalidate
+from google.protobuf.message import Message
+from grpc_status import rpc_status
+
+from chassis import deadline, identity
+from chassis.identity import REPLAYED_KEY, Access, Identity, Verifier
+from chassis.status import Internal, to_status
+from chassis.telemetry import logger
+from kernel.errors import DeadlineExceeded, DomainError, InvalidArgument, PermissionDenied
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Method = Callable[[Any, Context], Awaitable[Any]]
+# Below this much time left nothing useful can be done: refuse before any work.
+LEAST_SECONDS = 0.1
+log = logger()
+
+
+class CallerNotAllowed(PermissionDenied):
+    """The allow-list has no line for this service."""
+
+    reason = "CALLER_NOT_ALLOWED"
+
+
+class InsufficientScope(PermissionDenied):
+    """The principal's scopes do not cover the call."""
+
+    reason = "INSUFFICIENT_SCOPE"
+
+
+class _Status(NamedTuple):  # what grpc.Status asks for, with our metadata added
+    code: grpc.StatusCode
+    details: str
+    trailing_metadata: tuple[tuple[str, str | bytes], ...]
+
+
+class Interceptor(grpc.aio.ServerInterceptor):
+    """Wraps the methods on the allow-list; other services (health, reflection) pass."""
+
+    def __init__(
+        self, *, verifier: Verifier, access: Mapping[str, Access], guarded: frozenset[str]
+    ) -> None:
+        """Take the allow-list ("/package.Service/Method" → who) and the services it guards."""
+        self._verifier = verifier
+        self._access = access
+        self._guarded = guarded
+        self._handlers: dict[str, Any] = {}
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def intercept_service(
+        self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
+    ) -> Any:
+        """Return the method's handler, wrapped once."""
+        name = handler_call_details.method
+        if name.split("/")[1] not in self._guarded:
+            return await continuation(handler_call_details)
+        known = self._handlers.get(name)
+        if known is not None:
+            return known
+        handler = await continuation(handler_call_details)
+        if handler is None or handler.unary_unary is None:
+            return handler
+        wrapped = grpc.unary_unary_rpc_method_handler(
+            self._wrap(name, handler.unary_unary),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+        self._handlers[name] = wrapped
+        return wrapped
+
+    async def drain(self) -> None:
+        """Wait for the work of calls whose clients have gone away."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    def _wrap(self, name: str, method: Method) -> Method:
+        async def call(request: Message, context: Context) -> Any:
+            started = time.monotonic()
+            code, reason = "OK", ""
+            try:
+                self._enter(name, request, context)
+                return await self._run(method, request, context)
+            except DomainError as error:
+                code, reason = error.kind, error.reason
+                await context.abort_with_status(cast("grpc.Status", _status(error)))
+            except Exception:
+                code, reason = "INTERNAL", "INTERNAL_ERROR"
+                log.exception("rpc.failed", method=name)
+                hidden = _status(Internal("Internal error"))
+                await context.abort_with_status(cast("grpc.Status", hidden))
+            finally:
+                _log_access(name, started, code, reason)
+
+        return call
+
+    def _enter(self, name: str, request: Message, context: Context) -> None:
+        metadata = dict(context.invocation_metadata() or ())
+        request_id = str(metadata.get(identity.REQUEST_ID_KEY, ""))[:128]
+        identity.bind(None, request_id=request_id)
+        who = self._verifier.identity(str(metadata.get(identity.METADATA_KEY, "")))
+        identity.bind(who, request_id=request_id)
+        _authorize(self._access.get(name), who)
+        remaining = context.time_remaining()
+        if remaining is not None and remaining < LEAST_SECONDS:
+            raise DeadlineExceeded("Too little time is left to begin")
+        deadline.start(remaining)
+        validate(request)
+
+    async def _run(self, method: Method, request: Message, context: Context) -> Any:
+        if not hasattr(request, "request_id"):
+            return await method(request, context)
+        # The task is the server's: a client that goes away cancels no half-done change.
+        task: asyncio.Task[Any] = asyncio.ensure_future(method(request, context))
+        self._running.add(task)
+        task.add_done_callback(self._forget)
+        return await asyncio.shield(task)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            # Read, so that an error after the client has gone is not reported as unretrieved.
+            task.exception()
+
+
+def validate(message: Message) -> None:
+    """Check the field rules written in the contract.
+
+    Raises: InvalidArgument: names every field with what is wrong.
+    """
+    violations = protovalidate.collect_violations(message)
+    if not violations:
+        return
+    fields = [(_path(violation), violation.proto.message) for violation in violations]
+    names = ", ".join(name for name, _ in fields)
+    raise InvalidArgument(f"Invalid field: {names}", fields=fields)
+
+
+def _path(violation: Any) -> str:
+    parts = []
+    for element in violation.proto.field.elements:
+        index = f"[{element.index}]" if element.HasField("index") else ""
+        parts.append(element.field_name + index)
+    return ".".join(parts) or "request"
+
+
+def _authorize(access: Access | None, who: Identity) -> None:
+    if access is None or who.caller not in access.callers:
+        raise CallerNotAllowed(f"{who.caller} may not call this")
+    if access.scope is not None and access.scope not in who.scopes:
+        raise InsufficientScope(
+            f"The scope {access.scope!r} is required",
+            details={"required_scope": access.scope, "current_scopes": sorted(who.scopes)},
+        )
+
+
+def _status(error: DomainError) -> _Status:
+    rich = rpc_status.to_status(to_status(error))
+    extra = ((REPLAYED_KEY, "true"),) if error.replayed else ()
+    return _Status(rich.code, rich.details, (*rich.trailing_metadata, *extra))
+
+
+def _log_access(name: str, started: float, code: str, reason: str) -> None:
+    log.debug(
+        "rpc",
+        method=name,
+        code=code,
+        reason=reason,
+        milliseconds=round((time.monotonic() - started) * 1000, 1),
+        request_id=identity.current_request_id(),
+    )

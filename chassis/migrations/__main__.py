@@ -1,0 +1,79 @@
+"""Apply every schema's migrations: `python -m chassis.migrations`, as an admin of the database."""
+
+import pathlib
+import sys
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.exc import DBAPIError
+
+from chassis.settings import read
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SCRIPTS = {
+    "orders": ROOT / "services/orders/migrations",
+    "ledger": ROOT / "services/ledger/migrations",
+    "escrow": ROOT / "services/escrow/migrations",
+    "disputes": ROOT / "services/disputes/migrations",
+    "gateway": ROOT / "gateway/migrations",
+}
+# Migrations of one release run one at a time, whoever starts them.
+LOCK = 727_274_001
+
+
+def upgrade_all(url: str) -> None:
+    """Bring every schema to its newest revision; makes schemas and roles that are missing.
+
+    url: postgresql:// of a role that may create schemas (and roles, where they are missing).
+    """
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    try:
+        with engine.connect() as connection:
+            connection.execute(sa.text("select pg_advisory_lock(:lock)"), {"lock": LOCK})
+            connection.commit()
+            for schema, scripts in SCRIPTS.items():
+                if scripts.is_dir():
+                    _upgrade(connection, schema, scripts)
+    finally:
+        engine.dispose()
+
+
+def _upgrade(connection: sa.Connection, schema: str, scripts: pathlib.Path) -> None:
+    _prepare(connection, schema)
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "chassis/migrations"))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("version_locations", str(scripts))
+    config.attributes["connection"] = connection
+    config.attributes["schema"] = schema
+    command.upgrade(config, "head")
+    connection.execute(sa.text(f"grant select on {schema}.alembic_version to {schema}"))
+    connection.commit()
+
+
+def _prepare(connection: sa.Connection, schema: str) -> None:
+    """Make the role and the schema; a lock that is not free is given up after 4 seconds."""
+    connection.execute(sa.text("set lock_timeout = '4s'"))
+    found = sa.text("select 1 from pg_roles where rolname = :name")
+    if connection.execute(found, {"name": schema}).first() is None:
+        connection.execute(sa.text(f"create role {schema} login"))
+    connection.execute(sa.text(f"create schema if not exists {schema}"))
+    connection.execute(sa.text(f"grant usage on schema {schema} to {schema}"))
+    connection.commit()
+
+
+def main() -> None:
+    """Run from the command line; DATABASE_URL names the database."""
+    url = read("DATABASE_URL")
+    if not url.startswith("postgres"):
+        sys.exit("migrations: setting DATABASE_URL: a postgresql:// URL is required")
+    try:
+        upgrade_all(url)
+    except DBAPIError as error:
+        sys.exit(f"migrations: {error.orig}")
+    sys.stdout.write("migrations: every schema is at its newest revision\n")
+
+
+if __name__ == "__main__":
+    main()

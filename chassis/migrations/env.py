@@ -1,0 +1,15 @@
+"""Alembic's environment: runs the scripts of one schema on the connection it is given."""
+
+from alembic import context
+
+connection = context.config.attributes["connection"]
+schema = context.config.attributes["schema"]
+
+context.configure(
+    connection=connection,
+    version_table="alembic_version",
+    version_table_schema=schema,
+    transaction_per_migration=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,128 @@
+"""Relay: outbox → bus. One relay of a schema publishes at a time, by flag, in the order of commits.
+
+Rows are taken by their flag and never by a cursor: ids are given out before commits, and a cursor
+loses the late ones. The next version of an aggregate is sent when the one before is acknowledged.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import psycopg
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+
+from chassis.bus import Bus, Message, publish_all
+from chassis.database import Database
+from chassis.telemetry import logger
+from kernel.ids import to_public
+
+BATCH = 256
+IDLE_SECONDS = 0.05
+AWAY_SECONDS = 0.5
+log = logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One unpublished event. aggregate: marketplace, type and id; body: the JSON text."""
+
+    id: int
+    aggregate: tuple[object, ...]
+    message: Message
+
+
+async def run(*, database: Database, bus: Bus) -> None:
+    """Publish the schema's events until cancelled, outlasting database and bus."""
+    while True:
+        try:
+            await _lead(database, bus)
+        except (psycopg.Error, NatsError, OSError, TimeoutError) as error:
+            log.warning("relay.waits", schema=database.schema, error=type(error).__name__)
+            await asyncio.sleep(AWAY_SECONDS)
+
+
+async def _lead(database: Database, bus: Bus) -> None:
+    connection = await database.dedicated()
+    try:
+        # A session lock: the relay of a dead process loses it with its connection.
+        while not await _is_leader(connection, database.schema):  # noqa: ASYNC110 - asks Postgres
+            await asyncio.sleep(AWAY_SECONDS)
+        context = await bus.stream()
+        while True:
+            rows = await _unpublished(connection, database.schema)
+            if not rows:
+                await asyncio.sleep(IDLE_SECONDS)
+                continue
+            await _publish(connection, context, rows)
+    finally:
+        await connection.close()
+
+
+async def _is_leader(connection: psycopg.AsyncConnection[tuple[object, ...]], schema: str) -> bool:
+    cursor = await connection.execute(
+        "select pg_try_advisory_lock(hashtext('relay'), hashtext(%s))", (schema,)
+    )
+    row = await cursor.fetchone()
+    return row is not None and row[0] is True
+
+
+async def _unpublished(
+    connection: psycopg.AsyncConnection[tuple[object, ...]], schema: str
+) -> list[Row]:
+    cursor = await connection.execute(_SELECT, (BATCH,))
+    return [_row(schema, values) for values in await cursor.fetchall()]
+
+
+async def _publish(
+    connection: psycopg.AsyncConnection[tuple[object, ...]],
+    context: JetStreamContext,
+    rows: Sequence[Row],
+) -> None:
+    for wave in waves(rows):
+        stored = await publish_all(context, [row.message for row in wave])
+        done = [row.id for row, is_stored in zip(wave, stored, strict=True) if is_stored]
+        await connection.execute(
+            "update outbox set published_at = now() where id = any(%s)", (done,)
+        )
+        if len(done) < len(wave):
+            raise TimeoutError("not every event was acknowledged")
+
+
+def waves(rows: Iterable[Row]) -> list[list[Row]]:
+    """Split rows so that each wave holds at most one event of an aggregate, in order."""
+    result: list[list[Row]] = []
+    depth: dict[tuple[object, ...], int] = {}
+    for row in rows:
+        position = depth.get(row.aggregate, 0)
+        depth[row.aggregate] = position + 1
+        if position == len(result):
+            result.append([])
+        result[position].append(row)
+    return result
+
+
+def _row(schema: str, values: tuple[object, ...]) -> Row:
+    row_id, event_id, event_type, marketplace, kind, aggregate_id, occurred_at, body = values
+    public = to_public("evt", event_id)  # type: ignore[arg-type] # the column is uuid
+    headers = {
+        "ce-id": public,
+        "ce-type": str(event_type),
+        "ce-source": f"/orchestrator/{schema}",
+        "ce-time": str(occurred_at),
+        "ce-specversion": "1.0",
+        "content-type": "application/json",
+        "marketplace-id": str(marketplace),
+    }
+    message = Message(
+        subject=str(event_type), message_id=public, headers=headers, body=str(body).encode()
+    )
+    assert isinstance(row_id, int)  # noqa: S101 - the column is bigint
+    return Row(id=row_id, aggregate=(marketplace, kind, aggregate_id), message=message)
+
+
+_SELECT = """
+select id, event_id, event_type, marketplace_id, aggregate_type, aggregate_id,
+       to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), body
+from outbox where published_at is null order by id limit %s
+"""
