@@ -1,0 +1,104 @@
+# Every command of the project. `make` lists them.
+#
+# Needs: make and Python 3.11. Everything else is installed into .venv from the lock files.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+CODE := kernel chassis services gateway devnet deploy tools bench tests
+# Only what is there: a folder appears here when its first file does.
+PRESENT = $(wildcard $(CODE))
+
+export PYTHONPATH := .:gen
+# The project's own environment is used, whichever one is active.
+unexport VIRTUAL_ENV PYTHONHOME
+
+.PHONY: help setup demo run test check lint types imports architecture fmt proto proto-check \
+	proto-breaking proto-release lock clean
+
+##@ Start here
+
+help: ## List the commands
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@ / {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## Install what the lock files pin into .venv (the others do it by themselves)
+
+demo: $(INSTALLED) ## One purchase on a fresh stack, from the deposit to the seller's balance
+	@$(BIN)/python -m deploy.local.demo
+
+run: $(INSTALLED) ## Serve the whole stack on this machine until Ctrl-C (RUN_DIR, PORT_BASE)
+	@exec $(BIN)/python -m deploy.local
+
+##@ Before a change is shared
+
+test: $(INSTALLED) ## Run every test (some of them: make test ARGS="-k release")
+	@$(BIN)/pytest $(ARGS)
+
+check: lint types imports architecture proto-check proto-breaking ## Lint, types, layers, contracts
+
+lint: $(INSTALLED)
+	@$(BIN)/ruff check $(PRESENT)
+	@$(BIN)/ruff format --check $(PRESENT)
+
+types: $(INSTALLED)
+	@$(BIN)/mypy --strict $(PRESENT)
+
+imports: $(INSTALLED)
+	@$(BIN)/lint-imports
+
+architecture: $(INSTALLED)
+	@$(BIN)/pytest -q tests/architecture
+
+fmt: $(INSTALLED) ## Format the code, and mend what the linter can mend
+	@$(BIN)/ruff check --fix --exit-zero --quiet $(PRESENT)
+	@$(BIN)/ruff format $(PRESENT)
+
+##@ Contracts
+
+proto: $(INSTALLED) ## Generate gen/ from protos/
+	@$(BIN)/python tools/protos.py generate
+
+proto-check: $(INSTALLED) ## Fail where gen/ is not what protos/ give, or lint or format differ
+	@$(BIN)/python tools/protos.py check
+
+proto-breaking: $(INSTALLED) ## Fail where protos/ broke a promise of the last release
+	@$(BIN)/python tools/protos.py breaking
+
+proto-release: $(INSTALLED) ## Make today's contracts the ones that are compared with
+	@$(BIN)/python tools/protos.py release
+
+##@ Housekeeping
+
+lock: $(INSTALLED) ## Pin the newest versions that requirements*.in allow, with hashes
+	@compile="$(BIN)/uv pip compile --upgrade --generate-hashes --no-emit-index-url --quiet \
+	  --python-version 3.11"; \
+	$$compile requirements-bootstrap.in -o requirements-bootstrap.lock; \
+	$$compile requirements-dev.in -o requirements-dev.lock; \
+	$$compile -c requirements-dev.lock requirements.in -o requirements.lock
+
+clean: ## Delete what was made here: .venv, .run, caches (a running stack is refused)
+	@if [ -x $(BIN)/python ] && [ -d .run ]; then $(BIN)/python -m deploy.local.clean; fi
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv installs in seconds what takes pip a minute; pip does it where uv cannot reach the packages.
+$(INSTALLED): requirements-bootstrap.lock requirements-dev.lock
+	@[ -n "$(PYTHON)" ] && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: Python 3.11 or newer is needed; name it with PYTHON=/path/to/python" >&2; \
+	    exit 1; }
+	@echo "Installing into .venv ..."
+	@[ -x $(BIN)/python ] || "$(PYTHON)" -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r requirements-bootstrap.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode \
+	  -r requirements-dev.lock || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r requirements-dev.lock
+	@touch $@
