@@ -1,0 +1,112 @@
+"""`make run`: start the stack, say where it is, look after it until Ctrl-C, stop it in order."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Any
+
+from deploy.local import settings, state
+from deploy.local.ports import PortTakenError
+from deploy.local.process import NotReadyError
+from deploy.local.settings import StackSettings
+from deploy.local.stack import Stack
+from deploy.local.supervisor import describe
+
+WATCH_SECONDS = 0.1
+WRONG_SETTING = 2
+
+
+def main() -> int:
+    """Run a stack; returns the exit code of the program."""
+    read = settings.load()
+    _listen_to_signals(_interrupt)
+    try:
+        with state.locked(read.run_dir):
+            return _run(read)
+    except state.AlreadyRunningError as error:
+        sys.stderr.write(f"stack: {error}\n")
+        return 1
+
+
+def _run(read: StackSettings) -> int:
+    say = _speaker()
+    stack = Stack(read, say=say)
+    code = 1
+    try:
+        code = _serve(stack, say)
+    finally:
+        _listen_to_signals(signal.SIG_IGN)
+        codes = stack.stop()
+        if codes:
+            say("stopped: " + ", ".join(f"{name} {describe(end)}" for name, end in codes.items()))
+    return code or int(any(codes.values()))
+
+
+def _serve(stack: Stack, say: Callable[[str], None]) -> int:
+    try:
+        _welcome(stack.start(), say)
+        while True:
+            stack.watch()
+            time.sleep(WATCH_SECONDS)
+    except KeyboardInterrupt:
+        say("stopping")
+        return 0
+    except PortTakenError as error:
+        sys.stderr.write(f"stack: {error}\n")
+        return 1
+    except NotReadyError as error:
+        return _explain(error)
+
+
+def _listen_to_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handler)
+
+
+def _explain(error: NotReadyError) -> int:
+    """Print why a part did not start: the one line about its wrong setting, or its log's end."""
+    if error.exit_code == WRONG_SETTING and error.log_tail:
+        sys.stderr.write(error.log_tail.splitlines()[-1] + "\n")
+        return WRONG_SETTING
+    sys.stderr.write(f"stack: {error}\n")
+    return 1
+
+
+def _welcome(document: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    say("ready")
+    lines = [
+        "",
+        f"  REST     {document['url']}/api/v1",
+        f"  docs     {document['docsUrl']}",
+        f"  events   {document['natsUrl']}   subjects order.* escrow.* balance.* dispute.*",
+        f"  chain    {document['rpcUrl']}",
+        f"  logs     {document['logs']}",
+        f"  key      {document['apiKey']}   (demo marketplace, every scope)",
+        "",
+        "  A first call:",
+        "",
+        f"    curl -s {document['url']}/api/v1/me -H 'Authorization: Bearer {document['apiKey']}'",
+        "",
+        "  Ctrl-C stops everything.",
+        "",
+    ]
+    print("\n".join(lines), flush=True)
+
+
+def _speaker() -> Callable[[str], None]:
+    started = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"{time.monotonic() - started:6.1f} s  {line}", flush=True)
+
+    return say
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""The project's own processes as parts of the stack, and how each says that it is ready."""
+
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from deploy.local.ports import HOST
+from deploy.local.process import Command, Process, python_module
+from deploy.local.settings import ROOT
+
+PROBE_SECONDS = 1.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Program:
+    """`python -m <module>` with its settings. ready: asks it whether it can serve."""
+
+    name: str
+    module: str
+    environment: Mapping[str, str]
+    log_folder: Path
+    ready: Callable[[], bool]
+    _process: Process | None = field(default=None, init=False)
+
+    @property
+    def process(self) -> Process:
+        """The running program.
+
+        Raises: RuntimeError: it was not started.
+        """
+        if self._process is None:
+            raise RuntimeError(f"{self.name} was not started")
+        return self._process
+
+    def start(self) -> None:
+        """Start the program; does not wait until it is ready."""
+        command = Command(
+            name=self.name,
+            argv=python_module(self.module),
+            environment=self.environment,
+            folder=ROOT,
+        )
+        self._process = Process(command, self.log_folder / f"{self.name}.log")
+
+    def wait_ready(self, *, timeout_seconds: float = 60) -> None:
+        """Wait until the program serves.
+
+        Raises: NotReadyError.
+        """
+        self.process.wait_until(self.ready, timeout_seconds=timeout_seconds)
+
+    def is_ready(self) -> bool:
+        """Tell whether the program serves now."""
+        return self.ready()
+
+
+def grpc_ready(port: int) -> Callable[[], bool]:
+    """Return a probe of the standard gRPC health service."""
+
+    def probe() -> bool:
+        with grpc.insecure_channel(f"{HOST}:{port}") as channel:
+            try:
+                answer = health_pb2_grpc.HealthStub(channel).Check(
+                    health_pb2.HealthCheckRequest(), timeout=PROBE_SECONDS
+                )
+            except grpc.RpcError:
+                return False
+        serving: bool = answer.status == health_pb2.HealthCheckResponse.SERVING
+        return serving
+
+    return probe
+
+
+def http_ready(url: str) -> Callable[[], bool]:
+    """Return a probe that is content with any answer 200."""
+
+    def probe() -> bool:
+        try:
+            with urllib.request.urlopen(url, timeout=PROBE_SECONDS) as answer:  # noqa: S310 - http
+                return bool(answer.status == 200)  # noqa: PLR2004 - OK
+        except (urllib.error.URLError, OSError):
+            return False
+
+    return probe

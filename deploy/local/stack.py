@@ -1,0 +1,252 @@
+"""The stack: its parts in the order of their needs, from the database to the gateway."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from deploy.local import credentials, seed, state
+from deploy.local.devnet import Devnet, network_info
+from deploy.local.nats import NatsServer
+from deploy.local.ports import HOST, PortTakenError, is_free
+from deploy.local.postgres import PostgresServer
+from deploy.local.process import Command, NotReadyError, Process, python_module
+from deploy.local.services import Program, grpc_ready, http_ready
+from deploy.local.settings import ROOT, StackSettings
+from deploy.local.supervisor import Part, Supervisor
+from deploy.local.wiring import SERVICES, Wiring, role_password
+
+# In the reverse order of starting; those of one group at once.
+STOP_ORDER = (
+    ("gateway",),
+    ("orders",),
+    ("ledger", "escrow", "disputes"),
+    ("devnet",),
+    ("nats",),
+    ("postgres",),
+)
+# How long the ports of a killed stack may stay taken: its children stop by themselves.
+LEFTOVER_SECONDS = 15.0
+
+
+class Stack:
+    """One stack. `start()`, then `watch()` until told otherwise, then `stop()`."""
+
+    def __init__(self, settings: StackSettings, *, say: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._say = say
+        self._logs = settings.run_dir / "logs"
+        self._credentials = credentials.load(settings.run_dir)
+        self._postgres = PostgresServer(
+            home=settings.run_dir / "postgres",
+            port=settings.port("postgres"),
+            log_folder=self._logs,
+        )
+        self._nats = NatsServer(
+            home=settings.run_dir / "nats",
+            port=settings.port("nats"),
+            monitor_port=settings.port("monitor"),
+            log_folder=self._logs,
+        )
+        self._wiring = Wiring(
+            settings=settings,
+            credentials=self._credentials,
+            database_url=settings.database_url or self._postgres.url(),
+            nats_url=settings.nats_url or self._nats.url,
+        )
+        self._devnet = Devnet(
+            home=settings.run_dir / "devnet",
+            port=settings.port("devnet"),
+            log_folder=self._logs,
+            environment=self._wiring.devnet(),
+        )
+        self._supervisor = Supervisor(say=say, changed=self._publish)
+        self._document: dict[str, Any] = {}
+
+    def start(self) -> Mapping[str, Any]:
+        """Start everything and return what stack.json says.
+
+        Raises: PortTakenError; NotReadyError: a part ended or hangs (the rest runs: stop()).
+        """
+        self._check_ports()
+        self._start_foundations()
+        network = self._prepare()
+        self._start_programs(network)
+        self._make_api_key()
+        self._document = self._describe(network)
+        self._publish()
+        return self._document
+
+    def watch(self) -> None:
+        """Look after the parts once; a stopped one is started again."""
+        self._supervisor.look()
+
+    def stop(self) -> dict[str, int]:
+        """Stop what runs, in the reverse order; returns exit codes by part."""
+        state.remove(self._settings.run_dir)
+        return self._supervisor.stop(STOP_ORDER)
+
+    def _embedded(self) -> dict[str, tuple[str, ...]]:
+        """Ports of the parts that run here."""
+        replaced = {
+            "postgres": self._settings.database_url,
+            "nats": self._settings.nats_url,
+            "devnet": self._settings.stellar_rpc_url,
+        }
+        ports = {"nats": ("nats", "monitor")}
+        names = ("gateway", *SERVICES, "devnet", "postgres", "nats")
+        return {name: ports.get(name, (name,)) for name in names if not replaced.get(name)}
+
+    def _check_ports(self) -> None:
+        patience = LEFTOVER_SECONDS if state.was_killed(self._settings.run_dir) else 0
+        deadline = time.monotonic() + patience
+        for ports in self._embedded().values():
+            for name in ports:
+                while not is_free(self._settings.port(name)):
+                    if time.monotonic() > deadline:
+                        raise PortTakenError(self._settings.port(name), name)
+                    time.sleep(0.1)
+        state.remove(self._settings.run_dir)
+
+    def _start_foundations(self) -> None:
+        """Start NATS and devnet, and while they come up, PostgreSQL, whose start takes longest."""
+        embedded = self._embedded()
+        parts: dict[str, Part] = {
+            "nats": self._nats,
+            "devnet": self._devnet,
+            "postgres": self._postgres,
+        }
+        for name, part in parts.items():
+            if name in embedded:
+                part.start()
+                self._supervisor.add(name, part)
+        if "postgres" in embedded:
+            with self._reported("postgres"):
+                self._postgres.wait_ready()
+
+    def _prepare(self) -> dict[str, str]:
+        """Migrate the database while NATS and devnet come up; returns the chain's settings."""
+        command = Command(
+            name="migrations",
+            argv=python_module("chassis.migrations"),
+            environment=self._wiring.migrations(),
+            folder=ROOT,
+        )
+        migrations = Process(command, self._logs / "migrations.log")
+        embedded = self._embedded()
+        if "nats" in embedded:
+            with self._reported("nats"):
+                self._nats.wait_ready()
+        network = {}
+        if "devnet" in embedded:
+            with self._reported("devnet"):
+                self._devnet.wait_ready()
+            network = chain_settings(self._devnet.url, passphrase=self._wiring.passphrase())
+        with self._reported("migrations"):
+            migrations.wait_until(lambda: migrations.exit_code() == 0, timeout_seconds=120)
+        self._give_passwords()
+        return network
+
+    def _give_passwords(self) -> None:
+        """Let the services' roles log in where the server asks for passwords."""
+        if role_password(self._settings.database_url, "") is None:
+            return
+        with psycopg.connect(self._settings.database_url, autocommit=True) as connection:
+            for role in (*SERVICES, "gateway"):
+                password = role_password(self._settings.database_url, role)
+                if f"{role.upper()}_DATABASE_URL" not in self._settings.environment:
+                    statement = sql.SQL("alter role {} password {}")
+                    connection.execute(
+                        statement.format(sql.Identifier(role), sql.Literal(password))
+                    )
+
+    def _start_programs(self, network: Mapping[str, str]) -> None:
+        programs = [self._service(name, network) for name in SERVICES]
+        programs.append(
+            Program(
+                name="gateway",
+                module="gateway",
+                environment=self._wiring.gateway(),
+                log_folder=self._logs,
+                ready=http_ready(f"{self.url}/api/v1/health"),
+            )
+        )
+        for program in programs:
+            program.start()
+            self._supervisor.add(program.name, program)
+        for program in programs:
+            with self._reported(program.name):
+                program.wait_ready()
+
+    def _service(self, name: str, network: Mapping[str, str]) -> Program:
+        return Program(
+            name=name,
+            module=f"services.{name}",
+            environment=self._wiring.service(name, network=network),
+            log_folder=self._logs,
+            ready=grpc_ready(self._settings.port(name)),
+        )
+
+    def _make_api_key(self) -> None:
+        if not self._credentials.api_key:
+            key = seed.make_api_key(self._wiring.gateway())
+            self._credentials = credentials.remember_api_key(
+                self._settings.run_dir, credentials=self._credentials, api_key=key
+            )
+
+    @property
+    def url(self) -> str:
+        """Where the gateway answers."""
+        return f"http://{HOST}:{self._settings.port('gateway')}"
+
+    def _describe(self, network: Mapping[str, str]) -> dict[str, Any]:
+        embedded = self._embedded()
+        chain = network or self._settings.environment
+        return {
+            "url": self.url,
+            "docsUrl": f"{self.url}/docs",
+            "apiKey": self._credentials.api_key,
+            "natsUrl": self._settings.nats_url or self._nats.url,
+            "rpcUrl": chain.get("STELLAR_RPC_URL"),
+            "networkPassphrase": chain.get("STELLAR_NETWORK_PASSPHRASE"),
+            "devnetUrl": self._devnet.url if "devnet" in embedded else None,
+            "databaseUrl": self._settings.database_url or self._postgres.url(),
+            "services": {name: f"{HOST}:{self._settings.port(name)}" for name in SERVICES},
+            "logs": str(self._logs),
+        }
+
+    def _publish(self) -> None:
+        """Write stack.json; not before everything is ready."""
+        if self._document:
+            document = {**self._document, "pids": self._supervisor.pids()}
+            state.write(self._settings.run_dir, document)
+
+    @contextmanager
+    def _reported(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self._say(f"{name:<11} ready   +{time.monotonic() - started:.1f} s")
+
+
+def chain_settings(url: str, *, passphrase: str) -> dict[str, str]:
+    """Return escrow's settings for the network of a devnet.
+
+    Raises: NotReadyError: it does not say what it is.
+    """
+    info = network_info(url)
+    if not info:
+        raise NotReadyError("devnet", None, f"{url}/network-info does not answer")
+    return {
+        "STELLAR_RPC_URL": info.get("rpcUrl", f"{url}/rpc"),
+        "STELLAR_NETWORK_PASSPHRASE": info.get("networkPassphrase", passphrase),
+        "STELLAR_FRIENDBOT_URL": info.get("friendbotUrl", f"{url}/friendbot"),
+        "STELLAR_FAUCET_URL": info.get("faucetUrl", f"{url}/faucet"),
+        "TRUSTLESS_WORK_URL": url,
+        "USDC_ISSUER": info["usdcIssuer"],
+        "ESCROW_FACTORY_ID": info["factoryId"],
+        "ESCROW_WASM_HASH": info["wasmHash"],
+        "TRUSTLESS_WORK_FEE_ADDRESS": info["feeAddress"],
+    }

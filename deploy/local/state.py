@@ -1,0 +1,73 @@
+"""What a running stack tells others: RUN_DIR/stack.json, and the lock that says it runs.
+
+The lock is the kernel's: it is free again when its holder dies, however it died, while
+stack.json may be left behind by a supervisor that was killed.
+"""
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from deploy.local.credentials import write_private
+
+STACK_FILE = "stack.json"
+_LOCK_FILE = "lock"
+
+
+class AlreadyRunningError(Exception):
+    """Another supervisor has this RUN_DIR."""
+
+
+@contextlib.contextmanager
+def locked(run_dir: Path) -> Iterator[None]:
+    """Hold the RUN_DIR.
+
+    Raises: AlreadyRunningError.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with (run_dir / _LOCK_FILE).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunningError(f"a stack already runs in {run_dir}") from None
+        yield
+
+
+def is_running(run_dir: Path) -> bool:
+    """Tell whether a supervisor holds the RUN_DIR now."""
+    if not (run_dir / _LOCK_FILE).exists():
+        return False
+    try:
+        with locked(run_dir):
+            return False
+    except AlreadyRunningError:
+        return True
+
+
+def read(run_dir: Path) -> dict[str, Any] | None:
+    """Read stack.json of a running stack; None where none runs, or it is not ready yet."""
+    if not is_running(run_dir):
+        return None
+    try:
+        document: dict[str, Any] = json.loads((run_dir / STACK_FILE).read_text())
+    except FileNotFoundError:
+        return None
+    return document
+
+
+def was_killed(run_dir: Path) -> bool:
+    """Tell whether the last supervisor ended without stopping the stack."""
+    return (run_dir / STACK_FILE).exists()
+
+
+def write(run_dir: Path, document: Mapping[str, object]) -> None:
+    """Replace stack.json at once. It holds the demo key: mode 0600."""
+    write_private(run_dir / STACK_FILE, json.dumps(document, indent=2) + "\n")
+
+
+def remove(run_dir: Path) -> None:
+    """Delete stack.json: nobody should start to use the stack any more."""
+    (run_dir / STACK_FILE).unlink(missing_ok=True)

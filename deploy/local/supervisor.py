@@ -1,0 +1,103 @@
+"""Keeps parts running: starts one again, with growing pauses, when it ends by itself."""
+
+import signal
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from deploy.local.process import Process
+
+FIRST_PAUSE_SECONDS = 0.2
+LAST_PAUSE_SECONDS = 10.0
+# A part that has run this long is taken for healthy: the next pause is the first again.
+HEALTHY_SECONDS = 30.0
+
+
+class Part(Protocol):
+    """One process of the stack."""
+
+    @property
+    def process(self) -> Process:
+        """The running process."""
+
+    def start(self) -> None:
+        """Start it (again)."""
+
+    def is_ready(self) -> bool:
+        """Tell whether it serves now."""
+
+
+@dataclass(slots=True)
+class _Watch:
+    name: str
+    part: Part
+    pause_seconds: float = FIRST_PAUSE_SECONDS
+    started_at: float = field(default_factory=time.monotonic)
+    start_at: float | None = None
+    away: bool = False
+
+
+class Supervisor:
+    """Watches running parts. say: prints a line. changed: called when a process was replaced."""
+
+    def __init__(self, *, say: Callable[[str], None], changed: Callable[[], None]) -> None:
+        self._say = say
+        self._changed = changed
+        self._watches: list[_Watch] = []
+
+    def add(self, name: str, part: Part) -> None:
+        """Watch a part from now on."""
+        self._watches.append(_Watch(name, part))
+
+    def pids(self) -> dict[str, int]:
+        """Return the process id of every part."""
+        return {watch.name: watch.part.process.pid for watch in self._watches}
+
+    def look(self) -> None:
+        """Look at every part once: notice ends, start again what is due."""
+        for watch in self._watches:
+            code = watch.part.process.exit_code()
+            if code is None:
+                self._notice_return(watch)
+            elif watch.start_at is None:
+                self._plan(watch, code)
+            elif time.monotonic() >= watch.start_at:
+                self._start(watch)
+
+    def stop(self, groups: Iterable[Iterable[str]]) -> dict[str, int]:
+        """Stop group after group, each at once; returns the exit code of each part."""
+        known = {watch.name: watch for watch in self._watches}
+        codes: dict[str, int] = {}
+        for group in groups:
+            watches = [known[name] for name in group if name in known]
+            for watch in watches:
+                watch.part.process.request_stop()
+            for watch in watches:
+                codes[watch.name] = watch.part.process.stop()
+        return codes
+
+    def _plan(self, watch: _Watch, code: int) -> None:
+        if time.monotonic() - watch.started_at > HEALTHY_SECONDS:
+            watch.pause_seconds = FIRST_PAUSE_SECONDS
+        watch.start_at = time.monotonic() + watch.pause_seconds
+        watch.away = True
+        self._say(f"{watch.name} ended with {describe(code)}; again in {watch.pause_seconds:.1f} s")
+        watch.pause_seconds = min(watch.pause_seconds * 2, LAST_PAUSE_SECONDS)
+
+    def _start(self, watch: _Watch) -> None:
+        watch.part.start()
+        watch.start_at = None
+        watch.started_at = time.monotonic()
+        self._changed()
+
+    def _notice_return(self, watch: _Watch) -> None:
+        # Asked only after an end: a probe of every part ten times a second would be noise.
+        if watch.away and watch.part.is_ready():
+            watch.away = False
+            self._say(f"{watch.name} is back")
+
+
+def describe(code: int) -> str:
+    """Say how a process ended: `exit code 1`, `SIGKILL`."""
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name

@@ -1,0 +1,118 @@
+"""Who gets which setting: the environment of each part of the stack."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from deploy.local.credentials import Credentials
+from deploy.local.ports import HOST
+from deploy.local.settings import StackSettings
+
+SERVICES = ("orders", "ledger", "escrow", "disputes")
+PASSPHRASE = "Orchestrator Devnet ; local"  # noqa: S105 - a network's public name
+# Settings of the stack itself: a child gets its own value or none.
+_OWN = ("DATABASE_URL", "NATS_URL", "STELLAR_RPC_URL", "GRPC_PORT", "RUN_DIR", "PORT_BASE")
+
+
+class Wiring:
+    """Settings by part. database_url: of an administrator; network: what /network-info says."""
+
+    def __init__(
+        self, *, settings: StackSettings, credentials: Credentials, database_url: str, nats_url: str
+    ) -> None:
+        self._settings = settings
+        self._credentials = credentials
+        self._database_url = database_url
+        self._nats_url = nats_url
+
+    def passphrase(self) -> str:
+        """Return the name of the Stellar network."""
+        return self._settings.environment.get("STELLAR_NETWORK_PASSPHRASE", PASSPHRASE)
+
+    def plain(self, **own: str) -> dict[str, str]:
+        """Return what the stack was started with, without its own settings, plus `own`."""
+        kept = {k: v for k, v in self._settings.environment.items() if k not in _OWN}
+        return {**kept, **own}
+
+    def devnet(self) -> dict[str, str]:
+        """Return the devnet's settings."""
+        return self.plain(STELLAR_NETWORK_PASSPHRASE=self.passphrase())
+
+    def migrations(self) -> dict[str, str]:
+        """Return the settings of the migrations."""
+        return self.plain(DATABASE_URL=self._database_url)
+
+    def service(self, name: str, *, network: Mapping[str, str]) -> dict[str, str]:
+        """Return a service's settings."""
+        own = {
+            **self._common(name),
+            **self._addresses(),
+            "GRPC_HOST": HOST,
+            "GRPC_PORT": str(self._settings.port(name)),
+        }
+        if name == "escrow":
+            own |= self._chain(network)
+        return self._merge(own)
+
+    def gateway(self) -> dict[str, str]:
+        """Return the gateway's settings."""
+        own = {
+            **self._common("gateway"),
+            **self._addresses(),
+            "GATEWAY_HOST": HOST,
+            "GATEWAY_PORT": str(self._settings.port("gateway")),
+            "API_KEY_PEPPER": self._credentials.api_key_pepper,
+        }
+        return self._merge(own)
+
+    def database_url(self, role: str) -> str:
+        """Return the URL of a service's role; `<ROLE>_DATABASE_URL` replaces it."""
+        replaced = self._settings.environment.get(f"{role.upper()}_DATABASE_URL")
+        return replaced or role_url(self._database_url, role)
+
+    def _common(self, role: str) -> dict[str, str]:
+        return {
+            "DATABASE_URL": self.database_url(role),
+            "NATS_URL": self._nats_url,
+            "SERVICE_SECRET": self._credentials.service_secret,
+            "STOP_GRACE_SECONDS": "5",
+        }
+
+    def _addresses(self) -> dict[str, str]:
+        return {
+            f"{name.upper()}_ADDRESS": f"{HOST}:{self._settings.port(name)}" for name in SERVICES
+        }
+
+    def _chain(self, network: Mapping[str, str]) -> dict[str, str]:
+        return {
+            **network,
+            "KEY_FILE": str(self._settings.run_dir / "escrow.key"),
+            "CHAIN_POLL_SECONDS": "0.25",
+        }
+
+    def _merge(self, own: Mapping[str, str]) -> dict[str, str]:
+        """Join with the stack's environment: addresses are ours, the rest may be overridden."""
+        ours = {"DATABASE_URL", "NATS_URL", "GRPC_HOST", "GRPC_PORT", "STELLAR_RPC_URL"}
+        return {**own, **self.plain(), **{k: v for k, v in own.items() if k in ours}}
+
+
+def role_url(admin_url: str, role: str) -> str:
+    """Return the URL of a role on the administrator's server.
+
+    The role's password is derived from the administrator's, so that every stack on a server finds
+    the same one; there is none where the administrator has none.
+    """
+    parts = urlsplit(admin_url)
+    address = parts.netloc.rpartition("@")[2]
+    password = role_password(admin_url, role)
+    who = role if password is None else f"{role}:{quote(password, safe='')}"
+    return urlunsplit(parts._replace(netloc=f"{who}@{address}"))
+
+
+def role_password(admin_url: str, role: str) -> str | None:
+    """Return a role's password on the administrator's server, None where there are none."""
+    given = urlsplit(admin_url).password
+    if not given:
+        return None
+    return hmac.new(unquote(given).encode(), role.encode(), hashlib.sha256).hexdigest()
