@@ -1,0 +1,230 @@
+"""How an order ends: delivery, release, refund, dispute, cancellation. Pure, as domain.py.
+
+Apart from domain.py for its length only: the table of transitions stands there.
+"""
+
+import datetime as dt
+import uuid
+from dataclasses import replace
+
+from kernel.clock import to_milliseconds_text
+from kernel.errors import InvalidArgument
+from kernel.ids import to_public
+from kernel.money import CENT, to_text
+from services.orders.domain import (
+    Decided,
+    Decision,
+    Delivery,
+    DisputeAlreadyOpen,
+    DisputeInfo,
+    DisputeReason,
+    Fact,
+    FinalStatus,
+    Order,
+    Party,
+    State,
+    Trigger,
+    move,
+    require,
+)
+
+
+class SplitAmountsMismatch(InvalidArgument):
+    """The two amounts are not a split of the order's."""
+
+    reason = "SPLIT_AMOUNTS_MISMATCH"
+
+
+def canceled(order: Order, *, by: Party, reason: str, at: dt.datetime) -> Decided:
+    """Nothing was on chain, and any hold has been given back."""
+    payload = {"orderId": order.public_id, "canceledBy": by.value, "reason": reason}
+    after = move(
+        order, Trigger.CANCEL, at=at, closed_at=at, final_status=FinalStatus.CANCELED
+    )
+    return after, (Fact(event_type="order.canceled", payload=payload), _closed_fact(after))
+
+
+def delivered(order: Order, *, notes: str, url: str, at: dt.datetime) -> Decided:
+    """The seller handed the work over. Raises: OrderInWrongState, a second time too."""
+    require(order, Trigger.DELIVER)
+    if order.delivery is not None:
+        require(replace(order, state=State.CLOSED), Trigger.DELIVER)
+    delivery = Delivery(notes=notes, url=url, delivered_at=at)
+    payload = {"orderId": order.public_id, "deliveredAt": to_milliseconds_text(at)}
+    after = move(order, Trigger.DELIVER, at=at, delivery=delivery)
+    return after, (Fact(event_type="order.delivered", payload=payload),)
+
+
+def release_requested(
+    order: Order,
+    *,
+    by: Party,
+    confirmed: bool = False,
+    delta_score_tenths: int | None = None,
+    at: dt.datetime,
+) -> Decided:
+    """The work was approved; the seller is going to be paid."""
+    after = move(
+        order,
+        Trigger.RELEASE,
+        at=at,
+        confirmed_at=at if confirmed else order.confirmed_at,
+        delta_score_tenths=delta_score_tenths,
+        escrow=replace(order.escrow, status="RELEASING") if order.escrow else None,
+    )
+    payload = {"orderId": order.public_id, "requestedBy": by.value}
+    return after, (Fact(event_type="order.release_requested", payload=payload),)
+
+
+def refund_requested(order: Order, *, by: Party, at: dt.datetime) -> Decided:
+    """The buyer is going to be paid back."""
+    after = move(
+        order,
+        Trigger.REFUND,
+        at=at,
+        escrow=replace(order.escrow, status="REFUNDING") if order.escrow else None,
+    )
+    payload = {"orderId": order.public_id, "requestedBy": by.value}
+    return after, (Fact(event_type="order.refund_requested", payload=payload),)
+
+
+def released(
+    order: Order, *, amount: int, provider_fee: int, escrow_status: str, at: dt.datetime
+) -> Decided:
+    """The seller was paid `amount` minor units, as the chain reports; the order closes."""
+    paid = _released(order, amount=amount, provider_fee=provider_fee, status=escrow_status, at=at)
+    return _close(paid, FinalStatus.RELEASED, at, _released_fact(paid))
+
+
+def refunded(
+    order: Order, *, amount: int, provider_fee: int, escrow_status: str, at: dt.datetime
+) -> Decided:
+    """The buyer was paid back `amount` minor units, as the chain reports; the order closes."""
+    after = move(
+        order,
+        Trigger.REFUNDED,
+        at=at,
+        refunded_at=at,
+        refunded_amount=amount,
+        provider_fee=provider_fee,
+        escrow=replace(order.escrow, status=escrow_status) if order.escrow else None,
+        dispute=_resolved(order, Decision.FULL_REFUND, at),
+    )
+    return _close(after, FinalStatus.REFUNDED, at, _refunded_fact(after))
+
+
+def split(
+    order: Order, *, to_seller: int, to_buyer: int, provider_fee: int, at: dt.datetime
+) -> Decided:
+    """Both were paid by support's decision; it counts as released. Both facts are told."""
+    paid = _released(order, amount=to_seller, provider_fee=provider_fee, status="RESOLVED", at=at)
+    after = replace(
+        paid,
+        refunded_at=at,
+        refunded_amount=to_buyer,
+        dispute=_resolved(order, Decision.SPLIT, at),
+    )
+    return _close(after, FinalStatus.RELEASED, at, _released_fact(after), _refunded_fact(after))
+
+
+def disputed(
+    order: Order, *, dispute_id: uuid.UUID, by: Party, reason: DisputeReason, at: dt.datetime
+) -> Decided:
+    """The order is frozen. Raises: DisputeAlreadyOpen; OrderInWrongState."""
+    if order.state is State.DISPUTED:
+        raise DisputeAlreadyOpen(
+            "A dispute is already open for this order",
+            details={"orderId": order.public_id, "currentState": order.state.value},
+        )
+    dispute = DisputeInfo(id=dispute_id, opened_by=by, reason=reason, opened_at=at)
+    payload = {
+        "orderId": order.public_id,
+        "disputeId": to_public("dsp", dispute_id),
+        "openedBy": by.value,
+        "reason": reason.value,
+    }
+    after = move(order, Trigger.DISPUTE, at=at, dispute=dispute)
+    return after, (Fact(event_type="order.disputed", payload=payload),)
+
+
+def shares(
+    order: Order, *, decision: Decision, release: int | None, refund: int | None
+) -> tuple[int, int]:
+    """Return what seller and buyer get by a decision, in minor units.
+
+    Raises: SplitAmountsMismatch: a leg is missing, zero, has parts of a cent, the two are not the
+        order's amount together, or amounts were given for another decision.
+    """
+    if decision is not Decision.SPLIT:
+        if release is not None or refund is not None:
+            raise _mismatch("amounts belong to a SPLIT only")
+        return (order.amount, 0) if decision is Decision.FULL_RELEASE else (0, order.amount)
+    if release is None or refund is None:
+        raise _mismatch("a SPLIT needs releaseAmount and refundAmount")
+    if release <= 0 or refund <= 0:
+        raise _mismatch("each must be greater than 0; use FULL_RELEASE or FULL_REFUND instead")
+    if release % CENT or refund % CENT:
+        raise _mismatch("must be in whole cents")
+    if release + refund != order.amount:
+        raise _mismatch(f"must sum to the order's amount, {to_text(order.amount)}")
+    return release, refund
+
+
+def _mismatch(message: str) -> SplitAmountsMismatch:
+    fields = [("release_amount", message), ("refund_amount", message)]
+    return SplitAmountsMismatch(message[0].upper() + message[1:], fields=fields)
+
+
+def _released(
+    order: Order, *, amount: int, provider_fee: int, status: str, at: dt.datetime
+) -> Order:
+    return move(
+        order,
+        Trigger.RELEASED,
+        at=at,
+        released_at=at,
+        released_amount=amount,
+        provider_fee=provider_fee,
+        escrow=replace(order.escrow, status=status) if order.escrow else None,
+        dispute=_resolved(order, Decision.FULL_RELEASE, at),
+    )
+
+
+def _resolved(order: Order, decision: Decision, at: dt.datetime) -> DisputeInfo | None:
+    if order.dispute is None:
+        return None
+    return replace(order.dispute, decision=decision, resolved_at=at)
+
+
+def _close(order: Order, final: FinalStatus, at: dt.datetime, *facts: Fact) -> Decided:
+    after = move(order, Trigger.CLOSE, at=at, closed_at=at, final_status=final)
+    return after, (*facts, _closed_fact(after))
+
+
+def _released_fact(order: Order) -> Fact:
+    payload = {
+        "orderId": order.public_id,
+        "sellerId": order.seller.public_id,
+        "amount": to_text(order.released_amount),
+        "releasedAt": to_milliseconds_text(order.updated_at),
+    }
+    return Fact(event_type="order.released", payload=payload)
+
+
+def _refunded_fact(order: Order) -> Fact:
+    payload = {
+        "orderId": order.public_id,
+        "buyerId": order.buyer.public_id,
+        "amount": to_text(order.refunded_amount),
+        "refundedAt": to_milliseconds_text(order.updated_at),
+    }
+    return Fact(event_type="order.refunded", payload=payload)
+
+
+def _closed_fact(order: Order) -> Fact:
+    payload = {
+        "orderId": order.public_id,
+        "finalStatus": order.final_status.value if order.final_status else "",
+        "closedAt": to_milliseconds_text(order.updated_at),
+    }
+    return Fact(event_type="order.closed", payload=payload)
