@@ -1,0 +1,13 @@
+"""A local Stellar network and Trustless Work API in one process, for development and tests.
+
+What is real: the XDR on the wire, transaction hashes and ed25519 signatures, sequence numbers,
+time bounds, fees, sponsored reserves, Soroban authorisation entries with nonces, footprints,
+atomic application, `TransactionResult`, `TransactionMeta` v4, asset events, and a ledger that
+survives `kill -9`.
+
+What is not: **no wasm runs here.** The rules of the escrow contract and of the asset contract
+are written in Python (`devnet/soroban/`) after their published interface. There is no consensus,
+no resource metering, no expiry of state, and every account has its master key as its only signer.
+
+Nothing in Orchestrator imports this package; it is reached over HTTP like the real network.
+"""

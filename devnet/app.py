@@ -1,0 +1,82 @@
+"""The one place where the devnet's parts are put together."""
+
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from devnet.faults import Faults
+from devnet.network.identity import Identity
+from devnet.network.journal import Journal
+from devnet.network.ledger import Ledger
+from devnet.rest.faucet import Faucet
+from devnet.rest.pages import Pages
+from devnet.rpc.event_methods import EventMethods
+from devnet.rpc.network_methods import NetworkMethods
+from devnet.rpc.server import RpcServer
+from devnet.rpc.transaction_methods import TransactionMethods
+from devnet.settings import Settings
+from devnet.soroban.invoke import Environment
+from devnet.soroban.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Devnet:
+    """A built devnet: its ledger still has to be run."""
+
+    web: Starlette
+    ledger: Ledger
+    journal: Journal
+
+
+def build(settings: Settings, *, base_url: str) -> Devnet:
+    """Open the data directory and wire everything.
+
+    base_url: where the process can be reached. Raises: OSError; WrongNetworkError.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    identity = Identity(settings.passphrase)
+    journal = Journal(settings.data_dir / "ledger.sqlite3", passphrase=settings.passphrase)
+    environment = Environment(
+        passphrase=identity.passphrase,
+        network_id=identity.network_id,
+        contracts=Registry(fee_address=identity.fee_address),
+    )
+    ledger = Ledger(
+        identity=identity,
+        environment=environment,
+        journal=journal,
+        ledger_seconds=settings.ledger_seconds,
+    )
+    faults = Faults()
+    routes = [
+        *_rpc_routes(ledger, identity, faults, base_url),
+        *_own_routes(ledger, identity, faults),
+    ]
+    return Devnet(Starlette(routes=routes), ledger, journal)
+
+
+def _rpc_routes(ledger: Ledger, identity: Identity, faults: Faults, base_url: str) -> list[Route]:
+    network = NetworkMethods(
+        ledger=ledger, identity=identity, faults=faults, friendbot_url=f"{base_url}/friendbot"
+    )
+    transactions = TransactionMethods(ledger=ledger, faults=faults)
+    events = EventMethods(ledger=ledger)
+    methods = network.table() | transactions.table() | events.table()
+    server = RpcServer(methods=methods, faults=faults)
+    return [
+        Route("/rpc", server.handle, methods=["POST"]),
+        Route("/", server.handle, methods=["POST"]),
+    ]
+
+
+def _own_routes(ledger: Ledger, identity: Identity, faults: Faults) -> list[Route]:
+    faucet = Faucet(ledger=ledger, identity=identity)
+    pages = Pages(identity=identity, faults=faults)
+    return [
+        Route("/", pages.about, methods=["GET"]),
+        Route("/network-info", pages.network_info, methods=["GET"]),
+        Route("/faults", pages.faults, methods=["GET", "POST", "DELETE"]),
+        Route("/friendbot", faucet.friendbot, methods=["GET", "POST"]),
+        Route("/faucet", faucet.faucet, methods=["POST"]),
+    ]

@@ -1,0 +1,81 @@
+"""Asset events: what payments, mints and fees say about themselves (CAP-67, SEP-41)."""
+
+from functools import lru_cache
+
+from stellar_sdk import scval, xdr
+
+from devnet.chain.addresses import contract_raw
+from devnet.chain.assets import NATIVE, AssetRef, contract_id
+
+MuxedTag = xdr.SCVal
+
+
+def contract_event(*, contract: str, topics: list[xdr.SCVal], data: xdr.SCVal) -> xdr.ContractEvent:
+    """Build an event of a contract."""
+    return xdr.ContractEvent(
+        ext=xdr.ExtensionPoint(0),
+        contract_id=xdr.ContractID(xdr.Hash(contract_raw(contract))),
+        type=xdr.ContractEventType.CONTRACT,
+        body=xdr.ContractEventBody(0, xdr.ContractEventV0(topics, data)),
+    )
+
+
+def movement(
+    *,
+    passphrase: str,
+    asset: AssetRef,
+    sender: str,
+    receiver: str,
+    amount: int,
+    tag: MuxedTag | None = None,
+) -> xdr.ContractEvent:
+    """Build the event of an amount that moved: transfer, or mint or burn at the issuer.
+
+    amount: minor units. tag: the receiver's multiplexed id, or the transaction's memo.
+    """
+    name = scval.to_string(asset.name)
+    if sender == asset.issuer and receiver != asset.issuer:
+        topics = [_symbol("mint"), scval.to_address(receiver), name]
+    elif receiver == asset.issuer and sender != asset.issuer:
+        topics = [_symbol("burn"), scval.to_address(sender), name]
+        tag = None
+    else:
+        topics = [
+            _symbol("transfer"),
+            scval.to_address(sender),
+            scval.to_address(receiver),
+            name,
+        ]
+    return contract_event(
+        contract=contract_id(asset, passphrase), topics=topics, data=_amount(amount, tag)
+    )
+
+
+def fee(*, passphrase: str, payer: str, amount: int) -> xdr.ContractEvent:
+    """Build the event of a fee taken in stroops of XLM."""
+    return contract_event(
+        contract=contract_id(NATIVE, passphrase),
+        topics=[_symbol("fee"), scval.to_address(payer)],
+        data=scval.to_int128(amount),
+    )
+
+
+def memo_tag(memo: xdr.Memo) -> MuxedTag | None:
+    """Return a memo as asset events carry it in `to_muxed_id`, or None without a memo."""
+    if memo.text is not None:
+        return scval.to_string(memo.text)
+    if memo.id is not None:
+        return scval.to_uint64(memo.id.uint64)
+    digest = memo.hash or memo.ret_hash
+    return None if digest is None else scval.to_bytes(digest.hash)
+
+
+def _amount(amount: int, tag: MuxedTag | None) -> xdr.SCVal:
+    if tag is None:
+        return scval.to_int128(amount)
+    return scval.to_struct({"amount": scval.to_int128(amount), "to_muxed_id": tag})
+
+
+@lru_cache(maxsize=64)
+def _symbol(text: str) -> xdr.SCVal:
+    return scval.to_symbol(text)

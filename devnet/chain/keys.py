@@ -1,0 +1,71 @@
+"""Ledger keys: the canonical XDR bytes under which every entry is stored."""
+
+from functools import lru_cache
+
+from stellar_sdk import scval, xdr
+
+from devnet.chain.addresses import account_id, from_account_id, present, sc_address
+from devnet.chain.assets import AssetRef, trust_line_asset
+
+Key = bytes
+
+PERSISTENT = xdr.ContractDataDurability.PERSISTENT
+TEMPORARY = xdr.ContractDataDurability.TEMPORARY
+
+
+@lru_cache(maxsize=16384)
+def account(address: str) -> Key:
+    """Return the key of an account entry."""
+    key = xdr.LedgerKeyAccount(account_id(address))
+    return xdr.LedgerKey(xdr.LedgerEntryType.ACCOUNT, account=key).to_xdr_bytes()
+
+
+@lru_cache(maxsize=16384)
+def trustline(address: str, asset: AssetRef) -> Key:
+    """Return the key of an account's trustline to an asset."""
+    key = xdr.LedgerKeyTrustLine(account_id(address), trust_line_asset(asset))
+    return xdr.LedgerKey(xdr.LedgerEntryType.TRUSTLINE, trust_line=key).to_xdr_bytes()
+
+
+def contract_data(contract: str, key: xdr.SCVal, durability: xdr.ContractDataDurability) -> Key:
+    """Return the key of one value a contract stores."""
+    data = xdr.LedgerKeyContractData(sc_address(contract), key, durability)
+    return xdr.LedgerKey(xdr.LedgerEntryType.CONTRACT_DATA, contract_data=data).to_xdr_bytes()
+
+
+@lru_cache(maxsize=16384)
+def instance(contract: str) -> Key:
+    """Return the key of a contract's instance entry."""
+    marker = xdr.SCVal(xdr.SCValType.SCV_LEDGER_KEY_CONTRACT_INSTANCE)
+    return contract_data(contract, marker, PERSISTENT)
+
+
+@lru_cache(maxsize=16384)
+def balance(asset_contract: str, holder: str) -> Key:
+    """Return the key of a contract's balance inside an asset contract."""
+    name = scval.to_vec([scval.to_symbol("Balance"), scval.to_address(holder)])
+    return contract_data(asset_contract, name, PERSISTENT)
+
+
+def nonce(address: str, value: int) -> Key:
+    """Return the key that marks an authorisation nonce as used."""
+    marker = xdr.SCVal(
+        xdr.SCValType.SCV_LEDGER_KEY_NONCE, nonce_key=xdr.SCNonceKey(xdr.Int64(value))
+    )
+    return contract_data(address, marker, TEMPORARY)
+
+
+def code(wasm_hash: bytes) -> Key:
+    """Return the key of uploaded contract code."""
+    key = xdr.LedgerKeyContractCode(xdr.Hash(wasm_hash))
+    return xdr.LedgerKey(xdr.LedgerEntryType.CONTRACT_CODE, contract_code=key).to_xdr_bytes()
+
+
+def parse(key: Key) -> xdr.LedgerKey:
+    """Read a key back into its XDR object."""
+    return xdr.LedgerKey.from_xdr_bytes(key)
+
+
+def account_of(key: xdr.LedgerKey) -> str:
+    """Return the address an account key is about."""
+    return from_account_id(present(key.account).account_id)

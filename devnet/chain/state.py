@@ -1,0 +1,92 @@
+"""The ledger's entries and the overlays in which changes are tried before they count.
+
+A view holds only its own changes over its parent, so that a call costs what it touches and not
+what the ledger holds. Dropping a view undoes it; `merge` makes it the parent's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from devnet.chain.keys import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stored entry.
+
+    data: `LedgerEntryData` XDR. modified: ledger that wrote it. live_until: last ledger in which
+    contract data is alive, None for classic entries. sponsor: who pays the entry's reserve.
+    """
+
+    data: bytes
+    modified: int = 0
+    live_until: int | None = None
+    sponsor: str | None = None
+
+
+class Readable(Protocol):
+    """Anything entries can be read from: the ledger itself or a view of it."""
+
+    def get(self, key: Key) -> Entry | None:
+        """Return the entry under the key, or None."""
+        ...
+
+
+class Entries:
+    """The entries as of the last closed ledger, all in memory."""
+
+    def __init__(self) -> None:
+        self._entries: dict[Key, Entry] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: Key) -> Entry | None:
+        """Return the entry under the key, or None."""
+        return self._entries.get(key)
+
+    def load(self, entries: Iterable[tuple[Key, Entry]]) -> None:
+        """Take over entries read from the journal."""
+        self._entries.update(entries)
+
+    def apply(self, changes: Mapping[Key, Entry | None]) -> None:
+        """Make a closed ledger's changes current; None deletes."""
+        for key, entry in changes.items():
+            if entry is None:
+                self._entries.pop(key, None)
+            else:
+                self._entries[key] = entry
+
+
+class View:
+    """Changes on top of a parent, stamped with the ledger they belong to."""
+
+    def __init__(self, parent: Readable, *, sequence: int) -> None:
+        self._parent = parent
+        self.sequence = sequence
+        self.changes: dict[Key, Entry | None] = {}
+
+    def get(self, key: Key) -> Entry | None:
+        """Return the entry as this view sees it."""
+        if key in self.changes:
+            return self.changes[key]
+        return self._parent.get(key)
+
+    def put(self, key: Key, entry: Entry) -> None:
+        """Write an entry; its `modified` becomes this view's ledger."""
+        self.changes[key] = replace(entry, modified=self.sequence)
+
+    def delete(self, key: Key) -> None:
+        """Remove an entry."""
+        self.changes[key] = None
+
+    def child(self) -> View:
+        """Open a view on top of this one."""
+        return View(self, sequence=self.sequence)
+
+    def merge(self, child: View) -> None:
+        """Take over a child's changes."""
+        self.changes.update(child.changes)

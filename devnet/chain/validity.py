@@ -1,0 +1,128 @@
+"""What makes a transaction valid now: checked when it is sent and again when its ledger closes."""
+
+from collections.abc import Sequence
+
+from stellar_sdk import xdr
+
+from devnet.chain import rules
+from devnet.chain.addresses import present
+from devnet.chain.entries import Account, read_account
+from devnet.chain.envelope import Envelope, operation_source, signers
+from devnet.chain.results import Code, OperationCode, outer_result, refused, transaction_result
+from devnet.chain.state import Readable
+
+SOROBAN = {
+    xdr.OperationType.INVOKE_HOST_FUNCTION,
+    xdr.OperationType.EXTEND_FOOTPRINT_TTL,
+    xdr.OperationType.RESTORE_FOOTPRINT,
+}
+
+
+def check(envelope: Envelope, *, view: Readable, now: int) -> xdr.TransactionResult | None:
+    """Return why the transaction is invalid at Unix second `now`, or None when it is valid."""
+    if envelope.fee_bump is not None:
+        refusal = _outer_refusal(envelope, view)
+        if refusal is not None:
+            return outer_result(refusal, fee_charged=minimum_fee(envelope))
+    code = _shape_refusal(envelope) or _time_refusal(envelope, view, now)
+    code = code or _account_refusal(envelope, view)
+    if code is not None:
+        charged = minimum_fee(envelope) if code == Code.txINSUFFICIENT_FEE else 0
+        return transaction_result(envelope, code=code, fee_charged=charged)
+    return _signature_refusal(envelope)
+
+
+def minimum_fee(envelope: Envelope) -> int:
+    """Return the least fee in stroops for inclusion; it is also what is charged."""
+    count = max(1, len(envelope.tx.operations))
+    if envelope.fee_bump is not None:
+        count += 1
+    return count * rules.BASE_FEE + envelope.resource_fee
+
+
+def spendable(account: Account) -> int:
+    """Return the stroops of XLM above the account's reserve."""
+    reserves = rules.ACCOUNT_RESERVES + account.sub_entries + account.sponsoring - account.sponsored
+    return account.balance - reserves * rules.BASE_RESERVE
+
+
+def _outer_refusal(envelope: Envelope, view: Readable) -> xdr.TransactionResultCode | None:
+    bump = present(envelope.fee_bump)
+    payer = read_account(view, bump.source)
+    if bump.fee < minimum_fee(envelope) or bump.fee < envelope.tx.fee.uint32:
+        return Code.txINSUFFICIENT_FEE
+    if payer is None:
+        return Code.txNO_ACCOUNT
+    complete, extra = signers([bump.source], digest=bump.hash, signatures=bump.signatures)
+    if not complete:
+        return Code.txBAD_AUTH
+    if spendable(payer) < minimum_fee(envelope):
+        return Code.txINSUFFICIENT_BALANCE
+    return Code.txBAD_AUTH_EXTRA if extra else None
+
+
+def _shape_refusal(envelope: Envelope) -> xdr.TransactionResultCode | None:
+    operations = envelope.tx.operations
+    if not operations:
+        return Code.txMISSING_OPERATION
+    if len(operations) > rules.MAX_OPERATIONS:
+        return Code.txMALFORMED
+    soroban = [operation for operation in operations if operation.body.type in SOROBAN]
+    if soroban and len(operations) > 1:
+        return Code.txMALFORMED
+    if bool(soroban) != (envelope.soroban_data is not None):
+        return Code.txSOROBAN_INVALID if soroban else Code.txMALFORMED
+    return None
+
+
+def _time_refusal(envelope: Envelope, view: Readable, now: int) -> xdr.TransactionResultCode | None:
+    earliest, latest = envelope.time_bounds
+    if now < earliest:
+        return Code.txTOO_EARLY
+    if latest and now > latest:
+        return Code.txTOO_LATE
+    conditions = envelope.tx.cond.v2
+    if conditions is None:
+        return None
+    demands: Sequence[object] = (
+        conditions.ledger_bounds,
+        conditions.min_seq_num,
+        conditions.min_seq_age.duration.uint64,
+        conditions.min_seq_ledger_gap.uint32,
+        conditions.extra_signers,
+    )
+    return Code.txNOT_SUPPORTED if any(demands) else None
+
+
+def _account_refusal(envelope: Envelope, view: Readable) -> xdr.TransactionResultCode | None:
+    if envelope.fee_bump is None and envelope.fee < minimum_fee(envelope):
+        return Code.txINSUFFICIENT_FEE
+    source = read_account(view, envelope.source)
+    if source is None:
+        return Code.txNO_ACCOUNT
+    if envelope.sequence != source.sequence + 1:
+        return Code.txBAD_SEQ
+    complete, _ = signers(
+        [envelope.source], digest=envelope.inner_hash, signatures=envelope.signatures
+    )
+    if not complete:
+        return Code.txBAD_AUTH
+    if envelope.fee_bump is None and spendable(source) < minimum_fee(envelope):
+        return Code.txINSUFFICIENT_BALANCE
+    return None
+
+
+def _signature_refusal(envelope: Envelope) -> xdr.TransactionResult | None:
+    sources = [operation_source(item, envelope) for item in envelope.tx.operations]
+    everyone = list(dict.fromkeys([envelope.source, *sources]))
+    signed = {
+        address: signers([address], digest=envelope.inner_hash, signatures=envelope.signatures)[0]
+        for address in everyone
+    }
+    if not all(signed.values()):
+        results = [refused(OperationCode.opBAD_AUTH) for item in sources if not signed[item]]
+        return transaction_result(envelope, code=Code.txFAILED, fee_charged=0, operations=results)
+    _, extra = signers(everyone, digest=envelope.inner_hash, signatures=envelope.signatures)
+    if extra:
+        return transaction_result(envelope, code=Code.txBAD_AUTH_EXTRA, fee_charged=0)
+    return None

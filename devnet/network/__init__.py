@@ -1,0 +1,1 @@
+"""The running ledger: queue, application of transactions, closing, journal."""

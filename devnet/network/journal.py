@@ -1,0 +1,231 @@
+"""The ledger on disk: SQLite, one durable commit per closed ledger, nothing visible before it.
+
+One connection writes, another reads; the writer is used by one ledger close at a time.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import orjson
+
+from devnet.chain.keys import Key
+from devnet.chain.state import Entry
+from devnet.network.records import ClosedLedger, EventId, EventRecord, Header, TransactionRecord
+
+SCHEMA = """
+create table if not exists network (passphrase text not null);
+create table if not exists ledgers (
+    sequence integer primary key, close_time integer not null, hash text not null);
+create table if not exists entries (
+    key blob primary key, data blob not null, modified integer not null,
+    live_until integer, sponsor text) without rowid;
+create table if not exists transactions (
+    hash text primary key, inner_hash text not null, ledger integer not null,
+    close_time integer not null, application_order integer not null,
+    successful integer not null, fee_bump integer not null, function text not null,
+    envelope text not null, result text not null, meta text not null,
+    contract_events blob not null, transaction_events blob not null,
+    diagnostic_events blob not null) without rowid;
+create index if not exists transactions_by_inner_hash on transactions (inner_hash);
+create index if not exists transactions_by_ledger on transactions (ledger, application_order);
+create table if not exists events (
+    ledger integer not null, tx integer not null, op integer not null, idx integer not null,
+    close_time integer not null, contract text not null, topics blob not null,
+    value text not null, tx_hash text not null, primary key (ledger, tx, op, idx)) without rowid;
+"""
+
+_TRANSACTION_COLUMNS = (
+    "hash, inner_hash, ledger, close_time, application_order, successful, fee_bump, function, "
+    "envelope, result, meta, contract_events, transaction_events, diagnostic_events"
+)
+_EVENT_COLUMNS = "ledger, tx, op, idx, close_time, contract, topics, value, tx_hash"
+_PUT_ENTRY = "insert or replace into entries values (?, ?, ?, ?, ?)"
+_PUT_TRANSACTION = f"insert into transactions values ({', '.join('?' * 14)})"
+_PUT_EVENT = f"insert into events values ({', '.join('?' * 9)})"
+
+
+class WrongNetworkError(Exception):
+    """The data directory belongs to a network with another passphrase."""
+
+
+class Journal:
+    """The database file of one network."""
+
+    def __init__(self, path: Path, *, passphrase: str) -> None:
+        self._writer = _connect(path)
+        # Full synchronisation: a commit is on the disk before the ledger is seen by anybody.
+        self._writer.execute("pragma journal_mode = wal")
+        self._writer.execute("pragma synchronous = full")
+        self._writer.executescript(SCHEMA)
+        self._claim(path, passphrase)
+        self._reader = _connect(path)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+        self._writer.close()
+
+    def append(self, closed: ClosedLedger) -> None:
+        """Store a closed ledger in one durable commit."""
+        header = closed.header
+        puts = [(key, entry) for key, entry in closed.changes.items() if entry is not None]
+        gone = [(key,) for key, entry in closed.changes.items() if entry is None]
+        with self._transaction():
+            self._writer.execute(
+                "insert into ledgers values (?, ?, ?)",
+                (header.sequence, header.close_time, header.hash),
+            )
+            self._writer.executemany(_PUT_ENTRY, (_entry_row(key, item) for key, item in puts))
+            self._writer.executemany("delete from entries where key = ?", gone)
+            self._writer.executemany(
+                _PUT_TRANSACTION, (_transaction_row(item) for item in closed.transactions)
+            )
+            self._writer.executemany(_PUT_EVENT, (_event_row(item) for item in closed.events))
+
+    def forget_before(self, sequence: int) -> None:
+        """Drop ledgers, transactions and events older than a ledger; entries stay."""
+        with self._transaction():
+            self._writer.execute("delete from ledgers where sequence < ?", (sequence,))
+            self._writer.execute("delete from transactions where ledger < ?", (sequence,))
+            self._writer.execute("delete from events where ledger < ?", (sequence,))
+
+    def entries(self) -> Iterator[tuple[Key, Entry]]:
+        """Yield all current entries."""
+        rows = self._reader.execute("select key, data, modified, live_until, sponsor from entries")
+        for key, data, modified, live_until, sponsor in rows:
+            yield key, Entry(data, modified=modified, live_until=live_until, sponsor=sponsor)
+
+    def newest(self) -> Header | None:
+        """Return the last closed ledger, or None before the first."""
+        return self._header("order by sequence desc limit 1", ())
+
+    def oldest(self) -> Header | None:
+        """Return the oldest ledger kept."""
+        return self._header("order by sequence limit 1", ())
+
+    def transaction(self, tx_hash: str) -> TransactionRecord | None:
+        """Find a transaction by its hash, or by the hash of what a fee bump wraps."""
+        for column in ("hash", "inner_hash"):
+            found = self._transactions(f"where {column} = ?", (tx_hash,))
+            if found:
+                return found[0]
+        return None
+
+    def transactions_after(
+        self, *, ledger: int, order: int, limit: int
+    ) -> Sequence[TransactionRecord]:
+        """Return transactions after a place, oldest first."""
+        where = "where (ledger, application_order) > (?, ?) order by 1 * ledger, application_order"
+        return self._transactions(f"{where} limit ?", (ledger, order, limit))
+
+    def events_between(
+        self, *, after: EventId, until_ledger: int, contracts: Sequence[str], limit: int
+    ) -> Sequence[EventRecord]:
+        """Return events after an id up to and including a ledger, oldest first.
+
+        contracts: C… addresses; empty means any.
+        """
+        marks = ", ".join("?" * len(contracts))
+        chosen = f"and contract in ({marks})" if contracts else ""
+        sql = (
+            f"select {_EVENT_COLUMNS} from events where (ledger, tx, op, idx) > (?, ?, ?, ?)"
+            f" and ledger <= ? {chosen} order by ledger, tx, op, idx limit ?"
+        )
+        place = (after.ledger, after.transaction, after.operation, after.event)
+        rows = self._reader.execute(sql, (*place, until_ledger, *contracts, limit))
+        return [_event(row) for row in rows]
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._writer.execute("begin immediate")
+        try:
+            yield
+        except BaseException:
+            self._writer.execute("rollback")
+            raise
+        self._writer.execute("commit")
+
+    def _claim(self, path: Path, passphrase: str) -> None:
+        row = self._writer.execute("select passphrase from network").fetchone()
+        if row is None:
+            self._writer.execute("insert into network values (?)", (passphrase,))
+        elif row[0] != passphrase:
+            raise WrongNetworkError(f"{path} belongs to the network {row[0]!r}")
+
+    def _header(self, clause: str, values: tuple[object, ...]) -> Header | None:
+        sql = f"select sequence, close_time, hash from ledgers {clause}"
+        row = self._reader.execute(sql, values).fetchone()
+        if row is None:
+            return None
+        return Header(sequence=row[0], close_time=row[1], hash=row[2])
+
+    def _transactions(self, clause: str, values: Iterable[object]) -> list[TransactionRecord]:
+        sql = f"select {_TRANSACTION_COLUMNS} from transactions {clause}"
+        return [_transaction(row) for row in self._reader.execute(sql, tuple(values))]
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # Closing a ledger commits in a worker thread, one at a time, to keep the event loop free.
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+
+
+def _entry_row(key: Key, entry: Entry) -> tuple[object, ...]:
+    return key, entry.data, entry.modified, entry.live_until, entry.sponsor
+
+
+def _transaction_row(item: TransactionRecord) -> tuple[object, ...]:
+    return (
+        item.hash,
+        item.inner_hash,
+        item.ledger,
+        item.close_time,
+        item.application_order,
+        item.successful,
+        item.fee_bump,
+        item.function,
+        item.envelope,
+        item.result,
+        item.meta,
+        orjson.dumps(item.contract_events),
+        orjson.dumps(item.transaction_events),
+        orjson.dumps(item.diagnostic_events),
+    )
+
+
+def _transaction(row: Sequence[object]) -> TransactionRecord:
+    names = _TRANSACTION_COLUMNS.split(", ")
+    fields: dict[str, object] = dict(zip(names, row, strict=True))
+    for name in ("successful", "fee_bump"):
+        fields[name] = bool(fields[name])
+    for name in ("contract_events", "transaction_events", "diagnostic_events"):
+        fields[name] = orjson.loads(bytes(fields[name]))  # type: ignore[arg-type]  # a blob
+    return TransactionRecord(**fields)  # type: ignore[arg-type]  # columns are the fields
+
+
+def _event_row(item: EventRecord) -> tuple[object, ...]:
+    place = item.id
+    return (
+        place.ledger,
+        place.transaction,
+        place.operation,
+        place.event,
+        item.close_time,
+        item.contract,
+        orjson.dumps(item.topics),
+        item.value,
+        item.tx_hash,
+    )
+
+
+def _event(row: Sequence[object]) -> EventRecord:
+    ledger, tx, op, idx, close_time, contract, topics, value, tx_hash = row
+    return EventRecord(
+        id=EventId(ledger, tx, op, idx),  # type: ignore[arg-type]  # integer columns
+        close_time=close_time,  # type: ignore[arg-type]  # the same
+        contract=str(contract),
+        topics=orjson.loads(bytes(topics)),  # type: ignore[arg-type]  # a blob
+        value=str(value),
+        tx_hash=str(tx_hash),
+    )

@@ -1,0 +1,230 @@
+"""The ledger in motion: a queue with one transaction per account, closed at a steady pace.
+
+A closed ledger is on disk before anybody sees it. What is queued is lost when the process dies,
+as on the public network: the hash is then unknown and the same envelope may be sent again.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+from stellar_sdk import xdr
+
+from devnet.chain import rules, validity
+from devnet.chain.envelope import Envelope
+from devnet.chain.results import Code, outer_result
+from devnet.chain.state import Entries, View
+from devnet.network import genesis
+from devnet.network.apply import Outcome, apply_transaction
+from devnet.network.identity import Identity
+from devnet.network.journal import Journal
+from devnet.network.records import ClosedLedger, Header, TransactionRecord
+from devnet.network.recording import event_records, transaction_record
+from devnet.soroban.invoke import Environment
+
+REPLACE_FEE_FACTOR = 10
+FORGET_EVERY_LEDGERS = 1_000
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Queued:
+    """A transaction that waits for a ledger.
+
+    held: keep it until its time bound has passed. doomed: let it fail when applied.
+    """
+
+    envelope: Envelope
+    included: asyncio.Future[TransactionRecord | None]
+    held: bool = False
+    doomed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """The answer to a submission; result is set when the status is ERROR."""
+
+    status: str
+    result: xdr.TransactionResult | None = None
+    queued: Queued | None = None
+
+
+@dataclass(slots=True)
+class _Closing:
+    """A ledger being closed."""
+
+    view: View
+    close_time: int
+    outcomes: list[tuple[Queued, Outcome]] = field(default_factory=list)
+    dropped: list[Queued] = field(default_factory=list)
+
+
+class Ledger:
+    """The network's state and its queue."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        environment: Environment,
+        journal: Journal,
+        ledger_seconds: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.entries = Entries()
+        self.environment = environment
+        self.journal = journal
+        self._ledger_seconds = ledger_seconds
+        self._clock = clock
+        self._queue: dict[bytes, Queued] = {}
+        self._by_source: dict[str, Queued] = {}
+        self.newest, self.oldest = self._open(identity)
+
+    def submit(self, envelope: Envelope) -> Submission:
+        """Queue a transaction, or say why not.
+
+        Known in the queue is DUPLICATE, another of its account queued is TRY_AGAIN_LATER,
+        invalid now is ERROR, anything else PENDING.
+        """
+        known = self._queue.get(envelope.hash)
+        if known is not None:
+            return Submission(status="DUPLICATE", queued=known)
+        rival = self._by_source.get(envelope.source)
+        if rival is not None and not _same_sequence_bump(rival.envelope, envelope):
+            return Submission(status="TRY_AGAIN_LATER")
+        result = validity.check(envelope, view=self.entries, now=int(self._clock()))
+        if result is not None:
+            return Submission(status="ERROR", result=result)
+        if rival is not None:
+            if envelope.fee < REPLACE_FEE_FACTOR * rival.envelope.fee:
+                low = outer_result(Code.txINSUFFICIENT_FEE, fee_charged=rival.envelope.fee * 10)
+                return Submission(status="ERROR", result=low)
+            self._drop(rival)
+        queued = Queued(envelope, asyncio.get_running_loop().create_future())
+        self._queue[envelope.hash] = queued
+        self._by_source[envelope.source] = queued
+        return Submission(status="PENDING", queued=queued)
+
+    def find(self, tx_hash: str) -> TransactionRecord | None:
+        """Return a transaction of a closed ledger."""
+        record = self.journal.transaction(tx_hash)
+        # The commit is a moment ahead of what readers are shown.
+        if record is None or record.ledger > self.newest.sequence:
+            return None
+        return record
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Close ledgers until told to stop; the last one is complete."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while not stopping.is_set():
+            due = max(due + self._ledger_seconds, loop.time())
+            await _wait(stopping, due - loop.time())
+            await self.close()
+        for queued in list(self._queue.values()):
+            self._drop(queued)
+
+    async def close(self) -> Header:
+        """Close one ledger with everything queued so far."""
+        closing = _Closing(
+            view=View(self.entries, sequence=self.newest.sequence + 1),
+            close_time=max(int(self._clock()), self.newest.close_time),
+        )
+        for queued in list(self._queue.values()):
+            self._apply(queued, closing)
+            # Requests are answered between two transactions, from the ledger before.
+            await asyncio.sleep(0)
+        closed = self._seal(closing)
+        await asyncio.to_thread(self.journal.append, closed)
+        self.entries.apply(closed.changes)
+        self.newest = closed.header
+        for (queued, _), record in zip(closing.outcomes, closed.transactions, strict=True):
+            self._drop(queued, record)
+        for queued in closing.dropped:
+            self._drop(queued)
+        await self._forget()
+        return closed.header
+
+    def _apply(self, queued: Queued, closing: _Closing) -> None:
+        envelope = queued.envelope
+        invalid = validity.check(envelope, view=closing.view, now=closing.close_time)
+        if invalid is not None:
+            closing.dropped.append(queued)
+            return
+        if queued.held:
+            return
+        attempt = closing.view.child()
+        try:
+            outcome = apply_transaction(
+                envelope, ledger=attempt, environment=self.environment, doomed=queued.doomed
+            )
+        except Exception:
+            # One transaction that this program cannot handle must not stop the ledger.
+            log.exception("devnet.transaction_dropped", hash=envelope.hash.hex())
+            closing.dropped.append(queued)
+            return
+        closing.view.merge(attempt)
+        closing.outcomes.append((queued, outcome))
+
+    def _seal(self, closing: _Closing) -> ClosedLedger:
+        sequence = closing.view.sequence
+        outcomes = [outcome for _, outcome in closing.outcomes]
+        hashes = b"".join(outcome.envelope.hash for outcome in outcomes)
+        content = bytes.fromhex(self.newest.hash) + sequence.to_bytes(8, "big") + hashes
+        header = Header(
+            sequence=sequence,
+            close_time=closing.close_time,
+            hash=hashlib.sha256(content).hexdigest(),
+        )
+        return ClosedLedger(
+            header=header,
+            changes=closing.view.changes,
+            transactions=[
+                transaction_record(outcome, header=header, order=number)
+                for number, outcome in enumerate(outcomes, start=1)
+            ],
+            events=event_records(outcomes, header=header),
+        )
+
+    def _drop(self, queued: Queued, record: TransactionRecord | None = None) -> None:
+        self._queue.pop(queued.envelope.hash, None)
+        if self._by_source.get(queued.envelope.source) is queued:
+            del self._by_source[queued.envelope.source]
+        if not queued.included.done():
+            queued.included.set_result(record)
+
+    async def _forget(self) -> None:
+        oldest_kept = self.newest.sequence - rules.RETENTION_LEDGERS
+        if oldest_kept > self.oldest.sequence and self.newest.sequence % FORGET_EVERY_LEDGERS == 0:
+            await asyncio.to_thread(self.journal.forget_before, oldest_kept)
+            self.oldest = self.journal.oldest() or self.newest
+
+    def _open(self, identity: Identity) -> tuple[Header, Header]:
+        newest = self.journal.newest()
+        if newest is None:
+            newest = Header(
+                sequence=genesis.FIRST_LEDGER,
+                close_time=int(self._clock()),
+                hash=identity.network_id.hex(),
+            )
+            first = ClosedLedger(
+                header=newest, changes=genesis.entries(identity), transactions=(), events=()
+            )
+            self.journal.append(first)
+        self.entries.load(self.journal.entries())
+        return newest, self.journal.oldest() or newest
+
+
+def _same_sequence_bump(rival: Envelope, envelope: Envelope) -> bool:
+    return envelope.fee_bump is not None and rival.sequence == envelope.sequence
+
+
+async def _wait(stopping: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stopping.wait(), timeout=max(seconds, 0))
+    except TimeoutError:
+        return

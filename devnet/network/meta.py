@@ -1,0 +1,49 @@
+"""`TransactionMeta` v4: events and return value. Entry changes are left empty here."""
+
+from collections.abc import Sequence
+
+from stellar_sdk import xdr
+
+_VERSION = 4
+
+
+def transaction_meta(
+    *,
+    value: xdr.SCVal | None,
+    operation_events: Sequence[Sequence[xdr.ContractEvent]],
+    fee_event: xdr.ContractEvent | None,
+    diagnostics: Sequence[xdr.DiagnosticEvent],
+    soroban: bool,
+) -> xdr.TransactionMeta:
+    """Build a transaction's meta.
+
+    value: what a contract call answered; None when it failed. soroban: whether it was one.
+    """
+    contract_meta = None
+    if soroban:
+        contract_meta = xdr.SorobanTransactionMetaV2(xdr.SorobanTransactionMetaExt(0), value)
+    return xdr.TransactionMeta(
+        _VERSION,
+        v4=xdr.TransactionMetaV4(
+            ext=xdr.ExtensionPoint(0),
+            tx_changes_before=xdr.LedgerEntryChanges([]),
+            operations=[
+                xdr.OperationMetaV2(
+                    xdr.ExtensionPoint(0), xdr.LedgerEntryChanges([]), list(emitted)
+                )
+                for emitted in operation_events
+            ],
+            tx_changes_after=xdr.LedgerEntryChanges([]),
+            soroban_meta=contract_meta,
+            events=transaction_events(fee_event),
+            diagnostic_events=list(diagnostics),
+        ),
+    )
+
+
+def transaction_events(fee_event: xdr.ContractEvent | None) -> list[xdr.TransactionEvent]:
+    """Return the events of the transaction as a whole: its fee."""
+    if fee_event is None:
+        return []
+    stage = xdr.TransactionEventStage.TRANSACTION_EVENT_STAGE_BEFORE_ALL_TXS
+    return [xdr.TransactionEvent(stage, fee_event)]

@@ -1,0 +1,72 @@
+"""The network's own payments: operations of friendbot and distributor, sent like anybody's.
+
+Every payment uses the sequence number of a till account of its own, so that as many as there are
+tills fit into one ledger.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from stellar_sdk import Account, Keypair, Memo, Operation, TransactionBuilder
+
+from devnet.chain.addresses import present
+from devnet.chain.entries import read_account
+from devnet.chain.envelope import parse
+from devnet.network import genesis
+from devnet.network.identity import Identity
+from devnet.network.ledger import Ledger
+from devnet.network.records import TransactionRecord
+
+VALID_SECONDS = 60
+
+
+class PaymentDroppedError(Exception):
+    """No ledger took the payment; nothing was paid."""
+
+
+class Tills:
+    """The pool of till accounts."""
+
+    def __init__(self, *, ledger: Ledger, identity: Identity) -> None:
+        self._ledger = ledger
+        self._passphrase = identity.passphrase
+        self._free: asyncio.Queue[Keypair] = asyncio.Queue()
+        for number in range(genesis.TILL_COUNT):
+            self._free.put_nowait(identity.keypair(genesis.till(number)))
+
+    async def send(
+        self, operations: Sequence[Operation], *, payer: Keypair, memo: Memo | None = None
+    ) -> TransactionRecord:
+        """Send one transaction of `payer`'s operations and wait until a ledger has it.
+
+        Raises: PaymentDroppedError.
+        """
+        till = await self._free.get()
+        try:
+            text = self._build(operations, till, payer, memo)
+            envelope = parse(text, network_id=self._ledger.environment.network_id)
+            submission = self._ledger.submit(envelope)
+            if submission.status != "PENDING":
+                raise PaymentDroppedError(submission.status)
+            record = await present(submission.queued).included
+        finally:
+            self._free.put_nowait(till)
+        if record is None:
+            raise PaymentDroppedError(envelope.hash.hex())
+        return record
+
+    def _build(
+        self, operations: Sequence[Operation], till: Keypair, payer: Keypair, memo: Memo | None
+    ) -> str:
+        account = present(read_account(self._ledger.entries, till.public_key))
+        builder = TransactionBuilder(
+            Account(till.public_key, account.sequence), self._passphrase, base_fee=100
+        )
+        for operation in operations:
+            builder.append_operation(operation)
+        if memo is not None:
+            builder.add_memo(memo)
+        envelope = builder.set_timeout(VALID_SECONDS).build()
+        envelope.sign(till)
+        envelope.sign(payer)
+        return envelope.to_xdr()

@@ -1,0 +1,1 @@
+"""Stellar RPC: JSON-RPC 2.0 requests in, the documented response objects out."""

@@ -1,0 +1,143 @@
+"""Methods about the network and its entries: health, network, ledger, fees, entries."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from stellar_sdk import xdr
+
+from devnet.chain import keys, rules
+from devnet.chain.entries import read_account, write_account
+from devnet.chain.state import Entry, View
+from devnet.faults import FaultKind, Faults
+from devnet.network.identity import Identity
+from devnet.network.ledger import Ledger
+from devnet.rpc import errors
+from devnet.rpc.errors import Params
+from devnet.rpc.server import Method
+
+KEYS_MAX = 200
+VERSION = "devnet"
+
+
+class NetworkMethods:
+    """Read-only methods on the last closed ledger."""
+
+    def __init__(
+        self, *, ledger: Ledger, identity: Identity, faults: Faults, friendbot_url: str
+    ) -> None:
+        self._ledger = ledger
+        self._identity = identity
+        self._faults = faults
+        self._friendbot_url = friendbot_url
+
+    def table(self) -> dict[str, Method]:
+        """Return the methods by their JSON-RPC names."""
+        return {
+            "getHealth": self.get_health,
+            "getNetwork": self.get_network,
+            "getLatestLedger": self.get_latest_ledger,
+            "getLedgerEntries": self.get_ledger_entries,
+            "getFeeStats": self.get_fee_stats,
+            "getVersionInfo": self.get_version_info,
+        }
+
+    async def get_health(self, _params: Params) -> dict[str, Any]:
+        """Tell the range of ledgers that can be asked for."""
+        return {
+            "status": "healthy",
+            "latestLedger": self._ledger.newest.sequence,
+            "oldestLedger": self._ledger.oldest.sequence,
+            "ledgerRetentionWindow": rules.RETENTION_LEDGERS,
+        }
+
+    async def get_network(self, _params: Params) -> dict[str, Any]:
+        """Tell the passphrase."""
+        return {
+            "friendbotUrl": self._friendbot_url,
+            "passphrase": self._identity.passphrase,
+            "protocolVersion": rules.PROTOCOL_VERSION,
+        }
+
+    async def get_latest_ledger(self, _params: Params) -> dict[str, Any]:
+        """Tell the last closed ledger; its header is not kept as XDR here."""
+        newest = self._ledger.newest
+        return {
+            "id": newest.hash,
+            "protocolVersion": rules.PROTOCOL_VERSION,
+            "sequence": newest.sequence,
+            "closeTime": str(newest.close_time),
+            "headerXdr": "",
+            "metadataXdr": "",
+        }
+
+    async def get_ledger_entries(self, params: Params) -> dict[str, Any]:
+        """Return the entries under the given keys; unknown ones are left out."""
+        given = params.get("keys")
+        if not isinstance(given, list):
+            raise errors.invalid("keys must be an array")
+        if len(given) > KEYS_MAX:
+            raise errors.invalid(f"key count ({len(given)}) exceeds maximum supported ({KEYS_MAX})")
+        entries = []
+        for number, key in enumerate(_parse_keys(given)):
+            entry = self._ledger.entries.get(key.to_xdr_bytes())
+            if entry is not None:
+                entries.append(_shown(given[number], self._possibly_stale(key, entry)))
+        return {"entries": entries, "latestLedger": self._ledger.newest.sequence}
+
+    async def get_fee_stats(self, _params: Params) -> dict[str, Any]:
+        """Tell the inclusion fees paid: always the least, for there is no competition here."""
+        names = ("max", "min", "mode", *(f"p{part}" for part in range(10, 100, 10)), "p95", "p99")
+        fees: dict[str, Any] = dict.fromkeys(names, str(rules.BASE_FEE))
+        fees |= {"transactionCount": "0", "ledgerCount": 50}
+        return {
+            "sorobanInclusionFee": fees,
+            "inclusionFee": fees,
+            "latestLedger": self._ledger.newest.sequence,
+        }
+
+    async def get_version_info(self, _params: Params) -> dict[str, Any]:
+        """Tell that this is not the real software."""
+        return {
+            "version": VERSION,
+            "commitHash": "",
+            "buildTimestamp": "",
+            "captiveCoreVersion": VERSION,
+            "protocolVersion": rules.PROTOCOL_VERSION,
+        }
+
+    def _possibly_stale(self, key: xdr.LedgerKey, entry: Entry) -> Entry:
+        if key.account is None or self._faults.take(FaultKind.STALE_SEQUENCE) is None:
+            return entry
+        view = View(self._ledger.entries, sequence=entry.modified)
+        address = keys.account_of(key)
+        account = read_account(view, address)
+        if account is None or account.sequence == 0:
+            return entry
+        write_account(view, replace(account, sequence=account.sequence - 1))
+        return view.get(keys.account(address)) or entry
+
+
+def _parse_keys(given: Sequence[object]) -> list[xdr.LedgerKey]:
+    parsed = []
+    for number, item in enumerate(given):
+        try:
+            parsed.append(xdr.LedgerKey.from_xdr(str(item)))
+        except (ValueError, EOFError, TypeError) as error:
+            message = f"cannot unmarshal key value {item} at index {number}"
+            raise errors.invalid(message) from error
+        if parsed[-1].type == xdr.LedgerEntryType.TTL:
+            raise errors.invalid("ledger ttl entries cannot be queried directly")
+    return parsed
+
+
+def _shown(key: str, entry: Entry) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "key": key,
+        "xdr": base64.b64encode(entry.data).decode(),
+        "lastModifiedLedgerSeq": entry.modified,
+    }
+    if entry.live_until is not None:
+        shown["liveUntilLedgerSeq"] = entry.live_until
+    return shown

@@ -1,0 +1,62 @@
+"""The devnet's settings, read once from the environment."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_PASSPHRASE = "Orchestrator Devnet ; November 2026"
+PORT_MAX = 65_535
+SECONDS = re.compile(r"\d{1,4}(\.\d{1,3})?")
+
+
+class SettingsError(ValueError):
+    """A setting is wrong; the text is one line that names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """port: 0 picks a free one. rate_limit: REST requests per key and minute, 0 for no limit."""
+
+    host: str
+    port: int
+    data_dir: Path
+    ledger_seconds: float
+    passphrase: str
+    api_key: str
+    rate_limit: int
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings. Raises: SettingsError."""
+    return Settings(
+        host=_text(environment, "DEVNET_HOST", "127.0.0.1"),
+        port=_whole(environment, "DEVNET_PORT", 8000, most=PORT_MAX),
+        data_dir=Path(_text(environment, "DEVNET_DATA_DIR", ".run/devnet")),
+        ledger_seconds=_seconds(environment, "DEVNET_LEDGER_SECONDS", "1.0"),
+        passphrase=_text(environment, "STELLAR_NETWORK_PASSPHRASE", DEFAULT_PASSPHRASE),
+        api_key=_text(environment, "TRUSTLESS_WORK_API_KEY", "devnet-key"),
+        rate_limit=_whole(environment, "DEVNET_TW_RATE_LIMIT", 50, most=1_000_000),
+    )
+
+
+def _text(environment: Mapping[str, str], name: str, default: str) -> str:
+    value = environment.get(name, default)
+    if not value.strip():
+        raise SettingsError(f"{name} must not be empty")
+    return value
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int, *, most: int) -> int:
+    value = environment.get(name, str(default))
+    if not re.fullmatch(r"\d{1,9}", value) or int(value) > most:
+        raise SettingsError(f"{name} must be a whole number from 0 to {most}, not {value!r}")
+    return int(value)
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: str) -> float:
+    value = environment.get(name, default)
+    if SECONDS.fullmatch(value) is None or float(value) == 0:
+        raise SettingsError(f"{name} must be seconds between 0.001 and 9999, not {value!r}")
+    return float(value)

@@ -1,0 +1,1 @@
+"""Contract calls: host, authorisation, and the two contracts' rules written in Python."""

@@ -1,0 +1,147 @@
+"""The Stellar asset contract: one asset's balances, of accounts by trustline, of contracts here.
+
+Error numbers are those of the built-in contract.
+"""
+
+from collections.abc import Callable, Sequence
+
+from stellar_sdk import scval, xdr
+
+from devnet.chain import events, holdings
+from devnet.chain.addresses import from_sc_address, is_contract, present
+from devnet.chain.assets import AssetRef
+from devnet.chain.entries import read_account, read_trustline
+from devnet.chain.instances import DECIMALS
+from devnet.soroban.errors import Code, HostError, Kind, contract_error, host_error
+from devnet.soroban.host import Host
+
+ACCOUNT_MISSING = 6
+NEGATIVE_AMOUNT = 8
+BALANCE = 10
+OVERFLOW = 12
+TRUSTLINE_MISSING = 13
+
+I128_MAX = 2**127 - 1
+
+
+class AssetContract:
+    """The rules behind one asset's contract address."""
+
+    def __init__(self, asset: AssetRef) -> None:
+        self._asset = asset
+        self._functions: dict[str, tuple[int, Callable[[Host, Sequence[xdr.SCVal]], xdr.SCVal]]] = {
+            "transfer": (3, self._transfer),
+            "balance": (1, self._balance),
+            "authorized": (1, self._authorized),
+            "decimals": (0, self._decimals),
+            "name": (0, self._name),
+            "symbol": (0, self._symbol),
+        }
+
+    def __call__(self, host: Host, function: str, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
+        """Run a function. Raises: HostError."""
+        arity, body = self._functions.get(function, (-1, None))
+        if body is None:
+            raise host_error(Kind.SCE_CONTEXT, Code.SCEC_MISSING_VALUE, f"no function {function}")
+        if len(args) != arity:
+            raise host_error(Kind.SCE_CONTEXT, Code.SCEC_UNEXPECTED_SIZE, "wrong argument count")
+        try:
+            return body(host, args)
+        except (ValueError, AttributeError) as error:
+            raise host_error(
+                Kind.SCE_VALUE, Code.SCEC_UNEXPECTED_TYPE, f"bad argument: {error}"
+            ) from error
+
+    def _transfer(self, host: Host, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
+        sender = from_sc_address(present(args[0].address)).account
+        receiver = from_sc_address(present(args[1].address))
+        amount = scval.from_int128(args[2])
+        if amount < 0:
+            raise contract_error(NEGATIVE_AMOUNT, "negative amount is not allowed")
+        host.require_auth(sender)
+        self._move(host, sender, -amount)
+        self._move(host, receiver.account, amount)
+        tag = None if receiver.muxed_id is None else scval.to_uint64(receiver.muxed_id)
+        host.publish(
+            events.movement(
+                passphrase=host.passphrase,
+                asset=self._asset,
+                sender=sender,
+                receiver=receiver.account,
+                amount=amount,
+                tag=tag,
+            )
+        )
+        return scval.to_void()
+
+    def _move(self, host: Host, address: str, amount: int) -> None:
+        if is_contract(address):
+            self._move_of_contract(host, address, amount)
+            return
+        change = holdings.credit if amount >= 0 else holdings.debit
+        try:
+            change(host.view, address=address, asset=self._asset, amount=abs(amount))
+        except (holdings.UnderfundedError, holdings.LineFullError) as error:
+            raise contract_error(BALANCE, "resulting balance is not within limits") from error
+        except (holdings.TrustlineMissingError, holdings.AccountMissingError) as error:
+            raise self._nobody_there() from error
+
+    def _move_of_contract(self, host: Host, address: str, amount: int) -> None:
+        key = _balance_key(address)
+        after = _amount_of(host.read(key)) + amount
+        if after < 0:
+            raise contract_error(BALANCE, "balance is not sufficient to spend")
+        if after > I128_MAX:
+            raise contract_error(OVERFLOW, "balance overflows")
+        value = scval.to_struct(
+            {
+                "amount": scval.to_int128(after),
+                "authorized": scval.to_bool(True),
+                "clawback": scval.to_bool(False),
+            }
+        )
+        host.write(key, value)
+
+    def _balance(self, host: Host, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
+        address = from_sc_address(present(args[0].address)).account
+        if is_contract(address):
+            return scval.to_int128(_amount_of(host.read(_balance_key(address))))
+        if self._asset.issuer is None:
+            account = read_account(host.view, address)
+            if account is None:
+                raise self._nobody_there()
+            return scval.to_int128(account.balance)
+        if address == self._asset.issuer:
+            return scval.to_int128(2**63 - 1)
+        line = read_trustline(host.view, address, self._asset)
+        if line is None:
+            raise self._nobody_there()
+        return scval.to_int128(line.balance)
+
+    def _nobody_there(self) -> HostError:
+        if self._asset.issuer is None:
+            return contract_error(ACCOUNT_MISSING, "account entry is missing")
+        return contract_error(TRUSTLINE_MISSING, "trustline entry is missing for account")
+
+    def _authorized(self, host: Host, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
+        self._balance(host, args)
+        return scval.to_bool(True)
+
+    def _decimals(self, _host: Host, _args: Sequence[xdr.SCVal]) -> xdr.SCVal:
+        return scval.to_uint32(DECIMALS)
+
+    def _name(self, _host: Host, _args: Sequence[xdr.SCVal]) -> xdr.SCVal:
+        return scval.to_string(self._asset.name)
+
+    def _symbol(self, _host: Host, _args: Sequence[xdr.SCVal]) -> xdr.SCVal:
+        return scval.to_string("native" if self._asset.issuer is None else self._asset.code)
+
+
+def _balance_key(address: str) -> xdr.SCVal:
+    return scval.to_vec([scval.to_symbol("Balance"), scval.to_address(address)])
+
+
+def _amount_of(stored: xdr.SCVal | None) -> int:
+    if stored is None:
+        return 0
+    return scval.from_int128(scval.from_struct(stored)["amount"])

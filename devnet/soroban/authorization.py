@@ -1,0 +1,259 @@
+"""Who allowed a call: recorded while simulating, enforced while applying.
+
+An authorisation entry is a tree of calls an address allows. The recorder builds the trees a call
+needs; the enforcer walks given trees along with the call stack, uses every node once, and checks
+expiry, nonce and signature when a tree's root is first used.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from stellar_sdk import scval, xdr
+
+from devnet.chain import keys, rules
+from devnet.chain.addresses import account_raw, from_sc_address, present, sc_address
+from devnet.chain.entries import encode_contract_data, read_account
+from devnet.chain.envelope import verify
+from devnet.chain.state import Entry
+from devnet.soroban.errors import Code, HostError, Kind, host_error
+from devnet.soroban.host import Frame, Host
+
+Credentials = xdr.SorobanCredentialsType
+
+
+def _refusal(note: str, code: xdr.SCErrorCode = Code.SCEC_INVALID_ACTION) -> HostError:
+    return host_error(Kind.SCE_AUTH, code, note)
+
+
+def authorized_function(frame: Frame) -> xdr.SorobanAuthorizedFunction:
+    """Describe a call as authorisation entries do."""
+    return xdr.SorobanAuthorizedFunction(
+        xdr.SorobanAuthorizedFunctionType.SOROBAN_AUTHORIZED_FUNCTION_TYPE_CONTRACT_FN,
+        contract_fn=xdr.InvokeContractArgs(
+            contract_address=sc_address(frame.contract),
+            function_name=xdr.SCSymbol(frame.function.encode()),
+            args=list(frame.args),
+        ),
+    )
+
+
+class Recorder:
+    """Allows every call and remembers which addresses had to allow what."""
+
+    def __init__(self, *, source: str) -> None:
+        self._source = source
+        self._root: Frame | None = None
+        self._nonces: dict[str, int] = {}
+        self._demanded: dict[str, None] = {}
+
+    def push(self, frame: Frame) -> None:
+        """Enter a call."""
+        if self._root is None:
+            self._root = frame
+
+    def pop(self) -> None:
+        """Leave a call."""
+
+    def require(self, host: Host, address: str, frame: Frame) -> None:
+        """Note that the address must allow this call. Raises: HostError: no such account."""
+        frame.authorized.append(address)
+        self._demanded[address] = None
+        if address == self._source or address in self._nonces:
+            return
+        if read_account(host.view, address) is None:
+            raise _refusal("account does not exist", Code.SCEC_MISSING_VALUE)
+        # A nonce is spent when the entry is used, so its key belongs to the footprint already now.
+        nonce = secrets.randbits(63)
+        self._nonces[address] = nonce
+        _spend_nonce(host, address, nonce, host.view.sequence)
+
+    def entries(self) -> list[xdr.SorobanAuthorizationEntry]:
+        """Return the entries to sign; those of the source account need no signature of theirs."""
+        if self._root is None:
+            return []
+        return [
+            xdr.SorobanAuthorizationEntry(self._credentials(address), tree)
+            for address in self._demanded
+            for tree in _trees(self._root, address)
+        ]
+
+    def _credentials(self, address: str) -> xdr.SorobanCredentials:
+        if address == self._source:
+            return xdr.SorobanCredentials(Credentials.SOROBAN_CREDENTIALS_SOURCE_ACCOUNT)
+        unsigned = xdr.SorobanAddressCredentials(
+            address=sc_address(address),
+            nonce=xdr.Int64(self._nonces[address]),
+            signature_expiration_ledger=xdr.Uint32(0),
+            signature=scval.to_void(),
+        )
+        return xdr.SorobanCredentials(Credentials.SOROBAN_CREDENTIALS_ADDRESS, address=unsigned)
+
+
+def _trees(frame: Frame, address: str) -> list[xdr.SorobanAuthorizedInvocation]:
+    below = [tree for call in frame.calls for tree in _trees(call, address)]
+    if address not in frame.authorized:
+        return below
+    return [xdr.SorobanAuthorizedInvocation(authorized_function(frame), below)]
+
+
+@dataclass(slots=True)
+class _Node:
+    function: bytes
+    calls: list["_Node"]
+    used: bool = False
+
+
+@dataclass(slots=True)
+class _Tracker:
+    """One given entry: its tree, and for every open call the node that matched it."""
+
+    entry: xdr.SorobanAuthorizationEntry
+    address: str
+    root: _Node
+    matched: list[_Node | None] = field(default_factory=list)
+
+
+class Enforcer:
+    """Allows only what the given entries allow."""
+
+    def __init__(
+        self,
+        entries: Sequence[xdr.SorobanAuthorizationEntry],
+        *,
+        source: str,
+        network_id: bytes,
+    ) -> None:
+        self._network_id = network_id
+        self._trackers = [_track(entry, source) for entry in entries]
+
+    def push(self, _frame: Frame) -> None:
+        """Enter a call."""
+        for tracker in self._trackers:
+            tracker.matched.append(None)
+
+    def pop(self) -> None:
+        """Leave a call."""
+        for tracker in self._trackers:
+            tracker.matched.pop()
+
+    def require(self, host: Host, address: str, frame: Frame) -> None:
+        """Use up the entry node that allows this call.
+
+        Raises: HostError: nothing allows it, or the entry is expired, spent or badly signed.
+        """
+        function = authorized_function(frame).to_xdr_bytes()
+        for tracker in self._trackers:
+            if tracker.address != address:
+                continue
+            above = next((node for node in reversed(tracker.matched) if node is not None), None)
+            candidates = [tracker.root] if above is None else above.calls
+            node = next((n for n in candidates if not n.used and n.function == function), None)
+            if node is None:
+                continue
+            if above is None:
+                self._authenticate(host, tracker)
+            node.used = True
+            tracker.matched[-1] = node
+            return
+        raise _refusal(f"Unauthorized function call for address {address}")
+
+    def _authenticate(self, host: Host, tracker: _Tracker) -> None:
+        credentials = address_credentials(tracker.entry)
+        if credentials is None:
+            return
+        expiration = credentials.signature_expiration_ledger.uint32
+        if expiration < host.view.sequence:
+            raise _refusal("signature has expired", Code.SCEC_INVALID_INPUT)
+        if expiration > host.view.sequence + rules.MAX_TTL:
+            raise _refusal("signature expiration is too late", Code.SCEC_INVALID_INPUT)
+        if read_account(host.view, tracker.address) is None:
+            raise _refusal("account does not exist", Code.SCEC_MISSING_VALUE)
+        digest = signature_digest(tracker.entry, network_id=self._network_id)
+        _check_signatures(credentials.signature, tracker.address, digest)
+        _spend_nonce(host, tracker.address, credentials.nonce.int64, expiration)
+
+
+def _track(entry: xdr.SorobanAuthorizationEntry, source: str) -> _Tracker:
+    credentials = address_credentials(entry)
+    address = source
+    if credentials is not None:
+        address = from_sc_address(credentials.address).account
+    return _Tracker(entry, address, _node(entry.root_invocation))
+
+
+def _node(invocation: xdr.SorobanAuthorizedInvocation) -> _Node:
+    calls = [_node(item) for item in invocation.sub_invocations]
+    return _Node(invocation.function.to_xdr_bytes(), calls)
+
+
+def address_credentials(
+    entry: xdr.SorobanAuthorizationEntry,
+) -> xdr.SorobanAddressCredentials | None:
+    """Return an entry's address credentials; None when the source account stands for it."""
+    credentials = entry.credentials
+    if credentials.type == Credentials.SOROBAN_CREDENTIALS_SOURCE_ACCOUNT:
+        return None
+    return present(credentials.address or credentials.address_v2)
+
+
+def signature_digest(entry: xdr.SorobanAuthorizationEntry, *, network_id: bytes) -> bytes:
+    """Return the 32 bytes that sign an entry; the newer kind also binds the address (CAP-71)."""
+    credentials = present(address_credentials(entry))
+    if entry.credentials.address is not None:
+        preimage = xdr.HashIDPreimage(
+            xdr.EnvelopeType.ENVELOPE_TYPE_SOROBAN_AUTHORIZATION,
+            soroban_authorization=xdr.HashIDPreimageSorobanAuthorization(
+                network_id=xdr.Hash(network_id),
+                nonce=credentials.nonce,
+                signature_expiration_ledger=credentials.signature_expiration_ledger,
+                invocation=entry.root_invocation,
+            ),
+        )
+    else:
+        preimage = xdr.HashIDPreimage(
+            xdr.EnvelopeType.ENVELOPE_TYPE_SOROBAN_AUTHORIZATION_WITH_ADDRESS,
+            soroban_authorization_with_address=xdr.HashIDPreimageSorobanAuthorizationWithAddress(
+                network_id=xdr.Hash(network_id),
+                nonce=credentials.nonce,
+                signature_expiration_ledger=credentials.signature_expiration_ledger,
+                address=credentials.address,
+                invocation=entry.root_invocation,
+            ),
+        )
+    return hashlib.sha256(preimage.to_xdr_bytes()).digest()
+
+
+def _check_signatures(value: xdr.SCVal, address: str, digest: bytes) -> None:
+    try:
+        given = [scval.from_struct(item) for item in scval.from_vec(value)]
+        pairs = [
+            (scval.from_bytes(item["public_key"]), scval.from_bytes(item["signature"]))
+            for item in given
+        ]
+    except (ValueError, KeyError) as error:
+        raise _refusal("signature has the wrong shape", Code.SCEC_INVALID_INPUT) from error
+    if not pairs:
+        raise _refusal("signature is missing", Code.SCEC_INVALID_INPUT)
+    for key, signature in pairs:
+        if key != account_raw(address):
+            raise _refusal("signature doesn't belong to account", Code.SCEC_INVALID_ACTION)
+        if not verify(address, message=digest, signature=signature):
+            raise host_error(
+                Kind.SCE_CRYPTO, Code.SCEC_INVALID_INPUT, "failed ED25519 verification"
+            )
+
+
+def _spend_nonce(host: Host, address: str, nonce: int, expiration: int) -> None:
+    key = keys.nonce(address, nonce)
+    entry = host.view.get(key)
+    if entry is not None and (entry.live_until or 0) >= host.view.sequence:
+        raise _refusal("nonce already exists for address", Code.SCEC_EXISTING_VALUE)
+    data = encode_contract_data(
+        contract=address,
+        key=present(keys.parse(key).contract_data).key,
+        durability=keys.TEMPORARY,
+        value=scval.to_void(),
+    )
+    host.view.put(key, Entry(data, live_until=expiration))

@@ -1,0 +1,62 @@
+"""Deploying an escrow: the factory function, and the address a new contract gets."""
+
+import hashlib
+from collections.abc import Sequence
+
+from stellar_sdk import Network, scval, xdr
+
+from devnet.chain import keys, rules
+from devnet.chain.addresses import contract_text, sc_address
+from devnet.chain.instances import encode_instance
+from devnet.chain.state import Entry
+from devnet.soroban.errors import Code, Kind, contract_error, host_error
+from devnet.soroban.escrow_codes import Refusal
+from devnet.soroban.escrow_storage import EscrowStorage
+from devnet.soroban.escrow_value import address
+
+
+def deploy_escrow(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
+    """Deploy a contract with the running one as its deployer, and call its init function.
+
+    args: signer, wasm hash, salt, init function, init arguments, constructor arguments.
+    Returns: the new address and what the init function answered.
+    """
+    signer, wasm_hash, salt = address(args[0]), scval.from_bytes(args[1]), scval.from_bytes(args[2])
+    function, init_args = scval.from_symbol(args[3]), scval.from_vec(args[4])
+    if storage.find() is not None:
+        raise contract_error(Refusal.ESCROW_ALREADY_INITIALIZED)
+    host = storage.host
+    host.require_auth(signer)
+    if scval.from_vec(args[5]):
+        raise host_error(Kind.SCE_CONTEXT, Code.SCEC_INVALID_ACTION, "no constructor arguments")
+    if host.view.get(keys.code(wasm_hash)) is None:
+        raise host_error(Kind.SCE_STORAGE, Code.SCEC_MISSING_VALUE, "Wasm does not exist")
+    contract = contract_address(deployer=host.contract, salt=salt, passphrase=host.passphrase)
+    key = keys.instance(contract)
+    if host.view.get(key) is not None:
+        raise host_error(Kind.SCE_STORAGE, Code.SCEC_EXISTING_VALUE, "contract already exists")
+    live_until = host.view.sequence + rules.MIN_PERSISTENT_TTL
+    data = encode_instance(contract=contract, wasm_hash=wasm_hash)
+    host.view.put(key, Entry(data, live_until=live_until))
+    answer = host.call(contract, function, init_args)
+    return scval.to_vec([scval.to_address(contract), answer])
+
+
+def contract_address(*, deployer: str, salt: bytes, passphrase: str) -> str:
+    """Return the address that follows from deployer and salt (32 bytes) on that network.
+
+    Raises: ValueError: the salt has another length.
+    """
+    if len(salt) != 32:  # noqa: PLR2004  the width of the XDR field
+        raise ValueError("salt must be 32 bytes")
+    source = xdr.ContractIDPreimage(
+        xdr.ContractIDPreimageType.CONTRACT_ID_PREIMAGE_FROM_ADDRESS,
+        from_address=xdr.ContractIDPreimageFromAddress(sc_address(deployer), xdr.Uint256(salt)),
+    )
+    preimage = xdr.HashIDPreimage(
+        xdr.EnvelopeType.ENVELOPE_TYPE_CONTRACT_ID,
+        contract_id=xdr.HashIDPreimageContractID(
+            network_id=xdr.Hash(Network(passphrase).network_id()), contract_id_preimage=source
+        ),
+    )
+    return contract_text(hashlib.sha256(preimage.to_xdr_bytes()).digest())

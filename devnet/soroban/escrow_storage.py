@@ -1,0 +1,65 @@
+"""One escrow's stored value, its token balance, and the transfers it makes."""
+
+from stellar_sdk import scval, xdr
+
+from devnet.soroban import escrow_value
+from devnet.soroban.errors import contract_error
+from devnet.soroban.escrow_codes import Refusal
+from devnet.soroban.escrow_value import Escrow
+from devnet.soroban.host import Host
+from devnet.soroban.profiles import Profile
+
+EXTEND_TO_LEDGERS = 31_536_000
+"""What the contract asks for on every write; the network caps it."""
+
+KEY = scval.to_vec([scval.to_symbol("Escrow")])
+
+
+class EscrowStorage:
+    """The running contract's escrow. fee_address: the provider's, known to the build."""
+
+    def __init__(self, host: Host, *, profile: Profile, fee_address: str) -> None:
+        self.host = host
+        self.profile = profile
+        self.fee_address = fee_address
+
+    def find(self) -> Escrow | None:
+        """Return the escrow, or None before it is initialised."""
+        value = self.host.read(KEY)
+        return None if value is None else escrow_value.decode(value, profile=self.profile)
+
+    def load(self) -> Escrow:
+        """Return the escrow. Raises: HostError: number 3."""
+        return escrow_value.decode(self.load_value(), profile=self.profile)
+
+    def load_value(self) -> xdr.SCVal:
+        """Return the escrow as stored. Raises: HostError: number 3."""
+        value = self.host.read(KEY)
+        if value is None:
+            raise contract_error(Refusal.ESCROW_NOT_FOUND)
+        return value
+
+    def save(self, escrow: Escrow) -> xdr.SCVal:
+        """Store the escrow and return it as a contract value."""
+        value = escrow_value.encode(escrow, profile=self.profile)
+        self.host.write(KEY, value, extend_to=EXTEND_TO_LEDGERS)
+        return value
+
+    def extend(self, ledgers: int) -> None:
+        """Let the stored escrow live at least so many ledgers from now."""
+        self.host.write(KEY, self.load_value(), extend_to=ledgers)
+
+    def balance_of(self, token: str, holder: str) -> int:
+        """Ask the token for a balance, in minor units."""
+        answer = self.host.call(token, "balance", [scval.to_address(holder)])
+        return scval.from_int128(answer)
+
+    def transfer(self, token: str, *, sender: str, receiver: str, amount: int) -> None:
+        """Let the token move minor units."""
+        args = [scval.to_address(sender), scval.to_address(receiver), scval.to_int128(amount)]
+        self.host.call(token, "transfer", args)
+
+    def pay(self, token: str, *, receiver: str, amount: int) -> None:
+        """Pay out of the escrow; nothing happens for zero."""
+        if amount > 0:
+            self.transfer(token, sender=self.host.contract, receiver=receiver, amount=amount)

@@ -1,0 +1,175 @@
+"""The `Escrow` value: what the contract stores, as a dataclass and as a contract value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stellar_sdk import scval, xdr
+
+from devnet.chain.addresses import from_sc_address, present
+from devnet.soroban.profiles import Profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Milestone:
+    """One step of the work; texts are bytes, as contracts hold them."""
+
+    approved: bool
+    description: bytes
+    evidence: bytes
+    status: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """What has become of the escrow."""
+
+    disputed: bool
+    released: bool
+    resolved: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """Who may do what, as addresses."""
+
+    approver: str
+    dispute_resolver: str
+    platform: str
+    receiver: str
+    release_signer: str
+    service_provider: str
+
+    def everyone(self) -> set[str]:
+        """Return all six addresses."""
+        return {
+            self.approver,
+            self.dispute_resolver,
+            self.platform,
+            self.receiver,
+            self.release_signer,
+            self.service_provider,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escrow:
+    """An escrow. amount: minor units. platform_fee: basis points. token: asset contract."""
+
+    amount: int
+    description: bytes
+    engagement_id: bytes
+    flags: Flags
+    milestones: tuple[Milestone, ...]
+    platform_fee: int
+    receiver_memo: int
+    roles: Roles
+    title: bytes
+    token: str
+
+
+def decode(value: xdr.SCVal, *, profile: Profile) -> Escrow:
+    """Read an escrow. Raises: ValueError: a field is missing, unknown or of another type."""
+    fields = _struct(
+        value,
+        "amount description engagement_id flags milestones platform_fee receiver_memo roles "
+        "title trustline",
+    )
+    flags = _struct(fields["flags"], "disputed released resolved")
+    return Escrow(
+        amount=scval.from_int128(fields["amount"]),
+        description=scval.from_string(fields["description"]),
+        engagement_id=scval.from_string(fields["engagement_id"]),
+        flags=Flags(**{name: scval.from_bool(item) for name, item in flags.items()}),
+        milestones=tuple(_milestone(item) for item in scval.from_vec(fields["milestones"])),
+        platform_fee=scval.from_uint32(fields["platform_fee"]),
+        receiver_memo=scval.from_uint32(fields["receiver_memo"]),
+        roles=_roles(fields["roles"], profile),
+        title=scval.from_string(fields["title"]),
+        token=address(_struct(fields["trustline"], "address")["address"]),
+    )
+
+
+def encode(escrow: Escrow, *, profile: Profile) -> xdr.SCVal:
+    """Write an escrow; a struct is a map with its symbols sorted."""
+    flags, roles = escrow.flags, escrow.roles
+    return scval.to_struct(
+        {
+            "amount": scval.to_int128(escrow.amount),
+            "description": scval.to_string(escrow.description),
+            "engagement_id": scval.to_string(escrow.engagement_id),
+            "flags": scval.to_struct(
+                {
+                    "disputed": scval.to_bool(flags.disputed),
+                    "released": scval.to_bool(flags.released),
+                    "resolved": scval.to_bool(flags.resolved),
+                }
+            ),
+            "milestones": scval.to_vec([_encode_milestone(item) for item in escrow.milestones]),
+            "platform_fee": scval.to_uint32(escrow.platform_fee),
+            "receiver_memo": scval.to_uint32(escrow.receiver_memo),
+            "roles": scval.to_struct(
+                {
+                    "approver": scval.to_address(roles.approver),
+                    "dispute_resolver": scval.to_address(roles.dispute_resolver),
+                    profile.platform_field: scval.to_address(roles.platform),
+                    "receiver": scval.to_address(roles.receiver),
+                    "release_signer": scval.to_address(roles.release_signer),
+                    "service_provider": scval.to_address(roles.service_provider),
+                }
+            ),
+            "title": scval.to_string(escrow.title),
+            "trustline": scval.to_struct({"address": scval.to_address(escrow.token)}),
+        }
+    )
+
+
+def address(value: xdr.SCVal) -> str:
+    """Read an address value as G… or C…. Raises: ValueError: something else, or multiplexed."""
+    found = from_sc_address(present(value.address))
+    if found.muxed_id is not None:
+        raise ValueError("a plain address is needed")
+    return found.account
+
+
+def _struct(value: xdr.SCVal, names: str) -> Mapping[str, xdr.SCVal]:
+    fields = scval.from_struct(value)
+    if set(fields) != set(names.split()):
+        raise ValueError(f"fields {sorted(fields)} are not {names}")
+    return fields
+
+
+def _roles(value: xdr.SCVal, profile: Profile) -> Roles:
+    fields = _struct(
+        value,
+        "approver dispute_resolver receiver release_signer service_provider "
+        + profile.platform_field,
+    )
+    return Roles(
+        approver=address(fields["approver"]),
+        dispute_resolver=address(fields["dispute_resolver"]),
+        platform=address(fields[profile.platform_field]),
+        receiver=address(fields["receiver"]),
+        release_signer=address(fields["release_signer"]),
+        service_provider=address(fields["service_provider"]),
+    )
+
+
+def _milestone(value: xdr.SCVal) -> Milestone:
+    fields = _struct(value, "approved description evidence status")
+    return Milestone(
+        approved=scval.from_bool(fields["approved"]),
+        description=scval.from_string(fields["description"]),
+        evidence=scval.from_string(fields["evidence"]),
+        status=scval.from_string(fields["status"]),
+    )
+
+
+def _encode_milestone(milestone: Milestone) -> xdr.SCVal:
+    return scval.to_struct(
+        {
+            "approved": scval.to_bool(milestone.approved),
+            "description": scval.to_string(milestone.description),
+            "evidence": scval.to_string(milestone.evidence),
+            "status": scval.to_string(milestone.status),
+        }
+    )

@@ -1,0 +1,202 @@
+"""The host a contract runs in: frames, storage with its footprint, events, authorisation.
+
+One host serves one invocation. Its storage is a view that the caller merges or drops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from stellar_sdk import scval, xdr
+
+from devnet.chain import keys, rules
+from devnet.chain.entries import decode_contract_data, encode_contract_data
+from devnet.chain.events import contract_event
+from devnet.chain.instances import Instance, decode_instance
+from devnet.chain.keys import Key
+from devnet.chain.state import Entry, Readable, View
+from devnet.soroban.errors import Code, HostError, Kind, host_error, topics
+
+MAX_DEPTH = 10
+
+ContractCode = Callable[["Host", str, Sequence[xdr.SCVal]], xdr.SCVal]
+
+
+class Contracts(Protocol):
+    """Where the host finds the rules behind an instance."""
+
+    def find(self, instance: Instance) -> ContractCode | None:
+        """Return the rules, or None when the code is unknown."""
+        ...
+
+
+@dataclass(slots=True)
+class Frame:
+    """One contract call on the stack, and the calls it made."""
+
+    contract: str
+    function: str
+    args: Sequence[xdr.SCVal]
+    authorized: list[str] = field(default_factory=list)
+    calls: list[Frame] = field(default_factory=list)
+
+
+class Authority(Protocol):
+    """Who answers `require_auth`: the recorder of a simulation, or the enforcer of an apply."""
+
+    def push(self, frame: Frame) -> None:
+        """Enter a call."""
+        ...
+
+    def pop(self) -> None:
+        """Leave a call."""
+        ...
+
+    def require(self, host: Host, address: str, frame: Frame) -> None:
+        """Demand that an account authorised this call. Raises: HostError."""
+        ...
+
+
+class Footprint(View):
+    """A view that remembers the keys read and written, and may be held to declared ones."""
+
+    def __init__(
+        self,
+        parent: Readable,
+        *,
+        sequence: int,
+        declared: tuple[frozenset[Key], frozenset[Key]] | None = None,
+    ) -> None:
+        super().__init__(parent, sequence=sequence)
+        self.read: dict[Key, None] = {}
+        self.written: dict[Key, None] = {}
+        self._declared = declared
+
+    def get(self, key: Key) -> Entry | None:
+        """Read an entry; it must be declared."""
+        if self._declared is not None and not any(key in part for part in self._declared):
+            raise _outside_footprint()
+        self.read[key] = None
+        return super().get(key)
+
+    def put(self, key: Key, entry: Entry) -> None:
+        """Write an entry; it must be declared as written."""
+        if self._declared is not None and key not in self._declared[1]:
+            raise _outside_footprint()
+        self.written[key] = None
+        super().put(key, entry)
+
+
+def _outside_footprint() -> HostError:
+    note = "trying to access contract data key outside of the footprint"
+    return host_error(Kind.SCE_STORAGE, Code.SCEC_EXCEEDED_LIMIT, note)
+
+
+class Host:
+    """The environment of one invocation."""
+
+    def __init__(
+        self, *, view: Footprint, passphrase: str, contracts: Contracts, authority: Authority
+    ) -> None:
+        self.view = view
+        self.passphrase = passphrase
+        self.events: list[xdr.ContractEvent] = []
+        self.diagnostics: list[xdr.DiagnosticEvent] = []
+        self.error: HostError | None = None
+        self._contracts = contracts
+        self._authority = authority
+        self._frames: list[Frame] = []
+
+    def call(self, contract: str, function: str, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
+        """Call a contract's function.
+
+        Raises: HostError: the call failed; its diagnostics name the innermost contract first.
+        """
+        frame = Frame(contract, function, args)
+        if any(item.contract == contract for item in self._frames):
+            raise host_error(Kind.SCE_CONTEXT, Code.SCEC_INVALID_ACTION, "re-entry is not allowed")
+        if len(self._frames) >= MAX_DEPTH:
+            raise host_error(Kind.SCE_CONTEXT, Code.SCEC_EXCEEDED_LIMIT, "call stack is too deep")
+        if self._frames:
+            self._frames[-1].calls.append(frame)
+        self._frames.append(frame)
+        self._authority.push(frame)
+        try:
+            return self._code(contract)(self, function, args)
+        except HostError as error:
+            self._diagnose(frame, error)
+            raise
+        finally:
+            self._authority.pop()
+            self._frames.pop()
+
+    @property
+    def contract(self) -> str:
+        """The contract that is running."""
+        return self._frames[-1].contract
+
+    def require_auth(self, address: str) -> None:
+        """Demand that `address` authorised the running call.
+
+        A contract authorises what it calls itself. Raises: HostError.
+        """
+        if len(self._frames) > 1 and self._frames[-2].contract == address:
+            return
+        if address.startswith("C"):
+            raise host_error(Kind.SCE_AUTH, Code.SCEC_INVALID_ACTION, "contract has not authorized")
+        self._authority.require(self, address, self._frames[-1])
+
+    def emit(self, topic_values: list[xdr.SCVal], data: xdr.SCVal) -> None:
+        """Publish an event of the running contract."""
+        self.publish(contract_event(contract=self.contract, topics=topic_values, data=data))
+
+    def publish(self, event: xdr.ContractEvent) -> None:
+        """Publish an event that was built elsewhere."""
+        self.events.append(event)
+
+    def read(self, key: xdr.SCVal) -> xdr.SCVal | None:
+        """Return a value the running contract stored, or None."""
+        entry = self.view.get(keys.contract_data(self.contract, key, keys.PERSISTENT))
+        return None if entry is None else decode_contract_data(entry.data)
+
+    def write(self, key: xdr.SCVal, value: xdr.SCVal, *, extend_to: int = 0) -> None:
+        """Store a value of the running contract.
+
+        extend_to: ledgers from now that it must live at least; the network's maximum caps it.
+        """
+        stored = keys.contract_data(self.contract, key, keys.PERSISTENT)
+        before = self.view.get(stored)
+        alive = self.view.sequence + rules.MIN_PERSISTENT_TTL
+        if before is not None and before.live_until is not None:
+            alive = before.live_until
+        wanted = self.view.sequence + min(extend_to, rules.MAX_TTL)
+        data = encode_contract_data(
+            contract=self.contract, key=key, durability=keys.PERSISTENT, value=value
+        )
+        self.view.put(stored, Entry(data, live_until=max(alive, wanted)))
+
+    def _code(self, contract: str) -> ContractCode:
+        entry = self.view.get(keys.instance(contract))
+        if entry is None:
+            raise host_error(Kind.SCE_STORAGE, Code.SCEC_MISSING_VALUE, "contract does not exist")
+        instance = decode_instance(entry.data)
+        if instance.wasm_hash is not None:
+            self.view.get(keys.code(instance.wasm_hash))
+        code = self._contracts.find(instance)
+        if code is None:
+            raise host_error(Kind.SCE_STORAGE, Code.SCEC_MISSING_VALUE, "code does not exist")
+        return code
+
+    def _diagnose(self, frame: Frame, error: HostError) -> None:
+        innermost = self.error is None
+        self.error = error
+        note = error.note
+        if not innermost:
+            note = "escalating error to VM trap from failed host function call: call"
+        event = contract_event(
+            contract=frame.contract, topics=topics(error.error), data=scval.to_string(note)
+        )
+        event.type = xdr.ContractEventType.DIAGNOSTIC
+        self.diagnostics.append(xdr.DiagnosticEvent(False, event))

@@ -1,0 +1,139 @@
+"""One contract operation, simulated or applied: the bridge from operations to the host."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stellar_sdk import scval, xdr
+
+from devnet.chain import keys
+from devnet.chain.addresses import from_sc_address, present
+from devnet.chain.state import Readable
+from devnet.soroban.authorization import Enforcer, Recorder
+from devnet.soroban.errors import Code, HostError, Kind, host_error
+from devnet.soroban.host import Authority, Contracts, Footprint, Host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What every invocation on this network shares."""
+
+    passphrase: str
+    network_id: bytes
+    contracts: Contracts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """What a call did. error: why it failed; then nothing of `view` may be merged."""
+
+    view: Footprint
+    value: xdr.SCVal | None
+    error: HostError | None
+    events: Sequence[xdr.ContractEvent]
+    diagnostics: Sequence[xdr.DiagnosticEvent]
+    auth: Sequence[xdr.SorobanAuthorizationEntry]
+
+
+def record(
+    operation: xdr.InvokeHostFunctionOp,
+    *,
+    source: str,
+    ledger: Readable,
+    sequence: int,
+    environment: Environment,
+) -> Invocation:
+    """Run a call as `source`, allowing everything, and say what must be signed and touched."""
+    recorder = Recorder(source=source)
+    view = Footprint(ledger, sequence=sequence)
+    done = _run(operation, view, recorder, environment)
+    entries = recorder.entries() if done.error is None else []
+    return Invocation(
+        view=done.view,
+        value=done.value,
+        error=done.error,
+        events=done.events,
+        diagnostics=done.diagnostics,
+        auth=entries,
+    )
+
+
+def enforce(
+    operation: xdr.InvokeHostFunctionOp,
+    *,
+    source: str,
+    ledger: Readable,
+    sequence: int,
+    environment: Environment,
+    declared: xdr.LedgerFootprint | None,
+) -> Invocation:
+    """Run a call as `source` with the authorisation it carries, inside the declared footprint."""
+    enforcer = Enforcer(operation.auth, source=source, network_id=environment.network_id)
+    bounds = None
+    if declared is not None:
+        bounds = (_keys(declared.read_only), _keys(declared.read_write))
+    view = Footprint(ledger, sequence=sequence, declared=bounds)
+    return _run(operation, view, enforcer, environment)
+
+
+def _run(
+    operation: xdr.InvokeHostFunctionOp,
+    view: Footprint,
+    authority: Authority,
+    environment: Environment,
+) -> Invocation:
+    host = Host(
+        view=view,
+        passphrase=environment.passphrase,
+        contracts=environment.contracts,
+        authority=authority,
+    )
+    value, failure = None, None
+    try:
+        contract, function, args = _target(operation)
+        value = host.call(contract, function, args)
+    except HostError as error:
+        failure = error
+    return Invocation(
+        view=view,
+        value=value,
+        error=failure,
+        events=host.events if failure is None else [],
+        diagnostics=host.diagnostics,
+        auth=operation.auth,
+    )
+
+
+def _target(operation: xdr.InvokeHostFunctionOp) -> tuple[str, str, list[xdr.SCVal]]:
+    call = operation.host_function.invoke_contract
+    if call is None:
+        note = "devnet runs contract calls only"
+        raise host_error(Kind.SCE_CONTEXT, Code.SCEC_INVALID_ACTION, note)
+    for value in call.args:
+        _check_maps(value)
+    function = call.function_name.sc_symbol.decode("ascii", "replace")
+    return from_sc_address(call.contract_address).account, function, list(call.args)
+
+
+def _check_maps(value: xdr.SCVal) -> None:
+    """Refuse maps whose keys are repeated or out of the host's order, as the host does."""
+    if value.vec is not None:
+        for item in value.vec.sc_vec:
+            _check_maps(item)
+    if value.map is None:
+        return
+    try:
+        pairs = scval.from_map(value)
+    except TypeError as error:
+        note = "devnet: maps with vectors as keys are not supported"
+        raise host_error(Kind.SCE_OBJECT, Code.SCEC_INVALID_INPUT, note) from error
+    given = [entry.key for entry in value.map.sc_map]
+    ordered = [entry.key for entry in present(scval.to_map(pairs).map).sc_map]
+    if given != ordered:
+        note = "map keys are not unique and sorted"
+        raise host_error(Kind.SCE_OBJECT, Code.SCEC_INVALID_INPUT, note)
+    for item in pairs.values():
+        _check_maps(item)
+
+
+def _keys(part: Sequence[xdr.LedgerKey]) -> frozenset[keys.Key]:
+    return frozenset(key.to_xdr_bytes() for key in part)
