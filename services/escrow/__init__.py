@@ -1,0 +1,1 @@
+"""Escrow: wallets and contracts on Stellar, and the commands that move money there."""

@@ -1,0 +1,202 @@
+"""Evidence: what the chain said, as pure values: envelopes, outcomes, views, transfers.
+
+Amounts are stroops (10⁻⁷), addresses are Stellar's spellings (G… account, C… contract), times are
+whole seconds since 1970 as ledgers record them.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from services.escrow.intents import Roles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsigned:
+    """An envelope as a builder made it: nobody has looked at it yet, nobody may sign it."""
+
+    envelope_xdr: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A signed envelope, to be stored before its first byte is sent.
+
+    hash: hex, the name of the transaction; max_time: no ledger closed later can include it;
+    auth_expires_ledger: the last ledger that accepts the wallets' signatures inside (0: none
+    inside). Signed authorisations outlive their envelope, so both must have passed before the
+    step may be built anew; max_fee: stroops of XLM.
+    """
+
+    hash: str
+    envelope_xdr: str
+    source: str
+    sequence: int
+    max_time: int
+    auth_expires_ledger: int
+    max_fee: int
+    network: str
+
+
+class SubmitStatus(StrEnum):
+    """The node's answer to an envelope. Only REFUSED may be an end; see `Submission`."""
+
+    PENDING = "PENDING"
+    DUPLICATE = "DUPLICATE"
+    TRY_AGAIN_LATER = "TRY_AGAIN_LATER"
+    REFUSED = "REFUSED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What the node said. A REFUSED envelope may have landed earlier: ask by hash first.
+
+    code: the transaction result of a refusal, such as "txBAD_SEQ".
+    """
+
+    status: SubmitStatus
+    code: str = ""
+
+
+class OutcomeStatus(StrEnum):
+    """What the ledgers say about a hash. NOT_FOUND is no failure."""
+
+    NOT_FOUND = "NOT_FOUND"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractError:
+    """A contract's refusal: never a number alone, for contracts number different facts alike.
+
+    contract_id: the contract of the innermost diagnostic event, "" where the node gave none.
+    """
+
+    contract_id: str
+    code: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetTransfer:
+    """A movement of our asset between two addresses. event_index: place in its transaction."""
+
+    from_address: str
+    to_address: str
+    amount: int
+    event_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """The newest ledger of the node."""
+
+    sequence: int
+    close_time: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionOutcome:
+    """The evidence about one hash, and how far the node that gave it sees.
+
+    code: "txSUCCESS", or of a failure the innermost, such as "INVOKE_HOST_FUNCTION_TRAPPED";
+    payments: of a success, in order; return_value: XDR of the call's value, b"" without one.
+    """
+
+    hash: str
+    status: OutcomeStatus
+    latest_ledger: int
+    latest_close_time: int
+    oldest_ledger: int
+    ledger: int = 0
+    close_time: int = 0
+    code: str = ""
+    contract_error: ContractError | None = None
+    payments: tuple[AssetTransfer, ...] = ()
+    return_value: bytes = b""
+
+    def can_never_land(self, *, prepared: Prepared, prepared_at_ledger: int) -> bool:
+        """Tell whether a transaction that is not found is dead, so that its step may be rebuilt.
+
+        prepared_at_ledger: the newest ledger when it was signed: the node must still keep it.
+        Source: developers.stellar.org, "submit transaction and wait".
+        """
+        return (
+            self.status is OutcomeStatus.NOT_FOUND
+            and self.latest_close_time > prepared.max_time
+            and self.latest_ledger > prepared.auth_expires_ledger
+            and self.oldest_ledger <= prepared_at_ledger
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MilestoneView:
+    """A milestone as stored."""
+
+    status: str
+    approved: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscrowView:
+    """A contract as the newest ledger has it. balance: what it really holds, in stroops.
+
+    raw: XDR of the stored value, to be given to `FundEscrow`; archived_after: the ledger after
+    which the network archives it.
+    """
+
+    contract_id: str
+    wasm_hash: str
+    amount: int
+    balance: int
+    disputed: bool
+    released: bool
+    resolved: bool
+    platform_fee_bps: int
+    roles: Roles
+    milestones: tuple[MilestoneView, ...]
+    engagement_id: str
+    raw: bytes
+    archived_after: int
+    read_at_ledger: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountView:
+    """An account as the newest ledger has it.
+
+    sequence: the last one used; lumens: stroops of XLM; asset_balance: None without a trustline.
+    """
+
+    address: str
+    sequence: int
+    lumens: int
+    asset_balance: int | None
+    sponsor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedTransfer:
+    """A transfer of our asset as the event stream has it.
+
+    event_id: unique and the same on every node; to_address: a muxed address is split into its
+    account and its id; memo: that id, else the transaction's memo, else "".
+    """
+
+    event_id: str
+    transaction_hash: str
+    ledger: int
+    closed_at: int
+    from_address: str
+    to_address: str
+    memo: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransfersPage:
+    """Transfers after a cursor, oldest first. next_cursor: to be stored with their effects."""
+
+    transfers: tuple[ReceivedTransfer, ...]
+    next_cursor: str
+    latest_ledger: int
+    oldest_ledger: int

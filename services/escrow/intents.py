@@ -1,0 +1,168 @@
+"""Intents: what escrow wants done on the chain, in its own words. Pure values.
+
+Amounts are stroops (10⁻⁷), addresses are Stellar's spellings (G… account, C… contract).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """Who may do what in a contract. Addresses."""
+
+    approver: str
+    service_provider: str
+    platform: str
+    release_signer: str
+    dispute_resolver: str
+    receiver: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployEscrow:
+    """Make the contract of an order.
+
+    signer: the platform, which authorises the deployment; salt: 32 bytes that fix the contract id;
+    wasm_hash: hex; milestones: their descriptions, at least one.
+    """
+
+    name: ClassVar[str] = "deploy_escrow"
+    signer: str
+    factory: str
+    wasm_hash: str
+    salt: bytes
+    roles: Roles
+    amount: int
+    platform_fee_bps: int
+    title: str
+    description: str
+    engagement_id: str
+    milestones: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundEscrow:
+    """Move the amount from the funder's wallet into the contract.
+
+    expected_escrow: the stored value as `EscrowView.raw` has it, passed back verbatim.
+    """
+
+    name: ClassVar[str] = "fund_escrow"
+    contract_id: str
+    wasm_hash: str
+    funder: str
+    amount: int
+    expected_escrow: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeMilestoneStatus:
+    """Say that the work is done. evidence: a link or a sentence, or None."""
+
+    name: ClassVar[str] = "change_milestone_status"
+    contract_id: str
+    wasm_hash: str
+    service_provider: str
+    index: int
+    status: str
+    evidence: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApproveMilestone:
+    """Accept the work of one milestone."""
+
+    name: ClassVar[str] = "approve_milestone"
+    contract_id: str
+    wasm_hash: str
+    approver: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseFunds:
+    """Pay the receiver; the contract takes the provider's and the platform's fee."""
+
+    name: ClassVar[str] = "release_funds"
+    contract_id: str
+    wasm_hash: str
+    release_signer: str
+    receiver: str
+    platform: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeEscrow:
+    """Freeze the contract: nobody can release any more."""
+
+    name: ClassVar[str] = "dispute_escrow"
+    contract_id: str
+    wasm_hash: str
+    signer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolveDispute:
+    """Pay a frozen contract out.
+
+    distributions: address → stroops before fees; together the contract's whole balance, each a
+        positive multiple of 10⁴ (older contracts overdraw by a stroop otherwise).
+    """
+
+    name: ClassVar[str] = "resolve_dispute"
+    contract_id: str
+    wasm_hash: str
+    resolver: str
+    platform: str
+    distributions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayAsset:
+    """Pay the asset from one wallet of ours to an address."""
+
+    name: ClassVar[str] = "transfer"
+    from_address: str
+    to_address: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateWallet:
+    """Make an account that holds the asset and no lumens; the sponsor pays its reserves."""
+
+    name: ClassVar[str] = "create_wallet"
+    account: str
+    sponsor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateChannels:
+    """Make up to 50 channel accounts, each with a starting balance in stroops of XLM."""
+
+    name: ClassVar[str] = "create_channels"
+    funder: str
+    channels: tuple[str, ...]
+    starting_balance: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustAsset:
+    """Let an account of ours hold the asset; it pays its own reserve."""
+
+    name: ClassVar[str] = "trust_asset"
+    account: str
+
+
+EscrowCall = (
+    DeployEscrow
+    | FundEscrow
+    | ChangeMilestoneStatus
+    | ApproveMilestone
+    | ReleaseFunds
+    | DisputeEscrow
+    | ResolveDispute
+)
+Intent = EscrowCall | PayAsset | CreateWallet | CreateChannels | TrustAsset

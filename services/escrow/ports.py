@@ -1,0 +1,192 @@
+"""What escrow asks of the chain: intents in, evidence out. No network and no XDR in here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kernel.errors import FailedPrecondition, Unavailable
+from services.escrow.evidence import (
+    AccountView,
+    ContractError,
+    EscrowView,
+    Ledger,
+    Prepared,
+    Submission,
+    TransactionOutcome,
+    TransfersPage,
+    Unsigned,
+)
+from services.escrow.intents import DeployEscrow, Intent
+
+
+class ChainUnavailable(Unavailable):
+    """The chain (or a provider of it) gave no answer. What was sent may still happen."""
+
+    reason = "PROVIDER_UNAVAILABLE"
+
+
+class HistoryUnavailable(Unavailable):
+    """The node no longer keeps the ledgers the cursor points to; an operator must backfill."""
+
+    reason = "CHAIN_HISTORY_UNAVAILABLE"
+
+
+class ChainRefused(FailedPrecondition):
+    """The chain would refuse this call, as simulated; nothing was sent.
+
+    contract_error: which contract refused and by which number, where a contract did.
+    """
+
+    reason = "CHAIN_REFUSED"
+
+    def __init__(self, message: str, *, contract_error: ContractError | None = None) -> None:
+        details: dict[str, object] = {}
+        if contract_error is not None:
+            details = {"contract": contract_error.contract_id, "code": contract_error.code}
+        super().__init__(message, details=details)
+        self.contract_error = contract_error
+
+
+class EnvelopeRefused(FailedPrecondition):
+    """What was to be signed is not what was meant: a security event, never retried."""
+
+    reason = "ENVELOPE_REFUSED"
+
+
+class Signer(Protocol):
+    """Signs for one address without giving its key away."""
+
+    @property
+    def address(self) -> str:
+        """The G… address it signs for."""
+        ...
+
+    async def sign(self, *, payload: bytes) -> bytes:
+        """Return the 64-byte Ed25519 signature of a 32-byte hash."""
+        ...
+
+
+class EscrowBuilder(Protocol):
+    """Makes envelopes. It is not trusted: `Chain.verify_and_sign` looks at every field."""
+
+    async def build(self, intent: Intent, *, source: str, sequence: int, max_time: int) -> Unsigned:
+        """Make the envelope of an intent.
+
+        source: the account that pays the fee and whose sequence number is used; sequence: the
+        transaction's own, one above the account's last.
+        Raises: ChainUnavailable; ChainRefused; EnvelopeRefused: a provider built something else.
+        """
+        ...
+
+    async def announce(self, *, transaction_hash: str) -> None:
+        """Tell the provider, where there is one, of a transaction that landed; never raises."""
+        ...
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        ...
+
+
+class Chain(Protocol):
+    """The network: looks, signs what was meant, sends, and reports evidence."""
+
+    async def latest_ledger(self) -> Ledger:
+        """Return the newest ledger. Raises: ChainUnavailable."""
+        ...
+
+    async def account(self, address: str) -> AccountView | None:
+        """Return an account, None where there is none. Raises: ChainUnavailable."""
+        ...
+
+    async def asset_balances(self, addresses: Sequence[str]) -> Mapping[str, int]:
+        """Return what wallets and contracts hold; 0 without a trustline, in one read per 200.
+
+        Raises: ChainUnavailable.
+        """
+        ...
+
+    async def read_escrow(self, contract_id: str) -> EscrowView | None:
+        """Return a contract, None where there is none. Raises: ChainUnavailable."""
+        ...
+
+    def predict_contract_id(self, intent: DeployEscrow) -> str:
+        """Return the C… address the deployment will have."""
+        ...
+
+    async def verify_and_sign(
+        self,
+        unsigned: Unsigned,
+        intent: Intent,
+        *,
+        source: str,
+        sequence: int,
+        max_time: int,
+        signers: Mapping[str, Signer],
+    ) -> Prepared:
+        """Compare every field of the envelope with the intent, then sign.
+
+        signers: by address, of the source and of every wallet the intent moves.
+        Raises: EnvelopeRefused: any difference; ChainUnavailable.
+        """
+        ...
+
+    async def submit(self, envelope_xdr: str) -> Submission:
+        """Send stored bytes; sending the same bytes again is always safe.
+
+        Raises: ChainUnavailable: the outcome is unknown, ask by hash.
+        """
+        ...
+
+    async def outcome(self, transaction_hash: str) -> TransactionOutcome:
+        """Return what the ledgers say about a transaction. Raises: ChainUnavailable."""
+        ...
+
+    async def transfers_since(self, cursor: str | None, *, limit: int) -> TransfersPage:
+        """Return transfers of the asset after a cursor (None: from the oldest ledger kept).
+
+        Raises: ChainUnavailable; HistoryUnavailable: the cursor is older than what is kept.
+        """
+        ...
+
+    async def fund_with_friendbot(self, address: str) -> bool:
+        """Ask the network's friendbot for lumens; False where it has none.
+
+        Raises: ChainUnavailable.
+        """
+        ...
+
+    async def request_asset(self, address: str, *, amount: int) -> bool:
+        """Ask a local network's faucet for the asset; False where it has none.
+
+        Raises: ChainUnavailable.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StellarOptions:
+    """Which network, asset and contracts, and what may be spent.
+
+    ledgers_per_minute: how fast the network closes ledgers (12 on the public ones); fees in
+    stroops of XLM: max_fee caps a whole transaction, inclusion_fee_max the bid per operation.
+    """
+
+    rpc_url: str
+    network_passphrase: str
+    asset_issuer: str
+    factory: str
+    wasm_hash: str
+    provider_fee_address: str
+    asset_code: str = "USDC"
+    friendbot_url: str = ""
+    faucet_url: str = ""
+    ledgers_per_minute: int = 12
+    max_fee: int = 20_000_000
+    inclusion_fee_max: int = 1_000_000
+    read_attempts: int = 3
+    timeout_seconds: int = 10
+    profiles: Mapping[str, str] = field(default_factory=dict)
