@@ -12,8 +12,9 @@ SCALE = 7
 UNIT = 10_000_000
 CENT = UNIT // 100
 USDC = "USDC"
-# Largest amount the documented pattern can spell: twelve digits before the point.
-LARGEST = 10**12 * UNIT - 1
+# The largest amount that a column (bigint) and the chain (int64 stroops) can hold. The documented
+# pattern can spell more.
+LARGEST = 2**63 - 1
 CENTS_PATTERN = re.compile(r"(0|[1-9][0-9]{0,11})\.([0-9]{2})", re.ASCII)
 
 
@@ -61,7 +62,8 @@ class Money:
 def parse_amount(text: str) -> int:
     r"""Read a documented amount ("80.00") as minor units; greater than zero.
 
-    Raises: InvalidAmountFormat: anything but ASCII digits, one point and two digits.
+    Raises: InvalidAmountFormat: anything but ASCII digits, one point and two digits; zero; more
+        than LARGEST.
     Source: reference §1, `^(0|[1-9][0-9]{0,11})\.[0-9]{2}$`.
     """
     match = CENTS_PATTERN.fullmatch(text)
@@ -70,6 +72,8 @@ def parse_amount(text: str) -> int:
     minor_units = (int(match[1]) * 100 + int(match[2])) * CENT
     if minor_units == 0:
         raise InvalidAmountFormat("Amount must be greater than 0")
+    if minor_units > LARGEST:
+        raise InvalidAmountFormat(f"Amount must be at most {to_text(LARGEST // CENT * CENT)}")
     return minor_units
 
 
