@@ -68,7 +68,7 @@ class Faults:
         """Arm a fault. Raises: InvalidFaultError."""
         unknown = set(description) - {"kind", "count", "function", "mode"}
         if unknown:
-            raise InvalidFaultError(f"unknown field {sorted(unknown)[0]}")
+            raise InvalidFaultError(f"unknown field {min(unknown)}")
         try:
             kind = FaultKind(description.get("kind", ""))
         except ValueError as error:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-DEFAULT_PASSPHRASE = "Orchestrator Devnet ; November 2026"
+NETWORK_NAME = "Orchestrator Devnet ; November 2026"
 PORT_MAX = 65_535
 SECONDS = re.compile(r"\d{1,4}(\.\d{1,3})?")
 
@@ -35,7 +35,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         port=_whole(environment, "DEVNET_PORT", 8000, most=PORT_MAX),
         data_dir=Path(_text(environment, "DEVNET_DATA_DIR", ".run/devnet")),
         ledger_seconds=_seconds(environment, "DEVNET_LEDGER_SECONDS", "1.0"),
-        passphrase=_text(environment, "STELLAR_NETWORK_PASSPHRASE", DEFAULT_PASSPHRASE),
+        passphrase=_text(environment, "STELLAR_NETWORK_PASSPHRASE", NETWORK_NAME),
         api_key=_text(environment, "TRUSTLESS_WORK_API_KEY", "devnet-key"),
         rate_limit=_whole(environment, "DEVNET_TW_RATE_LIMIT", 50, most=1_000_000),
     )

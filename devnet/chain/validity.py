@@ -24,7 +24,7 @@ def check(envelope: Envelope, *, view: Readable, now: int) -> xdr.TransactionRes
         refusal = _outer_refusal(envelope, view)
         if refusal is not None:
             return outer_result(refusal, fee_charged=minimum_fee(envelope))
-    code = _shape_refusal(envelope) or _time_refusal(envelope, view, now)
+    code = _shape_refusal(envelope) or _time_refusal(envelope, now)
     code = code or _account_refusal(envelope, view)
     if code is not None:
         charged = minimum_fee(envelope) if code == Code.txINSUFFICIENT_FEE else 0
@@ -75,7 +75,7 @@ def _shape_refusal(envelope: Envelope) -> xdr.TransactionResultCode | None:
     return None
 
 
-def _time_refusal(envelope: Envelope, view: Readable, now: int) -> xdr.TransactionResultCode | None:
+def _time_refusal(envelope: Envelope, now: int) -> xdr.TransactionResultCode | None:
     earliest, latest = envelope.time_bounds
     if now < earliest:
         return Code.txTOO_EARLY

@@ -5,8 +5,9 @@ One connection writes, another reads; the writer is used by one ledger close at 
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -40,10 +41,24 @@ _TRANSACTION_COLUMNS = (
     "hash, inner_hash, ledger, close_time, application_order, successful, fee_bump, function, "
     "envelope, result, meta, contract_events, transaction_events, diagnostic_events"
 )
-_EVENT_COLUMNS = "ledger, tx, op, idx, close_time, contract, topics, value, tx_hash"
+_GET_TRANSACTIONS = f"select {_TRANSACTION_COLUMNS} from transactions "  # noqa: S608  constant
+_BY_HASH = _GET_TRANSACTIONS + "where hash = ?"
+_BY_INNER_HASH = _GET_TRANSACTIONS + "where inner_hash = ?"
+_AFTER_PLACE = _GET_TRANSACTIONS + (
+    "where (ledger, application_order) > (?, ?) order by ledger, application_order limit ?"
+)
+_GET_EVENTS = (
+    "select ledger, tx, op, idx, close_time, contract, topics, value, tx_hash from events"
+    " where (ledger, tx, op, idx) > (?, ?, ?, ?) and ledger <= ?"
+    " and (? = '[]' or contract in (select value from json_each(?)))"
+    " order by ledger, tx, op, idx limit ?"
+)
+_GET_HEADER = "select sequence, close_time, hash from ledgers "
 _PUT_ENTRY = "insert or replace into entries values (?, ?, ?, ?, ?)"
-_PUT_TRANSACTION = f"insert into transactions values ({', '.join('?' * 14)})"
-_PUT_EVENT = f"insert into events values ({', '.join('?' * 9)})"
+_PUT_TRANSACTION = "insert into transactions values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_EVENT = "insert into events values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+Row = Sequence[Any]
 
 
 class WrongNetworkError(Exception):
@@ -99,26 +114,30 @@ class Journal:
 
     def newest(self) -> Header | None:
         """Return the last closed ledger, or None before the first."""
-        return self._header("order by sequence desc limit 1", ())
+        return self._header("order by sequence desc limit 1")
 
     def oldest(self) -> Header | None:
         """Return the oldest ledger kept."""
-        return self._header("order by sequence limit 1", ())
+        return self._header("order by sequence limit 1")
+
+    def header(self, sequence: int) -> Header | None:
+        """Return a closed ledger by its number."""
+        return self._header("where sequence = ?", sequence)
 
     def transaction(self, tx_hash: str) -> TransactionRecord | None:
         """Find a transaction by its hash, or by the hash of what a fee bump wraps."""
-        for column in ("hash", "inner_hash"):
-            found = self._transactions(f"where {column} = ?", (tx_hash,))
-            if found:
-                return found[0]
+        for sql in (_BY_HASH, _BY_INNER_HASH):
+            row = self._reader.execute(sql, (tx_hash,)).fetchone()
+            if row is not None:
+                return _transaction(row)
         return None
 
     def transactions_after(
         self, *, ledger: int, order: int, limit: int
     ) -> Sequence[TransactionRecord]:
         """Return transactions after a place, oldest first."""
-        where = "where (ledger, application_order) > (?, ?) order by 1 * ledger, application_order"
-        return self._transactions(f"{where} limit ?", (ledger, order, limit))
+        rows = self._reader.execute(_AFTER_PLACE, (ledger, order, limit))
+        return [_transaction(row) for row in rows]
 
     def events_between(
         self, *, after: EventId, until_ledger: int, contracts: Sequence[str], limit: int
@@ -127,14 +146,9 @@ class Journal:
 
         contracts: C… addresses; empty means any.
         """
-        marks = ", ".join("?" * len(contracts))
-        chosen = f"and contract in ({marks})" if contracts else ""
-        sql = (
-            f"select {_EVENT_COLUMNS} from events where (ledger, tx, op, idx) > (?, ?, ?, ?)"
-            f" and ledger <= ? {chosen} order by ledger, tx, op, idx limit ?"
-        )
+        chosen = orjson.dumps(contracts).decode()
         place = (after.ledger, after.transaction, after.operation, after.event)
-        rows = self._reader.execute(sql, (*place, until_ledger, *contracts, limit))
+        rows = self._reader.execute(_GET_EVENTS, (*place, until_ledger, chosen, chosen, limit))
         return [_event(row) for row in rows]
 
     @contextlib.contextmanager
@@ -154,16 +168,11 @@ class Journal:
         elif row[0] != passphrase:
             raise WrongNetworkError(f"{path} belongs to the network {row[0]!r}")
 
-    def _header(self, clause: str, values: tuple[object, ...]) -> Header | None:
-        sql = f"select sequence, close_time, hash from ledgers {clause}"
-        row = self._reader.execute(sql, values).fetchone()
+    def _header(self, clause: str, *values: int) -> Header | None:
+        row = self._reader.execute(_GET_HEADER + clause, values).fetchone()
         if row is None:
             return None
         return Header(sequence=row[0], close_time=row[1], hash=row[2])
-
-    def _transactions(self, clause: str, values: Iterable[object]) -> list[TransactionRecord]:
-        sql = f"select {_TRANSACTION_COLUMNS} from transactions {clause}"
-        return [_transaction(row) for row in self._reader.execute(sql, tuple(values))]
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -171,11 +180,11 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
 
 
-def _entry_row(key: Key, entry: Entry) -> tuple[object, ...]:
+def _entry_row(key: Key, entry: Entry) -> Row:
     return key, entry.data, entry.modified, entry.live_until, entry.sponsor
 
 
-def _transaction_row(item: TransactionRecord) -> tuple[object, ...]:
+def _transaction_row(item: TransactionRecord) -> Row:
     return (
         item.hash,
         item.inner_hash,
@@ -194,17 +203,16 @@ def _transaction_row(item: TransactionRecord) -> tuple[object, ...]:
     )
 
 
-def _transaction(row: Sequence[object]) -> TransactionRecord:
-    names = _TRANSACTION_COLUMNS.split(", ")
-    fields: dict[str, object] = dict(zip(names, row, strict=True))
+def _transaction(row: Row) -> TransactionRecord:
+    fields = dict(zip(_TRANSACTION_COLUMNS.split(", "), row, strict=True))
     for name in ("successful", "fee_bump"):
         fields[name] = bool(fields[name])
     for name in ("contract_events", "transaction_events", "diagnostic_events"):
-        fields[name] = orjson.loads(bytes(fields[name]))  # type: ignore[arg-type]  # a blob
-    return TransactionRecord(**fields)  # type: ignore[arg-type]  # columns are the fields
+        fields[name] = orjson.loads(fields[name])
+    return TransactionRecord(**fields)
 
 
-def _event_row(item: EventRecord) -> tuple[object, ...]:
+def _event_row(item: EventRecord) -> Row:
     place = item.id
     return (
         place.ledger,
@@ -219,13 +227,13 @@ def _event_row(item: EventRecord) -> tuple[object, ...]:
     )
 
 
-def _event(row: Sequence[object]) -> EventRecord:
+def _event(row: Row) -> EventRecord:
     ledger, tx, op, idx, close_time, contract, topics, value, tx_hash = row
     return EventRecord(
-        id=EventId(ledger, tx, op, idx),  # type: ignore[arg-type]  # integer columns
-        close_time=close_time,  # type: ignore[arg-type]  # the same
-        contract=str(contract),
-        topics=orjson.loads(bytes(topics)),  # type: ignore[arg-type]  # a blob
-        value=str(value),
-        tx_hash=str(tx_hash),
+        id=EventId(ledger, tx, op, idx),
+        close_time=close_time,
+        contract=contract,
+        topics=orjson.loads(topics),
+        value=value,
+        tx_hash=tx_hash,
     )

@@ -21,8 +21,8 @@ from devnet.network import genesis
 from devnet.network.apply import Outcome, apply_transaction
 from devnet.network.identity import Identity
 from devnet.network.journal import Journal
-from devnet.network.records import ClosedLedger, Header, TransactionRecord
 from devnet.network.recording import event_records, transaction_record
+from devnet.network.records import ClosedLedger, Header, TransactionRecord
 from devnet.soroban.invoke import Environment
 
 REPLACE_FEE_FACTOR = 10

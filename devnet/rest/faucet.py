@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from stellar_sdk import CreateAccount, IdMemo, Memo, MuxedAccount, Payment, StrKey, TextMemo, xdr
-from stellar_sdk.exceptions import SdkError
 from starlette.requests import Request
 from starlette.responses import Response
+from stellar_sdk import CreateAccount, IdMemo, Memo, MuxedAccount, Payment, StrKey, TextMemo, xdr
+from stellar_sdk.exceptions import SdkError
 
 from devnet.chain.assets import NATIVE, AssetRef, sdk_asset
 from devnet.chain.entries import read_account, read_trustline
@@ -41,9 +41,9 @@ class Faucet:
     async def friendbot(self, request: Request) -> Response:
         """Create an account with 10,000 XLM, or fill an existing one up by as much."""
         address = request.query_params.get("addr", "")
+        if not StrKey.is_valid_ed25519_public_key(address):
+            return _refuse("addr must be an account address (G…)")
         try:
-            if not StrKey.is_valid_ed25519_public_key(address):
-                raise FaucetRefusalError("addr must be an account address (G…)")
             record = await self._give_xlm(address)
         except FaucetRefusalError as error:
             return _refuse(str(error))
@@ -94,7 +94,7 @@ class Faucet:
     def _payments(self, body: Mapping[str, Any]) -> list[Payment]:
         unknown = set(body) - {"address", "amount", "memo", "payments", "asset"}
         if unknown:
-            raise FaucetRefusalError(f"unknown field {sorted(unknown)[0]}")
+            raise FaucetRefusalError(f"unknown field {min(unknown)}")
         code = body.get("asset", self._identity.usdc.code)
         asset = self._assets.get(code) if isinstance(code, str) else None
         if asset is None:

@@ -6,6 +6,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from devnet.chain.addresses import present
 from devnet.faults import Faults, InvalidFaultError
 from devnet.network.identity import Identity
 
@@ -46,21 +47,22 @@ class Pages:
         usdc, other = identity.usdc, identity.other_asset
         return _answer(
             {
-                "passphrase": identity.passphrase,
+                "networkPassphrase": identity.passphrase,
                 "rpcUrl": f"{base}/rpc",
                 "friendbotUrl": f"{base}/friendbot",
                 "faucetUrl": f"{base}/faucet",
                 "trustlessWorkUrl": base,
                 "assetCode": usdc.code,
-                "usdcIssuer": usdc.issuer,
+                "usdcIssuer": present(usdc.issuer),
                 "assetContractId": identity.usdc_contract,
-                "otherAsset": {"code": other.code, "issuer": other.issuer},
-                "factoryContractId": identity.factory,
-                "escrowWasmHash": identity.profile.wasm_hash.hex(),
-                "escrowProfile": identity.profile.name,
-                "trustlessWorkFeeAddress": identity.fee_address,
+                "otherAssetCode": other.code,
+                "otherAssetIssuer": present(other.issuer),
+                "factoryId": identity.factory,
+                "wasmHash": identity.profile.wasm_hash.hex(),
+                "contractProfile": identity.profile.name,
+                "contracts": "emulated; no wasm runs",
+                "feeAddress": identity.fee_address,
                 "distributorAddress": identity.distributor.public_key,
-                "runsWasm": False,
             }
         )
 
@@ -70,7 +72,7 @@ class Pages:
             try:
                 body = orjson.loads(await request.body())
                 if not isinstance(body, dict):
-                    raise InvalidFaultError("body must be an object")
+                    body = {"kind": body}
                 self._faults.arm(body)
             except (InvalidFaultError, orjson.JSONDecodeError) as error:
                 return _answer({"detail": str(error)}, 400)

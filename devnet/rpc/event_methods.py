@@ -98,9 +98,11 @@ class EventMethods:
             batch = self._ledger.journal.events_between(
                 after=after, until_ledger=window.until_ledger, contracts=contracts, limit=BATCH
             )
-            for event in batch:
-                if not filters or any(item.matches(event) for item in filters):
-                    found.append(event)
+            found += [
+                event
+                for event in batch
+                if not filters or any(item.matches(event) for item in filters)
+            ]
             if len(batch) < BATCH:
                 break
             after = batch[-1].id
