@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 from kernel.errors import KINDS, DeadlineExceeded, DomainError, InvalidArgument, Unavailable
 
 DOMAIN = "orchestrator"
-# Values that are no strings travel as JSON behind this mark.
+# Values that are no strings (or strings that begin like this) travel as JSON behind this mark.
 JSON_MARK = "json:"
 
 CODES: dict[str, grpc.StatusCode] = {kind: grpc.StatusCode[kind] for kind in KINDS}
@@ -30,7 +30,7 @@ def to_status(error: DomainError) -> status_pb2.Status:
     """Encode a refusal with its reason, details and fields."""
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
     for key, value in error.details.items():
-        info.metadata[key] = value if isinstance(value, str) else JSON_MARK + json.dumps(value)
+        info.metadata[key] = _text(value)
     details = [_packed(info)]
     if isinstance(error, InvalidArgument) and error.fields:
         bad = error_details_pb2.BadRequest()
@@ -77,6 +77,12 @@ def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest)
     packed = any_pb2.Any()
     packed.Pack(message)
     return packed
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str) and not value.startswith(JSON_MARK):
+        return value
+    return JSON_MARK + json.dumps(value)
 
 
 def _value(text: str) -> object:

@@ -2,20 +2,37 @@
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
 
 # A field by one of these names is a secret wherever it comes from.
-SECRET_WORDS = ("secret", "password", "token", "authorization", "api_key", "pepper", "seed")
+SECRET_WORDS = (
+    "secret",
+    "password",
+    "token",
+    "authorization",
+    "apikey",
+    "privatekey",
+    "pepper",
+    "seed",
+)
 
 
-def _redact(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key in event:
-        if any(word in key.lower() for word in SECRET_WORDS):
-            event[key] = "[redacted]"
-    return event
+def _redact(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    return {key: _shown(key, value) for key, value in event.items()}
+
+
+def _shown(key: object, value: Any) -> Any:
+    plain = str(key).lower().replace("_", "").replace("-", "")
+    if any(word in plain for word in SECRET_WORDS):
+        return "[redacted]"
+    if isinstance(value, Mapping):
+        return {inner: _shown(inner, held) for inner, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown("", held) for held in value]
+    return value
 
 
 def configure(*, service: str, level: str) -> None:

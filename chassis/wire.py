@@ -1,7 +1,6 @@
 """Values on the wire: Money, instants, ids and page tokens ↔ protobuf. Total both ways."""
 
 import base64
-import binascii
 import datetime as dt
 import uuid
 
@@ -54,7 +53,7 @@ def _decode_token(text: str) -> str:
         return base64.b64decode(
             text + "=" * (-len(text) % 4), altchars=b"-_", validate=True
         ).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, or not text
         raise InvalidArgument(
             "Unknown cursor", fields=[("cursor", "is not one that was given out")]
         ) from None

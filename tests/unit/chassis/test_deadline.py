@@ -1,0 +1,57 @@
+"""The deadline: a hop passes on what is left, less what it needs to report a timeout."""
+
+import asyncio
+import time
+
+import pytest
+
+from chassis import deadline
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The monotonic clock, as the first item of a list that the test turns."""
+    now = [1_000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_without_a_limit_a_call_may_take_what_it_asks_for() -> None:
+    deadline.start(None)
+
+    assert deadline.remaining(at_most=5.0) == 5.0
+
+
+def test_a_call_gets_what_is_left_less_the_shave(clock: list[float]) -> None:
+    deadline.start(3.0)
+    clock[0] += 1.0
+
+    assert deadline.remaining(at_most=5.0) == pytest.approx(2.0 - deadline.SHAVED_SECONDS)
+
+
+def test_a_call_never_gets_more_than_it_asks_for(clock: list[float]) -> None:
+    deadline.start(60.0)
+    clock[0] += 1.0
+
+    assert deadline.remaining(at_most=5.0) == 5.0
+
+
+def test_when_the_time_is_over_nothing_is_left(clock: list[float]) -> None:
+    deadline.start(1.0)
+    clock[0] += 2.0
+
+    assert deadline.remaining(at_most=5.0) == 0.0
+
+
+async def test_one_request_does_not_see_the_limit_of_another() -> None:
+    async def request(seconds: float | None) -> float:
+        deadline.start(seconds)
+        await asyncio.sleep(0)
+        return deadline.remaining(at_most=10.0)
+
+    limited, free = await asyncio.gather(
+        asyncio.create_task(request(1.0)), asyncio.create_task(request(None))
+    )
+
+    assert limited <= 1.0
+    assert free == 10.0

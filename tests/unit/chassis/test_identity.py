@@ -1,0 +1,185 @@
+"""Identities between services: what was signed is read, what was not is refused."""
+
+import base64
+import datetime as dt
+import json
+import time
+import uuid
+
+import jwt
+import pytest
+
+from chassis import identity
+from chassis.identity import AUDIENCE, LIFETIME_SECONDS, Identity, Signer, Verifier
+from kernel.errors import Unauthenticated
+
+SECRET = "the-shared-secret-of-the-services-0"
+OTHER_SECRET = "another-secret-of-somebody-else-000"
+MARKETPLACE = uuid.UUID(int=7)
+USER = uuid.UUID(int=9)
+KEY_HOLDER = Identity(
+    caller="gateway",
+    marketplace_id=MARKETPLACE,
+    principal="key:1",
+    role=identity.ROLE_MARKETPLACE,
+    scopes=frozenset({"read", "write"}),
+)
+PERSON = Identity(
+    caller="gateway",
+    marketplace_id=MARKETPLACE,
+    principal=f"user:{USER}",
+    role=identity.ROLE_USER,
+    scopes=frozenset({"read"}),
+    user_id=USER,
+)
+
+
+def claims(**changes: object) -> dict[str, object]:
+    """The claims of KEY_HOLDER's token; None takes one away."""
+    full: dict[str, object] = {
+        "iss": "gateway",
+        "aud": AUDIENCE,
+        "sub": "key:1",
+        "mkt": str(MARKETPLACE),
+        "role": "marketplace",
+        "scope": "read write",
+        "uid": "",
+        "exp": int(time.time()) + 60,
+    }
+    full.update(changes)
+    return {name: value for name, value in full.items() if value is not None}
+
+
+def signed(**changes: object) -> str:
+    return jwt.encode(claims(**changes), SECRET, algorithm="HS256")
+
+
+def unsigned(header: dict[str, str], signature: bytes = b"") -> str:
+    parts = [json.dumps(header).encode(), json.dumps(claims()).encode(), signature]
+    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+
+
+@pytest.mark.parametrize("who", [KEY_HOLDER, PERSON])
+def test_who_was_signed_is_who_is_read(who: Identity) -> None:
+    token = Signer(secret=SECRET, caller="gateway").token(who)
+
+    assert who == Verifier(secret=SECRET).identity(token)
+
+
+def test_the_caller_is_the_service_that_signs_not_the_one_that_was_called() -> None:
+    token = Signer(secret=SECRET, caller="orders").token(KEY_HOLDER)
+
+    assert Verifier(secret=SECRET).identity(token).caller == "orders"
+
+
+def test_the_tokens_the_forgeries_below_are_made_of_are_good_ones() -> None:
+    assert Verifier(secret=SECRET).identity(signed()) == KEY_HOLDER
+
+
+def test_a_system_identity_has_every_scope() -> None:
+    who = identity.system(caller="orders", marketplace_id=MARKETPLACE)
+    token = Signer(secret=SECRET, caller="orders").token(who)
+
+    assert Verifier(secret=SECRET).identity(token) == who
+    assert who.scopes == {"read", "write", "support", "admin"}
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "x",
+        "a.b.c",
+        unsigned({"alg": "none", "typ": "JWT"}),
+        unsigned({"alg": "None"}),
+        unsigned({"alg": "HS256"}),
+        unsigned({"alg": "HS256"}, b"\x00" * 32),
+        unsigned({"alg": "RS256"}, b"\x00" * 256),
+        jwt.encode(claims(), OTHER_SECRET, algorithm="HS256"),
+        jwt.encode(claims(), SECRET + "-" * 40, algorithm="HS512"),
+        jwt.encode(claims(), SECRET * 2, algorithm="HS384"),
+        signed(exp=int(time.time()) - 1),
+        signed(exp=None),
+        signed(exp="soon"),
+        signed(aud="somebody-else"),
+        signed(aud=None),
+        signed(iss=None),
+        signed(sub=None),
+        signed(mkt=None),
+        signed(mkt="not-a-uuid"),
+        signed(mkt=7),
+        signed(role=None),
+        signed(scope=None),
+        signed(scope=["read"]),
+        signed(uid=None),
+        signed(uid="not-a-uuid"),
+        signed(nbf=int(time.time()) + 600),
+    ],
+)
+def test_a_forged_stale_or_misshapen_token_is_nobody(token: str) -> None:
+    with pytest.raises(Unauthenticated):
+        Verifier(secret=SECRET).identity(token)
+
+
+def test_a_token_with_one_character_changed_is_nobody() -> None:
+    token = signed()
+    verifier = Verifier(secret=SECRET)
+    for position in range(0, len(token), 7):
+        other = "A" if token[position] != "A" else "B"
+        with pytest.raises(Unauthenticated):
+            verifier.identity(token[:position] + other + token[position + 1 :])
+
+
+def test_a_token_that_was_good_is_nobody_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = Signer(secret=SECRET, caller="gateway").token(KEY_HOLDER)
+    verifier = Verifier(secret=SECRET)
+    verifier.identity(token)
+    expired = int(jwt.decode(token, SECRET, algorithms=["HS256"], audience=AUDIENCE)["exp"])
+
+    class Later(dt.datetime):
+        """The clock of the JWT library, one second too late."""
+
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> "Later":
+            return cls.fromtimestamp(expired + 1, tz)
+
+    monkeypatch.setattr(time, "time", lambda: expired + 1)
+    monkeypatch.setattr(jwt.api_jwt, "datetime", Later)
+    with pytest.raises(Unauthenticated):
+        verifier.identity(token)
+
+
+def test_a_signer_renews_a_token_at_half_its_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    signer = Signer(secret=SECRET, caller="gateway")
+    monkeypatch.setattr(time, "time", lambda: now)
+    first = signer.token(KEY_HOLDER)
+
+    monkeypatch.setattr(time, "time", lambda: now + LIFETIME_SECONDS / 2 - 1)
+    assert signer.token(KEY_HOLDER) == first
+
+    monkeypatch.setattr(time, "time", lambda: now + LIFETIME_SECONDS / 2 + 1)
+    assert signer.token(KEY_HOLDER) != first
+
+
+def test_outside_a_request_nobody_calls() -> None:
+    identity.bind(None)
+
+    assert identity.current_or_none() is None
+    with pytest.raises(Unauthenticated):
+        identity.current()
+
+
+def test_a_bound_identity_is_the_current_one() -> None:
+    identity.bind(PERSON, request_id="req-1")
+
+    assert identity.current() == PERSON
+    assert identity.current_request_id() == "req-1"
+    identity.bind(None)
+
+
+def test_an_allow_list_line_names_callers_and_scope() -> None:
+    access = identity.allow("gateway", "orders", scope="write")
+
+    assert access.callers == {"gateway", "orders"}
+    assert access.scope == "write"
