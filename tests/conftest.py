@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,7 +144,7 @@ def nats_url(nats_server: NatsServer) -> str:
 class RunningDevnet(Devnet):
     """A devnet and what it told about itself: issuer, factory, wasm hash, fee address."""
 
-    info: dict[str, str]
+    info: dict[str, Any]
 
 
 @pytest.fixture(scope="session")

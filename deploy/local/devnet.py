@@ -6,6 +6,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from deploy.local.ports import HOST
 from deploy.local.process import Command, Process, python_module
@@ -76,11 +77,11 @@ class Devnet:
         return self.process.kill()
 
 
-def network_info(url: str) -> dict[str, str]:
+def network_info(url: str) -> dict[str, Any]:
     """Read `GET /network-info` of a devnet: issuer, factory, wasm hash, …; empty when away."""
     try:
         with urllib.request.urlopen(f"{url}/network-info", timeout=2) as answer:  # noqa: S310 - http
-            document: dict[str, str] = json.load(answer)
+            document: dict[str, Any] = json.load(answer)
             return document
     except (urllib.error.URLError, OSError, ValueError):
         return {}

@@ -28,6 +28,18 @@ STOP_ORDER = (
     ("nats",),
     ("postgres",),
 )
+# Escrow's settings, by the names under which a devnet tells them.
+_CHAIN_SETTINGS = {
+    "STELLAR_RPC_URL": "rpcUrl",
+    "STELLAR_NETWORK_PASSPHRASE": "networkPassphrase",
+    "STELLAR_FRIENDBOT_URL": "friendbotUrl",
+    "STELLAR_FAUCET_URL": "faucetUrl",
+    "USDC_ISSUER": "usdcIssuer",
+    "ESCROW_FACTORY_ID": "factoryId",
+    "ESCROW_WASM_HASH": "wasmHash",
+    "TRUSTLESS_WORK_FEE_ADDRESS": "feeAddress",
+    "TRUSTLESS_WORK_URL": "trustlessWorkUrl",
+}
 # How long the ports of a killed stack may stay taken: its children stop by themselves.
 LEFTOVER_SECONDS = 15.0
 
@@ -61,7 +73,7 @@ class Stack:
             home=settings.run_dir / "devnet",
             port=settings.port("devnet"),
             log_folder=self._logs,
-            environment=self._wiring.devnet(),
+            environment=self._wiring.plain(),
         )
         self._supervisor = Supervisor(say=say, changed=self._publish)
         self._document: dict[str, Any] = {}
@@ -144,7 +156,7 @@ class Stack:
         if "devnet" in embedded:
             with self._reported("devnet"):
                 self._devnet.wait_ready()
-            network = chain_settings(self._devnet.url, passphrase=self._wiring.passphrase())
+            network = chain_settings(self._devnet.url)
         with self._reported("migrations"):
             migrations.wait_until(lambda: migrations.exit_code() == 0, timeout_seconds=120)
         self._give_passwords()
@@ -212,6 +224,8 @@ class Stack:
             "natsUrl": self._settings.nats_url or self._nats.url,
             "rpcUrl": chain.get("STELLAR_RPC_URL"),
             "networkPassphrase": chain.get("STELLAR_NETWORK_PASSPHRASE"),
+            "usdcIssuer": chain.get("USDC_ISSUER"),
+            "faucetUrl": chain.get("STELLAR_FAUCET_URL"),
             "devnetUrl": self._devnet.url if "devnet" in embedded else None,
             "databaseUrl": self._settings.database_url or self._postgres.url(),
             "services": {name: f"{HOST}:{self._settings.port(name)}" for name in SERVICES},
@@ -231,7 +245,7 @@ class Stack:
         self._say(f"{name:<11} ready   +{time.monotonic() - started:.1f} s")
 
 
-def chain_settings(url: str, *, passphrase: str) -> dict[str, str]:
+def chain_settings(url: str) -> dict[str, str]:
     """Return escrow's settings for the network of a devnet.
 
     Raises: NotReadyError: it does not say what it is.
@@ -239,14 +253,4 @@ def chain_settings(url: str, *, passphrase: str) -> dict[str, str]:
     info = network_info(url)
     if not info:
         raise NotReadyError("devnet", None, f"{url}/network-info does not answer")
-    return {
-        "STELLAR_RPC_URL": info.get("rpcUrl", f"{url}/rpc"),
-        "STELLAR_NETWORK_PASSPHRASE": info.get("networkPassphrase", passphrase),
-        "STELLAR_FRIENDBOT_URL": info.get("friendbotUrl", f"{url}/friendbot"),
-        "STELLAR_FAUCET_URL": info.get("faucetUrl", f"{url}/faucet"),
-        "TRUSTLESS_WORK_URL": url,
-        "USDC_ISSUER": info["usdcIssuer"],
-        "ESCROW_FACTORY_ID": info["factoryId"],
-        "ESCROW_WASM_HASH": info["wasmHash"],
-        "TRUSTLESS_WORK_FEE_ADDRESS": info["feeAddress"],
-    }
+    return {name: str(info[key]) for name, key in _CHAIN_SETTINGS.items()}

@@ -10,13 +10,12 @@ from deploy.local.ports import HOST
 from deploy.local.settings import StackSettings
 
 SERVICES = ("orders", "ledger", "escrow", "disputes")
-PASSPHRASE = "Orchestrator Devnet ; local"  # noqa: S105 - a network's public name
 # Settings of the stack itself: a child gets its own value or none.
 _OWN = ("DATABASE_URL", "NATS_URL", "STELLAR_RPC_URL", "GRPC_PORT", "RUN_DIR", "PORT_BASE")
 
 
 class Wiring:
-    """Settings by part. database_url: of an administrator; network: what /network-info says."""
+    """Settings by part. database_url: of an administrator."""
 
     def __init__(
         self, *, settings: StackSettings, credentials: Credentials, database_url: str, nats_url: str
@@ -26,25 +25,17 @@ class Wiring:
         self._database_url = database_url
         self._nats_url = nats_url
 
-    def passphrase(self) -> str:
-        """Return the name of the Stellar network."""
-        return self._settings.environment.get("STELLAR_NETWORK_PASSPHRASE", PASSPHRASE)
-
     def plain(self, **own: str) -> dict[str, str]:
         """Return what the stack was started with, without its own settings, plus `own`."""
         kept = {k: v for k, v in self._settings.environment.items() if k not in _OWN}
         return {**kept, **own}
-
-    def devnet(self) -> dict[str, str]:
-        """Return the devnet's settings."""
-        return self.plain(STELLAR_NETWORK_PASSPHRASE=self.passphrase())
 
     def migrations(self) -> dict[str, str]:
         """Return the settings of the migrations."""
         return self.plain(DATABASE_URL=self._database_url)
 
     def service(self, name: str, *, network: Mapping[str, str]) -> dict[str, str]:
-        """Return a service's settings."""
+        """Return a service's settings. network: what escrow has to know about the chain."""
         own = {
             **self._common(name),
             **self._addresses(),

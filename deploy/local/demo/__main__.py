@@ -1,0 +1,155 @@
+"""Run the demo; the exit code says whether everything held."""
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from deploy.local import credentials, settings
+from deploy.local.demo import place
+from deploy.local.demo.chain import Chain
+from deploy.local.demo.events import PURCHASE, Listener
+from deploy.local.demo.purchase import (
+    DEPOSIT,
+    PRICE,
+    DemoFailedError,
+    Purchase,
+    Sight,
+    minor_units,
+)
+from deploy.local.demo.view import View
+from deploy.local.operator import Invariant, Operator
+from deploy.local.process import NotReadyError
+from deploy.local.reconcile import differing
+from deploy.local.rest import Marketplace, RefusedError
+from kernel.errors import DomainError
+from kernel.money import to_text
+
+SETTLE_SECONDS = 20.0
+
+
+async def show(run_dir: Path, stack: dict[str, Any], view: View) -> bool:
+    """Walk one purchase and check it; returns whether all held."""
+    async with contextlib.AsyncExitStack() as opened:
+        chain = await opened.enter_async_context(Chain.of(stack))
+        marketplace = await opened.enter_async_context(
+            Marketplace.of(url=stack["url"], api_key=stack["apiKey"])
+        )
+        operator = await opened.enter_async_context(
+            Operator.of(
+                services=stack["services"],
+                secret=credentials.load(run_dir).service_secret,
+                marketplace_id=await marketplace.marketplace_id(),
+            )
+        )
+        listener = await opened.enter_async_context(Listener.of(url=stack["natsUrl"]))
+        purchase = Purchase(
+            marketplace=marketplace,
+            chain=chain,
+            faucet_url=stack["faucetUrl"],
+            operator=operator,
+        )
+        sights = []
+        with view.table():
+            async for sight in purchase.steps():
+                view.add(sight)
+                sights.append(sight)
+        await listener.wait_for(purchase.order_id, PURCHASE[-1])
+        events = listener.of_aggregate(purchase.order_id)
+        _tell(view, purchase, events)
+        checks = [*_money(sights), _order_events(events), *await books(operator)]
+    for check in checks:
+        view.check(holds=check.holds, name=check.name, details=check.details)
+    return all(check.holds for check in checks)
+
+
+def _tell(view: View, purchase: Purchase, events: Sequence[tuple[str, int]]) -> None:
+    """List what the table has no room for."""
+    view.say()
+    view.say(f"Order {purchase.order_id}, contract {purchase.contract_id}")
+    for found in purchase.hashes:
+        view.say(f"  transaction {found}")
+    view.say("Events that a plain NATS subscriber on order.* saw:")
+    for event_type, version in events:
+        view.say(f"  {version}  {event_type}")
+    view.say("Checks:")
+
+
+def _money(sights: Sequence[Sight]) -> list[Invariant]:
+    """Compare what was paid with what arrived: on fresh and on used stacks alike."""
+    first, last = sights[0], sights[-1]
+    price = minor_units(PRICE)
+    seller = last.seller_available - first.seller_available
+    buyer = last.buyer_available - first.buyer_available
+    left = minor_units(DEPOSIT) - price
+    held = max(sight.contract for sight in sights)
+    return [
+        _check(last.state == "CLOSED RELEASED", "the order is CLOSED, RELEASED", last.state),
+        _check(seller == price, "the seller received the price", to_text(seller)),
+        _check(buyer == left, "the buyer keeps what was left of the deposit", to_text(buyer)),
+        _check(
+            last.buyer_reserved == first.buyer_reserved,
+            "nothing stays reserved",
+            to_text(last.buyer_reserved - first.buyer_reserved),
+        ),
+        _check(
+            held == price and last.contract == 0,
+            "the contract held the price, and holds nothing now",
+            f"{to_text(held)}, {to_text(last.contract)}",
+        ),
+    ]
+
+
+def _order_events(events: Sequence[tuple[str, int]]) -> Invariant:
+    expected = [(event_type, number) for number, event_type in enumerate(PURCHASE, start=1)]
+    return _check(
+        list(events) == expected,
+        "the nine order events came in order, each once, versions 1 to 9",
+        f"{len(events)} events",
+    )
+
+
+async def books(operator: Operator) -> list[Invariant]:
+    """Check the ledger's invariants, and the ledger against the chain, once nothing moves."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        invariants, holdings = await operator.invariants(), await operator.holdings()
+        wrong = differing(holdings)
+        moving = any(found.in_motion for found in holdings)
+        if time.monotonic() > deadline or not (wrong or moving):
+            break
+        await asyncio.sleep(0.2)
+    details = "; ".join(found.describe() for found in wrong) or f"{len(holdings)} accounts"
+    return [*invariants, _check(bool(holdings) and not wrong, "ledger = chain", details)]
+
+
+def _check(holds: bool, name: str, details: str) -> Invariant:  # noqa: FBT001 - a fact, no switch
+    return Invariant(name=name, holds=holds, details=details)
+
+
+def main() -> int:
+    """Run from the command line; returns the exit code of the program."""
+    started = time.monotonic()
+    view = View()
+    try:
+        with place.stack(settings.load(), say=view.say) as (run_dir, stack):
+            ready = time.monotonic()
+            view.say(f"Ready after {ready - started:.1f} s: {stack['url']}")
+            held = asyncio.run(show(run_dir, stack, view))
+    except (NotReadyError, DemoFailedError, RefusedError, DomainError, httpx.HTTPError) as error:
+        sys.stderr.write(f"demo: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    view.say()
+    view.say(f"{'All held.' if held else 'NOT all held.'} {time.monotonic() - started:.1f} s.")
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""A plain NATS subscriber, as anybody could write one: no stream, no consumer, just subjects."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import nats
+from nats.aio.msg import Msg
+
+# What the guide promises for a purchase that goes well.
+PURCHASE = (
+    "order.created",
+    "order.funds_reserved",
+    "order.escrow_creating",
+    "order.escrow_funding",
+    "order.escrow_funded",
+    "order.in_progress",
+    "order.release_requested",
+    "order.released",
+    "order.closed",
+)
+
+
+class Listener:
+    """Every event of a subject since the block began, in the order of arrival."""
+
+    def __init__(self) -> None:
+        self._events: list[dict[str, Any]] = []
+        self._arrived = asyncio.Event()
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, *, url: str, subject: str = "order.*") -> AsyncIterator["Listener"]:
+        """Subscribe for the block."""
+        listener = cls()
+        client = await nats.connect(url)
+        try:
+            await client.subscribe(subject, cb=listener._take)
+            await client.flush()
+            yield listener
+        finally:
+            await client.close()
+
+    def of_aggregate(self, aggregate_id: str) -> list[tuple[str, int]]:
+        """Return type and version of each event of one aggregate."""
+        return [
+            (event["eventType"], event["version"])
+            for event in self._events
+            if event["aggregateId"] == aggregate_id
+        ]
+
+    async def wait_for(self, aggregate_id: str, event_type: str, *, seconds: float = 15) -> None:
+        """Wait until an event of that type came; returns without one when the time is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while event_type not in dict(self.of_aggregate(aggregate_id)):
+                    self._arrived.clear()
+                    await self._arrived.wait()
+
+    async def _take(self, message: Msg) -> None:
+        self._events.append(json.loads(message.data))
+        self._arrived.set()

@@ -1,0 +1,199 @@
+"""The purchase of the orders guide, step by step, over the marketplace API."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from deploy.local.demo.chain import Chain
+from deploy.local.operator import Operator
+from deploy.local.rest import Marketplace
+from kernel.ids import from_public
+from kernel.money import UNIT
+
+BUYER = "usr_buyer123"
+SELLER = "usr_seller456"
+DEPOSIT = "100.00"
+PRICE = "80.00"
+TITLE = "Logo design"
+POLL_SECONDS = 0.1
+STEP_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What every side said after a step. Amounts in minor units; contract: on chain."""
+
+    step: str
+    state: str
+    buyer_available: int
+    buyer_reserved: int
+    seller_available: int
+    contract: int
+    seconds: float
+    hashes: tuple[str, ...]
+
+
+class DemoFailedError(Exception):
+    """A step did not come to its end."""
+
+
+class Purchase:
+    """One purchase. faucet_url: None where the money has to come from elsewhere."""
+
+    def __init__(
+        self,
+        *,
+        marketplace: Marketplace,
+        chain: Chain,
+        faucet_url: str | None,
+        operator: Operator,
+    ) -> None:
+        self._marketplace = marketplace
+        self._chain = chain
+        self._faucet_url = faucet_url
+        self._operator = operator
+        self._fresh_hashes: list[str] = []
+        self.hashes: list[str] = []
+        self.order_id = ""
+        self.contract_id = ""
+        self.addresses: dict[str, str] = {}
+
+    async def steps(self) -> AsyncIterator[Sight]:
+        """Walk the purchase; yields after each step."""
+        walk: list[tuple[str, Callable[[], Awaitable[str]]]] = [
+            ("users and wallets", self._register),
+            (f"deposit {DEPOSIT}", self._deposit),
+            ("create order", self._create),
+            ("reserve", self._reserve),
+            ("create escrow", self._create_escrow),
+            ("fund escrow", self._fund),
+            ("release", self._release),
+        ]
+        for name, act in walk:
+            started = time.monotonic()
+            state = await act()
+            yield await self._look(name, state, time.monotonic() - started)
+
+    async def balances(self, user: str) -> tuple[int, int]:
+        """Return what a user has available and reserved."""
+        balance = await self._marketplace.get(f"/users/{user}/balance")
+        return minor_units(balance["available"]), minor_units(balance["reserved"])
+
+    async def _register(self) -> str:
+        for public_id, kind in ((BUYER, "BUYER"), (SELLER, "SELLER")):
+            body = {"externalUserId": public_id, "id": public_id, "type": kind}
+            await self._marketplace.post("/users", body)
+            deposit = await self._marketplace.get(f"/users/{public_id}/wallet/deposit")
+            self.addresses[public_id] = deposit["address"]
+        return "-"
+
+    async def _deposit(self) -> str:
+        before, _ = await self.balances(BUYER)
+        address = self.addresses[BUYER]
+        if self._faucet_url is None:
+            print(f"Send {DEPOSIT} USDC to {address}; waiting for it ...", flush=True)
+        else:
+            await wait_for(lambda: self._faucet(address), what="the faucet did not pay")
+
+        async def arrived() -> bool:
+            return (await self.balances(BUYER))[0] >= before + minor_units(DEPOSIT)
+
+        await wait_for(arrived, what="the deposit did not show in the buyer's balance")
+        return "-"
+
+    async def _faucet(self, address: str) -> bool:
+        """Ask for the money; the wallet's account may not be on chain yet."""
+        body = {"address": address, "amount": DEPOSIT}
+        async with httpx.AsyncClient(timeout=STEP_SECONDS) as client:
+            answer = await client.post(f"{self._faucet_url}", json=body)
+        if answer.is_success:
+            self._fresh_hashes.append(answer.json()["hash"])
+        return answer.is_success
+
+    async def _create(self) -> str:
+        body = {
+            "buyerId": BUYER,
+            "sellerId": SELLER,
+            "amount": PRICE,
+            "title": TITLE,
+            "description": "Design a logo for my startup",
+        }
+        order = await self._marketplace.post("/orders", body)
+        self.order_id = order["id"]
+        return str(order["status"])
+
+    async def _reserve(self) -> str:
+        return await self._act("reserve", {"amount": PRICE})
+
+    async def _create_escrow(self) -> str:
+        state = await self._act("escrow")
+        order = await self._marketplace.get(f"/orders/{self.order_id}")
+        self.contract_id = order["escrow"]["trustlessContractId"]
+        return state
+
+    async def _fund(self) -> str:
+        return await self._act("escrow/fund")
+
+    async def _release(self) -> str:
+        state = await self._act("resolution/release", {"requestedBy": "BUYER"})
+        order = await self._marketplace.get(f"/orders/{self.order_id}")
+        return f"{state} {order.get('finalStatus', '')}".strip()
+
+    async def _act(self, action: str, body: dict[str, Any] | None = None) -> str:
+        """Ask for an action and wait until nothing is in motion any more; returns the state."""
+        path = f"/orders/{self.order_id}"
+        await self._marketplace.post(f"{path}/{action}", body)
+
+        async def quiet() -> bool:
+            return not (await self._marketplace.get(path)).get("operation")
+
+        await wait_for(quiet, what=f"{action} did not end")
+        return str((await self._marketplace.get(path))["status"])
+
+    async def _look(self, step: str, state: str, seconds: float) -> Sight:
+        available, reserved = await self.balances(BUYER)
+        seller, _ = await self.balances(SELLER)
+        contract = await self._chain.contract_balance(self.contract_id) if self.contract_id else 0
+        return Sight(
+            step=step,
+            state=state,
+            buyer_available=available,
+            buyer_reserved=reserved,
+            seller_available=seller,
+            contract=contract,
+            seconds=seconds,
+            hashes=await self._new_hashes(),
+        )
+
+    async def _new_hashes(self) -> tuple[str, ...]:
+        """Return the chain transactions since the last look."""
+        fresh = self._fresh_hashes
+        self._fresh_hashes = []
+        order_id = from_public("ord", self.order_id)
+        if order_id is not None:
+            known = await self._operator.transactions(order_id)
+            fresh += [found.hash for found in known if found.hash not in self.hashes]
+        self.hashes += fresh
+        return tuple(fresh)
+
+
+async def wait_for(condition: Callable[[], Awaitable[bool]], *, what: str) -> None:
+    """Wait until a condition holds. Raises: DemoFailedError: the time is over; says `what`."""
+    deadline = time.monotonic() + STEP_SECONDS
+    while not await condition():
+        if time.monotonic() > deadline:
+            raise DemoFailedError(f"{what} within {STEP_SECONDS:.0f} s")
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def minor_units(amount: str) -> int:
+    """Read an amount as the API prints it, zero included."""
+    value = Decimal(amount) * UNIT
+    if value != value.to_integral_value():
+        raise DemoFailedError(f"{amount} has more than seven decimals")
+    return int(value)

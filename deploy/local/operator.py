@@ -1,0 +1,168 @@
+"""The operator's view of a running stack over gRPC: invariants, holdings, chain transactions."""
+
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+from orchestrator.common.v1.common_pb2 import PageRequest
+from orchestrator.escrow.v1.escrow_pb2 import ListHoldingsRequest, ListTransactionsRequest
+from orchestrator.escrow.v1.escrow_pb2_grpc import EscrowServiceStub
+from orchestrator.ledger.v1.ledger_pb2 import (
+    CheckInvariantsRequest,
+    GetBalanceRequest,
+    ListAccountsRequest,
+)
+from orchestrator.ledger.v1.ledger_pb2_grpc import LedgerServiceStub
+
+from chassis.channel import Caller, RequestT, ResponseT, open_channel
+from chassis.identity import Signer, system
+from kernel.money import to_text
+
+CALLER = "operator"
+PAGE_SIZE = 100
+# Balances are read live from the chain, one after the other.
+TIMEOUT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invariant:
+    """One promise of the ledger, and whether it holds."""
+
+    name: str
+    holds: bool
+    details: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """One account on both sides, in minor units. in_motion: a command is under way on it."""
+
+    account: str
+    ledger: int
+    chain: int
+    in_motion: bool
+
+    def describe(self) -> str:
+        """Say both sides."""
+        return f"{self.account}: ledger {to_text(self.ledger)}, chain {to_text(self.chain)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainTransaction:
+    """A transaction of an order: its contract function, hash and state."""
+
+    name: str
+    hash: str
+    state: str
+
+
+class Operator:
+    """Asks the ledger and escrow about one marketplace."""
+
+    def __init__(
+        self,
+        *,
+        caller: Caller,
+        ledger: LedgerServiceStub,
+        escrow: EscrowServiceStub,
+        marketplace_id: uuid.UUID,
+    ) -> None:
+        self._caller = caller
+        self._ledger = ledger
+        self._escrow = escrow
+        self._who = system(caller=CALLER, marketplace_id=marketplace_id)
+
+    @classmethod
+    @asynccontextmanager
+    async def of(
+        cls, *, services: Mapping[str, str], secret: str, marketplace_id: uuid.UUID
+    ) -> AsyncIterator["Operator"]:
+        """Connect. services: address by name; secret: the SERVICE_SECRET of the stack."""
+        async with (
+            open_channel(services["ledger"]) as ledger,
+            open_channel(services["escrow"]) as escrow,
+        ):
+            yield cls(
+                caller=Caller(Signer(secret=secret, caller=CALLER)),
+                ledger=LedgerServiceStub(ledger),
+                escrow=EscrowServiceStub(escrow),
+                marketplace_id=marketplace_id,
+            )
+
+    async def invariants(self) -> list[Invariant]:
+        """Check the ledger's invariants."""
+        answer = await self._call(self._ledger.CheckInvariants, CheckInvariantsRequest())
+        return [
+            Invariant(name=result.name, holds=result.holds, details=result.details)
+            for result in answer.results
+        ]
+
+    async def transactions(self, order_id: uuid.UUID) -> list[ChainTransaction]:
+        """List the chain transactions of an order, oldest first."""
+        request = ListTransactionsRequest(order_id=str(order_id))
+        answer = await self._call(self._escrow.ListTransactions, request)
+        return [
+            ChainTransaction(name=found.name, hash=found.hash, state=found.state)
+            for found in answer.transactions
+        ]
+
+    async def holdings(self) -> list[Holding]:
+        """Compare every wallet and contract on chain with its ledger account."""
+        escrows = await self._escrow_accounts()
+        holdings = []
+        token = ""
+        while True:
+            page = PageRequest(page_size=PAGE_SIZE, page_token=token)
+            answer = await self._call(self._escrow.ListHoldings, ListHoldingsRequest(page=page))
+            for found in answer.holdings:
+                kind, _, owner = found.account.partition(":")
+                posted = escrows.pop(found.account, 0)
+                if kind == "user":
+                    posted = await self._user_total(owner, found.balance.asset)
+                holdings.append(
+                    Holding(
+                        account=found.account,
+                        ledger=posted,
+                        chain=found.balance.minor_units,
+                        in_motion=found.in_motion,
+                    )
+                )
+            token = answer.next_page_token
+            if not token:
+                break
+        # What the ledger says is locked, and no contract holds.
+        holdings += [
+            Holding(account=name, ledger=balance, chain=0, in_motion=False)
+            for name, balance in escrows.items()
+        ]
+        return holdings
+
+    async def _escrow_accounts(self) -> dict[str, int]:
+        balances: dict[str, int] = {}
+        token = ""
+        while True:
+            page = PageRequest(page_size=PAGE_SIZE, page_token=token)
+            request = ListAccountsRequest(only_open=True, page=page)
+            answer = await self._call(self._ledger.ListAccounts, request)
+            for found in answer.accounts:
+                if found.account.startswith("escrow:"):
+                    balances[found.account] = found.balance
+            token = answer.next_page_token
+            if not token:
+                return balances
+
+    async def _user_total(self, user_id: str, asset: str) -> int:
+        request = GetBalanceRequest(user_id=user_id, asset=asset)
+        account = await self._call(self._ledger.GetBalance, request)
+        return account.available.minor_units + account.reserved.minor_units
+
+    async def _call(
+        self,
+        method: "grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT]",
+        request: RequestT,
+    ) -> ResponseT:
+        return await self._caller.call(
+            method, request, who=self._who, timeout_seconds=TIMEOUT_SECONDS
+        )

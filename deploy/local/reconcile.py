@@ -1,0 +1,66 @@
+"""`make reconcile`: check the ledger's invariants, and the ledger against the chain.
+
+Exit code 0: all hold. 1: something differs; nothing is mended by itself.
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+import httpx
+
+from deploy.local import credentials, settings, state
+from deploy.local.operator import Holding, Invariant, Operator
+from deploy.local.rest import Marketplace
+
+
+def differing(holdings: Sequence[Holding]) -> list[Holding]:
+    """Pick the accounts whose two sides differ with nothing under way."""
+    return [found for found in holdings if found.ledger != found.chain and not found.in_motion]
+
+
+def lines(invariants: Sequence[Invariant], holdings: Sequence[Holding]) -> list[str]:
+    """Say what was found, a line each."""
+    said = [
+        f"{'holds ' if found.holds else 'BROKEN'}  {found.name}  {found.details}"
+        for found in invariants
+    ]
+    wrong = differing(holdings)
+    moving = sum(found.in_motion for found in holdings)
+    said.append(
+        f"ledger = chain: {len(holdings)} accounts, {moving} in motion, {len(wrong)} differ"
+    )
+    said += [f"DIFFERS {found.describe()}" for found in wrong]
+    return said
+
+
+async def _reconcile() -> int:
+    read = settings.load()
+    stack = state.read(read.run_dir)
+    if stack is None:
+        sys.stderr.write(f"no stack runs in {read.run_dir}; start one with `make run`\n")
+        return 1
+    async with Marketplace.of(url=stack["url"], api_key=stack["apiKey"]) as marketplace:
+        marketplace_id = await marketplace.marketplace_id()
+    async with Operator.of(
+        services=stack["services"],
+        secret=credentials.load(read.run_dir).service_secret,
+        marketplace_id=marketplace_id,
+    ) as operator:
+        invariants = await operator.invariants()
+        holdings = await operator.holdings()
+    print("\n".join(lines(invariants, holdings)))
+    return int(bool(differing(holdings)) or not all(found.holds for found in invariants))
+
+
+def main() -> int:
+    """Run from the command line; returns the exit code of the program."""
+    try:
+        return asyncio.run(_reconcile())
+    except httpx.HTTPError as error:
+        sys.stderr.write(f"the gateway does not answer: {error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
