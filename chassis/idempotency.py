@@ -4,6 +4,7 @@ The same id with the same fingerprint answers the stored bytes; with another fin
 refused; while the first call still runs it is refused with a hint to come back.
 """
 
+import asyncio
 import datetime as dt
 import hashlib
 import uuid
@@ -20,6 +21,7 @@ from kernel.clock import Clock
 from kernel.errors import Aborted, AlreadyExists, DomainError, FailedPrecondition, NotFound
 
 KEPT = dt.timedelta(hours=24)
+PURGE_SECONDS = 3600
 # Refusals that were reached after the work began; the same request gets them again.
 STORED_KINDS = (FailedPrecondition, NotFound, AlreadyExists)
 
@@ -164,6 +166,12 @@ class Idempotency:
                 (self._clock.now() - KEPT,),
             )
             return cursor.rowcount
+
+    async def keep_purged(self, database: Database) -> None:
+        """Purge every hour until cancelled: a background loop of each service with this table."""
+        while True:
+            await self.purge(database)
+            await asyncio.sleep(PURGE_SECONDS)
 
     async def _keep_refusal(self, database: Database, key: RequestKey, error: DomainError) -> None:
         async with database.transaction() as tx:

@@ -1,0 +1,1 @@
+"""Disputes: the case file support works on. It decides; orders pays."""

@@ -1,0 +1,18 @@
+"""Run disputes: `python -m services.disputes`."""
+
+from functools import partial
+
+from chassis import runner
+from chassis.settings import load
+from services.disputes.app import NAME, build
+from services.disputes.settings import Settings
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    settings = load(Settings, program=NAME)
+    runner.main(name=NAME, settings=settings, build=partial(build, settings))
+
+
+if __name__ == "__main__":
+    main()

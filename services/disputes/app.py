@@ -1,0 +1,42 @@
+"""Disputes, assembled: the only place that builds its objects."""
+
+from functools import partial
+
+from chassis.bus import Bus
+from chassis.database import Database
+from chassis.idempotency import Idempotency
+from chassis.outbox import Outbox
+from chassis.runner import App
+from kernel.clock import SystemClock
+from services.disputes import wire
+from services.disputes.service import DisputesService
+from services.disputes.servicer import binding
+from services.disputes.settings import Settings
+from services.disputes.store import DisputeStore
+
+NAME = "disputes"
+
+
+async def build(settings: Settings) -> App:
+    """Build the service; nothing is connected yet."""
+    database = Database.open(
+        url=settings.database_url, schema=NAME, pool_size=settings.database_pool_size
+    )
+    clock = SystemClock()
+    idempotency = Idempotency(clock=clock)
+    service = DisputesService(
+        database=database,
+        disputes=DisputeStore(),
+        outbox=Outbox(),
+        idempotency=idempotency,
+        clock=clock,
+        encode=wire.encode,
+    )
+    return App(
+        name=NAME,
+        settings=settings,
+        binding=binding(service),
+        database=database,
+        bus=Bus(url=settings.nats_url, name=NAME),
+        background={"purge": partial(idempotency.keep_purged, database)},
+    )

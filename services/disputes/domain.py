@@ -1,0 +1,385 @@
+"""The case and its rules, pure and synchronous: time and ids come in, facts go out."""
+
+import datetime as dt
+import enum
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from kernel.clock import to_milliseconds_text
+from kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from kernel.ids import DisputeId, MarketplaceId, OrderId, UserId, to_public
+from kernel.money import CENT, Money
+from kernel.urls import require_url
+
+EVIDENCE_MAX = 100
+
+
+class DisputeStatus(enum.StrEnum):
+    """Where a case stands."""
+
+    OPEN = "OPEN"
+    UNDER_REVIEW = "UNDER_REVIEW"
+    RESOLVED = "RESOLVED"
+
+
+class Action(enum.StrEnum):
+    """What can be done with a case."""
+
+    ASSIGN = "ASSIGN"
+    ADD_EVIDENCE = "ADD_EVIDENCE"
+    DECIDE = "DECIDE"
+    COMPLETE = "COMPLETE"
+
+
+class Side(enum.StrEnum):
+    """Whose case it is: a dispute is opened for one side of the order."""
+
+    BUYER = "BUYER"
+    SELLER = "SELLER"
+
+
+class DisputeReason(enum.StrEnum):
+    """Why it was opened."""
+
+    NOT_DELIVERED = "NOT_DELIVERED"
+    QUALITY_ISSUE = "QUALITY_ISSUE"
+    OTHER = "OTHER"
+
+
+class DisputeDecision(enum.StrEnum):
+    """Who gets the money."""
+
+    FULL_RELEASE = "FULL_RELEASE"
+    FULL_REFUND = "FULL_REFUND"
+    SPLIT = "SPLIT"
+
+
+# What is absent is refused. A decision changes no status: the case is resolved when it was paid.
+TRANSITIONS: Mapping[tuple[DisputeStatus, Action], DisputeStatus] = {
+    (DisputeStatus.OPEN, Action.ASSIGN): DisputeStatus.UNDER_REVIEW,
+    (DisputeStatus.OPEN, Action.ADD_EVIDENCE): DisputeStatus.OPEN,
+    (DisputeStatus.OPEN, Action.DECIDE): DisputeStatus.OPEN,
+    (DisputeStatus.OPEN, Action.COMPLETE): DisputeStatus.RESOLVED,
+    (DisputeStatus.UNDER_REVIEW, Action.ASSIGN): DisputeStatus.UNDER_REVIEW,
+    (DisputeStatus.UNDER_REVIEW, Action.ADD_EVIDENCE): DisputeStatus.UNDER_REVIEW,
+    (DisputeStatus.UNDER_REVIEW, Action.DECIDE): DisputeStatus.UNDER_REVIEW,
+    (DisputeStatus.UNDER_REVIEW, Action.COMPLETE): DisputeStatus.RESOLVED,
+}
+
+
+class DisputeNotFound(NotFound):
+    """No such case in this marketplace."""
+
+    reason = "DISPUTE_NOT_FOUND"
+
+
+class DisputeAlreadyOpen(FailedPrecondition):
+    """The order has a case that is not resolved."""
+
+    reason = "DISPUTE_ALREADY_OPEN"
+
+
+class DisputeIdTaken(AlreadyExists):
+    """The id belongs to another case."""
+
+    reason = "DISPUTE_ID_TAKEN"
+
+
+class InvalidState(FailedPrecondition):
+    """The case's status forbids it."""
+
+
+class DecisionAlreadyMade(FailedPrecondition):
+    """Another decision was recorded before; it stands."""
+
+    reason = "DECISION_ALREADY_MADE"
+
+
+class TooMuchEvidence(FailedPrecondition):
+    """A case holds at most EVIDENCE_MAX links."""
+
+    reason = "TOO_MUCH_EVIDENCE"
+
+
+class SplitAmountsMismatch(InvalidArgument):
+    """The two amounts of a split do not divide what the case is about."""
+
+    reason = "SPLIT_AMOUNTS_MISMATCH"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCase:
+    """A case as it is opened. amount: what the order holds in escrow."""
+
+    id: DisputeId
+    order_id: OrderId
+    opened_by: Side
+    reason: DisputeReason
+    description: str
+    initiated_by: UserId | None
+    evidence: tuple[str, ...]
+    contract_snapshot_json: str
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A decision as it is asked for; amounts may be left out where the decision implies them."""
+
+    decision: DisputeDecision
+    release: Money | None
+    refund: Money | None
+    note: str
+    resolved_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """The decision, as recorded: release + refund = the amount of the case."""
+
+    decision: DisputeDecision
+    release: Money
+    refund: Money
+    note: str
+    resolved_by: str
+    decided_at: dt.datetime
+
+    def pays_as(self, other: "Ruling") -> bool:
+        """Tell whether both give the same money to the same people."""
+        ours = (self.decision, self.release, self.refund)
+        return ours == (other.decision, other.release, other.refund)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """A case. version: how many facts were told about it."""
+
+    id: DisputeId
+    marketplace_id: MarketplaceId
+    order_id: OrderId
+    status: DisputeStatus
+    opened_by: Side
+    reason: DisputeReason
+    description: str
+    initiated_by: UserId | None
+    evidence: tuple[str, ...]
+    contract_snapshot_json: str
+    amount: Money
+    created_at: dt.datetime
+    updated_at: dt.datetime
+    version: int
+    assigned_to: str = ""
+    assignment_notes: str = ""
+    ruling: Ruling | None = None
+    resolved_at: dt.datetime | None = None
+
+    @property
+    def public_id(self) -> str:
+        """The spelling outside: dsp_…."""
+        return to_public("dsp", self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """What subscribers are told: an event type and its payload by documented names."""
+
+    event_type: str
+    payload: Mapping[str, object]
+
+
+def open_case(
+    case: NewCase, *, marketplace_id: MarketplaceId, at: dt.datetime
+) -> tuple[Dispute, Fact]:
+    """Open a case. Raises: InvalidUrl; InvalidArgument: the amount or the snapshot is wrong."""
+    _require_whole_cents(case.amount, field="amount")
+    _require_json_object(case.contract_snapshot_json)
+    dispute = Dispute(
+        id=case.id,
+        marketplace_id=marketplace_id,
+        order_id=case.order_id,
+        status=DisputeStatus.OPEN,
+        opened_by=case.opened_by,
+        reason=case.reason,
+        description=case.description,
+        initiated_by=case.initiated_by,
+        evidence=_links(case.evidence),
+        contract_snapshot_json=case.contract_snapshot_json,
+        amount=case.amount,
+        created_at=at,
+        updated_at=at,
+        version=1,
+    )
+    payload = {"openedBy": dispute.opened_by, "reason": dispute.reason}
+    return dispute, _fact("opened", dispute, payload)
+
+
+def assign(dispute: Dispute, *, agent_id: str, notes: str, at: dt.datetime) -> tuple[Dispute, Fact]:
+    """Give the case to an agent, the first or another. Raises: InvalidState."""
+    dispute = replace(
+        dispute,
+        status=_next_status(dispute, Action.ASSIGN),
+        assigned_to=agent_id,
+        assignment_notes=notes,
+        updated_at=at,
+        version=dispute.version + 1,
+    )
+    return dispute, _fact("under_review", dispute, {"reviewedBy": agent_id})
+
+
+def add_evidence(
+    dispute: Dispute, *, evidence: Sequence[str], at: dt.datetime
+) -> tuple[Dispute, Fact]:
+    """Add links to the case. Raises: InvalidState; InvalidUrl; TooMuchEvidence."""
+    status = _next_status(dispute, Action.ADD_EVIDENCE)
+    links = (*dispute.evidence, *_links(evidence))
+    if len(links) > EVIDENCE_MAX:
+        raise TooMuchEvidence(
+            f"A case holds at most {EVIDENCE_MAX} links",
+            details={"disputeId": dispute.public_id, "limit": EVIDENCE_MAX},
+        )
+    dispute = replace(
+        dispute, status=status, evidence=links, updated_at=at, version=dispute.version + 1
+    )
+    return dispute, _fact("evidence_added", dispute, {"evidenceCount": len(links)})
+
+
+def decide(dispute: Dispute, proposal: Proposal, *, at: dt.datetime) -> Dispute:
+    """Record the decision, once; the same decision again changes nothing.
+
+    Raises: DecisionAlreadyMade; InvalidState; SplitAmountsMismatch; InvalidArgument: the amounts
+        contradict the decision.
+    """
+    ruling = _ruling(dispute.amount, proposal, at=at)
+    if dispute.ruling is not None:
+        if dispute.ruling.pays_as(ruling):
+            return dispute
+        raise DecisionAlreadyMade(
+            "The case has been decided otherwise",
+            details={"disputeId": dispute.public_id, "decision": dispute.ruling.decision.value},
+        )
+    status = _next_status(dispute, Action.DECIDE)
+    return replace(dispute, status=status, ruling=ruling, updated_at=at)
+
+
+def complete(dispute: Dispute, *, at: dt.datetime) -> tuple[Dispute, Fact | None]:
+    """Mark the case resolved; nothing to tell where it was already. Raises: InvalidState."""
+    if dispute.status is DisputeStatus.RESOLVED:
+        return dispute, None
+    status = _next_status(dispute, Action.COMPLETE)
+    if dispute.ruling is None:
+        raise _invalid_state(dispute, Action.COMPLETE, "The case has not been decided")
+    payload = {
+        "decision": dispute.ruling.decision,
+        "resolvedBy": dispute.ruling.resolved_by,
+        "resolvedAt": to_milliseconds_text(at),
+    }
+    dispute = replace(
+        dispute, status=status, updated_at=at, resolved_at=at, version=dispute.version + 1
+    )
+    return dispute, _fact("resolved", dispute, payload)
+
+
+def _next_status(dispute: Dispute, action: Action) -> DisputeStatus:
+    status = TRANSITIONS.get((dispute.status, action))
+    if status is None:
+        raise _invalid_state(dispute, action, f"A case that is {dispute.status} cannot do this")
+    return status
+
+
+def _invalid_state(dispute: Dispute, action: Action, message: str) -> InvalidState:
+    details = {
+        "disputeId": dispute.public_id,
+        "currentState": dispute.status.value,
+        "allowedStates": [status.value for status, known in TRANSITIONS if known is action],
+    }
+    return InvalidState(message, details=details)
+
+
+def _fact(name: str, dispute: Dispute, payload: Mapping[str, object]) -> Fact:
+    ids = {"disputeId": dispute.public_id, "orderId": to_public("ord", dispute.order_id)}
+    return Fact(event_type=f"dispute.{name}", payload={**ids, **payload})
+
+
+def _ruling(amount: Money, proposal: Proposal, *, at: dt.datetime) -> Ruling:
+    if proposal.decision is DisputeDecision.SPLIT:
+        release, refund = _split(amount, proposal.release, proposal.refund)
+    else:
+        release, refund = _full(amount, proposal)
+    return Ruling(
+        decision=proposal.decision,
+        release=release,
+        refund=refund,
+        note=proposal.note,
+        resolved_by=proposal.resolved_by,
+        decided_at=at,
+    )
+
+
+def _split(amount: Money, release: Money | None, refund: Money | None) -> tuple[Money, Money]:
+    fields = []
+    for field, leg in (("release_amount", release), ("refund_amount", refund)):
+        if leg is None:
+            fields.append((field, "is required for SPLIT"))
+        elif problem := _leg_problem(amount, leg):
+            fields.append((field, problem))
+    if fields or release is None or refund is None:
+        raise SplitAmountsMismatch("A split needs two amounts that divide the case", fields=fields)
+    if release + refund != amount:
+        problem = f"with refund_amount must make {amount}, not {release + refund}"
+        raise SplitAmountsMismatch(
+            "The amounts of a split must make the amount of the case",
+            fields=[("release_amount", problem)],
+        )
+    return release, refund
+
+
+def _leg_problem(amount: Money, leg: Money) -> str:
+    if leg.asset != amount.asset:
+        return f"must be in {amount.asset}"
+    if leg.minor_units <= 0:
+        return "must be greater than 0: use FULL_RELEASE or FULL_REFUND to pay one side only"
+    return "" if leg.minor_units % CENT == 0 else "must be whole cents"
+
+
+def _full(amount: Money, proposal: Proposal) -> tuple[Money, Money]:
+    nothing = Money(asset=amount.asset, minor_units=0)
+    is_release = proposal.decision is DisputeDecision.FULL_RELEASE
+    release, refund = (amount, nothing) if is_release else (nothing, amount)
+    legs = (
+        ("release_amount", proposal.release, release),
+        ("refund_amount", proposal.refund, refund),
+    )
+    fields = [
+        (field, f"contradicts {proposal.decision}: leave it out, or say {implied}")
+        for field, said, implied in legs
+        if said is not None and said != implied
+    ]
+    if fields:
+        raise InvalidArgument(f"The amounts contradict {proposal.decision}", fields=fields)
+    return release, refund
+
+
+def _links(evidence: Sequence[str]) -> tuple[str, ...]:
+    return tuple(
+        require_url(link, field=f"evidence[{index}]") for index, link in enumerate(evidence)
+    )
+
+
+def _require_whole_cents(amount: Money, *, field: str) -> None:
+    if amount.minor_units <= 0 or amount.minor_units % CENT != 0:
+        raise InvalidArgument(
+            f"Invalid field: {field}", fields=[(field, "must be positive and in whole cents")]
+        )
+
+
+def _require_json_object(text: str) -> None:
+    if not text:
+        return
+    try:
+        is_object = isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    if not is_object:
+        field = "contract_snapshot_json"
+        raise InvalidArgument(f"Invalid field: {field}", fields=[(field, "must be a JSON object")])

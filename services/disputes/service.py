@@ -1,0 +1,163 @@
+"""The use cases of disputes. Each is one visible transaction: load, decide, save.
+
+A mutating one answers bytes: the encoded case, kept with the change for when it is asked again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from chassis import identity
+from chassis.database import Database, Transaction
+from chassis.idempotency import Answer, Idempotency, RequestKey
+from chassis.outbox import Event, Outbox
+from kernel.clock import Clock
+from kernel.ids import DisputeId, MarketplaceId, OrderId
+from services.disputes import domain
+from services.disputes.domain import Dispute, Fact, NewCase, Proposal
+from services.disputes.store import DisputeStore, Filter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Some cases of a list. next_after: the case to go on after, None at the end."""
+
+    disputes: Sequence[Dispute]
+    next_after: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputesService:
+    """What can be done with cases. encode: the answer on the wire, as bytes."""
+
+    database: Database
+    disputes: DisputeStore
+    outbox: Outbox
+    idempotency: Idempotency
+    clock: Clock
+    encode: Callable[[Dispute], bytes]
+
+    async def open_case(self, *, key: RequestKey, case: NewCase) -> Answer:
+        """Open the case of an order.
+
+        Raises: DisputeAlreadyOpen; DisputeIdTaken; InvalidUrl; InvalidArgument;
+            IdempotencyKeyReused: same key, different request.
+        """
+
+        async def work(tx: Transaction) -> bytes:
+            marketplace_id = MarketplaceId(key.marketplace_id)
+            dispute, fact = domain.open_case(
+                case, marketplace_id=marketplace_id, at=self.clock.now()
+            )
+            await self.disputes.add(tx, dispute)
+            await self._tell(tx, dispute, fact)
+            return self.encode(dispute)
+
+        return await self.idempotency.execute(self.database, key, work)
+
+    async def get(self, *, marketplace_id: MarketplaceId, dispute_id: DisputeId) -> Dispute:
+        """Return a case. Raises: DisputeNotFound."""
+        async with self.database.transaction() as tx:
+            return await self.disputes.get(tx, marketplace_id=marketplace_id, dispute_id=dispute_id)
+
+    async def get_of_order(self, *, marketplace_id: MarketplaceId, order_id: OrderId) -> Dispute:
+        """Return the newest case of an order. Raises: DisputeNotFound."""
+        async with self.database.transaction() as tx:
+            return await self.disputes.get_of_order(
+                tx, marketplace_id=marketplace_id, order_id=order_id
+            )
+
+    async def list_cases(self, *, chosen: Filter, after: UUID | None, size: int) -> Page:
+        """List cases, newest first. Raises: InvalidArgument: `after` is no case."""
+        async with self.database.transaction() as tx:
+            found = await self.disputes.page(tx, chosen, after=after, limit=size + 1)
+        has_more = len(found) > size
+        return Page(disputes=found[:size], next_after=found[size - 1].id if has_more else None)
+
+    async def assign(
+        self, *, key: RequestKey, dispute_id: DisputeId, agent_id: str, notes: str
+    ) -> Answer:
+        """Give the case to an agent; it is then under review.
+
+        Raises: DisputeNotFound; InvalidState; IdempotencyKeyReused.
+        """
+
+        async def work(tx: Transaction) -> bytes:
+            before = await self._lock(tx, key, dispute_id)
+            after, fact = domain.assign(before, agent_id=agent_id, notes=notes, at=self.clock.now())
+            return await self._save(tx, before, after, fact)
+
+        return await self.idempotency.execute(self.database, key, work)
+
+    async def add_evidence(
+        self, *, key: RequestKey, dispute_id: DisputeId, evidence: Sequence[str]
+    ) -> Answer:
+        """Add links to the case; they are kept, never fetched.
+
+        Raises: DisputeNotFound; InvalidState; TooMuchEvidence; InvalidUrl; IdempotencyKeyReused.
+        """
+
+        async def work(tx: Transaction) -> bytes:
+            before = await self._lock(tx, key, dispute_id)
+            after, fact = domain.add_evidence(before, evidence=evidence, at=self.clock.now())
+            return await self._save(tx, before, after, fact)
+
+        return await self.idempotency.execute(self.database, key, work)
+
+    async def decide(self, *, key: RequestKey, dispute_id: DisputeId, proposal: Proposal) -> Answer:
+        """Record the decision, once and for all, before any money moves.
+
+        The same decision again, by whom ever, answers the case as it is: the first one's note and
+        name stand.
+
+        Raises: DisputeNotFound; InvalidState; DecisionAlreadyMade; SplitAmountsMismatch;
+            InvalidArgument; IdempotencyKeyReused.
+        """
+
+        async def work(tx: Transaction) -> bytes:
+            before = await self._lock(tx, key, dispute_id)
+            after = domain.decide(before, proposal, at=self.clock.now())
+            return await self._save(tx, before, after, None)
+
+        return await self.idempotency.execute(self.database, key, work)
+
+    async def complete(self, *, key: RequestKey, dispute_id: DisputeId) -> Answer:
+        """Mark the case resolved when its decision has been paid.
+
+        Raises: DisputeNotFound; InvalidState: it has not been decided; IdempotencyKeyReused.
+        """
+
+        async def work(tx: Transaction) -> bytes:
+            before = await self._lock(tx, key, dispute_id)
+            after, fact = domain.complete(before, at=self.clock.now())
+            return await self._save(tx, before, after, fact)
+
+        return await self.idempotency.execute(self.database, key, work)
+
+    async def _lock(self, tx: Transaction, key: RequestKey, dispute_id: DisputeId) -> Dispute:
+        marketplace_id = MarketplaceId(key.marketplace_id)
+        return await self.disputes.lock(tx, marketplace_id=marketplace_id, dispute_id=dispute_id)
+
+    async def _save(
+        self, tx: Transaction, before: Dispute, after: Dispute, fact: Fact | None
+    ) -> bytes:
+        if after != before:
+            await self.disputes.save(tx, before=before, after=after)
+        if fact is not None:
+            await self._tell(tx, after, fact)
+        return self.encode(after)
+
+    async def _tell(self, tx: Transaction, dispute: Dispute, fact: Fact) -> None:
+        who = identity.current()
+        event = Event(
+            event_type=fact.event_type,
+            aggregate_type="Dispute",
+            aggregate_id=dispute.public_id,
+            version=dispute.version,
+            marketplace_id=dispute.marketplace_id,
+            occurred_at=dispute.updated_at,
+            payload=fact.payload,
+            correlation_id=identity.current_request_id(),
+            user_id=str(who.user_id) if who.user_id else "",
+        )
+        await self.outbox.append(tx, [event])

@@ -1,0 +1,124 @@
+"""The gRPC surface: decode, one use case, encode. Who may call what is the table below."""
+
+from typing import Any
+
+import grpc
+from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
+
+from chassis import identity
+from chassis.idempotency import Answer, request_key
+from chassis.identity import REPLAYED_KEY, allow
+from chassis.server import Binding
+from chassis.wire import page_size, uuid_from_token
+from kernel.ids import MarketplaceId
+from services.disputes import wire
+from services.disputes.service import DisputesService
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+ACCESS = {
+    "OpenDispute": allow("orders"),
+    "GetDispute": allow("gateway", "orders", "operator"),
+    "ListDisputes": allow("gateway", "orders", "operator"),
+    "AssignDispute": allow("gateway", scope="support"),
+    "AddEvidence": allow("gateway", scope="write"),
+    "DecideDispute": allow("orders"),
+    "CompleteDispute": allow("orders"),
+}
+
+
+def binding(service: DisputesService) -> Binding:
+    """Return the servicer with its allow-list."""
+    return Binding(
+        servicer=DisputesServicer(service),
+        add=disputes_pb2_grpc.add_DisputesServiceServicer_to_server,
+        descriptor=disputes_pb2.DESCRIPTOR.services_by_name["DisputesService"],
+        access=ACCESS,
+    )
+
+
+class DisputesServicer(disputes_pb2_grpc.DisputesServiceServicer):
+    """One method an RPC; what each may refuse is written in the contract."""
+
+    def __init__(self, service: DisputesService) -> None:
+        self._service = service
+
+    async def OpenDispute(
+        self, request: disputes_pb2.OpenDisputeRequest, context: Context
+    ) -> disputes_pb2.Dispute:
+        answer = await self._service.open_case(
+            key=request_key(request), case=wire.new_case(request)
+        )
+        return _dispute(answer, context)
+
+    async def GetDispute(
+        self, request: disputes_pb2.GetDisputeRequest, context: Context
+    ) -> disputes_pb2.Dispute:
+        if request.WhichOneof("by") == "order_id":
+            found = await self._service.get_of_order(
+                marketplace_id=_marketplace(), order_id=wire.order_id(request.order_id)
+            )
+        else:
+            found = await self._service.get(
+                marketplace_id=_marketplace(), dispute_id=wire.dispute_id(request.dispute_id)
+            )
+        return wire.dispute(found)
+
+    async def ListDisputes(
+        self, request: disputes_pb2.ListDisputesRequest, context: Context
+    ) -> disputes_pb2.ListDisputesResponse:
+        found = await self._service.list_cases(
+            chosen=wire.chosen(request, marketplace_id=_marketplace()),
+            after=uuid_from_token(request.page.page_token),
+            size=page_size(request.page),
+        )
+        return wire.page(found)
+
+    async def AssignDispute(
+        self, request: disputes_pb2.AssignDisputeRequest, context: Context
+    ) -> disputes_pb2.Dispute:
+        answer = await self._service.assign(
+            key=request_key(request),
+            dispute_id=wire.dispute_id(request.dispute_id),
+            agent_id=request.agent_id,
+            notes=request.notes,
+        )
+        return _dispute(answer, context)
+
+    async def AddEvidence(
+        self, request: disputes_pb2.AddEvidenceRequest, context: Context
+    ) -> disputes_pb2.Dispute:
+        answer = await self._service.add_evidence(
+            key=request_key(request),
+            dispute_id=wire.dispute_id(request.dispute_id),
+            evidence=tuple(request.evidence),
+        )
+        return _dispute(answer, context)
+
+    async def DecideDispute(
+        self, request: disputes_pb2.DecideDisputeRequest, context: Context
+    ) -> disputes_pb2.Dispute:
+        answer = await self._service.decide(
+            key=request_key(request),
+            dispute_id=wire.dispute_id(request.dispute_id),
+            proposal=wire.proposal(request),
+        )
+        return _dispute(answer, context)
+
+    async def CompleteDispute(
+        self, request: disputes_pb2.CompleteDisputeRequest, context: Context
+    ) -> disputes_pb2.Dispute:
+        answer = await self._service.complete(
+            key=request_key(request), dispute_id=wire.dispute_id(request.dispute_id)
+        )
+        return _dispute(answer, context)
+
+
+def _marketplace() -> MarketplaceId:
+    return MarketplaceId(identity.current().marketplace_id)
+
+
+def _dispute(answer: Answer, context: Context) -> disputes_pb2.Dispute:
+    if answer.replayed:
+        context.set_trailing_metadata(((REPLAYED_KEY, "true"),))
+    return disputes_pb2.Dispute.FromString(answer.body)

@@ -1,0 +1,7 @@
+"""The settings of disputes: what every service needs, and nothing more."""
+
+from chassis.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Read from the environment, once."""

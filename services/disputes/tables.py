@@ -1,0 +1,43 @@
+"""The tables of schema disputes, as the store speaks of them; migrations/ makes them."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+metadata = sa.MetaData()
+
+disputes = sa.Table(
+    "disputes",
+    metadata,
+    sa.Column("marketplace_id", sa.Uuid, primary_key=True),
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("order_id", sa.Uuid, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("opened_by", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("initiated_by", sa.Uuid),
+    sa.Column("evidence", ARRAY(sa.Text), nullable=False),
+    sa.Column("contract_snapshot_json", sa.Text, nullable=False),
+    sa.Column("asset", sa.Text, nullable=False),
+    sa.Column("minor_units", sa.BigInteger, nullable=False),
+    sa.Column("assigned_to", sa.Text, nullable=False),
+    sa.Column("assignment_notes", sa.Text, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("resolved_at", sa.DateTime(timezone=True)),
+)
+
+# Rows are inserted and never changed: the service's role may not.
+rulings = sa.Table(
+    "rulings",
+    metadata,
+    sa.Column("marketplace_id", sa.Uuid, primary_key=True),
+    sa.Column("dispute_id", sa.Uuid, primary_key=True),
+    sa.Column("decision", sa.Text, nullable=False),
+    sa.Column("release_minor_units", sa.BigInteger, nullable=False),
+    sa.Column("refund_minor_units", sa.BigInteger, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("resolved_by", sa.Text, nullable=False),
+    sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
+)

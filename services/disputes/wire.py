@@ -1,0 +1,153 @@
+"""Cases on the wire: protobuf ↔ domain, total both ways. UNSPECIFIED is refused here."""
+
+import uuid
+from typing import TypeVar
+
+from orchestrator.common.v1 import common_pb2
+from orchestrator.disputes.v1 import disputes_pb2
+from orchestrator.orders.v1 import orders_pb2
+
+from chassis.wire import instant_to_proto, money_from_proto, money_to_proto, page_token
+from kernel.ids import DisputeId, MarketplaceId, OrderId, UserId
+from kernel.money import Money
+from services.disputes.domain import (
+    Dispute,
+    DisputeDecision,
+    DisputeReason,
+    DisputeStatus,
+    NewCase,
+    Proposal,
+    Ruling,
+    Side,
+)
+from services.disputes.service import Page
+from services.disputes.store import Filter
+
+KeyT = TypeVar("KeyT")
+ValueT = TypeVar("ValueT")
+
+
+def _inverted(table: dict[KeyT, ValueT]) -> dict[ValueT, KeyT]:
+    return {value: key for key, value in table.items()}
+
+
+STATUSES = {
+    DisputeStatus.OPEN: disputes_pb2.DISPUTE_STATUS_OPEN,
+    DisputeStatus.UNDER_REVIEW: disputes_pb2.DISPUTE_STATUS_UNDER_REVIEW,
+    DisputeStatus.RESOLVED: disputes_pb2.DISPUTE_STATUS_RESOLVED,
+}
+SIDES = {
+    Side.BUYER: common_pb2.PARTY_BUYER,
+    Side.SELLER: common_pb2.PARTY_SELLER,
+}
+REASONS = {
+    DisputeReason.NOT_DELIVERED: orders_pb2.DISPUTE_REASON_NOT_DELIVERED,
+    DisputeReason.QUALITY_ISSUE: orders_pb2.DISPUTE_REASON_QUALITY_ISSUE,
+    DisputeReason.OTHER: orders_pb2.DISPUTE_REASON_OTHER,
+}
+DECISIONS = {
+    DisputeDecision.FULL_RELEASE: orders_pb2.DISPUTE_DECISION_FULL_RELEASE,
+    DisputeDecision.FULL_REFUND: orders_pb2.DISPUTE_DECISION_FULL_REFUND,
+    DisputeDecision.SPLIT: orders_pb2.DISPUTE_DECISION_SPLIT,
+}
+_STATUS_OF = _inverted(STATUSES)
+_SIDE_OF = _inverted(SIDES)
+_REASON_OF = _inverted(REASONS)
+_DECISION_OF = _inverted(DECISIONS)
+
+
+def dispute_id(text: str) -> DisputeId:
+    """Decode a case's id; its spelling was checked by the contract."""
+    return DisputeId(uuid.UUID(text))
+
+
+def order_id(text: str) -> OrderId:
+    """Decode an order's id."""
+    return OrderId(uuid.UUID(text))
+
+
+def new_case(request: disputes_pb2.OpenDisputeRequest) -> NewCase:
+    """Decode a case to be opened."""
+    return NewCase(
+        id=dispute_id(request.dispute_id),
+        order_id=order_id(request.order_id),
+        opened_by=_SIDE_OF[request.opened_by],
+        reason=_REASON_OF[request.reason],
+        description=request.description,
+        initiated_by=UserId(uuid.UUID(request.initiated_by)) if request.initiated_by else None,
+        evidence=tuple(request.evidence),
+        contract_snapshot_json=request.contract_snapshot_json,
+        amount=money_from_proto(request.amount),
+    )
+
+
+def proposal(request: disputes_pb2.DecideDisputeRequest) -> Proposal:
+    """Decode a decision."""
+    return Proposal(
+        decision=_DECISION_OF[request.decision],
+        release=_given(request, "release_amount"),
+        refund=_given(request, "refund_amount"),
+        note=request.note,
+        resolved_by=request.resolved_by,
+    )
+
+
+def chosen(request: disputes_pb2.ListDisputesRequest, *, marketplace_id: uuid.UUID) -> Filter:
+    """Decode which cases are asked for."""
+    return Filter(
+        marketplace_id=MarketplaceId(marketplace_id),
+        order_id=order_id(request.order_id) if request.order_id else None,
+        status=_STATUS_OF[request.status] if request.status else None,
+    )
+
+
+def page(found: Page) -> disputes_pb2.ListDisputesResponse:
+    """Encode some cases of a list."""
+    token = page_token(found.next_after) if found.next_after else ""
+    return disputes_pb2.ListDisputesResponse(
+        disputes=[dispute(one) for one in found.disputes], next_page_token=token
+    )
+
+
+def encode(case: Dispute) -> bytes:
+    """Encode a case as the bytes that are kept and given again."""
+    return dispute(case).SerializeToString(deterministic=True)
+
+
+def dispute(case: Dispute) -> disputes_pb2.Dispute:
+    """Encode a case."""
+    message = disputes_pb2.Dispute(
+        id=str(case.id),
+        order_id=str(case.order_id),
+        status=STATUSES[case.status],
+        opened_by=SIDES[case.opened_by],
+        reason=REASONS[case.reason],
+        description=case.description,
+        initiated_by=str(case.initiated_by or ""),
+        evidence=case.evidence,
+        contract_snapshot_json=case.contract_snapshot_json,
+        assigned_to=case.assigned_to,
+        assignment_notes=case.assignment_notes,
+        created_at=instant_to_proto(case.created_at),
+        updated_at=instant_to_proto(case.updated_at),
+        resolved_at=instant_to_proto(case.resolved_at),
+        amount=money_to_proto(case.amount),
+    )
+    if case.ruling is not None:
+        message.MergeFrom(_ruling(case.ruling))
+    return message
+
+
+def _ruling(ruling: Ruling) -> disputes_pb2.Dispute:
+    return disputes_pb2.Dispute(
+        decision=DECISIONS[ruling.decision],
+        release_amount=money_to_proto(ruling.release),
+        refund_amount=money_to_proto(ruling.refund),
+        resolution_note=ruling.note,
+        resolved_by=ruling.resolved_by,
+        decided_at=instant_to_proto(ruling.decided_at),
+    )
+
+
+def _given(request: disputes_pb2.DecideDisputeRequest, field: str) -> Money | None:
+    return money_from_proto(getattr(request, field)) if request.HasField(field) else None
