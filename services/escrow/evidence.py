@@ -171,7 +171,6 @@ class AccountView:
     sequence: int
     lumens: int
     asset_balance: int | None
-    sponsor: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
