@@ -11,6 +11,8 @@ from kernel.errors import InvalidArgument
 from kernel.money import Money
 
 PAGE_SIZE_DEFAULT = 20
+# As many digits as always fit a bigint.
+BIGINT_DIGITS = 18
 
 
 def money_to_proto(money: Money) -> common_pb2.Money:
@@ -77,7 +79,7 @@ def number_from_token(text: str) -> int | None:
     if not text:
         return None
     decoded = _decode_token(text)
-    if not decoded.isascii() or not decoded.isdigit() or len(decoded) > 18:  # noqa: PLR2004 - bigint
+    if not decoded.isascii() or not decoded.isdigit() or len(decoded) > BIGINT_DIGITS:
         raise InvalidArgument(
             "Unknown cursor", fields=[("cursor", "is not one that was given out")]
         )

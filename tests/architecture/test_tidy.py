@@ -1,0 +1,59 @@
+"""Every file of the project keeps the rules of the house (see CONTRIBUTING.md)."""
+
+import pathlib
+
+from tests.architecture.tidy import python_findings, text_findings
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CODE = (
+    "kernel",
+    "chassis",
+    "services",
+    "gateway",
+    "devnet",
+    "deploy",
+    "tools",
+    "bench",
+    "tests",
+)
+OTHERS = ("protos", "docs", ".ci")
+
+
+def files(*folders: str) -> list[pathlib.Path]:
+    """List what stands in the folders, without what Python leaves there."""
+    return sorted(
+        path
+        for folder in folders
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    )
+
+
+def relative(path: pathlib.Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_every_module_keeps_the_rules_of_the_house() -> None:
+    modules = [path for path in files(*CODE) if path.suffix == ".py"]
+
+    found = [
+        finding
+        for path in modules
+        for finding in python_findings(relative(path), path.read_text(encoding="utf-8"))
+    ]
+
+    assert len(modules) > 50
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_no_file_names_a_machine_or_a_package_registry() -> None:
+    everything = [*files(*CODE, *OTHERS), *(path for path in ROOT.iterdir() if path.is_file())]
+    found = []
+    for path in everything:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += text_findings(relative(path), text)
+
+    assert not found, "\n" + "\n".join(found)
