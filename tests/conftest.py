@@ -11,6 +11,7 @@ All are started at first use and live as long as the session (one of each per xd
 make_database() -> TestDatabase    `.url(role)`, `.drop()`
 nats_server                        NatsServer: `.url`, `.kill()`, `.start()`, `.wait_ready()`
 nats_url                           its URL; the stream is shared by the session's tests
+stack                              RunningStack: `.url`, `.document` (stack.json), `.kill(name)`
 devnet                             Devnet: `.url`, `.info` (what /network-info says), `.kill()` …
 """
 
@@ -30,6 +31,7 @@ from deploy.local.ports import free_port
 from deploy.local.postgres import NOT_DURABLE, SUPERUSER, PostgresServer, remove
 from deploy.local.process import Command, python_module, run
 from deploy.local.settings import ROOT, child_environment
+from tests.running_stack import RunningStack, running_stack
 
 _TEMPLATE = "template_migrated"
 _names = itertools.count(1)
@@ -164,3 +166,10 @@ def devnet(session_folder: Path) -> Iterator[RunningDevnet]:
         yield running
     finally:
         running.stop()
+
+
+@pytest.fixture(scope="session")
+def stack(session_folder: Path) -> Iterator[RunningStack]:
+    """A whole running stack, one for the session; tests use users and orders of their own."""
+    with running_stack(session_folder / "stack") as running:
+        yield running

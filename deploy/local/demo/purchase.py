@@ -52,6 +52,8 @@ class Purchase:
         chain: Chain,
         faucet_url: str | None,
         operator: Operator,
+        buyer: str = BUYER,
+        seller: str = SELLER,
     ) -> None:
         self._marketplace = marketplace
         self._chain = chain
@@ -59,6 +61,8 @@ class Purchase:
         self._operator = operator
         self._fresh_hashes: list[str] = []
         self.hashes: list[str] = []
+        self.buyer = buyer
+        self.seller = seller
         self.order_id = ""
         self.contract_id = ""
         self.addresses: dict[str, str] = {}
@@ -66,13 +70,13 @@ class Purchase:
     async def steps(self) -> AsyncIterator[Sight]:
         """Walk the purchase; yields after each step."""
         walk: list[tuple[str, Callable[[], Awaitable[str]]]] = [
-            ("users and wallets", self._register),
-            (f"deposit {DEPOSIT}", self._deposit),
-            ("create order", self._create),
-            ("reserve", self._reserve),
-            ("create escrow", self._create_escrow),
-            ("fund escrow", self._fund),
-            ("release", self._release),
+            ("users and wallets", self.register),
+            (f"deposit {DEPOSIT}", self.deposit),
+            ("create order", self.create),
+            ("reserve", self.reserve),
+            ("create escrow", self.create_escrow),
+            ("fund escrow", self.fund),
+            ("release", self.release),
         ]
         for name, act in walk:
             started = time.monotonic()
@@ -84,24 +88,43 @@ class Purchase:
         balance = await self._marketplace.get(f"/users/{user}/balance")
         return minor_units(balance["available"]), minor_units(balance["reserved"])
 
-    async def _register(self) -> str:
-        for public_id, kind in ((BUYER, "BUYER"), (SELLER, "SELLER")):
+    async def state(self) -> str:
+        """Return the order's status, and its final status once there is one."""
+        order = await self._marketplace.get(f"/orders/{self.order_id}")
+        return f"{order['status']} {order.get('finalStatus') or ''}".strip()
+
+    async def is_closed(self) -> bool:
+        """Tell whether the order has ended."""
+        return (await self.state()).startswith("CLOSED")
+
+    async def on_chain(self, user: str) -> int:
+        """Return what a user's wallet holds on chain."""
+        return await self._chain.account_balance(self.addresses[user])
+
+    async def contract_balance(self) -> int:
+        """Return what the order's contract holds on chain."""
+        return await self._chain.contract_balance(self.contract_id) if self.contract_id else 0
+
+    async def register(self) -> str:
+        """Register both and learn where their wallets are."""
+        for public_id, kind in ((self.buyer, "BUYER"), (self.seller, "SELLER")):
             body = {"externalUserId": public_id, "id": public_id, "type": kind}
             await self._marketplace.post("/users", body)
             deposit = await self._marketplace.get(f"/users/{public_id}/wallet/deposit")
             self.addresses[public_id] = deposit["address"]
         return "-"
 
-    async def _deposit(self) -> str:
-        before, _ = await self.balances(BUYER)
-        address = self.addresses[BUYER]
+    async def deposit(self) -> str:
+        """Pay the buyer's wallet on chain and wait until the balance shows it."""
+        before, _ = await self.balances(self.buyer)
+        address = self.addresses[self.buyer]
         if self._faucet_url is None:
             print(f"Send {DEPOSIT} USDC to {address}; waiting for it ...", flush=True)
         else:
             await wait_for(lambda: self._faucet(address), what="the faucet did not pay")
 
         async def arrived() -> bool:
-            return (await self.balances(BUYER))[0] >= before + minor_units(DEPOSIT)
+            return (await self.balances(self.buyer))[0] >= before + minor_units(DEPOSIT)
 
         await wait_for(arrived, what="the deposit did not show in the buyer's balance")
         return "-"
@@ -115,10 +138,11 @@ class Purchase:
             self._fresh_hashes.append(answer.json()["hash"])
         return answer.is_success
 
-    async def _create(self) -> str:
+    async def create(self) -> str:
+        """Create the order."""
         body = {
-            "buyerId": BUYER,
-            "sellerId": SELLER,
+            "buyerId": self.buyer,
+            "sellerId": self.seller,
             "amount": PRICE,
             "title": TITLE,
             "description": "Design a logo for my startup",
@@ -127,22 +151,24 @@ class Purchase:
         self.order_id = order["id"]
         return str(order["status"])
 
-    async def _reserve(self) -> str:
+    async def reserve(self) -> str:
+        """Reserve the price."""
         return await self._act("reserve", {"amount": PRICE})
 
-    async def _create_escrow(self) -> str:
+    async def create_escrow(self) -> str:
+        """Deploy the contract and wait until it stands."""
         state = await self._act("escrow")
         order = await self._marketplace.get(f"/orders/{self.order_id}")
         self.contract_id = order["escrow"]["trustlessContractId"]
         return state
 
-    async def _fund(self) -> str:
+    async def fund(self) -> str:
+        """Lock the money in the contract."""
         return await self._act("escrow/fund")
 
-    async def _release(self) -> str:
-        state = await self._act("resolution/release", {"requestedBy": "BUYER"})
-        order = await self._marketplace.get(f"/orders/{self.order_id}")
-        return f"{state} {order.get('finalStatus', '')}".strip()
+    async def release(self) -> str:
+        """Pay the seller."""
+        return await self._act("resolution/release", {"requestedBy": "BUYER"})
 
     async def _act(self, action: str, body: dict[str, Any] | None = None) -> str:
         """Ask for an action and wait until nothing is in motion any more; returns the state."""
@@ -153,19 +179,18 @@ class Purchase:
             return not (await self._marketplace.get(path)).get("operation")
 
         await wait_for(quiet, what=f"{action} did not end")
-        return str((await self._marketplace.get(path))["status"])
+        return await self.state()
 
     async def _look(self, step: str, state: str, seconds: float) -> Sight:
-        available, reserved = await self.balances(BUYER)
-        seller, _ = await self.balances(SELLER)
-        contract = await self._chain.contract_balance(self.contract_id) if self.contract_id else 0
+        available, reserved = await self.balances(self.buyer)
+        seller, _ = await self.balances(self.seller)
         return Sight(
             step=step,
             state=state,
             buyer_available=available,
             buyer_reserved=reserved,
             seller_available=seller,
-            contract=contract,
+            contract=await self.contract_balance(),
             seconds=seconds,
             hashes=await self._new_hashes(),
         )

@@ -1,0 +1,128 @@
+"""A whole stack for tests: the real supervisor with its real children, on a fresh data folder."""
+
+import contextlib
+import os
+import signal
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.local import credentials, postgres, state
+from deploy.local.demo.chain import Chain
+from deploy.local.demo.purchase import Purchase
+from deploy.local.operator import Operator
+from deploy.local.ports import free_port, is_free
+from deploy.local.process import Command, Process, python_module
+from deploy.local.rest import Marketplace
+from deploy.local.settings import PORTS, ROOT, child_environment
+
+START_SECONDS = 90.0
+# Short ledgers: a purchase takes seconds, and steps are still separate ledgers.
+LEDGER_SECONDS = "0.2"
+
+
+@dataclass(slots=True, kw_only=True)
+class RunningStack:
+    """A stack that is ready. process: its supervisor."""
+
+    run_dir: Path
+    process: Process
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What stack.json says now; pids change when a part is started again."""
+        document = state.read(self.run_dir)
+        assert document is not None, f"the stack is gone:\n{self.process.log_tail()}"
+        return document
+
+    @property
+    def url(self) -> str:
+        """Where the gateway answers."""
+        return str(self.document["url"])
+
+    def signal(self, name: str, number: signal.Signals) -> int:
+        """Send a signal to a part; returns its process id."""
+        pid = int(self.document["pids"][name])
+        os.kill(pid, number)
+        return pid
+
+    def kill(self, name: str) -> None:
+        """End a part as `kill -9` does; the supervisor will start it again."""
+        self.signal(name, signal.SIGKILL)
+
+    def wait_until_back(self, name: str, *, since: int) -> None:
+        """Wait until a part was started again and serves. since: length of the log before."""
+        wait_for(lambda: f"{name} is back" in self.process.log()[since:], seconds=30)
+
+
+@contextlib.contextmanager
+def running_stack(folder: Path, **environment: str) -> Iterator[RunningStack]:
+    """Start a stack in a folder and stop it at the end of the block."""
+    run_dir = folder / "run"
+    overrides = {
+        "RUN_DIR": str(run_dir),
+        "PORT_BASE": str(free_row()),
+        "DEVNET_LEDGER_SECONDS": LEDGER_SECONDS,
+        "CHAIN_POLL_SECONDS": "0.1",
+        **environment,
+    }
+    command = Command(
+        name="stack",
+        argv=python_module("deploy.local"),
+        environment=child_environment(**overrides),
+        folder=ROOT,
+    )
+    process = Process(command, folder / "stack.log")
+    try:
+        process.wait_until(lambda: state.read(run_dir) is not None, timeout_seconds=START_SECONDS)
+        yield RunningStack(run_dir=run_dir, process=process)
+    finally:
+        process.stop(timeout_seconds=60)
+        postgres.remove(run_dir / "postgres")
+
+
+def free_row() -> int:
+    """Return the first of a row of free ports."""
+    while True:
+        base = free_port()
+        if base + len(PORTS) < 65536 and all(is_free(base + i) for i in range(len(PORTS))):
+            return base
+
+
+@contextlib.asynccontextmanager
+async def new_purchase(stack: RunningStack) -> AsyncIterator[tuple[Purchase, Operator]]:
+    """Yield a purchase between two users that nobody else has, and the operator's view."""
+    document = stack.document
+    name = uuid.uuid4().hex[:12]
+    async with contextlib.AsyncExitStack() as opened:
+        marketplace = await opened.enter_async_context(
+            Marketplace.of(url=document["url"], api_key=document["apiKey"])
+        )
+        operator = await opened.enter_async_context(
+            Operator.of(
+                services=document["services"],
+                secret=credentials.load(stack.run_dir).service_secret,
+                marketplace_id=await marketplace.marketplace_id(),
+            )
+        )
+        chain = await opened.enter_async_context(Chain.of(document))
+        purchase = Purchase(
+            marketplace=marketplace,
+            chain=chain,
+            faucet_url=document["faucetUrl"],
+            operator=operator,
+            buyer=f"buyer_{name}",
+            seller=f"seller_{name}",
+        )
+        yield purchase, operator
+
+
+def wait_for(condition: Callable[[], bool], *, seconds: float = 20) -> None:
+    """Wait until a condition holds, checked every few milliseconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        time.sleep(0.02)
