@@ -18,6 +18,7 @@ from devnet.rpc.transaction_methods import TransactionMethods
 from devnet.settings import Settings
 from devnet.soroban.invoke import Environment
 from devnet.soroban.registry import Registry
+from devnet.trustless_work.api import TrustlessWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,13 @@ def build(settings: Settings, *, base_url: str) -> Devnet:
     routes = [
         *_rpc_routes(ledger, identity, faults, base_url),
         *_own_routes(ledger, identity, faults),
+        *TrustlessWork(
+            ledger=ledger,
+            identity=identity,
+            faults=faults,
+            api_key=settings.api_key,
+            rate_limit=settings.rate_limit,
+        ).routes(),
     ]
     return Devnet(Starlette(routes=routes), ledger, journal)
 

@@ -10,7 +10,7 @@ from devnet.chain.addresses import contract_text, present
 from devnet.chain.envelope import Envelope, operation_source
 from devnet.chain.state import Readable
 from devnet.chain.validity import SOROBAN
-from devnet.soroban.errors import spell
+from devnet.soroban.errors import HostError, spell
 from devnet.soroban.invoke import Environment, Invocation, enforce, record
 
 BASE_RESOURCE_FEE = 20_000
@@ -25,12 +25,14 @@ class SimulationError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
-    """The answer. error: the host's text, and then only events are set besides.
+    """The answer.
 
+    error and failure: the host's text and what it is about; then only events are set besides.
     resource_fee: stroops. value: None for operations that answer nothing.
     """
 
     error: str | None = None
+    failure: HostError | None = None
     data: xdr.SorobanTransactionData | None = None
     resource_fee: int = 0
     value: xdr.SCVal | None = None
@@ -82,7 +84,8 @@ def _failed(done: Invocation) -> Simulation:
     lines = [f"HostError: {done.error}", "", "Event log (newest first):"]
     for number, item in enumerate(reversed(done.diagnostics)):
         lines.append(f"   {number}: {_describe(item.event)}")
-    return Simulation(error="\n".join(lines) + "\n", events=done.diagnostics)
+    text = "\n".join(lines) + "\n"
+    return Simulation(error=text, failure=done.error, events=done.diagnostics)
 
 
 def _describe(event: xdr.ContractEvent) -> str:

@@ -1,0 +1,1 @@
+"""Trustless Work's REST API V1 as documented: builds unsigned transactions, sends signed ones."""
