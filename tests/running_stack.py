@@ -59,8 +59,13 @@ class RunningStack:
 
 
 @contextlib.contextmanager
-def running_stack(folder: Path, **environment: str) -> Iterator[RunningStack]:
-    """Start a stack in a folder and stop it at the end of the block."""
+def running_stack(
+    folder: Path, *, keep: bool = False, **environment: str
+) -> Iterator[RunningStack]:
+    """Start a stack in a folder and stop it at the end of the block.
+
+    keep: leave its database for another start (which then has to delete it).
+    """
     run_dir = folder / "run"
     overrides = {
         "RUN_DIR": str(run_dir),
@@ -81,7 +86,8 @@ def running_stack(folder: Path, **environment: str) -> Iterator[RunningStack]:
         yield RunningStack(run_dir=run_dir, process=process)
     finally:
         process.stop(timeout_seconds=60)
-        postgres.remove(run_dir / "postgres")
+        if not keep:
+            postgres.remove(run_dir / "postgres")
 
 
 def free_row() -> int:

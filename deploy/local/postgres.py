@@ -38,7 +38,6 @@ _INITDB = (
     "--locale-provider=builtin",
     "--builtin-locale=C.UTF-8",
     "--locale=C",
-    "--no-sync",
     "--no-instructions",
 )
 
@@ -117,10 +116,13 @@ class PostgresServer:
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(query)
 
+    def _hurry(self) -> tuple[str, ...]:
+        return ("--no-sync",) if "fsync=off" in self.options else ()
+
     def _initdb(self, place: "Place") -> None:
         command = Command(
             name="initdb",
-            argv=[str(place.binaries / "initdb"), "-D", str(place.data), *_INITDB],
+            argv=[str(place.binaries / "initdb"), "-D", str(place.data), *_INITDB, *self._hurry()],
             environment={"LC_ALL": "C", "PATH": os.defpath},
             user=_run_as(),
             folder=place.data,

@@ -1,7 +1,7 @@
 """The stack: its parts in the order of their needs, from the database to the gateway."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -86,8 +86,10 @@ class Stack:
         self._check_ports()
         self._start_foundations()
         network = self._prepare()
-        self._start_programs(network)
+        programs = self._start_programs(network)
+        # Made while they come up.
         self._make_api_key()
+        self._wait_for(programs)
         self._document = self._describe(network)
         self._publish()
         return self._document
@@ -175,7 +177,7 @@ class Stack:
                         statement.format(sql.Identifier(role), sql.Literal(password))
                     )
 
-    def _start_programs(self, network: Mapping[str, str]) -> None:
+    def _start_programs(self, network: Mapping[str, str]) -> list[Program]:
         programs = [self._service(name, network) for name in SERVICES]
         programs.append(
             Program(
@@ -189,6 +191,9 @@ class Stack:
         for program in programs:
             program.start()
             self._supervisor.add(program.name, program)
+        return programs
+
+    def _wait_for(self, programs: Sequence[Program]) -> None:
         for program in programs:
             with self._reported(program.name):
                 program.wait_ready()
@@ -203,10 +208,14 @@ class Stack:
         )
 
     def _make_api_key(self) -> None:
-        if not self._credentials.api_key:
-            key = seed.make_api_key(self._wiring.gateway())
+        """Make the demo marketplace's key, where this database has not seen it yet."""
+        environment = self._wiring.gateway()
+        known = self._credentials.api_key
+        if not known or not seed.is_known(known, environment=environment):
             self._credentials = credentials.remember_api_key(
-                self._settings.run_dir, credentials=self._credentials, api_key=key
+                self._settings.run_dir,
+                credentials=self._credentials,
+                api_key=seed.make_api_key(environment),
             )
 
     @property
