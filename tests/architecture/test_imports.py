@@ -1,0 +1,39 @@
+"""Imports point where ARCHITECTURE.md says: the contracts hold, and cover every room."""
+
+import pytest
+
+from deploy.local.settings import ROOT
+from tests.architecture.layers import contracts, lint
+
+SERVICES = sorted(p.name for p in (ROOT / "services").iterdir() if (p / "__init__.py").is_file())
+
+
+def test_every_import_keeps_the_contracts() -> None:
+    code, said = lint(ROOT)
+
+    assert code == 0, said
+
+
+@pytest.mark.parametrize(
+    "room", ["kernel", "chassis", "gateway", *(f"services.{name}" for name in SERVICES)]
+)
+def test_every_file_of_a_room_must_have_its_layer(room: str) -> None:
+    covering = [
+        contract
+        for contract in contracts()
+        if contract["type"] == "layers" and room in _names(contract.get("containers"))
+    ]
+
+    assert len(covering) == 1, f"{room} has no layers contract in pyproject.toml"
+    assert covering[0].get("exhaustive") is True
+    assert _names(covering[0].get("exhaustive_ignores", [])) <= {"migrations"}
+
+
+def test_no_contract_excuses_an_import_without_need() -> None:
+    excused = [line for contract in contracts() for line in _names(contract.get("ignore_imports"))]
+
+    assert excused == []
+
+
+def _names(value: object) -> set[str]:
+    return {str(name) for name in value} if isinstance(value, list) else set()

@@ -1,0 +1,198 @@
+"""The checks bite: one violation of each kind is planted, and each is found and named.
+
+The imports are planted one at a time in a copy of the tree; the rules of the house in a few lines
+of source each.
+"""
+
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.local.settings import ROOT
+from tests.architecture.layers import lint
+from tests.architecture.tidy import python_findings, text_findings
+
+PACKAGES = ("services", "gateway", "chassis", "kernel", "devnet", "deploy", "gen")
+
+# file, what is planted in it, what the linter must say.
+ILLEGAL = [
+    ("services/orders/domain.py", "import sqlalchemy", "orders.domain -> sqlalchemy"),
+    ("services/ledger/domain.py", "import time", "ledger.domain -> time"),
+    ("services/escrow/domain.py", "import chassis.bus", "escrow.domain -> chassis.bus"),
+    ("services/orders/service.py", "import services.ledger.domain", "-> services.ledger.domain"),
+    ("services/orders/service.py", "import google.protobuf", "orders.service -> google"),
+    (
+        "services/disputes/service.py",
+        "import orchestrator.disputes.v1.disputes_pb2",
+        "disputes.service -> orchestrator.disputes.v1.disputes_pb2",
+    ),
+    (
+        "services/disputes/servicer.py",
+        "import services.disputes.store",
+        "disputes.servicer -> services.disputes.store",
+    ),
+    ("services/disputes/app.py", "import stellar_sdk", "disputes.app -> stellar_sdk"),
+    ("services/disputes/service.py", "import sqlalchemy", "disputes.service -> sqlalchemy"),
+    ("services/escrow/servicer.py", "import psycopg", "escrow.servicer -> psycopg"),
+    ("services/ledger/service.py", "import nats", "ledger.service -> nats"),
+    ("services/orders/app.py", "import devnet.app", "orders.app -> devnet.app"),
+    ("services/orders/app.py", "import gateway.app", "orders.app -> gateway.app"),
+    ("services/disputes/domain.py", "import services.disputes.store", "disputes.store"),
+    ("services/disputes/store.py", "import services.disputes.service", "disputes.service"),
+    ("chassis/relay.py", "import services.orders.domain", "relay -> services.orders.domain"),
+    ("chassis/telemetry.py", "import chassis.server", "telemetry -> chassis.server"),
+    ("chassis/server.py", "import chassis.runner", "server -> chassis.runner"),
+    ("kernel/money.py", "import chassis.telemetry", "kernel.money -> chassis.telemetry"),
+    ("kernel/errors.py", "import kernel.money", "kernel.errors -> kernel.money"),
+    ("kernel/ids.py", "import pydantic", "kernel.ids -> pydantic"),
+    ("gateway/backends.py", "import sqlalchemy", "gateway.backends -> sqlalchemy"),
+    ("gateway/backends.py", "import services.orders.domain", "-> services.orders.domain"),
+    ("devnet/app.py", "import services.escrow.domain", "devnet.app -> services.escrow.domain"),
+    ("devnet/app.py", "import kernel.money", "devnet.app -> kernel.money"),
+]
+# A file, or a whole service, that no layer names.
+UNLISTED = [
+    ("services/orders/extras.py", "extras"),
+    ("services/ledger/extras.py", "extras"),
+    ("services/escrow/extras.py", "extras"),
+    ("services/disputes/extras.py", "extras"),
+    ("chassis/extras.py", "extras"),
+    ("kernel/extras.py", "extras"),
+    ("gateway/extras.py", "extras"),
+]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A copy of the project's packages, sources only, with the contracts."""
+    copy = tmp_path_factory.mktemp("tree")
+    for package in PACKAGES:
+        for source in (ROOT / package).rglob("*.py"):
+            target = copy / source.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    shutil.copyfile(ROOT / "pyproject.toml", copy / "pyproject.toml")
+    return copy
+
+
+@pytest.fixture
+def plant(tree: pathlib.Path) -> Iterator["Plant"]:
+    """Adds a line to a file of the copy, and takes it away after the test."""
+    planting = Plant(tree)
+    yield planting
+    planting.weed()
+
+
+class Plant:
+    """Changes files of the copy, and remembers what they were."""
+
+    def __init__(self, tree: pathlib.Path) -> None:
+        self._tree = tree
+        self._before: dict[pathlib.Path, str | None] = {}
+
+    def __call__(self, path: str, line: str) -> tuple[int, str]:
+        """Add a line to a file (which may be new) and lint the copy."""
+        file = self._tree / path
+        before = file.read_text(encoding="utf-8") if file.is_file() else None
+        self._before[file] = before
+        file.write_text(f"{before or ''}\n{line}\n", encoding="utf-8")
+        return lint(self._tree)
+
+    def weed(self) -> None:
+        for file, before in self._before.items():
+            if before is None:
+                file.unlink()
+            else:
+                file.write_text(before, encoding="utf-8")
+
+
+def test_the_copy_itself_is_clean(tree: pathlib.Path) -> None:
+    code, said = lint(tree)
+
+    assert code == 0, said
+
+
+@pytest.mark.parametrize(("path", "line", "named"), ILLEGAL)
+def test_an_illegal_import_is_found_and_named(
+    plant: Plant, path: str, line: str, named: str
+) -> None:
+    assert (ROOT / path).is_file(), "the plan names a file that is gone"
+
+    code, said = plant(path, line)
+
+    assert code != 0
+    assert named in said
+
+
+@pytest.mark.parametrize(("path", "named"), UNLISTED)
+def test_a_file_that_no_layer_names_is_found(plant: Plant, path: str, named: str) -> None:
+    code, said = plant(path, '"""A drawer."""')
+
+    assert code != 0
+    assert named in said
+
+
+LONG_FUNCTION = '"""Doc."""\ndef f():\n' + "    x = 1\n" * 40
+UNTIDY = [
+    ("chassis/x.py", "x = 1\n", "no module docstring"),
+    ("chassis/x.py", '"""Doc."""\n' + "x = 1\n" * 400, "module of 401 lines"),
+    ("chassis/x.py", f'"""{"d" * 100}"""\n', "line of 106 characters"),
+    ("chassis/x.py", LONG_FUNCTION, "f has 41 lines"),
+    ("chassis/x.py", LONG_FUNCTION.replace("def", "async def"), "f has 41 lines"),
+    ("chassis/utils.py", '"""Doc."""\n', "the name 'utils'"),
+    ("services/orders/helpers.py", '"""Doc."""\n', "the name 'helpers'"),
+    ("gateway/common/x.py", '"""Doc."""\n', "the name 'common'"),
+    ("chassis/x.py", '"""Doc."""\nimport os\nurl = os.environ["URL"]\n', "settings.py only"),
+    ("chassis/x.py", '"""Doc."""\nimport os\nurl = os.getenv("URL")\n', "settings.py only"),
+    ("chassis/x.py", '"""Doc."""\nfrom os import environ\n', "settings.py only"),
+    ("kernel/x.py", '"""Doc."""\ndef f(a: float) -> None: ...\n', "float where"),
+    ("services/orders/domain.py", '"""Doc."""\nrate = 0.1\n', "float literal 0.1"),
+    ("services/ledger/store.py", '"""Doc."""\nhalf = total / 2\n', "a division"),
+    ("services/ledger/store.py", '"""Doc."""\ntotal /= 2\n', "a division"),
+    ("services/ledger/domain.py", '"""Doc."""\nx = float("1")\n', "float where"),
+    ("chassis/x.py", '"""Doc."""\n# TO' + "DO: later\n", "has a number"),
+    ("chassis/x.py", '"""Doc."""\n# FIX' + "ME\n", "has a number"),
+]
+CLEAN = [
+    ("chassis/settings.py", '"""Doc."""\nimport os\nurl = os.environ["URL"]\n'),
+    ("chassis/x.py", '"""Doc."""\nseconds: float = 0.5\n'),
+    ("services/orders/domain.py", '"""Doc."""\nhalf = 5 // 2\n'),
+    ("chassis/x.py", '"""Doc."""\n# TO' + "DO(#12): write it down\n"),
+    ("chassis/x.py", LONG_FUNCTION.replace("    x = 1\n", "", 1)),
+]
+
+
+@pytest.mark.parametrize(("path", "source", "what"), UNTIDY)
+def test_an_untidy_file_is_found(path: str, source: str, what: str) -> None:
+    (finding,) = python_findings(path, source)
+
+    assert what in finding
+    assert finding.startswith(path + ":")
+
+
+@pytest.mark.parametrize(("path", "source"), CLEAN)
+def test_what_the_rules_allow_is_not_found(path: str, source: str) -> None:
+    assert python_findings(path, source) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "path = '/ho" + "me/someone/project'",
+        "cd /ro" + "ot/project",
+        "C" + ":\\Users",
+        "pip install --index" + "-url https://mirror.example",
+        "see https://py" + "pi.org/project/x",
+    ],
+)
+def test_a_machine_or_a_registry_is_found_in_any_file(line: str) -> None:
+    assert len(text_findings("docs/x.md", line)) == 1
+
+
+@pytest.mark.parametrize(
+    "line", ["uv pip compile --no-emit-index" + "-url", "GET /api/v1/orders", "./tmp/x", "s/work/x"]
+)
+def test_what_only_looks_like_one_is_not_found(line: str) -> None:
+    assert text_findings("docs/x.md", line) == []
