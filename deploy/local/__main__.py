@@ -1,5 +1,6 @@
 """`make run`: start the stack, say where it is, look after it until Ctrl-C, stop it in order."""
 
+import contextlib
 import signal
 import sys
 import time
@@ -99,7 +100,9 @@ def _speaker() -> Callable[[str], None]:
     started = time.monotonic()
 
     def say(line: str) -> None:
-        print(f"{time.monotonic() - started:6.1f} s  {line}", flush=True)
+        # Whoever read this may be gone (a closed terminal, `| head`): the stack goes on.
+        with contextlib.suppress(OSError):
+            print(f"{time.monotonic() - started:6.1f} s  {line}", flush=True)
 
     return say
 

@@ -3,7 +3,6 @@
 import signal
 
 from deploy.local.demo.events import PURCHASE, Listener
-from deploy.local.demo.purchase import wait_for
 from tests.running_stack import RunningStack, new_purchase
 
 
