@@ -46,7 +46,8 @@ class DisputeStore:
         Raises: DisputeAlreadyOpen; DisputeIdTaken.
         """
         statement = insert(disputes).values(_columns(dispute)).on_conflict_do_nothing()
-        if (await tx.execute(statement)).rowcount == 1:
+        inserted = await tx.execute(statement.returning(disputes.c.id))
+        if inserted.first() is not None:
             return
         found = await tx.execute(
             sa.select(disputes.c.id).where(

@@ -1,0 +1,116 @@
+"""Services of the project in the test's own process, on real sockets, and calls to them."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from chassis import runner
+from chassis.channel import Caller, open_channel
+from chassis.identity import REPLAYED_KEY, ROLE_MARKETPLACE, Identity, Signer
+from chassis.runner import App
+
+SECRET = "the services of these tests share this"
+SCOPES = frozenset({"read", "write", "support", "admin"})
+READY_SECONDS = 20
+CALL_SECONDS = 10.0
+
+
+@asynccontextmanager
+async def serving(app: App) -> AsyncIterator[str]:
+    """Serve an app as its own process would, background loops too; yields host:port when ready."""
+    stopping = asyncio.Event()
+    running = asyncio.ensure_future(runner.serve(app, stopping))
+    address = f"{app.settings.grpc_host}:{app.settings.grpc_port}"
+    ready = asyncio.ensure_future(_ready(address))
+    try:
+        await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            ready.cancel()
+            running.result()
+        await ready
+        yield address
+    finally:
+        stopping.set()
+        await running
+
+
+async def _ready(address: str) -> None:
+    async with asyncio.timeout(READY_SECONDS), open_channel(address) as channel:
+        request = health_pb2.HealthCheckRequest()
+        watch = health_pb2_grpc.HealthStub(channel).Watch(request, wait_for_ready=True)
+        async for answer in watch:
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                return
+    raise AssertionError(f"{address} closed its health stream before it was ready")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Calls a service's RPCs by name, as any service for any principal.
+
+    last: the finished call of the last answer, for its metadata.
+    """
+
+    service: Any
+    stub: Any
+    secret: str = SECRET
+    marketplace_id: uuid.UUID = field(default_factory=uuid.uuid4)
+
+    async def call(
+        self,
+        method: str,
+        request: Message,
+        *,
+        caller: str = "gateway",
+        who: Identity | None = None,
+        timeout_seconds: float = CALL_SECONDS,
+    ) -> Any:
+        """Return the response. Raises: the DomainError the service answered."""
+        response, _ = await self.call_with_replay(
+            method, request, caller=caller, who=who, timeout_seconds=timeout_seconds
+        )
+        return response
+
+    async def call_with_replay(
+        self,
+        method: str,
+        request: Message,
+        *,
+        caller: str = "gateway",
+        who: Identity | None = None,
+        timeout_seconds: float = CALL_SECONDS,
+    ) -> tuple[Any, bool]:
+        """Return the response, and whether the service said that it had been given before."""
+        acting = who or identity_of(caller, marketplace_id=self.marketplace_id)
+        signer = Signer(secret=self.secret, caller=acting.caller)
+        response, call = await Caller(signer).call_with_metadata(
+            getattr(self.stub, method), request, who=acting, timeout_seconds=timeout_seconds
+        )
+        trailing = dict(await call.trailing_metadata() or ())
+        return response, trailing.get(REPLAYED_KEY) == "true"
+
+
+def identity_of(
+    caller: str, *, marketplace_id: uuid.UUID, scopes: frozenset[str] = SCOPES
+) -> Identity:
+    """Return the identity of a service that acts for a marketplace's key with every scope."""
+    return Identity(
+        caller=caller,
+        marketplace_id=marketplace_id,
+        principal="key:test",
+        role=ROLE_MARKETPLACE,
+        scopes=scopes,
+    )
+
+
+@asynccontextmanager
+async def connected(address: str, *, service: Any, stub: Any) -> AsyncIterator[Client]:
+    """Open a channel to a served service; a marketplace of its own."""
+    async with open_channel(address) as channel:
+        yield Client(service=service, stub=stub(channel))
