@@ -76,7 +76,7 @@ class EventMethods:
         """
         newest, oldest = self._ledger.newest, self._ledger.oldest
         window = _window(params, oldest=oldest.sequence, newest=newest.sequence)
-        found = self._scan(window, _filters(params))
+        found = self._scan(window, parse_filters(params.get("filters") or []))
         end = EventId(window.until_ledger, TRANSACTION_MASK, OPERATION_MASK, EVENT_MASK)
         cursor = found[-1].id if len(found) == window.limit else end
         return {
@@ -140,8 +140,8 @@ def _cursor(value: object) -> EventId:
         raise errors.invalid(f"invalid cursor: {error}") from error
 
 
-def _filters(params: Params) -> list[EventFilter]:
-    given = params.get("filters") or []
+def parse_filters(given: object) -> list[EventFilter]:
+    """Read the filters of a request. Raises: RpcError."""
     if not isinstance(given, list) or len(given) > FILTERS_MAX:
         raise errors.invalid(f"maximum {FILTERS_MAX} filters per request")
     return [_filter(item, number) for number, item in enumerate(given, start=1)]
