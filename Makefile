@@ -19,7 +19,7 @@ export PYTHONPATH := .:gen
 unexport VIRTUAL_ENV PYTHONHOME
 
 .PHONY: help setup demo run reconcile test check lint types imports architecture fmt proto proto-check \
-	proto-breaking proto-release lock clean
+	proto-breaking proto-release docs lock clean
 
 ##@ Start here
 
@@ -76,6 +76,11 @@ proto-breaking: $(INSTALLED) ## Fail where protos/ broke a promise of the last r
 
 proto-release: $(INSTALLED) ## Make today's contracts the ones that are compared with
 	@$(BIN)/python tools/protos.py release
+
+##@ Documents
+
+docs: $(INSTALLED) ## Draw docs/states.md from the transition tables
+	@$(BIN)/python -m tools.draw
 
 ##@ Housekeeping
 
