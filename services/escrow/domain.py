@@ -1,0 +1,367 @@
+"""Escrows, wallets and the commands on them: which may follow which, and what is told of it.
+
+Pure: no I/O, no clock. The states of an escrow are one table; what is absent is refused.
+"""
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from kernel.clock import to_milliseconds_text
+from kernel.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
+from kernel.ids import to_public
+from kernel.money import USDC, Money, to_text
+
+
+class WalletState(StrEnum):
+    """Where a wallet is between a key and an account on chain."""
+
+    CREATING = "CREATING"
+    ACTIVE = "ACTIVE"
+    FAILED = "FAILED"
+
+
+class EscrowState(StrEnum):
+    """Where the contract of an order is; those in -ING have a command in motion."""
+
+    CREATING = "CREATING"
+    CREATED = "CREATED"
+    FUNDING = "FUNDING"
+    FUNDED = "FUNDED"
+    RELEASING = "RELEASING"
+    RELEASED = "RELEASED"
+    REFUNDING = "REFUNDING"
+    REFUNDED = "REFUNDED"
+    FREEZING = "FREEZING"
+    DISPUTED = "DISPUTED"
+    RESOLVING = "RESOLVING"
+    RESOLVED = "RESOLVED"
+    FAILED = "FAILED"
+
+
+class CommandKind(StrEnum):
+    """What may be asked for."""
+
+    CREATE_WALLET = "CREATE_WALLET"
+    CREATE = "CREATE"
+    FUND = "FUND"
+    RELEASE = "RELEASE"
+    REFUND = "REFUND"
+    FREEZE = "FREEZE"
+    RESOLVE = "RESOLVE"
+    CREDIT_WALLET = "CREDIT_WALLET"
+
+
+class CommandState(StrEnum):
+    """How far a command is. QUARANTINED is no end: an operator must look."""
+
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    QUARANTINED = "QUARANTINED"
+
+
+class PayeeRole(StrEnum):
+    """Who received a payment that the chain reports."""
+
+    CONTRACT = "CONTRACT"
+    SELLER = "SELLER"
+    BUYER = "BUYER"
+    PLATFORM = "PLATFORM"
+    PROVIDER = "PROVIDER"
+    WALLET = "WALLET"
+
+
+class Outcome(StrEnum):
+    """How a command on an escrow ended. FROZEN: refused, with the contract disputed before."""
+
+    DONE = "DONE"
+    REFUSED = "REFUSED"
+    REFUSED_FROZEN = "REFUSED_FROZEN"
+
+
+S = EscrowState
+TRANSITIONS: Mapping[tuple[EscrowState, CommandKind | Outcome], EscrowState] = {
+    # A contract that could not be deployed or funded may be asked for again.
+    (S.FAILED, CommandKind.CREATE): S.CREATING,
+    (S.CREATING, Outcome.DONE): S.CREATED,
+    (S.CREATING, Outcome.REFUSED): S.FAILED,
+    (S.CREATED, CommandKind.FUND): S.FUNDING,
+    (S.FUNDING, Outcome.DONE): S.FUNDED,
+    (S.FUNDING, Outcome.REFUSED): S.FAILED,
+    (S.FUNDED, CommandKind.RELEASE): S.RELEASING,
+    (S.RELEASING, Outcome.DONE): S.RELEASED,
+    (S.RELEASING, Outcome.REFUSED): S.FUNDED,
+    (S.FUNDED, CommandKind.REFUND): S.REFUNDING,
+    (S.DISPUTED, CommandKind.REFUND): S.REFUNDING,
+    (S.REFUNDING, Outcome.DONE): S.REFUNDED,
+    (S.REFUNDING, Outcome.REFUSED): S.FUNDED,
+    (S.REFUNDING, Outcome.REFUSED_FROZEN): S.DISPUTED,
+    (S.FUNDED, CommandKind.FREEZE): S.FREEZING,
+    (S.FREEZING, Outcome.DONE): S.DISPUTED,
+    (S.FREEZING, Outcome.REFUSED): S.FUNDED,
+    (S.FUNDED, CommandKind.RESOLVE): S.RESOLVING,
+    (S.DISPUTED, CommandKind.RESOLVE): S.RESOLVING,
+    (S.RESOLVING, Outcome.DONE): S.RESOLVED,
+    (S.RESOLVING, Outcome.REFUSED): S.FUNDED,
+    (S.RESOLVING, Outcome.REFUSED_FROZEN): S.DISPUTED,
+}
+CLOSED = frozenset({S.RELEASED, S.REFUNDED, S.RESOLVED})
+IN_MOTION = frozenset({S.CREATING, S.FUNDING, S.RELEASING, S.REFUNDING, S.FREEZING, S.RESOLVING})
+
+
+class WalletNotFound(NotFound):
+    """The user has no wallet in this marketplace."""
+
+    reason = "WALLET_NOT_FOUND"
+
+
+class EscrowNotFound(NotFound):
+    """The order has no escrow in this marketplace."""
+
+    reason = "ESCROW_NOT_FOUND"
+
+
+class CommandNotFound(NotFound):
+    """No command has this id in this marketplace."""
+
+    reason = "COMMAND_NOT_FOUND"
+
+
+class EscrowAlreadyExists(FailedPrecondition):
+    """The order has an escrow already."""
+
+    reason = "ESCROW_ALREADY_EXISTS"
+
+
+class EscrowNotReady(FailedPrecondition):
+    """The escrow's state does not allow the command."""
+
+    reason = "ESCROW_NOT_READY"
+
+
+class EscrowStillCreating(Aborted):
+    """The contract is not deployed yet; the same call will succeed later."""
+
+    reason = "ESCROW_NOT_READY"
+
+
+class CommandInMotion(Aborted):
+    """Another command on the escrow has not ended; the same call may succeed later."""
+
+    reason = "COMMAND_IN_MOTION"
+
+
+class SharesMismatch(InvalidArgument):
+    """The shares are not whole cents that add up to the escrow's amount."""
+
+    reason = "SHARES_MISMATCH"
+
+
+class InvalidWalletAmount(InvalidArgument):
+    """An amount to pay is not positive, or in another asset than the network's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wallet:
+    """A user's account on chain. Its key is sealed and never leaves the vault's row."""
+
+    id: uuid.UUID
+    marketplace_id: uuid.UUID
+    user_id: uuid.UUID
+    user_public_id: str
+    address: str
+    state: WalletState
+    created_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the contract says, besides who takes part. amount: minor units, whole cents."""
+
+    amount: int
+    title: str
+    description: str
+    milestones: tuple[str, ...]
+    platform_fee_bps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escrow:
+    """The contract of an order. version: of its newest event, 0 before the first."""
+
+    id: uuid.UUID
+    marketplace_id: uuid.UUID
+    order_id: uuid.UUID
+    contract_id: str
+    wasm_hash: str
+    buyer_wallet_id: uuid.UUID
+    seller_wallet_id: uuid.UUID
+    terms: Terms
+    state: EscrowState
+    created_at: dt.datetime
+    version: int = 0
+    funded_at: dt.datetime | None = None
+    closed_at: dt.datetime | None = None
+    last_error: str = ""
+
+    @property
+    def amount(self) -> Money:
+        """Return the amount of the order."""
+        return Money(asset=USDC, minor_units=self.terms.amount)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """A payment as the chain reports it. is_absorbed_fee: the platform made a fee good."""
+
+    payee: PayeeRole
+    from_address: str
+    to_address: str
+    minor_units: int
+    transaction_hash: str
+    event_index: int
+    is_absorbed_fee: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One thing asked for, its id the request id; carried out in the background."""
+
+    id: uuid.UUID
+    marketplace_id: uuid.UUID
+    kind: CommandKind
+    state: CommandState
+    created_at: dt.datetime
+    escrow: Escrow | None = None
+    wallet_id: uuid.UUID | None = None
+    correlation_id: str = ""
+    step: str = ""
+    payments: tuple[Payment, ...] = ()
+    error_reason: str = ""
+    error_message: str = ""
+    finished_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something that happened to an escrow; its version is the escrow's."""
+
+    event_type: str
+    version: int
+    payload: Mapping[str, object] = field(default_factory=dict)
+
+
+def accept(escrow: Escrow, *, kind: CommandKind) -> tuple[Escrow, list[Fact]]:
+    """Put an escrow in motion for a command.
+
+    Raises: EscrowStillCreating; CommandInMotion: another command has not ended; EscrowNotReady:
+        the state forbids it.
+    """
+    target = TRANSITIONS.get((escrow.state, kind))
+    if target is None:
+        raise _refusal(escrow.state)
+    moved = replace(escrow, state=target, last_error="")
+    if kind is CommandKind.FUND:
+        return _tell(moved, "escrow.funding_started", {})
+    return moved, []
+
+
+def complete_milestone(escrow: Escrow) -> tuple[Escrow, list[Fact]]:
+    """Tell that the seller's milestone is marked complete on chain."""
+    return _tell(escrow, "escrow.milestone_completed", {})
+
+
+def succeed(
+    escrow: Escrow, *, kind: CommandKind, payments: Sequence[Payment], at: dt.datetime
+) -> tuple[Escrow, list[Fact]]:
+    """End a command that did what was asked, with what the chain paid."""
+    moved = replace(escrow, state=TRANSITIONS[escrow.state, Outcome.DONE], last_error="")
+    if moved.state is S.FUNDED:
+        moved = replace(moved, funded_at=at)
+    if moved.state in CLOSED:
+        moved = replace(moved, closed_at=at)
+    event_type, payload = _outcome(moved, kind, payments, at)
+    return _tell(moved, event_type, payload)
+
+
+def refuse(
+    escrow: Escrow, *, reason: str, message: str, was_frozen: bool
+) -> tuple[Escrow, list[Fact]]:
+    """End a command that the chain refused before it changed anything."""
+    outcome = Outcome.REFUSED_FROZEN if was_frozen else Outcome.REFUSED
+    moved = replace(
+        escrow, state=TRANSITIONS[escrow.state, outcome], last_error=f"{reason}: {message}"
+    )
+    return _tell(moved, "escrow.failed", {"reason": reason})
+
+
+def check_shares(escrow: Escrow, *, seller: Money, buyer: Money, cent: int) -> None:
+    """Check how an escrow is to be divided.
+
+    cent: minor units of a cent; the contract's fees are exact on whole cents only.
+    Raises: SharesMismatch.
+    """
+    if seller.asset != escrow.amount.asset or buyer.asset != escrow.amount.asset:
+        raise SharesMismatch("Shares must be in the escrow's asset")
+    if min(seller.minor_units, buyer.minor_units) < 0:
+        raise SharesMismatch("A share cannot be negative")
+    if seller.minor_units % cent or buyer.minor_units % cent:
+        raise SharesMismatch("Shares must be whole cents")
+    if seller.minor_units + buyer.minor_units != escrow.amount.minor_units:
+        raise SharesMismatch(
+            "Shares must add up to the escrow's amount",
+            details={"amount": to_text(escrow.amount.minor_units)},
+        )
+
+
+def paid_to(payments: Sequence[Payment], payee: PayeeRole) -> int:
+    """Return what a party received, make-good included, in minor units."""
+    return sum(payment.minor_units for payment in payments if payment.payee is payee)
+
+
+def _refusal(state: EscrowState) -> Aborted | FailedPrecondition:
+    message, details = f"The escrow is {state.lower()}", {"state": state.value}
+    if state is S.CREATING:
+        return EscrowStillCreating(message, details=details)
+    if state in IN_MOTION:
+        return CommandInMotion(message, details=details)
+    return EscrowNotReady(message, details=details)
+
+
+def _outcome(
+    escrow: Escrow, kind: CommandKind, payments: Sequence[Payment], at: dt.datetime
+) -> tuple[str, dict[str, object]]:
+    to_seller = to_text(paid_to(payments, PayeeRole.SELLER))
+    to_buyer = to_text(paid_to(payments, PayeeRole.BUYER))
+    instant = to_milliseconds_text(at)
+    amount = to_text(escrow.terms.amount)
+    outcomes: dict[CommandKind, tuple[str, dict[str, object]]] = {
+        CommandKind.CREATE: (
+            "escrow.created",
+            {"trustlessContractId": escrow.contract_id, "amount": amount},
+        ),
+        CommandKind.FUND: ("escrow.funded", {"fundedAt": instant, "amount": amount}),
+        CommandKind.RELEASE: ("escrow.released", {"releasedAt": instant, "amount": to_seller}),
+        CommandKind.REFUND: ("escrow.refunded", {"refundedAt": instant, "amount": to_buyer}),
+        CommandKind.FREEZE: ("escrow.disputed", {}),
+        CommandKind.RESOLVE: (
+            "escrow.resolved",
+            {"releasedAmount": to_seller, "refundedAmount": to_buyer},
+        ),
+    }
+    return outcomes[kind]
+
+
+def _tell(
+    escrow: Escrow, event_type: str, payload: Mapping[str, object]
+) -> tuple[Escrow, list[Fact]]:
+    version = escrow.version + 1
+    names = {
+        "escrowId": to_public("esc", escrow.id),
+        "orderId": to_public("ord", escrow.order_id),
+    }
+    fact = Fact(event_type=event_type, version=version, payload={**names, **payload})
+    return replace(escrow, version=version), [fact]

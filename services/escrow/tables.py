@@ -1,0 +1,150 @@
+"""The tables of schema `escrow`, for SQLAlchemy Core. Made by migrations, never from here."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+metadata = sa.MetaData()
+_INSTANT = sa.DateTime(timezone=True)
+
+platform = sa.Table(
+    "platform",
+    metadata,
+    sa.Column("address", sa.Text, primary_key=True),
+    sa.Column("sealed", JSONB),
+)
+
+channels = sa.Table(
+    "channels",
+    metadata,
+    sa.Column("address", sa.Text, primary_key=True),
+    sa.Column("sealed", JSONB),
+    sa.Column("next_sequence", sa.BigInteger),
+    sa.Column("leased_by", sa.Uuid),
+)
+
+wallets = sa.Table(
+    "wallets",
+    metadata,
+    sa.Column("marketplace_id", sa.Uuid, primary_key=True),
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid),
+    sa.Column("user_public_id", sa.Text),
+    sa.Column("address", sa.Text),
+    sa.Column("sealed", JSONB),
+    sa.Column("state", sa.Text),
+    sa.Column("created_at", _INSTANT),
+)
+
+escrows = sa.Table(
+    "escrows",
+    metadata,
+    sa.Column("marketplace_id", sa.Uuid, primary_key=True),
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("order_id", sa.Uuid),
+    sa.Column("contract_id", sa.Text),
+    sa.Column("wasm_hash", sa.Text),
+    sa.Column("buyer_wallet_id", sa.Uuid),
+    sa.Column("seller_wallet_id", sa.Uuid),
+    sa.Column("amount", sa.BigInteger),
+    sa.Column("title", sa.Text),
+    sa.Column("description", sa.Text),
+    sa.Column("milestones", ARRAY(sa.Text)),
+    sa.Column("platform_fee_bps", sa.Integer),
+    sa.Column("state", sa.Text),
+    sa.Column("version", sa.BigInteger),
+    sa.Column("created_at", _INSTANT),
+    sa.Column("funded_at", _INSTANT),
+    sa.Column("closed_at", _INSTANT),
+    sa.Column("last_error", sa.Text),
+)
+
+commands = sa.Table(
+    "commands",
+    metadata,
+    sa.Column("marketplace_id", sa.Uuid, primary_key=True),
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("kind", sa.Text),
+    sa.Column("state", sa.Text),
+    sa.Column("escrow_id", sa.Uuid),
+    sa.Column("wallet_id", sa.Uuid),
+    sa.Column("was_frozen", sa.Boolean),
+    sa.Column("correlation_id", sa.Text),
+    sa.Column("lease_until", _INSTANT),
+    sa.Column("lease_epoch", sa.BigInteger),
+    sa.Column("next_attempt_at", _INSTANT),
+    sa.Column("error_reason", sa.Text),
+    sa.Column("error_message", sa.Text),
+    sa.Column("created_at", _INSTANT),
+    sa.Column("finished_at", _INSTANT),
+)
+
+steps = sa.Table(
+    "steps",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("marketplace_id", sa.Uuid),
+    sa.Column("command_id", sa.Uuid),
+    sa.Column("position", sa.Integer),
+    sa.Column("name", sa.Text),
+    sa.Column("terms", JSONB),
+    sa.Column("state", sa.Text),
+    sa.Column("source", sa.Text),
+    sa.Column("sequence", sa.BigInteger),
+)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("hash", sa.Text, primary_key=True),
+    sa.Column("step_id", sa.Uuid),
+    sa.Column("number", sa.Integer),
+    sa.Column("source", sa.Text),
+    sa.Column("sequence", sa.BigInteger),
+    sa.Column("envelope_xdr", sa.Text),
+    sa.Column("max_time", sa.BigInteger),
+    sa.Column("auth_expires_ledger", sa.BigInteger),
+    sa.Column("max_fee", sa.BigInteger),
+    sa.Column("network", sa.Text),
+    sa.Column("prepared_at_ledger", sa.BigInteger),
+    sa.Column("state", sa.Text),
+    sa.Column("ledger", sa.BigInteger),
+    sa.Column("code", sa.Text),
+    sa.Column("created_at", _INSTANT),
+)
+
+payments = sa.Table(
+    "payments",
+    metadata,
+    sa.Column("transaction_hash", sa.Text, primary_key=True),
+    sa.Column("event_index", sa.Integer, primary_key=True),
+    sa.Column("part", sa.Integer, primary_key=True),
+    sa.Column("step_id", sa.Uuid),
+    sa.Column("payee", sa.Text),
+    sa.Column("from_address", sa.Text),
+    sa.Column("to_address", sa.Text),
+    sa.Column("minor_units", sa.BigInteger),
+    sa.Column("is_absorbed_fee", sa.Boolean),
+)
+
+cursors = sa.Table(
+    "cursors",
+    metadata,
+    sa.Column("asset_contract", sa.Text, primary_key=True),
+    sa.Column("position", sa.Text),
+)
+
+deposits = sa.Table(
+    "deposits",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("marketplace_id", sa.Uuid),
+    sa.Column("wallet_id", sa.Uuid),
+    sa.Column("event_id", sa.Text),
+    sa.Column("transaction_hash", sa.Text),
+    sa.Column("ledger", sa.BigInteger),
+    sa.Column("from_address", sa.Text),
+    sa.Column("memo", sa.Text),
+    sa.Column("minor_units", sa.BigInteger),
+    sa.Column("is_credited", sa.Boolean),
+    sa.Column("created_at", _INSTANT),
+)
