@@ -1,0 +1,91 @@
+"""Addresses and ledger keys: Stellar's names of things, as XDR."""
+
+import hashlib
+
+from stellar_sdk import Address, Asset, Keypair, Network, StrKey, scval, xdr
+
+PERSISTENT = xdr.ContractDataDurability.PERSISTENT
+TEMPORARY = xdr.ContractDataDurability.TEMPORARY
+
+
+def sc_address(address: str) -> xdr.SCAddress:
+    """Return a G… or C… address as contracts see it."""
+    return Address(address).to_xdr_sc_address()
+
+
+def is_contract(address: str) -> bool:
+    """Tell a C… address from a G… one."""
+    return StrKey.is_valid_contract(address)
+
+
+def account_key(address: str) -> xdr.LedgerKey:
+    """Return the ledger key of an account."""
+    account = xdr.LedgerKeyAccount(Keypair.from_public_key(address).xdr_account_id())
+    return xdr.LedgerKey(xdr.LedgerEntryType.ACCOUNT, account=account)
+
+
+def trustline_key(address: str, asset: Asset) -> xdr.LedgerKey:
+    """Return the ledger key of an account's trustline."""
+    line = xdr.LedgerKeyTrustLine(
+        Keypair.from_public_key(address).xdr_account_id(), asset.to_trust_line_asset_xdr_object()
+    )
+    return xdr.LedgerKey(xdr.LedgerEntryType.TRUSTLINE, trust_line=line)
+
+
+def data_key(
+    contract: str, key: xdr.SCVal, durability: xdr.ContractDataDurability = PERSISTENT
+) -> xdr.LedgerKey:
+    """Return the ledger key of a contract's value."""
+    data = xdr.LedgerKeyContractData(sc_address(contract), key, durability)
+    return xdr.LedgerKey(xdr.LedgerEntryType.CONTRACT_DATA, contract_data=data)
+
+
+def instance_key(contract: str) -> xdr.LedgerKey:
+    """Return the ledger key of a contract's instance."""
+    return data_key(contract, xdr.SCVal(xdr.SCValType.SCV_LEDGER_KEY_CONTRACT_INSTANCE))
+
+
+def escrow_key(contract: str) -> xdr.LedgerKey:
+    """Return the ledger key of an escrow's stored value: `DataKey::Escrow`."""
+    return data_key(contract, scval.to_vec([scval.to_symbol("Escrow")]))
+
+
+def balance_key(asset_contract: str, holder: str) -> xdr.LedgerKey:
+    """Return the ledger key of a contract's balance in the asset's contract."""
+    return data_key(
+        asset_contract, scval.to_vec([scval.to_symbol("Balance"), scval.to_address(holder)])
+    )
+
+
+def holding_key(address: str, *, asset: Asset, asset_contract: str) -> xdr.LedgerKey:
+    """Return the ledger key under which an address holds the asset."""
+    if is_contract(address):
+        return balance_key(asset_contract, address)
+    return trustline_key(address, asset)
+
+
+def nonce_key(address: str, nonce: int) -> xdr.LedgerKey:
+    """Return the ledger key that marks an authorisation as used."""
+    marker = xdr.SCVal(
+        xdr.SCValType.SCV_LEDGER_KEY_NONCE, nonce_key=xdr.SCNonceKey(xdr.Int64(nonce))
+    )
+    return data_key(address, marker, TEMPORARY)
+
+
+def deployment_preimage(deployer: str, salt: bytes) -> xdr.ContractIDPreimage:
+    """Return what a contract id is made from: who deploys it, and a salt of 32 bytes."""
+    return xdr.ContractIDPreimage(
+        xdr.ContractIDPreimageType.CONTRACT_ID_PREIMAGE_FROM_ADDRESS,
+        from_address=xdr.ContractIDPreimageFromAddress(sc_address(deployer), xdr.Uint256(salt)),
+    )
+
+
+def deployed_contract_id(deployer: str, salt: bytes, *, passphrase: str) -> str:
+    """Return the C… address a deployment will have."""
+    preimage = xdr.HashIDPreimage(
+        xdr.EnvelopeType.ENVELOPE_TYPE_CONTRACT_ID,
+        contract_id=xdr.HashIDPreimageContractID(
+            xdr.Hash(Network(passphrase).network_id()), deployment_preimage(deployer, salt)
+        ),
+    )
+    return StrKey.encode_contract(hashlib.sha256(preimage.to_xdr_bytes()).digest())

@@ -1,0 +1,213 @@
+"""Blueprints: what an intent means on the network, to the byte.
+
+Builders fill them in, and the verifier holds every envelope against them.
+"""
+
+from dataclasses import dataclass
+from functools import singledispatchmethod
+
+from stellar_sdk import Asset, scval, xdr
+
+from services.escrow.intents import (
+    ApproveMilestone,
+    ChangeMilestoneStatus,
+    CreateChannels,
+    CreateWallet,
+    DeployEscrow,
+    DisputeEscrow,
+    FundEscrow,
+    Intent,
+    PayAsset,
+    ReleaseFunds,
+    ResolveDispute,
+    TrustAsset,
+)
+from services.escrow.ports import StellarOptions
+from services.escrow.stellar import wallets
+from services.escrow.stellar.addresses import deployed_contract_id, deployment_preimage
+from services.escrow.stellar.contract import Call, Contracts, OnContract, UnknownBuild
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What one address has to allow: a call, and the calls it makes in turn."""
+
+    address: str
+    invocation: xdr.SorobanAuthorizedInvocation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blueprint:
+    """An envelope's contents that follow from the intent alone.
+
+    operations: without authorisations; allowance: None for operations of the network itself;
+    signers: accounts that sign the envelope besides its source; owned: the contract whose storage
+    the call may write; consulted: contracts it may only read; holders: whose balance it may move.
+    """
+
+    operations: tuple[xdr.Operation, ...]
+    allowance: Allowance | None = None
+    signers: frozenset[str] = frozenset()
+    owned: str = ""
+    consulted: frozenset[str] = frozenset()
+    holders: frozenset[str] = frozenset()
+
+    @property
+    def is_contract_call(self) -> bool:
+        """Tell a contract call from operations of the network itself."""
+        return self.allowance is not None
+
+
+class Blueprints:
+    """Draws blueprints for one network."""
+
+    def __init__(self, *, options: StellarOptions) -> None:
+        self.asset = Asset(options.asset_code, options.asset_issuer)
+        self.asset_contract = self.asset.contract_id(options.network_passphrase)
+        self._passphrase = options.network_passphrase
+        self._factory = options.factory
+        self._fee_address = options.provider_fee_address
+        self._contracts = Contracts(options=options, asset_contract=self.asset_contract)
+
+    def contract_id(self, intent: DeployEscrow) -> str:
+        """Return the C… address a deployment will have. Raises: UnknownBuild."""
+        profile = self._contracts.of(intent.wasm_hash).profile
+        deployer = intent.signer if profile.is_signer_deployer else intent.factory
+        return deployed_contract_id(deployer, intent.salt, passphrase=self._passphrase)
+
+    @singledispatchmethod
+    def of(self, intent: Intent) -> Blueprint:
+        """Draw the blueprint of an intent. Raises: UnknownBuild."""
+        raise TypeError(f"no blueprint for {type(intent).__name__}")
+
+    @of.register
+    def _(self, intent: DeployEscrow) -> Blueprint:
+        if intent.factory != self._factory:
+            raise UnknownBuild(f"{intent.factory} is not the factory of this network")
+        contract = self._contracts.of(intent.wasm_hash)
+        is_created_by_signer = contract.profile.is_signer_deployer
+        deployed = self.contract_id(intent)
+        return _of_call(
+            contract.call(intent),
+            below=[_creation(intent)] if is_created_by_signer else [],
+            owned=deployed,
+            consulted={self.asset_contract, deployed, intent.factory},
+        )
+
+    @of.register
+    def _(self, intent: FundEscrow) -> Blueprint:
+        transfer = self._transfer(intent.funder, intent.contract_id, intent.amount)
+        return self._of_escrow(intent, payees={intent.funder}, below=[_invocation(transfer)])
+
+    @of.register
+    def _(self, intent: ChangeMilestoneStatus | ApproveMilestone | DisputeEscrow) -> Blueprint:
+        return self._of_escrow(intent, payees=set())
+
+    @of.register
+    def _(self, intent: ReleaseFunds) -> Blueprint:
+        payees = {intent.receiver, intent.platform, self._fee_address}
+        return self._of_escrow(intent, payees=payees)
+
+    @of.register
+    def _(self, intent: ResolveDispute) -> Blueprint:
+        payees = {*intent.distributions, intent.platform, self._fee_address}
+        return self._of_escrow(intent, payees=payees)
+
+    @of.register
+    def _(self, intent: PayAsset) -> Blueprint:
+        call = self._transfer(intent.from_address, intent.to_address, intent.amount)
+        return _of_call(
+            call,
+            consulted={self.asset_contract},
+            holders={intent.from_address, intent.to_address},
+        )
+
+    @of.register
+    def _(self, intent: CreateWallet) -> Blueprint:
+        operations = wallets.create_wallet(intent, asset=self.asset)
+        signers = frozenset({intent.account, intent.sponsor})
+        return Blueprint(operations=tuple(operations), signers=signers)
+
+    @of.register
+    def _(self, intent: CreateChannels) -> Blueprint:
+        operations = wallets.create_channels(intent)
+        return Blueprint(operations=tuple(operations), signers=frozenset({intent.funder}))
+
+    @of.register
+    def _(self, intent: TrustAsset) -> Blueprint:
+        operations = wallets.trust_asset(intent, asset=self.asset)
+        return Blueprint(operations=tuple(operations), signers=frozenset({intent.account}))
+
+    def _transfer(self, from_address: str, to_address: str, amount: int) -> Call:
+        args = (
+            scval.to_address(from_address),
+            scval.to_address(to_address),
+            scval.to_int128(amount),
+        )
+        return Call(
+            contract_id=self.asset_contract, function="transfer", args=args, authorizer=from_address
+        )
+
+    def _of_escrow(
+        self,
+        intent: OnContract,
+        *,
+        payees: set[str],
+        below: list[xdr.SorobanAuthorizedInvocation] | None = None,
+    ) -> Blueprint:
+        return _of_call(
+            self._contracts.of(intent.wasm_hash).call(intent),
+            below=below,
+            owned=intent.contract_id,
+            consulted={self.asset_contract, intent.contract_id},
+            holders={intent.contract_id, *payees},
+        )
+
+
+def _of_call(
+    call: Call,
+    *,
+    consulted: set[str],
+    holders: set[str] | None = None,
+    owned: str = "",
+    below: list[xdr.SorobanAuthorizedInvocation] | None = None,
+) -> Blueprint:
+    body = xdr.OperationBody(
+        xdr.OperationType.INVOKE_HOST_FUNCTION,
+        invoke_host_function_op=xdr.InvokeHostFunctionOp(call.host_function(), []),
+    )
+    allowance = Allowance(address=call.authorizer, invocation=_invocation(call, below=below))
+    return Blueprint(
+        operations=(xdr.Operation(None, body),),
+        allowance=allowance,
+        owned=owned,
+        consulted=frozenset(consulted),
+        holders=frozenset(holders or ()),
+    )
+
+
+def _invocation(
+    call: Call, *, below: list[xdr.SorobanAuthorizedInvocation] | None = None
+) -> xdr.SorobanAuthorizedInvocation:
+    function = xdr.SorobanAuthorizedFunction(
+        xdr.SorobanAuthorizedFunctionType.SOROBAN_AUTHORIZED_FUNCTION_TYPE_CONTRACT_FN,
+        contract_fn=call.invocation(),
+    )
+    return xdr.SorobanAuthorizedInvocation(function, below or [])
+
+
+def _creation(intent: DeployEscrow) -> xdr.SorobanAuthorizedInvocation:
+    creation = xdr.CreateContractArgsV2(
+        deployment_preimage(intent.signer, intent.salt),
+        xdr.ContractExecutable(
+            xdr.ContractExecutableType.CONTRACT_EXECUTABLE_WASM,
+            wasm_hash=xdr.Hash(bytes.fromhex(intent.wasm_hash)),
+        ),
+        [],
+    )
+    kind = xdr.SorobanAuthorizedFunctionType
+    function = xdr.SorobanAuthorizedFunction(
+        kind.SOROBAN_AUTHORIZED_FUNCTION_TYPE_CREATE_CONTRACT_V2_HOST_FN,
+        create_contract_v2_host_fn=creation,
+    )
+    return xdr.SorobanAuthorizedInvocation(function, [])

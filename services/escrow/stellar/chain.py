@@ -1,0 +1,189 @@
+"""The chain behind `ports.Chain`: looks, verifies and signs, sends, reports evidence."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+import aiohttp
+from stellar_sdk import xdr
+from stellar_sdk.soroban_rpc import SendTransactionStatus
+
+from kernel.money import to_chain_text
+from services.escrow.evidence import (
+    AccountView,
+    EscrowView,
+    Ledger,
+    Prepared,
+    Submission,
+    SubmitStatus,
+    TransactionOutcome,
+    TransfersPage,
+    Unsigned,
+)
+from services.escrow.intents import DeployEscrow, Intent
+from services.escrow.ports import (
+    ChainRefused,
+    ChainUnavailable,
+    EnvelopeRefused,
+    Signer,
+    StellarOptions,
+)
+from services.escrow.stellar.blueprint import Blueprints
+from services.escrow.stellar.outcomes import outcome_of, result_code
+from services.escrow.stellar.rpc import Rpc
+from services.escrow.stellar.signing import sign
+from services.escrow.stellar.transfers import Transfers
+from services.escrow.stellar.verify import Verifier
+from services.escrow.stellar.views import Views
+
+# Ledgers by which a wallet's allowance outlives its envelope's time bound.
+AUTH_MARGIN_LEDGERS = 10
+# The longest validity an allowance is given, whatever the time bound says.
+AUTH_SECONDS_MAX = 600
+KNOWN_CONTRACTS_MAX = 10_000
+_ANSWERS = {
+    SendTransactionStatus.PENDING: SubmitStatus.PENDING,
+    SendTransactionStatus.DUPLICATE: SubmitStatus.DUPLICATE,
+    SendTransactionStatus.TRY_AGAIN_LATER: SubmitStatus.TRY_AGAIN_LATER,
+    SendTransactionStatus.ERROR: SubmitStatus.REFUSED,
+}
+
+
+class StellarChain:
+    """One Stellar network with one asset and one escrow contract."""
+
+    def __init__(self, *, options: StellarOptions, rpc: Rpc, blueprints: Blueprints) -> None:
+        self._options = options
+        self._rpc = rpc
+        self._blueprints = blueprints
+        self._verifier = Verifier(options=options, blueprints=blueprints)
+        asset_contract = blueprints.asset_contract
+        self._views = Views(rpc=rpc, asset=blueprints.asset, asset_contract=asset_contract)
+        self._transfers = Transfers(
+            rpc=rpc, asset_contract=asset_contract, issuer=options.asset_issuer
+        )
+        self._builds: OrderedDict[str, str] = OrderedDict()
+
+    async def latest_ledger(self) -> Ledger:
+        """Return the newest ledger."""
+        return await self._rpc.latest_ledger()
+
+    async def account(self, address: str) -> AccountView | None:
+        """Return an account, None where there is none."""
+        return await self._views.account(address)
+
+    async def asset_balances(self, addresses: Sequence[str]) -> Mapping[str, int]:
+        """Return what wallets and contracts hold; 0 without a trustline."""
+        return await self._views.balances(addresses)
+
+    async def read_escrow(self, contract_id: str) -> EscrowView | None:
+        """Return a contract, None where there is none."""
+        view = await self._views.escrow(contract_id)
+        if view is not None:
+            self._remember(contract_id, view.wasm_hash)
+        return view
+
+    def predict_contract_id(self, intent: DeployEscrow) -> str:
+        """Return the C… address the deployment will have."""
+        return self._blueprints.contract_id(intent)
+
+    async def verify_and_sign(
+        self,
+        unsigned: Unsigned,
+        intent: Intent,
+        *,
+        source: str,
+        sequence: int,
+        max_time: int,
+        signers: Mapping[str, Signer],
+    ) -> Prepared:
+        """Compare every field of the envelope with the intent, then sign.
+
+        Raises: EnvelopeRefused; ChainRefused: no such contract; ChainUnavailable; MissingSigner.
+        """
+        verified = self._verifier.verify(
+            unsigned.envelope_xdr, intent, source=source, sequence=sequence, max_time=max_time
+        )
+        await self._require_build(intent)
+        return await sign(
+            verified,
+            source=source,
+            expires_at_ledger=await self._expiry(max_time),
+            signers=signers,
+            passphrase=self._options.network_passphrase,
+        )
+
+    async def submit(self, envelope_xdr: str) -> Submission:
+        """Send stored bytes. Raises: ChainUnavailable: the outcome is unknown."""
+        answer = await self._rpc.send(envelope_xdr)
+        code = ""
+        if answer.error_result_xdr:
+            code = result_code(xdr.TransactionResult.from_xdr(answer.error_result_xdr))
+        return Submission(status=_ANSWERS[answer.status], code=code)
+
+    async def outcome(self, transaction_hash: str) -> TransactionOutcome:
+        """Return what the ledgers say about a transaction."""
+        answer = await self._rpc.transaction(transaction_hash)
+        return outcome_of(answer, asset_contract=self._blueprints.asset_contract)
+
+    async def transfers_since(self, cursor: str | None, *, limit: int) -> TransfersPage:
+        """Return transfers of the asset after a cursor."""
+        return await self._transfers.since(cursor, limit=limit)
+
+    async def fund_with_friendbot(self, address: str) -> bool:
+        """Ask the network's friendbot for lumens; False where it has none."""
+        url = self._options.friendbot_url
+        return bool(url) and await self._ask("GET", url, params={"addr": address})
+
+    async def request_asset(self, address: str, *, amount: int) -> bool:
+        """Ask a local network's faucet for the asset; False where it has none."""
+        url, body = self._options.faucet_url, {"address": address, "amount": to_chain_text(amount)}
+        return bool(url) and await self._ask("POST", url, json=body)
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self._rpc.close()
+
+    async def _expiry(self, max_time: int) -> int:
+        ledger = await self._rpc.latest_ledger()
+        seconds = min(max(max_time - ledger.close_time, 0), AUTH_SECONDS_MAX)
+        ledgers = -(-seconds * self._options.ledgers_per_minute // 60)
+        return ledger.sequence + ledgers + AUTH_MARGIN_LEDGERS
+
+    async def _require_build(self, intent: Intent) -> None:
+        """Refuse a contract whose code is not the code the intent was spelled for."""
+        contract_id, meant = getattr(intent, "contract_id", ""), getattr(intent, "wasm_hash", "")
+        if not contract_id:
+            return
+        found = self._builds.get(contract_id) or await self._views.wasm_hash(contract_id)
+        if found is None:
+            raise ChainRefused(f"there is no contract {contract_id}")
+        self._remember(contract_id, found)
+        if found != meant:
+            raise EnvelopeRefused(f"{contract_id} runs other code than was meant")
+
+    def _remember(self, contract_id: str, wasm_hash: str) -> None:
+        # The escrow contract has no function that replaces its own code.
+        self._builds[contract_id] = wasm_hash
+        if len(self._builds) > KNOWN_CONTRACTS_MAX:
+            self._builds.popitem(last=False)
+
+    async def _ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Mapping[str, str] | None = None,
+    ) -> bool:
+        timeout = aiohttp.ClientTimeout(total=6 * self._options.timeout_seconds)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.request(method, url, params=params, json=json) as answer,
+            ):
+                text = await answer.text()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ChainUnavailable(f"{url} did not answer") from error
+        if answer.ok or "already" in text:
+            return True
+        raise ChainUnavailable(f"{url} answered {answer.status}: {text[:200]}")

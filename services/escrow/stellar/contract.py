@@ -1,0 +1,314 @@
+"""The escrow contract's ABI: calls and stored values, per build of the contract.
+
+Builds differ in names, widths and argument lists, so each is a `Profile`, chosen by the hash of
+the contract's code. Source: the single-release contract's interface specification and its source
+in the public repositories of its maker.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import singledispatchmethod
+
+from stellar_sdk import scval, xdr
+
+from services.escrow.evidence import MilestoneView
+from services.escrow.intents import (
+    ApproveMilestone,
+    ChangeMilestoneStatus,
+    DeployEscrow,
+    DisputeEscrow,
+    EscrowCall,
+    FundEscrow,
+    ReleaseFunds,
+    ResolveDispute,
+    Roles,
+)
+from services.escrow.ports import ChainRefused, StellarOptions
+from services.escrow.stellar.addresses import sc_address
+
+OnContract = (
+    FundEscrow
+    | ChangeMilestoneStatus
+    | ApproveMilestone
+    | ReleaseFunds
+    | DisputeEscrow
+    | ResolveDispute
+)
+FIRST_STATUS = "pending"
+INIT_FUNCTION = "initialize_escrow"
+
+
+class UnknownBuild(ChainRefused):
+    """The contract runs code that is not on the list; nothing is signed for it."""
+
+    reason = "CONTRACT_BUILD_UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """One build. platform_field: how `Roles` spells the platform.
+
+    is_wide: memo and index are i128, not u32; takes_fee_address: release and resolve are told the
+    provider's fee address; is_signer_deployer: the contract id follows from the signer, not from
+    the factory; deploy_function: the factory's.
+    """
+
+    name: str
+    platform_field: str = "platform"
+    is_wide: bool = False
+    takes_fee_address: bool = False
+    is_signer_deployer: bool = False
+    deploy_function: str = "tw_new_single_release_escrow"
+
+
+PROFILES: Mapping[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile(name="B"),
+        Profile(name="B-dev", takes_fee_address=True),
+        Profile(
+            name="A-main",
+            platform_field="platform_address",
+            is_wide=True,
+            is_signer_deployer=True,
+        ),
+        Profile(
+            name="A-dev",
+            platform_field="platform_address",
+            is_wide=True,
+            is_signer_deployer=True,
+            takes_fee_address=True,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A contract call. authorizer: the address whose allowance the contract demands."""
+
+    contract_id: str
+    function: str
+    args: tuple[xdr.SCVal, ...]
+    authorizer: str
+
+    def invocation(self) -> xdr.InvokeContractArgs:
+        """Return the call as XDR."""
+        return xdr.InvokeContractArgs(
+            sc_address(self.contract_id), xdr.SCSymbol(self.function.encode()), list(self.args)
+        )
+
+    def host_function(self) -> xdr.HostFunction:
+        """Return the call as a transaction's operation carries it."""
+        return xdr.HostFunction(
+            xdr.HostFunctionType.HOST_FUNCTION_TYPE_INVOKE_CONTRACT,
+            invoke_contract=self.invocation(),
+        )
+
+
+class Contract:
+    """Spells intents as calls of one build."""
+
+    def __init__(self, *, profile: Profile, asset_contract: str, provider_fee_address: str) -> None:
+        self.profile = profile
+        self._asset_contract = asset_contract
+        self._fee_address = provider_fee_address
+
+    @singledispatchmethod
+    def call(self, intent: EscrowCall) -> Call:
+        """Return the call that an intent means."""
+        raise TypeError(f"no call for {type(intent).__name__}")
+
+    @call.register
+    def _(self, intent: DeployEscrow) -> Call:
+        args = (
+            scval.to_address(intent.signer),
+            scval.to_bytes(bytes.fromhex(intent.wasm_hash)),
+            scval.to_bytes(intent.salt),
+            scval.to_symbol(INIT_FUNCTION),
+            scval.to_vec([self._escrow(intent)]),
+            scval.to_vec([]),
+        )
+        return Call(
+            contract_id=intent.factory,
+            function=self.profile.deploy_function,
+            args=args,
+            authorizer=intent.signer,
+        )
+
+    @call.register
+    def _(self, intent: FundEscrow) -> Call:
+        stored = xdr.SCVal.from_xdr_bytes(intent.expected_escrow)
+        args = (scval.to_address(intent.funder), stored, scval.to_int128(intent.amount))
+        return _call(intent, args, intent.funder)
+
+    @call.register
+    def _(self, intent: ChangeMilestoneStatus) -> Call:
+        evidence = scval.to_void() if intent.evidence is None else scval.to_string(intent.evidence)
+        args = (
+            self._index(intent.index),
+            scval.to_string(intent.status),
+            evidence,
+            scval.to_address(intent.service_provider),
+        )
+        return _call(intent, args, intent.service_provider)
+
+    @call.register
+    def _(self, intent: ApproveMilestone) -> Call:
+        args = (self._index(intent.index), scval.to_address(intent.approver))
+        return _call(intent, args, intent.approver)
+
+    @call.register
+    def _(self, intent: ReleaseFunds) -> Call:
+        args = (scval.to_address(intent.release_signer), *self._fee_argument())
+        return _call(intent, args, intent.release_signer)
+
+    @call.register
+    def _(self, intent: DisputeEscrow) -> Call:
+        return _call(intent, (scval.to_address(intent.signer),), intent.signer)
+
+    @call.register
+    def _(self, intent: ResolveDispute) -> Call:
+        shares = {
+            scval.to_address(address): scval.to_int128(amount)
+            for address, amount in intent.distributions.items()
+        }
+        args = (
+            scval.to_address(intent.resolver),
+            *self._fee_argument(),
+            scval.to_map(shares),
+        )
+        return _call(intent, args, intent.resolver)
+
+    def _fee_argument(self) -> tuple[xdr.SCVal, ...]:
+        return (scval.to_address(self._fee_address),) if self.profile.takes_fee_address else ()
+
+    def _index(self, index: int) -> xdr.SCVal:
+        return scval.to_int128(index) if self.profile.is_wide else scval.to_uint32(index)
+
+    def _escrow(self, intent: DeployEscrow) -> xdr.SCVal:
+        flags = {name: scval.to_bool(False) for name in ("disputed", "released", "resolved")}
+        memo = scval.to_int128(0) if self.profile.is_wide else scval.to_uint32(0)
+        return scval.to_struct(
+            {
+                "amount": scval.to_int128(intent.amount),
+                "description": scval.to_string(intent.description),
+                "engagement_id": scval.to_string(intent.engagement_id),
+                "flags": scval.to_struct(flags),
+                "milestones": scval.to_vec([_milestone(text) for text in intent.milestones]),
+                "platform_fee": scval.to_uint32(intent.platform_fee_bps),
+                "receiver_memo": memo,
+                "roles": self._roles(intent.roles),
+                "title": scval.to_string(intent.title),
+                "trustline": scval.to_struct({"address": scval.to_address(self._asset_contract)}),
+            }
+        )
+
+    def _roles(self, roles: Roles) -> xdr.SCVal:
+        return scval.to_struct(
+            {
+                "approver": scval.to_address(roles.approver),
+                "dispute_resolver": scval.to_address(roles.dispute_resolver),
+                self.profile.platform_field: scval.to_address(roles.platform),
+                "receiver": scval.to_address(roles.receiver),
+                "release_signer": scval.to_address(roles.release_signer),
+                "service_provider": scval.to_address(roles.service_provider),
+            }
+        )
+
+
+class Contracts:
+    """The builds we know: hash of the code → how to speak to it."""
+
+    def __init__(self, *, options: StellarOptions, asset_contract: str) -> None:
+        named = {options.wasm_hash: "B", **options.profiles}
+        self._known = {
+            wasm_hash: Contract(
+                profile=PROFILES[name],
+                asset_contract=asset_contract,
+                provider_fee_address=options.provider_fee_address,
+            )
+            for wasm_hash, name in named.items()
+        }
+
+    def of(self, wasm_hash: str) -> Contract:
+        """Return the build with this code. Raises: UnknownBuild."""
+        contract = self._known.get(wasm_hash)
+        if contract is None:
+            raise UnknownBuild(f"no profile for contract code {wasm_hash}")
+        return contract
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEscrow:
+    """An escrow's stored value, read."""
+
+    amount: int
+    platform_fee_bps: int
+    engagement_id: str
+    disputed: bool
+    released: bool
+    resolved: bool
+    roles: Roles
+    milestones: tuple[MilestoneView, ...]
+
+
+def decode_escrow(value: xdr.SCVal) -> StoredEscrow:
+    """Read a stored value of any known build. Raises: ValueError: it is none."""
+    try:
+        fields = scval.from_struct(value)
+        flags = scval.from_struct(fields["flags"])
+        return StoredEscrow(
+            amount=scval.from_int128(fields["amount"]),
+            platform_fee_bps=scval.from_uint32(fields["platform_fee"]),
+            engagement_id=_text(fields["engagement_id"]),
+            disputed=scval.from_bool(flags["disputed"]),
+            released=scval.from_bool(flags["released"]),
+            resolved=scval.from_bool(flags["resolved"]),
+            roles=_decode_roles(scval.from_struct(fields["roles"])),
+            milestones=tuple(
+                _decode_milestone(item) for item in scval.from_vec(fields["milestones"])
+            ),
+        )
+    except KeyError as error:
+        raise ValueError(f"the stored escrow lacks {error}") from error
+
+
+def _call(intent: OnContract, args: tuple[xdr.SCVal, ...], authorizer: str) -> Call:
+    return Call(
+        contract_id=intent.contract_id, function=intent.name, args=args, authorizer=authorizer
+    )
+
+
+def _milestone(description: str) -> xdr.SCVal:
+    return scval.to_struct(
+        {
+            "approved": scval.to_bool(False),
+            "description": scval.to_string(description),
+            "evidence": scval.to_string(""),
+            "status": scval.to_string(FIRST_STATUS),
+        }
+    )
+
+
+def _decode_roles(fields: Mapping[str, xdr.SCVal]) -> Roles:
+    platform = fields.get("platform") or fields["platform_address"]
+    return Roles(
+        approver=scval.from_address(fields["approver"]).address,
+        service_provider=scval.from_address(fields["service_provider"]).address,
+        platform=scval.from_address(platform).address,
+        release_signer=scval.from_address(fields["release_signer"]).address,
+        dispute_resolver=scval.from_address(fields["dispute_resolver"]).address,
+        receiver=scval.from_address(fields["receiver"]).address,
+    )
+
+
+def _decode_milestone(value: xdr.SCVal) -> MilestoneView:
+    fields = scval.from_struct(value)
+    return MilestoneView(
+        status=_text(fields["status"]), approved=scval.from_bool(fields["approved"])
+    )
+
+
+def _text(value: xdr.SCVal) -> str:
+    return scval.from_string(value).decode("utf-8", "replace")

@@ -1,0 +1,188 @@
+"""Outcomes: what a node says about a transaction, read as evidence."""
+
+from collections.abc import Iterable, Sequence
+
+from stellar_sdk import StrKey, scval, xdr
+from stellar_sdk.soroban_rpc import (
+    GetTransactionResponse,
+    GetTransactionStatus,
+    SimulateTransactionResponse,
+)
+
+from services.escrow.evidence import (
+    AssetTransfer,
+    ContractError,
+    OutcomeStatus,
+    TransactionOutcome,
+)
+
+TRANSFER_TOPICS = 4
+_STATUSES = {
+    GetTransactionStatus.SUCCESS: OutcomeStatus.SUCCEEDED,
+    GetTransactionStatus.FAILED: OutcomeStatus.FAILED,
+    GetTransactionStatus.NOT_FOUND: OutcomeStatus.NOT_FOUND,
+}
+
+
+def outcome_of(answer: GetTransactionResponse, *, asset_contract: str) -> TransactionOutcome:
+    """Read a node's answer about a hash. Raises: ValueError: it contradicts itself."""
+    status = _STATUSES[answer.status]
+    if status is OutcomeStatus.NOT_FOUND or not answer.result_xdr:
+        return TransactionOutcome(
+            hash=answer.transaction_hash,
+            # A node that found it but lost its result has not said what became of it.
+            status=OutcomeStatus.NOT_FOUND,
+            latest_ledger=answer.latest_ledger,
+            latest_close_time=answer.latest_ledger_close_time,
+            oldest_ledger=answer.oldest_ledger,
+        )
+    meta = xdr.TransactionMeta.from_xdr(answer.result_meta_xdr) if answer.result_meta_xdr else None
+    diagnostics = [xdr.DiagnosticEvent.from_xdr(e) for e in answer.diagnostic_events_xdr or []]
+    succeeded = status is OutcomeStatus.SUCCEEDED
+    return TransactionOutcome(
+        hash=answer.transaction_hash,
+        status=status,
+        latest_ledger=answer.latest_ledger,
+        latest_close_time=answer.latest_ledger_close_time,
+        oldest_ledger=answer.oldest_ledger,
+        ledger=answer.ledger or 0,
+        close_time=answer.create_at or 0,
+        code=result_code(xdr.TransactionResult.from_xdr(answer.result_xdr)),
+        contract_error=None if succeeded else innermost_error(diagnostics or _diagnostics(meta)),
+        payments=transfers_in(_events(meta), asset_contract=asset_contract) if succeeded else (),
+        return_value=_return_value(meta) if succeeded else b"",
+    )
+
+
+def result_code(result: xdr.TransactionResult) -> str:
+    """Return the innermost code of a result, such as "INVOKE_HOST_FUNCTION_TRAPPED"."""
+    outer = result.result
+    for operation in outer.results or []:
+        inner = _inner_code(operation)
+        if not inner.endswith("_SUCCESS"):
+            return inner
+    return outer.code.name
+
+
+def innermost_error(events: Sequence[xdr.DiagnosticEvent]) -> ContractError | None:
+    """Return where an error arose: the first of the events that pass the final one on.
+
+    Events come in the order in which they happened; a contract that fails because one that it
+    called failed reports the same error again, in its own name.
+    """
+    errors = [found for found in map(_contract_error, events) if found is not None]
+    if not errors:
+        return None
+    innermost = errors[-1]
+    for earlier in reversed(errors):
+        if earlier.code != innermost.code:
+            break
+        innermost = earlier
+    return innermost
+
+
+def simulation_error(answer: SimulateTransactionResponse) -> ContractError | None:
+    """Return which contract refused a simulated call, where one did."""
+    return innermost_error([xdr.DiagnosticEvent.from_xdr(text) for text in answer.events or []])
+
+
+def transfers_in(
+    events: Iterable[xdr.ContractEvent], *, asset_contract: str
+) -> tuple[AssetTransfer, ...]:
+    """Return the asset's transfers among the events of a transaction, in order."""
+    found = []
+    for index, event in enumerate(events):
+        if event.contract_id is None or event.body.v0 is None:
+            continue
+        if StrKey.encode_contract(event.contract_id.contract_id.hash) != asset_contract:
+            continue
+        topics = event.body.v0.topics
+        if len(topics) == TRANSFER_TOPICS and topics[0] == scval.to_symbol("transfer"):
+            amount, _ = amount_and_memo(event.body.v0.data)
+            found.append(
+                AssetTransfer(
+                    from_address=address_in(topics[1]),
+                    to_address=address_in(topics[2]),
+                    amount=amount,
+                    event_index=index,
+                )
+            )
+    return tuple(found)
+
+
+def amount_and_memo(data: xdr.SCVal) -> tuple[int, str]:
+    """Read a transfer event's data: an amount, or an amount with a muxed id or memo (CAP-67)."""
+    if data.type != xdr.SCValType.SCV_MAP:
+        return scval.from_int128(data), ""
+    fields = scval.from_struct(data)
+    memo = fields.get("to_muxed_id")
+    return scval.from_int128(fields["amount"]), "" if memo is None else _memo(memo)
+
+
+def address_in(value: xdr.SCVal) -> str:
+    """Read an address as G… or C… (others in their own spelling)."""
+    return scval.from_address(value).address
+
+
+def _memo(value: xdr.SCVal) -> str:
+    if value.u64 is not None:
+        return str(value.u64.uint64)
+    if value.str is not None:
+        return value.str.sc_string.decode("utf-8", "replace")
+    if value.bytes is not None:
+        return value.bytes.sc_bytes.hex()
+    return ""
+
+
+def _inner_code(operation: xdr.OperationResult) -> str:
+    if operation.tr is None:
+        return operation.code.name
+    for field, value in vars(operation.tr).items():
+        if field != "type" and value is not None:
+            code: str = value.code.name
+            return code
+    return operation.code.name
+
+
+def _contract_error(event: xdr.DiagnosticEvent) -> ContractError | None:
+    body = event.event.body.v0
+    if body is None or len(body.topics) < 2 or body.topics[0] != scval.to_symbol("error"):  # noqa: PLR2004 - name, error
+        return None
+    error = body.topics[1].error
+    if error is None or error.contract_code is None:
+        return None
+    contract = event.event.contract_id
+    return ContractError(
+        contract_id="" if contract is None else StrKey.encode_contract(contract.contract_id.hash),
+        code=error.contract_code.uint32,
+    )
+
+
+def _events(meta: xdr.TransactionMeta | None) -> list[xdr.ContractEvent]:
+    if meta is None:
+        return []
+    if meta.v4 is not None:
+        return [event for operation in meta.v4.operations for event in operation.events]
+    if meta.v3 is not None and meta.v3.soroban_meta is not None:
+        return list(meta.v3.soroban_meta.events)
+    return []
+
+
+def _diagnostics(meta: xdr.TransactionMeta | None) -> list[xdr.DiagnosticEvent]:
+    if meta is None:
+        return []
+    if meta.v4 is not None:
+        return list(meta.v4.diagnostic_events)
+    if meta.v3 is not None and meta.v3.soroban_meta is not None:
+        return list(meta.v3.soroban_meta.diagnostic_events)
+    return []
+
+
+def _return_value(meta: xdr.TransactionMeta | None) -> bytes:
+    if meta is None:
+        return b""
+    of_call = meta.v4.soroban_meta if meta.v4 is not None else None
+    value = of_call.return_value if of_call is not None else None
+    if meta.v3 is not None and meta.v3.soroban_meta is not None:
+        value = meta.v3.soroban_meta.return_value
+    return b"" if value is None else value.to_xdr_bytes()

@@ -1,0 +1,203 @@
+"""The verifier: refuses every envelope that is not, to the byte, what the intent means.
+
+Nothing is signed that has not passed here, whoever built it. What a builder may choose at all is
+the fee, the resources and the nonce of an authorisation, and those within limits.
+"""
+
+from dataclasses import dataclass
+
+from stellar_sdk import Address, xdr
+
+from services.escrow.intents import Intent
+from services.escrow.ports import EnvelopeRefused, StellarOptions
+from services.escrow.stellar.addresses import (
+    account_key,
+    holding_key,
+    instance_key,
+    is_contract,
+    nonce_key,
+    sc_address,
+)
+from services.escrow.stellar.blueprint import Allowance, Blueprint, Blueprints
+from services.escrow.stellar.envelope import parse, skeleton
+
+FEE_PER_OPERATION_MIN = 100
+Credentials = xdr.SorobanCredentialsType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """A transaction that is what was meant, not yet signed."""
+
+    transaction: xdr.Transaction
+    blueprint: Blueprint
+
+
+class Verifier:
+    """Holds envelopes against blueprints."""
+
+    def __init__(self, *, options: StellarOptions, blueprints: Blueprints) -> None:
+        self._options = options
+        self._blueprints = blueprints
+
+    def verify(
+        self, envelope_xdr: str, intent: Intent, *, source: str, sequence: int, max_time: int
+    ) -> Verified:
+        """Return the transaction. Raises: EnvelopeRefused: the text names the first difference."""
+        envelope = parse(envelope_xdr)
+        given, blueprint = envelope.tx, self._blueprints.of(intent)
+        _require(not envelope.signatures, "somebody signed it already")
+        operations = list(blueprint.operations)
+        if blueprint.allowance is not None:
+            operations = [_with_authorisation(operations[0], given)]
+            _check_authorisation(given, blueprint.allowance, source=source)
+            self._check_resources(given, blueprint)
+        self._check_fee(given, operations=len(operations))
+        meant = skeleton(
+            source=source,
+            sequence=sequence,
+            max_time=max_time,
+            fee=given.fee.uint32,
+            operations=operations,
+            soroban_data=given.ext.soroban_data if blueprint.is_contract_call else None,
+        )
+        _compare(given, meant)
+        return Verified(transaction=meant, blueprint=blueprint)
+
+    def _check_fee(self, given: xdr.Transaction, *, operations: int) -> None:
+        data = given.ext.soroban_data
+        resources = data.resource_fee.int64 if data is not None else 0
+        bid = given.fee.uint32 - resources
+        _require(resources >= 0, "the resource fee is negative")
+        _require(given.fee.uint32 <= self._options.max_fee, "the fee is above its limit")
+        _require(bid >= FEE_PER_OPERATION_MIN * operations, "the fee is below the least")
+        _require(
+            bid <= self._options.inclusion_fee_max * operations,
+            "the bid for inclusion is above its limit",
+        )
+
+    def _check_resources(self, given: xdr.Transaction, blueprint: Blueprint) -> None:
+        data = given.ext.soroban_data
+        if data is None:
+            raise EnvelopeRefused("it declares no resources")
+        footprint = data.resources.footprint
+        writable, readable = self._footprint(given, blueprint)
+        for key in footprint.read_write:
+            is_own = _contract_of(key) == blueprint.owned != ""
+            _require(is_own or key.to_xdr_bytes() in writable, "it would write a foreign entry")
+        for key in footprint.read_only:
+            is_code = key.type == xdr.LedgerEntryType.CONTRACT_CODE
+            is_consulted = _contract_of(key) in blueprint.consulted - {self._asset_contract}
+            allowed = is_code or is_consulted or key.to_xdr_bytes() in writable | readable
+            _require(allowed, "it would read a foreign entry")
+        extension = data.ext.resource_ext
+        if extension is not None:
+            places = [index.uint32 for index in extension.archived_soroban_entries]
+            _require(
+                all(place < len(footprint.read_write) for place in places),
+                "it restores entries outside its footprint",
+            )
+
+    @property
+    def _asset_contract(self) -> str:
+        return self._blueprints.asset_contract
+
+    def _footprint(
+        self, given: xdr.Transaction, blueprint: Blueprint
+    ) -> tuple[set[bytes], set[bytes]]:
+        """Return the keys that may be written, besides the contract's own, and those only read."""
+        asset, contract = self._blueprints.asset, self._asset_contract
+        moved = [holding_key(h, asset=asset, asset_contract=contract) for h in blueprint.holders]
+        writable = {key.to_xdr_bytes() for key in [*moved, *_nonces(given)]}
+        accounts = {h for h in blueprint.holders if not is_contract(h)}
+        accounts.add(self._options.asset_issuer)
+        if blueprint.allowance is not None:
+            accounts.add(blueprint.allowance.address)
+        readable = {account_key(address).to_xdr_bytes() for address in accounts}
+        readable.add(instance_key(contract).to_xdr_bytes())
+        return writable, readable
+
+
+def _with_authorisation(meant: xdr.Operation, given: xdr.Transaction) -> xdr.Operation:
+    """Return the operation that is meant, with the authorisations that are given."""
+    call = meant.body.invoke_host_function_op
+    if call is None:
+        raise TypeError("only contract calls carry authorisations")
+    body = xdr.OperationBody(
+        xdr.OperationType.INVOKE_HOST_FUNCTION,
+        invoke_host_function_op=xdr.InvokeHostFunctionOp(call.host_function, _entries(given)),
+    )
+    return xdr.Operation(meant.source_account, body)
+
+
+def _check_authorisation(given: xdr.Transaction, meant: Allowance, *, source: str) -> None:
+    entries = _entries(given)
+    _require(len(entries) == 1, f"{len(entries)} authorisations are given, one is needed")
+    entry = entries[0]
+    _require(
+        entry.root_invocation.to_xdr_bytes() == meant.invocation.to_xdr_bytes(),
+        "the authorisation allows other calls",
+    )
+    credentials = entry.credentials
+    if meant.address == source:
+        kind = Credentials.SOROBAN_CREDENTIALS_SOURCE_ACCOUNT
+        _require(credentials.type == kind, "the source does not authorise by being the source")
+        return
+    unsigned = credentials.address or credentials.address_v2
+    if unsigned is None:
+        raise EnvelopeRefused(f"credentials of the kind {credentials.type.name}")
+    _require(
+        unsigned.address.to_xdr_bytes() == sc_address(meant.address).to_xdr_bytes(),
+        "the authorisation is of another address",
+    )
+    _require(
+        unsigned.signature.type == xdr.SCValType.SCV_VOID
+        and unsigned.signature_expiration_ledger.uint32 == 0,
+        "the authorisation is signed already",
+    )
+
+
+def _compare(given: xdr.Transaction, meant: xdr.Transaction) -> None:
+    """Refuse any difference; the fields are compared first to name the one that differs."""
+    for field in ("source_account", "seq_num", "cond", "memo"):
+        same = getattr(given, field).to_xdr_bytes() == getattr(meant, field).to_xdr_bytes()
+        _require(same, f"{field} differs")
+    _require(len(given.operations) == len(meant.operations), "the number of operations differs")
+    for number, (mine, theirs) in enumerate(zip(meant.operations, given.operations, strict=True)):
+        same = mine.to_xdr_bytes() == theirs.to_xdr_bytes()
+        _require(same, f"operation {number} ({theirs.body.type.name}) differs")
+    _require(given.to_xdr_bytes() == meant.to_xdr_bytes(), "it differs")
+
+
+def _entries(given: xdr.Transaction) -> list[xdr.SorobanAuthorizationEntry]:
+    _require(len(given.operations) == 1, "a contract call must be the only operation")
+    call = given.operations[0].body.invoke_host_function_op
+    if call is None:
+        raise EnvelopeRefused("it is no contract call")
+    return call.auth
+
+
+def _nonces(given: xdr.Transaction) -> list[xdr.LedgerKey]:
+    keys = []
+    for entry in _entries(given):
+        unsigned = entry.credentials.address or entry.credentials.address_v2
+        if unsigned is not None:
+            holder = _spelled(unsigned.address)
+            keys.append(nonce_key(holder, unsigned.nonce.int64))
+    return keys
+
+
+def _contract_of(key: xdr.LedgerKey) -> str | None:
+    return None if key.contract_data is None else _spelled(key.contract_data.contract)
+
+
+def _spelled(address: xdr.SCAddress) -> str:
+    try:
+        return Address.from_xdr_sc_address(address).address
+    except ValueError as error:
+        raise EnvelopeRefused("an address of an unknown kind") from error
+
+
+def _require(condition: bool, refusal: str) -> None:  # noqa: FBT001 - reads as a sentence
+    if not condition:
+        raise EnvelopeRefused(refusal)

@@ -1,0 +1,147 @@
+"""Views: accounts, balances and escrows as the newest ledger has them, read as entries."""
+
+from collections.abc import Mapping, Sequence
+
+from stellar_sdk import Asset, scval, xdr
+
+from services.escrow.evidence import AccountView, EscrowView
+from services.escrow.stellar.addresses import (
+    account_key,
+    balance_key,
+    escrow_key,
+    holding_key,
+    instance_key,
+    trustline_key,
+)
+from services.escrow.stellar.contract import decode_escrow
+from services.escrow.stellar.rpc import Entries, Rpc
+
+
+class Views:
+    """Reads one network's entries. Every method raises ChainUnavailable."""
+
+    def __init__(self, *, rpc: Rpc, asset: Asset, asset_contract: str) -> None:
+        self._rpc = rpc
+        self._asset = asset
+        self._asset_contract = asset_contract
+
+    async def account(self, address: str) -> AccountView | None:
+        """Return an account, None where there is none."""
+        keys = [account_key(address), trustline_key(address, self._asset)]
+        entries = await self._rpc.entries(keys)
+        found, line = entries.get(keys[0]), entries.get(keys[1])
+        if found is None or found.account is None:
+            return None
+        return AccountView(
+            address=address,
+            sequence=found.account.seq_num.sequence_number.int64,
+            lumens=found.account.balance.int64,
+            asset_balance=None if line is None else _held(line),
+        )
+
+    async def balances(self, addresses: Sequence[str]) -> Mapping[str, int]:
+        """Return what addresses hold of the asset."""
+        if not addresses:
+            return {}
+        keys = {
+            address: holding_key(address, asset=self._asset, asset_contract=self._asset_contract)
+            for address in addresses
+        }
+        entries = await self._rpc.entries(list(keys.values()))
+        found = {address: entries.get(key) for address, key in keys.items()}
+        return {a: 0 if entry is None else _held(entry) for a, entry in found.items()}
+
+    async def escrow(self, contract_id: str) -> EscrowView | None:
+        """Return a contract, None where there is none. Raises: ValueError: it is no escrow."""
+        keys = [
+            instance_key(contract_id),
+            escrow_key(contract_id),
+            balance_key(self._asset_contract, contract_id),
+        ]
+        entries = await self._rpc.entries(keys)
+        instance = _instance(entries.get(keys[0]))
+        if instance is None:
+            return None
+        value = _stored(instance, entries.get(keys[1]))
+        if value is None:
+            return None
+        held = entries.get(keys[2])
+        return _view(
+            contract_id,
+            value,
+            wasm_hash=wasm_hash_of(instance),
+            balance=0 if held is None else _held(held),
+            archived_after=_archived_after(entries, keys[:2]),
+            read_at=entries.read_at,
+        )
+
+    async def wasm_hash(self, contract_id: str) -> str | None:
+        """Return the hash of a contract's code, None where there is no such contract."""
+        key = instance_key(contract_id)
+        instance = _instance((await self._rpc.entries([key])).get(key))
+        return None if instance is None else wasm_hash_of(instance)
+
+
+def wasm_hash_of(instance: xdr.SCContractInstance) -> str:
+    """Return the hash of the code an instance runs, "" where it runs none of its own."""
+    code = instance.executable.wasm_hash
+    return "" if code is None else code.hash.hex()
+
+
+def _view(
+    contract_id: str,
+    value: xdr.SCVal,
+    *,
+    wasm_hash: str,
+    balance: int,
+    archived_after: int,
+    read_at: int,
+) -> EscrowView:
+    stored = decode_escrow(value)
+    return EscrowView(
+        contract_id=contract_id,
+        wasm_hash=wasm_hash,
+        amount=stored.amount,
+        balance=balance,
+        disputed=stored.disputed,
+        released=stored.released,
+        resolved=stored.resolved,
+        platform_fee_bps=stored.platform_fee_bps,
+        roles=stored.roles,
+        milestones=stored.milestones,
+        engagement_id=stored.engagement_id,
+        raw=value.to_xdr_bytes(),
+        archived_after=archived_after,
+        read_at_ledger=read_at,
+    )
+
+
+def _archived_after(entries: Entries, keys: Sequence[xdr.LedgerKey]) -> int:
+    """Return the ledger after which the first of the entries is archived."""
+    limits = [entries.live_until.get(key.to_xdr_bytes(), 0) for key in keys]
+    return min((limit for limit in limits if limit), default=0)
+
+
+def _held(entry: xdr.LedgerEntryData) -> int:
+    if entry.trust_line is not None:
+        return entry.trust_line.balance.int64
+    if entry.contract_data is None:
+        raise ValueError("the entry holds no asset")
+    return scval.from_int128(scval.from_struct(entry.contract_data.val)["amount"])
+
+
+def _instance(entry: xdr.LedgerEntryData | None) -> xdr.SCContractInstance | None:
+    return (
+        None if entry is None or entry.contract_data is None else entry.contract_data.val.instance
+    )
+
+
+def _stored(
+    instance: xdr.SCContractInstance, entry: xdr.LedgerEntryData | None
+) -> xdr.SCVal | None:
+    """Return the escrow's value: an entry of its own, or in the instance (older builds)."""
+    if entry is not None and entry.contract_data is not None:
+        return entry.contract_data.val
+    name = scval.to_vec([scval.to_symbol("Escrow")])
+    items = instance.storage.sc_map if instance.storage is not None else []
+    return next((item.val for item in items if item.key == name), None)

@@ -1,0 +1,48 @@
+"""Operations of the network itself: accounts, reserves and trustlines. No contract in here.
+
+Every operation names its source, so that the fee may be paid by any channel account.
+"""
+
+from stellar_sdk import (
+    Asset,
+    BeginSponsoringFutureReserves,
+    ChangeTrust,
+    CreateAccount,
+    EndSponsoringFutureReserves,
+    xdr,
+)
+
+from kernel.money import to_chain_text
+from services.escrow.intents import CreateChannels, CreateWallet, TrustAsset
+
+CHANNELS_MAX = 50
+
+
+def create_wallet(intent: CreateWallet, *, asset: Asset) -> list[xdr.Operation]:
+    """Make an account that holds no lumens: the sponsor pays the reserves of all of it.
+
+    Source: CAP-33, sponsored reserves.
+    """
+    account, sponsor = intent.account, intent.sponsor
+    return [
+        BeginSponsoringFutureReserves(account, source=sponsor).to_xdr_object(),
+        CreateAccount(account, "0", source=sponsor).to_xdr_object(),
+        ChangeTrust(asset, source=account).to_xdr_object(),
+        EndSponsoringFutureReserves(source=account).to_xdr_object(),
+    ]
+
+
+def create_channels(intent: CreateChannels) -> list[xdr.Operation]:
+    """Make channel accounts. Raises: ValueError: none, or more than one transaction holds."""
+    if not 1 <= len(intent.channels) <= CHANNELS_MAX:
+        raise ValueError(f"1 to {CHANNELS_MAX} channels fit, not {len(intent.channels)}")
+    lumens = to_chain_text(intent.starting_balance)
+    return [
+        CreateAccount(channel, lumens, source=intent.funder).to_xdr_object()
+        for channel in intent.channels
+    ]
+
+
+def trust_asset(intent: TrustAsset, *, asset: Asset) -> list[xdr.Operation]:
+    """Open a trustline without a limit."""
+    return [ChangeTrust(asset, source=intent.account).to_xdr_object()]
