@@ -126,7 +126,7 @@ class Idempotency:
             return await database.retrying(once)
         except STORED_KINDS as error:
             if not error.replayed and not isinstance(error, IdempotencyKeyReused):
-                await self._keep_refusal(database, key, error)
+                await self.keep_refusal(database, key, error)
             raise
 
     async def claim(self, tx: Transaction, key: RequestKey) -> Answer | None:
@@ -157,6 +157,11 @@ class Idempotency:
         body = to_status(error).SerializeToString()
         await connection.execute(_FINISH, ("refused", body, *_key(key)))
 
+    async def release(self, tx: Transaction, key: RequestKey) -> None:
+        """Forget a claimed key, so that the request may be tried again (its end was a 5xx)."""
+        connection = await driver(tx)
+        await connection.execute(_RELEASE, _key(key))
+
     async def purge(self, database: Database) -> int:
         """Forget answers past their time, never a running one; returns how many."""
         async with database.transaction() as tx:
@@ -173,7 +178,8 @@ class Idempotency:
             await self.purge(database)
             await asyncio.sleep(PURGE_SECONDS)
 
-    async def _keep_refusal(self, database: Database, key: RequestKey, error: DomainError) -> None:
+    async def keep_refusal(self, database: Database, key: RequestKey, error: DomainError) -> None:
+        """Keep a refusal in a transaction of its own: the one it ended was rolled back."""
         async with database.transaction() as tx:
             if await self.claim(tx, key) is None:
                 await self.refuse(tx, key, error)
@@ -213,5 +219,9 @@ where marketplace_id = %s and scope = %s and key = %s
 """
 _FINISH = """
 update idempotency set state = %s, body = %s
-where marketplace_id = %s and scope = %s and key = %s
+where marketplace_id = %s and scope = %s and key = %s and state = 'running'
+"""
+_RELEASE = """
+delete from idempotency
+where marketplace_id = %s and scope = %s and key = %s and state = 'running'
 """

@@ -1,0 +1,146 @@
+"""Users, orders, operations, outbox, idempotency."""
+
+from alembic import op
+
+from chassis import idempotency, outbox
+
+revision = "orders_0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+USERS = """
+create table orders.users (
+    marketplace_id uuid not null,
+    id uuid not null,
+    public_id text not null check (public_id ~ '^[A-Za-z0-9_-]{1,64}$'),
+    external_user_id text not null check (length(external_user_id) between 1 and 255),
+    email text not null default '',
+    type text not null check (type in ('BUYER', 'SELLER', 'BOTH')),
+    wallet_address text not null default '',
+    provisioned_at timestamptz,
+    created_at timestamptz not null,
+    primary key (marketplace_id, id),
+    constraint users_public_id unique (marketplace_id, public_id),
+    constraint users_external_id unique (marketplace_id, external_user_id)
+);
+create index users_unprovisioned on orders.users (created_at) where provisioned_at is null;
+"""
+
+ORDERS = """
+create table orders.orders (
+    marketplace_id uuid not null,
+    id uuid not null,
+    buyer_id uuid not null,
+    buyer_public_id text not null,
+    seller_id uuid not null,
+    seller_public_id text not null,
+    asset text not null,
+    currency text not null,
+    amount bigint not null check (amount > 0 and amount % 100000 = 0),
+    title text not null,
+    description text not null,
+    state text not null check (state in (
+        'ORDER_CREATED', 'FUNDS_RESERVED', 'ESCROW_CREATING', 'ESCROW_FUNDING', 'ESCROW_FUNDED',
+        'IN_PROGRESS', 'RELEASE_REQUESTED', 'RELEASED', 'REFUND_REQUESTED', 'REFUNDED',
+        'DISPUTED', 'CLOSED')),
+    final_status text check (final_status in ('RELEASED', 'REFUNDED', 'CANCELED')),
+    origin text not null check (origin in ('MARKETPLACE', 'PARTY')),
+    client_order_ref text not null default '',
+    milestones text not null default '[]',
+    metadata_json text not null default '',
+    platform_fee_bps integer not null check (platform_fee_bps between 0 and 9900),
+    platform_fee bigint not null check (platform_fee >= 0),
+    escrow_id uuid,
+    escrow_contract_id text not null default '',
+    escrow_status text not null default '',
+    escrow_last_error text not null default '',
+    dispute_id uuid,
+    dispute_opened_by text,
+    dispute_reason text,
+    dispute_opened_at timestamptz,
+    dispute_decision text,
+    dispute_resolved_at timestamptz,
+    delivery_notes text not null default '',
+    delivery_url text not null default '',
+    delivered_at timestamptz,
+    version bigint not null check (version > 0),
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    reserved_at timestamptz,
+    funded_at timestamptz,
+    confirmed_at timestamptz,
+    released_at timestamptz,
+    refunded_at timestamptz,
+    closed_at timestamptz,
+    released_amount bigint not null default 0 check (released_amount >= 0),
+    refunded_amount bigint not null default 0 check (refunded_amount >= 0),
+    provider_fee bigint not null default 0 check (provider_fee >= 0),
+    delta_score_tenths integer check (delta_score_tenths between 0 and 100),
+    intention_id text not null default '',
+    contract_template_id text not null default '',
+    contract_id text not null default '',
+    contract_terms_json text not null default '',
+    primary key (marketplace_id, id),
+    check (buyer_id <> seller_id),
+    check ((state = 'CLOSED') = (final_status is not null)),
+    check ((state = 'CLOSED') = (closed_at is not null)),
+    foreign key (marketplace_id, buyer_id) references orders.users (marketplace_id, id),
+    foreign key (marketplace_id, seller_id) references orders.users (marketplace_id, id)
+);
+create unique index orders_client_ref on orders.orders (marketplace_id, client_order_ref)
+    where client_order_ref <> '';
+create unique index orders_dispute on orders.orders (marketplace_id, dispute_id)
+    where dispute_id is not null;
+create index orders_buyer on orders.orders (marketplace_id, buyer_id, id desc);
+create index orders_seller on orders.orders (marketplace_id, seller_id, id desc);
+create index orders_state on orders.orders (marketplace_id, state, id desc);
+"""
+
+OPERATIONS = """
+create table orders.operations (
+    id uuid primary key,
+    marketplace_id uuid not null,
+    order_id uuid not null,
+    kind text not null,
+    state text not null check (state in ('running', 'succeeded', 'failed')),
+    step text not null default '',
+    scope text not null,
+    key text not null,
+    fingerprint bytea not null,
+    context text not null,
+    actor text not null,
+    request_id text not null,
+    error text not null default '',
+    attempts integer not null default 0,
+    lease_until timestamptz not null,
+    lease_epoch integer not null,
+    started_at timestamptz not null default now(),
+    finished_at timestamptz,
+    foreign key (marketplace_id, order_id) references orders.orders (marketplace_id, id)
+);
+-- One operation in motion per order: release, refund, dispute and cancel exclude each other here.
+create unique index operations_one_running on orders.operations (marketplace_id, order_id)
+    where state = 'running';
+create index operations_lease on orders.operations (lease_until) where state = 'running';
+create index operations_order on orders.operations (marketplace_id, order_id);
+"""
+
+
+def upgrade() -> None:
+    """Make the schema's tables and grant the role what it needs."""
+    op.execute(USERS)
+    op.execute(ORDERS)
+    op.execute(OPERATIONS)
+    op.execute(outbox.DDL.format(schema="orders"))
+    op.execute(idempotency.DDL.format(schema="orders"))
+    op.execute("grant select, insert, update on orders.users, orders.orders to orders")
+    op.execute("grant select, insert, update on orders.operations to orders")
+    op.execute("grant select, insert on orders.outbox to orders")
+    op.execute("grant update (published_at) on orders.outbox to orders")
+    op.execute("grant select, insert, update, delete on orders.idempotency to orders")
+
+
+def downgrade() -> None:
+    """Refuse: money records are never dropped by a tool."""
+    raise RuntimeError("migrations go forward only")

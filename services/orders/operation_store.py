@@ -1,0 +1,149 @@
+"""Operations in Postgres. Leases count by the database's clock; every write checks the epoch."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from psycopg.rows import dict_row
+
+from chassis.database import Transaction, driver
+from services.orders.operations import LEASE_SECONDS, Kind, LeaseLost, Operation
+
+
+class OperationStore:
+    """The operations of the schema."""
+
+    async def insert(self, tx: Transaction, operation: Operation) -> None:
+        """Record a command as running, leased to this process."""
+        connection = await driver(tx)
+        await connection.execute(
+            _INSERT,
+            (
+                operation.id,
+                operation.marketplace_id,
+                operation.order_id,
+                operation.kind.value,
+                operation.scope,
+                operation.key,
+                operation.fingerprint,
+                orjson.dumps(dict(operation.context)).decode(),
+                operation.actor,
+                operation.request_id,
+                LEASE_SECONDS,
+                operation.epoch,
+            ),
+        )
+
+    async def running(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
+    ) -> Operation | None:
+        """Find the operation in motion on an order; None where there is none."""
+        connection = await driver(tx)
+        cursor = connection.cursor(row_factory=dict_row)
+        await cursor.execute(_RUNNING, (marketplace_id, order_id))
+        row = await cursor.fetchone()
+        return None if row is None else _operation(row)
+
+    async def is_running(self, tx: Transaction, operation_id: uuid.UUID) -> bool:
+        """Tell whether an operation is still in motion."""
+        connection = await driver(tx)
+        cursor = await connection.execute(
+            "select 1 from operations where id = %s and state = 'running'", (operation_id,)
+        )
+        return await cursor.fetchone() is not None
+
+    async def claim_abandoned(self, tx: Transaction, *, limit: int) -> list[Operation]:
+        """Take over operations whose lease ran out; each gets a new epoch (SKIP LOCKED)."""
+        connection = await driver(tx)
+        cursor = connection.cursor(row_factory=dict_row)
+        await cursor.execute(_CLAIM, (limit, LEASE_SECONDS))
+        return [_operation(row) for row in await cursor.fetchall()]
+
+    async def renew(self, tx: Transaction, held: Sequence[tuple[uuid.UUID, int]]) -> None:
+        """Renew the leases of operations this process drives: (id, epoch) each."""
+        connection = await driver(tx)
+        ids, epochs = [item[0] for item in held], [item[1] for item in held]
+        await connection.execute(_RENEW, (LEASE_SECONDS, ids, epochs))
+
+    async def hold(self, tx: Transaction, operation: Operation) -> None:
+        """Lock the operation's row for a write of its holder. Raises: LeaseLost."""
+        connection = await driver(tx)
+        cursor = await connection.execute(
+            "select 1 from operations where id = %s and lease_epoch = %s and state = 'running'"
+            " for update",
+            (operation.id, operation.epoch),
+        )
+        if await cursor.fetchone() is None:
+            raise LeaseLost(operation.id)
+
+    async def note(self, tx: Transaction, operation: Operation, *, step: str, error: str) -> None:
+        """Record the step in motion and what held it up last; for operators."""
+        connection = await driver(tx)
+        await connection.execute(
+            "update operations set step = %s, error = %s, attempts = attempts + 1"
+            " where id = %s and lease_epoch = %s and state = 'running'",
+            (step, error[:1000], operation.id, operation.epoch),
+        )
+
+    async def end(
+        self, tx: Transaction, operation: Operation, *, state: str, error: str = ""
+    ) -> None:
+        """End an operation this process holds: succeeded or failed. Raises: LeaseLost."""
+        connection = await driver(tx)
+        cursor = await connection.execute(
+            "update operations set state = %s, error = %s, finished_at = now()"
+            " where id = %s and lease_epoch = %s and state = 'running'",
+            (state, error[:1000], operation.id, operation.epoch),
+        )
+        if cursor.rowcount != 1:
+            raise LeaseLost(operation.id)
+
+
+def _operation(row: Mapping[str, Any]) -> Operation:
+    return Operation(
+        id=row["id"],
+        marketplace_id=row["marketplace_id"],
+        order_id=row["order_id"],
+        kind=Kind(row["kind"]),
+        scope=row["scope"],
+        key=row["key"],
+        fingerprint=row["fingerprint"],
+        context=orjson.loads(row["context"]),
+        actor=row["actor"],
+        request_id=row["request_id"],
+        epoch=row["lease_epoch"],
+        attempts=row["attempts"],
+        step=row["step"],
+        started_at=row["started_at"],
+    )
+
+
+_COLUMNS = (
+    "id, marketplace_id, order_id, kind, scope, key, fingerprint, context, actor, request_id,"
+    " lease_epoch, attempts, step, started_at"
+)
+_INSERT = """
+insert into operations (id, marketplace_id, order_id, kind, state, scope, key, fingerprint,
+                        context, actor, request_id, lease_until, lease_epoch)
+values (%s, %s, %s, %s, 'running', %s, %s, %s, %s, %s, %s, now() + make_interval(secs => %s), %s)
+"""
+_RUNNING = f"""
+select {_COLUMNS} from operations
+where marketplace_id = %s and order_id = %s and state = 'running'
+"""  # noqa: S608 - constants
+_CLAIM = f"""
+with abandoned as (
+    select id as taken from operations where state = 'running' and lease_until < now()
+    order by lease_until limit %s for update skip locked
+)
+update operations set lease_epoch = lease_epoch + 1,
+                      lease_until = now() + make_interval(secs => %s)
+from abandoned where id = taken
+returning {_COLUMNS}
+"""  # noqa: S608 - constants
+_RENEW = """
+update operations set lease_until = now() + make_interval(secs => %s)
+from unnest(%s::uuid[], %s::integer[]) as held (held_id, held_epoch)
+where id = held_id and lease_epoch = held_epoch and state = 'running'
+"""

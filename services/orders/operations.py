@@ -1,0 +1,57 @@
+"""Operations: work that needs another service, recorded so that any process can finish it. Pure.
+
+One row is the saga and the audit line of a command; at most one runs on an order at a time, so
+release, refund, dispute and cancel exclude each other in the database.
+"""
+
+import datetime as dt
+import enum
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# A lease is counted by the database's clock and renewed well before it ends.
+LEASE_SECONDS = 10
+RENEW_SECONDS = 3
+
+
+class Kind(enum.Enum):
+    """What an operation does."""
+
+    RESERVE = "RESERVE"
+    CREATE_ESCROW = "CREATE_ESCROW"
+    FUND_ESCROW = "FUND_ESCROW"
+    RELEASE = "RELEASE"
+    CANCEL = "CANCEL"
+    REFUND = "REFUND"
+    OPEN_DISPUTE = "OPEN_DISPUTE"
+    RESOLVE_DISPUTE = "RESOLVE_DISPUTE"
+    PAY = "PAY"
+
+
+class LeaseLost(Exception):
+    """Another process has taken the operation over; whatever this one was writing is undone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """A command in motion.
+
+    scope, key, fingerprint: the request it answers. context: the command's fields, JSON values.
+    epoch: the lease this process holds; every write checks it.
+    """
+
+    id: uuid.UUID
+    marketplace_id: uuid.UUID
+    order_id: uuid.UUID
+    kind: Kind
+    scope: str
+    key: str
+    fingerprint: bytes
+    context: Mapping[str, str]
+    actor: str
+    request_id: str
+    epoch: int
+    attempts: int = 0
+    step: str = ""
+    started_at: dt.datetime | None = None

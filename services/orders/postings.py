@@ -1,0 +1,138 @@
+"""Each movement of an order's money as ledger transfers. Pure; docs/money.md shows them in figures.
+
+Ids are derived from the order and the purpose: whoever repeats a step posts the same transfer.
+"""
+
+import uuid
+from collections.abc import Sequence
+
+from kernel.ids import derived_id
+from services.orders.domain import Order
+from services.orders.ports import Payment, Transfer
+
+
+def hold_id(order_id: uuid.UUID) -> uuid.UUID:
+    """Return the id of the order's one hold."""
+    return derived_id(order_id, "hold")
+
+
+def hold(order: Order) -> list[Transfer]:
+    """Reserve: pending, from the buyer to the order's escrow account."""
+    return [
+        Transfer(
+            id=hold_id(order.id),
+            type="PENDING",
+            code="RESERVE",
+            debit=f"user:{order.buyer.id}",
+            credit=f"escrow:{order.id}",
+            asset=order.asset,
+            amount=order.amount,
+            order_id=order.id,
+        )
+    ]
+
+
+def void(order: Order, *, reason: str) -> list[Transfer]:
+    """Cancel: the hold is given back."""
+    return [
+        Transfer(
+            id=derived_id(order.id, "void"),
+            type="VOID",
+            code="CANCEL",
+            pending_id=hold_id(order.id),
+            order_id=order.id,
+            reason=reason,
+        )
+    ]
+
+
+def post(order: Order, *, payments: Sequence[Payment]) -> list[Transfer]:
+    """Fund: the hold becomes what the contract holds, when the chain has confirmed it."""
+    return [
+        Transfer(
+            id=derived_id(order.id, "post"),
+            type="POST",
+            code="FUND",
+            pending_id=hold_id(order.id),
+            order_id=order.id,
+            transaction_hash=next((p.transaction_hash for p in payments), ""),
+        )
+    ]
+
+
+def payout(order: Order, *, payments: Sequence[Payment], is_dispute: bool) -> list[Transfer]:
+    """Release, refund or split: what the chain reports as paid, line by line.
+
+    More than the order's amount left the contract where somebody had sent it money: the surplus
+    came from outside, and is booked as such first.
+    """
+    outflow = sum(payment.amount for payment in payments if not payment.is_absorbed_fee)
+    surplus = outflow - order.amount
+    transfers = []
+    if surplus > 0:
+        transfers.append(_line(order, "surplus", "SURPLUS", "external:stellar", _escrow(order)))
+        transfers[0] = _with(transfers[0], surplus, payments[0].transaction_hash)
+    for index, payment in enumerate(payments):
+        if payment.payee in {"CONTRACT", "WALLET"} or payment.amount == 0:
+            continue
+        purpose = f"pay:{index}"
+        source = "fees:absorbed" if payment.is_absorbed_fee else _escrow(order)
+        line = _line(order, purpose, _code(payment, is_dispute), source, _target(order, payment))
+        transfers.append(_with(line, payment.amount, payment.transaction_hash))
+    return transfers
+
+
+def total(payments: Sequence[Payment], payee: str) -> int:
+    """Sum what one side received, make-good included, in minor units."""
+    return sum(payment.amount for payment in payments if payment.payee == payee)
+
+
+def _escrow(order: Order) -> str:
+    return f"escrow:{order.id}"
+
+
+def _target(order: Order, payment: Payment) -> str:
+    return {
+        "SELLER": f"user:{order.seller.id}",
+        "BUYER": f"user:{order.buyer.id}",
+        "PLATFORM": "fees:platform",
+        "PROVIDER": "fees:provider",
+    }[payment.payee]
+
+
+def _code(payment: Payment, is_dispute: bool) -> str:  # noqa: FBT001 - internal, named at its call
+    if payment.is_absorbed_fee:
+        return "FEE_ABSORBED"
+    codes = {
+        "SELLER": "DISPUTE_RELEASE" if is_dispute else "RELEASE",
+        "BUYER": "DISPUTE_REFUND" if is_dispute else "REFUND",
+        "PLATFORM": "PLATFORM_FEE",
+        "PROVIDER": "PROVIDER_FEE",
+    }
+    return codes[payment.payee]
+
+
+def _line(order: Order, purpose: str, code: str, debit: str, credit: str) -> Transfer:
+    return Transfer(
+        id=derived_id(order.id, purpose),
+        type="SINGLE",
+        code=code,
+        debit=debit,
+        credit=credit,
+        asset=order.asset,
+        order_id=order.id,
+    )
+
+
+def _with(line: Transfer, amount: int, transaction_hash: str) -> Transfer:
+    return Transfer(
+        id=line.id,
+        type=line.type,
+        code=line.code,
+        debit=line.debit,
+        credit=line.credit,
+        asset=line.asset,
+        amount=amount,
+        order_id=line.order_id,
+        transaction_hash=transaction_hash,
+    )

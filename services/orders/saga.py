@@ -1,0 +1,277 @@
+"""The saga engine: drives operations to their end, whoever waits and whatever crashes.
+
+A timeout or an absent peer is never an end: the step is tried again with the same ids until the
+ledger or the chain gives evidence. What a step does is in steps.py; this file knows leases.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+
+from sqlalchemy.exc import DBAPIError
+
+from chassis import deadline, identity
+from chassis.database import Database
+from chassis.idempotency import Answer, Idempotency, RequestKey
+from chassis.telemetry import logger
+from kernel.clock import Clock
+from kernel.errors import Aborted, DeadlineExceeded, DomainError, Unavailable
+from services.orders.domain import Decided, Order
+from services.orders.operation_store import OperationStore
+from services.orders.operations import RENEW_SECONDS, Kind, LeaseLost, Operation
+from services.orders.store import OrderStore
+
+FIRST_BACKOFF_SECONDS = 0.1
+LONGEST_BACKOFF_SECONDS = 5.0
+TAKE_OVER_SECONDS = 1.0
+TAKE_OVER_BATCH = 32
+POLL_SECONDS = 0.05
+Encode = Callable[[Order, Operation | None], bytes]
+Decide = Callable[[Order], Decided]
+log = logger()
+
+
+class NotYet(Exception):
+    """A peer is still busy with what must come first; try the step again soon."""
+
+
+class Stuck(Exception):
+    """Evidence contradicts what was meant: an operator must look. Nothing is undone or repeated."""
+
+
+class Motion:
+    """One operation being driven by this process: what its steps may do."""
+
+    def __init__(self, saga: "Saga", operation: Operation) -> None:
+        self._saga = saga
+        self.operation = operation
+        self.answer: Answer | None = None
+        self.trouble: DomainError | None = None
+        self.is_ended = False
+        self.changed = asyncio.Condition()
+
+    async def order(self) -> Order:
+        """Read the order as it is now."""
+        saga, operation = self._saga, self.operation
+        async with saga.database.transaction() as tx:
+            return await saga.orders.get(
+                tx, marketplace_id=operation.marketplace_id, order_id=operation.order_id
+            )
+
+    async def advance(self, decide: Decide, *, answers: bool = False, ends: bool = False) -> Order:
+        """Decide on the locked order and save it with its events, in one transaction.
+
+        answers: the order as saved is the caller's answer, and is kept for its key. ends: the
+        operation has succeeded. Raises: LeaseLost; what `decide` raises.
+        """
+        saga, operation = self._saga, self.operation
+        async with saga.database.transaction() as tx:
+            if ends:
+                await saga.operations.end(tx, operation, state="succeeded")
+            else:
+                await saga.operations.hold(tx, operation)
+            before = await saga.orders.lock(
+                tx, marketplace_id=operation.marketplace_id, order_id=operation.order_id
+            )
+            after, facts = decide(before)
+            if after is not before:
+                after = await saga.orders.save(
+                    tx, before=before, after=after, facts=facts, request_id=operation.request_id
+                )
+            answer = Answer(body=saga.encode(after, None))
+            if answers:
+                await saga.idempotency.finish(tx, _key(operation), answer.body)
+        await self.tell(answer=answer if answers else None, ends=ends)
+        return after
+
+    async def refuse(self, error: DomainError, *, decide: Decide | None = None) -> None:
+        """End the operation as failed, with the refusal its caller gets.
+
+        A refusal that belongs to the request is kept for its key; a failure of the provider
+        frees the key, so that the request may be tried again.
+        """
+        saga, operation = self._saga, self.operation
+        async with saga.database.transaction() as tx:
+            await saga.operations.end(tx, operation, state="failed", error=error.reason)
+            if decide is not None:
+                before = await saga.orders.lock(
+                    tx, marketplace_id=operation.marketplace_id, order_id=operation.order_id
+                )
+                after, facts = decide(before)
+                await saga.orders.save(
+                    tx, before=before, after=after, facts=facts, request_id=operation.request_id
+                )
+            if isinstance(error, Unavailable):
+                await saga.idempotency.release(tx, _key(operation))
+            else:
+                await saga.idempotency.refuse(tx, _key(operation), error)
+        await self.tell(trouble=error, ends=True)
+
+    async def tell(
+        self,
+        *,
+        answer: Answer | None = None,
+        trouble: DomainError | None = None,
+        ends: bool = False,
+    ) -> None:
+        """Wake whoever waits for this operation."""
+        async with self.changed:
+            self.answer = self.answer or answer
+            self.trouble = trouble
+            self.is_ended = self.is_ended or ends
+            self.changed.notify_all()
+
+
+Step = Callable[[Motion], Awaitable[None]]
+
+
+class Saga:
+    """Drives operations: those begun here, and those abandoned by dead processes."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        orders: OrderStore,
+        operations: OperationStore,
+        idempotency: Idempotency,
+        clock: Clock,
+        encode: Encode,
+        steps: Mapping[Kind, Step],
+    ) -> None:
+        self.database = database
+        self.orders = orders
+        self.operations = operations
+        self.idempotency = idempotency
+        self.clock = clock
+        self.encode = encode
+        self._steps = steps
+        self._motions: dict[uuid.UUID, Motion] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, operation: Operation) -> Motion:
+        """Drive an operation this process holds, in a task of its own."""
+        motion = Motion(self, operation)
+        self._motions[operation.id] = motion
+        task = asyncio.create_task(self._drive(motion), name=f"operation {operation.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return motion
+
+    async def answer(self, motion: Motion, *, timeout_seconds: float) -> Answer:
+        """Wait for an operation's answer; without one in time, the order as it is now.
+
+        Raises: the refusal it ended with; Unavailable, DeadlineExceeded: a peer is away, and the
+            operation goes on when it is back.
+        """
+
+        def settled() -> bool:
+            return motion.answer is not None or motion.trouble is not None or motion.is_ended
+
+        try:
+            async with asyncio.timeout(timeout_seconds), motion.changed:
+                await motion.changed.wait_for(settled)
+        except TimeoutError:
+            pass
+        if motion.answer is not None:
+            return motion.answer
+        if motion.trouble is not None:
+            raise motion.trouble
+        order = await motion.order()
+        return Answer(body=self.encode(order, motion.operation))
+
+    async def ended(self, operation_id: uuid.UUID, *, timeout_seconds: float) -> bool:
+        """Wait for an operation of any process to end; False where it does not in time."""
+        until = time.monotonic() + timeout_seconds
+        motion = self._motions.get(operation_id)
+        if motion is not None:
+            return await self._ended_here(motion, timeout_seconds)
+        while time.monotonic() < until:
+            async with self.database.transaction() as tx:
+                if not await self.operations.is_running(tx, operation_id):
+                    return True
+            await asyncio.sleep(POLL_SECONDS)
+        return False
+
+    async def take_over(self) -> None:
+        """Claim operations of dead processes, until cancelled."""
+        while True:
+            async with self.database.transaction() as tx:
+                claimed = await self.operations.claim_abandoned(tx, limit=TAKE_OVER_BATCH)
+            for operation in claimed:
+                log.warning("operation.taken_over", operation_id=str(operation.id))
+                self.start(operation)
+            await asyncio.sleep(TAKE_OVER_SECONDS)
+
+    async def renew(self) -> None:
+        """Renew the leases of what this process drives, until cancelled."""
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            held = [(m.operation.id, m.operation.epoch) for m in self._motions.values()]
+            if held:
+                async with self.database.transaction() as tx:
+                    await self.operations.renew(tx, held)
+
+    async def close(self) -> None:
+        """Stop driving; what is unfinished is taken over by the next process."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _ended_here(self, motion: Motion, timeout_seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(timeout_seconds), motion.changed:
+                await motion.changed.wait_for(lambda: motion.is_ended)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _drive(self, motion: Motion) -> None:
+        operation = motion.operation
+        who = identity.system(caller="orders", marketplace_id=operation.marketplace_id)
+        identity.bind(who, request_id=operation.request_id)
+        deadline.start(None)
+        backoff = FIRST_BACKOFF_SECONDS
+        try:
+            while not motion.is_ended:
+                try:
+                    await self._steps[operation.kind](motion)
+                except LeaseLost:
+                    log.warning("operation.lease_lost", operation_id=str(operation.id))
+                    return
+                except Exception as error:  # noqa: BLE001 - every trouble is met with another try
+                    await self._note(motion, error)
+                    await asyncio.sleep(backoff)
+                    backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
+        finally:
+            self._motions.pop(operation.id, None)
+            await motion.tell(trouble=motion.trouble, ends=True)
+
+    async def _note(self, motion: Motion, error: Exception) -> None:
+        """Record what holds an operation up; tells its caller where that is a peer's absence."""
+        if isinstance(error, (NotYet, Aborted)):
+            return
+        fields = {"operation_id": str(motion.operation.id), "kind": motion.operation.kind.value}
+        if isinstance(error, (Unavailable, DeadlineExceeded)):
+            log.warning("operation.waits", error=error.reason, **fields)
+            await motion.tell(trouble=error)
+        elif isinstance(error, Stuck):
+            log.error("operation.stuck", error=str(error), **fields)
+        else:
+            log.error("operation.troubled", exc_info=error, **fields)
+        try:
+            async with self.database.transaction() as tx:
+                text = f"{type(error).__name__}: {error}"
+                await self.operations.note(tx, motion.operation, step="", error=text)
+        except (DBAPIError, OSError, TimeoutError):
+            log.warning("operation.note_lost", **fields)
+
+
+def _key(operation: Operation) -> RequestKey:
+    return RequestKey(
+        marketplace_id=operation.marketplace_id,
+        scope=operation.scope,
+        key=operation.key,
+        fingerprint=operation.fingerprint,
+    )

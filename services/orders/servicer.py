@@ -1,0 +1,338 @@
+"""OrdersServicer: decode, call one use case, encode. No business here."""
+
+import uuid
+from typing import Any
+
+import grpc
+from orchestrator.common.v1 import common_pb2
+from orchestrator.orders.v1 import orders_pb2, orders_pb2_grpc
+
+from chassis import deadline, identity
+from chassis.idempotency import Answer, request_key
+from chassis.identity import REPLAYED_KEY, ROLE_ADMIN, allow
+from chassis.wire import page_size, uuid_from_token
+from services.orders import wire
+from services.orders.commands import Request
+from services.orders.domain import Decision, DisputeReason, Party, State
+from services.orders.parties import require_party
+from services.orders.queries import OrderQueries
+from services.orders.registry import UserRegistry
+from services.orders.service import OrderService
+from services.orders.users import UserType
+
+Context = grpc.aio.ServicerContext[Any, Any]
+# What a caller waits who says nothing, and what is kept of its deadline to answer in.
+WAIT_SECONDS = 30.0
+ANSWER_SECONDS = 0.3
+
+ACCESS = {
+    "RegisterUser": allow("gateway", scope="write"),
+    "GetUser": allow("gateway", "operator", scope="read"),
+    "ListUsers": allow("gateway", "operator", scope="read"),
+    "CreateOrder": allow("gateway", scope="write"),
+    "GetOrder": allow("gateway", "operator", scope="read"),
+    "ListOrders": allow("gateway", "operator", scope="read"),
+    "ListPartyOrders": allow("gateway", scope="read"),
+    "GetTimeline": allow("gateway", "operator", scope="read"),
+    "GetReceipt": allow("gateway", scope="read"),
+    "ReserveFunds": allow("gateway", scope="write"),
+    "CreateEscrow": allow("gateway", scope="write"),
+    "FundEscrow": allow("gateway", scope="write"),
+    "ReleaseFunds": allow("gateway", scope="write"),
+    "CancelOrder": allow("gateway", scope="write"),
+    "RefundOrder": allow("gateway", scope="write"),
+    "OpenDispute": allow("gateway", scope="write"),
+    "ResolveDispute": allow("gateway", scope="support"),
+    "DeliverOrder": allow("gateway", scope="write"),
+    "ConfirmOrder": allow("gateway", scope="write"),
+    "PayOrder": allow("gateway", scope="write"),
+}
+
+
+class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
+    """The contract's methods."""
+
+    def __init__(
+        self, *, service: OrderService, queries: OrderQueries, registry: UserRegistry
+    ) -> None:
+        self._service = service
+        self._queries = queries
+        self._registry = registry
+
+    async def RegisterUser(
+        self, request: orders_pb2.RegisterUserRequest, context: Context
+    ) -> orders_pb2.User:
+        """Register a user."""
+        answer = await self._registry.register(
+            request_key(request),
+            external_user_id=request.external_user_id,
+            public_id=request.public_id,
+            email=request.email,
+            user_type=wire.enum_from_proto(
+                UserType, orders_pb2.UserType, request.type, field="type"
+            ),
+            user_id=uuid.UUID(request.user_id) if request.user_id else None,
+        )
+        _mark(context, answer)
+        return orders_pb2.User.FromString(answer.body)
+
+    async def GetUser(
+        self, request: orders_pb2.GetUserRequest, context: Context
+    ) -> orders_pb2.User:
+        """Look a user up."""
+        del context
+        user = await self._registry.get(marketplace_id=_marketplace(), ref=request.user)
+        return wire.user_to_proto(user)
+
+    async def ListUsers(
+        self, request: orders_pb2.ListUsersRequest, context: Context
+    ) -> orders_pb2.ListUsersResponse:
+        """List users."""
+        del context
+        limit = page_size(request.page)
+        users = await self._registry.page(
+            marketplace_id=_marketplace(),
+            after=uuid_from_token(request.page.page_token),
+            limit=limit + 1,
+        )
+        return wire.users_page(users, limit)
+
+    async def CreateOrder(
+        self, request: orders_pb2.CreateOrderRequest, context: Context
+    ) -> orders_pb2.Order:
+        """Create an order."""
+        answer = await self._queries.create_order(request_key(request), wire.new_order(request))
+        return _order(context, answer)
+
+    async def GetOrder(
+        self, request: orders_pb2.GetOrderRequest, context: Context
+    ) -> orders_pb2.Order:
+        """Read one order."""
+        del context
+        order, operation = await self._queries.get_order(
+            marketplace_id=_marketplace(), order_id=uuid.UUID(request.order_id)
+        )
+        require_party(order, _reader())
+        return wire.order_to_proto(order, operation)
+
+    async def ListOrders(
+        self, request: orders_pb2.ListOrdersRequest, context: Context
+    ) -> orders_pb2.ListOrdersResponse:
+        """List orders."""
+        del context
+        limit = page_size(request.page)
+        state = orders_pb2.OrderState.Name(request.state).removeprefix("ORDER_STATE_")
+        orders = await self._queries.list_orders(
+            marketplace_id=_marketplace(),
+            state=State(state) if request.state else None,
+            buyer=request.buyer,
+            seller=request.seller,
+            after=uuid_from_token(request.page.page_token),
+            limit=limit + 1,
+        )
+        return wire.orders_page(orders, limit)
+
+    async def ListPartyOrders(
+        self, request: orders_pb2.ListPartyOrdersRequest, context: Context
+    ) -> orders_pb2.ListPartyOrdersResponse:
+        """List one party's orders."""
+        del context
+        orders, total = await self._queries.list_party_orders(
+            marketplace_id=_marketplace(),
+            user_id=uuid.UUID(request.user_id),
+            is_seller=request.role == common_pb2.PARTY_SELLER,
+            status=request.status,
+            offset=request.offset,
+            limit=request.limit,
+        )
+        return orders_pb2.ListPartyOrdersResponse(
+            orders=[wire.order_to_proto(order) for order in orders], total=total
+        )
+
+    async def GetTimeline(
+        self, request: orders_pb2.GetTimelineRequest, context: Context
+    ) -> orders_pb2.Timeline:
+        """Tell everything that happened."""
+        del context
+        items = await self._queries.timeline(
+            marketplace_id=_marketplace(), order_id=uuid.UUID(request.order_id)
+        )
+        return wire.timeline_to_proto(items)
+
+    async def GetReceipt(
+        self, request: orders_pb2.GetReceiptRequest, context: Context
+    ) -> orders_pb2.Receipt:
+        """Read the receipt."""
+        del context
+        receipt_id, order = await self._queries.receipt(
+            marketplace_id=_marketplace(), order_id=uuid.UUID(request.order_id)
+        )
+        require_party(order, _reader())
+        return wire.receipt_to_proto(receipt_id, order)
+
+    async def ReserveFunds(
+        self, request: orders_pb2.ReserveFundsRequest, context: Context
+    ) -> orders_pb2.Order:
+        """Hold the buyer's money."""
+        answer = await self._service.reserve_funds(
+            _request(request),
+            order_id=uuid.UUID(request.order_id),
+            amount=wire.optional_amount(request, "amount"),
+        )
+        return _order(context, answer)
+
+    async def CreateEscrow(
+        self, request: orders_pb2.CreateEscrowRequest, context: Context
+    ) -> orders_pb2.Order:
+        """Deploy the contract."""
+        answer = await self._service.create_escrow(
+            _request(request), order_id=uuid.UUID(request.order_id)
+        )
+        return _order(context, answer)
+
+    async def FundEscrow(
+        self, request: orders_pb2.FundEscrowRequest, context: Context
+    ) -> orders_pb2.Order:
+        """Lock the money on chain."""
+        answer = await self._service.fund_escrow(
+            _request(request), order_id=uuid.UUID(request.order_id)
+        )
+        return _order(context, answer)
+
+    async def ReleaseFunds(
+        self, request: orders_pb2.ReleaseFundsRequest, context: Context
+    ) -> orders_pb2.Order:
+        """Pay the seller."""
+        score = request.delta_score_tenths if request.HasField("delta_score_tenths") else None
+        answer = await self._service.release_funds(
+            _request(request),
+            order_id=uuid.UUID(request.order_id),
+            by=_party(request.requested_by, "requested_by"),
+            delta_score_tenths=score,
+        )
+        return _order(context, answer)
+
+    async def CancelOrder(
+        self, request: orders_pb2.CancelOrderRequest, context: Context
+    ) -> orders_pb2.Order:
+        """Close an order without escrow."""
+        answer = await self._service.cancel(
+            _request(request),
+            order_id=uuid.UUID(request.order_id),
+            by=_party(request.canceled_by, "canceled_by"),
+            reason=request.reason,
+            user_id=identity.current().user_id,
+        )
+        return _order(context, answer)
+
+    async def RefundOrder(
+        self, request: orders_pb2.RefundOrderRequest, context: Context
+    ) -> orders_pb2.Order:
+        """Pay the buyer back."""
+        answer = await self._service.refund(
+            _request(request),
+            order_id=uuid.UUID(request.order_id),
+            by=_party(request.requested_by, "requested_by"),
+        )
+        return _order(context, answer)
+
+    async def OpenDispute(
+        self, request: orders_pb2.OpenDisputeRequest, context: Context
+    ) -> orders_pb2.Order:
+        """Freeze the order."""
+        answer = await self._service.open_dispute(
+            _request(request),
+            order_id=uuid.UUID(request.order_id),
+            by=_party(request.opened_by, "opened_by"),
+            reason=wire.enum_from_proto(
+                DisputeReason, orders_pb2.DisputeReason, request.reason, field="reason"
+            ),
+            description=request.description,
+            evidence=list(request.evidence),
+            user_id=identity.current().user_id,
+        )
+        return _order(context, answer)
+
+    async def ResolveDispute(
+        self, request: orders_pb2.ResolveDisputeRequest, context: Context
+    ) -> orders_pb2.Order:
+        """Pay a decision out."""
+        answer = await self._service.resolve_dispute(
+            _request(request),
+            dispute_id=uuid.UUID(request.dispute_id),
+            decision=wire.enum_from_proto(
+                Decision, orders_pb2.DisputeDecision, request.decision, field="decision"
+            ),
+            release=wire.optional_amount(request, "release_amount"),
+            refund=wire.optional_amount(request, "refund_amount"),
+            note=request.note,
+        )
+        return _order(context, answer)
+
+    async def DeliverOrder(
+        self, request: orders_pb2.DeliverOrderRequest, context: Context
+    ) -> orders_pb2.Order:
+        """Record the delivery."""
+        answer = await self._service.deliver(
+            _request(request),
+            order_id=uuid.UUID(request.order_id),
+            notes=request.notes,
+            url=request.url,
+            user_id=identity.current().user_id,
+        )
+        return _order(context, answer)
+
+    async def ConfirmOrder(
+        self, request: orders_pb2.ConfirmOrderRequest, context: Context
+    ) -> orders_pb2.Order:
+        """Accept the work."""
+        answer = await self._service.confirm(
+            _request(request),
+            order_id=uuid.UUID(request.order_id),
+            user_id=identity.current().user_id,
+        )
+        return _order(context, answer)
+
+    async def PayOrder(
+        self, request: orders_pb2.PayOrderRequest, context: Context
+    ) -> orders_pb2.Order:
+        """Reserve, create and fund."""
+        answer = await self._service.pay(
+            _request(request),
+            order_id=uuid.UUID(request.order_id),
+            user_id=identity.current().user_id,
+        )
+        return _order(context, answer)
+
+
+def _marketplace() -> uuid.UUID:
+    return identity.current().marketplace_id
+
+
+def _reader() -> uuid.UUID | None:
+    who = identity.current()
+    return None if who.role == ROLE_ADMIN else who.user_id
+
+
+def _party(value: int, field: str) -> Party:
+    return wire.enum_from_proto(Party, common_pb2.Party, value, field=field, default=Party.BUYER)
+
+
+def _request(request: Any) -> Request:
+    left = deadline.remaining(at_most=WAIT_SECONDS + ANSWER_SECONDS) - ANSWER_SECONDS
+    wait = left
+    if "wait_seconds" in request.DESCRIPTOR.fields_by_name and request.HasField("wait_seconds"):
+        wait = min(left, float(request.wait_seconds))
+    return Request(
+        marketplace_id=_marketplace(), key=request_key(request), wait_seconds=max(wait, 0.0)
+    )
+
+
+def _order(context: Context, answer: Answer) -> orders_pb2.Order:
+    _mark(context, answer)
+    return orders_pb2.Order.FromString(answer.body)
+
+
+def _mark(context: Context, answer: Answer) -> None:
+    if answer.replayed:
+        context.set_trailing_metadata(((REPLAYED_KEY, "true"),))

@@ -1,0 +1,20 @@
+"""Settings of the orders service."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from chassis.settings import Address, ServiceSettings
+
+
+class OrdersSettings(ServiceSettings):
+    """Where the peers are, and what a marketplace takes of an order."""
+
+    ledger_address: Address
+    escrow_address: Address
+    disputes_address: Address
+    # Basis points of the amount, for orders created with an API key and by a party.
+    platform_fee_bps_marketplace: Annotated[int, Field(ge=0, le=9900)] = 0
+    platform_fee_bps_party: Annotated[int, Field(ge=0, le=9900)] = 1000
+    # How long registering a user waits for its wallet to be on chain.
+    wallet_wait_seconds: Annotated[int, Field(ge=0, le=60)] = 20

@@ -1,0 +1,373 @@
+"""What each kind of operation does, step by step. Every step may be repeated from the start.
+
+Ids of transfers and commands are derived from the order and the operation, so a repeated step
+finds what it did before.
+"""
+
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from chassis.telemetry import logger
+from kernel.clock import Clock
+from kernel.errors import DomainError, FailedPrecondition, NotFound, Unavailable
+from kernel.ids import derived_id
+from kernel.money import to_text
+from services.orders import domain, endings, postings
+from services.orders.domain import Decision, Order, Party, State
+from services.orders.operations import Kind
+from services.orders.ports import (
+    Command,
+    DisputesPort,
+    EscrowPort,
+    LedgerPort,
+    Posted,
+    Transfer,
+)
+from services.orders.saga import Motion, NotYet, Stuck
+
+# How long one question to the escrow service waits for a command's end.
+COMMAND_WAIT_SECONDS = 20
+# Refusals that pass by themselves, when what is in motion has ended.
+PASSING = frozenset({"ESCROW_NOT_READY", "COMMAND_IN_MOTION"})
+log = logger()
+
+
+class InsufficientFunds(FailedPrecondition):
+    """The buyer has less available than the order's amount."""
+
+    reason = "INSUFFICIENT_FUNDS"
+
+
+class ProviderError(Unavailable):
+    """The chain refused for good; nothing is in flight, and the request may be tried again."""
+
+    reason = "PROVIDER_ERROR"
+
+
+class Steps:
+    """The steps, over the ports of the peers."""
+
+    def __init__(
+        self, *, ledger: LedgerPort, escrow: EscrowPort, disputes: DisputesPort, clock: Clock
+    ) -> None:
+        self._ledger = ledger
+        self._escrow = escrow
+        self._disputes = disputes
+        self._clock = clock
+
+    def table(self) -> Mapping[Kind, Callable[[Motion], Awaitable[None]]]:
+        """Return what drives each kind."""
+        return {
+            Kind.RESERVE: self.reserve,
+            Kind.CANCEL: self.cancel,
+            Kind.CREATE_ESCROW: self.create_escrow,
+            Kind.FUND_ESCROW: self.fund_escrow,
+            Kind.RELEASE: self.release,
+            Kind.REFUND: self.refund,
+            Kind.OPEN_DISPUTE: self.open_dispute,
+            Kind.RESOLVE_DISPUTE: self.resolve_dispute,
+            Kind.PAY: self.pay,
+        }
+
+    async def reserve(self, motion: Motion) -> None:
+        """Hold the buyer's money, then say so."""
+        order = await motion.order()
+        await self._reserve(motion, order, last=True)
+
+    async def cancel(self, motion: Motion) -> None:
+        """Give the hold back, then close the order."""
+        order = await motion.order()
+        fields = motion.operation.context
+        await self._post(postings.void(order, reason=fields["reason"]))
+        party, at = Party(fields["by"]), self._clock.now()
+        await motion.advance(
+            lambda o: endings.canceled(o, by=party, reason=fields["reason"], at=at),
+            answers=True,
+            ends=True,
+        )
+
+    async def create_escrow(self, motion: Motion) -> None:
+        """Deploy the contract; the caller is answered when its address is known."""
+        await self._create(motion, await motion.order(), last=True)
+
+    async def fund_escrow(self, motion: Motion) -> None:
+        """Move the money on chain, then in the ledger, then say so."""
+        await self._fund(motion, await motion.order())
+
+    async def pay(self, motion: Motion) -> None:
+        """Reserve, create and fund, as far as the order is not there yet."""
+        order = await motion.order()
+        if order.state is State.ORDER_CREATED:
+            reserved = await self._reserve(motion, order, last=False)
+            if reserved is None:
+                return
+            order = reserved
+        if order.state is State.FUNDS_RESERVED:
+            escrow_id, at = derived_id(order.id, "escrow"), self._clock.now()
+            order = await motion.advance(
+                lambda o: domain.escrow_creating(o, escrow_id=escrow_id, at=at)
+            )
+        if order.state is State.ESCROW_CREATING:
+            created = await self._create(motion, order, last=False)
+            if created is None:
+                return
+            at = self._clock.now()
+            order = await motion.advance(lambda o: domain.escrow_funding(o, at=at))
+        await self._fund(motion, order)
+
+    async def release(self, motion: Motion) -> None:
+        """Pay the seller on chain, book what the chain paid, close the order."""
+        order = await motion.order()
+        command = await self._settled(
+            motion, lambda i: self._escrow.release(command_id=i, order_id=order.id)
+        )
+        await self._post(postings.payout(order, payments=command.payments, is_dispute=False))
+        paid, at = postings.total(command.payments, "SELLER"), self._clock.now()
+        fee = postings.total(command.payments, "PROVIDER")
+        await motion.advance(
+            lambda o: endings.released(
+                o, amount=paid, provider_fee=fee, escrow_status="RELEASED", at=at
+            ),
+            answers=True,
+            ends=True,
+        )
+
+    async def refund(self, motion: Motion) -> None:
+        """Pay the buyer back on chain, book what the chain paid, close the order."""
+        order = await motion.order()
+        command = await self._settled(
+            motion, lambda i: self._escrow.refund(command_id=i, order_id=order.id)
+        )
+        await self._post(postings.payout(order, payments=command.payments, is_dispute=False))
+        paid, at = postings.total(command.payments, "BUYER"), self._clock.now()
+        fee = postings.total(command.payments, "PROVIDER")
+        await motion.advance(
+            lambda o: endings.refunded(
+                o, amount=paid, provider_fee=fee, escrow_status="REFUNDED", at=at
+            ),
+            answers=True,
+            ends=True,
+        )
+
+    async def open_dispute(self, motion: Motion) -> None:
+        """Open the case, answer, then freeze the contract; a freeze that fails is made good later.
+
+        Resolving disputes the contract itself where it is not frozen yet.
+        """
+        order = await motion.order()
+        if order.dispute is None:
+            raise Stuck("the order has no dispute")
+        await self._disputes.open(
+            request_id=f"op:{motion.operation.id}",
+            dispute_id=order.dispute.id,
+            order=order,
+            fields=motion.operation.context,
+        )
+        await motion.advance(lambda o: (o, ()), answers=True)
+        command = await self._ended(
+            motion, lambda i: self._escrow.freeze(command_id=i, order_id=order.id)
+        )
+        if command.state != "SUCCEEDED":
+            log.error("escrow.freeze_failed", order_id=str(order.id), reason=command.error_reason)
+        at = self._clock.now()
+        await motion.advance(
+            lambda o: (
+                domain.escrow_known(
+                    o,
+                    contract_id=o.escrow.contract_id if o.escrow else "",
+                    status=command.escrow_status,
+                    at=at,
+                ),
+                (),
+            ),
+            ends=True,
+        )
+
+    async def resolve_dispute(self, motion: Motion) -> None:
+        """Record the decision, pay it on chain, book what the chain paid, close case and order."""
+        order = await motion.order()
+        operation = motion.operation
+        if order.dispute is None:
+            raise Stuck("the order has no dispute")
+        request_id = f"op:{operation.id}"
+        try:
+            await self._disputes.decide(
+                request_id=f"{request_id}:decide",
+                dispute_id=order.dispute.id,
+                order=order,
+                fields=operation.context,
+            )
+        except (FailedPrecondition, NotFound) as refusal:
+            # Another decision stands: nothing has moved, and this one never will.
+            await motion.refuse(refusal)
+            return
+        to_seller, to_buyer = int(operation.context["release"]), int(operation.context["refund"])
+        command = await self._settled(
+            motion,
+            lambda i: self._escrow.resolve(
+                command_id=i, order=order, to_seller=to_seller, to_buyer=to_buyer
+            ),
+        )
+        await self._post(postings.payout(order, payments=command.payments, is_dispute=True))
+        await self._disputes.complete(
+            request_id=f"{request_id}:complete", dispute_id=order.dispute.id
+        )
+        decide = self._resolution(Decision(operation.context["decision"]), command)
+        await motion.advance(decide, answers=True, ends=True)
+
+    def _resolution(
+        self, decision: Decision, command: Command
+    ) -> Callable[[Order], domain.Decided]:
+        seller = postings.total(command.payments, "SELLER")
+        buyer = postings.total(command.payments, "BUYER")
+        fee, at = postings.total(command.payments, "PROVIDER"), self._clock.now()
+        if decision is Decision.SPLIT:
+            return lambda o: endings.split(
+                o, to_seller=seller, to_buyer=buyer, provider_fee=fee, at=at
+            )
+        if decision is Decision.FULL_RELEASE:
+            return lambda o: endings.released(
+                o, amount=seller, provider_fee=fee, escrow_status="RESOLVED", at=at
+            )
+        return lambda o: endings.refunded(
+            o, amount=buyer, provider_fee=fee, escrow_status="RESOLVED", at=at
+        )
+
+    async def _reserve(self, motion: Motion, order: Order, *, last: bool) -> Order | None:
+        """Hold the money; None: refused, and the operation has ended."""
+        (posted,) = await self._ledger.post(postings.hold(order))
+        if posted.is_refused and posted.reason == "ACCOUNT_NOT_FOUND":
+            await self._ledger.open_account(user=order.buyer, asset=order.asset)
+            (posted,) = await self._ledger.post(postings.hold(order))
+        if posted.is_refused and posted.reason == "INSUFFICIENT_FUNDS":
+            await motion.refuse(_insufficient(order, posted))
+            return None
+        if posted.is_refused:
+            raise Stuck(f"the ledger refused the hold: {posted.reason}")
+        balance, at = posted.debited_reserved, self._clock.now()
+        return await motion.advance(
+            lambda o: domain.reserved(o, reserved_balance=balance, at=at),
+            answers=last,
+            ends=last,
+        )
+
+    async def _create(self, motion: Motion, order: Order, *, last: bool) -> Order | None:
+        """Deploy; None: refused by the chain for good, and the operation has ended."""
+        command = await self._started_escrow(motion, order)
+        await motion.advance(lambda o: (self._known(o, command, "CREATING"), ()), answers=last)
+        if command.state == "RUNNING":
+            command = await self._wait(command)
+        if command.state == "SUCCEEDED":
+            return await motion.advance(
+                lambda o: (self._known(o, command, "CREATED"), ()), ends=last
+            )
+        await self._give_up(motion, command)
+        return None
+
+    async def _started_escrow(self, motion: Motion, order: Order) -> Command:
+        command_id = self._command_id(motion)
+        escrow_id = order.escrow.id if order.escrow else derived_id(order.id, "escrow")
+        try:
+            return await self._escrow.create(
+                command_id=command_id, escrow_id=escrow_id, order=order
+            )
+        except NotFound as refusal:
+            if refusal.reason != "WALLET_NOT_FOUND":
+                raise
+            for user in (order.buyer, order.seller):
+                await self._escrow.create_wallet(user=user, wait_seconds=0)
+            raise NotYet from None
+        except FailedPrecondition as refusal:
+            if refusal.reason == "ESCROW_ALREADY_EXISTS":
+                # Funding failed once: the contract stands, and is used.
+                return await self._escrow.existing(order.id)
+            raise
+
+    async def _fund(self, motion: Motion, order: Order) -> None:
+        command = await self._ended(
+            motion,
+            lambda i: self._escrow.fund(command_id=i, order_id=order.id),
+            purpose="fund",
+        )
+        if command.state == "FAILED":
+            await self._give_up(motion, command)
+            return
+        _require_success(command)
+        await self._post(postings.post(order, payments=command.payments))
+        at = self._clock.now()
+        await motion.advance(lambda o: domain.escrow_funded(o, at=at), answers=True, ends=True)
+
+    async def _give_up(self, motion: Motion, command: Command) -> None:
+        if command.state != "FAILED":
+            _require_success(command)
+        reason = command.error_message or command.error_reason
+        at = self._clock.now()
+        await motion.refuse(
+            ProviderError("The chain refused the transaction", details={"reason": reason}),
+            decide=lambda o: domain.escrow_failed(o, reason=reason, at=at),
+        )
+
+    def _known(self, order: Order, command: Command, status: str) -> Order:
+        return domain.escrow_known(
+            order, contract_id=command.contract_id, status=status, at=self._clock.now()
+        )
+
+    async def _settled(
+        self, motion: Motion, start: Callable[[uuid.UUID], Awaitable[Command]]
+    ) -> Command:
+        """Carry out a command that must succeed. Raises: Stuck: it failed or is quarantined."""
+        command = await self._ended(motion, start)
+        _require_success(command)
+        return command
+
+    async def _ended(
+        self,
+        motion: Motion,
+        start: Callable[[uuid.UUID], Awaitable[Command]],
+        *,
+        purpose: str = "",
+    ) -> Command:
+        try:
+            command = await start(self._command_id(motion, purpose))
+        except FailedPrecondition as refusal:
+            if refusal.reason in PASSING:
+                raise NotYet from None
+            raise
+        return await self._wait(command)
+
+    async def _wait(self, command: Command) -> Command:
+        """Ask until the command has ended; a quarantined one has not, but must be looked at."""
+        while True:
+            current = await self._escrow.command(
+                command_id=command.id, wait_seconds=COMMAND_WAIT_SECONDS
+            )
+            if current.state != "RUNNING":
+                return current
+
+    def _command_id(self, motion: Motion, purpose: str = "") -> uuid.UUID:
+        return derived_id(motion.operation.id, "escrow", purpose)
+
+    async def _post(self, transfers: Sequence[Transfer]) -> None:
+        """Post transfers that must be possible. Raises: Stuck: the ledger refused one."""
+        for transfer, posted in zip(transfers, await self._ledger.post(transfers), strict=True):
+            if posted.is_refused:
+                raise Stuck(f"the ledger refused {transfer.code} {transfer.id}: {posted.reason}")
+
+
+def _require_success(command: Command) -> None:
+    if command.state != "SUCCEEDED":
+        raise Stuck(
+            f"escrow command {command.id} is {command.state}:"
+            f" {command.error_reason} {command.error_message}"
+        )
+
+
+def _insufficient(order: Order, posted: Posted) -> DomainError:
+    return InsufficientFunds(
+        "The buyer's available balance is less than the order's amount",
+        details={
+            "available": to_text(posted.available),
+            "requested": to_text(posted.requested or order.amount),
+            "currency": order.asset,
+        },
+    )

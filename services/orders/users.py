@@ -1,0 +1,78 @@
+"""A user of a marketplace: a UUID, and the public id the marketplace knows. Pure."""
+
+import datetime as dt
+import enum
+import uuid
+from dataclasses import dataclass
+
+from kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from kernel.ids import parse_uuid, to_public
+from services.orders.domain import Fact, UserName
+
+
+class UserType(enum.Enum):
+    """What a user does on the marketplace."""
+
+    BUYER = "BUYER"
+    SELLER = "SELLER"
+    BOTH = "BOTH"
+
+
+class UserNotFound(NotFound):
+    """No such user in the caller's marketplace."""
+
+    reason = "USER_NOT_FOUND"
+
+
+class UserIdTaken(AlreadyExists):
+    """Another user of the marketplace has this id."""
+
+    reason = "USER_ID_TAKEN"
+
+
+class UserNotReady(FailedPrecondition):
+    """The user's account or wallet is still being made."""
+
+    reason = "USER_NOT_READY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person or business. wallet_address: G… address, empty until it is known."""
+
+    id: uuid.UUID
+    marketplace_id: uuid.UUID
+    public_id: str
+    external_user_id: str
+    email: str
+    type: UserType
+    created_at: dt.datetime
+    wallet_address: str = ""
+    is_provisioned: bool = False
+
+    @property
+    def name(self) -> UserName:
+        """The user's two spellings."""
+        return UserName(id=self.id, public_id=self.public_id)
+
+
+def chosen_public_id(wanted: str, *, user_id: uuid.UUID) -> str:
+    """Return the public id a user gets: the one wanted, or usr_ and base62.
+
+    Raises: InvalidArgument: a UUID as public id would be read as another user's id.
+    """
+    if not wanted:
+        return to_public("usr", user_id)
+    if parse_uuid(wanted) is not None:
+        raise InvalidArgument("Invalid field: id", fields=[("public_id", "must not be a UUID")])
+    return wanted
+
+
+def created_fact(user: User) -> Fact:
+    """Tell of a new user."""
+    payload = {
+        "userId": user.public_id,
+        "externalUserId": user.external_user_id,
+        "type": user.type.value,
+    }
+    return Fact(event_type="user.created", payload=payload)

@@ -1,0 +1,287 @@
+"""Protobuf ↔ orders' domain, both ways, total. A missing enum value is refused here."""
+
+import datetime as dt
+import json
+import uuid
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from orchestrator.common.v1 import common_pb2
+from orchestrator.orders.v1 import orders_pb2
+
+from chassis.wire import instant_to_proto, page_token
+from kernel.errors import InvalidArgument
+from kernel.money import USDC
+from services.orders.domain import (
+    Decision,
+    DisputeInfo,
+    DisputeReason,
+    FinalStatus,
+    Milestone,
+    Order,
+    Origin,
+    Party,
+    State,
+    UserName,
+)
+from services.orders.intake import NewOrder
+from services.orders.operations import Operation
+from services.orders.ports import TimelineItem
+from services.orders.users import User, UserType
+
+EnumT = TypeVar("EnumT", Party, DisputeReason, Decision, Origin, UserType, State)
+
+
+def enum_from_proto(
+    kind: type[EnumT], descriptor: Any, value: int, *, field: str, default: EnumT | None = None
+) -> EnumT:
+    """Decode an enum by its name without the prefix; UNSPECIFIED gives `default`.
+
+    Raises: InvalidArgument: UNSPECIFIED without a default.
+    """
+    name = descriptor.Name(value)
+    prefix = descriptor.DESCRIPTOR.values[0].name.removesuffix("UNSPECIFIED")
+    if value == 0:
+        if default is None:
+            raise InvalidArgument(f"Invalid field: {field}", fields=[(field, "is required")])
+        return default
+    return kind(name.removeprefix(prefix))
+
+
+def optional_amount(message: Any, field: str) -> int | None:
+    """Decode an optional Money of our asset as minor units. Raises: InvalidArgument."""
+    if not message.HasField(field):
+        return None
+    money: common_pb2.Money = getattr(message, field)
+    if money.asset != USDC:
+        raise InvalidArgument(f"Invalid field: {field}", fields=[(field, f"must be in {USDC}")])
+    return money.minor_units
+
+
+def new_order(request: orders_pb2.CreateOrderRequest) -> NewOrder:
+    """Decode what a caller asks for."""
+    return NewOrder(
+        buyer=request.buyer,
+        seller=request.seller,
+        asset=request.amount.asset,
+        amount=request.amount.minor_units,
+        title=request.title,
+        description=request.description,
+        currency=request.currency,
+        client_order_ref=request.client_order_ref,
+        milestones=tuple(
+            Milestone(ref=m.ref, title=m.title, minor_units=m.amount.minor_units)
+            for m in request.milestones
+        ),
+        metadata_json=request.metadata_json,
+        origin=enum_from_proto(Origin, orders_pb2.Origin, request.origin, field="origin"),
+        intention_id=request.intention_id,
+        contract_template_id=request.contract_template_id,
+        contract_id=request.contract_id,
+        contract_terms_json=request.contract_terms_json,
+    )
+
+
+def user_to_proto(user: User) -> orders_pb2.User:
+    """Encode a user."""
+    return orders_pb2.User(
+        id=str(user.id),
+        public_id=user.public_id,
+        external_user_id=user.external_user_id,
+        email=user.email,
+        type=f"USER_TYPE_{user.type.value}",
+        created_at=instant_to_proto(user.created_at),
+        wallet_address=user.wallet_address,
+    )
+
+
+def encode_user(user: User) -> bytes:
+    """Encode a user as the bytes that are kept for a replay."""
+    return user_to_proto(user).SerializeToString(deterministic=True)
+
+
+def encode_order(order: Order, operation: Operation | None) -> bytes:
+    """Encode an order as the bytes that are kept for a replay."""
+    return order_to_proto(order, operation).SerializeToString(deterministic=True)
+
+
+def order_to_proto(order: Order, operation: Operation | None = None) -> orders_pb2.Order:
+    """Encode an order, with the operation in motion on it."""
+    message = orders_pb2.Order(
+        id=str(order.id),
+        marketplace_id=str(order.marketplace_id),
+        buyer=_user_name(order.buyer),
+        seller=_user_name(order.seller),
+        amount=_money(order, order.amount),
+        title=order.title,
+        description=order.description,
+        state=f"ORDER_STATE_{order.state.value}",
+        final_status=_final(order.final_status),
+        origin=f"ORIGIN_{order.origin.value}",
+        client_order_ref=order.client_order_ref,
+        milestones=[_milestone(order, milestone) for milestone in order.milestones],
+        metadata_json=order.metadata_json,
+        version=order.version,
+        platform_fee_bps=order.platform_fee_bps,
+        platform_fee=_money(order, order.platform_fee),
+        created_at=instant_to_proto(order.created_at),
+        updated_at=instant_to_proto(order.updated_at),
+        currency=order.currency,
+    )
+    _add_parts(message, order, operation)
+    _add_instants(message, order)
+    _add_party_fields(message, order)
+    return message
+
+
+def _add_parts(message: orders_pb2.Order, order: Order, operation: Operation | None) -> None:
+    if order.escrow is not None:
+        message.escrow.CopyFrom(
+            orders_pb2.OrderEscrow(
+                id=str(order.escrow.id),
+                contract_id=order.escrow.contract_id,
+                status=order.escrow.status,
+                funded_at=instant_to_proto(order.escrow.funded_at),
+                last_error=order.escrow.last_error,
+            )
+        )
+    if order.dispute is not None:
+        message.dispute.CopyFrom(_dispute(order.dispute))
+    if order.delivery is not None:
+        message.delivery.CopyFrom(
+            orders_pb2.Delivery(
+                notes=order.delivery.notes,
+                url=order.delivery.url,
+                delivered_at=instant_to_proto(order.delivery.delivered_at),
+            )
+        )
+    if operation is not None:
+        message.operation.CopyFrom(_operation(operation))
+
+
+def _add_instants(message: orders_pb2.Order, order: Order) -> None:
+    for name in (
+        "reserved_at",
+        "funded_at",
+        "confirmed_at",
+        "released_at",
+        "refunded_at",
+        "closed_at",
+    ):
+        at = getattr(order, name)
+        if at is not None:
+            getattr(message, name).FromDatetime(at)
+    if order.released_at is not None:
+        message.released_amount.CopyFrom(_money(order, order.released_amount))
+    if order.refunded_at is not None:
+        message.refunded_amount.CopyFrom(_money(order, order.refunded_amount))
+
+
+def _add_party_fields(message: orders_pb2.Order, order: Order) -> None:
+    message.intention_id = order.intention_id
+    message.contract_template_id = order.contract_template_id
+    message.contract_id = order.contract_id
+    message.contract_terms_json = order.contract_terms_json
+
+
+def orders_page(orders: Sequence[Order], limit: int) -> orders_pb2.ListOrdersResponse:
+    """Encode a page; a full one has a token to go on with."""
+    return orders_pb2.ListOrdersResponse(
+        orders=[order_to_proto(order) for order in orders[:limit]],
+        next_page_token=page_token(orders[limit - 1].id) if len(orders) > limit else "",
+    )
+
+
+def users_page(users: Sequence[User], limit: int) -> orders_pb2.ListUsersResponse:
+    """Encode a page; a full one has a token to go on with."""
+    return orders_pb2.ListUsersResponse(
+        users=[user_to_proto(user) for user in users[:limit]],
+        next_page_token=page_token(users[limit - 1].id) if len(users) > limit else "",
+    )
+
+
+def timeline_to_proto(items: Sequence[TimelineItem]) -> orders_pb2.Timeline:
+    """Encode a timeline."""
+    entries = []
+    for item in items:
+        entry = orders_pb2.TimelineEntry(
+            kind=item.kind, name=item.name, details_json=json.dumps(dict(item.details))
+        )
+        entry.at.FromJsonString(item.at)
+        entries.append(entry)
+    return orders_pb2.Timeline(entries=entries)
+
+
+def receipt_to_proto(receipt_id: uuid.UUID, order: Order) -> orders_pb2.Receipt:
+    """Encode the receipt of a completed order."""
+    signal = "satisfied" if order.confirmed_at else "neutral"
+    if order.dispute is not None:
+        signal = "dissatisfied"
+    delivered = order.delivery.delivered_at if order.delivery else None
+    waited = _milliseconds(order.funded_at, delivered) if order.funded_at and delivered else 0
+    score = order.delta_score_tenths
+    return orders_pb2.Receipt(
+        id=str(receipt_id),
+        order_id=str(order.id),
+        buyer=_user_name(order.buyer),
+        seller=_user_name(order.seller),
+        amount=_money(order, order.amount),
+        platform_fee=_money(order, order.platform_fee),
+        provider_fee=_money(order, order.provider_fee),
+        seller_income=_money(order, order.released_amount),
+        platform_fee_bps=order.platform_fee_bps,
+        personal_signal=signal,
+        delta_score_tenths=-1 if score is None else score,
+        response_time_ms=waited,
+        contract_id=order.contract_id,
+        created_at=instant_to_proto(order.closed_at),
+        currency=order.currency,
+    )
+
+
+def _money(order: Order, minor_units: int) -> common_pb2.Money:
+    return common_pb2.Money(asset=order.asset, minor_units=minor_units)
+
+
+def _user_name(name: UserName) -> common_pb2.UserRef:
+    return common_pb2.UserRef(id=str(name.id), public_id=name.public_id)
+
+
+def _final(final: FinalStatus | None) -> str:
+    name = "UNSPECIFIED" if final is None else final.value
+    return f"FINAL_STATUS_{name}"
+
+
+def _milestone(order: Order, milestone: Milestone) -> orders_pb2.Milestone:
+    return orders_pb2.Milestone(
+        ref=milestone.ref, title=milestone.title, amount=_money(order, milestone.minor_units)
+    )
+
+
+def _dispute(dispute: DisputeInfo) -> orders_pb2.OrderDispute:
+    decision = dispute.decision.value if dispute.decision else "UNSPECIFIED"
+    return orders_pb2.OrderDispute(
+        id=str(dispute.id),
+        status="RESOLVED" if dispute.resolved_at else "OPEN",
+        opened_by=f"PARTY_{dispute.opened_by.value}",
+        reason=f"DISPUTE_REASON_{dispute.reason.value}",
+        decision=f"DISPUTE_DECISION_{decision}",
+        opened_at=instant_to_proto(dispute.opened_at),
+        resolved_at=instant_to_proto(dispute.resolved_at),
+    )
+
+
+def _operation(operation: Operation) -> orders_pb2.Operation:
+    return orders_pb2.Operation(
+        id=str(operation.id),
+        kind=operation.kind.value,
+        state="RUNNING",
+        step=operation.step,
+        attempts=operation.attempts,
+        started_at=instant_to_proto(operation.started_at),
+    )
+
+
+def _milliseconds(since: dt.datetime, until: dt.datetime) -> int:
+    """Return the milliseconds between two instants."""
+    return int((until - since) / dt.timedelta(milliseconds=1))
