@@ -190,3 +190,17 @@ class StellarOptions:
     read_attempts: int = 3
     timeout_seconds: int = 10
     profiles: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustlessWorkOptions:
+    """Their REST API. requests_per_minute: below their limit of 50 per client.
+
+    quota_wait_seconds: how long a build may wait for its turn.
+    """
+
+    url: str
+    api_key: str = field(repr=False)
+    requests_per_minute: int = 45
+    quota_wait_seconds: int = 10
+    timeout_seconds: int = 20

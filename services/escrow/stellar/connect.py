@@ -1,15 +1,26 @@
 """Where the chain and its builder are put together; the service's app calls this."""
 
-from services.escrow.ports import Chain, EscrowBuilder, StellarOptions
+from services.escrow.ports import Chain, EscrowBuilder, StellarOptions, TrustlessWorkOptions
 from services.escrow.stellar.blueprint import Blueprints
 from services.escrow.stellar.chain import StellarChain
 from services.escrow.stellar.direct import DirectBuilder
 from services.escrow.stellar.rpc import Rpc
+from services.escrow.stellar.trustless_work import TrustlessWorkBuilder
 
 
-def connect(options: StellarOptions) -> tuple[Chain, EscrowBuilder]:
-    """Return a network and the builder for it; close both. Opens no connection yet."""
+def connect(
+    options: StellarOptions, *, trustless_work: TrustlessWorkOptions | None = None
+) -> tuple[Chain, EscrowBuilder]:
+    """Return a network and the builder for it; close both. Opens no connection yet.
+
+    trustless_work: build through their REST API; None builds directly.
+    """
     rpc = Rpc(options=options)
     blueprints = Blueprints(options=options)
     chain = StellarChain(options=options, rpc=rpc, blueprints=blueprints)
-    return chain, DirectBuilder(rpc=rpc, blueprints=blueprints)
+    direct = DirectBuilder(rpc=rpc, blueprints=blueprints)
+    if trustless_work is None:
+        return chain, direct
+    return chain, TrustlessWorkBuilder(
+        options=trustless_work, network=options, blueprints=blueprints, direct=direct
+    )
