@@ -79,7 +79,7 @@ proto-release: $(INSTALLED) ## Make today's contracts the ones that are compared
 
 ##@ Documents
 
-docs: $(INSTALLED) ## Draw docs/states.md from the transition tables
+docs: $(INSTALLED) ## Draw docs/states.md and docs/errors.md from the code
 	@$(BIN)/python -m tools.draw
 
 ##@ Housekeeping

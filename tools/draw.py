@@ -1,4 +1,6 @@
-"""Draw docs/states.md from the transition tables of the domains, or check that it is drawn.
+"""Draw the pages of docs/ that the code can tell best, or check that they are drawn.
+
+states.md from the transition tables of the domains, errors.md from the refusals.
 
 Usage: python -m tools.draw [check]
 """
@@ -12,8 +14,9 @@ from typing import Any
 from services.disputes import domain as disputes
 from services.escrow import domain as escrow
 from services.orders import domain as orders
+from tools import catalogue
 
-PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "states.md"
+DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 # Keys are pairs of enum members: (state, trigger).
 Table = Mapping[Any, enum.Enum]
 INTRODUCTION = """\
@@ -43,8 +46,13 @@ MACHINES: tuple[tuple[str, str, str, Table], ...] = (
 )
 
 
-def page() -> str:
-    """Return the whole page."""
+def pages() -> dict[pathlib.Path, str]:
+    """Return what each drawn page should say."""
+    return {DOCS / "states.md": states(), DOCS / "errors.md": catalogue.page()}
+
+
+def states() -> str:
+    """Return the page of the state machines."""
     parts = [INTRODUCTION]
     for title, source, note, table in MACHINES:
         parts.append(f"## {title}\n\n`{source}`. {note}\n\n{diagram(table)}\n{listing(table)}")
@@ -75,14 +83,14 @@ def listing(table: Table) -> str:
 
 
 def main() -> None:
-    """Write the page, or fail where it is not what the tables say."""
-    if sys.argv[1:] == ["check"]:
-        if not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != page():
-            sys.exit("docs/states.md is not what the tables say: run `make docs`")
-    elif sys.argv[1:]:
+    """Write the pages, or fail where one is not what the code says."""
+    if sys.argv[1:] not in ([], ["check"]):
         sys.exit("usage: python -m tools.draw [check]")
-    else:
-        PAGE.write_text(page(), encoding="utf-8")
+    for path, text in pages().items():
+        if not sys.argv[1:]:
+            path.write_text(text, encoding="utf-8")
+        elif not path.is_file() or path.read_text(encoding="utf-8") != text:
+            sys.exit(f"docs/{path.name} is not what the code says: run `make docs`")
 
 
 if __name__ == "__main__":

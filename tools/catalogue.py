@@ -1,0 +1,104 @@
+"""The catalogue of refusals for docs/errors.md, read from the code: classes, kinds, REST codes."""
+
+import importlib
+import pathlib
+import re
+
+from chassis.status import Internal
+from gateway import errors
+from kernel.errors import KINDS, DomainError
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+# Where a reason is defined more than once, the first of these tells what it means, after a kind.
+ROOMS = ("gateway", "services/orders", "services/ledger", "services/escrow", "services/disputes")
+SHARED = ("chassis", "kernel")
+INTRODUCTION = """\
+# Refusals
+
+Drawn from the code by `make docs`; do not edit.
+
+A refusal has a **kind**, which is its gRPC status, and a **reason**, which callers may rely on. The
+reason travels as `google.rpc.ErrorInfo.reason` in the domain `orchestrator`, with facts in its
+metadata; wrong fields travel as `google.rpc.BadRequest`. The gateway prints each reason in the
+words of the API that was called. Both tables are code: `chassis/status.py` and `gateway/errors.py`.
+
+The marketplace API answers `{"success": false, "error": {"code", "message", "details"}}`, the party
+API `{"code", "message", "detail"}` with `errors` for wrong fields. A timeout (504) says that the
+outcome is unknown: ask again, or repeat the request with the same idempotency key.
+"""
+RESULTS = """\
+## Results of transfers
+
+`PostTransfers` answers each transfer by itself, so what the ledger refuses is a result, not a
+failed call:
+
+"""
+
+
+def page() -> str:
+    """Return the whole page."""
+    rows = [_row(cls) for cls in sorted(_refusals().values(), key=_order)]
+    table = [
+        "## Reasons",
+        "",
+        "| reason | kind (gRPC) | marketplace | party | means |",
+        "|---|---|---|---|---|",
+        *rows,
+        "",
+    ]
+    listed = "\n".join(f"- `{reason}`" for reason in results())
+    return "\n".join([INTRODUCTION, *table, RESULTS + listed, ""])
+
+
+def reasons() -> set[str]:
+    """Return every reason of the catalogue."""
+    return set(_refusals()) | set(results())
+
+
+def results() -> list[str]:
+    """Return the reasons with which the ledger refuses a transfer."""
+    source = (ROOT / "services/ledger/domain.py").read_text(encoding="utf-8")
+    found = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', source))
+    # Two are made of one word: the hold was posted, or voided.
+    found |= {"PENDING_ALREADY_POSTED", "PENDING_ALREADY_VOIDED"}
+    return sorted(found - set(_refusals()))
+
+
+def _refusals() -> dict[str, type[DomainError]]:
+    """Map each reason to the class that tells what it means."""
+    for room in (*ROOMS, *SHARED):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            if not {"migrations", "__main__"} & set(parts):
+                importlib.import_module(".".join(parts).removesuffix(".__init__"))
+    found: dict[str, type[DomainError]] = {}
+    for cls in sorted(_subclasses(DomainError), key=_rank):
+        if cls.kind and cls.__module__.partition(".")[0] != "tests":
+            found.setdefault(cls.reason, cls)
+    return found
+
+
+def _subclasses(cls: type[DomainError]) -> set[type[DomainError]]:
+    direct = set(cls.__subclasses__())
+    return direct.union(*(_subclasses(sub) for sub in direct))
+
+
+def _rank(cls: type[DomainError]) -> tuple[int, str, str]:
+    """Order classes by the room they are in; a kind's own class tells what its reason means."""
+    if cls in KINDS.values():
+        return -1, cls.__module__, cls.__name__
+    path = cls.__module__.replace(".", "/")
+    rooms = [place for place, room in enumerate((*ROOMS, *SHARED)) if path.startswith(room)]
+    return (rooms[0] if rooms else len(ROOMS) + len(SHARED), cls.__module__, cls.__name__)
+
+
+def _order(cls: type[DomainError]) -> tuple[int, str]:
+    kinds = [*KINDS, Internal.kind]
+    return kinds.index(cls.kind), cls.reason
+
+
+def _row(cls: type[DomainError]) -> str:
+    row = errors.row(KINDS.get(cls.kind, Internal)(reason=cls.reason))
+    party = f"{row.party_status or row.status} `{row.party_code}`"
+    means = (cls.__doc__ or "").strip().splitlines()[0].replace("|", "\\|")
+    return f"| `{cls.reason}` | {cls.kind} | {row.status} `{row.code}` | {party} | {means} |"
