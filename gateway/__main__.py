@@ -1,0 +1,57 @@
+"""Run the gateway: `python -m gateway`."""
+
+import sys
+
+import uvicorn
+import uvloop
+
+from chassis import telemetry
+from chassis.settings import load
+from chassis.telemetry import logger
+from gateway.app import open_gateway
+from gateway.settings import GatewaySettings
+
+# Longer than the idle time of most proxies in front, so that they close connections, not we.
+KEEP_ALIVE_SECONDS = 75
+log = logger()
+
+
+async def serve(settings: GatewaySettings) -> bool:
+    """Serve until SIGTERM or SIGINT; returns whether the port could be taken."""
+    async with open_gateway(settings) as app:
+        config = uvicorn.Config(
+            app,
+            host=settings.gateway_host,
+            port=settings.gateway_port,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            date_header=True,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=settings.stop_grace_seconds,
+        )
+        server = uvicorn.Server(config)
+        log.info("gateway.started", port=settings.gateway_port)
+        await server.serve()
+        return server.started
+
+
+def main() -> None:
+    """Read the settings, serve, and end with 0 after a graceful stop."""
+    settings = load(GatewaySettings, program="gateway")
+    telemetry.configure(service="gateway", level=settings.log_level)
+    try:
+        started = uvloop.run(serve(settings))
+    except OSError as error:
+        sys.stderr.write(f"gateway: {error}\n")
+        raise SystemExit(1) from None
+    if not started:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

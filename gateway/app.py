@@ -1,0 +1,159 @@
+"""The gateway, assembled: two views of one API behind a dispatcher that looks at the credential.
+
+Objects are made here and nowhere else.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp
+
+from chassis.bus import Bus
+from chassis.database import Database
+from gateway import call, routing
+from gateway.auth import KeyAuthenticator
+from gateway.backends import Backends
+from gateway.call import Call, Parts, Receive, Scope, Send
+from gateway.errors import MethodNotAllowed, Overloaded, RouteNotFound
+from gateway.events import Feed
+from gateway.keys import KeyStore
+from gateway.limits import RateLimiter
+from gateway.marketplace import view as marketplace
+from gateway.marketplace.view import MarketplaceView
+from gateway.routing import Operation, View
+from gateway.settings import GatewaySettings
+from kernel.clock import SystemClock
+from kernel.errors import DomainError
+
+API = "/api/v1/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One view: its app, its manners, and the methods of each of its paths."""
+
+    app: ASGIApp
+    view: View
+    paths: "Paths"
+
+
+class Paths:
+    """Which paths a view documents, and with which methods."""
+
+    def __init__(self, operations: tuple[Operation, ...]) -> None:
+        self._methods: dict[tuple[str, ...], set[str]] = {}
+        for operation in operations:
+            parts = tuple(_segments(operation.path))
+            self._methods.setdefault(parts, set()).add(operation.method)
+
+    def methods(self, path: str) -> set[str]:
+        """Return the methods of a concrete path below /api/v1; empty where there is none."""
+        wanted = _segments(path.removeprefix(API))
+        found: set[str] = set()
+        for parts, methods in self._methods.items():
+            if len(parts) == len(wanted) and all(
+                part.startswith("{") or part == given
+                for part, given in zip(parts, wanted, strict=True)
+            ):
+                found |= methods
+        return found
+
+
+def _segments(path: str) -> list[str]:
+    return path.strip("/").split("/")
+
+
+class Dispatcher:
+    """The ASGI app: limits, the trailing slash, unknown paths, and which view answers."""
+
+    def __init__(self, *, marketplace: Side, parts: Parts, concurrent_requests_max: int) -> None:
+        self._marketplace = marketplace
+        self._parts = parts
+        self._free = concurrent_requests_max
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's scope."""
+        if scope["type"] != "http":
+            return
+        side = self._side(scope)
+        if not scope["path"].startswith(API):
+            await side.app(scope, receive, send)
+            return
+        if scope["path"].endswith("/"):
+            scope["path"] = scope["path"].rstrip("/")
+        if self._free <= 0:
+            await self._refuse(side, scope, send, Overloaded("Too many requests are being served"))
+            return
+        self._free -= 1
+        try:
+            await self._serve(side, scope, receive, send)
+        finally:
+            self._free += 1
+
+    async def _serve(self, side: Side, scope: Scope, receive: Receive, send: Send) -> None:
+        methods = side.paths.methods(scope["path"])
+        if scope["method"] in methods:
+            await side.app(scope, receive, send)
+        elif methods:
+            error = MethodNotAllowed(
+                f"{scope['method']} is not allowed here",
+                details={"allow": ", ".join(sorted(methods))},
+            )
+            await self._refuse(side, scope, send, error)
+        else:
+            await self._refuse(side, scope, send, RouteNotFound("There is nothing at this path"))
+
+    def _side(self, _scope: Scope) -> Side:
+        return self._marketplace
+
+    async def _refuse(self, side: Side, scope: Scope, send: Send, error: DomainError) -> None:
+        headers: Mapping[str, str] = {}
+        try:
+            headers = call.read_headers(scope)
+        except DomainError as worse:
+            error = worse
+        one = Call(
+            method=scope["method"],
+            path=scope["path"],
+            headers=headers,
+            query_string=b"",
+            request_id=call.request_id(headers),
+            parts=self._parts,
+        )
+        refusal = side.view.refuse(error, request_id=one.request_id)
+        await routing.send_refusal(send, refusal, one)
+
+
+@asynccontextmanager
+async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
+    """Make every part in the running loop, and close them in the reverse order."""
+    database = Database.open(
+        url=settings.database_url, schema="gateway", pool_size=settings.database_pool_size
+    )
+    store = KeyStore(database, pepper=settings.api_key_pepper.get_secret_value())
+    keys = KeyAuthenticator(store, clock=SystemClock())
+    backends = Backends(settings)
+    feed = Feed(Bus(url=settings.nats_url, name="gateway"))
+    parts = Parts(backends=backends, keys=keys, feed=feed)
+    try:
+        yield _dispatcher(settings, parts)
+    finally:
+        await feed.close()
+        await backends.close()
+        await database.close()
+
+
+def _dispatcher(settings: GatewaySettings, parts: Parts) -> Dispatcher:
+    limiter = RateLimiter(per_minute=settings.rate_limit_per_minute)
+    view = MarketplaceView(keys=parts.keys, limiter=limiter)
+    side = Side(
+        app=marketplace.build(view=view, parts=parts, wait_seconds=settings.wait_seconds),
+        view=view,
+        paths=Paths(marketplace.OPERATIONS),
+    )
+    return Dispatcher(
+        marketplace=side,
+        parts=parts,
+        concurrent_requests_max=settings.concurrent_requests_max,
+    )

@@ -1,0 +1,141 @@
+"""Who calls: the credential in the headers, checked against what is known of it.
+
+Answers are remembered for a few seconds, so that a revoked key stops working at once here and
+within seconds on other gateways.
+"""
+
+import asyncio
+import hmac
+import time
+import uuid
+from dataclasses import dataclass
+
+from chassis.identity import ROLE_MARKETPLACE, Identity
+from gateway import keys
+from gateway.keys import Key, KeyStore
+from kernel.clock import Clock
+from kernel.errors import PermissionDenied, Unauthenticated
+
+# The longest another gateway's revocation may go unnoticed here.
+REMEMBERED_SECONDS = 5.0
+REMEMBERED_MAX = 10_000
+CALLER = "gateway"
+
+
+class CredentialMissing(Unauthenticated):
+    """The request carries no credential."""
+
+    reason = "UNAUTHORIZED"
+
+
+class CredentialNotValid(Unauthenticated):
+    """The credential is none of ours, or not any more."""
+
+    reason = "INVALID_API_KEY"
+
+
+class ScopeMissing(PermissionDenied):
+    """The credential does not cover this route."""
+
+    reason = "INSUFFICIENT_SCOPE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A credential that held. account: whose requests are counted; environment: live or test."""
+
+    identity: Identity
+    account: str
+    key: Key | None = None
+
+    def require(self, scope: str) -> None:
+        """Refuse a credential without the scope. Raises: ScopeMissing."""
+        if scope not in self.identity.scopes:
+            raise ScopeMissing(
+                f"This API key needs the scope '{scope}'",
+                details={
+                    "required_scope": scope,
+                    "current_scopes": sorted(self.identity.scopes),
+                },
+            )
+
+
+class KeyAuthenticator:
+    """Checks API keys; concurrent checks of one key look into the database once."""
+
+    def __init__(self, store: KeyStore, *, clock: Clock) -> None:
+        self.store = store
+        self._clock = clock
+        self._known: dict[bytes, tuple[float, Credential]] = {}
+        self._asking: dict[bytes, asyncio.Task[Credential | None]] = {}
+
+    async def authenticate(self, text: str) -> Credential:
+        """Return whom a key stands for.
+
+        Raises: CredentialNotValid: mistyped, unknown, revoked or expired.
+        """
+        key_id = keys.id_of(text)
+        if key_id is None:
+            raise CredentialNotValid("The API key is not valid")
+        mark = self.store.digest(text)
+        known = self._known.get(mark)
+        if known is not None and known[0] > time.monotonic():
+            return known[1]
+        credential = await self._ask_once(key_id, mark)
+        if credential is None:
+            raise CredentialNotValid("The API key is not valid")
+        return credential
+
+    def forget(self, key_id: str) -> None:
+        """Stop trusting what is remembered of a key: it was revoked."""
+        for mark, (_, credential) in list(self._known.items()):
+            if credential.key is not None and credential.key.id == key_id:
+                del self._known[mark]
+        self._asking.clear()
+
+    async def _ask_once(self, key_id: str, mark: bytes) -> Credential | None:
+        asking = self._asking.get(mark)
+        if asking is None:
+            asking = asyncio.create_task(self._ask(key_id, mark))
+            self._asking[mark] = asking
+            asking.add_done_callback(lambda task: self._answered(mark, task))
+        return await asyncio.shield(asking)
+
+    async def _ask(self, key_id: str, mark: bytes) -> Credential | None:
+        key = await self.store.find(key_id)
+        # Compared even where there is no such key, so that both take the same time.
+        same = hmac.compare_digest(mark, key.digest if key is not None else bytes(len(mark)))
+        if key is None or not same or key.revoked_at is not None:
+            return None
+        if key.expires_at is not None and key.expires_at <= self._clock.now():
+            return None
+        return _credential(key)
+
+    def _answered(self, mark: bytes, task: asyncio.Task[Credential | None]) -> None:
+        if self._asking.get(mark) is not task:
+            return  # revoked while the database was asked: what it said is not to be remembered
+        del self._asking[mark]
+        if task.cancelled() or task.exception() is not None:
+            return
+        if (credential := task.result()) is not None:
+            if len(self._known) >= REMEMBERED_MAX:
+                self._known.clear()
+            self._known[mark] = (time.monotonic() + REMEMBERED_SECONDS, credential)
+
+
+def _credential(key: Key) -> Credential:
+    identity = Identity(
+        caller=CALLER,
+        marketplace_id=key.marketplace_id,
+        principal=f"key:{key.id}",
+        role=ROLE_MARKETPLACE,
+        scopes=key.scopes,
+    )
+    return Credential(identity=identity, account=f"key:{key.id}", key=key)
+
+
+def anonymous() -> Identity:
+    """Return the identity of a request that needs no credential."""
+    return Identity(
+        caller=CALLER, marketplace_id=uuid.UUID(int=0), principal="anonymous", role="none"
+    )

@@ -1,0 +1,143 @@
+"""The four services behind the gateway: channels, stubs, and one way to call them."""
+
+import asyncio
+import uuid
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import grpc
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from orchestrator.disputes.v1 import disputes_pb2_grpc
+from orchestrator.escrow.v1 import escrow_pb2, escrow_pb2_grpc
+from orchestrator.ledger.v1 import ledger_pb2_grpc
+from orchestrator.orders.v1 import orders_pb2, orders_pb2_grpc
+
+from chassis import identity
+from chassis.channel import Caller, open_channel
+from chassis.identity import REPLAYED_KEY, Identity, Signer
+from chassis.status import Internal
+from chassis.telemetry import logger
+from gateway.auth import CALLER
+from gateway.settings import GatewaySettings
+from kernel.errors import DomainError, Unauthenticated
+
+RequestT = TypeVar("RequestT", bound=Message)
+ResponseT = TypeVar("ResponseT", bound=Message)
+
+READ_SECONDS = 5.0
+HEALTH_SECONDS = 2.0
+USERS_MAX = 50_000
+log = logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A user's two names, which never change."""
+
+    id: uuid.UUID
+    public_id: str
+
+
+@dataclass(slots=True)
+class Reply:
+    """What came with an answer: whether it had been given before."""
+
+    replayed: bool = field(default=False)
+
+
+class Backends:
+    """Stubs of the services. Open it in the running loop, close it at the end."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._addresses = {
+            "orders": settings.orders_address,
+            "ledger": settings.ledger_address,
+            "escrow": settings.escrow_address,
+            "disputes": settings.disputes_address,
+        }
+        self.channels = {name: open_channel(at) for name, at in self._addresses.items()}
+        self.orders = orders_pb2_grpc.OrdersServiceStub(self.channels["orders"])
+        self.ledger = ledger_pb2_grpc.LedgerServiceStub(self.channels["ledger"])
+        self.escrow = escrow_pb2_grpc.EscrowServiceStub(self.channels["escrow"])
+        self.disputes = disputes_pb2_grpc.DisputesServiceStub(self.channels["disputes"])
+        secret = settings.service_secret.get_secret_value()
+        self._caller = Caller(Signer(secret=secret, caller=CALLER))
+        self._users: dict[tuple[uuid.UUID, str], User] = {}
+        self._network: escrow_pb2.Network | None = None
+
+    async def call(
+        self,
+        method: "grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT]",
+        request: RequestT,
+        *,
+        timeout_seconds: float = READ_SECONDS,
+        reply: Reply | None = None,
+    ) -> ResponseT:
+        """Call for the identity of the request being served.
+
+        Raises: DomainError as the service refused; Unavailable; DeadlineExceeded: unknown outcome.
+        """
+        try:
+            response, done = await self._caller.call_with_metadata(
+                method, request, timeout_seconds=timeout_seconds
+            )
+        except Unauthenticated as error:
+            # Our own token was refused: the client has nothing to do with it.
+            log.exception("backend.refused_the_gateway", reason=error.reason)
+            raise Internal("A service refused the gateway") from None
+        except DomainError as error:
+            if reply is not None:
+                reply.replayed = error.replayed
+            raise
+        if reply is not None:
+            trailing = dict(await done.trailing_metadata() or ())
+            reply.replayed = trailing.get(REPLAYED_KEY) == "true"
+        return response
+
+    async def user(self, text: str) -> User:
+        """Return the names of a user of the caller's marketplace, named by either of them.
+
+        Raises: NotFound: USER_NOT_FOUND.
+        """
+        key = (identity.current().marketplace_id, text)
+        known = self._users.get(key)
+        if known is not None:
+            return known
+        found = await self.call(self.orders.GetUser, orders_pb2.GetUserRequest(user=text))
+        user = User(id=uuid.UUID(found.id), public_id=found.public_id)
+        if len(self._users) >= USERS_MAX:
+            self._users.clear()
+        self._users[key] = user
+        return user
+
+    async def network(self) -> escrow_pb2.Network:
+        """Return the network and asset of deposits, which do not change while we run."""
+        if self._network is None:
+            request = escrow_pb2.GetNetworkRequest()
+            self._network = await self.call(self.escrow.GetNetwork, request)
+        return self._network
+
+    async def health(self) -> dict[str, bool]:
+        """Ask every service whether it is ready; one that is away is not."""
+        names = list(self.channels)
+        ready = await asyncio.gather(*(self._is_ready(name) for name in names))
+        return dict(zip(names, ready, strict=True))
+
+    async def close(self) -> None:
+        """Close the channels; calls in flight get a second to end."""
+        await asyncio.gather(*(channel.close(grace=1) for channel in self.channels.values()))
+
+    async def _is_ready(self, name: str) -> bool:
+        stub = health_pb2_grpc.HealthStub(self.channels[name])
+        request = health_pb2.HealthCheckRequest()
+        try:
+            answer = await stub.Check(request, timeout=HEALTH_SECONDS)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def bind(who: Identity, *, request_id: str) -> None:
+    """Make the calls of this task the given identity's."""
+    identity.bind(who, request_id=request_id)

@@ -1,0 +1,83 @@
+"""JSON as it must be sent: UTF-8, no key twice, no NaN, no text that a database cannot keep."""
+
+import json
+import math
+from typing import Any
+
+from kernel.errors import InvalidArgument
+
+BYTES_MAX = 64 * 1024
+DEPTH_MAX = 8
+INTEGER_MAX = 2**63 - 1
+
+
+class BodyNotValid(InvalidArgument):
+    """The body is no JSON that is accepted here."""
+
+
+class _Refused(ValueError):
+    pass
+
+
+def parse(raw: bytes) -> Any:
+    """Read a JSON document.
+
+    Raises: BodyNotValid: not UTF-8 or not JSON, a key twice, NaN or an infinity, a number too
+        large, nested deeper than eight levels, an unpaired surrogate, a NUL character.
+    """
+    try:
+        value = _DECODER.decode(raw.decode())
+        _check(value, depth=1)
+    except _Refused as error:
+        raise BodyNotValid(str(error)) from None
+    except (ValueError, RecursionError):
+        raise BodyNotValid("The body is not valid JSON") from None
+    return value
+
+
+def is_storable(text: str) -> bool:
+    """Tell whether a text can be kept: no NUL, no unpaired surrogate."""
+    if "\x00" in text:
+        return False
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        names = [key for key, _ in pairs]
+        twice = next(key for key in names if names.count(key) > 1)
+        raise _Refused(f"The key {twice[:64]!r} is given twice")
+    return value
+
+
+def _constant(name: str) -> Any:
+    raise _Refused(f"{name} is not JSON")
+
+
+def _check(value: Any, *, depth: int) -> None:
+    if isinstance(value, str):
+        if not is_storable(value):
+            raise _Refused("The body holds a character that is not allowed")
+    elif isinstance(value, dict):
+        _check_depth(depth)
+        for key, item in value.items():
+            _check(key, depth=depth + 1)
+            _check(item, depth=depth + 1)
+    elif isinstance(value, list):
+        _check_depth(depth)
+        for item in value:
+            _check(item, depth=depth + 1)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise _Refused("The body holds a number that is too large")
+    elif isinstance(value, int) and abs(value) > INTEGER_MAX:
+        raise _Refused("The body holds an integer that is too large")
+
+
+def _check_depth(depth: int) -> None:
+    if depth > DEPTH_MAX:
+        raise _Refused(f"The body is nested deeper than {DEPTH_MAX} levels")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant)

@@ -1,0 +1,195 @@
+"""One HTTP request, read strictly; and the answer to it, before it is bytes."""
+
+import asyncio
+import hashlib
+import re
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from gateway import body
+from gateway.auth import Credential, KeyAuthenticator
+from gateway.backends import Backends, Reply
+from gateway.errors import BodyTooLarge, UnsupportedMediaType
+from gateway.events import Feed
+from kernel.errors import DeadlineExceeded, InvalidArgument
+from kernel.ids import new_id
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+BODY_SECONDS = 10.0
+HEADER_BYTES_MAX = 16 * 1024
+WAIT_SECONDS_MAX = 60
+# Headers that say one thing: twice is a contradiction, or an attempt to be read in two ways.
+_ONCE = frozenset(
+    {b"authorization", b"x-api-key", b"idempotency-key", b"content-type", b"last-event-id"}
+)
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_JSON = re.compile(r'application/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?', re.IGNORECASE)
+_WAIT = re.compile(r"wait\s*=\s*(\d{1,9})", re.IGNORECASE)
+
+
+class HeaderNotValid(InvalidArgument):
+    """A header is given twice, or is not what it must be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a handler answers: a status and the JSON document (for orjson)."""
+
+    status: int = 200
+    body: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventStream:
+    """An answer without an end: server-sent events."""
+
+    chunks: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What handlers work with."""
+
+    backends: Backends
+    keys: KeyAuthenticator
+    feed: Feed
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """A request being served.
+
+    path: without a trailing slash; params: what the route's placeholders stand for. body: as it
+    came. remaining: requests left to this credential, once counted.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    query_string: bytes
+    request_id: str
+    parts: Parts
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    credential: Credential | None = None
+    wait_default: int = 30
+    remaining: int | None = None
+    reply: Reply = field(default_factory=Reply)
+
+    @property
+    def backends(self) -> Backends:
+        """The services."""
+        return self.parts.backends
+
+    @property
+    def caller(self) -> Credential:
+        """The credential, on a route that needs one."""
+        if self.credential is None:
+            raise RuntimeError("this route admits callers without a credential")
+        return self.credential
+
+    def write_key(self) -> str:
+        """Return the request id of a change: of the client's Idempotency-Key, or a fresh one.
+
+        Raises: HeaderNotValid: the key is not 1 to 255 printable ASCII characters.
+        """
+        key = self.headers.get("idempotency-key")
+        if key is None:
+            return f"r:{uuid.uuid4()}"
+        if _KEY.fullmatch(key) is None:
+            raise HeaderNotValid(
+                "Invalid header: Idempotency-Key",
+                fields=[("Idempotency-Key", "must be 1 to 255 printable ASCII characters")],
+            )
+        return f"k:{key}"
+
+    def fingerprint(self) -> bytes:
+        """Return what makes the same key the same request: method, path, query, body bytes."""
+        query = urlencode(sorted(parse_qsl(self.query_string.decode("latin-1"))))
+        head = f"{self.method}\n{self.path}\n{query}\n".encode()
+        return hashlib.sha256(head + self.body).digest()
+
+    def wait_seconds(self) -> int:
+        """Return how long to wait for an operation: `Prefer: wait=N`, `respond-async` (RFC 7240).
+
+        0: do not wait. Longer than a minute is a minute.
+        """
+        prefer = self.headers.get("prefer")
+        if prefer is None:
+            return self.wait_default
+        wanted = [part.strip() for part in prefer.split(",")]
+        for part in wanted:
+            if (match := _WAIT.fullmatch(part)) is not None:
+                return min(int(match[1]), WAIT_SECONDS_MAX)
+        if any(part.lower() == "respond-async" for part in wanted):
+            return 0
+        return self.wait_default
+
+
+def read_headers(scope: Scope) -> dict[str, str]:
+    """Return the headers by lower-case name; one that may be repeated is joined by commas.
+
+    Raises: HeaderNotValid: a header that must be single is given twice; all are too long.
+    """
+    headers: dict[str, str] = {}
+    size = 0
+    for raw_name, raw_value in scope["headers"]:
+        size += len(raw_name) + len(raw_value)
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        if name in headers:
+            if raw_name in _ONCE:
+                title = name.title()
+                raise HeaderNotValid(
+                    f"The header {title} is given twice", fields=[(title, "is given twice")]
+                )
+            value = f"{headers[name]}, {value}"
+        headers[name] = value
+    if size > HEADER_BYTES_MAX:
+        raise HeaderNotValid("The headers are too long")
+    return headers
+
+
+def request_id(headers: Mapping[str, str]) -> str:
+    """Return the client's X-Request-Id where it is printable, or a new one."""
+    given = headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else str(new_id())
+
+
+async def read_body(receive: Receive, headers: Mapping[str, str]) -> bytes:
+    """Read the whole body; empty where there is none.
+
+    Raises: BodyTooLarge; UnsupportedMediaType: a body that is not declared as JSON;
+        DeadlineExceeded: it does not arrive.
+    """
+    message = await receive()
+    raw: bytes = message.get("body", b"")
+    if message.get("more_body"):
+        raw = await _read_rest(receive, raw)
+    if len(raw) > body.BYTES_MAX:
+        raise BodyTooLarge("The body is larger than 64 KiB")
+    if raw and _JSON.fullmatch(headers.get("content-type", "")) is None:
+        raise UnsupportedMediaType("A body must be sent as Content-Type: application/json")
+    return raw
+
+
+async def _read_rest(receive: Receive, first: bytes) -> bytes:
+    chunks, size = [first], len(first)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while size <= body.BYTES_MAX:
+                message = await receive()
+                chunk = message.get("body", b"")
+                chunks.append(chunk)
+                size += len(chunk)
+                if not message.get("more_body"):
+                    break
+    except TimeoutError:
+        raise DeadlineExceeded("The body did not arrive in time") from None
+    return b"".join(chunks)

@@ -1,0 +1,139 @@
+"""The OpenAPI document of a view and its page, which works without any network."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import fastapi_offline
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
+
+from gateway.errors import REASONS
+from gateway.routing import OPEN, Operation
+
+ASSETS = Path(fastapi_offline.__file__).parent / "static"
+ASSETS_PATH = "/docs/assets"
+# What any route may answer, whatever it does.
+_ALWAYS = ("INTERNAL_ERROR", "PROVIDER_UNAVAILABLE", "PROVIDER_TIMEOUT", "VALIDATION_ERROR")
+_WITH_CREDENTIAL = ("UNAUTHORIZED", "INVALID_API_KEY", "RATE_LIMITED")
+_WITH_SCOPE = ("INSUFFICIENT_SCOPE",)
+_WITH_BODY = (
+    "MISSING_REQUIRED_FIELD",
+    "INVALID_AMOUNT_FORMAT",
+    "BODY_TOO_LARGE",
+    "UNSUPPORTED_MEDIA_TYPE",
+)
+_WITH_KEY = ("IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_KEY_IN_PROGRESS")
+# Reasons that are printed under their own name; their status follows from their kind.
+_OWN_STATUS = {
+    "USER_ID_TAKEN": 409,
+    "CLIENT_ORDER_REF_TAKEN": 409,
+    "WALLET_NOT_FOUND": 404,
+    "API_KEY_NOT_FOUND": 404,
+}
+
+
+def responses(operation: Operation, *, failure: Any) -> dict[int | str, dict[str, Any]]:
+    """Return every status a route may answer, with its model, for FastAPI."""
+    answers: dict[int | str, dict[str, Any]] = {
+        status: {"model": model, "description": "Accepted: still in motion"}
+        if status == 202  # noqa: PLR2004 - Accepted
+        else {"model": model, "description": "Done"}
+        for status, model in operation.answers.items()
+    }
+    if operation.streams:
+        answers[200] = {
+            "description": "Server-sent events",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        }
+    by_status: dict[int, list[str]] = {}
+    for status, code in sorted(set(_refusals(operation))):
+        by_status.setdefault(status, []).append(code)
+    for status, codes in by_status.items():
+        answers[status] = {"model": failure, "description": ", ".join(f"`{c}`" for c in codes)}
+    return answers
+
+
+def _refusals(operation: Operation) -> Iterable[tuple[int, str]]:
+    reasons = [*_ALWAYS, *operation.refusals]
+    if operation.scope != OPEN:
+        reasons += _WITH_CREDENTIAL
+        reasons += _WITH_SCOPE if operation.scope else ()
+    if operation.body is not None:
+        reasons += _WITH_BODY
+    if operation.changes:
+        reasons += _WITH_KEY
+    for reason in reasons:
+        known = REASONS.get(reason)
+        if known is None:
+            yield _OWN_STATUS[reason], reason
+        else:
+            yield known.status, known.code
+
+
+def add_document(
+    app: FastAPI, *, operations: Iterable[Operation], schemes: dict[str, Any], docs_path: str
+) -> None:
+    """Give an app its OpenAPI document and the page that shows it."""
+    secured = {
+        (f"/api/v1{operation.path}", operation.method.lower()): operation.scope
+        for operation in operations
+        if operation.scope != OPEN
+    }
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                routes=app.routes,
+            )
+            _secure(made, secured, schemes)
+            _drop_foreign_refusals(made)
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign] # how FastAPI is told of another document
+    app.mount(ASSETS_PATH, StaticFiles(directory=ASSETS), name="docs-assets")
+    app.add_route(docs_path, _page(app), include_in_schema=False)
+
+
+def _page(app: FastAPI) -> Any:
+    async def page(_request: Request) -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url=app.openapi_url or "",
+            title=app.title,
+            swagger_js_url=f"{ASSETS_PATH}/swagger-ui-bundle.js",
+            swagger_css_url=f"{ASSETS_PATH}/swagger-ui.css",
+            swagger_favicon_url=f"{ASSETS_PATH}/favicon.png",
+        )
+
+    return page
+
+
+def _secure(
+    document: dict[str, Any], secured: dict[tuple[str, str], str], schemes: dict[str, Any]
+) -> None:
+    document.setdefault("components", {})["securitySchemes"] = schemes
+    for (path, method), scope in secured.items():
+        operation = document["paths"][path][method]
+        operation["security"] = [{name: []} for name in schemes]
+        if scope:
+            text = operation.get("description", "")
+            operation["description"] = f"{text}\n\nScope: `{scope}`".strip()
+
+
+def _drop_foreign_refusals(document: dict[str, Any]) -> None:
+    """Take out FastAPI's own 422, which is never answered here."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            answer = operation["responses"].get("422", {})
+            if "HTTPValidationError" in str(answer):
+                del operation["responses"]["422"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"].get("schemas", {}).pop(name, None)

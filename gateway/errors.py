@@ -1,0 +1,214 @@
+"""THE table: a refusal → how each view of the API prints it.
+
+A row a reason; a kind's row stands for reasons that have none. Services refuse with the reasons
+of their contracts; what is not in the table keeps its reason as code.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kernel.errors import (
+    Aborted,
+    DeadlineExceeded,
+    DomainError,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+    Unavailable,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """HTTP status and code of the marketplace view; the party view where it differs."""
+
+    status: int
+    code: str
+    party_code: str
+    party_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An answer that refuses: what goes on the wire."""
+
+    status: int
+    body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+_VALIDATION = Row(400, "VALIDATION_ERROR", "validation_error", 422)
+_STATE = Row(409, "INVALID_STATE", "invalid_status_transition")
+INTERNAL = Row(500, "INTERNAL_ERROR", "internal_error")
+
+REASONS: Mapping[str, Row] = {
+    "UNAUTHORIZED": Row(401, "UNAUTHORIZED", "not_authenticated"),
+    "INVALID_API_KEY": Row(401, "INVALID_API_KEY", "not_authenticated"),
+    "INSUFFICIENT_SCOPE": Row(403, "INSUFFICIENT_SCOPE", "not_party"),
+    "NOT_PARTY": Row(403, "NOT_PARTY", "not_party"),
+    "NOT_BUSINESS": Row(403, "NOT_BUSINESS", "not_business"),
+    "NOT_PERSONAL": Row(403, "NOT_PERSONAL", "not_personal"),
+    "ORDER_NOT_FOUND": Row(404, "ORDER_NOT_FOUND", "order_not_found"),
+    "USER_NOT_FOUND": Row(404, "USER_NOT_FOUND", "business_not_found"),
+    "DISPUTE_NOT_FOUND": Row(404, "DISPUTE_NOT_FOUND", "dispute_not_found"),
+    "ESCROW_NOT_FOUND": Row(404, "ESCROW_NOT_FOUND", "escrow_not_found"),
+    "RECEIPT_NOT_FOUND": Row(404, "RECEIPT_NOT_FOUND", "receipt_not_found"),
+    "VALIDATION_ERROR": _VALIDATION,
+    "MISSING_REQUIRED_FIELD": Row(400, "MISSING_REQUIRED_FIELD", "validation_error", 422),
+    "INVALID_AMOUNT_FORMAT": Row(400, "INVALID_AMOUNT_FORMAT", "validation_error", 422),
+    "INVALID_CURRENCY": Row(400, "INVALID_CURRENCY", "validation_error", 422),
+    "BUYER_IS_SELLER": _VALIDATION,
+    "MILESTONES_MISMATCH": _VALIDATION,
+    "SPLIT_AMOUNTS_MISMATCH": _VALIDATION,
+    "TOO_MUCH_EVIDENCE": _VALIDATION,
+    "INVALID_URL": _VALIDATION,
+    "BODY_TOO_LARGE": Row(413, "VALIDATION_ERROR", "validation_error"),
+    "UNSUPPORTED_MEDIA_TYPE": Row(415, "VALIDATION_ERROR", "validation_error"),
+    "ROUTE_NOT_FOUND": Row(404, "NOT_FOUND", "not_found"),
+    "METHOD_NOT_ALLOWED": Row(405, "METHOD_NOT_ALLOWED", "method_not_allowed"),
+    "RESERVE_MISMATCH_AMOUNT": Row(422, "RESERVE_MISMATCH_AMOUNT", "validation_error"),
+    "INSUFFICIENT_FUNDS": Row(422, "INSUFFICIENT_FUNDS", "insufficient_funds"),
+    "INVALID_STATE": _STATE,
+    "DECISION_ALREADY_MADE": _STATE,
+    "COMMAND_IN_MOTION": _STATE,
+    "OPERATION_IN_MOTION": _STATE,
+    "DISPUTE_ALREADY_OPEN": Row(409, "DISPUTE_ALREADY_OPEN", "dispute_already_exists"),
+    "ESCROW_ALREADY_EXISTS": Row(409, "ESCROW_ALREADY_EXISTS", "escrow_already_exists"),
+    "ESCROW_NOT_READY": Row(409, "ESCROW_NOT_READY", "escrow_not_ready"),
+    "IDEMPOTENCY_KEY_REUSED": Row(409, "IDEMPOTENCY_KEY_REUSED", "idempotency_key_reused"),
+    "IDEMPOTENCY_KEY_IN_PROGRESS": Row(
+        409, "IDEMPOTENCY_KEY_IN_PROGRESS", "idempotency_key_in_progress"
+    ),
+    "RATE_LIMITED": Row(429, "RATE_LIMITED", "rate_limited"),
+    "PROVIDER_ERROR": Row(502, "PROVIDER_ERROR", "provider_error"),
+    "PROVIDER_RATE_LIMITED": Row(502, "PROVIDER_RATE_LIMITED", "provider_rate_limited"),
+    "PROVIDER_TIMEOUT": Row(504, "PROVIDER_TIMEOUT", "provider_timeout"),
+    "PROVIDER_UNAVAILABLE": Row(503, "PROVIDER_UNAVAILABLE", "provider_unavailable"),
+    "INTERNAL_ERROR": INTERNAL,
+    # What only a fault of ours can cause: the services refused the gateway itself.
+    "CALLER_NOT_ALLOWED": INTERNAL,
+}
+
+# For a reason without a row: HTTP status; the reason itself is the code.
+KINDS: Mapping[str, int] = {
+    "INVALID_ARGUMENT": 400,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "FAILED_PRECONDITION": 409,
+    "ABORTED": 409,
+    "RESOURCE_EXHAUSTED": 503,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+# Reasons that name no fact of their own.
+_GENERIC: Mapping[str, str] = {
+    "INVALID_ARGUMENT": "VALIDATION_ERROR",
+    "ABORTED": "INVALID_STATE",
+    "UNAVAILABLE": "PROVIDER_UNAVAILABLE",
+    "RESOURCE_EXHAUSTED": "PROVIDER_UNAVAILABLE",
+    "DEADLINE_EXCEEDED": "PROVIDER_TIMEOUT",
+}
+RETRY_AFTER_SECONDS = 1
+# Fields of the contracts that the marketplace API calls otherwise than in camelCase.
+_FIELDS: Mapping[str, str] = {
+    "request_id": "Idempotency-Key",
+    "buyer": "buyerId",
+    "seller": "sellerId",
+    "user": "userId",
+    "public_id": "id",
+    "metadata_json": "metadata",
+    "page.page_size": "limit",
+    "page.page_token": "cursor",
+    "state": "status",
+}
+
+
+class BodyTooLarge(InvalidArgument):
+    """The body is larger than 64 KiB."""
+
+    reason = "BODY_TOO_LARGE"
+
+
+class UnsupportedMediaType(InvalidArgument):
+    """The body is not declared as application/json."""
+
+    reason = "UNSUPPORTED_MEDIA_TYPE"
+
+
+class RouteNotFound(NotFound):
+    """There is nothing at this path."""
+
+    reason = "ROUTE_NOT_FOUND"
+
+
+class MethodNotAllowed(InvalidArgument):
+    """The path has no such method. details: `allow`, the methods it has."""
+
+    reason = "METHOD_NOT_ALLOWED"
+
+
+class Overloaded(Unavailable):
+    """More requests are being served than the gateway takes on."""
+
+    reason = "PROVIDER_UNAVAILABLE"
+
+
+def row(error: DomainError) -> Row:
+    """Return how a refusal is printed."""
+    known = REASONS.get(error.reason)
+    if known is not None:
+        return known
+    status = KINDS.get(error.kind)
+    if status is None:
+        return INTERNAL
+    code = _GENERIC.get(error.kind, error.reason)
+    return REASONS.get(code) or Row(status, code, code.lower())
+
+
+def marketplace_refusal(error: DomainError, *, request_id: str) -> Refusal:
+    """Print a refusal as the marketplace API does. Nothing is told of our own faults."""
+    known = row(error)
+    details: dict[str, Any] = dict(error.details)
+    message = error.message or known.code
+    if known.status == INTERNAL.status:
+        details, message = {"requestId": request_id}, "Internal error"
+    elif isinstance(error, InvalidArgument) and error.fields:
+        details["fields"] = [
+            {"field": public_field(name), "message": text} for name, text in error.fields
+        ]
+    elif error.reason != known.code and known is REASONS.get(error.reason):
+        details.setdefault("reason", error.reason)
+    body = {
+        "success": False,
+        "error": {"code": known.code, "message": message, "details": details},
+    }
+    return Refusal(status=known.status, body=body, headers=headers(error))
+
+
+def public_field(name: str) -> str:
+    """Return what the marketplace API calls a field of a contract: `client_order_ref` → camelCase.
+
+    A name that is already spelled in camelCase stays as it is.
+    """
+    known = _FIELDS.get(name)
+    if known is not None:
+        return known
+    first, *rest = name.removesuffix(".minor_units").split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in rest)
+
+
+def headers(error: DomainError) -> dict[str, str]:
+    """Return the headers that belong to a refusal: when to come back, which methods there are."""
+    if isinstance(error, MethodNotAllowed):
+        return {"allow": str(error.details.get("allow", ""))}
+    if isinstance(error, ResourceExhausted) and "retryAfter" in error.details:
+        return {"retry-after": str(error.details["retryAfter"])}
+    if isinstance(error, Aborted | Unavailable | ResourceExhausted):
+        return {"retry-after": str(RETRY_AFTER_SECONDS)}
+    if row(error).status == REASONS["UNAUTHORIZED"].status:
+        return {"www-authenticate": "Bearer"}
+    if isinstance(error, DeadlineExceeded):
+        return {"retry-after": str(RETRY_AFTER_SECONDS)}
+    return {}

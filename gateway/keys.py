@@ -1,0 +1,269 @@
+"""API keys: how they are spelled, and the table that knows them, by HMAC only.
+
+A key is shown once, when it is made. `python -m gateway.keys` makes, lists and revokes them for an
+operator; the marketplace itself does so through /api/v1/auth/api-keys.
+"""
+
+import argparse
+import asyncio
+import datetime as dt
+import hmac
+import re
+import secrets
+import sys
+import uuid
+import zlib
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields
+from typing import Any, cast
+
+import psycopg
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.database import Database, driver
+from chassis.settings import load
+from gateway.settings import KeySettings
+from kernel.errors import DomainError, NotFound, Unavailable
+from kernel.ids import ALPHABET, new_id
+
+READ, WRITE, SUPPORT, ADMIN = "read", "write", "support", "admin"
+SCOPES = (READ, WRITE, SUPPORT, ADMIN)
+ENVIRONMENTS = ("live", "test")
+PREFIX = "ohk_"
+_ID_LENGTH, _SECRET_LENGTH, _CHECK_LENGTH = 12, 32, 6
+_KEY = re.compile(r"ohk_(live|test)_([0-9A-Za-z]{12})_[0-9A-Za-z]{32}([0-9A-Za-z]{6})", re.ASCII)
+_MARKETPLACE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+class KeyNotFound(NotFound):
+    """The marketplace has no such key."""
+
+    reason = "API_KEY_NOT_FOUND"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A key as it is kept."""
+
+    id: str
+    marketplace_id: uuid.UUID
+    marketplace: str
+    environment: str
+    name: str
+    scopes: frozenset[str]
+    digest: bytes
+    created_at: dt.datetime
+    expires_at: dt.datetime | None
+    revoked_at: dt.datetime | None
+
+
+def make(environment: str) -> tuple[str, str]:
+    """Make a key; returns its id and the key itself (190 random bits, CRC-32 at the end)."""
+    key_id = _random(_ID_LENGTH)
+    body = f"{PREFIX}{environment}_{key_id}_{_random(_SECRET_LENGTH)}"
+    return key_id, body + _checksum(body)
+
+
+def id_of(text: str) -> str | None:
+    """Return the id a key carries; None where the text is no key or was mistyped.
+
+    The checksum refuses what was never a key before any look at the database.
+    """
+    match = _KEY.fullmatch(text)
+    if match is None or _checksum(text[:-_CHECK_LENGTH]) != match[3]:
+        return None
+    return match[2]
+
+
+def digest(text: str, *, pepper: str) -> bytes:
+    """Return what is kept of a key."""
+    return hmac.digest(pepper.encode(), text.encode(), "sha256")
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+
+
+def _checksum(text: str) -> str:
+    number, characters = zlib.crc32(text.encode()), []
+    for _ in range(_CHECK_LENGTH):
+        number, value = divmod(number, len(ALPHABET))
+        characters.append(ALPHABET[value])
+    return "".join(reversed(characters))
+
+
+class KeyStore:
+    """Keys in Postgres. Every method is one transaction of its own, and may raise Unavailable."""
+
+    def __init__(self, database: Database, *, pepper: str) -> None:
+        self._database = database
+        self._pepper = pepper
+
+    async def marketplace(self, name: str, *, environment: str) -> uuid.UUID:
+        """Return a marketplace's id; the first call makes the marketplace."""
+        async with self._connection() as connection:
+            values = (new_id(), name, environment)
+            await connection.execute(_ADD_MARKETPLACE, values)
+            row = await (await connection.execute(_FIND_MARKETPLACE, values[1:])).fetchone()
+        if row is None:
+            raise RuntimeError("the marketplace that was just added is not there")
+        return cast("uuid.UUID", row[0])
+
+    async def create(
+        self,
+        *,
+        marketplace_id: uuid.UUID,
+        environment: str,
+        scopes: Collection[str],
+        name: str = "",
+        expires_at: dt.datetime | None = None,
+    ) -> tuple[Key, str]:
+        """Make a key and keep its digest; returns it with its text, which is nowhere kept."""
+        key_id, text = make(environment)
+        row = (key_id, marketplace_id, name, sorted(scopes), self.digest(text), expires_at)
+        async with self._connection() as connection:
+            await connection.execute(_ADD, row)
+        key = await self.find(key_id)
+        if key is None:
+            raise RuntimeError("the key that was just added is not there")
+        return key, text
+
+    async def find(self, key_id: str) -> Key | None:
+        """Return a key by its id, revoked or not."""
+        async with self._connection() as connection:
+            row = await (await connection.execute(_FIND, (key_id,))).fetchone()
+        return None if row is None else _key(row)
+
+    async def list(self, *, marketplace_id: uuid.UUID, limit: int, after: str | None) -> list[Key]:
+        """List a marketplace's keys, newest first, going on after the key of that id."""
+        values = {"marketplace": marketplace_id, "after": after, "limit": limit}
+        async with self._connection() as connection:
+            rows = await (await connection.execute(_LIST, values)).fetchall()
+        return [_key(row) for row in rows]
+
+    async def revoke(self, key_id: str, *, marketplace_id: uuid.UUID) -> Key:
+        """Revoke a key; again: the first time stands. Raises: KeyNotFound."""
+        async with self._connection() as connection:
+            await connection.execute(_REVOKE, (key_id, marketplace_id))
+        key = await self.find(key_id)
+        if key is None or key.marketplace_id != marketplace_id:
+            raise KeyNotFound("API key not found")
+        return key
+
+    async def is_ready(self) -> bool:
+        """Tell whether the table can be read now."""
+        return await self._database.is_ready()
+
+    def digest(self, text: str) -> bytes:
+        """Return what is kept of a key."""
+        return digest(text, pepper=self._pepper)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[tuple[object, ...]]]:
+        """Open a transaction. Raises: Unavailable: Postgres is away."""
+        try:
+            async with self._database.transaction() as tx:
+                yield await driver(tx)
+        except (SQLAlchemyError, psycopg.Error, OSError) as error:
+            raise Unavailable("The table of API keys is away") from error
+
+
+def _key(row: tuple[object, ...]) -> Key:
+    names = [field.name for field in fields(Key)]
+    values: dict[str, Any] = dict(zip(names, row, strict=True))
+    values["scopes"] = frozenset(values["scopes"])
+    return Key(**values)
+
+
+_ADD_MARKETPLACE = """
+insert into marketplaces (id, name, environment) values (%s, %s, %s)
+on conflict (name, environment) do nothing
+"""
+_FIND_MARKETPLACE = "select id from marketplaces where name = %s and environment = %s"
+_ADD = """
+insert into api_keys (id, marketplace_id, name, scopes, digest, expires_at)
+values (%s, %s, %s, %s, %s, %s)
+"""
+# In the order of Key's fields.
+_FIND = """
+select k.id, k.marketplace_id, m.name, m.environment, k.name, k.scopes, k.digest, k.created_at,
+    k.expires_at, k.revoked_at
+from api_keys k join marketplaces m on m.id = k.marketplace_id
+where k.id = %s
+"""
+_LIST = """
+select k.id, k.marketplace_id, m.name, m.environment, k.name, k.scopes, k.digest, k.created_at,
+    k.expires_at, k.revoked_at
+from api_keys k join marketplaces m on m.id = k.marketplace_id
+where k.marketplace_id = %(marketplace)s and (%(after)s::text is null or (k.created_at, k.id) <
+    (select a.created_at, a.id from api_keys a
+     where a.id = %(after)s and a.marketplace_id = %(marketplace)s))
+order by k.created_at desc, k.id desc limit %(limit)s
+"""
+_REVOKE = """
+update api_keys set revoked_at = now()
+where id = %s and marketplace_id = %s and revoked_at is null
+"""
+
+
+async def _run(arguments: argparse.Namespace, settings: KeySettings) -> str:
+    database = Database.open(url=settings.database_url, schema="gateway", pool_size=2)
+    store = KeyStore(database, pepper=settings.api_key_pepper.get_secret_value())
+    try:
+        marketplace_id = await store.marketplace(
+            arguments.marketplace, environment=arguments.environment
+        )
+        if arguments.command == "create":
+            _, text = await store.create(
+                marketplace_id=marketplace_id,
+                environment=arguments.environment,
+                scopes=arguments.scopes,
+                name=arguments.name,
+            )
+            return text
+        key = await store.revoke(arguments.id, marketplace_id=marketplace_id)
+        return f"{key.id} revoked"
+    finally:
+        await database.close()
+
+
+def _scopes(text: str) -> frozenset[str]:
+    scopes = frozenset(part.strip() for part in text.split(","))
+    if not scopes <= set(SCOPES):
+        raise argparse.ArgumentTypeError(f"scopes are {', '.join(SCOPES)}")
+    return scopes
+
+
+def _marketplace(text: str) -> str:
+    if _MARKETPLACE_NAME.fullmatch(text) is None:
+        raise argparse.ArgumentTypeError("a name is lower-case letters, digits and hyphens")
+    return text
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="gateway.keys", description="API keys of a marketplace")
+    commands = parser.add_subparsers(dest="command", required=True)
+    create = commands.add_parser("create", help="make a key and print it, once")
+    create.add_argument("--scopes", type=_scopes, required=True, help="read,write,support,admin")
+    create.add_argument("--name", default="")
+    revoke = commands.add_parser("revoke", help="revoke a key, within five seconds everywhere")
+    revoke.add_argument("id", help="the twelve characters after ohk_live_ or ohk_test_")
+    for command in (create, revoke):
+        command.add_argument("--marketplace", type=_marketplace, required=True)
+        command.add_argument("--environment", choices=ENVIRONMENTS, default="live")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the key tool; DATABASE_URL and API_KEY_PEPPER are the gateway's."""
+    arguments = _arguments()
+    settings = load(KeySettings, program="gateway.keys")
+    try:
+        sys.stdout.write(asyncio.run(_run(arguments, settings)) + "\n")
+    except DomainError as error:
+        sys.exit(f"gateway.keys: {error.message} {error.__cause__ or ''}".strip())
+
+
+if __name__ == "__main__":
+    main()

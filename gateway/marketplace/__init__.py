@@ -1,0 +1,1 @@
+"""The marketplace API: camelCase in one envelope, for a marketplace's backend."""

@@ -1,0 +1,109 @@
+"""The marketplace's API keys: made, listed and revoked by a key with the scope `admin`."""
+
+import base64
+import binascii
+
+from gateway.call import Answer, Call
+from gateway.keys import ADMIN, Key
+from gateway.marketplace import commands, outputs, rendering
+from gateway.marketplace.inputs import CreateKey, Paging
+from gateway.routing import ANY, Routes
+from kernel.errors import InvalidArgument, PermissionDenied
+
+routes = Routes("Access")
+
+
+class ScopesExceedCaller(PermissionDenied):
+    """A key cannot make a mightier one."""
+
+    reason = "INSUFFICIENT_SCOPE"
+
+
+@routes.post(
+    "/auth/api-keys",
+    scope=ADMIN,
+    body=CreateKey,
+    answers={201: outputs.Success[outputs.NewApiKey]},
+)
+async def create_key(call: Call, body: CreateKey) -> Answer:
+    """Make a key of the same marketplace and environment. The key is shown this once."""
+    own = _own(call)
+    wanted = frozenset(body.scopes)
+    if not wanted <= own.scopes:
+        raise ScopesExceedCaller(
+            "A key cannot give scopes it does not have",
+            details={
+                "required_scope": min(wanted - own.scopes),
+                "current_scopes": sorted(own.scopes),
+            },
+        )
+    key, text = await call.parts.keys.store.create(
+        marketplace_id=own.marketplace_id,
+        environment=own.environment,
+        scopes=wanted,
+        name=body.name,
+    )
+    data = {**rendering.api_key(key), "key": text}
+    return rendering.success(data, status=commands.CREATED)
+
+
+@routes.get(
+    "/auth/api-keys", scope=ADMIN, query=Paging, answers={200: outputs.Page[outputs.ApiKey]}
+)
+async def list_keys(call: Call, query: Paging) -> Answer:
+    """List the marketplace's keys, newest first, revoked ones too."""
+    found = await call.parts.keys.store.list(
+        marketplace_id=_own(call).marketplace_id,
+        limit=query.limit + 1,
+        after=_after(query.cursor),
+    )
+    shown, more = found[: query.limit], len(found) > query.limit
+    token = base64.urlsafe_b64encode(shown[-1].id.encode()).decode() if more else ""
+    return rendering.page([rendering.api_key(key) for key in shown], next_token=token)
+
+
+@routes.delete(
+    "/auth/api-keys/{id}",
+    scope=ADMIN,
+    answers={200: outputs.Success[outputs.ApiKey]},
+    refusals=("API_KEY_NOT_FOUND",),
+)
+async def revoke_key(call: Call) -> Answer:
+    """Revoke a key: refused here at once, on other gateways within five seconds."""
+    store = call.parts.keys.store
+    key = await store.revoke(call.params["id"], marketplace_id=_own(call).marketplace_id)
+    call.parts.keys.forget(key.id)
+    return rendering.success(rendering.api_key(key))
+
+
+@routes.get("/me", scope=ANY, answers={200: outputs.Success[outputs.Me]})
+async def get_me(call: Call) -> Answer:
+    """Tell whom the credential stands for."""
+    own = _own(call)
+    data = {
+        "marketplaceId": str(own.marketplace_id),
+        "marketplace": own.marketplace,
+        "environment": own.environment,
+        "keyId": own.id,
+        "name": own.name,
+        "scopes": sorted(own.scopes),
+    }
+    return rendering.success(data)
+
+
+def _own(call: Call) -> Key:
+    key = call.caller.key
+    if key is None:
+        raise RuntimeError("a route of the marketplace API was reached without an API key")
+    return key
+
+
+def _after(cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    try:
+        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        raise InvalidArgument(
+            "Invalid field: cursor", fields=[("cursor", "is not one that was given out")]
+        ) from None

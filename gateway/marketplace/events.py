@@ -1,0 +1,34 @@
+"""The marketplace's events, as they happen: server-sent events with replay."""
+
+from gateway import events
+from gateway.call import Call, EventStream
+from gateway.events import Wanted
+from gateway.keys import READ
+from gateway.marketplace.inputs import StreamEvents
+from gateway.routing import Routes
+from kernel.errors import InvalidArgument
+
+RESOURCE_TYPES = ("Order", "Escrow", "Balance", "Dispute", "User", "Wallet")
+routes = Routes("Events")
+
+
+@routes.get("/events", scope=READ, query=StreamEvents, answers={}, streams=True)
+async def stream_events(call: Call, query: StreamEvents) -> EventStream:
+    """Stream the marketplace's events; `Last-Event-ID` replays everything after it."""
+    wanted = Wanted(
+        marketplace_id=call.caller.identity.marketplace_id,
+        types=events.patterns(query.types),
+        resource_types=_resource_types(query.resource_types),
+        after=events.cursor(call.headers.get("last-event-id")),
+    )
+    return EventStream(chunks=await call.parts.feed.open(wanted))
+
+
+def _resource_types(text: str | None) -> tuple[str, ...]:
+    parts = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    if not set(parts) <= set(RESOURCE_TYPES):
+        raise InvalidArgument(
+            "Invalid field: resourceTypes",
+            fields=[("resourceTypes", f"are among {', '.join(RESOURCE_TYPES)}")],
+        )
+    return parts

@@ -1,0 +1,174 @@
+"""What the marketplace API is told: the bodies and query strings of its routes."""
+
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, JsonValue, StringConstraints, model_validator
+
+from gateway.models import Amount, Currency, Cursor, PageSize, Request, Score, UserName
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Url = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Side = Literal["BUYER", "SELLER"]
+Actor = Literal["BUYER", "SELLER", "SUPPORT", "SYSTEM"]
+OrderStatus = Literal[
+    "ORDER_CREATED",
+    "FUNDS_RESERVED",
+    "ESCROW_CREATING",
+    "ESCROW_FUNDING",
+    "ESCROW_FUNDED",
+    "IN_PROGRESS",
+    "RELEASE_REQUESTED",
+    "RELEASED",
+    "REFUND_REQUESTED",
+    "REFUNDED",
+    "DISPUTED",
+    "CLOSED",
+]
+DisputeStatus = Literal["OPEN", "UNDER_REVIEW", "RESOLVED"]
+
+
+class RegisterUser(Request):
+    """A user of the marketplace; `id` is the public id, where the marketplace wants its own."""
+
+    external_user_id: Text
+    id: UserName | None = None
+    email: Annotated[str, StringConstraints(min_length=3, max_length=254)] | None = None
+    type: Literal["BUYER", "SELLER", "BOTH"] = "BOTH"
+
+
+class Milestone(Request):
+    """A part of the work; the amounts sum to the order's."""
+
+    ref: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    title: Text | None = None
+    description: Text | None = None
+    amount: Amount
+
+    @model_validator(mode="after")
+    def _is_named(self) -> "Milestone":
+        if self.title is None and self.description is None:
+            raise ValueError("needs a title or a description")
+        return self
+
+
+class CreateOrder(Request):
+    """A purchase. Buyer and seller are named by id."""
+
+    buyer_id: UserName
+    seller_id: UserName
+    amount: Amount
+    title: Text
+    description: Annotated[str, StringConstraints(max_length=4096)] | None = None
+    currency: Currency | None = None
+    client_order_ref: Text | None = None
+    milestones: Annotated[list[Milestone], Field(max_length=50)] | None = None
+    metadata: dict[str, JsonValue] | None = None
+
+
+class ReserveFunds(Request):
+    """`amount` is optional; where it is given, it must be the order's."""
+
+    amount: Amount | None = None
+
+
+class ReleaseFunds(Request):
+    """Who asks; the buyer where nothing is said. `deltaScore`: the marketplace's rating."""
+
+    requested_by: Actor | None = None
+    delta_score: Score | None = None
+
+
+class RefundOrder(Request):
+    """Who asks; the buyer where nothing is said."""
+
+    requested_by: Actor | None = None
+    reason: Annotated[str, StringConstraints(max_length=1000)] | None = None
+
+
+class CancelOrder(Request):
+    """Who cancels; the buyer where nothing is said."""
+
+    canceled_by: Actor | None = None
+    reason: Annotated[str, StringConstraints(max_length=1000)] | None = None
+
+
+class OpenDispute(Request):
+    """Who opens, and why; the buyer, OTHER where nothing is said."""
+
+    opened_by: Side = "BUYER"
+    reason: Literal["NOT_DELIVERED", "QUALITY_ISSUE", "OTHER"] = "OTHER"
+    description: Annotated[str, StringConstraints(max_length=4000)] | None = None
+    evidence: Annotated[list[Url], Field(max_length=20)] | None = None
+
+
+class AssignDispute(Request):
+    """The agent who takes the case; `assignedTo` means the same."""
+
+    agent_id: Annotated[
+        Text,
+        Field(validation_alias=AliasChoices("agentId", "agent_id", "assignedTo", "assigned_to")),
+    ]
+    notes: Annotated[str, StringConstraints(max_length=4000)] | None = None
+
+
+class ResolveDispute(Request):
+    """The decision; both amounts for SPLIT, none otherwise."""
+
+    decision: Literal["FULL_RELEASE", "FULL_REFUND", "SPLIT"]
+    release_amount: Amount | None = None
+    refund_amount: Amount | None = None
+    note: Annotated[str, StringConstraints(max_length=4000)] | None = None
+
+    @model_validator(mode="after")
+    def _amounts_belong_to_a_split(self) -> "ResolveDispute":
+        given = (self.release_amount is not None, self.refund_amount is not None)
+        if self.decision == "SPLIT" and not all(given):
+            raise ValueError("SPLIT needs releaseAmount and refundAmount")
+        if self.decision != "SPLIT" and any(given):
+            raise ValueError("releaseAmount and refundAmount belong to SPLIT")
+        return self
+
+
+class AddEvidence(Request):
+    """https URLs; they are stored, never fetched."""
+
+    evidence: Annotated[list[Url], Field(min_length=1, max_length=20)]
+
+
+class CreateKey(Request):
+    """A key of the caller's own marketplace and environment, with at most the caller's scopes."""
+
+    scopes: Annotated[
+        list[Literal["read", "write", "support", "admin"]], Field(min_length=1, max_length=4)
+    ]
+    name: Annotated[str, StringConstraints(max_length=100)] = ""
+
+
+class Paging(Request):
+    """One page of a list."""
+
+    limit: PageSize = 20
+    cursor: Cursor | None = None
+
+
+class ListOrders(Paging):
+    """Several filters are AND."""
+
+    status: OrderStatus | None = None
+    buyer_id: UserName | None = None
+    seller_id: UserName | None = None
+
+
+class ListDisputes(Paging):
+    """Several filters are AND."""
+
+    order_id: Id | None = None
+    status: DisputeStatus | None = None
+
+
+class StreamEvents(Request):
+    """Comma-separated: `types=order.created,balance.*`, `resourceTypes=Order,Balance`."""
+
+    types: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    resource_types: Annotated[str, StringConstraints(max_length=200)] | None = None

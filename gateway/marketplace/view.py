@@ -1,0 +1,98 @@
+"""The marketplace API as one ASGI app, and how it admits, reads and refuses."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI
+
+from gateway import body, documentation, errors
+from gateway.auth import Credential, CredentialMissing, CredentialNotValid, KeyAuthenticator
+from gateway.call import Call, HeaderNotValid, Parts
+from gateway.errors import Refusal
+from gateway.limits import RateLimiter
+from gateway.marketplace import (
+    actions,
+    api_keys,
+    disputes,
+    events,
+    health,
+    orders,
+    outputs,
+    users,
+)
+from gateway.routing import ANY, Operation, OperationRoute, Server
+from kernel.errors import DomainError
+
+RESOURCES = (orders, actions, users, disputes, events, api_keys, health)
+OPERATIONS: tuple[Operation, ...] = tuple(
+    operation for resource in RESOURCES for operation in resource.routes.operations
+)
+SCHEMES: Mapping[str, Any] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key: `Authorization: Bearer ohk_live_…`",
+    },
+    "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+}
+
+
+class MarketplaceView:
+    """API keys, the envelope, 400 for what is not valid."""
+
+    def __init__(self, *, keys: KeyAuthenticator, limiter: RateLimiter) -> None:
+        self._keys = keys
+        self._limiter = limiter
+
+    async def admit(self, one: Call, scope: str) -> Credential:
+        """Return the credential of a request, counted, and with the scope.
+
+        Raises: CredentialMissing; CredentialNotValid; TooManyRequests; ScopeMissing.
+        """
+        credential = await self._keys.authenticate(_key(one.headers))
+        one.remaining = self._limiter.take(credential.account)
+        if scope != ANY:
+            credential.require(scope)
+        return credential
+
+    def parse(self, raw: bytes) -> Any:
+        """Read a JSON body. Raises: BodyNotValid."""
+        return body.parse(raw)
+
+    def refuse(self, error: DomainError, *, request_id: str) -> Refusal:
+        """Print a refusal in the envelope."""
+        return errors.marketplace_refusal(error, request_id=request_id)
+
+
+def _key(headers: Mapping[str, str]) -> str:
+    """Return the API key of a request. Raises: CredentialMissing; CredentialNotValid."""
+    authorization, plain = headers.get("authorization"), headers.get("x-api-key")
+    if authorization is not None and plain is not None:
+        raise HeaderNotValid("Send one credential: Authorization or x-api-key")
+    if plain is not None:
+        return plain.strip()
+    if authorization is None:
+        raise CredentialMissing("An API key is required: Authorization: Bearer ohk_live_…")
+    scheme, _, key = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise CredentialNotValid("Authorization must be: Bearer ohk_live_…")
+    return key.strip()
+
+
+def build(*, view: MarketplaceView, parts: Parts, wait_seconds: int) -> FastAPI:
+    """Assemble the app: routes, document, page."""
+    app = FastAPI(
+        title="Orchestrator: marketplace API",
+        version="1.0.0",
+        description="Orders, escrow, balances and disputes of a marketplace. Amounts are decimal "
+        "strings; every change honours `Idempotency-Key`.",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    server = Server(view=view, parts=parts, wait_seconds=wait_seconds)
+    for operation in OPERATIONS:
+        known = documentation.responses(operation, failure=outputs.Failure)
+        app.router.routes.append(OperationRoute(operation, server=server, responses=known))
+    documentation.add_document(app, operations=OPERATIONS, schemes=dict(SCHEMES), docs_path="/docs")
+    return app

@@ -1,0 +1,167 @@
+"""What a request may say: pydantic models, strict, with names in the view's own spelling."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl
+
+import pydantic
+from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from gateway.body import is_storable
+from kernel.errors import InvalidArgument
+from kernel.money import CENTS_PATTERN, parse_amount
+
+ModelT = TypeVar("ModelT", bound=pydantic.BaseModel)
+CURSOR_MAX = 512
+PAGE_MAX = 100
+SCORE_MAX = 10
+# Kinds of pydantic errors that have a code of their own in the API.
+_AMOUNT, _CURRENCY = "invalid_amount", "invalid_currency"
+_REASONS = {
+    "missing": "MISSING_REQUIRED_FIELD",
+    _AMOUNT: "INVALID_AMOUNT_FORMAT",
+    _CURRENCY: "INVALID_CURRENCY",
+}
+_MESSAGES = {"missing": "is required", "extra_forbidden": "is not a known field"}
+_DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+class Request(pydantic.BaseModel):
+    """A body of the marketplace API: camelCase, snake_case accepted, unknown fields refused."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class Nothing(Request):
+    """A body without fields; it may be left out."""
+
+
+def _amount(value: Any) -> int:
+    if not isinstance(value, str):
+        raise PydanticCustomError(_AMOUNT, 'must be a decimal string such as "80.00"')
+    try:
+        return parse_amount(value)
+    except InvalidArgument as error:
+        raise PydanticCustomError(_AMOUNT, "{reason}", {"reason": error.message}) from None
+
+
+def _currency(value: Any) -> str:
+    if not isinstance(value, str) or re.fullmatch(r"[A-Z]{3,12}", value, re.ASCII) is None:
+        raise PydanticCustomError(_CURRENCY, "must be USDC or USD")
+    return value
+
+
+def _page_size(value: Any) -> int:
+    size = int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else 0
+    if not 1 <= size <= PAGE_MAX:
+        raise PydanticCustomError("limit", "must be a whole number from 1 to 100")
+    return size
+
+
+def _score(value: Any) -> int:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= SCORE_MAX:
+        tenths = round(value * 10)
+        if value == tenths / 10:
+            return tenths
+    raise PydanticCustomError("score", "must be a number from 0 to 10 with at most one decimal")
+
+
+Amount = Annotated[
+    int,
+    BeforeValidator(_amount),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": f"^{CENTS_PATTERN.pattern}$",
+            "examples": ["80.00"],
+            "description": "Decimal string with two decimals, greater than 0.",
+        }
+    ),
+]
+Currency = Annotated[
+    str,
+    BeforeValidator(_currency),
+    WithJsonSchema({"type": "string", "enum": ["USDC", "USD"], "default": "USDC"}),
+]
+# In tenths.
+Score = Annotated[
+    int,
+    BeforeValidator(_score),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": SCORE_MAX, "multipleOf": 0.1}),
+]
+PageSize = Annotated[
+    int,
+    BeforeValidator(_page_size),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": 20}),
+]
+Cursor = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=CURSOR_MAX)]
+UserName = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+def validated(model: type[ModelT], value: Any) -> ModelT:
+    """Read a JSON value as a model.
+
+    Raises: InvalidArgument: names every field with what is wrong; the reason is the one they have
+        in common, VALIDATION_ERROR where they differ.
+    """
+    if not isinstance(value, dict):
+        raise InvalidArgument("The body must be a JSON object")
+    _refuse_both_spellings(model, value)
+    try:
+        return model.model_validate(value)
+    except pydantic.ValidationError as error:
+        raise refusal(error) from None
+
+
+def validated_query(model: type[ModelT] | None, query: bytes) -> ModelT | None:
+    """Read a query string as a model; without one, no parameter is known.
+
+    Raises: InvalidArgument: as `validated`; a parameter given twice or not in UTF-8.
+    """
+    if not query:
+        return None if model is None else model()
+    try:
+        text = query.decode("ascii")
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=32)
+    except ValueError:
+        raise InvalidArgument("The query string is not valid") from None
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise InvalidArgument(f"Invalid field: {name}", fields=[(name, "is given twice")])
+        if not is_storable(value):
+            raise InvalidArgument(f"Invalid field: {name}", fields=[(name, "is not valid text")])
+        values[name] = value
+    return validated(model or Nothing, values)  # type: ignore[return-value] # Nothing refuses all
+
+
+def refusal(error: pydantic.ValidationError) -> InvalidArgument:
+    """Turn pydantic's findings into a refusal that names each field."""
+    fields, reasons = [], set()
+    for found in error.errors(include_url=False, include_input=False, include_context=False):
+        fields.append((_place(found["loc"]), _MESSAGES.get(found["type"], found["msg"])))
+        reasons.add(_REASONS.get(found["type"], "VALIDATION_ERROR"))
+    reason = reasons.pop() if len(reasons) == 1 else "VALIDATION_ERROR"
+    names = ", ".join(dict.fromkeys(name for name, _ in fields))
+    return InvalidArgument(f"Invalid field: {names}", fields=fields, reason=reason)
+
+
+def _refuse_both_spellings(model: type[pydantic.BaseModel], value: Mapping[str, Any]) -> None:
+    for name, info in model.model_fields.items():
+        alias = info.alias or name
+        if alias != name and alias in value and name in value:
+            raise InvalidArgument(
+                f"Invalid field: {name}", fields=[(name, f"is given as {alias} too")]
+            )
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text[:200] or "body"

@@ -1,0 +1,269 @@
+"""Routes: what a handler needs said once, for the request's way in and for the OpenAPI document.
+
+Each route is a FastAPI route. FastAPI documents it from a signature made of its models; the
+request itself is served here, in one pass: credential, rate, scope, body, handler, answer.
+"""
+
+import inspect
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Protocol
+
+import orjson
+import pydantic
+from fastapi import Body, Header, Path, Query
+from fastapi.routing import APIRoute
+
+from chassis import deadline
+from chassis.status import Internal
+from chassis.telemetry import logger
+from gateway import backends, call, models
+from gateway.auth import Credential, anonymous
+from gateway.backends import READ_SECONDS
+from gateway.call import Answer, Call, EventStream, Parts, Receive, Scope, Send
+from gateway.errors import Refusal
+from kernel.errors import DomainError
+
+Handler = Callable[..., Awaitable[Answer | EventStream]]
+# What an answer needs after the operation's wait is over.
+SLACK_SECONDS = 5.0
+# The scope of a route that any credential may call, and of one that needs none.
+ANY, OPEN = "", "open"
+log = logger()
+
+
+class View(Protocol):
+    """How one of the two APIs admits, reads and refuses."""
+
+    async def admit(self, one: Call, scope: str) -> Credential:
+        """Return the credential of a request. Raises: Unauthenticated; PermissionDenied."""
+        ...
+
+    def parse(self, raw: bytes) -> Any:
+        """Read a JSON body. Raises: InvalidArgument."""
+        ...
+
+    def refuse(self, error: DomainError, *, request_id: str) -> Refusal:
+        """Print a refusal."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method of one path.
+
+    path: below /api/v1, placeholders in braces. body: model of the body; optional_body: it may be
+    left out. answers: status → model. refusals: reasons, for the document. waits: honours Prefer.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    tag: str
+    scope: str
+    answers: Mapping[int, Any]
+    refusals: tuple[str, ...] = ()
+    body: type[pydantic.BaseModel] | None = None
+    optional_body: bool = False
+    query: type[pydantic.BaseModel] | None = None
+    waits: bool = False
+    streams: bool = False
+
+    @property
+    def changes(self) -> bool:
+        """Whether the route changes something, and so honours Idempotency-Key."""
+        return self.method not in {"GET", "HEAD"}
+
+
+@dataclass(slots=True)
+class Routes:
+    """The routes of one resource; each file of a view has one."""
+
+    tag: str
+    operations: list[Operation] = field(default_factory=list)
+
+    def get(self, path: str, **rest: Any) -> Callable[[Handler], Handler]:
+        """Register a handler for GET."""
+        return self._add("GET", path, rest)
+
+    def post(self, path: str, **rest: Any) -> Callable[[Handler], Handler]:
+        """Register a handler for POST; see Operation for what can be said."""
+        return self._add("POST", path, rest)
+
+    def delete(self, path: str, **rest: Any) -> Callable[[Handler], Handler]:
+        """Register a handler for DELETE."""
+        return self._add("DELETE", path, rest)
+
+    def _add(self, method: str, path: str, rest: Any) -> Callable[[Handler], Handler]:
+        def register(handler: Handler) -> Handler:
+            operation = Operation(method=method, path=path, handler=handler, tag=self.tag, **rest)
+            self.operations.append(operation)
+            return handler
+
+        return register
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Serves the operations of a view."""
+
+    view: View
+    parts: Parts
+    wait_seconds: int
+
+    async def serve(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. What a handler raises leaves as the view's refusal."""
+        one = _call(self, operation, scope)
+        try:
+            one.headers = call.read_headers(scope)
+            one.request_id = call.request_id(one.headers)
+            answer = await self._answer(operation, one, receive)
+        except DomainError as error:
+            await send_refusal(send, self.view.refuse(error, request_id=one.request_id), one)
+        except Exception:
+            log.exception("request.failed", path=operation.path, request_id=one.request_id)
+            hidden = self.view.refuse(Internal(), request_id=one.request_id)
+            await send_refusal(send, hidden, one)
+        else:
+            await send_answer(send, answer, one)
+
+    async def _answer(
+        self, operation: Operation, one: Call, receive: Receive
+    ) -> Answer | EventStream:
+        backends.bind(anonymous(), request_id=one.request_id)
+        if operation.scope != OPEN:
+            one.credential = await self.view.admit(one, operation.scope)
+            backends.bind(one.credential.identity, request_id=one.request_id)
+        seconds = one.wait_seconds() + SLACK_SECONDS if operation.waits else READ_SECONDS
+        deadline.start(seconds)
+        if operation.body is not None:
+            given: Any = await self._body(operation, one, receive)
+            models.validated_query(None, one.query_string)
+        else:
+            given = models.validated_query(operation.query, one.query_string)
+        if operation.body is None and operation.query is None:
+            return await operation.handler(one)
+        return await operation.handler(one, given)
+
+    async def _body(self, operation: Operation, one: Call, receive: Receive) -> Any:
+        one.body = await call.read_body(receive, one.headers)
+        value = {} if not one.body and operation.optional_body else self.view.parse(one.body)
+        assert operation.body is not None  # noqa: S101 - the caller has looked
+        return models.validated(operation.body, value)
+
+
+def _call(server: Server, operation: Operation, scope: Scope) -> Call:
+    return Call(
+        method=operation.method,
+        path=scope["path"],
+        headers={},
+        query_string=scope.get("query_string", b""),
+        request_id="",
+        parts=server.parts,
+        params=scope.get("path_params", {}),
+        wait_default=server.wait_seconds,
+    )
+
+
+async def send_answer(send: Send, answer: Answer | EventStream, one: Call) -> None:
+    """Send an answer, with what its request earned in headers."""
+    if isinstance(answer, EventStream):
+        await _send_stream(send, answer.chunks, one)
+        return
+    headers = _headers(one)
+    if one.reply.replayed:
+        headers.append((b"idempotent-replayed", b"true"))
+    await _send(send, answer.status, headers, orjson.dumps(answer.body))
+
+
+async def send_refusal(send: Send, refusal: Refusal, one: Call) -> None:
+    """Send a refusal."""
+    headers = _headers(one)
+    headers += [(name.encode(), text.encode("latin-1")) for name, text in refusal.headers.items()]
+    if one.reply.replayed:
+        headers.append((b"idempotent-replayed", b"true"))
+    await _send(send, refusal.status, headers, orjson.dumps(refusal.body))
+
+
+def _headers(one: Call) -> list[tuple[bytes, bytes]]:
+    headers = [(b"x-request-id", one.request_id.encode("latin-1"))]
+    if one.remaining is not None:
+        headers.append((b"x-ratelimit-remaining", str(one.remaining).encode()))
+    return headers
+
+
+async def _send(
+    send: Send, status: int, headers: list[tuple[bytes, bytes]], content: bytes
+) -> None:
+    headers.append((b"content-type", b"application/json"))
+    headers.append((b"content-length", str(len(content)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+async def _send_stream(send: Send, chunks: AsyncIterator[bytes], one: Call) -> None:
+    headers = [
+        *_headers(one),
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        # Proxies that buffer would hold events back.
+        (b"x-accel-buffering", b"no"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    async for chunk in chunks:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+class OperationRoute(APIRoute):
+    """A FastAPI route that is documented by FastAPI and served by `Server`."""
+
+    def __init__(self, operation: Operation, *, server: Server, **rest: Any) -> None:
+        super().__init__(
+            f"/api/v1{operation.path}",
+            _documented(operation),
+            methods=[operation.method],
+            name=operation.handler.__name__,
+            tags=[operation.tag],
+            description=inspect.getdoc(operation.handler),
+            status_code=min(operation.answers, default=200),
+            **rest,
+        )
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await server.serve(operation, scope, receive, send)
+
+        self.app = app
+
+
+def _documented(operation: Operation) -> Callable[..., Any]:
+    """Make a function whose signature tells FastAPI what the route takes; it is never called."""
+
+    async def endpoint() -> None:
+        """Stand for the handler in the document."""
+
+    kinds = inspect.Parameter
+    parameters = [
+        kinds(name, kinds.KEYWORD_ONLY, annotation=Annotated[str, Path()])
+        for name in re.findall(r"{(\w+)}", operation.path)
+    ]
+    for name, annotation, default in _inputs(operation):
+        default = kinds.empty if default is ... else default  # noqa: PLW2901 - `...`: required
+        parameters.append(kinds(name, kinds.KEYWORD_ONLY, annotation=annotation, default=default))
+    endpoint.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    endpoint.__name__ = operation.handler.__name__
+    return endpoint
+
+
+def _inputs(operation: Operation) -> Iterable[tuple[str, Any, Any]]:
+    if operation.query is not None:
+        yield "query", Annotated[operation.query, Query()], ...
+    if operation.body is not None:
+        yield "body", Annotated[operation.body, Body()], None if operation.optional_body else ...
+    if operation.changes:
+        key = Header(alias="Idempotency-Key", min_length=1, max_length=255)
+        yield "idempotency_key", Annotated[str | None, key], None
+    if operation.waits:
+        prefer = Header(alias="Prefer", description="`wait=N` (seconds, at most 60)")
+        yield "prefer", Annotated[str | None, prefer], None
