@@ -8,7 +8,7 @@ from pathlib import Path
 
 NETWORK_NAME = "Orchestrator Devnet ; November 2026"
 PORT_MAX = 65_535
-SECONDS = re.compile(r"\d{1,4}(\.\d{1,3})?")
+SECONDS = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?")
 
 
 class SettingsError(ValueError):
@@ -50,7 +50,7 @@ def _text(environment: Mapping[str, str], name: str, default: str) -> str:
 
 def _whole(environment: Mapping[str, str], name: str, default: int, *, most: int) -> int:
     value = environment.get(name, str(default))
-    if not re.fullmatch(r"\d{1,9}", value) or int(value) > most:
+    if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) > most:
         raise SettingsError(f"{name} must be a whole number from 0 to {most}, not {value!r}")
     return int(value)
 

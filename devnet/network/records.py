@@ -64,7 +64,7 @@ class EventId:
     def parse(cls, text: str) -> "EventId":
         """Read an id back. Raises: ValueError."""
         packed_text, separator, event_text = text.partition("-")
-        if not separator or not (packed_text.isdigit() and event_text.isdigit()):
+        if not (separator and packed_text.isdigit() and event_text.isdigit() and text.isascii()):
             raise ValueError(f"invalid event id {text}")
         packed, event = int(packed_text), int(event_text)
         if packed >= 1 << 63 or event > EVENT_MASK:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ from starlette.responses import Response
 from stellar_sdk import CreateAccount, IdMemo, Memo, MuxedAccount, Payment, StrKey, TextMemo, xdr
 from stellar_sdk.exceptions import SdkError
 
+from devnet.chain import rules
 from devnet.chain.assets import NATIVE, AssetRef, sdk_asset
 from devnet.chain.entries import read_account, read_trustline
 from devnet.network.identity import Identity
@@ -17,7 +19,7 @@ from devnet.network.ledger import Ledger
 from devnet.network.records import TransactionRecord
 from devnet.rest.till import PaymentDroppedError, Tills
 
-AMOUNT = re.compile(r"\d{1,12}(\.\d{1,7})?")
+AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,7})?")
 PAYMENTS_MAX = 100
 MEMO_BYTES_MAX = 28
 STARTING_XLM = 10_000
@@ -114,6 +116,8 @@ class Faucet:
             raise FaucetRefusalError("amount must be a decimal string with at most 7 decimals")
         if not amount.strip("0."):
             raise FaucetRefusalError("amount must be greater than zero")
+        if Decimal(amount) * 10**7 > rules.INT64_MAX:
+            raise FaucetRefusalError("amount is more than a ledger can hold")
         account = _account_of(address)
         if read_account(self._ledger.entries, account) is None:
             raise FaucetRefusalError(f"account {account} does not exist")

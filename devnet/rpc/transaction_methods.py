@@ -150,7 +150,11 @@ def _start(params: Params, cursor: object, oldest: int, newest: int) -> tuple[in
             message = f"startLedger must be between the oldest ledger: {oldest} and the latest"
             raise RpcError(errors.INVALID_REQUEST, f"{message} ledger: {newest}")
         return start, 0
-    if not isinstance(cursor, str) or not cursor.isdigit() or int(cursor) >= 1 << 63:
+    if (
+        not isinstance(cursor, str)
+        or not (cursor.isascii() and cursor.isdigit())
+        or int(cursor) >= 1 << 63
+    ):
         raise errors.invalid(f"invalid cursor: {cursor}")
     place = EventId.parse(f"{cursor}-0")
     return place.ledger, place.transaction

@@ -7,7 +7,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from stellar_sdk import scval, xdr
+from stellar_sdk import StrKey, scval, xdr
 
 from devnet.chain.addresses import present
 from devnet.chain.envelope import InvalidEnvelopeError, parse
@@ -157,6 +157,9 @@ def _contracts(request: Request, name: str) -> list[str]:
     found = query.getlist(f"{name}[]") + query.getlist(name)
     if not found:
         raise BadBodyError([f"{name} must be an array"])
+    wrong = [item for item in found if not StrKey.is_valid_contract(item)]
+    if wrong:
+        raise BadBodyError([f"each value in {name} must be a valid contract id"])
     return found
 
 

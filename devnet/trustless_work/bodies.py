@@ -10,7 +10,8 @@ from stellar_sdk import StrKey
 
 MINOR_UNITS = 10**7
 AMOUNT_MAX = 10**12
-INDEX = re.compile(r"\d{1,9}")
+ASSET_CODE = re.compile(r"[a-zA-Z0-9]{1,12}")
+INDEX = re.compile(r"[0-9]{1,9}")
 
 
 class BadBodyError(ValueError):
@@ -50,7 +51,7 @@ class Body:
     def text(self, name: str, *, optional: bool = False) -> str:
         """Read a string; an optional one may be absent and is then empty."""
         value = self._data.get(name)
-        if isinstance(value, str) and (value or optional):
+        if isinstance(value, str) and (value or optional) and _encodable(value):
             return value
         if value is None and optional:
             return ""
@@ -61,6 +62,13 @@ class Body:
         value = self.text(name)
         if value and not StrKey.is_valid_ed25519_public_key(value):
             return self._wrong(name, "must be a valid Stellar address")
+        return value
+
+    def asset_code(self, name: str) -> str:
+        """Read an asset's code."""
+        value = self.text(name)
+        if value and ASSET_CODE.fullmatch(value) is None:
+            return self._wrong(name, "must be 1 to 12 letters and digits")
         return value
 
     def contract(self, name: str) -> str:
@@ -130,6 +138,11 @@ class Body:
     def _wrong(self, name: str, what: str) -> str:
         self._problems.append(f"{self._path}{name} {what}")
         return ""
+
+
+def _encodable(text: str) -> bool:
+    # JSON can spell half of a surrogate pair, which no ledger can store.
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _no_constant(name: str) -> None:

@@ -129,8 +129,12 @@ class Calls:
 
     def _escrow(self, body: Body) -> Escrow:
         roles, line = body.inner("roles"), body.inner("trustline")
-        issuer, code = line.account("address"), line.text("symbol")
-        token = contract_id(AssetRef(code, issuer), self._identity.passphrase) if issuer else ""
+        issuer, code = line.account("address"), line.asset_code("symbol")
+        token = (
+            contract_id(AssetRef(code, issuer), self._identity.passphrase)
+            if issuer and code
+            else ""
+        )
         return Escrow(
             amount=body.amount("amount"),
             description=body.text("description").encode(),

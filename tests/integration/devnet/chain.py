@@ -15,7 +15,6 @@ from stellar_sdk import (
     ChangeTrust,
     Keypair,
     Operation,
-    SorobanServerAsync,
     TransactionBuilder,
     TransactionEnvelope,
     scval,
@@ -27,6 +26,7 @@ from stellar_sdk.soroban_rpc import (
     GetTransactionStatus,
     SendTransactionStatus,
 )
+from stellar_sdk.soroban_server_async import SorobanServerAsync
 
 T = TypeVar("T")
 UNIT = 10**7
@@ -236,7 +236,7 @@ class Chain:
     async def usdc_of(self, address: str) -> int:
         """Return an account's or a contract's minor units of USDC."""
         if address.startswith("C"):
-            entry = (await self.rpc.get_sac_balance(address, self.usdc, self.passphrase))
+            entry = await self.rpc.get_sac_balance(address, self.usdc, self.passphrase)
             return 0 if entry.balance_entry is None else entry.balance_entry.amount
         found = (await self.rpc.get_ledger_entries([self.line_key(address)])).entries
         assert found

@@ -107,9 +107,7 @@ async def deploy(chain: Chain, cast: Cast) -> str:
 
 async def stored(chain: Chain, contract: str) -> xdr.SCVal:
     """Return the escrow's value from its ledger entry."""
-    entry = await chain.rpc.get_contract_data(
-        contract, scval.to_vec([scval.to_symbol("Escrow")])
-    )
+    entry = await chain.rpc.get_contract_data(contract, scval.to_vec([scval.to_symbol("Escrow")]))
     assert entry is not None
     data = xdr.LedgerEntryData.from_xdr(entry.xdr).contract_data
     assert data is not None
@@ -120,9 +118,7 @@ async def fund(chain: Chain, cast: Cast, contract: str, amount: int = 80 * UNIT)
     """Fund an escrow from the buyer's wallet."""
     expected = await stored(chain, contract)
     args = [address_value(cast.buyer), expected, scval.to_int128(amount)]
-    return await chain.invoke(
-        cast.channel, contract, "fund_escrow", args, authorizer=cast.buyer
-    )
+    return await chain.invoke(cast.channel, contract, "fund_escrow", args, authorizer=cast.buyer)
 
 
 async def deliver(chain: Chain, cast: Cast, contract: str) -> Done:
@@ -149,17 +145,13 @@ async def approve(chain: Chain, cast: Cast, contract: str) -> Done:
 async def release(chain: Chain, cast: Cast, contract: str) -> Done:
     """Let the buyer release."""
     args = [address_value(cast.buyer)]
-    return await chain.invoke(
-        cast.channel, contract, "release_funds", args, authorizer=cast.buyer
-    )
+    return await chain.invoke(cast.channel, contract, "release_funds", args, authorizer=cast.buyer)
 
 
 async def dispute(chain: Chain, cast: Cast, contract: str) -> Done:
     """Let the buyer open a dispute."""
     args = [address_value(cast.buyer)]
-    return await chain.invoke(
-        cast.channel, contract, "dispute_escrow", args, authorizer=cast.buyer
-    )
+    return await chain.invoke(cast.channel, contract, "dispute_escrow", args, authorizer=cast.buyer)
 
 
 async def resolve(chain: Chain, cast: Cast, contract: str, shares: dict[str, int]) -> Done:

@@ -143,9 +143,7 @@ async def test_a_transfer_without_cover_or_trust_is_refused_by_number(chain: Cha
     token = chain.info["assetContractId"]
 
     broke = await chain.refusal(poor, token, "transfer", transfer(poor, owner))
-    untrusting = await chain.refusal(
-        owner, token, "transfer", transfer(owner, stranger)
-    )
+    untrusting = await chain.refusal(owner, token, "transfer", transfer(owner, stranger))
 
     assert broke == "HostError: Error(Contract, #10)"
     assert untrusting == "HostError: Error(Contract, #13)"

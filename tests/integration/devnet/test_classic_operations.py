@@ -116,9 +116,7 @@ async def test_a_new_accounts_sequence_starts_at_its_ledger(chain: Chain) -> Non
         ("too much", Pay.PAYMENT_UNDERFUNDED),
     ],
 )
-async def test_a_payment_is_refused(
-    chain: Chain, case: str, code: xdr.PaymentResultCode
-) -> None:
+async def test_a_payment_is_refused(chain: Chain, case: str, code: xdr.PaymentResultCode) -> None:
     payer, receiver = await chain.holder("10"), Keypair.random()
     if case != "nobody":
         receiver = await chain.funded()
