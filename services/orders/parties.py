@@ -1,16 +1,12 @@
-"""Who of an order may do what, and the links they may leave. Pure.
+"""Who of an order may do what, and when. Pure.
 
 A caller without a user (a marketplace's key) acts for the whole marketplace and passes.
 """
 
 import uuid
-from collections.abc import Sequence
-from urllib.parse import urlsplit
 
-from kernel.errors import InvalidArgument, PermissionDenied
+from kernel.errors import PermissionDenied
 from services.orders.domain import Order, OrderInWrongState, Party, State
-
-URL_LENGTH_MAX = 2048
 
 
 class NotParty(PermissionDenied):
@@ -68,31 +64,3 @@ def require_disputed(order: Order) -> None:
                 "allowedStates": [State.DISPUTED.value],
             },
         )
-
-
-def require_urls(urls: Sequence[str], *, field: str) -> None:
-    """Check links that are stored and shown, never fetched: https, short, without user info.
-
-    Raises: InvalidArgument: names the field with its index where there are several.
-    """
-    wrong = [(index, why) for index, url in enumerate(urls) if (why := _wrong(url))]
-    if wrong:
-        fields = [(f"{field}[{i}]" if len(urls) > 1 else field, why) for i, why in wrong]
-        raise InvalidArgument(f"Invalid field: {field}", fields=fields)
-
-
-def _wrong(url: str) -> str:
-    if len(url) > URL_LENGTH_MAX:
-        return f"must have at most {URL_LENGTH_MAX} characters"
-    if not url.isprintable() or any(character.isspace() for character in url):
-        return "must have no spaces or control characters"
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        return "must be a URL"
-    if parts.scheme != "https" or not host:
-        return "must be an https:// URL"
-    if parts.username is not None or parts.password is not None:
-        return "must have no user name or password"
-    return ""

@@ -15,7 +15,13 @@ from kernel.ids import derived_id, new_id
 from kernel.money import fee_half_up
 from services.orders import domain
 from services.orders.domain import FinalStatus, Order, Origin, State
-from services.orders.intake import NewOrder, require_amounts, require_json, settling_asset
+from services.orders.intake import (
+    BuyerIsSeller,
+    NewOrder,
+    require_amounts,
+    require_json,
+    settling_asset,
+)
 from services.orders.operation_store import OperationStore
 from services.orders.operations import Operation
 from services.orders.ports import EscrowPort, LedgerPort, TimelineItem

@@ -9,8 +9,6 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 
-from sqlalchemy.exc import DBAPIError
-
 from chassis import deadline, identity
 from chassis.database import Database
 from chassis.idempotency import Answer, Idempotency, RequestKey
@@ -264,8 +262,8 @@ class Saga:
             async with self.database.transaction() as tx:
                 text = f"{type(error).__name__}: {error}"
                 await self.operations.note(tx, motion.operation, step="", error=text)
-        except (DBAPIError, OSError, TimeoutError):
-            log.warning("operation.note_lost", **fields)
+        except Exception as lost:  # noqa: BLE001 - a note is worth no operation
+            log.warning("operation.note_lost", error=type(lost).__name__, **fields)
 
 
 def _key(operation: Operation) -> RequestKey:

@@ -13,6 +13,7 @@ from chassis.database import Database
 from chassis.idempotency import Answer
 from kernel.clock import Clock
 from kernel.ids import derived_id
+from kernel.urls import require_url
 from services.orders import domain, endings, parties
 from services.orders.commands import CommandRunner, Request
 from services.orders.domain import Decided, Decision, DisputeReason, Order, Party, State, Trigger
@@ -156,9 +157,10 @@ class OrderService:
     ) -> Answer:
         """Freeze the order until support decides.
 
-        Raises: OrderNotFound; NotParty; OrderInWrongState; DisputeAlreadyOpen; InvalidArgument.
+        Raises: OrderNotFound; NotParty; OrderInWrongState; DisputeAlreadyOpen; InvalidUrl.
         """
-        parties.require_urls(evidence, field="evidence")
+        for index, url in enumerate(evidence):
+            require_url(url, field=f"evidence[{index}]")
 
         def begin(order: Order, operation: uuid.UUID) -> Decided:
             return endings.disputed(
@@ -227,9 +229,10 @@ class OrderService:
     ) -> Answer:
         """Record the delivery.
 
-        Raises: OrderNotFound; NotBusiness; OrderInWrongState; InvalidArgument.
+        Raises: OrderNotFound; NotBusiness; OrderInWrongState; InvalidUrl.
         """
-        parties.require_urls([url] if url else [], field="url")
+        if url:
+            require_url(url, field="url")
 
         def begin(order: Order, _operation: uuid.UUID) -> Decided:
             parties.require_seller(order, user_id)

@@ -1,0 +1,242 @@
+"""The peers of orders, in memory: for its own tests, where the network is not the point.
+
+They keep the promises of the real ones that orders relies on: a repeated id does nothing new, a
+hold is posted or voided once, a command ends once. Their absence can be switched on.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from kernel.errors import FailedPrecondition, Unavailable
+from services.orders.domain import Order, UserName
+from services.orders.ports import Command, Payment, Posted, TimelineItem, Transfer
+
+HASH = "ab" * 32
+
+
+@dataclass(slots=True)
+class FakeLedger:
+    """Balances per user, holds per id, transfers by id."""
+
+    available: dict[str, int] = field(default_factory=dict)
+    holds: dict[uuid.UUID, tuple[str, int]] = field(default_factory=dict)
+    ended_holds: set[uuid.UUID] = field(default_factory=set)
+    transfers: dict[uuid.UUID, Transfer] = field(default_factory=dict)
+    is_away: bool = False
+    calls: int = 0
+
+    async def open_account(self, *, user: UserName, asset: str) -> None:
+        """Open an account with nothing in it."""
+        del asset
+        self._require_present()
+        self.available.setdefault(f"user:{user.id}", 0)
+
+    async def post(self, transfers: Sequence[Transfer]) -> list[Posted]:
+        """Post each transfer; a known id answers as it did."""
+        self.calls += 1
+        self._require_present()
+        await asyncio.sleep(0)
+        return [self._one(transfer) for transfer in transfers]
+
+    async def timeline(self, order_id: uuid.UUID) -> list[TimelineItem]:
+        """Tell nothing."""
+        del order_id
+        return []
+
+    def reserved(self, account: str) -> int:
+        """Sum the open holds of an account."""
+        return sum(
+            amount
+            for hold, (owner, amount) in self.holds.items()
+            if owner == account and hold not in self.ended_holds
+        )
+
+    def _one(self, transfer: Transfer) -> Posted:
+        if transfer.id in self.transfers:
+            assert self.transfers[transfer.id] == transfer, "same id, other transfer"
+            return Posted(is_refused=False, debited_reserved=self.reserved(transfer.debit))
+        if transfer.type == "PENDING":
+            free = self.available.get(transfer.debit, 0)
+            if free < transfer.amount:
+                return Posted(
+                    is_refused=True,
+                    reason="INSUFFICIENT_FUNDS",
+                    available=free,
+                    requested=transfer.amount,
+                )
+            self.available[transfer.debit] = free - transfer.amount
+            self.holds[transfer.id] = (transfer.debit, transfer.amount)
+        elif transfer.type == "SINGLE":
+            self.available[transfer.credit] = (
+                self.available.get(transfer.credit, 0) + transfer.amount
+            )
+        else:
+            self._end(transfer)
+        self.transfers[transfer.id] = transfer
+        return Posted(is_refused=False, debited_reserved=self.reserved(transfer.debit))
+
+    def _end(self, transfer: Transfer) -> None:
+        assert transfer.pending_id is not None
+        assert transfer.pending_id not in self.ended_holds, "a hold ends once"
+        owner, amount = self.holds[transfer.pending_id]
+        self.ended_holds.add(transfer.pending_id)
+        if transfer.type == "VOID":
+            self.available[owner] += amount
+
+    def _require_present(self) -> None:
+        if self.is_away:
+            raise Unavailable("the ledger is away")
+
+
+@dataclass(slots=True)
+class FakeEscrow:
+    """Commands by id, ended when the test says so (at once by default)."""
+
+    commands: dict[uuid.UUID, Command] = field(default_factory=dict)
+    orders: dict[uuid.UUID, Order] = field(default_factory=dict)
+    fails: dict[str, str] = field(default_factory=dict)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    is_away: bool = False
+    frozen: int = 0
+
+    def __post_init__(self) -> None:
+        """Let every command end at once."""
+        self.gate.set()
+
+    async def create_wallet(self, *, user: UserName, wait_seconds: int) -> str:
+        """Return an address."""
+        del wait_seconds
+        self._require_present()
+        return "G" + user.id.hex.upper()[:20]
+
+    async def create(self, *, command_id: uuid.UUID, escrow_id: uuid.UUID, order: Order) -> Command:
+        """Accept a deployment."""
+        del escrow_id
+        self.orders[order.id] = order
+        return self._start("create", command_id, order.id, ())
+
+    async def fund(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
+        """Accept a funding."""
+        amount = self.orders[order_id].amount
+        return self._start("fund", command_id, order_id, (_pay("CONTRACT", amount),))
+
+    async def release(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
+        """Accept a release: the contract pays net of 30 basis points, the platform the rest."""
+        amount = self.orders[order_id].amount
+        return self._start("release", command_id, order_id, _net("SELLER", amount))
+
+    async def refund(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
+        """Accept a refund."""
+        amount = self.orders[order_id].amount
+        return self._start("refund", command_id, order_id, _net("BUYER", amount))
+
+    async def freeze(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
+        """Accept a freeze."""
+        self.frozen += 1
+        return self._start("freeze", command_id, order_id, ())
+
+    async def resolve(
+        self, *, command_id: uuid.UUID, order: Order, to_seller: int, to_buyer: int
+    ) -> Command:
+        """Accept a resolution."""
+        payments = (_net("SELLER", to_seller) if to_seller else ()) + (
+            _net("BUYER", to_buyer) if to_buyer else ()
+        )
+        return self._start("resolve", command_id, order.id, payments)
+
+    async def command(self, *, command_id: uuid.UUID, wait_seconds: int) -> Command:
+        """Tell the end, when it is let."""
+        del wait_seconds
+        self._require_present()
+        await self.gate.wait()
+        known = self.commands[command_id]
+        if known.error_reason:
+            return replace(known, state="FAILED")
+        return replace(known, state="SUCCEEDED")
+
+    async def existing(self, order_id: uuid.UUID) -> Command:
+        """Tell the contract of an order."""
+        return Command(id=order_id, state="SUCCEEDED", contract_id=_contract(order_id))
+
+    async def timeline(self, order_id: uuid.UUID) -> list[TimelineItem]:
+        """Tell nothing."""
+        del order_id
+        return []
+
+    def _start(
+        self,
+        kind: str,
+        command_id: uuid.UUID,
+        order_id: uuid.UUID,
+        payments: tuple[Payment, ...],
+    ) -> Command:
+        self._require_present()
+        reason = self.fails.get(kind, "")
+        command = Command(
+            id=command_id,
+            state="RUNNING",
+            contract_id=_contract(order_id),
+            escrow_status="DISPUTED" if kind == "freeze" else "",
+            payments=payments,
+            error_reason=reason,
+        )
+        self.commands.setdefault(command_id, command)
+        return command
+
+    def _require_present(self) -> None:
+        if self.is_away:
+            raise Unavailable("the escrow is away")
+
+
+@dataclass(slots=True)
+class FakeDisputes:
+    """Cases by id with their decision."""
+
+    decisions: dict[uuid.UUID, str | None] = field(default_factory=dict)
+    completed: set[uuid.UUID] = field(default_factory=set)
+
+    async def open(
+        self, *, request_id: str, dispute_id: uuid.UUID, order: Order, fields: Mapping[str, str]
+    ) -> None:
+        """Open a case; again does nothing."""
+        del request_id, order, fields
+        self.decisions.setdefault(dispute_id, None)
+
+    async def decide(
+        self, *, request_id: str, dispute_id: uuid.UUID, order: Order, fields: Mapping[str, str]
+    ) -> None:
+        """Record the first decision; refuse another."""
+        del request_id, order
+        known = self.decisions[dispute_id]
+        if known is not None and known != fields["decision"]:
+            raise FailedPrecondition("decided", reason="DECISION_ALREADY_MADE")
+        self.decisions[dispute_id] = fields["decision"]
+
+    async def complete(self, *, request_id: str, dispute_id: uuid.UUID) -> None:
+        """Mark a case resolved."""
+        del request_id
+        self.completed.add(dispute_id)
+
+
+def _contract(order_id: uuid.UUID) -> str:
+    return "C" + order_id.hex.upper()
+
+
+def _pay(payee: str, amount: int, *, is_absorbed: bool = False) -> Payment:
+    return Payment(
+        payee=payee,  # type: ignore[arg-type] # the callers name known sides
+        amount=amount,
+        transaction_hash=HASH,
+        is_absorbed_fee=is_absorbed,
+    )
+
+
+def _net(payee: str, amount: int) -> tuple[Payment, ...]:
+    fee = amount * 30 // 10_000
+    return (
+        _pay("PROVIDER", fee),
+        _pay(payee, amount - fee),
+        _pay(payee, fee, is_absorbed=True),
+    )

@@ -1,0 +1,256 @@
+"""Orders on a real database, its peers in memory; a second process is a second `Shop`."""
+
+import asyncio
+import itertools
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from orchestrator.orders.v1 import orders_pb2
+
+from chassis import identity
+from chassis.database import Database, driver
+from chassis.idempotency import Answer, Idempotency, RequestKey
+from chassis.identity import Identity
+from chassis.outbox import Outbox
+from kernel.clock import SystemClock
+from kernel.ids import new_id
+from services.orders import wire
+from services.orders.commands import CommandRunner, Request
+from services.orders.domain import Order, Origin, State
+from services.orders.intake import NewOrder
+from services.orders.operation_store import OperationStore
+from services.orders.queries import OrderQueries
+from services.orders.registry import UserRegistry
+from services.orders.saga import Saga
+from services.orders.service import OrderService
+from services.orders.steps import Steps
+from services.orders.store import OrderStore
+from services.orders.users import UserType
+from tests.fakes import FakeDisputes, FakeEscrow, FakeLedger
+
+EIGHTY = 800_000_000
+_keys = itertools.count(1)
+
+
+@dataclass(slots=True)
+class Peers:
+    """What all processes share besides the database."""
+
+    ledger: FakeLedger = field(default_factory=FakeLedger)
+    escrow: FakeEscrow = field(default_factory=FakeEscrow)
+    disputes: FakeDisputes = field(default_factory=FakeDisputes)
+
+
+@dataclass(slots=True)
+class Shop:
+    """One process of orders, with the marketplace that the test belongs to."""
+
+    marketplace_id: uuid.UUID
+    database: Database
+    service: OrderService
+    queries: OrderQueries
+    registry: UserRegistry
+    saga: Saga
+    peers: Peers
+
+    def key(self, key: str = "", fingerprint: bytes = b"f") -> RequestKey:
+        """Make a request key: a new one, or the one named."""
+        name = key or f"key-{next(_keys)}"
+        return RequestKey(
+            marketplace_id=self.marketplace_id, scope="", key=name, fingerprint=fingerprint
+        )
+
+    def ask(self, key: str = "", *, wait: float = 10, fingerprint: bytes = b"f") -> Request:
+        """Make a command's request."""
+        return Request(
+            marketplace_id=self.marketplace_id,
+            key=self.key(key, fingerprint),
+            wait_seconds=wait,
+        )
+
+    async def user(self, name: str) -> uuid.UUID:
+        """Register a user by public id."""
+        answer = await self.registry.register(
+            self.key(),
+            external_user_id=name,
+            public_id=name,
+            email="",
+            user_type=UserType.BOTH,
+            user_id=None,
+        )
+        return uuid.UUID(orders_pb2.User.FromString(answer.body).id)
+
+    async def order(self, **changes: object) -> orders_pb2.Order:
+        """Create an order of 80.00 between usr_buyer and usr_seller."""
+        return order_of(await self.queries.create_order(self.key(), an_order(**changes)))
+
+    async def rich_order(self) -> orders_pb2.Order:
+        """Create an order whose buyer has 100.00."""
+        await self.user("usr_buyer")
+        await self.user("usr_seller")
+        order = await self.order()
+        self.peers.ledger.available[f"user:{order.buyer.id}"] = 1_000_000_000
+        return order
+
+    async def reserved_order(self) -> orders_pb2.Order:
+        """Create an order and reserve its money."""
+        order = await self.rich_order()
+        answer = await self.service.reserve_funds(self.ask(), order_id=oid(order), amount=None)
+        return order_of(answer)
+
+    async def running_order(self) -> orders_pb2.Order:
+        """Create an order and bring it to IN_PROGRESS."""
+        order = await self.reserved_order()
+        await self.service.create_escrow(self.ask(), order_id=oid(order))
+        return order_of(await self.service.fund_escrow(self.ask(), order_id=oid(order)))
+
+    async def read(self, order: orders_pb2.Order) -> Order:
+        """Read an order as it is now."""
+        found, _ = await self.queries.get_order(
+            marketplace_id=self.marketplace_id, order_id=oid(order)
+        )
+        return found
+
+    async def until(self, order: orders_pb2.Order, state: State) -> None:
+        """Wait until an order is in a state; fails after ten seconds."""
+        async with asyncio.timeout(10):
+            while (await self.read(order)).state is not state:  # noqa: ASYNC110 - asks Postgres
+                await asyncio.sleep(0.01)
+
+    async def events(self, order: orders_pb2.Order) -> list[tuple[str, int]]:
+        """Read the types and versions of an order's events."""
+        async with self.database.transaction() as tx:
+            connection = await driver(tx)
+            cursor = await connection.execute(
+                "select event_type, version from outbox where aggregate_type = 'Order'"
+                " and body like %s order by version",
+                (f"%{(await self.read(order)).public_id}%",),
+            )
+            return [(str(row[0]), int(str(row[1]))) for row in await cursor.fetchall()]
+
+    async def count(self, table: str) -> int:
+        """Count the rows of a table."""
+        async with self.database.transaction() as tx:
+            connection = await driver(tx)
+            cursor = await connection.execute(f"select count(*) from {table}")  # type: ignore[arg-type] # noqa: S608 - the test's own names
+            row = await cursor.fetchone()
+            assert row is not None
+            return int(str(row[0]))
+
+
+def oid(order: orders_pb2.Order) -> uuid.UUID:
+    """Return an order's id."""
+    return uuid.UUID(order.id)
+
+
+def order_of(answer: Answer) -> orders_pb2.Order:
+    """Decode an answer."""
+    return orders_pb2.Order.FromString(answer.body)
+
+
+def an_order(**changes: object) -> NewOrder:
+    """Ask for the guide's order, with changes."""
+    fields: dict[str, object] = {
+        "buyer": "usr_buyer",
+        "seller": "usr_seller",
+        "asset": "USDC",
+        "amount": EIGHTY,
+        "title": "Logo design",
+        "description": "Design a logo for my startup",
+        "currency": "",
+        "client_order_ref": "",
+        "milestones": (),
+        "metadata_json": "",
+        "origin": Origin.MARKETPLACE,
+        "intention_id": "",
+        "contract_template_id": "",
+        "contract_id": "",
+        "contract_terms_json": "",
+    }
+    return NewOrder(**(fields | changes))  # type: ignore[arg-type] # by name
+
+
+@asynccontextmanager
+async def open_shop(url: str, peers: Peers, marketplace_id: uuid.UUID) -> AsyncIterator[Shop]:
+    """Run one process of orders, its background loops included."""
+    identity.bind(
+        Identity(
+            caller="gateway",
+            marketplace_id=marketplace_id,
+            principal="key:test",
+            role="marketplace",
+            scopes=frozenset({"read", "write", "support"}),
+        )
+    )
+    clock, outbox, operations = SystemClock(), Outbox(), OperationStore()
+    database = Database.open(url=url, schema="orders")
+    orders, idempotency = OrderStore(outbox), Idempotency(clock=clock)
+    steps = Steps(ledger=peers.ledger, escrow=peers.escrow, disputes=peers.disputes, clock=clock)
+    saga = Saga(
+        database=database,
+        orders=orders,
+        operations=operations,
+        idempotency=idempotency,
+        clock=clock,
+        encode=wire.encode_order,
+        steps=steps.table(),
+    )
+    commands = CommandRunner(
+        database=database,
+        orders=orders,
+        operations=operations,
+        idempotency=idempotency,
+        saga=saga,
+        encode=wire.encode_order,
+    )
+    common = {"database": database, "outbox": outbox, "idempotency": idempotency, "clock": clock}
+    queries = OrderQueries(
+        **common,  # type: ignore[arg-type] # by name
+        ledger=peers.ledger,
+        escrow=peers.escrow,
+        encode=wire.encode_order,
+        platform_fee_bps={Origin.MARKETPLACE: 0, Origin.PARTY: 1000},
+    )
+    registry = UserRegistry(
+        **common,  # type: ignore[arg-type] # by name
+        ledger=peers.ledger,
+        escrow=peers.escrow,
+        encode=wire.encode_user,
+        wallet_wait_seconds=0,
+    )
+    loops = [asyncio.create_task(loop()) for loop in (saga.take_over, saga.renew)]
+    yield Shop(
+        marketplace_id=marketplace_id,
+        database=database,
+        service=OrderService(database=database, orders=orders, commands=commands, clock=clock),
+        queries=queries,
+        registry=registry,
+        saga=saga,
+        peers=peers,
+    )
+    for loop in loops:
+        loop.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)
+    await saga.close()
+    await database.close()
+
+
+@pytest.fixture
+async def shop(database_url: Callable[[str], str]) -> AsyncIterator[Shop]:
+    """One process of orders on an empty database."""
+    async with open_shop(database_url("orders"), Peers(), new_id()) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def two_shops(database_url: Callable[[str], str]) -> AsyncIterator[tuple[Shop, Shop]]:
+    """Two processes of orders on one database, with the same peers."""
+    url, peers, marketplace_id = database_url("orders"), Peers(), new_id()
+    async with (
+        open_shop(url, peers, marketplace_id) as one,
+        open_shop(url, peers, marketplace_id) as two,
+    ):
+        yield one, two

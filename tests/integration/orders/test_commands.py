@@ -1,0 +1,431 @@
+"""An order's life on a real database: each command, its refusals, its repeats, its races."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable
+
+import pytest
+from orchestrator.orders.v1 import orders_pb2
+
+from chassis.database import driver
+from chassis.idempotency import Answer, IdempotencyKeyInProgress, IdempotencyKeyReused
+from kernel.errors import DomainError, Unavailable
+from kernel.ids import new_id
+from services.orders.domain import (
+    AmountDiffersFromOrder,
+    Decision,
+    DisputeAlreadyOpen,
+    DisputeReason,
+    EscrowAlreadyExists,
+    OrderInWrongState,
+    OrderNotFound,
+    Party,
+    State,
+)
+from services.orders.endings import SplitAmountsMismatch
+from services.orders.operations import Kind
+from services.orders.steps import InsufficientFunds, ProviderError
+from tests.integration.orders.conftest import EIGHTY, Shop, oid, open_shop, order_of
+
+NINE = [
+    "order.created",
+    "order.funds_reserved",
+    "order.escrow_creating",
+    "order.escrow_funding",
+    "order.escrow_funded",
+    "order.in_progress",
+    "order.release_requested",
+    "order.released",
+    "order.closed",
+]
+
+
+async def outcomes(*calls: Awaitable[Answer]) -> tuple[list[Answer], list[DomainError]]:
+    """Run calls at once; returns the answers and the refusals, anything else is raised."""
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, DomainError):
+            raise result
+    answers = [result for result in results if isinstance(result, Answer)]
+    return answers, [result for result in results if isinstance(result, DomainError)]
+
+
+async def test_a_purchase_runs_to_its_end_and_tells_nine_events(shop: Shop) -> None:
+    order = await shop.running_order()
+
+    answer = await shop.service.release_funds(shop.ask(), order_id=oid(order), by=Party.BUYER)
+
+    closed = order_of(answer)
+    assert await shop.events(order) == [(name, n) for n, name in enumerate(NINE, start=1)]
+    assert (await shop.read(order)).state is State.CLOSED
+    assert closed.released_amount.minor_units == EIGHTY
+    assert shop.peers.ledger.available[f"user:{order.seller.id}"] == EIGHTY
+    assert shop.peers.ledger.available[f"user:{order.buyer.id}"] == 200_000_000
+
+
+async def test_reserving_more_than_there_is_says_how_much_there_is(shop: Shop) -> None:
+    await shop.user("usr_buyer")
+    await shop.user("usr_seller")
+    order = await shop.order()
+    shop.peers.ledger.available[f"user:{order.buyer.id}"] = EIGHTY - 100_000
+
+    with pytest.raises(InsufficientFunds) as refusal:
+        await shop.service.reserve_funds(shop.ask("k"), order_id=oid(order), amount=None)
+    shop.peers.ledger.available[f"user:{order.buyer.id}"] = EIGHTY
+    with pytest.raises(DomainError) as again:
+        await shop.service.reserve_funds(shop.ask("k"), order_id=oid(order), amount=None)
+    answer = await shop.service.reserve_funds(shop.ask(), order_id=oid(order), amount=None)
+
+    assert refusal.value.details == {
+        "available": "79.99",
+        "requested": "80.00",
+        "currency": "USDC",
+    }
+    assert again.value.replayed
+    assert again.value.details == refusal.value.details
+    assert order_of(answer).reserved_at.seconds > 0
+
+
+async def test_reserving_another_amount_is_refused(shop: Shop) -> None:
+    order = await shop.rich_order()
+
+    with pytest.raises(AmountDiffersFromOrder):
+        await shop.service.reserve_funds(shop.ask(), order_id=oid(order), amount=EIGHTY - 1)
+
+    assert shop.peers.ledger.calls == 0
+
+
+async def test_a_repeated_command_gives_the_same_bytes_even_after_the_order_moved(
+    shop: Shop,
+) -> None:
+    order = await shop.rich_order()
+    first = await shop.service.reserve_funds(shop.ask("r"), order_id=oid(order), amount=None)
+    await shop.service.cancel(
+        shop.ask(), order_id=oid(order), by=Party.BUYER, reason="", user_id=None
+    )
+
+    again = await shop.service.reserve_funds(shop.ask("r"), order_id=oid(order), amount=None)
+
+    assert again.body == first.body
+    assert again.replayed
+    assert not first.replayed
+
+
+async def test_a_key_used_for_something_else_is_refused(shop: Shop) -> None:
+    order = await shop.rich_order()
+    await shop.service.reserve_funds(shop.ask("r"), order_id=oid(order), amount=None)
+
+    with pytest.raises(IdempotencyKeyReused):
+        await shop.service.create_escrow(shop.ask("r", fingerprint=b"other"), order_id=oid(order))
+
+
+async def test_an_unknown_order_is_not_found(shop: Shop) -> None:
+    with pytest.raises(OrderNotFound):
+        await shop.service.reserve_funds(shop.ask(), order_id=new_id(), amount=None)
+
+
+async def test_another_marketplaces_order_is_not_found(shop: Shop) -> None:
+    order = await shop.rich_order()
+    request = shop.ask()
+    shop.marketplace_id = new_id()
+
+    with pytest.raises(OrderNotFound):
+        await shop.service.reserve_funds(shop.ask(), order_id=oid(order), amount=None)
+
+    assert request.marketplace_id != shop.marketplace_id
+
+
+async def test_three_reserves_at_once_hold_the_money_once(two_shops: tuple[Shop, Shop]) -> None:
+    one, two = two_shops
+    order = await one.rich_order()
+
+    answers, refusals = await outcomes(
+        *(
+            shop.service.reserve_funds(shop.ask(), order_id=oid(order), amount=None)
+            for shop in (one, two, one)
+        )
+    )
+
+    assert len(answers) == 1
+    assert [type(refusal) for refusal in refusals] == [OrderInWrongState] * 2
+    assert refusals[0].details["currentState"] == "FUNDS_RESERVED"
+    assert one.peers.ledger.reserved(f"user:{order.buyer.id}") == EIGHTY
+
+
+async def test_cancelling_a_reserved_order_gives_the_money_back(shop: Shop) -> None:
+    order = await shop.reserved_order()
+
+    answer = await shop.service.cancel(
+        shop.ask(), order_id=oid(order), by=Party.BUYER, reason="Changed my mind", user_id=None
+    )
+
+    events = await shop.events(order)
+    assert order_of(answer).final_status == 3
+    assert [name for name, _ in events][-2:] == ["order.canceled", "order.closed"]
+    assert shop.peers.ledger.available[f"user:{order.buyer.id}"] == 1_000_000_000
+
+
+async def test_cancel_and_escrow_at_once_one_wins(two_shops: tuple[Shop, Shop]) -> None:
+    one, two = two_shops
+    order = await one.reserved_order()
+
+    answers, refusals = await outcomes(
+        one.service.cancel(one.ask(), order_id=oid(order), by=Party.BUYER, reason="", user_id=None),
+        two.service.create_escrow(two.ask(), order_id=oid(order)),
+    )
+
+    assert (len(answers), len(refusals)) == (1, 1)
+    assert isinstance(refusals[0], OrderInWrongState)
+
+
+async def test_release_refund_and_dispute_exclude_each_other(
+    two_shops: tuple[Shop, Shop],
+) -> None:
+    one, two = two_shops
+    order = await one.running_order()
+
+    answers, refusals = await outcomes(
+        one.service.release_funds(one.ask(), order_id=oid(order), by=Party.BUYER),
+        two.service.refund(two.ask(), order_id=oid(order), by=Party.BUYER),
+        one.service.open_dispute(
+            one.ask(),
+            order_id=oid(order),
+            by=Party.BUYER,
+            reason=DisputeReason.OTHER,
+            description="",
+            evidence=(),
+            user_id=None,
+        ),
+    )
+
+    assert len(answers) == 1
+    assert len(refusals) == 2
+    assert len(one.peers.escrow.commands) == 3, "create, fund, and one more"
+
+
+async def test_funding_waits_for_the_contract(shop: Shop) -> None:
+    order = await shop.reserved_order()
+    shop.peers.escrow.gate.clear()
+    created = order_of(await shop.service.create_escrow(shop.ask(), order_id=oid(order)))
+    funding = asyncio.create_task(shop.service.fund_escrow(shop.ask(), order_id=oid(order)))
+    await asyncio.sleep(0)
+
+    shop.peers.escrow.gate.set()
+    funded = order_of(await funding)
+
+    assert created.escrow.status == "CREATING"
+    assert created.escrow.contract_id.startswith("C")
+    assert funded.escrow.status == "FUNDED"
+
+
+async def test_funding_a_contract_that_takes_too_long_is_not_ready(shop: Shop) -> None:
+    order = await shop.reserved_order()
+    shop.peers.escrow.gate.clear()
+    await shop.service.create_escrow(shop.ask(), order_id=oid(order))
+
+    with pytest.raises(DomainError) as refusal:
+        await shop.service.fund_escrow(shop.ask(wait=0), order_id=oid(order))
+
+    shop.peers.escrow.gate.set()
+    assert refusal.value.reason == "ESCROW_NOT_READY"
+
+
+async def test_a_second_escrow_is_refused(shop: Shop) -> None:
+    order = await shop.reserved_order()
+    await shop.service.create_escrow(shop.ask(), order_id=oid(order))
+
+    with pytest.raises(EscrowAlreadyExists):
+        await shop.service.create_escrow(shop.ask(), order_id=oid(order))
+
+
+async def test_a_refused_deployment_keeps_the_money_reserved_and_may_be_tried_again(
+    shop: Shop,
+) -> None:
+    order = await shop.reserved_order()
+    shop.peers.escrow.fails["create"] = "TRUSTLINE_MISSING"
+    await shop.service.create_escrow(shop.ask(), order_id=oid(order))
+    await shop.until(order, State.FUNDS_RESERVED)
+    shop.peers.escrow.fails.clear()
+
+    again = order_of(await shop.service.create_escrow(shop.ask(), order_id=oid(order)))
+
+    assert ("order.escrow_failed", 4) in await shop.events(order)
+    assert again.escrow.status == "CREATING"
+    assert shop.peers.ledger.reserved(f"user:{order.buyer.id}") == EIGHTY
+
+
+async def test_a_refused_funding_says_so_and_frees_its_key(shop: Shop) -> None:
+    order = await shop.reserved_order()
+    await shop.service.create_escrow(shop.ask(), order_id=oid(order))
+    shop.peers.escrow.fails["fund"] = "UNDERFUNDED"
+
+    with pytest.raises(ProviderError):
+        await shop.service.fund_escrow(shop.ask("f"), order_id=oid(order))
+    shop.peers.escrow.fails.clear()
+    with pytest.raises(OrderInWrongState) as refusal:
+        await shop.service.fund_escrow(shop.ask("f"), order_id=oid(order))
+
+    assert refusal.value.details["currentState"] == "FUNDS_RESERVED"
+
+
+async def test_a_peer_that_is_away_is_told_at_once_and_the_operation_goes_on(
+    shop: Shop,
+) -> None:
+    order = await shop.rich_order()
+    shop.peers.ledger.is_away = True
+
+    with pytest.raises(Unavailable):
+        await shop.service.reserve_funds(shop.ask("r"), order_id=oid(order), amount=None)
+    with pytest.raises(IdempotencyKeyInProgress):
+        await shop.service.reserve_funds(shop.ask("r"), order_id=oid(order), amount=None)
+    shop.peers.ledger.is_away = False
+    await shop.until(order, State.FUNDS_RESERVED)
+    answer = await shop.service.reserve_funds(shop.ask("r"), order_id=oid(order), amount=None)
+
+    assert answer.replayed
+
+
+async def test_a_caller_who_does_not_wait_gets_the_operation_in_motion(shop: Shop) -> None:
+    order = await shop.running_order()
+    shop.peers.escrow.gate.clear()
+
+    answer = await shop.service.release_funds(
+        shop.ask("r", wait=0), order_id=oid(order), by=Party.BUYER
+    )
+
+    moving = order_of(answer)
+    assert moving.operation.kind == Kind.RELEASE.value
+    shop.peers.escrow.gate.set()
+    await shop.until(order, State.CLOSED)
+    replay = await shop.service.release_funds(shop.ask("r"), order_id=oid(order), by=Party.BUYER)
+    assert not order_of(replay).HasField("operation")
+
+
+async def test_an_operation_of_a_dead_process_is_finished_by_another(shop: Shop) -> None:
+    order = await shop.running_order()
+    shop.peers.escrow.gate.clear()
+    await shop.service.release_funds(shop.ask("r", wait=0), order_id=oid(order), by=Party.BUYER)
+    await shop.saga.close()
+    shop.peers.escrow.gate.set()
+    async with shop.database.transaction() as tx:
+        connection = await driver(tx)
+        await connection.execute(
+            "update operations set lease_until = now() - interval '1 second'"
+            " where state = 'running'"
+        )
+
+    async with open_shop(shop.database._url, shop.peers, shop.marketplace_id) as successor:
+        await successor.until(order, State.CLOSED)
+        replay = await successor.service.release_funds(
+            successor.ask("r"), order_id=oid(order), by=Party.BUYER
+        )
+
+    assert replay.replayed
+    assert shop.peers.ledger.available[f"user:{order.seller.id}"] == EIGHTY
+
+
+async def test_a_dispute_freezes_and_a_split_pays_both(shop: Shop) -> None:
+    order = await shop.running_order()
+    disputed = order_of(await _dispute(shop, order))
+    with pytest.raises(DisputeAlreadyOpen):
+        await _dispute(shop, order)
+
+    answer = await shop.service.resolve_dispute(
+        shop.ask(),
+        dispute_id=new_dispute_id(disputed),
+        decision=Decision.SPLIT,
+        release=500_000_000,
+        refund=300_000_000,
+        note="",
+    )
+
+    ledger, resolved = shop.peers.ledger, order_of(answer)
+    names = [name for name, _ in await shop.events(order)]
+    assert names[-4:] == ["order.disputed", "order.released", "order.refunded", "order.closed"]
+    assert resolved.final_status == 1
+    assert ledger.available[f"user:{order.seller.id}"] == 500_000_000
+    assert ledger.available[f"user:{order.buyer.id}"] == 200_000_000 + 300_000_000
+    assert shop.peers.disputes.completed == {new_dispute_id(disputed)}
+
+
+@pytest.mark.parametrize(
+    ("release", "refund"),
+    [(EIGHTY, 0), (0, EIGHTY), (None, EIGHTY), (EIGHTY, EIGHTY), (EIGHTY - 1, 1)],
+)
+async def test_a_split_that_is_none_is_refused(
+    shop: Shop, release: int | None, refund: int | None
+) -> None:
+    order = await shop.running_order()
+    disputed = order_of(await _dispute(shop, order))
+
+    with pytest.raises(SplitAmountsMismatch):
+        await shop.service.resolve_dispute(
+            shop.ask(),
+            dispute_id=new_dispute_id(disputed),
+            decision=Decision.SPLIT,
+            release=release,
+            refund=refund,
+            note="",
+        )
+
+    assert (await shop.read(order)).state is State.DISPUTED
+
+
+async def test_two_agents_deciding_differently_one_wins(two_shops: tuple[Shop, Shop]) -> None:
+    one, two = two_shops
+    order = await one.running_order()
+    disputed = order_of(await _dispute(one, order))
+
+    answers, refusals = await outcomes(
+        *(
+            shop.service.resolve_dispute(
+                shop.ask(),
+                dispute_id=new_dispute_id(disputed),
+                decision=decision,
+                release=None,
+                refund=None,
+                note="",
+            )
+            for shop, decision in ((one, Decision.FULL_RELEASE), (two, Decision.FULL_REFUND))
+        )
+    )
+
+    assert (len(answers), len(refusals)) == (1, 1)
+    assert refusals[0].reason in {"INVALID_STATE", "DECISION_ALREADY_MADE"}
+
+
+async def test_paying_reserves_creates_and_funds_in_one_go(shop: Shop) -> None:
+    order = await shop.rich_order()
+
+    answer = await shop.service.pay(shop.ask(), order_id=oid(order), user_id=None)
+
+    assert order_of(answer).escrow.status == "FUNDED"
+    assert [name for name, _ in await shop.events(order)] == NINE[:6]
+
+
+async def test_paying_without_money_ends_the_operation_and_moves_nothing(shop: Shop) -> None:
+    order = await shop.rich_order()
+    shop.peers.ledger.available[f"user:{order.buyer.id}"] = 1
+
+    with pytest.raises(InsufficientFunds):
+        await shop.service.pay(shop.ask(), order_id=oid(order), user_id=None)
+
+    assert (await shop.read(order)).state is State.ORDER_CREATED
+    assert not shop.peers.escrow.commands
+
+
+async def _dispute(shop: Shop, order: orders_pb2.Order) -> Answer:
+    return await shop.service.open_dispute(
+        shop.ask(),
+        order_id=oid(order),
+        by=Party.BUYER,
+        reason=DisputeReason.QUALITY_ISSUE,
+        description="",
+        evidence=(),
+        user_id=None,
+    )
+
+
+def new_dispute_id(order: orders_pb2.Order) -> uuid.UUID:
+    """Return the id of an order's dispute."""
+    return uuid.UUID(order.dispute.id)
