@@ -1,0 +1,57 @@
+"""Ledger, assembled: the only place that builds its objects."""
+
+from functools import partial
+
+from chassis.bus import Bus
+from chassis.database import Database
+from chassis.idempotency import Idempotency
+from chassis.outbox import Outbox
+from chassis.runner import App
+from kernel.clock import SystemClock
+from services.ledger import consumer, wire
+from services.ledger.batch import Batcher
+from services.ledger.queries import LedgerQueries
+from services.ledger.service import LedgerService
+from services.ledger.servicer import binding
+from services.ledger.settings import LedgerSettings
+from services.ledger.store import LedgerStore
+
+NAME = "ledger"
+
+
+async def build(settings: LedgerSettings) -> App:
+    """Build the service; nothing is connected yet."""
+    database = Database.open(
+        url=settings.database_url, schema=NAME, pool_size=settings.database_pool_size
+    )
+    bus = Bus(url=settings.nats_url, name=NAME)
+    clock = SystemClock()
+    idempotency = Idempotency(clock=clock)
+    batcher = Batcher(
+        database=database,
+        store=LedgerStore(outbox=Outbox()),
+        clock=clock,
+        lanes=settings.batch_lanes,
+        transfers_max=settings.batch_transfers_max,
+        linger_seconds=settings.batch_linger_milliseconds / 1000,
+    )
+    service = LedgerService(
+        database=database,
+        batcher=batcher,
+        queries=LedgerQueries(),
+        idempotency=idempotency,
+        clock=clock,
+        encode=wire.account_bytes,
+    )
+    return App(
+        name=NAME,
+        settings=settings,
+        binding=binding(service),
+        database=database,
+        bus=bus,
+        background={
+            "deposits": partial(consumer.run, bus=bus, service=service),
+            "purge": partial(idempotency.keep_purged, database),
+        },
+        close=(batcher.close,),
+    )

@@ -1,0 +1,242 @@
+"""The batcher: transfers of concurrent callers in one transaction, each caller answered by itself.
+
+While a batch commits, the next gathers: one caller alone waits for nobody, a hundred share a
+commit. A request that the database refuses is tried again alone, so that it fails nobody else.
+"""
+
+import asyncio
+import contextvars
+import datetime as dt
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from chassis.database import Database, Transaction
+from chassis.idempotency import IdempotencyKeyReused, RequestKey
+from chassis.outbox import Event
+from chassis.telemetry import logger
+from kernel.clock import Clock
+from kernel.errors import DomainError, Unavailable
+from kernel.ids import MarketplaceId
+from services.ledger.book import Entry, NewTransfer, Result
+from services.ledger.domain import aggregate_id, decide, event_of
+from services.ledger.store import Batch, Kept, LedgerStore, Trouble, answer_key, trouble_of
+
+ATTEMPTS = 6
+log = logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """What one caller asks. key, with encode: the answer is kept, as the bytes that encode gives.
+
+    correlation_id: of the request, for its events.
+    """
+
+    marketplace_id: MarketplaceId
+    transfers: Sequence[NewTransfer]
+    correlation_id: str = ""
+    key: RequestKey | None = None
+    encode: Callable[[Sequence[Result]], bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """The answer to a posting: one result a transfer, and the bytes kept under its key.
+
+    A replayed answer has only the bytes.
+    """
+
+    results: Sequence[Result] = ()
+    body: bytes = b""
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    posting: Posting
+    answer: asyncio.Future[Posted] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class _CommitUnknownError(Exception):
+    """The connection went while the commit was under way."""
+
+
+class Batcher:
+    """Gathers postings and carries them out, a lane a transaction."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        store: LedgerStore,
+        clock: Clock,
+        lanes: int = 2,
+        transfers_max: int = 1000,
+        linger_seconds: float = 0.002,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._clock = clock
+        self._lanes_max = lanes
+        self._transfers_max = transfers_max
+        self._linger_seconds = linger_seconds
+        self._waiting: deque[_Caller] = deque()
+        self._lanes: set[asyncio.Task[None]] = set()
+        self._serving = 0
+
+    async def post(self, posting: Posting) -> Posted:
+        """Carry out transfers together with those of other callers.
+
+        Raises: IdempotencyKeyReused; Unavailable: the outcome may be unknown, the transfers' ids
+            make it safe to ask again.
+        """
+        caller = _Caller(posting)
+        self._waiting.append(caller)
+        if self._serving < self._lanes_max:
+            self._serving += 1
+            # A context of its own: a lane serves callers, it is none of them.
+            lane = asyncio.create_task(self._serve(), context=contextvars.Context())
+            self._lanes.add(lane)
+            lane.add_done_callback(self._lanes.discard)
+        return await caller.answer
+
+    async def apply(
+        self, tx: Transaction, postings: Sequence[Posting]
+    ) -> list[Posted | DomainError]:
+        """Load, decide and save postings in the caller's transaction; one answer each, in order.
+
+        Raises: StaleBookError, database errors: the transaction is lost; see store.trouble_of.
+        """
+        at = self._clock.now()
+        asked: dict[MarketplaceId, list[NewTransfer]] = {}
+        for posting in postings:
+            asked.setdefault(posting.marketplace_id, []).extend(posting.transfers)
+        keys = [posting.key for posting in postings if posting.key is not None]
+        batch = await self._store.load(tx, asked=asked, keys=keys, at=at)
+        answers: list[Posted | DomainError] = []
+        events: list[Event] = []
+        for posting in postings:
+            book = batch.books[posting.marketplace_id]
+            mark = len(book.new_entries)
+            answers.append(_answer(batch, posting, at=at))
+            events += [
+                _event(posting, entry) for entry in book.new_entries[mark:] if entry.public_id
+            ]
+        await self._store.save(tx, batch, events=events, at=at)
+        return answers
+
+    async def close(self) -> None:
+        """Wait for the batches under way."""
+        while self._lanes:
+            await asyncio.wait(self._lanes)
+
+    async def _serve(self) -> None:
+        try:
+            while self._waiting:
+                if self._serving > 1:
+                    # The others are busy: more callers will come in than are here now.
+                    await asyncio.sleep(self._linger_seconds)
+                if callers := self._take():
+                    await self._settle(callers)
+        finally:
+            # At once, and not when the task is reaped: who comes in between needs a lane.
+            self._serving -= 1
+
+    def _take(self) -> list[_Caller]:
+        callers: list[_Caller] = []
+        room = self._transfers_max
+        while self._waiting and (not callers or len(self._waiting[0].posting.transfers) <= room):
+            callers.append(self._waiting.popleft())
+            room -= len(callers[-1].posting.transfers)
+        return callers
+
+    async def _settle(self, callers: Sequence[_Caller]) -> None:
+        """Answer every caller, whatever happens."""
+        answers: Sequence[Posted | Exception]
+        try:
+            answers = await self._attempt([caller.posting for caller in callers])
+        except DomainError as error:
+            answers = [error] * len(callers)
+        except Exception as error:
+            if len(callers) > 1:
+                log.warning("ledger.batch_split", callers=len(callers), error=repr(error))
+                for caller in callers:
+                    await self._settle([caller])
+                return
+            log.exception("ledger.posting_failed")
+            answers = [error]
+        for caller, answer in zip(callers, answers, strict=True):
+            _tell(caller, answer)
+
+    async def _attempt(self, postings: Sequence[Posting]) -> list[Posted | DomainError]:
+        """Try a whole transaction until it is done, as long as a failed one did nothing."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await self._transaction(postings)
+            except _CommitUnknownError:
+                raise Unavailable("The ledger's database is away; the outcome is unknown") from None
+            except Exception as error:
+                trouble = trouble_of(error)
+                if trouble is Trouble.FAULT or (trouble is Trouble.BUSY and len(postings) > 1):
+                    raise
+                if trouble is Trouble.BUSY or attempt == ATTEMPTS:
+                    raise Unavailable("The ledger is busy or its database away") from error
+            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _transaction(self, postings: Sequence[Posting]) -> list[Posted | DomainError]:
+        is_committing = False
+        try:
+            async with self._database.transaction() as tx:
+                answers = await self.apply(tx, postings)
+                is_committing = True
+        except Exception as error:
+            if is_committing and trouble_of(error) is Trouble.AWAY:
+                raise _CommitUnknownError from error
+            raise
+        return answers
+
+
+def _tell(caller: _Caller, answer: Posted | Exception) -> None:
+    if caller.answer.done():
+        return
+    if isinstance(answer, Posted):
+        caller.answer.set_result(answer)
+    else:
+        caller.answer.set_exception(answer)
+
+
+def _answer(batch: Batch, posting: Posting, *, at: dt.datetime) -> Posted | DomainError:
+    book = batch.books[posting.marketplace_id]
+    if posting.key is None or posting.encode is None:
+        return Posted(results=decide(book, asked=posting.transfers, at=at))
+    name = answer_key(posting.key)
+    if (kept := batch.answers.get(name)) is not None:
+        if kept.fingerprint != posting.key.fingerprint:
+            return IdempotencyKeyReused("This request id was used for another request")
+        return Posted(body=kept.body, replayed=True)
+    results = decide(book, asked=posting.transfers, at=at)
+    body = posting.encode(results)
+    batch.answers[name] = Kept(fingerprint=posting.key.fingerprint, body=body, is_new=True)
+    return Posted(results=results, body=body)
+
+
+def _event(posting: Posting, entry: Entry) -> Event:
+    transfer = entry.transfer
+    event_type, payload = event_of(entry)
+    return Event(
+        event_type=event_type,
+        aggregate_type="Balance",
+        aggregate_id=aggregate_id(public_id=entry.public_id, asset=transfer.asset),
+        version=entry.version or 0,
+        marketplace_id=posting.marketplace_id,
+        occurred_at=transfer.at,
+        payload=payload,
+        correlation_id=posting.correlation_id,
+        causation_id=str(transfer.id),
+        user_id=entry.public_id,
+    )

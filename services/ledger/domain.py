@@ -1,0 +1,291 @@
+"""The rules of the ledger: what a transfer does to accounts, when it is refused, what it tells.
+
+Pure and synchronous: `decide` answers each transfer in the order of arrival and writes into the
+book what is to be saved; `event_of` says what an entry means to the world.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+
+from kernel.errors import AlreadyExists, NotFound
+from kernel.ids import to_public
+from kernel.money import USDC, to_text
+from services.ledger.book import (
+    ESCROW,
+    TOTAL_MAX,
+    USER,
+    Account,
+    Balance,
+    Book,
+    Entry,
+    NewTransfer,
+    Result,
+    Transfer,
+    TransferCode,
+    TransferStatus,
+    TransferType,
+    is_limited,
+)
+
+# Source: the comment of BalanceCreditedEvent.source; a code that is not there has the nearest one.
+SOURCES = {
+    TransferCode.DEPOSIT: "stellar_deposit",
+    TransferCode.RESERVE: "escrow_refund",
+    TransferCode.CANCEL: "escrow_refund",
+    TransferCode.FUND: "escrow_release",
+    TransferCode.RELEASE: "escrow_release",
+    TransferCode.REFUND: "escrow_refund",
+    TransferCode.DISPUTE_RELEASE: "dispute_resolution",
+    TransferCode.DISPUTE_REFUND: "dispute_resolution",
+    TransferCode.PROVIDER_FEE: "manual_credit",
+    TransferCode.PLATFORM_FEE: "manual_credit",
+    TransferCode.FEE_ABSORBED: "fee_absorbed",
+    TransferCode.MANUAL_CREDIT: "manual_credit",
+    TransferCode.CORRECTION: "manual_credit",
+    TransferCode.SURPLUS: "escrow_release",
+}
+
+
+class UserNotFound(NotFound):
+    """The user has no account in this asset."""
+
+    reason = "USER_NOT_FOUND"
+
+
+class TransferNotFound(NotFound):
+    """There is no transfer with this id."""
+
+    reason = "TRANSFER_NOT_FOUND"
+
+
+class AccountDiffers(AlreadyExists):
+    """The account is open under another public id, or the public id names another user."""
+
+    reason = "ACCOUNT_DIFFERS"
+
+
+def decide(book: Book, *, asked: Sequence[NewTransfer], at: dt.datetime) -> list[Result]:
+    """Answer each transfer in order; a linked group happens as a whole or not at all.
+
+    What is refused changes nothing. The book's lists hold what is to be saved.
+    """
+    results: list[Result] = []
+    start = 0
+    while start < len(asked):
+        end = start
+        while asked[end].linked and end + 1 < len(asked):
+            end += 1
+        if end == start:
+            results.append(_decide_one(book, asked[start], at))
+        else:
+            results += _decide_group(book, asked[start : end + 1], at)
+        start = end + 1
+    return results
+
+
+def _decide_group(book: Book, group: Sequence[NewTransfer], at: dt.datetime) -> list[Result]:
+    transfers, entries = len(book.new_transfers), len(book.new_entries)
+    book.begin()
+    results: list[Result] = []
+    for asked in group:
+        result = _decide_one(book, asked, at)
+        results.append(result)
+        if result.status == TransferStatus.REFUSED:
+            break
+    else:
+        book.commit()
+        return results
+    book.roll_back(transfers=transfers, entries=entries)
+    culprit = len(results) - 1
+    return [
+        results[culprit] if position == culprit else _left_out(book, asked, at)
+        for position, asked in enumerate(group)
+    ]
+
+
+def _left_out(book: Book, asked: NewTransfer, at: dt.datetime) -> Result:
+    """Answer a transfer whose group was refused; one that was kept before the group, exists."""
+    if asked.id in book.transfers:
+        return _decide_one(book, asked, at)
+    return Result(asked.id, TransferStatus.REFUSED, "LINKED_TRANSFER_REFUSED", asked.asset)
+
+
+class _RefusedError(Exception):
+    """A transfer that may not happen; never leaves this module."""
+
+    def __init__(self, reason: str, *, available: int | None = None, requested: int = 0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.available = available
+        self.requested = requested if available is not None else None
+
+
+def _decide_one(book: Book, asked: NewTransfer, at: dt.datetime) -> Result:
+    try:
+        known = book.transfers.get(asked.id)
+        if known is not None:
+            return _repeat(book, asked, known)
+        if asked.pending_id is not None:
+            return _resolve(book, asked, book.transfers.get(asked.pending_id), at)
+        return _move(book, asked, at)
+    except _RefusedError as refusal:
+        return Result(
+            asked.id,
+            TransferStatus.REFUSED,
+            refusal.reason,
+            asked.asset,
+            refusal.available,
+            refusal.requested,
+        )
+
+
+def _move(book: Book, asked: NewTransfer, at: dt.datetime) -> Result:
+    """Decide a SINGLE or a PENDING."""
+    amount = asked.amount or 0
+    if amount <= 0:
+        raise _RefusedError("AMOUNT_MUST_BE_POSITIVE")
+    if asked.debit == asked.credit:
+        raise _RefusedError("SAME_ACCOUNT")
+    debit = _open_account(book, asked.asset, asked.debit)
+    credit = _open_account(book, asked.asset, asked.credit)
+    if debit is not None and debit.available < amount:
+        raise _RefusedError("INSUFFICIENT_FUNDS", available=debit.available, requested=amount)
+    _check_total(credit, amount)
+    transfer = _kept(asked, asked.debit, asked.credit, amount, at)
+    book.add(transfer)
+    if asked.type == TransferType.PENDING:
+        book.move(transfer, asked.debit, hold=amount)
+    else:
+        book.move(transfer, asked.debit, debit=amount)
+        book.move(transfer, asked.credit, credit=amount)
+    return _answer(book, transfer, TransferStatus.CREATED)
+
+
+def _resolve(book: Book, asked: NewTransfer, hold: Transfer | None, at: dt.datetime) -> Result:
+    """Decide a POST or a VOID of a hold; the part of it that is not posted is given back."""
+    if hold is None or hold.type != TransferType.PENDING:
+        raise _RefusedError("PENDING_NOT_FOUND")
+    if (how := book.resolved.get(hold.id)) is not None:
+        word = "POSTED" if how == TransferType.POST else "VOIDED"
+        raise _RefusedError(f"PENDING_ALREADY_{word}")
+    if asked.amount is not None and asked.asset != hold.asset:
+        raise _RefusedError("ASSET_MISMATCH")
+    amount = hold.amount if asked.amount is None else asked.amount
+    if amount <= 0:
+        raise _RefusedError("AMOUNT_MUST_BE_POSITIVE")
+    if amount > hold.amount:
+        raise _RefusedError("AMOUNT_EXCEEDS_PENDING")
+    posted = amount if asked.type == TransferType.POST else 0
+    _check_total(book.find(hold.asset, hold.credit), posted)
+    transfer = _kept(asked._replace(asset=hold.asset), hold.debit, hold.credit, amount, at)
+    book.add(transfer)
+    if posted:
+        book.move(transfer, hold.debit, debit=posted, hold=-posted)
+    if rest := hold.amount - posted:
+        book.move(transfer, hold.debit, hold=-rest)
+    if posted:
+        book.move(transfer, hold.credit, credit=posted)
+    return _answer(book, transfer, TransferStatus.CREATED)
+
+
+def _repeat(book: Book, asked: NewTransfer, known: Transfer) -> Result:
+    """Answer an id seen before: EXISTS with the balances of now, or refused where it differs."""
+    debit, credit, asset, amount = asked.debit, asked.credit, asked.asset, asked.amount
+    hold = book.transfers.get(asked.pending_id) if asked.pending_id is not None else None
+    if hold is not None:
+        debit, credit = hold.debit, hold.credit
+        if amount is None:
+            asset, amount = hold.asset, hold.amount
+    same = _kept(asked._replace(asset=asset), debit, credit, amount or 0, known.at)
+    if same != known:
+        raise _RefusedError("TRANSFER_DIFFERS")
+    return _answer(book, known, TransferStatus.EXISTS)
+
+
+def _kept(asked: NewTransfer, debit: str, credit: str, amount: int, at: dt.datetime) -> Transfer:
+    return Transfer(
+        asked.id,
+        asked.type,
+        asked.code,
+        debit,
+        credit,
+        asked.asset,
+        amount,
+        asked.pending_id,
+        asked.order_id,
+        asked.transaction_hash,
+        asked.reason,
+        at,
+    )
+
+
+def _open_account(book: Book, asset: str, name: str) -> Account | None:
+    """Return the figures of an account that keeps them; None: it is derived."""
+    account = book.find(asset, name)
+    if account is None and is_limited(name):
+        raise _RefusedError("ACCOUNT_NOT_FOUND")
+    return account
+
+
+def _check_total(account: Account | None, amount: int) -> None:
+    if amount > TOTAL_MAX - (0 if account is None else account.credits):
+        raise _RefusedError("AMOUNT_TOO_LARGE")
+
+
+def _answer(book: Book, transfer: Transfer, status: TransferStatus) -> Result:
+    return Result(
+        transfer.id,
+        status,
+        asset=transfer.asset,
+        debited=_balance(book, transfer.asset, transfer.debit),
+        credited=_balance(book, transfer.asset, transfer.credit),
+    )
+
+
+def _balance(book: Book, asset: str, name: str) -> Balance | None:
+    account = book.accounts.get((asset, name)) if name.startswith(USER) else None
+    if account is None:
+        return None
+    return Balance(name[len(USER) :], account.public_id, asset, account.available, account.holds)
+
+
+def event_of(entry: Entry) -> tuple[str, dict[str, object]]:
+    """Tell what a line of a user's statement means: the event's type and payload.
+
+    Source: reference §5 and ledger/v1/events.proto.
+    """
+    transfer = entry.transfer
+    payload: dict[str, object] = {"userId": entry.public_id}
+    available, reserved = entry.available_change, entry.reserved_change
+    if reserved > 0:
+        event_type = "balance.reserved"
+        payload["amount"] = to_text(reserved)
+        payload["reservedBalance"] = to_text(entry.reserved_after or 0)
+    elif available > 0 and reserved < 0:
+        event_type = "balance.released"
+        payload["amount"] = to_text(available)
+        payload["reason"] = transfer.reason or transfer.code.name.lower()
+    elif available > 0:
+        event_type = "balance.credited"
+        payload["amount"] = to_text(available)
+        payload["source"] = SOURCES[transfer.code]
+        payload["newBalance"] = to_text(entry.available_after or 0)
+        if transfer.transaction_hash:
+            payload["transactionHash"] = transfer.transaction_hash
+    else:
+        event_type = "balance.debited"
+        payload["amount"] = to_text(-available - reserved)
+        payload["destination"] = _destination(transfer.credit)
+        payload["newBalance"] = to_text(entry.available_after or 0)
+    if transfer.order_id is not None:
+        payload["orderId"] = to_public("ord", transfer.order_id)
+    return event_type, payload
+
+
+def aggregate_id(*, public_id: str, asset: str) -> str:
+    """Name a balance in events: the user's public id; with the asset where it is not USDC."""
+    return public_id if asset == USDC else f"{public_id}:{asset}"
+
+
+def _destination(name: str) -> str:
+    return "escrow" if name.startswith(ESCROW) else name

@@ -1,0 +1,136 @@
+"""What is read of the ledger, and the opening of accounts; every statement names a marketplace."""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.database import Transaction, driver
+from kernel.ids import MarketplaceId, OrderId, TransferId, UserId
+from services.ledger import tables
+from services.ledger.book import USER, Balance, Transfer
+from services.ledger.store import transfer_of
+
+VERSION_MAX = 2**63 - 1
+_TRANSFER_COLUMNS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line of a user's statement; amounts in minor units, changes signed."""
+
+    version: int
+    transfer: Transfer
+    available_change: int
+    reserved_change: int
+    available_after: int
+    reserved_after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HouseAccount:
+    """An account of the marketplace that is no user's. balance: credits - debits, minor units.
+
+    number: its place in the list.
+    """
+
+    number: int
+    name: str
+    asset: str
+    balance: int
+
+
+class LedgerQueries:
+    """Reads in the caller's transaction; locks nothing."""
+
+    async def open_account(
+        self,
+        tx: Transaction,
+        *,
+        marketplace_id: MarketplaceId,
+        user_id: UserId,
+        public_id: str,
+        asset: str,
+        at: dt.datetime,
+    ) -> Balance | None:
+        """Make a user's account where there is none and return it; None: the name is another's."""
+        connection = await driver(tx)
+        row = (marketplace_id, asset, f"{USER}{user_id}", public_id, at)
+        await connection.execute(tables.OPEN_ACCOUNT, row)
+        return await self.balance(tx, marketplace_id=marketplace_id, user_id=user_id, asset=asset)
+
+    async def balance(
+        self, tx: Transaction, *, marketplace_id: MarketplaceId, user_id: UserId, asset: str
+    ) -> Balance | None:
+        """Return a user's balance; None: there is no account."""
+        connection = await driver(tx)
+        key = (marketplace_id, asset, f"{USER}{user_id}")
+        cursor = await connection.execute(tables.FIND_ACCOUNT, key)
+        row: Any = await cursor.fetchone()
+        return None if row is None else Balance(str(user_id), *row)
+
+    async def lines(
+        self,
+        tx: Transaction,
+        *,
+        marketplace_id: MarketplaceId,
+        user_id: UserId,
+        asset: str,
+        before: int | None,
+        limit: int,
+    ) -> list[Line]:
+        """Return lines of a statement, newest first, below a version."""
+        connection = await driver(tx)
+        version = VERSION_MAX if before is None else before
+        key = (marketplace_id, asset, f"{USER}{user_id}", version, limit)
+        cursor = await connection.execute(tables.LIST_ENTRIES, key)
+        return [_line(row) for row in await cursor.fetchall()]
+
+    async def transfer(
+        self, tx: Transaction, *, marketplace_id: MarketplaceId, transfer_id: TransferId
+    ) -> Transfer | None:
+        """Return a transfer; None: there is none."""
+        connection = await driver(tx)
+        cursor = await connection.execute(tables.FIND_TRANSFER, (marketplace_id, transfer_id))
+        row = await cursor.fetchone()
+        return None if row is None else transfer_of(row)
+
+    async def transfers_of(
+        self, tx: Transaction, *, marketplace_id: MarketplaceId, order_id: OrderId
+    ) -> list[Transfer]:
+        """Return an order's transfers, oldest first."""
+        connection = await driver(tx)
+        cursor = await connection.execute(tables.LIST_TRANSFERS, (marketplace_id, order_id))
+        return [transfer_of(row) for row in await cursor.fetchall()]
+
+    async def house_accounts(
+        self,
+        tx: Transaction,
+        *,
+        marketplace_id: MarketplaceId,
+        only_open: bool,
+        after: int,
+        limit: int,
+    ) -> list[HouseAccount]:
+        """Return the accounts that are no user's, after a number; sums the derived ones' lines."""
+        connection = await driver(tx)
+        key = (marketplace_id, after, only_open, limit)
+        cursor = await connection.execute(tables.LIST_ACCOUNTS, key)
+        rows: list[Any] = await cursor.fetchall()
+        return [
+            HouseAccount(number=number, name=name, asset=asset, balance=balance)
+            for number, name, asset, balance in rows
+        ]
+
+
+def _line(row: Any) -> Line:
+    version, available_change, reserved_change, available_after, reserved_after = row[
+        _TRANSFER_COLUMNS:
+    ]
+    return Line(
+        version=version,
+        transfer=transfer_of(row),
+        available_change=available_change,
+        reserved_change=reserved_change,
+        available_after=available_after,
+        reserved_after=reserved_after,
+    )

@@ -1,0 +1,146 @@
+"""The gRPC surface: decode, one use case, encode. Who may call what is the table below."""
+
+from typing import Any
+
+import grpc
+from orchestrator.ledger.v1 import ledger_pb2, ledger_pb2_grpc
+
+from chassis import identity
+from chassis.idempotency import request_key
+from chassis.identity import REPLAYED_KEY, allow
+from chassis.server import Binding
+from chassis.wire import number_from_token, page_size
+from kernel.ids import MarketplaceId
+from services.ledger import wire
+from services.ledger.batch import Posting
+from services.ledger.service import LedgerService
+
+Context = grpc.aio.ServicerContext[Any, Any]
+OPERATOR = "operator"
+
+ACCESS = {
+    "OpenAccount": allow("orders"),
+    "PostTransfers": allow("orders"),
+    "GetBalance": allow("gateway", "orders", OPERATOR),
+    "ListEntries": allow("gateway", "orders", OPERATOR),
+    "ListTransfers": allow("gateway", "orders", OPERATOR),
+    "GetTransfer": allow("gateway", "orders", OPERATOR),
+    "ListAccounts": allow("gateway", OPERATOR),
+    "CheckInvariants": allow("gateway", OPERATOR),
+}
+
+
+def binding(service: LedgerService) -> Binding:
+    """Return the servicer with its allow-list."""
+    return Binding(
+        servicer=LedgerServicer(service),
+        add=ledger_pb2_grpc.add_LedgerServiceServicer_to_server,
+        descriptor=ledger_pb2.DESCRIPTOR.services_by_name["LedgerService"],
+        access=ACCESS,
+    )
+
+
+class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
+    """One method an RPC; what each may refuse is written in the contract."""
+
+    def __init__(self, service: LedgerService) -> None:
+        self._service = service
+
+    async def OpenAccount(
+        self, request: ledger_pb2.OpenAccountRequest, context: Context
+    ) -> ledger_pb2.Account:
+        answer = await self._service.open_account(
+            key=request_key(request),
+            user_id=wire.user_id(request.user_id),
+            public_id=request.public_id,
+            asset=request.asset,
+        )
+        _tell_replayed(context, replayed=answer.replayed)
+        return ledger_pb2.Account.FromString(answer.body)
+
+    async def PostTransfers(
+        self, request: ledger_pb2.PostTransfersRequest, context: Context
+    ) -> ledger_pb2.PostTransfersResponse:
+        is_kept = bool(request.request_id)
+        posted = await self._service.post_transfers(
+            Posting(
+                marketplace_id=_marketplace(),
+                transfers=wire.new_transfers(request),
+                correlation_id=identity.current_request_id(),
+                key=request_key(request) if is_kept else None,
+                encode=wire.posted_bytes if is_kept else None,
+            )
+        )
+        if not is_kept:
+            return wire.posted(posted.results)
+        _tell_replayed(context, replayed=posted.replayed)
+        return ledger_pb2.PostTransfersResponse.FromString(posted.body)
+
+    async def GetBalance(
+        self, request: ledger_pb2.GetBalanceRequest, context: Context
+    ) -> ledger_pb2.Account:
+        found = await self._service.get_balance(
+            marketplace_id=_marketplace(),
+            user_id=wire.user_id(request.user_id),
+            asset=request.asset,
+        )
+        return wire.account(found)
+
+    async def ListEntries(
+        self, request: ledger_pb2.ListEntriesRequest, context: Context
+    ) -> ledger_pb2.ListEntriesResponse:
+        size = page_size(request.page)
+        found = await self._service.list_entries(
+            marketplace_id=_marketplace(),
+            user_id=wire.user_id(request.user_id),
+            asset=request.asset,
+            before=number_from_token(request.page.page_token),
+            size=size,
+        )
+        return wire.entries(found, size=size)
+
+    async def ListTransfers(
+        self, request: ledger_pb2.ListTransfersRequest, context: Context
+    ) -> ledger_pb2.ListTransfersResponse:
+        found = await self._service.list_transfers(
+            marketplace_id=_marketplace(), order_id=wire.order_id(request.order_id)
+        )
+        return ledger_pb2.ListTransfersResponse(transfers=[wire.transfer(one) for one in found])
+
+    async def GetTransfer(
+        self, request: ledger_pb2.GetTransferRequest, context: Context
+    ) -> ledger_pb2.Transfer:
+        found = await self._service.get_transfer(
+            marketplace_id=_marketplace(), transfer_id=wire.transfer_id(request.transfer_id)
+        )
+        return wire.transfer(found)
+
+    async def ListAccounts(
+        self, request: ledger_pb2.ListAccountsRequest, context: Context
+    ) -> ledger_pb2.ListAccountsResponse:
+        size = page_size(request.page)
+        found = await self._service.list_accounts(
+            marketplace_id=_marketplace(),
+            only_open=request.only_open,
+            after=number_from_token(request.page.page_token) or 0,
+            size=size,
+        )
+        return wire.accounts(found, size=size)
+
+    async def CheckInvariants(
+        self, request: ledger_pb2.CheckInvariantsRequest, context: Context
+    ) -> ledger_pb2.CheckInvariantsResponse:
+        sees_all = identity.current().caller == OPERATOR
+        found = await self._service.check_invariants(
+            marketplace_id=None if sees_all else _marketplace()
+        )
+        return wire.invariants(found)
+
+
+def _marketplace() -> MarketplaceId:
+    return MarketplaceId(identity.current().marketplace_id)
+
+
+def _tell_replayed(context: Context, *, replayed: bool) -> None:
+    if replayed:
+        context.set_trailing_metadata(((REPLAYED_KEY, "true"),))

@@ -1,0 +1,17 @@
+"""The settings of ledger: what every service needs, and how transfers are gathered."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from chassis.settings import ServiceSettings
+
+
+class LedgerSettings(ServiceSettings):
+    """Read from the environment, once."""
+
+    # Transfers that one commit may carry, and commits that may be under way at once.
+    batch_transfers_max: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    batch_lanes: Annotated[int, Field(ge=1, le=8)] = 2
+    # How long a batch may wait for more callers while others are in flight.
+    batch_linger_milliseconds: Annotated[int, Field(ge=0, le=50)] = 2

@@ -1,0 +1,144 @@
+"""The SQL of the schema, statement by statement; migrations/ makes the tables.
+
+Written out, and not composed: a batch of transfers is a handful of prepared statements whatever
+its size. Arrays come in as columns and are joined by index look-ups (see PLANS).
+"""
+
+# A prepared plan lives long: one made while a table was small would read it whole for ever.
+PLANS = """
+select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+       set_config('enable_mergejoin', 'off', true)
+"""
+
+# Locks what it returns, in the order of the key, whichever replica asks: so none waits in a ring.
+# The accounts of holds that are to be resolved come with those named.
+LOCK_ACCOUNTS = """
+with asked as (
+    select marketplace_id, asset, name
+    from unnest(%s::uuid[], %s::text[], %s::text[]) as k (marketplace_id, asset, name)
+    union
+    select t.marketplace_id, t.asset, side.name
+    from unnest(%s::uuid[], %s::uuid[]) as p (marketplace_id, id)
+    join transfers t using (marketplace_id, id)
+    cross join lateral (values (t.debit_account), (t.credit_account)) as side (name)
+)
+select a.marketplace_id, a.asset, a.name, a.public_id, a.credits, a.debits, a.holds, a.version
+from asked join accounts a using (marketplace_id, asset, name)
+where a.kind in ('user', 'escrow')
+order by a.marketplace_id, a.asset, a.name
+for no key update of a
+"""
+
+# The columns of a transfer, in the order that store.transfer_of reads them.
+TRANSFER = """
+t.id, t.type, t.code, t.debit_account, t.credit_account, t.asset, t.amount, t.pending_id,
+t.order_id, t.transaction_hash, t.reason, t.at
+"""
+FIND_TRANSFERS = f"""
+select t.marketplace_id, {TRANSFER}
+from unnest(%s::uuid[], %s::uuid[]) as k (marketplace_id, id)
+join transfers t using (marketplace_id, id)
+"""  # noqa: S608 - joined from constants of this file
+FIND_RESOLUTIONS = """
+select t.marketplace_id, t.pending_id, t.type
+from unnest(%s::uuid[], %s::uuid[]) as k (marketplace_id, pending_id)
+join transfers t using (marketplace_id, pending_id)
+"""
+FIND_ANSWERS = """
+select marketplace_id, scope, key, i.fingerprint, i.body, i.created_at
+from unnest(%s::uuid[], %s::text[], %s::text[]) as k (marketplace_id, scope, key)
+join idempotency i using (marketplace_id, scope, key)
+"""
+
+FIND_DERIVED = """
+select marketplace_id, asset, name
+from unnest(%s::uuid[], %s::text[], %s::text[]) as k (marketplace_id, asset, name)
+join accounts using (marketplace_id, asset, name)
+"""
+
+ADD_DERIVED = """
+insert into accounts (marketplace_id, asset, name, opened_at)
+select marketplace_id, asset, name, %s
+from unnest(%s::uuid[], %s::text[], %s::text[]) as n (marketplace_id, asset, name)
+on conflict do nothing
+"""
+ADD_ESCROWS = """
+insert into accounts (marketplace_id, asset, name, credits, debits, holds, version, opened_at)
+select n.*, %s
+from unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[],
+            %s::bigint[]) as n
+"""
+CHANGE_ACCOUNTS = """
+update accounts a
+set credits = n.credits, debits = n.debits, holds = n.holds, version = n.version
+from unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[],
+            %s::bigint[], %s::bigint[])
+    as n (marketplace_id, asset, name, credits, debits, holds, version, stored_version)
+where a.marketplace_id = n.marketplace_id and a.asset = n.asset and a.name = n.name
+    and a.version = n.stored_version
+"""
+ADD_TRANSFERS = """
+insert into transfers (marketplace_id, id, type, code, debit_account, credit_account, asset,
+                       amount, pending_id, order_id, transaction_hash, reason, at)
+select n.*, %s
+from unnest(%s::uuid[], %s::uuid[], %s::smallint[], %s::smallint[], %s::text[], %s::text[],
+            %s::text[], %s::bigint[], %s::uuid[], %s::uuid[], %s::text[], %s::text[]) as n
+"""
+ADD_ENTRIES = """
+insert into entries (marketplace_id, asset, account, version, transfer_id, available_change,
+                     reserved_change, available_after, reserved_after)
+select n.*
+from unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::uuid[], %s::bigint[],
+            %s::bigint[], %s::bigint[], %s::bigint[]) as n
+"""
+FORGET_ANSWERS = """
+delete from idempotency i
+using unnest(%s::uuid[], %s::text[], %s::text[]) as k (marketplace_id, scope, key)
+where i.marketplace_id = k.marketplace_id and i.scope = k.scope and i.key = k.key
+    and i.created_at < %s
+"""
+KEEP_ANSWERS = """
+insert into idempotency (marketplace_id, scope, key, fingerprint, state, body, created_at)
+select n.marketplace_id, n.scope, n.key, n.fingerprint, 'done', n.body, %s
+from unnest(%s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::bytea[])
+    as n (marketplace_id, scope, key, fingerprint, body)
+"""
+
+OPEN_ACCOUNT = """
+insert into accounts (marketplace_id, asset, name, public_id, opened_at)
+values (%s, %s, %s, %s, %s)
+on conflict do nothing
+"""
+FIND_ACCOUNT = """
+select public_id, asset, credits - debits - holds, holds from accounts
+where marketplace_id = %s and asset = %s and name = %s
+"""
+FIND_TRANSFER = f"""
+select {TRANSFER} from transfers t where marketplace_id = %s and id = %s
+"""  # noqa: S608 - joined from constants of this file
+LIST_TRANSFERS = f"""
+select {TRANSFER} from transfers t
+where marketplace_id = %s and order_id = %s order by number
+"""  # noqa: S608 - joined from constants of this file
+LIST_ENTRIES = f"""
+select {TRANSFER}, e.version, e.available_change, e.reserved_change, e.available_after,
+       e.reserved_after
+from entries e
+join transfers t on t.marketplace_id = e.marketplace_id and t.id = e.transfer_id
+where e.marketplace_id = %s and e.asset = %s and e.account = %s and e.version < %s
+order by e.version desc limit %s
+"""  # noqa: S608 - joined from constants of this file
+# The figures of derived accounts are the sums of their lines.
+LIST_ACCOUNTS = """
+select a.number, a.name, a.asset, b.balance
+from accounts a
+cross join lateral (
+    select case when a.kind = 'escrow' then a.credits - a.debits else coalesce((
+        select sum(e.available_change) from entries e
+        where e.marketplace_id = a.marketplace_id and e.asset = a.asset and e.account = a.name
+    ), 0)::bigint end as balance
+) as b
+where a.marketplace_id = %s and a.kind <> 'user' and a.number > %s
+    and (b.balance <> 0 or not %s)
+order by a.number limit %s
+"""

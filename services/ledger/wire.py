@@ -1,0 +1,270 @@
+"""The ledger on the wire: protobuf and event JSON ↔ domain. UNSPECIFIED is refused here."""
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from typing import cast
+
+import orjson
+from google.protobuf import json_format
+from orchestrator.common.v1 import common_pb2
+from orchestrator.escrow.v1 import events_pb2
+from orchestrator.ledger.v1 import ledger_pb2
+
+from chassis.wire import instant_to_proto, page_token
+from kernel.errors import InvalidArgument
+from kernel.ids import MarketplaceId, OrderId, TransferId, UserId, from_public
+from services.ledger.book import (
+    Balance,
+    NewTransfer,
+    Result,
+    Transfer,
+    TransferCode,
+    TransferStatus,
+    TransferType,
+)
+from services.ledger.invariants import Invariant
+from services.ledger.queries import HouseAccount, Line
+from services.ledger.service import Deposit
+
+_TYPES = {int(member): member for member in TransferType}
+_CODES = {int(member): member for member in TransferCode}
+# The generated stubs call a value by its enum's type; at run time it is a number.
+_TYPE_OUT = {
+    member: cast("ledger_pb2.TransferType", ledger_pb2.TransferType.Value(f"TRANSFER_TYPE_{name}"))
+    for name, member in TransferType.__members__.items()
+}
+_CODE_OUT = {
+    member: cast("ledger_pb2.TransferCode", ledger_pb2.TransferCode.Value(f"TRANSFER_CODE_{name}"))
+    for name, member in TransferCode.__members__.items()
+}
+_STATUS_OUT = {
+    member: cast(
+        "ledger_pb2.TransferStatus", ledger_pb2.TransferStatus.Value(f"TRANSFER_STATUS_{name}")
+    )
+    for name, member in TransferStatus.__members__.items()
+}
+_RESOLVING = (TransferType.POST, TransferType.VOID)
+
+
+class NotADeposit(ValueError):
+    """The event is not what escrow.deposit_confirmed promises to be."""
+
+
+def user_id(text: str) -> UserId:
+    """Decode a user's id; its spelling was checked by the contract."""
+    return UserId(uuid.UUID(text))
+
+
+def order_id(text: str) -> OrderId:
+    """Decode an order's id; its spelling was checked by the contract."""
+    return OrderId(uuid.UUID(text))
+
+
+def transfer_id(text: str) -> TransferId:
+    """Decode a transfer's id; its spelling was checked by the contract."""
+    return TransferId(uuid.UUID(text))
+
+
+def new_transfers(request: ledger_pb2.PostTransfersRequest) -> list[NewTransfer]:
+    """Decode what is asked; the spelling of each field was checked by the contract.
+
+    Raises: InvalidArgument: a field that the type of the transfer needs or cannot have.
+    """
+    found: list[tuple[str, str]] = []
+    decoded = []
+    for position, message in enumerate(request.transfers):
+        if wrong := _misfits(message):
+            found += [(f"transfers[{position}].{name}", what) for name, what in wrong]
+        else:
+            decoded.append(_new_transfer(message))
+    if request.transfers[-1].linked:
+        name = f"transfers[{len(request.transfers) - 1}].linked"
+        found.append((name, "there is no next transfer to be linked with"))
+    if found:
+        names = ", ".join(name for name, _ in found)
+        raise InvalidArgument(f"Invalid field: {names}", fields=found)
+    return decoded
+
+
+def _misfits(message: ledger_pb2.NewTransfer) -> list[tuple[str, str]]:
+    """List the fields that do not fit the type of the transfer."""
+    kind = _TYPES.get(message.type)
+    resolving = kind in _RESOLVING
+    needed = ("pending_id",) if resolving else ("debit_account", "credit_account")
+    foreign = ("debit_account", "credit_account") if resolving else ("pending_id",)
+    wrong = [(name, "is required") for name in needed if not getattr(message, name)]
+    wrong += [
+        (name, "is not for this type of transfer") for name in foreign if getattr(message, name)
+    ]
+    if kind is None:
+        wrong.append(("type", "is unknown"))
+    if message.code not in _CODES:
+        wrong.append(("code", "is unknown"))
+    if kind is TransferType.VOID and message.HasField("amount"):
+        wrong.append(("amount", "is not for this type of transfer"))
+    return wrong
+
+
+def _new_transfer(message: ledger_pb2.NewTransfer) -> NewTransfer:
+    has_amount = message.HasField("amount")
+    return NewTransfer(
+        id=TransferId(uuid.UUID(message.id)),
+        type=_TYPES[message.type],
+        code=_CODES[message.code],
+        debit=message.debit_account,
+        credit=message.credit_account,
+        asset=message.amount.asset if has_amount else "",
+        amount=message.amount.minor_units if has_amount else None,
+        pending_id=TransferId(uuid.UUID(message.pending_id)) if message.pending_id else None,
+        linked=message.linked,
+        order_id=OrderId(uuid.UUID(message.order_id)) if message.order_id else None,
+        transaction_hash=message.transaction_hash,
+        reason=message.reason,
+    )
+
+
+def posted(results: Sequence[Result]) -> ledger_pb2.PostTransfersResponse:
+    """Encode the answers, in the order asked."""
+    response = ledger_pb2.PostTransfersResponse()
+    for result in results:
+        message = response.results.add()
+        message.id = str(result.id)
+        message.status = _STATUS_OUT[result.status]
+        if result.status is TransferStatus.REFUSED:
+            message.reason = result.reason
+            if result.available is not None and result.requested is not None:
+                _fill_money(message.available, result.asset, result.available)
+                _fill_money(message.requested, result.asset, result.requested)
+        if result.debited is not None:
+            _fill_account(message.debited, result.debited)
+        if result.credited is not None:
+            _fill_account(message.credited, result.credited)
+    return response
+
+
+def posted_bytes(results: Sequence[Result]) -> bytes:
+    """Encode the answers as they are kept."""
+    return posted(results).SerializeToString()
+
+
+def account(balance: Balance) -> ledger_pb2.Account:
+    """Encode a user's account."""
+    message = ledger_pb2.Account()
+    _fill_account(message, balance)
+    return message
+
+
+def account_bytes(balance: Balance) -> bytes:
+    """Encode a user's account as it is kept."""
+    return account(balance).SerializeToString()
+
+
+def entries(lines: Sequence[Line], *, size: int) -> ledger_pb2.ListEntriesResponse:
+    """Encode a page of a statement; a line beyond its size only says that there is another."""
+    page = lines[:size]
+    return ledger_pb2.ListEntriesResponse(
+        entries=[_entry(line) for line in page],
+        next_page_token=page_token(page[-1].version) if len(lines) > size else "",
+    )
+
+
+def _entry(line: Line) -> ledger_pb2.Entry:
+    transfer_ = line.transfer
+    message = ledger_pb2.Entry(
+        transfer_id=str(transfer_.id),
+        code=_CODE_OUT[transfer_.code],
+        type=_TYPE_OUT[transfer_.type],
+        order_id=_text(transfer_.order_id),
+        available_change=line.available_change,
+        reserved_change=line.reserved_change,
+        transaction_hash=transfer_.transaction_hash,
+        reason=transfer_.reason,
+        at=instant_to_proto(transfer_.at),
+    )
+    _fill_money(message.available_after, transfer_.asset, line.available_after)
+    _fill_money(message.reserved_after, transfer_.asset, line.reserved_after)
+    return message
+
+
+def transfer(found: Transfer) -> ledger_pb2.Transfer:
+    """Encode a transfer as kept."""
+    return ledger_pb2.Transfer(
+        id=str(found.id),
+        type=_TYPE_OUT[found.type],
+        code=_CODE_OUT[found.code],
+        debit_account=found.debit,
+        credit_account=found.credit,
+        amount=common_pb2.Money(asset=found.asset, minor_units=found.amount),
+        pending_id=_text(found.pending_id),
+        order_id=_text(found.order_id),
+        transaction_hash=found.transaction_hash,
+        reason=found.reason,
+        at=instant_to_proto(found.at),
+    )
+
+
+def accounts(found: Sequence[HouseAccount], *, size: int) -> ledger_pb2.ListAccountsResponse:
+    """Encode a page of accounts; one beyond its size only says that there is another."""
+    page = found[:size]
+    return ledger_pb2.ListAccountsResponse(
+        accounts=[
+            ledger_pb2.AccountBalance(account=one.name, asset=one.asset, balance=one.balance)
+            for one in page
+        ],
+        next_page_token=page_token(page[-1].number) if len(found) > size else "",
+    )
+
+
+def invariants(found: Sequence[Invariant]) -> ledger_pb2.CheckInvariantsResponse:
+    """Encode what was checked."""
+    return ledger_pb2.CheckInvariantsResponse(
+        results=[
+            ledger_pb2.InvariantResult(name=one.name, holds=one.holds, details=one.details)
+            for one in found
+        ]
+    )
+
+
+def deposit(body: bytes) -> Deposit:
+    """Decode an escrow.deposit_confirmed event. Raises: NotADeposit."""
+    try:
+        event = orjson.loads(body)
+        payload = json_format.ParseDict(
+            event["payload"], events_pb2.DepositConfirmedEvent(), ignore_unknown_fields=True
+        )
+        event_id = from_public("evt", event["eventId"])
+        metadata = event["metadata"]
+        amount = int(payload.minor_units)
+        found = Deposit(
+            id=TransferId(uuid.UUID(payload.deposit_id)),
+            event_id=event_id or uuid.UUID(event["eventId"]),
+            at=dt.datetime.fromisoformat(event["occurredAt"]),
+            marketplace_id=MarketplaceId(uuid.UUID(metadata["marketplaceId"])),
+            user_id=UserId(uuid.UUID(payload.user_uuid)) if payload.user_uuid else None,
+            asset=payload.asset,
+            amount=amount,
+            transaction_hash=payload.transaction_hash,
+            correlation_id=metadata.get("correlationId", ""),
+        )
+    except (orjson.JSONDecodeError, json_format.ParseError, KeyError, TypeError, ValueError) as why:
+        raise NotADeposit(f"{type(why).__name__}: {why}") from why
+    if amount <= 0 or not payload.asset:
+        raise NotADeposit("a deposit has an asset and an amount greater than zero")
+    return found
+
+
+def _fill_account(message: ledger_pb2.Account, balance: Balance) -> None:
+    message.user_id = balance.user_id
+    message.public_id = balance.public_id
+    _fill_money(message.available, balance.asset, balance.available)
+    _fill_money(message.reserved, balance.asset, balance.reserved)
+
+
+def _fill_money(message: common_pb2.Money, asset: str, minor_units: int) -> None:
+    message.asset = asset
+    message.minor_units = minor_units
+
+
+def _text(value: uuid.UUID | None) -> str:
+    return "" if value is None else str(value)
