@@ -5,7 +5,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -19,6 +19,86 @@ SECRET = "the services of these tests share this"
 SCOPES = frozenset({"read", "write", "support", "admin"})
 READY_SECONDS = 20
 CALL_SECONDS = 10.0
+
+
+class Transport(Protocol):
+    """Carries one call to a service."""
+
+    async def exchange(
+        self, method: str, request: Message, *, who: Identity, timeout_seconds: float
+    ) -> tuple[Any, bool]:
+        """Return the response, and whether it had been given before. Raises: DomainError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Calls a service's RPCs by name, for a marketplace of its own."""
+
+    transport: Transport
+    marketplace_id: uuid.UUID = field(default_factory=uuid.uuid4)
+
+    async def call(
+        self,
+        method: str,
+        request: Message,
+        *,
+        caller: str = "gateway",
+        who: Identity | None = None,
+        timeout_seconds: float = CALL_SECONDS,
+    ) -> Any:
+        """Return the response. Raises: the DomainError the service answered."""
+        response, _ = await self.call_with_replay(
+            method, request, caller=caller, who=who, timeout_seconds=timeout_seconds
+        )
+        return response
+
+    async def call_with_replay(
+        self,
+        method: str,
+        request: Message,
+        *,
+        caller: str = "gateway",
+        who: Identity | None = None,
+        timeout_seconds: float = CALL_SECONDS,
+    ) -> tuple[Any, bool]:
+        """Return the response, and whether the service said that it had been given before."""
+        acting = who or identity_of(caller, marketplace_id=self.marketplace_id)
+        return await self.transport.exchange(
+            method, request, who=acting, timeout_seconds=timeout_seconds
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Socket:
+    """The transport of production: a stub on a channel."""
+
+    stub: Any
+    secret: str = SECRET
+
+    async def exchange(
+        self, method: str, request: Message, *, who: Identity, timeout_seconds: float
+    ) -> tuple[Any, bool]:
+        """Call over the wire."""
+        caller = Caller(Signer(secret=self.secret, caller=who.caller))
+        response, call = await caller.call_with_metadata(
+            getattr(self.stub, method), request, who=who, timeout_seconds=timeout_seconds
+        )
+        trailing = dict(await call.trailing_metadata() or ())
+        return response, trailing.get(REPLAYED_KEY) == "true"
+
+
+def identity_of(
+    caller: str, *, marketplace_id: uuid.UUID, scopes: frozenset[str] = SCOPES
+) -> Identity:
+    """Return the identity of a service that acts for a marketplace's key with every scope."""
+    return Identity(
+        caller=caller,
+        marketplace_id=marketplace_id,
+        principal="key:test",
+        role=ROLE_MARKETPLACE,
+        scopes=scopes,
+    )
 
 
 @asynccontextmanager
@@ -48,69 +128,3 @@ async def _ready(address: str) -> None:
             if answer.status == health_pb2.HealthCheckResponse.SERVING:
                 return
     raise AssertionError(f"{address} closed its health stream before it was ready")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
-    """Calls a service's RPCs by name, as any service for any principal.
-
-    last: the finished call of the last answer, for its metadata.
-    """
-
-    service: Any
-    stub: Any
-    secret: str = SECRET
-    marketplace_id: uuid.UUID = field(default_factory=uuid.uuid4)
-
-    async def call(
-        self,
-        method: str,
-        request: Message,
-        *,
-        caller: str = "gateway",
-        who: Identity | None = None,
-        timeout_seconds: float = CALL_SECONDS,
-    ) -> Any:
-        """Return the response. Raises: the DomainError the service answered."""
-        response, _ = await self.call_with_replay(
-            method, request, caller=caller, who=who, timeout_seconds=timeout_seconds
-        )
-        return response
-
-    async def call_with_replay(
-        self,
-        method: str,
-        request: Message,
-        *,
-        caller: str = "gateway",
-        who: Identity | None = None,
-        timeout_seconds: float = CALL_SECONDS,
-    ) -> tuple[Any, bool]:
-        """Return the response, and whether the service said that it had been given before."""
-        acting = who or identity_of(caller, marketplace_id=self.marketplace_id)
-        signer = Signer(secret=self.secret, caller=acting.caller)
-        response, call = await Caller(signer).call_with_metadata(
-            getattr(self.stub, method), request, who=acting, timeout_seconds=timeout_seconds
-        )
-        trailing = dict(await call.trailing_metadata() or ())
-        return response, trailing.get(REPLAYED_KEY) == "true"
-
-
-def identity_of(
-    caller: str, *, marketplace_id: uuid.UUID, scopes: frozenset[str] = SCOPES
-) -> Identity:
-    """Return the identity of a service that acts for a marketplace's key with every scope."""
-    return Identity(
-        caller=caller,
-        marketplace_id=marketplace_id,
-        principal="key:test",
-        role=ROLE_MARKETPLACE,
-        scopes=scopes,
-    )
-
-
-@asynccontextmanager
-async def connected(address: str, *, service: Any, stub: Any) -> AsyncIterator[Client]:
-    """Open a channel to a served service; a marketplace of its own."""
-    async with open_channel(address) as channel:
-        yield Client(service=service, stub=stub(channel))

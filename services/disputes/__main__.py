@@ -5,12 +5,12 @@ from functools import partial
 from chassis import runner
 from chassis.settings import load
 from services.disputes.app import NAME, build
-from services.disputes.settings import Settings
+from services.disputes.settings import DisputesSettings
 
 
 def main() -> None:
     """Serve until SIGTERM."""
-    settings = load(Settings, program=NAME)
+    settings = load(DisputesSettings, program=NAME)
     runner.main(name=NAME, settings=settings, build=partial(build, settings))
 
 

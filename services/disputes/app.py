@@ -11,13 +11,13 @@ from kernel.clock import SystemClock
 from services.disputes import wire
 from services.disputes.service import DisputesService
 from services.disputes.servicer import binding
-from services.disputes.settings import Settings
+from services.disputes.settings import DisputesSettings
 from services.disputes.store import DisputeStore
 
 NAME = "disputes"
 
 
-async def build(settings: Settings) -> App:
+async def build(settings: DisputesSettings) -> App:
     """Build the service; nothing is connected yet."""
     database = Database.open(
         url=settings.database_url, schema=NAME, pool_size=settings.database_pool_size

@@ -3,5 +3,5 @@
 from chassis.settings import ServiceSettings
 
 
-class Settings(ServiceSettings):
+class DisputesSettings(ServiceSettings):
     """Read from the environment, once."""

@@ -5,14 +5,15 @@ from collections.abc import AsyncIterator, Callable
 
 import psycopg
 import pytest
-from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
+from orchestrator.disputes.v1 import disputes_pb2_grpc
 from pydantic import SecretStr
 
+from chassis.channel import open_channel
 from deploy.local.ports import free_port
 from services.disputes.app import build
-from services.disputes.settings import Settings
+from services.disputes.settings import DisputesSettings
 from tests.conftest import TestDatabase
-from tests.serving import SECRET, Client, connected, serving
+from tests.serving import SECRET, Client, Socket, serving
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +25,7 @@ def disputes_database(make_database: Callable[[], TestDatabase]) -> TestDatabase
 @pytest.fixture(scope="session")
 async def disputes_address(disputes_database: TestDatabase, nats_url: str) -> AsyncIterator[str]:
     """host:port of a running disputes service."""
-    settings = Settings(
+    settings = DisputesSettings(
         database_url=disputes_database.url("disputes"),
         nats_url=nats_url,
         service_secret=SecretStr(SECRET),
@@ -37,12 +38,8 @@ async def disputes_address(disputes_database: TestDatabase, nats_url: str) -> As
 @pytest.fixture
 async def disputes(disputes_address: str) -> AsyncIterator[Client]:
     """Calls to disputes for a marketplace of this test alone."""
-    async with connected(
-        disputes_address,
-        service=disputes_pb2.DESCRIPTOR.services_by_name["DisputesService"],
-        stub=disputes_pb2_grpc.DisputesServiceStub,
-    ) as client:
-        yield client
+    async with open_channel(disputes_address) as channel:
+        yield Client(transport=Socket(stub=disputes_pb2_grpc.DisputesServiceStub(channel)))
 
 
 @pytest.fixture

@@ -1,0 +1,224 @@
+"""One valid request an RPC: every field set, so that every rule can be broken from here.
+
+Valid for its contract; what it names (orders, users, cases) need not exist.
+"""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf.message import Message
+from orchestrator.common.v1 import common_pb2 as common
+from orchestrator.disputes.v1 import disputes_pb2 as disputes
+from orchestrator.escrow.v1 import escrow_pb2 as escrow
+from orchestrator.ledger.v1 import ledger_pb2 as ledger
+from orchestrator.orders.v1 import orders_pb2 as orders
+
+from kernel.ids import new_id
+from kernel.money import CENT
+
+LINK = "https://cdn.example.com/a.png"
+
+
+def ident() -> str:
+    """Return a new UUID."""
+    return str(new_id())
+
+
+def usdc(cents: int) -> common.Money:
+    """Return an amount."""
+    return common.Money(asset="USDC", minor_units=cents * CENT)
+
+
+def page() -> common.PageRequest:
+    """Return the request of a first page; its token is one that no service gives out."""
+    return common.PageRequest(page_size=20)
+
+
+def keyed(message: type[Message], **fields: Any) -> Message:
+    """Return a mutating request with a new request id."""
+    return message(request_id=ident(), **fields)
+
+
+def transfer(**fields: Any) -> ledger.NewTransfer:
+    """Return a deposit of one cent to a user."""
+    known: dict[str, Any] = {
+        "id": ident(),
+        "type": ledger.TRANSFER_TYPE_SINGLE,
+        "code": ledger.TRANSFER_CODE_DEPOSIT,
+        "debit_account": "external:stellar",
+        "credit_account": f"user:{uuid.uuid4()}",
+        "amount": usdc(1),
+        "order_id": ident(),
+        "transaction_hash": "ab" * 32,
+        "reason": "A test",
+    }
+    return ledger.NewTransfer(**{**known, **fields})
+
+
+def on_order(message: type[Message], **fields: Any) -> Message:
+    """Return a mutating request about an order."""
+    return keyed(message, **{"order_id": ident(), **fields})
+
+
+ORDERS: dict[str, Callable[[], Any]] = {
+    "RegisterUser": lambda: keyed(
+        orders.RegisterUserRequest,
+        external_user_id="customer-1",
+        public_id="usr_" + uuid.uuid4().hex[:12],
+        email="customer@example.com",
+        type=orders.USER_TYPE_BOTH,
+        user_id=ident(),
+    ),
+    "GetUser": lambda: orders.GetUserRequest(user=ident()),
+    "ListUsers": lambda: orders.ListUsersRequest(page=page()),
+    "CreateOrder": lambda: keyed(
+        orders.CreateOrderRequest,
+        buyer=ident(),
+        seller=ident(),
+        amount=usdc(8000),
+        title="Logo design",
+        description="Design a logo for my startup",
+        currency="USDC",
+        client_order_ref=ident(),
+        milestones=[orders.Milestone(ref="m1", title="All of it", amount=usdc(8000))],
+        metadata_json='{"cart":7}',
+        origin=orders.ORIGIN_MARKETPLACE,
+        intention_id=ident(),
+        contract_template_id=ident(),
+        contract_id=ident(),
+        contract_terms_json='{"terms":"as agreed"}',
+    ),
+    "GetOrder": lambda: orders.GetOrderRequest(order_id=ident()),
+    "ListOrders": lambda: orders.ListOrdersRequest(
+        page=page(), state=orders.ORDER_STATE_CLOSED, buyer=ident(), seller=ident()
+    ),
+    "ListPartyOrders": lambda: orders.ListPartyOrdersRequest(
+        user_id=ident(), role=common.PARTY_BUYER, status="paid", offset=0, limit=20
+    ),
+    "GetTimeline": lambda: orders.GetTimelineRequest(order_id=ident()),
+    "GetReceipt": lambda: orders.GetReceiptRequest(order_id=ident()),
+    "ReserveFunds": lambda: on_order(orders.ReserveFundsRequest, amount=usdc(8000), wait_seconds=5),
+    "CreateEscrow": lambda: on_order(orders.CreateEscrowRequest, wait_seconds=5),
+    "FundEscrow": lambda: on_order(orders.FundEscrowRequest, wait_seconds=5),
+    "ReleaseFunds": lambda: on_order(
+        orders.ReleaseFundsRequest,
+        requested_by=common.PARTY_BUYER,
+        wait_seconds=5,
+        delta_score_tenths=95,
+    ),
+    "CancelOrder": lambda: on_order(
+        orders.CancelOrderRequest,
+        canceled_by=common.PARTY_BUYER,
+        reason="Changed my mind",
+        wait_seconds=5,
+    ),
+    "RefundOrder": lambda: on_order(
+        orders.RefundOrderRequest,
+        requested_by=common.PARTY_BUYER,
+        reason="Not needed",
+        wait_seconds=5,
+    ),
+    "OpenDispute": lambda: on_order(
+        orders.OpenDisputeRequest,
+        opened_by=common.PARTY_BUYER,
+        reason=orders.DISPUTE_REASON_OTHER,
+        description="It is not what was agreed",
+        evidence=[LINK],
+    ),
+    "ResolveDispute": lambda: keyed(
+        orders.ResolveDisputeRequest,
+        dispute_id=ident(),
+        decision=orders.DISPUTE_DECISION_SPLIT,
+        release_amount=usdc(5000),
+        refund_amount=usdc(3000),
+        note="Half done",
+        wait_seconds=5,
+    ),
+    "DeliverOrder": lambda: on_order(orders.DeliverOrderRequest, notes="Here it is", url=LINK),
+    "ConfirmOrder": lambda: on_order(orders.ConfirmOrderRequest, wait_seconds=5),
+    "PayOrder": lambda: on_order(orders.PayOrderRequest, wait_seconds=5),
+}
+
+LEDGER: dict[str, Callable[[], Any]] = {
+    "OpenAccount": lambda: keyed(
+        ledger.OpenAccountRequest, user_id=ident(), public_id="usr_1", asset="USDC"
+    ),
+    "PostTransfers": lambda: keyed(ledger.PostTransfersRequest, transfers=[transfer()]),
+    "GetBalance": lambda: ledger.GetBalanceRequest(user_id=ident(), asset="USDC"),
+    "ListEntries": lambda: ledger.ListEntriesRequest(user_id=ident(), asset="USDC", page=page()),
+    "ListTransfers": lambda: ledger.ListTransfersRequest(order_id=ident()),
+    "GetTransfer": lambda: ledger.GetTransferRequest(transfer_id=ident()),
+    "ListAccounts": lambda: ledger.ListAccountsRequest(page=page()),
+    "CheckInvariants": ledger.CheckInvariantsRequest,
+}
+
+ESCROW: dict[str, Callable[[], Any]] = {
+    "CreateWallet": lambda: keyed(
+        escrow.CreateWalletRequest, user_id=ident(), user_public_id="usr_1", wait_seconds=5
+    ),
+    "GetWallet": lambda: escrow.GetWalletRequest(user_id=ident()),
+    "GetNetwork": escrow.GetNetworkRequest,
+    "CreateEscrow": lambda: on_order(
+        escrow.CreateEscrowRequest,
+        escrow_id=ident(),
+        buyer_user_id=ident(),
+        seller_user_id=ident(),
+        amount=usdc(8000),
+        title="Logo design",
+        description="Design a logo for my startup",
+        milestones=["All of it"],
+        platform_fee_bps=0,
+    ),
+    "FundEscrow": lambda: on_order(escrow.FundEscrowRequest),
+    "ReleaseEscrow": lambda: on_order(escrow.ReleaseEscrowRequest),
+    "RefundEscrow": lambda: on_order(escrow.RefundEscrowRequest),
+    "FreezeEscrow": lambda: on_order(escrow.FreezeEscrowRequest),
+    "ResolveEscrow": lambda: on_order(
+        escrow.ResolveEscrowRequest, seller_share=usdc(5000), buyer_share=usdc(3000)
+    ),
+    "CreditWallet": lambda: keyed(escrow.CreditWalletRequest, user_id=ident(), amount=usdc(100)),
+    "GetCommand": lambda: escrow.GetCommandRequest(command_id=ident()),
+    "GetEscrow": lambda: escrow.GetEscrowRequest(order_id=ident()),
+    "ListTransactions": lambda: escrow.ListTransactionsRequest(order_id=ident()),
+    "ListHoldings": lambda: escrow.ListHoldingsRequest(page=page()),
+}
+
+DISPUTES: dict[str, Callable[[], Any]] = {
+    "OpenDispute": lambda: on_order(
+        disputes.OpenDisputeRequest,
+        dispute_id=ident(),
+        opened_by=common.PARTY_BUYER,
+        reason=orders.DISPUTE_REASON_QUALITY_ISSUE,
+        description="The logo is upside down",
+        initiated_by=ident(),
+        evidence=[LINK],
+        contract_snapshot_json="{}",
+        amount=usdc(8000),
+    ),
+    "GetDispute": lambda: disputes.GetDisputeRequest(dispute_id=ident()),
+    "ListDisputes": lambda: disputes.ListDisputesRequest(
+        page=page(), order_id=ident(), status=disputes.DISPUTE_STATUS_OPEN
+    ),
+    "AssignDispute": lambda: keyed(
+        disputes.AssignDisputeRequest, dispute_id=ident(), agent_id="agent-1", notes="Soon"
+    ),
+    "AddEvidence": lambda: keyed(disputes.AddEvidenceRequest, dispute_id=ident(), evidence=[LINK]),
+    "DecideDispute": lambda: keyed(
+        disputes.DecideDisputeRequest,
+        dispute_id=ident(),
+        decision=orders.DISPUTE_DECISION_SPLIT,
+        release_amount=usdc(5000),
+        refund_amount=usdc(3000),
+        note="Half done",
+        resolved_by="agent-1",
+    ),
+    "CompleteDispute": lambda: keyed(disputes.CompleteDisputeRequest, dispute_id=ident()),
+}
+
+VALID: dict[str, dict[str, Callable[[], Any]]] = {
+    "orders": ORDERS,
+    "ledger": LEDGER,
+    "escrow": ESCROW,
+    "disputes": DISPUTES,
+}

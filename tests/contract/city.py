@@ -1,0 +1,116 @@
+"""The four services in this process, wired to each other over real sockets, each at first use."""
+
+import importlib
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import psycopg
+
+from chassis.channel import open_channel
+from chassis.runner import App
+from deploy.local.ports import free_port
+from tests.conftest import RunningDevnet, TestDatabase
+from tests.contract.descriptors import STUBS
+from tests.contract.inprocess import InProcess
+from tests.serving import SECRET, Client, Socket, serving
+
+Way = Literal["grpcio-testing", "socket"]
+WAYS: tuple[Way, ...] = ("grpcio-testing", "socket")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A running service and the two ways to call it."""
+
+    app: App
+    address: str
+    transports: Mapping[str, InProcess | Socket]
+
+    def client(self, way: Way, *, marketplace_id: uuid.UUID | None = None) -> Client:
+        """Return calls to the service, for a new marketplace unless one is given."""
+        return Client(transport=self.transports[way], marketplace_id=marketplace_id or uuid.uuid4())
+
+    def caller(self, method: str) -> str:
+        """Return a service that may call a method."""
+        return min(self.app.binding.access[method].callers)
+
+
+@dataclass(kw_only=True)
+class City:
+    """Starts services and those they call. devnet: started for the services that need a chain."""
+
+    database: TestDatabase
+    nats_url: str
+    devnet: Callable[[], RunningDevnet]
+    folder: str
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _served: dict[str, Served] = field(default_factory=dict)
+
+    async def get(self, name: str) -> Served:
+        """Return a service, served."""
+        if name not in self._served:
+            self._served[name] = await self._start(name)
+        return self._served[name]
+
+    async def close(self) -> None:
+        """Stop what was started, the last first."""
+        await self._stack.aclose()
+
+    async def _start(self, name: str) -> Served:
+        environment = await self._environment(name)
+        read = importlib.import_module(f"services.{name}.settings")
+        settings = getattr(read, f"{name.capitalize()}Settings")(**environment)
+        app: App = await importlib.import_module(f"services.{name}.app").build(settings)
+        address = await self._stack.enter_async_context(serving(app))
+        channel = await self._stack.enter_async_context(open_channel(address))
+        transports: dict[str, InProcess | Socket] = {
+            "grpcio-testing": InProcess(app.binding),
+            "socket": Socket(stub=STUBS[name](channel)),
+        }
+        return Served(app=app, address=address, transports=transports)
+
+    async def _environment(self, name: str) -> dict[str, Any]:
+        environment: dict[str, Any] = {
+            "database_url": self.database.url(name),
+            "nats_url": self.nats_url,
+            "service_secret": SECRET,
+            "grpc_port": free_port(),
+        }
+        if name == "escrow":
+            environment |= self._chain()
+        if name == "orders":
+            for other in ("ledger", "escrow", "disputes"):
+                environment[f"{other}_address"] = (await self.get(other)).address
+        return environment
+
+    def _chain(self) -> dict[str, Any]:
+        devnet = self.devnet()
+        return {
+            "stellar_rpc_url": devnet.url,
+            "key_file": f"{self.folder}/keys",
+        }
+
+    def rows(self, marketplace_id: uuid.UUID) -> dict[str, int]:
+        """Count a marketplace's rows in every table of every schema; only those there are."""
+        with psycopg.connect(self.database.url()) as connection:
+            tables = connection.execute(_TABLES).fetchall()
+            counted = {}
+            for schema, table in tables:
+                statement = psycopg.sql.SQL(
+                    "select count(*) from {} where marketplace_id = %s"
+                ).format(psycopg.sql.Identifier(schema, table))
+                [(count,)] = connection.execute(statement, (marketplace_id,)).fetchall()
+                if count:
+                    counted[f"{schema}.{table}"] = count
+        return counted
+
+
+_TABLES = """
+select table_schema, table_name from information_schema.columns
+where column_name = 'marketplace_id'
+  and table_schema in ('orders', 'ledger', 'escrow', 'disputes')
+order by 1, 2
+"""

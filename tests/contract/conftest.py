@@ -1,0 +1,29 @@
+"""The services these tests call, started once for all of them."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import RunningDevnet, TestDatabase
+from tests.contract.city import City
+
+
+@pytest.fixture(scope="session")
+async def city(
+    request: pytest.FixtureRequest,
+    make_database: Callable[[], TestDatabase],
+    nats_url: str,
+    session_folder: Path,
+) -> AsyncIterator[City]:
+    """The four services, each started when it is first asked for."""
+
+    def devnet() -> RunningDevnet:
+        running: RunningDevnet = request.getfixturevalue("devnet")
+        return running
+
+    made = City(
+        database=make_database(), nats_url=nats_url, devnet=devnet, folder=str(session_folder)
+    )
+    yield made
+    await made.close()

@@ -1,0 +1,88 @@
+"""Every RPC is there, is on the allow-list, and is closed to everybody else."""
+
+import uuid
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import MethodDescriptor
+
+from chassis.identity import ROLE_MARKETPLACE, Identity
+from kernel.errors import DomainError
+from tests.contract.builders import VALID
+from tests.contract.city import WAYS, City, Way
+from tests.contract.descriptors import METHODS, SERVICES, label
+
+each_method = pytest.mark.parametrize(("name", "method"), METHODS, ids=label)
+each_way = pytest.mark.parametrize("way", WAYS)
+
+
+def base_of(servicer: type, service: str) -> Any:
+    """Return the generated class that answers UNIMPLEMENTED."""
+    [base] = [kind for kind in servicer.__mro__ if kind.__name__ == f"{service}Servicer"]
+    return base
+
+
+def a_caller(caller: str, scopes: frozenset[str] = frozenset()) -> Identity:
+    return Identity(
+        caller=caller,
+        marketplace_id=uuid.uuid4(),
+        principal="key:test",
+        role=ROLE_MARKETPLACE,
+        scopes=scopes,
+    )
+
+
+async def refusal(call: Any) -> DomainError:
+    with pytest.raises(DomainError) as refused:
+        await call
+    return refused.value
+
+
+@each_method
+async def test_every_rpc_is_implemented(city: City, name: str, method: MethodDescriptor) -> None:
+    servicer = type((await city.get(name)).app.binding.servicer)
+    generated = base_of(servicer, method.containing_service.name)
+
+    assert getattr(servicer, method.name) is not getattr(generated, method.name)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_the_allow_list_is_the_contract(city: City, name: str) -> None:
+    binding = (await city.get(name)).app.binding
+
+    assert set(binding.access) == {method.name for method in SERVICES[name].methods}
+    assert all(access.callers for access in binding.access.values())
+
+
+@each_way
+@each_method
+async def test_a_service_that_is_not_on_the_list_is_refused(
+    city: City, name: str, method: MethodDescriptor, way: Way
+) -> None:
+    client = (await city.get(name)).client(way)
+    stranger = a_caller("stranger", frozenset({"read", "write", "support", "admin"}))
+
+    error = await refusal(client.call(method.name, VALID[name][method.name](), who=stranger))
+
+    assert (error.kind, error.reason) == ("PERMISSION_DENIED", "CALLER_NOT_ALLOWED")
+    assert city.rows(stranger.marketplace_id) == {}
+
+
+@each_way
+async def test_a_principal_without_the_scope_is_refused(city: City, way: Way) -> None:
+    refused = set()
+    for name, method in METHODS:
+        served = await city.get(name)
+        scope = served.app.binding.access[method.name].scope
+        if scope is None:
+            continue
+        without = a_caller(served.caller(method.name), frozenset({"none of them"}))
+        error = await refusal(
+            served.client(way).call(method.name, VALID[name][method.name](), who=without)
+        )
+        assert (error.kind, error.reason) == ("PERMISSION_DENIED", "INSUFFICIENT_SCOPE")
+        assert error.details == {"required_scope": scope, "current_scopes": ["none of them"]}
+        assert city.rows(without.marketplace_id) == {}
+        refused.add(method.name)
+
+    assert refused >= {"AssignDispute", "AddEvidence"}

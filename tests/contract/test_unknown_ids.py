@@ -1,0 +1,56 @@
+"""An id that nobody gave out is NOT_FOUND, with a reason that the contract names."""
+
+import re
+from pathlib import Path
+
+import pytest
+from google.protobuf.descriptor import MethodDescriptor
+
+from kernel.errors import NotFound
+from tests.contract.builders import VALID
+from tests.contract.city import WAYS, City, Way
+from tests.contract.descriptors import METHODS, label
+
+PROTOS = Path(__file__).resolve().parents[2] / "protos"
+# These make something new, or list what there is: nothing they name has to exist.
+NEEDS_NOTHING = {
+    ("ledger", "OpenAccount"),
+    ("ledger", "PostTransfers"),
+    ("ledger", "ListTransfers"),
+    ("ledger", "ListAccounts"),
+    ("ledger", "CheckInvariants"),
+    ("escrow", "CreateWallet"),
+    ("escrow", "GetNetwork"),
+    ("escrow", "ListTransactions"),
+    ("escrow", "ListHoldings"),
+    ("disputes", "OpenDispute"),
+    ("disputes", "ListDisputes"),
+    ("orders", "RegisterUser"),
+    ("orders", "ListUsers"),
+    ("orders", "ListOrders"),
+    ("orders", "ListPartyOrders"),
+}
+NAMING = [(name, method) for name, method in METHODS if (name, method.name) not in NEEDS_NOTHING]
+
+
+def documented_reasons(method: MethodDescriptor) -> set[str]:
+    """Read the reasons that the comment above an RPC names."""
+    text = (PROTOS / method.containing_service.file.name).read_text()
+    [comment] = re.findall(rf"((?:^ *//.*\n)+) *rpc {method.name}\(", text, re.MULTILINE)
+    return set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", comment))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("name", "method"), NAMING, ids=label)
+async def test_an_unknown_id_is_not_found(
+    city: City, name: str, method: MethodDescriptor, way: Way
+) -> None:
+    served = await city.get(name)
+    client = served.client(way)
+
+    with pytest.raises(NotFound) as refusal:
+        await client.call(
+            method.name, VALID[name][method.name](), caller=served.caller(method.name)
+        )
+
+    assert refusal.value.reason in documented_reasons(method)
