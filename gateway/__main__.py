@@ -1,6 +1,10 @@
 """Run the gateway: `python -m gateway`."""
 
+import asyncio
+import contextlib
+import signal
 import sys
+from collections.abc import Iterator
 
 import uvicorn
 import uvloop
@@ -14,6 +18,18 @@ from gateway.settings import GatewaySettings
 # Longer than the idle time of most proxies in front, so that they close connections, not we.
 KEEP_ALIVE_SECONDS = 75
 log = logger()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, but a signal ends it with exit code 0: it would raise the signal once more."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop gracefully at SIGTERM and SIGINT, at once at the second of them."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
 
 
 async def serve(settings: GatewaySettings) -> bool:
@@ -34,7 +50,7 @@ async def serve(settings: GatewaySettings) -> bool:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=settings.stop_grace_seconds,
         )
-        server = uvicorn.Server(config)
+        server = _Server(config)
         log.info("gateway.started", port=settings.gateway_port)
         await server.serve()
         return server.started
