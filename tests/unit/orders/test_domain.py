@@ -79,7 +79,7 @@ def test_the_table_is_the_documented_one_and_the_way_back_from_a_failed_escrow()
     }
 
 
-@pytest.mark.parametrize(("state", "trigger"), itertools.product(State, Trigger))
+@pytest.mark.parametrize(("state", "trigger"), list(itertools.product(State, Trigger)))
 def test_what_the_table_does_not_list_is_refused_with_the_states_that_would_do(
     state: State, trigger: Trigger
 ) -> None:
