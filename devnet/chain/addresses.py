@@ -50,6 +50,7 @@ def contract_raw(address: str) -> bytes:
     return StrKey.decode_contract(address)
 
 
+@lru_cache(maxsize=16384)
 def contract_text(raw: bytes) -> str:
     """Spell 32 contract id bytes as C…."""
     return StrKey.encode_contract(raw)
@@ -89,6 +90,12 @@ def from_muxed(value: xdr.MuxedAccount) -> Destination:
 def sc_address(address: str) -> xdr.SCAddress:
     """Return the XDR contract-side address of G… or C…; callers must not change it."""
     return Address(address).to_xdr_sc_address()
+
+
+@lru_cache(maxsize=16384)
+def address_value(address: str) -> xdr.SCVal:
+    """Return G… or C… as a contract value; callers must not change it."""
+    return xdr.SCVal(xdr.SCValType.SCV_ADDRESS, address=sc_address(address))
 
 
 def from_sc_address(value: xdr.SCAddress) -> Destination:

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from stellar_sdk import scval, xdr
 
-from devnet.chain.addresses import contract_raw
+from devnet.chain.addresses import address_value, contract_raw
 from devnet.chain.assets import NATIVE, AssetRef, contract_id
 
 MuxedTag = xdr.SCVal
@@ -35,15 +35,15 @@ def movement(
     """
     name = scval.to_string(asset.name)
     if sender == asset.issuer and receiver != asset.issuer:
-        topics = [_symbol("mint"), scval.to_address(receiver), name]
+        topics = [_symbol("mint"), address_value(receiver), name]
     elif receiver == asset.issuer and sender != asset.issuer:
-        topics = [_symbol("burn"), scval.to_address(sender), name]
+        topics = [_symbol("burn"), address_value(sender), name]
         tag = None
     else:
         topics = [
             _symbol("transfer"),
-            scval.to_address(sender),
-            scval.to_address(receiver),
+            address_value(sender),
+            address_value(receiver),
             name,
         ]
     return contract_event(
@@ -55,7 +55,7 @@ def fee(*, passphrase: str, payer: str, amount: int) -> xdr.ContractEvent:
     """Build the event of a fee taken in stroops of XLM."""
     return contract_event(
         contract=contract_id(NATIVE, passphrase),
-        topics=[_symbol("fee"), scval.to_address(payer)],
+        topics=[_symbol("fee"), address_value(payer)],
         data=scval.to_int128(amount),
     )
 

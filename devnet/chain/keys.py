@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from stellar_sdk import scval, xdr
 
-from devnet.chain.addresses import account_id, from_account_id, present, sc_address
+from devnet.chain.addresses import account_id, address_value, from_account_id, present, sc_address
 from devnet.chain.assets import AssetRef, trust_line_asset
 
 Key = bytes
@@ -43,7 +43,7 @@ def instance(contract: str) -> Key:
 @lru_cache(maxsize=16384)
 def balance(asset_contract: str, holder: str) -> Key:
     """Return the key of a contract's balance inside an asset contract."""
-    name = scval.to_vec([scval.to_symbol("Balance"), scval.to_address(holder)])
+    name = scval.to_vec([scval.to_symbol("Balance"), address_value(holder)])
     return contract_data(asset_contract, name, PERSISTENT)
 
 

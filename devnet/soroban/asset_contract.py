@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from stellar_sdk import scval, xdr
 
 from devnet.chain import events, holdings
-from devnet.chain.addresses import from_sc_address, is_contract, present
+from devnet.chain.addresses import address_value, from_sc_address, is_contract, present
 from devnet.chain.assets import AssetRef
 from devnet.chain.entries import read_account, read_trustline
 from devnet.chain.instances import DECIMALS
@@ -138,7 +138,7 @@ class AssetContract:
 
 
 def _balance_key(address: str) -> xdr.SCVal:
-    return scval.to_vec([scval.to_symbol("Balance"), scval.to_address(address)])
+    return scval.to_vec([scval.to_symbol("Balance"), address_value(address)])
 
 
 def _amount_of(stored: xdr.SCVal | None) -> int:

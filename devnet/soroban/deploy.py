@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from stellar_sdk import Network, scval, xdr
 
 from devnet.chain import keys, rules
-from devnet.chain.addresses import contract_text, sc_address
+from devnet.chain.addresses import address_value, contract_text, sc_address
 from devnet.chain.instances import encode_instance
 from devnet.chain.state import Entry
 from devnet.soroban.errors import Code, Kind, contract_error, host_error
@@ -39,7 +39,7 @@ def deploy_escrow(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVa
     data = encode_instance(contract=contract, wasm_hash=wasm_hash)
     host.view.put(key, Entry(data, live_until=live_until))
     answer = host.call(contract, function, init_args)
-    return scval.to_vec([scval.to_address(contract), answer])
+    return scval.to_vec([address_value(contract), answer])
 
 
 def contract_address(*, deployer: str, salt: bytes, passphrase: str) -> str:

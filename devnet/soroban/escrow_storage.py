@@ -2,6 +2,7 @@
 
 from stellar_sdk import scval, xdr
 
+from devnet.chain.addresses import address_value
 from devnet.soroban import escrow_value
 from devnet.soroban.errors import contract_error
 from devnet.soroban.escrow_codes import Refusal
@@ -51,12 +52,12 @@ class EscrowStorage:
 
     def balance_of(self, token: str, holder: str) -> int:
         """Ask the token for a balance, in minor units."""
-        answer = self.host.call(token, "balance", [scval.to_address(holder)])
+        answer = self.host.call(token, "balance", [address_value(holder)])
         return scval.from_int128(answer)
 
     def transfer(self, token: str, *, sender: str, receiver: str, amount: int) -> None:
         """Let the token move minor units."""
-        args = [scval.to_address(sender), scval.to_address(receiver), scval.to_int128(amount)]
+        args = [address_value(sender), address_value(receiver), scval.to_int128(amount)]
         self.host.call(token, "transfer", args)
 
     def pay(self, token: str, *, receiver: str, amount: int) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from stellar_sdk import scval, xdr
 
-from devnet.chain.addresses import from_sc_address, present
+from devnet.chain.addresses import address_value, from_sc_address, present
 from devnet.soroban.profiles import Profile
 
 
@@ -109,16 +109,16 @@ def encode(escrow: Escrow, *, profile: Profile) -> xdr.SCVal:
             "receiver_memo": scval.to_uint32(escrow.receiver_memo),
             "roles": scval.to_struct(
                 {
-                    "approver": scval.to_address(roles.approver),
-                    "dispute_resolver": scval.to_address(roles.dispute_resolver),
-                    profile.platform_field: scval.to_address(roles.platform),
-                    "receiver": scval.to_address(roles.receiver),
-                    "release_signer": scval.to_address(roles.release_signer),
-                    "service_provider": scval.to_address(roles.service_provider),
+                    "approver": address_value(roles.approver),
+                    "dispute_resolver": address_value(roles.dispute_resolver),
+                    profile.platform_field: address_value(roles.platform),
+                    "receiver": address_value(roles.receiver),
+                    "release_signer": address_value(roles.release_signer),
+                    "service_provider": address_value(roles.service_provider),
                 }
             ),
             "title": scval.to_string(escrow.title),
-            "trustline": scval.to_struct({"address": scval.to_address(escrow.token)}),
+            "trustline": scval.to_struct({"address": address_value(escrow.token)}),
         }
     )
 

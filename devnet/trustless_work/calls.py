@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from stellar_sdk import scval, xdr
 
+from devnet.chain.addresses import address_value
 from devnet.chain.assets import AssetRef, contract_id
 from devnet.network.identity import Identity
 from devnet.soroban import escrow_value
@@ -45,7 +46,7 @@ class Calls:
         body.check()
         profile = self._identity.profile
         args = [
-            scval.to_address(signer),
+            address_value(signer),
             scval.to_bytes(profile.wasm_hash),
             scval.to_bytes(secrets.token_bytes(SALT_BYTES)),
             scval.to_symbol("initialize_escrow"),
@@ -67,7 +68,7 @@ class Calls:
         stored = self._stored(contract)
         if stored is None:
             raise UnknownEscrowError(contract)
-        args = [scval.to_address(signer), stored, scval.to_int128(amount)]
+        args = [address_value(signer), stored, scval.to_int128(amount)]
         return Call(source=signer, contract=contract, function="fund_escrow", args=args)
 
     def change_status(self, body: Body) -> Call:
@@ -80,7 +81,7 @@ class Calls:
             scval.to_uint32(index),
             scval.to_string(status),
             scval.to_string(evidence) if evidence else scval.to_void(),
-            scval.to_address(provider),
+            address_value(provider),
         ]
         return Call(
             source=provider, contract=contract, function="change_milestone_status", args=args
@@ -91,7 +92,7 @@ class Calls:
         contract, approver = body.contract("contractId"), body.account("approver")
         index = body.index("milestoneIndex")
         body.check()
-        args = [scval.to_uint32(index), scval.to_address(approver)]
+        args = [scval.to_uint32(index), address_value(approver)]
         return Call(source=approver, contract=contract, function="approve_milestone", args=args)
 
     def release(self, body: Body) -> Call:
@@ -113,7 +114,7 @@ class Calls:
     def _signed_by(self, body: Body, field: str, function: str) -> Call:
         contract, signer = body.contract("contractId"), body.account(field)
         body.check()
-        args = [scval.to_address(signer)]
+        args = [address_value(signer)]
         return Call(source=signer, contract=contract, function=function, args=args)
 
     def _distribution(self, body: Body, function: str) -> Call:
@@ -121,10 +122,10 @@ class Calls:
         items = body.items("distributions")
         shares = [(item.account("address"), item.amount("amount")) for item in items]
         body.check()
-        paid = {scval.to_address(address): scval.to_int128(amount) for address, amount in shares}
+        paid = {address_value(address): scval.to_int128(amount) for address, amount in shares}
         if len(paid) != len(shares):
             raise BadBodyError(["distributions must name every address once"])
-        args = [scval.to_address(resolver), scval.to_map(paid)]
+        args = [address_value(resolver), scval.to_map(paid)]
         return Call(source=resolver, contract=contract, function=function, args=args)
 
     def _escrow(self, body: Body) -> Escrow:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from stellar_sdk import scval, xdr
 
-from devnet.chain.addresses import present
+from devnet.chain.addresses import address_value, present
 from devnet.trustless_work.calls import Call
 
 ESCROW_ARGUMENT = 4
@@ -31,7 +31,7 @@ def _escrow_amount(args: list[xdr.SCVal], _thief: str) -> list[xdr.SCVal]:
 def _escrow_receiver(args: list[xdr.SCVal], thief: str) -> list[xdr.SCVal]:
     fields = _escrow_fields(args)
     roles = scval.from_struct(fields["roles"])
-    roles["receiver"] = scval.to_address(thief)
+    roles["receiver"] = address_value(thief)
     fields["roles"] = scval.to_struct(roles)
     return _with_escrow(args, fields)
 
@@ -43,7 +43,7 @@ def _fund_amount(args: list[xdr.SCVal], _thief: str) -> list[xdr.SCVal]:
 def _share_receiver(args: list[xdr.SCVal], thief: str) -> list[xdr.SCVal]:
     shares = [entry.val for entry in present(args[1].map).sc_map]
     total = sum(scval.from_int128(item) for item in shares)
-    return [args[0], scval.to_map({scval.to_address(thief): scval.to_int128(total)})]
+    return [args[0], scval.to_map({address_value(thief): scval.to_int128(total)})]
 
 
 def _escrow_fields(args: list[xdr.SCVal]) -> dict[str, xdr.SCVal]:
