@@ -135,7 +135,7 @@ class Server:
         if operation.scope != OPEN:
             one.credential = await self.view.admit(one, operation.scope)
             backends.bind(one.credential.identity, request_id=one.request_id)
-        seconds = one.wait_seconds() + SLACK_SECONDS if operation.waits else READ_SECONDS
+        seconds = one.wait_seconds() + SLACK_SECONDS if operation.changes else READ_SECONDS
         deadline.start(seconds)
         if operation.body is not None:
             given: Any = await self._body(operation, one, receive)

@@ -1,0 +1,210 @@
+"""A gateway on a real socket, with its real table of keys, before services that are recordings.
+
+The services' side is real too (sockets, identity, field rules); only what they answer is set by
+the test:
+
+    def test_x(rest, services):
+        services.orders.answers["GetOrder"] = an_order()
+        answer = await rest.get("/api/v1/orders/ord_…")
+        assert services.orders.last("GetOrder").order_id == "…"
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from google.protobuf.message import Message
+from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
+from orchestrator.escrow.v1 import escrow_pb2, escrow_pb2_grpc
+from orchestrator.ledger.v1 import ledger_pb2, ledger_pb2_grpc
+from orchestrator.orders.v1 import orders_pb2, orders_pb2_grpc
+
+from chassis.identity import REPLAYED_KEY, Identity, allow, current
+from chassis.server import Binding, Server
+from deploy.local.ports import free_port
+from gateway.app import Dispatcher, open_gateway
+from gateway.keys import SCOPES, KeyStore
+from gateway.settings import GatewaySettings
+from kernel.errors import DomainError, NotFound
+
+SECRET = "a secret of the services, for tests only"
+PEPPER = "a pepper of the gateway, for tests only!"
+Answering = Callable[[Any], Awaitable[Message]]
+
+
+@dataclass(slots=True)
+class Recorded:
+    """One service: what it answers by method, and what it was asked, by whom."""
+
+    answers: dict[str, Message | DomainError | Answering] = field(default_factory=dict)
+    asked: list[tuple[str, Any, Identity]] = field(default_factory=list)
+    replays: bool = False
+
+    def last(self, method: str) -> Any:
+        """Return the last request of a method."""
+        return next(request for name, request, _ in reversed(self.asked) if name == method)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.answers.clear()
+        self.asked.clear()
+        self.replays = False
+
+    async def answer(self, method: str, request: Any, context: Any) -> Message:
+        self.asked.append((method, request, current()))
+        if self.replays:
+            context.set_trailing_metadata(((REPLAYED_KEY, "true"),))
+        given = self.answers.get(method)
+        if given is None:
+            raise NotFound(f"nothing recorded for {method}", reason="NOTHING_RECORDED")
+        if isinstance(given, DomainError):
+            raise given
+        return given if isinstance(given, Message) else await given(request)
+
+
+@dataclass(slots=True)
+class Services:
+    """The four services."""
+
+    orders: Recorded = field(default_factory=Recorded)
+    ledger: Recorded = field(default_factory=Recorded)
+    escrow: Recorded = field(default_factory=Recorded)
+    disputes: Recorded = field(default_factory=Recorded)
+    servers: dict[str, Server] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)
+
+
+CONTRACTS: dict[str, tuple[Any, Any]] = {
+    "orders": (orders_pb2, orders_pb2_grpc.add_OrdersServiceServicer_to_server),
+    "ledger": (ledger_pb2, ledger_pb2_grpc.add_LedgerServiceServicer_to_server),
+    "escrow": (escrow_pb2, escrow_pb2_grpc.add_EscrowServiceServicer_to_server),
+    "disputes": (disputes_pb2, disputes_pb2_grpc.add_DisputesServiceServicer_to_server),
+}
+
+
+def _binding(name: str, recorded: Recorded) -> Binding:
+    module, add = CONTRACTS[name]
+    descriptor = module.DESCRIPTOR.services_by_name[f"{name.title()}Service"]
+    methods = [method.name for method in descriptor.methods]
+
+    def method(name: str) -> Any:
+        async def call(_self: object, request: Any, context: Any) -> Message:
+            return await recorded.answer(name, request, context)
+
+        return call
+
+    servicer = type("Servicer", (), {name: method(name) for name in methods})()
+    access = {name: allow("gateway") for name in methods}
+    return Binding(servicer=servicer, add=add, descriptor=descriptor, access=access)
+
+
+@pytest.fixture(scope="session")
+async def recorded_services() -> AsyncIterator[Services]:
+    services = Services()
+    for name in CONTRACTS:
+        binding = _binding(name, getattr(services, name))
+        server = Server(binding=binding, secret=SECRET, with_reflection=False)
+        port = await server.start(host="127.0.0.1", port=0)
+        await server.set_ready(ready=True)
+        services.servers[name], services.addresses[name] = server, f"127.0.0.1:{port}"
+    yield services
+    for server in services.servers.values():
+        await server.stop(grace_seconds=0)
+
+
+@pytest.fixture
+def services(recorded_services: Services) -> Services:
+    """The recorded services, with nothing recorded yet."""
+    for name in CONTRACTS:
+        getattr(recorded_services, name).clear()
+    return recorded_services
+
+
+@pytest.fixture(scope="session")
+def settings(make_database: Any, nats_url: str, recorded_services: Services) -> GatewaySettings:
+    """The settings of the session's gateway."""
+    return GatewaySettings(
+        database_url=make_database().url("gateway"),
+        nats_url=nats_url,
+        service_secret=SECRET,
+        api_key_pepper=PEPPER,
+        gateway_port=free_port(),
+        **{f"{name}_address": at for name, at in recorded_services.addresses.items()},
+    )
+
+
+@asynccontextmanager
+async def serving(app: Dispatcher, port: int) -> AsyncIterator[str]:
+    """Serve an ASGI app on a socket; yields its URL."""
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=port, http="httptools", lifespan="off", log_config=None
+    )
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    task = asyncio.create_task(server._serve())
+    try:
+        async with asyncio.timeout(10):
+            while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+                await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+@pytest.fixture(scope="session")
+async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
+    """The URL of a gateway."""
+    async with open_gateway(settings) as app, serving(app, settings.gateway_port) as url:
+        yield url
+
+
+@dataclass(slots=True, kw_only=True)
+class Keys:
+    """Makes API keys."""
+
+    store: KeyStore
+
+    async def make(self, *scopes: str, marketplace: str = "demo", environment: str = "live") -> str:
+        """Return a fresh key; every scope where none is said."""
+        marketplace_id = await self.store.marketplace(marketplace, environment=environment)
+        _, text = await self.store.create(
+            marketplace_id=marketplace_id, environment=environment, scopes=scopes or SCOPES
+        )
+        return text
+
+
+@pytest.fixture(scope="session")
+async def keys(settings: GatewaySettings) -> AsyncIterator[Keys]:
+    """Makes API keys that the session's gateway knows."""
+    from chassis.database import Database
+
+    database = Database.open(url=settings.database_url, schema="gateway", pool_size=2)
+    yield Keys(store=KeyStore(database, pepper=PEPPER))
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+async def demo_key(keys: Keys) -> str:
+    """A key with every scope."""
+    return await keys.make()
+
+
+@pytest.fixture
+async def bare(gateway: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a credential."""
+    async with httpx.AsyncClient(base_url=gateway) as client:
+        yield client
+
+
+@pytest.fixture
+async def rest(gateway: str, demo_key: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with a key of every scope."""
+    headers = {"authorization": f"Bearer {demo_key}"}
+    async with httpx.AsyncClient(base_url=gateway, headers=headers) as client:
+        yield client

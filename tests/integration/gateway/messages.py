@@ -1,0 +1,77 @@
+"""Messages as the services answer them, for tests of what is printed."""
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from orchestrator.common.v1 import common_pb2
+from orchestrator.disputes.v1 import disputes_pb2
+from orchestrator.orders.v1 import orders_pb2
+
+ORDER_ID = uuid.UUID("018f0000-0000-7000-8000-000000000001")
+ESCROW_ID = uuid.UUID("018f0000-0000-7000-8000-000000000002")
+DISPUTE_ID = uuid.UUID("018f0000-0000-7000-8000-000000000003")
+USER_ID = uuid.UUID("018f0000-0000-7000-8000-000000000004")
+CONTRACT = "C" + "A" * 55
+
+
+def at(text: str) -> Timestamp:
+    """Return an instant."""
+    message = Timestamp()
+    message.FromDatetime(dt.datetime.fromisoformat(text))
+    return message
+
+
+def usdc(cents: int) -> common_pb2.Money:
+    """Return an amount."""
+    return common_pb2.Money(asset="USDC", minor_units=cents * 100_000)
+
+
+def an_order(state: str = "ORDER_CREATED", **changes: Any) -> orders_pb2.Order:
+    """Return the guide's order in a state."""
+    values: dict[str, Any] = {
+        "id": str(ORDER_ID),
+        "marketplace_id": str(uuid.UUID(int=1)),
+        "buyer": common_pb2.UserRef(id=str(USER_ID), public_id="usr_buyer123"),
+        "seller": common_pb2.UserRef(id=str(uuid.UUID(int=2)), public_id="usr_seller456"),
+        "amount": usdc(8000),
+        "title": "Logo design",
+        "description": "Design a logo for my startup",
+        "state": f"ORDER_STATE_{state}",
+        "currency": "USDC",
+        "platform_fee": usdc(0),
+        "created_at": at("2026-02-18T10:00:00Z"),
+        "updated_at": at("2026-02-18T10:00:00Z"),
+        "version": 1,
+    }
+    return orders_pb2.Order(**(values | changes))
+
+
+def running(kind: str) -> orders_pb2.Operation:
+    """Return an operation in motion."""
+    return orders_pb2.Operation(
+        id=str(uuid.UUID(int=9)), kind=kind, state="RUNNING", step="SUBMITTED", attempts=1
+    )
+
+
+def an_escrow(status: str, **changes: Any) -> orders_pb2.OrderEscrow:
+    """Return the order's escrow in a state."""
+    return orders_pb2.OrderEscrow(
+        id=str(ESCROW_ID), contract_id=CONTRACT, status=status, **changes
+    )
+
+
+def a_dispute(status: str = "OPEN", **changes: Any) -> disputes_pb2.Dispute:
+    """Return a case."""
+    values: dict[str, Any] = {
+        "id": str(DISPUTE_ID),
+        "order_id": str(ORDER_ID),
+        "status": f"DISPUTE_STATUS_{status}",
+        "opened_by": "PARTY_BUYER",
+        "reason": "DISPUTE_REASON_QUALITY_ISSUE",
+        "amount": usdc(8000),
+        "created_at": at("2026-02-18T10:30:00Z"),
+        "updated_at": at("2026-02-18T10:30:00Z"),
+    }
+    return disputes_pb2.Dispute(**(values | changes))
