@@ -49,7 +49,9 @@ def load(cls: type[SettingsT], *, program: str) -> SettingsT:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
-        sys.stderr.write(f"{program}: setting {name}: {first['msg']}\n")
+        # A rule over several settings names them itself.
+        what = f"{name}: {first['msg']}" if name else first["msg"].removeprefix("Value error, ")
+        sys.stderr.write(f"{program}: setting {what}\n")
         raise SystemExit(2) from None
 
 

@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from kernel.errors import KINDS
+from services.ledger import invariants
 from tools import catalogue, draw
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -100,6 +101,12 @@ def test_no_event_is_documented_that_the_contracts_do_not_have() -> None:
 
 
 EVENTS_PAGE = text(ROOT / "docs/events.md")
+
+
+def test_every_invariant_is_in_the_page_about_money() -> None:
+    checked = {name.split()[0] for name in invariants.CHECKS}
+
+    assert set(re.findall(r"^\| (I\d+) \|", text(ROOT / "docs/money.md"), re.MULTILINE)) == checked
 
 
 def test_every_reason_the_contracts_promise_is_in_the_catalogue() -> None:

@@ -1,5 +1,6 @@
 """Settings: a wrong one ends the start with one line that names it and never shows it."""
 
+import pydantic
 import pytest
 
 from chassis.settings import ServiceSettings, load, read
@@ -65,6 +66,18 @@ def test_a_wrong_setting_ends_the_start_with_one_line_that_names_it(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"ledger: setting {name}: ")
     assert "hunter2" not in line
+
+
+def test_a_rule_over_several_settings_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+    class Strict(ServiceSettings):
+        @pydantic.model_validator(mode="after")
+        def _is_never_right(self) -> "Strict":
+            raise ValueError("GRPC_PORT needs GRPC_HOST")
+
+    with pytest.raises(SystemExit):
+        load(Strict, program="escrow")
+
+    assert capsys.readouterr().err == "escrow: setting GRPC_PORT needs GRPC_HOST\n"
 
 
 def test_settings_cannot_be_changed_after_the_start() -> None:
