@@ -228,7 +228,10 @@ class Payment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One thing asked for, its id the request id; carried out in the background."""
+    """One thing asked for, its id the request id; carried out in the background.
+
+    was_frozen: the contract was disputed before the command began.
+    """
 
     id: uuid.UUID
     marketplace_id: uuid.UUID
@@ -237,6 +240,7 @@ class Command:
     created_at: dt.datetime
     escrow: Escrow | None = None
     wallet_id: uuid.UUID | None = None
+    was_frozen: bool = False
     correlation_id: str = ""
     step: str = ""
     payments: tuple[Payment, ...] = ()

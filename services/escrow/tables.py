@@ -117,7 +117,6 @@ payments = sa.Table(
     metadata,
     sa.Column("transaction_hash", sa.Text, primary_key=True),
     sa.Column("event_index", sa.Integer, primary_key=True),
-    sa.Column("part", sa.Integer, primary_key=True),
     sa.Column("step_id", sa.Uuid),
     sa.Column("payee", sa.Text),
     sa.Column("from_address", sa.Text),

@@ -106,8 +106,7 @@ create unique index commands_one_in_motion
     on {schema}.commands (marketplace_id, escrow_id) where state in ('RUNNING', 'QUARANTINED');
 create index commands_due on {schema}.commands (created_at) where state = 'RUNNING';
 create index commands_escrow on {schema}.commands (marketplace_id, escrow_id);
-create index commands_wallet_in_motion
-    on {schema}.commands (marketplace_id, wallet_id) where state in ('RUNNING', 'QUARANTINED');
+create index commands_wallet on {schema}.commands (marketplace_id, wallet_id);
 
 create table {schema}.steps (
     id uuid primary key,
@@ -156,11 +155,10 @@ create unique index attempts_one_landed
 create unique index attempts_one_success
     on {schema}.attempts (step_id) where state = 'SUCCEEDED';
 
--- What the chain reports paid. part: 1 for money above the order's amount, else 0.
+-- What the chain reports paid.
 create table {schema}.payments (
     transaction_hash text not null references {schema}.attempts (hash),
     event_index integer not null,
-    part integer not null,
     step_id uuid not null references {schema}.steps (id),
     payee text not null check (payee in (
         'CONTRACT', 'SELLER', 'BUYER', 'PLATFORM', 'PROVIDER', 'WALLET')),
@@ -168,7 +166,7 @@ create table {schema}.payments (
     to_address text not null,
     minor_units bigint not null check (minor_units > 0),
     is_absorbed_fee boolean not null,
-    primary key (transaction_hash, event_index, part)
+    primary key (transaction_hash, event_index)
 );
 create index payments_step on {schema}.payments (step_id);
 

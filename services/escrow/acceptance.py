@@ -1,0 +1,96 @@
+"""Accepting a command: its row, its steps and its answer in the caller's one transaction."""
+
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from chassis import identity
+from chassis.database import Database, Transaction
+from chassis.idempotency import Answer, Idempotency, IdempotencyKeyReused, RequestKey
+from kernel.clock import Clock
+from services.escrow.domain import Command, CommandKind, CommandNotFound, CommandState, Escrow
+from services.escrow.steps import PlannedStep
+from services.escrow.store.escrows import EscrowStore
+from services.escrow.waiting import Waiting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A command that is asked for: its key, its id and its kind."""
+
+    key: RequestKey
+    command_id: uuid.UUID
+    kind: CommandKind
+
+    @property
+    def marketplace_id(self) -> uuid.UUID:
+        """Return whose command it is."""
+        return self.key.marketplace_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """Accepts commands. encode: the answer on the wire, as bytes."""
+
+    database: Database
+    store: EscrowStore
+    idempotency: Idempotency
+    waiting: Waiting
+    clock: Clock
+    encode: Callable[[Command], bytes]
+
+    async def accept(
+        self, request: Request, work: Callable[[Transaction], Awaitable[Command]]
+    ) -> Answer:
+        """Do the work of acceptance once, keep its answer, and wake the worker.
+
+        A command that outlived its idempotency record is answered as it is now.
+        Raises: what `work` raises; IdempotencyKeyReused: the id is another command's.
+        """
+
+        async def once(tx: Transaction) -> bytes:
+            known = await self._known(tx, request)
+            return self.encode(known if known is not None else await work(tx))
+
+        answer = await self.idempotency.execute(self.database, request.key, once)
+        self.waiting.work()
+        return answer
+
+    async def add(
+        self,
+        tx: Transaction,
+        request: Request,
+        *,
+        planned: Sequence[PlannedStep],
+        escrow: Escrow | None = None,
+        wallet_id: uuid.UUID | None = None,
+        was_frozen: bool = False,
+    ) -> Command:
+        """Write a command and its steps; returns what is answered.
+
+        Raises: CommandInMotion: the database holds another on the same escrow.
+        """
+        command = Command(
+            id=request.command_id,
+            marketplace_id=request.marketplace_id,
+            kind=request.kind,
+            state=CommandState.RUNNING,
+            created_at=self.clock.now(),
+            escrow=escrow,
+            wallet_id=wallet_id,
+            was_frozen=was_frozen,
+            correlation_id=identity.current_request_id(),
+        )
+        await self.store.add_command(tx, command=command, planned=planned)
+        return replace(command, step=planned[0].name)
+
+    async def _known(self, tx: Transaction, request: Request) -> Command | None:
+        try:
+            known = await self.store.command(
+                tx, marketplace_id=request.marketplace_id, command_id=request.command_id
+            )
+        except CommandNotFound:
+            return None
+        if known.kind is not request.kind:
+            raise IdempotencyKeyReused("This id is another command's")
+        return known

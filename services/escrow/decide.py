@@ -1,0 +1,74 @@
+"""What a step has to do now, from the books and from what the chain shows at this moment."""
+
+from chassis.database import Database
+from kernel.money import CENT
+from services.escrow import calls, domain
+from services.escrow.calls import Contradiction
+from services.escrow.domain import PayeeRole
+from services.escrow.intents import CreateWallet, Intent, PayAsset
+from services.escrow.ports import Chain, ChainUnavailable
+from services.escrow.steps import BUYER, StepName, largest_make_good, missing
+from services.escrow.store.journal import Journal, Step
+from services.escrow.work import Work, present
+
+
+class Decider:
+    """Looks at the chain, moves nothing."""
+
+    def __init__(self, *, database: Database, journal: Journal, chain: Chain, factory: str) -> None:
+        self._database = database
+        self._journal = journal
+        self._chain = chain
+        self._factory = factory
+
+    async def intent(self, work: Work, step: Step) -> Intent | None:
+        """Return what a step has to do now; None where the chain shows that it is done.
+
+        Raises: Contradiction; ChainUnavailable.
+        """
+        if step.name is StepName.CREATE_ACCOUNT:
+            address = present(work.target).address
+            account = await self._chain.account(address)
+            if account is not None and account.asset_balance is not None:
+                return None
+            return CreateWallet(account=address, sponsor=work.platform)
+        if step.name is StepName.PAY:
+            return self._payment(work, present(work.target).address, step.number("minor_units"))
+        if step.name is StepName.MAKE_GOOD:
+            return self._payment(work, self._payee(work, step), self.missing(work, step))
+        return await self._contract_call(work, step)
+
+    async def _contract_call(self, work: Work, step: Step) -> Intent | None:
+        escrow, parties = work.escrow, present(work.parties)
+        view = await self._chain.read_escrow(escrow.contract_id)
+        if step.name is StepName.DEPLOY:
+            if view is None:
+                return calls.deployment(escrow, parties=parties, factory=self._factory)
+            calls.check_deployed(view, escrow=escrow, parties=parties)
+            return None
+        if view is None:
+            raise ChainUnavailable("the node does not show the contract")
+        async with self._database.transaction() as tx:
+            was_ours = await self._journal.was_frozen_by_us(
+                tx, marketplace_id=escrow.marketplace_id, escrow_id=escrow.id
+            )
+        if calls.may_be_skipped(step, view=view, was_frozen_by_us=was_ours):
+            return None
+        return calls.call(step, escrow=escrow, parties=parties, view=view)
+
+    def _payment(self, work: Work, address: str, minor_units: int) -> PayAsset:
+        return PayAsset(from_address=work.platform, to_address=address, amount=minor_units)
+
+    def _payee(self, work: Work, step: Step) -> str:
+        parties = present(work.parties)
+        return parties.buyer if step.terms["payee"] == BUYER else parties.seller
+
+    def missing(self, work: Work, step: Step) -> int:
+        """Return what the platform has to make good. Raises: Contradiction: more than fees."""
+        role = PayeeRole.BUYER if step.terms["payee"] == BUYER else PayeeRole.SELLER
+        due = step.number("due")
+        result = missing(due=due, paid=[domain.paid_to(work.command.payments, role)])
+        fee_bps = work.escrow.terms.platform_fee_bps
+        if result > largest_make_good(due=due, platform_fee_bps=fee_bps) + CENT:
+            raise Contradiction(f"{result} minor units are missing, more than fees can be")
+        return result

@@ -1,0 +1,240 @@
+"""Carrying out a command: step after step, each decided anew from the books and the chain.
+
+Nothing is remembered between two steps but what is stored, so a process may die anywhere: the
+next one reads the same books and goes on.
+"""
+
+import uuid
+from collections.abc import Sequence
+
+from chassis.database import Database, Transaction
+from chassis.telemetry import logger
+from services.escrow import calls
+from services.escrow.calls import Contradiction, Parties
+from services.escrow.decide import Decider
+from services.escrow.domain import Command, CommandState, PayeeRole, Payment, Wallet
+from services.escrow.endings import Endings
+from services.escrow.evidence import EscrowView, OutcomeStatus, TransactionOutcome
+from services.escrow.keyring import Keyring
+from services.escrow.ports import Chain, ChainRefused, ChainUnavailable, EnvelopeRefused, Signer
+from services.escrow.sender import Refused, Sender
+from services.escrow.steps import StepName
+from services.escrow.store.escrows import EscrowStore
+from services.escrow.store.journal import Attempt, AttemptState, Journal, Lease, Step, StepState
+from services.escrow.work import Work, present
+
+LEDGER_FAILURES_MAX = 3
+READ_BACK_LOOKS = 200
+# How long a command rests whose last step waits for money in the platform's wallet.
+REST_SECONDS = 10
+# Steps that need no look at a contract after they landed.
+WITHOUT_CONTRACT = frozenset({StepName.CREATE_ACCOUNT, StepName.PAY, StepName.MAKE_GOOD})
+log = logger()
+
+
+class CannotMakeGood(Exception):
+    """The platform's wallet cannot pay now; nothing is in flight."""
+
+
+class Pipeline:
+    """Carries commands out."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        store: EscrowStore,
+        journal: Journal,
+        chain: Chain,
+        sender: Sender,
+        decider: Decider,
+        endings: Endings,
+        keyring: Keyring,
+        provider_fee_address: str,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._journal = journal
+        self._chain = chain
+        self._sender = sender
+        self._decider = decider
+        self._endings = endings
+        self._keyring = keyring
+        self._provider = provider_fee_address
+
+    async def carry_out(self, lease: Lease) -> CommandState:
+        """Take a command to its end, or to quarantine; returns its state.
+
+        RUNNING: it rests, and is due again later.
+        Raises: LeaseLost; ChainUnavailable: the same call goes on later, nothing is lost.
+        """
+        while True:
+            work = await self._load(lease)
+            step = work.current
+            if step is None:
+                return await self._endings.succeed(work)
+            try:
+                await self._advance(work, step)
+            except Refused as refusal:
+                return await self._endings.refuse(work, step, refusal)
+            except CannotMakeGood as problem:
+                log.warning("escrow.cannot_make_good", step=step.name.value, why=str(problem))
+                return await self._endings.rest(work, step, seconds=REST_SECONDS)
+            except (Contradiction, EnvelopeRefused) as doubt:
+                return await self._endings.quarantine(work, step, str(doubt))
+            finally:
+                self._sender.channel_was_freed()
+
+    async def _load(self, lease: Lease) -> Work:
+        platform = await self._keyring.platform()
+        signers = {platform.address: platform}
+        parties = target = None
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, lease)
+            command = await self._store.command(
+                tx, marketplace_id=lease.marketplace_id, command_id=lease.command_id
+            )
+            steps = await self._journal.steps(tx, lease)
+            if command.escrow is None:
+                target = await self._wallet(tx, command, present(command.wallet_id), signers)
+            else:
+                buyer = await self._wallet(tx, command, command.escrow.buyer_wallet_id, signers)
+                seller = await self._wallet(tx, command, command.escrow.seller_wallet_id, signers)
+                parties = Parties(
+                    buyer=buyer.address,
+                    seller=seller.address,
+                    platform=platform.address,
+                    provider=self._provider,
+                )
+        return Work(
+            lease=lease,
+            command=command,
+            steps=steps,
+            platform=platform.address,
+            signers=signers,
+            parties=parties,
+            target=target,
+        )
+
+    async def _wallet(
+        self, tx: Transaction, command: Command, wallet_id: uuid.UUID, signers: dict[str, Signer]
+    ) -> Wallet:
+        wallet, sealed = await self._store.wallet(
+            tx, marketplace_id=command.marketplace_id, wallet_id=wallet_id
+        )
+        signers[wallet.address] = self._keyring.wallet(wallet, sealed=sealed)
+        return wallet
+
+    async def _advance(self, work: Work, step: Step) -> None:
+        """Do one step, or find out what became of it."""
+        attempt, is_new = step.in_flight, False
+        if attempt is None:
+            attempt, is_new = await self._attempt(work, step), True
+        if attempt is None:
+            await self._skip(work, step)
+            return
+        outcome = await self._sender.settle(step, attempt, is_new=is_new)
+        if outcome.status is OutcomeStatus.SUCCEEDED:
+            await self._landed(work, step, attempt, outcome)
+        else:
+            await self._came_to_nothing(work, step, attempt, outcome)
+
+    async def _attempt(self, work: Work, step: Step) -> Attempt | None:
+        """Make an envelope for a step; None: there is nothing left to do."""
+        if step.name is StepName.MAKE_GOOD and self._decider.missing(work, step) == 0:
+            return None
+        slot = await self._sender.lease_channel(work.lease, step)
+        refusal: ChainRefused | None = None
+        for _ in range(self._sender.refusal_checks):
+            intent = await self._decider.intent(work, step)
+            if intent is None:
+                return None
+            try:
+                return await self._sender.prepare(
+                    work.lease, step, slot=slot, intent=intent, signers=work.signers
+                )
+            except ChainRefused as refused:
+                refusal = refused
+                await self._sender.pause()
+        message = str(refusal)
+        if step.name is StepName.MAKE_GOOD:
+            # The money the order is about has moved; only the platform's own part is missing.
+            raise CannotMakeGood(message)
+        raise Refused("CHAIN_REFUSED", message)
+
+    async def _skip(self, work: Work, step: Step) -> None:
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, work.lease)
+            await self._journal.end_step(tx, step=step, state=StepState.SKIPPED)
+
+    async def _landed(
+        self, work: Work, step: Step, attempt: Attempt, outcome: TransactionOutcome
+    ) -> None:
+        """Read back what a landed transaction did, and write it down in one transaction."""
+        doubt: Contradiction | None = None
+        paid = self._paid(work, step, outcome)
+        try:
+            await self._read_back(work, step, outcome, paid)
+        except Contradiction as found:
+            doubt = found
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, work.lease)
+            await self._journal.close_attempt(
+                tx, attempt=attempt, state=AttemptState.SUCCEEDED, outcome=outcome
+            )
+            await self._journal.keep_payments(tx, step=step, paid=paid)
+            await self._journal.end_step(
+                tx, step=step, state=StepState.SUCCEEDED, used=attempt.prepared
+            )
+            if step.name is StepName.CHANGE_MILESTONE_STATUS:
+                await self._endings.milestone(tx, work)
+        log.info("escrow.step_landed", step=step.name, hash=outcome.hash, ledger=outcome.ledger)
+        await self._sender.announce(outcome.hash)
+        if doubt is not None:
+            raise doubt
+
+    def _paid(self, work: Work, step: Step, outcome: TransactionOutcome) -> list[Payment]:
+        named: dict[str, PayeeRole] = {}
+        if work.parties is not None:
+            named = calls.payees(work.escrow, parties=work.parties)
+        return calls.observed(step, outcome=outcome, named=named)
+
+    async def _read_back(
+        self, work: Work, step: Step, outcome: TransactionOutcome, paid: Sequence[Payment]
+    ) -> None:
+        """Compare what the chain shows after a step with what it was for. Raises: Contradiction."""
+        if step.name in WITHOUT_CONTRACT:
+            return
+        escrow, parties = work.escrow, present(work.parties)
+        view = await self._view_at(escrow.contract_id, outcome.ledger)
+        if step.name is StepName.DEPLOY:
+            calls.check_deployed(view, escrow=escrow, parties=parties)
+        if not calls.is_done(step, view=view):
+            raise Contradiction(f"{step.name} has landed, and the contract does not show it")
+        calls.check_paid(step, paid=paid, escrow=escrow, parties=parties)
+
+    async def _view_at(self, contract_id: str, ledger: int) -> EscrowView:
+        for _ in range(READ_BACK_LOOKS):
+            view = await self._chain.read_escrow(contract_id)
+            if view is not None and view.read_at_ledger >= ledger:
+                return view
+            await self._sender.pause()
+        raise ChainUnavailable("the node lags behind a ledger it has told of")
+
+    async def _came_to_nothing(
+        self, work: Work, step: Step, attempt: Attempt, outcome: TransactionOutcome
+    ) -> None:
+        """Write down that an envelope failed on a ledger, or can never land."""
+        failed = outcome.status is OutcomeStatus.FAILED
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, work.lease)
+            state = AttemptState.FAILED if failed else AttemptState.EXPIRED
+            await self._journal.close_attempt(
+                tx, attempt=attempt, state=state, outcome=outcome if failed else None
+            )
+            if failed:
+                await self._journal.renumber(tx, step=step, used=attempt.prepared)
+        log.warning("escrow.attempt_ended", step=step.name, state=state.value, code=outcome.code)
+        failures = sum(a.state is AttemptState.FAILED for a in step.attempts)
+        if failed and failures + 1 >= LEDGER_FAILURES_MAX:
+            raise Refused("CHAIN_FAILED", outcome.code)

@@ -1,0 +1,104 @@
+"""What can be asked of escrow. Nothing here changes anything."""
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from chassis.database import Database
+from services.escrow.domain import Command, Escrow, EscrowNotFound, Wallet
+from services.escrow.ports import Chain
+from services.escrow.store.escrows import ChainTransactionRow, EscrowStore, Holder
+from services.escrow.waiting import Waiting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Where deposits must go. name: TESTNET, PUBLIC or DEVNET."""
+
+    passphrase: str
+    name: str
+    asset_issuer: str
+    asset_contract: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdings:
+    """Some holders with their live balances in minor units, by address."""
+
+    holders: Sequence[Holder]
+    balances: Mapping[str, int]
+    next_after: uuid.UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queries:
+    """Reads the books, and the chain where live balances are asked for."""
+
+    database: Database
+    store: EscrowStore
+    chain: Chain
+    waiting: Waiting
+    network: Network
+
+    async def wallet(self, *, marketplace_id: uuid.UUID, user_id: uuid.UUID) -> Wallet:
+        """Return a user's wallet. Raises: WalletNotFound."""
+        async with self.database.transaction() as tx:
+            return await self.store.wallet_of_user(
+                tx, marketplace_id=marketplace_id, user_id=user_id
+            )
+
+    async def balance(self, wallet: Wallet) -> int:
+        """Return what a wallet holds on chain, in minor units. Raises: ChainUnavailable."""
+        return (await self.chain.asset_balances([wallet.address]))[wallet.address]
+
+    async def escrow(self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID) -> Escrow:
+        """Return the escrow of an order. Raises: EscrowNotFound."""
+        async with self.database.transaction() as tx:
+            found = await self.store.find_escrow(
+                tx, marketplace_id=marketplace_id, order_id=order_id
+            )
+        if found is None:
+            raise EscrowNotFound("The order has no escrow", details={"orderId": str(order_id)})
+        return found
+
+    async def command(
+        self, *, marketplace_id: uuid.UUID, command_id: uuid.UUID, wait_seconds: float
+    ) -> Command:
+        """Return how far a command is; waits for its end, at most so long.
+
+        Raises: CommandNotFound.
+        """
+        until = time.monotonic() + wait_seconds
+        while True:
+            with self.waiting.registered(marketplace_id, command_id) as rung:
+                async with self.database.transaction() as tx:
+                    found = await self.store.command(
+                        tx, marketplace_id=marketplace_id, command_id=command_id
+                    )
+                left = until - time.monotonic()
+                if found.finished_at is not None or left <= 0:
+                    return found
+                await self.waiting.for_ring(rung, seconds=left)
+
+    async def transactions(
+        self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
+    ) -> list[ChainTransactionRow]:
+        """List what was signed for an order, oldest first."""
+        async with self.database.transaction() as tx:
+            return await self.store.transactions(
+                tx, marketplace_id=marketplace_id, order_id=order_id
+            )
+
+    async def holdings(
+        self, *, marketplace_id: uuid.UUID, after: uuid.UUID | None, size: int
+    ) -> Holdings:
+        """List what wallets and contracts hold on chain. Raises: ChainUnavailable."""
+        async with self.database.transaction() as tx:
+            found = await self.store.holders(
+                tx, marketplace_id=marketplace_id, after=after, size=size + 1
+            )
+        shown = found[:size]
+        balances = await self.chain.asset_balances([holder.address for holder in shown])
+        more = shown[-1].id if len(found) > size else None
+        return Holdings(holders=shown, balances=balances, next_after=more)

@@ -1,0 +1,194 @@
+"""One envelope: built, checked, signed, stored, sent, awaited. Knows no business.
+
+A step keeps its channel account and sequence number over all envelopes that may land, so that
+the network can apply at most one. A new envelope is made only when the one before is dead: not
+found, and a ledger has closed after the last moment at which it could have landed.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chassis.database import Database
+from chassis.telemetry import logger
+from services.escrow.calls import Contradiction
+from services.escrow.evidence import OutcomeStatus, SubmitStatus, TransactionOutcome
+from services.escrow.intents import Intent
+from services.escrow.keyring import Keyring
+from services.escrow.ports import Chain, ChainRefused, ChainUnavailable, EscrowBuilder, Signer
+from services.escrow.store.journal import Attempt, Journal, Lease, Step
+
+# A node forgets envelopes that wait for a ledger: the same bytes are sent again this often.
+RESEND_SECONDS = 5.0
+POLL_SECONDS_MAX = 2.0
+CHANNEL_POLL_SECONDS = 0.25
+log = logger()
+
+
+class Refused(Exception):
+    """The chain refuses the step, definitively; nothing of it is in flight."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How patient the sender is.
+
+    transaction_seconds: for how long an envelope may land; refusal_checks: how often a simulated
+    refusal is looked at again before it is believed, for nodes lag behind each other.
+    """
+
+    poll_seconds: float
+    transaction_seconds: int
+    refusal_checks: int = 3
+
+
+class Sender:
+    """Takes a step's intent to the ledger."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        journal: Journal,
+        chain: Chain,
+        builder: EscrowBuilder,
+        keyring: Keyring,
+        pace: Pace,
+    ) -> None:
+        self._database = database
+        self._journal = journal
+        self._chain = chain
+        self._builder = builder
+        self._keyring = keyring
+        self._pace = pace
+        self._freed = asyncio.Event()
+
+    async def lease_channel(self, lease: Lease, step: Step) -> tuple[str, int]:
+        """Give the step its channel account and sequence number; waits for a free one.
+
+        Raises: LeaseLost.
+        """
+        if step.source is not None and step.sequence is not None:
+            return step.source, step.sequence
+        while True:
+            self._freed.clear()
+            async with self._database.transaction() as tx:
+                await self._journal.fence(tx, lease)
+                leased = await self._journal.lease_channel(tx, step)
+            if leased is not None:
+                return leased
+            try:
+                await asyncio.wait_for(self._freed.wait(), CHANNEL_POLL_SECONDS)
+            except TimeoutError:
+                continue
+
+    def channel_was_freed(self) -> None:
+        """Wake steps that wait for a channel account."""
+        self._freed.set()
+
+    async def prepare(
+        self,
+        lease: Lease,
+        step: Step,
+        *,
+        slot: tuple[str, int],
+        intent: Intent,
+        signers: Mapping[str, Signer],
+    ) -> Attempt:
+        """Build, check, sign and store an envelope; it may be sent when this returns.
+
+        Raises: ChainRefused: simulated; EnvelopeRefused; Contradiction: somebody else used the
+            channel account; ChainUnavailable; LeaseLost.
+        """
+        source, sequence = slot
+        await self._check_sequence(source, sequence)
+        ledger = await self._chain.latest_ledger()
+        max_time = ledger.close_time + self._pace.transaction_seconds
+        unsigned = await self._builder.build(
+            intent, source=source, sequence=sequence, max_time=max_time
+        )
+        channel = await self._keyring.channel(source)
+        prepared = await self._chain.verify_and_sign(
+            unsigned,
+            intent,
+            source=source,
+            sequence=sequence,
+            max_time=max_time,
+            signers={**signers, channel.address: channel},
+        )
+        number = len(step.attempts) + 1
+        attempt = Attempt(number=number, prepared=prepared, prepared_at_ledger=ledger.sequence)
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, lease)
+            await self._journal.keep_attempt(tx, step=step, attempt=attempt)
+        return attempt
+
+    async def settle(self, step: Step, attempt: Attempt, *, is_new: bool) -> TransactionOutcome:
+        """Send stored bytes until the ledgers tell what became of them.
+
+        Returns an outcome that is SUCCEEDED or FAILED, or NOT_FOUND where it can never land.
+        Raises: ChainUnavailable: the outcome is unknown; Contradiction: it cannot be told any more.
+        """
+        resend_at = 0.0 if is_new else time.monotonic() + self._pace.poll_seconds
+        pause = self._pace.poll_seconds
+        while True:
+            if time.monotonic() >= resend_at:
+                resend_at = time.monotonic() + await self._send(step, attempt)
+            outcome = await self._chain.outcome(attempt.prepared.hash)
+            if outcome.status is not OutcomeStatus.NOT_FOUND:
+                return outcome
+            if outcome.can_never_land(
+                prepared=attempt.prepared, prepared_at_ledger=attempt.prepared_at_ledger
+            ):
+                return outcome
+            self._check_retention(attempt, outcome)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.1, max(POLL_SECONDS_MAX, self._pace.poll_seconds))
+
+    async def pause(self) -> None:
+        """Wait for about the time between two looks at the chain."""
+        await asyncio.sleep(self._pace.poll_seconds)
+
+    @property
+    def refusal_checks(self) -> int:
+        """Return how often a simulated refusal is looked at before it is believed."""
+        return self._pace.refusal_checks
+
+    async def announce(self, transaction_hash: str) -> None:
+        """Tell the provider of a transaction that landed."""
+        await self._builder.announce(transaction_hash=transaction_hash)
+
+    async def _send(self, step: Step, attempt: Attempt) -> float:
+        """Send once; returns after how many seconds to send again, if it is not found by then."""
+        try:
+            submission = await self._chain.submit(attempt.prepared.envelope_xdr)
+        except (ChainUnavailable, ChainRefused) as error:
+            # Whether the node took it is unknown: the ledgers will tell.
+            log.warning("escrow.submit_unknown", step=step.name, error=str(error))
+            return self._pace.poll_seconds
+        if submission.status is SubmitStatus.TRY_AGAIN_LATER:
+            return self._pace.poll_seconds
+        if submission.status is SubmitStatus.REFUSED:
+            # After it landed the same bytes are refused too, with txBAD_SEQ: ask by hash.
+            log.warning("escrow.submit_refused", step=step.name, code=submission.code)
+        return RESEND_SECONDS
+
+    async def _check_sequence(self, source: str, sequence: int) -> None:
+        account = await self._chain.account(source)
+        if account is None or account.sequence < sequence - 1:
+            raise ChainUnavailable("the node lags behind the channel account")
+        if account.sequence >= sequence:
+            raise Contradiction(
+                f"the channel account {source} has used {account.sequence}, not by a step of ours"
+            )
+
+    def _check_retention(self, attempt: Attempt, outcome: TransactionOutcome) -> None:
+        is_past = outcome.latest_close_time > attempt.prepared.max_time
+        if is_past and outcome.oldest_ledger > attempt.prepared_at_ledger:
+            raise Contradiction("the node no longer keeps the ledgers it could have landed in")

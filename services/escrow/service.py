@@ -1,0 +1,253 @@
+"""The use cases of escrows. A command is accepted in one transaction, the worker carries it out.
+
+The answer to a command is the snapshot at its acceptance, kept with it; GetCommand tells the rest.
+"""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from chassis import identity
+from chassis.database import Transaction
+from chassis.idempotency import Answer
+from kernel.clock import Clock
+from kernel.errors import InvalidArgument
+from kernel.money import CENT, USDC, Money
+from services.escrow import calls, domain, steps
+from services.escrow.acceptance import Acceptance, Request
+from services.escrow.calls import Parties
+from services.escrow.domain import (
+    Command,
+    Escrow,
+    EscrowAlreadyExists,
+    EscrowState,
+    Terms,
+)
+from services.escrow.keyring import Keyring
+from services.escrow.ports import Chain
+from services.escrow.steps import FeePolicy, PlannedStep
+from services.escrow.store.escrows import EscrowStore
+
+Planner = Callable[[Escrow], Sequence[PlannedStep]]
+
+
+class InvalidEscrow(InvalidArgument):
+    """What the escrow is asked to be cannot be: one party, or another asset."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEscrow:
+    """What an escrow is asked to be. milestones: none means one, named by the title."""
+
+    id: uuid.UUID
+    order_id: uuid.UUID
+    buyer_user_id: uuid.UUID
+    seller_user_id: uuid.UUID
+    amount: Money
+    title: str
+    description: str
+    milestones: tuple[str, ...]
+    platform_fee_bps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contracts:
+    """Which contract is deployed, and who bears its fee."""
+
+    factory: str
+    wasm_hash: str
+    provider_fee_address: str
+    are_fees_absorbed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscrowService:
+    """Accepts commands on escrows."""
+
+    acceptance: Acceptance
+    store: EscrowStore
+    keyring: Keyring
+    chain: Chain
+    clock: Clock
+    contracts: Contracts
+
+    async def create(self, request: Request, new: NewEscrow) -> Answer:
+        """Start the deployment of an order's contract; its address is in the answer.
+
+        The same escrow may be asked for again where it came to nothing.
+        Raises: WalletNotFound; EscrowAlreadyExists; InvalidEscrow; IdempotencyKeyReused.
+        """
+        _check(new)
+        platform = (await self.keyring.platform()).address
+
+        async def work(tx: Transaction) -> Command:
+            meant = await self._meant(tx, request.marketplace_id, new, platform=platform)
+            known = await self.store.find_escrow(
+                tx, marketplace_id=request.marketplace_id, order_id=new.order_id
+            )
+            if known is not None and known.id == meant.id:
+                escrow = await self._again(tx, request, meant)
+            else:
+                await self.store.add_escrow(tx, meant)
+                escrow = meant
+            return await self.acceptance.add(
+                tx, request, planned=steps.plan_create(), escrow=escrow
+            )
+
+        return await self.acceptance.accept(request, work)
+
+    async def fund(self, request: Request, *, order_id: uuid.UUID) -> Answer:
+        """Start moving the buyer's money into the contract.
+
+        Raises: EscrowNotFound; EscrowStillCreating; EscrowNotReady; CommandInMotion;
+            IdempotencyKeyReused.
+        """
+
+        def plan(escrow: Escrow) -> Sequence[PlannedStep]:
+            return steps.plan_fund(minor_units=escrow.terms.amount)
+
+        return await self._command(request, order_id, plan)
+
+    async def release(self, request: Request, *, order_id: uuid.UUID) -> Answer:
+        """Start completing, approving and releasing. Raises: as `fund`."""
+
+        def plan(escrow: Escrow) -> Sequence[PlannedStep]:
+            terms = escrow.terms
+            return steps.plan_release(
+                milestones=len(terms.milestones), amount=terms.amount, fees=self._fees(escrow)
+            )
+
+        return await self._command(request, order_id, plan)
+
+    async def refund(self, request: Request, *, order_id: uuid.UUID) -> Answer:
+        """Start paying all back to the buyer. Raises: as `fund`."""
+
+        def plan(escrow: Escrow) -> Sequence[PlannedStep]:
+            return self._divide(escrow, seller=0, buyer=escrow.terms.amount)
+
+        return await self._command(request, order_id, plan)
+
+    async def freeze(self, request: Request, *, order_id: uuid.UUID) -> Answer:
+        """Start disputing the contract. Raises: as `fund`."""
+
+        def plan(_escrow: Escrow) -> Sequence[PlannedStep]:
+            return steps.plan_freeze()
+
+        return await self._command(request, order_id, plan)
+
+    async def resolve(
+        self, request: Request, *, order_id: uuid.UUID, seller: Money, buyer: Money
+    ) -> Answer:
+        """Start dividing the contract's money. Raises: SharesMismatch; as `fund`."""
+
+        def plan(escrow: Escrow) -> Sequence[PlannedStep]:
+            domain.check_shares(escrow, seller=seller, buyer=buyer, cent=CENT)
+            return self._divide(escrow, seller=seller.minor_units, buyer=buyer.minor_units)
+
+        return await self._command(request, order_id, plan)
+
+    async def _command(self, request: Request, order_id: uuid.UUID, plan: Planner) -> Answer:
+        async def work(tx: Transaction) -> Command:
+            before = await self.store.lock_escrow(
+                tx, marketplace_id=request.marketplace_id, order_id=order_id
+            )
+            planned = plan(before)
+            escrow, facts = domain.accept(before, kind=request.kind)
+            await self.store.save_escrow(
+                tx,
+                escrow=escrow,
+                facts=facts,
+                at=self.clock.now(),
+                correlation_id=identity.current_request_id(),
+                causation_id=str(request.command_id),
+            )
+            return await self.acceptance.add(
+                tx,
+                request,
+                planned=planned,
+                escrow=escrow,
+                was_frozen=before.state is EscrowState.DISPUTED,
+            )
+
+        return await self.acceptance.accept(request, work)
+
+    async def _meant(
+        self, tx: Transaction, marketplace_id: uuid.UUID, new: NewEscrow, *, platform: str
+    ) -> Escrow:
+        """Return the escrow that is asked for, with the address its contract will have."""
+        buyer = await self.store.wallet_of_user(
+            tx, marketplace_id=marketplace_id, user_id=new.buyer_user_id
+        )
+        seller = await self.store.wallet_of_user(
+            tx, marketplace_id=marketplace_id, user_id=new.seller_user_id
+        )
+        escrow = Escrow(
+            id=new.id,
+            marketplace_id=marketplace_id,
+            order_id=new.order_id,
+            contract_id="",
+            wasm_hash=self.contracts.wasm_hash,
+            buyer_wallet_id=buyer.id,
+            seller_wallet_id=seller.id,
+            terms=Terms(
+                amount=new.amount.minor_units,
+                title=new.title,
+                description=new.description,
+                milestones=new.milestones or (new.title,),
+                platform_fee_bps=new.platform_fee_bps,
+            ),
+            state=EscrowState.CREATING,
+            created_at=self.clock.now(),
+        )
+        parties = Parties(
+            buyer=buyer.address,
+            seller=seller.address,
+            platform=platform,
+            provider=self.contracts.provider_fee_address,
+        )
+        deployment = calls.deployment(escrow, parties=parties, factory=self.contracts.factory)
+        return replace(escrow, contract_id=self.chain.predict_contract_id(deployment))
+
+    async def _again(self, tx: Transaction, request: Request, meant: Escrow) -> Escrow:
+        """Set an escrow that came to nothing in motion once more, on the same terms."""
+        known = await self.store.lock_escrow(
+            tx, marketplace_id=meant.marketplace_id, order_id=meant.order_id
+        )
+        same = (known.contract_id, known.terms, known.buyer_wallet_id, known.seller_wallet_id)
+        wanted = (meant.contract_id, meant.terms, meant.buyer_wallet_id, meant.seller_wallet_id)
+        if known.state is not EscrowState.FAILED or same != wanted:
+            raise EscrowAlreadyExists("The order has an escrow already")
+        escrow, facts = domain.accept(known, kind=request.kind)
+        await self.store.save_escrow(
+            tx,
+            escrow=escrow,
+            facts=facts,
+            at=self.clock.now(),
+            correlation_id=identity.current_request_id(),
+            causation_id=str(request.command_id),
+        )
+        return escrow
+
+    def _divide(self, escrow: Escrow, *, seller: int, buyer: int) -> Sequence[PlannedStep]:
+        return steps.plan_resolve(
+            is_frozen=escrow.state is EscrowState.DISPUTED,
+            seller=seller,
+            buyer=buyer,
+            fees=self._fees(escrow),
+        )
+
+    def _fees(self, escrow: Escrow) -> FeePolicy:
+        return FeePolicy(
+            is_absorbed=self.contracts.are_fees_absorbed,
+            platform_fee_bps=escrow.terms.platform_fee_bps,
+        )
+
+
+def _check(new: NewEscrow) -> None:
+    if new.buyer_user_id == new.seller_user_id:
+        raise InvalidEscrow(
+            "Buyer and seller are the same user",
+            fields=[("seller_user_id", "must differ from buyer_user_id")],
+        )
+    if new.amount.asset != USDC:
+        raise InvalidEscrow(f"Escrows are in {USDC}", fields=[("amount.asset", f"must be {USDC}")])

@@ -1,0 +1,51 @@
+"""The settings of escrow: the network, the keys, the pace."""
+
+from typing import Annotated, Literal
+
+import pydantic
+from pydantic import Field, StringConstraints
+
+from chassis.settings import ServiceSettings
+
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://")]
+OptionalUrl = Annotated[str, StringConstraints(pattern=r"^(https?://.*)?$")]
+Account = Annotated[str, StringConstraints(pattern=r"^G[A-Z2-7]{55}$")]
+Contract = Annotated[str, StringConstraints(pattern=r"^C[A-Z2-7]{55}$")]
+Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Settings(ServiceSettings):
+    """Read from the environment, once."""
+
+    stellar_rpc_url: HttpUrl
+    stellar_network_passphrase: Annotated[str, Field(min_length=1)]
+    stellar_friendbot_url: OptionalUrl = ""
+    stellar_faucet_url: OptionalUrl = ""
+    # How fast the network closes ledgers; allowances of wallets are counted in ledgers.
+    stellar_ledgers_per_minute: Annotated[int, Field(ge=1, le=6000)] = 12
+    usdc_issuer: Account
+    escrow_factory_id: Contract
+    escrow_wasm_hash: Hash
+    trustless_work_fee_address: Account
+    escrow_builder: Literal["direct", "trustless_work"] = "direct"
+    trustless_work_url: OptionalUrl = ""
+    trustless_work_api_key: pydantic.SecretStr = pydantic.SecretStr("")
+    key_file: Annotated[str, Field(min_length=1)] = ".run/escrow.key"
+    platform_secret: pydantic.SecretStr = pydantic.SecretStr("")
+    # Each carries one transaction a ledger.
+    channel_accounts: Annotated[int, Field(ge=1, le=500)] = 8
+    # Lumens each channel account begins with, and USDC asked of a local faucet for the platform.
+    channel_lumens: Annotated[int, Field(ge=2, le=10_000)] = 20
+    platform_float_usdc: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
+    provider_fees: Literal["absorbed", "net"] = "absorbed"
+    chain_poll_seconds: Annotated[float, Field(ge=0.01, le=60)] = 1.0
+    # For how long a signed transaction may land.
+    transaction_seconds: Annotated[int, Field(ge=1, le=300)] = 60
+    command_lease_seconds: Annotated[int, Field(ge=1, le=600)] = 10
+    commands_at_once: Annotated[int, Field(ge=1, le=1000)] = 32
+
+    @pydantic.model_validator(mode="after")
+    def _builder_has_an_address(self) -> "Settings":
+        if self.escrow_builder == "trustless_work" and not self.trustless_work_url:
+            raise ValueError("ESCROW_BUILDER=trustless_work needs TRUSTLESS_WORK_URL")
+        return self

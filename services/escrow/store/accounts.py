@@ -1,0 +1,137 @@
+"""The platform's wallet, the channel accounts and the watcher's cursor in Postgres."""
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from chassis.database import Transaction
+from services.escrow.domain import Wallet
+from services.escrow.store.rows import to_wallet
+from services.escrow.tables import attempts, channels, cursors, deposits, escrows, platform, wallets
+
+Sealed = Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """A channel account. next_sequence: None until the account is known to be on chain."""
+
+    address: str
+    sealed: Sealed
+    next_sequence: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deposit:
+    """Money from outside at a wallet of ours. is_credited: it is told whose it is."""
+
+    id: uuid.UUID
+    wallet: Wallet
+    event_id: str
+    transaction_hash: str
+    ledger: int
+    from_address: str
+    memo: str
+    minor_units: int
+    is_credited: bool
+    created_at: dt.datetime
+
+
+class Accounts:
+    """Reads and writes accounts that no user owns, and what arrives from outside."""
+
+    async def platform(self, tx: Transaction) -> tuple[str, Sealed] | None:
+        """Read the platform's address and sealed key; None before the first start."""
+        row = (await tx.execute(sa.select(platform))).first()
+        return None if row is None else (row.address, row.sealed)
+
+    async def add_platform(self, tx: Transaction, *, address: str, sealed: Sealed) -> None:
+        """Keep the platform's key; the first one stays."""
+        row = {"address": address, "sealed": dict(sealed)}
+        await tx.execute(insert(platform).values(row).on_conflict_do_nothing())
+
+    async def channels(self, tx: Transaction) -> list[Channel]:
+        """Read every channel account."""
+        rows = await tx.execute(sa.select(channels).order_by(channels.c.address))
+        return [
+            Channel(address=row.address, sealed=row.sealed, next_sequence=row.next_sequence)
+            for row in rows
+        ]
+
+    async def channel(self, tx: Transaction, address: str) -> Sealed:
+        """Read the sealed key of a channel account."""
+        chosen = sa.select(channels.c.sealed).where(channels.c.address == address)
+        sealed: Sealed = (await tx.execute(chosen)).scalar_one()
+        return sealed
+
+    async def add_channel(self, tx: Transaction, *, address: str, sealed: Sealed) -> None:
+        """Keep the key of a channel account that is not on chain yet."""
+        await tx.execute(insert(channels).values(address=address, sealed=dict(sealed)))
+
+    async def open_channel(self, tx: Transaction, *, address: str, next_sequence: int) -> None:
+        """Let steps use a channel account that is on chain now."""
+        await tx.execute(
+            sa.update(channels)
+            .where(channels.c.address == address, channels.c.next_sequence.is_(None))
+            .values(next_sequence=next_sequence)
+        )
+
+    async def cursor(self, tx: Transaction, asset_contract: str) -> str | None:
+        """Read how far the asset's transfers were read; None before the first start."""
+        chosen = sa.select(cursors.c.position).where(cursors.c.asset_contract == asset_contract)
+        return (await tx.execute(chosen)).scalar_one_or_none()
+
+    async def start_cursor(self, tx: Transaction, *, asset_contract: str, position: str) -> None:
+        """Set where reading begins; a cursor that is there stays."""
+        row = {"asset_contract": asset_contract, "position": position}
+        await tx.execute(insert(cursors).values(row).on_conflict_do_nothing())
+
+    async def move_cursor(
+        self, tx: Transaction, *, asset_contract: str, old: str, new: str
+    ) -> bool:
+        """Move the cursor and lock it; False where another watcher moved it first."""
+        statement = (
+            sa.update(cursors)
+            .where(cursors.c.asset_contract == asset_contract, cursors.c.position == old)
+            .values(position=new)
+        )
+        return (await tx.execute(statement)).rowcount == 1
+
+    async def wallets_at(self, tx: Transaction, addresses: Sequence[str]) -> dict[str, Wallet]:
+        """Read the wallets behind addresses, by address."""
+        chosen = sa.select(wallets).where(wallets.c.address.in_(addresses))
+        return {row.address: to_wallet(row) for row in await tx.execute(chosen)}
+
+    async def contracts_among(self, tx: Transaction, addresses: Sequence[str]) -> frozenset[str]:
+        """Tell which addresses are contracts of ours."""
+        chosen = sa.select(escrows.c.contract_id).where(escrows.c.contract_id.in_(addresses))
+        return frozenset((await tx.execute(chosen)).scalars())
+
+    async def our_transactions_among(
+        self, tx: Transaction, hashes: Sequence[str]
+    ) -> frozenset[str]:
+        """Tell which transactions are attempts of ours."""
+        chosen = sa.select(attempts.c.hash).where(attempts.c.hash.in_(hashes))
+        return frozenset((await tx.execute(chosen)).scalars())
+
+    async def add_deposit(self, tx: Transaction, deposit: Deposit) -> bool:
+        """Keep a deposit; False where it was kept before."""
+        row = {
+            "id": deposit.id,
+            "marketplace_id": deposit.wallet.marketplace_id,
+            "wallet_id": deposit.wallet.id,
+            "event_id": deposit.event_id,
+            "transaction_hash": deposit.transaction_hash,
+            "ledger": deposit.ledger,
+            "from_address": deposit.from_address,
+            "memo": deposit.memo,
+            "minor_units": deposit.minor_units,
+            "is_credited": deposit.is_credited,
+            "created_at": deposit.created_at,
+        }
+        statement = insert(deposits).values(row).on_conflict_do_nothing()
+        return (await tx.execute(statement)).rowcount == 1

@@ -1,0 +1,394 @@
+"""Wallets, escrows and commands in Postgres. Rows in, dataclasses out.
+
+Every statement names the marketplace: another's row is not there.
+"""
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from chassis.database import Transaction
+from chassis.outbox import Event, Outbox
+from kernel.ids import to_public
+from services.escrow.domain import (
+    Command,
+    CommandInMotion,
+    CommandKind,
+    CommandNotFound,
+    Escrow,
+    EscrowAlreadyExists,
+    EscrowNotFound,
+    EscrowState,
+    Fact,
+    Payment,
+    Wallet,
+    WalletNotFound,
+    WalletState,
+)
+from services.escrow.steps import PlannedStep
+from services.escrow.store.rows import (
+    PLANNED,
+    escrow_state,
+    escrow_terms,
+    step_row,
+    to_command,
+    to_escrow,
+    to_payment,
+    to_wallet,
+)
+from services.escrow.tables import attempts, commands, escrows, payments, steps, wallets
+
+Sealed = Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainTransactionRow:
+    """A transaction that was signed for an order. at: when it was signed."""
+
+    hash: str
+    name: str
+    state: str
+    ledger: int
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """An address whose balance must match the ledger account of the same name."""
+
+    id: uuid.UUID
+    account: str
+    address: str
+    in_motion: bool
+
+
+class EscrowStore:
+    """Reads and writes wallets, escrows and commands, with the events told of them."""
+
+    def __init__(self, *, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    async def add_wallet(self, tx: Transaction, *, wallet: Wallet, sealed: Sealed) -> bool:
+        """Insert a wallet; False where the user has one already (waits for one being made)."""
+        row = {
+            "id": wallet.id,
+            "marketplace_id": wallet.marketplace_id,
+            "user_id": wallet.user_id,
+            "user_public_id": wallet.user_public_id,
+            "address": wallet.address,
+            "sealed": dict(sealed),
+            "state": wallet.state,
+            "created_at": wallet.created_at,
+        }
+        unique = [wallets.c.marketplace_id, wallets.c.user_id]
+        statement = insert(wallets).values(row).on_conflict_do_nothing(index_elements=unique)
+        return (await tx.execute(statement)).rowcount == 1
+
+    async def wallet_of_user(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, user_id: uuid.UUID
+    ) -> Wallet:
+        """Read a user's wallet. Raises: WalletNotFound."""
+        found = await self.find_wallet(tx, marketplace_id=marketplace_id, user_id=user_id)
+        if found is None:
+            raise WalletNotFound("The user has no wallet", details={"userId": str(user_id)})
+        return found
+
+    async def find_wallet(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, user_id: uuid.UUID
+    ) -> Wallet | None:
+        """Read a user's wallet, or None."""
+        chosen = sa.select(wallets).where(
+            wallets.c.marketplace_id == marketplace_id, wallets.c.user_id == user_id
+        )
+        row = (await tx.execute(chosen)).first()
+        return None if row is None else to_wallet(row)
+
+    async def lock_wallet(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, user_id: uuid.UUID
+    ) -> Wallet:
+        """Read a user's wallet and lock its row. Raises: NoResultFound."""
+        chosen = sa.select(wallets).where(
+            wallets.c.marketplace_id == marketplace_id, wallets.c.user_id == user_id
+        )
+        return to_wallet((await tx.execute(chosen.with_for_update())).one())
+
+    async def count_wallet_commands(self, tx: Transaction, *, wallet: Wallet) -> int:
+        """Count how often a wallet's account was to be made."""
+        chosen = sa.select(sa.func.count()).where(
+            commands.c.marketplace_id == wallet.marketplace_id,
+            commands.c.wallet_id == wallet.id,
+            commands.c.kind == CommandKind.CREATE_WALLET,
+        )
+        return int((await tx.execute(chosen)).scalar_one())
+
+    async def wallet(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, wallet_id: uuid.UUID
+    ) -> tuple[Wallet, Sealed]:
+        """Read a wallet and its sealed key. Raises: WalletNotFound."""
+        chosen = sa.select(wallets).where(
+            wallets.c.marketplace_id == marketplace_id, wallets.c.id == wallet_id
+        )
+        row = (await tx.execute(chosen)).first()
+        if row is None:
+            raise WalletNotFound("There is no such wallet")
+        return to_wallet(row), row.sealed
+
+    async def set_wallet_state(
+        self, tx: Transaction, *, wallet: Wallet, state: WalletState
+    ) -> None:
+        """Write where a wallet is."""
+        statement = (
+            sa.update(wallets)
+            .where(wallets.c.marketplace_id == wallet.marketplace_id, wallets.c.id == wallet.id)
+            .values(state=state)
+        )
+        await _exactly_one(tx, statement)
+
+    async def add_escrow(self, tx: Transaction, escrow: Escrow) -> None:
+        """Insert an escrow; waits for another of the same order that is being added.
+
+        Raises: EscrowAlreadyExists: the order has one, or the id is taken.
+        """
+        row = {**escrow_state(escrow), **escrow_terms(escrow)}
+        statement = insert(escrows).values(row).on_conflict_do_nothing()
+        if (await tx.execute(statement)).rowcount != 1:
+            raise EscrowAlreadyExists("The order has an escrow already")
+
+    async def lock_escrow(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
+    ) -> Escrow:
+        """Read the escrow of an order and lock its row. Raises: EscrowNotFound."""
+        chosen = _of_order(marketplace_id, order_id).with_for_update()
+        row = (await tx.execute(chosen)).first()
+        if row is None:
+            raise EscrowNotFound("The order has no escrow", details={"orderId": str(order_id)})
+        return to_escrow(row)
+
+    async def find_escrow(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
+    ) -> Escrow | None:
+        """Read the escrow of an order, or None."""
+        row = (await tx.execute(_of_order(marketplace_id, order_id))).first()
+        return None if row is None else to_escrow(row)
+
+    async def save_escrow(
+        self,
+        tx: Transaction,
+        *,
+        escrow: Escrow,
+        facts: Sequence[Fact],
+        at: dt.datetime,
+        correlation_id: str,
+        causation_id: str,
+    ) -> None:
+        """Write where an escrow is, and its events, in the caller's transaction."""
+        statement = (
+            sa.update(escrows)
+            .where(escrows.c.marketplace_id == escrow.marketplace_id, escrows.c.id == escrow.id)
+            .values(escrow_state(escrow))
+        )
+        await _exactly_one(tx, statement)
+        events = [
+            Event(
+                event_type=fact.event_type,
+                aggregate_type="Escrow",
+                aggregate_id=to_public("esc", escrow.id),
+                version=fact.version,
+                marketplace_id=escrow.marketplace_id,
+                occurred_at=at,
+                payload=fact.payload,
+                correlation_id=correlation_id,
+                causation_id=causation_id,
+            )
+            for fact in facts
+        ]
+        await self._outbox.append(tx, events)
+
+    async def tell_wallet(
+        self, tx: Transaction, *, wallet: Wallet, at: dt.datetime, correlation_id: str
+    ) -> None:
+        """Write the one event of a wallet, in the caller's transaction."""
+        name = to_public("wal", wallet.id)
+        event = Event(
+            event_type="wallet.created",
+            aggregate_type="Wallet",
+            aggregate_id=name,
+            version=1,
+            marketplace_id=wallet.marketplace_id,
+            occurred_at=at,
+            payload={
+                "walletId": name,
+                "userId": wallet.user_public_id,
+                "address": wallet.address,
+            },
+            correlation_id=correlation_id,
+            user_id=wallet.user_public_id,
+        )
+        await self._outbox.append(tx, [event])
+
+    async def add_command(
+        self,
+        tx: Transaction,
+        *,
+        command: Command,
+        planned: Sequence[PlannedStep],
+    ) -> None:
+        """Insert a command with its steps.
+
+        Raises: CommandInMotion: the database holds another on the same escrow.
+        """
+        row = {
+            "id": command.id,
+            "marketplace_id": command.marketplace_id,
+            "kind": command.kind,
+            "state": command.state,
+            "escrow_id": command.escrow.id if command.escrow else None,
+            "wallet_id": command.wallet_id,
+            "was_frozen": command.was_frozen,
+            "correlation_id": command.correlation_id,
+            "created_at": command.created_at,
+        }
+        statement = insert(commands).values(row).on_conflict_do_nothing()
+        if (await tx.execute(statement)).rowcount != 1:
+            raise CommandInMotion("Another command has not ended")
+        rows = [step_row(command, at, step) for at, step in enumerate(planned)]
+        await tx.execute(sa.insert(steps), rows)
+
+    async def command(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, command_id: uuid.UUID
+    ) -> Command:
+        """Read a command with its escrow, step and payments. Raises: CommandNotFound."""
+        chosen = sa.select(commands).where(
+            commands.c.marketplace_id == marketplace_id, commands.c.id == command_id
+        )
+        row = (await tx.execute(chosen)).first()
+        if row is None:
+            raise CommandNotFound("There is no such command")
+        escrow = None
+        if row.escrow_id is not None:
+            by_id = sa.select(escrows).where(
+                escrows.c.marketplace_id == marketplace_id, escrows.c.id == row.escrow_id
+            )
+            escrow = to_escrow((await tx.execute(by_id)).one())
+        return to_command(
+            row,
+            escrow=escrow,
+            step=await self._step_in_motion(tx, row),
+            paid=await self._payments(tx, row),
+        )
+
+    async def ended_among(
+        self, tx: Transaction, names: Sequence[tuple[uuid.UUID, uuid.UUID]]
+    ) -> list[tuple[uuid.UUID, uuid.UUID]]:
+        """Tell which commands, by marketplace and id, have ended."""
+        chosen = sa.select(commands.c.marketplace_id, commands.c.id).where(
+            sa.tuple_(commands.c.marketplace_id, commands.c.id).in_(list(names)),
+            commands.c.finished_at.is_not(None),
+        )
+        return [(row.marketplace_id, row.id) for row in await tx.execute(chosen)]
+
+    async def transactions(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
+    ) -> list[ChainTransactionRow]:
+        """List what was signed for an order, oldest first."""
+        joined = attempts.join(steps, steps.c.id == attempts.c.step_id)
+        joined = joined.join(
+            commands,
+            sa.and_(
+                commands.c.marketplace_id == steps.c.marketplace_id,
+                commands.c.id == steps.c.command_id,
+            ),
+        ).join(
+            escrows,
+            sa.and_(
+                escrows.c.marketplace_id == commands.c.marketplace_id,
+                escrows.c.id == commands.c.escrow_id,
+            ),
+        )
+        chosen = (
+            sa.select(
+                attempts.c.hash,
+                steps.c.name,
+                attempts.c.state,
+                sa.func.coalesce(attempts.c.ledger, 0).label("ledger"),
+                attempts.c.created_at.label("at"),
+            )
+            .select_from(joined)
+            .where(escrows.c.marketplace_id == marketplace_id, escrows.c.order_id == order_id)
+            .order_by(attempts.c.created_at, steps.c.position, attempts.c.number)
+        )
+        rows = (await tx.execute(chosen)).mappings()
+        return [ChainTransactionRow(**row) for row in rows]
+
+    async def holders(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, after: uuid.UUID | None, size: int
+    ) -> list[Holder]:
+        """List wallets that are on chain and contracts that may hold money, by id."""
+        rows = await tx.execute(
+            _HOLDERS, {"marketplace": marketplace_id, "after": after, "size": size}
+        )
+        return [Holder(**row) for row in rows.mappings()]
+
+    async def _step_in_motion(self, tx: Transaction, command: Any) -> str:
+        chosen = (
+            sa.select(steps.c.name)
+            .where(
+                steps.c.marketplace_id == command.marketplace_id,
+                steps.c.command_id == command.id,
+                steps.c.state == PLANNED,
+            )
+            .order_by(steps.c.position)
+            .limit(1)
+        )
+        return (await tx.execute(chosen)).scalar_one_or_none() or ""
+
+    async def _payments(self, tx: Transaction, command: Any) -> tuple[Payment, ...]:
+        chosen = (
+            sa.select(payments)
+            .join(steps, steps.c.id == payments.c.step_id)
+            .where(
+                steps.c.marketplace_id == command.marketplace_id,
+                steps.c.command_id == command.id,
+            )
+            .order_by(steps.c.position, payments.c.event_index)
+        )
+        return tuple(to_payment(row) for row in await tx.execute(chosen))
+
+
+def _of_order(marketplace_id: uuid.UUID, order_id: uuid.UUID) -> sa.Select[Any]:
+    return (
+        sa.select(escrows)
+        .where(escrows.c.marketplace_id == marketplace_id, escrows.c.order_id == order_id)
+        .order_by(escrows.c.state == EscrowState.FAILED, escrows.c.created_at.desc())
+        .limit(1)
+    )
+
+
+async def _exactly_one(tx: Transaction, statement: sa.Update) -> None:
+    if (await tx.execute(statement)).rowcount != 1:
+        raise LookupError("the row to write is not there")
+
+
+_HOLDERS = sa.text("""
+select id, account, address, in_motion from (
+    select w.id, 'user:' || w.user_id as account, w.address, exists (
+        select 1 from commands c left join escrows e
+            on e.marketplace_id = c.marketplace_id and e.id = c.escrow_id
+        where c.marketplace_id = w.marketplace_id and c.state in ('RUNNING', 'QUARANTINED')
+          and w.id in (c.wallet_id, e.buyer_wallet_id, e.seller_wallet_id)) as in_motion
+    from wallets w where w.marketplace_id = :marketplace and w.state = 'ACTIVE'
+    union all
+    select e.id, 'escrow:' || e.order_id, e.contract_id, exists (
+        select 1 from commands c
+        where c.marketplace_id = e.marketplace_id and c.escrow_id = e.id
+          and c.state in ('RUNNING', 'QUARANTINED'))
+    from escrows e where e.marketplace_id = :marketplace and e.state <> 'FAILED'
+) holders
+where cast(:after as uuid) is null or id > cast(:after as uuid)
+order by id limit :size
+""")

@@ -1,0 +1,47 @@
+"""A command as the books have it, with who signs for it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from services.escrow.calls import Parties
+from services.escrow.domain import Command, Escrow, Wallet
+from services.escrow.ports import Signer
+from services.escrow.store.journal import Lease, Step, StepState
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A command as the books have it. target: the wallet of a command on a wallet."""
+
+    lease: Lease
+    command: Command
+    steps: Sequence[Step]
+    platform: str
+    signers: Mapping[str, Signer]
+    parties: Parties | None
+    target: Wallet | None
+
+    @property
+    def escrow(self) -> Escrow:
+        """Return the escrow of a command that has one."""
+        return present(self.command.escrow)
+
+    @property
+    def current(self) -> Step | None:
+        """Return the step to do next; None: all are done."""
+        return next((step for step in self.steps if step.state is StepState.PLANNED), None)
+
+    @property
+    def has_changed_the_chain(self) -> bool:
+        """Tell whether a step of the command has landed."""
+        return any(step.state is StepState.SUCCEEDED for step in self.steps)
+
+
+def present(value: T | None) -> T:
+    """Return what the kind of the command promises to be there."""
+    if value is None:
+        raise LookupError("the command lacks what its kind has")
+    return value

@@ -1,0 +1,149 @@
+"""The worker: claims commands by lease and carries many out at once, each command's steps in order.
+
+A lease is held by a heartbeat, by the database's clock. A worker that loses one stops that
+command; what it had sent is harmless, for the next one sends the same bytes.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from chassis.database import Database
+from chassis.telemetry import logger
+from services.escrow.domain import CommandState
+from services.escrow.pipeline import Pipeline
+from services.escrow.ports import ChainUnavailable
+from services.escrow.store.journal import Journal, Lease, LeaseLost
+from services.escrow.vault import KeyUnusable
+from services.escrow.waiting import Waiting
+
+IDLE_SECONDS = 0.5
+BACKOFF_FIRST_SECONDS = 0.1
+BACKOFF_MAX_SECONDS = 5.0
+STOP_SECONDS = 2.0
+# What passes by itself: the command goes on where it was.
+PASSING = (ChainUnavailable, KeyUnusable, DBAPIError, PoolTimeoutError, OSError, TimeoutError)
+log = logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """How many commands at once, and how long a dead worker's commands wait for another."""
+
+    commands: int
+    lease_seconds: int
+
+
+class Worker:
+    """Runs until cancelled."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        journal: Journal,
+        pipeline: Pipeline,
+        waiting: Waiting,
+        capacity: Capacity,
+    ) -> None:
+        self._database = database
+        self._journal = journal
+        self._pipeline = pipeline
+        self._waiting = waiting
+        self._capacity = capacity
+        self._running: dict[Lease, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Claim and carry out until cancelled, then give every lease back."""
+        heartbeat = asyncio.create_task(self._heartbeat())
+        try:
+            while True:
+                self._waiting.work_is_seen()
+                if await self._claim() == 0:
+                    await self._waiting.for_work(seconds=IDLE_SECONDS)
+        finally:
+            heartbeat.cancel()
+            await self._stop()
+
+    async def _claim(self) -> int:
+        free = self._capacity.commands - len(self._running)
+        if free <= 0:
+            return 0
+        try:
+            async with self._database.transaction() as tx:
+                leases = await self._journal.claim(
+                    tx, limit=free, seconds=self._capacity.lease_seconds
+                )
+        except PASSING as error:
+            log.warning("worker.waits_for_database", error=type(error).__name__)
+            await asyncio.sleep(IDLE_SECONDS)
+            return 0
+        for lease in leases:
+            self._running[lease] = asyncio.create_task(self._carry_out(lease))
+        return len(leases)
+
+    async def _carry_out(self, lease: Lease) -> None:
+        try:
+            state = await self._persistently(lease)
+            if state is not CommandState.RUNNING:
+                self._waiting.ended(lease.marketplace_id, lease.command_id)
+        except LeaseLost:
+            log.warning("worker.lease_lost", command_id=str(lease.command_id))
+        except Exception:
+            # A bug of ours: the lease runs out, and the command is tried again.
+            log.exception("worker.command_crashed", command_id=str(lease.command_id))
+        finally:
+            self._running.pop(lease, None)
+            self._waiting.work()
+
+    async def _persistently(self, lease: Lease) -> CommandState:
+        backoff = BACKOFF_FIRST_SECONDS
+        while True:
+            try:
+                return await self._pipeline.carry_out(lease)
+            except PASSING as error:
+                log.warning(
+                    "worker.command_waits",
+                    command_id=str(lease.command_id),
+                    error=type(error).__name__,
+                    why=str(error)[:200],
+                )
+            await asyncio.sleep(backoff)
+            backoff = min(backoff * 2, BACKOFF_MAX_SECONDS)
+
+    async def _heartbeat(self) -> None:
+        while True:
+            await asyncio.sleep(self._capacity.lease_seconds / 3)
+            leases = list(self._running)
+            if not leases:
+                continue
+            try:
+                async with self._database.transaction() as tx:
+                    held = await self._journal.renew(
+                        tx, leases=leases, seconds=self._capacity.lease_seconds
+                    )
+            except PASSING as error:
+                log.warning("worker.heartbeat_missed", error=type(error).__name__)
+                continue
+            self._abandon([lease for lease in leases if lease not in held])
+
+    def _abandon(self, lost: Sequence[Lease]) -> None:
+        for lease in lost:
+            # One that has just ended is not held either; its task is done or about to be.
+            if (task := self._running.get(lease)) is not None:
+                task.cancel()
+
+    async def _stop(self) -> None:
+        running = dict(self._running)
+        for task in running.values():
+            task.cancel()
+        await asyncio.gather(*running.values(), return_exceptions=True)
+        if not running:
+            return
+        with contextlib.suppress(*PASSING):
+            async with asyncio.timeout(STOP_SECONDS), self._database.transaction() as tx:
+                await self._journal.let_go(tx, leases=list(running))
