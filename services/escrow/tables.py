@@ -144,6 +144,5 @@ deposits = sa.Table(
     sa.Column("from_address", sa.Text),
     sa.Column("memo", sa.Text),
     sa.Column("minor_units", sa.BigInteger),
-    sa.Column("is_credited", sa.Boolean),
     sa.Column("created_at", _INSTANT),
 )

@@ -9,24 +9,18 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-
 from chassis.database import Database
 from chassis.telemetry import logger
+from kernel.errors import Unavailable
 from services.escrow.domain import CommandState
 from services.escrow.pipeline import Pipeline
-from services.escrow.ports import ChainUnavailable
 from services.escrow.store.journal import Journal, Lease, LeaseLost
-from services.escrow.vault import KeyUnusable
 from services.escrow.waiting import Waiting
 
 IDLE_SECONDS = 0.5
 BACKOFF_FIRST_SECONDS = 0.1
 BACKOFF_MAX_SECONDS = 5.0
 STOP_SECONDS = 2.0
-# What passes by itself: the command goes on where it was.
-PASSING = (ChainUnavailable, KeyUnusable, DBAPIError, PoolTimeoutError, OSError, TimeoutError)
 log = logger()
 
 
@@ -78,7 +72,7 @@ class Worker:
                 leases = await self._journal.claim(
                     tx, limit=free, seconds=self._capacity.lease_seconds
                 )
-        except PASSING as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next claim may succeed
             log.warning("worker.waits_for_database", error=type(error).__name__)
             await asyncio.sleep(IDLE_SECONDS)
             return 0
@@ -93,9 +87,6 @@ class Worker:
                 self._waiting.ended(lease.marketplace_id, lease.command_id)
         except LeaseLost:
             log.warning("worker.lease_lost", command_id=str(lease.command_id))
-        except Exception:
-            # A bug of ours: the lease runs out, and the command is tried again.
-            log.exception("worker.command_crashed", command_id=str(lease.command_id))
         finally:
             self._running.pop(lease, None)
             self._waiting.work()
@@ -105,13 +96,16 @@ class Worker:
         while True:
             try:
                 return await self._pipeline.carry_out(lease)
-            except PASSING as error:
+            except LeaseLost:
+                raise
+            except Unavailable as error:
                 log.warning(
-                    "worker.command_waits",
-                    command_id=str(lease.command_id),
-                    error=type(error).__name__,
-                    why=str(error)[:200],
+                    "worker.command_waits", command_id=str(lease.command_id), why=str(error)[:200]
                 )
+            except Exception:
+                # The database is away, or a bug of ours: nothing is lost, the books say how to
+                # go on.
+                log.exception("worker.command_stumbled", command_id=str(lease.command_id))
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, BACKOFF_MAX_SECONDS)
 
@@ -126,7 +120,7 @@ class Worker:
                     held = await self._journal.renew(
                         tx, leases=leases, seconds=self._capacity.lease_seconds
                     )
-            except PASSING as error:
+            except Exception as error:  # noqa: BLE001 - the lease lasts for two more beats
                 log.warning("worker.heartbeat_missed", error=type(error).__name__)
                 continue
             self._abandon([lease for lease in leases if lease not in held])
@@ -144,6 +138,7 @@ class Worker:
         await asyncio.gather(*running.values(), return_exceptions=True)
         if not running:
             return
-        with contextlib.suppress(*PASSING):
+        # Where the database is away, the leases run out by themselves.
+        with contextlib.suppress(Exception):
             async with asyncio.timeout(STOP_SECONDS), self._database.transaction() as tx:
                 await self._journal.let_go(tx, leases=list(running))

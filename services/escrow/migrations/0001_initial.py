@@ -176,7 +176,7 @@ create table {schema}.cursors (
     position text not null
 );
 
--- Money from outside. is_credited: a user could be told, else it goes to suspense.
+-- Money from outside at a wallet of ours, each told once.
 create table {schema}.deposits (
     id uuid primary key,
     marketplace_id uuid not null,
@@ -187,7 +187,6 @@ create table {schema}.deposits (
     from_address text not null,
     memo text not null,
     minor_units bigint not null check (minor_units > 0),
-    is_credited boolean not null,
     created_at timestamptz not null,
     foreign key (marketplace_id, wallet_id) references {schema}.wallets (marketplace_id, id)
 );

@@ -27,7 +27,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deposit:
-    """Money from outside at a wallet of ours. is_credited: it is told whose it is."""
+    """Money from outside at a wallet of ours. event_id: the same on every node."""
 
     id: uuid.UUID
     wallet: Wallet
@@ -37,7 +37,6 @@ class Deposit:
     from_address: str
     memo: str
     minor_units: int
-    is_credited: bool
     created_at: dt.datetime
 
 
@@ -130,7 +129,6 @@ class Accounts:
             "from_address": deposit.from_address,
             "memo": deposit.memo,
             "minor_units": deposit.minor_units,
-            "is_credited": deposit.is_credited,
             "created_at": deposit.created_at,
         }
         statement = insert(deposits).values(row).on_conflict_do_nothing()

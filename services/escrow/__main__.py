@@ -1,0 +1,18 @@
+"""Run escrow: `python -m services.escrow`."""
+
+from functools import partial
+
+from chassis import runner
+from chassis.settings import load
+from services.escrow.app import NAME, build
+from services.escrow.settings import Settings
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    settings = load(Settings, program=NAME)
+    runner.main(name=NAME, settings=settings, build=partial(build, settings))
+
+
+if __name__ == "__main__":
+    main()

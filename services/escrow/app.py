@@ -1,0 +1,279 @@
+"""Escrow, assembled: the only place that builds its objects."""
+
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+from chassis.bus import Bus
+from chassis.database import Database
+from chassis.idempotency import Idempotency
+from chassis.outbox import Outbox
+from chassis.runner import App
+from kernel.clock import SystemClock
+from kernel.money import UNIT
+from services.escrow import wire
+from services.escrow.acceptance import Acceptance
+from services.escrow.bootstrap import Bootstrap, Plan
+from services.escrow.decide import Decider
+from services.escrow.endings import Endings
+from services.escrow.keyring import Keyring
+from services.escrow.pipeline import Pipeline
+from services.escrow.ports import Chain, EscrowBuilder, StellarOptions, TrustlessWorkOptions
+from services.escrow.queries import Network, Queries
+from services.escrow.sender import Pace, Sender
+from services.escrow.service import Contracts, EscrowService
+from services.escrow.servicer import binding
+from services.escrow.settings import Settings
+from services.escrow.stellar.asset import asset_contract
+from services.escrow.stellar.connect import connect
+from services.escrow.store.accounts import Accounts
+from services.escrow.store.escrows import EscrowStore
+from services.escrow.store.journal import Journal
+from services.escrow.vault import KeyFileRefused, LocalFileKeyProvider, Vault
+from services.escrow.waiting import Waiting
+from services.escrow.wallet_service import WalletService
+from services.escrow.watcher import Watched, Watcher
+from services.escrow.worker import Capacity, Worker
+
+NAME = "escrow"
+# Networks that have a name besides their passphrase.
+NAMES = {
+    "Public Global Stellar Network ; September 2015": "PUBLIC",
+    "Test SDF Network ; September 2015": "TESTNET",
+}
+Loop = Callable[[], Awaitable[None]]
+
+
+async def build(settings: Settings) -> App:
+    """Build the service; nothing is connected yet."""
+    return House(settings).app()
+
+
+class House:
+    """The service's objects, each built once, in the order in which they need each other."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = SystemClock()
+        self.database = Database.open(
+            url=settings.database_url, schema=NAME, pool_size=settings.database_pool_size
+        )
+        self.outbox = Outbox()
+        self.store = EscrowStore(outbox=self.outbox)
+        self.accounts = Accounts()
+        self.journal = Journal()
+        self.idempotency = Idempotency(clock=self.clock)
+        self.waiting = Waiting(database=self.database, store=self.store)
+        self.keyring = Keyring(
+            vault=_vault(settings), accounts=self.accounts, database=self.database
+        )
+        options = _stellar(settings)
+        self.asset_contract = asset_contract(options)
+        chain, builder = connect(options, trustless_work=_trustless_work(settings))
+        self.chain: Chain = chain
+        self.builder: EscrowBuilder = builder
+
+    def app(self) -> App:
+        """Put the service together."""
+        return App(
+            name=NAME,
+            settings=self.settings,
+            binding=binding(escrows=self.escrows(), wallets=self.wallets(), queries=self.queries()),
+            database=self.database,
+            bus=Bus(url=self.settings.nats_url, name=NAME),
+            before_ready=[self.ensure_platform],
+            background={
+                "work": self.work,
+                "watch": self.watch,
+                "ends": self.waiting.watch,
+                "purge": partial(self.idempotency.keep_purged, self.database),
+            },
+            close=[self.builder.close, self.chain.close],
+        )
+
+    async def ensure_platform(self) -> None:
+        """Keep the platform's key before any contract's address is told."""
+        secret = self.settings.platform_secret.get_secret_value()
+        await self.keyring.ensure_platform(secret=secret or None)
+
+    async def work(self) -> None:
+        """Prepare the chain, then carry commands out until cancelled."""
+        await self.ensure_platform()
+        await self.bootstrap().run()
+        await self.worker().run()
+
+    async def watch(self) -> None:
+        """Watch for deposits until cancelled."""
+        await self.ensure_platform()
+        await self.watcher(platform=(await self.keyring.platform()).address).run()
+
+    def acceptance(self) -> Acceptance:
+        """Build what accepts commands."""
+        return Acceptance(
+            database=self.database,
+            store=self.store,
+            idempotency=self.idempotency,
+            waiting=self.waiting,
+            clock=self.clock,
+            encode=wire.encode_command,
+        )
+
+    def escrows(self) -> EscrowService:
+        """Build the use cases of escrows."""
+        return EscrowService(
+            acceptance=self.acceptance(),
+            store=self.store,
+            keyring=self.keyring,
+            chain=self.chain,
+            clock=self.clock,
+            contracts=Contracts(
+                factory=self.settings.escrow_factory_id,
+                wasm_hash=self.settings.escrow_wasm_hash,
+                provider_fee_address=self.settings.trustless_work_fee_address,
+                are_fees_absorbed=self.settings.provider_fees == "absorbed",
+            ),
+        )
+
+    def wallets(self) -> WalletService:
+        """Build the use cases of wallets."""
+        return WalletService(
+            acceptance=self.acceptance(),
+            store=self.store,
+            idempotency=self.idempotency,
+            keyring=self.keyring,
+            waiting=self.waiting,
+            clock=self.clock,
+            encode=wire.encode_wallet,
+        )
+
+    def queries(self) -> Queries:
+        """Build what can be asked."""
+        passphrase = self.settings.stellar_network_passphrase
+        network = Network(
+            passphrase=passphrase,
+            name=NAMES.get(passphrase, "DEVNET"),
+            asset_issuer=self.settings.usdc_issuer,
+            asset_contract=self.asset_contract,
+        )
+        return Queries(
+            database=self.database,
+            store=self.store,
+            chain=self.chain,
+            waiting=self.waiting,
+            network=network,
+        )
+
+    def bootstrap(self) -> Bootstrap:
+        """Build what prepares the chain."""
+        plan = Plan(
+            channels=self.settings.channel_accounts,
+            channel_balance=self.settings.channel_lumens * UNIT,
+            float_units=self.settings.platform_float_usdc * UNIT,
+            asset_contract=self.asset_contract,
+            poll_seconds=self.settings.chain_poll_seconds,
+            transaction_seconds=self.settings.transaction_seconds,
+        )
+        return Bootstrap(
+            database=self.database,
+            accounts=self.accounts,
+            keyring=self.keyring,
+            chain=self.chain,
+            builder=self.builder,
+            plan=plan,
+        )
+
+    def pipeline(self) -> Pipeline:
+        """Build what carries commands out."""
+        pace = Pace(
+            poll_seconds=self.settings.chain_poll_seconds,
+            transaction_seconds=self.settings.transaction_seconds,
+        )
+        return Pipeline(
+            database=self.database,
+            store=self.store,
+            journal=self.journal,
+            chain=self.chain,
+            sender=Sender(
+                database=self.database,
+                journal=self.journal,
+                chain=self.chain,
+                builder=self.builder,
+                keyring=self.keyring,
+                pace=pace,
+            ),
+            decider=Decider(
+                database=self.database,
+                journal=self.journal,
+                chain=self.chain,
+                factory=self.settings.escrow_factory_id,
+            ),
+            endings=Endings(
+                database=self.database, store=self.store, journal=self.journal, clock=self.clock
+            ),
+            keyring=self.keyring,
+            provider_fee_address=self.settings.trustless_work_fee_address,
+        )
+
+    def worker(self) -> Worker:
+        """Build the worker."""
+        return Worker(
+            database=self.database,
+            journal=self.journal,
+            pipeline=self.pipeline(),
+            waiting=self.waiting,
+            capacity=Capacity(
+                commands=self.settings.commands_at_once,
+                lease_seconds=self.settings.command_lease_seconds,
+            ),
+        )
+
+    def watcher(self, *, platform: str) -> Watcher:
+        """Build the watcher."""
+        return Watcher(
+            database=self.database,
+            accounts=self.accounts,
+            outbox=self.outbox,
+            chain=self.chain,
+            clock=self.clock,
+            watched=Watched(
+                passphrase=self.settings.stellar_network_passphrase,
+                asset_contract=self.asset_contract,
+                platform=platform,
+                poll_seconds=self.settings.chain_poll_seconds,
+            ),
+        )
+
+
+def _vault(settings: Settings) -> Vault:
+    try:
+        provider = LocalFileKeyProvider.open(
+            Path(settings.key_file), production=settings.env == "prod"
+        )
+    except KeyFileRefused as refused:
+        sys.stderr.write(f"{NAME}: setting {refused}\n")
+        raise SystemExit(2) from None
+    return Vault(provider=provider)
+
+
+def _stellar(settings: Settings) -> StellarOptions:
+    return StellarOptions(
+        rpc_url=settings.stellar_rpc_url,
+        network_passphrase=settings.stellar_network_passphrase,
+        asset_issuer=settings.usdc_issuer,
+        factory=settings.escrow_factory_id,
+        wasm_hash=settings.escrow_wasm_hash,
+        provider_fee_address=settings.trustless_work_fee_address,
+        friendbot_url=settings.stellar_friendbot_url,
+        faucet_url=settings.stellar_faucet_url,
+        ledgers_per_minute=settings.stellar_ledgers_per_minute,
+    )
+
+
+def _trustless_work(settings: Settings) -> TrustlessWorkOptions | None:
+    if settings.escrow_builder == "direct":
+        return None
+    return TrustlessWorkOptions(
+        url=settings.trustless_work_url,
+        api_key=settings.trustless_work_api_key.get_secret_value(),
+    )

@@ -1,0 +1,195 @@
+"""The gRPC surface: decode, one use case, encode. Who may call what is the table below."""
+
+import uuid
+from typing import Any
+
+import grpc
+from orchestrator.escrow.v1 import escrow_pb2, escrow_pb2_grpc
+
+from chassis import identity
+from chassis.idempotency import Answer, request_key
+from chassis.identity import REPLAYED_KEY, allow
+from chassis.server import Binding
+from chassis.wire import money_from_proto, page_size, uuid_from_token
+from services.escrow import wire
+from services.escrow.acceptance import Request
+from services.escrow.domain import CommandKind
+from services.escrow.queries import Queries
+from services.escrow.service import EscrowService
+from services.escrow.wallet_service import WalletService
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+ACCESS = {
+    "CreateWallet": allow("orders"),
+    "GetWallet": allow("gateway", "orders", "operator"),
+    "GetNetwork": allow("gateway", "orders", "operator"),
+    "CreateEscrow": allow("orders"),
+    "FundEscrow": allow("orders"),
+    "ReleaseEscrow": allow("orders"),
+    "RefundEscrow": allow("orders"),
+    "FreezeEscrow": allow("orders"),
+    "ResolveEscrow": allow("orders"),
+    "CreditWallet": allow("orders", "gateway"),
+    "GetCommand": allow("orders"),
+    "GetEscrow": allow("gateway", "orders", "operator"),
+    "ListTransactions": allow("gateway", "orders", "operator"),
+    "ListHoldings": allow("operator", "gateway"),
+}
+
+
+def binding(*, escrows: EscrowService, wallets: WalletService, queries: Queries) -> Binding:
+    """Return the servicer with its allow-list."""
+    return Binding(
+        servicer=EscrowServicer(escrows=escrows, wallets=wallets, queries=queries),
+        add=escrow_pb2_grpc.add_EscrowServiceServicer_to_server,
+        descriptor=escrow_pb2.DESCRIPTOR.services_by_name["EscrowService"],
+        access=ACCESS,
+    )
+
+
+class EscrowServicer(escrow_pb2_grpc.EscrowServiceServicer):
+    """One method an RPC; what each may refuse is written in the contract."""
+
+    def __init__(self, *, escrows: EscrowService, wallets: WalletService, queries: Queries) -> None:
+        self._escrows = escrows
+        self._wallets = wallets
+        self._queries = queries
+
+    async def CreateWallet(
+        self, request: escrow_pb2.CreateWalletRequest, context: Context
+    ) -> escrow_pb2.Wallet:
+        answer = await self._wallets.create(
+            key=request_key(request),
+            user_id=uuid.UUID(request.user_id),
+            user_public_id=request.user_public_id,
+            wait_seconds=request.wait_seconds,
+        )
+        _mark(answer, context)
+        return escrow_pb2.Wallet.FromString(answer.body)
+
+    async def GetWallet(
+        self, request: escrow_pb2.GetWalletRequest, context: Context
+    ) -> escrow_pb2.Wallet:
+        found = await self._queries.wallet(
+            marketplace_id=_marketplace(), user_id=uuid.UUID(request.user_id)
+        )
+        balance = await self._queries.balance(found) if request.with_balances else None
+        return wire.wallet(found, balance=balance)
+
+    async def GetNetwork(
+        self, request: escrow_pb2.GetNetworkRequest, context: Context
+    ) -> escrow_pb2.Network:
+        return wire.network(self._queries.network)
+
+    async def CreateEscrow(
+        self, request: escrow_pb2.CreateEscrowRequest, context: Context
+    ) -> escrow_pb2.Command:
+        asked = _asked(request, CommandKind.CREATE)
+        answer = await self._escrows.create(asked, wire.new_escrow(request))
+        return _command(answer, context)
+
+    async def FundEscrow(
+        self, request: escrow_pb2.FundEscrowRequest, context: Context
+    ) -> escrow_pb2.Command:
+        asked = _asked(request, CommandKind.FUND)
+        answer = await self._escrows.fund(asked, order_id=uuid.UUID(request.order_id))
+        return _command(answer, context)
+
+    async def ReleaseEscrow(
+        self, request: escrow_pb2.ReleaseEscrowRequest, context: Context
+    ) -> escrow_pb2.Command:
+        asked = _asked(request, CommandKind.RELEASE)
+        answer = await self._escrows.release(asked, order_id=uuid.UUID(request.order_id))
+        return _command(answer, context)
+
+    async def RefundEscrow(
+        self, request: escrow_pb2.RefundEscrowRequest, context: Context
+    ) -> escrow_pb2.Command:
+        asked = _asked(request, CommandKind.REFUND)
+        answer = await self._escrows.refund(asked, order_id=uuid.UUID(request.order_id))
+        return _command(answer, context)
+
+    async def FreezeEscrow(
+        self, request: escrow_pb2.FreezeEscrowRequest, context: Context
+    ) -> escrow_pb2.Command:
+        asked = _asked(request, CommandKind.FREEZE)
+        answer = await self._escrows.freeze(asked, order_id=uuid.UUID(request.order_id))
+        return _command(answer, context)
+
+    async def ResolveEscrow(
+        self, request: escrow_pb2.ResolveEscrowRequest, context: Context
+    ) -> escrow_pb2.Command:
+        answer = await self._escrows.resolve(
+            _asked(request, CommandKind.RESOLVE),
+            order_id=uuid.UUID(request.order_id),
+            seller=money_from_proto(request.seller_share),
+            buyer=money_from_proto(request.buyer_share),
+        )
+        return _command(answer, context)
+
+    async def CreditWallet(
+        self, request: escrow_pb2.CreditWalletRequest, context: Context
+    ) -> escrow_pb2.Command:
+        answer = await self._wallets.credit(
+            _asked(request, CommandKind.CREDIT_WALLET),
+            user_id=uuid.UUID(request.user_id),
+            amount=money_from_proto(request.amount),
+        )
+        return _command(answer, context)
+
+    async def GetCommand(
+        self, request: escrow_pb2.GetCommandRequest, context: Context
+    ) -> escrow_pb2.Command:
+        found = await self._queries.command(
+            marketplace_id=_marketplace(),
+            command_id=uuid.UUID(request.command_id),
+            wait_seconds=request.wait_seconds,
+        )
+        return wire.command(found)
+
+    async def GetEscrow(
+        self, request: escrow_pb2.GetEscrowRequest, context: Context
+    ) -> escrow_pb2.Escrow:
+        found = await self._queries.escrow(
+            marketplace_id=_marketplace(), order_id=uuid.UUID(request.order_id)
+        )
+        return wire.escrow(found)
+
+    async def ListTransactions(
+        self, request: escrow_pb2.ListTransactionsRequest, context: Context
+    ) -> escrow_pb2.ListTransactionsResponse:
+        found = await self._queries.transactions(
+            marketplace_id=_marketplace(), order_id=uuid.UUID(request.order_id)
+        )
+        return escrow_pb2.ListTransactionsResponse(
+            transactions=[wire.transaction(row) for row in found]
+        )
+
+    async def ListHoldings(
+        self, request: escrow_pb2.ListHoldingsRequest, context: Context
+    ) -> escrow_pb2.ListHoldingsResponse:
+        found = await self._queries.holdings(
+            marketplace_id=_marketplace(),
+            after=uuid_from_token(request.page.page_token),
+            size=page_size(request.page),
+        )
+        return wire.holdings(found)
+
+
+def _marketplace() -> uuid.UUID:
+    return identity.current().marketplace_id
+
+
+def _asked(request: Any, kind: CommandKind) -> Request:
+    return Request(key=request_key(request), command_id=uuid.UUID(request.request_id), kind=kind)
+
+
+def _mark(answer: Answer, context: Context) -> None:
+    if answer.replayed:
+        context.set_trailing_metadata(((REPLAYED_KEY, "true"),))
+
+
+def _command(answer: Answer, context: Context) -> escrow_pb2.Command:
+    _mark(answer, context)
+    return escrow_pb2.Command.FromString(answer.body)

@@ -1,0 +1,166 @@
+"""The watcher: transfers of the asset from a stored cursor on; money from outside is told once.
+
+The cursor is saved in the transaction of what was found, so nothing is missed while this process
+is away and nothing is told twice. It never starts from "now" again.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from chassis.database import Database, Transaction
+from chassis.outbox import Event, Outbox
+from chassis.telemetry import logger
+from kernel.clock import Clock
+from kernel.ids import derived_id, to_public
+from kernel.money import USDC, to_chain_text
+from services.escrow.domain import Wallet
+from services.escrow.evidence import ReceivedTransfer, TransfersPage
+from services.escrow.ports import Chain, ChainUnavailable, HistoryUnavailable
+from services.escrow.store.accounts import Accounts, Deposit
+
+PAGE_SIZE = 1000
+AWAY_SECONDS_MAX = 5.0
+NO_CURSOR_SECONDS = 0.2
+ALARM_SECONDS = 60.0
+log = logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What is watched: the asset's contract on a network. platform: our own wallet there."""
+
+    passphrase: str
+    asset_contract: str
+    platform: str
+    poll_seconds: float
+
+
+class Watcher:
+    """Runs until cancelled. Several may run: a page counts for the one that moves the cursor."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        accounts: Accounts,
+        outbox: Outbox,
+        chain: Chain,
+        clock: Clock,
+        watched: Watched,
+    ) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._outbox = outbox
+        self._chain = chain
+        self._clock = clock
+        self._watched = watched
+
+    async def run(self) -> None:
+        """Watch until cancelled; where the node no longer keeps what is missing, only alarm."""
+        pause = self._watched.poll_seconds
+        while True:
+            try:
+                is_behind = await self.look()
+                pause = 0.0 if is_behind else self._watched.poll_seconds
+            except HistoryUnavailable as gap:
+                # Going on would lose deposits silently: an operator has to fill the gap.
+                log.error("watcher.history_lost", why=str(gap))  # noqa: TRY400 - no traceback
+                pause = ALARM_SECONDS
+            except ChainUnavailable as error:
+                pause = min(max(pause * 2, self._watched.poll_seconds), AWAY_SECONDS_MAX)
+                log.warning("watcher.waits", why=str(error)[:200])
+            await asyncio.sleep(pause)
+
+    async def look(self) -> bool:
+        """Read one page after the cursor and tell what is in it; True: there may be more.
+
+        Raises: ChainUnavailable; HistoryUnavailable.
+        """
+        contract = self._watched.asset_contract
+        async with self._database.transaction() as tx:
+            cursor = await self._accounts.cursor(tx, contract)
+        if cursor is None:
+            await asyncio.sleep(NO_CURSOR_SECONDS)
+            return False
+        page = await self._chain.transfers_since(cursor, limit=PAGE_SIZE)
+        if page.next_cursor == cursor:
+            return False
+        async with self._database.transaction() as tx:
+            if await self._accounts.move_cursor(
+                tx, asset_contract=contract, old=cursor, new=page.next_cursor
+            ):
+                await self._tell(tx, page)
+        return len(page.transfers) >= PAGE_SIZE
+
+    async def _tell(self, tx: Transaction, page: TransfersPage) -> None:
+        wallets = await self._accounts.wallets_at(tx, [t.to_address for t in page.transfers])
+        arrived = [t for t in page.transfers if t.to_address in wallets and t.amount > 0]
+        if not arrived:
+            return
+        for transfer in await self._from_outside(tx, arrived):
+            deposit = self._deposit(transfer, wallets)
+            if await self._accounts.add_deposit(tx, deposit):
+                await self._outbox.append(tx, [_event(deposit)])
+                log.info(
+                    "escrow.deposit_confirmed",
+                    transaction=transfer.transaction_hash,
+                    minor_units=transfer.amount,
+                )
+
+    async def _from_outside(
+        self, tx: Transaction, arrived: Sequence[ReceivedTransfer]
+    ) -> list[ReceivedTransfer]:
+        """Leave out what we paid ourselves: contracts, the platform, any transaction of ours."""
+        contracts = await self._accounts.contracts_among(tx, [t.from_address for t in arrived])
+        ours = await self._accounts.our_transactions_among(
+            tx, [t.transaction_hash for t in arrived]
+        )
+        return [
+            t
+            for t in arrived
+            if t.from_address not in contracts
+            and t.from_address != self._watched.platform
+            and t.transaction_hash not in ours
+        ]
+
+    def _deposit(self, transfer: ReceivedTransfer, wallets: Mapping[str, Wallet]) -> Deposit:
+        passphrase = self._watched.passphrase
+        return Deposit(
+            id=derived_id("deposit", passphrase, transfer.transaction_hash, transfer.event_id),
+            wallet=wallets[transfer.to_address],
+            event_id=transfer.event_id,
+            transaction_hash=transfer.transaction_hash,
+            ledger=transfer.ledger,
+            from_address=transfer.from_address,
+            memo=transfer.memo,
+            minor_units=transfer.amount,
+            created_at=self._clock.now(),
+        )
+
+
+def _event(deposit: Deposit) -> Event:
+    wallet = deposit.wallet
+    payload: dict[str, object] = {
+        "depositId": str(deposit.id),
+        "userUuid": str(wallet.user_id),
+        "userId": wallet.user_public_id,
+        "address": wallet.address,
+        "asset": USDC,
+        "amount": to_chain_text(deposit.minor_units),
+        "minorUnits": str(deposit.minor_units),
+        "transactionHash": deposit.transaction_hash,
+        "ledger": deposit.ledger,
+        "fromAddress": deposit.from_address,
+        "memo": deposit.memo,
+    }
+    return Event(
+        event_type="escrow.deposit_confirmed",
+        aggregate_type="Deposit",
+        aggregate_id=to_public("dep", deposit.id),
+        version=1,
+        marketplace_id=wallet.marketplace_id,
+        occurred_at=deposit.created_at,
+        payload=payload,
+        user_id=wallet.user_public_id,
+    )

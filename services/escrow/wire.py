@@ -1,0 +1,137 @@
+"""Protobuf ↔ escrow's domain, both ways, total."""
+
+import uuid
+
+from orchestrator.common.v1 import common_pb2
+from orchestrator.escrow.v1 import escrow_pb2
+
+from chassis.wire import instant_to_proto, money_from_proto, money_to_proto, page_token
+from kernel.money import USDC, Money
+from services.escrow.domain import Command, Escrow, Payment, Wallet
+from services.escrow.queries import Holdings, Network
+from services.escrow.service import NewEscrow
+from services.escrow.store.escrows import ChainTransactionRow
+
+
+def new_escrow(request: escrow_pb2.CreateEscrowRequest) -> NewEscrow:
+    """Decode what an escrow is asked to be."""
+    return NewEscrow(
+        id=uuid.UUID(request.escrow_id),
+        order_id=uuid.UUID(request.order_id),
+        buyer_user_id=uuid.UUID(request.buyer_user_id),
+        seller_user_id=uuid.UUID(request.seller_user_id),
+        amount=money_from_proto(request.amount),
+        title=request.title,
+        description=request.description,
+        milestones=tuple(request.milestones),
+        platform_fee_bps=request.platform_fee_bps,
+    )
+
+
+def command(value: Command) -> escrow_pb2.Command:
+    """Encode a command with what it is about."""
+    message = escrow_pb2.Command(
+        id=str(value.id),
+        kind=f"COMMAND_KIND_{value.kind}",
+        state=f"COMMAND_STATE_{value.state}",
+        step=value.step,
+        payments=[_payment(payment) for payment in value.payments],
+        error_reason=value.error_reason,
+        error_message=value.error_message,
+        created_at=instant_to_proto(value.created_at),
+        finished_at=instant_to_proto(value.finished_at),
+    )
+    if value.escrow is not None:
+        message.escrow.CopyFrom(escrow(value.escrow))
+    return message
+
+
+def escrow(value: Escrow) -> escrow_pb2.Escrow:
+    """Encode an escrow."""
+    return escrow_pb2.Escrow(
+        id=str(value.id),
+        order_id=str(value.order_id),
+        contract_id=value.contract_id,
+        state=f"ESCROW_STATE_{value.state}",
+        amount=money_to_proto(value.amount),
+        funded_at=instant_to_proto(value.funded_at),
+        closed_at=instant_to_proto(value.closed_at),
+        last_error=value.last_error,
+    )
+
+
+def wallet(value: Wallet, *, balance: int | None = None) -> escrow_pb2.Wallet:
+    """Encode a wallet. balance: minor units, where it was read."""
+    balances = [] if balance is None else [_usdc(balance)]
+    return escrow_pb2.Wallet(
+        id=str(value.id),
+        user_id=str(value.user_id),
+        user_public_id=value.user_public_id,
+        address=value.address,
+        state=f"WALLET_STATE_{value.state}",
+        balances=balances,
+        created_at=instant_to_proto(value.created_at),
+    )
+
+
+def network(value: Network) -> escrow_pb2.Network:
+    """Encode the network and its asset."""
+    return escrow_pb2.Network(
+        passphrase=value.passphrase,
+        name=value.name,
+        asset_code=USDC,
+        asset_issuer=value.asset_issuer,
+        asset_contract=value.asset_contract,
+    )
+
+
+def transaction(value: ChainTransactionRow) -> escrow_pb2.ChainTransaction:
+    """Encode a transaction that was signed."""
+    return escrow_pb2.ChainTransaction(
+        hash=value.hash,
+        name=value.name,
+        state=value.state,
+        ledger=value.ledger,
+        at=instant_to_proto(value.at),
+    )
+
+
+def holdings(value: Holdings) -> escrow_pb2.ListHoldingsResponse:
+    """Encode holders with their live balances."""
+    return escrow_pb2.ListHoldingsResponse(
+        holdings=[
+            escrow_pb2.Holding(
+                account=holder.account,
+                address=holder.address,
+                balance=_usdc(value.balances[holder.address]),
+                in_motion=holder.in_motion,
+            )
+            for holder in value.holders
+        ],
+        next_page_token=page_token(value.next_after) if value.next_after else "",
+    )
+
+
+def encode_command(value: Command) -> bytes:
+    """Encode a command as it is kept."""
+    return command(value).SerializeToString(deterministic=True)
+
+
+def encode_wallet(value: Wallet) -> bytes:
+    """Encode a wallet as it is kept."""
+    return wallet(value).SerializeToString(deterministic=True)
+
+
+def _payment(value: Payment) -> escrow_pb2.ChainPayment:
+    return escrow_pb2.ChainPayment(
+        payee=f"PAYEE_ROLE_{value.payee}",
+        from_address=value.from_address,
+        to_address=value.to_address,
+        amount=_usdc(value.minor_units),
+        transaction_hash=value.transaction_hash,
+        absorbed_fee=value.is_absorbed_fee,
+    )
+
+
+def _usdc(minor_units: int) -> common_pb2.Money:
+    return money_to_proto(Money(asset=USDC, minor_units=minor_units))
