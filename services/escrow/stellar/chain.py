@@ -1,10 +1,10 @@
 """The chain behind `ports.Chain`: looks, verifies and signs, sends, reports evidence."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
-import aiohttp
 from stellar_sdk import xdr
+from stellar_sdk.exceptions import SdkError
 from stellar_sdk.soroban_rpc import SendTransactionStatus
 
 from kernel.money import to_chain_text
@@ -28,6 +28,7 @@ from services.escrow.ports import (
     StellarOptions,
 )
 from services.escrow.stellar.blueprint import Blueprints
+from services.escrow.stellar.http import Http, JsonAnswer
 from services.escrow.stellar.outcomes import outcome_of, result_code
 from services.escrow.stellar.rpc import Rpc
 from services.escrow.stellar.signing import sign
@@ -40,6 +41,7 @@ AUTH_MARGIN_LEDGERS = 10
 # The longest validity an allowance is given, whatever the time bound says.
 AUTH_SECONDS_MAX = 600
 KNOWN_CONTRACTS_MAX = 10_000
+OK = 200
 _ANSWERS = {
     SendTransactionStatus.PENDING: SubmitStatus.PENDING,
     SendTransactionStatus.DUPLICATE: SubmitStatus.DUPLICATE,
@@ -51,8 +53,11 @@ _ANSWERS = {
 class StellarChain:
     """One Stellar network with one asset and one escrow contract."""
 
-    def __init__(self, *, options: StellarOptions, rpc: Rpc, blueprints: Blueprints) -> None:
+    def __init__(
+        self, *, options: StellarOptions, http: Http, rpc: Rpc, blueprints: Blueprints
+    ) -> None:
         self._options = options
+        self._http = http
         self._rpc = rpc
         self._blueprints = blueprints
         self._verifier = Verifier(options=options, blueprints=blueprints)
@@ -132,16 +137,16 @@ class StellarChain:
     async def fund_with_friendbot(self, address: str) -> bool:
         """Ask the network's friendbot for lumens; False where it has none."""
         url = self._options.friendbot_url
-        return bool(url) and await self._ask("GET", url, params={"addr": address})
+        return bool(url) and await self._ask(self._http.get(url, {"addr": address}))
 
     async def request_asset(self, address: str, *, amount: int) -> bool:
         """Ask a local network's faucet for the asset; False where it has none."""
         url, body = self._options.faucet_url, {"address": address, "amount": to_chain_text(amount)}
-        return bool(url) and await self._ask("POST", url, json=body)
+        return bool(url) and await self._ask(self._http.post(url, json_data=body))
 
     async def close(self) -> None:
         """Let the connections go."""
-        await self._rpc.close()
+        await self._http.close()
 
     async def _expiry(self, max_time: int) -> int:
         ledger = await self._rpc.latest_ledger()
@@ -167,23 +172,11 @@ class StellarChain:
         if len(self._builds) > KNOWN_CONTRACTS_MAX:
             self._builds.popitem(last=False)
 
-    async def _ask(
-        self,
-        method: str,
-        url: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        json: Mapping[str, str] | None = None,
-    ) -> bool:
-        timeout = aiohttp.ClientTimeout(total=6 * self._options.timeout_seconds)
+    async def _ask(self, answering: Awaitable[JsonAnswer]) -> bool:
         try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
-                session.request(method, url, params=params, json=json) as answer,
-            ):
-                text = await answer.text()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise ChainUnavailable(f"{url} did not answer") from error
-        if answer.ok or "already" in text:
+            answer = await answering
+        except (SdkError, TimeoutError) as error:
+            raise ChainUnavailable("friendbot or faucet did not answer") from error
+        if answer.status_code == OK or "already" in answer.text:
             return True
-        raise ChainUnavailable(f"{url} answered {answer.status}: {text[:200]}")
+        raise ChainUnavailable(f"{answer.url} answered {answer.status_code}: {answer.text[:200]}")

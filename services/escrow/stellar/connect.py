@@ -4,6 +4,7 @@ from services.escrow.ports import Chain, EscrowBuilder, StellarOptions, Trustles
 from services.escrow.stellar.blueprint import Blueprints
 from services.escrow.stellar.chain import StellarChain
 from services.escrow.stellar.direct import DirectBuilder
+from services.escrow.stellar.http import Http
 from services.escrow.stellar.rpc import Rpc
 from services.escrow.stellar.trustless_work import TrustlessWorkBuilder
 
@@ -15,9 +16,10 @@ def connect(
 
     trustless_work: build through their REST API; None builds directly.
     """
-    rpc = Rpc(options=options)
+    http = Http(timeout_seconds=options.timeout_seconds)
+    rpc = Rpc(options=options, http=http)
     blueprints = Blueprints(options=options)
-    chain = StellarChain(options=options, rpc=rpc, blueprints=blueprints)
+    chain = StellarChain(options=options, http=http, rpc=rpc, blueprints=blueprints)
     direct = DirectBuilder(rpc=rpc, blueprints=blueprints)
     if trustless_work is None:
         return chain, direct

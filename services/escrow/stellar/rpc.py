@@ -14,7 +14,6 @@ from typing import TypeVar
 
 import pydantic
 from stellar_sdk import xdr
-from stellar_sdk.client.aiohttp_client import AiohttpClient
 from stellar_sdk.exceptions import SdkError, SorobanRpcErrorResponse
 from stellar_sdk.soroban_rpc import (
     EventFilter,
@@ -29,8 +28,8 @@ from stellar_sdk.transaction_envelope import TransactionEnvelope
 
 from services.escrow.evidence import Ledger
 from services.escrow.ports import ChainRefused, ChainUnavailable, StellarOptions
+from services.escrow.stellar.http import Http
 
-CONNECTIONS_MAX = 32
 KEYS_PER_READ_MAX = 200
 FIRST_BACKOFF_SECONDS = 0.1
 FEE_STATS_SECONDS = 10
@@ -59,22 +58,13 @@ class Entries:
 class Rpc:
     """One node. Every method raises ChainUnavailable, and ChainRefused for a malformed request."""
 
-    def __init__(self, *, options: StellarOptions) -> None:
+    def __init__(self, *, options: StellarOptions, http: Http) -> None:
         self._passphrase = options.network_passphrase
         self._attempts = options.read_attempts
         self._timeout = options.timeout_seconds
         self._inclusion_fee_max = options.inclusion_fee_max
-        self._client = AiohttpClient(
-            pool_size=CONNECTIONS_MAX,
-            request_timeout=options.timeout_seconds,
-            post_timeout=options.timeout_seconds,
-        )
-        self._server = SorobanServerAsync(options.rpc_url, self._client)
+        self._server = SorobanServerAsync(options.rpc_url, http)
         self._inclusion_fee: tuple[float, int] | None = None
-
-    async def close(self) -> None:
-        """Let the connections go."""
-        await self._server.close()
 
     async def latest_ledger(self) -> Ledger:
         """Return the newest ledger."""

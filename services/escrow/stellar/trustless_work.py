@@ -11,9 +11,9 @@ from decimal import Decimal
 from functools import singledispatch
 from typing import Any
 
-import aiohttp
 import structlog
 from stellar_sdk import Keypair, xdr
+from stellar_sdk.exceptions import SdkError
 
 from kernel.money import UNIT
 from services.escrow.evidence import Unsigned
@@ -38,6 +38,7 @@ from services.escrow.stellar.blueprint import Blueprint, Blueprints
 from services.escrow.stellar.contract import OnContract
 from services.escrow.stellar.direct import DirectBuilder
 from services.escrow.stellar.envelope import parse
+from services.escrow.stellar.http import Http
 from services.escrow.stellar.quota import Quota, QuotaExhausted
 
 CREATED = 201
@@ -70,7 +71,9 @@ class TrustlessWorkBuilder:
         self._quota = Quota(
             limit=options.requests_per_minute, wait_seconds=options.quota_wait_seconds
         )
-        self._session: aiohttp.ClientSession | None = None
+        self._http = Http(
+            timeout_seconds=options.timeout_seconds, headers={"x-api-key": options.api_key}
+        )
 
     async def build(self, intent: Intent, *, source: str, sequence: int, max_time: int) -> Unsigned:
         """Make the envelope of an intent.
@@ -106,8 +109,7 @@ class TrustlessWorkBuilder:
 
     async def close(self) -> None:
         """Let the connections go."""
-        if self._session is not None:
-            await self._session.close()
+        await self._http.close()
 
     async def _build(self, intent: Intent, source: str, sequence: int, max_time: int) -> Unsigned:
         return await self._direct.build(intent, source=source, sequence=sequence, max_time=max_time)
@@ -128,17 +130,12 @@ class TrustlessWorkBuilder:
         raise ChainUnavailable(f"the provider answered {status}")
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                headers={"x-api-key": self._options.api_key},
-                timeout=aiohttp.ClientTimeout(total=self._options.timeout_seconds),
-            )
         try:
-            async with self._session.post(f"{self._options.url}{path}", json=body) as answer:
-                document = await answer.json(content_type=None)
-                return answer.status, document if isinstance(document, dict) else {}
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            answer = await self._http.post(f"{self._options.url}{path}", json_data=dict(body))
+            document = answer.json()
+        except (SdkError, TimeoutError, ValueError) as error:
             raise ChainUnavailable("the provider did not answer") from error
+        return answer.status_code, document if isinstance(document, dict) else {}
 
 
 @singledispatch

@@ -1,0 +1,319 @@
+"""An escrow's life on a real wire: built, verified, signed, sent, and read back as evidence."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from stellar_sdk import Asset
+
+from deploy.local.devnet import network_info
+from kernel.money import CENT, UNIT
+from services.escrow.evidence import OutcomeStatus, SubmitStatus
+from services.escrow.intents import CreateChannels, CreateWallet, PayAsset
+from services.escrow.ports import ChainRefused, EnvelopeRefused
+from services.escrow.stellar.signing import MissingSigner
+from tests.integration.escrow.stellar_world import (
+    AMOUNT,
+    VALID_SECONDS,
+    World,
+    devnet_without_limit,
+    open_world,
+    options_of,
+    provider_of,
+    stranger,
+)
+
+
+@pytest.fixture(scope="module")
+def info(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    with devnet_without_limit(tmp_path_factory.mktemp("devnet")) as running:
+        yield network_info(running.url)
+
+
+@pytest.fixture(scope="module", params=["direct", "trustless_work"])
+async def world(info: dict[str, Any], request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    provider = provider_of(info) if request.param == "trustless_work" else None
+    opened = await open_world(options_of(info), trustless_work=provider)
+    yield opened
+    await opened.close()
+
+
+async def test_an_order_is_released(world: World) -> None:
+    escrow = await world.funded()
+    before = await world.chain.asset_balances([world.seller])
+
+    await world.perform(world.completion(escrow))
+    await world.perform(world.approval(escrow))
+    outcome = await world.perform(world.release(escrow))
+
+    after = await world.view(escrow.contract_id)
+    balances = await world.chain.asset_balances([world.seller, escrow.contract_id])
+    paid = {payment.to_address: payment.amount for payment in outcome.payments}
+    assert paid == {world.options.provider_fee_address: 2_400_000, world.seller: 797_600_000}
+    assert (after.released, after.balance, after.milestones[0].approved) == (True, 0, True)
+    assert (after.milestones[0].status, escrow.milestones[0].status) == ("completed", "pending")
+    assert balances == {world.seller: before[world.seller] + 797_600_000, escrow.contract_id: 0}
+    assert outcome.ledger > 0
+    assert outcome.close_time > 0
+    await world.builder.announce(transaction_hash=outcome.hash)
+
+
+async def test_a_deployment_has_the_predicted_id_and_the_terms_that_were_meant(
+    world: World,
+) -> None:
+    intent = world.deployment(platform_fee_bps=250)
+
+    outcome = await world.perform(intent)
+
+    view = await world.view(world.chain.predict_contract_id(intent))
+    assert (view.amount, view.balance, view.platform_fee_bps) == (AMOUNT, 0, 250)
+    assert (view.roles, view.engagement_id) == (intent.roles, "ord_1")
+    assert (view.disputed, view.released, view.resolved) == (False, False, False)
+    assert view.wasm_hash == world.options.wasm_hash
+    assert view.archived_after > view.read_at_ledger > 0
+    assert outcome.return_value != b""
+    assert outcome.payments == ()
+
+
+async def test_the_same_deployment_again_is_refused_without_being_sent(world: World) -> None:
+    intent = world.deployment()
+    await world.perform(intent)
+
+    with pytest.raises(ChainRefused, match="ExistingValue"):
+        await world.sign(intent)
+
+
+async def test_funding_moves_the_amount_and_reports_it(world: World) -> None:
+    escrow = await world.deployed()
+
+    outcome = await world.perform(world.funding(escrow))
+
+    (payment,) = outcome.payments
+    view = await world.view(escrow.contract_id)
+    assert (payment.from_address, payment.to_address) == (world.buyer, escrow.contract_id)
+    assert (payment.amount, view.balance) == (AMOUNT, AMOUNT)
+
+
+async def test_a_dispute_is_resolved_by_shares(world: World) -> None:
+    escrow = await world.funded(platform_fee_bps=100)
+    await world.perform(world.dispute(escrow))
+    frozen = await world.view(escrow.contract_id)
+
+    outcome = await world.perform(world.resolution(escrow, buyer=30 * UNIT, seller=50 * UNIT))
+
+    after = await world.view(escrow.contract_id)
+    paid = {payment.to_address: payment.amount for payment in outcome.payments}
+    assert (frozen.disputed, frozen.balance) == (True, AMOUNT)
+    assert (after.disputed, after.resolved, after.balance) == (False, True, 0)
+    assert paid == {
+        world.options.provider_fee_address: 2_400_000,
+        world.platform: 8_000_000,
+        world.buyer: 30 * UNIT * 9_870 // 10_000,
+        world.seller: 50 * UNIT * 9_870 // 10_000,
+    }
+    assert sum(paid.values()) == AMOUNT
+
+
+async def test_a_refusal_names_the_contract_and_its_number(world: World) -> None:
+    escrow = await world.funded()
+
+    with pytest.raises(ChainRefused) as refusal:
+        await world.sign(world.release(escrow))
+
+    error = refusal.value.contract_error
+    assert error is not None
+    assert (error.contract_id, error.code) == (escrow.contract_id, 5)
+    assert "Error(Contract, #5)" in str(refusal.value)
+
+
+async def test_the_assets_refusals_are_told_from_the_escrows(world: World) -> None:
+    poor = await world.new_wallet()
+    roles = replace(world.deployment().roles, approver=poor, release_signer=poor)
+    escrow = await world.deployed(roles=roles)
+
+    with pytest.raises(ChainRefused) as refusal:
+        await world.sign(replace(world.funding(escrow), funder=poor))
+
+    error = refusal.value.contract_error
+    assert error is not None
+    assert (error.contract_id, error.code) == (escrow.contract_id, 42)
+
+
+def world_asset(world: World) -> str:
+    return Asset("USDC", world.options.asset_issuer).contract_id(world.options.network_passphrase)
+
+
+async def test_a_payee_without_a_trustline_is_the_assets_refusal(world: World) -> None:
+    bare = await world.new_signer()
+    assert await world.chain.fund_with_friendbot(bare)
+
+    with pytest.raises(ChainRefused) as refusal:
+        await world.sign(PayAsset(from_address=world.platform, to_address=bare, amount=CENT))
+
+    error = refusal.value.contract_error
+    assert error is not None
+    # 13 would be "already in dispute", were it the escrow's.
+    assert (error.contract_id, error.code) == (world_asset(world), 13)
+
+
+async def test_the_platform_pays_a_wallet(world: World) -> None:
+    before = await world.chain.asset_balances([world.platform, world.seller])
+
+    pay = PayAsset(from_address=world.platform, to_address=world.seller, amount=2_400_000)
+    outcome = await world.perform(pay)
+
+    after = await world.chain.asset_balances([world.platform, world.seller])
+    (payment,) = outcome.payments
+    assert payment.amount == 2_400_000
+    assert after[world.seller] - before[world.seller] == 2_400_000
+    assert before[world.platform] - after[world.platform] == 2_400_000
+
+
+async def test_a_wallet_is_made_in_one_transaction_and_owns_no_lumens(world: World) -> None:
+    account = await world.new_signer()
+
+    await world.perform(CreateWallet(account=account, sponsor=world.platform))
+
+    view = await world.chain.account(account)
+    assert view is not None
+    assert (view.lumens, view.asset_balance) == (0, 0)
+
+
+async def test_a_wallet_is_not_made_twice(world: World) -> None:
+    intent = CreateWallet(account=world.buyer, sponsor=world.platform)
+    prepared = await world.sign(intent)
+
+    await world.chain.submit(prepared.envelope_xdr)
+    outcome = await world.landed(prepared)
+
+    assert outcome.status is OutcomeStatus.FAILED
+    assert outcome.code == "CREATE_ACCOUNT_ALREADY_EXIST"
+
+
+async def test_channels_are_made_in_one_transaction(world: World) -> None:
+    channels = tuple([await world.new_signer() for _ in range(5)])
+    intent = CreateChannels(funder=world.platform, channels=channels, starting_balance=20 * UNIT)
+
+    await world.perform(intent, source=world.platform)
+
+    views = [await world.chain.account(channel) for channel in channels]
+    assert [view.lumens for view in views if view is not None] == [20 * UNIT] * 5
+
+
+async def test_wallets_never_pay_and_never_use_their_sequence(world: World) -> None:
+    before = await world.chain.account(world.buyer)
+
+    await world.funded()
+
+    after = await world.chain.account(world.buyer)
+    assert before is not None
+    assert after is not None
+    assert (after.lumens, after.sequence) == (before.lumens, before.sequence)
+
+
+async def test_sending_the_same_bytes_twice_applies_them_once(world: World) -> None:
+    escrow = await world.deployed()
+    prepared = await world.sign(world.funding(escrow))
+
+    first = await world.chain.submit(prepared.envelope_xdr)
+    second = await world.chain.submit(prepared.envelope_xdr)
+    await world.landed(prepared)
+    late = await world.chain.submit(prepared.envelope_xdr)
+
+    view = await world.view(escrow.contract_id)
+    assert first.status is SubmitStatus.PENDING
+    assert second.status in {SubmitStatus.DUPLICATE, SubmitStatus.REFUSED}
+    # A refusal after it landed: which is why a refusal alone is no evidence.
+    assert (late.status, late.code) == (SubmitStatus.REFUSED, "txBAD_SEQ")
+    assert view.balance == AMOUNT
+
+
+async def test_two_envelopes_with_one_sequence_apply_once(world: World) -> None:
+    escrow = await world.deployed()
+    one = await world.sign(world.funding(escrow))
+    other = await world.sign(world.funding(escrow))
+
+    await world.chain.submit(one.envelope_xdr)
+    await world.landed(one)
+    refused = await world.chain.submit(other.envelope_xdr)
+
+    view = await world.view(escrow.contract_id)
+    assert one.hash != other.hash
+    assert refused.code == "txBAD_SEQ"
+    assert view.balance == AMOUNT
+
+
+async def test_the_prepared_envelope_says_when_it_is_dead(world: World) -> None:
+    escrow = await world.deployed()
+    ledger = await world.chain.latest_ledger()
+
+    prepared = await world.sign(world.funding(escrow))
+
+    unheard = await world.chain.outcome(prepared.hash)
+    assert unheard.status is OutcomeStatus.NOT_FOUND
+    assert unheard.latest_ledger >= ledger.sequence
+    assert prepared.max_time >= ledger.close_time + VALID_SECONDS
+    assert prepared.auth_expires_ledger > ledger.sequence
+    assert not unheard.can_never_land(prepared=prepared, prepared_at_ledger=ledger.sequence)
+    late = replace(
+        unheard,
+        latest_close_time=prepared.max_time + 1,
+        latest_ledger=prepared.auth_expires_ledger + 1,
+    )
+    assert late.can_never_land(prepared=prepared, prepared_at_ledger=ledger.sequence)
+    for not_yet in (
+        replace(late, latest_close_time=prepared.max_time),
+        replace(late, latest_ledger=prepared.auth_expires_ledger),
+        replace(late, oldest_ledger=ledger.sequence + 1),
+        replace(late, status=OutcomeStatus.FAILED),
+    ):
+        assert not not_yet.can_never_land(prepared=prepared, prepared_at_ledger=ledger.sequence)
+
+
+async def test_an_envelope_signed_with_a_strangers_key_is_never_prepared(world: World) -> None:
+    escrow = await world.deployed()
+    world.signers[world.buyer], kept = world.signers[world.seller], world.signers[world.buyer]
+
+    with pytest.raises(MissingSigner):
+        await world.sign(world.funding(escrow))
+
+    world.signers[world.buyer] = kept
+
+
+async def test_a_contract_with_other_code_than_was_meant_is_refused(world: World) -> None:
+    escrow = await world.deployed()
+    options = replace(world.options, wasm_hash="ab" * 32, profiles={escrow.wasm_hash: "B"})
+    other = await open_world(options)
+    intent = replace(world.dispute(escrow), wasm_hash="ab" * 32)
+    other.signers, other.channel = world.signers, world.channel
+
+    with pytest.raises(EnvelopeRefused, match="other code"):
+        await other.sign(intent)
+
+    await other.close()
+
+
+async def test_what_is_not_there_is_none(world: World) -> None:
+    intent = world.deployment()
+    nowhere = world.chain.predict_contract_id(intent)
+
+    assert await world.chain.read_escrow(nowhere) is None
+    assert await world.chain.account(stranger()) is None
+    assert await world.chain.asset_balances([]) == {}
+    assert set((await world.chain.asset_balances([stranger(), nowhere])).values()) == {0}
+
+
+async def test_orders_on_their_own_channels_run_side_by_side(world: World) -> None:
+    channels = [await world.new_signer() for _ in range(4)]
+    for channel in channels:
+        assert await world.chain.fund_with_friendbot(channel)
+    intents = [world.deployment() for _ in channels]
+
+    await asyncio.gather(
+        *(world.perform(i, source=c) for i, c in zip(intents, channels, strict=True))
+    )
+
+    for intent in intents:
+        assert await world.chain.read_escrow(world.chain.predict_contract_id(intent)) is not None

@@ -1,0 +1,405 @@
+"""The verifier refuses every envelope that differs from its intent in any field."""
+
+import base64
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stellar_sdk import Asset, Keypair, Payment, scval, xdr
+
+from services.escrow.intents import Intent
+from services.escrow.ports import ChainRefused, EnvelopeRefused
+from services.escrow.stellar.addresses import sc_address
+from services.escrow.stellar.envelope import hash_of, wrap
+from tests.unit.escrow.stellar_envelopes import (
+    ASSET_CONTRACT,
+    FEE,
+    FRAME,
+    INSTANCE,
+    INTENTS,
+    ISSUER,
+    NONCE,
+    OPTIONS,
+    PASSPHRASE,
+    PLATFORM,
+    SELLER,
+    address_of,
+    blueprints,
+    contract_of,
+    entry_key,
+    holding,
+    mutants,
+    nonce_entry,
+    other_intents,
+    own_storage,
+    recoded,
+    valid_envelope,
+    valid_transaction,
+    verifier,
+)
+
+CALLS = [name for name, intent in INTENTS.items() if blueprints().of(intent).is_contract_call]
+# What a builder may choose: what is paid and used, within limits, and to touch less.
+FREE = re.compile(
+    r"v1\.tx\.(fee\.uint32"
+    r"|ext\.soroban_data\.(resources\.(instructions|disk_read_bytes|write_bytes)\.uint32"
+    r"|resource_fee\.int64|resources\.footprint\.(read_only|read_write))) #\d+"
+)
+
+
+@pytest.mark.parametrize("name", INTENTS)
+def test_the_envelope_that_is_meant_passes_unchanged(name: str) -> None:
+    intent = INTENTS[name]
+
+    verified = verifier().verify(valid_envelope(intent), intent, **FRAME)
+
+    assert wrap(verified.transaction) == valid_envelope(intent)
+
+
+def test_no_changed_field_of_any_envelope_passes(record_property: Callable[..., None]) -> None:
+    refused: Counter[str] = Counter()
+    passed: list[str] = []
+
+    checked = verifier()
+    for name, intent in INTENTS.items():
+        valid, free = valid_envelope(intent), own_storage(intent)
+        for where, text in mutants(recoded(valid)):
+            if text == valid or FREE.fullmatch(where) or where.startswith(free):
+                continue
+            try:
+                checked.verify(text, intent, **FRAME)
+            except EnvelopeRefused:
+                refused[name] += 1
+            else:
+                passed.append(f"{name}: {where}")
+
+    record_property("mutants refused", refused.total())
+    assert passed == []
+    assert set(refused) == set(INTENTS)
+    assert refused.total() > 2_000
+
+
+@pytest.mark.parametrize("name", INTENTS)
+def test_an_envelope_of_another_intent_does_not_pass(name: str) -> None:
+    intent, text = INTENTS[name], valid_envelope(INTENTS[name])
+    others = [*other_intents(intent), *((n, i) for n, i in INTENTS.items() if n != name)]
+    passed = []
+
+    for where, other in others:
+        try:
+            verifier().verify(text, other, **FRAME)
+        except (EnvelopeRefused, ChainRefused):
+            continue
+        passed.append(where)
+
+    # Who is paid on a release is the contract's to know; there it only widens the footprint.
+    footprint_only = {"receiver", "platform"} if name == "release_funds" else set()
+    assert set(passed) <= footprint_only | ({"platform"} if name == "resolve_dispute" else set())
+
+
+@pytest.mark.parametrize("name", INTENTS)
+@pytest.mark.parametrize(
+    "frame",
+    [{"source": address_of("x")}, {"sequence": 4243}, {"max_time": FRAME["max_time"] + 1}],
+    ids=["source", "sequence", "max_time"],
+)
+def test_an_envelope_in_another_frame_does_not_pass(name: str, frame: dict[str, Any]) -> None:
+    with pytest.raises(EnvelopeRefused):
+        verifier().verify(valid_envelope(INTENTS[name]), INTENTS[name], **{**FRAME, **frame})
+
+
+def refusal_of(transaction: xdr.Transaction, intent: Intent) -> str:
+    with pytest.raises(EnvelopeRefused) as refusal:
+        verifier().verify(wrap(transaction), intent, **FRAME)
+    return str(refusal.value)
+
+
+def changed(name: str, change: Callable[[xdr.Transaction], object]) -> str:
+    transaction = valid_transaction(INTENTS[name])
+    change(transaction)
+    return refusal_of(transaction, INTENTS[name])
+
+
+@pytest.mark.parametrize("name", INTENTS)
+def test_a_memo_is_refused(name: str) -> None:
+    def memo(tx: xdr.Transaction) -> None:
+        tx.memo = xdr.Memo(xdr.MemoType.MEMO_TEXT, text=b"hello")
+
+    assert changed(name, memo) == "memo differs"
+
+
+@pytest.mark.parametrize("name", INTENTS)
+def test_no_other_precondition_passes(name: str) -> None:
+    bounds = xdr.TimeBounds(
+        xdr.TimePoint(xdr.Uint64(0)), xdr.TimePoint(xdr.Uint64(FRAME["max_time"]))
+    )
+    zero = xdr.Duration(xdr.Uint64(0))
+    two = xdr.PreconditionsV2(bounds, None, None, zero, xdr.Uint32(0), [])
+    for cond in (
+        xdr.Preconditions(xdr.PreconditionType.PRECOND_NONE),
+        xdr.Preconditions(xdr.PreconditionType.PRECOND_V2, v2=two),
+    ):
+        transaction = valid_transaction(INTENTS[name])
+        transaction.cond = cond
+
+        assert refusal_of(transaction, INTENTS[name]) == "cond differs"
+
+
+@pytest.mark.parametrize("name", INTENTS)
+def test_an_extra_operation_is_refused(name: str) -> None:
+    payment = Payment(address_of("thief"), Asset("USDC", ISSUER), "1", source=PLATFORM)
+
+    def smuggle(tx: xdr.Transaction) -> None:
+        tx.operations.append(payment.to_xdr_object())
+
+    changed(name, smuggle)
+
+
+@pytest.mark.parametrize("name", INTENTS)
+def test_a_fee_bump_and_an_old_envelope_are_refused(name: str) -> None:
+    intent = INTENTS[name]
+    inner = recoded(valid_envelope(intent)).v1
+    assert inner is not None
+    bump = xdr.FeeBumpTransaction(
+        inner.tx.source_account,
+        xdr.Int64(10_000),
+        xdr.FeeBumpTransactionInnerTx(xdr.EnvelopeType.ENVELOPE_TYPE_TX, v1=inner),
+        xdr.FeeBumpTransactionExt(0),
+    )
+    bumped = xdr.TransactionEnvelope(
+        xdr.EnvelopeType.ENVELOPE_TYPE_TX_FEE_BUMP,
+        fee_bump=xdr.FeeBumpTransactionEnvelope(bump, []),
+    )
+    with pytest.raises(EnvelopeRefused, match="ENVELOPE_TYPE_TX_FEE_BUMP"):
+        verifier().verify(bumped.to_xdr(), intent, **FRAME)
+
+
+@pytest.mark.parametrize("name", INTENTS)
+def test_an_envelope_that_is_signed_already_is_refused(name: str) -> None:
+    signature = xdr.DecoratedSignature(xdr.SignatureHint(b"abcd"), xdr.Signature(b"\0" * 64))
+    text = wrap(valid_transaction(INTENTS[name]), [signature])
+
+    with pytest.raises(EnvelopeRefused, match="signed it already"):
+        verifier().verify(text, INTENTS[name], **FRAME)
+
+
+@pytest.mark.parametrize("name", INTENTS)
+def test_the_same_envelope_of_another_network_has_another_hash(name: str) -> None:
+    transaction = valid_transaction(INTENTS[name])
+
+    assert hash_of(transaction, passphrase=PASSPHRASE) != hash_of(transaction, passphrase="Other")
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(
+    ("fee", "resource_fee"),
+    [
+        (OPTIONS.max_fee + 1, OPTIONS.max_fee - 1_000),
+        (FEE + OPTIONS.inclusion_fee_max, FEE - 1_000),
+        (FEE, FEE - 99),
+        (FEE, FEE + 1),
+        (FEE, -1),
+    ],
+)
+def test_fees_outside_their_limits_are_refused(name: str, fee: int, resource_fee: int) -> None:
+    def price(tx: xdr.Transaction) -> None:
+        assert tx.ext.soroban_data is not None
+        tx.fee = xdr.Uint32(fee)
+        tx.ext.soroban_data.resource_fee = xdr.Int64(resource_fee)
+
+    assert "fee" in changed(name, price) or "bid" in changed(name, price)
+
+
+@pytest.mark.parametrize("name", ["create_wallet", "create_channels", "trust_asset"])
+@pytest.mark.parametrize("per_operation", [99, OPTIONS.inclusion_fee_max + 1])
+def test_bids_outside_their_limits_are_refused(name: str, per_operation: int) -> None:
+    def price(tx: xdr.Transaction) -> None:
+        tx.fee = xdr.Uint32(per_operation * len(tx.operations))
+
+    changed(name, price)
+
+
+FOREIGN = {
+    "a stranger's trustline": holding(address_of("stranger")),
+    "another contract's balance": holding(contract_of("other")),
+    "another contract": entry_key(contract_of("other"), INSTANCE),
+    "the asset's contract": entry_key(ASSET_CONTRACT, INSTANCE),
+    "somebody else's nonce": nonce_entry(address_of("stranger"), NONCE),
+    "another nonce": nonce_entry(PLATFORM, NONCE + 1),
+    "the code": xdr.LedgerKey(
+        xdr.LedgerEntryType.CONTRACT_CODE,
+        contract_code=xdr.LedgerKeyContractCode(xdr.Hash(b"\1" * 32)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_a_call_that_would_write_a_foreign_entry_is_refused(name: str, foreign: str) -> None:
+    def reach(tx: xdr.Transaction) -> None:
+        assert tx.ext.soroban_data is not None
+        tx.ext.soroban_data.resources.footprint.read_write.append(FOREIGN[foreign])
+
+    assert changed(name, reach) == "it would write a foreign entry"
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("foreign", ["a stranger's trustline", "another contract"])
+def test_a_call_that_would_read_a_foreign_entry_is_refused(name: str, foreign: str) -> None:
+    def reach(tx: xdr.Transaction) -> None:
+        assert tx.ext.soroban_data is not None
+        tx.ext.soroban_data.resources.footprint.read_only.append(FOREIGN[foreign])
+
+    assert changed(name, reach) == "it would read a foreign entry"
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_restoring_entries_it_does_not_write_is_refused(name: str) -> None:
+    def restore(tx: xdr.Transaction) -> None:
+        assert tx.ext.soroban_data is not None
+        extension = xdr.SorobanResourcesExtV0([xdr.Uint32(40)])
+        tx.ext.soroban_data.ext = xdr.SorobanTransactionDataExt(1, resource_ext=extension)
+
+    assert changed(name, restore) == "it restores entries outside its footprint"
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_restoring_entries_it_writes_is_part_of_the_call(name: str) -> None:
+    transaction = valid_transaction(INTENTS[name])
+    assert transaction.ext.soroban_data is not None
+    extension = xdr.SorobanResourcesExtV0([xdr.Uint32(0)])
+    transaction.ext.soroban_data.ext = xdr.SorobanTransactionDataExt(1, resource_ext=extension)
+
+    verifier().verify(wrap(transaction), INTENTS[name], **FRAME)
+
+
+def entry_of(tx: xdr.Transaction) -> xdr.SorobanAuthorizationEntry:
+    call = tx.operations[0].body.invoke_host_function_op
+    assert call is not None
+    return call.auth[0]
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_wallet_that_is_not_the_source_never_authorises_by_being_the_source(name: str) -> None:
+    def shortcut(tx: xdr.Transaction) -> None:
+        entry_of(tx).credentials = xdr.SorobanCredentials(
+            xdr.SorobanCredentialsType.SOROBAN_CREDENTIALS_SOURCE_ACCOUNT
+        )
+
+    assert changed(name, shortcut).startswith("credentials of the kind")
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_delegated_credentials_are_refused(name: str) -> None:
+    def delegate(tx: xdr.Transaction) -> None:
+        entry = entry_of(tx)
+        assert entry.credentials.address is not None
+        entry.credentials = xdr.SorobanCredentials(
+            xdr.SorobanCredentialsType.SOROBAN_CREDENTIALS_ADDRESS_WITH_DELEGATES,
+            address_with_delegates=xdr.SorobanAddressCredentialsWithDelegates(
+                entry.credentials.address, []
+            ),
+        )
+
+    assert changed(name, delegate).startswith("credentials of the kind")
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_credentials_bound_to_the_address_are_accepted_too(name: str) -> None:
+    transaction = valid_transaction(INTENTS[name])
+    entry = entry_of(transaction)
+    entry.credentials = xdr.SorobanCredentials(
+        xdr.SorobanCredentialsType.SOROBAN_CREDENTIALS_ADDRESS_V2,
+        address_v2=entry.credentials.address,
+    )
+
+    verifier().verify(wrap(transaction), INTENTS[name], **FRAME)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_an_authorisation_that_reaches_further_is_refused(name: str) -> None:
+    further = xdr.SorobanAuthorizedInvocation(
+        xdr.SorobanAuthorizedFunction(
+            xdr.SorobanAuthorizedFunctionType.SOROBAN_AUTHORIZED_FUNCTION_TYPE_CONTRACT_FN,
+            contract_fn=xdr.InvokeContractArgs(
+                sc_address(ASSET_CONTRACT),
+                xdr.SCSymbol(b"approve"),
+                [scval.to_address(SELLER)],
+            ),
+        ),
+        [],
+    )
+
+    def extend(tx: xdr.Transaction) -> None:
+        entry_of(tx).root_invocation.sub_invocations.append(further)
+
+    assert changed(name, extend) == "the authorisation allows other calls"
+
+
+def test_funding_without_its_transfer_in_the_authorisation_is_refused() -> None:
+    def shorten(tx: xdr.Transaction) -> None:
+        entry_of(tx).root_invocation.sub_invocations.clear()
+
+    assert changed("fund_escrow", shorten) == "the authorisation allows other calls"
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_source_that_is_the_authorizer_itself_signs_the_envelope_only(name: str) -> None:
+    intent = INTENTS[name]
+    allowance = blueprints().of(intent).allowance
+    assert allowance is not None
+    frame = {**FRAME, "source": allowance.address}
+    transaction = valid_transaction(intent)
+    transaction.source_account = Keypair.from_public_key(allowance.address).xdr_muxed_account()
+
+    with pytest.raises(EnvelopeRefused, match="by being the source"):
+        verifier().verify(wrap(transaction), intent, **frame)
+    assert transaction.ext.soroban_data is not None
+    entry_of(transaction).credentials = xdr.SorobanCredentials(
+        xdr.SorobanCredentialsType.SOROBAN_CREDENTIALS_SOURCE_ACCOUNT
+    )
+    nonce = nonce_entry(allowance.address, NONCE)
+    transaction.ext.soroban_data.resources.footprint.read_write.remove(nonce)
+    verifier().verify(wrap(transaction), intent, **frame)
+
+
+def test_a_call_of_an_unknown_build_is_refused_before_anything_else() -> None:
+    intent = INTENTS["fund_escrow"]
+    unknown = next(i for where, i in other_intents(intent) if where == "wasm_hash")
+
+    with pytest.raises(ChainRefused, match="no profile"):
+        verifier().verify(valid_envelope(intent), unknown, **FRAME)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data(), name=st.sampled_from(sorted(INTENTS)))
+def test_no_flipped_byte_passes_as_another_transaction(data: st.DataObject, name: str) -> None:
+    raw = bytearray(base64.b64decode(valid_envelope(INTENTS[name])))
+    place = data.draw(st.integers(0, len(raw) - 1))
+    raw[place] ^= data.draw(st.integers(1, 255))
+
+    try:
+        verified = verifier().verify(base64.b64encode(raw).decode(), INTENTS[name], **FRAME)
+    except EnvelopeRefused:
+        return
+    # It passed, so only what a builder may choose can have changed: the call has not.
+    meant = valid_transaction(INTENTS[name])
+    assert verified.transaction.operations == meant.operations
+    assert verified.transaction.fee.uint32 <= OPTIONS.max_fee
+
+
+@settings(max_examples=200, deadline=None)
+@given(raw=st.binary(max_size=400))
+def test_no_bytes_crash_the_verifier(raw: bytes) -> None:
+    with pytest.raises(EnvelopeRefused):
+        verifier().verify(base64.b64encode(raw).decode(), INTENTS["fund_escrow"], **FRAME)
+
+
+@pytest.mark.parametrize("text", ["", "AAAA", "%%%", "ä", "A" * 100_000])
+def test_a_text_that_is_no_envelope_is_refused(text: str) -> None:
+    with pytest.raises(EnvelopeRefused):
+        verifier().verify(text, INTENTS["fund_escrow"], **FRAME)
