@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 import uvicorn
 import uvloop
@@ -21,7 +22,19 @@ log = logger()
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, but a signal ends it with exit code 0: it would raise the signal once more."""
+    """Uvicorn, but a signal ends it with exit code 0: it would raise the signal once more.
+
+    Streams of events, which have no end of their own, are ended first.
+    """
+
+    def __init__(self, config: uvicorn.Config, *, end_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop."""
+        self._end_streams()
+        super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -50,7 +63,7 @@ async def serve(settings: GatewaySettings) -> bool:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=settings.stop_grace_seconds,
         )
-        server = _Server(config)
+        server = _Server(config, end_streams=app.end_streams)
         log.info("gateway.started", port=settings.gateway_port)
         await server.serve()
         return server.started

@@ -91,6 +91,10 @@ class Dispatcher:
         finally:
             self._free += 1
 
+    def end_streams(self) -> None:
+        """End every stream of events: the process is about to stop."""
+        self._parts.feed.stop()
+
     async def _serve(self, side: Side, scope: Scope, receive: Receive, send: Send) -> None:
         methods = side.paths.methods(scope["path"])
         if scope["method"] in methods:

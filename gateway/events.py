@@ -1,73 +1,100 @@
-"""The stream of events, as server-sent events: ordered, replayable, one marketplace's only."""
+"""The stream of events, as server-sent events: in order, replayable, one marketplace's only.
+
+Every client has a consumer of its own on JetStream, which is made again from the next event
+wherever it is lost: a client sees each event once and in order for as long as it stays connected.
+"""
 
 import asyncio
-import fnmatch
 import re
 import uuid
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
+from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.api import ConsumerConfig, DeliverPolicy
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import NotFoundError
 
 from chassis.bus import STREAM, SUBJECTS, Bus
 from chassis.telemetry import logger
 from kernel.errors import InvalidArgument, Unavailable
 
+PING = b"event: ping\ndata: {}\n\n"
 PING_SECONDS = 15.0
+# A consumer that was silent this long is asked whether it still exists.
+SILENCE_SECONDS = 5.0
 READY_SECONDS = 2.0
-# How long a server keeps an idle ordered consumer whose client is gone.
-ABANDONED_SECONDS = 60
-_CURSOR = re.compile(r"[0-9]{1,18}", re.ASCII)
+RETRY_SECONDS = 0.5
+# How long the server keeps the consumer of a client that is gone.
+ABANDONED_SECONDS = 30.0
+PENDING_MAX = 4096
+PENDING_BYTES_MAX = 8 * 1024 * 1024
+_CURSOR = re.compile(r"([0-9]{1,18})-(evt_[0-9A-Za-z]{1,64})", re.ASCII)
 _PATTERN = re.compile(r"[a-z_]{1,40}\.(\*|[a-z_]{1,60})", re.ASCII)
 log = logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """An event that a client has: its place in the stream, and its id to know it again by."""
+
+    sequence: int
+    event_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """Which events of a marketplace a client wants; empty collections: all.
 
-    types: names, or family.*. resource_types: Order, Balance and so on. after: the cursor of the
-    last event it has; None: only what happens from now on.
+    types: names, or family.*. resource_types: Order, Balance and so on. after: the last event it
+    has; None: only what happens from now on. concerns: an own look at the body of each event.
     """
 
     marketplace_id: uuid.UUID
     types: Collection[str] = ()
     resource_types: Collection[str] = ()
-    after: int | None = None
+    after: Cursor | None = None
+    concerns: Callable[[Mapping[str, Any]], bool] | None = None
 
 
-def cursor(text: str | None) -> int | None:
+def cursor(text: str | None) -> Cursor | None:
     """Read a Last-Event-ID. Raises: InvalidArgument: it is not one that was given out."""
-    if text is None or text == "":
+    if not text:
         return None
-    if _CURSOR.fullmatch(text) is None:
+    match = _CURSOR.fullmatch(text)
+    if match is None:
         raise InvalidArgument(
             "Invalid header: Last-Event-ID",
             fields=[("Last-Event-ID", "is not one that was given out")],
         )
-    return int(text)
+    return Cursor(int(match[1]), match[2])
 
 
 def patterns(text: str | None) -> tuple[str, ...]:
-    """Read a comma-separated list of types. Raises: InvalidArgument."""
-    parts = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    """Read a comma-separated list of types; one that another covers is left out.
+
+    Raises: InvalidArgument: it is no name, or of no family of events.
+    """
+    parts = {part.strip() for part in (text or "").split(",") if part.strip()}
     for part in parts:
-        if _PATTERN.fullmatch(part) is None:
+        if _PATTERN.fullmatch(part) is None or f"{part.partition('.')[0]}.*" not in SUBJECTS:
             raise InvalidArgument(
                 "Invalid field: types",
-                fields=[("types", "are names such as order.created, or order.*")],
+                fields=[("types", f"{part[:100]!r} is no event; order.created and order.* are")],
             )
-    return parts
+    whole = {part for part in parts if part.endswith(".*")}
+    return tuple(sorted(p for p in parts if p in whole or f"{p.partition('.')[0]}.*" not in whole))
 
 
 class Feed:
-    """Opens streams of events from JetStream."""
+    """Opens streams of events."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
+        self._stopping = asyncio.Event()
 
     async def is_ready(self) -> bool:
         """Tell whether the stream can be read now."""
@@ -78,66 +105,142 @@ class Feed:
             return False
         return True
 
-    async def open(self, wanted: Wanted) -> AsyncIterator[bytes]:
+    async def open(self, wanted: Wanted) -> AsyncGenerator[bytes]:
         """Open a stream: from the event after `wanted.after`, or of what happens from now on.
 
         Raises: Unavailable: NATS is away.
         """
         try:
             async with asyncio.timeout(READY_SECONDS):
-                context = await self._bus.stream()
-                subscription = await _subscribe(context, wanted)
+                start = await _start(await self._bus.stream(), wanted.after)
         except (NatsError, OSError, TimeoutError):
             raise Unavailable("The stream of events is away") from None
-        return _chunks(subscription, wanted)
+        return self._chunks(wanted, start)
+
+    def stop(self) -> None:
+        """End every stream: the process is about to stop."""
+        self._stopping.set()
 
     async def close(self) -> None:
         """Close the connection."""
         await self._bus.close()
 
+    async def _chunks(self, wanted: Wanted, start: int) -> AsyncGenerator[bytes]:
+        messages = _messages(self._bus, wanted, start)
+        stopped: asyncio.Future[Any] = asyncio.ensure_future(self._stopping.wait())
+        coming: asyncio.Future[Any] | None = None
+        try:
+            yield PING
+            while not stopped.done():
+                coming = coming or asyncio.ensure_future(anext(messages))
+                done, _ = await asyncio.wait(
+                    {coming, stopped}, timeout=PING_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+                if coming in done:
+                    chunk, coming = _chunk(coming.result(), wanted), None
+                    if chunk is not None:
+                        yield chunk
+                elif not done:
+                    yield PING
+        finally:
+            waiting = [task for task in (coming, stopped) if task is not None]
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+            await messages.aclose()
+
+
+async def _start(context: JetStreamContext, after: Cursor | None) -> int:
+    """Return the sequence to begin at.
+
+    A stream that was made anew has other sequences: then everything is told again, because an
+    event twice can be seen by its id, and one that is missing cannot be seen.
+    """
+    if after is None:
+        state = (await context.stream_info(STREAM)).state
+        return state.last_seq + 1
+    try:
+        known = await context.get_msg(STREAM, after.sequence)
+    except NotFoundError:
+        return 1
+    same = (known.headers or {}).get("Nats-Msg-Id") == after.event_id
+    return after.sequence + 1 if same else 1
+
+
+async def _messages(bus: Bus, wanted: Wanted, start: int) -> AsyncGenerator[Msg]:
+    """Yield messages in order from a sequence on, for ever, across reconnections."""
+    following = start
+    while True:
+        began = following
+        try:
+            context = await bus.stream()
+            subscription = await _subscribe(context, wanted, following)
+            try:
+                async for message in _gapless(subscription):
+                    following = message.metadata.sequence.stream + 1
+                    yield message
+            finally:
+                await _leave(subscription)
+        except (NatsError, OSError, TimeoutError) as error:
+            log.info("events.consumer_lost", error=type(error).__name__)
+        if following == began:
+            await asyncio.sleep(RETRY_SECONDS)
+
 
 async def _subscribe(
-    context: JetStreamContext, wanted: Wanted
+    context: JetStreamContext, wanted: Wanted, following: int
 ) -> JetStreamContext.PushSubscription:
     config = ConsumerConfig(
-        filter_subjects=list(wanted.types) or list(SUBJECTS),
-        deliver_policy=DeliverPolicy.NEW
-        if wanted.after is None
-        else DeliverPolicy.BY_START_SEQUENCE,
-        opt_start_seq=None if wanted.after is None else wanted.after + 1,
+        filter_subjects=list(wanted.types or SUBJECTS),
+        deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=following,
+        ack_policy=AckPolicy.NONE,
         inactive_threshold=ABANDONED_SECONDS,
+        mem_storage=True,
     )
-    return await context.subscribe(">", stream=STREAM, ordered_consumer=True, config=config)
+    # What a slow client leaves beyond the limits is dropped here, seen as a gap, and read again.
+    return await context.subscribe(
+        "",
+        stream=STREAM,
+        config=config,
+        manual_ack=True,
+        pending_msgs_limit=PENDING_MAX,
+        pending_bytes_limit=PENDING_BYTES_MAX,
+    )
 
 
-async def _chunks(
-    subscription: JetStreamContext.PushSubscription, wanted: Wanted
-) -> AsyncIterator[bytes]:
+async def _gapless(subscription: JetStreamContext.PushSubscription) -> AsyncIterator[Msg]:
+    """Yield a consumer's messages until one is missing or the consumer is gone."""
+    expected = 1
+    while True:
+        try:
+            message = await subscription.next_msg(timeout=SILENCE_SECONDS)
+        except TimeoutError:
+            await subscription.consumer_info()
+            continue
+        if message.metadata.sequence.consumer != expected:
+            return
+        expected += 1
+        yield message
+
+
+async def _leave(subscription: JetStreamContext.PushSubscription) -> None:
     try:
-        while True:
-            try:
-                message = await subscription.next_msg(timeout=PING_SECONDS)
-            except TimeoutError:
-                yield b"event: ping\ndata: {}\n\n"
-                continue
-            event = orjson.loads(message.data)
-            if _concerns(event, wanted):
-                sequence = message.metadata.sequence.stream
-                head = f"id: {sequence}\nevent: {event['eventType']}\ndata: "
-                yield head.encode() + message.data + b"\n\n"
-    except NatsError as error:
-        log.warning("events.stream_ends", error=type(error).__name__)
-    finally:
         await subscription.unsubscribe()
+    except NatsError:
+        log.debug("events.already_left")
 
 
-def _concerns(event: dict[str, object], wanted: Wanted) -> bool:
-    metadata = event.get("metadata")
-    if not isinstance(metadata, dict):
-        return False
+def _chunk(message: Msg, wanted: Wanted) -> bytes | None:
+    """Spell an event for its client; None: it is not the client's."""
+    event = orjson.loads(message.data)
+    metadata = event.get("metadata") or {}
     if metadata.get("marketplaceId") != str(wanted.marketplace_id):
-        return False
-    kind = str(event.get("eventType"))
-    if wanted.types and not any(fnmatch.fnmatchcase(kind, pattern) for pattern in wanted.types):
-        return False
-    return not wanted.resource_types or event.get("aggregateType") in wanted.resource_types
+        return None
+    if wanted.resource_types and event.get("aggregateType") not in wanted.resource_types:
+        return None
+    if wanted.concerns is not None and not wanted.concerns(event):
+        return None
+    place = f"{message.metadata.sequence.stream}-{event['eventId']}"
+    head = f"id: {place}\nevent: {event['eventType']}\ndata: "
+    return head.encode() + message.data + b"\n\n"

@@ -4,6 +4,7 @@ Each route is a FastAPI route. FastAPI documents it from a signature made of its
 request itself is served here, in one pass: credential, rate, scope, body, handler, answer.
 """
 
+import asyncio
 import inspect
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -126,7 +127,10 @@ class Server:
             hidden = self.view.refuse(Internal(), request_id=one.request_id)
             await send_refusal(send, hidden, one)
         else:
-            await send_answer(send, answer, one)
+            if isinstance(answer, EventStream):
+                await send_stream(receive, send, answer, one)
+            else:
+                await send_answer(send, answer, one)
 
     async def _answer(
         self, operation: Operation, one: Call, receive: Receive
@@ -166,11 +170,8 @@ def _call(server: Server, operation: Operation, scope: Scope) -> Call:
     )
 
 
-async def send_answer(send: Send, answer: Answer | EventStream, one: Call) -> None:
+async def send_answer(send: Send, answer: Answer, one: Call) -> None:
     """Send an answer, with what its request earned in headers."""
-    if isinstance(answer, EventStream):
-        await _send_stream(send, answer.chunks, one)
-        return
     headers = _headers(one)
     if one.reply.replayed:
         headers.append((b"idempotent-replayed", b"true"))
@@ -202,7 +203,8 @@ async def _send(
     await send({"type": "http.response.body", "body": content})
 
 
-async def _send_stream(send: Send, chunks: AsyncIterator[bytes], one: Call) -> None:
+async def send_stream(receive: Receive, send: Send, stream: EventStream, one: Call) -> None:
+    """Send events until there are no more or the client has gone."""
     headers = [
         *_headers(one),
         (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -211,9 +213,26 @@ async def _send_stream(send: Send, chunks: AsyncIterator[bytes], one: Call) -> N
         (b"x-accel-buffering", b"no"),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
+    sending = asyncio.ensure_future(_send_chunks(send, stream.chunks))
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sending.cancel()
+        gone.cancel()
+        await asyncio.gather(sending, gone, return_exceptions=True)
+        await stream.chunks.aclose()
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _send_chunks(send: Send, chunks: AsyncIterator[bytes]) -> None:
     async for chunk in chunks:
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class OperationRoute(APIRoute):

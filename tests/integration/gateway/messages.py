@@ -57,9 +57,7 @@ def running(kind: str) -> orders_pb2.Operation:
 
 def an_escrow(status: str, **changes: Any) -> orders_pb2.OrderEscrow:
     """Return the order's escrow in a state."""
-    return orders_pb2.OrderEscrow(
-        id=str(ESCROW_ID), contract_id=CONTRACT, status=status, **changes
-    )
+    return orders_pb2.OrderEscrow(id=str(ESCROW_ID), contract_id=CONTRACT, status=status, **changes)
 
 
 def a_dispute(status: str = "OPEN", **changes: Any) -> disputes_pb2.Dispute:
