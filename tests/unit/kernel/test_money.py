@@ -77,7 +77,7 @@ def test_a_documented_amount_is_read_as_minor_units(text: str, minor_units: int)
     ],
 )
 def test_anything_but_digits_point_two_digits_is_refused(text: str) -> None:
-    with pytest.raises(InvalidAmountFormat) as refused:
+    with pytest.raises(InvalidAmountFormat, match="must be a decimal string") as refused:
         parse_amount(text)
 
     assert refused.value.reason == "INVALID_AMOUNT_FORMAT"
