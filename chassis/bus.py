@@ -108,9 +108,9 @@ async def publish_all(context: JetStreamContext, messages: Sequence[Message]) ->
     futures = []
     for message in messages:
         headers = {"Nats-Msg-Id": message.message_id, **message.headers}
-        future = await context.publish_async(message.subject, message.body, headers=headers)
-        futures.append(asyncio.wait_for(future, ACK_TIMEOUT_SECONDS))
-    results = await asyncio.gather(*futures, return_exceptions=True)
+        futures.append(await context.publish_async(message.subject, message.body, headers=headers))
+    acknowledged = [asyncio.wait_for(future, ACK_TIMEOUT_SECONDS) for future in futures]
+    results = await asyncio.gather(*acknowledged, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException) and not isinstance(result, (NatsError, TimeoutError)):
             raise result

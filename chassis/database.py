@@ -12,8 +12,14 @@ from typing import TypeVar
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.errors import LockNotAvailable
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from kernel.errors import Unavailable
+
+__all__ = ["Database", "LockNotAvailable", "Transaction", "constraint_name", "driver", "sqlstate"]
 
 Transaction = AsyncConnection
 ResultT = TypeVar("ResultT")
@@ -21,6 +27,9 @@ ResultT = TypeVar("ResultT")
 # Serialisation failure and deadlock: the transaction did nothing, and may be tried again whole.
 RETRYABLE = frozenset({"40001", "40P01"})
 ATTEMPTS = 5
+# The server stops or is full, a lock was not free, a statement took too long: come back later.
+BUSY = frozenset({"57P01", "57P02", "57P03", "53300", "55P03", "57014"})
+CONNECTION_CLASS = "08"
 
 
 class Database:
@@ -61,16 +70,25 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Open a transaction: commits at the end of the block, rolls back on any exception."""
-        async with self._engine.begin() as connection:
-            yield connection
+        """Open a transaction: commits at the end of the block, rolls back on any exception.
+
+        Raises: Unavailable: Postgres is away or busy. Where it went away at the commit the outcome
+            is unknown, so that what is tried again must carry the same request id.
+        """
+        try:
+            async with self._engine.begin() as connection:
+                yield connection
+        except (DBAPIError, psycopg.Error, PoolTimeoutError) as error:
+            if _is_away(error):
+                raise Unavailable("The database is away") from error
+            raise
 
     async def retrying(self, work: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Run whole transactions again where Postgres says that they did nothing (40001, 40P01)."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await work()
-            except DBAPIError as error:
+            except (DBAPIError, psycopg.Error) as error:
                 if attempt == ATTEMPTS or sqlstate(error) not in RETRYABLE:
                     raise
                 await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter
@@ -81,7 +99,7 @@ class Database:
         try:
             async with self._engine.connect() as connection:
                 await connection.execute(sa.text("select 1"))
-        except (DBAPIError, OSError, TimeoutError):
+        except (DBAPIError, PoolTimeoutError, OSError, TimeoutError):
             return False
         return True
 
@@ -124,6 +142,16 @@ def constraint_name(error: BaseException) -> str | None:
     diagnostics = getattr(getattr(error, "orig", error), "diag", None)
     name = getattr(diagnostics, "constraint_name", None)
     return name if isinstance(name, str) else None
+
+
+def _is_away(error: BaseException) -> bool:
+    state = sqlstate(error)
+    if state is not None:
+        return state in BUSY or state.startswith(CONNECTION_CLASS)
+    # Without a SQLSTATE it was no answer of the server: the connection failed.
+    original = getattr(error, "orig", error)
+    lost = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError)
+    return isinstance(original, lost)
 
 
 def _sqlalchemy_url(url: str) -> str:

@@ -15,13 +15,14 @@ from google.protobuf.message import Message
 from google.rpc import status_pb2
 
 from chassis import identity
-from chassis.database import Database, Transaction, driver
+from chassis.database import Database, LockNotAvailable, Transaction, driver
 from chassis.status import from_status, to_status
 from kernel.clock import Clock
 from kernel.errors import Aborted, AlreadyExists, DomainError, FailedPrecondition, NotFound
 
 KEPT = dt.timedelta(hours=24)
 PURGE_SECONDS = 3600
+RUNNING = "A request with this idempotency key is running"
 # Refusals that were reached after the work began; the same request gets them again.
 STORED_KINDS = (FailedPrecondition, NotFound, AlreadyExists)
 
@@ -137,13 +138,17 @@ class Idempotency:
         """
         now = self._clock.now()
         connection = await driver(tx)
-        cursor = await connection.execute(_CLAIM, (*_key(key), key.fingerprint, now, now - KEPT))
+        taken = (*_key(key), key.fingerprint, now, now - KEPT)
+        try:
+            cursor = await connection.execute(_CLAIM, taken)
+        except LockNotAvailable:
+            raise IdempotencyKeyInProgress(RUNNING) from None
         if await cursor.fetchone() is not None:
             return None
         cursor = await connection.execute(_READ, _key(key))
         row = await cursor.fetchone()
         if row is None:
-            raise IdempotencyKeyInProgress("A request with this idempotency key is running")
+            raise IdempotencyKeyInProgress(RUNNING)
         return _known(key, row)
 
     async def finish(self, tx: Transaction, key: RequestKey, body: bytes) -> None:
@@ -194,7 +199,7 @@ def _known(key: RequestKey, row: tuple[object, ...]) -> Answer:
     if fingerprint != key.fingerprint:
         raise IdempotencyKeyReused("This idempotency key was used for another request")
     if state == "running":
-        raise IdempotencyKeyInProgress("A request with this idempotency key is running")
+        raise IdempotencyKeyInProgress(RUNNING)
     assert isinstance(body, bytes)  # noqa: S101 - the column is bytea and set when not running
     if state == "refused":
         refusal = from_status(status_pb2.Status.FromString(body))

@@ -1,0 +1,113 @@
+"""Consumers: at least once from the bus, once in effect by the inbox."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import sqlalchemy as sa
+
+from chassis.bus import Bus, Message, consume, publish_all
+from chassis.inbox import is_first_time
+from deploy.local.nats import NatsServer
+from tests.integration.chassis.conftest import Shop
+
+WAIT_SECONDS = 30
+
+
+@asynccontextmanager
+async def consuming(
+    server: NatsServer, subject: str, handle: Callable[[bytes], Awaitable[None]]
+) -> AsyncIterator[Bus]:
+    """Consume a subject with a durable consumer of its own; yields a bus to publish on."""
+    bus = Bus(url=server.url, name="test-consumer")
+    durable = f"test-{uuid.uuid4().hex}"
+    task = asyncio.create_task(consume(bus, durable=durable, subject=subject, handle=handle))
+    try:
+        yield bus
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        await bus.close()
+
+
+async def publish(bus: Bus, subject: str, *bodies: bytes) -> None:
+    """Publish, again and again until the server has it."""
+    messages = [
+        Message(subject=subject, message_id=uuid.uuid4().hex, headers={}, body=body)
+        for body in bodies
+    ]
+    async with asyncio.timeout(WAIT_SECONDS):
+        while True:
+            with contextlib.suppress(Exception):
+                if all(await publish_all(await bus.stream(), messages)):
+                    return
+
+
+def a_subject() -> str:
+    return f"user.{uuid.uuid4().hex}"
+
+
+async def test_a_message_is_handed_over_until_it_is_handled(nats: NatsServer) -> None:
+    seen: list[bytes] = []
+    done = asyncio.Event()
+
+    async def handle(body: bytes) -> None:
+        seen.append(body)
+        if seen.count(body) == 1 and body == b"2":
+            raise RuntimeError("not yet")
+        if len(seen) == 4:
+            done.set()
+
+    subject = a_subject()
+    async with consuming(nats, subject, handle) as bus, asyncio.timeout(WAIT_SECONDS):
+        await publish(bus, subject, b"1", b"2", b"3")
+        await done.wait()
+
+    assert seen == [b"1", b"2", b"3", b"2"]
+
+
+async def test_a_consumer_goes_on_after_nats_was_killed(nats: NatsServer) -> None:
+    seen: set[bytes] = set()
+    first, second = asyncio.Event(), asyncio.Event()
+
+    async def handle(body: bytes) -> None:
+        seen.add(body)
+        (first if body == b"before" else second).set()
+
+    subject = a_subject()
+    async with consuming(nats, subject, handle) as bus, asyncio.timeout(WAIT_SECONDS):
+        await publish(bus, subject, b"before")
+        await first.wait()
+        nats.kill()
+        nats.start()
+        await publish(bus, subject, b"after")
+        await second.wait()
+
+    assert seen == {b"before", b"after"}
+
+
+async def test_an_event_has_its_effect_once(shop: Shop) -> None:
+    event_id = uuid.uuid4()
+
+    async def deliver(consumer: str) -> None:
+        async with shop.database.transaction() as tx:
+            if await is_first_time(tx, consumer=consumer, event_id=event_id):
+                await tx.execute(sa.text("update things set value = value + 1 where id = 1"))
+
+    await asyncio.gather(*(deliver("deposits") for _ in range(8)))
+    await deliver("another")
+
+    assert shop.rows("select value from things where id = 1") == [(2,)]
+
+
+async def test_an_effect_that_was_rolled_back_is_had_the_next_time(shop: Shop) -> None:
+    event_id = uuid.uuid4()
+    async with shop.database.transaction() as tx:
+        assert await is_first_time(tx, consumer="deposits", event_id=event_id)
+        await tx.rollback()
+
+    async with shop.database.transaction() as tx:
+        assert await is_first_time(tx, consumer="deposits", event_id=event_id)

@@ -1,0 +1,219 @@
+"""Idempotency: one change a request id, its answer given again byte for byte, for 24 hours."""
+
+import asyncio
+import datetime as dt
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import pytest
+import sqlalchemy as sa
+
+from chassis.database import Transaction
+from chassis.idempotency import (
+    Idempotency,
+    IdempotencyKeyInProgress,
+    IdempotencyKeyReused,
+    RequestKey,
+)
+from kernel.errors import DomainError, FailedPrecondition, InvalidArgument, NotFound
+from tests.integration.chassis.conftest import Shop
+
+Work = Callable[[Transaction], Awaitable[bytes]]
+ADD = sa.text("update things set value = value + 1 where id = 1")
+
+
+@dataclass
+class StoppedClock:
+    """A clock that is moved by hand."""
+
+    at: dt.datetime = dt.datetime(2026, 2, 18, 12, tzinfo=dt.UTC)
+
+    def now(self) -> dt.datetime:
+        return self.at
+
+
+def a_key(**fields: object) -> RequestKey:
+    key = RequestKey(
+        marketplace_id=uuid.UUID(int=1), scope="", key="order-7", fingerprint=b"\x00\x01"
+    )
+    return replace(key, **fields)  # type: ignore[arg-type] # one test, one field
+
+
+async def add_one(tx: Transaction) -> bytes:
+    await tx.execute(ADD)
+    return uuid.uuid4().bytes + b"\x00"
+
+
+def refusing(error: DomainError) -> Work:
+    async def work(tx: Transaction) -> bytes:
+        await tx.execute(ADD)
+        raise error
+
+    return work
+
+
+def value(shop: Shop) -> object:
+    return shop.rows("select value from things where id = 1")[0][0]
+
+
+async def test_the_same_request_again_gives_the_same_bytes(shop: Shop) -> None:
+    idempotency = Idempotency(clock=StoppedClock())
+
+    first = await idempotency.execute(shop.database, a_key(), add_one)
+    again = await idempotency.execute(shop.database, a_key(), add_one)
+
+    assert (first.replayed, again.replayed) == (False, True)
+    assert again.body == first.body
+    assert value(shop) == 1
+
+
+async def test_many_at_once_make_one_change(shop: Shop) -> None:
+    idempotency = Idempotency(clock=StoppedClock())
+
+    answers = await asyncio.gather(
+        *(idempotency.execute(shop.database, a_key(), add_one) for _ in range(20))
+    )
+
+    assert len({answer.body for answer in answers}) == 1
+    assert [answer.replayed for answer in answers].count(False) == 1
+    assert value(shop) == 1
+
+
+async def test_another_request_under_the_same_key_is_refused(shop: Shop) -> None:
+    idempotency = Idempotency(clock=StoppedClock())
+    first = await idempotency.execute(shop.database, a_key(), add_one)
+
+    with pytest.raises(IdempotencyKeyReused):
+        await idempotency.execute(shop.database, a_key(fingerprint=b"other"), add_one)
+
+    assert value(shop) == 1
+    assert (await idempotency.execute(shop.database, a_key(), add_one)).body == first.body
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"marketplace_id": uuid.UUID(int=2)}, {"scope": "somebody"}, {"key": "order-8"}],
+)
+async def test_keys_of_others_are_other_keys(shop: Shop, other: dict[str, object]) -> None:
+    idempotency = Idempotency(clock=StoppedClock())
+    await idempotency.execute(shop.database, a_key(), add_one)
+
+    answer = await idempotency.execute(shop.database, a_key(**other), add_one)
+
+    assert not answer.replayed
+    assert value(shop) == 2
+
+
+async def test_a_request_whose_first_call_has_not_committed_is_in_progress(shop: Shop) -> None:
+    idempotency = Idempotency(clock=StoppedClock())
+
+    async with shop.database.transaction() as first:
+        assert await idempotency.claim(first, a_key()) is None
+        async with shop.database.transaction() as second:
+            await second.execute(sa.text("set local lock_timeout = '50ms'"))
+            with pytest.raises(IdempotencyKeyInProgress):
+                await idempotency.claim(second, a_key())
+
+
+async def test_a_claimed_request_is_in_progress_until_it_is_finished(shop: Shop) -> None:
+    idempotency = Idempotency(clock=StoppedClock())
+    async with shop.database.transaction() as tx:
+        await idempotency.claim(tx, a_key())
+
+    with pytest.raises(IdempotencyKeyInProgress):
+        await idempotency.execute(shop.database, a_key(), add_one)
+
+    async with shop.database.transaction() as tx:
+        await idempotency.finish(tx, a_key(), b"done")
+    answer = await idempotency.execute(shop.database, a_key(), add_one)
+    assert (answer.body, answer.replayed) == (b"done", True)
+    assert value(shop) == 0
+
+
+async def test_work_that_breaks_leaves_no_trace(shop: Shop) -> None:
+    idempotency = Idempotency(clock=StoppedClock())
+
+    async def broken(tx: Transaction) -> bytes:
+        await tx.execute(ADD)
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError):
+        await idempotency.execute(shop.database, a_key(), broken)
+
+    assert value(shop) == 0
+    assert shop.rows("select key from idempotency") == []
+    assert not (await idempotency.execute(shop.database, a_key(), add_one)).replayed
+
+
+@pytest.mark.parametrize("kind", [FailedPrecondition, NotFound])
+async def test_a_refusal_is_given_again_though_the_world_has_changed(
+    shop: Shop, kind: type[DomainError]
+) -> None:
+    idempotency = Idempotency(clock=StoppedClock())
+    details = {"orderId": "ord_1", "allowedStates": ["A", "B"], "available": 7}
+    error = kind("Not now", reason="INVALID_STATE", details=details)
+    with pytest.raises(kind) as first:
+        await idempotency.execute(shop.database, a_key(), refusing(error))
+
+    with pytest.raises(kind) as again:
+        await idempotency.execute(shop.database, a_key(), add_one)
+
+    assert (first.value.replayed, again.value.replayed) == (False, True)
+    assert again.value.message == "Not now"
+    assert again.value.reason == "INVALID_STATE"
+    assert again.value.details == details
+    assert value(shop) == 0
+
+
+async def test_a_wrong_field_is_not_kept(shop: Shop) -> None:
+    idempotency = Idempotency(clock=StoppedClock())
+    with pytest.raises(InvalidArgument):
+        await idempotency.execute(shop.database, a_key(), refusing(InvalidArgument("No")))
+
+    answer = await idempotency.execute(shop.database, a_key(), add_one)
+
+    assert not answer.replayed
+    assert value(shop) == 1
+
+
+async def test_an_answer_is_kept_for_24_hours(shop: Shop) -> None:
+    clock = StoppedClock()
+    idempotency = Idempotency(clock=clock)
+    first = await idempotency.execute(shop.database, a_key(), add_one)
+
+    clock.at += dt.timedelta(hours=24)
+    at_the_last_moment = await idempotency.execute(shop.database, a_key(), add_one)
+    clock.at += dt.timedelta(milliseconds=1)
+    too_late = await idempotency.execute(shop.database, a_key(fingerprint=b"other"), add_one)
+
+    assert at_the_last_moment.body == first.body
+    assert not too_late.replayed
+    assert value(shop) == 2
+
+
+async def test_a_running_request_is_never_taken_over_by_age(shop: Shop) -> None:
+    clock = StoppedClock()
+    idempotency = Idempotency(clock=clock)
+    async with shop.database.transaction() as tx:
+        await idempotency.claim(tx, a_key())
+
+    clock.at += dt.timedelta(days=30)
+
+    with pytest.raises(IdempotencyKeyInProgress):
+        await idempotency.execute(shop.database, a_key(), add_one)
+    assert await idempotency.purge(shop.database) == 0
+
+
+async def test_purging_forgets_only_what_is_past_its_time(shop: Shop) -> None:
+    clock = StoppedClock()
+    idempotency = Idempotency(clock=clock)
+    await idempotency.execute(shop.database, a_key(key="old"), add_one)
+    with pytest.raises(NotFound):
+        await idempotency.execute(shop.database, a_key(key="old refusal"), refusing(NotFound()))
+    clock.at += dt.timedelta(hours=24, milliseconds=1)
+    await idempotency.execute(shop.database, a_key(key="new"), add_one)
+
+    assert await idempotency.purge(shop.database) == 2
+
+    assert shop.rows("select key from idempotency") == [("new",)]

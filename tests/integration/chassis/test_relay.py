@@ -1,0 +1,250 @@
+"""Outbox → relay → NATS: every event once, in the order of its aggregate, whatever falls over."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from nats.js.api import ConsumerConfig, DeliverPolicy
+
+from chassis import relay
+from chassis.bus import STREAM, Bus
+from chassis.database import Transaction
+from chassis.outbox import Event, Outbox
+from deploy.local.nats import NatsServer
+from kernel.ids import to_public
+from tests.integration.chassis.conftest import Shop
+
+WAIT_SECONDS = 30
+NOON = dt.datetime(2026, 2, 18, 12, tzinfo=dt.UTC)
+UNPUBLISHED = "select count(*) from outbox where published_at is null"
+LEADERS = """
+select count(*) from pg_locks join pg_database on pg_database.oid = pg_locks.database
+where locktype = 'advisory' and granted and datname = current_database()
+"""
+
+
+def an_event(marketplace_id: uuid.UUID, *, version: int, thing: str = "ord_1") -> Event:
+    return Event(
+        event_type="order.created",
+        aggregate_type="Order",
+        aggregate_id=thing,
+        version=version,
+        marketplace_id=marketplace_id,
+        occurred_at=NOON,
+        payload={"orderId": thing, "title": "Logo, größer"},
+        correlation_id="req-1",
+    )
+
+
+async def append(shop: Shop, *events: Event) -> None:
+    """Write each event in a transaction of its own."""
+    for event in events:
+        async with shop.database.transaction() as tx:
+            await Outbox().append(tx, [event])
+
+
+@asynccontextmanager
+async def relaying(shop: Shop, server: NatsServer) -> AsyncIterator[asyncio.Task[None]]:
+    """Run a relay with a connection of its own, as a service does."""
+    bus = Bus(url=server.url, name="test-relay")
+    task = asyncio.create_task(relay.run(database=shop.database, bus=bus))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        await bus.close()
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait for a condition."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not is_so():  # noqa: ASYNC110 - the condition is in another process
+            await asyncio.sleep(0.02)
+
+
+async def published(server: NatsServer, marketplace_id: uuid.UUID) -> list[dict[str, Any]]:
+    """Read a marketplace's events from the stream, from its beginning."""
+    bus = Bus(url=server.url, name="test-reader")
+    context = await bus.stream()
+    count = (await context.stream_info(STREAM)).state.messages
+    everything = ConsumerConfig(deliver_policy=DeliverPolicy.ALL)
+    subscription = await context.subscribe("order.*", ordered_consumer=True, config=everything)
+    messages = [await subscription.next_msg(timeout=5) for _ in range(count)]
+    await bus.close()
+    return [
+        {**json.loads(message.data), "headers": message.headers}
+        for message in messages
+        if (message.headers or {})["marketplace-id"] == str(marketplace_id)
+    ]
+
+
+def is_published(shop: Shop) -> Callable[[], bool]:
+    return lambda: shop.rows(UNPUBLISHED) == [(0,)]
+
+
+def versions(events: list[dict[str, Any]], thing: str = "ord_1") -> list[int]:
+    return [event["version"] for event in events if event["aggregateId"] == thing]
+
+
+async def test_an_event_arrives_as_it_was_written(
+    shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
+) -> None:
+    event = an_event(marketplace_id, version=1)
+
+    async with relaying(shop, nats):
+        await append(shop, event)
+        await until(is_published(shop))
+
+    [arrived] = await published(nats, marketplace_id)
+    headers = arrived.pop("headers")
+    event_id = to_public("evt", event.event_id)
+    assert arrived == json.loads(event.body())
+    assert arrived["eventId"] == event_id
+    assert headers["Nats-Msg-Id"] == headers["ce-id"] == event_id
+    assert headers["ce-type"] == "order.created"
+    assert headers["ce-source"] == "/orchestrator/shop"
+    assert headers["ce-time"] == "2026-02-18T12:00:00.000Z"
+    assert headers["ce-specversion"] == "1.0"
+
+
+async def test_versions_arrive_in_order_and_once(
+    shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
+) -> None:
+    things = [f"ord_{n}" for n in range(5)]
+
+    async with relaying(shop, nats):
+        await asyncio.gather(
+            *(
+                append(
+                    shop,
+                    *(an_event(marketplace_id, version=v, thing=thing) for v in range(1, 13)),
+                )
+                for thing in things
+            )
+        )
+        await until(is_published(shop))
+
+    events = await published(nats, marketplace_id)
+    for thing in things:
+        assert versions(events, thing) == [*range(1, 13)]
+
+
+async def test_an_event_that_commits_late_is_not_lost(
+    shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
+) -> None:
+    def is_second_published() -> bool:
+        return shop.rows("select count(*) from outbox where published_at is not null") == [(1,)]
+
+    async with relaying(shop, nats):
+        async with shop.database.transaction() as late:
+            await Outbox().append(late, [an_event(marketplace_id, version=1, thing="ord_late")])
+            await append(shop, an_event(marketplace_id, version=1, thing="ord_early"))
+            await until(is_second_published)
+        await until(is_published(shop))
+
+    order = [event["aggregateId"] for event in await published(nats, marketplace_id)]
+    assert order == ["ord_early", "ord_late"]
+
+
+async def test_a_rolled_back_change_tells_nothing(
+    shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
+) -> None:
+    async def undone(tx: Transaction) -> None:
+        await Outbox().append(tx, [an_event(marketplace_id, version=1)])
+        await tx.rollback()
+
+    async with relaying(shop, nats):
+        async with shop.database.transaction() as tx:
+            await undone(tx)
+        await append(shop, an_event(marketplace_id, version=1, thing="ord_2"))
+        await until(is_published(shop))
+
+    assert [event["aggregateId"] for event in await published(nats, marketplace_id)] == ["ord_2"]
+
+
+async def test_of_two_relays_one_leads_and_the_other_takes_over(
+    shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
+) -> None:
+    async with relaying(shop, nats) as first:
+        await until(lambda: shop.rows(LEADERS) == [(1,)])
+        async with relaying(shop, nats):
+            await append(shop, *(an_event(marketplace_id, version=v) for v in range(1, 6)))
+            await until(is_published(shop))
+            assert shop.rows(LEADERS) == [(1,)]
+            first.cancel()
+            await append(shop, *(an_event(marketplace_id, version=v) for v in range(6, 11)))
+            await until(is_published(shop))
+
+    assert versions(await published(nats, marketplace_id)) == [*range(1, 11)]
+
+
+async def test_what_was_sent_but_not_marked_is_not_sent_twice(
+    shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
+) -> None:
+    async with relaying(shop, nats):
+        await append(shop, *(an_event(marketplace_id, version=v) for v in range(1, 6)))
+        await until(is_published(shop))
+        # As after a crash between the acknowledgement and the mark.
+        shop.run("update outbox set published_at = null")
+        await until(is_published(shop))
+
+    assert versions(await published(nats, marketplace_id)) == [1, 2, 3, 4, 5]
+
+
+async def test_events_wait_for_nats_and_come_in_order_when_it_is_back(
+    shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
+) -> None:
+    async with relaying(shop, nats):
+        await append(shop, *(an_event(marketplace_id, version=v) for v in range(1, 4)))
+        await until(is_published(shop))
+        nats.kill()
+        await append(shop, *(an_event(marketplace_id, version=v) for v in range(4, 21)))
+        assert shop.rows(UNPUBLISHED) == [(17,)]
+        nats.start()
+        await until(is_published(shop))
+
+    assert versions(await published(nats, marketplace_id)) == [*range(1, 21)]
+
+
+async def test_nats_killed_again_and_again_loses_and_repeats_nothing(
+    shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
+) -> None:
+    things = [f"ord_{n}" for n in range(4)]
+
+    async def write(thing: str) -> None:
+        for version in range(1, 31):
+            await append(shop, an_event(marketplace_id, version=version, thing=thing))
+            await asyncio.sleep(0.02)
+
+    async with relaying(shop, nats):
+        writing = asyncio.gather(*(write(thing) for thing in things))
+        for round_ in range(3):
+            await until(lambda seen=round_: _sent(shop) > 8 * seen)  # type: ignore[misc] # bound now
+            nats.kill()
+            nats.start()
+        await writing
+        await until(is_published(shop))
+
+    events = await published(nats, marketplace_id)
+    for thing in things:
+        assert versions(events, thing) == [*range(1, 31)]
+
+
+def _sent(shop: Shop) -> int:
+    [(count,)] = shop.rows("select count(*) from outbox where published_at is not null")
+    return int(str(count))
+
+
+async def test_a_version_cannot_be_written_twice(shop: Shop, marketplace_id: uuid.UUID) -> None:
+    await append(shop, an_event(marketplace_id, version=1))
+
+    with pytest.raises(Exception, match="duplicate key"):
+        await append(shop, an_event(marketplace_id, version=1))
