@@ -1,0 +1,178 @@
+"""Calls out: tried again when a service is away, never longer than there is time."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
+
+from chassis import deadline, identity
+from chassis.channel import Caller, open_channel
+from chassis.identity import Signer
+from deploy.local.ports import free_port
+from kernel.errors import (
+    Aborted,
+    DeadlineExceeded,
+    DomainError,
+    Unauthenticated,
+    Unavailable,
+)
+from tests.integration.chassis.scripted import Behaviour, Scripted, changing, scripted, served
+from tests.serving import SECRET, identity_of
+
+WHO = identity_of("orders", marketplace_id=uuid.UUID(int=7))
+CALLER = Caller(Signer(secret=SECRET, caller="orders"))
+
+
+@asynccontextmanager
+async def calling(servicer: Scripted) -> AsyncIterator[Any]:
+    """Serve a servicer and yield its stub."""
+    async with served(servicer) as (_, address), open_channel(address) as channel:
+        yield disputes_pb2_grpc.DisputesServiceStub(channel)
+
+
+def refusing(error: DomainError, *, times: int) -> Behaviour:
+    """Refuse some times, then answer."""
+    left = [error] * times
+
+    async def behave(_request: Any, _context: Any) -> Any:
+        if left:
+            raise left.pop()
+        return disputes_pb2.Dispute(id="done")
+
+    return behave
+
+
+async def test_a_call_is_tried_again_while_the_service_is_unavailable() -> None:
+    servicer = scripted(change=refusing(Unavailable("not yet"), times=2))
+
+    async with calling(servicer) as stub:
+        answer = await CALLER.call(stub.CompleteDispute, changing(), who=WHO)
+
+    assert answer.id == "done"
+    assert servicer.calls == 3
+
+
+async def test_a_call_is_given_up_after_four_times() -> None:
+    servicer = scripted(change=refusing(Unavailable("never", reason="AWAY"), times=9))
+
+    async with calling(servicer) as stub:
+        with pytest.raises(Unavailable) as refused:
+            await CALLER.call(stub.CompleteDispute, changing(), who=WHO)
+
+    assert refused.value.reason == "AWAY"
+    assert servicer.calls == 4
+
+
+async def test_only_unavailable_is_tried_again() -> None:
+    servicer = scripted(change=refusing(Aborted("in motion"), times=1))
+
+    async with calling(servicer) as stub:
+        with pytest.raises(Aborted):
+            await CALLER.call(stub.CompleteDispute, changing(), who=WHO)
+
+    assert servicer.calls == 1
+
+
+async def test_a_call_that_takes_too_long_has_an_unknown_outcome() -> None:
+    may_end = asyncio.Event()
+
+    async def slow(_request: Any, _context: Any) -> Any:
+        await may_end.wait()
+        return disputes_pb2.Dispute()
+
+    servicer = scripted(change=slow)
+    async with calling(servicer) as stub:
+        with pytest.raises(DeadlineExceeded):
+            await CALLER.call(stub.CompleteDispute, changing(), who=WHO, timeout_seconds=0.3)
+        may_end.set()
+
+    assert servicer.calls == 1
+
+
+async def test_each_hop_keeps_a_little_of_the_time() -> None:
+    left: list[float] = []
+
+    async def look(_request: Any, context: Any) -> Any:
+        left.append(context.time_remaining())
+        return disputes_pb2.Dispute()
+
+    async with calling(scripted(change=look)) as stub:
+        deadline.start(2.0)
+        await CALLER.call(stub.CompleteDispute, changing(), who=WHO, timeout_seconds=60)
+        deadline.start(None)
+        await CALLER.call(stub.CompleteDispute, changing(), who=WHO, timeout_seconds=60)
+
+    assert left[0] <= 2.0 - deadline.SHAVED_SECONDS
+    assert left[1] > 2.0
+
+
+async def test_no_time_left_is_refused_without_a_call() -> None:
+    servicer = scripted()
+
+    async with calling(servicer) as stub:
+        deadline.start(0.0)
+        with pytest.raises(DeadlineExceeded):
+            await CALLER.call(stub.CompleteDispute, changing(), who=WHO)
+        deadline.start(None)
+
+    assert servicer.calls == 0
+
+
+async def test_a_service_that_is_away_is_unavailable_within_the_deadline() -> None:
+    async with open_channel(f"127.0.0.1:{free_port()}") as channel:
+        stub = disputes_pb2_grpc.DisputesServiceStub(channel)
+        with pytest.raises((Unavailable, DeadlineExceeded)):
+            async with asyncio.timeout(5):
+                await CALLER.call(stub.CompleteDispute, changing(), who=WHO, timeout_seconds=2)
+
+
+async def test_a_service_that_comes_back_is_found() -> None:
+    port = free_port()
+
+    async with open_channel(f"127.0.0.1:{port}") as channel:
+        stub = disputes_pb2_grpc.DisputesServiceStub(channel)
+        async with served(scripted(), port=port):
+            await CALLER.call(stub.CompleteDispute, changing(), who=WHO)
+        with pytest.raises((Unavailable, DeadlineExceeded)):
+            await CALLER.call(stub.CompleteDispute, changing(), who=WHO, timeout_seconds=1)
+        async with served(scripted(), port=port), asyncio.timeout(20):
+            while not await _is_answered(stub):
+                pass
+
+
+async def _is_answered(stub: Any) -> bool:
+    try:
+        await CALLER.call(stub.CompleteDispute, changing(), who=WHO, timeout_seconds=1)
+    except (Unavailable, DeadlineExceeded):
+        return False
+    return True
+
+
+async def test_a_call_acts_for_the_principal_being_served() -> None:
+    seen: list[identity.Identity] = []
+
+    async def look(_request: Any, _context: Any) -> Any:
+        seen.append(identity.current())
+        return disputes_pb2.Dispute()
+
+    async with calling(scripted(change=look)) as stub:
+        identity.bind(identity_of("gateway", marketplace_id=uuid.UUID(int=8)))
+        await CALLER.call(stub.CompleteDispute, changing())
+        identity.bind(None)
+
+    assert (seen[0].caller, seen[0].marketplace_id) == ("orders", uuid.UUID(int=8))
+
+
+async def test_a_call_for_nobody_is_refused_at_once() -> None:
+    servicer = scripted()
+
+    async with calling(servicer) as stub:
+        identity.bind(None)
+        with pytest.raises(Unauthenticated):
+            await CALLER.call(stub.CompleteDispute, changing())
+
+    assert servicer.calls == 0
