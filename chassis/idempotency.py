@@ -26,6 +26,9 @@ RUNNING = "A request with this idempotency key is running"
 # Refusals that were reached after the work began; the same request gets them again.
 STORED_KINDS = (FailedPrecondition, NotFound, AlreadyExists)
 
+# Fields that are not what is asked for: the id itself, and how patient the caller is.
+NOT_ASKED = ("request_id", "wait_seconds")
+
 # Migrations of every schema that answers mutating calls run this.
 DDL = """
 create table {schema}.idempotency (
@@ -95,7 +98,9 @@ def request_key(request: Message) -> RequestKey:
 def _fingerprint(request: Message) -> bytes:
     copy = type(request)()
     copy.CopyFrom(request)
-    copy.ClearField("request_id")
+    for field in NOT_ASKED:
+        if field in request.DESCRIPTOR.fields_by_name:
+            copy.ClearField(field)
     name = request.DESCRIPTOR.full_name.encode()
     return hashlib.sha256(name + b"\n" + copy.SerializeToString(deterministic=True)).digest()
 

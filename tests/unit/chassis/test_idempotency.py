@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from orchestrator.escrow.v1 import escrow_pb2
 from orchestrator.orders.v1 import orders_pb2
 
 from chassis import identity
@@ -53,6 +54,16 @@ def test_the_request_id_itself_is_no_part_of_the_fingerprint() -> None:
     assert (
         request_key(a_request()).fingerprint == request_key(a_request(request_id="k-2")).fingerprint
     )
+
+
+def test_how_long_to_wait_is_no_part_of_the_fingerprint() -> None:
+    user = "01890a5d-ac96-774b-bcce-b302099a8057"
+    patient, hasty = (
+        escrow_pb2.CreateWalletRequest(request_id="k-1", user_id=user, wait_seconds=seconds)
+        for seconds in (20, 0)
+    )
+
+    assert request_key(patient) == request_key(hasty)
 
 
 def test_another_call_with_the_same_fields_has_another_fingerprint() -> None:
