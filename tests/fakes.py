@@ -146,6 +146,10 @@ class FakeEscrow:
         )
         return self._start("resolve", command_id, order.id, payments)
 
+    async def credit(self, *, command_id: uuid.UUID, user_id: uuid.UUID, amount: int) -> Command:
+        """Accept a payment of the platform to a wallet."""
+        return self._start("credit", command_id, user_id, (_pay("WALLET", amount),))
+
     async def command(self, *, command_id: uuid.UUID, wait_seconds: int) -> Command:
         """Tell the end, when it is let."""
         del wait_seconds

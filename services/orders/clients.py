@@ -15,7 +15,7 @@ from chassis.channel import Caller
 from chassis.wire import instant_from_proto
 from kernel.clock import to_milliseconds_text
 from kernel.ids import derived_id
-from kernel.money import to_text
+from kernel.money import USDC, to_text
 from services.orders.domain import Order, UserName
 from services.orders.ports import (
     Command,
@@ -150,6 +150,13 @@ class EscrowClient:
         )
         return _command(await self._caller.call(self._stub.ResolveEscrow, request))
 
+    async def credit(self, *, command_id: uuid.UUID, user_id: uuid.UUID, amount: int) -> Command:
+        """Start paying a user's wallet from the platform's, in minor units."""
+        request = escrow_pb2.CreditWalletRequest(
+            request_id=str(command_id), user_id=str(user_id), amount=_money(USDC, amount)
+        )
+        return _command(await self._caller.call(self._stub.CreditWallet, request))
+
     async def command(self, *, command_id: uuid.UUID, wait_seconds: int) -> Command:
         """Tell how far a command is; waits for its end at most so long."""
         request = escrow_pb2.GetCommandRequest(
@@ -252,7 +259,7 @@ def _transfer(transfer: Transfer, *, linked: bool) -> ledger_pb2.NewTransfer:
         amount=_money(transfer.asset, transfer.amount) if transfer.amount else None,
         pending_id=str(transfer.pending_id) if transfer.pending_id else "",
         linked=linked,
-        order_id=str(transfer.order_id),
+        order_id=str(transfer.order_id) if transfer.order_id else "",
         transaction_hash=transfer.transaction_hash,
         reason=transfer.reason,
     )

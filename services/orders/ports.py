@@ -18,7 +18,7 @@ class Transfer:
     id: uuid.UUID
     type: Literal["SINGLE", "PENDING", "POST", "VOID"]
     code: str
-    order_id: uuid.UUID
+    order_id: uuid.UUID | None
     debit: str = ""
     credit: str = ""
     asset: str = ""
@@ -119,6 +119,10 @@ class EscrowPort(Protocol):
         self, *, command_id: uuid.UUID, order: Order, to_seller: int, to_buyer: int
     ) -> Command:
         """Start paying the contract out by shares, in minor units."""
+        ...
+
+    async def credit(self, *, command_id: uuid.UUID, user_id: uuid.UUID, amount: int) -> Command:
+        """Start paying a user's wallet from the platform's, in minor units."""
         ...
 
     async def command(self, *, command_id: uuid.UUID, wait_seconds: int) -> Command:

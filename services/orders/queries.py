@@ -22,6 +22,7 @@ from services.orders.intake import (
     require_json,
     settling_asset,
 )
+from services.orders.marketplaces import marketplace_rules
 from services.orders.operation_store import OperationStore
 from services.orders.operations import Operation
 from services.orders.ports import EscrowPort, LedgerPort, TimelineItem
@@ -87,7 +88,11 @@ class OrderQueries:
                     "Buyer and seller must differ",
                     fields=[("seller", "must not be the buyer")],
                 )
-            order = self._order(new, asset=asset, buyer=buyer, seller=seller)
+            rules = await marketplace_rules(tx, key.marketplace_id)
+            rate = rules.platform_fee_bps(new.origin)
+            if rate is None:
+                rate = self._platform_fee_bps[new.origin]
+            order = self._order(new, asset=asset, buyer=buyer, seller=seller, rate=rate)
             decided, facts = domain.created(order)
             saved = await self._orders.insert(
                 tx, decided, facts, request_id=identity.current_request_id()
@@ -96,9 +101,8 @@ class OrderQueries:
 
         return await self._idempotency.execute(self._database, key, work)
 
-    def _order(self, new: NewOrder, *, asset: str, buyer: User, seller: User) -> Order:
+    def _order(self, new: NewOrder, *, asset: str, buyer: User, seller: User, rate: int) -> Order:
         now = self._clock.now()
-        rate = self._platform_fee_bps[new.origin]
         return Order(
             id=new_id(),
             marketplace_id=buyer.marketplace_id,

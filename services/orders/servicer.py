@@ -13,6 +13,7 @@ from chassis.identity import REPLAYED_KEY, ROLE_ADMIN, allow
 from chassis.wire import page_size, uuid_from_token
 from services.orders import wire
 from services.orders.commands import Request
+from services.orders.credits import CreditService
 from services.orders.domain import Decision, DisputeReason, Party, State
 from services.orders.parties import require_party
 from services.orders.queries import OrderQueries
@@ -46,6 +47,7 @@ ACCESS = {
     "DeliverOrder": allow("gateway", scope="write"),
     "ConfirmOrder": allow("gateway", scope="write"),
     "PayOrder": allow("gateway", scope="write"),
+    "CreditUser": allow("gateway", scope="admin"),
 }
 
 
@@ -53,9 +55,15 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     """The contract's methods."""
 
     def __init__(
-        self, *, service: OrderService, queries: OrderQueries, registry: UserRegistry
+        self,
+        *,
+        service: OrderService,
+        queries: OrderQueries,
+        registry: UserRegistry,
+        crediting: CreditService,
     ) -> None:
         self._service = service
+        self._crediting = crediting
         self._queries = queries
         self._registry = registry
 
@@ -303,6 +311,21 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
             user_id=identity.current().user_id,
         )
         return _order(context, answer)
+
+    async def CreditUser(
+        self, request: orders_pb2.CreditUserRequest, context: Context
+    ) -> orders_pb2.Credit:
+        """Pay a user from the platform's wallet."""
+        answer = await self._crediting.credit(
+            request_key(request),
+            user=request.user,
+            amount=wire.optional_amount(request, "amount") or 0,
+            reference=request.reference,
+            description=request.description,
+            wait_seconds=_request(request).wait_seconds,
+        )
+        _mark(context, answer)
+        return orders_pb2.Credit.FromString(answer.body)
 
 
 def _marketplace() -> uuid.UUID:

@@ -12,6 +12,7 @@ from orchestrator.orders.v1 import orders_pb2
 from chassis.wire import instant_to_proto, page_token
 from kernel.errors import InvalidArgument
 from kernel.money import USDC
+from services.orders.credit_store import Credit
 from services.orders.domain import (
     Decision,
     DisputeInfo,
@@ -98,6 +99,22 @@ def user_to_proto(user: User) -> orders_pb2.User:
 def encode_user(user: User) -> bytes:
     """Encode a user as the bytes that are kept for a replay."""
     return user_to_proto(user).SerializeToString(deterministic=True)
+
+
+def encode_credit(credit: Credit) -> bytes:
+    """Encode a credit as bytes."""
+    message = orders_pb2.Credit(
+        id=str(credit.id),
+        user=_user_name(credit.user),
+        amount=common_pb2.Money(asset=USDC, minor_units=credit.amount),
+        reference=credit.reference,
+        description=credit.description,
+        state=credit.state,
+        transaction_hash=credit.transaction_hash,
+        created_at=instant_to_proto(credit.created_at),
+        finished_at=instant_to_proto(credit.finished_at),
+    )
+    return message.SerializeToString(deterministic=True)
 
 
 def encode_order(order: Order, operation: Operation | None) -> bytes:

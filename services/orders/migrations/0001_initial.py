@@ -127,15 +127,44 @@ create index operations_order on orders.operations (marketplace_id, order_id);
 """
 
 
+MARKETPLACES = """
+create table orders.marketplaces (
+    id uuid primary key,
+    allows_manual_credit boolean not null default false,
+    platform_fee_bps_marketplace integer check (platform_fee_bps_marketplace between 0 and 9900),
+    platform_fee_bps_party integer check (platform_fee_bps_party between 0 and 9900),
+    auto_confirm_days integer not null default 7 check (auto_confirm_days between 1 and 365)
+);
+create table orders.credits (
+    id uuid not null unique,
+    marketplace_id uuid not null,
+    user_id uuid not null,
+    user_public_id text not null,
+    amount bigint not null check (amount > 0 and amount % 100000 = 0),
+    reference text not null check (length(reference) between 1 and 255),
+    description text not null,
+    state text not null default 'RUNNING' check (state in ('RUNNING', 'SUCCEEDED')),
+    transaction_hash text not null default '',
+    created_at timestamptz not null,
+    finished_at timestamptz,
+    primary key (marketplace_id, reference),
+    foreign key (marketplace_id, user_id) references orders.users (marketplace_id, id)
+);
+create index credits_running on orders.credits (created_at) where state = 'RUNNING';
+"""
+
+
 def upgrade() -> None:
     """Make the schema's tables and grant the role what it needs."""
     op.execute(USERS)
     op.execute(ORDERS)
     op.execute(OPERATIONS)
+    op.execute(MARKETPLACES)
     op.execute(outbox.DDL.format(schema="orders"))
     op.execute(idempotency.DDL.format(schema="orders"))
     op.execute("grant select, insert, update on orders.users, orders.orders to orders")
-    op.execute("grant select, insert, update on orders.operations to orders")
+    op.execute("grant select, insert, update on orders.operations, orders.credits to orders")
+    op.execute("grant select on orders.marketplaces to orders")
     op.execute("grant select, insert on orders.outbox to orders")
     op.execute("grant update (published_at) on orders.outbox to orders")
     op.execute("grant select, insert, update, delete on orders.idempotency to orders")

@@ -601,3 +601,43 @@ class PayOrderRequest(_message.Message):
     order_id: str
     wait_seconds: int
     def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
+
+class CreditUserRequest(_message.Message):
+    __slots__ = ("request_id", "fingerprint", "user", "amount", "reference", "description", "wait_seconds")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    fingerprint: bytes
+    user: str
+    amount: _common_pb2.Money
+    reference: str
+    description: str
+    wait_seconds: int
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., user: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., reference: _Optional[str] = ..., description: _Optional[str] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
+
+class Credit(_message.Message):
+    __slots__ = ("id", "user", "amount", "reference", "description", "state", "transaction_hash", "created_at", "finished_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    user: _common_pb2.UserRef
+    amount: _common_pb2.Money
+    reference: str
+    description: str
+    state: str
+    transaction_hash: str
+    created_at: _timestamp_pb2.Timestamp
+    finished_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., user: _Optional[_Union[_common_pb2.UserRef, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., reference: _Optional[str] = ..., description: _Optional[str] = ..., state: _Optional[str] = ..., transaction_hash: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

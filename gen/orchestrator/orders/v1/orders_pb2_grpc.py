@@ -133,6 +133,11 @@ class OrdersServiceStub:
                 request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.ConfirmOrderRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
                 _registered_method=True)
+        self.CreditUser = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/CreditUser',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.CreditUserRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Credit.FromString,
+                _registered_method=True)
         self.PayOrder = channel.unary_unary(
                 '/orchestrator.orders.v1.OrdersService/PayOrder',
                 request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.PayOrderRequest.SerializeToString,
@@ -287,6 +292,14 @@ class OrdersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreditUser(self, request, context):
+        """Pay a user from the platform's wallet, on chain, and book it when it is confirmed; once per
+        reference. Reasons: USER_NOT_FOUND, MANUAL_CREDIT_DISABLED, REFERENCE_TAKEN, PROVIDER_ERROR.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PayOrder(self, request, context):
         """Reserve, create and fund the escrow in one operation. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL,
         INVALID_STATE, INSUFFICIENT_FUNDS.
@@ -392,6 +405,11 @@ def add_OrdersServiceServicer_to_server(servicer, server):
                     servicer.ConfirmOrder,
                     request_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.ConfirmOrderRequest.FromString,
                     response_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.SerializeToString,
+            ),
+            'CreditUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreditUser,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.CreditUserRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Credit.SerializeToString,
             ),
             'PayOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.PayOrder,
@@ -916,6 +934,33 @@ class OrdersService:
             '/orchestrator.orders.v1.OrdersService/ConfirmOrder',
             orchestrator_dot_orders_dot_v1_dot_orders__pb2.ConfirmOrderRequest.SerializeToString,
             orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreditUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/CreditUser',
+            orchestrator_dot_orders_dot_v1_dot_orders__pb2.CreditUserRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_orders__pb2.Credit.FromString,
             options,
             channel_credentials,
             insecure,

@@ -72,6 +72,10 @@ class OrdersServiceStub:
     """Record the delivery of the work. Reasons: ORDER_NOT_FOUND, NOT_BUSINESS, INVALID_STATE."""
     ConfirmOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.ConfirmOrderRequest, _orders_pb2.Order]
     """Accept the work and pay the seller. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL, INVALID_STATE."""
+    CreditUser: _aio.UnaryUnaryMultiCallable[_orders_pb2.CreditUserRequest, _orders_pb2.Credit]
+    """Pay a user from the platform's wallet, on chain, and book it when it is confirmed; once per
+    reference. Reasons: USER_NOT_FOUND, MANUAL_CREDIT_DISABLED, REFERENCE_TAKEN, PROVIDER_ERROR.
+    """
     PayOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.PayOrderRequest, _orders_pb2.Order]
     """Reserve, create and fund the escrow in one operation. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL,
     INVALID_STATE, INSUFFICIENT_FUNDS.
@@ -249,6 +253,16 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_orders_pb2.ConfirmOrderRequest, _abc.Awaitable[_orders_pb2.Order]],
     ) -> _abc.Awaitable[_orders_pb2.Order]:
         """Accept the work and pay the seller. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL, INVALID_STATE."""
+
+    @_abc_1.abstractmethod
+    def CreditUser(
+        self,
+        request: _orders_pb2.CreditUserRequest,
+        context: _aio.ServicerContext[_orders_pb2.CreditUserRequest, _abc.Awaitable[_orders_pb2.Credit]],
+    ) -> _abc.Awaitable[_orders_pb2.Credit]:
+        """Pay a user from the platform's wallet, on chain, and book it when it is confirmed; once per
+        reference. Reasons: USER_NOT_FOUND, MANUAL_CREDIT_DISABLED, REFERENCE_TAKEN, PROVIDER_ERROR.
+        """
 
     @_abc_1.abstractmethod
     def PayOrder(

@@ -1,0 +1,113 @@
+"""Credits in Postgres: rows in, dataclasses out."""
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from chassis.database import Transaction, driver
+from kernel.errors import AlreadyExists
+from services.orders.domain import UserName
+
+
+class ReferenceTaken(AlreadyExists):
+    """Another credit has this reference."""
+
+    reason = "REFERENCE_TAKEN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credit:
+    """A payment of the platform to a user; amount in minor units."""
+
+    id: uuid.UUID
+    marketplace_id: uuid.UUID
+    user: UserName
+    amount: int
+    reference: str
+    description: str
+    created_at: dt.datetime
+    state: str = "RUNNING"
+    transaction_hash: str = ""
+    finished_at: dt.datetime | None = None
+
+
+async def insert_or_same(tx: Transaction, credit: Credit) -> Credit:
+    """Write a credit, or return the one its reference has. Raises: ReferenceTaken."""
+    connection = await driver(tx)
+    await connection.execute(
+        _INSERT,
+        (
+            credit.id,
+            credit.marketplace_id,
+            credit.user.id,
+            credit.user.public_id,
+            credit.amount,
+            credit.reference,
+            credit.description,
+            credit.created_at,
+        ),
+    )
+    known = await by_reference(tx, credit.marketplace_id, credit.reference)
+    if known is None or (known.user, known.amount) != (credit.user, credit.amount):
+        raise ReferenceTaken(
+            "Another credit has this reference", details={"reference": credit.reference}
+        )
+    return known
+
+
+async def by_reference(tx: Transaction, marketplace_id: uuid.UUID, reference: str) -> Credit | None:
+    """Read a credit by its reference; None where there is none."""
+    connection = await driver(tx)
+    cursor = connection.cursor(row_factory=dict_row)
+    await cursor.execute(_BY_REFERENCE, (marketplace_id, reference))
+    row = await cursor.fetchone()
+    return None if row is None else _credit(row)
+
+
+async def running(tx: Transaction, limit: int) -> list[Credit]:
+    """List credits of any marketplace that have not ended, oldest first."""
+    connection = await driver(tx)
+    cursor = connection.cursor(row_factory=dict_row)
+    await cursor.execute(_RUNNING, (limit,))
+    return [_credit(row) for row in await cursor.fetchall()]
+
+
+async def finish(
+    tx: Transaction, credit: Credit, *, transaction_hash: str, at: dt.datetime
+) -> None:
+    """Record that a credit was paid and booked; again does nothing."""
+    connection = await driver(tx)
+    await connection.execute(_FINISH, (transaction_hash, at, credit.marketplace_id, credit.id))
+
+
+def _credit(row: Mapping[str, Any]) -> Credit:
+    return Credit(
+        id=row["id"],
+        marketplace_id=row["marketplace_id"],
+        user=UserName(id=row["user_id"], public_id=row["user_public_id"]),
+        amount=row["amount"],
+        reference=row["reference"],
+        description=row["description"],
+        created_at=row["created_at"],
+        state=row["state"],
+        transaction_hash=row["transaction_hash"],
+        finished_at=row["finished_at"],
+    )
+
+
+_INSERT = """
+insert into credits (id, marketplace_id, user_id, user_public_id, amount, reference, description,
+                     created_at)
+values (%s, %s, %s, %s, %s, %s, %s, %s)
+on conflict (marketplace_id, reference) do nothing
+"""
+_BY_REFERENCE = "select * from credits where marketplace_id = %s and reference = %s"
+_RUNNING = "select * from credits where state = 'RUNNING' order by created_at limit %s"
+_FINISH = """
+update credits set state = 'SUCCEEDED', transaction_hash = %s, finished_at = %s
+where marketplace_id = %s and id = %s and state = 'RUNNING'
+"""
