@@ -5,12 +5,12 @@ from functools import partial
 from chassis import runner
 from chassis.settings import load
 from services.escrow.app import NAME, build
-from services.escrow.settings import Settings
+from services.escrow.settings import EscrowSettings
 
 
 def main() -> None:
     """Serve until SIGTERM."""
-    settings = load(Settings, program=NAME)
+    settings = load(EscrowSettings, program=NAME)
     runner.main(name=NAME, settings=settings, build=partial(build, settings))
 
 

@@ -24,7 +24,7 @@ from services.escrow.queries import Network, Queries
 from services.escrow.sender import Pace, Sender
 from services.escrow.service import Contracts, EscrowService
 from services.escrow.servicer import binding
-from services.escrow.settings import Settings
+from services.escrow.settings import EscrowSettings
 from services.escrow.stellar.asset import asset_contract
 from services.escrow.stellar.connect import connect
 from services.escrow.store.accounts import Accounts
@@ -45,7 +45,7 @@ NAMES = {
 Loop = Callable[[], Awaitable[None]]
 
 
-async def build(settings: Settings) -> App:
+async def build(settings: EscrowSettings) -> App:
     """Build the service; nothing is connected yet."""
     return House(settings).app()
 
@@ -53,7 +53,7 @@ async def build(settings: Settings) -> App:
 class House:
     """The service's objects, each built once, in the order in which they need each other."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: EscrowSettings) -> None:
         self.settings = settings
         self.clock = SystemClock()
         self.database = Database.open(
@@ -245,7 +245,7 @@ class House:
         )
 
 
-def _vault(settings: Settings) -> Vault:
+def _vault(settings: EscrowSettings) -> Vault:
     try:
         provider = LocalFileKeyProvider.open(
             Path(settings.key_file), production=settings.env == "prod"
@@ -256,7 +256,7 @@ def _vault(settings: Settings) -> Vault:
     return Vault(provider=provider)
 
 
-def _stellar(settings: Settings) -> StellarOptions:
+def _stellar(settings: EscrowSettings) -> StellarOptions:
     return StellarOptions(
         rpc_url=settings.stellar_rpc_url,
         network_passphrase=settings.stellar_network_passphrase,
@@ -270,7 +270,7 @@ def _stellar(settings: Settings) -> StellarOptions:
     )
 
 
-def _trustless_work(settings: Settings) -> TrustlessWorkOptions | None:
+def _trustless_work(settings: EscrowSettings) -> TrustlessWorkOptions | None:
     if settings.escrow_builder == "direct":
         return None
     return TrustlessWorkOptions(

@@ -14,7 +14,7 @@ Contract = Annotated[str, StringConstraints(pattern=r"^C[A-Z2-7]{55}$")]
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Settings(ServiceSettings):
+class EscrowSettings(ServiceSettings):
     """Read from the environment, once."""
 
     stellar_rpc_url: HttpUrl
@@ -45,7 +45,7 @@ class Settings(ServiceSettings):
     commands_at_once: Annotated[int, Field(ge=1, le=1000)] = 32
 
     @pydantic.model_validator(mode="after")
-    def _builder_has_an_address(self) -> "Settings":
+    def _builder_has_an_address(self) -> "EscrowSettings":
         if self.escrow_builder == "trustless_work" and not self.trustless_work_url:
             raise ValueError("ESCROW_BUILDER=trustless_work needs TRUSTLESS_WORK_URL")
         return self

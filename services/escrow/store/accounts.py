@@ -132,4 +132,4 @@ class Accounts:
             "created_at": deposit.created_at,
         }
         statement = insert(deposits).values(row).on_conflict_do_nothing()
-        return (await tx.execute(statement)).rowcount == 1
+        return (await tx.execute(statement.returning(deposits.c.id))).first() is not None

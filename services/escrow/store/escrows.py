@@ -87,7 +87,7 @@ class EscrowStore:
         }
         unique = [wallets.c.marketplace_id, wallets.c.user_id]
         statement = insert(wallets).values(row).on_conflict_do_nothing(index_elements=unique)
-        return (await tx.execute(statement)).rowcount == 1
+        return (await tx.execute(statement.returning(wallets.c.id))).first() is not None
 
     async def wallet_of_user(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, user_id: uuid.UUID
@@ -156,7 +156,7 @@ class EscrowStore:
         """
         row = {**escrow_state(escrow), **escrow_terms(escrow)}
         statement = insert(escrows).values(row).on_conflict_do_nothing()
-        if (await tx.execute(statement)).rowcount != 1:
+        if (await tx.execute(statement.returning(escrows.c.id))).first() is None:
             raise EscrowAlreadyExists("The order has an escrow already")
 
     async def lock_escrow(
@@ -254,7 +254,7 @@ class EscrowStore:
             "created_at": command.created_at,
         }
         statement = insert(commands).values(row).on_conflict_do_nothing()
-        if (await tx.execute(statement)).rowcount != 1:
+        if (await tx.execute(statement.returning(commands.c.id))).first() is None:
             raise CommandInMotion("Another command has not ended")
         rows = [step_row(command, at, step) for at, step in enumerate(planned)]
         await tx.execute(sa.insert(steps), rows)

@@ -128,7 +128,7 @@ class Journal:
             sa.update(commands)
             .where(_is(lease))
             .values(
-                lease_until=sa.text("'-infinity'"),
+                lease_until=sa.text("'epoch'"),
                 next_attempt_at=sa.func.clock_timestamp() + pause,
             )
         )
@@ -375,7 +375,7 @@ where c.marketplace_id = held.marketplace_id and c.id = held.id and c.lease_epoc
 returning c.marketplace_id, c.id
 """)
 _LET_GO = sa.text("""
-update commands c set lease_until = '-infinity'
+update commands c set lease_until = 'epoch'
 from unnest(cast(:marketplaces as uuid[]), cast(:ids as uuid[]), cast(:epochs as bigint[]))
      as held (marketplace_id, id, epoch)
 where c.marketplace_id = held.marketplace_id and c.id = held.id and c.lease_epoch = held.epoch

@@ -1,0 +1,229 @@
+"""Escrow against a real database and a real devnet, in the test's own process."""
+
+import asyncio
+import json
+import urllib.request
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from chassis import identity
+from chassis.idempotency import Answer, RequestKey
+from deploy.local.ports import free_port
+from kernel.money import USDC, Money
+from services.escrow.acceptance import Request
+from services.escrow.app import House
+from services.escrow.domain import Command, CommandKind, CommandState, Wallet, WalletState
+from services.escrow.service import EscrowService, NewEscrow
+from services.escrow.settings import EscrowSettings
+from tests.conftest import RunningDevnet, TestDatabase
+from tests.serving import SECRET
+
+CENT = 100_000
+AMOUNT = 80 * 10_000_000
+WAIT_SECONDS = 20
+
+
+def settings(
+    *, database: TestDatabase, devnet: RunningDevnet, folder: str, **changed: Any
+) -> EscrowSettings:
+    """Return settings for a fast devnet."""
+    info = devnet.info
+    given: dict[str, Any] = {
+        "database_url": database.url("escrow"),
+        "service_secret": SECRET,
+        "grpc_port": free_port(),
+        "stellar_rpc_url": info["rpcUrl"],
+        "stellar_network_passphrase": info["networkPassphrase"],
+        "stellar_friendbot_url": info["friendbotUrl"],
+        "stellar_faucet_url": info["faucetUrl"],
+        "stellar_ledgers_per_minute": 1200,
+        "usdc_issuer": info["usdcIssuer"],
+        "escrow_factory_id": info["factoryId"],
+        "escrow_wasm_hash": info["wasmHash"],
+        "trustless_work_fee_address": info["feeAddress"],
+        "key_file": f"{folder}/escrow.key",
+        "channel_accounts": 4,
+        "chain_poll_seconds": 0.02,
+        "command_lease_seconds": 2,
+    }
+    return EscrowSettings(**{**given, **changed})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An order to be escrowed, and who takes part."""
+
+    id: uuid.UUID
+    escrow_id: uuid.UUID
+    buyer: Wallet
+    seller: Wallet
+
+
+@dataclass(kw_only=True)
+class World:
+    """A house with its loops, a marketplace, and a way to ask for things."""
+
+    house: House
+    devnet: RunningDevnet
+    marketplace_id: uuid.UUID = field(default_factory=uuid.uuid4)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.escrows: EscrowService = self.house.escrows()
+        self.queries = self.house.queries()
+
+    async def start(self) -> None:
+        """Prepare the chain and run every loop."""
+        await self.house.ensure_platform()
+        await self.house.bootstrap().run()
+        for loop in (self.house.worker().run, self.house.watch, self.house.waiting.watch):
+            self._tasks.append(asyncio.ensure_future(loop()))
+
+    async def stop(self) -> None:
+        """Stop the loops and let every connection go."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.house.builder.close()
+        await self.house.chain.close()
+        await self.house.database.close()
+
+    def bind(self) -> None:
+        """Be the orders service, for the rest of this task."""
+        who = identity.system(caller="orders", marketplace_id=self.marketplace_id)
+        identity.bind(who, request_id="req-test")
+
+    def key(self, name: str, *, fingerprint: bytes = b"same") -> RequestKey:
+        """Return the key of a request."""
+        return RequestKey(
+            marketplace_id=self.marketplace_id, scope="", key=name, fingerprint=fingerprint
+        )
+
+    def asked(self, kind: CommandKind, *, command_id: uuid.UUID | None = None) -> Request:
+        """Return a command that is asked for."""
+        self.bind()
+        chosen = command_id or uuid.uuid4()
+        return Request(key=self.key(str(chosen)), command_id=chosen, kind=kind)
+
+    async def wallet(self, *, user_id: uuid.UUID | None = None) -> Wallet:
+        """Make a user with a wallet on chain."""
+        self.bind()
+        user = user_id or uuid.uuid4()
+        await self.house.wallets().create(
+            key=self.key(f"wallet:{user}"),
+            user_id=user,
+            user_public_id=f"usr_{user.hex[:8]}",
+            wait_seconds=WAIT_SECONDS,
+        )
+        found = await self.queries.wallet(marketplace_id=self.marketplace_id, user_id=user)
+        assert found.state is WalletState.ACTIVE
+        return found
+
+    async def pay_in(self, wallet: Wallet, amount: str) -> None:
+        """Send a wallet money from outside."""
+        await asyncio.to_thread(
+            post, self.devnet.info["faucetUrl"], {"address": wallet.address, "amount": amount}
+        )
+
+    async def fault(self, **description: Any) -> None:
+        """Tell the devnet what to do wrong."""
+        await asyncio.to_thread(post, f"{self.devnet.url}/faults", description)
+
+    async def balance(self, address: str) -> int:
+        """Return what an address holds on chain, in minor units."""
+        return (await self.house.chain.asset_balances([address]))[address]
+
+    async def order(self, *, funds: str = "100.00") -> Order:
+        """Make a buyer with money and a seller without."""
+        buyer, seller = await asyncio.gather(self.wallet(), self.wallet())
+        await self.pay_in(buyer, funds)
+        return Order(id=uuid.uuid4(), escrow_id=uuid.uuid4(), buyer=buyer, seller=seller)
+
+    async def ended(self, answer: Answer | Request | uuid.UUID) -> Command:
+        """Wait for the end of a command."""
+        if isinstance(answer, Answer):
+            command_id = command_of(answer)
+        else:
+            command_id = answer.command_id if isinstance(answer, Request) else answer
+        return await self.queries.command(
+            marketplace_id=self.marketplace_id, command_id=command_id, wait_seconds=WAIT_SECONDS
+        )
+
+    async def created(self, order: Order, *, platform_fee_bps: int = 0) -> Command:
+        """Deploy the contract of an order."""
+        answer = await self.escrows.create(
+            self.asked(CommandKind.CREATE), new_escrow(order, platform_fee_bps=platform_fee_bps)
+        )
+        return succeeded(await self.ended(answer))
+
+    async def do(self, kind: CommandKind, order: Order, **fields: Any) -> Command:
+        """Ask for a command and wait for its success."""
+        use_case: Callable[..., Awaitable[Answer]] = getattr(self.escrows, kind.value.lower())
+        answer = await use_case(self.asked(kind), order_id=order.id, **fields)
+        return succeeded(await self.ended(answer))
+
+    async def funded(self, *, platform_fee_bps: int = 0) -> Order:
+        """Make an order whose contract holds its money."""
+        order = await self.order()
+        await self.created(order, platform_fee_bps=platform_fee_bps)
+        await self.do(CommandKind.FUND, order)
+        return order
+
+    async def events(self, aggregate_id: str) -> list[tuple[int, str]]:
+        """Return version and type of what was told of an escrow, in order."""
+        return [(e["version"], e["eventType"]) for e in await self.bodies(aggregate_id)]
+
+    async def bodies(self, aggregate_id: str) -> list[dict[str, Any]]:
+        """Return what was told of something, in order."""
+        connection = await self.house.database.dedicated()
+        try:
+            cursor = await connection.execute(
+                "select body from outbox where aggregate_id = %s order by version", (aggregate_id,)
+            )
+            return [json.loads(str(body)) for (body,) in await cursor.fetchall()]
+        finally:
+            await connection.close()
+
+
+def new_escrow(order: Order, *, platform_fee_bps: int = 0) -> NewEscrow:
+    """Return what an order's escrow is asked to be."""
+    return NewEscrow(
+        id=order.escrow_id,
+        order_id=order.id,
+        buyer_user_id=order.buyer.user_id,
+        seller_user_id=order.seller.user_id,
+        amount=usdc(AMOUNT),
+        title="Logo design",
+        description="Design a logo for my startup",
+        milestones=(),
+        platform_fee_bps=platform_fee_bps,
+    )
+
+
+def usdc(minor_units: int) -> Money:
+    """Return an amount of the asset."""
+    return Money(asset=USDC, minor_units=minor_units)
+
+
+def succeeded(command: Command) -> Command:
+    """Check that a command did what was asked."""
+    assert command.state is CommandState.SUCCEEDED, (command.error_reason, command.error_message)
+    return command
+
+
+def command_of(answer: Answer) -> uuid.UUID:
+    """Read the id of the command that was accepted."""
+    from orchestrator.escrow.v1 import escrow_pb2
+
+    return uuid.UUID(escrow_pb2.Command.FromString(answer.body).id)
+
+
+def post(url: str, document: dict[str, Any]) -> None:
+    """Post JSON to the devnet. Raises: HTTPError."""
+    request = urllib.request.Request(  # noqa: S310 - the devnet's own address
+        url, data=json.dumps(document).encode(), headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10):  # noqa: S310 - the same
+        pass
