@@ -30,6 +30,7 @@ from services.escrow.ports import (
 from services.escrow.stellar.blueprint import Blueprints
 from services.escrow.stellar.http import Http, JsonAnswer
 from services.escrow.stellar.outcomes import outcome_of, result_code
+from services.escrow.stellar.pace import Pace
 from services.escrow.stellar.rpc import Rpc
 from services.escrow.stellar.signing import sign
 from services.escrow.stellar.transfers import Transfers
@@ -66,6 +67,7 @@ class StellarChain:
         self._transfers = Transfers(
             rpc=rpc, asset_contract=asset_contract, issuer=options.asset_issuer
         )
+        self._pace = Pace(ledgers_per_minute=options.ledgers_per_minute)
         self._builds: OrderedDict[str, str] = OrderedDict()
 
     async def latest_ledger(self) -> Ledger:
@@ -151,8 +153,8 @@ class StellarChain:
     async def _expiry(self, max_time: int) -> int:
         ledger = await self._rpc.latest_ledger()
         seconds = min(max(max_time - ledger.close_time, 0), AUTH_SECONDS_MAX)
-        ledgers = -(-seconds * self._options.ledgers_per_minute // 60)
-        return ledger.sequence + ledgers + AUTH_MARGIN_LEDGERS
+        self._pace.observe(ledger)
+        return ledger.sequence + self._pace.ledgers_in(seconds) + AUTH_MARGIN_LEDGERS
 
     async def _require_build(self, intent: Intent) -> None:
         """Refuse a contract whose code is not the code the intent was spelled for."""

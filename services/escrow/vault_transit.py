@@ -1,0 +1,91 @@
+"""Key-encryption keys in HashiCorp Vault's transit engine: they never leave it.
+
+The context of a key goes with it as associated data, so Vault itself refuses to unwrap a data key
+for another wallet. Source: Vault HTTP API, transit: encrypt and decrypt with `associated_data`.
+"""
+
+import base64
+import binascii
+from typing import Any
+
+import aiohttp
+import pydantic
+
+from services.escrow.vault import KeyUnusable
+
+OK = 200
+
+
+class VaultTransitKeyProvider:
+    """Wraps and unwraps over HTTP. Fails closed: no Vault, no signature.
+
+    url: of Vault; key: name of an aes256-gcm96 key; mount: where the engine is mounted.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        token: pydantic.SecretStr,
+        key: str,
+        mount: str = "transit",
+        timeout_seconds: int = 5,
+    ) -> None:
+        self._engine = f"{url.rstrip('/')}/v1/{mount}"
+        self._token = token
+        self._key = key
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        self._session: aiohttp.ClientSession | None = None
+
+    def __repr__(self) -> str:
+        return f"<transit key {self._key} of {self._engine}>"
+
+    @property
+    def current(self) -> str:
+        """The id of the key; which version of it wrapped is in Vault's own ciphertext."""
+        return f"transit:{self._key}"
+
+    async def wrap(self, data_key: bytes, *, context: bytes) -> bytes:
+        """Encrypt a data key under the newest version. Raises: KeyUnusable."""
+        answer = await self._ask("encrypt", plaintext=_text(data_key), context=context)
+        ciphertext = answer.get("ciphertext")
+        if not isinstance(ciphertext, str):
+            raise KeyUnusable("Vault gave no ciphertext")
+        return ciphertext.encode()
+
+    async def unwrap(self, wrapped: bytes, *, kek_id: str, context: bytes) -> bytes:
+        """Decrypt a data key. Raises: KeyUnusable."""
+        if kek_id != self.current:
+            raise KeyUnusable(f"no key-encryption key {kek_id}")
+        ciphertext = wrapped.decode("ascii", "replace")
+        answer = await self._ask("decrypt", ciphertext=ciphertext, context=context)
+        try:
+            return base64.b64decode(answer["plaintext"], validate=True)
+        except (KeyError, TypeError, binascii.Error) as error:
+            raise KeyUnusable("Vault gave no data key") from error
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _ask(self, action: str, *, context: bytes, **fields: str) -> dict[str, Any]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=self._timeout)
+        headers = {"X-Vault-Token": self._token.get_secret_value(), "X-Vault-Request": "true"}
+        body = {**fields, "associated_data": _text(context)}
+        url = f"{self._engine}/{action}/{self._key}"
+        try:
+            async with self._session.post(url, json=body, headers=headers) as answer:
+                # Vault's errors may repeat what was sent; only the status is passed on.
+                document = await answer.json(content_type=None) if answer.status == OK else {}
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise KeyUnusable("Vault did not answer") from error
+        if answer.status != OK or not isinstance(document, dict):
+            raise KeyUnusable(f"Vault refused to {action}: {answer.status}")
+        data = document.get("data")
+        return data if isinstance(data, dict) else {}
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
