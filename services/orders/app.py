@@ -1,8 +1,9 @@
 """Composition root of orders: the only file that knows every other file."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+import grpc
 from orchestrator.disputes.v1 import disputes_pb2_grpc
 from orchestrator.escrow.v1 import escrow_pb2_grpc
 from orchestrator.ledger.v1 import ledger_pb2_grpc
@@ -23,6 +24,7 @@ from services.orders.commands import CommandRunner
 from services.orders.credits import CreditService
 from services.orders.domain import Origin
 from services.orders.operation_store import OperationStore
+from services.orders.ports import DisputesPort, EscrowPort, LedgerPort
 from services.orders.queries import OrderQueries
 from services.orders.registry import UserRegistry
 from services.orders.saga import Saga
@@ -42,14 +44,35 @@ async def build(settings: OrdersSettings) -> App:
     database = Database.open(
         url=settings.database_url, schema="orders", pool_size=settings.database_pool_size
     )
-    parts = _Parts(settings, database)
+    secret = settings.service_secret.get_secret_value()
+    caller = Caller(Signer(secret=secret, caller="orders"))
+    addresses = (settings.ledger_address, settings.escrow_address, settings.disputes_address)
+    channels = [open_channel(address) for address in addresses]
+    parts = Parts(
+        database=database,
+        ledger=LedgerClient(ledger_pb2_grpc.LedgerServiceStub(channels[0]), caller),
+        escrow=EscrowClient(escrow_pb2_grpc.EscrowServiceStub(channels[1]), caller),
+        disputes=DisputesClient(disputes_pb2_grpc.DisputesServiceStub(channels[2]), caller),
+        platform_fee_bps={
+            Origin.MARKETPLACE: settings.platform_fee_bps_marketplace,
+            Origin.PARTY: settings.platform_fee_bps_party,
+        },
+        wallet_wait_seconds=settings.wallet_wait_seconds,
+    )
+    return _app(settings, database, parts, channels)
+
+
+def _app(
+    settings: OrdersSettings,
+    database: Database,
+    parts: "Parts",
+    channels: Sequence[grpc.aio.Channel],
+) -> App:
     saga = parts.saga()
     crediting = parts.crediting()
     registry = parts.registry()
     servicer = OrdersServicer(
-        service=OrderService(
-            database=database, orders=parts.orders, commands=parts.commands(saga), clock=parts.clock
-        ),
+        service=parts.service(saga),
         queries=parts.queries(),
         registry=registry,
         crediting=crediting,
@@ -72,8 +95,12 @@ async def build(settings: OrdersSettings) -> App:
             "purge": lambda: _every(PURGE_SECONDS, lambda: parts.idempotency.purge(database)),
             "credits": crediting.resume,
         },
-        close=(saga.close, crediting.close, parts.close),
+        close=(saga.close, crediting.close, *(_closing(channel) for channel in channels)),
     )
+
+
+def _closing(channel: grpc.aio.Channel) -> Callable[[], Awaitable[None]]:
+    return lambda: channel.close(None)
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
@@ -82,28 +109,41 @@ async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         await asyncio.sleep(seconds)
 
 
-class _Parts:
+class Parts:
     """The parts that several others are made of."""
 
-    def __init__(self, settings: OrdersSettings, database: Database) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        ledger: LedgerPort,
+        escrow: EscrowPort,
+        disputes: DisputesPort,
+        platform_fee_bps: Mapping[Origin, int],
+        wallet_wait_seconds: int,
+    ) -> None:
+        """Take what differs between the service and a test of it: database, peers, rules."""
         self.clock = SystemClock()
         self.outbox, self.operations = Outbox(), OperationStore()
         self.orders, self.idempotency = OrderStore(self.outbox), Idempotency(clock=self.clock)
-        self._settings = settings
         self._database = database
-        secret = settings.service_secret.get_secret_value()
-        caller = Caller(Signer(secret=secret, caller="orders"))
-        addresses = (settings.ledger_address, settings.escrow_address, settings.disputes_address)
-        self._channels = [open_channel(address) for address in addresses]
-        ledger, escrow, disputes = self._channels
-        self.ledger = LedgerClient(ledger_pb2_grpc.LedgerServiceStub(ledger), caller)
-        self.escrow = EscrowClient(escrow_pb2_grpc.EscrowServiceStub(escrow), caller)
-        self.disputes = DisputesClient(disputes_pb2_grpc.DisputesServiceStub(disputes), caller)
+        self._ledger, self._escrow, self._disputes = ledger, escrow, disputes
+        self._platform_fee_bps = platform_fee_bps
+        self._wallet_wait_seconds = wallet_wait_seconds
+
+    def service(self, saga: Saga) -> OrderService:
+        """Make the commands' use cases."""
+        return OrderService(
+            database=self._database,
+            orders=self.orders,
+            commands=self._commands(saga),
+            clock=self.clock,
+        )
 
     def saga(self) -> Saga:
         """Make the engine with its steps."""
         steps = Steps(
-            ledger=self.ledger, escrow=self.escrow, disputes=self.disputes, clock=self.clock
+            ledger=self._ledger, escrow=self._escrow, disputes=self._disputes, clock=self.clock
         )
         return Saga(
             database=self._database,
@@ -115,7 +155,7 @@ class _Parts:
             steps=steps.table(),
         )
 
-    def commands(self, saga: Saga) -> CommandRunner:
+    def _commands(self, saga: Saga) -> CommandRunner:
         """Make what begins commands."""
         return CommandRunner(
             database=self._database,
@@ -132,14 +172,11 @@ class _Parts:
             database=self._database,
             outbox=self.outbox,
             idempotency=self.idempotency,
-            ledger=self.ledger,
-            escrow=self.escrow,
+            ledger=self._ledger,
+            escrow=self._escrow,
             clock=self.clock,
             encode=wire.encode_order,
-            platform_fee_bps={
-                Origin.MARKETPLACE: self._settings.platform_fee_bps_marketplace,
-                Origin.PARTY: self._settings.platform_fee_bps_party,
-            },
+            platform_fee_bps=self._platform_fee_bps,
         )
 
     def registry(self) -> UserRegistry:
@@ -148,11 +185,11 @@ class _Parts:
             database=self._database,
             outbox=self.outbox,
             idempotency=self.idempotency,
-            ledger=self.ledger,
-            escrow=self.escrow,
+            ledger=self._ledger,
+            escrow=self._escrow,
             clock=self.clock,
             encode=wire.encode_user,
-            wallet_wait_seconds=self._settings.wallet_wait_seconds,
+            wallet_wait_seconds=self._wallet_wait_seconds,
         )
 
     def crediting(self) -> CreditService:
@@ -161,13 +198,8 @@ class _Parts:
             database=self._database,
             users=UserStore(self.outbox),
             idempotency=self.idempotency,
-            ledger=self.ledger,
-            escrow=self.escrow,
+            ledger=self._ledger,
+            escrow=self._escrow,
             clock=self.clock,
             encode=wire.encode_credit,
         )
-
-    async def close(self) -> None:
-        """Close the channels to the peers."""
-        for channel in self._channels:
-            await channel.close()

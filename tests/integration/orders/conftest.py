@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -12,22 +12,18 @@ from orchestrator.orders.v1 import orders_pb2
 
 from chassis import identity
 from chassis.database import Database, driver
-from chassis.idempotency import Answer, Idempotency, RequestKey
+from chassis.idempotency import Answer, RequestKey
 from chassis.identity import Identity
-from chassis.outbox import Outbox
-from kernel.clock import SystemClock
+from kernel.errors import DomainError
 from kernel.ids import new_id
-from services.orders import wire
-from services.orders.commands import CommandRunner, Request
+from services.orders.app import Parts
+from services.orders.commands import Request
 from services.orders.domain import Order, Origin, State
 from services.orders.intake import NewOrder
-from services.orders.operation_store import OperationStore
 from services.orders.queries import OrderQueries
 from services.orders.registry import UserRegistry
 from services.orders.saga import Saga
 from services.orders.service import OrderService
-from services.orders.steps import Steps
-from services.orders.store import OrderStore
 from services.orders.users import UserType
 from tests.fakes import FakeDisputes, FakeEscrow, FakeLedger
 
@@ -141,6 +137,16 @@ class Shop:
             return int(str(row[0]))
 
 
+async def outcomes(*calls: Awaitable[Answer]) -> tuple[list[Answer], list[DomainError]]:
+    """Run calls at once; returns the answers and the refusals, anything else is raised."""
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, DomainError):
+            raise result
+    answers = [result for result in results if isinstance(result, Answer)]
+    return answers, [result for result in results if isinstance(result, DomainError)]
+
+
 def oid(order: orders_pb2.Order) -> uuid.UUID:
     """Return an order's id."""
     return uuid.UUID(order.id)
@@ -176,58 +182,24 @@ def an_order(**changes: object) -> NewOrder:
 @asynccontextmanager
 async def open_shop(url: str, peers: Peers, marketplace_id: uuid.UUID) -> AsyncIterator[Shop]:
     """Run one process of orders, its background loops included."""
-    identity.bind(
-        Identity(
-            caller="gateway",
-            marketplace_id=marketplace_id,
-            principal="key:test",
-            role="marketplace",
-            scopes=frozenset({"read", "write", "support"}),
-        )
-    )
-    clock, outbox, operations = SystemClock(), Outbox(), OperationStore()
+    identity.bind(_key_identity(marketplace_id))
     database = Database.open(url=url, schema="orders")
-    orders, idempotency = OrderStore(outbox), Idempotency(clock=clock)
-    steps = Steps(ledger=peers.ledger, escrow=peers.escrow, disputes=peers.disputes, clock=clock)
-    saga = Saga(
+    parts = Parts(
         database=database,
-        orders=orders,
-        operations=operations,
-        idempotency=idempotency,
-        clock=clock,
-        encode=wire.encode_order,
-        steps=steps.table(),
-    )
-    commands = CommandRunner(
-        database=database,
-        orders=orders,
-        operations=operations,
-        idempotency=idempotency,
-        saga=saga,
-        encode=wire.encode_order,
-    )
-    common = {"database": database, "outbox": outbox, "idempotency": idempotency, "clock": clock}
-    queries = OrderQueries(
-        **common,  # type: ignore[arg-type] # by name
         ledger=peers.ledger,
         escrow=peers.escrow,
-        encode=wire.encode_order,
+        disputes=peers.disputes,
         platform_fee_bps={Origin.MARKETPLACE: 0, Origin.PARTY: 1000},
-    )
-    registry = UserRegistry(
-        **common,  # type: ignore[arg-type] # by name
-        ledger=peers.ledger,
-        escrow=peers.escrow,
-        encode=wire.encode_user,
         wallet_wait_seconds=0,
     )
+    saga = parts.saga()
     loops = [asyncio.create_task(loop()) for loop in (saga.take_over, saga.renew)]
     yield Shop(
         marketplace_id=marketplace_id,
         database=database,
-        service=OrderService(database=database, orders=orders, commands=commands, clock=clock),
-        queries=queries,
-        registry=registry,
+        service=parts.service(saga),
+        queries=parts.queries(),
+        registry=parts.registry(),
         saga=saga,
         peers=peers,
     )
@@ -236,6 +208,16 @@ async def open_shop(url: str, peers: Peers, marketplace_id: uuid.UUID) -> AsyncI
     await asyncio.gather(*loops, return_exceptions=True)
     await saga.close()
     await database.close()
+
+
+def _key_identity(marketplace_id: uuid.UUID) -> Identity:
+    return Identity(
+        caller="gateway",
+        marketplace_id=marketplace_id,
+        principal="key:test",
+        role="marketplace",
+        scopes=frozenset({"read", "write", "support"}),
+    )
 
 
 @pytest.fixture

@@ -1,20 +1,15 @@
 """An order's life on a real database: each command, its refusals, its repeats, its races."""
 
 import asyncio
-import uuid
-from collections.abc import Awaitable
 
 import pytest
-from orchestrator.orders.v1 import orders_pb2
 
 from chassis.database import driver
-from chassis.idempotency import Answer, IdempotencyKeyInProgress, IdempotencyKeyReused
+from chassis.idempotency import IdempotencyKeyInProgress, IdempotencyKeyReused
 from kernel.errors import DomainError, Unavailable
 from kernel.ids import new_id
 from services.orders.domain import (
     AmountDiffersFromOrder,
-    Decision,
-    DisputeAlreadyOpen,
     DisputeReason,
     EscrowAlreadyExists,
     OrderInWrongState,
@@ -22,10 +17,9 @@ from services.orders.domain import (
     Party,
     State,
 )
-from services.orders.endings import SplitAmountsMismatch
 from services.orders.operations import Kind
 from services.orders.steps import InsufficientFunds, ProviderError
-from tests.integration.orders.conftest import EIGHTY, Shop, oid, open_shop, order_of
+from tests.integration.orders.conftest import EIGHTY, Shop, oid, open_shop, order_of, outcomes
 
 NINE = [
     "order.created",
@@ -38,16 +32,6 @@ NINE = [
     "order.released",
     "order.closed",
 ]
-
-
-async def outcomes(*calls: Awaitable[Answer]) -> tuple[list[Answer], list[DomainError]]:
-    """Run calls at once; returns the answers and the refusals, anything else is raised."""
-    results = await asyncio.gather(*calls, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException) and not isinstance(result, DomainError):
-            raise result
-    answers = [result for result in results if isinstance(result, Answer)]
-    return answers, [result for result in results if isinstance(result, DomainError)]
 
 
 async def test_a_purchase_runs_to_its_end_and_tells_nine_events(shop: Shop) -> None:
@@ -324,76 +308,6 @@ async def test_an_operation_of_a_dead_process_is_finished_by_another(shop: Shop)
     assert shop.peers.ledger.available[f"user:{order.seller.id}"] == EIGHTY
 
 
-async def test_a_dispute_freezes_and_a_split_pays_both(shop: Shop) -> None:
-    order = await shop.running_order()
-    disputed = order_of(await _dispute(shop, order))
-    with pytest.raises(DisputeAlreadyOpen):
-        await _dispute(shop, order)
-
-    answer = await shop.service.resolve_dispute(
-        shop.ask(),
-        dispute_id=new_dispute_id(disputed),
-        decision=Decision.SPLIT,
-        release=500_000_000,
-        refund=300_000_000,
-        note="",
-    )
-
-    ledger, resolved = shop.peers.ledger, order_of(answer)
-    names = [name for name, _ in await shop.events(order)]
-    assert names[-4:] == ["order.disputed", "order.released", "order.refunded", "order.closed"]
-    assert resolved.final_status == 1
-    assert ledger.available[f"user:{order.seller.id}"] == 500_000_000
-    assert ledger.available[f"user:{order.buyer.id}"] == 200_000_000 + 300_000_000
-    assert shop.peers.disputes.completed == {new_dispute_id(disputed)}
-
-
-@pytest.mark.parametrize(
-    ("release", "refund"),
-    [(EIGHTY, 0), (0, EIGHTY), (None, EIGHTY), (EIGHTY, EIGHTY), (EIGHTY - 1, 1)],
-)
-async def test_a_split_that_is_none_is_refused(
-    shop: Shop, release: int | None, refund: int | None
-) -> None:
-    order = await shop.running_order()
-    disputed = order_of(await _dispute(shop, order))
-
-    with pytest.raises(SplitAmountsMismatch):
-        await shop.service.resolve_dispute(
-            shop.ask(),
-            dispute_id=new_dispute_id(disputed),
-            decision=Decision.SPLIT,
-            release=release,
-            refund=refund,
-            note="",
-        )
-
-    assert (await shop.read(order)).state is State.DISPUTED
-
-
-async def test_two_agents_deciding_differently_one_wins(two_shops: tuple[Shop, Shop]) -> None:
-    one, two = two_shops
-    order = await one.running_order()
-    disputed = order_of(await _dispute(one, order))
-
-    answers, refusals = await outcomes(
-        *(
-            shop.service.resolve_dispute(
-                shop.ask(),
-                dispute_id=new_dispute_id(disputed),
-                decision=decision,
-                release=None,
-                refund=None,
-                note="",
-            )
-            for shop, decision in ((one, Decision.FULL_RELEASE), (two, Decision.FULL_REFUND))
-        )
-    )
-
-    assert (len(answers), len(refusals)) == (1, 1)
-    assert refusals[0].reason in {"INVALID_STATE", "DECISION_ALREADY_MADE"}
-
-
 async def test_paying_reserves_creates_and_funds_in_one_go(shop: Shop) -> None:
     order = await shop.rich_order()
 
@@ -412,20 +326,3 @@ async def test_paying_without_money_ends_the_operation_and_moves_nothing(shop: S
 
     assert (await shop.read(order)).state is State.ORDER_CREATED
     assert not shop.peers.escrow.commands
-
-
-async def _dispute(shop: Shop, order: orders_pb2.Order) -> Answer:
-    return await shop.service.open_dispute(
-        shop.ask(),
-        order_id=oid(order),
-        by=Party.BUYER,
-        reason=DisputeReason.QUALITY_ISSUE,
-        description="",
-        evidence=(),
-        user_id=None,
-    )
-
-
-def new_dispute_id(order: orders_pb2.Order) -> uuid.UUID:
-    """Return the id of an order's dispute."""
-    return uuid.UUID(order.dispute.id)
