@@ -60,6 +60,7 @@ class Process:
     log_path: Path
     _child: "subprocess.Popen[bytes]" = field(init=False)
     _log_start: int = field(init=False)
+    _is_asked_to_stop: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,8 +78,9 @@ class Process:
         return self._child.poll()
 
     def request_stop(self) -> None:
-        """Send the command's stop signal; does not wait."""
-        if self.exit_code() is None:
+        """Send the command's stop signal, once: a second would cut a graceful stop short."""
+        if self.exit_code() is None and not self._is_asked_to_stop:
+            self._is_asked_to_stop = True
             self._child.send_signal(self.command.stop_signal)
 
     def stop(self, *, timeout_seconds: float = 15) -> int:

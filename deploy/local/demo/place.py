@@ -29,6 +29,8 @@ def stack(
         return
     run_dir = settings.run_dir / "demo"
     _forget(run_dir)
+    log = settings.run_dir / "demo.log"
+    log.unlink(missing_ok=True)
     base = _free_ports(settings)
     say(f"Starting a fresh stack in {run_dir}, at port {base} ...")
     process = Process(
@@ -38,7 +40,7 @@ def stack(
             environment=child_environment(RUN_DIR=str(run_dir), PORT_BASE=str(base)),
             folder=ROOT,
         ),
-        settings.run_dir / "demo.log",
+        log,
     )
     try:
         process.wait_until(lambda: _ready(run_dir), timeout_seconds=START_SECONDS)

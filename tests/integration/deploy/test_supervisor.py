@@ -186,3 +186,19 @@ def test_roles_have_passwords_where_the_administrator_has_one() -> None:
     assert role_url("postgresql://postgres@127.0.0.1:1/x", "ledger") == (
         "postgresql://ledger@127.0.0.1:1/x"
     )
+
+
+def test_a_part_is_asked_to_stop_only_once(tmp_path: Path) -> None:
+    source = (
+        "import signal, sys, time\n"
+        "def end(*_):\n"
+        "    signal.signal(15, signal.SIG_DFL); print('stopping'); time.sleep(0.3); sys.exit(0)\n"
+        "signal.signal(15, end); print('on'); time.sleep(600)\n"
+    )
+    part = Script(tmp_path, "graceful", source)
+    wait_until_on(part)
+
+    part.process.request_stop()
+    part.process.wait_until(lambda: "stopping" in part.process.log())
+
+    assert part.process.stop() == 0
