@@ -1,6 +1,6 @@
 """The OpenAPI document of a view and its page, which works without any network."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,12 @@ _WITH_BODY = (
 )
 _WITH_KEY = ("IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_KEY_IN_PROGRESS")
 # Reasons that are printed under their own name; their status follows from their kind.
-_OWN_STATUS = {
+OWN_STATUS = {
     "USER_ID_TAKEN": 409,
     "CLIENT_ORDER_REF_TAKEN": 409,
+    "USER_NOT_READY": 409,
+    "REFERENCE_TAKEN": 409,
+    "MANUAL_CREDIT_DISABLED": 409,
     "WALLET_NOT_FOUND": 404,
     "API_KEY_NOT_FOUND": 404,
 }
@@ -70,13 +73,13 @@ def _refusals(operation: Operation) -> Iterable[tuple[int, str]]:
     for reason in reasons:
         known = REASONS.get(reason)
         if known is None:
-            yield _OWN_STATUS[reason], reason
+            yield OWN_STATUS[reason], reason
         else:
             yield known.status, known.code
 
 
 def add_document(
-    app: FastAPI, *, operations: Iterable[Operation], schemes: dict[str, Any], docs_path: str
+    app: FastAPI, *, operations: Collection[Operation], schemes: dict[str, Any], docs_path: str
 ) -> None:
     """Give an app its OpenAPI document and the page that shows it."""
     secured = {
@@ -95,6 +98,9 @@ def add_document(
             )
             _secure(made, secured, schemes)
             _drop_foreign_refusals(made)
+            for one in operations:
+                if one.streams:
+                    _drop_json(made["paths"][f"/api/v1{one.path}"][one.method.lower()])
             app.openapi_schema = made
         return app.openapi_schema
 
@@ -126,6 +132,11 @@ def _secure(
         if scope:
             text = operation.get("description", "")
             operation["description"] = f"{text}\n\nScope: `{scope}`".strip()
+
+
+def _drop_json(operation: dict[str, Any]) -> None:
+    """Take out the JSON that FastAPI says a stream of events is."""
+    del operation["responses"]["200"]["content"]["application/json"]
 
 
 def _drop_foreign_refusals(document: dict[str, Any]) -> None:

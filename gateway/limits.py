@@ -43,7 +43,8 @@ class RateLimiter:
         bucket.tokens = min(tokens, float(self.limit))
         bucket.filled_at = now
         if bucket.tokens < 1:
-            wait = math.ceil((1 - bucket.tokens) / self._per_second)
+            # Rounded first: a wait of 20.000000001 s is one of 20.
+            wait = math.ceil(round((1 - bucket.tokens) / self._per_second, 6))
             raise TooManyRequests(
                 "Too many requests",
                 details={"retryAfter": wait, "limit": self.limit, "window": WINDOW_SECONDS},

@@ -7,7 +7,7 @@ from orchestrator.orders.v1 import orders_pb2
 
 from gateway.call import Answer, Call
 from gateway.keys import WRITE
-from gateway.marketplace import commands, outputs, rendering
+from gateway.marketplace import commands, envelope, outputs, rendering
 from gateway.marketplace.inputs import (
     CancelOrder,
     OpenDispute,
@@ -38,8 +38,8 @@ def _party(name: str | None) -> Any:
     optional_body=True,
     waits=True,
     answers={
-        200: outputs.Success[outputs.ReservedOrder],
-        202: outputs.Success[outputs.ReservedOrder],
+        200: envelope.Success[outputs.ReservedOrder],
+        202: envelope.Success[outputs.ReservedOrder],
     },
     refusals=(*_STATE, "INSUFFICIENT_FUNDS", "RESERVE_MISMATCH_AMOUNT"),
 )
@@ -62,8 +62,8 @@ async def reserve_funds(call: Call, body: ReserveFunds) -> Answer:
     optional_body=True,
     waits=True,
     answers={
-        200: outputs.Success[outputs.EscrowedOrder],
-        202: outputs.Success[outputs.EscrowedOrder],
+        200: envelope.Success[outputs.EscrowedOrder],
+        202: envelope.Success[outputs.EscrowedOrder],
     },
     refusals=(*_STATE, "ESCROW_ALREADY_EXISTS", *_CHAIN),
 )
@@ -90,8 +90,8 @@ async def create_escrow(call: Call, _body: Nothing) -> Answer:
     optional_body=True,
     waits=True,
     answers={
-        200: outputs.Success[outputs.FundedOrder],
-        202: outputs.Success[outputs.FundedOrder],
+        200: envelope.Success[outputs.FundedOrder],
+        202: envelope.Success[outputs.FundedOrder],
     },
     refusals=(*_STATE, "ESCROW_NOT_READY", *_CHAIN),
 )
@@ -117,8 +117,8 @@ async def fund_escrow(call: Call, _body: Nothing) -> Answer:
     optional_body=True,
     waits=True,
     answers={
-        200: outputs.Success[outputs.ClosedOrder],
-        202: outputs.Success[outputs.ClosedOrder],
+        200: envelope.Success[outputs.ClosedOrder],
+        202: envelope.Success[outputs.ClosedOrder],
     },
     refusals=_STATE,
 )
@@ -141,8 +141,8 @@ async def cancel_order(call: Call, body: CancelOrder) -> Answer:
     optional_body=True,
     waits=True,
     answers={
-        200: outputs.Success[outputs.ClosedOrder],
-        202: outputs.Success[outputs.ClosedOrder],
+        200: envelope.Success[outputs.ClosedOrder],
+        202: envelope.Success[outputs.ClosedOrder],
     },
     refusals=(*_STATE, *_CHAIN),
 )
@@ -165,8 +165,8 @@ async def release_funds(call: Call, body: ReleaseFunds) -> Answer:
     optional_body=True,
     waits=True,
     answers={
-        200: outputs.Success[outputs.ClosedOrder],
-        202: outputs.Success[outputs.ClosedOrder],
+        200: envelope.Success[outputs.ClosedOrder],
+        202: envelope.Success[outputs.ClosedOrder],
     },
     refusals=(*_STATE, *_CHAIN),
 )
@@ -187,7 +187,7 @@ async def refund_order(call: Call, body: RefundOrder) -> Answer:
     scope=WRITE,
     body=OpenDispute,
     optional_body=True,
-    answers={200: outputs.Success[outputs.DisputedOrder]},
+    answers={200: envelope.Success[outputs.DisputedOrder]},
     refusals=(*_STATE, "DISPUTE_ALREADY_OPEN"),
 )
 async def open_dispute(call: Call, body: OpenDispute) -> Answer:

@@ -5,7 +5,7 @@ import binascii
 
 from gateway.call import Answer, Call
 from gateway.keys import ADMIN, Key
-from gateway.marketplace import commands, outputs, rendering
+from gateway.marketplace import commands, envelope, outputs, rendering
 from gateway.marketplace.inputs import CreateKey, Paging
 from gateway.routing import ANY, Routes
 from kernel.errors import InvalidArgument, PermissionDenied
@@ -23,7 +23,7 @@ class ScopesExceedCaller(PermissionDenied):
     "/auth/api-keys",
     scope=ADMIN,
     body=CreateKey,
-    answers={201: outputs.Success[outputs.NewApiKey]},
+    answers={201: envelope.Success[outputs.NewApiKey]},
 )
 async def create_key(call: Call, body: CreateKey) -> Answer:
     """Make a key of the same marketplace and environment. The key is shown this once."""
@@ -48,7 +48,7 @@ async def create_key(call: Call, body: CreateKey) -> Answer:
 
 
 @routes.get(
-    "/auth/api-keys", scope=ADMIN, query=Paging, answers={200: outputs.Page[outputs.ApiKey]}
+    "/auth/api-keys", scope=ADMIN, query=Paging, answers={200: envelope.Page[outputs.ApiKey]}
 )
 async def list_keys(call: Call, query: Paging) -> Answer:
     """List the marketplace's keys, newest first, revoked ones too."""
@@ -65,7 +65,7 @@ async def list_keys(call: Call, query: Paging) -> Answer:
 @routes.delete(
     "/auth/api-keys/{id}",
     scope=ADMIN,
-    answers={200: outputs.Success[outputs.ApiKey]},
+    answers={200: envelope.Success[outputs.ApiKey]},
     refusals=("API_KEY_NOT_FOUND",),
 )
 async def revoke_key(call: Call) -> Answer:
@@ -76,7 +76,7 @@ async def revoke_key(call: Call) -> Answer:
     return rendering.success(rendering.api_key(key))
 
 
-@routes.get("/me", scope=ANY, answers={200: outputs.Success[outputs.Me]})
+@routes.get("/me", scope=ANY, answers={200: envelope.Success[outputs.Me]})
 async def get_me(call: Call) -> Answer:
     """Tell whom the credential stands for."""
     own = _own(call)

@@ -7,7 +7,7 @@ from orchestrator.orders.v1 import orders_pb2
 
 from gateway.call import Answer, Call
 from gateway.keys import READ, SUPPORT, WRITE
-from gateway.marketplace import commands, outputs, rendering
+from gateway.marketplace import commands, envelope, outputs, rendering
 from gateway.marketplace.inputs import AddEvidence, AssignDispute, ListDisputes, ResolveDispute
 from gateway.routing import Routes
 from kernel.errors import InvalidArgument
@@ -17,7 +17,7 @@ routes = Routes("Disputes")
 
 
 @routes.get(
-    "/disputes", scope=READ, query=ListDisputes, answers={200: outputs.Page[outputs.Dispute]}
+    "/disputes", scope=READ, query=ListDisputes, answers={200: envelope.Page[outputs.Dispute]}
 )
 async def list_disputes(call: Call, query: ListDisputes) -> Answer:
     """List cases, newest first. Several filters are AND."""
@@ -35,7 +35,7 @@ async def list_disputes(call: Call, query: ListDisputes) -> Answer:
 @routes.get(
     "/disputes/{id}",
     scope=READ,
-    answers={200: outputs.Success[outputs.DisputeWithOrder]},
+    answers={200: envelope.Success[outputs.DisputeWithOrder]},
     refusals=("DISPUTE_NOT_FOUND",),
 )
 async def get_dispute(call: Call) -> Answer:
@@ -51,7 +51,7 @@ async def get_dispute(call: Call) -> Answer:
     "/disputes/{id}/assign",
     scope=SUPPORT,
     body=AssignDispute,
-    answers={200: outputs.Success[outputs.Dispute]},
+    answers={200: envelope.Success[outputs.Dispute]},
     refusals=("DISPUTE_NOT_FOUND", "INVALID_STATE"),
 )
 async def assign_dispute(call: Call, body: AssignDispute) -> Answer:
@@ -70,7 +70,7 @@ async def assign_dispute(call: Call, body: AssignDispute) -> Answer:
     "/disputes/{id}/evidence",
     scope=WRITE,
     body=AddEvidence,
-    answers={200: outputs.Success[outputs.Dispute]},
+    answers={200: envelope.Success[outputs.Dispute]},
     refusals=("DISPUTE_NOT_FOUND", "INVALID_STATE"),
 )
 async def add_evidence(call: Call, body: AddEvidence) -> Answer:
@@ -88,8 +88,8 @@ async def add_evidence(call: Call, body: AddEvidence) -> Answer:
     body=ResolveDispute,
     waits=True,
     answers={
-        200: outputs.Success[outputs.ResolvedDispute],
-        202: outputs.Success[outputs.ResolvedDispute],
+        200: envelope.Success[outputs.ResolvedDispute],
+        202: envelope.Success[outputs.ResolvedDispute],
     },
     refusals=("DISPUTE_NOT_FOUND", "INVALID_STATE", "PROVIDER_ERROR"),
 )

@@ -3,7 +3,7 @@
 import asyncio
 
 from gateway.call import Answer, Call
-from gateway.marketplace import outputs, rendering
+from gateway.marketplace import envelope, outputs, rendering
 from gateway.routing import OPEN, Routes
 from kernel.errors import Unavailable
 
@@ -13,7 +13,7 @@ DISPENSABLE = "events"
 routes = Routes("Health")
 
 
-@routes.get("/health", scope=OPEN, answers={200: outputs.Success[outputs.Health]})
+@routes.get("/health", scope=OPEN, answers={200: envelope.Success[outputs.Health]})
 async def get_health(_call: Call) -> Answer:
     """Answer: the gateway is alive."""
     return rendering.success({"status": "ok"})
@@ -22,7 +22,7 @@ async def get_health(_call: Call) -> Answer:
 @routes.get(
     "/health/detailed",
     scope=OPEN,
-    answers={200: outputs.Success[outputs.DetailedHealth]},
+    answers={200: envelope.Success[outputs.DetailedHealth]},
     refusals=("PROVIDER_UNAVAILABLE",),
 )
 async def get_detailed_health(call: Call) -> Answer:

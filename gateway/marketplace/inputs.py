@@ -130,6 +130,14 @@ class ResolveDispute(Request):
         return self
 
 
+class CreditUser(Request):
+    """A payment of the platform; once per `reference`."""
+
+    amount: Amount
+    reference: Text
+    description: Annotated[str, StringConstraints(max_length=1000)] | None = None
+
+
 class AddEvidence(Request):
     """https URLs; they are stored, never fetched."""
 

@@ -7,7 +7,7 @@ from orchestrator.orders.v1 import orders_pb2
 
 from gateway.call import Answer, Call
 from gateway.keys import READ, WRITE
-from gateway.marketplace import commands, outputs, rendering
+from gateway.marketplace import commands, envelope, outputs, rendering
 from gateway.marketplace.inputs import CreateOrder, ListOrders, Milestone
 from gateway.routing import Routes
 from kernel.errors import InvalidArgument
@@ -21,7 +21,7 @@ routes = Routes("Orders")
     "/orders",
     scope=WRITE,
     body=CreateOrder,
-    answers={201: outputs.Success[outputs.CreatedOrder]},
+    answers={201: envelope.Success[outputs.CreatedOrder]},
     refusals=("USER_NOT_FOUND", "INVALID_CURRENCY", "CLIENT_ORDER_REF_TAKEN"),
 )
 async def create_order(call: Call, body: CreateOrder) -> Answer:
@@ -47,7 +47,7 @@ async def create_order(call: Call, body: CreateOrder) -> Answer:
     "/orders",
     scope=READ,
     query=ListOrders,
-    answers={200: outputs.Page[outputs.Order]},
+    answers={200: envelope.Page[outputs.Order]},
 )
 async def list_orders(call: Call, query: ListOrders) -> Answer:
     """List the marketplace's orders, newest first. Several filters are AND."""
@@ -65,7 +65,7 @@ async def list_orders(call: Call, query: ListOrders) -> Answer:
 @routes.get(
     "/orders/{id}",
     scope=READ,
-    answers={200: outputs.Success[outputs.Order]},
+    answers={200: envelope.Success[outputs.Order]},
     refusals=("ORDER_NOT_FOUND",),
 )
 async def get_order(call: Call) -> Answer:
@@ -78,7 +78,7 @@ async def get_order(call: Call) -> Answer:
 @routes.get(
     "/orders/{id}/timeline",
     scope=READ,
-    answers={200: outputs.Success[outputs.Timeline]},
+    answers={200: envelope.Success[outputs.Timeline]},
     refusals=("ORDER_NOT_FOUND",),
 )
 async def get_timeline(call: Call) -> Answer:

@@ -3,71 +3,19 @@
 Answers are rendered from the services' messages (`rendering.py`); tests hold both together.
 """
 
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from pydantic.alias_generators import to_camel
+from pydantic import Field, StringConstraints
 
+from gateway.marketplace.envelope import Output
 from gateway.marketplace.inputs import Actor, DisputeStatus, OrderStatus
 
-DataT = TypeVar("DataT")
 Time = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
 Decimal = Annotated[str, StringConstraints(pattern=r"^-?\d+\.\d{2,7}$")]
 ChainDecimal = Annotated[str, StringConstraints(pattern=r"^\d+\.\d{7}$")]
 OrderId = Annotated[str, StringConstraints(pattern=r"^ord_[0-9A-Za-z]{22}$")]
 EscrowId = Annotated[str, StringConstraints(pattern=r"^esc_[0-9A-Za-z]{22}$")]
 DisputeId = Annotated[str, StringConstraints(pattern=r"^dsp_[0-9A-Za-z]{22}$")]
-
-
-class Output(BaseModel):
-    """A part of an answer, in camelCase."""
-
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
-class Success(Output, Generic[DataT]):
-    """The envelope of every answer."""
-
-    success: Annotated[bool, Field(json_schema_extra={"const": True})]
-    data: DataT
-
-
-class Page(Output, Generic[DataT]):
-    """The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end."""
-
-    success: Annotated[bool, Field(json_schema_extra={"const": True})]
-    data: list[DataT]
-    has_more: bool
-    next_cursor: str | None
-
-
-class FieldError(Output):
-    """What is wrong with one field."""
-
-    field: str
-    message: str
-
-
-class ErrorDetails(Output):
-    """Facts about a refusal; which, depends on its code."""
-
-    model_config = ConfigDict(extra="allow")
-    fields: list[FieldError] | None = None
-
-
-class ErrorBody(Output):
-    """A refusal: a code to act on, a sentence to read."""
-
-    code: str
-    message: str
-    details: ErrorDetails
-
-
-class Failure(Output):
-    """The envelope of every refusal."""
-
-    success: Annotated[bool, Field(json_schema_extra={"const": False})]
-    error: ErrorBody
 
 
 class Operation(Output):
@@ -263,6 +211,21 @@ class Balance(Output):
     available: Decimal
     reserved: Decimal
     currency: str
+
+
+class Credit(Output):
+    """A payment of the platform to a user; RUNNING until it is confirmed on chain."""
+
+    id: str
+    user_id: str
+    amount: Decimal
+    currency: str
+    reference: str
+    description: str | None
+    status: str
+    transaction_hash: str | None
+    created_at: Time
+    finished_at: Time | None
 
 
 class Entry(Output):

@@ -238,6 +238,22 @@ def balance(account: ledger_pb2.Account, *, user_id: str, currency: str) -> Json
     }
 
 
+def credit(message: orders_pb2.Credit) -> Json:
+    """Print a payment of the platform to a user."""
+    return {
+        "id": public("crd", message.id),
+        "userId": message.user.public_id,
+        "amount": to_text(message.amount.minor_units),
+        "currency": message.amount.asset,
+        "reference": message.reference,
+        "description": message.description or None,
+        "status": message.state,
+        "transactionHash": message.transaction_hash or None,
+        "createdAt": time(message.created_at),
+        "finishedAt": time_or_none(message, "finished_at"),
+    }
+
+
 def entry(message: ledger_pb2.Entry) -> Json:
     """Print one line of a statement."""
     return {

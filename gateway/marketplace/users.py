@@ -6,9 +6,9 @@ from orchestrator.orders.v1 import orders_pb2
 
 from gateway.backends import User
 from gateway.call import Answer, Call
-from gateway.keys import READ, WRITE
-from gateway.marketplace import commands, outputs, rendering
-from gateway.marketplace.inputs import Paging, RegisterUser
+from gateway.keys import ADMIN, READ, WRITE
+from gateway.marketplace import commands, envelope, outputs, rendering
+from gateway.marketplace.inputs import CreditUser, Paging, RegisterUser
 from gateway.routing import Routes
 from kernel.errors import NotFound
 from kernel.money import USDC
@@ -27,7 +27,7 @@ class UserNotFound(NotFound):
     "/users",
     scope=WRITE,
     body=RegisterUser,
-    answers={201: outputs.Success[outputs.User]},
+    answers={201: envelope.Success[outputs.User]},
     refusals=("USER_ID_TAKEN",),
 )
 async def register_user(call: Call, body: RegisterUser) -> Answer:
@@ -43,7 +43,7 @@ async def register_user(call: Call, body: RegisterUser) -> Answer:
     return rendering.success(rendering.user(user), status=commands.CREATED)
 
 
-@routes.get("/users", scope=READ, query=Paging, answers={200: outputs.Page[outputs.User]})
+@routes.get("/users", scope=READ, query=Paging, answers={200: envelope.Page[outputs.User]})
 async def list_users(call: Call, query: Paging) -> Answer:
     """List the marketplace's users, newest first."""
     request = orders_pb2.ListUsersRequest(page=commands.page_request(query))
@@ -55,7 +55,7 @@ async def list_users(call: Call, query: Paging) -> Answer:
 @routes.get(
     "/users/{id}",
     scope=READ,
-    answers={200: outputs.Success[outputs.User]},
+    answers={200: envelope.Success[outputs.User]},
     refusals=("USER_NOT_FOUND",),
 )
 async def get_user(call: Call) -> Answer:
@@ -78,16 +78,42 @@ for _path in ("/users/{id}/balance", "/balances/{id}"):
     routes.get(
         _path,
         scope=READ,
-        answers={200: outputs.Success[outputs.Balance]},
+        answers={200: envelope.Success[outputs.Balance]},
         refusals=("USER_NOT_FOUND",),
     )(get_balance)
+
+
+@routes.post(
+    "/users/{id}/balance/credit",
+    scope=ADMIN,
+    body=CreditUser,
+    waits=True,
+    answers={
+        201: envelope.Success[outputs.Credit],
+        202: envelope.Success[outputs.Credit],
+    },
+    refusals=("USER_NOT_FOUND", "MANUAL_CREDIT_DISABLED", "REFERENCE_TAKEN", "PROVIDER_ERROR"),
+)
+async def credit_user(call: Call, body: CreditUser) -> Answer:
+    """Pay a user from the platform's wallet, on chain; booked when it is confirmed."""
+    request = orders_pb2.CreditUserRequest(
+        **commands.awaited(call),
+        user=_name(call),
+        amount=commands.money(body.amount),
+        reference=body.reference,
+        description=body.description or "",
+    )
+    credit = await commands.change(call, call.backends.orders.CreditUser, request)
+    running = credit.state == rendering.RUNNING
+    status = commands.ACCEPTED if running else commands.CREATED
+    return rendering.success(rendering.credit(credit), status=status)
 
 
 @routes.get(
     "/users/{id}/balance/entries",
     scope=READ,
     query=Paging,
-    answers={200: outputs.Page[outputs.Entry]},
+    answers={200: envelope.Page[outputs.Entry]},
     refusals=("USER_NOT_FOUND",),
 )
 async def list_entries(call: Call, query: Paging) -> Answer:
@@ -104,7 +130,7 @@ async def list_entries(call: Call, query: Paging) -> Answer:
 @routes.get(
     "/users/{id}/wallet",
     scope=READ,
-    answers={200: outputs.Success[outputs.Wallet]},
+    answers={200: envelope.Success[outputs.Wallet]},
     refusals=("USER_NOT_FOUND", "WALLET_NOT_FOUND"),
 )
 async def get_wallet(call: Call) -> Answer:
@@ -118,7 +144,7 @@ async def get_wallet(call: Call) -> Answer:
 @routes.get(
     "/users/{id}/wallet/deposit",
     scope=READ,
-    answers={200: outputs.Success[outputs.Deposit]},
+    answers={200: envelope.Success[outputs.Deposit]},
     refusals=("USER_NOT_FOUND", "WALLET_NOT_FOUND"),
 )
 async def get_deposit(call: Call) -> Answer:

@@ -14,10 +14,10 @@ from gateway.marketplace import (
     actions,
     api_keys,
     disputes,
+    envelope,
     events,
     health,
     orders,
-    outputs,
     users,
 )
 from gateway.routing import ANY, Operation, OperationRoute, Server
@@ -92,7 +92,7 @@ def build(*, view: MarketplaceView, parts: Parts, wait_seconds: int) -> FastAPI:
     )
     server = Server(view=view, parts=parts, wait_seconds=wait_seconds)
     for operation in OPERATIONS:
-        known = documentation.responses(operation, failure=outputs.Failure)
+        known = documentation.responses(operation, failure=envelope.Failure)
         app.router.routes.append(OperationRoute(operation, server=server, responses=known))
     documentation.add_document(app, operations=OPERATIONS, schemes=dict(SCHEMES), docs_path="/docs")
     return app

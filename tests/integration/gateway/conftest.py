@@ -23,6 +23,7 @@ from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
 from orchestrator.escrow.v1 import escrow_pb2, escrow_pb2_grpc
 from orchestrator.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 from orchestrator.orders.v1 import orders_pb2, orders_pb2_grpc
+from pydantic import SecretStr
 
 from chassis.identity import REPLAYED_KEY, Identity, allow, current
 from chassis.server import Binding, Server
@@ -128,13 +129,17 @@ def services(recorded_services: Services) -> Services:
 @pytest.fixture(scope="session")
 def settings(make_database: Any, nats_url: str, recorded_services: Services) -> GatewaySettings:
     """The settings of the session's gateway."""
+    addresses = recorded_services.addresses
     return GatewaySettings(
         database_url=make_database().url("gateway"),
         nats_url=nats_url,
-        service_secret=SECRET,
-        api_key_pepper=PEPPER,
+        service_secret=SecretStr(SECRET),
+        api_key_pepper=SecretStr(PEPPER),
         gateway_port=free_port(),
-        **{f"{name}_address": at for name, at in recorded_services.addresses.items()},
+        orders_address=addresses["orders"],
+        ledger_address=addresses["ledger"],
+        escrow_address=addresses["escrow"],
+        disputes_address=addresses["disputes"],
     )
 
 

@@ -1,0 +1,168 @@
+"""The request around the body: headers, keys, preferences, fingerprints."""
+
+from typing import Any, cast
+
+import pytest
+
+from gateway import call
+from gateway.call import Call, HeaderNotValid, Parts
+from gateway.errors import BodyTooLarge, UnsupportedMediaType
+
+NO_PARTS = cast("Parts", None)
+
+
+def a_call(headers: dict[str, str] | None = None, **changes: Any) -> Call:
+    values: dict[str, Any] = {
+        "method": "POST",
+        "path": "/api/v1/orders",
+        "headers": headers or {},
+        "query_string": b"",
+        "request_id": "r",
+        "parts": NO_PARTS,
+        "body": b"{}",
+    }
+    return Call(**(values | changes))
+
+
+def a_scope(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    return {"type": "http", "headers": list(headers)}
+
+
+@pytest.mark.parametrize(
+    "name", [b"authorization", b"x-api-key", b"idempotency-key", b"content-type"]
+)
+def test_a_header_that_must_be_single_is_refused_twice(name: bytes) -> None:
+    with pytest.raises(HeaderNotValid, match="twice"):
+        call.read_headers(a_scope((name, b"a"), (name, b"a")))
+
+
+def test_other_headers_may_be_repeated() -> None:
+    headers = call.read_headers(a_scope((b"prefer", b"wait=1"), (b"prefer", b"respond-async")))
+
+    assert headers == {"prefer": "wait=1, respond-async"}
+
+
+def test_too_many_headers_are_refused() -> None:
+    with pytest.raises(HeaderNotValid, match="too long"):
+        call.read_headers(a_scope((b"x", b"a" * 17_000)))
+
+
+@pytest.mark.parametrize("given", ["abc-123", "!" * 128])
+def test_a_printable_request_id_is_kept(given: str) -> None:
+    assert call.request_id({"x-request-id": given}) == given
+
+
+@pytest.mark.parametrize("given", ["", "a b", "a\tb", "x" * 129, "é"])
+def test_another_request_id_is_replaced(given: str) -> None:
+    made = call.request_id({"x-request-id": given})
+
+    assert made != given
+    assert len(made) == 36
+
+
+@pytest.mark.parametrize("key", ["a", "x" * 255, "550e8400-e29b-41d4-a716-446655440000", "a b~!"])
+def test_a_printable_key_is_the_request_id_of_the_change(key: str) -> None:
+    assert a_call({"idempotency-key": key}).write_key() == f"k:{key}"
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "é", "a\tb", "a\x7f"])
+def test_another_key_is_refused(key: str) -> None:
+    with pytest.raises(HeaderNotValid, match="Idempotency-Key"):
+        a_call({"idempotency-key": key}).write_key()
+
+
+def test_without_a_key_every_request_is_its_own() -> None:
+    assert a_call().write_key() != a_call().write_key()
+    assert a_call().write_key().startswith("r:")
+
+
+def test_the_same_request_has_the_same_fingerprint() -> None:
+    one = a_call(query_string=b"b=2&a=1").fingerprint()
+
+    assert one == a_call(query_string=b"a=1&b=2").fingerprint()
+    assert len(one) == 32
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "DELETE"},
+        {"path": "/api/v1/users"},
+        {"query_string": b"a=1"},
+        {"body": b"{ }"},
+        {"body": b""},
+    ],
+)
+def test_another_request_has_another_fingerprint(change: dict[str, Any]) -> None:
+    assert a_call(**change).fingerprint() != a_call().fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("prefer", "seconds"),
+    [
+        (None, 30),
+        ("", 30),
+        ("wait=5", 5),
+        ("wait=0", 0),
+        ("Wait = 7", 7),
+        ("wait=600", 60),
+        ("respond-async", 0),
+        ("respond-async, wait=10", 10),
+        ("return=minimal", 30),
+        ("wait=-1", 30),
+        ("wait=1.5", 30),
+        ("wait=soon", 30),
+    ],
+)
+def test_prefer_says_how_long_to_wait(prefer: str | None, seconds: int) -> None:
+    headers = {} if prefer is None else {"prefer": prefer}
+
+    assert a_call(headers).wait_seconds() == seconds
+
+
+def receiving(*chunks: bytes) -> Any:
+    messages = [
+        {"type": "http.request", "body": chunk, "more_body": place < len(chunks) - 1}
+        for place, chunk in enumerate(chunks)
+    ]
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    return receive
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"'],
+)
+async def test_a_body_is_read_whole(content_type: str) -> None:
+    headers = {"content-type": content_type}
+
+    assert await call.read_body(receiving(b'{"a"', b":1", b"}"), headers) == b'{"a":1}'
+
+
+async def test_no_body_needs_no_content_type() -> None:
+    assert await call.read_body(receiving(b""), {}) == b""
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1",
+     "application/jsonx", "application/problem+json"],
+)  # fmt: skip
+async def test_a_body_that_is_not_declared_as_json_is_refused(content_type: str) -> None:
+    with pytest.raises(UnsupportedMediaType):
+        await call.read_body(receiving(b"{}"), {"content-type": content_type})
+
+
+@pytest.mark.parametrize("chunks", [[b"x" * 65_537], [b"x" * 65_000, b"x" * 600, b"never read"]])
+async def test_a_body_beyond_the_limit_is_not_read_further(chunks: list[bytes]) -> None:
+    with pytest.raises(BodyTooLarge):
+        await call.read_body(receiving(*chunks), {"content-type": "application/json"})
+
+
+async def test_a_body_of_64_kib_is_read() -> None:
+    raw = b"x" * 65_536
+
+    assert await call.read_body(receiving(raw), {"content-type": "application/json"}) == raw

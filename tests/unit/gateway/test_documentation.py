@@ -1,0 +1,102 @@
+"""The OpenAPI document, and that it says what the routes do."""
+
+import re
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from gateway.call import Parts
+from gateway.documentation import OWN_STATUS
+from gateway.errors import REASONS
+from gateway.marketplace import view
+from gateway.marketplace.view import MarketplaceView
+from gateway.routing import OPEN, Operation
+
+
+@pytest.fixture(scope="module")
+def app() -> Any:
+    parts = cast("Parts", None)
+    return view.build(view=cast("MarketplaceView", None), parts=parts, wait_seconds=30)
+
+
+@pytest.fixture(scope="module")
+def document(app: Any) -> dict[str, Any]:
+    made: dict[str, Any] = app.openapi()
+    return made
+
+
+ROUTES = [pytest.param(one, id=f"{one.method} {one.path}") for one in view.OPERATIONS]
+
+
+def described(document: dict[str, Any], operation: Operation) -> dict[str, Any]:
+    found: dict[str, Any] = document["paths"][f"/api/v1{operation.path}"][operation.method.lower()]
+    return found
+
+
+@pytest.mark.parametrize("operation", ROUTES)
+def test_every_answer_and_every_refusal_has_a_model(
+    document: dict[str, Any], operation: Operation
+) -> None:
+    responses = described(document, operation)["responses"]
+
+    for status, response in responses.items():
+        (content,) = response["content"].values()
+        assert content["schema"], status
+        if int(status) >= 400:
+            assert content["schema"] == {"$ref": "#/components/schemas/Failure"}
+    assert {"400", "500", "503", "504"} <= set(responses)
+
+
+@pytest.mark.parametrize("operation", ROUTES)
+def test_what_needs_a_credential_says_so(document: dict[str, Any], operation: Operation) -> None:
+    one = described(document, operation)
+
+    secured = operation.scope != OPEN
+    assert ("security" in one) is secured
+    assert ({"401", "429"} <= set(one["responses"])) is secured
+    assert ("403" in one["responses"]) is (secured and bool(operation.scope))
+
+
+@pytest.mark.parametrize("operation", ROUTES)
+def test_what_changes_something_takes_an_idempotency_key(
+    document: dict[str, Any], operation: Operation
+) -> None:
+    parameters = described(document, operation).get("parameters", ())
+    names = {parameter["name"] for parameter in parameters}
+
+    assert ("Idempotency-Key" in names) is (operation.method != "GET")
+    assert ("Prefer" in names) is operation.waits
+
+
+def test_every_reason_a_route_names_is_known() -> None:
+    named = {reason for operation in view.OPERATIONS for reason in operation.refusals}
+
+    assert named - set(REASONS) - set(OWN_STATUS) == set()
+
+
+def test_every_reference_in_the_document_leads_somewhere(document: dict[str, Any]) -> None:
+    schemas = set(document["components"]["schemas"])
+
+    wanted = set(re.findall(r"'#/components/schemas/([^']+)'", str(document)))
+
+    assert wanted - schemas == set()
+    assert not {name for name in schemas if "HTTPValidationError" in name}
+
+
+def test_every_operation_has_a_name_of_its_own(document: dict[str, Any]) -> None:
+    names = [one["operationId"] for path in document["paths"].values() for one in path.values()]
+
+    assert len(names) == len(set(names)) == len(view.OPERATIONS)
+
+
+async def test_the_page_and_all_it_needs_come_from_here(app: Any) -> None:
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
+    page = await client.get("/docs")
+
+    assert page.status_code == 200
+    assert re.findall(r"https?://", page.text) == []
+    links = re.findall(r"""(?:src|href)="([^"]+)\"""", page.text)
+    assert len(links) == 3
+    for link in [*links, "/openapi.json"]:
+        assert (await client.get(link)).status_code == 200, link

@@ -1,0 +1,86 @@
+"""The bucket of each credential."""
+
+import pytest
+
+from gateway import limits
+from gateway.limits import RateLimiter, TooManyRequests
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A list whose only item is the time in seconds."""
+    now = [1000.0]
+    monkeypatch.setattr("gateway.limits.time.monotonic", lambda: now[0])
+    return now
+
+
+def test_a_full_bucket_holds_a_minutes_requests(clock: list[float]) -> None:
+    limiter = RateLimiter(per_minute=60)
+
+    left = [limiter.take("a") for _ in range(60)]
+
+    assert left == list(range(59, -1, -1))
+    with pytest.raises(TooManyRequests) as caught:
+        limiter.take("a")
+    assert caught.value.details == {"retryAfter": 1, "limit": 60, "window": 60}
+    assert clock == [1000.0]
+
+
+def test_it_fills_evenly(clock: list[float]) -> None:
+    limiter = RateLimiter(per_minute=60)
+    for _ in range(60):
+        limiter.take("a")
+
+    clock[0] += 2
+
+    assert [limiter.take("a"), limiter.take("a")] == [1, 0]
+    with pytest.raises(TooManyRequests):
+        limiter.take("a")
+
+
+def test_it_never_holds_more_than_a_minutes_requests(clock: list[float]) -> None:
+    limiter = RateLimiter(per_minute=60)
+    limiter.take("a")
+
+    clock[0] += 3600
+
+    assert limiter.take("a") == 59
+
+
+@pytest.mark.usefixtures("clock")
+def test_one_account_does_not_empty_anothers_bucket() -> None:
+    limiter = RateLimiter(per_minute=1)
+    limiter.take("noisy")
+    with pytest.raises(TooManyRequests):
+        limiter.take("noisy")
+
+    assert limiter.take("quiet") == 0
+
+
+def test_a_slow_bucket_says_how_long_to_wait(clock: list[float]) -> None:
+    limiter = RateLimiter(per_minute=2)
+    limiter.take("a")
+    limiter.take("a")
+
+    clock[0] += 10
+
+    with pytest.raises(TooManyRequests) as caught:
+        limiter.take("a")
+    assert caught.value.details["retryAfter"] == 20
+
+
+def test_full_buckets_are_forgotten_and_empty_ones_are_not(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "ACCOUNTS_MAX", 2)
+    limiter = RateLimiter(per_minute=2)
+    limiter.take("old")
+    clock[0] += 31
+    for _ in range(2):
+        limiter.take("busy")
+
+    limiter.take("new")
+
+    assert sorted(limiter._buckets) == ["busy", "new"]
+    with pytest.raises(TooManyRequests):
+        limiter.take("busy")

@@ -1,0 +1,210 @@
+"""Bodies and query strings: both spellings, every wrong field named, the code they share."""
+
+from typing import Any
+
+import pytest
+
+from gateway import models
+from gateway.marketplace.inputs import (
+    AssignDispute,
+    CreateOrder,
+    ListOrders,
+    ReleaseFunds,
+    ReserveFunds,
+    ResolveDispute,
+)
+from kernel.errors import InvalidArgument
+
+ORDER: dict[str, Any] = {
+    "buyerId": "usr_buyer123",
+    "sellerId": "usr_seller456",
+    "amount": "80.00",
+    "title": "Logo design",
+}
+
+
+def refused(model: type[models.Request], value: Any) -> InvalidArgument:
+    with pytest.raises(InvalidArgument) as caught:
+        models.validated(model, value)
+    return caught.value
+
+
+def fields(error: InvalidArgument) -> list[str]:
+    return [name for name, _ in error.fields]
+
+
+def test_camel_case_and_snake_case_say_the_same() -> None:
+    snake = {"buyer_id": "usr_buyer123", "seller_id": "usr_seller456"}
+    both = {**snake, "amount": "80.00", "title": "Logo design"}
+
+    assert models.validated(CreateOrder, ORDER) == models.validated(CreateOrder, both)
+    assert models.validated(CreateOrder, ORDER).amount == 800_000_000
+
+
+def test_one_field_in_both_spellings_is_refused() -> None:
+    error = refused(CreateOrder, {**ORDER, "buyer_id": "usr_another"})
+
+    assert fields(error) == ["buyer_id"]
+
+
+def test_unknown_fields_are_named() -> None:
+    error = refused(CreateOrder, {**ORDER, "ammount": "80.00", "note": "x"})
+
+    assert error.reason == "VALIDATION_ERROR"
+    assert error.fields == (
+        ("ammount", "is not a known field"),
+        ("note", "is not a known field"),
+    )
+
+
+def test_missing_fields_have_a_code_of_their_own() -> None:
+    error = refused(CreateOrder, {"title": "Logo design"})
+
+    assert error.reason == "MISSING_REQUIRED_FIELD"
+    assert error.fields == (
+        ("buyerId", "is required"),
+        ("sellerId", "is required"),
+        ("amount", "is required"),
+    )
+
+
+@pytest.mark.parametrize(
+    "amount",
+    ["80", "80.0", "80.000", "080.00", "-80.00", "+80.00", "0.00", " 80.00", "80.00 ", "8e1", "",
+     "1,000.00", "\u0668\u0660.\u0660\u0660", "80.00\n", "9999999999999.00", "NaN", 80, 80.0,
+     True, None, ["80.00"]],
+)  # fmt: skip
+def test_an_amount_is_a_decimal_string_greater_than_zero(amount: Any) -> None:
+    error = refused(CreateOrder, {**ORDER, "amount": amount})
+
+    assert (error.reason, fields(error)) == ("INVALID_AMOUNT_FORMAT", ["amount"])
+
+
+@pytest.mark.parametrize("currency", ["usd", "US", "", "USD ", 1])
+def test_a_currency_that_cannot_be_one_has_its_own_code(currency: Any) -> None:
+    error = refused(CreateOrder, {**ORDER, "currency": currency})
+
+    assert (error.reason, fields(error)) == ("INVALID_CURRENCY", ["currency"])
+
+
+def test_different_faults_together_are_a_validation_error() -> None:
+    error = refused(CreateOrder, {"amount": "80", "title": "", "buyerId": "a b"})
+
+    assert error.reason == "VALIDATION_ERROR"
+    assert fields(error) == ["buyerId", "sellerId", "amount", "title"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("title", 1),
+        ("title", "x" * 256),
+        ("title", None),
+        ("description", ["x"]),
+        ("description", "x" * 4097),
+        ("buyerId", "usr/../x"),
+        ("buyerId", "x" * 65),
+        ("buyerId", ""),
+        ("clientOrderRef", ""),
+        ("metadata", []),
+        ("metadata", "{}"),
+        ("milestones", {}),
+        ("milestones", [{"ref": "m"}] * 51),
+    ],
+)
+def test_a_field_of_the_wrong_kind_or_size_is_named(field: str, value: Any) -> None:
+    error = refused(CreateOrder, {**ORDER, field: value})
+
+    assert error.reason == "VALIDATION_ERROR"
+    assert set(fields(error)) == {field}
+
+
+def test_a_field_inside_a_list_is_named_by_its_place() -> None:
+    milestones = [{"ref": "a", "title": "x", "amount": "1.00"}, {"ref": "b", "amount": "1"}]
+
+    error = refused(CreateOrder, {**ORDER, "milestones": milestones})
+
+    assert fields(error) == ["milestones[1].amount"]
+
+
+def test_a_milestone_is_named_by_title_or_description() -> None:
+    error = refused(CreateOrder, {**ORDER, "milestones": [{"ref": "a", "amount": "1.00"}]})
+
+    assert fields(error) == ["milestones[0]"]
+
+
+@pytest.mark.parametrize("body", [[], "text", 1, None, True])
+def test_a_body_is_an_object(body: Any) -> None:
+    assert refused(CreateOrder, body).reason == "VALIDATION_ERROR"
+
+
+def test_nothing_of_an_action_is_required() -> None:
+    assert models.validated(ReserveFunds, {}).amount is None
+    assert models.validated(ReserveFunds, {"amount": None}).amount is None
+
+
+@pytest.mark.parametrize("name", ["agentId", "agent_id", "assignedTo", "assigned_to"])
+def test_an_agent_has_two_names(name: str) -> None:
+    assert models.validated(AssignDispute, {name: "agent-7"}).agent_id == "agent-7"
+
+
+@pytest.mark.parametrize(("score", "tenths"), [(0, 0), (10, 100), (8.7, 87), (9.0, 90)])
+def test_a_score_is_kept_in_tenths(score: float, tenths: int) -> None:
+    assert models.validated(ReleaseFunds, {"deltaScore": score}).delta_score == tenths
+
+
+@pytest.mark.parametrize("score", [-0.1, 10.1, 8.75, "8", True])
+def test_a_score_has_one_decimal_at_most(score: Any) -> None:
+    assert fields(refused(ReleaseFunds, {"deltaScore": score})) == ["deltaScore"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"decision": "SPLIT"},
+        {"decision": "SPLIT", "releaseAmount": "80.00"},
+        {"decision": "SPLIT", "releaseAmount": "80.00", "refundAmount": "0.00"},
+        {"decision": "FULL_RELEASE", "releaseAmount": "80.00"},
+        {"decision": "HALF"},
+    ],
+)
+def test_a_split_and_only_a_split_has_two_amounts(body: dict[str, Any]) -> None:
+    refused(ResolveDispute, body)
+
+
+def test_a_query_string_is_read_by_the_same_rules() -> None:
+    query = models.validated_query(ListOrders, b"status=CLOSED&buyerId=usr_a&limit=100")
+
+    assert query is not None
+    assert (query.status, query.buyer_id, query.limit) == ("CLOSED", "usr_a", 100)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        b"limit=0",
+        b"limit=101",
+        b"limit=1.0",
+        b"limit=+5",
+        b"limit=%201",
+        b"limit=1_0",
+        b"limit=",
+        b"limit=10&limit=10",
+        b"status=closed",
+        b"unknown=1",
+        b"cursor=",
+        b"cursor=%00",
+        b"cursor=%ff",
+        b"buyerId=a%20b",
+        b"a" * 100 + b"&b" * 40,
+    ],
+)
+def test_a_query_string_that_is_not_understood_is_refused(query: bytes) -> None:
+    with pytest.raises(InvalidArgument):
+        models.validated_query(ListOrders, query)
+
+
+def test_a_route_without_parameters_takes_none() -> None:
+    assert models.validated_query(None, b"") is None
+    with pytest.raises(InvalidArgument, match="a"):
+        models.validated_query(None, b"a=1")
