@@ -29,8 +29,6 @@ def deploy_escrow(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVa
     host.require_auth(signer)
     if scval.from_vec(args[5]):
         raise host_error(Kind.SCE_CONTEXT, Code.SCEC_INVALID_ACTION, "no constructor arguments")
-    if host.view.get(keys.code(wasm_hash)) is None:
-        raise host_error(Kind.SCE_STORAGE, Code.SCEC_MISSING_VALUE, "Wasm does not exist")
     contract = contract_address(deployer=host.contract, salt=salt, passphrase=host.passphrase)
     key = keys.instance(contract)
     if host.view.get(key) is not None:
@@ -47,8 +45,6 @@ def contract_address(*, deployer: str, salt: bytes, passphrase: str) -> str:
 
     Raises: ValueError: the salt has another length.
     """
-    if len(salt) != 32:  # noqa: PLR2004  the width of the XDR field
-        raise ValueError("salt must be 32 bytes")
     source = xdr.ContractIDPreimage(
         xdr.ContractIDPreimageType.CONTRACT_ID_PREIMAGE_FROM_ADDRESS,
         from_address=xdr.ContractIDPreimageFromAddress(sc_address(deployer), xdr.Uint256(salt)),

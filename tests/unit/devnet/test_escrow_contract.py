@@ -3,14 +3,16 @@
 from dataclasses import replace
 
 import pytest
-from stellar_sdk import scval
+from stellar_sdk import scval, xdr
 
 from devnet.chain import keys
 from devnet.chain.addresses import present, sc_address
+from devnet.soroban import escrow_value
 from devnet.soroban.escrow_value import Flags
 from devnet.soroban.profiles import PROFILE_B_DEV
 from tests.unit.devnet.world import (
     IDENTITY,
+    SALT,
     UNIT,
     Answer,
     World,
@@ -136,16 +138,32 @@ def test_a_second_deploy_with_the_same_salt_is_impossible(world: World) -> None:
 
 def test_an_escrow_deploys_no_others(world: World) -> None:
     contract = world.deploy()
-    args = [
-        scval.to_address(address("platform")),
-        scval.to_bytes(world.profile.wasm_hash),
-        scval.to_bytes(b"\x01" * 32),
-        scval.to_symbol("initialize_escrow"),
-        scval.to_vec([]),
-        scval.to_vec([]),
-    ]
+    args = world.deploy_args(an_escrow(), salt=b"\x01" * 32)
 
     assert world.call(contract, "tw_new_single_release_escrow", args).error == refusal(2)
+
+
+@pytest.mark.parametrize(
+    ("position", "value", "error"),
+    [
+        (1, scval.to_bytes(b"\x01" * 32), "Error(Storage, MissingValue)"),
+        (1, scval.to_string("hash"), "Error(WasmVm, InvalidAction)"),
+        (2, scval.to_bytes(b"\x01" * 31), "Error(WasmVm, InvalidAction)"),
+        (3, scval.to_symbol("no_such_function"), "Error(WasmVm, MissingValue)"),
+        (4, scval.to_vec([]), "Error(WasmVm, UnexpectedSize)"),
+        (5, scval.to_vec([scval.to_void()]), "Error(Context, InvalidAction)"),
+    ],
+)
+def test_a_wrong_deployment_leaves_nothing(
+    world: World, position: int, value: xdr.SCVal, error: str
+) -> None:
+    args = world.deploy_args(an_escrow(), salt=SALT)
+    args[position] = value
+
+    answer = world.call(IDENTITY.factory, "tw_new_single_release_escrow", args)
+
+    assert answer.error == error
+    assert world.try_deploy(an_escrow()).error is None
 
 
 def test_evidence_is_kept_when_none_is_given(world: World) -> None:
@@ -163,7 +181,14 @@ def test_a_funded_escrow_takes_new_milestones_only(world: World) -> None:
     stored = world.stored(contract)
     longer = replace(stored, milestones=(*stored.milestones, a_milestone(description=b"more")))
 
+    raised = Flags(disputed=True, released=False, resolved=False)
+    other = replace(stored, milestones=(a_milestone(description=b"other"),))
+    approved_one = (*stored.milestones, a_milestone(approved=True))
+
     assert world.update(contract, replace(stored, amount=1)).error == refusal(33)
+    assert world.update(contract, other).error == refusal(33)
+    assert world.update(contract, replace(stored, flags=raised)).error == refusal(32)
+    assert world.update(contract, replace(stored, milestones=approved_one)).error == refusal(32)
     assert world.update(contract, longer).error is None
     assert len(world.stored(contract).milestones) == 2
 
@@ -202,6 +227,21 @@ def test_a_build_that_takes_the_fee_address_pays_it() -> None:
 )
 def test_initialising_is_refused(world: World, number: int, changes: dict[str, object]) -> None:
     assert world.try_deploy(an_escrow(**changes)).error == refusal(number)
+
+
+def test_an_escrow_is_initialised_once(world: World) -> None:
+    contract = world.deploy()
+    again = [escrow_value.encode(an_escrow(amount=1), profile=world.profile)]
+
+    assert world.call(contract, "initialize_escrow", again).error == refusal(2)
+
+
+def test_an_escrow_without_milestones_can_neither_progress_nor_pay(world: World) -> None:
+    contract = world.deploy()
+    world.store(contract, an_escrow(milestones=()))
+
+    assert world.change_status(contract).error == refusal(9)
+    assert world.release(contract).error == refusal(9)
 
 
 def test_funding_is_refused(world: World) -> None:
@@ -299,6 +339,8 @@ def test_withdrawing_is_refused(world: World) -> None:
 
     assert world.resolve(contract, {"buyer": 1}, function=withdraw).error == refusal(44)
     world.dispute(contract)
+    by_platform = world.resolve(contract, {"buyer": 1}, resolver="platform", function=withdraw)
+    assert by_platform.error == refusal(12)
     assert world.resolve(contract, {}, function=withdraw).error == refusal(41)
     too_much = world.resolve(contract, {"buyer": AMOUNT + 1}, function=withdraw)
     assert too_much.error == refusal(15)

@@ -95,3 +95,26 @@ def test_the_fifty_first_request_of_a_minute_is_refused() -> None:
     assert throttle.admit("another key")
     now[0] = 60.0
     assert throttle.admit("key")
+
+
+def test_no_limit_admits_everything() -> None:
+    throttle = Throttle(limit=0)
+
+    assert all(throttle.admit("key") for _ in range(100))
+
+
+def test_an_optional_text_may_be_absent() -> None:
+    body = decode(body_of())
+
+    assert body.text("newEvidence", optional=True) == ""
+    body.check()
+
+
+@pytest.mark.parametrize(("method", "value"), [("contract", "CABC"), ("asset_code", "U$DC")])
+def test_a_wrong_name_is_named(method: str, value: str) -> None:
+    body = decode(body_of(field=value))
+
+    getattr(body, method)("field")
+
+    with pytest.raises(BadBodyError, match="field must be"):
+        body.check()

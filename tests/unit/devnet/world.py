@@ -6,19 +6,20 @@ from functools import cache
 
 from stellar_sdk import Keypair, scval, xdr
 
-from devnet.chain import rules
+from devnet.chain import keys, rules
 from devnet.chain.addresses import sc_address
 from devnet.chain.entries import (
     Account,
     Trustline,
+    encode_contract_data,
     read_trustline,
     write_account,
     write_trustline,
 )
-from devnet.chain.state import Entries, View
+from devnet.chain.state import Entries, Entry, View
 from devnet.network import genesis
 from devnet.network.identity import Identity
-from devnet.soroban import escrow_value
+from devnet.soroban import escrow_storage, escrow_value
 from devnet.soroban.deploy import contract_address
 from devnet.soroban.escrow_value import Escrow, Flags, Milestone, Roles
 from devnet.soroban.invoke import Environment, Invocation, record
@@ -121,7 +122,12 @@ class World:
 
     def try_deploy(self, escrow: Escrow, *, salt: bytes = SALT) -> Answer:
         """Call the factory."""
-        args = [
+        args = self.deploy_args(escrow, salt=salt)
+        return self.call(IDENTITY.factory, "tw_new_single_release_escrow", args)
+
+    def deploy_args(self, escrow: Escrow, *, salt: bytes) -> list[xdr.SCVal]:
+        """Return the arguments of a deployment."""
+        return [
             scval.to_address(address("platform")),
             scval.to_bytes(self.profile.wasm_hash),
             scval.to_bytes(salt),
@@ -129,13 +135,23 @@ class World:
             scval.to_vec([escrow_value.encode(escrow, profile=self.profile)]),
             scval.to_vec([]),
         ]
-        return self.call(IDENTITY.factory, "tw_new_single_release_escrow", args)
 
     def stored(self, contract: str) -> Escrow:
         """Return the escrow a contract stores."""
         answer = self.call(contract, "get_escrow", [])
         assert answer.value is not None
         return escrow_value.decode(answer.value, profile=self.profile)
+
+    def store(self, contract: str, escrow: Escrow) -> None:
+        """Put a value where the contract keeps its escrow, past all its rules."""
+        data = encode_contract_data(
+            contract=contract,
+            key=escrow_storage.KEY,
+            durability=keys.PERSISTENT,
+            value=escrow_value.encode(escrow, profile=self.profile),
+        )
+        key = keys.contract_data(contract, escrow_storage.KEY, keys.PERSISTENT)
+        self.view.put(key, Entry(data))
 
     def fund(self, contract: str, amount: int, *, signer: str = "buyer") -> Answer:
         """Fund an escrow with the properties it has now."""
