@@ -67,7 +67,7 @@ class Call:
     """A request being served.
 
     path: without a trailing slash; params: what the route's placeholders stand for. body: as it
-    came. remaining: requests left to this credential, once counted.
+    came. limit, remaining: requests a minute of this credential, and those left, once counted.
     """
 
     method: str
@@ -80,7 +80,8 @@ class Call:
     body: bytes = b""
     credential: Credential | None = None
     wait_default: int = 30
-    remaining: int | None = None
+    limit: int | None = None
+    remaining: int = 0
     reply: Reply = field(default_factory=Reply)
 
     @property

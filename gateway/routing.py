@@ -189,7 +189,8 @@ async def send_refusal(send: Send, refusal: Refusal, one: Call) -> None:
 
 def _headers(one: Call) -> list[tuple[bytes, bytes]]:
     headers = [(b"x-request-id", one.request_id.encode("latin-1"))]
-    if one.remaining is not None:
+    if one.limit is not None:
+        headers.append((b"x-ratelimit-limit", str(one.limit).encode()))
         headers.append((b"x-ratelimit-remaining", str(one.remaining).encode()))
     return headers
 

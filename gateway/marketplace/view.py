@@ -50,6 +50,7 @@ class MarketplaceView:
         Raises: CredentialMissing; CredentialNotValid; TooManyRequests; ScopeMissing.
         """
         credential = await self._keys.authenticate(_key(one.headers))
+        one.limit = self._limiter.limit
         one.remaining = self._limiter.take(credential.account)
         if scope != ANY:
             credential.require(scope)

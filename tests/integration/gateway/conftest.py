@@ -25,6 +25,7 @@ from orchestrator.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 from orchestrator.orders.v1 import orders_pb2, orders_pb2_grpc
 from pydantic import SecretStr
 
+from chassis.database import Database
 from chassis.identity import REPLAYED_KEY, Identity, allow, current
 from chassis.server import Binding, Server
 from deploy.local.ports import free_port
@@ -88,7 +89,8 @@ CONTRACTS: dict[str, tuple[Any, Any]] = {
 }
 
 
-def _binding(name: str, recorded: Recorded) -> Binding:
+def binding_of(name: str, recorded: Recorded) -> Binding:
+    """Return a service of the contract whose answers are recorded."""
     module, add = CONTRACTS[name]
     descriptor = module.DESCRIPTOR.services_by_name[f"{name.title()}Service"]
     methods = [method.name for method in descriptor.methods]
@@ -108,7 +110,7 @@ def _binding(name: str, recorded: Recorded) -> Binding:
 async def recorded_services() -> AsyncIterator[Services]:
     services = Services()
     for name in CONTRACTS:
-        binding = _binding(name, getattr(services, name))
+        binding = binding_of(name, getattr(services, name))
         server = Server(binding=binding, secret=SECRET, with_reflection=False)
         port = await server.start(host="127.0.0.1", port=0)
         await server.set_ready(ready=True)
@@ -187,8 +189,6 @@ class Keys:
 @pytest.fixture(scope="session")
 async def keys(settings: GatewaySettings) -> AsyncIterator[Keys]:
     """Makes API keys that the session's gateway knows."""
-    from chassis.database import Database
-
     database = Database.open(url=settings.database_url, schema="gateway", pool_size=2)
     yield Keys(store=KeyStore(database, pepper=PEPPER))
     await database.close()
