@@ -22,9 +22,9 @@ class Prepared:
     """A signed envelope, to be stored before its first byte is sent.
 
     hash: hex, the name of the transaction; max_time: no ledger closed later can include it;
-    auth_expires_ledger: the last ledger that accepts the wallets' signatures inside (0: none
-    inside). Signed authorisations outlive their envelope, so both must have passed before the
-    step may be built anew; max_fee: stroops of XLM.
+    auth_expires_ledger: the last ledger that accepts signatures which are valid outside of this
+    envelope too; 0: there are none, for all that is signed is the envelope; max_fee: stroops of
+    XLM.
     """
 
     hash: str
@@ -32,9 +32,9 @@ class Prepared:
     source: str
     sequence: int
     max_time: int
-    auth_expires_ledger: int
     max_fee: int
     network: str
+    auth_expires_ledger: int = 0
 
 
 class SubmitStatus(StrEnum):

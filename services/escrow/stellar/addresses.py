@@ -5,7 +5,6 @@ import hashlib
 from stellar_sdk import Address, Asset, Keypair, Network, StrKey, scval, xdr
 
 PERSISTENT = xdr.ContractDataDurability.PERSISTENT
-TEMPORARY = xdr.ContractDataDurability.TEMPORARY
 
 
 def sc_address(address: str) -> xdr.SCAddress:
@@ -32,11 +31,9 @@ def trustline_key(address: str, asset: Asset) -> xdr.LedgerKey:
     return xdr.LedgerKey(xdr.LedgerEntryType.TRUSTLINE, trust_line=line)
 
 
-def data_key(
-    contract: str, key: xdr.SCVal, durability: xdr.ContractDataDurability = PERSISTENT
-) -> xdr.LedgerKey:
-    """Return the ledger key of a contract's value."""
-    data = xdr.LedgerKeyContractData(sc_address(contract), key, durability)
+def data_key(contract: str, key: xdr.SCVal) -> xdr.LedgerKey:
+    """Return the ledger key of a contract's lasting value."""
+    data = xdr.LedgerKeyContractData(sc_address(contract), key, PERSISTENT)
     return xdr.LedgerKey(xdr.LedgerEntryType.CONTRACT_DATA, contract_data=data)
 
 
@@ -62,14 +59,6 @@ def holding_key(address: str, *, asset: Asset, asset_contract: str) -> xdr.Ledge
     if is_contract(address):
         return balance_key(asset_contract, address)
     return trustline_key(address, asset)
-
-
-def nonce_key(address: str, nonce: int) -> xdr.LedgerKey:
-    """Return the ledger key that marks an authorisation as used."""
-    marker = xdr.SCVal(
-        xdr.SCValType.SCV_LEDGER_KEY_NONCE, nonce_key=xdr.SCNonceKey(xdr.Int64(nonce))
-    )
-    return data_key(address, marker, TEMPORARY)
 
 
 def deployment_preimage(deployer: str, salt: bytes) -> xdr.ContractIDPreimage:

@@ -6,7 +6,7 @@ Builders fill them in, and the verifier holds every envelope against them.
 from dataclasses import dataclass
 from functools import singledispatchmethod
 
-from stellar_sdk import Asset, scval, xdr
+from stellar_sdk import Asset, Keypair, scval, xdr
 
 from services.escrow.intents import (
     ApproveMilestone,
@@ -29,25 +29,17 @@ from services.escrow.stellar.contract import Call, Contracts, OnContract, Unknow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
-    """What one address has to allow: a call, and the calls it makes in turn."""
-
-    address: str
-    invocation: xdr.SorobanAuthorizedInvocation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Blueprint:
     """An envelope's contents that follow from the intent alone.
 
-    operations: without authorisations; allowance: None for operations of the network itself;
-    signers: accounts that sign the envelope besides its source; owned: the contract whose storage
-    the call may write; consulted: contracts it may only read; holders: whose balance it may move.
+    operations: complete, with their sources and authorisations; signers: accounts that sign the
+    envelope besides its source; owned: the contract whose storage a call may write, "" for none;
+    consulted: contracts a call may only read, empty for operations of the network itself;
+    holders: whose balance a call may move.
     """
 
     operations: tuple[xdr.Operation, ...]
-    allowance: Allowance | None = None
-    signers: frozenset[str] = frozenset()
+    signers: frozenset[str]
     owned: str = ""
     consulted: frozenset[str] = frozenset()
     holders: frozenset[str] = frozenset()
@@ -55,7 +47,7 @@ class Blueprint:
     @property
     def is_contract_call(self) -> bool:
         """Tell a contract call from operations of the network itself."""
-        return self.allowance is not None
+        return bool(self.consulted)
 
 
 class Blueprints:
@@ -172,14 +164,24 @@ def _of_call(
     owned: str = "",
     below: list[xdr.SorobanAuthorizedInvocation] | None = None,
 ) -> Blueprint:
+    """Draw a call that its authorizer makes: it is the operation's source.
+
+    So the wallet signs the envelope as a whole. The other way, a signed authorisation inside, can
+    be taken out of an envelope by anybody who sees it and used in another one, before ours or
+    after ours has failed; then a step that is tried again is done twice. Source: CAP-46-11.
+    """
+    allowed = xdr.SorobanAuthorizationEntry(
+        xdr.SorobanCredentials(xdr.SorobanCredentialsType.SOROBAN_CREDENTIALS_SOURCE_ACCOUNT),
+        _invocation(call, below=below),
+    )
     body = xdr.OperationBody(
         xdr.OperationType.INVOKE_HOST_FUNCTION,
-        invoke_host_function_op=xdr.InvokeHostFunctionOp(call.host_function(), []),
+        invoke_host_function_op=xdr.InvokeHostFunctionOp(call.host_function(), [allowed]),
     )
-    allowance = Allowance(address=call.authorizer, invocation=_invocation(call, below=below))
+    wallet = Keypair.from_public_key(call.authorizer).xdr_muxed_account()
     return Blueprint(
-        operations=(xdr.Operation(None, body),),
-        allowance=allowance,
+        operations=(xdr.Operation(wallet, body),),
+        signers=frozenset({call.authorizer}),
         owned=owned,
         consulted=frozenset(consulted),
         holders=frozenset(holders or ()),

@@ -30,17 +30,12 @@ from services.escrow.ports import (
 from services.escrow.stellar.blueprint import Blueprints
 from services.escrow.stellar.http import Http, JsonAnswer
 from services.escrow.stellar.outcomes import outcome_of, result_code
-from services.escrow.stellar.pace import Pace
 from services.escrow.stellar.rpc import Rpc
 from services.escrow.stellar.signing import sign
 from services.escrow.stellar.transfers import Transfers
 from services.escrow.stellar.verify import Verifier
 from services.escrow.stellar.views import Views
 
-# Ledgers by which a wallet's allowance outlives its envelope's time bound.
-AUTH_MARGIN_LEDGERS = 10
-# The longest validity an allowance is given, whatever the time bound says.
-AUTH_SECONDS_MAX = 600
 KNOWN_CONTRACTS_MAX = 10_000
 OK = 200
 _ANSWERS = {
@@ -67,7 +62,6 @@ class StellarChain:
         self._transfers = Transfers(
             rpc=rpc, asset_contract=asset_contract, issuer=options.asset_issuer
         )
-        self._pace = Pace(ledgers_per_minute=options.ledgers_per_minute)
         self._builds: OrderedDict[str, str] = OrderedDict()
 
     async def latest_ledger(self) -> Ledger:
@@ -114,7 +108,6 @@ class StellarChain:
         return await sign(
             verified,
             source=source,
-            expires_at_ledger=await self._expiry(max_time),
             signers=signers,
             passphrase=self._options.network_passphrase,
         )
@@ -149,12 +142,6 @@ class StellarChain:
     async def close(self) -> None:
         """Let the connections go."""
         await self._http.close()
-
-    async def _expiry(self, max_time: int) -> int:
-        ledger = await self._rpc.latest_ledger()
-        seconds = min(max(max_time - ledger.close_time, 0), AUTH_SECONDS_MAX)
-        self._pace.observe(ledger)
-        return ledger.sequence + self._pace.ledgers_in(seconds) + AUTH_MARGIN_LEDGERS
 
     async def _require_build(self, intent: Intent) -> None:
         """Refuse a contract whose code is not the code the intent was spelled for."""

@@ -6,7 +6,7 @@ from stellar_sdk.soroban_rpc import SimulateTransactionResponse
 from services.escrow.evidence import Unsigned
 from services.escrow.intents import Intent
 from services.escrow.ports import ChainRefused, ChainUnavailable
-from services.escrow.stellar.blueprint import Blueprint, Blueprints
+from services.escrow.stellar.blueprint import Blueprints
 from services.escrow.stellar.envelope import skeleton, wrap
 from services.escrow.stellar.outcomes import simulation_error
 from services.escrow.stellar.rpc import Rpc
@@ -34,8 +34,7 @@ class DirectBuilder:
             soroban_data=None,
         )
         if blueprint.is_contract_call:
-            answer = await self._rpc.simulate(wrap(transaction))
-            transaction = _completed(transaction, blueprint, answer)
+            _complete(transaction, await self._rpc.simulate(wrap(transaction)))
         return Unsigned(envelope_xdr=wrap(transaction))
 
     async def announce(self, *, transaction_hash: str) -> None:
@@ -45,32 +44,18 @@ class DirectBuilder:
         """Do nothing: the connections are the chain's."""
 
 
-def _completed(
-    transaction: xdr.Transaction, blueprint: Blueprint, answer: SimulateTransactionResponse
-) -> xdr.Transaction:
-    """Return the transaction with the resources and authorisations its simulation asked for."""
+def _complete(transaction: xdr.Transaction, answer: SimulateTransactionResponse) -> None:
+    """Add the resources that the simulation asked for, and their fee.
+
+    The authorisations were simulated as they are: a call that needs others is refused here.
+    """
     if answer.error is not None:
         found = simulation_error(answer)
         raise ChainRefused(answer.error.partition("\n")[0], contract_error=found)
     if answer.restore_preamble is not None:
         raise ChainRefused("the contract is archived and has to be restored first")
-    if answer.transaction_data is None or not answer.results:
+    if answer.transaction_data is None:
         raise ChainUnavailable("the node simulated nothing")
     data = xdr.SorobanTransactionData.from_xdr(answer.transaction_data)
-    call = blueprint.operations[0].body.invoke_host_function_op
-    if call is None:
-        raise TypeError("only contract calls are simulated")
-    auth = [xdr.SorobanAuthorizationEntry.from_xdr(entry) for entry in answer.results[0].auth or []]
-    body = xdr.OperationBody(
-        xdr.OperationType.INVOKE_HOST_FUNCTION,
-        invoke_host_function_op=xdr.InvokeHostFunctionOp(call.host_function, auth),
-    )
-    return xdr.Transaction(
-        source_account=transaction.source_account,
-        fee=xdr.Uint32(transaction.fee.uint32 + data.resource_fee.int64),
-        seq_num=transaction.seq_num,
-        cond=transaction.cond,
-        memo=transaction.memo,
-        operations=[xdr.Operation(None, body)],
-        ext=xdr.TransactionExt(1, soroban_data=data),
-    )
+    transaction.fee = xdr.Uint32(transaction.fee.uint32 + data.resource_fee.int64)
+    transaction.ext = xdr.TransactionExt(1, soroban_data=data)

@@ -12,7 +12,7 @@ from functools import singledispatch
 from typing import Any
 
 import structlog
-from stellar_sdk import Keypair, xdr
+from stellar_sdk import xdr
 from stellar_sdk.exceptions import SdkError
 
 from kernel.money import UNIT
@@ -237,9 +237,9 @@ def _require_same(envelope_xdr: str, meant: Blueprint) -> None:
     """Refuse an envelope that makes another call than the one that is meant."""
     transaction = parse(envelope_xdr).tx
     call = meant.operations[0].body.invoke_host_function_op
-    if call is None or meant.allowance is None:
-        raise TypeError("an escrow intent is a contract call")
-    wallet = Keypair.from_public_key(meant.allowance.address).xdr_muxed_account()
+    wallet = meant.operations[0].source_account
+    if call is None or wallet is None:
+        raise TypeError("an escrow intent is a wallet's contract call")
     if transaction.source_account != wallet:
         raise EnvelopeRefused("the provider's envelope is of another account")
     operations = transaction.operations

@@ -1,7 +1,7 @@
 """The verifier: refuses every envelope that is not, to the byte, what the intent means.
 
 Nothing is signed that has not passed here, whoever built it. What a builder may choose at all is
-the fee, the resources and the nonce of an authorisation, and those within limits.
+the fee and the resources, and those within limits.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,11 @@ from services.escrow.stellar.addresses import (
     holding_key,
     instance_key,
     is_contract,
-    nonce_key,
-    sc_address,
 )
-from services.escrow.stellar.blueprint import Allowance, Blueprint, Blueprints
+from services.escrow.stellar.blueprint import Blueprint, Blueprints
 from services.escrow.stellar.envelope import parse, skeleton
 
 FEE_PER_OPERATION_MIN = 100
-Credentials = xdr.SorobanCredentialsType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,18 +44,15 @@ class Verifier:
         envelope = parse(envelope_xdr)
         given, blueprint = envelope.tx, self._blueprints.of(intent)
         _require(not envelope.signatures, "somebody signed it already")
-        operations = list(blueprint.operations)
-        if blueprint.allowance is not None:
-            operations = [_with_authorisation(operations[0], given)]
-            _check_authorisation(given, blueprint.allowance, source=source)
+        if blueprint.is_contract_call:
             self._check_resources(given, blueprint)
-        self._check_fee(given, operations=len(operations))
+        self._check_fee(given, operations=len(blueprint.operations))
         meant = skeleton(
             source=source,
             sequence=sequence,
             max_time=max_time,
             fee=given.fee.uint32,
-            operations=operations,
+            operations=list(blueprint.operations),
             soroban_data=given.ext.soroban_data if blueprint.is_contract_call else None,
         )
         _compare(given, meant)
@@ -81,7 +75,7 @@ class Verifier:
         if data is None:
             raise EnvelopeRefused("it declares no resources")
         footprint = data.resources.footprint
-        writable, readable = self._footprint(given, blueprint)
+        writable, readable = self._footprint(blueprint)
         for key in footprint.read_write:
             is_own = _contract_of(key) == blueprint.owned != ""
             _require(is_own or key.to_xdr_bytes() in writable, "it would write a foreign entry")
@@ -102,59 +96,16 @@ class Verifier:
     def _asset_contract(self) -> str:
         return self._blueprints.asset_contract
 
-    def _footprint(
-        self, given: xdr.Transaction, blueprint: Blueprint
-    ) -> tuple[set[bytes], set[bytes]]:
+    def _footprint(self, blueprint: Blueprint) -> tuple[set[bytes], set[bytes]]:
         """Return the keys that may be written, besides the contract's own, and those only read."""
         asset, contract = self._blueprints.asset, self._asset_contract
         moved = [holding_key(h, asset=asset, asset_contract=contract) for h in blueprint.holders]
-        writable = {key.to_xdr_bytes() for key in [*moved, *_nonces(given)]}
+        writable = {key.to_xdr_bytes() for key in moved}
         accounts = {h for h in blueprint.holders if not is_contract(h)}
-        accounts.add(self._options.asset_issuer)
-        if blueprint.allowance is not None:
-            accounts.add(blueprint.allowance.address)
+        accounts |= {*blueprint.signers, self._options.asset_issuer}
         readable = {account_key(address).to_xdr_bytes() for address in accounts}
         readable.add(instance_key(contract).to_xdr_bytes())
         return writable, readable
-
-
-def _with_authorisation(meant: xdr.Operation, given: xdr.Transaction) -> xdr.Operation:
-    """Return the operation that is meant, with the authorisations that are given."""
-    call = meant.body.invoke_host_function_op
-    if call is None:
-        raise TypeError("only contract calls carry authorisations")
-    body = xdr.OperationBody(
-        xdr.OperationType.INVOKE_HOST_FUNCTION,
-        invoke_host_function_op=xdr.InvokeHostFunctionOp(call.host_function, _entries(given)),
-    )
-    return xdr.Operation(meant.source_account, body)
-
-
-def _check_authorisation(given: xdr.Transaction, meant: Allowance, *, source: str) -> None:
-    entries = _entries(given)
-    _require(len(entries) == 1, f"{len(entries)} authorisations are given, one is needed")
-    entry = entries[0]
-    _require(
-        entry.root_invocation.to_xdr_bytes() == meant.invocation.to_xdr_bytes(),
-        "the authorisation allows other calls",
-    )
-    credentials = entry.credentials
-    if meant.address == source:
-        kind = Credentials.SOROBAN_CREDENTIALS_SOURCE_ACCOUNT
-        _require(credentials.type == kind, "the source does not authorise by being the source")
-        return
-    unsigned = credentials.address or credentials.address_v2
-    if unsigned is None:
-        raise EnvelopeRefused(f"credentials of the kind {credentials.type.name}")
-    _require(
-        unsigned.address.to_xdr_bytes() == sc_address(meant.address).to_xdr_bytes(),
-        "the authorisation is of another address",
-    )
-    _require(
-        unsigned.signature.type == xdr.SCValType.SCV_VOID
-        and unsigned.signature_expiration_ledger.uint32 == 0,
-        "the authorisation is signed already",
-    )
 
 
 def _compare(given: xdr.Transaction, meant: xdr.Transaction) -> None:
@@ -167,24 +118,6 @@ def _compare(given: xdr.Transaction, meant: xdr.Transaction) -> None:
         same = mine.to_xdr_bytes() == theirs.to_xdr_bytes()
         _require(same, f"operation {number} ({theirs.body.type.name}) differs")
     _require(given.to_xdr_bytes() == meant.to_xdr_bytes(), "it differs")
-
-
-def _entries(given: xdr.Transaction) -> list[xdr.SorobanAuthorizationEntry]:
-    _require(len(given.operations) == 1, "a contract call must be the only operation")
-    call = given.operations[0].body.invoke_host_function_op
-    if call is None:
-        raise EnvelopeRefused("it is no contract call")
-    return call.auth
-
-
-def _nonces(given: xdr.Transaction) -> list[xdr.LedgerKey]:
-    keys = []
-    for entry in _entries(given):
-        unsigned = entry.credentials.address or entry.credentials.address_v2
-        if unsigned is not None:
-            holder = _spelled(unsigned.address)
-            keys.append(nonce_key(holder, unsigned.nonce.int64))
-    return keys
 
 
 def _contract_of(key: xdr.LedgerKey) -> str | None:

@@ -54,7 +54,6 @@ def options_of(info: dict[str, Any], **changes: Any) -> StellarOptions:
         "provider_fee_address": info["feeAddress"],
         "friendbot_url": info["friendbotUrl"],
         "faucet_url": info["faucetUrl"],
-        "ledgers_per_minute": 1200,
     }
     return StellarOptions(**{**fields, **changes})
 
@@ -109,7 +108,9 @@ class World:
             assert await self.chain.request_asset(account, amount=holding)
         return account
 
-    async def sign(self, intent: Intent, *, source: str = "") -> Prepared:
+    async def sign(
+        self, intent: Intent, *, source: str = "", valid_seconds: int = VALID_SECONDS
+    ) -> Prepared:
         """Build, verify and sign."""
         source = source or self.channel
         account = await self.chain.account(source)
@@ -117,7 +118,7 @@ class World:
         frame: dict[str, Any] = {
             "source": source,
             "sequence": account.sequence + 1,
-            "max_time": (await self.chain.latest_ledger()).close_time + VALID_SECONDS,
+            "max_time": (await self.chain.latest_ledger()).close_time + valid_seconds,
         }
         unsigned = await self.builder.build(intent, **frame)
         return await self.chain.verify_and_sign(unsigned, intent, **frame, signers=self.signers)

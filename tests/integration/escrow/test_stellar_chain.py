@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from stellar_sdk import Asset
+from stellar_sdk import Asset, Keypair, xdr
 
 from deploy.local.devnet import network_info
 from kernel.money import CENT, UNIT
 from services.escrow.evidence import OutcomeStatus, SubmitStatus
 from services.escrow.intents import CreateChannels, CreateWallet, PayAsset
 from services.escrow.ports import ChainRefused, EnvelopeRefused
+from services.escrow.stellar.envelope import hash_of, wrap
 from services.escrow.stellar.signing import MissingSigner
 from tests.integration.escrow.stellar_world import (
     AMOUNT,
@@ -233,7 +234,7 @@ async def test_sending_the_same_bytes_twice_applies_them_once(world: World) -> N
 async def test_two_envelopes_with_one_sequence_apply_once(world: World) -> None:
     escrow = await world.deployed()
     one = await world.sign(world.funding(escrow))
-    other = await world.sign(world.funding(escrow))
+    other = await world.sign(world.funding(escrow), valid_seconds=VALID_SECONDS + 1)
 
     await world.chain.submit(one.envelope_xdr)
     await world.landed(one)
@@ -255,21 +256,53 @@ async def test_the_prepared_envelope_says_when_it_is_dead(world: World) -> None:
     assert unheard.status is OutcomeStatus.NOT_FOUND
     assert unheard.latest_ledger >= ledger.sequence
     assert prepared.max_time >= ledger.close_time + VALID_SECONDS
-    assert prepared.auth_expires_ledger > ledger.sequence
     assert not unheard.can_never_land(prepared=prepared, prepared_at_ledger=ledger.sequence)
-    late = replace(
-        unheard,
-        latest_close_time=prepared.max_time + 1,
-        latest_ledger=prepared.auth_expires_ledger + 1,
-    )
+    late = replace(unheard, latest_close_time=prepared.max_time + 1)
     assert late.can_never_land(prepared=prepared, prepared_at_ledger=ledger.sequence)
     for not_yet in (
         replace(late, latest_close_time=prepared.max_time),
-        replace(late, latest_ledger=prepared.auth_expires_ledger),
         replace(late, oldest_ledger=ledger.sequence + 1),
         replace(late, status=OutcomeStatus.FAILED),
     ):
         assert not not_yet.can_never_land(prepared=prepared, prepared_at_ledger=ledger.sequence)
+
+
+async def test_nobody_can_use_our_signatures_in_an_envelope_of_their_own(world: World) -> None:
+    pay = PayAsset(from_address=world.platform, to_address=world.seller, amount=UNIT)
+    prepared = await world.sign(pay)
+    thief = await world.new_signer()
+    assert await world.chain.fund_with_friendbot(thief)
+    account = await world.chain.account(thief)
+    assert account is not None
+    stolen = xdr.TransactionEnvelope.from_xdr(prepared.envelope_xdr).v1
+    assert stolen is not None
+    stolen.tx.source_account = Keypair.from_public_key(thief).xdr_muxed_account()
+    stolen.tx.seq_num = xdr.SequenceNumber(xdr.Int64(account.sequence + 1))
+    digest = hash_of(stolen.tx, passphrase=world.options.network_passphrase)
+    signature = await world.signers[thief].sign(payload=digest)
+    hint = xdr.SignatureHint(Keypair.from_public_key(thief).signature_hint())
+    mine = xdr.DecoratedSignature(hint, xdr.Signature(signature))
+
+    answers = [
+        await world.chain.submit(wrap(stolen.tx, signatures))
+        for signatures in ([mine], [mine, *stolen.signatures])
+    ]
+    outcome = await world.perform(pay)
+
+    assert [answer.status for answer in answers] == [SubmitStatus.REFUSED] * 2
+    assert [payment.amount for payment in outcome.payments] == [UNIT]
+
+
+async def test_a_wallets_call_needs_the_wallets_signature(world: World) -> None:
+    prepared = await world.sign(world.funding(await world.deployed()))
+    envelope = xdr.TransactionEnvelope.from_xdr(prepared.envelope_xdr).v1
+    assert envelope is not None
+
+    for signature in envelope.signatures:
+        submission = await world.chain.submit(wrap(envelope.tx, [signature]))
+        assert submission.status is SubmitStatus.REFUSED
+
+    assert len(envelope.signatures) == 2
 
 
 async def test_an_envelope_signed_with_a_strangers_key_is_never_prepared(world: World) -> None:

@@ -31,7 +31,7 @@ from services.escrow.intents import (
 )
 from services.escrow.ports import StellarOptions
 from services.escrow.stellar.addresses import sc_address
-from services.escrow.stellar.blueprint import Blueprint, Blueprints
+from services.escrow.stellar.blueprint import Blueprints
 from services.escrow.stellar.envelope import skeleton, wrap
 from services.escrow.stellar.verify import Verifier
 
@@ -59,7 +59,7 @@ ESCROW, FACTORY = contract_of("escrow"), contract_of("factory")
 WASM_HASH = hashlib.sha256(b"wasm").hexdigest()
 ASSET = Asset("USDC", ISSUER)
 ASSET_CONTRACT = ASSET.contract_id(PASSPHRASE)
-SEQUENCE, MAX_TIME, FEE, NONCE = 4242, 1_900_000_000, 100_100, 77
+SEQUENCE, MAX_TIME, FEE = 4242, 1_900_000_000, 100_100
 AMOUNT = 80 * UNIT
 
 OPTIONS = StellarOptions(
@@ -81,6 +81,24 @@ ROLES = Roles(
 )
 STORED = scval.to_struct({"amount": scval.to_int128(AMOUNT), "title": scval.to_string("t")})
 ON: dict[str, Any] = {"contract_id": ESCROW, "wasm_hash": WASM_HASH}
+
+# Whose call it is.
+ACTORS = {
+    "deploy_escrow": "platform",
+    "fund_escrow": "buyer",
+    "change_milestone_status": "seller",
+    "approve_milestone": "buyer",
+    "release_funds": "buyer",
+    "dispute_escrow": "buyer",
+    "resolve_dispute": "platform",
+    "transfer": "platform",
+}
+NETWORK_OPERATIONS = ("create_wallet", "create_channels", "trust_asset")
+TRANSFER = xdr.InvokeContractArgs(
+    Address(ASSET_CONTRACT).to_xdr_sc_address(),
+    xdr.SCSymbol(b"transfer"),
+    [scval.to_address(BUYER), scval.to_address(ESCROW), scval.to_int128(AMOUNT)],
+)
 
 INTENTS: dict[str, Intent] = {
     intent.name: intent
@@ -131,11 +149,9 @@ def valid_transaction(intent: Intent) -> xdr.Transaction:
     """Return the transaction a builder should make of an intent."""
     blueprint = blueprints().of(intent)
     operations, data, fee = list(blueprint.operations), None, 1_000 * len(blueprint.operations)
-    if blueprint.allowance is not None:
-        call = operations[0].body.invoke_host_function_op
-        assert call is not None
-        operations = [invoking(call.host_function, [unsigned_entry(blueprint)])]
-        data, fee = resources(blueprint), FEE
+    if intent.name not in NETWORK_OPERATIONS:
+        operations = [invoking(intent)]
+        data, fee = resources(intent), FEE
     return skeleton(
         source=CHANNEL,
         sequence=SEQUENCE,
@@ -151,32 +167,32 @@ def valid_envelope(intent: Intent) -> str:
     return wrap(valid_transaction(intent))
 
 
-def invoking(
-    function: xdr.HostFunction, auth: list[xdr.SorobanAuthorizationEntry]
-) -> xdr.Operation:
-    """Return a contract call as an operation."""
+def invoking(intent: Intent) -> xdr.Operation:
+    """Return a contract call as an operation of the wallet that makes it."""
+    meant = blueprints().of(intent).operations[0].body.invoke_host_function_op
+    assert meant is not None
+    call = meant.host_function.invoke_contract
+    assert call is not None
+    allowed = invocation(call, TRANSFER if intent.name == "fund_escrow" else None)
+    source = xdr.SorobanCredentialsType.SOROBAN_CREDENTIALS_SOURCE_ACCOUNT
     body = xdr.OperationBody(
         xdr.OperationType.INVOKE_HOST_FUNCTION,
-        invoke_host_function_op=xdr.InvokeHostFunctionOp(function, auth),
-    )
-    return xdr.Operation(None, body)
-
-
-def unsigned_entry(blueprint: Blueprint, *, nonce: int = NONCE) -> xdr.SorobanAuthorizationEntry:
-    """Return what a simulation asks a wallet to sign."""
-    assert blueprint.allowance is not None
-    credentials = xdr.SorobanAddressCredentials(
-        Address(blueprint.allowance.address).to_xdr_sc_address(),
-        xdr.Int64(nonce),
-        xdr.Uint32(0),
-        scval.to_void(),
-    )
-    return xdr.SorobanAuthorizationEntry(
-        xdr.SorobanCredentials(
-            xdr.SorobanCredentialsType.SOROBAN_CREDENTIALS_ADDRESS, address=credentials
+        invoke_host_function_op=xdr.InvokeHostFunctionOp(
+            meant.host_function,
+            [xdr.SorobanAuthorizationEntry(xdr.SorobanCredentials(source), allowed)],
         ),
-        blueprint.allowance.invocation,
     )
+    return xdr.Operation(key_of(ACTORS[intent.name]).xdr_muxed_account(), body)
+
+
+def invocation(
+    call: xdr.InvokeContractArgs, below: xdr.InvokeContractArgs | None = None
+) -> xdr.SorobanAuthorizedInvocation:
+    """Return an allowed call, with the call it makes in turn."""
+    kind = xdr.SorobanAuthorizedFunctionType.SOROBAN_AUTHORIZED_FUNCTION_TYPE_CONTRACT_FN
+    inner = [] if below is None else [invocation(below)]
+    function = xdr.SorobanAuthorizedFunction(kind, contract_fn=call)
+    return xdr.SorobanAuthorizedInvocation(function, inner)
 
 
 def entry_key(contract: str, key: xdr.SCVal, *, temporary: bool = False) -> xdr.LedgerKey:
@@ -218,12 +234,11 @@ def account(address: str) -> xdr.LedgerKey:
 INSTANCE = xdr.SCVal(xdr.SCValType.SCV_LEDGER_KEY_CONTRACT_INSTANCE)
 
 
-def resources(blueprint: Blueprint) -> xdr.SorobanTransactionData:
+def resources(intent: Intent) -> xdr.SorobanTransactionData:
     """Return what a simulation says the call touches and costs."""
-    assert blueprint.allowance is not None
-    written = [nonce_entry(blueprint.allowance.address, NONCE)]
-    written += [holding(holder) for holder in sorted(blueprint.holders)]
-    read = [entry_key(ASSET_CONTRACT, INSTANCE), account(blueprint.allowance.address)]
+    blueprint = blueprints().of(intent)
+    written = [holding(holder) for holder in sorted(blueprint.holders)]
+    read = [entry_key(ASSET_CONTRACT, INSTANCE), account(address_of(ACTORS[intent.name]))]
     if blueprint.owned:
         written.append(entry_key(blueprint.owned, scval.to_vec([scval.to_symbol("Escrow")])))
         read.append(entry_key(blueprint.owned, INSTANCE))

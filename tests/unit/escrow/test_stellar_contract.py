@@ -143,10 +143,10 @@ def test_older_builds_are_deployed_in_the_signers_name() -> None:
     intent = deployment()
 
     newer, older = Blueprints(options=OPTIONS), Blueprints(options=options)
-    allowance = older.of(intent).allowance
+    call = older.of(intent).operations[0].body.invoke_host_function_op
 
-    assert allowance is not None
-    (creation,) = allowance.invocation.sub_invocations
+    assert call is not None
+    (creation,) = call.auth[0].root_invocation.sub_invocations
     assert creation.function.create_contract_v2_host_fn is not None
     assert older.contract_id(intent) != newer.contract_id(intent)
     assert older.contract_id(replace(intent, signer=SELLER)) != older.contract_id(intent)
