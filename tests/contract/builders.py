@@ -35,6 +35,11 @@ def page() -> common.PageRequest:
     return common.PageRequest(page_size=20)
 
 
+def public_id() -> str:
+    """Return a public id that nobody has."""
+    return f"usr_{uuid.uuid4().hex[:12]}"
+
+
 def keyed(message: type[Message], **fields: Any) -> Message:
     """Return a mutating request with a new request id."""
     return message(request_id=ident(), **fields)
@@ -65,7 +70,7 @@ ORDERS: dict[str, Callable[[], Any]] = {
     "RegisterUser": lambda: keyed(
         orders.RegisterUserRequest,
         external_user_id="customer-1",
-        public_id="usr_" + uuid.uuid4().hex[:12],
+        public_id=public_id(),
         email="customer@example.com",
         type=orders.USER_TYPE_BOTH,
         user_id=ident(),
@@ -138,11 +143,19 @@ ORDERS: dict[str, Callable[[], Any]] = {
     "DeliverOrder": lambda: on_order(orders.DeliverOrderRequest, notes="Here it is", url=LINK),
     "ConfirmOrder": lambda: on_order(orders.ConfirmOrderRequest, wait_seconds=5),
     "PayOrder": lambda: on_order(orders.PayOrderRequest, wait_seconds=5),
+    "CreditUser": lambda: keyed(
+        orders.CreditUserRequest,
+        user=ident(),
+        amount=usdc(100),
+        reference=ident(),
+        description="Welcome",
+        wait_seconds=5,
+    ),
 }
 
 LEDGER: dict[str, Callable[[], Any]] = {
     "OpenAccount": lambda: keyed(
-        ledger.OpenAccountRequest, user_id=ident(), public_id="usr_1", asset="USDC"
+        ledger.OpenAccountRequest, user_id=ident(), public_id=public_id(), asset="USDC"
     ),
     "PostTransfers": lambda: keyed(ledger.PostTransfersRequest, transfers=[transfer()]),
     "GetBalance": lambda: ledger.GetBalanceRequest(user_id=ident(), asset="USDC"),
@@ -155,7 +168,7 @@ LEDGER: dict[str, Callable[[], Any]] = {
 
 ESCROW: dict[str, Callable[[], Any]] = {
     "CreateWallet": lambda: keyed(
-        escrow.CreateWalletRequest, user_id=ident(), user_public_id="usr_1", wait_seconds=5
+        escrow.CreateWalletRequest, user_id=ident(), user_public_id=public_id(), wait_seconds=5
     ),
     "GetWallet": lambda: escrow.GetWalletRequest(user_id=ident()),
     "GetNetwork": escrow.GetNetworkRequest,

@@ -7,11 +7,14 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import httpx
 import psycopg
 
 from chassis.channel import open_channel
 from chassis.runner import App
 from deploy.local.ports import free_port
+from deploy.local.stack import chain_settings
+from kernel.money import CENT, to_text
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.contract.descriptors import STUBS
 from tests.contract.inprocess import InProcess
@@ -87,11 +90,28 @@ class City:
         return environment
 
     def _chain(self) -> dict[str, Any]:
-        devnet = self.devnet()
+        told = chain_settings(self.devnet().url)
         return {
-            "stellar_rpc_url": devnet.url,
-            "key_file": f"{self.folder}/keys",
+            **{name.lower(): value for name, value in told.items()},
+            "stellar_ledgers_per_minute": 1200,
+            "key_file": f"{self.folder}/contract-keys",
+            "chain_poll_seconds": 0.05,
+            "platform_float_usdc": 100_000,
         }
+
+    def allow_credits(self, marketplace_id: uuid.UUID) -> None:
+        """Let a marketplace credit users by hand, as its operator does."""
+        with psycopg.connect(self.database.url()) as connection:
+            connection.execute(_ALLOW_CREDITS, (marketplace_id,))
+
+    async def pay_in(self, address: str, *, cents: int) -> None:
+        """Pay USDC to an address from outside, on the chain."""
+        amount = to_text(cents * CENT)
+        async with httpx.AsyncClient(timeout=30) as client:
+            paid = await client.post(
+                f"{self.devnet().url}/faucet", json={"address": address, "amount": amount}
+            )
+            paid.raise_for_status()
 
     def rows(self, marketplace_id: uuid.UUID) -> dict[str, int]:
         """Count a marketplace's rows in every table of every schema; only those there are."""
@@ -108,6 +128,10 @@ class City:
         return counted
 
 
+_ALLOW_CREDITS = """
+insert into orders.marketplaces (id, allows_manual_credit) values (%s, true)
+on conflict (id) do update set allows_manual_credit = true
+"""
 _TABLES = """
 select table_schema, table_name from information_schema.columns
 where column_name = 'marketplace_id'

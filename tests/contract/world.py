@@ -1,5 +1,6 @@
 """A marketplace with what each mutating RPC needs to succeed: users, money, orders, cases."""
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -7,28 +8,37 @@ from typing import Any
 
 from google.protobuf.message import Message
 from orchestrator.disputes.v1 import disputes_pb2 as disputes
+from orchestrator.escrow.v1 import escrow_pb2 as escrow
 from orchestrator.ledger.v1 import ledger_pb2 as ledger
+from orchestrator.orders.v1 import orders_pb2 as orders
 
+from kernel.money import CENT
 from tests.contract import builders
 from tests.contract.builders import VALID, ident, keyed, usdc
 from tests.contract.city import City, Way
-from tests.serving import Client
 
-CALL_SECONDS = 30.0
+CALL_SECONDS = 60.0
+WAIT_SECONDS = 60
+PRICE = 8000
+Ready = Callable[["World"], Awaitable[Any]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A user with a wallet."""
+
+    id: str
+    address: str
+
+
+@dataclass(kw_only=True)
 class World:
     """Calls to all services for one marketplace, by callers that are allowed."""
 
     city: City
     way: Way
     marketplace_id: uuid.UUID = field(default_factory=uuid.uuid4)
-
-    async def client(self, name: str) -> Client:
-        """Return calls to a service."""
-        served = await self.city.get(name)
-        return served.client(self.way, marketplace_id=self.marketplace_id)
+    _pair: tuple[Person, Person] | None = None
 
     async def call_with_replay(self, name: str, method: str, request: Message) -> tuple[Any, bool]:
         """Call as a service that may; tells whether the answer had been given before."""
@@ -43,47 +53,202 @@ class World:
         response, _ = await self.call_with_replay(name, method, request)
         return response
 
-    async def an_open_case(self) -> str:
-        """Open a dispute; return its id."""
+    async def a_case(self) -> str:
+        """Open a dispute at disputes alone; return its id."""
         request = VALID["disputes"]["OpenDispute"]()
         return str((await self.call("disputes", "OpenDispute", request)).id)
 
+    async def a_wallet(self, *, cents: int = 0) -> Person:
+        """Make a wallet that is on chain, with money that came from outside."""
+        request = VALID["escrow"]["CreateWallet"]()
+        request.wait_seconds = WAIT_SECONDS
+        made = await self.call("escrow", "CreateWallet", request)
+        assert made.state == escrow.WALLET_STATE_ACTIVE
+        if cents:
+            await self.city.pay_in(made.address, cents=cents)
+        return Person(id=made.user_id, address=made.address)
 
-async def _about_case(world: World, method: str) -> Message:
-    request: Message = VALID["disputes"][method]()
-    setattr(request, "dispute_id", await world.an_open_case())  # noqa: B010 - of each of these
-    return request
+    async def done(self, method: str, request: Any) -> Any:
+        """Give escrow a command and wait until it has succeeded."""
+        command = await self.call("escrow", method, request)
+        asked = escrow.GetCommandRequest(command_id=command.id, wait_seconds=WAIT_SECONDS)
+        ended = await self.call("escrow", "GetCommand", asked)
+        assert ended.state == escrow.COMMAND_STATE_SUCCEEDED, ended
+        return ended
+
+    async def new_escrow(self) -> Any:
+        """Return a request for an escrow between two wallets, the buyer's with money."""
+        buyer, seller = await asyncio.gather(self.a_wallet(cents=PRICE), self.a_wallet())
+        request = VALID["escrow"]["CreateEscrow"]()
+        request.buyer_user_id, request.seller_user_id = buyer.id, seller.id
+        return request
+
+    async def an_escrow(self) -> str:
+        """Deploy an escrow; return its order's id."""
+        request = await self.new_escrow()
+        await self.done("CreateEscrow", request)
+        return str(request.order_id)
+
+    async def a_funded_escrow(self) -> str:
+        """Deploy and fund an escrow; return its order's id."""
+        order_id = await self.an_escrow()
+        await self.done("FundEscrow", keyed(escrow.FundEscrowRequest, order_id=order_id))
+        return order_id
+
+    async def people(self) -> tuple[Person, Person]:
+        """Return this marketplace's buyer, who has paid in plenty, and its seller."""
+        if self._pair is None:
+            buyer, seller = await self._register("buyer"), await self._register("seller")
+            await self.city.pay_in(buyer.address, cents=100 * PRICE)
+            await self._has_available(buyer, cents=100 * PRICE)
+            self._pair = (buyer, seller)
+        return self._pair
+
+    async def _register(self, name: str) -> Person:
+        request = VALID["orders"]["RegisterUser"]()
+        request.external_user_id = name
+        user = await self.call("orders", "RegisterUser", request)
+        wallet = await self.call("escrow", "GetWallet", escrow.GetWalletRequest(user_id=user.id))
+        return Person(id=user.id, address=wallet.address)
+
+    async def _has_available(self, person: Person, *, cents: int) -> None:
+        asked = ledger.GetBalanceRequest(user_id=person.id, asset="USDC")
+        available = 0
+        async with asyncio.timeout(WAIT_SECONDS):
+            while available < cents * CENT:
+                await asyncio.sleep(0.05)
+                account = await self.call("ledger", "GetBalance", asked)
+                available = account.available.minor_units
+
+    async def new_order(self) -> Any:
+        """Return a request for an order between buyer and seller."""
+        buyer, seller = await self.people()
+        request = VALID["orders"]["CreateOrder"]()
+        request.buyer, request.seller = buyer.id, seller.id
+        return request
+
+    async def an_order(self) -> str:
+        """Create an order; return its id."""
+        return str((await self.call("orders", "CreateOrder", await self.new_order())).id)
+
+    async def after(self, order_id: str, *steps: str) -> str:
+        """Take an order through steps, each to its end; return its id."""
+        for step in steps:
+            request = VALID["orders"][step]()
+            request.order_id = order_id
+            if hasattr(request, "wait_seconds"):
+                request.wait_seconds = WAIT_SECONDS
+            await self.call("orders", step, request)
+        return order_id
+
+    async def an_order_at_work(self) -> str:
+        """Create an order and lock its money; return its id."""
+        return await self.after(await self.an_order(), "ReserveFunds", "CreateEscrow", "FundEscrow")
 
 
-async def _complete_case(world: World) -> Message:
-    decision = await _about_case(world, "DecideDispute")
-    decided = await world.call("disputes", "DecideDispute", decision)
-    return keyed(disputes.CompleteDisputeRequest, dispute_id=decided.id)
+def _as_it_is(name: str, method: str) -> Ready:
+    async def ready(_: World) -> Any:
+        return VALID[name][method]()
+
+    return ready
 
 
-async def _post_transfers(world: World) -> Message:
-    user = ident()
-    account = keyed(ledger.OpenAccountRequest, user_id=user, public_id="usr_1", asset="USDC")
-    await world.call("ledger", "OpenAccount", account)
-    deposit = builders.transfer(credit_account=f"user:{user}", amount=usdc(10_000))
-    return keyed(ledger.PostTransfersRequest, transfers=[deposit])
-
-
-def _as_it_is(name: str, method: str) -> Callable[[World], Awaitable[Message]]:
-    async def ready(_: World) -> Message:
-        request: Message = VALID[name][method]()
+def _about_case(method: str) -> Ready:
+    async def ready(world: World) -> Any:
+        request = VALID["disputes"][method]()
+        request.dispute_id = await world.a_case()
         return request
 
     return ready
 
 
+async def _complete_case(world: World) -> Any:
+    decision = await _about_case("DecideDispute")(world)
+    decided = await world.call("disputes", "DecideDispute", decision)
+    return keyed(disputes.CompleteDisputeRequest, dispute_id=decided.id)
+
+
+async def _post_transfers(world: World) -> Any:
+    user = ident()
+    account = VALID["ledger"]["OpenAccount"]()
+    account.user_id = user
+    await world.call("ledger", "OpenAccount", account)
+    deposit = builders.transfer(credit_account=f"user:{user}", amount=usdc(PRICE))
+    return keyed(ledger.PostTransfersRequest, transfers=[deposit])
+
+
+def _on_escrow(method: str, make: Callable[[World], Awaitable[str]]) -> Ready:
+    async def ready(world: World) -> Any:
+        request = VALID["escrow"][method]()
+        request.order_id = await make(world)
+        return request
+
+    return ready
+
+
+async def _credit_wallet(world: World) -> Any:
+    request = VALID["escrow"]["CreditWallet"]()
+    request.user_id = (await world.a_wallet()).id
+    return request
+
+
+def _on_order(method: str, *steps: str) -> Ready:
+    async def ready(world: World) -> Any:
+        request = VALID["orders"][method]()
+        request.order_id = await world.after(await world.an_order(), *steps)
+        if hasattr(request, "wait_seconds"):
+            request.wait_seconds = WAIT_SECONDS
+        return request
+
+    return ready
+
+
+async def _resolve_dispute(world: World) -> Any:
+    order_id = await world.after(await world.an_order_at_work(), "OpenDispute")
+    order = await world.call("orders", "GetOrder", orders.GetOrderRequest(order_id=order_id))
+    request = VALID["orders"]["ResolveDispute"]()
+    request.dispute_id, request.wait_seconds = order.dispute.id, WAIT_SECONDS
+    return request
+
+
+async def _credit_user(world: World) -> Any:
+    world.city.allow_credits(world.marketplace_id)
+    request = VALID["orders"]["CreditUser"]()
+    buyer, _ = await world.people()
+    request.user, request.wait_seconds = buyer.id, WAIT_SECONDS
+    return request
+
+
+_LOCKED = ("ReserveFunds", "CreateEscrow", "FundEscrow")
 # For every mutating RPC: makes what it needs, and returns a request that succeeds.
-READY: dict[tuple[str, str], Callable[[World], Awaitable[Message]]] = {
+READY: dict[tuple[str, str], Ready] = {
     ("disputes", "OpenDispute"): _as_it_is("disputes", "OpenDispute"),
-    ("disputes", "AssignDispute"): lambda world: _about_case(world, "AssignDispute"),
-    ("disputes", "AddEvidence"): lambda world: _about_case(world, "AddEvidence"),
-    ("disputes", "DecideDispute"): lambda world: _about_case(world, "DecideDispute"),
+    ("disputes", "AssignDispute"): _about_case("AssignDispute"),
+    ("disputes", "AddEvidence"): _about_case("AddEvidence"),
+    ("disputes", "DecideDispute"): _about_case("DecideDispute"),
     ("disputes", "CompleteDispute"): _complete_case,
     ("ledger", "OpenAccount"): _as_it_is("ledger", "OpenAccount"),
     ("ledger", "PostTransfers"): _post_transfers,
+    ("escrow", "CreateWallet"): _as_it_is("escrow", "CreateWallet"),
+    ("escrow", "CreateEscrow"): World.new_escrow,
+    ("escrow", "FundEscrow"): _on_escrow("FundEscrow", World.an_escrow),
+    ("escrow", "ReleaseEscrow"): _on_escrow("ReleaseEscrow", World.a_funded_escrow),
+    ("escrow", "RefundEscrow"): _on_escrow("RefundEscrow", World.a_funded_escrow),
+    ("escrow", "FreezeEscrow"): _on_escrow("FreezeEscrow", World.a_funded_escrow),
+    ("escrow", "ResolveEscrow"): _on_escrow("ResolveEscrow", World.a_funded_escrow),
+    ("escrow", "CreditWallet"): _credit_wallet,
+    ("orders", "RegisterUser"): _as_it_is("orders", "RegisterUser"),
+    ("orders", "CreateOrder"): World.new_order,
+    ("orders", "ReserveFunds"): _on_order("ReserveFunds"),
+    ("orders", "CreateEscrow"): _on_order("CreateEscrow", "ReserveFunds"),
+    ("orders", "FundEscrow"): _on_order("FundEscrow", "ReserveFunds", "CreateEscrow"),
+    ("orders", "ReleaseFunds"): _on_order("ReleaseFunds", *_LOCKED),
+    ("orders", "CancelOrder"): _on_order("CancelOrder", "ReserveFunds"),
+    ("orders", "RefundOrder"): _on_order("RefundOrder", *_LOCKED),
+    ("orders", "OpenDispute"): _on_order("OpenDispute", *_LOCKED),
+    ("orders", "ResolveDispute"): _resolve_dispute,
+    ("orders", "DeliverOrder"): _on_order("DeliverOrder", *_LOCKED),
+    ("orders", "ConfirmOrder"): _on_order("ConfirmOrder", *_LOCKED, "DeliverOrder"),
+    ("orders", "PayOrder"): _on_order("PayOrder"),
+    ("orders", "CreditUser"): _credit_user,
 }
