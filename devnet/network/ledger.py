@@ -101,7 +101,9 @@ class Ledger:
             return Submission(status="ERROR", result=result)
         if rival is not None:
             if envelope.fee < REPLACE_FEE_FACTOR * rival.envelope.fee:
-                low = outer_result(Code.txINSUFFICIENT_FEE, fee_charged=rival.envelope.fee * 10)
+                low = outer_result(
+                    Code.txINSUFFICIENT_FEE, fee_charged=REPLACE_FEE_FACTOR * rival.envelope.fee
+                )
                 return Submission(status="ERROR", result=low)
             self._drop(rival)
         queued = Queued(envelope, asyncio.get_running_loop().create_future())

@@ -70,13 +70,12 @@ class Recorder:
         _spend_nonce(host, address, nonce, host.view.sequence)
 
     def entries(self) -> list[xdr.SorobanAuthorizationEntry]:
-        """Return the entries to sign; those of the source account need no signature of theirs."""
-        if self._root is None:
-            return []
+        """Return the entries of the call that ran; the source account's need no signature."""
+        root = present(self._root)
         return [
             xdr.SorobanAuthorizationEntry(self._credentials(address), tree)
             for address in self._demanded
-            for tree in _trees(self._root, address)
+            for tree in _trees(root, address)
         ]
 
     def _credentials(self, address: str) -> xdr.SorobanCredentials:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from stellar_sdk import Keypair
+from stellar_sdk import CreateAccount, Keypair
 
 from tests.integration.devnet.chain import UNIT, Chain
 
@@ -105,6 +105,16 @@ async def test_friendbot_gives_once(chain: Chain) -> None:
     async with chain.http.get(f"{chain.url}/friendbot?addr={account.public_key}") as answer:
         assert answer.status == 400
         assert "already funded" in (await answer.json())["detail"]
+
+
+async def test_friendbot_fills_up_a_poor_account(chain: Chain) -> None:
+    donor, poor = await chain.funded(), Keypair.random()
+    await chain.classic(donor, [CreateAccount(poor.public_key, "5")])
+
+    async with chain.http.get(f"{chain.url}/friendbot?addr={poor.public_key}") as answer:
+        assert answer.status == 200
+
+    assert (await chain.account(poor.public_key)).balance.int64 == 10_005 * UNIT
 
 
 async def test_friendbot_needs_an_address(chain: Chain) -> None:
