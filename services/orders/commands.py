@@ -110,10 +110,11 @@ class CommandRunner:
                 continue
             if isinstance(begun, Answer):
                 return begun
-            motion = self._saga.start(begun)
+            operation, order = begun
+            motion = self._saga.start(operation, order)
             return await self._saga.answer(motion, timeout_seconds=request.wait_seconds)
 
-    async def _begin_or_refuse(self, command: _Command) -> Answer | Operation:
+    async def _begin_or_refuse(self, command: _Command) -> Answer | tuple[Operation, Order]:
         try:
             return await self._database.retrying(lambda: self._begin(command))
         except STORED_KINDS as error:
@@ -121,7 +122,7 @@ class CommandRunner:
                 await self._idempotency.keep_refusal(self._database, command.request.key, error)
             raise
 
-    async def _begin(self, command: _Command) -> Answer | Operation:
+    async def _begin(self, command: _Command) -> Answer | tuple[Operation, Order]:
         request = command.request
         async with self._database.transaction() as tx:
             known = await self._idempotency.claim(tx, request.key)
@@ -143,7 +144,7 @@ class CommandRunner:
                 )
             if command.needs_peers(order):
                 await self._operations.insert(tx, operation)
-                return operation
+                return operation, after
             return await self._finish(tx, request.key, after)
 
     async def _finish(self, tx: Transaction, key: RequestKey, order: Order) -> Answer:

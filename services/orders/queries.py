@@ -1,5 +1,6 @@
 """The use cases of orders that need no operation: creation, and everything that only reads."""
 
+import time
 import uuid
 from collections.abc import Callable, Mapping
 
@@ -14,7 +15,7 @@ from kernel.errors import NotFound
 from kernel.ids import derived_id, new_id
 from kernel.money import fee_half_up
 from services.orders import domain
-from services.orders.domain import FinalStatus, Order, Origin, State
+from services.orders.domain import FinalStatus, Order, Origin, State, UserName
 from services.orders.intake import (
     BuyerIsSeller,
     NewOrder,
@@ -22,13 +23,15 @@ from services.orders.intake import (
     require_json,
     settling_asset,
 )
-from services.orders.marketplaces import marketplace_rules
+from services.orders.marketplaces import MarketplaceRules, marketplace_rules
 from services.orders.operation_store import OperationStore
 from services.orders.operations import Operation
 from services.orders.ports import EscrowPort, LedgerPort, TimelineItem
 from services.orders.store import OrderStore
 from services.orders.user_store import UserStore
-from services.orders.users import User
+
+NAMES_KEPT = 50_000
+RULES_KEPT_SECONDS = 5.0
 
 
 class DisputeNotFound(NotFound):
@@ -69,6 +72,8 @@ class OrderQueries:
         self._clock = clock
         self._encode = encode
         self._platform_fee_bps = platform_fee_bps
+        self._names: dict[tuple[uuid.UUID, str], UserName] = {}
+        self._rules: dict[uuid.UUID, tuple[float, MarketplaceRules]] = {}
 
     async def create_order(self, key: RequestKey, new: NewOrder) -> Answer:
         """Create an order; no money moves.
@@ -81,18 +86,16 @@ class OrderQueries:
         require_json(new)
 
         async def work(tx: Transaction) -> bytes:
-            buyer = await self._users.find(tx, marketplace_id=key.marketplace_id, ref=new.buyer)
-            seller = await self._users.find(tx, marketplace_id=key.marketplace_id, ref=new.seller)
+            buyer = await self._name(tx, key.marketplace_id, new.buyer)
+            seller = await self._name(tx, key.marketplace_id, new.seller)
             if buyer.id == seller.id:
                 raise BuyerIsSeller(
                     "Buyer and seller must differ",
                     fields=[("seller", "must not be the buyer")],
                 )
-            rules = await marketplace_rules(tx, key.marketplace_id)
-            rate = rules.platform_fee_bps(new.origin)
-            if rate is None:
-                rate = self._platform_fee_bps[new.origin]
-            order = self._order(new, asset=asset, buyer=buyer, seller=seller, rate=rate)
+            rate = await self._rate(tx, key.marketplace_id, new.origin)
+            parties = (buyer, seller)
+            order = self._order(new, key.marketplace_id, asset=asset, parties=parties, rate=rate)
             decided, facts = domain.created(order)
             saved = await self._orders.insert(
                 tx, decided, facts, request_id=identity.current_request_id()
@@ -101,13 +104,41 @@ class OrderQueries:
 
         return await self._idempotency.execute(self._database, key, work)
 
-    def _order(self, new: NewOrder, *, asset: str, buyer: User, seller: User, rate: int) -> Order:
+    async def _name(self, tx: Transaction, marketplace_id: uuid.UUID, ref: str) -> UserName:
+        """Name a user; names never change, so they are remembered. Raises: UserNotFound."""
+        known = self._names.get((marketplace_id, ref))
+        if known is None:
+            known = (await self._users.find(tx, marketplace_id=marketplace_id, ref=ref)).name
+            if len(self._names) >= NAMES_KEPT:
+                self._names.clear()
+            self._names[marketplace_id, ref] = known
+        return known
+
+    async def _rate(self, tx: Transaction, marketplace_id: uuid.UUID, origin: Origin) -> int:
+        """Return the platform fee in basis points; a change counts within a few seconds."""
+        known = self._rules.get(marketplace_id)
+        if known is None or known[0] < time.monotonic():
+            rules = await marketplace_rules(tx, marketplace_id)
+            known = (time.monotonic() + RULES_KEPT_SECONDS, rules)
+            self._rules[marketplace_id] = known
+        rate = known[1].platform_fee_bps(origin)
+        return self._platform_fee_bps[origin] if rate is None else rate
+
+    def _order(
+        self,
+        new: NewOrder,
+        marketplace_id: uuid.UUID,
+        *,
+        asset: str,
+        parties: tuple[UserName, UserName],
+        rate: int,
+    ) -> Order:
         now = self._clock.now()
         return Order(
             id=new_id(),
-            marketplace_id=buyer.marketplace_id,
-            buyer=buyer.name,
-            seller=seller.name,
+            marketplace_id=marketplace_id,
+            buyer=parties[0],
+            seller=parties[1],
             asset=asset,
             currency=new.currency or asset,
             amount=new.amount,

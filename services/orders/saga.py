@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 
 from chassis import deadline, identity
-from chassis.database import Database
+from chassis.database import Database, Transaction
 from chassis.idempotency import Answer, Idempotency, RequestKey
 from chassis.telemetry import logger
 from kernel.clock import Clock
@@ -41,8 +41,14 @@ class Stuck(Exception):
 class Motion:
     """One operation being driven by this process: what its steps may do."""
 
-    def __init__(self, saga: "Saga", operation: Operation) -> None:
+    def __init__(self, saga: "Saga", operation: Operation, order: Order | None) -> None:
+        """Take the operation and, where it was begun here, the order as it was then.
+
+        While an operation is in motion nobody else changes its order, so what is known of it
+        holds; the guarded update finds out where it does not.
+        """
         self._saga = saga
+        self._order = order
         self.operation = operation
         self.answer: Answer | None = None
         self.trouble: DomainError | None = None
@@ -50,12 +56,14 @@ class Motion:
         self.changed = asyncio.Condition()
 
     async def order(self) -> Order:
-        """Read the order as it is now."""
-        saga, operation = self._saga, self.operation
-        async with saga.database.transaction() as tx:
-            return await saga.orders.get(
-                tx, marketplace_id=operation.marketplace_id, order_id=operation.order_id
-            )
+        """Return the order as it is now."""
+        if self._order is None:
+            saga, operation = self._saga, self.operation
+            async with saga.database.transaction() as tx:
+                self._order = await saga.orders.get(
+                    tx, marketplace_id=operation.marketplace_id, order_id=operation.order_id
+                )
+        return self._order
 
     async def advance(self, decide: Decide, *, answers: bool = False, ends: bool = False) -> Order:
         """Decide on the locked order and save it with its events, in one transaction.
@@ -64,24 +72,31 @@ class Motion:
         operation has succeeded. Raises: LeaseLost; what `decide` raises.
         """
         saga, operation = self._saga, self.operation
+        known, self._order = self._order, None
         async with saga.database.transaction() as tx:
             if ends:
                 await saga.operations.end(tx, operation, state="succeeded")
             else:
                 await saga.operations.hold(tx, operation)
-            before = await saga.orders.lock(
-                tx, marketplace_id=operation.marketplace_id, order_id=operation.order_id
-            )
-            after, facts = decide(before)
-            if after is not before:
-                after = await saga.orders.save(
-                    tx, before=before, after=after, facts=facts, request_id=operation.request_id
-                )
+            after = await self._decided(tx, known, decide)
             answer = Answer(body=saga.encode(after, None))
             if answers:
                 await saga.idempotency.finish(tx, _key(operation), answer.body)
+        self._order = after
         await self.tell(answer=answer if answers else None, ends=ends)
         return after
+
+    async def _decided(self, tx: Transaction, known: Order | None, decide: Decide) -> Order:
+        saga, operation = self._saga, self.operation
+        before = known or await saga.orders.lock(
+            tx, marketplace_id=operation.marketplace_id, order_id=operation.order_id
+        )
+        after, facts = decide(before)
+        if after is before:
+            return before
+        return await saga.orders.save(
+            tx, before=before, after=after, facts=facts, request_id=operation.request_id
+        )
 
     async def refuse(self, error: DomainError, *, decide: Decide | None = None) -> None:
         """End the operation as failed, with the refusal its caller gets.
@@ -90,16 +105,11 @@ class Motion:
         frees the key, so that the request may be tried again.
         """
         saga, operation = self._saga, self.operation
+        known, self._order = self._order, None
         async with saga.database.transaction() as tx:
             await saga.operations.end(tx, operation, state="failed", error=error.reason)
             if decide is not None:
-                before = await saga.orders.lock(
-                    tx, marketplace_id=operation.marketplace_id, order_id=operation.order_id
-                )
-                after, facts = decide(before)
-                await saga.orders.save(
-                    tx, before=before, after=after, facts=facts, request_id=operation.request_id
-                )
+                await self._decided(tx, known, decide)
             if isinstance(error, Unavailable):
                 await saga.idempotency.release(tx, _key(operation))
             else:
@@ -148,9 +158,12 @@ class Saga:
         self._motions: dict[uuid.UUID, Motion] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, operation: Operation) -> Motion:
-        """Drive an operation this process holds, in a task of its own."""
-        motion = Motion(self, operation)
+    def start(self, operation: Operation, order: Order | None = None) -> Motion:
+        """Drive an operation this process holds, in a task of its own.
+
+        order: as it was when the operation began, where that was here.
+        """
+        motion = Motion(self, operation, order)
         self._motions[operation.id] = motion
         task = asyncio.create_task(self._drive(motion), name=f"operation {operation.id}")
         self._tasks.add(task)

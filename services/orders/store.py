@@ -37,6 +37,10 @@ class ClientOrderRefTaken(AlreadyExists):
     reason = "CLIENT_ORDER_REF_TAKEN"
 
 
+class OrderMovedOn(Exception):
+    """An order changed between reading and writing; what was being written is undone."""
+
+
 class OrderStore:
     """Orders and their events, of one marketplace per call."""
 
@@ -96,13 +100,14 @@ class OrderStore:
     ) -> Order:
         """Write a locked order's new values and its events; returns it with its new version.
 
-        Raises: AssertionError: the row was not the one that was locked.
+        Raises: OrderMovedOn: the row is not as it was read; the transaction is lost.
         """
         after = _with_version(after, facts)
         connection = await driver(tx)
         values = _values(after) | {"version_before": before.version}
         cursor = await connection.execute(_UPDATE, values)
-        assert cursor.rowcount == 1, "a locked order changed under its lock"  # noqa: S101 - a guard
+        if cursor.rowcount != 1:
+            raise OrderMovedOn(f"order {before.id} is not at version {before.version}")
         await self._tell(tx, after, facts, request_id=request_id)
         return after
 
