@@ -78,11 +78,22 @@ class World:
         """Prepare the chain and run every loop."""
         await self.house.ensure_platform()
         await self.house.bootstrap().run()
-        for loop in (self.house.worker().run, self.house.watch, self.house.waiting.watch):
+        for loop in (self.house.watch, self.house.waiting.watch):
             self._tasks.append(asyncio.ensure_future(loop()))
+        await self.resume_worker()
+
+    async def resume_worker(self) -> None:
+        """Run a worker."""
+        self._worker = asyncio.ensure_future(self.house.worker().run())
+
+    async def pause_worker(self) -> None:
+        """Stop the worker as a graceful stop does."""
+        self._worker.cancel()
+        await asyncio.gather(self._worker, return_exceptions=True)
 
     async def stop(self) -> None:
         """Stop the loops and let every connection go."""
+        await self.pause_worker()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,0 +1,107 @@
+"""Processes that die: the k-th thing a pipeline does to the world is the last it does."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from chassis.database import Database, Transaction
+from services.escrow.domain import CommandState
+from services.escrow.pipeline import Pipeline
+from services.escrow.store.journal import Lease, LeaseLost
+from tests.integration.escrow.world import World
+
+# What a pipeline asks of the chain and of a builder.
+CALLS = (
+    "latest_ledger",
+    "account",
+    "read_escrow",
+    "verify_and_sign",
+    "submit",
+    "outcome",
+    "build",
+)
+
+
+class Died(BaseException):
+    """kill -9: nothing of ours catches it."""
+
+
+class Fuse:
+    """Counts what is done, and burns through after the k-th."""
+
+    def __init__(self, *, after: int) -> None:
+        self.left = after
+
+    def burn(self) -> None:
+        """Count one thing that has been done. Raises: Died."""
+        self.left -= 1
+        if self.left == 0:
+            raise Died
+
+
+class Fused:
+    """A chain or a builder on a fuse."""
+
+    def __init__(self, real: Any, fuse: Fuse) -> None:
+        self._real = real
+        self._fuse = fuse
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._real, name)
+        if name not in CALLS:
+            return real
+
+        async def call(*arguments: Any, **named: Any) -> Any:
+            answer = await real(*arguments, **named)
+            self._fuse.burn()
+            return answer
+
+        return call
+
+
+class FusedDatabase:
+    """A database on a fuse: it burns after a commit."""
+
+    def __init__(self, real: Database, fuse: Fuse) -> None:
+        self._real = real
+        self._fuse = fuse
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Open a transaction that may be the last."""
+        async with self._real.transaction() as tx:
+            yield tx
+        self._fuse.burn()
+
+
+def mortal(world: World, *, after: int) -> tuple[Pipeline, Fuse]:
+    """Return a pipeline that dies after the k-th thing it does, and its fuse."""
+    fuse, house = Fuse(after=after), world.house
+    real = house.chain, house.builder, house.database
+    fused: Any = Fused(house.chain, fuse), Fused(house.builder, fuse)
+    database: Any = FusedDatabase(house.database, fuse)
+    house.chain, house.builder, house.database = *fused, database
+    try:
+        return house.pipeline(), fuse
+    finally:
+        house.chain, house.builder, house.database = real
+
+
+async def die_and_resume(
+    world: World, lease: Lease, *, after: int, again: Callable[[], Any]
+) -> tuple[CommandState, bool]:
+    """Carry a command out with a pipeline that dies, then with one that lives.
+
+    again: takes the lease anew. Returns how it ended, and whether anything died.
+    """
+    pipeline, _ = mortal(world, after=after)
+    try:
+        return await pipeline.carry_out(lease), False
+    except Died:
+        newer: Lease = await again()
+    try:
+        return await world.house.pipeline().carry_out(newer), True
+    except LeaseLost:
+        # It died after the last commit: nobody would have claimed the command again.
+        ended = await world.ended(lease.command_id)
+        return ended.state, True

@@ -1,0 +1,130 @@
+"""A process may die after anything it does: the money moves once, whoever goes on."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from services.escrow.app import House
+from services.escrow.domain import CommandKind, CommandState, Wallet
+from services.escrow.store.journal import Lease
+from services.escrow.tables import commands
+from tests.conftest import RunningDevnet, TestDatabase
+from tests.integration.escrow.crashes import die_and_resume
+from tests.integration.escrow.world import (
+    AMOUNT,
+    Order,
+    World,
+    command_of,
+    new_escrow,
+    settings,
+)
+
+# More than a release does; the test says so where it is not.
+MORE_THAN_ENOUGH = 90
+AT_ONCE = 10
+
+
+@pytest.fixture(scope="module")
+async def still(
+    make_database: Callable[[], TestDatabase],
+    devnet: RunningDevnet,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[World]:
+    """A house whose worker can be stopped: these tests carry commands out themselves."""
+    database = make_database()
+    folder = str(tmp_path_factory.mktemp("escrow"))
+    given = settings(database=database, devnet=devnet, folder=folder, channel_accounts=AT_ONCE)
+    made = World(house=House(given), devnet=devnet)
+    await made.start()
+    try:
+        yield made
+    finally:
+        await made.stop()
+        database.drop()
+
+
+async def funded_orders(world: World, count: int, *, buyer: Wallet) -> list[Order]:
+    """Make orders of one buyer, each with a seller of its own, with their money in contracts."""
+    sellers = await asyncio.gather(*(world.wallet() for _ in range(count)))
+    orders = [
+        Order(id=uuid.uuid4(), escrow_id=uuid.uuid4(), buyer=buyer, seller=seller)
+        for seller in sellers
+    ]
+
+    async def fund(order: Order) -> None:
+        answer = await world.escrows.create(world.asked(CommandKind.CREATE), new_escrow(order))
+        await world.ended(answer)
+        await world.do(CommandKind.FUND, order)
+
+    await asyncio.gather(*(fund(order) for order in orders))
+    return orders
+
+
+async def lease_anew(world: World, lease: Lease) -> Lease:
+    """Take a command whose worker is dead, as the claim does when its lease has run out."""
+    async with world.house.database.transaction() as tx:
+        await tx.execute(
+            sa.update(commands)
+            .where(commands.c.id == lease.command_id)
+            .values(lease_epoch=lease.epoch + 1)
+        )
+    return replace(lease, epoch=lease.epoch + 1)
+
+
+async def accept(world: World, kind: CommandKind, order: Order) -> Lease:
+    """Accept a command and take it."""
+    use_case = getattr(world.escrows, kind.value.lower())
+    answer = await use_case(world.asked(kind), order_id=order.id)
+    lease = Lease(marketplace_id=world.marketplace_id, command_id=command_of(answer), epoch=0)
+    return await lease_anew(world, lease)
+
+
+async def death_at_every_boundary(world: World, kind: CommandKind) -> tuple[int, list[Order]]:
+    """Die after the first thing, then after the second, …, until one lives to the end.
+
+    Returns after how many things it lived, and the orders.
+    """
+    buyer = await world.wallet()
+    await world.pay_in(buyer, f"{80 * MORE_THAN_ENOUGH}.00")
+    orders: list[Order] = []
+    for start in range(1, MORE_THAN_ENOUGH, AT_ONCE):
+        batch = await funded_orders(world, AT_ONCE, buyer=buyer)
+        orders += batch
+        await world.pause_worker()
+        leases = [await accept(world, kind, order) for order in batch]
+
+        async def run(lease: Lease, after: int) -> tuple[CommandState, bool]:
+            return await die_and_resume(
+                world, lease, after=after, again=lambda: lease_anew(world, lease)
+            )
+
+        results = await asyncio.gather(*(run(x, start + i) for i, x in enumerate(leases)))
+        await world.resume_worker()
+        assert {state for state, _ in results} == {CommandState.SUCCEEDED}
+        lived = [start + i for i, (_, died) in enumerate(results) if not died]
+        if lived:
+            return lived[0], orders
+    raise AssertionError(f"a command does more than {MORE_THAN_ENOUGH} things")
+
+
+async def test_a_release_that_dies_anywhere_pays_once(still: World) -> None:
+    lived, orders = await death_at_every_boundary(still, CommandKind.RELEASE)
+
+    assert lived > 30
+    for order in orders:
+        assert await still.balance(order.seller.address) == AMOUNT
+        escrow = await still.queries.escrow(marketplace_id=still.marketplace_id, order_id=order.id)
+        assert await still.balance(escrow.contract_id) == 0
+    sent = 80 * 10_000_000 * len(orders)
+    assert await still.balance(orders[0].buyer.address) == MORE_THAN_ENOUGH * AMOUNT - sent
+
+
+async def test_a_refund_that_dies_anywhere_pays_back_once(still: World) -> None:
+    lived, orders = await death_at_every_boundary(still, CommandKind.REFUND)
+
+    assert lived > 20
+    assert await still.balance(orders[0].buyer.address) == MORE_THAN_ENOUGH * AMOUNT
