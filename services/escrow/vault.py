@@ -126,8 +126,6 @@ class Vault:
             seed = AESGCM(data_key).decrypt(sealed.nonce, sealed.ciphertext, binding)
         except (InvalidTag, ValueError) as error:
             raise KeyUnusable("a sealed key does not open") from error
-        if _address_of(seed) != owner.address:
-            raise KeyUnusable("a sealed key belongs to another address")
         return Ed25519PrivateKey.from_private_bytes(seed).sign(payload)
 
     async def _seal(self, seed: bytes, *, owner: KeyOwner) -> SealedKey:

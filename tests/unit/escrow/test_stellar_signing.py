@@ -1,0 +1,113 @@
+"""Signing: everybody who acts in an envelope signs all of it, and nobody else does."""
+
+import pytest
+from stellar_sdk import Keypair, xdr
+from stellar_sdk.exceptions import BadSignatureError
+
+from services.escrow.evidence import Prepared
+from services.escrow.intents import Intent
+from services.escrow.ports import EnvelopeRefused, Signer
+from services.escrow.stellar.envelope import hash_of, wrap
+from services.escrow.stellar.signing import MissingSigner, sign
+from tests.unit.escrow.stellar_envelopes import (
+    CHANNEL,
+    FRAME,
+    INTENTS,
+    PASSPHRASE,
+    key_of,
+    valid_envelope,
+    verifier,
+)
+
+WHO_SIGNS = {
+    "deploy_escrow": {"channel", "platform"},
+    "fund_escrow": {"channel", "buyer"},
+    "change_milestone_status": {"channel", "seller"},
+    "approve_milestone": {"channel", "buyer"},
+    "release_funds": {"channel", "buyer"},
+    "dispute_escrow": {"channel", "buyer"},
+    "resolve_dispute": {"channel", "platform"},
+    "transfer": {"channel", "platform"},
+    "create_wallet": {"channel", "platform", "buyer"},
+    "create_channels": {"channel", "platform"},
+    "trust_asset": {"channel", "platform"},
+}
+NAMES = ("buyer", "seller", "platform", "channel")
+
+
+class KeySigner:
+    """Signs with a key at hand; claims to be whom it is told to be."""
+
+    def __init__(self, key: Keypair, *, address: str = "") -> None:
+        self._key = key
+        self.address = address or key.public_key
+
+    async def sign(self, *, payload: bytes) -> bytes:
+        return self._key.sign(payload)
+
+
+def everybody() -> dict[str, Signer]:
+    return {key_of(name).public_key: KeySigner(key_of(name)) for name in NAMES}
+
+
+async def signed(intent: Intent, signers: dict[str, Signer]) -> Prepared:
+    verified = verifier().verify(valid_envelope(intent), intent, **FRAME)
+    return await sign(verified, source=CHANNEL, signers=signers, passphrase=PASSPHRASE)
+
+
+def test_every_intent_says_who_signs() -> None:
+    assert set(WHO_SIGNS) == set(INTENTS)
+
+
+@pytest.mark.parametrize("name", INTENTS)
+async def test_those_who_act_sign_the_hash_and_nobody_else(name: str) -> None:
+    prepared = await signed(INTENTS[name], everybody())
+
+    envelope = xdr.TransactionEnvelope.from_xdr(prepared.envelope_xdr).v1
+    assert envelope is not None
+    digest = hash_of(envelope.tx, passphrase=PASSPHRASE)
+    assert (prepared.hash, wrap(envelope.tx)) == (digest.hex(), valid_envelope(INTENTS[name]))
+    assert {verified_by(each, digest) for each in envelope.signatures} == WHO_SIGNS[name]
+    assert len(envelope.signatures) == len(WHO_SIGNS[name])
+
+
+@pytest.mark.parametrize("name", INTENTS)
+async def test_without_one_of_them_nothing_is_prepared(name: str) -> None:
+    for missing in WHO_SIGNS[name]:
+        rest = everybody()
+        del rest[key_of(missing).public_key]
+
+        with pytest.raises(MissingSigner):
+            await signed(INTENTS[name], rest)
+
+
+@pytest.mark.parametrize("name", INTENTS)
+async def test_a_signature_of_another_key_is_refused(name: str) -> None:
+    thief = key_of("thief")
+    for replaced in WHO_SIGNS[name]:
+        address = key_of(replaced).public_key
+        signers = {**everybody(), address: KeySigner(thief, address=address)}
+
+        with pytest.raises(EnvelopeRefused, match="another key"):
+            await signed(INTENTS[name], signers)
+
+
+async def test_what_is_prepared_is_said_in_numbers() -> None:
+    prepared = await signed(INTENTS["fund_escrow"], everybody())
+
+    assert (prepared.source, prepared.sequence) == (CHANNEL, FRAME["sequence"])
+    assert (prepared.max_time, prepared.network) == (FRAME["max_time"], PASSPHRASE)
+    assert prepared.max_fee == 100_100
+
+
+def verified_by(signature: xdr.DecoratedSignature, digest: bytes) -> str:
+    """Return whose signature it is."""
+    for name in NAMES:
+        key = key_of(name)
+        try:
+            key.verify(digest, signature.signature.signature)
+        except BadSignatureError:
+            continue
+        assert signature.hint.signature_hint == key.signature_hint()
+        return name
+    raise AssertionError("nobody's signature")
