@@ -87,6 +87,8 @@ class Batcher:
         self._waiting: deque[_Caller] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
         self._serving = 0
+        # How many callers batches had of late.
+        self._usual = 0
 
     async def post(self, posting: Posting) -> Posted:
         """Carry out transfers together with those of other callers.
@@ -137,10 +139,12 @@ class Batcher:
     async def _serve(self) -> None:
         try:
             while self._waiting:
-                if self._serving > 1:
-                    # The others are busy: more callers will come in than are here now.
+                if len(self._waiting) < self._usual:
+                    # Those just answered tend to come back: a moment's wait saves commits.
                     await asyncio.sleep(self._linger_seconds)
-                if callers := self._take():
+                callers = self._take()
+                self._usual = max(len(callers), self._usual // 2)
+                if callers:
                     await self._settle(callers)
         finally:
             # At once, and not when the task is reaped: who comes in between needs a lane.
