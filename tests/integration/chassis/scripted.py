@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
 
+from chassis.channel import open_channel
 from chassis.identity import allow
 from chassis.server import Binding, Server
 from kernel.ids import new_id
@@ -82,3 +84,16 @@ def reading() -> disputes_pb2.GetDisputeRequest:
 def changing() -> disputes_pb2.CompleteDisputeRequest:
     """Return a valid request to change."""
     return disputes_pb2.CompleteDisputeRequest(request_id="1", dispute_id=str(new_id()))
+
+
+async def reflected(address: str) -> list[str]:
+    """List the services that a server tells of."""
+    async with open_channel(address) as channel:
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+
+        async def ask() -> Any:
+            yield reflection_pb2.ServerReflectionRequest(list_services="")
+
+        async for response in stub.ServerReflectionInfo(ask()):
+            return [service.name for service in response.list_services_response.service]
+    return []

@@ -9,7 +9,6 @@ import grpc
 import jwt
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
 
 from chassis import identity
@@ -29,6 +28,7 @@ from tests.integration.chassis.scripted import (
     Scripted,
     changing,
     reading,
+    reflected,
     scripted,
     served,
 )
@@ -337,19 +337,6 @@ async def test_health_is_open_to_all_and_tells_ready_from_alive() -> None:
 
     assert before == {"": "NOT_SERVING", name: "NOT_SERVING", "liveness": "SERVING"}
     assert after == {"": "SERVING", name: "SERVING", "liveness": "SERVING"}
-
-
-async def reflected(address: str) -> list[str]:
-    """List the services that a server tells of."""
-    async with open_channel(address) as channel:
-        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-
-        async def ask() -> Any:
-            yield reflection_pb2.ServerReflectionRequest(list_services="")
-
-        async for response in stub.ServerReflectionInfo(ask()):
-            return [service.name for service in response.list_services_response.service]
-    return []
 
 
 async def test_reflection_is_there_only_where_it_is_asked_for() -> None:

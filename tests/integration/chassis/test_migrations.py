@@ -1,0 +1,128 @@
+"""Migrations: from nothing and again; afterwards each service reaches its own schema only."""
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.errors import InsufficientPrivilege
+
+from chassis.migrations.__main__ import SCRIPTS, upgrade_all
+from deploy.local.postgres import PostgresServer
+from tests.conftest import TestDatabase
+
+TABLES = """
+select table_schema, table_name from information_schema.tables
+where table_schema = any(%s) order by 1, 2
+"""
+REVISIONS = "select version_num from {}"
+# Written once and never changed: not even by the service that wrote it.
+APPEND_ONLY = {
+    ("ledger", "transfers"),
+    ("ledger", "entries"),
+    ("disputes", "rulings"),
+}
+
+
+def tables(url: str) -> list[tuple[str, str]]:
+    """List every table of every schema."""
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(TABLES, (list(SCRIPTS),)).fetchall()
+    return [(str(schema), str(table)) for schema, table in rows]
+
+
+def allowed(url: str, role: str, table: tuple[str, str]) -> set[str]:
+    """Return what a role may do with a table or any of its columns."""
+    kinds = ("select", "insert", "update", "delete", "truncate")
+    name = sql.Identifier(*table).as_string()
+    with psycopg.connect(url) as connection:
+        return {
+            kind
+            for kind in kinds
+            for [may] in connection.execute(
+                "select has_table_privilege(%(role)s, %(name)s, %(kind)s)",
+                {"role": role, "name": name, "kind": kind},
+            )
+            if may
+        }
+
+
+@pytest.fixture
+def migrated(database: TestDatabase) -> str:
+    """The superuser's URL of a database with every migration applied."""
+    return database.url()
+
+
+def test_every_schema_comes_from_nothing_and_again_changes_nothing(empty_database: str) -> None:
+    upgrade_all(empty_database)
+    first = tables(empty_database)
+
+    upgrade_all(empty_database)
+
+    assert tables(empty_database) == first
+    assert {schema for schema, _ in first} == set(SCRIPTS)
+    with psycopg.connect(empty_database) as connection:
+        for schema in SCRIPTS:
+            statement = sql.SQL(REVISIONS).format(sql.Identifier(schema, "alembic_version"))
+            assert len(connection.execute(statement).fetchall()) == 1
+
+
+def test_an_administrator_need_not_be_a_superuser(
+    postgres_server: PostgresServer, empty_database: str
+) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        name = connection.info.dbname
+        postgres_server.execute("drop role if exists {}", "chassis_admin")
+        connection.execute("create role chassis_admin login createrole")
+        grant = sql.SQL("grant create on database {} to chassis_admin")
+        connection.execute(grant.format(sql.Identifier(name)))
+
+    upgrade_all(postgres_server.url(database=name, role="chassis_admin"))
+
+    assert {schema for schema, _ in tables(empty_database)} == set(SCRIPTS)
+
+
+@pytest.mark.parametrize("role", SCRIPTS)
+def test_a_role_reaches_its_own_schema_only(migrated: str, role: str) -> None:
+    for table in tables(migrated):
+        may = allowed(migrated, role, table)
+        assert bool(may) == (table[0] == role), (role, table, may)
+
+
+@pytest.mark.parametrize("role", SCRIPTS)
+def test_a_role_makes_no_table_anywhere(database: TestDatabase, role: str) -> None:
+    with psycopg.connect(database.url(role), autocommit=True) as connection:
+        for schema in (*SCRIPTS, "public"):
+            statement = sql.SQL("create table {} (id int)").format(sql.Identifier(schema, "mine"))
+            with pytest.raises(InsufficientPrivilege):
+                connection.execute(statement)
+
+
+def test_another_services_rows_are_out_of_reach(database: TestDatabase) -> None:
+    with psycopg.connect(database.url("orders"), autocommit=True) as connection:
+        for statement in (
+            "select * from ledger.accounts",
+            "insert into disputes.rulings default values",
+            "update escrow.wallets set address = ''",
+            "delete from gateway.api_keys",
+        ):
+            with pytest.raises(InsufficientPrivilege):
+                connection.execute(statement)
+
+
+def test_what_is_written_once_cannot_be_changed(migrated: str) -> None:
+    outboxes = {(schema, name) for schema, name in tables(migrated) if name == "outbox"}
+
+    for table in APPEND_ONLY:
+        assert allowed(migrated, table[0], table) == {"select", "insert"}, table
+    assert len(outboxes) == 4
+    for table in outboxes:
+        assert allowed(migrated, table[0], table) == {"select", "insert"}, table
+
+
+@pytest.mark.parametrize("schema", ["orders", "ledger", "escrow", "disputes"])
+def test_of_an_event_only_that_it_was_sent_may_change(database: TestDatabase, schema: str) -> None:
+    outbox = sql.Identifier(schema, "outbox")
+    with psycopg.connect(database.url(schema), autocommit=True) as connection:
+        connection.execute(sql.SQL("update {} set published_at = now()").format(outbox))
+        for statement in ("update {} set body = ''", "delete from {}", "truncate {}"):
+            with pytest.raises(InsufficientPrivilege):
+                connection.execute(sql.SQL(statement).format(outbox))

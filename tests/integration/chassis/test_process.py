@@ -1,0 +1,170 @@
+"""A service as a process: it starts or says in one line why not, and stops when it is told to."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from chassis.channel import open_channel
+from deploy.local.ports import free_port
+from tests.conftest import TestDatabase
+from tests.integration.chassis.scripted import reflected
+from tests.serving import SECRET
+
+ROOT = Path(__file__).resolve().parents[3]
+SERVING = health_pb2.HealthCheckResponse.SERVING
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """Return what a service needs to start, with some settings changed; empty: left out."""
+    known = {
+        "PATH": os.defpath,
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}",
+        "DATABASE_URL": f"postgresql://disputes@127.0.0.1:{free_port()}/none",
+        "NATS_URL": f"nats://127.0.0.1:{free_port()}",
+        "SERVICE_SECRET": SECRET,
+        "GRPC_PORT": str(free_port()),
+    }
+    return {name: value for name, value in {**known, **settings}.items() if value}
+
+
+@contextmanager
+def started(settings: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Start disputes; it is killed where the test has not ended it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services.disputes"],
+        env=settings,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def ended(settings: dict[str, str]) -> tuple[int, str]:
+    """Start disputes and wait for its end; returns exit code and what it said."""
+    with started(settings) as process:
+        _, said = process.communicate(timeout=30)
+        return process.returncode, said
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SERVICE_SECRET", "hunter2"),
+        ("SERVICE_SECRET", ""),
+        ("DATABASE_URL", "mysql://hunter2@db/x"),
+        ("DATABASE_URL", ""),
+        ("GRPC_PORT", "hunter2"),
+        ("GRPC_PORT", ""),
+        ("NATS_URL", "http://hunter2"),
+        ("ENV", "hunter2"),
+    ],
+)
+def test_a_wrong_setting_ends_the_start_in_one_line_that_names_it(name: str, value: str) -> None:
+    code, said = ended(environment(**{name: value}))
+
+    assert code == 2
+    assert said.count("\n") == 1
+    assert said.startswith(f"disputes: setting {name}: ")
+    assert "hunter2" not in said
+
+
+def test_a_port_that_is_taken_ends_the_start_and_is_named(
+    database_url: Callable[..., str], nats_url: str
+) -> None:
+    settings = environment(DATABASE_URL=database_url("disputes"), NATS_URL=nats_url)
+
+    with started(settings) as first:
+        assert first.stderr is not None
+        assert "service.started" in first.stderr.readline()
+        code, said = ended(settings)
+
+    assert code == 1
+    # gRPC's own line comes before.
+    refused = f"disputes: cannot listen on 127.0.0.1:{settings['GRPC_PORT']}"
+    assert said.splitlines()[-1] == refused
+
+
+async def health_of(port: str) -> int:
+    """Ask a process whether calls are welcome; waits until it listens."""
+    async with open_channel(f"127.0.0.1:{port}") as channel:
+        answer: health_pb2.HealthCheckResponse = await health_pb2_grpc.HealthStub(channel).Check(
+            health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=20
+        )
+        return int(answer.status)
+
+
+async def until_serving(port: str) -> None:
+    """Wait until calls are welcome."""
+    async with open_channel(f"127.0.0.1:{port}") as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(
+            health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=20
+        )
+        async for answer in watch:
+            if answer.status == SERVING:
+                return
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_stops_with_exit_code_0_when_told_to(
+    database: TestDatabase, nats_url: str, number: signal.Signals
+) -> None:
+    settings = environment(DATABASE_URL=database.url("disputes"), NATS_URL=nats_url)
+
+    with started(settings) as process:
+        await until_serving(settings["GRPC_PORT"])
+        process.send_signal(number)
+        _, said = process.communicate(timeout=20)
+
+    assert process.returncode == 0
+    assert "service.stopped" in said.splitlines()[-1]
+    assert SECRET not in said
+
+
+async def test_without_its_database_it_is_alive_and_not_ready() -> None:
+    settings = environment()
+
+    with started(settings) as process:
+        status = await health_of(settings["GRPC_PORT"])
+        process.terminate()
+        process.communicate(timeout=20)
+
+    assert status == health_pb2.HealthCheckResponse.NOT_SERVING
+    assert process.returncode == 0
+
+
+async def test_without_nats_it_serves(database: TestDatabase) -> None:
+    settings = environment(DATABASE_URL=database.url("disputes"))
+
+    with started(settings) as process:
+        await until_serving(settings["GRPC_PORT"])
+        process.terminate()
+        process.communicate(timeout=20)
+
+    assert process.returncode == 0
+
+
+async def test_in_production_it_does_not_tell_its_contract(
+    database: TestDatabase, nats_url: str
+) -> None:
+    settings = environment(DATABASE_URL=database.url("disputes"), NATS_URL=nats_url, ENV="prod")
+
+    with started(settings):
+        await until_serving(settings["GRPC_PORT"])
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await reflected(f"127.0.0.1:{settings['GRPC_PORT']}")
+
+    assert failed.value.code() is grpc.StatusCode.UNIMPLEMENTED
