@@ -78,9 +78,10 @@ def mortal(world: World, *, after: int) -> tuple[Pipeline, Fuse]:
     """Return a pipeline that dies after the k-th thing it does, and its fuse."""
     fuse, house = Fuse(after=after), world.house
     real = house.chain, house.builder, house.database
-    fused: Any = Fused(house.chain, fuse), Fused(house.builder, fuse)
+    chain: Any = Fused(house.chain, fuse)
+    builder: Any = Fused(house.builder, fuse)
     database: Any = FusedDatabase(house.database, fuse)
-    house.chain, house.builder, house.database = *fused, database
+    house.chain, house.builder, house.database = chain, builder, database
     try:
         return house.pipeline(), fuse
     finally:

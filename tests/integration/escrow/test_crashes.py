@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from services.escrow.app import House
 from services.escrow.domain import CommandKind, CommandState, Wallet
 from services.escrow.store.journal import Lease
 from services.escrow.tables import commands
 from tests.conftest import RunningDevnet, TestDatabase
+from tests.integration.escrow.conftest import running
 from tests.integration.escrow.crashes import die_and_resume
 from tests.integration.escrow.world import (
     AMOUNT,
@@ -20,7 +20,6 @@ from tests.integration.escrow.world import (
     World,
     command_of,
     new_escrow,
-    settings,
 )
 
 # More than a release does; the test says so where it is not.
@@ -35,16 +34,9 @@ async def still(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[World]:
     """A house whose worker can be stopped: these tests carry commands out themselves."""
-    database = make_database()
-    folder = str(tmp_path_factory.mktemp("escrow"))
-    given = settings(database=database, devnet=devnet, folder=folder, channel_accounts=AT_ONCE)
-    made = World(house=House(given), devnet=devnet)
-    await made.start()
-    try:
+    folder = tmp_path_factory.mktemp("escrow")
+    async with running(make_database(), devnet, folder, channel_accounts=AT_ONCE) as made:
         yield made
-    finally:
-        await made.stop()
-        database.drop()
 
 
 async def funded_orders(world: World, count: int, *, buyer: Wallet) -> list[Order]:

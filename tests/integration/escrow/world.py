@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import sqlalchemy as sa
+
 from chassis import identity
 from chassis.idempotency import Answer, RequestKey
 from deploy.local.ports import free_port
@@ -134,13 +136,52 @@ class World:
 
     async def pay_in(self, wallet: Wallet, amount: str) -> None:
         """Send a wallet money from outside."""
+        await self.pay_in_at(wallet.address, amount)
+
+    async def pay_in_at(self, address: str, amount: str) -> None:
+        """Send an address money from outside."""
         await asyncio.to_thread(
-            post, self.devnet.info["faucetUrl"], {"address": wallet.address, "amount": amount}
+            post, self.devnet.info["faucetUrl"], {"address": address, "amount": amount}
         )
+
+    async def until(self, command_id: uuid.UUID, holds: Callable[[Command], bool]) -> Command:
+        """Wait until something holds of a command."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while True:
+                found = await self.queries.command(
+                    marketplace_id=self.marketplace_id, command_id=command_id, wait_seconds=0
+                )
+                if holds(found):
+                    return found
+                await asyncio.sleep(0.02)
+
+    async def until_resting(self, command_id: uuid.UUID) -> None:
+        """Wait until a command waits to be taken later."""
+        statement = sa.text("select next_attempt_at > now() from commands where id = :id")
+        async with asyncio.timeout(WAIT_SECONDS):
+            while True:
+                async with self.house.database.transaction() as tx:
+                    if (await tx.execute(statement, {"id": command_id})).scalar_one():
+                        return
+                await asyncio.sleep(0.02)
+
+    async def wake(self, command_id: uuid.UUID) -> None:
+        """End a command's rest."""
+        async with self.house.database.transaction() as tx:
+            await tx.execute(
+                sa.text("update commands set next_attempt_at = 'epoch' where id = :id"),
+                {"id": command_id},
+            )
+        self.house.waiting.work()
 
     async def fault(self, **description: Any) -> None:
         """Tell the devnet what to do wrong."""
         await asyncio.to_thread(post, f"{self.devnet.url}/faults", description)
+
+    async def clear_faults(self) -> None:
+        """Tell the devnet to behave."""
+        request = urllib.request.Request(f"{self.devnet.url}/faults", method="DELETE")  # noqa: S310 - the devnet's own address
+        await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=10).close())  # noqa: S310 - the same
 
     async def balance(self, address: str) -> int:
         """Return what an address holds on chain, in minor units."""

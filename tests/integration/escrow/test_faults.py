@@ -1,0 +1,213 @@
+"""Bad weather on the chain: whatever the node says or keeps to itself, money moves once."""
+
+import asyncio
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from services.escrow.domain import Command, CommandInMotion, CommandKind, CommandState, EscrowState
+from services.escrow.steps import StepName
+from services.escrow.tables import attempts, commands, steps
+from tests.integration.escrow import outsiders
+from tests.integration.escrow.world import AMOUNT, Order, World
+
+RELEASE_CALLS = ("change_milestone_status", "approve_milestone", "release_funds")
+
+
+def is_quarantined(command: Command) -> bool:
+    """Tell whether an operator must look."""
+    return command.state is CommandState.QUARANTINED
+
+
+async def attempts_of(world: World, order: Order, name: StepName) -> list[Any]:
+    """Read the attempts of a step of the order's newest command that has it."""
+    escrow = await world.queries.escrow(marketplace_id=world.marketplace_id, order_id=order.id)
+    chosen = (
+        sa.select(attempts)
+        .join(steps, steps.c.id == attempts.c.step_id)
+        .join(commands, commands.c.id == steps.c.command_id)
+        .where(commands.c.escrow_id == escrow.id, steps.c.name == name)
+        .order_by(attempts.c.number)
+    )
+    async with world.house.database.transaction() as tx:
+        return list(await tx.execute(chosen))
+
+
+@pytest.mark.parametrize("mode", ["close", "504"])
+@pytest.mark.parametrize("function", [*RELEASE_CALLS, "transfer"])
+async def test_an_answer_lost_after_inclusion_pays_once(
+    world: World, mode: str, function: str
+) -> None:
+    order = await world.funded()
+    await world.fault(kind="lost_answer", function=function, mode=mode)
+
+    await world.do(CommandKind.RELEASE, order)
+
+    assert await world.balance(order.seller.address) == AMOUNT
+
+
+async def test_funding_whose_answer_is_lost_moves_the_money_once(world: World) -> None:
+    order = await world.order()
+    await world.created(order)
+    await world.fault(kind="lost_answer", function="fund_escrow")
+
+    await world.do(CommandKind.FUND, order)
+
+    assert await world.balance(order.buyer.address) == 20 * 10_000_000
+
+
+async def test_a_node_that_says_try_again_later_is_asked_again(world: World) -> None:
+    order = await world.funded()
+    await world.fault(kind="try_again_later", function="release_funds", count=3)
+
+    await world.do(CommandKind.RELEASE, order)
+
+    assert await world.balance(order.seller.address) == AMOUNT
+    sent = await attempts_of(world, order, StepName.RELEASE_FUNDS)
+    assert [row.state for row in sent] == ["SUCCEEDED"]
+
+
+async def test_a_landed_transaction_that_is_not_shown_yet_is_waited_for(world: World) -> None:
+    order = await world.funded()
+    await world.fault(kind="not_found", function="release_funds", count=5)
+
+    await world.do(CommandKind.RELEASE, order)
+
+    assert await world.balance(order.seller.address) == AMOUNT
+    assert len(await attempts_of(world, order, StepName.RELEASE_FUNDS)) == 1
+
+
+async def test_an_expired_transaction_is_built_anew_with_the_same_sequence_number(
+    impatient: World,
+) -> None:
+    order = await impatient.order()
+    await impatient.created(order)
+    await impatient.fault(kind="hold", function="fund_escrow")
+
+    await impatient.do(CommandKind.FUND, order)
+
+    sent = await attempts_of(impatient, order, StepName.FUND)
+    assert [row.state for row in sent] == ["EXPIRED", "SUCCEEDED"]
+    assert sent[0].source == sent[1].source
+    assert sent[0].sequence == sent[1].sequence
+    assert sent[0].max_time < sent[1].max_time
+    assert await impatient.balance(order.buyer.address) == 20 * 10_000_000
+
+
+async def test_a_transaction_that_fails_on_the_ledger_is_tried_with_the_next_number(
+    world: World,
+) -> None:
+    order = await world.funded()
+    await world.fault(kind="fail_at_apply", function="release_funds")
+
+    await world.do(CommandKind.RELEASE, order)
+
+    sent = await attempts_of(world, order, StepName.RELEASE_FUNDS)
+    assert [row.state for row in sent] == ["FAILED", "SUCCEEDED"]
+    assert sent[1].sequence == sent[0].sequence + 1
+    assert await world.balance(order.seller.address) == AMOUNT
+
+
+async def test_what_fails_on_the_ledger_again_and_again_is_refused(world: World) -> None:
+    order = await world.funded()
+    await world.fault(kind="fail_at_apply", function="dispute_escrow", count=3)
+
+    answer = await world.escrows.freeze(world.asked(CommandKind.FREEZE), order_id=order.id)
+    command = await world.ended(answer)
+
+    assert (command.state, command.error_reason) == (CommandState.FAILED, "CHAIN_FAILED")
+    assert command.escrow is not None
+    assert command.escrow.state is EscrowState.FUNDED
+    # Nothing of it is left: the same may be asked again, on whichever channel is free.
+    await world.do(CommandKind.FREEZE, order)
+
+
+@pytest.mark.parametrize(
+    "method", ["sendTransaction", "getTransaction", "simulateTransaction", "getLedgerEntries"]
+)
+async def test_a_node_that_is_down_for_a_while_only_delays(world: World, method: str) -> None:
+    order = await world.funded()
+    await world.fault(kind="rpc_down", function=method, count=6)
+
+    await world.do(CommandKind.RELEASE, order)
+
+    assert await world.balance(order.seller.address) == AMOUNT
+
+
+async def test_a_node_that_shows_old_sequence_numbers_is_waited_for(world: World) -> None:
+    order = await world.funded()
+    await world.fault(kind="stale_sequence", count=4)
+
+    await world.do(CommandKind.RELEASE, order)
+
+    assert await world.balance(order.seller.address) == AMOUNT
+
+
+async def test_a_contract_that_somebody_else_disputed_is_quarantined(world: World) -> None:
+    order = await world.funded()
+    await outsiders.dispute(world, order)
+
+    asked = world.asked(CommandKind.RELEASE)
+    await world.escrows.release(asked, order_id=order.id)
+    command = await world.until(asked.command_id, is_quarantined)
+
+    assert "disputed" in command.error_message
+    assert command.finished_at is None
+    assert await world.balance(order.seller.address) == 0
+    assert command.escrow is not None
+    assert await world.balance(command.escrow.contract_id) == AMOUNT
+
+
+async def test_a_quarantined_command_keeps_others_away_and_no_channel(world: World) -> None:
+    order = await world.funded()
+    await outsiders.dispute(world, order)
+    asked = world.asked(CommandKind.FREEZE)
+    await world.escrows.freeze(asked, order_id=order.id)
+    await world.until(asked.command_id, is_quarantined)
+
+    with pytest.raises(CommandInMotion):
+        await world.do(CommandKind.REFUND, order)
+    others = await asyncio.gather(*(world.funded() for _ in range(3)))
+
+    assert len(others) == 3
+
+
+async def test_a_fee_that_cannot_be_made_good_now_is_made_good_later(world: World) -> None:
+    order = await world.funded()
+    platform = (await world.house.keyring.platform()).address
+    held = await world.balance(platform)
+    # Somebody empties the platform's wallet, and later fills it again.
+    thief = await world.wallet()
+    await outsiders.pay(world, to=thief.address, amount=held)
+    asked = world.asked(CommandKind.RELEASE)
+    await world.escrows.release(asked, order_id=order.id)
+    await world.until_resting(asked.command_id)
+
+    await world.pay_in_at(platform, "1000.00")
+    await world.wake(asked.command_id)
+    command = await world.ended(asked)
+
+    assert command.state is CommandState.SUCCEEDED
+    assert await world.balance(order.seller.address) == AMOUNT
+
+
+async def test_an_envelope_is_stored_before_its_first_byte_is_sent(world: World) -> None:
+    order = await world.funded()
+    house, seen = world.house, []
+    real = house.chain.submit
+
+    async def spy(envelope_xdr: str) -> Any:
+        async with house.database.transaction() as tx:
+            chosen = sa.select(attempts.c.hash).where(attempts.c.envelope_xdr == envelope_xdr)
+            seen.append((await tx.execute(chosen)).first() is not None)
+        return await real(envelope_xdr)
+
+    house.chain.submit = spy  # type: ignore[method-assign] # a spy on the real one
+    try:
+        await world.do(CommandKind.RELEASE, order)
+    finally:
+        house.chain.submit = real  # type: ignore[method-assign] # back again
+
+    assert len(seen) >= 4
+    assert all(seen)

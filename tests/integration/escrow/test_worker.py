@@ -1,0 +1,216 @@
+"""Leases: whoever carries a command out, one does, and a dead one's work goes on."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from services.escrow.app import House
+from services.escrow.domain import CommandKind, CommandState
+from services.escrow.store.journal import Lease, LeaseLost
+from services.escrow.tables import commands
+from tests.conftest import RunningDevnet, TestDatabase
+from tests.integration.escrow.conftest import running
+from tests.integration.escrow.world import AMOUNT, WAIT_SECONDS, World, command_of, settings
+
+
+@pytest.fixture
+async def alone(
+    make_database: Callable[[], TestDatabase], devnet: RunningDevnet, tmp_path: Path
+) -> AsyncIterator[World]:
+    """A house of this test alone, whose worker may be stopped."""
+    async with running(make_database(), devnet, tmp_path) as made:
+        yield made
+
+
+async def lease_of(world: World, command_id: Any) -> tuple[int, bool]:
+    """Read a command's epoch, and whether somebody holds its lease."""
+    chosen = sa.select(
+        commands.c.lease_epoch, commands.c.lease_until > sa.func.clock_timestamp()
+    ).where(commands.c.id == command_id)
+    async with world.house.database.transaction() as tx:
+        epoch, is_held = (await tx.execute(chosen)).one()
+        return int(epoch), bool(is_held)
+
+
+async def claim(world: World) -> Lease:
+    """Take the one command that is due."""
+    async with world.house.database.transaction() as tx:
+        [lease] = await world.house.journal.claim(tx, limit=2, seconds=60)
+    return lease
+
+
+async def expire(world: World, lease: Lease) -> None:
+    """Let a lease run out."""
+    statement = sa.update(commands).where(commands.c.id == lease.command_id)
+    async with world.house.database.transaction() as tx:
+        await tx.execute(statement.values(lease_until=sa.text("'epoch'")))
+
+
+async def test_a_worker_that_was_paused_past_its_lease_writes_nothing(alone: World) -> None:
+    order = await alone.funded()
+    await alone.pause_worker()
+    await alone.escrows.release(alone.asked(CommandKind.RELEASE), order_id=order.id)
+    stale, sent, go_on = await claim(alone), asyncio.Event(), asyncio.Event()
+    sleepy = _PausedAfterSubmit(alone.house.chain, sent, go_on)
+    zombie = asyncio.ensure_future(_pipeline(alone.house, sleepy).carry_out(stale))
+    await sent.wait()
+    await expire(alone, stale)
+
+    state = await alone.house.pipeline().carry_out(await claim(alone))
+    go_on.set()
+
+    with pytest.raises(LeaseLost):
+        await zombie
+    assert state is CommandState.SUCCEEDED
+    assert await alone.balance(order.seller.address) == AMOUNT
+
+
+async def test_a_command_under_lease_is_not_taken(alone: World) -> None:
+    order = await alone.funded()
+    await alone.pause_worker()
+    await alone.escrows.freeze(alone.asked(CommandKind.FREEZE), order_id=order.id)
+    held = await claim(alone)
+
+    async with alone.house.database.transaction() as tx:
+        taken = await alone.house.journal.claim(tx, limit=10, seconds=60)
+
+    assert held.epoch == 1
+    assert taken == []
+
+
+async def test_the_heartbeat_holds_a_lease_for_as_long_as_it_takes(alone: World) -> None:
+    order = await alone.funded()
+    await alone.fault(kind="try_again_later", function="dispute_escrow", count=1000)
+    asked = alone.asked(CommandKind.FREEZE)
+    await alone.escrows.freeze(asked, order_id=order.id)
+    held_for = 3 * alone.house.settings.command_lease_seconds
+
+    async with asyncio.timeout(WAIT_SECONDS):
+        started = asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() < started + held_for:
+            epoch, is_held = await lease_of(alone, asked.command_id)
+            assert epoch <= 1
+            assert is_held or epoch == 0
+            await asyncio.sleep(0.1)
+
+    await alone.clear_faults()
+    assert (await alone.ended(asked)).state is CommandState.SUCCEEDED
+
+
+async def test_a_worker_that_is_stopped_gives_its_leases_back(alone: World) -> None:
+    order = await alone.funded()
+    await alone.fault(kind="try_again_later", function="release_funds", count=1000)
+    asked = alone.asked(CommandKind.RELEASE)
+    await alone.escrows.release(asked, order_id=order.id)
+    await alone.until(asked.command_id, lambda command: command.step == "release_funds")
+
+    await alone.pause_worker()
+
+    assert await lease_of(alone, asked.command_id) == (1, False)
+    await alone.clear_faults()
+    await alone.resume_worker()
+    assert (await alone.ended(asked)).state is CommandState.SUCCEEDED
+    assert await alone.balance(order.seller.address) == AMOUNT
+
+
+async def test_the_work_of_a_dead_worker_is_taken_over(alone: World) -> None:
+    order = await alone.funded()
+    await alone.pause_worker()
+    asked = alone.asked(CommandKind.RELEASE)
+    await alone.escrows.release(asked, order_id=order.id)
+    async with alone.house.database.transaction() as tx:
+        await alone.house.journal.claim(tx, limit=1, seconds=1)
+
+    await alone.resume_worker()
+
+    assert (await alone.ended(asked)).state is CommandState.SUCCEEDED
+    assert (await lease_of(alone, asked.command_id))[0] == 2
+    assert await alone.balance(order.seller.address) == AMOUNT
+
+
+async def test_two_replicas_share_the_work_and_pay_once(
+    alone: World, devnet: RunningDevnet
+) -> None:
+    given = alone.house.settings
+    other = World(house=House(given), devnet=devnet, marketplace_id=alone.marketplace_id)
+    await other.start()
+    try:
+        orders = await asyncio.gather(*(alone.funded() for _ in range(8)))
+        asks = [alone.asked(CommandKind.RELEASE) for _ in orders]
+        answers = [
+            await alone.escrows.release(asked, order_id=order.id)
+            for asked, order in zip(asks, orders, strict=True)
+        ]
+        # The other replica is asked, whoever carries them out.
+        ended = await asyncio.gather(*(other.ended(command_of(a)) for a in answers))
+    finally:
+        await other.stop()
+
+    assert {command.state for command in ended} == {CommandState.SUCCEEDED}
+    for order in orders:
+        assert await alone.balance(order.seller.address) == AMOUNT
+
+
+async def test_replicas_that_start_at_once_make_one_platform_wallet(
+    make_database: Callable[[], TestDatabase], devnet: RunningDevnet, tmp_path: Path
+) -> None:
+    database = make_database()
+    given = settings(database=database, devnet=devnet, folder=str(tmp_path))
+    worlds = [World(house=House(given), devnet=devnet) for _ in range(3)]
+    try:
+        await asyncio.gather(*(world.start() for world in worlds))
+        async with worlds[0].house.database.transaction() as tx:
+            channels = await worlds[0].house.accounts.channels(tx)
+        platforms = {(await world.house.keyring.platform()).address for world in worlds}
+    finally:
+        for world in worlds:
+            await world.stop()
+        database.drop()
+
+    assert len(platforms) == 1
+    assert len(channels) == given.channel_accounts
+    assert all(channel.next_sequence for channel in channels)
+
+
+async def test_waiting_ends_when_the_time_is_up(alone: World) -> None:
+    order = await alone.funded()
+    await alone.pause_worker()
+    asked = alone.asked(CommandKind.FREEZE)
+    await alone.escrows.freeze(asked, order_id=order.id)
+
+    command = await alone.queries.command(
+        marketplace_id=alone.marketplace_id, command_id=asked.command_id, wait_seconds=0.05
+    )
+
+    assert command.state is CommandState.RUNNING
+    assert command.step == "dispute_escrow"
+
+
+class _PausedAfterSubmit:
+    """A chain whose caller sleeps when it has sent something, until it is told to go on."""
+
+    def __init__(self, real: Any, sent: asyncio.Event, go_on: asyncio.Event) -> None:
+        self._real = real
+        self._sent = sent
+        self._go_on = go_on
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    async def submit(self, envelope_xdr: str) -> Any:
+        answer = await self._real.submit(envelope_xdr)
+        self._sent.set()
+        await self._go_on.wait()
+        return answer
+
+
+def _pipeline(house: House, chain: Any) -> Any:
+    real, house.chain = house.chain, chain
+    try:
+        return house.pipeline()
+    finally:
+        house.chain = real
