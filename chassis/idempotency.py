@@ -5,6 +5,7 @@ refused; while the first call still runs it is refused with a hint to come back.
 """
 
 import asyncio
+import contextlib
 import datetime as dt
 import hashlib
 import uuid
@@ -15,7 +16,7 @@ from google.protobuf.message import Message
 from google.rpc import status_pb2
 
 from chassis import identity
-from chassis.database import Database, LockNotAvailable, Transaction, driver
+from chassis.database import Database, LockNotAvailable, Transaction, driver, pipeline
 from chassis.status import from_status, to_status
 from kernel.clock import Clock
 from kernel.errors import Aborted, AlreadyExists, DomainError, FailedPrecondition, NotFound
@@ -112,9 +113,16 @@ class Idempotency:
         self._clock = clock
 
     async def execute(
-        self, database: Database, key: RequestKey, work: Callable[[Transaction], Awaitable[bytes]]
+        self,
+        database: Database,
+        key: RequestKey,
+        work: Callable[[Transaction], Awaitable[bytes]],
+        *,
+        is_pipelined: bool = False,
     ) -> Answer:
         """Do the work and keep its answer in one transaction, or give the answer kept before.
+
+        is_pipelined: the work's statements are sent together with the answer (database.pipeline).
 
         Raises: what `work` raises (a stored kind is kept, and raised again next time);
             IdempotencyKeyReused; IdempotencyKeyInProgress.
@@ -124,8 +132,9 @@ class Idempotency:
             async with database.transaction() as tx:
                 if (known := await self.claim(tx, key)) is not None:
                     return known
-                body = await work(tx)
-                await self.finish(tx, key, body)
+                async with pipeline(tx) if is_pipelined else contextlib.nullcontext():
+                    body = await work(tx)
+                    await self.finish(tx, key, body)
                 return Answer(body=body)
 
         try:

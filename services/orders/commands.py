@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chassis import identity
-from chassis.database import Database, Transaction
+from chassis.database import Database, Transaction, pipeline
 from chassis.idempotency import STORED_KINDS, Answer, Idempotency, IdempotencyKeyReused, RequestKey
 from kernel.errors import FailedPrecondition
 from kernel.ids import new_id
@@ -128,24 +128,28 @@ class CommandRunner:
             known = await self._idempotency.claim(tx, request.key)
             if known is not None:
                 return known
-            order = await self._orders.lock(
-                tx, marketplace_id=request.marketplace_id, order_id=command.order_id
-            )
+            order, busy = await self._lock(tx, request.marketplace_id, command.order_id)
             operation = self._operation(command)
             after, facts = command.begin(order, operation.id)
-            busy = await self._operations.running(
-                tx, marketplace_id=request.marketplace_id, order_id=command.order_id
-            )
             if busy is not None:
                 raise _InMotionError(busy, order)
-            if after is not order:
-                after = await self._orders.save(
-                    tx, before=order, after=after, facts=facts, request_id=operation.request_id
-                )
-            if command.needs_peers(order):
-                await self._operations.insert(tx, operation)
-                return operation, after
-            return await self._finish(tx, request.key, after)
+            async with pipeline(tx):
+                if after is not order:
+                    after = await self._orders.save(
+                        tx, before=order, after=after, facts=facts, request_id=operation.request_id
+                    )
+                if command.needs_peers(order):
+                    await self._operations.insert(tx, operation)
+                    return operation, after
+                return await self._finish(tx, request.key, after)
+
+    async def _lock(
+        self, tx: Transaction, marketplace_id: uuid.UUID, order_id: uuid.UUID
+    ) -> tuple[Order, Operation | None]:
+        """Lock an order; tell the operation in motion on it, as it is under the lock."""
+        order = await self._orders.lock(tx, marketplace_id=marketplace_id, order_id=order_id)
+        busy = await self._operations.running(tx, marketplace_id=marketplace_id, order_id=order_id)
+        return order, busy
 
     async def _finish(self, tx: Transaction, key: RequestKey, order: Order) -> Answer:
         body = self._encode(order, None)

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from psycopg.rows import dict_row
 
-from chassis.database import Transaction, driver
+from chassis.database import Transaction, driver, expect_one
 from services.orders.operations import LEASE_SECONDS, Kind, LeaseLost, Operation
 
 
@@ -74,8 +74,7 @@ class OperationStore:
             " for update",
             (operation.id, operation.epoch),
         )
-        if await cursor.fetchone() is None:
-            raise LeaseLost(operation.id)
+        expect_one(cursor, LeaseLost(operation.id))
 
     async def note(self, tx: Transaction, operation: Operation, *, step: str, error: str) -> None:
         """Record the step in motion and what held it up last; for operators."""
@@ -96,8 +95,7 @@ class OperationStore:
             " where id = %s and lease_epoch = %s and state = 'running'",
             (state, error[:1000], operation.id, operation.epoch),
         )
-        if cursor.rowcount != 1:
-            raise LeaseLost(operation.id)
+        expect_one(cursor, LeaseLost(operation.id))
 
 
 def _operation(row: Mapping[str, Any]) -> Operation:

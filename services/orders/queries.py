@@ -102,7 +102,10 @@ class OrderQueries:
             )
             return self._encode(saved, None)
 
-        return await self._idempotency.execute(self._database, key, work)
+        # A reference that is taken is found out by its own statement, which is waited for then.
+        return await self._idempotency.execute(
+            self._database, key, work, is_pipelined=not new.client_order_ref
+        )
 
     async def _name(self, tx: Transaction, marketplace_id: uuid.UUID, ref: str) -> UserName:
         """Name a user; names never change, so they are remembered. Raises: UserNotFound."""

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 
 from chassis import deadline, identity
-from chassis.database import Database, Transaction
+from chassis.database import Database, Transaction, pipeline
 from chassis.idempotency import Answer, Idempotency, RequestKey
 from chassis.telemetry import logger
 from kernel.clock import Clock
@@ -73,7 +73,7 @@ class Motion:
         """
         saga, operation = self._saga, self.operation
         known, self._order = self._order, None
-        async with saga.database.transaction() as tx:
+        async with saga.database.transaction() as tx, pipeline(tx):
             if ends:
                 await saga.operations.end(tx, operation, state="succeeded")
             else:

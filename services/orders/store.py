@@ -9,7 +9,7 @@ import orjson
 import sqlalchemy as sa
 from psycopg.rows import dict_row
 
-from chassis.database import Transaction, constraint_name, driver
+from chassis.database import Transaction, constraint_name, driver, expect_one
 from chassis.outbox import Event, Outbox
 from kernel.errors import AlreadyExists
 from services.orders.domain import (
@@ -106,8 +106,8 @@ class OrderStore:
         connection = await driver(tx)
         values = _values(after) | {"version_before": before.version}
         cursor = await connection.execute(_UPDATE, values)
-        if cursor.rowcount != 1:
-            raise OrderMovedOn(f"order {before.id} is not at version {before.version}")
+        moved = OrderMovedOn(f"order {before.id} is not at version {before.version}")
+        expect_one(cursor, moved)
         await self._tell(tx, after, facts, request_id=request_id)
         return after
 
