@@ -1,5 +1,7 @@
 """The operator's view of a running stack over gRPC: invariants, holdings, chain transactions."""
 
+import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,12 +20,16 @@ from orchestrator.ledger.v1.ledger_pb2_grpc import LedgerServiceStub
 
 from chassis.channel import Caller, RequestT, ResponseT, open_channel
 from chassis.identity import Signer, system
+from kernel.errors import Unavailable
 from kernel.money import to_text
 
 CALLER = "operator"
 PAGE_SIZE = 100
 # Balances are read live from the chain, one after the other.
 TIMEOUT_SECONDS = 60.0
+# A service that is being started again is waited for.
+PATIENCE_SECONDS = 30.0
+PAUSE_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +169,13 @@ class Operator:
         method: "grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT]",
         request: RequestT,
     ) -> ResponseT:
-        return await self._caller.call(
-            method, request, who=self._who, timeout_seconds=TIMEOUT_SECONDS
-        )
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return await self._caller.call(
+                    method, request, who=self._who, timeout_seconds=TIMEOUT_SECONDS
+                )
+            except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(PAUSE_SECONDS)

@@ -1,5 +1,7 @@
 """The marketplace API as a marketplace's backend calls it: over HTTP, with its key."""
 
+import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -10,6 +12,9 @@ import httpx
 
 # The gateway answers within 30 s by itself; this is the last resort.
 TIMEOUT_SECONDS = 60.0
+PAUSE_SECONDS = 0.2
+# Refusals that say "not now": the documented ones of a part that is away or busy.
+PASSING = ("PROVIDER_UNAVAILABLE", "PROVIDER_TIMEOUT", "IDEMPOTENCY_KEY_IN_PROGRESS")
 
 
 @dataclass(eq=False)
@@ -26,25 +31,31 @@ class RefusedError(Exception):
 
 
 class Marketplace:
-    """The API, seen with one key. Every POST carries an Idempotency-Key of its own."""
+    """The API, seen with one key. Every POST carries an Idempotency-Key of its own.
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    A call that meets a part of the stack away is made again, with the same key: it happens once.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, *, patience_seconds: float) -> None:
         self._client = client
+        self._patience_seconds = patience_seconds
 
     @classmethod
     @asynccontextmanager
-    async def of(cls, *, url: str, api_key: str) -> AsyncIterator["Marketplace"]:
+    async def of(
+        cls, *, url: str, api_key: str, patience_seconds: float = 30
+    ) -> AsyncIterator["Marketplace"]:
         """Open a client for the block."""
         async with httpx.AsyncClient(
             base_url=f"{url}/api/v1",
             headers={"Authorization": f"Bearer {api_key}"},
             timeout=TIMEOUT_SECONDS,
         ) as client:
-            yield cls(client)
+            yield cls(client, patience_seconds=patience_seconds)
 
     async def get(self, path: str) -> dict[str, Any]:
         """Return `data` of the answer. Raises: RefusedError; httpx.HTTPError."""
-        return data_of(await self._client.get(path))
+        return await self._persistently("GET", path, None, {})
 
     async def post(
         self, path: str, body: Mapping[str, Any] | None = None, *, key: str | None = None
@@ -54,7 +65,21 @@ class Marketplace:
         Raises: RefusedError; httpx.HTTPError.
         """
         headers = {"Idempotency-Key": key or str(uuid.uuid4())}
-        return data_of(await self._client.post(path, json=body, headers=headers))
+        return await self._persistently("POST", path, body, headers)
+
+    async def _persistently(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
+    ) -> dict[str, Any]:
+        deadline = time.monotonic() + self._patience_seconds
+        while True:
+            try:
+                answer = await self._client.request(method, path, json=body, headers=dict(headers))
+                return data_of(answer)
+            except (RefusedError, httpx.TransportError) as error:
+                is_passing = not isinstance(error, RefusedError) or error.code in PASSING
+                if not is_passing or time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def marketplace_id(self) -> uuid.UUID:
         """Return whose key this is."""
