@@ -80,9 +80,18 @@ class World:
         """Prepare the chain and run every loop."""
         await self.house.ensure_platform()
         await self.house.bootstrap().run()
-        for loop in (self.house.watch, self.house.waiting.watch):
-            self._tasks.append(asyncio.ensure_future(loop()))
+        self._tasks.append(asyncio.ensure_future(self.house.waiting.watch()))
         await self.resume_worker()
+        await self.resume_watcher()
+
+    async def resume_watcher(self) -> None:
+        """Run a watcher."""
+        self._watcher = asyncio.ensure_future(self.house.watch())
+
+    async def pause_watcher(self) -> None:
+        """Stop the watcher."""
+        self._watcher.cancel()
+        await asyncio.gather(self._watcher, return_exceptions=True)
 
     async def resume_worker(self) -> None:
         """Run a worker."""
@@ -96,6 +105,7 @@ class World:
     async def stop(self) -> None:
         """Stop the loops and let every connection go."""
         await self.pause_worker()
+        await self.pause_watcher()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

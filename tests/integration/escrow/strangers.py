@@ -1,0 +1,69 @@
+"""Accounts that nobody here knows, with keys of their own, on the devnet."""
+
+import asyncio
+import json
+import urllib.parse
+import urllib.request
+from typing import Any
+
+from stellar_sdk import Asset, Keypair, MuxedAccount, TransactionBuilder, TransactionEnvelope
+from stellar_sdk.operation import ChangeTrust, Operation, Payment
+from stellar_sdk.soroban_rpc import GetTransactionStatus
+from stellar_sdk.soroban_server import SorobanServer
+
+from tests.conftest import RunningDevnet
+from tests.integration.escrow.world import post
+
+SECONDS = 30
+
+
+class Stranger:
+    """An account with lumens and the asset."""
+
+    def __init__(self, devnet: RunningDevnet) -> None:
+        self._info = devnet.info
+        self._key = Keypair.random()
+        self.address = self._key.public_key
+        self.asset = Asset("USDC", self._info["usdcIssuer"])
+
+    async def come(self, *, amount: str) -> None:
+        """Get lumens, a trustline, and some of the asset."""
+        url = f"{self._info['friendbotUrl']}?{urllib.parse.urlencode({'addr': self.address})}"
+        await asyncio.to_thread(_get, url)
+        await self.send(ChangeTrust(self.asset))
+        given = {"address": self.address, "amount": amount}
+        await asyncio.to_thread(post, self._info["faucetUrl"], given)
+
+    def payment(self, to: str, amount: str, *, asset: Asset | None = None) -> Payment:
+        """Return a payment, of the asset unless another is named."""
+        return Payment(to, asset or self.asset, amount)
+
+    async def send(self, *operations: Operation, memo: str = "") -> str:
+        """Send one transaction and see it land; returns its hash."""
+        return await asyncio.to_thread(self._send, operations, memo)
+
+    def _send(self, operations: tuple[Operation, ...], memo: str) -> str:
+        with SorobanServer(self._info["rpcUrl"]) as rpc:
+            builder = TransactionBuilder(
+                rpc.load_account(self.address), self._info["networkPassphrase"], base_fee=100
+            )
+            for operation in operations:
+                builder.append_operation(operation)
+            if memo:
+                builder.add_text_memo(memo)
+            envelope: TransactionEnvelope = builder.set_timeout(SECONDS).build()
+            envelope.sign(self._key)
+            sent = rpc.send_transaction(envelope)
+            found = rpc.poll_transaction(sent.hash, SECONDS, lambda _: 1)
+        assert found.status is GetTransactionStatus.SUCCESS, found
+        return sent.hash
+
+
+def muxed(address: str, number: int) -> str:
+    """Return the M… address of a number at an account."""
+    return MuxedAccount(address, number).account_muxed or ""
+
+
+def _get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - the devnet's own address
+        return json.load(answer)

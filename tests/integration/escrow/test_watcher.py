@@ -1,0 +1,234 @@
+"""Money from outside is told once, money of our own never, and none is missed."""
+
+import asyncio
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from stellar_sdk import Asset
+
+from kernel.ids import derived_id, to_public
+from services.escrow.bootstrap import start_of
+from services.escrow.domain import CommandKind, CommandState, Wallet
+from services.escrow.ports import HistoryUnavailable
+from services.escrow.watcher import Watcher
+from tests.integration.escrow.strangers import Stranger, muxed
+from tests.integration.escrow.world import WAIT_SECONDS, World, succeeded, usdc
+
+UNIT = 10_000_000
+DEPOSITS = sa.text("""
+select body::jsonb from outbox
+where event_type = 'escrow.deposit_confirmed' and body::jsonb->'payload'->>'address' = :address
+order by id
+""")
+
+
+@pytest.fixture(scope="module")
+async def stranger(world: World) -> Stranger:
+    """Somebody who pays."""
+    made = Stranger(world.devnet)
+    await made.come(amount="1000.00")
+    return made
+
+
+async def told(world: World, wallet: Wallet, *, count: int) -> list[dict[str, Any]]:
+    """Wait until so many deposits of a wallet were told, and return them."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while True:
+            async with world.house.database.transaction() as tx:
+                found = (await tx.execute(DEPOSITS, {"address": wallet.address})).scalars().all()
+            if len(found) >= count:
+                return list(found)
+            await asyncio.sleep(0.02)
+
+
+async def watched_to_the_end(world: World) -> None:
+    """Wait until the watcher has read what is on the chain now."""
+    ledger = (await world.house.chain.latest_ledger()).sequence
+    async with asyncio.timeout(WAIT_SECONDS):
+        while True:
+            async with world.house.database.transaction() as tx:
+                cursor = await world.house.accounts.cursor(tx, world.house.asset_contract)
+            if cursor is not None and cursor >= start_of(ledger):
+                return
+            await asyncio.sleep(0.02)
+
+
+async def make_watcher(world: World) -> Watcher:
+    """Return another watcher."""
+    return world.house.watcher(platform=(await world.house.keyring.platform()).address)
+
+
+async def test_a_deposit_is_told_with_whose_it_is(world: World, stranger: Stranger) -> None:
+    wallet = await world.wallet()
+
+    name = await stranger.send(stranger.payment(wallet.address, "12.3456789"))
+
+    [event] = await told(world, wallet, count=1)
+    payload = event["payload"]
+    assert {key: payload[key] for key in payload if key not in {"ledger", "depositId"}} == {
+        "userUuid": str(wallet.user_id),
+        "userId": wallet.user_public_id,
+        "address": wallet.address,
+        "asset": "USDC",
+        "amount": "12.3456789",
+        "minorUnits": "123456789",
+        "transactionHash": name,
+        "fromAddress": stranger.address,
+        "memo": "",
+    }
+    assert event["version"] == 1
+    assert event["aggregateType"] == "Deposit"
+    assert event["metadata"]["marketplaceId"] == str(world.marketplace_id)
+
+
+async def test_two_payments_in_one_transaction_are_two_deposits(
+    world: World, stranger: Stranger
+) -> None:
+    wallet = await world.wallet()
+
+    await stranger.send(
+        stranger.payment(wallet.address, "1.00"), stranger.payment(wallet.address, "1.00")
+    )
+
+    events = await told(world, wallet, count=2)
+    await watched_to_the_end(world)
+    assert len(await told(world, wallet, count=2)) == 2
+    assert len({event["payload"]["depositId"] for event in events}) == 2
+    assert len({event["payload"]["transactionHash"] for event in events}) == 1
+
+
+async def test_a_payment_to_a_muxed_address_keeps_its_number(
+    world: World, stranger: Stranger
+) -> None:
+    wallet = await world.wallet()
+
+    await stranger.send(stranger.payment(muxed(wallet.address, 4711), "2.00"))
+
+    [event] = await told(world, wallet, count=1)
+    assert event["payload"]["memo"] == "4711"
+
+
+async def test_lumens_are_no_deposit(world: World, stranger: Stranger) -> None:
+    wallet = await world.wallet()
+
+    await stranger.send(stranger.payment(wallet.address, "5.00", asset=Asset.native()))
+
+    await watched_to_the_end(world)
+    assert await told(world, wallet, count=0) == []
+
+
+async def test_what_we_pay_ourselves_is_no_deposit(world: World) -> None:
+    order = await world.funded()
+    await world.do(CommandKind.RELEASE, order)
+    credit = await world.house.wallets().credit(
+        world.asked(CommandKind.CREDIT_WALLET), user_id=order.seller.user_id, amount=usdc(5 * UNIT)
+    )
+    succeeded(await world.ended(credit))
+
+    await watched_to_the_end(world)
+
+    assert await world.balance(order.seller.address) == 85 * UNIT
+    assert await told(world, order.seller, count=0) == []
+
+
+async def test_what_arrives_while_nobody_watches_is_told_later(
+    world: World, stranger: Stranger
+) -> None:
+    wallet = await world.wallet()
+    await watched_to_the_end(world)
+    await world.pause_watcher()
+    await stranger.send(stranger.payment(wallet.address, "3.00"))
+    await stranger.send(stranger.payment(wallet.address, "4.00"))
+
+    await world.resume_watcher()
+
+    events = await told(world, wallet, count=2)
+    assert [event["payload"]["amount"] for event in events] == ["3.0000000", "4.0000000"]
+
+
+async def test_watchers_side_by_side_tell_a_deposit_once(world: World, stranger: Stranger) -> None:
+    wallet = await world.wallet()
+    others = [await make_watcher(world) for _ in range(3)]
+
+    await stranger.send(stranger.payment(wallet.address, "6.00"))
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not await told(world, wallet, count=0):
+            await asyncio.gather(*(watcher.look() for watcher in others))
+
+    assert len(await told(world, wallet, count=1)) == 1
+
+
+async def test_a_page_that_is_read_again_tells_nothing_new(
+    world: World, stranger: Stranger
+) -> None:
+    wallet = await world.wallet()
+    before = (await world.house.chain.latest_ledger()).sequence
+    await stranger.send(stranger.payment(wallet.address, "7.00"))
+    await told(world, wallet, count=1)
+    await world.pause_watcher()
+    await set_cursor(world, start_of(before))
+
+    await world.resume_watcher()
+
+    await watched_to_the_end(world)
+    assert len(await told(world, wallet, count=1)) == 1
+
+
+async def test_a_deposits_id_follows_from_the_chain(world: World, stranger: Stranger) -> None:
+    wallet = await world.wallet()
+    name = await stranger.send(stranger.payment(wallet.address, "8.00"))
+    [event] = await told(world, wallet, count=1)
+
+    async with world.house.database.transaction() as tx:
+        kept = sa.text("select event_id from deposits where transaction_hash = :hash")
+        event_id = (await tx.execute(kept, {"hash": name})).scalar_one()
+
+    passphrase = world.house.settings.stellar_network_passphrase
+    expected = derived_id("deposit", passphrase, name, event_id)
+    assert event["payload"]["depositId"] == str(expected)
+    assert event["aggregateId"] == to_public("dep", expected)
+
+
+async def test_a_gap_in_the_nodes_history_is_never_stepped_over(world: World) -> None:
+    watcher, real = await make_watcher(world), world.house.chain.transfers_since
+    async with world.house.database.transaction() as tx:
+        before = await world.house.accounts.cursor(tx, world.house.asset_contract)
+    await world.pause_watcher()
+
+    async def forgotten(cursor: str | None, *, limit: int) -> Any:
+        raise HistoryUnavailable(f"no ledgers at {cursor}, {limit}")
+
+    world.house.chain.transfers_since = forgotten  # type: ignore[method-assign] # a node that forgot
+    try:
+        with pytest.raises(HistoryUnavailable):
+            await watcher.look()
+    finally:
+        world.house.chain.transfers_since = real  # type: ignore[method-assign] # back again
+        await world.resume_watcher()
+
+    async with world.house.database.transaction() as tx:
+        after = await world.house.accounts.cursor(tx, world.house.asset_contract)
+    assert before is not None
+    assert after is not None
+    assert after >= before
+
+
+async def test_a_credit_that_the_platform_cannot_pay_is_refused(world: World) -> None:
+    wallet = await world.wallet()
+
+    answer = await world.house.wallets().credit(
+        world.asked(CommandKind.CREDIT_WALLET),
+        user_id=wallet.user_id,
+        amount=usdc(10**9 * UNIT),
+    )
+
+    command = await world.ended(answer)
+    assert command.state is CommandState.FAILED
+    assert await world.balance(wallet.address) == 0
+
+
+async def set_cursor(world: World, position: str) -> None:
+    """Set the watcher back."""
+    async with world.house.database.transaction() as tx:
+        await tx.execute(sa.text("update cursors set position = :at"), {"at": position})
