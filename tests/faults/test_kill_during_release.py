@@ -13,7 +13,16 @@ from deploy.local.reconcile import differing
 from kernel.ids import from_public
 from tests.running_stack import RunningStack, new_purchase
 
-PROCESSES = ("orders", "ledger", "escrow", "disputes", "devnet")
+# At once: the release has just begun. After the first transaction: it is half done on chain.
+AT_ONCE, HALF_DONE = 0, 1
+KILLS = [
+    *((name, AT_ONCE) for name in ("gateway", "postgres")),
+    *(
+        (name, moment)
+        for name in ("orders", "ledger", "escrow", "disputes", "devnet")
+        for moment in (AT_ONCE, HALF_DONE)
+    ),
+]
 
 
 async def in_progress(purchase: Purchase) -> uuid.UUID:
@@ -41,8 +50,7 @@ async def released_by(stack: RunningStack, purchase: Purchase) -> None:
             )
 
 
-@pytest.mark.parametrize("transactions", [0, 1], ids=["at-once", "after-the-first-transaction"])
-@pytest.mark.parametrize("process", PROCESSES)
+@pytest.mark.parametrize(("process", "transactions"), KILLS)
 async def test_a_killed_process_leaves_the_order_closed_and_paid_once(
     stack: RunningStack, process: str, transactions: int
 ) -> None:
