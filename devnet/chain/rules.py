@@ -6,7 +6,6 @@ BASE_FEE = 100
 BASE_RESERVE = 5_000_000
 """Half an XLM, in stroops; an account needs two, every trustline one more."""
 ACCOUNT_RESERVES = 2
-MAX_OPERATIONS = 100
 MIN_PERSISTENT_TTL = 2_073_600
 """Ledgers that new contract data lives before it must be extended."""
 MAX_TTL = 3_110_400

@@ -65,8 +65,6 @@ def _shape_refusal(envelope: Envelope) -> xdr.TransactionResultCode | None:
     operations = envelope.tx.operations
     if not operations:
         return Code.txMISSING_OPERATION
-    if len(operations) > rules.MAX_OPERATIONS:
-        return Code.txMALFORMED
     soroban = [operation for operation in operations if operation.body.type in SOROBAN]
     if soroban and len(operations) > 1:
         return Code.txMALFORMED

@@ -1,0 +1,141 @@
+"""Validity of a transaction by its shape, fees and balances; the wire tests do the rest."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from stellar_sdk import (
+    Account,
+    Asset,
+    ChangeTrust,
+    ExtendFootprintTTL,
+    Keypair,
+    Operation,
+    SorobanDataBuilder,
+    TransactionBuilder,
+    xdr,
+)
+
+from devnet.chain import validity
+from devnet.chain.entries import Account as AccountEntry
+from devnet.chain.entries import write_account
+from devnet.chain.envelope import parse
+from tests.unit.devnet.world import IDENTITY, World
+
+Code = xdr.TransactionResultCode
+NOW = 1_000
+RICH = Keypair.from_raw_ed25519_seed(b"rich".ljust(32, b"."))
+POOR = Keypair.from_raw_ed25519_seed(b"poor".ljust(32, b"."))
+TRUST = ChangeTrust(Asset("USDC", IDENTITY.usdc.issuer))
+EXTEND = ExtendFootprintTTL(10)
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    world = World()
+    for keypair, balance in ((RICH, 10**9), (POOR, 10_000_000)):
+        write_account(
+            world.view, AccountEntry(address=keypair.public_key, balance=balance, sequence=0)
+        )
+    return world
+
+
+def builder(
+    source: Keypair, operations: Sequence[Operation], *, base_fee: int = 100
+) -> TransactionBuilder:
+    made = TransactionBuilder(Account(source.public_key, 0), IDENTITY.passphrase, base_fee)
+    for operation in operations:
+        made.append_operation(operation)
+    return made.add_time_bounds(0, NOW)
+
+
+def refused(world: World, envelope: Any) -> xdr.TransactionResultCode | None:
+    parsed = parse(envelope.to_xdr(), network_id=IDENTITY.network_id)
+    result = validity.check(parsed, view=world.view, now=NOW)
+    return None if result is None else result.result.code
+
+
+def signed(made: TransactionBuilder, signer: Keypair) -> Any:
+    envelope = made.build()
+    envelope.sign(signer)
+    return envelope
+
+
+def soroban_data() -> xdr.SorobanTransactionData:
+    made: Any = SorobanDataBuilder  # the class has no annotations
+    data: xdr.SorobanTransactionData = made().build()
+    return data
+
+
+def test_a_plain_transaction_is_valid_until_its_last_second(world: World) -> None:
+    assert refused(world, signed(builder(RICH, [TRUST]), RICH)) is None
+
+
+def test_a_contract_operation_stands_alone_and_brings_its_resources(world: World) -> None:
+    alone = builder(RICH, [EXTEND]).set_soroban_data(soroban_data())
+    beside = builder(RICH, [EXTEND, TRUST]).set_soroban_data(soroban_data())
+
+    assert refused(world, signed(alone, RICH)) is None
+    assert refused(world, signed(beside, RICH)) == Code.txMALFORMED
+    assert refused(world, signed(builder(RICH, [EXTEND]), RICH)) == Code.txSOROBAN_INVALID
+    classic = builder(RICH, [TRUST]).set_soroban_data(soroban_data())
+    assert refused(world, signed(classic, RICH)) == Code.txMALFORMED
+
+
+def test_preconditions_beyond_time_are_not_supported(world: World) -> None:
+    made = builder(RICH, [TRUST]).set_ledger_bounds(1, 5)
+
+    assert refused(world, signed(made, RICH)) == Code.txNOT_SUPPORTED
+
+
+def test_a_fee_is_paid_from_above_the_reserve(world: World) -> None:
+    assert refused(world, signed(builder(POOR, [TRUST]), POOR)) == Code.txINSUFFICIENT_BALANCE
+
+
+def bump(inner: Any, payer: Keypair, base_fee: int = 100) -> Any:
+    envelope = TransactionBuilder.build_fee_bump_transaction(
+        payer, base_fee, inner, IDENTITY.passphrase
+    )
+    envelope.sign(payer)
+    return envelope
+
+
+def test_a_fee_bump_pays_for_one_who_cannot(world: World) -> None:
+    inner = signed(builder(POOR, [TRUST]), POOR)
+
+    assert refused(world, bump(inner, RICH)) is None
+
+
+def test_a_fee_bump_needs_a_payer_who_can(world: World) -> None:
+    inner = signed(builder(RICH, [TRUST]), RICH)
+
+    assert refused(world, bump(inner, POOR)) == Code.txINSUFFICIENT_BALANCE
+    assert refused(world, bump(inner, Keypair.random())) == Code.txNO_ACCOUNT
+
+
+def test_a_fee_bump_offers_for_one_operation_more(world: World) -> None:
+    envelope = bump(signed(builder(RICH, [TRUST]), RICH), RICH)
+    tx = envelope.to_xdr_object()
+    tx.fee_bump.tx.fee = xdr.Int64(199)
+
+    assert refused(world, tx) == Code.txINSUFFICIENT_FEE
+
+
+def test_a_fee_bump_carries_one_signature_only(world: World) -> None:
+    envelope = bump(signed(builder(RICH, [TRUST]), RICH), RICH)
+    envelope.sign(POOR)
+
+    assert refused(world, envelope) == Code.txBAD_AUTH_EXTRA
+
+
+def test_a_refused_inner_transaction_is_told_inside(world: World) -> None:
+    envelope = bump(signed(builder(RICH, [TRUST]), POOR), RICH)
+    parsed = parse(envelope.to_xdr(), network_id=IDENTITY.network_id)
+
+    result = validity.check(parsed, view=world.view, now=NOW)
+
+    assert result is not None
+    assert result.result.code == Code.txFEE_BUMP_INNER_FAILED
+    pair = result.result.inner_result_pair
+    assert pair is not None
+    assert pair.result.result.code == Code.txBAD_AUTH
