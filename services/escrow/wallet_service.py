@@ -13,7 +13,7 @@ from services.escrow import steps
 from services.escrow.acceptance import Acceptance, Request
 from services.escrow.domain import Command, CommandKind, InvalidWalletAmount, Wallet, WalletState
 from services.escrow.keyring import Keyring
-from services.escrow.store.escrows import EscrowStore
+from services.escrow.store.escrows import EscrowStore, Sealed
 from services.escrow.waiting import Waiting
 
 
@@ -36,39 +36,28 @@ class WalletService:
 
         Raises: IdempotencyKeyReused: same key, different request.
         """
-        database = self.acceptance.database
-        wallet_id = new_id()
-        address, sealed = await self.keyring.new_wallet(
-            marketplace_id=key.marketplace_id, wallet_id=wallet_id
-        )
-        wallet = Wallet(
-            id=wallet_id,
-            marketplace_id=key.marketplace_id,
-            user_id=user_id,
-            user_public_id=user_public_id,
-            address=address,
-            state=WalletState.CREATING,
-            created_at=self.clock.now(),
-        )
+        database, marketplace_id = self.acceptance.database, key.marketplace_id
+        drafted = await self._draft(marketplace_id, user_id, user_public_id)
 
         async def accept(tx: Transaction) -> bytes:
-            is_new = await self.store.add_wallet(tx, wallet=wallet, sealed=sealed)
+            is_new = drafted is not None and await self.store.add_wallet(
+                tx, wallet=drafted[0], sealed=drafted[1]
+            )
             return (await self._set_in_motion(tx, key, user_id, is_new=is_new)).bytes
 
         async def answer(tx: Transaction) -> bytes:
             found = await self.store.wallet_of_user(
-                tx, marketplace_id=key.marketplace_id, user_id=user_id
+                tx, marketplace_id=marketplace_id, user_id=user_id
             )
             return self.encode(found)
 
         # The answer tells of the account after the wait, so it is kept after the wait; that the
         # key means this user is kept before it, in the transaction of the wallet.
-        accepted = await self.idempotency.execute(
-            database, replace(key, key=f"{key.key}#accepted"), accept
-        )
+        first = replace(key, key=f"{key.key}#accepted")
+        accepted = await self.idempotency.execute(database, first, accept)
         self.waiting.work()
         await self.waiting.for_end(
-            marketplace_id=key.marketplace_id,
+            marketplace_id=marketplace_id,
             command_id=uuid.UUID(bytes=accepted.body),
             seconds=wait_seconds,
         )
@@ -92,6 +81,29 @@ class WalletService:
             return await self.acceptance.add(tx, request, planned=planned, wallet_id=wallet.id)
 
         return await self.acceptance.accept(request, work)
+
+    async def _draft(
+        self, marketplace_id: uuid.UUID, user_id: uuid.UUID, user_public_id: str
+    ) -> tuple[Wallet, Sealed] | None:
+        """Make a wallet with its key, to be stored; None where the user has one already."""
+        async with self.acceptance.database.transaction() as tx:
+            if await self.store.find_wallet(tx, marketplace_id=marketplace_id, user_id=user_id):
+                return None
+        wallet_id = new_id()
+        # Sealing may ask a key service, so it is no part of a transaction.
+        address, sealed = await self.keyring.new_wallet(
+            marketplace_id=marketplace_id, wallet_id=wallet_id
+        )
+        wallet = Wallet(
+            id=wallet_id,
+            marketplace_id=marketplace_id,
+            user_id=user_id,
+            user_public_id=user_public_id,
+            address=address,
+            state=WalletState.CREATING,
+            created_at=self.clock.now(),
+        )
+        return wallet, sealed
 
     async def _set_in_motion(
         self, tx: Transaction, key: RequestKey, user_id: uuid.UUID, *, is_new: bool

@@ -363,3 +363,30 @@ async def test_shares_that_do_not_divide_the_amount_are_refused(
 async def funded_order(world: World) -> Order:
     """An order with its money in its contract; tests that use it leave it there."""
     return await world.funded()
+
+
+async def test_a_user_asked_for_twice_at_once_has_one_wallet(world: World) -> None:
+    world.bind()
+    user, wallets = uuid.uuid4(), world.house.wallets()
+
+    answers = await asyncio.gather(
+        *(
+            wallets.create(
+                key=world.key(f"{user}:{number}"),
+                user_id=user,
+                user_public_id="usr_twice",
+                wait_seconds=20,
+            )
+            for number in range(4)
+        )
+    )
+
+    assert len({answer.body for answer in answers}) == 1
+    found = await world.queries.wallet(marketplace_id=world.marketplace_id, user_id=user)
+    told = await world.bodies(to_public("wal", found.id))
+    assert [(event["eventType"], event["version"]) for event in told] == [("wallet.created", 1)]
+    assert told[0]["payload"] == {
+        "walletId": to_public("wal", found.id),
+        "userId": "usr_twice",
+        "address": found.address,
+    }
