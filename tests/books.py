@@ -1,0 +1,71 @@
+"""What a running stack has written down about an order, read in its database from outside."""
+
+from typing import Any
+
+import psycopg
+from psycopg.rows import scalar_row
+
+from deploy.local.operator import Operator
+from deploy.local.reconcile import differing
+from kernel.ids import from_public
+from tests.running_stack import RunningStack
+from tests.shop import until
+
+# The row, its events, every transfer made for it, and the figures of both users.
+_ORDER = """
+select jsonb_build_object(
+    'order', (select to_jsonb(o) from orders.orders o where o.id = %(id)s),
+    'events', (select count(*) from orders.outbox where aggregate_id = %(name)s),
+    'transfers', (select coalesce(jsonb_agg(to_jsonb(t) order by t.number), '[]')
+                  from ledger.transfers t where t.order_id = %(id)s),
+    'accounts', (select jsonb_agg(to_jsonb(a) order by a.name)
+                 from ledger.accounts a, orders.orders o
+                 where o.id = %(id)s
+                 and a.name in ('user:' || o.buyer_id, 'user:' || o.seller_id)))
+"""
+
+
+class Books:
+    """Reads and, for states that last no moment, writes as the database's administrator."""
+
+    def __init__(self, stack: RunningStack) -> None:
+        self._url = str(stack.document["databaseUrl"])
+
+    def all_about(self, order_id: str) -> dict[str, Any]:
+        """Read everything that a command on an order could change."""
+        with psycopg.connect(self._url, row_factory=scalar_row) as connection:
+            values = {"id": _uuid(order_id), "name": order_id}
+            found: Any = connection.execute(_ORDER, values).fetchone()
+        assert found["order"] is not None, order_id
+        assert len(found["accounts"]) == 2, "an account is not open"
+        return dict(found)
+
+    def count(self, statement: str, **values: object) -> int:
+        """Run a statement that counts. values: its %(name)s."""
+        with psycopg.connect(self._url, row_factory=scalar_row) as connection:
+            found: Any = connection.execute(statement.encode(), values).fetchone()
+        return int(found)
+
+    def put_into(self, order_id: str, state: str) -> None:
+        """Write a state into an order's row, which nothing else about it shows."""
+        statement = "update orders.orders set state = %s where id = %s"
+        with psycopg.connect(self._url) as connection:
+            assert connection.execute(statement, (state, _uuid(order_id))).rowcount == 1
+
+
+async def assert_sound(operator: Operator) -> None:
+    """Hold the whole marketplace to the ledger's invariants, and the ledger to the chain."""
+
+    async def settled() -> bool:
+        holdings = await operator.holdings()
+        return not any(found.in_motion for found in holdings) and not differing(holdings)
+
+    await until(settled, what="ledger and chain did not agree")
+    broken = [found for found in await operator.invariants() if not found.holds]
+    assert broken == []
+
+
+def _uuid(order_id: str) -> str:
+    value = from_public("ord", order_id)
+    assert value is not None, order_id
+    return str(value)
