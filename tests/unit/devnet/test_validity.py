@@ -71,6 +71,14 @@ def test_a_plain_transaction_is_valid_until_its_last_second(world: World) -> Non
     assert refused(world, signed(builder(RICH, [TRUST]), RICH)) is None
 
 
+def test_a_transaction_without_time_bounds_never_expires(world: World) -> None:
+    tx = signed(builder(RICH, [TRUST]), RICH).to_xdr_object()
+    tx.v1.tx.cond = xdr.Preconditions(xdr.PreconditionType.PRECOND_NONE)
+
+    # Only its signature, which was made for another content, is missing.
+    assert refused(world, tx) == Code.txBAD_AUTH
+
+
 def test_a_contract_operation_stands_alone_and_brings_its_resources(world: World) -> None:
     alone = builder(RICH, [EXTEND]).set_soroban_data(soroban_data())
     beside = builder(RICH, [EXTEND, TRUST]).set_soroban_data(soroban_data())
