@@ -24,6 +24,8 @@ from services.ledger.domain import aggregate_id, decide, event_of
 from services.ledger.store import Batch, Kept, LedgerStore, Trouble, answer_key, trouble_of
 
 ATTEMPTS = 6
+# Transactions at once when a batch is taken apart; readers need connections too.
+SPLIT_MAX = 4
 log = logger()
 
 
@@ -63,6 +65,14 @@ class _Caller:
 
 class _CommitUnknownError(Exception):
     """The connection went while the commit was under way."""
+
+
+class _OneOfThemError(Exception):
+    """One caller's transfers fail, or wait for a lock, and nobody knows whose. cause: the error."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(repr(cause))
+        self.cause = cause
 
 
 class Batcher:
@@ -165,16 +175,24 @@ class Batcher:
             answers = await self._attempt([caller.posting for caller in callers])
         except DomainError as error:
             answers = [error] * len(callers)
-        except Exception as error:
+        except _OneOfThemError as error:
             if len(callers) > 1:
-                log.warning("ledger.batch_split", callers=len(callers), error=repr(error))
-                for caller in callers:
-                    await self._settle([caller])
+                log.warning("ledger.batch_split", callers=len(callers), error=str(error))
+                await self._settle_apart(callers)
                 return
-            log.exception("ledger.posting_failed")
-            answers = [error]
+            answers = [error.cause]
         for caller, answer in zip(callers, answers, strict=True):
             _tell(caller, answer)
+
+    async def _settle_apart(self, callers: Sequence[_Caller]) -> None:
+        """Answer each caller by a transaction of its own: one is wrong, or sits on a locked row."""
+        room = asyncio.Semaphore(SPLIT_MAX)
+
+        async def settle(caller: _Caller) -> None:
+            async with room:
+                await self._settle([caller])
+
+        await asyncio.gather(*map(settle, callers))
 
     async def _attempt(self, postings: Sequence[Posting]) -> list[Posted | DomainError]:
         """Try a whole transaction until it is done, as long as a failed one did nothing."""
@@ -185,9 +203,9 @@ class Batcher:
                 raise Unavailable("The ledger's database is away; the outcome is unknown") from None
             except Exception as error:
                 trouble = trouble_of(error)
-                if trouble is Trouble.FAULT or (trouble is Trouble.BUSY and len(postings) > 1):
-                    raise
-                if trouble is Trouble.BUSY or attempt == ATTEMPTS:
+                if trouble in {Trouble.FAULT, Trouble.BUSY}:
+                    raise _OneOfThemError(error) from error
+                if attempt == ATTEMPTS:
                     raise Unavailable("The ledger is busy or its database away") from error
             await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter
         raise AssertionError("unreachable: the last attempt returns or raises")

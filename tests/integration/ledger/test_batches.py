@@ -1,0 +1,190 @@
+"""What a batch does when one of its requests, or its database, fails."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+import structlog
+
+from kernel.errors import Unavailable
+from services.ledger.book import TransferStatus
+from tests.integration.ledger.conftest import WORLD, House, escrow, pending, single
+
+CREATED, EXISTS = TransferStatus.CREATED, TransferStatus.EXISTS
+# Postgres cannot keep this text. The wire refuses it; here it stands for any poison.
+POISON = "\x00"
+
+
+async def test_a_poisonous_request_fails_alone(house: House) -> None:
+    ann = await house.user(100)
+
+    with structlog.testing.capture_logs() as logs:
+        answers = await asyncio.gather(
+            house.post(pending(ann, escrow(), 10)),
+            house.post(single(WORLD, "suspense", 1, reason=POISON)),
+            house.post(pending(ann, escrow(), 20)),
+            return_exceptions=True,
+        )
+
+    first, poisoned, last = answers
+    assert not isinstance(first, BaseException)
+    assert not isinstance(last, BaseException)
+    assert [first[0].status, last[0].status] == [CREATED, CREATED]
+    assert isinstance(poisoned, psycopg.DataError)
+    assert (await house.balance(ann)).reserved == 30
+    assert "ledger.batch_split" in [line["event"] for line in logs]
+
+
+async def test_a_batch_carries_no_more_than_it_may(house: House) -> None:
+    replica = await house.replica(transfers_max=2, lanes=1)
+    number = len(house.replicas) - 1
+
+    await asyncio.gather(
+        *(house.post(single(WORLD, "suspense", 1), replica=number) for _ in range(6)),
+        house.post(*(single(WORLD, "suspense", 1) for _ in range(5)), replica=number),
+    )
+
+    commits = house.rows(
+        "select count(*) from ledger.transfers where marketplace_id = %s group by xmin::text",
+        house.marketplace,
+    )
+    assert sorted(count for (count,) in commits) == [2, 2, 2, 5]
+    await replica.batcher.close()
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
+async def test_what_postgres_undid_is_tried_again(own_house: House, sqlstate: str) -> None:
+    fail_once(own_house, sqlstate)
+
+    [result] = await own_house.post(single(WORLD, "suspense", 5))
+
+    assert result.status is CREATED
+    assert own_house.rows("select last_value from ledger.tries") == [(2,)]
+    await own_house.holds()
+
+
+async def test_what_postgres_undoes_for_ever_is_given_up(own_house: House) -> None:
+    fail_once(own_house, "40001", times=1000)
+
+    with pytest.raises(Unavailable):
+        await own_house.post(single(WORLD, "suspense", 5))
+
+    assert own_house.rows("select count(*) from ledger.transfers") == [(0,)]
+
+
+async def test_connections_that_died_are_not_noticed_by_callers(own_house: House) -> None:
+    await asyncio.gather(*(own_house.post(single(WORLD, "suspense", 1)) for _ in range(8)))
+    own_house.rows(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where usename = 'ledger' and datname = current_database()"
+    )
+
+    [result] = await own_house.post(single(WORLD, "suspense", 5))
+
+    assert result.status is CREATED
+
+
+async def test_a_commit_whose_answer_is_lost_is_unavailable_and_asking_again_finds_it(
+    own_house: House,
+) -> None:
+    asked = single(WORLD, "suspense", 5)
+    async with cutting_proxy(own_house.url) as (url, is_cut):
+        behind = House(url=url, owner_url=own_house.owner_url, replicas=[])
+        behind.marketplace = own_house.marketplace
+        replica = await behind.replica()
+        with pytest.raises(Unavailable):
+            await behind.post(asked)
+        assert is_cut()
+        await replica.close()
+
+    [result] = await own_house.post(asked)
+
+    assert result.status is EXISTS
+    await own_house.holds()
+
+
+async def test_an_account_that_somebody_sits_on_stops_only_its_own_callers(
+    own_house: House,
+) -> None:
+    ann, bob = await own_house.user(10), await own_house.user(10)
+    with psycopg.connect(own_house.owner_url) as sitting:
+        sitting.execute("select from ledger.accounts where name = %s for update", (ann,))
+
+        locked, free = await asyncio.gather(
+            own_house.post(pending(ann, escrow(), 1)),
+            own_house.post(pending(bob, escrow(), 1)),
+            return_exceptions=True,
+        )
+
+    assert isinstance(locked, Unavailable)
+    assert not isinstance(free, BaseException)
+    assert free[0].status is CREATED
+
+
+def fail_once(house: House, sqlstate: str, *, times: int = 1) -> None:
+    """Let Postgres refuse the next transfers; the sequence counts what is rolled back too."""
+    house.rows("create sequence ledger.tries")
+    house.rows("grant all on ledger.tries to ledger")
+    house.rows(
+        f"""
+        create function ledger.fail() returns trigger language plpgsql as $$
+        begin
+            if nextval('ledger.tries') <= {times} then
+                raise exception 'try again' using errcode = '{sqlstate}';
+            end if;
+            return null;
+        end $$
+        """
+    )
+    house.rows(
+        "create trigger fail before insert on ledger.transfers"
+        " for each statement execute function ledger.fail()"
+    )
+
+
+@asynccontextmanager
+async def cutting_proxy(url: str) -> AsyncIterator[tuple[str, Callable[[], bool]]]:
+    """Forward to Postgres; cut the first connection that commits, when its COMMIT is on its way."""
+    target = urlsplit(url)
+    cut = asyncio.Event()
+    served: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        served.add(task)
+        upstream, upstream_writer = await asyncio.open_connection(target.hostname, target.port)
+        back = asyncio.create_task(_pump(upstream, writer))
+        while data := await reader.read(65536):
+            upstream_writer.write(data)
+            if b"COMMIT" in data:
+                back.cancel()
+                await asyncio.wait({back})
+                # What Postgres has answered, it has committed.
+                await upstream.read(1)
+                cut.set()
+                break
+        for end in (writer, upstream_writer):
+            end.close()
+            with contextlib.suppress(ConnectionError):
+                await end.wait_closed()
+        await asyncio.wait({back})
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield target._replace(netloc=f"{target.username}@127.0.0.1:{port}").geturl(), cut.is_set
+    finally:
+        server.close()
+        await server.wait_closed()
+        await asyncio.gather(*served)
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
