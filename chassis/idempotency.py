@@ -5,18 +5,18 @@ refused; while the first call still runs it is refused with a hint to come back.
 """
 
 import asyncio
-import contextlib
 import datetime as dt
 import hashlib
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 
 from chassis import identity
-from chassis.database import Database, LockNotAvailable, Transaction, driver, pipeline
+from chassis.database import Database, LockNotAvailable, Transaction, driver
 from chassis.status import from_status, to_status
 from kernel.clock import Clock
 from kernel.errors import Aborted, AlreadyExists, DomainError, FailedPrecondition, NotFound
@@ -112,17 +112,27 @@ class Idempotency:
     def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
 
+    def values(self, key: RequestKey, body: bytes | None = None) -> dict[str, object]:
+        """Return the parameters of CLAIM and ANSWER, by name."""
+        now = self._clock.now()
+        return {
+            "idem_marketplace": key.marketplace_id,
+            "idem_scope": key.scope,
+            "idem_key": key.key,
+            "idem_fingerprint": key.fingerprint,
+            "idem_state": "running" if body is None else "done",
+            "idem_body": body,
+            "idem_now": now,
+            "idem_expired": now - KEPT,
+        }
+
     async def execute(
         self,
         database: Database,
         key: RequestKey,
         work: Callable[[Transaction], Awaitable[bytes]],
-        *,
-        is_pipelined: bool = False,
     ) -> Answer:
         """Do the work and keep its answer in one transaction, or give the answer kept before.
-
-        is_pipelined: the work's statements are sent together with the answer (database.pipeline).
 
         Raises: what `work` raises (a stored kind is kept, and raised again next time);
             IdempotencyKeyReused; IdempotencyKeyInProgress.
@@ -132,13 +142,18 @@ class Idempotency:
             async with database.transaction() as tx:
                 if (known := await self.claim(tx, key)) is not None:
                     return known
-                async with pipeline(tx) if is_pipelined else contextlib.nullcontext():
-                    body = await work(tx)
-                    await self.finish(tx, key, body)
+                body = await work(tx)
+                await self.finish(tx, key, body)
                 return Answer(body=body)
 
-        try:
+        async with self.keeping_refusals(database, key):
             return await database.retrying(once)
+
+    @asynccontextmanager
+    async def keeping_refusals(self, database: Database, key: RequestKey) -> AsyncIterator[None]:
+        """Keep a refusal that ends the block as the answer of the key, and raise it."""
+        try:
+            yield
         except STORED_KINDS as error:
             if not error.replayed and not isinstance(error, IdempotencyKeyReused):
                 await self.keep_refusal(database, key, error)
@@ -150,11 +165,9 @@ class Idempotency:
         Waits for another transaction that is about to commit the same key. A key past its time is
         taken again. Raises: IdempotencyKeyReused; IdempotencyKeyInProgress; the stored refusal.
         """
-        now = self._clock.now()
         connection = await driver(tx)
-        taken = (*_key(key), key.fingerprint, now, now - KEPT)
         try:
-            cursor = await connection.execute(_CLAIM, taken)
+            cursor = await connection.execute(CLAIM, self.values(key))
         except LockNotAvailable:
             raise IdempotencyKeyInProgress(RUNNING) from None
         if await cursor.fetchone() is not None:
@@ -222,15 +235,22 @@ def _known(key: RequestKey, row: tuple[object, ...]) -> Answer:
     return Answer(body=body, replayed=True)
 
 
-_CLAIM = """
+# For statements that do more than one thing at once; parameters by `Idempotency.values`.
+CLAIM = """
 insert into idempotency as i
-    (marketplace_id, scope, key, fingerprint, state, created_at)
-values (%s, %s, %s, %s, 'running', %s)
+    (marketplace_id, scope, key, fingerprint, state, body, created_at)
+values (%(idem_marketplace)s, %(idem_scope)s, %(idem_key)s, %(idem_fingerprint)s, %(idem_state)s,
+        %(idem_body)s, %(idem_now)s)
 on conflict (marketplace_id, scope, key) do update
-    set fingerprint = excluded.fingerprint, state = 'running', body = null,
+    set fingerprint = excluded.fingerprint, state = excluded.state, body = excluded.body,
         created_at = excluded.created_at
-    where i.created_at < %s and i.state <> 'running'
+    where i.created_at < %(idem_expired)s and i.state <> 'running'
 returning 1
+"""
+ANSWER = """
+update idempotency set state = %(idem_state)s, body = %(idem_body)s
+where marketplace_id = %(idem_marketplace)s and scope = %(idem_scope)s and key = %(idem_key)s
+    and state = 'running'
 """
 _READ = """
 select fingerprint, state, body from idempotency

@@ -99,19 +99,26 @@ class Outbox:
 
         Raises: IntegrityError: a version was written twice; the transaction is lost, as it must.
         """
-        rows = [_row(event) for event in events]
-        if not rows:
-            return
-        connection = await driver(tx)
-        columns = [_array(column) for column in zip(*rows, strict=True)]
-        await connection.execute(_INSERT, columns)
+        if columns := values(events):
+            connection = await driver(tx)
+            await connection.execute(INSERT, columns)
 
 
-_INSERT = """
+def values(events: Iterable[Event]) -> dict[str, str]:
+    """Return the parameters of INSERT for some events, by name; empty for none."""
+    rows = [_row(event) for event in events]
+    columns = zip(*rows, strict=True) if rows else ()
+    return {f"event_{n}": _array(column) for n, column in enumerate(columns)}
+
+
+# For statements that do more than one thing at once: append a condition, give it `values`.
+INSERT = """
 insert into outbox (event_id, marketplace_id, event_type, aggregate_type, aggregate_id,
                     version, occurred_at, correlation_id, body)
-select * from unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::bigint[],
-                     %s::timestamptz[], %s::text[], %s::text[])
+select * from unnest(
+    %(event_0)s::uuid[], %(event_1)s::uuid[], %(event_2)s::text[], %(event_3)s::text[],
+    %(event_4)s::text[], %(event_5)s::bigint[], %(event_6)s::timestamptz[], %(event_7)s::text[],
+    %(event_8)s::text[])
 """
 
 

@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chassis import identity
-from chassis.database import Database, Transaction, pipeline
-from chassis.idempotency import STORED_KINDS, Answer, Idempotency, IdempotencyKeyReused, RequestKey
+from chassis.database import Database, Transaction
+from chassis.idempotency import Answer, Idempotency, IdempotencyKeyInProgress, RequestKey
 from kernel.errors import FailedPrecondition
 from kernel.ids import new_id
+from services.orders import hot
 from services.orders.domain import Decided, Order, OrderInWrongState
 from services.orders.operation_store import OperationStore
-from services.orders.operations import Kind, Operation
+from services.orders.operations import AnotherInMotion, Kind, Operation
 from services.orders.saga import Encode, Saga
 from services.orders.store import OrderStore
 
@@ -101,6 +102,8 @@ class CommandRunner:
         while True:
             try:
                 begun = await self._begin_or_refuse(command)
+            except AnotherInMotion:
+                continue
             except _InMotionError as busy:
                 remaining = until - time.monotonic()
                 if remaining <= 0 or not await self._saga.ended(
@@ -115,41 +118,47 @@ class CommandRunner:
             return await self._saga.answer(motion, timeout_seconds=request.wait_seconds)
 
     async def _begin_or_refuse(self, command: _Command) -> Answer | tuple[Operation, Order]:
-        try:
+        async with self._idempotency.keeping_refusals(self._database, command.request.key):
             return await self._database.retrying(lambda: self._begin(command))
-        except STORED_KINDS as error:
-            if not error.replayed and not isinstance(error, IdempotencyKeyReused):
-                await self._idempotency.keep_refusal(self._database, command.request.key, error)
-            raise
 
     async def _begin(self, command: _Command) -> Answer | tuple[Operation, Order]:
         request = command.request
         async with self._database.transaction() as tx:
-            known = await self._idempotency.claim(tx, request.key)
-            if known is not None:
-                return known
-            order, busy = await self._lock(tx, request.marketplace_id, command.order_id)
+            begun = await self._claim_and_lock(tx, command)
+            if isinstance(begun, Answer):
+                return begun
             operation = self._operation(command)
-            after, facts = command.begin(order, operation.id)
-            if busy is not None:
-                raise _InMotionError(busy, order)
-            async with pipeline(tx):
-                if after is not order:
-                    after = await self._orders.save(
-                        tx, before=order, after=after, facts=facts, request_id=operation.request_id
-                    )
-                if command.needs_peers(order):
-                    await self._operations.insert(tx, operation)
-                    return operation, after
-                return await self._finish(tx, request.key, after)
+            after, facts = command.begin(begun.order, operation.id)
+            if begun.operation is not None:
+                raise _InMotionError(begun.operation, begun.order)
+            if after is not begun.order:
+                after = await self._orders.save(
+                    tx,
+                    before=begun.order,
+                    after=after,
+                    facts=facts,
+                    request_id=operation.request_id,
+                )
+            if command.needs_peers(begun.order):
+                await self._operations.insert(tx, operation)
+                return operation, after
+            return await self._finish(tx, request.key, after)
 
-    async def _lock(
-        self, tx: Transaction, marketplace_id: uuid.UUID, order_id: uuid.UUID
-    ) -> tuple[Order, Operation | None]:
-        """Lock an order; tell the operation in motion on it, as it is under the lock."""
-        order = await self._orders.lock(tx, marketplace_id=marketplace_id, order_id=order_id)
-        busy = await self._operations.running(tx, marketplace_id=marketplace_id, order_id=order_id)
-        return order, busy
+    async def _claim_and_lock(self, tx: Transaction, command: _Command) -> Answer | hot.Begun:
+        request = command.request
+        begun = await hot.claim_and_lock(
+            tx,
+            answer=self._idempotency.values(request.key),
+            marketplace_id=request.marketplace_id,
+            order_id=command.order_id,
+        )
+        if begun is not None:
+            return begun
+        known = await self._idempotency.claim(tx, request.key)
+        if known is None:
+            # Its time was over just now; the next attempt takes it.
+            raise IdempotencyKeyInProgress("The key is being freed")
+        return known
 
     async def _finish(self, tx: Transaction, key: RequestKey, order: Order) -> Answer:
         body = self._encode(order, None)

@@ -7,33 +7,31 @@ from typing import Any
 import orjson
 from psycopg.rows import dict_row
 
-from chassis.database import Transaction, driver, expect_one
-from services.orders.operations import LEASE_SECONDS, Kind, LeaseLost, Operation
+from chassis.database import Transaction, constraint_name, driver, expect_one
+from services.orders.operations import (
+    LEASE_SECONDS,
+    AnotherInMotion,
+    Kind,
+    LeaseLost,
+    Operation,
+)
 
 
 class OperationStore:
     """The operations of the schema."""
 
     async def insert(self, tx: Transaction, operation: Operation) -> None:
-        """Record a command as running, leased to this process."""
+        """Record a command as running, leased to this process.
+
+        Raises: AnotherInMotion: one was recorded since this transaction looked.
+        """
         connection = await driver(tx)
-        await connection.execute(
-            _INSERT,
-            (
-                operation.id,
-                operation.marketplace_id,
-                operation.order_id,
-                operation.kind.value,
-                operation.scope,
-                operation.key,
-                operation.fingerprint,
-                orjson.dumps(dict(operation.context)).decode(),
-                operation.actor,
-                operation.request_id,
-                LEASE_SECONDS,
-                operation.epoch,
-            ),
-        )
+        try:
+            await connection.execute(_INSERT, _values(operation))
+        except Exception as error:
+            if constraint_name(error) == "operations_one_running":
+                raise AnotherInMotion(operation.order_id) from None
+            raise
 
     async def running(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
@@ -43,7 +41,7 @@ class OperationStore:
         cursor = connection.cursor(row_factory=dict_row)
         await cursor.execute(_RUNNING, (marketplace_id, order_id))
         row = await cursor.fetchone()
-        return None if row is None else _operation(row)
+        return None if row is None else operation_of(row)
 
     async def is_running(self, tx: Transaction, operation_id: uuid.UUID) -> bool:
         """Tell whether an operation is still in motion."""
@@ -58,7 +56,7 @@ class OperationStore:
         connection = await driver(tx)
         cursor = connection.cursor(row_factory=dict_row)
         await cursor.execute(_CLAIM, (limit, LEASE_SECONDS))
-        return [_operation(row) for row in await cursor.fetchall()]
+        return [operation_of(row) for row in await cursor.fetchall()]
 
     async def renew(self, tx: Transaction, held: Sequence[tuple[uuid.UUID, int]]) -> None:
         """Renew the leases of operations this process drives: (id, epoch) each."""
@@ -98,7 +96,25 @@ class OperationStore:
         expect_one(cursor, LeaseLost(operation.id))
 
 
-def _operation(row: Mapping[str, Any]) -> Operation:
+def _values(operation: Operation) -> tuple[object, ...]:
+    return (
+        operation.id,
+        operation.marketplace_id,
+        operation.order_id,
+        operation.kind.value,
+        operation.scope,
+        operation.key,
+        operation.fingerprint,
+        orjson.dumps(dict(operation.context)).decode(),
+        operation.actor,
+        operation.request_id,
+        LEASE_SECONDS,
+        operation.epoch,
+    )
+
+
+def operation_of(row: Mapping[str, Any]) -> Operation:
+    """Read an operation from its columns by name."""
     return Operation(
         id=row["id"],
         marketplace_id=row["marketplace_id"],
@@ -117,10 +133,23 @@ def _operation(row: Mapping[str, Any]) -> Operation:
     )
 
 
-_COLUMNS = (
-    "id, marketplace_id, order_id, kind, scope, key, fingerprint, context, actor, request_id,"
-    " lease_epoch, attempts, step, started_at"
+OPERATION_COLUMNS = (
+    "id",
+    "marketplace_id",
+    "order_id",
+    "kind",
+    "scope",
+    "key",
+    "fingerprint",
+    "context",
+    "actor",
+    "request_id",
+    "lease_epoch",
+    "attempts",
+    "step",
+    "started_at",
 )
+_COLUMNS = ", ".join(OPERATION_COLUMNS)
 _INSERT = """
 insert into operations (id, marketplace_id, order_id, kind, state, scope, key, fingerprint,
                         context, actor, request_id, lease_until, lease_epoch)

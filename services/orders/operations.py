@@ -29,6 +29,10 @@ class Kind(enum.Enum):
     PAY = "PAY"
 
 
+class AnotherInMotion(Exception):
+    """Another operation was recorded for the order at the same moment; look again."""
+
+
 class LeaseLost(Exception):
     """Another process has taken the operation over; whatever this one was writing is undone."""
 

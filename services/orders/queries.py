@@ -2,20 +2,20 @@
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
 from chassis import identity
-from chassis.database import Database, Transaction
-from chassis.idempotency import Answer, Idempotency, RequestKey
+from chassis.database import Database, Transaction, constraint_name
+from chassis.idempotency import Answer, Idempotency, IdempotencyKeyInProgress, RequestKey
 from chassis.outbox import Outbox
 from kernel.clock import Clock
 from kernel.errors import NotFound
 from kernel.ids import derived_id, new_id
 from kernel.money import fee_half_up
-from services.orders import domain
-from services.orders.domain import FinalStatus, Order, Origin, State, UserName
+from services.orders import domain, hot
+from services.orders.domain import Fact, FinalStatus, Order, Origin, State, UserName
 from services.orders.intake import (
     BuyerIsSeller,
     NewOrder,
@@ -27,7 +27,7 @@ from services.orders.marketplaces import MarketplaceRules, marketplace_rules
 from services.orders.operation_store import OperationStore
 from services.orders.operations import Operation
 from services.orders.ports import EscrowPort, LedgerPort, TimelineItem
-from services.orders.store import OrderStore
+from services.orders.store import ClientOrderRefTaken, OrderStore, with_version
 from services.orders.user_store import UserStore
 
 NAMES_KEPT = 50_000
@@ -85,47 +85,66 @@ class OrderQueries:
         require_amounts(new)
         require_json(new)
 
-        async def work(tx: Transaction) -> bytes:
-            buyer = await self._name(tx, key.marketplace_id, new.buyer)
-            seller = await self._name(tx, key.marketplace_id, new.seller)
-            if buyer.id == seller.id:
-                raise BuyerIsSeller(
-                    "Buyer and seller must differ",
-                    fields=[("seller", "must not be the buyer")],
+        async with self._idempotency.keeping_refusals(self._database, key):
+            order, facts = domain.created(await self._draft(key.marketplace_id, new, asset))
+            return await self._create(key, with_version(order, facts), facts)
+
+    async def _create(self, key: RequestKey, order: Order, facts: Sequence[Fact]) -> Answer:
+        """Write order, event and answer in one statement; or give the answer kept before."""
+        body = self._encode(order, None)
+        try:
+            async with self._database.statement() as connection:
+                is_made = await hot.create(
+                    connection,
+                    order=order,
+                    facts=facts,
+                    answer=self._idempotency.values(key, body),
+                    request_id=identity.current_request_id(),
                 )
-            rate = await self._rate(tx, key.marketplace_id, new.origin)
-            parties = (buyer, seller)
-            order = self._order(new, key.marketplace_id, asset=asset, parties=parties, rate=rate)
-            decided, facts = domain.created(order)
-            saved = await self._orders.insert(
-                tx, decided, facts, request_id=identity.current_request_id()
-            )
-            return self._encode(saved, None)
+        except Exception as error:
+            if constraint_name(error) == "orders_client_ref":
+                raise ClientOrderRefTaken(
+                    "clientOrderRef belongs to another order",
+                    details={"clientOrderRef": order.client_order_ref},
+                ) from None
+            raise
+        if is_made:
+            return Answer(body=body)
+        async with self._database.transaction() as tx:
+            known = await self._idempotency.claim(tx, key)
+            if known is None:
+                raise IdempotencyKeyInProgress("The key is being freed")
+            return known
 
-        # A reference that is taken is found out by its own statement, which is waited for then.
-        return await self._idempotency.execute(
-            self._database, key, work, is_pipelined=not new.client_order_ref
-        )
-
-    async def _name(self, tx: Transaction, marketplace_id: uuid.UUID, ref: str) -> UserName:
-        """Name a user; names never change, so they are remembered. Raises: UserNotFound."""
-        known = self._names.get((marketplace_id, ref))
-        if known is None:
-            known = (await self._users.find(tx, marketplace_id=marketplace_id, ref=ref)).name
+    async def _draft(self, marketplace_id: uuid.UUID, new: NewOrder, asset: str) -> Order:
+        refs, rules = (new.buyer, new.seller), self._rules.get(marketplace_id)
+        names = [self._names.get((marketplace_id, ref)) for ref in refs]
+        if None in names or rules is None or rules[0] < time.monotonic():
             if len(self._names) >= NAMES_KEPT:
                 self._names.clear()
-            self._names[marketplace_id, ref] = known
-        return known
+            async with self._database.transaction() as tx:
+                for ref in refs:
+                    await self._learn_name(tx, marketplace_id, ref)
+                await self._learn_rules(tx, marketplace_id)
+        buyer, seller = (self._names[marketplace_id, ref] for ref in refs)
+        if buyer.id == seller.id:
+            raise BuyerIsSeller(
+                "Buyer and seller must differ", fields=[("seller", "must not be the buyer")]
+            )
+        rate = self._rules[marketplace_id][1].platform_fee_bps(new.origin)
+        if rate is None:
+            rate = self._platform_fee_bps[new.origin]
+        return self._order(new, marketplace_id, asset=asset, parties=(buyer, seller), rate=rate)
 
-    async def _rate(self, tx: Transaction, marketplace_id: uuid.UUID, origin: Origin) -> int:
-        """Return the platform fee in basis points; a change counts within a few seconds."""
-        known = self._rules.get(marketplace_id)
-        if known is None or known[0] < time.monotonic():
-            rules = await marketplace_rules(tx, marketplace_id)
-            known = (time.monotonic() + RULES_KEPT_SECONDS, rules)
-            self._rules[marketplace_id] = known
-        rate = known[1].platform_fee_bps(origin)
-        return self._platform_fee_bps[origin] if rate is None else rate
+    async def _learn_name(self, tx: Transaction, marketplace_id: uuid.UUID, ref: str) -> None:
+        """Remember a user's name; names never change. Raises: UserNotFound."""
+        user = await self._users.find(tx, marketplace_id=marketplace_id, ref=ref)
+        self._names[marketplace_id, ref] = user.name
+
+    async def _learn_rules(self, tx: Transaction, marketplace_id: uuid.UUID) -> None:
+        """Remember a marketplace's rules for a few seconds."""
+        rules = await marketplace_rules(tx, marketplace_id)
+        self._rules[marketplace_id] = (time.monotonic() + RULES_KEPT_SECONDS, rules)
 
     def _order(
         self,

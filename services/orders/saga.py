@@ -10,15 +10,16 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 
 from chassis import deadline, identity
-from chassis.database import Database, Transaction, pipeline
+from chassis.database import Database, Transaction
 from chassis.idempotency import Answer, Idempotency, RequestKey
 from chassis.telemetry import logger
 from kernel.clock import Clock
 from kernel.errors import Aborted, DeadlineExceeded, DomainError, Unavailable
+from services.orders import hot
 from services.orders.domain import Decided, Order
 from services.orders.operation_store import OperationStore
 from services.orders.operations import RENEW_SECONDS, Kind, LeaseLost, Operation
-from services.orders.store import OrderStore
+from services.orders.store import OrderStore, with_version
 
 FIRST_BACKOFF_SECONDS = 0.1
 LONGEST_BACKOFF_SECONDS = 5.0
@@ -73,18 +74,37 @@ class Motion:
         """
         saga, operation = self._saga, self.operation
         known, self._order = self._order, None
-        async with saga.database.transaction() as tx, pipeline(tx):
-            if ends:
-                await saga.operations.end(tx, operation, state="succeeded")
-            else:
-                await saga.operations.hold(tx, operation)
-            after = await self._decided(tx, known, decide)
-            answer = Answer(body=saga.encode(after, None))
-            if answers:
-                await saga.idempotency.finish(tx, _key(operation), answer.body)
+        if known is not None and answers and ends:
+            after, answer = await self._end(known, decide)
+        else:
+            async with saga.database.transaction() as tx:
+                if ends:
+                    await saga.operations.end(tx, operation, state="succeeded")
+                else:
+                    await saga.operations.hold(tx, operation)
+                after = await self._decided(tx, known, decide)
+                answer = Answer(body=saga.encode(after, None))
+                if answers:
+                    await saga.idempotency.finish(tx, _key(operation), answer.body)
         self._order = after
         await self.tell(answer=answer if answers else None, ends=ends)
         return after
+
+    async def _end(self, before: Order, decide: Decide) -> tuple[Order, Answer]:
+        saga, operation = self._saga, self.operation
+        decided, facts = decide(before)
+        after = with_version(decided, facts)
+        answer = Answer(body=saga.encode(after, None))
+        async with saga.database.statement() as connection:
+            await hot.end(
+                connection,
+                operation=operation,
+                before=before,
+                after=after,
+                facts=facts,
+                answer=saga.idempotency.values(_key(operation), answer.body),
+            )
+        return after, answer
 
     async def _decided(self, tx: Transaction, known: Order | None, decide: Decide) -> Order:
         saga, operation = self._saga, self.operation

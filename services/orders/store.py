@@ -9,7 +9,7 @@ import orjson
 import sqlalchemy as sa
 from psycopg.rows import dict_row
 
-from chassis.database import Transaction, constraint_name, driver, expect_one
+from chassis.database import Transaction, driver, expect_one
 from chassis.outbox import Event, Outbox
 from kernel.errors import AlreadyExists
 from services.orders.domain import (
@@ -46,24 +46,6 @@ class OrderStore:
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
-
-    async def insert(
-        self, tx: Transaction, order: Order, facts: Sequence[Fact], *, request_id: str
-    ) -> Order:
-        """Write a new order with its events. Raises: ClientOrderRefTaken."""
-        after = _with_version(order, facts)
-        connection = await driver(tx)
-        try:
-            await connection.execute(_INSERT, _values(after))
-        except Exception as error:
-            if constraint_name(error) == "orders_client_ref":
-                raise ClientOrderRefTaken(
-                    "clientOrderRef belongs to another order",
-                    details={"clientOrderRef": order.client_order_ref},
-                ) from None
-            raise
-        await self._tell(tx, after, facts, request_id=request_id)
-        return after
 
     async def lock(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
@@ -102,10 +84,10 @@ class OrderStore:
 
         Raises: OrderMovedOn: the row is not as it was read; the transaction is lost.
         """
-        after = _with_version(after, facts)
+        after = with_version(after, facts)
         connection = await driver(tx)
-        values = _values(after) | {"version_before": before.version}
-        cursor = await connection.execute(_UPDATE, values)
+        values = values_of(after) | {"version_before": before.version}
+        cursor = await connection.execute(UPDATE, values)
         moved = OrderMovedOn(f"order {before.id} is not at version {before.version}")
         expect_one(cursor, moved)
         await self._tell(tx, after, facts, request_id=request_id)
@@ -128,7 +110,7 @@ class OrderStore:
         if after is not None:
             query = query.where(orders.c.id < after)
         result = await tx.execute(query.order_by(orders.c.id.desc()).limit(limit))
-        return [_order(row) for row in result.mappings()]
+        return [order_of(row) for row in result.mappings()]
 
     async def party_page(
         self,
@@ -151,7 +133,7 @@ class OrderStore:
         query = sa.select(*(orders.c[name] for name in ORDER_COLUMNS)).where(*where)
         rows = await tx.execute(query.order_by(orders.c.id.desc()).offset(offset).limit(limit))
         total = await tx.scalar(sa.select(sa.func.count()).select_from(orders).where(*where))
-        return [_order(row) for row in rows.mappings()], int(total or 0)
+        return [order_of(row) for row in rows.mappings()], int(total or 0)
 
     async def events(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, public_id: str
@@ -174,27 +156,36 @@ class OrderStore:
         row = await cursor.fetchone()
         if row is None:
             raise OrderNotFound("No such order")
-        return _order(row)
+        return order_of(row)
 
     async def _tell(
         self, tx: Transaction, after: Order, facts: Sequence[Fact], *, request_id: str
     ) -> None:
-        first = after.version - len(facts) + 1
-        events = [
-            Event(
-                event_type=fact.event_type,
-                aggregate_type="Order",
-                aggregate_id=after.public_id,
-                version=first + index,
-                marketplace_id=after.marketplace_id,
-                occurred_at=after.updated_at,
-                payload=fact.payload,
-                correlation_id=request_id,
-                user_id=after.buyer.public_id,
-            )
-            for index, fact in enumerate(facts)
-        ]
-        await self._outbox.append(tx, events)
+        await self._outbox.append(tx, events_of(after, facts, request_id=request_id))
+
+
+def events_of(after: Order, facts: Sequence[Fact], *, request_id: str) -> list[Event]:
+    """Return the events that tell the facts which led to an order's version."""
+    first = after.version - len(facts) + 1
+    return [
+        Event(
+            event_type=fact.event_type,
+            aggregate_type="Order",
+            aggregate_id=after.public_id,
+            version=first + index,
+            marketplace_id=after.marketplace_id,
+            occurred_at=after.updated_at,
+            payload=fact.payload,
+            correlation_id=request_id,
+            user_id=after.buyer.public_id,
+        )
+        for index, fact in enumerate(facts)
+    ]
+
+
+def with_version(order: Order, facts: Sequence[Fact]) -> Order:
+    """Return the order with the version it has when these facts are told."""
+    return replace(order, version=order.version + len(facts)) if facts else order
 
 
 def _party_status(status: str) -> sa.ColumnElement[bool]:
@@ -214,7 +205,8 @@ def _party_status(status: str) -> sa.ColumnElement[bool]:
     }[status]
 
 
-def _values(order: Order) -> dict[str, Any]:
+def values_of(order: Order) -> dict[str, Any]:
+    """Return an order's columns by name, as they are written."""
     escrow, dispute, delivery = order.escrow, order.dispute, order.delivery
     return {
         **{name: getattr(order, name) for name in _SAME},
@@ -242,7 +234,8 @@ def _values(order: Order) -> dict[str, Any]:
     }
 
 
-def _order(row: Mapping[Any, Any]) -> Order:
+def order_of(row: Mapping[Any, Any]) -> Order:
+    """Read an order from its columns by name."""
     return Order(
         **{name: row[name] for name in _SAME},
         buyer=UserName(id=row["buyer_id"], public_id=row["buyer_public_id"]),
@@ -302,10 +295,6 @@ def _milestones(text: str) -> tuple[Milestone, ...]:
     if text == "[]":
         return ()
     return tuple(Milestone(**item) for item in orjson.loads(text))
-
-
-def _with_version(order: Order, facts: Sequence[Fact]) -> Order:
-    return replace(order, version=order.version + len(facts)) if facts else order
 
 
 # Where money is with the contract, or on its way out of it.
@@ -380,12 +369,19 @@ _CHANGING = (
 )
 # Statements are put together from the constants above alone.
 _COLUMNS = ", ".join(ORDER_COLUMNS)
-_PLACES = ", ".join(f"%({name})s" for name in ORDER_COLUMNS)
 _CHANGES = ", ".join(f"{name} = %({name})s" for name in _CHANGING)
 _GET = f"select {_COLUMNS} from orders where marketplace_id = %s and id = %s"  # noqa: S608
 _LOCK = f"{_GET} for update"
-_INSERT = f"insert into orders ({_COLUMNS}) values ({_PLACES})"  # noqa: S608
-_UPDATE = (
+# For a statement that does more at once; a bare parameter in a select needs its type.
+_TYPES = dict.fromkeys(("marketplace_id", "id", "buyer_id", "seller_id"), "uuid")
+_TYPES |= dict.fromkeys(("escrow_id", "dispute_id"), "uuid")
+_TYPES |= {name: "timestamptz" for name in ORDER_COLUMNS if name.endswith("_at")}
+_TYPES |= dict.fromkeys(("amount", "platform_fee", "version", "provider_fee"), "bigint")
+_TYPES |= dict.fromkeys(("released_amount", "refunded_amount"), "bigint")
+_TYPES |= dict.fromkeys(("platform_fee_bps", "delta_score_tenths"), "integer")
+_SELECTED = ", ".join(f"%({name})s::{_TYPES.get(name, 'text')}" for name in ORDER_COLUMNS)
+INSERT_SELECT = f"insert into orders ({_COLUMNS}) select {_SELECTED}"
+UPDATE = (
     f"update orders set {_CHANGES} where marketplace_id = %(marketplace_id)s"  # noqa: S608
     " and id = %(id)s and version = %(version_before)s"
 )

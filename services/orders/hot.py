@@ -1,0 +1,136 @@
+"""The hot statements of orders: each does in one turn what the stores do in several.
+
+Creating an order, beginning an operation and ending one are most of the load; a statement waited
+for costs more than what it does. The parts are the chassis' own statements, put together.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg.rows import dict_row
+
+from chassis import idempotency, outbox
+from chassis.database import Connection, Transaction, driver
+from services.orders import store
+from services.orders.domain import Fact, Order, OrderNotFound
+from services.orders.operation_store import OPERATION_COLUMNS, operation_of
+from services.orders.operations import LeaseLost, Operation
+from services.orders.store import OrderMovedOn
+
+
+async def create(
+    connection: Connection,
+    *,
+    order: Order,
+    facts: Sequence[Fact],
+    answer: dict[str, object],
+    request_id: str,
+) -> bool:
+    """Write a new order, its events and its answer; False: the key was used before.
+
+    answer: Idempotency.values of the key and the body. Raises: UniqueViolation: orders_client_ref.
+    """
+    values = store.values_of(order) | answer
+    values |= outbox.values(store.events_of(order, facts, request_id=request_id))
+    cursor = await connection.execute(_CREATE, values)
+    row = await cursor.fetchone()
+    return row is not None and row[0] == 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """What a command finds: the order, locked, and the operation in motion on it."""
+
+    order: Order
+    operation: Operation | None
+
+
+async def claim_and_lock(
+    tx: Transaction, *, answer: dict[str, object], marketplace_id: uuid.UUID, order_id: uuid.UUID
+) -> Begun | None:
+    """Claim a key, then lock the order; None: the key was used before, and nothing is locked.
+
+    What is in motion is read as it was when the statement began: an operation recorded since then
+    is met at its unique index. Raises: OrderNotFound.
+    """
+    connection = await driver(tx)
+    cursor = connection.cursor(row_factory=dict_row)
+    values = answer | {"marketplace_id": marketplace_id, "id": order_id}
+    await cursor.execute(_CLAIM_AND_LOCK, values)
+    row = await cursor.fetchone()
+    if row is None or row["claimed"] == 0:
+        return None
+    if row["id"] is None:
+        raise OrderNotFound("No such order")
+    running = None
+    if row["running_id"] is not None:
+        columns = {name: row[f"running_{name}"] for name in OPERATION_COLUMNS}
+        running = operation_of(columns)
+    return Begun(order=store.order_of(row), operation=running)
+
+
+async def end(
+    connection: Connection,
+    *,
+    operation: Operation,
+    before: Order,
+    after: Order,
+    facts: Sequence[Fact],
+    answer: dict[str, object],
+) -> None:
+    """End an operation as succeeded: its order, the events, the answer, all or nothing.
+
+    Raises: LeaseLost; OrderMovedOn: the order is not as it was read; nothing was written.
+    """
+    values = store.values_of(after) | answer
+    values |= {
+        "version_before": before.version,
+        "operation_id": operation.id,
+        "operation_epoch": operation.epoch,
+    }
+    events = store.events_of(after, facts, request_id=operation.request_id)
+    cursor = await connection.execute(_END, values | outbox.values(events))
+    row = await cursor.fetchone()
+    if row is None or row[0] != 1:
+        raise LeaseLost(operation.id)
+    if row[1] != 1:
+        raise OrderMovedOn(f"order {before.id} is not at version {before.version}")
+
+
+# Statements are put together from constants alone.
+_CREATE = f"""
+with claimed as ({idempotency.CLAIM}),
+made as ({store.INSERT_SELECT} where exists (select from claimed) returning 1),
+told as ({outbox.INSERT} where exists (select from made))
+select count(*) from made
+"""  # noqa: S608
+_RUNNING = ", ".join(f"running.{name} as running_{name}" for name in OPERATION_COLUMNS)
+_CLAIM_AND_LOCK = f"""
+with claimed as ({idempotency.CLAIM}),
+locked as (
+    select * from orders
+    where marketplace_id = %(marketplace_id)s and id = %(id)s and exists (select from claimed)
+    for update
+)
+select (select count(*) from claimed) as claimed, locked.*, {_RUNNING}
+from (values (1)) as always
+left join locked on true
+left join operations as running on running.marketplace_id = %(marketplace_id)s
+    and running.order_id = %(id)s and running.state = 'running'
+"""  # noqa: S608
+_END = f"""
+with held as (
+    select from operations
+    where id = %(operation_id)s and lease_epoch = %(operation_epoch)s and state = 'running'
+    for update
+),
+moved as ({store.UPDATE} and exists (select from held) returning 1),
+ended as (
+    update operations set state = 'succeeded', error = '', finished_at = now()
+    where id = %(operation_id)s and exists (select from moved)
+),
+told as ({outbox.INSERT} where exists (select from moved)),
+answered as ({idempotency.ANSWER} and exists (select from moved))
+select (select count(*) from held), (select count(*) from moved)
+"""  # noqa: S608
