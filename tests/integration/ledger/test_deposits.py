@@ -1,0 +1,211 @@
+"""Deposits told by escrow: booked once, to the user or to suspense, over a real NATS too."""
+
+import asyncio
+import datetime as dt
+import uuid
+from typing import Any
+
+import orjson
+import pytest
+from orchestrator.ledger.v1 import ledger_pb2
+
+from chassis.bus import Bus, Message, publish_all
+from kernel.clock import SystemClock, to_milliseconds_text
+from kernel.ids import new_id, to_public
+from services.ledger.consumer import handle
+from services.ledger.service import ACCOUNT_PATIENCE, DepositNotBooked
+from services.ledger.wire import NotADeposit
+from tests.integration.ledger.conftest import House
+from tests.integration.ledger.test_requests import balance, opened
+from tests.serving import Client
+
+WAIT_SECONDS = 20
+
+
+def told(
+    marketplace: uuid.UUID,
+    user: str = "",
+    *,
+    age: dt.timedelta = dt.timedelta(),
+    **changes: Any,
+) -> dict[str, Any]:
+    """An escrow.deposit_confirmed event of 25.00, as escrow's outbox writes it."""
+    payload = {
+        "depositId": str(uuid.uuid4()),
+        "userUuid": user.removeprefix("user:"),
+        "userId": "usr_whoever" if user else "",
+        "address": "GABC",
+        "asset": "USDC",
+        "amount": "25.0000000",
+        "minorUnits": "250000000",
+        "transactionHash": "ab" * 32,
+        "ledger": "1234",
+        "fromAddress": "GDEF",
+        "memo": "",
+    }
+    return {
+        "eventId": to_public("evt", new_id()),
+        "eventType": "escrow.deposit_confirmed",
+        "occurredAt": to_milliseconds_text(SystemClock().now() - age),
+        "aggregateId": "esc_1",
+        "aggregateType": "Escrow",
+        "version": 1,
+        "payload": payload | changes,
+        "metadata": {"correlationId": "c-1", "marketplaceId": str(marketplace)},
+    }
+
+
+async def deliver(house: House, event: dict[str, Any]) -> None:
+    await handle(house.service, orjson.dumps(event))
+
+
+def suspense(house: House) -> int:
+    [(total,)] = house.rows(
+        "select coalesce(sum(available_change), 0) from ledger.entries"
+        " where marketplace_id = %s and account = 'suspense'",
+        house.marketplace,
+    )
+    return int(total)
+
+
+async def test_a_deposit_delivered_thrice_is_credited_once(house: House) -> None:
+    ann = await house.user()
+    event = told(house.marketplace, ann)
+
+    for _ in range(3):
+        await deliver(house, event)
+
+    assert (await house.balance(ann)).available == 250_000_000
+
+
+async def test_a_deposit_told_by_two_events_is_credited_once(house: House) -> None:
+    ann = await house.user()
+    event = told(house.marketplace, ann)
+
+    await deliver(house, event)
+    await deliver(house, event | {"eventId": to_public("evt", new_id())})
+
+    assert (await house.balance(ann)).available == 250_000_000
+
+
+async def test_a_deposit_delivered_to_replicas_at_once_is_credited_once(house: House) -> None:
+    ann = await house.user()
+    other = await house.replica()
+    body = orjson.dumps(told(house.marketplace, ann))
+
+    await asyncio.gather(
+        *(handle(service, body) for service in (house.service, other.service) * 3),
+        return_exceptions=True,
+    )
+
+    assert (await house.balance(ann)).available == 250_000_000
+
+
+async def test_a_deposit_for_nobody_goes_to_suspense(house: House) -> None:
+    await deliver(house, told(house.marketplace))
+
+    assert suspense(house) == 250_000_000
+
+
+async def test_a_deposit_waits_for_its_account_and_is_credited_when_it_is_open(
+    house: House,
+) -> None:
+    user = uuid.uuid4()
+    event = told(house.marketplace, f"user:{user}")
+    with pytest.raises(DepositNotBooked):
+        await deliver(house, event)
+    house.rows(
+        "insert into ledger.accounts (marketplace_id, asset, name, public_id, opened_at)"
+        " values (%s, 'USDC', %s, %s, now())",
+        house.marketplace,
+        f"user:{user}",
+        f"usr_{user.hex}",
+    )
+
+    await deliver(house, event)
+
+    assert (await house.balance(f"user:{user}")).available == 250_000_000
+    assert suspense(house) == 0
+
+
+async def test_a_deposit_whose_account_never_opens_ends_in_suspense(house: House) -> None:
+    age = ACCOUNT_PATIENCE + dt.timedelta(seconds=1)
+
+    await deliver(house, told(house.marketplace, f"user:{uuid.uuid4()}", age=age))
+
+    assert suspense(house) == 250_000_000
+
+
+async def test_a_deposit_that_contradicts_the_one_booked_is_not_swallowed(house: House) -> None:
+    ann = await house.user()
+    event = told(house.marketplace, ann)
+    await deliver(house, event)
+    payload = event["payload"] | {"minorUnits": "1"}
+    other = event | {"eventId": to_public("evt", new_id()), "payload": payload}
+
+    with pytest.raises(DepositNotBooked, match="TRANSFER_DIFFERS"):
+        await deliver(house, other)
+
+    assert (await house.balance(ann)).available == 250_000_000
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"depositId": "no id"},
+        {"minorUnits": "0"},
+        {"minorUnits": "-5"},
+        {"minorUnits": "1.5"},
+        {"asset": ""},
+        {"userUuid": "somebody"},
+        {"ledger": "many"},
+    ],
+)
+async def test_what_is_no_deposit_is_refused_and_nothing_booked(
+    house: House, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(NotADeposit):
+        await deliver(house, told(house.marketplace, **changes))
+
+    assert suspense(house) == 0
+
+
+async def test_a_deposit_comes_over_the_bus_and_its_credit_goes_out(
+    ledger: Client, nats_url: str
+) -> None:
+    user = await opened(ledger, public_id=f"usr_{uuid.uuid4().hex}")
+    bus = Bus(url=nats_url, name="test")
+    heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    client = await bus.client()
+
+    async def hear(message: Any) -> None:
+        event = orjson.loads(message.data)
+        if event["metadata"]["marketplaceId"] == str(ledger.marketplace_id):
+            await heard.put(event)
+
+    await client.subscribe("balance.*", cb=hear)
+    await client.flush()
+    event = told(ledger.marketplace_id, user)
+    message = Message(
+        subject=event["eventType"],
+        message_id=event["eventId"],
+        headers={},
+        body=orjson.dumps(event),
+    )
+
+    assert await publish_all(await bus.stream(), [message]) == [True]
+
+    async with asyncio.timeout(WAIT_SECONDS):
+        credited = await heard.get()
+    await bus.close()
+    assert credited["eventType"] == "balance.credited"
+    assert (credited["aggregateType"], credited["version"]) == ("Balance", 1)
+    assert credited["payload"]["source"] == "stellar_deposit"
+    assert credited["payload"]["newBalance"] == "25.00"
+    assert credited["payload"]["transactionHash"] == "ab" * 32
+    assert credited["metadata"]["correlationId"] == "c-1"
+    assert await balance(ledger, user) == (250_000_000, 0)
+    found = await ledger.call("ListAccounts", ledger_pb2.ListAccountsRequest())
+    assert [(one.account, one.balance) for one in found.accounts] == [
+        ("external:stellar", -250_000_000)
+    ]
