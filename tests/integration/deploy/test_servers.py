@@ -1,6 +1,7 @@
 """The embedded servers: they start, keep their data, stop cleanly, and die with their parent."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import pytest
 from deploy.local.nats import NatsServer
 from deploy.local.ports import answers, free_port
 from deploy.local.postgres import NOT_DURABLE, PostgresServer, remove
+from deploy.local.postgres_place import Place, run_as
 from deploy.local.process import Command, NotReadyError, Process, python_module
 from deploy.local.settings import ROOT, child_environment
 
@@ -58,6 +60,28 @@ def test_postgres_keeps_its_data_over_a_restart_in_a_folder_closed_to_others(
     assert version >= 180000
     assert modes == [(p, p.stat().st_mode) for p, _ in modes]
     assert not home.exists()
+
+
+def test_the_place_of_a_deleted_temporary_home_is_deleted_by_the_next_one(
+    private_folder: Path,
+) -> None:
+    if run_as() is None:
+        assert Place.of(private_folder / "home").moved is None
+        return
+    first = Place.of(private_folder / "first")
+    kept = Place.of(private_folder / "kept")
+    assert first.moved is not None
+    assert kept.moved is not None
+    shutil.rmtree(private_folder / "first")
+
+    third = Place.of(private_folder / "third")
+
+    assert not first.moved.exists()
+    assert kept.moved.exists()
+    for home in ("kept", "third"):
+        remove(private_folder / home)
+    assert third.moved is not None
+    assert not third.moved.exists()
 
 
 async def test_nats_keeps_its_stream_over_kill_9(tmp_path: Path) -> None:
