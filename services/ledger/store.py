@@ -30,6 +30,7 @@ from services.ledger.book import (
     TransferType,
     is_limited,
 )
+from services.ledger.tables import ids, numbers, texts
 
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
 Cursor = psycopg.AsyncCursor[tuple[Any, ...]]
@@ -105,7 +106,7 @@ class LedgerStore:
         """
         limited, derived = _accounts(asked)
         derived -= self._derived
-        ids = {(m, transfer.id) for m, transfers in asked.items() for transfer in transfers}
+        known_ids = {(m, transfer.id) for m, transfers in asked.items() for transfer in transfers}
         holds = {(m, t.pending_id) for m, ts in asked.items() for t in ts if t.pending_id}
         connection = await driver(tx)
         async with connection.pipeline():
@@ -113,7 +114,7 @@ class LedgerStore:
             locking = (*_text_keys(limited), *_pairs(holds))
             locked = await connection.execute(tables.LOCK_ACCOUNTS, locking)
             # Only now, so that what the last owners of the locks wrote is seen.
-            known = await connection.execute(tables.FIND_TRANSFERS, _pairs(ids | holds))
+            known = await connection.execute(tables.FIND_TRANSFERS, _pairs(known_ids | holds))
             ends = await _maybe(connection, tables.FIND_RESOLUTIONS, _pairs(holds), holds)
             rows = await _maybe(connection, tables.FIND_DERIVED, _text_keys(derived), derived)
             names = {answer_key(key) for key in keys}
@@ -266,7 +267,7 @@ async def _add_escrows(connection: Connection, books: Sequence[Book], at: dt.dat
     )
     if rows:
         marketplaces, assets, names, *figures = zip(*rows, strict=True)
-        columns = (_ids(marketplaces), _texts(assets), _texts(names), *map(_numbers, figures))
+        columns = (ids(marketplaces), texts(assets), texts(names), *map(numbers, figures))
         await connection.execute(tables.ADD_ESCROWS, (at, *columns))
 
 
@@ -291,7 +292,7 @@ async def _change_accounts(
     if not rows:
         return None, 0
     marketplaces, assets, names, *figures = zip(*rows, strict=True)
-    columns = (_ids(marketplaces), _texts(assets), _texts(names), *map(_numbers, figures))
+    columns = (ids(marketplaces), texts(assets), texts(names), *map(numbers, figures))
     return await connection.execute(tables.CHANGE_ACCOUNTS, columns), len(rows)
 
 
@@ -309,24 +310,24 @@ def _figures(account: Account) -> tuple[str, str, int, int, int, int]:
 async def _add_transfers(connection: Connection, books: Sequence[Book], at: dt.datetime) -> None:
     rows = [(book.marketplace_id, *t[:-1]) for book in books for t in book.new_transfers]
     columns = list(zip(*rows, strict=True))
-    marketplaces, ids, types, codes, debits, credits_, assets, amounts = columns[:8]
+    marketplaces, transfers, types, codes, debits, credits_, assets, amounts = columns[:8]
     holds, orders, hashes, reasons = columns[8:]
     await connection.execute(
         tables.ADD_TRANSFERS,
         (
             at,
-            _ids(marketplaces),
-            _ids(ids),
-            _numbers(types),
-            _numbers(codes),
-            _texts(debits),
-            _texts(credits_),
-            _texts(assets),
-            _numbers(amounts),
-            _ids(holds),
-            _ids(orders),
-            _texts(hashes),
-            _texts(reasons),
+            ids(marketplaces),
+            ids(transfers),
+            numbers(types),
+            numbers(codes),
+            texts(debits),
+            texts(credits_),
+            texts(assets),
+            numbers(amounts),
+            ids(holds),
+            ids(orders),
+            texts(hashes),
+            texts(reasons),
         ),
     )
 
@@ -347,9 +348,9 @@ async def _add_entries(connection: Connection, books: Sequence[Book]) -> None:
         for book in books
         for entry in book.new_entries
     ]
-    marketplaces, assets, names, versions, ids, *figures = zip(*rows, strict=True)
-    columns = (_ids(marketplaces), _texts(assets), _texts(names), _numbers(versions), _ids(ids))
-    await connection.execute(tables.ADD_ENTRIES, (*columns, *map(_numbers, figures)))
+    marketplaces, assets, names, versions, transfers, *figures = zip(*rows, strict=True)
+    columns = (ids(marketplaces), texts(assets), texts(names), numbers(versions), ids(transfers))
+    await connection.execute(tables.ADD_ENTRIES, (*columns, *map(numbers, figures)))
 
 
 async def _save_answers(
@@ -377,28 +378,11 @@ async def _rows(cursor: Cursor | None) -> list[Row]:
 
 def _text_keys(keys: Iterable[tuple[UUID, str, str]]) -> tuple[str, str, str]:
     """Return (id, text, text) keys as three columns."""
-    ids, first, second = zip(*keys, strict=True) if keys else ((), (), ())
-    return _ids(ids), _texts(first), _texts(second)
+    first, second, third = zip(*keys, strict=True) if keys else ((), (), ())
+    return ids(first), texts(second), texts(third)
 
 
 def _pairs(pairs: Iterable[tuple[UUID, UUID]]) -> tuple[str, str]:
     """Return (id, id) keys as two columns."""
     first, second = zip(*pairs, strict=True) if pairs else ((), ())
-    return _ids(first), _ids(second)
-
-
-# Arrays are spelled here as Postgres reads them: ten times quicker than the driver, item by item,
-# and always of one type, so that a statement has one plan.
-
-
-def _ids(values: Iterable[UUID | None]) -> str:
-    return "{" + ",".join(["NULL" if value is None else value.hex for value in values]) + "}"
-
-
-def _numbers(values: Iterable[int | None]) -> str:
-    return "{" + ",".join(["NULL" if value is None else str(int(value)) for value in values]) + "}"
-
-
-def _texts(values: Iterable[str]) -> str:
-    quoted = [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
-    return '{"' + '","'.join(quoted) + '"}' if quoted else "{}"
+    return ids(first), ids(second)

@@ -4,6 +4,9 @@ Written out, and not composed: a batch of transfers is a handful of prepared sta
 its size. Arrays come in as columns and are joined by index look-ups (see PLANS).
 """
 
+from collections.abc import Iterable
+from uuid import UUID
+
 # A prepared plan lives long: one made while a table was small would read it whole for ever.
 PLANS = """
 select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
@@ -142,3 +145,23 @@ where a.marketplace_id = %s and a.kind <> 'user' and a.number > %s
     and (b.balance <> 0 or not %s)
 order by a.number limit %s
 """
+
+
+# Arrays are spelled here as Postgres reads them: ten times quicker than the driver, item by item,
+# and always of one type, so that a statement has one plan.
+
+
+def ids(values: Iterable[UUID | None]) -> str:
+    """Spell an array of UUIDs."""
+    return "{" + ",".join(["NULL" if value is None else value.hex for value in values]) + "}"
+
+
+def numbers(values: Iterable[int | None]) -> str:
+    """Spell an array of numbers; an enum's member is its number."""
+    return "{" + ",".join(["NULL" if value is None else str(int(value)) for value in values]) + "}"
+
+
+def texts(values: Iterable[str]) -> str:
+    """Spell an array of any texts."""
+    quoted = [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
+    return '{"' + '","'.join(quoted) + '"}' if quoted else "{}"
