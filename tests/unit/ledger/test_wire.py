@@ -1,0 +1,134 @@
+"""The ledger on the wire, where no database is needed."""
+
+import datetime as dt
+import enum
+import uuid
+from typing import Any
+
+import orjson
+import pytest
+from orchestrator.ledger.v1 import ledger_pb2
+
+from kernel.errors import InvalidArgument
+from kernel.ids import TransferId
+from services.ledger import wire
+from services.ledger.book import (
+    Balance,
+    Result,
+    TransferCode,
+    TransferStatus,
+    TransferType,
+)
+
+ID = TransferId(uuid.UUID(int=5))
+
+
+@pytest.mark.parametrize(
+    ("members", "descriptor", "prefix"),
+    [
+        (TransferType, ledger_pb2.TransferType.DESCRIPTOR, "TRANSFER_TYPE_"),
+        (TransferCode, ledger_pb2.TransferCode.DESCRIPTOR, "TRANSFER_CODE_"),
+        (TransferStatus, ledger_pb2.TransferStatus.DESCRIPTOR, "TRANSFER_STATUS_"),
+    ],
+)
+def test_the_ledgers_words_are_the_contracts(
+    members: type[enum.IntEnum], descriptor: Any, prefix: str
+) -> None:
+    ours = {prefix + name: int(member) for name, member in members.__members__.items()}
+
+    theirs = {value.name: value.number for value in descriptor.values if value.number}
+
+    assert ours == theirs
+
+
+def test_an_upper_case_id_is_the_same_id() -> None:
+    request = ledger_pb2.PostTransfersRequest()
+    request.transfers.add(
+        id=str(ID).upper(), type=1, code=1, debit_account="suspense", credit_account="manual"
+    )
+
+    [decoded] = wire.new_transfers(request)
+
+    assert decoded.id == ID
+    assert (decoded.amount, decoded.asset) == (None, "")
+
+
+def test_every_field_that_does_not_fit_is_named_at_once() -> None:
+    request = ledger_pb2.PostTransfersRequest()
+    request.transfers.add(id=str(ID), type=3, code=4, debit_account="manual")
+    request.transfers.add(id=str(ID), type=1, code=1, linked=True, pending_id=str(ID))
+
+    with pytest.raises(InvalidArgument) as caught:
+        wire.new_transfers(request)
+
+    assert [name for name, _ in caught.value.fields] == [
+        "transfers[0].pending_id",
+        "transfers[0].debit_account",
+        "transfers[1].debit_account",
+        "transfers[1].credit_account",
+        "transfers[1].pending_id",
+        "transfers[1].linked",
+    ]
+
+
+def test_unknown_words_are_refused() -> None:
+    request = ledger_pb2.PostTransfersRequest()
+    request.transfers.add(id=str(ID), debit_account="manual", credit_account="suspense")
+
+    with pytest.raises(InvalidArgument) as caught:
+        wire.new_transfers(request)
+
+    assert {name for name, _ in caught.value.fields} == {"transfers[0].type", "transfers[0].code"}
+
+
+def test_answers_are_encoded_in_the_order_asked() -> None:
+    after = Balance(str(uuid.UUID(int=9)), "usr_ann", "USDC", 70, 30)
+    short = Result(ID, TransferStatus.REFUSED, "INSUFFICIENT_FUNDS", "USDC", 0, 7)
+    made = Result(ID, TransferStatus.CREATED, asset="USDC", debited=after)
+
+    encoded = wire.posted([short, made])
+
+    first, second = encoded.results
+    assert first.HasField("available")
+    assert (first.reason, first.requested.minor_units) == ("INSUFFICIENT_FUNDS", 7)
+    assert not first.HasField("debited")
+    assert (second.debited.available.minor_units, second.debited.reserved.minor_units) == (70, 30)
+    assert not second.HasField("credited")
+    assert encoded.SerializeToString() == wire.posted_bytes([short, made])
+
+
+def event(**changes: Any) -> dict[str, Any]:
+    payload = {"depositId": str(ID), "asset": "USDC", "minorUnits": "7", "userUuid": str(ID)}
+    return {
+        "eventId": "evt_0000000000000000000001",
+        "occurredAt": "2026-02-18T10:00:00.000Z",
+        "payload": payload,
+        "metadata": {"marketplaceId": str(ID)},
+    } | changes
+
+
+def test_a_deposit_is_read_from_its_event() -> None:
+    found = wire.deposit(orjson.dumps(event()))
+
+    assert (found.id, found.event_id, found.amount) == (ID, uuid.UUID(int=1), 7)
+    assert found.at == dt.datetime(2026, 2, 18, 10, 0, tzinfo=dt.UTC)
+    assert found.user_id == ID
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"\xff",
+        orjson.dumps(event(metadata={})),
+        orjson.dumps(event(metadata=None)),
+        orjson.dumps(event(eventId="evt_1")),
+        orjson.dumps(event(occurredAt="today")),
+        orjson.dumps(event(payload=[1])),
+    ],
+)
+def test_what_is_no_event_is_no_deposit(body: bytes) -> None:
+    with pytest.raises(wire.NotADeposit):
+        wire.deposit(body)
