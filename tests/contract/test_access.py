@@ -76,12 +76,12 @@ async def test_a_principal_without_the_scope_is_refused(city: City, way: Way) ->
         scope = served.app.binding.access[method.name].scope
         if scope is None:
             continue
-        without = a_caller(served.caller(method.name), frozenset({"none of them"}))
+        without = a_caller(served.caller(method.name), frozenset({"none"}))
         error = await refusal(
             served.client(way).call(method.name, VALID[name][method.name](), who=without)
         )
         assert (error.kind, error.reason) == ("PERMISSION_DENIED", "INSUFFICIENT_SCOPE")
-        assert error.details == {"required_scope": scope, "current_scopes": ["none of them"]}
+        assert error.details == {"required_scope": scope, "current_scopes": ["none"]}
         assert city.rows(without.marketplace_id) == {}
         refused.add(method.name)
 

@@ -13,6 +13,10 @@ from deploy.local.postgres import NOT_DURABLE, PostgresServer, remove
 from kernel.errors import Unavailable
 from tests.integration.chassis.conftest import Shop
 
+IDLE = """
+select count(*) from pg_stat_activity
+where datname = current_database() and state = 'idle in transaction'
+"""
 Add = Callable[[Transaction, int], Awaitable[object]]
 
 
@@ -73,6 +77,18 @@ async def test_a_lock_that_stays_taken_is_unavailable(shop: Shop, add: Add) -> N
         await by_driver(holder, 1)
         with pytest.raises(Unavailable):
             await impatient()
+
+
+async def test_a_transaction_that_was_left_open_too_long_is_unavailable(shop: Shop) -> None:
+    async def idle() -> None:
+        async with shop.database.transaction() as tx:
+            await tx.execute(sa.text("set local idle_in_transaction_session_timeout = '20ms'"))
+            while shop.rows(IDLE) != [(0,)]:
+                pass
+            await by_driver(tx, 1)
+
+    with pytest.raises(Unavailable):
+        await idle()
 
 
 async def test_a_broken_rule_of_the_schema_is_no_matter_of_weather(shop: Shop) -> None:
