@@ -15,13 +15,14 @@ import uuid
 import zlib
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.database import Database, driver
+from chassis.idempotency import IdempotencyKeyReused
 from chassis.settings import load
 from gateway.settings import KeySettings
 from kernel.errors import DomainError, NotFound, Unavailable
@@ -32,6 +33,7 @@ SCOPES = (READ, WRITE, SUPPORT, ADMIN)
 ENVIRONMENTS = ("live", "test")
 PREFIX = "ohk_"
 _ID_LENGTH, _SECRET_LENGTH, _CHECK_LENGTH = 12, 32, 6
+_SALT_LENGTH = 32
 _KEY = re.compile(r"ohk_(live|test)_([0-9A-Za-z]{12})_[0-9A-Za-z]{32}([0-9A-Za-z]{6})", re.ASCII)
 _MARKETPLACE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -58,10 +60,23 @@ class Key:
     revoked_at: dt.datetime | None
 
 
-def make(environment: str) -> tuple[str, str]:
-    """Make a key; returns its id and the key itself (190 random bits, CRC-32 at the end)."""
-    key_id = _random(_ID_LENGTH)
-    body = f"{PREFIX}{environment}_{key_id}_{_random(_SECRET_LENGTH)}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request that may be repeated: its Idempotency-Key, and the fingerprint of the rest."""
+
+    key: str
+    fingerprint: bytes
+
+
+def make(environment: str, *, seed: bytes | None = None) -> tuple[str, str]:
+    """Make a key; returns its id and the key itself (190 random bits, CRC-32 at the end).
+
+    seed: 64 secret bytes that the key is derived from; the same make the same key.
+    """
+    number = int.from_bytes(seed if seed is not None else secrets.token_bytes(64), "big")
+    number, key_id = _base62(number, _ID_LENGTH)
+    number, secret = _base62(number, _SECRET_LENGTH)
+    body = f"{PREFIX}{environment}_{key_id}_{secret}"
     return key_id, body + _checksum(body)
 
 
@@ -81,16 +96,26 @@ def digest(text: str, *, pepper: str) -> bytes:
     return hmac.digest(pepper.encode(), text.encode(), "sha256")
 
 
-def _random(length: int) -> str:
-    return "".join(secrets.choice(ALPHABET) for _ in range(length))
-
-
 def _checksum(text: str) -> str:
-    number, characters = zlib.crc32(text.encode()), []
-    for _ in range(_CHECK_LENGTH):
+    return _base62(zlib.crc32(text.encode()), _CHECK_LENGTH)[1]
+
+
+def _base62(number: int, length: int) -> tuple[int, str]:
+    """Take `length` characters off a number; returns what is left, and the characters."""
+    characters = []
+    for _ in range(length):
         number, value = divmod(number, len(ALPHABET))
         characters.append(ALPHABET[value])
-    return "".join(reversed(characters))
+    return number, "".join(reversed(characters))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A key that was made, with its text. replayed: it had been made before, for this request."""
+
+    key: Key
+    text: str
+    replayed: bool
 
 
 class KeyStore:
@@ -118,16 +143,29 @@ class KeyStore:
         scopes: Collection[str],
         name: str = "",
         expires_at: dt.datetime | None = None,
-    ) -> tuple[Key, str]:
-        """Make a key and keep its digest; returns it with its text, which is nowhere kept."""
-        key_id, text = make(environment)
+        asked: Asked | None = None,
+    ) -> Made:
+        """Make a key and keep its digest; its text is nowhere kept.
+
+        asked: where it is given and the same was asked within a day, the key that was made then is
+        returned: its text is derived from the pepper and a salt in its row.
+        Raises: IdempotencyKeyReused: something else was asked with this key.
+        """
+        salt = secrets.token_bytes(_SALT_LENGTH)
+        key_id, text = make(environment, seed=self._seed(salt))
+        request = (asked.key, asked.fingerprint, salt) if asked else (None, None, None)
         row = (key_id, marketplace_id, name, sorted(scopes), self.digest(text), expires_at)
         async with self._connection() as connection:
-            await connection.execute(_ADD, row)
+            if asked is not None:
+                await connection.execute(_FORGET, (marketplace_id, asked.key))
+            added = await (await connection.execute(_ADD, (*row, *request))).fetchone()
+            if added is None and asked is not None:
+                known = await connection.execute(_ASKED, (marketplace_id, asked.key))
+                key_id, text = self._known(await known.fetchone(), asked, environment)
         key = await self.find(key_id)
         if key is None:
             raise RuntimeError("the key that was just added is not there")
-        return key, text
+        return Made(key=replace(key, revoked_at=None), text=text, replayed=added is None)
 
     async def find(self, key_id: str) -> Key | None:
         """Return a key by its id, revoked or not."""
@@ -159,6 +197,20 @@ class KeyStore:
         """Return what is kept of a key."""
         return digest(text, pepper=self._pepper)
 
+    def _seed(self, salt: bytes) -> bytes:
+        return hmac.digest(self._pepper.encode(), b"api key\n" + salt, "sha512")
+
+    def _known(
+        self, row: tuple[object, ...] | None, asked: Asked, environment: str
+    ) -> tuple[str, str]:
+        """Return the key that was made for this request before."""
+        if row is None:
+            raise RuntimeError("the request that was in the way is not there")
+        fingerprint, salt = cast("tuple[bytes, bytes]", row)
+        if fingerprint != asked.fingerprint:
+            raise IdempotencyKeyReused("This idempotency key was used for another request")
+        return make(environment, seed=self._seed(salt))
+
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[tuple[object, ...]]]:
         """Open a transaction. Raises: Unavailable: Postgres is away."""
@@ -182,8 +234,16 @@ on conflict (name, environment) do nothing
 """
 _FIND_MARKETPLACE = "select id from marketplaces where name = %s and environment = %s"
 _ADD = """
-insert into api_keys (id, marketplace_id, name, scopes, digest, expires_at)
-values (%s, %s, %s, %s, %s, %s)
+insert into api_keys
+    (id, marketplace_id, name, scopes, digest, expires_at, request_key, fingerprint, salt)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+on conflict (marketplace_id, request_key) do nothing
+returning id
+"""
+_ASKED = "select fingerprint, salt from api_keys where marketplace_id = %s and request_key = %s"
+_FORGET = """
+update api_keys set request_key = null, fingerprint = null, salt = null
+where marketplace_id = %s and request_key = %s and created_at < now() - interval '24 hours'
 """
 # In the order of Key's fields.
 _FIND = """
@@ -215,13 +275,13 @@ async def _run(arguments: argparse.Namespace, settings: KeySettings) -> str:
             arguments.marketplace, environment=arguments.environment
         )
         if arguments.command == "create":
-            _, text = await store.create(
+            made = await store.create(
                 marketplace_id=marketplace_id,
                 environment=arguments.environment,
                 scopes=arguments.scopes,
                 name=arguments.name,
             )
-            return text
+            return made.text
         key = await store.revoke(arguments.id, marketplace_id=marketplace_id)
         return f"{key.id} revoked"
     finally:

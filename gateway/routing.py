@@ -141,6 +141,8 @@ class Server:
             backends.bind(one.credential.identity, request_id=one.request_id)
         seconds = one.wait_seconds() + SLACK_SECONDS if operation.changes else READ_SECONDS
         deadline.start(seconds)
+        if operation.changes:
+            one.write_key()  # refuses a key that is none, whether or not the handler needs it
         if operation.body is not None:
             given: Any = await self._body(operation, one, receive)
             models.validated_query(None, one.query_string)

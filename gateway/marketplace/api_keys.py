@@ -4,7 +4,7 @@ import base64
 import binascii
 
 from gateway.call import Answer, Call
-from gateway.keys import ADMIN, Key
+from gateway.keys import ADMIN, Asked, Key
 from gateway.marketplace import commands, envelope, outputs, rendering
 from gateway.marketplace.inputs import CreateKey, Paging
 from gateway.routing import ANY, Routes
@@ -37,13 +37,15 @@ async def create_key(call: Call, body: CreateKey) -> Answer:
                 "current_scopes": sorted(own.scopes),
             },
         )
-    key, text = await call.parts.keys.store.create(
+    made = await call.parts.keys.store.create(
         marketplace_id=own.marketplace_id,
         environment=own.environment,
         scopes=wanted,
         name=body.name,
+        asked=_asked(call),
     )
-    data = {**rendering.api_key(key), "key": text}
+    call.reply.replayed = made.replayed
+    data = {**rendering.api_key(made.key), "key": made.text}
     return rendering.success(data, status=commands.CREATED)
 
 
@@ -89,6 +91,12 @@ async def get_me(call: Call) -> Answer:
         "scopes": sorted(own.scopes),
     }
     return rendering.success(data)
+
+
+def _asked(call: Call) -> Asked | None:
+    if "idempotency-key" not in call.headers:
+        return None
+    return Asked(key=call.write_key(), fingerprint=call.fingerprint())
 
 
 def _own(call: Call) -> Key:

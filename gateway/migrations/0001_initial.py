@@ -30,12 +30,20 @@ def upgrade() -> None:
             digest bytea not null unique check (length(digest) = 32),
             created_at timestamptz not null default now(),
             expires_at timestamptz,
-            revoked_at timestamptz
+            revoked_at timestamptz,
+            -- Of a request that may be repeated: its key, what was asked, and what the key's
+            -- text is derived from; forgotten when the request's time is over.
+            request_key text check (length(request_key) <= 300),
+            fingerprint bytea check (length(fingerprint) = 32),
+            salt bytea check (length(salt) = 32),
+            unique (marketplace_id, request_key),
+            check ((request_key is null) = (fingerprint is null)),
+            check ((request_key is null) = (salt is null))
         );
         create index api_keys_marketplace on gateway.api_keys (marketplace_id, created_at, id);
         grant select, insert on gateway.marketplaces to gateway;
         grant select, insert on gateway.api_keys to gateway;
-        grant update (revoked_at) on gateway.api_keys to gateway;
+        grant update (revoked_at, request_key, fingerprint, salt) on gateway.api_keys to gateway;
         """
     )
 

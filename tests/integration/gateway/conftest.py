@@ -129,11 +129,24 @@ def services(recorded_services: Services) -> Services:
 
 
 @pytest.fixture(scope="session")
-def settings(make_database: Any, nats_url: str, recorded_services: Services) -> GatewaySettings:
+def gateway_database(make_database: Any) -> Any:
+    """The database of the session's gateway."""
+    return make_database()
+
+
+@pytest.fixture(scope="session")
+def database_admin(gateway_database: Any) -> str:
+    """The URL of its superuser."""
+    url: str = gateway_database.url()
+    return url
+
+
+@pytest.fixture(scope="session")
+def settings(gateway_database: Any, nats_url: str, recorded_services: Services) -> GatewaySettings:
     """The settings of the session's gateway."""
     addresses = recorded_services.addresses
     return GatewaySettings(
-        database_url=make_database().url("gateway"),
+        database_url=gateway_database.url("gateway"),
         nats_url=nats_url,
         service_secret=SecretStr(SECRET),
         api_key_pepper=SecretStr(PEPPER),
@@ -180,10 +193,10 @@ class Keys:
     async def make(self, *scopes: str, marketplace: str = "demo", environment: str = "live") -> str:
         """Return a fresh key; every scope where none is said."""
         marketplace_id = await self.store.marketplace(marketplace, environment=environment)
-        _, text = await self.store.create(
+        made = await self.store.create(
             marketplace_id=marketplace_id, environment=environment, scopes=scopes or SCOPES
         )
-        return text
+        return made.text
 
 
 @pytest.fixture(scope="session")

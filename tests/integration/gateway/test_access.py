@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from orchestrator.ledger.v1 import ledger_pb2
 from orchestrator.orders.v1 import orders_pb2
@@ -71,15 +72,10 @@ async def test_a_key_that_was_never_given_out_is_refused(bare: httpx.AsyncClient
     refusal(await bare.get(ORDER, headers=bearer(unknown)), 401, "INVALID_API_KEY")
 
 
-async def test_a_key_with_another_secret_is_refused(
-    bare: httpx.AsyncClient, demo_key: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    known_id = key_format.id_of(demo_key)
-    monkeypatch.setattr(
-        key_format, "_random", lambda length: known_id if length == 12 else "A" * length
-    )
-    _, forged = key_format.make("live")
-    assert key_format.id_of(forged) == known_id
+async def test_a_key_with_another_secret_is_refused(bare: httpx.AsyncClient, demo_key: str) -> None:
+    body = demo_key[:-38] + "A" * 32
+    forged = body + key_format._checksum(body)
+    assert key_format.id_of(forged) == key_format.id_of(demo_key)
 
     refusal(await bare.get(ORDER, headers=bearer(forged)), 401, "INVALID_API_KEY")
 
@@ -260,14 +256,62 @@ async def test_another_marketplaces_key_is_not_found(
 
 async def test_a_key_past_its_time_is_refused(bare: httpx.AsyncClient, keys: Keys) -> None:
     marketplace_id = await keys.store.marketplace("demo", environment="live")
-    _, key = await keys.store.create(
+    made = await keys.store.create(
         marketplace_id=marketplace_id,
         environment="live",
         scopes=["read"],
         expires_at=dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1),
     )
 
-    refusal(await bare.get("/api/v1/me", headers=bearer(key)), 401, "INVALID_API_KEY")
+    refusal(await bare.get("/api/v1/me", headers=bearer(made.text)), 401, "INVALID_API_KEY")
+
+
+async def test_a_repeated_request_for_a_key_gives_the_same_key(
+    rest: httpx.AsyncClient, bare: httpx.AsyncClient
+) -> None:
+    headers, body = {"idempotency-key": str(uuid.uuid4())}, {"scopes": ["read"]}
+    path = "/api/v1/auth/api-keys"
+
+    first = await rest.post(path, json=body, headers=headers)
+    made = first.json()["data"]
+    await rest.delete(f"{path}/{made['id']}")
+    again = await rest.post(path, json=body, headers=headers)
+    other = await rest.post(path, json={"scopes": ["write"]}, headers=headers)
+
+    assert again.content == first.content
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (201, "true")
+    refusal(other, 409, "IDEMPOTENCY_KEY_REUSED")
+    refusal(await bare.get("/api/v1/me", headers=bearer(made["key"])), 401, "INVALID_API_KEY")
+
+
+async def test_concurrent_requests_for_a_key_make_one(rest: httpx.AsyncClient) -> None:
+    headers, body = {"idempotency-key": str(uuid.uuid4())}, {"scopes": ["read"]}
+
+    answers = await asyncio.gather(
+        *(rest.post("/api/v1/auth/api-keys", json=body, headers=headers) for _ in range(8))
+    )
+
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.content for answer in answers}) == 1
+    assert [answer.headers.get("idempotent-replayed") for answer in answers].count(None) == 1
+
+
+async def test_a_request_key_is_free_again_after_a_day(
+    rest: httpx.AsyncClient, database_admin: str
+) -> None:
+    headers, body = {"idempotency-key": str(uuid.uuid4())}, {"scopes": ["read"]}
+    first = await rest.post("/api/v1/auth/api-keys", json=body, headers=headers)
+    with psycopg.connect(database_admin, autocommit=True) as connection:
+        connection.execute(
+            "update gateway.api_keys set created_at = created_at - interval '25 hours'"
+            " where id = %s",
+            (first.json()["data"]["id"],),
+        )
+
+    again = await rest.post("/api/v1/auth/api-keys", json=body, headers=headers)
+
+    assert again.status_code == 201
+    assert again.json()["data"]["key"] != first.json()["data"]["key"]
 
 
 async def test_a_key_revoked_elsewhere_is_refused_within_seconds(
