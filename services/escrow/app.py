@@ -1,7 +1,7 @@
 """Escrow, assembled: the only place that builds its objects."""
 
+import asyncio
 import sys
-from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from services.escrow.store.accounts import Accounts
 from services.escrow.store.escrows import EscrowStore
 from services.escrow.store.journal import Journal
 from services.escrow.vault import KeyFileRefused, LocalFileKeyProvider, Vault
+from services.escrow.vault_transit import VaultTransitKeyProvider
 from services.escrow.waiting import Waiting
 from services.escrow.wallet_service import WalletService
 from services.escrow.watcher import Watched, Watcher
@@ -42,7 +43,8 @@ NAMES = {
     "Public Global Stellar Network ; September 2015": "PUBLIC",
     "Test SDF Network ; September 2015": "TESTNET",
 }
-Loop = Callable[[], Awaitable[None]]
+# The reserve of one lumen, and the largest fee one transaction may cost, twice.
+CHANNEL_LEAST_LUMENS = 5
 
 
 async def build(settings: EscrowSettings) -> App:
@@ -65,8 +67,9 @@ class House:
         self.journal = Journal()
         self.idempotency = Idempotency(clock=self.clock)
         self.waiting = Waiting(database=self.database, store=self.store)
+        self.keys = _key_provider(settings)
         self.keyring = Keyring(
-            vault=_vault(settings), accounts=self.accounts, database=self.database
+            vault=Vault(provider=self.keys), accounts=self.accounts, database=self.database
         )
         options = _stellar(settings)
         self.asset_contract = asset_contract(options)
@@ -89,8 +92,15 @@ class House:
                 "ends": self.waiting.watch,
                 "purge": partial(self.idempotency.keep_purged, self.database),
             },
-            close=[self.builder.close, self.chain.close],
+            close=[self.close],
         )
+
+    async def close(self) -> None:
+        """Let connections to the network and to the keys go."""
+        await self.builder.close()
+        await self.chain.close()
+        if isinstance(self.keys, VaultTransitKeyProvider):
+            await self.keys.close()
 
     async def ensure_platform(self) -> None:
         """Keep the platform's key before any contract's address is told."""
@@ -101,7 +111,9 @@ class House:
         """Prepare the chain, then carry commands out until cancelled."""
         await self.ensure_platform()
         await self.bootstrap().run()
-        await self.worker().run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.worker().run())
+            group.create_task(self.bootstrap().keep())
 
     async def watch(self) -> None:
         """Watch for deposits until cancelled."""
@@ -169,6 +181,7 @@ class House:
         plan = Plan(
             channels=self.settings.channel_accounts,
             channel_balance=self.settings.channel_lumens * UNIT,
+            channel_least=CHANNEL_LEAST_LUMENS * UNIT,
             float_units=self.settings.platform_float_usdc * UNIT,
             asset_contract=self.asset_contract,
             poll_seconds=self.settings.chain_poll_seconds,
@@ -245,15 +258,19 @@ class House:
         )
 
 
-def _vault(settings: EscrowSettings) -> Vault:
-    try:
-        provider = LocalFileKeyProvider.open(
-            Path(settings.key_file), production=settings.env == "prod"
+def _key_provider(settings: EscrowSettings) -> LocalFileKeyProvider | VaultTransitKeyProvider:
+    if settings.vault_url:
+        return VaultTransitKeyProvider(
+            url=settings.vault_url,
+            token=settings.vault_token,
+            key=settings.vault_transit_key,
+            mount=settings.vault_transit_mount,
         )
+    try:
+        return LocalFileKeyProvider.open(Path(settings.key_file), production=settings.env == "prod")
     except KeyFileRefused as refused:
         sys.stderr.write(f"{NAME}: setting {refused}\n")
         raise SystemExit(2) from None
-    return Vault(provider=provider)
 
 
 def _stellar(settings: EscrowSettings) -> StellarOptions:

@@ -34,16 +34,19 @@ class PlatformNotFunded(Unavailable):
 class Plan:
     """What there shall be.
 
-    channel_balance: stroops of XLM each channel account begins with; float_units: minor units of
-    the asset that a local network's faucet gives the platform.
+    channel_balance, channel_least: stroops of XLM each channel account begins with, and below which
+    it is replaced; float_units: minor units of the asset that a local network's faucet gives the
+    platform; renew_seconds: how often the channel accounts are looked at.
     """
 
     channels: int
     channel_balance: int
+    channel_least: int
     float_units: int
     asset_contract: str
     poll_seconds: float
     transaction_seconds: int
+    renew_seconds: int = 60
 
 
 class Bootstrap:
@@ -79,6 +82,33 @@ class Bootstrap:
             else:
                 log.info("bootstrap.done", channels=self._plan.channels)
                 return
+
+    async def keep(self) -> None:
+        """Replace channel accounts whose lumens run out, until cancelled."""
+        while True:
+            await asyncio.sleep(self._plan.renew_seconds)
+            try:
+                async with only_one(self._database, name="bootstrap"):
+                    await self.renew()
+            except (Unavailable, FailedPrecondition) as error:
+                log.warning("channels.waits", error=type(error).__name__, why=str(error)[:200])
+
+    async def renew(self) -> None:
+        """Retire channel accounts with too few lumens for the next fees, and make new ones.
+
+        Raises: ChainUnavailable; PlatformNotFunded.
+        """
+        platform = await self._keyring.platform()
+        async with self._database.transaction() as tx:
+            known = await self._accounts.channels(tx)
+        for channel in known:
+            account = await self._chain.account(channel.address)
+            if account is None or account.lumens >= self._plan.channel_least:
+                continue
+            async with self._database.transaction() as tx:
+                if await self._accounts.retire_channel(tx, address=channel.address):
+                    log.warning("channels.retired", address=channel.address)
+        await self._make_channels(platform)
 
     async def _start_cursor(self) -> None:
         """Store where the watcher begins before any wallet of ours can be paid."""

@@ -4,12 +4,18 @@ from chassis.database import Database
 from kernel.money import CENT
 from services.escrow import calls, domain
 from services.escrow.calls import Contradiction
-from services.escrow.domain import PayeeRole
-from services.escrow.intents import CreateWallet, Intent, PayAsset
+from services.escrow.domain import PayeeRole, WalletState
+from services.escrow.intents import CreateWallet, Intent, PayAsset, TrustAsset
 from services.escrow.ports import Chain, ChainUnavailable
+from services.escrow.sender import Refused
 from services.escrow.steps import BUYER, StepName, largest_make_good, missing
 from services.escrow.store.journal import Journal, Step
-from services.escrow.work import Work, present
+from services.escrow.work import NotNow, Work, present
+
+# An account with one trustline must hold so many stroops of XLM. Source: Stellar's minimum balance.
+RESERVES_OF_A_WALLET = 15_000_000
+# How long a deployment rests until the parties' wallets are on chain.
+WALLET_SECONDS = 1
 
 
 class Decider:
@@ -27,22 +33,30 @@ class Decider:
         Raises: Contradiction; ChainUnavailable.
         """
         if step.name is StepName.CREATE_ACCOUNT:
-            address = present(work.target).address
-            account = await self._chain.account(address)
-            if account is not None and account.asset_balance is not None:
-                return None
-            return CreateWallet(account=address, sponsor=work.platform)
+            return await self._account(work, present(work.target).address)
         if step.name is StepName.PAY:
             return self._payment(work, present(work.target).address, step.number("minor_units"))
         if step.name is StepName.MAKE_GOOD:
             return self._payment(work, self._payee(work, step), self.missing(work, step))
         return await self._contract_call(work, step)
 
+    async def _account(self, work: Work, address: str) -> Intent | None:
+        account = await self._chain.account(address)
+        if account is None:
+            return CreateWallet(account=address, sponsor=work.platform)
+        if account.asset_balance is not None:
+            return None
+        # Somebody else has made the account: it has to pay its trustline itself.
+        if account.lumens < RESERVES_OF_A_WALLET:
+            raise Refused("ACCOUNT_TAKEN", f"{address} exists and cannot pay for a trustline")
+        return TrustAsset(account=address)
+
     async def _contract_call(self, work: Work, step: Step) -> Intent | None:
         escrow, parties = work.escrow, present(work.parties)
         view = await self._chain.read_escrow(escrow.contract_id)
         if step.name is StepName.DEPLOY:
             if view is None:
+                _require_wallets(work)
                 return calls.deployment(escrow, parties=parties, factory=self._factory)
             calls.check_deployed(view, escrow=escrow, parties=parties)
             return None
@@ -72,3 +86,12 @@ class Decider:
         if result > largest_make_good(due=due, platform_fee_bps=fee_bps) + CENT:
             raise Contradiction(f"{result} minor units are missing, more than fees can be")
         return result
+
+
+def _require_wallets(work: Work) -> None:
+    """Check that who takes part can be paid. Raises: Refused; NotNow: their accounts come."""
+    states = {wallet.state for wallet in work.wallets}
+    if WalletState.FAILED in states:
+        raise Refused("WALLET_FAILED", "a party's wallet could not be made")
+    if WalletState.CREATING in states:
+        raise NotNow("a party's wallet is not on chain yet", seconds=WALLET_SECONDS)

@@ -21,19 +21,18 @@ from services.escrow.sender import Refused, Sender
 from services.escrow.steps import StepName
 from services.escrow.store.escrows import EscrowStore
 from services.escrow.store.journal import Attempt, AttemptState, Journal, Lease, Step, StepState
-from services.escrow.work import Work, present
+from services.escrow.work import NotNow, Work, present
 
 LEDGER_FAILURES_MAX = 3
 READ_BACK_LOOKS = 200
-# How long a command rests whose last step waits for money in the platform's wallet.
+# How long a command rests whose step the platform's wallet cannot pay now.
 REST_SECONDS = 10
+# Steps that only the platform's own money can be missing for: they wait for it, and are never
+# refused. What the order is about is not in question.
+PLATFORM_PAYS = frozenset({StepName.CREATE_ACCOUNT, StepName.MAKE_GOOD})
 # Steps that need no look at a contract after they landed.
 WITHOUT_CONTRACT = frozenset({StepName.CREATE_ACCOUNT, StepName.PAY, StepName.MAKE_GOOD})
 log = logger()
-
-
-class CannotMakeGood(Exception):
-    """The platform's wallet cannot pay now; nothing is in flight."""
 
 
 class Pipeline:
@@ -77,9 +76,8 @@ class Pipeline:
                 await self._advance(work, step)
             except Refused as refusal:
                 return await self._endings.refuse(work, step, refusal)
-            except CannotMakeGood as problem:
-                log.warning("escrow.cannot_make_good", step=step.name.value, why=str(problem))
-                return await self._endings.rest(work, step, seconds=REST_SECONDS)
+            except NotNow as problem:
+                return await self._endings.rest(work, step, seconds=problem.seconds)
             except (Contradiction, EnvelopeRefused) as doubt:
                 return await self._endings.quarantine(work, step, str(doubt))
             finally:
@@ -89,6 +87,7 @@ class Pipeline:
         platform = await self._keyring.platform()
         signers = {platform.address: platform}
         parties = target = None
+        wallets: list[Wallet] = []
         async with self._database.transaction() as tx:
             await self._journal.fence(tx, lease)
             command = await self._store.command(
@@ -97,9 +96,11 @@ class Pipeline:
             steps = await self._journal.steps(tx, lease)
             if command.escrow is None:
                 target = await self._wallet(tx, command, present(command.wallet_id), signers)
+                wallets = [target]
             else:
                 buyer = await self._wallet(tx, command, command.escrow.buyer_wallet_id, signers)
                 seller = await self._wallet(tx, command, command.escrow.seller_wallet_id, signers)
+                wallets = [buyer, seller]
                 parties = Parties(
                     buyer=buyer.address,
                     seller=seller.address,
@@ -112,6 +113,7 @@ class Pipeline:
             steps=steps,
             platform=platform.address,
             signers=signers,
+            wallets=wallets,
             parties=parties,
             target=target,
         )
@@ -156,11 +158,7 @@ class Pipeline:
             except ChainRefused as refused:
                 refusal = refused
                 await self._sender.pause()
-        message = str(refusal)
-        if step.name is StepName.MAKE_GOOD:
-            # The money the order is about has moved; only the platform's own part is missing.
-            raise CannotMakeGood(message)
-        raise Refused("CHAIN_REFUSED", message)
+        raise _given_up(step, "CHAIN_REFUSED", str(refusal))
 
     async def _skip(self, work: Work, step: Step) -> None:
         async with self._database.transaction() as tx:
@@ -237,4 +235,12 @@ class Pipeline:
         log.warning("escrow.attempt_ended", step=step.name, state=state.value, code=outcome.code)
         failures = sum(a.state is AttemptState.FAILED for a in step.attempts)
         if failed and failures + 1 >= LEDGER_FAILURES_MAX:
-            raise Refused("CHAIN_FAILED", outcome.code)
+            raise _given_up(step, "CHAIN_FAILED", outcome.code)
+
+
+def _given_up(step: Step, reason: str, message: str) -> Refused | NotNow:
+    if step.name not in PLATFORM_PAYS:
+        return Refused(reason, message)
+    # An operator has to send the platform's wallet money.
+    log.error("escrow.platform_cannot_pay", step=step.name.value, reason=reason, why=message)
+    return NotNow(message, seconds=REST_SECONDS)

@@ -30,12 +30,19 @@ class EscrowSettings(ServiceSettings):
     escrow_builder: Literal["direct", "trustless_work"] = "direct"
     trustless_work_url: OptionalUrl = ""
     trustless_work_api_key: pydantic.SecretStr = pydantic.SecretStr("")
+    # Where the key-encryption key is: a file of this machine, or Vault's transit engine if named.
     key_file: Annotated[str, Field(min_length=1)] = ".run/escrow.key"
+    vault_url: OptionalUrl = ""
+    vault_token: pydantic.SecretStr = pydantic.SecretStr("")
+    vault_transit_key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")] = "escrow"
+    vault_transit_mount: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./-]+$")] = (
+        "transit"
+    )
     platform_secret: pydantic.SecretStr = pydantic.SecretStr("")
     # Each carries one transaction a ledger.
     channel_accounts: Annotated[int, Field(ge=1, le=500)] = 8
     # Lumens each channel account begins with, and USDC asked of a local faucet for the platform.
-    channel_lumens: Annotated[int, Field(ge=2, le=10_000)] = 20
+    channel_lumens: Annotated[int, Field(ge=10, le=10_000)] = 20
     platform_float_usdc: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
     provider_fees: Literal["absorbed", "net"] = "absorbed"
     chain_poll_seconds: Annotated[float, Field(ge=0.01, le=60)] = 1.0

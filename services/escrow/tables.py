@@ -20,6 +20,7 @@ channels = sa.Table(
     sa.Column("sealed", JSONB),
     sa.Column("next_sequence", sa.BigInteger),
     sa.Column("leased_by", sa.Uuid),
+    sa.Column("is_retired", sa.Boolean),
 )
 
 wallets = sa.Table(

@@ -12,15 +12,30 @@ from services.escrow.store.journal import Lease, Step, StepState
 T = TypeVar("T")
 
 
+class NotNow(Exception):
+    """A step cannot be done yet, and nothing of it is in flight.
+
+    The command rests for so many seconds; its channel account is free for others meanwhile.
+    """
+
+    def __init__(self, message: str, *, seconds: int) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """A command as the books have it. target: the wallet of a command on a wallet."""
+    """A command as the books have it. target: the wallet of a command on a wallet.
+
+    wallets: of all who take part.
+    """
 
     lease: Lease
     command: Command
     steps: Sequence[Step]
     platform: str
     signers: Mapping[str, Signer]
+    wallets: Sequence[Wallet]
     parties: Parties | None
     target: Wallet | None
 

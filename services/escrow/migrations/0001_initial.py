@@ -19,12 +19,14 @@ create table {schema}.platform (
     is_only boolean not null default true unique check (is_only)
 );
 
--- Accounts that pay the network's fees. A step leases one until all its attempts are final.
+-- Accounts that pay the network's fees. A step leases one until all its attempts are final. One
+-- whose lumens run out is retired and another made.
 create table {schema}.channels (
     address text primary key,
     sealed jsonb not null,
     next_sequence bigint check (next_sequence > 0),
-    leased_by uuid unique
+    leased_by uuid unique,
+    is_retired boolean not null default false
 );
 
 create table {schema}.wallets (
@@ -196,7 +198,7 @@ GRANTS = """
 grant select, insert on all tables in schema {schema} to {schema};
 grant update (published_at) on {schema}.outbox to {schema};
 grant update, delete on {schema}.idempotency to {schema};
-grant update (next_sequence, leased_by, sealed) on {schema}.channels to {schema};
+grant update (next_sequence, leased_by, sealed, is_retired) on {schema}.channels to {schema};
 grant update (state, sealed) on {schema}.wallets to {schema};
 grant update (state, version, funded_at, closed_at, last_error) on {schema}.escrows to {schema};
 grant update (state, lease_until, lease_epoch, next_attempt_at, error_reason, error_message,

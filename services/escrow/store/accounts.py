@@ -54,8 +54,9 @@ class Accounts:
         await tx.execute(insert(platform).values(row).on_conflict_do_nothing())
 
     async def channels(self, tx: Transaction) -> list[Channel]:
-        """Read every channel account."""
-        rows = await tx.execute(sa.select(channels).order_by(channels.c.address))
+        """Read every channel account that is not retired."""
+        chosen = sa.select(channels).where(channels.c.is_retired.is_(False))
+        rows = await tx.execute(chosen.order_by(channels.c.address))
         return [
             Channel(address=row.address, sealed=row.sealed, next_sequence=row.next_sequence)
             for row in rows
@@ -78,6 +79,15 @@ class Accounts:
             .where(channels.c.address == address, channels.c.next_sequence.is_(None))
             .values(next_sequence=next_sequence)
         )
+
+    async def retire_channel(self, tx: Transaction, *, address: str) -> bool:
+        """Let no further step use a channel account; False while a step has it."""
+        statement = (
+            sa.update(channels)
+            .where(channels.c.address == address, channels.c.leased_by.is_(None))
+            .values(is_retired=True)
+        )
+        return (await tx.execute(statement)).rowcount == 1
 
     async def cursor(self, tx: Transaction, asset_contract: str) -> str | None:
         """Read how far the asset's transfers were read; None before the first start."""

@@ -176,7 +176,11 @@ class Journal:
         """Give a step a channel account and its next sequence number; None: all are taken."""
         chosen = (
             sa.select(channels.c.address, channels.c.next_sequence)
-            .where(channels.c.leased_by.is_(None), channels.c.next_sequence.is_not(None))
+            .where(
+                channels.c.leased_by.is_(None),
+                channels.c.next_sequence.is_not(None),
+                channels.c.is_retired.is_(False),
+            )
             .limit(1)
             .with_for_update(skip_locked=True)
         )

@@ -3,7 +3,13 @@
 import asyncio
 
 from services.escrow.evidence import OutcomeStatus
-from services.escrow.intents import DisputeEscrow, Intent, PayAsset
+from services.escrow.intents import (
+    ApproveMilestone,
+    DisputeEscrow,
+    Intent,
+    PayAsset,
+    ReleaseFunds,
+)
 from services.escrow.ports import Signer
 from tests.integration.escrow.world import Order, World
 
@@ -22,6 +28,31 @@ async def pay(world: World, *, to: str, amount: int) -> None:
 
 async def dispute(world: World, order: Order) -> None:
     """Dispute an order's contract with the buyer's key."""
+    contract, wasm, buyer = await _theirs(world, order)
+    intent = DisputeEscrow(contract_id=contract, wasm_hash=wasm, signer=buyer.address)
+    await land(world, intent, {buyer.address: buyer})
+
+
+async def release(world: World, order: Order) -> None:
+    """Approve and release an order's contract with the buyer's key."""
+    contract, wasm, buyer = await _theirs(world, order)
+    platform = (await world.house.keyring.platform()).address
+    approve = ApproveMilestone(
+        contract_id=contract, wasm_hash=wasm, approver=buyer.address, index=0
+    )
+    pay_out = ReleaseFunds(
+        contract_id=contract,
+        wasm_hash=wasm,
+        release_signer=buyer.address,
+        receiver=order.seller.address,
+        platform=platform,
+    )
+    for intent in (approve, pay_out):
+        await land(world, intent, {buyer.address: buyer})
+
+
+async def _theirs(world: World, order: Order) -> tuple[str, str, Signer]:
+    """Return an order's contract, its code, and who signs for the buyer."""
     escrow = await world.queries.escrow(marketplace_id=world.marketplace_id, order_id=order.id)
     view = await world.house.chain.read_escrow(escrow.contract_id)
     assert view is not None
@@ -29,11 +60,7 @@ async def dispute(world: World, order: Order) -> None:
         wallet, sealed = await world.house.store.wallet(
             tx, marketplace_id=world.marketplace_id, wallet_id=order.buyer.id
         )
-    signer = world.house.keyring.wallet(wallet, sealed=sealed)
-    intent = DisputeEscrow(
-        contract_id=escrow.contract_id, wasm_hash=view.wasm_hash, signer=signer.address
-    )
-    await land(world, intent, {signer.address: signer})
+    return escrow.contract_id, view.wasm_hash, world.house.keyring.wallet(wallet, sealed=sealed)
 
 
 async def land(world: World, intent: Intent, signers: dict[str, Signer]) -> None:

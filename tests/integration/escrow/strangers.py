@@ -7,7 +7,7 @@ import urllib.request
 from typing import Any
 
 from stellar_sdk import Asset, Keypair, MuxedAccount, TransactionBuilder, TransactionEnvelope
-from stellar_sdk.operation import ChangeTrust, Operation, Payment
+from stellar_sdk.operation import ChangeTrust, CreateAccount, Operation, Payment
 from stellar_sdk.soroban_rpc import GetTransactionStatus
 from stellar_sdk.soroban_server import SorobanServer
 
@@ -37,6 +37,10 @@ class Stranger:
     def payment(self, to: str, amount: str, *, asset: Asset | None = None) -> Payment:
         """Return a payment, of the asset unless another is named."""
         return Payment(to, asset or self.asset, amount)
+
+    async def make_account(self, address: str, *, lumens: str) -> None:
+        """Make an account for somebody else's key."""
+        await self.send(CreateAccount(address, lumens))
 
     async def send(self, *operations: Operation, memo: str = "") -> str:
         """Send one transaction and see it land; returns its hash."""

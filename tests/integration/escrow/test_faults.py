@@ -173,6 +173,19 @@ async def test_a_quarantined_command_keeps_others_away_and_no_channel(world: Wor
     assert len(others) == 3
 
 
+async def test_a_contract_that_somebody_else_released_is_quarantined(world: World) -> None:
+    order = await world.funded()
+    await outsiders.release(world, order)
+    asked = world.asked(CommandKind.RELEASE)
+    await world.escrows.release(asked, order_id=order.id)
+
+    command = await world.until(asked.command_id, is_quarantined)
+
+    assert "paid out" in command.error_message
+    # Nothing is made good on money whose way no book knows.
+    assert await world.balance(order.seller.address) == 797_600_000
+
+
 async def test_a_fee_that_cannot_be_made_good_now_is_made_good_later(world: World) -> None:
     order = await world.funded()
     platform = (await world.house.keyring.platform()).address

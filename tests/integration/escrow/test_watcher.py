@@ -12,6 +12,7 @@ from services.escrow.bootstrap import start_of
 from services.escrow.domain import CommandKind, CommandState, Wallet
 from services.escrow.ports import HistoryUnavailable
 from services.escrow.watcher import Watcher
+from tests.integration.escrow import outsiders
 from tests.integration.escrow.strangers import Stranger, muxed
 from tests.integration.escrow.world import WAIT_SECONDS, World, succeeded, usdc
 
@@ -129,6 +130,25 @@ async def test_what_we_pay_ourselves_is_no_deposit(world: World) -> None:
     await watched_to_the_end(world)
 
     assert await world.balance(order.seller.address) == 85 * UNIT
+    assert await told(world, order.seller, count=0) == []
+
+
+async def test_a_payment_of_the_platform_that_no_book_knows_is_no_deposit(world: World) -> None:
+    wallet = await world.wallet()
+
+    await outsiders.pay(world, to=wallet.address, amount=UNIT)
+
+    await watched_to_the_end(world)
+    assert await told(world, wallet, count=0) == []
+
+
+async def test_a_payout_of_a_contract_that_no_book_knows_is_no_deposit(world: World) -> None:
+    order = await world.funded()
+
+    await outsiders.release(world, order)
+
+    await watched_to_the_end(world)
+    assert await world.balance(order.seller.address) == 797_600_000
     assert await told(world, order.seller, count=0) == []
 
 

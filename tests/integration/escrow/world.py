@@ -109,8 +109,7 @@ class World:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.house.builder.close()
-        await self.house.chain.close()
+        await self.house.close()
         await self.house.database.close()
 
     def bind(self) -> None:

@@ -1,0 +1,140 @@
+"""The first start and what keeps the channel accounts going."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from kernel.money import UNIT
+from services.escrow.domain import CommandKind, CommandState, WalletState
+from tests.conftest import RunningDevnet, TestDatabase
+from tests.integration.escrow.conftest import running
+from tests.integration.escrow.strangers import Stranger
+from tests.integration.escrow.world import WAIT_SECONDS, Order, World, new_escrow, succeeded
+
+
+@pytest.fixture
+async def alone(
+    make_database: Callable[[], TestDatabase], devnet: RunningDevnet, tmp_path: Path
+) -> AsyncIterator[World]:
+    """A house of this test alone."""
+    async with running(make_database(), devnet, tmp_path) as made:
+        yield made
+
+
+async def channels_of(world: World) -> list[str]:
+    """Read the channel accounts in use."""
+    async with world.house.database.transaction() as tx:
+        return [channel.address for channel in await world.house.accounts.channels(tx)]
+
+
+async def test_a_second_start_finds_everything_there(alone: World) -> None:
+    before = await channels_of(alone)
+    platform = (await alone.house.keyring.platform()).address
+    held = await alone.balance(platform)
+
+    await alone.house.bootstrap().run()
+
+    assert await channels_of(alone) == before
+    assert await alone.balance(platform) == held == 10_000 * UNIT
+
+
+async def test_the_watcher_begins_before_any_wallet_can_be_paid(alone: World) -> None:
+    async with alone.house.database.transaction() as tx:
+        cursor = await alone.house.accounts.cursor(tx, alone.house.asset_contract)
+
+    assert cursor is not None
+
+
+async def test_channel_accounts_that_run_out_of_lumens_are_replaced(alone: World) -> None:
+    before = await channels_of(alone)
+    bootstrap = alone.house.bootstrap()
+    bootstrap._plan = replace(bootstrap._plan, channel_least=1000 * UNIT)
+
+    await bootstrap.renew()
+
+    after = await channels_of(alone)
+    assert len(after) == len(before)
+    assert not set(after) & set(before)
+    await alone.funded()
+
+
+async def test_a_channel_account_in_use_is_not_retired(alone: World) -> None:
+    order = await alone.funded()
+    await alone.fault(kind="try_again_later", function="dispute_escrow", count=1000)
+    asked = alone.asked(CommandKind.FREEZE)
+    await alone.escrows.freeze(asked, order_id=order.id)
+    statement = sa.text("select address from channels where leased_by is not null")
+    async with asyncio.timeout(WAIT_SECONDS):
+        used: list[str] = []
+        while not used:
+            async with alone.house.database.transaction() as tx:
+                used = list((await tx.execute(statement)).scalars())
+    bootstrap = alone.house.bootstrap()
+    bootstrap._plan = replace(bootstrap._plan, channel_least=1000 * UNIT)
+
+    await bootstrap.renew()
+
+    assert set(used) <= set(await channels_of(alone))
+    await alone.clear_faults()
+    succeeded(await alone.ended(asked))
+
+
+async def test_a_contract_waits_for_the_wallets_of_its_parties(alone: World) -> None:
+    buyer = await alone.wallet()
+    await alone.pause_worker()
+    seller_id = uuid.uuid4()
+    await alone.house.wallets().create(
+        key=alone.key("seller"), user_id=seller_id, user_public_id="usr_late", wait_seconds=0
+    )
+    seller = await alone.queries.wallet(marketplace_id=alone.marketplace_id, user_id=seller_id)
+    order = Order(id=uuid.uuid4(), escrow_id=uuid.uuid4(), buyer=buyer, seller=seller)
+    answer = await alone.escrows.create(alone.asked(CommandKind.CREATE), new_escrow(order))
+
+    await alone.resume_worker()
+
+    succeeded(await alone.ended(answer))
+    found = await alone.queries.wallet(marketplace_id=alone.marketplace_id, user_id=seller_id)
+    assert seller.state is WalletState.CREATING
+    assert found.state is WalletState.ACTIVE
+
+
+async def test_a_wallet_waits_for_a_platform_without_lumens(alone: World) -> None:
+    await alone.fault(kind="fail_at_apply", function="create_account", count=3)
+    await alone.pause_worker()
+    user_id = uuid.uuid4()
+    await alone.house.wallets().create(
+        key=alone.key("poor"), user_id=user_id, user_public_id="usr_poor", wait_seconds=0
+    )
+    async with alone.house.database.transaction() as tx:
+        statement = sa.text("select id from commands where kind = 'CREATE_WALLET' and state = :s")
+        command_id = (await tx.execute(statement, {"s": "RUNNING"})).scalar_one()
+    await alone.resume_worker()
+    await alone.until_resting(command_id)
+
+    await alone.clear_faults()
+    await alone.wake(command_id)
+
+    assert (await alone.ended(command_id)).state is CommandState.SUCCEEDED
+
+
+async def test_an_account_that_a_stranger_made_becomes_a_wallet(
+    alone: World, devnet: RunningDevnet
+) -> None:
+    stranger = Stranger(devnet)
+    await stranger.come(amount="1.00")
+    await alone.pause_worker()
+    user_id = uuid.uuid4()
+    await alone.house.wallets().create(
+        key=alone.key("made"), user_id=user_id, user_public_id="usr_made", wait_seconds=0
+    )
+    wallet = await alone.queries.wallet(marketplace_id=alone.marketplace_id, user_id=user_id)
+    await stranger.make_account(wallet.address, lumens="5")
+
+    await alone.resume_worker()
+
+    assert (await alone.wallet(user_id=user_id)).address == wallet.address
