@@ -106,6 +106,11 @@ def _fingerprint(request: Message) -> bytes:
     return hashlib.sha256(name + b"\n" + copy.SerializeToString(deterministic=True)).digest()
 
 
+def fingerprint_of(*parts: bytes) -> bytes:
+    """Take the SHA-256 of a request that no message carries."""
+    return hashlib.sha256(b"\n".join(parts)).digest()
+
+
 class Idempotency:
     """The idempotency table of the transaction's schema (by its search path)."""
 

@@ -17,7 +17,7 @@ from chassis.identity import Signer
 from chassis.outbox import Outbox
 from chassis.runner import App
 from chassis.server import Binding
-from kernel.clock import SystemClock
+from kernel.clock import Clock, SystemClock
 from services.orders import wire
 from services.orders.clients import DisputesClient, EscrowClient, LedgerClient
 from services.orders.commands import CommandRunner
@@ -33,9 +33,11 @@ from services.orders.servicer import ACCESS, OrdersServicer
 from services.orders.settings import OrdersSettings
 from services.orders.steps import Steps
 from services.orders.store import OrderStore
+from services.orders.timers import Timers
 from services.orders.user_store import UserStore
 
 PROVISION_SECONDS = 2.0
+FOLD_SECONDS = 5.0
 PURGE_SECONDS = 600.0
 
 
@@ -71,8 +73,10 @@ def _app(
     saga = parts.saga()
     crediting = parts.crediting()
     registry = parts.registry()
+    service = parts.service(saga)
+    timers = Timers(database=database, service=service, clock=parts.clock)
     servicer = OrdersServicer(
-        service=parts.service(saga),
+        service=service,
         queries=parts.queries(),
         registry=registry,
         crediting=crediting,
@@ -94,6 +98,8 @@ def _app(
             "provision": lambda: _every(PROVISION_SECONDS, registry.provision_waiting),
             "purge": lambda: _every(PURGE_SECONDS, lambda: parts.idempotency.purge(database)),
             "credits": crediting.resume,
+            "accept": lambda: _every(settings.auto_confirm_poll_seconds, timers.accept_overdue),
+            "totals": lambda: _every(FOLD_SECONDS, timers.fold_totals),
         },
         close=(saga.close, crediting.close, *(_closing(channel) for channel in channels)),
     )
@@ -123,7 +129,7 @@ class Parts:
         wallet_wait_seconds: int,
     ) -> None:
         """Take what differs between the service and a test of it: database, peers, rules."""
-        self.clock = SystemClock()
+        self.clock: Clock = SystemClock()
         self.outbox, self.operations = Outbox(), OperationStore()
         self.orders, self.idempotency = OrderStore(self.outbox), Idempotency(clock=self.clock)
         self._database = database

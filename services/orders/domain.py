@@ -240,6 +240,7 @@ class Order:
     refunded_amount: int = 0
     provider_fee: int = 0
     delta_score_tenths: int | None = None
+    ended_by: Party | None = None
     intention_id: str = ""
     contract_template_id: str = ""
     contract_id: str = ""

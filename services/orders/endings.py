@@ -57,7 +57,6 @@ def release_requested(
     order: Order,
     *,
     by: Party,
-    confirmed: bool = False,
     delta_score_tenths: int | None = None,
     at: dt.datetime,
 ) -> Decided:
@@ -66,7 +65,8 @@ def release_requested(
         order,
         Trigger.RELEASE,
         at=at,
-        confirmed_at=at if confirmed else order.confirmed_at,
+        confirmed_at=at,
+        ended_by=by,
         delta_score_tenths=delta_score_tenths,
         escrow=replace(order.escrow, status="RELEASING") if order.escrow else None,
     )
@@ -80,6 +80,7 @@ def refund_requested(order: Order, *, by: Party, at: dt.datetime) -> Decided:
         order,
         Trigger.REFUND,
         at=at,
+        ended_by=by,
         escrow=replace(order.escrow, status="REFUNDING") if order.escrow else None,
     )
     payload = {"orderId": order.public_id, "requestedBy": by.value}

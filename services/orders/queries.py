@@ -26,6 +26,7 @@ from services.orders.intake import (
 from services.orders.marketplaces import MarketplaceRules, marketplace_rules
 from services.orders.operation_store import OperationStore
 from services.orders.operations import Operation
+from services.orders.party_store import PartyStore
 from services.orders.ports import EscrowPort, LedgerPort, TimelineItem
 from services.orders.store import ClientOrderRefTaken, OrderStore, with_version
 from services.orders.user_store import UserStore
@@ -228,7 +229,7 @@ class OrderQueries:
     ) -> tuple[list[Order], int]:
         """List one side's orders newest first, with the total of the filter."""
         async with self._database.transaction() as tx:
-            return await self._orders.party_page(
+            return await PartyStore().page(
                 tx,
                 marketplace_id=marketplace_id,
                 column="seller_id" if is_seller else "buyer_id",

@@ -98,9 +98,7 @@ class OrderService:
 
         def begin(order: Order, _operation: uuid.UUID) -> Decided:
             parties.require_buyer(order, user_id)
-            return endings.release_requested(
-                order, by=Party.BUYER, confirmed=True, at=self._clock.now()
-            )
+            return endings.release_requested(order, by=Party.BUYER, at=self._clock.now())
 
         return await self._commands.run(request, order_id, Kind.RELEASE, begin, {})
 

@@ -112,29 +112,6 @@ class OrderStore:
         result = await tx.execute(query.order_by(orders.c.id.desc()).limit(limit))
         return [order_of(row) for row in result.mappings()]
 
-    async def party_page(
-        self,
-        tx: Transaction,
-        *,
-        marketplace_id: uuid.UUID,
-        column: str,
-        user_id: uuid.UUID,
-        status: str,
-        offset: int,
-        limit: int,
-    ) -> tuple[list[Order], int]:
-        """List one side's orders newest first, and count the filter.
-
-        column: buyer_id or seller_id. status: a party status, or empty for any.
-        """
-        where = [orders.c.marketplace_id == marketplace_id, orders.c[column] == user_id]
-        if status:
-            where.append(_party_status(status))
-        query = sa.select(*(orders.c[name] for name in ORDER_COLUMNS)).where(*where)
-        rows = await tx.execute(query.order_by(orders.c.id.desc()).offset(offset).limit(limit))
-        total = await tx.scalar(sa.select(sa.func.count()).select_from(orders).where(*where))
-        return [order_of(row) for row in rows.mappings()], int(total or 0)
-
     async def events(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, public_id: str
     ) -> list[str]:
@@ -188,23 +165,6 @@ def with_version(order: Order, facts: Sequence[Fact]) -> Order:
     return replace(order, version=order.version + len(facts)) if facts else order
 
 
-def _party_status(status: str) -> sa.ColumnElement[bool]:
-    """Say a party status in the domain's states (reference §3)."""
-    state, final, was_delivered = orders.c.state, orders.c.final_status, orders.c.delivered_at
-    moving = state.in_(_MOVING)
-    return {
-        "pending_payment": state.in_(
-            ["ORDER_CREATED", "FUNDS_RESERVED", "ESCROW_CREATING", "ESCROW_FUNDING"]
-        ),
-        "paid": moving & was_delivered.is_(None),
-        "delivered": moving & was_delivered.is_not(None),
-        "disputed": state == "DISPUTED",
-        "completed": final == "RELEASED",
-        "refunded": final == "REFUNDED",
-        "cancelled": final == "CANCELED",
-    }[status]
-
-
 def values_of(order: Order) -> dict[str, Any]:
     """Return an order's columns by name, as they are written."""
     escrow, dispute, delivery = order.escrow, order.dispute, order.delivery
@@ -228,6 +188,7 @@ def values_of(order: Order) -> dict[str, Any]:
         "dispute_opened_at": dispute.opened_at if dispute else None,
         "dispute_decision": dispute.decision.value if dispute and dispute.decision else None,
         "dispute_resolved_at": dispute.resolved_at if dispute else None,
+        "ended_by": order.ended_by.value if order.ended_by else None,
         "delivery_notes": delivery.notes if delivery else "",
         "delivery_url": delivery.url if delivery else "",
         "delivered_at": delivery.delivered_at if delivery else None,
@@ -247,6 +208,7 @@ def order_of(row: Mapping[Any, Any]) -> Order:
         escrow=_escrow(row),
         dispute=_dispute(row),
         delivery=_delivery(row),
+        ended_by=Party(row["ended_by"]) if row["ended_by"] else None,
     )
 
 
@@ -297,15 +259,6 @@ def _milestones(text: str) -> tuple[Milestone, ...]:
     return tuple(Milestone(**item) for item in orjson.loads(text))
 
 
-# Where money is with the contract, or on its way out of it.
-_MOVING = (
-    "ESCROW_FUNDED",
-    "IN_PROGRESS",
-    "RELEASE_REQUESTED",
-    "REFUND_REQUESTED",
-    "RELEASED",
-    "REFUNDED",
-)
 # Columns that an Order has under the same name and as the same value.
 _SAME = (
     "marketplace_id",
@@ -366,6 +319,7 @@ _CHANGING = (
     "refunded_amount",
     "provider_fee",
     "delta_score_tenths",
+    "ended_by",
 )
 # Statements are put together from the constants above alone.
 _COLUMNS = ", ".join(ORDER_COLUMNS)

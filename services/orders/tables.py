@@ -51,6 +51,7 @@ ORDER_COLUMNS = (
     "refunded_amount",
     "provider_fee",
     "delta_score_tenths",
+    "ended_by",
     "intention_id",
     "contract_template_id",
     "contract_id",
@@ -64,4 +65,5 @@ orders = sa.Table(
         sa.Column(name, sa.Uuid() if name in {"id", "marketplace_id"} else None)
         for name in ORDER_COLUMNS
     ),
+    sa.Column("party_status"),
 )

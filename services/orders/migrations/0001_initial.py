@@ -77,6 +77,20 @@ create table orders.orders (
     refunded_amount bigint not null default 0 check (refunded_amount >= 0),
     provider_fee bigint not null default 0 check (provider_fee >= 0),
     delta_score_tenths integer check (delta_score_tenths between 0 and 100),
+    ended_by text check (ended_by in ('BUYER', 'SELLER', 'SUPPORT', 'SYSTEM')),
+    -- The status the parties see (reference of the two views).
+    party_status text not null generated always as (
+        case
+            when final_status = 'RELEASED' then 'completed'
+            when final_status = 'REFUNDED' then 'refunded'
+            when final_status = 'CANCELED' then 'cancelled'
+            when state = 'DISPUTED' then 'disputed'
+            when state in ('ORDER_CREATED', 'FUNDS_RESERVED', 'ESCROW_CREATING', 'ESCROW_FUNDING')
+                then 'pending_payment'
+            when delivered_at is not null then 'delivered'
+            else 'paid'
+        end
+    ) stored,
     intention_id text not null default '',
     contract_template_id text not null default '',
     contract_id text not null default '',
@@ -95,6 +109,50 @@ create unique index orders_dispute on orders.orders (marketplace_id, dispute_id)
 create index orders_buyer on orders.orders (marketplace_id, buyer_id, id desc);
 create index orders_seller on orders.orders (marketplace_id, seller_id, id desc);
 create index orders_state on orders.orders (marketplace_id, state, id desc);
+create index orders_buyer_status on orders.orders (marketplace_id, buyer_id, party_status, id desc);
+create index orders_seller_status
+    on orders.orders (marketplace_id, seller_id, party_status, id desc);
+create index orders_delivered on orders.orders (delivered_at)
+    where state = 'IN_PROGRESS' and delivered_at is not null;
+"""
+
+# How many orders a party has by status, so that a list of 100,000 can tell its total at once. A
+# change appends; a background loop folds what was appended into the totals, so that no row is
+# fought over.
+TOTALS = """
+create table orders.party_totals (
+    marketplace_id uuid not null,
+    user_id uuid not null,
+    is_seller boolean not null,
+    status text not null,
+    total bigint not null check (total >= 0),
+    primary key (marketplace_id, user_id, is_seller, status)
+);
+create table orders.party_changes (
+    marketplace_id uuid not null,
+    user_id uuid not null,
+    is_seller boolean not null,
+    status text not null,
+    change integer not null
+);
+create index party_changes_user on orders.party_changes (marketplace_id, user_id, is_seller);
+create function orders.count_parties() returns trigger language plpgsql as $$
+begin
+    insert into orders.party_changes (marketplace_id, user_id, is_seller, status, change)
+    values (new.marketplace_id, new.buyer_id, false, new.party_status, 1),
+           (new.marketplace_id, new.seller_id, true, new.party_status, 1);
+    if tg_op = 'UPDATE' then
+        insert into orders.party_changes (marketplace_id, user_id, is_seller, status, change)
+        values (old.marketplace_id, old.buyer_id, false, old.party_status, -1),
+               (old.marketplace_id, old.seller_id, true, old.party_status, -1);
+    end if;
+    return null;
+end $$;
+create trigger count_new after insert on orders.orders
+    for each row execute function orders.count_parties();
+create trigger count_moved after update on orders.orders
+    for each row when (old.party_status is distinct from new.party_status)
+    execute function orders.count_parties();
 """
 
 OPERATIONS = """
@@ -158,6 +216,7 @@ def upgrade() -> None:
     """Make the schema's tables and grant the role what it needs."""
     op.execute(USERS)
     op.execute(ORDERS)
+    op.execute(TOTALS)
     op.execute(OPERATIONS)
     op.execute(MARKETPLACES)
     op.execute(outbox.DDL.format(schema="orders"))
@@ -165,6 +224,8 @@ def upgrade() -> None:
     op.execute("grant select, insert, update on orders.users, orders.orders to orders")
     op.execute("grant select, insert, update on orders.operations, orders.credits to orders")
     op.execute("grant select on orders.marketplaces to orders")
+    op.execute("grant select, insert, update on orders.party_totals to orders")
+    op.execute("grant select, insert, delete on orders.party_changes to orders")
     op.execute("grant select, insert on orders.outbox to orders")
     op.execute("grant update (published_at) on orders.outbox to orders")
     op.execute("grant select, insert, update, delete on orders.idempotency to orders")

@@ -1,6 +1,7 @@
 """Orders on a real database, its peers in memory; a second process is a second `Shop`."""
 
 import asyncio
+import datetime as dt
 import itertools
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,21 +15,34 @@ from chassis import identity
 from chassis.database import Database, driver
 from chassis.idempotency import Answer, RequestKey
 from chassis.identity import Identity
+from kernel.clock import SystemClock
 from kernel.errors import DomainError
 from kernel.ids import new_id
 from services.orders.app import Parts
 from services.orders.commands import Request
+from services.orders.credits import CreditService
 from services.orders.domain import Order, Origin, State
 from services.orders.intake import NewOrder
 from services.orders.queries import OrderQueries
 from services.orders.registry import UserRegistry
 from services.orders.saga import Saga
 from services.orders.service import OrderService
+from services.orders.timers import Timers
 from services.orders.users import UserType
 from tests.fakes import FakeDisputes, FakeEscrow, FakeLedger
 
 EIGHTY = 800_000_000
 _keys = itertools.count(1)
+
+
+class MovableClock(SystemClock):
+    """The machine's clock, moved as far as the test says."""
+
+    ahead = dt.timedelta()
+
+    def now(self) -> dt.datetime:
+        """Return the moved instant."""
+        return super().now() + self.ahead
 
 
 @dataclass(slots=True)
@@ -50,6 +64,9 @@ class Shop:
     queries: OrderQueries
     registry: UserRegistry
     saga: Saga
+    crediting: CreditService
+    timers: Timers
+    clock: MovableClock
     peers: Peers
 
     def key(self, key: str = "", fingerprint: bytes = b"f") -> RequestKey:
@@ -192,12 +209,18 @@ async def open_shop(url: str, peers: Peers, marketplace_id: uuid.UUID) -> AsyncI
         platform_fee_bps={Origin.MARKETPLACE: 0, Origin.PARTY: 1000},
         wallet_wait_seconds=0,
     )
+    clock = MovableClock()
+    parts.clock = clock
     saga = parts.saga()
+    service = parts.service(saga)
     loops = [asyncio.create_task(loop()) for loop in (saga.take_over, saga.renew)]
     yield Shop(
         marketplace_id=marketplace_id,
         database=database,
-        service=parts.service(saga),
+        service=service,
+        crediting=parts.crediting(),
+        timers=Timers(database=database, service=service, clock=parts.clock),
+        clock=clock,
         queries=parts.queries(),
         registry=parts.registry(),
         saga=saga,
@@ -225,6 +248,12 @@ async def shop(database_url: Callable[[str], str]) -> AsyncIterator[Shop]:
     """One process of orders on an empty database."""
     async with open_shop(database_url("orders"), Peers(), new_id()) as opened:
         yield opened
+
+
+@pytest.fixture
+def postgres_admin(database_url: Callable[..., str]) -> str:
+    """The URL of the test's database for its superuser."""
+    return database_url()
 
 
 @pytest.fixture

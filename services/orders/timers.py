@@ -1,0 +1,62 @@
+"""What happens by the clock: deliveries that nobody answered are accepted; counts are folded.
+
+The timer is the delivery's own instant in the database, so it survives restarts; a dispute moves
+the order out of its reach.
+"""
+
+import uuid
+
+from chassis import identity
+from chassis.database import Database
+from chassis.idempotency import RequestKey, fingerprint_of
+from chassis.telemetry import logger
+from kernel.clock import Clock
+from kernel.errors import DomainError
+from services.orders.commands import Request
+from services.orders.domain import Party
+from services.orders.party_store import PartyStore
+from services.orders.service import OrderService
+
+BATCH = 50
+log = logger()
+
+
+class Timers:
+    """The loops of the clock."""
+
+    def __init__(self, *, database: Database, service: OrderService, clock: Clock) -> None:
+        self._database = database
+        self._parties = PartyStore()
+        self._service = service
+        self._clock = clock
+
+    async def accept_overdue(self) -> int:
+        """Release orders whose delivery counts as accepted by now; returns how many were begun.
+
+        Source: reference §3, auto-confirm by SYSTEM.
+        """
+        async with self._database.transaction() as tx:
+            overdue = await self._parties.overdue(tx, at=self._clock.now(), limit=BATCH)
+        for marketplace_id, order_id in overdue:
+            await self._accept(marketplace_id, order_id)
+        return len(overdue)
+
+    async def fold_totals(self) -> None:
+        """Fold the parties' counts once."""
+        async with self._database.transaction() as tx:
+            await self._parties.fold_totals(tx)
+
+    async def _accept(self, marketplace_id: uuid.UUID, order_id: uuid.UUID) -> None:
+        identity.bind(identity.system(caller="orders", marketplace_id=marketplace_id))
+        key = RequestKey(
+            marketplace_id=marketplace_id,
+            scope="timer",
+            key=f"accept:{order_id}",
+            fingerprint=fingerprint_of(b"accept", order_id.bytes),
+        )
+        request = Request(marketplace_id=marketplace_id, key=key, wait_seconds=0)
+        try:
+            await self._service.release_funds(request, order_id=order_id, by=Party.SYSTEM)
+        except DomainError as error:
+            # Somebody was quicker, or a peer is away: the next turn looks again.
+            log.info("order.not_accepted", order_id=str(order_id), error=error.reason)

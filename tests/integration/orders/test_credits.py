@@ -1,0 +1,105 @@
+"""Manual credits: paid once per reference, by whoever carries them out, where they are allowed."""
+
+import asyncio
+import uuid
+
+import psycopg
+import pytest
+from orchestrator.orders.v1 import orders_pb2
+
+from chassis.idempotency import Answer
+from kernel.money import CENT, InvalidAmountFormat
+from services.orders.credit_store import ReferenceTaken
+from services.orders.credits import ManualCreditDisabled
+from services.orders.users import UserNotFound
+from tests.integration.orders.conftest import Shop
+
+TEN = 1000 * CENT
+
+
+@pytest.fixture
+async def generous(shop: Shop, postgres_admin: str) -> Shop:
+    """A marketplace that allows manual credits, with a user."""
+    async with await psycopg.AsyncConnection.connect(postgres_admin, autocommit=True) as admin:
+        await admin.execute(
+            "insert into orders.marketplaces (id, allows_manual_credit) values (%s, true)",
+            (shop.marketplace_id,),
+        )
+    await shop.user("usr_buyer")
+    return shop
+
+
+async def _credit(shop: Shop, *, key: str = "", amount: int = TEN, wait: float = 10) -> Answer:
+    return await shop.crediting.credit(
+        shop.key(key),
+        user="usr_buyer",
+        amount=amount,
+        reference="bonus-1",
+        description="",
+        wait_seconds=wait,
+    )
+
+
+async def _balance(shop: Shop) -> int:
+    user = await shop.registry.get(marketplace_id=shop.marketplace_id, ref="usr_buyer")
+    return shop.peers.ledger.available.get(f"user:{user.id}", 0)
+
+
+async def test_a_credit_is_paid_and_booked_once_per_reference(generous: Shop) -> None:
+    answers = await asyncio.gather(*(_credit(generous) for _ in range(5)))
+
+    states = {orders_pb2.Credit.FromString(answer.body).state for answer in answers}
+    assert states == {"SUCCEEDED"}
+    assert await _balance(generous) == TEN
+    assert len(generous.peers.escrow.commands) == 1
+
+
+async def test_the_same_reference_for_another_amount_is_refused(generous: Shop) -> None:
+    await _credit(generous)
+
+    with pytest.raises(ReferenceTaken):
+        await _credit(generous, amount=TEN * 2)
+
+    assert await _balance(generous) == TEN
+
+
+async def test_a_credit_left_running_is_resumed(generous: Shop) -> None:
+    generous.peers.ledger.is_away = True
+    running = await _credit(generous, wait=0.5)
+    generous.peers.ledger.is_away = False
+
+    resuming = asyncio.create_task(generous.crediting.resume())
+    async with asyncio.timeout(10):
+        while await _balance(generous) == 0:  # noqa: ASYNC110 - asks the fake ledger
+            await asyncio.sleep(0.01)
+    resuming.cancel()
+
+    assert orders_pb2.Credit.FromString(running.body).state == "RUNNING"
+    assert await _balance(generous) == TEN
+
+
+async def test_a_marketplace_that_does_not_allow_credits_is_refused(shop: Shop) -> None:
+    await shop.user("usr_buyer")
+
+    with pytest.raises(ManualCreditDisabled):
+        await _credit(shop)
+
+    assert not shop.peers.escrow.commands
+
+
+async def test_an_unknown_user_is_not_found(generous: Shop) -> None:
+    with pytest.raises(UserNotFound):
+        await generous.crediting.credit(
+            generous.key(),
+            user=str(uuid.uuid4()),
+            amount=TEN,
+            reference="r",
+            description="",
+            wait_seconds=0,
+        )
+
+
+@pytest.mark.parametrize("amount", [0, CENT - 1])
+async def test_parts_of_a_cent_are_refused(generous: Shop, amount: int) -> None:
+    with pytest.raises(InvalidAmountFormat):
+        await _credit(generous, amount=amount)

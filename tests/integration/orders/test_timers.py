@@ -1,0 +1,137 @@
+"""What happens by the clock: overdue deliveries are accepted, the parties' totals are folded."""
+
+import asyncio
+import datetime as dt
+import uuid
+
+import psycopg
+from orchestrator.orders.v1 import orders_pb2
+
+from services.orders.domain import DisputeReason, Party, State
+from services.orders.wire import receipt_to_proto
+from tests.integration.orders.conftest import Shop, oid, order_of
+
+SEVEN_DAYS = dt.timedelta(days=7)
+
+
+async def _delivered(shop: Shop) -> orders_pb2.Order:
+    order = await shop.running_order()
+    return order_of(
+        await shop.service.deliver(
+            shop.ask(), order_id=oid(order), notes="done", url="", user_id=None
+        )
+    )
+
+
+async def test_a_delivery_nobody_answers_is_accepted_after_seven_days(shop: Shop) -> None:
+    order = await _delivered(shop)
+    shop.clock.ahead = SEVEN_DAYS - dt.timedelta(minutes=1)
+    too_early = await shop.timers.accept_overdue()
+    shop.clock.ahead = SEVEN_DAYS
+
+    begun = await shop.timers.accept_overdue()
+
+    await shop.until(order, State.CLOSED)
+    receipt = receipt_to_proto(uuid.UUID(int=1), await shop.read(order))
+    assert (too_early, begun) == (0, 1)
+    assert receipt.personal_signal == "neutral"
+    assert await shop.timers.accept_overdue() == 0
+
+
+async def test_a_marketplace_chooses_its_days(shop: Shop, postgres_admin: str) -> None:
+    order = await _delivered(shop)
+    async with await psycopg.AsyncConnection.connect(postgres_admin, autocommit=True) as admin:
+        await admin.execute(
+            "insert into orders.marketplaces (id, auto_confirm_days) values (%s, 2)",
+            (shop.marketplace_id,),
+        )
+    shop.clock.ahead = dt.timedelta(days=2)
+
+    begun = await shop.timers.accept_overdue()
+
+    await shop.until(order, State.CLOSED)
+    assert begun == 1
+
+
+async def test_a_dispute_stops_the_timer(shop: Shop) -> None:
+    order = await _delivered(shop)
+    await shop.service.open_dispute(
+        shop.ask(),
+        order_id=oid(order),
+        by=Party.BUYER,
+        reason=DisputeReason.OTHER,
+        description="",
+        evidence=(),
+        user_id=None,
+    )
+    shop.clock.ahead = SEVEN_DAYS * 10
+
+    begun = await shop.timers.accept_overdue()
+
+    assert begun == 0
+    assert (await shop.read(order)).state is State.DISPUTED
+
+
+async def test_an_order_that_was_not_delivered_waits(shop: Shop) -> None:
+    order = await shop.running_order()
+    shop.clock.ahead = SEVEN_DAYS * 10
+
+    begun = await shop.timers.accept_overdue()
+
+    assert begun == 0
+    assert (await shop.read(order)).state is State.IN_PROGRESS
+
+
+async def test_totals_are_right_before_and_after_they_are_folded(shop: Shop) -> None:
+    order = await shop.running_order()
+    await shop.order()
+    expected = {"": 2, "paid": 1, "pending_payment": 1, "delivered": 0}
+
+    for _ in range(2):
+        for status, total in expected.items():
+            for is_seller, user in ((False, order.buyer.id), (True, order.seller.id)):
+                orders, counted = await shop.queries.list_party_orders(
+                    marketplace_id=shop.marketplace_id,
+                    user_id=uuid.UUID(user),
+                    is_seller=is_seller,
+                    status=status,
+                    offset=0,
+                    limit=10,
+                )
+                assert (len(orders), counted) == (total, total), status
+        await shop.timers.fold_totals()
+
+    assert await shop.count("party_changes") == 0
+
+
+async def test_folding_twice_at_once_counts_once(two_shops: tuple[Shop, Shop]) -> None:
+    one, two = two_shops
+    order = await one.rich_order()
+    for _ in range(5):
+        await one.order()
+
+    await asyncio.gather(*(shop.timers.fold_totals() for shop in (one, two, one, two)))
+
+    _, total = await one.queries.list_party_orders(
+        marketplace_id=one.marketplace_id,
+        user_id=uuid.UUID(order.buyer.id),
+        is_seller=False,
+        status="",
+        offset=0,
+        limit=1,
+    )
+    assert total == 6
+
+
+async def test_the_parties_never_see_another_marketplaces_orders(shop: Shop) -> None:
+    order = await shop.rich_order()
+    orders, total = await shop.queries.list_party_orders(
+        marketplace_id=uuid.uuid4(),
+        user_id=uuid.UUID(order.buyer.id),
+        is_seller=False,
+        status="",
+        offset=0,
+        limit=10,
+    )
+
+    assert (orders, total) == ([], 0)
