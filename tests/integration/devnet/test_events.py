@@ -189,6 +189,13 @@ async def test_a_start_outside_the_range_is_refused(chain: Chain, start: int) ->
     assert raised.value.code == -32600
 
 
+async def test_a_range_that_ends_before_it_starts_is_refused(chain: Chain) -> None:
+    start = (await chain.rpc.get_latest_ledger()).sequence
+
+    with pytest.raises(SorobanRpcErrorResponse, match="endLedger must be after"):
+        await chain.rpc.get_events(start_ledger=start, end_ledger=start)
+
+
 async def test_a_wrong_cursor_is_refused(chain: Chain) -> None:
     with pytest.raises(SorobanRpcErrorResponse, match="invalid cursor"):
         await chain.rpc.get_events(cursor="yesterday")

@@ -90,6 +90,14 @@ async def test_a_garbled_envelope_is_invalid_xdr(chain: Chain, text: str) -> Non
         assert (error["code"], error["message"]) == (-32602, "invalid_xdr")
 
 
+async def test_a_cursor_and_a_range_exclude_each_other(chain: Chain) -> None:
+    paging = {"cursor": "0000000257698041856-0000000002"}
+    params = {"startLedger": 1, "pagination": paging}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "getEvents", "params": params}
+
+    assert (await rpc(chain, body))["error"]["code"] == -32602
+
+
 async def test_unknown_parameters_are_ignored(chain: Chain) -> None:
     params = {"keys": [], "xdrFormat": "base64", "useUpgradedAuth": True}
     body = {"jsonrpc": "2.0", "id": 1, "method": "getLedgerEntries", "params": params}

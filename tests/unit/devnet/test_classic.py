@@ -17,7 +17,10 @@ from stellar_sdk import (
     xdr,
 )
 
+from devnet.chain.assets import NATIVE
 from devnet.chain.classic import OperationContext, apply_operation
+from devnet.chain.entries import Account, write_account
+from devnet.chain.holdings import LineFullError, credit
 from devnet.chain.reserves import Sponsorships
 from devnet.chain.results import OperationFailedError
 from tests.unit.devnet.world import IDENTITY, World, address
@@ -110,6 +113,9 @@ def begin(sponsored: str, source: str | None = None) -> Operation:
         ([CreateAccount(SELLER, "1")], "CREATE_ACCOUNT_ALREADY_EXIST"),
         ([CreateAccount(NEW, "1000")], "CREATE_ACCOUNT_UNDERFUNDED"),
         ([create(9_999_999)], "CREATE_ACCOUNT_LOW_RESERVE"),
+        ([Payment(NEW, Asset.native(), "1")], "PAYMENT_NO_DESTINATION"),
+        ([Payment(SELLER, Asset.native(), "999")], "PAYMENT_UNDERFUNDED"),
+        ([Payment(SELLER, Asset.native(), "900")], "PAYMENT_SUCCESS"),
         ([native_trust()], "CHANGE_TRUST_MALFORMED"),
         ([trust(-1)], "CHANGE_TRUST_MALFORMED"),
         ([trust(0, Asset("EURC", IDENTITY.other_asset.issuer))], "CHANGE_TRUST_INVALID_LIMIT"),
@@ -165,6 +171,20 @@ def test_a_trustline_needs_a_reserve() -> None:
     operations = [CreateAccount(NEW, "1.4"), ChangeTrust(USDC, source=NEW)]
 
     assert refused(operations) == "CHANGE_TRUST_LOW_RESERVE"
+
+
+def test_an_unsponsored_trustline_closes_too() -> None:
+    other = Asset("EURC", IDENTITY.other_asset.issuer)
+
+    assert refused([ChangeTrust(other), trust(0, other)]) == "CHANGE_TRUST_SUCCESS"
+
+
+def test_an_account_holds_no_more_than_its_type() -> None:
+    view = World().view
+    write_account(view, Account(address=NEW, balance=2**63 - 1, sequence=0))
+
+    with pytest.raises(LineFullError):
+        credit(view, address=NEW, asset=NATIVE, amount=1)
 
 
 def test_a_limit_can_be_lowered_to_the_balance() -> None:

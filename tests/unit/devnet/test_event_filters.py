@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from stellar_sdk import scval
+from stellar_sdk import StrKey, scval
 
 from devnet.network.records import EventId, EventRecord
 from devnet.rpc.errors import RpcError
@@ -11,6 +11,7 @@ from devnet.rpc.event_methods import parse_filters
 
 TRANSFER = scval.to_symbol("transfer").to_xdr()
 MINT = scval.to_symbol("mint").to_xdr()
+OTHER = StrKey.encode_contract(b"\x01" * 32)
 CONTRACT = "CAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAD2KM"
 
 
@@ -53,13 +54,15 @@ def test_one_of_several_patterns_is_enough() -> None:
 
 
 def test_a_filter_of_another_contract_or_kind_does_not_match() -> None:
-    other = "CCNF5ZFQLEWC3OZYZEVB2Z3OGY47MGZ5RHV3HFXCFDRSPMDP3SXVGTTC"
-    contracts, kinds = parse_filters([{"contractIds": [CONTRACT]}, {"type": "system"}])
+    contracts, others, kinds = parse_filters(
+        [{"contractIds": [CONTRACT]}, {"contractIds": [OTHER]}, {"type": "system"}]
+    )
 
     assert contracts.matches(event(TRANSFER))
+    assert not others.matches(event(TRANSFER))
     assert not kinds.matches(event(TRANSFER))
     with pytest.raises(RpcError):
-        parse_filters([{"contractIds": [other[:-1]]}])
+        parse_filters([{"contractIds": [OTHER[:-1]]}])
 
 
 @pytest.mark.parametrize(
