@@ -18,7 +18,7 @@ export PYTHONPATH := .:gen
 # The project's own environment is used, whichever one is active.
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help setup demo run reconcile test check lint types imports architecture fmt proto proto-check \
+.PHONY: help setup demo run reconcile rebuild-stream test check lint types imports architecture fmt proto proto-check \
 	proto-breaking proto-release docs lock clean
 
 ##@ Start here
@@ -38,6 +38,9 @@ run: $(INSTALLED) ## Serve the whole stack on this machine until Ctrl-C (RUN_DIR
 
 reconcile: $(INSTALLED) ## Check the running stack's books: invariants, and ledger = chain
 	@$(BIN)/python -m deploy.local.reconcile
+
+rebuild-stream: $(INSTALLED) ## Publish every event of the running stack again from its outbox tables
+	@$(BIN)/python -m deploy.local.rebuild
 
 ##@ Before a change is shared
 

@@ -1,0 +1,101 @@
+"""Rebuild the stream from the outbox tables: `python -m chassis.rebuild`, as an admin of both.
+
+For a stream that was lost or rolled back. Relays are held off meanwhile, so that every aggregate's
+events come back in their order; services go on, and consumers drop what they have handled before.
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
+
+import psycopg
+from nats.errors import Error as NatsError
+from nats.js.errors import NotFoundError
+from psycopg import sql
+
+from chassis.bus import STREAM, Bus
+from chassis.settings import read
+
+SCHEMAS = ("orders", "ledger", "escrow", "disputes")
+# What a relay had sent before its connection was ended has arrived by then.
+SETTLE_SECONDS = 1.0
+LOCK_SECONDS = 30
+Connection = psycopg.AsyncConnection[tuple[object, ...]]
+
+
+async def rebuild(*, database_url: str, nats_url: str, schemas: Sequence[str] = SCHEMAS) -> int:
+    """Wipe the stream and have every event of every schema published again; returns how many.
+
+    The publishing itself is the relays' work, which they begin when this returns.
+    Raises: psycopg.Error, nats errors, OSError, TimeoutError: nothing was wiped, or the relays
+    publish what was marked; calling again is safe.
+    """
+    bus = Bus(url=nats_url, name="rebuild")
+    try:
+        async with AsyncExitStack() as held:
+            connections = [await _hold_relay(held, database_url, schema) for schema in schemas]
+            await asyncio.sleep(SETTLE_SECONDS)
+            await _wipe(bus)
+            return sum([await _mark(connection) for connection in connections])
+    finally:
+        await bus.close()
+
+
+async def _hold_relay(held: AsyncExitStack, database_url: str, schema: str) -> Connection:
+    """End the relay's session and take its lock, which the next relay waits for."""
+    connection = await psycopg.AsyncConnection.connect(database_url, autocommit=True)
+    await held.enter_async_context(connection)
+    await connection.execute(sql.SQL("set search_path to {}").format(sql.Identifier(schema)))
+    async with asyncio.timeout(LOCK_SECONDS):
+        while not await _take(connection, schema):
+            await connection.execute(_END_HOLDER, (schema,))
+            await asyncio.sleep(0.01)
+    return connection
+
+
+async def _take(connection: Connection, schema: str) -> bool:
+    cursor = await connection.execute(
+        "select pg_try_advisory_lock(hashtext('relay'), hashtext(%s))", (schema,)
+    )
+    row = await cursor.fetchone()
+    return row is not None and row[0] is True
+
+
+async def _wipe(bus: Bus) -> None:
+    context = await bus.stream()
+    with suppress(NotFoundError):
+        await context.delete_stream(STREAM)
+    await bus.stream()
+
+
+async def _mark(connection: Connection) -> int:
+    cursor = await connection.execute("update outbox set published_at = null")
+    return cursor.rowcount
+
+
+# Advisory locks of two numbers stand in pg_locks with those numbers as unsigned.
+_END_HOLDER = """
+select pg_terminate_backend(pid) from pg_locks
+where locktype = 'advisory' and granted and pid <> pg_backend_pid()
+    and database = (select oid from pg_database where datname = current_database())
+    and classid = (hashtext('relay')::bigint & 4294967295)::oid
+    and objid = (hashtext(%s)::bigint & 4294967295)::oid
+"""
+
+
+def main() -> None:
+    """Run from the command line; DATABASE_URL and NATS_URL say where."""
+    database_url, nats_url = read("DATABASE_URL"), read("NATS_URL")
+    for name, value in (("DATABASE_URL", database_url), ("NATS_URL", nats_url)):
+        if "://" not in value:
+            sys.exit(f"rebuild: setting {name}: a URL is required")
+    try:
+        count = asyncio.run(rebuild(database_url=database_url, nats_url=nats_url))
+    except (psycopg.Error, NatsError, OSError, TimeoutError) as error:
+        sys.exit(f"rebuild: {type(error).__name__}: {error}")
+    sys.stdout.write(f"rebuild: {count} events are being published again\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""A stream that was lost comes back whole from the outbox, in order, while relays go on."""
+
+import uuid
+
+from chassis.bus import STREAM, Bus
+from chassis.rebuild import rebuild
+from deploy.local.nats import NatsServer
+from tests.integration.chassis.conftest import SCHEMA, Shop
+from tests.integration.chassis.test_relay import (
+    an_event,
+    append,
+    is_published,
+    published,
+    relaying,
+    until,
+    versions,
+)
+
+
+async def test_a_wiped_stream_is_published_again_in_order(
+    shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
+) -> None:
+    things = [f"ord_{n}" for n in range(3)]
+    async with relaying(shop, nats):
+        for thing in things:
+            events = [an_event(marketplace_id, version=v, thing=thing) for v in range(1, 9)]
+            await append(shop, *events)
+        await until(is_published(shop))
+        await _delete_stream(nats)
+
+        count = await rebuild(database_url=shop.url, nats_url=nats.url, schemas=[SCHEMA])
+        await append(shop, an_event(marketplace_id, version=9, thing="ord_0"))
+        await until(is_published(shop))
+
+    events_again = await published(nats, marketplace_id)
+    assert count == 24
+    assert versions(events_again, "ord_0") == [*range(1, 10)]
+    assert versions(events_again, "ord_1") == versions(events_again, "ord_2") == [*range(1, 9)]
+
+
+async def test_a_stream_that_was_whole_has_nothing_twice_afterwards(
+    shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
+) -> None:
+    async with relaying(shop, nats):
+        await append(shop, *(an_event(marketplace_id, version=v) for v in range(1, 6)))
+        await until(is_published(shop))
+
+        await rebuild(database_url=shop.url, nats_url=nats.url, schemas=[SCHEMA])
+        await until(is_published(shop))
+
+    assert versions(await published(nats, marketplace_id)) == [*range(1, 6)]
+
+
+async def _delete_stream(nats: NatsServer) -> None:
+    bus = Bus(url=nats.url, name="test-wiper")
+    context = await bus.stream()
+    await context.delete_stream(STREAM)
+    await bus.close()
