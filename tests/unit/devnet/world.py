@@ -194,6 +194,25 @@ class World:
         """Open a dispute."""
         return self.call(contract, "dispute_escrow", [scval.to_address(address(signer))])
 
+    def funded(self, **changes: object) -> str:
+        """Deploy an escrow and fund it."""
+        contract = self.deploy(an_escrow(**changes))
+        assert self.fund(contract, self.stored(contract).amount).error is None
+        return contract
+
+    def approved(self, **changes: object) -> str:
+        """Bring an escrow to where it can be released."""
+        contract = self.funded(**changes)
+        assert self.change_status(contract).error is None
+        assert self.approve(contract).error is None
+        return contract
+
+    def disputed(self, **changes: object) -> str:
+        """Bring an escrow to where it can be resolved."""
+        contract = self.funded(**changes)
+        assert self.dispute(contract).error is None
+        return contract
+
     def resolve(
         self,
         contract: str,
