@@ -23,6 +23,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Method = Callable[[Any, Context], Awaitable[Any]]
 # Below this much time left nothing useful can be done: refuse before any work.
 LEAST_SECONDS = 0.1
+# How a server tells a channel not to try again by itself (gRPC's retry design, "pushback").
+DO_NOT_RETRY = ("grpc-retry-pushback-ms", "-1")
 log = logger()
 
 
@@ -182,7 +184,8 @@ def _authorize(access: Access | None, who: Identity) -> None:
 def _status(error: DomainError) -> _Status:
     rich = rpc_status.to_status(to_status(error))
     extra = ((REPLAYED_KEY, "true"),) if error.replayed else ()
-    return _Status(rich.code, rich.details, (*rich.trailing_metadata, *extra))
+    final = (DO_NOT_RETRY,) if error.is_final else ()
+    return _Status(rich.code, rich.details, (*rich.trailing_metadata, *extra, *final))
 
 
 def _log_access(name: str, started: float, code: str, reason: str) -> None:

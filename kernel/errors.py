@@ -23,11 +23,13 @@ class DomainError(Exception):
     reason: UPPER_SNAKE code, documented in the contract of the call.
     details: facts for the caller; values are strings, numbers or lists of strings.
     replayed: the refusal was stored and is given again.
+    is_final: asking again at once would not be the same question; nobody does it by themselves.
     """
 
     kind: ClassVar[str] = ""
     reason: str = "UNKNOWN"
     replayed: bool = False
+    is_final: bool = False
 
     def __init__(
         self,

@@ -208,6 +208,8 @@ class Saga:
         if motion.answer is not None:
             return motion.answer
         if motion.trouble is not None:
+            # A channel that asked again would be told that its own request is in progress.
+            motion.trouble.is_final = True
             raise motion.trouble
         order = await motion.order()
         return Answer(body=self.encode(order, motion.operation))

@@ -42,6 +42,8 @@ class ProviderError(Unavailable):
     """The chain refused for good; nothing is in flight, and the request may be tried again."""
 
     reason = "PROVIDER_ERROR"
+    # The order has moved: the same request is another one now.
+    is_final = True
 
 
 class Steps:

@@ -67,6 +67,19 @@ async def test_a_call_is_given_up_after_four_times() -> None:
     assert servicer.calls == 4
 
 
+async def test_a_refusal_that_is_final_is_not_tried_again() -> None:
+    final = Unavailable("the provider failed", reason="PROVIDER_ERROR")
+    final.is_final = True
+    servicer = scripted(change=refusing(final, times=1))
+
+    async with calling(servicer) as stub:
+        with pytest.raises(Unavailable) as refused:
+            await CALLER.call(stub.CompleteDispute, changing(), who=WHO)
+
+    assert refused.value.reason == "PROVIDER_ERROR"
+    assert servicer.calls == 1
+
+
 async def test_only_unavailable_is_tried_again() -> None:
     servicer = scripted(change=refusing(Aborted("in motion"), times=1))
 
