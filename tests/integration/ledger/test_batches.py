@@ -161,7 +161,7 @@ async def cutting_proxy(url: str) -> AsyncIterator[tuple[str, Callable[[], bool]
         back = asyncio.create_task(_pump(upstream, writer))
         while data := await reader.read(65536):
             upstream_writer.write(data)
-            if b"COMMIT" in data:
+            if b"COMMIT" in data and not cut.is_set():
                 back.cancel()
                 await asyncio.wait({back})
                 # What Postgres has answered, it has committed.

@@ -59,6 +59,16 @@ async def deliver(house: House, event: dict[str, Any]) -> None:
     await handle(house.service, orjson.dumps(event))
 
 
+def open_account(house: House, user: uuid.UUID) -> None:
+    house.rows(
+        "insert into ledger.accounts (marketplace_id, asset, name, public_id, opened_at)"
+        " values (%s, 'USDC', %s, %s, now())",
+        house.marketplace,
+        f"user:{user}",
+        f"usr_{user.hex}",
+    )
+
+
 def suspense(house: House) -> int:
     [(total,)] = house.rows(
         "select coalesce(sum(available_change), 0) from ledger.entries"
@@ -114,13 +124,7 @@ async def test_a_deposit_waits_for_its_account_and_is_credited_when_it_is_open(
     event = told(house.marketplace, f"user:{user}")
     with pytest.raises(DepositNotBooked):
         await deliver(house, event)
-    house.rows(
-        "insert into ledger.accounts (marketplace_id, asset, name, public_id, opened_at)"
-        " values (%s, 'USDC', %s, %s, now())",
-        house.marketplace,
-        f"user:{user}",
-        f"usr_{user.hex}",
-    )
+    open_account(house, user)
 
     await deliver(house, event)
 
@@ -134,6 +138,18 @@ async def test_a_deposit_whose_account_never_opens_ends_in_suspense(house: House
     await deliver(house, told(house.marketplace, f"user:{uuid.uuid4()}", age=age))
 
     assert suspense(house) == 250_000_000
+
+
+async def test_a_deposit_in_suspense_stays_there_when_it_is_delivered_again(house: House) -> None:
+    user = uuid.uuid4()
+    event = told(house.marketplace, f"user:{user}", age=ACCOUNT_PATIENCE * 2)
+    await deliver(house, event)
+    open_account(house, user)
+
+    await deliver(house, event)
+
+    assert suspense(house) == 250_000_000
+    assert (await house.balance(f"user:{user}")).available == 0
 
 
 async def test_a_deposit_that_contradicts_the_one_booked_is_not_swallowed(house: House) -> None:

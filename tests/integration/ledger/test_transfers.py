@@ -107,11 +107,9 @@ async def test_replicas_that_meet_at_one_transfer_create_it_once(house: House, d
     for _ in range(20):
         asked = single(debit, "suspense", 7)
 
-        answers = await asyncio.gather(
-            *(house.post(asked, replica=index % 2) for index in range(4))
-        )
+        answers = await asyncio.gather(house.post(asked, replica=0), house.post(asked, replica=1))
 
-        assert statuses([one for answer in answers for one in answer]) == [CREATED] + [EXISTS] * 3
+        assert statuses([one for answer in answers for one in answer]) == [CREATED, EXISTS]
 
 
 async def test_replicas_that_meet_at_a_new_escrow_open_it_once(house: House) -> None:

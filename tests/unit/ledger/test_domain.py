@@ -338,3 +338,12 @@ def test_every_code_has_a_documented_source() -> None:
 def test_a_balance_in_another_asset_is_another_aggregate() -> None:
     assert aggregate_id(public_id="usr_ann", asset="USDC") == "usr_ann"
     assert aggregate_id(public_id="usr_ann", asset="EURC") == "usr_ann:EURC"
+
+
+def test_a_hold_whose_post_went_with_its_group_can_still_end(ledger: Ledger) -> None:
+    ledger.ask(pending(1, ANN, ORDER, 80))
+
+    results = ledger.ask(post(2, 1, linked=True), single(3, BOB, ANN, 1000), void(4, 1))
+
+    assert results[2].status is CREATED
+    assert (ledger.available(ANN), ledger.reserved(ANN)) == (100, 0)

@@ -1,0 +1,290 @@
+"""Transfers per second through the ledger's PostTransfers, beside `pgbench` on the same server.
+
+    python -m bench.ledger [--seconds 6] [--users 1000] [--with-nats]
+
+Starts a durable PostgreSQL of its own (fsync on), migrates it, serves `python -m services.ledger`
+as its own process and calls it over gRPC from this one; then pgbench runs its TPC-B on the same
+server. All of it shares the machine: CPU microseconds a transfer are printed beside the rate, and
+say what a machine that does nothing else would do. At the end the invariants are checked.
+"""
+
+import argparse
+import asyncio
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import uvloop
+from orchestrator.common.v1 import common_pb2
+from orchestrator.ledger.v1 import ledger_pb2, ledger_pb2_grpc
+
+from chassis.channel import Caller, open_channel
+from chassis.identity import METADATA_KEY, Identity, Signer, system
+from deploy.local.nats import NatsServer
+from deploy.local.ports import HOST, free_port
+from deploy.local.postgres import PostgresServer, binary, remove
+from deploy.local.process import Command, Process, python_module, run
+from deploy.local.services import grpc_ready
+from deploy.local.settings import ROOT, child_environment
+
+SECRET = "a secret that only this measurement knows"  # noqa: S105 - nothing else trusts it
+WORLD = "external:stellar"
+PLENTY = 10**15
+CREATED = ledger_pb2.TRANSFER_STATUS_CREATED
+# The design's budget on two cores, load generator and all.
+LEAST_SINGLE, LEAST_LISTED = 2_500, 10_000
+Make = Callable[[], ledger_pb2.NewTransfer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A served ledger and the processes that do its work."""
+
+    address: str
+    postgres: PostgresServer
+    processes: dict[str, psutil.Process]
+
+
+@dataclass(slots=True, kw_only=True)
+class Figures:
+    """What a run measured. cpu: process → microseconds a transfer."""
+
+    name: str
+    rate: float
+    seconds: list[float] = field(default_factory=list)
+    cpu: dict[str, float] = field(default_factory=dict)
+
+    def line(self, *, beside: float) -> str:
+        """Spell the run as a line of the table. beside: the rate of pgbench."""
+        ordered = sorted(self.seconds)
+        middle, slowest = (ordered[int(len(ordered) * part)] * 1000 for part in (0.5, 0.99))
+        work = "  ".join(f"{name} {used:4.0f}" for name, used in self.cpu.items())
+        return (
+            f"{self.name:<34}{self.rate:8.0f}/s  {self.rate / beside:5.2f} x  "
+            f"p50 {middle:6.1f} ms  p99 {slowest:6.1f} ms   {work}"
+        )
+
+
+class Load:
+    """Calls one ledger for one marketplace."""
+
+    def __init__(self, server: Server, stub: ledger_pb2_grpc.LedgerServiceStub) -> None:
+        self._server = server
+        self._stub = stub
+        self._signer = Signer(secret=SECRET, caller="orders")
+        self._who: Identity = system(caller="orders", marketplace_id=uuid.uuid4())
+        self._random = random.Random(7)
+        self._names: list[str] = []
+
+    async def open_accounts(self, *, count: int) -> None:
+        """Open users' accounts and put plenty into each."""
+        ids = [uuid.uuid4() for _ in range(count)]
+        self._names = [f"user:{user}" for user in ids]
+        caller = Caller(self._signer)
+        for start in range(0, count, 50):
+            chunk = ids[start : start + 50]
+            requests = [
+                ledger_pb2.OpenAccountRequest(
+                    request_id=f"open:{user}", user_id=str(user), public_id=user.hex, asset="USDC"
+                )
+                for user in chunk
+            ]
+            await asyncio.gather(
+                *(caller.call(self._stub.OpenAccount, one, who=self._who) for one in requests)
+            )
+            filled = [_transfer(WORLD, f"user:{user}", PLENTY) for user in chunk]
+            await caller.call(
+                self._stub.PostTransfers,
+                ledger_pb2.PostTransfersRequest(transfers=filled),
+                who=self._who,
+            )
+
+    def deposit(self) -> ledger_pb2.NewTransfer:
+        """Ask for one from the world to a user: one statement line, one event."""
+        return _transfer(WORLD, self._random.choice(self._names), 100_000)
+
+    def payment(self) -> ledger_pb2.NewTransfer:
+        """Ask for one between users: two locked accounts, two statement lines, two events."""
+        debit, credit = self._random.sample(self._names, 2)
+        return _transfer(debit, credit, 100_000)
+
+    async def measure(
+        self, name: str, make: Make, *, callers: int, size: int, seconds: float
+    ) -> Figures:
+        """Post lists of `size` transfers from that many callers for so long."""
+        metadata = ((METADATA_KEY, self._signer.token(self._who)), ("x-request-id", "bench"))
+        latencies: list[float] = []
+        end = time.perf_counter() + seconds
+
+        async def work() -> None:
+            while (started := time.perf_counter()) < end:
+                request = ledger_pb2.PostTransfersRequest(transfers=[make() for _ in range(size)])
+                answer = await self._stub.PostTransfers(request, metadata=metadata, timeout=30)
+                latencies.append(time.perf_counter() - started)
+                assert all(result.status == CREATED for result in answer.results)
+
+        before, started = self._cpu(), time.perf_counter()
+        await asyncio.gather(*(work() for _ in range(callers)))
+        elapsed, after = time.perf_counter() - started, self._cpu()
+        count = len(latencies) * size
+        cpu = {part: (after[part] - before[part]) / count * 1e6 for part in after}
+        return Figures(name=name, rate=count / elapsed, seconds=latencies, cpu=cpu)
+
+    async def broken(self) -> list[str]:
+        """Check the ledger; returns the invariants that do not hold."""
+        operator = Caller(Signer(secret=SECRET, caller="operator"))
+        request = ledger_pb2.CheckInvariantsRequest()
+        found = await operator.call(
+            self._stub.CheckInvariants, request, who=self._who, timeout_seconds=120
+        )
+        return [f"{one.name}: {one.details}" for one in found.results if not one.holds]
+
+    def _cpu(self) -> dict[str, float]:
+        processes = {**self._server.processes, "load": psutil.Process()}
+        return {name: _cpu_seconds(process) for name, process in processes.items()}
+
+
+def _transfer(debit: str, credit: str, amount: int) -> ledger_pb2.NewTransfer:
+    return ledger_pb2.NewTransfer(
+        id=str(uuid.uuid4()),
+        type=ledger_pb2.TRANSFER_TYPE_SINGLE,
+        code=ledger_pb2.TRANSFER_CODE_RELEASE,
+        debit_account=debit,
+        credit_account=credit,
+        amount=common_pb2.Money(asset="USDC", minor_units=amount),
+    )
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    # What ended children used is in their parent's own account, once it has reaped them.
+    total = 0.0
+    for one in (process, *process.children(recursive=True)):
+        try:
+            times = one.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system
+    return total
+
+
+@contextmanager
+def serving(*, with_nats: bool) -> Iterator[Server]:
+    """Serve a fresh ledger on a durable PostgreSQL, and stop everything after."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-ledger-")))
+        folder.chmod(0o755)
+        logs, home = folder / "logs", folder / "postgres"
+        postgres = PostgresServer(home=home, port=free_port(), log_folder=logs)
+        postgres.start()
+        stack.callback(remove, home)
+        stack.callback(postgres.stop)
+        postgres.wait_ready()
+        # Nobody listens on port 1: the relay waits, and only the ledger is measured.
+        nats_url = f"nats://{HOST}:1"
+        if with_nats:
+            nats = NatsServer(home=folder / "nats", port=free_port(), log_folder=logs)
+            nats.start()
+            stack.callback(nats.stop)
+            nats.wait_ready()
+            nats_url = nats.url
+        port = free_port()
+        ledger = _start_ledger(postgres, nats_url, port, logs)
+        stack.callback(ledger.stop)
+        ledger.wait_until(grpc_ready(port))
+        processes = {
+            "ledger": psutil.Process(ledger.pid),
+            "postgres": psutil.Process(postgres.process.pid),
+        }
+        yield Server(address=f"{HOST}:{port}", postgres=postgres, processes=processes)
+
+
+def _start_ledger(postgres: PostgresServer, nats_url: str, port: int, logs: Path) -> Process:
+    migrations = Command(
+        name="migrations",
+        argv=python_module("chassis.migrations"),
+        environment=child_environment(DATABASE_URL=postgres.url()),
+        folder=ROOT,
+    )
+    run(migrations, log_path=logs / "migrations.log")
+    environment = child_environment(
+        DATABASE_URL=postgres.url(role="ledger"),
+        NATS_URL=nats_url,
+        SERVICE_SECRET=SECRET,
+        GRPC_PORT=str(port),
+    )
+    command = Command(
+        name="ledger",
+        argv=python_module("services.ledger"),
+        environment=environment,
+        folder=ROOT,
+    )
+    return Process(command, logs / "ledger.log")
+
+
+def pgbench(postgres: PostgresServer, *, seconds: int) -> float:
+    """Run TPC-B from 16 clients on the same server; returns transactions per second."""
+    postgres.execute("create database {}", "pgbench")
+    url = postgres.url(database="pgbench")
+    _pgbench("--initialize", "--quiet", "--scale=10", url)
+    told = _pgbench("--client=16", "--jobs=2", f"--time={seconds}", url)
+    found = re.search(r"tps = ([0-9.]+)", told)
+    assert found is not None, told
+    return float(found[1])
+
+
+def _pgbench(*arguments: str) -> str:
+    command = [binary("pgbench"), *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - ours
+    return done.stdout
+
+
+async def measure(server: Server, arguments: argparse.Namespace) -> tuple[list[Figures], list[str]]:
+    """Run every measurement; returns the figures, and what is broken afterwards."""
+    async with open_channel(server.address) as channel:
+        load = Load(server, ledger_pb2_grpc.LedgerServiceStub(channel))
+        await load.open_accounts(count=arguments.users)
+        await load.measure("warm-up", load.deposit, callers=16, size=1, seconds=1)
+        figures = []
+        for kind, make in (("deposits", load.deposit), ("between users", load.payment)):
+            for callers, size in ((1, 1), (64, 1), (4, 500)):
+                name = f"{kind}, {callers} callers x {size}"
+                seconds = arguments.seconds
+                figures.append(
+                    await load.measure(name, make, callers=callers, size=size, seconds=seconds)
+                )
+        return figures, await load.broken()
+
+
+def main() -> None:
+    """Measure, print, and exit with 1 where an invariant does not hold."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=int, default=6, help="of each measurement")
+    parser.add_argument("--users", type=int, default=1000)
+    parser.add_argument("--with-nats", action="store_true", help="publish the events meanwhile")
+    arguments = parser.parse_args()
+    with serving(with_nats=arguments.with_nats) as server:
+        figures, broken = uvloop.run(measure(server, arguments))
+        tpcb = pgbench(server.postgres, seconds=arguments.seconds)
+    print(f"{'pgbench TPC-B, 16 clients':<34}{tpcb:8.0f}/s   1.00 x")
+    for one in figures:
+        print(one.line(beside=tpcb))
+    print("microseconds of CPU a transfer at the right; load average", psutil.getloadavg())
+    single = max(one.rate for one in figures if "64 callers" in one.name)
+    listed = max(one.rate for one in figures if "500" in one.name)
+    print(f"budget: {LEAST_SINGLE}/s at 64 callers: {single:.0f}/s", end="; ")
+    print(f"{LEAST_LISTED}/s in lists of 500: {listed:.0f}/s")
+    print("\n".join(broken) or "every invariant holds")
+    sys.exit(1 if broken else 0)
+
+
+if __name__ == "__main__":
+    main()
