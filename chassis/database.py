@@ -42,9 +42,8 @@ ResultT = TypeVar("ResultT")
 # Serialisation failure and deadlock: the transaction did nothing, and may be tried again whole.
 RETRYABLE = frozenset({"40001", "40P01"})
 ATTEMPTS = 5
-# The server stops or is full, a lock was not free, a statement or a pause took too long: nothing
-# was done, come back later.
-BUSY = frozenset({"57P01", "57P02", "57P03", "53300", "55P03", "57014", "25P03"})
+# The server stops or is full, a lock was not free, a statement took too long: come back later.
+BUSY = frozenset({"57P01", "57P02", "57P03", "53300", "55P03", "57014"})
 CONNECTION_CLASS = "08"
 
 

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import datetime as dt
 import json
+import os
+import signal
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
+from chassis import bus as bus_module
 from chassis import relay
 from chassis.bus import Bus
 from chassis.database import Transaction
@@ -23,9 +26,10 @@ from tests.integration.chassis.conftest import Shop
 WAIT_SECONDS = 30
 NOON = dt.datetime(2026, 2, 18, 12, tzinfo=dt.UTC)
 UNPUBLISHED = "select count(*) from outbox where published_at is null"
-LEADERS = """
-select count(*) from pg_locks join pg_database on pg_database.oid = pg_locks.database
-where locktype = 'advisory' and granted and datname = current_database()
+# Relays with a connection, and those that have looked for events: the others ask for the lock.
+RELAYS = """
+select count(*), count(*) filter (where query like '%from outbox%') from pg_stat_activity
+where datname = current_database() and application_name = 'shop-listener'
 """
 
 
@@ -50,9 +54,11 @@ async def append(shop: Shop, *events: Event) -> None:
 
 
 @asynccontextmanager
-async def relaying(shop: Shop, server: NatsServer) -> AsyncIterator[asyncio.Task[None]]:
+async def relaying(
+    shop: Shop, server: NatsServer, *, bus: Bus | None = None
+) -> AsyncIterator[asyncio.Task[None]]:
     """Run a relay with a connection of its own, as a service does."""
-    bus = Bus(url=server.url, name="test-relay")
+    bus = bus or Bus(url=server.url, name="test-relay")
     task = asyncio.create_task(relay.run(database=shop.database, bus=bus))
     try:
         yield task
@@ -175,11 +181,12 @@ async def test_of_two_relays_one_leads_and_the_other_takes_over(
     shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
 ) -> None:
     async with relaying(shop, nats) as first:
-        await until(lambda: shop.rows(LEADERS) == [(1,)])
+        await until(lambda: shop.rows(RELAYS) == [(1, 1)])
         async with relaying(shop, nats):
+            await until(lambda: shop.rows(RELAYS)[0][0] == 2)
             await append(shop, *(an_event(marketplace_id, version=v) for v in range(1, 6)))
             await until(is_published(shop))
-            assert shop.rows(LEADERS) == [(1,)]
+            assert shop.rows(RELAYS) == [(2, 1)]
             first.cancel()
             await append(shop, *(an_event(marketplace_id, version=v) for v in range(6, 11)))
             await until(is_published(shop))
@@ -213,6 +220,28 @@ async def test_events_wait_for_nats_and_come_in_order_when_it_is_back(
         await until(is_published(shop))
 
     assert versions(await published(nats, marketplace_id)) == [*range(1, 21)]
+
+
+async def test_what_nats_never_acknowledged_is_sent_again_before_what_follows(
+    shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_module, "ACK_TIMEOUT_SECONDS", 0.5)
+    bus = Bus(url=nats.url, name="test-relay")
+
+    async with relaying(shop, nats, bus=bus):
+        await append(shop, an_event(marketplace_id, version=1))
+        await until(is_published(shop))
+        client = await bus.client()
+        sent = client.stats["out_msgs"]
+        # It takes what it is sent, and dies before it has looked at it.
+        os.kill(nats.process.pid, signal.SIGSTOP)
+        await append(shop, *(an_event(marketplace_id, version=v) for v in range(2, 7)))
+        await until(lambda: client.stats["out_msgs"] > sent)
+        nats.kill()
+        nats.start()
+        await until(is_published(shop))
+
+    assert versions(await published(nats, marketplace_id)) == [1, 2, 3, 4, 5, 6]
 
 
 async def test_nats_killed_again_and_again_loses_and_repeats_nothing(
