@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 from kernel.errors import InvalidArgument
@@ -19,14 +20,17 @@ class _Refused(ValueError):
     pass
 
 
-def parse(raw: bytes) -> Any:
+def parse(raw: bytes, *, fraction: Callable[[str], Any] | None = None) -> Any:
     """Read a JSON document.
+
+    fraction: reads the text of a number that has a fraction or an exponent; None: as a float.
 
     Raises: BodyNotValid: not UTF-8 or not JSON, a key twice, NaN or an infinity, a number too
         large, nested deeper than eight levels, an unpaired surrogate, a NUL character.
     """
+    decoder = _DECODER if fraction is None else _decoder(fraction)
     try:
-        value = _DECODER.decode(raw.decode())
+        value = decoder.decode(raw.decode())
         _check(value, depth=1)
     except _Refused as error:
         raise BodyNotValid(str(error)) from None
@@ -80,4 +84,10 @@ def _check_depth(depth: int) -> None:
         raise _Refused(f"The body is nested deeper than {DEPTH_MAX} levels")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant)
+def _decoder(fraction: Callable[[str], Any]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=_pairs, parse_constant=_constant, parse_float=fraction
+    )
+
+
+_DECODER = _decoder(float)

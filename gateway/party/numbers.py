@@ -1,0 +1,94 @@
+"""JSON whose numbers stay what was written: decimal digits in, decimal digits out, no binary float.
+
+Amounts are printed as numbers with two decimals, as the party API's document prints them.
+"""
+
+import decimal
+import re
+from typing import Any
+
+import orjson
+
+from gateway import body
+from gateway.body import BodyNotValid
+from kernel.money import CENT, LARGEST, UNIT, to_text
+
+# A number beyond this is none that a client's own JSON reader could hold.
+EXPONENT_MAX = 308
+BASIS_POINTS = 10_000
+_AMOUNT = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,2}))?", re.ASCII)
+# `+00005` is no JSON, so a text that is read here has no sign but a minus.
+_ZERO = re.compile(r"-?0+(?:\.0+)?", re.ASCII)
+
+
+class Number(decimal.Decimal):
+    """A JSON number with a fraction or an exponent. written: its text."""
+
+    written: str
+
+    def __new__(cls, text: str) -> "Number":
+        """Read a JSON number's text. Raises: BodyNotValid: nobody could hold it."""
+        try:
+            number = super().__new__(cls, text)
+        except decimal.DecimalException:
+            raise BodyNotValid("The body holds a number that is too large") from None
+        if abs(number.adjusted()) > EXPONENT_MAX:
+            raise BodyNotValid("The body holds a number that is too large")
+        number.written = text
+        return number
+
+
+def parse(raw: bytes) -> Any:
+    """Read a JSON document as `body.parse` does, with every fraction as a `Number`.
+
+    Raises: BodyNotValid.
+    """
+    return body.parse(raw, fraction=Number)
+
+
+def amount(value: object) -> int:
+    """Read a JSON number as minor units; greater than zero, at most two decimals.
+
+    Raises: ValueError: says what is wrong.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | Number):
+        raise ValueError("must be a number")  # noqa: TRY004 - a finding about a request
+    text = value.written if isinstance(value, Number) else str(value)
+    if text.startswith("-") or _ZERO.fullmatch(text):
+        raise ValueError("must be greater than 0")
+    match = _AMOUNT.fullmatch(text)
+    if match is None:
+        raise ValueError("must be a plain number with at most 2 decimals")
+    minor_units = int(match[1]) * UNIT + int((match[2] or "").ljust(2, "0")) * CENT
+    if minor_units > LARGEST:
+        raise ValueError(f"must be at most {to_text(LARGEST // CENT * CENT)}")
+    return minor_units
+
+
+def printed(minor_units: int) -> orjson.Fragment:
+    """Print minor units as a JSON number: 150.00."""
+    return orjson.Fragment(to_text(minor_units))
+
+
+def rate(basis_points: int) -> orjson.Fragment:
+    """Print a rate as a JSON number: 1000 basis points are 0.10."""
+    whole, parts = divmod(basis_points, BASIS_POINTS)
+    decimals = f"{parts:04d}"
+    return orjson.Fragment(f"{whole}.{decimals[:2]}{decimals[2:].rstrip('0')}")
+
+
+def tenths(count: int) -> orjson.Fragment:
+    """Print a count of tenths as a JSON number: 87 is 8.7."""
+    whole, part = divmod(count, 10)
+    return orjson.Fragment(f"{whole}.{part}")
+
+
+def to_json(value: object) -> str:
+    """Spell a value that `parse` read as JSON, its numbers as they were written."""
+    return orjson.dumps(value, default=_spelled).decode()
+
+
+def _spelled(value: object) -> orjson.Fragment:
+    if isinstance(value, Number):
+        return orjson.Fragment(value.written)
+    raise TypeError(f"{type(value).__name__} is not JSON")
