@@ -3,7 +3,7 @@
 Objects are made here and nowhere else.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -27,6 +27,12 @@ from kernel.clock import SystemClock
 from kernel.errors import DomainError
 
 API = "/api/v1/"
+HEALTH = f"{API}health"
+# Where the party view's document and page are: /docs/party, /party/openapi.json.
+PARTY = "/party"
+KEY, TOKEN = "key", "token"
+# A JSON Web Token: header, claims and signature.
+TOKEN_DOTS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,15 +66,39 @@ class Paths:
         return found
 
 
+def _credential_kind(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """Tell what a request shows: an API key or a token; what is neither is taken for a key."""
+    found = None
+    for name, value in headers:
+        if name == b"x-api-key":
+            return KEY
+        if name == b"authorization":
+            scheme, _, credential = value.partition(b" ")
+            is_token = scheme.lower() == b"bearer" and credential.count(b".") == TOKEN_DOTS
+            found = TOKEN if is_token else KEY
+    return found
+
+
 def _segments(path: str) -> list[str]:
     return path.strip("/").split("/")
 
 
 class Dispatcher:
-    """The ASGI app: limits, the trailing slash, unknown paths, and which view answers."""
+    """The ASGI app: limits, the trailing slash, unknown paths, and which view answers.
 
-    def __init__(self, *, marketplace: Side, parts: Parts, concurrent_requests_max: int) -> None:
+    party: the second view, where there is one.
+    """
+
+    def __init__(
+        self,
+        *,
+        marketplace: Side,
+        parts: Parts,
+        concurrent_requests_max: int,
+        party: Side | None = None,
+    ) -> None:
         self._marketplace = marketplace
+        self._party = party
         self._parts = parts
         self._free = concurrent_requests_max
 
@@ -108,8 +138,25 @@ class Dispatcher:
         else:
             await self._refuse(side, scope, send, RouteNotFound("There is nothing at this path"))
 
-    def _side(self, _scope: Scope) -> Side:
-        return self._marketplace
+    def _side(self, scope: Scope) -> Side:
+        """Choose the view by the credential; without one, by the path.
+
+        Source: reference §1: without a credential the view that documents the path answers; where
+        both do, the marketplace's, unless the path ends in `/orders/`. Health needs none.
+        """
+        path: str = scope["path"]
+        if self._party is None or path.startswith(HEALTH):
+            return self._marketplace
+        if not path.startswith(API):
+            return self._party if PARTY in path else self._marketplace
+        kind = _credential_kind(scope["headers"])
+        if kind is not None:
+            return self._party if kind == TOKEN else self._marketplace
+        if path.endswith("/orders/"):
+            return self._party
+        documented = self._marketplace.paths.methods(path.rstrip("/"))
+        theirs = self._party.paths.methods(path.rstrip("/"))
+        return self._party if theirs and not documented else self._marketplace
 
     async def _refuse(self, side: Side, scope: Scope, send: Send, error: DomainError) -> None:
         headers: Mapping[str, str] = {}

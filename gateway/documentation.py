@@ -1,6 +1,6 @@
 """The OpenAPI document of a view and its page, which works without any network."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,9 @@ OWN_STATUS = {
 }
 
 
-def responses(operation: Operation, *, failure: Any) -> dict[int | str, dict[str, Any]]:
+def responses(
+    operation: Operation, *, failure: Any, is_party: bool = False
+) -> dict[int | str, dict[str, Any]]:
     """Return every status a route may answer, with its model, for FastAPI."""
     answers: dict[int | str, dict[str, Any]] = {
         status: {"model": model, "description": "Accepted: still in motion"}
@@ -54,14 +56,14 @@ def responses(operation: Operation, *, failure: Any) -> dict[int | str, dict[str
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         }
     by_status: dict[int, list[str]] = {}
-    for status, code in sorted(set(_refusals(operation))):
+    for status, code in sorted(set(_refusals(operation, is_party=is_party))):
         by_status.setdefault(status, []).append(code)
     for status, codes in by_status.items():
         answers[status] = {"model": failure, "description": ", ".join(f"`{c}`" for c in codes)}
     return answers
 
 
-def _refusals(operation: Operation) -> Iterable[tuple[int, str]]:
+def _refusals(operation: Operation, *, is_party: bool) -> Iterable[tuple[int, str]]:
     reasons = [*_ALWAYS, *operation.refusals]
     if operation.scope != OPEN:
         reasons += _WITH_CREDENTIAL
@@ -73,15 +75,25 @@ def _refusals(operation: Operation) -> Iterable[tuple[int, str]]:
     for reason in reasons:
         known = REASONS.get(reason)
         if known is None:
-            yield OWN_STATUS[reason], reason
+            yield OWN_STATUS[reason], reason.lower() if is_party else reason
+        elif is_party:
+            yield known.party_status or known.status, known.party_code
         else:
             yield known.status, known.code
 
 
 def add_document(
-    app: FastAPI, *, operations: Collection[Operation], schemes: dict[str, Any], docs_path: str
+    app: FastAPI,
+    *,
+    operations: Collection[Operation],
+    schemes: dict[str, Any],
+    docs_path: str,
+    links: Mapping[str, str] | None = None,
 ) -> None:
-    """Give an app its OpenAPI document and the page that shows it."""
+    """Give an app its OpenAPI document and the page that shows it.
+
+    links: name → path of the pages of other views.
+    """
     secured = {
         (f"/api/v1{operation.path}", operation.method.lower()): operation.scope
         for operation in operations
@@ -106,18 +118,22 @@ def add_document(
 
     app.openapi = document  # type: ignore[method-assign] # how FastAPI is told of another document
     app.mount(ASSETS_PATH, StaticFiles(directory=ASSETS), name="docs-assets")
-    app.add_route(docs_path, _page(app), include_in_schema=False)
+    app.add_route(docs_path, _page(app, links or {}), include_in_schema=False)
 
 
-def _page(app: FastAPI) -> Any:
+def _page(app: FastAPI, links: Mapping[str, str]) -> Any:
+    shown = get_swagger_ui_html(
+        openapi_url=app.openapi_url or "",
+        title=app.title,
+        swagger_js_url=f"{ASSETS_PATH}/swagger-ui-bundle.js",
+        swagger_css_url=f"{ASSETS_PATH}/swagger-ui.css",
+        swagger_favicon_url=f"{ASSETS_PATH}/favicon.png",
+    )
+    others = " ".join(f'<a href="{path}">{name}</a>' for name, path in links.items())
+    content = bytes(shown.body).replace(b"<body>", f"<body><nav>{others}</nav>".encode())
+
     async def page(_request: Request) -> HTMLResponse:
-        return get_swagger_ui_html(
-            openapi_url=app.openapi_url or "",
-            title=app.title,
-            swagger_js_url=f"{ASSETS_PATH}/swagger-ui-bundle.js",
-            swagger_css_url=f"{ASSETS_PATH}/swagger-ui.css",
-            swagger_favicon_url=f"{ASSETS_PATH}/favicon.png",
-        )
+        return HTMLResponse(content)
 
     return page
 

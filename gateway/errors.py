@@ -45,6 +45,7 @@ INTERNAL = Row(500, "INTERNAL_ERROR", "internal_error")
 REASONS: Mapping[str, Row] = {
     "UNAUTHORIZED": Row(401, "UNAUTHORIZED", "not_authenticated"),
     "INVALID_API_KEY": Row(401, "INVALID_API_KEY", "not_authenticated"),
+    "INVALID_TOKEN": Row(401, "INVALID_TOKEN", "not_authenticated"),
     "INSUFFICIENT_SCOPE": Row(403, "INSUFFICIENT_SCOPE", "not_party"),
     "NOT_PARTY": Row(403, "NOT_PARTY", "not_party"),
     "NOT_BUSINESS": Row(403, "NOT_BUSINESS", "not_business"),
@@ -125,6 +126,20 @@ _FIELDS: Mapping[str, str] = {
 }
 
 
+_PARTY_FIELDS: Mapping[str, str] = {
+    "request_id": "Idempotency-Key",
+    "buyer": "personal_id",
+    "seller": "business_id",
+    "sellerId": "business_id",
+    "buyerId": "personal_id",
+    "amount.minor_units": "amount",
+    "notes": "delivery_notes",
+    "url": "deliverable_url",
+    "description": "reason",
+    "contract_terms_json": "contract_terms",
+}
+
+
 class BodyTooLarge(InvalidArgument):
     """The body is larger than 64 KiB."""
 
@@ -185,6 +200,21 @@ def marketplace_refusal(error: DomainError, *, request_id: str) -> Refusal:
         "error": {"code": known.code, "message": message, "details": details},
     }
     return Refusal(status=known.status, body=body, headers=headers(error))
+
+
+def party_refusal(error: DomainError, *, request_id: str) -> Refusal:
+    """Print a refusal as the party API does. Nothing is told of our own faults."""
+    known = row(error)
+    detail: dict[str, Any] = dict(error.details)
+    message = error.message or known.party_code
+    if known.status == INTERNAL.status:
+        detail, message = {"request_id": request_id}, "Internal error"
+    body: dict[str, Any] = {"code": known.party_code, "message": message, "detail": detail}
+    if isinstance(error, InvalidArgument) and error.fields:
+        body["errors"] = [
+            {"field": _PARTY_FIELDS.get(name, name), "message": text} for name, text in error.fields
+        ]
+    return Refusal(status=known.party_status or known.status, body=body, headers=headers(error))
 
 
 def public_field(name: str) -> str:

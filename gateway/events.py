@@ -7,7 +7,7 @@ wherever it is lost: a client sees each event once and in order for as long as i
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +57,7 @@ class Wanted:
     types: Collection[str] = ()
     resource_types: Collection[str] = ()
     after: Cursor | None = None
-    concerns: Callable[[Mapping[str, Any]], bool] | None = None
+    concerns: Callable[[Mapping[str, Any]], Awaitable[bool]] | None = None
 
 
 def cursor(text: str | None) -> Cursor | None:
@@ -137,7 +137,7 @@ class Feed:
                     {coming, stopped}, timeout=PING_SECONDS, return_when=asyncio.FIRST_COMPLETED
                 )
                 if coming in done:
-                    chunk, coming = _chunk(coming.result(), wanted), None
+                    chunk, coming = await _chunk(coming.result(), wanted), None
                     if chunk is not None:
                         yield chunk
                 elif not done:
@@ -231,7 +231,7 @@ async def _leave(subscription: JetStreamContext.PushSubscription) -> None:
         log.debug("events.already_left")
 
 
-def _chunk(message: Msg, wanted: Wanted) -> bytes | None:
+async def _chunk(message: Msg, wanted: Wanted) -> bytes | None:
     """Spell an event for its client; None: it is not the client's."""
     event = orjson.loads(message.data)
     metadata = event.get("metadata") or {}
@@ -239,7 +239,7 @@ def _chunk(message: Msg, wanted: Wanted) -> bytes | None:
         return None
     if wanted.resource_types and event.get("aggregateType") not in wanted.resource_types:
         return None
-    if wanted.concerns is not None and not wanted.concerns(event):
+    if wanted.concerns is not None and not await wanted.concerns(event):
         return None
     place = f"{message.metadata.sequence.stream}-{event['eventId']}"
     head = f"id: {place}\nevent: {event['eventType']}\ndata: "

@@ -140,7 +140,7 @@ class Server:
             one.credential = await self.view.admit(one, operation.scope)
             backends.bind(one.credential.identity, request_id=one.request_id)
         seconds = one.wait_seconds() + SLACK_SECONDS if operation.changes else READ_SECONDS
-        deadline.start(seconds)
+        deadline.start(None if operation.streams else seconds)
         if operation.changes:
             one.write_key()  # refuses a key that is none, whether or not the handler needs it
         if operation.body is not None:
