@@ -14,7 +14,14 @@ from services.escrow.domain import CommandKind, CommandState, WalletState
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
 from tests.integration.escrow.strangers import Stranger
-from tests.integration.escrow.world import WAIT_SECONDS, Order, World, new_escrow, succeeded
+from tests.integration.escrow.world import (
+    WAIT_SECONDS,
+    Order,
+    World,
+    command_of,
+    new_escrow,
+    succeeded,
+)
 
 
 @pytest.fixture
@@ -94,9 +101,14 @@ async def test_a_contract_waits_for_the_wallets_of_its_parties(alone: World) -> 
     seller = await alone.queries.wallet(marketplace_id=alone.marketplace_id, user_id=seller_id)
     order = Order(id=uuid.uuid4(), escrow_id=uuid.uuid4(), buyer=buyer, seller=seller)
     answer = await alone.escrows.create(alone.asked(CommandKind.CREATE), new_escrow(order))
+    await alone.fault(kind="try_again_later", function="create_account", count=1000)
 
     await alone.resume_worker()
+    await alone.until_resting(command_of(answer))
+    sent = await alone.queries.transactions(marketplace_id=alone.marketplace_id, order_id=order.id)
+    await alone.clear_faults()
 
+    assert sent == []
     succeeded(await alone.ended(answer))
     found = await alone.queries.wallet(marketplace_id=alone.marketplace_id, user_id=seller_id)
     assert seller.state is WalletState.CREATING

@@ -123,6 +123,33 @@ async def test_what_fails_on_the_ledger_again_and_again_is_refused(world: World)
     await world.do(CommandKind.FREEZE, order)
 
 
+async def test_a_refused_refund_of_a_frozen_contract_leaves_it_frozen(world: World) -> None:
+    order = await world.funded()
+    await world.do(CommandKind.FREEZE, order)
+    await world.fault(kind="fail_at_apply", function="resolve_dispute", count=3)
+
+    answer = await world.escrows.refund(world.asked(CommandKind.REFUND), order_id=order.id)
+    command = await world.ended(answer)
+
+    assert command.state is CommandState.FAILED
+    assert command.escrow is not None
+    assert command.escrow.state is EscrowState.DISPUTED
+    await world.do(CommandKind.REFUND, order)
+
+
+async def test_what_is_refused_after_something_landed_is_quarantined(world: World) -> None:
+    order = await world.funded()
+    await world.fault(kind="fail_at_apply", function="release_funds", count=3)
+    asked = world.asked(CommandKind.RELEASE)
+    await world.escrows.release(asked, order_id=order.id)
+
+    command = await world.until(asked.command_id, is_quarantined)
+
+    assert command.escrow is not None
+    assert command.escrow.state is EscrowState.RELEASING
+    assert command.step == StepName.RELEASE_FUNDS
+
+
 @pytest.mark.parametrize(
     "method", ["sendTransaction", "getTransaction", "simulateTransaction", "getLedgerEntries"]
 )

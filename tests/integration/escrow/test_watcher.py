@@ -152,6 +152,28 @@ async def test_a_payout_of_a_contract_that_no_book_knows_is_no_deposit(world: Wo
     assert await told(world, order.seller, count=0) == []
 
 
+async def test_what_a_former_platform_paid_by_a_command_is_no_deposit(world: World) -> None:
+    wallet = await world.wallet()
+    await world.pause_watcher()
+    credit = await world.house.wallets().credit(
+        world.asked(CommandKind.CREDIT_WALLET), user_id=wallet.user_id, amount=usdc(5 * UNIT)
+    )
+    succeeded(await world.ended(credit))
+    ledger = (await world.house.chain.latest_ledger()).sequence
+    later = world.house.watcher(platform=wallet.address)
+
+    async with asyncio.timeout(WAIT_SECONDS):
+        async with world.house.database.transaction() as tx:
+            cursor = await world.house.accounts.cursor(tx, world.house.asset_contract)
+        while cursor is None or cursor < start_of(ledger):
+            await later.look()
+            async with world.house.database.transaction() as tx:
+                cursor = await world.house.accounts.cursor(tx, world.house.asset_contract)
+
+    await world.resume_watcher()
+    assert await told(world, wallet, count=0) == []
+
+
 async def test_what_arrives_while_nobody_watches_is_told_later(
     world: World, stranger: Stranger
 ) -> None:
