@@ -1,6 +1,6 @@
 """What a running stack has written down about an order, read in its database from outside."""
 
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import scalar_row
@@ -24,6 +24,21 @@ select jsonb_build_object(
                  and a.name in ('user:' || o.buyer_id, 'user:' || o.seller_id)))
 """
 
+_TRANSFERS = "select count(*) from ledger.transfers where order_id = %s"
+_ESCROWS = "select count(*) from escrow.escrows where order_id = %s"
+_CREATIONS = """
+select count(*) from escrow.commands c join escrow.escrows e
+on e.marketplace_id = c.marketplace_id and e.id = c.escrow_id
+where c.kind = 'CREATE' and e.order_id = %s
+"""
+_POOR_ACCOUNTS = """
+select count(*) from ledger.accounts
+where holds < 0 or (kind in ('user', 'escrow') and credits - debits - holds < 0)
+"""
+_POOR_MOMENTS = (
+    "select count(*) from ledger.entries where available_after < 0 or reserved_after < 0"
+)
+
 
 class Books:
     """Reads and, for states that last no moment, writes as the database's administrator."""
@@ -40,17 +55,33 @@ class Books:
         assert len(found["accounts"]) == 2, "an account is not open"
         return dict(found)
 
-    def count(self, statement: str, **values: object) -> int:
-        """Run a statement that counts. values: its %(name)s."""
-        with psycopg.connect(self._url, row_factory=scalar_row) as connection:
-            found: Any = connection.execute(statement.encode(), values).fetchone()
-        return int(found)
+    def transfers(self, order_id: str) -> int:
+        """Count the transfers made for an order."""
+        return self._count(_TRANSFERS, _uuid(order_id))
+
+    def escrows(self, order_id: str) -> tuple[int, int]:
+        """Count an order's escrows, and the commands that were to create one."""
+        order = _uuid(order_id)
+        return self._count(_ESCROWS, order), self._count(_CREATIONS, order)
+
+    def orders_titled(self, title: str) -> int:
+        """Count the orders with a title."""
+        return self._count("select count(*) from orders.orders where title = %s", title)
+
+    def below_zero(self) -> int:
+        """Count accounts, and moments of accounts, with less than nothing."""
+        return self._count(_POOR_ACCOUNTS) + self._count(_POOR_MOMENTS)
 
     def put_into(self, order_id: str, state: str) -> None:
         """Write a state into an order's row, which nothing else about it shows."""
         statement = "update orders.orders set state = %s where id = %s"
         with psycopg.connect(self._url) as connection:
             assert connection.execute(statement, (state, _uuid(order_id))).rowcount == 1
+
+    def _count(self, statement: LiteralString, *values: object) -> int:
+        with psycopg.connect(self._url, row_factory=scalar_row) as connection:
+            found: Any = connection.execute(statement, values).fetchone()
+        return int(found)
 
 
 async def assert_sound(operator: Operator) -> None:
