@@ -149,8 +149,9 @@ class Load:
         return [f"{one.name}: {one.details}" for one in found.results if not one.holds]
 
     def _cpu(self) -> dict[str, float]:
-        processes = {**self._server.processes, "load": psutil.Process()}
-        return {name: _cpu_seconds(process) for name, process in processes.items()}
+        used = {name: _cpu_seconds(one) for name, one in self._server.processes.items()}
+        mine = psutil.Process().cpu_times()
+        return {**used, "load": mine.user + mine.system}
 
 
 def _transfer(debit: str, credit: str, amount: int) -> ledger_pb2.NewTransfer:
@@ -165,7 +166,6 @@ def _transfer(debit: str, credit: str, amount: int) -> ledger_pb2.NewTransfer:
 
 
 def _cpu_seconds(process: psutil.Process) -> float:
-    # What ended children used is in their parent's own account, once it has reaped them.
     total = 0.0
     for one in (process, *process.children(recursive=True)):
         try:

@@ -26,6 +26,8 @@ from services.ledger.store import Batch, Kept, LedgerStore, Trouble, answer_key,
 ATTEMPTS = 6
 # Transactions at once when a batch is taken apart; readers need connections too.
 SPLIT_MAX = 4
+# A batch that takes longer waits for something.
+STUCK_SECONDS = 0.05
 log = logger()
 
 
@@ -97,6 +99,9 @@ class Batcher:
         self._waiting: deque[_Caller] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
         self._serving = 0
+        self._transfers_waiting = 0
+        # When a lane last began a batch, by the loop's clock.
+        self._began = 0.0
         # How many callers batches had of late.
         self._usual = 0
 
@@ -108,7 +113,8 @@ class Batcher:
         """
         caller = _Caller(posting)
         self._waiting.append(caller)
-        if self._serving < self._lanes_max:
+        self._transfers_waiting += len(posting.transfers)
+        if self._needs_lane():
             self._serving += 1
             # A context of its own: a lane serves callers, it is none of them.
             lane = asyncio.create_task(self._serve(), context=contextvars.Context())
@@ -153,6 +159,7 @@ class Batcher:
                     # Those just answered tend to come back: a moment's wait saves commits.
                     await asyncio.sleep(self._linger_seconds)
                 callers = self._take()
+                self._began = asyncio.get_running_loop().time()
                 self._usual = max(len(callers), self._usual // 2)
                 if callers:
                     await self._settle(callers)
@@ -160,12 +167,25 @@ class Batcher:
             # At once, and not when the task is reaped: who comes in between needs a lane.
             self._serving -= 1
 
+    def _needs_lane(self) -> bool:
+        """Tell whether to begin another transaction beside those under way.
+
+        One is enough as long as it keeps up: what comes meanwhile shares the next commit. Long
+        lists are worth two, and one that waits for a lock must not hold up the rest.
+        """
+        if self._serving == 0:
+            return True
+        is_long = self._transfers_waiting >= self._transfers_max // 4
+        is_stuck = asyncio.get_running_loop().time() - self._began > STUCK_SECONDS
+        return self._serving < self._lanes_max and (is_long or is_stuck)
+
     def _take(self) -> list[_Caller]:
         callers: list[_Caller] = []
         room = self._transfers_max
         while self._waiting and (not callers or len(self._waiting[0].posting.transfers) <= room):
             callers.append(self._waiting.popleft())
             room -= len(callers[-1].posting.transfers)
+        self._transfers_waiting -= self._transfers_max - room
         return callers
 
     async def _settle(self, callers: Sequence[_Caller]) -> None:

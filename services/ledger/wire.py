@@ -101,9 +101,6 @@ def _misfits(message: ledger_pb2.NewTransfer) -> list[tuple[str, str]]:
         wrong.append(("type", "is unknown"))
     if message.code not in _CODES:
         wrong.append(("code", "is unknown"))
-    if "\x00" in message.reason:
-        # Postgres cannot keep it, and it would cost the neighbours in the batch a second attempt.
-        wrong.append(("reason", "holds a NUL character"))
     if kind is TransferType.VOID and message.HasField("amount"):
         wrong.append(("amount", "is not for this type of transfer"))
     return wrong
