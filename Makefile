@@ -18,7 +18,7 @@ export PYTHONPATH := .:gen
 # The project's own environment is used, whichever one is active.
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help setup demo run reconcile rebuild-stream test check lint types imports architecture fmt proto proto-check \
+.PHONY: help setup demo run token reconcile rebuild-stream test check lint types imports architecture fmt proto proto-check \
 	proto-breaking proto-release docs lock clean
 
 ##@ Start here
@@ -35,6 +35,9 @@ demo: $(INSTALLED) ## One purchase on a fresh stack, from the deposit to the sel
 
 run: $(INSTALLED) ## Serve the whole stack on this machine until Ctrl-C (RUN_DIR, PORT_BASE)
 	@exec $(BIN)/python -m deploy.local
+
+token: $(INSTALLED) ## An access token for a user of the running stack: SUB=<uuid> [ROLE=admin]
+	@$(BIN)/python -m deploy.local.token --sub "$(SUB)" $(if $(ROLE),--role "$(ROLE)")
 
 reconcile: $(INSTALLED) ## Check the running stack's books: invariants, and ledger = chain
 	@$(BIN)/python -m deploy.local.reconcile

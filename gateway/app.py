@@ -17,10 +17,14 @@ from gateway.backends import Backends
 from gateway.call import Call, Parts, Receive, Scope, Send
 from gateway.errors import MethodNotAllowed, Overloaded, RouteNotFound
 from gateway.events import Feed
-from gateway.keys import KeyStore
+from gateway.keys import PREFIX, KeyStore
 from gateway.limits import RateLimiter
 from gateway.marketplace import view as marketplace
 from gateway.marketplace.view import MarketplaceView
+from gateway.party import view as party
+from gateway.party.people import People
+from gateway.party.tokens import Tokens
+from gateway.party.view import PartyView
 from gateway.routing import Operation, View
 from gateway.settings import GatewaySettings
 from kernel.clock import SystemClock
@@ -31,6 +35,7 @@ HEALTH = f"{API}health"
 # Where the party view's document and page are: /docs/party, /party/openapi.json.
 PARTY = "/party"
 KEY, TOKEN = "key", "token"
+KEY_PREFIX = PREFIX.encode()
 # A JSON Web Token: header, claims and signature.
 TOKEN_DOTS = 2
 
@@ -67,15 +72,17 @@ class Paths:
 
 
 def _credential_kind(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """Tell what a request shows: an API key or a token; what is neither is taken for a key."""
+    """Tell what a request shows: an API key or a token; None: neither."""
     found = None
     for name, value in headers:
         if name == b"x-api-key":
             return KEY
         if name == b"authorization":
-            scheme, _, credential = value.partition(b" ")
-            is_token = scheme.lower() == b"bearer" and credential.count(b".") == TOKEN_DOTS
-            found = TOKEN if is_token else KEY
+            credential = value.partition(b" ")[2].strip()
+            if credential.startswith(KEY_PREFIX):
+                found = KEY
+            elif credential.startswith(b"eyJ") or credential.count(b".") == TOKEN_DOTS:
+                found = TOKEN
     return found
 
 
@@ -84,18 +91,15 @@ def _segments(path: str) -> list[str]:
 
 
 class Dispatcher:
-    """The ASGI app: limits, the trailing slash, unknown paths, and which view answers.
-
-    party: the second view, where there is one.
-    """
+    """The ASGI app: limits, the trailing slash, unknown paths, and which view answers."""
 
     def __init__(
         self,
         *,
         marketplace: Side,
+        party: Side,
         parts: Parts,
         concurrent_requests_max: int,
-        party: Side | None = None,
     ) -> None:
         self._marketplace = marketplace
         self._party = party
@@ -142,10 +146,11 @@ class Dispatcher:
         """Choose the view by the credential; without one, by the path.
 
         Source: reference §1: without a credential the view that documents the path answers; where
-        both do, the marketplace's, unless the path ends in `/orders/`. Health needs none.
+        both or neither do, the marketplace's, unless the path ends in `/orders/`. Health needs no
+        credential, and has one view.
         """
         path: str = scope["path"]
-        if self._party is None or path.startswith(HEALTH):
+        if path.startswith(HEALTH):
             return self._marketplace
         if not path.startswith(API):
             return self._party if PARTY in path else self._marketplace
@@ -197,14 +202,25 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
 
 def _dispatcher(settings: GatewaySettings, parts: Parts) -> Dispatcher:
     limiter = RateLimiter(per_minute=settings.rate_limit_per_minute)
-    view = MarketplaceView(keys=parts.keys, limiter=limiter)
-    side = Side(
-        app=marketplace.build(view=view, parts=parts, wait_seconds=settings.wait_seconds),
-        view=view,
-        paths=Paths(marketplace.OPERATIONS),
-    )
     return Dispatcher(
-        marketplace=side,
+        marketplace=_marketplace(settings, parts, limiter),
+        party=_party(settings, parts, limiter),
         parts=parts,
         concurrent_requests_max=settings.concurrent_requests_max,
     )
+
+
+def _marketplace(settings: GatewaySettings, parts: Parts, limiter: RateLimiter) -> Side:
+    view = MarketplaceView(keys=parts.keys, limiter=limiter)
+    app = marketplace.build(view=view, parts=parts, wait_seconds=settings.wait_seconds)
+    return Side(app=app, view=view, paths=Paths(marketplace.OPERATIONS))
+
+
+def _party(settings: GatewaySettings, parts: Parts, limiter: RateLimiter) -> Side:
+    view = PartyView(
+        tokens=Tokens(settings.jwt_issuers),
+        people=People(parts.backends, parts.keys.store),
+        limiter=limiter,
+    )
+    app = party.build(view=view, parts=parts, wait_seconds=settings.wait_seconds)
+    return Side(app=app, view=view, paths=Paths(party.OPERATIONS))

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from gateway import body
-from gateway.auth import Credential, KeyAuthenticator
+from gateway.auth import Credential, CredentialNotValid, KeyAuthenticator
 from gateway.backends import Backends, Reply
 from gateway.errors import BodyTooLarge, UnsupportedMediaType
 from gateway.events import Feed
@@ -138,6 +138,7 @@ def read_headers(scope: Scope) -> dict[str, str]:
     """Return the headers by lower-case name; one that may be repeated is joined by commas.
 
     Raises: HeaderNotValid: a header that must be single is given twice; all are too long.
+        CredentialNotValid: the credential alone is too long.
     """
     headers: dict[str, str] = {}
     size = 0
@@ -153,6 +154,8 @@ def read_headers(scope: Scope) -> dict[str, str]:
             value = f"{headers[name]}, {value}"
         headers[name] = value
     if size > HEADER_BYTES_MAX:
+        if len(headers.get("authorization", "")) > HEADER_BYTES_MAX:
+            raise CredentialNotValid("The credential is too long")
         raise HeaderNotValid("The headers are too long")
     return headers
 

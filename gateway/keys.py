@@ -135,6 +135,13 @@ class KeyStore:
             raise RuntimeError("the marketplace that was just added is not there")
         return cast("uuid.UUID", row[0])
 
+    async def find_marketplace(self, name: str, *, environment: str) -> uuid.UUID | None:
+        """Return a marketplace's id; None where there is none by this name."""
+        async with self._connection() as connection:
+            cursor = await connection.execute(_FIND_MARKETPLACE, (name, environment))
+            row = await cursor.fetchone()
+        return None if row is None else cast("uuid.UUID", row[0])
+
     async def create(
         self,
         *,

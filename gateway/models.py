@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.body import is_storable
 from kernel.errors import InvalidArgument
-from kernel.money import CENTS_PATTERN, parse_amount
+from kernel.money import parse_amount
 
 ModelT = TypeVar("ModelT", bound=pydantic.BaseModel)
 CURSOR_MAX = 512
@@ -71,13 +71,15 @@ def _score(value: Any) -> int:
     raise PydanticCustomError("score", "must be a number from 0 to 10 with at most one decimal")
 
 
+# What `parse_amount` reads, and so not "0.00".
+_POSITIVE = r"^(0\.(0[1-9]|[1-9][0-9])|[1-9][0-9]{0,11}\.[0-9]{2})$"
 Amount = Annotated[
     int,
     BeforeValidator(_amount),
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": f"^{CENTS_PATTERN.pattern}$",
+            "pattern": _POSITIVE,
             "examples": ["80.00"],
             "description": "Decimal string with two decimals, greater than 0.",
         }

@@ -1,11 +1,97 @@
 """Settings of the gateway and of its key tool. The only file here that meets the environment."""
 
-from typing import Annotated, Literal
+import json
+import re
+import uuid
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FilePath,
+    SecretBytes,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from chassis.settings import Address, NatsUrl, Port, PostgresUrl, Secret
+from kernel.ids import parse_uuid
+
+# An issuer's shared secret is at least as long as what HS256 makes of it. Source: RFC 7518 §3.2.
+KEY_BYTES_MIN = 32
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+class Issuer(BaseModel):
+    """Whose tokens are believed: how they are checked, and which marketplace they are about.
+
+    marketplace: its name or UUID; environment belongs to a name. key: the secret shared with the
+    issuer, for HS256; otherwise the issuer's public keys as a JWK set, in a file or behind a URL.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: Annotated[str, Field(min_length=1, max_length=255)]
+    marketplace: str
+    environment: Literal["live", "test"] = "live"
+    audience: Annotated[str, Field(min_length=1, max_length=255)]
+    algorithm: Literal["HS256", "EdDSA", "ES256", "RS256"]
+    key: SecretBytes | None = None
+    jwks_file: FilePath | None = None
+    jwks_url: str | None = None
+
+    @field_validator("marketplace")
+    @classmethod
+    def _is_a_marketplace(cls, value: str) -> str:
+        if _NAME.fullmatch(value) is None:
+            raise ValueError("must be the name of a marketplace, or its UUID")
+        return value
+
+    @field_validator("jwks_url")
+    @classmethod
+    def _is_safe(cls, value: str | None) -> str | None:
+        # Whoever answers for this URL can be everybody: plain http only on this machine.
+        loopback = r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/.*"
+        if value and not value.startswith("https://") and re.fullmatch(loopback, value) is None:
+            raise ValueError("must start with https://")
+        return value
+
+    @model_validator(mode="after")
+    def _has_the_key_of_its_algorithm(self) -> Self:
+        sets = [found for found in (self.jwks_file, self.jwks_url) if found]
+        if self.algorithm == "HS256":
+            if self.key is None or sets:
+                raise ValueError("HS256 needs key, and neither jwks_file nor jwks_url")
+            if len(self.key.get_secret_value()) < KEY_BYTES_MIN:
+                raise ValueError(f"key must have {KEY_BYTES_MIN} bytes or more")
+        elif self.key is not None or len(sets) != 1:
+            raise ValueError(f"{self.algorithm} needs jwks_file or jwks_url, and no key")
+        return self
+
+    @property
+    def marketplace_id(self) -> uuid.UUID | None:
+        """The marketplace's id, where it is named by that."""
+        return parse_uuid(self.marketplace)
+
+
+def _issuers(value: Any) -> Any:
+    """Read the JSON list, without a word of what it says: there are keys in it."""
+    if not isinstance(value, str):
+        return value
+    try:
+        found = json.loads(value)
+    except ValueError:
+        raise ValueError("must be a JSON list of issuers") from None
+    names = [one.get("issuer") for one in found if isinstance(one, dict)]
+    if len(set(map(str, names))) != len(names):
+        raise ValueError("must name each issuer once")
+    return found
+
+
+Issuers = Annotated[list[Issuer], NoDecode, BeforeValidator(_issuers)]
 
 
 class KeySettings(BaseSettings):
@@ -35,6 +121,8 @@ class GatewaySettings(KeySettings):
     wait_seconds: Annotated[int, Field(ge=0, le=60)] = 30
     # Requests of one API key; the bucket fills evenly over the minute.
     rate_limit_per_minute: Annotated[int, Field(ge=1)] = 60_000
+    # Whose tokens people and businesses may show.
+    jwt_issuers: Issuers = []
     # Requests served at once; more are refused with 503, so that those inside end in time.
     concurrent_requests_max: Annotated[int, Field(ge=1)] = 1_000
     # The longest a graceful stop may take before requests in flight are cut.

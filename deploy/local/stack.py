@@ -230,6 +230,7 @@ class Stack:
             "url": self.url,
             "docsUrl": f"{self.url}/docs",
             "apiKey": self._credentials.api_key,
+            **self._wiring.tokens(),
             "natsUrl": self._settings.nats_url or self._nats.url,
             "rpcUrl": chain.get("STELLAR_RPC_URL"),
             "networkPassphrase": chain.get("STELLAR_NETWORK_PASSPHRASE"),

@@ -2,9 +2,11 @@
 
 import hashlib
 import hmac
+import json
 from collections.abc import Mapping
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from deploy.local import seed, token
 from deploy.local.credentials import Credentials
 from deploy.local.ports import HOST
 from deploy.local.settings import StackSettings
@@ -54,8 +56,21 @@ class Wiring:
             "GATEWAY_HOST": HOST,
             "GATEWAY_PORT": str(self._settings.port("gateway")),
             "API_KEY_PEPPER": self._credentials.api_key_pepper,
+            "JWT_ISSUERS": json.dumps([self._issuer()]),
         }
         return self._merge(own)
+
+    def tokens(self) -> dict[str, str]:
+        """Tell how tokens of the stack's own issuer are made; empty where others replace it."""
+        if "JWT_ISSUERS" in self._settings.environment:
+            return {}
+        own = self._issuer()
+        names = {"jwtIssuer": "issuer", "jwtAudience": "audience", "jwtSecret": "key"}
+        return {name: own[key] for name, key in names.items()}
+
+    def _issuer(self) -> dict[str, str]:
+        secret = self._credentials.token_secret
+        return token.issuer(secret=secret, marketplace=seed.MARKETPLACE)
 
     def database_url(self, role: str) -> str:
         """Return the URL of a service's role; `<ROLE>_DATABASE_URL` replaces it."""

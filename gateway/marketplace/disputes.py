@@ -44,7 +44,10 @@ async def get_dispute(call: Call) -> Answer:
     dispute = await call.backends.call(call.backends.disputes.GetDispute, request)
     wanted = orders_pb2.GetOrderRequest(order_id=dispute.order_id)
     order = await call.backends.call(call.backends.orders.GetOrder, wanted)
-    return rendering.success({**rendering.dispute(dispute), "order": rendering.order(order)})
+    data, whole = rendering.dispute(dispute), rendering.order(order)
+    if whole["dispute"] is not None:
+        whole["dispute"]["status"] = data["status"]
+    return rendering.success({**data, "order": whole})
 
 
 @routes.post(

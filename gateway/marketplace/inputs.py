@@ -1,13 +1,38 @@
 """What the marketplace API is told: the bodies and query strings of its routes."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, JsonValue, StringConstraints, model_validator
+from pydantic import (
+    AliasChoices,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
 
 from gateway.models import Amount, Currency, Cursor, PageSize, Request, Score, UserName
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-Url = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+# The services decide what a link and an address of mail are; here is what they decide by.
+Url = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2048),
+    Field(
+        description="https, with a host and without a user name",
+        json_schema_extra={"pattern": r"^https://[^\s\\@/?#]+([/?#][^\s\\]*)?$"},
+    ),
+]
+_LABEL = r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+Email = Annotated[
+    str,
+    StringConstraints(min_length=3, max_length=254),
+    Field(
+        json_schema_extra={
+            "pattern": rf"^[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(\.{_LABEL})*$"
+        }
+    ),
+]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Side = Literal["BUYER", "SELLER"]
 Actor = Literal["BUYER", "SELLER", "SUPPORT", "SYSTEM"]
@@ -28,17 +53,27 @@ OrderStatus = Literal[
 DisputeStatus = Literal["OPEN", "UNDER_REVIEW", "RESOLVED"]
 
 
+def _given(*names: str) -> dict[str, Any]:
+    """Say in a schema that fields are there and not null."""
+    return {"required": list(names), "properties": dict.fromkeys(names, {"type": "string"})}
+
+
+_AMOUNTS = ("releaseAmount", "refundAmount")
+
+
 class RegisterUser(Request):
     """A user of the marketplace; `id` is the public id, where the marketplace wants its own."""
 
     external_user_id: Text
     id: UserName | None = None
-    email: Annotated[str, StringConstraints(min_length=3, max_length=254)] | None = None
+    email: Email | None = None
     type: Literal["BUYER", "SELLER", "BOTH"] = "BOTH"
 
 
 class Milestone(Request):
     """A part of the work; the amounts sum to the order's."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [_given("title"), _given("description")]})
 
     ref: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     title: Text | None = None
@@ -114,6 +149,14 @@ class AssignDispute(Request):
 
 class ResolveDispute(Request):
     """The decision; both amounts for SPLIT, none otherwise."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"decision": {"const": "SPLIT"}}},
+            "then": _given(*_AMOUNTS),
+            "else": {"properties": dict.fromkeys(_AMOUNTS, {"type": "null"})},
+        }
+    )
 
     decision: Literal["FULL_RELEASE", "FULL_REFUND", "SPLIT"]
     release_amount: Amount | None = None

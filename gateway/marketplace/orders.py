@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
 
 from gateway.call import Answer, Call
@@ -72,7 +73,10 @@ async def get_order(call: Call) -> Answer:
     """Read one order, whole: escrow, dispute, milestones, and the operation in motion."""
     request = orders_pb2.GetOrderRequest(order_id=commands.order_id(call.params["id"]))
     order = await call.backends.call(call.backends.orders.GetOrder, request)
-    return rendering.success(rendering.order(order))
+    data = rendering.order(order)
+    if order.state == orders_pb2.ORDER_STATE_DISPUTED:
+        data["dispute"]["status"] = await _dispute_status(call, order.id)
+    return rendering.success(data)
 
 
 @routes.get(
@@ -97,6 +101,13 @@ async def get_timeline(call: Call) -> Answer:
     ]
     data = {"orderId": rendering.public("ord", order_id), "entries": entries}
     return rendering.success(data)
+
+
+async def _dispute_status(call: Call, order_id: str) -> str | None:
+    """Return how far support is, which only the disputes service knows."""
+    request = disputes_pb2.GetDisputeRequest(order_id=order_id)
+    dispute = await call.backends.call(call.backends.disputes.GetDispute, request)
+    return rendering.DISPUTE_STATES[dispute.status]
 
 
 def _milestone(part: Milestone) -> orders_pb2.Milestone:

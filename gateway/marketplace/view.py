@@ -95,5 +95,11 @@ def build(*, view: MarketplaceView, parts: Parts, wait_seconds: int) -> FastAPI:
     for operation in OPERATIONS:
         known = documentation.responses(operation, failure=envelope.Failure)
         app.router.routes.append(OperationRoute(operation, server=server, responses=known))
-    documentation.add_document(app, operations=OPERATIONS, schemes=dict(SCHEMES), docs_path="/docs")
+    documentation.add_document(
+        app,
+        operations=OPERATIONS,
+        schemes=dict(SCHEMES),
+        docs_path="/docs",
+        links={"Party API": "/docs/party"},
+    )
     return app

@@ -5,7 +5,7 @@ Amounts are printed as numbers with two decimals, as the party API's document pr
 
 import decimal
 import re
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -26,7 +26,7 @@ class Number(decimal.Decimal):
 
     written: str
 
-    def __new__(cls, text: str) -> "Number":
+    def __new__(cls, text: str) -> Self:
         """Read a JSON number's text. Raises: BodyNotValid: nobody could hold it."""
         try:
             number = super().__new__(cls, text)

@@ -125,9 +125,9 @@ class FieldError(Output):
 
 
 class Failure(Output):
-    """A refusal: a code to act on, what it means, what happened here, and the wrong fields."""
+    """A refusal: a code to act on, a sentence to read, facts, and wrong fields if any."""
 
     code: str
     message: str
-    detail: str
+    detail: dict[str, Any]
     errors: Annotated[list[FieldError], Field(min_length=1)] | None = None

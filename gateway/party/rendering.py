@@ -83,9 +83,7 @@ def order(message: orders_pb2.Order) -> Json:
     }
 
 
-def opened_dispute(
-    message: orders_pb2.Order, *, by: str, reason: str, evidence: list[str]
-) -> Json:
+def opened_dispute(message: orders_pb2.Order, *, by: str, reason: str, evidence: list[str]) -> Json:
     """Print a dispute as it is when it is opened, from the order that was frozen for it."""
     opened = time(message.dispute.opened_at)
     return {

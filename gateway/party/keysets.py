@@ -1,0 +1,167 @@
+"""The keys that an issuer signs with: one shared secret, or a JWK set in a file or behind a URL.
+
+Which it is, and the one algorithm, the settings say; of a token only its `kid` is used, to choose
+among keys that are known already.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import httpx
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from chassis.telemetry import logger
+from gateway import body
+from gateway.settings import Issuer
+from kernel.errors import InvalidArgument, Unavailable
+
+# What a key of an algorithm must say of itself. Source: RFC 7518 §6, RFC 8037 §2.
+_KINDS: Mapping[str, Mapping[str, str]] = {
+    "RS256": {"kty": "RSA"},
+    "ES256": {"kty": "EC", "crv": "P-256"},
+    "EdDSA": {"kty": "OKP", "crv": "Ed25519"},
+}
+RSA_BITS_MIN = 2048
+FETCH_SECONDS = 5.0
+# How old a fetched set may be, and how soon after a fetch an unknown kid may cause another.
+FRESH_SECONDS = 300.0
+AGAIN_SECONDS = 10.0
+log = logger()
+
+
+class KeySetNotUsableError(Exception):
+    """What should be a JWK set has no key for the issuer's algorithm."""
+
+
+class KeySet(Protocol):
+    """The keys of one issuer."""
+
+    async def find(self, kid: str | None) -> Any | None:
+        """Return the key of a token; None: there is none. Raises: Unavailable."""
+        ...
+
+
+def open_key_set(issuer: Issuer) -> KeySet:
+    """Return the keys of an issuer; a file is read now.
+
+    Raises: KeySetNotUsableError; OSError: the file cannot be read.
+    """
+    if issuer.key is not None:
+        return Shared(issuer.key.get_secret_value())
+    if issuer.jwks_file is not None:
+        raw = issuer.jwks_file.read_bytes()
+        return Fixed(read_keys(raw, algorithm=issuer.algorithm))
+    assert issuer.jwks_url is not None  # noqa: S101 - the settings have looked
+    return Fetched(issuer.jwks_url, algorithm=issuer.algorithm)
+
+
+def read_keys(raw: bytes, *, algorithm: str) -> dict[str | None, Any]:
+    """Read a JWK set: kid → key, of the keys that are for signatures by the algorithm.
+
+    Raises: KeySetNotUsableError: it is no JWK set, or has no such key.
+    """
+    try:
+        document = body.parse(raw)
+        listed = [one for one in document["keys"] if _is_for(one, algorithm)]
+        keys = {one.get("kid"): jwt.PyJWK(one, algorithm=algorithm).key for one in listed}
+    except (InvalidArgument, jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
+        raise KeySetNotUsableError(f"not a JWK set: {type(error).__name__}") from None
+    usable = {kid: key for kid, key in keys.items() if _is_strong(key)}
+    if not usable or len(listed) != len(keys):
+        raise KeySetNotUsableError(f"the JWK set has no key, or one kid twice, for {algorithm}")
+    return usable
+
+
+class Shared:
+    """One secret, known to the issuer and to us."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    async def find(self, kid: str | None) -> Any | None:
+        """Return the secret, whatever the token calls it."""
+        del kid
+        return self._secret
+
+
+class Fixed:
+    """Keys that do not change while we run. A token without a kid means the only one."""
+
+    def __init__(self, keys: Mapping[str | None, Any]) -> None:
+        self._keys = keys
+
+    async def find(self, kid: str | None) -> Any | None:
+        """Return the key of a kid."""
+        if kid is None and len(self._keys) == 1:
+            return next(iter(self._keys.values()))
+        return self._keys.get(kid)
+
+
+class Fetched:
+    """Keys behind a URL, fetched when needed; while it is away, the ones known stay good."""
+
+    def __init__(self, url: str, *, algorithm: str) -> None:
+        self._url = url
+        self._algorithm = algorithm
+        self._keys: Fixed | None = None
+        self._tried_at = float("-inf")
+        self._fetching = asyncio.Lock()
+
+    async def find(self, kid: str | None) -> Any | None:
+        """Return the key of a kid. Raises: Unavailable: no key could be fetched yet."""
+        found = None if self._keys is None else await self._keys.find(kid)
+        wait = FRESH_SECONDS if found is not None else AGAIN_SECONDS
+        if self._is_older_than(wait):
+            async with self._fetching:
+                if self._is_older_than(wait):
+                    await self._fetch()
+            found = None if self._keys is None else await self._keys.find(kid)
+        if self._keys is None:
+            raise Unavailable("The issuer's keys are away")
+        return found
+
+    def _is_older_than(self, seconds: float) -> bool:
+        return time.monotonic() - self._tried_at > seconds
+
+    async def _fetch(self) -> None:
+        self._tried_at = time.monotonic()
+        try:
+            async with (
+                asyncio.timeout(FETCH_SECONDS),
+                httpx.AsyncClient(follow_redirects=False, trust_env=False) as client,
+                client.stream("GET", self._url) as answer,
+            ):
+                answer.raise_for_status()
+                raw = await _first_bytes(answer)
+            self._keys = Fixed(read_keys(raw, algorithm=self._algorithm))
+        except (httpx.HTTPError, TimeoutError, KeySetNotUsableError) as error:
+            log.warning("tokens.keys_not_fetched", url=self._url, error=str(error)[:200])
+
+
+async def _first_bytes(answer: httpx.Response) -> bytes:
+    """Read an answer as far as a key set may be long; what is cut off is no JSON."""
+    raw = b""
+    async for chunk in answer.aiter_bytes():
+        raw += chunk
+        if len(raw) > body.BYTES_MAX:
+            break
+    return raw[: body.BYTES_MAX]
+
+
+def _is_for(one: Mapping[str, Any], algorithm: str) -> bool:
+    """Tell whether a JWK is a public key for signatures by the algorithm."""
+    return (
+        all(one.get(name) == value for name, value in _KINDS[algorithm].items())
+        and one.get("use", "sig") == "sig"
+        and one.get("alg", algorithm) == algorithm
+        and "verify" in one.get("key_ops", ["verify"])
+        and "d" not in one
+        and isinstance(one.get("kid", ""), str)
+    )
+
+
+def _is_strong(key: Any) -> bool:
+    return not isinstance(key, RSAPublicKey) or key.key_size >= RSA_BITS_MIN

@@ -1,0 +1,133 @@
+"""The people behind tokens: which marketplace they belong to, and which of its users they are.
+
+A person whom the marketplace does not know yet is registered when first seen.
+"""
+
+import asyncio
+import uuid
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from orchestrator.orders.v1 import orders_pb2
+
+from chassis.identity import Identity
+from chassis.telemetry import logger
+from gateway import backends
+from gateway.auth import CALLER, Credential
+from gateway.backends import Backends
+from gateway.keys import READ, WRITE, KeyStore
+from gateway.party.tokens import Bearer
+from gateway.settings import Issuer
+from kernel.errors import AlreadyExists, DeadlineExceeded, NotFound, Unavailable
+
+# A new user's wallet is made on chain; the user exists long before, and the wallet follows alone.
+REGISTER_SECONDS = 10.0
+KNOWN_MAX = 50_000
+log = logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    marketplace_id: uuid.UUID
+    subject: uuid.UUID
+
+
+class People:
+    """Knows users by their tokens' subjects; a user's id never changes, so it is remembered."""
+
+    def __init__(self, backends: Backends, store: KeyStore) -> None:
+        self._backends = backends
+        self._store = store
+        self._marketplaces: dict[str, uuid.UUID] = {}
+        self._known: OrderedDict[_Person, uuid.UUID] = OrderedDict()
+        self._meeting: dict[_Person, asyncio.Task[uuid.UUID]] = {}
+
+    async def credential(self, bearer: Bearer, *, request_id: str) -> Credential:
+        """Return the credential of a bearer, who is a user of the marketplace from then on.
+
+        A subject is a user's UUID; where no user has it, it is what the marketplace calls a user
+        (`externalUserId`); where there is none either, a new user gets it as UUID.
+
+        Raises: Unavailable; DeadlineExceeded.
+        """
+        marketplace_id = await self._marketplace(bearer.issuer)
+        person = _Person(marketplace_id, bearer.subject)
+        user_id = self._known.get(person)
+        if user_id is None:
+            user_id = await self._meet(person, request_id=request_id)
+        else:
+            self._known.move_to_end(person)
+        identity = _identity(person, user_id=user_id, role=bearer.role)
+        return Credential(identity=identity, account=f"{marketplace_id}:{identity.principal}")
+
+    async def _marketplace(self, issuer: Issuer) -> uuid.UUID:
+        if issuer.marketplace_id is not None:
+            return issuer.marketplace_id
+        known = self._marketplaces.get(issuer.issuer)
+        if known is None:
+            known = await self._store.find_marketplace(
+                issuer.marketplace, environment=issuer.environment
+            )
+            if known is None:
+                log.error("tokens.marketplace_unknown", marketplace=issuer.marketplace)
+                raise Unavailable("The issuer's marketplace does not exist yet")
+            self._marketplaces[issuer.issuer] = known
+        return known
+
+    async def _meet(self, person: _Person, *, request_id: str) -> uuid.UUID:
+        """Find or register a user, once for all requests of theirs that arrive together."""
+        meeting = self._meeting.get(person)
+        if meeting is None:
+            meeting = asyncio.create_task(self._find_or_register(person, request_id))
+            self._meeting[person] = meeting
+            meeting.add_done_callback(lambda task: self._met(person, task))
+        return await asyncio.shield(meeting)
+
+    def _met(self, person: _Person, task: asyncio.Task[uuid.UUID]) -> None:
+        del self._meeting[person]
+        if task.cancelled() or task.exception() is not None:
+            return
+        self._known[person] = task.result()
+        if len(self._known) > KNOWN_MAX:
+            self._known.popitem(last=False)
+
+    async def _find_or_register(self, person: _Person, request_id: str) -> uuid.UUID:
+        # Bound in this task's own context: whoever waits for it binds their own.
+        backends.bind(_identity(person, user_id=person.subject, role="user"), request_id=request_id)
+        try:
+            return await self._find(person)
+        except NotFound:
+            pass
+        try:
+            return await self._register(person)
+        except (AlreadyExists, DeadlineExceeded):
+            # Another gateway met the same person, or the wallet takes its time.
+            return await self._find(person)
+
+    async def _find(self, person: _Person) -> uuid.UUID:
+        request = orders_pb2.GetUserRequest(user=str(person.subject))
+        found = await self._backends.call(self._backends.orders.GetUser, request)
+        return uuid.UUID(found.id)
+
+    async def _register(self, person: _Person) -> uuid.UUID:
+        request = orders_pb2.RegisterUserRequest(
+            request_id=f"r:{uuid.uuid4()}",
+            external_user_id=str(person.subject),
+            user_id=str(person.subject),
+            type=orders_pb2.USER_TYPE_BOTH,
+        )
+        made = await self._backends.call(
+            self._backends.orders.RegisterUser, request, timeout_seconds=REGISTER_SECONDS
+        )
+        return uuid.UUID(made.id)
+
+
+def _identity(person: _Person, *, user_id: uuid.UUID, role: str) -> Identity:
+    return Identity(
+        caller=CALLER,
+        marketplace_id=person.marketplace_id,
+        principal=f"user:{user_id}",
+        role=role,
+        scopes=frozenset({READ, WRITE}),
+        user_id=user_id,
+    )

@@ -1,0 +1,108 @@
+"""The party API as one ASGI app, and how it admits, reads and refuses."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.routing import compile_path
+
+from gateway import documentation, errors
+from gateway.auth import Credential, CredentialMissing
+from gateway.call import Call, Parts
+from gateway.errors import Refusal
+from gateway.limits import RateLimiter
+from gateway.party import account, actions, disputes, numbers, orders, outputs, receipts, words
+from gateway.party.people import People
+from gateway.party.tokens import TokenNotValid, Tokens
+from gateway.routing import Operation, OperationRoute, Server
+from kernel.errors import DomainError
+
+RESOURCES = (orders, actions, disputes, receipts, account)
+OPERATIONS: tuple[Operation, ...] = tuple(
+    operation for resource in RESOURCES for operation in resource.routes.operations
+)
+SCHEMES: Mapping[str, Any] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A JWT of an issuer that the marketplace has named.",
+    },
+}
+DOCS_PATH = "/docs/party"
+LINKS = {"Marketplace API": "/docs"}
+
+
+class PartyView:
+    """Access tokens, bare objects, 422 for what is not valid."""
+
+    def __init__(self, *, tokens: Tokens, people: People, limiter: RateLimiter) -> None:
+        self._tokens = tokens
+        self._people = people
+        self._limiter = limiter
+
+    async def admit(self, one: Call, scope: str) -> Credential:
+        """Return the credential of a request, counted; a new person is registered.
+
+        Raises: CredentialMissing; TokenNotValid; TooManyRequests; Unavailable.
+        """
+        del scope  # who of an order may do what is for the services to say
+        bearer = await self._tokens.verify(_token(one.headers))
+        one.limit = self._limiter.limit
+        one.remaining = self._limiter.take(f"{bearer.issuer.issuer}:{bearer.subject}")
+        return await self._people.credential(bearer, request_id=one.request_id)
+
+    def parse(self, raw: bytes) -> Any:
+        """Read a JSON body, numbers as they are written. Raises: BodyNotValid."""
+        return numbers.parse(raw)
+
+    def refuse(self, error: DomainError, *, request_id: str) -> Refusal:
+        """Print a refusal in the parties' words."""
+        refusal = errors.party_refusal(words.for_parties(error), request_id=request_id)
+        return replace(refusal, headers=errors.headers(error))
+
+
+def _token(headers: Mapping[str, str]) -> str:
+    """Return the token of a request. Raises: CredentialMissing; TokenNotValid."""
+    authorization = headers.get("authorization")
+    if authorization is None:
+        raise CredentialMissing("An access token is required: Authorization: Bearer <JWT>")
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise TokenNotValid("Authorization must be: Bearer <JWT>")
+    return token.strip()
+
+
+class PartyRoute(OperationRoute):
+    """A route that is documented as the document spells it, and served without a last slash."""
+
+    def __init__(self, operation: Operation, **rest: Any) -> None:
+        super().__init__(operation, **rest)
+        self.path_regex, _, _ = compile_path(self.path.rstrip("/"))
+
+
+def build(*, view: PartyView, parts: Parts, wait_seconds: int) -> FastAPI:
+    """Assemble the app: routes, document, page."""
+    app = FastAPI(
+        title="Orchestrator: party API",
+        version="1.0.0",
+        description="Orders, as the people and businesses in them see them. Amounts are JSON "
+        "numbers with at most two decimals; every change honours `Idempotency-Key`.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/party/openapi.json",
+        redirect_slashes=False,
+    )
+    server = Server(view=view, parts=parts, wait_seconds=wait_seconds)
+    for operation in OPERATIONS:
+        known = documentation.responses(operation, failure=outputs.Failure, is_party=True)
+        app.router.routes.append(PartyRoute(operation, server=server, responses=known))
+    documentation.add_document(
+        app,
+        operations=OPERATIONS,
+        schemes=dict(SCHEMES),
+        docs_path=DOCS_PATH,
+        links=LINKS,
+    )
+    return app
