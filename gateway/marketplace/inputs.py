@@ -55,7 +55,7 @@ DisputeStatus = Literal["OPEN", "UNDER_REVIEW", "RESOLVED"]
 
 def _given(*names: str) -> dict[str, Any]:
     """Say in a schema that fields are there and not null."""
-    return {"required": list(names), "properties": dict.fromkeys(names, {"type": "string"})}
+    return {"required": list(names), "properties": {name: {"type": "string"} for name in names}}
 
 
 _AMOUNTS = ("releaseAmount", "refundAmount")
@@ -154,7 +154,7 @@ class ResolveDispute(Request):
         json_schema_extra={
             "if": {"properties": {"decision": {"const": "SPLIT"}}},
             "then": _given(*_AMOUNTS),
-            "else": {"properties": dict.fromkeys(_AMOUNTS, {"type": "null"})},
+            "else": {"properties": {name: {"type": "null"} for name in _AMOUNTS}},
         }
     )
 

@@ -15,6 +15,7 @@ from .messages import (
     DISPUTE_ID,
     ESCROW_ID,
     ORDER_ID,
+    a_dispute,
     an_escrow,
     an_order,
     at,
@@ -234,3 +235,88 @@ async def test_what_cannot_be_an_id_is_not_found(
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "ORDER_NOT_FOUND"
     assert services.orders.asked == []
+
+
+async def test_an_order_under_review_says_so(rest: httpx.AsyncClient, services: Services) -> None:
+    frozen = orders_pb2.OrderDispute(
+        id=str(DISPUTE_ID),
+        status="OPEN",
+        opened_by=common_pb2.PARTY_BUYER,
+        reason=orders_pb2.DISPUTE_REASON_QUALITY_ISSUE,
+    )
+    services.orders.answers["GetOrder"] = an_order("DISPUTED", dispute=frozen)
+    services.disputes.answers["GetDispute"] = a_dispute("UNDER_REVIEW", assigned_to="agent-1")
+
+    order = (await rest.get(f"/api/v1/orders/{ORD}")).json()["data"]
+    dispute = (await rest.get(f"/api/v1/disputes/{DSP}")).json()["data"]
+
+    assert order["dispute"]["status"] == "UNDER_REVIEW"
+    assert dispute["status"] == "UNDER_REVIEW"
+    assert dispute["order"] == order
+    assert services.disputes.asked[0][1].order_id == str(ORDER_ID)
+
+
+async def test_a_resolved_dispute_answers_with_its_closed_order(
+    rest: httpx.AsyncClient, services: Services
+) -> None:
+    resolved = orders_pb2.OrderDispute(
+        id=str(DISPUTE_ID),
+        status="RESOLVED",
+        decision=orders_pb2.DISPUTE_DECISION_SPLIT,
+        resolved_at=at("2026-02-18T11:00:00Z"),
+    )
+    services.orders.answers["ResolveDispute"] = an_order(
+        "CLOSED",
+        final_status="FINAL_STATUS_RELEASED",
+        closed_at=at("2026-02-18T11:00:00Z"),
+        dispute=resolved,
+        released_amount=usdc(5000),
+        refunded_amount=usdc(3000),
+    )
+    body = {"decision": "SPLIT", "releaseAmount": "50.00", "refundAmount": "30.00", "note": "half"}
+
+    answer = await rest.post(f"/api/v1/disputes/{DSP}/resolve", json=body)
+
+    assert done(answer) == {
+        "id": DSP,
+        "status": "RESOLVED",
+        "decision": "SPLIT",
+        "releaseAmount": "50.00",
+        "refundAmount": "30.00",
+        "resolvedAt": "2026-02-18T11:00:00.000Z",
+        "order": {
+            "id": ORD,
+            "status": "CLOSED",
+            "finalStatus": "RELEASED",
+            "closedAt": "2026-02-18T11:00:00.000Z",
+        },
+    }
+    request = services.orders.last("ResolveDispute")
+    assert (request.release_amount, request.refund_amount) == (usdc(5000), usdc(3000))
+
+
+@pytest.mark.parametrize(("state", "status"), [("SUCCEEDED", 201), ("RUNNING", 202)])
+async def test_a_manual_credit_is_done_when_the_chain_has_it(
+    rest: httpx.AsyncClient, services: Services, state: str, status: int
+) -> None:
+    services.orders.answers["CreditUser"] = orders_pb2.Credit(
+        id=str(ORDER_ID),
+        user=common_pb2.UserRef(id=str(uuid.uuid4()), public_id="usr_buyer123"),
+        amount=usdc(500),
+        reference="promo-1",
+        state=state,
+        created_at=at("2026-02-18T10:00:00Z"),
+    )
+    body = {"amount": "5.00", "reference": "promo-1"}
+
+    answer = await rest.post("/api/v1/users/usr_buyer123/balance/credit", json=body)
+
+    data = done(answer, status)
+    assert isinstance(data, dict)
+    assert (data["userId"], data["amount"], data["status"]) == ("usr_buyer123", "5.00", state)
+    request = services.orders.last("CreditUser")
+    assert (request.user, request.amount, request.reference) == (
+        "usr_buyer123",
+        usdc(500),
+        "promo-1",
+    )

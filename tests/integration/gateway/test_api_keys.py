@@ -1,0 +1,181 @@
+"""API keys: made, shown once, listed, revoked, repeated; only digests are kept."""
+
+import asyncio
+import datetime as dt
+import uuid
+
+import httpx
+import psycopg
+import pytest
+
+from gateway import keys as key_format
+
+from .conftest import Keys, Services
+from .messages import an_order
+from .test_access import ORDER, bearer, refusal
+
+
+async def test_a_key_with_another_secret_is_refused(bare: httpx.AsyncClient, demo_key: str) -> None:
+    body = demo_key[:-38] + "A" * 32
+    forged = body + key_format._checksum(body)
+    assert key_format.id_of(forged) == key_format.id_of(demo_key)
+
+    refusal(await bare.get(ORDER, headers=bearer(forged)), 401, "INVALID_API_KEY")
+
+
+async def test_a_test_key_never_touches_what_is_live(keys: Keys) -> None:
+    live = await keys.store.marketplace("demo", environment="live")
+    test = await keys.store.marketplace("demo", environment="test")
+
+    assert live != test
+    assert live == await keys.store.marketplace("demo", environment="live")
+
+
+async def test_a_key_is_made_shown_once_listed_and_revoked_at_once(
+    rest: httpx.AsyncClient, bare: httpx.AsyncClient, services: Services
+) -> None:
+    services.orders.answers["GetOrder"] = an_order()
+
+    made = await rest.post(
+        "/api/v1/auth/api-keys", json={"scopes": ["read", "write"], "name": "shop"}
+    )
+
+    assert made.status_code == 201
+    data = made.json()["data"]
+    key = data.pop("key")
+    assert (data["name"], data["scopes"], data["revokedAt"]) == ("shop", ["read", "write"], None)
+    assert (await bare.get(ORDER, headers=bearer(key))).status_code == 200
+
+    listed = await rest.get("/api/v1/auth/api-keys", params={"limit": 1})
+    assert listed.json()["data"] == [data]
+    assert listed.json()["hasMore"] is True
+    assert key not in listed.text
+
+    revoked = await rest.delete(f"/api/v1/auth/api-keys/{data['id']}")
+    assert revoked.status_code == 200
+    assert revoked.json()["data"]["revokedAt"] is not None
+    refusal(await bare.get(ORDER, headers=bearer(key)), 401, "INVALID_API_KEY")
+    again = await rest.delete(f"/api/v1/auth/api-keys/{data['id']}")
+    assert again.json() == revoked.json()
+
+
+async def test_keys_are_listed_page_by_page(bare: httpx.AsyncClient, keys: Keys) -> None:
+    made = [await keys.make("admin", marketplace="lists") for _ in range(5)]
+    headers, cursor, seen = bearer(made[0]), None, []
+
+    while True:
+        params = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
+        page = (await bare.get("/api/v1/auth/api-keys", params=params, headers=headers)).json()
+        seen += [key["id"] for key in page["data"]]
+        cursor = page["nextCursor"]
+        assert page["hasMore"] is (cursor is not None)
+        if cursor is None:
+            break
+
+    assert seen == [key_format.id_of(key) for key in reversed(made)]
+
+
+async def test_a_key_cannot_make_a_mightier_one(bare: httpx.AsyncClient, keys: Keys) -> None:
+    key = await keys.make("admin", "read")
+
+    answer = await bare.post(
+        "/api/v1/auth/api-keys", json={"scopes": ["read", "write"]}, headers=bearer(key)
+    )
+
+    assert refusal(answer, 403, "INSUFFICIENT_SCOPE")["required_scope"] == "write"
+
+
+async def test_another_marketplaces_key_is_not_found(
+    bare: httpx.AsyncClient, keys: Keys, demo_key: str
+) -> None:
+    foreign = await keys.make("admin", marketplace="foreign")
+    key_id = key_format.id_of(demo_key)
+
+    answer = await bare.delete(f"/api/v1/auth/api-keys/{key_id}", headers=bearer(foreign))
+
+    refusal(answer, 404, "API_KEY_NOT_FOUND")
+    assert (await bare.get("/api/v1/me", headers=bearer(demo_key))).status_code == 200
+
+
+async def test_a_key_past_its_time_is_refused(bare: httpx.AsyncClient, keys: Keys) -> None:
+    marketplace_id = await keys.store.marketplace("demo", environment="live")
+    made = await keys.store.create(
+        marketplace_id=marketplace_id,
+        environment="live",
+        scopes=["read"],
+        expires_at=dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1),
+    )
+
+    refusal(await bare.get("/api/v1/me", headers=bearer(made.text)), 401, "INVALID_API_KEY")
+
+
+async def test_a_repeated_request_for_a_key_gives_the_same_key(
+    rest: httpx.AsyncClient, bare: httpx.AsyncClient
+) -> None:
+    headers, body = {"idempotency-key": str(uuid.uuid4())}, {"scopes": ["read"]}
+    path = "/api/v1/auth/api-keys"
+
+    first = await rest.post(path, json=body, headers=headers)
+    made = first.json()["data"]
+    await rest.delete(f"{path}/{made['id']}")
+    again = await rest.post(path, json=body, headers=headers)
+    other = await rest.post(path, json={"scopes": ["write"]}, headers=headers)
+
+    assert again.content == first.content
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (201, "true")
+    refusal(other, 409, "IDEMPOTENCY_KEY_REUSED")
+    refusal(await bare.get("/api/v1/me", headers=bearer(made["key"])), 401, "INVALID_API_KEY")
+
+
+async def test_concurrent_requests_for_a_key_make_one(rest: httpx.AsyncClient) -> None:
+    headers, body = {"idempotency-key": str(uuid.uuid4())}, {"scopes": ["read"]}
+
+    answers = await asyncio.gather(
+        *(rest.post("/api/v1/auth/api-keys", json=body, headers=headers) for _ in range(8))
+    )
+
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.content for answer in answers}) == 1
+    assert [answer.headers.get("idempotent-replayed") for answer in answers].count(None) == 1
+
+
+async def test_a_request_key_is_free_again_after_a_day(
+    rest: httpx.AsyncClient, database_admin: str
+) -> None:
+    headers, body = {"idempotency-key": str(uuid.uuid4())}, {"scopes": ["read"]}
+    first = await rest.post("/api/v1/auth/api-keys", json=body, headers=headers)
+    with psycopg.connect(database_admin, autocommit=True) as connection:
+        connection.execute(
+            "update gateway.api_keys set created_at = created_at - interval '25 hours'"
+            " where id = %s",
+            (first.json()["data"]["id"],),
+        )
+
+    again = await rest.post("/api/v1/auth/api-keys", json=body, headers=headers)
+
+    assert again.status_code == 201
+    assert again.json()["data"]["key"] != first.json()["data"]["key"]
+
+
+async def test_a_key_revoked_elsewhere_is_refused_within_seconds(
+    bare: httpx.AsyncClient, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.auth.REMEMBERED_SECONDS", 0.2)
+    key = await keys.make("read")
+    assert (await bare.get("/api/v1/me", headers=bearer(key))).status_code == 200
+    key_id = key_format.id_of(key) or ""
+    marketplace_id = await keys.store.marketplace("demo", environment="live")
+
+    await keys.store.revoke(key_id, marketplace_id=marketplace_id)
+
+    async with asyncio.timeout(10):
+        while (await bare.get("/api/v1/me", headers=bearer(key))).status_code == 200:
+            continue
+
+
+async def test_only_the_digest_of_a_key_is_kept(keys: Keys, demo_key: str) -> None:
+    key = await keys.store.find(key_format.id_of(demo_key) or "")
+
+    assert key is not None
+    assert key.digest == keys.store.digest(demo_key)
+    assert demo_key.encode() not in key.digest

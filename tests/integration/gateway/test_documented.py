@@ -1,0 +1,136 @@
+"""Requests made from the OpenAPI document: no 5xx, no undocumented status, no other shape."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from orchestrator.common.v1 import common_pb2
+from orchestrator.disputes.v1 import disputes_pb2
+from orchestrator.escrow.v1 import escrow_pb2
+from orchestrator.ledger.v1 import ledger_pb2
+from orchestrator.orders.v1 import orders_pb2
+
+from .conftest import Keys, Services
+from .messages import ORDER_ID, USER_ID, a_dispute, an_escrow, an_order, at, usdc
+
+# The stream of events has no end to wait for.
+EXCLUDED = "/api/v1/events"
+CHECKS = (
+    "not_a_server_error,status_code_conformance,content_type_conformance,"
+    "response_schema_conformance,negative_data_rejection"
+)
+SECONDS = 240
+
+
+def record(services: Services) -> None:
+    """Let every RPC of the gateway answer something whole."""
+    user = orders_pb2.User(
+        id=str(USER_ID),
+        public_id="usr_buyer123",
+        external_user_id="buyer",
+        type=orders_pb2.USER_TYPE_BOTH,
+        created_at=at("2026-02-18T10:00:00Z"),
+    )
+    order = an_order("FUNDS_RESERVED", escrow=an_escrow("CREATING"))
+    orders = services.orders.answers
+    for method in orders_pb2.DESCRIPTOR.services_by_name["OrdersService"].methods:
+        if method.output_type.name == "Order":
+            orders[method.name] = order
+    orders["RegisterUser"] = orders["GetUser"] = user
+    orders["ListUsers"] = orders_pb2.ListUsersResponse(users=[user], next_page_token="t")
+    orders["ListOrders"] = orders_pb2.ListOrdersResponse(orders=[order])
+    entry = orders_pb2.TimelineEntry(at=at("2026-02-18T10:00:00Z"), kind="TRANSITION", name="x")
+    orders["GetTimeline"] = orders_pb2.Timeline(entries=[entry])
+    orders["CreditUser"] = orders_pb2.Credit(
+        id=str(ORDER_ID),
+        user=common_pb2.UserRef(id=str(USER_ID), public_id="usr_buyer123"),
+        amount=usdc(500),
+        reference="r",
+        state="SUCCEEDED",
+        created_at=at("2026-02-18T10:00:00Z"),
+    )
+    _record_peers(services)
+
+
+def _record_peers(services: Services) -> None:
+    account = ledger_pb2.Account(available=usdc(100), reserved=usdc(0))
+    services.ledger.answers["GetBalance"] = account
+    entry = ledger_pb2.Entry(
+        transfer_id=str(ORDER_ID),
+        code=ledger_pb2.TRANSFER_CODE_RESERVE,
+        type=ledger_pb2.TRANSFER_TYPE_PENDING,
+        order_id=str(ORDER_ID),
+        available_change=-100_000,
+        reserved_change=100_000,
+        available_after=usdc(99),
+        reserved_after=usdc(1),
+        at=at("2026-02-18T10:00:00Z"),
+    )
+    services.ledger.answers["ListEntries"] = ledger_pb2.ListEntriesResponse(entries=[entry])
+    services.escrow.answers["GetWallet"] = escrow_pb2.Wallet(
+        id=str(ORDER_ID),
+        address="G" + "A" * 55,
+        state=escrow_pb2.WALLET_STATE_ACTIVE,
+        balances=[usdc(1)],
+    )
+    services.escrow.answers["GetNetwork"] = escrow_pb2.Network(
+        name="DEVNET", asset_code="USDC", asset_issuer="G" + "B" * 55
+    )
+    dispute = a_dispute()
+    for name in ("GetDispute", "AssignDispute", "AddEvidence"):
+        services.disputes.answers[name] = dispute
+    services.disputes.answers["ListDisputes"] = disputes_pb2.ListDisputesResponse(
+        disputes=[dispute]
+    )
+
+
+@pytest.mark.usefixtures("services")
+async def test_the_document_is_served_as_it_is(bare: httpx.AsyncClient) -> None:
+    document = (await bare.get("/openapi.json")).json()
+
+    assert document["openapi"].startswith("3.1")
+    assert EXCLUDED in document["paths"]
+
+
+async def test_what_the_document_allows_is_answered_as_it_says(
+    gateway: str, services: Services, keys: Keys, tmp_path: Path
+) -> None:
+    record(services)
+    key = await keys.make(marketplace="documented")
+    config = tmp_path / "schemathesis.toml"
+    config.write_text("")
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")),
+        f"--config-file={config}",
+        "run",
+        f"{gateway}/openapi.json",
+        f"--header=Authorization: Bearer {key}",
+        f"--exclude-path={EXCLUDED}",
+        # It would revoke the key it calls with.
+        "--exclude-method=DELETE",
+        f"--checks={CHECKS}",
+        # Systematic, not random: the same requests every time.
+        "--phases=examples,coverage",
+        "--generation-database=:memory:",
+        "--no-color",
+    ]
+
+    done = await run(command, tmp_path)
+
+    assert done.returncode == 0, done.stdout[-8000:]
+
+
+async def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program while this loop goes on serving it."""
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        said, _ = await asyncio.wait_for(process.communicate(), SECONDS)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    return subprocess.CompletedProcess(command, process.returncode or 0, said.decode())
