@@ -10,16 +10,9 @@ from services.escrow.pipeline import Pipeline
 from services.escrow.store.journal import Lease, LeaseLost
 from tests.integration.escrow.world import World
 
-# What a pipeline asks of the chain and of a builder.
-CALLS = (
-    "latest_ledger",
-    "account",
-    "read_escrow",
-    "verify_and_sign",
-    "submit",
-    "outcome",
-    "build",
-)
+# What is counted besides commits. After a mere look at the chain nothing is different from before
+# it: to die there is to die after what came before.
+CALLS = ("build", "verify_and_sign", "submit")
 
 
 class Died(BaseException):

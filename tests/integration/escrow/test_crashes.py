@@ -106,7 +106,7 @@ async def death_at_every_boundary(world: World, kind: CommandKind) -> tuple[int,
 async def test_a_release_that_dies_anywhere_pays_once(still: World) -> None:
     lived, orders = await death_at_every_boundary(still, CommandKind.RELEASE)
 
-    assert lived > 30
+    assert lived > 24
     for order in orders:
         assert await still.balance(order.seller.address) == AMOUNT
         escrow = await still.queries.escrow(marketplace_id=still.marketplace_id, order_id=order.id)
@@ -118,5 +118,5 @@ async def test_a_release_that_dies_anywhere_pays_once(still: World) -> None:
 async def test_a_refund_that_dies_anywhere_pays_back_once(still: World) -> None:
     lived, orders = await death_at_every_boundary(still, CommandKind.REFUND)
 
-    assert lived > 20
+    assert lived > 16
     assert await still.balance(orders[0].buyer.address) == MORE_THAN_ENOUGH * AMOUNT
