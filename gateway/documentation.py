@@ -28,6 +28,32 @@ _WITH_BODY = (
     "UNSUPPORTED_MEDIA_TYPE",
 )
 _WITH_KEY = ("IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_KEY_IN_PROGRESS")
+_TEXT = {"type": "string"}
+# One event of a stream, field by field. A ping has no id, and no data to speak of.
+_EVENT = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "id": {**_TEXT, "description": "For `Last-Event-ID`; `ping` has none"},
+        "event": {**_TEXT, "examples": ["order.created", "ping"]},
+        "data": {
+            **_TEXT,
+            "contentMediaType": "application/json",
+            "contentSchema": {
+                "type": "object",
+                "properties": {
+                    **dict.fromkeys(
+                        ("eventId", "eventType", "aggregateId", "aggregateType"), _TEXT
+                    ),
+                    "occurredAt": {**_TEXT, "format": "date-time"},
+                    "version": {"type": "integer", "minimum": 1},
+                    "payload": {"type": "object"},
+                    "metadata": {"type": "object"},
+                },
+            },
+        },
+    },
+}
 # Reasons that are printed under their own name; their status follows from their kind.
 OWN_STATUS = {
     "USER_ID_TAKEN": 409,
@@ -53,7 +79,7 @@ def responses(
     if operation.streams:
         answers[200] = {
             "description": "Server-sent events",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": _EVENT}},
         }
     by_status: dict[int, list[str]] = {}
     for status, code in sorted(set(_refusals(operation, is_party=is_party))):
