@@ -18,7 +18,7 @@ export PYTHONPATH := .:gen
 # The project's own environment is used, whichever one is active.
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help setup demo run token reconcile rebuild-stream test check lint types imports architecture fmt proto proto-check \
+.PHONY: help setup demo run token reconcile rebuild-stream test prove check lint types imports architecture fmt proto proto-check \
 	proto-breaking proto-release docs lock clean
 
 ##@ Start here
@@ -49,6 +49,9 @@ rebuild-stream: $(INSTALLED) ## Publish every event of the running stack again f
 
 test: $(INSTALLED) ## Run every test (some of them: make test ARGS="-k release")
 	@$(BIN)/pytest $(ARGS)
+
+prove: $(INSTALLED) ## Run the long proofs, and write their figures into docs/reports/
+	@RACE_ROUNDS=200 REPORTS=docs/reports $(BIN)/pytest -o timeout=3600 tests/e2e/test_races.py
 
 check: lint types imports architecture proto-check proto-breaking ## Lint, types, layers, contracts
 
