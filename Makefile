@@ -51,7 +51,8 @@ test: $(INSTALLED) ## Run every test (some of them: make test ARGS="-k release")
 	@$(BIN)/pytest $(ARGS)
 
 prove: $(INSTALLED) ## Run the long proofs, and write their figures into docs/reports/
-	@RACE_ROUNDS=200 REPORTS=docs/reports $(BIN)/pytest -o timeout=3600 tests/e2e/test_races.py
+	@RACE_ROUNDS=200 FUZZ_EXAMPLES=150 REPORTS=docs/reports $(BIN)/pytest -o timeout=3600 \
+	  tests/e2e/test_races.py tests/e2e/test_schemathesis.py
 
 check: lint types imports architecture proto-check proto-breaking ## Lint, types, layers, contracts
 

@@ -11,6 +11,11 @@ def race_rounds() -> int:
     return int(os.environ.get("RACE_ROUNDS", "20"))
 
 
+def fuzz_examples() -> int:
+    """Return how many requests are generated for each operation, at most: FUZZ_EXAMPLES."""
+    return int(os.environ.get("FUZZ_EXAMPLES", "3"))
+
+
 def reports_folder() -> Path | None:
     """Return where figures are written down: REPORTS, below the root; None: nowhere."""
     name = os.environ.get("REPORTS", "")

@@ -1,0 +1,76 @@
+"""Hooks that schemathesis loads: of its requests, most are aimed at objects that exist.
+
+What is generated at random names nothing, and 404 is all such a request meets. `objects.json` of
+the folder it runs in lists the ids: of `users`, and for each path those it can do something to. A
+part of a request that is wrong on purpose stays as it was made.
+"""
+
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+from schemathesis.core.parameters import ParameterLocation
+
+# One in so many requests names what was generated.
+AS_GENERATED = 4
+_URL = re.compile(r"https://[a-z0-9.-]+(/[a-z0-9/]*)?")
+_count = itertools.count(1)
+
+
+@schemathesis.hook
+def before_call(_context: Any, case: Any, _kwargs: dict[str, Any]) -> None:
+    """Change a request that is about to be sent."""
+    number = next(_count)
+    parameters, headers, body = case.path_parameters or {}, case.headers or {}, case.body
+    is_aimed = number % AS_GENERATED > 0
+    if is_aimed and "id" in parameters and _is_right(case, ParameterLocation.PATH):
+        parameters["id"] = _next(case.operation.path)
+    if "Idempotency-Key" in headers and is_aimed and _is_right(case, ParameterLocation.HEADER):
+        headers["Idempotency-Key"] = f"fuzz-{number}"
+    if isinstance(body, dict) and _is_right(case, ParameterLocation.BODY):
+        _mend(body)
+        if is_aimed:
+            _aim(body, number)
+
+
+def _aim(body: dict[str, Any], number: int) -> None:
+    for name in ("buyerId", "sellerId"):
+        if name in body:
+            body[name] = _next("users")
+    if body.get("clientOrderRef"):
+        body["clientOrderRef"] = f"ref-{number}"
+
+
+def _mend(body: dict[str, Any]) -> None:
+    """Keep the rules that no schema says: sums, and what exactly is a link."""
+    if body.get("milestones"):
+        body["amount"] = f"{len(body['milestones'])}.00"
+        for number, milestone in enumerate(body["milestones"]):
+            milestone.update(ref=f"part-{number}", amount="1.00")
+    if body.get("decision") == "SPLIT":
+        body.update(releaseAmount="0.40", refundAmount="0.60")
+    if body.get("evidence"):
+        body["evidence"] = [
+            link if _URL.fullmatch(link) else "https://example.org/proof"
+            for link in body["evidence"]
+        ]
+
+
+def _is_right(case: Any, location: ParameterLocation) -> bool:
+    part = case.meta.components.get(location) if case.meta else None
+    return part is None or part.mode.is_positive
+
+
+def _next(kind: str) -> str:
+    return next(_turns()[kind])
+
+
+@cache
+def _turns() -> dict[str, Iterator[str]]:
+    objects = json.loads(Path("objects.json").read_text(encoding="utf-8"))
+    return {kind: itertools.cycle(ids) for kind, ids in objects.items()}

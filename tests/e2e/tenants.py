@@ -1,0 +1,89 @@
+"""Marketplaces of a test's own on a running stack, with keys as an operator makes them."""
+
+import uuid
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+import psycopg
+
+from chassis.database import Database
+from deploy.local import credentials
+from gateway.keys import SCOPES, KeyStore
+from tests.running_stack import RunningStack
+from tests.shop import WAIT_SECONDS, Shop
+
+_ALLOW_CREDITS = """
+insert into orders.marketplaces (id, allows_manual_credit) values (%s, true)
+on conflict (id) do update set allows_manual_credit = true
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """A marketplace on a stack. environment: live or test, which are two marketplaces."""
+
+    stack: RunningStack
+    store: KeyStore
+    id: uuid.UUID
+    name: str
+    environment: str
+
+    async def key(self, *scopes: str) -> str:
+        """Make a key; with every scope where none is named."""
+        made = await self.store.create(
+            marketplace_id=self.id, environment=self.environment, scopes=scopes or SCOPES
+        )
+        return made.text
+
+    @asynccontextmanager
+    async def shop(self, *scopes: str, url: str | None = None) -> AsyncIterator[Shop]:
+        """Open a client with a fresh key for the block. url: of another gateway."""
+        key = await self.key(*scopes)
+        async with client_of(self.stack, key, url=url) as client:
+            yield Shop(client, self.stack)
+
+    def allow_credits(self) -> None:
+        """Let the platform pay this marketplace's users, as an operator decides."""
+        with psycopg.connect(str(self.stack.document["databaseUrl"])) as connection:
+            connection.execute(_ALLOW_CREDITS, (self.id,))
+
+
+@asynccontextmanager
+async def key_store(stack: RunningStack) -> AsyncIterator[KeyStore]:
+    """Open the gateway's table of keys for the block, as the gateway's own key tool does."""
+    parts = httpx.URL(str(stack.document["databaseUrl"]))
+    url = str(parts.copy_with(username="gateway"))
+    pepper = credentials.load(stack.run_dir).api_key_pepper
+    database = Database.open(url=url, schema="gateway", pool_size=2)
+    try:
+        yield KeyStore(database, pepper=pepper)
+    finally:
+        await database.close()
+
+
+async def tenant(
+    stack: RunningStack, store: KeyStore, *, name: str = "", environment: str = "live"
+) -> Tenant:
+    """Make a marketplace; a fresh name where none is given."""
+    name = name or f"shop-{uuid.uuid4().hex[:12]}"
+    marketplace_id = await store.marketplace(name, environment=environment)
+    return Tenant(
+        stack=stack, store=store, id=marketplace_id, name=name, environment=environment
+    )
+
+
+def client_of(
+    stack: RunningStack, key: str | None, *, url: str | None = None
+) -> httpx.AsyncClient:
+    """Make a client of the API with a key, or with none. url: of another gateway."""
+    headers: Collection[tuple[str, str]] = (
+        [("Authorization", f"Bearer {key}")] if key is not None else []
+    )
+    return httpx.AsyncClient(
+        base_url=f"{url or stack.url}/api/v1",
+        headers=list(headers),
+        timeout=WAIT_SECONDS,
+        limits=httpx.Limits(max_connections=None),
+    )
