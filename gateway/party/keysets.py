@@ -151,10 +151,11 @@ async def _first_bytes(answer: httpx.Response) -> bytes:
     return raw[: body.BYTES_MAX]
 
 
-def _is_for(one: Mapping[str, Any], algorithm: str) -> bool:
+def _is_for(one: object, algorithm: str) -> bool:
     """Tell whether a JWK is a public key for signatures by the algorithm."""
     return (
-        all(one.get(name) == value for name, value in _KINDS[algorithm].items())
+        isinstance(one, dict)
+        and all(one.get(name) == value for name, value in _KINDS[algorithm].items())
         and one.get("use", "sig") == "sig"
         and one.get("alg", algorithm) == algorithm
         and "verify" in one.get("key_ops", ["verify"])

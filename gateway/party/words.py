@@ -9,7 +9,6 @@ from kernel.errors import DomainError
 _MESSAGES: Mapping[str, str] = {
     "INVALID_STATE": "The order's status does not allow this",
     "COMMAND_IN_MOTION": "Something else is happening to the order; try again",
-    "OPERATION_IN_MOTION": "Something else is happening to the order; try again",
     "DECISION_ALREADY_MADE": "The dispute has been decided",
     "DISPUTE_ALREADY_OPEN": "A dispute is already open for this order",
     "USER_NOT_FOUND": "No business with the given ID",

@@ -1,0 +1,118 @@
+"""The party's OpenAPI document: the routes of the API's document, their answers, their refusals."""
+
+import re
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from gateway.call import Parts
+from gateway.documentation import OWN_STATUS
+from gateway.errors import REASONS
+from gateway.party import view
+from gateway.party.view import PartyView
+from gateway.routing import Operation
+
+# Path and method → what the document says may be answered, and what the project adds to it.
+DOCUMENTED = {
+    ("/orders/", "POST"): {201, 401, 404, 422},
+    ("/orders/", "GET"): {200, 401, 422},
+    ("/orders/{order_id}", "GET"): {200, 401, 403, 404},
+    ("/orders/{order_id}/deliver", "POST"): {200, 401, 403, 404, 409},
+    ("/orders/{order_id}/cancel", "POST"): {200, 401, 403, 404, 409},
+    ("/orders/{order_id}/dispute", "POST"): {201, 401, 403, 404, 409, 422},
+    ("/orders/{order_id}/dispute", "GET"): {200, 401, 403, 404},
+    ("/orders/{order_id}/receipt", "GET"): {200, 401, 403, 404},
+    ("/orders/{order_id}/pay", "POST"): {200, 202, 401, 403, 404, 409, 422, 502},
+    ("/orders/{order_id}/confirm", "POST"): {200, 202, 401, 403, 404, 409, 502},
+    ("/orders/{order_id}/dispute/evidence", "POST"): {200, 401, 403, 404, 409, 422},
+}
+
+
+@pytest.fixture(scope="module")
+def app() -> Any:
+    parts = cast("Parts", None)
+    return view.build(view=cast("PartyView", None), parts=parts, wait_seconds=30)
+
+
+@pytest.fixture(scope="module")
+def document(app: Any) -> dict[str, Any]:
+    made: dict[str, Any] = app.openapi()
+    return made
+
+
+ROUTES = [pytest.param(one, id=f"{one.method} {one.path}") for one in view.OPERATIONS]
+
+
+def described(document: dict[str, Any], operation: Operation) -> dict[str, Any]:
+    found: dict[str, Any] = document["paths"][f"/api/v1{operation.path}"][operation.method.lower()]
+    return found
+
+
+@pytest.mark.parametrize(("place", "statuses"), DOCUMENTED.items(), ids=str)
+def test_every_documented_route_is_there_with_its_statuses(
+    document: dict[str, Any], place: tuple[str, str], statuses: set[int]
+) -> None:
+    path, method = place
+    responses = document["paths"][f"/api/v1{path}"][method.lower()]["responses"]
+
+    assert statuses <= {int(status) for status in responses}
+
+
+@pytest.mark.parametrize("operation", ROUTES)
+def test_every_answer_and_every_refusal_has_a_model(
+    document: dict[str, Any], operation: Operation
+) -> None:
+    responses = described(document, operation)["responses"]
+
+    for status, response in responses.items():
+        (content,) = response["content"].values()
+        assert content["schema"], status
+        if int(status) >= 400:
+            assert content["schema"] == {"$ref": "#/components/schemas/Failure"}
+            codes = re.findall("`([^`]+)`", response["description"])
+            assert codes
+            assert all(code == code.lower() for code in codes)
+    assert "400" not in responses
+
+
+@pytest.mark.parametrize("operation", ROUTES)
+def test_every_route_needs_a_token_and_says_so(
+    document: dict[str, Any], operation: Operation
+) -> None:
+    one = described(document, operation)
+
+    assert one["security"] == [{"bearer": []}]
+    assert "not_authenticated" in one["responses"]["401"]["description"]
+
+
+@pytest.mark.parametrize("operation", ROUTES)
+def test_what_changes_something_takes_an_idempotency_key(
+    document: dict[str, Any], operation: Operation
+) -> None:
+    names = {one["name"] for one in described(document, operation).get("parameters", ())}
+
+    assert ("Idempotency-Key" in names) is (operation.method != "GET")
+
+
+def test_every_reason_a_route_names_is_known() -> None:
+    named = {reason for operation in view.OPERATIONS for reason in operation.refusals}
+
+    assert named - set(REASONS) - set(OWN_STATUS) == set()
+
+
+def test_every_operation_has_a_name_of_its_own(document: dict[str, Any]) -> None:
+    names = [one["operationId"] for path in document["paths"].values() for one in path.values()]
+
+    assert len(names) == len(set(names)) == len(view.OPERATIONS)
+
+
+async def test_the_page_comes_from_here_and_leads_to_the_other_one(app: Any) -> None:
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
+    page = await client.get(view.DOCS_PATH)
+
+    assert page.status_code == 200
+    assert re.findall(r"https?://", page.text) == []
+    assert 'href="/docs"' in page.text
+    assert "/party/openapi.json" in page.text
+    assert (await client.get("/party/openapi.json")).json()["info"]["title"].endswith("party API")

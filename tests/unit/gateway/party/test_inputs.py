@@ -1,0 +1,175 @@
+"""What the party API takes, and what it refuses with the field's name."""
+
+import uuid
+from typing import Any
+
+import pytest
+
+from gateway import models
+from gateway.party import numbers
+from gateway.party.inputs import (
+    AddEvidence,
+    CreateOrder,
+    DeliverOrder,
+    ListOrders,
+    Nothing,
+    OpenDispute,
+    Request,
+)
+from kernel.errors import InvalidArgument
+
+BUSINESS = "b2c3d4e5-f6a7-8901-bcde-f12345678901"
+ORDER = f'{{"business_id": "{BUSINESS}", "amount": 150.00}}'
+
+
+def refused(model: type[Request], text: str) -> list[str]:
+    """Return the fields that a body is refused for."""
+    with pytest.raises(InvalidArgument) as caught:
+        models.validated(model, numbers.parse(text.encode()))
+    return [name for name, _ in caught.value.fields]
+
+
+def order_with(**changes: str) -> str:
+    """Return the least order, with fields as JSON texts."""
+    fields = {"business_id": f'"{BUSINESS}"', "amount": "150.00"} | changes
+    return "{" + ", ".join(f'"{name}": {text}' for name, text in fields.items()) + "}"
+
+
+def test_what_is_left_out_has_the_documented_defaults() -> None:
+    order = models.validated(CreateOrder, numbers.parse(ORDER.encode()))
+
+    assert order.business_id == uuid.UUID(BUSINESS)
+    assert order.amount == 150 * 10**7
+    assert (order.currency, order.contract_terms) == ("USD", {})
+    assert (order.intention_id, order.contract_template_id, order.contract_id) == (None,) * 3
+
+
+@pytest.mark.parametrize("name", ["intention_id", "contract_template_id", "contract_id"])
+def test_an_optional_id_may_be_null(name: str) -> None:
+    body = numbers.parse(order_with(**{name: "null"}).encode())
+
+    assert getattr(models.validated(CreateOrder, body), name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("amount", '"150.00"'),
+        ("amount", "true"),
+        ("amount", "null"),
+        ("amount", "0"),
+        ("amount", "-1.00"),
+        ("amount", "0.001"),
+        ("amount", "1e2"),
+        ("business_id", "null"),
+        ("business_id", '"business"'),
+        ("business_id", "5"),
+        ("business_id", f'"{BUSINESS.replace("-", "")}"'),
+        ("intention_id", '""'),
+        ("contract_id", '"x"'),
+        ("contract_terms", "null"),
+        ("contract_terms", "[]"),
+        ("contract_terms", '"{}"'),
+        ("currency", '"EUR"'),
+        ("currency", '"usd"'),
+        ("currency", "null"),
+        ("currency", '""'),
+        ("status", '"paid"'),
+        ("platform_fee", "0"),
+        ("businessId", f'"{BUSINESS}"'),
+    ],
+)
+def test_a_field_that_is_not_right_is_named(name: str, text: str) -> None:
+    assert refused(CreateOrder, order_with(**{name: text})) == [name]
+
+
+def test_every_wrong_field_is_named() -> None:
+    assert refused(CreateOrder, "{}") == ["business_id", "amount"]
+
+
+@pytest.mark.parametrize("body", ["[]", "null", "1", '"x"'])
+def test_a_body_is_an_object(body: str) -> None:
+    assert refused(CreateOrder, body) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "fields"),
+    [
+        (OpenDispute, '{"reason": "too short"}', ["reason"]),
+        (OpenDispute, "{}", ["reason"]),
+        (OpenDispute, '{"reason": null}', ["reason"]),
+        (OpenDispute, f'{{"reason": "{"x" * 4001}"}}', ["reason"]),
+        (OpenDispute, '{"reason": "long enough", "evidence": null}', ["evidence"]),
+        (OpenDispute, '{"reason": "long enough", "evidence": "https://a.b"}', ["evidence"]),
+        (OpenDispute, '{"reason": "long enough", "evidence": [""]}', ["evidence[0]"]),
+        (OpenDispute, '{"reason": "long enough", "evidence": [1]}', ["evidence[0]"]),
+        (AddEvidence, '{"evidence": []}', ["evidence"]),
+        (AddEvidence, "{}", ["evidence"]),
+        (DeliverOrder, '{"delivery_notes": 5}', ["delivery_notes"]),
+        (DeliverOrder, f'{{"delivery_notes": "{"x" * 10_001}"}}', ["delivery_notes"]),
+        (DeliverOrder, '{"deliverable_url": ""}', ["deliverable_url"]),
+        (DeliverOrder, '{"notes": "x"}', ["notes"]),
+        (Nothing, '{"reason": "x"}', ["reason"]),
+    ],
+)
+def test_other_bodies_are_held_to_their_rules(
+    model: type[Request], text: str, fields: list[str]
+) -> None:
+    assert refused(model, text) == fields
+
+
+def test_ten_characters_are_enough_of_a_reason() -> None:
+    body = models.validated(OpenDispute, {"reason": "0123456789"})
+
+    assert (body.reason, body.evidence) == ("0123456789", [])
+
+
+def query(text: str) -> Any:
+    return models.validated_query(ListOrders, text.encode())
+
+
+def test_a_list_without_a_word_is_the_business_first_page() -> None:
+    found = query("")
+
+    assert (found.role, found.status_filter, found.offset, found.limit) == (
+        "business",
+        None,
+        0,
+        20,
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "role=seller",
+        "role=",
+        "role=BUSINESS",
+        "status_filter=open",
+        "status_filter=",
+        "status_filter=PAID",
+        "offset=-1",
+        "offset=1000001",
+        "offset=1.5",
+        "offset=",
+        "offset=a",
+        "offset=%31%30%30%30%30%30%31",
+        "limit=0",
+        "limit=101",
+        "limit=-1",
+        "limit=",
+        "limit=1e1",
+        "status=paid",
+        "cursor=a",
+        "role=personal&role=business",
+        "limit=10&limit=10",
+    ],
+)
+def test_a_query_that_is_not_right_is_refused(text: str) -> None:
+    with pytest.raises(InvalidArgument):
+        query(text)
+
+
+@pytest.mark.parametrize("limit", [1, 100])
+def test_a_page_has_one_to_a_hundred(limit: int) -> None:
+    assert query(f"role=personal&status_filter=paid&offset=1000000&limit={limit}").limit == limit

@@ -1,0 +1,382 @@
+"""Access tokens: what is believed, and every way of asking for belief that is refused."""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretBytes
+
+from gateway.party.keysets import KeySetNotUsableError, read_keys
+from gateway.party.tokens import LEEWAY_SECONDS, TokenNotValid, Tokens
+from gateway.settings import Issuer
+
+SECRET = b"a secret of thirty-two bytes, or more"
+SUBJECT = uuid.UUID("aabbccdd-eeff-0011-2233-445566778899")
+SHARED = Issuer(
+    issuer="idp",
+    marketplace="demo",
+    audience="orders",
+    algorithm="HS256",
+    key=SecretBytes(SECRET),
+)
+ED25519 = ed25519.Ed25519PrivateKey.generate()
+P256 = ec.generate_private_key(ec.SECP256R1())
+RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+PRIVATE: dict[str, Any] = {"EdDSA": ED25519, "ES256": P256, "RS256": RSA}
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    """Return what a good token says, changed; a change to None takes a claim out."""
+    now = int(time.time())
+    said = {"iss": "idp", "sub": str(SUBJECT), "aud": "orders", "iat": now, "exp": now + 600}
+    return {name: value for name, value in (said | changes).items() if value is not None}
+
+
+def signed(said: dict[str, Any], **header: Any) -> str:
+    return jwt.encode(said, SECRET, algorithm="HS256", headers=header)
+
+
+def b64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def spelled(payload: bytes, header: bytes = b'{"alg":"HS256","typ":"JWT"}') -> str:
+    """Sign exactly these bytes."""
+    signing = f"{b64(header)}.{b64(payload)}"
+    return f"{signing}.{b64(hmac.digest(SECRET, signing.encode(), hashlib.sha256))}"
+
+
+def jwk(private: Any, **more: Any) -> dict[str, Any]:
+    """Return the public half of a key as a JWK."""
+    algorithm: dict[type, Any] = {
+        ed25519.Ed25519PrivateKey: jwt.algorithms.OKPAlgorithm,
+        ec.EllipticCurvePrivateKey: jwt.algorithms.ECAlgorithm,
+        rsa.RSAPrivateKey: jwt.algorithms.RSAAlgorithm,
+    }
+    (kind,) = [found for cls, found in algorithm.items() if isinstance(private, cls)]
+    public: dict[str, Any] = json.loads(kind.to_jwk(private.public_key()))
+    return public | more
+
+
+def with_keys(folder: Path, algorithm: Any, *keys: dict[str, Any]) -> Tokens:
+    """Return a verifier whose issuer has a JWK set in a file."""
+    path = folder / "jwks.json"
+    path.write_text(json.dumps({"keys": keys}))
+    issuer = Issuer(
+        issuer="idp", marketplace="demo", audience="orders", algorithm=algorithm, jwks_file=path
+    )
+    return Tokens([issuer])
+
+
+async def refused(tokens: Tokens, token: str) -> str:
+    with pytest.raises(TokenNotValid) as caught:
+        await tokens.verify(token)
+    assert caught.value.reason == "INVALID_TOKEN"
+    return caught.value.message
+
+
+@pytest.fixture
+def tokens() -> Tokens:
+    """A verifier of one issuer with a shared secret."""
+    return Tokens([SHARED])
+
+
+async def test_a_good_token_says_who_it_is(tokens: Tokens) -> None:
+    found = await tokens.verify(signed(claims()))
+
+    assert (found.issuer, found.subject, found.role) == (SHARED, SUBJECT, "user")
+
+
+async def test_an_admin_is_one_by_the_role(tokens: Tokens) -> None:
+    assert (await tokens.verify(signed(claims(role="admin")))).role == "admin"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"nbf": int(time.time()) - 5, "jti": "a"},
+        {"aud": ["others", "orders"]},
+        {"exp": int(time.time()) - LEEWAY_SECONDS + 20},
+        {"iat": int(time.time()) + LEEWAY_SECONDS - 20},
+        {"iat": time.time() - 0.5},
+        {"sub": str(SUBJECT).upper()},
+    ],
+)
+async def test_what_else_a_good_token_may_say(tokens: Tokens, said: dict[str, Any]) -> None:
+    assert (await tokens.verify(signed(claims(**said)))).subject == SUBJECT
+
+
+@pytest.mark.parametrize("name", ["iss", "sub", "aud", "exp", "iat"])
+async def test_a_required_claim_may_not_be_missing(tokens: Tokens, name: str) -> None:
+    await refused(tokens, signed(claims(**{name: None})))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"iss": "another"},
+        {"iss": ["idp"]},
+        {"aud": "others"},
+        {"aud": []},
+        {"sub": "alice"},
+        {"sub": str(SUBJECT).replace("-", "")},
+        {"sub": f"{SUBJECT} "},
+        {"exp": int(time.time()) - LEEWAY_SECONDS - 5},
+        {"iat": int(time.time()) + LEEWAY_SECONDS + 30},
+        {"nbf": int(time.time()) + LEEWAY_SECONDS + 30},
+        {"exp": "9999999999"},
+        {"exp": True},
+        {"exp": 2**50},
+        {"iat": "0"},
+        {"iat": -1},
+        {"iat": True},
+        {"role": "Admin"},
+        {"role": "user"},
+        {"role": ["admin"]},
+        {"role": ""},
+        {"scope": "write"},
+        {"user_id": "somebody else"},
+        {"jti": 5},
+    ],
+    ids=str,
+)
+async def test_a_claim_that_is_not_right_is_refused(tokens: Tokens, said: dict[str, Any]) -> None:
+    await refused(tokens, spelled(json.dumps(claims(**said)).encode()))
+
+
+async def test_a_number_as_subject_is_refused(tokens: Tokens) -> None:
+    await refused(tokens, spelled(json.dumps(claims(sub=5)).encode()))
+
+
+async def test_who_comes_too_late_is_told(tokens: Tokens) -> None:
+    stale = signed(claims(exp=int(time.time()) - LEEWAY_SECONDS - 5))
+
+    assert await refused(tokens, stale) == "The access token has expired"
+
+
+@pytest.mark.parametrize("name", ["sub", "role", "exp", "iss"])
+async def test_a_claim_said_twice_is_refused(tokens: Tokens, name: str) -> None:
+    text = json.dumps(claims(role="admin"))
+    assert (await tokens.verify(spelled(text.encode()))).role == "admin"
+
+    doubled = f'{text[:-1]}, "{name}": {json.dumps(claims(role="admin")[name])}}}'
+
+    await refused(tokens, spelled(doubled.encode()))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"jku": "https://evil.example/keys"},
+        {"x5u": "https://evil.example/cert"},
+        {"x5c": ["MIIB"]},
+        {"jwk": {"kty": "oct", "k": "AAAA"}},
+        {"crit": ["exp"]},
+        {"b64": False},
+        {"zip": "DEF"},
+        {"cty": "JWT"},
+        {"typ": "JWE"},
+        {"kid": 5},
+        {"kid": "a" * 300},
+        {"kid": ["a"]},
+    ],
+    ids=str,
+)
+async def test_a_header_that_wants_more_is_refused(tokens: Tokens, header: dict[str, Any]) -> None:
+    text = json.dumps({"alg": "HS256", "typ": "JWT"} | header)
+
+    await refused(tokens, spelled(json.dumps(claims()).encode(), text.encode()))
+
+
+@pytest.mark.parametrize("kid", ["key-1", "../../dev/null", "' or 1=1 --", "https://evil.example"])
+async def test_a_kid_is_only_a_name_and_a_shared_secret_needs_none(
+    tokens: Tokens, kid: str
+) -> None:
+    assert (await tokens.verify(signed(claims(), kid=kid))).subject == SUBJECT
+
+
+@pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE", "HS384", "RS256", "", None])
+async def test_the_algorithm_is_the_issuers_and_not_the_tokens(
+    tokens: Tokens, algorithm: str | None
+) -> None:
+    header = json.dumps({"alg": algorithm, "typ": "JWT"}).encode()
+    token = spelled(json.dumps(claims()).encode(), header)
+
+    await refused(tokens, token)
+    await refused(tokens, token.rpartition(".")[0] + ".")
+
+
+async def test_a_header_said_twice_is_refused(tokens: Tokens) -> None:
+    header = b'{"alg":"HS256","alg":"HS256"}'
+
+    await refused(tokens, spelled(json.dumps(claims()).encode(), header))
+
+
+async def test_a_stronger_hash_than_agreed_is_refused(tokens: Tokens) -> None:
+    await refused(tokens, jwt.encode(claims(), SECRET * 2, algorithm="HS512"))
+
+
+async def test_another_secret_is_refused(tokens: Tokens) -> None:
+    await refused(tokens, jwt.encode(claims(), b"another secret of thirty-two bytes!", "HS256"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t[:-2],
+        lambda t: t + "A",
+        lambda t: t + ".",
+        lambda t: t + "=",
+        lambda t: f"{t}\n",
+        lambda t: t.replace(".", "", 1),
+        lambda t: t.upper(),
+        lambda _: "",
+        lambda _: "..",
+        lambda _: "a.b.c",
+        lambda t: t + "." + t,
+        lambda t: "é" + t,
+        lambda t: t * 1000,
+        lambda _: "e" * 1_000_000,
+        lambda _: "eyJ." * 400_000,
+    ],
+)
+async def test_what_is_no_token_is_refused(tokens: Tokens, change: Any) -> None:
+    await refused(tokens, change(signed(claims())))
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"[]", b"null", b"1", b'"x"', b"{", b"\xff", b'{"iss":"idp"', b'{"exp":NaN}']
+)
+async def test_a_payload_that_is_no_object_is_refused(tokens: Tokens, payload: bytes) -> None:
+    await refused(tokens, spelled(payload))
+
+
+async def test_another_spelling_of_the_same_bytes_is_refused(tokens: Tokens) -> None:
+    token = next(
+        token for n in range(50) if len((token := signed(claims(jti="x" * n))).split(".")[1]) % 4
+    )
+    header, payload, signature = token.split(".")
+    last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    other = last[last.index(payload[-1]) + 1]
+    assert base64.urlsafe_b64decode(payload[:-1] + other + "==") == base64.urlsafe_b64decode(
+        payload + "=="
+    )
+
+    await refused(tokens, f"{header}.{payload[:-1]}{other}.{signature}")
+
+
+@given(at=st.integers(0, 10_000), bit=st.integers(0, 7))
+async def test_no_token_survives_a_changed_bit(at: int, bit: int) -> None:
+    token = signed(claims()).encode()
+    place = at % len(token)
+    changed = bytearray(token)
+    changed[place] ^= 1 << bit
+
+    await refused(Tokens([SHARED]), bytes(changed).decode("latin-1"))
+
+
+@pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "RS256"])
+async def test_a_token_signed_with_a_key_of_the_issuers_set_is_believed(
+    tmp_path: Path, algorithm: str
+) -> None:
+    private = PRIVATE[algorithm]
+    tokens = with_keys(tmp_path, algorithm, jwk(private, kid="k1"))
+
+    named = jwt.encode(claims(), private, algorithm=algorithm, headers={"kid": "k1"})
+    unnamed = jwt.encode(claims(), private, algorithm=algorithm)
+    stranger = jwt.encode(claims(), private, algorithm=algorithm, headers={"kid": "k2"})
+
+    assert (await tokens.verify(named)).subject == SUBJECT
+    assert (await tokens.verify(unnamed)).subject == SUBJECT
+    await refused(tokens, stranger)
+
+
+async def test_of_several_keys_the_token_must_name_one(tmp_path: Path) -> None:
+    other = ed25519.Ed25519PrivateKey.generate()
+    tokens = with_keys(tmp_path, "EdDSA", jwk(ED25519, kid="k1"), jwk(other, kid="k2"))
+
+    assert await tokens.verify(
+        jwt.encode(claims(), other, algorithm="EdDSA", headers={"kid": "k2"})
+    )
+    await refused(tokens, jwt.encode(claims(), other, algorithm="EdDSA", headers={"kid": "k1"}))
+    await refused(tokens, jwt.encode(claims(), other, algorithm="EdDSA"))
+
+
+async def test_a_public_key_is_no_shared_secret(tmp_path: Path) -> None:
+    tokens = with_keys(tmp_path, "RS256", jwk(RSA, kid="k1"))
+    public = json.dumps(jwk(RSA, kid="k1")).encode()
+    header = b'{"alg":"HS256","typ":"JWT","kid":"k1"}'
+    signing = f"{b64(header)}.{b64(json.dumps(claims()).encode())}"
+
+    forged = f"{signing}.{b64(hmac.digest(public, signing.encode(), hashlib.sha256))}"
+
+    await refused(tokens, forged)
+
+
+async def test_each_issuer_has_its_own_key() -> None:
+    other = SHARED.model_copy(
+        update={"issuer": "other", "key": SecretBytes(b"the secret of the other issuer, long")}
+    )
+    tokens = Tokens([SHARED, other])
+    assert (await tokens.verify(signed(claims()))).issuer is SHARED
+
+    await refused(tokens, signed(claims(iss="other")))
+
+
+async def test_without_issuers_nobody_is_believed() -> None:
+    await refused(Tokens([]), signed(claims()))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"use": "enc"},
+        {"alg": "PS256"},
+        {"key_ops": ["sign"]},
+        {"kty": "EC"},
+        {"kid": 7},
+        {"d": "AQAB"},
+    ],
+    ids=str,
+)
+def test_a_key_for_something_else_is_not_taken(more: dict[str, Any]) -> None:
+    good = jwk(RSA, kid="good")
+    raw = json.dumps({"keys": [good, {**jwk(RSA), **more}]}).encode()
+
+    assert list(read_keys(raw, algorithm="RS256")) == ["good"]
+
+
+def test_a_short_rsa_key_is_not_taken() -> None:
+    short = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - refused below
+    raw = json.dumps({"keys": [jwk(short, kid="short"), jwk(RSA, kid="long")]}).encode()
+
+    assert list(read_keys(raw, algorithm="RS256")) == ["long"]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"keys": {}}',
+        b'{"keys": []}',
+        b'{"keys": [1]}',
+        b'{"keys": [{"kty": "oct", "k": "AAAA"}]}',
+        json.dumps({"keys": [jwk(P256, kid="a"), jwk(P256, kid="a")]}).encode(),
+        json.dumps({"keys": [jwk(P256) | {"x": "AAAA"}]}).encode(),
+    ],
+)
+def test_a_set_without_a_usable_key_is_refused(document: bytes) -> None:
+    with pytest.raises(KeySetNotUsableError):
+        read_keys(document, algorithm="ES256")
