@@ -170,7 +170,8 @@ def _secure(
     document.setdefault("components", {})["securitySchemes"] = schemes
     for (path, method), scope in secured.items():
         operation = document["paths"][path][method]
-        operation["security"] = [{name: []} for name in schemes]
+        # For keys and tokens, OpenAPI 3.1 lists here what they have to allow.
+        operation["security"] = [{name: [scope] if scope else []} for name in schemes]
         if scope:
             text = operation.get("description", "")
             operation["description"] = f"{text}\n\nScope: `{scope}`".strip()
