@@ -183,6 +183,16 @@ class Idempotency:
             raise IdempotencyKeyInProgress(RUNNING)
         return _known(key, row)
 
+    async def known(self, tx: Transaction, key: RequestKey) -> Answer | None:
+        """Give the answer kept for a key; None: there is none, and the key is not taken by this.
+
+        Raises: IdempotencyKeyReused; IdempotencyKeyInProgress; the stored refusal.
+        """
+        connection = await driver(tx)
+        cursor = await connection.execute(_READ_FRESH, (*_key(key), self._clock.now() - KEPT))
+        row = await cursor.fetchone()
+        return None if row is None else _known(key, row)
+
     async def finish(self, tx: Transaction, key: RequestKey, body: bytes) -> None:
         """Keep the answer of a claimed key."""
         connection = await driver(tx)
@@ -261,6 +271,7 @@ _READ = """
 select fingerprint, state, body from idempotency
 where marketplace_id = %s and scope = %s and key = %s
 """
+_READ_FRESH = f"{_READ} and (created_at >= %s or state = 'running')"
 _FINISH = """
 update idempotency set state = %s, body = %s
 where marketplace_id = %s and scope = %s and key = %s and state = 'running'

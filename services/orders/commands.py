@@ -5,7 +5,7 @@ The caller waits for the answer, and the work goes on whether or not anybody wai
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from chassis import identity
@@ -116,6 +116,20 @@ class CommandRunner:
             operation, order = begun
             motion = self._saga.start(operation, order)
             return await self._saga.answer(motion, timeout_seconds=request.wait_seconds)
+
+    async def find(
+        self, request: Request, look: Callable[[Transaction], Awaitable[Order]]
+    ) -> Order | Answer:
+        """Find the order that a command is about, unless the request has its answer already.
+
+        Raises: what `look` raises, kept for the request's key; as Idempotency.known.
+        """
+        async with (
+            self._idempotency.keeping_refusals(self._database, request.key),
+            self._database.transaction() as tx,
+        ):
+            known = await self._idempotency.known(tx, request.key)
+            return known if known is not None else await look(tx)
 
     async def _begin_or_refuse(self, command: _Command) -> Answer | tuple[Operation, Order]:
         async with self._idempotency.keeping_refusals(self._database, command.request.key):

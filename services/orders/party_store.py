@@ -43,9 +43,12 @@ class PartyStore:
         return [order_of(row) for row in rows.mappings()], int(str(total[0])) if total else 0
 
     async def fold_totals(self, tx: Transaction) -> None:
-        """Fold what was appended to the parties' counts into their totals."""
+        """Fold what was appended to the parties' counts into their totals; one at a time."""
         connection = await driver(tx)
-        await connection.execute(_FOLD)
+        cursor = await connection.execute("select pg_try_advisory_xact_lock(hashtext('totals'))")
+        row = await cursor.fetchone()
+        if row is not None and row[0] is True:
+            await connection.execute(_FOLD)
 
     async def overdue(
         self, tx: Transaction, *, at: dt.datetime, limit: int
@@ -70,11 +73,19 @@ with folded as (delete from party_changes returning *),
 sums as (
     select marketplace_id, user_id, is_seller, status, sum(change) as change
     from folded group by 1, 2, 3, 4
+),
+known as (
+    update party_totals t set total = t.total + s.change from sums s
+    where (t.marketplace_id, t.user_id, t.is_seller, t.status)
+        = (s.marketplace_id, s.user_id, s.is_seller, s.status)
+    returning t.marketplace_id, t.user_id, t.is_seller, t.status
 )
-insert into party_totals as t (marketplace_id, user_id, is_seller, status, total)
-select * from sums order by 1, 2, 3, 4
-on conflict (marketplace_id, user_id, is_seller, status) do update
-    set total = t.total + excluded.total
+insert into party_totals (marketplace_id, user_id, is_seller, status, total)
+select s.* from sums s where not exists (
+    select from known k
+    where (k.marketplace_id, k.user_id, k.is_seller, k.status)
+        = (s.marketplace_id, s.user_id, s.is_seller, s.status)
+)
 """
 _OVERDUE = """
 select o.marketplace_id, o.id from orders o left join marketplaces m on m.id = o.marketplace_id

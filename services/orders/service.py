@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import orjson
 
 from chassis import identity
-from chassis.database import Database
+from chassis.database import Database, Transaction
 from chassis.idempotency import Answer
 from kernel.clock import Clock
 from kernel.ids import derived_id
@@ -190,17 +190,13 @@ class OrderService:
 
         Raises: DisputeNotFound; OrderInWrongState; SplitAmountsMismatch; DecisionAlreadyMade.
         """
-        async with self._database.transaction() as tx:
-            found = await self._orders.id_of_dispute(
-                tx, marketplace_id=request.marketplace_id, dispute_id=dispute_id
-            )
-            if found is None:
-                raise DisputeNotFound("No such dispute")
-            order = await self._orders.get(
-                tx, marketplace_id=request.marketplace_id, order_id=found
-            )
+        found = await self._commands.find(
+            request, lambda tx: self._disputed(tx, request, dispute_id)
+        )
+        if isinstance(found, Answer):
+            return found
         to_seller, to_buyer = endings.shares(
-            order, decision=decision, release=release, refund=refund
+            found, decision=decision, release=release, refund=refund
         )
 
         def begin(order: Order, _operation: uuid.UUID) -> Decided:
@@ -214,7 +210,16 @@ class OrderService:
             "note": note,
             "resolved_by": identity.current().principal,
         }
-        return await self._commands.run(request, found, Kind.RESOLVE_DISPUTE, begin, context)
+        return await self._commands.run(request, found.id, Kind.RESOLVE_DISPUTE, begin, context)
+
+    async def _disputed(self, tx: Transaction, request: Request, dispute_id: uuid.UUID) -> Order:
+        marketplace_id = request.marketplace_id
+        found = await self._orders.id_of_dispute(
+            tx, marketplace_id=marketplace_id, dispute_id=dispute_id
+        )
+        if found is None:
+            raise DisputeNotFound("No such dispute")
+        return await self._orders.get(tx, marketplace_id=marketplace_id, order_id=found)
 
     async def deliver(
         self,

@@ -42,7 +42,7 @@ class Timers:
         return len(overdue)
 
     async def fold_totals(self) -> None:
-        """Fold the parties' counts once."""
+        """Fold the parties' counts once; one process at a time, the others leave it."""
         async with self._database.transaction() as tx:
             await self._parties.fold_totals(tx)
 

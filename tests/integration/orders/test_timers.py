@@ -104,6 +104,27 @@ async def test_totals_are_right_before_and_after_they_are_folded(shop: Shop) -> 
     assert await shop.count("party_changes") == 0
 
 
+async def test_what_moves_on_after_a_fold_is_counted_where_it_is(shop: Shop) -> None:
+    order = await shop.rich_order()
+    await shop.timers.fold_totals()
+    await shop.service.pay(shop.ask(), order_id=oid(order), user_id=None)
+
+    await shop.timers.fold_totals()
+
+    totals = {}
+    for status in ("pending_payment", "paid"):
+        _, totals[status] = await shop.queries.list_party_orders(
+            marketplace_id=shop.marketplace_id,
+            user_id=uuid.UUID(order.buyer.id),
+            is_seller=False,
+            status=status,
+            offset=0,
+            limit=1,
+        )
+    assert totals == {"pending_payment": 0, "paid": 1}
+    assert await shop.count("party_changes") == 0
+
+
 async def test_folding_twice_at_once_counts_once(two_shops: tuple[Shop, Shop]) -> None:
     one, two = two_shops
     order = await one.rich_order()
