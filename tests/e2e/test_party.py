@@ -1,0 +1,363 @@
+"""One order in two views, and how somebody with a token is known, on a running stack."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from kernel.ids import to_public
+from tests.people import ACTIONS, JSON, Person, answer_of, meet, pair, refusal_of, resolved
+from tests.shop import Shop, data_of, error_of
+
+# Reference §3, for states that an order rests in.
+WORDS = {
+    "ORDER_CREATED": "pending_payment",
+    "FUNDS_RESERVED": "pending_payment",
+    "ESCROW_CREATING": "pending_payment",
+    "IN_PROGRESS": "paid",
+    "IN_PROGRESS delivered": "delivered",
+    "DISPUTED": "disputed",
+    "CLOSED RELEASED": "completed",
+    "CLOSED REFUNDED": "refunded",
+    "CLOSED CANCELED": "cancelled",
+}
+
+
+@pytest.fixture(scope="module")
+async def people(shop: Shop) -> AsyncIterator[tuple[Person, Person]]:
+    """A personal user with money, and a business."""
+    async with contextlib.AsyncExitStack() as opened:
+        yield await pair(opened, shop, amount="2000.00")
+
+
+async def both_views(shop: Shop, people: tuple[Person, Person], order_id: str) -> tuple[str, str]:
+    """Return an order's state in the marketplace's words and in the parties', who agree."""
+    await shop.quiet(order_id)
+    order = await shop.get(f"/orders/{order_id}")
+    said = [await person.status(order_id) for person in people]
+    assert said[0] == said[1]
+    parts = [order["status"], order["finalStatus"] or ""]
+    is_delivered = order["delivery"] is not None and order["status"] == "IN_PROGRESS"
+    return " ".join([*filter(None, parts), *(["delivered"] if is_delivered else [])]), said[0]
+
+
+async def test_an_order_walks_through_both_apis(shop: Shop, people: tuple[Person, Person]) -> None:
+    buyer, business = people
+    seen = []
+    order_id = await buyer.order(business)
+
+    async def look() -> None:
+        seen.append(await both_views(shop, people, order_id))
+
+    await look()
+    for command in ("reserve", "escrow", "fund"):
+        data_of(await shop.act(order_id, command))
+        await look()
+    answer_of(await business.act(order_id, "deliver"))
+    await look()
+    answer_of(await buyer.act(order_id, "confirm"))
+    await look()
+
+    assert seen == [
+        (state, WORDS[state])
+        for state in (
+            "ORDER_CREATED",
+            "FUNDS_RESERVED",
+            "ESCROW_CREATING",
+            "IN_PROGRESS",
+            "IN_PROGRESS delivered",
+            "CLOSED RELEASED",
+        )
+    ]
+
+
+async def test_an_order_is_paid_in_one_step_and_its_dispute_split_by_support(
+    shop: Shop, people: tuple[Person, Person]
+) -> None:
+    buyer, business = people
+    order_id = await buyer.order(business)
+    paid = answer_of(await buyer.act(order_id, "pay"))
+    assert (paid["status"], paid["platform_fee"]) == ("paid", 15.0)
+    assert await both_views(shop, people, order_id) == ("IN_PROGRESS", "paid")
+
+    opened = answer_of(await business.act(order_id, "dispute"), status=201)
+    assert opened["initiated_by"] == str(business.id)
+    assert await both_views(shop, people, order_id) == ("DISPUTED", "disputed")
+    read = [answer_of(await one.act(order_id, "get_dispute")) for one in people]
+    assert read == [opened, opened]
+    seen_by_support = await shop.get(f"/disputes/{opened['id']}")
+    assert (seen_by_support["openedBy"], seen_by_support["reason"]) == ("SELLER", "OTHER")
+    assert seen_by_support["description"] == opened["reason"]
+
+    more = answer_of(await buyer.act(order_id, "evidence"))
+    assert more["evidence"] == [*opened["evidence"], "https://cdn.example/b"]
+    await resolved(shop, order_id, "SPLIT", releaseAmount="100.00", refundAmount="50.00")
+
+    assert await both_views(shop, people, order_id) == ("CLOSED RELEASED", "completed")
+    ended = answer_of(await buyer.act(order_id, "get_dispute"))
+    assert (ended["status"], ended["resolution"]) == ("resolved", "split")
+    receipt = answer_of(await business.act(order_id, "receipt"))
+    assert (receipt["amount"], receipt["platform_fee"], receipt["business_income"]) == (100, 10, 90)
+    assert receipt["personal_signal"] == "dissatisfied"
+
+
+@pytest.mark.parametrize(
+    ("end", "state"),
+    [("cancel", "CLOSED CANCELED"), ("refund", "CLOSED REFUNDED")],
+)
+async def test_an_order_that_the_marketplace_ends_has_ended_for_its_parties(
+    shop: Shop, people: tuple[Person, Person], end: str, state: str
+) -> None:
+    order_id = await people[0].order(people[1])
+    if end == "refund":
+        answer_of(await people[0].act(order_id, "pay"))
+
+    data_of(await shop.act(order_id, end))
+
+    assert await both_views(shop, people, order_id) == (state, WORDS[state])
+
+
+async def test_an_order_that_the_marketplace_made_is_its_parties_too(
+    shop: Shop, people: tuple[Person, Person]
+) -> None:
+    buyer, business = people
+    body = {
+        "buyerId": str(buyer.id),
+        "sellerId": str(business.id),
+        "amount": "80.00",
+        "title": "Logo design",
+        "milestones": [{"ref": "m1", "title": "Draft", "amount": "80.00"}],
+    }
+    made = data_of(await shop.post("/orders", body), status=201)
+
+    order = answer_of(await buyer.act(made["id"], "get"))
+
+    assert to_public("ord", uuid.UUID(order["id"])) == made["id"]
+    assert (order["amount"], order["platform_fee"], order["currency"]) == (80, 0, "USDC")
+    assert order["milestones"] == [{"ref": "m1", "title": "Draft", "amount": 80}]
+    assert (order["personal_id"], order["business_id"]) == (str(buyer.id), str(business.id))
+
+
+async def test_somebody_is_registered_when_first_seen_once_for_all_requests(shop: Shop) -> None:
+    async with Person.of(shop.stack) as person:
+        answers = await asyncio.gather(*(person.client.get("/me") for _ in range(10)))
+
+        found = [answer_of(answer) for answer in answers]
+
+        assert all(one == found[0] for one in found)
+        assert found[0]["id"] == str(person.id)
+        user = await shop.get(f"/users/{person.id}")
+        assert (user["id"], user["externalUserId"]) == (found[0]["public_id"], str(person.id))
+        assert user["type"] == "BOTH"
+        assert await shop.balance(str(person.id)) == ("0.00", "0.00")
+        assert (await shop.get(f"/users/{person.id}/wallet"))["status"] == "ACTIVE"
+
+
+async def test_a_token_may_name_a_user_whom_the_marketplace_registered(shop: Shop) -> None:
+    external = str(uuid.uuid4())
+    body = {"externalUserId": external, "type": "SELLER"}
+    public_id = data_of(await shop.post("/users", body), status=201)["id"]
+
+    async with contextlib.AsyncExitStack() as opened:
+        by_their_name = await opened.enter_async_context(
+            Person.of(shop.stack, subject=uuid.UUID(external))
+        )
+        found = await meet(by_their_name)
+        by_our_name = await opened.enter_async_context(
+            Person.of(shop.stack, subject=uuid.UUID(found["id"]))
+        )
+
+        assert found["public_id"] == public_id
+        assert await meet(by_our_name) == found
+        assert await meet(by_their_name) == found
+
+
+async def test_a_repeated_request_is_answered_as_before_and_to_nobody_else(
+    people: tuple[Person, Person],
+) -> None:
+    buyer, business = people
+    order_id = await buyer.order(business)
+    first = await buyer.act(order_id, "cancel", key="the same key")
+    again = await buyer.act(order_id, "cancel", key="the same key")
+    other = await buyer.act(order_id, "pay", key="the same key")
+    stranger = await business.act(order_id, "deliver", key="the same key")
+
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert refusal_of(other) == (409, "idempotency_key_reused")
+    # The key is the user's own: the business's request was looked at for itself.
+    assert refusal_of(stranger) == (409, "invalid_status_transition")
+
+
+@pytest.mark.parametrize("action", ["dispute", "evidence"])
+async def test_a_repeated_dispute_is_answered_as_before_when_all_has_moved_on(
+    shop: Shop, people: tuple[Person, Person], action: str
+) -> None:
+    buyer, business = people
+    order_id = await buyer.order(business)
+    answer_of(await buyer.act(order_id, "pay"))
+    if action == "evidence":
+        answer_of(await business.act(order_id, "dispute"), status=201)
+    first = await business.act(order_id, action, key="dispute once")
+    answer_of(await buyer.act(order_id, "evidence"))
+    await resolved(shop, order_id, "FULL_REFUND")
+
+    again = await business.act(order_id, action, key="dispute once")
+
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert again.headers["idempotent-replayed"] == "true"
+
+
+async def test_the_terms_of_the_moment_are_the_disputes(
+    people: tuple[Person, Person],
+) -> None:
+    buyer, business = people
+    terms = '{"delivery_days":3,"rate":1.10,"note":"é"}'
+    body = f'{{"business_id": "{business.id}", "amount": 1.00, "contract_terms": {terms}}}'
+    made = await buyer.client.post("/orders/", content=body, headers=JSON)
+    order_id = answer_of(made, status=201)["id"]
+    answer_of(await buyer.act(order_id, "pay"))
+
+    opened = await buyer.act(order_id, "dispute")
+
+    assert f'"contract_terms":{terms}' in made.text
+    assert f'"contract_snapshot":{terms}' in opened.text
+    assert f'"contract_snapshot":{terms}' in (await business.act(order_id, "get_dispute")).text
+
+
+async def test_a_list_is_of_one_side_and_its_total_of_the_filter(
+    people: tuple[Person, Person], shop: Shop
+) -> None:
+    async with contextlib.AsyncExitStack() as opened:
+        buyer, business = await pair(opened, shop)
+        orders = [await buyer.order(business, amount="1.00") for _ in range(5)]
+        answer_of(await buyer.act(orders[0], "cancel"))
+
+        async def listed(who: Person, query: str) -> tuple[list[str], int]:
+            found = answer_of(await who.client.get(f"/orders/?{query}"))
+            return [item["id"] for item in found["items"]], found["total"]
+
+        newest_first = orders[::-1]
+        assert await listed(business, "") == (newest_first, 5)
+        assert await listed(business, "role=personal") == ([], 0)
+        assert await listed(buyer, "") == ([], 0)
+        assert await listed(buyer, "role=personal&offset=1&limit=2") == (newest_first[1:3], 5)
+        assert await listed(buyer, "role=personal&status_filter=cancelled") == (orders[:1], 1)
+        waiting = "role=business&status_filter=pending_payment&limit=1"
+        assert await listed(business, waiting) == (newest_first[:1], 4)
+        assert await listed(people[0], "role=personal&offset=1000000") == (
+            [],
+            (await listed(people[0], "role=personal"))[1],
+        )
+
+
+async def test_an_id_is_understood_in_either_spelling_and_a_path_with_a_last_slash(
+    people: tuple[Person, Person],
+) -> None:
+    buyer, business = people
+    order_id = await buyer.order(business, amount="1.00")
+    public_id = to_public("ord", uuid.UUID(order_id))
+    expected = answer_of(await buyer.act(order_id, "get"))
+
+    for path in (f"/orders/{public_id}", f"/orders/{order_id}/", f"/orders/{order_id.upper()}"):
+        assert answer_of(await buyer.client.get(path)) == expected
+    body = {"business_id": str(business.id), "amount": 1}
+    for path in ("/orders", "/orders/"):
+        made = await buyer.client.post(path, json=body)
+        assert answer_of(made, status=201)["personal_id"] == str(buyer.id)
+
+
+async def test_an_unknown_order_is_not_found_whatever_is_wanted_of_it(
+    people: tuple[Person, Person],
+) -> None:
+    codes = {"get_dispute": "dispute_not_found", "receipt": "receipt_not_found"}
+    for order_id in (str(uuid.uuid4()), "no-id-at-all", "ord_0000000000000000000000"):
+        for action in ACTIONS:
+            found = refusal_of(await people[0].act(order_id, action))
+            assert found == (404, codes.get(action, "order_not_found")), action
+
+
+async def anonymous(shop: Shop, method: str, path: str, **headers: str) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=f"{shop.stack.url}/api/v1", timeout=60) as client:
+        return await client.request(method, path, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/orders/"),
+        ("POST", "/orders/"),
+        ("POST", "/orders/x/deliver"),
+        ("POST", "/orders/x/pay"),
+        ("POST", "/orders/x/confirm/"),
+        ("GET", "/orders/x/dispute"),
+        ("POST", "/orders/x/dispute/evidence"),
+        ("GET", "/orders/x/receipt"),
+    ],
+)
+@pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer x", "Bearer a.b.c", "Basic eA=="])
+async def test_without_a_good_token_the_parties_routes_say_so_in_their_shape(
+    shop: Shop, method: str, path: str, authorization: str
+) -> None:
+    headers = {"Authorization": authorization} if authorization else {}
+
+    answer = await anonymous(shop, method, path, **headers)
+
+    assert refusal_of(answer) == (401, "not_authenticated")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/orders"),
+        ("POST", "/orders"),
+        ("GET", "/orders/x"),
+        ("POST", "/orders/x/cancel"),
+        ("POST", "/orders/x/reserve"),
+    ],
+)
+async def test_without_a_credential_a_path_of_both_is_the_marketplaces(
+    shop: Shop, method: str, path: str
+) -> None:
+    assert error_of(await anonymous(shop, method, path), status=401)["code"] == "UNAUTHORIZED"
+
+
+async def test_a_key_and_a_token_see_their_own_view_of_one_path(
+    shop: Shop, people: tuple[Person, Person]
+) -> None:
+    order_id = await people[0].order(people[1], amount="1.00")
+
+    theirs: dict[str, Any] = answer_of(await people[0].act(order_id, "get"))
+    ours = await shop.get(f"/orders/{order_id}/")
+
+    assert (theirs["status"], ours["status"]) == ("pending_payment", "ORDER_CREATED")
+    assert refusal_of(await people[0].client.get("/users")) == (404, "not_found")
+    assert refusal_of(await people[0].client.post(f"/orders/{order_id}/reserve"))[0] == 404
+    assert refusal_of(await people[0].client.delete(f"/orders/{order_id}"))[0] == 405
+    assert answer_of(await people[0].client.get("/health"))["success"] is True
+
+
+async def test_a_token_of_a_megabyte_is_no_token(shop: Shop) -> None:
+    long = f"Bearer eyJ{'a' * 1_000_000}.a.a"
+
+    assert refusal_of(await anonymous(shop, "GET", "/orders/", Authorization=long)) == (
+        401,
+        "not_authenticated",
+    )
+
+
+async def test_both_pages_of_documentation_are_reached_from_docs(shop: Shop) -> None:
+    async with httpx.AsyncClient(base_url=shop.stack.url) as client:
+        page = await client.get("/docs")
+        assert 'href="/docs/party"' in page.text
+        party = await client.get("/docs/party")
+        document = await client.get("/party/openapi.json")
+
+    assert 'href="/docs"' in party.text
+    assert "/api/v1/orders/{order_id}/receipt" in document.json()["paths"]
+    assert "/api/v1/orders/{id}/reserve" not in document.json()["paths"]
