@@ -152,15 +152,20 @@ class Verifier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Who may call an RPC: services by name, and the scope the principal must have."""
+    """Who may call an RPC: services by name, and the scope the principal must have.
+
+    hands_over: the method gives its work to a task of its own at once, so that a client that goes
+    away cancels nothing, and the call needs no task to guard it.
+    """
 
     callers: frozenset[str]
     scope: str | None = None
+    hands_over: bool = False
 
 
-def allow(*callers: str, scope: str | None = None) -> Access:
+def allow(*callers: str, scope: str | None = None, hands_over: bool = False) -> Access:
     """Write one line of an allow-list; what has no line is refused."""
-    return Access(callers=frozenset(callers), scope=scope)
+    return Access(callers=frozenset(callers), scope=scope, hands_over=hands_over)
 
 
 def names(access: Iterable[str]) -> str:

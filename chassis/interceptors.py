@@ -86,12 +86,15 @@ class Interceptor(grpc.aio.ServerInterceptor):
             await asyncio.wait(self._running)
 
     def _wrap(self, name: str, method: Method) -> Method:
+        access = self._access.get(name)
+        run = method if access is not None and access.hands_over else self._guarding(method)
+
         async def call(request: Message, context: Context) -> Any:
             started = time.monotonic()
             code, reason = "OK", ""
             try:
                 self._enter(name, request, context)
-                return await self._run(method, request, context)
+                return await run(request, context)
             except DomainError as error:
                 code, reason = error.kind, error.reason
                 await context.abort_with_status(cast("grpc.Status", _status(error)))
@@ -118,14 +121,17 @@ class Interceptor(grpc.aio.ServerInterceptor):
         deadline.start(remaining)
         validate(request)
 
-    async def _run(self, method: Method, request: Message, context: Context) -> Any:
-        if not hasattr(request, "request_id"):
-            return await method(request, context)
-        # The task is the server's: a client that goes away cancels no half-done change.
-        task: asyncio.Task[Any] = asyncio.ensure_future(method(request, context))
-        self._running.add(task)
-        task.add_done_callback(self._forget)
-        return await asyncio.shield(task)
+    def _guarding(self, method: Method) -> Method:
+        async def run(request: Message, context: Context) -> Any:
+            if "request_id" not in request.DESCRIPTOR.fields_by_name:
+                return await method(request, context)
+            # The task is the server's: a client that goes away cancels no half-done change.
+            task: asyncio.Task[Any] = asyncio.ensure_future(method(request, context))
+            self._running.add(task)
+            task.add_done_callback(self._forget)
+            return await asyncio.shield(task)
+
+        return run
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
