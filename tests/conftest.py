@@ -13,12 +13,14 @@ nats_server                        NatsServer: `.url`, `.kill()`, `.start()`, `.
 nats_url                           its URL; the stream is shared by the session's tests
 stack                              RunningStack: `.url`, `.document` (stack.json), `.kill(name)`
 devnet                             Devnet: `.url`, `.info` (what /network-info says), `.kill()` …
+own_nats_server, own_devnet        the same of one module alone, to read from the beginning
 """
 
 import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,9 +127,21 @@ def database_url(database: TestDatabase) -> Callable[..., str]:
 @pytest.fixture(scope="session")
 def nats_server(session_folder: Path) -> Iterator[NatsServer]:
     """A nats-server with JetStream. A test that kills it must start it again."""
-    server = NatsServer(
-        home=session_folder / "nats", port=free_port(), log_folder=session_folder / "logs"
-    )
+    with _nats(session_folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def own_nats_server(session_folder: Path) -> Iterator[NatsServer]:
+    """A nats-server of one module alone, for tests that read a stream from its beginning."""
+    with _nats(session_folder) as server:
+        yield server
+
+
+@contextmanager
+def _nats(folder: Path) -> Iterator[NatsServer]:
+    home = folder / f"nats-{next(_names)}"
+    server = NatsServer(home=home, port=free_port(), log_folder=home)
     server.start()
     try:
         server.wait_ready()
@@ -152,10 +166,24 @@ class RunningDevnet(Devnet):
 @pytest.fixture(scope="session")
 def devnet(session_folder: Path) -> Iterator[RunningDevnet]:
     """A devnet that closes a ledger every 0.05 s, on a fresh chain."""
+    with _devnet(session_folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def own_devnet(session_folder: Path) -> Iterator[RunningDevnet]:
+    """A devnet of one module alone, for tests that read a chain from its beginning."""
+    with _devnet(session_folder) as running:
+        yield running
+
+
+@contextmanager
+def _devnet(folder: Path) -> Iterator[RunningDevnet]:
+    home = folder / f"devnet-{next(_names)}"
     running = RunningDevnet(
-        home=session_folder / "devnet",
+        home=home,
         port=free_port(),
-        log_folder=session_folder / "logs",
+        log_folder=home,
         environment=child_environment(DEVNET_LEDGER_SECONDS="0.05"),
         info={},
     )

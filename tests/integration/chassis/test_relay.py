@@ -33,6 +33,12 @@ where datname = current_database() and application_name = 'shop-listener'
 """
 
 
+@pytest.fixture(name="nats_server")
+def of_these_tests_alone(own_nats_server: NatsServer) -> NatsServer:
+    """Every event of the stream is read here: other tests' would take too long."""
+    return own_nats_server
+
+
 def an_event(marketplace_id: uuid.UUID, *, version: int, thing: str = "ord_1") -> Event:
     return Event(
         event_type="order.created",

@@ -16,6 +16,12 @@ from services.escrow.stellar.connect import connect
 from tests.integration.escrow.stellar_world import World, open_world, options_of, until
 
 
+@pytest.fixture(scope="module", name="devnet")
+def of_these_tests_alone(own_devnet: Any) -> Any:
+    """Transfers are read from the first ledger here: other tests' would take too long."""
+    return own_devnet
+
+
 @pytest.fixture(scope="module")
 async def world(devnet: Any) -> AsyncIterator[World]:
     opened = await open_world(options_of(devnet.info))
