@@ -96,7 +96,7 @@ class LedgerServiceServicer:
         result, not an error of the call. Result reasons: INSUFFICIENT_FUNDS, ACCOUNT_NOT_FOUND,
         PENDING_NOT_FOUND, PENDING_ALREADY_POSTED, PENDING_ALREADY_VOIDED, TRANSFER_DIFFERS,
         AMOUNT_EXCEEDS_PENDING, SAME_ACCOUNT, AMOUNT_MUST_BE_POSITIVE, LINKED_TRANSFER_REFUSED,
-        ASSET_MISMATCH. With request_id the whole answer is kept: again gives the same bytes, with
+        ASSET_MISMATCH, AMOUNT_TOO_LARGE. With request_id the whole answer is kept: again gives the same bytes, with
         other transfers IDEMPOTENCY_KEY_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

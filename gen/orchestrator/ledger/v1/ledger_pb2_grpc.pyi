@@ -27,7 +27,7 @@ class LedgerServiceStub:
     result, not an error of the call. Result reasons: INSUFFICIENT_FUNDS, ACCOUNT_NOT_FOUND,
     PENDING_NOT_FOUND, PENDING_ALREADY_POSTED, PENDING_ALREADY_VOIDED, TRANSFER_DIFFERS,
     AMOUNT_EXCEEDS_PENDING, SAME_ACCOUNT, AMOUNT_MUST_BE_POSITIVE, LINKED_TRANSFER_REFUSED,
-    ASSET_MISMATCH. With request_id the whole answer is kept: again gives the same bytes, with
+    ASSET_MISMATCH, AMOUNT_TOO_LARGE. With request_id the whole answer is kept: again gives the same bytes, with
     other transfers IDEMPOTENCY_KEY_REUSED.
     """
     GetBalance: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetBalanceRequest, _ledger_pb2.Account]
@@ -68,7 +68,7 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         result, not an error of the call. Result reasons: INSUFFICIENT_FUNDS, ACCOUNT_NOT_FOUND,
         PENDING_NOT_FOUND, PENDING_ALREADY_POSTED, PENDING_ALREADY_VOIDED, TRANSFER_DIFFERS,
         AMOUNT_EXCEEDS_PENDING, SAME_ACCOUNT, AMOUNT_MUST_BE_POSITIVE, LINKED_TRANSFER_REFUSED,
-        ASSET_MISMATCH. With request_id the whole answer is kept: again gives the same bytes, with
+        ASSET_MISMATCH, AMOUNT_TOO_LARGE. With request_id the whole answer is kept: again gives the same bytes, with
         other transfers IDEMPOTENCY_KEY_REUSED.
         """
 
