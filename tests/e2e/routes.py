@@ -1,0 +1,113 @@
+"""The routes of a running gateway as its OpenAPI document lists them, and how a test calls each.
+
+A route that a test does not know how to call fails it: what is new has to be said here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from tests.running_stack import RunningStack
+from tests.shop import Body
+
+METHODS = ("get", "post", "put", "patch", "delete")
+# Routes that need no credential, and those that every credential may call.
+OPEN = frozenset({"/health", "/health/detailed"})
+ANY_SCOPE = frozenset({"/me"})
+# A body that each route with one accepts; the order's amount is 1.00.
+_BODIES: Mapping[str, Body] = {
+    "/orders": {"buyerId": "nobody", "sellerId": "noone", "amount": "1.00", "title": "Logo"},
+    "/orders/{id}/reserve": {"amount": "1.00"},
+    "/orders/{id}/escrow": None,
+    "/orders/{id}/escrow/fund": None,
+    "/orders/{id}/cancel": {"canceledBy": "BUYER"},
+    "/orders/{id}/resolution/release": {"requestedBy": "BUYER"},
+    "/orders/{id}/resolution/refund": {"requestedBy": "BUYER"},
+    "/orders/{id}/resolution/dispute": {"openedBy": "BUYER", "reason": "OTHER"},
+    "/users": {"externalUserId": "somebody"},
+    "/users/{id}/balance/credit": {"amount": "1.00", "reference": "gift"},
+    "/disputes/{id}/assign": {"agentId": "agent-7"},
+    "/disputes/{id}/evidence": {"evidence": ["https://example.org/proof"]},
+    "/disputes/{id}/resolve": {"decision": "FULL_REFUND"},
+    "/auth/api-keys": {"scopes": ["read"]},
+}
+# The state of an order in which a path can do something to it.
+STATES: Mapping[str, str] = {
+    "/orders/{id}": "ORDER_CREATED",
+    "/orders/{id}/timeline": "IN_PROGRESS",
+    "/orders/{id}/reserve": "ORDER_CREATED",
+    "/orders/{id}/escrow": "FUNDS_RESERVED",
+    "/orders/{id}/escrow/fund": "ESCROW_CREATING",
+    "/orders/{id}/cancel": "FUNDS_RESERVED",
+    "/orders/{id}/resolution/release": "IN_PROGRESS",
+    "/orders/{id}/resolution/refund": "IN_PROGRESS",
+    "/orders/{id}/resolution/dispute": "IN_PROGRESS",
+    "/disputes/{id}": "DISPUTED",
+    "/disputes/{id}/assign": "DISPUTED",
+    "/disputes/{id}/evidence": "DISPUTED",
+    "/disputes/{id}/resolve": "DISPUTED",
+}
+_BASE = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method of one path below /api/v1. scopes: what the document says a key must allow."""
+
+    method: str
+    path: str
+    scopes: frozenset[str]
+    is_secured: bool
+
+    @property
+    def name(self) -> str:
+        """How a report calls it."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def kind(self) -> str:
+        """Of which kind its {id} is: orders, users, balances, disputes or auth (keys)."""
+        return self.path.split("/")[1]
+
+    @property
+    def needs_id(self) -> bool:
+        """Whether there is an id in its path."""
+        return "{id}" in self.path
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether its answer has no end."""
+        return self.path == "/events"
+
+    async def call(self, client: httpx.AsyncClient, *, of: str = "") -> httpx.Response:
+        """Call it as it should be called. of: the id in its path.
+
+        Raises: KeyError: it takes a body, and none is known here.
+        """
+        json = _BODIES[self.path] if self.method == "POST" else None
+        return await client.request(self.method, self.path.replace("{id}", of), json=json)
+
+
+def routes(stack: RunningStack) -> list[Route]:
+    """Read the document of the marketplace API."""
+    document = httpx.get(f"{stack.url}/openapi.json", timeout=30).json()
+    return [
+        _route(path, method, operation)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if method in METHODS
+    ]
+
+
+def _route(path: str, method: str, operation: Mapping[str, Any]) -> Route:
+    schemes = operation.get("security") or []
+    scopes = [scope for scheme in schemes for named in scheme.values() for scope in named]
+    assert path.startswith(_BASE), path
+    return Route(
+        method=method.upper(),
+        path=path.removeprefix(_BASE),
+        scopes=frozenset(scopes),
+        is_secured=bool(schemes),
+    )

@@ -1,0 +1,297 @@
+"""Two marketplaces on one stack: what one may not see, touch, or learn of the other.
+
+Generated from the OpenAPI document: a route that is added is tried, or fails a test until it is.
+The other is once a marketplace of another name, once the same one's test environment.
+"""
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+import psycopg
+import pytest
+
+from gateway.keys import SCOPES, KeyStore, id_of, make
+from kernel.ids import from_public, new_id, to_public
+from tests.e2e.routes import ANY_SCOPE, OPEN, STATES, Route, routes
+from tests.e2e.snapshots import settled
+from tests.e2e.tenants import Tenant, client_of, key_store, tenant
+from tests.running_stack import RunningStack
+from tests.shop import Shop, data_of, error_of
+
+NOT_FOUND: Mapping[str, str] = {
+    "orders": "ORDER_NOT_FOUND",
+    "users": "USER_NOT_FOUND",
+    "balances": "USER_NOT_FOUND",
+    "disputes": "DISPUTE_NOT_FOUND",
+    "auth": "API_KEY_NOT_FOUND",
+}
+
+
+@dataclass(slots=True)
+class Owned:
+    """What a marketplace has: for each path with an id, the ids it could act on, as spelled."""
+
+    ids: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, path: str, *spellings: str) -> None:
+        self.ids.setdefault(path, []).extend(spellings)
+
+    @property
+    def names(self) -> set[str]:
+        return {name for names in self.ids.values() for name in names}
+
+
+@pytest.fixture(scope="module")
+async def store(stack: RunningStack) -> AsyncIterator[KeyStore]:
+    async with key_store(stack) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def document(stack: RunningStack) -> list[Route]:
+    return routes(stack)
+
+
+@pytest.fixture(scope="module", params=["another marketplace", "its own test environment"])
+async def stranger(request: pytest.FixtureRequest, stack: RunningStack, store: KeyStore) -> Tenant:
+    """A marketplace that is not the one whose objects are tried."""
+    if request.param == "another marketplace":
+        made = await tenant(stack, store)
+    else:
+        made = await tenant(stack, store, name="demo", environment="test")
+    made.allow_credits()
+    return made
+
+
+@pytest.fixture(scope="module")
+async def theirs(stranger: Tenant) -> AsyncIterator[Shop]:
+    """The stranger's backend, with a key of every scope."""
+    async with stranger.shop() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+async def owned(shop: Shop, document: list[Route]) -> Owned:
+    """Objects of the demo marketplace that each route could act on."""
+    pair, found = await shop.pair(amount="100.00"), Owned()
+    users = [user_spellings(shop, name) for name in (pair.buyer, pair.seller)]
+    made = data_of(await shop.post("/auth/api-keys", {"scopes": ["read"]}), status=201)
+    for route in document:
+        if route.needs_id and route.kind in {"users", "balances"}:
+            found.add(route.path, *users[0], *users[1])
+    found.add("/auth/api-keys/{id}", made["id"])
+    orders = await asyncio.gather(
+        *(shop.order_in(state, pair, amount="1.00") for state in STATES.values())
+    )
+    for path, order_id in zip(STATES, orders, strict=True):
+        name = order_id
+        if path.startswith("/disputes"):
+            name = (await shop.get(f"/orders/{order_id}"))["dispute"]["id"]
+        found.add(path, *both_spellings(name))
+    return found
+
+
+def both_spellings(name: str) -> tuple[str, str]:
+    """Return an order's or dispute's id with its prefix, and as a UUID."""
+    value = from_public(name[:3], name)
+    assert value is not None
+    return name, str(value)
+
+
+def user_spellings(shop: Shop, name: str) -> tuple[str, str]:
+    """Return a user's public id, and the UUID that this API never shows."""
+    with psycopg.connect(str(shop.stack.document["databaseUrl"])) as connection:
+        statement = "select id from orders.users where public_id = %s"
+        row = connection.execute(statement, (name,)).fetchone()
+    assert row is not None
+    return name, str(row[0])
+
+
+def unknown_id(route: Route) -> str:
+    """Return an id as they are made, of nothing."""
+    if route.kind == "auth":
+        return id_of(make("live")[1]) or ""
+    prefix = {"orders": "ord", "disputes": "dsp"}.get(route.kind, "usr")
+    return to_public(prefix, new_id())
+
+
+def test_every_route_says_who_may_call_it(document: list[Route]) -> None:
+    unsaid = [
+        route.name
+        for route in document
+        if route.path not in OPEN | ANY_SCOPE
+        and not (route.is_secured and len(route.scopes) == 1 and route.scopes <= set(SCOPES))
+    ]
+
+    assert unsaid == []
+    assert {route.path for route in document if not route.is_secured} == OPEN
+    assert {route.path for route in document if route.is_secured and not route.scopes} == ANY_SCOPE
+
+
+async def test_no_route_finds_an_object_of_another_marketplace_or_changes_one(
+    document: list[Route], owned: Owned, stranger: Tenant, theirs: Shop
+) -> None:
+    with_id = [route for route in document if route.needs_id]
+    assert {route.path for route in with_id} == set(owned.ids), "a route has nothing to be tried on"
+    before = await settled(theirs.stack, but_for=stranger.id)
+    found: list[str] = []
+
+    for route in with_id:
+        nothing = unknown_id(route)
+        unknown = await route.call(theirs.client, of=nothing)
+        assert error_of(unknown, status=404)["code"] == NOT_FOUND[route.kind], route.name
+        for name in owned.ids[route.path]:
+            answer = await route.call(theirs.client, of=name)
+            # Not a word more than about what does not exist at all.
+            if (answer.status_code, answer.text.replace(name, nothing)) != (404, unknown.text):
+                found.append(f"{route.name} {name}: {answer.status_code} {answer.text}")
+
+    assert found == []
+    assert await settled(theirs.stack, but_for=stranger.id) == before
+
+
+async def test_no_list_shows_what_another_marketplace_has(
+    document: list[Route], owned: Owned, theirs: Shop
+) -> None:
+    listed = [
+        route
+        for route in document
+        if route.method == "GET" and not route.needs_id and route.scopes and not route.is_stream
+    ]
+    assert {route.path for route in listed} == {"/orders", "/users", "/disputes", "/auth/api-keys"}
+    order = next(name for name in owned.ids["/orders/{id}"])
+    user = next(name for name in owned.ids["/users/{id}"])
+    queries = [
+        *(f"{route.path}?limit=100" for route in listed),
+        *(f"/orders?{side}={user}" for side in ("buyerId", "sellerId")),
+        f"/disputes?orderId={order}",
+    ]
+
+    for query in queries:
+        answer = await theirs.client.get(query)
+        # A filter may also say that there is no such user.
+        if "=" + user in query and answer.status_code == 404:
+            continue
+        assert answer.status_code == 200, answer.text
+        assert [name for name in owned.names if name in answer.text] == [], query
+
+
+async def test_nobody_buys_from_or_sells_to_a_user_of_another_marketplace(
+    owned: Owned, stranger: Tenant, theirs: Shop
+) -> None:
+    own = await theirs.user()
+    before = await settled(theirs.stack, but_for=stranger.id)
+
+    for foreign in owned.ids["/users/{id}"]:
+        for buyer, seller in ((foreign, own), (own, foreign)):
+            body = {"buyerId": buyer, "sellerId": seller, "amount": "1.00", "title": "Logo"}
+            answer = await theirs.post("/orders", body)
+            assert error_of(answer, status=404)["code"] == "USER_NOT_FOUND"
+
+    assert await settled(theirs.stack, but_for=stranger.id) == before
+
+
+async def test_the_same_names_in_another_marketplace_are_other_users(
+    shop: Shop, theirs: Shop
+) -> None:
+    ours = await shop.user()
+    await shop.give(ours, "5.00")
+
+    assert await theirs.user(ours) == ours
+
+    assert await theirs.balance(ours) == ("0.00", "0.00")
+    assert await shop.balance(ours) == ("5.00", "0.00")
+    addresses = [(await one.get(f"/users/{ours}/wallet"))["publicKey"] for one in (shop, theirs)]
+    assert addresses[0] != addresses[1]
+
+
+async def test_the_same_idempotency_key_in_another_marketplace_is_another_request(
+    shop: Shop, theirs: Shop
+) -> None:
+    key = str(uuid.uuid4())
+    first = await shop.post("/users", {"externalUserId": f"one-{key}"}, key=key)
+
+    second = await theirs.post("/users", {"externalUserId": f"two-{key}"}, key=key)
+
+    assert data_of(second, status=201)["id"] != data_of(first, status=201)["id"]
+    assert "Idempotent-Replayed" not in second.headers
+
+
+async def test_the_stream_of_events_tells_nothing_of_another_marketplace(
+    shop: Shop, theirs: Shop, owned: Owned
+) -> None:
+    # From the very first event of all on: a place in the stream that cannot be known again.
+    everything = {"Last-Event-ID": "1-evt_0"}
+    async with theirs.client.stream("GET", "/events", headers=everything) as stream:
+        ours, own = await shop.user(), await theirs.user()
+        told: list[str] = []
+        async with asyncio.timeout(60):
+            async for line in stream.aiter_lines():
+                told.append(line)
+                if "wallet.created" in line and own in "".join(told[-4:]):
+                    break
+
+    text = "\n".join(told)
+    assert own in text
+    assert [name for name in {*owned.names, ours} if name in text] == []
+    owners = {
+        json.loads(line.removeprefix("data: "))["metadata"]["marketplaceId"]
+        for line in told
+        if line.startswith('data: {"')
+    }
+    assert len(owners) == 1
+
+
+async def test_a_key_without_its_scope_is_refused_on_every_route(
+    document: list[Route], owned: Owned, stack: RunningStack, store: KeyStore
+) -> None:
+    home = await tenant(stack, store, name="demo")
+    for scope in SCOPES:
+        others = sorted(set(SCOPES) - {scope})
+        async with home.shop(*others) as shop:
+            for route in (route for route in document if route.scopes == {scope}):
+                name = owned.ids[route.path][0] if route.needs_id else ""
+                answer = await route.call(shop.client, of=name)
+                error = error_of(answer, status=403)
+                assert error["code"] == "INSUFFICIENT_SCOPE", route.name
+                expected = {"required_scope": scope, "current_scopes": others}
+                assert error["details"] == expected, route.name
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, "UNAUTHORIZED"),
+        ({"Authorization": "Bearer ohk_live_nonsense"}, "INVALID_API_KEY"),
+        ({"Authorization": f"Bearer {make('live')[1]}"}, "INVALID_API_KEY"),
+        ({"x-api-key": make("test")[1]}, "INVALID_API_KEY"),
+    ],
+)
+async def test_without_a_credential_that_holds_no_route_answers(
+    document: list[Route], owned: Owned, stack: RunningStack, headers: dict[str, str], code: str
+) -> None:
+    async with client_of(stack, None) as nobody:
+        nobody.headers.update(headers)
+        for route in (route for route in document if route.path not in OPEN):
+            name = owned.ids[route.path][0] if route.needs_id else ""
+            answer = await route.call(nobody, of=name)
+            assert error_of(answer, status=401)["code"] == code, route.name
+            assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_revoked_key_opens_no_route_any_more(
+    document: list[Route], owned: Owned, shop: Shop, stack: RunningStack
+) -> None:
+    made = data_of(await shop.post("/auth/api-keys", {"scopes": list(SCOPES)}), status=201)
+    async with client_of(stack, made["key"]) as revoked:
+        assert (await revoked.get("/me")).status_code == 200
+        gone = await shop.client.delete(f"/auth/api-keys/{made['id']}")
+        assert data_of(gone, status=200)["revokedAt"] is not None
+
+        for route in (route for route in document if route.path not in OPEN):
+            name = owned.ids[route.path][0] if route.needs_id else ""
+            answer = await route.call(revoked, of=name)
+            assert error_of(answer, status=401)["code"] == "INVALID_API_KEY", route.name
