@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -18,6 +19,8 @@ from gateway.settings import GatewaySettings
 
 # Longer than the idle time of most proxies in front, so that they close connections, not we.
 KEEP_ALIVE_SECONDS = 75
+# Connections that wait to be accepted in a burst.
+BACKLOG = 2048
 log = logger()
 
 
@@ -65,8 +68,15 @@ async def serve(settings: GatewaySettings) -> bool:
         )
         server = _Server(config, end_streams=app.end_streams)
         log.info("gateway.started", port=settings.gateway_port)
-        await server.serve()
+        with _listening(settings.gateway_host, settings.gateway_port) as listener:
+            await server.serve(sockets=[listener])
         return server.started
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Take the port. Raises: OSError: somebody has it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from chassis.server import Server
+from gateway import keys as key_format
 from kernel.errors import (
     Aborted,
     AlreadyExists,
@@ -20,7 +21,7 @@ from kernel.errors import (
 )
 from kernel.ids import to_public
 
-from .conftest import SECRET, Services, binding_of
+from .conftest import SECRET, Keys, Services, binding_of
 from .messages import ORDER_ID, an_order, running
 from .test_access import refusal
 
@@ -75,6 +76,21 @@ async def test_a_wrong_request_is_refused_with_its_code(
 
     refusal(answer, status, code)
     assert services.orders.asked == []
+
+
+async def test_a_wrong_idempotency_key_is_refused_before_anything_changes(
+    rest: httpx.AsyncClient, keys: Keys
+) -> None:
+    key_id = key_format.id_of(await keys.make()) or ""
+
+    answer = await rest.delete(
+        f"/api/v1/auth/api-keys/{key_id}", headers={"idempotency-key": "x" * 256}
+    )
+
+    refusal(answer, 400, "VALIDATION_ERROR")
+    kept = await keys.store.find(key_id)
+    assert kept is not None
+    assert kept.revoked_at is None
 
 
 async def test_every_wrong_field_is_named(rest: httpx.AsyncClient) -> None:
