@@ -69,14 +69,10 @@ async def tenant(
     """Make a marketplace; a fresh name where none is given."""
     name = name or f"shop-{uuid.uuid4().hex[:12]}"
     marketplace_id = await store.marketplace(name, environment=environment)
-    return Tenant(
-        stack=stack, store=store, id=marketplace_id, name=name, environment=environment
-    )
+    return Tenant(stack=stack, store=store, id=marketplace_id, name=name, environment=environment)
 
 
-def client_of(
-    stack: RunningStack, key: str | None, *, url: str | None = None
-) -> httpx.AsyncClient:
+def client_of(stack: RunningStack, key: str | None, *, url: str | None = None) -> httpx.AsyncClient:
     """Make a client of the API with a key, or with none. url: of another gateway."""
     headers: Collection[tuple[str, str]] = (
         [("Authorization", f"Bearer {key}")] if key is not None else []
