@@ -104,7 +104,7 @@ class CreateOrder(Request):
     business_id: Id
     contract_template_id: Id | None = None
     contract_id: Id | None = None
-    contract_terms: dict[str, Any] = Field(default_factory=dict)
+    contract_terms: dict[str, Any] = Field(default={})
     amount: Amount
     currency: Currency = "USD"
 
@@ -129,7 +129,7 @@ class OpenDispute(Request):
     """Why, in the opener's own words, and links that show it."""
 
     reason: Annotated[str, StringConstraints(min_length=10, max_length=4000)]
-    evidence: Annotated[list[Url], Field(max_length=EVIDENCE_MAX)] = Field(default_factory=list)
+    evidence: Annotated[list[Url], Field(max_length=EVIDENCE_MAX)] = Field(default=[])
 
 
 class AddEvidence(Request):

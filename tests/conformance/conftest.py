@@ -17,3 +17,11 @@ def data() -> dict[str, Any]:
     text = Path(__file__).with_name("marketplace.json").read_text(encoding="utf-8")
     found: dict[str, Any] = json.loads(text)
     return found
+
+
+@pytest.fixture(scope="session")
+def party() -> list[dict[str, Any]]:
+    """What the party API's document prints, as data: its routes."""
+    text = Path(__file__).with_name("party.json").read_text(encoding="utf-8")
+    found: list[dict[str, Any]] = json.loads(text)
+    return found
