@@ -154,7 +154,8 @@ class Stack:
         if "nats" in embedded:
             with self._reported("nats"):
                 self._nats.wait_ready()
-        network = {}
+        # Elsewhere: what else there is to know about the network is in the environment.
+        network = {"STELLAR_RPC_URL": self._settings.stellar_rpc_url}
         if "devnet" in embedded:
             with self._reported("devnet"):
                 self._devnet.wait_ready()
@@ -225,7 +226,7 @@ class Stack:
 
     def _describe(self, network: Mapping[str, str]) -> dict[str, Any]:
         embedded = self._embedded()
-        chain = network or self._settings.environment
+        chain = {**self._settings.environment, **network}
         return {
             "url": self.url,
             "docsUrl": f"{self.url}/docs",

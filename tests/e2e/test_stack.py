@@ -3,13 +3,20 @@
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psycopg
 
 from deploy.local import postgres, state
-from deploy.local.ports import answers
-from tests.running_stack import RunningStack, running_stack, wait_for
+from deploy.local.devnet import Devnet
+from deploy.local.nats import NatsServer
+from deploy.local.ports import answers, free_port
+from deploy.local.postgres import NOT_DURABLE, PostgresServer
+from deploy.local.postgres_place import Place
+from deploy.local.stack import chain_settings
+from tests.running_stack import RunningStack, new_purchase, running_stack, wait_for
 
 
 def is_alive(pid: int) -> bool:
@@ -84,3 +91,50 @@ def test_a_wrong_setting_of_a_part_is_the_one_line_that_it_said(session_folder: 
     assert len(named) == 1
     assert named[0].startswith("escrow: setting PROVIDER_FEES: ")
     assert "banana" not in log
+
+
+async def test_parts_elsewhere_replace_the_embedded_ones(
+    session_folder: Path, own_nats_server: NatsServer, own_devnet: Devnet
+) -> None:
+    folder = session_folder / "elsewhere"
+    with passworded_postgres(folder) as database_url:
+        chain = chain_settings(own_devnet.url)
+        elsewhere = {"DATABASE_URL": database_url, "NATS_URL": own_nats_server.url, **chain}
+        with running_stack(folder, keep=False, **elsewhere) as running:
+            document = running.document
+            async with new_purchase(running) as (purchase, _):
+                states = [sight.state async for sight in purchase.steps()]
+
+    assert states[-1] == "CLOSED RELEASED"
+    assert set(document["pids"]) == {"orders", "ledger", "escrow", "disputes", "gateway"}
+    assert document["devnetUrl"] is None
+    assert document["rpcUrl"] == chain["STELLAR_RPC_URL"]
+
+
+@contextlib.contextmanager
+def passworded_postgres(folder: Path) -> Iterator[str]:
+    """A PostgreSQL that asks everybody for a password; yields its administrator's URL."""
+    server = PostgresServer(
+        home=folder / "postgres", port=free_port(), log_folder=folder, options=NOT_DURABLE
+    )
+    server.start()
+    try:
+        server.wait_ready()
+        server.execute("alter role postgres password 's3cret pass'")
+        access = Place.of(folder / "postgres").data / "pg_hba.conf"
+        access.write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+        server.execute("select pg_reload_conf()")
+        url = server.url().replace("postgres@", "postgres:s3cret%20pass@")
+        wait_for(lambda: asks_for_password(server.url()))
+        yield url
+    finally:
+        server.stop()
+        postgres.remove(folder / "postgres")
+
+
+def asks_for_password(url: str) -> bool:
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError as error:
+        return "password" in str(error)
+    return False
