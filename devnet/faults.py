@@ -24,13 +24,14 @@ class FaultKind(StrEnum):
     NOT_FOUND = "not_found"
     """getTransaction answers NOT_FOUND although the transaction is in a ledger."""
     RPC_DOWN = "rpc_down"
-    """Stellar RPC answers HTTP 503; `function` names the JSON-RPC method here."""
+    """Stellar RPC answers HTTP 503, or `mode`: "429"; `function` names the JSON-RPC method here."""
     EVIL_REST = "evil_rest"
     """The REST API builds something else (`mode`: "amount", "receiver" or "payment")."""
 
 
 MODES: Mapping[FaultKind, tuple[str, ...]] = {
     FaultKind.LOST_ANSWER: ("close", "504"),
+    FaultKind.RPC_DOWN: ("503", "429"),
     FaultKind.EVIL_REST: ("amount", "receiver", "payment"),
 }
 

@@ -30,7 +30,11 @@ class AnswerLostError(Exception):
 
 
 class ServiceDownError(Exception):
-    """The call is to be answered with HTTP 503."""
+    """The call is to be answered with an HTTP status and nothing else."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
 
 
 def invalid(message: str) -> RpcError:

@@ -42,8 +42,8 @@ class RpcServer:
             body = _decode(await request.body())
             request_id = body.get("id")
             result = await self._call(body)
-        except ServiceDownError:
-            return Response("service unavailable", status_code=503)
+        except ServiceDownError as down:
+            return Response("no service now", status_code=down.status)
         except AnswerLostError as lost:
             if lost.status is None:
                 return LostAnswer()
@@ -60,8 +60,9 @@ class RpcServer:
         name = body.get("method")
         if body.get("jsonrpc") != "2.0" or not isinstance(name, str):
             raise RpcError(errors.INVALID_REQUEST, "invalid request")
-        if self._faults.take(FaultKind.RPC_DOWN, function=name) is not None:
-            raise ServiceDownError
+        down = self._faults.take(FaultKind.RPC_DOWN, function=name)
+        if down is not None:
+            raise ServiceDownError(int(down.mode or "503"))
         method = self._methods.get(name)
         if method is None:
             raise RpcError(errors.METHOD_NOT_FOUND, "method not found")

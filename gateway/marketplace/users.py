@@ -131,7 +131,7 @@ async def list_entries(call: Call, query: Paging) -> Answer:
     "/users/{id}/wallet",
     scope=READ,
     answers={200: envelope.Success[outputs.Wallet]},
-    refusals=("USER_NOT_FOUND", "WALLET_NOT_FOUND"),
+    refusals=("USER_NOT_FOUND", "WALLET_NOT_FOUND", "PROVIDER_RATE_LIMITED"),
 )
 async def get_wallet(call: Call) -> Answer:
     """Read a user's wallet with what it holds on chain."""

@@ -25,6 +25,12 @@ class ChainUnavailable(Unavailable):
     reason = "PROVIDER_UNAVAILABLE"
 
 
+class ChainThrottled(ChainUnavailable):
+    """The node or the provider takes no more requests of ours for now."""
+
+    reason = "PROVIDER_RATE_LIMITED"
+
+
 class HistoryUnavailable(Unavailable):
     """The node no longer keeps the ledgers the cursor points to; an operator must backfill."""
 

@@ -14,8 +14,11 @@ from stellar_sdk.client.response import Response
 from stellar_sdk.exceptions import ConnectionError as SdkConnectionError
 from stellar_sdk.exceptions import ContentSizeLimitExceededError
 
+from services.escrow.ports import ChainThrottled
+
 CONNECTIONS_MAX = 32
 ANSWER_BYTES_MAX = 32 * 1024 * 1024
+TOO_MANY_REQUESTS = 429
 
 
 class JsonAnswer(Response):
@@ -27,7 +30,7 @@ class JsonAnswer(Response):
 
 
 class Http(BaseAsyncClient):
-    """Makes requests; connects at the first one."""
+    """Makes requests; connects at the first one. Every method may raise ChainThrottled."""
 
     def __init__(self, *, timeout_seconds: int, headers: Mapping[str, str] | None = None) -> None:
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
@@ -67,6 +70,8 @@ class Http(BaseAsyncClient):
         try:
             async with self._open().request(method, url, **parts) as answer:
                 body = await _read(answer, limit=limit)
+                if answer.status == TOO_MANY_REQUESTS:
+                    raise ChainThrottled(f"{answer.url.host} takes no more requests for now")
                 text = body.decode("utf-8", "replace")
                 return JsonAnswer(answer.status, text, dict(answer.headers), str(answer.url))
         except aiohttp.ClientError as error:

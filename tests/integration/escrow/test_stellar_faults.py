@@ -11,6 +11,7 @@ from kernel.money import UNIT
 from services.escrow.evidence import OutcomeStatus, SubmitStatus
 from services.escrow.intents import Intent, TrustAsset
 from services.escrow.ports import (
+    ChainThrottled,
     ChainUnavailable,
     EnvelopeRefused,
     TrustlessWorkOptions,
@@ -161,6 +162,15 @@ async def test_a_read_is_repeated_and_then_unavailable(world: World, faults: Fau
 
     await faults.arm("rpc_down", function="getLatestLedger", count=2)
     with pytest.raises(ChainUnavailable):
+        await world.chain.latest_ledger()
+
+
+async def test_a_node_that_takes_no_more_requests_is_told_apart(
+    world: World, faults: Faults
+) -> None:
+    await faults.arm("rpc_down", function="getLatestLedger", count=2, mode="429")
+
+    with pytest.raises(ChainThrottled):
         await world.chain.latest_ledger()
 
 

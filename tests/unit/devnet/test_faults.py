@@ -48,6 +48,7 @@ def test_clearing_disarms_everything() -> None:
         {"kind": "hold", "count": "1"},
         {"kind": "hold", "function": 7},
         {"kind": "hold", "mode": "close"},
+        {"kind": "rpc_down", "mode": "500"},
         {"kind": "lost_answer", "mode": "amount"},
         {"kind": "hold", "times": 1},
     ],
