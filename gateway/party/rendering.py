@@ -122,14 +122,14 @@ def dispute(case: disputes_pb2.Dispute, *, of: orders_pb2.Order) -> Json:
 
 def receipt(message: orders_pb2.Receipt, *, released: int) -> Json:
     """Print a receipt. released: what of the order's amount was released, in minor units."""
-    fee = fee_half_up(released, basis_points=message.platform_fee_bps)
+    fee, borne = _fees(message, released=released)
     income = message.seller_income.minor_units
     breakdown = {
         "base_amount": numbers.printed(released),
         "platform_fee_rate": numbers.rate(message.platform_fee_bps),
         "platform_fee": numbers.printed(fee),
     }
-    if (borne := released - fee - income) > 0:
+    if borne:
         breakdown["provider_fee"] = numbers.printed(borne)
     score = message.delta_score_tenths
     return {
@@ -148,6 +148,19 @@ def receipt(message: orders_pb2.Receipt, *, released: int) -> Json:
         "contract_id": message.contract_id or None,
         "created_at": time(message.created_at),
     }
+
+
+def _fees(message: orders_pb2.Receipt, *, released: int) -> tuple[int, int]:
+    """Return what the platform took of what was released, and what the provider took.
+
+    Where the provider's fee was made good, the platform's is what was agreed, and the business
+    bore nothing else. Otherwise both are what the contract took, which knows no cents.
+    """
+    taken = released - message.seller_income.minor_units
+    if taken == fee_half_up(released, basis_points=message.platform_fee_bps):
+        return taken, 0
+    provider = message.provider_fee.minor_units * released // message.amount.minor_units
+    return taken - provider, provider
 
 
 def _object(text: str) -> Any:

@@ -4,12 +4,10 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from orchestrator.orders.v1 import orders_pb2
 
 from gateway.party import outputs, rendering
-from kernel.money import CENT, fee_half_up
+from kernel.money import CENT
 
 from .messages import (
     BUSINESS,
@@ -197,33 +195,6 @@ def test_a_score_or_a_delivery_that_was_not_there_is_null() -> None:
     data = rendering.receipt(message, released=15_000 * CENT)
 
     assert (data["delta_score"], data["response_time_ms"]) == (None, None)
-
-
-@given(
-    released=st.integers(1, 10**12),
-    basis_points=st.integers(0, 9900),
-    borne=st.integers(0, 10**9),
-)
-def test_a_receipt_adds_up_to_the_stroop(released: int, basis_points: int, borne: int) -> None:
-    base = released * CENT
-    fee = fee_half_up(base, basis_points=basis_points)
-    borne = min(borne, base - fee)
-    message = a_receipt(platform_fee_bps=basis_points)
-    message.seller_income.minor_units = base - fee - borne
-
-    printed = rendering.receipt(message, released=base)
-    breakdown = printed["cost_breakdown"]
-
-    parts = [breakdown["platform_fee"], breakdown["business_payout"]]
-    parts += [breakdown["provider_fee"]] if borne else []
-    assert _units(printed["amount"]) == sum(map(_units, parts)) == base
-    assert _units(printed["platform_fee"]) + _units(printed["business_income"]) == base - borne
-
-
-def _units(fragment: Any) -> int:
-    """Read a printed number back as minor units."""
-    whole, _, decimals = orjson.dumps([fragment]).decode()[1:-1].partition(".")
-    return int(whole) * 10_000_000 + int(decimals.ljust(7, "0"))
 
 
 @pytest.mark.parametrize(
