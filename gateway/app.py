@@ -190,7 +190,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
     store = KeyStore(database, pepper=settings.api_key_pepper.get_secret_value())
     keys = KeyAuthenticator(store, clock=SystemClock())
     backends = Backends(settings)
-    feed = Feed(Bus(url=settings.nats_url, name="gateway"))
+    feed = Feed(Bus(url=settings.nats_url, name="gateway"), ping_seconds=settings.ping_seconds)
     parts = Parts(backends=backends, keys=keys, feed=feed)
     try:
         yield _dispatcher(settings, parts)

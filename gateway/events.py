@@ -23,7 +23,6 @@ from chassis.telemetry import logger
 from kernel.errors import InvalidArgument, Unavailable
 
 PING = b"event: ping\ndata: {}\n\n"
-PING_SECONDS = 15.0
 # A consumer that was silent this long is asked whether it still exists.
 SILENCE_SECONDS = 5.0
 READY_SECONDS = 2.0
@@ -90,10 +89,11 @@ def patterns(text: str | None) -> tuple[str, ...]:
 
 
 class Feed:
-    """Opens streams of events."""
+    """Opens streams of events. ping_seconds: the longest that one of them is silent."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, *, ping_seconds: int) -> None:
         self._bus = bus
+        self._ping_seconds = ping_seconds
         self._stopping = asyncio.Event()
 
     async def is_ready(self) -> bool:
@@ -134,7 +134,9 @@ class Feed:
             while not stopped.done():
                 coming = coming or asyncio.ensure_future(anext(messages))
                 done, _ = await asyncio.wait(
-                    {coming, stopped}, timeout=PING_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                    {coming, stopped},
+                    timeout=self._ping_seconds,
+                    return_when=asyncio.FIRST_COMPLETED,
                 )
                 if coming in done:
                     chunk, coming = await _chunk(coming.result(), wanted), None

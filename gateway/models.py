@@ -1,7 +1,7 @@
 """What a request may say: pydantic models, strict, with names in the view's own spelling."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -142,11 +142,19 @@ def validated_query(model: type[ModelT] | None, query: bytes) -> ModelT | None:
     return validated(model or Nothing, values)  # type: ignore[return-value] # Nothing refuses all
 
 
+def unfit(kind: str, message: str, *, fields: Collection[str]) -> PydanticCustomError:
+    """Make the error of a model's own rule. kind: "missing" where the fields are. fields: whose."""
+    return PydanticCustomError(kind, message, {"fields": [(name,) for name in fields]})
+
+
 def refusal(error: pydantic.ValidationError) -> InvalidArgument:
     """Turn pydantic's findings into a refusal that names each field."""
     fields, reasons = [], set()
-    for found in error.errors(include_url=False, include_input=False, include_context=False):
-        fields.append((_place(found["loc"]), _MESSAGES.get(found["type"], found["msg"])))
+    for found in error.errors(include_url=False, include_input=False):
+        message = _MESSAGES.get(found["type"], found["msg"])
+        # What is wrong between fields is said of each of them.
+        parts = found.get("ctx", {}).get("fields", [()])
+        fields += [(_place((*found["loc"], *part)), message) for part in parts]
         reasons.add(_REASONS.get(found["type"], "VALIDATION_ERROR"))
     reason = reasons.pop() if len(reasons) == 1 else "VALIDATION_ERROR"
     names = ", ".join(dict.fromkeys(name for name, _ in fields))

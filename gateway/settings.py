@@ -125,5 +125,7 @@ class GatewaySettings(KeySettings):
     jwt_issuers: Issuers = []
     # Requests served at once; more are refused with 503, so that those inside end in time.
     concurrent_requests_max: Annotated[int, Field(ge=1)] = 1_000
+    # How long a stream of events may be silent before it says that it is alive.
+    ping_seconds: Annotated[int, Field(ge=1, le=60)] = 15
     # The longest a graceful stop may take before requests in flight are cut.
     stop_grace_seconds: Annotated[int, Field(ge=0, le=300)] = 20

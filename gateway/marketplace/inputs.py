@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from gateway.models import Amount, Currency, Cursor, PageSize, Request, Score, UserName
+from gateway.models import Amount, Currency, Cursor, PageSize, Request, Score, UserName, unfit
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 # The services decide what a link and an address of mail are; here is what they decide by.
@@ -83,7 +83,7 @@ class Milestone(Request):
     @model_validator(mode="after")
     def _is_named(self) -> "Milestone":
         if self.title is None and self.description is None:
-            raise ValueError("needs a title or a description")
+            raise unfit("unnamed", "a title or a description is required", fields=["title"])
         return self
 
 
@@ -165,11 +165,12 @@ class ResolveDispute(Request):
 
     @model_validator(mode="after")
     def _amounts_belong_to_a_split(self) -> "ResolveDispute":
-        given = (self.release_amount is not None, self.refund_amount is not None)
-        if self.decision == "SPLIT" and not all(given):
-            raise ValueError("SPLIT needs releaseAmount and refundAmount")
-        if self.decision != "SPLIT" and any(given):
-            raise ValueError("releaseAmount and refundAmount belong to SPLIT")
+        amounts = zip(_AMOUNTS, (self.release_amount, self.refund_amount), strict=True)
+        unlike = [name for name, value in amounts if (value is None) is (self.decision == "SPLIT")]
+        if unlike and self.decision == "SPLIT":
+            raise unfit("missing", "is required", fields=unlike)
+        if unlike:
+            raise unfit("split_only", "belongs to SPLIT", fields=unlike)
         return self
 
 
