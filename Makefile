@@ -18,7 +18,7 @@ export PYTHONPATH := .:gen
 # The project's own environment is used, whichever one is active.
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help setup demo run token reconcile rebuild-stream test prove check lint types imports architecture fmt proto proto-check \
+.PHONY: help setup demo run token reconcile rebuild-stream test prove bench check lint types imports architecture fmt proto proto-check \
 	proto-breaking proto-release docs lock clean
 
 ##@ Start here
@@ -53,6 +53,10 @@ test: $(INSTALLED) ## Run every test (some of them: make test ARGS="-k release")
 prove: $(INSTALLED) ## Run the long proofs, and write their figures into docs/reports/
 	@RACE_ROUNDS=200 FUZZ_EXAMPLES=150 REPORTS=docs/reports $(BIN)/pytest -o timeout=3600 \
 	  tests/e2e/test_races.py tests/e2e/test_schemathesis.py
+
+bench: $(INSTALLED) ## Transfers a second beside pgbench, then orders a second through REST
+	@$(BIN)/python -m bench.ledger
+	@$(BIN)/python -m bench.rest
 
 check: lint types imports architecture proto-check proto-breaking ## Lint, types, layers, contracts
 
