@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from deploy.local import credentials, settings
-from deploy.local.demo import place
+from deploy.local.demo import endings, place
 from deploy.local.demo.chain import Chain
 from deploy.local.demo.events import PURCHASE, Listener
 from deploy.local.demo.purchase import (
@@ -22,6 +22,7 @@ from deploy.local.demo.purchase import (
     Sight,
     minor_units,
 )
+from deploy.local.demo.two_views import TwoViews
 from deploy.local.demo.view import View
 from deploy.local.operator import Invariant, Operator
 from deploy.local.process import NotReadyError
@@ -62,7 +63,22 @@ async def show(run_dir: Path, stack: dict[str, Any], view: View) -> bool:
         await listener.wait_for(purchase.order_id, PURCHASE[-1])
         events = listener.of_aggregate(purchase.order_id)
         _tell(view, purchase, events)
-        checks = [*_money(sights), _order_events(events), *await books(operator)]
+
+        def another(price: str, title: str) -> Purchase:
+            return Purchase(
+                marketplace=marketplace,
+                chain=chain,
+                faucet_url=stack["faucetUrl"],
+                operator=operator,
+                price=price,
+                title=title,
+            )
+
+        ended, seen = await asyncio.gather(
+            _endings(another, marketplace, view), _two_views(stack, marketplace, view)
+        )
+        view.say("Checks:")
+        checks = [*_money(sights), _order_events(events), *ended, *seen, *await books(operator)]
     for check in checks:
         view.check(holds=check.holds, name=check.name, details=check.details)
     return all(check.holds for check in checks)
@@ -77,7 +93,32 @@ def _tell(view: View, purchase: Purchase, events: Sequence[tuple[str, int]]) -> 
     view.say("Events that a plain NATS subscriber on order.* saw:")
     for event_type, version in events:
         view.say(f"  {version}  {event_type}")
-    view.say("Checks:")
+
+
+async def _endings(
+    new: Callable[[str, str], Purchase], marketplace: Marketplace, view: View
+) -> list[Invariant]:
+    """Show the other ways an order ends; returns their checks."""
+    ended, checks = await endings.walk(new, marketplace)
+    view.say("Three more orders of 5.00, beside each other:")
+    for ending in ended:
+        view.say(f"  {ending.name:9} {ending.order_id}  {ending.state:16} {ending.seconds:.1f} s")
+    return checks
+
+
+async def _two_views(
+    stack: Mapping[str, Any], marketplace: Marketplace, view: View
+) -> list[Invariant]:
+    """Show one order in both APIs; returns its checks. Not where tokens come from elsewhere."""
+    if not stack.get("jwtSecret") or not stack.get("faucetUrl"):
+        return []
+    order = TwoViews(document=stack, marketplace=marketplace)
+    looks = [look async for look in order.steps()]
+    view.say("One order of 150.00 in both APIs:")
+    view.say(f"  {'step':8} {'marketplace':18} {'party':16}")
+    for look in looks:
+        view.say(f"  {look.step:8} {look.marketplace:18} {look.party:16} {look.seconds:.1f} s")
+    return order.checks(looks)
 
 
 def _money(sights: Sequence[Sight]) -> list[Invariant]:

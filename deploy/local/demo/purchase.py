@@ -54,6 +54,8 @@ class Purchase:
         operator: Operator,
         buyer: str = BUYER,
         seller: str = SELLER,
+        price: str = PRICE,
+        title: str = TITLE,
     ) -> None:
         self._marketplace = marketplace
         self._chain = chain
@@ -63,6 +65,8 @@ class Purchase:
         self.hashes: list[str] = []
         self.buyer = buyer
         self.seller = seller
+        self.price = price
+        self.title = title
         self.order_id = ""
         self.contract_id = ""
         self.addresses: dict[str, str] = {}
@@ -143,8 +147,8 @@ class Purchase:
         body = {
             "buyerId": self.buyer,
             "sellerId": self.seller,
-            "amount": PRICE,
-            "title": TITLE,
+            "amount": self.price,
+            "title": self.title,
             "description": "Design a logo for my startup",
         }
         order = await self._marketplace.post("/orders", body)
@@ -153,24 +157,24 @@ class Purchase:
 
     async def reserve(self) -> str:
         """Reserve the price."""
-        return await self._act("reserve", {"amount": PRICE})
+        return await self.act("reserve", {"amount": self.price})
 
     async def create_escrow(self) -> str:
         """Deploy the contract and wait until it stands."""
-        state = await self._act("escrow")
+        state = await self.act("escrow")
         order = await self._marketplace.get(f"/orders/{self.order_id}")
         self.contract_id = order["escrow"]["trustlessContractId"]
         return state
 
     async def fund(self) -> str:
         """Lock the money in the contract."""
-        return await self._act("escrow/fund")
+        return await self.act("escrow/fund")
 
     async def release(self) -> str:
         """Pay the seller."""
-        return await self._act("resolution/release", {"requestedBy": "BUYER"})
+        return await self.act("resolution/release", {"requestedBy": "BUYER"})
 
-    async def _act(self, action: str, body: dict[str, Any] | None = None) -> str:
+    async def act(self, action: str, body: dict[str, Any] | None = None) -> str:
         """Ask for an action and wait until nothing is in motion any more; returns the state."""
         path = f"/orders/{self.order_id}"
         await self._marketplace.post(f"{path}/{action}", body)
