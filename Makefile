@@ -47,8 +47,11 @@ rebuild-stream: $(INSTALLED) ## Publish every event of the running stack again f
 
 ##@ Before a change is shared
 
-test: $(INSTALLED) ## Run every test (some of them: make test ARGS="-k release")
-	@$(BIN)/pytest $(ARGS)
+# Most tests wait for a chain, a server or a clock: more workers than cores are busy all the time.
+WORKERS ?= 3
+
+test: $(INSTALLED) ## Run every test (some of them: make test WORKERS=0 ARGS="-k release")
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 prove: $(INSTALLED) ## Run the long proofs, and write their figures into docs/reports/
 	@RACE_ROUNDS=200 FUZZ_EXAMPLES=150 REPORTS=docs/reports $(BIN)/pytest -o timeout=3600 \
