@@ -119,7 +119,8 @@ async def test_each_hop_keeps_a_little_of_the_time() -> None:
         deadline.start(None)
         await CALLER.call(stub.CompleteDispute, changing(), who=WHO, timeout_seconds=60)
 
-    assert left[0] <= 8.0 - deadline.SHAVED_SECONDS
+    # gRPC spells a timeout in three digits, rounded up: half of the shave is seen for certain.
+    assert left[0] < 8.0 - deadline.SHAVED_SECONDS / 2
     assert left[1] > 8.0
 
 
