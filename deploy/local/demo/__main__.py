@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from deploy.local.demo.events import PURCHASE, Listener
 from deploy.local.demo.purchase import (
     DEPOSIT,
     PRICE,
+    TITLE,
     DemoFailedError,
     Purchase,
     Sight,
@@ -34,51 +36,69 @@ from kernel.money import to_text
 SETTLE_SECONDS = 20.0
 
 
-async def show(run_dir: Path, stack: dict[str, Any], view: View) -> bool:
-    """Walk one purchase and check it; returns whether all held."""
-    async with contextlib.AsyncExitStack() as opened:
-        chain = await opened.enter_async_context(Chain.of(stack))
-        marketplace = await opened.enter_async_context(
-            Marketplace.of(url=stack["url"], api_key=stack["apiKey"])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """Everybody who is asked during the demo."""
+
+    stack: Mapping[str, Any]
+    chain: Chain
+    marketplace: Marketplace
+    operator: Operator
+    listener: Listener
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def of(cls, run_dir: Path, stack: Mapping[str, Any]) -> AsyncIterator["Sides"]:
+        """Connect to all for the block."""
+        secret = credentials.load(run_dir).service_secret
+        async with (
+            Chain.of(stack) as chain,
+            Listener.of(url=stack["natsUrl"]) as listener,
+            Marketplace.of(url=stack["url"], api_key=stack["apiKey"]) as marketplace,
+        ):
+            identity = await marketplace.marketplace_id()
+            async with Operator.of(
+                services=stack["services"], secret=secret, marketplace_id=identity
+            ) as operator:
+                yield cls(
+                    stack=stack,
+                    chain=chain,
+                    marketplace=marketplace,
+                    operator=operator,
+                    listener=listener,
+                )
+
+    def purchase(self, price: str = PRICE, title: str = TITLE) -> Purchase:
+        """Prepare a purchase between the guide's two users."""
+        return Purchase(
+            marketplace=self.marketplace,
+            chain=self.chain,
+            faucet_url=self.stack["faucetUrl"],
+            operator=self.operator,
+            price=price,
+            title=title,
         )
-        operator = await opened.enter_async_context(
-            Operator.of(
-                services=stack["services"],
-                secret=credentials.load(run_dir).service_secret,
-                marketplace_id=await marketplace.marketplace_id(),
-            )
-        )
-        listener = await opened.enter_async_context(Listener.of(url=stack["natsUrl"]))
-        purchase = Purchase(
-            marketplace=marketplace,
-            chain=chain,
-            faucet_url=stack["faucetUrl"],
-            operator=operator,
-        )
+
+
+async def show(run_dir: Path, stack: Mapping[str, Any], view: View) -> bool:
+    """Walk the purchase and the other endings, and check them; returns whether all held."""
+    async with Sides.of(run_dir, stack) as sides:
+        purchase = sides.purchase()
         sights = []
         with view.table():
             async for sight in purchase.steps():
                 view.add(sight)
                 sights.append(sight)
-        await listener.wait_for(purchase.order_id, PURCHASE[-1])
-        events = listener.of_aggregate(purchase.order_id)
+        await sides.listener.wait_for(purchase.order_id, PURCHASE[-1])
+        events = sides.listener.of_aggregate(purchase.order_id)
         _tell(view, purchase, events)
-
-        def another(price: str, title: str) -> Purchase:
-            return Purchase(
-                marketplace=marketplace,
-                chain=chain,
-                faucet_url=stack["faucetUrl"],
-                operator=operator,
-                price=price,
-                title=title,
-            )
-
         ended, seen = await asyncio.gather(
-            _endings(another, marketplace, view), _two_views(stack, marketplace, view)
+            _endings(sides.purchase, sides.marketplace, view),
+            _two_views(stack, sides.marketplace, view),
         )
-        view.say("Checks:")
-        checks = [*_money(sights), _order_events(events), *ended, *seen, *await books(operator)]
+        books_hold = await books(sides.operator)
+    view.say("Checks:")
+    checks = [*_money(sights), _order_events(events), *ended, *seen, *books_hold]
     for check in checks:
         view.check(holds=check.holds, name=check.name, details=check.details)
     return all(check.holds for check in checks)
