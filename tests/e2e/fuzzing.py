@@ -136,11 +136,11 @@ async def _objects(shop: Shop, pair: Pair, path: str) -> list[str]:
     return [(await shop.get(f"/orders/{order_id}"))["dispute"]["id"] for order_id in orders]
 
 
-def write_report(path: Path, report: Report, *, examples: int) -> None:
+def write_report(path: Path, report: Report, *, examples: int, api: str = "marketplace") -> None:
     """Write a run's figures for people. examples: requests generated for each operation."""
     figures = report.figures
     lines = [
-        "# schemathesis over the marketplace API",
+        f"# schemathesis over the {api} API",
         "",
         f"Written by `make prove` on {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC: schemathesis",
         f"{figures['schemathesis_version']}, its boundary values and up to {examples} generated",

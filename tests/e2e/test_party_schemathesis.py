@@ -1,0 +1,136 @@
+"""schemathesis over the party's OpenAPI document; `make prove` does more of the same.
+
+Every check it has is on: no 5xx, no undocumented status, content type, header or body, wrong data
+refused, right data accepted, a token asked for, methods that are none refused.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.local import token
+from deploy.local.settings import child_environment
+from tests import settings
+from tests.e2e.fuzzing import Report, write_report
+from tests.people import Person, answer_of, pair
+from tests.shop import Shop
+
+PHASES = "examples,coverage,fuzzing"
+ORDERS_EACH = 2
+DELIVERING = "POST /orders/{order_id}/deliver"
+# How an order is brought to where a route can do something to it. The token is the personal
+# user's; what it delivers is what the other has bought of it.
+ROUTES: Mapping[str, tuple[str, ...]] = {
+    "GET /orders/{order_id}": (),
+    "POST /orders/{order_id}/pay": (),
+    "POST /orders/{order_id}/cancel": (),
+    "POST /orders/{order_id}/confirm": ("pay",),
+    "POST /orders/{order_id}/dispute": ("pay",),
+    "GET /orders/{order_id}/dispute": ("pay", "dispute"),
+    "POST /orders/{order_id}/dispute/evidence": ("pay", "dispute"),
+    "GET /orders/{order_id}/receipt": ("pay", "confirm"),
+    DELIVERING: ("pay",),
+}
+# What the business answers to a request that no schema can find fault with; 422 is that for too
+# little money, and for more links than one case may have.
+_SETTINGS = """
+hooks = "tests.e2e.party_aim"
+request-timeout = 70
+continue-on-failure = true
+warnings = false
+
+[headers]
+Authorization = "Bearer {token}"
+
+[generation]
+with-security-parameters = false
+
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", 403, 404, 409]
+
+[[operations]]
+include-path = ["/api/v1/orders/{{order_id}}/dispute/evidence", "/api/v1/orders/{{order_id}}/pay"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", 403, 404, 409, 422]
+"""
+
+
+async def objects(one: Person, other: Person) -> dict[str, list[str]]:
+    """Make what requests can be aimed at, with one's token; returns the ids by route."""
+
+    async def brought(buyer: Person, business: Person, way: tuple[str, ...]) -> str:
+        order_id = await buyer.order(business, amount="1.00")
+        for step in way:
+            answer_of(await buyer.act(order_id, step), status=201 if step == "dispute" else 200)
+        return order_id
+
+    async def several(route: str, way: tuple[str, ...]) -> list[str]:
+        sides = (other, one) if route == DELIVERING else (one, other)
+        made = (brought(*sides, way) for _ in range(ORDERS_EACH))
+        return list(await asyncio.gather(*made))
+
+    found = await asyncio.gather(*(several(route, way) for route, way in ROUTES.items()))
+    known = {documented(route): ids for route, ids in zip(ROUTES, found, strict=True)}
+    return {**known, "business": [str(other.id)]}
+
+
+def documented(route: str) -> str:
+    """Return a route as the document names it."""
+    return route.replace(" ", " /api/v1")
+
+
+async def fuzz(folder: Path, shop: Shop, *, examples: int) -> Report:
+    """Run schemathesis with a person's token."""
+    async with contextlib.AsyncExitStack() as opened:
+        one, other = await pair(opened, shop, amount="1000.00")
+        await shop.give(str(other.id), "100.00")
+        known = await objects(one, other)
+    minted = token.mint(shop.stack.document, subject=one.id)
+    prepare(folder, known=known, minted=minted)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "schemathesis.cli", "run"),
+        f"{shop.stack.url}/party/openapi.json",
+        *("--checks", "all", "--no-color", "--report", "json"),
+        *("--report-json-path", "report.json", "--phases", PHASES, "-n", str(examples)),
+        "--generation-deterministic",
+        cwd=folder,
+        env=child_environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        printed, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    return report_in(folder, printed.decode())
+
+
+def prepare(folder: Path, *, known: Mapping[str, list[str]], minted: str) -> None:
+    """Write what schemathesis reads."""
+    (folder / "objects.json").write_text(json.dumps(known), encoding="utf-8")
+    (folder / "schemathesis.toml").write_text(_SETTINGS.format(token=minted), encoding="utf-8")
+
+
+def report_in(folder: Path, printed: str) -> Report:
+    """Read what schemathesis wrote."""
+    path = folder / "report.json"
+    assert path.exists(), printed
+    return Report(figures=json.loads(path.read_text(encoding="utf-8")), text=printed)
+
+
+async def test_every_answer_is_one_that_the_document_names(shop: Shop, tmp_path: Path) -> None:
+    examples = settings.fuzz_examples()
+
+    report = await fuzz(tmp_path, shop, examples=examples)
+
+    assert report.problems == 0, report.text
+    assert report.figures["complete"], report.text
+    # What was tried is the whole document, and every operation was once carried out.
+    operations = report.figures["operations"]
+    assert operations["tested"] == operations["total"] == len(report.accepted)
+    assert [name for name, count in report.accepted.items() if count == 0] == []
+    if (folder := settings.reports_folder()) is not None:
+        write_report(folder / "schemathesis-party.md", report, api="party", examples=examples)
