@@ -45,6 +45,22 @@ def replica(stack: RunningStack) -> Iterator[str]:
         yield url
 
 
+@contextlib.contextmanager
+def another_gateway(stack: RunningStack, **settings: str) -> Iterator[str]:
+    """Run a gateway with settings of its own beside a stack's; yields its URL."""
+    port = free_port()
+    url = f"http://{HOST}:{port}"
+    environment = {**_wiring(stack).gateway(), "GATEWAY_PORT": str(port), **settings}
+    gateway = _program(stack, "gateway", environment)
+    gateway.ready = http_ready(f"{url}/api/v1/health")
+    gateway.start()
+    try:
+        gateway.wait_ready()
+        yield url
+    finally:
+        gateway.process.stop()
+
+
 def _wiring(stack: RunningStack) -> Wiring:
     document = stack.document
     return Wiring(

@@ -130,7 +130,30 @@ def test_a_field_inside_a_list_is_named_by_its_place() -> None:
 def test_a_milestone_is_named_by_title_or_description() -> None:
     error = refused(CreateOrder, {**ORDER, "milestones": [{"ref": "a", "amount": "1.00"}]})
 
-    assert fields(error) == ["milestones[0]"]
+    assert fields(error) == ["milestones[0].title"]
+    assert error.reason == "VALIDATION_ERROR"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "wrong"),
+    [
+        ({"decision": "SPLIT"}, "MISSING_REQUIRED_FIELD", ["releaseAmount", "refundAmount"]),
+        (
+            {"decision": "SPLIT", "releaseAmount": "80.00"},
+            "MISSING_REQUIRED_FIELD",
+            ["refundAmount"],
+        ),
+        (
+            {"decision": "FULL_RELEASE", "releaseAmount": "80.00"},
+            "VALIDATION_ERROR",
+            ["releaseAmount"],
+        ),
+    ],
+)
+def test_amounts_belong_to_a_split(body: dict[str, str], reason: str, wrong: list[str]) -> None:
+    error = refused(ResolveDispute, body)
+
+    assert (error.reason, fields(error)) == (reason, wrong)
 
 
 @pytest.mark.parametrize("body", [[], "text", 1, None, True])
