@@ -5,6 +5,7 @@ wherever it is lost: a client sees each event once and in order for as long as i
 """
 
 import asyncio
+import datetime as dt
 import re
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
@@ -57,6 +58,14 @@ class Wanted:
     resource_types: Collection[str] = ()
     after: Cursor | None = None
     concerns: Callable[[Mapping[str, Any]], Awaitable[bool]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where a client begins: a sequence of the stream that was made at an instant."""
+
+    sequence: int
+    made: dt.datetime | None
 
 
 def cursor(text: str | None) -> Cursor | None:
@@ -125,25 +134,27 @@ class Feed:
         """Close the connection."""
         await self._bus.close()
 
-    async def _chunks(self, wanted: Wanted, start: int) -> AsyncGenerator[bytes]:
+    async def _chunks(self, wanted: Wanted, start: Start) -> AsyncGenerator[bytes]:
         messages = _messages(self._bus, wanted, start)
+        clock = asyncio.get_running_loop().time
         stopped: asyncio.Future[Any] = asyncio.ensure_future(self._stopping.wait())
         coming: asyncio.Future[Any] | None = None
         try:
             yield PING
+            ping_at = clock() + self._ping_seconds
             while not stopped.done():
                 coming = coming or asyncio.ensure_future(anext(messages))
+                left = max(ping_at - clock(), 0)
                 done, _ = await asyncio.wait(
-                    {coming, stopped},
-                    timeout=self._ping_seconds,
-                    return_when=asyncio.FIRST_COMPLETED,
+                    {coming, stopped}, timeout=left, return_when=asyncio.FIRST_COMPLETED
                 )
+                chunk = None
                 if coming in done:
                     chunk, coming = await _chunk(coming.result(), wanted), None
-                    if chunk is not None:
-                        yield chunk
-                elif not done:
-                    yield PING
+                # Others' events do not tell this client that the connection lives.
+                if chunk is not None or clock() >= ping_at:
+                    yield chunk or PING
+                    ping_at = clock() + self._ping_seconds
         finally:
             waiting = [task for task in (coming, stopped) if task is not None]
             for task in waiting:
@@ -152,30 +163,32 @@ class Feed:
             await messages.aclose()
 
 
-async def _start(context: JetStreamContext, after: Cursor | None) -> int:
-    """Return the sequence to begin at.
+async def _start(context: JetStreamContext, after: Cursor | None) -> Start:
+    """Return where to begin.
 
     A stream that was made anew has other sequences: then everything is told again, because an
     event twice can be seen by its id, and one that is missing cannot be seen.
     """
+    found = await context.stream_info(STREAM)
     if after is None:
-        state = (await context.stream_info(STREAM)).state
-        return state.last_seq + 1
+        return Start(sequence=found.state.last_seq + 1, made=found.created)
     try:
         known = await context.get_msg(STREAM, after.sequence)
     except NotFoundError:
-        return 1
+        return Start(sequence=1, made=found.created)
     same = (known.headers or {}).get("Nats-Msg-Id") == after.event_id
-    return after.sequence + 1 if same else 1
+    return Start(sequence=after.sequence + 1 if same else 1, made=found.created)
 
 
-async def _messages(bus: Bus, wanted: Wanted, start: int) -> AsyncGenerator[Msg]:
+async def _messages(bus: Bus, wanted: Wanted, start: Start) -> AsyncGenerator[Msg]:
     """Yield messages in order from a sequence on, for ever, across reconnections."""
-    following = start
+    following, made = start.sequence, start.made
     while True:
         began = following
         try:
             context = await bus.stream()
+            if (found := await context.stream_info(STREAM)).created != made:
+                following, made = 1, found.created
             subscription = await _subscribe(context, wanted, following)
             try:
                 async for message in _gapless(subscription):

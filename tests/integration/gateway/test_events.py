@@ -12,10 +12,12 @@ import pytest
 
 from chassis.bus import STREAM, Bus, Message, publish_all
 from deploy.local.nats import NatsServer
+from deploy.local.ports import free_port
+from gateway.app import open_gateway
 from gateway.settings import GatewaySettings
 from kernel.ids import new_id, to_public
 
-from .conftest import Keys
+from .conftest import Keys, serving
 
 DEADLINE_SECONDS = 20
 
@@ -161,6 +163,54 @@ async def test_a_cursor_of_an_older_stream_replays_everything(
         told = ""
         while told != event_id:
             told = json.loads((await reader.event())["data"])["eventId"]
+
+
+async def test_a_stream_made_anew_is_told_from_its_beginning(
+    rest: httpx.AsyncClient,
+    publisher: Publisher,
+    settings: GatewaySettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.events.SILENCE_SECONDS", 0.2)
+    async with streaming(rest) as reader:
+        await publisher.publish("order.created")
+        await reader.event()
+        client = await nats.connect(settings.nats_url)
+        await client.jetstream().delete_stream(STREAM)
+        await client.close()
+
+        again = [await publisher.publish("order.closed") for _ in range(2)]
+
+        told = [json.loads((await reader.event())["data"])["eventId"] for _ in again]
+    assert told == again
+
+
+async def test_a_client_hears_pings_while_others_have_events(
+    settings: GatewaySettings, publisher: Publisher, demo_key: str
+) -> None:
+    changed = settings.model_copy(update={"ping_seconds": 1, "gateway_port": free_port()})
+    async with (
+        open_gateway(changed) as app,
+        serving(app, changed.gateway_port) as url,
+        httpx.AsyncClient(base_url=url, headers={"authorization": f"Bearer {demo_key}"}) as client,
+        client.stream("GET", "/api/v1/events") as answer,
+        asyncio.timeout(DEADLINE_SECONDS),
+    ):
+        noise = asyncio.create_task(noisy(publisher))
+        pings = 0
+        async for line in answer.aiter_lines():
+            pings += line == "event: ping"
+            if pings == 3:  # the first one is said at once
+                break
+        noise.cancel()
+
+    assert pings == 3
+
+
+async def noisy(publisher: Publisher) -> None:
+    """Publish for somebody else, without a pause."""
+    while True:
+        await publisher.publish("order.created", marketplace_id=uuid.uuid4())
 
 
 @pytest.mark.parametrize(
