@@ -57,9 +57,10 @@ prove: $(INSTALLED) ## Run the long proofs, and write their figures into docs/re
 	@RACE_ROUNDS=200 FUZZ_EXAMPLES=150 REPORTS=docs/reports $(BIN)/pytest -o timeout=3600 \
 	  tests/e2e/test_races.py tests/e2e/test_schemathesis.py tests/e2e/test_party_schemathesis.py
 
-bench: $(INSTALLED) ## Transfers a second beside pgbench, then orders a second through REST
+bench: $(INSTALLED) ## Transfers beside pgbench, orders through REST, lists among a million orders
 	@$(BIN)/python -m bench.ledger
 	@$(BIN)/python -m bench.rest
+	@$(BIN)/python -m bench.lists
 
 check: lint types imports architecture proto-check proto-breaking ## Lint, types, layers, contracts
 
