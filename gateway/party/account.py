@@ -1,9 +1,27 @@
-"""The caller's own: who am I."""
+"""The caller's own: who am I, and what happens to my orders."""
 
-from gateway.call import Answer, Call
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+from orchestrator.orders.v1 import orders_pb2
+
+from gateway import events
+from gateway.backends import Backends
+from gateway.call import Answer, Call, EventStream
+from gateway.events import Wanted
 from gateway.party import commands, outputs
+from gateway.party.inputs import StreamEvents
+from gateway.party.people import PersonCredential
 from gateway.routing import ANY, Routes
+from kernel.errors import NotFound, PermissionDenied
+from kernel.ids import from_public
 
+KNOWN_ORDERS_MAX = 10_000
+# Events about a user, who is named in them; all others are about an order.
+_PERSONAL = frozenset({"Balance", "User", "Wallet"})
 routes = Routes("Account")
 
 
@@ -19,3 +37,70 @@ async def get_me(call: Call) -> Answer:
         "role": who.role,
     }
     return Answer(body=data)
+
+
+@routes.get("/events", scope=ANY, query=StreamEvents, answers={}, streams=True)
+async def stream_events(call: Call, query: StreamEvents) -> EventStream:
+    """Stream what happens to the caller's orders and balance, until the token expires.
+
+    `Last-Event-ID` replays everything after it.
+    """
+    user = await call.backends.user(str(commands.user_id(call)))
+    wanted = Wanted(
+        marketplace_id=call.caller.identity.marketplace_id,
+        types=events.patterns(query.types),
+        after=events.cursor(call.headers.get("last-event-id")),
+        concerns=Concern(call.backends, public_id=user.public_id),
+    )
+    chunks = await call.parts.feed.open(wanted)
+    caller = call.caller
+    expires_at = caller.expires_at if isinstance(caller, PersonCredential) else 0.0
+    return EventStream(chunks=_until(chunks, expires_at))
+
+
+class Concern:
+    """Tells whether an event concerns one user. Who is in an order never changes."""
+
+    def __init__(self, backends: Backends, *, public_id: str) -> None:
+        self._backends = backends
+        self._public_id = public_id
+        self._mine: dict[str, bool] = {}
+
+    async def __call__(self, event: Mapping[str, Any]) -> bool:
+        """Look at an event's body. Raises: Unavailable: nobody can say; the stream must end."""
+        payload = event.get("payload") or {}
+        kind, name = event.get("aggregateType"), str(event.get("aggregateId"))
+        if kind in _PERSONAL:
+            return self._public_id in {name, payload.get("userId")}
+        order = name if kind == "Order" else str(payload.get("orderId"))
+        known = self._mine.get(order)
+        if known is None:
+            known = await self._ask(from_public("ord", order))
+            if len(self._mine) >= KNOWN_ORDERS_MAX:
+                self._mine.clear()
+            self._mine[order] = known
+        return known
+
+    async def _ask(self, order_id: uuid.UUID | None) -> bool:
+        if order_id is None:
+            return False
+        request = orders_pb2.GetOrderRequest(order_id=str(order_id))
+        try:
+            order = await self._backends.call(self._backends.orders.GetOrder, request)
+        except (NotFound, PermissionDenied):
+            return False
+        # An admin may read every order, and is told of their own.
+        return self._public_id in {order.buyer.public_id, order.seller.public_id}
+
+
+async def _until(chunks: AsyncGenerator[bytes], expires_at: float) -> AsyncGenerator[bytes]:
+    """Pass chunks on until an instant, in seconds since 1970."""
+    try:
+        while (left := expires_at - time.time()) > 0:
+            try:
+                chunk = await asyncio.wait_for(anext(chunks), left)
+            except (StopAsyncIteration, TimeoutError):
+                return
+            yield chunk
+    finally:
+        await chunks.aclose()

@@ -136,3 +136,9 @@ class AddEvidence(Request):
     """More links, while the dispute is not resolved."""
 
     evidence: Annotated[list[Url], Field(min_length=1, max_length=EVIDENCE_MAX)]
+
+
+class StreamEvents(Request):
+    """Comma-separated: `types=order.created,order.*`."""
+
+    types: Annotated[str, StringConstraints(max_length=1000)] | None = None

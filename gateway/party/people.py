@@ -26,6 +26,13 @@ KNOWN_MAX = 50_000
 log = logger()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonCredential(Credential):
+    """The credential of a person. expires_at: when the token does, in seconds since 1970."""
+
+    expires_at: float
+
+
 @dataclass(frozen=True, slots=True)
 class _Person:
     marketplace_id: uuid.UUID
@@ -42,7 +49,7 @@ class People:
         self._known: OrderedDict[_Person, uuid.UUID] = OrderedDict()
         self._meeting: dict[_Person, asyncio.Task[uuid.UUID]] = {}
 
-    async def credential(self, bearer: Bearer, *, request_id: str) -> Credential:
+    async def credential(self, bearer: Bearer, *, request_id: str) -> PersonCredential:
         """Return the credential of a bearer, who is a user of the marketplace from then on.
 
         A subject is a user's UUID; where no user has it, it is what the marketplace calls a user
@@ -58,7 +65,11 @@ class People:
         else:
             self._known.move_to_end(person)
         identity = _identity(person, user_id=user_id, role=bearer.role)
-        return Credential(identity=identity, account=f"{marketplace_id}:{identity.principal}")
+        return PersonCredential(
+            identity=identity,
+            account=f"{marketplace_id}:{identity.principal}",
+            expires_at=bearer.expires_at,
+        )
 
     async def _marketplace(self, issuer: Issuer) -> uuid.UUID:
         if issuer.marketplace_id is not None:

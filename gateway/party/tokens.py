@@ -40,11 +40,12 @@ class TokenNotValid(Unauthenticated):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bearer:
-    """Whom a token stands for. issuer: who says so."""
+    """Whom a token stands for. issuer: who says so; expires_at: seconds since 1970."""
 
     issuer: Issuer
     subject: uuid.UUID
     role: str
+    expires_at: float
 
 
 class Tokens:
@@ -146,7 +147,8 @@ def _bearer(issuer: Issuer, claims: Mapping[str, Any]) -> Bearer:
     if claims.get("role", ROLE_ADMIN) != ROLE_ADMIN:
         raise TokenNotValid("The access token's role is not known here")
     role = ROLE_ADMIN if "role" in claims else ROLE_USER
-    return Bearer(issuer=issuer, subject=subject, role=role)
+    expires_at = claims["exp"] + LEEWAY_SECONDS
+    return Bearer(issuer=issuer, subject=subject, role=role, expires_at=expires_at)
 
 
 def _is_instant(value: object) -> bool:

@@ -1,0 +1,350 @@
+"""What each route asks of the services, and how their answers and refusals come back."""
+
+import asyncio
+import contextlib
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from orchestrator.common.v1 import common_pb2
+from orchestrator.disputes.v1 import disputes_pb2
+from orchestrator.orders.v1 import orders_pb2
+
+from chassis.bus import Bus, Message, publish_all
+from gateway.settings import GatewaySettings
+from kernel.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from kernel.ids import new_id, to_public
+from tests.integration.gateway.conftest import Keys, Services
+from tests.integration.gateway.messages import DISPUTE_ID, ORDER_ID, an_order, at, running, usdc
+
+from .conftest import mint, refusal
+
+ORDER = f"/api/v1/orders/{ORDER_ID}"
+BUSINESS = uuid.UUID("b2c3d4e5-f6a7-8901-bcde-f12345678901")
+JSON = {"content-type": "application/json"}
+LEAST = f'{{"business_id": "{BUSINESS}", "amount": 150.00}}'
+REASON = "The work is not what was ordered"
+DEADLINE_SECONDS = 20
+ACTIONS = {"pay": "PayOrder", "confirm": "ConfirmOrder", "cancel": "CancelOrder"}
+
+
+def own_order(subject: uuid.UUID, state: str = "ORDER_CREATED", **changes: Any) -> orders_pb2.Order:
+    """Return an order in which somebody is the personal user."""
+    buyer = common_pb2.UserRef(id=str(subject), public_id=to_public("usr", subject))
+    return an_order(state, buyer=buyer, **changes)
+
+
+async def test_an_order_is_asked_for_in_the_contracts_words(
+    person: httpx.AsyncClient, services: Services, subject: uuid.UUID
+) -> None:
+    services.orders.answers["CreateOrder"] = own_order(subject)
+    intention, template, contract = (str(uuid.uuid4()) for _ in range(3))
+    body = (
+        f'{{"business_id": "{BUSINESS}", "amount": 150.5, "currency": "USDC",'
+        f' "intention_id": "{intention}", "contract_template_id": "{template}",'
+        f' "contract_id": "{contract}", "contract_terms": {{"rate": 1.10, "z": [1e5], "a": "é"}}}}'
+    )
+
+    answer = await person.post("/api/v1/orders/", content=body, headers=JSON)
+
+    assert answer.status_code == 201
+    request = services.orders.last("CreateOrder")
+    assert (request.buyer, request.seller) == (str(subject), str(BUSINESS))
+    assert (request.amount.asset, request.amount.minor_units) == ("USDC", 150_50 * 100_000)
+    assert (request.currency, request.origin) == ("USDC", orders_pb2.ORIGIN_PARTY)
+    assert (request.intention_id, request.contract_template_id, request.contract_id) == (
+        intention,
+        template,
+        contract,
+    )
+    assert request.contract_terms_json == '{"rate":1.10,"z":[1e5],"a":"é"}'
+    assert request.title
+
+
+async def test_what_was_left_out_is_not_made_up(
+    person: httpx.AsyncClient, services: Services, subject: uuid.UUID
+) -> None:
+    services.orders.answers["CreateOrder"] = own_order(subject)
+
+    await person.post("/api/v1/orders", content=LEAST, headers=JSON)
+
+    request = services.orders.last("CreateOrder")
+    assert request.currency == "USD"
+    assert request.intention_id == request.contract_id == request.contract_terms_json == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        ("", JSON, 422),
+        ("{", JSON, 422),
+        ("[]", JSON, 422),
+        ('{"a": NaN}', JSON, 422),
+        ('{"amount": 1, "amount": 2}', JSON, 422),
+        (LEAST.replace("150.00", "1e2"), JSON, 422),
+        (LEAST.replace("150.00", "1" * 400), JSON, 422),
+        (LEAST[:-1] + ', "contract_terms": {"a": "' + "x" * 17_000 + '"}}', JSON, 422),
+        (LEAST[:-1] + ', "contract_terms": ' + '{"a":' * 12 + "1" + "}" * 13, JSON, 422),
+        (LEAST, {"content-type": "text/plain"}, 415),
+        ("x" * 70_000, JSON, 413),
+        (LEAST, {**JSON, "idempotency-key": "x" * 256}, 422),
+        (LEAST, {**JSON, "idempotency-key": ""}, 422),
+    ],
+    ids=range(13),
+)
+async def test_what_cannot_be_read_is_refused_before_anybody_is_asked(
+    person: httpx.AsyncClient,
+    services: Services,
+    content: str,
+    headers: dict[str, str],
+    status: int,
+) -> None:
+    answer = await person.post("/api/v1/orders/", content=content, headers=headers)
+
+    assert refusal(answer) == (status, "validation_error")
+    assert "CreateOrder" not in [method for method, _, _ in services.orders.asked]
+
+
+async def test_a_list_is_asked_for_as_the_query_says(
+    person: httpx.AsyncClient, services: Services, subject: uuid.UUID
+) -> None:
+    found = orders_pb2.ListPartyOrdersResponse(orders=[own_order(subject)], total=41)
+    services.orders.answers["ListPartyOrders"] = found
+
+    query = "role=personal&status_filter=delivered&offset=20&limit=10"
+    answer = await person.get(f"/api/v1/orders/?{query}")
+
+    assert (len(answer.json()["items"]), answer.json()["total"]) == (1, 41)
+    request = services.orders.last("ListPartyOrders")
+    assert (request.user_id, request.role) == (str(subject), common_pb2.PARTY_BUYER)
+    assert (request.status, request.offset, request.limit) == ("delivered", 20, 10)
+
+
+@pytest.mark.parametrize(("path", "method"), ACTIONS.items())
+async def test_an_action_that_takes_longer_is_accepted_and_one_that_is_done_is_done(
+    person: httpx.AsyncClient, services: Services, subject: uuid.UUID, path: str, method: str
+) -> None:
+    answers = []
+    for operation in (running("PAY"), None):
+        services.orders.answers[method] = own_order(subject, operation=operation)
+        answers.append(await person.post(f"{ORDER}/{path}", headers={"prefer": "wait=7"}))
+
+    assert [answer.status_code for answer in answers] == [202, 200]
+    assert services.orders.last(method).wait_seconds == 7
+    assert services.orders.last(method).order_id == str(ORDER_ID)
+
+
+async def test_an_answer_that_was_given_before_says_so(
+    person: httpx.AsyncClient, services: Services, subject: uuid.UUID
+) -> None:
+    services.orders.answers["DeliverOrder"] = own_order(subject, "IN_PROGRESS")
+    services.orders.replays = True
+
+    answer = await person.post(
+        f"{ORDER}/deliver", json={"delivery_notes": "x"}, headers={"idempotency-key": "once"}
+    )
+
+    assert answer.headers["idempotent-replayed"] == "true"
+    request = services.orders.last("DeliverOrder")
+    assert (request.request_id, request.notes, request.url) == ("k:once", "x", "")
+    assert len(request.fingerprint) == 32
+
+
+async def test_a_dispute_is_opened_with_the_openers_words(
+    person: httpx.AsyncClient, services: Services, subject: uuid.UUID
+) -> None:
+    dispute = orders_pb2.OrderDispute(id=str(DISPUTE_ID), opened_at=at("2026-03-05T14:00:00Z"))
+    services.orders.answers["OpenDispute"] = own_order(subject, "DISPUTED", dispute=dispute)
+
+    links = ["https://cdn.example/a.png", "https://cdn.example/b.pdf"]
+    answer = await person.post(f"{ORDER}/dispute", json={"reason": REASON, "evidence": links})
+
+    assert answer.status_code == 201
+    request = services.orders.last("OpenDispute")
+    assert (request.description, list(request.evidence)) == (REASON, links)
+    assert request.reason == orders_pb2.DISPUTE_REASON_OTHER
+    assert answer.json()["initiated_by"] == str(subject)
+    assert services.disputes.asked == []
+
+
+async def test_evidence_goes_to_the_case_of_the_order(
+    person: httpx.AsyncClient, services: Services, subject: uuid.UUID
+) -> None:
+    dispute = orders_pb2.OrderDispute(id=str(DISPUTE_ID), opened_at=at("2026-03-05T14:00:00Z"))
+    services.orders.answers["GetOrder"] = own_order(subject, "DISPUTED", dispute=dispute)
+    links = ["https://cdn.example/c.png"]
+    services.disputes.answers["AddEvidence"] = disputes_pb2.Dispute(
+        id=str(DISPUTE_ID), order_id=str(ORDER_ID), status="DISPUTE_STATUS_OPEN", evidence=links
+    )
+
+    answer = await person.post(f"{ORDER}/dispute/evidence", json={"evidence": links})
+
+    assert answer.json()["evidence"] == links
+    request = services.disputes.last("AddEvidence")
+    assert (request.dispute_id, list(request.evidence)) == (str(DISPUTE_ID), links)
+
+
+async def test_the_receipt_of_a_split_asks_what_was_decided(
+    person: httpx.AsyncClient, services: Services, subject: uuid.UUID
+) -> None:
+    dispute = orders_pb2.OrderDispute(
+        id=str(DISPUTE_ID), decision="DISPUTE_DECISION_SPLIT", opened_at=at("2026-03-05T14:00:00Z")
+    )
+    order = own_order(subject, "CLOSED", dispute=dispute, final_status="FINAL_STATUS_RELEASED")
+    services.orders.answers["GetOrder"] = order
+    services.orders.answers["GetReceipt"] = orders_pb2.Receipt(
+        order_id=str(ORDER_ID), amount=usdc(8000), seller_income=usdc(4500), platform_fee_bps=1000
+    )
+    services.disputes.answers["GetDispute"] = disputes_pb2.Dispute(release_amount=usdc(5000))
+
+    found = (await person.get(f"{ORDER}/receipt")).json()
+
+    assert (found["amount"], found["platform_fee"], found["business_income"]) == (50, 5, 45)
+
+
+async def test_an_admin_reads_a_dispute_and_nothing_else_of_others(
+    party_url: str, services: Services, subject: uuid.UUID
+) -> None:
+    dispute = orders_pb2.OrderDispute(id=str(DISPUTE_ID), opened_at=at("2026-03-05T14:00:00Z"))
+    services.orders.answers["GetOrder"] = an_order("DISPUTED", dispute=dispute)
+    services.disputes.answers["GetDispute"] = disputes_pb2.Dispute(
+        id=str(DISPUTE_ID), order_id=str(ORDER_ID), status="DISPUTE_STATUS_OPEN"
+    )
+    headers = {"authorization": f"Bearer {mint(subject, role='admin')}"}
+    async with httpx.AsyncClient(base_url=party_url, headers=headers) as admin:
+        assert (await admin.get(f"{ORDER}/dispute")).json()["id"] == str(DISPUTE_ID)
+        for path in ("", "/receipt"):
+            assert refusal(await admin.get(f"{ORDER}{path}")) == (403, "not_party")
+        evidence = {"evidence": ["https://cdn.example/a"]}
+        answer = await admin.post(f"{ORDER}/dispute/evidence", json=evidence)
+        assert refusal(answer) == (403, "not_party")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (NotFound(reason="ORDER_NOT_FOUND"), 404, "order_not_found"),
+        (PermissionDenied(reason="NOT_BUSINESS"), 403, "not_business"),
+        (FailedPrecondition(reason="INVALID_STATE"), 409, "invalid_status_transition"),
+        (
+            InvalidArgument("Invalid URL: url", reason="INVALID_URL", fields=[("url", "https")]),
+            422,
+            "validation_error",
+        ),
+    ],
+)
+async def test_a_services_refusal_is_printed_in_the_parties_words(
+    person: httpx.AsyncClient, services: Services, error: Any, status: int, code: str
+) -> None:
+    services.orders.answers["DeliverOrder"] = error
+
+    answer = await person.post(f"{ORDER}/deliver", json={})
+
+    assert refusal(answer) == (status, code)
+    if status == 422:
+        assert answer.json()["errors"] == [{"field": "deliverable_url", "message": "https"}]
+
+
+@contextlib.asynccontextmanager
+async def streaming(person: httpx.AsyncClient, query: str = "") -> AsyncIterator[Any]:
+    """Open the stream of events; yields a function that reads the next one's data."""
+    async with person.stream("GET", f"/api/v1/events{query}", timeout=DEADLINE_SECONDS) as answer:
+        assert answer.status_code == 200
+        lines = answer.aiter_lines()
+
+        async def following() -> dict[str, Any] | None:
+            async for line in lines:
+                if line.startswith("data: ") and line != "data: {}":
+                    found: dict[str, Any] = json.loads(line.removeprefix("data: "))
+                    return found
+            return None
+
+        yield following
+
+
+async def publish(settings: GatewaySettings, marketplace_id: uuid.UUID, **body: Any) -> str:
+    """Publish an event as the services do; returns its id."""
+    event_id = to_public("evt", new_id())
+    whole = {"eventId": event_id, "metadata": {"marketplaceId": str(marketplace_id)}, **body}
+    message = Message(
+        subject=body["eventType"],
+        message_id=event_id,
+        headers={},
+        body=json.dumps(whole).encode(),
+    )
+    bus = Bus(url=settings.nats_url, name="test")
+    assert await publish_all(await bus.stream(), [message]) == [True]
+    await bus.close()
+    return event_id
+
+
+async def test_somebody_is_told_what_happens_to_their_orders_and_balance_alone(
+    person: httpx.AsyncClient,
+    services: Services,
+    subject: uuid.UUID,
+    settings: GatewaySettings,
+    keys: Keys,
+) -> None:
+    own, other = new_id(), new_id()
+    public_id = to_public("usr", subject)
+    marketplace_id = await keys.store.marketplace("demo", environment="live")
+
+    async def get_order(request: Any) -> orders_pb2.Order:
+        if request.order_id != str(own):
+            raise PermissionDenied("not yours", reason="NOT_PARTY")
+        return own_order(subject, id=str(own))
+
+    services.orders.answers["GetOrder"] = get_order
+    told = []
+    async with streaming(person) as following:
+        for kind, aggregate_id, payload, is_mine in (
+            ("Order", to_public("ord", other), {}, False),
+            ("Order", to_public("ord", own), {}, True),
+            ("Escrow", "esc_1", {"orderId": to_public("ord", other)}, False),
+            ("Dispute", "dsp_1", {"orderId": to_public("ord", own)}, True),
+            ("Balance", "usr_somebody", {"userId": "usr_somebody"}, False),
+            ("Balance", public_id, {"userId": public_id}, True),
+            ("Wallet", "wal_1", {"userId": "usr_somebody"}, False),
+            ("Order", to_public("ord", own), {}, True),
+        ):
+            event_type = f"{kind.lower()}.created"
+            event_id = await publish(
+                settings,
+                marketplace_id,
+                eventType=event_type,
+                aggregateType=kind,
+                aggregateId=aggregate_id,
+                payload=payload,
+            )
+            told += [event_id] if is_mine else []
+
+        seen = [(await following())["eventId"] for _ in told]
+
+    assert seen == told
+    asked = [
+        request.order_id for method, request, _ in services.orders.asked if method == "GetOrder"
+    ]
+    assert asked == [str(other), str(own)]
+
+
+async def test_a_stream_ends_when_its_token_does(
+    party_url: str, services: Services, subject: uuid.UUID
+) -> None:
+    del services
+    soon = int(time.time()) - 60 + 2
+    headers = {"authorization": f"Bearer {mint(subject, exp=soon)}"}
+    async with httpx.AsyncClient(base_url=party_url, headers=headers) as person:
+        async with asyncio.timeout(DEADLINE_SECONDS), streaming(person) as following:
+            assert await following() is None
+        assert refusal(await person.get("/api/v1/events")) == (401, "not_authenticated")
+
+
+async def test_a_stream_is_asked_for_as_documented(person: httpx.AsyncClient) -> None:
+    for query in ("?types=nothing.here", "?types=order", "?resourceTypes=Order"):
+        assert refusal(await person.get(f"/api/v1/events{query}")) == (422, "validation_error")
+    answer = await person.get("/api/v1/events", headers={"last-event-id": "nonsense"})
+    assert refusal(answer) == (422, "validation_error")
