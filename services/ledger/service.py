@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from chassis import inbox
 from chassis.database import Database, Transaction
 from chassis.idempotency import Answer, Idempotency, RequestKey
+from chassis.telemetry import logger
 from kernel.clock import Clock
 from kernel.errors import DomainError
 from kernel.ids import MarketplaceId, OrderId, TransferId, UserId
@@ -26,8 +27,10 @@ from services.ledger.invariants import Invariant, check
 from services.ledger.queries import HouseAccount, LedgerQueries, Line
 
 CONSUMER = "ledger-deposits"
+SUSPENSE = "suspense"
 # How long a deposit waits for its user's account; then it goes to suspense.
 ACCOUNT_PATIENCE = dt.timedelta(seconds=60)
+log = logger()
 
 
 class DepositNotBooked(Exception):
@@ -38,7 +41,7 @@ class DepositNotBooked(Exception):
 class Deposit:
     """Money that arrived from outside. amount: minor units. user_id: None: nobody could be told.
 
-    event_id, at: of the event that tells it.
+    event_id, at: of the event that tells it. memo: what the sender wrote beside the address.
     """
 
     id: TransferId
@@ -49,6 +52,7 @@ class Deposit:
     asset: str
     amount: int
     transaction_hash: str
+    memo: str = ""
     correlation_id: str = ""
 
 
@@ -106,7 +110,7 @@ class LedgerService:
         return await self._batcher.post(posting)
 
     async def credit_deposit(self, deposit: Deposit) -> None:
-        """Book a deposit once: to its user, or to suspense where there is no such account.
+        """Book a deposit once: to its user, or to suspense where it is not surely that user's.
 
         Raises: DepositNotBooked: the account may still be on its way, or the deposit contradicts
             what was booked under its id; database errors.
@@ -122,6 +126,8 @@ class LedgerService:
             [result] = answer.results
             if result.status == TransferStatus.REFUSED:
                 raise DepositNotBooked(f"{deposit.id}: {result.reason}")
+        if name == SUSPENSE:
+            log.warning("ledger.deposit_in_suspense", deposit_id=str(deposit.id), memo=deposit.memo)
 
     async def get_balance(
         self, *, marketplace_id: MarketplaceId, user_id: UserId, asset: str
@@ -204,8 +210,10 @@ class LedgerService:
         return found
 
     async def _creditor(self, tx: Transaction, deposit: Deposit) -> str:
-        if deposit.user_id is None:
-            return "suspense"
+        # Who sends with a number or a memo means somebody by it, and that is not said by the
+        # address: an operator decides.
+        if deposit.user_id is None or deposit.memo:
+            return SUSPENSE
         found = await self._queries.balance(
             tx,
             marketplace_id=deposit.marketplace_id,
@@ -216,7 +224,7 @@ class LedgerService:
             return f"{USER}{deposit.user_id}"
         if self._clock.now() - deposit.at < ACCOUNT_PATIENCE:
             raise DepositNotBooked(f"{deposit.id}: the user's account is not open yet")
-        return "suspense"
+        return SUSPENSE
 
 
 def _posting(deposit: Deposit, name: str) -> Posting:

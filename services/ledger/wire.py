@@ -245,6 +245,7 @@ def deposit(body: bytes) -> Deposit:
             asset=payload.asset,
             amount=amount,
             transaction_hash=payload.transaction_hash,
+            memo=payload.memo,
             correlation_id=metadata.get("correlationId", ""),
         )
     except (orjson.JSONDecodeError, json_format.ParseError, KeyError, TypeError, ValueError) as why:

@@ -88,6 +88,15 @@ async def test_a_deposit_delivered_thrice_is_credited_once(house: House) -> None
     assert (await house.balance(ann)).available == 250_000_000
 
 
+async def test_a_deposit_with_a_memo_goes_to_suspense(house: House) -> None:
+    ann = await house.user()
+
+    await deliver(house, told(house.marketplace, ann, memo="7"))
+
+    assert (await house.balance(ann)).available == 0
+    assert suspense(house) == 250_000_000
+
+
 async def test_a_deposit_told_by_two_events_is_credited_once(house: House) -> None:
     ann = await house.user()
     event = told(house.marketplace, ann)
