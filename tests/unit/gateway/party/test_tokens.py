@@ -271,18 +271,14 @@ async def test_a_payload_that_is_no_object_is_refused(tokens: Tokens, payload: b
     await refused(tokens, spelled(payload))
 
 
-async def test_another_spelling_of_the_same_bytes_is_refused(tokens: Tokens) -> None:
-    token = next(
-        token for n in range(50) if len((token := signed(claims(jti="x" * n))).split(".")[1]) % 4
-    )
-    header, payload, signature = token.split(".")
-    last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    other = last[last.index(payload[-1]) + 1]
-    assert base64.urlsafe_b64decode(payload[:-1] + other + "==") == base64.urlsafe_b64decode(
-        payload + "=="
-    )
+async def test_another_spelling_of_the_same_signature_is_refused(tokens: Tokens) -> None:
+    signing, _, signature = signed(claims()).rpartition(".")
+    digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    # The last two bits of the last digit mean nothing.
+    other = signature[:-1] + digits[digits.index(signature[-1]) + 1]
+    assert base64.urlsafe_b64decode(other + "=") == base64.urlsafe_b64decode(signature + "=")
 
-    await refused(tokens, f"{header}.{payload[:-1]}{other}.{signature}")
+    await refused(tokens, f"{signing}.{other}")
 
 
 @given(at=st.integers(0, 10_000), bit=st.integers(0, 7))

@@ -1,0 +1,78 @@
+"""`make token`: what mints access tokens for a running stack."""
+
+import subprocess
+import uuid
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.local.credentials import load
+from deploy.local.process import python_module
+from deploy.local.settings import ROOT, StackSettings, child_environment
+from deploy.local.wiring import Wiring
+from tests.running_stack import RunningStack
+
+
+def run(run_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        python_module("deploy.local.token", *arguments),
+        env=child_environment(RUN_DIR=str(run_dir)),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(("role", "seen"), [((), "user"), (("--role", "admin"), "admin")])
+def test_a_minted_token_is_believed(stack: RunningStack, role: tuple[str, ...], seen: str) -> None:
+    subject = str(uuid.uuid4())
+
+    done = run(stack.run_dir, "--sub", subject, *role)
+
+    assert done.returncode == 0, done.stderr
+    headers = {"Authorization": f"Bearer {done.stdout.strip()}"}
+    found = httpx.get(f"{stack.url}/api/v1/me", headers=headers, timeout=60).json()
+    assert (found["id"], found["role"]) == (subject, seen)
+
+
+def test_without_a_stack_there_is_no_token(tmp_path: Path) -> None:
+    done = run(tmp_path, "--sub", str(uuid.uuid4()))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == ["token: no stack is running here: `make run` starts one"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--sub", ""), ("--sub", "alice")])
+def test_a_subject_is_a_uuid(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = run(tmp_path, *arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--sub" in done.stderr
+
+
+def test_a_stack_with_other_issuers_has_none_of_its_own(tmp_path: Path) -> None:
+    def wiring(environment: dict[str, str]) -> Wiring:
+        settings = StackSettings(
+            run_dir=tmp_path,
+            port_base=8080,
+            database_url="",
+            nats_url="",
+            stellar_rpc_url="",
+            environment=environment,
+        )
+        return Wiring(
+            settings=settings,
+            credentials=load(tmp_path),
+            database_url="postgresql://postgres@127.0.0.1/postgres",
+            nats_url="nats://127.0.0.1",
+        )
+
+    own, replaced = wiring({}), wiring({"JWT_ISSUERS": "[]"})
+
+    assert own.tokens()["jwtSecret"] in own.gateway()["JWT_ISSUERS"]
+    assert own.tokens()["jwtSecret"] == wiring({}).tokens()["jwtSecret"]
+    assert replaced.tokens() == {}
+    assert replaced.gateway()["JWT_ISSUERS"] == "[]"
