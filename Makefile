@@ -15,6 +15,8 @@ CODE := kernel chassis services gateway devnet deploy tools bench tests
 PRESENT = $(wildcard $(CODE))
 
 export PYTHONPATH := .:gen
+# gRPC's handlers for fork break the children that tests start between fork and exec.
+export GRPC_ENABLE_FORK_SUPPORT := 0
 # The project's own environment is used, whichever one is active.
 unexport VIRTUAL_ENV PYTHONHOME
 

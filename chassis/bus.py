@@ -5,6 +5,7 @@ The stream is a projection of the outbox tables and can be rebuilt from them.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import nats
@@ -71,7 +72,9 @@ class Bus:
     async def close(self) -> None:
         """Close the connection; what was published and acknowledged is safe."""
         if self._client is not None and not self._client.is_closed:
-            await self._client.close()
+            # The server may be gone already: then there is nothing left to close.
+            with suppress(OSError, NatsError):
+                await self._client.close()
 
     async def _connect(self) -> Client:
         async def quiet(error: Exception) -> None:

@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+# gRPC's handlers for fork break a child between fork and exec, and whoever starts the parts asks
+# for their health over gRPC. Read when gRPC is imported; this file is imported first.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PORT_BASE = 8080
 # From the gateway's port on, one after the other.
