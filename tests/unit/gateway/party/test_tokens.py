@@ -168,6 +168,12 @@ async def test_a_number_as_subject_is_refused(tokens: Tokens) -> None:
     await refused(tokens, spelled(json.dumps(claims(sub=5)).encode()))
 
 
+async def test_a_good_token_has_an_end(tokens: Tokens) -> None:
+    assert (await tokens.verify(signed(claims(jti="a" * 5000)))).subject == SUBJECT
+
+    await refused(tokens, signed(claims(jti="a" * 8000)))
+
+
 async def test_who_comes_too_late_is_told(tokens: Tokens) -> None:
     stale = signed(claims(exp=int(time.time()) - LEEWAY_SECONDS - 5))
 
