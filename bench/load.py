@@ -98,13 +98,19 @@ class Load:
         return head.encode() + body
 
     def _cpu(self) -> dict[str, float]:
-        """Return the CPU seconds of every part so far, its children included."""
-        return {name: _cpu_seconds(process) for name, process in self._processes.items()}
+        """Return the CPU seconds of every part so far, its children included.
+
+        Not of the load's own children: a stack that was started for the measurement is one.
+        """
+        return {
+            name: _cpu_seconds(process, with_children=name != "load")
+            for name, process in self._processes.items()
+        }
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
+def _cpu_seconds(process: psutil.Process, *, with_children: bool) -> float:
     total = 0.0
-    for one in [process, *process.children(recursive=True)]:
+    for one in [process, *(process.children(recursive=True) if with_children else ())]:
         try:
             times = one.cpu_times()
         except psutil.NoSuchProcess:

@@ -262,6 +262,12 @@ on conflict (marketplace_id, scope, key) do update
     where i.created_at < %(idem_expired)s and i.state <> 'running'
 returning 1
 """
+# As CLAIM, under a condition that is appended; a key past its time is left to CLAIM.
+CLAIM_SELECT = """
+insert into idempotency (marketplace_id, scope, key, fingerprint, state, created_at)
+select %(idem_marketplace)s::uuid, %(idem_scope)s::text, %(idem_key)s::text,
+       %(idem_fingerprint)s::bytea, 'running', %(idem_now)s::timestamptz
+"""
 ANSWER = """
 update idempotency set state = %(idem_state)s, body = %(idem_body)s
 where marketplace_id = %(idem_marketplace)s and scope = %(idem_scope)s and key = %(idem_key)s

@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from chassis import identity
-from chassis.database import Database, Transaction
+from chassis.database import Database, Transaction, constraint_name
 from chassis.idempotency import Answer, Idempotency, IdempotencyKeyInProgress, RequestKey
 from kernel.errors import FailedPrecondition
 from kernel.ids import new_id
 from services.orders import hot
-from services.orders.domain import Decided, Order, OrderInWrongState
+from services.orders.domain import Decided, Order, OrderInWrongState, State
 from services.orders.operation_store import OperationStore
 from services.orders.operations import AnotherInMotion, Kind, Operation
 from services.orders.saga import Encode, Saga
@@ -41,6 +41,17 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quick:
+    """What must hold for a command that changes nothing when it begins: a state, an amount.
+
+    amount: in minor units; None: any.
+    """
+
+    state: State
+    amount: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Command:
     request: Request
     order_id: uuid.UUID
@@ -48,6 +59,7 @@ class _Command:
     begin: Begin
     context: Mapping[str, str]
     needs_peers: Callable[[Order], bool]
+    quick: Quick | None
 
 
 class _InMotionError(Exception):
@@ -88,6 +100,7 @@ class CommandRunner:
         context: Mapping[str, str],
         *,
         needs_peers: Callable[[Order], bool] = lambda _order: True,
+        quick: Quick | None = None,
     ) -> Answer:
         """Record the command, drive it, answer. An operation in motion is waited for first."""
         command = _Command(
@@ -97,6 +110,7 @@ class CommandRunner:
             begin=begin,
             context=context,
             needs_peers=needs_peers,
+            quick=quick,
         )
         until = time.monotonic() + max(request.wait_seconds, LEAST_WAIT_SECONDS)
         while True:
@@ -135,7 +149,29 @@ class CommandRunner:
         async with self._idempotency.keeping_refusals(self._database, command.request.key):
             return await self._database.retrying(lambda: self._begin(command))
 
+    async def _begin_quickly(self, command: _Command) -> tuple[Operation, Order] | None:
+        """Begin in one statement what changes nothing yet; None: look at it at leisure."""
+        if command.quick is None:
+            return None
+        operation = self._operation(command)
+        try:
+            async with self._database.statement() as connection:
+                order = await hot.begin(
+                    connection,
+                    operation=operation,
+                    answer=self._idempotency.values(command.request.key),
+                    state=command.quick.state,
+                    amount=command.quick.amount,
+                )
+        except Exception as error:
+            if constraint_name(error) == "operations_one_running":
+                return None
+            raise
+        return None if order is None else (operation, order)
+
     async def _begin(self, command: _Command) -> Answer | tuple[Operation, Order]:
+        if (quick := await self._begin_quickly(command)) is not None:
+            return quick
         request = command.request
         async with self._database.transaction() as tx:
             begun = await self._claim_and_lock(tx, command)

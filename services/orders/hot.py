@@ -12,8 +12,8 @@ from psycopg.rows import dict_row
 
 from chassis import idempotency, outbox
 from chassis.database import Connection, Transaction, driver
-from services.orders import store
-from services.orders.domain import Fact, Order, OrderNotFound
+from services.orders import operation_store, store
+from services.orders.domain import Fact, Order, OrderNotFound, State
 from services.orders.operation_store import OPERATION_COLUMNS, operation_of
 from services.orders.operations import LeaseLost, Operation
 from services.orders.store import OrderMovedOn
@@ -36,6 +36,27 @@ async def create(
     cursor = await connection.execute(_CREATE, values)
     row = await cursor.fetchone()
     return row is not None and row[0] == 1
+
+
+async def begin(
+    connection: Connection,
+    *,
+    operation: Operation,
+    answer: dict[str, object],
+    state: State,
+    amount: int | None,
+) -> Order | None:
+    """Record an operation on an order that is in a state, with nothing in motion on it.
+
+    amount: what the order's must be, None: any. None: one of the conditions does not hold, or the
+    key was used before; nothing was written, and why is found out by `claim_and_lock`.
+    Raises: UniqueViolation: operations_one_running.
+    """
+    cursor = connection.cursor(row_factory=dict_row)
+    conditions = {"order_state": state.value, "order_amount": amount}
+    await cursor.execute(_BEGIN, answer | conditions | operation_store.values_of(operation))
+    row = await cursor.fetchone()
+    return None if row is None else store.order_of(row)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +125,23 @@ with claimed as ({idempotency.CLAIM}),
 made as ({store.INSERT_SELECT} where exists (select from claimed) returning 1),
 told as ({outbox.INSERT} where exists (select from made))
 select count(*) from made
+"""  # noqa: S608
+_BEGIN = f"""
+with locked as (
+    select * from orders
+    where marketplace_id = %(op_marketplace)s and id = %(op_order)s and state = %(order_state)s
+        and (%(order_amount)s::bigint is null or amount = %(order_amount)s::bigint)
+    for update
+),
+claimed as (
+    {idempotency.CLAIM_SELECT} where exists (select from locked) and not exists (
+        select from operations where marketplace_id = %(op_marketplace)s
+            and order_id = %(op_order)s and state = 'running'
+    )
+    on conflict do nothing returning 1
+),
+begun as ({operation_store.INSERT_SELECT} where exists (select from claimed) returning 1)
+select locked.* from locked where exists (select from begun)
 """  # noqa: S608
 _RUNNING = ", ".join(f"running.{name} as running_{name}" for name in OPERATION_COLUMNS)
 _CLAIM_AND_LOCK = f"""

@@ -27,7 +27,7 @@ class OperationStore:
         """
         connection = await driver(tx)
         try:
-            await connection.execute(_INSERT, _values(operation))
+            await connection.execute(INSERT_SELECT, values_of(operation))
         except Exception as error:
             if constraint_name(error) == "operations_one_running":
                 raise AnotherInMotion(operation.order_id) from None
@@ -96,21 +96,22 @@ class OperationStore:
         expect_one(cursor, LeaseLost(operation.id))
 
 
-def _values(operation: Operation) -> tuple[object, ...]:
-    return (
-        operation.id,
-        operation.marketplace_id,
-        operation.order_id,
-        operation.kind.value,
-        operation.scope,
-        operation.key,
-        operation.fingerprint,
-        orjson.dumps(dict(operation.context)).decode(),
-        operation.actor,
-        operation.request_id,
-        LEASE_SECONDS,
-        operation.epoch,
-    )
+def values_of(operation: Operation) -> dict[str, object]:
+    """Return the parameters of INSERT_SELECT, by name."""
+    return {
+        "op_id": operation.id,
+        "op_marketplace": operation.marketplace_id,
+        "op_order": operation.order_id,
+        "op_kind": operation.kind.value,
+        "op_scope": operation.scope,
+        "op_key": operation.key,
+        "op_fingerprint": operation.fingerprint,
+        "op_context": orjson.dumps(dict(operation.context)).decode(),
+        "op_actor": operation.actor,
+        "op_request_id": operation.request_id,
+        "op_lease_seconds": LEASE_SECONDS,
+        "op_epoch": operation.epoch,
+    }
 
 
 def operation_of(row: Mapping[str, Any]) -> Operation:
@@ -150,10 +151,14 @@ OPERATION_COLUMNS = (
     "started_at",
 )
 _COLUMNS = ", ".join(OPERATION_COLUMNS)
-_INSERT = """
+# For a statement that does more at once: append a condition.
+INSERT_SELECT = """
 insert into operations (id, marketplace_id, order_id, kind, state, scope, key, fingerprint,
                         context, actor, request_id, lease_until, lease_epoch)
-values (%s, %s, %s, %s, 'running', %s, %s, %s, %s, %s, %s, now() + make_interval(secs => %s), %s)
+select %(op_id)s::uuid, %(op_marketplace)s::uuid, %(op_order)s::uuid, %(op_kind)s::text, 'running',
+       %(op_scope)s::text, %(op_key)s::text, %(op_fingerprint)s::bytea, %(op_context)s::text,
+       %(op_actor)s::text, %(op_request_id)s::text,
+       now() + make_interval(secs => %(op_lease_seconds)s), %(op_epoch)s::integer
 """
 _RUNNING = f"""
 select {_COLUMNS} from operations

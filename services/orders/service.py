@@ -15,7 +15,7 @@ from kernel.clock import Clock
 from kernel.ids import derived_id
 from kernel.urls import require_url
 from services.orders import domain, endings, parties
-from services.orders.commands import CommandRunner, Request
+from services.orders.commands import CommandRunner, Quick, Request
 from services.orders.domain import Decided, Decision, DisputeReason, Order, Party, State, Trigger
 from services.orders.operations import Kind
 from services.orders.queries import DisputeNotFound
@@ -46,7 +46,8 @@ class OrderService:
             domain.require_reserve_amount(order, amount)
             return order, ()
 
-        return await self._commands.run(request, order_id, Kind.RESERVE, begin, {})
+        quick = Quick(state=State.ORDER_CREATED, amount=amount)
+        return await self._commands.run(request, order_id, Kind.RESERVE, begin, {}, quick=quick)
 
     async def create_escrow(self, request: Request, *, order_id: uuid.UUID) -> Answer:
         """Deploy the order's contract.
