@@ -10,6 +10,7 @@ import psycopg
 
 from chassis.database import Database
 from deploy.local import credentials
+from deploy.local.operator import Operator
 from gateway.keys import SCOPES, KeyStore
 from tests.running_stack import RunningStack
 from tests.shop import WAIT_SECONDS, Shop
@@ -43,6 +44,16 @@ class Tenant:
         key = await self.key(*scopes)
         async with client_of(self.stack, key, url=url) as client:
             yield Shop(client, self.stack)
+
+    @asynccontextmanager
+    async def operator(self) -> AsyncIterator[Operator]:
+        """Open the operator's view of this marketplace for the block."""
+        async with Operator.of(
+            services=self.stack.document["services"],
+            secret=credentials.load(self.stack.run_dir).service_secret,
+            marketplace_id=self.id,
+        ) as opened:
+            yield opened
 
     def allow_credits(self) -> None:
         """Let the platform pay this marketplace's users, as an operator decides."""

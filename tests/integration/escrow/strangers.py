@@ -4,6 +4,7 @@ import asyncio
 import json
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 
 from stellar_sdk import Asset, Keypair, MuxedAccount, TransactionBuilder, TransactionEnvelope
@@ -11,17 +12,16 @@ from stellar_sdk.operation import ChangeTrust, CreateAccount, Operation, Payment
 from stellar_sdk.soroban_rpc import GetTransactionStatus
 from stellar_sdk.soroban_server import SorobanServer
 
-from tests.conftest import RunningDevnet
 from tests.integration.escrow.world import post
 
 SECONDS = 30
 
 
 class Stranger:
-    """An account with lumens and the asset."""
+    """An account with lumens and the asset. info: what the devnet's /network-info says."""
 
-    def __init__(self, devnet: RunningDevnet) -> None:
-        self._info = devnet.info
+    def __init__(self, info: Mapping[str, Any]) -> None:
+        self._info = info
         self._key = Keypair.random()
         self.address = self._key.public_key
         self.asset = Asset("USDC", self._info["usdcIssuer"])
@@ -37,6 +37,10 @@ class Stranger:
     def payment(self, to: str, amount: str, *, asset: Asset | None = None) -> Payment:
         """Return a payment, of the asset unless another is named."""
         return Payment(to, asset or self.asset, amount)
+
+    def lumens(self, to: str, amount: str) -> Payment:
+        """Return a payment of lumens."""
+        return self.payment(to, amount, asset=Asset.native())
 
     async def make_account(self, address: str, *, lumens: str) -> None:
         """Make an account for somebody else's key."""

@@ -137,7 +137,7 @@ async def test_a_wallet_waits_for_a_platform_without_lumens(alone: World) -> Non
 async def test_an_account_that_a_stranger_made_becomes_a_wallet(
     alone: World, devnet: RunningDevnet
 ) -> None:
-    stranger = Stranger(devnet)
+    stranger = Stranger(devnet.info)
     await stranger.come(amount="1.00")
     await alone.pause_worker()
     user_id = uuid.uuid4()

@@ -27,7 +27,7 @@ order by id
 @pytest.fixture(scope="module")
 async def stranger(world: World) -> Stranger:
     """Somebody who pays."""
-    made = Stranger(world.devnet)
+    made = Stranger(world.devnet.info)
     await made.come(amount="1000.00")
     return made
 
