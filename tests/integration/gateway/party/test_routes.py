@@ -282,6 +282,20 @@ async def publish(settings: GatewaySettings, marketplace_id: uuid.UUID, **body: 
     return event_id
 
 
+def happened(own: str, other: str, me: str) -> list[tuple[str, str, dict[str, str], bool]]:
+    """List events: aggregate, its id, payload, and whether they are about me."""
+    return [
+        ("Order", other, {}, False),
+        ("Order", own, {}, True),
+        ("Escrow", "esc_1", {"orderId": other}, False),
+        ("Dispute", "dsp_1", {"orderId": own}, True),
+        ("Balance", "usr_somebody", {"userId": "usr_somebody"}, False),
+        ("Balance", me, {"userId": me}, True),
+        ("Wallet", "wal_1", {"userId": "usr_somebody"}, False),
+        ("Order", own, {}, True),
+    ]
+
+
 async def test_somebody_is_told_what_happens_to_their_orders_and_balance_alone(
     person: httpx.AsyncClient,
     services: Services,
@@ -290,7 +304,6 @@ async def test_somebody_is_told_what_happens_to_their_orders_and_balance_alone(
     keys: Keys,
 ) -> None:
     own, other = new_id(), new_id()
-    public_id = to_public("usr", subject)
     marketplace_id = await keys.store.marketplace("demo", environment="live")
 
     async def get_order(request: Any) -> orders_pb2.Order:
@@ -299,35 +312,19 @@ async def test_somebody_is_told_what_happens_to_their_orders_and_balance_alone(
         return own_order(subject, id=str(own))
 
     services.orders.answers["GetOrder"] = get_order
+    events = happened(to_public("ord", own), to_public("ord", other), to_public("usr", subject))
     told = []
     async with streaming(person) as following:
-        for kind, aggregate_id, payload, is_mine in (
-            ("Order", to_public("ord", other), {}, False),
-            ("Order", to_public("ord", own), {}, True),
-            ("Escrow", "esc_1", {"orderId": to_public("ord", other)}, False),
-            ("Dispute", "dsp_1", {"orderId": to_public("ord", own)}, True),
-            ("Balance", "usr_somebody", {"userId": "usr_somebody"}, False),
-            ("Balance", public_id, {"userId": public_id}, True),
-            ("Wallet", "wal_1", {"userId": "usr_somebody"}, False),
-            ("Order", to_public("ord", own), {}, True),
-        ):
+        for kind, name, payload, is_mine in events:
+            body = {"aggregateType": kind, "aggregateId": name, "payload": payload}
             event_type = f"{kind.lower()}.created"
-            event_id = await publish(
-                settings,
-                marketplace_id,
-                eventType=event_type,
-                aggregateType=kind,
-                aggregateId=aggregate_id,
-                payload=payload,
-            )
+            event_id = await publish(settings, marketplace_id, eventType=event_type, **body)
             told += [event_id] if is_mine else []
 
         seen = [(await following())["eventId"] for _ in told]
 
     assert seen == told
-    asked = [
-        request.order_id for method, request, _ in services.orders.asked if method == "GetOrder"
-    ]
+    asked = [one.order_id for method, one, _ in services.orders.asked if method == "GetOrder"]
     assert asked == [str(other), str(own)]
 
 
