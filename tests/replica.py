@@ -50,7 +50,7 @@ def another_gateway(stack: RunningStack, **settings: str) -> Iterator[str]:
     """Run a gateway with settings of its own beside a stack's; yields its URL."""
     port = free_port()
     url = f"http://{HOST}:{port}"
-    environment = {**_wiring(stack).gateway(), "GATEWAY_PORT": str(port), **settings}
+    environment = {**gateway_environment(stack), "GATEWAY_PORT": str(port), **settings}
     gateway = _program(stack, "gateway", environment)
     gateway.ready = http_ready(f"{url}/api/v1/health")
     gateway.start()
@@ -59,6 +59,11 @@ def another_gateway(stack: RunningStack, **settings: str) -> Iterator[str]:
         yield url
     finally:
         gateway.process.stop()
+
+
+def gateway_environment(stack: RunningStack) -> dict[str, str]:
+    """Return the settings that a stack's gateway runs with."""
+    return _wiring(stack).gateway()
 
 
 def _wiring(stack: RunningStack) -> Wiring:
