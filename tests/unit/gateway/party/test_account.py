@@ -1,0 +1,76 @@
+"""Whom an event concerns."""
+
+from typing import Any, cast
+
+import pytest
+from orchestrator.orders.v1 import orders_pb2
+
+from gateway.backends import Backends
+from gateway.party import account
+from gateway.party.account import Concern
+from kernel.errors import Unavailable
+from kernel.ids import to_public
+
+from .messages import ORDER, an_order
+
+ABOUT_IT = {"aggregateType": "Order", "aggregateId": to_public("ord", ORDER)}
+
+
+class Orders:
+    """Answers every order to everybody, as orders does to an admin, or is away."""
+
+    def __init__(self) -> None:
+        self.orders = self
+        self.asked = 0
+        self.is_away = False
+
+    GetOrder = None
+
+    async def call(self, _method: Any, _request: Any) -> orders_pb2.Order:
+        self.asked += 1
+        if self.is_away:
+            raise Unavailable("away")
+        return an_order()
+
+
+def concern(orders: Orders, public_id: str) -> Concern:
+    return Concern(cast("Backends", orders), public_id=public_id)
+
+
+@pytest.mark.parametrize(
+    ("who", "is_told"), [("usr_personal", True), ("usr_business", True), ("usr_admin", False)]
+)
+async def test_an_admin_is_told_of_their_own_orders_only(who: str, *, is_told: bool) -> None:
+    assert await concern(Orders(), who)(ABOUT_IT) is is_told
+
+
+async def test_an_order_is_asked_about_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = Orders()
+    own = concern(orders, "usr_personal")
+
+    assert [await own(ABOUT_IT) for _ in range(3)] == [True] * 3
+    assert orders.asked == 1
+
+    monkeypatch.setattr(account, "KNOWN_ORDERS_MAX", 1)
+    other = {**ABOUT_IT, "aggregateId": to_public("ord", ORDER).replace("0", "1", 1)}
+    await own(other)
+    await own(ABOUT_IT)
+    assert orders.asked == 3
+
+
+async def test_where_nobody_can_say_nothing_is_told_or_left_out() -> None:
+    orders = Orders()
+    orders.is_away = True
+
+    with pytest.raises(Unavailable):
+        await concern(orders, "usr_personal")(ABOUT_IT)
+
+
+@pytest.mark.parametrize("order_id", ["", "None", "ord_", "somebody's"])
+async def test_what_is_about_no_order_concerns_nobody(order_id: str) -> None:
+    orders = Orders()
+
+    event = {"aggregateType": "Escrow", "aggregateId": "esc_1", "payload": {"orderId": order_id}}
+
+    assert await concern(orders, "usr_personal")(event) is False
+    assert orders.asked == 0
