@@ -1,7 +1,5 @@
 """Orders: create, list, read."""
 
-from typing import Any
-
 from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import orders_pb2
 
@@ -9,10 +7,8 @@ from gateway.call import Answer, Call
 from gateway.party import commands, numbers, outputs, rendering
 from gateway.party.inputs import CreateOrder, ListOrders
 from gateway.routing import ANY, Routes
-from kernel.errors import InvalidArgument
 from kernel.money import USDC
 
-TERMS_BYTES_MAX = 16 * 1024
 # The document has no title for an order; the marketplace's view prints one.
 TITLE = "Order"
 _SIDES = {"personal": common_pb2.PARTY_BUYER, "business": common_pb2.PARTY_SELLER}
@@ -39,7 +35,7 @@ async def create_order(call: Call, body: CreateOrder) -> Answer:
         intention_id=str(body.intention_id or ""),
         contract_template_id=str(body.contract_template_id or ""),
         contract_id=str(body.contract_id or ""),
-        contract_terms_json=_terms(body.contract_terms),
+        contract_terms_json=numbers.to_json(body.contract_terms) if body.contract_terms else "",
     )
     order = await commands.change(call, call.backends.orders.CreateOrder, request)
     return Answer(status=commands.CREATED, body=rendering.order(order))
@@ -69,13 +65,3 @@ async def list_orders(call: Call, query: ListOrders) -> Answer:
 async def get_order(call: Call) -> Answer:
     """Read an order. Both its parties may."""
     return Answer(body=rendering.order(await commands.read_own_order(call)))
-
-
-def _terms(terms: dict[str, Any]) -> str:
-    """Spell contract terms, every number as it was written. Raises: InvalidArgument."""
-    text = numbers.to_json(terms) if terms else ""
-    if len(text.encode()) > TERMS_BYTES_MAX:
-        raise InvalidArgument(
-            "Invalid field: contract_terms", fields=[("contract_terms", "is larger than 16 KiB")]
-        )
-    return text

@@ -109,6 +109,14 @@ async def test_what_cannot_be_read_is_refused_before_anybody_is_asked(
     assert "CreateOrder" not in [method for method, _, _ in services.orders.asked]
 
 
+async def test_terms_that_are_too_large_are_named(person: httpx.AsyncClient) -> None:
+    content = LEAST[:-1] + ', "contract_terms": {"a": "' + "x" * 17_000 + '"}}'
+
+    answer = await person.post("/api/v1/orders/", content=content, headers=JSON)
+
+    assert [error["field"] for error in answer.json()["errors"]] == ["contract_terms"]
+
+
 async def test_a_list_is_asked_for_as_the_query_says(
     person: httpx.AsyncClient, services: Services, subject: uuid.UUID
 ) -> None:
