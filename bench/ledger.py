@@ -144,7 +144,7 @@ class Load:
         operator = Caller(Signer(secret=SECRET, caller="operator"))
         request = ledger_pb2.CheckInvariantsRequest()
         found = await operator.call(
-            self._stub.CheckInvariants, request, who=self._who, timeout_seconds=120
+            self._stub.CheckInvariants, request, who=self._who, timeout_seconds=300
         )
         return [f"{one.name}: {one.details}" for one in found.results if not one.holds]
 
@@ -261,6 +261,8 @@ async def measure(server: Server, arguments: argparse.Namespace) -> tuple[list[F
                 figures.append(
                     await load.measure(name, make, callers=callers, size=size, seconds=seconds)
                 )
+        # So much was written so quickly that the planner knows nothing of it yet.
+        server.postgres.execute("analyze")
         return figures, await load.broken()
 
 
