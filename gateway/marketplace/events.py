@@ -8,7 +8,7 @@ from gateway.marketplace.inputs import StreamEvents
 from gateway.routing import Routes
 from kernel.errors import InvalidArgument
 
-RESOURCE_TYPES = ("Order", "Escrow", "Balance", "Dispute", "User", "Wallet")
+RESOURCE_TYPES = ("Order", "Escrow", "Balance", "Dispute", "User", "Wallet", "Deposit")
 routes = Routes("Events")
 
 

@@ -185,6 +185,7 @@ def test_a_split_tells_both_sides_before_the_order_is_closed(walk: Walk) -> None
         {"types": "order.*"},
         {"types": "order.created,balance.*,order.closed"},
         {"resourceTypes": "Balance"},
+        {"resourceTypes": "Deposit"},
         {"resourceTypes": "Order,Wallet"},
         {"types": "escrow.*,order.*", "resourceTypes": "Escrow"},
     ],
