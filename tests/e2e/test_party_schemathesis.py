@@ -35,7 +35,7 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     DELIVERING: ("pay",),
 }
 # What the business answers to a request that no schema can find fault with; 422 is that for too
-# little money, and for more links than one case may have.
+# little money, for more links than one case may have, and for events that there are none of.
 _SETTINGS = """
 hooks = "tests.e2e.party_aim"
 request-timeout = 70
@@ -54,6 +54,12 @@ expected-statuses = ["2xx", 403, 404, 409]
 [[operations]]
 include-path = ["/api/v1/orders/{{order_id}}/dispute/evidence", "/api/v1/orders/{{order_id}}/pay"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 403, 404, 409, 422]
+
+[[operations]]
+include-path = "/api/v1/events"
+max-stream-events = 1
+request-timeout = 5
+checks.positive_data_acceptance.expected-statuses = ["2xx", 422]
 """
 
 
