@@ -21,6 +21,7 @@ from services.orders.domain import (
     Fact,
     FinalStatus,
     Order,
+    OrderInWrongState,
     Party,
     State,
     Trigger,
@@ -46,7 +47,14 @@ def delivered(order: Order, *, notes: str, url: str, at: dt.datetime) -> Decided
     """The seller handed the work over. Raises: OrderInWrongState, a second time too."""
     require(order, Trigger.DELIVER)
     if order.delivery is not None:
-        require(replace(order, state=State.CLOSED), Trigger.DELIVER)
+        raise OrderInWrongState(
+            "The order has been delivered already",
+            details={
+                "orderId": order.public_id,
+                "currentState": order.state.value,
+                "allowedStates": [State.IN_PROGRESS.value],
+            },
+        )
     delivery = Delivery(notes=notes, url=url, delivered_at=at)
     payload = {"orderId": order.public_id, "deliveredAt": to_milliseconds_text(at)}
     after = move(order, Trigger.DELIVER, at=at, delivery=delivery)
