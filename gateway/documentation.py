@@ -28,6 +28,9 @@ _WITH_BODY = (
     "UNSUPPORTED_MEDIA_TYPE",
 )
 _WITH_KEY = ("IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_KEY_IN_PROGRESS")
+BAD_REQUEST, UNAUTHENTICATED, TOO_MANY = 400, 401, 429
+# With these goes when to come back.
+COME_BACK = frozenset({TOO_MANY, 502, 503, 504})
 _TEXT = {"type": "string"}
 # One event of a stream, field by field. A ping has no id, and no data to speak of.
 _EVENT = {
@@ -86,7 +89,27 @@ def responses(
         by_status.setdefault(status, []).append(code)
     for status, codes in by_status.items():
         answers[status] = {"model": failure, "description": ", ".join(f"`{c}`" for c in codes)}
+    for number, answer in answers.items():
+        answer["headers"] = dict(_headers(operation, int(number)))
     return answers
+
+
+def _headers(operation: Operation, status: int) -> Iterable[tuple[str, dict[str, Any]]]:
+    is_counted = operation.scope != OPEN and (status < BAD_REQUEST or status == TOO_MANY)
+    yield "X-Request-Id", _header("The request's own, or a new one")
+    if is_counted:
+        yield "X-RateLimit-Limit", _header("Requests a minute", type="integer")
+        yield "X-RateLimit-Remaining", _header("Requests left", type="integer")
+    if operation.changes and status < BAD_REQUEST:
+        yield "Idempotent-Replayed", _header("`true`: answered before", required=False)
+    if status == UNAUTHENTICATED:
+        yield "WWW-Authenticate", _header("`Bearer`")
+    if status in COME_BACK:
+        yield "Retry-After", _header("Seconds", type="integer")
+
+
+def _header(text: str, *, type: str = "string", required: bool = True) -> dict[str, Any]:  # noqa: A002 - the schema's word
+    return {"description": text, "required": required, "schema": {"type": type}}
 
 
 def _refusals(operation: Operation, *, is_party: bool) -> Iterable[tuple[int, str]]:

@@ -198,11 +198,13 @@ async def test_a_client_hears_pings_while_others_have_events(
     ):
         noise = asyncio.create_task(noisy(publisher))
         pings = 0
-        async for line in answer.aiter_lines():
-            pings += line == "event: ping"
-            if pings == 3:  # the first one is said at once
-                break
-        noise.cancel()
+        try:
+            async for line in answer.aiter_lines():
+                pings += line == "event: ping"
+                if pings == 3:  # the first one is said at once
+                    break
+        finally:
+            noise.cancel()
 
     assert pings == 3
 
