@@ -56,7 +56,7 @@ test: $(INSTALLED) ## Run every test (some of them: make test WORKERS=0 ARGS="-k
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 prove: $(INSTALLED) ## Run the long proofs, and write their figures into docs/reports/
-	@RACE_ROUNDS=200 FUZZ_EXAMPLES=150 REPORTS=docs/reports $(BIN)/pytest -o timeout=3600 \
+	@RACE_ROUNDS=200 FUZZ_EXAMPLES=300 REPORTS=docs/reports $(BIN)/pytest -o timeout=3600 \
 	  tests/e2e/test_races.py tests/e2e/test_schemathesis.py tests/e2e/test_party_schemathesis.py
 
 bench: $(INSTALLED) ## Transfers beside pgbench, orders through REST, lists among a million orders

@@ -7,7 +7,7 @@ from tests.e2e.fuzzing import fuzz, write_report
 from tests.e2e.tenants import key_store, tenant
 from tests.running_stack import RunningStack
 
-PHASES = "examples,coverage,fuzzing"
+PHASES = "examples,coverage,fuzzing,stateful"
 
 
 async def test_every_answer_is_one_that_the_document_names(
