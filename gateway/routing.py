@@ -284,7 +284,10 @@ def _inputs(operation: Operation) -> Iterable[tuple[str, Any, Any]]:
     if operation.body is not None:
         yield "body", Annotated[operation.body, Body()], None if operation.optional_body else ...
     if operation.changes:
-        key = Header(alias="Idempotency-Key", min_length=1, max_length=255)
+        # Printable ASCII, and not only spaces, which HTTP takes off.
+        key = Header(
+            alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[ -~]*[!-~][ -~]*$"
+        )
         yield "idempotency_key", Annotated[str | None, key], None
     if operation.waits:
         prefer = Header(alias="Prefer", description="`wait=N` (seconds, at most 60)")
