@@ -52,7 +52,8 @@ def from_status(status: status_pb2.Status) -> DomainError:
         bad = error_details_pb2.BadRequest()
         if packed.Unpack(info):
             reason = info.reason
-            details = {key: _value(text) for key, text in info.metadata.items()}
+            # A map has no order on the wire; an answer that is given again must be the same bytes.
+            details = {key: _value(text) for key, text in sorted(info.metadata.items())}
         elif packed.Unpack(bad):
             fields = [(v.field, v.description) for v in bad.field_violations]
     if kind is InvalidArgument:
