@@ -118,7 +118,10 @@ def versions(told: Iterable[Told]) -> dict[str, list[int]]:
     """List the versions of each aggregate in the order they were told."""
     found: dict[str, list[int]] = defaultdict(list)
     for one in told:
-        found[f"{one.body['aggregateType']} {one.body['aggregateId']}"].append(one.body["version"])
+        # Two marketplaces may call their users the same.
+        owner = one.body["metadata"]["marketplaceId"]
+        name = f"{owner} {one.body['aggregateType']} {one.body['aggregateId']}"
+        found[name].append(one.body["version"])
     return found
 
 
