@@ -1,12 +1,16 @@
 """What a running stack has written down about an order, read in its database from outside."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import scalar_row
 
+from deploy.local import credentials
 from deploy.local.operator import Operator
 from deploy.local.reconcile import differing
+from deploy.local.rest import Marketplace
 from kernel.ids import from_public
 from tests.running_stack import RunningStack
 from tests.shop import until
@@ -82,6 +86,20 @@ class Books:
         with psycopg.connect(self._url, row_factory=scalar_row) as connection:
             found: Any = connection.execute(statement, values).fetchone()
         return int(found)
+
+
+@contextlib.asynccontextmanager
+async def operator_of(stack: RunningStack) -> AsyncIterator[Operator]:
+    """Open the operator's view of the demo marketplace for the block."""
+    document = stack.document
+    async with Marketplace.of(url=document["url"], api_key=document["apiKey"]) as marketplace:
+        marketplace_id = await marketplace.marketplace_id()
+    async with Operator.of(
+        services=document["services"],
+        secret=credentials.load(stack.run_dir).service_secret,
+        marketplace_id=marketplace_id,
+    ) as opened:
+        yield opened
 
 
 async def assert_sound(operator: Operator) -> None:

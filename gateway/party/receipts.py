@@ -1,6 +1,5 @@
 """The receipt of a completed order."""
 
-from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
 
 from gateway.call import Answer, Call
@@ -34,13 +33,4 @@ async def get_receipt(call: Call) -> Answer:
         raise ReceiptNotFound("Order has no receipt") from None
     request = orders_pb2.GetReceiptRequest(order_id=order.id)
     receipt = await call.backends.call(call.backends.orders.GetReceipt, request)
-    return Answer(body=rendering.receipt(receipt, released=await _released(call, order)))
-
-
-async def _released(call: Call, order: orders_pb2.Order) -> int:
-    """Return what of the order's amount was released, in minor units."""
-    if order.dispute.decision != orders_pb2.DISPUTE_DECISION_SPLIT:
-        return order.amount.minor_units
-    request = disputes_pb2.GetDisputeRequest(dispute_id=order.dispute.id)
-    case = await call.backends.call(call.backends.disputes.GetDispute, request)
-    return case.release_amount.minor_units
+    return Answer(body=rendering.receipt(receipt))

@@ -14,7 +14,6 @@ from orchestrator.orders.v1 import orders_pb2
 
 from chassis.wire import instant_from_proto
 from gateway.party import numbers
-from kernel.money import fee_half_up
 
 Json = dict[str, Any]
 RUNNING = "RUNNING"
@@ -120,47 +119,35 @@ def dispute(case: disputes_pb2.Dispute, *, of: orders_pb2.Order) -> Json:
     }
 
 
-def receipt(message: orders_pb2.Receipt, *, released: int) -> Json:
-    """Print a receipt. released: what of the order's amount was released, in minor units."""
-    fee, borne = _fees(message, released=released)
-    income = message.seller_income.minor_units
+def receipt(message: orders_pb2.Receipt) -> Json:
+    """Print a receipt. Its amount is what was released of the order's."""
+    released = numbers.printed(message.released_share.minor_units)
+    fee = numbers.printed(message.platform_fee.minor_units)
+    income = numbers.printed(message.seller_income.minor_units)
     breakdown = {
-        "base_amount": numbers.printed(released),
+        "base_amount": released,
         "platform_fee_rate": numbers.rate(message.platform_fee_bps),
-        "platform_fee": numbers.printed(fee),
+        "platform_fee": fee,
     }
-    if borne:
-        breakdown["provider_fee"] = numbers.printed(borne)
+    if message.provider_fee.minor_units:
+        breakdown["provider_fee"] = numbers.printed(message.provider_fee.minor_units)
     score = message.delta_score_tenths
     return {
         "id": message.id,
         "order_id": message.order_id,
         "personal_id": message.buyer.id,
         "business_id": message.seller.id,
-        "amount": numbers.printed(released),
-        "platform_fee": numbers.printed(fee),
-        "business_income": numbers.printed(income),
+        "amount": released,
+        "platform_fee": fee,
+        "business_income": income,
         "currency": message.currency,
-        "cost_breakdown": {**breakdown, "business_payout": numbers.printed(income)},
+        "cost_breakdown": {**breakdown, "business_payout": income},
         "personal_signal": message.personal_signal,
         "delta_score": None if score < 0 else numbers.tenths(score),
         "response_time_ms": message.response_time_ms or None,
         "contract_id": message.contract_id or None,
         "created_at": time(message.created_at),
     }
-
-
-def _fees(message: orders_pb2.Receipt, *, released: int) -> tuple[int, int]:
-    """Return what the platform took of what was released, and what the provider took.
-
-    Where the provider's fee was made good, the platform's is what was agreed, and the business
-    bore nothing else. Otherwise both are what the contract took, which knows no cents.
-    """
-    taken = released - message.seller_income.minor_units
-    if taken == fee_half_up(released, basis_points=message.platform_fee_bps):
-        return taken, 0
-    provider = message.provider_fee.minor_units * released // message.amount.minor_units
-    return taken - provider, provider
 
 
 def _object(text: str) -> Any:

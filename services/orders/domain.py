@@ -205,7 +205,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One order. Amounts in minor units of `asset`; version counts its events so far."""
+    """One order. Amounts in minor units of `asset`; version counts its events so far.
+
+    released_share: what of the amount was released, before fees. charged_fee: what the platform
+    took of it; platform_fee is what it would take of the whole.
+    """
 
     id: uuid.UUID
     marketplace_id: uuid.UUID
@@ -239,6 +243,8 @@ class Order:
     released_amount: int = 0
     refunded_amount: int = 0
     provider_fee: int = 0
+    released_share: int = 0
+    charged_fee: int = 0
     delta_score_tenths: int | None = None
     ended_by: Party | None = None
     intention_id: str = ""

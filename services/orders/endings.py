@@ -28,6 +28,7 @@ from services.orders.domain import (
     move,
     require,
 )
+from services.orders.settlement import Settlement
 
 
 class SplitAmountsMismatch(InvalidArgument):
@@ -95,40 +96,34 @@ def refund_requested(order: Order, *, by: Party, at: dt.datetime) -> Decided:
     return after, (Fact(event_type="order.refund_requested", payload=payload),)
 
 
-def released(
-    order: Order, *, amount: int, provider_fee: int, escrow_status: str, at: dt.datetime
-) -> Decided:
-    """The seller was paid `amount` minor units, as the chain reports; the order closes."""
-    paid = _released(order, amount=amount, provider_fee=provider_fee, status=escrow_status, at=at)
-    return _close(paid, FinalStatus.RELEASED, at, _released_fact(paid))
+def released(order: Order, *, paid: Settlement, escrow_status: str, at: dt.datetime) -> Decided:
+    """The seller was paid what the chain reports; the order closes."""
+    after = _released(order, paid=paid, status=escrow_status, at=at)
+    return _close(after, FinalStatus.RELEASED, at, _released_fact(after))
 
 
-def refunded(
-    order: Order, *, amount: int, provider_fee: int, escrow_status: str, at: dt.datetime
-) -> Decided:
-    """The buyer was paid back `amount` minor units, as the chain reports; the order closes."""
+def refunded(order: Order, *, paid: Settlement, escrow_status: str, at: dt.datetime) -> Decided:
+    """The buyer was paid back what the chain reports; the order closes."""
     after = move(
         order,
         Trigger.REFUNDED,
         at=at,
         refunded_at=at,
-        refunded_amount=amount,
-        provider_fee=provider_fee,
+        refunded_amount=paid.to_buyer,
+        provider_fee=paid.provider_fee,
         escrow=replace(order.escrow, status=escrow_status) if order.escrow else None,
         dispute=_resolved(order, Decision.FULL_REFUND, at),
     )
     return _close(after, FinalStatus.REFUNDED, at, _refunded_fact(after))
 
 
-def split(
-    order: Order, *, to_seller: int, to_buyer: int, provider_fee: int, at: dt.datetime
-) -> Decided:
+def split(order: Order, *, paid: Settlement, at: dt.datetime) -> Decided:
     """Both were paid by support's decision; it counts as released. Both facts are told."""
-    paid = _released(order, amount=to_seller, provider_fee=provider_fee, status="RESOLVED", at=at)
+    half = _released(order, paid=paid, status="RESOLVED", at=at)
     after = replace(
-        paid,
+        half,
         refunded_at=at,
-        refunded_amount=to_buyer,
+        refunded_amount=paid.to_buyer,
         dispute=_resolved(order, Decision.SPLIT, at),
     )
     return _close(after, FinalStatus.RELEASED, at, _released_fact(after), _refunded_fact(after))
@@ -182,16 +177,16 @@ def _mismatch(message: str) -> SplitAmountsMismatch:
     return SplitAmountsMismatch(message[0].upper() + message[1:], fields=fields)
 
 
-def _released(
-    order: Order, *, amount: int, provider_fee: int, status: str, at: dt.datetime
-) -> Order:
+def _released(order: Order, *, paid: Settlement, status: str, at: dt.datetime) -> Order:
     return move(
         order,
         Trigger.RELEASED,
         at=at,
         released_at=at,
-        released_amount=amount,
-        provider_fee=provider_fee,
+        released_amount=paid.to_seller,
+        released_share=paid.share,
+        provider_fee=paid.provider_fee,
+        charged_fee=paid.platform_fee(basis_points=order.platform_fee_bps),
         escrow=replace(order.escrow, status=status) if order.escrow else None,
         dispute=_resolved(order, Decision.FULL_RELEASE, at),
     )

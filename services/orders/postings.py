@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from kernel.ids import derived_id
 from services.orders.domain import Order
 from services.orders.ports import Payment, Transfer
+from services.orders.settlement import Settlement
 
 
 def hold_id(order_id: uuid.UUID) -> uuid.UUID:
@@ -66,8 +67,7 @@ def payout(order: Order, *, payments: Sequence[Payment], is_dispute: bool) -> li
     More than the order's amount left the contract where somebody had sent it money: the surplus
     came from outside, and is booked as such first.
     """
-    outflow = sum(payment.amount for payment in payments if not payment.is_absorbed_fee)
-    surplus = outflow - order.amount
+    surplus = _outflow(payments) - order.amount
     transfers = []
     if surplus > 0:
         transfers.append(_line(order, "surplus", "SURPLUS", "external:stellar", _escrow(order)))
@@ -82,9 +82,25 @@ def payout(order: Order, *, payments: Sequence[Payment], is_dispute: bool) -> li
     return transfers
 
 
+def settlement(payments: Sequence[Payment], *, share: int) -> Settlement:
+    """Sum up what was paid. share: what of the order's amount was to be released."""
+    return Settlement(
+        share=share,
+        to_seller=total(payments, "SELLER"),
+        to_buyer=total(payments, "BUYER"),
+        provider_fee=total(payments, "PROVIDER"),
+        outflow=_outflow(payments),
+    )
+
+
 def total(payments: Sequence[Payment], payee: str) -> int:
     """Sum what one side received, make-good included, in minor units."""
     return sum(payment.amount for payment in payments if payment.payee == payee)
+
+
+def _outflow(payments: Sequence[Payment]) -> int:
+    """Sum what left the contract."""
+    return sum(payment.amount for payment in payments if not payment.is_absorbed_fee)
 
 
 def _escrow(order: Order) -> str:

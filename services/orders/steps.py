@@ -24,6 +24,7 @@ from services.orders.ports import (
     Transfer,
 )
 from services.orders.saga import Motion, NotYet, Stuck
+from services.orders.settlement import Settlement
 
 # How long one question to the escrow service waits for a command's end.
 COMMAND_WAIT_SECONDS = 20
@@ -124,12 +125,10 @@ class Steps:
             motion, lambda i: self._escrow.release(command_id=i, order_id=order.id)
         )
         await self._post(postings.payout(order, payments=command.payments, is_dispute=False))
-        paid, at = postings.total(command.payments, "SELLER"), self._clock.now()
-        fee = postings.total(command.payments, "PROVIDER")
+        paid = postings.settlement(command.payments, share=order.amount)
+        at = self._clock.now()
         await motion.advance(
-            lambda o: endings.released(
-                o, amount=paid, provider_fee=fee, escrow_status="RELEASED", at=at
-            ),
+            lambda o: endings.released(o, paid=paid, escrow_status="RELEASED", at=at),
             answers=True,
             ends=True,
         )
@@ -141,12 +140,10 @@ class Steps:
             motion, lambda i: self._escrow.refund(command_id=i, order_id=order.id)
         )
         await self._post(postings.payout(order, payments=command.payments, is_dispute=False))
-        paid, at = postings.total(command.payments, "BUYER"), self._clock.now()
-        fee = postings.total(command.payments, "PROVIDER")
+        paid = postings.settlement(command.payments, share=0)
+        at = self._clock.now()
         await motion.advance(
-            lambda o: endings.refunded(
-                o, amount=paid, provider_fee=fee, escrow_status="REFUNDED", at=at
-            ),
+            lambda o: endings.refunded(o, paid=paid, escrow_status="REFUNDED", at=at),
             answers=True,
             ends=True,
         )
@@ -214,26 +211,19 @@ class Steps:
         await self._disputes.complete(
             request_id=f"{request_id}:complete", dispute_id=order.dispute.id
         )
-        decide = self._resolution(Decision(operation.context["decision"]), command)
+        paid = postings.settlement(command.payments, share=to_seller)
+        decide = self._resolution(Decision(operation.context["decision"]), paid)
         await motion.advance(decide, answers=True, ends=True)
 
     def _resolution(
-        self, decision: Decision, command: Command
+        self, decision: Decision, paid: Settlement
     ) -> Callable[[Order], domain.Decided]:
-        seller = postings.total(command.payments, "SELLER")
-        buyer = postings.total(command.payments, "BUYER")
-        fee, at = postings.total(command.payments, "PROVIDER"), self._clock.now()
+        at = self._clock.now()
         if decision is Decision.SPLIT:
-            return lambda o: endings.split(
-                o, to_seller=seller, to_buyer=buyer, provider_fee=fee, at=at
-            )
+            return lambda o: endings.split(o, paid=paid, at=at)
         if decision is Decision.FULL_RELEASE:
-            return lambda o: endings.released(
-                o, amount=seller, provider_fee=fee, escrow_status="RESOLVED", at=at
-            )
-        return lambda o: endings.refunded(
-            o, amount=buyer, provider_fee=fee, escrow_status="RESOLVED", at=at
-        )
+            return lambda o: endings.released(o, paid=paid, escrow_status="RESOLVED", at=at)
+        return lambda o: endings.refunded(o, paid=paid, escrow_status="RESOLVED", at=at)
 
     async def _reserve(self, motion: Motion, order: Order, *, last: bool) -> Order | None:
         """Hold the money; None: refused, and the operation has ended."""

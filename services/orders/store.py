@@ -284,6 +284,8 @@ _SAME = (
     "released_amount",
     "refunded_amount",
     "provider_fee",
+    "released_share",
+    "charged_fee",
     "delta_score_tenths",
     "intention_id",
     "contract_template_id",
@@ -318,6 +320,8 @@ _CHANGING = (
     "released_amount",
     "refunded_amount",
     "provider_fee",
+    "released_share",
+    "charged_fee",
     "delta_score_tenths",
     "ended_by",
 )
@@ -332,6 +336,7 @@ _TYPES |= dict.fromkeys(("escrow_id", "dispute_id"), "uuid")
 _TYPES |= {name: "timestamptz" for name in ORDER_COLUMNS if name.endswith("_at")}
 _TYPES |= dict.fromkeys(("amount", "platform_fee", "version", "provider_fee"), "bigint")
 _TYPES |= dict.fromkeys(("released_amount", "refunded_amount"), "bigint")
+_TYPES |= dict.fromkeys(("released_share", "charged_fee"), "bigint")
 _TYPES |= dict.fromkeys(("platform_fee_bps", "delta_score_tenths"), "integer")
 _SELECTED = ", ".join(f"%({name})s::{_TYPES.get(name, 'text')}" for name in ORDER_COLUMNS)
 INSERT_SELECT = f"insert into orders ({_COLUMNS}) select {_SELECTED}"

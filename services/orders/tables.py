@@ -50,6 +50,8 @@ ORDER_COLUMNS = (
     "released_amount",
     "refunded_amount",
     "provider_fee",
+    "released_share",
+    "charged_fee",
     "delta_score_tenths",
     "ended_by",
     "intention_id",

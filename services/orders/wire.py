@@ -237,14 +237,16 @@ def receipt_to_proto(receipt_id: uuid.UUID, order: Order) -> orders_pb2.Receipt:
     delivered = order.delivery.delivered_at if order.delivery else None
     waited = _milliseconds(order.funded_at, delivered) if order.funded_at and delivered else 0
     score = order.delta_score_tenths
+    borne = order.released_share - order.charged_fee - order.released_amount
     return orders_pb2.Receipt(
         id=str(receipt_id),
         order_id=str(order.id),
         buyer=_user_name(order.buyer),
         seller=_user_name(order.seller),
         amount=_money(order, order.amount),
-        platform_fee=_money(order, order.platform_fee),
-        provider_fee=_money(order, order.provider_fee),
+        released_share=_money(order, order.released_share),
+        platform_fee=_money(order, order.charged_fee),
+        provider_fee=_money(order, max(0, borne)),
         seller_income=_money(order, order.released_amount),
         platform_fee_bps=order.platform_fee_bps,
         personal_signal=signal,

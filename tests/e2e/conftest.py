@@ -1,14 +1,12 @@
 """Fixtures of the tests over REST: a marketplace's backend, and a look into the books."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from deploy.local import credentials
 from deploy.local.operator import Operator
-from deploy.local.rest import Marketplace
-from tests.books import Books
-from tests.running_stack import RunningStack
+from tests.books import Books, operator_of
+from tests.running_stack import RunningStack, running_stack
 from tests.shop import Shop
 
 
@@ -28,12 +26,12 @@ def books(stack: RunningStack) -> Books:
 @pytest.fixture(scope="module")
 async def operator(stack: RunningStack) -> AsyncIterator[Operator]:
     """The operator's view of the demo marketplace."""
-    document = stack.document
-    async with Marketplace.of(url=document["url"], api_key=document["apiKey"]) as marketplace:
-        marketplace_id = await marketplace.marketplace_id()
-    async with Operator.of(
-        services=document["services"],
-        secret=credentials.load(stack.run_dir).service_secret,
-        marketplace_id=marketplace_id,
-    ) as opened:
+    async with operator_of(stack) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def net_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """A stack that leaves the provider's fees with who is paid."""
+    with running_stack(tmp_path_factory.mktemp("net"), PROVIDER_FEES="net") as opened:
         yield opened

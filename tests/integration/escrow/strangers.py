@@ -7,7 +7,14 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from stellar_sdk import Asset, Keypair, MuxedAccount, TransactionBuilder, TransactionEnvelope
+from stellar_sdk import (
+    Asset,
+    Keypair,
+    MuxedAccount,
+    TransactionBuilder,
+    TransactionEnvelope,
+    scval,
+)
 from stellar_sdk.operation import ChangeTrust, CreateAccount, Operation, Payment
 from stellar_sdk.soroban_rpc import GetTransactionStatus
 from stellar_sdk.soroban_server import SorobanServer
@@ -50,19 +57,40 @@ class Stranger:
         """Send one transaction and see it land; returns its hash."""
         return await asyncio.to_thread(self._send, operations, memo)
 
+    async def give_contract(self, contract_id: str, *, minor_units: int) -> str:
+        """Send a contract some of the asset that nobody asked for; returns the hash."""
+        return await asyncio.to_thread(self._give_contract, contract_id, minor_units)
+
+    def _give_contract(self, contract_id: str, minor_units: int) -> str:
+        with SorobanServer(self._info["rpcUrl"]) as rpc:
+            call = self._builder(rpc).append_invoke_contract_function_op(
+                contract_id=self._info["assetContractId"],
+                function_name="transfer",
+                parameters=[
+                    scval.to_address(self.address),
+                    scval.to_address(contract_id),
+                    scval.to_int128(minor_units),
+                ],
+            )
+            return self._land(rpc, rpc.prepare_transaction(call.set_timeout(SECONDS).build()))
+
     def _send(self, operations: tuple[Operation, ...], memo: str) -> str:
         with SorobanServer(self._info["rpcUrl"]) as rpc:
-            builder = TransactionBuilder(
-                rpc.load_account(self.address), self._info["networkPassphrase"], base_fee=100
-            )
+            builder = self._builder(rpc)
             for operation in operations:
                 builder.append_operation(operation)
             if memo:
                 builder.add_text_memo(memo)
-            envelope: TransactionEnvelope = builder.set_timeout(SECONDS).build()
-            envelope.sign(self._key)
-            sent = rpc.send_transaction(envelope)
-            found = rpc.poll_transaction(sent.hash, SECONDS, lambda _: 1)
+            return self._land(rpc, builder.set_timeout(SECONDS).build())
+
+    def _builder(self, rpc: SorobanServer) -> TransactionBuilder:
+        account = rpc.load_account(self.address)
+        return TransactionBuilder(account, self._info["networkPassphrase"], base_fee=100)
+
+    def _land(self, rpc: SorobanServer, envelope: TransactionEnvelope) -> str:
+        envelope.sign(self._key)
+        sent = rpc.send_transaction(envelope)
+        found = rpc.poll_transaction(sent.hash, SECONDS, lambda _: 1)
         assert found.status is GetTransactionStatus.SUCCESS, found
         return sent.hash
 

@@ -25,6 +25,7 @@ from services.orders.domain import (
 )
 from services.orders.endings import SplitAmountsMismatch
 from services.orders.ports import Payment
+from services.orders.settlement import Settlement
 
 NOW = dt.datetime(2026, 2, 18, 10, tzinfo=dt.UTC)
 EIGHTY = 8000 * CENT
@@ -104,7 +105,8 @@ def test_a_second_delivery_is_refused() -> None:
 def test_a_split_tells_both_payments_and_counts_as_released() -> None:
     order = an_order(State.DISPUTED)
 
-    after, facts = endings.split(order, to_seller=50, to_buyer=30, provider_fee=0, at=NOW)
+    paid = Settlement(share=50, to_seller=50, to_buyer=30, provider_fee=0, outflow=80)
+    after, facts = endings.split(order, paid=paid, at=NOW)
 
     assert [fact.event_type for fact in facts] == [
         "order.released",

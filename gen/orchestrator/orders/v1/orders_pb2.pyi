@@ -407,7 +407,7 @@ class GetReceiptRequest(_message.Message):
     def __init__(self, order_id: _Optional[str] = ...) -> None: ...
 
 class Receipt(_message.Message):
-    __slots__ = ("id", "order_id", "buyer", "seller", "amount", "platform_fee", "provider_fee", "seller_income", "platform_fee_bps", "personal_signal", "delta_score_tenths", "response_time_ms", "contract_id", "created_at", "currency")
+    __slots__ = ("id", "order_id", "buyer", "seller", "amount", "platform_fee", "provider_fee", "seller_income", "platform_fee_bps", "personal_signal", "delta_score_tenths", "response_time_ms", "contract_id", "created_at", "currency", "released_share")
     ID_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     BUYER_FIELD_NUMBER: _ClassVar[int]
@@ -423,6 +423,7 @@ class Receipt(_message.Message):
     CONTRACT_ID_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    RELEASED_SHARE_FIELD_NUMBER: _ClassVar[int]
     id: str
     order_id: str
     buyer: _common_pb2.UserRef
@@ -438,7 +439,8 @@ class Receipt(_message.Message):
     contract_id: str
     created_at: _timestamp_pb2.Timestamp
     currency: str
-    def __init__(self, id: _Optional[str] = ..., order_id: _Optional[str] = ..., buyer: _Optional[_Union[_common_pb2.UserRef, _Mapping]] = ..., seller: _Optional[_Union[_common_pb2.UserRef, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., platform_fee: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., provider_fee: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., seller_income: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., platform_fee_bps: _Optional[int] = ..., personal_signal: _Optional[str] = ..., delta_score_tenths: _Optional[int] = ..., response_time_ms: _Optional[int] = ..., contract_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., currency: _Optional[str] = ...) -> None: ...
+    released_share: _common_pb2.Money
+    def __init__(self, id: _Optional[str] = ..., order_id: _Optional[str] = ..., buyer: _Optional[_Union[_common_pb2.UserRef, _Mapping]] = ..., seller: _Optional[_Union[_common_pb2.UserRef, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., platform_fee: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., provider_fee: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., seller_income: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., platform_fee_bps: _Optional[int] = ..., personal_signal: _Optional[str] = ..., delta_score_tenths: _Optional[int] = ..., response_time_ms: _Optional[int] = ..., contract_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., currency: _Optional[str] = ..., released_share: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
 
 class ReserveFundsRequest(_message.Message):
     __slots__ = ("request_id", "fingerprint", "order_id", "amount", "wait_seconds")

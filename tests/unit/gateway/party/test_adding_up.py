@@ -19,11 +19,9 @@ from devnet.soroban import payouts
 from gateway.party import rendering
 from kernel.money import CENT, LARGEST, UNIT, fee_half_up
 from services.escrow.steps import FeePolicy, StepName, missing, plan_release, plan_resolve
-from services.orders import postings
+from services.orders import endings, postings, wire
 from services.orders.domain import Order, Origin, State, UserName
 from services.orders.ports import Payment
-
-from .messages import a_receipt
 
 SELLER, BUYER = "seller", "buyer"
 FEES = ("fees:platform", "fees:provider", "fees:absorbed")
@@ -100,9 +98,10 @@ def _payment(payee: Any, amount: int, *, is_absorbed_fee: bool = False) -> Payme
     )
 
 
-def booked(ended: Ended) -> dict[str, int]:
-    """Post what orders posts for it; returns every account's balance by name."""
-    order = Order(
+def the_order(ended: Ended) -> Order:
+    """Return the order as it was before its end."""
+    at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    return Order(
         id=uuid.UUID(int=1),
         marketplace_id=uuid.UUID(int=2),
         buyer=UserName(id=uuid.UUID(int=3), public_id="usr_buyer"),
@@ -114,9 +113,16 @@ def booked(ended: Ended) -> dict[str, int]:
         description="",
         state=State.DISPUTED,
         origin=Origin.PARTY,
-        created_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
-        updated_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+        platform_fee_bps=ended.basis_points,
+        platform_fee=fee_half_up(ended.amount, basis_points=ended.basis_points),
+        created_at=at,
+        updated_at=at,
     )
+
+
+def booked(ended: Ended) -> dict[str, int]:
+    """Post what orders posts for it; returns every account's balance by name."""
+    order = the_order(ended)
     names = {f"escrow:{order.id}": "escrow", f"user:{order.buyer.id}": BUYER}
     names |= {f"user:{order.seller.id}": SELLER}
     balances = dict.fromkeys((*names.values(), *FEES), 0) | {"escrow": ended.amount}
@@ -127,15 +133,11 @@ def booked(ended: Ended) -> dict[str, int]:
 
 
 def printed(ended: Ended) -> dict[str, int]:
-    """Print the receipt and read its figures back, in minor units."""
-    message = a_receipt(platform_fee_bps=ended.basis_points)
-    for name, units in (
-        ("amount", ended.amount),
-        ("seller_income", ended.paid("SELLER")),
-        ("provider_fee", ended.paid("PROVIDER")),
-    ):
-        getattr(message, name).minor_units = units
-    data = rendering.receipt(message, released=ended.shares[SELLER])
+    """Close the order, print its receipt, and read the figures back, in minor units."""
+    order = the_order(ended)
+    paid = postings.settlement(ended.payments, share=ended.shares[SELLER])
+    closed, _ = endings.split(order, paid=paid, at=order.updated_at)
+    data = rendering.receipt(wire.receipt_to_proto(uuid.UUID(int=5), closed))
     figures = {name: data[name] for name in ("amount", "platform_fee", "business_income")}
     read = {name: units_of(figure) for name, figure in figures.items()}
     breakdown = data["cost_breakdown"]
@@ -234,7 +236,7 @@ def test_the_documents_order_in_figures() -> None:
         "business_income": 13_500 * CENT,
         "provider_fee": 0,
     }
-    assert printed(net) | {"provider_fee": 45 * CENT} == {
+    assert printed(net) == {
         "amount": 15_000 * CENT,
         "platform_fee": 1500 * CENT,
         "business_income": 13_455 * CENT,

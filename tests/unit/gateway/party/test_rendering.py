@@ -7,7 +7,6 @@ import pytest
 from orchestrator.orders.v1 import orders_pb2
 
 from gateway.party import outputs, rendering
-from kernel.money import CENT
 
 from .messages import (
     BUSINESS,
@@ -54,7 +53,7 @@ def test_an_order_is_printed_as_in_the_document_byte_for_byte() -> None:
 
 
 def test_a_receipt_is_printed_as_in_the_document_byte_for_byte() -> None:
-    assert text(rendering.receipt(a_receipt(), released=15_000 * CENT)) == RECEIPT
+    assert text(rendering.receipt(a_receipt())) == RECEIPT
 
 
 @pytest.mark.parametrize("is_delivered", [False, True])
@@ -173,17 +172,22 @@ def test_a_dispute_that_the_marketplace_opened_is_its_sides(side: str, who: str)
 
 
 def test_a_receipt_of_a_split_is_about_what_was_released() -> None:
-    message = a_receipt(seller_income=usdc(9000), personal_signal="dissatisfied")
+    message = a_receipt(
+        released_share=usdc(10_000),
+        platform_fee=usdc(1000),
+        seller_income=usdc(9000),
+        personal_signal="dissatisfied",
+    )
 
-    data = orjson.loads(text(rendering.receipt(message, released=10_000 * CENT)))
+    data = orjson.loads(text(rendering.receipt(message)))
 
     assert (data["amount"], data["platform_fee"], data["business_income"]) == (100, 10, 90)
 
 
 def test_a_fee_that_the_business_bears_is_shown() -> None:
-    message = a_receipt(seller_income=usdc(13_455))
+    message = a_receipt(seller_income=usdc(13_455), provider_fee=usdc(45))
 
-    data = orjson.loads(text(rendering.receipt(message, released=15_000 * CENT)))
+    data = orjson.loads(text(rendering.receipt(message)))
 
     assert data["cost_breakdown"]["provider_fee"] == 0.45
     assert data["business_income"] == data["cost_breakdown"]["business_payout"] == 134.55
@@ -192,7 +196,7 @@ def test_a_fee_that_the_business_bears_is_shown() -> None:
 def test_a_score_or_a_delivery_that_was_not_there_is_null() -> None:
     message = a_receipt(delta_score_tenths=-1, response_time_ms=0)
 
-    data = rendering.receipt(message, released=15_000 * CENT)
+    data = rendering.receipt(message)
 
     assert (data["delta_score"], data["response_time_ms"]) == (None, None)
 
@@ -202,7 +206,7 @@ def test_a_score_or_a_delivery_that_was_not_there_is_null() -> None:
     [
         (outputs.Order, rendering.order(an_order())),
         (outputs.Order, rendering.order(an_order("IN_PROGRESS", delivery=a_delivery()))),
-        (outputs.Receipt, rendering.receipt(a_receipt(), released=15_000 * CENT)),
+        (outputs.Receipt, rendering.receipt(a_receipt())),
         (
             outputs.Dispute,
             rendering.dispute(a_case(), of=an_order("DISPUTED", dispute=its_dispute())),

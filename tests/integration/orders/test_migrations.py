@@ -1,0 +1,70 @@
+"""What a migration writes into rows that were there before it."""
+
+import uuid
+from typing import Any
+
+import psycopg
+import pytest
+
+from chassis.migrations.__main__ import upgrade_all
+from kernel.money import CENT
+
+# As they were before receipts were kept: an order of 80.00 at 10 %, closed in some way.
+_BACK = """
+alter table orders.orders drop column released_share, drop column charged_fee;
+update orders.alembic_version set version_num = 'orders_0001';
+"""
+_USER = """
+insert into orders.users (marketplace_id, id, public_id, external_user_id, type, created_at)
+values (%(m)s, %(id)s, %(name)s, %(name)s, 'BOTH', now())
+"""
+_ORDER = """
+insert into orders.orders (marketplace_id, id, buyer_id, buyer_public_id, seller_id,
+    seller_public_id, asset, currency, amount, title, description, state, final_status, origin,
+    platform_fee_bps, platform_fee, version, created_at, updated_at, closed_at, released_amount,
+    provider_fee)
+values (%(m)s, %(id)s, %(buyer)s, 'buyer', %(seller)s, 'seller', 'USDC', 'USD', %(amount)s,
+    'Order', '', 'CLOSED', %(final)s, 'PARTY', 1000, %(amount)s / 10, 9, now(), now(), now(),
+    %(released)s, %(provider)s)
+"""
+_DECISION = """
+insert into orders.operations (id, marketplace_id, order_id, kind, state, scope, key, fingerprint,
+    context, actor, request_id, lease_until, lease_epoch)
+values (%(op)s, %(m)s, %(id)s, 'RESOLVE_DISPUTE', 'succeeded', 'm', 'k', '', %(context)s, '', '',
+    now(), 1)
+"""
+_FOUND = "select released_share, charged_fee from orders.orders where id = %s"
+
+
+@pytest.mark.parametrize(
+    ("final", "released", "share", "expected"),
+    [
+        # The provider's fee was made good.
+        ("RELEASED", 7200 * CENT, None, (8000 * CENT, 800 * CENT)),
+        # The seller bore it.
+        ("RELEASED", 7176 * CENT, None, (8000 * CENT, 800 * CENT)),
+        # Support gave the seller 50.00.
+        ("RELEASED", 4500 * CENT, 5000 * CENT, (5000 * CENT, 500 * CENT)),
+        ("REFUNDED", 0, None, (0, 0)),
+        ("CANCELED", 0, None, (0, 0)),
+    ],
+)
+def test_receipts_of_orders_that_ended_before_are_filled_in(
+    database_url: Any, final: str, released: int, share: int | None, expected: tuple[int, int]
+) -> None:
+    ids = {name: uuid.uuid4() for name in ("m", "id", "buyer", "seller", "op")}
+    fee = 24 * CENT if final == "RELEASED" else 0
+    amounts = {"amount": 8000 * CENT, "released": released, "provider": fee}
+    with psycopg.connect(database_url()) as connection:
+        connection.execute(_BACK)
+        for name in ("buyer", "seller"):
+            connection.execute(_USER, {"m": ids["m"], "id": ids[name], "name": name})
+        connection.execute(_ORDER, ids | amounts | {"final": final})
+        if share is not None:
+            context = f'{{"decision": "SPLIT", "release": "{share}", "refund": "1"}}'
+            connection.execute(_DECISION, ids | {"context": context})
+
+    upgrade_all(database_url())
+
+    with psycopg.connect(database_url()) as connection:
+        assert connection.execute(_FOUND, (ids["id"],)).fetchone() == expected
