@@ -33,10 +33,19 @@ from deploy.local.ports import free_port
 from deploy.local.postgres import NOT_DURABLE, SUPERUSER, PostgresServer, remove
 from deploy.local.process import Command, python_module, run
 from deploy.local.settings import ROOT, child_environment
+from tests import tables
 from tests.running_stack import RunningStack, running_stack
 
 _TEMPLATE = "template_migrated"
 _names = itertools.count(1)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests drew, whichever worker ran them."""
+    reports = itertools.chain.from_iterable(terminalreporter.stats.values())
+    for title, lines in tables.drawn(reports):
+        terminalreporter.section(title)
+        terminalreporter.write_line("\n".join(lines))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ or 409, and changes nothing: not the order, not its events, not the ledger.
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -16,7 +16,8 @@ from deploy.local.operator import Operator
 from kernel.ids import to_public
 from tests.books import Books, assert_sound
 from tests.people import ACTIONS, Person, answer_of, meet, refusal_of, resolved, settled
-from tests.shop import Shop, data_of, nothing_is_sent
+from tests.shop import Shop, data_of, nothing_is_sent, until
+from tests.tables import Record, add
 
 ROLES = ("personal", "business", "stranger", "admin")
 # Where an order can be: its status, and how it is brought there. Places of one status differ in
@@ -67,7 +68,8 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
 WITH_DISPUTE = tuple(place for place, (_, way) in PLACES.items() if "dispute" in way)
 COMPLETED = tuple(place for place, (status, _) in PLACES.items() if status == "completed")
 CREATED = 201
-Results = dict[tuple[str, str, str], str]
+Results = dict[tuple[str, str], str]
+TABLE = "what each role may do in each status"
 
 
 def expected(place: str, action: str, role: str) -> tuple[int, str]:
@@ -142,28 +144,13 @@ async def cast_(shop: Shop) -> AsyncIterator[Cast]:
         yield Cast(by_role=people, shop=shop)
 
 
-@pytest.fixture(scope="module")
-def results(pytestconfig: pytest.Config) -> Iterator[Results]:
-    """What came of each triple; printed as a table when all have been tried."""
-    found: Results = {}
-    yield found
-    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-        print("\n" + "\n".join(table(found)))  # noqa: T201 - the table is what is asked for
-
-
-def table(found: Results) -> list[str]:
-    """Draw a row a place and role, and a column an action."""
+def draw(record: Record, place: str, results: Results) -> None:
+    """Add a place's rows to the table, one a role."""
     rows = [["status", "place", "role", *ACTIONS]]
-    for place in (*PLACES, *MOVING):
-        for role in ROLES:
-            cells = [found.get((place, action, role), "-") for action in ACTIONS]
-            rows.append([status_of(place), place, role, *cells])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    for role in ROLES:
+        cells = [results.get((action, role), "-") for action in ACTIONS]
+        rows.append([status_of(place), place, role, *cells])
+    add(record, title=TABLE, rows=rows)
 
 
 def changes(place: str, action: str, role: str) -> bool:
@@ -171,10 +158,9 @@ def changes(place: str, action: str, role: str) -> bool:
     return action in ALLOWED and expected(place, action, role)[0] in {200, CREATED}
 
 
-async def try_what_changes_nothing(
-    cast_: Cast, books: Books, order_id: str, place: str, results: Results
-) -> None:
+async def try_what_changes_nothing(cast_: Cast, books: Books, order_id: str, place: str) -> Results:
     """Try every triple that is refused or only reads, and see that nothing has changed."""
+    results: Results = {}
     before = books.all_about(to_public("ord", uuid.UUID(order_id)))
     for action in ACTIONS:
         for role in ROLES:
@@ -184,17 +170,18 @@ async def try_what_changes_nothing(
             status, said = expected(place, action, role)
             if status < 300:
                 assert answer.status_code == status, (action, role, answer.text)
-                results[place, action, role] = str(status)
+                results[action, role] = str(status)
             else:
                 assert refusal_of(answer) == (status, said), (action, role)
-                results[place, action, role] = f"{status} {said}"
+                results[action, role] = f"{status} {said}"
             after = books.all_about(to_public("ord", uuid.UUID(order_id)))
             assert after == before, (action, role)
+    return results
 
 
 @pytest.mark.parametrize("place", PLACES)
 async def test_what_may_be_done_and_by_whom(
-    cast_: Cast, books: Books, results: Results, place: str
+    cast_: Cast, books: Books, record_property: Record, place: str
 ) -> None:
     moves = [(a, r) for a in ALLOWED for r in ROLES if changes(place, a, r)]
     way = PLACES[place][1]
@@ -202,22 +189,22 @@ async def test_what_may_be_done_and_by_whom(
         *(cast_.bring(place, way) for _ in range(1 + len(moves)))
     )
 
-    await try_what_changes_nothing(cast_, books, order_id, place, results)
+    results = await try_what_changes_nothing(cast_, books, order_id, place)
     for moving, (action, role) in zip(others, moves, strict=True):
         answer = await cast_.by_role[role].act(moving, action)
         status, after = expected(place, action, role)
         assert answer.status_code == status, answer.text
         await cast_.shop.quiet(moving)
         assert await cast_.by_role[role].status(moving) == after
-        results[place, action, role] = f"{status} {after}"
+        results[action, role] = f"{status} {after}"
 
-    tried = {(action, role) for where, action, role in results if where == place}
-    assert tried == {(action, role) for action in ACTIONS for role in ROLES}
+    assert set(results) == {(action, role) for action in ACTIONS for role in ROLES}
+    draw(record_property, place, results)
 
 
 @pytest.mark.parametrize("place", MOVING)
 async def test_what_is_moving_keeps_its_status_and_nothing_else_is_allowed(
-    cast_: Cast, books: Books, results: Results, place: str
+    cast_: Cast, books: Books, record_property: Record, place: str
 ) -> None:
     status, way, command = MOVING[place]
     order_id = await cast_.bring(place, way)
@@ -232,19 +219,23 @@ async def test_what_is_moving_keeps_its_status_and_nothing_else_is_allowed(
         if command == "pay":
             await moved_on(cast_.shop, order_id)
         assert await personal.status(order_id) == status
-        await try_what_changes_nothing(cast_, books, order_id, place, results)
+        results = await try_what_changes_nothing(cast_, books, order_id, place)
 
     ends = {"pay": "paid", "confirm": "completed", "refund": "refunded"}
     await settled(personal, order_id, ends[command])
     await cast_.shop.quiet(order_id)
+    draw(record_property, place, results)
 
 
 async def moved_on(shop: Shop, order_id: str) -> None:
     """Wait until paying has come as far as it can without the chain."""
-    while (await shop.get(f"/orders/{order_id}"))["status"] != "ESCROW_CREATING":  # noqa: ASYNC110
-        await asyncio.sleep(0.02)
-    while (await shop.get(f"/orders/{order_id}"))["escrow"]["trustlessContractId"] is None:  # noqa: ASYNC110
-        await asyncio.sleep(0.02)
+
+    async def there() -> bool:
+        order = await shop.get(f"/orders/{order_id}")
+        escrow = order["escrow"]
+        return order["status"] == "ESCROW_CREATING" and escrow["trustlessContractId"] is not None
+
+    await until(there, what="paying did not come as far as the contract")
 
 
 async def test_afterwards_the_books_are_sound(operator: Operator) -> None:

@@ -7,7 +7,7 @@ order, not its events, not the ledger.
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -17,6 +17,7 @@ from deploy.local.operator import Operator
 from kernel.ids import from_public, new_id, to_public
 from tests.books import Books, assert_sound
 from tests.shop import COMMANDS, Pair, Shop, data_of, error_of, nothing_is_sent
+from tests.tables import Record, add
 
 STATES = (
     "ORDER_CREATED",
@@ -33,6 +34,7 @@ STATES = (
     "CLOSED",
 )
 RESOLVE = "resolve"
+TABLE = "what each command does in each state"
 TRIED = (*COMMANDS, RESOLVE)
 # "State Transition Rules" of the guide, as its requests reach them: the state in which a caller
 # finds the order when the command has been carried out.
@@ -80,27 +82,6 @@ ENDINGS = {
 @pytest.fixture(scope="module")
 async def pair(shop: Shop) -> Pair:
     return await shop.pair(amount="10000.00")
-
-
-@pytest.fixture(scope="module")
-def results(pytestconfig: pytest.Config) -> Iterator[dict[tuple[str, str], str]]:
-    """What came of each pair; printed as a table when all have been tried."""
-    found: dict[tuple[str, str], str] = {}
-    yield found
-    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
-        print("\n" + "\n".join(table(found)))  # noqa: T201 - the table is what is asked for
-
-
-def table(found: dict[tuple[str, str], str]) -> list[str]:
-    """Draw a row a state and a column a command."""
-    rows = [["", *TRIED]]
-    rows += [[state, *(found.get((state, c), "-") for c in TRIED)] for state in STATES]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
 
 
 @contextlib.asynccontextmanager
@@ -172,24 +153,27 @@ def in_words(order: dict[str, object]) -> str:
 
 @pytest.mark.parametrize("state", STATES)
 async def test_a_state_allows_what_the_guide_says_and_refuses_the_rest_unchanged(
-    shop: Shop, pair: Pair, books: Books, results: dict[tuple[str, str], str], state: str
+    shop: Shop, pair: Pair, books: Books, record_property: Record, state: str
 ) -> None:
+    results: dict[str, str] = {}
     async with held(shop, pair, books, state) as orders:
         for command in (command for command in TRIED if (state, command) not in ALLOWED):
             for order_id in orders:
                 before = books.all_about(order_id)
                 answer = await tried(shop, order_id, command)
                 code = refusal(answer, state=state, command=command, books=before)
-                results[state, command] = code
+                results[command] = code
                 assert books.all_about(order_id) == before, command
 
     for command in (command for command in TRIED if (state, command) in ALLOWED):
         order_id = await shop.order_in(state, pair)
         data_of(await tried(shop, order_id, command), status=200)
-        results[state, command] = in_words(await shop.quiet(order_id))
-        assert results[state, command] == ALLOWED[state, command]
+        results[command] = in_words(await shop.quiet(order_id))
+        assert results[command] == ALLOWED[state, command]
 
-    assert {command for where, command in results if where == state} == set(TRIED)
+    assert set(results) == set(TRIED)
+    row = [state, *(results[command] for command in TRIED)]
+    add(record_property, title=TABLE, rows=[["", *TRIED], row])
 
 
 async def test_an_escrow_that_is_being_deployed_is_not_ready_and_is_funded_when_it_is(
