@@ -5,7 +5,6 @@ here relies on SERIALIZABLE. No network call may be awaited inside a transaction
 """
 
 import asyncio
-import contextvars
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -30,7 +29,6 @@ __all__ = [
     "constraint_name",
     "driver",
     "expect_one",
-    "pipeline",
     "sqlstate",
 ]
 
@@ -185,40 +183,8 @@ async def driver(tx: Transaction) -> psycopg.AsyncConnection[tuple[object, ...]]
     return connection
 
 
-_pending: contextvars.ContextVar[list[tuple[Cursor, Exception]] | None] = contextvars.ContextVar(
-    "pending_checks", default=None
-)
-
-
-@asynccontextmanager
-async def pipeline(tx: Transaction) -> AsyncIterator[None]:
-    """Send the block's statements together and wait once, at its end, for all of them.
-
-    For hot paths: each statement waited for costs a turn of both processes. What `expect_one` was
-    told in the block is checked at its end. Reading a result in the block waits for it.
-    """
-    connection = await driver(tx)
-    checks: list[tuple[Cursor, Exception]] = []
-    token = _pending.set(checks)
-    try:
-        async with connection.pipeline():
-            yield
-    finally:
-        _pending.reset(token)
-    for cursor, refusal in checks:
-        _check_one(cursor, refusal)
-
-
 def expect_one(cursor: Cursor, refusal: Exception) -> None:
-    """Raise `refusal` unless the statement hit exactly one row; in a pipeline, at its end."""
-    checks = _pending.get()
-    if checks is None:
-        _check_one(cursor, refusal)
-    else:
-        checks.append((cursor, refusal))
-
-
-def _check_one(cursor: Cursor, refusal: Exception) -> None:
+    """Raise `refusal` unless the statement hit exactly one row."""
     if cursor.rowcount != 1:
         raise refusal
 

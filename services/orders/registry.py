@@ -14,7 +14,7 @@ from kernel.ids import new_id
 from kernel.money import USDC
 from services.orders.ports import EscrowPort, LedgerPort
 from services.orders.user_store import UserStore
-from services.orders.users import User, UserType, chosen_public_id
+from services.orders.users import User, UserIdTaken, UserType, chosen_public_id
 
 log = logger()
 
@@ -62,12 +62,10 @@ class UserRegistry:
         registered: list[User] = []
 
         async def work(tx: Transaction) -> bytes:
-            user = await self._users.find_external(
-                tx, marketplace_id=key.marketplace_id, external_user_id=external_user_id
-            )
-            if user is None:
-                new = user_id or new_id()
-                user = User(
+            new = user_id or new_id()
+            user = await self._find_or_insert(
+                tx,
+                User(
                     id=new,
                     marketplace_id=key.marketplace_id,
                     public_id=chosen_public_id(public_id, user_id=new),
@@ -75,15 +73,36 @@ class UserRegistry:
                     email=email,
                     type=user_type,
                     created_at=self._clock.now(),
-                )
-                await self._users.insert(tx, user, request_id=identity.current_request_id())
-            registered.append(user)
+                ),
+            )
+            registered[:] = [user]
             return self._encode(user)
 
         answer = await self._idempotency.execute(self._database, key, work)
         if registered and not registered[0].is_provisioned:
             await self._try_to_provision(registered[0])
         return answer
+
+    async def _find_or_insert(self, tx: Transaction, new: User) -> User:
+        """Return the user whom the marketplace calls so; a new one where there is none."""
+        known = await self._known(tx, new)
+        if known is not None:
+            return known
+        try:
+            async with tx.begin_nested():
+                await self._users.insert(tx, new, request_id=identity.current_request_id())
+        except UserIdTaken:
+            # Perhaps by the same user, registered by another request a moment ago.
+            known = await self._known(tx, new)
+            if known is None:
+                raise
+            return known
+        return new
+
+    async def _known(self, tx: Transaction, user: User) -> User | None:
+        return await self._users.find_external(
+            tx, marketplace_id=user.marketplace_id, external_user_id=user.external_user_id
+        )
 
     async def provision(self, user: User, *, wait_seconds: int) -> None:
         """Open a user's account and make its wallet; again does nothing. Raises: Unavailable."""
