@@ -27,6 +27,8 @@ KID_MAX = 255
 REQUIRED = ("iss", "sub", "aud", "exp", "iat")
 _CLAIMS = frozenset({*REQUIRED, "nbf", "jti", "role"})
 _HEADER = frozenset({"alg", "typ", "kid"})
+# A tuple: what a header says may be an object or a list, which no set can be asked about.
+_TYPES = ("JWT", "at+jwt")
 # Seconds since 1970 that no clock of ours will show; also keeps infinities out.
 _INSTANT_MAX = 2**40
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
@@ -81,7 +83,7 @@ def _parts(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     if match is None:
         raise TokenNotValid("The access token is not a JWT")
     header, claims = _object(match[1]), _object(match[2])
-    if not header.keys() <= _HEADER or header.get("typ", "JWT") not in {"JWT", "at+jwt"}:
+    if not header.keys() <= _HEADER or header.get("typ", "JWT") not in _TYPES:
         raise TokenNotValid("The access token's header is not accepted")
     return header, claims
 
