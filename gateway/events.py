@@ -51,6 +51,7 @@ class Wanted:
 
     types: names, or family.*. resource_types: Order, Balance and so on. after: the last event it
     has; None: only what happens from now on. concerns: an own look at the body of each event.
+    shown: what the client sees of one; None, or the same body: all of it, as it was published.
     """
 
     marketplace_id: uuid.UUID
@@ -58,6 +59,7 @@ class Wanted:
     resource_types: Collection[str] = ()
     after: Cursor | None = None
     concerns: Callable[[Mapping[str, Any]], Awaitable[bool]] | None = None
+    shown: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,4 +260,6 @@ async def _chunk(message: Msg, wanted: Wanted) -> bytes | None:
         return None
     place = f"{message.metadata.sequence.stream}-{event['eventId']}"
     head = f"id: {place}\nevent: {event['eventType']}\ndata: "
-    return head.encode() + message.data + b"\n\n"
+    shown = event if wanted.shown is None else wanted.shown(event)
+    data = message.data if shown is event else orjson.dumps(shown)
+    return head.encode() + data + b"\n\n"

@@ -22,6 +22,9 @@ from kernel.ids import from_public
 KNOWN_ORDERS_MAX = 10_000
 # Events about a user, who is named in them; all others are about an order.
 _PERSONAL = frozenset({"Balance", "User", "Wallet"})
+# Who acts for the marketplace in a dispute: a key's id, an agent's; SUPPORT to the parties.
+_DECIDERS = frozenset({"resolvedBy", "reviewedBy"})
+SUPPORT = "SUPPORT"
 routes = Routes("Account")
 
 
@@ -46,11 +49,13 @@ async def stream_events(call: Call, query: StreamEvents) -> EventStream:
     `Last-Event-ID` replays everything after it.
     """
     user = await call.backends.user(str(commands.user_id(call)))
+    concern = Concern(call.backends, public_id=user.public_id)
     wanted = Wanted(
         marketplace_id=call.caller.identity.marketplace_id,
         types=events.patterns(query.types),
         after=events.cursor(call.headers.get("last-event-id")),
-        concerns=Concern(call.backends, public_id=user.public_id),
+        concerns=concern,
+        shown=concern.shown,
     )
     chunks = await call.parts.feed.open(wanted)
     caller = call.caller
@@ -59,7 +64,10 @@ async def stream_events(call: Call, query: StreamEvents) -> EventStream:
 
 
 class Concern:
-    """Tells whether an event concerns one user. Who is in an order never changes."""
+    """Tells whether an event concerns one user, and what they see of it.
+
+    Who is in an order never changes.
+    """
 
     def __init__(self, backends: Backends, *, public_id: str) -> None:
         self._backends = backends
@@ -81,6 +89,26 @@ class Concern:
             self._mine[order] = known
         return known
 
+    def shown(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what the user may see of an event that concerns them; most are shown whole.
+
+        What a buyer has held in all is the buyer's to know, and who decides for the marketplace
+        (an API key, an agent) is SUPPORT to both.
+        """
+        payload, metadata = event.get("payload") or {}, event.get("metadata") or {}
+        seen = {
+            name: SUPPORT if name in _DECIDERS else value
+            for name, value in payload.items()
+            if name != "reservedBalance" or self._is_named_in(payload)
+        }
+        known = {name: "" if _is_key(value) else value for name, value in metadata.items()}
+        if seen == payload and known == metadata:
+            return event
+        return {**event, "payload": seen, "metadata": known}
+
+    def _is_named_in(self, payload: Mapping[str, Any]) -> bool:
+        return self._public_id in {payload.get("buyerId"), payload.get("userId")}
+
     async def _ask(self, order_id: uuid.UUID | None) -> bool:
         if order_id is None:
             return False
@@ -91,6 +119,11 @@ class Concern:
             return False
         # An admin may read every order, and is told of their own.
         return self._public_id in {order.buyer.public_id, order.seller.public_id}
+
+
+def _is_key(value: object) -> bool:
+    """Tell whether a value is the id of an API key as a principal."""
+    return isinstance(value, str) and value.startswith("key:")
 
 
 async def _until(chunks: AsyncGenerator[bytes], expires_at: float) -> AsyncGenerator[bytes]:

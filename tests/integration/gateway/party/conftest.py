@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import jwt
 import pytest
+from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import orders_pb2
 from pydantic import SecretBytes
 
@@ -26,6 +27,7 @@ from gateway.settings import GatewaySettings, Issuer
 from kernel.errors import NotFound
 from kernel.ids import to_public
 from tests.integration.gateway.conftest import Keys, Services, serving
+from tests.integration.gateway.messages import an_order
 
 SECRET = b"a secret of an issuer of these tests"
 AUDIENCE = "orders"
@@ -74,6 +76,12 @@ async def party_url(settings: GatewaySettings, keys: Keys) -> AsyncIterator[str]
 def a_user(user_id: uuid.UUID) -> orders_pb2.User:
     """Return a user as orders answers it."""
     return orders_pb2.User(id=str(user_id), public_id=to_public("usr", user_id))
+
+
+def own_order(subject: uuid.UUID, state: str = "ORDER_CREATED", **changes: Any) -> orders_pb2.Order:
+    """Return an order in which somebody is the personal user."""
+    buyer = common_pb2.UserRef(id=str(subject), public_id=to_public("usr", subject))
+    return an_order(state, buyer=buyer, **changes)
 
 
 @pytest.fixture

@@ -74,3 +74,53 @@ async def test_what_is_about_no_order_concerns_nobody(order_id: str) -> None:
 
     assert await concern(orders, "usr_personal")(event) is False
     assert orders.asked == 0
+
+
+def told(event_type: str, payload: dict[str, str], **metadata: str) -> dict[str, Any]:
+    """Return an event as it is published."""
+    known = {"correlationId": "r", "causationId": "", "marketplaceId": "m"} | metadata
+    return {"eventType": event_type, "payload": payload, "metadata": known}
+
+
+HELD = told(
+    "order.funds_reserved",
+    {"orderId": "ord_1", "amount": "150.00", "buyerId": "usr_personal", "reservedBalance": "9.00"},
+    userId="usr_personal",
+)
+
+
+def test_what_a_buyer_has_held_is_the_buyers_to_know() -> None:
+    buyer, seller = (concern(Orders(), who) for who in ("usr_personal", "usr_business"))
+
+    assert buyer.shown(HELD) is HELD
+    assert "reservedBalance" in HELD["payload"]
+    payload = {k: v for k, v in HELD["payload"].items() if k != "reservedBalance"}
+    assert seller.shown(HELD) == HELD | {"payload": payload}
+
+
+def test_an_own_balance_is_shown_whole() -> None:
+    payload = {"userId": "usr_business", "amount": "1.00", "reservedBalance": "9.00"}
+    event = told("balance.reserved", payload)
+
+    assert concern(Orders(), "usr_business").shown(event) is event
+
+
+@pytest.mark.parametrize("who", ["usr_personal", "usr_business"])
+@pytest.mark.parametrize(
+    ("event_type", "payload"),
+    [
+        ("dispute.resolved", {"disputeId": "dsp_1", "resolvedBy": "key:key_abc"}),
+        ("dispute.under_review", {"disputeId": "dsp_1", "reviewedBy": "agent_7"}),
+    ],
+)
+def test_who_decides_for_the_marketplace_is_support(
+    who: str, event_type: str, payload: dict[str, str]
+) -> None:
+    event = told(event_type, payload, userId="key:key_abc")
+
+    shown = concern(Orders(), who).shown(event)
+
+    (name,) = set(payload) - {"disputeId"}
+    assert shown["payload"] == {"disputeId": "dsp_1", name: "SUPPORT"}
+    assert shown["metadata"] == event["metadata"] | {"userId": ""}
+    assert event["payload"] == payload
