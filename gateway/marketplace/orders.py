@@ -112,7 +112,12 @@ async def _dispute_status(call: Call, order_id: str) -> str | None:
 
 def _milestone(part: Milestone) -> orders_pb2.Milestone:
     title = part.title or part.description or ""
-    return orders_pb2.Milestone(ref=part.ref, title=title, amount=commands.money(part.amount))
+    return orders_pb2.Milestone(
+        ref=part.ref,
+        title=title,
+        description=part.description or "",
+        amount=commands.money(part.amount),
+    )
 
 
 def _metadata(metadata: dict[str, Any] | None) -> str:

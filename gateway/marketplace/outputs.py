@@ -34,6 +34,7 @@ class Milestone(Output):
 
     ref: str
     title: str
+    description: str | None
     amount: Decimal
 
 
@@ -47,7 +48,6 @@ class CreatedOrder(Output):
     amount: Decimal
     title: str
     created_at: Time
-    description: str | None = None
     currency: str | None = None
     client_order_ref: str | None = None
     milestones: list[Milestone] | None = None

@@ -125,6 +125,7 @@ def milestone(message: orders_pb2.Milestone) -> Json:
     return {
         "ref": message.ref,
         "title": message.title,
+        "description": message.description or None,
         "amount": to_text(message.amount.minor_units),
     }
 

@@ -39,7 +39,7 @@ SOURCES = {
     TransferCode.DISPUTE_REFUND: "dispute_resolution",
     TransferCode.PROVIDER_FEE: "manual_credit",
     TransferCode.PLATFORM_FEE: "manual_credit",
-    TransferCode.FEE_ABSORBED: "fee_absorbed",
+    TransferCode.FEE_ABSORBED: "escrow_release",
     TransferCode.MANUAL_CREDIT: "manual_credit",
     TransferCode.CORRECTION: "manual_credit",
     TransferCode.SURPLUS: "escrow_release",

@@ -74,6 +74,7 @@ class LedgerClient:
                     "credit": transfer.credit_account,
                     "amount": to_text(transfer.amount.minor_units),
                     "transactionHash": transfer.transaction_hash,
+                    "reason": transfer.reason,
                 },
             )
             for transfer in response.transfers

@@ -229,6 +229,7 @@ class CommandRunner:
             actor=identity.current().principal,
             request_id=identity.current_request_id(),
             epoch=1,
+            started_at=self._saga.clock.now(),
         )
 
 

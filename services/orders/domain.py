@@ -169,6 +169,7 @@ class Milestone:
     ref: str
     title: str
     minor_units: int
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

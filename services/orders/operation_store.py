@@ -8,6 +8,7 @@ import orjson
 from psycopg.rows import dict_row
 
 from chassis.database import Transaction, constraint_name, driver, expect_one
+from kernel.clock import to_milliseconds_text
 from services.orders.operations import (
     LEASE_SECONDS,
     AnotherInMotion,
@@ -15,6 +16,7 @@ from services.orders.operations import (
     LeaseLost,
     Operation,
 )
+from services.orders.ports import TimelineItem
 
 
 class OperationStore:
@@ -42,6 +44,23 @@ class OperationStore:
         await cursor.execute(_RUNNING, (marketplace_id, order_id))
         row = await cursor.fetchone()
         return None if row is None else operation_of(row)
+
+    async def failed(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
+    ) -> list[TimelineItem]:
+        """Tell which commands on an order were refused after they had been accepted, and why."""
+        connection = await driver(tx)
+        cursor = connection.cursor(row_factory=dict_row)
+        await cursor.execute(_FAILED, (marketplace_id, order_id))
+        return [
+            TimelineItem(
+                at=to_milliseconds_text(row["finished_at"]),
+                kind="OPERATION",
+                name=row["kind"],
+                details={"operationId": str(row["id"]), "state": "FAILED", "error": row["error"]},
+            )
+            for row in await cursor.fetchall()
+        ]
 
     async def is_running(self, tx: Transaction, operation_id: uuid.UUID) -> bool:
         """Tell whether an operation is still in motion."""
@@ -111,6 +130,7 @@ def values_of(operation: Operation) -> dict[str, object]:
         "op_request_id": operation.request_id,
         "op_lease_seconds": LEASE_SECONDS,
         "op_epoch": operation.epoch,
+        "op_started": operation.started_at,
     }
 
 
@@ -154,16 +174,21 @@ _COLUMNS = ", ".join(OPERATION_COLUMNS)
 # For a statement that does more at once: append a condition.
 INSERT_SELECT = """
 insert into operations (id, marketplace_id, order_id, kind, state, scope, key, fingerprint,
-                        context, actor, request_id, lease_until, lease_epoch)
+                        context, actor, request_id, lease_until, lease_epoch, started_at)
 select %(op_id)s::uuid, %(op_marketplace)s::uuid, %(op_order)s::uuid, %(op_kind)s::text, 'running',
        %(op_scope)s::text, %(op_key)s::text, %(op_fingerprint)s::bytea, %(op_context)s::text,
        %(op_actor)s::text, %(op_request_id)s::text,
-       now() + make_interval(secs => %(op_lease_seconds)s), %(op_epoch)s::integer
+       now() + make_interval(secs => %(op_lease_seconds)s), %(op_epoch)s::integer,
+       %(op_started)s::timestamptz
 """
 _RUNNING = f"""
 select {_COLUMNS} from operations
 where marketplace_id = %s and order_id = %s and state = 'running'
 """  # noqa: S608 - constants
+_FAILED = """
+select id, kind, error, finished_at from operations
+where marketplace_id = %s and order_id = %s and state = 'failed' order by finished_at
+"""
 _CLAIM = f"""
 with abandoned as (
     select id as taken from operations where state = 'running' and lease_until < now()

@@ -56,6 +56,6 @@ class Operation:
     actor: str
     request_id: str
     epoch: int
+    started_at: dt.datetime
     attempts: int = 0
     step: str = ""
-    started_at: dt.datetime | None = None

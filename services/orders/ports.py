@@ -67,7 +67,7 @@ class TimelineItem:
     """Something that happened to an order elsewhere. at: ISO 8601 text; details: JSON values."""
 
     at: str
-    kind: Literal["TRANSITION", "TRANSFER", "TRANSACTION"]
+    kind: Literal["TRANSITION", "TRANSFER", "TRANSACTION", "OPERATION"]
     name: str
     details: Mapping[str, object]
 

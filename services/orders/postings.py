@@ -5,11 +5,16 @@ Ids are derived from the order and the purpose: whoever repeats a step posts the
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 
 from kernel.ids import derived_id
 from services.orders.domain import Order
 from services.orders.ports import Payment, Transfer
 from services.orders.settlement import Settlement
+
+PARTIES = frozenset({"SELLER", "BUYER"})
+# What a statement says of a line that makes a fee good.
+MADE_GOOD = "fee made good"
 
 
 def hold_id(order_id: uuid.UUID) -> uuid.UUID:
@@ -61,8 +66,12 @@ def post(order: Order, *, payments: Sequence[Payment]) -> list[Transfer]:
     ]
 
 
-def payout(order: Order, *, payments: Sequence[Payment], is_dispute: bool) -> list[Transfer]:
+def payout(
+    order: Order, *, payments: Sequence[Payment], is_dispute: bool, reason: str = ""
+) -> list[Transfer]:
     """Release, refund or split: what the chain reports as paid, line by line.
+
+    reason: why, in the words of who asked; it stands in the statements of the two parties.
 
     More than the order's amount left the contract where somebody had sent it money: the surplus
     came from outside, and is booked as such first.
@@ -71,14 +80,18 @@ def payout(order: Order, *, payments: Sequence[Payment], is_dispute: bool) -> li
     transfers = []
     if surplus > 0:
         transfers.append(_line(order, "surplus", "SURPLUS", "external:stellar", _escrow(order)))
-        transfers[0] = _with(transfers[0], surplus, payments[0].transaction_hash)
+        transfers[0] = replace(
+            transfers[0], amount=surplus, transaction_hash=payments[0].transaction_hash
+        )
     for index, payment in enumerate(payments):
         if payment.payee in {"CONTRACT", "WALLET"} or payment.amount == 0:
             continue
-        purpose = f"pay:{index}"
         source = "fees:absorbed" if payment.is_absorbed_fee else _escrow(order)
-        line = _line(order, purpose, _code(payment, is_dispute), source, _target(order, payment))
-        transfers.append(_with(line, payment.amount, payment.transaction_hash))
+        code = _code(payment, is_dispute=is_dispute)
+        line = _line(order, f"pay:{index}", code, source, _target(order, payment))
+        why = MADE_GOOD if payment.is_absorbed_fee else reason
+        line = replace(line, amount=payment.amount, transaction_hash=payment.transaction_hash)
+        transfers.append(replace(line, reason=why) if payment.payee in PARTIES else line)
     return transfers
 
 
@@ -116,9 +129,8 @@ def _target(order: Order, payment: Payment) -> str:
     }[payment.payee]
 
 
-def _code(payment: Payment, is_dispute: bool) -> str:  # noqa: FBT001 - internal, named at its call
-    if payment.is_absorbed_fee:
-        return "FEE_ABSORBED"
+def _code(payment: Payment, *, is_dispute: bool) -> str:
+    """Say why money moved; that a fee was made good is said by the account it came from."""
     codes = {
         "SELLER": "DISPUTE_RELEASE" if is_dispute else "RELEASE",
         "BUYER": "DISPUTE_REFUND" if is_dispute else "REFUND",
@@ -137,18 +149,4 @@ def _line(order: Order, purpose: str, code: str, debit: str, credit: str) -> Tra
         credit=credit,
         asset=order.asset,
         order_id=order.id,
-    )
-
-
-def _with(line: Transfer, amount: int, transaction_hash: str) -> Transfer:
-    return Transfer(
-        id=line.id,
-        type=line.type,
-        code=line.code,
-        debit=line.debit,
-        credit=line.credit,
-        asset=line.asset,
-        amount=amount,
-        order_id=line.order_id,
-        transaction_hash=transaction_hash,
     )

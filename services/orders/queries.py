@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import orjson
 
@@ -248,8 +249,11 @@ class OrderQueries:
             bodies = await self._orders.events(
                 tx, marketplace_id=marketplace_id, public_id=order.public_id
             )
-        items = [_transition(body) for body in bodies]
-        items += await self._ledger.timeline(order_id)
+            failed = await self._operations.failed(
+                tx, marketplace_id=marketplace_id, order_id=order_id
+            )
+        items = [_transition(body) for body in bodies] + failed
+        items += [_with_names(item, order) for item in await self._ledger.timeline(order_id)]
         items += await self._escrow.timeline(order_id)
         return sorted(items, key=lambda item: item.at)
 
@@ -265,6 +269,17 @@ class OrderQueries:
         if order.final_status is not FinalStatus.RELEASED:
             raise ReceiptNotFound("The order has no receipt: it is not completed")
         return derived_id(order_id, "receipt"), order
+
+
+def _with_names(item: TimelineItem, order: Order) -> TimelineItem:
+    """Call the accounts of the order and of its parties by their public ids."""
+    names = {f"user:{user.id}": f"user:{user.public_id}" for user in (order.buyer, order.seller)}
+    names[f"escrow:{order.id}"] = f"escrow:{order.public_id}"
+    details = {
+        key: names.get(str(value), value) if key in {"debit", "credit"} else value
+        for key, value in item.details.items()
+    }
+    return replace(item, details=details)
 
 
 def _transition(body: str) -> TimelineItem:

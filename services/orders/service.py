@@ -135,13 +135,16 @@ class OrderService:
             needs_peers=lambda order: order.state is State.FUNDS_RESERVED,
         )
 
-    async def refund(self, request: Request, *, order_id: uuid.UUID, by: Party) -> Answer:
+    async def refund(
+        self, request: Request, *, order_id: uuid.UUID, by: Party, reason: str
+    ) -> Answer:
         """Pay the buyer back. Raises: OrderNotFound; OrderInWrongState."""
 
         def begin(order: Order, _operation: uuid.UUID) -> Decided:
             return endings.refund_requested(order, by=by, at=self._clock.now())
 
-        return await self._commands.run(request, order_id, Kind.REFUND, begin, {})
+        context = {"reason": reason}
+        return await self._commands.run(request, order_id, Kind.REFUND, begin, context)
 
     async def open_dispute(
         self,

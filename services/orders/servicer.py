@@ -241,6 +241,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
             _request(request),
             order_id=uuid.UUID(request.order_id),
             by=_party(request.requested_by, "requested_by"),
+            reason=request.reason,
         )
         return _order(context, answer)
 

@@ -139,7 +139,10 @@ class Steps:
         command = await self._settled(
             motion, lambda i: self._escrow.refund(command_id=i, order_id=order.id)
         )
-        await self._post(postings.payout(order, payments=command.payments, is_dispute=False))
+        reason = motion.operation.context.get("reason", "")
+        await self._post(
+            postings.payout(order, payments=command.payments, is_dispute=False, reason=reason)
+        )
         paid = postings.settlement(command.payments, share=0)
         at = self._clock.now()
         await motion.advance(

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import orjson
@@ -248,9 +248,7 @@ def _delivery(row: Mapping[Any, Any]) -> Delivery | None:
 def _milestones_text(milestones: Sequence[Milestone]) -> str:
     if not milestones:
         return "[]"
-    return orjson.dumps(
-        [{"ref": m.ref, "title": m.title, "minor_units": m.minor_units} for m in milestones]
-    ).decode()
+    return orjson.dumps([asdict(milestone) for milestone in milestones]).decode()
 
 
 def _milestones(text: str) -> tuple[Milestone, ...]:

@@ -71,7 +71,12 @@ def new_order(request: orders_pb2.CreateOrderRequest) -> NewOrder:
         currency=request.currency,
         client_order_ref=request.client_order_ref,
         milestones=tuple(
-            Milestone(ref=m.ref, title=m.title, minor_units=m.amount.minor_units)
+            Milestone(
+                ref=m.ref,
+                title=m.title,
+                minor_units=m.amount.minor_units,
+                description=m.description,
+            )
             for m in request.milestones
         ),
         metadata_json=request.metadata_json,
@@ -273,7 +278,10 @@ def _final(final: FinalStatus | None) -> str:
 
 def _milestone(order: Order, milestone: Milestone) -> orders_pb2.Milestone:
     return orders_pb2.Milestone(
-        ref=milestone.ref, title=milestone.title, amount=_money(order, milestone.minor_units)
+        ref=milestone.ref,
+        title=milestone.title,
+        amount=_money(order, milestone.minor_units),
+        description=milestone.description,
     )
 
 

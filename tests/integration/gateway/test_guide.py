@@ -90,7 +90,7 @@ async def test_optional_fields_are_printed_where_they_were_given(
     assert {key: data[key] for key in list(data)[7:]} == {
         "currency": "USDC",
         "clientOrderRef": "A-1",
-        "milestones": [{"ref": "m1", "title": "Sketch", "amount": "80.00"}],
+        "milestones": [{"ref": "m1", "title": "Sketch", "description": None, "amount": "80.00"}],
         "metadata": {"a": [1, 2.5]},
     }
     assert services.orders.last("CreateOrder").metadata_json == '{"a":[1,2.5]}'

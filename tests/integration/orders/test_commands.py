@@ -170,7 +170,7 @@ async def test_release_refund_and_dispute_exclude_each_other(
 
     answers, refusals = await outcomes(
         one.service.release_funds(one.ask(), order_id=oid(order), by=Party.BUYER),
-        two.service.refund(two.ask(), order_id=oid(order), by=Party.BUYER),
+        two.service.refund(two.ask(), order_id=oid(order), by=Party.BUYER, reason=""),
         one.service.open_dispute(
             one.ask(),
             order_id=oid(order),

@@ -327,12 +327,10 @@ def test_every_code_has_a_documented_source() -> None:
         "escrow_refund",
         "dispute_resolution",
         "manual_credit",
-        "fee_absorbed",
     }
 
     assert set(TransferCode) == set(SOURCES)
     assert documented == set(SOURCES.values())
-    assert SOURCES[TransferCode.FEE_ABSORBED] == "fee_absorbed"
 
 
 def test_a_balance_in_another_asset_is_another_aggregate() -> None:

@@ -113,14 +113,16 @@ class User(_message.Message):
     def __init__(self, id: _Optional[str] = ..., public_id: _Optional[str] = ..., external_user_id: _Optional[str] = ..., email: _Optional[str] = ..., type: _Optional[_Union[UserType, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., wallet_address: _Optional[str] = ...) -> None: ...
 
 class Milestone(_message.Message):
-    __slots__ = ("ref", "title", "amount")
+    __slots__ = ("ref", "title", "amount", "description")
     REF_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     ref: str
     title: str
     amount: _common_pb2.Money
-    def __init__(self, ref: _Optional[str] = ..., title: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
+    description: str
+    def __init__(self, ref: _Optional[str] = ..., title: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., description: _Optional[str] = ...) -> None: ...
 
 class OrderEscrow(_message.Message):
     __slots__ = ("id", "contract_id", "status", "funded_at", "last_error")

@@ -1,0 +1,113 @@
+"""What a marketplace finds out about an order afterwards: reasons, refusals, parts of the work."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from tests.e2e.streams import Reader, reading
+from tests.shop import Shop, data_of
+
+
+async def entries(shop: Shop, order_id: str, kind: str) -> list[dict[str, Any]]:
+    """Read an order's timeline, of one kind."""
+    timeline = await shop.get(f"/orders/{order_id}/timeline")
+    found: list[dict[str, Any]] = timeline["entries"]
+    return [entry for entry in found if entry["kind"] == kind]
+
+
+async def statement(shop: Shop, user: str) -> list[dict[str, Any]]:
+    """Read a user's statement, newest first."""
+    answer = await shop.client.get(f"/users/{user}/balance/entries")
+    lines: list[dict[str, Any]] = answer.json()["data"]
+    return lines
+
+
+async def test_why_money_was_paid_back_stands_in_statement_and_timeline(shop: Shop) -> None:
+    pair = await shop.pair(amount="100.00")
+    order_id = await shop.order_in("IN_PROGRESS", pair)
+    body = {"requestedBy": "SELLER", "reason": "Sold out"}
+
+    data_of(await shop.post(f"/orders/{order_id}/resolution/refund", body))
+
+    made_good, refunded, *_ = await statement(shop, pair.buyer)
+    assert (refunded["code"], refunded["reason"]) == ("REFUND", "Sold out")
+    assert (made_good["code"], made_good["reason"]) == ("REFUND", "fee made good")
+    transfers = await entries(shop, order_id, "TRANSFER")
+    assert "Sold out" in {entry["details"]["reason"] for entry in transfers}
+
+
+async def test_a_timeline_calls_everybody_by_their_public_ids(shop: Shop) -> None:
+    pair = await shop.pair(amount="100.00")
+    order_id = await shop.order_in("IN_PROGRESS", pair)
+    data_of(await shop.act(order_id, "release"))
+
+    transfers = await entries(shop, order_id, "TRANSFER")
+
+    sides = {entry["details"][side] for entry in transfers for side in ("debit", "credit")}
+    named = {f"user:{pair.buyer}", f"user:{pair.seller}", f"escrow:{order_id}"}
+    assert sides == {*named, "fees:provider", "fees:absorbed"}
+
+
+async def test_a_refusal_after_202_stands_in_the_timeline(shop: Shop) -> None:
+    order_id = await shop.order(await shop.pair())
+
+    accepted = await shop.act(order_id, "reserve", Prefer="respond-async")
+
+    assert accepted.status_code == 202
+    operation = data_of(accepted)["operation"]
+    assert (operation["kind"], operation["state"]) == ("RESERVE", "RUNNING")
+    assert operation["startedAt"]
+    await shop.quiet(order_id)
+    [failed] = await entries(shop, order_id, "OPERATION")
+    assert (failed["name"], failed["details"]["error"]) == ("RESERVE", "INSUFFICIENT_FUNDS")
+    assert failed["details"]["operationId"] == operation["id"]
+
+
+async def test_every_credit_of_an_end_has_a_documented_source(shop: Shop) -> None:
+    pair = await shop.pair(amount="300.00")
+    released, refunded, divided = [await shop.order_in("IN_PROGRESS", pair) for _ in range(3)]
+    ends = {
+        released: {"escrow_release": "80.00"},
+        refunded: {"escrow_refund": "80.00"},
+        divided: {"dispute_resolution": "80.00"},
+    }
+
+    async with reading(shop.client, types="balance.credited,order.closed") as reader:
+        data_of(await shop.act(released, "release"))
+        data_of(await shop.act(refunded, "refund"))
+        dispute = data_of(await shop.act(divided, "dispute"))["dispute"]["id"]
+        data_of(await shop.resolve(dispute, "SPLIT", releaseAmount="50.00", refundAmount="30.00"))
+        await reader.until(lambda found: credited(found, ends) == ends, what="credits are missing")
+
+
+def credited(reader: Reader, orders: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Sum what was credited for each order by source."""
+    found: dict[str, dict[str, Decimal]] = {order_id: {} for order_id in orders}
+    for told in reader.told:
+        payload = told.body["payload"]
+        if told.type == "balance.credited" and payload.get("orderId") in found:
+            sums = found[payload["orderId"]]
+            source = payload["source"]
+            sums[source] = sums.get(source, Decimal(0)) + Decimal(payload["amount"])
+    return {name: {s: f"{a:.2f}" for s, a in sums.items()} for name, sums in found.items()}
+
+
+async def test_parts_of_the_work_come_back_as_they_were_given(shop: Shop) -> None:
+    pair = await shop.pair()
+    body = {
+        "buyerId": pair.buyer,
+        "sellerId": pair.seller,
+        "amount": "80.00",
+        "title": "Logo design",
+        "milestones": [
+            {"ref": "m1", "title": "Sketch", "description": "On paper", "amount": "30.00"},
+            {"ref": "m2", "description": "In colour", "amount": "50.00"},
+        ],
+    }
+
+    created = data_of(await shop.post("/orders", body), status=201)
+
+    first, second = (await shop.get(f"/orders/{created['id']}"))["milestones"]
+    assert created["milestones"] == [first, second]
+    assert first == body["milestones"][0]  # type: ignore[index] # a list, as above
+    assert (second["title"], second["description"]) == ("In colour", "In colour")
