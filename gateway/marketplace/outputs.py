@@ -15,6 +15,7 @@ Decimal = Annotated[str, StringConstraints(pattern=r"^-?\d+\.\d{2,7}$")]
 ChainDecimal = Annotated[str, StringConstraints(pattern=r"^\d+\.\d{7}$")]
 OrderId = Annotated[str, StringConstraints(pattern=r"^ord_[0-9A-Za-z]{22}$")]
 EscrowId = Annotated[str, StringConstraints(pattern=r"^esc_[0-9A-Za-z]{22}$")]
+Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
 DisputeId = Annotated[str, StringConstraints(pattern=r"^dsp_[0-9A-Za-z]{22}$")]
 
 
@@ -195,9 +196,10 @@ class Timeline(Output):
 
 
 class User(Output):
-    """A user of the marketplace."""
+    """A user of the marketplace. uuid: what a token about them says as its `sub`."""
 
     id: str
+    uuid: Uuid
     external_user_id: str
     email: str | None
     type: str

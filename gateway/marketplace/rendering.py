@@ -222,6 +222,7 @@ def user(message: orders_pb2.User) -> Json:
     """Print a user."""
     return {
         "id": message.public_id,
+        "uuid": message.id,
         "externalUserId": message.external_user_id,
         "email": message.email or None,
         "type": USER_TYPES[message.type],

@@ -176,6 +176,17 @@ async def test_a_token_may_name_a_user_whom_the_marketplace_registered(shop: Sho
         assert await meet(by_their_name) == found
 
 
+async def test_a_user_registered_under_any_name_has_a_uuid_for_their_tokens(shop: Shop) -> None:
+    body = {"externalUserId": f"alice-{uuid.uuid4()}", "id": f"usr_{uuid.uuid4().hex}"}
+    made = data_of(await shop.post("/users", body), status=201)
+
+    async with Person.of(shop.stack, subject=uuid.UUID(made["uuid"])) as person:
+        found = answer_of(await person.client.get("/me"))
+
+    assert (found["id"], found["public_id"]) == (made["uuid"], body["id"])
+    assert (await shop.get(f"/users/{body['id']}"))["uuid"] == made["uuid"]
+
+
 async def test_a_repeated_request_is_answered_as_before_and_to_nobody_else(
     people: tuple[Person, Person],
 ) -> None:
