@@ -9,6 +9,7 @@ from typing import Any
 from psycopg.rows import dict_row
 
 from chassis.database import Transaction, driver
+from chassis.idempotency import RequestKey
 from kernel.errors import AlreadyExists
 from services.orders.domain import UserName
 
@@ -21,10 +22,11 @@ class ReferenceTaken(AlreadyExists):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credit:
-    """A payment of the platform to a user; amount in minor units."""
+    """A payment of the platform to a user; amount in minor units. key: the request it answers."""
 
     id: uuid.UUID
     marketplace_id: uuid.UUID
+    key: RequestKey
     user: UserName
     amount: int
     reference: str
@@ -33,6 +35,7 @@ class Credit:
     state: str = "RUNNING"
     transaction_hash: str = ""
     finished_at: dt.datetime | None = None
+    error: str = ""
 
 
 async def insert_or_same(tx: Transaction, credit: Credit) -> Credit:
@@ -49,6 +52,9 @@ async def insert_or_same(tx: Transaction, credit: Credit) -> Credit:
             credit.reference,
             credit.description,
             credit.created_at,
+            credit.key.scope,
+            credit.key.key,
+            credit.key.fingerprint,
         ),
     )
     known = await by_reference(tx, credit.marketplace_id, credit.reference)
@@ -60,12 +66,23 @@ async def insert_or_same(tx: Transaction, credit: Credit) -> Credit:
 
 
 async def by_reference(tx: Transaction, marketplace_id: uuid.UUID, reference: str) -> Credit | None:
-    """Read a credit by its reference; None where there is none."""
+    """Read the credit that has a reference; None where there is none, or all of it failed."""
     connection = await driver(tx)
     cursor = connection.cursor(row_factory=dict_row)
     await cursor.execute(_BY_REFERENCE, (marketplace_id, reference))
     row = await cursor.fetchone()
     return None if row is None else _credit(row)
+
+
+async def by_id(tx: Transaction, credit_id: uuid.UUID) -> Credit:
+    """Read a credit that there is."""
+    connection = await driver(tx)
+    cursor = connection.cursor(row_factory=dict_row)
+    await cursor.execute("select * from credits where id = %s", (credit_id,))
+    row = await cursor.fetchone()
+    if row is None:
+        raise LookupError(credit_id)
+    return _credit(row)
 
 
 async def running(tx: Transaction, limit: int) -> list[Credit]:
@@ -84,10 +101,22 @@ async def finish(
     await connection.execute(_FINISH, (transaction_hash, at, credit.marketplace_id, credit.id))
 
 
+async def fail(tx: Transaction, credit: Credit, *, error: str, at: dt.datetime) -> None:
+    """Record that the chain refused a credit for good; again does nothing."""
+    connection = await driver(tx)
+    await connection.execute(_FAIL, (error[:1000], at, credit.marketplace_id, credit.id))
+
+
 def _credit(row: Mapping[str, Any]) -> Credit:
     return Credit(
         id=row["id"],
         marketplace_id=row["marketplace_id"],
+        key=RequestKey(
+            marketplace_id=row["marketplace_id"],
+            scope=row["scope"],
+            key=row["key"],
+            fingerprint=row["fingerprint"],
+        ),
         user=UserName(id=row["user_id"], public_id=row["user_public_id"]),
         amount=row["amount"],
         reference=row["reference"],
@@ -96,18 +125,25 @@ def _credit(row: Mapping[str, Any]) -> Credit:
         state=row["state"],
         transaction_hash=row["transaction_hash"],
         finished_at=row["finished_at"],
+        error=row["error"],
     )
 
 
 _INSERT = """
 insert into credits (id, marketplace_id, user_id, user_public_id, amount, reference, description,
-                     created_at)
-values (%s, %s, %s, %s, %s, %s, %s, %s)
-on conflict (marketplace_id, reference) do nothing
+                     created_at, scope, key, fingerprint)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+on conflict (marketplace_id, reference) where state <> 'FAILED' do nothing
 """
-_BY_REFERENCE = "select * from credits where marketplace_id = %s and reference = %s"
+_BY_REFERENCE = """
+select * from credits where marketplace_id = %s and reference = %s and state <> 'FAILED'
+"""
 _RUNNING = "select * from credits where state = 'RUNNING' order by created_at limit %s"
 _FINISH = """
 update credits set state = 'SUCCEEDED', transaction_hash = %s, finished_at = %s
+where marketplace_id = %s and id = %s and state = 'RUNNING'
+"""
+_FAIL = """
+update credits set state = 'FAILED', error = %s, finished_at = %s
 where marketplace_id = %s and id = %s and state = 'RUNNING'
 """

@@ -18,19 +18,20 @@ from kernel.ids import derived_id, new_id
 from kernel.money import CENT, USDC, InvalidAmountFormat
 from services.orders.credit_store import (
     Credit,
-    by_reference,
+    by_id,
+    fail,
     finish,
     insert_or_same,
     running,
 )
 from services.orders.domain import UserName
 from services.orders.marketplaces import marketplace_rules
-from services.orders.ports import Command, EscrowPort, LedgerPort, Transfer
+from services.orders.ports import Command, EscrowPort, LedgerPort, ProviderError, Transfer
 from services.orders.user_store import UserStore
 
 COMMAND_WAIT_SECONDS = 20
 RESUME_SECONDS = 5.0
-RESUME_BATCH = 20
+RESUME_BATCH = 500
 log = logger()
 
 
@@ -75,36 +76,62 @@ class CreditService:
     ) -> Answer:
         """Pay a user, once per reference; answers the credit as it is when the wait ends.
 
-        Raises: UserNotFound; ManualCreditDisabled; ReferenceTaken; InvalidAmountFormat.
+        Raises: UserNotFound; ManualCreditDisabled; ReferenceTaken; InvalidAmountFormat;
+            ProviderError: the chain refused for good, and the reference is free again.
         """
         if amount <= 0 or amount % CENT:
             message = "must be greater than 0 and in whole cents"
             raise InvalidAmountFormat(f"Amount {message}", fields=[("amount", message)])
 
-        async def work(tx: Transaction) -> bytes:
-            name = await self._payee(tx, key.marketplace_id, user)
-            credit = Credit(
-                id=new_id(),
-                marketplace_id=key.marketplace_id,
-                user=name,
-                amount=amount,
-                reference=reference,
-                description=description,
-                created_at=self._clock.now(),
-            )
-            return self._encode(await insert_or_same(tx, credit))
+        async def once() -> Credit | Answer:
+            async with self._database.transaction() as tx:
+                if (known := await self._idempotency.claim(tx, key)) is not None:
+                    return known
+                name = await self._payee(tx, key.marketplace_id, user)
+                credit = Credit(
+                    id=new_id(),
+                    marketplace_id=key.marketplace_id,
+                    key=key,
+                    user=name,
+                    amount=amount,
+                    reference=reference,
+                    description=description,
+                    created_at=self._clock.now(),
+                )
+                return await self._begun(tx, credit)
 
-        answer = await self._idempotency.execute(self._database, key, work)
-        credit = await self._read(key.marketplace_id, reference)
-        if credit is not None and credit.state == "RUNNING":
-            await asyncio.wait({self._start(credit)}, timeout=wait_seconds)
-            credit = await self._read(key.marketplace_id, reference)
-        body = self._encode(credit) if credit is not None else answer.body
-        return Answer(body=body, replayed=answer.replayed)
+        async with self._idempotency.keeping_refusals(self._database, key):
+            begun = await self._database.retrying(once)
+        if isinstance(begun, Answer):
+            return begun
+        await asyncio.wait({self._start(begun)}, timeout=wait_seconds)
+        return await self._answer(begun.id, key)
 
-    async def _read(self, marketplace_id: uuid.UUID, reference: str) -> Credit | None:
+    async def _begun(self, tx: Transaction, new: Credit) -> Credit | Answer:
+        """Write a credit, whose request is answered when it ends; or find the reference's own."""
+        found = await insert_or_same(tx, new)
+        if found.id != new.id and found.state == "RUNNING":
+            # It answers another request; this one is answered by looking, and kept at its end.
+            await self._idempotency.release(tx, new.key)
+        if found.state != "SUCCEEDED":
+            return found
+        body = self._encode(found)
+        await self._idempotency.finish(tx, new.key, body)
+        return Answer(body=body)
+
+    async def _answer(self, credit_id: uuid.UUID, key: RequestKey) -> Answer:
         async with self._database.transaction() as tx:
-            return await by_reference(tx, marketplace_id, reference)
+            credit = await by_id(tx, credit_id)
+        if credit.state == "FAILED":
+            raise ProviderError("The chain refused the payment", details={"reason": credit.error})
+        body = self._encode(credit)
+        if credit.state == "SUCCEEDED" and credit.key != key:
+
+            async def kept(_tx: Transaction) -> bytes:
+                return body
+
+            return await self._idempotency.execute(self._database, key, kept)
+        return Answer(body=body)
 
     async def resume(self) -> None:
         """Carry out credits that nobody drives, until cancelled."""
@@ -142,16 +169,28 @@ class CreditService:
         deadline.start(None)
         try:
             command = await self._pay(credit)
-            if command.state != "SUCCEEDED":
+            if command.state == "SUCCEEDED":
+                await self._succeed(credit, command.payments[0].transaction_hash)
+            elif command.state == "FAILED":
+                await self._fail(credit, command.error_message or command.error_reason)
+            else:
                 log.error("credit.stuck", credit_id=str(credit.id), reason=command.error_reason)
-                return
-            transaction_hash = command.payments[0].transaction_hash
-            await self._book(credit, transaction_hash)
         except Exception as error:  # noqa: BLE001 - tried again by `resume`
             log.warning("credit.waits", credit_id=str(credit.id), error=type(error).__name__)
-            return
+
+    async def _succeed(self, credit: Credit, transaction_hash: str) -> None:
+        await self._book(credit, transaction_hash)
         async with self._database.transaction() as tx:
             await finish(tx, credit, transaction_hash=transaction_hash, at=self._clock.now())
+            body = self._encode(await by_id(tx, credit.id))
+            await self._idempotency.finish(tx, credit.key, body)
+
+    async def _fail(self, credit: Credit, error: str) -> None:
+        """Nothing was paid and nothing is in flight: the request may be made again."""
+        log.error("credit.failed", credit_id=str(credit.id), error=error)
+        async with self._database.transaction() as tx:
+            await fail(tx, credit, error=error, at=self._clock.now())
+            await self._idempotency.release(tx, credit.key)
 
     async def _pay(self, credit: Credit) -> Command:
         command_id = derived_id(credit.id, "credit")

@@ -5,10 +5,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from kernel.errors import Unavailable
 from services.orders.domain import Order, UserName
 
 Payee = Literal["CONTRACT", "SELLER", "BUYER", "PLATFORM", "PROVIDER", "WALLET"]
 CommandState = Literal["RUNNING", "SUCCEEDED", "FAILED", "QUARANTINED"]
+
+
+class ProviderError(Unavailable):
+    """The chain refused for good; nothing is in flight, and the request may be tried again."""
+
+    reason = "PROVIDER_ERROR"
+    # Something has moved since: the same request is another one now.
+    is_final = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from chassis.telemetry import logger
 from kernel.clock import Clock
-from kernel.errors import DomainError, FailedPrecondition, NotFound, Unavailable
+from kernel.errors import DomainError, FailedPrecondition, NotFound
 from kernel.ids import derived_id
 from kernel.money import to_text
 from services.orders import domain, endings, postings
@@ -21,6 +21,7 @@ from services.orders.ports import (
     EscrowPort,
     LedgerPort,
     Posted,
+    ProviderError,
     Transfer,
 )
 from services.orders.saga import Motion, NotYet, Stuck
@@ -37,14 +38,6 @@ class InsufficientFunds(FailedPrecondition):
     """The buyer has less available than the order's amount."""
 
     reason = "INSUFFICIENT_FUNDS"
-
-
-class ProviderError(Unavailable):
-    """The chain refused for good; nothing is in flight, and the request may be tried again."""
-
-    reason = "PROVIDER_ERROR"
-    # The order has moved: the same request is another one now.
-    is_final = True
 
 
 class Steps:

@@ -18,7 +18,8 @@ from services.orders.domain import (
     State,
 )
 from services.orders.operations import Kind
-from services.orders.steps import InsufficientFunds, ProviderError
+from services.orders.ports import ProviderError
+from services.orders.steps import InsufficientFunds
 from tests.integration.orders.conftest import EIGHTY, Shop, oid, open_shop, order_of, outcomes
 
 NINE = [

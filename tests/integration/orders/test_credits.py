@@ -7,10 +7,11 @@ import psycopg
 import pytest
 from orchestrator.orders.v1 import orders_pb2
 
-from chassis.idempotency import Answer
+from chassis.idempotency import Answer, IdempotencyKeyInProgress
 from kernel.money import CENT, InvalidAmountFormat
 from services.orders.credit_store import ReferenceTaken
 from services.orders.credits import ManualCreditDisabled
+from services.orders.ports import ProviderError
 from services.orders.users import UserNotFound
 from tests.integration.orders.conftest import Shop
 
@@ -103,3 +104,57 @@ async def test_an_unknown_user_is_not_found(generous: Shop) -> None:
 async def test_parts_of_a_cent_are_refused(generous: Shop, amount: int) -> None:
     with pytest.raises(InvalidAmountFormat):
         await _credit(generous, amount=amount)
+
+
+async def test_what_the_chain_refuses_is_said_and_frees_reference_and_key(generous: Shop) -> None:
+    generous.peers.escrow.fails["credit"] = "CHAIN_REFUSED"
+    with pytest.raises(ProviderError):
+        await _credit(generous, key="first")
+    with pytest.raises(ProviderError):
+        await _credit(generous, key="first")
+    generous.peers.escrow.fails.clear()
+
+    paid = await _credit(generous, key="first")
+
+    assert orders_pb2.Credit.FromString(paid.body).state == "SUCCEEDED"
+    assert await _balance(generous) == TEN
+
+
+async def test_a_refused_credit_is_not_tried_again_by_itself(generous: Shop) -> None:
+    generous.peers.escrow.fails["credit"] = "CHAIN_REFUSED"
+    with pytest.raises(ProviderError):
+        await _credit(generous)
+    asked = len(generous.peers.escrow.commands)
+    generous.peers.escrow.fails.clear()
+
+    resuming = asyncio.create_task(generous.crediting.resume())
+    other = await generous.crediting.credit(
+        generous.key(),
+        user="usr_buyer",
+        amount=TEN,
+        reference="bonus-2",
+        description="",
+        wait_seconds=10,
+    )
+    resuming.cancel()
+
+    assert orders_pb2.Credit.FromString(other.body).state == "SUCCEEDED"
+    assert len(generous.peers.escrow.commands) == asked + 1
+    assert await _balance(generous) == TEN
+
+
+async def test_a_replay_is_the_answer_given_when_it_was_paid(generous: Shop) -> None:
+    generous.peers.ledger.is_away = True
+    running = await _credit(generous, key="one", wait=0.2)
+    with pytest.raises(IdempotencyKeyInProgress):
+        await _credit(generous, key="one", wait=0.2)
+    generous.peers.ledger.is_away = False
+    by_another_key = await _credit(generous, key="two")
+
+    replayed = await _credit(generous, key="one")
+    again = await _credit(generous, key="two")
+
+    assert orders_pb2.Credit.FromString(running.body).state == "RUNNING"
+    assert (replayed.replayed, again.replayed) == (True, True)
+    assert replayed.body == again.body == by_another_key.body
+    assert await _balance(generous) == TEN
