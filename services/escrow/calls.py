@@ -21,7 +21,14 @@ from services.escrow.intents import (
     ResolveDispute,
     Roles,
 )
-from services.escrow.steps import BUYER, SELLER, StepName, distributions
+from services.escrow.steps import (
+    BUYER,
+    PLATFORM,
+    SELLER,
+    StepName,
+    contract_fee_bps,
+    distributions,
+)
 from services.escrow.store.journal import Step
 
 # What the seller's wallet writes into a milestone when the work is accepted.
@@ -59,6 +66,12 @@ def roles(parties: Parties) -> Roles:
     )
 
 
+def fee_bps(escrow: Escrow) -> int:
+    """Return the platform's rate in an escrow's contract: the agreed one, or a little more."""
+    terms = escrow.terms
+    return contract_fee_bps(amount=terms.amount, agreed_bps=terms.platform_fee_bps)
+
+
 def deployment(escrow: Escrow, *, parties: Parties, factory: str) -> DeployEscrow:
     """Return the deployment of an escrow's contract."""
     return DeployEscrow(
@@ -68,7 +81,7 @@ def deployment(escrow: Escrow, *, parties: Parties, factory: str) -> DeployEscro
         salt=salt(escrow),
         roles=roles(parties),
         amount=escrow.terms.amount,
-        platform_fee_bps=escrow.terms.platform_fee_bps,
+        platform_fee_bps=fee_bps(escrow),
         title=escrow.terms.title,
         description=escrow.terms.description,
         engagement_id=to_public("ord", escrow.order_id),
@@ -126,7 +139,7 @@ def _payout_call(step: Step, *, escrow: Escrow, parties: Parties, view: EscrowVi
         wasm_hash=wasm,
         resolver=parties.platform,
         platform=parties.platform,
-        distributions=_shares(step, parties=parties, balance=view.balance),
+        distributions=_parts(step, parties=parties, view=view),
     )
 
 
@@ -169,7 +182,7 @@ def check_deployed(view: EscrowView, *, escrow: Escrow, parties: Parties) -> Non
     meant = (
         roles(parties),
         escrow.terms.amount,
-        escrow.terms.platform_fee_bps,
+        fee_bps(escrow),
         to_public("ord", escrow.order_id),
         len(escrow.terms.milestones),
         escrow.wasm_hash,
@@ -235,12 +248,18 @@ def check_paid(step: Step, *, paid: Sequence[Payment], escrow: Escrow, parties: 
         raise Contradiction("the contract paid an address that has no part in the order")
 
 
-def _shares(step: Step, *, parties: Parties, balance: int) -> dict[str, int]:
-    addresses = {SELLER: parties.seller, BUYER: parties.buyer}
+def _parts(step: Step, *, parties: Parties, view: EscrowView) -> dict[str, int]:
+    """Divide what the contract holds. Steps of before `seller_due` was planned limit nothing."""
+    addresses = {SELLER: parties.seller, BUYER: parties.buyer, PLATFORM: parties.platform}
+    due = "seller_due" if "seller_due" in step.terms else "seller_share"
     try:
-        shares = distributions(
-            balance=balance, seller=step.number("seller_share"), buyer=step.number("buyer_share")
+        parts = distributions(
+            balance=view.balance,
+            seller=step.number("seller_share"),
+            buyer=step.number("buyer_share"),
+            seller_due=step.number(due),
+            fee_bps=view.platform_fee_bps,
         )
     except ValueError as error:
         raise Contradiction(str(error)) from error
-    return {addresses[party]: share for party, share in shares.items()}
+    return {addresses[party]: part for party, part in parts.items()}

@@ -1,7 +1,6 @@
 """What a step has to do now, from the books and from what the chain shows at this moment."""
 
 from chassis.database import Database
-from kernel.money import CENT
 from services.escrow import calls, domain
 from services.escrow.calls import Contradiction
 from services.escrow.domain import PayeeRole, WalletState
@@ -82,10 +81,23 @@ class Decider:
         role = PayeeRole.BUYER if step.terms["payee"] == BUYER else PayeeRole.SELLER
         due = step.number("due")
         result = missing(due=due, paid=[domain.paid_to(work.command.payments, role)])
-        fee_bps = work.escrow.terms.platform_fee_bps
-        if result > largest_make_good(due=due, platform_fee_bps=fee_bps) + CENT:
+        most = largest_make_good(
+            due=due,
+            share=_share(work, step),
+            amount=work.escrow.terms.amount,
+            fee_bps=calls.fee_bps(work.escrow),
+        )
+        if result > most:
             raise Contradiction(f"{result} minor units are missing, more than fees can be")
         return result
+
+
+def _share(work: Work, step: Step) -> int:
+    """Return the share of the order's amount that a payee has; all of it where nobody divided."""
+    for planned in work.steps:
+        if planned.name is StepName.RESOLVE_DISPUTE:
+            return planned.number(f"{step.terms['payee']}_share")
+    return work.escrow.terms.amount
 
 
 def _require_wallets(work: Work) -> None:

@@ -9,10 +9,16 @@ from kernel.money import fee_half_up
 # What the contract takes of every payout for its maker: 0.30 %, rounded down.
 # Source: Trustless Work single-release contract, TRUSTLESS_WORK_FEE_BPS.
 PROVIDER_FEE_BPS = 30
+# The most that the contract takes for a platform. Source: as above, error 31.
+MOST_FEE_BPS = 9_900
 ALL_BPS = 10_000
+# Of multiples of so many minor units every fee of the contract is exact. Its earlier build pays
+# nothing at all where a part has less.
+GRAIN = ALL_BPS
 
 SELLER = "seller"
 BUYER = "buyer"
+PLATFORM = "platform"
 
 
 class StepName(StrEnum):
@@ -42,11 +48,27 @@ class PlannedStep:
 class FeePolicy:
     """Who bears the provider's fee, and what the platform takes of a release.
 
-    is_absorbed: the platform's wallet makes the provider's fee good.
+    is_absorbed: the platform's wallet makes the provider's fee good. platform_fee_bps: the rate
+    that was agreed; the contract's own is `contract_fee_bps`.
     """
 
     is_absorbed: bool
     platform_fee_bps: int
+
+    def due_to_seller(self, share: int) -> int:
+        """Return what is due of a released share.
+
+        Where rounding makes the platform's fee the whole share, that is nothing.
+        """
+        fee = fee_half_up(share, basis_points=self.platform_fee_bps)
+        return max(0, share - fee - self._borne(share))
+
+    def due_to_buyer(self, share: int) -> int:
+        """Return what is due of a refunded share: the platform takes nothing of it."""
+        return share - self._borne(share)
+
+    def _borne(self, share: int) -> int:
+        return 0 if self.is_absorbed else share * PROVIDER_FEE_BPS // ALL_BPS
 
 
 def plan_wallet() -> list[PlannedStep]:
@@ -69,6 +91,17 @@ def plan_fund(*, minor_units: int) -> list[PlannedStep]:
     return [PlannedStep(name=StepName.FUND, terms={"minor_units": minor_units})]
 
 
+def contract_fee_bps(*, amount: int, agreed_bps: int) -> int:
+    """Return the platform's rate that an order's contract is deployed with, at most MOST_FEE_BPS.
+
+    The agreed fee is rounded half up to cents, the contract's down to the stroop. What the
+    contract pays too little can be made good, what it pays too much cannot be had back: so its
+    rate is the least, from the agreed one on, that takes the whole agreed fee of the amount.
+    """
+    fee = fee_half_up(amount, basis_points=agreed_bps)
+    return min(MOST_FEE_BPS, max(agreed_bps, -(-fee * ALL_BPS // amount)))
+
+
 def plan_release(*, milestones: int, amount: int, fees: FeePolicy) -> list[PlannedStep]:
     """Plan: the seller completes each milestone, the buyer approves each and releases."""
     completed = [_milestone(StepName.CHANGE_MILESTONE_STATUS, i) for i in range(milestones)]
@@ -88,39 +121,69 @@ def plan_resolve(*, is_frozen: bool, seller: int, buyer: int, fees: FeePolicy) -
     is_frozen: the contract is disputed already. seller, buyer: shares of the order's amount.
     """
     dispute = [] if is_frozen else plan_freeze()
-    resolve = PlannedStep(
-        name=StepName.RESOLVE_DISPUTE, terms={"seller_share": seller, "buyer_share": buyer}
-    )
+    terms = {
+        "seller_share": seller,
+        "buyer_share": buyer,
+        "seller_due": fees.due_to_seller(seller),
+    }
+    resolve = PlannedStep(name=StepName.RESOLVE_DISPUTE, terms=terms)
     return [*dispute, resolve, *_make_good(seller=seller, buyer=buyer, fees=fees)]
 
 
-def distributions(*, balance: int, seller: int, buyer: int) -> dict[str, int]:
+def distributions(
+    *, balance: int, seller: int, buyer: int, seller_due: int, fee_bps: int
+) -> dict[str, int]:
     """Divide the live balance of a contract: the contract wants all of it divided.
 
-    Anybody can send money to a contract; what is there beyond the order's amount goes to the
-    buyer, who paid. Parties who get nothing are left out.
+    seller, buyer: shares of the order's amount. seller_due: what is to reach the seller. fee_bps:
+    the platform's rate in the contract. Of the seller's share, what would make the contract pay
+    them more than is due goes to the platform, whose fee it is. Anybody can send money to a
+    contract; what is there beyond the order's amount goes to the buyer, who paid. Whoever gets
+    nothing is left out.
     Raises: ValueError: there is less than the shares.
     """
     surplus = balance - seller - buyer
     if surplus < 0:
         raise ValueError(f"the contract holds {balance}, the shares are {seller} + {buyer}")
-    shares = {SELLER: seller, BUYER: buyer + surplus}
-    return {party: share for party, share in shares.items() if share > 0}
+    given = _part_of(seller, due=seller_due, total=balance, fee_bps=fee_bps)
+    parts = {SELLER: given, BUYER: buyer + surplus, PLATFORM: seller - given}
+    return {party: part for party, part in parts.items() if part > 0}
 
 
-def largest_make_good(*, due: int, platform_fee_bps: int) -> int:
-    """Return the most that fees can have taken of what is due; more would be a contradiction."""
-    left = ALL_BPS - PROVIDER_FEE_BPS - platform_fee_bps
-    if left <= 0:
-        return due
-    # due is at most the share less fees; the share is at most due / (1 - fees), rounded up.
-    share = -(-due * ALL_BPS // left)
-    return share - share * left // ALL_BPS
+def largest_make_good(*, due: int, share: int, amount: int, fee_bps: int) -> int:
+    """Return the most that can be missing of what is due of a share of an order's amount.
+
+    More would be a contradiction. fee_bps: the platform's rate in the contract. A GRAIN more than
+    computed is no contradiction: builds of the contract differ by less.
+    """
+    part = _part_of(share, due=due, total=amount, fee_bps=fee_bps)
+    return max(0, due - _paid_of(part, total=amount, fee_bps=fee_bps)) + GRAIN
 
 
 def missing(*, due: int, paid: Sequence[int]) -> int:
     """Return what is missing of what is due; 0 where enough was paid."""
     return max(0, due - sum(paid))
+
+
+def _part_of(share: int, *, due: int, total: int, fee_bps: int) -> int:
+    """Return the largest part of a share of which the contract pays no more than is due.
+
+    Without a fraction of a GRAIN, except where the total has one too.
+    """
+    part = share
+    # So much less in is at most so much less out: this ends with exactly what is due.
+    while (excess := _paid_of(part, total=total, fee_bps=fee_bps) - due) > 0:
+        part -= excess
+    return part if total % GRAIN else part - part % GRAIN
+
+
+def _paid_of(part: int, *, total: int, fee_bps: int) -> int:
+    """Return what the contract pays of one part of a total, each fee rounded down.
+
+    Source: Trustless Work single-release contract, resolve_dispute; a release is one part.
+    """
+    fees = (total * bps // ALL_BPS for bps in (PROVIDER_FEE_BPS, fee_bps))
+    return part - sum(part * fee // total for fee in fees)
 
 
 def _milestone(name: StepName, index: int) -> PlannedStep:
@@ -131,14 +194,11 @@ def _make_good(*, seller: int, buyer: int, fees: FeePolicy) -> list[PlannedStep]
     """Plan payments of what the contract kept but the party is due.
 
     The platform's fee is due on what is released, never on what is refunded, but the contract
-    takes it of every payout. Source: reference §3.
+    takes it of every payout, and knows no cents. Source: reference §3.
     """
-    due = {SELLER: 0, BUYER: 0}
-    if fees.is_absorbed:
-        due[SELLER] = seller - fee_half_up(seller, basis_points=fees.platform_fee_bps)
-        due[BUYER] = buyer
-    elif fees.platform_fee_bps:
-        due[BUYER] = buyer - buyer * PROVIDER_FEE_BPS // ALL_BPS
+    if not fees.is_absorbed and not fees.platform_fee_bps:
+        return []
+    due = {SELLER: fees.due_to_seller(seller), BUYER: fees.due_to_buyer(buyer)}
     return [
         PlannedStep(name=StepName.MAKE_GOOD, terms={"payee": payee, "due": minor_units})
         for payee, minor_units in due.items()

@@ -4,6 +4,10 @@ from dataclasses import dataclass
 
 from kernel.money import fee_half_up
 
+# The contract rounds its maker's fee down, of all and of each of three parts: the parts of that fee
+# are known to fewer minor units than this.
+ROUNDING = 5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
@@ -21,13 +25,18 @@ class Settlement:
     outflow: int
 
     def platform_fee(self, *, basis_points: int) -> int:
-        """Return what the platform took of the share.
+        """Return what the platform took of the share: the agreed rate in whole cents.
 
-        Where the provider's fee was made good, that is the rate in whole cents, and the seller
-        bore nothing else. Otherwise the seller bore their part of the provider's fee, and the
-        platform's is what the contract took, which knows no cents.
+        It is derived from what the seller got. Where the provider's fee was made good, they bore
+        nothing else; otherwise also their part of that fee. Where neither is so, as in an order
+        whose contract could not take all that was agreed, it is what the seller did not get, less
+        their part of the provider's fee.
         """
         taken = self.share - self.to_seller
-        if not self.share or taken == fee_half_up(self.share, basis_points=basis_points):
+        if not self.share:
             return max(0, taken)
-        return max(0, taken - self.provider_fee * self.share // self.outflow)
+        agreed = fee_half_up(self.share, basis_points=basis_points)
+        left = taken - self.provider_fee * self.share // self.outflow
+        if taken == agreed or abs(left - agreed) < ROUNDING:
+            return agreed
+        return max(0, left)

@@ -12,23 +12,37 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from hypothesis import given
+import pytest
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from devnet.soroban import payouts
 from gateway.party import rendering
 from kernel.money import CENT, LARGEST, UNIT, fee_half_up
-from services.escrow.steps import FeePolicy, StepName, missing, plan_release, plan_resolve
+from services.escrow.steps import (
+    MOST_FEE_BPS,
+    FeePolicy,
+    PlannedStep,
+    StepName,
+    contract_fee_bps,
+    distributions,
+    largest_make_good,
+    missing,
+    plan_release,
+    plan_resolve,
+)
 from services.orders import endings, postings, wire
 from services.orders.domain import Order, Origin, State, UserName
 from services.orders.ports import Payment
 
-SELLER, BUYER = "seller", "buyer"
+SELLER, BUYER, PLATFORM = "seller", "buyer", "platform"
 FEES = ("fees:platform", "fees:provider", "fees:absorbed")
+OUTSIDE = "external:stellar"
 PARTS = ("business_income", "platform_fee", "provider_fee")
-# Half of the largest, so that two of them are an order.
-AMOUNTS = st.integers(1, LARGEST // CENT // 2) | st.integers(1, 1000)
-RATES = st.integers(0, 9900) | st.sampled_from([0, 100, 250, 1000])
+# Half of the largest, so that two of them are an order. Of little money the roundings are much.
+LITTLE = st.integers(1, 200)
+AMOUNTS = LITTLE | LITTLE | st.integers(1, 100_000) | st.integers(1, LARGEST // CENT // 2)
+RATES = st.integers(0, 9900) | st.sampled_from([0, 100, 250, 1000]) | st.integers(0, 3000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +54,11 @@ class Ended:
     is_absorbed: bool
     shares: dict[str, int]
     payments: tuple[Payment, ...]
+
+    @property
+    def agreed(self) -> int:
+        """The platform's fee on what was released."""
+        return fee_half_up(self.shares[SELLER], basis_points=self.basis_points)
 
     def paid(self, payee: str) -> int:
         """Return what somebody received."""
@@ -53,35 +72,51 @@ class Ended:
 
 def released(amount: int, *, basis_points: int, is_absorbed: bool) -> Ended:
     """Release an order's amount."""
-    fees, paid = payouts.released(amount, platform_bps=basis_points)
     policy = FeePolicy(is_absorbed=is_absorbed, platform_fee_bps=basis_points)
+    contract_bps = contract_fee_bps(amount=amount, agreed_bps=basis_points)
+    fees, paid = payouts.released(amount, platform_bps=contract_bps)
     plan = plan_release(milestones=1, amount=amount, fees=policy)
-    return _ended(amount, policy, {SELLER: amount}, fees, {SELLER: paid}, plan)
+    return _ended({SELLER: amount, BUYER: 0}, policy, fees, {SELLER: paid}, plan)
 
 
-def divided(seller: int, buyer: int, *, basis_points: int, is_absorbed: bool) -> Ended:
+def divided(
+    seller: int, buyer: int, *, basis_points: int, is_absorbed: bool, surplus: int = 0
+) -> Ended:
     """Divide an order's amount, or refund it where the seller gets nothing."""
-    shares = {who: share for who, share in ((SELLER, seller), (BUYER, buyer)) if share}
-    fees, paid = payouts.distributed(shares, platform_bps=basis_points)
     policy = FeePolicy(is_absorbed=is_absorbed, platform_fee_bps=basis_points)
     plan = plan_resolve(is_frozen=True, seller=seller, buyer=buyer, fees=policy)
-    return _ended(seller + buyer, policy, shares, fees, paid, plan)
+    contract_bps = contract_fee_bps(amount=seller + buyer, agreed_bps=basis_points)
+    parts = distributions(
+        balance=seller + buyer + surplus,
+        seller=seller,
+        buyer=buyer,
+        seller_due=int(plan[0].terms["seller_due"]),
+        fee_bps=contract_bps,
+    )
+    if not surplus:
+        assert all(part % 10_000 == 0 for part in parts.values())
+    fees, paid = payouts.distributed(parts, platform_bps=contract_bps)
+    return _ended({SELLER: seller, BUYER: buyer}, policy, fees, paid, plan)
 
 
 def _ended(
-    amount: int,
-    policy: FeePolicy,
     shares: dict[str, int],
+    policy: FeePolicy,
     fees: payouts.Fees,
     paid: dict[str, int],
-    plan: Sequence[Any],
+    plan: Sequence[PlannedStep],
 ) -> Ended:
-    payments = [_payment(who.upper(), units) for who, units in paid.items()]
-    payments += [_payment("PLATFORM", fees.platform), _payment("PROVIDER", fees.provider)]
+    amount = sum(shares.values())
+    contract_bps = contract_fee_bps(amount=amount, agreed_bps=policy.platform_fee_bps)
+    payments = [_payment("PROVIDER", fees.provider), _payment("PLATFORM", fees.platform)]
+    payments += [_payment(who.upper(), units) for who, units in paid.items()]
     for step in plan:
         if step.name is StepName.MAKE_GOOD:
-            payee = str(step.terms["payee"])
-            added = missing(due=int(step.terms["due"]), paid=[paid[payee]])
+            payee, due = str(step.terms["payee"]), int(step.terms["due"])
+            added = missing(due=due, paid=[paid.get(payee, 0)])
+            assert added <= largest_make_good(
+                due=due, share=shares[payee], amount=amount, fee_bps=contract_bps
+            )
             payments.append(_payment(payee.upper(), added, is_absorbed_fee=True))
     return Ended(
         amount=amount,
@@ -125,7 +160,7 @@ def booked(ended: Ended) -> dict[str, int]:
     order = the_order(ended)
     names = {f"escrow:{order.id}": "escrow", f"user:{order.buyer.id}": BUYER}
     names |= {f"user:{order.seller.id}": SELLER}
-    balances = dict.fromkeys((*names.values(), *FEES), 0) | {"escrow": ended.amount}
+    balances = dict.fromkeys((*names.values(), *FEES, OUTSIDE), 0) | {"escrow": ended.amount}
     for transfer in postings.payout(order, payments=ended.payments, is_dispute=False):
         balances[names.get(transfer.debit, transfer.debit)] -= transfer.amount
         balances[names.get(transfer.credit, transfer.credit)] += transfer.amount
@@ -160,6 +195,7 @@ def units_of(fragment: Any) -> int:
 def assert_booked_as_paid(ended: Ended) -> None:
     """Hold the ledger to the chain: nothing left in escrow, each account as it was paid."""
     balances = booked(ended)
+    surplus = sum(p.amount for p in ended.payments if not p.is_absorbed_fee) - ended.amount
 
     assert balances == {
         "escrow": 0,
@@ -168,28 +204,40 @@ def assert_booked_as_paid(ended: Ended) -> None:
         "fees:platform": ended.paid("PLATFORM"),
         "fees:provider": ended.paid("PROVIDER"),
         "fees:absorbed": -ended.made_good,
+        OUTSIDE: -surplus,
     }
     assert sum(balances.values()) == ended.amount
 
 
 def assert_receipt_adds_up(ended: Ended) -> None:
-    """Hold the receipt to the chain, and its parts to its amount."""
+    """Hold the receipt to the chain, and each of its parts to what was agreed."""
     receipt = printed(ended)
     share = ended.shares[SELLER]
-    agreed = fee_half_up(share, basis_points=ended.basis_points)
 
     assert receipt["amount"] == share
     assert receipt["business_income"] == ended.paid("SELLER")
     assert sum(receipt[name] for name in PARTS) == share
-    assert abs(receipt["platform_fee"] - agreed) < CENT
-    if ended.is_absorbed:
-        # What was agreed; or a little less, where the contract took less than the rounded fee.
-        assert receipt["business_income"] >= share - agreed
-        assert receipt["business_income"] - (share - agreed) < CENT
+    assert receipt["platform_fee"] == ended.agreed
+    # Where the rounded fee is the whole share, nothing is left to bear the provider's.
+    assert receipt["provider_fee"] == min(borne(share, ended), share - ended.agreed)
+
+
+def borne(share: int, ended: Ended) -> int:
+    """Return what the contract keeps of a share for its maker, where who is paid bears it."""
+    return 0 if ended.is_absorbed else share * payouts.PROVIDER_BPS // payouts.DENOMINATOR
+
+
+def contract_can_take(amount: int, *, basis_points: int) -> bool:
+    """Tell whether the contract's highest rate is enough for the agreed fee."""
+    highest = amount * MOST_FEE_BPS // payouts.DENOMINATOR
+    return fee_half_up(amount, basis_points=basis_points) <= highest
 
 
 @given(cents=AMOUNTS, basis_points=RATES, is_absorbed=st.booleans())
-def test_a_release_adds_up(*, cents: int, basis_points: int, is_absorbed: bool) -> None:
+def test_a_release_adds_up_and_costs_the_agreed_fee(
+    *, cents: int, basis_points: int, is_absorbed: bool
+) -> None:
+    assume(contract_can_take(cents * CENT, basis_points=basis_points))
     ended = released(cents * CENT, basis_points=basis_points, is_absorbed=is_absorbed)
 
     assert_booked_as_paid(ended)
@@ -209,7 +257,7 @@ def test_a_refund_adds_up_and_costs_no_platform_fee(
 
 
 @given(seller=AMOUNTS, buyer=AMOUNTS, basis_points=RATES, is_absorbed=st.booleans())
-def test_a_split_adds_up_and_costs_a_platform_fee_on_what_is_released(
+def test_a_split_adds_up_and_costs_the_agreed_fee_on_what_is_released(
     *, seller: int, buyer: int, basis_points: int, is_absorbed: bool
 ) -> None:
     ended = divided(
@@ -222,8 +270,70 @@ def test_a_split_adds_up_and_costs_a_platform_fee_on_what_is_released(
     assert_booked_as_paid(ended)
     assert_receipt_adds_up(ended)
     share = ended.shares[BUYER]
-    provider = 0 if is_absorbed else share * payouts.PROVIDER_BPS // payouts.DENOMINATOR
-    assert ended.paid("BUYER") == share - provider
+    assert ended.paid("BUYER") == share - borne(share, ended)
+    assert ended.paid("PROVIDER") == ended.amount * payouts.PROVIDER_BPS // payouts.DENOMINATOR
+
+
+@given(
+    seller=AMOUNTS,
+    buyer=st.just(0) | AMOUNTS,
+    surplus=st.integers(1, 100) | st.integers(1, UNIT),
+    basis_points=RATES,
+    is_absorbed=st.booleans(),
+)
+def test_money_that_somebody_sent_the_contract_changes_no_receipt(
+    *, seller: int, buyer: int, surplus: int, basis_points: int, is_absorbed: bool
+) -> None:
+    ended = divided(
+        seller * CENT,
+        buyer * CENT,
+        basis_points=basis_points,
+        is_absorbed=is_absorbed,
+        surplus=surplus,
+    )
+
+    assert_booked_as_paid(ended)
+    assert_receipt_adds_up(ended)
+    share = ended.shares[BUYER]
+    assert ended.paid("BUYER") >= share - borne(share, ended)
+
+
+@pytest.mark.parametrize("is_absorbed", [True, False])
+def test_a_release_whose_fee_the_contract_cannot_take_adds_up_to_what_was_paid(
+    *, is_absorbed: bool
+) -> None:
+    # Half of a cent is a cent, rounded; the contract takes 99 % of it at the most.
+    ended = released(CENT, basis_points=5000, is_absorbed=is_absorbed)
+
+    assert_booked_as_paid(ended)
+    assert printed(ended) == {
+        "amount": CENT,
+        "platform_fee": CENT * 99 // 100,
+        "provider_fee": CENT * 3 // 1000,
+        "business_income": CENT * 7 // 1000,
+    }
+
+
+@pytest.mark.parametrize("cents", [1, 4, 5, 14, 15, 25, 95, 115, 155, 165, 166, 199])
+def test_an_order_of_little_money_costs_the_business_the_rounded_fee(cents: int) -> None:
+    ended = released(cents * CENT, basis_points=1000, is_absorbed=True)
+
+    fee = (cents + 5) // 10
+    assert printed(ended) == {
+        "amount": cents * CENT,
+        "platform_fee": fee * CENT,
+        "business_income": (cents - fee) * CENT,
+        "provider_fee": 0,
+    }
+
+
+def test_the_part_of_a_fee_that_the_contract_does_not_take_is_given_to_the_platform() -> None:
+    # 10 % of 0.05, of an order of 2.00, is 0.01; of 0.05 the contract takes half of that.
+    ended = divided(5 * CENT, 195 * CENT, basis_points=1000, is_absorbed=False)
+
+    to_platform = [p.amount for p in ended.payments if p.payee == "PLATFORM"]
+    assert len(to_platform) == 2
+    assert printed(ended)["business_income"] == 4 * CENT - 5 * CENT * 3 // 1000
 
 
 def test_the_documents_order_in_figures() -> None:
