@@ -1,19 +1,17 @@
 """What a migration writes into rows that were there before it."""
 
+import pathlib
+import shutil
 import uuid
 from typing import Any
 
 import psycopg
 import pytest
 
-from chassis.migrations.__main__ import upgrade_all
+from chassis.migrations.__main__ import SCRIPTS, upgrade_all
 from kernel.money import CENT
 
-# As they were before receipts were kept: an order of 80.00 at 10 %, closed in some way.
-_BACK = """
-alter table orders.orders drop column released_share, drop column charged_fee;
-update orders.alembic_version set version_num = 'orders_0001';
-"""
+# An order of 80.00 at 10 %, closed in some way before receipts were kept.
 _USER = """
 insert into orders.users (marketplace_id, id, public_id, external_user_id, type, created_at)
 values (%(m)s, %(id)s, %(name)s, %(name)s, 'BOTH', now())
@@ -36,6 +34,21 @@ values (%(op)s, %(m)s, %(id)s, 'RESOLVE_DISPUTE', 'succeeded', 'm', 'k', '', %(c
 _FOUND = "select released_share, charged_fee from orders.orders where id = %s"
 
 
+@pytest.fixture
+def database_at_first(
+    database_url: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """The URL of a database whose orders are as the first migration made them."""
+    url: str = database_url()
+    with psycopg.connect(url) as connection:
+        connection.execute("drop schema orders cascade")
+    shutil.copy(SCRIPTS["orders"] / "0001_initial.py", tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setitem(SCRIPTS, "orders", tmp_path)
+        upgrade_all(url)
+    return url
+
+
 @pytest.mark.parametrize(
     ("final", "released", "share", "expected"),
     [
@@ -50,13 +63,13 @@ _FOUND = "select released_share, charged_fee from orders.orders where id = %s"
     ],
 )
 def test_receipts_of_orders_that_ended_before_are_filled_in(
-    database_url: Any, final: str, released: int, share: int | None, expected: tuple[int, int]
+    database_at_first: Any, final: str, released: int, share: int | None, expected: tuple[int, int]
 ) -> None:
+    url = database_at_first
     ids = {name: uuid.uuid4() for name in ("m", "id", "buyer", "seller", "op")}
     fee = 24 * CENT if final == "RELEASED" else 0
     amounts = {"amount": 8000 * CENT, "released": released, "provider": fee}
-    with psycopg.connect(database_url()) as connection:
-        connection.execute(_BACK)
+    with psycopg.connect(url) as connection:
         for name in ("buyer", "seller"):
             connection.execute(_USER, {"m": ids["m"], "id": ids[name], "name": name})
         connection.execute(_ORDER, ids | amounts | {"final": final})
@@ -64,7 +77,7 @@ def test_receipts_of_orders_that_ended_before_are_filled_in(
             context = f'{{"decision": "SPLIT", "release": "{share}", "refund": "1"}}'
             connection.execute(_DECISION, ids | {"context": context})
 
-    upgrade_all(database_url())
+    upgrade_all(url)
 
-    with psycopg.connect(database_url()) as connection:
+    with psycopg.connect(url) as connection:
         assert connection.execute(_FOUND, (ids["id"],)).fetchone() == expected
