@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 from chassis.database import Transaction, constraint_name, driver
 from chassis.outbox import Event, Outbox
-from kernel.ids import from_public
+from kernel.ids import from_public, parse_uuid
 from services.orders.users import User, UserIdTaken, UserNotFound, UserType, created_fact
 
 
@@ -43,10 +43,19 @@ class UserStore:
         await self._outbox.append(tx, [event])
 
     async def find(self, tx: Transaction, *, marketplace_id: uuid.UUID, ref: str) -> User:
-        """Find a user by public id or by UUID in either spelling. Raises: UserNotFound."""
+        """Find a user by public id, by UUID in either spelling, or by the marketplace's own UUID.
+
+        Raises: UserNotFound.
+        """
         connection = await driver(tx)
         cursor = connection.cursor(row_factory=dict_row)
-        await cursor.execute(_FIND, (marketplace_id, ref, from_public("usr", ref), ref))
+        values = {
+            "marketplace_id": marketplace_id,
+            "ref": ref,
+            "id": from_public("usr", ref),
+            "folded": ref.lower() if parse_uuid(ref) else None,
+        }
+        await cursor.execute(_FIND, values)
         row = await cursor.fetchone()
         if row is None:
             raise UserNotFound("No such user", details={"userId": ref})
@@ -55,20 +64,29 @@ class UserStore:
     async def find_external(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, external_user_id: str
     ) -> User | None:
-        """Find a user by the marketplace's own id; None where there is none."""
+        """Find a user by the marketplace's own id; None where there is none.
+
+        A UUID is the same in any case of letters; one that is spelled alike is preferred. Locks
+        that UUID until the transaction ends, so that nobody registers another spelling of it.
+        """
         connection = await driver(tx)
         cursor = connection.cursor(row_factory=dict_row)
-        await cursor.execute(_FIND_EXTERNAL, (marketplace_id, external_user_id))
+        folded = external_user_id.lower() if parse_uuid(external_user_id) else None
+        if folded is not None:
+            await connection.execute(_LOCK, (f"{marketplace_id}:{folded}",))
+        values = (marketplace_id, external_user_id, folded, external_user_id)
+        await cursor.execute(_FIND_EXTERNAL, values)
         row = await cursor.fetchone()
         return None if row is None else _user(row)
 
     async def page(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, after: uuid.UUID | None, limit: int
     ) -> list[User]:
-        """List users, newest first."""
+        """List users, newest first. after: the last user of the page before."""
         connection = await driver(tx)
         cursor = connection.cursor(row_factory=dict_row)
-        await cursor.execute(_PAGE, (marketplace_id, after, after, limit))
+        values = {"marketplace_id": marketplace_id, "after": after, "limit": limit}
+        await cursor.execute(_PAGE if after is None else _PAGE_AFTER, values)
         return [_user(row) for row in await cursor.fetchall()]
 
     async def unprovisioned(self, tx: Transaction, *, limit: int) -> list[User]:
@@ -124,17 +142,34 @@ _INSERT = """
 insert into users (marketplace_id, id, public_id, external_user_id, email, type, created_at)
 values (%s, %s, %s, %s, %s, %s, %s)
 """
-# A chosen public id wins over a spelling of another user's UUID.
+# A chosen public id wins over a spelling of another user's UUID, and that over what the
+# marketplace calls a user.
 _FIND = f"""
 select {_COLUMNS} from users
-where marketplace_id = %s and (public_id = %s or id = %s::uuid)
-order by (public_id = %s) desc limit 1
+where marketplace_id = %(marketplace_id)s and (
+    public_id = %(ref)s or id = %(id)s::uuid or lower(external_user_id) = %(folded)s::text
+)
+order by public_id = %(ref)s desc, id = %(id)s::uuid desc, external_user_id = %(ref)s desc
+limit 1
 """  # noqa: S608 - constants
-_FIND_EXTERNAL = f"select {_COLUMNS} from users where marketplace_id = %s and external_user_id = %s"  # noqa: S608
-_PAGE = f"""
+_LOCK = "select pg_advisory_xact_lock(hashtextextended(%s, 0))"
+_FIND_EXTERNAL = f"""
 select {_COLUMNS} from users
-where marketplace_id = %s and (%s::uuid is null or id < %s::uuid)
-order by id desc limit %s
+where marketplace_id = %s and (external_user_id = %s or lower(external_user_id) = %s::text)
+order by external_user_id = %s desc limit 1
+"""  # noqa: S608 - constants
+_PAGE = f"""
+select {_COLUMNS} from users where marketplace_id = %(marketplace_id)s
+order by created_at desc, id desc limit %(limit)s
+"""  # noqa: S608 - constants
+# Users stay, and when they came stays: the last one's id says where to go on.
+_PAGE_AFTER = f"""
+select {_COLUMNS} from users
+where marketplace_id = %(marketplace_id)s and (created_at, id) < (
+    select created_at, id from users
+    where marketplace_id = %(marketplace_id)s and id = %(after)s
+)
+order by created_at desc, id desc limit %(limit)s
 """  # noqa: S608 - constants
 _UNPROVISIONED = (
     f"select {_COLUMNS} from users where provisioned_at is null order by created_at limit %s"  # noqa: S608

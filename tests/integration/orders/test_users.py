@@ -1,6 +1,9 @@
 """Registering users: the marketplace's own id names one user, whoever asks and how often."""
 
 import asyncio
+import datetime as dt
+import uuid
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +20,10 @@ async def _register(shop: Shop, external: str, **changes: Any) -> Answer:
     return await shop.registry.register(
         shop.key(), external_user_id=external, user_type=UserType.BOTH, **(fields | changes)
     )
+
+
+async def _nothing(*_arguments: object, **_more: object) -> None:
+    """Make neither account nor wallet: the clock of the test stands."""
 
 
 @pytest.mark.parametrize("round_", range(5))
@@ -58,3 +65,97 @@ async def test_an_id_of_another_user_is_refused_to_all_but_the_first(
 
     assert len(answers) == 1
     assert {type(refusal) for refusal in refusals} == {UserIdTaken}
+
+
+async def test_a_uuid_as_external_id_is_one_user_in_any_case_of_letters(
+    two_shops: tuple[Shop, Shop],
+) -> None:
+    one, two = two_shops
+    name = str(uuid.uuid4())
+    calls = [
+        _register(shop, spelled)
+        for spelled in (name, name.upper(), name.title())
+        for shop in (one, two)
+    ]
+
+    answers = await asyncio.gather(*calls)
+
+    assert len({orders_pb2.User.FromString(answer.body).id for answer in answers}) == 1
+    assert await one.count("users") == 1
+
+
+async def test_another_external_id_in_another_case_is_another_user(
+    two_shops: tuple[Shop, Shop],
+) -> None:
+    one, _ = two_shops
+
+    for name in ("alice", "Alice"):
+        await _register(one, name)
+
+    assert await one.count("users") == 2
+
+
+@pytest.mark.parametrize("spelling", [str.lower, str.upper])
+async def test_a_user_is_found_by_the_uuid_that_the_marketplace_calls_them(
+    two_shops: tuple[Shop, Shop], spelling: Any
+) -> None:
+    one, _ = two_shops
+    name = str(uuid.uuid4())
+    registered = orders_pb2.User.FromString((await _register(one, name)).body)
+
+    found = await one.registry.get(marketplace_id=one.marketplace_id, ref=spelling(name))
+
+    assert str(found.id) == registered.id
+    assert found.external_user_id == name
+
+
+async def test_a_users_own_uuid_wins_over_what_another_is_called(
+    two_shops: tuple[Shop, Shop],
+) -> None:
+    one, _ = two_shops
+    user_id = new_id()
+    await _register(one, str(user_id))
+    await _register(one, "alice", user_id=user_id)
+
+    found = await one.registry.get(marketplace_id=one.marketplace_id, ref=str(user_id))
+
+    assert (found.id, found.external_user_id) == (user_id, "alice")
+
+
+async def test_an_order_is_with_a_business_under_the_name_its_tokens_say(
+    two_shops: tuple[Shop, Shop],
+) -> None:
+    one, _ = two_shops
+    subject = str(uuid.uuid4())
+    await one.user("usr_buyer")
+    registered = orders_pb2.User.FromString((await _register(one, subject)).body)
+
+    order = await one.order(seller=subject)
+
+    assert order.seller.id == registered.id
+
+
+async def test_users_are_listed_newest_first_whoever_made_their_ids(
+    two_shops: tuple[Shop, Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = two_shops
+    # Subjects of tokens, in an order that is not theirs; the last three come at one instant.
+    ids = [uuid.UUID(int=number << 120) for number in (7, 2, 9, 1, 8, 3)]
+    instants = [dt.datetime(2026, 2, day, tzinfo=dt.UTC) for day in (1, 2, 3, 4, 4, 4)]
+    clock = iter(instants)
+    monkeypatch.setattr(one.registry, "_clock", SimpleNamespace(now=lambda: next(clock)))
+    monkeypatch.setattr(one.registry, "provision", _nothing)
+    for index, user_id in enumerate(ids):
+        await _register(one, f"user{index}", user_id=user_id)
+    expected = [*sorted(ids[3:], reverse=True), *ids[2::-1]]
+
+    seen: list[uuid.UUID] = []
+    while True:
+        page = await one.registry.page(
+            marketplace_id=one.marketplace_id, after=seen[-1] if seen else None, limit=2
+        )
+        seen += [user.id for user in page]
+        if not page:
+            break
+
+    assert seen == expected
