@@ -179,8 +179,12 @@ class CommandRunner:
                 return begun
             operation = self._operation(command)
             after, facts = command.begin(begun.order, operation.id)
-            if begun.operation is not None:
-                raise _InMotionError(begun.operation, begun.order)
+            running = begun.operation
+            if running is None and not command.needs_peers(begun.order):
+                # It is over at once, and no row of its own meets the index of what is in motion.
+                running = await self._running_now(tx, command)
+            if running is not None:
+                raise _InMotionError(running, begun.order)
             if after is not begun.order:
                 after = await self._orders.save(
                     tx,
@@ -209,6 +213,12 @@ class CommandRunner:
             # Its time was over just now; the next attempt takes it.
             raise IdempotencyKeyInProgress("The key is being freed")
         return known
+
+    async def _running_now(self, tx: Transaction, command: _Command) -> Operation | None:
+        """Find what was recorded on the order while its row was waited for."""
+        return await self._operations.running(
+            tx, marketplace_id=command.request.marketplace_id, order_id=command.order_id
+        )
 
     async def _finish(self, tx: Transaction, key: RequestKey, order: Order) -> Answer:
         body = self._encode(order, None)

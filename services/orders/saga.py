@@ -211,8 +211,13 @@ class Saga:
             # A channel that asked again would be told that its own request is in progress.
             motion.trouble.is_final = True
             raise motion.trouble
-        order = await motion.order()
-        return Answer(body=self.encode(order, motion.operation))
+        # What the motion knows of the order is its driver's own: a waiter looks for itself.
+        operation = motion.operation
+        async with self.database.transaction() as tx:
+            order = await self.orders.get(
+                tx, marketplace_id=operation.marketplace_id, order_id=operation.order_id
+            )
+        return motion.answer or Answer(body=self.encode(order, operation))
 
     async def ended(self, operation_id: uuid.UUID, *, timeout_seconds: float) -> bool:
         """Wait for an operation of any process to end; False where it does not in time."""

@@ -109,6 +109,8 @@ class Steps:
                 return
             at = self._clock.now()
             order = await motion.advance(lambda o: domain.escrow_funding(o, at=at))
+        if order.state is not State.ESCROW_FUNDING:
+            raise Stuck(f"the order is {order.state.value}; it cannot be paid")
         await self._fund(motion, order)
 
     async def release(self, motion: Motion) -> None:

@@ -54,7 +54,7 @@ class Peers:
     disputes: FakeDisputes = field(default_factory=FakeDisputes)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Shop:
     """One process of orders, with the marketplace that the test belongs to."""
 

@@ -1,0 +1,214 @@
+"""Commands that meet on one order from two processes: whatever wins, nothing is left behind.
+
+No operation stays in motion, no hold outlives a canceled order, and no answer is a fault.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from orchestrator.orders.v1 import orders_pb2
+
+from chassis.database import driver
+from chassis.idempotency import Answer
+from services.orders.domain import DisputeReason, FinalStatus, Order, Party, State
+from tests.integration.orders.conftest import Shop, oid, outcomes
+
+RICH = 10**12
+_numbers = itertools.count(1)
+Command = Callable[[Shop, orders_pb2.Order, float], Awaitable[Answer]]
+
+
+def cancel(shop: Shop, order: orders_pb2.Order, wait: float) -> Awaitable[Answer]:
+    return shop.service.cancel(
+        shop.ask(wait=wait), order_id=oid(order), by=Party.BUYER, reason="", user_id=None
+    )
+
+
+def reserve(shop: Shop, order: orders_pb2.Order, wait: float) -> Awaitable[Answer]:
+    return shop.service.reserve_funds(shop.ask(wait=wait), order_id=oid(order), amount=None)
+
+
+def pay(shop: Shop, order: orders_pb2.Order, wait: float) -> Awaitable[Answer]:
+    return shop.service.pay(shop.ask(wait=wait), order_id=oid(order), user_id=None)
+
+
+def create(shop: Shop, order: orders_pb2.Order, wait: float) -> Awaitable[Answer]:
+    return shop.service.create_escrow(shop.ask(wait=wait), order_id=oid(order))
+
+
+def fund(shop: Shop, order: orders_pb2.Order, wait: float) -> Awaitable[Answer]:
+    return shop.service.fund_escrow(shop.ask(wait=wait), order_id=oid(order))
+
+
+def release(shop: Shop, order: orders_pb2.Order, wait: float) -> Awaitable[Answer]:
+    return shop.service.release_funds(shop.ask(wait=wait), order_id=oid(order), by=Party.BUYER)
+
+
+def refund(shop: Shop, order: orders_pb2.Order, wait: float) -> Awaitable[Answer]:
+    return shop.service.refund(shop.ask(wait=wait), order_id=oid(order), by=Party.BUYER, reason="")
+
+
+def deliver(shop: Shop, order: orders_pb2.Order, wait: float) -> Awaitable[Answer]:
+    return shop.service.deliver(
+        shop.ask(wait=wait), order_id=oid(order), notes="", url="", user_id=None
+    )
+
+
+def dispute(shop: Shop, order: orders_pb2.Order, wait: float) -> Awaitable[Answer]:
+    return shop.service.open_dispute(
+        shop.ask(wait=wait),
+        order_id=oid(order),
+        by=Party.BUYER,
+        reason=DisputeReason.OTHER,
+        description="",
+        evidence=(),
+        user_id=None,
+    )
+
+
+EARLY: tuple[Command, ...] = (reserve, pay, cancel, create, fund)
+LATE: tuple[Command, ...] = (release, refund, deliver, dispute, cancel)
+
+
+async def quiet(shop: Shop, order: orders_pb2.Order) -> Order:
+    """Wait until nothing is in motion on an order; returns it."""
+    async with asyncio.timeout(10):
+        while await running(shop, order):  # noqa: ASYNC110 - asks Postgres
+            await asyncio.sleep(0.01)
+    return await shop.read(order)
+
+
+async def running(shop: Shop, order: orders_pb2.Order) -> list[object]:
+    """Read what is in motion on an order."""
+    async with shop.database.transaction() as tx:
+        cursor = await (await driver(tx)).execute(
+            "select kind, error from operations where order_id = %s and state = 'running'",
+            (oid(order),),
+        )
+        return list(await cursor.fetchall())
+
+
+def assert_nothing_left(shop: Shop, order: Order) -> None:
+    """Hold an order that is quiet to the ledger: money is held while it is reserved, no longer."""
+    held = shop.peers.ledger.reserved(f"user:{order.buyer.id}")
+    may_hold = {State.FUNDS_RESERVED, State.ESCROW_CREATING, State.ESCROW_FUNDING}
+    assert held == (order.amount if order.state in may_hold else 0), order.state
+    if order.final_status is FinalStatus.CANCELED:
+        assert shop.peers.ledger.available[f"user:{order.buyer.id}"] == RICH
+
+
+async def a_rich_order(shop: Shop) -> orders_pb2.Order:
+    number = next(_numbers)
+    buyer, seller = f"usr_buyer{number}", f"usr_seller{number}"
+    for name in (buyer, seller):
+        await shop.user(name)
+    order = await shop.order(buyer=buyer, seller=seller)
+    shop.peers.ledger.available[f"user:{order.buyer.id}"] = RICH
+    return order
+
+
+@pytest.mark.parametrize("first", [reserve, pay])
+async def test_a_cancel_that_waited_for_the_row_sees_what_began_meanwhile(
+    two_shops: tuple[Shop, Shop], first: Command
+) -> None:
+    one, two = two_shops
+    order = await a_rich_order(one)
+    holder = await one.database.dedicated()
+    await holder.execute("begin")
+    await holder.execute("select 1 from orders where id = %s for update", (oid(order),))
+    beginning = asyncio.ensure_future(first(one, order, 5))
+    await waiting(one, 1)
+    canceling = asyncio.ensure_future(cancel(two, order, 5))
+    await waiting(one, 2)
+    await holder.execute("commit")
+    await holder.close()
+
+    await outcomes(beginning, canceling)
+
+    assert_nothing_left(one, await quiet(one, order))
+
+
+async def waiting(shop: Shop, count: int) -> None:
+    """Wait until so many statements wait for a lock in the database."""
+    statement = (
+        "select count(*) from pg_stat_activity"
+        " where wait_event_type = 'Lock' and datname = current_database()"
+    )
+    async with asyncio.timeout(10):
+        while True:
+            async with shop.database.transaction() as tx:
+                cursor = await (await driver(tx)).execute(statement)
+                row = await cursor.fetchone()
+            if row is not None and int(str(row[0])) >= count:
+                return
+            await asyncio.sleep(0.01)
+
+
+Plan = list[tuple[int, bool, float, float]]
+_PLANS = st.lists(
+    st.tuples(st.integers(0, 4), st.booleans(), st.sampled_from([0.0, 2.0]), st.floats(0, 0.01)),
+    min_size=2,
+    max_size=5,
+)
+_LEISURE = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+@_LEISURE
+@given(plan=_PLANS)
+async def test_whatever_meets_before_the_escrow_leaves_nothing_behind(
+    two_shops: tuple[Shop, Shop], plan: Plan
+) -> None:
+    order = await a_rich_order(two_shops[0])
+
+    await collide(two_shops, order, EARLY, plan)
+
+    assert_nothing_left(two_shops[0], await quiet(two_shops[0], order))
+
+
+@_LEISURE
+@given(plan=_PLANS)
+async def test_whatever_meets_after_funding_ends_once(
+    two_shops: tuple[Shop, Shop], plan: Plan
+) -> None:
+    one = two_shops[0]
+    order = await a_rich_order(one)
+    await pay(one, order, 10)
+    one.peers.ledger.available[f"user:{order.seller.id}"] = 0
+
+    await collide(two_shops, order, LATE, plan)
+
+    after = await quiet(one, order)
+    assert_nothing_left(one, after)
+    seller = one.peers.ledger.available[f"user:{after.seller.id}"]
+    buyer = one.peers.ledger.available[f"user:{after.buyer.id}"]
+    given_back = after.amount if after.final_status is FinalStatus.REFUNDED else 0
+    assert buyer == RICH - after.amount + given_back
+    assert seller == (after.amount if after.final_status is FinalStatus.RELEASED else 0)
+
+
+async def collide(
+    shops: tuple[Shop, Shop],
+    order: orders_pb2.Order,
+    commands: tuple[Command, ...],
+    plan: Plan,
+) -> None:
+    """Send commands at nearly the same moment; refusals are fine, faults are raised."""
+
+    async def later(seconds: float, call: Callable[[], Awaitable[Answer]]) -> Answer:
+        await asyncio.sleep(seconds)
+        return await call()
+
+    calls: list[Coroutine[Any, Any, Answer]] = [
+        later(delay, lambda c=commands[which], s=shops[second], w=wait: c(s, order, w))
+        for which, second, wait, delay in plan
+    ]
+    await outcomes(*calls)
