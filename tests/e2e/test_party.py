@@ -159,7 +159,7 @@ async def test_somebody_is_registered_when_first_seen_once_for_all_requests(shop
 
 async def test_a_token_may_name_a_user_whom_the_marketplace_registered(shop: Shop) -> None:
     external = str(uuid.uuid4())
-    body = {"externalUserId": external, "type": "SELLER"}
+    body = {"externalUserId": external.upper(), "type": "SELLER"}
     public_id = data_of(await shop.post("/users", body), status=201)["id"]
 
     async with contextlib.AsyncExitStack() as opened:
@@ -172,6 +172,10 @@ async def test_a_token_may_name_a_user_whom_the_marketplace_registered(shop: Sho
         )
 
         assert found["public_id"] == public_id
+        buyer = await opened.enter_async_context(Person.of(shop.stack))
+        ordered = {"business_id": external.upper(), "amount": 1}
+        made = answer_of(await buyer.client.post("/orders/", json=ordered), status=201)
+        assert made["business_id"] == found["id"]
         assert await meet(by_our_name) == found
         assert await meet(by_their_name) == found
 
