@@ -178,7 +178,8 @@ class ReceivedTransfer:
     """A transfer of our asset as the event stream has it.
 
     event_id: unique and the same on every node; to_address: a muxed address is split into its
-    account and its id; memo: that id, else the transaction's memo, else "".
+    account and its id; memo: that id, else the transaction's memo (as hex where it is no printable
+    text), else "".
     """
 
     event_id: str
@@ -192,10 +193,30 @@ class ReceivedTransfer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableTransfer:
+    """A transfer event that no transfer could be read from, or kept of.
+
+    to_address: "" where it could not be read; event: what is known of it, as JSON in ASCII; why:
+    the error.
+    """
+
+    event_id: str
+    transaction_hash: str
+    ledger: int
+    to_address: str
+    event: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransfersPage:
-    """Transfers after a cursor, oldest first. next_cursor: to be stored with their effects."""
+    """Transfers after a cursor, oldest first. next_cursor: to be stored with their effects.
+
+    unreadable: events among them that could not be read, and must not hold the others up.
+    """
 
     transfers: tuple[ReceivedTransfer, ...]
     next_cursor: str
     latest_ledger: int
     oldest_ledger: int
+    unreadable: tuple[UnreadableTransfer, ...] = ()

@@ -73,6 +73,8 @@ commands = sa.Table(
     sa.Column("lease_until", _INSTANT),
     sa.Column("lease_epoch", sa.BigInteger),
     sa.Column("next_attempt_at", _INSTANT),
+    sa.Column("waits", sa.Integer),
+    sa.Column("waiting_since", _INSTANT),
     sa.Column("error_reason", sa.Text),
     sa.Column("error_message", sa.Text),
     sa.Column("created_at", _INSTANT),
@@ -131,6 +133,19 @@ cursors = sa.Table(
     metadata,
     sa.Column("asset_contract", sa.Text, primary_key=True),
     sa.Column("position", sa.Text),
+)
+
+unreadable_transfers = sa.Table(
+    "unreadable_transfers",
+    metadata,
+    sa.Column("event_id", sa.Text, primary_key=True),
+    sa.Column("marketplace_id", sa.Uuid),
+    sa.Column("transaction_hash", sa.Text),
+    sa.Column("ledger", sa.BigInteger),
+    sa.Column("to_address", sa.Text),
+    sa.Column("event", sa.Text),
+    sa.Column("why", sa.Text),
+    sa.Column("found_at", _INSTANT),
 )
 
 deposits = sa.Table(

@@ -5,8 +5,12 @@ is away and nothing is told twice. It never starts from "now" again.
 """
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+
+import psycopg
+from sqlalchemy.exc import DataError, IntegrityError
 
 from chassis.database import Database, Transaction
 from chassis.outbox import Event, Outbox
@@ -15,7 +19,7 @@ from kernel.clock import Clock
 from kernel.ids import derived_id, to_public
 from kernel.money import USDC, to_chain_text
 from services.escrow.domain import Wallet
-from services.escrow.evidence import ReceivedTransfer, TransfersPage
+from services.escrow.evidence import ReceivedTransfer, TransfersPage, UnreadableTransfer
 from services.escrow.ports import Chain, ChainUnavailable, HistoryUnavailable
 from services.escrow.store.accounts import Accounts, Deposit
 
@@ -23,6 +27,16 @@ PAGE_SIZE = 1000
 AWAY_SECONDS_MAX = 5.0
 NO_CURSOR_SECONDS = 0.2
 ALARM_SECONDS = 60.0
+# What speaks of one transfer, not of the database: it is refused whenever it is tried.
+REFUSALS = (
+    DataError,
+    IntegrityError,
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    ValueError,
+    TypeError,
+    OverflowError,
+)
 log = logger()
 
 
@@ -94,19 +108,47 @@ class Watcher:
         return len(page.transfers) >= PAGE_SIZE
 
     async def _tell(self, tx: Transaction, page: TransfersPage) -> None:
+        for unreadable in page.unreadable:
+            await self._put_aside(tx, unreadable, wallet=None)
         wallets = await self._accounts.wallets_at(tx, [t.to_address for t in page.transfers])
         arrived = [t for t in page.transfers if t.to_address in wallets and t.amount > 0]
         if not arrived:
             return
         for transfer in await self._from_outside(tx, arrived):
-            deposit = self._deposit(transfer, wallets)
-            if await self._accounts.add_deposit(tx, deposit):
-                await self._outbox.append(tx, [_event(deposit)])
-                log.info(
-                    "escrow.deposit_confirmed",
-                    transaction=transfer.transaction_hash,
-                    minor_units=transfer.amount,
-                )
+            try:
+                async with tx.begin_nested():
+                    await self._tell_one(tx, transfer, wallets)
+            except REFUSALS as error:
+                # One transfer never holds up those of others.
+                wallet = wallets[transfer.to_address]
+                await self._put_aside(tx, _unrecorded(transfer, error), wallet=wallet)
+
+    async def _tell_one(
+        self, tx: Transaction, transfer: ReceivedTransfer, wallets: Mapping[str, Wallet]
+    ) -> None:
+        deposit = self._deposit(transfer, wallets)
+        if not await self._accounts.add_deposit(tx, deposit):
+            return
+        await self._outbox.append(tx, [_event(deposit)])
+        log.info(
+            "escrow.deposit_confirmed",
+            transaction=transfer.transaction_hash,
+            minor_units=transfer.amount,
+        )
+
+    async def _put_aside(
+        self, tx: Transaction, transfer: UnreadableTransfer, *, wallet: Wallet | None
+    ) -> None:
+        """Keep a transfer for an operator: the money is there, and its record is refused."""
+        owner = None if wallet is None else wallet.marketplace_id
+        await self._accounts.put_aside(tx, transfer, marketplace_id=owner)
+        log.error(
+            "watcher.transfer_put_aside",
+            transaction=transfer.transaction_hash,
+            event_id=transfer.event_id,
+            address=transfer.to_address,
+            why=transfer.why[:200],
+        )
 
     async def _from_outside(
         self, tx: Transaction, arrived: Sequence[ReceivedTransfer]
@@ -137,6 +179,17 @@ class Watcher:
             minor_units=transfer.amount,
             created_at=self._clock.now(),
         )
+
+
+def _unrecorded(transfer: ReceivedTransfer, error: Exception) -> UnreadableTransfer:
+    return UnreadableTransfer(
+        event_id=transfer.event_id,
+        transaction_hash=transfer.transaction_hash,
+        ledger=transfer.ledger,
+        to_address=transfer.to_address,
+        event=json.dumps(asdict(transfer)),
+        why=f"{type(error).__name__}: {error}",
+    )
 
 
 def _event(deposit: Deposit) -> Event:

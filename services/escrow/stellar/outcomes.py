@@ -128,10 +128,22 @@ def _memo(value: xdr.SCVal) -> str:
     if value.u64 is not None:
         return str(value.u64.uint64)
     if value.str is not None:
-        return value.str.sc_string.decode("utf-8", "replace")
+        return _text(value.str.sc_string)
     if value.bytes is not None:
         return value.bytes.sc_bytes.hex()
     return ""
+
+
+def _text(raw: bytes) -> str:
+    """Return what a payer wrote: the text, or hex where it is none that can be kept and shown.
+
+    Anybody writes memos: a NUL is valid UTF-8, and no database text.
+    """
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return raw.hex()
+    return text if text.isprintable() else raw.hex()
 
 
 def _inner_code(operation: xdr.OperationResult) -> str:

@@ -1,9 +1,11 @@
 """Transfers of the asset from a stored cursor on: the event stream as evidence of deposits."""
 
+import json
+
 from stellar_sdk import scval, xdr
 from stellar_sdk.soroban_rpc import EventInfo, GetEventsResponse
 
-from services.escrow.evidence import ReceivedTransfer, TransfersPage
+from services.escrow.evidence import ReceivedTransfer, TransfersPage, UnreadableTransfer
 from services.escrow.ports import ChainRefused, HistoryUnavailable
 from services.escrow.stellar.outcomes import address_in, amount_and_memo
 from services.escrow.stellar.rpc import Rpc
@@ -39,8 +41,16 @@ class Transfers:
         except ChainRefused as refusal:
             raise await self._explained(refusal, cursor) from refusal
         self._require_history(answer, cursor)
+        transfers: list[ReceivedTransfer] = []
+        unreadable: list[UnreadableTransfer] = []
+        for event in answer.events:
+            try:
+                transfers.append(self._read(event))
+            except Exception as error:  # noqa: BLE001 - whatever an event is, others follow it
+                unreadable.append(_unreadable(event, error))
         return TransfersPage(
-            transfers=tuple(self._read(event) for event in answer.events),
+            transfers=tuple(transfers),
+            unreadable=tuple(unreadable),
             next_cursor=answer.cursor,
             latest_ledger=answer.latest_ledger,
             oldest_ledger=answer.oldest_ledger,
@@ -73,6 +83,17 @@ class Transfers:
         # Some nodes answer an old cursor with what they have: a gap nobody would notice.
         if cursor is not None and _ledger_of(cursor) + 1 < answer.oldest_ledger:
             raise _too_old(cursor, answer.oldest_ledger)
+
+
+def _unreadable(event: EventInfo, error: Exception) -> UnreadableTransfer:
+    return UnreadableTransfer(
+        event_id=event.id,
+        transaction_hash=event.transaction_hash,
+        ledger=event.ledger,
+        to_address="",
+        event=json.dumps({"topic": event.topic, "value": event.value}),
+        why=f"{type(error).__name__}: {error}",
+    )
 
 
 def _too_old(cursor: str, oldest: int) -> HistoryUnavailable:

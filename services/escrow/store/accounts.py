@@ -10,9 +10,20 @@ from sqlalchemy.dialects.postgresql import insert
 
 from chassis.database import Transaction
 from services.escrow.domain import Wallet
+from services.escrow.evidence import UnreadableTransfer
 from services.escrow.store.rows import to_wallet
-from services.escrow.tables import attempts, channels, cursors, deposits, escrows, platform, wallets
+from services.escrow.tables import (
+    attempts,
+    channels,
+    cursors,
+    deposits,
+    escrows,
+    platform,
+    unreadable_transfers,
+    wallets,
+)
 
+WHY_MAX = 500
 Sealed = Mapping[str, str | int]
 
 
@@ -143,3 +154,19 @@ class Accounts:
         }
         statement = insert(deposits).values(row).on_conflict_do_nothing()
         return (await tx.execute(statement.returning(deposits.c.id))).first() is not None
+
+    async def put_aside(
+        self, tx: Transaction, transfer: UnreadableTransfer, *, marketplace_id: uuid.UUID | None
+    ) -> None:
+        """Keep what is known of a transfer that cannot be recorded, once."""
+        row = {
+            "event_id": transfer.event_id,
+            "marketplace_id": marketplace_id,
+            "transaction_hash": transfer.transaction_hash,
+            "ledger": transfer.ledger,
+            "to_address": transfer.to_address,
+            "event": transfer.event,
+            # Others wrote what is in it: no character of it may be refused again.
+            "why": ascii(transfer.why)[1:-1][:WHY_MAX],
+        }
+        await tx.execute(insert(unreadable_transfers).values(row).on_conflict_do_nothing())

@@ -1,6 +1,7 @@
 """Money from outside is told once, money of our own never, and none is missed."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from stellar_sdk import Asset
 from kernel.ids import derived_id, to_public
 from services.escrow.bootstrap import start_of
 from services.escrow.domain import CommandKind, CommandState, Wallet
+from services.escrow.evidence import TransfersPage
 from services.escrow.ports import HistoryUnavailable
+from services.escrow.tables import unreadable_transfers
 from services.escrow.watcher import Watcher
 from tests.integration.escrow import outsiders
 from tests.integration.escrow.strangers import Stranger, muxed
@@ -108,6 +111,79 @@ async def test_a_payment_to_a_muxed_address_keeps_its_number(
 
     [event] = await told(world, wallet, count=1)
     assert event["payload"]["memo"] == "4711"
+
+
+@pytest.mark.parametrize("memo", ["a\x00b", "two\nlines", "\u202egnihton"])
+async def test_a_memo_that_cannot_be_kept_as_text_holds_nothing_up(
+    world: World, stranger: Stranger, memo: str
+) -> None:
+    wallet, other = await world.wallet(), await world.wallet()
+
+    await stranger.send(stranger.payment(wallet.address, "0.0000001"), memo=memo)
+    await stranger.send(stranger.payment(other.address, "50.00"), memo="zł ✓")
+
+    [event] = await told(world, wallet, count=1)
+    assert event["payload"]["memo"] == memo.encode().hex()
+    [event] = await told(world, other, count=1)
+    assert event["payload"]["memo"] == "zł ✓"
+
+
+async def test_a_transfer_that_cannot_be_recorded_is_put_aside_and_others_are_told(
+    world: World, stranger: Stranger
+) -> None:
+    wallet, other = await world.wallet(), await world.wallet()
+    real = world.house.chain.transfers_since
+
+    async def as_a_node_might(cursor: str | None, *, limit: int) -> TransfersPage:
+        page = await real(cursor, limit=limit)
+        spoilt = [
+            replace(t, memo="\x00") if t.to_address == wallet.address else t for t in page.transfers
+        ]
+        return replace(page, transfers=tuple(spoilt))
+
+    world.house.chain.transfers_since = as_a_node_might  # type: ignore[method-assign] # spoilt
+    try:
+        name = await stranger.send(
+            stranger.payment(wallet.address, "1.00"), stranger.payment(other.address, "2.00")
+        )
+        await told(world, other, count=1)
+    finally:
+        world.house.chain.transfers_since = real  # type: ignore[method-assign] # back again
+
+    assert await told(world, wallet, count=0) == []
+    async with world.house.database.transaction() as tx:
+        chosen = sa.select(unreadable_transfers).where(
+            unreadable_transfers.c.to_address == wallet.address
+        )
+        [aside] = await tx.execute(chosen)
+    assert (aside.transaction_hash, aside.marketplace_id) == (name, world.marketplace_id)
+    assert "NUL" in aside.why
+
+
+async def test_an_event_that_nobody_can_read_is_put_aside(world: World, stranger: Stranger) -> None:
+    wallet = await world.wallet()
+    transfers = world.house.chain._transfers  # type: ignore[attr-defined] # what reads events
+    real, seen = transfers._read, []
+
+    def unable(event: Any) -> Any:
+        if not seen:
+            seen.append(event.id)
+            raise ValueError("a value of another protocol")
+        return real(event)
+
+    transfers._read = unable
+    try:
+        await stranger.send(
+            stranger.payment(stranger.address, "1.00"), stranger.payment(wallet.address, "2.00")
+        )
+        await told(world, wallet, count=1)
+    finally:
+        transfers._read = real
+
+    async with world.house.database.transaction() as tx:
+        chosen = sa.select(unreadable_transfers).where(unreadable_transfers.c.event_id == seen[0])
+        [aside] = await tx.execute(chosen)
+    assert "another protocol" in aside.why
 
 
 async def test_lumens_are_no_deposit(world: World, stranger: Stranger) -> None:
