@@ -12,6 +12,7 @@ from gateway.marketplace.inputs import AddEvidence, AssignDispute, ListDisputes,
 from gateway.routing import Routes
 from kernel.errors import InvalidArgument
 from kernel.ids import from_public
+from kernel.money import to_text
 
 routes = Routes("Disputes")
 
@@ -116,12 +117,14 @@ def _resolved(order: orders_pb2.Order) -> dict[str, Any]:
         closed["finalStatus"] = rendering.FINALS[order.final_status]
     if order.HasField("closed_at"):
         closed["closedAt"] = rendering.time(order.closed_at)
+    # What was decided, as the case has it; what reached the two, after fees, is the order's to say.
+    released, is_paid = order.released_share.minor_units, order.HasField("closed_at")
     return {
         "id": rendering.public("dsp", order.dispute.id),
         "status": order.dispute.status,
         "decision": rendering.DECISIONS[order.dispute.decision],
-        "releaseAmount": rendering.amount_or_none(order, "released_amount"),
-        "refundAmount": rendering.amount_or_none(order, "refunded_amount"),
+        "releaseAmount": to_text(released) if is_paid else None,
+        "refundAmount": to_text(order.amount.minor_units - released) if is_paid else None,
         "resolvedAt": rendering.time_or_none(order.dispute, "resolved_at"),
         "order": closed,
     }

@@ -1,5 +1,6 @@
 """Orders: create, list, read, and the timeline."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -11,10 +12,12 @@ from gateway.keys import READ, WRITE
 from gateway.marketplace import commands, envelope, outputs, rendering
 from gateway.marketplace.inputs import CreateOrder, ListOrders, Milestone
 from gateway.routing import Routes
-from kernel.errors import InvalidArgument
+from kernel.errors import DeadlineExceeded, InvalidArgument, NotFound, Unavailable
 from kernel.money import to_text
 
 METADATA_BYTES_MAX = 16 * 1024
+# How long an order waits for word of its case.
+CASE_SECONDS = 2.0
 routes = Routes("Orders")
 
 
@@ -59,7 +62,7 @@ async def list_orders(call: Call, query: ListOrders) -> Answer:
         seller=query.seller_id or "",
     )
     found = await call.backends.call(call.backends.orders.ListOrders, request)
-    items = [rendering.order(order) for order in found.orders]
+    items = await asyncio.gather(*(_whole(call, order) for order in found.orders))
     return rendering.page(items, next_token=found.next_page_token)
 
 
@@ -73,10 +76,7 @@ async def get_order(call: Call) -> Answer:
     """Read one order, whole: escrow, dispute, milestones, and the operation in motion."""
     request = orders_pb2.GetOrderRequest(order_id=commands.order_id(call.params["id"]))
     order = await call.backends.call(call.backends.orders.GetOrder, request)
-    data = rendering.order(order)
-    if order.state == orders_pb2.ORDER_STATE_DISPUTED:
-        data["dispute"]["status"] = await _dispute_status(call, order.id)
-    return rendering.success(data)
+    return rendering.success(await _whole(call, order))
 
 
 @routes.get(
@@ -103,11 +103,23 @@ async def get_timeline(call: Call) -> Answer:
     return rendering.success(data)
 
 
-async def _dispute_status(call: Call, order_id: str) -> str | None:
-    """Return how far support is, which only the disputes service knows."""
-    request = disputes_pb2.GetDisputeRequest(order_id=order_id)
-    dispute = await call.backends.call(call.backends.disputes.GetDispute, request)
-    return rendering.DISPUTE_STATES[dispute.status]
+async def _whole(call: Call, order: orders_pb2.Order) -> dict[str, Any]:
+    """Print an order with how far support is, which only the disputes service knows.
+
+    The order is the order's service's: where the case is still being opened, or its service is
+    away, the order says what it knows itself.
+    """
+    data = rendering.order(order)
+    if order.state == orders_pb2.ORDER_STATE_DISPUTED:
+        request = disputes_pb2.GetDisputeRequest(order_id=order.id)
+        try:
+            case = await call.backends.call(
+                call.backends.disputes.GetDispute, request, timeout_seconds=CASE_SECONDS
+            )
+        except (NotFound, Unavailable, DeadlineExceeded):
+            return data
+        data["dispute"]["status"] = rendering.DISPUTE_STATES[case.status]
+    return data
 
 
 def _milestone(part: Milestone) -> orders_pb2.Milestone:

@@ -159,7 +159,7 @@ def order(message: orders_pb2.Order) -> Json:
         "dispute": _dispute_of_order(message),
         "delivery": _delivery(message),
         "operation": operation(message.operation) if message.HasField("operation") else None,
-        "platformFee": to_text(message.platform_fee.minor_units),
+        "platformFee": to_text(_platform_fee(message).minor_units),
         "platformFeeBps": message.platform_fee_bps,
         "releasedAmount": amount_or_none(message, "released_amount"),
         "refundedAmount": amount_or_none(message, "refunded_amount"),
@@ -183,6 +183,11 @@ _TIMES = (
 def json_text(text: str) -> Any:
     """Pass a stored JSON text on as it is; None where there is none."""
     return orjson.Fragment(text) if text else None
+
+
+def _platform_fee(message: orders_pb2.Order) -> common_pb2.Money:
+    """Return what the platform takes of the order; once it is closed, what it has taken."""
+    return message.charged_fee if message.HasField("charged_fee") else message.platform_fee
 
 
 def _escrow(message: orders_pb2.Order) -> Json | None:

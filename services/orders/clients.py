@@ -216,6 +216,8 @@ class DisputesClient:
             request_id=request_id,
             dispute_id=str(dispute_id),
             order_id=str(order.id),
+            buyer_id=str(order.buyer.id),
+            seller_id=str(order.seller.id),
             opened_by=f"PARTY_{order.dispute.opened_by.value}",
             reason=f"DISPUTE_REASON_{order.dispute.reason.value}",
             description=fields["description"],

@@ -45,6 +45,16 @@ class OperationStore:
         row = await cursor.fetchone()
         return None if row is None else operation_of(row)
 
+    async def running_on(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, order_ids: Sequence[uuid.UUID]
+    ) -> dict[uuid.UUID, Operation]:
+        """Find what is in motion on several orders, by order."""
+        connection = await driver(tx)
+        cursor = connection.cursor(row_factory=dict_row)
+        await cursor.execute(_RUNNING_ON, (marketplace_id, list(order_ids)))
+        found = [operation_of(row) for row in await cursor.fetchall()]
+        return {operation.order_id: operation for operation in found}
+
     async def failed(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
     ) -> list[TimelineItem]:
@@ -184,6 +194,10 @@ select %(op_id)s::uuid, %(op_marketplace)s::uuid, %(op_order)s::uuid, %(op_kind)
 _RUNNING = f"""
 select {_COLUMNS} from operations
 where marketplace_id = %s and order_id = %s and state = 'running'
+"""  # noqa: S608 - constants
+_RUNNING_ON = f"""
+select {_COLUMNS} from operations
+where marketplace_id = %s and order_id = any(%s) and state = 'running'
 """  # noqa: S608 - constants
 _FAILED = """
 select id, kind, error, finished_at from operations

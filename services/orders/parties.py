@@ -1,4 +1,4 @@
-"""Who of an order may do what, and when. Pure.
+"""What people may do: with an order, each side its part; otherwise about themselves alone. Pure.
 
 A caller without a user (a marketplace's key) acts for the whole marketplace and passes.
 """
@@ -6,7 +6,8 @@ A caller without a user (a marketplace's key) acts for the whole marketplace and
 import uuid
 
 from kernel.errors import PermissionDenied
-from services.orders.domain import Order, OrderInWrongState, Party, State
+from services.orders.domain import Order, OrderInWrongState, Origin, Party, State
+from services.orders.intake import NewOrder
 
 
 class NotParty(PermissionDenied):
@@ -43,6 +44,41 @@ def require_seller(order: Order, user_id: uuid.UUID | None) -> None:
     """Check that a user is the seller. Raises: NotBusiness."""
     if user_id is not None and user_id != order.seller.id:
         raise NotBusiness("Only the business of this order may do this")
+
+
+def require_self(asked: str, user_id: uuid.UUID | None) -> None:
+    """Check that a person asks about themselves, by their UUID. Raises: PermissionDenied."""
+    # Spelled one way only: a marketplace may choose a public id that reads like another's UUID.
+    if user_id is not None and asked != str(user_id):
+        raise PermissionDenied("A person may ask about themselves alone")
+
+
+def require_own_registration(
+    user_id: uuid.UUID | None, *, external_user_id: str, new_id: str, public_id: str, email: str
+) -> None:
+    """Check that a person registers who their token says, and says nothing else of themselves.
+
+    Raises: PermissionDenied.
+    """
+    if user_id is None:
+        return
+    require_self(external_user_id, user_id)
+    require_self(new_id, user_id)
+    if public_id or email:
+        raise PermissionDenied("A person's public id and email are the marketplace's to tell")
+
+
+def require_own_purchase(new: NewOrder, user_id: uuid.UUID | None) -> None:
+    """Check that a person buys for themselves, at the rate of their API, and names no reference.
+
+    Raises: NotPersonal; PermissionDenied.
+    """
+    if user_id is None:
+        return
+    if new.buyer != str(user_id):
+        raise NotPersonal("Only the personal user of an order may create it")
+    if new.origin is not Origin.PARTY or new.client_order_ref:
+        raise PermissionDenied("A person creates orders of the party API")
 
 
 def side_of(order: Order, user_id: uuid.UUID | None) -> Party | None:

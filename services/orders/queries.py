@@ -27,6 +27,7 @@ from services.orders.intake import (
 from services.orders.marketplaces import MarketplaceRules, marketplace_rules
 from services.orders.operation_store import OperationStore
 from services.orders.operations import Operation
+from services.orders.parties import require_party
 from services.orders.party_store import PartyStore
 from services.orders.ports import EscrowPort, LedgerPort, TimelineItem
 from services.orders.store import ClientOrderRefTaken, OrderStore, with_version
@@ -203,8 +204,11 @@ class OrderQueries:
         seller: str,
         after: uuid.UUID | None,
         limit: int,
-    ) -> list[Order]:
-        """List orders newest first; every filter given must hold, an unknown user has none."""
+    ) -> tuple[list[Order], Mapping[uuid.UUID, Operation]]:
+        """List orders newest first, and what is in motion on them, by order.
+
+        Every filter given must hold; an unknown user has no orders.
+        """
         filters: dict[str, object] = {} if state is None else {"state": state.value}
         async with self._database.transaction() as tx:
             for column, ref in (("buyer_id", buyer), ("seller_id", seller)):
@@ -212,11 +216,15 @@ class OrderQueries:
                     try:
                         user = await self._users.find(tx, marketplace_id=marketplace_id, ref=ref)
                     except NotFound:
-                        return []
+                        return [], {}
                     filters[column] = user.id
-            return await self._orders.page(
+            page = await self._orders.page(
                 tx, marketplace_id=marketplace_id, filters=filters, after=after, limit=limit
             )
+            running = await self._operations.running_on(
+                tx, marketplace_id=marketplace_id, order_ids=[order.id for order in page]
+            )
+        return page, running
 
     async def list_party_orders(
         self,
@@ -258,14 +266,15 @@ class OrderQueries:
         return sorted(items, key=lambda item: item.at)
 
     async def receipt(
-        self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
+        self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID, reader: uuid.UUID | None
     ) -> tuple[uuid.UUID, Order]:
-        """Return a completed order and its receipt's id.
+        """Return a completed order and its receipt's id; reader: the user who asks, None: any.
 
-        Raises: OrderNotFound; ReceiptNotFound.
+        Raises: OrderNotFound; NotParty; ReceiptNotFound.
         """
         async with self._database.transaction() as tx:
             order = await self._orders.get(tx, marketplace_id=marketplace_id, order_id=order_id)
+        require_party(order, reader)
         if order.final_status is not FinalStatus.RELEASED:
             raise ReceiptNotFound("The order has no receipt: it is not completed")
         return derived_id(order_id, "receipt"), order

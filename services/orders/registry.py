@@ -106,8 +106,11 @@ class UserRegistry:
 
     async def provision(self, user: User, *, wait_seconds: int) -> None:
         """Open a user's account and make its wallet; again does nothing. Raises: Unavailable."""
-        await self._ledger.open_account(user=user.name, asset=USDC)
-        address = await self._escrow.create_wallet(user=user.name, wait_seconds=wait_seconds)
+        # The service's own work, whoever registered the user: ledger and escrow serve no people.
+        system = identity.system(caller="orders", marketplace_id=user.marketplace_id)
+        with identity.acting_as(system):
+            await self._ledger.open_account(user=user.name, asset=USDC)
+            address = await self._escrow.create_wallet(user=user.name, wait_seconds=wait_seconds)
         async with self._database.transaction() as tx:
             await self._users.provisioned(
                 tx, user=user, wallet_address=address, at=self._clock.now()
@@ -118,7 +121,6 @@ class UserRegistry:
         async with self._database.transaction() as tx:
             users = await self._users.unprovisioned(tx, limit=limit)
         for user in users:
-            identity.bind(identity.system(caller="orders", marketplace_id=user.marketplace_id))
             await self.provision(user, wait_seconds=0)
         return len(users)
 

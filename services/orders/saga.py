@@ -26,6 +26,8 @@ LONGEST_BACKOFF_SECONDS = 5.0
 TAKE_OVER_SECONDS = 1.0
 TAKE_OVER_BATCH = 32
 POLL_SECONDS = 0.05
+# A peer is busy for a few ledgers at most; beyond this an operator should know.
+LONG_SECONDS = 60.0
 Encode = Callable[[Order, Operation | None], bytes]
 Decide = Callable[[Order], Decided]
 log = logger()
@@ -270,7 +272,7 @@ class Saga:
         who = identity.system(caller="orders", marketplace_id=operation.marketplace_id)
         identity.bind(who, request_id=operation.request_id)
         deadline.start(None)
-        backoff = FIRST_BACKOFF_SECONDS
+        backoff, began = FIRST_BACKOFF_SECONDS, time.monotonic()
         try:
             while not motion.is_ended:
                 try:
@@ -279,21 +281,28 @@ class Saga:
                     log.warning("operation.lease_lost", operation_id=str(operation.id))
                     return
                 except Exception as error:  # noqa: BLE001 - every trouble is met with another try
-                    await self._note(motion, error)
+                    await self._note(motion, error, waited=time.monotonic() - began)
                     await asyncio.sleep(backoff)
                     backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
         finally:
             self._motions.pop(operation.id, None)
             await motion.tell(trouble=motion.trouble, ends=True)
 
-    async def _note(self, motion: Motion, error: Exception) -> None:
-        """Record what holds an operation up; tells its caller where that is a peer's absence."""
-        if isinstance(error, (NotYet, Aborted)):
+    async def _note(self, motion: Motion, error: Exception, *, waited: float) -> None:
+        """Record what holds an operation up; tells its caller where that is a peer's absence.
+
+        waited: seconds since it was begun or taken over. A peer that is busy is worth a note only
+        when it has been for long.
+        """
+        is_busy = isinstance(error, (NotYet, Aborted))
+        if is_busy and waited < LONG_SECONDS:
             return
         fields = {"operation_id": str(motion.operation.id), "kind": motion.operation.kind.value}
         if isinstance(error, (Unavailable, DeadlineExceeded)):
             log.warning("operation.waits", error=error.reason, **fields)
             await motion.tell(trouble=error)
+        elif is_busy:
+            log.warning("operation.waits_long", error=type(error).__name__, **fields)
         elif isinstance(error, Stuck):
             log.error("operation.stuck", error=str(error), **fields)
         else:

@@ -112,10 +112,12 @@ class OrderService:
         reason: str,
         user_id: uuid.UUID | None,
     ) -> Answer:
-        """Close an order that has no escrow.
+        """Close an order that has no escrow. by: on whose behalf; a person acts on their own.
 
         Raises: OrderNotFound; NotPersonal; OrderInWrongState.
         """
+        if user_id is not None:
+            by = Party.BUYER
 
         def begin(order: Order, _operation: uuid.UUID) -> Decided:
             if user_id is not None:

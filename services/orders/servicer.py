@@ -9,13 +9,12 @@ from orchestrator.orders.v1 import orders_pb2, orders_pb2_grpc
 
 from chassis import deadline, identity
 from chassis.idempotency import Answer, request_key
-from chassis.identity import REPLAYED_KEY, ROLE_ADMIN, allow
+from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, ROLE_ADMIN, allow
 from chassis.wire import page_size, uuid_from_token
-from services.orders import wire
+from services.orders import parties, wire
 from services.orders.commands import Request
 from services.orders.credits import CreditService
 from services.orders.domain import Decision, DisputeReason, Party, State
-from services.orders.parties import require_party
 from services.orders.queries import OrderQueries
 from services.orders.registry import UserRegistry
 from services.orders.service import OrderService
@@ -26,27 +25,30 @@ Context = grpc.aio.ServicerContext[Any, Any]
 WAIT_SECONDS = 30.0
 ANSWER_SECONDS = 0.3
 
+# Besides a marketplace, people: whose order it is, or that it is about themselves, is checked with
+# what is asked (parties.py), here or in the use case.
+WITH_PEOPLE = MARKETPLACE | PEOPLE
 ACCESS = {
-    "RegisterUser": allow("gateway", scope="write"),
-    "GetUser": allow("gateway", "operator", scope="read"),
+    "RegisterUser": allow("gateway", scope="write", roles=WITH_PEOPLE),
+    "GetUser": allow("gateway", "operator", scope="read", roles=WITH_PEOPLE),
     "ListUsers": allow("gateway", "operator", scope="read"),
-    "CreateOrder": allow("gateway", scope="write"),
-    "GetOrder": allow("gateway", "operator", scope="read"),
+    "CreateOrder": allow("gateway", scope="write", roles=WITH_PEOPLE),
+    "GetOrder": allow("gateway", "operator", scope="read", roles=WITH_PEOPLE),
     "ListOrders": allow("gateway", "operator", scope="read"),
-    "ListPartyOrders": allow("gateway", scope="read"),
+    "ListPartyOrders": allow("gateway", scope="read", roles=WITH_PEOPLE),
     "GetTimeline": allow("gateway", "operator", scope="read"),
-    "GetReceipt": allow("gateway", scope="read"),
+    "GetReceipt": allow("gateway", scope="read", roles=WITH_PEOPLE),
     "ReserveFunds": allow("gateway", scope="write"),
     "CreateEscrow": allow("gateway", scope="write"),
     "FundEscrow": allow("gateway", scope="write"),
     "ReleaseFunds": allow("gateway", scope="write"),
-    "CancelOrder": allow("gateway", scope="write"),
+    "CancelOrder": allow("gateway", scope="write", roles=WITH_PEOPLE),
     "RefundOrder": allow("gateway", scope="write"),
-    "OpenDispute": allow("gateway", scope="write"),
+    "OpenDispute": allow("gateway", scope="write", roles=WITH_PEOPLE),
     "ResolveDispute": allow("gateway", scope="support"),
-    "DeliverOrder": allow("gateway", scope="write"),
-    "ConfirmOrder": allow("gateway", scope="write"),
-    "PayOrder": allow("gateway", scope="write"),
+    "DeliverOrder": allow("gateway", scope="write", roles=WITH_PEOPLE),
+    "ConfirmOrder": allow("gateway", scope="write", roles=WITH_PEOPLE),
+    "PayOrder": allow("gateway", scope="write", roles=WITH_PEOPLE),
     "CreditUser": allow("gateway", scope="admin"),
 }
 
@@ -71,6 +73,13 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
         self, request: orders_pb2.RegisterUserRequest, context: Context
     ) -> orders_pb2.User:
         """Register a user."""
+        parties.require_own_registration(
+            _user(),
+            external_user_id=request.external_user_id,
+            new_id=request.user_id,
+            public_id=request.public_id,
+            email=request.email,
+        )
         answer = await self._registry.register(
             request_key(request),
             external_user_id=request.external_user_id,
@@ -89,6 +98,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     ) -> orders_pb2.User:
         """Look a user up."""
         del context
+        parties.require_self(request.user, _user())
         user = await self._registry.get(marketplace_id=_marketplace(), ref=request.user)
         return wire.user_to_proto(user)
 
@@ -109,7 +119,9 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
         self, request: orders_pb2.CreateOrderRequest, context: Context
     ) -> orders_pb2.Order:
         """Create an order."""
-        answer = await self._queries.create_order(request_key(request), wire.new_order(request))
+        new = wire.new_order(request)
+        parties.require_own_purchase(new, _user())
+        answer = await self._queries.create_order(request_key(request), new)
         return _order(context, answer)
 
     async def GetOrder(
@@ -120,7 +132,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
         order, operation = await self._queries.get_order(
             marketplace_id=_marketplace(), order_id=uuid.UUID(request.order_id)
         )
-        require_party(order, _reader())
+        parties.require_party(order, _reader())
         return wire.order_to_proto(order, operation)
 
     async def ListOrders(
@@ -130,7 +142,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
         del context
         limit = page_size(request.page)
         state = orders_pb2.OrderState.Name(request.state).removeprefix("ORDER_STATE_")
-        orders = await self._queries.list_orders(
+        orders, operations = await self._queries.list_orders(
             marketplace_id=_marketplace(),
             state=State(state) if request.state else None,
             buyer=request.buyer,
@@ -138,13 +150,14 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
             after=uuid_from_token(request.page.page_token),
             limit=limit + 1,
         )
-        return wire.orders_page(orders, limit)
+        return wire.orders_page(orders, operations, limit)
 
     async def ListPartyOrders(
         self, request: orders_pb2.ListPartyOrdersRequest, context: Context
     ) -> orders_pb2.ListPartyOrdersResponse:
         """List one party's orders."""
         del context
+        parties.require_self(request.user_id, _user())
         orders, total = await self._queries.list_party_orders(
             marketplace_id=_marketplace(),
             user_id=uuid.UUID(request.user_id),
@@ -173,9 +186,10 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
         """Read the receipt."""
         del context
         receipt_id, order = await self._queries.receipt(
-            marketplace_id=_marketplace(), order_id=uuid.UUID(request.order_id)
+            marketplace_id=_marketplace(),
+            order_id=uuid.UUID(request.order_id),
+            reader=_reader(),
         )
-        require_party(order, _reader())
         return wire.receipt_to_proto(receipt_id, order)
 
     async def ReserveFunds(
@@ -229,7 +243,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
             order_id=uuid.UUID(request.order_id),
             by=_party(request.canceled_by, "canceled_by"),
             reason=request.reason,
-            user_id=identity.current().user_id,
+            user_id=_user(),
         )
         return _order(context, answer)
 
@@ -258,7 +272,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
             ),
             description=request.description,
             evidence=list(request.evidence),
-            user_id=identity.current().user_id,
+            user_id=_user(),
         )
         return _order(context, answer)
 
@@ -287,7 +301,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
             order_id=uuid.UUID(request.order_id),
             notes=request.notes,
             url=request.url,
-            user_id=identity.current().user_id,
+            user_id=_user(),
         )
         return _order(context, answer)
 
@@ -298,7 +312,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
         answer = await self._service.confirm(
             _request(request),
             order_id=uuid.UUID(request.order_id),
-            user_id=identity.current().user_id,
+            user_id=_user(),
         )
         return _order(context, answer)
 
@@ -309,7 +323,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
         answer = await self._service.pay(
             _request(request),
             order_id=uuid.UUID(request.order_id),
-            user_id=identity.current().user_id,
+            user_id=_user(),
         )
         return _order(context, answer)
 
@@ -333,7 +347,13 @@ def _marketplace() -> uuid.UUID:
     return identity.current().marketplace_id
 
 
+def _user() -> uuid.UUID | None:
+    """Return the person who calls; None: a marketplace, for all of its users."""
+    return identity.current().user_id
+
+
 def _reader() -> uuid.UUID | None:
+    """Return the person who reads, who must be in the order; an admin need not."""
     who = identity.current()
     return None if who.role == ROLE_ADMIN else who.user_id
 

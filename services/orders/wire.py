@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from orchestrator.common.v1 import common_pb2
@@ -195,8 +195,11 @@ def _add_instants(message: orders_pb2.Order, order: Order) -> None:
             getattr(message, name).FromDatetime(at)
     if order.released_at is not None:
         message.released_amount.CopyFrom(_money(order, order.released_amount))
+        message.released_share.CopyFrom(_money(order, order.released_share))
     if order.refunded_at is not None:
         message.refunded_amount.CopyFrom(_money(order, order.refunded_amount))
+    if order.closed_at is not None:
+        message.charged_fee.CopyFrom(_money(order, order.charged_fee))
 
 
 def _add_party_fields(message: orders_pb2.Order, order: Order) -> None:
@@ -206,10 +209,12 @@ def _add_party_fields(message: orders_pb2.Order, order: Order) -> None:
     message.contract_terms_json = order.contract_terms_json
 
 
-def orders_page(orders: Sequence[Order], limit: int) -> orders_pb2.ListOrdersResponse:
-    """Encode a page; a full one has a token to go on with."""
+def orders_page(
+    orders: Sequence[Order], operations: Mapping[uuid.UUID, Operation], limit: int
+) -> orders_pb2.ListOrdersResponse:
+    """Encode a page; a full one has a token to go on with. operations: in motion, by order."""
     return orders_pb2.ListOrdersResponse(
-        orders=[order_to_proto(order) for order in orders[:limit]],
+        orders=[order_to_proto(order, operations.get(order.id)) for order in orders[:limit]],
         next_page_token=page_token(orders[limit - 1].id) if len(orders) > limit else "",
     )
 

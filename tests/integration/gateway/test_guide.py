@@ -5,8 +5,10 @@ import uuid
 import httpx
 import pytest
 from orchestrator.common.v1 import common_pb2
+from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
 
+from kernel.errors import DomainError, NotFound, Unavailable
 from kernel.ids import to_public
 
 from .conftest import Services
@@ -270,7 +272,8 @@ async def test_a_resolved_dispute_answers_with_its_closed_order(
         final_status="FINAL_STATUS_RELEASED",
         closed_at=at("2026-02-18T11:00:00Z"),
         dispute=resolved,
-        released_amount=usdc(5000),
+        released_share=usdc(5000),
+        released_amount=usdc(4500),
         refunded_amount=usdc(3000),
     )
     body = {"decision": "SPLIT", "releaseAmount": "50.00", "refundAmount": "30.00", "note": "half"}
@@ -320,3 +323,62 @@ async def test_a_manual_credit_is_done_when_the_chain_has_it(
         usdc(500),
         "promo-1",
     )
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        NotFound("the case is being opened", reason="DISPUTE_NOT_FOUND"),
+        Unavailable("the service is away"),
+    ],
+)
+async def test_an_order_is_read_whether_or_not_its_case_can_be(
+    rest: httpx.AsyncClient, services: Services, trouble: DomainError
+) -> None:
+    dispute = orders_pb2.OrderDispute(
+        id=str(DISPUTE_ID), status="OPEN", opened_at=at("2026-02-18T10:00:00Z")
+    )
+    order = an_order("DISPUTED", dispute=dispute)
+    services.orders.answers["GetOrder"] = order
+    services.orders.answers["ListOrders"] = orders_pb2.ListOrdersResponse(orders=[order])
+    services.disputes.answers["GetDispute"] = trouble
+
+    one = done(await rest.get(f"/api/v1/orders/{ORD}"))
+    [listed] = (await rest.get("/api/v1/orders")).json()["data"]
+
+    assert one == listed
+    assert listed["dispute"]["status"] == "OPEN"
+
+
+async def test_lists_say_how_far_support_is(rest: httpx.AsyncClient, services: Services) -> None:
+    dispute = orders_pb2.OrderDispute(id=str(DISPUTE_ID), status="OPEN")
+    order = an_order("DISPUTED", dispute=dispute)
+    services.orders.answers["ListOrders"] = orders_pb2.ListOrdersResponse(orders=[order])
+    services.disputes.answers["GetDispute"] = disputes_pb2.Dispute(
+        id=str(DISPUTE_ID), status="DISPUTE_STATUS_UNDER_REVIEW"
+    )
+
+    [listed] = (await rest.get("/api/v1/orders")).json()["data"]
+
+    assert listed["dispute"]["status"] == "UNDER_REVIEW"
+
+
+@pytest.mark.parametrize(
+    ("end", "charged", "printed"),
+    [("RELEASED", 500, "5.00"), ("REFUNDED", 0, "0.00"), ("CANCELED", 0, "0.00")],
+)
+async def test_a_closed_order_says_what_the_platform_took(
+    rest: httpx.AsyncClient, services: Services, end: str, charged: int, printed: str
+) -> None:
+    services.orders.answers["GetOrder"] = an_order(
+        "CLOSED",
+        final_status=f"FINAL_STATUS_{end}",
+        platform_fee=usdc(800),
+        charged_fee=usdc(charged),
+        closed_at=at("2026-02-18T11:00:00Z"),
+    )
+
+    data = done(await rest.get(f"/api/v1/orders/{ORD}"))
+
+    assert isinstance(data, dict)
+    assert data["platformFee"] == printed

@@ -5,8 +5,7 @@ No operation stays in motion, no hold outlives a canceled order, and no answer i
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -149,7 +148,9 @@ async def waiting(shop: Shop, count: int) -> None:
             await asyncio.sleep(0.01)
 
 
-Plan = list[tuple[int, bool, float, float]]
+# Which command, by which process, how long its caller waits, and when.
+Step = tuple[int, bool, float, float]
+Plan = list[Step]
 _PLANS = st.lists(
     st.tuples(st.integers(0, 4), st.booleans(), st.sampled_from([0.0, 2.0]), st.floats(0, 0.01)),
     min_size=2,
@@ -203,12 +204,9 @@ async def collide(
 ) -> None:
     """Send commands at nearly the same moment; refusals are fine, faults are raised."""
 
-    async def later(seconds: float, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        await asyncio.sleep(seconds)
-        return await call()
+    async def later(step: Step) -> Answer:
+        which, second, wait, delay = step
+        await asyncio.sleep(delay)
+        return await commands[which](shops[second], order, wait)
 
-    calls: list[Coroutine[Any, Any, Answer]] = [
-        later(delay, lambda c=commands[which], s=shops[second], w=wait: c(s, order, w))
-        for which, second, wait, delay in plan
-    ]
-    await outcomes(*calls)
+    await outcomes(*(later(step) for step in plan))

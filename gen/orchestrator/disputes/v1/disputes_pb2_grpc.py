@@ -90,7 +90,8 @@ class DisputesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetDispute(self, request, context):
-        """Read a case by its id or by its order. Reasons: DISPUTE_NOT_FOUND.
+        """Read a case by its id or by its order; a person, one of their own orders' (an admin, any).
+        Reasons: DISPUTE_NOT_FOUND, NOT_PARTY.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,8 +112,8 @@ class DisputesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddEvidence(self, request, context):
-        """Add evidence while the case is not resolved. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE,
-        TOO_MUCH_EVIDENCE, INVALID_URL.
+        """Add evidence while the case is not resolved; a person, to a case of their own orders alone.
+        Reasons: DISPUTE_NOT_FOUND, NOT_PARTY, INVALID_STATE, TOO_MUCH_EVIDENCE, INVALID_URL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

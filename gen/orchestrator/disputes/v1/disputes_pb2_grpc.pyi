@@ -23,14 +23,16 @@ class DisputesServiceStub:
     OpenDispute: _aio.UnaryUnaryMultiCallable[_disputes_pb2.OpenDisputeRequest, _disputes_pb2.Dispute]
     """Open the case of an order. Reasons: DISPUTE_ALREADY_OPEN."""
     GetDispute: _aio.UnaryUnaryMultiCallable[_disputes_pb2.GetDisputeRequest, _disputes_pb2.Dispute]
-    """Read a case by its id or by its order. Reasons: DISPUTE_NOT_FOUND."""
+    """Read a case by its id or by its order; a person, one of their own orders' (an admin, any).
+    Reasons: DISPUTE_NOT_FOUND, NOT_PARTY.
+    """
     ListDisputes: _aio.UnaryUnaryMultiCallable[_disputes_pb2.ListDisputesRequest, _disputes_pb2.ListDisputesResponse]
     """List cases by filter with a cursor, newest first."""
     AssignDispute: _aio.UnaryUnaryMultiCallable[_disputes_pb2.AssignDisputeRequest, _disputes_pb2.Dispute]
     """Give the case to an agent. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE."""
     AddEvidence: _aio.UnaryUnaryMultiCallable[_disputes_pb2.AddEvidenceRequest, _disputes_pb2.Dispute]
-    """Add evidence while the case is not resolved. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE,
-    TOO_MUCH_EVIDENCE, INVALID_URL.
+    """Add evidence while the case is not resolved; a person, to a case of their own orders alone.
+    Reasons: DISPUTE_NOT_FOUND, NOT_PARTY, INVALID_STATE, TOO_MUCH_EVIDENCE, INVALID_URL.
     """
     DecideDispute: _aio.UnaryUnaryMultiCallable[_disputes_pb2.DecideDisputeRequest, _disputes_pb2.Dispute]
     """Record the decision, once and for all, before any money moves. Reasons: DISPUTE_NOT_FOUND,
@@ -62,7 +64,9 @@ class DisputesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _disputes_pb2.GetDisputeRequest,
         context: _aio.ServicerContext[_disputes_pb2.GetDisputeRequest, _abc.Awaitable[_disputes_pb2.Dispute]],
     ) -> _abc.Awaitable[_disputes_pb2.Dispute]:
-        """Read a case by its id or by its order. Reasons: DISPUTE_NOT_FOUND."""
+        """Read a case by its id or by its order; a person, one of their own orders' (an admin, any).
+        Reasons: DISPUTE_NOT_FOUND, NOT_PARTY.
+        """
 
     @_abc_1.abstractmethod
     def ListDisputes(
@@ -86,8 +90,8 @@ class DisputesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _disputes_pb2.AddEvidenceRequest,
         context: _aio.ServicerContext[_disputes_pb2.AddEvidenceRequest, _abc.Awaitable[_disputes_pb2.Dispute]],
     ) -> _abc.Awaitable[_disputes_pb2.Dispute]:
-        """Add evidence while the case is not resolved. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE,
-        TOO_MUCH_EVIDENCE, INVALID_URL.
+        """Add evidence while the case is not resolved; a person, to a case of their own orders alone.
+        Reasons: DISPUTE_NOT_FOUND, NOT_PARTY, INVALID_STATE, TOO_MUCH_EVIDENCE, INVALID_URL.
         """
 
     @_abc_1.abstractmethod
