@@ -18,7 +18,7 @@ from gateway.call import Call, Parts, Receive, Scope, Send
 from gateway.errors import MethodNotAllowed, Overloaded, RouteNotFound
 from gateway.events import Feed
 from gateway.keys import PREFIX, KeyStore
-from gateway.limits import RateLimiter
+from gateway.limits import Places, RateLimiter, StreamPlaces
 from gateway.marketplace import view as marketplace
 from gateway.marketplace.view import MarketplaceView
 from gateway.party import view as party
@@ -104,7 +104,7 @@ class Dispatcher:
         self._marketplace = marketplace
         self._party = party
         self._parts = parts
-        self._free = concurrent_requests_max
+        self._places = Places(concurrent_requests_max)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's scope."""
@@ -116,14 +116,19 @@ class Dispatcher:
             return
         if scope["path"].endswith("/"):
             scope["path"] = scope["path"].rstrip("/")
-        if self._free <= 0:
-            await self._refuse(side, scope, send, Overloaded("Too many requests are being served"))
+        if scope["path"].startswith(HEALTH):
+            # Refused for load, whoever watches would take a busy gateway for a dead one.
+            await self._serve(side, scope, receive, send)
             return
-        self._free -= 1
+        try:
+            place = scope[routing.PLACE] = self._places.take()
+        except Overloaded as error:
+            await self._refuse(side, scope, send, error)
+            return
         try:
             await self._serve(side, scope, receive, send)
         finally:
-            self._free += 1
+            place.free()
 
     def end_streams(self) -> None:
         """End every stream of events: the process is about to stop."""
@@ -191,7 +196,10 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
     keys = KeyAuthenticator(store, clock=SystemClock())
     backends = Backends(settings)
     feed = Feed(Bus(url=settings.nats_url, name="gateway"), ping_seconds=settings.ping_seconds)
-    parts = Parts(backends=backends, keys=keys, feed=feed)
+    streams = StreamPlaces(
+        per_account=settings.event_streams_per_account_max, in_all=settings.event_streams_max
+    )
+    parts = Parts(backends=backends, keys=keys, feed=feed, streams=streams)
     try:
         yield _dispatcher(settings, parts)
     finally:

@@ -14,6 +14,7 @@ from gateway.auth import Credential, CredentialNotValid, KeyAuthenticator
 from gateway.backends import Backends, Reply
 from gateway.errors import BodyTooLarge, UnsupportedMediaType
 from gateway.events import Feed
+from gateway.limits import Place, StreamPlaces
 from kernel.errors import DeadlineExceeded, InvalidArgument
 from kernel.ids import new_id
 
@@ -60,6 +61,7 @@ class Parts:
     backends: Backends
     keys: KeyAuthenticator
     feed: Feed
+    streams: StreamPlaces
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,6 +70,7 @@ class Call:
 
     path: without a trailing slash; params: what the route's placeholders stand for. body: as it
     came. limit, remaining: requests a minute of this credential, and those left, once counted.
+    place: a stream's own, among those that may be open.
     """
 
     method: str
@@ -82,6 +85,7 @@ class Call:
     wait_default: int = 30
     limit: int | None = None
     remaining: int = 0
+    place: Place | None = None
     reply: Reply = field(default_factory=Reply)
 
     @property

@@ -30,6 +30,8 @@ READY_SECONDS = 2.0
 RETRY_SECONDS = 0.5
 # How long the server keeps the consumer of a client that is gone.
 ABANDONED_SECONDS = 30.0
+# How long something cancelled may take until it is cancelled again.
+CANCEL_SECONDS = 1.0
 PENDING_MAX = 4096
 PENDING_BYTES_MAX = 8 * 1024 * 1024
 _CURSOR = re.compile(r"([0-9]{1,18})-(evt_[0-9A-Za-z]{1,64})", re.ASCII)
@@ -158,11 +160,23 @@ class Feed:
                     yield chunk or PING
                     ping_at = clock() + self._ping_seconds
         finally:
-            waiting = [task for task in (coming, stopped) if task is not None]
-            for task in waiting:
-                task.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
+            await end(*(task for task in (coming, stopped) if task is not None))
             await messages.aclose()
+
+
+async def end(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks and wait until they have ended, whatever they end with.
+
+    A task is cancelled again for as long as it lives: `asyncio.wait_for` swallows a cancellation
+    that meets its result, and a stream would go on for ever with nobody to read it.
+    Source: https://github.com/python/cpython/issues/86296.
+    """
+    waiting = set(tasks)
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=CANCEL_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _start(context: JetStreamContext, after: Cursor | None) -> Start:

@@ -19,7 +19,7 @@ from fastapi.routing import APIRoute
 from chassis import deadline
 from chassis.status import Internal
 from chassis.telemetry import logger
-from gateway import backends, call, models
+from gateway import backends, call, events, models
 from gateway.auth import Credential, anonymous
 from gateway.backends import READ_SECONDS
 from gateway.call import Answer, Call, EventStream, Parts, Receive, Scope, Send
@@ -29,6 +29,8 @@ from kernel.errors import DomainError
 Handler = Callable[..., Awaitable[Answer | EventStream]]
 # What an answer needs after the operation's wait is over.
 SLACK_SECONDS = 5.0
+# Where a request's own place among those served at once is kept, in its scope.
+PLACE = "gateway.place"
 # The scope of a route that any credential may call, and of one that needs none.
 ANY, OPEN = "", "open"
 log = logger()
@@ -128,9 +130,14 @@ class Server:
             await send_refusal(send, hidden, one)
         else:
             if isinstance(answer, EventStream):
+                # It may last for days, and is counted among the streams instead.
+                scope[PLACE].free()
                 await send_stream(receive, send, answer, one)
             else:
                 await send_answer(send, answer, one)
+        finally:
+            if one.place is not None:
+                one.place.free()
 
     async def _answer(
         self, operation: Operation, one: Call, receive: Receive
@@ -141,6 +148,8 @@ class Server:
             backends.bind(one.credential.identity, request_id=one.request_id)
         seconds = one.wait_seconds() + SLACK_SECONDS if operation.changes else READ_SECONDS
         deadline.start(None if operation.streams else seconds)
+        if operation.streams:
+            one.place = self.parts.streams.take(one.caller.account)
         if operation.changes:
             one.write_key()  # refuses a key that is none, whether or not the handler needs it
         if operation.body is not None:
@@ -221,9 +230,7 @@ async def send_stream(receive: Receive, send: Send, stream: EventStream, one: Ca
     try:
         await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        sending.cancel()
-        gone.cancel()
-        await asyncio.gather(sending, gone, return_exceptions=True)
+        await events.end(sending, gone)
         await stream.chunks.aclose()
     await send({"type": "http.response.body", "body": b""})
 

@@ -125,6 +125,10 @@ class GatewaySettings(KeySettings):
     jwt_issuers: Issuers = []
     # Requests served at once; more are refused with 503, so that those inside end in time.
     concurrent_requests_max: Annotated[int, Field(ge=1)] = 1_000
+    # Streams of events open at once: of one API key or person, and of all; they do not count as
+    # requests being served. More are refused, with 429 and with 503.
+    event_streams_per_account_max: Annotated[int, Field(ge=1)] = 50
+    event_streams_max: Annotated[int, Field(ge=1)] = 1_000
     # How long a stream of events may be silent before it says that it is alive.
     ping_seconds: Annotated[int, Field(ge=1, le=60)] = 15
     # The longest a graceful stop may take before requests in flight are cut.

@@ -1,6 +1,8 @@
 """Too much, and too little: rates, load, and parts that are away."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -9,7 +11,7 @@ from deploy.local.ports import free_port
 from gateway.app import open_gateway
 from gateway.settings import GatewaySettings
 
-from .conftest import CONTRACTS, Services, serving
+from .conftest import CONTRACTS, Keys, Services, serving
 from .messages import an_order
 from .test_access import ORDER, bearer, refusal
 
@@ -62,6 +64,122 @@ async def test_more_requests_than_can_be_served_are_told_to_come_back(
         assert (await first).status_code == 200
     refusal(answer, 503, "PROVIDER_UNAVAILABLE")
     assert answer.headers["retry-after"] == "1"
+
+
+async def test_health_is_answered_however_much_is_being_served(
+    settings: GatewaySettings, services: Services, demo_key: str
+) -> None:
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    async def slow(_request: object) -> Any:
+        entered.set()
+        await leave.wait()
+        return an_order()
+
+    services.orders.answers["GetOrder"] = slow
+    async with gateway_with(settings, demo_key, concurrent_requests_max=1) as client:
+        first = asyncio.create_task(client.get(ORDER))
+        await entered.wait()
+        busy = await client.get(ORDER)
+        checks = [await client.get(f"/api/v1/health{more}") for more in ("", "/", "/detailed")]
+        leave.set()
+        await first
+
+    refusal(busy, 503, "PROVIDER_UNAVAILABLE")
+    assert [answer.status_code for answer in checks] == [200, 200, 200]
+
+
+@contextlib.asynccontextmanager
+async def gateway_with(
+    settings: GatewaySettings, key: str, **changes: int
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Serve a gateway with other settings; yields a client with the key."""
+    changed = settings.model_copy(update={"gateway_port": free_port(), **changes})
+    async with (
+        open_gateway(changed) as app,
+        serving(app, changed.gateway_port) as url,
+        httpx.AsyncClient(base_url=url, headers=bearer(key)) as client,
+    ):
+        try:
+            yield client
+        finally:
+            app.end_streams()
+
+
+async def streaming(opened: contextlib.AsyncExitStack, client: httpx.AsyncClient) -> httpx.Response:
+    """Open a stream of events that stays open; returns its answer."""
+    return await opened.enter_async_context(client.stream("GET", "/api/v1/events"))
+
+
+async def test_open_streams_leave_every_request_its_place(
+    settings: GatewaySettings, services: Services, demo_key: str
+) -> None:
+    services.orders.answers["GetOrder"] = an_order()
+    async with (
+        gateway_with(settings, demo_key, concurrent_requests_max=2) as client,
+        contextlib.AsyncExitStack() as opened,
+    ):
+        streams = [await streaming(opened, client) for _ in range(4)]
+
+        answers = [await client.get(ORDER) for _ in range(3)]
+
+    assert [answer.status_code for answer in streams + answers] == [200] * 7
+
+
+async def test_a_key_with_its_streams_open_is_told_to_come_back(
+    settings: GatewaySettings, keys: Keys, demo_key: str
+) -> None:
+    async with (
+        gateway_with(settings, demo_key, event_streams_per_account_max=2) as client,
+        contextlib.AsyncExitStack() as opened,
+    ):
+        for _ in range(2):
+            await streaming(opened, client)
+        refused = await client.get("/api/v1/events")
+        other = bearer(await keys.make("read"))
+        async with client.stream("GET", "/api/v1/events", headers=other) as allowed:
+            pass
+        # A stream that was refused otherwise, or has ended, takes no place.
+        await opened.aclose()
+        await client.get("/api/v1/events", params={"types": "nothing"})
+        again = await until_streaming(client, opened)
+
+    details = refusal(refused, 429, "RATE_LIMITED")
+    assert details == {"retryAfter": 5, "limit": 2, "window": 0}
+    assert refused.headers["retry-after"] == "5"
+    assert allowed.status_code == again.status_code == 200
+
+
+async def until_streaming(
+    client: httpx.AsyncClient, opened: contextlib.AsyncExitStack
+) -> httpx.Response:
+    """Open two streams when the gateway has seen that the ones before are gone."""
+    async with asyncio.timeout(10):
+        answers: list[httpx.Response] = []
+        while len(answers) < 2:
+            attempt = contextlib.AsyncExitStack()
+            answer = await streaming(attempt, client)
+            if answer.status_code == 200:
+                await opened.enter_async_context(attempt)
+                answers.append(answer)
+            else:
+                await attempt.aclose()
+    return answers[-1]
+
+
+async def test_there_are_only_so_many_streams(
+    settings: GatewaySettings, keys: Keys, demo_key: str
+) -> None:
+    async with (
+        gateway_with(settings, demo_key, event_streams_max=1) as client,
+        contextlib.AsyncExitStack() as opened,
+    ):
+        await streaming(opened, client)
+
+        other = bearer(await keys.make("read"))
+        refused = await client.get("/api/v1/events", headers=other)
+
+    refusal(refused, 503, "PROVIDER_UNAVAILABLE")
 
 
 async def test_without_its_database_the_gateway_says_so(

@@ -1,9 +1,10 @@
-"""The bucket of each credential."""
+"""The bucket of each credential, and the places of requests and streams."""
 
 import pytest
 
 from gateway import limits
-from gateway.limits import RateLimiter, TooManyRequests
+from gateway.errors import Overloaded
+from gateway.limits import Places, RateLimiter, StreamPlaces, TooManyRequests
 
 
 @pytest.fixture
@@ -84,3 +85,41 @@ def test_full_buckets_are_forgotten_and_empty_ones_are_not(
     assert sorted(limiter._buckets) == ["busy", "new"]
     with pytest.raises(TooManyRequests):
         limiter.take("busy")
+
+
+def test_a_place_given_back_twice_is_free_once() -> None:
+    places = Places(2)
+    first, _second = places.take(), places.take()
+    with pytest.raises(Overloaded):
+        places.take()
+
+    first.free()
+    first.free()
+
+    places.take()
+    with pytest.raises(Overloaded):
+        places.take()
+
+
+def test_an_account_with_its_streams_open_waits_and_others_do_not() -> None:
+    places = StreamPlaces(per_account=2, in_all=10)
+    held = [places.take("a") for _ in range(2)]
+
+    with pytest.raises(TooManyRequests) as caught:
+        places.take("a")
+    places.take("b")
+    held[0].free()
+    places.take("a")
+
+    assert caught.value.details == {"retryAfter": 5, "limit": 2, "window": 0}
+
+
+def test_there_are_so_many_streams_in_all() -> None:
+    places = StreamPlaces(per_account=2, in_all=3)
+    held = [places.take(account) for account in "aab"]
+
+    with pytest.raises(Overloaded):
+        places.take("c")
+    held[0].free()
+
+    places.take("c")
