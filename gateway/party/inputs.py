@@ -5,14 +5,21 @@ import uuid
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from gateway.models import PageSize
 from gateway.party import numbers
 from kernel.ids import parse_uuid
 from kernel.money import CENT, LARGEST, to_text
-from kernel.urls import LONGEST
+from kernel.urls import LONGEST, InvalidUrl, require_url
 
 OFFSET_MAX = 1_000_000
 EVIDENCE_MAX = 20
@@ -48,6 +55,14 @@ def _uuid(value: object) -> uuid.UUID:
     if found is None:
         raise PydanticCustomError("uuid", "must be a UUID")
     return found
+
+
+def _url(value: str) -> str:
+    try:
+        return require_url(value, field="")
+    except InvalidUrl as error:
+        (_, problem), *_ = error.fields
+        raise PydanticCustomError("invalid_url", "{problem}", {"problem": problem}) from None
 
 
 def _offset(value: object) -> int:
@@ -89,6 +104,7 @@ Offset = Annotated[
 Url = Annotated[
     str,
     StringConstraints(min_length=1, max_length=LONGEST),
+    AfterValidator(_url),
     Field(description="https; stored and shown, never fetched."),
 ]
 Role = Literal["personal", "business"]

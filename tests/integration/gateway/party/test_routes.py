@@ -182,6 +182,26 @@ async def test_evidence_goes_to_the_case_of_the_order(
     assert (request.dispute_id, list(request.evidence)) == (str(DISPUTE_ID), links)
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("deliver", {"deliverable_url": "http://a.b/d"}),
+        ("dispute", {"reason": REASON, "evidence": ["http://a.b/d"]}),
+        ("dispute/evidence", {"evidence": ["http://a.b/d"]}),
+    ],
+)
+async def test_what_a_body_says_is_looked_at_before_its_order(
+    person: httpx.AsyncClient, services: Services, path: str, body: dict[str, Any]
+) -> None:
+    unknown = NotFound("No such order", reason="ORDER_NOT_FOUND")
+    for method in ("GetOrder", "DeliverOrder", "OpenDispute"):
+        services.orders.answers[method] = unknown
+
+    answer = await person.post(f"{ORDER}/{path}", json=body)
+
+    assert refusal(answer) == (422, "validation_error")
+
+
 async def test_the_receipt_of_a_split_is_about_what_was_released(
     person: httpx.AsyncClient, services: Services, subject: uuid.UUID
 ) -> None:
