@@ -34,6 +34,7 @@ ABANDONED_SECONDS = 30.0
 CANCEL_SECONDS = 1.0
 PENDING_MAX = 4096
 PENDING_BYTES_MAX = 8 * 1024 * 1024
+RESOURCE_TYPES = ("Order", "Escrow", "Balance", "Dispute", "User", "Wallet", "Deposit")
 _CURSOR = re.compile(r"([0-9]{1,18})-(evt_[0-9A-Za-z]{1,64})", re.ASCII)
 _PATTERN = re.compile(r"[a-z_]{1,40}\.(\*|[a-z_]{1,60})", re.ASCII)
 log = logger()
@@ -83,6 +84,17 @@ def cursor(text: str | None) -> Cursor | None:
             fields=[("Last-Event-ID", "is not one that was given out")],
         )
     return Cursor(int(match[1]), match[2])
+
+
+def resource_types(text: str | None) -> tuple[str, ...]:
+    """Read a comma-separated list of what events are about. Raises: InvalidArgument."""
+    parts = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    if not set(parts) <= set(RESOURCE_TYPES):
+        raise InvalidArgument(
+            "Invalid field: resourceTypes",
+            fields=[("resourceTypes", f"are among {', '.join(RESOURCE_TYPES)}")],
+        )
+    return parts
 
 
 def patterns(text: str | None) -> tuple[str, ...]:

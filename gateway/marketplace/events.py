@@ -6,9 +6,7 @@ from gateway.events import Wanted
 from gateway.keys import READ
 from gateway.marketplace.inputs import StreamEvents
 from gateway.routing import Routes
-from kernel.errors import InvalidArgument
 
-RESOURCE_TYPES = ("Order", "Escrow", "Balance", "Dispute", "User", "Wallet", "Deposit")
 routes = Routes("Events")
 
 
@@ -18,17 +16,7 @@ async def stream_events(call: Call, query: StreamEvents) -> EventStream:
     wanted = Wanted(
         marketplace_id=call.caller.identity.marketplace_id,
         types=events.patterns(query.types),
-        resource_types=_resource_types(query.resource_types),
+        resource_types=events.resource_types(query.resource_types),
         after=events.cursor(call.headers.get("last-event-id")),
     )
     return EventStream(chunks=await call.parts.feed.open(wanted))
-
-
-def _resource_types(text: str | None) -> tuple[str, ...]:
-    parts = tuple(part.strip() for part in (text or "").split(",") if part.strip())
-    if not set(parts) <= set(RESOURCE_TYPES):
-        raise InvalidArgument(
-            "Invalid field: resourceTypes",
-            fields=[("resourceTypes", f"are among {', '.join(RESOURCE_TYPES)}")],
-        )
-    return parts

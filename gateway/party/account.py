@@ -53,6 +53,7 @@ async def stream_events(call: Call, query: StreamEvents) -> EventStream:
     wanted = Wanted(
         marketplace_id=call.caller.identity.marketplace_id,
         types=events.patterns(query.types),
+        resource_types=events.resource_types(query.resource_types),
         after=events.cursor(call.headers.get("last-event-id")),
         concerns=concern,
         shown=concern.shown,

@@ -155,6 +155,10 @@ class AddEvidence(Request):
 
 
 class StreamEvents(Request):
-    """Comma-separated: `types=order.created,order.*`."""
+    """Comma-separated: `types=order.created,balance.*`, `resourceTypes=Order,Balance`."""
 
     types: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    # One stream of events for both APIs: its parameters have one spelling.
+    resource_types: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        default=None, alias="resourceTypes"
+    )

@@ -103,6 +103,32 @@ async def test_somebody_is_told_what_happens_to_their_orders_and_balance_alone(
     assert asked == [str(other), str(own)]
 
 
+async def test_a_stream_may_be_of_some_resources_alone(
+    person: httpx.AsyncClient,
+    services: Services,
+    subject: uuid.UUID,
+    settings: GatewaySettings,
+    keys: Keys,
+) -> None:
+    marketplace_id = await keys.store.marketplace("demo", environment="live")
+    services.orders.answers["GetOrder"] = own_order(subject)
+    order_id, me = to_public("ord", ORDER_ID), to_public("usr", subject)
+    published = []
+    async with streaming(person, "?resourceTypes=Balance,Dispute") as following:
+        for kind, event_type, payload in (
+            ("Order", "order.created", {"orderId": order_id}),
+            ("Balance", "balance.credited", {"userId": me}),
+            ("Escrow", "escrow.created", {"orderId": order_id}),
+            ("Dispute", "dispute.opened", {"orderId": order_id}),
+        ):
+            body = {"aggregateType": kind, "aggregateId": order_id, "payload": payload}
+            published.append(await publish(settings, marketplace_id, eventType=event_type, **body))
+
+        seen = [(await following())["eventId"] for _ in range(2)]
+
+    assert seen == [published[1], published[3]]
+
+
 async def test_a_stream_ends_when_its_token_does(
     party_url: str, services: Services, subject: uuid.UUID
 ) -> None:
@@ -116,7 +142,12 @@ async def test_a_stream_ends_when_its_token_does(
 
 
 async def test_a_stream_is_asked_for_as_documented(person: httpx.AsyncClient) -> None:
-    for query in ("?types=nothing.here", "?types=order", "?resourceTypes=Order"):
+    for query in (
+        "?types=nothing.here",
+        "?types=order",
+        "?resourceTypes=Nothing",
+        "?resource_types=Order",
+    ):
         assert refusal(await person.get(f"/api/v1/events{query}")) == (422, "validation_error")
     answer = await person.get("/api/v1/events", headers={"last-event-id": "nonsense"})
     assert refusal(answer) == (422, "validation_error")
