@@ -7,7 +7,8 @@ token signed with the services' shared secret, so that a stray client cannot cla
 import contextvars
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import jwt
@@ -26,6 +27,11 @@ ROLE_MARKETPLACE = "marketplace"
 ROLE_USER = "user"
 ROLE_ADMIN = "admin"
 ROLE_SYSTEM = "system"
+# Who may do what a line of an allow-list says, where it says nothing else: a marketplace's keys,
+# and services that go on with its work.
+MARKETPLACE = frozenset({ROLE_MARKETPLACE, ROLE_SYSTEM})
+# People act for themselves alone: what they may call checks that it is about them.
+PEOPLE = frozenset({ROLE_USER, ROLE_ADMIN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +39,7 @@ class Identity:
     """The caller of one request.
 
     caller: the service that makes the call, "gateway". principal: whom it acts for, "key:{id}" or
-    "user:{uuid}". role: marketplace, user, admin or system. user_id: set for a person.
+    "user:{uuid}". role: marketplace, user, admin or system. user_id: a person's, never missing.
     """
 
     caller: str
@@ -70,6 +76,16 @@ def bind(identity: Identity | None, *, request_id: str = "") -> None:
     """Set who is calling for the rest of this task."""
     _current.set(identity)
     _request_id.set(request_id)
+
+
+@contextmanager
+def acting_as(who: Identity) -> Iterator[None]:
+    """Make the calls of a block another's than the request's: a service's own, for its own work."""
+    before = _current.set(who)
+    try:
+        yield
+    finally:
+        _current.reset(before)
 
 
 def system(*, caller: str, marketplace_id: uuid.UUID) -> Identity:
@@ -144,6 +160,9 @@ class Verifier:
             )
         except (jwt.PyJWTError, KeyError, ValueError, AttributeError):
             raise Unauthenticated("The caller's identity is missing or not valid") from None
+        if identity.role in PEOPLE and identity.user_id is None:
+            # Without a user it would pass for one who acts for the whole marketplace.
+            raise Unauthenticated("The identity of a person names no user")
         if len(self._known) >= CACHE_SIZE:
             self._known.clear()
         self._known[token] = (float(claims["exp"]), identity)
@@ -152,7 +171,7 @@ class Verifier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Who may call an RPC: services by name, and the scope the principal must have.
+    """Who may call an RPC: services by name, the principal's role, and the scope it must have.
 
     hands_over: the method gives its work to a task of its own at once, so that a client that goes
     away cancels nothing, and the call needs no task to guard it.
@@ -160,12 +179,21 @@ class Access:
 
     callers: frozenset[str]
     scope: str | None = None
+    roles: frozenset[str] = MARKETPLACE
     hands_over: bool = False
 
 
-def allow(*callers: str, scope: str | None = None, hands_over: bool = False) -> Access:
-    """Write one line of an allow-list; what has no line is refused."""
-    return Access(callers=frozenset(callers), scope=scope, hands_over=hands_over)
+def allow(
+    *callers: str,
+    scope: str | None = None,
+    roles: frozenset[str] = MARKETPLACE,
+    hands_over: bool = False,
+) -> Access:
+    """Write one line of an allow-list; what has no line is refused, and people where none says so.
+
+    A line that lets PEOPLE in promises that the method looks at whom the request is about.
+    """
+    return Access(callers=frozenset(callers), scope=scope, roles=roles, hands_over=hands_over)
 
 
 def names(access: Iterable[str]) -> str:

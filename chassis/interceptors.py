@@ -29,7 +29,7 @@ log = logger()
 
 
 class CallerNotAllowed(PermissionDenied):
-    """The allow-list has no line for this service."""
+    """The allow-list has no line for this service, or not for principals of this role."""
 
     reason = "CALLER_NOT_ALLOWED"
 
@@ -180,6 +180,11 @@ def _texts_with_nul(message: Message, prefix: str = "") -> Iterator[str]:
 def _authorize(access: Access | None, who: Identity) -> None:
     if access is None or who.caller not in access.callers:
         raise CallerNotAllowed(f"{who.caller} may not call this")
+    if who.role not in access.roles:
+        raise CallerNotAllowed(
+            f"{who.caller} may not call this for a principal of the role {who.role!r}",
+            details={"role": who.role, "allowed_roles": sorted(access.roles)},
+        )
     if access.scope is not None and access.scope not in who.scopes:
         raise InsufficientScope(
             f"The scope {access.scope!r} is required",

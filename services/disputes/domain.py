@@ -110,10 +110,15 @@ class SplitAmountsMismatch(InvalidArgument):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCase:
-    """A case as it is opened. amount: what the order holds in escrow."""
+    """A case as it is opened. amount: what the order holds in escrow.
+
+    buyer_id, seller_id: the order's sides, both or neither told.
+    """
 
     id: DisputeId
     order_id: OrderId
+    buyer_id: UserId | None
+    seller_id: UserId | None
     opened_by: Side
     reason: DisputeReason
     description: str
@@ -158,6 +163,8 @@ class Dispute:
     id: DisputeId
     marketplace_id: MarketplaceId
     order_id: OrderId
+    buyer_id: UserId | None
+    seller_id: UserId | None
     status: DisputeStatus
     opened_by: Side
     reason: DisputeReason
@@ -198,6 +205,8 @@ def open_case(
         id=case.id,
         marketplace_id=marketplace_id,
         order_id=case.order_id,
+        buyer_id=case.buyer_id,
+        seller_id=case.seller_id,
         status=DisputeStatus.OPEN,
         opened_by=case.opened_by,
         reason=case.reason,

@@ -13,7 +13,7 @@ from chassis.idempotency import Answer, Idempotency, RequestKey
 from chassis.outbox import Event, Outbox
 from kernel.clock import Clock
 from kernel.ids import DisputeId, MarketplaceId, OrderId
-from services.disputes import domain
+from services.disputes import domain, parties
 from services.disputes.domain import Dispute, Fact, NewCase, Proposal
 from services.disputes.store import DisputeStore, Filter
 
@@ -55,17 +55,30 @@ class DisputesService:
 
         return await self.idempotency.execute(self.database, key, work)
 
-    async def get(self, *, marketplace_id: MarketplaceId, dispute_id: DisputeId) -> Dispute:
-        """Return a case. Raises: DisputeNotFound."""
-        async with self.database.transaction() as tx:
-            return await self.disputes.get(tx, marketplace_id=marketplace_id, dispute_id=dispute_id)
+    async def get(
+        self, *, marketplace_id: MarketplaceId, dispute_id: DisputeId, reader: UUID | None
+    ) -> Dispute:
+        """Return a case; reader: the user who asks, None: any case may be read.
 
-    async def get_of_order(self, *, marketplace_id: MarketplaceId, order_id: OrderId) -> Dispute:
-        """Return the newest case of an order. Raises: DisputeNotFound."""
+        Raises: DisputeNotFound; NotParty.
+        """
         async with self.database.transaction() as tx:
-            return await self.disputes.get_of_order(
+            found = await self.disputes.get(
+                tx, marketplace_id=marketplace_id, dispute_id=dispute_id
+            )
+        parties.require_party(found, reader)
+        return found
+
+    async def get_of_order(
+        self, *, marketplace_id: MarketplaceId, order_id: OrderId, reader: UUID | None
+    ) -> Dispute:
+        """Return the newest case of an order, as `get` does. Raises: DisputeNotFound; NotParty."""
+        async with self.database.transaction() as tx:
+            found = await self.disputes.get_of_order(
                 tx, marketplace_id=marketplace_id, order_id=order_id
             )
+        parties.require_party(found, reader)
+        return found
 
     async def list_cases(self, *, chosen: Filter, after: UUID | None, size: int) -> Page:
         """List cases, newest first. Raises: InvalidArgument: `after` is no case."""
@@ -90,15 +103,22 @@ class DisputesService:
         return await self.idempotency.execute(self.database, key, work)
 
     async def add_evidence(
-        self, *, key: RequestKey, dispute_id: DisputeId, evidence: Sequence[str]
+        self,
+        *,
+        key: RequestKey,
+        dispute_id: DisputeId,
+        evidence: Sequence[str],
+        user_id: UUID | None,
     ) -> Answer:
-        """Add links to the case; they are kept, never fetched.
+        """Add links to the case; they are kept, never fetched. user_id: None for a marketplace.
 
-        Raises: DisputeNotFound; InvalidState; TooMuchEvidence; InvalidUrl; IdempotencyKeyReused.
+        Raises: DisputeNotFound; NotParty; InvalidState; TooMuchEvidence; InvalidUrl;
+            IdempotencyKeyReused.
         """
 
         async def work(tx: Transaction) -> bytes:
             before = await self._lock(tx, key, dispute_id)
+            parties.require_party(before, user_id)
             after, fact = domain.add_evidence(before, evidence=evidence, at=self.clock.now())
             return await self._save(tx, before, after, fact)
 

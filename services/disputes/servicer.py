@@ -1,13 +1,14 @@
 """The gRPC surface: decode, one use case, encode. Who may call what is the table below."""
 
 from typing import Any
+from uuid import UUID
 
 import grpc
 from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
 
 from chassis import identity
 from chassis.idempotency import Answer, request_key
-from chassis.identity import REPLAYED_KEY, allow
+from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, ROLE_ADMIN, allow
 from chassis.server import Binding
 from chassis.wire import page_size, uuid_from_token
 from kernel.ids import MarketplaceId
@@ -16,12 +17,14 @@ from services.disputes.service import DisputesService
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
+# Besides a marketplace, the two sides of a case: whose it is, the method checks.
+WITH_PARTIES = MARKETPLACE | PEOPLE
 ACCESS = {
     "OpenDispute": allow("orders"),
-    "GetDispute": allow("gateway", "orders", "operator"),
-    "ListDisputes": allow("gateway", "orders", "operator"),
+    "GetDispute": allow("gateway", "orders", "operator", scope="read", roles=WITH_PARTIES),
+    "ListDisputes": allow("gateway", "orders", "operator", scope="read"),
     "AssignDispute": allow("gateway", scope="support"),
-    "AddEvidence": allow("gateway", scope="write"),
+    "AddEvidence": allow("gateway", scope="write", roles=WITH_PARTIES),
     "DecideDispute": allow("orders"),
     "CompleteDispute": allow("orders"),
 }
@@ -47,7 +50,7 @@ class DisputesServicer(disputes_pb2_grpc.DisputesServiceServicer):
         self, request: disputes_pb2.OpenDisputeRequest, context: Context
     ) -> disputes_pb2.Dispute:
         answer = await self._service.open_case(
-            key=request_key(request), case=wire.new_case(request)
+            key=request_key(wire.opening(request)), case=wire.new_case(request)
         )
         return _dispute(answer, context)
 
@@ -56,11 +59,15 @@ class DisputesServicer(disputes_pb2_grpc.DisputesServiceServicer):
     ) -> disputes_pb2.Dispute:
         if request.WhichOneof("by") == "order_id":
             found = await self._service.get_of_order(
-                marketplace_id=_marketplace(), order_id=wire.order_id(request.order_id)
+                marketplace_id=_marketplace(),
+                order_id=wire.order_id(request.order_id),
+                reader=_reader(),
             )
         else:
             found = await self._service.get(
-                marketplace_id=_marketplace(), dispute_id=wire.dispute_id(request.dispute_id)
+                marketplace_id=_marketplace(),
+                dispute_id=wire.dispute_id(request.dispute_id),
+                reader=_reader(),
             )
         return wire.dispute(found)
 
@@ -92,6 +99,7 @@ class DisputesServicer(disputes_pb2_grpc.DisputesServiceServicer):
             key=request_key(request),
             dispute_id=wire.dispute_id(request.dispute_id),
             evidence=tuple(request.evidence),
+            user_id=identity.current().user_id,
         )
         return _dispute(answer, context)
 
@@ -116,6 +124,12 @@ class DisputesServicer(disputes_pb2_grpc.DisputesServiceServicer):
 
 def _marketplace() -> MarketplaceId:
     return MarketplaceId(identity.current().marketplace_id)
+
+
+def _reader() -> UUID | None:
+    """Return the person who reads, who must be a side of the case; an admin need not."""
+    who = identity.current()
+    return None if who.role == ROLE_ADMIN else who.user_id
 
 
 def _dispute(answer: Answer, context: Context) -> disputes_pb2.Dispute:

@@ -11,6 +11,8 @@ disputes = sa.Table(
     sa.Column("marketplace_id", sa.Uuid, primary_key=True),
     sa.Column("id", sa.Uuid, primary_key=True),
     sa.Column("order_id", sa.Uuid, nullable=False),
+    sa.Column("buyer_id", sa.Uuid),
+    sa.Column("seller_id", sa.Uuid),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("opened_by", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),

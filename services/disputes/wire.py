@@ -8,6 +8,7 @@ from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
 
 from chassis.wire import instant_to_proto, money_from_proto, money_to_proto, page_token
+from kernel.errors import InvalidArgument
 from kernel.ids import DisputeId, MarketplaceId, OrderId, UserId
 from kernel.money import Money
 from services.disputes.domain import (
@@ -67,18 +68,34 @@ def order_id(text: str) -> OrderId:
 
 
 def new_case(request: disputes_pb2.OpenDisputeRequest) -> NewCase:
-    """Decode a case to be opened."""
+    """Decode a case to be opened. Raises: InvalidArgument: one side alone, or the same twice."""
+    _require_sides(request)
     return NewCase(
         id=dispute_id(request.dispute_id),
         order_id=order_id(request.order_id),
+        buyer_id=_user_id(request.buyer_id),
+        seller_id=_user_id(request.seller_id),
         opened_by=_SIDE_OF[request.opened_by],
         reason=_REASON_OF[request.reason],
         description=request.description,
-        initiated_by=UserId(uuid.UUID(request.initiated_by)) if request.initiated_by else None,
+        initiated_by=_user_id(request.initiated_by),
         evidence=tuple(request.evidence),
         contract_snapshot_json=request.contract_snapshot_json,
         amount=money_from_proto(request.amount),
     )
+
+
+def opening(request: disputes_pb2.OpenDisputeRequest) -> disputes_pb2.OpenDisputeRequest:
+    """Return what makes a request to open a case the same request when it comes again.
+
+    Who the sides are follows from the order: a request that was first made without telling them,
+    by an orders of before, is the same with them.
+    """
+    asked = disputes_pb2.OpenDisputeRequest()
+    asked.CopyFrom(request)
+    asked.ClearField("buyer_id")
+    asked.ClearField("seller_id")
+    return asked
 
 
 def proposal(request: disputes_pb2.DecideDisputeRequest) -> Proposal:
@@ -136,6 +153,17 @@ def dispute(case: Dispute) -> disputes_pb2.Dispute:
     if case.ruling is not None:
         message.MergeFrom(_ruling(case.ruling))
     return message
+
+
+def _require_sides(request: disputes_pb2.OpenDisputeRequest) -> None:
+    sides = [side for side in (request.buyer_id, request.seller_id) if side]
+    if len(sides) == 1 or len(set(sides)) < len(sides):
+        fields = [("seller_id", "must be told with buyer_id, and differ from it")]
+        raise InvalidArgument("Invalid field: seller_id", fields=fields)
+
+
+def _user_id(text: str) -> UserId | None:
+    return UserId(uuid.UUID(text)) if text else None
 
 
 def _ruling(ruling: Ruling) -> disputes_pb2.Dispute:

@@ -22,19 +22,19 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 ACCESS = {
     "CreateWallet": allow("orders"),
-    "GetWallet": allow("gateway", "orders", "operator"),
-    "GetNetwork": allow("gateway", "orders", "operator"),
+    "GetWallet": allow("gateway", "orders", "operator", scope="read"),
+    "GetNetwork": allow("gateway", "orders", "operator", scope="read"),
     "CreateEscrow": allow("orders"),
     "FundEscrow": allow("orders"),
     "ReleaseEscrow": allow("orders"),
     "RefundEscrow": allow("orders"),
     "FreezeEscrow": allow("orders"),
     "ResolveEscrow": allow("orders"),
-    "CreditWallet": allow("orders", "gateway"),
+    "CreditWallet": allow("orders"),
     "GetCommand": allow("orders"),
-    "GetEscrow": allow("gateway", "orders", "operator"),
-    "ListTransactions": allow("gateway", "orders", "operator"),
-    "ListHoldings": allow("operator", "gateway"),
+    "GetEscrow": allow("orders", "operator", scope="read"),
+    "ListTransactions": allow("orders", "operator", scope="read"),
+    "ListHoldings": allow("operator"),
 }
 
 

@@ -22,12 +22,12 @@ ACCESS = {
     "OpenAccount": allow("orders"),
     # The batcher carries transfers out in its own tasks.
     "PostTransfers": allow("orders", hands_over=True),
-    "GetBalance": allow("gateway", "orders", OPERATOR),
-    "ListEntries": allow("gateway", "orders", OPERATOR),
-    "ListTransfers": allow("gateway", "orders", OPERATOR),
-    "GetTransfer": allow("gateway", "orders", OPERATOR),
-    "ListAccounts": allow("gateway", OPERATOR),
-    "CheckInvariants": allow("gateway", OPERATOR),
+    "GetBalance": allow("gateway", "orders", OPERATOR, scope="read"),
+    "ListEntries": allow("gateway", "orders", OPERATOR, scope="read"),
+    "ListTransfers": allow("orders", OPERATOR, scope="read"),
+    "GetTransfer": allow("orders", OPERATOR, scope="read"),
+    "ListAccounts": allow(OPERATOR),
+    "CheckInvariants": allow(OPERATOR),
 }
 
 

@@ -208,6 +208,8 @@ DISPUTES: dict[str, Callable[[], Any]] = {
         evidence=[LINK],
         contract_snapshot_json="{}",
         amount=usdc(8000),
+        buyer_id=ident(),
+        seller_id=ident(),
     ),
     "GetDispute": lambda: disputes.GetDisputeRequest(dispute_id=ident()),
     "ListDisputes": lambda: disputes.ListDisputesRequest(

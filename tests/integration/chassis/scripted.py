@@ -10,7 +10,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
 
 from chassis.channel import open_channel
-from chassis.identity import allow
+from chassis.identity import MARKETPLACE, PEOPLE, allow
 from chassis.server import Binding, Server
 from kernel.ids import new_id
 from tests.serving import SECRET
@@ -65,7 +65,7 @@ async def served(
         descriptor=disputes_pb2.DESCRIPTOR.services_by_name["DisputesService"],
         access={
             "GetDispute": allow("gateway", "orders"),
-            "CompleteDispute": allow("orders", scope="write"),
+            "CompleteDispute": allow("orders", scope="write", roles=MARKETPLACE | PEOPLE),
         },
     )
     server = Server(binding=binding, secret=SECRET, with_reflection=with_reflection)

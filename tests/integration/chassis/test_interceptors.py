@@ -152,6 +152,26 @@ async def test_a_method_without_a_line_is_closed_to_all() -> None:
     assert (error.kind, error.reason) == ("PERMISSION_DENIED", "CALLER_NOT_ALLOWED")
 
 
+@pytest.mark.parametrize("role", ["user", "admin", "none", "", "Marketplace"])
+async def test_a_line_that_names_no_roles_admits_nobody_but_a_marketplace(role: str) -> None:
+    servicer = scripted()
+    who = identity.Identity(
+        caller="gateway",
+        marketplace_id=MARKETPLACE,
+        principal="somebody",
+        role=role,
+        scopes=frozenset({"read", "write", "support", "admin"}),
+        user_id=uuid.uuid4(),
+    )
+    metadata = ((METADATA_KEY, Signer(secret=SECRET, caller="gateway").token(who)),)
+
+    error = await refusal(servicer, "GetDispute", reading(), metadata=metadata)
+
+    assert (error.kind, error.reason) == ("PERMISSION_DENIED", "CALLER_NOT_ALLOWED")
+    assert error.details == {"role": role, "allowed_roles": ["marketplace", "system"]}
+    assert servicer.calls == 0
+
+
 async def test_a_missing_scope_is_told_with_those_there_are() -> None:
     servicer = scripted()
     reader = token(scopes=frozenset({"read"}))

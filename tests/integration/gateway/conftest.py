@@ -10,6 +10,7 @@ the test:
 """
 
 import asyncio
+import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from orchestrator.orders.v1 import orders_pb2, orders_pb2_grpc
 from pydantic import SecretStr
 
 from chassis.database import Database
-from chassis.identity import REPLAYED_KEY, Identity, allow, current
+from chassis.identity import REPLAYED_KEY, Identity, current
 from chassis.server import Binding, Server
 from deploy.local.ports import free_port
 from gateway.app import Dispatcher, open_gateway
@@ -102,7 +103,8 @@ def binding_of(name: str, recorded: Recorded) -> Binding:
         return call
 
     servicer = type("Servicer", (), {name: method(name) for name in methods})()
-    access = {name: allow("gateway") for name in methods}
+    # The services' own lists: what the gateway may not call, it cannot call here either.
+    access = importlib.import_module(f"services.{name}.servicer").ACCESS
     return Binding(servicer=servicer, add=add, descriptor=descriptor, access=access)
 
 

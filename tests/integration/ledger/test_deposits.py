@@ -230,7 +230,7 @@ async def test_a_deposit_comes_over_the_bus_and_its_credit_goes_out(
     assert credited["payload"]["transactionHash"] == "ab" * 32
     assert credited["metadata"]["correlationId"] == "c-1"
     assert await balance(ledger, user) == (250_000_000, 0)
-    found = await ledger.call("ListAccounts", ledger_pb2.ListAccountsRequest())
+    found = await ledger.call("ListAccounts", ledger_pb2.ListAccountsRequest(), caller="operator")
     assert [(one.account, one.balance) for one in found.accounts] == [
         ("external:stellar", -250_000_000)
     ]

@@ -253,7 +253,7 @@ async def test_the_accounts_of_the_house_are_read_page_by_page(ledger: Client) -
         request = ledger_pb2.ListAccountsRequest(
             only_open=True, page={"page_size": 1, "page_token": token}
         )
-        page = await ledger.call("ListAccounts", request)
+        page = await ledger.call("ListAccounts", request, caller="operator")
         found |= {one.account: one.balance for one in page.accounts}
         token, pages = page.next_page_token, pages + 1
 
@@ -280,7 +280,7 @@ async def test_the_accounts_of_the_house_are_read_page_by_page(ledger: Client) -
 async def test_what_is_not_there_is_not_found(
     ledger: Client, method: str, request_: Any, reason: str
 ) -> None:
-    refused = await refusal(ledger, method, request_)
+    refused = await refusal(ledger, method, request_, caller="orders")
 
     assert isinstance(refused, NotFound)
     assert refused.reason == reason
@@ -292,8 +292,12 @@ async def test_what_is_not_there_is_not_found(
         ("PostTransfers", "gateway"),
         ("PostTransfers", "operator"),
         ("OpenAccount", "gateway"),
+        ("ListTransfers", "gateway"),
+        ("GetTransfer", "gateway"),
         ("ListAccounts", "orders"),
+        ("ListAccounts", "gateway"),
         ("CheckInvariants", "orders"),
+        ("CheckInvariants", "gateway"),
         ("GetBalance", "escrow"),
     ],
 )
@@ -315,21 +319,25 @@ async def test_a_marketplace_sees_only_its_own(ledger: Client) -> None:
     other = Client(transport=ledger.transport)
 
     found = await other.call(
-        "ListTransfers", ledger_pb2.ListTransfersRequest(order_id=asked.order_id)
+        "ListTransfers",
+        ledger_pb2.ListTransfersRequest(order_id=asked.order_id),
+        caller="orders",
     )
-    accounts = await other.call("ListAccounts", ledger_pb2.ListAccountsRequest())
+    accounts = await other.call("ListAccounts", ledger_pb2.ListAccountsRequest(), caller="operator")
 
     assert not found.transfers
     assert not accounts.accounts
     mine = await ledger.call(
-        "ListTransfers", ledger_pb2.ListTransfersRequest(order_id=asked.order_id)
+        "ListTransfers",
+        ledger_pb2.ListTransfersRequest(order_id=asked.order_id),
+        caller="orders",
     )
     assert [asked.id] == [one.id for one in mine.transfers]
     for method, request in (
         ("GetBalance", ledger_pb2.GetBalanceRequest(user_id=user, asset="USDC")),
         ("GetTransfer", ledger_pb2.GetTransferRequest(transfer_id=asked.id)),
     ):
-        assert isinstance(await refusal(other, method, request), NotFound)
+        assert isinstance(await refusal(other, method, request, caller="orders"), NotFound)
 
 
 async def test_an_operator_sees_that_every_invariant_holds(ledger: Client) -> None:

@@ -76,6 +76,27 @@ def test_the_tokens_the_forgeries_below_are_made_of_are_good_ones() -> None:
     assert Verifier(secret=SECRET).identity(signed()) == KEY_HOLDER
 
 
+@pytest.mark.parametrize("role", ["user", "admin"])
+def test_a_person_who_is_no_user_is_nobody(role: str) -> None:
+    verifier = Verifier(secret=SECRET)
+
+    assert verifier.identity(signed(role=role, uid=str(USER))).user_id == USER
+    for _ in range(2):
+        with pytest.raises(Unauthenticated):
+            verifier.identity(signed(role=role, uid=""))
+
+
+def test_a_block_acts_as_another_and_no_longer() -> None:
+    identity.bind(PERSON)
+    system = identity.system(caller="orders", marketplace_id=MARKETPLACE)
+
+    with pytest.raises(ZeroDivisionError), identity.acting_as(system):
+        assert identity.current() == system
+        raise ZeroDivisionError
+
+    assert identity.current() == PERSON
+
+
 def test_a_system_identity_has_every_scope() -> None:
     who = identity.system(caller="orders", marketplace_id=MARKETPLACE)
     token = Signer(secret=SECRET, caller="orders").token(who)

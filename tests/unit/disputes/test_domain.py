@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.errors import InvalidArgument
-from kernel.ids import DisputeId, MarketplaceId, OrderId, to_public
+from kernel.ids import DisputeId, MarketplaceId, OrderId, UserId, to_public
 from kernel.money import CENT, USDC, Money
 from kernel.urls import InvalidUrl
 from services.disputes import domain
@@ -42,6 +42,8 @@ def a_case(**changes: object) -> NewCase:
     case = NewCase(
         id=DisputeId(uuid.UUID(int=1)),
         order_id=OrderId(uuid.UUID(int=2)),
+        buyer_id=UserId(uuid.UUID(int=3)),
+        seller_id=UserId(uuid.UUID(int=4)),
         opened_by=Side.BUYER,
         reason=DisputeReason.NOT_DELIVERED,
         description="Nothing came",

@@ -1,0 +1,41 @@
+"""Who the two sides of a case are, so that people see and change their own cases alone."""
+
+from alembic import op
+
+revision = "disputes_0002"
+down_revision = "disputes_0001"
+branch_labels = None
+depends_on = None
+
+# Null: a case of before whose order is not in this database; to people it is nobody's.
+COLUMNS = """
+alter table disputes.disputes
+    add column buyer_id uuid,
+    add column seller_id uuid,
+    add check ((buyer_id is null) = (seller_id is null)),
+    add check (buyer_id <> seller_id);
+"""
+
+# Once, and by the admin of the database: the service itself cannot read another's schema.
+KNOWN = """
+do $$
+begin
+    if to_regclass('orders.orders') is not null then
+        update disputes.disputes d set buyer_id = o.buyer_id, seller_id = o.seller_id
+        from orders.orders o
+        where o.marketplace_id = d.marketplace_id and o.id = d.order_id;
+    end if;
+end
+$$;
+"""
+
+
+def upgrade() -> None:
+    """Add the columns, and fill them for the cases there are."""
+    op.execute(COLUMNS)
+    op.execute(KNOWN)
+
+
+def downgrade() -> None:
+    """Refuse: a schema goes forward only."""
+    raise NotImplementedError("migrations go forward only")
