@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from devnet.soroban import payouts
@@ -274,6 +274,8 @@ def test_a_split_adds_up_and_costs_the_agreed_fee_on_what_is_released(
     assert ended.paid("PROVIDER") == ended.amount * payouts.PROVIDER_BPS // payouts.DENOMINATOR
 
 
+# Of one minor unit too much, the contract keeps a minor unit less of the seller's part.
+@example(seller=5000, buyer=3000, surplus=1, basis_points=1000, is_absorbed=False)
 @given(
     seller=AMOUNTS,
     buyer=st.just(0) | AMOUNTS,
@@ -334,6 +336,23 @@ def test_the_part_of_a_fee_that_the_contract_does_not_take_is_given_to_the_platf
     to_platform = [p.amount for p in ended.payments if p.payee == "PLATFORM"]
     assert len(to_platform) == 2
     assert printed(ended)["business_income"] == 4 * CENT - 5 * CENT * 3 // 1000
+
+
+@pytest.mark.parametrize("is_absorbed", [True, False])
+@pytest.mark.parametrize("surplus", [0, 1])
+def test_where_the_rounded_fee_is_the_whole_share_the_platform_gets_it(
+    *, is_absorbed: bool, surplus: int
+) -> None:
+    # Half of a cent is a cent, rounded.
+    ended = divided(CENT, 9 * CENT, basis_points=5000, is_absorbed=is_absorbed, surplus=surplus)
+
+    assert_booked_as_paid(ended)
+    assert printed(ended) == {
+        "amount": CENT,
+        "platform_fee": CENT,
+        "business_income": 0,
+        "provider_fee": 0,
+    }
 
 
 def test_the_documents_order_in_figures() -> None:
