@@ -1,15 +1,16 @@
 """Orders as their parties list them, in Postgres: pages by offset, totals, overdue deliveries."""
 
 import datetime as dt
+import functools
 import uuid
 
-import sqlalchemy as sa
+from psycopg.rows import dict_row
 
 from chassis.database import Transaction, driver
 from services.orders.domain import Order
 from services.orders.marketplaces import AUTO_CONFIRM_DAYS
 from services.orders.store import order_of
-from services.orders.tables import ORDER_COLUMNS, orders
+from services.orders.tables import ORDER_COLUMNS
 
 
 class PartyStore:
@@ -26,21 +27,23 @@ class PartyStore:
         offset: int,
         limit: int,
     ) -> tuple[list[Order], int]:
-        """List one side's orders newest first, and count the filter.
+        """List one side's orders newest first, and count the filter, both at one moment.
 
         column: buyer_id or seller_id. status: a party status, or empty for any.
         """
-        where = [orders.c.marketplace_id == marketplace_id, orders.c[column] == user_id]
-        if status:
-            where.append(orders.c.party_status == status)
-        query = sa.select(*(orders.c[name] for name in ORDER_COLUMNS)).where(*where)
-        rows = await tx.execute(query.order_by(orders.c.id.desc()).offset(offset).limit(limit))
+        values = {
+            "marketplace_id": marketplace_id,
+            "user_id": user_id,
+            "is_seller": column == "seller_id",
+            "status": status,
+            "offset": offset,
+            "limit": limit,
+        }
         connection = await driver(tx)
-        is_seller = column == "seller_id"
-        given = (marketplace_id, user_id, is_seller, status, status) * 2
-        cursor = await connection.execute(_TOTAL, given)
-        total = await cursor.fetchone()
-        return [order_of(row) for row in rows.mappings()], int(str(total[0])) if total else 0
+        cursor = connection.cursor(row_factory=dict_row)
+        await cursor.execute(_page(column, is_filtered=bool(status)), values)
+        rows = await cursor.fetchall()
+        return [order_of(row) for row in rows if row["id"] is not None], rows[0]["counted"]
 
     async def fold_totals(self, tx: Transaction) -> None:
         """Fold what was appended to the parties' counts into their totals; one at a time."""
@@ -59,15 +62,33 @@ class PartyStore:
         return [(uuid.UUID(str(row[0])), uuid.UUID(str(row[1]))) for row in await cursor.fetchall()]
 
 
-_TOTAL = """
-select coalesce(sum(n), 0)::bigint from (
+@functools.cache
+def _page(column: str, *, is_filtered: bool) -> str:
+    """Return the statement of a page: one row at least, for the total, and one for each order."""
+    if column not in {"buyer_id", "seller_id"}:
+        raise ValueError(f"{column} is no side of an order")
+    status = "and party_status = %(status)s" if is_filtered else ""
+    counted = "and status = %(status)s" if is_filtered else ""
+    return f"""
+with counts as (
     select total as n from party_totals
-    where marketplace_id = %s and user_id = %s and is_seller = %s and (%s = '' or status = %s)
+    where marketplace_id = %(marketplace_id)s and user_id = %(user_id)s
+        and is_seller = %(is_seller)s {counted}
     union all
     select change from party_changes
-    where marketplace_id = %s and user_id = %s and is_seller = %s and (%s = '' or status = %s)
-) counts
-"""
+    where marketplace_id = %(marketplace_id)s and user_id = %(user_id)s
+        and is_seller = %(is_seller)s {counted}
+),
+page as (
+    select {", ".join(ORDER_COLUMNS)} from orders
+    where marketplace_id = %(marketplace_id)s and {column} = %(user_id)s {status}
+    order by id desc offset %(offset)s limit %(limit)s
+)
+select (select coalesce(sum(n), 0)::bigint from counts) as counted, page.*
+from (values (1)) as always left join page on true order by page.id desc
+"""  # noqa: S608 - constants
+
+
 _FOLD = """
 with folded as (delete from party_changes returning *),
 sums as (

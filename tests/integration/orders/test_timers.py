@@ -5,6 +5,7 @@ import datetime as dt
 import uuid
 
 import psycopg
+import pytest
 from orchestrator.orders.v1 import orders_pb2
 
 from services.orders.domain import DisputeReason, Party, State
@@ -142,6 +143,52 @@ async def test_folding_twice_at_once_counts_once(two_shops: tuple[Shop, Shop]) -
         limit=1,
     )
     assert total == 6
+
+
+@pytest.mark.parametrize("status", ["", "pending_payment"])
+async def test_a_list_and_its_total_are_of_one_moment(
+    two_shops: tuple[Shop, Shop], status: str
+) -> None:
+    one, two = two_shops
+    order = await one.rich_order()
+
+    async def make() -> None:
+        for number in range(60):
+            await two.order()
+            if number % 7 == 0:
+                await two.timers.fold_totals()
+
+    making = asyncio.create_task(make())
+    seen = set()
+    while not making.done():
+        orders, total = await one.queries.list_party_orders(
+            marketplace_id=one.marketplace_id,
+            user_id=uuid.UUID(order.buyer.id),
+            is_seller=False,
+            status=status,
+            offset=0,
+            limit=100,
+        )
+        assert len(orders) == total
+        seen.add(total)
+    await making
+    # Orders were made between lists, and not before or after all of them.
+    assert len(seen) > 2
+
+
+async def test_a_page_beyond_the_last_order_still_tells_the_total(shop: Shop) -> None:
+    order = await shop.rich_order()
+
+    orders, total = await shop.queries.list_party_orders(
+        marketplace_id=shop.marketplace_id,
+        user_id=uuid.UUID(order.seller.id),
+        is_seller=True,
+        status="",
+        offset=7,
+        limit=10,
+    )
+
+    assert (orders, total) == ([], 1)
 
 
 async def test_the_parties_never_see_another_marketplaces_orders(shop: Shop) -> None:
