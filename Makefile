@@ -20,7 +20,7 @@ export GRPC_ENABLE_FORK_SUPPORT := 0
 # The project's own environment is used, whichever one is active.
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help setup demo run token reconcile rebuild-stream test prove bench check lint types imports architecture fmt proto proto-check \
+.PHONY: help setup demo run token marketplace reconcile rebuild-stream test prove bench check lint types imports architecture fmt proto proto-check \
 	proto-breaking proto-release docs lock clean
 
 ##@ Start here
@@ -40,6 +40,12 @@ run: $(INSTALLED) ## Serve the whole stack on this machine until Ctrl-C (RUN_DIR
 
 token: $(INSTALLED) ## An access token for a user of the running stack: SUB=<uuid> [ROLE=admin]
 	@$(BIN)/python -m deploy.local.token --sub "$(SUB)" $(if $(ROLE),--role "$(ROLE)")
+
+marketplace: $(INSTALLED) ## What a marketplace has chosen: CREDITS=on FEE_BPS=250 …
+	@$(BIN)/python -m deploy.local.marketplace $(if $(NAME),--name "$(NAME)") \
+	  $(if $(CREDITS),--credits "$(CREDITS)") $(if $(FEE_BPS),--fee-bps "$(FEE_BPS)") \
+	  $(if $(PARTY_FEE_BPS),--party-fee-bps "$(PARTY_FEE_BPS)") \
+	  $(if $(AUTO_CONFIRM_DAYS),--auto-confirm-days "$(AUTO_CONFIRM_DAYS)")
 
 reconcile: $(INSTALLED) ## Check the running stack's books: invariants, and ledger = chain
 	@$(BIN)/python -m deploy.local.reconcile

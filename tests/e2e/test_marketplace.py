@@ -1,0 +1,71 @@
+"""`make marketplace`: what a marketplace chooses holds for its next orders."""
+
+import subprocess
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.process import python_module
+from deploy.local.settings import ROOT, child_environment
+from tests.e2e.tenants import Tenant, key_store, tenant
+from tests.running_stack import RunningStack
+from tests.shop import data_of
+
+
+@pytest.fixture
+async def own(stack: RunningStack) -> AsyncIterator[Tenant]:
+    async with key_store(stack) as store:
+        yield await tenant(stack, store)
+
+
+def choose(run_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        python_module("deploy.local.marketplace", *arguments),
+        env=child_environment(RUN_DIR=str(run_dir)),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+async def test_what_is_chosen_holds_for_the_next_order(own: Tenant) -> None:
+    done = choose(
+        own.stack.run_dir, "--name", own.name, "--credits", "on", "--fee-bps", "250",
+        "--auto-confirm-days", "3",
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "manual credits: on",
+        "platform fee, orders by key: 250 basis points",
+        "platform fee, orders by token: the service's default",
+        "a delivery counts as accepted after 3 days",
+    ]
+    async with own.shop() as shop:
+        order = await shop.get(f"/orders/{await shop.order(await shop.pair())}")
+        user = await shop.user()
+        body = {"amount": "5.00", "reference": str(uuid.uuid4())}
+        data_of(await shop.post(f"/users/{user}/balance/credit", body), status=201)
+    assert (order["platformFee"], order["platformFeeBps"]) == ("2.00", 250)
+
+
+def test_without_a_choice_it_tells_what_holds(own: Tenant) -> None:
+    done = choose(own.stack.run_dir, "--name", own.name)
+
+    assert done.stdout.splitlines()[0] == "manual credits: off"
+
+
+@pytest.mark.parametrize("arguments", [("--fee-bps", "9901"), ("--auto-confirm-days", "0")])
+def test_what_cannot_hold_is_refused(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    assert choose(tmp_path, *arguments).returncode == 2
+
+
+def test_an_unknown_marketplace_is_named(stack: RunningStack) -> None:
+    done = choose(stack.run_dir, "--name", "nobody")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "marketplace: there is no marketplace 'nobody' (live)\n"
