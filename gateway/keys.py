@@ -142,6 +142,12 @@ class KeyStore:
             row = await cursor.fetchone()
         return None if row is None else cast("uuid.UUID", row[0])
 
+    async def has_marketplace(self, marketplace_id: uuid.UUID) -> bool:
+        """Tell whether there is a marketplace with this id."""
+        async with self._connection() as connection:
+            cursor = await connection.execute(_HAS_MARKETPLACE, (marketplace_id,))
+            return await cursor.fetchone() is not None
+
     async def create(
         self,
         *,
@@ -239,6 +245,7 @@ _ADD_MARKETPLACE = """
 insert into marketplaces (id, name, environment) values (%s, %s, %s)
 on conflict (name, environment) do nothing
 """
+_HAS_MARKETPLACE = "select 1 from marketplaces where id = %s"
 _FIND_MARKETPLACE = "select id from marketplaces where name = %s and environment = %s"
 _ADD = """
 insert into api_keys

@@ -72,18 +72,23 @@ class People:
         )
 
     async def _marketplace(self, issuer: Issuer) -> uuid.UUID:
-        if issuer.marketplace_id is not None:
-            return issuer.marketplace_id
         known = self._marketplaces.get(issuer.issuer)
         if known is None:
-            known = await self._store.find_marketplace(
-                issuer.marketplace, environment=issuer.environment
-            )
+            known = await self._find_marketplace(issuer)
             if known is None:
+                # A mistyped id is refused like a mistyped name: nobody's key could see its users.
                 log.error("tokens.marketplace_unknown", marketplace=issuer.marketplace)
                 raise Unavailable("The issuer's marketplace does not exist yet")
             self._marketplaces[issuer.issuer] = known
         return known
+
+    async def _find_marketplace(self, issuer: Issuer) -> uuid.UUID | None:
+        if issuer.marketplace_id is None:
+            return await self._store.find_marketplace(
+                issuer.marketplace, environment=issuer.environment
+            )
+        is_there = await self._store.has_marketplace(issuer.marketplace_id)
+        return issuer.marketplace_id if is_there else None
 
     async def _meet(self, person: _Person, *, request_id: str) -> uuid.UUID:
         """Find or register a user, once for all requests of theirs that arrive together."""

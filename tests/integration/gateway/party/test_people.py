@@ -21,7 +21,7 @@ from gateway.settings import GatewaySettings, Issuer
 from kernel.errors import AlreadyExists, DeadlineExceeded, DomainError, NotFound, Unavailable
 from tests.integration.gateway.conftest import Keys, Services
 
-from .conftest import AUDIENCE, NOWHERE, OWN, a_user, mint, party_gateway, refusal
+from .conftest import AUDIENCE, NOWHERE, OWN, a_user, issuer, mint, party_gateway, refusal
 
 LIST = "/api/v1/orders/"
 EMPTY = {"items": [], "total": 0}
@@ -155,6 +155,24 @@ async def test_a_marketplace_that_does_not_exist_is_not_made_by_a_token(
     assert refusal(answer) == (503, "provider_unavailable")
     assert await keys.store.find_marketplace("nowhere", environment="live") is None
     assert services.orders.asked == []
+
+
+async def test_a_marketplace_named_by_its_uuid_must_exist_too(
+    settings: GatewaySettings, services: Services, subject: uuid.UUID, keys: Keys
+) -> None:
+    empty_list(services)
+    real = await keys.store.marketplace("demo", environment="live")
+    mistyped = uuid.UUID(int=real.int ^ 1)
+    issuers = [issuer(OWN, str(mistyped)), issuer("other", str(real).upper())]
+
+    async with party_gateway(settings, jwt_issuers=issuers) as url:
+        ghost = await listed(url, mint(subject))
+        assert services.orders.asked == []
+        known = await listed(url, mint(subject, by="other"))
+
+    assert refusal(ghost) == (503, "provider_unavailable")
+    assert known.json() == EMPTY
+    assert services.orders.asked[-1][2].marketplace_id == real
 
 
 async def test_who_is_remembered_is_bounded(
