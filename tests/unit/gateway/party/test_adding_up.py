@@ -329,13 +329,15 @@ def test_an_order_of_little_money_costs_the_business_the_rounded_fee(cents: int)
     }
 
 
-def test_the_part_of_a_fee_that_the_contract_does_not_take_is_given_to_the_platform() -> None:
-    # 10 % of 0.05, of an order of 2.00, is 0.01; of 0.05 the contract takes half of that.
-    ended = divided(5 * CENT, 195 * CENT, basis_points=1000, is_absorbed=False)
+def test_the_documents_roundings_in_figures() -> None:
+    little = released(165 * CENT, basis_points=1000, is_absorbed=True)
+    split = divided(5 * CENT, 195 * CENT, basis_points=1000, is_absorbed=False)
 
-    to_platform = [p.amount for p in ended.payments if p.payee == "PLATFORM"]
-    assert len(to_platform) == 2
-    assert printed(ended)["business_income"] == 4 * CENT - 5 * CENT * 3 // 1000
+    assert little.paid("PLATFORM") == 1_701_150
+    # Of 0.006 for the platform the contract keeps 0.30 %; 10 % of 2.00 are its other payment.
+    of_split = [p.amount for p in split.payments if p.payee == "PLATFORM"]
+    assert sorted(of_split) == [60_000 - 180 - 6000, 20 * CENT]
+    assert printed(split)["business_income"] == 4 * CENT - 5 * CENT * 3 // 1000
 
 
 @pytest.mark.parametrize("is_absorbed", [True, False])
