@@ -69,12 +69,15 @@ def release_requested(
     delta_score_tenths: int | None = None,
     at: dt.datetime,
 ) -> Decided:
-    """The work was approved; the seller is going to be paid."""
+    """The seller is going to be paid.
+
+    by: BUYER, or SYSTEM when their days to accept are over: the work is confirmed by it.
+    """
     after = move(
         order,
         Trigger.RELEASE,
         at=at,
-        confirmed_at=at,
+        confirmed_at=at if by in {Party.BUYER, Party.SYSTEM} else None,
         ended_by=by,
         delta_score_tenths=delta_score_tenths,
         escrow=replace(order.escrow, status="RELEASING") if order.escrow else None,

@@ -241,7 +241,8 @@ def timeline_to_proto(items: Sequence[TimelineItem]) -> orders_pb2.Timeline:
 
 def receipt_to_proto(receipt_id: uuid.UUID, order: Order) -> orders_pb2.Receipt:
     """Encode the receipt of a completed order."""
-    signal = "neutral" if order.ended_by is Party.SYSTEM else "satisfied"
+    # Satisfied is what the buyer says themselves; nobody else can say it for them.
+    signal = "satisfied" if order.ended_by is Party.BUYER else "neutral"
     if order.dispute is not None:
         signal = "dissatisfied"
     delivered = order.delivery.delivered_at if order.delivery else None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kernel.errors import DomainError
 from kernel.money import CENT
-from services.orders import domain, endings, postings
+from services.orders import domain, endings, postings, wire
 from services.orders.domain import (
     TRANSITIONS,
     Decision,
@@ -150,6 +150,27 @@ def test_canceling_tells_who_and_why() -> None:
     assert facts[0].payload["canceledBy"] == "BUYER"
     assert facts[0].payload["reason"] == "Changed my mind"
     assert facts[1].payload["finalStatus"] == "CANCELED"
+
+
+@pytest.mark.parametrize(
+    ("by", "is_confirmed", "signal"),
+    [
+        (Party.BUYER, True, "satisfied"),
+        (Party.SYSTEM, True, "neutral"),
+        (Party.SELLER, False, "neutral"),
+        (Party.SUPPORT, False, "neutral"),
+    ],
+)
+def test_only_the_buyer_says_that_they_are_satisfied(
+    by: Party, *, is_confirmed: bool, signal: str
+) -> None:
+    asked, _ = endings.release_requested(an_order(State.IN_PROGRESS), by=by, at=NOW)
+    paid = Settlement(share=EIGHTY, to_seller=EIGHTY, to_buyer=0, provider_fee=0, outflow=EIGHTY)
+
+    closed, _ = endings.released(asked, paid=paid, escrow_status="RELEASED", at=NOW)
+
+    assert (closed.confirmed_at is not None) == is_confirmed
+    assert wire.receipt_to_proto(uuid.uuid4(), closed).personal_signal == signal
 
 
 @given(cents=st.integers(1, 10**9), surplus=st.integers(0, 10**6), fee_bps=st.integers(0, 9900))
