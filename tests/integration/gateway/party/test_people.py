@@ -163,7 +163,7 @@ async def test_a_marketplace_named_by_its_uuid_must_exist_too(
     empty_list(services)
     real = await keys.store.marketplace("demo", environment="live")
     mistyped = uuid.UUID(int=real.int ^ 1)
-    issuers = [issuer(OWN, str(mistyped)), issuer("other", str(real).upper())]
+    issuers = [issuer(OWN, str(mistyped)), issuer("other", str(real))]
 
     async with party_gateway(settings, jwt_issuers=issuers) as url:
         ghost = await listed(url, mint(subject))
