@@ -80,9 +80,9 @@ Amount = Annotated[
             "type": "number",
             "exclusiveMinimum": 0,
             "maximum": float(to_text(LARGEST // CENT * CENT)),
-            "multipleOf": 0.01,
+            # No multipleOf: to a validator that computes in binary, 19.99 is none of 0.01.
             "examples": [150.00],
-            "description": "At most two decimals.",
+            "description": "At most 2 decimals, no exponent.",
         }
     ),
 ]

@@ -95,6 +95,16 @@ def test_what_changes_something_takes_an_idempotency_key(
     assert ("Idempotency-Key" in names) is (operation.method != "GET")
 
 
+def test_an_amount_is_described_by_what_every_validator_reads_alike(
+    document: dict[str, Any],
+) -> None:
+    amount = document["components"]["schemas"]["CreateOrder"]["properties"]["amount"]
+
+    assert (amount["type"], amount["exclusiveMinimum"]) == ("number", 0)
+    assert "At most 2 decimals" in amount["description"]
+    assert "multipleOf" not in amount
+
+
 def test_every_reason_a_route_names_is_known() -> None:
     named = {reason for operation in view.OPERATIONS for reason in operation.refusals}
 
