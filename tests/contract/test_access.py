@@ -1,12 +1,14 @@
 """Every RPC is there, is on the allow-list, and is closed to everybody else."""
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
-from chassis.identity import ROLE_MARKETPLACE, Identity
+from chassis.identity import PEOPLE, ROLE_ADMIN, ROLE_MARKETPLACE, ROLE_USER, Identity
+from gateway.auth import CALLER, anonymous
 from kernel.errors import DomainError
 from tests.contract.builders import VALID
 from tests.contract.city import WAYS, City, Way
@@ -14,6 +16,33 @@ from tests.contract.descriptors import METHODS, SERVICES, label
 
 each_method = pytest.mark.parametrize(("name", "method"), METHODS, ids=label)
 each_way = pytest.mark.parametrize("way", WAYS)
+# What people may call: what the party API needs. A line that is added here must look at whom the
+# request is about, and test_people.py at that.
+OPEN_TO_PEOPLE = {
+    "orders": {
+        "RegisterUser",
+        "GetUser",
+        "CreateOrder",
+        "GetOrder",
+        "ListPartyOrders",
+        "GetReceipt",
+        "CancelOrder",
+        "OpenDispute",
+        "DeliverOrder",
+        "ConfirmOrder",
+        "PayOrder",
+    },
+    "disputes": {"GetDispute", "AddEvidence"},
+    "ledger": set(),
+    "escrow": set(),
+}
+CLOSED = [
+    (name, method, role)
+    for name, method in METHODS
+    for role in (ROLE_USER, ROLE_ADMIN, anonymous().role)
+    if role not in PEOPLE or method.name not in OPEN_TO_PEOPLE[name]
+]
+EVERY_SCOPE = frozenset({"read", "write", "support", "admin"})
 
 
 def base_of(servicer: type, service: str) -> Any:
@@ -30,6 +59,15 @@ def a_caller(caller: str, scopes: frozenset[str] = frozenset()) -> Identity:
         role=ROLE_MARKETPLACE,
         scopes=scopes,
     )
+
+
+def somebody(role: str, *, caller: str) -> Identity:
+    """Return a person, or whoever calls without a credential, by a service that may call."""
+    if role not in PEOPLE:
+        return replace(anonymous(), caller=caller, marketplace_id=uuid.uuid4())
+    user_id = uuid.uuid4()
+    who = a_caller(caller, EVERY_SCOPE)
+    return replace(who, principal=f"user:{user_id}", role=role, user_id=user_id)
 
 
 async def refusal(call: Any) -> DomainError:
@@ -60,12 +98,45 @@ async def test_a_service_that_is_not_on_the_list_is_refused(
     city: City, name: str, method: MethodDescriptor, way: Way
 ) -> None:
     client = (await city.get(name)).client(way)
-    stranger = a_caller("stranger", frozenset({"read", "write", "support", "admin"}))
+    stranger = a_caller("stranger", EVERY_SCOPE)
 
     error = await refusal(client.call(method.name, VALID[name][method.name](), who=stranger))
 
     assert (error.kind, error.reason) == ("PERMISSION_DENIED", "CALLER_NOT_ALLOWED")
     assert city.rows(stranger.marketplace_id) == {}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_people_may_call_what_the_party_api_needs(city: City, name: str) -> None:
+    access = (await city.get(name)).app.binding.access
+
+    for role in PEOPLE:
+        admitted = {method for method, line in access.items() if role in line.roles}
+        assert admitted == OPEN_TO_PEOPLE[name]
+    assert not any(anonymous().role in line.roles for line in access.values())
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_what_the_gateway_may_call_needs_a_scope(city: City, name: str) -> None:
+    access = (await city.get(name)).app.binding.access
+
+    assert not [
+        method for method, line in access.items() if CALLER in line.callers and line.scope is None
+    ]
+
+
+@each_way
+@pytest.mark.parametrize(("name", "method", "role"), CLOSED, ids=label)
+async def test_what_is_not_open_to_somebody_is_refused(
+    city: City, name: str, method: MethodDescriptor, role: str, way: Way
+) -> None:
+    served = await city.get(name)
+    who = somebody(role, caller=served.caller(method.name))
+
+    error = await refusal(served.client(way).call(method.name, VALID[name][method.name](), who=who))
+
+    assert (error.kind, error.reason) == ("PERMISSION_DENIED", "CALLER_NOT_ALLOWED")
+    assert city.rows(who.marketplace_id) == {}
 
 
 @each_way
