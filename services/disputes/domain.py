@@ -96,7 +96,7 @@ class DecisionAlreadyMade(FailedPrecondition):
     reason = "DECISION_ALREADY_MADE"
 
 
-class TooMuchEvidence(FailedPrecondition):
+class TooMuchEvidence(InvalidArgument):
     """A case holds at most EVIDENCE_MAX links."""
 
     reason = "TOO_MUCH_EVIDENCE"
@@ -246,6 +246,7 @@ def add_evidence(
         raise TooMuchEvidence(
             f"A case holds at most {EVIDENCE_MAX} links",
             details={"disputeId": dispute.public_id, "limit": EVIDENCE_MAX},
+            fields=[("evidence", f"a case holds at most {EVIDENCE_MAX} links")],
         )
     dispute = replace(
         dispute, status=status, evidence=links, updated_at=at, version=dispute.version + 1

@@ -14,8 +14,28 @@ from chassis.outbox import Event, Outbox
 from kernel.clock import Clock
 from kernel.ids import DisputeId, MarketplaceId, OrderId
 from services.disputes import domain, parties
-from services.disputes.domain import Dispute, Fact, NewCase, Proposal
+from services.disputes.domain import (
+    Dispute,
+    DisputeAlreadyOpen,
+    DisputeIdTaken,
+    Fact,
+    NewCase,
+    Proposal,
+)
 from services.disputes.store import DisputeStore, Filter
+
+# What a case is opened with and keeps, whatever becomes of it; evidence is added to it.
+OPENED_WITH = (
+    "id",
+    "marketplace_id",
+    "order_id",
+    "opened_by",
+    "reason",
+    "description",
+    "initiated_by",
+    "contract_snapshot_json",
+    "amount",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +58,7 @@ class DisputesService:
     encode: Callable[[Dispute], bytes]
 
     async def open_case(self, *, key: RequestKey, case: NewCase) -> Answer:
-        """Open the case of an order.
+        """Open the case of an order; the same case again answers it as it is, however late.
 
         Raises: DisputeAlreadyOpen; DisputeIdTaken; InvalidUrl; InvalidArgument;
             IdempotencyKeyReused: same key, different request.
@@ -49,7 +69,15 @@ class DisputesService:
             dispute, fact = domain.open_case(
                 case, marketplace_id=marketplace_id, at=self.clock.now()
             )
-            await self.disputes.add(tx, dispute)
+            try:
+                await self.disputes.add(tx, dispute)
+            except (DisputeAlreadyOpen, DisputeIdTaken):
+                known = await self.disputes.find(
+                    tx, marketplace_id=marketplace_id, dispute_id=dispute.id
+                )
+                if known is None or not _is_same(known, dispute):
+                    raise
+                return self.encode(known)
             await self._tell(tx, dispute, fact)
             return self.encode(dispute)
 
@@ -181,3 +209,8 @@ class DisputesService:
             user_id=str(who.user_id) if who.user_id else "",
         )
         await self.outbox.append(tx, [event])
+
+
+def _is_same(known: Dispute, opened: Dispute) -> bool:
+    """Tell whether a case is the one that would be opened."""
+    return all(getattr(known, name) == getattr(opened, name) for name in OPENED_WITH)

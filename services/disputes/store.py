@@ -69,6 +69,15 @@ class DisputeStore:
         """Read a case, without a lock. Raises: DisputeNotFound."""
         return await self._one(tx, _SELECT.where(_is(marketplace_id, dispute_id)))
 
+    async def find(
+        self, tx: Transaction, *, marketplace_id: MarketplaceId, dispute_id: DisputeId
+    ) -> Dispute | None:
+        """Read a case, without a lock; None where there is none."""
+        try:
+            return await self.get(tx, marketplace_id=marketplace_id, dispute_id=dispute_id)
+        except DisputeNotFound:
+            return None
+
     async def get_of_order(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, order_id: OrderId
     ) -> Dispute:

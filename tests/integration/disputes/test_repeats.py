@@ -1,0 +1,30 @@
+"""A case is opened once, however late it is asked for again."""
+
+import psycopg
+import pytest
+
+from kernel.errors import DomainError
+from kernel.ids import new_id
+from tests.conftest import TestDatabase
+from tests.serving import Client
+
+from .test_cases import assignment, opening
+
+
+async def test_the_same_case_is_opened_again_long_after_its_answer_was_forgotten(
+    disputes: Client, disputes_database: TestDatabase
+) -> None:
+    request = opening()
+    opened = await disputes.call("OpenDispute", request, caller="orders")
+    await disputes.call("AssignDispute", assignment(opened.id))
+    with psycopg.connect(disputes_database.url()) as connection:
+        connection.execute("delete from disputes.idempotency")
+
+    again = await disputes.call("OpenDispute", request, caller="orders")
+
+    assert (again.id, again.created_at) == (opened.id, opened.created_at)
+    request.description = "Another story"
+    request.request_id = str(new_id())
+    with pytest.raises(DomainError) as refused:
+        await disputes.call("OpenDispute", request, caller="orders")
+    assert refused.value.reason == "DISPUTE_ALREADY_OPEN"
