@@ -1,10 +1,27 @@
 """Links that people hand in: kept and shown as text, never fetched."""
 
-from urllib.parse import urlsplit
+import ipaddress
+import re
+import unicodedata
+from urllib.parse import SplitResult, urlsplit
 
 from kernel.errors import InvalidArgument
 
 LONGEST = 2048
+LONGEST_HOST = 253
+# What no URL may hold unescaped (RFC 3986 §2), and what would end an attribute of a page; the
+# backslash is a slash to browsers.
+_UNSAFE = frozenset(' "<>\\^`{|}')
+# Letters, marks and symbols that show nothing: fillers, joiners, variation selectors.
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
+)
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)", re.ASCII)
+# Browsers read a host that ends so as an IPv4 address, or refuse it.
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)
+_IPV6 = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]*)?", re.ASCII)
+_PUNYCODE = "xn--"
 
 
 class InvalidUrl(InvalidArgument):
@@ -17,7 +34,8 @@ def require_url(text: str, *, field: str) -> str:
     """Return the text where it is an https URL that shows where it leads.
 
     Refused: other schemes, more than 2,048 characters, spaces, control and invisible characters,
-    a backslash (browsers read it as a slash), and a user name before the host.
+    what would have to be escaped (quotes, angle brackets, braces, backslashes …), a user name
+    before the host, and a host that is neither a DNS name nor an IP address.
 
     Raises: InvalidUrl: names `field`.
     """
@@ -30,13 +48,68 @@ def _problem(text: str) -> str:
     if len(text) > LONGEST:
         return f"must be at most {LONGEST} characters long"
     # Looked at first: the parser below drops tabs and line breaks without a word.
-    if not text.isprintable() or " " in text or "\\" in text:
-        return "must not hold spaces, control characters or backslashes"
+    if not _is_visible(text):
+        return "must not hold spaces, control characters or invisible ones"
+    if not _UNSAFE.isdisjoint(text):
+        return 'must not hold any of " < > \\ ^ ` { | }'
     try:
         parts = urlsplit(text)
-        port = parts.port
+        return _problem_of(parts, port=parts.port)
     except ValueError:
         return "must be a URL"
+
+
+def _problem_of(parts: SplitResult, *, port: int | None) -> str:
     if parts.scheme != "https" or not parts.hostname or port == 0:
         return "must start with https:// and a host"
-    return "must not hold a user name" if "@" in parts.netloc else ""
+    if "@" in parts.netloc:
+        return "must not hold a user name"
+    has_brackets = not {"[", "]"}.isdisjoint(parts.netloc)
+    if _is_ipv6(parts.netloc) if has_brackets else _is_name(parts.hostname):
+        return ""
+    return "must name a host by a DNS name or an IP address"
+
+
+def _is_visible(text: str) -> bool:
+    """Tell whether every character shows something: categories C and Z do not, nor do blanks."""
+    return text.isprintable() and " " not in text and _BLANK.search(text) is None
+
+
+def _is_ipv6(netloc: str) -> bool:
+    match = _IPV6.fullmatch(netloc)
+    return match is not None and _is_address(ipaddress.IPv6Address, match[1])
+
+
+def _is_name(host: str) -> bool:
+    """Tell whether a host is a DNS name, spelled in ASCII or not, or an IPv4 address."""
+    labels = host.split(".")
+    if _NUMBER.fullmatch(labels[-1]):
+        return _is_address(ipaddress.IPv4Address, host)
+    try:
+        spelled = [_ascii(label) for label in labels]
+    except UnicodeError:
+        return False
+    return len(".".join(spelled)) <= LONGEST_HOST and all(map(_LABEL.fullmatch, spelled))
+
+
+def _ascii(label: str) -> str:
+    """Spell a label as DNS has it. Raises: UnicodeError: it is no label of a name."""
+    shown = label
+    if label.lower().startswith(_PUNYCODE):
+        shown = label[len(_PUNYCODE) :].encode("ascii").decode("punycode")
+    if not shown.isascii() and not (_is_visible(shown) and all(map(_is_letter, shown))):
+        raise UnicodeError(label)
+    return label if label.isascii() else label.encode("idna").decode("ascii")
+
+
+def _is_letter(character: str) -> bool:
+    """Tell whether a name may have a character: a letter, mark, digit or hyphen (RFC 5892)."""
+    return character == "-" or unicodedata.category(character)[0] in "LMN"
+
+
+def _is_address(kind: type[ipaddress.IPv4Address | ipaddress.IPv6Address], host: str) -> bool:
+    try:
+        kind(host)
+    except ValueError:
+        return False
+    return True

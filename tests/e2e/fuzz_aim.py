@@ -18,7 +18,7 @@ from schemathesis.core.parameters import ParameterLocation
 
 # One in so many requests names what was generated.
 AS_GENERATED = 4
-_URL = re.compile(r"https://[a-z0-9.-]+(/[a-z0-9/]*)?")
+_URL = re.compile(r"https://([a-z]{1,20}\.)+[a-z]{2,20}(/[a-z0-9/]*)?")
 _count = itertools.count(1)
 
 

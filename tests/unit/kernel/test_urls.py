@@ -1,8 +1,13 @@
 """Links: what may be shown to the other side of an order."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kernel.urls import InvalidUrl, require_url
+
+# Letters and signs that show nothing.
+BLANK = "\u034f\u115f\u1160\u17b4\u180b\u2800\u3164\ufe0f\uffa0\U000e0100"
 
 
 @pytest.mark.parametrize(
@@ -14,7 +19,14 @@ from kernel.urls import InvalidUrl, require_url
         "https://xn--bcher-kva.example/",
         "https://bücher.example/ü.pdf",
         "https://[2001:db8::1]/x",
+        "https://[2001:db8::1]:8443/x",
         "https://example.com/@someone",
+        "https://93.184.216.34/x",
+        "https://a-b.c1.example/~x!$&'()*+,;=:@%20?a=[1]#b",
+        "https://straße.example/日本語/😀",
+        "https://xn--strae-oqa.example/",
+        "https://example.com:443",
+        "https://" + "a" * 63 + ".example/",
     ],
 )
 def test_a_link_is_kept_as_it_was_given(text: str) -> None:
@@ -50,6 +62,42 @@ def test_a_link_is_kept_as_it_was_given(text: str) -> None:
         "https://example.com:0/",
         "https://[::1/",
         " https://example.com/",
+        'https://e.com/"><img/src=x/onerror=alert(1)>',
+        *(f"https://example.com/a{character}b" for character in '"<>\\^`{|}'),
+        *(f"https://example.com/a{blank}" for blank in BLANK),
+        *(f"https://exam{blank}ple.com/" for blank in BLANK),
+        *(
+            f"https://example.com/a{character}"
+            for character in "\u00a0\u2003\u2028\ue000\U000e0041"
+        ),
+        "https://.",
+        "https://./a",
+        "https://.example.com/",
+        "https://example..com/",
+        "https://example.com./",
+        "https://a%00b.com",
+        "https://a%2eb.com",
+        "https://*",
+        "https://*.example.com/",
+        "https://a_b.example/",
+        "https://-a.example/",
+        "https://a-.example/",
+        "https://a!b.example/",
+        "https://" + "a" * 64 + ".example/",
+        "https://" + "a." * 130 + "example/",
+        "https://256.1.1.1/",
+        "https://1.2.3/",
+        "https://0x7f.1/",
+        "https://a.0x/",
+        "https://[fe80::1%25eth0]/",
+        "https://[v1.a]/",
+        "https://[::g]/",
+        "https://evil[::1]/",
+        "https://[::1].evil.example/",
+        "https://☃.example/",
+        "https://a℀b.example/",
+        "https://xn--n3h.example/",
+        "https://xn--99999999.example/",
         "https://example.com/" + "a" * 2029,
     ],
 )
@@ -59,6 +107,20 @@ def test_a_link_that_hides_where_it_leads_is_refused(text: str) -> None:
 
     assert refusal.value.fields[0][0] == "evidence[0]"
     assert refusal.value.reason == "INVALID_URL"
+
+
+HOSTS = st.text(max_size=12) | st.text("xn-.0123456789abf%[]:@é\u200b", max_size=24)
+
+
+@given(host=HOSTS | HOSTS.map(lambda text: f"xn--{text}.example"), path=st.text(max_size=8))
+def test_any_text_is_kept_or_refused(host: str, path: str) -> None:
+    text = f"https://{host}/{path}"
+    try:
+        assert require_url(text, field="url") == text
+    except InvalidUrl:
+        return
+    assert text.isprintable()
+    assert not set(text) & set(' "<>\\^`{|}%' if path == "" else ' "<>\\^`{|}')
 
 
 def test_the_longest_link_has_2048_characters() -> None:
