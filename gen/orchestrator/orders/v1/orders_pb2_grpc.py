@@ -154,14 +154,16 @@ class OrdersServiceServicer:
 
     def RegisterUser(self, request, context):
         """Register a user of the marketplace; opens its balance account and its wallet.
-        The same external_user_id again answers the same user. Reasons: USER_ID_TAKEN.
+        The same external_user_id again answers the same user. A person registers as who their token
+        says, or PERMISSION_DENIED. Reasons: USER_ID_TAKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetUser(self, request, context):
-        """Look a user up by UUID or public id. Reasons: USER_NOT_FOUND.
+        """Look a user up by UUID or public id; a person, themselves by UUID, or PERMISSION_DENIED.
+        Reasons: USER_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -175,15 +177,17 @@ class OrdersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateOrder(self, request, context):
-        """Create an order; no money moves. Reasons: USER_NOT_FOUND, BUYER_IS_SELLER, INVALID_CURRENCY,
-        INVALID_AMOUNT_FORMAT, MILESTONES_MISMATCH, CLIENT_ORDER_REF_TAKEN.
+        """Create an order; no money moves. A person buys for themselves (NOT_PERSONAL), of origin PARTY
+        and without a client_order_ref (PERMISSION_DENIED). Reasons: USER_NOT_FOUND, BUYER_IS_SELLER,
+        INVALID_CURRENCY, INVALID_AMOUNT_FORMAT, MILESTONES_MISMATCH, CLIENT_ORDER_REF_TAKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetOrder(self, request, context):
-        """Read one order. Reasons: ORDER_NOT_FOUND.
+        """Read one order; a person, one of their own (an admin, any).
+        Reasons: ORDER_NOT_FOUND, NOT_PARTY.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -197,7 +201,8 @@ class OrdersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListPartyOrders(self, request, context):
-        """List one party's orders by offset, with the total of the filter.
+        """List one party's orders by offset, with the total of the filter; a person, their own, or
+        PERMISSION_DENIED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -211,7 +216,8 @@ class OrdersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetReceipt(self, request, context):
-        """The receipt of a completed order. Reasons: ORDER_NOT_FOUND, RECEIPT_NOT_FOUND.
+        """The receipt of a completed order; a person, of one of their own (an admin, of any).
+        Reasons: ORDER_NOT_FOUND, NOT_PARTY, RECEIPT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -249,7 +255,7 @@ class OrdersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelOrder(self, request, context):
-        """Cancel before the escrow exists. Reasons: ORDER_NOT_FOUND, INVALID_STATE.
+        """Cancel before the escrow exists. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL, INVALID_STATE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -263,7 +269,7 @@ class OrdersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def OpenDispute(self, request, context):
-        """Freeze the order until support decides. Reasons: ORDER_NOT_FOUND, INVALID_STATE,
+        """Freeze the order until support decides. Reasons: ORDER_NOT_FOUND, NOT_PARTY, INVALID_STATE,
         DISPUTE_ALREADY_OPEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -22,26 +22,36 @@ class OrdersServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterUser: _aio.UnaryUnaryMultiCallable[_orders_pb2.RegisterUserRequest, _orders_pb2.User]
     """Register a user of the marketplace; opens its balance account and its wallet.
-    The same external_user_id again answers the same user. Reasons: USER_ID_TAKEN.
+    The same external_user_id again answers the same user. A person registers as who their token
+    says, or PERMISSION_DENIED. Reasons: USER_ID_TAKEN.
     """
     GetUser: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetUserRequest, _orders_pb2.User]
-    """Look a user up by UUID or public id. Reasons: USER_NOT_FOUND."""
+    """Look a user up by UUID or public id; a person, themselves by UUID, or PERMISSION_DENIED.
+    Reasons: USER_NOT_FOUND.
+    """
     ListUsers: _aio.UnaryUnaryMultiCallable[_orders_pb2.ListUsersRequest, _orders_pb2.ListUsersResponse]
     """List users of the marketplace, newest first."""
     CreateOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.CreateOrderRequest, _orders_pb2.Order]
-    """Create an order; no money moves. Reasons: USER_NOT_FOUND, BUYER_IS_SELLER, INVALID_CURRENCY,
-    INVALID_AMOUNT_FORMAT, MILESTONES_MISMATCH, CLIENT_ORDER_REF_TAKEN.
+    """Create an order; no money moves. A person buys for themselves (NOT_PERSONAL), of origin PARTY
+    and without a client_order_ref (PERMISSION_DENIED). Reasons: USER_NOT_FOUND, BUYER_IS_SELLER,
+    INVALID_CURRENCY, INVALID_AMOUNT_FORMAT, MILESTONES_MISMATCH, CLIENT_ORDER_REF_TAKEN.
     """
     GetOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetOrderRequest, _orders_pb2.Order]
-    """Read one order. Reasons: ORDER_NOT_FOUND."""
+    """Read one order; a person, one of their own (an admin, any).
+    Reasons: ORDER_NOT_FOUND, NOT_PARTY.
+    """
     ListOrders: _aio.UnaryUnaryMultiCallable[_orders_pb2.ListOrdersRequest, _orders_pb2.ListOrdersResponse]
     """List orders by filter with a cursor, newest first."""
     ListPartyOrders: _aio.UnaryUnaryMultiCallable[_orders_pb2.ListPartyOrdersRequest, _orders_pb2.ListPartyOrdersResponse]
-    """List one party's orders by offset, with the total of the filter."""
+    """List one party's orders by offset, with the total of the filter; a person, their own, or
+    PERMISSION_DENIED.
+    """
     GetTimeline: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetTimelineRequest, _orders_pb2.Timeline]
     """Every transition, posting and chain transaction of an order. Reasons: ORDER_NOT_FOUND."""
     GetReceipt: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetReceiptRequest, _orders_pb2.Receipt]
-    """The receipt of a completed order. Reasons: ORDER_NOT_FOUND, RECEIPT_NOT_FOUND."""
+    """The receipt of a completed order; a person, of one of their own (an admin, of any).
+    Reasons: ORDER_NOT_FOUND, NOT_PARTY, RECEIPT_NOT_FOUND.
+    """
     ReserveFunds: _aio.UnaryUnaryMultiCallable[_orders_pb2.ReserveFundsRequest, _orders_pb2.Order]
     """Hold the buyer's money. Reasons: ORDER_NOT_FOUND, INVALID_STATE, INSUFFICIENT_FUNDS,
     RESERVE_MISMATCH_AMOUNT.
@@ -57,11 +67,11 @@ class OrdersServiceStub:
     ReleaseFunds: _aio.UnaryUnaryMultiCallable[_orders_pb2.ReleaseFundsRequest, _orders_pb2.Order]
     """Pay the seller. Reasons: ORDER_NOT_FOUND, INVALID_STATE."""
     CancelOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.CancelOrderRequest, _orders_pb2.Order]
-    """Cancel before the escrow exists. Reasons: ORDER_NOT_FOUND, INVALID_STATE."""
+    """Cancel before the escrow exists. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL, INVALID_STATE."""
     RefundOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.RefundOrderRequest, _orders_pb2.Order]
     """Pay the buyer back. Reasons: ORDER_NOT_FOUND, INVALID_STATE."""
     OpenDispute: _aio.UnaryUnaryMultiCallable[_orders_pb2.OpenDisputeRequest, _orders_pb2.Order]
-    """Freeze the order until support decides. Reasons: ORDER_NOT_FOUND, INVALID_STATE,
+    """Freeze the order until support decides. Reasons: ORDER_NOT_FOUND, NOT_PARTY, INVALID_STATE,
     DISPUTE_ALREADY_OPEN.
     """
     ResolveDispute: _aio.UnaryUnaryMultiCallable[_orders_pb2.ResolveDisputeRequest, _orders_pb2.Order]
@@ -95,7 +105,8 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_orders_pb2.RegisterUserRequest, _abc.Awaitable[_orders_pb2.User]],
     ) -> _abc.Awaitable[_orders_pb2.User]:
         """Register a user of the marketplace; opens its balance account and its wallet.
-        The same external_user_id again answers the same user. Reasons: USER_ID_TAKEN.
+        The same external_user_id again answers the same user. A person registers as who their token
+        says, or PERMISSION_DENIED. Reasons: USER_ID_TAKEN.
         """
 
     @_abc_1.abstractmethod
@@ -104,7 +115,9 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.GetUserRequest,
         context: _aio.ServicerContext[_orders_pb2.GetUserRequest, _abc.Awaitable[_orders_pb2.User]],
     ) -> _abc.Awaitable[_orders_pb2.User]:
-        """Look a user up by UUID or public id. Reasons: USER_NOT_FOUND."""
+        """Look a user up by UUID or public id; a person, themselves by UUID, or PERMISSION_DENIED.
+        Reasons: USER_NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def ListUsers(
@@ -120,8 +133,9 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.CreateOrderRequest,
         context: _aio.ServicerContext[_orders_pb2.CreateOrderRequest, _abc.Awaitable[_orders_pb2.Order]],
     ) -> _abc.Awaitable[_orders_pb2.Order]:
-        """Create an order; no money moves. Reasons: USER_NOT_FOUND, BUYER_IS_SELLER, INVALID_CURRENCY,
-        INVALID_AMOUNT_FORMAT, MILESTONES_MISMATCH, CLIENT_ORDER_REF_TAKEN.
+        """Create an order; no money moves. A person buys for themselves (NOT_PERSONAL), of origin PARTY
+        and without a client_order_ref (PERMISSION_DENIED). Reasons: USER_NOT_FOUND, BUYER_IS_SELLER,
+        INVALID_CURRENCY, INVALID_AMOUNT_FORMAT, MILESTONES_MISMATCH, CLIENT_ORDER_REF_TAKEN.
         """
 
     @_abc_1.abstractmethod
@@ -130,7 +144,9 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.GetOrderRequest,
         context: _aio.ServicerContext[_orders_pb2.GetOrderRequest, _abc.Awaitable[_orders_pb2.Order]],
     ) -> _abc.Awaitable[_orders_pb2.Order]:
-        """Read one order. Reasons: ORDER_NOT_FOUND."""
+        """Read one order; a person, one of their own (an admin, any).
+        Reasons: ORDER_NOT_FOUND, NOT_PARTY.
+        """
 
     @_abc_1.abstractmethod
     def ListOrders(
@@ -146,7 +162,9 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.ListPartyOrdersRequest,
         context: _aio.ServicerContext[_orders_pb2.ListPartyOrdersRequest, _abc.Awaitable[_orders_pb2.ListPartyOrdersResponse]],
     ) -> _abc.Awaitable[_orders_pb2.ListPartyOrdersResponse]:
-        """List one party's orders by offset, with the total of the filter."""
+        """List one party's orders by offset, with the total of the filter; a person, their own, or
+        PERMISSION_DENIED.
+        """
 
     @_abc_1.abstractmethod
     def GetTimeline(
@@ -162,7 +180,9 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.GetReceiptRequest,
         context: _aio.ServicerContext[_orders_pb2.GetReceiptRequest, _abc.Awaitable[_orders_pb2.Receipt]],
     ) -> _abc.Awaitable[_orders_pb2.Receipt]:
-        """The receipt of a completed order. Reasons: ORDER_NOT_FOUND, RECEIPT_NOT_FOUND."""
+        """The receipt of a completed order; a person, of one of their own (an admin, of any).
+        Reasons: ORDER_NOT_FOUND, NOT_PARTY, RECEIPT_NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def ReserveFunds(
@@ -208,7 +228,7 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.CancelOrderRequest,
         context: _aio.ServicerContext[_orders_pb2.CancelOrderRequest, _abc.Awaitable[_orders_pb2.Order]],
     ) -> _abc.Awaitable[_orders_pb2.Order]:
-        """Cancel before the escrow exists. Reasons: ORDER_NOT_FOUND, INVALID_STATE."""
+        """Cancel before the escrow exists. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL, INVALID_STATE."""
 
     @_abc_1.abstractmethod
     def RefundOrder(
@@ -224,7 +244,7 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.OpenDisputeRequest,
         context: _aio.ServicerContext[_orders_pb2.OpenDisputeRequest, _abc.Awaitable[_orders_pb2.Order]],
     ) -> _abc.Awaitable[_orders_pb2.Order]:
-        """Freeze the order until support decides. Reasons: ORDER_NOT_FOUND, INVALID_STATE,
+        """Freeze the order until support decides. Reasons: ORDER_NOT_FOUND, NOT_PARTY, INVALID_STATE,
         DISPUTE_ALREADY_OPEN.
         """
 

@@ -1,0 +1,67 @@
+"""What a person says of themselves counts for nothing: their side is the one the order knows."""
+
+import json
+import uuid
+
+import pytest
+
+from chassis.database import driver
+from services.orders.domain import DisputeReason, Party
+from services.orders.parties import NotPersonal
+from tests.integration.orders.conftest import Shop, oid, order_of
+
+
+async def canceled_by(shop: Shop) -> list[str]:
+    """Read who canceled, as subscribers are told."""
+    async with shop.database.transaction() as tx:
+        connection = await driver(tx)
+        cursor = await connection.execute(
+            "select body from outbox where event_type = 'order.canceled'"
+        )
+        return [json.loads(str(row[0]))["payload"]["canceledBy"] for row in await cursor.fetchall()]
+
+
+@pytest.mark.parametrize("claimed", [Party.SELLER, Party.SUPPORT, Party.SYSTEM])
+async def test_a_buyer_who_cancels_cancels_as_the_buyer(shop: Shop, claimed: Party) -> None:
+    order = await shop.reserved_order()
+
+    await shop.service.cancel(
+        shop.ask(),
+        order_id=oid(order),
+        by=claimed,
+        reason="",
+        user_id=uuid.UUID(order.buyer.id),
+    )
+
+    assert await canceled_by(shop) == ["BUYER"]
+
+
+async def test_a_seller_cancels_nothing_in_the_buyers_name(shop: Shop) -> None:
+    order = await shop.reserved_order()
+
+    with pytest.raises(NotPersonal):
+        await shop.service.cancel(
+            shop.ask(),
+            order_id=oid(order),
+            by=Party.BUYER,
+            reason="",
+            user_id=uuid.UUID(order.seller.id),
+        )
+
+    assert await canceled_by(shop) == []
+
+
+async def test_a_seller_who_disputes_disputes_as_the_seller(shop: Shop) -> None:
+    order = await shop.running_order()
+
+    answer = await shop.service.open_dispute(
+        shop.ask(),
+        order_id=oid(order),
+        by=Party.BUYER,
+        reason=DisputeReason.OTHER,
+        description="",
+        evidence=[],
+        user_id=uuid.UUID(order.seller.id),
+    )
+
+    assert order_of(answer).dispute.opened_by == 2
