@@ -3,7 +3,7 @@
 import datetime as dt
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chassis import inbox
 from chassis.database import Database, Transaction
@@ -11,7 +11,7 @@ from chassis.idempotency import Answer, Idempotency, RequestKey
 from chassis.telemetry import logger
 from kernel.clock import Clock
 from kernel.errors import DomainError
-from kernel.ids import MarketplaceId, OrderId, TransferId, UserId
+from kernel.ids import MarketplaceId, OrderId, TransferId, UserId, derived_id
 from services.ledger.batch import Batcher, Posted, Posting
 from services.ledger.book import (
     USER,
@@ -25,6 +25,7 @@ from services.ledger.book import (
 from services.ledger.domain import AccountDiffers, TransferNotFound, UserNotFound
 from services.ledger.invariants import Invariant, check
 from services.ledger.queries import HouseAccount, LedgerQueries, Line
+from services.ledger.suspense import Suspended, SuspenseStore
 
 CONSUMER = "ledger-deposits"
 SUSPENSE = "suspense"
@@ -72,6 +73,7 @@ class LedgerService:
         self._database = database
         self._batcher = batcher
         self._queries = queries
+        self._suspense = SuspenseStore()
         self._idempotency = idempotency
         self._clock = clock
         self._encode = encode
@@ -126,8 +128,61 @@ class LedgerService:
             [result] = answer.results
             if result.status == TransferStatus.REFUSED:
                 raise DepositNotBooked(f"{deposit.id}: {result.reason}")
+            if name == SUSPENSE:
+                await self._suspense.add(
+                    tx,
+                    marketplace_id=deposit.marketplace_id,
+                    transfer_id=deposit.id,
+                    user_id=deposit.user_id,
+                    memo=deposit.memo,
+                )
         if name == SUSPENSE:
             log.warning("ledger.deposit_in_suspense", deposit_id=str(deposit.id), memo=deposit.memo)
+
+    async def list_suspense(
+        self, *, marketplace_id: MarketplaceId, only_open: bool, after: int, size: int
+    ) -> list[Suspended]:
+        """Return a page of deposits in suspense; one more where there is another page."""
+        async with self._database.transaction() as tx:
+            return await self._suspense.page(
+                tx,
+                marketplace_id=marketplace_id,
+                only_open=only_open,
+                after=after,
+                limit=size + 1,
+            )
+
+    async def credit_suspense(
+        self, *, marketplace_id: MarketplaceId, transfer_id: TransferId, reason: str
+    ) -> Suspended:
+        """Credit a deposit in suspense to the user whose wallet it reached, once.
+
+        Nobody else: the money is in that wallet. Raises: TransferNotFound; UserNotFound.
+        """
+        async with self._database.transaction() as tx:
+            found = await self._suspense.lock(
+                tx, marketplace_id=marketplace_id, transfer_id=transfer_id
+            )
+            if found is None:
+                raise TransferNotFound("There is no such deposit in suspense")
+            if found.credited_by is not None:
+                return found
+            if found.user_id is None:
+                raise UserNotFound("The deposit reached no user's wallet")
+            await self._require(tx, marketplace_id, found.user_id, found.transfer.asset)
+            transfer = _credit_of(found, reason=reason)
+            posting = Posting(marketplace_id=marketplace_id, transfers=(transfer,))
+            [answer] = await self._batcher.apply(tx, [posting])
+            if isinstance(answer, DomainError):
+                raise answer
+            [result] = answer.results
+            if result.status == TransferStatus.REFUSED:
+                raise RuntimeError(f"suspense does not have {transfer_id}: {result.reason}")
+            await self._suspense.credited(
+                tx, marketplace_id=marketplace_id, transfer_id=transfer_id, by=transfer.id
+            )
+        log.info("ledger.suspense_credited", deposit_id=str(transfer_id))
+        return replace(found, credited_by=transfer.id)
 
     async def get_balance(
         self, *, marketplace_id: MarketplaceId, user_id: UserId, asset: str
@@ -225,6 +280,24 @@ class LedgerService:
         if self._clock.now() - deposit.at < ACCOUNT_PATIENCE:
             raise DepositNotBooked(f"{deposit.id}: the user's account is not open yet")
         return SUSPENSE
+
+
+def _credit_of(found: Suspended, *, reason: str) -> NewTransfer:
+    """Return the transfer that gives a deposit to its user; it is a deposit as any other."""
+    return NewTransfer(
+        id=TransferId(derived_id(found.transfer.id, "suspense")),
+        type=TransferType.SINGLE,
+        code=TransferCode.DEPOSIT,
+        debit=SUSPENSE,
+        credit=f"{USER}{found.user_id}",
+        asset=found.transfer.asset,
+        amount=found.transfer.amount,
+        pending_id=None,
+        linked=False,
+        order_id=None,
+        transaction_hash=found.transfer.transaction_hash,
+        reason=reason,
+    )
 
 
 def _posting(deposit: Deposit, name: str) -> Posting:

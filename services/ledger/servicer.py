@@ -28,6 +28,8 @@ ACCESS = {
     "GetTransfer": allow("orders", OPERATOR, scope="read"),
     "ListAccounts": allow(OPERATOR),
     "CheckInvariants": allow(OPERATOR),
+    "ListSuspense": allow(OPERATOR),
+    "CreditSuspense": allow(OPERATOR),
 }
 
 
@@ -136,6 +138,28 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
             marketplace_id=None if sees_all else _marketplace()
         )
         return wire.invariants(found)
+
+    async def ListSuspense(
+        self, request: ledger_pb2.ListSuspenseRequest, context: Context
+    ) -> ledger_pb2.ListSuspenseResponse:
+        size = page_size(request.page)
+        found = await self._service.list_suspense(
+            marketplace_id=_marketplace(),
+            only_open=request.only_open,
+            after=number_from_token(request.page.page_token) or 0,
+            size=size,
+        )
+        return wire.suspense(found, size=size)
+
+    async def CreditSuspense(
+        self, request: ledger_pb2.CreditSuspenseRequest, context: Context
+    ) -> ledger_pb2.SuspendedDeposit:
+        found = await self._service.credit_suspense(
+            marketplace_id=_marketplace(),
+            transfer_id=wire.transfer_id(request.transfer_id),
+            reason=request.reason,
+        )
+        return wire.suspended(found)
 
 
 def _marketplace() -> MarketplaceId:

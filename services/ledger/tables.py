@@ -146,6 +146,26 @@ where a.marketplace_id = %s and a.kind <> 'user' and a.number > %s
 order by a.number limit %s
 """
 
+ADD_SUSPENSE = """
+insert into suspense (marketplace_id, transfer_id, user_id, memo) values (%s, %s, %s, %s)
+on conflict do nothing
+"""
+_SUSPENSE = f"""
+select {TRANSFER}, s.number, s.user_id, s.memo, s.credited_by
+from suspense s
+join transfers t on t.marketplace_id = s.marketplace_id and t.id = s.transfer_id
+"""  # noqa: S608 - joined from constants of this file
+LOCK_SUSPENSE = f"""
+{_SUSPENSE} where s.marketplace_id = %s and s.transfer_id = %s for update of s
+"""
+LIST_SUSPENSE = f"""
+{_SUSPENSE} where s.marketplace_id = %s and s.number > %s and (s.credited_by is null or not %s)
+order by s.number limit %s
+"""
+CREDIT_SUSPENSE = """
+update suspense set credited_by = %s where marketplace_id = %s and transfer_id = %s
+"""
+
 
 # Arrays are spelled here as Postgres reads them: ten times quicker than the driver, item by item,
 # and always of one type, so that a statement has one plan.

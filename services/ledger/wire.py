@@ -26,6 +26,7 @@ from services.ledger.book import (
 from services.ledger.invariants import Invariant
 from services.ledger.queries import HouseAccount, Line
 from services.ledger.service import Deposit
+from services.ledger.suspense import Suspended
 
 _TYPES = {int(member): member for member in TransferType}
 _CODES = {int(member): member for member in TransferCode}
@@ -213,6 +214,25 @@ def accounts(found: Sequence[HouseAccount], *, size: int) -> ledger_pb2.ListAcco
             for one in page
         ],
         next_page_token=page_token(page[-1].number) if len(found) > size else "",
+    )
+
+
+def suspense(found: Sequence[Suspended], *, size: int) -> ledger_pb2.ListSuspenseResponse:
+    """Encode a page of deposits; one beyond its size only says that there is another."""
+    page = found[:size]
+    return ledger_pb2.ListSuspenseResponse(
+        deposits=[suspended(one) for one in page],
+        next_page_token=page_token(page[-1].number) if len(found) > size else "",
+    )
+
+
+def suspended(found: Suspended) -> ledger_pb2.SuspendedDeposit:
+    """Encode a deposit in suspense."""
+    return ledger_pb2.SuspendedDeposit(
+        transfer=transfer(found.transfer),
+        user_id=_text(found.user_id),
+        memo=found.memo,
+        credited_by=_text(found.credited_by),
     )
 
 

@@ -273,6 +273,42 @@ class ListAccountsResponse(_message.Message):
     next_page_token: str
     def __init__(self, accounts: _Optional[_Iterable[_Union[AccountBalance, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
+class ListSuspenseRequest(_message.Message):
+    __slots__ = ("only_open", "page")
+    ONLY_OPEN_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    only_open: bool
+    page: _common_pb2.PageRequest
+    def __init__(self, only_open: _Optional[bool] = ..., page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ...) -> None: ...
+
+class SuspendedDeposit(_message.Message):
+    __slots__ = ("transfer", "user_id", "memo", "credited_by")
+    TRANSFER_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    MEMO_FIELD_NUMBER: _ClassVar[int]
+    CREDITED_BY_FIELD_NUMBER: _ClassVar[int]
+    transfer: Transfer
+    user_id: str
+    memo: str
+    credited_by: str
+    def __init__(self, transfer: _Optional[_Union[Transfer, _Mapping]] = ..., user_id: _Optional[str] = ..., memo: _Optional[str] = ..., credited_by: _Optional[str] = ...) -> None: ...
+
+class ListSuspenseResponse(_message.Message):
+    __slots__ = ("deposits", "next_page_token")
+    DEPOSITS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    deposits: _containers.RepeatedCompositeFieldContainer[SuspendedDeposit]
+    next_page_token: str
+    def __init__(self, deposits: _Optional[_Iterable[_Union[SuspendedDeposit, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class CreditSuspenseRequest(_message.Message):
+    __slots__ = ("transfer_id", "reason")
+    TRANSFER_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    transfer_id: str
+    reason: str
+    def __init__(self, transfer_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
 class CheckInvariantsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

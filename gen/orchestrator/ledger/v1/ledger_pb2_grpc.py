@@ -76,6 +76,16 @@ class LedgerServiceStub:
                 request_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CheckInvariantsRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CheckInvariantsResponse.FromString,
                 _registered_method=True)
+        self.ListSuspense = channel.unary_unary(
+                '/orchestrator.ledger.v1.LedgerService/ListSuspense',
+                request_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListSuspenseRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListSuspenseResponse.FromString,
+                _registered_method=True)
+        self.CreditSuspense = channel.unary_unary(
+                '/orchestrator.ledger.v1.LedgerService/CreditSuspense',
+                request_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CreditSuspenseRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.SuspendedDeposit.FromString,
+                _registered_method=True)
 
 
 class LedgerServiceServicer:
@@ -145,6 +155,21 @@ class LedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSuspense(self, request, context):
+        """Deposits that are not surely a user's, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreditSuspense(self, request, context):
+        """Credit a deposit in suspense to the user whose wallet it reached; again: the same answer.
+        Reasons: TRANSFER_NOT_FOUND, USER_NOT_FOUND (the wallet is no user's, or has no account).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LedgerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -187,6 +212,16 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.CheckInvariants,
                     request_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CheckInvariantsRequest.FromString,
                     response_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CheckInvariantsResponse.SerializeToString,
+            ),
+            'ListSuspense': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSuspense,
+                    request_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListSuspenseRequest.FromString,
+                    response_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListSuspenseResponse.SerializeToString,
+            ),
+            'CreditSuspense': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreditSuspense,
+                    request_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CreditSuspenseRequest.FromString,
+                    response_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.SuspendedDeposit.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -407,6 +442,60 @@ class LedgerService:
             '/orchestrator.ledger.v1.LedgerService/CheckInvariants',
             orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CheckInvariantsRequest.SerializeToString,
             orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CheckInvariantsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSuspense(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.ledger.v1.LedgerService/ListSuspense',
+            orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListSuspenseRequest.SerializeToString,
+            orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListSuspenseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreditSuspense(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.ledger.v1.LedgerService/CreditSuspense',
+            orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CreditSuspenseRequest.SerializeToString,
+            orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.SuspendedDeposit.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,12 @@ class LedgerServiceStub:
     """The non-user accounts of the marketplace (escrows, fees, suspense, external) with balances."""
     CheckInvariants: _aio.UnaryUnaryMultiCallable[_ledger_pb2.CheckInvariantsRequest, _ledger_pb2.CheckInvariantsResponse]
     """Check the ledger's invariants over the whole marketplace (operators: over all)."""
+    ListSuspense: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListSuspenseRequest, _ledger_pb2.ListSuspenseResponse]
+    """Deposits that are not surely a user's, oldest first."""
+    CreditSuspense: _aio.UnaryUnaryMultiCallable[_ledger_pb2.CreditSuspenseRequest, _ledger_pb2.SuspendedDeposit]
+    """Credit a deposit in suspense to the user whose wallet it reached; again: the same answer.
+    Reasons: TRANSFER_NOT_FOUND, USER_NOT_FOUND (the wallet is no user's, or has no account).
+    """
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Accounts and transfers. Every call may also fail with UNAUTHENTICATED, PERMISSION_DENIED
@@ -119,5 +125,23 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_ledger_pb2.CheckInvariantsRequest, _abc.Awaitable[_ledger_pb2.CheckInvariantsResponse]],
     ) -> _abc.Awaitable[_ledger_pb2.CheckInvariantsResponse]:
         """Check the ledger's invariants over the whole marketplace (operators: over all)."""
+
+    @_abc_1.abstractmethod
+    def ListSuspense(
+        self,
+        request: _ledger_pb2.ListSuspenseRequest,
+        context: _aio.ServicerContext[_ledger_pb2.ListSuspenseRequest, _abc.Awaitable[_ledger_pb2.ListSuspenseResponse]],
+    ) -> _abc.Awaitable[_ledger_pb2.ListSuspenseResponse]:
+        """Deposits that are not surely a user's, oldest first."""
+
+    @_abc_1.abstractmethod
+    def CreditSuspense(
+        self,
+        request: _ledger_pb2.CreditSuspenseRequest,
+        context: _aio.ServicerContext[_ledger_pb2.CreditSuspenseRequest, _abc.Awaitable[_ledger_pb2.SuspendedDeposit]],
+    ) -> _abc.Awaitable[_ledger_pb2.SuspendedDeposit]:
+        """Credit a deposit in suspense to the user whose wallet it reached; again: the same answer.
+        Reasons: TRANSFER_NOT_FOUND, USER_NOT_FOUND (the wallet is no user's, or has no account).
+        """
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _aio.Server) -> None: ...

@@ -1,0 +1,123 @@
+"""What is in suspense can be looked at, and given to the user whose wallet it reached, once."""
+
+import asyncio
+import uuid
+from typing import Any
+
+import pytest
+
+from kernel.errors import DomainError
+from kernel.ids import MarketplaceId, TransferId
+from services.ledger.service import ACCOUNT_PATIENCE
+from tests.integration.ledger.conftest import House
+from tests.integration.ledger.test_deposits import deliver, suspense, told
+
+AMOUNT = 250_000_000
+
+
+def deposit_of(event: dict[str, Any]) -> TransferId:
+    return TransferId(uuid.UUID(event["payload"]["depositId"]))
+
+
+async def listed(house: House, *, only_open: bool = True) -> list[str]:
+    found = await house.service.list_suspense(
+        marketplace_id=house.marketplace, only_open=only_open, after=0, size=10
+    )
+    return [one.memo for one in found]
+
+
+async def test_what_is_in_suspense_is_listed_with_what_is_known_of_it(house: House) -> None:
+    ann = await house.user()
+    for memo in ("7", "8", "9"):
+        await deliver(house, told(house.marketplace, ann, memo=memo))
+    await deliver(house, told(house.marketplace, ann))
+
+    first = await house.service.list_suspense(
+        marketplace_id=house.marketplace, only_open=True, after=0, size=2
+    )
+    rest = await house.service.list_suspense(
+        marketplace_id=house.marketplace, only_open=True, after=first[1].number, size=2
+    )
+
+    assert [(one.memo, str(one.user_id)) for one in first] == [
+        (memo, ann.removeprefix("user:")) for memo in ("7", "8", "9")
+    ]
+    assert [one.memo for one in rest] == ["9"]
+
+
+async def test_a_deposit_is_credited_once_whoever_asks_and_how_often(house: House) -> None:
+    ann = await house.user()
+    other = await house.replica()
+    event = told(house.marketplace, ann, memo="7")
+    await deliver(house, event)
+    deposit = deposit_of(event)
+
+    answers = await asyncio.gather(
+        *(
+            service.credit_suspense(
+                marketplace_id=house.marketplace, transfer_id=deposit, reason="asked the payer"
+            )
+            for service in (house.service, other.service) * 3
+        )
+    )
+
+    assert len({answer.credited_by for answer in answers}) == 1
+    assert (await house.balance(ann)).available == AMOUNT
+    assert suspense(house) == 0
+    assert await listed(house) == []
+    assert await listed(house, only_open=False) == ["7"]
+
+
+async def test_a_deposit_to_nobody_stays_where_it_is(house: House) -> None:
+    event = told(house.marketplace, memo="7")
+    await deliver(house, event)
+    late = told(house.marketplace, f"user:{uuid.uuid4()}", age=ACCOUNT_PATIENCE * 2)
+    await deliver(house, late)
+
+    for one in (event, late):
+        with pytest.raises(DomainError) as refused:
+            await house.service.credit_suspense(
+                marketplace_id=house.marketplace,
+                transfer_id=deposit_of(one),
+                reason="nobody's",
+            )
+        assert refused.value.reason == "USER_NOT_FOUND"
+
+    assert suspense(house) == 2 * AMOUNT
+
+
+async def test_another_marketplace_neither_sees_nor_credits_it(house: House) -> None:
+    ann = await house.user()
+    event = told(house.marketplace, ann, memo="7")
+    await deliver(house, event)
+    stranger = MarketplaceId(uuid.uuid4())
+
+    found = await house.service.list_suspense(
+        marketplace_id=stranger, only_open=True, after=0, size=10
+    )
+    with pytest.raises(DomainError) as refused:
+        await house.service.credit_suspense(
+            marketplace_id=stranger,
+            transfer_id=deposit_of(event),
+            reason="mine",
+        )
+
+    assert found == []
+    assert refused.value.reason == "TRANSFER_NOT_FOUND"
+    assert suspense(house) == AMOUNT
+
+
+async def test_a_deposit_that_is_not_in_suspense_is_not_found(house: House) -> None:
+    ann = await house.user()
+    event = told(house.marketplace, ann)
+    await deliver(house, event)
+
+    with pytest.raises(DomainError) as refused:
+        await house.service.credit_suspense(
+            marketplace_id=house.marketplace,
+            transfer_id=deposit_of(event),
+            reason="again",
+        )
+
+    assert refused.value.reason == "TRANSFER_NOT_FOUND"
+    assert (await house.balance(ann)).available == AMOUNT
