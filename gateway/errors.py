@@ -4,7 +4,7 @@ A row a reason; a kind's row stands for reasons that have none. Services refuse 
 of their contracts; what is not in the table keeps its reason as code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,6 +112,8 @@ _GENERIC: Mapping[str, str] = {
     "DEADLINE_EXCEEDED": "PROVIDER_TIMEOUT",
 }
 RETRY_AFTER_SECONDS = 1
+# How a message begins that says no more than which fields are wrong, in a contract's own words.
+_NAMING = frozenset({"Invalid field", "Invalid URL"})
 # Fields of the contracts that the marketplace API calls otherwise than in camelCase.
 _FIELDS: Mapping[str, str] = {
     "request_id": "Idempotency-Key",
@@ -186,7 +188,7 @@ def marketplace_refusal(error: DomainError, *, request_id: str) -> Refusal:
     """Print a refusal as the marketplace API does. Nothing is told of our own faults."""
     known = row(error)
     details: dict[str, Any] = dict(error.details)
-    message = error.message or known.code
+    message = _named(error, public_field) or known.code
     if known.status == INTERNAL.status:
         details, message = {"requestId": request_id}, "Internal error"
     elif isinstance(error, InvalidArgument) and error.fields:
@@ -206,13 +208,13 @@ def party_refusal(error: DomainError, *, request_id: str) -> Refusal:
     """Print a refusal as the party API does. Nothing is told of our own faults."""
     known = row(error)
     detail: dict[str, Any] = dict(error.details)
-    message = error.message or known.party_code
+    message = _named(error, party_field) or known.party_code
     if known.status == INTERNAL.status:
         detail, message = {"request_id": request_id}, "Internal error"
     body: dict[str, Any] = {"code": known.party_code, "message": message, "detail": detail}
     if isinstance(error, InvalidArgument) and error.fields:
         body["errors"] = [
-            {"field": _PARTY_FIELDS.get(name, name), "message": text} for name, text in error.fields
+            {"field": party_field(name), "message": text} for name, text in error.fields
         ]
     return Refusal(status=known.party_status or known.status, body=body, headers=headers(error))
 
@@ -227,6 +229,21 @@ def public_field(name: str) -> str:
         return known
     first, *rest = name.removesuffix(".minor_units").split("_")
     return first + "".join(part[:1].upper() + part[1:] for part in rest)
+
+
+def party_field(name: str) -> str:
+    """Return what the party API calls a field of a contract."""
+    return _PARTY_FIELDS.get(name, name)
+
+
+def _named(error: DomainError, public: Callable[[str], str]) -> str:
+    """Return a refusal's message; one that only names fields names them as the view does."""
+    if not isinstance(error, InvalidArgument) or not error.fields:
+        return error.message
+    what, _, _ = error.message.partition(": ")
+    if what not in _NAMING:
+        return error.message
+    return f"{what}: {', '.join(dict.fromkeys(public(name) for name, _ in error.fields))}"
 
 
 def headers(error: DomainError) -> dict[str, str]:

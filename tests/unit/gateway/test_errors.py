@@ -141,3 +141,11 @@ def test_every_reason_of_a_contract_has_its_place(contract: str) -> None:
 
     assert "INVALID_STATE" in reasons
     assert reasons - set(REASONS) - set(OWN_STATUS) == set()
+
+
+def test_a_message_names_fields_as_the_view_does() -> None:
+    error = InvalidArgument("Invalid field: metadata_json", fields=[("metadata_json", "is wrong")])
+
+    body: Any = marketplace_refusal(error, request_id="r").body
+
+    assert body["error"]["message"] == "Invalid field: metadata"

@@ -109,6 +109,31 @@ def test_a_wrong_field_has_the_documents_name(contract: str, field: str) -> None
     assert body["errors"] == [{"field": field, "message": "is wrong"}]
 
 
+@pytest.mark.parametrize(
+    ("said", "fields", "told"),
+    [
+        (
+            "Invalid field: contract_terms_json",
+            ["contract_terms_json"],
+            "Invalid field: contract_terms",
+        ),
+        ("Invalid URL: url", ["url"], "Invalid URL: deliverable_url"),
+        (
+            "Invalid field: seller, url",
+            ["seller", "url"],
+            "Invalid field: business_id, deliverable_url",
+        ),
+        ("Buyer and seller must differ", ["seller"], "Buyer and seller must differ"),
+    ],
+)
+def test_a_message_names_fields_as_the_document_does(
+    said: str, fields: list[str], told: str
+) -> None:
+    _, body, _ = printed(InvalidArgument(said, fields=[(name, "is wrong") for name in fields]))
+
+    assert body["message"] == told
+
+
 def test_our_own_faults_tell_nothing_but_the_request_id() -> None:
     status, body, _ = printed(Internal("Traceback of a secret", details={"secret": "s"}))
 
