@@ -1,7 +1,7 @@
 """What a running stack has written down about an order, read in its database from outside."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, LiteralString
 
 import psycopg
@@ -11,21 +11,77 @@ from deploy.local import credentials
 from deploy.local.operator import Operator
 from deploy.local.reconcile import differing
 from deploy.local.rest import Marketplace
-from kernel.ids import from_public
+from kernel.ids import from_public, to_public
 from tests.running_stack import RunningStack
 from tests.shop import until
 
-# The row, its events, every transfer made for it, and the figures of both users.
-_ORDER = """
-select jsonb_build_object(
-    'order', (select to_jsonb(o) from orders.orders o where o.id = %(id)s),
-    'events', (select count(*) from orders.outbox where aggregate_id = %(name)s),
-    'transfers', (select coalesce(jsonb_agg(to_jsonb(t) order by t.number), '[]')
-                  from ledger.transfers t where t.order_id = %(id)s),
-    'accounts', (select jsonb_agg(to_jsonb(a) order by a.name)
-                 from ledger.accounts a, orders.orders o
-                 where o.id = %(id)s
-                 and a.name in ('user:' || o.buyer_id, 'user:' || o.seller_id)))
+# An order and what belongs to it.
+_RELATED = """
+with o as (select * from orders.orders where id = %(id)s),
+d as (select * from disputes.disputes where order_id = %(id)s),
+t as (select * from ledger.transfers where order_id = %(id)s),
+e as (select * from escrow.escrows where order_id = %(id)s),
+c as (select c.* from escrow.commands c join e on (e.marketplace_id, e.id)
+      = (c.marketplace_id, c.escrow_id)),
+s as (select s.*, c.state = 'RUNNING' as is_in_motion from escrow.steps s join c
+      on (c.marketplace_id, c.id) = (s.marketplace_id, s.command_id))
+"""
+_IN_MOTION = "exists (select from c where c.escrow_id = e.id and c.state = 'RUNNING')"
+_TOLD = ("to_jsonb(x) - 'published_at'", "{} x where x.body like any(%(names)s)")
+# What a command on an order could change, by table: what of a row, and which rows. Of what is in
+# motion, only that it is: its attempts, and how far it has come, move by themselves.
+PARTS: Mapping[str, tuple[str, str]] = {
+    "orders.orders": ("to_jsonb(o)", "o"),
+    "orders.operations": (
+        "case p.state when 'running' then jsonb_build_array(p.id, p.kind) else to_jsonb(p) end",
+        "{} p where p.order_id = %(id)s",
+    ),
+    "orders.outbox": _TOLD,
+    "ledger.transfers": ("to_jsonb(t)", "t"),
+    "ledger.entries": (
+        "to_jsonb(n)",
+        "{} n join t on (t.marketplace_id, t.id) = (n.marketplace_id, n.transfer_id)",
+    ),
+    "ledger.accounts": (
+        "to_jsonb(a)",
+        """{} a join o on a.marketplace_id = o.marketplace_id and split_part(a.name, ':', 2)
+        in (o.buyer_id::text, o.seller_id::text, o.id::text)""",
+    ),
+    "ledger.outbox": _TOLD,
+    "escrow.escrows": (
+        f"to_jsonb(e) - case when {_IN_MOTION} then '{{last_error}}'::text[] else '{{}}' end",
+        "e",
+    ),
+    "escrow.commands": (
+        "case c.state when 'RUNNING' then jsonb_build_array(c.id, c.kind) else to_jsonb(c) end",
+        "c",
+    ),
+    "escrow.steps": ("to_jsonb(s)", "s where not s.is_in_motion"),
+    "escrow.attempts": (
+        "to_jsonb(a)",
+        "{} a join s on s.id = a.step_id and not s.is_in_motion",
+    ),
+    "escrow.payments": ("to_jsonb(p)", "{} p join s on s.id = p.step_id"),
+    "escrow.outbox": _TOLD,
+    "disputes.disputes": ("to_jsonb(d)", "d"),
+    "disputes.rulings": (
+        "to_jsonb(r)",
+        "{} r join d on (d.marketplace_id, d.id) = (r.marketplace_id, r.dispute_id)",
+    ),
+    "disputes.outbox": _TOLD,
+}
+_ROWS = "select '{}', coalesce(jsonb_agg({what} order by {what}), '[]') from {}"
+_EVERYTHING = _RELATED + " union all ".join(
+    _ROWS.format(table, rows.format(table), what=what) for table, (what, rows) in PARTS.items()
+)
+_KINDS = ("ord", "esc", "dsp")
+_NAMES = "select id, escrow_id, dispute_id from orders.orders where id = %s"
+# A table that names one of these is about orders; a kept answer is about its request.
+_NAMED = ("order_id", "dispute_id", "escrow_id", "command_id", "step_id", "transfer_id", "body")
+_TABLES_ABOUT_ORDERS = """
+select distinct table_schema || '.' || table_name from information_schema.columns
+where table_schema in ('orders', 'ledger', 'escrow', 'disputes') and column_name = any(%s)
+and table_name <> 'idempotency'
 """
 
 _TRANSFERS = "select count(*) from ledger.transfers where order_id = %s"
@@ -51,13 +107,24 @@ class Books:
         self._url = str(stack.document["databaseUrl"])
 
     def all_about(self, order_id: str) -> dict[str, Any]:
-        """Read everything that a command on an order could change."""
+        """Read everything that a command on an order could change, by table."""
+        with psycopg.connect(self._url) as connection:
+            row = connection.execute(_NAMES, (_uuid(order_id),)).fetchone()
+            assert row is not None, order_id
+            names = [
+                to_public(kind, value) for kind, value in zip(_KINDS, row, strict=True) if value
+            ]
+            values = {"id": row[0], "names": [f"%{name}%" for name in names]}
+            found: dict[str, Any] = dict(
+                connection.execute(_EVERYTHING.encode(), values).fetchall()
+            )
+        assert len(found["ledger.accounts"]) >= 2, "an account is not open"
+        return found
+
+    def tables_about_orders(self) -> set[str]:
+        """Name the tables whose columns say that they could be about an order."""
         with psycopg.connect(self._url, row_factory=scalar_row) as connection:
-            values = {"id": _uuid(order_id), "name": order_id}
-            found: Any = connection.execute(_ORDER, values).fetchone()
-        assert found["order"] is not None, order_id
-        assert len(found["accounts"]) == 2, "an account is not open"
-        return dict(found)
+            return set(connection.execute(_TABLES_ABOUT_ORDERS, (list(_NAMED),)).fetchall())
 
     def transfers(self, order_id: str) -> int:
         """Count the transfers made for an order."""

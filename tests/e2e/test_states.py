@@ -1,7 +1,7 @@
 """Every command in every state, over REST, as the guide allows it.
 
 What is allowed moves the order; the rest is refused with the state, and changes nothing: not the
-order, not its events, not the ledger.
+order, not its case, its escrow or its events, not the ledger.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import pytest
 
 from deploy.local.operator import Operator
 from kernel.ids import from_public, new_id, to_public
-from tests.books import Books, assert_sound
+from tests.books import PARTS, Books, assert_sound
 from tests.shop import COMMANDS, Pair, Shop, data_of, error_of, nothing_is_sent
 from tests.tables import Record, add
 
@@ -133,7 +133,7 @@ async def tried(shop: Shop, order_id: str, command: str) -> httpx.Response:
 
 def refusal(answer: httpx.Response, *, state: str, command: str, books: dict[str, Any]) -> str:
     """Hold a refusal to the guide; returns its code. books: all about the order."""
-    if command == RESOLVE and books["order"]["dispute_id"] is None:
+    if command == RESOLVE and books["orders.orders"][0]["dispute_id"] is None:
         # Where there is no dispute, there is nothing that could be in a wrong state.
         assert error_of(answer, status=404)["code"] == "DISPUTE_NOT_FOUND"
         return "DISPUTE_NOT_FOUND"
@@ -143,7 +143,9 @@ def refusal(answer: httpx.Response, *, state: str, command: str, books: dict[str
     if error["code"] == "INVALID_STATE":
         allowed = {place for place, what in ALLOWED if what == command}
         assert set(error["details"]["allowedStates"]) == allowed
-    assert from_public("ord", error["details"]["orderId"]) == uuid.UUID(books["order"]["id"])
+    assert from_public("ord", error["details"]["orderId"]) == uuid.UUID(
+        books["orders.orders"][0]["id"]
+    )
     return str(error["code"])
 
 
@@ -194,6 +196,21 @@ async def test_an_escrow_that_is_being_deployed_is_not_ready_and_is_funded_when_
     # One that waits, as every caller does who says nothing, gets what it asked for.
     funded = data_of(await shop.act(order_id, "fund"), status=200)
     assert (funded["status"], funded["escrow"]["id"]) == ("IN_PROGRESS", creating["escrow"]["id"])
+
+
+async def test_nothing_about_an_order_is_left_out_of_what_is_compared(
+    shop: Shop, pair: Pair, books: Books
+) -> None:
+    before = books.all_about(await shop.order(pair))
+    ended = books.all_about(await closed(shop, pair, RESOLVE))
+
+    assert books.tables_about_orders() == set(PARTS) - {"ledger.accounts"}
+    assert {name for name, rows in before.items() if rows} == {
+        "orders.orders",
+        "orders.outbox",
+        "ledger.accounts",
+    }
+    assert [name for name, rows in ended.items() if not rows] == []
 
 
 async def test_after_all_of_it_the_books_are_sound(operator: Operator) -> None:
