@@ -20,7 +20,7 @@ export GRPC_ENABLE_FORK_SUPPORT := 0
 # The project's own environment is used, whichever one is active.
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help setup demo run token marketplace reconcile rebuild-stream test prove bench check lint types imports architecture fmt proto proto-check \
+.PHONY: help setup demo run token marketplace suspense reconcile rebuild-stream test prove bench check lint types imports architecture fmt proto proto-check \
 	proto-breaking proto-release docs lock clean
 
 ##@ Start here
@@ -46,6 +46,10 @@ marketplace: $(INSTALLED) ## What a marketplace has chosen: CREDITS=on FEE_BPS=2
 	  $(if $(CREDITS),--credits "$(CREDITS)") $(if $(FEE_BPS),--fee-bps "$(FEE_BPS)") \
 	  $(if $(PARTY_FEE_BPS),--party-fee-bps "$(PARTY_FEE_BPS)") \
 	  $(if $(AUTO_CONFIRM_DAYS),--auto-confirm-days "$(AUTO_CONFIRM_DAYS)")
+
+suspense: $(INSTALLED) ## Deposits in suspense; CREDIT=<transfer> REASON=… gives one to its wallet's user
+	@$(BIN)/python -m deploy.local.suspense $(if $(CREDIT),--credit "$(CREDIT)") \
+	  $(if $(REASON),--reason "$(REASON)")
 
 reconcile: $(INSTALLED) ## Check the running stack's books: invariants, and ledger = chain
 	@$(BIN)/python -m deploy.local.reconcile

@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,13 +14,17 @@ from orchestrator.escrow.v1.escrow_pb2 import ListHoldingsRequest, ListTransacti
 from orchestrator.escrow.v1.escrow_pb2_grpc import EscrowServiceStub
 from orchestrator.ledger.v1.ledger_pb2 import (
     CheckInvariantsRequest,
+    CreditSuspenseRequest,
     GetBalanceRequest,
     ListAccountsRequest,
+    ListSuspenseRequest,
 )
 from orchestrator.ledger.v1.ledger_pb2_grpc import LedgerServiceStub
 
 from chassis.channel import Caller, RequestT, ResponseT, open_channel
 from chassis.identity import Signer, system
+from chassis.wire import instant_from_proto
+from kernel.clock import to_milliseconds_text
 from kernel.errors import Unavailable
 from kernel.money import to_text
 
@@ -53,6 +58,18 @@ class Holding:
     def describe(self) -> str:
         """Say both sides."""
         return f"{self.account}: ledger {to_text(self.ledger)}, chain {to_text(self.chain)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspended:
+    """A deposit in suspense; amount in minor units. user_id: whose wallet has it, or empty."""
+
+    transfer_id: str
+    user_id: str
+    asset: str
+    minor_units: int
+    memo: str
+    at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +132,14 @@ class Operator:
         ]
 
     async def holdings(self) -> list[Holding]:
-        """Compare every wallet and contract on chain with its ledger account."""
+        """Compare every wallet and contract on chain with its ledger account.
+
+        What is in suspense is in the wallet that it reached.
+        """
         escrows = await self._escrow_accounts()
+        waiting: Counter[tuple[str, str]] = Counter()
+        for deposit in await self.suspense():
+            waiting[deposit.user_id, deposit.asset] += deposit.minor_units
         holdings = []
         token = ""
         while True:
@@ -127,6 +150,7 @@ class Operator:
                 posted = escrows.pop(found.account, 0)
                 if kind == "user":
                     posted = await self._user_total(owner, found.balance.asset)
+                    posted += waiting[owner, found.balance.asset]
                 holdings.append(
                     Holding(
                         account=found.account,
@@ -144,6 +168,38 @@ class Operator:
             for name, balance in escrows.items()
         ]
         return holdings
+
+    async def suspense(self) -> list[Suspended]:
+        """List the deposits in suspense, oldest first."""
+        deposits: list[Suspended] = []
+        token = ""
+        while True:
+            page = PageRequest(page_size=PAGE_SIZE, page_token=token)
+            request = ListSuspenseRequest(only_open=True, page=page)
+            answer = await self._call(self._ledger.ListSuspense, request)
+            deposits += [
+                Suspended(
+                    transfer_id=found.transfer.id,
+                    user_id=found.user_id,
+                    asset=found.transfer.amount.asset,
+                    minor_units=found.transfer.amount.minor_units,
+                    memo=found.memo,
+                    at=to_milliseconds_text(instant_from_proto(found.transfer.at)),
+                )
+                for found in answer.deposits
+            ]
+            token = answer.next_page_token
+            if not token:
+                return deposits
+
+    async def credit_suspense(self, transfer_id: str, *, reason: str) -> str:
+        """Credit a deposit in suspense to the user whose wallet has it; returns the user's UUID.
+
+        Raises: NotFound: there is no such deposit, or the wallet is no user's.
+        """
+        request = CreditSuspenseRequest(transfer_id=transfer_id, reason=reason)
+        answer = await self._call(self._ledger.CreditSuspense, request)
+        return answer.user_id
 
     async def _escrow_accounts(self) -> dict[str, int]:
         balances: dict[str, int] = {}

@@ -1,0 +1,68 @@
+"""`make suspense`: money that was sent with a memo is seen, and given to whose wallet has it."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deploy.local.devnet import network_info
+from deploy.local.operator import Operator
+from deploy.local.process import python_module
+from deploy.local.settings import ROOT, child_environment
+from tests.books import assert_sound
+from tests.integration.escrow.strangers import Stranger
+from tests.running_stack import RunningStack
+from tests.shop import Shop, until
+
+
+def run(run_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        python_module("deploy.local.suspense", *arguments),
+        env=child_environment(RUN_DIR=str(run_dir)),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+async def test_a_deposit_with_a_memo_is_listed_and_credited_once(
+    stack: RunningStack, shop: Shop, operator: Operator
+) -> None:
+    user = await shop.user()
+    place = (await shop.get(f"/users/{user}/wallet/deposit"))["address"]
+    stranger = Stranger(network_info(stack.document["devnetUrl"]))
+    await stranger.come(amount="100.0000000")
+    await stranger.send(stranger.payment(place, "12.5"), memo=f"for {user}")
+
+    async def listed() -> bool:
+        return f"memo 'for {user}'" in run(stack.run_dir).stdout
+
+    await until(listed, what="the deposit is not in suspense")
+    await assert_sound(operator)
+    [line] = [one for one in run(stack.run_dir).stdout.splitlines() if user in one]
+    deposit = line.split()[0]
+    arguments = ("--credit", deposit, "--reason", "The payer meant the user")
+
+    first, again = run(stack.run_dir, *arguments), run(stack.run_dir, *arguments)
+
+    assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
+    assert user not in run(stack.run_dir).stdout
+    assert await shop.balance(user) == ("12.50", "0.00")
+    statement = await shop.client.get(f"/users/{user}/balance/entries")
+    [entry] = statement.json()["data"]
+    assert (entry["code"], entry["reason"]) == ("DEPOSIT", "The payer meant the user")
+    await assert_sound(operator)
+
+
+def test_what_is_not_in_suspense_is_not_found(stack: RunningStack) -> None:
+    done = run(stack.run_dir, "--credit", "00000000-0000-0000-0000-000000000001", "--reason", "x")
+
+    assert done.returncode == 1
+    assert done.stderr == "suspense: There is no such deposit in suspense\n"
+
+
+@pytest.mark.parametrize("arguments", [("--credit", "x"), ("--credit", "0" * 32)])
+def test_a_credit_names_a_transfer_and_a_reason(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    assert run(tmp_path, *arguments).returncode == 2
