@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 import pydantic
 from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from gateway.body import is_storable
 from kernel.errors import InvalidArgument
@@ -25,7 +25,23 @@ _REASONS = {
     _AMOUNT: "INVALID_AMOUNT_FORMAT",
     _CURRENCY: "INVALID_CURRENCY",
 }
-_MESSAGES = {"missing": "is required", "extra_forbidden": "is not a known field"}
+# What pydantic finds, in our words; its own stand for what is not here, and for our validators'.
+_MESSAGES = {
+    "missing": "is required",
+    "extra_forbidden": "is not a known field",
+    "string_type": "must be a string",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "string_too_short": "is too short: the least is {min_length}",
+    "string_too_long": "is too long: the most is {max_length}",
+    "too_short": "has too few items: the least is {min_length}",
+    "too_long": "has too many items: the most is {max_length}",
+    "literal_error": "must be {expected}",
+    "string_pattern_mismatch": "must match {pattern}",
+}
 _DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
@@ -151,7 +167,7 @@ def refusal(error: pydantic.ValidationError) -> InvalidArgument:
     """Turn pydantic's findings into a refusal that names each field."""
     fields, reasons = [], set()
     for found in error.errors(include_url=False, include_input=False):
-        message = _MESSAGES.get(found["type"], found["msg"])
+        message = _message(found)
         # What is wrong between fields is said of each of them.
         parts = found.get("ctx", {}).get("fields", [()])
         fields += [(_place((*found["loc"], *part)), message) for part in parts]
@@ -159,6 +175,11 @@ def refusal(error: pydantic.ValidationError) -> InvalidArgument:
     reason = reasons.pop() if len(reasons) == 1 else "VALIDATION_ERROR"
     names = ", ".join(dict.fromkeys(name for name, _ in fields))
     return InvalidArgument(f"Invalid field: {names}", fields=fields, reason=reason)
+
+
+def _message(found: ErrorDetails) -> str:
+    known = _MESSAGES.get(found["type"])
+    return found["msg"] if known is None else known.format(**found.get("ctx", {}))
 
 
 def _refuse_both_spellings(model: type[pydantic.BaseModel], value: Mapping[str, Any]) -> None:

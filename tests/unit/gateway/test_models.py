@@ -119,6 +119,30 @@ def test_a_field_of_the_wrong_kind_or_size_is_named(field: str, value: Any) -> N
     assert set(fields(error)) == {field}
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("title", 1, "must be a string"),
+        ("title", "", "is too short: the least is 1"),
+        ("title", "x" * 256, "is too long: the most is 255"),
+        ("metadata", [], "must be an object"),
+        ("milestones", {}, "must be a list"),
+        ("milestones", ["m"], "must be an object"),
+        (
+            "milestones",
+            [{"ref": "m", "title": "t", "amount": "1.00"}] * 51,
+            "has too many items: the most is 50",
+        ),
+        ("buyerId", "a b", "must match ^[A-Za-z0-9_-]{1,64}$"),
+        ("nothing", 1, "is not a known field"),
+    ],
+)
+def test_what_is_wrong_is_said_in_our_words(field: str, value: Any, message: str) -> None:
+    ((_, told),) = refused(CreateOrder, {**ORDER, field: value}).fields
+
+    assert told == message
+
+
 def test_a_field_inside_a_list_is_named_by_its_place() -> None:
     milestones = [{"ref": "a", "title": "x", "amount": "1.00"}, {"ref": "b", "amount": "1"}]
 
