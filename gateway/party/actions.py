@@ -1,12 +1,15 @@
 """What parties do to an order: pay, deliver, confirm, cancel."""
 
+import contextlib
+
 from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import orders_pb2
 
 from gateway.call import Answer, Call
-from gateway.party import commands, outputs
+from gateway.party import commands, outputs, rendering
 from gateway.party.inputs import DeliverOrder, Nothing
 from gateway.routing import ANY, Routes
+from kernel.errors import DomainError, FailedPrecondition
 
 routes = Routes("Orders")
 _STATE = ("ORDER_NOT_FOUND", "INVALID_STATE")
@@ -25,7 +28,16 @@ _MOVED = {200: outputs.Order, 202: outputs.Order}
 async def pay_order(call: Call, _body: Nothing) -> Answer:
     """Reserve the money and lock it in escrow: `paid`. Personal user only."""
     request = orders_pb2.PayOrderRequest(**commands.awaited(call), order_id=commands.order_id(call))
-    return commands.moved(await commands.change(call, call.backends.orders.PayOrder, request))
+    try:
+        order = await commands.change(call, call.backends.orders.PayOrder, request)
+    except FailedPrecondition as error:
+        if error.reason == "INSUFFICIENT_FUNDS":
+            # Accounts are kept in the asset that settles; the order is priced in its currency.
+            with contextlib.suppress(DomainError):
+                order = await commands.read_own_order(call)
+                error.details = {**error.details, "currency": rendering.currency(order)}
+        raise
+    return commands.moved(order)
 
 
 @routes.post(

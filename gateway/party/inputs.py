@@ -23,6 +23,7 @@ from kernel.urls import LONGEST, InvalidUrl, require_url
 
 OFFSET_MAX = 1_000_000
 EVIDENCE_MAX = 20
+REASON_MIN = 10
 CURRENCIES = ("USD", "USDC")
 _DIGITS = re.compile(r"[0-9]{1,7}", re.ASCII)
 
@@ -63,6 +64,14 @@ def _url(value: str) -> str:
     except InvalidUrl as error:
         (_, problem), *_ = error.fields
         raise PydanticCustomError("invalid_url", "{problem}", {"problem": problem}) from None
+
+
+def _reason(value: str) -> str:
+    if len(value.strip()) < REASON_MIN:
+        raise PydanticCustomError(
+            "reason", f"must have at least {REASON_MIN} characters, spaces at its ends aside"
+        )
+    return value
 
 
 def _offset(value: object) -> int:
@@ -144,7 +153,12 @@ class DeliverOrder(Request):
 class OpenDispute(Request):
     """Why, in the opener's own words, and links that show it."""
 
-    reason: Annotated[str, StringConstraints(min_length=10, max_length=4000)]
+    reason: Annotated[
+        str,
+        StringConstraints(min_length=REASON_MIN, max_length=4000),
+        AfterValidator(_reason),
+        Field(description=f"At least {REASON_MIN} characters, spaces at its ends aside."),
+    ]
     evidence: Annotated[list[Url], Field(max_length=EVIDENCE_MAX)] = Field(default=[])
 
 

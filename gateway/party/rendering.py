@@ -57,6 +57,11 @@ def in_motion(message: orders_pb2.Order) -> bool:
     return message.HasField("operation") and message.operation.state == RUNNING
 
 
+def currency(message: orders_pb2.Order) -> str:
+    """Return what an order is priced in."""
+    return message.currency or message.amount.asset
+
+
 def order(message: orders_pb2.Order) -> Json:
     """Print one order."""
     return {
@@ -69,7 +74,7 @@ def order(message: orders_pb2.Order) -> Json:
         "contract_terms": _object(message.contract_terms_json),
         "amount": numbers.printed(message.amount.minor_units),
         "platform_fee": numbers.printed(message.platform_fee.minor_units),
-        "currency": message.currency or message.amount.asset,
+        "currency": currency(message),
         "status": status(message),
         "paid_at": _time_or_none(message, "funded_at"),
         "delivered_at": _time_or_none(message.delivery, "delivered_at"),

@@ -39,7 +39,7 @@ def before_call(_context: Any, case: Any, _kwargs: dict[str, Any]) -> None:
 
 
 def _mended(body: dict[str, Any]) -> dict[str, Any]:
-    """Keep the rules that no schema says: cents, what is a link, how large terms may be."""
+    """Keep the rules that no schema says: cents, links, reasons, how large terms may be."""
     mended: dict[str, Any] = _storable(body)
     if isinstance(mended.get("amount"), float | int):
         # However a generator spells it, a right amount has no exponent and two decimals.
@@ -48,6 +48,8 @@ def _mended(body: dict[str, Any]) -> dict[str, Any]:
         mended["evidence"] = [link if _URL.fullmatch(link) else LINK for link in mended["evidence"]]
     if mended.get("deliverable_url"):
         mended["deliverable_url"] = LINK
+    if isinstance(mended.get("reason"), str) and not mended["reason"].strip()[9:]:
+        mended["reason"] = "a reason of words"
     if "contract_terms" in mended:
         mended["contract_terms"] = {"days": 3, "rate": 1.5}
     return mended

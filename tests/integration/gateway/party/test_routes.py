@@ -9,7 +9,13 @@ from orchestrator.common.v1 import common_pb2
 from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
 
-from kernel.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from kernel.errors import (
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+)
 from tests.integration.gateway.conftest import Services
 from tests.integration.gateway.messages import DISPUTE_ID, ORDER_ID, an_order, at, running, usdc
 
@@ -130,6 +136,24 @@ async def test_an_action_that_takes_longer_is_accepted_and_one_that_is_done_is_d
     assert [answer.status_code for answer in answers] == [202, 200]
     assert services.orders.last(method).wait_seconds == 7
     assert services.orders.last(method).order_id == str(ORDER_ID)
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+async def test_too_little_money_is_told_in_the_orders_currency(
+    person: httpx.AsyncClient, services: Services, subject: uuid.UUID, *, is_readable: bool
+) -> None:
+    facts = {"available": "20.00", "requested": "80.00", "currency": "USDC"}
+    services.orders.answers["PayOrder"] = FailedPrecondition(
+        "Too little", reason="INSUFFICIENT_FUNDS", details=facts
+    )
+    order = own_order(subject, currency="USD")
+    services.orders.answers["GetOrder"] = order if is_readable else Unavailable("away")
+
+    answer = await person.post(f"{ORDER}/pay")
+
+    assert refusal(answer) == (422, "insufficient_funds")
+    currency = "USD" if is_readable else "USDC"
+    assert answer.json()["detail"] == facts | {"currency": currency}
 
 
 async def test_an_answer_that_was_given_before_says_so(

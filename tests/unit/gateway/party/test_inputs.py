@@ -96,6 +96,8 @@ def test_a_body_is_an_object(body: str) -> None:
     ("model", "text", "fields"),
     [
         (OpenDispute, '{"reason": "too short"}', ["reason"]),
+        (OpenDispute, '{"reason": "          "}', ["reason"]),
+        (OpenDispute, '{"reason": "\\n  too short\\t   "}', ["reason"]),
         (OpenDispute, "{}", ["reason"]),
         (OpenDispute, '{"reason": null}', ["reason"]),
         (OpenDispute, f'{{"reason": "{"x" * 4001}"}}', ["reason"]),
@@ -176,3 +178,26 @@ def test_a_query_that_is_not_right_is_refused(text: str) -> None:
 @pytest.mark.parametrize("limit", [1, 100])
 def test_a_page_has_one_to_a_hundred(limit: int) -> None:
     assert query(f"role=personal&status_filter=paid&offset=1000000&limit={limit}").limit == limit
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "message"),
+    [
+        (AddEvidence, '{"evidence": []}', "has too few items: the least is 1"),
+        (OpenDispute, '{"reason": "too short"}', "is too short: the least is 10"),
+        (CreateOrder, order_with(contract_terms="[]"), "must be an object"),
+        (ListOrders, '{"role": "seller"}', "must be 'personal' or 'business'"),
+        (DeliverOrder, '{"delivery_notes": 5}', "must be a string"),
+    ],
+)
+def test_what_is_wrong_is_said_in_our_words(model: type[Request], text: str, message: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        models.validated(model, numbers.parse(text.encode()))
+
+    assert [told for _, told in caught.value.fields] == [message]
+
+
+def test_a_reason_is_kept_with_its_spaces() -> None:
+    body = numbers.parse(b'{"reason": "  long enough "}')
+
+    assert models.validated(OpenDispute, body).reason == "  long enough "
