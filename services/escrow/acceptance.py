@@ -44,15 +44,22 @@ class Acceptance:
     ) -> Answer:
         """Do the work of acceptance once, keep its answer, and wake the worker.
 
-        A command that outlived its idempotency record is answered as it is now.
+        A command that outlived its idempotency record is answered as it is now. A refusal is not
+        kept: ids of commands are made by services that ask again until what they need is there,
+        and a command that was refused has no row.
         Raises: what `work` raises; IdempotencyKeyReused: the id is another command's.
         """
 
-        async def once(tx: Transaction) -> bytes:
-            known = await self._known(tx, request)
-            return self.encode(known if known is not None else await work(tx))
+        async def once() -> Answer:
+            async with self.database.transaction() as tx:
+                if (kept := await self.idempotency.claim(tx, request.key)) is not None:
+                    return kept
+                known = await self._known(tx, request)
+                body = self.encode(known if known is not None else await work(tx))
+                await self.idempotency.finish(tx, request.key, body)
+                return Answer(body=body)
 
-        answer = await self.idempotency.execute(self.database, request.key, once)
+        answer = await self.database.retrying(once)
         self.waiting.work()
         return answer
 
