@@ -40,17 +40,27 @@ class HistoryUnavailable(Unavailable):
 class ChainRefused(FailedPrecondition):
     """The chain would refuse this call, as simulated; nothing was sent.
 
-    contract_error: which contract refused and by which number, where a contract did.
+    contract_error: which contract refused and by which number, where a contract did. at_ledger: the
+    ledger that the refusal was simulated on; 0: unknown, then it proves nothing.
     """
 
     reason = "CHAIN_REFUSED"
 
-    def __init__(self, message: str, *, contract_error: ContractError | None = None) -> None:
+    def __init__(
+        self, message: str, *, contract_error: ContractError | None = None, at_ledger: int = 0
+    ) -> None:
         details: dict[str, object] = {}
         if contract_error is not None:
             details = {"contract": contract_error.contract_id, "code": contract_error.code}
         super().__init__(message, details=details)
         self.contract_error = contract_error
+        self.at_ledger = at_ledger
+
+
+class FeesTooHigh(Unavailable):
+    """The network asks more than may be spent on a transaction, for now; nothing was signed."""
+
+    reason = "CHAIN_FEES_TOO_HIGH"
 
 
 class EnvelopeRefused(FailedPrecondition):
@@ -132,7 +142,7 @@ class Chain(Protocol):
         """Compare every field of the envelope with the intent, then sign.
 
         signers: by address, of the source and of every wallet the intent moves.
-        Raises: EnvelopeRefused: any difference; ChainUnavailable.
+        Raises: EnvelopeRefused: any difference; FeesTooHigh; ChainUnavailable.
         """
         ...
 

@@ -51,9 +51,16 @@ def _complete(transaction: xdr.Transaction, answer: SimulateTransactionResponse)
     """
     if answer.error is not None:
         found = simulation_error(answer)
-        raise ChainRefused(answer.error.partition("\n")[0], contract_error=found)
+        raise ChainRefused(
+            answer.error.partition("\n")[0],
+            contract_error=found,
+            at_ledger=answer.latest_ledger,
+        )
     if answer.restore_preamble is not None:
-        raise ChainRefused("the contract is archived and has to be restored first")
+        raise ChainRefused(
+            "the contract is archived and has to be restored first",
+            at_ledger=answer.latest_ledger,
+        )
     if answer.transaction_data is None:
         raise ChainUnavailable("the node simulated nothing")
     data = xdr.SorobanTransactionData.from_xdr(answer.transaction_data)

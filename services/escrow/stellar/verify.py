@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from stellar_sdk import Address, xdr
 
 from services.escrow.intents import Intent
-from services.escrow.ports import EnvelopeRefused, StellarOptions
+from services.escrow.ports import EnvelopeRefused, FeesTooHigh, StellarOptions
 from services.escrow.stellar.addresses import (
     account_key,
     holding_key,
@@ -40,13 +40,17 @@ class Verifier:
     def verify(
         self, envelope_xdr: str, intent: Intent, *, source: str, sequence: int, max_time: int
     ) -> Verified:
-        """Return the transaction. Raises: EnvelopeRefused: the text names the first difference."""
+        """Return the transaction.
+
+        Raises: EnvelopeRefused: the text names the first difference; FeesTooHigh: only they are
+            not as meant.
+        """
         envelope = parse(envelope_xdr)
         given, blueprint = envelope.tx, self._blueprints.of(intent)
         _require(not envelope.signatures, "somebody signed it already")
         if blueprint.is_contract_call:
             self._check_resources(given, blueprint)
-        self._check_fee(given, operations=len(blueprint.operations))
+        self._check_least_fee(given, operations=len(blueprint.operations))
         meant = skeleton(
             source=source,
             sequence=sequence,
@@ -56,19 +60,22 @@ class Verifier:
             soroban_data=given.ext.soroban_data if blueprint.is_contract_call else None,
         )
         _compare(given, meant)
+        self._check_most_fee(given, operations=len(blueprint.operations))
         return Verified(transaction=meant, blueprint=blueprint)
 
-    def _check_fee(self, given: xdr.Transaction, *, operations: int) -> None:
-        data = given.ext.soroban_data
-        resources = data.resource_fee.int64 if data is not None else 0
-        bid = given.fee.uint32 - resources
+    def _check_least_fee(self, given: xdr.Transaction, *, operations: int) -> None:
+        resources = _resource_fee(given)
         _require(resources >= 0, "the resource fee is negative")
-        _require(given.fee.uint32 <= self._options.max_fee, "the fee is above its limit")
+        bid = given.fee.uint32 - resources
         _require(bid >= FEE_PER_OPERATION_MIN * operations, "the fee is below the least")
-        _require(
-            bid <= self._options.inclusion_fee_max * operations,
-            "the bid for inclusion is above its limit",
-        )
+
+    def _check_most_fee(self, given: xdr.Transaction, *, operations: int) -> None:
+        """Check what it costs. Raises: FeesTooHigh: fees rise and fall, so this is no fraud."""
+        if given.fee.uint32 > self._options.max_fee:
+            raise FeesTooHigh(f"the fee of {given.fee.uint32} stroops is above its limit")
+        bid = given.fee.uint32 - _resource_fee(given)
+        if bid > self._options.inclusion_fee_max * operations:
+            raise FeesTooHigh(f"the bid of {bid} stroops for inclusion is above its limit")
 
     def _check_resources(self, given: xdr.Transaction, blueprint: Blueprint) -> None:
         data = given.ext.soroban_data
@@ -106,6 +113,11 @@ class Verifier:
         readable = {account_key(address).to_xdr_bytes() for address in accounts}
         readable.add(instance_key(contract).to_xdr_bytes())
         return writable, readable
+
+
+def _resource_fee(given: xdr.Transaction) -> int:
+    data = given.ext.soroban_data
+    return data.resource_fee.int64 if data is not None else 0
 
 
 def _compare(given: xdr.Transaction, meant: xdr.Transaction) -> None:

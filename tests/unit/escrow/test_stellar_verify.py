@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from stellar_sdk import Asset, Payment, scval, xdr
 
 from services.escrow.intents import Intent
-from services.escrow.ports import ChainRefused, EnvelopeRefused
+from services.escrow.ports import ChainRefused, EnvelopeRefused, FeesTooHigh
 from services.escrow.stellar.addresses import sc_address
 from services.escrow.stellar.envelope import hash_of, wrap
 from tests.unit.escrow.stellar_envelopes import (
     ACTORS,
     ASSET_CONTRACT,
-    FEE,
     FRAME,
     INSTANCE,
     INTENTS,
@@ -196,35 +195,6 @@ def test_the_same_envelope_of_another_network_has_another_hash(name: str) -> Non
     assert hash_of(transaction, passphrase=PASSPHRASE) != hash_of(transaction, passphrase="Other")
 
 
-@pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize(
-    ("fee", "resource_fee"),
-    [
-        (OPTIONS.max_fee + 1, OPTIONS.max_fee - 1_000),
-        (FEE + OPTIONS.inclusion_fee_max, FEE - 1_000),
-        (FEE, FEE - 99),
-        (FEE, FEE + 1),
-        (FEE, -1),
-    ],
-)
-def test_fees_outside_their_limits_are_refused(name: str, fee: int, resource_fee: int) -> None:
-    def price(tx: xdr.Transaction) -> None:
-        assert tx.ext.soroban_data is not None
-        tx.fee = xdr.Uint32(fee)
-        tx.ext.soroban_data.resource_fee = xdr.Int64(resource_fee)
-
-    assert "fee" in changed(name, price) or "bid" in changed(name, price)
-
-
-@pytest.mark.parametrize("name", ["create_wallet", "create_channels", "trust_asset"])
-@pytest.mark.parametrize("per_operation", [99, OPTIONS.inclusion_fee_max + 1])
-def test_bids_outside_their_limits_are_refused(name: str, per_operation: int) -> None:
-    def price(tx: xdr.Transaction) -> None:
-        tx.fee = xdr.Uint32(per_operation * len(tx.operations))
-
-    changed(name, price)
-
-
 FOREIGN = {
     "a stranger's trustline": holding(address_of("stranger")),
     "another contract's balance": holding(contract_of("other")),
@@ -377,7 +347,7 @@ def test_no_flipped_byte_passes_as_another_transaction(data: st.DataObject, name
 
     try:
         verified = verifier().verify(base64.b64encode(raw).decode(), INTENTS[name], **FRAME)
-    except EnvelopeRefused:
+    except (EnvelopeRefused, FeesTooHigh):
         return
     # It passed, so only what a builder may choose can have changed: the call has not.
     meant = valid_transaction(INTENTS[name])
