@@ -246,13 +246,18 @@ def _named(error: DomainError, public: Callable[[str], str]) -> str:
     return f"{what}: {', '.join(dict.fromkeys(public(name) for name, _ in error.fields))}"
 
 
+def is_in_motion(error: DomainError) -> bool:
+    """Tell whether an order's state refuses only because an operation on it has not ended."""
+    return row(error) is _STATE and "operation" in error.details
+
+
 def headers(error: DomainError) -> dict[str, str]:
     """Return the headers that belong to a refusal: when to come back, which methods there are."""
     if isinstance(error, MethodNotAllowed):
         return {"allow": str(error.details.get("allow", ""))}
     if isinstance(error, ResourceExhausted) and "retryAfter" in error.details:
         return {"retry-after": str(error.details["retryAfter"])}
-    if isinstance(error, Aborted | Unavailable | ResourceExhausted):
+    if is_in_motion(error) or isinstance(error, Aborted | Unavailable | ResourceExhausted):
         return {"retry-after": str(RETRY_AFTER_SECONDS)}
     if row(error).status == REASONS["UNAUTHORIZED"].status:
         return {"www-authenticate": "Bearer"}

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping
 
+from gateway.errors import is_in_motion
 from kernel.errors import DomainError
 
 # The document's own description of a code, where what a service says is for marketplaces.
@@ -18,6 +19,7 @@ _MESSAGES: Mapping[str, str] = {
     "NOT_PERSONAL": "Only the personal user may do this",
     "INSUFFICIENT_FUNDS": "Your available balance is less than the order's amount",
 }
+IN_MOTION = "Another operation is in motion on this order; try again when it has ended"
 # Facts that mean something to a person; the rest speaks of the other view's states and ids.
 _FACTS: Mapping[str, str] = {
     "available": "available",
@@ -37,4 +39,8 @@ def for_parties(error: DomainError) -> DomainError:
     told.details = {
         name: error.details[key] for key, name in _FACTS.items() if key in error.details
     }
+    if is_in_motion(error):
+        # The status may well allow it, in a moment.
+        told.message = IN_MOTION
+        told.details["operation"] = str(error.details["operation"]).lower()
     return told

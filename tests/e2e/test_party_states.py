@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
+import httpx
 import pytest
 
 from deploy.local.operator import Operator
@@ -225,6 +226,24 @@ async def test_what_is_moving_keeps_its_status_and_nothing_else_is_allowed(
     await settled(personal, order_id, ends[command])
     await cast_.shop.quiet(order_id)
     draw(record_property, place, results)
+
+
+async def test_what_came_of_an_accepted_request_is_told_to_the_same_key(shop: Shop) -> None:
+    async with Person.of(shop.stack) as poor, Person.of(shop.stack) as business:
+        await asyncio.gather(meet(poor), meet(business))
+        order_id = await poor.order(business)
+        answers: list[httpx.Response] = []
+
+        async def is_told() -> bool:
+            answers.append(await poor.act(order_id, "pay", key="once", Prefer="respond-async"))
+            return answers[-1].status_code != 202
+
+        await until(is_told, what="it was not told why paying came to nothing")
+
+        assert refusal_of(answers[-1]) == (422, "insufficient_funds")
+        facts = {"available": "0.00", "requested": "150.00", "currency": "USD"}
+        assert answers[-1].json()["detail"] == facts
+        assert await poor.status(order_id) == "pending_payment"
 
 
 async def moved_on(shop: Shop, order_id: str) -> None:

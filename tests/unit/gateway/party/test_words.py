@@ -71,6 +71,22 @@ def test_nothing_is_said_in_the_other_views_words() -> None:
     assert error.details == details
 
 
+def test_what_waits_for_an_operation_says_so_and_when_to_come_back() -> None:
+    facts = {"orderId": "ord_1", "currentState": "IN_PROGRESS", "allowedStates": ["IN_PROGRESS"]}
+    error = kinds.FailedPrecondition(
+        "Another operation is in motion: PAY",
+        reason="INVALID_STATE",
+        details=facts | {"operation": "PAY"},
+    )
+
+    status, body, headers = printed(error)
+
+    assert (status, body["code"]) == (409, "invalid_status_transition")
+    assert body["message"] == words.IN_MOTION
+    assert body["detail"] == {"operation": "pay"}
+    assert headers == {"retry-after": "1"}
+
+
 def test_facts_that_mean_something_to_a_person_are_told() -> None:
     facts = {"available": "20.00", "requested": "150.00", "currency": "USDC"}
 
