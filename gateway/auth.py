@@ -1,10 +1,11 @@
 """Who calls: the credential in the headers, checked against what is known of it.
 
 Answers are remembered for a few seconds, so that a revoked key stops working at once here and
-within seconds on other gateways.
+within seconds on other gateways; streams that it has open end as fast.
 """
 
 import asyncio
+import contextlib
 import hmac
 import time
 import uuid
@@ -14,11 +15,14 @@ from chassis.identity import ROLE_MARKETPLACE, Identity
 from gateway import keys
 from gateway.keys import Key, KeyStore
 from kernel.clock import Clock
-from kernel.errors import PermissionDenied, Unauthenticated
+from kernel.errors import PermissionDenied, Unauthenticated, Unavailable
 
 # The longest another gateway's revocation may go unnoticed here.
 REMEMBERED_SECONDS = 5.0
 REMEMBERED_MAX = 10_000
+# How often the key of an open stream is looked at, and how old what is remembered of it may be:
+# both together are less than the promise above.
+WATCH_SECONDS = 2.0
 CALLER = "gateway"
 
 
@@ -68,6 +72,7 @@ class KeyAuthenticator:
         self._clock = clock
         self._known: dict[bytes, tuple[float, Credential]] = {}
         self._asking: dict[bytes, asyncio.Task[Credential | None]] = {}
+        self._forgotten = asyncio.Event()
 
     async def authenticate(self, text: str) -> Credential:
         """Return whom a key stands for.
@@ -77,12 +82,33 @@ class KeyAuthenticator:
         key_id = keys.id_of(text)
         if key_id is None:
             raise CredentialNotValid("The API key is not valid")
-        mark = self.store.digest(text)
+        return await self._check(key_id, self.store.digest(text), seconds=REMEMBERED_SECONDS)
+
+    async def until_ended(self, key: Key) -> None:
+        """Wait until a key is revoked or expires, or for too long nobody can say that it is not."""
+        held_at = time.monotonic()
+        while time.monotonic() - held_at < REMEMBERED_SECONDS:
+            forgotten = self._forgotten
+            try:
+                async with asyncio.timeout(WATCH_SECONDS):
+                    await self._check(key.id, key.digest, seconds=WATCH_SECONDS)
+                held_at = time.monotonic()
+            except CredentialNotValid:
+                return
+            except (Unavailable, TimeoutError):
+                pass
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_SECONDS):
+                    await forgotten.wait()
+
+    async def _check(self, key_id: str, mark: bytes, *, seconds: float) -> Credential:
+        """Return whom a key stands for, as it was at most so many seconds ago."""
         known = self._known.get(mark)
-        if known is not None and known[0] > time.monotonic():
+        if known is not None and known[0] + seconds > time.monotonic():
             return known[1]
         credential = await self._ask_once(key_id, mark)
         if credential is None:
+            self._known.pop(mark, None)
             raise CredentialNotValid("The API key is not valid")
         return credential
 
@@ -92,6 +118,9 @@ class KeyAuthenticator:
             if credential.key is not None and credential.key.id == key_id:
                 del self._known[mark]
         self._asking.clear()
+        # Whoever watches a key looks again.
+        self._forgotten.set()
+        self._forgotten = asyncio.Event()
 
     async def _ask_once(self, key_id: str, mark: bytes) -> Credential | None:
         asking = self._asking.get(mark)
@@ -120,7 +149,7 @@ class KeyAuthenticator:
         if (credential := task.result()) is not None:
             if len(self._known) >= REMEMBERED_MAX:
                 self._known.clear()
-            self._known[mark] = (time.monotonic() + REMEMBERED_SECONDS, credential)
+            self._known[mark] = (time.monotonic(), credential)
 
 
 def _credential(key: Key) -> Credential:

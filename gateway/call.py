@@ -4,7 +4,14 @@ import asyncio
 import hashlib
 import re
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Mapping,
+    MutableMapping,
+)
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -49,9 +56,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventStream:
-    """An answer without an end: server-sent events."""
+    """An answer without an end: server-sent events.
+
+    until: returns when the caller may hear no more, whatever is to come.
+    """
 
     chunks: AsyncGenerator[bytes]
+    until: Callable[[], Coroutine[Any, Any, None]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ request itself is served here, in one pass: credential, rate, scope, body, handl
 """
 
 import asyncio
+import contextlib
 import inspect
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -29,6 +30,8 @@ from kernel.errors import DomainError
 Handler = Callable[..., Awaitable[Answer | EventStream]]
 # What an answer needs after the operation's wait is over.
 SLACK_SECONDS = 5.0
+# How long the end of a stream may take to be sent.
+END_SECONDS = 5.0
 # Where a request's own place among those served at once is kept, in its scope.
 PLACE = "gateway.place"
 # The scope of a route that any credential may call, and of one that needs none.
@@ -216,7 +219,7 @@ async def _send(
 
 
 async def send_stream(receive: Receive, send: Send, stream: EventStream, one: Call) -> None:
-    """Send events until there are no more or the client has gone."""
+    """Send events until there are no more, the caller may hear no more, or the client has gone."""
     headers = [
         *_headers(one),
         (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -225,14 +228,19 @@ async def send_stream(receive: Receive, send: Send, stream: EventStream, one: Ca
         (b"x-accel-buffering", b"no"),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    sending = asyncio.ensure_future(_send_chunks(send, stream.chunks))
-    gone = asyncio.ensure_future(_disconnected(receive))
+    ends = [_send_chunks(send, stream.chunks), _disconnected(receive)]
+    if stream.until is not None:
+        ends.append(stream.until())
+    tasks = [asyncio.ensure_future(one) for one in ends]
     try:
-        await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await events.end(sending, gone)
+        await events.end(*tasks)
         await stream.chunks.aclose()
-    await send({"type": "http.response.body", "body": b""})
+    # A client that does not read what was sent before is not waited for.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(END_SECONDS):
+            await send({"type": "http.response.body", "body": b""})
 
 
 async def _send_chunks(send: Send, chunks: AsyncIterator[bytes]) -> None:

@@ -27,19 +27,19 @@ class ScopesExceedCaller(PermissionDenied):
 )
 async def create_key(call: Call, body: CreateKey) -> Answer:
     """Make a key of the same marketplace and environment. The key is shown this once."""
-    own = _own(call)
+    caller = own(call)
     wanted = frozenset(body.scopes)
-    if not wanted <= own.scopes:
+    if not wanted <= caller.scopes:
         raise ScopesExceedCaller(
             "A key cannot give scopes it does not have",
             details={
-                "required_scope": min(wanted - own.scopes),
-                "current_scopes": sorted(own.scopes),
+                "required_scope": min(wanted - caller.scopes),
+                "current_scopes": sorted(caller.scopes),
             },
         )
     made = await call.parts.keys.store.create(
-        marketplace_id=own.marketplace_id,
-        environment=own.environment,
+        marketplace_id=caller.marketplace_id,
+        environment=caller.environment,
         scopes=wanted,
         name=body.name,
         asked=_asked(call),
@@ -55,7 +55,7 @@ async def create_key(call: Call, body: CreateKey) -> Answer:
 async def list_keys(call: Call, query: Paging) -> Answer:
     """List the marketplace's keys, newest first, revoked ones too."""
     found = await call.parts.keys.store.list(
-        marketplace_id=_own(call).marketplace_id,
+        marketplace_id=own(call).marketplace_id,
         limit=query.limit + 1,
         after=_after(query.cursor),
     )
@@ -73,7 +73,7 @@ async def list_keys(call: Call, query: Paging) -> Answer:
 async def revoke_key(call: Call) -> Answer:
     """Revoke a key: refused here at once, on other gateways within five seconds."""
     store = call.parts.keys.store
-    key = await store.revoke(call.params["id"], marketplace_id=_own(call).marketplace_id)
+    key = await store.revoke(call.params["id"], marketplace_id=own(call).marketplace_id)
     call.parts.keys.forget(key.id)
     return rendering.success(rendering.api_key(key))
 
@@ -81,14 +81,14 @@ async def revoke_key(call: Call) -> Answer:
 @routes.get("/me", scope=ANY, answers={200: envelope.Success[outputs.Me]})
 async def get_me(call: Call) -> Answer:
     """Tell whom the credential stands for."""
-    own = _own(call)
+    caller = own(call)
     data = {
-        "marketplaceId": str(own.marketplace_id),
-        "marketplace": own.marketplace,
-        "environment": own.environment,
-        "keyId": own.id,
-        "name": own.name,
-        "scopes": sorted(own.scopes),
+        "marketplaceId": str(caller.marketplace_id),
+        "marketplace": caller.marketplace,
+        "environment": caller.environment,
+        "keyId": caller.id,
+        "name": caller.name,
+        "scopes": sorted(caller.scopes),
     }
     return rendering.success(data)
 
@@ -99,7 +99,8 @@ def _asked(call: Call) -> Asked | None:
     return Asked(key=call.write_key(), fingerprint=call.fingerprint())
 
 
-def _own(call: Call) -> Key:
+def own(call: Call) -> Key:
+    """Return the API key of a request."""
     key = call.caller.key
     if key is None:
         raise RuntimeError("a route of the marketplace API was reached without an API key")

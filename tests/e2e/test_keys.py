@@ -14,7 +14,7 @@ from gateway.keys import SCOPES, KeyStore, id_of
 from tests.e2e.tenants import Tenant, client_of, key_store, tenant
 from tests.replica import another_gateway, gateway_environment
 from tests.running_stack import RunningStack
-from tests.shop import Shop, data_of, error_of, until
+from tests.shop import WAIT_SECONDS, Shop, data_of, error_of, until
 
 KEYS = "/auth/api-keys"
 
@@ -85,6 +85,25 @@ async def test_a_revoked_key_is_refused_at_once_and_a_revoked_twice_stays_as_it_
     assert error_of(refused, status=401)["code"] == "INVALID_API_KEY"
     assert data_of(revoked, status=200)["revokedAt"] is not None
     assert again.json() == revoked.json()
+
+
+async def test_a_revoked_keys_open_streams_end_on_every_gateway(shop: Shop) -> None:
+    made = data_of(await shop.post(KEYS, {"scopes": ["read"]}), status=201)
+    with another_gateway(shop.stack) as url:
+        async with (
+            client_of(shop.stack, made["key"]) as here,
+            client_of(shop.stack, made["key"], url=url) as there,
+            here.stream("GET", "/events") as one,
+            there.stream("GET", "/events") as other,
+        ):
+            assert (one.status_code, other.status_code) == (200, 200)
+            data_of(await shop.client.delete(f"{KEYS}/{made['id']}"), status=200)
+
+            async with asyncio.timeout(WAIT_SECONDS):
+                await asyncio.gather(one.aread(), other.aread())
+            refused = await there.get("/events")
+
+    assert error_of(refused, status=401)["code"] == "INVALID_API_KEY"
 
 
 async def test_a_key_may_revoke_itself(own: Tenant) -> None:

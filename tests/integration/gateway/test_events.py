@@ -13,6 +13,7 @@ import pytest
 from chassis.bus import STREAM, Bus, Message, publish_all
 from deploy.local.nats import NatsServer
 from deploy.local.ports import free_port
+from gateway import keys as key_format
 from gateway.app import open_gateway
 from gateway.settings import GatewaySettings
 from kernel.ids import new_id, to_public
@@ -81,9 +82,10 @@ async def publisher(settings: GatewaySettings, keys: Keys) -> AsyncIterator[Publ
 
 @asynccontextmanager
 async def streaming(
-    rest: httpx.AsyncClient, *, after: str | None = None, **query: str
+    rest: httpx.AsyncClient, *, after: str | None = None, key: str | None = None, **query: str
 ) -> AsyncIterator[Reader]:
     headers = {"last-event-id": after} if after else {}
+    headers |= {"authorization": f"Bearer {key}"} if key else {}
     async with rest.stream(
         "GET", "/api/v1/events", params=query, headers=headers, timeout=DEADLINE_SECONDS
     ) as answer:
@@ -276,3 +278,39 @@ async def test_a_stream_goes_on_when_nats_comes_back(
         told = json.loads((await reader.event())["data"])["eventId"]
 
     assert told == second
+
+
+async def test_a_stream_ends_at_once_when_its_key_is_revoked_here(
+    gateway: str, rest: httpx.AsyncClient, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.auth.WATCH_SECONDS", 2.0 * DEADLINE_SECONDS)
+    key = await keys.make("read")
+    async with (
+        httpx.AsyncClient(base_url=gateway) as client,
+        streaming(client, key=key) as reader,
+    ):
+        answer = await rest.delete(f"/api/v1/auth/api-keys/{key_format.id_of(key)}")
+        assert answer.status_code == 200
+
+        with pytest.raises(EOFError):
+            await reader.event()
+
+
+async def test_a_stream_ends_soon_when_its_key_is_revoked_elsewhere(
+    gateway: str, keys: Keys, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.auth.WATCH_SECONDS", 0.1)
+    key, other = await keys.make("read"), await keys.make("read")
+    async with (
+        httpx.AsyncClient(base_url=gateway) as client,
+        streaming(client, key=key) as reader,
+        streaming(client, key=other) as kept,
+    ):
+        await keys.store.revoke(
+            key_format.id_of(key) or "", marketplace_id=publisher.marketplace_id
+        )
+
+        with pytest.raises(EOFError):
+            await reader.event()
+        told = await publisher.publish("order.created")
+        assert json.loads((await kept.event())["data"])["eventId"] == told

@@ -1,0 +1,110 @@
+"""Who watches a key: told when it no longer holds, or when nobody can say so any more."""
+
+import asyncio
+import datetime as dt
+import uuid
+from dataclasses import replace
+from typing import cast
+
+import pytest
+
+from gateway import auth
+from gateway.auth import KeyAuthenticator
+from gateway.keys import Key, KeyStore
+from kernel.clock import SystemClock
+from kernel.errors import Unavailable
+
+DEADLINE_SECONDS = 10
+NOW = dt.datetime(2026, 2, 18, tzinfo=dt.UTC)
+
+
+class Table:
+    """A table of one key, which can go away, or forget to answer."""
+
+    def __init__(self) -> None:
+        self.key = Key(
+            id="a" * 12,
+            marketplace_id=uuid.uuid4(),
+            marketplace="demo",
+            environment="live",
+            name="",
+            scopes=frozenset({"read"}),
+            digest=b"d" * 32,
+            created_at=NOW,
+            expires_at=None,
+            revoked_at=None,
+        )
+        self.is_away = False
+        self.asked = 0
+
+    async def find(self, _key_id: str) -> Key:
+        self.asked += 1
+        if self.is_away:
+            raise Unavailable("away")
+        return self.key
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> Table:
+    monkeypatch.setattr(auth, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(auth, "REMEMBERED_SECONDS", 0.5)
+    return Table()
+
+
+def authenticator(table: Table) -> KeyAuthenticator:
+    return KeyAuthenticator(cast("KeyStore", table), clock=SystemClock())
+
+
+async def asked_again(table: Table) -> None:
+    """Wait until the table was asked twice more."""
+    before = table.asked
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while table.asked < before + 2:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+
+
+async def test_a_key_that_holds_is_watched_until_it_is_past_its_time(table: Table) -> None:
+    watching = asyncio.ensure_future(authenticator(table).until_ended(table.key))
+    await asked_again(table)
+    assert not watching.done()
+
+    table.key = replace(table.key, expires_at=NOW)
+
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await watching
+
+
+async def test_a_table_that_is_away_for_a_moment_ends_nothing(table: Table) -> None:
+    watching = asyncio.ensure_future(authenticator(table).until_ended(table.key))
+    table.is_away = True
+    await asked_again(table)
+    table.is_away = False
+    await asked_again(table)
+
+    assert not watching.done()
+    watching.cancel()
+
+
+async def test_a_key_that_nobody_can_vouch_for_does_not_hold_for_long(table: Table) -> None:
+    table.is_away = True
+
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await authenticator(table).until_ended(table.key)
+
+
+async def test_streams_of_one_key_ask_the_table_together(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "WATCH_SECONDS", 60.0)
+    monkeypatch.setattr(auth, "REMEMBERED_SECONDS", 60.0)
+    own = authenticator(table)
+    watching = [asyncio.ensure_future(own.until_ended(table.key)) for _ in range(20)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    own.forget(table.key.id)
+    table.key = replace(table.key, revoked_at=NOW)
+
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await asyncio.gather(*watching)
+    assert table.asked <= 2
