@@ -14,6 +14,7 @@ from kernel.clock import SystemClock
 from kernel.money import UNIT
 from services.escrow import wire
 from services.escrow.acceptance import Acceptance
+from services.escrow.attention import Attention
 from services.escrow.bootstrap import Bootstrap, Plan
 from services.escrow.decide import Decider
 from services.escrow.endings import Endings
@@ -30,6 +31,7 @@ from services.escrow.stellar.connect import connect
 from services.escrow.store.accounts import Accounts
 from services.escrow.store.escrows import EscrowStore
 from services.escrow.store.journal import Journal
+from services.escrow.store.progress import Progress
 from services.escrow.vault import KeyFileRefused, LocalFileKeyProvider, Vault
 from services.escrow.vault_transit import VaultTransitKeyProvider
 from services.escrow.waiting import Waiting
@@ -65,6 +67,7 @@ class House:
         self.store = EscrowStore(outbox=self.outbox)
         self.accounts = Accounts()
         self.journal = Journal()
+        self.progress = Progress()
         self.idempotency = Idempotency(clock=self.clock)
         self.waiting = Waiting(database=self.database, store=self.store)
         self.keys = _key_provider(settings)
@@ -82,7 +85,12 @@ class House:
         return App(
             name=NAME,
             settings=self.settings,
-            binding=binding(escrows=self.escrows(), wallets=self.wallets(), queries=self.queries()),
+            binding=binding(
+                escrows=self.escrows(),
+                wallets=self.wallets(),
+                queries=self.queries(),
+                attention=self.attention(),
+            ),
             database=self.database,
             bus=Bus(url=self.settings.nats_url, name=NAME),
             before_ready=[self.ensure_platform],
@@ -176,6 +184,12 @@ class House:
             network=network,
         )
 
+    def attention(self) -> Attention:
+        """Build what an operator may do."""
+        return Attention(
+            database=self.database, store=self.store, progress=self.progress, waiting=self.waiting
+        )
+
     def bootstrap(self) -> Bootstrap:
         """Build what prepares the chain."""
         plan = Plan(
@@ -206,6 +220,7 @@ class House:
             database=self.database,
             store=self.store,
             journal=self.journal,
+            progress=self.progress,
             chain=self.chain,
             sender=Sender(
                 database=self.database,
@@ -222,7 +237,11 @@ class House:
                 factory=self.settings.escrow_factory_id,
             ),
             endings=Endings(
-                database=self.database, store=self.store, journal=self.journal, clock=self.clock
+                database=self.database,
+                store=self.store,
+                journal=self.journal,
+                progress=self.progress,
+                clock=self.clock,
             ),
             keyring=self.keyring,
             provider_fee_address=self.settings.trustless_work_fee_address,

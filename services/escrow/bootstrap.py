@@ -145,7 +145,9 @@ class Bootstrap:
     async def _make_channels(self, platform: Signer) -> None:
         async with self._database.transaction() as tx:
             known = await self._accounts.channels(tx)
-        for _ in range(self._plan.channels - len(known)):
+            # Those that quarantined commands hold serve nobody until an operator has looked.
+            held = await self._accounts.channels_held_up(tx)
+        for _ in range(self._plan.channels + held - len(known)):
             address, sealed = await self._keyring.new_channel()
             async with self._database.transaction() as tx:
                 await self._accounts.add_channel(tx, address=address, sealed=sealed)
@@ -207,8 +209,9 @@ class Bootstrap:
             outcome = await self._chain.outcome(prepared.hash)
             if outcome.status is OutcomeStatus.SUCCEEDED:
                 return
-            is_dead = outcome.can_never_land(prepared=prepared, prepared_at_ledger=ledger.sequence)
-            if outcome.status is OutcomeStatus.FAILED or is_dead:
+            # Whether it landed where the node keeps no history: the next look at the chain tells.
+            is_over = outcome.latest_close_time > prepared.max_time
+            if outcome.status is OutcomeStatus.FAILED or is_over:
                 raise ChainUnavailable(f"{intent.name} has not landed: {outcome.code}")
             await asyncio.sleep(self._plan.poll_seconds)
 

@@ -65,6 +65,12 @@ class Decider:
             was_ours = await self._journal.was_frozen_by_us(
                 tx, marketplace_id=escrow.marketplace_id, escrow_id=escrow.id
             )
+            landed = await self._journal.newest_landed(
+                tx, marketplace_id=escrow.marketplace_id, escrow_id=escrow.id
+            )
+        if view.read_at_ledger < landed:
+            # Of an older view, the balance would be one from before the money came.
+            raise ChainUnavailable("the node lags behind what has landed on the contract")
         if calls.may_be_skipped(step, view=view, was_frozen_by_us=was_ours):
             return None
         return calls.call(step, escrow=escrow, parties=parties, view=view)
@@ -106,4 +112,8 @@ def _require_wallets(work: Work) -> None:
     if WalletState.FAILED in states:
         raise Refused("WALLET_FAILED", "a party's wallet could not be made")
     if WalletState.CREATING in states:
-        raise NotNow("a party's wallet is not on chain yet", seconds=WALLET_SECONDS)
+        raise NotNow(
+            "a party's wallet is not on chain yet",
+            reason="WALLET_CREATING",
+            seconds=WALLET_SECONDS,
+        )

@@ -154,6 +154,12 @@ class CommandInMotion(Aborted):
     reason = "COMMAND_IN_MOTION"
 
 
+class CommandEnded(FailedPrecondition):
+    """The command has succeeded or failed: there is nothing to go on with."""
+
+    reason = "COMMAND_ENDED"
+
+
 class SharesMismatch(InvalidArgument):
     """The shares are not whole cents that add up to the escrow's amount."""
 
@@ -230,7 +236,8 @@ class Payment:
 class Command:
     """One thing asked for, its id the request id; carried out in the background.
 
-    was_frozen: the contract was disputed before the command began.
+    was_frozen: the contract was disputed before the command began. waits: how often it was put off
+    since it last went on; of a RUNNING one, the error is what it waits for.
     """
 
     id: uuid.UUID
@@ -246,6 +253,7 @@ class Command:
     payments: tuple[Payment, ...] = ()
     error_reason: str = ""
     error_message: str = ""
+    waits: int = 0
     finished_at: dt.datetime | None = None
 
 

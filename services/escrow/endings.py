@@ -10,8 +10,12 @@ from services.escrow.domain import CommandKind, CommandState, Escrow, Fact, Wall
 from services.escrow.sender import Refused
 from services.escrow.store.escrows import EscrowStore
 from services.escrow.store.journal import Journal, Step, StepState
-from services.escrow.work import Work, present
+from services.escrow.store.progress import Progress
+from services.escrow.work import NotNow, Work, present
 
+REST_SECONDS = 2
+REST_SECONDS_MAX = 60
+REST_DOUBLINGS_MAX = 10
 log = logger()
 
 
@@ -19,11 +23,18 @@ class Endings:
     """Writes what came of commands."""
 
     def __init__(
-        self, *, database: Database, store: EscrowStore, journal: Journal, clock: Clock
+        self,
+        *,
+        database: Database,
+        store: EscrowStore,
+        journal: Journal,
+        progress: Progress,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._store = store
         self._journal = journal
+        self._progress = progress
         self._clock = clock
 
     async def succeed(self, work: Work) -> CommandState:
@@ -125,10 +136,30 @@ class Endings:
         moved, facts = domain.complete_milestone(await self._locked(tx, work))
         await self._save(tx, work, moved, facts)
 
-    async def rest(self, work: Work, step: Step, *, seconds: int) -> CommandState:
-        """Leave a command with nothing in flight for later."""
+    async def rest(self, work: Work, step: Step, problem: NotNow) -> CommandState:
+        """Leave a command with nothing in flight for later, and say what it waits for."""
+        seconds = problem.seconds or rest_seconds(work.command.waits)
         async with self._database.transaction() as tx:
             await self._journal.fence(tx, work.lease)
             await self._journal.free_channel(tx, step)
-            await self._journal.put_off(tx, lease=work.lease, seconds=seconds)
+            await self._progress.put_off(
+                tx, lease=work.lease, seconds=seconds, reason=problem.reason, message=str(problem)
+            )
+        log.warning(
+            "escrow.step_waits",
+            command_id=str(work.lease.command_id),
+            step=step.name.value,
+            reason=problem.reason,
+            why=str(problem)[:200],
+            waits=work.command.waits + 1,
+            seconds=seconds,
+        )
         return CommandState.RUNNING
+
+
+def rest_seconds(waits: int) -> int:
+    """Return for how long a command rests that has been put off so often: each time twice as long.
+
+    An operator may cut it short.
+    """
+    return int(min(REST_SECONDS_MAX, REST_SECONDS * 2 ** min(waits, REST_DOUBLINGS_MAX)))

@@ -164,13 +164,15 @@ class EscrowView:
 class AccountView:
     """An account as the newest ledger has it.
 
-    sequence: the last one used; lumens: stroops of XLM; asset_balance: None without a trustline.
+    sequence: the last one used; lumens: stroops of XLM; asset_balance: None without a trustline;
+    read_at_ledger: the ledger that has it so.
     """
 
     address: str
     sequence: int
     lumens: int
     asset_balance: int | None
+    read_at_ledger: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ next one reads the same books and goes on.
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 
 from chassis.database import Database, Transaction
 from chassis.telemetry import logger
@@ -16,20 +17,44 @@ from services.escrow.domain import Command, CommandState, PayeeRole, Payment, Wa
 from services.escrow.endings import Endings
 from services.escrow.evidence import EscrowView, OutcomeStatus, TransactionOutcome
 from services.escrow.keyring import Keyring
-from services.escrow.ports import Chain, ChainRefused, ChainUnavailable, EnvelopeRefused, Signer
-from services.escrow.sender import Refused, Sender
+from services.escrow.ports import (
+    Chain,
+    ChainRefused,
+    ChainUnavailable,
+    EnvelopeRefused,
+    FeesTooHigh,
+    Signer,
+)
+from services.escrow.sender import HistoryLost, Refused, Sender
 from services.escrow.steps import StepName
 from services.escrow.store.escrows import EscrowStore
 from services.escrow.store.journal import Attempt, AttemptState, Journal, Lease, Step, StepState
+from services.escrow.store.progress import Progress
 from services.escrow.work import NotNow, Work, present
 
 LEDGER_FAILURES_MAX = 3
 READ_BACK_LOOKS = 200
-# How long a command rests whose step the platform's wallet cannot pay now.
-REST_SECONDS = 10
-# Steps that only the platform's own money can be missing for: they wait for it, and are never
-# refused. What the order is about is not in question.
+# How often a refusal is looked at before the node that simulates counts as lagging.
+CONFIRMATION_LOOKS = 30
+# Steps that the chain may refuse for good: none of the order's money is in the contract, and what
+# they begin can be begun again. All others have no way but forward: they wait, and are built anew
+# from what the chain then shows. Strangers could make such a step fail as often as they like.
+MAY_BE_REFUSED = frozenset({StepName.DEPLOY, StepName.FUND, StepName.PAY})
+# Steps that only the platform's own money can be missing for.
 PLATFORM_PAYS = frozenset({StepName.CREATE_ACCOUNT, StepName.MAKE_GOOD})
+# Steps whose effect, with their sequence number used up, proves that they landed: it is no money
+# whose way would have to be known.
+SHOWN_BY_EFFECT = frozenset(
+    {
+        StepName.CREATE_ACCOUNT,
+        StepName.DEPLOY,
+        StepName.CHANGE_MILESTONE_STATUS,
+        StepName.APPROVE_MILESTONE,
+        StepName.DISPUTE,
+    }
+)
+# What an attempt's code says where no ledger is left to say it.
+BY_EFFECT = "BY_EFFECT"
 # Steps that need no look at a contract after they landed.
 WITHOUT_CONTRACT = frozenset({StepName.CREATE_ACCOUNT, StepName.PAY, StepName.MAKE_GOOD})
 log = logger()
@@ -44,6 +69,7 @@ class Pipeline:
         database: Database,
         store: EscrowStore,
         journal: Journal,
+        progress: Progress,
         chain: Chain,
         sender: Sender,
         decider: Decider,
@@ -54,6 +80,7 @@ class Pipeline:
         self._database = database
         self._store = store
         self._journal = journal
+        self._progress = progress
         self._chain = chain
         self._sender = sender
         self._decider = decider
@@ -77,7 +104,7 @@ class Pipeline:
             except Refused as refusal:
                 return await self._endings.refuse(work, step, refusal)
             except NotNow as problem:
-                return await self._endings.rest(work, step, seconds=problem.seconds)
+                return await self._endings.rest(work, step, problem)
             except (Contradiction, EnvelopeRefused) as doubt:
                 return await self._endings.quarantine(work, step, str(doubt))
             finally:
@@ -135,7 +162,10 @@ class Pipeline:
         if attempt is None:
             await self._skip(work, step)
             return
-        outcome = await self._sender.settle(step, attempt, is_new=is_new)
+        try:
+            outcome = await self._sender.settle(step, attempt, is_new=is_new)
+        except HistoryLost as lost:
+            outcome = await self._by_effect(work, step, lost.outcome)
         if outcome.status is OutcomeStatus.SUCCEEDED:
             await self._landed(work, step, attempt, outcome)
         else:
@@ -146,8 +176,8 @@ class Pipeline:
         if step.name is StepName.MAKE_GOOD and self._decider.missing(work, step) == 0:
             return None
         slot = await self._sender.lease_channel(work.lease, step)
-        refusal: ChainRefused | None = None
-        for _ in range(self._sender.refusal_checks):
+        known: int | None = None
+        for look in range(1, CONFIRMATION_LOOKS + 1):
             intent = await self._decider.intent(work, step)
             if intent is None:
                 return None
@@ -155,10 +185,57 @@ class Pipeline:
                 return await self._sender.prepare(
                     work.lease, step, slot=slot, intent=intent, signers=work.signers
                 )
+            except FeesTooHigh as surge:
+                raise NotNow(str(surge), reason=surge.reason) from surge
             except ChainRefused as refused:
                 refusal = refused
-                await self._sender.pause()
-        raise _given_up(step, "CHAIN_REFUSED", str(refusal))
+            if known is None:
+                known = await self._known_ledger(work)
+            is_confirmed = step.name not in MAY_BE_REFUSED or refusal.at_ledger > known
+            if look >= self._sender.refusal_checks and is_confirmed:
+                raise _given_up(step, refusal.reason, str(refusal))
+            await self._sender.pause()
+        raise NotNow(f"a node that lags behind refuses: {refusal}", reason=refusal.reason)
+
+    async def _known_ledger(self, work: Work) -> int:
+        """Return the newest ledger that we know is closed: a refusal of an older one is no proof.
+
+        Nodes lag behind each other, and what a step builds on may be in the last ledger.
+        """
+        landed = 0
+        async with self._database.transaction() as tx:
+            read = await self._progress.known_ledger(tx)
+            if work.command.escrow is not None:
+                landed = await self._journal.newest_landed(
+                    tx, marketplace_id=work.escrow.marketplace_id, escrow_id=work.escrow.id
+                )
+        return max(read, landed)
+
+    async def _by_effect(
+        self, work: Work, step: Step, outcome: TransactionOutcome
+    ) -> TransactionOutcome:
+        """Tell what became of an envelope that used its sequence number in a ledger of the past.
+
+        Raises: Contradiction: what the chain shows proves nothing, for money was to move.
+        """
+        is_shown = await self._is_shown(work, step, outcome.latest_ledger)
+        log.warning("escrow.told_by_effect", step=step.name, hash=outcome.hash, shown=is_shown)
+        if is_shown is False:
+            return replace(outcome, status=OutcomeStatus.FAILED, code=BY_EFFECT)
+        if is_shown and step.name in SHOWN_BY_EFFECT:
+            return replace(outcome, status=OutcomeStatus.SUCCEEDED, code=BY_EFFECT)
+        raise Contradiction("the node no longer keeps the ledgers it may have landed in")
+
+    async def _is_shown(self, work: Work, step: Step, ledger: int) -> bool | None:
+        """Tell whether the chain shows what a step is for; None: no look can tell."""
+        if step.name in {StepName.PAY, StepName.MAKE_GOOD}:
+            return None
+        if step.name is StepName.CREATE_ACCOUNT:
+            return await self._decider.intent(work, step) is None
+        contract_id = work.escrow.contract_id
+        if step.name is StepName.DEPLOY:
+            return await self._chain.read_escrow(contract_id) is not None
+        return calls.is_done(step, view=await self._view_at(contract_id, ledger))
 
     async def _skip(self, work: Work, step: Step) -> None:
         async with self._database.transaction() as tx:
@@ -184,6 +261,8 @@ class Pipeline:
             await self._journal.end_step(
                 tx, step=step, state=StepState.SUCCEEDED, used=attempt.prepared
             )
+            if work.command.waits:
+                await self._progress.goes_on(tx, lease=work.lease)
             if step.name is StepName.CHANGE_MILESTONE_STATUS:
                 await self._endings.milestone(tx, work)
         log.info("escrow.step_landed", step=step.name, hash=outcome.hash, ledger=outcome.ledger)
@@ -239,8 +318,9 @@ class Pipeline:
 
 
 def _given_up(step: Step, reason: str, message: str) -> Refused | NotNow:
-    if step.name not in PLATFORM_PAYS:
+    if step.name in MAY_BE_REFUSED:
         return Refused(reason, message)
-    # An operator has to send the platform's wallet money.
-    log.error("escrow.platform_cannot_pay", step=step.name.value, reason=reason, why=message)
-    return NotNow(message, seconds=REST_SECONDS)
+    # An operator has to send the platform's wallet money, or to look why the contract refuses.
+    event = "escrow.platform_cannot_pay" if step.name in PLATFORM_PAYS else "escrow.step_refused"
+    log.error(event, step=step.name.value, reason=reason, why=message)
+    return NotNow(message, reason=reason)

@@ -35,6 +35,17 @@ class Refused(Exception):
         self.message = message
 
 
+class HistoryLost(Exception):
+    """An envelope used its sequence number in a ledger the node no longer keeps.
+
+    outcome: what the node does say. The chain's state is the only evidence left.
+    """
+
+    def __init__(self, outcome: TransactionOutcome) -> None:
+        super().__init__("the node no longer keeps the ledger it landed in")
+        self.outcome = outcome
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """How patient the sender is.
@@ -133,7 +144,8 @@ class Sender:
         """Send stored bytes until the ledgers tell what became of them.
 
         Returns an outcome that is SUCCEEDED or FAILED, or NOT_FOUND where it can never land.
-        Raises: ChainUnavailable: the outcome is unknown; Contradiction: it cannot be told any more.
+        Raises: ChainUnavailable: the outcome is unknown; HistoryLost: it landed or failed, and the
+            node cannot tell which.
         """
         resend_at = 0.0 if is_new else time.monotonic() + self._pace.poll_seconds
         pause = self._pace.poll_seconds
@@ -147,7 +159,8 @@ class Sender:
                 prepared=attempt.prepared, prepared_at_ledger=attempt.prepared_at_ledger
             ):
                 return outcome
-            self._check_retention(attempt, outcome)
+            if await self._never_landed(attempt, outcome):
+                return outcome
             await asyncio.sleep(pause)
             pause = min(pause * 1.1, max(POLL_SECONDS_MAX, self._pace.poll_seconds))
 
@@ -188,7 +201,22 @@ class Sender:
                 f"the channel account {source} has used {account.sequence}, not by a step of ours"
             )
 
-    def _check_retention(self, attempt: Attempt, outcome: TransactionOutcome) -> None:
-        is_past = outcome.latest_close_time > attempt.prepared.max_time
-        if is_past and outcome.oldest_ledger > attempt.prepared_at_ledger:
-            raise Contradiction("the node no longer keeps the ledgers it could have landed in")
+    async def _never_landed(self, attempt: Attempt, outcome: TransactionOutcome) -> bool:
+        """Tell of an envelope whose time is over and whose ledgers the node no longer keeps.
+
+        Its source's sequence number needs no history: whatever lands uses it up, and from the
+        first ledger after its time on nothing can. Raises: HistoryLost; ChainUnavailable.
+        """
+        prepared = attempt.prepared
+        is_over = (
+            outcome.latest_close_time > prepared.max_time
+            and outcome.latest_ledger > prepared.auth_expires_ledger
+        )
+        if not is_over:
+            return False
+        account = await self._chain.account(prepared.source)
+        if account is None or account.read_at_ledger < outcome.latest_ledger:
+            return False
+        if account.sequence >= prepared.sequence:
+            raise HistoryLost(outcome)
+        return True

@@ -13,6 +13,7 @@ from chassis.server import Binding
 from chassis.wire import money_from_proto, page_size, uuid_from_token
 from services.escrow import wire
 from services.escrow.acceptance import Request
+from services.escrow.attention import Attention
 from services.escrow.domain import CommandKind
 from services.escrow.queries import Queries
 from services.escrow.service import EscrowService
@@ -35,13 +36,19 @@ ACCESS = {
     "GetEscrow": allow("orders", "operator", scope="read"),
     "ListTransactions": allow("orders", "operator", scope="read"),
     "ListHoldings": allow("operator"),
+    "ListConcerns": allow("operator"),
+    "RequeueCommand": allow("operator"),
 }
 
 
-def binding(*, escrows: EscrowService, wallets: WalletService, queries: Queries) -> Binding:
+def binding(
+    *, escrows: EscrowService, wallets: WalletService, queries: Queries, attention: Attention
+) -> Binding:
     """Return the servicer with its allow-list."""
     return Binding(
-        servicer=EscrowServicer(escrows=escrows, wallets=wallets, queries=queries),
+        servicer=EscrowServicer(
+            escrows=escrows, wallets=wallets, queries=queries, attention=attention
+        ),
         add=escrow_pb2_grpc.add_EscrowServiceServicer_to_server,
         descriptor=escrow_pb2.DESCRIPTOR.services_by_name["EscrowService"],
         access=ACCESS,
@@ -51,10 +58,18 @@ def binding(*, escrows: EscrowService, wallets: WalletService, queries: Queries)
 class EscrowServicer(escrow_pb2_grpc.EscrowServiceServicer):
     """One method an RPC; what each may refuse is written in the contract."""
 
-    def __init__(self, *, escrows: EscrowService, wallets: WalletService, queries: Queries) -> None:
+    def __init__(
+        self,
+        *,
+        escrows: EscrowService,
+        wallets: WalletService,
+        queries: Queries,
+        attention: Attention,
+    ) -> None:
         self._escrows = escrows
         self._wallets = wallets
         self._queries = queries
+        self._attention = attention
 
     async def CreateWallet(
         self, request: escrow_pb2.CreateWalletRequest, context: Context
@@ -175,6 +190,19 @@ class EscrowServicer(escrow_pb2_grpc.EscrowServiceServicer):
             size=page_size(request.page),
         )
         return wire.holdings(found)
+
+    async def ListConcerns(
+        self, request: escrow_pb2.ListConcernsRequest, context: Context
+    ) -> escrow_pb2.ListConcernsResponse:
+        return wire.concerns(await self._attention.concerns(marketplace_id=_marketplace()))
+
+    async def RequeueCommand(
+        self, request: escrow_pb2.RequeueCommandRequest, context: Context
+    ) -> escrow_pb2.Command:
+        found = await self._attention.requeue(
+            marketplace_id=_marketplace(), command_id=uuid.UUID(request.command_id)
+        )
+        return wire.command(found)
 
 
 def _marketplace() -> uuid.UUID:

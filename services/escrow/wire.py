@@ -7,6 +7,7 @@ from orchestrator.escrow.v1 import escrow_pb2
 
 from chassis.wire import instant_to_proto, money_from_proto, money_to_proto, page_token
 from kernel.money import USDC, Money
+from services.escrow.attention import Concerns
 from services.escrow.domain import Command, Escrow, Payment, Wallet
 from services.escrow.queries import Holdings, Network
 from services.escrow.service import NewEscrow
@@ -105,10 +106,41 @@ def holdings(value: Holdings) -> escrow_pb2.ListHoldingsResponse:
                 address=holder.address,
                 balance=_usdc(value.balances[holder.address]),
                 in_motion=holder.in_motion,
+                is_closed=holder.is_closed,
             )
             for holder in value.holders
         ],
         next_page_token=page_token(value.next_after) if value.next_after else "",
+    )
+
+
+def concerns(value: Concerns) -> escrow_pb2.ListConcernsResponse:
+    """Encode what an operator must look at."""
+    return escrow_pb2.ListConcernsResponse(
+        commands=[
+            escrow_pb2.CommandOfConcern(
+                id=str(found.id),
+                kind=f"COMMAND_KIND_{found.kind}",
+                state=f"COMMAND_STATE_{found.state}",
+                step=found.step,
+                reason=found.reason,
+                message=found.message,
+                account=found.account,
+                waits=found.waits,
+                since=instant_to_proto(found.since),
+            )
+            for found in value.commands
+        ],
+        transfers=[
+            escrow_pb2.TransferAside(
+                event_id=found.event_id,
+                transaction_hash=found.transaction_hash,
+                ledger=found.ledger,
+                to_address=found.to_address,
+                why=found.why,
+            )
+            for found in value.transfers
+        ],
     )
 
 

@@ -15,11 +15,15 @@ T = TypeVar("T")
 class NotNow(Exception):
     """A step cannot be done yet, and nothing of it is in flight.
 
-    The command rests for so many seconds; its channel account is free for others meanwhile.
+    The command rests for so many seconds, or longer each time where none are given; its channel
+    account is free for others meanwhile. reason: what GetCommand tells of the wait.
     """
 
-    def __init__(self, message: str, *, seconds: int) -> None:
+    def __init__(
+        self, message: str, *, reason: str = "NOT_YET", seconds: int | None = None
+    ) -> None:
         super().__init__(message)
+        self.reason = reason
         self.seconds = seconds
 
 

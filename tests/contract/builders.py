@@ -86,7 +86,11 @@ ORDERS: dict[str, Callable[[], Any]] = {
         description="Design a logo for my startup",
         currency="USDC",
         client_order_ref=ident(),
-        milestones=[orders.Milestone(ref="m1", title="All of it", amount=usdc(8000))],
+        milestones=[
+            orders.Milestone(
+                ref="m1", title="All of it", description="Every part", amount=usdc(8000)
+            )
+        ],
         metadata_json='{"cart":7}',
         origin=orders.ORIGIN_MARKETPLACE,
         intention_id=ident(),
@@ -164,6 +168,8 @@ LEDGER: dict[str, Callable[[], Any]] = {
     "GetTransfer": lambda: ledger.GetTransferRequest(transfer_id=ident()),
     "ListAccounts": lambda: ledger.ListAccountsRequest(page=page()),
     "CheckInvariants": ledger.CheckInvariantsRequest,
+    "ListSuspense": lambda: ledger.ListSuspenseRequest(only_open=True, page=page()),
+    "CreditSuspense": lambda: ledger.CreditSuspenseRequest(transfer_id=ident(), reason="Theirs"),
 }
 
 ESCROW: dict[str, Callable[[], Any]] = {
@@ -195,6 +201,8 @@ ESCROW: dict[str, Callable[[], Any]] = {
     "GetEscrow": lambda: escrow.GetEscrowRequest(order_id=ident()),
     "ListTransactions": lambda: escrow.ListTransactionsRequest(order_id=ident()),
     "ListHoldings": lambda: escrow.ListHoldingsRequest(page=page()),
+    "ListConcerns": escrow.ListConcernsRequest,
+    "RequeueCommand": lambda: escrow.RequeueCommandRequest(command_id=ident()),
 }
 
 DISPUTES: dict[str, Callable[[], Any]] = {

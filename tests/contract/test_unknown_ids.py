@@ -23,6 +23,7 @@ NEEDS_NOTHING = {
     ("escrow", "GetNetwork"),
     ("escrow", "ListTransactions"),
     ("escrow", "ListHoldings"),
+    ("escrow", "ListConcerns"),
     ("disputes", "OpenDispute"),
     ("disputes", "ListDisputes"),
     ("orders", "RegisterUser"),

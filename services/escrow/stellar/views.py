@@ -37,6 +37,7 @@ class Views:
             sequence=found.account.seq_num.sequence_number.int64,
             lumens=found.account.balance.int64,
             asset_balance=None if line is None else _held(line),
+            read_at_ledger=entries.read_at,
         )
 
     async def balances(self, addresses: Sequence[str]) -> Mapping[str, int]:

@@ -73,6 +73,10 @@ class Accounts:
             for row in rows
         ]
 
+    async def channels_held_up(self, tx: Transaction) -> int:
+        """Count channel accounts in use that quarantined commands hold."""
+        return int((await tx.execute(_HELD_UP)).scalar_one())
+
     async def channel(self, tx: Transaction, address: str) -> Sealed:
         """Read the sealed key of a channel account."""
         chosen = sa.select(channels.c.sealed).where(channels.c.address == address)
@@ -170,3 +174,11 @@ class Accounts:
             "why": ascii(transfer.why)[1:-1][:WHY_MAX],
         }
         await tx.execute(insert(unreadable_transfers).values(row).on_conflict_do_nothing())
+
+
+_HELD_UP = sa.text("""
+select count(*) from channels h
+join steps s on s.id = h.leased_by
+join commands c on c.marketplace_id = s.marketplace_id and c.id = s.command_id
+where c.state = 'QUARANTINED' and not h.is_retired
+""")

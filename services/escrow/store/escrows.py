@@ -59,12 +59,16 @@ class ChainTransactionRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """An address whose balance must match the ledger account of the same name."""
+    """An address whose balance must match the ledger account of the same name.
+
+    is_closed: a contract that has paid out.
+    """
 
     id: uuid.UUID
     account: str
     address: str
     in_motion: bool
+    is_closed: bool
 
 
 class EscrowStore:
@@ -375,18 +379,19 @@ async def _exactly_one(tx: Transaction, statement: sa.Update) -> None:
 
 
 _HOLDERS = sa.text("""
-select id, account, address, in_motion from (
+select id, account, address, in_motion, is_closed from (
     select w.id, 'user:' || w.user_id as account, w.address, exists (
         select 1 from commands c left join escrows e
             on e.marketplace_id = c.marketplace_id and e.id = c.escrow_id
         where c.marketplace_id = w.marketplace_id and c.state in ('RUNNING', 'QUARANTINED')
-          and w.id in (c.wallet_id, e.buyer_wallet_id, e.seller_wallet_id)) as in_motion
+          and w.id in (c.wallet_id, e.buyer_wallet_id, e.seller_wallet_id)) as in_motion,
+        false as is_closed
     from wallets w where w.marketplace_id = :marketplace and w.state = 'ACTIVE'
     union all
     select e.id, 'escrow:' || e.order_id, e.contract_id, exists (
         select 1 from commands c
         where c.marketplace_id = e.marketplace_id and c.escrow_id = e.id
-          and c.state in ('RUNNING', 'QUARANTINED'))
+          and c.state in ('RUNNING', 'QUARANTINED')), e.closed_at is not null
     from escrows e where e.marketplace_id = :marketplace and e.state <> 'FAILED'
 ) holders
 where cast(:after as uuid) is null or id > cast(:after as uuid)

@@ -116,22 +116,10 @@ class Journal:
 
     async def fence(self, tx: Transaction, lease: Lease) -> None:
         """Lock the command's row. Raises: LeaseLost."""
-        chosen = sa.select(commands.c.lease_epoch, commands.c.state).where(_is(lease))
+        chosen = sa.select(commands.c.lease_epoch, commands.c.state).where(is_leased(lease))
         row = (await tx.execute(chosen.with_for_update())).first()
         if row is None or row.lease_epoch != lease.epoch or row.state != CommandState.RUNNING:
             raise LeaseLost
-
-    async def put_off(self, tx: Transaction, *, lease: Lease, seconds: int) -> None:
-        """Let the command rest before anybody takes it again."""
-        pause = sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds)
-        await tx.execute(
-            sa.update(commands)
-            .where(_is(lease))
-            .values(
-                lease_until=sa.text("'epoch'"),
-                next_attempt_at=sa.func.clock_timestamp() + pause,
-            )
-        )
 
     async def end(
         self,
@@ -146,8 +134,15 @@ class Journal:
         """Write how a command ended, or that an operator must look (at is None)."""
         await tx.execute(
             sa.update(commands)
-            .where(_is(lease))
-            .values(state=state, finished_at=at, error_reason=reason, error_message=message)
+            .where(is_leased(lease))
+            .values(
+                state=state,
+                finished_at=at,
+                error_reason=reason,
+                error_message=message,
+                waits=0,
+                waiting_since=None,
+            )
         )
 
     async def steps(self, tx: Transaction, lease: Lease) -> list[Step]:
@@ -308,12 +303,20 @@ class Journal:
         )
         return (await tx.execute(chosen)).first() is not None
 
+    async def newest_landed(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, escrow_id: uuid.UUID
+    ) -> int:
+        """Return the newest ledger that has a transaction of an escrow; 0: none has."""
+        names = {"marketplace": marketplace_id, "escrow": escrow_id}
+        return int((await tx.execute(_NEWEST_LANDED, names)).scalar_one())
+
     async def _number(self, tx: Transaction, step: Step, *, source: str, sequence: int) -> None:
         statement = sa.update(steps).where(steps.c.id == step.id)
         await tx.execute(statement.values(source=source, sequence=sequence))
 
 
-def _is(lease: Lease) -> sa.ColumnElement[bool]:
+def is_leased(lease: Lease) -> sa.ColumnElement[bool]:
+    """Return the condition that names a lease's command."""
     return sa.and_(
         commands.c.marketplace_id == lease.marketplace_id, commands.c.id == lease.command_id
     )
@@ -384,4 +387,10 @@ from unnest(cast(:marketplaces as uuid[]), cast(:ids as uuid[]), cast(:epochs as
      as held (marketplace_id, id, epoch)
 where c.marketplace_id = held.marketplace_id and c.id = held.id and c.lease_epoch = held.epoch
   and c.state = 'RUNNING'
+""")
+_NEWEST_LANDED = sa.text("""
+select coalesce(max(a.ledger), 0) from commands c
+join steps s on s.marketplace_id = c.marketplace_id and s.command_id = c.id
+join attempts a on a.step_id = s.id
+where c.marketplace_id = :marketplace and c.escrow_id = :escrow
 """)

@@ -90,6 +90,7 @@ def to_command(row: Any, *, escrow: Escrow | None, step: str, paid: tuple[Paymen
         payments=paid,
         error_reason=row.error_reason,
         error_message=row.error_message,
+        waits=row.waits,
         finished_at=row.finished_at,
     )
 

@@ -109,45 +109,21 @@ async def test_a_transaction_that_fails_on_the_ledger_is_tried_with_the_next_num
     assert await world.balance(order.seller.address) == AMOUNT
 
 
-async def test_what_fails_on_the_ledger_again_and_again_is_refused(world: World) -> None:
-    order = await world.funded()
-    await world.fault(kind="fail_at_apply", function="dispute_escrow", count=3)
+async def test_funding_that_fails_on_the_ledger_again_and_again_is_refused(world: World) -> None:
+    order = await world.order()
+    await world.created(order)
+    await world.fault(kind="fail_at_apply", function="fund_escrow", count=3)
 
-    answer = await world.escrows.freeze(world.asked(CommandKind.FREEZE), order_id=order.id)
+    answer = await world.escrows.fund(world.asked(CommandKind.FUND), order_id=order.id)
     command = await world.ended(answer)
 
     assert (command.state, command.error_reason) == (CommandState.FAILED, "CHAIN_FAILED")
     assert command.escrow is not None
-    assert command.escrow.state is EscrowState.FUNDED
+    assert command.escrow.state is EscrowState.FAILED
+    assert await world.balance(order.buyer.address) == 100 * 10_000_000
     # Nothing of it is left: the same may be asked again, on whichever channel is free.
-    await world.do(CommandKind.FREEZE, order)
-
-
-async def test_a_refused_refund_of_a_frozen_contract_leaves_it_frozen(world: World) -> None:
-    order = await world.funded()
-    await world.do(CommandKind.FREEZE, order)
-    await world.fault(kind="fail_at_apply", function="resolve_dispute", count=3)
-
-    answer = await world.escrows.refund(world.asked(CommandKind.REFUND), order_id=order.id)
-    command = await world.ended(answer)
-
-    assert command.state is CommandState.FAILED
-    assert command.escrow is not None
-    assert command.escrow.state is EscrowState.DISPUTED
-    await world.do(CommandKind.REFUND, order)
-
-
-async def test_what_is_refused_after_something_landed_is_quarantined(world: World) -> None:
-    order = await world.funded()
-    await world.fault(kind="fail_at_apply", function="release_funds", count=3)
-    asked = world.asked(CommandKind.RELEASE)
-    await world.escrows.release(asked, order_id=order.id)
-
-    command = await world.until(asked.command_id, is_quarantined)
-
-    assert command.escrow is not None
-    assert command.escrow.state is EscrowState.RELEASING
-    assert command.step == StepName.RELEASE_FUNDS
+    await world.created(order)
+    await world.do(CommandKind.FUND, order)
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,8 @@ async def test_a_transfer_that_cannot_be_recorded_is_put_aside_and_others_are_to
 async def test_an_event_that_nobody_can_read_is_put_aside(world: World, stranger: Stranger) -> None:
     wallet = await world.wallet()
     transfers = world.house.chain._transfers  # type: ignore[attr-defined] # what reads events
-    real, seen = transfers._read, []
+    real = transfers._read
+    seen: list[str] = []
 
     def unable(event: Any) -> Any:
         if not seen:

@@ -346,16 +346,18 @@ class ListHoldingsRequest(_message.Message):
     def __init__(self, page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ...) -> None: ...
 
 class Holding(_message.Message):
-    __slots__ = ("account", "address", "balance", "in_motion")
+    __slots__ = ("account", "address", "balance", "in_motion", "is_closed")
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     BALANCE_FIELD_NUMBER: _ClassVar[int]
     IN_MOTION_FIELD_NUMBER: _ClassVar[int]
+    IS_CLOSED_FIELD_NUMBER: _ClassVar[int]
     account: str
     address: str
     balance: _common_pb2.Money
     in_motion: bool
-    def __init__(self, account: _Optional[str] = ..., address: _Optional[str] = ..., balance: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., in_motion: _Optional[bool] = ...) -> None: ...
+    is_closed: bool
+    def __init__(self, account: _Optional[str] = ..., address: _Optional[str] = ..., balance: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., in_motion: _Optional[bool] = ..., is_closed: _Optional[bool] = ...) -> None: ...
 
 class ListHoldingsResponse(_message.Message):
     __slots__ = ("holdings", "next_page_token")
@@ -364,3 +366,57 @@ class ListHoldingsResponse(_message.Message):
     holdings: _containers.RepeatedCompositeFieldContainer[Holding]
     next_page_token: str
     def __init__(self, holdings: _Optional[_Iterable[_Union[Holding, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ListConcernsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class CommandOfConcern(_message.Message):
+    __slots__ = ("id", "kind", "state", "step", "reason", "message", "account", "waits", "since")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    kind: CommandKind
+    state: CommandState
+    step: str
+    reason: str
+    message: str
+    account: str
+    waits: int
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., kind: _Optional[_Union[CommandKind, str]] = ..., state: _Optional[_Union[CommandState, str]] = ..., step: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., account: _Optional[str] = ..., waits: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class TransferAside(_message.Message):
+    __slots__ = ("event_id", "transaction_hash", "ledger", "to_address", "why")
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_FIELD_NUMBER: _ClassVar[int]
+    TO_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    event_id: str
+    transaction_hash: str
+    ledger: int
+    to_address: str
+    why: str
+    def __init__(self, event_id: _Optional[str] = ..., transaction_hash: _Optional[str] = ..., ledger: _Optional[int] = ..., to_address: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
+
+class ListConcernsResponse(_message.Message):
+    __slots__ = ("commands", "transfers")
+    COMMANDS_FIELD_NUMBER: _ClassVar[int]
+    TRANSFERS_FIELD_NUMBER: _ClassVar[int]
+    commands: _containers.RepeatedCompositeFieldContainer[CommandOfConcern]
+    transfers: _containers.RepeatedCompositeFieldContainer[TransferAside]
+    def __init__(self, commands: _Optional[_Iterable[_Union[CommandOfConcern, _Mapping]]] = ..., transfers: _Optional[_Iterable[_Union[TransferAside, _Mapping]]] = ...) -> None: ...
+
+class RequeueCommandRequest(_message.Message):
+    __slots__ = ("command_id",)
+    COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    command_id: str
+    def __init__(self, command_id: _Optional[str] = ...) -> None: ...

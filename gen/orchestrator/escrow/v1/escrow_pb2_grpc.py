@@ -109,6 +109,16 @@ class EscrowServiceStub:
                 request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListHoldingsRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListHoldingsResponse.FromString,
                 _registered_method=True)
+        self.ListConcerns = channel.unary_unary(
+                '/orchestrator.escrow.v1.EscrowService/ListConcerns',
+                request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListConcernsRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListConcernsResponse.FromString,
+                _registered_method=True)
+        self.RequeueCommand = channel.unary_unary(
+                '/orchestrator.escrow.v1.EscrowService/RequeueCommand',
+                request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RequeueCommandRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
+                _registered_method=True)
 
 
 class EscrowServiceServicer:
@@ -224,6 +234,22 @@ class EscrowServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListConcerns(self, request, context):
+        """For operators: commands that are quarantined or wait, and transfers whose record was refused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequeueCommand(self, request, context):
+        """For operators: let a quarantined command, or one that waits, be carried out now. It keeps its
+        account, sequence number and envelopes; what it does is decided anew from the evidence. Again
+        for one that runs: no change. Reasons: COMMAND_NOT_FOUND, COMMAND_ENDED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EscrowServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -296,6 +322,16 @@ def add_EscrowServiceServicer_to_server(servicer, server):
                     servicer.ListHoldings,
                     request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListHoldingsRequest.FromString,
                     response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListHoldingsResponse.SerializeToString,
+            ),
+            'ListConcerns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConcerns,
+                    request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListConcernsRequest.FromString,
+                    response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListConcernsResponse.SerializeToString,
+            ),
+            'RequeueCommand': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequeueCommand,
+                    request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RequeueCommandRequest.FromString,
+                    response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -681,6 +717,60 @@ class EscrowService:
             '/orchestrator.escrow.v1.EscrowService/ListHoldings',
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListHoldingsRequest.SerializeToString,
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListHoldingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConcerns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.escrow.v1.EscrowService/ListConcerns',
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListConcernsRequest.SerializeToString,
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListConcernsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequeueCommand(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.escrow.v1.EscrowService/RequeueCommand',
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RequeueCommandRequest.SerializeToString,
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
             options,
             channel_credentials,
             insecure,

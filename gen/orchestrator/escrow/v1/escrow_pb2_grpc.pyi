@@ -63,6 +63,13 @@ class EscrowServiceStub:
     """On-chain balances of contracts and wallets, read live, to compare with the ledger.
     Reasons: PROVIDER_UNAVAILABLE.
     """
+    ListConcerns: _aio.UnaryUnaryMultiCallable[_escrow_pb2.ListConcernsRequest, _escrow_pb2.ListConcernsResponse]
+    """For operators: commands that are quarantined or wait, and transfers whose record was refused."""
+    RequeueCommand: _aio.UnaryUnaryMultiCallable[_escrow_pb2.RequeueCommandRequest, _escrow_pb2.Command]
+    """For operators: let a quarantined command, or one that waits, be carried out now. It keeps its
+    account, sequence number and envelopes; what it does is decided anew from the evidence. Again
+    for one that runs: no change. Reasons: COMMAND_NOT_FOUND, COMMAND_ENDED.
+    """
 
 class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
     """Wallets, contracts, commands. A command is accepted and recorded, then carried out in the
@@ -196,6 +203,25 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_escrow_pb2.ListHoldingsResponse]:
         """On-chain balances of contracts and wallets, read live, to compare with the ledger.
         Reasons: PROVIDER_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ListConcerns(
+        self,
+        request: _escrow_pb2.ListConcernsRequest,
+        context: _aio.ServicerContext[_escrow_pb2.ListConcernsRequest, _abc.Awaitable[_escrow_pb2.ListConcernsResponse]],
+    ) -> _abc.Awaitable[_escrow_pb2.ListConcernsResponse]:
+        """For operators: commands that are quarantined or wait, and transfers whose record was refused."""
+
+    @_abc_1.abstractmethod
+    def RequeueCommand(
+        self,
+        request: _escrow_pb2.RequeueCommandRequest,
+        context: _aio.ServicerContext[_escrow_pb2.RequeueCommandRequest, _abc.Awaitable[_escrow_pb2.Command]],
+    ) -> _abc.Awaitable[_escrow_pb2.Command]:
+        """For operators: let a quarantined command, or one that waits, be carried out now. It keeps its
+        account, sequence number and envelopes; what it does is decided anew from the evidence. Again
+        for one that runs: no change. Reasons: COMMAND_NOT_FOUND, COMMAND_ENDED.
         """
 
 def add_EscrowServiceServicer_to_server(servicer: EscrowServiceServicer, server: _aio.Server) -> None: ...

@@ -1,0 +1,142 @@
+"""How commands wait, go on, and are set going again by an operator; what is of concern to one.
+
+`put_off` and `goes_on` are for whoever holds the lease, after `Journal.fence`.
+"""
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from chassis.database import Transaction
+from services.escrow.domain import CommandNotFound, CommandState
+from services.escrow.store.journal import Lease, is_leased
+from services.escrow.tables import commands, cursors, unreadable_transfers
+
+# So many of each kind are listed, the oldest first: where there are more, something is broken.
+LISTED_MAX = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandOfConcern:
+    """A command that is quarantined, waits, or runs for long.
+
+    since: the beginning of its wait, else of all.
+    """
+
+    id: uuid.UUID
+    kind: str
+    state: str
+    step: str
+    reason: str
+    message: str
+    account: str
+    waits: int
+    since: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferAside:
+    """A transfer whose record was refused. to_address: "" where it could not be read."""
+
+    event_id: str
+    transaction_hash: str
+    ledger: int
+    to_address: str
+    why: str
+
+
+class Progress:
+    """Reads and writes how far commands are from going on."""
+
+    async def put_off(
+        self, tx: Transaction, *, lease: Lease, seconds: int, reason: str, message: str
+    ) -> None:
+        """Let the command rest before anybody takes it again, and say why."""
+        pause = sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds)
+        since = sa.func.coalesce(commands.c.waiting_since, sa.func.clock_timestamp())
+        await tx.execute(
+            sa.update(commands)
+            .where(is_leased(lease))
+            .values(
+                lease_until=sa.text("'epoch'"),
+                next_attempt_at=sa.func.clock_timestamp() + pause,
+                waits=commands.c.waits + 1,
+                waiting_since=since,
+                error_reason=reason,
+                error_message=message,
+            )
+        )
+
+    async def goes_on(self, tx: Transaction, *, lease: Lease) -> None:
+        """Forget that the command waited: what it waited for has happened."""
+        cleared = {"waits": 0, "waiting_since": None, "error_reason": "", "error_message": ""}
+        await tx.execute(sa.update(commands).where(is_leased(lease)).values(cleared))
+
+    async def known_ledger(self, tx: Transaction) -> int:
+        """Return a ledger that is closed: the one the watcher's cursor is in; 0: none is known."""
+        found = (await tx.execute(sa.select(sa.func.max(cursors.c.position)))).scalar_one()
+        return 0 if found is None else int(found.partition("-")[0]) >> 32
+
+    async def requeue(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, command_id: uuid.UUID
+    ) -> CommandState:
+        """Make a quarantined or waiting command due now; returns the state that it had.
+
+        Its steps keep their channel accounts, sequence numbers and envelopes. One that has ended,
+        or is under a lease, is left alone. Raises: CommandNotFound.
+        """
+        its = sa.and_(commands.c.marketplace_id == marketplace_id, commands.c.id == command_id)
+        chosen = sa.select(commands.c.state).where(its).with_for_update()
+        found = (await tx.execute(chosen)).scalar_one_or_none()
+        if found is None:
+            raise CommandNotFound("There is no such command")
+        before = CommandState(found)
+        if before is CommandState.QUARANTINED:
+            due = {"state": CommandState.RUNNING, "lease_until": sa.text("'epoch'")}
+            cleared = {"waits": 0, "waiting_since": None, "error_reason": "", "error_message": ""}
+            await tx.execute(sa.update(commands).where(its).values({**due, **cleared}))
+        if before in {CommandState.QUARANTINED, CommandState.RUNNING}:
+            now = sa.text("'epoch'")
+            await tx.execute(sa.update(commands).where(its).values(next_attempt_at=now))
+        return before
+
+    async def commands_of_concern(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID
+    ) -> list[CommandOfConcern]:
+        """List commands that are quarantined, wait or run for long, oldest first."""
+        rows = await tx.execute(_CONCERNS, {"marketplace": marketplace_id, "size": LISTED_MAX})
+        return [CommandOfConcern(**row) for row in rows.mappings()]
+
+    async def transfers_aside(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID
+    ) -> list[TransferAside]:
+        """List transfers that were put aside, to wallets of a marketplace or to nobody known."""
+        table = unreadable_transfers.c
+        chosen = (
+            sa.select(
+                table.event_id, table.transaction_hash, table.ledger, table.to_address, table.why
+            )
+            .where(sa.or_(table.marketplace_id == marketplace_id, table.marketplace_id.is_(None)))
+            .order_by(table.event_id)
+            .limit(LISTED_MAX)
+        )
+        return [TransferAside(**row) for row in (await tx.execute(chosen)).mappings()]
+
+
+_CONCERNS = sa.text("""
+select c.id, c.kind, c.state, c.error_reason as reason, c.error_message as message, c.waits,
+       coalesce(c.waiting_since, c.created_at) as since,
+       coalesce('escrow:' || e.order_id, 'user:' || w.user_id) as account,
+       coalesce((select s.name from steps s
+                 where s.marketplace_id = c.marketplace_id and s.command_id = c.id
+                   and s.state = 'PLANNED' order by s.position limit 1), '') as step
+from commands c
+left join escrows e on e.marketplace_id = c.marketplace_id and e.id = c.escrow_id
+left join wallets w on w.marketplace_id = c.marketplace_id and w.id = c.wallet_id
+where c.marketplace_id = :marketplace
+  and (c.state = 'QUARANTINED' or c.waiting_since is not null
+       or (c.state = 'RUNNING' and c.created_at < clock_timestamp() - interval '10 minutes'))
+order by c.created_at limit :size
+""")

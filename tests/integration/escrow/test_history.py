@@ -1,0 +1,134 @@
+"""A node with a short memory: what became of an envelope is told by what it left on the chain."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from services.escrow.domain import CommandKind, CommandState
+from services.escrow.evidence import OutcomeStatus
+from services.escrow.steps import StepName
+from tests.conftest import RunningDevnet, TestDatabase
+from tests.integration.escrow.conftest import running
+from tests.integration.escrow.test_faults import attempts_of, is_quarantined
+from tests.integration.escrow.test_setbacks import function_of, replaced, requeued
+from tests.integration.escrow.world import AMOUNT, World, new_escrow, succeeded
+
+
+@asynccontextmanager
+async def forgetting(world: World, *functions: str) -> AsyncIterator[None]:
+    """Let the node know no transaction that calls one of these, and no ledger but its newest."""
+    chain = world.house.chain
+    submit, outcome, forgotten = chain.submit, chain.outcome, set()
+
+    async def noting(envelope_xdr: str) -> Any:
+        if function_of(world, envelope_xdr) in functions:
+            async with world.house.database.transaction() as tx:
+                chosen = sa.text("select hash from attempts where envelope_xdr = :envelope")
+                forgotten.add((await tx.execute(chosen, {"envelope": envelope_xdr})).scalar_one())
+        return await submit(envelope_xdr)
+
+    async def short(name: str) -> Any:
+        found = await outcome(name)
+        if name not in forgotten:
+            return found
+        newest = await chain.latest_ledger()
+        return replace(
+            found,
+            status=OutcomeStatus.NOT_FOUND,
+            latest_ledger=newest.sequence,
+            latest_close_time=newest.close_time,
+            oldest_ledger=newest.sequence,
+            payments=(),
+        )
+
+    async with replaced(chain, "submit", noting), replaced(chain, "outcome", short):
+        yield
+
+
+async def test_what_never_landed_is_built_anew_without_any_history(impatient: World) -> None:
+    order = await impatient.order()
+    await impatient.created(order)
+    await impatient.fault(kind="hold", function="fund_escrow")
+
+    async with forgetting(impatient, "fund_escrow"):
+        asked = impatient.asked(CommandKind.FUND)
+        await impatient.escrows.fund(asked, order_id=order.id)
+        await impatient.until(asked.command_id, is_quarantined)
+    # The first one never landed; the second one did, and moved money: only a ledger tells that.
+    sent = await attempts_of(impatient, order, StepName.FUND)
+    assert [row.state for row in sent] == ["EXPIRED", "SENT"]
+    assert sent[0].sequence == sent[1].sequence
+
+    await requeued(impatient, asked)
+    succeeded(await impatient.ended(asked))
+
+    assert await impatient.balance(order.buyer.address) == 20 * 10_000_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "function"),
+    [
+        (CommandKind.RELEASE, "change_milestone_status"),
+        (CommandKind.RELEASE, "approve_milestone"),
+        (CommandKind.REFUND, "dispute_escrow"),
+    ],
+)
+async def test_what_a_landed_call_marked_proves_it(
+    impatient: World, kind: CommandKind, function: str
+) -> None:
+    order = await impatient.funded()
+
+    async with forgetting(impatient, function):
+        await impatient.do(kind, order)
+
+    [sent] = await attempts_of(impatient, order, StepName(function))
+    assert (sent.state, sent.code) == ("SUCCEEDED", "BY_EFFECT")
+
+
+async def test_a_payout_that_failed_in_a_forgotten_ledger_is_built_anew(impatient: World) -> None:
+    order = await impatient.funded()
+    await impatient.fault(kind="fail_at_apply", function="release_funds")
+
+    async with forgetting(impatient, "release_funds"):
+        asked = impatient.asked(CommandKind.RELEASE)
+        await impatient.escrows.release(asked, order_id=order.id)
+        await impatient.until(asked.command_id, is_quarantined)
+    await requeued(impatient, asked)
+    succeeded(await impatient.ended(asked))
+
+    sent = await attempts_of(impatient, order, StepName.RELEASE_FUNDS)
+    assert [row.state for row in sent] == ["FAILED", "SUCCEEDED"]
+    assert await impatient.balance(order.seller.address) == AMOUNT
+
+
+async def test_channel_accounts_of_quarantined_commands_are_made_up_for(
+    make_database: Callable[[], TestDatabase], devnet: RunningDevnet, tmp_path: Path
+) -> None:
+    async with running(
+        make_database(), devnet, tmp_path, transaction_seconds=2, channel_accounts=2
+    ) as world:
+        orders = [await world.order() for _ in range(3)]
+        for order in orders[:2]:
+            await world.created(order)
+        stuck = [world.asked(CommandKind.FUND) for _ in range(2)]
+        async with forgetting(world, "fund_escrow"):
+            for asked, order in zip(stuck, orders, strict=False):
+                await world.escrows.fund(asked, order_id=order.id)
+            await asyncio.gather(*(world.until(a.command_id, is_quarantined) for a in stuck))
+            answer = await world.escrows.create(
+                world.asked(CommandKind.CREATE), new_escrow(orders[2])
+            )
+
+            await world.house.bootstrap().renew()
+
+            succeeded(await world.ended(answer))
+        for asked in stuck:
+            await requeued(world, asked)
+            command = await world.ended(asked)
+            assert command.state is CommandState.SUCCEEDED
