@@ -104,13 +104,13 @@ class City:
         with psycopg.connect(self.database.url()) as connection:
             connection.execute(_ALLOW_CREDITS, (marketplace_id,))
 
-    async def pay_in(self, address: str, *, cents: int) -> None:
+    async def pay_in(self, address: str, *, cents: int, memo: str = "") -> None:
         """Pay USDC to an address from outside, on the chain."""
-        amount = to_text(cents * CENT)
+        body = {"address": address, "amount": to_text(cents * CENT)}
+        if memo:
+            body["memo"] = memo
         async with httpx.AsyncClient(timeout=30) as client:
-            paid = await client.post(
-                f"{self.devnet().url}/faucet", json={"address": address, "amount": amount}
-            )
+            paid = await client.post(f"{self.devnet().url}/faucet", json=body)
             paid.raise_for_status()
 
     def rows(self, marketplace_id: uuid.UUID) -> dict[str, int]:
