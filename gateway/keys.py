@@ -19,13 +19,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
 import psycopg
-from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.database import Database, driver
 from chassis.idempotency import IdempotencyKeyReused
 from chassis.settings import load
 from gateway.settings import KeySettings
-from kernel.errors import DomainError, NotFound, Unavailable
+from kernel.errors import DomainError, InvalidArgument, NotFound
 from kernel.ids import ALPHABET, new_id
 
 READ, WRITE, SUPPORT, ADMIN = "read", "write", "support", "admin"
@@ -34,6 +33,7 @@ ENVIRONMENTS = ("live", "test")
 PREFIX = "ohk_"
 _ID_LENGTH, _SECRET_LENGTH, _CHECK_LENGTH = 12, 32, 6
 _SALT_LENGTH = 32
+_ID = re.compile(r"[0-9A-Za-z]{12}", re.ASCII)
 _KEY = re.compile(r"ohk_(live|test)_([0-9A-Za-z]{12})_[0-9A-Za-z]{32}([0-9A-Za-z]{6})", re.ASCII)
 _MARKETPLACE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -181,20 +181,33 @@ class KeyStore:
         return Made(key=replace(key, revoked_at=None), text=text, replayed=added is None)
 
     async def find(self, key_id: str) -> Key | None:
-        """Return a key by its id, revoked or not."""
+        """Return a key by its id, revoked or not; None where the text is no id of any."""
+        if _ID.fullmatch(key_id) is None:
+            return None
         async with self._connection() as connection:
             row = await (await connection.execute(_FIND, (key_id,))).fetchone()
         return None if row is None else _key(row)
 
     async def list(self, *, marketplace_id: uuid.UUID, limit: int, after: str | None) -> list[Key]:
-        """List a marketplace's keys, newest first, going on after the key of that id."""
+        """List a marketplace's keys, newest first, going on after the key of that id.
+
+        Raises: InvalidArgument: the marketplace has no key of that id.
+        """
         values = {"marketplace": marketplace_id, "after": after, "limit": limit}
+        if after is not None:
+            key = await self.find(after)
+            if key is None or key.marketplace_id != marketplace_id:
+                raise InvalidArgument(
+                    "Invalid field: cursor", fields=[("cursor", "is not one that was given out")]
+                )
         async with self._connection() as connection:
             rows = await (await connection.execute(_LIST, values)).fetchall()
         return [_key(row) for row in rows]
 
     async def revoke(self, key_id: str, *, marketplace_id: uuid.UUID) -> Key:
         """Revoke a key; again: the first time stands. Raises: KeyNotFound."""
+        if _ID.fullmatch(key_id) is None:
+            raise KeyNotFound("API key not found")
         async with self._connection() as connection:
             await connection.execute(_REVOKE, (key_id, marketplace_id))
         key = await self.find(key_id)
@@ -227,11 +240,8 @@ class KeyStore:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[tuple[object, ...]]]:
         """Open a transaction. Raises: Unavailable: Postgres is away."""
-        try:
-            async with self._database.transaction() as tx:
-                yield await driver(tx)
-        except (SQLAlchemyError, psycopg.Error, OSError) as error:
-            raise Unavailable("The table of API keys is away") from error
+        async with self._database.transaction() as tx:
+            yield await driver(tx)
 
 
 def _key(row: tuple[object, ...]) -> Key:

@@ -1,6 +1,7 @@
 """API keys: made, shown once, listed, revoked, repeated; only digests are kept."""
 
 import asyncio
+import base64
 import datetime as dt
 import uuid
 
@@ -73,6 +74,41 @@ async def test_keys_are_listed_page_by_page(bare: httpx.AsyncClient, keys: Keys)
             break
 
     assert seen == [key_format.id_of(key) for key in reversed(made)]
+
+
+@pytest.mark.parametrize(
+    "text", ["\x00", "nosuchkey", "A" * 12, "é" * 12, "A" * 11 + "\n", "A" * 13, ""]
+)
+async def test_a_cursor_that_was_not_given_out_is_refused(
+    rest: httpx.AsyncClient, text: str
+) -> None:
+    cursor = base64.urlsafe_b64encode(text.encode()).decode() or "=="
+
+    answer = await rest.get("/api/v1/auth/api-keys", params={"cursor": cursor})
+
+    fields = refusal(answer, 400, "VALIDATION_ERROR")["fields"]
+    assert [field["field"] for field in fields] == ["cursor"]
+
+
+async def test_another_marketplaces_cursor_was_not_given_out_here(
+    rest: httpx.AsyncClient, keys: Keys
+) -> None:
+    foreign = key_format.id_of(await keys.make(marketplace="foreign")) or ""
+    cursor = base64.urlsafe_b64encode(foreign.encode()).decode()
+
+    refusal(
+        await rest.get("/api/v1/auth/api-keys", params={"cursor": cursor}), 400, "VALIDATION_ERROR"
+    )
+
+
+@pytest.mark.parametrize("key_id", ["%00", "%FF", "x", "A" * 12, "%C3%A9" * 12])
+async def test_what_is_no_key_is_not_found(rest: httpx.AsyncClient, key_id: str) -> None:
+    refusal(await rest.delete(f"/api/v1/auth/api-keys/{key_id}"), 404, "API_KEY_NOT_FOUND")
+
+
+async def test_what_the_table_refuses_is_our_fault_and_not_its_absence(keys: Keys) -> None:
+    with pytest.raises(psycopg.DataError):
+        await keys.store.find_marketplace("\x00", environment="live")
 
 
 async def test_a_key_cannot_make_a_mightier_one(bare: httpx.AsyncClient, keys: Keys) -> None:
