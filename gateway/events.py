@@ -35,7 +35,9 @@ CANCEL_SECONDS = 1.0
 PENDING_MAX = 4096
 PENDING_BYTES_MAX = 8 * 1024 * 1024
 RESOURCE_TYPES = ("Order", "Escrow", "Balance", "Dispute", "User", "Wallet", "Deposit")
-_CURSOR = re.compile(r"([0-9]{1,18})-(evt_[0-9A-Za-z]{1,64})", re.ASCII)
+# A stream counts its messages from 1.
+CURSOR = r"([1-9][0-9]{0,17})-(evt_[0-9A-Za-z]{1,64})"
+_CURSOR = re.compile(CURSOR, re.ASCII)
 _PATTERN = re.compile(r"[a-z_]{1,40}\.(\*|[a-z_]{1,60})", re.ASCII)
 log = logger()
 

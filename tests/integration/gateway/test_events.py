@@ -225,6 +225,9 @@ async def noisy(publisher: Publisher) -> None:
         ({"types": "order.>"}, {}, "types"),
         ({"resourceTypes": "Order,Nothing"}, {}, "resourceTypes"),
         ({}, {"last-event-id": "17"}, "Last-Event-ID"),
+        ({}, {"last-event-id": "0-evt_abc"}, "Last-Event-ID"),
+        ({}, {"last-event-id": "01-evt_abc"}, "Last-Event-ID"),
+        ({}, {"last-event-id": "1-evt_"}, "Last-Event-ID"),
         ({"since": "1"}, {}, "since"),
     ],
 )
@@ -314,3 +317,14 @@ async def test_a_stream_ends_soon_when_its_key_is_revoked_elsewhere(
             await reader.event()
         told = await publisher.publish("order.created")
         assert json.loads((await kept.event())["data"])["eventId"] == told
+
+
+async def test_a_cursor_beyond_the_end_of_the_stream_replays_everything(
+    rest: httpx.AsyncClient, publisher: Publisher
+) -> None:
+    event_id = await publisher.publish("order.created")
+
+    async with streaming(rest, after=f"{'9' * 18}-evt_abc") as reader:
+        told = ""
+        while told != event_id:
+            told = json.loads((await reader.event())["data"])["eventId"]
