@@ -96,10 +96,15 @@ class FakeEscrow:
 
     commands: dict[uuid.UUID, Command] = field(default_factory=dict)
     orders: dict[uuid.UUID, Order] = field(default_factory=dict)
+    kinds: dict[uuid.UUID, str] = field(default_factory=dict)
     fails: dict[str, str] = field(default_factory=dict)
+    # Kinds of commands whose outcome nobody knows, for as long as they are named here.
+    quarantined: set[str] = field(default_factory=set)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     is_away: bool = False
     frozen: int = 0
+    # How many wait at the gate.
+    asked: int = 0
 
     def __post_init__(self) -> None:
         """Let every command end at once."""
@@ -154,8 +159,12 @@ class FakeEscrow:
         """Tell the end, when it is let."""
         del wait_seconds
         self._require_present()
+        self.asked += 1
         await self.gate.wait()
+        self.asked -= 1
         known = self.commands[command_id]
+        if self.kinds[command_id] in self.quarantined:
+            return replace(known, state="QUARANTINED", error_reason="OUTCOME_UNKNOWN")
         if known.error_reason:
             return replace(known, state="FAILED")
         return replace(known, state="SUCCEEDED")
@@ -187,6 +196,7 @@ class FakeEscrow:
             error_reason=reason,
         )
         self.commands.setdefault(command_id, command)
+        self.kinds[command_id] = kind
         return command
 
     def _require_present(self) -> None:

@@ -187,8 +187,8 @@ class OrderQueries:
     async def get_order(
         self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
     ) -> tuple[Order, Operation | None]:
-        """Read an order and the operation in motion on it. Raises: OrderNotFound."""
-        async with self._database.transaction() as tx:
+        """Read an order and the operation in motion on it, at one moment. Raises: OrderNotFound."""
+        async with self._database.snapshot() as tx:
             order = await self._orders.get(tx, marketplace_id=marketplace_id, order_id=order_id)
             operation = await self._operations.running(
                 tx, marketplace_id=marketplace_id, order_id=order_id
@@ -205,12 +205,12 @@ class OrderQueries:
         after: uuid.UUID | None,
         limit: int,
     ) -> tuple[list[Order], Mapping[uuid.UUID, Operation]]:
-        """List orders newest first, and what is in motion on them, by order.
+        """List orders newest first, and what is in motion on them, by order, at one moment.
 
         Every filter given must hold; an unknown user has no orders.
         """
         filters: dict[str, object] = {} if state is None else {"state": state.value}
-        async with self._database.transaction() as tx:
+        async with self._database.snapshot() as tx:
             for column, ref in (("buyer_id", buyer), ("seller_id", seller)):
                 if ref:
                     try:

@@ -146,3 +146,24 @@ async def test_a_database_that_went_away_is_unavailable_and_found_again(
             pass
     assert await database.is_ready()
     await database.close()
+
+
+async def test_a_snapshot_sees_one_moment_and_the_next_transaction_the_present(
+    empty_database: str, shop: Shop
+) -> None:
+    async def read(tx: Transaction) -> object:
+        return (await tx.execute(sa.text("select value from things where id = 1"))).scalar_one()
+
+    # One connection, which both kinds use in turn.
+    database = Database.open(url=empty_database, schema="shop", pool_size=1)
+    async with database.snapshot() as tx:
+        before = await read(tx)
+        shop.run("update things set value = 7 where id = 1")
+        again = await read(tx)
+    async with database.transaction() as tx:
+        afterwards = await read(tx)
+        shop.run("update things set value = 8 where id = 1")
+        present = await read(tx)
+    await database.close()
+
+    assert (before, again, afterwards, present) == (0, 0, 7, 8)

@@ -192,6 +192,27 @@ async def test_an_answer_is_kept_for_24_hours(shop: Shop) -> None:
     assert value(shop) == 2
 
 
+async def test_what_is_known_of_a_key_is_forgotten_after_24_hours(shop: Shop) -> None:
+    clock = StoppedClock()
+    idempotency = Idempotency(clock=clock)
+    first = await idempotency.execute(shop.database, a_key(), add_one)
+    async with shop.database.transaction() as tx:
+        await idempotency.claim(tx, a_key(key="running"))
+
+    clock.at += dt.timedelta(hours=24)
+    async with shop.database.transaction() as tx:
+        at_the_last_moment = await idempotency.known(tx, a_key())
+    clock.at += dt.timedelta(milliseconds=1)
+    async with shop.database.transaction() as tx:
+        too_late = await idempotency.known(tx, a_key())
+        with pytest.raises(IdempotencyKeyInProgress):
+            await idempotency.known(tx, a_key(key="running"))
+
+    assert at_the_last_moment is not None
+    assert (at_the_last_moment.body, at_the_last_moment.replayed) == (first.body, True)
+    assert too_late is None
+
+
 async def test_a_running_request_is_never_taken_over_by_age(shop: Shop) -> None:
     clock = StoppedClock()
     idempotency = Idempotency(clock=clock)

@@ -33,6 +33,13 @@ where datname = current_database() and application_name = 'shop-listener'
 """
 
 
+# When the relays that do not lead last asked whether they may.
+ASKED = """
+select query_start from pg_stat_activity where datname = current_database()
+and application_name = 'shop-listener' and query like '%pg_try_advisory_lock%'
+"""
+
+
 @pytest.fixture(name="nats_server")
 def of_these_tests_alone(own_nats_server: NatsServer) -> NatsServer:
     """Every event of the stream is read here: other tests' would take too long."""
@@ -188,11 +195,18 @@ async def test_of_two_relays_one_leads_and_the_other_takes_over(
 ) -> None:
     async with relaying(shop, nats) as first:
         await until(lambda: shop.rows(RELAYS) == [(1, 1)])
-        async with relaying(shop, nats):
-            await until(lambda: shop.rows(RELAYS)[0][0] == 2)
+        bus = Bus(url=nats.url, name="test-second-relay")
+        client = await bus.client()
+        sent = client.stats["out_msgs"]
+        async with relaying(shop, nats, bus=bus):
+            await until(lambda: len(shop.rows(ASKED)) == 1)
+            asked = shop.rows(ASKED)
             await append(shop, *(an_event(marketplace_id, version=v) for v in range(1, 6)))
             await until(is_published(shop))
+            # It asks again and again, and has sent nothing, not even a word to the stream.
+            await until(lambda: len(shop.rows(ASKED)) == 1 and shop.rows(ASKED) != asked)
             assert shop.rows(RELAYS) == [(2, 1)]
+            assert client.stats["out_msgs"] == sent
             first.cancel()
             await append(shop, *(an_event(marketplace_id, version=v) for v in range(6, 11)))
             await until(is_published(shop))

@@ -13,7 +13,7 @@ from orchestrator.orders.v1 import orders_pb2
 
 from chassis import identity
 from chassis.database import Database, driver
-from chassis.idempotency import Answer, RequestKey
+from chassis.idempotency import Answer, Idempotency, RequestKey
 from chassis.identity import Identity
 from kernel.clock import SystemClock
 from kernel.errors import DomainError
@@ -31,7 +31,7 @@ from services.orders.timers import Timers
 from services.orders.users import UserType
 from tests.fakes import FakeDisputes, FakeEscrow, FakeLedger
 
-EIGHTY = 800_000_000
+EIGHTY, TEN = 800_000_000, 100_000_000
 _keys = itertools.count(1)
 
 
@@ -39,10 +39,15 @@ class MovableClock(SystemClock):
     """The machine's clock, moved as far as the test says."""
 
     ahead = dt.timedelta()
+    stopped: dt.datetime | None = None
 
     def now(self) -> dt.datetime:
         """Return the moved instant."""
-        return super().now() + self.ahead
+        return (self.stopped or super().now()) + self.ahead
+
+    def stop(self) -> None:
+        """Let it move from now on only as the test says."""
+        self.stopped = self.now()
 
 
 @dataclass(slots=True)
@@ -84,15 +89,15 @@ class Shop:
             wait_seconds=wait,
         )
 
-    async def user(self, name: str) -> uuid.UUID:
-        """Register a user by public id."""
+    async def user(self, name: str, *, user_id: uuid.UUID | None = None) -> uuid.UUID:
+        """Register a user by public id. user_id: as a token's subject names it."""
         answer = await self.registry.register(
             self.key(),
             external_user_id=name,
             public_id=name,
             email="",
             user_type=UserType.BOTH,
-            user_id=None,
+            user_id=user_id,
         )
         return uuid.UUID(orders_pb2.User.FromString(answer.body).id)
 
@@ -197,8 +202,10 @@ def an_order(**changes: object) -> NewOrder:
 
 
 @asynccontextmanager
-async def open_shop(url: str, peers: Peers, marketplace_id: uuid.UUID) -> AsyncIterator[Shop]:
-    """Run one process of orders, its background loops included."""
+async def open_shop(
+    url: str, peers: Peers, marketplace_id: uuid.UUID, *, takes_over: bool = True
+) -> AsyncIterator[Shop]:
+    """Run one process of orders. takes_over: with the loops that keep leases and take them over."""
     identity.bind(_key_identity(marketplace_id))
     database = Database.open(url=url, schema="orders")
     parts = Parts(
@@ -210,10 +217,11 @@ async def open_shop(url: str, peers: Peers, marketplace_id: uuid.UUID) -> AsyncI
         wallet_wait_seconds=0,
     )
     clock = MovableClock()
-    parts.clock = clock
+    parts.clock, parts.idempotency = clock, Idempotency(clock=clock)
     saga = parts.saga()
     service = parts.service(saga)
-    loops = [asyncio.create_task(loop()) for loop in (saga.take_over, saga.renew)]
+    running = (saga.take_over, saga.renew) if takes_over else ()
+    loops = [asyncio.create_task(loop()) for loop in running]
     yield Shop(
         marketplace_id=marketplace_id,
         database=database,

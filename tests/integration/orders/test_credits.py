@@ -2,18 +2,20 @@
 
 import asyncio
 import uuid
+from collections.abc import Callable
 
 import psycopg
 import pytest
 from orchestrator.orders.v1 import orders_pb2
 
 from chassis.idempotency import Answer, IdempotencyKeyInProgress
+from kernel.ids import new_id
 from kernel.money import CENT, InvalidAmountFormat
 from services.orders.credit_store import ReferenceTaken
 from services.orders.credits import ManualCreditDisabled
 from services.orders.ports import ProviderError
 from services.orders.users import UserNotFound
-from tests.integration.orders.conftest import Shop
+from tests.integration.orders.conftest import Peers, Shop, open_shop
 
 TEN = 1000 * CENT
 
@@ -21,13 +23,17 @@ TEN = 1000 * CENT
 @pytest.fixture
 async def generous(shop: Shop, postgres_admin: str) -> Shop:
     """A marketplace that allows manual credits, with a user."""
+    await _allow(postgres_admin, shop.marketplace_id)
+    await shop.user("usr_buyer")
+    return shop
+
+
+async def _allow(postgres_admin: str, marketplace_id: uuid.UUID) -> None:
     async with await psycopg.AsyncConnection.connect(postgres_admin, autocommit=True) as admin:
         await admin.execute(
             "insert into orders.marketplaces (id, allows_manual_credit) values (%s, true)",
-            (shop.marketplace_id,),
+            (marketplace_id,),
         )
-    await shop.user("usr_buyer")
-    return shop
 
 
 async def _credit(shop: Shop, *, key: str = "", amount: int = TEN, wait: float = 10) -> Answer:
@@ -53,6 +59,21 @@ async def test_a_credit_is_paid_and_booked_once_per_reference(generous: Shop) ->
     assert states == {"SUCCEEDED"}
     assert await _balance(generous) == TEN
     assert len(generous.peers.escrow.commands) == 1
+
+
+async def test_a_reference_is_its_marketplaces_own(
+    generous: Shop, database_url: Callable[[str], str], postgres_admin: str
+) -> None:
+    other_id = new_id()
+    async with open_shop(database_url("orders"), Peers(), other_id) as other:
+        await _allow(postgres_admin, other_id)
+        await other.user("usr_buyer")
+        mine = orders_pb2.Credit.FromString((await _credit(generous)).body)
+        theirs = orders_pb2.Credit.FromString((await _credit(other, amount=2 * TEN)).body)
+        again = orders_pb2.Credit.FromString((await _credit(generous)).body)
+
+        assert (await _balance(generous), await _balance(other)) == (TEN, 2 * TEN)
+    assert mine.id == again.id != theirs.id
 
 
 async def test_the_same_reference_for_another_amount_is_refused(generous: Shop) -> None:

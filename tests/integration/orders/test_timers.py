@@ -3,14 +3,16 @@
 import asyncio
 import datetime as dt
 import uuid
+from collections.abc import Callable
 
 import psycopg
 import pytest
 from orchestrator.orders.v1 import orders_pb2
 
-from services.orders.domain import DisputeReason, Party, State
+from kernel.ids import new_id
+from services.orders.domain import DisputeReason, Order, Party, State
 from services.orders.wire import receipt_to_proto
-from tests.integration.orders.conftest import Shop, oid, order_of
+from tests.integration.orders.conftest import Peers, Shop, oid, open_shop, order_of
 
 SEVEN_DAYS = dt.timedelta(days=7)
 
@@ -191,15 +193,53 @@ async def test_a_page_beyond_the_last_order_still_tells_the_total(shop: Shop) ->
     assert (orders, total) == ([], 1)
 
 
-async def test_the_parties_never_see_another_marketplaces_orders(shop: Shop) -> None:
-    order = await shop.rich_order()
-    orders, total = await shop.queries.list_party_orders(
-        marketplace_id=uuid.uuid4(),
-        user_id=uuid.UUID(order.buyer.id),
-        is_seller=False,
-        status="",
+async def test_the_parties_never_see_another_marketplaces_orders(
+    shop: Shop, database_url: Callable[[str], str]
+) -> None:
+    user_id = uuid.uuid4()
+    async with open_shop(database_url("orders"), Peers(), new_id()) as other:
+        for count, one in ((1, other), (2, shop)):
+            await one.user("usr_buyer")
+            await one.user("usr_seller", user_id=user_id)
+            for _ in range(count):
+                await one.order()
+
+        # What was appended, what was folded, and both at once.
+        for appended in range(3):
+            for count, one in ((1, other), (2, shop)):
+                orders, total = await _sold(one, user_id)
+                assert (len(orders), total) == (count + appended, count + appended)
+                assert {order.marketplace_id for order in orders} == {one.marketplace_id}
+                _, filtered = await _sold(one, user_id, status="pending_payment")
+                assert filtered == total
+            await shop.timers.fold_totals()
+            for one in (other, shop):
+                orders, total = await _sold(one, user_id)
+                assert len(orders) == total
+                await one.order()
+
+
+async def test_totals_are_folded_by_one_process_at_a_time(shop: Shop, postgres_admin: str) -> None:
+    await shop.rich_order()
+    before = await shop.count("party_changes")
+    async with await psycopg.AsyncConnection.connect(postgres_admin, autocommit=True) as admin:
+        await admin.execute("select pg_advisory_lock(hashtext('totals'))")
+        async with asyncio.timeout(3):
+            await shop.timers.fold_totals()
+        while_another_folds = await shop.count("party_changes")
+        await admin.execute("select pg_advisory_unlock(hashtext('totals'))")
+    await shop.timers.fold_totals()
+
+    assert before == while_another_folds > 0
+    assert await shop.count("party_changes") == 0
+
+
+async def _sold(shop: Shop, user_id: uuid.UUID, *, status: str = "") -> tuple[list[Order], int]:
+    return await shop.queries.list_party_orders(
+        marketplace_id=shop.marketplace_id,
+        user_id=user_id,
+        is_seller=True,
+        status=status,
         offset=0,
         limit=10,
     )
-
-    assert (orders, total) == ([], 0)

@@ -1,0 +1,116 @@
+"""A key is its request's for 24 hours of the clock, and free for another one after them.
+
+Each way of taking a key is moved over its time: the statement that creates an order, the one that
+begins an operation, the command that waits for its row, the look before a ruling, and the rest.
+"""
+
+import datetime as dt
+import uuid
+from collections.abc import Awaitable, Callable
+
+import psycopg
+import pytest
+
+from chassis.idempotency import Answer, IdempotencyKeyReused
+from kernel.errors import NotFound
+from services.orders.domain import Decision
+from services.orders.users import UserType
+from tests.integration.orders.conftest import TEN, Shop, an_order, oid
+
+DAY = dt.timedelta(hours=24)
+MOMENT = dt.timedelta(milliseconds=1)
+KEY = "one key"
+# Asks with the key for something named, which makes it another request.
+Ask = Callable[[Shop, str], Awaitable[Answer]]
+
+
+async def create(shop: Shop, name: str) -> Answer:
+    return await shop.queries.create_order(shop.key(KEY, name.encode()), an_order(title=name))
+
+
+async def reserve(shop: Shop, name: str) -> Answer:
+    order = await shop.order()
+    request = shop.ask(KEY, fingerprint=name.encode())
+    return await shop.service.reserve_funds(request, order_id=oid(order), amount=None)
+
+
+async def deliver(shop: Shop, name: str) -> Answer:
+    order = await shop.running_order()
+    request = shop.ask(KEY, fingerprint=name.encode())
+    return await shop.service.deliver(
+        request, order_id=oid(order), notes=name, url="", user_id=None
+    )
+
+
+async def register(shop: Shop, name: str) -> Answer:
+    return await shop.registry.register(
+        shop.key(KEY, name.encode()),
+        external_user_id=name,
+        public_id="",
+        email="",
+        user_type=UserType.BOTH,
+        user_id=None,
+    )
+
+
+async def credit(shop: Shop, name: str) -> Answer:
+    return await shop.crediting.credit(
+        shop.key(KEY, name.encode()),
+        user="usr_buyer",
+        amount=TEN,
+        reference=name,
+        description="",
+        wait_seconds=10,
+    )
+
+
+@pytest.mark.parametrize("ask", [create, reserve, deliver, register, credit])
+async def test_a_key_past_its_time_is_free_for_another_request(
+    shop: Shop, postgres_admin: str, ask: Ask
+) -> None:
+    async with await psycopg.AsyncConnection.connect(postgres_admin, autocommit=True) as admin:
+        await admin.execute(
+            "insert into orders.marketplaces (id, allows_manual_credit) values (%s, true)",
+            (shop.marketplace_id,),
+        )
+    await shop.rich_order()
+    shop.peers.ledger.available = dict.fromkeys(shop.peers.ledger.available, 10**12)
+    shop.clock.stop()
+    first = await ask(shop, "first")
+
+    shop.clock.ahead += DAY
+    with pytest.raises(IdempotencyKeyReused):
+        await ask(shop, "second")
+    shop.clock.ahead += MOMENT
+    second = await ask(shop, "second")
+
+    assert (first.replayed, second.replayed) == (False, False)
+    assert second.body != first.body
+    with pytest.raises(IdempotencyKeyReused):
+        await ask(shop, "first")
+
+
+async def test_a_ruling_is_looked_for_again_when_its_key_is_past_its_time(shop: Shop) -> None:
+    shop.clock.stop()
+
+    async def resolve(name: str) -> NotFound:
+        with pytest.raises(NotFound, match="No such dispute") as refusal:
+            await shop.service.resolve_dispute(
+                shop.ask(KEY, fingerprint=name.encode()),
+                dispute_id=uuid.uuid4(),
+                decision=Decision.FULL_REFUND,
+                release=None,
+                refund=None,
+                note="",
+            )
+        return refusal.value
+
+    first = await resolve("first")
+    again = await resolve("first")
+    shop.clock.ahead += DAY
+    with pytest.raises(IdempotencyKeyReused):
+        await resolve("second")
+    shop.clock.ahead += MOMENT
+    second = await resolve("second")
+
+    assert [one.replayed for one in (first, again, second)] == [False, True, False]

@@ -1,0 +1,71 @@
+"""What is read of an order is of one moment: its state, and what is in motion on it."""
+
+import uuid
+from collections.abc import Sequence
+
+import pytest
+from orchestrator.orders.v1 import orders_pb2
+
+from chassis.database import Transaction
+from services.orders.domain import Party, State
+from services.orders.operation_store import OperationStore
+from services.orders.operations import Operation
+from tests.integration.orders.conftest import Shop, oid
+
+
+@pytest.mark.parametrize("how", ["one", "list"])
+async def test_an_order_whose_operation_ends_meanwhile_is_not_read_half_ended(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    order = await shop.running_order()
+    shop.peers.escrow.gate.clear()
+    await shop.service.release_funds(shop.ask(wait=0), order_id=oid(order), by=Party.BUYER)
+    _end_it_before(monkeypatch, shop, order)
+
+    if how == "one":
+        found, operation = await shop.queries.get_order(
+            marketplace_id=shop.marketplace_id, order_id=oid(order)
+        )
+    else:
+        (found,), running = await shop.queries.list_orders(
+            marketplace_id=shop.marketplace_id,
+            state=None,
+            buyer="",
+            seller="",
+            after=None,
+            limit=5,
+        )
+        operation = running.get(found.id)
+
+    # Of the moment before: in motion; and not "in motion, and nothing moves it".
+    assert (found.state, operation is None) == (State.RELEASE_REQUESTED, False)
+    assert (await shop.read(order)).state is State.CLOSED
+
+
+def _end_it_before(monkeypatch: pytest.MonkeyPatch, shop: Shop, order: orders_pb2.Order) -> None:
+    """Let the operation end between the look at the order and the look at what is in motion."""
+    running, running_on = OperationStore.running, OperationStore.running_on
+
+    async def ended() -> None:
+        if not shop.peers.escrow.gate.is_set():
+            shop.peers.escrow.gate.set()
+            await shop.until(order, State.CLOSED)
+
+    async def one(
+        self: OperationStore, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
+    ) -> Operation | None:
+        await ended()
+        return await running(self, tx, marketplace_id=marketplace_id, order_id=order_id)
+
+    async def several(
+        self: OperationStore,
+        tx: Transaction,
+        *,
+        marketplace_id: uuid.UUID,
+        order_ids: Sequence[uuid.UUID],
+    ) -> dict[uuid.UUID, Operation]:
+        await ended()
+        return await running_on(self, tx, marketplace_id=marketplace_id, order_ids=order_ids)
+
+    monkeypatch.setattr(OperationStore, "running", one)
+    monkeypatch.setattr(OperationStore, "running_on", several)
