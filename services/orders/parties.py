@@ -7,7 +7,6 @@ import uuid
 
 from kernel.errors import PermissionDenied
 from services.orders.domain import Order, OrderInWrongState, Origin, Party, State
-from services.orders.intake import NewOrder
 
 
 class NotParty(PermissionDenied):
@@ -68,16 +67,18 @@ def require_own_registration(
         raise PermissionDenied("A person's public id and email are the marketplace's to tell")
 
 
-def require_own_purchase(new: NewOrder, user_id: uuid.UUID | None) -> None:
+def require_own_purchase(
+    user_id: uuid.UUID | None, *, buyer: str, origin: Origin, client_order_ref: str
+) -> None:
     """Check that a person buys for themselves, at the rate of their API, and names no reference.
 
     Raises: NotPersonal; PermissionDenied.
     """
     if user_id is None:
         return
-    if new.buyer != str(user_id):
+    if buyer != str(user_id):
         raise NotPersonal("Only the personal user of an order may create it")
-    if new.origin is not Origin.PARTY or new.client_order_ref:
+    if origin is not Origin.PARTY or client_order_ref:
         raise PermissionDenied("A person creates orders of the party API")
 
 

@@ -120,7 +120,12 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     ) -> orders_pb2.Order:
         """Create an order."""
         new = wire.new_order(request)
-        parties.require_own_purchase(new, _user())
+        parties.require_own_purchase(
+            _user(),
+            buyer=new.buyer,
+            origin=new.origin,
+            client_order_ref=new.client_order_ref,
+        )
         answer = await self._queries.create_order(request_key(request), new)
         return _order(context, answer)
 
