@@ -20,7 +20,7 @@ export GRPC_ENABLE_FORK_SUPPORT := 0
 # The project's own environment is used, whichever one is active.
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help setup demo run token marketplace suspense reconcile rebuild-stream test prove bench check lint types imports architecture fmt proto proto-check \
+.PHONY: help setup demo run token marketplace suspense reconcile requeue rebuild-stream test prove bench check lint types imports architecture fmt proto proto-check \
 	proto-breaking proto-release docs lock clean
 
 ##@ Start here
@@ -53,6 +53,9 @@ suspense: $(INSTALLED) ## Deposits in suspense; CREDIT=<transfer> REASON=… giv
 
 reconcile: $(INSTALLED) ## Check the running stack's books: invariants, and ledger = chain
 	@$(BIN)/python -m deploy.local.reconcile
+
+requeue: $(INSTALLED) ## Set a quarantined or waiting command of escrow going: COMMAND=<uuid>
+	@$(BIN)/python -m deploy.local.requeue --command "$(COMMAND)"
 
 rebuild-stream: $(INSTALLED) ## Publish every event of the running stack again from its outbox tables
 	@$(BIN)/python -m deploy.local.rebuild

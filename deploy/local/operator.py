@@ -1,16 +1,23 @@
-"""The operator's view of a running stack over gRPC: invariants, holdings, chain transactions."""
+"""The operator's view of a running stack over gRPC: invariants, holdings, what needs a look."""
 
 import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import grpc
 from orchestrator.common.v1.common_pb2 import PageRequest
-from orchestrator.escrow.v1.escrow_pb2 import ListHoldingsRequest, ListTransactionsRequest
+from orchestrator.escrow.v1.escrow_pb2 import (
+    CommandKind,
+    CommandState,
+    ListConcernsRequest,
+    ListHoldingsRequest,
+    ListTransactionsRequest,
+    RequeueCommandRequest,
+)
 from orchestrator.escrow.v1.escrow_pb2_grpc import EscrowServiceStub
 from orchestrator.ledger.v1.ledger_pb2 import (
     CheckInvariantsRequest,
@@ -48,12 +55,31 @@ class Invariant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """One account on both sides, in minor units. in_motion: a command is under way on it."""
+    """One account on both sides, in minor units.
+
+    in_motion: a command is under way on it. is_closed: it is a contract that has paid out.
+    """
 
     account: str
     ledger: int
     chain: int
     in_motion: bool
+    is_closed: bool = False
+
+    @property
+    def differs(self) -> bool:
+        """Tell whether the two sides differ with nothing under way, and not by a surplus."""
+        return self.ledger != self.chain and not self.in_motion and not self.is_surplus
+
+    @property
+    def is_surplus(self) -> bool:
+        """Tell money that strangers sent to a contract, which anybody can do, from a difference.
+
+        Of a contract that has paid out, the ledger has nothing left; of one that has not, it has
+        booked all that was funded. A contract whose funding is not booked is no surplus.
+        """
+        is_all_booked = (self.ledger == 0) if self.is_closed else (self.ledger > 0)
+        return self.account.startswith("escrow:") and self.chain > self.ledger and is_all_booked
 
     def describe(self) -> str:
         """Say both sides."""
@@ -79,6 +105,49 @@ class ChainTransaction:
     name: str
     hash: str
     state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StuckCommand:
+    """A command of escrow that is quarantined, waits or runs for long. since: ISO 8601."""
+
+    id: str
+    kind: str
+    state: str
+    step: str
+    account: str
+    why: str
+    since: str
+
+    def describe(self) -> str:
+        """Say what it is, where it stopped and why."""
+        return f"{self.kind} {self.id} of {self.account} at {self.step}, {self.since}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferAside:
+    """A transfer from outside whose record was refused."""
+
+    transaction_hash: str
+    to_address: str
+    why: str
+
+    def describe(self) -> str:
+        """Say which it is, and why."""
+        return f"{self.transaction_hash} to {self.to_address or 'an unknown address'}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concerns:
+    """What escrow wants an operator to look at."""
+
+    commands: Sequence[StuckCommand]
+    transfers: Sequence[TransferAside]
+
+    @property
+    def quarantined(self) -> list[StuckCommand]:
+        """Pick the commands that go on only when an operator says so."""
+        return [found for found in self.commands if found.state == "QUARANTINED"]
 
 
 class Operator:
@@ -131,6 +200,40 @@ class Operator:
             for found in answer.transactions
         ]
 
+    async def concerns(self) -> Concerns:
+        """List commands that are quarantined or wait, and transfers that were put aside."""
+        answer = await self._call(self._escrow.ListConcerns, ListConcernsRequest())
+        commands = [
+            StuckCommand(
+                id=found.id,
+                kind=CommandKind.Name(found.kind).removeprefix("COMMAND_KIND_"),
+                state=CommandState.Name(found.state).removeprefix("COMMAND_STATE_"),
+                step=found.step,
+                account=found.account,
+                why=f"{found.reason} {found.message}".strip(),
+                since=found.since.ToJsonString(),
+            )
+            for found in answer.commands
+        ]
+        transfers = [
+            TransferAside(
+                transaction_hash=found.transaction_hash,
+                to_address=found.to_address,
+                why=found.why,
+            )
+            for found in answer.transfers
+        ]
+        return Concerns(commands=commands, transfers=transfers)
+
+    async def requeue(self, command_id: uuid.UUID) -> str:
+        """Set a quarantined or waiting command going; returns its state.
+
+        Raises: NotFound; FailedPrecondition: it has ended.
+        """
+        request = RequeueCommandRequest(command_id=str(command_id))
+        answer = await self._call(self._escrow.RequeueCommand, request)
+        return CommandState.Name(answer.state).removeprefix("COMMAND_STATE_")
+
     async def holdings(self) -> list[Holding]:
         """Compare every wallet and contract on chain with its ledger account.
 
@@ -157,6 +260,7 @@ class Operator:
                         ledger=posted,
                         chain=found.balance.minor_units,
                         in_motion=found.in_motion,
+                        is_closed=found.is_closed,
                     )
                 )
             token = answer.next_page_token

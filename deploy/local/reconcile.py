@@ -1,6 +1,7 @@
 """`make reconcile`: check the ledger's invariants, and the ledger against the chain.
 
-Exit code 0: all hold. 1: something differs; nothing is mended by itself.
+Exit code 0: all hold. 1: something differs, or a command is quarantined; nothing is mended by
+itself. What strangers sent to contracts and commands that wait are listed, and are no fault.
 """
 
 import asyncio
@@ -10,16 +11,18 @@ from collections.abc import Sequence
 import httpx
 
 from deploy.local import credentials, settings, state
-from deploy.local.operator import Holding, Invariant, Operator
+from deploy.local.operator import Concerns, Holding, Invariant, Operator
 from deploy.local.rest import Marketplace
 
 
 def differing(holdings: Sequence[Holding]) -> list[Holding]:
     """Pick the accounts whose two sides differ with nothing under way."""
-    return [found for found in holdings if found.ledger != found.chain and not found.in_motion]
+    return [found for found in holdings if found.differs]
 
 
-def lines(invariants: Sequence[Invariant], holdings: Sequence[Holding]) -> list[str]:
+def lines(
+    invariants: Sequence[Invariant], holdings: Sequence[Holding], concerns: Concerns
+) -> list[str]:
     """Say what was found, a line each."""
     said = [
         f"{'holds ' if found.holds else 'BROKEN'}  {found.name}  {found.details}"
@@ -31,6 +34,11 @@ def lines(invariants: Sequence[Invariant], holdings: Sequence[Holding]) -> list[
         f"ledger = chain: {len(holdings)} accounts, {moving} in motion, {len(wrong)} differ"
     )
     said += [f"DIFFERS {found.describe()}" for found in wrong]
+    said += [f"surplus {found.describe()}" for found in holdings if found.is_surplus]
+    said += [f"ASIDE   {found.describe()}" for found in concerns.transfers]
+    for found in concerns.commands:
+        mark = "STUCK  " if found in concerns.quarantined else "waits  "
+        said.append(f"{mark} {found.describe()}")
     return said
 
 
@@ -49,8 +57,10 @@ async def _reconcile() -> int:
     ) as operator:
         invariants = await operator.invariants()
         holdings = await operator.holdings()
-    print("\n".join(lines(invariants, holdings)))
-    return int(bool(differing(holdings)) or not all(found.holds for found in invariants))
+        concerns = await operator.concerns()
+    print("\n".join(lines(invariants, holdings, concerns)))
+    is_broken = not all(found.holds for found in invariants)
+    return int(is_broken or bool(differing(holdings)) or bool(concerns.quarantined))
 
 
 def main() -> int:
