@@ -90,10 +90,11 @@ def test_a_block_acts_as_another_and_no_longer() -> None:
     identity.bind(PERSON)
     system = identity.system(caller="orders", marketplace_id=MARKETPLACE)
 
-    with pytest.raises(ZeroDivisionError), identity.acting_as(system):
+    with identity.acting_as(system):
         assert identity.current() == system
-        raise ZeroDivisionError
-
+    assert identity.current() == PERSON
+    with pytest.raises(ZeroDivisionError), identity.acting_as(system):
+        _ = 1 / 0
     assert identity.current() == PERSON
 
 
