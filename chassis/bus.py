@@ -25,6 +25,8 @@ DUPLICATE_WINDOW_SECONDS = 600
 ACK_TIMEOUT_SECONDS = 5.0
 FETCH_SECONDS = 5.0
 REDELIVERY_SECONDS = 30
+# How many messages may wait to be delivered again: beyond, a consumer gets nothing new.
+PENDING_MAX = 65_536
 log = logger()
 
 
@@ -130,7 +132,8 @@ async def consume(
 ) -> None:
     """Hand every message of a subject to `handle`, at least once, until cancelled.
 
-    A message is acknowledged after `handle` returns; where it raises, it is delivered again.
+    A message is acknowledged after `handle` returns; where it raises, it is delivered again, with
+    growing pauses and for as long as it takes: those behind it do not wait for it.
     """
     while True:
         try:
@@ -151,7 +154,7 @@ def _consumer(durable: str, subject: str) -> ConsumerConfig:
         filter_subject=subject,
         deliver_policy=DeliverPolicy.ALL,
         ack_wait=REDELIVERY_SECONDS,
-        max_ack_pending=1024,
+        max_ack_pending=PENDING_MAX,
     )
 
 
@@ -167,8 +170,21 @@ async def _consume_batch(
     for message in messages:
         try:
             await handle(message.data)
-        except Exception:
-            log.exception("bus.message_refused", subject=message.subject)
-            await message.nak(delay=1)
+        except Exception as error:
+            deliveries = message.metadata.num_delivered
+            log.error(  # noqa: TRY400 - where it arose is told once, however often it is refused
+                "bus.message_refused",
+                subject=message.subject,
+                message_id=(message.headers or {}).get("Nats-Msg-Id", ""),
+                deliveries=deliveries,
+                error=f"{type(error).__name__}: {error}",
+                exc_info=error if deliveries == 1 else None,
+            )
+            await message.nak(delay=redelivery_seconds(deliveries))
         else:
             await message.ack()
+
+
+def redelivery_seconds(deliveries: int) -> int:
+    """Return after how many seconds a message that was refused so often is delivered again."""
+    return int(min(REDELIVERY_SECONDS, 2 ** min(deliveries - 1, 10)))

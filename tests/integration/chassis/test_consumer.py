@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import sqlalchemy as sa
 
-from chassis.bus import Bus, Message, consume, publish_all
+from chassis.bus import Bus, Message, consume, publish_all, redelivery_seconds
 from chassis.inbox import is_first_time
 from deploy.local.nats import NatsServer
 from tests.integration.chassis.conftest import Shop
@@ -67,6 +67,26 @@ async def test_a_message_is_handed_over_until_it_is_handled(nats: NatsServer) ->
         await done.wait()
 
     assert seen == [b"1", b"2", b"3", b"2"]
+
+
+async def test_messages_that_are_always_refused_hold_none_up_behind_them(nats: NatsServer) -> None:
+    done = asyncio.Event()
+
+    async def handle(body: bytes) -> None:
+        if body.startswith(b"poison"):
+            raise ValueError("nobody can read this")
+        done.set()
+
+    subject = a_subject()
+    async with consuming(nats, subject, handle) as bus, asyncio.timeout(WAIT_SECONDS):
+        # More than a batch of them, and more than once each before the good one comes.
+        await publish(bus, subject, *(b"poison %d" % n for n in range(70)))
+        await publish(bus, subject, b"good")
+        await done.wait()
+
+
+def test_a_message_that_is_refused_again_and_again_comes_ever_more_seldom() -> None:
+    assert [redelivery_seconds(n) for n in (1, 2, 3, 5, 6, 10**6)] == [1, 2, 4, 16, 30, 30]
 
 
 async def test_a_consumer_goes_on_after_nats_was_killed(nats: NatsServer) -> None:
