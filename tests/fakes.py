@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from kernel.errors import FailedPrecondition, Unavailable
+from kernel.errors import DomainError, FailedPrecondition, Unavailable
 from services.orders.domain import Order, UserName
 from services.orders.ports import Command, Payment, Posted, TimelineItem, Transfer
 
@@ -98,6 +98,8 @@ class FakeEscrow:
     orders: dict[uuid.UUID, Order] = field(default_factory=dict)
     kinds: dict[uuid.UUID, str] = field(default_factory=dict)
     fails: dict[str, str] = field(default_factory=dict)
+    # What is refused before there is a command, by kind.
+    refuses: dict[str, DomainError] = field(default_factory=dict)
     # Kinds of commands whose outcome nobody knows, for as long as they are named here.
     quarantined: set[str] = field(default_factory=set)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
@@ -186,6 +188,8 @@ class FakeEscrow:
         payments: tuple[Payment, ...],
     ) -> Command:
         self._require_present()
+        if kind in self.refuses:
+            raise self.refuses[kind]
         reason = self.fails.get(kind, "")
         command = Command(
             id=command_id,

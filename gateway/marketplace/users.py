@@ -92,7 +92,13 @@ for _path in ("/users/{id}/balance", "/balances/{id}"):
         201: envelope.Success[outputs.Credit],
         202: envelope.Success[outputs.Credit],
     },
-    refusals=("USER_NOT_FOUND", "MANUAL_CREDIT_DISABLED", "REFERENCE_TAKEN", "PROVIDER_ERROR"),
+    refusals=(
+        "USER_NOT_FOUND",
+        "MANUAL_CREDIT_DISABLED",
+        "REFERENCE_TAKEN",
+        "INSUFFICIENT_FUNDS",
+        "PROVIDER_ERROR",
+    ),
 )
 async def credit_user(call: Call, body: CreditUser) -> Answer:
     """Pay a user from the platform's wallet, on chain; booked when it is confirmed."""

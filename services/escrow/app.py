@@ -160,6 +160,7 @@ class House:
         return WalletService(
             acceptance=self.acceptance(),
             store=self.store,
+            chain=self.chain,
             idempotency=self.idempotency,
             keyring=self.keyring,
             waiting=self.waiting,

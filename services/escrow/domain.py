@@ -170,6 +170,12 @@ class InvalidWalletAmount(InvalidArgument):
     """An amount to pay is not positive, or in another asset than the network's."""
 
 
+class PlatformTooPoor(FailedPrecondition):
+    """The platform's wallet has less than it is to pay."""
+
+    reason = "INSUFFICIENT_FUNDS"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wallet:
     """A user's account on chain. Its key is sealed and never leaves the vault's row."""

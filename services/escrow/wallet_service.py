@@ -7,12 +7,21 @@ from dataclasses import dataclass, replace
 from chassis.database import Transaction
 from chassis.idempotency import Answer, Idempotency, RequestKey
 from kernel.clock import Clock
+from kernel.errors import DeadlineExceeded, Unavailable
 from kernel.ids import derived_id, new_id
-from kernel.money import USDC, Money
+from kernel.money import USDC, Money, to_text
 from services.escrow import steps
 from services.escrow.acceptance import Acceptance, Request
-from services.escrow.domain import Command, CommandKind, InvalidWalletAmount, Wallet, WalletState
+from services.escrow.domain import (
+    Command,
+    CommandKind,
+    InvalidWalletAmount,
+    PlatformTooPoor,
+    Wallet,
+    WalletState,
+)
 from services.escrow.keyring import Keyring
+from services.escrow.ports import Chain
 from services.escrow.store.escrows import EscrowStore, Sealed
 from services.escrow.waiting import Waiting
 
@@ -23,6 +32,7 @@ class WalletService:
 
     acceptance: Acceptance
     store: EscrowStore
+    chain: Chain
     idempotency: Idempotency
     keyring: Keyring
     waiting: Waiting
@@ -66,14 +76,25 @@ class WalletService:
     async def credit(self, request: Request, *, user_id: uuid.UUID, amount: Money) -> Answer:
         """Start a payment from the platform's wallet.
 
-        Raises: WalletNotFound; InvalidWalletAmount; IdempotencyKeyReused.
+        Raises: WalletNotFound; InvalidWalletAmount; PlatformTooPoor; IdempotencyKeyReused.
         """
         if amount.asset != USDC or amount.minor_units <= 0:
             raise InvalidWalletAmount(
                 "Invalid field: amount", fields=[("amount", f"must be positive and in {USDC}")]
             )
 
+        held = await self._held_by_platform()
+
         async def work(tx: Transaction) -> Command:
+            if held is not None and held < amount.minor_units:
+                raise PlatformTooPoor(
+                    "The platform's wallet has less than the amount",
+                    details={
+                        "available": to_text(held),
+                        "requested": to_text(amount.minor_units),
+                        "currency": USDC,
+                    },
+                )
             wallet = await self.store.wallet_of_user(
                 tx, marketplace_id=request.marketplace_id, user_id=user_id
             )
@@ -81,6 +102,14 @@ class WalletService:
             return await self.acceptance.add(tx, request, planned=planned, wallet_id=wallet.id)
 
         return await self.acceptance.accept(request, work)
+
+    async def _held_by_platform(self) -> int | None:
+        """Return what the platform's wallet holds; None where the chain cannot be asked now."""
+        address = (await self.keyring.platform()).address
+        try:
+            return (await self.chain.asset_balances([address]))[address]
+        except (Unavailable, DeadlineExceeded):
+            return None
 
     async def _draft(
         self, marketplace_id: uuid.UUID, user_id: uuid.UUID, user_public_id: str

@@ -13,7 +13,7 @@ from chassis.database import Database, Transaction
 from chassis.idempotency import Answer, Idempotency, RequestKey
 from chassis.telemetry import logger
 from kernel.clock import Clock
-from kernel.errors import FailedPrecondition
+from kernel.errors import DomainError, FailedPrecondition
 from kernel.ids import derived_id, new_id
 from kernel.money import CENT, USDC, InvalidAmountFormat
 from services.orders.credit_store import (
@@ -62,7 +62,7 @@ class CreditService:
         self._escrow = escrow
         self._clock = clock
         self._encode = encode
-        self._tasks: dict[uuid.UUID, asyncio.Task[None]] = {}
+        self._tasks: dict[uuid.UUID, asyncio.Task[DomainError | None]] = {}
 
     async def credit(
         self,
@@ -77,22 +77,20 @@ class CreditService:
         """Pay a user, once per reference; answers the credit as it is when the wait ends.
 
         Raises: UserNotFound; ManualCreditDisabled; ReferenceTaken; InvalidAmountFormat;
-            ProviderError: the chain refused for good, and the reference is free again.
+            ProviderError: the chain refused for good, and the reference is free again;
+            FailedPrecondition: escrow refused it, and nothing of it was begun.
         """
-        if amount <= 0 or amount % CENT:
-            message = "must be greater than 0 and in whole cents"
-            raise InvalidAmountFormat(f"Amount {message}", fields=[("amount", message)])
+        _require_whole_cents(amount)
 
         async def once() -> Credit | Answer:
             async with self._database.transaction() as tx:
                 if (known := await self._idempotency.claim(tx, key)) is not None:
                     return known
-                name = await self._payee(tx, key.marketplace_id, user)
                 credit = Credit(
                     id=new_id(),
                     marketplace_id=key.marketplace_id,
                     key=key,
-                    user=name,
+                    user=await self._payee(tx, key.marketplace_id, user),
                     amount=amount,
                     reference=reference,
                     description=description,
@@ -104,7 +102,10 @@ class CreditService:
             begun = await self._database.retrying(once)
         if isinstance(begun, Answer):
             return begun
-        await asyncio.wait({self._start(begun)}, timeout=wait_seconds)
+        task = self._start(begun, is_new=begun.key == key)
+        await asyncio.wait({task}, timeout=wait_seconds)
+        if task.done() and (refusal := task.result()) is not None:
+            raise refusal
         return await self._answer(begun.id, key)
 
     async def _begun(self, tx: Transaction, new: Credit) -> Credit | Answer:
@@ -156,15 +157,20 @@ class CreditService:
         user = await self._users.find(tx, marketplace_id=marketplace_id, ref=ref)
         return user.name
 
-    def _start(self, credit: Credit) -> asyncio.Task[None]:
+    def _start(self, credit: Credit, *, is_new: bool = False) -> asyncio.Task[DomainError | None]:
         task = self._tasks.get(credit.id)
         if task is None:
-            task = asyncio.create_task(self._drive(credit))
+            task = asyncio.create_task(self._drive(credit, is_new=is_new))
             self._tasks[credit.id] = task
             task.add_done_callback(lambda _done: self._tasks.pop(credit.id, None))
         return task
 
-    async def _drive(self, credit: Credit) -> None:
+    async def _drive(self, credit: Credit, *, is_new: bool) -> DomainError | None:
+        """Carry a credit out as far as it goes; returns the refusal it ended with, if any.
+
+        is_new: escrow has never been asked. Only then is its refusal an end: of one that was asked
+        for before, another answer may still be on its way.
+        """
         identity.bind(identity.system(caller="orders", marketplace_id=credit.marketplace_id))
         deadline.start(None)
         try:
@@ -175,8 +181,20 @@ class CreditService:
                 await self._fail(credit, command.error_message or command.error_reason)
             else:
                 log.error("credit.stuck", credit_id=str(credit.id), reason=command.error_reason)
+        except FailedPrecondition as refusal:
+            if is_new:
+                await self._refuse(credit, refusal)
+                return refusal
+            log.warning("credit.waits", credit_id=str(credit.id), error=refusal.reason)
         except Exception as error:  # noqa: BLE001 - tried again by `resume`
             log.warning("credit.waits", credit_id=str(credit.id), error=type(error).__name__)
+        return None
+
+    async def _refuse(self, credit: Credit, refusal: DomainError) -> None:
+        """Nothing was begun: the reference is free, and the request keeps its refusal."""
+        async with self._database.transaction() as tx:
+            await fail(tx, credit, error=refusal.reason, at=self._clock.now())
+            await self._idempotency.refuse(tx, credit.key, refusal)
 
     async def _succeed(self, credit: Credit, transaction_hash: str) -> None:
         await self._book(credit, transaction_hash)
@@ -219,3 +237,9 @@ class CreditService:
         (posted,) = await self._ledger.post([transfer])
         if posted.is_refused:
             raise RuntimeError(f"the ledger refused a credit: {posted.reason}")
+
+
+def _require_whole_cents(amount: int) -> None:
+    if amount <= 0 or amount % CENT:
+        message = "must be greater than 0 and in whole cents"
+        raise InvalidAmountFormat(f"Amount {message}", fields=[("amount", message)])

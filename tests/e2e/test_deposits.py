@@ -249,3 +249,20 @@ async def test_a_manual_credit_is_paid_on_chain_and_booked_once_for_its_referenc
 async def credit(shop: Shop, user: str, amount: str, *, reference: str) -> Any:
     body = {"amount": amount, "reference": reference, "description": "Welcome"}
     return await shop.post(f"/users/{user}/balance/credit", body)
+
+
+async def test_a_credit_of_more_than_the_platform_has_is_refused_and_frees_its_reference(
+    shop: Shop, own: Tenant
+) -> None:
+    own.allow_credits()
+    user = await shop.user()
+
+    error = error_of(await credit(shop, user, "99999999999.00", reference="big"), status=422)
+
+    assert error["code"] == "INSUFFICIENT_FUNDS"
+    assert (error["details"]["requested"], error["details"]["currency"]) == (
+        "99999999999.00",
+        "USDC",
+    )
+    data_of(await credit(shop, user, "1.00", reference="big"), status=201)
+    assert await shop.balance(user) == ("1.00", "0.00")

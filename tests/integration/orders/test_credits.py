@@ -9,6 +9,7 @@ import pytest
 from orchestrator.orders.v1 import orders_pb2
 
 from chassis.idempotency import Answer, IdempotencyKeyInProgress
+from kernel.errors import FailedPrecondition
 from kernel.ids import new_id
 from kernel.money import CENT, InvalidAmountFormat
 from services.orders.credit_store import ReferenceTaken
@@ -178,4 +179,34 @@ async def test_a_replay_is_the_answer_given_when_it_was_paid(generous: Shop) -> 
     assert orders_pb2.Credit.FromString(running.body).state == "RUNNING"
     assert (replayed.replayed, again.replayed) == (True, True)
     assert replayed.body == again.body == by_another_key.body
+    assert await _balance(generous) == TEN
+
+
+async def test_more_than_the_platform_has_is_refused_and_stays_refused_for_its_key(
+    generous: Shop,
+) -> None:
+    generous.peers.escrow.refuses["credit"] = FailedPrecondition("poor", reason="TOO_POOR")
+    for _ in range(2):
+        with pytest.raises(FailedPrecondition) as refused:
+            await _credit(generous, key="one")
+        assert refused.value.reason == "TOO_POOR"
+    generous.peers.escrow.refuses.clear()
+
+    paid = await _credit(generous, key="two")
+
+    assert orders_pb2.Credit.FromString(paid.body).state == "SUCCEEDED"
+    assert await _balance(generous) == TEN
+
+
+async def test_a_refusal_of_a_credit_that_was_asked_for_before_ends_nothing(generous: Shop) -> None:
+    generous.peers.escrow.is_away = True
+    await _credit(generous, wait=0.2)
+    generous.peers.escrow.is_away = False
+    generous.peers.escrow.refuses["credit"] = FailedPrecondition("poor", reason="TOO_POOR")
+
+    still_running = await _credit(generous, wait=0.2)
+
+    assert orders_pb2.Credit.FromString(still_running.body).state == "RUNNING"
+    generous.peers.escrow.refuses.clear()
+    assert orders_pb2.Credit.FromString((await _credit(generous)).body).state == "SUCCEEDED"
     assert await _balance(generous) == TEN

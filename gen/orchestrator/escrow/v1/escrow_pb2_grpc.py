@@ -199,7 +199,7 @@ class EscrowServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreditWallet(self, request, context):
-        """Pay a user's wallet from the platform's wallet. Reasons: WALLET_NOT_FOUND.
+        """Pay a user's wallet from the platform's wallet. Reasons: WALLET_NOT_FOUND, INSUFFICIENT_FUNDS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

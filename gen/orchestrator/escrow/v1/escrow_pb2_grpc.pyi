@@ -52,7 +52,7 @@ class EscrowServiceStub:
     ESCROW_NOT_READY, COMMAND_IN_MOTION, SHARES_MISMATCH.
     """
     CreditWallet: _aio.UnaryUnaryMultiCallable[_escrow_pb2.CreditWalletRequest, _escrow_pb2.Command]
-    """Pay a user's wallet from the platform's wallet. Reasons: WALLET_NOT_FOUND."""
+    """Pay a user's wallet from the platform's wallet. Reasons: WALLET_NOT_FOUND, INSUFFICIENT_FUNDS."""
     GetCommand: _aio.UnaryUnaryMultiCallable[_escrow_pb2.GetCommandRequest, _escrow_pb2.Command]
     """How far a command is; waits up to wait_seconds for its end. Reasons: COMMAND_NOT_FOUND."""
     GetEscrow: _aio.UnaryUnaryMultiCallable[_escrow_pb2.GetEscrowRequest, _escrow_pb2.Escrow]
@@ -169,7 +169,7 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _escrow_pb2.CreditWalletRequest,
         context: _aio.ServicerContext[_escrow_pb2.CreditWalletRequest, _abc.Awaitable[_escrow_pb2.Command]],
     ) -> _abc.Awaitable[_escrow_pb2.Command]:
-        """Pay a user's wallet from the platform's wallet. Reasons: WALLET_NOT_FOUND."""
+        """Pay a user's wallet from the platform's wallet. Reasons: WALLET_NOT_FOUND, INSUFFICIENT_FUNDS."""
 
     @_abc_1.abstractmethod
     def GetCommand(

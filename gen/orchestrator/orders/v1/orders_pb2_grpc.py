@@ -300,7 +300,8 @@ class OrdersServiceServicer:
 
     def CreditUser(self, request, context):
         """Pay a user from the platform's wallet, on chain, and book it when it is confirmed; once per
-        reference. Reasons: USER_NOT_FOUND, MANUAL_CREDIT_DISABLED, REFERENCE_TAKEN, PROVIDER_ERROR.
+        reference. Reasons: USER_NOT_FOUND, MANUAL_CREDIT_DISABLED, REFERENCE_TAKEN,
+        INSUFFICIENT_FUNDS (of the platform's wallet), PROVIDER_ERROR.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -84,7 +84,8 @@ class OrdersServiceStub:
     """Accept the work and pay the seller. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL, INVALID_STATE."""
     CreditUser: _aio.UnaryUnaryMultiCallable[_orders_pb2.CreditUserRequest, _orders_pb2.Credit]
     """Pay a user from the platform's wallet, on chain, and book it when it is confirmed; once per
-    reference. Reasons: USER_NOT_FOUND, MANUAL_CREDIT_DISABLED, REFERENCE_TAKEN, PROVIDER_ERROR.
+    reference. Reasons: USER_NOT_FOUND, MANUAL_CREDIT_DISABLED, REFERENCE_TAKEN,
+    INSUFFICIENT_FUNDS (of the platform's wallet), PROVIDER_ERROR.
     """
     PayOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.PayOrderRequest, _orders_pb2.Order]
     """Reserve, create and fund the escrow in one operation. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL,
@@ -281,7 +282,8 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_orders_pb2.CreditUserRequest, _abc.Awaitable[_orders_pb2.Credit]],
     ) -> _abc.Awaitable[_orders_pb2.Credit]:
         """Pay a user from the platform's wallet, on chain, and book it when it is confirmed; once per
-        reference. Reasons: USER_NOT_FOUND, MANUAL_CREDIT_DISABLED, REFERENCE_TAKEN, PROVIDER_ERROR.
+        reference. Reasons: USER_NOT_FOUND, MANUAL_CREDIT_DISABLED, REFERENCE_TAKEN,
+        INSUFFICIENT_FUNDS (of the platform's wallet), PROVIDER_ERROR.
         """
 
     @_abc_1.abstractmethod
