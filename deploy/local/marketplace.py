@@ -4,35 +4,43 @@ make marketplace NAME=demo CREDITS=on FEE_BPS=250 PARTY_FEE_BPS=1000 AUTO_CONFIR
 """
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from chassis.database import Database
-from deploy.local import credentials, settings, state
-from gateway.keys import KeyStore
-from services.orders.marketplaces import MarketplaceRules, choose
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from deploy.local import settings, state
 
 FEE_BPS_MAX = 9900
 DAYS_MAX = 365
+_FIND = "select id from gateway.marketplaces where name = %s and environment = %s"
+_MAKE = "insert into orders.marketplaces (id) values (%s) on conflict do nothing"
+_CHOOSE = "update orders.marketplaces set {} = %s where id = %s"
+_READ = "select * from orders.marketplaces where id = %s"
 
 
-async def apply(
-    database_url: str, pepper: str, *, name: str, environment: str, chosen: Mapping[str, object]
-) -> MarketplaceRules:
-    """Choose for a marketplace by its name, as the database's administrator."""
-    database = Database.open(url=database_url, schema="orders", pool_size=1)
-    keys = Database.open(url=database_url, schema="gateway", pool_size=1)
-    try:
-        store = KeyStore(keys, pepper=pepper)
-        marketplace_id = await store.find_marketplace(name, environment=environment)
-        if marketplace_id is None:
+def apply(
+    database_url: str, *, name: str, environment: str, chosen: Mapping[str, object]
+) -> dict[str, Any]:
+    """Choose for a marketplace by its name, as the database's administrator; returns what holds.
+
+    chosen: columns of orders.marketplaces. Raises: LookupError: there is no such marketplace.
+    """
+    with psycopg.connect(database_url, row_factory=dict_row) as connection:
+        found = connection.execute(_FIND, (name, environment)).fetchone()
+        if found is None:
             raise LookupError(f"there is no marketplace {name!r} ({environment})")
-        async with database.transaction() as tx:
-            return await choose(tx, marketplace_id, chosen)
-    finally:
-        await database.close()
-        await keys.close()
+        connection.execute(_MAKE, (found["id"],))
+        for column, value in chosen.items():
+            statement = sql.SQL(_CHOOSE).format(sql.Identifier(column))
+            connection.execute(statement, (value, found["id"]))
+        held = connection.execute(_READ, (found["id"],)).fetchone()
+    if held is None:
+        raise LookupError(found["id"])
+    return held
 
 
 def _between(smallest: int, largest: int) -> Callable[[str], int]:
@@ -75,22 +83,19 @@ def main() -> int:
         sys.stderr.write(f"no stack runs in {read.run_dir}; start one with `make run`\n")
         return 1
     try:
-        rules = asyncio.run(
-            apply(
-                stack["databaseUrl"],
-                credentials.load(read.run_dir).api_key_pepper,
-                name=arguments.name,
-                environment=arguments.environment,
-                chosen=_chosen(arguments),
-            )
+        held = apply(
+            stack["databaseUrl"],
+            name=arguments.name,
+            environment=arguments.environment,
+            chosen=_chosen(arguments),
         )
     except LookupError as error:
         sys.stderr.write(f"marketplace: {error.args[0]}\n")
         return 1
-    print(f"manual credits: {'on' if rules.allows_manual_credit else 'off'}")
-    print(f"platform fee, orders by key: {_bps(rules.platform_fee_bps_marketplace)}")
-    print(f"platform fee, orders by token: {_bps(rules.platform_fee_bps_party)}")
-    print(f"a delivery counts as accepted after {rules.auto_confirm_days} days")
+    print(f"manual credits: {'on' if held['allows_manual_credit'] else 'off'}")
+    print(f"platform fee, orders by key: {_bps(held['platform_fee_bps_marketplace'])}")
+    print(f"platform fee, orders by token: {_bps(held['platform_fee_bps_party'])}")
+    print(f"a delivery counts as accepted after {held['auto_confirm_days']} days")
     return 0
 
 

@@ -7,6 +7,7 @@ processes that carry it out at once do the same thing once.
 import asyncio
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from chassis import deadline, identity
 from chassis.database import Database, Transaction
@@ -41,6 +42,16 @@ class ManualCreditDisabled(FailedPrecondition):
     reason = "MANUAL_CREDIT_DISABLED"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCredit:
+    """What a caller asks for; user: UUID or public id, amount: minor units."""
+
+    user: str
+    amount: int
+    reference: str
+    description: str
+
+
 class CreditService:
     """Credits of the marketplaces."""
 
@@ -64,23 +75,14 @@ class CreditService:
         self._encode = encode
         self._tasks: dict[uuid.UUID, asyncio.Task[DomainError | None]] = {}
 
-    async def credit(
-        self,
-        key: RequestKey,
-        *,
-        user: str,
-        amount: int,
-        reference: str,
-        description: str,
-        wait_seconds: float,
-    ) -> Answer:
+    async def credit(self, key: RequestKey, new: NewCredit, *, wait_seconds: float) -> Answer:
         """Pay a user, once per reference; answers the credit as it is when the wait ends.
 
         Raises: UserNotFound; ManualCreditDisabled; ReferenceTaken; InvalidAmountFormat;
             ProviderError: the chain refused for good, and the reference is free again;
             FailedPrecondition: escrow refused it, and nothing of it was begun.
         """
-        _require_whole_cents(amount)
+        _require_whole_cents(new.amount)
 
         async def once() -> Credit | Answer:
             async with self._database.transaction() as tx:
@@ -90,10 +92,10 @@ class CreditService:
                     id=new_id(),
                     marketplace_id=key.marketplace_id,
                     key=key,
-                    user=await self._payee(tx, key.marketplace_id, user),
-                    amount=amount,
-                    reference=reference,
-                    description=description,
+                    user=await self._payee(tx, key.marketplace_id, new.user),
+                    amount=new.amount,
+                    reference=new.reference,
+                    description=new.description,
                     created_at=self._clock.now(),
                 )
                 return await self._begun(tx, credit)

@@ -5,7 +5,6 @@ The service reads them only; an operator writes them, as an administrator of the
 """
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chassis.database import Transaction, driver
@@ -48,34 +47,6 @@ async def marketplace_rules(tx: Transaction, marketplace_id: uuid.UUID) -> Marke
         platform_fee_bps_party=_number(for_party),
         auto_confirm_days=_number(days) or AUTO_CONFIRM_DAYS,
     )
-
-
-async def choose(
-    tx: Transaction, marketplace_id: uuid.UUID, chosen: Mapping[str, object]
-) -> MarketplaceRules:
-    """Write what is chosen, by the names of MarketplaceRules; returns all of it.
-
-    Raises: KeyError: no such choice.
-    """
-    connection = await driver(tx)
-    await connection.execute(
-        "insert into orders.marketplaces (id) values (%s) on conflict do nothing",
-        (marketplace_id,),
-    )
-    for name, value in chosen.items():
-        await connection.execute(_CHOOSE[name], (value, marketplace_id))
-    return await marketplace_rules(tx, marketplace_id)
-
-
-_CHOOSE: Mapping[str, str] = {
-    name: f"update orders.marketplaces set {name} = %s where id = %s"  # noqa: S608 - constants
-    for name in (
-        "allows_manual_credit",
-        "platform_fee_bps_marketplace",
-        "platform_fee_bps_party",
-        "auto_confirm_days",
-    )
-}
 
 
 def _number(value: object) -> int | None:

@@ -13,7 +13,7 @@ from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, ROLE_ADMIN, allo
 from chassis.wire import page_size, uuid_from_token
 from services.orders import parties, wire
 from services.orders.commands import Request
-from services.orders.credits import CreditService
+from services.orders.credits import CreditService, NewCredit
 from services.orders.domain import Decision, DisputeReason, Party, State
 from services.orders.queries import OrderQueries
 from services.orders.registry import UserRegistry
@@ -336,13 +336,14 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
         self, request: orders_pb2.CreditUserRequest, context: Context
     ) -> orders_pb2.Credit:
         """Pay a user from the platform's wallet."""
-        answer = await self._crediting.credit(
-            request_key(request),
+        new = NewCredit(
             user=request.user,
             amount=wire.optional_amount(request, "amount") or 0,
             reference=request.reference,
             description=request.description,
-            wait_seconds=_request(request).wait_seconds,
+        )
+        answer = await self._crediting.credit(
+            request_key(request), new, wait_seconds=_request(request).wait_seconds
         )
         _mark(context, answer)
         return orders_pb2.Credit.FromString(answer.body)

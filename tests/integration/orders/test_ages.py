@@ -13,6 +13,7 @@ import pytest
 
 from chassis.idempotency import Answer, IdempotencyKeyReused
 from kernel.errors import NotFound
+from services.orders.credits import NewCredit
 from services.orders.domain import Decision
 from services.orders.users import UserType
 from tests.integration.orders.conftest import TEN, Shop, an_order, oid
@@ -56,10 +57,7 @@ async def register(shop: Shop, name: str) -> Answer:
 async def credit(shop: Shop, name: str) -> Answer:
     return await shop.crediting.credit(
         shop.key(KEY, name.encode()),
-        user="usr_buyer",
-        amount=TEN,
-        reference=name,
-        description="",
+        NewCredit(user="usr_buyer", amount=TEN, reference=name, description=""),
         wait_seconds=10,
     )
 

@@ -13,7 +13,7 @@ from kernel.errors import FailedPrecondition
 from kernel.ids import new_id
 from kernel.money import CENT, InvalidAmountFormat
 from services.orders.credit_store import ReferenceTaken
-from services.orders.credits import ManualCreditDisabled
+from services.orders.credits import ManualCreditDisabled, NewCredit
 from services.orders.ports import ProviderError
 from services.orders.users import UserNotFound
 from tests.integration.orders.conftest import Peers, Shop, open_shop
@@ -40,10 +40,7 @@ async def _allow(postgres_admin: str, marketplace_id: uuid.UUID) -> None:
 async def _credit(shop: Shop, *, key: str = "", amount: int = TEN, wait: float = 10) -> Answer:
     return await shop.crediting.credit(
         shop.key(key),
-        user="usr_buyer",
-        amount=amount,
-        reference="bonus-1",
-        description="",
+        NewCredit(user="usr_buyer", amount=amount, reference="bonus-1", description=""),
         wait_seconds=wait,
     )
 
@@ -114,10 +111,7 @@ async def test_an_unknown_user_is_not_found(generous: Shop) -> None:
     with pytest.raises(UserNotFound):
         await generous.crediting.credit(
             generous.key(),
-            user=str(uuid.uuid4()),
-            amount=TEN,
-            reference="r",
-            description="",
+            NewCredit(user=str(uuid.uuid4()), amount=TEN, reference="r", description=""),
             wait_seconds=0,
         )
 
@@ -152,10 +146,7 @@ async def test_a_refused_credit_is_not_tried_again_by_itself(generous: Shop) -> 
     resuming = asyncio.create_task(generous.crediting.resume())
     other = await generous.crediting.credit(
         generous.key(),
-        user="usr_buyer",
-        amount=TEN,
-        reference="bonus-2",
-        description="",
+        NewCredit(user="usr_buyer", amount=TEN, reference="bonus-2", description=""),
         wait_seconds=10,
     )
     resuming.cancel()

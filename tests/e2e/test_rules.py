@@ -1,0 +1,171 @@
+"""What a marketplace has chosen, on a running stack: when a delivery is accepted, what it takes.
+
+A stack of its own, which looks at the clock every second; instants are moved in its database.
+"""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+
+from deploy.local.marketplace import apply
+from kernel.ids import to_public
+from tests.books import Books, assert_sound, operator_of
+from tests.people import Person, answer_of, pair, settled
+from tests.running_stack import RunningStack, running_stack
+from tests.shop import Shop, data_of, until
+
+BACK_DATE = """
+update orders.orders set delivered_at = now() - make_interval(days => %s) where id = %s
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """The demo marketplace of a stack of its own, two people in it, and a look into its books."""
+
+    shop: Shop
+    buyer: Person
+    business: Person
+    books: Books
+
+    async def choose(self, **rules: int) -> None:
+        """Choose as an operator does with `make marketplace`."""
+        url = str(self.shop.stack.document["databaseUrl"])
+        await asyncio.to_thread(apply, url, name="demo", environment="live", chosen=rules)
+
+    async def delivered(self) -> str:
+        """Make an order, pay it and deliver it; returns its id."""
+        order_id = await self.buyer.order(self.business, amount="10.00")
+        answer_of(await self.buyer.act(order_id, "pay"))
+        answer_of(await self.business.act(order_id, "deliver"))
+        await self.shop.quiet(order_id)
+        return order_id
+
+    def back_date(self, order_id: str, *, days: int) -> None:
+        """Let a delivery have been made so many days ago."""
+        with psycopg.connect(str(self.shop.stack.document["databaseUrl"])) as connection:
+            assert connection.execute(BACK_DATE, (days, order_id)).rowcount == 1
+
+    def all_about(self, order_id: str) -> dict[str, Any]:
+        """Read everything about an order but its parties' accounts: they have other orders."""
+        found = self.books.all_about(to_public("ord", uuid.UUID(order_id)))
+        return {name: rows for name, rows in found.items() if name != "ledger.accounts"}
+
+
+@pytest.fixture(scope="module")
+def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    with running_stack(tmp_path_factory.mktemp("rules"), AUTO_CONFIRM_POLL_SECONDS="1") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+async def market(own_stack: RunningStack) -> AsyncIterator[Market]:
+    async with contextlib.AsyncExitStack() as opened:
+        shop = await opened.enter_async_context(Shop.of(own_stack))
+        buyer, business = await pair(opened, shop, amount="2000.00")
+        yield Market(shop=shop, buyer=buyer, business=business, books=Books(own_stack))
+
+
+async def test_a_delivery_nobody_answered_is_accepted_though_orders_was_killed_meanwhile(
+    market: Market,
+) -> None:
+    order_id, disputed = await asyncio.gather(market.delivered(), market.delivered())
+    answer_of(await market.buyer.act(disputed, "dispute"), status=201)
+    await market.shop.quiet(disputed)
+    stack = market.shop.stack
+    logged = len(stack.process.log())
+    stack.kill("orders")
+    market.back_date(order_id, days=7)
+    # Overdue for longer, so that it would come first.
+    market.back_date(disputed, days=30)
+    before = market.all_about(disputed)
+    await asyncio.to_thread(stack.wait_until_back, "orders", since=logged)
+
+    await settled(market.buyer, order_id, "completed")
+
+    order = await market.shop.quiet(order_id)
+    assert (order["status"], order["finalStatus"]) == ("CLOSED", "RELEASED")
+    receipt = answer_of(await market.business.act(order_id, "receipt"))
+    assert receipt["personal_signal"] == "neutral"
+    assert receipt == answer_of(await market.buyer.act(order_id, "receipt"))
+    assert market.all_about(disputed) == before
+    assert await market.buyer.status(disputed) == "disputed"
+
+
+async def test_a_marketplace_is_waited_for_as_many_days_as_it_has_chosen(market: Market) -> None:
+    await market.choose(auto_confirm_days=2)
+    early, due, later = await asyncio.gather(*(market.delivered() for _ in range(3)))
+    market.back_date(early, days=1)
+    before = market.all_about(early)
+    # Of two, one after the other: between them the younger delivery was looked at.
+    for order_id in (due, later):
+        market.back_date(order_id, days=2)
+        await settled(market.business, order_id, "completed")
+
+    assert market.all_about(early) == before
+    assert await market.business.status(early) == "delivered"
+    await market.choose(auto_confirm_days=1)
+    await settled(market.business, early, "completed")
+
+
+async def test_an_order_keeps_the_rate_it_was_made_with(market: Market) -> None:
+    buyer, business, shop = market.buyer, market.business, market.shop
+    body = {
+        "buyerId": str(buyer.id),
+        "sellerId": str(business.id),
+        "amount": "80.00",
+        "title": "Logo design",
+    }
+    made: list[dict[str, Any]] = []
+
+    async def rates_are(by_key: int, by_token: float) -> None:
+        """Make orders until both rates are in force: services remember rules for seconds."""
+
+        async def are_in_force() -> bool:
+            order_id = data_of(await shop.post("/orders", body), status=201)["id"]
+            order = await shop.get(f"/orders/{order_id}")
+            asked = {"business_id": str(business.id), "amount": 150}
+            party = answer_of(await buyer.client.post("/orders/", json=asked), status=201)
+            made[:] = [order, party]
+            return (order["platformFeeBps"], party["platform_fee"]) == (by_key, by_token)
+
+        await until(are_in_force, what="the rates did not come into force")
+
+    await market.choose(platform_fee_bps_marketplace=250, platform_fee_bps_party=1250)
+    await rates_are(250, 18.75)
+    by_key, by_token = made
+    for order_id in (by_key["id"], by_token["id"]):
+        answer_of(await buyer.act(order_id, "pay"))
+    await market.choose(platform_fee_bps_marketplace=9900, platform_fee_bps_party=0)
+    await rates_are(9900, 0)
+    before = await shop.balance(str(business.id))
+
+    data_of(await shop.act(by_key["id"], "release"))
+    released = await shop.quiet(by_key["id"])
+    between = await shop.balance(str(business.id))
+    answer_of(await buyer.act(by_token["id"], "confirm"))
+    await shop.quiet(by_token["id"])
+    after = await shop.balance(str(business.id))
+
+    assert (by_key["platformFee"], by_key["platformFeeBps"]) == ("2.00", 250)
+    assert (released["platformFee"], released["platformFeeBps"]) == ("2.00", 250)
+    assert cents(between) - cents(before) == 78_00
+    receipt = answer_of(await business.act(by_token["id"], "receipt"))
+    assert (receipt["platform_fee"], receipt["business_income"]) == (18.75, 131.25)
+    assert cents(after) - cents(between) == 131_25
+
+
+def cents(balance: tuple[str, str]) -> int:
+    """Return what is available, in cents."""
+    return int(balance[0].replace(".", ""))
+
+
+async def test_afterwards_the_books_are_sound(own_stack: RunningStack) -> None:
+    async with operator_of(own_stack) as operator:
+        await assert_sound(operator)
