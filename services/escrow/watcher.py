@@ -9,9 +9,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-import psycopg
-from sqlalchemy.exc import DataError, IntegrityError
-
 from chassis.database import Database, Transaction
 from chassis.outbox import Event, Outbox
 from chassis.telemetry import logger
@@ -21,22 +18,12 @@ from kernel.money import USDC, to_chain_text
 from services.escrow.domain import Wallet
 from services.escrow.evidence import ReceivedTransfer, TransfersPage, UnreadableTransfer
 from services.escrow.ports import Chain, ChainUnavailable, HistoryUnavailable
-from services.escrow.store.accounts import Accounts, Deposit
+from services.escrow.store.accounts import Accounts, Deposit, NotRecordable, apart
 
 PAGE_SIZE = 1000
 AWAY_SECONDS_MAX = 5.0
 NO_CURSOR_SECONDS = 0.2
 ALARM_SECONDS = 60.0
-# What speaks of one transfer, not of the database: it is refused whenever it is tried.
-REFUSALS = (
-    DataError,
-    IntegrityError,
-    psycopg.DataError,
-    psycopg.IntegrityError,
-    ValueError,
-    TypeError,
-    OverflowError,
-)
 log = logger()
 
 
@@ -116,9 +103,9 @@ class Watcher:
             return
         for transfer in await self._from_outside(tx, arrived):
             try:
-                async with tx.begin_nested():
+                async with apart(tx):
                     await self._tell_one(tx, transfer, wallets)
-            except REFUSALS as error:
+            except NotRecordable as error:
                 # One transfer never holds up those of others.
                 wallet = wallets[transfer.to_address]
                 await self._put_aside(tx, _unrecorded(transfer, error), wallet=wallet)
@@ -181,14 +168,14 @@ class Watcher:
         )
 
 
-def _unrecorded(transfer: ReceivedTransfer, error: Exception) -> UnreadableTransfer:
+def _unrecorded(transfer: ReceivedTransfer, error: NotRecordable) -> UnreadableTransfer:
     return UnreadableTransfer(
         event_id=transfer.event_id,
         transaction_hash=transfer.transaction_hash,
         ledger=transfer.ledger,
         to_address=transfer.to_address,
         event=json.dumps(asdict(transfer)),
-        why=f"{type(error).__name__}: {error}",
+        why=str(error),
     )
 
 

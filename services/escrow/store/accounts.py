@@ -2,11 +2,14 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DataError, IntegrityError
 
 from chassis.database import Transaction
 from services.escrow.domain import Wallet
@@ -25,6 +28,35 @@ from services.escrow.tables import (
 
 WHY_MAX = 500
 Sealed = Mapping[str, str | int]
+
+
+# What speaks of the values, not of the database: they are refused whenever it is tried.
+REFUSALS = (
+    DataError,
+    IntegrityError,
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    ValueError,
+    TypeError,
+    OverflowError,
+)
+
+
+class NotRecordable(Exception):
+    """The database never takes these values; the text says why."""
+
+
+@asynccontextmanager
+async def apart(tx: Transaction) -> AsyncIterator[None]:
+    """Undo what is inside, and no more of the transaction, where it cannot be recorded.
+
+    Raises: NotRecordable; where the database itself is in trouble, its own errors.
+    """
+    try:
+        async with tx.begin_nested():
+            yield
+    except REFUSALS as error:
+        raise NotRecordable(f"{type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
