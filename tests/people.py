@@ -42,13 +42,27 @@ class Person:
     @classmethod
     @contextlib.asynccontextmanager
     async def of(
-        cls, stack: RunningStack, *, subject: uuid.UUID | None = None, role: str | None = None
+        cls,
+        stack: RunningStack,
+        *,
+        subject: uuid.UUID | None = None,
+        role: str | None = None,
+        url: str | None = None,
+        issuer: Mapping[str, str] | None = None,
     ) -> AsyncIterator["Person"]:
-        """Open a client for the block; a fresh person where no subject is named."""
+        """Open a client for the block; a fresh person where no subject is named.
+
+        url: of another gateway of the same stack. issuer: another than the stack's own, as its
+        gateway knows it.
+        """
         known = subject or uuid.uuid4()
-        minted = token.mint(stack.document, subject=known, role=role)
+        document = stack.document
+        if issuer is not None:
+            document |= {"jwtIssuer": issuer["issuer"], "jwtAudience": issuer["audience"]}
+            document |= {"jwtSecret": issuer["key"]}
+        minted = token.mint(document, subject=known, role=role)
         async with httpx.AsyncClient(
-            base_url=f"{stack.url}/api/v1",
+            base_url=f"{url or stack.url}/api/v1",
             headers={"Authorization": f"Bearer {minted}"},
             timeout=WAIT_SECONDS,
             limits=httpx.Limits(max_connections=None),

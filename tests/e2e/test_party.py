@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from kernel.ids import to_public
+from tests.e2e.snapshots import settled
 from tests.people import ACTIONS, JSON, Person, answer_of, meet, pair, refusal_of, resolved
 from tests.shop import Shop, data_of, error_of
 
@@ -140,6 +141,44 @@ async def test_an_order_that_the_marketplace_made_is_its_parties_too(
     assert (order["amount"], order["platform_fee"], order["currency"]) == (80, 0, "USDC")
     assert order["milestones"] == [{"ref": "m1", "title": "Draft", "amount": 80}]
     assert (order["personal_id"], order["business_id"]) == (str(buyer.id), str(business.id))
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "http://cdn.example/report.pdf",
+        "https://somebody@cdn.example/report.pdf",
+        "https://somebody:secret@cdn.example/report.pdf",
+        "https://cdn.example/" + "a" * 2029,
+        "https://cdn.example/the report.pdf",
+        " https://cdn.example/report.pdf",
+        "https://cdn.example/report.pdf ",
+    ],
+    ids=["http", "user", "user and password", "2049", "space", "space before", "space after"],
+)
+async def test_a_deliverable_whose_link_may_not_be_shown_is_refused_and_nothing_is_written(
+    shop: Shop, people: tuple[Person, Person], link: str
+) -> None:
+    buyer, business = people
+    order_id = await buyer.order(business, amount="1.00")
+    answer_of(await buyer.act(order_id, "pay"))
+    await shop.quiet(order_id)
+    before = await settled(shop.stack, but_for=uuid.UUID(int=0))
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+
+    async def deliver(url: str) -> httpx.Response:
+        body = {"delivery_notes": "Done", "deliverable_url": url}
+        path = f"/orders/{order_id}/deliver"
+        return await business.client.post(path, json=body, headers=headers)
+
+    refused = await deliver(link)
+
+    assert refusal_of(refused)[0] == 422
+    assert [one["field"] for one in refused.json()["errors"]] == ["deliverable_url"]
+    assert await settled(shop.stack, but_for=uuid.UUID(int=0)) == before
+    # What is wrong with a request is not kept: the key is free, for the longest link there may be.
+    longest = "https://cdn.example/" + "a" * 2028
+    assert answer_of(await deliver(longest))["deliverable_url"] == longest
 
 
 async def test_somebody_is_registered_when_first_seen_once_for_all_requests(shop: Shop) -> None:

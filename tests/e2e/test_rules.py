@@ -5,6 +5,7 @@ A stack of its own, which looks at the clock every second; instants are moved in
 
 import asyncio
 import contextlib
+import itertools
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from deploy.local.marketplace import apply
+from deploy.local.process import Command, python_module, run
+from deploy.local.settings import ROOT, child_environment
 from kernel.ids import to_public
 from tests.books import Books, assert_sound, operator_of
 from tests.people import Person, answer_of, pair, settled
@@ -35,9 +37,15 @@ class Market:
     books: Books
 
     async def choose(self, **rules: int) -> None:
-        """Choose as an operator does with `make marketplace`."""
-        url = str(self.shop.stack.document["databaseUrl"])
-        await asyncio.to_thread(apply, url, name="demo", environment="live", chosen=rules)
+        """Choose as an operator does, by the options of `make marketplace`."""
+        options = [(f"--{name.replace('_', '-')}", str(value)) for name, value in rules.items()]
+        command = Command(
+            name="marketplace",
+            argv=python_module("deploy.local.marketplace", *itertools.chain(*options)),
+            environment=child_environment(RUN_DIR=str(self.shop.stack.run_dir)),
+            folder=ROOT,
+        )
+        await asyncio.to_thread(run, command, log_path=self.shop.stack.run_dir / "chosen.log")
 
     async def delivered(self) -> str:
         """Make an order, pay it and deliver it; returns its id."""
@@ -137,12 +145,12 @@ async def test_an_order_keeps_the_rate_it_was_made_with(market: Market) -> None:
 
         await until(are_in_force, what="the rates did not come into force")
 
-    await market.choose(platform_fee_bps_marketplace=250, platform_fee_bps_party=1250)
+    await market.choose(fee_bps=250, party_fee_bps=1250)
     await rates_are(250, 18.75)
     by_key, by_token = made
     for order_id in (by_key["id"], by_token["id"]):
         answer_of(await buyer.act(order_id, "pay"))
-    await market.choose(platform_fee_bps_marketplace=9900, platform_fee_bps_party=0)
+    await market.choose(fee_bps=9900, party_fee_bps=0)
     await rates_are(9900, 0)
     before = await shop.balance(str(business.id))
 

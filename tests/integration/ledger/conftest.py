@@ -16,7 +16,7 @@ from chassis.database import Database
 from chassis.idempotency import Idempotency
 from chassis.outbox import Outbox
 from deploy.local.ports import free_port
-from kernel.clock import SystemClock
+from kernel.clock import Clock, SystemClock
 from kernel.ids import MarketplaceId, TransferId, UserId
 from services.ledger import wire
 from services.ledger.app import build
@@ -60,10 +60,10 @@ class House:
     def service(self) -> LedgerService:
         return self.replicas[0].service
 
-    async def replica(self, **options: Any) -> Replica:
+    async def replica(self, *, clock: Clock | None = None, **options: Any) -> Replica:
         """Start another replica. options: of the Batcher."""
         database = Database.open(url=self.url, schema="ledger")
-        clock = SystemClock()
+        clock = clock or SystemClock()
         store = LedgerStore(outbox=Outbox())
         batcher = Batcher(database=database, store=store, clock=clock, **options)
         service = LedgerService(

@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 from chassis.database import driver
+from kernel.urls import InvalidUrl
 from services.orders.domain import DisputeReason, Party
 from services.orders.parties import NotPersonal
 from tests.integration.orders.conftest import Shop, oid, order_of
@@ -49,6 +50,29 @@ async def test_a_seller_cancels_nothing_in_the_buyers_name(shop: Shop) -> None:
         )
 
     assert await canceled_by(shop) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://cdn.example/a",
+        "https://somebody@cdn.example/a",
+        "https://cdn.example/" + "a" * 2029,
+        "https://cdn.example/a b",
+    ],
+)
+async def test_a_delivery_whose_link_may_not_be_shown_is_refused(shop: Shop, url: str) -> None:
+    order = await shop.running_order()
+    events = await shop.events(order)
+
+    with pytest.raises(InvalidUrl) as refusal:
+        await shop.service.deliver(
+            shop.ask("d"), order_id=oid(order), notes="done", url=url, user_id=None
+        )
+
+    assert [field for field, _ in refusal.value.fields] == ["url"]
+    assert (await shop.read(order)).delivery is None
+    assert await shop.events(order) == events
 
 
 async def test_a_seller_who_disputes_disputes_as_the_seller(shop: Shop) -> None:
