@@ -333,18 +333,28 @@ async def test_a_gap_in_the_nodes_history_is_never_stepped_over(world: World) ->
     assert after >= before
 
 
-async def test_a_credit_that_the_platform_cannot_pay_is_refused(world: World) -> None:
+async def test_of_two_credits_that_the_platform_can_pay_one_of_the_other_is_refused(
+    world: World,
+) -> None:
     wallet = await world.wallet()
+    held = await world.balance((await world.house.keyring.platform()).address)
+    most = usdc(held * 6 // 10)
+    await world.pause_worker()
+    answers = [
+        await world.house.wallets().credit(
+            world.asked(CommandKind.CREDIT_WALLET), user_id=wallet.user_id, amount=most
+        )
+        for _ in range(2)
+    ]
 
-    answer = await world.house.wallets().credit(
-        world.asked(CommandKind.CREDIT_WALLET),
-        user_id=wallet.user_id,
-        amount=usdc(10**9 * UNIT),
-    )
+    await world.resume_worker()
 
-    command = await world.ended(answer)
-    assert command.state is CommandState.FAILED
-    assert await world.balance(wallet.address) == 0
+    commands = [await world.ended(answer) for answer in answers]
+    assert {(c.state, c.error_reason) for c in commands} == {
+        (CommandState.SUCCEEDED, ""),
+        (CommandState.FAILED, "CHAIN_REFUSED"),
+    }
+    assert await world.balance(wallet.address) == most.minor_units
 
 
 async def set_cursor(world: World, position: str) -> None:
