@@ -22,7 +22,6 @@ from tests.integration.ledger.conftest import (
     USDC,
     WORLD,
     House,
-    escrow,
     pending,
     post,
     single,
@@ -81,14 +80,14 @@ async def test_an_answer_is_kept_for_24_hours_of_the_clock(house: House) -> None
 async def test_a_hold_that_appears_while_its_accounts_are_being_locked_is_looked_at_again(
     house: House,
 ) -> None:
-    ann, bob, order = await house.user(100), await house.user(100), escrow()
-    hold = pending(bob, order, 40)
-    await house.post(single(WORLD, order, 1))
+    ann, bob = await house.user(100), await house.user(100)
+    # To an account that has no row of its own to meet at.
+    hold = pending(bob, "suspense", 40)
     await house.replica()
     async with await psycopg.AsyncConnection.connect(house.owner_url) as holder:
         await holder.execute("select 1 from ledger.accounts where name = %s for update", (ann,))
         # It waits for ann's row, and has looked for the hold: there was none.
-        ending = asyncio.create_task(house.post(single(ann, order, 10), post(hold), replica=1))
+        ending = asyncio.create_task(house.post(single(ann, "suspense", 10), post(hold), replica=1))
         await until_one_waits(house)
         assert [result.status for result in await house.post(hold)] == [CREATED]
         await holder.commit()
