@@ -118,7 +118,7 @@ docs: $(INSTALLED) ## Draw docs/states.md and docs/errors.md from the code
 ##@ Housekeeping
 
 lock: $(INSTALLED) ## Pin the newest versions that requirements*.in allow, with hashes
-	@compile="$(BIN)/uv pip compile --upgrade --generate-hashes --no-emit-index-url --quiet \
+	@compile="$(BIN)/uv pip compile --upgrade --universal --no-header --generate-hashes --no-emit-index-url --quiet \
 	  --python-version 3.11"; \
 	$$compile requirements-bootstrap.in -o requirements-bootstrap.lock; \
 	$$compile requirements-dev.in -o requirements-dev.lock; \
