@@ -106,10 +106,7 @@ class OrderQueries:
                 )
         except Exception as error:
             if constraint_name(error) == "orders_client_ref":
-                raise ClientOrderRefTaken(
-                    "clientOrderRef belongs to another order",
-                    details={"clientOrderRef": order.client_order_ref},
-                ) from None
+                raise await self._ref_taken(order) from None
             raise
         if is_made:
             return Answer(body=body)
@@ -118,6 +115,21 @@ class OrderQueries:
             if known is None:
                 raise IdempotencyKeyInProgress("The key is being freed")
             return known
+
+    async def _ref_taken(self, order: Order) -> ClientOrderRefTaken:
+        """Say which order has a reference, so that a client that lost an answer finds it."""
+        async with self._database.transaction() as tx:
+            found = await self._orders.page(
+                tx,
+                marketplace_id=order.marketplace_id,
+                filters={"client_order_ref": order.client_order_ref},
+                after=None,
+                limit=1,
+            )
+        details = {"clientOrderRef": order.client_order_ref}
+        if found:
+            details["orderId"] = found[0].public_id
+        return ClientOrderRefTaken("clientOrderRef belongs to another order", details=details)
 
     async def _draft(self, marketplace_id: uuid.UUID, new: NewOrder, asset: str) -> Order:
         refs, rules = (new.buyer, new.seller), self._rules.get(marketplace_id)

@@ -6,12 +6,13 @@ import pytest
 
 from chassis.idempotency import IdempotencyKeyReused
 from kernel.errors import DomainError, InvalidArgument
+from kernel.ids import to_public
 from kernel.money import CENT, InvalidAmountFormat
 from services.orders.domain import Milestone
 from services.orders.intake import BuyerIsSeller, InvalidCurrency, MilestonesMismatch
 from services.orders.store import ClientOrderRefTaken
 from services.orders.users import UserNotFound
-from tests.integration.orders.conftest import EIGHTY, Shop, an_order, order_of, outcomes
+from tests.integration.orders.conftest import EIGHTY, Shop, an_order, oid, order_of, outcomes
 
 
 @pytest.fixture(autouse=True)
@@ -56,12 +57,15 @@ async def test_the_same_key_for_another_order_is_refused(shop: Shop) -> None:
 
 
 async def test_a_reference_names_one_order_and_its_refusal_is_kept(shop: Shop) -> None:
-    await shop.order(client_order_ref="A-1")
+    known = await shop.order(client_order_ref="A-1")
+    first = to_public("ord", oid(known))
 
     for replayed in (False, True):
         with pytest.raises(DomainError) as refusal:
             await shop.queries.create_order(shop.key("d"), an_order(client_order_ref="A-1"))
         assert refusal.value.reason == ClientOrderRefTaken.reason
+        # Whoever lost the first answer finds the order.
+        assert refusal.value.details == {"clientOrderRef": "A-1", "orderId": first}
         assert refusal.value.replayed is replayed
 
     assert await shop.count("orders") == 1
