@@ -3,6 +3,7 @@
 Objects are made here and nowhere else.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -200,9 +201,13 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
         per_account=settings.event_streams_per_account_max, in_all=settings.event_streams_max
     )
     parts = Parts(backends=backends, keys=keys, feed=feed, streams=streams)
+    stopping = asyncio.Event()
+    forgetting = asyncio.create_task(store.keep_forgetting(until=stopping))
     try:
         yield _dispatcher(settings, parts)
     finally:
+        stopping.set()
+        await forgetting
         await feed.close()
         await backends.close()
         await database.close()

@@ -13,17 +13,19 @@ import secrets
 import sys
 import uuid
 import zlib
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
 import psycopg
 
-from chassis.database import Database, driver
-from chassis.idempotency import IdempotencyKeyReused
+from chassis.database import Database, Transaction, driver
+from chassis.idempotency import KEPT, PURGE_SECONDS, Idempotency, RequestKey
 from chassis.settings import load
+from chassis.telemetry import logger
 from gateway.settings import KeySettings
+from kernel.clock import SystemClock
 from kernel.errors import DomainError, InvalidArgument, NotFound
 from kernel.ids import ALPHABET, new_id
 
@@ -35,6 +37,9 @@ _ID_LENGTH, _SECRET_LENGTH, _CHECK_LENGTH = 12, 32, 6
 _SALT_LENGTH = 32
 _ID = re.compile(r"[0-9A-Za-z]{12}", re.ASCII)
 _KEY = re.compile(r"ohk_(live|test)_([0-9A-Za-z]{12})_[0-9A-Za-z]{32}([0-9A-Za-z]{6})", re.ASCII)
+# Salts are kept a little longer than the requests that need them.
+_SALT_KEPT = KEPT + dt.timedelta(hours=1)
+log = logger()
 _MARKETPLACE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -58,14 +63,6 @@ class Key:
     created_at: dt.datetime
     expires_at: dt.datetime | None
     revoked_at: dt.datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A request that may be repeated: its Idempotency-Key, and the fingerprint of the rest."""
-
-    key: str
-    fingerprint: bytes
 
 
 def make(environment: str, *, seed: bytes | None = None) -> tuple[str, str]:
@@ -118,12 +115,21 @@ class Made:
     replayed: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revoked:
+    """A key that is revoked. replayed: it had been, for this request."""
+
+    key: Key
+    replayed: bool
+
+
 class KeyStore:
     """Keys in Postgres. Every method is one transaction of its own, and may raise Unavailable."""
 
     def __init__(self, database: Database, *, pepper: str) -> None:
         self._database = database
         self._pepper = pepper
+        self._idempotency = Idempotency(clock=SystemClock())
 
     async def marketplace(self, name: str, *, environment: str) -> uuid.UUID:
         """Return a marketplace's id; the first call makes the marketplace."""
@@ -156,29 +162,27 @@ class KeyStore:
         scopes: Collection[str],
         name: str = "",
         expires_at: dt.datetime | None = None,
-        asked: Asked | None = None,
+        asked: RequestKey | None = None,
     ) -> Made:
         """Make a key and keep its digest; its text is nowhere kept.
 
         asked: where it is given and the same was asked within a day, the key that was made then is
         returned: its text is derived from the pepper and a salt in its row.
-        Raises: IdempotencyKeyReused: something else was asked with this key.
+        Raises: IdempotencyKeyReused; IdempotencyKeyInProgress.
         """
         salt = secrets.token_bytes(_SALT_LENGTH)
         key_id, text = make(environment, seed=self._seed(salt))
-        request = (asked.key, asked.fingerprint, salt) if asked else (None, None, None)
-        row = (key_id, marketplace_id, name, sorted(scopes), self.digest(text), expires_at)
-        async with self._connection() as connection:
-            if asked is not None:
-                await connection.execute(_FORGET, (marketplace_id, asked.key))
-            added = await (await connection.execute(_ADD, (*row, *request))).fetchone()
-            if added is None and asked is not None:
-                known = await connection.execute(_ASKED, (marketplace_id, asked.key))
-                key_id, text = self._known(await known.fetchone(), asked, environment)
-        key = await self.find(key_id)
-        if key is None:
-            raise RuntimeError("the key that was just added is not there")
-        return Made(key=replace(key, revoked_at=None), text=text, replayed=added is None)
+        kept = salt if asked is not None else None
+        row = (key_id, marketplace_id, name, sorted(scopes), self.digest(text), expires_at, kept)
+
+        async def add(tx: Transaction) -> None:
+            await (await driver(tx)).execute(_ADD, row)
+
+        made_id, replayed = await self._once(asked, key_id, add)
+        key = await self._found(made_id)
+        if replayed:
+            _, text = make(environment, seed=self._seed(await self._salt(made_id)))
+        return Made(key=replace(key, revoked_at=None), text=text, replayed=replayed)
 
     async def find(self, key_id: str) -> Key | None:
         """Return a key by its id, revoked or not; None where the text is no id of any."""
@@ -204,16 +208,41 @@ class KeyStore:
             rows = await (await connection.execute(_LIST, values)).fetchall()
         return [_key(row) for row in rows]
 
-    async def revoke(self, key_id: str, *, marketplace_id: uuid.UUID) -> Key:
-        """Revoke a key; again: the first time stands. Raises: KeyNotFound."""
-        if _ID.fullmatch(key_id) is None:
-            raise KeyNotFound("API key not found")
+    async def revoke(
+        self, key_id: str, *, marketplace_id: uuid.UUID, asked: RequestKey | None = None
+    ) -> Revoked:
+        """Revoke a key; again: the first time stands.
+
+        asked: where it is given and the same was asked within a day, it is answered as then.
+        Raises: KeyNotFound; IdempotencyKeyReused; IdempotencyKeyInProgress.
+        """
+
+        async def end(tx: Transaction) -> None:
+            if _ID.fullmatch(key_id) is None:
+                raise KeyNotFound("API key not found")
+            cursor = await (await driver(tx)).execute(_REVOKE, (key_id, marketplace_id))
+            if cursor.rowcount != 1:
+                raise KeyNotFound("API key not found")
+
+        revoked_id, replayed = await self._once(asked, key_id, end)
+        return Revoked(key=await self._found(revoked_id), replayed=replayed)
+
+    async def keep_forgetting(self, *, until: asyncio.Event) -> None:
+        """Forget requests past their time, every hour until the event is set."""
+        while not until.is_set():
+            try:
+                await self.forget()
+            except Exception as error:  # noqa: BLE001 - whatever it was, it is tried again
+                log.warning("keys.not_forgotten", error=type(error).__name__)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PURGE_SECONDS):
+                    await until.wait()
+
+    async def forget(self) -> None:
+        """Forget requests past their time, and the salts that only they needed."""
+        await self._idempotency.purge(self._database)
         async with self._connection() as connection:
-            await connection.execute(_REVOKE, (key_id, marketplace_id))
-        key = await self.find(key_id)
-        if key is None or key.marketplace_id != marketplace_id:
-            raise KeyNotFound("API key not found")
-        return key
+            await connection.execute(_FORGET_SALTS, (_SALT_KEPT,))
 
     async def is_ready(self) -> bool:
         """Tell whether the table can be read now."""
@@ -226,16 +255,37 @@ class KeyStore:
     def _seed(self, salt: bytes) -> bytes:
         return hmac.digest(self._pepper.encode(), b"api key\n" + salt, "sha512")
 
-    def _known(
-        self, row: tuple[object, ...] | None, asked: Asked, environment: str
-    ) -> tuple[str, str]:
-        """Return the key that was made for this request before."""
-        if row is None:
-            raise RuntimeError("the request that was in the way is not there")
-        fingerprint, salt = cast("tuple[bytes, bytes]", row)
-        if fingerprint != asked.fingerprint:
-            raise IdempotencyKeyReused("This idempotency key was used for another request")
-        return make(environment, seed=self._seed(salt))
+    async def _found(self, key_id: str) -> Key:
+        key = await self.find(key_id)
+        if key is None:
+            raise RuntimeError("a key that was just changed is not there")
+        return key
+
+    async def _salt(self, key_id: str) -> bytes:
+        async with self._connection() as connection:
+            row = await (await connection.execute(_SALT, (key_id,))).fetchone()
+        if row is None or row[0] is None:
+            raise RuntimeError("a request is known whose key's salt is forgotten")
+        return cast("bytes", row[0])
+
+    async def _once(
+        self,
+        asked: RequestKey | None,
+        key_id: str,
+        change: Callable[[Transaction], Awaitable[None]],
+    ) -> tuple[str, bool]:
+        """Change a key, once for a request; returns its id, and whether that was before."""
+
+        async def work(tx: Transaction) -> bytes:
+            await change(tx)
+            return key_id.encode()
+
+        if asked is None:
+            async with self._database.transaction() as tx:
+                await work(tx)
+            return key_id, False
+        answer = await self._idempotency.execute(self._database, asked, work)
+        return answer.body.decode(), answer.replayed
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[tuple[object, ...]]]:
@@ -258,16 +308,12 @@ on conflict (name, environment) do nothing
 _HAS_MARKETPLACE = "select 1 from marketplaces where id = %s"
 _FIND_MARKETPLACE = "select id from marketplaces where name = %s and environment = %s"
 _ADD = """
-insert into api_keys
-    (id, marketplace_id, name, scopes, digest, expires_at, request_key, fingerprint, salt)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
-on conflict (marketplace_id, request_key) do nothing
-returning id
+insert into api_keys (id, marketplace_id, name, scopes, digest, expires_at, salt)
+values (%s, %s, %s, %s, %s, %s, %s)
 """
-_ASKED = "select fingerprint, salt from api_keys where marketplace_id = %s and request_key = %s"
-_FORGET = """
-update api_keys set request_key = null, fingerprint = null, salt = null
-where marketplace_id = %s and request_key = %s and created_at < now() - interval '24 hours'
+_SALT = "select salt from api_keys where id = %s"
+_FORGET_SALTS = """
+update api_keys set salt = null where salt is not null and created_at < now() - %s::interval
 """
 # In the order of Key's fields.
 _FIND = """
@@ -286,8 +332,8 @@ where k.marketplace_id = %(marketplace)s and (%(after)s::text is null or (k.crea
 order by k.created_at desc, k.id desc limit %(limit)s
 """
 _REVOKE = """
-update api_keys set revoked_at = now()
-where id = %s and marketplace_id = %s and revoked_at is null
+update api_keys set revoked_at = coalesce(revoked_at, now())
+where id = %s and marketplace_id = %s
 """
 
 
@@ -306,8 +352,8 @@ async def _run(arguments: argparse.Namespace, settings: KeySettings) -> str:
                 name=arguments.name,
             )
             return made.text
-        key = await store.revoke(arguments.id, marketplace_id=marketplace_id)
-        return f"{key.id} revoked"
+        done = await store.revoke(arguments.id, marketplace_id=marketplace_id)
+        return f"{done.key.id} revoked"
     finally:
         await database.close()
 

@@ -2,13 +2,16 @@
 
 import base64
 import binascii
+import contextlib
+from collections.abc import Iterator
 
+from chassis.idempotency import RequestKey
 from gateway.call import Answer, Call
-from gateway.keys import ADMIN, Asked, Key
+from gateway.keys import ADMIN, Key
 from gateway.marketplace import commands, envelope, outputs, rendering
 from gateway.marketplace.inputs import CreateKey, Paging
 from gateway.routing import ANY, Routes
-from kernel.errors import InvalidArgument, PermissionDenied
+from kernel.errors import DomainError, InvalidArgument, PermissionDenied
 
 routes = Routes("Access")
 
@@ -37,13 +40,14 @@ async def create_key(call: Call, body: CreateKey) -> Answer:
                 "current_scopes": sorted(caller.scopes),
             },
         )
-    made = await call.parts.keys.store.create(
-        marketplace_id=caller.marketplace_id,
-        environment=caller.environment,
-        scopes=wanted,
-        name=body.name,
-        asked=_asked(call),
-    )
+    with _telling_replays(call):
+        made = await call.parts.keys.store.create(
+            marketplace_id=caller.marketplace_id,
+            environment=caller.environment,
+            scopes=wanted,
+            name=body.name,
+            asked=_asked(call),
+        )
     call.reply.replayed = made.replayed
     data = {**rendering.api_key(made.key), "key": made.text}
     return rendering.success(data, status=commands.CREATED)
@@ -73,9 +77,13 @@ async def list_keys(call: Call, query: Paging) -> Answer:
 async def revoke_key(call: Call) -> Answer:
     """Revoke a key: refused here at once, on other gateways within five seconds."""
     store = call.parts.keys.store
-    key = await store.revoke(call.params["id"], marketplace_id=own(call).marketplace_id)
-    call.parts.keys.forget(key.id)
-    return rendering.success(rendering.api_key(key))
+    with _telling_replays(call):
+        done = await store.revoke(
+            call.params["id"], marketplace_id=own(call).marketplace_id, asked=_asked(call)
+        )
+    call.reply.replayed = done.replayed
+    call.parts.keys.forget(done.key.id)
+    return rendering.success(rendering.api_key(done.key))
 
 
 @routes.get("/me", scope=ANY, answers={200: envelope.Success[outputs.Me]})
@@ -93,10 +101,25 @@ async def get_me(call: Call) -> Answer:
     return rendering.success(data)
 
 
-def _asked(call: Call) -> Asked | None:
+@contextlib.contextmanager
+def _telling_replays(call: Call) -> Iterator[None]:
+    """Tell of a refusal whether it is given again."""
+    try:
+        yield
+    except DomainError as error:
+        call.reply.replayed = error.replayed
+        raise
+
+
+def _asked(call: Call) -> RequestKey | None:
     if "idempotency-key" not in call.headers:
         return None
-    return Asked(key=call.write_key(), fingerprint=call.fingerprint())
+    return RequestKey(
+        marketplace_id=own(call).marketplace_id,
+        scope="",
+        key=call.write_key(),
+        fingerprint=call.fingerprint(),
+    )
 
 
 def own(call: Call) -> Key:

@@ -165,6 +165,70 @@ async def test_a_repeated_request_for_a_key_gives_the_same_key(
     refusal(await bare.get("/api/v1/me", headers=bearer(made["key"])), 401, "INVALID_API_KEY")
 
 
+async def test_a_repeated_revocation_is_answered_as_the_first_time(
+    rest: httpx.AsyncClient, keys: Keys
+) -> None:
+    headers = {"idempotency-key": str(uuid.uuid4())}
+    one, other = [key_format.id_of(await keys.make("read")) for _ in range(2)]
+
+    first = await rest.delete(f"/api/v1/auth/api-keys/{one}", headers=headers)
+    again = await rest.delete(f"/api/v1/auth/api-keys/{one}", headers=headers)
+    refused = await rest.delete(f"/api/v1/auth/api-keys/{other}", headers=headers)
+
+    assert first.status_code == again.status_code == 200
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.content == first.content
+    refusal(refused, 409, "IDEMPOTENCY_KEY_REUSED")
+    kept = await keys.store.find(other or "")
+    assert kept is not None
+    assert kept.revoked_at is None
+
+
+async def test_making_a_key_and_revoking_one_share_their_idempotency_keys(
+    rest: httpx.AsyncClient,
+) -> None:
+    headers, path = {"idempotency-key": str(uuid.uuid4())}, "/api/v1/auth/api-keys"
+    made = await rest.post(path, json={"scopes": ["read"]}, headers=headers)
+
+    answer = await rest.delete(f"{path}/{made.json()['data']['id']}", headers=headers)
+
+    refusal(answer, 409, "IDEMPOTENCY_KEY_REUSED")
+
+
+async def test_a_revocation_that_found_no_key_is_repeated_too(rest: httpx.AsyncClient) -> None:
+    headers, path = {"idempotency-key": str(uuid.uuid4())}, f"/api/v1/auth/api-keys/{'A' * 12}"
+
+    first = await rest.delete(path, headers=headers)
+    again = await rest.delete(path, headers=headers)
+
+    refusal(first, 404, "API_KEY_NOT_FOUND")
+    assert "idempotent-replayed" not in first.headers
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (404, "true")
+    assert again.content == first.content
+
+
+async def test_what_a_request_needed_is_forgotten_after_a_day(
+    rest: httpx.AsyncClient, keys: Keys, database_admin: str
+) -> None:
+    headers, path = {"idempotency-key": str(uuid.uuid4())}, "/api/v1/auth/api-keys"
+    old = (await rest.post(path, json={"scopes": ["read"]}, headers=headers)).json()["data"]["id"]
+    headers = {"idempotency-key": str(uuid.uuid4())}
+    new = (await rest.post(path, json={"scopes": ["read"]}, headers=headers)).json()["data"]["id"]
+    salts = "select id from gateway.api_keys where salt is not null and id in (%s, %s)"
+    requests = "select body from gateway.idempotency where body in (%s, %s)"
+    with psycopg.connect(database_admin, autocommit=True) as connection:
+        earlier = "set created_at = created_at - interval '26 hours' where"
+        connection.execute(f"update gateway.api_keys {earlier} id = %s", (old,))
+        connection.execute(f"update gateway.idempotency {earlier} body = %s", (old.encode(),))
+
+        await keys.store.forget()
+
+        assert connection.execute(salts, (old, new)).fetchall() == [(new,)]
+        known = connection.execute(requests, (old.encode(), new.encode())).fetchall()
+    assert known == [(new.encode(),)]
+
+
 async def test_concurrent_requests_for_a_key_make_one(rest: httpx.AsyncClient) -> None:
     headers, body = {"idempotency-key": str(uuid.uuid4())}, {"scopes": ["read"]}
 
@@ -184,9 +248,9 @@ async def test_a_request_key_is_free_again_after_a_day(
     first = await rest.post("/api/v1/auth/api-keys", json=body, headers=headers)
     with psycopg.connect(database_admin, autocommit=True) as connection:
         connection.execute(
-            "update gateway.api_keys set created_at = created_at - interval '25 hours'"
-            " where id = %s",
-            (first.json()["data"]["id"],),
+            "update gateway.idempotency set created_at = created_at - interval '25 hours'"
+            " where key = %s",
+            (f"k:{headers['idempotency-key']}",),
         )
 
     again = await rest.post("/api/v1/auth/api-keys", json=body, headers=headers)
