@@ -69,6 +69,54 @@ async def test_a_worker_that_was_paused_past_its_lease_writes_nothing(alone: Wor
     assert await alone.balance(order.seller.address) == AMOUNT
 
 
+async def test_a_worker_that_wakes_while_another_carries_its_command_out_writes_nothing(
+    alone: World,
+) -> None:
+    order = await alone.funded()
+    await alone.pause_worker()
+    await alone.escrows.release(alone.asked(CommandKind.RELEASE), order_id=order.id)
+    stale = await claim(alone)
+    pauses = [(asyncio.Event(), asyncio.Event()) for _ in range(2)]
+    workers: list[asyncio.Future[CommandState]] = []
+    for sent, go_on in pauses:
+        sleepy = _PausedAfterSubmit(alone.house.chain, sent, go_on)
+        lease = stale if not workers else await claim(alone)
+        workers.append(asyncio.ensure_future(_pipeline(alone.house, sleepy).carry_out(lease)))
+        await sent.wait()
+        await expire(alone, stale)
+    before = await written(alone, stale)
+
+    pauses[0][1].set()
+    with pytest.raises(LeaseLost):
+        await workers[0]
+
+    assert await written(alone, stale) == before
+    pauses[1][1].set()
+    assert await workers[1] is CommandState.SUCCEEDED
+    assert await alone.balance(order.seller.address) == AMOUNT
+
+
+async def written(world: World, lease: Lease) -> list[str]:
+    """Read all that is written of a command: itself, its steps, attempts and payments."""
+    found = []
+    async with world.house.database.transaction() as tx:
+        for statement in _WRITTEN:
+            rows = await tx.execute(sa.text(statement), {"id": lease.command_id})
+            found += sorted(str(row) for (row,) in rows)
+    return found
+
+
+_OF_STEP = (
+    "select to_jsonb(x)::text from {} x join steps s on s.id = step_id where command_id = :id"
+)
+_WRITTEN = (
+    "select to_jsonb(c)::text from commands c where id = :id",
+    "select to_jsonb(s)::text from steps s where command_id = :id",
+    _OF_STEP.format("attempts"),
+    _OF_STEP.format("payments"),
+)
+
+
 async def test_a_command_under_lease_is_not_taken(alone: World) -> None:
     order = await alone.funded()
     await alone.pause_worker()
