@@ -180,7 +180,7 @@ class Dispatcher:
             path=scope["path"],
             headers=headers,
             query_string=b"",
-            request_id=call.request_id(headers),
+            request_id=call.request_id(scope),
             parts=self._parts,
         )
         refusal = side.view.refuse(error, request_id=one.request_id)

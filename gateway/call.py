@@ -175,10 +175,15 @@ def read_headers(scope: Scope) -> dict[str, str]:
     return headers
 
 
-def request_id(headers: Mapping[str, str]) -> str:
-    """Return the client's X-Request-Id where it is printable, or a new one."""
-    given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else str(new_id())
+def request_id(scope: Scope) -> str:
+    """Return the client's X-Request-Id where it is one and printable, or a new one.
+
+    Every request has one, whatever is wrong with its headers.
+    """
+    given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"]
+    if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
+        return given[0]
+    return str(new_id())
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str]) -> bytes:

@@ -123,7 +123,6 @@ class Server:
         one = _call(self, operation, scope)
         try:
             one.headers = call.read_headers(scope)
-            one.request_id = call.request_id(one.headers)
             answer = await self._answer(operation, one, receive)
         except DomainError as error:
             await send_refusal(send, self.view.refuse(error, request_id=one.request_id), one)
@@ -177,7 +176,7 @@ def _call(server: Server, operation: Operation, scope: Scope) -> Call:
         path=scope["path"],
         headers={},
         query_string=scope.get("query_string", b""),
-        request_id="",
+        request_id=call.request_id(scope),
         parts=server.parts,
         params=scope.get("path_params", {}),
         wait_default=server.wait_seconds,

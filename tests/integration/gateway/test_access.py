@@ -89,8 +89,12 @@ async def test_a_header_given_twice_is_refused(
     bare: httpx.AsyncClient, demo_key: str, header: str
 ) -> None:
     headers = [("authorization", f"Bearer {demo_key}"), (header, "x"), (header, "x")]
+    answer = await bare.post(f"{ORDER}/reserve", headers=headers)
+    told = await bare.post(f"{ORDER}/reserve", headers=[*headers, ("x-request-id", "r-1")])
 
-    refusal(await bare.post(f"{ORDER}/reserve", headers=headers), 400, "VALIDATION_ERROR")
+    refusal(answer, 400, "VALIDATION_ERROR")
+    assert len(answer.headers["x-request-id"]) == 36
+    assert told.headers["x-request-id"] == "r-1"
 
 
 async def test_the_services_are_told_who_calls(

@@ -49,15 +49,21 @@ def test_too_many_headers_are_refused() -> None:
 
 @pytest.mark.parametrize("given", ["abc-123", "!" * 128])
 def test_a_printable_request_id_is_kept(given: str) -> None:
-    assert call.request_id({"x-request-id": given}) == given
+    assert call.request_id(a_scope((b"x-request-id", given.encode()))) == given
 
 
 @pytest.mark.parametrize("given", ["", "a b", "a\tb", "x" * 129, "é"])
 def test_another_request_id_is_replaced(given: str) -> None:
-    made = call.request_id({"x-request-id": given})
+    made = call.request_id(a_scope((b"x-request-id", given.encode("latin-1"))))
 
     assert made != given
     assert len(made) == 36
+
+
+def test_a_request_without_an_id_or_with_two_is_given_one() -> None:
+    two = call.request_id(a_scope((b"x-request-id", b"a"), (b"x-request-id", b"a")))
+
+    assert len(two) == len(call.request_id(a_scope())) == 36
 
 
 @pytest.mark.parametrize("key", ["a", "x" * 255, "550e8400-e29b-41d4-a716-446655440000", "a b~!"])
