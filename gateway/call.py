@@ -180,16 +180,15 @@ def request_id(scope: Scope) -> str:
 
     Every request has one, whatever is wrong with its headers.
     """
-    given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"]
-    if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
-        return given[0]
-    return str(new_id())
+    given = [value for name, value in scope["headers"] if name == b"x-request-id"]
+    text = given[0].decode("latin-1") if len(given) == 1 else ""
+    return text if _REQUEST_ID.fullmatch(text) else str(new_id())
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str]) -> bytes:
     """Read the whole body; empty where there is none.
 
-    Raises: BodyTooLarge; UnsupportedMediaType: a body that is not declared as JSON;
+    Raises: BodyTooLarge; UnsupportedMediaType: a body that is declared as something but JSON;
         DeadlineExceeded: it does not arrive.
     """
     message = await receive()
@@ -198,7 +197,8 @@ async def read_body(receive: Receive, headers: Mapping[str, str]) -> bytes:
         raw = await _read_rest(receive, raw)
     if len(raw) > body.BYTES_MAX:
         raise BodyTooLarge("The body is larger than 64 KiB")
-    if raw and _JSON.fullmatch(headers.get("content-type", "")) is None:
+    # A body that says nothing of its type is what every body here is.
+    if raw and _JSON.fullmatch(headers.get("content-type", "application/json")) is None:
         raise UnsupportedMediaType("A body must be sent as Content-Type: application/json")
     return raw
 

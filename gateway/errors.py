@@ -149,7 +149,7 @@ class BodyTooLarge(InvalidArgument):
 
 
 class UnsupportedMediaType(InvalidArgument):
-    """The body is not declared as application/json."""
+    """The body is declared as something but application/json."""
 
     reason = "UNSUPPORTED_MEDIA_TYPE"
 

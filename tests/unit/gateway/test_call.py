@@ -148,6 +148,10 @@ async def test_a_body_is_read_whole(content_type: str) -> None:
     assert await call.read_body(receiving(b'{"a"', b":1", b"}"), headers) == b'{"a":1}'
 
 
+async def test_a_body_that_says_nothing_of_its_type_is_taken_as_json() -> None:
+    assert await call.read_body(receiving(b"{}"), {}) == b"{}"
+
+
 async def test_no_body_needs_no_content_type() -> None:
     assert await call.read_body(receiving(b""), {}) == b""
 
@@ -157,7 +161,7 @@ async def test_no_body_needs_no_content_type() -> None:
     ["", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1",
      "application/jsonx", "application/problem+json"],
 )  # fmt: skip
-async def test_a_body_that_is_not_declared_as_json_is_refused(content_type: str) -> None:
+async def test_a_body_that_is_declared_as_something_else_is_refused(content_type: str) -> None:
     with pytest.raises(UnsupportedMediaType):
         await call.read_body(receiving(b"{}"), {"content-type": content_type})
 
