@@ -178,18 +178,19 @@ class Feed:
             await messages.aclose()
 
 
-async def end(*tasks: asyncio.Future[Any]) -> None:
+async def end(*tasks: asyncio.Future[Any], again_seconds: float = CANCEL_SECONDS) -> None:
     """Cancel tasks and wait until they have ended, whatever they end with.
 
     A task is cancelled again for as long as it lives: `asyncio.wait_for` swallows a cancellation
     that meets its result, and a stream would go on for ever with nobody to read it.
+    again_seconds: until then it is left alone, and has the time to end tasks of its own.
     Source: https://github.com/python/cpython/issues/86296.
     """
     waiting = set(tasks)
     while waiting:
         for task in waiting:
             task.cancel()
-        _, waiting = await asyncio.wait(waiting, timeout=CANCEL_SECONDS)
+        _, waiting = await asyncio.wait(waiting, timeout=again_seconds)
     await asyncio.gather(*tasks, return_exceptions=True)
 
 

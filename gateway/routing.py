@@ -30,7 +30,7 @@ from kernel.errors import DomainError
 Handler = Callable[..., Awaitable[Answer | EventStream]]
 # What an answer needs after the operation's wait is over.
 SLACK_SECONDS = 5.0
-# How long the end of a stream may take to be sent.
+# How long a stream may take to end, and its end to be sent.
 END_SECONDS = 5.0
 # Where a request's own place among those served at once is kept, in its scope.
 PLACE = "gateway.place"
@@ -234,7 +234,7 @@ async def send_stream(receive: Receive, send: Send, stream: EventStream, one: Ca
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await events.end(*tasks)
+        await events.end(*tasks, again_seconds=END_SECONDS)
         await stream.chunks.aclose()
     # A client that does not read what was sent before is not waited for.
     with contextlib.suppress(TimeoutError):

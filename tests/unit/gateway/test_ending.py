@@ -2,15 +2,10 @@
 
 import asyncio
 
-import pytest
-
 from gateway import events
 
 
-async def test_a_task_that_misses_its_cancellation_is_ended_all_the_same(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(events, "CANCEL_SECONDS", 0.01)
+async def test_a_task_that_misses_its_cancellation_is_ended_all_the_same() -> None:
     missed = []
 
     async def reading() -> None:
@@ -25,7 +20,7 @@ async def test_a_task_that_misses_its_cancellation_is_ended_all_the_same(
     await asyncio.sleep(0)
 
     async with asyncio.timeout(10):
-        await events.end(task)
+        await events.end(task, again_seconds=0.01)
 
     assert task.cancelled()
     assert len(missed) == 2
@@ -40,3 +35,29 @@ async def test_what_a_task_ends_with_is_nobodys_concern() -> None:
 
     await events.end(task)
     await events.end()
+
+
+async def test_a_task_that_is_ending_its_own_is_left_alone() -> None:
+    own: list[asyncio.Task[None]] = []
+
+    async def late() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()
+
+    async def outer() -> None:
+        own.append(asyncio.create_task(late()))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await events.end(*own, again_seconds=0.05)
+
+    task = asyncio.create_task(outer())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(10):
+        await events.end(task)
+
+    assert [one.done() for one in (task, *own)] == [True, True]
