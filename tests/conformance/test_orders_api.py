@@ -295,34 +295,84 @@ async def test_the_tables_of_fields_are_what_the_openapi_document_says(
         tables = route["fields"]
         assert fields_of(tables.get("Request Body", [])) == body_of(operation, document), name
         for where, title in (("query", "Query Parameters"), ("path", "Path Parameters")):
-            assert fields_of(tables.get(title, [])) == parameters_of(operation, where), name
+            assert fields_of(tables.get(title, [])) == parameters_of(operation, where, document), (
+                name
+            )
 
 
-def fields_of(rows: list[list[str]]) -> dict[str, tuple[bool, Any]]:
-    """Return each documented field: whether it is required, and its default."""
+# A field of the document: whether it is required, its type in the document's words, its default.
+Field = tuple[bool, str, Any]
+WORDS: Mapping[tuple[str, str], str] = {
+    ("string", ""): "str",
+    ("string", "uuid"): "UUID",
+    ("integer", ""): "int",
+    ("number", ""): "float",
+    ("object", ""): "dict",
+    ("null", ""): "null",
+}
+
+
+def fields_of(rows: list[list[str]]) -> dict[str, Field]:
+    """Return each documented field."""
     found = {}
-    for name, _type, required, description in rows:
+    for name, type_, required, description in rows:
         default = re.search(r"Default `([^`]+)`", description)
         found[name.strip("`")] = (
             required == "Yes",
+            type_.strip("`"),
             json.loads(default[1]) if default else None,
         )
     return found
 
 
-def body_of(operation: dict[str, Any], document: dict[str, Any]) -> dict[str, tuple[bool, Any]]:
+def body_of(operation: dict[str, Any], document: dict[str, Any]) -> dict[str, Field]:
     if "requestBody" not in operation:
         return {}
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    reference = schema.get("$ref") or schema["anyOf"][0]["$ref"]
-    model = document["components"]["schemas"][Path(reference).name]
+    model = meant(schema.get("anyOf", [schema])[0], document)
     required = set(model.get("required", ()))
     return {
-        name: (name in required, one.get("default"))
+        name: (name in required, in_words(one, document), one.get("default"))
         for name, one in model.get("properties", {}).items()
     }
 
 
-def parameters_of(operation: dict[str, Any], where: str) -> dict[str, tuple[bool, Any]]:
+def parameters_of(
+    operation: dict[str, Any], where: str, document: dict[str, Any]
+) -> dict[str, Field]:
+    """Say what the document says of parameters. A path takes ids in both spellings: a text."""
     found = [one for one in operation.get("parameters", ()) if one["in"] == where]
-    return {one["name"]: (one["required"], one["schema"].get("default")) for one in found}
+    if where == "path":
+        return {one["name"]: (one["required"], "UUID", None) for one in found if is_id(one)}
+    return {
+        one["name"]: (
+            one["required"],
+            in_words(one["schema"], document),
+            one["schema"].get("default"),
+        )
+        for one in found
+    }
+
+
+def is_id(parameter: dict[str, Any]) -> bool:
+    """Tell whether a path's parameter is told as an id, of no other type than text."""
+    return bool(parameter["name"].endswith("_id") and parameter["schema"]["type"] == "string")
+
+
+def meant(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema that a reference names; another one as it is."""
+    if "$ref" not in schema:
+        return schema
+    found: dict[str, Any] = document["components"]["schemas"][Path(schema["$ref"]).name]
+    return found
+
+
+def in_words(schema: dict[str, Any], document: dict[str, Any]) -> str:
+    """Say a schema's type as the document's tables do."""
+    one = meant(schema, document)
+    if "anyOf" in one:
+        return " | ".join(in_words(part, document) for part in one["anyOf"])
+    if one["type"] == "array":
+        return f"list[{in_words(one['items'], document)}]"
+    kind = one.get("format", "") if one.get("format") == "uuid" else ""
+    return WORDS[one["type"], kind]

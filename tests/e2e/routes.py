@@ -60,6 +60,7 @@ class Route:
     path: str
     scopes: frozenset[str]
     is_secured: bool
+    has_cursor: bool
 
     @property
     def name(self) -> str:
@@ -81,13 +82,24 @@ class Route:
         """Whether its answer has no end."""
         return self.path == "/events"
 
-    async def call(self, client: httpx.AsyncClient, *, of: str = "") -> httpx.Response:
-        """Call it as it should be called. of: the id in its path.
+    async def call(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        of: str = "",
+        key: str | None = None,
+        changed: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """Call it as it should be called. of: the id in its path. changed: fields of its body.
 
         Raises: KeyError: it takes a body, and none is known here.
         """
         json = _BODIES[self.path] if self.method == "POST" else None
-        return await client.request(self.method, self.path.replace("{id}", of), json=json)
+        if json is not None:
+            json = {**json, **(changed or {})}
+        headers = {} if key is None else {"Idempotency-Key": key}
+        path = self.path.replace("{id}", of)
+        return await client.request(self.method, path, json=json, headers=headers)
 
 
 def routes(stack: RunningStack) -> list[Route]:
@@ -110,4 +122,5 @@ def _route(path: str, method: str, operation: Mapping[str, Any]) -> Route:
         path=path.removeprefix(_BASE),
         scopes=frozenset(scopes),
         is_secured=bool(schemes),
+        has_cursor=any(one["name"] == "cursor" for one in operation.get("parameters", ())),
     )

@@ -220,6 +220,84 @@ async def test_the_same_idempotency_key_in_another_marketplace_is_another_reques
     assert "Idempotent-Replayed" not in second.headers
 
 
+async def test_one_key_and_one_reference_are_two_requests_on_every_route_that_changes_something(
+    document: list[Route], stack: RunningStack, store: KeyStore, theirs: Shop
+) -> None:
+    home = await tenant(stack, store)
+    home.allow_credits()
+    async with home.shop() as ours:
+        assert await mixed_up(document, (ours, theirs)) == []
+
+
+async def mixed_up(document: list[Route], shops: tuple[Shop, Shop]) -> list[str]:
+    """Call each route that changes something with one key in both; returns where they mix."""
+    names = [await brought(one) for one in shops]
+    reference, mixed = f"ref-{uuid.uuid4().hex}", []
+    changing = [route for route in document if route.method == "POST"]
+    assert {route.path for route in changing if route.needs_id} <= set(names[0])
+
+    for route in changing:
+        key, answers = str(uuid.uuid4()), []
+        for one, own in zip(shops, names, strict=True):
+            changed = own_fields(route, own, reference)
+            answers.append(
+                await route.call(one.client, of=own.get(route.path, ""), key=key, changed=changed)
+            )
+        # Each is carried out: nobody is given the other's answer, or told that the key is used.
+        first, second = answers
+        said = [data_of(answer) for answer in answers]
+        is_apart = not any("Idempotent-Replayed" in answer.headers for answer in answers)
+        if not is_apart or said[0] == said[1] or first.status_code != second.status_code:
+            mixed.append(f"{route.name}: {first.text} {second.text}")
+    return mixed
+
+
+async def brought(shop: Shop) -> dict[str, str]:
+    """Make what each route that changes something can act on, and a buyer and a seller."""
+    pair = await shop.pair(amount="100.00")
+    found = {"buyer": pair.buyer, "seller": pair.seller}
+    found["/users/{id}/balance/credit"] = pair.buyer
+    orders = await asyncio.gather(
+        *(shop.order_in(state, pair, amount="1.00") for state in STATES.values())
+    )
+    for path, order_id in zip(STATES, orders, strict=True):
+        order = await shop.get(f"/orders/{order_id}")
+        found[path] = order["dispute"]["id"] if path.startswith("/disputes") else order_id
+    return found
+
+
+def own_fields(route: Route, own: Mapping[str, str], reference: str) -> dict[str, str]:
+    """Return what of a route's body differs: who, and what is the same in both marketplaces."""
+    if route.path == "/orders":
+        return {
+            "buyerId": own["buyer"],
+            "sellerId": own["seller"],
+            "clientOrderRef": reference,
+        }
+    if route.path == "/users":
+        return {"externalUserId": reference}
+    return {"reference": reference} if route.path.endswith("/balance/credit") else {}
+
+
+async def test_a_place_in_another_marketplaces_list_shows_nothing_of_it(
+    document: list[Route], shop: Shop, theirs: Shop, owned: Owned
+) -> None:
+    mine, own = await theirs.pair(amount="5.00"), owned.ids["/users/{id}"][0]
+    tried = []
+    for route in (route for route in document if route.has_cursor):
+        ours, other = (route.path.replace("{id}", name) for name in (own, mine.buyer))
+        page = (await shop.client.get(ours, params={"limit": 1})).json()
+        if page.get("nextCursor") is None:
+            continue
+        tried.append(route.path)
+        query = {"limit": 100, "cursor": page["nextCursor"]}
+        answer = await theirs.client.get(other, params=query)
+        assert answer.status_code in {200, 400}, answer.text
+        assert [name for name in owned.names if name in answer.text] == [], route.path
+
+    assert {"/orders", "/users", "/disputes", "/auth/api-keys"} <= set(tried)
+
+
 async def test_the_stream_of_events_tells_nothing_of_another_marketplace(
     shop: Shop, theirs: Shop, owned: Owned
 ) -> None:
