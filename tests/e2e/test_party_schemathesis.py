@@ -18,7 +18,7 @@ from tests.e2e.fuzzing import Report, write_report
 from tests.people import Person, answer_of, pair
 from tests.shop import Shop
 
-PHASES = "examples,coverage,fuzzing"
+PHASES = "examples,coverage,fuzzing,stateful"
 ORDERS_EACH = 2
 DELIVERING = "POST /orders/{order_id}/deliver"
 # How an order is brought to where a route can do something to it. The token is the personal
