@@ -174,8 +174,10 @@ class Feed:
                     yield chunk or PING
                     ping_at = clock() + self._ping_seconds
         finally:
-            await end(*(task for task in (coming, stopped) if task is not None))
-            await messages.aclose()
+            try:
+                await end(*(task for task in (coming, stopped) if task is not None))
+            finally:
+                await messages.aclose()
 
 
 async def end(*tasks: asyncio.Future[Any], again_seconds: float = CANCEL_SECONDS) -> None:
@@ -184,14 +186,21 @@ async def end(*tasks: asyncio.Future[Any], again_seconds: float = CANCEL_SECONDS
     A task is cancelled again for as long as it lives: `asyncio.wait_for` swallows a cancellation
     that meets its result, and a stream would go on for ever with nobody to read it.
     again_seconds: until then it is left alone, and has the time to end tasks of its own.
+    Raises: asyncio.CancelledError: whoever ends them was cancelled meanwhile; they ended first.
     Source: https://github.com/python/cpython/issues/86296.
     """
-    waiting = set(tasks)
+    waiting, is_cancelled = set(tasks), False
     while waiting:
         for task in waiting:
             task.cancel()
-        _, waiting = await asyncio.wait(waiting, timeout=again_seconds)
+        try:
+            _, waiting = await asyncio.wait(waiting, timeout=again_seconds)
+        except asyncio.CancelledError:
+            is_cancelled = True
+            waiting = {task for task in waiting if not task.done()}
     await asyncio.gather(*tasks, return_exceptions=True)
+    if is_cancelled:
+        raise asyncio.CancelledError
 
 
 async def _start(context: JetStreamContext, after: Cursor | None) -> Start:

@@ -61,3 +61,23 @@ async def test_a_task_that_is_ending_its_own_is_left_alone() -> None:
         await events.end(task)
 
     assert [one.done() for one in (task, *own)] == [True, True]
+
+
+async def test_whoever_is_cancelled_while_ending_others_ends_them_first() -> None:
+    async def late() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()
+
+    own = asyncio.create_task(late())
+    await asyncio.sleep(0)
+    ending = asyncio.create_task(events.end(own, again_seconds=0.05))
+    await asyncio.sleep(0)
+
+    ending.cancel()
+
+    async with asyncio.timeout(10):
+        await asyncio.wait({ending})
+    assert ending.cancelled()
+    assert own.done()
