@@ -15,6 +15,9 @@ INTEGER_MAX = 2**63 - 1
 class BodyNotValid(InvalidArgument):
     """The body is no JSON that is accepted here."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message, fields=[("body", message)])
+
 
 class _Refused(ValueError):
     pass

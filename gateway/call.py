@@ -171,7 +171,7 @@ def read_headers(scope: Scope) -> dict[str, str]:
     if size > HEADER_BYTES_MAX:
         if len(headers.get("authorization", "")) > HEADER_BYTES_MAX:
             raise CredentialNotValid("The credential is too long")
-        raise HeaderNotValid("The headers are too long")
+        raise HeaderNotValid("The headers are too long", fields=[("headers", "are too long")])
     return headers
 
 
@@ -196,10 +196,15 @@ async def read_body(receive: Receive, headers: Mapping[str, str]) -> bytes:
     if message.get("more_body"):
         raw = await _read_rest(receive, raw)
     if len(raw) > body.BYTES_MAX:
-        raise BodyTooLarge("The body is larger than 64 KiB")
+        raise BodyTooLarge(
+            "The body is larger than 64 KiB", fields=[("body", "is larger than 64 KiB")]
+        )
     # A body that says nothing of its type is what every body here is.
     if raw and _JSON.fullmatch(headers.get("content-type", "application/json")) is None:
-        raise UnsupportedMediaType("A body must be sent as Content-Type: application/json")
+        raise UnsupportedMediaType(
+            "A body must be sent as Content-Type: application/json",
+            fields=[("Content-Type", "must be application/json")],
+        )
     return raw
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 import pydantic
 from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
@@ -17,6 +17,8 @@ from kernel.money import parse_amount
 ModelT = TypeVar("ModelT", bound=pydantic.BaseModel)
 CURSOR_MAX = 512
 PAGE_MAX = 100
+PARAMETERS_MAX = 32
+NO_TEXT = "is not valid text"
 SCORE_MAX = 10
 # Kinds of pydantic errors that have a code of their own in the API.
 _AMOUNT, _CURRENCY = "invalid_amount", "invalid_currency"
@@ -128,7 +130,9 @@ def validated(model: type[ModelT], value: Any) -> ModelT:
         in common, VALIDATION_ERROR where they differ.
     """
     if not isinstance(value, dict):
-        raise InvalidArgument("The body must be a JSON object")
+        raise InvalidArgument(
+            "The body must be a JSON object", fields=[("body", "must be a JSON object")]
+        )
     _refuse_both_spellings(model, value)
     try:
         return model.model_validate(value)
@@ -143,19 +147,34 @@ def validated_query(model: type[ModelT] | None, query: bytes) -> ModelT | None:
     """
     if not query:
         return None if model is None else model()
-    try:
-        text = query.decode("ascii")
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=32)
-    except ValueError:
-        raise InvalidArgument("The query string is not valid") from None
     values: dict[str, Any] = {}
-    for name, value in pairs:
+    for name, value in _parameters(query):
         if name in values:
             raise InvalidArgument(f"Invalid field: {name}", fields=[(name, "is given twice")])
         if not is_storable(value):
-            raise InvalidArgument(f"Invalid field: {name}", fields=[(name, "is not valid text")])
+            raise InvalidArgument(f"Invalid field: {name}", fields=[(name, NO_TEXT)])
         values[name] = value
     return validated(model or Nothing, values)  # type: ignore[return-value] # Nothing refuses all
+
+
+def _parameters(query: bytes) -> list[tuple[str, str]]:
+    """Take a query string apart. Raises: InvalidArgument: names what is not in UTF-8."""
+    parts = query.split(b"&")
+    if len(parts) > PARAMETERS_MAX:
+        raise InvalidArgument(
+            "Invalid query string", fields=[("query", f"has more than {PARAMETERS_MAX} parameters")]
+        )
+    pairs = []
+    for part in parts:
+        try:
+            text = part.decode("ascii")
+            pairs += parse_qsl(text, keep_blank_values=True, errors="strict")
+        except ValueError:
+            name = unquote_plus(part.partition(b"=")[0].decode("latin-1"), errors="replace")
+            is_name = name.isascii() and name.isprintable() and name
+            found = name[:64] if is_name else "query"
+            raise InvalidArgument(f"Invalid field: {found}", fields=[(found, NO_TEXT)]) from None
+    return pairs
 
 
 def unfit(kind: str, message: str, *, fields: Collection[str]) -> PydanticCustomError:

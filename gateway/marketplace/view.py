@@ -69,7 +69,10 @@ def _key(headers: Mapping[str, str]) -> str:
     """Return the API key of a request. Raises: CredentialMissing; CredentialNotValid."""
     authorization, plain = headers.get("authorization"), headers.get("x-api-key")
     if authorization is not None and plain is not None:
-        raise HeaderNotValid("Send one credential: Authorization or x-api-key")
+        raise HeaderNotValid(
+            "Send one credential: Authorization or x-api-key",
+            fields=[("Authorization", "is given beside x-api-key")],
+        )
     if plain is not None:
         return plain.strip()
     if authorization is None:

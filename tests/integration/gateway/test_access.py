@@ -81,7 +81,8 @@ async def test_a_key_may_come_in_either_header(
 async def test_two_credentials_are_one_too_many(bare: httpx.AsyncClient, demo_key: str) -> None:
     answer = await bare.get(ORDER, headers={**bearer(demo_key), "x-api-key": demo_key})
 
-    refusal(answer, 400, "VALIDATION_ERROR")
+    fields = refusal(answer, 400, "VALIDATION_ERROR")["fields"]
+    assert fields == [{"field": "Authorization", "message": "is given beside x-api-key"}]
 
 
 @pytest.mark.parametrize("header", ["authorization", "idempotency-key"])

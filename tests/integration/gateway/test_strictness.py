@@ -74,8 +74,38 @@ async def test_a_wrong_request_is_refused_with_its_code(
 ) -> None:
     answer = await rest.post("/api/v1/orders", content=content, headers=headers)
 
-    refusal(answer, status, code)
+    fields = refusal(answer, status, code)["fields"]
+    assert fields
+    assert all(set(found) == {"field", "message"} for found in fields)
     assert services.orders.asked == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"text"', b'{"a": 1, "a": 2}', b"\xff"])
+async def test_a_body_that_is_none_is_named(rest: httpx.AsyncClient, content: bytes) -> None:
+    answer = await rest.post("/api/v1/orders", content=content)
+
+    fields = refusal(answer, 400, "VALIDATION_ERROR")["fields"]
+    assert [found["field"] for found in fields] == ["body"]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("status=%ff", "status"),
+        ("limit=1&buyer%49d=%C3", "buyerId"),
+        ("status=%00", "status"),
+        ("%ff=1", "query"),
+        ("&".join(["a=1"] * 33), "query"),
+        ("other=1", "other"),
+    ],
+)
+async def test_a_parameter_that_is_no_text_is_named(
+    rest: httpx.AsyncClient, query: str, field: str
+) -> None:
+    answer = await rest.get(f"/api/v1/orders?{query}")
+
+    fields = refusal(answer, 400, "VALIDATION_ERROR")["fields"]
+    assert [found["field"] for found in fields] == [field]
 
 
 async def test_a_wrong_idempotency_key_is_refused_before_anything_changes(
