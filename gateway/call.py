@@ -19,10 +19,10 @@ from urllib.parse import parse_qsl, urlencode
 from gateway import body
 from gateway.auth import Credential, CredentialNotValid, KeyAuthenticator
 from gateway.backends import Backends, Reply
-from gateway.errors import BodyTooLarge, UnsupportedMediaType
+from gateway.errors import BodyTooLarge, RequestTimeout, UnsupportedMediaType
 from gateway.events import Feed
 from gateway.limits import Place, StreamPlaces
-from kernel.errors import DeadlineExceeded, InvalidArgument
+from kernel.errors import InvalidArgument
 from kernel.ids import new_id
 
 Scope = MutableMapping[str, Any]
@@ -189,12 +189,13 @@ async def read_body(receive: Receive, headers: Mapping[str, str]) -> bytes:
     """Read the whole body; empty where there is none.
 
     Raises: BodyTooLarge; UnsupportedMediaType: a body that is declared as something but JSON;
-        DeadlineExceeded: it does not arrive.
+        RequestTimeout: it does not arrive, or the client has gone before it was whole.
     """
-    message = await receive()
-    raw: bytes = message.get("body", b"")
-    if message.get("more_body"):
-        raw = await _read_rest(receive, raw)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            raw = await _read(receive)
+    except TimeoutError:
+        raise _late("did not arrive in time") from None
     if len(raw) > body.BYTES_MAX:
         raise BodyTooLarge(
             "The body is larger than 64 KiB", fields=[("body", "is larger than 64 KiB")]
@@ -208,17 +209,20 @@ async def read_body(receive: Receive, headers: Mapping[str, str]) -> bytes:
     return raw
 
 
-async def _read_rest(receive: Receive, first: bytes) -> bytes:
-    chunks, size = [first], len(first)
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while size <= body.BYTES_MAX:
-                message = await receive()
-                chunk = message.get("body", b"")
-                chunks.append(chunk)
-                size += len(chunk)
-                if not message.get("more_body"):
-                    break
-    except TimeoutError:
-        raise DeadlineExceeded("The body did not arrive in time") from None
+async def _read(receive: Receive) -> bytes:
+    """Read a body as far as it may be; a part of one is none."""
+    chunks, size = [], 0
+    while size <= body.BYTES_MAX:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _late("did not arrive whole")
+        chunk = message.get("body", b"")
+        chunks.append(chunk)
+        size += len(chunk)
+        if not message.get("more_body"):
+            break
     return b"".join(chunks)
+
+
+def _late(text: str) -> RequestTimeout:
+    return RequestTimeout(f"The body {text}", fields=[("body", text)])

@@ -66,6 +66,7 @@ REASONS: Mapping[str, Row] = {
     "INVALID_URL": _VALIDATION,
     "BODY_TOO_LARGE": Row(413, "VALIDATION_ERROR", "validation_error"),
     "UNSUPPORTED_MEDIA_TYPE": Row(415, "VALIDATION_ERROR", "validation_error"),
+    "REQUEST_TIMEOUT": Row(408, "REQUEST_TIMEOUT", "request_timeout"),
     "ROUTE_NOT_FOUND": Row(404, "NOT_FOUND", "not_found"),
     "METHOD_NOT_ALLOWED": Row(405, "METHOD_NOT_ALLOWED", "method_not_allowed"),
     "RESERVE_MISMATCH_AMOUNT": Row(422, "RESERVE_MISMATCH_AMOUNT", "validation_error"),
@@ -152,6 +153,12 @@ class UnsupportedMediaType(InvalidArgument):
     """The body is declared as something but application/json."""
 
     reason = "UNSUPPORTED_MEDIA_TYPE"
+
+
+class RequestTimeout(InvalidArgument):
+    """The client did not send the whole body in time; nothing was done."""
+
+    reason = "REQUEST_TIMEOUT"
 
 
 class RouteNotFound(NotFound):
@@ -253,14 +260,17 @@ def is_in_motion(error: DomainError) -> bool:
 
 def headers(error: DomainError) -> dict[str, str]:
     """Return the headers that belong to a refusal: when to come back, which methods there are."""
+    if isinstance(error, RequestTimeout):
+        # What is yet to come of the body would be read as the next request. RFC 9110 §15.5.9.
+        return {"connection": "close"}
     if isinstance(error, MethodNotAllowed):
         return {"allow": str(error.details.get("allow", ""))}
     if isinstance(error, ResourceExhausted) and "retryAfter" in error.details:
         return {"retry-after": str(error.details["retryAfter"])}
-    if is_in_motion(error) or isinstance(error, Aborted | Unavailable | ResourceExhausted):
+    if is_in_motion(error) or isinstance(
+        error, Aborted | Unavailable | ResourceExhausted | DeadlineExceeded
+    ):
         return {"retry-after": str(RETRY_AFTER_SECONDS)}
     if row(error).status == REASONS["UNAUTHORIZED"].status:
         return {"www-authenticate": "Bearer"}
-    if isinstance(error, DeadlineExceeded):
-        return {"retry-after": str(RETRY_AFTER_SECONDS)}
     return {}

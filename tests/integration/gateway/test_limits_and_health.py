@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import pytest
 
 from deploy.local.ports import free_port
 from gateway.app import open_gateway
@@ -180,6 +182,29 @@ async def test_there_are_only_so_many_streams(
         refused = await client.get("/api/v1/events", headers=other)
 
     refusal(refused, 503, "PROVIDER_UNAVAILABLE")
+
+
+async def test_a_client_that_does_not_send_its_body_is_told_so(
+    gateway: str, demo_key: str, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.call.BODY_SECONDS", 0.1)
+    host, port = gateway.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST {ORDER}/cancel HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {demo_key}\r\n"
+
+    writer.write(f"{head}content-length: 20\r\n\r\n".encode())
+
+    async with asyncio.timeout(10):
+        answer = (await reader.read()).decode()  # to its end: the connection is closed
+    writer.close()
+    await writer.wait_closed()
+    assert answer.startswith("HTTP/1.1 408 ")
+    assert json.loads(answer.partition("\r\n\r\n")[2])["error"] == {
+        "code": "REQUEST_TIMEOUT",
+        "message": "The body did not arrive in time",
+        "details": {"fields": [{"field": "body", "message": "did not arrive in time"}]},
+    }
+    assert services.orders.asked == []
 
 
 async def test_without_its_database_the_gateway_says_so(

@@ -1,12 +1,13 @@
 """The request around the body: headers, keys, preferences, fingerprints."""
 
+import asyncio
 from typing import Any, cast
 
 import pytest
 
 from gateway import call
 from gateway.call import Call, HeaderNotValid, Parts
-from gateway.errors import BodyTooLarge, UnsupportedMediaType
+from gateway.errors import BodyTooLarge, RequestTimeout, UnsupportedMediaType
 
 NO_PARTS = cast("Parts", None)
 
@@ -170,6 +171,32 @@ async def test_a_body_that_is_declared_as_something_else_is_refused(content_type
 async def test_a_body_beyond_the_limit_is_not_read_further(chunks: list[bytes]) -> None:
     with pytest.raises(BodyTooLarge):
         await call.read_body(receiving(*chunks), {"content-type": "application/json"})
+
+
+@pytest.mark.parametrize("chunks", [[], [b""], [b'{"amount":']])
+async def test_a_body_that_does_not_arrive_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, chunks: list[bytes]
+) -> None:
+    monkeypatch.setattr(call, "BODY_SECONDS", 0.01)
+    messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+
+    async def receive() -> Any:
+        return messages.pop(0) if messages else await asyncio.Event().wait()
+
+    with pytest.raises(RequestTimeout, match="in time"):
+        await call.read_body(receive, {})
+
+
+@pytest.mark.parametrize("chunks", [[], [b""], [b"{}"]])
+async def test_a_body_whose_client_has_gone_is_no_body(chunks: list[bytes]) -> None:
+    messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    messages.append({"type": "http.disconnect"})
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    with pytest.raises(RequestTimeout, match="whole"):
+        await call.read_body(receive, {})
 
 
 async def test_a_body_of_64_kib_is_read() -> None:

@@ -49,6 +49,7 @@ def printed(error: kinds.DomainError) -> tuple[int, dict[str, Any]]:
         (kinds.Unavailable, "PROVIDER_RATE_LIMITED", 502, "PROVIDER_RATE_LIMITED"),
         (kinds.Unavailable, "PROVIDER_UNAVAILABLE", 503, "PROVIDER_UNAVAILABLE"),
         (kinds.PermissionDenied, "CALLER_NOT_ALLOWED", 500, "INTERNAL_ERROR"),
+        (kinds.InvalidArgument, "REQUEST_TIMEOUT", 408, "REQUEST_TIMEOUT"),
         # Reasons of their own, whose status follows from their kind.
         (kinds.AlreadyExists, "USER_ID_TAKEN", 409, "USER_ID_TAKEN"),
         (kinds.NotFound, "WALLET_NOT_FOUND", 404, "WALLET_NOT_FOUND"),
@@ -119,6 +120,7 @@ def test_a_contracts_field_has_its_public_name(contract: str, public: str) -> No
         (kinds.Unavailable(), ("retry-after", "1")),
         (kinds.ResourceExhausted(details={"retryAfter": 17}), ("retry-after", "17")),
         (kinds.Unauthenticated(), ("www-authenticate", "Bearer")),
+        (errors.RequestTimeout(), ("connection", "close")),
         (errors.MethodNotAllowed(details={"allow": "GET, POST"}), ("allow", "GET, POST")),
     ],
 )
