@@ -143,9 +143,22 @@ async def consume(
             )
             while True:
                 await _consume_batch(subscription, handle, batch)
+                _end_if_cancelled()
         except (NatsError, OSError, TimeoutError) as error:
             log.warning("bus.consumer_waits", durable=durable, error=type(error).__name__)
+            _end_if_cancelled()
             await asyncio.sleep(0.5)
+
+
+def _end_if_cancelled() -> None:
+    """End a task that was asked to, where the client took the request for its own time-out.
+
+    Its fetch waits with asyncio.wait_for, which in Python 3.11 can lose a cancellation that comes
+    as the time runs out (CPython issue 86296).
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _consumer(durable: str, subject: str) -> ConsumerConfig:

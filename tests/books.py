@@ -78,10 +78,11 @@ _KINDS = ("ord", "esc", "dsp")
 _NAMES = "select id, escrow_id, dispute_id from orders.orders where id = %s"
 # A table that names one of these is about orders; a kept answer is about its request.
 _NAMED = ("order_id", "dispute_id", "escrow_id", "command_id", "step_id", "transfer_id", "body")
+# An idempotency record names no order; what is in suspense is a deposit, before any order.
 _TABLES_ABOUT_ORDERS = """
 select distinct table_schema || '.' || table_name from information_schema.columns
 where table_schema in ('orders', 'ledger', 'escrow', 'disputes') and column_name = any(%s)
-and table_name <> 'idempotency'
+and table_name not in ('idempotency', 'suspense')
 """
 
 _TRANSFERS = "select count(*) from ledger.transfers where order_id = %s"

@@ -95,7 +95,8 @@ class Sender:
             if leased is not None:
                 return leased
             try:
-                await asyncio.wait_for(self._freed.wait(), CHANNEL_POLL_SECONDS)
+                async with asyncio.timeout(CHANNEL_POLL_SECONDS):
+                    await self._freed.wait()
             except TimeoutError:
                 continue
 

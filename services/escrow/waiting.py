@@ -38,7 +38,8 @@ class Waiting:
     async def for_work(self, *, seconds: float) -> None:
         """Wait until there may be something to do, at most so long."""
         try:
-            await asyncio.wait_for(self._work.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._work.wait()
         except TimeoutError:
             return
 
@@ -65,7 +66,8 @@ class Waiting:
     async def for_ring(self, event: asyncio.Event, *, seconds: float) -> None:
         """Wait for an event of `registered`, at most so long."""
         try:
-            await asyncio.wait_for(event.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await event.wait()
         except TimeoutError:
             return
 

@@ -1,0 +1,55 @@
+"""A consumer ends when it is asked to, even where its client loses the request."""
+
+import asyncio
+from typing import Any, cast
+
+import nats.errors
+
+from chassis.bus import Bus, consume
+
+WAIT_SECONDS = 10
+
+
+class Deaf:
+    """A subscription that takes a cancellation for its own time-out, as wait_for can."""
+
+    def __init__(self) -> None:
+        self.is_fetching = asyncio.Event()
+
+    async def fetch(self, _batch: int, *, timeout: float) -> list[Any]:  # noqa: ASYNC109 - the client's own
+        self.is_fetching.set()
+        try:
+            await asyncio.sleep(timeout * 1000)
+        except asyncio.CancelledError:
+            raise nats.errors.TimeoutError from None
+        return []
+
+
+class OneSubscription:
+    """A bus whose one subscription is given."""
+
+    def __init__(self, subscription: Deaf) -> None:
+        self._subscription = subscription
+
+    async def stream(self) -> "OneSubscription":
+        return self
+
+    async def pull_subscribe(self, *_: Any, **__: Any) -> Deaf:
+        return self._subscription
+
+
+async def test_a_consumer_ends_though_its_client_missed_the_cancellation() -> None:
+    subscription = Deaf()
+    bus = cast("Bus", OneSubscription(subscription))
+
+    async def handle(_: bytes) -> None:
+        raise AssertionError("nothing was sent")
+
+    task = asyncio.create_task(consume(bus, durable="d", subject="s", handle=handle))
+    await subscription.is_fetching.wait()
+    task.cancel()
+
+    done, _ = await asyncio.wait({task}, timeout=WAIT_SECONDS)
+
+    assert done == {task}
+    assert task.cancelled()
