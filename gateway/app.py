@@ -4,9 +4,10 @@ Objects are made here and nowhere else.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.types import ASGIApp
 
@@ -26,7 +27,7 @@ from gateway.party import view as party
 from gateway.party.people import People
 from gateway.party.tokens import Tokens
 from gateway.party.view import PartyView
-from gateway.routing import Operation, View
+from gateway.routing import OPEN, Operation, View
 from gateway.settings import GatewaySettings
 from kernel.clock import SystemClock
 from kernel.errors import DomainError
@@ -57,7 +58,11 @@ class Paths:
         self._methods: dict[tuple[str, ...], set[str]] = {}
         for operation in operations:
             parts = tuple(_segments(operation.path))
-            self._methods.setdefault(parts, set()).add(operation.method)
+            methods = self._methods.setdefault(parts, set())
+            methods.add(operation.method)
+            # Probes ask with HEAD as well: reads that need no credential answer that too.
+            if operation.scope == OPEN and not operation.changes:
+                methods.add("HEAD")
 
     def methods(self, path: str) -> set[str]:
         """Return the methods of a concrete path below /api/v1; empty where there is none."""
@@ -85,6 +90,17 @@ def _credential_kind(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
             elif credential.startswith(b"eyJ") or credential.count(b".") == TOKEN_DOTS:
                 found = TOKEN
     return found
+
+
+def _without_body(send: Send) -> Send:
+    """Send what would be sent, but for the body."""
+
+    async def send_head(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return send_head
 
 
 def _segments(path: str) -> list[str]:
@@ -138,6 +154,8 @@ class Dispatcher:
     async def _serve(self, side: Side, scope: Scope, receive: Receive, send: Send) -> None:
         methods = side.paths.methods(scope["path"])
         if scope["method"] in methods:
+            if scope["method"] == "HEAD":
+                scope, send = {**scope, "method": "GET"}, _without_body(send)
             await side.app(scope, receive, send)
         elif methods:
             error = MethodNotAllowed(

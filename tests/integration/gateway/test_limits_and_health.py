@@ -235,6 +235,25 @@ async def test_health_names_every_part(bare: httpx.AsyncClient, services: Servic
     assert answer.json()["data"] == {"status": "ok", "parts": parts}
 
 
+@pytest.mark.parametrize("path", ["/api/v1/health", "/api/v1/health/detailed"])
+async def test_a_probe_may_ask_for_the_head_alone(bare: httpx.AsyncClient, path: str) -> None:
+    whole = await bare.get(path)
+
+    answer = await bare.head(path)
+    after = await bare.get(path)
+
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-length"] == whole.headers["content-length"]
+    assert answer.headers["content-type"] == "application/json"
+    assert after.content == whole.content
+
+
+async def test_no_other_route_answers_head(rest: httpx.AsyncClient) -> None:
+    assert (await rest.head("/api/v1/me")).status_code == 405
+    refused = await rest.post("/api/v1/health")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
 async def test_a_service_that_is_not_ready_is_named(
     bare: httpx.AsyncClient, services: Services
 ) -> None:
