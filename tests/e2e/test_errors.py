@@ -1,14 +1,12 @@
 """Every code of the marketplace API's errors, met over REST on a running stack: reference §4.
 
-Status, code, details and headers of each; and a part that is away, which is answered in time, in
-the same shape, while what was accepted goes on.
+Status, code, details and headers of each.
 """
 
 import asyncio
 import contextlib
-import signal
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import httpx
@@ -16,9 +14,9 @@ import pytest
 
 from gateway.keys import make
 from kernel.ids import new_id, to_public
+from tests.e2e.frozen import frozen
 from tests.e2e.tenants import client_of
 from tests.replica import another_gateway
-from tests.running_stack import RunningStack
 from tests.shop import PRICE, Pair, Shop, data_of, error_of, nothing_is_sent, until
 
 # Nobody waits for ever: a refusal comes within the request's own deadline and some slack.
@@ -54,16 +52,6 @@ CODES = {
 @pytest.fixture(scope="module")
 async def pair(shop: Shop) -> Pair:
     return await shop.pair(amount="10000.00")
-
-
-@contextlib.contextmanager
-def frozen(stack: RunningStack, name: str) -> Iterator[None]:
-    """Let a part hang for the block: it takes connections and answers nothing."""
-    stack.signal(name, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        stack.signal(name, signal.SIGCONT)
 
 
 @contextlib.asynccontextmanager
@@ -330,79 +318,3 @@ DETAILS: Mapping[str, Look] = {
     "RATE_LIMITED": wait_of_at_most(30, limit=2, window=60),
     "INTERNAL_ERROR": exactly(requestId="request-7"),
 }
-
-
-@pytest.mark.parametrize(
-    ("part", "how", "state", "command", "after"),
-    [
-        ("orders", "hangs", "ORDER_CREATED", "reserve", "FUNDS_RESERVED"),
-        ("ledger", "hangs", "ORDER_CREATED", "reserve", "FUNDS_RESERVED"),
-        ("escrow", "hangs", "FUNDS_RESERVED", "escrow", "ESCROW_CREATING"),
-        ("disputes", "hangs", "IN_PROGRESS", "dispute", "DISPUTED"),
-        ("orders", "was killed", "ORDER_CREATED", "reserve", "FUNDS_RESERVED"),
-        ("escrow", "was killed", "FUNDS_RESERVED", "escrow", "ESCROW_CREATING"),
-    ],
-)
-async def test_a_part_that_is_away_is_told_in_time_and_the_work_goes_on_when_it_is_back(
-    shop: Shop, pair: Pair, part: str, how: str, state: str, command: str, after: str
-) -> None:
-    order_id, key = await shop.order_in(state, pair), str(uuid.uuid4())
-    async with away(shop.stack, part, hangs=how == "hangs"), asyncio.timeout(ANSWER_SECONDS):
-        answer = await shop.act(order_id, command, key=key, Prefer="wait=2")
-
-    assert_told(answer)
-
-    async def answered() -> bool:
-        again = await shop.act(order_id, command, key=key)
-        if again.status_code != 200:
-            assert words(again) in ON_THE_WAY
-            return False
-        assert data_of(again)["status"] == after
-        return True
-
-    await until(answered, what=f"{command} was not carried out")
-    assert (await shop.quiet(order_id))["status"] == after
-
-
-# What the request may be told until the part is back: that it runs, or that the part is away.
-ON_THE_WAY = frozenset(
-    {
-        "202",
-        "409 IDEMPOTENCY_KEY_IN_PROGRESS",
-        "502 PROVIDER_RATE_LIMITED",
-        "503 PROVIDER_UNAVAILABLE",
-        "504 PROVIDER_TIMEOUT",
-    }
-)
-
-
-def words(answer: httpx.Response) -> str:
-    """Say an answer in a word: its status, and the code of a refusal."""
-    if answer.is_success:
-        return str(answer.status_code)
-    return f"{answer.status_code} {error_of(answer, status=answer.status_code)['code']}"
-
-
-def assert_told(answer: httpx.Response) -> None:
-    """Hold an answer to: accepted and still in motion, or unavailable, or an unknown outcome."""
-    if answer.status_code == 202:
-        assert data_of(answer)["operation"]["state"] == "RUNNING"
-        return
-    codes = {503: "PROVIDER_UNAVAILABLE", 504: "PROVIDER_TIMEOUT"}
-    assert answer.status_code in codes, answer.text
-    error = error_of(answer, status=answer.status_code)
-    assert error["code"] == codes[answer.status_code]
-    assert answer.headers["retry-after"] == "1"
-
-
-@contextlib.asynccontextmanager
-async def away(stack: RunningStack, part: str, *, hangs: bool) -> AsyncIterator[None]:
-    """Take a part away for the block: it hangs, or it was killed and is being started again."""
-    if hangs:
-        with frozen(stack, part):
-            yield
-        return
-    logged = len(stack.process.log())
-    stack.kill(part)
-    yield
-    await asyncio.to_thread(stack.wait_until_back, part, since=logged)

@@ -122,36 +122,47 @@ async def test_a_marketplace_is_waited_for_as_many_days_as_it_has_chosen(market:
     await settled(market.business, early, "completed")
 
 
-async def test_an_order_keeps_the_rate_it_was_made_with(market: Market) -> None:
-    buyer, business, shop = market.buyer, market.business, market.shop
-    body = {
-        "buyerId": str(buyer.id),
-        "sellerId": str(business.id),
-        "amount": "80.00",
-        "title": "Logo design",
-    }
-    made: list[dict[str, Any]] = []
+@dataclass(slots=True, kw_only=True)
+class Rates:
+    """Orders made under the rates that hold; the last two: by key, by token."""
 
-    async def rates_are(by_key: int, by_token: float) -> None:
+    market: Market
+    made: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+
+    async def are(self, *, by_key: int, by_token: float) -> None:
         """Make orders until both rates are in force: services remember rules for seconds."""
 
         async def are_in_force() -> bool:
-            order_id = data_of(await shop.post("/orders", body), status=201)["id"]
-            order = await shop.get(f"/orders/{order_id}")
-            asked = {"business_id": str(business.id), "amount": 150}
-            party = answer_of(await buyer.client.post("/orders/", json=asked), status=201)
-            made[:] = [order, party]
-            return (order["platformFeeBps"], party["platform_fee"]) == (by_key, by_token)
+            self.made = await self._make()
+            seen = (self.made[0]["platformFeeBps"], self.made[1]["platform_fee"])
+            return seen == (by_key, by_token)
 
         await until(are_in_force, what="the rates did not come into force")
 
+    async def _make(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        market = self.market
+        body = {
+            "buyerId": str(market.buyer.id),
+            "sellerId": str(market.business.id),
+            "amount": "80.00",
+            "title": "Logo design",
+        }
+        made = data_of(await market.shop.post("/orders", body), status=201)
+        asked = {"business_id": str(market.business.id), "amount": 150}
+        party = answer_of(await market.buyer.client.post("/orders/", json=asked), status=201)
+        return await market.shop.get(f"/orders/{made['id']}"), party
+
+
+async def test_an_order_keeps_the_rate_it_was_made_with(market: Market) -> None:
+    buyer, business, shop = market.buyer, market.business, market.shop
+    rates = Rates(market=market)
     await market.choose(fee_bps=250, party_fee_bps=1250)
-    await rates_are(250, 18.75)
-    by_key, by_token = made
+    await rates.are(by_key=250, by_token=18.75)
+    by_key, by_token = rates.made
     for order_id in (by_key["id"], by_token["id"]):
         answer_of(await buyer.act(order_id, "pay"))
     await market.choose(fee_bps=9900, party_fee_bps=0)
-    await rates_are(9900, 0)
+    await rates.are(by_key=9900, by_token=0)
     before = await shop.balance(str(business.id))
 
     data_of(await shop.act(by_key["id"], "release"))

@@ -1,0 +1,97 @@
+"""A part that is away is told in time, in the documented shape, and what was accepted goes on."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from tests.e2e.frozen import frozen
+from tests.running_stack import RunningStack
+from tests.shop import Pair, Shop, data_of, error_of, until
+
+# Nobody waits for ever: a refusal comes within the request's own deadline and some slack.
+ANSWER_SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+async def pair(shop: Shop) -> Pair:
+    return await shop.pair(amount="10000.00")
+
+
+@pytest.mark.parametrize(
+    ("part", "how", "state", "command", "after"),
+    [
+        ("orders", "hangs", "ORDER_CREATED", "reserve", "FUNDS_RESERVED"),
+        ("ledger", "hangs", "ORDER_CREATED", "reserve", "FUNDS_RESERVED"),
+        ("escrow", "hangs", "FUNDS_RESERVED", "escrow", "ESCROW_CREATING"),
+        ("disputes", "hangs", "IN_PROGRESS", "dispute", "DISPUTED"),
+        ("orders", "was killed", "ORDER_CREATED", "reserve", "FUNDS_RESERVED"),
+        ("escrow", "was killed", "FUNDS_RESERVED", "escrow", "ESCROW_CREATING"),
+    ],
+)
+async def test_a_part_that_is_away_is_told_in_time_and_the_work_goes_on_when_it_is_back(
+    shop: Shop, pair: Pair, part: str, how: str, state: str, command: str, after: str
+) -> None:
+    order_id, key = await shop.order_in(state, pair), str(uuid.uuid4())
+    async with away(shop.stack, part, hangs=how == "hangs"), asyncio.timeout(ANSWER_SECONDS):
+        answer = await shop.act(order_id, command, key=key, Prefer="wait=2")
+
+    assert_told(answer)
+
+    async def answered() -> bool:
+        again = await shop.act(order_id, command, key=key)
+        if again.status_code != 200:
+            assert words(again) in ON_THE_WAY
+            return False
+        assert data_of(again)["status"] == after
+        return True
+
+    await until(answered, what=f"{command} was not carried out")
+    assert (await shop.quiet(order_id))["status"] == after
+
+
+# What the request may be told until the part is back: that it runs, or that the part is away.
+ON_THE_WAY = frozenset(
+    {
+        "202",
+        "409 IDEMPOTENCY_KEY_IN_PROGRESS",
+        "502 PROVIDER_RATE_LIMITED",
+        "503 PROVIDER_UNAVAILABLE",
+        "504 PROVIDER_TIMEOUT",
+    }
+)
+
+
+def words(answer: httpx.Response) -> str:
+    """Say an answer in a word: its status, and the code of a refusal."""
+    if answer.is_success:
+        return str(answer.status_code)
+    return f"{answer.status_code} {error_of(answer, status=answer.status_code)['code']}"
+
+
+def assert_told(answer: httpx.Response) -> None:
+    """Hold an answer to: accepted and still in motion, or unavailable, or an unknown outcome."""
+    if answer.status_code == 202:
+        assert data_of(answer)["operation"]["state"] == "RUNNING"
+        return
+    codes = {503: "PROVIDER_UNAVAILABLE", 504: "PROVIDER_TIMEOUT"}
+    assert answer.status_code in codes, answer.text
+    error = error_of(answer, status=answer.status_code)
+    assert error["code"] == codes[answer.status_code]
+    assert answer.headers["retry-after"] == "1"
+
+
+@contextlib.asynccontextmanager
+async def away(stack: RunningStack, part: str, *, hangs: bool) -> AsyncIterator[None]:
+    """Take a part away for the block: it hangs, or it was killed and is being started again."""
+    if hangs:
+        with frozen(stack, part):
+            yield
+        return
+    logged = len(stack.process.log())
+    stack.kill(part)
+    yield
+    await asyncio.to_thread(stack.wait_until_back, part, since=logged)
