@@ -9,6 +9,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from chassis.bus import Bus
@@ -34,8 +39,10 @@ from kernel.errors import DomainError
 
 API = "/api/v1/"
 HEALTH = f"{API}health"
-# Where the party view's document and page are: /docs/party, /party/openapi.json.
-PARTY = "/party"
+# Where each view's document and page are, whatever credential they are asked for with.
+PARTY = (party.DOCS_PATH, party.OPENAPI_PATH)
+MARKETPLACE = ("/docs", "/openapi.json")
+METHOD_NOT_ALLOWED = 405
 KEY, TOKEN = "key", "token"
 KEY_PREFIX = PREFIX.encode()
 # A JSON Web Token: header, claims and signature.
@@ -174,13 +181,18 @@ class Dispatcher:
         credential, and has one view.
         """
         path: str = scope["path"]
-        if path.startswith(HEALTH):
+        if path in PARTY:
+            return self._party
+        if path.startswith((HEALTH, *MARKETPLACE)):
             return self._marketplace
-        if not path.startswith(API):
-            return self._party if PARTY in path else self._marketplace
         kind = _credential_kind(scope["headers"])
         if kind is not None:
             return self._party if kind == TOKEN else self._marketplace
+        return self._documenting(path)
+
+    def _documenting(self, path: str) -> Side:
+        if not path.startswith(API):
+            return self._marketplace
         if path.endswith("/orders/"):
             return self._party
         documented = self._marketplace.paths.methods(path.rstrip("/"))
@@ -241,9 +253,32 @@ def _dispatcher(settings: GatewaySettings, parts: Parts) -> Dispatcher:
     )
 
 
+def _refuse_strays(app: FastAPI, view: View) -> None:
+    """Let an app refuse what is outside the API, and nowhere, in the view's shape."""
+
+    async def refuse(request: Request, error: Exception) -> Response:
+        stray: DomainError = RouteNotFound("There is nothing at this path")
+        if isinstance(error, HTTPException) and error.status_code == METHOD_NOT_ALLOWED:
+            allowed = (error.headers or {}).get("Allow", "")
+            stray = MethodNotAllowed(
+                f"{request.method} is not allowed here", details={"allow": allowed}
+            )
+        request_id = call.request_id(request.scope)
+        refusal = view.refuse(stray, request_id=request_id)
+        return Response(
+            orjson.dumps(refusal.body),
+            status_code=refusal.status,
+            headers={**refusal.headers, "x-request-id": request_id},
+            media_type="application/json",
+        )
+
+    app.add_exception_handler(HTTPException, refuse)
+
+
 def _marketplace(settings: GatewaySettings, parts: Parts, limiter: RateLimiter) -> Side:
     view = MarketplaceView(keys=parts.keys, limiter=limiter)
     app = marketplace.build(view=view, parts=parts, wait_seconds=settings.wait_seconds)
+    _refuse_strays(app, view)
     return Side(app=app, view=view, paths=Paths(marketplace.OPERATIONS))
 
 
@@ -254,4 +289,5 @@ def _party(settings: GatewaySettings, parts: Parts, limiter: RateLimiter) -> Sid
         limiter=limiter,
     )
     app = party.build(view=view, parts=parts, wait_seconds=settings.wait_seconds)
+    _refuse_strays(app, view)
     return Side(app=app, view=view, paths=Paths(party.OPERATIONS))

@@ -30,7 +30,7 @@ SCHEMES: Mapping[str, Any] = {
         "description": "A JWT of an issuer that the marketplace has named.",
     },
 }
-DOCS_PATH = "/docs/party"
+DOCS_PATH, OPENAPI_PATH = "/docs/party", "/party/openapi.json"
 LINKS = {"Marketplace API": "/docs"}
 
 
@@ -91,7 +91,7 @@ def build(*, view: PartyView, parts: Parts, wait_seconds: int) -> FastAPI:
         "numbers with at most two decimals; every change honours `Idempotency-Key`.",
         docs_url=None,
         redoc_url=None,
-        openapi_url="/party/openapi.json",
+        openapi_url=OPENAPI_PATH,
         redirect_slashes=False,
     )
     server = Server(view=view, parts=parts, wait_seconds=wait_seconds)

@@ -108,6 +108,42 @@ async def test_a_parameter_that_is_no_text_is_named(
     assert [found["field"] for found in fields] == [field]
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/api", "/api/v1", "/api/v1/", "/nothing", "/nothing/party", "/party", "/docs/assets/no"],
+)
+async def test_where_there_is_nothing_the_marketplaces_shape_says_so(
+    bare: httpx.AsyncClient, path: str
+) -> None:
+    answer = await bare.get(path, headers={"x-request-id": "r-1"})
+
+    refusal(answer, 404, "NOT_FOUND")
+    assert answer.headers["x-request-id"] == "r-1"
+
+
+async def test_where_there_is_nothing_a_token_is_answered_in_its_own_shape(
+    bare: httpx.AsyncClient,
+) -> None:
+    for path in ("/nothing", "/api/v1/nothing"):
+        answer = await bare.get(path, headers={"authorization": "Bearer eyJ.x.y"})
+        assert answer.status_code == 404
+        assert answer.json()["code"] == "not_found"
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/docs/party", "/party/openapi.json"])
+async def test_a_page_is_read_and_not_written(bare: httpx.AsyncClient, path: str) -> None:
+    refused = await bare.post(path)
+
+    for headers in ({}, {"authorization": "Bearer eyJ.x.y"}, {"x-api-key": "ohk_live_x"}):
+        assert (await bare.get(path, headers=headers)).status_code == 200
+    assert refused.status_code == 405
+    assert "GET" in refused.headers["allow"]
+    if "party" in path:
+        assert refused.json()["code"] == "method_not_allowed"
+    else:
+        refusal(refused, 405, "METHOD_NOT_ALLOWED")
+
+
 async def test_a_wrong_idempotency_key_is_refused_before_anything_changes(
     rest: httpx.AsyncClient, keys: Keys
 ) -> None:
