@@ -30,8 +30,12 @@ _WITH_BODY = (
 )
 _WITH_KEY = ("IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_KEY_IN_PROGRESS")
 BAD_REQUEST, UNAUTHENTICATED, TOO_MANY = 400, 401, 429
-# With these goes when to come back.
-COME_BACK = frozenset({TOO_MANY, 502, 503, 504})
+# With these goes when to come back; with those it may: somebody else is in the middle of it, or
+# what failed is not known to fail again.
+COME_BACK = frozenset({TOO_MANY, 503, 504})
+MAY_COME_BACK = frozenset({409, 502})
+# Refusals that are kept with an Idempotency-Key, and given again, have one of these.
+KEPT = frozenset({404, 409, 422, 502})
 _TEXT = {"type": "string"}
 # One event of a stream, field by field. A ping has no id, and no data to speak of.
 _EVENT = {
@@ -96,17 +100,19 @@ def responses(
 
 
 def _headers(operation: Operation, status: int) -> Iterable[tuple[str, dict[str, Any]]]:
-    is_counted = operation.scope != OPEN and (status < BAD_REQUEST or status == TOO_MANY)
     yield "X-Request-Id", _header("The request's own, or a new one")
-    if is_counted:
-        yield "X-RateLimit-Limit", _header("Requests a minute", type="integer")
-        yield "X-RateLimit-Remaining", _header("Requests left", type="integer")
-    if operation.changes and status < BAD_REQUEST:
+    if operation.scope != OPEN and status != UNAUTHENTICATED:
+        # A request may be refused before anybody knows whose it is.
+        always = status < BAD_REQUEST or status == TOO_MANY
+        limit = _header("Requests a minute", type="integer", required=always)
+        yield "X-RateLimit-Limit", limit
+        yield "X-RateLimit-Remaining", {**limit, "description": "Requests left"}
+    if operation.changes and (status < BAD_REQUEST or status in KEPT):
         yield "Idempotent-Replayed", _header("`true`: answered before", required=False)
     if status == UNAUTHENTICATED:
         yield "WWW-Authenticate", _header("`Bearer`")
-    if status in COME_BACK:
-        yield "Retry-After", _header("Seconds", type="integer")
+    if status in COME_BACK | MAY_COME_BACK:
+        yield "Retry-After", _header("Seconds", type="integer", required=status in COME_BACK)
 
 
 def _header(text: str, *, type: str = "string", required: bool = True) -> dict[str, Any]:  # noqa: A002 - the schema's word

@@ -303,6 +303,13 @@ def _inputs(operation: Operation) -> Iterable[tuple[str, Any, Any]]:
             alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[ -~]*[!-~][ -~]*$"
         )
         yield "idempotency_key", Annotated[str | None, key], None
+    if operation.streams:
+        known = Header(
+            alias="Last-Event-ID",
+            pattern=f"^({events.CURSOR})?$",
+            description="The `id` of the last event that was heard: everything after it is told",
+        )
+        yield "last_event_id", Annotated[str | None, known], None
     if operation.waits:
         prefer = Header(alias="Prefer", description="`wait=N` (seconds, at most 60)")
         yield "prefer", Annotated[str | None, prefer], None

@@ -69,6 +69,43 @@ def test_what_changes_something_takes_an_idempotency_key(
     assert ("Prefer" in names) is operation.waits
 
 
+@pytest.mark.parametrize("operation", ROUTES)
+def test_what_streams_takes_the_id_of_the_last_event(
+    document: dict[str, Any], operation: Operation
+) -> None:
+    parameters = described(document, operation).get("parameters", ())
+    found = [one for one in parameters if one["name"] == "Last-Event-ID"]
+
+    assert [one["in"] for one in found] == ["header"] * operation.streams
+    for one in found:
+        (pattern,) = [kind["pattern"] for kind in one["schema"]["anyOf"] if "pattern" in kind]
+        assert re.fullmatch(pattern, "17-evt_1AbC")
+        assert not re.fullmatch(pattern, "0-evt_1AbC")
+
+
+def headers_of(document: dict[str, Any], operation: Operation, status: int) -> dict[str, bool]:
+    """Map the headers of an answer to whether they are always sent."""
+    found = described(document, operation)["responses"].get(str(status), {}).get("headers", {})
+    return {name: one["required"] for name, one in found.items()}
+
+
+@pytest.mark.parametrize("operation", ROUTES)
+def test_the_headers_of_refusals_are_those_that_are_sent(
+    document: dict[str, Any], operation: Operation
+) -> None:
+    counted = operation.scope != OPEN
+
+    wrong = headers_of(document, operation, 400)
+    assert wrong.get("X-RateLimit-Limit") is (False if counted else None)
+    assert "Idempotent-Replayed" not in wrong
+    assert "X-RateLimit-Limit" not in headers_of(document, operation, 401)
+    if operation.changes:
+        conflict = headers_of(document, operation, 409)
+        assert conflict["Retry-After"] is conflict["Idempotent-Replayed"] is False
+        assert conflict["X-RateLimit-Remaining"] is False
+    assert headers_of(document, operation, 503)["Retry-After"] is True
+
+
 def test_every_reason_a_route_names_is_known() -> None:
     named = {reason for operation in view.OPERATIONS for reason in operation.refusals}
 
