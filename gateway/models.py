@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from gateway.body import is_storable
 from kernel.errors import InvalidArgument
-from kernel.money import parse_amount
+from kernel.money import CENT, LARGEST, parse_amount, to_text
 
 ModelT = TypeVar("ModelT", bound=pydantic.BaseModel)
 CURSOR_MAX = 512
@@ -89,8 +89,25 @@ def _score(value: Any) -> int:
     raise PydanticCustomError("score", "must be a number from 0 to 10 with at most one decimal")
 
 
-# What `parse_amount` reads, and so not "0.00".
-_POSITIVE = r"^(0\.(0[1-9]|[1-9][0-9])|[1-9][0-9]{0,11}\.[0-9]{2})$"
+def up_to(largest: str) -> str:
+    """Return a pattern of the numbers as long as `largest` that are not larger; two decimals."""
+    whole, _, cents = largest.partition(".")
+    digits = whole + cents
+
+    def dotted(*parts: str) -> str:
+        return "".join((*parts[: len(whole)], r"\.", *parts[len(whole) :]))
+
+    found = [dotted(*digits)]
+    for place, digit in enumerate(digits):
+        least, rest = (1 if place == 0 else 0), len(digits) - place - 1
+        if int(digit) > least:
+            found.append(dotted(*digits[:place], f"[{least}-{int(digit) - 1}]", *["[0-9]"] * rest))
+    return "|".join(found)
+
+
+# What `parse_amount` reads, and so not "0.00", and no more than the chain can move at once.
+LARGEST_AMOUNT = to_text(LARGEST // CENT * CENT)
+_POSITIVE = rf"^(0\.(0[1-9]|[1-9][0-9])|[1-9][0-9]{{0,10}}\.[0-9]{{2}}|{up_to(LARGEST_AMOUNT)})$"
 Amount = Annotated[
     int,
     BeforeValidator(_amount),
@@ -99,7 +116,8 @@ Amount = Annotated[
             "type": "string",
             "pattern": _POSITIVE,
             "examples": ["80.00"],
-            "description": "Decimal string with two decimals, greater than 0.",
+            "description": "Decimal string with two decimals, greater than 0, "
+            f"at most {LARGEST_AMOUNT}.",
         }
     ),
 ]

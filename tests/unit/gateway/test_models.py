@@ -1,8 +1,12 @@
 """Bodies and query strings: both spellings, every wrong field named, the code they share."""
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from gateway import models
 from gateway.marketplace.inputs import (
@@ -14,6 +18,7 @@ from gateway.marketplace.inputs import (
     ResolveDispute,
 )
 from kernel.errors import InvalidArgument
+from kernel.money import CENT, LARGEST
 
 ORDER: dict[str, Any] = {
     "buyerId": "usr_buyer123",
@@ -255,3 +260,18 @@ def test_a_route_without_parameters_takes_none() -> None:
     assert models.validated_query(None, b"") is None
     with pytest.raises(InvalidArgument, match="a"):
         models.validated_query(None, b"a=1")
+
+
+@given(cents=st.integers(1, LARGEST // CENT) | st.integers(LARGEST // CENT - 2000, LARGEST // CENT))
+def test_every_amount_that_can_be_moved_fits_the_documented_pattern(cents: int) -> None:
+    pattern = TypeAdapter(models.Amount).json_schema()["pattern"]
+
+    assert re.search(pattern, f"{cents // 100}.{cents % 100:02d}")
+
+
+@given(cents=st.integers(LARGEST // CENT + 1, 10**14 - 1) | st.integers(0, 2000))
+def test_no_amount_that_is_too_large_fits_the_documented_pattern(cents: int) -> None:
+    pattern = TypeAdapter(models.Amount).json_schema()["pattern"]
+    beyond = cents + LARGEST // CENT + 1 if cents <= 2000 else cents
+
+    assert not re.search(pattern, f"{beyond // 100}.{beyond % 100:02d}")
