@@ -55,6 +55,14 @@ class Market:
         await self.shop.quiet(order_id)
         return order_id
 
+    async def is_served(self, order_id: str) -> None:
+        """Wait until the gateway has found its way to orders again."""
+
+        async def served() -> bool:
+            return (await self.buyer.act(order_id, "get")).is_success
+
+        await until(served, what="orders is not reached")
+
     def back_date(self, order_id: str, *, days: int) -> None:
         """Let a delivery have been made so many days ago."""
         with psycopg.connect(str(self.shop.stack.document["databaseUrl"])) as connection:
@@ -94,6 +102,7 @@ async def test_a_delivery_nobody_answered_is_accepted_though_orders_was_killed_m
     market.back_date(disputed, days=30)
     before = market.all_about(disputed)
     await asyncio.to_thread(stack.wait_until_back, "orders", since=logged)
+    await market.is_served(order_id)
 
     await settled(market.buyer, order_id, "completed")
 
