@@ -77,7 +77,18 @@ async def test_every_credit_of_an_end_has_a_documented_source(shop: Shop) -> Non
         data_of(await shop.act(refunded, "refund"))
         dispute = data_of(await shop.act(divided, "dispute"))["dispute"]["id"]
         data_of(await shop.resolve(dispute, "SPLIT", releaseAmount="50.00", refundAmount="30.00"))
+        await reader.until(
+            lambda found: len(ended(found, ends)) == len(ends), what="no end was told"
+        )
         await reader.until(lambda found: credited(found, ends) == ends, what="credits are missing")
+
+    assert credited(reader, ends) == ends
+
+
+def ended(reader: Reader, orders: Iterable[str]) -> set[str]:
+    """Return which orders were told to be closed."""
+    closed = {told.body["aggregateId"] for told in reader.told if told.type == "order.closed"}
+    return closed & set(orders)
 
 
 def credited(reader: Reader, orders: Iterable[str]) -> dict[str, dict[str, str]]:

@@ -73,4 +73,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Refuse: a schema goes forward only."""
-    raise NotImplementedError("migrations go forward only")
+    raise RuntimeError("migrations go forward only")

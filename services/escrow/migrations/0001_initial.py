@@ -220,4 +220,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Refuse: what happened to money is not forgotten."""
-    raise NotImplementedError("the record of money is never dropped")
+    raise RuntimeError("the record of money is never dropped")
