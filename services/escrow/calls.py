@@ -30,6 +30,7 @@ from services.escrow.steps import (
     distributions,
 )
 from services.escrow.store.journal import Step
+from services.escrow.wording import Wording, as_given, on_chain
 
 # What the seller's wallet writes into a milestone when the work is accepted.
 COMPLETED = "completed"
@@ -74,6 +75,7 @@ def fee_bps(escrow: Escrow) -> int:
 
 def deployment(escrow: Escrow, *, parties: Parties, factory: str) -> DeployEscrow:
     """Return the deployment of an escrow's contract."""
+    words = on_chain(escrow.terms)
     return DeployEscrow(
         signer=parties.platform,
         factory=factory,
@@ -82,10 +84,10 @@ def deployment(escrow: Escrow, *, parties: Parties, factory: str) -> DeployEscro
         roles=roles(parties),
         amount=escrow.terms.amount,
         platform_fee_bps=fee_bps(escrow),
-        title=escrow.terms.title,
-        description=escrow.terms.description,
+        title=words.title,
+        description=words.description,
         engagement_id=to_public("ord", escrow.order_id),
-        milestones=escrow.terms.milestones,
+        milestones=words.milestones,
     )
 
 
@@ -184,7 +186,6 @@ def check_deployed(view: EscrowView, *, escrow: Escrow, parties: Parties) -> Non
         escrow.terms.amount,
         fee_bps(escrow),
         to_public("ord", escrow.order_id),
-        len(escrow.terms.milestones),
         escrow.wasm_hash,
     )
     shown = (
@@ -192,10 +193,16 @@ def check_deployed(view: EscrowView, *, escrow: Escrow, parties: Parties) -> Non
         view.amount,
         view.platform_fee_bps,
         view.engagement_id,
-        len(view.milestones),
         view.wasm_hash,
     )
-    if meant != shown:
+    said = Wording(
+        title=view.title,
+        description=view.description,
+        milestones=tuple(milestone.description for milestone in view.milestones),
+    )
+    # A version before this one may have sent the deployment.
+    words = (on_chain(escrow.terms), as_given(escrow.terms))
+    if meant != shown or said not in words:
         raise Contradiction("the contract on chain is not the one that was meant")
 
 

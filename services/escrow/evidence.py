@@ -132,6 +132,7 @@ class TransactionOutcome:
 class MilestoneView:
     """A milestone as stored."""
 
+    description: str
     status: str
     approved: bool
 
@@ -153,6 +154,8 @@ class EscrowView:
     resolved: bool
     platform_fee_bps: int
     roles: Roles
+    title: str
+    description: str
     milestones: tuple[MilestoneView, ...]
     engagement_id: str
     raw: bytes

@@ -250,6 +250,8 @@ class StoredEscrow:
     released: bool
     resolved: bool
     roles: Roles
+    title: str
+    description: str
     milestones: tuple[MilestoneView, ...]
 
 
@@ -266,6 +268,8 @@ def decode_escrow(value: xdr.SCVal) -> StoredEscrow:
             released=scval.from_bool(flags["released"]),
             resolved=scval.from_bool(flags["resolved"]),
             roles=_decode_roles(scval.from_struct(fields["roles"])),
+            title=_text(fields["title"]),
+            description=_text(fields["description"]),
             milestones=tuple(
                 _decode_milestone(item) for item in scval.from_vec(fields["milestones"])
             ),
@@ -306,7 +310,9 @@ def _decode_roles(fields: Mapping[str, xdr.SCVal]) -> Roles:
 def _decode_milestone(value: xdr.SCVal) -> MilestoneView:
     fields = scval.from_struct(value)
     return MilestoneView(
-        status=_text(fields["status"]), approved=scval.from_bool(fields["approved"])
+        description=_text(fields["description"]),
+        status=_text(fields["status"]),
+        approved=scval.from_bool(fields["approved"]),
     )
 
 

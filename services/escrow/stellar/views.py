@@ -109,6 +109,8 @@ def _view(
         resolved=stored.resolved,
         platform_fee_bps=stored.platform_fee_bps,
         roles=stored.roles,
+        title=stored.title,
+        description=stored.description,
         milestones=stored.milestones,
         engagement_id=stored.engagement_id,
         raw=value.to_xdr_bytes(),

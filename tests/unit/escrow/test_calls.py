@@ -19,7 +19,10 @@ from tests.unit.escrow.test_fees_on_chain import PARTIES, escrow, step, view
         {"engagement_id": "ord_0000000000000000000000"},
         {"engagement_id": ""},
         {"milestones": ()},
-        {"milestones": (MilestoneView(status="", approved=False),) * 2},
+        {"milestones": view(escrow()).milestones * 2},
+        {"milestones": (MilestoneView(description="Other", status="", approved=False),)},
+        {"title": "Another title"},
+        {"description": "Another description"},
         {"wasm_hash": "00" * 32},
         {"roles": calls.roles(replace(PARTIES, buyer="GTHIEF"))},
         {"roles": calls.roles(replace(PARTIES, seller="GTHIEF"))},
@@ -35,6 +38,12 @@ def test_a_contract_that_differs_in_anything_is_not_the_one_that_was_meant(
 
     with pytest.raises(Contradiction, match="not the one"):
         calls.check_deployed(view(meant, **changed), escrow=meant, parties=PARTIES)
+
+
+def test_a_contract_that_says_what_an_older_version_sent_is_the_one_that_was_meant() -> None:
+    meant = escrow()
+
+    calls.check_deployed(view(meant, description=""), escrow=meant, parties=PARTIES)
 
 
 def test_a_freeze_is_skipped_where_it_is_ours_and_contradicts_where_it_is_not() -> None:

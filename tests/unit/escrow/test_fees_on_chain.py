@@ -65,7 +65,11 @@ def view(of: Escrow, **changed: object) -> EscrowView:
         resolved=False,
         platform_fee_bps=meant.platform_fee_bps,
         roles=meant.roles,
-        milestones=(MilestoneView(status="", approved=False),),
+        title=meant.title,
+        description=meant.description,
+        milestones=tuple(
+            MilestoneView(description=text, status="", approved=False) for text in meant.milestones
+        ),
         engagement_id=meant.engagement_id,
         raw=b"",
         archived_after=0,

@@ -86,7 +86,11 @@ def test_what_is_stored_reads_back_as_it_was_meant(profile: str) -> None:
     assert (read.amount, read.platform_fee_bps, read.engagement_id) == (80 * UNIT, 150, "ord_1")
     assert (read.disputed, read.released, read.resolved) == (False, False, False)
     assert read.roles == ROLES
-    assert read.milestones == (MilestoneView(status="pending", approved=False),) * 2
+    assert (read.title, read.description) == ("Title", "Words")
+    assert read.milestones == tuple(
+        MilestoneView(description=text, status="pending", approved=False)
+        for text in ("First", "Second")
+    )
 
 
 @pytest.mark.parametrize(
