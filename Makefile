@@ -20,7 +20,7 @@ export GRPC_ENABLE_FORK_SUPPORT := 0
 # The project's own environment is used, whichever one is active.
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help setup demo run token marketplace suspense reconcile requeue rebuild-stream test prove bench check lint types imports architecture fmt proto proto-check \
+.PHONY: help setup demo run token marketplaces marketplace suspense reconcile requeue rebuild-stream test prove bench check lint types imports architecture fmt proto proto-check \
 	proto-breaking proto-release docs lock clean
 
 ##@ Start here
@@ -41,21 +41,28 @@ run: $(INSTALLED) ## Serve the whole stack on this machine until Ctrl-C (RUN_DIR
 token: $(INSTALLED) ## An access token for a user of the running stack: SUB=<uuid> [ROLE=admin]
 	@$(BIN)/python -m deploy.local.token --sub "$(SUB)" $(if $(ROLE),--role "$(ROLE)")
 
-marketplace: $(INSTALLED) ## What a marketplace has chosen: CREDITS=on FEE_BPS=250 …
-	@$(BIN)/python -m deploy.local.marketplace $(if $(NAME),--name "$(NAME)") \
+# What the operator's commands share: the marketplace by name, name:test, UUID, or all.
+ASK = $(BIN)/python -m deploy.operator
+WHICH = $(or $(MARKETPLACE),$(NAME))
+OF = $(if $(WHICH),--marketplace "$(WHICH)") $(if $(OPERATOR),--operator "$(OPERATOR)")
+
+marketplaces: $(INSTALLED) ## The marketplaces of a deployment
+	@$(ASK) marketplaces $(OF)
+
+marketplace: $(INSTALLED) ## What a marketplace has chosen: MARKETPLACE=demo CREDITS=on FEE_BPS=250 …
+	@$(ASK) choose $(OF) \
 	  $(if $(CREDITS),--credits "$(CREDITS)") $(if $(FEE_BPS),--fee-bps "$(FEE_BPS)") \
 	  $(if $(PARTY_FEE_BPS),--party-fee-bps "$(PARTY_FEE_BPS)") \
 	  $(if $(AUTO_CONFIRM_DAYS),--auto-confirm-days "$(AUTO_CONFIRM_DAYS)")
 
 suspense: $(INSTALLED) ## Deposits in suspense; CREDIT=<transfer> REASON=… gives one to its wallet's user
-	@$(BIN)/python -m deploy.local.suspense $(if $(CREDIT),--credit "$(CREDIT)") \
-	  $(if $(REASON),--reason "$(REASON)")
+	@$(ASK) suspense $(OF) $(if $(CREDIT),--credit "$(CREDIT)") $(if $(REASON),--reason "$(REASON)")
 
-reconcile: $(INSTALLED) ## Check the running stack's books: invariants, and ledger = chain
-	@$(BIN)/python -m deploy.local.reconcile
+reconcile: $(INSTALLED) ## Check the books: invariants, ledger = chain [MARKETPLACE=…] [EVERY=60]
+	@$(ASK) reconcile $(OF) $(if $(EVERY),--every "$(EVERY)")
 
 requeue: $(INSTALLED) ## Set a quarantined or waiting command of escrow going: COMMAND=<uuid>
-	@$(BIN)/python -m deploy.local.requeue --command "$(COMMAND)"
+	@$(ASK) requeue $(OF) --command "$(COMMAND)"
 
 rebuild-stream: $(INSTALLED) ## Publish every event of the running stack again from its outbox tables
 	@$(BIN)/python -m deploy.local.rebuild

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jwt
 
@@ -22,6 +22,9 @@ REPLAYED_KEY = "x-idempotent-replayed"
 AUDIENCE = "orchestrator-services"
 LIFETIME_SECONDS = 300
 CACHE_SIZE = 4096
+
+# The caller that operators' tools are.
+OPERATOR = "operator"
 
 ROLE_MARKETPLACE = "marketplace"
 ROLE_USER = "user"
@@ -97,6 +100,15 @@ def system(*, caller: str, marketplace_id: uuid.UUID) -> Identity:
         role=ROLE_SYSTEM,
         scopes=frozenset({"read", "write", "support", "admin"}),
     )
+
+
+def operator(*, name: str, marketplace_id: uuid.UUID) -> Identity:
+    """Return the identity of an operator's tool. name: the operator's own, or "".
+
+    Whoever has the services' secret can claim any name: it says who acted, and proves it not.
+    """
+    who = system(caller=OPERATOR, marketplace_id=marketplace_id)
+    return replace(who, principal=f"{OPERATOR}:{name}") if name else who
 
 
 class Signer:

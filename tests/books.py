@@ -8,9 +8,9 @@ import psycopg
 from psycopg.rows import scalar_row
 
 from deploy.local import credentials
-from deploy.local.operator import Operator
-from deploy.local.reconcile import differing
 from deploy.local.rest import Marketplace
+from deploy.operator.client import Operator
+from deploy.operator.reconcile import differing
 from kernel.ids import from_public, to_public
 from tests.running_stack import RunningStack
 from tests.shop import until

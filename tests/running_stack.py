@@ -13,11 +13,11 @@ from typing import Any
 from deploy.local import credentials, postgres, state
 from deploy.local.demo.chain import Chain
 from deploy.local.demo.purchase import Purchase
-from deploy.local.operator import Operator
 from deploy.local.ports import free_port, is_free
 from deploy.local.process import Command, Process, python_module
 from deploy.local.rest import Marketplace
 from deploy.local.settings import PORTS, ROOT, child_environment
+from deploy.operator.client import Operator
 
 START_SECONDS = 90.0
 # Short ledgers: a purchase takes seconds, and steps are still separate ledgers.

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deploy.local.demo.events import Listener
-from deploy.local.operator import Operator
+from deploy.operator.client import Operator
 from kernel.ids import from_public
 from tests.books import assert_sound
 from tests.conformance import walks

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from deploy.local.operator import Operator
+from deploy.operator.client import Operator
 from tests.books import Books, operator_of
 from tests.running_stack import RunningStack, running_stack
 from tests.shop import Shop

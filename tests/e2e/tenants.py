@@ -10,7 +10,7 @@ import psycopg
 
 from chassis.database import Database
 from deploy.local import credentials
-from deploy.local.operator import Operator
+from deploy.operator.client import Operator
 from gateway.keys import SCOPES, KeyStore
 from tests.running_stack import RunningStack
 from tests.shop import WAIT_SECONDS, Shop

@@ -14,7 +14,7 @@ from psycopg.rows import scalar_row
 
 from chassis.bus import STREAM, Bus
 from chassis.rebuild import SCHEMAS, rebuild
-from deploy.local.operator import Operator
+from deploy.operator.client import Operator
 from services.ledger.service import CONSUMER
 from tests.books import assert_sound
 from tests.e2e.streams import Told, reading, subscribed, versions, without_gap

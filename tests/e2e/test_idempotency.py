@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.local.operator import Operator
+from deploy.operator.client import Operator
 from tests.books import Books, assert_sound
 from tests.running_stack import RunningStack
 from tests.shop import PRICE, Pair, Shop, data_of, error_of, nothing_is_sent, until

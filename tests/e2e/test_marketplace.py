@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.process import python_module
-from deploy.local.settings import ROOT, child_environment
 from tests.e2e.tenants import Tenant, key_store, tenant
+from tests.operating import operate
 from tests.running_stack import RunningStack
 from tests.shop import data_of
 
@@ -21,20 +20,12 @@ async def own(stack: RunningStack) -> AsyncIterator[Tenant]:
 
 
 def choose(run_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        python_module("deploy.local.marketplace", *arguments),
-        env=child_environment(RUN_DIR=str(run_dir)),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return operate(run_dir, "choose", *arguments)
 
 
 async def test_what_is_chosen_holds_for_the_next_order(own: Tenant) -> None:
     done = choose(
-        own.stack.run_dir, "--name", own.name, "--credits", "on", "--fee-bps", "250",
+        own.stack.run_dir, "--marketplace", own.name, "--credits", "on", "--fee-bps", "250",
         "--auto-confirm-days", "3",
     )  # fmt: skip
 
@@ -54,7 +45,7 @@ async def test_what_is_chosen_holds_for_the_next_order(own: Tenant) -> None:
 
 
 def test_without_a_choice_it_tells_what_holds(own: Tenant) -> None:
-    done = choose(own.stack.run_dir, "--name", own.name)
+    done = choose(own.stack.run_dir, "--marketplace", own.name)
 
     assert done.stdout.splitlines()[0] == "manual credits: off"
 
@@ -65,7 +56,12 @@ def test_what_cannot_hold_is_refused(tmp_path: Path, arguments: tuple[str, ...])
 
 
 def test_an_unknown_marketplace_is_named(stack: RunningStack) -> None:
-    done = choose(stack.run_dir, "--name", "nobody")
+    done = choose(stack.run_dir, "--marketplace", "nobody")
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "marketplace: there is no marketplace 'nobody' (live)\n"
+    assert done.stderr.startswith("choose: there is no marketplace 'nobody'; there is: ")
+    assert "demo" in done.stderr
+
+
+def test_one_marketplace_chooses_at_a_time(stack: RunningStack) -> None:
+    assert choose(stack.run_dir, "--marketplace", "all", "--credits", "on").returncode == 1

@@ -10,24 +10,15 @@ from pathlib import Path
 
 from deploy.local.demo.purchase import Purchase, wait_for
 from deploy.local.devnet import network_info
-from deploy.local.process import python_module
-from deploy.local.settings import ROOT, child_environment
 from tests.integration.escrow.strangers import Stranger
+from tests.operating import operate
 from tests.running_stack import RunningStack, new_purchase
 
 FAILURES = 5
 
 
 def run(run_dir: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        python_module(f"deploy.local.{name}", *arguments),
-        env=child_environment(RUN_DIR=str(run_dir)),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return operate(run_dir, name, *arguments)
 
 
 def fail_at_apply(devnet_url: str, function: str) -> None:

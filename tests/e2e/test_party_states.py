@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from deploy.local.operator import Operator
+from deploy.operator.client import Operator
 from kernel.ids import to_public
 from tests.books import Books, assert_sound
 from tests.people import ACTIONS, Person, answer_of, meet, refusal_of, resolved, settled

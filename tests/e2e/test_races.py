@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from deploy.local.operator import Operator
+from deploy.operator.client import Operator
 from tests import settings
 from tests.books import Books, assert_sound
 from tests.e2e.races import AMOUNT, Lane, Round, Tally, only_winner, run, words

@@ -41,7 +41,7 @@ class Market:
         options = [(f"--{name.replace('_', '-')}", str(value)) for name, value in rules.items()]
         command = Command(
             name="marketplace",
-            argv=python_module("deploy.local.marketplace", *itertools.chain(*options)),
+            argv=python_module("deploy.operator", "choose", *itertools.chain(*options)),
             environment=child_environment(RUN_DIR=str(self.shop.stack.run_dir)),
             folder=ROOT,
         )

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.local.operator import Operator
+from deploy.operator.client import Operator
 from kernel.ids import from_public, new_id, to_public
 from tests.books import PARTS, Books, assert_sound
 from tests.shop import COMMANDS, Pair, Shop, data_of, error_of, nothing_is_sent

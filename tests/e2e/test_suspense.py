@@ -6,25 +6,16 @@ from pathlib import Path
 import pytest
 
 from deploy.local.devnet import network_info
-from deploy.local.operator import Operator
-from deploy.local.process import python_module
-from deploy.local.settings import ROOT, child_environment
+from deploy.operator.client import Operator
 from tests.books import assert_sound
 from tests.integration.escrow.strangers import Stranger
+from tests.operating import operate
 from tests.running_stack import RunningStack
 from tests.shop import Shop, until
 
 
 def run(run_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        python_module("deploy.local.suspense", *arguments),
-        env=child_environment(RUN_DIR=str(run_dir)),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return operate(run_dir, "suspense", *arguments)
 
 
 async def test_a_deposit_with_a_memo_is_listed_and_credited_once(
@@ -60,7 +51,7 @@ def test_what_is_not_in_suspense_is_not_found(stack: RunningStack) -> None:
     done = run(stack.run_dir, "--credit", "00000000-0000-0000-0000-000000000001", "--reason", "x")
 
     assert done.returncode == 1
-    assert done.stderr == "suspense: There is no such deposit in suspense\n"
+    assert done.stderr == "suspense: TRANSFER_NOT_FOUND: There is no such deposit in suspense\n"
 
 
 @pytest.mark.parametrize("arguments", [("--credit", "x"), ("--credit", "0" * 32)])

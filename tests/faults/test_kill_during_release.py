@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from deploy.local.demo.purchase import PRICE, Purchase, minor_units, wait_for
-from deploy.local.operator import Operator
-from deploy.local.reconcile import differing
+from deploy.operator.client import Operator
+from deploy.operator.reconcile import differing
 from kernel.ids import from_public
 from tests.running_stack import RunningStack, new_purchase
 

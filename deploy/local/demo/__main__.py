@@ -26,10 +26,11 @@ from deploy.local.demo.purchase import (
 )
 from deploy.local.demo.two_views import TwoViews
 from deploy.local.demo.view import View
-from deploy.local.operator import Invariant, Operator
 from deploy.local.process import NotReadyError
-from deploy.local.reconcile import differing
 from deploy.local.rest import Marketplace, RefusedError
+from deploy.operator.client import Operator
+from deploy.operator.findings import Invariant
+from deploy.operator.reconcile import differing
 from kernel.errors import DomainError
 from kernel.money import to_text
 

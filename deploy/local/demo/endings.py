@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from deploy.local.demo.purchase import BUYER, SELLER, Purchase, minor_units
-from deploy.local.operator import Invariant
 from deploy.local.rest import Marketplace
+from deploy.operator.findings import Invariant
 from kernel.money import to_text
 
 # What the purchase left of the deposit pays for all three.

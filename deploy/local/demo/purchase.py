@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 
 from deploy.local.demo.chain import Chain
-from deploy.local.operator import Operator
 from deploy.local.rest import Marketplace
+from deploy.operator.client import Operator
 from kernel.ids import from_public
 from kernel.money import UNIT
 

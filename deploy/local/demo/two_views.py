@@ -10,8 +10,8 @@ import httpx
 
 from deploy.local import token
 from deploy.local.demo.purchase import DemoFailedError, wait_for
-from deploy.local.operator import Invariant
 from deploy.local.rest import Marketplace
+from deploy.operator.findings import Invariant
 from kernel.ids import parse_uuid, to_public
 
 AMOUNT, DEPOSIT = "150.00", "150.00"

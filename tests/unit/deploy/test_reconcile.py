@@ -1,11 +1,14 @@
 """What reconciliation calls a difference, a surplus, and a command to look at."""
 
+import uuid
+
 import pytest
 
-from deploy.local.operator import Concerns, Holding, StuckCommand, TransferAside
-from deploy.local.reconcile import differing, lines
+from deploy.operator.findings import Concerns, Holding, StuckCommand, TransferAside
+from deploy.operator.marketplaces import Named
+from deploy.operator.reconcile import Look, differing, lines
 
-NOTHING = Concerns(commands=[], transfers=[])
+SHOP = Named(id=uuid.uuid4(), name="shop", environment="live")
 
 
 def contract(
@@ -26,11 +29,11 @@ def contract(
 def test_what_strangers_sent_to_a_contract_is_a_surplus_and_hides_nothing(holding: Holding) -> None:
     real = contract(ledger=800, chain=799)
 
-    said = lines([], [holding, real], NOTHING)
+    said = lines(Look(marketplace=SHOP, holdings=[holding, real]))
 
     assert differing([holding, real]) == [real]
     assert [line for line in said if line.startswith("surplus")] == [
-        f"surplus {holding.describe()}"
+        f"surplus {holding.describe()}  [shop]"
     ]
 
 
@@ -71,8 +74,28 @@ def test_commands_and_transfers_that_need_a_look_are_named() -> None:
         transfers=[TransferAside(transaction_hash="cafe", to_address="", why="NUL")],
     )
 
-    said = lines([], [], concerns)[1:]
+    said = lines(Look(marketplace=SHOP, concerns=concerns))[1:]
 
     assert [line.split()[0] for line in said] == ["ASIDE", "STUCK", "waits"]
     assert "cafe" in said[0]
     assert [found.id for found in concerns.quarantined] == ["a"]
+
+
+def test_a_marketplace_that_cannot_be_looked_at_is_not_well() -> None:
+    found = Look(marketplace=SHOP, refusal="PROVIDER_UNAVAILABLE: The node is away")
+
+    assert lines(found) == ["UNKNOWN PROVIDER_UNAVAILABLE: The node is away  [shop]"]
+    assert (found.is_well, Look(marketplace=SHOP).is_well) == (False, True)
+
+
+def test_an_alarm_has_the_figures_of_each_marketplace() -> None:
+    found = Look(
+        marketplace=Named(id=uuid.uuid4(), name="shop", environment="test"),
+        holdings=[contract(ledger=800, chain=799), contract(ledger=1, chain=0, in_motion=True)],
+        deposits_in_suspense=3,
+    )
+
+    figures = found.figures()
+
+    assert (figures["marketplace"], figures["accounts"]) == ("shop:test", 2)
+    assert (figures["differ"], figures["inMotion"], figures["suspense"]) == (1, 1, 3)

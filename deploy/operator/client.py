@@ -1,12 +1,9 @@
-"""The operator's view of a running stack over gRPC: invariants, holdings, what needs a look."""
+"""The services of a deployment as an operator asks them, about one marketplace, over gRPC."""
 
-import asyncio
-import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import grpc
 from orchestrator.common.v1.common_pb2 import PageRequest
@@ -18,7 +15,6 @@ from orchestrator.escrow.v1.escrow_pb2 import (
     ListTransactionsRequest,
     RequeueCommandRequest,
 )
-from orchestrator.escrow.v1.escrow_pb2_grpc import EscrowServiceStub
 from orchestrator.ledger.v1.ledger_pb2 import (
     CheckInvariantsRequest,
     CreditSuspenseRequest,
@@ -26,145 +22,33 @@ from orchestrator.ledger.v1.ledger_pb2 import (
     ListAccountsRequest,
     ListSuspenseRequest,
 )
-from orchestrator.ledger.v1.ledger_pb2_grpc import LedgerServiceStub
 
-from chassis.channel import Caller, RequestT, ResponseT, open_channel
-from chassis.identity import Signer, system
+from chassis.channel import RequestT, ResponseT
 from chassis.wire import instant_from_proto
+from deploy.operator.findings import (
+    ChainTransaction,
+    Concerns,
+    Holding,
+    Invariant,
+    StuckCommand,
+    Suspended,
+    TransferAside,
+)
+from deploy.operator.reach import Services, connected
 from kernel.clock import to_milliseconds_text
-from kernel.errors import Unavailable
-from kernel.money import to_text
+from kernel.errors import NotFound
 
-CALLER = "operator"
 PAGE_SIZE = 100
-# Balances are read live from the chain, one after the other.
-TIMEOUT_SECONDS = 60.0
-# A service that is being started again is waited for.
-PATIENCE_SECONDS = 30.0
-PAUSE_SECONDS = 0.2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invariant:
-    """One promise of the ledger, and whether it holds."""
-
-    name: str
-    holds: bool
-    details: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
-    """One account on both sides, in minor units.
-
-    in_motion: a command is under way on it. is_closed: it is a contract that has paid out.
-    """
-
-    account: str
-    ledger: int
-    chain: int
-    in_motion: bool
-    is_closed: bool = False
-
-    @property
-    def differs(self) -> bool:
-        """Tell whether the two sides differ with nothing under way, and not by a surplus."""
-        return self.ledger != self.chain and not self.in_motion and not self.is_surplus
-
-    @property
-    def is_surplus(self) -> bool:
-        """Tell money that strangers sent to a contract, which anybody can do, from a difference.
-
-        Of a contract that has paid out, the ledger has nothing left; of one that has not, it has
-        booked all that was funded. A contract whose funding is not booked is no surplus.
-        """
-        is_all_booked = (self.ledger == 0) if self.is_closed else (self.ledger > 0)
-        return self.account.startswith("escrow:") and self.chain > self.ledger and is_all_booked
-
-    def describe(self) -> str:
-        """Say both sides."""
-        return f"{self.account}: ledger {to_text(self.ledger)}, chain {to_text(self.chain)}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suspended:
-    """A deposit in suspense; amount in minor units. user_id: whose wallet has it, or empty."""
-
-    transfer_id: str
-    user_id: str
-    asset: str
-    minor_units: int
-    memo: str
-    at: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainTransaction:
-    """A transaction of an order: its contract function, hash and state."""
-
-    name: str
-    hash: str
-    state: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StuckCommand:
-    """A command of escrow that is quarantined, waits or runs for long. since: ISO 8601."""
-
-    id: str
-    kind: str
-    state: str
-    step: str
-    account: str
-    why: str
-    since: str
-
-    def describe(self) -> str:
-        """Say what it is, where it stopped and why."""
-        return f"{self.kind} {self.id} of {self.account} at {self.step}, {self.since}: {self.why}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferAside:
-    """A transfer from outside whose record was refused."""
-
-    transaction_hash: str
-    to_address: str
-    why: str
-
-    def describe(self) -> str:
-        """Say which it is, and why."""
-        return f"{self.transaction_hash} to {self.to_address or 'an unknown address'}: {self.why}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Concerns:
-    """What escrow wants an operator to look at."""
-
-    commands: Sequence[StuckCommand]
-    transfers: Sequence[TransferAside]
-
-    @property
-    def quarantined(self) -> list[StuckCommand]:
-        """Pick the commands that go on only when an operator says so."""
-        return [found for found in self.commands if found.state == "QUARANTINED"]
 
 
 class Operator:
-    """Asks the ledger and escrow about one marketplace."""
+    """Asks the services about one marketplace."""
 
-    def __init__(
-        self,
-        *,
-        caller: Caller,
-        ledger: LedgerServiceStub,
-        escrow: EscrowServiceStub,
-        marketplace_id: uuid.UUID,
-    ) -> None:
-        self._caller = caller
-        self._ledger = ledger
-        self._escrow = escrow
-        self._who = system(caller=CALLER, marketplace_id=marketplace_id)
+    def __init__(self, *, services: Services, marketplace_id: uuid.UUID) -> None:
+        self._services = services
+        self._ledger = services.ledger
+        self._escrow = services.escrow
+        self._marketplace_id = marketplace_id
 
     @classmethod
     @asynccontextmanager
@@ -172,16 +56,8 @@ class Operator:
         cls, *, services: Mapping[str, str], secret: str, marketplace_id: uuid.UUID
     ) -> AsyncIterator["Operator"]:
         """Connect. services: address by name; secret: the SERVICE_SECRET of the stack."""
-        async with (
-            open_channel(services["ledger"]) as ledger,
-            open_channel(services["escrow"]) as escrow,
-        ):
-            yield cls(
-                caller=Caller(Signer(secret=secret, caller=CALLER)),
-                ledger=LedgerServiceStub(ledger),
-                escrow=EscrowServiceStub(escrow),
-                marketplace_id=marketplace_id,
-            )
+        async with connected(services, secret=secret) as opened:
+            yield cls(services=opened, marketplace_id=marketplace_id)
 
     async def invariants(self) -> list[Invariant]:
         """Check the ledger's invariants."""
@@ -239,7 +115,8 @@ class Operator:
 
         What is in suspense is in the wallet that it reached.
         """
-        escrows = await self._escrow_accounts()
+        house = await self.house_accounts()
+        escrows = {name: held for name, held in house.items() if name.startswith("escrow:")}
         waiting: Counter[tuple[str, str]] = Counter()
         for deposit in await self.suspense():
             waiting[deposit.user_id, deposit.asset] += deposit.minor_units
@@ -305,23 +182,25 @@ class Operator:
         answer = await self._call(self._ledger.CreditSuspense, request)
         return answer.user_id
 
-    async def _escrow_accounts(self) -> dict[str, int]:
+    async def house_accounts(self) -> dict[str, int]:
+        """Return the accounts that are no user's and not empty: balance by name, minor units."""
         balances: dict[str, int] = {}
         token = ""
         while True:
             page = PageRequest(page_size=PAGE_SIZE, page_token=token)
             request = ListAccountsRequest(only_open=True, page=page)
             answer = await self._call(self._ledger.ListAccounts, request)
-            for found in answer.accounts:
-                if found.account.startswith("escrow:"):
-                    balances[found.account] = found.balance
+            balances |= {found.account: found.balance for found in answer.accounts}
             token = answer.next_page_token
             if not token:
                 return balances
 
     async def _user_total(self, user_id: str, asset: str) -> int:
         request = GetBalanceRequest(user_id=user_id, asset=asset)
-        account = await self._call(self._ledger.GetBalance, request)
+        try:
+            account = await self._call(self._ledger.GetBalance, request)
+        except NotFound:  # a wallet whose registration has not come to its account yet
+            return 0
         return account.available.minor_units + account.reserved.minor_units
 
     async def _call(
@@ -329,13 +208,4 @@ class Operator:
         method: "grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT]",
         request: RequestT,
     ) -> ResponseT:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                return await self._caller.call(
-                    method, request, who=self._who, timeout_seconds=TIMEOUT_SECONDS
-                )
-            except Unavailable:
-                if time.monotonic() > deadline:
-                    raise
-            await asyncio.sleep(PAUSE_SECONDS)
+        return await self._services.call(method, request, marketplace_id=self._marketplace_id)

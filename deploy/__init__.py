@@ -1,0 +1,1 @@
+"""What runs a deployment: the embedded stack, and the operator's tools for any."""

@@ -1,0 +1,108 @@
+"""`python -m deploy.operator COMMAND`: one program for everything an operator does.
+
+Exit codes: 0 done, and all is well. 1 refused, or something was found. 2 the command or the
+settings are wrong. 3 a service or the database does not answer.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from types import ModuleType
+
+import psycopg
+
+from deploy.operator import choose, marketplaces, reconcile, requeue, settings, suspense
+from deploy.operator.marketplaces import ALL, NoSuchMarketplaceError
+from deploy.operator.session import Session
+from deploy.operator.settings import NoPlaceError, Place, warn
+from kernel.errors import DeadlineExceeded, DomainError, Unavailable
+
+REFUSED, WRONG, AWAY = 1, 2, 3
+Command = Callable[[Place, argparse.Namespace], int]
+# What asks the services, by name: the room of the command, which says what it does.
+ASKING = {"reconcile": reconcile, "requeue": requeue, "suspense": suspense}
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Run from the command line; returns the exit code of the program."""
+    arguments = _parser().parse_args(given)
+    try:
+        return _carry_out(arguments)
+    except NoPlaceError as error:
+        warn(f"operator: {error}")
+        return WRONG
+    except (DomainError, NoSuchMarketplaceError) as error:
+        warn(f"{arguments.name}: {_said(error)}")
+        return AWAY if isinstance(error, Unavailable | DeadlineExceeded) else REFUSED
+    except psycopg.Error as error:
+        warn(f"{arguments.name}: the database does not answer: {error}")
+        return AWAY
+    except KeyboardInterrupt:
+        return 0
+
+
+def _carry_out(arguments: argparse.Namespace) -> int:
+    command: Command = arguments.command_of
+    return command(settings.load(arguments), arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="operator", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, room in ASKING.items():
+        added = _add(commands, name, room, _asking(room.run), marketplace=ALL)
+        room.add_arguments(added)
+    _add(commands, "marketplaces", marketplaces, _list, marketplace=ALL)
+    choose.add_arguments(_add(commands, "choose", choose, _choose, marketplace="demo"))
+    return parser
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    room: ModuleType,
+    command: Command,
+    *,
+    marketplace: str,
+) -> argparse.ArgumentParser:
+    added: argparse.ArgumentParser = commands.add_parser(name, description=room.__doc__)
+    added.set_defaults(name=name, command_of=command, parser=added)
+    added.add_argument(
+        "--marketplace",
+        default=marketplace,
+        help=f"a name, name:test, a UUID or all; {marketplace} where none is named",
+    )
+    settings.add_arguments(added)
+    return added
+
+
+def _asking(run: Callable[[Session, argparse.Namespace], Awaitable[int]]) -> Command:
+    """Return a command that asks the services."""
+
+    async def ask(place: Place, arguments: argparse.Namespace) -> int:
+        async with Session.of(place, marketplace=arguments.marketplace) as session:
+            return await run(session, arguments)
+
+    return lambda place, arguments: asyncio.run(ask(place, arguments))
+
+
+def _list(place: Place, arguments: argparse.Namespace) -> int:
+    for one in marketplaces.chosen(arguments.marketplace, database_url=place.database_url):
+        print(f"{one.id}  {one.label}")
+    return 0
+
+
+def _choose(place: Place, arguments: argparse.Namespace) -> int:
+    found = marketplaces.chosen(arguments.marketplace, database_url=place.database_url)
+    if len(found) != 1:
+        raise NoSuchMarketplaceError("one marketplace chooses at a time")
+    return choose.run(place.database_url, found[0], arguments)
+
+
+def _said(error: DomainError | NoSuchMarketplaceError) -> str:
+    return f"{error.reason}: {error.message}" if isinstance(error, DomainError) else str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

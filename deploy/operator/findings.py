@@ -1,0 +1,112 @@
+"""What an operator's look at a marketplace finds: values, and what of them is a fault."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kernel.money import to_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invariant:
+    """One promise of the ledger, and whether it holds."""
+
+    name: str
+    holds: bool
+    details: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """One account on both sides, in minor units.
+
+    in_motion: a command is under way on it. is_closed: it is a contract that has paid out.
+    """
+
+    account: str
+    ledger: int
+    chain: int
+    in_motion: bool
+    is_closed: bool = False
+
+    @property
+    def differs(self) -> bool:
+        """Tell whether the two sides differ with nothing under way, and not by a surplus."""
+        return self.ledger != self.chain and not self.in_motion and not self.is_surplus
+
+    @property
+    def is_surplus(self) -> bool:
+        """Tell money that strangers sent to a contract, which anybody can do, from a difference.
+
+        Of a contract that has paid out, the ledger has nothing left; of one that has not, it has
+        booked all that was funded. A contract whose funding is not booked is no surplus.
+        """
+        is_all_booked = (self.ledger == 0) if self.is_closed else (self.ledger > 0)
+        return self.account.startswith("escrow:") and self.chain > self.ledger and is_all_booked
+
+    def describe(self) -> str:
+        """Say both sides."""
+        return f"{self.account}: ledger {to_text(self.ledger)}, chain {to_text(self.chain)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspended:
+    """A deposit in suspense; amount in minor units. user_id: whose wallet has it, or empty."""
+
+    transfer_id: str
+    user_id: str
+    asset: str
+    minor_units: int
+    memo: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainTransaction:
+    """A transaction of an order: its contract function, hash and state."""
+
+    name: str
+    hash: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StuckCommand:
+    """A command of escrow that is quarantined, waits or runs for long. since: ISO 8601."""
+
+    id: str
+    kind: str
+    state: str
+    step: str
+    account: str
+    why: str
+    since: str
+
+    def describe(self) -> str:
+        """Say what it is, where it stopped and why."""
+        return f"{self.kind} {self.id} of {self.account} at {self.step}, {self.since}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferAside:
+    """A transfer from outside whose record was refused."""
+
+    transaction_hash: str
+    to_address: str
+    why: str
+
+    def describe(self) -> str:
+        """Say which it is, and why."""
+        return f"{self.transaction_hash} to {self.to_address or 'an unknown address'}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concerns:
+    """What escrow wants an operator to look at."""
+
+    commands: Sequence[StuckCommand]
+    transfers: Sequence[TransferAside]
+
+    @property
+    def quarantined(self) -> list[StuckCommand]:
+        """Pick the commands that go on only when an operator says so."""
+        return [found for found in self.commands if found.state == "QUARANTINED"]

@@ -1,0 +1,70 @@
+"""Which marketplaces a deployment has: the gateway owns them, and they are read in its schema."""
+
+import uuid
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.rows import class_row
+
+ALL = "all"
+LIVE = "live"
+CONNECT_SECONDS = 10
+_LIST = "select id, name, environment from gateway.marketplaces order by name, environment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A marketplace. environment: live or test, which are two marketplaces."""
+
+    id: uuid.UUID
+    name: str
+    environment: str
+
+    @property
+    def label(self) -> str:
+        """Return how a command names it: shop, or shop:test."""
+        return self.name if self.environment == LIVE else f"{self.name}:{self.environment}"
+
+
+class NoSuchMarketplaceError(LookupError):
+    """No marketplace is meant by these words; the text says what is there instead."""
+
+
+def listed(database_url: str) -> list[Named]:
+    """Return every marketplace by name.
+
+    database_url: of a role that may read gateway.marketplaces. Raises: NoSuchMarketplaceError:
+    no database is known; psycopg.Error: it cannot be read.
+    """
+    if not database_url:
+        raise NoSuchMarketplaceError(
+            "DATABASE_URL is required to look marketplaces up; without it, name one by its UUID"
+        )
+    with psycopg.connect(
+        database_url, row_factory=class_row(Named), connect_timeout=CONNECT_SECONDS
+    ) as connection:
+        return connection.execute(_LIST).fetchall()
+
+
+def chosen(text: str, *, database_url: str) -> list[Named]:
+    """Return the marketplaces that a command means: all, or one by name, name:test or UUID.
+
+    A UUID is taken as it is where no database is known. Raises: NoSuchMarketplaceError;
+    psycopg.Error: the database cannot be read.
+    """
+    wanted = _uuid(text)
+    if wanted is not None and not database_url:
+        return [Named(id=wanted, name=str(wanted), environment=LIVE)]
+    known = listed(database_url)
+    found = [one for one in known if text in (ALL, one.label) or one.id == wanted]
+    if not found and text != ALL:
+        labels = ", ".join(one.label for one in known) or "none"
+        raise NoSuchMarketplaceError(f"there is no marketplace {text!r}; there is: {labels}")
+    return found
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None

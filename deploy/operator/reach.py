@@ -1,0 +1,84 @@
+"""The services of a deployment within reach: stubs on channels, and calls in an operator's name."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import grpc
+from orchestrator.escrow.v1.escrow_pb2_grpc import EscrowServiceStub
+from orchestrator.ledger.v1.ledger_pb2_grpc import LedgerServiceStub
+from orchestrator.orders.v1.orders_pb2_grpc import OrdersServiceStub
+
+from chassis import identity
+from chassis.channel import Caller, RequestT, ResponseT, open_channel
+from chassis.identity import OPERATOR, Signer
+from kernel.errors import Unavailable
+
+# Balances are read live from the chain, one after the other.
+TIMEOUT_SECONDS = 60.0
+# A service that is being started again is waited for.
+PATIENCE_SECONDS = 30.0
+PAUSE_SECONDS = 0.2
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """The services that answer operators. name: the operator's own, or ""."""
+
+    orders: OrdersServiceStub
+    ledger: LedgerServiceStub
+    escrow: EscrowServiceStub
+    caller: Caller
+    name: str
+    # When calls began to find a service unavailable, by the monotonic clock: one that stays so is
+    # waited for once, and not once for every marketplace.
+    _unavailable_since: float | None = field(default=None, init=False)
+
+    async def call(
+        self,
+        method: "grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT]",
+        request: RequestT,
+        *,
+        marketplace_id: uuid.UUID,
+    ) -> ResponseT:
+        """Call for a marketplace; again while the service is unavailable, within the patience.
+
+        Raises: DomainError of the service's kind and reason; Unavailable.
+        """
+        who = identity.operator(name=self.name, marketplace_id=marketplace_id)
+        while True:
+            try:
+                answer = await self.caller.call(
+                    method, request, who=who, timeout_seconds=TIMEOUT_SECONDS
+                )
+            except Unavailable:
+                now = time.monotonic()
+                self._unavailable_since = self._unavailable_since or now
+                if now - self._unavailable_since > PATIENCE_SECONDS:
+                    raise
+            else:
+                self._unavailable_since = None
+                return answer
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+@asynccontextmanager
+async def connected(
+    services: Mapping[str, str], *, secret: str, name: str = ""
+) -> AsyncIterator[Services]:
+    """Open channels to services by name. secret: their SERVICE_SECRET; name: the operator's own."""
+    async with (
+        open_channel(services["orders"]) as orders,
+        open_channel(services["ledger"]) as ledger,
+        open_channel(services["escrow"]) as escrow,
+    ):
+        yield Services(
+            orders=OrdersServiceStub(orders),
+            ledger=LedgerServiceStub(ledger),
+            escrow=EscrowServiceStub(escrow),
+            caller=Caller(Signer(secret=secret, caller=OPERATOR)),
+            name=name,
+        )

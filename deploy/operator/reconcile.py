@@ -1,0 +1,165 @@
+"""`reconcile`: check the ledger's invariants, and every marketplace's ledger against the chain.
+
+Exit code 0: all hold. 1: something differs, a command is quarantined, or a marketplace could not be
+looked at; nothing is mended by itself. What strangers sent to contracts and commands that wait are
+listed, and are no fault. With --every it goes on, and each round is one line of JSON for an alarm.
+"""
+
+import argparse
+import asyncio
+import datetime as dt
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from deploy.operator.findings import Concerns, Holding, Invariant
+from deploy.operator.marketplaces import Named
+from deploy.operator.session import Session
+from kernel.errors import DomainError
+from kernel.money import to_text
+
+SECONDS_MAX = 86_400
+NOBODY = Concerns(commands=[], transfers=[])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What was found in one marketplace. refusal: why it could not be looked at, or ""."""
+
+    marketplace: Named
+    holdings: Sequence[Holding] = ()
+    concerns: Concerns = NOBODY
+    # Balances of the accounts that are the marketplace's own, in minor units, by name.
+    house: dict[str, int] = field(default_factory=dict)
+    deposits_in_suspense: int = 0
+    refusal: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        """Tell whether nobody has to look."""
+        return not (self.refusal or differing(self.holdings) or self.concerns.quarantined)
+
+    def figures(self) -> dict[str, object]:
+        """Return what an alarm may watch."""
+        return {
+            "marketplace": self.marketplace.label,
+            "accounts": len(self.holdings),
+            "inMotion": sum(found.in_motion for found in self.holdings),
+            "differ": len(differing(self.holdings)),
+            "surplus": sum(found.is_surplus for found in self.holdings),
+            "stuck": len(self.concerns.quarantined),
+            "waits": len(self.concerns.commands) - len(self.concerns.quarantined),
+            "aside": len(self.concerns.transfers),
+            "suspense": self.deposits_in_suspense,
+            "refusal": self.refusal,
+        }
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.add_argument(
+        "--every", type=_seconds, metavar="SECONDS", help="again and again, a line of JSON each"
+    )
+
+
+async def run(session: Session, arguments: argparse.Namespace) -> int:
+    """Check once, or until the program is stopped; returns the exit code.
+
+    Raises: DomainError: the invariants cannot be checked.
+    """
+    while arguments.every is not None:
+        print(json.dumps(await figures(session)), flush=True)
+        await asyncio.sleep(arguments.every)
+    invariants = await _invariants(session)
+    looks = [await look(session, marketplace) for marketplace in session.marketplaces]
+    print(
+        "\n".join([*map(_promise, invariants), *(line for found in looks for line in lines(found))])
+    )
+    return int(not (all(one.holds for one in invariants) and all(one.is_well for one in looks)))
+
+
+async def figures(session: Session) -> dict[str, object]:
+    """Check once, and return the figures of every marketplace; a refusal is one of them."""
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    try:
+        broken = [one.name for one in await _invariants(session) if not one.holds]
+    except DomainError as error:
+        return {"at": at, "isWell": False, "refusal": _said(error)}
+    looks = [await look(session, marketplace) for marketplace in session.marketplaces]
+    return {
+        "at": at,
+        "isWell": not broken and all(found.is_well for found in looks),
+        "broken": broken,
+        "marketplaces": [found.figures() for found in looks],
+    }
+
+
+async def look(session: Session, marketplace: Named) -> Look:
+    """Look at one marketplace; that it cannot be looked at is a finding too."""
+    operator = session.operator(marketplace)
+    try:
+        return Look(
+            marketplace=marketplace,
+            holdings=await operator.holdings(),
+            concerns=await operator.concerns(),
+            house=await operator.house_accounts(),
+            deposits_in_suspense=len(await operator.suspense()),
+        )
+    except DomainError as error:
+        return Look(marketplace=marketplace, refusal=_said(error))
+
+
+def differing(holdings: Sequence[Holding]) -> list[Holding]:
+    """Pick the accounts whose two sides differ with nothing under way."""
+    return [found for found in holdings if found.differs]
+
+
+def lines(found: Look) -> list[str]:
+    """Say what was found in a marketplace, a line each, with its name at the end."""
+    name = found.marketplace.label
+    if found.refusal:
+        return [f"UNKNOWN {found.refusal}  [{name}]"]
+    wrong = differing(found.holdings)
+    moving = sum(one.in_motion for one in found.holdings)
+    said = [f"DIFFERS {one.describe()}" for one in wrong]
+    said += [f"surplus {one.describe()}" for one in found.holdings if one.is_surplus]
+    said += [f"ASIDE   {one.describe()}" for one in found.concerns.transfers]
+    for one in found.concerns.commands:
+        mark = "STUCK  " if one in found.concerns.quarantined else "waits  "
+        said.append(f"{mark} {one.describe()}")
+    if found.deposits_in_suspense:
+        total = to_text(found.house.get("suspense", 0))
+        said.append(f"waits   {found.deposits_in_suspense} deposits in suspense, {total}")
+    fees = [f"{to_text(held)} {account}" for account, held in _fees(found)]
+    if fees:
+        said.append(f"fees    {', '.join(fees)}")
+    head = (
+        f"ledger = chain: {len(found.holdings)} accounts, {moving} in motion, {len(wrong)} differ"
+    )
+    return [f"{text}  [{name}]" for text in (head, *said)]
+
+
+def _fees(found: Look) -> list[tuple[str, int]]:
+    return sorted(item for item in found.house.items() if item[0].startswith("fees:"))
+
+
+async def _invariants(session: Session) -> list[Invariant]:
+    """Check the whole ledger's: an operator is answered over all marketplaces at once."""
+    if not session.marketplaces:
+        return []
+    return await session.operator(session.marketplaces[0]).invariants()
+
+
+def _promise(found: Invariant) -> str:
+    return f"{'holds ' if found.holds else 'BROKEN'}  {found.name}  {found.details}"
+
+
+def _said(error: DomainError) -> str:
+    return f"{error.reason}: {error.message}"
+
+
+def _seconds(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"from 1 to {SECONDS_MAX} seconds")
+    return value

@@ -1,0 +1,55 @@
+"""One run of a command: the deployment's services, connected, and the marketplaces it is about."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from deploy.operator.client import Operator
+from deploy.operator.marketplaces import Named, chosen
+from deploy.operator.reach import Services, connected
+from deploy.operator.settings import Place
+from kernel.errors import NotFound
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """The services of a deployment, and the marketplaces that the command named."""
+
+    services: Services
+    marketplaces: Sequence[Named]
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, place: Place, *, marketplace: str) -> AsyncIterator["Session"]:
+        """Connect. marketplace: as `marketplaces.chosen` reads it.
+
+        Raises: NoSuchMarketplaceError.
+        """
+        found = chosen(marketplace, database_url=place.database_url)
+        async with connected(place.services, secret=place.secret, name=place.operator) as services:
+            yield cls(services=services, marketplaces=found)
+
+    def operator(self, marketplace: Named) -> Operator:
+        """Return the operator's view of a marketplace."""
+        return Operator(services=self.services, marketplace_id=marketplace.id)
+
+    async def first(
+        self, ask: Callable[[Operator], Awaitable[T]], *, missing: str
+    ) -> tuple[Named, T]:
+        """Ask marketplace after marketplace until one has what is asked for; ids are unique.
+
+        missing: the reason of a marketplace that has it not. Raises: NotFound: none has it; what
+        the asking raises besides.
+        """
+        last = NotFound("There is no marketplace to look in")
+        for marketplace in self.marketplaces:
+            try:
+                return marketplace, await ask(self.operator(marketplace))
+            except NotFound as error:
+                if error.reason != missing:
+                    raise
+                last = error
+        raise last

@@ -1,0 +1,199 @@
+"""The operator's commands see every marketplace, on any deployment, and say whose a finding is."""
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from deploy.local import credentials
+from deploy.local.process import python_module
+from deploy.local.settings import ROOT, child_environment
+from kernel.ids import from_public
+from tests.e2e.tenants import Tenant, key_store, tenant
+from tests.e2e.test_operator import FAILURES, fail_at_apply
+from tests.operating import operate
+from tests.running_stack import RunningStack
+from tests.shop import until
+
+_HIDE = "update escrow.escrows set state = %s where order_id = %s returning id"
+_QUARANTINE = """
+update escrow.commands set state = 'QUARANTINED', error_reason = 'QUARANTINED',
+    error_message = 'The chain shows something else'
+where id = %s and state = 'RUNNING' and lease_until < now()
+"""
+
+
+@pytest.fixture
+async def acme(stack: RunningStack) -> AsyncIterator[Tenant]:
+    """A second marketplace beside demo."""
+    async with key_store(stack) as store:
+        yield await tenant(stack, store)
+
+
+def elsewhere(stack: RunningStack, secret_file: Path) -> dict[str, str]:
+    """Name the stack's services as those of a deployment that is not on this machine."""
+    document = stack.document
+    secret_file.write_text(credentials.load(stack.run_dir).service_secret + "\n")
+    return {
+        **{f"{name.upper()}_ADDRESS": address for name, address in document["services"].items()},
+        "SERVICE_SECRET_FILE": str(secret_file),
+        # The gateway's role may read its marketplaces, and nothing of another schema.
+        "DATABASE_URL": str(httpx.URL(document["databaseUrl"]).copy_with(username="gateway")),
+    }
+
+
+@contextmanager
+def hidden_contract(stack: RunningStack, order_id: str) -> Iterator[None]:
+    """Let an order's contract be none for the block: the ledger says more than the chain."""
+    order = str(from_public("ord", order_id))
+    with psycopg.connect(str(stack.document["databaseUrl"]), autocommit=True) as connection:
+        connection.execute(_HIDE, ("FAILED", order))
+        try:
+            yield
+        finally:
+            connection.execute(_HIDE, ("FUNDED", order))
+
+
+async def test_a_difference_in_a_second_marketplace_is_seen_and_named(acme: Tenant) -> None:
+    run_dir = acme.stack.run_dir
+    async with acme.shop() as shop:
+        order_id = await shop.order_in("IN_PROGRESS", await shop.pair(amount="100.00"))
+    order = from_public("ord", order_id)
+    line = f"DIFFERS escrow:{order}: ledger 80.00, chain 0.00  [{acme.name}]"
+
+    with hidden_contract(acme.stack, order_id):
+        everywhere = operate(run_dir, "reconcile")
+        there = operate(run_dir, "reconcile", "--marketplace", acme.name)
+        by_id = operate(run_dir, "reconcile", "--marketplace", str(acme.id))
+        demo = operate(run_dir, "reconcile", "--marketplace", "demo")
+
+    for said in (everywhere, there, by_id):
+        assert (said.returncode, line in said.stdout.splitlines()) == (1, True), said.stdout
+    assert line not in demo.stdout
+    assert "[demo]" in everywhere.stdout
+    assert operate(run_dir, "reconcile", "--marketplace", acme.name).returncode == 0
+
+
+async def test_a_quarantined_command_of_a_second_marketplace_is_listed_and_requeued(
+    acme: Tenant, tmp_path: Path
+) -> None:
+    stack = acme.stack
+    async with acme.shop() as shop:
+        order_id = await shop.order_in("IN_PROGRESS", await shop.pair(amount="100.00"))
+        fail_at_apply(stack.document["devnetUrl"], "release_funds")
+        await shop.act(order_id, "release", prefer="wait=0")
+        command_id = await quarantined(stack, order_id)
+
+        said = operate(stack.run_dir, "reconcile")
+
+        assert said.returncode == 1
+        pattern = rf"^STUCK +RELEASE {command_id} .*something else  \[{acme.name}\]$"
+        assert re.search(pattern, said.stdout, re.MULTILINE), said.stdout
+        # By its id alone, as a log gives it, on services named by their addresses.
+        environment = elsewhere(stack, tmp_path / "secret")
+        done = operate(tmp_path, "requeue", "--command", command_id, **environment)
+        assert (done.returncode, done.stdout) == (0, f"{command_id} is RUNNING\n"), done.stderr
+        for _ in range(FAILURES):
+            operate(tmp_path, "requeue", "--command", command_id, **environment)
+        await shop.quiet(order_id)
+        assert (await shop.get(f"/orders/{order_id}"))["status"] == "CLOSED"
+
+
+async def quarantined(stack: RunningStack, order_id: str) -> str:
+    """Put an order's command that waits where an operator must look; returns its id."""
+    command_id = ""
+
+    async def done() -> bool:
+        nonlocal command_id
+        said = (await asyncio.to_thread(operate, stack.run_dir, "reconcile")).stdout
+        order = from_public("ord", order_id)
+        found = re.search(rf"^waits +RELEASE (\S+) of escrow:{order}", said, re.MULTILINE)
+        if found is None:
+            return False
+        command_id = found[1]
+        with psycopg.connect(str(stack.document["databaseUrl"])) as connection:
+            return connection.execute(_QUARANTINE, (command_id,)).rowcount == 1
+
+    await until(done, what="the release did not come to be quarantined")
+    return command_id
+
+
+def test_marketplaces_are_listed_by_name_and_id(acme: Tenant, tmp_path: Path) -> None:
+    said = operate(tmp_path, "marketplaces", **elsewhere(acme.stack, tmp_path / "secret"))
+
+    assert f"{acme.id}  {acme.name}" in said.stdout.splitlines()
+
+
+def test_rounds_are_lines_of_json_for_an_alarm(acme: Tenant) -> None:
+    with subprocess.Popen(
+        python_module("deploy.operator", "reconcile", "--every", "1"),
+        env=child_environment(RUN_DIR=str(acme.stack.run_dir)),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as rounds:
+        assert rounds.stdout is not None
+        first, second = (json.loads(rounds.stdout.readline()) for _ in range(2))
+        rounds.terminate()
+    for figures in (first, second):
+        assert figures["broken"] == []
+        [own] = [one for one in figures["marketplaces"] if one["marketplace"] == acme.name]
+        assert (own["accounts"], own["differ"], own["stuck"], own["refusal"]) == (0, 0, 0, "")
+
+
+def test_an_unknown_command_is_looked_for_everywhere(stack: RunningStack) -> None:
+    done = operate(stack.run_dir, "requeue", "--command", str(uuid.uuid4()))
+
+    assert (done.returncode, "COMMAND_NOT_FOUND" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({}, "no stack runs in"),
+        ({"LEDGER_ADDRESS": "127.0.0.1:1"}, "ORDERS_ADDRESS"),
+        (
+            {f"{name}_ADDRESS": "127.0.0.1:1" for name in ("ORDERS", "LEDGER", "ESCROW")},
+            "SERVICE_SECRET",
+        ),
+        ({"OPERATOR": "Alice"}, "OPERATOR"),
+    ],
+)
+def test_a_deployment_that_is_not_named_whole_is_refused(
+    tmp_path: Path, environment: dict[str, str], named: str
+) -> None:
+    done = operate(tmp_path, "reconcile", **environment)
+
+    assert (done.returncode, named in done.stderr) == (2, True), done.stderr
+
+
+def test_a_deployment_that_does_not_answer_is_told_from_a_difference(
+    stack: RunningStack, tmp_path: Path
+) -> None:
+    environment = elsewhere(stack, tmp_path / "secret")
+    environment["DATABASE_URL"] = "postgresql://gateway@127.0.0.1:1/orchestrator"
+
+    done = operate(tmp_path, "reconcile", **environment)
+
+    assert (done.returncode, "the database" in done.stderr) == (3, True)
+
+
+def test_the_secret_is_no_argument() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "deploy.operator", "reconcile", "--help"],
+        env=child_environment(),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "secret" not in said.lower()
