@@ -19,6 +19,7 @@ from services.escrow.bootstrap import Bootstrap, Plan
 from services.escrow.decide import Decider
 from services.escrow.endings import Endings
 from services.escrow.keyring import Keyring
+from services.escrow.landing import Landing
 from services.escrow.pipeline import Pipeline
 from services.escrow.ports import Chain, EscrowBuilder, StellarOptions, TrustlessWorkOptions
 from services.escrow.queries import Network, Queries
@@ -31,6 +32,7 @@ from services.escrow.stellar.connect import connect
 from services.escrow.store.accounts import Accounts
 from services.escrow.store.escrows import EscrowStore
 from services.escrow.store.journal import Journal
+from services.escrow.store.landings import Landings
 from services.escrow.store.progress import Progress
 from services.escrow.vault import KeyFileRefused, LocalFileKeyProvider, Vault
 from services.escrow.vault_transit import VaultTransitKeyProvider
@@ -67,6 +69,7 @@ class House:
         self.store = EscrowStore(outbox=self.outbox)
         self.accounts = Accounts()
         self.journal = Journal()
+        self.landings = Landings()
         self.progress = Progress()
         self.idempotency = Idempotency(clock=self.clock)
         self.waiting = Waiting(database=self.database, store=self.store)
@@ -211,39 +214,58 @@ class House:
             plan=plan,
         )
 
+    def sender(self) -> Sender:
+        """Build what takes envelopes to the ledger."""
+        return Sender(
+            database=self.database,
+            journal=self.journal,
+            landings=self.landings,
+            chain=self.chain,
+            builder=self.builder,
+            keyring=self.keyring,
+            pace=Pace(
+                poll_seconds=self.settings.chain_poll_seconds,
+                transaction_seconds=self.settings.transaction_seconds,
+            ),
+        )
+
+    def endings(self) -> Endings:
+        """Build what ends commands."""
+        return Endings(
+            database=self.database,
+            store=self.store,
+            journal=self.journal,
+            progress=self.progress,
+            clock=self.clock,
+        )
+
     def pipeline(self) -> Pipeline:
         """Build what carries commands out."""
-        pace = Pace(
-            poll_seconds=self.settings.chain_poll_seconds,
-            transaction_seconds=self.settings.transaction_seconds,
+        sender, endings = self.sender(), self.endings()
+        decider = Decider(
+            database=self.database,
+            landings=self.landings,
+            chain=self.chain,
+            factory=self.settings.escrow_factory_id,
         )
         return Pipeline(
             database=self.database,
             store=self.store,
             journal=self.journal,
+            landings=self.landings,
             progress=self.progress,
-            chain=self.chain,
-            sender=Sender(
+            sender=sender,
+            decider=decider,
+            landing=Landing(
                 database=self.database,
-                journal=self.journal,
-                chain=self.chain,
-                builder=self.builder,
-                keyring=self.keyring,
-                pace=pace,
-            ),
-            decider=Decider(
-                database=self.database,
-                journal=self.journal,
-                chain=self.chain,
-                factory=self.settings.escrow_factory_id,
-            ),
-            endings=Endings(
-                database=self.database,
-                store=self.store,
                 journal=self.journal,
                 progress=self.progress,
-                clock=self.clock,
+                chain=self.chain,
+                sender=sender,
+                decider=decider,
+                endings=endings,
             ),
+            endings=endings,
             keyring=self.keyring,
             provider_fee_address=self.settings.trustless_work_fee_address,
         )

@@ -29,7 +29,7 @@ from services.escrow.steps import (
     contract_fee_bps,
     distributions,
 )
-from services.escrow.store.journal import Step
+from services.escrow.store.records import Step
 from services.escrow.wording import Wording, as_given, on_chain
 
 # What the seller's wallet writes into a milestone when the work is accepted.
@@ -99,6 +99,9 @@ def call(step: Step, *, escrow: Escrow, parties: Parties, view: EscrowView) -> I
         raise Contradiction("the contract is disputed, and no step of ours did it")
     contract, wasm = escrow.contract_id, view.wasm_hash
     if step.name is StepName.FUND:
+        # All of the amount comes at once. What is less came from strangers, and is in nobody's way.
+        if view.balance >= escrow.terms.amount:
+            raise Contradiction("the contract holds the amount, and no known step of ours paid it")
         return FundEscrow(
             contract_id=contract,
             wasm_hash=wasm,
@@ -156,7 +159,8 @@ def is_done(step: Step, *, view: EscrowView) -> bool:
         return view.milestones[step.number("milestone")].approved
     shows = {
         StepName.DEPLOY: True,
-        StepName.FUND: view.balance > 0,
+        # Strangers may pay a contract too: less than the amount is no funding.
+        StepName.FUND: view.balance >= view.amount,
         StepName.RELEASE_FUNDS: view.released,
         StepName.DISPUTE: view.disputed or view.resolved,
         StepName.RESOLVE_DISPUTE: view.resolved,

@@ -8,7 +8,8 @@ from services.escrow.intents import CreateWallet, Intent, PayAsset, TrustAsset
 from services.escrow.ports import Chain, ChainUnavailable
 from services.escrow.sender import Refused
 from services.escrow.steps import BUYER, StepName, largest_make_good, missing
-from services.escrow.store.journal import Journal, Step
+from services.escrow.store.landings import Landings
+from services.escrow.store.records import Step
 from services.escrow.work import NotNow, Work, present
 
 # An account with one trustline must hold so many stroops of XLM. Source: Stellar's minimum balance.
@@ -20,9 +21,11 @@ WALLET_SECONDS = 1
 class Decider:
     """Looks at the chain, moves nothing."""
 
-    def __init__(self, *, database: Database, journal: Journal, chain: Chain, factory: str) -> None:
+    def __init__(
+        self, *, database: Database, landings: Landings, chain: Chain, factory: str
+    ) -> None:
         self._database = database
-        self._journal = journal
+        self._landings = landings
         self._chain = chain
         self._factory = factory
 
@@ -62,10 +65,10 @@ class Decider:
         if view is None:
             raise ChainUnavailable("the node does not show the contract")
         async with self._database.transaction() as tx:
-            was_ours = await self._journal.was_frozen_by_us(
+            was_ours = await self._landings.was_frozen_by_us(
                 tx, marketplace_id=escrow.marketplace_id, escrow_id=escrow.id
             )
-            landed = await self._journal.newest_landed(
+            landed = await self._landings.newest_landed(
                 tx, marketplace_id=escrow.marketplace_id, escrow_id=escrow.id
             )
         if view.read_at_ledger < landed:

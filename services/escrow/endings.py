@@ -9,8 +9,9 @@ from services.escrow import domain
 from services.escrow.domain import CommandKind, CommandState, Escrow, Fact, WalletState
 from services.escrow.sender import Refused
 from services.escrow.store.escrows import EscrowStore
-from services.escrow.store.journal import Journal, Step, StepState
+from services.escrow.store.journal import Journal
 from services.escrow.store.progress import Progress
+from services.escrow.store.records import Step, StepState
 from services.escrow.work import NotNow, Work, present
 
 REST_SECONDS = 2

@@ -114,17 +114,15 @@ class TransactionOutcome:
     payments: tuple[AssetTransfer, ...] = ()
     return_value: bytes = b""
 
-    def can_never_land(self, *, prepared: Prepared, prepared_at_ledger: int) -> bool:
-        """Tell whether a transaction that is not found is dead, so that its step may be rebuilt.
+    def is_after(self, prepared: Prepared) -> bool:
+        """Tell whether the node has a ledger in which an envelope could no longer land.
 
-        prepared_at_ledger: the newest ledger when it was signed: the node must still keep it.
-        Source: developers.stellar.org, "submit transaction and wait".
+        One that is not found there is dead if its number is unused there too: a node may deny what
+        it has, or may have forgotten it.
         """
         return (
-            self.status is OutcomeStatus.NOT_FOUND
-            and self.latest_close_time > prepared.max_time
+            self.latest_close_time > prepared.max_time
             and self.latest_ledger > prepared.auth_expires_ledger
-            and self.oldest_ledger <= prepared_at_ledger
         )
 
 

@@ -1,23 +1,30 @@
 """One envelope: built, checked, signed, stored, sent, awaited. Knows no business.
 
-A step keeps its channel account and sequence number over all envelopes that may land, so that
-the network can apply at most one. A new envelope is made only when the one before is dead: not
-found, and a ledger has closed after the last moment at which it could have landed.
+A step keeps its channel account and sequence number over all its envelopes, so that the network can
+apply at most one. A new envelope is made only when the one before is dead: not found, a ledger has
+closed after the last moment at which it could have landed, and its number is unused there.
 """
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from chassis.database import Database
+from chassis.database import Database, Transaction
 from chassis.telemetry import logger
-from services.escrow.calls import Contradiction
-from services.escrow.evidence import OutcomeStatus, SubmitStatus, TransactionOutcome
+from services.escrow.evidence import (
+    OutcomeStatus,
+    Prepared,
+    SubmitStatus,
+    TransactionOutcome,
+)
 from services.escrow.intents import Intent
 from services.escrow.keyring import Keyring
 from services.escrow.ports import Chain, ChainRefused, ChainUnavailable, EscrowBuilder, Signer
-from services.escrow.store.journal import Attempt, Journal, Lease, Step
+from services.escrow.store.journal import Journal
+from services.escrow.store.landings import Landings
+from services.escrow.store.records import Attempt, Lease, Step
+from services.escrow.work import NotNow
 
 # A node forgets envelopes that wait for a ledger: the same bytes are sent again this often.
 RESEND_SECONDS = 5.0
@@ -35,15 +42,24 @@ class Refused(Exception):
         self.message = message
 
 
-class HistoryLost(Exception):
-    """An envelope used its sequence number in a ledger the node no longer keeps.
+class NumberUsed(Exception):
+    """An envelope's number is used, and the node says that no envelope of the step is what did it.
 
-    outcome: what the node does say. The chain's state is the only evidence left.
+    It denies one, or it no longer keeps the ledger. outcome: what the node does say.
     """
 
     def __init__(self, outcome: TransactionOutcome) -> None:
-        super().__init__("the node no longer keeps the ledger it landed in")
+        super().__init__("its sequence number is used, and the node does not find it")
         self.outcome = outcome
+
+
+class ChannelAhead(Exception):
+    """A channel account has used the number that a step was about to sign for the first time."""
+
+    def __init__(self, *, source: str, used: int) -> None:
+        super().__init__(f"the channel account {source} has used {used}")
+        self.source = source
+        self.used = used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +83,7 @@ class Sender:
         *,
         database: Database,
         journal: Journal,
+        landings: Landings,
         chain: Chain,
         builder: EscrowBuilder,
         keyring: Keyring,
@@ -74,6 +91,7 @@ class Sender:
     ) -> None:
         self._database = database
         self._journal = journal
+        self._landings = landings
         self._chain = chain
         self._builder = builder
         self._keyring = keyring
@@ -100,6 +118,20 @@ class Sender:
             except TimeoutError:
                 continue
 
+    async def realign(self, lease: Lease, step: Step, ahead: ChannelAhead) -> tuple[str, int]:
+        """Move the channel account of a step to the number after those that the chain has used.
+
+        Steps of ours have used them, and gave the account back without knowing. Raises: LeaseLost.
+        """
+        source, used = ahead.source, ahead.used
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, lease)
+            first = step.sequence or used
+            forgotten = await self._landings.forgotten(tx, source=source, first=first, last=used)
+            await self._landings.realign(tx, source=source, used=used, step=step)
+        log.warning("escrow.channel_ahead", channel=source, used=used, forgotten=forgotten)
+        return source, used + 1
+
     def channel_was_freed(self) -> None:
         """Wake steps that wait for a channel account."""
         self._freed.set()
@@ -112,11 +144,12 @@ class Sender:
         slot: tuple[str, int],
         intent: Intent,
         signers: Mapping[str, Signer],
+        is_burn: bool = False,
     ) -> Attempt:
         """Build, check, sign and store an envelope; it may be sent when this returns.
 
-        Raises: ChainRefused: simulated; EnvelopeRefused; Contradiction: somebody else used the
-            channel account; ChainUnavailable; LeaseLost.
+        Raises: ChainRefused: simulated; EnvelopeRefused; ChannelAhead: the number is used;
+            ChainUnavailable; LeaseLost; NotNow: nothing new may be sent.
         """
         source, sequence = slot
         await self._check_sequence(source, sequence)
@@ -134,36 +167,57 @@ class Sender:
             max_time=max_time,
             signers={**signers, channel.address: channel},
         )
-        number = len(step.attempts) + 1
-        attempt = Attempt(number=number, prepared=prepared, prepared_at_ledger=ledger.sequence)
-        async with self._database.transaction() as tx:
-            await self._journal.fence(tx, lease)
-            await self._journal.keep_attempt(tx, step=step, attempt=attempt)
+        attempt = Attempt(
+            number=len(step.attempts) + 1,
+            prepared=prepared,
+            prepared_at_ledger=ledger.sequence,
+            is_burn=is_burn,
+        )
+        await self._keep(lease, step, attempt)
         return attempt
 
     async def settle(self, step: Step, attempt: Attempt, *, is_new: bool) -> TransactionOutcome:
         """Send stored bytes until the ledgers tell what became of them.
 
         Returns an outcome that is SUCCEEDED or FAILED, or NOT_FOUND where it can never land.
-        Raises: ChainUnavailable: the outcome is unknown; HistoryLost: it landed or failed, and the
-            node cannot tell which.
+        Raises: ChainUnavailable: the outcome is unknown; NumberUsed: it landed or failed, and the
+            node does not tell which.
         """
         resend_at = 0.0 if is_new else time.monotonic() + self._pace.poll_seconds
-        pause = self._pace.poll_seconds
+        pause, denials = self._pace.poll_seconds, 0
         while True:
             if time.monotonic() >= resend_at:
                 resend_at = time.monotonic() + await self._send(step, attempt)
             outcome = await self._chain.outcome(attempt.prepared.hash)
             if outcome.status is not OutcomeStatus.NOT_FOUND:
                 return outcome
-            if outcome.can_never_land(
-                prepared=attempt.prepared, prepared_at_ledger=attempt.prepared_at_ledger
-            ):
+            is_used = await self._is_used(attempt.prepared, outcome)
+            if is_used is False:
                 return outcome
-            if await self._never_landed(attempt, outcome):
-                return outcome
+            denials += is_used is True
+            if denials > self._pace.refusal_checks:
+                raise NumberUsed(outcome)
             await asyncio.sleep(pause)
             pause = min(pause * 1.1, max(POLL_SECONDS_MAX, self._pace.poll_seconds))
+
+    async def ask(self, attempts: Sequence[Attempt]) -> tuple[Attempt, TransactionOutcome] | None:
+        """Ask by hash what became of envelopes; returns the first that a ledger has.
+
+        Raises: ChainUnavailable.
+        """
+        for attempt in attempts:
+            outcome = await self._chain.outcome(attempt.prepared.hash)
+            if outcome.status is not OutcomeStatus.NOT_FOUND:
+                return attempt, outcome
+        return None
+
+    async def require_no_hold(self, tx: Transaction) -> None:
+        """Check that something new may be sent. Raises: NotNow."""
+        if await self._landings.is_held(tx):
+            raise NotNow(
+                "the chain has transactions of ours that the books lack; an operator must confirm",
+                reason="CHAIN_AHEAD",
+            )
 
     async def pause(self) -> None:
         """Wait for about the time between two looks at the chain."""
@@ -193,31 +247,30 @@ class Sender:
             log.warning("escrow.submit_refused", step=step.name, code=submission.code)
         return RESEND_SECONDS
 
+    async def _keep(self, lease: Lease, step: Step, attempt: Attempt) -> None:
+        """Store an envelope, before its first byte is sent."""
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, lease)
+            await self.require_no_hold(tx)
+            await self._journal.keep_attempt(tx, step=step, attempt=attempt)
+
     async def _check_sequence(self, source: str, sequence: int) -> None:
         account = await self._chain.account(source)
         if account is None or account.sequence < sequence - 1:
             raise ChainUnavailable("the node lags behind the channel account")
         if account.sequence >= sequence:
-            raise Contradiction(
-                f"the channel account {source} has used {account.sequence}, not by a step of ours"
-            )
+            raise ChannelAhead(source=source, used=account.sequence)
 
-    async def _never_landed(self, attempt: Attempt, outcome: TransactionOutcome) -> bool:
-        """Tell of an envelope whose time is over and whose ledgers the node no longer keeps.
+    async def _is_used(self, prepared: Prepared, outcome: TransactionOutcome) -> bool | None:
+        """Tell whether a ledger has used the number of an envelope whose time is over.
 
-        Its source's sequence number needs no history: whatever lands uses it up, and from the
-        first ledger after its time on nothing can. Raises: HistoryLost; ChainUnavailable.
+        That needs no history: whatever lands uses its number up, and from the first ledger after
+        its time on nothing lands. None: its time is not over, or the node lags behind that ledger.
+        Raises: ChainUnavailable.
         """
-        prepared = attempt.prepared
-        is_over = (
-            outcome.latest_close_time > prepared.max_time
-            and outcome.latest_ledger > prepared.auth_expires_ledger
-        )
-        if not is_over:
-            return False
+        if not outcome.is_after(prepared):
+            return None
         account = await self._chain.account(prepared.source)
         if account is None or account.read_at_ledger < outcome.latest_ledger:
-            return False
-        if account.sequence >= prepared.sequence:
-            raise HistoryLost(outcome)
-        return True
+            return None
+        return account.sequence >= prepared.sequence

@@ -79,6 +79,8 @@ commands = sa.Table(
     sa.Column("error_message", sa.Text),
     sa.Column("created_at", _INSTANT),
     sa.Column("finished_at", _INSTANT),
+    sa.Column("quarantined_at", _INSTANT),
+    sa.Column("ruling", sa.Text),
 )
 
 steps = sa.Table(
@@ -93,6 +95,7 @@ steps = sa.Table(
     sa.Column("state", sa.Text),
     sa.Column("source", sa.Text),
     sa.Column("sequence", sa.BigInteger),
+    sa.Column("doubt", sa.Text),
 )
 
 attempts = sa.Table(
@@ -113,6 +116,31 @@ attempts = sa.Table(
     sa.Column("ledger", sa.BigInteger),
     sa.Column("code", sa.Text),
     sa.Column("created_at", _INSTANT),
+    sa.Column("is_burn", sa.Boolean),
+)
+
+# Transactions of our channel accounts that were on the chain before they were in the books.
+findings = sa.Table(
+    "findings",
+    metadata,
+    sa.Column("hash", sa.Text, primary_key=True),
+    sa.Column("source", sa.Text),
+    sa.Column("sequence", sa.BigInteger),
+    sa.Column("envelope_xdr", sa.Text),
+    sa.Column("ledger", sa.BigInteger),
+    sa.Column("has_succeeded", sa.Boolean),
+    sa.Column("found_at", _INSTANT),
+)
+
+chain_holds = sa.Table(
+    "chain_holds",
+    metadata,
+    sa.Column("id", sa.BigInteger, primary_key=True),
+    sa.Column("why", sa.Text),
+    sa.Column("since", _INSTANT),
+    sa.Column("confirmed_at", _INSTANT),
+    sa.Column("confirmed_by", sa.Text),
+    sa.Column("confirmed_why", sa.Text),
 )
 
 payments = sa.Table(

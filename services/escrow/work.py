@@ -7,7 +7,7 @@ from typing import TypeVar
 from services.escrow.calls import Parties
 from services.escrow.domain import Command, Escrow, Wallet
 from services.escrow.ports import Signer
-from services.escrow.store.journal import Lease, Step, StepState
+from services.escrow.store.records import Lease, Step, StepState
 
 T = TypeVar("T")
 
@@ -52,6 +52,11 @@ class Work:
     def current(self) -> Step | None:
         """Return the step to do next; None: all are done."""
         return next((step for step in self.steps if step.state is StepState.PLANNED), None)
+
+    @property
+    def doubted(self) -> Step | None:
+        """Return the step that has landed otherwise than was meant, if there is one."""
+        return next((step for step in self.steps if step.doubt), None)
 
     @property
     def has_changed_the_chain(self) -> bool:

@@ -14,7 +14,8 @@ from chassis.telemetry import logger
 from kernel.errors import Unavailable
 from services.escrow.domain import CommandState
 from services.escrow.pipeline import Pipeline
-from services.escrow.store.journal import Journal, Lease, LeaseLost
+from services.escrow.store.journal import Journal
+from services.escrow.store.records import Lease, LeaseLost
 from services.escrow.waiting import Waiting
 
 IDLE_SECONDS = 0.5

@@ -106,7 +106,7 @@ class Accounts:
         ]
 
     async def channels_held_up(self, tx: Transaction) -> int:
-        """Count channel accounts in use that quarantined commands hold."""
+        """Count channel accounts in use that quarantined commands, or such that wait, hold."""
         return int((await tx.execute(_HELD_UP)).scalar_one())
 
     async def channel(self, tx: Transaction, address: str) -> Sealed:
@@ -212,5 +212,5 @@ _HELD_UP = sa.text("""
 select count(*) from channels h
 join steps s on s.id = h.leased_by
 join commands c on c.marketplace_id = s.marketplace_id and c.id = s.command_id
-where c.state = 'QUARANTINED' and not h.is_retired
+where (c.state = 'QUARANTINED' or c.waiting_since is not null) and not h.is_retired
 """)

@@ -6,10 +6,8 @@ was paused past its lease can write nothing.
 """
 
 import datetime as dt
-import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,76 +17,15 @@ from chassis.database import Transaction
 from services.escrow.domain import CommandState, Payment
 from services.escrow.evidence import Prepared, TransactionOutcome
 from services.escrow.steps import StepName
+from services.escrow.store.records import (
+    Attempt,
+    AttemptState,
+    Lease,
+    LeaseLost,
+    Step,
+    StepState,
+)
 from services.escrow.tables import attempts, channels, commands, payments, steps
-
-
-class LeaseLost(Exception):
-    """Another worker has the command, or it has ended; nothing may be written."""
-
-
-class StepState(StrEnum):
-    """How far a step is. SKIPPED: the chain shows that there was nothing left to do."""
-
-    PLANNED = "PLANNED"
-    SUCCEEDED = "SUCCEEDED"
-    SKIPPED = "SKIPPED"
-    REFUSED = "REFUSED"
-
-
-class AttemptState(StrEnum):
-    """What is known of an envelope. SENT: it may land."""
-
-    SENT = "SENT"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-    EXPIRED = "EXPIRED"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """The right to carry a command out, until a newer epoch is given."""
-
-    marketplace_id: uuid.UUID
-    command_id: uuid.UUID
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """A signed envelope of a step. prepared_at_ledger: the newest ledger when it was signed."""
-
-    number: int
-    prepared: Prepared
-    prepared_at_ledger: int
-    state: AttemptState = AttemptState.SENT
-    ledger: int | None = None
-    code: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """A chain step with its attempts. source, sequence: kept over all attempts that may land."""
-
-    id: uuid.UUID
-    position: int
-    name: StepName
-    terms: Mapping[str, int | str]
-    state: StepState
-    source: str | None = None
-    sequence: int | None = None
-    attempts: tuple[Attempt, ...] = ()
-
-    @property
-    def in_flight(self) -> Attempt | None:
-        """Return the attempt that may land, if there is one."""
-        return next((a for a in self.attempts if a.state is AttemptState.SENT), None)
-
-    def number(self, name: str) -> int:
-        """Return a term that is a number. Raises: KeyError; TypeError."""
-        value = self.terms[name]
-        if not isinstance(value, int):
-            raise TypeError(f"the term {name} is no number")
-        return value
 
 
 class Journal:
@@ -142,6 +79,8 @@ class Journal:
                 error_message=message,
                 waits=0,
                 waiting_since=None,
+                ruling="",
+                quarantined_at=sa.func.clock_timestamp() if at is None else None,
             )
         )
 
@@ -198,11 +137,22 @@ class Journal:
         await self._number(tx, step, source=used.source, sequence=used.sequence + 1)
 
     async def free_channel(self, tx: Transaction, step: Step) -> None:
-        """Give back the channel account of a step that has nothing in flight."""
-        in_flight = sa.select(attempts.c.hash).where(
-            attempts.c.step_id == step.id, attempts.c.state == AttemptState.SENT
+        """Give back the channel account of a step, unless something is signed under its number.
+
+        Its number is then used by that, or by nothing that pays: it stays the step's.
+        """
+        may_land = attempts.c.state.in_([AttemptState.SENT, AttemptState.EXPIRED])
+        signed = (
+            sa.select(attempts.c.hash)
+            .join(steps, steps.c.id == attempts.c.step_id)
+            .where(
+                steps.c.id == step.id,
+                may_land,
+                attempts.c.source == steps.c.source,
+                attempts.c.sequence == steps.c.sequence,
+            )
         )
-        if (await tx.execute(in_flight)).first() is not None:
+        if (await tx.execute(signed)).first() is not None:
             return
         await tx.execute(
             sa.update(steps)
@@ -229,6 +179,7 @@ class Journal:
             "network": prepared.network,
             "prepared_at_ledger": attempt.prepared_at_ledger,
             "state": attempt.state,
+            "is_burn": attempt.is_burn,
             "created_at": sa.func.clock_timestamp(),
         }
         await tx.execute(sa.insert(attempts).values(row))
@@ -252,18 +203,45 @@ class Journal:
             )
         )
 
+    async def supersede(self, tx: Transaction, *, step: Step, by: Attempt) -> None:
+        """Let what else is in flight under a number that a ledger has used be dead."""
+        await tx.execute(
+            sa.update(attempts)
+            .where(
+                attempts.c.step_id == step.id,
+                attempts.c.source == by.prepared.source,
+                attempts.c.sequence == by.prepared.sequence,
+                attempts.c.state == AttemptState.SENT,
+                attempts.c.hash != by.prepared.hash,
+            )
+            .values(state=AttemptState.EXPIRED)
+        )
+
     async def end_step(
-        self, tx: Transaction, *, step: Step, state: StepState, used: Prepared | None = None
+        self,
+        tx: Transaction,
+        *,
+        step: Step,
+        state: StepState,
+        used: Prepared | None = None,
+        doubt: str = "",
     ) -> None:
         """End a step and give its channel account back.
 
-        used: the envelope that a ledger has, with the sequence number that is now used up.
+        used: the envelope that a ledger has, with the sequence number that is now used up; doubt:
+        what contradicts what was meant.
         """
-        await tx.execute(sa.update(steps).where(steps.c.id == step.id).values(state=state))
-        freed: dict[str, object] = {"leased_by": None}
+        ended = sa.update(steps).where(steps.c.id == step.id).values(state=state, doubt=doubt)
+        await tx.execute(ended)
+        held = channels.c.leased_by == step.id
         if used is not None:
-            freed["next_sequence"] = used.sequence + 1
-        await tx.execute(sa.update(channels).where(channels.c.leased_by == step.id).values(freed))
+            moved = sa.update(channels).where(held, channels.c.address == used.source)
+            await tx.execute(moved.values(next_sequence=used.sequence + 1))
+        await tx.execute(sa.update(channels).where(held).values(leased_by=None))
+
+    async def clear_doubt(self, tx: Transaction, step: Step) -> None:
+        """Forget what seemed to contradict a step: another look at the chain did not show it."""
+        await tx.execute(sa.update(steps).where(steps.c.id == step.id).values(doubt=""))
 
     async def keep_payments(self, tx: Transaction, *, step: Step, paid: Sequence[Payment]) -> None:
         """Store what the chain reports of a step that landed."""
@@ -279,36 +257,6 @@ class Journal:
                 "is_absorbed_fee": payment.is_absorbed_fee,
             }
             await tx.execute(insert(payments).values(row))
-
-    async def was_frozen_by_us(
-        self, tx: Transaction, *, marketplace_id: uuid.UUID, escrow_id: uuid.UUID
-    ) -> bool:
-        """Tell whether a dispute of ours has landed on an escrow."""
-        chosen = (
-            sa.select(steps.c.id)
-            .join(
-                commands,
-                sa.and_(
-                    commands.c.marketplace_id == steps.c.marketplace_id,
-                    commands.c.id == steps.c.command_id,
-                ),
-            )
-            .where(
-                commands.c.marketplace_id == marketplace_id,
-                commands.c.escrow_id == escrow_id,
-                steps.c.name == StepName.DISPUTE,
-                steps.c.state == StepState.SUCCEEDED,
-            )
-            .limit(1)
-        )
-        return (await tx.execute(chosen)).first() is not None
-
-    async def newest_landed(
-        self, tx: Transaction, *, marketplace_id: uuid.UUID, escrow_id: uuid.UUID
-    ) -> int:
-        """Return the newest ledger that has a transaction of an escrow; 0: none has."""
-        names = {"marketplace": marketplace_id, "escrow": escrow_id}
-        return int((await tx.execute(_NEWEST_LANDED, names)).scalar_one())
 
     async def _number(self, tx: Transaction, step: Step, *, source: str, sequence: int) -> None:
         statement = sa.update(steps).where(steps.c.id == step.id)
@@ -339,6 +287,7 @@ def _to_step(row: Any) -> Step:
         state=StepState(row.state),
         source=row.source,
         sequence=row.sequence,
+        doubt=row.doubt,
     )
 
 
@@ -360,6 +309,7 @@ def _to_attempt(row: Any) -> Attempt:
         state=AttemptState(row.state),
         ledger=row.ledger,
         code=row.code,
+        is_burn=row.is_burn,
     )
 
 
@@ -387,10 +337,4 @@ from unnest(cast(:marketplaces as uuid[]), cast(:ids as uuid[]), cast(:epochs as
      as held (marketplace_id, id, epoch)
 where c.marketplace_id = held.marketplace_id and c.id = held.id and c.lease_epoch = held.epoch
   and c.state = 'RUNNING'
-""")
-_NEWEST_LANDED = sa.text("""
-select coalesce(max(a.ledger), 0) from commands c
-join steps s on s.marketplace_id = c.marketplace_id and s.command_id = c.id
-join attempts a on a.step_id = s.id
-where c.marketplace_id = :marketplace and c.escrow_id = :escrow
 """)

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from chassis.database import Transaction
 from services.escrow.domain import CommandNotFound, CommandState
-from services.escrow.store.journal import Lease, is_leased
+from services.escrow.store.journal import is_leased
+from services.escrow.store.records import Lease
 from services.escrow.tables import commands, cursors, unreadable_transfers
 
 # So many of each kind are listed, the oldest first: where there are more, something is broken.

@@ -7,7 +7,7 @@ from typing import Any
 from chassis.database import Database, Transaction
 from services.escrow.domain import CommandState
 from services.escrow.pipeline import Pipeline
-from services.escrow.store.journal import Lease, LeaseLost
+from services.escrow.store.records import Lease, LeaseLost
 from tests.integration.escrow.world import World
 
 # What is counted besides commits. After a mere look at the chain nothing is different from before

@@ -31,7 +31,7 @@ from services.escrow.steps import (
     plan_release,
     plan_resolve,
 )
-from services.escrow.store.journal import Lease, Step, StepState
+from services.escrow.store.records import Lease, Step, StepState
 from services.escrow.work import Work
 from tests.unit.escrow.test_domain import escrow as an_escrow
 
@@ -169,7 +169,7 @@ def test_what_fees_took_is_made_good_and_more_is_a_contradiction(
         8000 * CENT,
     )
     paid = share - kept * CENT
-    decider = Decider(database=_NONE, journal=_NONE, chain=_NONE, factory="")
+    decider = Decider(database=_NONE, landings=_NONE, chain=_NONE, factory="")
 
     assert decider.missing(work(steps, paid, payee), last) == last.number("due") - paid
     with pytest.raises(Contradiction, match="more than fees"):

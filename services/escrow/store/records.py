@@ -1,0 +1,116 @@
+"""What the worker's book has of a command: its lease, its steps, their signed envelopes."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from services.escrow.evidence import Prepared
+from services.escrow.steps import StepName
+
+
+class LeaseLost(Exception):
+    """Another worker has the command, or it has ended; nothing may be written."""
+
+
+class StepState(StrEnum):
+    """How far a step is. SKIPPED: the chain shows that there was nothing left to do."""
+
+    PLANNED = "PLANNED"
+    SUCCEEDED = "SUCCEEDED"
+    SKIPPED = "SKIPPED"
+    REFUSED = "REFUSED"
+
+
+class AttemptState(StrEnum):
+    """What is known of an envelope. SENT: it may land.
+
+    EXPIRED: its time is over and its number was unused, as one node said: it is asked for again
+    before anything else is signed under that number. FAILED: a ledger has it, the step is not done.
+    """
+
+    SENT = "SENT"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    EXPIRED = "EXPIRED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to carry a command out, until a newer epoch is given."""
+
+    marketplace_id: uuid.UUID
+    command_id: uuid.UUID
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A signed envelope of a step. prepared_at_ledger: the newest ledger when it was signed.
+
+    is_burn: it does nothing but use its sequence number up.
+    """
+
+    number: int
+    prepared: Prepared
+    prepared_at_ledger: int
+    is_burn: bool = False
+    state: AttemptState = AttemptState.SENT
+    ledger: int | None = None
+    code: str = ""
+
+    @property
+    def slot(self) -> tuple[str, int]:
+        """Return the account and the sequence number that it uses: one envelope a number lands."""
+        return self.prepared.source, self.prepared.sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A chain step with its attempts.
+
+    source, sequence: kept until a ledger has used the number, or nothing was signed with it.
+    doubt: what contradicts what was meant by a step that has landed, "" for nothing.
+    """
+
+    id: uuid.UUID
+    position: int
+    name: StepName
+    terms: Mapping[str, int | str]
+    state: StepState
+    source: str | None = None
+    sequence: int | None = None
+    doubt: str = ""
+    attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def in_flight(self) -> Attempt | None:
+        """Return the attempt that may land, if there is one."""
+        return next((a for a in self.attempts if a.state is AttemptState.SENT), None)
+
+    @property
+    def landed(self) -> Attempt | None:
+        """Return the attempt that did what the step is for, if there is one."""
+        return next((a for a in self.attempts if a.state is AttemptState.SUCCEEDED), None)
+
+    @property
+    def unproven(self) -> tuple[Attempt, ...]:
+        """Return expired attempts whose number no ledger is known to have used for another."""
+        ended = {AttemptState.SUCCEEDED, AttemptState.FAILED}
+        used = {a.slot for a in self.attempts if a.state in ended}
+        return tuple(
+            a for a in self.attempts if a.state is AttemptState.EXPIRED and a.slot not in used
+        )
+
+    @property
+    def is_signed(self) -> bool:
+        """Tell whether something is signed under the step's number that may have landed."""
+        slot, open_ones = (self.source, self.sequence), (self.in_flight, *self.unproven)
+        return any(a is not None and a.slot == slot for a in open_ones)
+
+    def number(self, name: str) -> int:
+        """Return a term that is a number. Raises: KeyError; TypeError."""
+        value = self.terms[name]
+        if not isinstance(value, int):
+            raise TypeError(f"the term {name} is no number")
+        return value
