@@ -72,8 +72,9 @@ rebuild-stream: $(INSTALLED) ## Publish every event of the running stack again f
 # Most tests wait for a chain, a server or a clock: more workers than cores are busy all the time.
 WORKERS ?= 3
 
+# build/tests.xml has how long each test took.
 test: $(INSTALLED) ## Run every test (some of them: make test WORKERS=0 ARGS="-k release")
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=20 --junitxml=build/tests.xml $(ARGS)
 
 prove: $(INSTALLED) ## Run the long proofs, and write their figures into docs/reports/
 	@RACE_ROUNDS=200 FUZZ_EXAMPLES=300 REPORTS=docs/reports $(BIN)/pytest -o timeout=3600 \
@@ -133,7 +134,7 @@ lock: $(INSTALLED) ## Pin the newest versions that requirements*.in allow, with 
 
 clean: ## Delete what was made here: .venv, .run, caches (a running stack is refused)
 	@if [ -x $(BIN)/python ] && [ -d .run ]; then $(BIN)/python -m deploy.local.clean; fi
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv installs in seconds what takes pip a minute; pip does it where uv cannot reach the packages.

@@ -43,6 +43,9 @@ ATTEMPTS = 5
 # The server stops or is full, a lock was not free, a statement took too long: come back later.
 BUSY = frozenset({"57P01", "57P02", "57P03", "53300", "55P03", "57014"})
 CONNECTION_CLASS = "08"
+# Services look rows up by key. A plan that reads a table whole is made while the table is small, or
+# by statistics of that time, and is kept: so it is chosen only where no index serves.
+BY_INDEX = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
 
 
 class Database:
@@ -74,7 +77,7 @@ class Database:
         options = (
             f"-c search_path={schema}"
             f" -c statement_timeout={statement_timeout_seconds}s -c lock_timeout=3s"
-            " -c idle_in_transaction_session_timeout=10s"
+            f" -c idle_in_transaction_session_timeout=10s {BY_INDEX}"
         )
         engine = create_async_engine(
             _sqlalchemy_url(url),
@@ -177,7 +180,7 @@ class Database:
             self._url,
             autocommit=True,
             application_name=f"{self.schema}-listener",
-            options=f"-c search_path={self.schema}",
+            options=f"-c search_path={self.schema} {BY_INDEX}",
             connect_timeout=5,
         )
 

@@ -1,6 +1,7 @@
 """Fixtures for every test: real PostgreSQL, real NATS, a real devnet, a whole stack.
 
-All are started at first use and live as long as the session (one of each per xdist worker).
+All are started at first use and live until the last test that uses them has ended (one of each
+per xdist worker; lifetimes.py).
 
     def test_x(database_url):          # function: an own, empty, migrated database
         url = database_url("ledger")   # its URL for a role; database_url() is the superuser's
@@ -34,10 +35,31 @@ from deploy.local.postgres import NOT_DURABLE, SUPERUSER, PostgresServer, remove
 from deploy.local.process import Command, python_module, run
 from deploy.local.settings import ROOT, child_environment
 from tests import tables
+from tests.lifetimes import Lifetimes, TogetherScheduling, ordered
 from tests.running_stack import RunningStack, running_stack
 
 _TEMPLATE = "template_migrated"
 _names = itertools.count(1)
+_lifetimes = pytest.StashKey[Lifetimes]()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherScheduling | None:
+    """Give the workers of `--dist loadfile` files that belong together."""
+    return TogetherScheduling(config, log) if config.option.dist == "loadfile" else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run the users of one server one after the other."""
+    items[:] = ordered(items)
+    config.stash[_lifetimes] = Lifetimes(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Stop what no later test uses."""
+    yield
+    item.config.stash[_lifetimes].end(item, nextitem)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -30,9 +30,9 @@ async def check(tx: Transaction, *, marketplace_id: MarketplaceId | None) -> lis
     connection = await driver(tx)
     await connection.execute("set transaction isolation level repeatable read, read only")
     await connection.execute("set local statement_timeout = '300s'")
-    # Whole tables are compared: loops within loops are never right here, and are what a planner
-    # chooses that has no statistics yet of tables that were filled a moment ago.
-    await connection.execute("set local enable_nestloop = off")
+    # Whole tables are compared, where all other statements look rows up by key: loops within loops
+    # are never right here, and are what a planner chooses that has no statistics yet.
+    await connection.execute(_WHOLE_TABLES)
     results = []
     for name, (what, query) in CHECKS.items():
         cursor = await connection.execute(query + _SHAPE, {"marketplace": marketplace_id})
@@ -47,6 +47,10 @@ async def check(tx: Transaction, *, marketplace_id: MarketplaceId | None) -> lis
     return results
 
 
+_WHOLE_TABLES = """
+select set_config('enable_seqscan', 'on', true), set_config('enable_hashjoin', 'on', true),
+       set_config('enable_mergejoin', 'on', true), set_config('enable_nestloop', 'off', true)
+"""
 # Every check ends in the rows it compared, (offender, holds). The answer has at least one row:
 # (how many were compared, offender or null).
 _SHAPE = """

@@ -110,7 +110,6 @@ class LedgerStore:
         holds = {(m, t.pending_id) for m, ts in asked.items() for t in ts if t.pending_id}
         connection = await driver(tx)
         async with connection.pipeline():
-            await connection.execute(tables.PLANS)
             locking = (*_text_keys(limited), *_pairs(holds))
             locked = await connection.execute(tables.LOCK_ACCOUNTS, locking)
             # Only now, so that what the last owners of the locks wrote is seen.

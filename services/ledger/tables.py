@@ -1,17 +1,11 @@
 """The SQL of the schema, statement by statement; migrations/ makes the tables.
 
 Written out, and not composed: a batch of transfers is a handful of prepared statements whatever
-its size. Arrays come in as columns and are joined by index look-ups (see PLANS).
+its size. Arrays come in as columns and are joined by index look-ups (chassis.database.BY_INDEX).
 """
 
 from collections.abc import Iterable
 from uuid import UUID
-
-# A prepared plan lives long: one made while a table was small would read it whole for ever.
-PLANS = """
-select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-       set_config('enable_mergejoin', 'off', true)
-"""
 
 # Locks what it returns, in the order of the key, whichever replica asks: so none waits in a ring.
 # The accounts of holds that are to be resolved come with those named.
@@ -131,7 +125,8 @@ join transfers t on t.marketplace_id = e.marketplace_id and t.id = e.transfer_id
 where e.marketplace_id = %s and e.asset = %s and e.account = %s and e.version < %s
 order by e.version desc limit %s
 """  # noqa: S608 - joined from constants of this file
-# The figures of derived accounts are the sums of their lines.
+# The figures of derived accounts are the sums of their lines. `offset 0` keeps the planner from
+# putting the sum where a balance is named, twice a row.
 LIST_ACCOUNTS = """
 select a.number, a.name, a.asset, b.balance
 from accounts a
@@ -140,6 +135,7 @@ cross join lateral (
         select sum(e.available_change) from entries e
         where e.marketplace_id = a.marketplace_id and e.asset = a.asset and e.account = a.name
     ), 0)::bigint end as balance
+    offset 0
 ) as b
 where a.marketplace_id = %s and a.kind <> 'user' and a.number > %s
     and (b.balance <> 0 or not %s)

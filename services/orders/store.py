@@ -103,13 +103,7 @@ class OrderStore:
         limit: int,
     ) -> list[Order]:
         """List orders newest first; filters: column → value, all must hold."""
-        query = sa.select(*(orders.c[name] for name in ORDER_COLUMNS)).where(
-            orders.c.marketplace_id == marketplace_id,
-            *(orders.c[name] == value for name, value in filters.items()),
-        )
-        if after is not None:
-            query = query.where(orders.c.id < after)
-        result = await tx.execute(query.order_by(orders.c.id.desc()).limit(limit))
+        result = await tx.execute(_page(marketplace_id, filters, after).limit(limit))
         return [order_of(row) for row in result.mappings()]
 
     async def events(
@@ -139,6 +133,34 @@ class OrderStore:
         self, tx: Transaction, after: Order, facts: Sequence[Fact], *, request_id: str
     ) -> None:
         await self._outbox.append(tx, events_of(after, facts, request_id=request_id))
+
+
+def _page(
+    marketplace_id: uuid.UUID, filters: Mapping[str, object], after: uuid.UUID | None
+) -> sa.Select[Any]:
+    """Return the statement of a page, without its limit.
+
+    Of several filters the first of _SELECTIVE is looked up in its index, in the order of the page.
+    The others are tried on what it gives: `offset 0` keeps the planner from taking another index.
+    """
+    first = next((name for name in _SELECTIVE if name in filters), None)
+    looked_up = {name: value for name, value in filters.items() if first in {None, name}}
+    found = sa.select(*(orders.c[name] for name in ORDER_COLUMNS)).where(
+        orders.c.marketplace_id == marketplace_id,
+        *(orders.c[name] == value for name, value in looked_up.items()),
+    )
+    if after is not None:
+        found = found.where(orders.c.id < after)
+    found = found.order_by(orders.c.id.desc())
+    others = {name: value for name, value in filters.items() if name not in looked_up}
+    if not others:
+        return found
+    fenced = found.offset(0).subquery()
+    return (
+        sa.select(fenced)
+        .where(*(fenced.c[name] == value for name, value in others.items()))
+        .order_by(fenced.c.id.desc())
+    )
 
 
 def events_of(after: Order, facts: Sequence[Fact], *, request_id: str) -> list[Event]:
@@ -290,6 +312,8 @@ _SAME = (
     "contract_id",
     "contract_terms_json",
 )
+# The columns that lists are filtered by, from those that few orders share to those that many do.
+_SELECTIVE = ("client_order_ref", "buyer_id", "seller_id", "state")
 # What may change after creation.
 _CHANGING = (
     "state",

@@ -43,12 +43,16 @@ class Served:
 
 @dataclass(kw_only=True)
 class City:
-    """Starts services and those they call. devnet: started for the services that need a chain."""
+    """Starts services and those they call. devnet: started for the services that need a chain.
+
+    settings: of all services, beside those that the city gives them.
+    """
 
     database: TestDatabase
     nats_url: str
     devnet: Callable[[], RunningDevnet]
     folder: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _served: dict[str, Served] = field(default_factory=dict)
 
@@ -81,6 +85,7 @@ class City:
             "nats_url": self.nats_url,
             "service_secret": SECRET,
             "grpc_port": free_port(),
+            **self.settings,
         }
         if name == "escrow":
             environment |= self._chain()

@@ -334,7 +334,7 @@ class EscrowStore:
     ) -> list[Holder]:
         """List wallets that are on chain and contracts that may hold money, by id."""
         rows = await tx.execute(
-            _HOLDERS, {"marketplace": marketplace_id, "after": after, "size": size}
+            _HOLDERS, {"marketplace": marketplace_id, "after": after or _BEFORE_ALL, "size": size}
         )
         return [Holder(**row) for row in rows.mappings()]
 
@@ -378,22 +378,33 @@ async def _exactly_one(tx: Transaction, statement: sa.Update) -> None:
         raise LookupError("the row to write is not there")
 
 
+_BEFORE_ALL = uuid.UUID(int=0)
+# First the page, each half from its own index; then what is in motion, which is little; then, row
+# by row, whether it is. The other way round, every page would look at everything.
 _HOLDERS = sa.text("""
-select id, account, address, in_motion, is_closed from (
-    select w.id, 'user:' || w.user_id as account, w.address, exists (
-        select 1 from commands c left join escrows e
-            on e.marketplace_id = c.marketplace_id and e.id = c.escrow_id
-        where c.marketplace_id = w.marketplace_id and c.state in ('RUNNING', 'QUARANTINED')
-          and w.id in (c.wallet_id, e.buyer_wallet_id, e.seller_wallet_id)) as in_motion,
-        false as is_closed
-    from wallets w where w.marketplace_id = :marketplace and w.state = 'ACTIVE'
-    union all
-    select e.id, 'escrow:' || e.order_id, e.contract_id, exists (
-        select 1 from commands c
-        where c.marketplace_id = e.marketplace_id and c.escrow_id = e.id
-          and c.state in ('RUNNING', 'QUARANTINED')), e.closed_at is not null
-    from escrows e where e.marketplace_id = :marketplace and e.state <> 'FAILED'
-) holders
-where cast(:after as uuid) is null or id > cast(:after as uuid)
-order by id limit :size
+with page as materialized (
+    select * from (
+        (select w.id, 'user:' || w.user_id as account, w.address, false as is_closed
+         from wallets w
+         where w.marketplace_id = :marketplace and w.state = 'ACTIVE' and w.id > :after
+         order by w.id limit :size)
+        union all
+        (select e.id, 'escrow:' || e.order_id, e.contract_id, e.closed_at is not null
+         from escrows e
+         where e.marketplace_id = :marketplace and e.state <> 'FAILED' and e.id > :after
+         order by e.id limit :size)
+    ) holders
+    order by id limit :size
+), moving as materialized (
+    select touched.id
+    from commands c
+    left join escrows e on e.marketplace_id = c.marketplace_id and e.id = c.escrow_id
+    cross join lateral (
+        values (c.escrow_id), (c.wallet_id), (e.buyer_wallet_id), (e.seller_wallet_id)
+    ) as touched (id)
+    where c.marketplace_id = :marketplace and c.state in ('RUNNING', 'QUARANTINED')
+      and touched.id is not null
+)
+select p.id, p.account, p.address, p.is_closed, p.id in (select id from moving) as in_motion
+from page p order by p.id
 """)

@@ -126,6 +126,7 @@ class Progress:
         return [TransferAside(**row) for row in (await tx.execute(chosen)).mappings()]
 
 
+# Each reason from its own index; of all of a marketplace's commands, few are of concern.
 _CONCERNS = sa.text("""
 select c.id, c.kind, c.state, c.error_reason as reason, c.error_message as message, c.waits,
        coalesce(c.waiting_since, c.created_at) as since,
@@ -133,11 +134,18 @@ select c.id, c.kind, c.state, c.error_reason as reason, c.error_message as messa
        coalesce((select s.name from steps s
                  where s.marketplace_id = c.marketplace_id and s.command_id = c.id
                    and s.state = 'PLANNED' order by s.position limit 1), '') as step
-from commands c
+from (
+    (select id from commands
+     where marketplace_id = :marketplace and (state = 'QUARANTINED' or waiting_since is not null)
+     order by created_at limit :size)
+    union
+    (select id from commands
+     where marketplace_id = :marketplace and state = 'RUNNING'
+       and created_at < clock_timestamp() - interval '10 minutes'
+     order by created_at limit :size)
+) as found
+join commands c on c.marketplace_id = :marketplace and c.id = found.id
 left join escrows e on e.marketplace_id = c.marketplace_id and e.id = c.escrow_id
 left join wallets w on w.marketplace_id = c.marketplace_id and w.id = c.wallet_id
-where c.marketplace_id = :marketplace
-  and (c.state = 'QUARANTINED' or c.waiting_since is not null
-       or (c.state = 'RUNNING' and c.created_at < clock_timestamp() - interval '10 minutes'))
 order by c.created_at limit :size
 """)

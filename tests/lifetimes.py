@@ -1,0 +1,102 @@
+"""In which order tests run, and how long what they share lives: until its last user has ended.
+
+Files that need the same servers run one after the other, those with the most to start first. So
+a worker stops its stack when the last test that uses it is over, and not at the end of the run.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
+
+# What a file is sorted by: the first of these fixtures that one of its tests uses.
+_SERVERS = (
+    "stack",
+    "net_stack",
+    "city",
+    "own_devnet",
+    "devnet",
+    "nats_server",
+    "own_nats_server",
+    "postgres_server",
+)
+# What a fixture asks for while it runs, so that pytest does not see it before.
+_HIDDEN = {"city": ("devnet",)}
+# Files that share more than a file does run on one worker, as if they were one file.
+_TOGETHER = {
+    "tests/e2e/test_money_document.py": "net_stack",
+    "tests/e2e/test_party_money.py": "net_stack",
+}
+
+
+class TogetherScheduling(LoadFileScheduling):  # type: ignore[misc] # xdist ships no types
+    """Gives whole files to workers, in the order of the collection."""
+
+    def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
+        # The most tests first would be the slowest files last.
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return _TOGETHER.get(file, file)
+
+
+def ordered(items: Iterable[pytest.Item]) -> list[pytest.Item]:
+    """Sort tests by the servers that their files need; those of a file stay together."""
+    items = list(items)
+    ranks: dict[str, int] = {}
+    for item in items:
+        file = _file(item)
+        ranks[file] = min(ranks.get(file, len(_SERVERS)), _rank(item))
+    places = {name: place for place, name in enumerate(ranks)}
+    return sorted(items, key=lambda item: (ranks[_file(item)], places[_file(item)]))
+
+
+class Lifetimes:
+    """Which test is the last one to use a fixture of the session."""
+
+    def __init__(self, items: Iterable[pytest.Item]) -> None:
+        self._places: dict[pytest.Item, int] = {}
+        self._last: dict[Any, int] = {}
+        for place, item in enumerate(items):
+            self._places[item] = place
+            for fixture in _session_fixtures(item):
+                self._last[fixture] = place
+
+    def end(self, item: pytest.Item, following: pytest.Item | None) -> None:
+        """Tear down what nobody uses from the following test on. item: the one that has ended.
+
+        Without a following test, the session tears down everything.
+        """
+        if following is None:
+            return
+        place = self._places[following]
+        for fixture in [known for known, last in self._last.items() if last < place]:
+            del self._last[fixture]
+            fixture.finish(item._request)  # type: ignore[attr-defined] # tests are functions
+
+
+def _file(item: pytest.Item) -> str:
+    file = item.nodeid.partition("::")[0]
+    return _TOGETHER.get(file, file)
+
+
+def _names(item: pytest.Item) -> set[str]:
+    names = set(getattr(item, "fixturenames", ()))
+    return names.union(*(_HIDDEN.get(name, ()) for name in names))
+
+
+def _rank(item: pytest.Item) -> int:
+    names = _names(item)
+    return next((rank for rank, name in enumerate(_SERVERS) if name in names), len(_SERVERS))
+
+
+def _session_fixtures(item: pytest.Item) -> Iterable[Any]:
+    manager: Any = item.session._fixturemanager
+    for name in _names(item):
+        for fixture in manager.getfixturedefs(name, item) or ():
+            if fixture.scope == "session" and fixture.baseid.startswith("tests"):
+                yield fixture
