@@ -18,8 +18,9 @@ from deploy.local.process import Command, Process, python_module
 from deploy.local.rest import Marketplace
 from deploy.local.settings import PORTS, ROOT, child_environment
 from deploy.operator.client import Operator
+from tests.patience import PATIENCE_SECONDS
 
-START_SECONDS = 90.0
+START_SECONDS = 3 * PATIENCE_SECONDS
 # Short ledgers: a purchase takes seconds, and steps are still separate ledgers.
 LEDGER_SECONDS = "0.2"
 
@@ -55,7 +56,7 @@ class RunningStack:
 
     def wait_until_back(self, name: str, *, since: int) -> None:
         """Wait until a part was started again and serves. since: length of the log before."""
-        wait_for(lambda: f"{name} is back" in self.process.log()[since:], seconds=30)
+        wait_for(lambda: f"{name} is back" in self.process.log()[since:])
 
 
 @contextlib.contextmanager
@@ -126,7 +127,7 @@ async def new_purchase(stack: RunningStack) -> AsyncIterator[tuple[Purchase, Ope
         yield purchase, operator
 
 
-def wait_for(condition: Callable[[], bool], *, seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS) -> None:
     """Wait until a condition holds, checked every few milliseconds."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -14,11 +14,12 @@ from chassis import runner
 from chassis.channel import Caller, open_channel
 from chassis.identity import REPLAYED_KEY, ROLE_MARKETPLACE, Identity, Signer
 from chassis.runner import App
+from tests.patience import PATIENCE_SECONDS
 
 SECRET = "the services of these tests share this"
 SCOPES = frozenset({"read", "write", "support", "admin"})
-READY_SECONDS = 20
-CALL_SECONDS = 10.0
+READY_SECONDS = PATIENCE_SECONDS
+CALL_SECONDS = PATIENCE_SECONDS
 
 
 class Transport(Protocol):

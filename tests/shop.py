@@ -13,10 +13,11 @@ from typing import Any
 
 import httpx
 
+from tests.patience import PATIENCE_SECONDS
 from tests.running_stack import RunningStack
 
 PRICE = "80.00"
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = PATIENCE_SECONDS
 POLL_SECONDS = 0.02
 Body = Mapping[str, Any] | None
 

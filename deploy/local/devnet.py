@@ -57,7 +57,7 @@ class Devnet:
         self.home.mkdir(parents=True, exist_ok=True)
         self._process = Process(self.command(), self.log_folder / "devnet.log")
 
-    def wait_ready(self, *, timeout_seconds: float = 30) -> None:
+    def wait_ready(self, *, timeout_seconds: float = 60) -> None:
         """Wait until it answers.
 
         Raises: NotReadyError.

@@ -63,7 +63,7 @@ class NatsServer:
         )
         self._process = Process(command, self.log_folder / "nats.log")
 
-    def wait_ready(self, *, timeout_seconds: float = 15) -> None:
+    def wait_ready(self, *, timeout_seconds: float = 60) -> None:
         """Wait until the server greets clients.
 
         Raises: NotReadyError.

@@ -68,6 +68,9 @@ class PostgresServer:
             f"port={self.port}",
             "unix_socket_directories=",
             "max_connections=300",
+            # A server of one machine's development: no process that only waits.
+            "io_method=sync",
+            "max_logical_replication_workers=0",
             *self.options,
         )
         arguments = [part for setting in settings for part in ("-c", setting)]
@@ -82,7 +85,7 @@ class PostgresServer:
         )
         self._process = Process(command, self.log_folder / "postgres.log")
 
-    def wait_ready(self, *, timeout_seconds: float = 30) -> None:
+    def wait_ready(self, *, timeout_seconds: float = 60) -> None:
         """Wait until the server answers.
 
         Raises: NotReadyError.

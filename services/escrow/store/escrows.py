@@ -379,32 +379,22 @@ async def _exactly_one(tx: Transaction, statement: sa.Update) -> None:
 
 
 _BEFORE_ALL = uuid.UUID(int=0)
-# First the page, each half from its own index; then what is in motion, which is little; then, row
-# by row, whether it is. The other way round, every page would look at everything.
+# First the page, each half from its own index; only then, row by row, what is in motion.
 _HOLDERS = sa.text("""
 with page as materialized (
-    select * from (
-        (select w.id, 'user:' || w.user_id as account, w.address, false as is_closed
-         from wallets w
-         where w.marketplace_id = :marketplace and w.state = 'ACTIVE' and w.id > :after
-         order by w.id limit :size)
-        union all
-        (select e.id, 'escrow:' || e.order_id, e.contract_id, e.closed_at is not null
-         from escrows e
-         where e.marketplace_id = :marketplace and e.state <> 'FAILED' and e.id > :after
-         order by e.id limit :size)
-    ) holders
+    (select id, 'user:' || user_id as account, address, false as is_closed from wallets
+     where marketplace_id = :marketplace and state = 'ACTIVE' and id > :after
+     order by id limit :size)
+    union all
+    (select id, 'escrow:' || order_id, contract_id, closed_at is not null from escrows
+     where marketplace_id = :marketplace and state <> 'FAILED' and id > :after
+     order by id limit :size)
     order by id limit :size
 ), moving as materialized (
-    select touched.id
+    select unnest(array[c.escrow_id, c.wallet_id, e.buyer_wallet_id, e.seller_wallet_id]) as id
     from commands c
-    left join escrows e on e.marketplace_id = c.marketplace_id and e.id = c.escrow_id
-    cross join lateral (
-        values (c.escrow_id), (c.wallet_id), (e.buyer_wallet_id), (e.seller_wallet_id)
-    ) as touched (id)
+    left join escrows e on (e.marketplace_id, e.id) = (c.marketplace_id, c.escrow_id)
     where c.marketplace_id = :marketplace and c.state in ('RUNNING', 'QUARANTINED')
-      and touched.id is not null
 )
-select p.id, p.account, p.address, p.is_closed, p.id in (select id from moving) as in_motion
-from page p order by p.id
+select p.*, exists (select 1 from moving m where m.id = p.id) as in_motion from page p order by p.id
 """)

@@ -12,8 +12,9 @@ from chassis.bus import Bus, Message, consume, publish_all, redelivery_seconds
 from chassis.inbox import is_first_time
 from deploy.local.nats import NatsServer
 from tests.integration.chassis.conftest import Shop
+from tests.patience import PATIENCE_SECONDS
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = PATIENCE_SECONDS
 
 
 @asynccontextmanager

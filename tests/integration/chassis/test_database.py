@@ -12,6 +12,7 @@ from deploy.local.ports import free_port
 from deploy.local.postgres import NOT_DURABLE, PostgresServer, remove
 from kernel.errors import Unavailable
 from tests.integration.chassis.conftest import Shop
+from tests.patience import PATIENCE_SECONDS
 
 IDLE = """
 select count(*) from pg_stat_activity
@@ -141,7 +142,7 @@ async def test_a_database_that_went_away_is_unavailable_and_found_again(
     own_postgres.start()
     own_postgres.wait_ready()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not await is_answered():
             pass
     assert await database.is_ready()

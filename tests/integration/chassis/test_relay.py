@@ -22,8 +22,9 @@ from chassis.outbox import Event, Outbox
 from deploy.local.nats import NatsServer
 from kernel.ids import to_public
 from tests.integration.chassis.conftest import Shop
+from tests.patience import PATIENCE_SECONDS
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = PATIENCE_SECONDS
 NOON = dt.datetime(2026, 2, 18, 12, tzinfo=dt.UTC)
 UNPUBLISHED = "select count(*) from outbox where published_at is null"
 # Relays with a connection, and those that have looked for events: the others ask for the lock.

@@ -28,9 +28,11 @@ from stellar_sdk.soroban_rpc import (
 )
 from stellar_sdk.soroban_server_async import SorobanServerAsync
 
+from tests.patience import PATIENCE_SECONDS
+
 T = TypeVar("T")
 UNIT = 10**7
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = PATIENCE_SECONDS
 
 
 async def until(ask: Callable[[], Awaitable[T | None]]) -> T:

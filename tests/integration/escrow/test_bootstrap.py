@@ -15,13 +15,13 @@ from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
 from tests.integration.escrow.strangers import Stranger
 from tests.integration.escrow.world import (
-    WAIT_SECONDS,
     Order,
     World,
     command_of,
     new_escrow,
     succeeded,
 )
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ async def test_a_channel_account_in_use_is_not_retired(alone: World) -> None:
     asked = alone.asked(CommandKind.FREEZE)
     await alone.escrows.freeze(asked, order_id=order.id)
     statement = sa.text("select address from channels where leased_by is not null")
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         used: list[str] = []
         while not used:
             async with alone.house.database.transaction() as tx:

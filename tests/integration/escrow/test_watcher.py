@@ -17,7 +17,8 @@ from services.escrow.tables import unreadable_transfers
 from services.escrow.watcher import Watcher
 from tests.integration.escrow import outsiders
 from tests.integration.escrow.strangers import Stranger, muxed
-from tests.integration.escrow.world import WAIT_SECONDS, World, succeeded, usdc
+from tests.integration.escrow.world import World, succeeded, usdc
+from tests.patience import PATIENCE_SECONDS
 
 UNIT = 10_000_000
 DEPOSITS = sa.text("""
@@ -37,7 +38,7 @@ async def stranger(world: World) -> Stranger:
 
 async def told(world: World, wallet: Wallet, *, count: int) -> list[dict[str, Any]]:
     """Wait until so many deposits of a wallet were told, and return them."""
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             async with world.house.database.transaction() as tx:
                 found = (await tx.execute(DEPOSITS, {"address": wallet.address})).scalars().all()
@@ -49,7 +50,7 @@ async def told(world: World, wallet: Wallet, *, count: int) -> list[dict[str, An
 async def watched_to_the_end(world: World) -> None:
     """Wait until the watcher has read what is on the chain now."""
     ledger = (await world.house.chain.latest_ledger()).sequence
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             async with world.house.database.transaction() as tx:
                 cursor = await world.house.accounts.cursor(tx, world.house.asset_contract)
@@ -239,7 +240,7 @@ async def test_what_a_former_platform_paid_by_a_command_is_no_deposit(world: Wor
     ledger = (await world.house.chain.latest_ledger()).sequence
     later = world.house.watcher(platform=wallet.address)
 
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         async with world.house.database.transaction() as tx:
             cursor = await world.house.accounts.cursor(tx, world.house.asset_contract)
         while cursor is None or cursor < start_of(ledger):
@@ -271,7 +272,7 @@ async def test_watchers_side_by_side_tell_a_deposit_once(world: World, stranger:
     others = [await make_watcher(world) for _ in range(3)]
 
     await stranger.send(stranger.payment(wallet.address, "6.00"))
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not await told(world, wallet, count=0):
             await asyncio.gather(*(watcher.look() for watcher in others))
 

@@ -14,7 +14,8 @@ from services.escrow.store.records import Lease, LeaseLost
 from services.escrow.tables import commands
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
-from tests.integration.escrow.world import AMOUNT, WAIT_SECONDS, World, command_of, settings
+from tests.integration.escrow.world import AMOUNT, World, command_of, settings
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ async def test_the_heartbeat_holds_a_lease_for_as_long_as_it_takes(alone: World)
     await alone.escrows.freeze(asked, order_id=order.id)
     held_for = 3 * alone.house.settings.command_lease_seconds
 
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         started = asyncio.get_running_loop().time()
         while asyncio.get_running_loop().time() < started + held_for:
             epoch, is_held = await lease_of(alone, asked.command_id)

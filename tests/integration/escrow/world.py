@@ -20,6 +20,7 @@ from services.escrow.domain import Command, CommandKind, CommandState, Wallet, W
 from services.escrow.service import EscrowService, NewEscrow
 from services.escrow.settings import EscrowSettings
 from tests.conftest import RunningDevnet, TestDatabase
+from tests.patience import PATIENCE_SECONDS
 from tests.serving import SECRET
 
 CENT = 100_000
@@ -155,7 +156,7 @@ class World:
 
     async def until(self, command_id: uuid.UUID, holds: Callable[[Command], bool]) -> Command:
         """Wait until something holds of a command."""
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 found = await self.queries.command(
                     marketplace_id=self.marketplace_id, command_id=command_id, wait_seconds=0
@@ -167,7 +168,7 @@ class World:
     async def until_resting(self, command_id: uuid.UUID) -> None:
         """Wait until a command waits to be taken later."""
         statement = sa.text("select next_attempt_at > now() from commands where id = :id")
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 async with self.house.database.transaction() as tx:
                     if (await tx.execute(statement, {"id": command_id})).scalar_one():

@@ -34,6 +34,7 @@ from gateway.app import Dispatcher, open_gateway
 from gateway.keys import SCOPES, KeyStore
 from gateway.settings import GatewaySettings
 from kernel.errors import DomainError, NotFound
+from tests.patience import PATIENCE_SECONDS
 
 SECRET = "a secret of the services, for tests only"
 PEPPER = "a pepper of the gateway, for tests only!"
@@ -170,7 +171,7 @@ async def serving(app: Dispatcher, port: int) -> AsyncIterator[str]:
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     task = asyncio.create_task(server._serve())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
                 await asyncio.sleep(0.01)
         yield f"http://127.0.0.1:{port}"

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from gateway import keys as key_format
+from tests.patience import PATIENCE_SECONDS
 
 from .conftest import Keys, Services
 from .messages import an_order
@@ -270,7 +271,7 @@ async def test_a_key_revoked_elsewhere_is_refused_within_seconds(
 
     await keys.store.revoke(key_id, marketplace_id=marketplace_id)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (await bare.get("/api/v1/me", headers=bearer(key))).status_code == 200:
             continue
 

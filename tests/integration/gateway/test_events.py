@@ -17,10 +17,11 @@ from gateway import keys as key_format
 from gateway.app import open_gateway
 from gateway.settings import GatewaySettings
 from kernel.ids import new_id, to_public
+from tests.patience import PATIENCE_SECONDS
 
 from .conftest import Keys, serving
 
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = PATIENCE_SECONDS
 
 
 class Publisher:

@@ -12,6 +12,7 @@ import pytest
 from deploy.local.ports import free_port
 from gateway.app import open_gateway
 from gateway.settings import GatewaySettings
+from tests.patience import PATIENCE_SECONDS
 
 from .conftest import CONTRACTS, Keys, Services, serving
 from .messages import an_order
@@ -156,7 +157,7 @@ async def until_streaming(
     client: httpx.AsyncClient, opened: contextlib.AsyncExitStack
 ) -> httpx.Response:
     """Open two streams when the gateway has seen that the ones before are gone."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         answers: list[httpx.Response] = []
         while len(answers) < 2:
             attempt = contextlib.AsyncExitStack()
@@ -194,7 +195,7 @@ async def test_a_client_that_does_not_send_its_body_is_told_so(
 
     writer.write(f"{head}content-length: 20\r\n\r\n".encode())
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         answer = (await reader.read()).decode()  # to its end: the connection is closed
     writer.close()
     await writer.wait_closed()

@@ -20,6 +20,7 @@ from kernel.errors import (
     Unavailable,
 )
 from kernel.ids import to_public
+from tests.patience import PATIENCE_SECONDS
 
 from .conftest import SECRET, Keys, Services, binding_of
 from .messages import ORDER_ID, an_order, running
@@ -353,7 +354,7 @@ async def test_a_service_that_is_away_answers_in_time_and_in_shape(
 ) -> None:
     await services.servers["disputes"].stop(grace_seconds=0)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             answer = await rest.get("/api/v1/disputes", timeout=20)
     finally:
         await restart(services, "disputes")

@@ -17,9 +17,10 @@ from services.ledger.service import ACCOUNT_PATIENCE, DepositNotBooked
 from services.ledger.wire import NotADeposit
 from tests.integration.ledger.conftest import House
 from tests.integration.ledger.test_requests import balance, opened
+from tests.patience import PATIENCE_SECONDS
 from tests.serving import Client
 
-WAIT_SECONDS = 20
+WAIT_SECONDS = PATIENCE_SECONDS
 
 
 def told(

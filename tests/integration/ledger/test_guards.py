@@ -26,6 +26,7 @@ from tests.integration.ledger.conftest import (
     post,
     single,
 )
+from tests.patience import PATIENCE_SECONDS
 
 CREATED, EXISTS = TransferStatus.CREATED, TransferStatus.EXISTS
 DAY = dt.timedelta(hours=24)
@@ -105,7 +106,7 @@ async def until_one_waits(house: House) -> None:
         "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
         " and datname = current_database()"
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while house.rows(waiting) == [(0,)]:  # noqa: ASYNC110 - asks Postgres
             await asyncio.sleep(0.01)
 

@@ -30,6 +30,7 @@ from services.orders.service import OrderService
 from services.orders.timers import Timers
 from services.orders.users import UserType
 from tests.fakes import FakeDisputes, FakeEscrow, FakeLedger
+from tests.patience import PATIENCE_SECONDS
 
 EIGHTY, TEN = 800_000_000, 100_000_000
 _keys = itertools.count(1)
@@ -134,7 +135,7 @@ class Shop:
 
     async def until(self, order: orders_pb2.Order, state: State) -> None:
         """Wait until an order is in a state; fails after ten seconds."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while (await self.read(order)).state is not state:  # noqa: ASYNC110 - asks Postgres
                 await asyncio.sleep(0.01)
 

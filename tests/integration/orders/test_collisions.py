@@ -16,6 +16,7 @@ from chassis.database import driver
 from chassis.idempotency import Answer
 from services.orders.domain import DisputeReason, FinalStatus, Order, Party, State
 from tests.integration.orders.conftest import Shop, oid, outcomes
+from tests.patience import PATIENCE_SECONDS
 
 RICH = 10**12
 _numbers = itertools.count(1)
@@ -76,7 +77,7 @@ LATE: tuple[Command, ...] = (release, refund, deliver, dispute, cancel)
 
 async def quiet(shop: Shop, order: orders_pb2.Order) -> Order:
     """Wait until nothing is in motion on an order; returns it."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await running(shop, order):  # noqa: ASYNC110 - asks Postgres
             await asyncio.sleep(0.01)
     return await shop.read(order)
@@ -138,7 +139,7 @@ async def waiting(shop: Shop, count: int) -> None:
         "select count(*) from pg_stat_activity"
         " where wait_event_type = 'Lock' and datname = current_database()"
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             async with shop.database.transaction() as tx:
                 cursor = await (await driver(tx)).execute(statement)

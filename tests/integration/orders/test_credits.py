@@ -17,6 +17,7 @@ from services.orders.credits import ManualCreditDisabled, NewCredit
 from services.orders.ports import ProviderError
 from services.orders.users import UserNotFound
 from tests.integration.orders.conftest import Peers, Shop, open_shop
+from tests.patience import PATIENCE_SECONDS
 
 TEN = 1000 * CENT
 
@@ -89,7 +90,7 @@ async def test_a_credit_left_running_is_resumed(generous: Shop) -> None:
     generous.peers.ledger.is_away = False
 
     resuming = asyncio.create_task(generous.crediting.resume())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await _balance(generous) == 0:  # noqa: ASYNC110 - asks the fake ledger
             await asyncio.sleep(0.01)
     resuming.cancel()

@@ -21,6 +21,7 @@ from services.orders.domain import Order, Party, State
 from services.orders.operations import LeaseLost, Operation
 from services.orders.store import OrderMovedOn
 from tests.integration.orders.conftest import Peers, Shop, oid, open_shop
+from tests.patience import PATIENCE_SECONDS
 
 EXPIRE = "update operations set lease_until = now() - interval '1 second' where state = 'running'"
 Begin = Callable[[Shop, orders_pb2.Order], Awaitable[Answer]]
@@ -51,13 +52,13 @@ class Processes:
         driving = list(self.paused.saga._tasks)
         assert driving, "nothing was paused"
         self.paused.peers.escrow.gate.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.gather(*driving)
 
     async def finish(self, order: orders_pb2.Order) -> Order:
         """Let the successor go on to the end; returns the order as it is then."""
         self.successor.peers.escrow.gate.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.gather(*self.successor.saga._tasks)
         return await self.successor.read(order)
 
@@ -105,7 +106,7 @@ async def create(shop: Shop, order: orders_pb2.Order) -> Answer:
 async def pay(shop: Shop, order: orders_pb2.Order) -> Answer:
     answer = await shop.service.pay(shop.ask(KEY, wait=0), order_id=oid(order), user_id=None)
     # Beyond the first write that the contract's address allows.
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not (await shop.read(order)).escrow:  # noqa: ASYNC110 - asks Postgres
             await asyncio.sleep(0.01)
     return answer
@@ -271,6 +272,6 @@ async def _order_for(shop: Shop, begin: Begin) -> orders_pb2.Order:
 
 async def _until_asked(shop: Shop) -> None:
     """Wait until what a process drives waits for the chain."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not shop.peers.escrow.asked:  # noqa: ASYNC110 - another task asks
             await asyncio.sleep(0.01)

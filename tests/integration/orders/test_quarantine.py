@@ -14,6 +14,7 @@ from chassis.database import driver
 from chassis.idempotency import Answer, IdempotencyKeyInProgress
 from services.orders.domain import Order, OrderInWrongState, Party, State
 from tests.integration.orders.conftest import EIGHTY, Shop, oid, order_of
+from tests.patience import PATIENCE_SECONDS
 
 KEY = "the one whose outcome is unknown"
 Ask = Callable[[Shop, orders_pb2.Order], Awaitable[Answer]]
@@ -33,7 +34,7 @@ def pay(shop: Shop, order: orders_pb2.Order) -> Awaitable[Answer]:
 
 async def met_it(shop: Shop, order: orders_pb2.Order) -> int:
     """Wait until the operation met an unknown outcome; returns how often it has been noted."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             async with shop.database.transaction() as tx:
                 cursor = await (await driver(tx)).execute(
@@ -123,7 +124,7 @@ async def assert_key_is_kept(shop: Shop, order: orders_pb2.Order, ask: Ask) -> N
 
 async def ended(shop: Shop, order: orders_pb2.Order) -> Order:
     """Wait until nothing is in motion on an order; returns it."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             found, operation = await shop.queries.get_order(
                 marketplace_id=shop.marketplace_id, order_id=oid(order)

@@ -13,6 +13,7 @@ from kernel.ids import new_id
 from services.orders.domain import DisputeReason, Order, Party, State
 from services.orders.wire import receipt_to_proto
 from tests.integration.orders.conftest import Peers, Shop, oid, open_shop, order_of
+from tests.patience import PATIENCE_SECONDS
 
 SEVEN_DAYS = dt.timedelta(days=7)
 
@@ -224,7 +225,7 @@ async def test_totals_are_folded_by_one_process_at_a_time(shop: Shop, postgres_a
     before = await shop.count("party_changes")
     async with await psycopg.AsyncConnection.connect(postgres_admin, autocommit=True) as admin:
         await admin.execute("select pg_advisory_lock(hashtext('totals'))")
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await shop.timers.fold_totals()
         while_another_folds = await shop.count("party_changes")
         await admin.execute("select pg_advisory_unlock(hashtext('totals'))")

@@ -18,6 +18,7 @@ from kernel.errors import (
 )
 from tests.integration.gateway.conftest import Services
 from tests.integration.gateway.messages import DISPUTE_ID, ORDER_ID, an_order, at, running, usdc
+from tests.patience import PATIENCE_SECONDS
 
 from .conftest import mint, own_order, refusal
 
@@ -26,7 +27,7 @@ BUSINESS = uuid.UUID("b2c3d4e5-f6a7-8901-bcde-f12345678901")
 JSON = {"content-type": "application/json"}
 LEAST = f'{{"business_id": "{BUSINESS}", "amount": 150.00}}'
 REASON = "The work is not what was ordered"
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = PATIENCE_SECONDS
 ACTIONS = {"pay": "PayOrder", "confirm": "ConfirmOrder", "cancel": "CancelOrder"}
 
 

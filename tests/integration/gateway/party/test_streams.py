@@ -18,10 +18,11 @@ from kernel.errors import PermissionDenied
 from kernel.ids import new_id, to_public
 from tests.integration.gateway.conftest import Keys, Services
 from tests.integration.gateway.messages import ORDER_ID, an_order
+from tests.patience import PATIENCE_SECONDS
 
 from .conftest import mint, own_order, refusal
 
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = PATIENCE_SECONDS
 
 
 @contextlib.asynccontextmanager
