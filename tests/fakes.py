@@ -23,9 +23,16 @@ class FakeLedger:
     available: dict[str, int] = field(default_factory=dict)
     holds: dict[uuid.UUID, tuple[str, int]] = field(default_factory=dict)
     ended_holds: set[uuid.UUID] = field(default_factory=set)
+    barred: set[uuid.UUID] = field(default_factory=set)
+    # Calls wait here before anything is done; `calls` counts them.
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
     transfers: dict[uuid.UUID, Transfer] = field(default_factory=dict)
     is_away: bool = False
     calls: int = 0
+
+    def __post_init__(self) -> None:
+        """Let every call through."""
+        self.gate.set()
 
     async def open_account(self, *, user: UserName, asset: str) -> None:
         """Open an account with nothing in it."""
@@ -36,6 +43,7 @@ class FakeLedger:
     async def post(self, transfers: Sequence[Transfer]) -> list[Posted]:
         """Post each transfer; a known id answers as it did."""
         self.calls += 1
+        await self.gate.wait()
         self._require_present()
         await asyncio.sleep(0)
         return [self._one(transfer) for transfer in transfers]
@@ -58,6 +66,8 @@ class FakeLedger:
             assert self.transfers[transfer.id] == transfer, "same id, other transfer"
             return Posted(is_refused=False, debited_reserved=self.reserved(transfer.debit))
         if transfer.type == "PENDING":
+            if transfer.id in self.barred:
+                return Posted(is_refused=True, reason="PENDING_ALREADY_VOIDED")
             free = self.available.get(transfer.debit, 0)
             if free < transfer.amount:
                 return Posted(
@@ -80,6 +90,9 @@ class FakeLedger:
     def _end(self, transfer: Transfer) -> None:
         assert transfer.pending_id is not None
         assert transfer.pending_id not in self.ended_holds, "a hold ends once"
+        if transfer.bars and transfer.pending_id not in self.holds:
+            self.barred.add(transfer.pending_id)
+            return
         owner, amount = self.holds[transfer.pending_id]
         self.ended_holds.add(transfer.pending_id)
         if transfer.type == "VOID":

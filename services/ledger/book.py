@@ -57,7 +57,8 @@ class TransferStatus(enum.IntEnum):
 class NewTransfer(NamedTuple):
     """A transfer as asked. amount: minor units; None: the whole hold (POST, VOID).
 
-    POST and VOID name no accounts: theirs are the hold's.
+    POST and VOID name no accounts: theirs are the hold's. bars: a VOID that names accounts and
+    amount of a hold, which is refused for good where it has not been made yet.
     """
 
     id: TransferId
@@ -71,6 +72,15 @@ class NewTransfer(NamedTuple):
     linked: bool
     order_id: OrderId | None
     transaction_hash: str
+    reason: str
+    bars: bool = False
+
+
+class Bar(NamedTuple):
+    """The id of a hold that was never made and never will be."""
+
+    hold_id: TransferId
+    order_id: OrderId | None
     reason: str
 
 
@@ -155,15 +165,18 @@ class Book:
 
     accounts: (asset, name) → the user's and escrow accounts that were found, locked.
     transfers: the known ones among the ids asked and the holds they name. resolved: hold → how.
-    new_transfers, new_entries: what `decide` added, in order.
+    barred: ids among them that are refused for good. new_transfers, new_entries, new_bars: what
+    `decide` added, in order.
     """
 
     marketplace_id: MarketplaceId
     accounts: dict[tuple[str, str], Account] = field(default_factory=dict)
     transfers: dict[TransferId, Transfer] = field(default_factory=dict)
     resolved: dict[TransferId, TransferType] = field(default_factory=dict)
+    barred: set[TransferId] = field(default_factory=set)
     new_transfers: list[Transfer] = field(default_factory=list)
     new_entries: list[Entry] = field(default_factory=list)
+    new_bars: list[Bar] = field(default_factory=list)
     # While a linked group is decided: the figures before each change.
     _undo: list[tuple[Account, int, int, int, int]] | None = None
 
@@ -175,8 +188,8 @@ class Book:
         """Forget what `begin` remembered."""
         self._undo = None
 
-    def roll_back(self, *, transfers: int, entries: int) -> None:
-        """Return to the figures at `begin`, when so many new transfers and entries were there."""
+    def roll_back(self, *, transfers: int, entries: int, bars: int) -> None:
+        """Return to the figures at `begin`, when there were so many of each that is new."""
         for account, credits_, debits, holds, version in reversed(self._undo or []):
             account.credits, account.debits = credits_, debits
             account.holds, account.version = holds, version
@@ -186,6 +199,8 @@ class Book:
                 del self.resolved[transfer.pending_id]
         del self.new_transfers[transfers:]
         del self.new_entries[entries:]
+        self.barred -= {bar.hold_id for bar in self.new_bars[bars:]}
+        del self.new_bars[bars:]
         self._undo = None
 
     def find(self, asset: str, name: str) -> Account | None:
@@ -201,6 +216,11 @@ class Book:
         self.new_transfers.append(transfer)
         if transfer.pending_id is not None:
             self.resolved[transfer.pending_id] = transfer.type
+
+    def bar(self, bar: Bar) -> None:
+        """Refuse a hold for good."""
+        self.barred.add(bar.hold_id)
+        self.new_bars.append(bar)
 
     def move(
         self, transfer: Transfer, name: str, *, credit: int = 0, debit: int = 0, hold: int = 0

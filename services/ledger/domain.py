@@ -8,7 +8,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from kernel.errors import AlreadyExists, NotFound
-from kernel.ids import to_public
+from kernel.ids import TransferId, to_public
 from kernel.money import USDC, to_text
 from services.ledger.book import (
     ESCROW,
@@ -16,6 +16,7 @@ from services.ledger.book import (
     USER,
     Account,
     Balance,
+    Bar,
     Book,
     Entry,
     NewTransfer,
@@ -84,7 +85,7 @@ def decide(book: Book, *, asked: Sequence[NewTransfer], at: dt.datetime) -> list
 
 
 def _decide_group(book: Book, group: Sequence[NewTransfer], at: dt.datetime) -> list[Result]:
-    transfers, entries = len(book.new_transfers), len(book.new_entries)
+    transfers, entries, bars = len(book.new_transfers), len(book.new_entries), len(book.new_bars)
     book.begin()
     results: list[Result] = []
     for asked in group:
@@ -95,7 +96,7 @@ def _decide_group(book: Book, group: Sequence[NewTransfer], at: dt.datetime) -> 
     else:
         book.commit()
         return results
-    book.roll_back(transfers=transfers, entries=entries)
+    book.roll_back(transfers=transfers, entries=entries, bars=bars)
     culprit = len(results) - 1
     return [
         results[culprit] if position == culprit else _left_out(book, asked, at)
@@ -126,7 +127,10 @@ def _decide_one(book: Book, asked: NewTransfer, at: dt.datetime) -> Result:
         if known is not None:
             return _repeat(book, asked, known)
         if asked.pending_id is not None:
-            return _resolve(book, asked, book.transfers.get(asked.pending_id), at)
+            hold = book.transfers.get(asked.pending_id)
+            if asked.bars and hold is None:
+                return _bar(book, asked, asked.pending_id)
+            return _resolve(book, asked, hold, at)
         return _move(book, asked, at)
     except _RefusedError as refusal:
         return Result(
@@ -141,6 +145,8 @@ def _decide_one(book: Book, asked: NewTransfer, at: dt.datetime) -> Result:
 
 def _move(book: Book, asked: NewTransfer, at: dt.datetime) -> Result:
     """Decide a SINGLE or a PENDING."""
+    if asked.id in book.barred:
+        raise _RefusedError("PENDING_ALREADY_VOIDED")
     amount = asked.amount or 0
     if amount <= 0:
         raise _RefusedError("AMOUNT_MUST_BE_POSITIVE")
@@ -161,6 +167,17 @@ def _move(book: Book, asked: NewTransfer, at: dt.datetime) -> Result:
     return _answer(book, transfer, TransferStatus.CREATED)
 
 
+def _bar(book: Book, asked: NewTransfer, hold_id: TransferId) -> Result:
+    """Refuse a hold for good that was never made. Its account is locked, as the hold's would be."""
+    _open_account(book, asked.asset, asked.debit)
+    status = TransferStatus.EXISTS
+    if hold_id not in book.barred:
+        book.bar(Bar(hold_id, asked.order_id, asked.reason))
+        status = TransferStatus.CREATED
+    debited = _balance(book, asked.asset, asked.debit)
+    return Result(asked.id, status, asset=asked.asset, debited=debited)
+
+
 def _resolve(book: Book, asked: NewTransfer, hold: Transfer | None, at: dt.datetime) -> Result:
     """Decide a POST or a VOID of a hold; the part of it that is not posted is given back."""
     if hold is None or hold.type != TransferType.PENDING:
@@ -170,6 +187,7 @@ def _resolve(book: Book, asked: NewTransfer, hold: Transfer | None, at: dt.datet
         raise _RefusedError(f"PENDING_ALREADY_{word}")
     if asked.amount is not None and asked.asset != hold.asset:
         raise _RefusedError("ASSET_MISMATCH")
+    _require_meant(asked, hold)
     amount = hold.amount if asked.amount is None else asked.amount
     if amount <= 0:
         raise _RefusedError("AMOUNT_MUST_BE_POSITIVE")
@@ -193,6 +211,7 @@ def _repeat(book: Book, asked: NewTransfer, known: Transfer) -> Result:
     debit, credit, asset, amount = asked.debit, asked.credit, asked.asset, asked.amount
     hold = book.transfers.get(asked.pending_id) if asked.pending_id is not None else None
     if hold is not None:
+        _require_meant(asked, hold)
         debit, credit = hold.debit, hold.credit
         if amount is None:
             asset, amount = hold.asset, hold.amount
@@ -200,6 +219,13 @@ def _repeat(book: Book, asked: NewTransfer, known: Transfer) -> Result:
     if same != known:
         raise _RefusedError("TRANSFER_DIFFERS")
     return _answer(book, known, TransferStatus.EXISTS)
+
+
+def _require_meant(asked: NewTransfer, hold: Transfer) -> None:
+    """Check that what a VOID that bars says of its hold is what the hold is."""
+    meant = (asked.debit, asked.credit, asked.amount)
+    if asked.bars and meant != (hold.debit, hold.credit, hold.amount):
+        raise _RefusedError("TRANSFER_DIFFERS")
 
 
 def _kept(asked: NewTransfer, debit: str, credit: str, amount: int, at: dt.datetime) -> Transfer:

@@ -162,6 +162,18 @@ CHECKS: Mapping[str, tuple[str, Any]] = {
         )
         """,
     ),
+    "I4 no hold was made that its order's cancellation barred": (
+        "barred holds",
+        """
+        with compared as (
+            select b.hold_id::text as offender, t.id is null as holds
+            from barred_holds b
+            left join transfers t on t.marketplace_id = b.marketplace_id and t.id = b.hold_id
+                and t.type = 2
+            where b.marketplace_id = coalesce(%(marketplace)s, b.marketplace_id)
+        )
+        """,
+    ),
     "I5 statements have no gap and their running figures add up": (
         "accounts",
         """

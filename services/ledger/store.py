@@ -40,7 +40,13 @@ AccountKey = tuple[UUID, str, str]
 AnswerKey = tuple[UUID, str, str]
 # Two transactions met at the same new row; whoever comes second sees it at the next attempt.
 _MEETING_POINTS = frozenset(
-    {"transfers_pkey", "transfers_pending_resolved_once", "accounts_pkey", "idempotency_pkey"}
+    {
+        "transfers_pkey",
+        "transfers_pending_resolved_once",
+        "accounts_pkey",
+        "idempotency_pkey",
+        "barred_holds_pkey",
+    }
 )
 # A lock or a statement that took too long: somebody sits on a row.
 _BUSY = frozenset({"55P03", "57014"})
@@ -108,6 +114,10 @@ class LedgerStore:
         derived -= self._derived
         known_ids = {(m, transfer.id) for m, transfers in asked.items() for transfer in transfers}
         holds = {(m, t.pending_id) for m, ts in asked.items() for t in ts if t.pending_id}
+        meant = {(m, t.id) for m, ts in asked.items() for t in ts if t.type is TransferType.PENDING}
+        meant |= {
+            (m, t.pending_id) for m, ts in asked.items() for t in ts if t.bars and t.pending_id
+        }
         connection = await driver(tx)
         async with connection.pipeline():
             locking = (*_text_keys(limited), *_pairs(holds))
@@ -115,6 +125,7 @@ class LedgerStore:
             # Only now, so that what the last owners of the locks wrote is seen.
             known = await connection.execute(tables.FIND_TRANSFERS, _pairs(known_ids | holds))
             ends = await _maybe(connection, tables.FIND_RESOLUTIONS, _pairs(holds), holds)
+            barred = await _maybe(connection, tables.FIND_BARRED, _pairs(meant), meant)
             rows = await _maybe(connection, tables.FIND_DERIVED, _text_keys(derived), derived)
             names = {answer_key(key) for key in keys}
             kept = await _maybe(connection, tables.FIND_ANSWERS, _text_keys(names), names)
@@ -125,6 +136,8 @@ class LedgerStore:
             books[row[0]].transfers[row[1]] = transfer_of(row[1:])
         for marketplace, hold, how in await _rows(ends):
             books[marketplace].resolved[hold] = TransferType(how)
+        for marketplace, hold in await _rows(barred):
+            books[marketplace].barred.add(hold)
         self._derived.update(await _rows(rows))
         _require_locked(books, holds)
         return Batch(books=books, answers=_answers(await _rows(kept), at))
@@ -140,6 +153,7 @@ class LedgerStore:
         connection = await driver(tx)
         async with connection.pipeline():
             await _save_answers(connection, batch.answers, at)
+            await _add_barred(connection, batch.books.values(), at)
             if not books:
                 return
             await self._add_derived(connection, books, at)
@@ -329,6 +343,14 @@ async def _add_transfers(connection: Connection, books: Sequence[Book], at: dt.d
             texts(reasons),
         ),
     )
+
+
+async def _add_barred(connection: Connection, books: Iterable[Book], at: dt.datetime) -> None:
+    rows = [(book.marketplace_id, *bar) for book in books for bar in book.new_bars]
+    if rows:
+        marketplaces, holds, orders, reasons = zip(*rows, strict=True)
+        columns = (ids(marketplaces), ids(holds), ids(orders), texts(reasons))
+        await connection.execute(tables.ADD_BARRED, (at, *columns))
 
 
 async def _add_entries(connection: Connection, books: Sequence[Book]) -> None:

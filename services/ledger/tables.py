@@ -41,6 +41,11 @@ select t.marketplace_id, t.pending_id, t.type
 from unnest(%s::uuid[], %s::uuid[]) as k (marketplace_id, pending_id)
 join transfers t using (marketplace_id, pending_id)
 """
+FIND_BARRED = """
+select marketplace_id, hold_id
+from unnest(%s::uuid[], %s::uuid[]) as k (marketplace_id, hold_id)
+join barred_holds using (marketplace_id, hold_id)
+"""
 FIND_ANSWERS = """
 select marketplace_id, scope, key, i.fingerprint, i.body, i.created_at
 from unnest(%s::uuid[], %s::text[], %s::text[]) as k (marketplace_id, scope, key)
@@ -87,6 +92,10 @@ insert into entries (marketplace_id, asset, account, version, transfer_id, avail
 select n.*
 from unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::uuid[], %s::bigint[],
             %s::bigint[], %s::bigint[], %s::bigint[]) as n
+"""
+ADD_BARRED = """
+insert into barred_holds (marketplace_id, hold_id, order_id, reason, at)
+select n.*, %s from unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[]) as n
 """
 FORGET_ANSWERS = """
 delete from idempotency i

@@ -92,8 +92,14 @@ def _misfits(message: ledger_pb2.NewTransfer) -> list[tuple[str, str]]:
     """List the fields that do not fit the type of the transfer."""
     kind = _TYPES.get(message.type)
     resolving = kind in _RESOLVING
-    needed = ("pending_id",) if resolving else ("debit_account", "credit_account")
-    foreign = ("debit_account", "credit_account") if resolving else ("pending_id",)
+    accounts, hold = ["debit_account", "credit_account"], ["pending_id"]
+    needed, foreign = (hold, accounts) if resolving else (accounts, hold)
+    if message.bars:
+        needed, foreign = [*hold, *accounts], []
+        if kind is not TransferType.VOID:
+            return [("bars", "is not for this type of transfer")]
+        if not message.HasField("amount"):
+            return [("amount", "is required")]
     wrong = [(name, "is required") for name in needed if not getattr(message, name)]
     wrong += [
         (name, "is not for this type of transfer") for name in foreign if getattr(message, name)
@@ -102,7 +108,7 @@ def _misfits(message: ledger_pb2.NewTransfer) -> list[tuple[str, str]]:
         wrong.append(("type", "is unknown"))
     if message.code not in _CODES:
         wrong.append(("code", "is unknown"))
-    if kind is TransferType.VOID and message.HasField("amount"):
+    if kind is TransferType.VOID and message.HasField("amount") and not message.bars:
         wrong.append(("amount", "is not for this type of transfer"))
     return wrong
 
@@ -122,6 +128,7 @@ def _new_transfer(message: ledger_pb2.NewTransfer) -> NewTransfer:
         order_id=OrderId(uuid.UUID(message.order_id)) if message.order_id else None,
         transaction_hash=message.transaction_hash,
         reason=message.reason,
+        bars=message.bars,
     )
 
 

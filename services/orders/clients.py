@@ -265,6 +265,7 @@ def _transfer(transfer: Transfer, *, linked: bool) -> ledger_pb2.NewTransfer:
         order_id=str(transfer.order_id) if transfer.order_id else "",
         transaction_hash=transfer.transaction_hash,
         reason=transfer.reason,
+        bars=transfer.bars,
     )
 
 

@@ -58,7 +58,7 @@ class _Command:
     kind: Kind
     begin: Begin
     context: Mapping[str, str]
-    needs_peers: Callable[[Order], bool]
+    needs_peers: bool
     quick: Quick | None
 
 
@@ -99,10 +99,13 @@ class CommandRunner:
         begin: Begin,
         context: Mapping[str, str],
         *,
-        needs_peers: Callable[[Order], bool] = lambda _order: True,
+        needs_peers: bool = True,
         quick: Quick | None = None,
     ) -> Answer:
-        """Record the command, drive it, answer. An operation in motion is waited for first."""
+        """Record the command, drive it, answer. An operation in progress is waited for first.
+
+        needs_peers: the command is carried out by an operation; False: it ends where it begins.
+        """
         command = _Command(
             request=request,
             order_id=order_id,
@@ -114,6 +117,7 @@ class CommandRunner:
         )
         until = time.monotonic() + max(request.wait_seconds, LEAST_WAIT_SECONDS)
         while True:
+            asked_at = time.monotonic()
             try:
                 begun = await self._begin_or_refuse(command)
             except AnotherInMotion:
@@ -128,7 +132,7 @@ class CommandRunner:
             if isinstance(begun, Answer):
                 return begun
             operation, order = begun
-            motion = self._saga.start(operation, order)
+            motion = self._saga.start(operation, order, leased_at=asked_at)
             return await self._saga.answer(motion, timeout_seconds=request.wait_seconds)
 
     async def find(
@@ -180,7 +184,7 @@ class CommandRunner:
             operation = self._operation(command)
             after, facts = command.begin(begun.order, operation.id)
             running = begun.operation
-            if running is None and not command.needs_peers(begun.order):
+            if running is None and not command.needs_peers:
                 # It is over at once, and no row of its own meets the index of what is in motion.
                 running = await self._running_now(tx, command)
             if running is not None:
@@ -193,7 +197,7 @@ class CommandRunner:
                     facts=facts,
                     request_id=operation.request_id,
                 )
-            if command.needs_peers(begun.order):
+            if command.needs_peers:
                 await self._operations.insert(tx, operation)
                 return operation, after
             return await self._finish(tx, request.key, after)

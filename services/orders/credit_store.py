@@ -22,7 +22,10 @@ class ReferenceTaken(AlreadyExists):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credit:
-    """A payment of the platform to a user; amount in minor units. key: the request it answers."""
+    """A payment of the platform to a user; amount in minor units. key: the request it answers.
+
+    epoch: counts the processes that have carried it out; the newest alone may fail it.
+    """
 
     id: uuid.UUID
     marketplace_id: uuid.UUID
@@ -36,6 +39,7 @@ class Credit:
     transaction_hash: str = ""
     finished_at: dt.datetime | None = None
     error: str = ""
+    epoch: int = 1
 
 
 async def insert_or_same(tx: Transaction, credit: Credit) -> Credit:
@@ -78,19 +82,31 @@ async def by_id(tx: Transaction, credit_id: uuid.UUID) -> Credit:
     """Read a credit that there is."""
     connection = await driver(tx)
     cursor = connection.cursor(row_factory=dict_row)
-    await cursor.execute("select * from credits where id = %s", (credit_id,))
+    await cursor.execute(_BY_ID, (credit_id,))
     row = await cursor.fetchone()
     if row is None:
         raise LookupError(credit_id)
     return _credit(row)
 
 
-async def running(tx: Transaction, limit: int) -> list[Credit]:
-    """List credits of any marketplace that have not ended, oldest first."""
+async def running(tx: Transaction, *, older_seconds: float, limit: int) -> list[Credit]:
+    """List credits of any marketplace that began so long ago and have not ended, oldest first."""
     connection = await driver(tx)
     cursor = connection.cursor(row_factory=dict_row)
-    await cursor.execute(_RUNNING, (limit,))
+    await cursor.execute(_RUNNING, (older_seconds, limit))
     return [_credit(row) for row in await cursor.fetchall()]
+
+
+async def take_over(tx: Transaction, credit: Credit) -> Credit | None:
+    """Become the process that carries a credit out; None: it has ended.
+
+    Whoever had it before can no longer fail it: this process may ask escrow for it.
+    """
+    connection = await driver(tx)
+    cursor = connection.cursor(row_factory=dict_row)
+    await cursor.execute(_TAKE_OVER, (credit.marketplace_id, credit.id))
+    row = await cursor.fetchone()
+    return None if row is None else _credit(row)
 
 
 async def finish(
@@ -101,10 +117,11 @@ async def finish(
     await connection.execute(_FINISH, (transaction_hash, at, credit.marketplace_id, credit.id))
 
 
-async def fail(tx: Transaction, credit: Credit, *, error: str, at: dt.datetime) -> None:
-    """Record that the chain refused a credit for good; again does nothing."""
+async def fail(tx: Transaction, credit: Credit, *, error: str, at: dt.datetime) -> bool:
+    """Record that a credit was refused for good; False: it has ended, or another has it."""
     connection = await driver(tx)
-    await connection.execute(_FAIL, (error[:1000], at, credit.marketplace_id, credit.id))
+    values = (error[:1000], at, credit.marketplace_id, credit.id, credit.epoch)
+    return (await connection.execute(_FAIL, values)).rowcount == 1
 
 
 def _credit(row: Mapping[str, Any]) -> Credit:
@@ -126,6 +143,7 @@ def _credit(row: Mapping[str, Any]) -> Credit:
         transaction_hash=row["transaction_hash"],
         finished_at=row["finished_at"],
         error=row["error"],
+        epoch=row["epoch"],
     )
 
 
@@ -135,15 +153,29 @@ insert into credits (id, marketplace_id, user_id, user_public_id, amount, refere
 values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 on conflict (marketplace_id, reference) where state <> 'FAILED' do nothing
 """
-_BY_REFERENCE = """
-select * from credits where marketplace_id = %s and reference = %s and state <> 'FAILED'
+_COLUMNS = """
+id, marketplace_id, scope, key, fingerprint, user_id, user_public_id, amount, reference,
+description, created_at, state, transaction_hash, finished_at, error, epoch
 """
-_RUNNING = "select * from credits where state = 'RUNNING' order by created_at limit %s"
+_BY_ID = f"select {_COLUMNS} from credits where id = %s"  # noqa: S608 - constants
+_BY_REFERENCE = f"""
+select {_COLUMNS} from credits where marketplace_id = %s and reference = %s and state <> 'FAILED'
+"""  # noqa: S608 - constants
+# One that has just begun is its beginner's, who alone can fail it.
+_RUNNING = f"""
+select {_COLUMNS} from credits
+where state = 'RUNNING' and created_at < now() - make_interval(secs => %s)
+order by created_at limit %s
+"""  # noqa: S608 - constants
+_TAKE_OVER = f"""
+update credits set epoch = epoch + 1
+where marketplace_id = %s and id = %s and state = 'RUNNING' returning {_COLUMNS}
+"""  # noqa: S608 - constants
 _FINISH = """
 update credits set state = 'SUCCEEDED', transaction_hash = %s, finished_at = %s
 where marketplace_id = %s and id = %s and state = 'RUNNING'
 """
 _FAIL = """
 update credits set state = 'FAILED', error = %s, finished_at = %s
-where marketplace_id = %s and id = %s and state = 'RUNNING'
+where marketplace_id = %s and id = %s and state = 'RUNNING' and epoch = %s
 """

@@ -1,7 +1,8 @@
 """Credits: the platform pays a user's wallet on chain, and the ledger books it once confirmed.
 
-A credit needs no lease: its command and its transfer have ids derived from it, so that two
-processes that carry it out at once do the same thing once.
+A credit's command and transfer have ids derived from it, so that two processes that carry it out
+at once do the same thing once. Its epoch decides who may fail it: a credit that another process may
+be asking escrow for is not failed, since its reference would be free while it is paid.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from services.orders.credit_store import (
     finish,
     insert_or_same,
     running,
+    take_over,
 )
 from services.orders.domain import UserName
 from services.orders.marketplaces import marketplace_rules
@@ -33,6 +35,8 @@ from services.orders.user_store import UserStore
 COMMAND_WAIT_SECONDS = 20
 RESUME_SECONDS = 5.0
 RESUME_BATCH = 500
+# A credit younger than this is carried out by the process that began it.
+RESUME_AGE_SECONDS = 15.0
 log = logger()
 
 
@@ -140,7 +144,7 @@ class CreditService:
         """Carry out credits that nobody drives, until cancelled."""
         while True:
             async with self._database.transaction() as tx:
-                waiting = await running(tx, RESUME_BATCH)
+                waiting = await running(tx, older_seconds=RESUME_AGE_SECONDS, limit=RESUME_BATCH)
             for credit in waiting:
                 self._start(credit)
             await asyncio.sleep(RESUME_SECONDS)
@@ -176,6 +180,12 @@ class CreditService:
         identity.bind(identity.system(caller="orders", marketplace_id=credit.marketplace_id))
         deadline.start(None)
         try:
+            if not is_new:
+                async with self._database.transaction() as tx:
+                    taken = await take_over(tx, credit)
+                if taken is None:
+                    return None
+                credit = taken
             command = await self._pay(credit)
             if command.state == "SUCCEEDED":
                 await self._succeed(credit, command.payments[0].transaction_hash)
@@ -184,19 +194,23 @@ class CreditService:
             else:
                 log.error("credit.stuck", credit_id=str(credit.id), reason=command.error_reason)
         except FailedPrecondition as refusal:
-            if is_new:
-                await self._refuse(credit, refusal)
+            if is_new and await self._refuse(credit, refusal):
                 return refusal
             log.warning("credit.waits", credit_id=str(credit.id), error=refusal.reason)
         except Exception as error:  # noqa: BLE001 - tried again by `resume`
             log.warning("credit.waits", credit_id=str(credit.id), error=type(error).__name__)
         return None
 
-    async def _refuse(self, credit: Credit, refusal: DomainError) -> None:
-        """Nothing was begun: the reference is free, and the request keeps its refusal."""
+    async def _refuse(self, credit: Credit, refusal: DomainError) -> bool:
+        """Nothing was begun: the reference is free, and the request keeps its refusal.
+
+        False: another process has taken the credit over, and may have begun it.
+        """
         async with self._database.transaction() as tx:
-            await fail(tx, credit, error=refusal.reason, at=self._clock.now())
-            await self._idempotency.refuse(tx, credit.key, refusal)
+            is_over = await fail(tx, credit, error=refusal.reason, at=self._clock.now())
+            if is_over:
+                await self._idempotency.refuse(tx, credit.key, refusal)
+        return is_over
 
     async def _succeed(self, credit: Credit, transaction_hash: str) -> None:
         await self._book(credit, transaction_hash)
@@ -209,8 +223,8 @@ class CreditService:
         """Nothing was paid and nothing is in flight: the request may be made again."""
         log.error("credit.failed", credit_id=str(credit.id), error=error)
         async with self._database.transaction() as tx:
-            await fail(tx, credit, error=error, at=self._clock.now())
-            await self._idempotency.release(tx, credit.key)
+            if await fail(tx, credit, error=error, at=self._clock.now()):
+                await self._idempotency.release(tx, credit.key)
 
     async def _pay(self, credit: Credit) -> Command:
         command_id = derived_id(credit.id, "credit")

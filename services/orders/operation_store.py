@@ -87,11 +87,27 @@ class OperationStore:
         await cursor.execute(_CLAIM, (limit, LEASE_SECONDS))
         return [operation_of(row) for row in await cursor.fetchall()]
 
-    async def renew(self, tx: Transaction, held: Sequence[tuple[uuid.UUID, int]]) -> None:
-        """Renew the leases of operations this process drives: (id, epoch) each."""
+    async def renew(
+        self, tx: Transaction, held: Sequence[tuple[uuid.UUID, int]]
+    ) -> set[tuple[uuid.UUID, int]]:
+        """Renew the leases of operations this process drives, (id, epoch) each.
+
+        Returns those that it still holds: the others have ended, or another process has them.
+        """
         connection = await driver(tx)
         ids, epochs = [item[0] for item in held], [item[1] for item in held]
-        await connection.execute(_RENEW, (LEASE_SECONDS, ids, epochs))
+        cursor = await connection.execute(_RENEW, (LEASE_SECONDS, ids, epochs))
+        rows: list[tuple[uuid.UUID, int]] = [(r[0], r[1]) for r in await cursor.fetchall()]  # type: ignore[misc]
+        return set(rows)
+
+    async def is_held(self, tx: Transaction, operation: Operation) -> bool:
+        """Tell whether an operation still runs under the epoch that this process has."""
+        connection = await driver(tx)
+        cursor = await connection.execute(
+            "select 1 from operations where id = %s and lease_epoch = %s and state = 'running'",
+            (operation.id, operation.epoch),
+        )
+        return await cursor.fetchone() is not None
 
     async def hold(self, tx: Transaction, operation: Operation) -> None:
         """Lock the operation's row for a write of its holder. Raises: LeaseLost."""
@@ -217,4 +233,5 @@ _RENEW = """
 update operations set lease_until = now() + make_interval(secs => %s)
 from unnest(%s::uuid[], %s::integer[]) as held (held_id, held_epoch)
 where id = held_id and lease_epoch = held_epoch and state = 'running'
+returning id, lease_epoch
 """

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 # A lease is counted by the database's clock and renewed well before it ends.
 LEASE_SECONDS = 10
 RENEW_SECONDS = 3
+# For so long after a lease was asked for, its holder may act without asking again.
+SURE_SECONDS = 5
 
 
 class Kind(enum.Enum):
@@ -34,7 +36,7 @@ class AnotherInMotion(Exception):
 
 
 class LeaseLost(Exception):
-    """Another process has taken the operation over; whatever this one was writing is undone."""
+    """The operation has ended, or another process has it; what this one was writing is undone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,11 @@ class ProviderError(Unavailable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
-    """A ledger transfer to post; amounts in minor units. type and code: the ledger's own names."""
+    """A ledger transfer to post; amounts in minor units. type and code: the ledger's own names.
+
+    bars: a VOID that names the hold's accounts and amount; the ledger refuses that hold for good
+    where it has not been made yet.
+    """
 
     id: uuid.UUID
     type: Literal["SINGLE", "PENDING", "POST", "VOID"]
@@ -35,6 +39,7 @@ class Transfer:
     pending_id: uuid.UUID | None = None
     transaction_hash: str = ""
     reason: str = ""
+    bars: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,15 +39,21 @@ def hold(order: Order) -> list[Transfer]:
 
 
 def void(order: Order, *, reason: str) -> list[Transfer]:
-    """Cancel: the hold is given back."""
+    """Cancel: the hold is given back; one that was never made is barred.
+
+    A replica that was paused in a reservation may still post its hold after the cancellation. The
+    ledger then refuses it.
+    """
+    (held,) = hold(order)
     return [
-        Transfer(
+        replace(
+            held,
             id=derived_id(order.id, "void"),
             type="VOID",
             code="CANCEL",
-            pending_id=hold_id(order.id),
-            order_id=order.id,
+            pending_id=held.id,
             reason=reason,
+            bars=True,
         )
     ]
 

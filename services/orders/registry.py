@@ -13,7 +13,7 @@ from kernel.errors import DomainError
 from kernel.ids import new_id
 from kernel.money import USDC
 from services.orders.ports import EscrowPort, LedgerPort
-from services.orders.user_store import UserStore
+from services.orders.user_store import Place, UserStore
 from services.orders.users import User, UserIdTaken, UserType, chosen_public_id
 
 log = logger()
@@ -43,6 +43,8 @@ class UserRegistry:
         self._clock = clock
         self._encode = encode
         self._wallet_wait_seconds = wallet_wait_seconds
+        # The last user that the background loop tried; None: it begins with the oldest.
+        self._passed: Place | None = None
 
     async def register(
         self,
@@ -80,7 +82,7 @@ class UserRegistry:
 
         answer = await self._idempotency.execute(self._database, key, work)
         if registered and not registered[0].is_provisioned:
-            await self._try_to_provision(registered[0])
+            await self._try_to_provision(registered[0], wait_seconds=self._wallet_wait_seconds)
         return answer
 
     async def _find_or_insert(self, tx: Transaction, new: User) -> User:
@@ -117,16 +119,20 @@ class UserRegistry:
             )
 
     async def provision_waiting(self, *, limit: int = 50) -> int:
-        """Provision users whose account or wallet is missing; returns how many there were."""
+        """Provision the next users whose account or wallet is missing; returns how many there were.
+
+        A user who cannot be provisioned is passed over until the turn comes round again.
+        """
         async with self._database.transaction() as tx:
-            users = await self._users.unprovisioned(tx, limit=limit)
+            users = await self._users.unprovisioned(tx, after=self._passed, limit=limit)
+        self._passed = (users[-1].created_at, users[-1].id) if len(users) == limit else None
         for user in users:
-            await self.provision(user, wait_seconds=0)
+            await self._try_to_provision(user, wait_seconds=0)
         return len(users)
 
-    async def _try_to_provision(self, user: User) -> None:
+    async def _try_to_provision(self, user: User, *, wait_seconds: int) -> None:
         try:
-            await self.provision(user, wait_seconds=self._wallet_wait_seconds)
+            await self.provision(user, wait_seconds=wait_seconds)
         except DomainError as error:
             # The user stands; a background loop goes on with what is missing.
             log.warning("user.not_provisioned_yet", user_id=str(user.id), error=error.reason)

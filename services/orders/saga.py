@@ -7,7 +7,8 @@ ledger or the chain gives evidence. What a step does is in steps.py; this file k
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 
 from chassis import deadline, identity
 from chassis.database import Database, Transaction
@@ -18,7 +19,7 @@ from kernel.errors import Aborted, DeadlineExceeded, DomainError, Unavailable
 from services.orders import hot
 from services.orders.domain import Decided, Order
 from services.orders.operation_store import OperationStore
-from services.orders.operations import RENEW_SECONDS, Kind, LeaseLost, Operation
+from services.orders.operations import RENEW_SECONDS, SURE_SECONDS, Kind, LeaseLost, Operation
 from services.orders.store import OrderStore, with_version
 
 FIRST_BACKOFF_SECONDS = 0.1
@@ -44,19 +45,40 @@ class Stuck(Exception):
 class Motion:
     """One operation being driven by this process: what its steps may do."""
 
-    def __init__(self, saga: "Saga", operation: Operation, order: Order | None) -> None:
+    def __init__(
+        self, saga: "Saga", operation: Operation, order: Order | None, *, leased_at: float
+    ) -> None:
         """Take the operation and, where it was begun here, the order as it was then.
 
-        While an operation is in motion nobody else changes its order, so what is known of it
-        holds; the guarded update finds out where it does not.
+        While an operation runs nobody else changes its order, so what is known of it holds; the
+        guarded update finds out where it does not. leased_at: when the lease was asked for, by
+        the process's monotonic clock.
         """
         self._saga = saga
         self._order = order
         self.operation = operation
+        self.leased_at = leased_at
+        self.is_lost = False
         self.answer: Answer | None = None
         self.trouble: DomainError | None = None
         self.is_ended = False
         self.changed = asyncio.Condition()
+
+    async def hold(self) -> None:
+        """Make sure that the lease is held, right before something is asked of a peer.
+
+        A process that was paused, or cut off from its database, may have lost it long ago.
+        Raises: LeaseLost; Unavailable.
+        """
+        if time.monotonic() < self.leased_at + SURE_SECONDS:
+            return
+        saga, operation = self._saga, self.operation
+        name, asked_at = (operation.id, operation.epoch), time.monotonic()
+        async with saga.database.transaction() as tx:
+            held = await saga.operations.renew(tx, [name])
+        if name not in held:
+            raise LeaseLost(operation.id)
+        self.leased_at = asked_at
 
     async def order(self) -> Order:
         """Return the order as it is now."""
@@ -180,12 +202,15 @@ class Saga:
         self._motions: dict[uuid.UUID, Motion] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, operation: Operation, order: Order | None = None) -> Motion:
+    def start(
+        self, operation: Operation, order: Order | None = None, *, leased_at: float
+    ) -> Motion:
         """Drive an operation this process holds, in a task of its own.
 
-        order: as it was when the operation began, where that was here.
+        order: as it was when the operation began, where that was here. leased_at: when the lease
+        was asked for, by the monotonic clock.
         """
-        motion = Motion(self, operation, order)
+        motion = Motion(self, operation, order, leased_at=leased_at)
         self._motions[operation.id] = motion
         task = asyncio.create_task(self._drive(motion), name=f"operation {operation.id}")
         self._tasks.add(task)
@@ -209,17 +234,37 @@ class Saga:
             pass
         if motion.answer is not None:
             return motion.answer
-        if motion.trouble is not None:
+        if motion.trouble is not None and not motion.is_lost:
             # A channel that asked again would be told that its own request is in progress.
             motion.trouble.is_final = True
             raise motion.trouble
-        # What the motion knows of the order is its driver's own: a waiter looks for itself.
+        return await self._found(motion)
+
+    async def _found(self, motion: Motion) -> Answer:
+        """Return what the database says of an operation: its answer, or the order as it is now.
+
+        Raises: the refusal that was kept for its key.
+        """
         operation = motion.operation
-        async with self.database.transaction() as tx:
+        async with self._first_heard(), self.database.transaction() as tx:
+            is_running = await self.operations.is_running(tx, operation.id)
+            if not is_running:
+                kept = await self.idempotency.known(tx, _key(operation))
+                if kept is not None:
+                    return Answer(body=kept.body)
             order = await self.orders.get(
                 tx, marketplace_id=operation.marketplace_id, order_id=operation.order_id
             )
-        return motion.answer or Answer(body=self.encode(order, operation))
+        return motion.answer or Answer(body=self.encode(order, operation if is_running else None))
+
+    @asynccontextmanager
+    async def _first_heard(self) -> AsyncIterator[None]:
+        """Raise a kept refusal as new: its caller has not been told before."""
+        try:
+            yield
+        except DomainError as refusal:
+            refusal.replayed, refusal.is_final = False, True
+            raise
 
     async def ended(self, operation_id: uuid.UUID, *, timeout_seconds: float) -> bool:
         """Wait for an operation of any process to end; False where it does not in time."""
@@ -237,21 +282,26 @@ class Saga:
     async def take_over(self) -> None:
         """Claim operations of dead processes, until cancelled."""
         while True:
+            asked_at = time.monotonic()
             async with self.database.transaction() as tx:
                 claimed = await self.operations.claim_abandoned(tx, limit=TAKE_OVER_BATCH)
             for operation in claimed:
                 log.warning("operation.taken_over", operation_id=str(operation.id))
-                self.start(operation)
+                self.start(operation, leased_at=asked_at)
             await asyncio.sleep(TAKE_OVER_SECONDS)
 
     async def renew(self) -> None:
         """Renew the leases of what this process drives, until cancelled."""
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            held = [(m.operation.id, m.operation.epoch) for m in self._motions.values()]
-            if held:
-                async with self.database.transaction() as tx:
-                    await self.operations.renew(tx, held)
+            driven = {(m.operation.id, m.operation.epoch): m for m in self._motions.values()}
+            if not driven:
+                continue
+            asked_at = time.monotonic()
+            async with self.database.transaction() as tx:
+                held = await self.operations.renew(tx, list(driven))
+            for name in held:
+                driven[name].leased_at = asked_at
 
     async def close(self) -> None:
         """Stop driving; what is unfinished is taken over by the next process."""
@@ -278,15 +328,32 @@ class Saga:
                 try:
                     await self._steps[operation.kind](motion)
                 except LeaseLost:
+                    motion.is_lost = True
+                except Exception as error:  # noqa: BLE001 - every trouble is met with another try
+                    motion.is_lost = not await self._is_held(motion)
+                    if not motion.is_lost:
+                        await self._note(motion, error, waited=time.monotonic() - began)
+                if motion.is_lost:
+                    # Ended by a commit whose answer did not arrive, or taken over by another.
                     log.warning("operation.lease_lost", operation_id=str(operation.id))
                     return
-                except Exception as error:  # noqa: BLE001 - every trouble is met with another try
-                    await self._note(motion, error, waited=time.monotonic() - began)
+                if not motion.is_ended:
                     await asyncio.sleep(backoff)
                     backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
         finally:
-            self._motions.pop(operation.id, None)
+            # After a take-over in this process, the name is the newer motion's.
+            if self._motions.get(operation.id) is motion:
+                self._motions.pop(operation.id)
             await motion.tell(trouble=motion.trouble, ends=True)
+
+    async def _is_held(self, motion: Motion) -> bool:
+        """Tell whether an operation still runs and is this process's; True: unknown."""
+        try:
+            async with self.database.transaction() as tx:
+                return await self.operations.is_held(tx, motion.operation)
+        except Exception as error:  # noqa: BLE001 - the next try finds out
+            log.warning("operation.lease_unknown", error=type(error).__name__)
+            return True
 
     async def _note(self, motion: Motion, error: Exception, *, waited: float) -> None:
         """Record what holds an operation up; tells its caller where that is a peer's absence.

@@ -123,19 +123,10 @@ class OrderService:
             if user_id is not None:
                 parties.require_buyer(order, user_id)
             domain.require(order, Trigger.CANCEL)
-            if order.state is State.FUNDS_RESERVED:
-                return order, ()
-            return endings.canceled(order, by=by, reason=reason, at=self._clock.now())
+            return order, ()
 
         context = {"by": by.value, "reason": reason}
-        return await self._commands.run(
-            request,
-            order_id,
-            Kind.CANCEL,
-            begin,
-            context,
-            needs_peers=lambda order: order.state is State.FUNDS_RESERVED,
-        )
+        return await self._commands.run(request, order_id, Kind.CANCEL, begin, context)
 
     async def refund(
         self, request: Request, *, order_id: uuid.UUID, by: Party, reason: str
@@ -248,7 +239,7 @@ class OrderService:
             return endings.delivered(order, notes=notes, url=url, at=self._clock.now())
 
         return await self._commands.run(
-            request, order_id, Kind.RELEASE, begin, {}, needs_peers=lambda _order: False
+            request, order_id, Kind.RELEASE, begin, {}, needs_peers=False
         )
 
     async def pay(

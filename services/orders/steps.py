@@ -71,10 +71,10 @@ class Steps:
         await self._reserve(motion, order, last=True)
 
     async def cancel(self, motion: Motion) -> None:
-        """Give the hold back, then close the order."""
+        """Give the hold back, or bar one that was never made; then close the order."""
         order = await motion.order()
         fields = motion.operation.context
-        await self._post(postings.void(order, reason=fields["reason"]))
+        await self._give_back(motion, order, reason=fields["reason"])
         party, at = Party(fields["by"]), self._clock.now()
         await motion.advance(
             lambda o: endings.canceled(o, by=party, reason=fields["reason"], at=at),
@@ -119,7 +119,9 @@ class Steps:
         command = await self._settled(
             motion, lambda i: self._escrow.release(command_id=i, order_id=order.id)
         )
-        await self._post(postings.payout(order, payments=command.payments, is_dispute=False))
+        await self._post(
+            motion, postings.payout(order, payments=command.payments, is_dispute=False)
+        )
         paid = postings.settlement(command.payments, share=order.amount)
         at = self._clock.now()
         await motion.advance(
@@ -136,7 +138,8 @@ class Steps:
         )
         reason = motion.operation.context.get("reason", "")
         await self._post(
-            postings.payout(order, payments=command.payments, is_dispute=False, reason=reason)
+            motion,
+            postings.payout(order, payments=command.payments, is_dispute=False, reason=reason),
         )
         paid = postings.settlement(command.payments, share=0)
         at = self._clock.now()
@@ -154,6 +157,7 @@ class Steps:
         order = await motion.order()
         if order.dispute is None:
             raise Stuck("the order has no dispute")
+        await motion.hold()
         await self._disputes.open(
             request_id=f"op:{motion.operation.id}",
             dispute_id=order.dispute.id,
@@ -187,6 +191,7 @@ class Steps:
         if order.dispute is None:
             raise Stuck("the order has no dispute")
         request_id = f"op:{operation.id}"
+        await motion.hold()
         try:
             await self._disputes.decide(
                 request_id=f"{request_id}:decide",
@@ -205,7 +210,8 @@ class Steps:
                 command_id=i, order=order, to_seller=to_seller, to_buyer=to_buyer
             ),
         )
-        await self._post(postings.payout(order, payments=command.payments, is_dispute=True))
+        await self._post(motion, postings.payout(order, payments=command.payments, is_dispute=True))
+        await motion.hold()
         await self._disputes.complete(
             request_id=f"{request_id}:complete", dispute_id=order.dispute.id
         )
@@ -225,10 +231,7 @@ class Steps:
 
     async def _reserve(self, motion: Motion, order: Order, *, last: bool) -> Order | None:
         """Hold the money; None: refused, and the operation has ended."""
-        (posted,) = await self._ledger.post(postings.hold(order))
-        if posted.is_refused and posted.reason == "ACCOUNT_NOT_FOUND":
-            await self._ledger.open_account(user=order.buyer, asset=order.asset)
-            (posted,) = await self._ledger.post(postings.hold(order))
+        posted = await self._post_of_buyer(motion, order, postings.hold(order))
         if posted.is_refused and posted.reason == "INSUFFICIENT_FUNDS":
             await motion.refuse(_insufficient(order, posted))
             return None
@@ -256,6 +259,7 @@ class Steps:
 
     async def _started_escrow(self, motion: Motion, order: Order) -> Command:
         command_id = self._command_id(motion)
+        await motion.hold()
         escrow_id = order.escrow.id if order.escrow else derived_id(order.id, "escrow")
         try:
             return await self._escrow.create(
@@ -283,7 +287,7 @@ class Steps:
             await self._give_up(motion, command)
             return
         _require_success(command)
-        await self._post(postings.post(order, payments=command.payments))
+        await self._post(motion, postings.post(order, payments=command.payments))
         at = self._clock.now()
         await motion.advance(lambda o: domain.escrow_funded(o, at=at), answers=True, ends=True)
 
@@ -317,6 +321,7 @@ class Steps:
         *,
         purpose: str = "",
     ) -> Command:
+        await motion.hold()
         try:
             command = await start(self._command_id(motion, purpose))
         except FailedPrecondition as refusal:
@@ -337,8 +342,26 @@ class Steps:
     def _command_id(self, motion: Motion, purpose: str = "") -> uuid.UUID:
         return derived_id(motion.operation.id, "escrow", purpose)
 
-    async def _post(self, transfers: Sequence[Transfer]) -> None:
+    async def _give_back(self, motion: Motion, order: Order, *, reason: str) -> None:
+        """Void the hold of an order, or bar it. Raises: Stuck: it has been posted."""
+        posted = await self._post_of_buyer(motion, order, postings.void(order, reason=reason))
+        if posted.is_refused:
+            raise Stuck(f"the ledger refused to void the hold: {posted.reason}")
+
+    async def _post_of_buyer(
+        self, motion: Motion, order: Order, transfers: Sequence[Transfer]
+    ) -> Posted:
+        """Post one transfer of the buyer's account, which is opened where it is not open yet."""
+        await motion.hold()
+        (posted,) = await self._ledger.post(transfers)
+        if posted.is_refused and posted.reason == "ACCOUNT_NOT_FOUND":
+            await self._ledger.open_account(user=order.buyer, asset=order.asset)
+            (posted,) = await self._ledger.post(transfers)
+        return posted
+
+    async def _post(self, motion: Motion, transfers: Sequence[Transfer]) -> None:
         """Post transfers that must be possible. Raises: Stuck: the ledger refused one."""
+        await motion.hold()
         for transfer, posted in zip(transfers, await self._ledger.post(transfers), strict=True):
             if posted.is_refused:
                 raise Stuck(f"the ledger refused {transfer.code} {transfer.id}: {posted.reason}")

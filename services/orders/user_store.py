@@ -12,6 +12,9 @@ from chassis.outbox import Event, Outbox
 from kernel.ids import from_public, parse_uuid
 from services.orders.users import User, UserIdTaken, UserNotFound, UserType, created_fact
 
+# Where a user stands among all, by when they came.
+Place = tuple[dt.datetime, uuid.UUID]
+
 
 class UserStore:
     """The users of one marketplace per call."""
@@ -89,11 +92,17 @@ class UserStore:
         await cursor.execute(_PAGE if after is None else _PAGE_AFTER, values)
         return [_user(row) for row in await cursor.fetchall()]
 
-    async def unprovisioned(self, tx: Transaction, *, limit: int) -> list[User]:
-        """List users of any marketplace whose account or wallet is missing, oldest first."""
+    async def unprovisioned(
+        self, tx: Transaction, *, after: Place | None, limit: int
+    ) -> list[User]:
+        """List users of any marketplace whose account or wallet is missing, oldest first.
+
+        after: the place of the last one of the page before; None: from the oldest.
+        """
         connection = await driver(tx)
         cursor = connection.cursor(row_factory=dict_row)
-        await cursor.execute(_UNPROVISIONED, (limit,))
+        moment, user_id = after or (None, None)
+        await cursor.execute(_UNPROVISIONED, {"at": moment, "id": user_id, "limit": limit})
         return [_user(row) for row in await cursor.fetchall()]
 
     async def provisioned(
@@ -171,6 +180,9 @@ where marketplace_id = %(marketplace_id)s and (created_at, id) < (
 )
 order by created_at desc, id desc limit %(limit)s
 """  # noqa: S608 - constants
-_UNPROVISIONED = (
-    f"select {_COLUMNS} from users where provisioned_at is null order by created_at limit %s"  # noqa: S608
-)
+_UNPROVISIONED = f"""
+select {_COLUMNS} from users
+where provisioned_at is null
+    and (%(at)s::timestamptz is null or (created_at, id) > (%(at)s::timestamptz, %(id)s::uuid))
+order by created_at, id limit %(limit)s
+"""  # noqa: S608 - constants

@@ -153,6 +153,12 @@ def void(hold: NewTransfer, **changes: Any) -> NewTransfer:
     return _end(hold, TransferType.VOID, TransferCode.CANCEL, None, changes)
 
 
+def bar(hold: NewTransfer, **changes: Any) -> NewTransfer:
+    """Ask to void a hold, or to bar it where it was never made."""
+    named = {"debit": hold.debit, "credit": hold.credit, "bars": True}
+    return _end(hold, TransferType.VOID, TransferCode.CANCEL, hold.amount, named | changes)
+
+
 def _end(
     hold: NewTransfer,
     kind: TransferType,

@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from kernel.ids import MarketplaceId
-from tests.integration.ledger.conftest import WORLD, House, escrow, pending, post, single, void
+from tests.integration.ledger.conftest import WORLD, House, bar, escrow, pending, post, single, void
 
 # What somebody with the owner's rights could do to a ledger, and the check that finds it.
 TAMPERINGS = [
@@ -22,6 +22,10 @@ TAMPERINGS = [
     ),
     ("delete from ledger.transfers where type = 4", "I3"),
     ("update ledger.transfers set amount = amount + 1000 where type = 3", "I4"),
+    (
+        "update ledger.barred_holds b set hold_id = t.id from ledger.transfers t where t.type = 2",
+        "I4 no hold was made",
+    ),
     ("update ledger.entries set version = version + 1 where version = 7", "I5"),
     ("update ledger.entries set available_after = available_after + 1 where version = 2", "I5"),
     ("delete from ledger.outbox where version = 2", "I6"),
@@ -37,6 +41,7 @@ async def lived_in(house: House) -> None:
     await house.post(
         post(first, 60), void(second), single(order, bob, 50), single(order, WORLD, 10)
     )
+    await house.post(bar(pending(bob, order, 20)))
 
 
 async def test_every_invariant_holds_in_a_ledger_that_was_lived_in(own_house: House) -> None:
@@ -44,7 +49,7 @@ async def test_every_invariant_holds_in_a_ledger_that_was_lived_in(own_house: Ho
 
     found = await own_house.holds()
 
-    assert len(found) == 7
+    assert len(found) == 8
     assert all("all do" in one.details and not one.details.startswith("0 ") for one in found)
 
 

@@ -8,14 +8,16 @@ import psycopg
 import pytest
 from orchestrator.orders.v1 import orders_pb2
 
+from chassis.database import driver
 from chassis.idempotency import Answer, IdempotencyKeyInProgress
 from kernel.errors import FailedPrecondition
 from kernel.ids import new_id
 from kernel.money import CENT, InvalidAmountFormat
 from services.orders.credit_store import ReferenceTaken
 from services.orders.credits import ManualCreditDisabled, NewCredit
-from services.orders.ports import ProviderError
+from services.orders.ports import Command, ProviderError
 from services.orders.users import UserNotFound
+from tests.fakes import FakeEscrow
 from tests.integration.orders.conftest import Peers, Shop, open_shop
 from tests.patience import PATIENCE_SECONDS
 
@@ -89,6 +91,7 @@ async def test_a_credit_left_running_is_resumed(generous: Shop) -> None:
     running = await _credit(generous, wait=0.5)
     generous.peers.ledger.is_away = False
 
+    await _grow_old(generous)
     resuming = asyncio.create_task(generous.crediting.resume())
     async with asyncio.timeout(PATIENCE_SECONDS):
         while await _balance(generous) == 0:  # noqa: ASYNC110 - asks the fake ledger
@@ -202,3 +205,41 @@ async def test_a_refusal_of_a_credit_that_was_asked_for_before_ends_nothing(gene
     generous.peers.escrow.refuses.clear()
     assert orders_pb2.Credit.FromString((await _credit(generous)).body).state == "SUCCEEDED"
     assert await _balance(generous) == TEN
+
+
+async def test_a_credit_that_another_process_asks_for_is_not_failed_by_its_first(
+    generous: Shop, database_url: Callable[[str], str]
+) -> None:
+    first, peers = generous, generous.peers
+    asked, refuse = asyncio.Event(), asyncio.Event()
+
+    class Slow(FakeEscrow):
+        """Refuses the credit, after the test says so."""
+
+        async def credit(self, **_: object) -> Command:
+            asked.set()
+            await refuse.wait()
+            raise FailedPrecondition("poor", reason="TOO_POOR")
+
+    first.crediting._escrow = Slow()
+    answering = asyncio.create_task(_credit(first, wait=10))
+    await asked.wait()
+    async with open_shop(database_url("orders"), peers, first.marketplace_id) as second:
+        await _grow_old(second)
+        resuming = asyncio.create_task(second.crediting.resume())
+        async with asyncio.timeout(10):
+            while await _balance(second) == 0:  # noqa: ASYNC110 - another task pays
+                await asyncio.sleep(0.01)
+        resuming.cancel()
+        refuse.set()
+        answer = await answering
+
+        assert orders_pb2.Credit.FromString(answer.body).state == "SUCCEEDED"
+        assert await _balance(second) == TEN
+
+
+async def _grow_old(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        await (await driver(tx)).execute(
+            "update credits set created_at = created_at - interval '1 minute'"
+        )

@@ -6,6 +6,7 @@ the new holder's, and each is written once.
 
 import asyncio
 import datetime as dt
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -44,7 +45,7 @@ class Processes:
         async with self.successor.database.transaction() as tx:
             saga = self.successor.saga
             (operation,) = await saga.operations.claim_abandoned(tx, limit=2)
-        saga.start(operation)
+        saga.start(operation, leased_at=time.monotonic())
         return operation
 
     async def wake(self) -> None:

@@ -10,7 +10,9 @@ import pytest
 from orchestrator.orders.v1 import orders_pb2
 
 from chassis.idempotency import Answer
+from kernel.errors import FailedPrecondition
 from kernel.ids import new_id
+from services.orders.domain import UserName
 from services.orders.users import UserIdTaken, UserType
 from tests.integration.orders.conftest import Shop, outcomes
 
@@ -159,3 +161,30 @@ async def test_users_are_listed_newest_first_whoever_made_their_ids(
             break
 
     assert seen == expected
+
+
+async def test_a_user_who_cannot_be_provisioned_blocks_no_other(
+    two_shops: tuple[Shop, Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = two_shops
+    one.peers.escrow.is_away = True
+    for name in ("first", "second", "third"):
+        await _register(one, name, public_id=name)
+    one.peers.escrow.is_away = False
+    first = await one.registry.get(marketplace_id=one.marketplace_id, ref="first")
+    create_wallet = one.peers.escrow.create_wallet
+
+    async def all_but_the_first(*, user: UserName, wait_seconds: int) -> str:
+        if user.id == first.id:
+            raise FailedPrecondition("the wallet cannot be made")
+        return await create_wallet(user=user, wait_seconds=wait_seconds)
+
+    monkeypatch.setattr(one.registry, "_escrow", SimpleNamespace(create_wallet=all_but_the_first))
+
+    rounds = [await one.registry.provision_waiting(limit=1) for _ in range(4)]
+
+    assert rounds == [1, 1, 1, 0]
+    for name, is_ready in (("first", False), ("second", True), ("third", True)):
+        user = await one.registry.get(marketplace_id=one.marketplace_id, ref=name)
+        assert user.is_provisioned is is_ready
+    assert await one.registry.provision_waiting(limit=1) == 1

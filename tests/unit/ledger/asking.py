@@ -59,6 +59,13 @@ def void(number: int, hold: int, *, linked: bool = False) -> NewTransfer:
     return _asked(number, kind, code, "", "", None, hold=hold, linked=linked)
 
 
+def bar(number: int, hold: int, debit: str, credit: str, amount: int) -> NewTransfer:
+    """Ask to void a hold, or to bar it where it was never made."""
+    kind, code = TransferType.VOID, TransferCode.CANCEL
+    asked = _asked(number, kind, code, debit, credit, amount, hold=hold)
+    return asked._replace(bars=True)
+
+
 def _asked(
     number: int,
     kind: TransferType,
@@ -93,6 +100,7 @@ class Ledger:
     accounts: dict[str, Account] = field(default_factory=dict)
     transfers: dict[TransferId, Transfer] = field(default_factory=dict)
     resolved: dict[TransferId, TransferType] = field(default_factory=dict)
+    barred: set[TransferId] = field(default_factory=set)
     entries: list[Entry] = field(default_factory=list)
 
     def open(self, *names: str) -> None:
@@ -110,6 +118,9 @@ class Ledger:
                 assert new.pending_id not in self.resolved
                 self.resolved[new.pending_id] = new.type
         self.entries += book.new_entries
+        for one in book.new_bars:
+            assert one.hold_id not in self.barred
+            self.barred.add(one.hold_id)
         named = {name for new in book.new_transfers for name in (new.debit, new.credit)}
         for (_, name), account in book.accounts.items():
             is_stored = account.stored_version is not None
@@ -143,4 +154,5 @@ class Ledger:
             },
             transfers=known,
             resolved={key: how for key, how in self.resolved.items() if key in wanted},
+            barred=self.barred & wanted,
         )

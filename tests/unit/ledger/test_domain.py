@@ -2,7 +2,14 @@
 
 import pytest
 
-from services.ledger.book import TOTAL_MAX, NewTransfer, Result, TransferCode, TransferStatus
+from services.ledger.book import (
+    TOTAL_MAX,
+    NewTransfer,
+    Result,
+    TransferCode,
+    TransferStatus,
+    TransferType,
+)
 from services.ledger.domain import SOURCES, aggregate_id, event_of
 from tests.unit.ledger.asking import (
     ANN,
@@ -10,10 +17,12 @@ from tests.unit.ledger.asking import (
     EVE,
     WORLD,
     Ledger,
+    bar,
     escrow,
     pending,
     post,
     single,
+    transfer_id,
     void,
 )
 
@@ -69,6 +78,51 @@ def test_a_posted_hold_is_the_escrows(ledger: Ledger) -> None:
 
     assert result.status is CREATED
     assert (ledger.available(ANN), ledger.reserved(ANN), ledger.available(ORDER)) == (20, 0, 80)
+
+
+def test_a_barred_hold_is_never_made(ledger: Ledger) -> None:
+    barred = ledger.ask_one(bar(3, 2, ANN, escrow(1), 80))
+    late = ledger.ask_one(pending(2, ANN, escrow(1), 80))
+    again = ledger.ask_one(bar(3, 2, ANN, escrow(1), 80))
+
+    assert (barred.status, again.status) == (TransferStatus.CREATED, TransferStatus.EXISTS)
+    assert (late.status, late.reason) == (TransferStatus.REFUSED, "PENDING_ALREADY_VOIDED")
+    assert ledger.reserved(ANN) == 0
+
+
+def test_a_hold_that_was_made_is_voided_by_the_same_request(ledger: Ledger) -> None:
+    ledger.ask(pending(2, ANN, escrow(1), 80))
+
+    given_back = ledger.ask_one(bar(3, 2, ANN, escrow(1), 80))
+
+    assert given_back.status is TransferStatus.CREATED
+    assert ledger.reserved(ANN) == 0
+    assert ledger.resolved == {transfer_id(2): TransferType.VOID}
+
+
+@pytest.mark.parametrize(
+    "meant",
+    [
+        bar(3, 2, BOB, escrow(1), 80),
+        bar(3, 2, ANN, escrow(2), 80),
+        bar(3, 2, ANN, escrow(1), 79),
+    ],
+)
+def test_another_hold_than_is_meant_is_not_voided(ledger: Ledger, meant: NewTransfer) -> None:
+    ledger.ask(pending(2, ANN, escrow(1), 80))
+
+    answer = ledger.ask_one(meant)
+
+    assert (answer.status, answer.reason) == (TransferStatus.REFUSED, "TRANSFER_DIFFERS")
+    assert ledger.reserved(ANN) == 80
+
+
+def test_a_bar_goes_with_its_refused_group(ledger: Ledger) -> None:
+    linked = bar(3, 2, ANN, escrow(1), 80)._replace(linked=True)
+
+    ledger.ask(linked, single(4, ANN, BOB, 10**9))
+
+    assert ledger.ask_one(pending(2, ANN, escrow(1), 80)).status is TransferStatus.CREATED
 
 
 def test_what_is_not_posted_of_a_hold_is_given_back(ledger: Ledger) -> None:

@@ -19,6 +19,7 @@ from tests.unit.ledger.asking import (
     EVE,
     WORLD,
     Ledger,
+    bar,
     escrow,
     pending,
     post,
@@ -38,6 +39,7 @@ asked_one = st.one_of(
     st.builds(pending, numbers, names, names, amounts, linked=st.booleans()),
     st.builds(post, numbers, numbers, st.none() | amounts, linked=st.booleans()),
     st.builds(void, numbers, numbers, linked=st.booleans()),
+    st.builds(bar, numbers, numbers, names, names, amounts),
 )
 
 
@@ -46,6 +48,7 @@ class Oracle:
     """The accepted transfers, in order."""
 
     accepted: list[NewTransfer] = field(default_factory=list)
+    barred: frozenset[TransferId] = frozenset()
 
     def find(self, key: TransferId | None) -> NewTransfer | None:
         return next((one for one in self.accepted if one.id == key), None)
@@ -84,7 +87,9 @@ class Oracle:
         if known is not None:
             return not self._same(asked, known)
         if asked.pending_id is None:
-            return self._cannot_move(asked)
+            return asked.id in self.barred or self._cannot_move(asked)
+        if asked.bars:
+            return self._cannot_bar(asked)
         hold = self.hold(asked)
         if hold is None or self.end_of(hold) is not None:
             return True
@@ -97,8 +102,21 @@ class Oracle:
         spendable = self.posted(asked.debit) - self.reserved(asked.debit)
         return is_limited(asked.debit) and spendable < amount
 
+    def _cannot_bar(self, asked: NewTransfer) -> bool:
+        named = self.find(asked.pending_id)
+        if named is None:
+            return asked.debit == EVE
+        meant, hold = (asked.debit, asked.credit, asked.amount), self.hold(asked)
+        if hold is None or self.end_of(hold) is not None:
+            return True
+        return meant != (hold.debit, hold.credit, hold.amount)
+
     def _same(self, asked: NewTransfer, known: NewTransfer) -> bool:
         hold = self.hold(known) if known.pending_id == asked.pending_id else None
+        if asked.bars and hold is not None:
+            if (asked.debit, asked.credit) != (hold.debit, hold.credit):
+                return False
+            asked = asked._replace(debit="", credit="", bars=False)
         whole = hold.amount if hold is not None else None
         amounts = [whole if one.amount is None else one.amount for one in (asked, known)]
         plain = [one._replace(amount=None, asset="", linked=False) for one in (asked, known)]
@@ -117,16 +135,19 @@ class Oracle:
         return refused
 
     def _take_group(self, group: Sequence[NewTransfer]) -> list[bool]:
-        before = list(self.accepted)
+        before, barred = list(self.accepted), self.barred
         for position, asked in enumerate(group):
             if self.refuses(asked):
-                self.accepted = before
+                self.accepted, self.barred = before, barred
                 return [
                     index == position or self.find(one.id) is None or self.refuses(one)
                     for index, one in enumerate(group)
                 ]
-            if self.find(asked.id) is None:
-                self.accepted.append(asked)
+            if asked.bars and asked.pending_id is not None and self.find(asked.pending_id) is None:
+                self.barred |= {asked.pending_id}
+            elif self.find(asked.id) is None:
+                plain = asked._replace(debit="", credit="", bars=False)
+                self.accepted.append(plain if asked.bars else asked)
         return [False] * len(group)
 
 

@@ -71,6 +71,19 @@ def test_every_field_that_does_not_fit_is_named_at_once() -> None:
     ]
 
 
+def test_a_void_that_bars_names_the_whole_hold() -> None:
+    request = ledger_pb2.PostTransfersRequest()
+    request.transfers.add(id=str(ID), type=4, code=3, pending_id=str(ID), bars=True)
+    request.transfers.add(
+        id=str(ID), type=3, code=4, pending_id=str(ID), bars=True, debit_account="manual"
+    )
+
+    with pytest.raises(InvalidArgument) as caught:
+        wire.new_transfers(request)
+
+    assert [name for name, _ in caught.value.fields] == ["transfers[0].amount", "transfers[1].bars"]
+
+
 def test_unknown_words_are_refused() -> None:
     request = ledger_pb2.PostTransfersRequest()
     request.transfers.add(id=str(ID), debit_account="manual", credit_account="suspense")

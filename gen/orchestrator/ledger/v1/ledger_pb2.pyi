@@ -94,7 +94,7 @@ class OpenAccountRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., user_id: _Optional[str] = ..., public_id: _Optional[str] = ..., asset: _Optional[str] = ...) -> None: ...
 
 class NewTransfer(_message.Message):
-    __slots__ = ("id", "type", "code", "debit_account", "credit_account", "amount", "pending_id", "linked", "order_id", "transaction_hash", "reason")
+    __slots__ = ("id", "type", "code", "debit_account", "credit_account", "amount", "pending_id", "linked", "order_id", "transaction_hash", "reason", "bars")
     ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
@@ -106,6 +106,7 @@ class NewTransfer(_message.Message):
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_HASH_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    BARS_FIELD_NUMBER: _ClassVar[int]
     id: str
     type: TransferType
     code: TransferCode
@@ -117,7 +118,8 @@ class NewTransfer(_message.Message):
     order_id: str
     transaction_hash: str
     reason: str
-    def __init__(self, id: _Optional[str] = ..., type: _Optional[_Union[TransferType, str]] = ..., code: _Optional[_Union[TransferCode, str]] = ..., debit_account: _Optional[str] = ..., credit_account: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., pending_id: _Optional[str] = ..., linked: _Optional[bool] = ..., order_id: _Optional[str] = ..., transaction_hash: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    bars: bool
+    def __init__(self, id: _Optional[str] = ..., type: _Optional[_Union[TransferType, str]] = ..., code: _Optional[_Union[TransferCode, str]] = ..., debit_account: _Optional[str] = ..., credit_account: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., pending_id: _Optional[str] = ..., linked: _Optional[bool] = ..., order_id: _Optional[str] = ..., transaction_hash: _Optional[str] = ..., reason: _Optional[str] = ..., bars: _Optional[bool] = ...) -> None: ...
 
 class PostTransfersRequest(_message.Message):
     __slots__ = ("request_id", "transfers")
