@@ -40,14 +40,8 @@ AccountKey = tuple[UUID, str, str]
 AnswerKey = tuple[UUID, str, str]
 # Two transactions met at the same new row; whoever comes second sees it at the next attempt.
 _MEETING_POINTS = frozenset(
-    {
-        "transfers_pkey",
-        "transfers_pending_resolved_once",
-        "accounts_pkey",
-        "idempotency_pkey",
-        "barred_holds_pkey",
-    }
-)
+    {"transfers_pkey", "transfers_pending_resolved_once", "accounts_pkey", "idempotency_pkey"}
+) | {"barred_holds_pkey"}
 # A lock or a statement that took too long: somebody sits on a row.
 _BUSY = frozenset({"55P03", "57014"})
 # The connection is gone, or the server is starting, stopping or full.
@@ -114,10 +108,6 @@ class LedgerStore:
         derived -= self._derived
         known_ids = {(m, transfer.id) for m, transfers in asked.items() for transfer in transfers}
         holds = {(m, t.pending_id) for m, ts in asked.items() for t in ts if t.pending_id}
-        meant = {(m, t.id) for m, ts in asked.items() for t in ts if t.type is TransferType.PENDING}
-        meant |= {
-            (m, t.pending_id) for m, ts in asked.items() for t in ts if t.bars and t.pending_id
-        }
         connection = await driver(tx)
         async with connection.pipeline():
             locking = (*_text_keys(limited), *_pairs(holds))
@@ -125,7 +115,7 @@ class LedgerStore:
             # Only now, so that what the last owners of the locks wrote is seen.
             known = await connection.execute(tables.FIND_TRANSFERS, _pairs(known_ids | holds))
             ends = await _maybe(connection, tables.FIND_RESOLUTIONS, _pairs(holds), holds)
-            barred = await _maybe(connection, tables.FIND_BARRED, _pairs(meant), meant)
+            barred = await connection.execute(tables.FIND_BARRED, _pairs(known_ids | holds))
             rows = await _maybe(connection, tables.FIND_DERIVED, _text_keys(derived), derived)
             names = {answer_key(key) for key in keys}
             kept = await _maybe(connection, tables.FIND_ANSWERS, _text_keys(names), names)

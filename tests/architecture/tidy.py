@@ -10,7 +10,7 @@ import re
 import tokenize
 from collections.abc import Iterator
 
-FUNCTION_LINES = 40
+FUNCTION_LINES = 60
 MODULE_LINES = 400
 LINE_LENGTH = 100
 # A drawer for everything: the name says nothing of what is inside.

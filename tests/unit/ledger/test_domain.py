@@ -118,9 +118,7 @@ def test_another_hold_than_is_meant_is_not_voided(ledger: Ledger, meant: NewTran
 
 
 def test_a_bar_goes_with_its_refused_group(ledger: Ledger) -> None:
-    linked = bar(3, 2, ANN, escrow(1), 80)._replace(linked=True)
-
-    ledger.ask(linked, single(4, ANN, BOB, 10**9))
+    ledger.ask(bar(3, 2, ANN, escrow(1), 80)._replace(linked=True), single(4, ANN, BOB, 10**9))
 
     assert ledger.ask_one(pending(2, ANN, escrow(1), 80)).status is TransferStatus.CREATED
 
