@@ -4,7 +4,7 @@ Objects are made here and nowhere else.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,7 @@ from gateway import call, routing
 from gateway.auth import KeyAuthenticator
 from gateway.backends import Backends
 from gateway.call import Call, Parts, Receive, Scope, Send
-from gateway.errors import MethodNotAllowed, Overloaded, RouteNotFound
+from gateway.errors import MethodNotAllowed, Overloaded, Refusal, RouteNotFound
 from gateway.events import Feed
 from gateway.keys import PREFIX, KeyStore
 from gateway.limits import Places, RateLimiter, StreamPlaces
@@ -153,6 +153,18 @@ class Dispatcher:
             await self._serve(side, scope, receive, send)
         finally:
             place.free()
+
+    def refusal(
+        self,
+        error: DomainError,
+        target: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        request_id: str,
+    ) -> Refusal:
+        """Print a refusal of a request that came only in part, as far as its view is known."""
+        path = target.partition(b"?")[0].decode("latin-1")
+        side = self._side({"path": path, "headers": headers})
+        return side.view.refuse(error, request_id=request_id)
 
     def end_streams(self) -> None:
         """End every stream of events: the process is about to stop."""

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from gateway import body
-from gateway.auth import Credential, CredentialNotValid, KeyAuthenticator
+from gateway.auth import Credential, KeyAuthenticator
 from gateway.backends import Backends, Reply
 from gateway.errors import BodyTooLarge, RequestTimeout, UnsupportedMediaType
 from gateway.events import Feed
@@ -30,7 +30,6 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BODY_SECONDS = 10.0
-HEADER_BYTES_MAX = 16 * 1024
 WAIT_SECONDS_MAX = 60
 # Headers that say one thing: twice is a contradiction, or an attempt to be read in two ways.
 _ONCE = frozenset(
@@ -152,13 +151,10 @@ class Call:
 def read_headers(scope: Scope) -> dict[str, str]:
     """Return the headers by lower-case name; one that may be repeated is joined by commas.
 
-    Raises: HeaderNotValid: a header that must be single is given twice; all are too long.
-        CredentialNotValid: the credential alone is too long.
+    Raises: HeaderNotValid: a header that must be single is given twice.
     """
     headers: dict[str, str] = {}
-    size = 0
     for raw_name, raw_value in scope["headers"]:
-        size += len(raw_name) + len(raw_value)
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         if name in headers:
             if raw_name in _ONCE:
@@ -168,10 +164,6 @@ def read_headers(scope: Scope) -> dict[str, str]:
                 )
             value = f"{headers[name]}, {value}"
         headers[name] = value
-    if size > HEADER_BYTES_MAX:
-        if len(headers.get("authorization", "")) > HEADER_BYTES_MAX:
-            raise CredentialNotValid("The credential is too long")
-        raise HeaderNotValid("The headers are too long", fields=[("headers", "are too long")])
     return headers
 
 

@@ -1,15 +1,17 @@
 """The OpenAPI document of a view and its page, which works without any network."""
 
-from collections.abc import Collection, Iterable, Mapping
+import functools
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import fastapi_offline
+import orjson
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from gateway.errors import REASONS
@@ -18,7 +20,14 @@ from gateway.routing import OPEN, Operation
 ASSETS = Path(fastapi_offline.__file__).parent / "static"
 ASSETS_PATH = "/docs/assets"
 # What any route may answer, whatever it does.
-_ALWAYS = ("INTERNAL_ERROR", "PROVIDER_UNAVAILABLE", "PROVIDER_TIMEOUT", "VALIDATION_ERROR")
+_ALWAYS = (
+    "INTERNAL_ERROR",
+    "PROVIDER_UNAVAILABLE",
+    "PROVIDER_TIMEOUT",
+    "VALIDATION_ERROR",
+    "HEADERS_TOO_LARGE",
+    "REQUEST_TIMEOUT",
+)
 _WITH_CREDENTIAL = ("UNAUTHORIZED", "INVALID_API_KEY", "RATE_LIMITED")
 _WITH_SCOPE = ("INSUFFICIENT_SCOPE",)
 _WITH_BODY = (
@@ -26,7 +35,6 @@ _WITH_BODY = (
     "INVALID_AMOUNT_FORMAT",
     "BODY_TOO_LARGE",
     "UNSUPPORTED_MEDIA_TYPE",
-    "REQUEST_TIMEOUT",
 )
 _WITH_KEY = ("IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_KEY_IN_PROGRESS")
 BAD_REQUEST, UNAUTHENTICATED, TOO_MANY = 400, 401, 429
@@ -144,6 +152,7 @@ def add_document(
     operations: Collection[Operation],
     schemes: dict[str, Any],
     docs_path: str,
+    openapi_path: str,
     links: Mapping[str, str] | None = None,
 ) -> None:
     """Give an app its OpenAPI document and the page that shows it.
@@ -174,13 +183,25 @@ def add_document(
 
     app.openapi = document  # type: ignore[method-assign] # how FastAPI is told of another document
     app.mount(ASSETS_PATH, StaticFiles(directory=ASSETS), name="docs-assets")
-    app.add_route(docs_path, _page(app, links or {}), include_in_schema=False)
+    app.add_route(openapi_path, _served(document), include_in_schema=False)
+    page = _page(app.title, openapi_path, links or {})
+    app.add_route(docs_path, page, include_in_schema=False)
 
 
-def _page(app: FastAPI, links: Mapping[str, str]) -> Any:
+def _served(document: Callable[[], dict[str, Any]]) -> Any:
+    # Anybody may ask for it: it is spelled once.
+    content = functools.cache(lambda: orjson.dumps(document()))
+
+    async def served(_request: Request) -> Response:
+        return Response(content(), media_type="application/json")
+
+    return served
+
+
+def _page(title: str, openapi_path: str, links: Mapping[str, str]) -> Any:
     shown = get_swagger_ui_html(
-        openapi_url=app.openapi_url or "",
-        title=app.title,
+        openapi_url=openapi_path,
+        title=title,
         swagger_js_url=f"{ASSETS_PATH}/swagger-ui-bundle.js",
         swagger_css_url=f"{ASSETS_PATH}/swagger-ui.css",
         swagger_favicon_url=f"{ASSETS_PATH}/favicon.png",

@@ -66,6 +66,8 @@ REASONS: Mapping[str, Row] = {
     "INVALID_URL": _VALIDATION,
     "BODY_TOO_LARGE": Row(413, "VALIDATION_ERROR", "validation_error"),
     "UNSUPPORTED_MEDIA_TYPE": Row(415, "VALIDATION_ERROR", "validation_error"),
+    "HEADERS_TOO_LARGE": Row(431, "VALIDATION_ERROR", "validation_error"),
+    "MALFORMED_REQUEST": Row(400, "VALIDATION_ERROR", "validation_error"),
     "REQUEST_TIMEOUT": Row(408, "REQUEST_TIMEOUT", "request_timeout"),
     "ROUTE_NOT_FOUND": Row(404, "NOT_FOUND", "not_found"),
     "METHOD_NOT_ALLOWED": Row(405, "METHOD_NOT_ALLOWED", "method_not_allowed"),
@@ -155,8 +157,20 @@ class UnsupportedMediaType(InvalidArgument):
     reason = "UNSUPPORTED_MEDIA_TYPE"
 
 
+class HeadersTooLarge(InvalidArgument):
+    """The request's line and headers are larger than 16 KiB, or the headers more than 100."""
+
+    reason = "HEADERS_TOO_LARGE"
+
+
+class MalformedRequest(InvalidArgument):
+    """The request is not HTTP/1.1: no Host, an unknown transfer coding, chunks that are none."""
+
+    reason = "MALFORMED_REQUEST"
+
+
 class RequestTimeout(InvalidArgument):
-    """The client did not send the whole body in time; nothing was done."""
+    """The client did not send the whole request in time; nothing was done."""
 
     reason = "REQUEST_TIMEOUT"
 

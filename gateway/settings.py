@@ -123,6 +123,10 @@ class GatewaySettings(KeySettings):
     rate_limit_per_minute: Annotated[int, Field(ge=1)] = 60_000
     # Whose tokens people and businesses may show.
     jwt_issuers: Issuers = []
+    # Connections open at once: in all, and from one address. Where there is no place left, the one
+    # that has been silent for longest gives way.
+    connections_max: Annotated[int, Field(ge=1, le=100_000)] = 5_000
+    connections_per_address_max: Annotated[int, Field(ge=1, le=100_000)] = 2_500
     # Requests served at once; more are refused with 503, so that those inside end in time.
     concurrent_requests_max: Annotated[int, Field(ge=1)] = 1_000
     # Streams of events open at once: of one API key or person, and of all; they do not count as

@@ -91,6 +91,7 @@ def build(*, view: MarketplaceView, parts: Parts, wait_seconds: int) -> FastAPI:
         description="Orders, escrow, balances and disputes of a marketplace. Amounts are decimal "
         "strings; every change honours `Idempotency-Key`.",
         docs_url=None,
+        openapi_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
@@ -103,6 +104,7 @@ def build(*, view: MarketplaceView, parts: Parts, wait_seconds: int) -> FastAPI:
         operations=OPERATIONS,
         schemes=dict(SCHEMES),
         docs_path="/docs",
+        openapi_path="/openapi.json",
         links={"Party API": "/docs/party"},
     )
     return app

@@ -91,7 +91,7 @@ def build(*, view: PartyView, parts: Parts, wait_seconds: int) -> FastAPI:
         "numbers with at most two decimals; every change honours `Idempotency-Key`.",
         docs_url=None,
         redoc_url=None,
-        openapi_url=OPENAPI_PATH,
+        openapi_url=None,
         redirect_slashes=False,
     )
     server = Server(view=view, parts=parts, wait_seconds=wait_seconds)
@@ -103,6 +103,7 @@ def build(*, view: PartyView, parts: Parts, wait_seconds: int) -> FastAPI:
         operations=OPERATIONS,
         schemes=dict(SCHEMES),
         docs_path=DOCS_PATH,
+        openapi_path=OPENAPI_PATH,
         links=LINKS,
     )
     return app

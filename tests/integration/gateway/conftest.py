@@ -18,7 +18,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from google.protobuf.message import Message
 from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
 from orchestrator.escrow.v1 import escrow_pb2, escrow_pb2_grpc
@@ -32,6 +31,7 @@ from chassis.server import Binding, Server
 from deploy.local.ports import free_port
 from gateway.app import Dispatcher, open_gateway
 from gateway.keys import SCOPES, KeyStore
+from gateway.server import Server as WebServer
 from gateway.settings import GatewaySettings
 from kernel.errors import DomainError, NotFound
 from tests.patience import PATIENCE_SECONDS
@@ -162,13 +162,13 @@ def settings(gateway_database: Any, nats_url: str, recorded_services: Services) 
 
 
 @asynccontextmanager
-async def serving(app: Dispatcher, port: int) -> AsyncIterator[str]:
-    """Serve an ASGI app on a socket; yields its URL."""
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, http="httptools", lifespan="off", log_config=None
-    )
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+async def serving(
+    app: Dispatcher, port: int, *, settings: GatewaySettings | None = None
+) -> AsyncIterator[str]:
+    """Serve a gateway on a socket as its process does; yields its URL."""
+    if settings is None:
+        settings = GatewaySettings.model_construct(gateway_port=port, stop_grace_seconds=5)
+    server = WebServer(app, settings)
     task = asyncio.create_task(server._serve())
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):

@@ -1,0 +1,345 @@
+"""Connections: HTTP/1.1 as it comes over a socket, and what a client may cost there.
+
+Uvicorn's parser, with the limits that it has not: on a request's head (bytes, headers, seconds), on
+what frames a body, on silence, on answers that are not read, on the number of connections. One
+request of a connection is parsed at a time, so that nobody has a queue here.
+"""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import httptools
+import orjson
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from gateway.errors import (
+    HeadersTooLarge,
+    MalformedRequest,
+    Overloaded,
+    Refusal,
+    RequestTimeout,
+)
+from kernel.errors import DomainError
+from kernel.ids import new_id
+
+# Request line and headers together, and how many headers there may be.
+HEAD_BYTES_MAX = 16 * 1024
+HEADERS_MAX = 100
+# From the first byte of a head to its last.
+HEAD_SECONDS = 10.0
+# How long a connection may be silent: before its first request, and after each answer.
+IDLE_SECONDS = 25.0
+# How long an answer may wait for a client that does not read it.
+STALLED_SECONDS = 30.0
+# After a refusal the rest of what was sent is thrown away, so that the answer arrives: so much.
+LINGER_SECONDS, LINGER_BYTES_MAX = 2.0, 256 * 1024
+# What chunks may cost beside the body that they carry: sizes, extensions, trailers.
+FRAMING_BYTES_MAX, FRAMING_PER_BYTE = 16 * 1024, 8
+# As much is parsed before limits are looked at.
+PIECE_BYTES = 4096
+_HEAD_END = b"\r\n\r\n"
+_HOST = re.compile(rb"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]]*")
+_BLANK = b"\r\n"
+Refuse = Callable[[DomainError, bytes, Sequence[tuple[bytes, bytes]], str], Refusal]
+
+
+class Crowd:
+    """The open connections: so many in all, so many of one address.
+
+    Where there is no place left, the connection that has been without a request for longest gives
+    way: silent ones keep nobody out.
+    """
+
+    def __init__(self, *, in_all: int, per_address: int) -> None:
+        self._in_all = in_all
+        self._per_address = per_address
+        self._open: set[Connection] = set()
+        self._addresses: Counter[str] = Counter()
+        # In the order in which they began to wait for a request.
+        self._waiting: dict[Connection, None] = {}
+
+    def enter(self, one: "Connection") -> bool:
+        """Take a place; False: there is none, and every connection is being served."""
+        if self._addresses[one.address] >= self._per_address and not self._make_room(one.address):
+            return False
+        if len(self._open) >= self._in_all and not self._make_room(None):
+            return False
+        self._open.add(one)
+        self._addresses[one.address] += 1
+        return True
+
+    def leave(self, one: "Connection") -> None:
+        """Give the place back, once however often it is called."""
+        if one not in self._open:
+            return
+        self._open.discard(one)
+        self._waiting.pop(one, None)
+        self._addresses[one.address] -= 1
+        if not self._addresses[one.address]:
+            del self._addresses[one.address]
+
+    def wait(self, one: "Connection") -> None:
+        """Note that a connection waits for a request."""
+        if one in self._open:
+            self._waiting[one] = None
+
+    def work(self, one: "Connection") -> None:
+        """Note that a request has come."""
+        self._waiting.pop(one, None)
+
+    def _make_room(self, address: str | None) -> bool:
+        for one in self._waiting:
+            if address in {None, one.address}:
+                self.leave(one)
+                one.transport.abort()
+                return True
+        return False
+
+
+class Connection(HttpToolsProtocol):
+    """One client's connection. refuse: prints a refusal for a request as far as it is known."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        crowd: Crowd,
+        refuse: Refuse,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.timeout_keep_alive = IDLE_SECONDS  # type: ignore[assignment] # seconds, or a part of one
+        self.address = ""
+        self.url = b""
+        self.headers = []
+        self._crowd = crowd
+        self._refusal = refuse
+        # What has come and is not parsed yet, and how far it is.
+        self._unread, self._at = b"", 0
+        self._head_bytes = 0
+        self._is_in_body = self._is_chunked = False
+        self._body_left = self._body_bytes = self._framing_bytes = 0
+        self._wrong: DomainError | None = None
+        self._is_lingering, self._lingered = False, 0
+        self._stalled: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+        """Begin, where there is a place."""
+        super().connection_made(transport)
+        self.address = self.client[0] if self.client else ""
+        if self._crowd.enter(self):
+            self._crowd.wait(self)
+            self._arm(IDLE_SECONDS, self.timeout_keep_alive_handler)
+        else:
+            transport.write(self._printed(Overloaded("Too many connections are open")))
+            transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._crowd.leave(self)
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        self._unread = b""
+        if self._stalled is not None:
+            self._stalled.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; it is parsed as soon as the request before is answered."""
+        if self._is_lingering:
+            self._lingered += len(data)
+            if self._lingered > LINGER_BYTES_MAX:
+                self.transport.abort()
+            return
+        left = self._unread[self._at :]
+        self._unread, self._at = left + data if left else data, 0
+        self._feed()
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read, and not for ever."""
+        super().pause_writing()
+        if self._stalled is None:
+            self._stalled = self.loop.call_later(STALLED_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on: the client reads."""
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        """End a connection that is silent, or whose client does not read or does not end a body."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, or take it from what has come already."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            # It closes when the client has read all.
+            self._arm(STALLED_SECONDS, self.transport.abort)
+            return
+        self._crowd.wait(self)
+        self._feed()
+
+    def _feed(self) -> None:
+        """Parse up to the end of one request."""
+        while self._at < len(self._unread):
+            if self._is_answering() or self._is_lingering or self.transport.is_closing():
+                self.flow.pause_reading()
+                return
+            piece = self._piece()
+            if not self._is_in_body:
+                # Blank lines before a request are no part of it. Source: RFC 9112 §2.2.
+                piece = piece if self._head_bytes else piece.lstrip(_BLANK)
+                if piece and not self._head_bytes:
+                    self._arm(HEAD_SECONDS, self._head_is_late)
+                self._head_bytes += len(piece)
+                if self._head_bytes > HEAD_BYTES_MAX:
+                    self._say_no(HeadersTooLarge(_too_large("are larger than 16 KiB")))
+                else:
+                    self._parse(piece)
+            else:
+                self._parse(piece)
+                self._look_at_framing(len(piece))
+        self._unread, self._at = b"", 0
+
+    def _is_answering(self) -> bool:
+        cycle = self.cycle
+        return cycle is not None and not self._is_in_body and not cycle.response_complete
+
+    def _piece(self) -> bytes:
+        """Return what to parse next: it never reaches beyond the end of a request."""
+        begin, end = self._at, self._at + PIECE_BYTES
+        if self._is_in_body and not self._is_chunked:
+            end = begin + min(PIECE_BYTES, self._body_left)
+            self._body_left -= min(end, len(self._unread)) - begin
+        elif (found := self._unread.find(_HEAD_END, begin, end)) >= 0:
+            end = found + len(_HEAD_END)
+        self._at = min(end, len(self._unread))
+        return self._unread[begin : self._at]
+
+    def _parse(self, piece: bytes) -> None:
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
+            # Nothing else is spoken here; what the client says next may be in what it asked for.
+            self.cycle.keep_alive = False
+        except httptools.HttpParserError as error:
+            self._say_no(self._wrong or MalformedRequest(f"This is not HTTP/1.1: {error}"))
+
+    def _look_at_framing(self, size: int) -> None:
+        self._framing_bytes += size
+        most = FRAMING_BYTES_MAX + (1 + FRAMING_PER_BYTE) * self._body_bytes
+        if self._is_in_body and self._framing_bytes > most:
+            self._say_no(MalformedRequest("The chunks are larger than the body that they carry"))
+
+    # The parser's callbacks.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; those after a body (trailers) are nobody's."""
+        if self._is_in_body:
+            return
+        if len(self.headers) >= HEADERS_MAX:
+            self._fail(HeadersTooLarge(_too_large(f"are more than {HEADERS_MAX}")))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Look at what frames the request before anybody is asked to serve it."""
+        length = self._framing()
+        self._unset_keepalive_if_required()
+        self._crowd.work(self)
+        self._head_bytes = self._body_bytes = self._framing_bytes = 0
+        self._is_in_body, self._body_left = True, length
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Take the end of a request."""
+        self._is_in_body = False
+        super().on_message_complete()
+
+    def _framing(self) -> int:
+        """Return the body's length; 0: none, or in chunks. Source: RFC 9112 §3.2, §6.1."""
+        version, hosts, codings, length = self.parser.get_http_version(), [], [], 0
+        for name, value in self.headers:
+            if name == b"host":
+                hosts.append(value)
+            elif name == b"transfer-encoding":
+                codings.append(value.strip().lower())
+            elif name == b"content-length":
+                length = int(value)
+        if version not in {"1.0", "1.1"}:
+            self._fail(MalformedRequest(f"HTTP/{version} is not spoken here"))
+        is_named = len(hosts) == 1 or (version == "1.0" and not hosts)
+        if not is_named or not all(map(_HOST.fullmatch, hosts)):
+            self._fail(MalformedRequest("A request must have one valid Host header"))
+        if codings and (codings != [b"chunked"] or version == "1.0"):
+            self._fail(MalformedRequest("The only transfer coding is chunked, alone"))
+        self._is_chunked = bool(codings)
+        return length
+
+    # Endings.
+
+    def _fail(self, error: DomainError) -> None:
+        self._wrong = error
+        raise error
+
+    def _head_is_late(self) -> None:
+        text = "did not arrive in time"
+        self._say_no(RequestTimeout(f"The headers {text}", fields=[("headers", text)]))
+
+    def _say_no(self, error: DomainError) -> None:
+        """Answer a request that nobody is asked to serve, and end the connection."""
+        if self._is_lingering or self.transport.is_closing():
+            return
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if cycle.response_started:
+                self.transport.abort()
+                return
+            # Whoever serves it learns that nothing more of it will come.
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.write(self._printed(error))
+        self._is_lingering = True
+        self._unread, self._at = b"", 0
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        self._arm(LINGER_SECONDS, self.transport.abort)
+
+    def _printed(self, error: DomainError) -> bytes:
+        request_id = str(new_id())
+        refusal = self._refusal(error, self.url, self.headers or (), request_id)
+        content = orjson.dumps(refusal.body)
+        headers: dict[bytes, bytes] = {
+            **dict(self.server_state.default_headers),
+            b"x-request-id": request_id.encode(),
+            b"content-type": b"application/json",
+            b"content-length": str(len(content)).encode(),
+            **{name.encode(): text.encode("latin-1") for name, text in refusal.headers.items()},
+            b"connection": b"close",
+        }
+        lines = b"".join(b"%b: %b\r\n" % item for item in headers.items())
+        return b"%b%b\r\n%b" % (STATUS_LINE[refusal.status], lines, content)
+
+    def _arm(self, seconds: float, then: Callable[[], None]) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, then)
+
+
+def _too_large(text: str) -> str:
+    return f"The request's line and headers {text}"

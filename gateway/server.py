@@ -1,0 +1,98 @@
+"""The gateway's web server: Uvicorn with connections of our own, its port, its files, its end."""
+
+import asyncio
+import contextlib
+import functools
+import resource
+import signal
+import socket
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, cast
+
+import uvicorn
+
+from chassis.telemetry import logger
+from gateway.app import Dispatcher
+from gateway.connections import STALLED_SECONDS, Connection, Crowd
+from gateway.settings import GatewaySettings
+
+# Connections that wait to be accepted in a burst.
+BACKLOG = 2048
+UNREAD_BYTES_MAX = 128 * 1024
+# Files that the process needs beside its connections.
+FILES_ELSE = 256
+log = logger()
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, but a signal ends it with exit code 0: it would raise the signal once more.
+
+    Streams of events, which have no end of their own, are ended first.
+    """
+
+    def __init__(self, app: Dispatcher, settings: GatewaySettings) -> None:
+        super().__init__(_config(app, settings))
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop."""
+        self._app.end_streams()
+        super().handle_exit(sig, frame)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop gracefully at SIGTERM and SIGINT, at once at the second of them."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Take the port. Raises: OSError: somebody has it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    # Connections inherit both. What is not read yet waits in the kernel, so much for each.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_BYTES_MAX)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # A client that vanished without a word acknowledges nothing.
+        milliseconds = int(STALLED_SECONDS * 1000)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+    return listener
+
+
+def allow_files(connections: int) -> int:
+    """Let the process open a file a connection; returns how many connections it may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + FILES_ELSE
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    allowed = min(connections, max(wanted - FILES_ELSE, 1))
+    if allowed < connections:
+        log.warning("gateway.few_files", connections=allowed, wanted=connections)
+    return allowed
+
+
+def _config(app: Dispatcher, settings: GatewaySettings) -> uvicorn.Config:
+    crowd = Crowd(
+        in_all=allow_files(settings.connections_max),
+        per_address=settings.connections_per_address_max,
+    )
+    protocol = functools.partial(Connection, crowd=crowd, refuse=app.refusal)
+    return uvicorn.Config(
+        app,
+        host=settings.gateway_host,
+        port=settings.gateway_port,
+        http=cast("Any", protocol),
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        date_header=True,
+        timeout_graceful_shutdown=settings.stop_grace_seconds,
+    )
