@@ -10,17 +10,24 @@ from typing import Any, NamedTuple, cast
 
 import grpc
 import protovalidate
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
 from chassis import deadline, identity
 from chassis.identity import REPLAYED_KEY, Access, Identity, Verifier
 from chassis.status import Internal, to_status
 from chassis.telemetry import logger
-from kernel.errors import DeadlineExceeded, DomainError, InvalidArgument, PermissionDenied
+from kernel.errors import (
+    DeadlineExceeded,
+    DomainError,
+    InvalidArgument,
+    PermissionDenied,
+    Unavailable,
+)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Method = Callable[[Any, Context], Awaitable[Any]]
+Read = Callable[[bytes], Message]
 # Below this much time left nothing useful can be done: refuse before any work.
 LEAST_SECONDS = 0.1
 # How a server tells a channel not to try again by itself (gRPC's retry design, "pushback").
@@ -40,6 +47,13 @@ class InsufficientScope(PermissionDenied):
     reason = "INSUFFICIENT_SCOPE"
 
 
+class TooManyCalls(Unavailable):
+    """The service serves as many calls as it takes on; nothing was begun."""
+
+    # Asked again at once, it would have more to refuse.
+    is_final = True
+
+
 class _Status(NamedTuple):  # what grpc.Status asks for, with our metadata added
     code: grpc.StatusCode
     details: str
@@ -50,14 +64,24 @@ class Interceptor(grpc.aio.ServerInterceptor):
     """Wraps the methods on the allow-list; other services (health, reflection) pass."""
 
     def __init__(
-        self, *, verifier: Verifier, access: Mapping[str, Access], guarded: frozenset[str]
+        self,
+        *,
+        verifier: Verifier,
+        access: Mapping[str, Access],
+        guarded: frozenset[str],
+        calls_max: int = 1000,
     ) -> None:
-        """Take the allow-list ("/package.Service/Method" → who) and the services it guards."""
+        """Take the allow-list ("/package.Service/Method" → who) and the services it guards.
+
+        calls_max: calls served at once, work of gone clients included.
+        """
         self._verifier = verifier
         self._access = access
         self._guarded = guarded
         self._handlers: dict[str, Any] = {}
         self._running: set[asyncio.Task[Any]] = set()
+        self._calls_max = calls_max
+        self._serving = 0
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
@@ -72,28 +96,38 @@ class Interceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or handler.unary_unary is None:
             return handler
-        wrapped = grpc.unary_unary_rpc_method_handler(
-            self._wrap(name, handler.unary_unary),
-            request_deserializer=handler.request_deserializer,
+        # The bytes are read by `_wrap`, when it is known whose they are.
+        wrapped: Any = grpc.unary_unary_rpc_method_handler(
+            self._wrap(name, handler.unary_unary, handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
         self._handlers[name] = wrapped
         return wrapped
 
-    async def drain(self) -> None:
-        """Wait for the work of calls whose clients have gone away."""
-        while self._running:
-            await asyncio.wait(self._running)
+    async def drain(self, *, seconds: float) -> None:
+        """Wait for the work of calls whose clients have gone away; what takes longer is cancelled.
 
-    def _wrap(self, name: str, method: Method) -> Method:
+        Whoever asks again finds it undone or done.
+        """
+        running = set(self._running)
+        if running:
+            _, late = await asyncio.wait(running, timeout=seconds)
+            for task in late:
+                log.warning("rpc.cut_short", task=task.get_name())
+                task.cancel()
+
+    def _wrap(self, name: str, method: Method, read: Read | None) -> Method:
         access = self._access.get(name)
         run = method if access is not None and access.hands_over else self._guarding(method)
 
-        async def call(request: Message, context: Context) -> Any:
+        async def call(raw: Any, context: Context) -> Any:
             started = time.monotonic()
             code, reason = "OK", ""
+            self._serving += 1
             try:
-                self._enter(name, request, context)
+                self._enter(name, context)
+                request = _read(raw, read)
+                validate(request)
                 return await run(request, context)
             except DomainError as error:
                 code, reason = error.kind, error.reason
@@ -104,11 +138,14 @@ class Interceptor(grpc.aio.ServerInterceptor):
                 hidden = _status(Internal("Internal error"))
                 await context.abort_with_status(cast("grpc.Status", hidden))
             finally:
+                self._serving -= 1
                 _log_access(name, started, code, reason)
 
         return call
 
-    def _enter(self, name: str, request: Message, context: Context) -> None:
+    def _enter(self, name: str, context: Context) -> None:
+        if max(self._serving, len(self._running) + 1) > self._calls_max:
+            raise TooManyCalls("Too many calls are being served")
         metadata = dict(context.invocation_metadata() or ())
         request_id = str(metadata.get(identity.REQUEST_ID_KEY, ""))[:128]
         identity.bind(None, request_id=request_id)
@@ -119,7 +156,6 @@ class Interceptor(grpc.aio.ServerInterceptor):
         if remaining is not None and remaining < LEAST_SECONDS:
             raise DeadlineExceeded("Too little time is left to begin")
         deadline.start(remaining)
-        validate(request)
 
     def _guarding(self, method: Method) -> Method:
         async def run(request: Message, context: Context) -> Any:
@@ -138,6 +174,20 @@ class Interceptor(grpc.aio.ServerInterceptor):
         if not task.cancelled():
             # Read, so that an error after the client has gone is not reported as unretrieved.
             task.exception()
+
+
+def _read(raw: Any, read: Read | None) -> Message:
+    """Read a request. Raises: InvalidArgument: the bytes are none."""
+    if read is None:
+        message: Message = raw
+        return message
+    try:
+        return read(raw)
+    except DecodeError:
+        raise InvalidArgument(
+            "The request is not the message that the contract says",
+            fields=[("request", "is not a message of the contract")],
+        ) from None
 
 
 def validate(message: Message) -> None:

@@ -17,6 +17,9 @@ from chassis.telemetry import logger
 
 READY_POLL_SECONDS = 0.1
 RESTART_SECONDS = 1.0
+# Calls in flight have so much of the grace; the rest is for what comes after them.
+CALLS_SHARE = 2 / 3
+LEAST_CLOSE_SECONDS = 1.0
 Loop = Callable[[], Awaitable[None]]
 log = logger()
 
@@ -26,7 +29,8 @@ class App:
     """A service, assembled: what app.py of each service returns.
 
     background: name → coroutine function that runs until cancelled. before_ready: what must have
-    succeeded once before calls are welcome; it may wait. close: what to close last, in order.
+    succeeded once before calls are welcome; it may wait. stop_waiting: how to answer at once
+    everybody who waits, with things as they are. close: what to close last, in order.
     """
 
     name: str
@@ -36,6 +40,7 @@ class App:
     bus: Bus
     background: Mapping[str, Loop] = field(default_factory=dict)
     before_ready: Sequence[Loop] = ()
+    stop_waiting: Sequence[Loop] = ()
     close: Sequence[Loop] = ()
 
 
@@ -65,6 +70,7 @@ async def serve(app: App, stopping: asyncio.Event) -> None:
         binding=app.binding,
         secret=settings.service_secret.get_secret_value(),
         with_reflection=settings.env == "dev",
+        calls_max=settings.concurrent_calls_max,
     )
     port = await server.start(host=settings.grpc_host, port=settings.grpc_port)
     log.info("service.started", port=port)
@@ -100,13 +106,25 @@ async def _keep(name: str, loop: Loop) -> None:
 
 async def _stop(app: App, server: Server, tasks: Sequence[asyncio.Task[None]]) -> None:
     log.info("service.stopping")
+    clock = asyncio.get_running_loop().time
+    grace = app.settings.stop_grace_seconds
+    until = clock() + grace
     await server.set_ready(ready=False)
-    await server.stop(grace_seconds=app.settings.stop_grace_seconds)
+    for answer in app.stop_waiting:
+        await answer()
+    await server.stop(grace_seconds=grace * CALLS_SHARE)
+    try:
+        async with asyncio.timeout(max(until - clock(), LEAST_CLOSE_SECONDS)):
+            await _close(app, tasks)
+    except TimeoutError:
+        # What is not done yet is done by the next process: nothing here depends on a last word.
+        log.warning("service.cut_short")
+    log.info("service.stopped")
+
+
+async def _close(app: App, tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    for close in app.close:
+    for close in (*app.close, app.bus.close, app.database.close):
         await close()
-    await app.bus.close()
-    await app.database.close()
-    log.info("service.stopped")

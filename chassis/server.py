@@ -1,5 +1,6 @@
 """The gRPC server: health, reflection, graceful stop, limits on what a client may send."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,11 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 # Liveness has a name of its own, which never depends on the database or the bus.
 LIVENESS = "liveness"
 MAX_MESSAGE_BYTES = 1024 * 1024
+# Calls served at once where nothing else is said.
+CALLS_MAX = 1000
+WALL, HEALTH_CALLS = 2, 100
+# Work of gone clients may take this long, whatever was left of the grace.
+LEAST_DRAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,14 +41,30 @@ class Binding:
 class Server:
     """A gRPC server of one service."""
 
-    def __init__(self, *, binding: Binding, secret: str, with_reflection: bool) -> None:
-        """Build the server; it listens after `start`."""
+    def __init__(
+        self,
+        *,
+        binding: Binding,
+        secret: str,
+        with_reflection: bool,
+        calls_max: int = CALLS_MAX,
+    ) -> None:
+        """Build the server; it listens after `start`. calls_max: calls that it serves at once."""
         self.name: str = binding.descriptor.full_name
         paths = {f"/{self.name}/{method}": who for method, who in binding.access.items()}
         self._interceptor = Interceptor(
-            verifier=Verifier(secret=secret), access=paths, guarded=frozenset({self.name})
+            verifier=Verifier(secret=secret),
+            access=paths,
+            guarded=frozenset({self.name}),
+            calls_max=calls_max,
         )
-        self._server = grpc.aio.server(interceptors=[self._interceptor], options=_OPTIONS)
+        self._server = grpc.aio.server(
+            interceptors=[self._interceptor],
+            options=_OPTIONS,
+            # The wall behind the interceptor's own limit: health checks count here, and calls
+            # whose request has not arrived yet.
+            maximum_concurrent_rpcs=WALL * calls_max + HEALTH_CALLS,
+        )
         binding.add(binding.servicer, self._server)
         self._health = health_aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -68,10 +90,15 @@ class Server:
         await self._health.set(self.name, status)
 
     async def stop(self, *, grace_seconds: float) -> None:
-        """Refuse new calls, let those in flight end, then wait for work left by gone clients."""
+        """Refuse new calls, let those in flight end, and work left by gone clients, in time.
+
+        What has not ended by then is cancelled: every change may be asked for again.
+        """
+        clock = asyncio.get_running_loop().time
+        until = clock() + grace_seconds
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_seconds)
-        await self._interceptor.drain()
+        await self._interceptor.drain(seconds=max(until - clock(), LEAST_DRAIN_SECONDS))
 
 
 _OPTIONS = [

@@ -31,7 +31,9 @@ class ServiceSettings(BaseSettings):
     service_secret: Secret
     grpc_host: str = "127.0.0.1"
     grpc_port: Port
-    # The longest a graceful stop may take before calls in flight are cut.
+    # Calls served at once; more are refused, so that those inside end in time.
+    concurrent_calls_max: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    # The longest that a stop may take; calls in flight have two thirds of it.
     stop_grace_seconds: Annotated[int, Field(ge=0, le=300)] = 20
 
 

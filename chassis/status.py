@@ -16,6 +16,8 @@ DOMAIN = "orchestrator"
 # Values that are no strings (or strings that begin like this) travel as JSON behind this mark.
 JSON_MARK = "json:"
 
+# How gRPC's own server refuses a call beyond `maximum_concurrent_rpcs`.
+CROWDED = "Concurrent RPC limit exceeded!"
 CODES: dict[str, grpc.StatusCode] = {kind: grpc.StatusCode[kind] for kind in KINDS}
 
 
@@ -70,6 +72,9 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> DomainError:
         return DeadlineExceeded("The call took too long; its outcome is unknown")
     if error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
         return Unavailable("A service is away")
+    if error.details() == CROWDED:
+        # It is no limit of the client's own.
+        return Unavailable("A service has too many calls")
     kind = KINDS.get(error.code().name, Internal)
     return kind(error.details() or "")
 

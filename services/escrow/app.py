@@ -103,6 +103,7 @@ class House:
                 "ends": self.waiting.watch,
                 "purge": partial(self.idempotency.keep_purged, self.database),
             },
+            stop_waiting=[self.waiting.stop],
             close=[self.close],
         )
 

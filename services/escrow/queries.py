@@ -77,7 +77,7 @@ class Queries:
                         tx, marketplace_id=marketplace_id, command_id=command_id
                     )
                 left = until - time.monotonic()
-                if found.finished_at is not None or left <= 0:
+                if found.finished_at is not None or left <= 0 or self.waiting.is_over:
                     return found
                 await self.waiting.for_ring(rung, seconds=left)
 

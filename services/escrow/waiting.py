@@ -26,10 +26,19 @@ class Waiting:
         self._waiters: defaultdict[Name, set[asyncio.Event]] = defaultdict(set)
         self._work = asyncio.Event()
         self._someone = asyncio.Event()
+        # Nobody is waited with any more: the process is about to stop.
+        self.is_over = False
 
     def work(self) -> None:
         """Tell the worker that there may be something to do."""
         self._work.set()
+
+    async def stop(self) -> None:
+        """Wake everybody who waits for a command, and let nobody wait from now on."""
+        self.is_over = True
+        for events in self._waiters.values():
+            for event in events:
+                event.set()
 
     def work_is_seen(self) -> None:
         """Forget what was told before a claim looks for itself."""
@@ -65,6 +74,8 @@ class Waiting:
 
     async def for_ring(self, event: asyncio.Event, *, seconds: float) -> None:
         """Wait for an event of `registered`, at most so long."""
+        if self.is_over:
+            return
         try:
             async with asyncio.timeout(seconds):
                 await event.wait()

@@ -33,6 +33,7 @@ async def build(settings: LedgerSettings) -> App:
         clock=clock,
         lanes=settings.batch_lanes,
         transfers_max=settings.batch_transfers_max,
+        waiting_max=settings.batch_waiting_max,
         linger_seconds=settings.batch_linger_milliseconds / 1000,
     )
     service = LedgerService(

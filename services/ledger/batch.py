@@ -77,6 +77,13 @@ class _OneOfThemError(Exception):
         self.cause = cause
 
 
+class TooManyTransfers(Unavailable):
+    """As many transfers wait for a commit as may; nothing was begun."""
+
+    # Asked again at once, it would have more to refuse.
+    is_final = True
+
+
 class Batcher:
     """Gathers postings and carries them out, a lane a transaction."""
 
@@ -89,13 +96,16 @@ class Batcher:
         lanes: int = 2,
         transfers_max: int = 1000,
         linger_seconds: float = 0.002,
+        waiting_max: int = 20_000,
     ) -> None:
+        """Take the parts. waiting_max: transfers that may wait for a commit; more are refused."""
         self._database = database
         self._store = store
         self._clock = clock
         self._lanes_max = lanes
         self._transfers_max = transfers_max
         self._linger_seconds = linger_seconds
+        self._waiting_max = waiting_max
         self._waiting: deque[_Caller] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
         self._serving = 0
@@ -108,9 +118,11 @@ class Batcher:
     async def post(self, posting: Posting) -> Posted:
         """Carry out transfers together with those of other callers.
 
-        Raises: IdempotencyKeyReused; Unavailable: the outcome may be unknown, the transfers' ids
-            make it safe to ask again.
+        Raises: IdempotencyKeyReused; TooManyTransfers: nothing was begun; Unavailable: the outcome
+            may be unknown, the transfers' ids make it safe to ask again.
         """
+        if self._transfers_waiting + len(posting.transfers) > self._waiting_max and self._waiting:
+            raise TooManyTransfers("Too many transfers are waiting")
         caller = _Caller(posting)
         self._waiting.append(caller)
         self._transfers_waiting += len(posting.transfers)

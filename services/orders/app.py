@@ -101,6 +101,7 @@ def _app(
             "accept": lambda: _every(settings.auto_confirm_poll_seconds, timers.accept_overdue),
             "totals": lambda: _every(FOLD_SECONDS, timers.fold_totals),
         },
+        stop_waiting=(saga.stop_waiting, crediting.stop_waiting),
         close=(saga.close, crediting.close, *(_closing(channel) for channel in channels)),
     )
 

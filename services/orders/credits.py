@@ -78,6 +78,7 @@ class CreditService:
         self._clock = clock
         self._encode = encode
         self._tasks: dict[uuid.UUID, asyncio.Task[DomainError | None]] = {}
+        self._stopping = asyncio.Event()
 
     async def credit(self, key: RequestKey, new: NewCredit, *, wait_seconds: float) -> Answer:
         """Pay a user, once per reference; answers the credit as it is when the wait ends.
@@ -109,7 +110,10 @@ class CreditService:
         if isinstance(begun, Answer):
             return begun
         task = self._start(begun, is_new=begun.key == key)
-        await asyncio.wait({task}, timeout=wait_seconds)
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        first = asyncio.FIRST_COMPLETED
+        await asyncio.wait({task, stopping}, timeout=wait_seconds, return_when=first)
+        stopping.cancel()
         if task.done() and (refusal := task.result()) is not None:
             raise refusal
         return await self._answer(begun.id, key)
@@ -148,6 +152,10 @@ class CreditService:
             for credit in waiting:
                 self._start(credit)
             await asyncio.sleep(RESUME_SECONDS)
+
+    async def stop_waiting(self) -> None:
+        """Answer everybody who waits with the credit as it is: the process is about to stop."""
+        self._stopping.set()
 
     async def close(self) -> None:
         """Stop; what is unfinished is carried out by the next process."""

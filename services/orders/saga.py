@@ -201,6 +201,7 @@ class Saga:
         self._steps = steps
         self._motions: dict[uuid.UUID, Motion] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_stopping = False
 
     def start(
         self, operation: Operation, order: Order | None = None, *, leased_at: float
@@ -225,7 +226,8 @@ class Saga:
         """
 
         def settled() -> bool:
-            return motion.answer is not None or motion.trouble is not None or motion.is_ended
+            is_known = motion.answer is not None or motion.trouble is not None
+            return is_known or motion.is_ended or self._is_stopping
 
         try:
             async with asyncio.timeout(timeout_seconds), motion.changed:
@@ -272,12 +274,19 @@ class Saga:
         motion = self._motions.get(operation_id)
         if motion is not None:
             return await self._ended_here(motion, timeout_seconds)
-        while time.monotonic() < until:
+        while time.monotonic() < until and not self._is_stopping:
             async with self.database.transaction() as tx:
                 if not await self.operations.is_running(tx, operation_id):
                     return True
             await asyncio.sleep(POLL_SECONDS)
         return False
+
+    async def stop_waiting(self) -> None:
+        """Answer everybody who waits with the order as it is: the process is about to stop."""
+        self._is_stopping = True
+        for motion in list(self._motions.values()):
+            async with motion.changed:
+                motion.changed.notify_all()
 
     async def take_over(self) -> None:
         """Claim operations of dead processes, until cancelled."""
@@ -312,10 +321,10 @@ class Saga:
     async def _ended_here(self, motion: Motion, timeout_seconds: float) -> bool:
         try:
             async with asyncio.timeout(timeout_seconds), motion.changed:
-                await motion.changed.wait_for(lambda: motion.is_ended)
+                await motion.changed.wait_for(lambda: motion.is_ended or self._is_stopping)
         except TimeoutError:
             return False
-        return True
+        return motion.is_ended
 
     async def _drive(self, motion: Motion) -> None:
         operation = motion.operation

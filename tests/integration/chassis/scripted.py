@@ -56,7 +56,7 @@ def scripted(*, read: Behaviour = answer, change: Behaviour = answer) -> Scripte
 
 @asynccontextmanager
 async def served(
-    servicer: Scripted, *, port: int = 0, with_reflection: bool = False
+    servicer: Scripted, *, port: int = 0, with_reflection: bool = False, calls_max: int = 1000
 ) -> AsyncIterator[tuple[Server, str]]:
     """Serve a servicer; yields the server and host:port."""
     binding = Binding(
@@ -68,7 +68,9 @@ async def served(
             "CompleteDispute": allow("orders", scope="write", roles=MARKETPLACE | PEOPLE),
         },
     )
-    server = Server(binding=binding, secret=SECRET, with_reflection=with_reflection)
+    server = Server(
+        binding=binding, secret=SECRET, with_reflection=with_reflection, calls_max=calls_max
+    )
     bound = await server.start(host="127.0.0.1", port=port)
     try:
         yield server, f"127.0.0.1:{bound}"

@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from kernel.errors import Unavailable
+from services.ledger.batch import TooManyTransfers
 from services.ledger.book import TransferStatus
 from tests.integration.ledger.conftest import WORLD, House, escrow, pending, single
 
@@ -53,6 +54,28 @@ async def test_a_batch_carries_no_more_than_it_may(house: House) -> None:
         house.marketplace,
     )
     assert sorted(count for (count,) in commits) == [2, 2, 2, 5]
+    await replica.batcher.close()
+
+
+async def test_more_transfers_than_may_wait_are_refused_before_anything_is_begun(
+    house: House,
+) -> None:
+    replica = await house.replica(transfers_max=2, lanes=1, waiting_max=4)
+    number = len(house.replicas) - 1
+
+    answers = await asyncio.gather(
+        *(house.post(single(WORLD, "suspense", 1), replica=number) for _ in range(40)),
+        return_exceptions=True,
+    )
+    again = await house.post(single(WORLD, "suspense", 1), replica=number)
+
+    refused = [answer for answer in answers if isinstance(answer, TooManyTransfers)]
+    assert 0 < len(refused) < 40
+    [(count,)] = house.rows(
+        "select count(*) from ledger.transfers where marketplace_id = %s", house.marketplace
+    )
+    assert count == 41 - len(refused)
+    assert again[0].status is CREATED
     await replica.batcher.close()
 
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from orchestrator.orders.v1 import orders_pb2
 
 from chassis.database import driver
 from chassis.idempotency import IdempotencyKeyInProgress, IdempotencyKeyReused
@@ -46,6 +47,26 @@ async def test_a_purchase_runs_to_its_end_and_tells_nine_events(shop: Shop) -> N
     assert closed.released_amount.minor_units == EIGHTY
     assert shop.peers.ledger.available[f"user:{order.seller.id}"] == EIGHTY
     assert shop.peers.ledger.available[f"user:{order.buyer.id}"] == 200_000_000
+
+
+async def test_who_waits_while_the_service_stops_is_told_the_order_as_it_is(shop: Shop) -> None:
+    order = await shop.reserved_order()
+    await shop.service.create_escrow(shop.ask(), order_id=oid(order))
+    shop.peers.escrow.gate.clear()
+    first = asyncio.create_task(
+        shop.service.fund_escrow(shop.ask("first", wait=60), order_id=oid(order))
+    )
+    await shop.until(order, State.ESCROW_FUNDING)
+
+    await shop.saga.stop_waiting()
+    async with asyncio.timeout(20):
+        answer = await first
+    later = await shop.saga.ended(next(iter(shop.saga._motions)), timeout_seconds=60)
+
+    assert order_of(answer).state == orders_pb2.ORDER_STATE_ESCROW_FUNDING
+    assert order_of(answer).HasField("operation")
+    assert later is False
+    shop.peers.escrow.gate.set()
 
 
 async def test_reserving_more_than_there_is_says_how_much_there_is(shop: Shop) -> None:
