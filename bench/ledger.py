@@ -29,6 +29,7 @@ from orchestrator.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 
 from chassis.channel import Caller, open_channel
 from chassis.identity import METADATA_KEY, Identity, Signer, system
+from chassis.signature import EventSigner, new_key
 from deploy.local.nats import NatsServer
 from deploy.local.ports import HOST, free_port
 from deploy.local.postgres import PostgresServer, binary, remove
@@ -219,6 +220,7 @@ def _start_ledger(postgres: PostgresServer, nats_url: str, port: int, logs: Path
         DATABASE_URL=postgres.url(role="ledger"),
         NATS_URL=nats_url,
         SERVICE_SECRET=SECRET,
+        ESCROW_EVENT_KEYS=EventSigner(new_key()).public_key,
         GRPC_PORT=str(port),
     )
     command = Command(

@@ -1,21 +1,23 @@
-"""NATS JetStream: connect, publish with a message id, consume with an acknowledgement after commit.
+"""NATS JetStream: connect, keep the stream, publish with a message id.
 
-The stream is a projection of the outbox tables and can be rebuilt from them.
+The stream is a projection of the outbox tables and can be rebuilt from them. Nothing that comes
+from it is trusted because it came from it: see `signature.py`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import nats
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.api import ConsumerConfig, DeliverPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.api import DiscardPolicy, PubAck, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
+from chassis.nats_settings import StreamLimits, parse
 from chassis.telemetry import logger
 
 STREAM = "ORCHESTRATOR"
@@ -23,10 +25,10 @@ SUBJECTS = ("order.*", "escrow.*", "balance.*", "dispute.*", "user.*", "wallet.*
 # How long the server remembers message ids to drop repeats.
 DUPLICATE_WINDOW_SECONDS = 600
 ACK_TIMEOUT_SECONDS = 5.0
-FETCH_SECONDS = 5.0
-REDELIVERY_SECONDS = 30
-# How many messages may wait to be delivered again: beyond, a consumer gets nothing new.
-PENDING_MAX = 65_536
+DAY_SECONDS = 86_400
+GIGABYTE = 1024**3
+# Said once, until another is: a refused connection is tried again four times a second.
+_REFUSALS = ("authorization violation", "permissions violation")
 log = logger()
 
 
@@ -41,28 +43,43 @@ class Message:
 
 
 class Bus:
-    """A connection to NATS that comes back by itself."""
+    """A connection to NATS that comes back by itself.
 
-    def __init__(self, *, url: str, name: str) -> None:
-        self._url = url
+    limits: of the stream, should it be missing and have to be made; None: never make it.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        name: str,
+        limits: StreamLimits | None = StreamLimits(),  # noqa: B008 - frozen
+    ) -> None:
+        self._servers = parse(url)
         self._name = name
+        self._limits = limits
         self._client: Client | None = None
+        self._context: JetStreamContext | None = None
         self._lock = asyncio.Lock()
+        self._last_refusal = ""
 
     async def stream(self) -> JetStreamContext:
         """Connect where needed, make the stream where it is missing, and return its context.
 
+        It is the same one for as long as the connection lives: each has a subscription of its own.
         Raises: OSError, nats errors, TimeoutError: NATS is away; try again later.
         """
         async with self._lock:
-            if self._client is None or self._client.is_closed:
+            if self._client is None or self._context is None or self._client.is_closed:
                 self._client = await self._connect()
-            context = self._client.jetstream(timeout=ACK_TIMEOUT_SECONDS)
+                self._context = self._client.jetstream(timeout=ACK_TIMEOUT_SECONDS)
             try:
-                await context.stream_info(STREAM)
+                await self._context.stream_info(STREAM)
             except NotFoundError:
-                await context.add_stream(stream_config())
-            return context
+                if self._limits is None:
+                    raise
+                await self._context.add_stream(stream_config(self._limits))
+            return self._context
 
     async def client(self) -> Client:
         """Return the connection itself, for plain subscriptions. Raises as `stream` does."""
@@ -79,30 +96,54 @@ class Bus:
                 await self._client.close()
 
     async def _connect(self) -> Client:
-        async def quiet(error: Exception) -> None:
-            log.debug("bus.error", error=type(error).__name__)
-
+        servers = self._servers
+        who = {"user": servers.user, "password": servers.password} if servers.user else {}
         return await nats.connect(
-            self._url,
+            list(servers.urls),
             name=self._name,
             connect_timeout=2,
             max_reconnect_attempts=-1,
             reconnect_time_wait=0.25,
             allow_reconnect=True,
-            error_cb=quiet,
+            inbox_prefix=servers.inbox_prefix,
+            error_cb=self._hear,
+            **who,
         )
 
+    async def _hear(self, error: Exception) -> None:
+        text = str(error)
+        if not any(refusal in text.lower() for refusal in _REFUSALS):
+            log.debug("bus.error", error=type(error).__name__)
+        elif text != self._last_refusal:
+            self._last_refusal = text
+            log.error("bus.not_permitted", user=self._servers.user, why=text[:200])
 
-def stream_config() -> StreamConfig:
+
+def stream_config(limits: StreamLimits) -> StreamConfig:
     """Describe the one stream of all events."""
     return StreamConfig(
         name=STREAM,
         subjects=list(SUBJECTS),
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
+        discard=DiscardPolicy.NEW,
+        max_age=limits.days * DAY_SECONDS,
+        max_bytes=limits.gigabytes * GIGABYTE or -1,
         duplicate_window=DUPLICATE_WINDOW_SECONDS,
         max_msg_size=256 * 1024,
     )
+
+
+async def keep_stream(url: str, *, limits: StreamLimits) -> None:
+    """Make the stream, or give the one that is there its limits, as an administrator of it.
+
+    Raises: OSError, nats errors, TimeoutError.
+    """
+    bus = Bus(url=url, name="stream", limits=limits)
+    try:
+        await (await bus.stream()).update_stream(stream_config(limits))
+    finally:
+        await bus.close()
 
 
 async def publish_all(context: JetStreamContext, messages: Sequence[Message]) -> list[bool]:
@@ -110,94 +151,60 @@ async def publish_all(context: JetStreamContext, messages: Sequence[Message]) ->
 
     Returns one flag a message: True where the server has stored it (or had before).
     """
-    futures = []
-    for message in messages:
-        headers = {"Nats-Msg-Id": message.message_id, **message.headers}
-        futures.append(await context.publish_async(message.subject, message.body, headers=headers))
-    acknowledged = [asyncio.wait_for(future, ACK_TIMEOUT_SECONDS) for future in futures]
-    results = await asyncio.gather(*acknowledged, return_exceptions=True)
+    results = await _send(context, [(message, message.message_id) for message in messages])
+    return [
+        await _is_kept(context, message, result)
+        for message, result in zip(messages, results, strict=True)
+    ]
+
+
+async def _send(
+    context: JetStreamContext, messages: Sequence[tuple[Message, str]]
+) -> list[PubAck | BaseException]:
+    """Publish each under an id; returns acknowledgements, and errors of NATS in their places."""
+    futures: list[asyncio.Future[PubAck]] = []
+    try:
+        for message, message_id in messages:
+            headers = {**message.headers, "Nats-Msg-Id": message_id}
+            sent = await context.publish_async(message.subject, message.body, headers=headers)
+            futures.append(sent)
+        acknowledged = [asyncio.wait_for(future, ACK_TIMEOUT_SECONDS) for future in futures]
+        results = await asyncio.gather(*acknowledged, return_exceptions=True)
+    finally:
+        # Each that is left behind would hold one of the context's places for ever.
+        for future in futures:
+            future.cancel()
     for result in results:
         if isinstance(result, BaseException) and not isinstance(result, (NatsError, TimeoutError)):
             raise result
-    return [not isinstance(result, BaseException) for result in results]
+    return results
 
 
-async def consume(
-    bus: Bus,
-    *,
-    durable: str,
-    subject: str,
-    handle: Callable[[bytes], Awaitable[None]],
-    batch: int = 64,
-) -> None:
-    """Hand every message of a subject to `handle`, at least once, until cancelled.
+async def _is_kept(
+    context: JetStreamContext, message: Message, result: PubAck | BaseException
+) -> bool:
+    """Tell whether the stream has a message, whatever else is in it under the same id.
 
-    A message is acknowledged after `handle` returns; where it raises, it is delivered again, with
-    growing pauses and for as long as it takes: those behind it do not wait for it.
+    Ids can be guessed, and the server drops the second of two messages with one id: what it had
+    before is looked at, and where that is another message, ours goes out under an id of its own.
     """
-    while True:
-        try:
-            context = await bus.stream()
-            subscription = await context.pull_subscribe(
-                subject, durable=durable, stream=STREAM, config=_consumer(durable, subject)
-            )
-            while True:
-                await _consume_batch(subscription, handle, batch)
-                _end_if_cancelled()
-        except (NatsError, OSError, TimeoutError) as error:
-            log.warning("bus.consumer_waits", durable=durable, error=type(error).__name__)
-            _end_if_cancelled()
-            await asyncio.sleep(0.5)
+    if isinstance(result, BaseException):
+        return False
+    if not result.duplicate or await _is_stored(context, message, result.seq):
+        return True
+    log.error("bus.message_id_taken", message_id=message.message_id, sequence=result.seq)
+    [again] = await _send(context, [(message, f"{message.message_id}.{uuid.uuid4().hex}")])
+    return not isinstance(again, BaseException)
 
 
-def _end_if_cancelled() -> None:
-    """End a task that was asked to, where the client took the request for its own time-out.
-
-    Its fetch waits with asyncio.wait_for, which in Python 3.11 can lose a cancellation that comes
-    as the time runs out (CPython issue 86296).
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-
-
-def _consumer(durable: str, subject: str) -> ConsumerConfig:
-    return ConsumerConfig(
-        durable_name=durable,
-        filter_subject=subject,
-        deliver_policy=DeliverPolicy.ALL,
-        ack_wait=REDELIVERY_SECONDS,
-        max_ack_pending=PENDING_MAX,
-    )
-
-
-async def _consume_batch(
-    subscription: JetStreamContext.PullSubscription,
-    handle: Callable[[bytes], Awaitable[None]],
-    batch: int,
-) -> None:
+async def _is_stored(context: JetStreamContext, message: Message, sequence: int) -> bool:
     try:
-        messages: list[Msg] = await subscription.fetch(batch, timeout=FETCH_SECONDS)
-    except (TimeoutError, nats.errors.TimeoutError):
-        return
-    for message in messages:
-        try:
-            await handle(message.data)
-        except Exception as error:
-            deliveries = message.metadata.num_delivered
-            log.error(  # noqa: TRY400 - where it arose is told once, however often it is refused
-                "bus.message_refused",
-                subject=message.subject,
-                message_id=(message.headers or {}).get("Nats-Msg-Id", ""),
-                deliveries=deliveries,
-                error=f"{type(error).__name__}: {error}",
-                exc_info=error if deliveries == 1 else None,
-            )
-            await message.nak(delay=redelivery_seconds(deliveries))
-        else:
-            await message.ack()
-
-
-def redelivery_seconds(deliveries: int) -> int:
-    """Return after how many seconds a message that was refused so often is delivered again."""
-    return int(min(REDELIVERY_SECONDS, 2 ** min(deliveries - 1, 10)))
+        found = await context.get_msg(STREAM, sequence)
+    except NotFoundError:
+        return False
+    headers = found.headers or {}
+    return (
+        found.subject == message.subject
+        and found.data == message.body
+        and all(headers.get(name) == value for name, value in message.headers.items())
+    )

@@ -14,6 +14,7 @@ from nats.js import JetStreamContext
 
 from chassis.bus import Bus, Message, publish_all
 from chassis.database import Database
+from chassis.signature import HEADER, EventSigner
 from chassis.telemetry import logger
 from kernel.ids import to_public
 
@@ -32,17 +33,20 @@ class Row:
     message: Message
 
 
-async def run(*, database: Database, bus: Bus) -> None:
-    """Publish the schema's events until cancelled, outlasting database and bus."""
+async def run(*, database: Database, bus: Bus, signer: EventSigner | None = None) -> None:
+    """Publish the schema's events until cancelled, outlasting database and bus.
+
+    signer: signs each event as it goes out, so that what a stream is rebuilt from needs no keys.
+    """
     while True:
         try:
-            await _lead(database, bus)
+            await _lead(database, bus, signer)
         except (psycopg.Error, NatsError, OSError, TimeoutError) as error:
             log.warning("relay.waits", schema=database.schema, error=type(error).__name__)
             await asyncio.sleep(AWAY_SECONDS)
 
 
-async def _lead(database: Database, bus: Bus) -> None:
+async def _lead(database: Database, bus: Bus, signer: EventSigner | None) -> None:
     connection = await database.dedicated()
     try:
         # A session lock: the relay of a dead process loses it with its connection.
@@ -50,7 +54,7 @@ async def _lead(database: Database, bus: Bus) -> None:
             await asyncio.sleep(AWAY_SECONDS)
         context = await bus.stream()
         while True:
-            rows = await _unpublished(connection, database.schema)
+            rows = await _unpublished(connection, database.schema, signer)
             if not rows:
                 await asyncio.sleep(IDLE_SECONDS)
                 continue
@@ -68,10 +72,12 @@ async def _is_leader(connection: psycopg.AsyncConnection[tuple[object, ...]], sc
 
 
 async def _unpublished(
-    connection: psycopg.AsyncConnection[tuple[object, ...]], schema: str
+    connection: psycopg.AsyncConnection[tuple[object, ...]],
+    schema: str,
+    signer: EventSigner | None,
 ) -> list[Row]:
     cursor = await connection.execute(_SELECT, (BATCH,))
-    return [_row(schema, values) for values in await cursor.fetchall()]
+    return [_row(schema, values, signer) for values in await cursor.fetchall()]
 
 
 async def _publish(
@@ -102,7 +108,7 @@ def waves(rows: Iterable[Row]) -> list[list[Row]]:
     return result
 
 
-def _row(schema: str, values: tuple[object, ...]) -> Row:
+def _row(schema: str, values: tuple[object, ...], signer: EventSigner | None) -> Row:
     row_id, event_id, event_type, marketplace, kind, aggregate_id, occurred_at, body = values
     public = to_public("evt", event_id)  # type: ignore[arg-type] # the column is uuid
     headers = {
@@ -114,9 +120,10 @@ def _row(schema: str, values: tuple[object, ...]) -> Row:
         "content-type": "application/json",
         "marketplace-id": str(marketplace),
     }
-    message = Message(
-        subject=str(event_type), message_id=public, headers=headers, body=str(body).encode()
-    )
+    subject, content = str(event_type), str(body).encode()
+    if signer is not None:
+        headers[HEADER] = signer.sign(subject, content)
+    message = Message(subject=subject, message_id=public, headers=headers, body=content)
     assert isinstance(row_id, int)  # noqa: S101 - the column is bigint
     return Row(id=row_id, aggregate=(marketplace, kind, aggregate_id), message=message)
 

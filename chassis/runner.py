@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import uvloop
 
@@ -13,6 +14,7 @@ from chassis.bus import Bus
 from chassis.database import Database
 from chassis.server import Binding, Server
 from chassis.settings import ServiceSettings
+from chassis.signature import EventSigner
 from chassis.telemetry import logger
 
 READY_POLL_SECONDS = 0.1
@@ -31,6 +33,7 @@ class App:
     background: name → coroutine function that runs until cancelled. before_ready: what must have
     succeeded once before calls are welcome; it may wait. stop_waiting: how to answer at once
     everybody who waits, with things as they are. close: what to close last, in order.
+    signer: signs the events of a service whose readers ask for proof.
     """
 
     name: str
@@ -38,6 +41,7 @@ class App:
     binding: Binding
     database: Database
     bus: Bus
+    signer: EventSigner | None = None
     background: Mapping[str, Loop] = field(default_factory=dict)
     before_ready: Sequence[Loop] = ()
     stop_waiting: Sequence[Loop] = ()
@@ -75,7 +79,9 @@ async def serve(app: App, stopping: asyncio.Event) -> None:
     port = await server.start(host=settings.grpc_host, port=settings.grpc_port)
     log.info("service.started", port=port)
     tasks = [asyncio.create_task(_become_ready(app, server), name="ready")]
-    loops: dict[str, Loop] = {"relay": lambda: relay.run(database=app.database, bus=app.bus)}
+    loops: dict[str, Loop] = {
+        "relay": partial(relay.run, database=app.database, bus=app.bus, signer=app.signer)
+    }
     loops.update(app.background)
     tasks += [asyncio.create_task(_keep(name, loop), name=name) for name, loop in loops.items()]
     await stopping.wait()

@@ -5,15 +5,36 @@ This is the only file of the chassis that looks at the environment.
 
 import os
 import sys
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 import pydantic
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from chassis.nats_settings import StreamLimits, parse
+from chassis.signature import EventSigner, EventVerifier
+
+
+def _nats_url(value: str) -> str:
+    parse(value)
+    return value
+
+
+def _signing_key(value: pydantic.SecretStr) -> pydantic.SecretStr:
+    EventSigner(value.get_secret_value())
+    return value
+
+
+def _public_keys(value: str) -> str:
+    EventVerifier(value)
+    return value
+
 
 Secret = Annotated[pydantic.SecretStr, Field(min_length=32)]
 PostgresUrl = Annotated[str, StringConstraints(pattern=r"^postgres(ql)?://")]
-NatsUrl = Annotated[str, StringConstraints(pattern=r"^(nats|tls)://")]
+NatsUrl = Annotated[str, AfterValidator(_nats_url), Field(repr=False)]
+SigningKey = Annotated[pydantic.SecretStr, AfterValidator(_signing_key)]
+PublicKeys = Annotated[str, AfterValidator(_public_keys)]
 Address = Annotated[str, StringConstraints(pattern=r"^[^\s/]+:\d+$|^dns:///[^\s/]+:\d+$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -28,6 +49,9 @@ class ServiceSettings(BaseSettings):
     database_url: PostgresUrl
     database_pool_size: Annotated[int, Field(ge=2, le=100)] = 10
     nats_url: NatsUrl = "nats://127.0.0.1:4222"
+    # Of the stream, where a service has to make it: how long events stay, and how much of them.
+    stream_days_max: Annotated[int, Field(ge=0, le=3650)] = 90
+    stream_gigabytes_max: Annotated[int, Field(ge=0, le=100_000)] = 0
     service_secret: Secret
     grpc_host: str = "127.0.0.1"
     grpc_port: Port
@@ -35,6 +59,23 @@ class ServiceSettings(BaseSettings):
     concurrent_calls_max: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     # The longest that a stop may take; calls in flight have two thirds of it.
     stop_grace_seconds: Annotated[int, Field(ge=0, le=300)] = 20
+
+    @pydantic.model_validator(mode="after")
+    def _names_itself_to_nats(self) -> Self:
+        if self.env == "prod":
+            require_nats_user(self.nats_url)
+        return self
+
+    @property
+    def stream_limits(self) -> StreamLimits:
+        """How much the stream of events keeps, should this program have to make it."""
+        return StreamLimits(days=self.stream_days_max, gigabytes=self.stream_gigabytes_max)
+
+
+def require_nats_user(url: str) -> None:
+    """Refuse a NATS that lets in whoever comes. Raises: ValueError."""
+    if not parse(url).user:
+        raise ValueError("NATS_URL must name a user and a password where ENV=prod")
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)

@@ -238,7 +238,9 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
     store = KeyStore(database, pepper=settings.api_key_pepper.get_secret_value())
     keys = KeyAuthenticator(store, clock=SystemClock())
     backends = Backends(settings)
-    feed = Feed(Bus(url=settings.nats_url, name="gateway"), ping_seconds=settings.ping_seconds)
+    feed = Feed(
+        Bus(url=settings.nats_url, name="gateway", limits=None), ping_seconds=settings.ping_seconds
+    )
     streams = StreamPlaces(
         per_account=settings.event_streams_per_account_max, in_all=settings.event_streams_max
     )

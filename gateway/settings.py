@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from chassis.settings import Address, NatsUrl, Port, PostgresUrl, Secret
+from chassis.settings import Address, NatsUrl, Port, PostgresUrl, Secret, require_nats_user
 from kernel.ids import parse_uuid
 
 # An issuer's shared secret is at least as long as what HS256 makes of it. Source: RFC 7518 §3.2.
@@ -137,3 +137,9 @@ class GatewaySettings(KeySettings):
     ping_seconds: Annotated[int, Field(ge=1, le=60)] = 15
     # The longest a graceful stop may take before requests in flight are cut.
     stop_grace_seconds: Annotated[int, Field(ge=0, le=300)] = 20
+
+    @model_validator(mode="after")
+    def _names_itself_to_nats(self) -> Self:
+        if self.env == "prod":
+            require_nats_user(self.nats_url)
+        return self

@@ -14,9 +14,13 @@ from chassis import runner
 from chassis.channel import Caller, open_channel
 from chassis.identity import REPLAYED_KEY, ROLE_MARKETPLACE, Identity, Signer
 from chassis.runner import App
+from chassis.signature import EventSigner, new_key
 from tests.patience import PATIENCE_SECONDS
 
 SECRET = "the services of these tests share this"
+# Escrow's, and what the ledger knows of it.
+EVENT_SIGNING_KEY = new_key()
+ESCROW_EVENT_KEYS = EventSigner(EVENT_SIGNING_KEY).public_key
 SCOPES = frozenset({"read", "write", "support", "admin"})
 READY_SECONDS = PATIENCE_SECONDS
 CALL_SECONDS = PATIENCE_SECONDS

@@ -6,31 +6,40 @@ import secrets
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from chassis.signature import new_key
+
 _FILE = "credentials.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """service_secret signs identities between services; api_key is "" until one was made."""
+    """The secrets by name.
+
+    service_secret signs identities between services, event_signing_key what escrow publishes;
+    api_key is "" until one was made.
+    """
 
     service_secret: str
     api_key_pepper: str
     token_secret: str
+    event_signing_key: str
     api_key: str = ""
 
 
 def load(run_dir: Path) -> Credentials:
-    """Return the stack's secrets; makes them where they are missing."""
+    """Return the stack's secrets; makes those that are missing, as after an update."""
     path = run_dir / _FILE
-    if path.exists():
-        return Credentials(**json.loads(path.read_text()))
-    made = Credentials(
-        service_secret=secrets.token_urlsafe(32),
-        api_key_pepper=secrets.token_urlsafe(32),
-        token_secret=secrets.token_urlsafe(32),
-    )
-    write_private(path, json.dumps(asdict(made)))
-    return made
+    known = json.loads(path.read_text()) if path.exists() else {}
+    made = {
+        "service_secret": secrets.token_urlsafe(32),
+        "api_key_pepper": secrets.token_urlsafe(32),
+        "token_secret": secrets.token_urlsafe(32),
+        "event_signing_key": new_key(),
+    }
+    found = Credentials(**{**made, **known})
+    if asdict(found) != known:
+        write_private(path, json.dumps(asdict(found)))
+    return found
 
 
 def remember_api_key(run_dir: Path, *, credentials: Credentials, api_key: str) -> Credentials:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from chassis.signature import EventSigner
 from deploy.local import seed, token
 from deploy.local.credentials import Credentials
 from deploy.local.ports import HOST
@@ -45,7 +46,12 @@ class Wiring:
             "GRPC_PORT": str(self._settings.port(name)),
         }
         if name == "escrow":
-            own |= self._chain(network)
+            own |= {
+                **self._chain(network),
+                "EVENT_SIGNING_KEY": self._credentials.event_signing_key,
+            }
+        if name == "ledger":
+            own["ESCROW_EVENT_KEYS"] = self._event_keys()
         return self._merge(own)
 
     def gateway(self) -> dict[str, str]:
@@ -89,6 +95,11 @@ class Wiring:
         return {
             f"{name.upper()}_ADDRESS": f"{HOST}:{self._settings.port(name)}" for name in SERVICES
         }
+
+    def _event_keys(self) -> str:
+        """Return the public half of the key that escrow signs with."""
+        known = self._settings.environment.get("EVENT_SIGNING_KEY")
+        return EventSigner(known or self._credentials.event_signing_key).public_key
 
     def _chain(self, network: Mapping[str, str]) -> dict[str, str]:
         return {

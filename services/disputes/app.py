@@ -37,6 +37,6 @@ async def build(settings: DisputesSettings) -> App:
         settings=settings,
         binding=binding(service),
         database=database,
-        bus=Bus(url=settings.nats_url, name=NAME),
+        bus=Bus(url=settings.nats_url, name=NAME, limits=settings.stream_limits),
         background={"purge": partial(idempotency.keep_purged, database)},
     )

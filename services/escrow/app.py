@@ -10,6 +10,7 @@ from chassis.database import Database
 from chassis.idempotency import Idempotency
 from chassis.outbox import Outbox
 from chassis.runner import App
+from chassis.signature import EventSigner
 from kernel.clock import SystemClock
 from kernel.money import UNIT
 from services.escrow import wire
@@ -95,7 +96,8 @@ class House:
                 attention=self.attention(),
             ),
             database=self.database,
-            bus=Bus(url=self.settings.nats_url, name=NAME),
+            bus=Bus(url=self.settings.nats_url, name=NAME, limits=self.settings.stream_limits),
+            signer=EventSigner(self.settings.event_signing_key.get_secret_value()),
             before_ready=[self.ensure_platform],
             background={
                 "work": self.work,

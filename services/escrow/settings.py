@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import Field, StringConstraints
 
-from chassis.settings import ServiceSettings
+from chassis.settings import ServiceSettings, SigningKey
 
 HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://")]
 OptionalUrl = Annotated[str, StringConstraints(pattern=r"^(https?://.*)?$")]
@@ -17,6 +17,8 @@ Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 class EscrowSettings(ServiceSettings):
     """Read from the environment, once."""
 
+    # Signs its events: the ledger books no deposit without.
+    event_signing_key: SigningKey
     stellar_rpc_url: HttpUrl
     stellar_network_passphrase: Annotated[str, Field(min_length=1)]
     stellar_friendbot_url: OptionalUrl = ""

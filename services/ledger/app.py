@@ -7,6 +7,7 @@ from chassis.database import Database
 from chassis.idempotency import Idempotency
 from chassis.outbox import Outbox
 from chassis.runner import App
+from chassis.signature import EventVerifier
 from kernel.clock import SystemClock
 from services.ledger import consumer, wire
 from services.ledger.batch import Batcher
@@ -24,7 +25,8 @@ async def build(settings: LedgerSettings) -> App:
     database = Database.open(
         url=settings.database_url, schema=NAME, pool_size=settings.database_pool_size
     )
-    bus = Bus(url=settings.nats_url, name=NAME)
+    bus = Bus(url=settings.nats_url, name=NAME, limits=settings.stream_limits)
+    escrow = EventVerifier(settings.escrow_event_keys)
     clock = SystemClock()
     idempotency = Idempotency(clock=clock)
     batcher = Batcher(
@@ -51,7 +53,7 @@ async def build(settings: LedgerSettings) -> App:
         database=database,
         bus=bus,
         background={
-            "deposits": partial(consumer.run, bus=bus, service=service),
+            "deposits": partial(consumer.run, bus=bus, service=service, escrow=escrow),
             "purge": partial(idempotency.keep_purged, database),
         },
         close=(batcher.close,),

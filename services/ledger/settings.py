@@ -4,12 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chassis.settings import ServiceSettings
+from chassis.settings import PublicKeys, ServiceSettings
 
 
 class LedgerSettings(ServiceSettings):
     """Read from the environment, once."""
 
+    # Escrow's public keys: a deposit is booked where one of them fits. Two while they change.
+    escrow_event_keys: PublicKeys
     # Transfers that one commit may carry, and commits that may be under way at once.
     batch_transfers_max: Annotated[int, Field(ge=1, le=10_000)] = 1000
     batch_lanes: Annotated[int, Field(ge=1, le=8)] = 2

@@ -91,7 +91,7 @@ def _app(
             access=ACCESS,
         ),
         database=database,
-        bus=Bus(url=settings.nats_url, name="orders"),
+        bus=Bus(url=settings.nats_url, name="orders", limits=settings.stream_limits),
         background={
             "take_over": saga.take_over,
             "renew": saga.renew,

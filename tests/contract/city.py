@@ -18,7 +18,7 @@ from kernel.money import CENT, to_text
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.contract.descriptors import STUBS
 from tests.contract.inprocess import InProcess
-from tests.serving import SECRET, Client, Socket, serving
+from tests.serving import ESCROW_EVENT_KEYS, EVENT_SIGNING_KEY, SECRET, Client, Socket, serving
 
 Way = Literal["grpcio-testing", "socket"]
 WAYS: tuple[Way, ...] = ("grpcio-testing", "socket")
@@ -88,7 +88,9 @@ class City:
             **self.settings,
         }
         if name == "escrow":
-            environment |= self._chain()
+            environment |= {**self._chain(), "event_signing_key": EVENT_SIGNING_KEY}
+        if name == "ledger":
+            environment["escrow_event_keys"] = ESCROW_EVENT_KEYS
         if name == "orders":
             for other in ("ledger", "escrow", "disputes"):
                 environment[f"{other}_address"] = (await self.get(other)).address

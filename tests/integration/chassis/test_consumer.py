@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
-from chassis.bus import Bus, Message, consume, publish_all, redelivery_seconds
+from chassis.bus import STREAM, Bus, Message, publish_all
+from chassis.consumer import Delivery, MessageRefused, consume, redelivery_seconds
 from chassis.inbox import is_first_time
 from deploy.local.nats import NatsServer
 from tests.integration.chassis.conftest import Shop
@@ -19,11 +21,15 @@ WAIT_SECONDS = PATIENCE_SECONDS
 
 @asynccontextmanager
 async def consuming(
-    server: NatsServer, subject: str, handle: Callable[[bytes], Awaitable[None]]
+    server: NatsServer,
+    subject: str,
+    handle: Callable[[Delivery], Awaitable[None]],
+    *,
+    durable: str = "",
 ) -> AsyncIterator[Bus]:
     """Consume a subject with a durable consumer of its own; yields a bus to publish on."""
     bus = Bus(url=server.url, name="test-consumer")
-    durable = f"test-{uuid.uuid4().hex}"
+    durable = durable or f"test-{uuid.uuid4().hex}"
     task = asyncio.create_task(consume(bus, durable=durable, subject=subject, handle=handle))
     try:
         yield bus
@@ -55,7 +61,8 @@ async def test_a_message_is_handed_over_until_it_is_handled(nats: NatsServer) ->
     seen: list[bytes] = []
     done = asyncio.Event()
 
-    async def handle(body: bytes) -> None:
+    async def handle(delivery: Delivery) -> None:
+        body = delivery.body
         seen.append(body)
         if seen.count(body) == 1 and body == b"2":
             raise RuntimeError("not yet")
@@ -73,8 +80,8 @@ async def test_a_message_is_handed_over_until_it_is_handled(nats: NatsServer) ->
 async def test_messages_that_are_always_refused_hold_none_up_behind_them(nats: NatsServer) -> None:
     done = asyncio.Event()
 
-    async def handle(body: bytes) -> None:
-        if body.startswith(b"poison"):
+    async def handle(delivery: Delivery) -> None:
+        if delivery.body.startswith(b"poison"):
             raise ValueError("nobody can read this")
         done.set()
 
@@ -86,6 +93,39 @@ async def test_messages_that_are_always_refused_hold_none_up_behind_them(nats: N
         await done.wait()
 
 
+async def test_a_message_refused_for_good_is_dropped_named_and_counted(nats: NatsServer) -> None:
+    seen: list[Delivery] = []
+    done = asyncio.Event()
+
+    async def handle(delivery: Delivery) -> None:
+        seen.append(delivery)
+        if delivery.body != b"good":
+            raise MessageRefused("nobody vouches for it")
+        done.set()
+
+    subject = a_subject()
+    durable = f"test-{uuid.uuid4().hex}"
+    with capture_logs() as logs:
+        async with (
+            consuming(nats, subject, handle, durable=durable) as bus,
+            asyncio.timeout(WAIT_SECONDS),
+        ):
+            await publish(bus, subject, b"bad", b"worse", b"good")
+            await done.wait()
+            while not await everything_was_handled(bus, durable):  # noqa: ASYNC110 - NATS knows
+                await asyncio.sleep(0.02)
+
+    dropped = [line for line in logs if line["event"] == "bus.message_dropped"]
+    assert [delivery.body for delivery in seen] == [b"bad", b"worse", b"good"]
+    assert [line["sequence"] for line in dropped] == [one.sequence for one in seen[:2]]
+    assert [line["refused"] for line in dropped] == [1, 2]
+
+
+async def everything_was_handled(bus: Bus, durable: str) -> bool:
+    found = await (await bus.stream()).consumer_info(STREAM, durable)
+    return (found.num_pending, found.num_ack_pending) == (0, 0)
+
+
 def test_a_message_that_is_refused_again_and_again_comes_ever_more_seldom() -> None:
     assert [redelivery_seconds(n) for n in (1, 2, 3, 5, 6, 10**6)] == [1, 2, 4, 16, 30, 30]
 
@@ -94,9 +134,9 @@ async def test_a_consumer_goes_on_after_nats_was_killed(nats: NatsServer) -> Non
     seen: set[bytes] = set()
     first, second = asyncio.Event(), asyncio.Event()
 
-    async def handle(body: bytes) -> None:
-        seen.add(body)
-        (first if body == b"before" else second).set()
+    async def handle(delivery: Delivery) -> None:
+        seen.add(delivery.body)
+        (first if delivery.body == b"before" else second).set()
 
     subject = a_subject()
     async with consuming(nats, subject, handle) as bus, asyncio.timeout(WAIT_SECONDS):

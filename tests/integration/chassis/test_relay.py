@@ -16,9 +16,10 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from chassis import bus as bus_module
 from chassis import relay
-from chassis.bus import Bus
+from chassis.bus import STREAM, Bus, Message, publish_all
 from chassis.database import Transaction
 from chassis.outbox import Event, Outbox
+from chassis.signature import EventSigner, EventVerifier, new_key
 from deploy.local.nats import NatsServer
 from kernel.ids import to_public
 from tests.integration.chassis.conftest import Shop
@@ -69,11 +70,15 @@ async def append(shop: Shop, *events: Event) -> None:
 
 @asynccontextmanager
 async def relaying(
-    shop: Shop, server: NatsServer, *, bus: Bus | None = None
+    shop: Shop,
+    server: NatsServer,
+    *,
+    bus: Bus | None = None,
+    signer: EventSigner | None = None,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run a relay with a connection of its own, as a service does."""
     bus = bus or Bus(url=server.url, name="test-relay")
-    task = asyncio.create_task(relay.run(database=shop.database, bus=bus))
+    task = asyncio.create_task(relay.run(database=shop.database, bus=bus, signer=signer))
     try:
         yield task
     finally:
@@ -134,6 +139,71 @@ async def test_an_event_arrives_as_it_was_written(
     assert headers["ce-source"] == "/orchestrator/shop"
     assert headers["ce-time"] == "2026-02-18T12:00:00.000Z"
     assert headers["ce-specversion"] == "1.0"
+
+
+async def test_an_event_goes_out_signed_where_its_writer_has_a_key(
+    shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
+) -> None:
+    signer = EventSigner(new_key())
+    event = an_event(marketplace_id, version=1)
+
+    async with relaying(shop, nats, signer=signer):
+        await append(shop, event)
+        await until(is_published(shop))
+
+    [arrived] = await published(nats, marketplace_id)
+    assert EventVerifier(signer.public_key).is_signed(
+        subject="order.created", headers=arrived["headers"], body=event.body().encode()
+    )
+
+
+async def test_an_event_whose_id_somebody_took_before_goes_out_all_the_same(
+    shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
+) -> None:
+    events = [an_event(marketplace_id, version=version) for version in (1, 2)]
+    bus = Bus(url=nats.url, name="test-somebody")
+    taken = [
+        Message(
+            subject="dispute.opened", message_id=to_public("evt", e.event_id), headers={}, body=b""
+        )
+        for e in events
+    ]
+    assert all(await publish_all(await bus.stream(), taken))
+    await bus.close()
+
+    async with relaying(shop, nats):
+        await append(shop, *events)
+        await until(is_published(shop))
+
+    assert versions(await published(nats, marketplace_id)) == [1, 2]
+
+
+async def test_a_full_stream_makes_the_relay_wait_and_leaves_no_subscription_behind(
+    shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "AWAY_SECONDS", 0.01)
+    monkeypatch.setattr(bus_module, "ACK_TIMEOUT_SECONDS", 0.1)
+    bus = Bus(url=nats.url, name="test-relay")
+    with monkeypatch.context() as patient:
+        patient.setattr(bus_module, "ACK_TIMEOUT_SECONDS", 5)
+        context = await bus.stream()
+    whole = (await context.stream_info(STREAM)).config
+    await context.update_stream(whole, max_bytes=1)
+    client = await bus.client()
+
+    async with relaying(shop, nats, bus=bus):
+        await append(shop, *(an_event(marketplace_id, version=v) for v in range(1, 4)))
+        await until(lambda: client.stats["out_msgs"] > 10)
+        early = len(client._subs)
+        sent = client.stats["out_msgs"]
+        await until(lambda: client.stats["out_msgs"] > sent + 20)
+        late = len(client._subs)
+        assert shop.rows(UNPUBLISHED) == [(3,)]
+        await context.update_stream(whole)
+        await until(is_published(shop))
+
+    assert late <= early
+    assert versions(await published(nats, marketplace_id)) == [1, 2, 3]
 
 
 async def test_versions_arrive_in_order_and_once(

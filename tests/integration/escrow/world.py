@@ -21,7 +21,7 @@ from services.escrow.service import EscrowService, NewEscrow
 from services.escrow.settings import EscrowSettings
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.patience import PATIENCE_SECONDS
-from tests.serving import SECRET
+from tests.serving import EVENT_SIGNING_KEY, SECRET
 
 CENT = 100_000
 AMOUNT = 80 * 10_000_000
@@ -36,6 +36,7 @@ def settings(
     given: dict[str, Any] = {
         "database_url": database.url("escrow"),
         "service_secret": SECRET,
+        "event_signing_key": EVENT_SIGNING_KEY,
         "grpc_port": free_port(),
         "stellar_rpc_url": info["rpcUrl"],
         "stellar_network_passphrase": info["networkPassphrase"],

@@ -28,7 +28,7 @@ from services.ledger.service import LedgerService
 from services.ledger.settings import LedgerSettings
 from services.ledger.store import LedgerStore
 from tests.conftest import TestDatabase
-from tests.serving import SECRET, Client, Socket, serving
+from tests.serving import ESCROW_EVENT_KEYS, SECRET, Client, Socket, serving
 
 WORLD = "external:stellar"
 USDC = "USDC"
@@ -212,14 +212,30 @@ async def ledger_address(
     make_database: Callable[[], TestDatabase], nats_url: str
 ) -> AsyncIterator[str]:
     """host:port of a served ledger with its relay and its consumer."""
-    settings = LedgerSettings(
-        database_url=make_database().url("ledger"),
-        nats_url=nats_url,
-        service_secret=SecretStr(SECRET),
-        grpc_port=free_port(),
-    )
-    async with serving(await build(settings)) as address:
+    async with serving(await build(ledger_settings(make_database(), nats_url))) as address:
         yield address
+
+
+@asynccontextmanager
+async def serving_ledger(
+    database: TestDatabase, nats_url: str, **changed: Any
+) -> AsyncIterator[Client]:
+    """Serve a ledger with settings of its own; yields calls to it."""
+    app = await build(ledger_settings(database, nats_url, **changed))
+    async with serving(app) as address, open_channel(address) as channel:
+        yield Client(transport=Socket(stub=ledger_pb2_grpc.LedgerServiceStub(channel)))
+
+
+def ledger_settings(database: TestDatabase, nats_url: str, **changed: Any) -> LedgerSettings:
+    """Return a ledger's settings, some of them changed."""
+    given: dict[str, Any] = {
+        "database_url": database.url("ledger"),
+        "nats_url": nats_url,
+        "escrow_event_keys": ESCROW_EVENT_KEYS,
+        "service_secret": SecretStr(SECRET),
+        "grpc_port": free_port(),
+    }
+    return LedgerSettings(**{**given, **changed})
 
 
 @pytest.fixture

@@ -10,17 +10,20 @@ import pytest
 from orchestrator.ledger.v1 import ledger_pb2
 
 from chassis.bus import Bus, Message, publish_all
+from chassis.consumer import Delivery
+from chassis.signature import HEADER, EventSigner, EventVerifier
 from kernel.clock import SystemClock, to_milliseconds_text
 from kernel.ids import new_id, to_public
-from services.ledger.consumer import handle
+from services.ledger.consumer import SUBJECT, handle
 from services.ledger.service import ACCOUNT_PATIENCE, DepositNotBooked
 from services.ledger.wire import NotADeposit
 from tests.integration.ledger.conftest import House
 from tests.integration.ledger.test_requests import balance, opened
 from tests.patience import PATIENCE_SECONDS
-from tests.serving import Client
+from tests.serving import ESCROW_EVENT_KEYS, EVENT_SIGNING_KEY, Client
 
 WAIT_SECONDS = PATIENCE_SECONDS
+ESCROW = EventVerifier(ESCROW_EVENT_KEYS)
 
 
 def told(
@@ -56,8 +59,15 @@ def told(
     }
 
 
+def signed(event: dict[str, Any]) -> Delivery:
+    """The event as it is delivered, with escrow's signature."""
+    body = orjson.dumps(event)
+    signature = EventSigner(EVENT_SIGNING_KEY).sign(SUBJECT, body)
+    return Delivery(subject=SUBJECT, headers={HEADER: signature}, body=body, sequence=1)
+
+
 async def deliver(house: House, event: dict[str, Any]) -> None:
-    await handle(house.service, orjson.dumps(event))
+    await handle(house.service, ESCROW, signed(event))
 
 
 def open_account(house: House, user: uuid.UUID) -> None:
@@ -111,10 +121,10 @@ async def test_a_deposit_told_by_two_events_is_credited_once(house: House) -> No
 async def test_a_deposit_delivered_to_replicas_at_once_is_credited_once(house: House) -> None:
     ann = await house.user()
     other = await house.replica()
-    body = orjson.dumps(told(house.marketplace, ann))
+    delivery = signed(told(house.marketplace, ann))
 
     await asyncio.gather(
-        *(handle(service, body) for service in (house.service, other.service) * 3),
+        *(handle(service, ESCROW, delivery) for service in (house.service, other.service) * 3),
         return_exceptions=True,
     )
 
@@ -215,8 +225,8 @@ async def test_a_deposit_comes_over_the_bus_and_its_credit_goes_out(
     message = Message(
         subject=event["eventType"],
         message_id=event["eventId"],
-        headers={},
-        body=orjson.dumps(event),
+        headers=signed(event).headers,
+        body=signed(event).body,
     )
 
     assert await publish_all(await bus.stream(), [message]) == [True]

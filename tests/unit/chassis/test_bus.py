@@ -5,7 +5,8 @@ from typing import Any, cast
 
 import nats.errors
 
-from chassis.bus import Bus, consume
+from chassis.bus import Bus
+from chassis.consumer import Delivery, consume
 
 WAIT_SECONDS = 10
 
@@ -15,6 +16,9 @@ class Deaf:
 
     def __init__(self) -> None:
         self.is_fetching = asyncio.Event()
+
+    async def unsubscribe(self) -> None:
+        """Nothing is left behind."""
 
     async def fetch(self, _batch: int, *, timeout: float) -> list[Any]:  # noqa: ASYNC109 - the client's own
         self.is_fetching.set()
@@ -42,7 +46,7 @@ async def test_a_consumer_ends_though_its_client_missed_the_cancellation() -> No
     subscription = Deaf()
     bus = cast("Bus", OneSubscription(subscription))
 
-    async def handle(_: bytes) -> None:
+    async def handle(_: Delivery) -> None:
         raise AssertionError("nothing was sent")
 
     task = asyncio.create_task(consume(bus, durable="d", subject="s", handle=handle))

@@ -1,0 +1,72 @@
+"""What settings say of NATS: where it is, as whom to connect, and how much its stream keeps."""
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, unquote, urlsplit
+
+_SCHEMES = ("nats", "tls")
+# What may stand in a subject, which a user's replies come on.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NatsServers:
+    """Where to connect, and as whom. user: "" where nobody is named.
+
+    urls: without user and password.
+    """
+
+    urls: tuple[str, ...]
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    @property
+    def inbox_prefix(self) -> str:
+        """Where answers come: each user has a place that no other may listen to."""
+        return f"_INBOX.{self.user}" if _TOKEN.fullmatch(self.user) else "_INBOX"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamLimits:
+    """How much of the past the stream keeps; 0: no limit. The outboxes keep all of it.
+
+    days: older events leave. gigabytes: a full stream refuses new events, which wait in their
+    outboxes; it drops none, because one of them may be a deposit that is not booked yet.
+    """
+
+    days: int = 90
+    gigabytes: int = 0
+
+
+def parse(text: str) -> NatsServers:
+    """Read `nats://user:password@a:4222,nats://b:4222`; the user may stand in one URL or in all.
+
+    Raises: ValueError: says what is wrong, and nothing of the text, which holds a password.
+    """
+    urls: list[str] = []
+    users: set[tuple[str, str]] = set()
+    for part in text.split(","):
+        parts = _split(part.strip())
+        if parts.username or parts.password:
+            if not (parts.username and parts.password):
+                raise ValueError("must have both a user and a password, or neither")
+            users.add((unquote(parts.username), unquote(parts.password)))
+        urls.append(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
+    if len(users) > 1:
+        raise ValueError("must name the same user and password for every server")
+    user, password = users.pop() if users else ("", "")
+    return NatsServers(urls=tuple(urls), user=user, password=password)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        has_port = parts.port != 0
+    except ValueError:
+        raise ValueError("must be nats://host:port, or several separated by commas") from None
+    rest = (parts.path.rstrip("/"), parts.query, parts.fragment)
+    if parts.scheme not in _SCHEMES or not parts.hostname or any(rest) or not has_port:
+        raise ValueError("must be nats://host:port, or several separated by commas")
+    if re.search(r"\s", parts.netloc):
+        raise ValueError("must not contain spaces")
+    return parts

@@ -1,0 +1,100 @@
+"""Signatures over events: who wrote one is proved by a key, not by who could reach the bus.
+
+The writer holds the private key, its readers the public one: a reader cannot forge. Both are
+32 bytes in base64. `python -m chassis.signature` makes a pair.
+"""
+
+import base64
+import binascii
+import sys
+from collections.abc import Iterable, Mapping
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+HEADER = "signature-ed25519"
+KEY_BYTES = 32
+# Two at a time are what a change of keys needs; more only cost time.
+PUBLIC_KEYS_MAX = 4
+# Keeps a signature from meaning anything elsewhere.
+_CONTEXT = b"orchestrator event 1\n"
+
+
+class EventSigner:
+    """Signs what its holder publishes."""
+
+    def __init__(self, key: str) -> None:
+        """Take the private key. Raises: ValueError: it is not 32 bytes in base64."""
+        self._key = Ed25519PrivateKey.from_private_bytes(_bytes(key))
+
+    @property
+    def public_key(self) -> str:
+        """The key that readers check signatures with."""
+        return base64.b64encode(self._key.public_key().public_bytes_raw()).decode()
+
+    def sign(self, subject: str, body: bytes) -> str:
+        """Return the signature over an event's subject and exact body, for its HEADER."""
+        return base64.b64encode(self._key.sign(_signed(subject, body))).decode()
+
+
+class EventVerifier:
+    """Knows by public keys what one writer has signed."""
+
+    def __init__(self, keys: str) -> None:
+        """Take public keys, comma-separated. Raises: ValueError: none, too many, or not keys."""
+        self._keys = [Ed25519PublicKey.from_public_bytes(_bytes(key)) for key in _listed(keys)]
+
+    def is_signed(self, *, subject: str, headers: Mapping[str, str], body: bytes) -> bool:
+        """Tell whether a message carries a signature of the writer over this subject and body."""
+        try:
+            signature = base64.b64decode(headers.get(HEADER, ""), validate=True)
+        except (binascii.Error, ValueError):
+            return False
+        return any(_fits(key, signature, _signed(subject, body)) for key in self._keys)
+
+
+def new_key() -> str:
+    """Make a private key."""
+    return base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()).decode()
+
+
+def _signed(subject: str, body: bytes) -> bytes:
+    # A subject has no line break, so where it ends is beyond doubt.
+    return _CONTEXT + subject.encode() + b"\n" + body
+
+
+def _fits(key: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:
+    try:
+        key.verify(signature, signed)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _listed(keys: str) -> Iterable[str]:
+    found = [key.strip() for key in keys.split(",") if key.strip()]
+    if not 1 <= len(found) <= PUBLIC_KEYS_MAX:
+        raise ValueError(f"must be 1 to {PUBLIC_KEYS_MAX} keys, separated by commas")
+    return found
+
+
+def _bytes(key: str) -> bytes:
+    try:
+        found = base64.b64decode(key.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        found = b""
+    if len(found) != KEY_BYTES:
+        # Without a word of what it is: it may be a secret.
+        raise ValueError(f"must be {KEY_BYTES} bytes in base64")
+    return found
+
+
+def main() -> None:
+    """Print a new pair, as settings."""
+    key = new_key()
+    sys.stdout.write(f"EVENT_SIGNING_KEY={key}\n")
+    sys.stdout.write(f"ESCROW_EVENT_KEYS={EventSigner(key).public_key}\n")
+
+
+if __name__ == "__main__":
+    main()
