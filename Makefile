@@ -20,7 +20,7 @@ export GRPC_ENABLE_FORK_SUPPORT := 0
 # The project's own environment is used, whichever one is active.
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help setup demo run token marketplaces marketplace suspense reconcile requeue rebuild-stream test prove bench check lint types imports architecture fmt proto proto-check \
+.PHONY: help setup demo run token reader marketplaces marketplace suspense reconcile requeue rebuild-stream test prove bench check lint types imports architecture fmt proto proto-check \
 	proto-breaking proto-release docs lock clean
 
 ##@ Start here
@@ -40,6 +40,9 @@ run: $(INSTALLED) ## Serve the whole stack on this machine until Ctrl-C (RUN_DIR
 
 token: $(INSTALLED) ## An access token for a user of the running stack: SUB=<uuid> [ROLE=admin]
 	@$(BIN)/python -m deploy.local.token --sub "$(SUB)" $(if $(ROLE),--role "$(ROLE)")
+
+reader: $(INSTALLED) ## Let a service of yours read events: NAME=my-shop; REMOVE=yes shuts it out
+	@$(BIN)/python -m deploy.local.reader --name "$(NAME)" $(if $(REMOVE),--remove)
 
 # What the operator's commands share: the marketplace by name, name:test, UUID, or all.
 ASK = $(BIN)/python -m deploy.operator

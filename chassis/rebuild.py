@@ -15,7 +15,8 @@ from nats.js.errors import NotFoundError
 from psycopg import sql
 
 from chassis.bus import STREAM, Bus
-from chassis.settings import read
+from chassis.nats_settings import StreamLimits
+from chassis.settings import StreamSettings, load, read
 
 SCHEMAS = ("orders", "ledger", "escrow", "disputes")
 # What a relay had sent before its connection was ended has arrived by then.
@@ -24,14 +25,21 @@ LOCK_SECONDS = 30
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
 
 
-async def rebuild(*, database_url: str, nats_url: str, schemas: Sequence[str] = SCHEMAS) -> int:
+async def rebuild(
+    *,
+    database_url: str,
+    nats_url: str,
+    schemas: Sequence[str] = SCHEMAS,
+    limits: StreamLimits = StreamLimits(),  # noqa: B008 - frozen
+) -> int:
     """Wipe the stream and have every event of every schema published again; returns how many.
 
+    nats_url: of an administrator of the stream. limits: of the new one.
     The publishing itself is the relays' work, which they begin when this returns.
     Raises: psycopg.Error, nats errors, OSError, TimeoutError: nothing was wiped, or the relays
     publish what was marked; calling again is safe.
     """
-    bus = Bus(url=nats_url, name="rebuild")
+    bus = Bus(url=nats_url, name="rebuild", limits=limits)
     try:
         async with AsyncExitStack() as held:
             connections = [await _hold_relay(held, database_url, schema) for schema in schemas]
@@ -91,7 +99,8 @@ def main() -> None:
         if "://" not in value:
             sys.exit(f"rebuild: setting {name}: a URL is required")
     try:
-        count = asyncio.run(rebuild(database_url=database_url, nats_url=nats_url))
+        limits = load(StreamSettings, program="rebuild").stream_limits
+        count = asyncio.run(rebuild(database_url=database_url, nats_url=nats_url, limits=limits))
     except (psycopg.Error, NatsError, OSError, TimeoutError) as error:
         sys.exit(f"rebuild: {type(error).__name__}: {error}")
     sys.stdout.write(f"rebuild: {count} events are being published again\n")

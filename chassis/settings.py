@@ -39,19 +39,29 @@ Address = Annotated[str, StringConstraints(pattern=r"^[^\s/]+:\d+$|^dns:///[^\s/
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class ServiceSettings(BaseSettings):
-    """What every gRPC service needs to start."""
+class StreamSettings(BaseSettings):
+    """How much the stream of events keeps, for who makes it or gives it its limits."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    # How long events stay, and how much of them; 0: no limit.
+    stream_days_max: Annotated[int, Field(ge=0, le=3650)] = 90
+    stream_gigabytes_max: Annotated[int, Field(ge=0, le=100_000)] = 0
+
+    @property
+    def stream_limits(self) -> StreamLimits:
+        """The same, for the bus."""
+        return StreamLimits(days=self.stream_days_max, gigabytes=self.stream_gigabytes_max)
+
+
+class ServiceSettings(StreamSettings):
+    """What every gRPC service needs to start."""
 
     env: Literal["dev", "prod"] = "dev"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     database_url: PostgresUrl
     database_pool_size: Annotated[int, Field(ge=2, le=100)] = 10
     nats_url: NatsUrl = "nats://127.0.0.1:4222"
-    # Of the stream, where a service has to make it: how long events stay, and how much of them.
-    stream_days_max: Annotated[int, Field(ge=0, le=3650)] = 90
-    stream_gigabytes_max: Annotated[int, Field(ge=0, le=100_000)] = 0
     service_secret: Secret
     grpc_host: str = "127.0.0.1"
     grpc_port: Port
@@ -65,11 +75,6 @@ class ServiceSettings(BaseSettings):
         if self.env == "prod":
             require_nats_user(self.nats_url)
         return self
-
-    @property
-    def stream_limits(self) -> StreamLimits:
-        """How much the stream of events keeps, should this program have to make it."""
-        return StreamLimits(days=self.stream_days_max, gigabytes=self.stream_gigabytes_max)
 
 
 def require_nats_user(url: str) -> None:

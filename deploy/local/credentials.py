@@ -3,12 +3,16 @@
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from chassis.signature import new_key
+from deploy.local.nats_users import HOUSE
 
 _FILE = "credentials.json"
+# Apart, because they come and go while the stack runs.
+_READERS = "nats_readers.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,13 +20,14 @@ class Credentials:
     """The secrets by name.
 
     service_secret signs identities between services, event_signing_key what escrow publishes;
-    api_key is "" until one was made.
+    nats: passwords by user; api_key is "" until one was made.
     """
 
     service_secret: str
     api_key_pepper: str
     token_secret: str
     event_signing_key: str
+    nats: Mapping[str, str]
     api_key: str = ""
 
 
@@ -36,10 +41,32 @@ def load(run_dir: Path) -> Credentials:
         "token_secret": secrets.token_urlsafe(32),
         "event_signing_key": new_key(),
     }
-    found = Credentials(**{**made, **known})
+    passwords = {name: secrets.token_urlsafe(32) for name in HOUSE} | known.get("nats", {})
+    found = Credentials(**{**made, **known, "nats": passwords})
     if asdict(found) != known:
         write_private(path, json.dumps(asdict(found)))
     return found
+
+
+def readers(run_dir: Path) -> dict[str, str]:
+    """Return the passwords of the readers of events that were let in, by name."""
+    path = run_dir / _READERS
+    found: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def let_in(run_dir: Path, name: str) -> str:
+    """Give a reader of events a password, the same each time; returns it."""
+    known = readers(run_dir)
+    password = known.get(name) or secrets.token_urlsafe(32)
+    write_private(run_dir / _READERS, json.dumps({**known, name: password}))
+    return password
+
+
+def shut_out(run_dir: Path, name: str) -> None:
+    """Forget a reader of events."""
+    known = {one: password for one, password in readers(run_dir).items() if one != name}
+    write_private(run_dir / _READERS, json.dumps(known))
 
 
 def remember_api_key(run_dir: Path, *, credentials: Credentials, api_key: str) -> Credentials:

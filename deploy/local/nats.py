@@ -1,11 +1,18 @@
-"""nats-server from its wheel, with JetStream that acknowledges only what is on disk."""
+"""nats-server from its wheel, with JetStream that acknowledges only what is on disk.
+
+With users it lets in nobody else; without, it is a server for tests, open to this machine.
+"""
 
 import os
 import shutil
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy.local.credentials import write_private
+from deploy.local.nats_users import NatsUser
+from deploy.local.nats_users import configuration as users_of
 from deploy.local.ports import HOST, greeting
 from deploy.local.process import Command, Process
 
@@ -18,22 +25,26 @@ jetstream {{
   store_dir: "{store}"
   sync_interval: always
 }}
-"""
+{users}"""
 
 
 @dataclass(slots=True, kw_only=True)
 class NatsServer:
-    """One server. home: its configuration and store. monitor_port: None for no HTTP monitor."""
+    """One server. home: its configuration and store. monitor_port: None for no HTTP monitor.
+
+    users: who may come, asked for at each start; None: anybody on this machine.
+    """
 
     home: Path
     port: int
     log_folder: Path
     monitor_port: int | None = None
+    users: Callable[[], Sequence[NatsUser]] | None = None
     _process: Process | None = field(default=None, init=False)
 
     @property
     def url(self) -> str:
-        """The URL for clients."""
+        """The URL for clients; where there are users, without one."""
         return f"nats://{HOST}:{self.port}"
 
     @property
@@ -48,20 +59,30 @@ class NatsServer:
 
     def start(self) -> None:
         """Start the server (again, too: streams are kept); does not wait until it is ready."""
-        self.home.mkdir(parents=True, exist_ok=True)
-        configuration = self.home / "nats.conf"
-        monitor = "" if self.monitor_port is None else f'http: "{HOST}:{self.monitor_port}"'
-        configuration.write_text(
-            _CONFIGURATION.format(
-                host=HOST, port=self.port, monitor=monitor, store=self.home / "jetstream"
-            )
-        )
         command = Command(
             name="nats",
-            argv=[_executable(), "-c", str(configuration)],
+            argv=[_executable(), "-c", str(self.configure())],
             environment={"PATH": os.defpath},
         )
         self._process = Process(command, self.log_folder / "nats.log")
+
+    def configure(self) -> Path:
+        """Write the configuration, passwords and all, and return where it is.
+
+        A running server reads it again when it gets SIGHUP.
+        """
+        self.home.mkdir(parents=True, exist_ok=True)
+        monitor = "" if self.monitor_port is None else f'http: "{HOST}:{self.monitor_port}"'
+        text = _CONFIGURATION.format(
+            host=HOST,
+            port=self.port,
+            monitor=monitor,
+            store=self.home / "jetstream",
+            users="" if self.users is None else users_of(self.users()),
+        )
+        path = self.home / "nats.conf"
+        write_private(path, text)
+        return path
 
     def wait_ready(self, *, timeout_seconds: float = 60) -> None:
         """Wait until the server greets clients.

@@ -14,7 +14,13 @@ def main() -> int:
     if stack is None:
         sys.stderr.write(f"no stack runs in {read.run_dir}; start one with `make run`\n")
         return 1
-    count = asyncio.run(rebuild(database_url=stack["databaseUrl"], nats_url=stack["natsUrl"]))
+    count = asyncio.run(
+        rebuild(
+            database_url=stack["databaseUrl"],
+            nats_url=stack["natsAdminUrl"],
+            limits=read.stream_limits,
+        )
+    )
     print(f"{count} events are being published again")
     return 0
 

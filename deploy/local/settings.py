@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from chassis.nats_settings import StreamLimits, parse
+from chassis.settings import StreamSettings
+from chassis.settings import load as load_settings
+
 # gRPC's handlers for fork break a child between fork and exec, and whoever starts the parts asks
 # for their health over gRPC. Read when gRPC is imported; this file is imported first.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
@@ -40,6 +44,7 @@ class StackSettings:
     nats_url: str
     stellar_rpc_url: str
     environment: Mapping[str, str]
+    stream_limits: StreamLimits = StreamLimits()  # noqa: RUF009 - frozen
 
     def port(self, part: str) -> int:
         """Return the port of a part, one of PORTS."""
@@ -56,8 +61,11 @@ def load() -> StackSettings:
     if database_url and not re.match(r"postgres(ql)?://", database_url):
         refuse("DATABASE_URL", "must start with postgresql://")
     nats_url = environment.get("NATS_URL", "")
-    if nats_url and not re.match(r"(nats|tls)://", nats_url):
-        refuse("NATS_URL", "must start with nats://")
+    if nats_url:
+        try:
+            parse(nats_url)
+        except ValueError as error:
+            refuse("NATS_URL", str(error))
     stellar_rpc_url = environment.get("STELLAR_RPC_URL", "")
     if stellar_rpc_url and not re.match(r"https?://", stellar_rpc_url):
         refuse("STELLAR_RPC_URL", "must start with http:// or https://")
@@ -68,6 +76,7 @@ def load() -> StackSettings:
         nats_url=nats_url,
         stellar_rpc_url=stellar_rpc_url,
         environment=environment,
+        stream_limits=load_settings(StreamSettings, program="stack").stream_limits,
     )
 
 

@@ -1,14 +1,17 @@
 """The stack: its parts in the order of their needs, from the database to the gateway."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from nats.errors import Error as NatsError
 from psycopg import sql
 
-from deploy.local import credentials, seed, state
+from chassis.bus import keep_stream
+from deploy.local import credentials, nats_users, seed, state
 from deploy.local.devnet import Devnet, network_info
 from deploy.local.nats import NatsServer
 from deploy.local.ports import HOST, PortTakenError, is_free
@@ -62,6 +65,7 @@ class Stack:
             port=settings.port("nats"),
             monitor_port=settings.port("monitor"),
             log_folder=self._logs,
+            users=self._nats_users,
         )
         self._wiring = Wiring(
             settings=settings,
@@ -73,7 +77,7 @@ class Stack:
             home=settings.run_dir / "devnet",
             port=settings.port("devnet"),
             log_folder=self._logs,
-            environment=self._wiring.plain(),
+            environment=self._wiring.devnet(),
         )
         self._supervisor = Supervisor(say=say, changed=self._publish)
         self._document: dict[str, Any] = {}
@@ -154,6 +158,7 @@ class Stack:
         if "nats" in embedded:
             with self._reported("nats"):
                 self._nats.wait_ready()
+                self._keep_stream()
         # Elsewhere: what else there is to know about the network is in the environment.
         network = {"STELLAR_RPC_URL": self._settings.stellar_rpc_url}
         if "devnet" in embedded:
@@ -164,6 +169,18 @@ class Stack:
             migrations.wait_until(lambda: migrations.exit_code() == 0, timeout_seconds=120)
         self._give_passwords()
         return network
+
+    def _nats_users(self) -> Sequence[nats_users.NatsUser]:
+        readers = credentials.readers(self._settings.run_dir)
+        return nats_users.users(self._credentials.nats, readers=readers)
+
+    def _keep_stream(self) -> None:
+        """Give the stream the limits that the settings say; a service could only make it."""
+        url, limits = self._wiring.nats_url(nats_users.ADMIN), self._settings.stream_limits
+        try:
+            asyncio.run(keep_stream(url, limits=limits))
+        except (NatsError, OSError, TimeoutError) as error:
+            raise NotReadyError("nats", None, f"its stream was refused: {error}") from error
 
     def _give_passwords(self) -> None:
         """Let the services' roles log in where the server asks for passwords."""
@@ -232,7 +249,8 @@ class Stack:
             "docsUrl": f"{self.url}/docs",
             "apiKey": self._credentials.api_key,
             **self._wiring.tokens(),
-            "natsUrl": self._settings.nats_url or self._nats.url,
+            "natsUrl": self._wiring.nats_url(nats_users.READER),
+            "natsAdminUrl": self._wiring.nats_url(nats_users.ADMIN),
             "rpcUrl": chain.get("STELLAR_RPC_URL"),
             "networkPassphrase": chain.get("STELLAR_NETWORK_PASSPHRASE"),
             "usdcIssuer": chain.get("USDC_ISSUER"),

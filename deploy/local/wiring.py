@@ -9,16 +9,19 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from chassis.signature import EventSigner
 from deploy.local import seed, token
 from deploy.local.credentials import Credentials
+from deploy.local.environment import inherited
 from deploy.local.ports import HOST
 from deploy.local.settings import StackSettings
 
 SERVICES = ("orders", "ledger", "escrow", "disputes")
+# What the devnet's copy of the Trustless Work API asks for.
+_DEVNET_API_KEY = "devnet-key"
 # Settings of the stack itself: a child gets its own value or none.
-_OWN = ("DATABASE_URL", "NATS_URL", "STELLAR_RPC_URL", "GRPC_PORT", "RUN_DIR", "PORT_BASE")
+_OURS = frozenset({"DATABASE_URL", "NATS_URL", "GRPC_HOST", "GRPC_PORT", "STELLAR_RPC_URL"})
 
 
 class Wiring:
-    """Settings by part. database_url: of an administrator."""
+    """Settings by part. database_url: of an administrator. nats_url: where it is, as nobody."""
 
     def __init__(
         self, *, settings: StackSettings, credentials: Credentials, database_url: str, nats_url: str
@@ -28,14 +31,13 @@ class Wiring:
         self._database_url = database_url
         self._nats_url = nats_url
 
-    def plain(self, **own: str) -> dict[str, str]:
-        """Return what the stack was started with, without its own settings, plus `own`."""
-        kept = {k: v for k, v in self._settings.environment.items() if k not in _OWN}
-        return {**kept, **own}
+    def devnet(self) -> dict[str, str]:
+        """Return the settings of the devnet that are not its place."""
+        return self._merge("devnet", {})
 
     def migrations(self) -> dict[str, str]:
         """Return the settings of the migrations."""
-        return self.plain(DATABASE_URL=self._database_url)
+        return self._merge("migrations", {"DATABASE_URL": self._database_url})
 
     def service(self, name: str, *, network: Mapping[str, str]) -> dict[str, str]:
         """Return a service's settings. network: what escrow has to know about the chain."""
@@ -52,7 +54,11 @@ class Wiring:
             }
         if name == "ledger":
             own["ESCROW_EVENT_KEYS"] = self._event_keys()
-        return self._merge(own)
+        merged = self._merge(name, own)
+        if name == "escrow" and "TRUSTLESS_WORK_URL" not in self._settings.environment:
+            # The provider is the devnet, and the real one's key is nothing for it.
+            merged["TRUSTLESS_WORK_API_KEY"] = _DEVNET_API_KEY
+        return merged
 
     def gateway(self) -> dict[str, str]:
         """Return the gateway's settings."""
@@ -64,7 +70,7 @@ class Wiring:
             "API_KEY_PEPPER": self._credentials.api_key_pepper,
             "JWT_ISSUERS": json.dumps([self._issuer()]),
         }
-        return self._merge(own)
+        return self._merge("gateway", own)
 
     def tokens(self) -> dict[str, str]:
         """Tell how tokens of the stack's own issuer are made; empty where others replace it."""
@@ -83,10 +89,20 @@ class Wiring:
         replaced = self._settings.environment.get(f"{role.upper()}_DATABASE_URL")
         return replaced or role_url(self._database_url, role)
 
+    def nats_url(self, user: str) -> str:
+        """Return the URL of a user of NATS; `<USER>_NATS_URL` replaces it.
+
+        A NATS elsewhere has users of its own: whom its URL names, or nobody, is everybody here.
+        """
+        replaced = self._settings.environment.get(f"{user.upper()}_NATS_URL")
+        if replaced or self._settings.nats_url:
+            return replaced or self._settings.nats_url
+        return with_user(self._nats_url, user, self._credentials.nats[user])
+
     def _common(self, role: str) -> dict[str, str]:
         return {
             "DATABASE_URL": self.database_url(role),
-            "NATS_URL": self._nats_url,
+            "NATS_URL": self.nats_url(role),
             "SERVICE_SECRET": self._credentials.service_secret,
             "STOP_GRACE_SECONDS": "5",
         }
@@ -108,10 +124,18 @@ class Wiring:
             "CHAIN_POLL_SECONDS": "0.25",
         }
 
-    def _merge(self, own: Mapping[str, str]) -> dict[str, str]:
-        """Join with the stack's environment: addresses are ours, the rest may be overridden."""
-        ours = {"DATABASE_URL", "NATS_URL", "GRPC_HOST", "GRPC_PORT", "STELLAR_RPC_URL"}
-        return {**own, **self.plain(), **{k: v for k, v in own.items() if k in ours}}
+    def _merge(self, program: str, own: Mapping[str, str]) -> dict[str, str]:
+        """Join with what the program inherits: addresses are ours, the rest may be overridden."""
+        kept = inherited(self._settings.environment, program)
+        kept = {name: value for name, value in kept.items() if name not in _OURS}
+        return {**own, **kept}
+
+
+def with_user(url: str, user: str, password: str) -> str:
+    """Return a URL with another user, or with one."""
+    parts = urlsplit(url)
+    address = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{address}"))
 
 
 def role_url(admin_url: str, role: str) -> str:

@@ -252,7 +252,7 @@ async def test_a_stream_rebuilt_from_the_outbox_is_whole_and_credits_nothing_twi
     booked = transfers(stack)
     async with subscribed(stack.document["natsUrl"]) as plain, reading(shop.client) as throughout:
         count = await rebuild(
-            database_url=stack.document["databaseUrl"], nats_url=stack.document["natsUrl"]
+            database_url=stack.document["databaseUrl"], nats_url=stack.document["natsAdminUrl"]
         )
         await plain.until(lambda found: len(found.told) >= count, what="too little came again")
         user = await shop.user()
@@ -284,7 +284,7 @@ def transfers(stack: RunningStack) -> list[tuple[Any, ...]]:
 
 async def everything_was_handled(stack: RunningStack) -> bool:
     """Tell whether the ledger has handled and acknowledged all that the stream has for it."""
-    bus = Bus(url=stack.document["natsUrl"], name="test")
+    bus = Bus(url=stack.document["natsAdminUrl"], name="test")
     try:
         found = await (await bus.stream()).consumer_info(STREAM, CONSUMER)
     except NotFoundError:

@@ -3,13 +3,15 @@
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
 
-from deploy.local import postgres, state
+from deploy.local import credentials, postgres, state
 from deploy.local.devnet import Devnet
 from deploy.local.nats import NatsServer
 from deploy.local.ports import answers, free_port
@@ -42,6 +44,37 @@ def test_the_printed_key_is_accepted_and_has_every_scope(stack: RunningStack) ->
 def test_stack_json_is_its_owners_alone(stack: RunningStack) -> None:
     for name in ("stack.json", "credentials.json"):
         assert (stack.run_dir / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_no_process_has_a_secret_of_another_in_its_environment(stack: RunningStack) -> None:
+    known = credentials.load(stack.run_dir)
+    house = {"orders", "ledger", "escrow", "disputes", "gateway"}
+    secrets = {
+        known.service_secret: house,
+        known.api_key_pepper: {"gateway"},
+        known.token_secret: {"gateway"},
+        known.event_signing_key: {"escrow"},
+        known.api_key: set(),
+        **{password: {user} & house for user, password in known.nats.items()},
+    }
+
+    for secret, owners in secrets.items():
+        pids = stack.document["pids"]
+        environments = {name: Path(f"/proc/{pid}/environ") for name, pid in pids.items()}
+        having = {
+            name for name, path in environments.items() if secret.encode() in path.read_bytes()
+        }
+        assert having == owners
+
+
+def test_the_stacks_nats_lets_in_nobody_without_a_name(stack: RunningStack) -> None:
+    address = urlsplit(stack.document["natsUrl"])
+    with socket.create_connection(("127.0.0.1", address.port or 0), timeout=10) as client:
+        client.recv(4096)
+        client.sendall(b'CONNECT {"verbose":false}\r\nPING\r\n')
+        answer = client.recv(4096)
+
+    assert answer.startswith(b"-ERR 'Authorization Violation'")
 
 
 def test_a_killed_supervisor_leaves_nothing_running_and_the_next_one_goes_on(

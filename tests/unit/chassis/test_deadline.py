@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,11 +10,13 @@ from chassis import deadline
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """The monotonic clock, as the first item of a list that the test turns."""
     now = [1_000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    return now
+    yield now
+    # The tests that follow in this process have no limit.
+    deadline.start(None)
 
 
 def test_without_a_limit_a_call_may_take_what_it_asks_for() -> None:

@@ -1,0 +1,38 @@
+"""Make the stream of events, or give the one there is its limits: `python -m chassis.stream`.
+
+As an administrator of it: services may only make a stream that is missing.
+"""
+
+import asyncio
+import sys
+
+from nats.errors import Error as NatsError
+
+from chassis.bus import keep_stream
+from chassis.nats_settings import parse
+from chassis.settings import StreamSettings, load, read
+
+
+def main() -> None:
+    """Run from the command line; NATS_URL says where, STREAM_… how much it keeps."""
+    limits, url = load(StreamSettings, program="stream").stream_limits, read("NATS_URL")
+    try:
+        parse(url)
+    except ValueError as error:
+        sys.stderr.write(f"stream: setting NATS_URL: {error}\n")
+        raise SystemExit(2) from None
+    try:
+        asyncio.run(keep_stream(url, limits=limits))
+    except (NatsError, OSError, TimeoutError) as error:
+        sys.exit(f"stream: {type(error).__name__}: {error}")
+    sys.stdout.write(
+        f"stream: keeps {_said(limits.days, 'days')}, {_said(limits.gigabytes, 'GB')}\n"
+    )
+
+
+def _said(limit: int, unit: str) -> str:
+    return f"{limit} {unit}" if limit else f"{unit} without a limit"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""What each program of the stack inherits: its own settings, and what any process needs.
+
+Everything else in the environment of whoever starts the stack stays there: what a program does
+not read, it cannot lose. tests/architecture compares the lists with what programs read.
+"""
+
+from collections.abc import Mapping
+
+# Of the operating system, Python, gRPC, and libraries that speak TLS.
+AMBIENT = frozenset(
+    {
+        "PATH",
+        "HOME",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+        "TMPDIR",
+        "PYTHONPATH",
+        "PYTHONDONTWRITEBYTECODE",
+        "PYTHONUNBUFFERED",
+        "PYTHONHASHSEED",
+        "GRPC_ENABLE_FORK_SUPPORT",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "LD_LIBRARY_PATH",
+    }
+)
+# Programs that call others over HTTP go through a proxy where there is one.
+_PROXIES = frozenset(
+    {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
+)
+_SERVICE = frozenset(
+    {
+        "ENV",
+        "LOG_LEVEL",
+        "DATABASE_URL",
+        "DATABASE_POOL_SIZE",
+        "NATS_URL",
+        "STREAM_DAYS_MAX",
+        "STREAM_GIGABYTES_MAX",
+        "SERVICE_SECRET",
+        "GRPC_HOST",
+        "GRPC_PORT",
+        "STOP_GRACE_SECONDS",
+    }
+)
+_PEERS = ("LEDGER_ADDRESS", "ESCROW_ADDRESS", "DISPUTES_ADDRESS")
+# By program. Where a setting is a secret, this is the list of those who may know it.
+READS: Mapping[str, frozenset[str]] = {
+    "orders": _SERVICE
+    | {
+        *_PEERS,
+        "AUTO_CONFIRM_POLL_SECONDS",
+        "PLATFORM_FEE_BPS_MARKETPLACE",
+        "PLATFORM_FEE_BPS_PARTY",
+        "WALLET_WAIT_SECONDS",
+    },
+    "ledger": _SERVICE
+    | {"BATCH_LANES", "BATCH_LINGER_MILLISECONDS", "BATCH_TRANSFERS_MAX", "ESCROW_EVENT_KEYS"},
+    "escrow": _SERVICE
+    | {
+        "CHAIN_POLL_SECONDS",
+        "CHANNEL_ACCOUNTS",
+        "CHANNEL_LUMENS",
+        "COMMANDS_AT_ONCE",
+        "COMMAND_LEASE_SECONDS",
+        "ESCROW_BUILDER",
+        "ESCROW_FACTORY_ID",
+        "ESCROW_WASM_HASH",
+        "EVENT_SIGNING_KEY",
+        "KEY_FILE",
+        "PLATFORM_FLOAT_USDC",
+        "PLATFORM_SECRET",
+        "PROVIDER_FEES",
+        "STELLAR_FAUCET_URL",
+        "STELLAR_FRIENDBOT_URL",
+        "STELLAR_LEDGERS_PER_MINUTE",
+        "STELLAR_NETWORK_PASSPHRASE",
+        "STELLAR_RPC_URL",
+        "TRANSACTION_SECONDS",
+        "TRUSTLESS_WORK_API_KEY",
+        "TRUSTLESS_WORK_FEE_ADDRESS",
+        "TRUSTLESS_WORK_URL",
+        "USDC_ISSUER",
+        "VAULT_TOKEN",
+        "VAULT_TRANSIT_KEY",
+        "VAULT_TRANSIT_MOUNT",
+        "VAULT_URL",
+    },
+    "disputes": _SERVICE,
+    "gateway": frozenset(
+        {
+            *_PEERS,
+            "API_KEY_PEPPER",
+            "CONCURRENT_REQUESTS_MAX",
+            "DATABASE_POOL_SIZE",
+            "DATABASE_URL",
+            "ENV",
+            "EVENT_STREAMS_MAX",
+            "EVENT_STREAMS_PER_ACCOUNT_MAX",
+            "GATEWAY_HOST",
+            "GATEWAY_PORT",
+            "JWT_ISSUERS",
+            "LOG_LEVEL",
+            "NATS_URL",
+            "ORDERS_ADDRESS",
+            "PING_SECONDS",
+            "RATE_LIMIT_PER_MINUTE",
+            "SERVICE_SECRET",
+            "STOP_GRACE_SECONDS",
+            "WAIT_SECONDS",
+        }
+    ),
+    # Its own copy of the Trustless Work API has a key of its own: the real one stays with escrow.
+    "devnet": frozenset(
+        {
+            "DEVNET_DATA_DIR",
+            "DEVNET_HOST",
+            "DEVNET_LEDGER_SECONDS",
+            "DEVNET_PORT",
+            "DEVNET_TW_RATE_LIMIT",
+            "STELLAR_NETWORK_PASSPHRASE",
+        }
+    ),
+    "migrations": frozenset({"DATABASE_URL"}),
+}
+_CALLS_OUT = ("escrow", "gateway")
+
+
+def inherited(environment: Mapping[str, str], program: str) -> dict[str, str]:
+    """Return what a program gets of the environment that the stack was started with."""
+    names = AMBIENT | READS[program] | (_PROXIES if program in _CALLS_OUT else frozenset())
+    return {name: value for name, value in environment.items() if name in names}

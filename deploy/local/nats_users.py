@@ -1,0 +1,149 @@
+"""Who may do what on NATS: one user a program, and readers who can change nothing.
+
+`python -m deploy.local.nats_users` prints the users for a server of your own.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from chassis.bus import STREAM, SUBJECTS
+
+ADMIN = "admin"
+# The stack's own reader: for a look with a plain subscription, and for the demo.
+READER = "reader"
+# What the outbox of each service tells.
+PUBLISHES = {
+    "orders": ("order.*", "user.*"),
+    "ledger": ("balance.*",),
+    "escrow": ("escrow.*", "wallet.*"),
+    "disputes": ("dispute.*",),
+}
+GATEWAY = "gateway"
+HOUSE = (*PUBLISHES, GATEWAY, ADMIN, READER)
+# The one consumer inside the house, and what it reads.
+DEPOSITS = "ledger-deposits"
+DEPOSIT_SUBJECT = "escrow.deposit_confirmed"
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
+_API = "$JS.API"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NatsUser:
+    """One user. publish, subscribe: the subjects that are allowed; None: all. deny: not those."""
+
+    name: str
+    password: str = field(repr=False)
+    publish: tuple[str, ...] | None = ()
+    deny: tuple[str, ...] = ()
+    subscribe: tuple[str, ...] | None = ()
+
+
+def users(passwords: Mapping[str, str], *, readers: Mapping[str, str]) -> list[NatsUser]:
+    """Return every user of a server. passwords: of HOUSE by name; readers: theirs by name."""
+    services = [_service(name, passwords[name]) for name in PUBLISHES]
+    return [
+        NatsUser(name=ADMIN, password=passwords[ADMIN], publish=None, subscribe=None),
+        *services,
+        _gateway(passwords[GATEWAY], others=(DEPOSITS, READER, *readers)),
+        *(
+            _reader(name, password)
+            for name, password in {READER: passwords[READER], **readers}.items()
+        ),
+    ]
+
+
+def check_reader(name: str) -> None:
+    """Refuse a name that no reader can have. Raises: ValueError."""
+    if _NAME.fullmatch(name) is None or name in (*HOUSE, DEPOSITS):
+        raise ValueError("must be a name of small letters, digits and dashes that is not ours")
+
+
+def _service(name: str, password: str) -> NatsUser:
+    # A stream that was lost is made by the first that comes; what was stored under an id that is
+    # already taken, a relay looks at. Neither changes a stream that is there.
+    stream = tuple(f"{_API}.STREAM.{call}.{STREAM}" for call in ("INFO", "CREATE", "MSG.GET"))
+    consumer = _consumer_of(DEPOSITS, makes=True) if name == "ledger" else ()
+    return NatsUser(
+        name=name,
+        password=password,
+        publish=(*PUBLISHES[name], *stream, *consumer),
+        subscribe=(f"_INBOX.{name}.>",),
+    )
+
+
+def _gateway(password: str, *, others: Iterable[str]) -> NatsUser:
+    """Reads: a consumer of its own for a moment at a time, and nobody else's."""
+    return NatsUser(
+        name=GATEWAY,
+        password=password,
+        publish=(
+            f"{_API}.STREAM.INFO.{STREAM}",
+            f"{_API}.STREAM.MSG.GET.{STREAM}",
+            f"{_API}.CONSUMER.CREATE.{STREAM}",
+            *(f"{_API}.CONSUMER.{call}.{STREAM}.>" for call in ("CREATE", "INFO", "DELETE")),
+            f"{_API}.CONSUMER.MSG.NEXT.{STREAM}.>",
+            f"$JS.ACK.{STREAM}.>",
+            "$JS.FC.>",
+        ),
+        deny=tuple(
+            subject
+            for name in others
+            for subject in (
+                f"{_API}.CONSUMER.*.{STREAM}.{name}",
+                f"{_API}.CONSUMER.*.{STREAM}.{name}.>",
+                f"{_API}.CONSUMER.MSG.NEXT.{STREAM}.{name}",
+                f"$JS.ACK.{STREAM}.{name}.>",
+            )
+        ),
+        subscribe=(f"_INBOX.{GATEWAY}.>",),
+    )
+
+
+def _reader(name: str, password: str) -> NatsUser:
+    return NatsUser(
+        name=name,
+        password=password,
+        publish=_consumer_of(name, makes=False),
+        subscribe=(*SUBJECTS, f"_INBOX.{name}.>"),
+    )
+
+
+def _consumer_of(durable: str, *, makes: bool) -> tuple[str, ...]:
+    """List what reading with a durable consumer takes, and making it where that is lost."""
+    creating = f"{_API}.CONSUMER.CREATE.{STREAM}.{durable}.{DEPOSIT_SUBJECT}"
+    return (
+        f"{_API}.CONSUMER.INFO.{STREAM}.{durable}",
+        f"{_API}.CONSUMER.MSG.NEXT.{STREAM}.{durable}",
+        f"$JS.ACK.{STREAM}.{durable}.>",
+        *((creating, f"{_API}.STREAM.INFO.{STREAM}") if makes else ()),
+    )
+
+
+def configuration(found: Iterable[NatsUser]) -> str:
+    """Write users as nats-server reads them. A password that begins with $ is a variable."""
+    lines = [f"    {_line(user)}" for user in found]
+    return "\n".join(["authorization {", "  users = [", *lines, "  ]", "}", ""])
+
+
+def _line(user: NatsUser) -> str:
+    is_variable = user.password.startswith("$")
+    password = user.password if is_variable else json.dumps(user.password)
+    who = f"user: {json.dumps(user.name)}, password: {password}"
+    if user.publish is None:
+        return f"{{ {who} }}"
+    allowed = {"allow": list(user.publish), "deny": list(user.deny)}
+    rights = {"publish": allowed, "subscribe": {"allow": list(user.subscribe or ())}}
+    return f"{{ {who}, permissions: {json.dumps(rights)} }}"
+
+
+def main() -> None:
+    """Print the users for a server of your own; passwords come from its environment."""
+    passwords = {name: f"$NATS_{name.upper()}" for name in HOUSE}
+    sys.stdout.write(configuration(users(passwords, readers={})))
+
+
+if __name__ == "__main__":
+    main()

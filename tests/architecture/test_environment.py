@@ -1,0 +1,41 @@
+"""Every setting that a program reads is handed to it by the stack, and nothing else is."""
+
+import ast
+import importlib
+
+import pytest
+
+from deploy.local.environment import READS
+from deploy.local.settings import ROOT
+
+CLASSES = {
+    "orders": ("services.orders.settings", "OrdersSettings"),
+    "ledger": ("services.ledger.settings", "LedgerSettings"),
+    "escrow": ("services.escrow.settings", "EscrowSettings"),
+    "disputes": ("services.disputes.settings", "DisputesSettings"),
+    "gateway": ("gateway.settings", "GatewaySettings"),
+}
+
+
+@pytest.mark.parametrize("program", CLASSES)
+def test_what_a_program_reads_is_what_it_is_handed(program: str) -> None:
+    module, name = CLASSES[program]
+    fields = getattr(importlib.import_module(module), name).model_fields
+
+    assert {field.upper() for field in fields} == READS[program], (
+        "deploy/local/environment.py says what each program of the stack inherits"
+    )
+
+
+def test_the_devnet_is_handed_what_it_reads_except_the_providers_key() -> None:
+    tree = ast.parse((ROOT / "devnet/settings.py").read_text())
+    read = {
+        node.args[1].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and len(node.args) > 2
+        and isinstance(node.args[1], ast.Constant)
+        and str(node.args[1].value).isupper()
+    }
+
+    assert read - {"TRUSTLESS_WORK_API_KEY"} == READS["devnet"]

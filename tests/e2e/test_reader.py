@@ -1,0 +1,100 @@
+"""`make reader`: a service of yours reads events with a user of its own, until it may not."""
+
+import json
+import subprocess
+import sys
+
+import nats
+from nats.errors import TimeoutError as NatsTimeoutError
+
+from chassis.bus import STREAM
+from deploy.local.settings import ROOT, child_environment
+from tests.running_stack import RunningStack
+from tests.shop import Shop
+
+NAME = "my-shop"
+
+
+def reader(stack: RunningStack, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "deploy.local.reader", *arguments],
+        env=child_environment(RUN_DIR=str(stack.run_dir)),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+async def told(url: str, *, user: str) -> list[str]:
+    """Read with the durable consumer until an event about a user; returns the types until then."""
+    client = await nats.connect(url, inbox_prefix=f"_INBOX.{NAME}", allow_reconnect=False)
+    subscription = await client.jetstream().pull_subscribe("", durable=NAME, stream=STREAM)
+    types: list[str] = []
+    try:
+        while True:
+            for message in await subscription.fetch(64, timeout=10):
+                event = json.loads(message.data)
+                types.append(event["eventType"])
+                await message.ack_sync()
+                if event["aggregateId"] == user:
+                    return types
+    except (TimeoutError, NatsTimeoutError):
+        return types
+    finally:
+        await client.close()
+
+
+async def test_a_reader_is_let_in_reads_on_where_it_stopped_and_is_shut_out(shop: Shop) -> None:
+    stack = shop.stack
+    added = reader(stack, "--name", NAME)
+    again = reader(stack, "--name", NAME)
+    url = added.stdout.strip()
+    first = await shop.user()
+    before = await told(url, user=first)
+    second = await shop.user()
+    after = await told(url, user=second)
+    assert is_let_in(url)
+
+    removed = reader(stack, "--name", NAME, "--remove")
+
+    assert (added.returncode, again.stdout, removed.returncode) == (0, added.stdout, 0)
+    assert before[-1] in {"user.created", "wallet.created"}
+    assert 0 < len(after) < len(before) + 10
+    assert not is_let_in(url)
+
+
+def is_let_in(url: str) -> bool:
+    """Connect from a process of its own: a refused client leaves its socket open."""
+    done = subprocess.run(
+        [sys.executable, "-c", _TRY, url], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 or "Authorization Violation" in done.stderr
+    return done.returncode == 0
+
+
+_TRY = """
+import asyncio, sys, nats
+async def quiet(error): pass
+async def main():
+    await nats.connect(sys.argv[1], allow_reconnect=False, error_cb=quiet)
+asyncio.run(main())
+"""
+
+
+def test_names_of_the_house_and_what_is_no_name_are_refused(stack: RunningStack) -> None:
+    for name in (
+        "escrow",
+        "admin",
+        "reader",
+        "ledger-deposits",
+        "",
+        "a.b",
+        "a>",
+        "A",
+        "-a",
+        "a" * 41,
+    ):
+        done = reader(stack, f"--name={name}")
+        assert (done.returncode, done.stdout) == (2, ""), name
+        assert done.stderr.startswith("reader: NAME must be a name"), done.stderr

@@ -1,0 +1,135 @@
+"""Who is handed which secret: every secret there is against every program of the stack."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from deploy.local.credentials import load
+from deploy.local.settings import StackSettings
+from deploy.local.wiring import SERVICES, Wiring
+
+PROGRAMS = (*SERVICES, "gateway", "devnet", "migrations")
+HOUSE = {*SERVICES, "gateway"}
+# Who may know each secret that whoever starts a stack may have in the environment.
+GIVEN: Mapping[str, set[str]] = {
+    "SERVICE_SECRET": HOUSE,
+    "API_KEY_PEPPER": {"gateway"},
+    "JWT_ISSUERS": {"gateway"},
+    "VAULT_TOKEN": {"escrow"},
+    "PLATFORM_SECRET": {"escrow"},
+    "EVENT_SIGNING_KEY": {"escrow"},
+    "TRUSTLESS_WORK_API_KEY": {"escrow"},
+    "DATABASE_URL": {"migrations"},
+    "NATS_URL": HOUSE,
+    **{f"{name.upper()}_DATABASE_URL": {name} for name in HOUSE},
+    **{f"{name.upper()}_NATS_URL": {name} for name in HOUSE},
+    "ADMIN_NATS_URL": set(),
+    "READER_NATS_URL": set(),
+    "AWS_SECRET_ACCESS_KEY": set(),
+    "GITHUB_TOKEN": set(),
+    "SSH_AUTH_SOCK": set(),
+    "PGPASSWORD": set(),
+}
+# And each that the stack makes for itself, by its name in credentials.json.
+MADE: Mapping[str, set[str]] = {
+    "service_secret": HOUSE,
+    "api_key_pepper": {"gateway"},
+    "token_secret": {"gateway"},
+    "event_signing_key": {"escrow"},
+    "api_key": set(),
+}
+SIGNING_KEY = "aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMmh1bnQ="
+
+
+def handed_out(folder: Path, environment: Mapping[str, str], *, nats: str = "") -> dict[str, str]:
+    """Return the environment of each program, as text to look for secrets in."""
+    wiring = Wiring(
+        settings=StackSettings(
+            run_dir=folder,
+            port_base=8080,
+            database_url=environment.get("DATABASE_URL", ""),
+            nats_url=nats,
+            stellar_rpc_url="",
+            environment=environment,
+        ),
+        credentials=load(folder),
+        database_url=environment.get("DATABASE_URL", "postgresql://postgres@127.0.0.1/x"),
+        nats_url=nats or "nats://127.0.0.1:4222",
+    )
+    network = {"STELLAR_RPC_URL": "http://127.0.0.1"}
+    found = {name: wiring.service(name, network=network) for name in SERVICES}
+    found |= {"gateway": wiring.gateway(), "devnet": wiring.devnet()}
+    found["migrations"] = wiring.migrations()
+    return {name: str(settings) for name, settings in found.items()}
+
+
+def value_of(name: str) -> str:
+    if name == "EVENT_SIGNING_KEY":
+        return SIGNING_KEY
+    mark = f"secret-{name.lower().replace('_', '-')}"
+    scheme = "postgresql" if "DATABASE" in name else "nats"
+    return f"{scheme}://me:{mark}@127.0.0.1:1/x" if name.endswith("_URL") else mark
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_a_secret_of_whoever_starts_the_stack_reaches_those_alone_who_need_it(
+    tmp_path: Path, name: str
+) -> None:
+    value = value_of(name)
+    environment = {name: value}
+    if name == "TRUSTLESS_WORK_API_KEY":
+        environment["TRUSTLESS_WORK_URL"] = "https://provider.example"
+
+    handed = handed_out(tmp_path, environment, nats=value if name == "NATS_URL" else "")
+
+    assert {program for program in PROGRAMS if value in handed[program]} == GIVEN[name]
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_secret_that_the_stack_made_reaches_those_alone_who_need_it(
+    tmp_path: Path, name: str
+) -> None:
+    value = getattr(load(tmp_path), name) or "no key was made"
+    handed = handed_out(tmp_path, {})
+
+    assert {program for program in PROGRAMS if value in handed[program]} == MADE[name]
+
+
+def test_every_secret_the_stack_makes_is_looked_for(tmp_path: Path) -> None:
+    assert {*MADE, "nats"} == {*load(tmp_path).__slots__}
+
+
+def test_each_program_has_its_own_password_of_nats_and_no_other(tmp_path: Path) -> None:
+    passwords = load(tmp_path).nats
+    handed = handed_out(tmp_path, {})
+
+    for program in PROGRAMS:
+        known = {user for user, password in passwords.items() if password in handed[program]}
+        assert known == {program} & HOUSE
+
+
+def test_the_devnet_never_gets_the_key_of_the_real_provider(tmp_path: Path) -> None:
+    handed = handed_out(tmp_path, {"TRUSTLESS_WORK_API_KEY": "secret-key"})
+
+    assert not [name for name in PROGRAMS if "secret-key" in handed[name]]
+
+
+def test_the_ledger_knows_the_public_half_of_the_key_that_escrow_was_given(tmp_path: Path) -> None:
+    handed = handed_out(tmp_path, {"EVENT_SIGNING_KEY": SIGNING_KEY})
+
+    assert SIGNING_KEY in handed["escrow"]
+    assert SIGNING_KEY not in handed["ledger"]
+    assert "'ESCROW_EVENT_KEYS': '" in handed["ledger"]
+
+
+def test_credentials_of_before_are_completed_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "credentials.json").write_text(
+        '{"service_secret": "a", "api_key_pepper": "b", "token_secret": "c", "api_key": "d"}'
+    )
+
+    first, second = load(tmp_path), load(tmp_path)
+
+    assert (first.service_secret, first.api_key) == ("a", "d")
+    assert first == second
+    assert (tmp_path / "credentials.json").stat().st_mode & 0o777 == 0o600
