@@ -70,6 +70,8 @@ def ended(settings: dict[str, str]) -> tuple[int, str]:
         ("GRPC_PORT", "hunter2"),
         ("GRPC_PORT", ""),
         ("NATS_URL", "http://hunter2"),
+        ("NATS_URL", "nats://me:hunter2@a:4222,nats://you:hunter3@b:4222"),
+        ("NATS_URL", "nats://a:4222,hunter2"),
         ("ENV", "hunter2"),
     ],
 )
@@ -80,6 +82,13 @@ def test_a_wrong_setting_ends_the_start_in_one_line_that_names_it(name: str, val
     assert said.count("\n") == 1
     assert said.startswith(f"disputes: setting {name}: ")
     assert "hunter2" not in said
+
+
+def test_in_production_a_nats_that_lets_in_anybody_is_refused() -> None:
+    code, said = ended(environment(NATS_URL="nats://a:4222,nats://b:4222", ENV="prod"))
+
+    assert (code, said.count("\n")) == (2, 1)
+    assert said.startswith("disputes: setting NATS_URL must name a user and a password")
 
 
 def test_a_port_that_is_taken_ends_the_start_and_is_named(
@@ -160,7 +169,8 @@ async def test_without_nats_it_serves(database: TestDatabase) -> None:
 async def test_in_production_it_does_not_tell_its_contract(
     database: TestDatabase, nats_url: str
 ) -> None:
-    settings = environment(DATABASE_URL=database.url("disputes"), NATS_URL=nats_url, ENV="prod")
+    named = nats_url.replace("//", "//disputes:password@")
+    settings = environment(DATABASE_URL=database.url("disputes"), NATS_URL=named, ENV="prod")
 
     with started(settings):
         await until_serving(settings["GRPC_PORT"])
