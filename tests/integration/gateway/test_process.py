@@ -68,6 +68,13 @@ def process(own_process: tuple[Process, str]) -> str:
     return own_process[1]
 
 
+def test_in_production_a_nats_that_lets_in_anybody_is_refused(settings: GatewaySettings) -> None:
+    code, _, said = run(settings, "gateway", ENV="prod")
+
+    refused = "gateway: setting NATS_URL must name a user and a password where ENV=prod\n"
+    assert (code, said) == (2, refused)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -1,0 +1,116 @@
+"""The connection to NATS: one of several servers, a name of its own, and nothing left behind."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from nats.js.errors import NotFoundError
+from structlog.testing import capture_logs
+
+from chassis.bus import STREAM, Bus, keep_stream
+from chassis.consumer import Delivery, consume
+from chassis.nats_settings import StreamLimits
+from deploy.local.nats import NatsServer
+from deploy.local.nats_users import NatsUser
+from deploy.local.ports import free_port
+
+WAIT_SECONDS = 30
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[NatsServer]:
+    """A server that knows one user."""
+    user = NatsUser(name="orders", password="p@ss:/w", publish=None, subscribe=None)
+    server = NatsServer(
+        home=tmp_path / "nats", port=free_port(), log_folder=tmp_path, users=lambda: [user]
+    )
+    server.start()
+    server.wait_ready()
+    yield server
+    server.stop()
+
+
+async def test_of_several_servers_the_one_that_answers_is_taken(nats: NatsServer) -> None:
+    bus = Bus(url=f"nats://127.0.0.1:{free_port()},{nats.url}", name="test")
+
+    async with asyncio.timeout(WAIT_SECONDS):
+        client = await bus.client()
+
+    assert client.connected_url is not None
+    assert client.connected_url.port == nats.port
+    await bus.close()
+
+
+async def test_a_user_in_one_url_is_who_connects_to_every_server(closed: NatsServer) -> None:
+    url = f"nats://orders:p%40ss%3A%2Fw@127.0.0.1:{free_port()},{closed.url}"
+    bus = Bus(url=url, name="test")
+
+    async with asyncio.timeout(WAIT_SECONDS):
+        client = await bus.client()
+
+    assert client.is_connected
+    await bus.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_who_is_not_let_in_says_so_once_however_often_it_tries(closed: NatsServer) -> None:
+    bus = Bus(url=closed.url.replace("//", "//orders:wrong@"), name="test")
+    log = closed.log_folder / "nats.log"
+
+    with capture_logs() as logs:
+        task = asyncio.create_task(bus.stream())
+        async with asyncio.timeout(WAIT_SECONDS):
+            while log.read_text().count("authentication error") < 3:  # noqa: ASYNC110 - a log
+                await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    said = [line for line in logs if line["event"] == "bus.not_permitted"]
+    assert [line["user"] for line in said] == ["orders"]
+    assert "wrong" not in str(logs)
+
+
+async def test_a_consumer_that_is_made_again_leaves_no_subscription_behind(
+    nats: NatsServer,
+) -> None:
+    async def handle(_: Delivery) -> None:
+        """Take it."""
+
+    bus = Bus(url=nats.url, name="test")
+    context, client = await bus.stream(), await bus.client()
+    durable, counts = "test-again", list[int]()
+    task = asyncio.create_task(consume(bus, durable=durable, subject="user.again", handle=handle))
+    async with asyncio.timeout(WAIT_SECONDS * 2):
+        for _ in range(4):
+            while not await _waits(bus, durable):  # noqa: ASYNC110 - the server knows
+                await asyncio.sleep(0.02)
+            counts.append(len(client._subs))
+            await context.delete_consumer(STREAM, durable)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await bus.close()
+
+    assert max(counts) == counts[0]
+
+
+async def _waits(bus: Bus, durable: str) -> bool:
+    """Tell whether somebody waits for messages of a consumer."""
+    try:
+        return bool((await (await bus.stream()).consumer_info(STREAM, durable)).num_waiting)
+    except NotFoundError:
+        return False
+
+
+async def test_a_stream_that_is_there_gets_the_limits_that_are_set(nats: NatsServer) -> None:
+    for limits, seconds, size in (
+        (StreamLimits(days=2, gigabytes=1), 2 * 86_400, 1024**3),
+        (StreamLimits(days=0, gigabytes=0), 0, -1),
+        (StreamLimits(), 90 * 86_400, -1),
+    ):
+        await keep_stream(nats.url, limits=limits)
+
+        bus = Bus(url=nats.url, name="test")
+        found = (await (await bus.stream()).stream_info(STREAM)).config
+        await bus.close()
+        assert (found.max_age or 0, found.max_bytes, found.discard) == (seconds, size, "new")
