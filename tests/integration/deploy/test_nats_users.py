@@ -7,16 +7,16 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import nats
 import pytest
 from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import ConsumerConfig
+from nats.js.errors import BadRequestError
 
-from chassis.bus import STREAM, SUBJECTS, Bus, Message, keep_stream, publish_all
+from chassis.bus import STREAM, SUBJECTS, Bus, Message, keep_stream, publish_all, stream_config
 from chassis.nats_settings import StreamLimits
 from deploy.local.nats import NatsServer
 from deploy.local.nats_users import (
@@ -275,23 +275,34 @@ async def test_a_reader_reads_with_its_durable_consumer_and_as_it_happens(
         durable = await user.client.jetstream().pull_subscribe(
             "order.*", durable=SHOP, stream=STREAM
         )
-        read = [message.data for message in await _all(durable)]
+        read = await _read(durable, until=b"told")
 
     assert heard.data == b"told"
     assert read[-1] == b"told"
     assert user.refusals == []
 
 
-async def _all(durable: nats.js.JetStreamContext.PullSubscription) -> list[Msg]:
-    found: list[Msg] = []
-    while True:
-        try:
-            batch = await durable.fetch(64, timeout=0.5)
-        except (NatsTimeoutError, TimeoutError):
-            return found
-        for message in batch:
+async def _read(durable: nats.js.JetStreamContext.PullSubscription, *, until: bytes) -> list[bytes]:
+    found: list[bytes] = []
+    while until not in found:
+        for message in await durable.fetch(64, timeout=WAIT_SECONDS):
             await message.ack_sync()
-        found += batch
+            found.append(message.data)
+    return found
+
+
+async def test_a_service_that_may_make_the_stream_cannot_change_the_one_that_is_there(
+    server: NatsServer,
+) -> None:
+    async with connected(server, "orders") as user:
+        context = user.client.jetstream()
+        for other in ({"max_msgs": 1}, {"subjects": ["order.*"]}, {"max_age": 3600}):
+            config = replace(stream_config(StreamLimits()), **other)
+            with pytest.raises(BadRequestError, match="already in use"):
+                await context.add_stream(config)
+        found = (await context.stream_info(STREAM)).config
+
+    assert (found.max_msgs, found.subjects, found.max_age) == (-1, list(SUBJECTS), 90 * 86_400)
 
 
 async def test_a_stream_that_was_lost_is_made_again_by_a_service_and_not_by_the_gateway(
