@@ -31,6 +31,7 @@ _PROXIES = frozenset(
 )
 _SERVICE = frozenset(
     {
+        "CONCURRENT_CALLS_MAX",
         "ENV",
         "LOG_LEVEL",
         "DATABASE_URL",
@@ -56,7 +57,13 @@ READS: Mapping[str, frozenset[str]] = {
         "WALLET_WAIT_SECONDS",
     },
     "ledger": _SERVICE
-    | {"BATCH_LANES", "BATCH_LINGER_MILLISECONDS", "BATCH_TRANSFERS_MAX", "ESCROW_EVENT_KEYS"},
+    | {
+        "BATCH_LANES",
+        "BATCH_LINGER_MILLISECONDS",
+        "BATCH_TRANSFERS_MAX",
+        "BATCH_WAITING_MAX",
+        "ESCROW_EVENT_KEYS",
+    },
     "escrow": _SERVICE
     | {
         "CHAIN_POLL_SECONDS",
@@ -93,6 +100,8 @@ READS: Mapping[str, frozenset[str]] = {
             *_PEERS,
             "API_KEY_PEPPER",
             "CONCURRENT_REQUESTS_MAX",
+            "CONNECTIONS_MAX",
+            "CONNECTIONS_PER_ADDRESS_MAX",
             "DATABASE_POOL_SIZE",
             "DATABASE_URL",
             "ENV",
