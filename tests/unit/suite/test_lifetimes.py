@@ -61,6 +61,12 @@ def test_users_of_one_server_run_one_after_the_other_and_stacks_first() -> None:
     assert files(ordered(tests)) == ["c", "c", "f", "e", "b", "d", "a"]
 
 
+def test_what_starts_stacks_of_its_own_is_not_what_all_wait_for() -> None:
+    tests, _ = items("a: stack", "b: devnet", "e2e/c:", "e2e/d: stack")
+
+    assert files(ordered(tests)) == ["e2e/c", "a", "e2e/d", "b"]
+
+
 def test_a_server_ends_with_its_last_user() -> None:
     (first, second, third), known = items("a: stack", "b: stack", "c: devnet")
     lifetimes = Lifetimes([first, second, third])
