@@ -20,7 +20,7 @@ export GRPC_ENABLE_FORK_SUPPORT := 0
 # The project's own environment is used, whichever one is active.
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help setup demo run token reader marketplaces marketplace suspense reconcile requeue rebuild-stream test prove bench check lint types imports architecture fmt proto proto-check \
+.PHONY: help setup demo run token reader marketplaces marketplace suspense reconcile requeue adopt abandon confirm-chain rebuild-stream test prove bench check lint types imports architecture fmt proto proto-check \
 	proto-breaking proto-release docs lock clean
 
 ##@ Start here
@@ -66,6 +66,15 @@ reconcile: $(INSTALLED) ## Check the books: invariants, ledger = chain [MARKETPL
 
 requeue: $(INSTALLED) ## Set a quarantined or waiting command of escrow going: COMMAND=<uuid>
 	@$(ASK) requeue $(OF) --command "$(COMMAND)"
+
+adopt: $(INSTALLED) ## A stopped command's step has landed: COMMAND=<uuid> HASH=<hex> WHY=…
+	@$(ASK) adopt $(OF) --command "$(COMMAND)" --hash "$(HASH)" --why "$(WHY)"
+
+abandon: $(INSTALLED) ## End a stopped command of which nothing has landed: COMMAND=<uuid> WHY=…
+	@$(ASK) abandon $(OF) --command "$(COMMAND)" --why "$(WHY)"
+
+confirm-chain: $(INSTALLED) ## Let escrow send again after the chain had more than the books: WHY=…
+	@$(ASK) confirm-chain $(OF) --why "$(WHY)"
 
 rebuild-stream: $(INSTALLED) ## Publish every event of the running stack again from its outbox tables
 	@$(BIN)/python -m deploy.local.rebuild

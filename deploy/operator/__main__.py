@@ -12,7 +12,17 @@ from types import ModuleType
 
 import psycopg
 
-from deploy.operator import choose, marketplaces, reconcile, requeue, settings, suspense
+from deploy.operator import (
+    abandon,
+    adopt,
+    choose,
+    confirm_chain,
+    marketplaces,
+    reconcile,
+    requeue,
+    settings,
+    suspense,
+)
 from deploy.operator.marketplaces import ALL, NoSuchMarketplaceError
 from deploy.operator.session import Session
 from deploy.operator.settings import NoPlaceError, Place, warn
@@ -21,7 +31,14 @@ from kernel.errors import DeadlineExceeded, DomainError, Unavailable
 REFUSED, WRONG, AWAY = 1, 2, 3
 Command = Callable[[Place, argparse.Namespace], int]
 # What asks the services, by name: the room of the command, which says what it does.
-ASKING = {"reconcile": reconcile, "requeue": requeue, "suspense": suspense}
+ASKING = {
+    "reconcile": reconcile,
+    "requeue": requeue,
+    "adopt": adopt,
+    "abandon": abandon,
+    "confirm-chain": confirm_chain,
+    "suspense": suspense,
+}
 
 
 def main(given: Sequence[str] | None = None) -> int:

@@ -8,8 +8,12 @@ from contextlib import asynccontextmanager
 import grpc
 from orchestrator.common.v1.common_pb2 import PageRequest
 from orchestrator.escrow.v1.escrow_pb2 import (
+    AbandonCommandRequest,
+    AdoptTransactionRequest,
     CommandKind,
     CommandState,
+    ConfirmChainRequest,
+    GetCommandRequest,
     ListConcernsRequest,
     ListHoldingsRequest,
     ListTransactionsRequest,
@@ -26,6 +30,7 @@ from orchestrator.ledger.v1.ledger_pb2 import (
 from chassis.channel import RequestT, ResponseT
 from chassis.wire import instant_from_proto
 from deploy.operator.findings import (
+    ChainHold,
     ChainTransaction,
     Concerns,
     Holding,
@@ -99,7 +104,14 @@ class Operator:
             )
             for found in answer.transfers
         ]
-        return Concerns(commands=commands, transfers=transfers)
+        hold = None
+        if answer.HasField("hold"):
+            hold = ChainHold(
+                why=answer.hold.why,
+                since=answer.hold.since.ToJsonString(),
+                unclaimed=[found.hash for found in answer.hold.unclaimed],
+            )
+        return Concerns(commands=commands, transfers=transfers, hold=hold)
 
     async def requeue(self, command_id: uuid.UUID) -> str:
         """Set a quarantined or waiting command going; returns its state.
@@ -109,6 +121,35 @@ class Operator:
         request = RequeueCommandRequest(command_id=str(command_id))
         answer = await self._call(self._escrow.RequeueCommand, request)
         return CommandState.Name(answer.state).removeprefix("COMMAND_STATE_")
+
+    async def adopt(self, command_id: uuid.UUID, *, transaction_hash: str, why: str) -> None:
+        """Name the transaction that a stopped command's step has landed with.
+
+        Raises: NotFound; FailedPrecondition: it has ended, or the transaction is not its doing.
+        """
+        request = AdoptTransactionRequest(
+            command_id=str(command_id), transaction_hash=transaction_hash, why=why
+        )
+        await self._call(self._escrow.AdoptTransaction, request)
+
+    async def abandon(self, command_id: uuid.UUID, *, why: str) -> None:
+        """Let a stopped command end, if nothing of it has landed.
+
+        Raises: NotFound; FailedPrecondition: it has ended, or has moved money.
+        """
+        request = AbandonCommandRequest(command_id=str(command_id), why=why)
+        await self._call(self._escrow.AbandonCommand, request)
+
+    async def confirm_chain(self, *, why: str) -> None:
+        """Let escrow send again, for everybody. Raises: FailedPrecondition: nothing is held."""
+        await self._call(self._escrow.ConfirmChain, ConfirmChainRequest(why=why))
+
+    async def ending(self, command_id: uuid.UUID) -> tuple[str, str]:
+        """Return the state of a command, and the reason of its end or stop. Raises: NotFound."""
+        request = GetCommandRequest(command_id=str(command_id))
+        answer = await self._call(self._escrow.GetCommand, request)
+        state = CommandState.Name(answer.state).removeprefix("COMMAND_STATE_")
+        return state, f"{answer.error_reason} {answer.error_message}".strip()
 
     async def holdings(self) -> list[Holding]:
         """Compare every wallet and contract on chain with its ledger account.
@@ -138,6 +179,7 @@ class Operator:
                         chain=found.balance.minor_units,
                         in_motion=found.in_motion,
                         is_closed=found.is_closed,
+                        is_overfunded=found.is_overfunded,
                     )
                 )
             token = answer.next_page_token

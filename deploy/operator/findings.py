@@ -20,6 +20,7 @@ class Holding:
     """One account on both sides, in minor units.
 
     in_motion: a command is under way on it. is_closed: it is a contract that has paid out.
+    is_overfunded: the buyer's own wallet has paid it more than the order's amount.
     """
 
     account: str
@@ -27,6 +28,7 @@ class Holding:
     chain: int
     in_motion: bool
     is_closed: bool = False
+    is_overfunded: bool = False
 
     @property
     def differs(self) -> bool:
@@ -41,7 +43,8 @@ class Holding:
         booked all that was funded. A contract whose funding is not booked is no surplus.
         """
         is_all_booked = (self.ledger == 0) if self.is_closed else (self.ledger > 0)
-        return self.account.startswith("escrow:") and self.chain > self.ledger and is_all_booked
+        is_more = self.chain > self.ledger and is_all_booked
+        return self.account.startswith("escrow:") and is_more and not self.is_overfunded
 
     def describe(self) -> str:
         """Say both sides."""
@@ -100,11 +103,27 @@ class TransferAside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChainHold:
+    """Nothing new is sent: the chain has what escrow's books lack. unclaimed: hashes."""
+
+    why: str
+    since: str
+    unclaimed: Sequence[str]
+
+    def describe(self) -> str:
+        """Say why, since when, and what no step has claimed."""
+        left = f"no step claims {', '.join(self.unclaimed)}"
+        claimed = left if self.unclaimed else "every transaction found is a step's"
+        return f"nothing is sent since {self.since}: {self.why}; {claimed}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Concerns:
     """What escrow wants an operator to look at."""
 
     commands: Sequence[StuckCommand]
     transfers: Sequence[TransferAside]
+    hold: ChainHold | None = None
 
     @property
     def quarantined(self) -> list[StuckCommand]:

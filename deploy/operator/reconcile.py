@@ -1,8 +1,9 @@
 """`reconcile`: check the ledger's invariants, and every marketplace's ledger against the chain.
 
-Exit code 0: all hold. 1: something differs, a command is quarantined, or a marketplace could not be
-looked at; nothing is mended by itself. What strangers sent to contracts and commands that wait are
-listed, and are no fault. With --every it goes on, and each round is one line of JSON for an alarm.
+Exit code 0: all hold. 1: something differs, a command is quarantined, nothing is sent because the
+chain has more than the books, or a marketplace could not be looked at; nothing is mended by itself.
+What strangers sent to contracts and commands that wait are listed, and are no fault. With --every
+it goes on, and each round is one line of JSON for an alarm.
 """
 
 import argparse
@@ -37,7 +38,8 @@ class Look:
     @property
     def is_well(self) -> bool:
         """Tell whether nobody has to look."""
-        return not (self.refusal or differing(self.holdings) or self.concerns.quarantined)
+        is_stopped = self.concerns.quarantined or self.concerns.hold is not None
+        return not (self.refusal or differing(self.holdings) or is_stopped)
 
     def figures(self) -> dict[str, object]:
         """Return what an alarm may watch."""
@@ -47,6 +49,7 @@ class Look:
             "inMotion": sum(found.in_motion for found in self.holdings),
             "differ": len(differing(self.holdings)),
             "surplus": sum(found.is_surplus for found in self.holdings),
+            "held": self.concerns.hold is not None,
             "stuck": len(self.concerns.quarantined),
             "waits": len(self.concerns.commands) - len(self.concerns.quarantined),
             "aside": len(self.concerns.transfers),
@@ -124,6 +127,8 @@ def lines(found: Look) -> list[str]:
     said = [f"DIFFERS {one.describe()}" for one in wrong]
     said += [f"surplus {one.describe()}" for one in found.holdings if one.is_surplus]
     said += [f"ASIDE   {one.describe()}" for one in found.concerns.transfers]
+    if found.concerns.hold is not None:
+        said.append(f"HELD    {found.concerns.hold.describe()}")
     for one in found.concerns.commands:
         mark = "STUCK  " if one in found.concerns.quarantined else "waits  "
         said.append(f"{mark} {one.describe()}")

@@ -1,9 +1,7 @@
 """Escrow, assembled: the only place that builds its objects."""
 
 import asyncio
-import sys
 from functools import partial
-from pathlib import Path
 
 from chassis.bus import Bus
 from chassis.database import Database
@@ -14,6 +12,7 @@ from chassis.signature import EventSigner
 from kernel.clock import SystemClock
 from kernel.money import UNIT
 from services.escrow import wire
+from services.escrow.abandonment import Abandonment
 from services.escrow.acceptance import Acceptance
 from services.escrow.attention import Attention
 from services.escrow.bootstrap import Bootstrap, Plan
@@ -21,9 +20,14 @@ from services.escrow.decide import Decider
 from services.escrow.endings import Endings
 from services.escrow.keyring import Keyring
 from services.escrow.landing import Landing
+from services.escrow.loading import Loader
+from services.escrow.outside import key_provider, stellar_options, trustless_work_options
 from services.escrow.pipeline import Pipeline
-from services.escrow.ports import Chain, EscrowBuilder, StellarOptions, TrustlessWorkOptions
+from services.escrow.ports import Chain, EscrowBuilder
 from services.escrow.queries import Network, Queries
+from services.escrow.recognise import Recogniser
+from services.escrow.recovery import Recovery
+from services.escrow.rulings import Rulings
 from services.escrow.sender import Pace, Sender
 from services.escrow.service import Contracts, EscrowService
 from services.escrow.servicer import binding
@@ -32,10 +36,11 @@ from services.escrow.stellar.asset import asset_contract
 from services.escrow.stellar.connect import connect
 from services.escrow.store.accounts import Accounts
 from services.escrow.store.escrows import EscrowStore
+from services.escrow.store.holders import Holders
 from services.escrow.store.journal import Journal
 from services.escrow.store.landings import Landings
 from services.escrow.store.progress import Progress
-from services.escrow.vault import KeyFileRefused, LocalFileKeyProvider, Vault
+from services.escrow.vault import Vault
 from services.escrow.vault_transit import VaultTransitKeyProvider
 from services.escrow.waiting import Waiting
 from services.escrow.wallet_service import WalletService
@@ -74,15 +79,22 @@ class House:
         self.progress = Progress()
         self.idempotency = Idempotency(clock=self.clock)
         self.waiting = Waiting(database=self.database, store=self.store)
-        self.keys = _key_provider(settings)
+        self.keys = key_provider(settings)
         self.keyring = Keyring(
             vault=Vault(provider=self.keys), accounts=self.accounts, database=self.database
         )
-        options = _stellar(settings)
+        options = stellar_options(settings)
         self.asset_contract = asset_contract(options)
-        chain, builder = connect(options, trustless_work=_trustless_work(settings))
+        chain, builder = connect(options, trustless_work=trustless_work_options(settings))
         self.chain: Chain = chain
         self.builder: EscrowBuilder = builder
+        self.recovery = Recovery(
+            database=self.database,
+            landings=self.landings,
+            progress=self.progress,
+            chain=chain,
+            waiting=self.waiting,
+        )
 
     def app(self) -> App:
         """Put the service together."""
@@ -94,6 +106,7 @@ class House:
                 wallets=self.wallets(),
                 queries=self.queries(),
                 attention=self.attention(),
+                rulings=self.rulings(),
             ),
             database=self.database,
             bus=Bus(url=self.settings.nats_url, name=NAME, limits=self.settings.stream_limits),
@@ -125,8 +138,10 @@ class House:
         """Prepare the chain, then carry commands out until cancelled."""
         await self.ensure_platform()
         await self.bootstrap().run()
+        await self.recovery.start()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.worker().run())
+            group.create_task(self.recovery.keep())
             group.create_task(self.bootstrap().keep())
 
     async def watch(self) -> None:
@@ -186,6 +201,7 @@ class House:
         return Queries(
             database=self.database,
             store=self.store,
+            holders=Holders(),
             chain=self.chain,
             waiting=self.waiting,
             network=network,
@@ -194,7 +210,26 @@ class House:
     def attention(self) -> Attention:
         """Build what an operator may do."""
         return Attention(
-            database=self.database, store=self.store, progress=self.progress, waiting=self.waiting
+            database=self.database,
+            store=self.store,
+            progress=self.progress,
+            landings=self.landings,
+            waiting=self.waiting,
+        )
+
+    def rulings(self) -> Rulings:
+        """Build what an operator may rule."""
+        return Rulings(
+            database=self.database,
+            store=self.store,
+            journal=self.journal,
+            progress=self.progress,
+            accounts=self.accounts,
+            loader=self.loader(),
+            recogniser=self.recogniser(),
+            chain=self.chain,
+            recovery=self.recovery,
+            waiting=self.waiting,
         )
 
     def bootstrap(self) -> Bootstrap:
@@ -242,18 +277,42 @@ class House:
             clock=self.clock,
         )
 
-    def pipeline(self) -> Pipeline:
-        """Build what carries commands out."""
-        sender, endings = self.sender(), self.endings()
-        decider = Decider(
+    def decider(self) -> Decider:
+        """Build what decides on steps."""
+        return Decider(
             database=self.database,
             landings=self.landings,
             chain=self.chain,
             factory=self.settings.escrow_factory_id,
         )
+
+    def loader(self) -> Loader:
+        """Build what reads commands."""
+        return Loader(
+            store=self.store,
+            journal=self.journal,
+            landings=self.landings,
+            keyring=self.keyring,
+            provider_fee_address=self.settings.trustless_work_fee_address,
+        )
+
+    def recogniser(self) -> Recogniser:
+        """Build what tells whose doing a transaction is."""
+        return Recogniser(
+            database=self.database,
+            journal=self.journal,
+            landings=self.landings,
+            chain=self.chain,
+            decider=self.decider(),
+            factory=self.settings.escrow_factory_id,
+            network=self.settings.stellar_network_passphrase,
+        )
+
+    def pipeline(self) -> Pipeline:
+        """Build what carries commands out."""
+        sender, endings, decider = self.sender(), self.endings(), self.decider()
         return Pipeline(
             database=self.database,
-            store=self.store,
             journal=self.journal,
             landings=self.landings,
             progress=self.progress,
@@ -269,8 +328,12 @@ class House:
                 endings=endings,
             ),
             endings=endings,
-            keyring=self.keyring,
-            provider_fee_address=self.settings.trustless_work_fee_address,
+            loader=self.loader(),
+            recogniser=self.recogniser(),
+            abandonment=Abandonment(
+                database=self.database, landings=self.landings, chain=self.chain, sender=sender
+            ),
+            recovery=self.recovery,
         )
 
     def worker(self) -> Worker:
@@ -301,41 +364,3 @@ class House:
                 poll_seconds=self.settings.chain_poll_seconds,
             ),
         )
-
-
-def _key_provider(settings: EscrowSettings) -> LocalFileKeyProvider | VaultTransitKeyProvider:
-    if settings.vault_url:
-        return VaultTransitKeyProvider(
-            url=settings.vault_url,
-            token=settings.vault_token,
-            key=settings.vault_transit_key,
-            mount=settings.vault_transit_mount,
-        )
-    try:
-        return LocalFileKeyProvider.open(Path(settings.key_file), production=settings.env == "prod")
-    except KeyFileRefused as refused:
-        sys.stderr.write(f"{NAME}: setting {refused}\n")
-        raise SystemExit(2) from None
-
-
-def _stellar(settings: EscrowSettings) -> StellarOptions:
-    return StellarOptions(
-        rpc_url=settings.stellar_rpc_url,
-        network_passphrase=settings.stellar_network_passphrase,
-        asset_issuer=settings.usdc_issuer,
-        factory=settings.escrow_factory_id,
-        wasm_hash=settings.escrow_wasm_hash,
-        provider_fee_address=settings.trustless_work_fee_address,
-        friendbot_url=settings.stellar_friendbot_url,
-        faucet_url=settings.stellar_faucet_url,
-        ledgers_per_minute=settings.stellar_ledgers_per_minute,
-    )
-
-
-def _trustless_work(settings: EscrowSettings) -> TrustlessWorkOptions | None:
-    if settings.escrow_builder == "direct":
-        return None
-    return TrustlessWorkOptions(
-        url=settings.trustless_work_url,
-        api_key=settings.trustless_work_api_key.get_secret_value(),
-    )

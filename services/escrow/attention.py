@@ -12,6 +12,7 @@ from chassis.database import Database
 from chassis.telemetry import logger
 from services.escrow.domain import Command, CommandEnded, CommandState
 from services.escrow.store.escrows import EscrowStore
+from services.escrow.store.landings import Hold, Landings
 from services.escrow.store.progress import CommandOfConcern, Progress, TransferAside
 from services.escrow.waiting import Waiting
 
@@ -20,10 +21,11 @@ log = logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concerns:
-    """What an operator must look at, oldest first."""
+    """What an operator must look at, oldest first. hold: why nothing new is sent, of everybody."""
 
     commands: Sequence[CommandOfConcern]
     transfers: Sequence[TransferAside]
+    hold: Hold | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,7 @@ class Attention:
     database: Database
     store: EscrowStore
     progress: Progress
+    landings: Landings
     waiting: Waiting
 
     async def requeue(self, *, marketplace_id: uuid.UUID, command_id: uuid.UUID) -> Command:
@@ -65,4 +68,5 @@ class Attention:
             return Concerns(
                 commands=await self.progress.commands_of_concern(tx, marketplace_id=marketplace_id),
                 transfers=await self.progress.transfers_aside(tx, marketplace_id=marketplace_id),
+                hold=await self.landings.hold(tx),
             )

@@ -144,7 +144,9 @@ def _payout_call(step: Step, *, escrow: Escrow, parties: Parties, view: EscrowVi
         wasm_hash=wasm,
         resolver=parties.platform,
         platform=parties.platform,
-        distributions=_parts(step, parties=parties, view=view),
+        distributions=parts(
+            step, parties=parties, balance=view.balance, fee_bps=view.platform_fee_bps
+        ),
     )
 
 
@@ -259,18 +261,21 @@ def check_paid(step: Step, *, paid: Sequence[Payment], escrow: Escrow, parties: 
         raise Contradiction("the contract paid an address that has no part in the order")
 
 
-def _parts(step: Step, *, parties: Parties, view: EscrowView) -> dict[str, int]:
-    """Divide what the contract holds. Steps of before `seller_due` was planned limit nothing."""
+def parts(step: Step, *, parties: Parties, balance: int, fee_bps: int) -> dict[str, int]:
+    """Divide what a contract holds. Steps of before `seller_due` was planned limit nothing.
+
+    fee_bps: the platform's rate in the contract. Raises: Contradiction: it holds too little.
+    """
     addresses = {SELLER: parties.seller, BUYER: parties.buyer, PLATFORM: parties.platform}
     due = "seller_due" if "seller_due" in step.terms else "seller_share"
     try:
-        parts = distributions(
-            balance=view.balance,
+        divided = distributions(
+            balance=balance,
             seller=step.number("seller_share"),
             buyer=step.number("buyer_share"),
             seller_due=step.number(due),
-            fee_bps=view.platform_fee_bps,
+            fee_bps=fee_bps,
         )
     except ValueError as error:
         raise Contradiction(str(error)) from error
-    return {addresses[party]: part for party, part in parts.items()}
+    return {addresses[party]: part for party, part in divided.items()}

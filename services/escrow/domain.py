@@ -94,6 +94,7 @@ TRANSITIONS: Mapping[tuple[EscrowState, CommandKind | Outcome], EscrowState] = {
     (S.FUNDED, CommandKind.RELEASE): S.RELEASING,
     (S.RELEASING, Outcome.DONE): S.RELEASED,
     (S.RELEASING, Outcome.REFUSED): S.FUNDED,
+    (S.RELEASING, Outcome.REFUSED_FROZEN): S.DISPUTED,
     (S.FUNDED, CommandKind.REFUND): S.REFUNDING,
     (S.DISPUTED, CommandKind.REFUND): S.REFUNDING,
     (S.REFUNDING, Outcome.DONE): S.REFUNDED,
@@ -102,6 +103,7 @@ TRANSITIONS: Mapping[tuple[EscrowState, CommandKind | Outcome], EscrowState] = {
     (S.FUNDED, CommandKind.FREEZE): S.FREEZING,
     (S.FREEZING, Outcome.DONE): S.DISPUTED,
     (S.FREEZING, Outcome.REFUSED): S.FUNDED,
+    (S.FREEZING, Outcome.REFUSED_FROZEN): S.DISPUTED,
     (S.FUNDED, CommandKind.RESOLVE): S.RESOLVING,
     (S.DISPUTED, CommandKind.RESOLVE): S.RESOLVING,
     (S.RESOLVING, Outcome.DONE): S.RESOLVED,
@@ -243,7 +245,8 @@ class Command:
     """One thing asked for, its id the request id; carried out in the background.
 
     was_frozen: the contract was disputed before the command began. waits: how often it was put off
-    since it last went on; of a RUNNING one, the error is what it waits for.
+    since it last went on; of a RUNNING one, the error is what it waits for. abandoned_why: an
+    operator has ruled so that it shall end, if it is proven that nothing of it has landed.
     """
 
     id: uuid.UUID
@@ -261,6 +264,7 @@ class Command:
     error_message: str = ""
     waits: int = 0
     finished_at: dt.datetime | None = None
+    abandoned_why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

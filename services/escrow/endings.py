@@ -66,7 +66,28 @@ class Endings:
         """End a command whose first step was refused; later ones are for an operator."""
         if work.has_changed_the_chain:
             return await self.quarantine(work, step, f"{refusal.reason}: {refusal.message}")
-        lease, at, reason = work.lease, self._clock.now(), refusal.reason
+        is_frozen = work.command.was_frozen
+        return await self._fail(
+            work, step, reason=refusal.reason, message=refusal.message, is_frozen=is_frozen
+        )
+
+    async def abandon(self, work: Work, step: Step, *, is_frozen: bool) -> CommandState:
+        """End a command of which nothing has landed, as an operator has ruled.
+
+        is_frozen: its contract is disputed.
+        """
+        return await self._fail(
+            work,
+            step,
+            reason="ABANDONED",
+            message=work.command.abandoned_why,
+            is_frozen=is_frozen,
+        )
+
+    async def _fail(
+        self, work: Work, step: Step, *, reason: str, message: str, is_frozen: bool
+    ) -> CommandState:
+        lease, at = work.lease, self._clock.now()
         async with self._database.transaction() as tx:
             await self._journal.fence(tx, lease)
             await self._journal.end_step(tx, step=step, state=StepState.REFUSED)
@@ -74,20 +95,15 @@ class Endings:
                 moved, facts = domain.refuse(
                     await self._locked(tx, work),
                     reason=reason,
-                    message=refusal.message,
-                    was_frozen=work.command.was_frozen,
+                    message=message,
+                    was_frozen=is_frozen,
                 )
                 await self._save(tx, work, moved, facts)
             elif work.command.kind is CommandKind.CREATE_WALLET:
                 wallet = present(work.target)
                 await self._store.set_wallet_state(tx, wallet=wallet, state=WalletState.FAILED)
             await self._journal.end(
-                tx,
-                lease=lease,
-                state=CommandState.FAILED,
-                at=at,
-                reason=reason,
-                message=refusal.message,
+                tx, lease=lease, state=CommandState.FAILED, at=at, reason=reason, message=message
             )
         log.error("escrow.command_failed", kind=work.command.kind.value, reason=reason)
         return CommandState.FAILED

@@ -223,3 +223,24 @@ class TransfersPage:
     latest_ledger: int
     oldest_ledger: int
     unreadable: tuple[UnreadableTransfer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A transaction as it landed. source, sequence: the account that paid, and its number."""
+
+    hash: str
+    source: str
+    sequence: int
+    envelope_xdr: str
+    ledger: int
+    has_succeeded: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingsPage:
+    """Transactions of anybody, oldest first. is_last: there were no more when it was read."""
+
+    found: tuple[Finding, ...]
+    next_cursor: str
+    is_last: bool

@@ -156,6 +156,14 @@ class TrustAsset:
     account: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseNumber:
+    """Use an account's next sequence number for nothing: nothing else lands under it any more."""
+
+    name: ClassVar[str] = "use_number"
+    account: str
+
+
 EscrowCall = (
     DeployEscrow
     | FundEscrow
@@ -165,4 +173,4 @@ EscrowCall = (
     | DisputeEscrow
     | ResolveDispute
 )
-Intent = EscrowCall | PayAsset | CreateWallet | CreateChannels | TrustAsset
+Intent = EscrowCall | PayAsset | CreateWallet | CreateChannels | TrustAsset | UseNumber

@@ -40,6 +40,8 @@ SHOWN_BY_EFFECT = frozenset(
 )
 # What an attempt's code says where no ledger is left to say it.
 BY_EFFECT = "BY_EFFECT"
+# What it says where the number was used for nothing, so that nothing else lands under it.
+BURNT = "BURNT"
 # Steps that need no look at a contract after they landed.
 WITHOUT_CONTRACT = frozenset({StepName.CREATE_ACCOUNT, StepName.PAY, StepName.MAKE_GOOD})
 log = logger()
@@ -74,6 +76,9 @@ class Landing:
 
         Raises: Contradiction: it landed otherwise than was meant; Refused; NotNow.
         """
+        if attempt.is_burn and outcome.status is OutcomeStatus.SUCCEEDED:
+            # A ledger has used the number, and the step is not done by it.
+            outcome = replace(outcome, status=OutcomeStatus.FAILED, code=BURNT)
         if outcome.status is OutcomeStatus.SUCCEEDED:
             await self._landed(work, step, attempt, outcome)
         else:
@@ -198,8 +203,8 @@ class Landing:
             if failed and attempt.slot == (step.source, step.sequence):
                 await self._journal.renumber(tx, step=step, used=attempt.prepared)
         log.warning("escrow.attempt_ended", step=step.name, state=state.value, code=outcome.code)
-        failures = sum(a.state is AttemptState.FAILED for a in step.attempts)
-        if failed and failures + 1 >= LEDGER_FAILURES_MAX:
+        failures = sum(a.state is AttemptState.FAILED and not a.is_burn for a in step.attempts)
+        if failed and not attempt.is_burn and failures + 1 >= LEDGER_FAILURES_MAX:
             raise given_up(step, "CHAIN_FAILED", outcome.code)
 
 

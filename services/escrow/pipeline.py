@@ -4,33 +4,36 @@ Nothing is remembered between two steps but what is stored, so a process may die
 next one reads the same books and goes on.
 """
 
-import uuid
-
-from chassis.database import Database, Transaction
-from services.escrow.calls import Contradiction, Parties
+from chassis.database import Database
+from services.escrow.abandonment import Abandoned, Abandonment
+from services.escrow.calls import Contradiction
 from services.escrow.decide import Decider
-from services.escrow.domain import Command, CommandState, Wallet
+from services.escrow.domain import CommandState
 from services.escrow.endings import Endings
 from services.escrow.evidence import TransactionOutcome
-from services.escrow.keyring import Keyring
+from services.escrow.intents import UseNumber
 from services.escrow.landing import MAY_BE_REFUSED, Landing, given_up
+from services.escrow.loading import Loader
 from services.escrow.ports import (
     ChainRefused,
     EnvelopeRefused,
     FeesTooHigh,
-    Signer,
 )
+from services.escrow.recognise import Recogniser
+from services.escrow.recovery import Recovery
 from services.escrow.sender import ChannelAhead, NumberUsed, Refused, Sender
 from services.escrow.steps import StepName
-from services.escrow.store.escrows import EscrowStore
 from services.escrow.store.journal import Journal
 from services.escrow.store.landings import Landings
 from services.escrow.store.progress import Progress
 from services.escrow.store.records import Attempt, Lease, Step, StepState
-from services.escrow.work import NotNow, Work, present
+from services.escrow.work import NotNow, Work, held_up
 
 # How often a refusal is looked at before the node that simulates counts as lagging.
 CONFIRMATION_LOOKS = 30
+# Payments that the chain would make as often as they are asked for: no contract refuses a second.
+# Before one is signed for the first time, all channel accounts are compared with the books.
+UNGUARDED = frozenset({StepName.PAY, StepName.MAKE_GOOD})
 
 
 class Pipeline:
@@ -40,7 +43,6 @@ class Pipeline:
         self,
         *,
         database: Database,
-        store: EscrowStore,
         journal: Journal,
         progress: Progress,
         landings: Landings,
@@ -48,11 +50,12 @@ class Pipeline:
         sender: Sender,
         decider: Decider,
         endings: Endings,
-        keyring: Keyring,
-        provider_fee_address: str,
+        loader: Loader,
+        recogniser: Recogniser,
+        abandonment: Abandonment,
+        recovery: Recovery,
     ) -> None:
         self._database = database
-        self._store = store
         self._journal = journal
         self._progress = progress
         self._landings = landings
@@ -60,8 +63,10 @@ class Pipeline:
         self._sender = sender
         self._decider = decider
         self._endings = endings
-        self._keyring = keyring
-        self._provider = provider_fee_address
+        self._loader = loader
+        self._recogniser = recogniser
+        self._abandonment = abandonment
+        self._recovery = recovery
 
     async def carry_out(self, lease: Lease) -> CommandState:
         """Take a command to its end, or to quarantine; returns its state.
@@ -83,63 +88,26 @@ class Pipeline:
                 return await self._endings.refuse(work, step, refusal)
             except NotNow as problem:
                 return await self._endings.rest(work, step, problem)
+            except Abandoned as given_up:
+                return await self._endings.abandon(work, step, is_frozen=given_up.is_frozen)
             except (Contradiction, EnvelopeRefused) as doubt:
                 return await self._endings.quarantine(work, step, str(doubt))
             finally:
                 self._sender.channel_was_freed()
 
     async def _load(self, lease: Lease) -> Work:
-        platform = await self._keyring.platform()
-        signers = {platform.address: platform}
-        parties = target = None
-        wallets: list[Wallet] = []
         async with self._database.transaction() as tx:
             await self._journal.fence(tx, lease)
-            command = await self._store.command(
-                tx, marketplace_id=lease.marketplace_id, command_id=lease.command_id
-            )
-            steps = await self._journal.steps(tx, lease)
-            if command.escrow is None:
-                target = await self._wallet(tx, command, present(command.wallet_id), signers)
-                wallets = [target]
-            else:
-                buyer = await self._wallet(tx, command, command.escrow.buyer_wallet_id, signers)
-                seller = await self._wallet(tx, command, command.escrow.seller_wallet_id, signers)
-                wallets = [buyer, seller]
-                parties = Parties(
-                    buyer=buyer.address,
-                    seller=seller.address,
-                    platform=platform.address,
-                    provider=self._provider,
-                )
-        return Work(
-            lease=lease,
-            command=command,
-            steps=steps,
-            platform=platform.address,
-            signers=signers,
-            wallets=wallets,
-            parties=parties,
-            target=target,
-        )
-
-    async def _wallet(
-        self, tx: Transaction, command: Command, wallet_id: uuid.UUID, signers: dict[str, Signer]
-    ) -> Wallet:
-        wallet, sealed = await self._store.wallet(
-            tx, marketplace_id=command.marketplace_id, wallet_id=wallet_id
-        )
-        signers[wallet.address] = self._keyring.wallet(wallet, sealed=sealed)
-        return wallet
+            return await self._loader.load(tx, lease)
 
     async def _advance(self, work: Work, step: Step) -> None:
         """Do one step, or find out what became of it."""
-        if (found := await self._found(step)) is not None:
+        if (found := await self._found(work, step)) is not None:
             await self._landing.settled(work, step, *found)
             return
         attempt, is_new = step.in_flight, False
         if attempt is None:
-            attempt, is_new = await self._attempt(work, step), True
+            attempt, is_new = await self._next(work, step), True
         if attempt is None:
             await self._skip(work, step)
             return
@@ -152,15 +120,50 @@ class Pipeline:
             attempt, outcome = found
         await self._landing.settled(work, step, attempt, outcome)
 
-    async def _found(self, step: Step) -> tuple[Attempt, TransactionOutcome] | None:
+    async def _found(self, work: Work, step: Step) -> tuple[Attempt, TransactionOutcome] | None:
         """Return an expired envelope that a ledger has after all, with what it says.
 
         Where another is in flight under another number, that one is awaited first: both may land.
         """
+        if work.is_held and step.in_flight is None:
+            step = await self._recogniser.claim(work, step)
         in_flight = step.in_flight
         return await self._sender.ask(
             [a for a in step.unproven if in_flight is None or in_flight.slot == a.slot]
         )
+
+    async def _next(self, work: Work, step: Step) -> Attempt | None:
+        """Make the envelope that comes next; None: there is nothing left to do.
+
+        A step is given up only where nothing that is signed for it can land any more: its number
+        is used for nothing first. Raises: Abandoned; as `_attempt`.
+        """
+        if work.command.abandoned_why:
+            if not step.is_signed:
+                raise Abandoned(is_frozen=await self._abandonment.check(work, step))
+            return await self._burn(work, step)
+        try:
+            return await self._attempt(work, step)
+        except Refused:
+            if not step.is_signed:
+                raise
+            return await self._burn(work, step)
+
+    async def _burn(self, work: Work, step: Step) -> Attempt:
+        slot = await self._sender.lease_channel(work.lease, step)
+        try:
+            return await self._sender.prepare(
+                work.lease,
+                step,
+                slot=slot,
+                intent=UseNumber(account=slot[0]),
+                signers=work.signers,
+                is_burn=True,
+            )
+        except ChannelAhead as ahead:
+            raise Contradiction(f"{ahead}, and no envelope of the step is found there") from ahead
+        except (ChainRefused, FeesTooHigh) as refusal:
+            raise NotNow(str(refusal), reason=refusal.reason) from refusal
 
     async def _attempt(self, work: Work, step: Step) -> Attempt | None:
         """Make an envelope for a step; None: there is nothing left to do.
@@ -169,7 +172,7 @@ class Pipeline:
         """
         if step.name is StepName.MAKE_GOOD and self._decider.missing(work, step) == 0:
             return None
-        slot = await self._sender.lease_channel(work.lease, step)
+        slot = await self._slot(work, step)
         known: int | None = None
         for look in range(1, CONFIRMATION_LOOKS + 1):
             intent = await self._decider.intent(work, step)
@@ -193,6 +196,14 @@ class Pipeline:
                 raise given_up(step, refusal.reason, str(refusal))
             await self._sender.pause()
         raise NotNow(f"a node that lags behind refuses: {refusal}", reason=refusal.reason)
+
+    async def _slot(self, work: Work, step: Step) -> tuple[str, int]:
+        """Return the account and the number to sign with. Raises: NotNow: nothing may be sent."""
+        if work.is_held:
+            raise held_up()
+        if step.name in UNGUARDED and not step.attempts:
+            await self._recovery.check()
+        return await self._sender.lease_channel(work.lease, step)
 
     async def _realigned(self, work: Work, step: Step, ahead: ChannelAhead) -> tuple[str, int]:
         """Move the channel account of a step that has signed nothing to the number the chain shows.

@@ -9,6 +9,8 @@ from services.escrow.evidence import (
     AccountView,
     ContractError,
     EscrowView,
+    Finding,
+    FindingsPage,
     Ledger,
     Prepared,
     Submission,
@@ -114,6 +116,13 @@ class Chain(Protocol):
         """Return an account, None where there is none. Raises: ChainUnavailable."""
         ...
 
+    async def sequences(self, addresses: Sequence[str]) -> Mapping[str, int]:
+        """Return the last sequence numbers that accounts have used; those absent are left out.
+
+        Raises: ChainUnavailable.
+        """
+        ...
+
     async def asset_balances(self, addresses: Sequence[str]) -> Mapping[str, int]:
         """Return what wallets and contracts hold; 0 without a trustline, in one read per 200.
 
@@ -155,6 +164,41 @@ class Chain(Protocol):
 
     async def outcome(self, transaction_hash: str) -> TransactionOutcome:
         """Return what the ledgers say about a transaction. Raises: ChainUnavailable."""
+        ...
+
+    async def find(self, transaction_hash: str) -> Finding | None:
+        """Return a transaction as it landed, by its hash; None: it is not found.
+
+        Raises: ChainUnavailable; EnvelopeRefused: it is of a kind that we never send.
+        """
+        ...
+
+    async def transactions(
+        self, *, start_ledger: int | None = None, cursor: str | None = None
+    ) -> FindingsPage:
+        """Return everybody's transactions from a ledger on, or after a cursor.
+
+        A ledger older than the node keeps begins with the oldest that it does.
+        Raises: ChainUnavailable.
+        """
+        ...
+
+    def is_of(self, envelope_xdr: str, intent: Intent) -> bool:
+        """Tell whether an envelope does what an intent means, whoever paid its fee and when.
+
+        Raises: EnvelopeRefused: it is of a kind that we never send.
+        """
+        ...
+
+    def divided(self, envelope_xdr: str) -> int:
+        """Return the sum that an envelope divides among addresses; 0: it divides nothing."""
+        ...
+
+    async def paid_between(self, payer: str, payee: str, *, since_ledger: int) -> int | None:
+        """Return what an address has paid another since a ledger, in minor units.
+
+        None: the node does not keep all the ledgers since then. Raises: ChainUnavailable.
+        """
         ...
 
     async def transfers_since(self, cursor: str | None, *, limit: int) -> TransfersPage:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from chassis.database import Database
 from services.escrow.domain import Command, Escrow, EscrowNotFound, Wallet
 from services.escrow.ports import Chain
-from services.escrow.store.escrows import ChainTransactionRow, EscrowStore, Holder
+from services.escrow.store.escrows import ChainTransactionRow, EscrowStore
+from services.escrow.store.holders import Holder, Holders
 from services.escrow.waiting import Waiting
 
 
@@ -24,10 +25,14 @@ class Network:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdings:
-    """Some holders with their live balances in minor units, by address."""
+    """Some holders with their live balances in minor units, by address.
+
+    overfunded: contracts into which the buyer's own wallet has paid more than the order's amount.
+    """
 
     holders: Sequence[Holder]
     balances: Mapping[str, int]
+    overfunded: frozenset[str]
     next_after: uuid.UUID | None
 
 
@@ -37,6 +42,7 @@ class Queries:
 
     database: Database
     store: EscrowStore
+    holders: Holders
     chain: Chain
     waiting: Waiting
     network: Network
@@ -95,10 +101,22 @@ class Queries:
     ) -> Holdings:
         """List what wallets and contracts hold on chain. Raises: ChainUnavailable."""
         async with self.database.transaction() as tx:
-            found = await self.store.holders(
+            found = await self.holders.page(
                 tx, marketplace_id=marketplace_id, after=after, size=size + 1
             )
         shown = found[:size]
         balances = await self.chain.asset_balances([holder.address for holder in shown])
         more = shown[-1].id if len(found) > size else None
-        return Holdings(holders=shown, balances=balances, next_after=more)
+        overfunded = [h.address for h in shown if await self._is_overfunded(h, balances[h.address])]
+        return Holdings(
+            holders=shown, balances=balances, overfunded=frozenset(overfunded), next_after=more
+        )
+
+    async def _is_overfunded(self, holder: Holder, balance: int) -> bool:
+        """Tell money of the buyer's own wallet, beyond the amount, from what strangers sent."""
+        if balance <= (0 if holder.is_closed else holder.amount) or not holder.funder:
+            return False
+        paid = await self.chain.paid_between(
+            holder.funder, holder.address, since_ledger=holder.since_ledger
+        )
+        return paid is not None and paid > holder.amount

@@ -24,7 +24,7 @@ from services.escrow.ports import Chain, ChainRefused, ChainUnavailable, EscrowB
 from services.escrow.store.journal import Journal
 from services.escrow.store.landings import Landings
 from services.escrow.store.records import Attempt, Lease, Step
-from services.escrow.work import NotNow
+from services.escrow.work import held_up
 
 # A node forgets envelopes that wait for a ledger: the same bytes are sent again this often.
 RESEND_SECONDS = 5.0
@@ -121,15 +121,22 @@ class Sender:
     async def realign(self, lease: Lease, step: Step, ahead: ChannelAhead) -> tuple[str, int]:
         """Move the channel account of a step to the number after those that the chain has used.
 
-        Steps of ours have used them, and gave the account back without knowing. Raises: LeaseLost.
+        Steps of ours have used them, and gave the account back without knowing. Where the books do
+        not know what used one, they have forgotten something: then nothing new is sent by anybody.
+        Raises: LeaseLost; NotNow.
         """
         source, used = ahead.source, ahead.used
         async with self._database.transaction() as tx:
             await self._journal.fence(tx, lease)
             first = step.sequence or used
             forgotten = await self._landings.forgotten(tx, source=source, first=first, last=used)
-            await self._landings.realign(tx, source=source, used=used, step=step)
+            if forgotten:
+                await self._landings.open_hold(tx, why=f"{ahead}, and no book knows what for")
+            else:
+                await self._landings.realign(tx, source=source, used=used, step=step)
         log.warning("escrow.channel_ahead", channel=source, used=used, forgotten=forgotten)
+        if forgotten:
+            raise held_up()
         return source, used + 1
 
     def channel_was_freed(self) -> None:
@@ -214,10 +221,7 @@ class Sender:
     async def require_no_hold(self, tx: Transaction) -> None:
         """Check that something new may be sent. Raises: NotNow."""
         if await self._landings.is_held(tx):
-            raise NotNow(
-                "the chain has transactions of ours that the books lack; an operator must confirm",
-                reason="CHAIN_AHEAD",
-            )
+            raise held_up()
 
     async def pause(self) -> None:
         """Wait for about the time between two looks at the chain."""

@@ -16,6 +16,7 @@ from services.escrow.acceptance import Request
 from services.escrow.attention import Attention
 from services.escrow.domain import CommandKind
 from services.escrow.queries import Queries
+from services.escrow.rulings import Ruling, Rulings
 from services.escrow.service import EscrowService
 from services.escrow.wallet_service import WalletService
 
@@ -32,22 +33,34 @@ ACCESS = {
     "FreezeEscrow": allow("orders"),
     "ResolveEscrow": allow("orders"),
     "CreditWallet": allow("orders"),
-    "GetCommand": allow("orders"),
+    "GetCommand": allow("orders", "operator"),
     "GetEscrow": allow("orders", "operator", scope="read"),
     "ListTransactions": allow("orders", "operator", scope="read"),
     "ListHoldings": allow("operator"),
     "ListConcerns": allow("operator"),
     "RequeueCommand": allow("operator"),
+    "AdoptTransaction": allow("operator"),
+    "AbandonCommand": allow("operator"),
+    "ConfirmChain": allow("operator"),
 }
 
 
 def binding(
-    *, escrows: EscrowService, wallets: WalletService, queries: Queries, attention: Attention
+    *,
+    escrows: EscrowService,
+    wallets: WalletService,
+    queries: Queries,
+    attention: Attention,
+    rulings: Rulings,
 ) -> Binding:
     """Return the servicer with its allow-list."""
     return Binding(
         servicer=EscrowServicer(
-            escrows=escrows, wallets=wallets, queries=queries, attention=attention
+            escrows=escrows,
+            wallets=wallets,
+            queries=queries,
+            attention=attention,
+            rulings=rulings,
         ),
         add=escrow_pb2_grpc.add_EscrowServiceServicer_to_server,
         descriptor=escrow_pb2.DESCRIPTOR.services_by_name["EscrowService"],
@@ -65,11 +78,13 @@ class EscrowServicer(escrow_pb2_grpc.EscrowServiceServicer):
         wallets: WalletService,
         queries: Queries,
         attention: Attention,
+        rulings: Rulings,
     ) -> None:
         self._escrows = escrows
         self._wallets = wallets
         self._queries = queries
         self._attention = attention
+        self._rulings = rulings
 
     async def CreateWallet(
         self, request: escrow_pb2.CreateWalletRequest, context: Context
@@ -203,6 +218,37 @@ class EscrowServicer(escrow_pb2_grpc.EscrowServiceServicer):
             marketplace_id=_marketplace(), command_id=uuid.UUID(request.command_id)
         )
         return wire.command(found)
+
+    async def AdoptTransaction(
+        self, request: escrow_pb2.AdoptTransactionRequest, context: Context
+    ) -> escrow_pb2.Command:
+        found = await self._rulings.adopt(
+            marketplace_id=_marketplace(),
+            command_id=uuid.UUID(request.command_id),
+            transaction_hash=request.transaction_hash,
+            ruling=_ruling(request),
+        )
+        return wire.command(found)
+
+    async def AbandonCommand(
+        self, request: escrow_pb2.AbandonCommandRequest, context: Context
+    ) -> escrow_pb2.Command:
+        found = await self._rulings.abandon(
+            marketplace_id=_marketplace(),
+            command_id=uuid.UUID(request.command_id),
+            ruling=_ruling(request),
+        )
+        return wire.command(found)
+
+    async def ConfirmChain(
+        self, request: escrow_pb2.ConfirmChainRequest, context: Context
+    ) -> escrow_pb2.ConfirmChainResponse:
+        await self._rulings.confirm(_ruling(request))
+        return escrow_pb2.ConfirmChainResponse()
+
+
+def _ruling(request: Any) -> Ruling:
+    return Ruling(by=identity.current().principal, why=request.why)
 
 
 def _marketplace() -> uuid.UUID:

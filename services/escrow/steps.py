@@ -36,6 +36,18 @@ class StepName(StrEnum):
     MAKE_GOOD = "make_good"
 
 
+# Steps that move money for good: after one of them, there is no way but forward.
+MOVING_MONEY = frozenset(
+    {
+        StepName.FUND,
+        StepName.RELEASE_FUNDS,
+        StepName.RESOLVE_DISPUTE,
+        StepName.PAY,
+        StepName.MAKE_GOOD,
+    }
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStep:
     """One chain transaction to be. terms: JSON values; what they hold depends on the name."""

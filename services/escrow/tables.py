@@ -80,7 +80,7 @@ commands = sa.Table(
     sa.Column("created_at", _INSTANT),
     sa.Column("finished_at", _INSTANT),
     sa.Column("quarantined_at", _INSTANT),
-    sa.Column("ruling", sa.Text),
+    sa.Column("abandoned_why", sa.Text),
 )
 
 steps = sa.Table(

@@ -12,6 +12,7 @@ from services.escrow.domain import Command, Escrow, Payment, Wallet
 from services.escrow.queries import Holdings, Network
 from services.escrow.service import NewEscrow
 from services.escrow.store.escrows import ChainTransactionRow
+from services.escrow.store.landings import Hold
 
 
 def new_escrow(request: escrow_pb2.CreateEscrowRequest) -> NewEscrow:
@@ -107,6 +108,7 @@ def holdings(value: Holdings) -> escrow_pb2.ListHoldingsResponse:
                 balance=_usdc(value.balances[holder.address]),
                 in_motion=holder.in_motion,
                 is_closed=holder.is_closed,
+                is_overfunded=holder.address in value.overfunded,
             )
             for holder in value.holders
         ],
@@ -141,6 +143,7 @@ def concerns(value: Concerns) -> escrow_pb2.ListConcernsResponse:
             )
             for found in value.transfers
         ],
+        hold=None if value.hold is None else _hold(value.hold),
     )
 
 
@@ -152,6 +155,19 @@ def encode_command(value: Command) -> bytes:
 def encode_wallet(value: Wallet) -> bytes:
     """Encode a wallet as it is kept."""
     return wallet(value).SerializeToString(deterministic=True)
+
+
+def _hold(value: Hold) -> escrow_pb2.ChainHold:
+    return escrow_pb2.ChainHold(
+        why=value.why,
+        since=instant_to_proto(value.since),
+        unclaimed=[
+            escrow_pb2.UnclaimedTransaction(
+                hash=found.hash, source=found.source, ledger=found.ledger
+            )
+            for found in value.unclaimed
+        ],
+    )
 
 
 def _payment(value: Payment) -> escrow_pb2.ChainPayment:

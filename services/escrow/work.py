@@ -10,6 +10,8 @@ from services.escrow.ports import Signer
 from services.escrow.store.records import Lease, Step, StepState
 
 T = TypeVar("T")
+# Why a command waits while nothing new may be sent.
+CHAIN_AHEAD = "CHAIN_AHEAD"
 
 
 class NotNow(Exception):
@@ -31,7 +33,7 @@ class NotNow(Exception):
 class Work:
     """A command as the books have it. target: the wallet of a command on a wallet.
 
-    wallets: of all who take part.
+    wallets: of all who take part; is_held: nothing new may be sent until an operator confirms.
     """
 
     lease: Lease
@@ -42,6 +44,7 @@ class Work:
     wallets: Sequence[Wallet]
     parties: Parties | None
     target: Wallet | None
+    is_held: bool = False
 
     @property
     def escrow(self) -> Escrow:
@@ -62,6 +65,14 @@ class Work:
     def has_changed_the_chain(self) -> bool:
         """Tell whether a step of the command has landed."""
         return any(step.state is StepState.SUCCEEDED for step in self.steps)
+
+
+def held_up() -> NotNow:
+    """Return what to raise while the chain has more than the books."""
+    return NotNow(
+        "the chain has transactions of ours that the books lack; an operator must confirm",
+        reason=CHAIN_AHEAD,
+    )
 
 
 def present(value: T | None) -> T:

@@ -168,6 +168,9 @@ class Steps:
         command = await self._ended(
             motion, lambda i: self._escrow.freeze(command_id=i, order_id=order.id)
         )
+        if command.state == "QUARANTINED":
+            # Whether the contract is frozen is unknown: what is decided waits until it is known.
+            _require_success(command)
         if command.state != "SUCCEEDED":
             log.error("escrow.freeze_failed", order_id=str(order.id), reason=command.error_reason)
         at = self._clock.now()

@@ -203,6 +203,11 @@ ESCROW: dict[str, Callable[[], Any]] = {
     "ListHoldings": lambda: escrow.ListHoldingsRequest(page=page()),
     "ListConcerns": escrow.ListConcernsRequest,
     "RequeueCommand": lambda: escrow.RequeueCommandRequest(command_id=ident()),
+    "AdoptTransaction": lambda: escrow.AdoptTransactionRequest(
+        command_id=ident(), transaction_hash="ab" * 32, why="It landed"
+    ),
+    "AbandonCommand": lambda: escrow.AbandonCommandRequest(command_id=ident(), why="It did not"),
+    "ConfirmChain": lambda: escrow.ConfirmChainRequest(why="All is settled"),
 }
 
 DISPUTES: dict[str, Callable[[], Any]] = {

@@ -142,21 +142,55 @@ async def a_deposit_in_suspense(world: World) -> Any:
     return ledger.CreditSuspenseRequest(transfer_id=deposit.id, reason="Theirs")
 
 
-async def a_quarantined_command(world: World) -> Any:
-    """Put a command that has ended where an operator must look; returns a request to go on."""
+async def quarantined(world: World) -> str:
+    """Put a command that has ended where an operator must look; returns its id."""
     command = await world.done("CreateEscrow", await world.new_escrow())
     with psycopg.connect(world.city.database.url()) as connection:
         connection.execute(
             "update escrow.commands set state = 'QUARANTINED', finished_at = null where id = %s",
             (command.id,),
         )
-    return escrow.RequeueCommandRequest(command_id=command.id)
+    return str(command.id)
+
+
+async def a_quarantined_command(world: World) -> Any:
+    """Return a request to let a quarantined command go on."""
+    return escrow.RequeueCommandRequest(command_id=await quarantined(world))
+
+
+async def a_command_to_abandon(world: World) -> Any:
+    """Return a request to end a quarantined command."""
+    return escrow.AbandonCommandRequest(command_id=await quarantined(world), why="Nothing landed")
+
+
+async def a_step_in_doubt(world: World) -> Any:
+    """Let a landed step seem other than was meant; returns a request to take it as it is."""
+    command_id = await quarantined(world)
+    with psycopg.connect(world.city.database.url()) as connection:
+        [(name,)] = connection.execute(
+            "update escrow.steps s set doubt = 'other words' from escrow.attempts a"
+            " where a.step_id = s.id and s.command_id = %s returning a.hash",
+            (command_id,),
+        ).fetchall()
+    return escrow.AdoptTransactionRequest(
+        command_id=command_id, transaction_hash=name, why="It is as it should be"
+    )
+
+
+async def a_hold(world: World) -> Any:
+    """Let the books lack something; returns a request to confirm."""
+    with psycopg.connect(world.city.database.url()) as connection:
+        connection.execute("insert into escrow.chain_holds (why) values ('forgotten')")
+    return escrow.ConfirmChainRequest(why="All is settled")
 
 
 # What only operators change, and has no request id of its own.
 FOR_OPERATORS = {
     ("ledger", "CreditSuspense"): a_deposit_in_suspense,
     ("escrow", "RequeueCommand"): a_quarantined_command,
+    ("escrow", "AbandonCommand"): a_command_to_abandon,
+    ("escrow", "AdoptTransaction"): a_step_in_doubt,
+    ("escrow", "ConfirmChain"): a_hold,
 }
 
 

@@ -9,13 +9,13 @@ depends_on = None
 
 # is_burn: the envelope does nothing but use a sequence number up, so that no other can.
 # doubt: what contradicts what was meant by a step that has landed.
-# ruling: what an operator has decided about a command that cannot go on.
+# abandoned_why: an operator has ruled that a command shall end, if nothing of it has landed.
 COLUMNS = """
 alter table escrow.attempts add column is_burn boolean not null default false;
 alter table escrow.steps add column doubt text not null default '';
 alter table escrow.commands
     add column quarantined_at timestamptz,
-    add column ruling text not null default '' check (ruling in ('', 'ABANDON'));
+    add column abandoned_why text not null default '';
 """
 
 # A hold: the chain has transactions of our accounts that the books lack. Nothing new is sent while
@@ -50,7 +50,7 @@ INDEXES = "create index attempts_number on escrow.attempts (source, sequence)"
 GRANTS = """
 grant select, insert on escrow.findings, escrow.chain_holds to escrow;
 grant update (confirmed_at, confirmed_by, confirmed_why) on escrow.chain_holds to escrow;
-grant update (quarantined_at, ruling) on escrow.commands to escrow;
+grant update (quarantined_at, abandoned_why) on escrow.commands to escrow;
 grant update (doubt) on escrow.steps to escrow;
 """
 

@@ -21,6 +21,7 @@ from services.escrow.intents import (
     ReleaseFunds,
     ResolveDispute,
     TrustAsset,
+    UseNumber,
 )
 from services.escrow.ports import StellarOptions
 from services.escrow.stellar import wallets
@@ -128,6 +129,11 @@ class Blueprints:
     @of.register
     def _(self, intent: TrustAsset) -> Blueprint:
         operations = wallets.trust_asset(intent, asset=self.asset)
+        return Blueprint(operations=tuple(operations), signers=frozenset({intent.account}))
+
+    @of.register
+    def _(self, intent: UseNumber) -> Blueprint:
+        operations = wallets.use_number(intent)
         return Blueprint(operations=tuple(operations), signers=frozenset({intent.account}))
 
     def _transfer(self, from_address: str, to_address: str, amount: int) -> Call:

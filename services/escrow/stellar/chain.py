@@ -11,6 +11,8 @@ from kernel.money import to_chain_text
 from services.escrow.evidence import (
     AccountView,
     EscrowView,
+    Finding,
+    FindingsPage,
     Ledger,
     Prepared,
     Submission,
@@ -28,6 +30,7 @@ from services.escrow.ports import (
     StellarOptions,
 )
 from services.escrow.stellar.blueprint import Blueprints
+from services.escrow.stellar.history import History
 from services.escrow.stellar.http import Http, JsonAnswer
 from services.escrow.stellar.outcomes import outcome_of, result_code
 from services.escrow.stellar.rpc import Rpc
@@ -62,6 +65,7 @@ class StellarChain:
         self._transfers = Transfers(
             rpc=rpc, asset_contract=asset_contract, issuer=options.asset_issuer
         )
+        self._history = History(rpc=rpc, blueprints=blueprints)
         self._builds: OrderedDict[str, str] = OrderedDict()
 
     async def latest_ledger(self) -> Ledger:
@@ -71,6 +75,10 @@ class StellarChain:
     async def account(self, address: str) -> AccountView | None:
         """Return an account, None where there is none."""
         return await self._views.account(address)
+
+    async def sequences(self, addresses: Sequence[str]) -> Mapping[str, int]:
+        """Return the last sequence numbers that accounts have used."""
+        return await self._views.sequences(addresses)
 
     async def asset_balances(self, addresses: Sequence[str]) -> Mapping[str, int]:
         """Return what wallets and contracts hold; 0 without a trustline."""
@@ -124,6 +132,28 @@ class StellarChain:
         """Return what the ledgers say about a transaction."""
         answer = await self._rpc.transaction(transaction_hash)
         return outcome_of(answer, asset_contract=self._blueprints.asset_contract)
+
+    async def find(self, transaction_hash: str) -> Finding | None:
+        """Return a transaction as it landed, by its hash."""
+        return await self._history.find(transaction_hash)
+
+    async def transactions(
+        self, *, start_ledger: int | None = None, cursor: str | None = None
+    ) -> FindingsPage:
+        """Return everybody's transactions from a ledger on, or after a cursor."""
+        return await self._history.page(start_ledger=start_ledger, cursor=cursor)
+
+    def is_of(self, envelope_xdr: str, intent: Intent) -> bool:
+        """Tell whether an envelope does what an intent means."""
+        return self._history.is_of(envelope_xdr, intent)
+
+    def divided(self, envelope_xdr: str) -> int:
+        """Return the sum that an envelope divides among addresses."""
+        return self._history.divided(envelope_xdr)
+
+    async def paid_between(self, payer: str, payee: str, *, since_ledger: int) -> int | None:
+        """Return what an address has paid another since a ledger, in minor units."""
+        return await self._transfers.paid_between(payer, payee, since_ledger=since_ledger)
 
     async def transfers_since(self, cursor: str | None, *, limit: int) -> TransfersPage:
         """Return transfers of the asset after a cursor."""

@@ -20,6 +20,7 @@ from stellar_sdk.soroban_rpc import (
     EventFilterType,
     GetEventsResponse,
     GetTransactionResponse,
+    GetTransactionsResponse,
     SendTransactionResponse,
     SimulateTransactionResponse,
 )
@@ -108,6 +109,16 @@ class Rpc:
     async def transaction(self, transaction_hash: str) -> GetTransactionResponse:
         """Return what the node keeps of a transaction."""
         return await self._read(lambda: self._server.get_transaction(transaction_hash))
+
+    async def transactions(
+        self, *, start_ledger: int | None, cursor: str | None, limit: int
+    ) -> GetTransactionsResponse:
+        """Return everybody's transactions from a ledger on, or after a cursor."""
+        return await self._read(
+            lambda: self._server.get_transactions(
+                start_ledger=start_ledger, cursor=cursor, limit=limit
+            )
+        )
 
     async def events(
         self,

@@ -56,6 +56,29 @@ class Transfers:
             oldest_ledger=answer.oldest_ledger,
         )
 
+    async def paid_between(self, payer: str, payee: str, *, since_ledger: int) -> int | None:
+        """Return what an address has paid another since a ledger, in minor units.
+
+        None: the node does not keep all the ledgers since then. Raises: ChainUnavailable.
+        """
+        if since_ledger < await self._rpc.oldest_ledger():
+            return None
+        between = [TRANSFER, scval.to_address(payer).to_xdr(), scval.to_address(payee).to_xdr()]
+        start: int | None = since_ledger
+        cursor, total = None, 0
+        while True:
+            answer = await self._rpc.events(
+                contract_id=self._asset_contract,
+                topics=[[*between, ANY]],
+                start_ledger=start,
+                cursor=cursor,
+                limit=LIMIT_MAX,
+            )
+            total += sum(self._read(event).amount for event in answer.events)
+            start, cursor = None, answer.cursor
+            if _ledger_of(cursor) >= answer.latest_ledger:
+                return total
+
     def _read(self, event: EventInfo) -> ReceivedTransfer:
         topics = [xdr.SCVal.from_xdr(topic) for topic in event.topic]
         is_transfer = event.topic[0] == TRANSFER

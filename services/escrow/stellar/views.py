@@ -40,6 +40,19 @@ class Views:
             read_at_ledger=entries.read_at,
         )
 
+    async def sequences(self, addresses: Sequence[str]) -> Mapping[str, int]:
+        """Return the last sequence numbers that accounts have used; absent ones are left out."""
+        if not addresses:
+            return {}
+        keys = {address: account_key(address) for address in addresses}
+        entries = await self._rpc.entries(list(keys.values()))
+        found = {address: entries.get(key) for address, key in keys.items()}
+        return {
+            address: entry.account.seq_num.sequence_number.int64
+            for address, entry in found.items()
+            if entry is not None and entry.account is not None
+        }
+
     async def balances(self, addresses: Sequence[str]) -> Mapping[str, int]:
         """Return what addresses hold of the asset."""
         if not addresses:

@@ -115,6 +115,11 @@ class Accounts:
         sealed: Sealed = (await tx.execute(chosen)).scalar_one()
         return sealed
 
+    async def is_channel(self, tx: Transaction, address: str) -> bool:
+        """Tell whether an address is a channel account of ours, in use or retired."""
+        chosen = sa.select(channels.c.address).where(channels.c.address == address)
+        return (await tx.execute(chosen)).first() is not None
+
     async def add_channel(self, tx: Transaction, *, address: str, sealed: Sealed) -> None:
         """Keep the key of a channel account that is not on chain yet."""
         await tx.execute(insert(channels).values(address=address, sealed=dict(sealed)))

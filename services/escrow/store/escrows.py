@@ -57,20 +57,6 @@ class ChainTransactionRow:
     at: dt.datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
-    """An address whose balance must match the ledger account of the same name.
-
-    is_closed: a contract that has paid out.
-    """
-
-    id: uuid.UUID
-    account: str
-    address: str
-    in_motion: bool
-    is_closed: bool
-
-
 class EscrowStore:
     """Reads and writes wallets, escrows and commands, with the events told of them."""
 
@@ -329,15 +315,6 @@ class EscrowStore:
         rows = (await tx.execute(chosen)).mappings()
         return [ChainTransactionRow(**row) for row in rows]
 
-    async def holders(
-        self, tx: Transaction, *, marketplace_id: uuid.UUID, after: uuid.UUID | None, size: int
-    ) -> list[Holder]:
-        """List wallets that are on chain and contracts that may hold money, by id."""
-        rows = await tx.execute(
-            _HOLDERS, {"marketplace": marketplace_id, "after": after or _BEFORE_ALL, "size": size}
-        )
-        return [Holder(**row) for row in rows.mappings()]
-
     async def _step_in_motion(self, tx: Transaction, command: Any) -> str:
         chosen = (
             sa.select(steps.c.name)
@@ -376,25 +353,3 @@ def _of_order(marketplace_id: uuid.UUID, order_id: uuid.UUID) -> sa.Select[Any]:
 async def _exactly_one(tx: Transaction, statement: sa.Update) -> None:
     if (await tx.execute(statement)).rowcount != 1:
         raise LookupError("the row to write is not there")
-
-
-_BEFORE_ALL = uuid.UUID(int=0)
-# First the page, each half from its own index; only then, row by row, what is in motion.
-_HOLDERS = sa.text("""
-with page as materialized (
-    (select id, 'user:' || user_id as account, address, false as is_closed from wallets
-     where marketplace_id = :marketplace and state = 'ACTIVE' and id > :after
-     order by id limit :size)
-    union all
-    (select id, 'escrow:' || order_id, contract_id, closed_at is not null from escrows
-     where marketplace_id = :marketplace and state <> 'FAILED' and id > :after
-     order by id limit :size)
-    order by id limit :size
-), moving as materialized (
-    select unnest(array[c.escrow_id, c.wallet_id, e.buyer_wallet_id, e.seller_wallet_id]) as id
-    from commands c
-    left join escrows e on (e.marketplace_id, e.id) = (c.marketplace_id, c.escrow_id)
-    where c.marketplace_id = :marketplace and c.state in ('RUNNING', 'QUARANTINED')
-)
-select p.*, exists (select 1 from moving m where m.id = p.id) as in_motion from page p order by p.id
-""")

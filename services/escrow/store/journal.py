@@ -79,7 +79,7 @@ class Journal:
                 error_message=message,
                 waits=0,
                 waiting_since=None,
-                ruling="",
+                abandoned_why="",
                 quarantined_at=sa.func.clock_timestamp() if at is None else None,
             )
         )
@@ -183,6 +183,14 @@ class Journal:
             "created_at": sa.func.clock_timestamp(),
         }
         await tx.execute(sa.insert(attempts).values(row))
+
+    async def adopt(self, tx: Transaction, *, step: Step, attempt: Attempt) -> bool:
+        """Take a landed transaction for an envelope of a step; False: it is one of another step."""
+        known = sa.select(attempts.c.step_id).where(attempts.c.hash == attempt.prepared.hash)
+        owner = (await tx.execute(known)).scalar_one_or_none()
+        if owner is None:
+            await self.keep_attempt(tx, step=step, attempt=attempt)
+        return owner is None or owner == step.id
 
     async def close_attempt(
         self,

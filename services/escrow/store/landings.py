@@ -13,21 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.database import Transaction
+from services.escrow.evidence import Finding
 from services.escrow.steps import StepName
 from services.escrow.store.records import Step, StepState
-from services.escrow.tables import chain_holds, channels, commands, findings, steps
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """A transaction of a channel account of ours that no attempt was; its envelope as it landed."""
-
-    hash: str
-    source: str
-    sequence: int
-    envelope_xdr: str
-    ledger: int
-    has_succeeded: bool
+from services.escrow.tables import chain_holds, channels, commands, steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +70,13 @@ class Landings:
         names = {"marketplace": marketplace_id, "escrow": escrow_id}
         return int((await tx.execute(_NEWEST_LANDED, names)).scalar_one())
 
+    async def deployed_at(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, escrow_id: uuid.UUID
+    ) -> int:
+        """Return a ledger before which an escrow's contract was not there; 0: none is known."""
+        names = {"marketplace": marketplace_id, "escrow": escrow_id}
+        return int((await tx.execute(_DEPLOYED_AT, names)).scalar_one())
+
     async def numbers(self, tx: Transaction) -> list[ChannelNumber]:
         """Read the channel accounts that are on chain, with their next numbers by the books."""
         chosen = (
@@ -130,8 +126,9 @@ class Landings:
         """
         return int((await tx.execute(_NEWEST_SIGNED, {"source": source})).scalar_one())
 
-    async def add_findings(self, tx: Transaction, found: Sequence[Finding]) -> None:
-        """Keep transactions that were found, each once, unless they are attempts."""
+    async def add_findings(self, tx: Transaction, found: Sequence[Finding]) -> list[Finding]:
+        """Keep transactions that no attempt was, each once; returns those that were kept."""
+        kept = []
         for one in found:
             row = {
                 "hash": one.hash,
@@ -141,7 +138,9 @@ class Landings:
                 "ledger": one.ledger,
                 "has_succeeded": one.has_succeeded,
             }
-            await tx.execute(insert(findings).values(row).on_conflict_do_nothing())
+            if (await tx.execute(_ADD_FINDING, row)).first() is not None:
+                kept.append(one)
+        return kept
 
     async def unclaimed(self, tx: Transaction) -> list[Finding]:
         """Read what was found, has succeeded, and is no step's yet, oldest first."""
@@ -182,11 +181,23 @@ join steps s on s.marketplace_id = c.marketplace_id and s.command_id = c.id
 join attempts a on a.step_id = s.id
 where c.marketplace_id = :marketplace and c.escrow_id = :escrow
 """)
+_DEPLOYED_AT = sa.text("""
+select coalesce(min(a.prepared_at_ledger), 0) from commands c
+join steps s on s.marketplace_id = c.marketplace_id and s.command_id = c.id
+join attempts a on a.step_id = s.id
+where c.marketplace_id = :marketplace and c.escrow_id = :escrow and s.name = 'deploy_escrow'
+""")
 _KNOWN = sa.text("""
 select count(*) from (
     select sequence from attempts where source = :source and sequence between :first and :last
     union select sequence from findings where source = :source and sequence between :first and :last
 ) known
+""")
+_ADD_FINDING = sa.text("""
+insert into findings (hash, source, sequence, envelope_xdr, ledger, has_succeeded)
+select :hash, :source, :sequence, :envelope_xdr, :ledger, :has_succeeded
+where not exists (select from attempts where hash = :hash)
+on conflict do nothing returning hash
 """)
 _NEWEST_SIGNED = sa.text("""
 select greatest(

@@ -75,6 +75,14 @@ class Progress:
         cleared = {"waits": 0, "waiting_since": None, "error_reason": "", "error_message": ""}
         await tx.execute(sa.update(commands).where(is_leased(lease)).values(cleared))
 
+    async def wake(self, tx: Transaction, *, reason: str) -> None:
+        """Make commands that wait for a reason due now."""
+        waiting = sa.and_(
+            commands.c.state == CommandState.RUNNING, commands.c.error_reason == reason
+        )
+        now = sa.text("'epoch'")
+        await tx.execute(sa.update(commands).where(waiting).values(next_attempt_at=now))
+
     async def known_ledger(self, tx: Transaction) -> int:
         """Return a ledger that is closed: the one the watcher's cursor is in; 0: none is known."""
         found = (await tx.execute(sa.select(sa.func.max(cursors.c.position)))).scalar_one()
@@ -95,13 +103,25 @@ class Progress:
             raise CommandNotFound("There is no such command")
         before = CommandState(found)
         if before is CommandState.QUARANTINED:
-            due = {"state": CommandState.RUNNING, "lease_until": sa.text("'epoch'")}
-            cleared = {"waits": 0, "waiting_since": None, "error_reason": "", "error_message": ""}
-            await tx.execute(sa.update(commands).where(its).values({**due, **cleared}))
+            anew = {
+                "state": CommandState.RUNNING,
+                "lease_until": sa.text("'epoch'"),
+                "waits": 0,
+                "waiting_since": None,
+                "quarantined_at": None,
+                "error_reason": "",
+                "error_message": "",
+            }
+            await tx.execute(sa.update(commands).where(its).values(anew))
         if before in {CommandState.QUARANTINED, CommandState.RUNNING}:
             now = sa.text("'epoch'")
             await tx.execute(sa.update(commands).where(its).values(next_attempt_at=now))
         return before
+
+    async def abandon(self, tx: Transaction, *, lease: Lease, why: str) -> None:
+        """Write that an operator has ruled that a command shall end."""
+        statement = sa.update(commands).where(is_leased(lease))
+        await tx.execute(statement.values(abandoned_why=why))
 
     async def commands_of_concern(
         self, tx: Transaction, *, marketplace_id: uuid.UUID

@@ -92,6 +92,7 @@ def to_command(row: Any, *, escrow: Escrow | None, step: str, paid: tuple[Paymen
         error_message=row.error_message,
         waits=row.waits,
         finished_at=row.finished_at,
+        abandoned_why=row.abandoned_why,
     )
 
 

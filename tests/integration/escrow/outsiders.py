@@ -2,10 +2,12 @@
 
 import asyncio
 
+from services.escrow.domain import Wallet
 from services.escrow.evidence import OutcomeStatus
 from services.escrow.intents import (
     ApproveMilestone,
     DisputeEscrow,
+    FundEscrow,
     Intent,
     PayAsset,
     ReleaseFunds,
@@ -24,6 +26,31 @@ async def pay(world: World, *, to: str, amount: int) -> None:
     platform = await world.house.keyring.platform()
     intent = PayAsset(from_address=platform.address, to_address=to, amount=amount)
     await land(world, intent, {})
+
+
+async def pay_from(world: World, wallet: Wallet, *, to: str, amount: int) -> None:
+    """Pay from a wallet of ours with its key."""
+    signer = await _signer(world, wallet)
+    intent = PayAsset(from_address=wallet.address, to_address=to, amount=amount)
+    await land(world, intent, {wallet.address: signer})
+
+
+async def fund_by_channel(world: World, order: Order) -> str:
+    """Fund an order's contract as a step does, by a channel account; returns the hash."""
+    contract, _, buyer = await _theirs(world, order)
+    view = await world.house.chain.read_escrow(contract)
+    assert view is not None
+    intent = FundEscrow(
+        contract_id=contract,
+        wasm_hash=view.wasm_hash,
+        funder=buyer.address,
+        amount=view.amount,
+        expected_escrow=view.raw,
+    )
+    async with world.house.database.transaction() as tx:
+        source = (await world.house.accounts.channels(tx))[0].address
+    payer = await world.house.keyring.channel(source)
+    return await land(world, intent, {buyer.address: buyer}, payer=payer)
 
 
 async def dispute(world: World, order: Order) -> None:
@@ -56,16 +83,22 @@ async def _theirs(world: World, order: Order) -> tuple[str, str, Signer]:
     escrow = await world.queries.escrow(marketplace_id=world.marketplace_id, order_id=order.id)
     view = await world.house.chain.read_escrow(escrow.contract_id)
     assert view is not None
+    return escrow.contract_id, view.wasm_hash, await _signer(world, order.buyer)
+
+
+async def _signer(world: World, of: Wallet) -> Signer:
     async with world.house.database.transaction() as tx:
         wallet, sealed = await world.house.store.wallet(
-            tx, marketplace_id=world.marketplace_id, wallet_id=order.buyer.id
+            tx, marketplace_id=world.marketplace_id, wallet_id=of.id
         )
-    return escrow.contract_id, view.wasm_hash, world.house.keyring.wallet(wallet, sealed=sealed)
+    return world.house.keyring.wallet(wallet, sealed=sealed)
 
 
-async def land(world: World, intent: Intent, signers: dict[str, Signer]) -> None:
-    """Send a transaction from the platform's own account and see it land."""
-    chain, platform = world.house.chain, await world.house.keyring.platform()
+async def land(
+    world: World, intent: Intent, signers: dict[str, Signer], *, payer: Signer | None = None
+) -> str:
+    """Send a transaction, from the platform's own account by default, and see it land."""
+    chain, platform = world.house.chain, payer or await world.house.keyring.platform()
     async with _one_at_a_time:
         account = await chain.account(platform.address)
         assert account is not None
@@ -85,3 +118,4 @@ async def land(world: World, intent: Intent, signers: dict[str, Signer]) -> None
         async with asyncio.timeout(VALID_SECONDS):
             while (await chain.outcome(prepared.hash)).status is not SUCCEEDED:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
+        return prepared.hash

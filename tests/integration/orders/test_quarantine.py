@@ -5,6 +5,7 @@ what was asked for goes on when the outcome is known.
 """
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -12,7 +13,14 @@ from orchestrator.orders.v1 import orders_pb2
 
 from chassis.database import driver
 from chassis.idempotency import Answer, IdempotencyKeyInProgress
-from services.orders.domain import Order, OrderInWrongState, Party, State
+from services.orders.domain import (
+    Decision,
+    DisputeReason,
+    Order,
+    OrderInWrongState,
+    Party,
+    State,
+)
 from tests.integration.orders.conftest import EIGHTY, Shop, oid, order_of
 from tests.patience import PATIENCE_SECONDS
 
@@ -109,6 +117,42 @@ async def test_money_that_may_have_been_paid_out_is_not_paid_again(
     assert paid.get(f"user:{order.seller.id}", 0) == 0
     assert found.state is State.CLOSED
     assert len(shop.peers.escrow.commands) == 3, "create, fund, and one that pays out"
+
+
+async def test_a_decision_waits_until_it_is_known_whether_the_contract_is_frozen(
+    shop: Shop,
+) -> None:
+    order = await shop.running_order()
+    shop.peers.escrow.quarantined.add("freeze")
+    opened = await shop.service.open_dispute(
+        shop.ask(),
+        order_id=oid(order),
+        by=Party.BUYER,
+        reason=DisputeReason.OTHER,
+        description="",
+        evidence=(),
+        user_id=None,
+    )
+    await met_it(shop, order)
+
+    def decide() -> Awaitable[Answer]:
+        return shop.service.resolve_dispute(
+            shop.ask(),
+            dispute_id=uuid.UUID(order_of(opened).dispute.id),
+            decision=Decision.FULL_REFUND,
+            release=None,
+            refund=None,
+            note="",
+        )
+
+    with pytest.raises(OrderInWrongState):
+        await decide()
+    shop.peers.escrow.quarantined.clear()
+    await ended(shop, order)
+    resolved = order_of(await decide())
+
+    assert resolved.state == orders_pb2.ORDER_STATE_CLOSED
+    assert sorted(shop.peers.escrow.kinds.values()) == ["create", "freeze", "fund", "resolve"]
 
 
 async def assert_key_is_kept(shop: Shop, order: orders_pb2.Order, ask: Ask) -> None:

@@ -346,18 +346,20 @@ class ListHoldingsRequest(_message.Message):
     def __init__(self, page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ...) -> None: ...
 
 class Holding(_message.Message):
-    __slots__ = ("account", "address", "balance", "in_motion", "is_closed")
+    __slots__ = ("account", "address", "balance", "in_motion", "is_closed", "is_overfunded")
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     BALANCE_FIELD_NUMBER: _ClassVar[int]
     IN_MOTION_FIELD_NUMBER: _ClassVar[int]
     IS_CLOSED_FIELD_NUMBER: _ClassVar[int]
+    IS_OVERFUNDED_FIELD_NUMBER: _ClassVar[int]
     account: str
     address: str
     balance: _common_pb2.Money
     in_motion: bool
     is_closed: bool
-    def __init__(self, account: _Optional[str] = ..., address: _Optional[str] = ..., balance: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., in_motion: _Optional[bool] = ..., is_closed: _Optional[bool] = ...) -> None: ...
+    is_overfunded: bool
+    def __init__(self, account: _Optional[str] = ..., address: _Optional[str] = ..., balance: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., in_motion: _Optional[bool] = ..., is_closed: _Optional[bool] = ..., is_overfunded: _Optional[bool] = ...) -> None: ...
 
 class ListHoldingsResponse(_message.Message):
     __slots__ = ("holdings", "next_page_token")
@@ -407,16 +409,66 @@ class TransferAside(_message.Message):
     why: str
     def __init__(self, event_id: _Optional[str] = ..., transaction_hash: _Optional[str] = ..., ledger: _Optional[int] = ..., to_address: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
 
+class UnclaimedTransaction(_message.Message):
+    __slots__ = ("hash", "source", "ledger")
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_FIELD_NUMBER: _ClassVar[int]
+    hash: str
+    source: str
+    ledger: int
+    def __init__(self, hash: _Optional[str] = ..., source: _Optional[str] = ..., ledger: _Optional[int] = ...) -> None: ...
+
+class ChainHold(_message.Message):
+    __slots__ = ("why", "since", "unclaimed")
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    UNCLAIMED_FIELD_NUMBER: _ClassVar[int]
+    why: str
+    since: _timestamp_pb2.Timestamp
+    unclaimed: _containers.RepeatedCompositeFieldContainer[UnclaimedTransaction]
+    def __init__(self, why: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unclaimed: _Optional[_Iterable[_Union[UnclaimedTransaction, _Mapping]]] = ...) -> None: ...
+
 class ListConcernsResponse(_message.Message):
-    __slots__ = ("commands", "transfers")
+    __slots__ = ("commands", "transfers", "hold")
     COMMANDS_FIELD_NUMBER: _ClassVar[int]
     TRANSFERS_FIELD_NUMBER: _ClassVar[int]
+    HOLD_FIELD_NUMBER: _ClassVar[int]
     commands: _containers.RepeatedCompositeFieldContainer[CommandOfConcern]
     transfers: _containers.RepeatedCompositeFieldContainer[TransferAside]
-    def __init__(self, commands: _Optional[_Iterable[_Union[CommandOfConcern, _Mapping]]] = ..., transfers: _Optional[_Iterable[_Union[TransferAside, _Mapping]]] = ...) -> None: ...
+    hold: ChainHold
+    def __init__(self, commands: _Optional[_Iterable[_Union[CommandOfConcern, _Mapping]]] = ..., transfers: _Optional[_Iterable[_Union[TransferAside, _Mapping]]] = ..., hold: _Optional[_Union[ChainHold, _Mapping]] = ...) -> None: ...
 
 class RequeueCommandRequest(_message.Message):
     __slots__ = ("command_id",)
     COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
     command_id: str
     def __init__(self, command_id: _Optional[str] = ...) -> None: ...
+
+class AdoptTransactionRequest(_message.Message):
+    __slots__ = ("command_id", "transaction_hash", "why")
+    COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    command_id: str
+    transaction_hash: str
+    why: str
+    def __init__(self, command_id: _Optional[str] = ..., transaction_hash: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
+
+class AbandonCommandRequest(_message.Message):
+    __slots__ = ("command_id", "why")
+    COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    command_id: str
+    why: str
+    def __init__(self, command_id: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
+
+class ConfirmChainRequest(_message.Message):
+    __slots__ = ("why",)
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    why: str
+    def __init__(self, why: _Optional[str] = ...) -> None: ...
+
+class ConfirmChainResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

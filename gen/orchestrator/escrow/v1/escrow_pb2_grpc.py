@@ -119,6 +119,21 @@ class EscrowServiceStub:
                 request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RequeueCommandRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
                 _registered_method=True)
+        self.AdoptTransaction = channel.unary_unary(
+                '/orchestrator.escrow.v1.EscrowService/AdoptTransaction',
+                request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.AdoptTransactionRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
+                _registered_method=True)
+        self.AbandonCommand = channel.unary_unary(
+                '/orchestrator.escrow.v1.EscrowService/AbandonCommand',
+                request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.AbandonCommandRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
+                _registered_method=True)
+        self.ConfirmChain = channel.unary_unary(
+                '/orchestrator.escrow.v1.EscrowService/ConfirmChain',
+                request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ConfirmChainRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ConfirmChainResponse.FromString,
+                _registered_method=True)
 
 
 class EscrowServiceServicer:
@@ -250,6 +265,35 @@ class EscrowServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AdoptTransaction(self, request, context):
+        """For operators: a transaction has landed that a stopped command's step does not know of. It is
+        compared with what the step is for, and the command goes on from it. Of a step that has landed
+        otherwise than was meant, its own hash takes it as it is. Reasons: COMMAND_NOT_FOUND,
+        COMMAND_ENDED, COMMAND_IN_MOTION, TRANSACTION_NOT_FOUND, TRANSACTION_NOT_THIS_STEP,
+        PROVIDER_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AbandonCommand(self, request, context):
+        """For operators: a stopped command shall end as FAILED with reason ABANDONED. It does where it is
+        proven that nothing of it has landed: the number it was signed for is used for nothing, and the
+        chain does not show its effect. Else it is quarantined. Reasons: COMMAND_NOT_FOUND,
+        COMMAND_ENDED, COMMAND_IN_MOTION, COMMAND_HAS_PAID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmChain(self, request, context):
+        """For operators: what the chain had more than the books is settled; sending begins again, for
+        every marketplace. Reasons: NOTHING_HELD, PROVIDER_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EscrowServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -332,6 +376,21 @@ def add_EscrowServiceServicer_to_server(servicer, server):
                     servicer.RequeueCommand,
                     request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RequeueCommandRequest.FromString,
                     response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.SerializeToString,
+            ),
+            'AdoptTransaction': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdoptTransaction,
+                    request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.AdoptTransactionRequest.FromString,
+                    response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.SerializeToString,
+            ),
+            'AbandonCommand': grpc.unary_unary_rpc_method_handler(
+                    servicer.AbandonCommand,
+                    request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.AbandonCommandRequest.FromString,
+                    response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.SerializeToString,
+            ),
+            'ConfirmChain': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmChain,
+                    request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ConfirmChainRequest.FromString,
+                    response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ConfirmChainResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -771,6 +830,87 @@ class EscrowService:
             '/orchestrator.escrow.v1.EscrowService/RequeueCommand',
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RequeueCommandRequest.SerializeToString,
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdoptTransaction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.escrow.v1.EscrowService/AdoptTransaction',
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.AdoptTransactionRequest.SerializeToString,
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AbandonCommand(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.escrow.v1.EscrowService/AbandonCommand',
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.AbandonCommandRequest.SerializeToString,
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmChain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.escrow.v1.EscrowService/ConfirmChain',
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ConfirmChainRequest.SerializeToString,
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ConfirmChainResponse.FromString,
             options,
             channel_credentials,
             insecure,

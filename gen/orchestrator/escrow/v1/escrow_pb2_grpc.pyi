@@ -70,6 +70,23 @@ class EscrowServiceStub:
     account, sequence number and envelopes; what it does is decided anew from the evidence. Again
     for one that runs: no change. Reasons: COMMAND_NOT_FOUND, COMMAND_ENDED.
     """
+    AdoptTransaction: _aio.UnaryUnaryMultiCallable[_escrow_pb2.AdoptTransactionRequest, _escrow_pb2.Command]
+    """For operators: a transaction has landed that a stopped command's step does not know of. It is
+    compared with what the step is for, and the command goes on from it. Of a step that has landed
+    otherwise than was meant, its own hash takes it as it is. Reasons: COMMAND_NOT_FOUND,
+    COMMAND_ENDED, COMMAND_IN_MOTION, TRANSACTION_NOT_FOUND, TRANSACTION_NOT_THIS_STEP,
+    PROVIDER_UNAVAILABLE.
+    """
+    AbandonCommand: _aio.UnaryUnaryMultiCallable[_escrow_pb2.AbandonCommandRequest, _escrow_pb2.Command]
+    """For operators: a stopped command shall end as FAILED with reason ABANDONED. It does where it is
+    proven that nothing of it has landed: the number it was signed for is used for nothing, and the
+    chain does not show its effect. Else it is quarantined. Reasons: COMMAND_NOT_FOUND,
+    COMMAND_ENDED, COMMAND_IN_MOTION, COMMAND_HAS_PAID.
+    """
+    ConfirmChain: _aio.UnaryUnaryMultiCallable[_escrow_pb2.ConfirmChainRequest, _escrow_pb2.ConfirmChainResponse]
+    """For operators: what the chain had more than the books is settled; sending begins again, for
+    every marketplace. Reasons: NOTHING_HELD, PROVIDER_UNAVAILABLE.
+    """
 
 class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
     """Wallets, contracts, commands. A command is accepted and recorded, then carried out in the
@@ -222,6 +239,41 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         """For operators: let a quarantined command, or one that waits, be carried out now. It keeps its
         account, sequence number and envelopes; what it does is decided anew from the evidence. Again
         for one that runs: no change. Reasons: COMMAND_NOT_FOUND, COMMAND_ENDED.
+        """
+
+    @_abc_1.abstractmethod
+    def AdoptTransaction(
+        self,
+        request: _escrow_pb2.AdoptTransactionRequest,
+        context: _aio.ServicerContext[_escrow_pb2.AdoptTransactionRequest, _abc.Awaitable[_escrow_pb2.Command]],
+    ) -> _abc.Awaitable[_escrow_pb2.Command]:
+        """For operators: a transaction has landed that a stopped command's step does not know of. It is
+        compared with what the step is for, and the command goes on from it. Of a step that has landed
+        otherwise than was meant, its own hash takes it as it is. Reasons: COMMAND_NOT_FOUND,
+        COMMAND_ENDED, COMMAND_IN_MOTION, TRANSACTION_NOT_FOUND, TRANSACTION_NOT_THIS_STEP,
+        PROVIDER_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def AbandonCommand(
+        self,
+        request: _escrow_pb2.AbandonCommandRequest,
+        context: _aio.ServicerContext[_escrow_pb2.AbandonCommandRequest, _abc.Awaitable[_escrow_pb2.Command]],
+    ) -> _abc.Awaitable[_escrow_pb2.Command]:
+        """For operators: a stopped command shall end as FAILED with reason ABANDONED. It does where it is
+        proven that nothing of it has landed: the number it was signed for is used for nothing, and the
+        chain does not show its effect. Else it is quarantined. Reasons: COMMAND_NOT_FOUND,
+        COMMAND_ENDED, COMMAND_IN_MOTION, COMMAND_HAS_PAID.
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmChain(
+        self,
+        request: _escrow_pb2.ConfirmChainRequest,
+        context: _aio.ServicerContext[_escrow_pb2.ConfirmChainRequest, _abc.Awaitable[_escrow_pb2.ConfirmChainResponse]],
+    ) -> _abc.Awaitable[_escrow_pb2.ConfirmChainResponse]:
+        """For operators: what the chain had more than the books is settled; sending begins again, for
+        every marketplace. Reasons: NOTHING_HELD, PROVIDER_UNAVAILABLE.
         """
 
 def add_EscrowServiceServicer_to_server(servicer: EscrowServiceServicer, server: _aio.Server) -> None: ...

@@ -1,0 +1,50 @@
+"""What the settings say of the world outside: the keys, the network, the provider."""
+
+import sys
+from pathlib import Path
+
+from services.escrow.ports import StellarOptions, TrustlessWorkOptions
+from services.escrow.settings import EscrowSettings
+from services.escrow.vault import KeyFileRefused, LocalFileKeyProvider
+from services.escrow.vault_transit import VaultTransitKeyProvider
+
+
+def key_provider(settings: EscrowSettings) -> LocalFileKeyProvider | VaultTransitKeyProvider:
+    """Return where the key-encryption key is. Raises: SystemExit: a file that may not be used."""
+    if settings.vault_url:
+        return VaultTransitKeyProvider(
+            url=settings.vault_url,
+            token=settings.vault_token,
+            key=settings.vault_transit_key,
+            mount=settings.vault_transit_mount,
+        )
+    try:
+        return LocalFileKeyProvider.open(Path(settings.key_file), production=settings.env == "prod")
+    except KeyFileRefused as refused:
+        sys.stderr.write(f"escrow: setting {refused}\n")
+        raise SystemExit(2) from None
+
+
+def stellar_options(settings: EscrowSettings) -> StellarOptions:
+    """Return which network, asset and contracts."""
+    return StellarOptions(
+        rpc_url=settings.stellar_rpc_url,
+        network_passphrase=settings.stellar_network_passphrase,
+        asset_issuer=settings.usdc_issuer,
+        factory=settings.escrow_factory_id,
+        wasm_hash=settings.escrow_wasm_hash,
+        provider_fee_address=settings.trustless_work_fee_address,
+        friendbot_url=settings.stellar_friendbot_url,
+        faucet_url=settings.stellar_faucet_url,
+        ledgers_per_minute=settings.stellar_ledgers_per_minute,
+    )
+
+
+def trustless_work_options(settings: EscrowSettings) -> TrustlessWorkOptions | None:
+    """Return the provider's REST API; None where envelopes are built directly."""
+    if settings.escrow_builder == "direct":
+        return None
+    return TrustlessWorkOptions(
+        url=settings.trustless_work_url,
+        api_key=settings.trustless_work_api_key.get_secret_value(),
+    )

@@ -1,0 +1,137 @@
+"""What the ledgers keep of transactions: envelopes as they landed, read as evidence."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from stellar_sdk import Address, StrKey, scval, xdr
+from stellar_sdk.soroban_rpc import GetTransactionStatus
+
+from services.escrow.evidence import Finding, FindingsPage
+from services.escrow.intents import FundEscrow, Intent, ResolveDispute
+from services.escrow.ports import EnvelopeRefused
+from services.escrow.stellar.blueprint import Blueprints
+from services.escrow.stellar.envelope import parse
+from services.escrow.stellar.rpc import Rpc
+
+PAGE_SIZE = 200
+# Of a funding: the wallet, the contract's value as it was read, the amount.
+FUND_ARGUMENTS = 3
+
+
+class History:
+    """Reads landed transactions, and tells what they were for."""
+
+    def __init__(self, *, rpc: Rpc, blueprints: Blueprints) -> None:
+        self._rpc = rpc
+        self._blueprints = blueprints
+
+    async def find(self, transaction_hash: str) -> Finding | None:
+        """Return a transaction by its hash; None: the node does not find it.
+
+        Raises: ChainUnavailable; EnvelopeRefused: it is of a kind that we never send.
+        """
+        answer = await self._rpc.transaction(transaction_hash)
+        if answer.status is GetTransactionStatus.NOT_FOUND or not answer.envelope_xdr:
+            return None
+        return _read(
+            answer.envelope_xdr,
+            transaction_hash=transaction_hash,
+            ledger=answer.ledger or 0,
+            has_succeeded=answer.status is GetTransactionStatus.SUCCESS,
+        )
+
+    async def page(self, *, start_ledger: int | None, cursor: str | None) -> FindingsPage:
+        """Return transactions from a ledger on, or after a cursor, those of other kinds left out.
+
+        A ledger older than the node keeps begins with the oldest that it does.
+        Raises: ChainUnavailable.
+        """
+        if start_ledger is not None:
+            start_ledger = max(start_ledger, await self._rpc.oldest_ledger())
+        answer = await self._rpc.transactions(
+            start_ledger=start_ledger, cursor=cursor, limit=PAGE_SIZE
+        )
+        found = []
+        for one in answer.transactions:
+            try:
+                found.append(
+                    _read(
+                        one.envelope_xdr,
+                        transaction_hash=one.transaction_hash,
+                        ledger=one.ledger,
+                        has_succeeded=one.status == GetTransactionStatus.SUCCESS.value,
+                    )
+                )
+            except EnvelopeRefused:
+                continue
+        return FindingsPage(
+            found=tuple(found),
+            next_cursor=answer.cursor,
+            is_last=len(answer.transactions) < PAGE_SIZE,
+        )
+
+    def is_of(self, envelope_xdr: str, intent: Intent) -> bool:
+        """Tell whether an envelope does what an intent means, whoever paid its fee and when."""
+        given = parse(envelope_xdr).tx
+        as_then = _as_it_was_then(_call_of(given), intent)
+        if as_then is None:
+            return False
+        meant = self._blueprints.of(as_then).operations
+        theirs = given.operations
+        return len(meant) == len(theirs) and all(
+            mine.to_xdr_bytes() == other.to_xdr_bytes()
+            for mine, other in zip(meant, theirs, strict=True)
+        )
+
+    def divided(self, envelope_xdr: str) -> int:
+        """Return the sum that an envelope divides among addresses; 0: it divides nothing."""
+        return sum(_distributions(_call_of(parse(envelope_xdr).tx)).values())
+
+
+def _read(envelope_xdr: str, *, transaction_hash: str, ledger: int, has_succeeded: bool) -> Finding:
+    transaction = parse(envelope_xdr).tx
+    key = transaction.source_account
+    raw = key.med25519.ed25519 if key.med25519 is not None else key.ed25519
+    if raw is None:
+        raise EnvelopeRefused("its source is no account")
+    return Finding(
+        hash=transaction_hash,
+        source=StrKey.encode_ed25519_public_key(raw.uint256),
+        sequence=transaction.seq_num.sequence_number.int64,
+        envelope_xdr=envelope_xdr,
+        ledger=ledger,
+        has_succeeded=has_succeeded,
+    )
+
+
+def _call_of(transaction: xdr.Transaction) -> xdr.InvokeContractArgs | None:
+    if len(transaction.operations) != 1:
+        return None
+    call = transaction.operations[0].body.invoke_host_function_op
+    return None if call is None else call.host_function.invoke_contract
+
+
+def _as_it_was_then(call: xdr.InvokeContractArgs | None, intent: Intent) -> Intent | None:
+    """Give a funding the contract's value that was read when it was built; None: it is another."""
+    if not isinstance(intent, FundEscrow):
+        return intent
+    if call is None or len(call.args) != FUND_ARGUMENTS:
+        return None
+    return replace(intent, expected_escrow=call.args[1].to_xdr_bytes())
+
+
+def _distributions(call: xdr.InvokeContractArgs | None) -> Mapping[str, int]:
+    if (
+        call is None
+        or call.function_name.sc_symbol != ResolveDispute.name.encode()
+        or not call.args
+    ):
+        return {}
+    shares = call.args[-1].map
+    if shares is None:
+        return {}
+    return {
+        Address.from_xdr_sc_address(item.key.address).address: scval.from_int128(item.val)
+        for item in shares.sc_map
+        if item.key.address is not None
+    }

@@ -1,0 +1,203 @@
+"""The database is restored to an earlier moment, the chain is not: nothing is paid twice."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from services.escrow.acceptance import Request
+from services.escrow.app import House
+from services.escrow.domain import CommandKind, CommandState
+from services.escrow.recovery import NothingHeld
+from services.escrow.rulings import Ruling
+from services.escrow.store.landings import Hold
+from tests.conftest import RunningDevnet, TestDatabase
+from tests.integration.escrow.world import (
+    AMOUNT,
+    WAIT_SECONDS,
+    Order,
+    World,
+    settings,
+    succeeded,
+    usdc,
+)
+
+BUYER = 100 * 10_000_000
+CREDIT = 7 * 10_000_000
+OPERATOR = Ruling(by="Olga", why="compared with the explorer")
+
+
+@dataclass(kw_only=True)
+class Past:
+    """A moment of the past: a copy of the database, and what had been accepted."""
+
+    database: TestDatabase
+    marketplace_id: uuid.UUID
+    accepted: list[Request]
+    orders: list[Order]
+    credited: Order
+    lost: TestDatabase
+
+
+@asynccontextmanager
+async def house_on(
+    database: TestDatabase, devnet: RunningDevnet, folder: Path, *, marketplace_id: uuid.UUID
+) -> AsyncIterator[World]:
+    """Run a house on a database as the program does, recovery included."""
+    given = settings(database=database, devnet=devnet, folder=str(folder), transaction_seconds=2)
+    world = World(house=House(given), devnet=devnet, marketplace_id=marketplace_id)
+    await world.house.ensure_platform()
+    await world.house.bootstrap().run()
+    await world.house.recovery.start()
+    keeping = asyncio.ensure_future(world.house.recovery.keep())
+    await world.start()
+    try:
+        yield world
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await world.stop()
+
+
+async def accept(world: World, kind: CommandKind, order: Order) -> Request:
+    """Accept a command that nobody carries out yet."""
+    asked = world.asked(kind)
+    if kind is CommandKind.CREDIT_WALLET:
+        await world.house.wallets().credit(asked, user_id=order.seller.user_id, amount=usdc(CREDIT))
+    else:
+        await getattr(world.escrows, kind.value.lower())(asked, order_id=order.id)
+    return asked
+
+
+async def hold_of(world: World) -> Hold | None:
+    """Return why nothing is sent, as an operator sees it."""
+    listed = await world.house.attention().concerns(marketplace_id=world.marketplace_id)
+    return listed.hold
+
+
+async def held(world: World, orders: list[Order]) -> list[tuple[int, int]]:
+    """Return what the buyers' and sellers' wallets hold."""
+    return [
+        (await world.balance(o.buyer.address), await world.balance(o.seller.address))
+        for o in orders
+    ]
+
+
+@pytest.fixture
+async def past(
+    make_database: Callable[[], TestDatabase], devnet: RunningDevnet, tmp_path: Path
+) -> AsyncIterator[tuple[Past, Path]]:
+    """A funding, a release, a refund and a credit are accepted; then comes the backup."""
+    database, marketplace_id = make_database(), uuid.uuid4()
+    async with house_on(database, devnet, tmp_path, marketplace_id=marketplace_id) as world:
+        funding = await world.order()
+        await world.created(funding)
+        release, refund, credited = [await world.funded() for _ in range(3)]
+        await world.pause_worker()
+        kinds = [
+            (CommandKind.FUND, funding),
+            (CommandKind.RELEASE, release),
+            (CommandKind.REFUND, refund),
+            (CommandKind.CREDIT_WALLET, credited),
+        ]
+        accepted = [await accept(world, kind, order) for kind, order in kinds]
+    copy = TestDatabase(f"{database.name}_restored", database.server)
+    database.server.execute("create database {} template {}", copy.name, database.name)
+    made = Past(
+        database=copy,
+        marketplace_id=marketplace_id,
+        accepted=accepted,
+        orders=[funding, release, refund, credited],
+        credited=credited,
+        lost=database,
+    )
+    async with house_on(database, devnet, tmp_path, marketplace_id=marketplace_id) as world:
+        for asked in accepted:
+            succeeded(await world.ended(asked))
+    yield made, tmp_path
+    copy.drop()
+    database.drop()
+
+
+async def lost_credit(before: Past, devnet: RunningDevnet, folder: Path) -> str:
+    """Accept and pay a credit of which the backup knows nothing; returns its hash."""
+    async with house_on(before.lost, devnet, folder, marketplace_id=before.marketplace_id) as world:
+        asked = await accept(world, CommandKind.CREDIT_WALLET, before.credited)
+        command = succeeded(await world.ended(asked))
+        return command.payments[0].transaction_hash
+
+
+async def test_what_landed_since_the_backup_is_taken_for_the_steps_and_not_done_again(
+    past: tuple[Past, Path], devnet: RunningDevnet
+) -> None:
+    before, folder = past
+    async with house_on(
+        before.database, devnet, folder, marketplace_id=before.marketplace_id
+    ) as world:
+        for asked in before.accepted:
+            succeeded(await world.ended(asked))
+        hold = await hold_of(world)
+        assert hold is not None
+        assert "forgotten" in hold.why
+        assert hold.unclaimed == []
+        late = await accept(world, CommandKind.CREDIT_WALLET, before.credited)
+        await world.until_resting(late.command_id)
+
+        waiting = await world.until(late.command_id, lambda command: bool(command.waits))
+        await world.house.rulings().confirm(OPERATOR)
+        succeeded(await world.ended(late))
+
+        assert (waiting.state, waiting.error_reason) == (CommandState.RUNNING, "CHAIN_AHEAD")
+        assert await hold_of(world) is None
+        with pytest.raises(NothingHeld):
+            await world.house.rulings().confirm(OPERATOR)
+        assert await held(world, before.orders) == [
+            (BUYER - AMOUNT, 0),
+            (BUYER - AMOUNT, AMOUNT),
+            (BUYER, 0),
+            (BUYER - AMOUNT, 2 * CREDIT),
+        ]
+        await world.funded()
+
+
+async def test_what_no_step_claims_waits_for_an_operator(
+    past: tuple[Past, Path], devnet: RunningDevnet
+) -> None:
+    before, folder = past
+    lost = await lost_credit(before, devnet, folder)
+    async with house_on(
+        before.database, devnet, folder, marketplace_id=before.marketplace_id
+    ) as world:
+        for asked in before.accepted:
+            succeeded(await world.ended(asked))
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not (hold := await hold_of(world)) or not hold.unclaimed:  # noqa: ASYNC110 - no bell
+                await asyncio.sleep(0.02)
+
+        assert [found.hash for found in hold.unclaimed] == [lost]
+        await world.house.rulings().confirm(OPERATOR)
+        # It is settled: the next credit of the same amount is another one.
+        again = await accept(world, CommandKind.CREDIT_WALLET, before.credited)
+        succeeded(await world.ended(again))
+        assert await world.balance(before.credited.seller.address) == 3 * CREDIT
+
+
+async def test_a_credit_that_is_asked_for_again_is_not_paid_again(
+    past: tuple[Past, Path], devnet: RunningDevnet
+) -> None:
+    before, folder = past
+    lost = await lost_credit(before, devnet, folder)
+    async with house_on(
+        before.database, devnet, folder, marketplace_id=before.marketplace_id
+    ) as world:
+        for asked in before.accepted:
+            succeeded(await world.ended(asked))
+        again = await accept(world, CommandKind.CREDIT_WALLET, before.credited)
+        command = succeeded(await world.ended(again))
+
+        assert [paid.transaction_hash for paid in command.payments] == [lost]
+        assert await world.balance(before.credited.seller.address) == 2 * CREDIT

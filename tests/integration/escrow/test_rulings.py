@@ -1,0 +1,285 @@
+"""What an operator rules is believed only where the chain agrees; nothing is booked twice."""
+
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from services.escrow.acceptance import Request
+from services.escrow.domain import (
+    Command,
+    CommandEnded,
+    CommandInMotion,
+    CommandKind,
+    CommandNotFound,
+    CommandState,
+    EscrowState,
+)
+from services.escrow.intents import FundEscrow
+from services.escrow.ports import EnvelopeRefused
+from services.escrow.rulings import CommandHasPaid, NotThisStep, Ruling, TransactionNotFound
+from services.escrow.steps import StepName
+from tests.conftest import RunningDevnet, TestDatabase
+from tests.integration.escrow import outsiders
+from tests.integration.escrow.conftest import running
+from tests.integration.escrow.strangers import Stranger
+from tests.integration.escrow.test_denials import ALWAYS, begun, ready
+from tests.integration.escrow.test_faults import attempts_of, is_quarantined
+from tests.integration.escrow.test_setbacks import replaced, requeued, resting
+from tests.integration.escrow.world import AMOUNT, World, succeeded, usdc
+
+OLGA = Ruling(by="Olga", why="looked it up in an explorer")
+BUYER = 100 * 10_000_000
+FAILED, QUARANTINED = CommandState.FAILED, CommandState.QUARANTINED
+
+
+@pytest.fixture(scope="module")
+async def ruled(
+    make_database: Callable[[], TestDatabase],
+    devnet: RunningDevnet,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[World]:
+    """A house whose transactions may land for a second only."""
+    folder = tmp_path_factory.mktemp("escrow")
+    async with running(make_database(), devnet, folder, transaction_seconds=1) as made:
+        yield made
+
+
+async def abandoned(world: World, asked: Request) -> Command:
+    """Rule that a command shall end, and wait until it has ended or is quarantined again."""
+    await world.house.rulings().abandon(
+        marketplace_id=world.marketplace_id, command_id=asked.command_id, ruling=OLGA
+    )
+    return await world.until(
+        asked.command_id, lambda c: c.state is not CommandState.RUNNING or bool(c.waits)
+    )
+
+
+async def adopted(world: World, asked: Request, transaction_hash: str) -> Command:
+    """Rule that a transaction is a command's doing."""
+    return await world.house.rulings().adopt(
+        marketplace_id=world.marketplace_id,
+        command_id=asked.command_id,
+        transaction_hash=transaction_hash,
+        ruling=OLGA,
+    )
+
+
+@asynccontextmanager
+async def evil_at_the_second_funding(world: World) -> AsyncIterator[None]:
+    """Let the first envelope of a funding never land, and the second be something else."""
+    real, built = world.house.builder.build, 0
+
+    async def build(intent: Any, **kept: Any) -> Any:
+        nonlocal built
+        if isinstance(intent, FundEscrow):
+            built += 1
+            if built > 1:
+                raise EnvelopeRefused("not what was asked for")
+        return await real(intent, **kept)
+
+    await world.fault(kind="hold", function="fund_escrow")
+    async with replaced(world.house.builder, "build", build):
+        yield
+
+
+async def test_an_abandoned_funding_can_land_no_more(ruled: World) -> None:
+    order = await ready(ruled, CommandKind.FUND)
+    async with evil_at_the_second_funding(ruled):
+        asked = await begun(ruled, CommandKind.FUND, order)
+        await ruled.until(asked.command_id, is_quarantined)
+        command = await abandoned(ruled, asked)
+
+    first, burn = await attempts_of(ruled, order, StepName.FUND)
+    assert (command.state, command.error_reason) == (FAILED, "ABANDONED")
+    assert "Olga" in command.error_message
+    assert command.escrow is not None
+    assert command.escrow.state is EscrowState.FAILED
+    assert (first.state, burn.state, burn.code) == ("EXPIRED", "FAILED", "BURNT")
+    assert (burn.source, burn.sequence) == (first.source, first.sequence)
+    # Its number is used: no ledger takes the first one, whatever its time.
+    account = await ruled.house.chain.account(first.source)
+    assert account is not None
+    assert account.sequence >= first.sequence
+    assert await ruled.balance(order.buyer.address) == BUYER
+    await ruled.created(order)
+    await ruled.do(CommandKind.FUND, order)
+    assert await ruled.balance(order.buyer.address) == BUYER - AMOUNT
+
+
+async def test_a_funding_that_is_refused_after_one_expired_burns_its_number_first(
+    ruled: World,
+) -> None:
+    order = await ruled.order(funds="80.00")
+    await ruled.created(order)
+    await ruled.fault(kind="hold", function="fund_escrow")
+    asked = await begun(ruled, CommandKind.FUND, order)
+    await ruled.until(asked.command_id, lambda c: c.step == "fund_escrow")
+    # The money leaves the buyer's wallet by another way before the second envelope is built.
+    await outsiders.pay_from(ruled, order.buyer, to=order.seller.address, amount=1)
+    command = await ruled.ended(asked)
+
+    states = [(row.state, row.code) for row in await attempts_of(ruled, order, StepName.FUND)]
+    assert (command.state, command.error_reason) == (FAILED, "CHAIN_REFUSED")
+    assert states == [("EXPIRED", ""), ("FAILED", "BURNT")]
+
+
+@pytest.mark.parametrize("kind", [CommandKind.FUND, CommandKind.CREDIT_WALLET])
+async def test_what_has_landed_is_not_abandoned(ruled: World, kind: CommandKind) -> None:
+    order = await ready(ruled, kind)
+    function = "fund_escrow" if kind is CommandKind.FUND else "transfer"
+    await ruled.fault(kind="not_found", function=function, count=ALWAYS)
+    asked = await begun(ruled, kind, order)
+    await ruled.until(asked.command_id, is_quarantined)
+
+    denied = await abandoned(ruled, asked)
+    await ruled.clear_faults()
+    await ruled.house.rulings().abandon(
+        marketplace_id=ruled.marketplace_id, command_id=asked.command_id, ruling=OLGA
+    )
+
+    assert denied.state is QUARANTINED
+    succeeded(await ruled.ended(asked))
+
+
+async def test_a_release_of_a_contract_that_somebody_froze_is_abandoned_and_decided(
+    ruled: World,
+) -> None:
+    order = await ruled.funded()
+    await outsiders.dispute(ruled, order)
+    asked = await begun(ruled, CommandKind.RELEASE, order)
+    await ruled.until(asked.command_id, is_quarantined)
+
+    command = await abandoned(ruled, asked)
+
+    assert (command.state, command.error_reason) == (FAILED, "ABANDONED")
+    assert command.escrow is not None
+    assert command.escrow.state is EscrowState.DISPUTED
+    await ruled.do(CommandKind.RESOLVE, order, seller=usdc(0), buyer=usdc(AMOUNT))
+    assert await ruled.balance(order.buyer.address) == BUYER
+
+
+async def test_a_release_that_always_fails_is_abandoned_and_refunded(ruled: World) -> None:
+    order = await ruled.funded()
+    await ruled.fault(kind="fail_at_apply", function="release_funds", count=ALWAYS)
+    asked = await begun(ruled, CommandKind.RELEASE, order)
+    await resting(ruled, asked.command_id)
+
+    await abandoned(ruled, asked)
+    command = await ruled.ended(asked)
+    await ruled.clear_faults()
+
+    assert (command.state, command.error_reason) == (FAILED, "ABANDONED")
+    assert command.escrow is not None
+    assert command.escrow.state is EscrowState.FUNDED
+    await ruled.do(CommandKind.REFUND, order)
+    assert await ruled.balance(order.buyer.address) == BUYER
+
+
+async def test_a_contract_that_strangers_gave_the_amount_is_given_up_and_their_money_is_theirs(
+    ruled: World, devnet: RunningDevnet
+) -> None:
+    stranger = Stranger(devnet.info)
+    await stranger.come(amount="80.00")
+    order = await ready(ruled, CommandKind.FUND)
+    escrow = await ruled.queries.escrow(marketplace_id=ruled.marketplace_id, order_id=order.id)
+    await stranger.give_contract(escrow.contract_id, minor_units=AMOUNT)
+    asked = await begun(ruled, CommandKind.FUND, order)
+    await ruled.until(asked.command_id, is_quarantined)
+
+    command = await abandoned(ruled, asked)
+
+    assert (command.state, command.error_reason) == (FAILED, "ABANDONED")
+    assert await ruled.balance(order.buyer.address) == BUYER
+
+
+async def test_a_transaction_that_landed_is_adopted_by_its_hash(ruled: World) -> None:
+    order = await ready(ruled, CommandKind.FUND)
+    other = await ready(ruled, CommandKind.FUND)
+    await ruled.do(CommandKind.FUND, other)
+    [foreign] = await attempts_of(ruled, other, StepName.FUND)
+    # The funding landed by a channel account of ours; no envelope of the books is it.
+    landed = await outsiders.fund_by_channel(ruled, order)
+    asked = await begun(ruled, CommandKind.FUND, order)
+    stopped = await ruled.until(asked.command_id, is_quarantined)
+
+    with pytest.raises(NotThisStep):
+        await adopted(ruled, asked, foreign.hash)
+    with pytest.raises(TransactionNotFound):
+        await adopted(ruled, asked, "ab" * 32)
+    await adopted(ruled, asked, landed)
+    command = succeeded(await ruled.ended(asked))
+
+    assert "holds the amount" in stopped.error_message
+    assert [paid.transaction_hash for paid in command.payments] == [landed]
+    assert await ruled.balance(order.buyer.address) == BUYER - AMOUNT
+
+
+async def test_a_transaction_of_a_stranger_is_nobodys(ruled: World, devnet: RunningDevnet) -> None:
+    stranger = Stranger(devnet.info)
+    await stranger.come(amount="100.00")
+    order = await ready(ruled, CommandKind.FUND)
+    escrow = await ruled.queries.escrow(marketplace_id=ruled.marketplace_id, order_id=order.id)
+    given = await stranger.give_contract(escrow.contract_id, minor_units=AMOUNT)
+    asked = await begun(ruled, CommandKind.FUND, order)
+    await ruled.until(asked.command_id, is_quarantined)
+
+    with pytest.raises(NotThisStep):
+        await adopted(ruled, asked, given)
+
+
+async def test_what_landed_otherwise_is_taken_as_it_is_by_its_own_hash(ruled: World) -> None:
+    order = await ready(ruled, CommandKind.FUND)
+    real = ruled.house.chain.read_escrow
+
+    async def without_money(contract_id: str) -> Any:
+        view = await real(contract_id)
+        return None if view is None else replace(view, balance=0)
+
+    async with replaced(ruled.house.chain, "read_escrow", without_money):
+        asked = await begun(ruled, CommandKind.FUND, order)
+        await ruled.until(asked.command_id, is_quarantined)
+        [sent] = await attempts_of(ruled, order, StepName.FUND)
+        with pytest.raises(NotThisStep):
+            await adopted(ruled, asked, "cd" * 32)
+        with pytest.raises(CommandHasPaid):
+            await abandoned(ruled, asked)
+        await adopted(ruled, asked, sent.hash)
+        succeeded(await ruled.ended(asked))
+
+
+async def test_only_what_has_stopped_is_ruled_on(ruled: World) -> None:
+    order = await ruled.order()
+    await ruled.pause_worker()
+    running_one = await begun(ruled, CommandKind.CREATE, order)
+    with pytest.raises(CommandInMotion):
+        await abandoned(ruled, running_one)
+    await ruled.resume_worker()
+    succeeded(await ruled.ended(running_one))
+    with pytest.raises(CommandEnded):
+        await abandoned(ruled, running_one)
+    with pytest.raises(CommandNotFound):
+        await abandoned(ruled, replace(running_one, command_id=uuid.uuid4()))
+
+
+async def test_another_marketplace_rules_on_nothing(ruled: World) -> None:
+    order = await ruled.funded()
+    await outsiders.dispute(ruled, order)
+    asked = await begun(ruled, CommandKind.RELEASE, order)
+    await ruled.until(asked.command_id, is_quarantined)
+    rulings, other = ruled.house.rulings(), uuid.uuid4()
+
+    with pytest.raises(CommandNotFound):
+        await rulings.abandon(marketplace_id=other, command_id=asked.command_id, ruling=OLGA)
+    with pytest.raises(CommandNotFound):
+        await rulings.adopt(
+            marketplace_id=other,
+            command_id=asked.command_id,
+            transaction_hash="ab" * 32,
+            ruling=OLGA,
+        )
+    await requeued(ruled, asked)
+    await ruled.until(asked.command_id, is_quarantined)
