@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from deploy.operator.findings import Concerns, Holding, StuckCommand, TransferAside
+from deploy.operator.findings import ChainHold, Concerns, Holding, StuckCommand, TransferAside
 from deploy.operator.marketplaces import Named
 from deploy.operator.reconcile import Look, differing, lines
 
@@ -47,6 +47,8 @@ def test_what_strangers_sent_to_a_contract_is_a_surplus_and_hides_nothing(holdin
         contract(ledger=800, chain=800 + 1, is_closed=True),
         contract(ledger=800, chain=799),
         Holding(account="user:1", ledger=0, chain=1, in_motion=False),
+        # Out of the buyer's own wallet: a second funding, and no stranger's money.
+        Holding(account="escrow:1", ledger=800, chain=1600, in_motion=False, is_overfunded=True),
     ],
 )
 def test_any_other_difference_is_one(holding: Holding) -> None:
@@ -55,6 +57,17 @@ def test_any_other_difference_is_one(holding: Holding) -> None:
 
 def test_what_is_in_motion_may_differ_by_that_step() -> None:
     assert differing([contract(ledger=0, chain=800, in_motion=True)]) == []
+
+
+def test_a_hold_of_the_chain_is_named_and_is_not_well() -> None:
+    hold = ChainHold(why="forgotten", since="2026-02-18T10:00:00Z", unclaimed=["ab" * 32])
+    found = Look(marketplace=SHOP, concerns=Concerns(commands=[], transfers=[], hold=hold))
+
+    assert [line for line in lines(found) if line.startswith("HELD")] == [
+        f"HELD    {hold.describe()}  [shop]"
+    ]
+    assert "ab" * 32 in hold.describe()
+    assert (found.is_well, found.figures()["held"]) == (False, True)
 
 
 def test_commands_and_transfers_that_need_a_look_are_named() -> None:
