@@ -28,6 +28,7 @@ from gateway.keys import PREFIX, KeyStore
 from gateway.limits import Places, RateLimiter, StreamPlaces
 from gateway.marketplace import view as marketplace
 from gateway.marketplace.view import MarketplaceView
+from gateway.parties import Parties
 from gateway.party import view as party
 from gateway.party.people import People
 from gateway.party.tokens import Tokens
@@ -166,9 +167,10 @@ class Dispatcher:
         side = self._side({"path": path, "headers": headers})
         return side.view.refuse(error, request_id=request_id)
 
-    def end_streams(self) -> None:
-        """End every stream of events: the process is about to stop."""
+    def stop_waiting(self) -> None:
+        """End every stream of events, and answer whoever waits: the process is about to stop."""
         self._parts.feed.stop()
+        self._parts.backends.stop_waiting()
 
     async def _serve(self, side: Side, scope: Scope, receive: Receive, send: Send) -> None:
         methods = side.paths.methods(scope["path"])
@@ -244,7 +246,9 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
     streams = StreamPlaces(
         per_account=settings.event_streams_per_account_max, in_all=settings.event_streams_max
     )
-    parts = Parts(backends=backends, keys=keys, feed=feed, streams=streams)
+    parts = Parts(
+        backends=backends, keys=keys, feed=feed, streams=streams, parties=Parties(backends)
+    )
     stopping = asyncio.Event()
     forgetting = asyncio.create_task(store.keep_forgetting(until=stopping))
     try:

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
@@ -20,7 +20,7 @@ from chassis.status import Internal
 from chassis.telemetry import logger
 from gateway.auth import CALLER
 from gateway.settings import GatewaySettings
-from kernel.errors import DomainError, Unauthenticated
+from kernel.errors import Aborted, DomainError, Unauthenticated
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
@@ -28,6 +28,8 @@ ResponseT = TypeVar("ResponseT", bound=Message)
 READ_SECONDS = 5.0
 HEALTH_SECONDS = 2.0
 USERS_MAX = 50_000
+# Between two looks at what a change has become, when the process stops.
+AGAIN_SECONDS = 0.2
 log = logger()
 
 
@@ -65,6 +67,8 @@ class Backends:
         self._caller = Caller(Signer(secret=secret, caller=CALLER))
         self._users: dict[tuple[uuid.UUID, str], User] = {}
         self._network: escrow_pb2.Network | None = None
+        self._waiting: set[asyncio.Future[Any]] = set()
+        self._is_stopping = False
 
     async def call(
         self,
@@ -94,6 +98,63 @@ class Backends:
             trailing = dict(await done.trailing_metadata() or ())
             reply.replayed = trailing.get(REPLAYED_KEY) == "true"
         return response
+
+    async def change(
+        self,
+        method: "grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT]",
+        request: RequestT,
+        *,
+        timeout_seconds: float,
+        reply: Reply,
+    ) -> ResponseT:
+        """Make a change and wait for it; when the process stops, tell it as it is then.
+
+        Raises: as `call`.
+        """
+        call = self.call(method, request, timeout_seconds=timeout_seconds, reply=reply)
+        waiting = asyncio.ensure_future(call)
+        self._waiting.add(waiting)
+        waiting.add_done_callback(self._waiting.discard)
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._is_stopping or (task is not None and task.cancelling()):
+                raise
+        return await self._as_it_is(method, request, reply)
+
+    def stop_waiting(self) -> None:
+        """Answer every change that is waited for as it is: the process is about to stop."""
+        self._is_stopping = True
+        for waiting in self._waiting:
+            waiting.cancel()
+
+    async def _as_it_is(
+        self,
+        method: "grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT]",
+        request: RequestT,
+        reply: Reply,
+    ) -> ResponseT:
+        """Ask for a change once more, without a wait: it has its answer, or its order is moving.
+
+        Asking again under the same request id begins nothing that has been begun.
+        """
+        at_once = type(request)()
+        at_once.CopyFrom(request)
+        if "wait_seconds" in request.DESCRIPTOR.fields_by_name:
+            setattr(at_once, "wait_seconds", 0)  # noqa: B010 - requests that wait have it
+        order_id = getattr(request, "order_id", "")
+        while True:
+            try:
+                return await self.call(method, at_once, reply=reply)
+            except Aborted:
+                if not order_id:
+                    raise
+            known = orders_pb2.GetOrderRequest(order_id=order_id)
+            order: Any = await self.call(self.orders.GetOrder, known)
+            if order.HasField("operation"):
+                return cast("ResponseT", order)
+            await asyncio.sleep(AGAIN_SECONDS)
 
     async def user(self, text: str) -> User:
         """Return the names of a user of the caller's marketplace, named by either of them.

@@ -22,6 +22,7 @@ from gateway.backends import Backends, Reply
 from gateway.errors import BodyTooLarge, RequestTimeout, UnsupportedMediaType
 from gateway.events import Feed
 from gateway.limits import Place, StreamPlaces
+from gateway.parties import Parties
 from kernel.errors import InvalidArgument
 from kernel.ids import new_id
 
@@ -72,6 +73,7 @@ class Parts:
     keys: KeyAuthenticator
     feed: Feed
     streams: StreamPlaces
+    parties: Parties
 
 
 @dataclass(slots=True, kw_only=True)

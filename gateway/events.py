@@ -1,39 +1,28 @@
 """The stream of events, as server-sent events: in order, replayable, one marketplace's only.
 
-Every client has a consumer of its own on JetStream, which is made again from the next event
-wherever it is lost: a client sees each event once and in order for as long as it stays connected.
+A client sees each event once and in order for as long as it stays connected: what it did not take
+in time is read again from where it is.
 """
 
 import asyncio
+import contextlib
 import datetime as dt
 import re
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-from nats.js.errors import NotFoundError
 
-from chassis.bus import STREAM, SUBJECTS, Bus
+from chassis.bus import SUBJECTS, Bus
 from chassis.telemetry import logger
+from gateway.stream import RETRY_SECONDS, Stream, Told, end, event_at, newest
 from kernel.errors import InvalidArgument, Unavailable
 
 PING = b"event: ping\ndata: {}\n\n"
-# A consumer that was silent this long is asked whether it still exists.
-SILENCE_SECONDS = 5.0
 READY_SECONDS = 2.0
-RETRY_SECONDS = 0.5
-# How long the server keeps the consumer of a client that is gone.
-ABANDONED_SECONDS = 30.0
-# How long something cancelled may take until it is cancelled again.
-CANCEL_SECONDS = 1.0
-PENDING_MAX = 4096
-PENDING_BYTES_MAX = 8 * 1024 * 1024
 RESOURCE_TYPES = ("Order", "Escrow", "Balance", "Dispute", "User", "Wallet", "Deposit")
 # A stream counts its messages from 1.
 CURSOR = r"([1-9][0-9]{0,17})-(evt_[0-9A-Za-z]{1,64})"
@@ -120,6 +109,7 @@ class Feed:
 
     def __init__(self, bus: Bus, *, ping_seconds: int) -> None:
         self._bus = bus
+        self._stream = Stream(bus)
         self._ping_seconds = ping_seconds
         self._stopping = asyncio.Event()
 
@@ -139,7 +129,7 @@ class Feed:
         """
         try:
             async with asyncio.timeout(READY_SECONDS):
-                start = await _start(await self._bus.stream(), wanted.after)
+                start = await self._start(wanted.after)
         except (NatsError, OSError, TimeoutError):
             raise Unavailable("The stream of events is away") from None
         return self._chunks(wanted, start)
@@ -152,8 +142,21 @@ class Feed:
         """Close the connection."""
         await self._bus.close()
 
+    async def _start(self, after: Cursor | None) -> Start:
+        """Return where to begin.
+
+        A stream that was made anew has other sequences: then everything is told again, because an
+        event twice can be seen by its id, and one that is missing cannot be seen.
+        """
+        made, last = await newest(self._bus)
+        if after is None:
+            return Start(sequence=last + 1, made=made)
+        known = await event_at(self._bus, after.sequence)
+        same = known is not None and known.event_id == after.event_id
+        return Start(sequence=after.sequence + 1 if same else 1, made=made)
+
     async def _chunks(self, wanted: Wanted, start: Start) -> AsyncGenerator[bytes]:
-        messages = _messages(self._bus, wanted, start)
+        messages = self._events(wanted, start)
         clock = asyncio.get_running_loop().time
         stopped: asyncio.Future[Any] = asyncio.ensure_future(self._stopping.wait())
         coming: asyncio.Future[Any] | None = None
@@ -179,125 +182,59 @@ class Feed:
             finally:
                 await messages.aclose()
 
+    async def _events(self, wanted: Wanted, start: Start) -> AsyncGenerator[Told]:
+        """Yield a marketplace's events in order from a place on, for ever."""
+        following, made = start.sequence, start.made
+        async with contextlib.AsyncExitStack() as joined:
+            while True:
+                began = following
+                try:
+                    await self._stream.join(joined)
+                    if made != self._stream.made:
+                        following, made = 1, self._stream.made
+                    async with contextlib.aclosing(self._from(following, wanted)) as events:
+                        async for told in events:
+                            following = told.sequence + 1
+                            yield told
+                except (NatsError, OSError, TimeoutError) as error:
+                    log.info("events.replay_lost", error=type(error).__name__)
+                if following == began:
+                    await asyncio.sleep(RETRY_SECONDS)
 
-async def end(*tasks: asyncio.Future[Any], again_seconds: float = CANCEL_SECONDS) -> None:
-    """Cancel tasks and wait until they have ended, whatever they end with.
-
-    A task is cancelled again for as long as it lives: `asyncio.wait_for` swallows a cancellation
-    that meets its result, and a stream would go on for ever with nobody to read it.
-    again_seconds: until then it is left alone, and has the time to end tasks of its own.
-    Raises: asyncio.CancelledError: whoever ends them was cancelled meanwhile; they ended first.
-    Source: https://github.com/python/cpython/issues/86296.
-    """
-    waiting, is_cancelled = set(tasks), False
-    while waiting:
-        for task in waiting:
-            task.cancel()
+    async def _from(self, following: int, wanted: Wanted) -> AsyncGenerator[Told]:
+        """Yield what happened from a place on, and then what happens, as long as it is taken."""
+        marketplace_id = str(wanted.marketplace_id)
+        live = self._stream.attach(marketplace_id)
         try:
-            _, waiting = await asyncio.wait(waiting, timeout=again_seconds)
-        except asyncio.CancelledError:
-            is_cancelled = True
-            waiting = {task for task in waiting if not task.done()}
-    await asyncio.gather(*tasks, return_exceptions=True)
-    if is_cancelled:
-        raise asyncio.CancelledError
+            if following < live.first:
+                before = self._stream.replay(
+                    marketplace_id=marketplace_id,
+                    subjects=wanted.types,
+                    first=following,
+                    end=live.first,
+                )
+                async with contextlib.aclosing(before):
+                    async for told in before:
+                        yield told
+            async for told in live.events():
+                if told.sequence >= following and _is_typed(told.type, wanted.types):
+                    yield told
+        finally:
+            self._stream.detach(live)
 
 
-async def _start(context: JetStreamContext, after: Cursor | None) -> Start:
-    """Return where to begin.
-
-    A stream that was made anew has other sequences: then everything is told again, because an
-    event twice can be seen by its id, and one that is missing cannot be seen.
-    """
-    found = await context.stream_info(STREAM)
-    if after is None:
-        return Start(sequence=found.state.last_seq + 1, made=found.created)
-    try:
-        known = await context.get_msg(STREAM, after.sequence)
-    except NotFoundError:
-        return Start(sequence=1, made=found.created)
-    same = (known.headers or {}).get("Nats-Msg-Id") == after.event_id
-    return Start(sequence=after.sequence + 1 if same else 1, made=found.created)
+def _is_typed(event_type: str, types: Collection[str]) -> bool:
+    return not types or event_type in types or f"{event_type.partition('.')[0]}.*" in types
 
 
-async def _messages(bus: Bus, wanted: Wanted, start: Start) -> AsyncGenerator[Msg]:
-    """Yield messages in order from a sequence on, for ever, across reconnections."""
-    following, made = start.sequence, start.made
-    while True:
-        began = following
-        try:
-            context = await bus.stream()
-            if (found := await context.stream_info(STREAM)).created != made:
-                following, made = 1, found.created
-            subscription = await _subscribe(context, wanted, following)
-            try:
-                async for message in _gapless(subscription):
-                    following = message.metadata.sequence.stream + 1
-                    yield message
-            finally:
-                await _leave(subscription)
-        except (NatsError, OSError, TimeoutError) as error:
-            log.info("events.consumer_lost", error=type(error).__name__)
-        if following == began:
-            await asyncio.sleep(RETRY_SECONDS)
-
-
-async def _subscribe(
-    context: JetStreamContext, wanted: Wanted, following: int
-) -> JetStreamContext.PushSubscription:
-    config = ConsumerConfig(
-        filter_subjects=list(wanted.types or SUBJECTS),
-        deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-        opt_start_seq=following,
-        ack_policy=AckPolicy.NONE,
-        inactive_threshold=ABANDONED_SECONDS,
-        mem_storage=True,
-    )
-    # What a slow client leaves beyond the limits is dropped here, seen as a gap, and read again.
-    return await context.subscribe(
-        "",
-        stream=STREAM,
-        config=config,
-        manual_ack=True,
-        pending_msgs_limit=PENDING_MAX,
-        pending_bytes_limit=PENDING_BYTES_MAX,
-    )
-
-
-async def _gapless(subscription: JetStreamContext.PushSubscription) -> AsyncIterator[Msg]:
-    """Yield a consumer's messages until one is missing or the consumer is gone."""
-    expected = 1
-    while True:
-        try:
-            message = await subscription.next_msg(timeout=SILENCE_SECONDS)
-        except TimeoutError:
-            await subscription.consumer_info()
-            continue
-        if message.metadata.sequence.consumer != expected:
-            return
-        expected += 1
-        yield message
-
-
-async def _leave(subscription: JetStreamContext.PushSubscription) -> None:
-    try:
-        await subscription.unsubscribe()
-    except NatsError:
-        log.debug("events.already_left")
-
-
-async def _chunk(message: Msg, wanted: Wanted) -> bytes | None:
+async def _chunk(told: Told, wanted: Wanted) -> bytes | None:
     """Spell an event for its client; None: it is not the client's."""
-    event = orjson.loads(message.data)
-    metadata = event.get("metadata") or {}
-    if metadata.get("marketplaceId") != str(wanted.marketplace_id):
-        return None
-    if wanted.resource_types and event.get("aggregateType") not in wanted.resource_types:
+    event = told.body
+    if wanted.resource_types and event["aggregateType"] not in wanted.resource_types:
         return None
     if wanted.concerns is not None and not await wanted.concerns(event):
         return None
-    place = f"{message.metadata.sequence.stream}-{event['eventId']}"
-    head = f"id: {place}\nevent: {event['eventType']}\ndata: "
+    head = f"id: {told.sequence}-{told.event_id}\nevent: {told.type}\ndata: "
     shown = event if wanted.shown is None else wanted.shown(event)
-    data = message.data if shown is event else orjson.dumps(shown)
+    data = told.data if shown is event else orjson.dumps(shown)
     return head.encode() + data + b"\n\n"

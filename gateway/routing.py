@@ -25,6 +25,7 @@ from gateway.auth import Credential, anonymous
 from gateway.backends import READ_SECONDS
 from gateway.call import Answer, Call, EventStream, Parts, Receive, Scope, Send
 from gateway.errors import Refusal
+from gateway.stream import end
 from kernel.errors import DomainError
 
 Handler = Callable[..., Awaitable[Answer | EventStream]]
@@ -234,7 +235,7 @@ async def send_stream(receive: Receive, send: Send, stream: EventStream, one: Ca
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await events.end(*tasks, again_seconds=END_SECONDS)
+        await end(*tasks, again_seconds=END_SECONDS)
         await stream.chunks.aclose()
     # A client that does not read what was sent before is not waited for.
     with contextlib.suppress(TimeoutError):

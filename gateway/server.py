@@ -28,7 +28,8 @@ log = logger()
 class Server(uvicorn.Server):
     """Uvicorn, but a signal ends it with exit code 0: it would raise the signal once more.
 
-    Streams of events, which have no end of their own, are ended first.
+    Streams of events, which have no end of their own, are ended first, and whoever waits for an
+    operation is answered.
     """
 
     def __init__(self, app: Dispatcher, settings: GatewaySettings) -> None:
@@ -37,7 +38,7 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop."""
-        self._app.end_streams()
+        self._app.stop_waiting()
         super().handle_exit(sig, frame)
 
     @contextlib.contextmanager

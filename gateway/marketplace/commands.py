@@ -77,7 +77,7 @@ async def change(
     request: RequestT,
 ) -> ResponseT:
     """Make a change and wait for it as long as the request does."""
-    return await call.backends.call(
+    return await call.backends.change(
         method, request, timeout_seconds=call.wait_seconds() + SLACK_SECONDS, reply=call.reply
     )
 

@@ -6,20 +6,17 @@ import uuid
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-from orchestrator.orders.v1 import orders_pb2
-
 from gateway import events
-from gateway.backends import Backends
 from gateway.call import Answer, Call, EventStream
 from gateway.events import Wanted
+from gateway.parties import Parties
 from gateway.party import commands, outputs
 from gateway.party.inputs import StreamEvents
 from gateway.party.people import PersonCredential
 from gateway.routing import ANY, Routes
-from kernel.errors import NotFound, PermissionDenied
-from kernel.ids import from_public
 
-KNOWN_ORDERS_MAX = 10_000
+# The event that says who is in an order.
+CREATED = "order.created"
 # Events about a user, who is named in them; all others are about an order.
 _PERSONAL = frozenset({"Balance", "User", "Wallet"})
 # Who acts for the marketplace in a dispute: a key's id, an agent's; SUPPORT to the parties.
@@ -49,9 +46,10 @@ async def stream_events(call: Call, query: StreamEvents) -> EventStream:
     `Last-Event-ID` replays everything after it.
     """
     user = await call.backends.user(str(commands.user_id(call)))
-    concern = Concern(call.backends, public_id=user.public_id)
+    marketplace_id = call.caller.identity.marketplace_id
+    concern = Concern(call.parts.parties, marketplace_id, public_id=user.public_id)
     wanted = Wanted(
-        marketplace_id=call.caller.identity.marketplace_id,
+        marketplace_id=marketplace_id,
         types=events.patterns(query.types),
         resource_types=events.resource_types(query.resource_types),
         after=events.cursor(call.headers.get("last-event-id")),
@@ -65,15 +63,12 @@ async def stream_events(call: Call, query: StreamEvents) -> EventStream:
 
 
 class Concern:
-    """Tells whether an event concerns one user, and what they see of it.
+    """Tells whether an event concerns one user, and what they see of it."""
 
-    Who is in an order never changes.
-    """
-
-    def __init__(self, backends: Backends, *, public_id: str) -> None:
-        self._backends = backends
+    def __init__(self, parties: Parties, marketplace_id: uuid.UUID, *, public_id: str) -> None:
+        self._parties = parties
+        self._marketplace_id = marketplace_id
         self._public_id = public_id
-        self._mine: dict[str, bool] = {}
 
     async def __call__(self, event: Mapping[str, Any]) -> bool:
         """Look at an event's body. Raises: Unavailable: nobody can say; the stream must end."""
@@ -81,14 +76,10 @@ class Concern:
         kind, name = event.get("aggregateType"), str(event.get("aggregateId"))
         if kind in _PERSONAL:
             return self._public_id in {name, payload.get("userId")}
+        if event.get("eventType") == CREATED:
+            self._parties.learn(self._marketplace_id, event)
         order = name if kind == "Order" else str(payload.get("orderId"))
-        known = self._mine.get(order)
-        if known is None:
-            known = await self._ask(from_public("ord", order))
-            if len(self._mine) >= KNOWN_ORDERS_MAX:
-                self._mine.clear()
-            self._mine[order] = known
-        return known
+        return self._public_id in await self._parties.of(self._marketplace_id, order)
 
     def shown(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what the user may see of an event that concerns them; most are shown whole.
@@ -109,17 +100,6 @@ class Concern:
 
     def _is_named_in(self, payload: Mapping[str, Any]) -> bool:
         return self._public_id in {payload.get("buyerId"), payload.get("userId")}
-
-    async def _ask(self, order_id: uuid.UUID | None) -> bool:
-        if order_id is None:
-            return False
-        request = orders_pb2.GetOrderRequest(order_id=str(order_id))
-        try:
-            order = await self._backends.call(self._backends.orders.GetOrder, request)
-        except (NotFound, PermissionDenied):
-            return False
-        # An admin may read every order, and is told of their own.
-        return self._public_id in {order.buyer.public_id, order.seller.public_id}
 
 
 def _is_key(value: object) -> bool:

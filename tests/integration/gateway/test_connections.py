@@ -283,7 +283,7 @@ async def test_where_every_connection_is_served_a_new_one_is_told_to_come_back(
         async with connected(url) as (refused, _):
             status, headers, body = await answer_of(refused)
             assert await refused.read() == b""
-        app.end_streams()
+        app.stop_waiting()
 
     assert (status, code(body)) == (503, "PROVIDER_UNAVAILABLE")
     assert headers["retry-after"] == "1"

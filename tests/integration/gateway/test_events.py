@@ -174,7 +174,7 @@ async def test_a_stream_made_anew_is_told_from_its_beginning(
     settings: GatewaySettings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gateway.events.SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr("gateway.stream.SILENCE_SECONDS", 0.2)
     async with streaming(rest) as reader:
         await publisher.publish("order.created")
         await reader.event()
@@ -263,7 +263,7 @@ async def test_a_stream_goes_on_when_nats_comes_back(
     nats_server: NatsServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gateway.events.SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr("gateway.stream.SILENCE_SECONDS", 0.2)
     async with streaming(rest) as reader:
         first = await publisher.publish("order.created")
         assert json.loads((await reader.event())["data"])["eventId"] == first

@@ -106,7 +106,7 @@ async def gateway_with(
         try:
             yield client
         finally:
-            app.end_streams()
+            app.stop_waiting()
 
 
 async def streaming(opened: contextlib.AsyncExitStack, client: httpx.AsyncClient) -> httpx.Response:

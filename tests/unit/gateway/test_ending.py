@@ -2,7 +2,7 @@
 
 import asyncio
 
-from gateway import events
+from gateway import stream
 
 
 async def test_a_task_that_misses_its_cancellation_is_ended_all_the_same() -> None:
@@ -20,7 +20,7 @@ async def test_a_task_that_misses_its_cancellation_is_ended_all_the_same() -> No
     await asyncio.sleep(0)
 
     async with asyncio.timeout(10):
-        await events.end(task, again_seconds=0.01)
+        await stream.end(task, again_seconds=0.01)
 
     assert task.cancelled()
     assert len(missed) == 2
@@ -33,8 +33,8 @@ async def test_what_a_task_ends_with_is_nobodys_concern() -> None:
     task = asyncio.ensure_future(failing())
     await asyncio.sleep(0)
 
-    await events.end(task)
-    await events.end()
+    await stream.end(task)
+    await stream.end()
 
 
 async def test_a_task_that_is_ending_its_own_is_left_alone() -> None:
@@ -51,14 +51,14 @@ async def test_a_task_that_is_ending_its_own_is_left_alone() -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            await events.end(*own, again_seconds=0.05)
+            await stream.end(*own, again_seconds=0.05)
 
     task = asyncio.create_task(outer())
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 
     async with asyncio.timeout(10):
-        await events.end(task)
+        await stream.end(task)
 
     assert [one.done() for one in (task, *own)] == [True, True]
 
@@ -72,7 +72,7 @@ async def test_whoever_is_cancelled_while_ending_others_ends_them_first() -> Non
 
     own = asyncio.create_task(late())
     await asyncio.sleep(0)
-    ending = asyncio.create_task(events.end(own, again_seconds=0.05))
+    ending = asyncio.create_task(stream.end(own, again_seconds=0.05))
     await asyncio.sleep(0)
 
     ending.cancel()

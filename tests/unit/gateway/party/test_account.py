@@ -1,18 +1,22 @@
 """Whom an event concerns."""
 
+import asyncio
+import uuid
 from typing import Any, cast
 
 import pytest
 from orchestrator.orders.v1 import orders_pb2
 
+from gateway import parties
 from gateway.backends import Backends
-from gateway.party import account
+from gateway.parties import Parties
 from gateway.party.account import Concern
 from kernel.errors import Unavailable
 from kernel.ids import to_public
 
 from .messages import ORDER, an_order
 
+MARKETPLACE = uuid.UUID(int=7)
 ABOUT_IT = {"aggregateType": "Order", "aggregateId": to_public("ord", ORDER)}
 
 
@@ -23,6 +27,7 @@ class Orders:
         self.orders = self
         self.asked = 0
         self.is_away = False
+        self.parties = Parties(cast("Backends", self))
 
     GetOrder = None
 
@@ -34,7 +39,7 @@ class Orders:
 
 
 def concern(orders: Orders, public_id: str) -> Concern:
-    return Concern(cast("Backends", orders), public_id=public_id)
+    return Concern(orders.parties, MARKETPLACE, public_id=public_id)
 
 
 @pytest.mark.parametrize(
@@ -44,18 +49,36 @@ async def test_an_admin_is_told_of_their_own_orders_only(who: str, *, is_told: b
     assert await concern(Orders(), who)(ABOUT_IT) is is_told
 
 
-async def test_an_order_is_asked_about_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_order_is_asked_about_once_for_all_streams(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     orders = Orders()
     own = concern(orders, "usr_personal")
+    streams = [own, concern(orders, "usr_business"), concern(orders, "usr_stranger")]
 
-    assert [await own(ABOUT_IT) for _ in range(3)] == [True] * 3
+    told = await asyncio.gather(*(one(ABOUT_IT) for one in streams * 3))
+
+    assert told == [True, True, False] * 3
     assert orders.asked == 1
 
-    monkeypatch.setattr(account, "KNOWN_ORDERS_MAX", 1)
+    monkeypatch.setattr(parties, "KNOWN_MAX", 1)
     other = {**ABOUT_IT, "aggregateId": to_public("ord", ORDER).replace("0", "1", 1)}
     await own(other)
     await own(ABOUT_IT)
     assert orders.asked == 3
+
+
+async def test_who_is_in_a_new_order_is_known_from_its_first_event() -> None:
+    orders = Orders()
+    first = ABOUT_IT | {
+        "eventType": "order.created",
+        "payload": {"buyerId": "usr_buyer", "sellerId": "usr_seller"},
+    }
+
+    assert await concern(orders, "usr_buyer")(first)
+    assert await concern(orders, "usr_seller")(ABOUT_IT)
+    assert not await concern(orders, "usr_personal")(ABOUT_IT)
+    assert orders.asked == 0
 
 
 async def test_where_nobody_can_say_nothing_is_told_or_left_out() -> None:
