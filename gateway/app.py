@@ -21,11 +21,11 @@ from chassis.database import Database
 from gateway import call, routing
 from gateway.auth import KeyAuthenticator
 from gateway.backends import Backends
-from gateway.call import Call, Parts, Receive, Scope, Send
+from gateway.call import Call, Parts, Receive, Scope, Send, Strangers
 from gateway.errors import MethodNotAllowed, Overloaded, Refusal, RouteNotFound
 from gateway.events import Feed
 from gateway.keys import PREFIX, KeyStore
-from gateway.limits import Places, RateLimiter, StreamPlaces
+from gateway.limits import Places, RateLimiter, StreamPlaces, TooManyRequests
 from gateway.marketplace import view as marketplace
 from gateway.marketplace.view import MarketplaceView
 from gateway.parties import Parties
@@ -137,7 +137,7 @@ class Dispatcher:
             return
         side = self._side(scope)
         if not scope["path"].startswith(API):
-            await side.app(scope, receive, send)
+            await self._serve_stranger(side, scope, receive, send)
             return
         if scope["path"].endswith("/"):
             scope["path"] = scope["path"].rstrip("/")
@@ -154,6 +154,15 @@ class Dispatcher:
             await self._serve(side, scope, receive, send)
         finally:
             place.free()
+
+    async def _serve_stranger(self, side: Side, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve what needs no credential: documents and pages."""
+        try:
+            self._parts.strangers.count(scope)
+        except TooManyRequests as error:
+            await self._refuse(side, scope, send, error)
+            return
+        await side.app(scope, receive, send)
 
     def refusal(
         self,
@@ -247,7 +256,15 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
         per_account=settings.event_streams_per_account_max, in_all=settings.event_streams_max
     )
     parts = Parts(
-        backends=backends, keys=keys, feed=feed, streams=streams, parties=Parties(backends)
+        backends=backends,
+        keys=keys,
+        feed=feed,
+        streams=streams,
+        parties=Parties(backends),
+        strangers=Strangers(
+            limiter=RateLimiter(per_minute=settings.stranger_requests_per_minute),
+            proxies=settings.trusted_proxies,
+        ),
     )
     stopping = asyncio.Event()
     forgetting = asyncio.create_task(store.keep_forgetting(until=stopping))

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import ipaddress
 import re
 import uuid
 from collections.abc import (
@@ -21,7 +22,7 @@ from gateway.auth import Credential, KeyAuthenticator
 from gateway.backends import Backends, Reply
 from gateway.errors import BodyTooLarge, RequestTimeout, UnsupportedMediaType
 from gateway.events import Feed
-from gateway.limits import Place, StreamPlaces
+from gateway.limits import Place, RateLimiter, StreamPlaces
 from gateway.parties import Parties
 from kernel.errors import InvalidArgument
 from kernel.ids import new_id
@@ -32,6 +33,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BODY_SECONDS = 10.0
 WAIT_SECONDS_MAX = 60
+# What of an IPv6 address names its owner.
+NETWORK_BITS = 64
 # Headers that say one thing: twice is a contradiction, or an attempt to be read in two ways.
 _ONCE = frozenset(
     {b"authorization", b"x-api-key", b"idempotency-key", b"content-type", b"last-event-id"}
@@ -66,6 +69,18 @@ class EventStream:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Strangers:
+    """How many requests without a valid credential an address may make."""
+
+    limiter: RateLimiter
+    proxies: int
+
+    def count(self, scope: Scope) -> None:
+        """Count one. Raises: TooManyRequests."""
+        self.limiter.take(client_address(scope, proxies=self.proxies))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What handlers work with."""
 
@@ -74,6 +89,7 @@ class Parts:
     feed: Feed
     streams: StreamPlaces
     parties: Parties
+    strangers: Strangers
 
 
 @dataclass(slots=True, kw_only=True)
@@ -177,6 +193,26 @@ def request_id(scope: Scope) -> str:
     given = [value for name, value in scope["headers"] if name == b"x-request-id"]
     text = given[0].decode("latin-1") if len(given) == 1 else ""
     return text if _REQUEST_ID.fullmatch(text) else str(new_id())
+
+
+def client_address(scope: Scope, *, proxies: int) -> str:
+    """Return the client's address, as the last of so many trusted proxies saw it.
+
+    Of an IPv6 address the network counts: a client has all of its addresses.
+    """
+    known = scope.get("client")
+    address = str(known[0]) if known else ""
+    if proxies:
+        given = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        hops = [hop.strip() for hop in b",".join(given).decode("latin-1").split(",") if hop.strip()]
+        address = hops[-proxies] if len(hops) >= proxies else address
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address[:64]
+    if found.version == 4:  # noqa: PLR2004 - IPv4
+        return str(found)
+    return str(ipaddress.ip_network((found, NETWORK_BITS), strict=False))
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str]) -> bytes:

@@ -5,7 +5,7 @@ Everything is counted in this process's memory; each gateway counts for itself.
 
 import math
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -100,7 +100,7 @@ class RateLimiter:
     def __init__(self, *, per_minute: int) -> None:
         self.limit = per_minute
         self._per_second = per_minute / WINDOW_SECONDS
-        self._buckets: dict[str, _Bucket] = {}
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def take(self, account: str) -> int:
         """Count one request; returns how many are left.
@@ -111,6 +111,7 @@ class RateLimiter:
         bucket = self._buckets.get(account)
         if bucket is None:
             bucket = self._open(account, now)
+        self._buckets.move_to_end(account)
         tokens = bucket.tokens + (now - bucket.filled_at) * self._per_second
         bucket.tokens = min(tokens, float(self.limit))
         bucket.filled_at = now
@@ -126,12 +127,6 @@ class RateLimiter:
 
     def _open(self, account: str, now: float) -> _Bucket:
         if len(self._buckets) >= ACCOUNTS_MAX:
-            self._drop_full(now)
+            # Who asked least lately: the bucket is full again, or nearly, or there are too many.
+            self._buckets.popitem(last=False)
         return self._buckets.setdefault(account, _Bucket(float(self.limit), now))
-
-    def _drop_full(self, now: float) -> None:
-        """Forget the buckets that would be full by now: a new one is the same."""
-        for account, bucket in list(self._buckets.items()):
-            missing = self.limit - bucket.tokens
-            if (now - bucket.filled_at) * self._per_second >= missing:
-                del self._buckets[account]

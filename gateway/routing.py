@@ -25,8 +25,9 @@ from gateway.auth import Credential, anonymous
 from gateway.backends import READ_SECONDS
 from gateway.call import Answer, Call, EventStream, Parts, Receive, Scope, Send
 from gateway.errors import Refusal
+from gateway.limits import TooManyRequests
 from gateway.stream import end
-from kernel.errors import DomainError
+from kernel.errors import DomainError, Unauthenticated
 
 Handler = Callable[..., Awaitable[Answer | EventStream]]
 # What an answer needs after the operation's wait is over.
@@ -126,7 +127,8 @@ class Server:
             one.headers = call.read_headers(scope)
             answer = await self._answer(operation, one, receive)
         except DomainError as error:
-            await send_refusal(send, self.view.refuse(error, request_id=one.request_id), one)
+            refusal = self.view.refuse(self._counted(error, scope, one), request_id=one.request_id)
+            await send_refusal(send, refusal, one)
         except Exception:
             log.exception("request.failed", path=operation.path, request_id=one.request_id)
             hidden = self.view.refuse(Internal(), request_id=one.request_id)
@@ -141,6 +143,17 @@ class Server:
         finally:
             if one.place is not None:
                 one.place.free()
+
+    def _counted(self, error: DomainError, scope: Scope, one: Call) -> DomainError:
+        """Count a request without a valid credential; beyond the limit it is told to wait."""
+        if not isinstance(error, Unauthenticated):
+            return error
+        try:
+            self.parts.strangers.count(scope)
+        except TooManyRequests as more:
+            one.limit = self.parts.strangers.limiter.limit
+            return more
+        return error
 
     async def _answer(
         self, operation: Operation, one: Call, receive: Receive

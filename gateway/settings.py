@@ -121,6 +121,10 @@ class GatewaySettings(KeySettings):
     wait_seconds: Annotated[int, Field(ge=0, le=60)] = 30
     # Requests of one API key; the bucket fills evenly over the minute.
     rate_limit_per_minute: Annotated[int, Field(ge=1)] = 60_000
+    # Requests of one client address that show no valid credential.
+    stranger_requests_per_minute: Annotated[int, Field(ge=1)] = 6_000
+    # Proxies in front that add to X-Forwarded-For; 0: the client is who connects.
+    trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
     # Whose tokens people and businesses may show.
     jwt_issuers: Issuers = []
     # Connections open at once: in all, and from one address. Where there is no place left, the one

@@ -115,6 +115,8 @@ READS: Mapping[str, frozenset[str]] = {
             "ORDERS_ADDRESS",
             "PING_SECONDS",
             "RATE_LIMIT_PER_MINUTE",
+            "STRANGER_REQUESTS_PER_MINUTE",
+            "TRUSTED_PROXIES",
             "SERVICE_SECRET",
             "STOP_GRACE_SECONDS",
             "WAIT_SECONDS",

@@ -40,6 +40,32 @@ async def test_too_many_requests_say_when_to_come_back(
     assert answer.headers["x-ratelimit-remaining"] == "0"
 
 
+async def test_a_stranger_is_told_to_come_back_and_nobody_else_is(
+    settings: GatewaySettings, demo_key: str
+) -> None:
+    def forwarded(address: str) -> dict[str, str]:
+        return {"x-forwarded-for": f"203.0.113.9, {address}"}
+
+    async with gateway_with(
+        settings, demo_key, stranger_requests_per_minute=2, trusted_proxies=1
+    ) as client:
+        stranger = bearer("ohk_live_nobody") | forwarded("198.51.100.7")
+        answers = [await client.get("/api/v1/me", headers=stranger) for _ in range(3)]
+        page = await client.get("/openapi.json", headers=stranger)
+        own = await client.get("/api/v1/me", headers=forwarded("198.51.100.7"))
+        alive = await client.get("/api/v1/health", headers=stranger)
+        other = await client.get(
+            "/api/v1/me", headers=bearer("ohk_live_nobody") | forwarded("198.51.100.8")
+        )
+
+    assert [answer.status_code for answer in answers] == [401, 401, 429]
+    details = refusal(answers[2], 429, "RATE_LIMITED")
+    assert details == {"retryAfter": 30, "limit": 2, "window": 60}
+    assert answers[2].headers["retry-after"] == "30"
+    assert page.status_code == 429
+    assert (own.status_code, alive.status_code, other.status_code) == (200, 200, 401)
+
+
 async def test_more_requests_than_can_be_served_are_told_to_come_back(
     settings: GatewaySettings, services: Services, demo_key: str
 ) -> None:

@@ -198,3 +198,23 @@ async def test_a_body_of_64_kib_is_read() -> None:
     raw = b"x" * 65_536
 
     assert await call.read_body(receiving(raw), {"content-type": "application/json"}) == raw
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        (0, b"198.51.100.1", "192.0.2.1"),
+        (1, b"203.0.113.9, 198.51.100.1", "198.51.100.1"),
+        (2, b"203.0.113.9, 198.51.100.1", "203.0.113.9"),
+        (3, b"203.0.113.9, 198.51.100.1", "192.0.2.1"),
+        (1, b"", "192.0.2.1"),
+        (1, b"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        (1, b"x" * 100, "x" * 64),
+    ],
+)
+def test_a_client_is_who_the_trusted_proxies_saw(
+    proxies: int, forwarded: bytes, address: str
+) -> None:
+    scope = a_scope((b"x-forwarded-for", forwarded)) | {"client": ("192.0.2.1", 5)}
+
+    assert call.client_address(scope, proxies=proxies) == address

@@ -163,8 +163,10 @@ async def test_a_seller_is_not_told_what_the_buyer_has_held_nor_who_decided(
 ) -> None:
     marketplace_id = await keys.store.marketplace("demo", environment="live")
     seller = common_pb2.UserRef(id=str(subject), public_id=to_public("usr", subject))
-    services.orders.answers["GetOrder"] = an_order(seller=seller)
-    order_id = to_public("ord", ORDER_ID)
+    # Who is in an order is known for good: this one is no other test's.
+    own = new_id()
+    services.orders.answers["GetOrder"] = an_order(id=str(own), seller=seller)
+    order_id = to_public("ord", own)
     held = {"orderId": order_id, "buyerId": "usr_buyer", "reservedBalance": "900.00"}
     resolved = {"orderId": order_id, "decision": "SPLIT", "resolvedBy": "key:key_1"}
 
