@@ -1,17 +1,26 @@
 """What strangers may cost a gateway: memory, and the time of others."""
 
+import asyncio
 import contextlib
+import json
 import resource
 import socket
 import time
+import uuid
 from collections.abc import Callable, Iterator
 
 import httpx
 import psutil
 import pytest
 
+from chassis.bus import Bus, Message, publish_all
+from chassis.database import Database
 from deploy.local.process import Process
+from gateway.keys import KeyStore
+from gateway.settings import GatewaySettings
+from kernel.ids import new_id, to_public
 
+from .conftest import PEPPER, Keys
 from .test_process import own_process
 
 __all__ = ["own_process"]
@@ -55,12 +64,17 @@ class Cost:
 
     def assert_small(self) -> None:
         """Check that others are answered soon, and what was added to the memory."""
-        started = time.monotonic()
-        assert httpx.get(f"{self._url}/api/v1/health", timeout=30).status_code == 200
-        waited = time.monotonic() - started
+        # The best of three: one may have waited for a machine that is busy with something else.
+        waited = min(self._asked() for _ in range(3))
         grown = self._process.memory_info().rss - self._before
         assert grown < BYTES_MAX, f"{grown / MEGABYTE:.0f} MB"
         assert waited < SECONDS_MAX, f"{waited:.2f} s"
+
+    def _asked(self) -> float:
+        """Ask as somebody else would; returns how many seconds it took."""
+        started = time.monotonic()
+        assert httpx.get(f"{self._url}/api/v1/health", timeout=30).status_code == 200
+        return time.monotonic() - started
 
 
 def pour(cost: "Cost", sockets: list[socket.socket], data: Callable[[], bytes], size: int) -> None:
@@ -104,3 +118,57 @@ def test_answers_that_nobody_reads_stop_nobody_else(cost: Cost) -> None:
     pour(cost, held, lambda: DOCUMENT * 2_000, 100 * 2_000 * len(DOCUMENT))
 
     cost.assert_small()
+
+
+def test_fifty_streams_that_nobody_reads_cost_next_to_nothing(
+    cost: Cost, settings: GatewaySettings
+) -> None:
+    marketplace_id, key = asyncio.run(key_and_events(settings, count=5_000))
+    assert marketplace_id
+    cost.assert_small()
+    for _ in range(50):
+        one = cost.connect()
+        one.send(
+            b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 1-evt_before\r\n"
+            b"Authorization: Bearer " + key.encode() + b"\r\n\r\n"
+        )
+
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        cost.assert_small()
+
+
+async def key_and_events(settings: GatewaySettings, *, count: int) -> tuple[uuid.UUID, str]:
+    """Make a marketplace with a key, and so many events of 4 KB."""
+    database = Database.open(url=settings.database_url, schema="gateway", pool_size=2)
+    keys = Keys(store=KeyStore(database, pepper=PEPPER))
+    key = await keys.make("read", marketplace="crowded")
+    marketplace_id = await keys.store.marketplace("crowded", environment="live")
+    await database.close()
+    bus = Bus(url=settings.nats_url, name="test")
+    context = await bus.stream()
+    for begin in range(0, count, 500):
+        messages = [an_event(marketplace_id, "x" * 4_000) for _ in range(begin, begin + 500)]
+        assert all(await publish_all(context, messages))
+    await bus.close()
+    return marketplace_id, key
+
+
+def an_event(marketplace_id: uuid.UUID, text: str) -> Message:
+    """Return an event as the services publish it."""
+    event_id = to_public("evt", new_id())
+    body = {
+        "eventId": event_id,
+        "eventType": "order.created",
+        "aggregateType": "Order",
+        "aggregateId": "ord_1",
+        "payload": {"text": text},
+        "metadata": {"marketplaceId": str(marketplace_id)},
+    }
+    headers = {"marketplace-id": str(marketplace_id)}
+    return Message(
+        subject="order.created",
+        message_id=event_id,
+        headers=headers,
+        body=json.dumps(body).encode(),
+    )
