@@ -25,6 +25,7 @@ SUBJECTS = ("order.*", "escrow.*", "balance.*", "dispute.*", "user.*", "wallet.*
 # How long the server remembers message ids to drop repeats.
 DUPLICATE_WINDOW_SECONDS = 600
 ACK_TIMEOUT_SECONDS = 5.0
+SILENCE_SECONDS = 10
 DAY_SECONDS = 86_400
 GIGABYTE = 1024**3
 # Said once, until another is: a refused connection is tried again four times a second.
@@ -46,6 +47,7 @@ class Bus:
     """A connection to NATS that comes back by itself.
 
     limits: of the stream, should it be missing and have to be made; None: never make it.
+    silence_seconds: a connection that is silent for longer is made anew.
     """
 
     def __init__(
@@ -54,8 +56,10 @@ class Bus:
         url: str,
         name: str,
         limits: StreamLimits | None = StreamLimits(),  # noqa: B008 - frozen
+        silence_seconds: int = SILENCE_SECONDS,
     ) -> None:
         self._servers = parse(url)
+        self._silence_seconds = silence_seconds
         self._name = name
         self._limits = limits
         self._client: Client | None = None
@@ -104,6 +108,9 @@ class Bus:
             connect_timeout=2,
             max_reconnect_attempts=-1,
             reconnect_time_wait=0.25,
+            # Asked for a sign of life so often, and given up when two have gone unanswered.
+            ping_interval=self._silence_seconds / 2,
+            max_outstanding_pings=2,
             allow_reconnect=True,
             inbox_prefix=servers.inbox_prefix,
             error_cb=self._hear,

@@ -19,6 +19,7 @@ RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
 
 TIMEOUT_SECONDS = 5.0
+SILENCE_SECONDS = 10
 SERVICE_CONFIG = json.dumps(
     {
         "loadBalancingConfig": [{"round_robin": {}}],
@@ -39,8 +40,12 @@ SERVICE_CONFIG = json.dumps(
 )
 
 
-def open_channel(target: str) -> grpc.aio.Channel:
-    """Open a channel to a service: host:port or dns:///name:port. Needs the running loop."""
+def open_channel(target: str, *, silence_seconds: int = SILENCE_SECONDS) -> grpc.aio.Channel:
+    """Open a channel to a service: host:port or dns:///name:port. Needs the running loop.
+
+    silence_seconds: a connection that says nothing is asked for a sign of life after so long, and
+    given up after half as long again.
+    """
     return grpc.aio.insecure_channel(
         target,
         options=[
@@ -51,6 +56,13 @@ def open_channel(target: str) -> grpc.aio.Channel:
             ("grpc.min_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000),
             ("grpc.max_receive_message_length", 4 * 1024 * 1024),
+            # A peer that vanished says nothing, and the kernel waits a quarter of an hour for it.
+            # Without the ping's own time-out gRPC waits a minute, whatever the keepalive's is.
+            ("grpc.keepalive_time_ms", silence_seconds * 1000),
+            ("grpc.keepalive_timeout_ms", silence_seconds * 500),
+            ("grpc.http2.ping_timeout_ms", silence_seconds * 500),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.max_pings_without_data", 0),
         ],
     )
 

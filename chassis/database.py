@@ -5,27 +5,33 @@ here relies on SERIALIZABLE. No network call may be awaited inside a transaction
 """
 
 import asyncio
+import datetime as dt
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
-import sqlalchemy as sa
 from psycopg.errors import LockNotAvailable
-from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util import greenlet_spawn
 
+from chassis import connections, outages
+from chassis.connections import Connection
+from chassis.outages import constraint_name, sqlstate
 from kernel.errors import Unavailable
 
 __all__ = [
     "Connection",
     "Cursor",
     "Database",
+    "Health",
     "LockNotAvailable",
     "Transaction",
+    "allow_seconds",
     "constraint_name",
     "driver",
     "expect_one",
@@ -34,79 +40,70 @@ __all__ = [
 
 Transaction = AsyncConnection
 Cursor = psycopg.AsyncCursor[Any]
-Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 ResultT = TypeVar("ResultT")
 
-# Serialisation failure and deadlock: the transaction did nothing, and may be tried again whole.
-RETRYABLE = frozenset({"40001", "40P01"})
 ATTEMPTS = 5
-# The server stops or is full, a lock was not free, a statement took too long: come back later.
-BUSY = frozenset({"57P01", "57P02", "57P03", "53300", "55P03", "57014"})
-CONNECTION_CLASS = "08"
 # Services look rows up by key. A plan that reads a table whole is made while the table is small, or
 # by statistics of that time, and is kept: so it is chosen only where no index serves.
 BY_INDEX = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+# How much longer than the server allows a statement its answer is waited for.
+ANSWER_SECONDS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What the database says of itself. now: its clock's time."""
+
+    is_writable: bool
+    now: dt.datetime
 
 
 class Database:
     """A pool of connections whose search path is one schema."""
 
-    def __init__(
-        self,
-        engine: AsyncEngine,
-        statements: AsyncConnectionPool[Connection],
-        *,
-        url: str,
-        schema: str,
-    ) -> None:
-        self._engine = engine
+    def __init__(self, pool: connections.Pool, *, schema: str, how: dict[str, Any]) -> None:
+        self._pool = pool
+        self._engine = pool.engine
         # The same pool; psycopg says the level in the BEGIN, so it costs no turn of its own.
-        self._snapshots = engine.execution_options(isolation_level="REPEATABLE READ")
-        self._statements = statements
-        self._url = url
+        self._snapshots = pool.engine.execution_options(isolation_level="REPEATABLE READ")
+        self._how = how
         self.schema = schema
+        self.silence_seconds: int = how["silence_seconds"]
 
     @classmethod
     def open(
-        cls, *, url: str, schema: str, pool_size: int = 10, statement_timeout_seconds: int = 5
+        cls,
+        *,
+        url: str,
+        schema: str,
+        pool_size: int = 10,
+        beside: int = 0,
+        statement_timeout_seconds: int = 5,
+        silence_seconds: int = connections.SILENCE_SECONDS,
     ) -> "Database":
         """Make the pool; connects at the first use.
 
-        url: postgresql://role@host:port/database, of the service's own role.
+        url: postgresql://role@host:port/database, of the service's own role. pool_size: connections
+        in all; beside: how many of them are no part of the pool (see `dedicated`). silence_seconds:
+        after how long without a sign of life the other side counts as gone.
         """
-        options = (
-            f"-c search_path={schema}"
-            f" -c statement_timeout={statement_timeout_seconds}s -c lock_timeout=3s"
-            f" -c idle_in_transaction_session_timeout=10s {BY_INDEX}"
+        how = {
+            "url": url,
+            "silence_seconds": silence_seconds,
+            "patience_seconds": float(statement_timeout_seconds + ANSWER_SECONDS),
+        }
+        pool = connections.Pool(
+            size=pool_size - beside,
+            options=(
+                f"-c search_path={schema}"
+                f" -c statement_timeout={statement_timeout_seconds}s -c lock_timeout=3s"
+                f" -c idle_in_transaction_session_timeout=10s {BY_INDEX}"
+            ),
+            application_name=schema,
+            prepare_threshold=2,
+            **how,
         )
-        engine = create_async_engine(
-            _sqlalchemy_url(url),
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=5,
-            pool_pre_ping=False,
-            connect_args={
-                "options": options,
-                "application_name": schema,
-                "connect_timeout": 5,
-                "prepare_threshold": 2,
-            },
-        )
-        statements = AsyncConnectionPool(
-            url,
-            min_size=0,
-            max_size=pool_size,
-            timeout=5,
-            open=False,
-            kwargs={
-                "autocommit": True,
-                "options": options,
-                "application_name": schema,
-                "connect_timeout": 5,
-                "prepare_threshold": 2,
-            },
-        )
-        return cls(engine, statements, url=url, schema=schema)
+        return cls(pool, schema=schema, how=how)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -129,13 +126,10 @@ class Database:
 
     @asynccontextmanager
     async def _begun(self, engine: AsyncEngine) -> AsyncIterator[Transaction]:
-        try:
+        with self._explaining() as lent:
             async with engine.begin() as connection:
+                lent.append(await driver(connection))
                 yield connection
-        except (DBAPIError, psycopg.Error, PoolTimeoutError) as error:
-            if _is_away(error):
-                raise Unavailable("The database is away") from error
-            raise
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[Connection]:
@@ -144,14 +138,32 @@ class Database:
         For hot paths that do all they must in one statement: one turn instead of three or more.
         Raises: as `transaction`.
         """
-        try:
-            if self._statements.closed:
-                await self._statements.open()
-            async with self._statements.connection() as connection:
+        with self._explaining() as lent:
+            pooled = await self._engine.raw_connection()
+            connection = pooled.driver_connection
+            assert isinstance(connection, Connection)  # noqa: S101 - the pool makes no other
+            lent.append(connection)
+            try:
+                await connection.set_autocommit(True)
                 yield connection
-        except psycopg.Error as error:
-            if _is_away(error):
-                raise Unavailable("The database is away") from error
+            finally:
+                # One that cannot be set back is not lent again: the pool looks.
+                with suppress(psycopg.Error):
+                    await connection.set_autocommit(False)
+                await greenlet_spawn(pooled.close)
+
+    @contextmanager
+    def _explaining(self) -> Iterator[list[Connection]]:
+        """Say Unavailable where the database is; put the connection that was lent into the list."""
+        lent: list[Connection] = []
+        try:
+            yield lent
+        except (DBAPIError, psycopg.Error, PoolTimeoutError) as error:
+            is_closed = any(connection.closed for connection in lent)
+            if is_closed or outages.spoils_connections(error):
+                self._pool.spoil()
+            if is_closed or outages.is_unavailable(error):
+                raise Unavailable("The database is unavailable") from error
             raise
 
     async def retrying(self, work: Callable[[], Awaitable[ResultT]]) -> ResultT:
@@ -159,47 +171,80 @@ class Database:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await work()
-            except (DBAPIError, psycopg.Error) as error:
-                if attempt == ATTEMPTS or sqlstate(error) not in RETRYABLE:
+            except (DBAPIError, psycopg.Error, Unavailable) as error:
+                cause = error.__cause__ if isinstance(error, Unavailable) else error
+                if attempt == ATTEMPTS or cause is None or not outages.is_repeatable(cause):
                     raise
                 await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def is_ready(self) -> bool:
-        """Tell whether a statement succeeds now."""
-        try:
-            async with self._engine.connect() as connection:
-                await connection.execute(sa.text("select 1"))
-        except (DBAPIError, PoolTimeoutError, OSError, TimeoutError):
-            return False
-        return True
+    async def health(self) -> Health | None:
+        """Ask whether writing would succeed now, and what time it is there; None: no answer.
 
-    async def dedicated(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
-        """Open a connection of one's own, in autocommit, for LISTEN and session locks."""
-        return await psycopg.AsyncConnection.connect(
-            self._url,
-            autocommit=True,
-            application_name=f"{self.schema}-listener",
-            options=f"-c search_path={self.schema} {BY_INDEX}",
-            connect_timeout=5,
-        )
+        Raises: TimeoutError: every connection is at work.
+        """
+        try:
+            async with self.statement() as connection:
+                cursor = await connection.execute(_HEALTH)
+                row = await cursor.fetchone()
+        except Unavailable as error:
+            if isinstance(error.__cause__, PoolTimeoutError):
+                raise TimeoutError("every connection is at work") from error
+            return None
+        return None if row is None else Health(is_writable=row[0], now=row[1])
+
+    async def is_ready(self) -> bool:
+        """Tell whether the database is there and takes changes."""
+        try:
+            health = await self.health()
+        except TimeoutError:
+            return True
+        return health is not None and health.is_writable
+
+    @asynccontextmanager
+    async def dedicated(self, *, idle_seconds: float) -> AsyncIterator[Connection]:
+        """Open a connection of one's own, in autocommit, for a session lock.
+
+        idle_seconds: after so long without a statement the server ends the session.
+        Raises: Unavailable, from within the block too.
+        """
+        with self._explaining():
+            connection = await connections.connect(
+                **self._how,
+                options=(
+                    f"-c search_path={self.schema} {BY_INDEX}"
+                    f" -c idle_session_timeout={round(idle_seconds * 1000)}ms"
+                ),
+                application_name=f"{self.schema}-listener",
+                autocommit=True,
+            )
+            try:
+                yield connection
+            finally:
+                await connection.close()
 
     async def close(self) -> None:
-        """Close the pools."""
+        """Close the pool."""
         await self._engine.dispose()
-        await self._statements.close()
 
 
-async def driver(tx: Transaction) -> psycopg.AsyncConnection[tuple[object, ...]]:
+async def driver(tx: Transaction) -> Connection:
     """Return the psycopg connection under a transaction, for hot paths.
 
     What it executes belongs to the same transaction.
     """
     raw = await tx.get_raw_connection()
     connection = raw.driver_connection
-    if not isinstance(connection, psycopg.AsyncConnection):
+    if not isinstance(connection, Connection):
         raise TypeError("the engine is not on psycopg's async driver")
     return connection
+
+
+async def allow_seconds(tx: Transaction, seconds: int) -> None:
+    """Let each statement of a transaction take so long, on the server and in waiting for it."""
+    connection = await driver(tx)
+    await connection.execute("select set_config('statement_timeout', %s, true)", (f"{seconds}s",))
+    connection.patience_seconds = seconds + ANSWER_SECONDS
 
 
 def expect_one(cursor: Cursor, refusal: Exception) -> None:
@@ -208,30 +253,7 @@ def expect_one(cursor: Cursor, refusal: Exception) -> None:
         raise refusal
 
 
-def sqlstate(error: BaseException) -> str | None:
-    """Return the five-character SQLSTATE behind an exception, or None."""
-    original = getattr(error, "orig", error)
-    state = getattr(original, "sqlstate", None)
-    return state if isinstance(state, str) else None
-
-
-def constraint_name(error: BaseException) -> str | None:
-    """Return the name of the constraint that refused a row, or None."""
-    diagnostics = getattr(getattr(error, "orig", error), "diag", None)
-    name = getattr(diagnostics, "constraint_name", None)
-    return name if isinstance(name, str) else None
-
-
-def _is_away(error: BaseException) -> bool:
-    state = sqlstate(error)
-    if state is not None:
-        return state in BUSY or state.startswith(CONNECTION_CLASS)
-    # Without a SQLSTATE it was no answer of the server: the connection failed.
-    original = getattr(error, "orig", error)
-    lost = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError)
-    return isinstance(original, lost)
-
-
-def _sqlalchemy_url(url: str) -> str:
-    _, rest = url.split("://", 1)
-    return f"postgresql+psycopg://{rest}"
+_HEALTH = """
+select not pg_is_in_recovery() and not current_setting('transaction_read_only')::boolean,
+    clock_timestamp()
+"""

@@ -18,7 +18,6 @@ from google.rpc import status_pb2
 from chassis import identity
 from chassis.database import Database, LockNotAvailable, Transaction, driver
 from chassis.status import from_status, to_status
-from kernel.clock import Clock
 from kernel.errors import Aborted, AlreadyExists, DomainError, FailedPrecondition, NotFound
 
 KEPT = dt.timedelta(hours=24)
@@ -112,14 +111,13 @@ def fingerprint_of(*parts: bytes) -> bytes:
 
 
 class Idempotency:
-    """The idempotency table of the transaction's schema (by its search path)."""
+    """The idempotency table of the transaction's schema (by its search path).
 
-    def __init__(self, *, clock: Clock) -> None:
-        self._clock = clock
+    How long an answer is kept is counted by the database's clock.
+    """
 
     def values(self, key: RequestKey, body: bytes | None = None) -> dict[str, object]:
         """Return the parameters of CLAIM and ANSWER, by name."""
-        now = self._clock.now()
         return {
             "idem_marketplace": key.marketplace_id,
             "idem_scope": key.scope,
@@ -127,8 +125,7 @@ class Idempotency:
             "idem_fingerprint": key.fingerprint,
             "idem_state": "running" if body is None else "done",
             "idem_body": body,
-            "idem_now": now,
-            "idem_expired": now - KEPT,
+            "idem_kept": KEPT,
         }
 
     async def execute(
@@ -189,7 +186,7 @@ class Idempotency:
         Raises: IdempotencyKeyReused; IdempotencyKeyInProgress; the stored refusal.
         """
         connection = await driver(tx)
-        cursor = await connection.execute(_READ_FRESH, (*_key(key), self._clock.now() - KEPT))
+        cursor = await connection.execute(_READ_FRESH, (*_key(key), KEPT))
         row = await cursor.fetchone()
         return None if row is None else _known(key, row)
 
@@ -214,8 +211,8 @@ class Idempotency:
         async with database.transaction() as tx:
             connection = await driver(tx)
             cursor = await connection.execute(
-                "delete from idempotency where created_at < %s and state <> 'running'",
-                (self._clock.now() - KEPT,),
+                "delete from idempotency where created_at < now() - %s and state <> 'running'",
+                (KEPT,),
             )
             return cursor.rowcount
 
@@ -255,18 +252,18 @@ CLAIM = """
 insert into idempotency as i
     (marketplace_id, scope, key, fingerprint, state, body, created_at)
 values (%(idem_marketplace)s, %(idem_scope)s, %(idem_key)s, %(idem_fingerprint)s, %(idem_state)s,
-        %(idem_body)s, %(idem_now)s)
+        %(idem_body)s, now())
 on conflict (marketplace_id, scope, key) do update
     set fingerprint = excluded.fingerprint, state = excluded.state, body = excluded.body,
         created_at = excluded.created_at
-    where i.created_at < %(idem_expired)s and i.state <> 'running'
+    where i.created_at < now() - %(idem_kept)s::interval and i.state <> 'running'
 returning 1
 """
 # As CLAIM, under a condition that is appended; a key past its time is left to CLAIM.
 CLAIM_SELECT = """
 insert into idempotency (marketplace_id, scope, key, fingerprint, state, created_at)
 select %(idem_marketplace)s::uuid, %(idem_scope)s::text, %(idem_key)s::text,
-       %(idem_fingerprint)s::bytea, 'running', %(idem_now)s::timestamptz
+       %(idem_fingerprint)s::bytea, 'running', now()
 """
 ANSWER = """
 update idempotency set state = %(idem_state)s, body = %(idem_body)s
@@ -277,7 +274,7 @@ _READ = """
 select fingerprint, state, body from idempotency
 where marketplace_id = %s and scope = %s and key = %s
 """
-_READ_FRESH = f"{_READ} and (created_at >= %s or state = 'running')"
+_READ_FRESH = f"{_READ} and (created_at >= now() - %s or state = 'running')"
 _FINISH = """
 update idempotency set state = %s, body = %s
 where marketplace_id = %s and scope = %s and key = %s and state = 'running'

@@ -78,6 +78,8 @@ class Interceptor(grpc.aio.ServerInterceptor):
         self._verifier = verifier
         self._access = access
         self._guarded = guarded
+        # Why every call is refused; empty: none is.
+        self.refusal = ""
         self._handlers: dict[str, Any] = {}
         self._running: set[asyncio.Task[Any]] = set()
         self._calls_max = calls_max
@@ -144,6 +146,8 @@ class Interceptor(grpc.aio.ServerInterceptor):
         return call
 
     def _enter(self, name: str, context: Context) -> None:
+        if self.refusal:
+            raise Unavailable(self.refusal)
         if max(self._serving, len(self._running) + 1) > self._calls_max:
             raise TooManyCalls("Too many calls are being served")
         metadata = dict(context.invocation_metadata() or ())

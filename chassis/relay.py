@@ -8,16 +8,19 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import psycopg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from chassis.bus import Bus, Message, publish_all
-from chassis.database import Database
+from chassis.database import Connection, Database
+from chassis.session_lock import only_one
 from chassis.signature import HEADER, EventSigner
 from chassis.telemetry import logger
+from kernel.errors import Unavailable
 from kernel.ids import to_public
 
+# To the database, beside the pool.
+CONNECTIONS = 1
 BATCH = 256
 IDLE_SECONDS = 0.05
 AWAY_SECONDS = 0.5
@@ -41,17 +44,13 @@ async def run(*, database: Database, bus: Bus, signer: EventSigner | None = None
     while True:
         try:
             await _lead(database, bus, signer)
-        except (psycopg.Error, NatsError, OSError, TimeoutError) as error:
+        except (Unavailable, NatsError, OSError, TimeoutError) as error:
             log.warning("relay.waits", schema=database.schema, error=type(error).__name__)
             await asyncio.sleep(AWAY_SECONDS)
 
 
 async def _lead(database: Database, bus: Bus, signer: EventSigner | None) -> None:
-    connection = await database.dedicated()
-    try:
-        # A session lock: the relay of a dead process loses it with its connection.
-        while not await _is_leader(connection, database.schema):  # noqa: ASYNC110 - asks Postgres
-            await asyncio.sleep(AWAY_SECONDS)
+    async with only_one(database, kind="relay", name=database.schema) as connection:
         context = await bus.stream()
         while True:
             rows = await _unpublished(connection, database.schema, signer)
@@ -59,29 +58,17 @@ async def _lead(database: Database, bus: Bus, signer: EventSigner | None) -> Non
                 await asyncio.sleep(IDLE_SECONDS)
                 continue
             await _publish(connection, context, rows)
-    finally:
-        await connection.close()
-
-
-async def _is_leader(connection: psycopg.AsyncConnection[tuple[object, ...]], schema: str) -> bool:
-    cursor = await connection.execute(
-        "select pg_try_advisory_lock(hashtext('relay'), hashtext(%s))", (schema,)
-    )
-    row = await cursor.fetchone()
-    return row is not None and row[0] is True
 
 
 async def _unpublished(
-    connection: psycopg.AsyncConnection[tuple[object, ...]],
-    schema: str,
-    signer: EventSigner | None,
+    connection: Connection, schema: str, signer: EventSigner | None
 ) -> list[Row]:
     cursor = await connection.execute(_SELECT, (BATCH,))
     return [_row(schema, values, signer) for values in await cursor.fetchall()]
 
 
 async def _publish(
-    connection: psycopg.AsyncConnection[tuple[object, ...]],
+    connection: Connection,
     context: JetStreamContext,
     rows: Sequence[Row],
 ) -> None:

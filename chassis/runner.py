@@ -16,12 +16,13 @@ from chassis.server import Binding, Server
 from chassis.settings import ServiceSettings
 from chassis.signature import EventSigner
 from chassis.telemetry import logger
+from chassis.watch import Watch
 
-READY_POLL_SECONDS = 0.1
 RESTART_SECONDS = 1.0
 # Calls in flight have so much of the grace; the rest is for what comes after them.
 CALLS_SHARE = 2 / 3
 LEAST_CLOSE_SECONDS = 1.0
+CLOCK_WRONG = "The clock of this service is wrong"
 Loop = Callable[[], Awaitable[None]]
 log = logger()
 
@@ -31,9 +32,9 @@ class App:
     """A service, assembled: what app.py of each service returns.
 
     background: name → coroutine function that runs until cancelled. before_ready: what must have
-    succeeded once before calls are welcome; it may wait. stop_waiting: how to answer at once
-    everybody who waits, with things as they are. close: what to close last, in order.
-    signer: signs the events of a service whose readers ask for proof.
+    succeeded once before calls are welcome; it may wait, and is tried again where it fails.
+    stop_waiting: how to answer at once everybody who waits, with things as they are. close: what to
+    close last, in order. signer: signs the events of a service whose readers ask for proof.
     """
 
     name: str
@@ -78,35 +79,62 @@ async def serve(app: App, stopping: asyncio.Event) -> None:
     )
     port = await server.start(host=settings.grpc_host, port=settings.grpc_port)
     log.info("service.started", port=port)
-    tasks = [asyncio.create_task(_become_ready(app, server), name="ready")]
+    watch = Watch(app.database)
     loops: dict[str, Loop] = {
-        "relay": partial(relay.run, database=app.database, bus=app.bus, signer=app.signer)
+        "readiness": _Readiness(app, server, watch).keep,
+        "relay": partial(relay.run, database=app.database, bus=app.bus, signer=app.signer),
     }
-    loops.update(app.background)
-    tasks += [asyncio.create_task(_keep(name, loop), name=name) for name, loop in loops.items()]
+    loops.update(
+        {name: partial(watch.while_clock_right, loop) for name, loop in app.background.items()}
+    )
+    tasks = [asyncio.create_task(_keep(name, loop), name=name) for name, loop in loops.items()]
     await stopping.wait()
     await _stop(app, server, tasks)
 
 
-async def _become_ready(app: App, server: Server) -> None:
-    while not await app.database.is_ready():
-        log.info("service.waits_for_database")
-        await asyncio.sleep(READY_POLL_SECONDS)
-    for step in app.before_ready:
-        await step()
-    await server.set_ready(ready=True)
-    log.info("service.ready")
+class _Readiness:
+    """Keeps true what health checks are told: changes are taken, and the clock is right."""
+
+    def __init__(self, app: App, server: Server, watch: Watch) -> None:
+        self._app = app
+        self._server = server
+        self._watch = watch
+        self._steps = list(app.before_ready)
+        self._is_ready = False
+
+    async def keep(self) -> None:
+        """Look and tell until cancelled."""
+        await self._watch.keep_looking(self._tell)
+
+    async def _tell(self) -> None:
+        self._server.refuse_calls("" if self._watch.is_clock_right else CLOCK_WRONG)
+        is_well = self._watch.is_writable and self._watch.is_clock_right
+        is_ready = is_well and await self._is_prepared()
+        if is_ready != self._is_ready:
+            await self._server.set_ready(ready=is_ready)
+            log.info("service.ready" if is_ready else "service.not_ready")
+            self._is_ready = is_ready
+
+    async def _is_prepared(self) -> bool:
+        """Do what must be done once; what fails is said, and is tried again at the next look."""
+        while self._steps:
+            try:
+                await self._steps[0]()
+            except Exception:
+                log.exception("service.not_prepared")
+                await asyncio.sleep(RESTART_SECONDS)
+                return False
+            self._steps.pop(0)
+        return True
 
 
 async def _keep(name: str, loop: Loop) -> None:
-    """Run a background loop again when it fails: its error stops travelling here."""
+    """Run a background loop again when it fails or ends: its error stops travelling here."""
     while True:
         try:
             await loop()
         except Exception:
             log.exception("background.failed", loop=name)
-        else:
-            return
         await asyncio.sleep(RESTART_SECONDS)
 
 

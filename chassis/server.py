@@ -89,6 +89,10 @@ class Server:
         await self._health.set("", status)
         await self._health.set(self.name, status)
 
+    def refuse_calls(self, why: str) -> None:
+        """Refuse every call as Unavailable, health checks excepted; empty: serve again."""
+        self._interceptor.refusal = why
+
     async def stop(self, *, grace_seconds: float) -> None:
         """Refuse new calls, let those in flight end, and work left by gone clients, in time.
 
@@ -109,5 +113,12 @@ _OPTIONS = [
     # Clients behind round_robin find new replicas only when a connection ends.
     ("grpc.max_connection_age_ms", 600_000),
     ("grpc.max_connection_age_grace_ms", 60_000),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    # Clients ask for a sign of life as often as they are told to, and are not sent away for it.
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 500),
+    ("grpc.http2.max_ping_strikes", 0),
+    # So do we: the streams of a client that vanished must not wait for it.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),
 ]

@@ -36,6 +36,8 @@ NatsUrl = Annotated[str, AfterValidator(_nats_url), Field(repr=False)]
 SigningKey = Annotated[pydantic.SecretStr, AfterValidator(_signing_key)]
 PublicKeys = Annotated[str, AfterValidator(_public_keys)]
 Address = Annotated[str, StringConstraints(pattern=r"^[^\s/]+:\d+$|^dns:///[^\s/]+:\d+$")]
+# After so long without a sign of life the other end of a connection counts as gone.
+SilenceSeconds = Annotated[int, Field(ge=1, le=20)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -60,7 +62,9 @@ class ServiceSettings(StreamSettings):
     env: Literal["dev", "prod"] = "dev"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     database_url: PostgresUrl
-    database_pool_size: Annotated[int, Field(ge=2, le=100)] = 10
+    # Connections to PostgreSQL in all, those of the relay and of locks too.
+    database_pool_size: Annotated[int, Field(ge=4, le=200)] = 20
+    silence_seconds: SilenceSeconds = 10
     nats_url: NatsUrl = "nats://127.0.0.1:4222"
     service_secret: Secret
     grpc_host: str = "127.0.0.1"

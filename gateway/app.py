@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from chassis.bus import Bus
 from chassis.database import Database
+from chassis.watch import Watch
 from gateway import call, routing
 from gateway.auth import KeyAuthenticator
 from gateway.backends import Backends
@@ -35,8 +36,7 @@ from gateway.party.tokens import Tokens
 from gateway.party.view import PartyView
 from gateway.routing import OPEN, Operation, View
 from gateway.settings import GatewaySettings
-from kernel.clock import SystemClock
-from kernel.errors import DomainError
+from kernel.errors import DomainError, Unavailable
 
 API = "/api/v1/"
 HEALTH = f"{API}health"
@@ -145,6 +145,9 @@ class Dispatcher:
             # Refused for load, whoever watches would take a busy gateway for a dead one.
             await self._serve(side, scope, receive, send)
             return
+        if not self._parts.watch.is_clock_right:
+            await self._refuse(side, scope, send, Unavailable("The gateway's clock is wrong"))
+            return
         try:
             place = scope[routing.PLACE] = self._places.take()
         except Overloaded as error:
@@ -244,14 +247,22 @@ class Dispatcher:
 async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
     """Make every part in the running loop, and close them in the reverse order."""
     database = Database.open(
-        url=settings.database_url, schema="gateway", pool_size=settings.database_pool_size
+        url=settings.database_url,
+        schema="gateway",
+        pool_size=settings.database_pool_size,
+        silence_seconds=settings.silence_seconds,
     )
     store = KeyStore(database, pepper=settings.api_key_pepper.get_secret_value())
-    keys = KeyAuthenticator(store, clock=SystemClock())
+    keys = KeyAuthenticator(store)
     backends = Backends(settings)
-    feed = Feed(
-        Bus(url=settings.nats_url, name="gateway", limits=None), ping_seconds=settings.ping_seconds
+    bus = Bus(
+        url=settings.nats_url,
+        name="gateway",
+        limits=None,
+        silence_seconds=settings.silence_seconds,
     )
+    feed = Feed(bus, ping_seconds=settings.ping_seconds)
+    watch = Watch(database)
     streams = StreamPlaces(
         per_account=settings.event_streams_per_account_max, in_all=settings.event_streams_max
     )
@@ -260,6 +271,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
         keys=keys,
         feed=feed,
         streams=streams,
+        watch=watch,
         parties=Parties(backends),
         strangers=Strangers(
             limiter=RateLimiter(per_minute=settings.stranger_requests_per_minute),
@@ -268,10 +280,13 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
     )
     stopping = asyncio.Event()
     forgetting = asyncio.create_task(store.keep_forgetting(until=stopping))
+    watching = asyncio.create_task(watch.keep_looking())
     try:
         yield _dispatcher(settings, parts)
     finally:
         stopping.set()
+        watching.cancel()
+        await asyncio.wait({watching})
         await forgetting
         await feed.close()
         await backends.close()

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from chassis.identity import ROLE_MARKETPLACE, Identity
 from gateway import keys
 from gateway.keys import Key, KeyStore
-from kernel.clock import Clock
 from kernel.errors import PermissionDenied, Unauthenticated, Unavailable
 
 # The longest another gateway's revocation may go unnoticed here.
@@ -67,9 +66,8 @@ class Credential:
 class KeyAuthenticator:
     """Checks API keys; concurrent checks of one key look into the database once."""
 
-    def __init__(self, store: KeyStore, *, clock: Clock) -> None:
+    def __init__(self, store: KeyStore) -> None:
         self.store = store
-        self._clock = clock
         self._known: dict[bytes, tuple[float, Credential]] = {}
         self._asking: dict[bytes, asyncio.Task[Credential | None]] = {}
         self._forgotten = asyncio.Event()
@@ -136,7 +134,7 @@ class KeyAuthenticator:
         same = hmac.compare_digest(mark, key.digest if key is not None else bytes(len(mark)))
         if key is None or not same or key.revoked_at is not None:
             return None
-        if key.expires_at is not None and key.expires_at <= self._clock.now():
+        if key.is_expired:
             return None
         return _credential(key)
 

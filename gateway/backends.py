@@ -58,7 +58,10 @@ class Backends:
             "escrow": settings.escrow_address,
             "disputes": settings.disputes_address,
         }
-        self.channels = {name: open_channel(at) for name, at in self._addresses.items()}
+        self.channels = {
+            name: open_channel(at, silence_seconds=settings.silence_seconds)
+            for name, at in self._addresses.items()
+        }
         self.orders = orders_pb2_grpc.OrdersServiceStub(self.channels["orders"])
         self.ledger = ledger_pb2_grpc.LedgerServiceStub(self.channels["ledger"])
         self.escrow = escrow_pb2_grpc.EscrowServiceStub(self.channels["escrow"])

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from chassis.watch import Watch
 from gateway import body
 from gateway.auth import Credential, KeyAuthenticator
 from gateway.backends import Backends, Reply
@@ -90,6 +91,7 @@ class Parts:
     streams: StreamPlaces
     parties: Parties
     strangers: Strangers
+    watch: Watch
 
 
 @dataclass(slots=True, kw_only=True)

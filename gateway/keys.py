@@ -25,7 +25,6 @@ from chassis.idempotency import KEPT, PURGE_SECONDS, Idempotency, RequestKey
 from chassis.settings import load
 from chassis.telemetry import logger
 from gateway.settings import KeySettings
-from kernel.clock import SystemClock
 from kernel.errors import DomainError, InvalidArgument, NotFound
 from kernel.ids import ALPHABET, new_id
 
@@ -63,6 +62,8 @@ class Key:
     created_at: dt.datetime
     expires_at: dt.datetime | None
     revoked_at: dt.datetime | None
+    # By the database's clock, when the key was read.
+    is_expired: bool = False
 
 
 def make(environment: str, *, seed: bytes | None = None) -> tuple[str, str]:
@@ -129,7 +130,7 @@ class KeyStore:
     def __init__(self, database: Database, *, pepper: str) -> None:
         self._database = database
         self._pepper = pepper
-        self._idempotency = Idempotency(clock=SystemClock())
+        self._idempotency = Idempotency()
 
     async def marketplace(self, name: str, *, environment: str) -> uuid.UUID:
         """Return a marketplace's id; the first call makes the marketplace."""
@@ -318,13 +319,13 @@ update api_keys set salt = null where salt is not null and created_at < now() - 
 # In the order of Key's fields.
 _FIND = """
 select k.id, k.marketplace_id, m.name, m.environment, k.name, k.scopes, k.digest, k.created_at,
-    k.expires_at, k.revoked_at
+    k.expires_at, k.revoked_at, coalesce(k.expires_at <= now(), false)
 from api_keys k join marketplaces m on m.id = k.marketplace_id
 where k.id = %s
 """
 _LIST = """
 select k.id, k.marketplace_id, m.name, m.environment, k.name, k.scopes, k.digest, k.created_at,
-    k.expires_at, k.revoked_at
+    k.expires_at, k.revoked_at, coalesce(k.expires_at <= now(), false)
 from api_keys k join marketplaces m on m.id = k.marketplace_id
 where k.marketplace_id = %(marketplace)s and (%(after)s::text is null or (k.created_at, k.id) <
     (select a.created_at, a.id from api_keys a

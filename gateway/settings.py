@@ -17,7 +17,15 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from chassis.settings import Address, NatsUrl, Port, PostgresUrl, Secret, require_nats_user
+from chassis.settings import (
+    Address,
+    NatsUrl,
+    Port,
+    PostgresUrl,
+    Secret,
+    SilenceSeconds,
+    require_nats_user,
+)
 from kernel.ids import parse_uuid
 
 # An issuer's shared secret is at least as long as what HS256 makes of it. Source: RFC 7518 §3.2.
@@ -111,6 +119,7 @@ class GatewaySettings(KeySettings):
     gateway_host: str = "127.0.0.1"
     gateway_port: Port = 8080
     database_pool_size: Annotated[int, Field(ge=2, le=100)] = 4
+    silence_seconds: SilenceSeconds = 10
     nats_url: NatsUrl = "nats://127.0.0.1:4222"
     service_secret: Secret
     orders_address: Address

@@ -115,6 +115,7 @@ class SilentProxy:
         """End every connection and the proxy."""
         self._run(self._server.close)
         self._run(self._drop)
+        asyncio.run_coroutine_threadsafe(_end_tasks(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -173,6 +174,14 @@ class SilentProxy:
         if writer is not None and not link.is_lost and writer.can_write_eof():
             with contextlib.suppress(OSError):
                 writer.write_eof()
+
+
+async def _end_tasks() -> None:
+    """End every other task of the running loop."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextmanager

@@ -32,6 +32,8 @@ async def get_detailed_health(call: Call) -> Answer:
         parts.backends.health(), parts.keys.store.is_ready(), parts.feed.is_ready()
     )
     ready = {**services, "database": database, DISPENSABLE: events}
+    if not parts.watch.is_clock_right:
+        ready["clock"] = False
     names = {name: UP if up else DOWN for name, up in ready.items()}
     down = [name for name, up in ready.items() if not up]
     if set(down) - {DISPENSABLE}:

@@ -6,6 +6,7 @@ from chassis.bus import Bus
 from chassis.database import Database
 from chassis.idempotency import Idempotency
 from chassis.outbox import Outbox
+from chassis.relay import CONNECTIONS as RELAY_CONNECTIONS
 from chassis.runner import App
 from kernel.clock import SystemClock
 from services.disputes import wire
@@ -20,10 +21,14 @@ NAME = "disputes"
 async def build(settings: DisputesSettings) -> App:
     """Build the service; nothing is connected yet."""
     database = Database.open(
-        url=settings.database_url, schema=NAME, pool_size=settings.database_pool_size
+        url=settings.database_url,
+        schema=NAME,
+        pool_size=settings.database_pool_size,
+        beside=RELAY_CONNECTIONS,
+        silence_seconds=settings.silence_seconds,
     )
     clock = SystemClock()
-    idempotency = Idempotency(clock=clock)
+    idempotency = Idempotency()
     service = DisputesService(
         database=database,
         disputes=DisputeStore(),
@@ -37,6 +42,11 @@ async def build(settings: DisputesSettings) -> App:
         settings=settings,
         binding=binding(service),
         database=database,
-        bus=Bus(url=settings.nats_url, name=NAME, limits=settings.stream_limits),
+        bus=Bus(
+            url=settings.nats_url,
+            name=NAME,
+            limits=settings.stream_limits,
+            silence_seconds=settings.silence_seconds,
+        ),
         background={"purge": partial(idempotency.keep_purged, database)},
     )

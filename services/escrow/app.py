@@ -7,6 +7,7 @@ from chassis.bus import Bus
 from chassis.database import Database
 from chassis.idempotency import Idempotency
 from chassis.outbox import Outbox
+from chassis.relay import CONNECTIONS as RELAY_CONNECTIONS
 from chassis.runner import App
 from chassis.signature import EventSigner
 from kernel.clock import SystemClock
@@ -15,6 +16,7 @@ from services.escrow import wire
 from services.escrow.abandonment import Abandonment
 from services.escrow.acceptance import Acceptance
 from services.escrow.attention import Attention
+from services.escrow.bootstrap import CONNECTIONS as BOOTSTRAP_CONNECTIONS
 from services.escrow.bootstrap import Bootstrap, Plan
 from services.escrow.decide import Decider
 from services.escrow.endings import Endings
@@ -69,7 +71,11 @@ class House:
         self.settings = settings
         self.clock = SystemClock()
         self.database = Database.open(
-            url=settings.database_url, schema=NAME, pool_size=settings.database_pool_size
+            url=settings.database_url,
+            schema=NAME,
+            pool_size=settings.database_pool_size,
+            beside=RELAY_CONNECTIONS + BOOTSTRAP_CONNECTIONS,
+            silence_seconds=settings.silence_seconds,
         )
         self.outbox = Outbox()
         self.store = EscrowStore(outbox=self.outbox)
@@ -77,7 +83,7 @@ class House:
         self.journal = Journal()
         self.landings = Landings()
         self.progress = Progress()
-        self.idempotency = Idempotency(clock=self.clock)
+        self.idempotency = Idempotency()
         self.waiting = Waiting(database=self.database, store=self.store)
         self.keys = key_provider(settings)
         self.keyring = Keyring(
@@ -109,7 +115,12 @@ class House:
                 rulings=self.rulings(),
             ),
             database=self.database,
-            bus=Bus(url=self.settings.nats_url, name=NAME, limits=self.settings.stream_limits),
+            bus=Bus(
+                url=self.settings.nats_url,
+                name=NAME,
+                limits=self.settings.stream_limits,
+                silence_seconds=self.settings.silence_seconds,
+            ),
             signer=EventSigner(self.settings.event_signing_key.get_secret_value()),
             before_ready=[self.ensure_platform],
             background={

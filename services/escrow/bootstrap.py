@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chassis.database import Database
+from chassis.session_lock import only_one
 from chassis.telemetry import logger
 from kernel.errors import FailedPrecondition, Unavailable
 from services.escrow.evidence import AccountView, OutcomeStatus
@@ -17,10 +18,11 @@ from services.escrow.intents import CreateChannels, Intent, TrustAsset
 from services.escrow.keyring import Keyring
 from services.escrow.ports import Chain, ChainUnavailable, EscrowBuilder, Signer
 from services.escrow.store.accounts import Accounts, Channel
-from services.escrow.store.lock import only_one
 
 CHANNELS_PER_TRANSACTION = 20
 RETRY_SECONDS = 1.0
+# To the database, beside the pool.
+CONNECTIONS = 1
 log = logger()
 
 
@@ -74,7 +76,7 @@ class Bootstrap:
         while True:
             try:
                 await self._start_cursor()
-                async with only_one(self._database, name="bootstrap"):
+                async with only_one(self._database, kind="escrow", name="bootstrap"):
                     await self._prepare()
             except (Unavailable, FailedPrecondition) as error:
                 log.warning("bootstrap.waits", error=type(error).__name__, why=str(error)[:200])
@@ -88,7 +90,7 @@ class Bootstrap:
         while True:
             await asyncio.sleep(self._plan.renew_seconds)
             try:
-                async with only_one(self._database, name="bootstrap"):
+                async with only_one(self._database, kind="escrow", name="bootstrap"):
                     await self.renew()
             except (Unavailable, FailedPrecondition) as error:
                 log.warning("channels.waits", error=type(error).__name__, why=str(error)[:200])

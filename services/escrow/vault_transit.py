@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pydantic
 
+from services.escrow.outgoing import Outgoing
 from services.escrow.vault import KeyUnusable
 
 OK = 200
@@ -34,8 +35,7 @@ class VaultTransitKeyProvider:
         self._engine = f"{url.rstrip('/')}/v1/{mount}"
         self._token = token
         self._key = key
-        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-        self._session: aiohttp.ClientSession | None = None
+        self._outgoing = Outgoing(timeout_seconds=timeout_seconds)
 
     def __repr__(self) -> str:
         return f"<transit key {self._key} of {self._engine}>"
@@ -66,17 +66,14 @@ class VaultTransitKeyProvider:
 
     async def close(self) -> None:
         """Let the connections go."""
-        if self._session is not None:
-            await self._session.close()
+        await self._outgoing.close()
 
     async def _ask(self, action: str, *, context: bytes, **fields: str) -> dict[str, Any]:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=self._timeout)
         headers = {"X-Vault-Token": self._token.get_secret_value(), "X-Vault-Request": "true"}
         body = {**fields, "associated_data": _text(context)}
         url = f"{self._engine}/{action}/{self._key}"
         try:
-            async with self._session.post(url, json=body, headers=headers) as answer:
+            async with self._outgoing.request("POST", url, json=body, headers=headers) as answer:
                 # Vault's errors may repeat what was sent; only the status is passed on.
                 document = await answer.json(content_type=None) if answer.status == OK else {}
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:

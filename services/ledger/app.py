@@ -6,6 +6,7 @@ from chassis.bus import Bus
 from chassis.database import Database
 from chassis.idempotency import Idempotency
 from chassis.outbox import Outbox
+from chassis.relay import CONNECTIONS as RELAY_CONNECTIONS
 from chassis.runner import App
 from chassis.signature import EventVerifier
 from kernel.clock import SystemClock
@@ -23,12 +24,21 @@ NAME = "ledger"
 async def build(settings: LedgerSettings) -> App:
     """Build the service; nothing is connected yet."""
     database = Database.open(
-        url=settings.database_url, schema=NAME, pool_size=settings.database_pool_size
+        url=settings.database_url,
+        schema=NAME,
+        pool_size=settings.database_pool_size,
+        beside=RELAY_CONNECTIONS,
+        silence_seconds=settings.silence_seconds,
     )
-    bus = Bus(url=settings.nats_url, name=NAME, limits=settings.stream_limits)
+    bus = Bus(
+        url=settings.nats_url,
+        name=NAME,
+        limits=settings.stream_limits,
+        silence_seconds=settings.silence_seconds,
+    )
     escrow = EventVerifier(settings.escrow_event_keys)
     clock = SystemClock()
-    idempotency = Idempotency(clock=clock)
+    idempotency = Idempotency()
     batcher = Batcher(
         database=database,
         store=LedgerStore(outbox=Outbox()),

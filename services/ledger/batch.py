@@ -146,7 +146,7 @@ class Batcher:
         for posting in postings:
             asked.setdefault(posting.marketplace_id, []).extend(posting.transfers)
         keys = [posting.key for posting in postings if posting.key is not None]
-        batch = await self._store.load(tx, asked=asked, keys=keys, at=at)
+        batch = await self._store.load(tx, asked=asked, keys=keys)
         answers: list[Posted | DomainError] = []
         events: list[Event] = []
         for posting in postings:

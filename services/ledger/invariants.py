@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chassis.database import Transaction, driver
+from chassis.database import Transaction, allow_seconds, driver
 from kernel.ids import MarketplaceId
 
 OFFENDERS_SHOWN = 5
+CHECK_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,7 @@ async def check(tx: Transaction, *, marketplace_id: MarketplaceId | None) -> lis
     """
     connection = await driver(tx)
     await connection.execute("set transaction isolation level repeatable read, read only")
-    await connection.execute("set local statement_timeout = '300s'")
+    await allow_seconds(tx, CHECK_SECONDS)
     # Whole tables are compared, where all other statements look rows up by key: loops within loops
     # are never right here, and are what a planner chooses that has no statistics yet.
     await connection.execute(_WHOLE_TABLES)

@@ -277,7 +277,7 @@ class LedgerService:
         )
         if found is not None:
             return f"{USER}{deposit.user_id}"
-        if self._clock.now() - deposit.at < ACCOUNT_PATIENCE:
+        if not await self._queries.is_past(tx, deposit.at + ACCOUNT_PATIENCE):
             raise DepositNotBooked(f"{deposit.id}: the user's account is not open yet")
         return SUSPENSE
 

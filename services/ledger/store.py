@@ -13,10 +13,10 @@ from uuid import UUID
 
 import psycopg
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from chassis.database import RETRYABLE, Transaction, constraint_name, driver, sqlstate
+from chassis.database import Transaction, constraint_name, driver, sqlstate
 from chassis.idempotency import KEPT, RequestKey
+from chassis.outages import is_repeatable, is_unavailable
 from chassis.outbox import Event, Outbox
 from kernel.errors import Unavailable
 from kernel.ids import MarketplaceId, OrderId, TransferId
@@ -44,14 +44,6 @@ _MEETING_POINTS = frozenset(
 ) | {"barred_holds_pkey"}
 # A lock or a statement that took too long: somebody sits on a row.
 _BUSY = frozenset({"55P03", "57014"})
-# The connection is gone, or the server is starting, stopping or full.
-_AWAY_CLASSES = ("08", "53", "57P")
-_CONNECTION_ERRORS = (
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    PoolTimeoutError,
-    OSError,
-)
 
 
 class StaleBookError(Exception):
@@ -98,7 +90,6 @@ class LedgerStore:
         *,
         asked: Mapping[MarketplaceId, Sequence[NewTransfer]],
         keys: Sequence[RequestKey],
-        at: dt.datetime,
     ) -> Batch:
         """Lock the accounts of the transfers asked, and read what is known of them.
 
@@ -118,7 +109,7 @@ class LedgerStore:
             barred = await connection.execute(tables.FIND_BARRED, _pairs(known_ids | holds))
             rows = await _maybe(connection, tables.FIND_DERIVED, _text_keys(derived), derived)
             names = {answer_key(key) for key in keys}
-            kept = await _maybe(connection, tables.FIND_ANSWERS, _text_keys(names), names)
+            kept = await _maybe(connection, tables.FIND_ANSWERS, (*_text_keys(names), KEPT), names)
         books = {marketplace: Book(marketplace_id=marketplace) for marketplace in asked}
         for row in await _rows(locked):
             _add_account(books, row)
@@ -130,7 +121,7 @@ class LedgerStore:
             books[marketplace].barred.add(hold)
         self._derived.update(await _rows(rows))
         _require_locked(books, holds)
-        return Batch(books=books, answers=_answers(await _rows(kept), at))
+        return Batch(books=books, answers=_answers(await _rows(kept)))
 
     async def save(
         self, tx: Transaction, batch: Batch, *, events: Sequence[Event], at: dt.datetime
@@ -142,7 +133,7 @@ class LedgerStore:
         books = [book for book in batch.books.values() if book.new_transfers]
         connection = await driver(tx)
         async with connection.pipeline():
-            await _save_answers(connection, batch.answers, at)
+            await _save_answers(connection, batch.answers)
             await _add_barred(connection, batch.books.values(), at)
             if not books:
                 return
@@ -173,18 +164,15 @@ def trouble_of(error: BaseException) -> Trouble:
     """Tell what an exception of a transaction means."""
     if isinstance(error, Unavailable):  # as chassis.database says it
         error = error.__cause__ or error
-    original = error.orig if isinstance(error, DBAPIError) else error
-    state = sqlstate(original) if original is not None else None
-    if isinstance(original, StaleBookError) or state in RETRYABLE:
+    if isinstance(error, StaleBookError) or is_repeatable(error):
         return Trouble.RACE
+    original = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(original, psycopg.errors.UniqueViolation):
         is_race = constraint_name(original) in _MEETING_POINTS
         return Trouble.RACE if is_race else Trouble.FAULT
-    if state in _BUSY:
+    if sqlstate(error) in _BUSY:
         return Trouble.BUSY
-    if state is not None and not state.startswith(_AWAY_CLASSES):
-        return Trouble.FAULT
-    return Trouble.AWAY if isinstance(original, _CONNECTION_ERRORS) else Trouble.FAULT
+    return Trouble.AWAY if is_unavailable(error) or isinstance(error, OSError) else Trouble.FAULT
 
 
 def answer_key(key: RequestKey) -> AnswerKey:
@@ -253,11 +241,10 @@ def _require_locked(
                 raise StaleBookError("a hold appeared while its accounts were being locked")
 
 
-def _answers(rows: Iterable[Row], at: dt.datetime) -> dict[AnswerKey, Kept]:
+def _answers(rows: Iterable[Row]) -> dict[AnswerKey, Kept]:
     return {
         (marketplace, scope, key): Kept(fingerprint=fingerprint, body=body or b"")
-        for marketplace, scope, key, fingerprint, body, created_at in rows
-        if created_at >= at - KEPT
+        for marketplace, scope, key, fingerprint, body in rows
     }
 
 
@@ -364,16 +351,14 @@ async def _add_entries(connection: Connection, books: Sequence[Book]) -> None:
     await connection.execute(tables.ADD_ENTRIES, (*columns, *map(numbers, figures)))
 
 
-async def _save_answers(
-    connection: Connection, answers: Mapping[AnswerKey, Kept], at: dt.datetime
-) -> None:
+async def _save_answers(connection: Connection, answers: Mapping[AnswerKey, Kept]) -> None:
     new = {key: kept for key, kept in answers.items() if kept.is_new}
     if not new:
         return
     keys = _text_keys(new)
-    await connection.execute(tables.FORGET_ANSWERS, (*keys, at - KEPT))
+    await connection.execute(tables.FORGET_ANSWERS, (*keys, KEPT))
     bodies = ([kept.fingerprint for kept in new.values()], [kept.body for kept in new.values()])
-    await connection.execute(tables.KEEP_ANSWERS, (at, *keys, *bodies))
+    await connection.execute(tables.KEEP_ANSWERS, (*keys, *bodies))
 
 
 async def _maybe(

@@ -47,9 +47,10 @@ from unnest(%s::uuid[], %s::uuid[]) as k (marketplace_id, hold_id)
 join barred_holds using (marketplace_id, hold_id)
 """
 FIND_ANSWERS = """
-select marketplace_id, scope, key, i.fingerprint, i.body, i.created_at
+select marketplace_id, scope, key, i.fingerprint, i.body
 from unnest(%s::uuid[], %s::text[], %s::text[]) as k (marketplace_id, scope, key)
 join idempotency i using (marketplace_id, scope, key)
+where i.created_at >= now() - %s::interval
 """
 
 FIND_DERIVED = """
@@ -101,11 +102,11 @@ FORGET_ANSWERS = """
 delete from idempotency i
 using unnest(%s::uuid[], %s::text[], %s::text[]) as k (marketplace_id, scope, key)
 where i.marketplace_id = k.marketplace_id and i.scope = k.scope and i.key = k.key
-    and i.created_at < %s
+    and i.created_at < now() - %s::interval
 """
 KEEP_ANSWERS = """
 insert into idempotency (marketplace_id, scope, key, fingerprint, state, body, created_at)
-select n.marketplace_id, n.scope, n.key, n.fingerprint, 'done', n.body, %s
+select n.marketplace_id, n.scope, n.key, n.fingerprint, 'done', n.body, now()
 from unnest(%s::uuid[], %s::text[], %s::text[], %s::bytea[], %s::bytea[])
     as n (marketplace_id, scope, key, fingerprint, body)
 """

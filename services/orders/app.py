@@ -15,6 +15,7 @@ from chassis.database import Database
 from chassis.idempotency import Idempotency
 from chassis.identity import Signer
 from chassis.outbox import Outbox
+from chassis.relay import CONNECTIONS as RELAY_CONNECTIONS
 from chassis.runner import App
 from chassis.server import Binding
 from kernel.clock import Clock, SystemClock
@@ -44,12 +45,18 @@ PURGE_SECONDS = 600.0
 async def build(settings: OrdersSettings) -> App:
     """Assemble the service; nothing has been connected yet."""
     database = Database.open(
-        url=settings.database_url, schema="orders", pool_size=settings.database_pool_size
+        url=settings.database_url,
+        schema="orders",
+        pool_size=settings.database_pool_size,
+        beside=RELAY_CONNECTIONS,
+        silence_seconds=settings.silence_seconds,
     )
     secret = settings.service_secret.get_secret_value()
     caller = Caller(Signer(secret=secret, caller="orders"))
     addresses = (settings.ledger_address, settings.escrow_address, settings.disputes_address)
-    channels = [open_channel(address) for address in addresses]
+    channels = [
+        open_channel(address, silence_seconds=settings.silence_seconds) for address in addresses
+    ]
     parts = Parts(
         database=database,
         ledger=LedgerClient(ledger_pb2_grpc.LedgerServiceStub(channels[0]), caller),
@@ -74,7 +81,7 @@ def _app(
     crediting = parts.crediting()
     registry = parts.registry()
     service = parts.service(saga)
-    timers = Timers(database=database, service=service, clock=parts.clock)
+    timers = Timers(database=database, service=service)
     servicer = OrdersServicer(
         service=service,
         queries=parts.queries(),
@@ -91,7 +98,12 @@ def _app(
             access=ACCESS,
         ),
         database=database,
-        bus=Bus(url=settings.nats_url, name="orders", limits=settings.stream_limits),
+        bus=Bus(
+            url=settings.nats_url,
+            name="orders",
+            limits=settings.stream_limits,
+            silence_seconds=settings.silence_seconds,
+        ),
         background={
             "take_over": saga.take_over,
             "renew": saga.renew,
@@ -132,7 +144,7 @@ class Parts:
         """Take what differs between the service and a test of it: database, peers, rules."""
         self.clock: Clock = SystemClock()
         self.outbox, self.operations = Outbox(), OperationStore()
-        self.orders, self.idempotency = OrderStore(self.outbox), Idempotency(clock=self.clock)
+        self.orders, self.idempotency = OrderStore(self.outbox), Idempotency()
         self._database = database
         self._ledger, self._escrow, self._disputes = ledger, escrow, disputes
         self._platform_fee_bps = platform_fee_bps

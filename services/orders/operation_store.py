@@ -97,7 +97,7 @@ class OperationStore:
         connection = await driver(tx)
         ids, epochs = [item[0] for item in held], [item[1] for item in held]
         cursor = await connection.execute(_RENEW, (LEASE_SECONDS, ids, epochs))
-        rows: list[tuple[uuid.UUID, int]] = [(r[0], r[1]) for r in await cursor.fetchall()]  # type: ignore[misc]
+        rows: list[tuple[uuid.UUID, int]] = [(r[0], r[1]) for r in await cursor.fetchall()]
         return set(rows)
 
     async def is_held(self, tx: Transaction, operation: Operation) -> bool:

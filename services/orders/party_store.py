@@ -1,6 +1,5 @@
 """Orders as their parties list them, in Postgres: pages by offset, totals, overdue deliveries."""
 
-import datetime as dt
 import functools
 import uuid
 
@@ -53,12 +52,10 @@ class PartyStore:
         if row is not None and row[0] is True:
             await connection.execute(_FOLD)
 
-    async def overdue(
-        self, tx: Transaction, *, at: dt.datetime, limit: int
-    ) -> list[tuple[uuid.UUID, uuid.UUID]]:
-        """List (marketplace, order) of deliveries that count as accepted by now."""
+    async def overdue(self, tx: Transaction, *, limit: int) -> list[tuple[uuid.UUID, uuid.UUID]]:
+        """List (marketplace, order) of deliveries that count as accepted by the database's now."""
         connection = await driver(tx)
-        cursor = await connection.execute(_OVERDUE, (AUTO_CONFIRM_DAYS, at, limit))
+        cursor = await connection.execute(_OVERDUE, (AUTO_CONFIRM_DAYS, limit))
         return [(uuid.UUID(str(row[0])), uuid.UUID(str(row[1]))) for row in await cursor.fetchall()]
 
 
@@ -111,6 +108,6 @@ select s.* from sums s where not exists (
 _OVERDUE = """
 select o.marketplace_id, o.id from orders o left join marketplaces m on m.id = o.marketplace_id
 where o.state = 'IN_PROGRESS' and o.delivered_at is not null
-    and o.delivered_at + make_interval(days => coalesce(m.auto_confirm_days, %s)) <= %s
+    and o.delivered_at + make_interval(days => coalesce(m.auto_confirm_days, %s)) <= now()
 order by o.delivered_at limit %s
 """

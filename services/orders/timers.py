@@ -1,7 +1,8 @@
 """What happens by the clock: deliveries that nobody answered are accepted; counts are folded.
 
-The timer is the delivery's own instant in the database, so it survives restarts; a dispute moves
-the order out of its reach.
+The timer is the delivery's own instant in the database, against the database's clock, so that it
+survives restarts and no machine's wrong clock releases money; a dispute moves the order out of its
+reach.
 """
 
 import uuid
@@ -10,7 +11,6 @@ from chassis import identity
 from chassis.database import Database
 from chassis.idempotency import RequestKey, fingerprint_of
 from chassis.telemetry import logger
-from kernel.clock import Clock
 from kernel.errors import DomainError
 from services.orders.commands import Request
 from services.orders.domain import Party
@@ -24,11 +24,10 @@ log = logger()
 class Timers:
     """The loops of the clock."""
 
-    def __init__(self, *, database: Database, service: OrderService, clock: Clock) -> None:
+    def __init__(self, *, database: Database, service: OrderService) -> None:
         self._database = database
         self._parties = PartyStore()
         self._service = service
-        self._clock = clock
 
     async def accept_overdue(self) -> int:
         """Release orders whose delivery counts as accepted by now; returns how many were begun.
@@ -36,7 +35,7 @@ class Timers:
         Source: reference §3, auto-confirm by SYSTEM.
         """
         async with self._database.transaction() as tx:
-            overdue = await self._parties.overdue(tx, at=self._clock.now(), limit=BATCH)
+            overdue = await self._parties.overdue(tx, limit=BATCH)
         for marketplace_id, order_id in overdue:
             await self._accept(marketplace_id, order_id)
         return len(overdue)

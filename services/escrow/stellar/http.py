@@ -14,9 +14,9 @@ from stellar_sdk.client.response import Response
 from stellar_sdk.exceptions import ConnectionError as SdkConnectionError
 from stellar_sdk.exceptions import ContentSizeLimitExceededError
 
+from services.escrow.outgoing import Outgoing
 from services.escrow.ports import ChainThrottled
 
-CONNECTIONS_MAX = 32
 ANSWER_BYTES_MAX = 32 * 1024 * 1024
 TOO_MANY_REQUESTS = 429
 
@@ -33,9 +33,7 @@ class Http(BaseAsyncClient):
     """Makes requests; connects at the first one. Every method may raise ChainThrottled."""
 
     def __init__(self, *, timeout_seconds: int, headers: Mapping[str, str] | None = None) -> None:
-        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-        self._headers = dict(headers or {})
-        self._session: aiohttp.ClientSession | None = None
+        self._outgoing = Outgoing(timeout_seconds=timeout_seconds, headers=headers)
 
     async def get(
         self, url: str, params: dict[str, str] | None = None, max_content_size: int | None = None
@@ -61,14 +59,13 @@ class Http(BaseAsyncClient):
 
     async def close(self) -> None:
         """Let the connections go."""
-        if self._session is not None:
-            await self._session.close()
+        await self._outgoing.close()
 
     async def _request(
         self, method: str, url: str, *, limit: int = ANSWER_BYTES_MAX, **parts: Any
     ) -> JsonAnswer:
         try:
-            async with self._open().request(method, url, **parts) as answer:
+            async with self._outgoing.request(method, url, **parts) as answer:
                 body = await _read(answer, limit=limit)
                 if answer.status == TOO_MANY_REQUESTS:
                     raise ChainThrottled(f"{answer.url.host} takes no more requests for now")
@@ -76,16 +73,6 @@ class Http(BaseAsyncClient):
                 return JsonAnswer(answer.status, text, dict(answer.headers), str(answer.url))
         except aiohttp.ClientError as error:
             raise SdkConnectionError(str(error)) from error
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                headers=self._headers,
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
-                timeout=self._timeout,
-                json_serialize=lambda document: orjson.dumps(document).decode(),
-            )
-        return self._session
 
 
 async def _read(answer: aiohttp.ClientResponse, *, limit: int) -> bytes:

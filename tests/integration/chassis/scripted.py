@@ -54,12 +54,9 @@ def scripted(*, read: Behaviour = answer, change: Behaviour = answer) -> Scripte
     return Scripted(read=read, change=change)  # type: ignore[abstract] # the rest is never called
 
 
-@asynccontextmanager
-async def served(
-    servicer: Scripted, *, port: int = 0, with_reflection: bool = False, calls_max: int = 1000
-) -> AsyncIterator[tuple[Server, str]]:
-    """Serve a servicer; yields the server and host:port."""
-    binding = Binding(
+def binding_of(servicer: Scripted) -> Binding:
+    """Say who may call it."""
+    return Binding(
         servicer=servicer,
         add=disputes_pb2_grpc.add_DisputesServiceServicer_to_server,
         descriptor=disputes_pb2.DESCRIPTOR.services_by_name["DisputesService"],
@@ -68,8 +65,18 @@ async def served(
             "CompleteDispute": allow("orders", scope="write", roles=MARKETPLACE | PEOPLE),
         },
     )
+
+
+@asynccontextmanager
+async def served(
+    servicer: Scripted, *, port: int = 0, with_reflection: bool = False, calls_max: int = 1000
+) -> AsyncIterator[tuple[Server, str]]:
+    """Serve a servicer; yields the server and host:port."""
     server = Server(
-        binding=binding, secret=SECRET, with_reflection=with_reflection, calls_max=calls_max
+        binding=binding_of(servicer),
+        secret=SECRET,
+        with_reflection=with_reflection,
+        calls_max=calls_max,
     )
     bound = await server.start(host="127.0.0.1", port=port)
     try:

@@ -1,10 +1,9 @@
 """Idempotency: one change a request id, its answer given again byte for byte, for 24 hours."""
 
 import asyncio
-import datetime as dt
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -17,20 +16,12 @@ from chassis.idempotency import (
     RequestKey,
 )
 from kernel.errors import DomainError, FailedPrecondition, InvalidArgument, NotFound
+from tests import passing
 from tests.integration.chassis.conftest import Shop
+from tests.passing import DAY, MOMENT
 
 Work = Callable[[Transaction], Awaitable[bytes]]
 ADD = sa.text("update things set value = value + 1 where id = 1")
-
-
-@dataclass
-class StoppedClock:
-    """A clock that is moved by hand."""
-
-    at: dt.datetime = dt.datetime(2026, 2, 18, 12, tzinfo=dt.UTC)
-
-    def now(self) -> dt.datetime:
-        return self.at
 
 
 def a_key(**fields: object) -> RequestKey:
@@ -58,7 +49,7 @@ def value(shop: Shop) -> object:
 
 
 async def test_the_same_request_again_gives_the_same_bytes(shop: Shop) -> None:
-    idempotency = Idempotency(clock=StoppedClock())
+    idempotency = Idempotency()
 
     first = await idempotency.execute(shop.database, a_key(), add_one)
     again = await idempotency.execute(shop.database, a_key(), add_one)
@@ -69,7 +60,7 @@ async def test_the_same_request_again_gives_the_same_bytes(shop: Shop) -> None:
 
 
 async def test_many_at_once_make_one_change(shop: Shop) -> None:
-    idempotency = Idempotency(clock=StoppedClock())
+    idempotency = Idempotency()
 
     answers = await asyncio.gather(
         *(idempotency.execute(shop.database, a_key(), add_one) for _ in range(20))
@@ -81,7 +72,7 @@ async def test_many_at_once_make_one_change(shop: Shop) -> None:
 
 
 async def test_another_request_under_the_same_key_is_refused(shop: Shop) -> None:
-    idempotency = Idempotency(clock=StoppedClock())
+    idempotency = Idempotency()
     first = await idempotency.execute(shop.database, a_key(), add_one)
 
     with pytest.raises(IdempotencyKeyReused):
@@ -96,7 +87,7 @@ async def test_another_request_under_the_same_key_is_refused(shop: Shop) -> None
     [{"marketplace_id": uuid.UUID(int=2)}, {"scope": "somebody"}, {"key": "order-8"}],
 )
 async def test_keys_of_others_are_other_keys(shop: Shop, other: dict[str, object]) -> None:
-    idempotency = Idempotency(clock=StoppedClock())
+    idempotency = Idempotency()
     await idempotency.execute(shop.database, a_key(), add_one)
 
     answer = await idempotency.execute(shop.database, a_key(**other), add_one)
@@ -106,7 +97,7 @@ async def test_keys_of_others_are_other_keys(shop: Shop, other: dict[str, object
 
 
 async def test_a_request_whose_first_call_has_not_committed_is_in_progress(shop: Shop) -> None:
-    idempotency = Idempotency(clock=StoppedClock())
+    idempotency = Idempotency()
 
     async with shop.database.transaction() as first:
         assert await idempotency.claim(first, a_key()) is None
@@ -117,7 +108,7 @@ async def test_a_request_whose_first_call_has_not_committed_is_in_progress(shop:
 
 
 async def test_a_claimed_request_is_in_progress_until_it_is_finished(shop: Shop) -> None:
-    idempotency = Idempotency(clock=StoppedClock())
+    idempotency = Idempotency()
     async with shop.database.transaction() as tx:
         await idempotency.claim(tx, a_key())
 
@@ -132,7 +123,7 @@ async def test_a_claimed_request_is_in_progress_until_it_is_finished(shop: Shop)
 
 
 async def test_work_that_breaks_leaves_no_trace(shop: Shop) -> None:
-    idempotency = Idempotency(clock=StoppedClock())
+    idempotency = Idempotency()
 
     async def broken(tx: Transaction) -> bytes:
         await tx.execute(ADD)
@@ -150,7 +141,7 @@ async def test_work_that_breaks_leaves_no_trace(shop: Shop) -> None:
 async def test_a_refusal_is_given_again_though_the_world_has_changed(
     shop: Shop, kind: type[DomainError]
 ) -> None:
-    idempotency = Idempotency(clock=StoppedClock())
+    idempotency = Idempotency()
     details = {"orderId": "ord_1", "allowedStates": ["A", "B"], "available": 7}
     error = kind("Not now", reason="INVALID_STATE", details=details)
     with pytest.raises(kind) as first:
@@ -167,7 +158,7 @@ async def test_a_refusal_is_given_again_though_the_world_has_changed(
 
 
 async def test_a_wrong_field_is_not_kept(shop: Shop) -> None:
-    idempotency = Idempotency(clock=StoppedClock())
+    idempotency = Idempotency()
     with pytest.raises(InvalidArgument):
         await idempotency.execute(shop.database, a_key(), refusing(InvalidArgument("No")))
 
@@ -178,13 +169,12 @@ async def test_a_wrong_field_is_not_kept(shop: Shop) -> None:
 
 
 async def test_an_answer_is_kept_for_24_hours(shop: Shop) -> None:
-    clock = StoppedClock()
-    idempotency = Idempotency(clock=clock)
+    idempotency = Idempotency()
     first = await idempotency.execute(shop.database, a_key(), add_one)
 
-    clock.at += dt.timedelta(hours=24)
+    passing.for_answers(shop.url, DAY - MOMENT, schema="shop")
     at_the_last_moment = await idempotency.execute(shop.database, a_key(), add_one)
-    clock.at += dt.timedelta(milliseconds=1)
+    passing.for_answers(shop.url, 2 * MOMENT, schema="shop")
     too_late = await idempotency.execute(shop.database, a_key(fingerprint=b"other"), add_one)
 
     assert at_the_last_moment.body == first.body
@@ -193,16 +183,15 @@ async def test_an_answer_is_kept_for_24_hours(shop: Shop) -> None:
 
 
 async def test_what_is_known_of_a_key_is_forgotten_after_24_hours(shop: Shop) -> None:
-    clock = StoppedClock()
-    idempotency = Idempotency(clock=clock)
+    idempotency = Idempotency()
     first = await idempotency.execute(shop.database, a_key(), add_one)
     async with shop.database.transaction() as tx:
         await idempotency.claim(tx, a_key(key="running"))
 
-    clock.at += dt.timedelta(hours=24)
+    passing.for_answers(shop.url, DAY - MOMENT, schema="shop")
     async with shop.database.transaction() as tx:
         at_the_last_moment = await idempotency.known(tx, a_key())
-    clock.at += dt.timedelta(milliseconds=1)
+    passing.for_answers(shop.url, 2 * MOMENT, schema="shop")
     async with shop.database.transaction() as tx:
         too_late = await idempotency.known(tx, a_key())
         with pytest.raises(IdempotencyKeyInProgress):
@@ -214,12 +203,11 @@ async def test_what_is_known_of_a_key_is_forgotten_after_24_hours(shop: Shop) ->
 
 
 async def test_a_running_request_is_never_taken_over_by_age(shop: Shop) -> None:
-    clock = StoppedClock()
-    idempotency = Idempotency(clock=clock)
+    idempotency = Idempotency()
     async with shop.database.transaction() as tx:
         await idempotency.claim(tx, a_key())
 
-    clock.at += dt.timedelta(days=30)
+    passing.for_answers(shop.url, 30 * DAY, schema="shop")
 
     with pytest.raises(IdempotencyKeyInProgress):
         await idempotency.execute(shop.database, a_key(), add_one)
@@ -227,12 +215,11 @@ async def test_a_running_request_is_never_taken_over_by_age(shop: Shop) -> None:
 
 
 async def test_purging_forgets_only_what_is_past_its_time(shop: Shop) -> None:
-    clock = StoppedClock()
-    idempotency = Idempotency(clock=clock)
+    idempotency = Idempotency()
     await idempotency.execute(shop.database, a_key(key="old"), add_one)
     with pytest.raises(NotFound):
         await idempotency.execute(shop.database, a_key(key="old refusal"), refusing(NotFound()))
-    clock.at += dt.timedelta(hours=24, milliseconds=1)
+    passing.for_answers(shop.url, DAY + MOMENT, schema="shop")
     await idempotency.execute(shop.database, a_key(key="new"), add_one)
 
     assert await idempotency.purge(shop.database) == 2

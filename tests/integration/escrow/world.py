@@ -240,14 +240,11 @@ class World:
 
     async def bodies(self, aggregate_id: str) -> list[dict[str, Any]]:
         """Return what was told of something, in order."""
-        connection = await self.house.database.dedicated()
-        try:
+        async with self.house.database.statement() as connection:
             cursor = await connection.execute(
                 "select body from outbox where aggregate_id = %s order by version", (aggregate_id,)
             )
             return [json.loads(str(body)) for (body,) in await cursor.fetchall()]
-        finally:
-            await connection.close()
 
 
 def new_escrow(order: Order, *, platform_fee_bps: int = 0) -> NewEscrow:

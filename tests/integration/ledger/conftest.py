@@ -70,7 +70,7 @@ class House:
             database=database,
             batcher=batcher,
             queries=LedgerQueries(),
-            idempotency=Idempotency(clock=clock),
+            idempotency=Idempotency(),
             clock=clock,
             encode=wire.account_bytes,
         )

@@ -1,10 +1,8 @@
 """What holds when something comes between: keys that grow old, holds that appear, other tenants."""
 
 import asyncio
-import datetime as dt
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import psycopg
 import pytest
@@ -18,6 +16,7 @@ from services.ledger.book import NewTransfer, Result, TransferStatus
 from services.ledger.domain import decide
 from services.ledger.queries import LedgerQueries
 from services.ledger.store import LedgerStore, StaleBookError
+from tests import passing
 from tests.integration.ledger.conftest import (
     USDC,
     WORLD,
@@ -26,29 +25,18 @@ from tests.integration.ledger.conftest import (
     post,
     single,
 )
+from tests.passing import DAY, MOMENT
 from tests.patience import PATIENCE_SECONDS
 
 CREATED, EXISTS = TransferStatus.CREATED, TransferStatus.EXISTS
-DAY = dt.timedelta(hours=24)
-
-
-@dataclass(slots=True)
-class StoppedClock:
-    """A clock that is moved by hand."""
-
-    at: dt.datetime
-
-    def now(self) -> dt.datetime:
-        return self.at
 
 
 def in_words(results: Sequence[Result]) -> bytes:
     return " ".join(f"{result.id} {result.status.name}" for result in results).encode()
 
 
-async def test_an_answer_is_kept_for_24_hours_of_the_clock(house: House) -> None:
-    clock = StoppedClock(SystemClock().now())
-    service = (await house.replica(clock=clock)).service
+async def test_an_answer_is_kept_for_24_hours_of_the_database(house: House) -> None:
+    service = house.service
     request_id = uuid.uuid4().hex
 
     async def ask(fingerprint: bytes, transfer: NewTransfer) -> Posted:
@@ -63,11 +51,11 @@ async def test_an_answer_is_kept_for_24_hours_of_the_clock(house: House) -> None
 
     one, two = single(WORLD, "suspense", 1), single(WORLD, "suspense", 2)
     first = await ask(b"one", one)
-    clock.at += DAY
+    passing.for_answers(house.owner_url, DAY - MOMENT, schema="ledger")
     at_the_last_moment = await ask(b"one", one)
     with pytest.raises(IdempotencyKeyReused):
         await ask(b"two", two)
-    clock.at += dt.timedelta(milliseconds=1)
+    passing.for_answers(house.owner_url, 2 * MOMENT, schema="ledger")
     other = await ask(b"two", two)
     again = await ask(b"two", two)
 
@@ -119,7 +107,7 @@ async def test_an_account_that_is_not_as_it_was_loaded_is_not_written(house: Hou
 
     async def write_what_was_written_since() -> None:
         async with house.replicas[0].database.transaction() as tx:
-            batch = await store.load(tx, asked={house.marketplace: asked}, keys=[], at=at)
+            batch = await store.load(tx, asked={house.marketplace: asked}, keys=[])
             book = batch.books[house.marketplace]
             assert [one.status for one in decide(book, asked=asked, at=at)] == [CREATED]
             account = book.accounts[USDC, ann]

@@ -13,7 +13,7 @@ from orchestrator.orders.v1 import orders_pb2
 
 from chassis import identity
 from chassis.database import Database, driver
-from chassis.idempotency import Answer, Idempotency, RequestKey
+from chassis.idempotency import Answer, RequestKey
 from chassis.identity import Identity
 from kernel.clock import SystemClock
 from kernel.errors import DomainError
@@ -65,6 +65,7 @@ class Shop:
     """One process of orders, with the marketplace that the test belongs to."""
 
     marketplace_id: uuid.UUID
+    url: str
     database: Database
     service: OrderService
     queries: OrderQueries
@@ -218,17 +219,18 @@ async def open_shop(
         wallet_wait_seconds=0,
     )
     clock = MovableClock()
-    parts.clock, parts.idempotency = clock, Idempotency(clock=clock)
+    parts.clock = clock
     saga = parts.saga()
     service = parts.service(saga)
     running = (saga.take_over, saga.renew) if takes_over else ()
     loops = [asyncio.create_task(loop()) for loop in running]
     yield Shop(
         marketplace_id=marketplace_id,
+        url=url,
         database=database,
         service=service,
         crediting=parts.crediting(),
-        timers=Timers(database=database, service=service, clock=parts.clock),
+        timers=Timers(database=database, service=service),
         clock=clock,
         queries=parts.queries(),
         registry=parts.registry(),

@@ -1,10 +1,9 @@
-"""A key is its request's for 24 hours of the clock, and free for another one after them.
+"""A key is its request's for 24 hours of the database's clock, and free for another one after them.
 
 Each way of taking a key is moved over its time: the statement that creates an order, the one that
 begins an operation, the command that waits for its row, the look before a ruling, and the rest.
 """
 
-import datetime as dt
 import uuid
 from collections.abc import Awaitable, Callable
 
@@ -16,10 +15,10 @@ from kernel.errors import NotFound
 from services.orders.credits import NewCredit
 from services.orders.domain import Decision
 from services.orders.users import UserType
+from tests import passing
 from tests.integration.orders.conftest import TEN, Shop, an_order, oid
+from tests.passing import DAY, MOMENT
 
-DAY = dt.timedelta(hours=24)
-MOMENT = dt.timedelta(milliseconds=1)
 KEY = "one key"
 # Asks with the key for something named, which makes it another request.
 Ask = Callable[[Shop, str], Awaitable[Answer]]
@@ -73,13 +72,12 @@ async def test_a_key_past_its_time_is_free_for_another_request(
         )
     await shop.rich_order()
     shop.peers.ledger.available = dict.fromkeys(shop.peers.ledger.available, 10**12)
-    shop.clock.stop()
     first = await ask(shop, "first")
 
-    shop.clock.ahead += DAY
+    passing.for_answers(postgres_admin, DAY - MOMENT, schema="orders")
     with pytest.raises(IdempotencyKeyReused):
         await ask(shop, "second")
-    shop.clock.ahead += MOMENT
+    passing.for_answers(postgres_admin, 2 * MOMENT, schema="orders")
     second = await ask(shop, "second")
 
     assert (first.replayed, second.replayed) == (False, False)
@@ -88,9 +86,9 @@ async def test_a_key_past_its_time_is_free_for_another_request(
         await ask(shop, "first")
 
 
-async def test_a_ruling_is_looked_for_again_when_its_key_is_past_its_time(shop: Shop) -> None:
-    shop.clock.stop()
-
+async def test_a_ruling_is_looked_for_again_when_its_key_is_past_its_time(
+    shop: Shop, postgres_admin: str
+) -> None:
     async def resolve(name: str) -> NotFound:
         with pytest.raises(NotFound, match="No such dispute") as refusal:
             await shop.service.resolve_dispute(
@@ -105,10 +103,10 @@ async def test_a_ruling_is_looked_for_again_when_its_key_is_past_its_time(shop: 
 
     first = await resolve("first")
     again = await resolve("first")
-    shop.clock.ahead += DAY
+    passing.for_answers(postgres_admin, DAY - MOMENT, schema="orders")
     with pytest.raises(IdempotencyKeyReused):
         await resolve("second")
-    shop.clock.ahead += MOMENT
+    passing.for_answers(postgres_admin, 2 * MOMENT, schema="orders")
     second = await resolve("second")
 
     assert [one.replayed for one in (first, again, second)] == [False, True, False]

@@ -118,15 +118,13 @@ async def test_a_cancel_that_waited_for_the_row_sees_what_began_meanwhile(
 ) -> None:
     one, two = two_shops
     order = await a_rich_order(one)
-    holder = await one.database.dedicated()
-    await holder.execute("begin")
-    await holder.execute("select 1 from orders where id = %s for update", (oid(order),))
-    beginning = asyncio.ensure_future(first(one, order, 5))
-    await waiting(one, 1)
-    canceling = asyncio.ensure_future(cancel(two, order, 5))
-    await waiting(one, 2)
-    await holder.execute("commit")
-    await holder.close()
+    async with one.database.transaction() as tx:
+        holder = await driver(tx)
+        await holder.execute("select 1 from orders where id = %s for update", (oid(order),))
+        beginning = asyncio.ensure_future(first(one, order, 5))
+        await waiting(one, 1)
+        canceling = asyncio.ensure_future(cancel(two, order, 5))
+        await waiting(one, 2)
 
     await outcomes(beginning, canceling)
 

@@ -320,7 +320,7 @@ async def test_an_operation_of_a_dead_process_is_finished_by_another(shop: Shop)
             " where state = 'running'"
         )
 
-    async with open_shop(shop.database._url, shop.peers, shop.marketplace_id) as successor:
+    async with open_shop(shop.url, shop.peers, shop.marketplace_id) as successor:
         await successor.until(order, State.CLOSED)
         replay = await successor.service.release_funds(
             successor.ask("r"), order_id=oid(order), by=Party.BUYER

@@ -12,6 +12,7 @@ from orchestrator.orders.v1 import orders_pb2
 from kernel.ids import new_id
 from services.orders.domain import DisputeReason, Order, Party, State
 from services.orders.wire import receipt_to_proto
+from tests import passing
 from tests.integration.orders.conftest import Peers, Shop, oid, open_shop, order_of
 from tests.patience import PATIENCE_SECONDS
 
@@ -27,11 +28,13 @@ async def _delivered(shop: Shop) -> orders_pb2.Order:
     )
 
 
-async def test_a_delivery_nobody_answers_is_accepted_after_seven_days(shop: Shop) -> None:
+async def test_a_delivery_nobody_answers_is_accepted_after_seven_days(
+    shop: Shop, postgres_admin: str
+) -> None:
     order = await _delivered(shop)
-    shop.clock.ahead = SEVEN_DAYS - dt.timedelta(minutes=1)
+    passing.for_deliveries(postgres_admin, SEVEN_DAYS - passing.MOMENT)
     too_early = await shop.timers.accept_overdue()
-    shop.clock.ahead = SEVEN_DAYS
+    passing.for_deliveries(postgres_admin, passing.MOMENT)
 
     begun = await shop.timers.accept_overdue()
 
@@ -49,7 +52,7 @@ async def test_a_marketplace_chooses_its_days(shop: Shop, postgres_admin: str) -
             "insert into orders.marketplaces (id, auto_confirm_days) values (%s, 2)",
             (shop.marketplace_id,),
         )
-    shop.clock.ahead = dt.timedelta(days=2)
+    passing.for_deliveries(postgres_admin, dt.timedelta(days=2))
 
     begun = await shop.timers.accept_overdue()
 
@@ -57,7 +60,7 @@ async def test_a_marketplace_chooses_its_days(shop: Shop, postgres_admin: str) -
     assert begun == 1
 
 
-async def test_a_dispute_stops_the_timer(shop: Shop) -> None:
+async def test_a_dispute_stops_the_timer(shop: Shop, postgres_admin: str) -> None:
     order = await _delivered(shop)
     await shop.service.open_dispute(
         shop.ask(),
@@ -68,7 +71,7 @@ async def test_a_dispute_stops_the_timer(shop: Shop) -> None:
         evidence=(),
         user_id=None,
     )
-    shop.clock.ahead = SEVEN_DAYS * 10
+    passing.for_deliveries(postgres_admin, SEVEN_DAYS * 10)
 
     begun = await shop.timers.accept_overdue()
 
@@ -76,9 +79,18 @@ async def test_a_dispute_stops_the_timer(shop: Shop) -> None:
     assert (await shop.read(order)).state is State.DISPUTED
 
 
+async def test_a_process_whose_clock_is_ahead_accepts_nothing_early(shop: Shop) -> None:
+    order = await _delivered(shop)
+    shop.clock.ahead = SEVEN_DAYS + dt.timedelta(days=1)
+
+    begun = await shop.timers.accept_overdue()
+
+    assert begun == 0
+    assert (await shop.read(order)).state is State.IN_PROGRESS
+
+
 async def test_an_order_that_was_not_delivered_waits(shop: Shop) -> None:
     order = await shop.running_order()
-    shop.clock.ahead = SEVEN_DAYS * 10
 
     begun = await shop.timers.accept_overdue()
 

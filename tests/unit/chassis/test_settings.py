@@ -27,7 +27,7 @@ def test_right_settings_are_read_with_their_defaults() -> None:
     assert settings.database_url == GOOD["DATABASE_URL"]
     assert settings.service_secret.get_secret_value() == GOOD["SERVICE_SECRET"]
     assert (settings.grpc_host, settings.grpc_port) == ("127.0.0.1", 8082)
-    assert (settings.env, settings.log_level, settings.database_pool_size) == ("dev", "info", 10)
+    assert (settings.env, settings.log_level, settings.database_pool_size) == ("dev", "info", 20)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,85 @@
+"""What PostgreSQL's errors mean, decided by their class: is it the database, or is it us?
+
+Source: PostgreSQL manual, appendix A: the first two characters of an SQLSTATE are its class.
+"""
+
+from typing import Any
+
+import psycopg
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+# The connection; rolled back, may be repeated; resources; an operator or a limit; the system.
+_CLASSES = ("08", "40", "53", "57", "58")
+# Read-only (a standby, or a primary that was told so); left idle in a transaction; a transaction
+# that took too long; a lock that was not free.
+_STATES = frozenset({"25006", "25P03", "25P04", "55P03"})
+_READ_ONLY = "25006"
+# The transaction did nothing, and may be tried again whole: serialisation failure and deadlock.
+_REPEATABLE = frozenset({"40001", "40P01"})
+# A prepared statement that the server has forgotten, or has already.
+_STATEMENTS_LOST = frozenset({"26000", "42P05"})
+_FATAL = frozenset({"FATAL", "PANIC"})
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """Return the five-character SQLSTATE behind an exception, or None."""
+    state = getattr(_original(error), "sqlstate", None)
+    return state if isinstance(state, str) else None
+
+
+def constraint_name(error: BaseException) -> str | None:
+    """Return the name of the constraint that refused a row, or None."""
+    name = getattr(_diagnostics(error), "constraint_name", None)
+    return name if isinstance(name, str) else None
+
+
+def is_repeatable(error: BaseException) -> bool:
+    """Tell whether the transaction did nothing and would do so no more if tried again."""
+    return sqlstate(error) in _REPEATABLE or _is_plan_outdated(error)
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether the database could not do it now, whatever was asked."""
+    original = _original(error)
+    state = sqlstate(error)
+    if state is None:
+        # Without a SQLSTATE it was no answer of the server: the connection failed.
+        lost = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError)
+        return isinstance(original, lost)
+    is_of_a_kind = state.startswith(_CLASSES) or state in _STATES
+    return is_of_a_kind or _is_fatal(error) or _is_plan_outdated(error)
+
+
+def spoils_connections(error: BaseException) -> bool:
+    """Tell whether the connection, and those made before it, are of no use any more.
+
+    The server ends sessions, has become read-only (another one may be the primary now), or has
+    another idea of what was prepared.
+    """
+    if sqlstate(error) is None:
+        return is_unavailable(error) and not isinstance(error, PoolTimeoutError)
+    state = sqlstate(error) or ""
+    is_lost = state == _READ_ONLY or state.startswith("08")
+    return is_lost or _is_fatal(error) or _is_plan_outdated(error)
+
+
+def _is_fatal(error: BaseException) -> bool:
+    return getattr(_diagnostics(error), "severity_nonlocalized", None) in _FATAL
+
+
+def _is_plan_outdated(error: BaseException) -> bool:
+    """Tell whether a prepared statement met a table that has changed since, or is not there."""
+    function = getattr(_diagnostics(error), "source_function", None)
+    return sqlstate(error) in _STATEMENTS_LOST or (
+        sqlstate(error) == "0A000" and function == "RevalidateCachedQuery"
+    )
+
+
+def _original(error: BaseException) -> BaseException:
+    """Return the driver's exception behind one of SQLAlchemy."""
+    original = getattr(error, "orig", None)
+    return original if isinstance(original, BaseException) else error
+
+
+def _diagnostics(error: BaseException) -> Any:
+    return getattr(_original(error), "diag", None)

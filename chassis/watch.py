@@ -1,0 +1,91 @@
+"""Watch: is the database there, does it take changes, and do its clock and ours agree?
+
+Leases, kept answers and timers count by the database's clock. A process whose own clock is far from
+it would sign tokens, envelopes and events with wrong times: it does not serve until it is right.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from chassis.database import Database
+from chassis.telemetry import logger
+from kernel.clock import Clock, SystemClock
+
+DIFFERENCE_MAX_SECONDS = 60.0
+LOOK_SECONDS = 2.0
+# Until the database is there, so that a start takes no longer than it must.
+IMPATIENT_SECONDS = 0.1
+log = logger()
+
+
+class Watch:
+    """What is known of the database and of the clock; changes are logged once.
+
+    is_writable: the database is there and takes changes. is_clock_right: as far as is known.
+    """
+
+    def __init__(self, database: Database, *, clock: Clock | None = None) -> None:
+        self._database = database
+        self._clock = clock or SystemClock()
+        self._condition = asyncio.Condition()
+        self._is_known = False
+        self.is_writable = False
+        self.is_clock_right = True
+
+    async def look(self) -> None:
+        """Look once."""
+        asked, started = self._clock.now(), time.monotonic()
+        try:
+            health = await self._database.health()
+        except TimeoutError:
+            return  # every connection is at work, so the database is there
+        took = time.monotonic() - started
+        is_writable = health is not None and health.is_writable
+        if is_writable != self.is_writable or not self._is_known:
+            write = log.info if is_writable else log.warning
+            write("database.state", reachable=health is not None, writable=is_writable)
+        is_clock_right = self.is_clock_right
+        if health is not None:
+            difference = (asked - health.now).total_seconds() + took / 2
+            # When the answer was given is known only to within the time it took.
+            is_clock_right = abs(difference) - took / 2 <= DIFFERENCE_MAX_SECONDS
+            if is_clock_right != self.is_clock_right:
+                write = log.info if is_clock_right else log.error
+                write("clock.right" if is_clock_right else "clock.wrong", seconds=difference)
+        async with self._condition:
+            self._is_known = self._is_known or health is not None
+            self.is_writable, self.is_clock_right = is_writable, is_clock_right
+            self._condition.notify_all()
+
+    async def keep_looking(self, then: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Look again and again until cancelled; `then` runs after each time."""
+        while True:
+            try:
+                await self.look()
+            except Exception:
+                log.exception("watch.failed")
+            if then is not None:
+                await then()
+            await asyncio.sleep(LOOK_SECONDS if self.is_writable else IMPATIENT_SECONDS)
+
+    async def while_clock_right(self, loop: Callable[[], Awaitable[None]]) -> None:
+        """Wait until the clock is known to be right, then run a loop until it is not.
+
+        Raises: what the loop raises.
+        """
+        await self._until(lambda: self._is_known and self.is_clock_right)
+        running = asyncio.ensure_future(loop())
+        wrong = asyncio.ensure_future(self._until(lambda: not self.is_clock_right))
+        try:
+            await asyncio.wait({running, wrong}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (running, wrong):
+                task.cancel()
+            await asyncio.gather(running, wrong, return_exceptions=True)
+        if not running.cancelled():
+            running.result()
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        async with self._condition:
+            await self._condition.wait_for(is_so)

@@ -1,0 +1,70 @@
+"""HTTP to other systems: deadlines for every request, and no connection used after silence.
+
+A pool keeps connections for the next request. When one gets no answer in time, the others may be
+as dead: they are left behind with it, so that silence costs one request and not one each.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import orjson
+
+CONNECTIONS_MAX = 32
+CONNECT_SECONDS = 5
+
+
+class Outgoing:
+    """Lends a session; connects at the first request."""
+
+    def __init__(self, *, timeout_seconds: float, headers: Mapping[str, str] | None = None) -> None:
+        """timeout_seconds: of a whole request; connecting and each read have it or less."""
+        self._timeout = aiohttp.ClientTimeout(
+            total=timeout_seconds,
+            sock_connect=min(CONNECT_SECONDS, timeout_seconds),
+            sock_read=timeout_seconds,
+        )
+        self._headers = dict(headers or {})
+        self._current: aiohttp.ClientSession | None = None
+        self._requests: dict[aiohttp.ClientSession, int] = {}
+
+    @asynccontextmanager
+    async def request(
+        self, method: str, url: str, **parts: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a request; yields the answer, whose body is still to be read.
+
+        Raises: aiohttp.ClientError; TimeoutError: the outcome is unknown.
+        """
+        session = self._open()
+        self._requests[session] += 1
+        try:
+            async with session.request(method, url, **parts) as answer:
+                yield answer
+        except (TimeoutError, aiohttp.ClientConnectionError):
+            if session is self._current:
+                self._current = None
+            raise
+        finally:
+            self._requests[session] -= 1
+            if session is not self._current and self._requests[session] == 0:
+                del self._requests[session]
+                await session.close()
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        self._current = None
+        for session in list(self._requests):
+            await session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._current is None:
+            self._current = aiohttp.ClientSession(
+                headers=self._headers,
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
+                timeout=self._timeout,
+                json_serialize=lambda document: orjson.dumps(document).decode(),
+            )
+            self._requests[self._current] = 0
+        return self._current

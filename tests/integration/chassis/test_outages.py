@@ -1,0 +1,243 @@
+"""Whatever PostgreSQL does to its sessions: Unavailable, once at most, then success."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from psycopg import sql
+
+from chassis.database import Database, allow_seconds, driver
+from kernel.errors import Unavailable
+from tests.integration.chassis.conftest import Shop
+
+POOL = 3
+Use = Callable[[Database], Awaitable[object]]
+
+
+async def by_transaction(database: Database) -> object:
+    async with database.transaction() as tx:
+        return await tx.execute(sa.text("update things set value = value + 1 where id = 1"))
+
+
+async def by_driver(database: Database) -> object:
+    async with database.transaction() as tx:
+        return await (await driver(tx)).execute("update things set value = value where id = 2")
+
+
+async def by_statement(database: Database) -> object:
+    async with database.statement() as connection:
+        return await connection.execute("update things set value = value + 1 where id = 2")
+
+
+async def by_snapshot(database: Database) -> object:
+    async with database.snapshot() as tx:
+        return (await tx.execute(sa.text("select * from things"))).all()
+
+
+USES = [by_transaction, by_driver, by_statement, by_snapshot]
+WRITES = [by_transaction, by_driver, by_statement]
+
+
+@pytest.fixture
+async def database(shop: Shop) -> AsyncIterator[Database]:
+    """A pool whose connections are all open and warm."""
+    opened = Database.open(url=shop.url, schema="shop", pool_size=POOL)
+    await fill(opened)
+    yield opened
+    await opened.close()
+
+
+async def fill(database: Database) -> None:
+    """Open every connection of the pool, and prepare each use's statement on each."""
+    for _ in range(3):
+        await using(database, POOL)
+        for use in USES:
+            await use(database)
+
+
+async def using(database: Database, left: int) -> None:
+    if left:
+        async with database.transaction() as tx:
+            await tx.execute(sa.text("select 1"))
+            await using(database, left - 1)
+
+
+def admin(shop: Shop, statement: str) -> None:
+    """Do something to the server or the database, beside every pool."""
+    with psycopg.connect(shop.url, autocommit=True) as connection:
+        name = sql.Identifier(connection.info.dbname)
+        connection.execute(sql.SQL(statement).format(name))
+
+
+async def failures(database: Database, use: Use, *, tries: int = 2 * POOL) -> int:
+    """Use the database again and again; returns how often it was unavailable."""
+    count = 0
+    for _ in range(tries):
+        try:
+            await use(database)
+        except Unavailable:
+            count += 1
+    return count
+
+
+END_ALL = """
+select pg_terminate_backend(pid) from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid()
+"""
+
+
+@pytest.mark.parametrize("use", USES)
+async def test_sessions_that_were_all_ended_cost_one_request_at_most(
+    shop: Shop, database: Database, use: Use
+) -> None:
+    admin(shop, END_ALL)
+
+    assert await failures(database, use) <= 1
+
+
+@pytest.mark.parametrize("use", USES)
+async def test_sessions_ended_for_idleness_cost_one_request_at_most(shop: Shop, use: Use) -> None:
+    admin(shop, "alter database {} set idle_session_timeout = '100ms'")
+    database = Database.open(url=shop.url, schema="shop", pool_size=POOL)
+    await using(database, POOL)
+    gone = "select count(*) from pg_stat_activity where application_name = 'shop'"
+    while shop.rows(gone) != [(0,)]:
+        pass
+
+    assert await failures(database, use) <= 1
+    await database.close()
+
+
+@pytest.mark.parametrize("use", WRITES)
+async def test_a_read_only_server_is_unavailable_and_not_ready_until_it_is_not(
+    shop: Shop, use: Use
+) -> None:
+    admin(shop, "alter database {} set default_transaction_read_only = on")
+    database = Database.open(url=shop.url, schema="shop", pool_size=POOL)
+
+    with pytest.raises(Unavailable):
+        await use(database)
+    assert not await database.is_ready()
+    await by_snapshot(database)
+
+    # Sessions keep what they began with: only new ones see the change, as after a failover.
+    with psycopg.connect(shop.url, autocommit=True) as connection:
+        connection.execute("set default_transaction_read_only = off")
+        name = sql.Identifier(connection.info.dbname)
+        connection.execute(
+            sql.SQL("alter database {} reset default_transaction_read_only").format(name)
+        )
+    assert await failures(database, use) <= 1
+    assert await database.is_ready()
+    await database.close()
+
+
+async def test_a_statement_that_takes_too_long_is_unavailable_and_the_next_is_not(
+    shop: Shop,
+) -> None:
+    database = Database.open(url=shop.url, schema="shop", pool_size=1, statement_timeout_seconds=1)
+
+    async def sleep(seconds: int) -> None:
+        async with database.transaction() as tx:
+            await tx.execute(sa.text(f"select pg_sleep({seconds})"))
+
+    with pytest.raises(Unavailable):
+        await sleep(2)
+
+    await by_transaction(database)
+    await database.close()
+
+
+async def test_a_transaction_may_ask_for_more_time_and_the_next_one_has_not_got_it(
+    shop: Shop,
+) -> None:
+    database = Database.open(url=shop.url, schema="shop", pool_size=1, statement_timeout_seconds=1)
+
+    async with database.transaction() as tx:
+        before = (await driver(tx)).patience_seconds
+        await allow_seconds(tx, 30)
+        await tx.execute(sa.text("select pg_sleep(1.2)"))
+        assert (await driver(tx)).patience_seconds > 30
+    async with database.transaction() as tx:
+        after = (await driver(tx)).patience_seconds
+        limit = (await tx.execute(sa.text("show statement_timeout"))).scalar_one()
+
+    assert (after, limit) == (before, "1s")
+    await database.close()
+
+
+async def wide(database: Database) -> object:
+    async with database.statement() as connection:
+        return await (await connection.execute("select * from things")).fetchall()
+
+
+async def wide_in_transaction(database: Database) -> object:
+    async def once() -> object:
+        async with database.transaction() as tx:
+            return await (await (await driver(tx)).execute("select * from things")).fetchall()
+
+    return await database.retrying(once)
+
+
+async def test_a_table_that_became_wider_under_prepared_statements_costs_one_request_at_most(
+    shop: Shop, database: Database
+) -> None:
+    for _ in range(4 * POOL):
+        await wide(database)
+    admin(shop, "alter table shop.things add column note text")
+
+    assert await failures(database, wide) <= 1
+
+
+async def test_a_transaction_that_met_a_wider_table_is_tried_again(
+    shop: Shop, database: Database
+) -> None:
+    for _ in range(4 * POOL):
+        await wide_in_transaction(database)
+    admin(shop, "alter table shop.things add column note text")
+
+    assert await failures(database, wide_in_transaction) == 0
+
+
+@pytest.mark.parametrize(
+    "state",
+    ["08006", "25P04", "40P01", "53100", "53200", "53400", "57014", "57P05", "58030", "58P01"],
+)
+@pytest.mark.parametrize("use", [Database.transaction, Database.statement, Database.snapshot])
+async def test_what_is_not_about_the_request_is_unavailable_by_its_class(
+    database: Database, use: Callable[[Database], object], state: str
+) -> None:
+    raising = f"do $$ begin raise exception 'x' using errcode = '{state}'; end $$"
+
+    async def meet_it() -> None:
+        async with use(database) as lent:  # type: ignore[attr-defined] # each is a context manager
+            connection = lent if isinstance(lent, psycopg.AsyncConnection) else await driver(lent)
+            await connection.execute(raising)
+
+    with pytest.raises(Unavailable):
+        await meet_it()
+
+
+@pytest.mark.parametrize("state", ["22012", "23514", "42P01", "P0001"])
+async def test_what_is_about_the_request_stays_what_it_is(database: Database, state: str) -> None:
+    raising = f"do $$ begin raise exception 'x' using errcode = '{state}'; end $$"
+
+    with pytest.raises(psycopg.Error) as raised:
+        async with database.statement() as connection:
+            await connection.execute(raising)
+
+    assert raised.value.sqlstate == state
+
+
+async def test_a_process_has_no_more_connections_than_it_was_given(shop: Shop) -> None:
+    database = Database.open(url=shop.url, schema="shop", pool_size=POOL + 1, beside=1)
+    async with database.dedicated(idle_seconds=10):
+        await using(database, POOL)
+        async with database.statement() as connection:
+            await connection.execute("select 1")
+        count = "select count(*) from pg_stat_activity where application_name like 'shop%'"
+        found = shop.rows(count)
+
+    assert found == [(POOL + 1,)]
+    await database.close()

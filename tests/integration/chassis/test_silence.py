@@ -1,0 +1,238 @@
+"""A connection that goes silent is noticed in seconds on every link, and left behind.
+
+The proxy acknowledges and passes nothing, which no TCP keepalive of ours can see. What a setting
+makes shorter for a test is tried once with its default too: thirty seconds is what is promised.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+import sqlalchemy as sa
+from orchestrator.disputes.v1 import disputes_pb2_grpc
+
+from chassis import relay
+from chassis.bus import Bus
+from chassis.channel import open_channel
+from chassis.database import Database
+from chassis.session_lock import only_one
+from deploy.local.nats import NatsServer
+from kernel.errors import DeadlineExceeded, Unavailable
+from tests.integration.chassis.conftest import Shop
+from tests.integration.chassis.scripted import reading, scripted, served
+from tests.integration.chassis.test_channel import CALLER, WHO
+from tests.integration.chassis.test_outages import POOL, by_statement, by_transaction, using
+from tests.integration.chassis.test_relay import an_event, append, is_published, until
+from tests.silent_proxy import SilentProxy, silent_proxy
+
+PROMISED_SECONDS = 30
+Use = Callable[[Database], Awaitable[object]]
+
+
+def port_of(url: str) -> int:
+    port = urlsplit(url).port
+    assert port is not None
+    return port
+
+
+async def seconds_until(try_it: Callable[[], Awaitable[object]]) -> float:
+    """Try until it succeeds; returns after how long it did."""
+    began = time.monotonic()
+    async with asyncio.timeout(2 * PROMISED_SECONDS):
+        while True:
+            try:
+                await try_it()
+            except (Unavailable, DeadlineExceeded, OSError, TimeoutError):
+                continue
+            return time.monotonic() - began
+
+
+@pytest.fixture
+def to_postgres(shop: Shop) -> Iterator[SilentProxy]:
+    """A proxy to the shop's database."""
+    with silent_proxy(port_of(shop.url)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def far(shop: Shop, to_postgres: SilentProxy) -> AsyncIterator[Database]:
+    """The shop's database through the proxy, every connection of its pool open."""
+    database = Database.open(url=to_postgres.in_url(shop.url), schema="shop", pool_size=POOL)
+    await using(database, POOL)
+    yield database
+    to_postgres.drop()
+    await database.close()
+
+
+@pytest.mark.parametrize("use", [by_transaction, by_statement])
+async def test_connections_to_postgres_that_were_lost_in_silence_are_left_behind(
+    far: Database, to_postgres: SilentProxy, use: Use
+) -> None:
+    to_postgres.lose()
+
+    assert await seconds_until(lambda: use(far)) < PROMISED_SECONDS
+    # The others are as dead, and cost nobody anything.
+    await asyncio.gather(*(use(far) for _ in range(2 * POOL)))
+
+
+async def test_a_statement_that_is_never_answered_ends_as_unavailable(
+    far: Database, to_postgres: SilentProxy
+) -> None:
+    async def lose_it_within() -> None:
+        async with far.transaction() as tx:
+            await tx.execute(sa.text("select 1"))
+            to_postgres.lose()
+            await tx.execute(sa.text("update things set value = 7"))
+
+    began = time.monotonic()
+    with pytest.raises(Unavailable):
+        await lose_it_within()
+
+    assert time.monotonic() - began < PROMISED_SECONDS
+    await by_transaction(far)
+
+
+async def test_a_commit_that_is_never_answered_ends_as_unavailable(
+    far: Database, to_postgres: SilentProxy
+) -> None:
+    async def lose_it_within() -> None:
+        async with far.transaction() as tx:
+            await tx.execute(sa.text("update things set value = 7"))
+            to_postgres.lose()
+
+    with pytest.raises(Unavailable):
+        await lose_it_within()
+
+    await seconds_until(lambda: by_transaction(far))
+
+
+async def test_the_database_is_found_again_at_once_when_it_is_back(
+    far: Database, to_postgres: SilentProxy
+) -> None:
+    to_postgres.refuse()
+    for _ in range(20):
+        with pytest.raises(Unavailable):
+            await by_statement(far)
+    to_postgres.restore()
+
+    await by_statement(far)
+    await by_transaction(far)
+
+
+@pytest.mark.parametrize("silence_seconds", [1, 10])
+async def test_the_lock_of_a_holder_that_vanished_is_another_ones_in_time(
+    shop: Shop, to_postgres: SilentProxy, silence_seconds: int
+) -> None:
+    far = Database.open(
+        url=to_postgres.in_url(shop.url), schema="shop", silence_seconds=silence_seconds
+    )
+    has_it, ended = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        try:
+            async with only_one(far, kind="relay", name="shop"):
+                has_it.set()
+                await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    holder = asyncio.create_task(hold())
+    await has_it.wait()
+    to_postgres.silence()
+    began = time.monotonic()
+
+    async with only_one(shop.database, kind="relay", name="shop"):
+        took = time.monotonic() - began
+        # The first had stopped before the second could begin.
+        assert ended.is_set()
+
+    assert took < PROMISED_SECONDS
+    with pytest.raises(Unavailable):
+        await holder
+    await far.close()
+
+
+async def test_a_relay_that_vanished_holds_up_nobody_elses_events(
+    shop: Shop, to_postgres: SilentProxy, nats: NatsServer, marketplace_id: uuid.UUID
+) -> None:
+    far = Database.open(url=to_postgres.in_url(shop.url), schema="shop", silence_seconds=1)
+    buses = [Bus(url=nats.url, name=name) for name in ("gone", "there")]
+    gone = asyncio.create_task(relay.run(database=far, bus=buses[0]))
+    await append(shop, an_event(marketplace_id, version=1))
+    await until(is_published(shop))
+    there = asyncio.create_task(relay.run(database=shop.database, bus=buses[1]))
+    # It vanishes as a host does: its process ends, and nobody is told.
+    to_postgres.silence()
+    gone.cancel()
+
+    await append(shop, an_event(marketplace_id, version=2))
+    began = time.monotonic()
+    await until(is_published(shop))
+
+    assert time.monotonic() - began < PROMISED_SECONDS
+    there.cancel()
+    await asyncio.gather(gone, there, return_exceptions=True)
+    for bus in buses:
+        await bus.close()
+    await far.close()
+
+
+@pytest.mark.parametrize("silence_seconds", [2, 10])
+async def test_a_connection_to_nats_that_was_lost_in_silence_is_made_anew(
+    nats: NatsServer, silence_seconds: int
+) -> None:
+    with silent_proxy(port_of(nats.url)) as proxy:
+        bus = Bus(url=proxy.in_url(nats.url), name="far", silence_seconds=silence_seconds)
+        client = await bus.client()
+        heard = asyncio.Event()
+
+        async def hear(_message: object) -> None:
+            heard.set()
+
+        subject = f"order.{uuid.uuid4().hex}"
+        await client.subscribe(subject, cb=hear)
+        await client.flush()
+        proxy.lose()
+        near = Bus(url=nats.url, name="near")
+        began = time.monotonic()
+        async with asyncio.timeout(2 * PROMISED_SECONDS):
+            while not heard.is_set():
+                await (await near.client()).publish(subject, b"{}")
+                await asyncio.sleep(0.05)
+
+        assert time.monotonic() - began < PROMISED_SECONDS
+        await near.close()
+        await bus.close()
+
+
+@pytest.mark.parametrize("silence_seconds", [1, 10])
+async def test_a_channel_that_was_lost_in_silence_is_made_anew(silence_seconds: int) -> None:
+    async with served(scripted()) as (_, address):
+        with silent_proxy(int(address.rpartition(":")[2])) as proxy:
+            async with open_channel(proxy.address, silence_seconds=silence_seconds) as channel:
+                stub = disputes_pb2_grpc.DisputesServiceStub(channel)
+
+                async def call() -> None:
+                    await CALLER.call(stub.GetDispute, reading(), who=WHO, timeout_seconds=2)
+
+                await call()
+                proxy.lose()
+
+                assert await seconds_until(call) < PROMISED_SECONDS
+
+
+async def test_a_channel_nobody_uses_is_watched_too_and_is_never_sent_away_for_it() -> None:
+    async with (
+        served(scripted()) as (_, address),
+        open_channel(address, silence_seconds=1) as channel,
+    ):
+        stub = disputes_pb2_grpc.DisputesServiceStub(channel)
+        await CALLER.call(stub.GetDispute, reading(), who=WHO)
+        ready = channel.get_state()
+        # Longer than three questions for a sign of life, which a server may take as an attack.
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(channel.wait_for_state_change(ready), 4)
+        await CALLER.call(stub.GetDispute, reading(), who=WHO)

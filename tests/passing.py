@@ -1,0 +1,29 @@
+"""Time that passes for what is stored: the database's clock decides, so its rows are moved back."""
+
+import datetime as dt
+
+import psycopg
+from psycopg import sql
+
+DAY = dt.timedelta(hours=24)
+# Less than this before and after a limit nobody can tell: statements take time.
+MOMENT = dt.timedelta(minutes=1)
+
+
+def for_answers(url: str, time: dt.timedelta, *, schema: str) -> None:
+    """Let kept answers get older."""
+    _move(url, schema, "idempotency", "created_at", time)
+
+
+def for_deliveries(url: str, time: dt.timedelta) -> None:
+    """Let deliveries get older."""
+    _move(url, "orders", "orders", "delivered_at", time)
+
+
+def _move(url: str, schema: str, table: str, column: str, time: dt.timedelta) -> None:
+    """url: of a role that may change the table."""
+    statement = sql.SQL("update {}.{} set {column} = {column} - %s").format(
+        sql.Identifier(schema), sql.Identifier(table), column=sql.Identifier(column)
+    )
+    with psycopg.connect(url) as connection:
+        connection.execute(statement, (time,))
