@@ -25,8 +25,10 @@ from orchestrator.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 from orchestrator.orders.v1 import orders_pb2, orders_pb2_grpc
 from pydantic import SecretStr
 
+from chassis.bus import keep_stream
 from chassis.database import Database
 from chassis.identity import REPLAYED_KEY, Identity, current
+from chassis.nats_settings import StreamLimits
 from chassis.server import Binding, Server
 from deploy.local.ports import free_port
 from gateway.app import Dispatcher, open_gateway
@@ -142,6 +144,12 @@ def database_admin(gateway_database: Any) -> str:
     """The URL of its superuser."""
     url: str = gateway_database.url()
     return url
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def events_stream(nats_url: str) -> None:
+    """The stream of events is there: the gateway reads it and never makes it."""
+    await keep_stream(nats_url, limits=StreamLimits())
 
 
 @pytest.fixture(scope="session")
