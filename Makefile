@@ -20,7 +20,7 @@ export GRPC_ENABLE_FORK_SUPPORT := 0
 # The project's own environment is used, whichever one is active.
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help setup demo run token reader marketplaces marketplace suspense reconcile requeue adopt abandon confirm-chain rebuild-stream test prove bench check lint types imports architecture fmt proto proto-check \
+.PHONY: help setup demo run token reader marketplaces marketplace suspense reconcile requeue adopt abandon confirm-chain rebuild-stream test prove prove-faults bench check lint types imports architecture fmt proto proto-check \
 	proto-breaking proto-release docs lock clean
 
 ##@ Start here
@@ -91,6 +91,25 @@ test: $(INSTALLED) ## Run every test (some of them: make test WORKERS=0 ARGS="-k
 prove: $(INSTALLED) ## Run the long proofs, and write their figures into docs/reports/
 	@RACE_ROUNDS=200 FUZZ_EXAMPLES=300 REPORTS=docs/reports $(BIN)/pytest -o timeout=3600 \
 	  tests/e2e/test_races.py tests/e2e/test_schemathesis.py tests/e2e/test_party_schemathesis.py
+	@$(MAKE) prove-faults
+
+# The counts, as `make prove-faults KILLS=50` chooses others; the seed says what is drawn.
+SEED ?= 1
+ORDERS ?= 2000
+KILLS ?= 500
+PAUSES ?= 30
+NETWORK_FAULTS ?= 150
+CHAIN_FAULTS ?= 1000
+LIES ?= 5
+RESTORES ?= 2
+COPY_SECONDS ?= 60
+CLIENTS ?= 32
+
+prove-faults: $(INSTALLED) ## Orders while everything happens to the stack: docs/reports/faults.md
+	@PROVE_SEED=$(SEED) PROVE_ORDERS=$(ORDERS) PROVE_KILLS=$(KILLS) PROVE_PAUSES=$(PAUSES) \
+	  PROVE_NETWORK_FAULTS=$(NETWORK_FAULTS) PROVE_CHAIN_FAULTS=$(CHAIN_FAULTS) \
+	  PROVE_LIES=$(LIES) PROVE_RESTORES=$(RESTORES) PROVE_COPY_SECONDS=$(COPY_SECONDS) \
+	  PROVE_CLIENTS=$(CLIENTS) REPORTS=docs/reports $(BIN)/pytest -s -o timeout=7200 tests/prove
 
 bench: $(INSTALLED) ## Transfers beside pgbench, orders through REST, lists among a million orders
 	@$(BIN)/python -m bench.ledger

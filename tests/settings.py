@@ -1,6 +1,7 @@
 """What the tests take from the environment: how long they prove, and where they report."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.settings import ROOT
@@ -20,3 +21,42 @@ def reports_folder() -> Path | None:
     """Return where figures are written down: REPORTS, below the root; None: nowhere."""
     name = os.environ.get("REPORTS", "")
     return ROOT / name if name else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofSize:
+    """How much is done to a stack under disturbances. seed: everything drawn follows from it.
+
+    copy_seconds: how old the copy is that the database is restored from.
+    """
+
+    seed: int
+    clients: int
+    orders: int
+    kills: int
+    pauses: int
+    network_faults: int
+    chain_faults: int
+    lies: int
+    restores: int
+    copy_seconds: int
+
+
+def proof_size() -> ProofSize:
+    """Return the size of the run under disturbances: PROVE_ORDERS, PROVE_KILLS and so on."""
+
+    def number(name: str, usual: int) -> int:
+        return int(os.environ.get(f"PROVE_{name}", usual))
+
+    return ProofSize(
+        seed=number("SEED", 1),
+        clients=number("CLIENTS", 6),
+        orders=number("ORDERS", 12),
+        kills=number("KILLS", 4),
+        pauses=number("PAUSES", 0),
+        network_faults=number("NETWORK_FAULTS", 0),
+        chain_faults=number("CHAIN_FAULTS", 10),
+        lies=number("LIES", 0),
+        restores=number("RESTORES", 0),
+        copy_seconds=number("COPY_SECONDS", 10),
+    )

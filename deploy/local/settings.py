@@ -4,8 +4,9 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from chassis.nats_settings import StreamLimits, parse
 from chassis.settings import StreamSettings
@@ -17,6 +18,8 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PORT_BASE = 8080
+# The longest pause before a part that ended is started again, in seconds.
+DEFAULT_RESTART_PAUSE = "10"
 # From the gateway's port on, one after the other.
 PORTS = (
     "gateway",
@@ -29,6 +32,8 @@ PORTS = (
     "nats",
     "monitor",
 )
+_LINK = re.compile(r"([a-z]+)>([a-z]+)=([A-Za-z0-9.-]+:[0-9]{1,5})")
+_PAUSE = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,9 @@ class StackSettings:
     """Where a stack lives, and which of its parts are elsewhere.
 
     database_url: of an administrator that may make schemas and roles. Empty URL: embedded.
+    links: the address (`host:port`) at which one part reaches another, where it is not the
+    other's own: that of a proxy between them. restart_pause_seconds: the longest pause before a
+    part that ended is started again.
     """
 
     run_dir: Path
@@ -45,6 +53,8 @@ class StackSettings:
     stellar_rpc_url: str
     environment: Mapping[str, str]
     stream_limits: StreamLimits = StreamLimits()  # noqa: RUF009 - frozen
+    links: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    restart_pause_seconds: float = float(DEFAULT_RESTART_PAUSE)
 
     def port(self, part: str) -> int:
         """Return the port of a part, one of PORTS."""
@@ -77,7 +87,26 @@ def load() -> StackSettings:
         stellar_rpc_url=stellar_rpc_url,
         environment=environment,
         stream_limits=load_settings(StreamSettings, program="stack").stream_limits,
+        links=_links(environment.get("LINKS", "")),
+        restart_pause_seconds=_pause(environment),
     )
+
+
+def _links(text: str) -> dict[tuple[str, str], str]:
+    links: dict[tuple[str, str], str] = {}
+    for item in filter(None, text.split(",")):
+        found = _LINK.fullmatch(item)
+        if found is None or found[1] == found[2] or not {found[1], found[2]} <= set(PORTS):
+            refuse("LINKS", "must be a list of part>part=host:port")
+        links[found[1], found[2]] = found[3]
+    return links
+
+
+def _pause(environment: Mapping[str, str]) -> float:
+    text = environment.get("RESTART_PAUSE_SECONDS", DEFAULT_RESTART_PAUSE)
+    if not _PAUSE.fullmatch(text) or float(text) == 0:
+        refuse("RESTART_PAUSE_SECONDS", "must be seconds between 0.001 and 9999")
+    return float(text)
 
 
 def child_environment(**overrides: str) -> dict[str, str]:
@@ -86,7 +115,7 @@ def child_environment(**overrides: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, **overrides}
 
 
-def refuse(setting: str, reason: str) -> None:
+def refuse(setting: str, reason: str) -> NoReturn:
     """End the program: one line that names the wrong setting, exit code 2."""
     sys.stderr.write(f"stack: setting {setting}: {reason}\n")
     raise SystemExit(2)

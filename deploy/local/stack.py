@@ -79,7 +79,11 @@ class Stack:
             log_folder=self._logs,
             environment=self._wiring.devnet(),
         )
-        self._supervisor = Supervisor(say=say, changed=self._publish)
+        self._supervisor = Supervisor(
+            say=say,
+            changed=self._publish,
+            last_pause_seconds=settings.restart_pause_seconds,
+        )
         self._document: dict[str, Any] = {}
 
     def start(self) -> Mapping[str, Any]:

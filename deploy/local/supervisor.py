@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from deploy.local.process import Process
+from deploy.local.settings import DEFAULT_RESTART_PAUSE
 
 FIRST_PAUSE_SECONDS = 0.2
-LAST_PAUSE_SECONDS = 10.0
 # A part that has run this long is taken for healthy: the next pause is the first again.
 HEALTHY_SECONDS = 30.0
 
@@ -39,11 +39,21 @@ class _Watch:
 
 
 class Supervisor:
-    """Watches running parts. say: prints a line. changed: called when a process was replaced."""
+    """Watches running parts. say: prints a line. changed: called when a process was replaced.
 
-    def __init__(self, *, say: Callable[[str], None], changed: Callable[[], None]) -> None:
+    last_pause_seconds: the longest pause before a part is started again.
+    """
+
+    def __init__(
+        self,
+        *,
+        say: Callable[[str], None],
+        changed: Callable[[], None],
+        last_pause_seconds: float = float(DEFAULT_RESTART_PAUSE),
+    ) -> None:
         self._say = say
         self._changed = changed
+        self._last_pause_seconds = last_pause_seconds
         self._watches: list[_Watch] = []
 
     def add(self, name: str, part: Part) -> None:
@@ -80,10 +90,11 @@ class Supervisor:
     def _plan(self, watch: _Watch, code: int) -> None:
         if time.monotonic() - watch.started_at > HEALTHY_SECONDS:
             watch.pause_seconds = FIRST_PAUSE_SECONDS
-        watch.start_at = time.monotonic() + watch.pause_seconds
+        pause = min(watch.pause_seconds, self._last_pause_seconds)
+        watch.start_at = time.monotonic() + pause
         watch.away = True
-        self._say(f"{watch.name} ended with {describe(code)}; again in {watch.pause_seconds:.1f} s")
-        watch.pause_seconds = min(watch.pause_seconds * 2, LAST_PAUSE_SECONDS)
+        self._say(f"{watch.name} ended with {describe(code)}; again in {pause:.1f} s")
+        watch.pause_seconds = min(pause * 2, self._last_pause_seconds)
 
     def _start(self, watch: _Watch) -> None:
         watch.part.start()

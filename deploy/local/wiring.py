@@ -43,7 +43,7 @@ class Wiring:
         """Return a service's settings. network: what escrow has to know about the chain."""
         own = {
             **self._common(name),
-            **self._addresses(),
+            **self._addresses(name),
             "GRPC_HOST": HOST,
             "GRPC_PORT": str(self._settings.port(name)),
         }
@@ -64,7 +64,7 @@ class Wiring:
         """Return the gateway's settings."""
         own = {
             **self._common("gateway"),
-            **self._addresses(),
+            **self._addresses("gateway"),
             "GATEWAY_HOST": HOST,
             "GATEWAY_PORT": str(self._settings.port("gateway")),
             "API_KEY_PEPPER": self._credentials.api_key_pepper,
@@ -101,15 +101,18 @@ class Wiring:
 
     def _common(self, role: str) -> dict[str, str]:
         return {
-            "DATABASE_URL": self.database_url(role),
-            "NATS_URL": self.nats_url(role),
+            "DATABASE_URL": self._through(role, "postgres", self.database_url(role)),
+            "NATS_URL": self._through(role, "nats", self.nats_url(role)),
             "SERVICE_SECRET": self._credentials.service_secret,
             "STOP_GRACE_SECONDS": "5",
         }
 
-    def _addresses(self) -> dict[str, str]:
+    def _addresses(self, role: str) -> dict[str, str]:
+        links = self._settings.links
         return {
-            f"{name.upper()}_ADDRESS": f"{HOST}:{self._settings.port(name)}" for name in SERVICES
+            f"{name.upper()}_ADDRESS": links.get((role, name))
+            or f"{HOST}:{self._settings.port(name)}"
+            for name in SERVICES
         }
 
     def _event_keys(self) -> str:
@@ -117,9 +120,22 @@ class Wiring:
         known = self._settings.environment.get("EVENT_SIGNING_KEY")
         return EventSigner(known or self._credentials.event_signing_key).public_key
 
+    def _through(self, role: str, peer: str, url: str) -> str:
+        """Return a peer's URL as a part reaches it: at the address of their link, if any."""
+        address = self._settings.links.get((role, peer))
+        if address is None or not url:
+            return url
+        parts = urlsplit(url)
+        user, at, _ = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{user}{at}{address}"))
+
     def _chain(self, network: Mapping[str, str]) -> dict[str, str]:
+        linked = {
+            name: self._through("escrow", "devnet", value) if name.endswith("_URL") else value
+            for name, value in network.items()
+        }
         return {
-            **network,
+            **linked,
             "KEY_FILE": str(self._settings.run_dir / "escrow.key"),
             "CHAIN_POLL_SECONDS": "0.25",
         }

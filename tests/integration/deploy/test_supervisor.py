@@ -86,6 +86,18 @@ def test_pauses_grow_while_a_part_ends_again_and_again(tmp_path: Path) -> None:
     supervisor.stop([["orders"]])
 
 
+def test_pauses_grow_no_further_than_the_longest(tmp_path: Path) -> None:
+    said: list[str] = []
+    supervisor = Supervisor(say=said.append, changed=lambda: None, last_pause_seconds=0.3)
+    supervisor.add("orders", Script(tmp_path, "orders", "raise SystemExit(7)"))
+
+    look_until(supervisor, lambda: len([line for line in said if "ended" in line]) == 3)
+
+    ends = [line for line in said if "ended" in line]
+    assert ends == [f"orders ended with exit code 7; again in {s} s" for s in ("0.2", "0.3", "0.3")]
+    supervisor.stop([["orders"]])
+
+
 def test_groups_are_stopped_in_the_given_order(tmp_path: Path) -> None:
     note = tmp_path / "order"
     source = (

@@ -1,0 +1,26 @@
+"""Orders of three marketplaces while all happens to the stack: no cent is lost or paid twice.
+
+The size comes from the environment (tests/settings.py); `make prove-faults` runs the large one.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests import settings
+from tests.prove import reporting
+from tests.prove.proof import prove
+
+
+@pytest.mark.timeout(7200)
+async def test_whatever_happens_to_the_parts_no_money_is_lost_or_paid_twice(
+    tmp_path: Path,
+) -> None:
+    size = settings.proof_size()
+
+    proof = await prove(tmp_path, size)
+
+    if (folder := settings.reports_folder()) is not None:
+        reporting.write(folder, proof)
+    assert proof.broken == []
+    assert len(proof.ended) == size.orders
