@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import LiteralString
 
 from tests.prove.asking import Asked, Asker, History, is_lost
@@ -49,7 +49,8 @@ class Drill:
         async with self.director.calm():
             span = (since, await put_back(self.running, folder))
             say("the database is what it was; the chain is not")
-            lost = [found for found in self.history.asked if is_lost(found, [span])]
+            told = [found for found in self.history.asked if found.answer.is_success]
+            lost = [found for found in told if is_lost(found, [span])]
             again = asyncio.create_task(self._ask_again(lost))
             await self._settle()
             await again
@@ -57,7 +58,7 @@ class Drill:
         await self.window.close(span)
 
     async def _ask_again(self, lost: Iterable[Asked]) -> None:
-        """Ask for all that was forgotten: what is about one order in the order of that time."""
+        """Ask for all that was done and is forgotten; what is about one order in turn."""
         turns: dict[str, list[Asked]] = defaultdict(list)
         for found in lost:
             turns[found.order or found.key].append(found)
@@ -66,11 +67,20 @@ class Drill:
         async def ask(turn: Iterable[Asked]) -> None:
             for found in turn:
                 async with places:
-                    answer = await self.askers[found.who].again(found)
+                    answer = await self.askers[found.who].again(await self._today(found))
                 if not answer.is_definite:
                     self.history.given_up.append(f"again: {found.op} {found.path} {found.key}")
 
         await asyncio.gather(*(ask(turn) for turn in turns.values()))
+
+    async def _today(self, found: Asked) -> Asked:
+        """Return a request with today's name of what it is about: a case that was lost is new."""
+        if found.op != "resolve":
+            return found
+        order = await self.askers[found.who].look(f"/orders/{found.order}")
+        if order is None or order["dispute"] is None:
+            return found
+        return replace(found, path=f"/disputes/{order['dispute']['id']}/resolve")
 
     async def _settle(self) -> None:
         """Wait until steps have claimed what is theirs, and confirm as an operator does."""
