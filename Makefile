@@ -20,7 +20,7 @@ export GRPC_ENABLE_FORK_SUPPORT := 0
 # The project's own environment is used, whichever one is active.
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help setup demo run token reader marketplaces marketplace suspense reconcile requeue adopt abandon confirm-chain rebuild-stream test prove prove-faults bench check lint types imports architecture fmt proto proto-check \
+.PHONY: help setup demo run token reader marketplaces marketplace suspense reconcile requeue adopt abandon confirm-chain correct proposals approve reject rebuild-stream test prove prove-faults bench check lint types imports architecture fmt proto proto-check \
 	proto-breaking proto-release docs lock clean
 
 ##@ Start here
@@ -75,6 +75,20 @@ abandon: $(INSTALLED) ## End a stopped command of which nothing has landed: COMM
 
 confirm-chain: $(INSTALLED) ## Let escrow send again after the chain had more than the books: WHY=…
 	@$(ASK) confirm-chain $(OF) --why "$(WHY)"
+
+correct: $(INSTALLED) ## Propose a correcting transfer: DEBIT= CREDIT= AMOUNT= REASON= EVIDENCE=<file>
+	@$(ASK) correct $(OF) --debit "$(DEBIT)" --credit "$(CREDIT)" --amount "$(AMOUNT)" \
+	  --reason "$(REASON)" --evidence "$(EVIDENCE)" $(if $(SETTLES),--settles "$(SETTLES)") \
+	  $(if $(ORDER),--order "$(ORDER)") $(if $(TRANSACTION),--transaction "$(TRANSACTION)")
+
+proposals: $(INSTALLED) ## What waits for another operator's word [ALL=1]
+	@$(ASK) proposals $(OF) $(if $(ALL),--all)
+
+approve: $(INSTALLED) ## Approve what another operator proposed: PROPOSAL=<id> OPERATOR=<name>
+	@$(ASK) approve $(OF) --proposal "$(PROPOSAL)"
+
+reject: $(INSTALLED) ## Reject a proposal: PROPOSAL=<id> OPERATOR=<name>
+	@$(ASK) reject $(OF) --proposal "$(PROPOSAL)"
 
 rebuild-stream: $(INSTALLED) ## Publish every event of the running stack again from its outbox tables
 	@$(BIN)/python -m deploy.local.rebuild

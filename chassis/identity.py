@@ -5,6 +5,7 @@ token signed with the services' shared secret, so that a stray client cannot cla
 """
 
 import contextvars
+import re
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import jwt
 
-from kernel.errors import Unauthenticated
+from kernel.errors import PermissionDenied, Unauthenticated
 
 METADATA_KEY = "x-identity"
 REQUEST_ID_KEY = "x-request-id"
@@ -23,8 +24,10 @@ AUDIENCE = "orchestrator-services"
 LIFETIME_SECONDS = 300
 CACHE_SIZE = 4096
 
-# The caller that operators' tools are.
+# The caller that operators' tools are, and how one of them is named: with small letters, so that
+# Alice is not two people.
 OPERATOR = "operator"
+OPERATOR_NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}", re.ASCII)
 
 ROLE_MARKETPLACE = "marketplace"
 ROLE_USER = "user"
@@ -53,6 +56,12 @@ class Identity:
     user_id: uuid.UUID | None = None
 
 
+class OperatorNotNamed(PermissionDenied):
+    """The caller is no operator's tool, or does not say which operator it acts for."""
+
+    reason = "OPERATOR_NOT_NAMED"
+
+
 _current: contextvars.ContextVar[Identity | None] = contextvars.ContextVar("identity", default=None)
 _request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
@@ -63,6 +72,15 @@ def current() -> Identity:
     if identity is None:
         raise Unauthenticated("No identity")
     return identity
+
+
+def current_operator() -> str:
+    """Return the name of the operator who calls. Raises: OperatorNotNamed; Unauthenticated."""
+    who = current()
+    prefix, _, name = who.principal.partition(":")
+    if who.caller != OPERATOR or prefix != OPERATOR or OPERATOR_NAME.fullmatch(name) is None:
+        raise OperatorNotNamed("An operator must be named: OPERATOR=<name>")
+    return name
 
 
 def current_or_none() -> Identity | None:

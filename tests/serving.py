@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis import runner
 from chassis.channel import Caller, open_channel
-from chassis.identity import REPLAYED_KEY, ROLE_MARKETPLACE, Identity, Signer
+from chassis.identity import OPERATOR, REPLAYED_KEY, ROLE_MARKETPLACE, Identity, Signer
 from chassis.runner import App
 from chassis.signature import EventSigner, new_key
 from tests.patience import PATIENCE_SECONDS
@@ -100,7 +100,7 @@ def identity_of(
     return Identity(
         caller=caller,
         marketplace_id=marketplace_id,
-        principal="key:test",
+        principal="operator:test" if caller == OPERATOR else "key:test",
         role=ROLE_MARKETPLACE,
         scopes=scopes,
     )

@@ -17,7 +17,9 @@ from deploy.operator import (
     adopt,
     choose,
     confirm_chain,
+    correct,
     marketplaces,
+    proposals,
     reconcile,
     requeue,
     settings,
@@ -30,15 +32,21 @@ from kernel.errors import DeadlineExceeded, DomainError, Unavailable
 
 REFUSED, WRONG, AWAY = 1, 2, 3
 Command = Callable[[Place, argparse.Namespace], int]
-# What asks the services, by name: the room of the command, which says what it does.
-ASKING = {
-    "reconcile": reconcile,
-    "requeue": requeue,
-    "adopt": adopt,
-    "abandon": abandon,
-    "confirm-chain": confirm_chain,
-    "suspense": suspense,
-}
+Run = Callable[[Session, argparse.Namespace], Awaitable[int]]
+Add = Callable[[argparse.ArgumentParser], None]
+# What asks the services: name, room, what carries it out, and what adds its arguments.
+ASKING: Sequence[tuple[str, ModuleType, Run, Add]] = (
+    ("reconcile", reconcile, reconcile.run, reconcile.add_arguments),
+    ("requeue", requeue, requeue.run, requeue.add_arguments),
+    ("adopt", adopt, adopt.run, adopt.add_arguments),
+    ("abandon", abandon, abandon.run, abandon.add_arguments),
+    ("confirm-chain", confirm_chain, confirm_chain.run, confirm_chain.add_arguments),
+    ("suspense", suspense, suspense.run, suspense.add_arguments),
+    ("correct", correct, correct.run, correct.add_arguments),
+    ("proposals", proposals, proposals.run, proposals.add_arguments),
+    ("approve", proposals, proposals.approve, proposals.add_proposal),
+    ("reject", proposals, proposals.reject, proposals.add_proposal),
+)
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -67,9 +75,8 @@ def _carry_out(arguments: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="operator", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, room in ASKING.items():
-        added = _add(commands, name, room, _asking(room.run), marketplace=ALL)
-        room.add_arguments(added)
+    for name, room, run, add_arguments in ASKING:
+        add_arguments(_add(commands, name, room, _asking(run), marketplace=ALL))
     _add(commands, "marketplaces", marketplaces, _list, marketplace=ALL)
     choose.add_arguments(_add(commands, "choose", choose, _choose, marketplace="demo"))
     return parser
@@ -94,7 +101,7 @@ def _add(
     return added
 
 
-def _asking(run: Callable[[Session, argparse.Namespace], Awaitable[int]]) -> Command:
+def _asking(run: Run) -> Command:
     """Return a command that asks the services."""
 
     async def ask(place: Place, arguments: argparse.Namespace) -> int:

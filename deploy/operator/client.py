@@ -19,6 +19,14 @@ from orchestrator.escrow.v1.escrow_pb2 import (
     ListTransactionsRequest,
     RequeueCommandRequest,
 )
+from orchestrator.ledger.v1.corrections_pb2 import (
+    VERDICT_UNSPECIFIED,
+    Correction,
+    DecideCorrectionRequest,
+    ListCorrectionsRequest,
+    ProposeCorrectionRequest,
+    Verdict,
+)
 from orchestrator.ledger.v1.ledger_pb2 import (
     CheckInvariantsRequest,
     CreditSuspenseRequest,
@@ -35,6 +43,7 @@ from deploy.operator.findings import (
     Concerns,
     Holding,
     Invariant,
+    Proposal,
     StuckCommand,
     Suspended,
     TransferAside,
@@ -42,6 +51,7 @@ from deploy.operator.findings import (
 from deploy.operator.reach import Services, connected
 from kernel.clock import to_milliseconds_text
 from kernel.errors import NotFound
+from kernel.money import to_text
 
 PAGE_SIZE = 100
 
@@ -98,6 +108,7 @@ class Operator:
         ]
         transfers = [
             TransferAside(
+                event_id=found.event_id,
                 transaction_hash=found.transaction_hash,
                 to_address=found.to_address,
                 why=found.why,
@@ -224,6 +235,33 @@ class Operator:
         answer = await self._call(self._ledger.CreditSuspense, request)
         return answer.user_id
 
+    async def propose_correction(self, draft: ProposeCorrectionRequest) -> Proposal:
+        """Propose a correcting transfer. Raises: NotFound; PermissionDenied: no operator's name."""
+        return _proposal(await self._call(self._ledger.ProposeCorrection, draft))
+
+    async def decide_correction(self, correction_id: uuid.UUID, *, verdict: str) -> Proposal:
+        """Say APPROVED or REJECTED to a correction.
+
+        Raises: NotFound; PermissionDenied: it is one's own; FailedPrecondition.
+        """
+        request = DecideCorrectionRequest(
+            correction_id=str(correction_id), verdict=f"VERDICT_{verdict}"
+        )
+        return _proposal(await self._call(self._ledger.DecideCorrection, request))
+
+    async def corrections(self, *, only_open: bool) -> list[Proposal]:
+        """List corrections, oldest first."""
+        found: list[Proposal] = []
+        token = ""
+        while True:
+            page = PageRequest(page_size=PAGE_SIZE, page_token=token)
+            request = ListCorrectionsRequest(only_open=only_open, page=page)
+            answer = await self._call(self._ledger.ListCorrections, request)
+            found += [_proposal(one) for one in answer.corrections]
+            token = answer.next_page_token
+            if not token:
+                return found
+
     async def house_accounts(self) -> dict[str, int]:
         """Return the accounts that are no user's and not empty: balance by name, minor units."""
         balances: dict[str, int] = {}
@@ -251,3 +289,19 @@ class Operator:
         request: RequestT,
     ) -> ResponseT:
         return await self._services.call(method, request, marketplace_id=self._marketplace_id)
+
+
+def _proposal(found: Correction) -> Proposal:
+    state = Verdict.Name(found.verdict).removeprefix("VERDICT_")
+    if found.verdict == VERDICT_UNSPECIFIED:
+        state = "EXPIRED" if found.is_expired else "OPEN"
+    amount = f"{to_text(found.amount.minor_units)} {found.amount.asset}"
+    return Proposal(
+        id=found.id,
+        what=f"{amount} from {found.debit_account} to {found.credit_account} ({found.reason})",
+        state=state,
+        proposed_by=found.proposed_by,
+        decided_by=found.decided_by,
+        expires_at=to_milliseconds_text(instant_from_proto(found.expires_at)),
+        settles=found.settles,
+    )

@@ -64,6 +64,28 @@ class Suspended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What one operator proposed, and another may approve. what: in words, with its reason.
+
+    state: OPEN, APPROVED, REJECTED or EXPIRED. settles: what it settles, or "".
+    """
+
+    id: str
+    what: str
+    state: str
+    proposed_by: str
+    decided_by: str
+    expires_at: str
+    settles: str
+
+    def describe(self) -> str:
+        """Say all of it."""
+        by = f", {self.state.lower()} by {self.decided_by}" if self.decided_by else ""
+        until = f" until {self.expires_at}" if self.state == "OPEN" else ""
+        return f"{self.state}{until} {self.id}: {self.what}, proposed by {self.proposed_by}{by}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChainTransaction:
     """A transaction of an order: its contract function, hash and state."""
 
@@ -91,15 +113,17 @@ class StuckCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferAside:
-    """A transfer from outside whose record was refused."""
+    """A transfer from outside whose record was refused. event_id: what a correction settles."""
 
+    event_id: str
     transaction_hash: str
     to_address: str
     why: str
 
     def describe(self) -> str:
         """Say which it is, and why."""
-        return f"{self.transaction_hash} to {self.to_address or 'an unknown address'}: {self.why}"
+        to = self.to_address or "an unknown address"
+        return f"{self.event_id} {self.transaction_hash} to {to}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

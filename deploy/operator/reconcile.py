@@ -11,8 +11,9 @@ import asyncio
 import datetime as dt
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from deploy.operator.client import Operator
 from deploy.operator.findings import Concerns, Holding, Invariant
 from deploy.operator.marketplaces import Named
 from deploy.operator.session import Session
@@ -104,12 +105,23 @@ async def look(session: Session, marketplace: Named) -> Look:
         return Look(
             marketplace=marketplace,
             holdings=await operator.holdings(),
-            concerns=await operator.concerns(),
+            concerns=await _unsettled(operator),
             house=await operator.house_accounts(),
             deposits_in_suspense=len(await operator.suspense()),
         )
     except DomainError as error:
         return Look(marketplace=marketplace, refusal=_said(error))
+
+
+async def _unsettled(operator: Operator) -> Concerns:
+    """Return what must be looked at; a transfer put aside that a correction settled need not be."""
+    concerns = await operator.concerns()
+    if not concerns.transfers:
+        return concerns
+    corrections = await operator.corrections(only_open=False)
+    settled = {one.settles for one in corrections if one.state == "APPROVED"}
+    left = [one for one in concerns.transfers if one.event_id not in settled]
+    return replace(concerns, transfers=left)
 
 
 def differing(holdings: Sequence[Holding]) -> list[Holding]:

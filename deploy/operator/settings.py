@@ -5,17 +5,15 @@ Where no address is named, it is the embedded stack of RUN_DIR, as its stack.jso
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from chassis.identity import OPERATOR_NAME
 from deploy.local import credentials, settings, state
 
 SERVICES = ("orders", "ledger", "escrow")
-# As services read it in an identity: small letters, so that Alice is not two people.
-_OPERATOR = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +48,7 @@ def load(arguments: argparse.Namespace) -> Place:
         for name in SERVICES
     }
     operator = arguments.operator or os.environ.get("OPERATOR", "")
-    if operator and _OPERATOR.fullmatch(operator) is None:
+    if operator and OPERATOR_NAME.fullmatch(operator) is None:
         raise NoPlaceError("OPERATOR: small letters, digits, dots, dashes and @, at most 64")
     if any(given.values()):
         return _elsewhere(given, operator)

@@ -10,8 +10,10 @@ from chassis.relay import CONNECTIONS as RELAY_CONNECTIONS
 from chassis.runner import App
 from chassis.signature import EventVerifier
 from kernel.clock import SystemClock
-from services.ledger import consumer, wire
+from services.ledger import consumer, correction_wire, wire
 from services.ledger.batch import Batcher
+from services.ledger.correcting import Corrections
+from services.ledger.proposals import ProposalStore
 from services.ledger.queries import LedgerQueries
 from services.ledger.service import LedgerService
 from services.ledger.servicer import binding
@@ -56,10 +58,17 @@ async def build(settings: LedgerSettings) -> App:
         clock=clock,
         encode=wire.account_bytes,
     )
+    corrections = Corrections(
+        database=database,
+        batcher=batcher,
+        store=ProposalStore(),
+        idempotency=idempotency,
+        encode=correction_wire.correction_bytes,
+    )
     return App(
         name=NAME,
         settings=settings,
-        binding=binding(service),
+        binding=binding(service, corrections),
         database=database,
         bus=bus,
         background={

@@ -1,9 +1,10 @@
 """The gRPC surface: decode, one use case, encode. Who may call what is the table below."""
 
+import uuid
 from typing import Any
 
 import grpc
-from orchestrator.ledger.v1 import ledger_pb2, ledger_pb2_grpc
+from orchestrator.ledger.v1 import corrections_pb2, ledger_pb2, ledger_pb2_grpc
 
 from chassis import identity
 from chassis.idempotency import request_key
@@ -11,8 +12,9 @@ from chassis.identity import REPLAYED_KEY, allow
 from chassis.server import Binding
 from chassis.wire import number_from_token, page_size
 from kernel.ids import MarketplaceId
-from services.ledger import wire
+from services.ledger import correction_wire, wire
 from services.ledger.batch import Posting
+from services.ledger.correcting import Corrections
 from services.ledger.service import LedgerService
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -30,13 +32,16 @@ ACCESS = {
     "CheckInvariants": allow(OPERATOR),
     "ListSuspense": allow(OPERATOR),
     "CreditSuspense": allow(OPERATOR),
+    "ProposeCorrection": allow(OPERATOR),
+    "DecideCorrection": allow(OPERATOR),
+    "ListCorrections": allow(OPERATOR),
 }
 
 
-def binding(service: LedgerService) -> Binding:
+def binding(service: LedgerService, corrections: Corrections) -> Binding:
     """Return the servicer with its allow-list."""
     return Binding(
-        servicer=LedgerServicer(service),
+        servicer=LedgerServicer(service, corrections),
         add=ledger_pb2_grpc.add_LedgerServiceServicer_to_server,
         descriptor=ledger_pb2.DESCRIPTOR.services_by_name["LedgerService"],
         access=ACCESS,
@@ -46,8 +51,9 @@ def binding(service: LedgerService) -> Binding:
 class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
     """One method an RPC; what each may refuse is written in the contract."""
 
-    def __init__(self, service: LedgerService) -> None:
+    def __init__(self, service: LedgerService, corrections: Corrections) -> None:
         self._service = service
+        self._corrections = corrections
 
     async def OpenAccount(
         self, request: ledger_pb2.OpenAccountRequest, context: Context
@@ -160,6 +166,40 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
             reason=request.reason,
         )
         return wire.suspended(found)
+
+    async def ProposeCorrection(
+        self, request: corrections_pb2.ProposeCorrectionRequest, context: Context
+    ) -> corrections_pb2.Correction:
+        answer = await self._corrections.propose(
+            key=request_key(request),
+            draft=correction_wire.draft(request),
+            by=identity.current_operator(),
+        )
+        _tell_replayed(context, replayed=answer.replayed)
+        return corrections_pb2.Correction.FromString(answer.body)
+
+    async def DecideCorrection(
+        self, request: corrections_pb2.DecideCorrectionRequest, context: Context
+    ) -> corrections_pb2.Correction:
+        found = await self._corrections.decide(
+            marketplace_id=_marketplace(),
+            correction_id=uuid.UUID(request.correction_id),
+            verdict=correction_wire.verdict(request),
+            by=identity.current_operator(),
+        )
+        return correction_wire.correction(found)
+
+    async def ListCorrections(
+        self, request: corrections_pb2.ListCorrectionsRequest, context: Context
+    ) -> corrections_pb2.ListCorrectionsResponse:
+        size = page_size(request.page)
+        found = await self._corrections.page(
+            marketplace_id=_marketplace(),
+            only_open=request.only_open,
+            after=number_from_token(request.page.page_token) or 0,
+            size=size,
+        )
+        return correction_wire.corrections(found, size=size)
 
 
 def _marketplace() -> MarketplaceId:

@@ -172,6 +172,36 @@ CREDIT_SUSPENSE = """
 update suspense set credited_by = %s where marketplace_id = %s and transfer_id = %s
 """
 
+ADD_CORRECTION = """
+insert into corrections (marketplace_id, id, debit_account, credit_account, asset, amount, reason,
+                         evidence_hash, settles, order_id, transaction_hash, proposed_by,
+                         expires_at)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s)
+"""
+# A proposal runs out by the database's clock.
+_CORRECTION = """
+select c.number, c.id, c.debit_account, c.credit_account, c.asset, c.amount, c.reason,
+       c.evidence_hash, c.settles, c.order_id, c.transaction_hash, c.proposed_by, c.proposed_at,
+       c.expires_at, d.verdict, d.decided_by, d.decided_at, d.transfer_id,
+       d.verdict is null and c.expires_at <= now() as is_expired
+from corrections c
+left join correction_decisions d on d.marketplace_id = c.marketplace_id and d.correction_id = c.id
+"""
+FIND_CORRECTION = f"{_CORRECTION} where c.marketplace_id = %s and c.id = %s"
+LIST_CORRECTIONS = f"""
+{_CORRECTION} where c.marketplace_id = %s and c.number > %s
+    and (not %s or (d.verdict is null and c.expires_at > now()))
+order by c.number limit %s
+"""
+# Who comes second waits for the first to commit, and then adds nothing.
+DECIDE_CORRECTION = """
+insert into correction_decisions
+    (marketplace_id, correction_id, proposed_by, verdict, decided_by, transfer_id)
+values (%s, %s, %s, %s, %s, %s)
+on conflict (marketplace_id, correction_id) do nothing
+"""
+HAS_ACCOUNT = "select 1 from accounts where marketplace_id = %s and asset = %s and name = %s"
+
 
 # Arrays are spelled here as Postgres reads them: ten times quicker than the driver, item by item,
 # and always of one type, so that a statement has one plan.

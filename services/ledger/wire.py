@@ -106,6 +106,8 @@ def _misfits(message: ledger_pb2.NewTransfer) -> list[tuple[str, str]]:
     ]
     if kind is None:
         wrong.append(("type", "is unknown"))
+    if message.code == ledger_pb2.TRANSFER_CODE_CORRECTION:
+        wrong.append(("code", "is for what two operators have decided"))
     if message.code not in _CODES:
         wrong.append(("code", "is unknown"))
     if kind is TransferType.VOID and message.HasField("amount") and not message.bars:

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from orchestrator.common.v1 import common_pb2 as common
 from orchestrator.disputes.v1 import disputes_pb2 as disputes
 from orchestrator.escrow.v1 import escrow_pb2 as escrow
+from orchestrator.ledger.v1 import corrections_pb2 as corrections
 from orchestrator.ledger.v1 import ledger_pb2 as ledger
 from orchestrator.orders.v1 import orders_pb2 as orders
 
@@ -170,6 +171,21 @@ LEDGER: dict[str, Callable[[], Any]] = {
     "CheckInvariants": ledger.CheckInvariantsRequest,
     "ListSuspense": lambda: ledger.ListSuspenseRequest(only_open=True, page=page()),
     "CreditSuspense": lambda: ledger.CreditSuspenseRequest(transfer_id=ident(), reason="Theirs"),
+    "ProposeCorrection": lambda: keyed(
+        corrections.ProposeCorrectionRequest,
+        debit_account="external:stellar",
+        credit_account=f"user:{uuid.uuid4()}",
+        amount=usdc(1),
+        reason="A deposit whose record was refused",
+        evidence_hash="cd" * 32,
+        settles="evt_1",
+        order_id=ident(),
+        transaction_hash="ab" * 32,
+    ),
+    "DecideCorrection": lambda: corrections.DecideCorrectionRequest(
+        correction_id=ident(), verdict=corrections.VERDICT_REJECTED
+    ),
+    "ListCorrections": lambda: corrections.ListCorrectionsRequest(only_open=True, page=page()),
 }
 
 ESCROW: dict[str, Callable[[], Any]] = {

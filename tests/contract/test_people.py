@@ -26,7 +26,7 @@ from tests.contract.builders import LINK, VALID, ident, keyed
 from tests.contract.city import City
 from tests.contract.descriptors import METHODS, SERVICES, label
 from tests.contract.test_access import OPEN_TO_PEOPLE
-from tests.contract.world import CALL_SECONDS, READY, WAIT_SECONDS, World
+from tests.contract.world import CALL_SECONDS, READY, WAIT_SECONDS, World, propose_correction
 
 # What an admin may read of orders that are not theirs.
 ADMIN_READS = {"GetOrder", "GetReceipt", "GetDispute"}
@@ -184,9 +184,19 @@ async def a_hold(world: World) -> Any:
     return escrow.ConfirmChainRequest(why="All is settled")
 
 
+async def a_correction(world: World) -> Any:
+    """Propose a correction; returns a request to reject it, which its proposer may."""
+    proposal = await propose_correction(world)
+    proposed = await world.call("ledger", "ProposeCorrection", proposal)
+    request = VALID["ledger"]["DecideCorrection"]()
+    request.correction_id = proposed.id
+    return request
+
+
 # What only operators change, and has no request id of its own.
 FOR_OPERATORS = {
     ("ledger", "CreditSuspense"): a_deposit_in_suspense,
+    ("ledger", "DecideCorrection"): a_correction,
     ("escrow", "RequeueCommand"): a_quarantined_command,
     ("escrow", "AbandonCommand"): a_command_to_abandon,
     ("escrow", "AdoptTransaction"): a_step_in_doubt,

@@ -19,6 +19,7 @@ IDENTITIES = {
     "orders.credits",
     "ledger.accounts",
     "ledger.transfers",
+    "ledger.corrections",
     "escrow.wallets",
     "escrow.escrows",
     "disputes.disputes",

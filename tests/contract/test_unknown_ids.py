@@ -20,6 +20,7 @@ NEEDS_NOTHING = {
     ("ledger", "ListAccounts"),
     ("ledger", "CheckInvariants"),
     ("ledger", "ListSuspense"),
+    ("ledger", "ListCorrections"),
     ("escrow", "CreateWallet"),
     ("escrow", "GetNetwork"),
     ("escrow", "ListTransactions"),

@@ -177,6 +177,15 @@ async def _post_transfers(world: World) -> Any:
     return keyed(ledger.PostTransfersRequest, transfers=[deposit])
 
 
+async def propose_correction(world: World) -> Any:
+    """Open an account, and return a request to correct it."""
+    account = VALID["ledger"]["OpenAccount"]()
+    await world.call("ledger", "OpenAccount", account)
+    request = VALID["ledger"]["ProposeCorrection"]()
+    request.credit_account = f"user:{account.user_id}"
+    return request
+
+
 def _on_escrow(method: str, make: Callable[[World], Awaitable[str]]) -> Ready:
     async def ready(world: World) -> Any:
         request = VALID["escrow"][method]()
@@ -229,6 +238,7 @@ READY: dict[tuple[str, str], Ready] = {
     ("disputes", "CompleteDispute"): _complete_case,
     ("ledger", "OpenAccount"): _as_it_is("ledger", "OpenAccount"),
     ("ledger", "PostTransfers"): _post_transfers,
+    ("ledger", "ProposeCorrection"): propose_correction,
     ("escrow", "CreateWallet"): _as_it_is("escrow", "CreateWallet"),
     ("escrow", "CreateEscrow"): World.new_escrow,
     ("escrow", "FundEscrow"): _on_escrow("FundEscrow", World.an_escrow),

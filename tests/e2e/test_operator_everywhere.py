@@ -197,3 +197,54 @@ def test_the_secret_is_no_argument() -> None:
         check=True,
     ).stdout
     assert "secret" not in said.lower()
+
+
+async def test_a_correction_is_proposed_by_one_and_posted_by_another(
+    acme: Tenant, tmp_path: Path
+) -> None:
+    evidence = tmp_path / "look.txt"
+    evidence.write_text("transaction, ledger and amount")
+    async with acme.shop() as shop:
+        user = await shop.user()
+        account = f"user:{(await shop.get(f'/users/{user}'))['uuid']}"
+
+    def correct(*arguments: str, operator: str = "alice") -> subprocess.CompletedProcess[str]:
+        return operate(acme.stack.run_dir, *arguments, OPERATOR=operator)
+
+    proposed = correct(
+        "correct", "--marketplace", acme.name, "--debit", "external:stellar", "--credit", account,
+        "--amount", "12.5000001", "--reason", "A lost deposit", "--evidence", str(evidence),
+    )  # fmt: skip
+    assert proposed.returncode == 0, proposed.stderr
+    found = re.match(
+        r"OPEN until \S+ (\S+): 12.5000001 USDC from external:stellar", proposed.stdout
+    )
+    assert found is not None, proposed.stdout
+    proposal = ("--proposal", found[1])
+    assert proposed.stdout in correct("proposals").stdout
+    own, unnamed = correct("approve", *proposal), correct("approve", *proposal, operator="")
+    assert (own.returncode, "SAME_OPERATOR" in own.stderr) == (1, True), own.stderr
+    assert (unnamed.returncode, "OPERATOR_NOT_NAMED" in unnamed.stderr) == (1, True)
+
+    posted, again = (correct("approve", *proposal, operator="bob") for _ in range(2))
+
+    assert (posted.returncode, posted.stdout) == (0, again.stdout), posted.stderr
+    assert posted.stdout.startswith(f"APPROVED {found[1]}")
+    async with acme.shop() as shop:
+        assert (await shop.get(f"/users/{user}/balance"))["available"] == "12.5000001"
+    late = correct("reject", *proposal, operator="bob")
+    assert (late.returncode, "CORRECTION_DECIDED" in late.stderr) == (1, True)
+    # The chain has no such money: the books say more than the wallet until it is taken back.
+    assert operate(acme.stack.run_dir, "reconcile", "--marketplace", acme.name).returncode == 1
+
+
+def test_a_correction_is_of_one_marketplace(stack: RunningStack, tmp_path: Path) -> None:
+    evidence = tmp_path / "look.txt"
+    evidence.touch()
+
+    done = operate(
+        stack.run_dir, "correct", "--debit", "external:stellar", "--credit", "suspense",
+        "--amount", "1.00", "--reason", "x", "--evidence", str(evidence), OPERATOR="alice",
+    )  # fmt: skip
+
+    assert (done.returncode, "name the one marketplace" in done.stderr) == (1, True)

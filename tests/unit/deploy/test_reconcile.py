@@ -84,7 +84,9 @@ def test_commands_and_transfers_that_need_a_look_are_named() -> None:
 
     concerns = Concerns(
         commands=[command("a", "QUARANTINED"), command("b", "RUNNING")],
-        transfers=[TransferAside(transaction_hash="cafe", to_address="", why="NUL")],
+        transfers=[
+            TransferAside(event_id="evt", transaction_hash="cafe", to_address="", why="NUL")
+        ],
     )
 
     said = lines(Look(marketplace=SHOP, concerns=concerns))[1:]

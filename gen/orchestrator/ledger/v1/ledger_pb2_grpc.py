@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from orchestrator.ledger.v1 import corrections_pb2 as orchestrator_dot_ledger_dot_v1_dot_corrections__pb2
 from orchestrator.ledger.v1 import ledger_pb2 as orchestrator_dot_ledger_dot_v1_dot_ledger__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -85,6 +86,21 @@ class LedgerServiceStub:
                 '/orchestrator.ledger.v1.LedgerService/CreditSuspense',
                 request_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CreditSuspenseRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.SuspendedDeposit.FromString,
+                _registered_method=True)
+        self.ProposeCorrection = channel.unary_unary(
+                '/orchestrator.ledger.v1.LedgerService/ProposeCorrection',
+                request_serializer=orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.ProposeCorrectionRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.Correction.FromString,
+                _registered_method=True)
+        self.DecideCorrection = channel.unary_unary(
+                '/orchestrator.ledger.v1.LedgerService/DecideCorrection',
+                request_serializer=orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.DecideCorrectionRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.Correction.FromString,
+                _registered_method=True)
+        self.ListCorrections = channel.unary_unary(
+                '/orchestrator.ledger.v1.LedgerService/ListCorrections',
+                request_serializer=orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.ListCorrectionsRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.ListCorrectionsResponse.FromString,
                 _registered_method=True)
 
 
@@ -170,6 +186,31 @@ class LedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ProposeCorrection(self, request, context):
+        """For a named operator: propose a transfer of code CORRECTION; nothing moves until another one
+        approves it. Reasons: ACCOUNT_NOT_FOUND, OPERATOR_NOT_NAMED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideCorrection(self, request, context):
+        """For a named operator: approve a correction that another one proposed, which posts it once, or
+        reject one; again: the same answer. Reasons: CORRECTION_NOT_FOUND, OPERATOR_NOT_NAMED,
+        SAME_OPERATOR (who proposed cannot approve), CORRECTION_EXPIRED, CORRECTION_DECIDED (the other
+        way), INSUFFICIENT_FUNDS and the other refusals of a transfer: it stays open.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCorrections(self, request, context):
+        """Corrections, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LedgerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -222,6 +263,21 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.CreditSuspense,
                     request_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CreditSuspenseRequest.FromString,
                     response_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.SuspendedDeposit.SerializeToString,
+            ),
+            'ProposeCorrection': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProposeCorrection,
+                    request_deserializer=orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.ProposeCorrectionRequest.FromString,
+                    response_serializer=orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.Correction.SerializeToString,
+            ),
+            'DecideCorrection': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideCorrection,
+                    request_deserializer=orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.DecideCorrectionRequest.FromString,
+                    response_serializer=orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.Correction.SerializeToString,
+            ),
+            'ListCorrections': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCorrections,
+                    request_deserializer=orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.ListCorrectionsRequest.FromString,
+                    response_serializer=orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.ListCorrectionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -496,6 +552,87 @@ class LedgerService:
             '/orchestrator.ledger.v1.LedgerService/CreditSuspense',
             orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CreditSuspenseRequest.SerializeToString,
             orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.SuspendedDeposit.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProposeCorrection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.ledger.v1.LedgerService/ProposeCorrection',
+            orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.ProposeCorrectionRequest.SerializeToString,
+            orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.Correction.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideCorrection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.ledger.v1.LedgerService/DecideCorrection',
+            orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.DecideCorrectionRequest.SerializeToString,
+            orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.Correction.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCorrections(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.ledger.v1.LedgerService/ListCorrections',
+            orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.ListCorrectionsRequest.SerializeToString,
+            orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.ListCorrectionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

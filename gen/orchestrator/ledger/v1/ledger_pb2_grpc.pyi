@@ -5,6 +5,7 @@ Ledger: double-entry, append-only, two-phase transfers between accounts of one m
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from orchestrator.ledger.v1 import corrections_pb2 as _corrections_pb2
 from orchestrator.ledger.v1 import ledger_pb2 as _ledger_pb2
 import abc as _abc_1
 
@@ -48,6 +49,18 @@ class LedgerServiceStub:
     """Credit a deposit in suspense to the user whose wallet it reached; again: the same answer.
     Reasons: TRANSFER_NOT_FOUND, USER_NOT_FOUND (the wallet is no user's, or has no account).
     """
+    ProposeCorrection: _aio.UnaryUnaryMultiCallable[_corrections_pb2.ProposeCorrectionRequest, _corrections_pb2.Correction]
+    """For a named operator: propose a transfer of code CORRECTION; nothing moves until another one
+    approves it. Reasons: ACCOUNT_NOT_FOUND, OPERATOR_NOT_NAMED.
+    """
+    DecideCorrection: _aio.UnaryUnaryMultiCallable[_corrections_pb2.DecideCorrectionRequest, _corrections_pb2.Correction]
+    """For a named operator: approve a correction that another one proposed, which posts it once, or
+    reject one; again: the same answer. Reasons: CORRECTION_NOT_FOUND, OPERATOR_NOT_NAMED,
+    SAME_OPERATOR (who proposed cannot approve), CORRECTION_EXPIRED, CORRECTION_DECIDED (the other
+    way), INSUFFICIENT_FUNDS and the other refusals of a transfer: it stays open.
+    """
+    ListCorrections: _aio.UnaryUnaryMultiCallable[_corrections_pb2.ListCorrectionsRequest, _corrections_pb2.ListCorrectionsResponse]
+    """Corrections, oldest first."""
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Accounts and transfers. Every call may also fail with UNAUTHENTICATED, PERMISSION_DENIED
@@ -143,5 +156,35 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         """Credit a deposit in suspense to the user whose wallet it reached; again: the same answer.
         Reasons: TRANSFER_NOT_FOUND, USER_NOT_FOUND (the wallet is no user's, or has no account).
         """
+
+    @_abc_1.abstractmethod
+    def ProposeCorrection(
+        self,
+        request: _corrections_pb2.ProposeCorrectionRequest,
+        context: _aio.ServicerContext[_corrections_pb2.ProposeCorrectionRequest, _abc.Awaitable[_corrections_pb2.Correction]],
+    ) -> _abc.Awaitable[_corrections_pb2.Correction]:
+        """For a named operator: propose a transfer of code CORRECTION; nothing moves until another one
+        approves it. Reasons: ACCOUNT_NOT_FOUND, OPERATOR_NOT_NAMED.
+        """
+
+    @_abc_1.abstractmethod
+    def DecideCorrection(
+        self,
+        request: _corrections_pb2.DecideCorrectionRequest,
+        context: _aio.ServicerContext[_corrections_pb2.DecideCorrectionRequest, _abc.Awaitable[_corrections_pb2.Correction]],
+    ) -> _abc.Awaitable[_corrections_pb2.Correction]:
+        """For a named operator: approve a correction that another one proposed, which posts it once, or
+        reject one; again: the same answer. Reasons: CORRECTION_NOT_FOUND, OPERATOR_NOT_NAMED,
+        SAME_OPERATOR (who proposed cannot approve), CORRECTION_EXPIRED, CORRECTION_DECIDED (the other
+        way), INSUFFICIENT_FUNDS and the other refusals of a transfer: it stays open.
+        """
+
+    @_abc_1.abstractmethod
+    def ListCorrections(
+        self,
+        request: _corrections_pb2.ListCorrectionsRequest,
+        context: _aio.ServicerContext[_corrections_pb2.ListCorrectionsRequest, _abc.Awaitable[_corrections_pb2.ListCorrectionsResponse]],
+    ) -> _abc.Awaitable[_corrections_pb2.ListCorrectionsResponse]:
+        """Corrections, oldest first."""
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _aio.Server) -> None: ...
