@@ -32,8 +32,10 @@ from orchestrator.ledger.v1.ledger_pb2 import (
     CreditSuspenseRequest,
     GetBalanceRequest,
     ListAccountsRequest,
+    ListOpenHoldsRequest,
     ListSuspenseRequest,
 )
+from orchestrator.orders.v1.orders_pb2 import GetOrderRequest, ListOrdersRequest, OrderState
 
 from chassis.channel import RequestT, ResponseT
 from chassis.wire import instant_from_proto
@@ -41,8 +43,10 @@ from deploy.operator.findings import (
     ChainHold,
     ChainTransaction,
     Concerns,
+    Hold,
     Holding,
     Invariant,
+    OrderNow,
     Proposal,
     StuckCommand,
     Suspended,
@@ -261,6 +265,50 @@ class Operator:
             token = answer.next_page_token
             if not token:
                 return found
+
+    async def open_holds(self) -> list[Hold]:
+        """List the holds that nothing has ended, oldest first."""
+        found: list[Hold] = []
+        token = ""
+        while True:
+            page = PageRequest(page_size=PAGE_SIZE, page_token=token)
+            answer = await self._call(self._ledger.ListOpenHolds, ListOpenHoldsRequest(page=page))
+            found += [
+                Hold(
+                    id=one.id,
+                    account=one.debit_account,
+                    order_id=one.order_id,
+                    minor_units=one.amount.minor_units,
+                    at=to_milliseconds_text(instant_from_proto(one.at)),
+                )
+                for one in answer.holds
+            ]
+            token = answer.next_page_token
+            if not token:
+                return found
+
+    async def orders_in(self, state: str) -> set[str]:
+        """Return the ids of the orders in a state."""
+        found: set[str] = set()
+        token = ""
+        while True:
+            page = PageRequest(page_size=PAGE_SIZE, page_token=token)
+            request = ListOrdersRequest(page=page, state=f"ORDER_STATE_{state}")
+            answer = await self._call(self._services.orders.ListOrders, request)
+            found |= {order.id for order in answer.orders}
+            token = answer.next_page_token
+            if not token:
+                return found
+
+    async def order(self, order_id: str) -> OrderNow:
+        """Tell how an order is."""
+        request = GetOrderRequest(order_id=order_id)
+        try:
+            found = await self._call(self._services.orders.GetOrder, request)
+        except NotFound:
+            return OrderNow(id=order_id, state="UNKNOWN", in_motion=False)
+        state = OrderState.Name(found.state).removeprefix("ORDER_STATE_")
+        return OrderNow(id=order_id, state=state, in_motion=found.HasField("operation"))
 
     async def house_accounts(self) -> dict[str, int]:
         """Return the accounts that are no user's and not empty: balance by name, minor units."""

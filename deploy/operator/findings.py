@@ -86,6 +86,41 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderNow:
+    """An order at one moment. in_motion: an operation runs on it. state: UNKNOWN: there is none."""
+
+    id: str
+    state: str
+    in_motion: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Money of a user that the ledger holds for an order, in minor units."""
+
+    id: str
+    account: str
+    order_id: str
+    minor_units: int
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misplaced:
+    """Money that the ledger holds or locks for an order which says that it has none."""
+
+    account: str
+    order_id: str
+    minor_units: int
+    state: str
+
+    def describe(self) -> str:
+        """Say whose it is, and what the order says."""
+        amount = to_text(self.minor_units)
+        return f"{amount} of {self.account} for order {self.order_id}, which is {self.state}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChainTransaction:
     """A transaction of an order: its contract function, hash and state."""
 

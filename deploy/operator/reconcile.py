@@ -1,9 +1,10 @@
 """`reconcile`: check the ledger's invariants, and every marketplace's ledger against the chain.
 
-Exit code 0: all hold. 1: something differs, a command is quarantined, nothing is sent because the
-chain has more than the books, or a marketplace could not be looked at; nothing is mended by itself.
-What strangers sent to contracts and commands that wait are listed, and are no fault. With --every
-it goes on, and each round is one line of JSON for an alarm.
+Exit code 0: all hold. 1: something differs, a command is quarantined, money is held for an order
+that has none, nothing is sent because the chain has more than the books, or a marketplace could not
+be looked at; nothing is mended by itself. What strangers sent to contracts and commands that wait
+are listed, and are no fault. With --every it goes on, and each round is one line of JSON for an
+alarm.
 """
 
 import argparse
@@ -14,8 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from deploy.operator.client import Operator
-from deploy.operator.findings import Concerns, Holding, Invariant
+from deploy.operator.findings import Concerns, Holding, Invariant, Misplaced
 from deploy.operator.marketplaces import Named
+from deploy.operator.placing import misplaced
 from deploy.operator.session import Session
 from kernel.errors import DomainError
 from kernel.money import to_text
@@ -34,12 +36,14 @@ class Look:
     # Balances of the accounts that are the marketplace's own, in minor units, by name.
     house: dict[str, int] = field(default_factory=dict)
     deposits_in_suspense: int = 0
+    misplaced: Sequence[Misplaced] = ()
     refusal: str = ""
 
     @property
     def is_well(self) -> bool:
         """Tell whether nobody has to look."""
-        is_stopped = self.concerns.quarantined or self.concerns.hold is not None
+        is_stuck = self.concerns.quarantined or self.misplaced
+        is_stopped = is_stuck or self.concerns.hold is not None
         return not (self.refusal or differing(self.holdings) or is_stopped)
 
     def figures(self) -> dict[str, object]:
@@ -52,6 +56,7 @@ class Look:
             "surplus": sum(found.is_surplus for found in self.holdings),
             "held": self.concerns.hold is not None,
             "stuck": len(self.concerns.quarantined),
+            "misplaced": len(self.misplaced),
             "waits": len(self.concerns.commands) - len(self.concerns.quarantined),
             "aside": len(self.concerns.transfers),
             "suspense": self.deposits_in_suspense,
@@ -107,6 +112,7 @@ async def look(session: Session, marketplace: Named) -> Look:
             holdings=await operator.holdings(),
             concerns=await _unsettled(operator),
             house=await operator.house_accounts(),
+            misplaced=await misplaced(operator),
             deposits_in_suspense=len(await operator.suspense()),
         )
     except DomainError as error:
@@ -144,6 +150,7 @@ def lines(found: Look) -> list[str]:
     for one in found.concerns.commands:
         mark = "STUCK  " if one in found.concerns.quarantined else "waits  "
         said.append(f"{mark} {one.describe()}")
+    said += [f"STUCK   {one.describe()}" for one in found.misplaced]
     if found.deposits_in_suspense:
         total = to_text(found.house.get("suspense", 0))
         said.append(f"waits   {found.deposits_in_suspense} deposits in suspense, {total}")

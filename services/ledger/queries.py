@@ -108,6 +108,16 @@ class LedgerQueries:
         cursor = await connection.execute(tables.LIST_TRANSFERS, (marketplace_id, order_id))
         return [transfer_of(row) for row in await cursor.fetchall()]
 
+    async def open_holds(
+        self, tx: Transaction, *, marketplace_id: MarketplaceId, after: int, limit: int
+    ) -> list[tuple[int, Transfer]]:
+        """Return holds that nothing has ended, each with its number, after a number."""
+        connection = await driver(tx)
+        key = (marketplace_id, after, limit)
+        cursor = await connection.execute(tables.LIST_OPEN_HOLDS, key)
+        rows: list[Any] = await cursor.fetchall()
+        return [(row[_TRANSFER_COLUMNS], transfer_of(row)) for row in rows]
+
     async def house_accounts(
         self,
         tx: Transaction,

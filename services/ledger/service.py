@@ -236,6 +236,15 @@ class LedgerService:
             raise TransferNotFound("There is no such transfer")
         return found
 
+    async def list_open_holds(
+        self, *, marketplace_id: MarketplaceId, after: int, size: int
+    ) -> list[tuple[int, Transfer]]:
+        """Return a page of holds that nothing has ended; one more where there is another page."""
+        async with self._database.transaction() as tx:
+            return await self._queries.open_holds(
+                tx, marketplace_id=marketplace_id, after=after, limit=size + 1
+            )
+
     async def list_accounts(
         self, *, marketplace_id: MarketplaceId, only_open: bool, after: int, size: int
     ) -> list[HouseAccount]:

@@ -32,6 +32,7 @@ ACCESS = {
     "CheckInvariants": allow(OPERATOR),
     "ListSuspense": allow(OPERATOR),
     "CreditSuspense": allow(OPERATOR),
+    "ListOpenHolds": allow(OPERATOR),
     "ProposeCorrection": allow(OPERATOR),
     "DecideCorrection": allow(OPERATOR),
     "ListCorrections": allow(OPERATOR),
@@ -166,6 +167,17 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
             reason=request.reason,
         )
         return wire.suspended(found)
+
+    async def ListOpenHolds(
+        self, request: ledger_pb2.ListOpenHoldsRequest, context: Context
+    ) -> ledger_pb2.ListOpenHoldsResponse:
+        size = page_size(request.page)
+        found = await self._service.list_open_holds(
+            marketplace_id=_marketplace(),
+            after=number_from_token(request.page.page_token) or 0,
+            size=size,
+        )
+        return wire.open_holds(found, size=size)
 
     async def ProposeCorrection(
         self, request: corrections_pb2.ProposeCorrectionRequest, context: Context

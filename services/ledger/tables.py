@@ -127,6 +127,15 @@ LIST_TRANSFERS = f"""
 select {TRANSFER} from transfers t
 where marketplace_id = %s and order_id = %s order by number
 """  # noqa: S608 - joined from constants of this file
+# Reads all holds of a marketplace: for operators, not for requests.
+LIST_OPEN_HOLDS = f"""
+select {TRANSFER}, t.number from transfers t
+where t.marketplace_id = %s and t.type = 2 and t.number > %s and not exists (
+    select from transfers r
+    where r.marketplace_id = t.marketplace_id and r.pending_id = t.id
+)
+order by t.number limit %s
+"""  # noqa: S608 - joined from constants of this file
 LIST_ENTRIES = f"""
 select {TRANSFER}, e.version, e.available_change, e.reserved_change, e.available_after,
        e.reserved_after

@@ -226,6 +226,17 @@ def accounts(found: Sequence[HouseAccount], *, size: int) -> ledger_pb2.ListAcco
     )
 
 
+def open_holds(
+    found: Sequence[tuple[int, Transfer]], *, size: int
+) -> ledger_pb2.ListOpenHoldsResponse:
+    """Encode a page of holds; one beyond its size only says that there is another."""
+    page = found[:size]
+    return ledger_pb2.ListOpenHoldsResponse(
+        holds=[transfer(one) for _, one in page],
+        next_page_token=page_token(page[-1][0]) if len(found) > size else "",
+    )
+
+
 def suspense(found: Sequence[Suspended], *, size: int) -> ledger_pb2.ListSuspenseResponse:
     """Encode a page of deposits; one beyond its size only says that there is another."""
     page = found[:size]

@@ -171,6 +171,7 @@ LEDGER: dict[str, Callable[[], Any]] = {
     "CheckInvariants": ledger.CheckInvariantsRequest,
     "ListSuspense": lambda: ledger.ListSuspenseRequest(only_open=True, page=page()),
     "CreditSuspense": lambda: ledger.CreditSuspenseRequest(transfer_id=ident(), reason="Theirs"),
+    "ListOpenHolds": lambda: ledger.ListOpenHoldsRequest(page=page()),
     "ProposeCorrection": lambda: keyed(
         corrections.ProposeCorrectionRequest,
         debit_account="external:stellar",

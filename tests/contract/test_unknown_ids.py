@@ -21,6 +21,7 @@ NEEDS_NOTHING = {
     ("ledger", "CheckInvariants"),
     ("ledger", "ListSuspense"),
     ("ledger", "ListCorrections"),
+    ("ledger", "ListOpenHolds"),
     ("escrow", "CreateWallet"),
     ("escrow", "GetNetwork"),
     ("escrow", "ListTransactions"),

@@ -18,6 +18,7 @@ from deploy.local import credentials
 from deploy.local.process import python_module
 from deploy.local.settings import ROOT, child_environment
 from kernel.ids import from_public
+from tests.books import Books
 from tests.e2e.tenants import Tenant, key_store, tenant
 from tests.e2e.test_operator import FAILURES, fail_at_apply
 from tests.operating import operate
@@ -125,6 +126,24 @@ async def quarantined(stack: RunningStack, order_id: str) -> str:
 
     await until(done, what="the release did not come to be quarantined")
     return command_id
+
+
+@pytest.mark.parametrize("state", ["FUNDS_RESERVED", "IN_PROGRESS"])
+async def test_money_for_an_order_that_says_it_has_none_is_stuck(
+    acme: Tenant, books: Books, state: str
+) -> None:
+    async with acme.shop() as shop:
+        order_id = await shop.order_in(state, await shop.pair(amount="100.00"))
+    assert operate(acme.stack.run_dir, "reconcile", "--marketplace", acme.name).returncode == 0
+    order = from_public("ord", order_id)
+
+    books.put_into(order_id, "ORDER_CREATED")
+    said = operate(acme.stack.run_dir, "reconcile", "--marketplace", acme.name)
+    books.put_into(order_id, state)
+
+    line = rf"STUCK   80.00 of (user|escrow):\S+ for order {order}, which is ORDER_CREATED"
+    assert said.returncode == 1
+    assert re.search(line, said.stdout), said.stdout
 
 
 def test_marketplaces_are_listed_by_name_and_id(acme: Tenant, tmp_path: Path) -> None:

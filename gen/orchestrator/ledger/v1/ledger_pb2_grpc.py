@@ -87,6 +87,11 @@ class LedgerServiceStub:
                 request_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CreditSuspenseRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.SuspendedDeposit.FromString,
                 _registered_method=True)
+        self.ListOpenHolds = channel.unary_unary(
+                '/orchestrator.ledger.v1.LedgerService/ListOpenHolds',
+                request_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListOpenHoldsRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListOpenHoldsResponse.FromString,
+                _registered_method=True)
         self.ProposeCorrection = channel.unary_unary(
                 '/orchestrator.ledger.v1.LedgerService/ProposeCorrection',
                 request_serializer=orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.ProposeCorrectionRequest.SerializeToString,
@@ -186,6 +191,13 @@ class LedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListOpenHolds(self, request, context):
+        """Holds that nothing has ended, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ProposeCorrection(self, request, context):
         """For a named operator: propose a transfer of code CORRECTION; nothing moves until another one
         approves it. Reasons: ACCOUNT_NOT_FOUND, OPERATOR_NOT_NAMED.
@@ -263,6 +275,11 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.CreditSuspense,
                     request_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CreditSuspenseRequest.FromString,
                     response_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.SuspendedDeposit.SerializeToString,
+            ),
+            'ListOpenHolds': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOpenHolds,
+                    request_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListOpenHoldsRequest.FromString,
+                    response_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListOpenHoldsResponse.SerializeToString,
             ),
             'ProposeCorrection': grpc.unary_unary_rpc_method_handler(
                     servicer.ProposeCorrection,
@@ -552,6 +569,33 @@ class LedgerService:
             '/orchestrator.ledger.v1.LedgerService/CreditSuspense',
             orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CreditSuspenseRequest.SerializeToString,
             orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.SuspendedDeposit.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOpenHolds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.ledger.v1.LedgerService/ListOpenHolds',
+            orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListOpenHoldsRequest.SerializeToString,
+            orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListOpenHoldsResponse.FromString,
             options,
             channel_credentials,
             insecure,

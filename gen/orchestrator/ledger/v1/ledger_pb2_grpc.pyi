@@ -49,6 +49,8 @@ class LedgerServiceStub:
     """Credit a deposit in suspense to the user whose wallet it reached; again: the same answer.
     Reasons: TRANSFER_NOT_FOUND, USER_NOT_FOUND (the wallet is no user's, or has no account).
     """
+    ListOpenHolds: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListOpenHoldsRequest, _ledger_pb2.ListOpenHoldsResponse]
+    """Holds that nothing has ended, oldest first."""
     ProposeCorrection: _aio.UnaryUnaryMultiCallable[_corrections_pb2.ProposeCorrectionRequest, _corrections_pb2.Correction]
     """For a named operator: propose a transfer of code CORRECTION; nothing moves until another one
     approves it. Reasons: ACCOUNT_NOT_FOUND, OPERATOR_NOT_NAMED.
@@ -156,6 +158,14 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         """Credit a deposit in suspense to the user whose wallet it reached; again: the same answer.
         Reasons: TRANSFER_NOT_FOUND, USER_NOT_FOUND (the wallet is no user's, or has no account).
         """
+
+    @_abc_1.abstractmethod
+    def ListOpenHolds(
+        self,
+        request: _ledger_pb2.ListOpenHoldsRequest,
+        context: _aio.ServicerContext[_ledger_pb2.ListOpenHoldsRequest, _abc.Awaitable[_ledger_pb2.ListOpenHoldsResponse]],
+    ) -> _abc.Awaitable[_ledger_pb2.ListOpenHoldsResponse]:
+        """Holds that nothing has ended, oldest first."""
 
     @_abc_1.abstractmethod
     def ProposeCorrection(
