@@ -58,17 +58,10 @@ async def build(settings: LedgerSettings) -> App:
         clock=clock,
         encode=wire.account_bytes,
     )
-    corrections = Corrections(
-        database=database,
-        batcher=batcher,
-        store=ProposalStore(),
-        idempotency=idempotency,
-        encode=correction_wire.correction_bytes,
-    )
     return App(
         name=NAME,
         settings=settings,
-        binding=binding(service, corrections),
+        binding=binding(service, _corrections(database, batcher, idempotency)),
         database=database,
         bus=bus,
         background={
@@ -76,4 +69,14 @@ async def build(settings: LedgerSettings) -> App:
             "purge": partial(idempotency.keep_purged, database),
         },
         close=(batcher.close,),
+    )
+
+
+def _corrections(database: Database, batcher: Batcher, idempotency: Idempotency) -> Corrections:
+    return Corrections(
+        database=database,
+        batcher=batcher,
+        store=ProposalStore(),
+        idempotency=idempotency,
+        encode=correction_wire.correction_bytes,
     )

@@ -1,0 +1,86 @@
+"""The blocks of docs/runbook.md, and running them as an operator would type them."""
+
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from deploy.local.settings import ROOT, child_environment
+
+SECONDS = 120
+_BLOCK = re.compile(r"^```([a-z]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A block of the page. number: its place among those of its language in the section, from 0."""
+
+    section: str
+    language: str
+    number: int
+    text: str
+
+    @property
+    def name(self) -> tuple[str, int]:
+        """Name it among those of its language."""
+        return self.section, self.number
+
+
+def blocks(language: str, *, path: Path = ROOT / "docs" / "runbook.md") -> list[Block]:
+    """Read the page's blocks of a language; one that names none is shell."""
+    text = path.read_text()
+    parts = _SECTION.split(text)
+    sections = [("", parts[0]), *zip(parts[1::2], parts[2::2], strict=True)]
+    found = []
+    for section, body in sections:
+        texts = [block for named, block in _BLOCK.findall(body) if (named or "sh") == language]
+        found += [
+            Block(section=section, language=language, number=number, text=one)
+            for number, one in enumerate(texts)
+        ]
+    return found
+
+
+def shell(section: str, number: int = 0) -> str:
+    """Return a shell block of the page."""
+    [found] = [block for block in blocks("sh") if block.name == (section, number)]
+    return found.text
+
+
+def typed(
+    section: str, number: int = 0, *, run_dir: Path, **values: str
+) -> subprocess.CompletedProcess[str]:
+    """Type a shell block into a shell, in the folder of the project. values: its variables."""
+    return subprocess.run(
+        command(section, number),
+        env=environment(run_dir, values),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+
+
+def command(section: str, number: int = 0) -> list[str]:
+    """Return the program that a shell block is. An unset variable is an error."""
+    return ["bash", "-euo", "pipefail", "-c", shell(section, number)]
+
+
+def environment(run_dir: Path, values: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of an operator's shell. What make says of itself is not in it."""
+    named = child_environment(RUN_DIR=str(run_dir), **values)
+    return {name: value for name, value in named.items() if not name.startswith("MAKE")}
+
+
+def asked(block: Block, *, database_url: str) -> list[list[tuple[Any, ...]]]:
+    """Run an SQL block as it stands, where nothing can be changed; rows of each statement."""
+    statements = [text.encode() for text in block.text.split(";") if text.strip()]
+    with psycopg.connect(database_url) as connection:
+        connection.execute("set transaction read only")
+        return [connection.execute(statement).fetchall() for statement in statements]
