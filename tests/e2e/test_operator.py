@@ -21,9 +21,9 @@ def run(run_dir: Path, name: str, *arguments: str) -> subprocess.CompletedProces
     return operate(run_dir, name, *arguments)
 
 
-def fail_at_apply(devnet_url: str, function: str) -> None:
+def fail_at_apply(devnet_url: str, function: str, *, count: int = FAILURES) -> None:
     """Let calls of a contract function fail on the ledger."""
-    body = {"kind": "fail_at_apply", "function": function, "count": FAILURES}
+    body = {"kind": "fail_at_apply", "function": function, "count": count}
     request = urllib.request.Request(  # noqa: S310 - the devnet's own address
         f"{devnet_url}/faults",
         data=json.dumps(body).encode(),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 
@@ -138,8 +139,6 @@ async def a_quarantined_command(desk: Desk) -> None:
 
 async def a_waiting_command(desk: Desk) -> None:
     order_id = await desk.shop.order_in("IN_PROGRESS", await desk.shop.pair(amount="100.00"))
-    fail_at_apply(desk.stack.document["devnetUrl"], "release_funds")
-    await desk.shop.act(order_id, "release", prefer="wait=0")
     found: list[str] = []
 
     async def waits() -> bool:
@@ -147,10 +146,22 @@ async def a_waiting_command(desk: Desk) -> None:
         found[:] = re.findall(r"^waits +RELEASE (\S+) ", said, re.MULTILINE)
         return bool(found)
 
-    await until(waits, what="the release does not wait")
-    said = desk.well("A command waits", COMMAND=found[0])
+    with releases_fail(desk.stack.document["devnetUrl"]):
+        await desk.shop.act(order_id, "release", prefer="wait=0")
+        await until(waits, what="the release does not wait")
+        said = desk.well("A command waits", COMMAND=found[0])
     assert said == f"{found[0]} is RUNNING\n"
     await closes(desk, order_id, found[0])
+
+
+@contextmanager
+def releases_fail(devnet_url: str) -> Iterator[None]:
+    """Let every release fail on the ledger for the block, however long it takes."""
+    fail_at_apply(devnet_url, "release_funds", count=1_000_000)
+    try:
+        yield
+    finally:
+        httpx.delete(f"{devnet_url}/faults").raise_for_status()
 
 
 async def closes(desk: Desk, order_id: str, command_id: str) -> None:
