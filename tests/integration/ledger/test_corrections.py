@@ -10,7 +10,6 @@ from orchestrator.ledger.v1 import corrections_pb2
 from psycopg import sql
 
 from chassis.idempotency import Idempotency, RequestKey
-from kernel.clock import SystemClock
 from kernel.errors import DomainError, InvalidArgument
 from kernel.ids import MarketplaceId
 from services.ledger import correction_wire
@@ -83,7 +82,7 @@ def room(house: House, replica: Replica | None = None) -> Room:
             database=served.database,
             batcher=served.batcher,
             store=ProposalStore(),
-            idempotency=Idempotency(clock=SystemClock()),
+            idempotency=Idempotency(),
             encode=correction_wire.correction_bytes,
         ),
     )
