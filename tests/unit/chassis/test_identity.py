@@ -5,12 +5,20 @@ import datetime as dt
 import json
 import time
 import uuid
+from dataclasses import replace
 
 import jwt
 import pytest
 
 from chassis import identity
-from chassis.identity import AUDIENCE, LIFETIME_SECONDS, Identity, Signer, Verifier
+from chassis.identity import (
+    AUDIENCE,
+    LIFETIME_SECONDS,
+    Identity,
+    OperatorNotNamed,
+    Signer,
+    Verifier,
+)
 from kernel.errors import Unauthenticated
 
 SECRET = "the-shared-secret-of-the-services-0"
@@ -205,3 +213,30 @@ def test_an_allow_list_line_names_callers_and_scope() -> None:
 
     assert access.callers == {"gateway", "orders"}
     assert access.scope == "write"
+
+
+def test_an_operator_is_known_by_the_name_that_their_tool_signed() -> None:
+    who = identity.operator(name="alice", marketplace_id=uuid.uuid4())
+
+    with identity.acting_as(who):
+        assert identity.current_operator() == "alice"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"principal": "service:operator"},
+        {"principal": "operator:"},
+        {"principal": "operator:Alice"},
+        {"principal": "key:alice"},
+        {"caller": "gateway"},
+    ],
+)
+def test_who_is_no_named_operator_decides_nothing(changes: dict[str, str]) -> None:
+    named = identity.operator(name="alice", marketplace_id=uuid.uuid4())
+
+    with (
+        identity.acting_as(replace(named, **changes)),  # type: ignore[arg-type] # texts alone
+        pytest.raises(OperatorNotNamed),
+    ):
+        identity.current_operator()

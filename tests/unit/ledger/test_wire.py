@@ -145,3 +145,16 @@ def test_a_deposit_is_read_from_its_event() -> None:
 def test_what_is_no_event_is_no_deposit(body: bytes) -> None:
     with pytest.raises(wire.NotADeposit):
         wire.deposit(body)
+
+
+def test_a_correction_is_no_services_transfer() -> None:
+    request = ledger_pb2.PostTransfersRequest()
+    code = ledger_pb2.TRANSFER_CODE_CORRECTION
+    request.transfers.add(
+        id=str(ID), type=1, code=code, debit_account="suspense", credit_account="manual"
+    )
+
+    with pytest.raises(InvalidArgument) as refusal:
+        wire.new_transfers(request)
+
+    assert [name for name, _ in refusal.value.fields] == ["transfers[0].code"]
