@@ -27,11 +27,15 @@ class FaultKind(StrEnum):
     """Stellar RPC answers HTTP 503, or `mode`: "429"; `function` names the JSON-RPC method here."""
     EVIL_REST = "evil_rest"
     """The REST API builds something else (`mode`: "amount", "receiver" or "payment")."""
+    ARCHIVED = "archived"
+    """simulateTransaction finds entries archived that the call reads (`mode`: "code", "contract",
+    "all"), or asks for their restoration first, as nodes did before protocol 23 ("preamble")."""
 
 
 MODES: Mapping[FaultKind, tuple[str, ...]] = {
     FaultKind.LOST_ANSWER: ("close", "504"),
     FaultKind.RPC_DOWN: ("503", "429"),
+    FaultKind.ARCHIVED: ("code", "contract", "all", "preamble"),
     FaultKind.EVIL_REST: ("amount", "receiver", "payment"),
 }
 

@@ -3,11 +3,13 @@
 import re
 from typing import Any
 
+from devnet.chain.addresses import present
 from devnet.chain.envelope import Envelope, InvalidEnvelopeError, parse
 from devnet.faults import FaultKind, Faults
+from devnet.network import archival
 from devnet.network.ledger import Ledger, Submission
 from devnet.network.records import EventId, TransactionRecord
-from devnet.network.simulate import SimulationError, simulate
+from devnet.network.simulate import Simulation, SimulationError, simulate
 from devnet.rpc import errors
 from devnet.rpc.errors import AnswerLostError, Params, RpcError
 from devnet.rpc.server import Method
@@ -48,18 +50,28 @@ class TransactionMethods:
             )
         except SimulationError as error:
             return {"error": str(error), "latestLedger": latest}
-        shown = [event.to_xdr() for event in done.events]
         if done.error is not None or done.data is None:
+            shown = [event.to_xdr() for event in done.events]
             return {"error": done.error, "events": shown, "latestLedger": latest}
+        slept = self._faults.take(FaultKind.ARCHIVED, function=envelope.function_name)
+        if slept is not None and slept.mode in archival.ARCHIVED:
+            done = archival.restoring(done, mode=slept.mode, ledger=self._ledger.entries)
+        return self._simulated(
+            done, latest, asks_first=slept is not None and slept.mode == "preamble"
+        )
+
+    def _simulated(self, done: Simulation, latest: int, *, asks_first: bool) -> dict[str, Any]:
         answer: dict[str, Any] = {
-            "transactionData": done.data.to_xdr(),
+            "transactionData": present(done.data).to_xdr(),
             "minResourceFee": str(done.resource_fee),
-            "events": shown,
+            "events": [event.to_xdr() for event in done.events],
             "latestLedger": latest,
         }
         if done.value is not None:
             auth = [entry.to_xdr() for entry in done.auth]
             answer["results"] = [{"auth": auth, "xdr": done.value.to_xdr()}]
+        if asks_first:
+            answer["restorePreamble"] = archival.preamble(done)
         return answer
 
     async def send_transaction(self, params: Params) -> dict[str, Any]:

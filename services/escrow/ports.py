@@ -33,6 +33,12 @@ class ChainThrottled(ChainUnavailable):
     reason = "PROVIDER_RATE_LIMITED"
 
 
+class ProviderRefused(ChainUnavailable):
+    """The provider refuses to build a call that the chain accepts; nothing was sent."""
+
+    reason = "PROVIDER_REFUSED"
+
+
 class HistoryUnavailable(Unavailable):
     """The node no longer keeps the ledgers the cursor points to; an operator must backfill."""
 
@@ -63,6 +69,12 @@ class FeesTooHigh(Unavailable):
     """The network asks more than may be spent on a transaction, for now; nothing was signed."""
 
     reason = "CHAIN_FEES_TOO_HIGH"
+
+
+class ContractArchived(Unavailable):
+    """The node restores nothing by itself: somebody has to restore the contract first."""
+
+    reason = "CONTRACT_ARCHIVED"
 
 
 class EnvelopeRefused(FailedPrecondition):

@@ -42,6 +42,12 @@ def instance_key(contract: str) -> xdr.LedgerKey:
     return data_key(contract, xdr.SCVal(xdr.SCValType.SCV_LEDGER_KEY_CONTRACT_INSTANCE))
 
 
+def code_key(wasm_hash: str) -> xdr.LedgerKey:
+    """Return the ledger key of contracts' code."""
+    code = xdr.LedgerKeyContractCode(xdr.Hash(bytes.fromhex(wasm_hash)))
+    return xdr.LedgerKey(xdr.LedgerEntryType.CONTRACT_CODE, contract_code=code)
+
+
 def escrow_key(contract: str) -> xdr.LedgerKey:
     """Return the ledger key of an escrow's stored value: `DataKey::Escrow`."""
     return data_key(contract, scval.to_vec([scval.to_symbol("Escrow")]))

@@ -35,7 +35,8 @@ class Blueprint:
 
     operations: complete, with their sources and authorisations; signers: accounts that sign the
     envelope besides its source; owned: the contract whose storage a call may write, "" for none;
-    consulted: contracts a call may only read, empty for operations of the network itself;
+    consulted: contracts a call may only read, empty for operations of the network itself; code:
+    hash of the code that a call runs, "" for the network's own;
     holders: whose balance a call may move.
     """
 
@@ -44,6 +45,7 @@ class Blueprint:
     owned: str = ""
     consulted: frozenset[str] = frozenset()
     holders: frozenset[str] = frozenset()
+    code: str = ""
 
     @property
     def is_contract_call(self) -> bool:
@@ -85,6 +87,7 @@ class Blueprints:
             below=[_creation(intent)] if is_created_by_signer else [],
             owned=deployed,
             consulted={self.asset_contract, deployed, intent.factory},
+            code=intent.wasm_hash,
         )
 
     @of.register
@@ -159,6 +162,7 @@ class Blueprints:
             owned=intent.contract_id,
             consulted={self.asset_contract, intent.contract_id},
             holders={intent.contract_id, *payees},
+            code=intent.wasm_hash,
         )
 
 
@@ -169,6 +173,7 @@ def _of_call(
     holders: set[str] | None = None,
     owned: str = "",
     below: list[xdr.SorobanAuthorizedInvocation] | None = None,
+    code: str = "",
 ) -> Blueprint:
     """Draw a call that its authorizer makes: it is the operation's source.
 
@@ -191,6 +196,7 @@ def _of_call(
         owned=owned,
         consulted=frozenset(consulted),
         holders=frozenset(holders or ()),
+        code=code,
     )
 
 

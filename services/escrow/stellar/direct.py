@@ -5,7 +5,7 @@ from stellar_sdk.soroban_rpc import SimulateTransactionResponse
 
 from services.escrow.evidence import Unsigned
 from services.escrow.intents import Intent
-from services.escrow.ports import ChainRefused, ChainUnavailable
+from services.escrow.ports import ChainRefused, ChainUnavailable, ContractArchived
 from services.escrow.stellar.blueprint import Blueprints
 from services.escrow.stellar.envelope import skeleton, wrap
 from services.escrow.stellar.outcomes import simulation_error
@@ -22,7 +22,8 @@ class DirectBuilder:
     async def build(self, intent: Intent, *, source: str, sequence: int, max_time: int) -> Unsigned:
         """Make the envelope of an intent.
 
-        Raises: ChainUnavailable; ChainRefused: the contract would refuse the call.
+        Raises: ChainUnavailable; ChainRefused: the contract would refuse the call;
+            ContractArchived.
         """
         blueprint = self._blueprints.of(intent)
         transaction = skeleton(
@@ -57,10 +58,8 @@ def _complete(transaction: xdr.Transaction, answer: SimulateTransactionResponse)
             at_ledger=answer.latest_ledger,
         )
     if answer.restore_preamble is not None:
-        raise ChainRefused(
-            "the contract is archived and has to be restored first",
-            at_ledger=answer.latest_ledger,
-        )
+        # Since protocol 23 a call restores what it needs, and no node asks for this any more.
+        raise ContractArchived("the contract is archived and has to be restored first")
     if answer.transaction_data is None:
         raise ChainUnavailable("the node simulated nothing")
     data = xdr.SorobanTransactionData.from_xdr(answer.transaction_data)

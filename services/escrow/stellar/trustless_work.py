@@ -31,6 +31,7 @@ from services.escrow.intents import (
 from services.escrow.ports import (
     ChainUnavailable,
     EnvelopeRefused,
+    ProviderRefused,
     StellarOptions,
     TrustlessWorkOptions,
 )
@@ -42,7 +43,9 @@ from services.escrow.stellar.http import Http
 from services.escrow.stellar.quota import Quota, QuotaExhausted
 
 CREATED = 201
-BUSINESS_REFUSALS = (400, 500)
+# A call that the provider refuses, and one that its contract does: the latter says so in its body,
+# which an error of the server's own does not.
+BAD_REQUEST, FAILED_CALL, FAILED = 400, 500, "FAILED"
 # Signer, code, salt, name of the first call, its arguments, the constructor's.
 DEPLOYMENT_ARGUMENTS = 6
 SALT_ARGUMENT = 2
@@ -78,10 +81,11 @@ class TrustlessWorkBuilder:
     async def build(self, intent: Intent, *, source: str, sequence: int, max_time: int) -> Unsigned:
         """Make the envelope of an intent.
 
-        Raises: ChainUnavailable; ChainRefused; EnvelopeRefused: the provider built another call.
+        Raises: ChainUnavailable; ChainRefused; EnvelopeRefused: the provider built another call;
+            ProviderRefused: only the provider refuses it.
         """
         if isinstance(intent, EscrowCall):
-            path, body = request_of(intent)
+            path, body = _request(intent)
             if isinstance(intent, DeployEscrow):
                 body["trustline"] = self._asset
             theirs = await self._ask(path, body)
@@ -90,7 +94,7 @@ class TrustlessWorkBuilder:
             ours = await self._build(intent, source, sequence, max_time)
             if theirs is None:
                 # The chain has no objection, so the provider's view is behind or its own.
-                raise ChainUnavailable("the provider refused a call that the chain accepts")
+                raise ProviderRefused("the provider refused a call that the chain accepts")
             return ours
         return await self._build(intent, source, sequence, max_time)
 
@@ -124,7 +128,7 @@ class TrustlessWorkBuilder:
         unsigned = answer.get("unsignedTransaction")
         if status == CREATED and isinstance(unsigned, str):
             return unsigned
-        if status in BUSINESS_REFUSALS and answer.get("message"):
+        if _is_refusal(status, answer):
             log.warning("trustless_work.refused", path=path, message=str(answer["message"])[:200])
             return None
         raise ChainUnavailable(f"the provider answered {status}")
@@ -136,6 +140,20 @@ class TrustlessWorkBuilder:
         except (SdkError, TimeoutError, ValueError) as error:
             raise ChainUnavailable("the provider did not answer") from error
         return answer.status_code, document if isinstance(document, dict) else {}
+
+
+def _request(intent: EscrowCall) -> Request:
+    try:
+        return request_of(intent)
+    except ValueError as error:
+        # Dust in a large balance: the provider's numbers cannot say it. The direct builder can.
+        raise ProviderRefused(str(error)) from error
+
+
+def _is_refusal(status: int, answer: Mapping[str, Any]) -> bool:
+    """Tell an answer about the call from one about the server, which is no refusal."""
+    is_failure = status == FAILED_CALL and answer.get("status") == FAILED
+    return bool(answer.get("message")) and (status == BAD_REQUEST or is_failure)
 
 
 @singledispatch

@@ -12,6 +12,7 @@ from services.escrow.intents import Intent
 from services.escrow.ports import EnvelopeRefused, FeesTooHigh, StellarOptions
 from services.escrow.stellar.addresses import (
     account_key,
+    code_key,
     holding_key,
     instance_key,
     is_contract,
@@ -83,21 +84,30 @@ class Verifier:
             raise EnvelopeRefused("it declares no resources")
         footprint = data.resources.footprint
         writable, readable = self._footprint(blueprint)
-        for key in footprint.read_write:
+        restored = _restored(data)
+        _require(
+            all(place < len(footprint.read_write) for place in restored),
+            "it restores entries outside its footprint",
+        )
+        for place, key in enumerate(footprint.read_write):
             is_own = _contract_of(key) == blueprint.owned != ""
-            _require(is_own or key.to_xdr_bytes() in writable, "it would write a foreign entry")
+            is_meant = is_own or key.to_xdr_bytes() in writable
+            # What is archived is restored by the call that reads it, and so declared as written:
+            # no contract of ours is able to write it. Source: CAP-66.
+            is_restored = place in restored and key.to_xdr_bytes() in self._restorable(blueprint)
+            _require(is_meant or is_restored, "it would write a foreign entry")
         for key in footprint.read_only:
             is_code = key.type == xdr.LedgerEntryType.CONTRACT_CODE
             is_consulted = _contract_of(key) in blueprint.consulted - {self._asset_contract}
             allowed = is_code or is_consulted or key.to_xdr_bytes() in writable | readable
             _require(allowed, "it would read a foreign entry")
-        extension = data.ext.resource_ext
-        if extension is not None:
-            places = [index.uint32 for index in extension.archived_soroban_entries]
-            _require(
-                all(place < len(footprint.read_write) for place in places),
-                "it restores entries outside its footprint",
-            )
+
+    def _restorable(self, blueprint: Blueprint) -> set[bytes]:
+        """Return what a call may restore of others: the code it runs, and whom it consults."""
+        keys = [instance_key(contract) for contract in blueprint.consulted]
+        if blueprint.code:
+            keys.append(code_key(blueprint.code))
+        return {key.to_xdr_bytes() for key in keys}
 
     @property
     def _asset_contract(self) -> str:
@@ -113,6 +123,13 @@ class Verifier:
         readable = {account_key(address).to_xdr_bytes() for address in accounts}
         readable.add(instance_key(contract).to_xdr_bytes())
         return writable, readable
+
+
+def _restored(data: xdr.SorobanTransactionData) -> set[int]:
+    extension = data.ext.resource_ext
+    if extension is None:
+        return set()
+    return {place.uint32 for place in extension.archived_soroban_entries}
 
 
 def _resource_fee(given: xdr.Transaction) -> int:
