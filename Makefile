@@ -90,6 +90,18 @@ approve: $(INSTALLED) ## Approve what another operator proposed: PROPOSAL=<id> O
 reject: $(INSTALLED) ## Reject a proposal: PROPOSAL=<id> OPERATOR=<name>
 	@$(ASK) reject $(OF) --proposal "$(PROPOSAL)"
 
+.PHONY: stop resume limits
+
+stop: $(INSTALLED) ## Sign nothing more of a flow: FLOW=releases MARKETPLACE=demo|all REASON=…
+	@$(ASK) stop $(OF) --flow "$(FLOW)" --reason "$(REASON)"
+
+resume: $(INSTALLED) ## Let a flow go on: FLOW=releases MARKETPLACE=demo|all REASON=…
+	@$(ASK) resume $(OF) --flow "$(FLOW)" --reason "$(REASON)"
+
+limits: $(INSTALLED) ## The flows of money; FLOW=refunds AMOUNT=5000|none REASON=… limits one a day
+	@$(ASK) limits $(OF) $(if $(FLOW),--flow "$(FLOW)") $(if $(AMOUNT),--amount "$(AMOUNT)") \
+	  $(if $(REASON),--reason "$(REASON)")
+
 rebuild-stream: $(INSTALLED) ## Publish every event of the running stack again from its outbox tables
 	@$(BIN)/python -m deploy.local.rebuild
 

@@ -71,6 +71,8 @@ READS: Mapping[str, frozenset[str]] = {
         "CHANNEL_ACCOUNTS",
         "CHANNEL_LUMENS",
         "COMMANDS_AT_ONCE",
+        "STEP_SECONDS",
+        "REFUSE_AFTER_SECONDS",
         "COMMAND_LEASE_SECONDS",
         "ESCROW_BUILDER",
         "ESCROW_FACTORY_ID",

@@ -18,6 +18,7 @@ from deploy.operator import (
     choose,
     confirm_chain,
     correct,
+    flows,
     marketplaces,
     proposals,
     reconcile,
@@ -77,6 +78,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, room, run, add_arguments in ASKING:
         add_arguments(_add(commands, name, room, _asking(run), marketplace=ALL))
+    for name, run, add in (
+        ("stop", flows.stop, flows.add_change),
+        ("resume", flows.resume, flows.add_change),
+        ("limits", flows.limits, flows.add_limits),
+    ):
+        # What is changed is named: nobody stops everybody by leaving a word out.
+        add(_add(commands, name, flows, _asking(run), marketplace=None))
     _add(commands, "marketplaces", marketplaces, _list, marketplace=ALL)
     choose.add_arguments(_add(commands, "choose", choose, _choose, marketplace="demo"))
     return parser
@@ -88,14 +96,15 @@ def _add(
     room: ModuleType,
     command: Command,
     *,
-    marketplace: str,
+    marketplace: str | None,
 ) -> argparse.ArgumentParser:
     added: argparse.ArgumentParser = commands.add_parser(name, description=room.__doc__)
     added.set_defaults(name=name, command_of=command, parser=added)
     added.add_argument(
         "--marketplace",
         default=marketplace,
-        help=f"a name, name:test, a UUID or all; {marketplace} where none is named",
+        required=marketplace is None,
+        help=f"a name, name:test, a UUID or all; by default: {marketplace}",
     )
     settings.add_arguments(added)
     return added

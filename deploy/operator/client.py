@@ -13,11 +13,16 @@ from orchestrator.escrow.v1.escrow_pb2 import (
     CommandKind,
     CommandState,
     ConfirmChainRequest,
+    FlowReport,
     GetCommandRequest,
+    LimitFlowRequest,
     ListConcernsRequest,
+    ListFlowsRequest,
     ListHoldingsRequest,
     ListTransactionsRequest,
     RequeueCommandRequest,
+    ResumeFlowRequest,
+    StopFlowRequest,
 )
 from orchestrator.ledger.v1.corrections_pb2 import (
     VERDICT_UNSPECIFIED,
@@ -165,6 +170,19 @@ class Operator:
         answer = await self._call(self._escrow.GetCommand, request)
         state = CommandState.Name(answer.state).removeprefix("COMMAND_STATE_")
         return state, f"{answer.error_reason} {answer.error_message}".strip()
+
+    async def flows(
+        self,
+        request: ListFlowsRequest | StopFlowRequest | ResumeFlowRequest | LimitFlowRequest,
+    ) -> FlowReport:
+        """Change a flow of money, or none; returns all of them with their history."""
+        if isinstance(request, StopFlowRequest):
+            return await self._call(self._escrow.StopFlow, request)
+        if isinstance(request, ResumeFlowRequest):
+            return await self._call(self._escrow.ResumeFlow, request)
+        if isinstance(request, LimitFlowRequest):
+            return await self._call(self._escrow.LimitFlow, request)
+        return await self._call(self._escrow.ListFlows, request)
 
     async def holdings(self) -> list[Holding]:
         """Compare every wallet and contract on chain with its ledger account.

@@ -18,12 +18,14 @@ from services.escrow.acceptance import Acceptance
 from services.escrow.attention import Attention
 from services.escrow.bootstrap import CONNECTIONS as BOOTSTRAP_CONNECTIONS
 from services.escrow.bootstrap import Bootstrap, Plan
+from services.escrow.controls import Controls
 from services.escrow.decide import Decider
 from services.escrow.endings import Endings
 from services.escrow.keyring import Keyring
 from services.escrow.landing import Landing
 from services.escrow.loading import Loader
 from services.escrow.outside import key_provider, stellar_options, trustless_work_options
+from services.escrow.patience import Patience
 from services.escrow.pipeline import Pipeline
 from services.escrow.ports import Chain, EscrowBuilder
 from services.escrow.queries import Network, Queries
@@ -38,6 +40,7 @@ from services.escrow.stellar.asset import asset_contract
 from services.escrow.stellar.connect import connect
 from services.escrow.store.accounts import Accounts
 from services.escrow.store.escrows import EscrowStore
+from services.escrow.store.flows import FlowStore
 from services.escrow.store.holders import Holders
 from services.escrow.store.journal import Journal
 from services.escrow.store.landings import Landings
@@ -83,6 +86,7 @@ class House:
         self.journal = Journal()
         self.landings = Landings()
         self.progress = Progress()
+        self.flows = FlowStore()
         self.idempotency = Idempotency()
         self.waiting = Waiting(database=self.database, store=self.store)
         self.keys = key_provider(settings)
@@ -113,6 +117,7 @@ class House:
                 queries=self.queries(),
                 attention=self.attention(),
                 rulings=self.rulings(),
+                controls=self.controls(),
             ),
             database=self.database,
             bus=Bus(
@@ -243,6 +248,10 @@ class House:
             waiting=self.waiting,
         )
 
+    def controls(self) -> Controls:
+        """Build what an operator may do to the flows of money."""
+        return Controls(database=self.database, flows=self.flows, waiting=self.waiting)
+
     def bootstrap(self) -> Bootstrap:
         """Build what prepares the chain."""
         plan = Plan(
@@ -269,12 +278,15 @@ class House:
             database=self.database,
             journal=self.journal,
             landings=self.landings,
+            flows=self.flows,
             chain=self.chain,
             builder=self.builder,
             keyring=self.keyring,
             pace=Pace(
                 poll_seconds=self.settings.chain_poll_seconds,
                 transaction_seconds=self.settings.transaction_seconds,
+                # Well before the end of the step's time: to wait for others is no trouble.
+                channel_seconds=self.settings.step_seconds / 4,
             ),
         )
 
@@ -345,6 +357,13 @@ class House:
                 database=self.database, landings=self.landings, chain=self.chain, sender=sender
             ),
             recovery=self.recovery,
+            patience=Patience(
+                database=self.database,
+                progress=self.progress,
+                chain=self.chain,
+                refuse_after_seconds=self.settings.refuse_after_seconds,
+            ),
+            step_seconds=self.settings.step_seconds,
         )
 
     def worker(self) -> Worker:

@@ -160,7 +160,12 @@ class Endings:
             await self._journal.fence(tx, work.lease)
             await self._journal.free_channel(tx, step)
             await self._progress.put_off(
-                tx, lease=work.lease, seconds=seconds, reason=problem.reason, message=str(problem)
+                tx,
+                lease=work.lease,
+                seconds=seconds,
+                reason=problem.reason,
+                message=str(problem),
+                is_trouble=problem.is_trouble,
             )
         log.warning(
             "escrow.step_waits",

@@ -13,7 +13,7 @@ from services.escrow.endings import Endings
 from services.escrow.evidence import EscrowView, OutcomeStatus, TransactionOutcome
 from services.escrow.ports import Chain, ChainUnavailable
 from services.escrow.sender import Refused, Sender
-from services.escrow.steps import StepName
+from services.escrow.steps import MAY_BE_REFUSED, StepName
 from services.escrow.store.journal import Journal
 from services.escrow.store.progress import Progress
 from services.escrow.store.records import Attempt, AttemptState, Step, StepState
@@ -21,10 +21,6 @@ from services.escrow.work import NotNow, Work, present
 
 LEDGER_FAILURES_MAX = 3
 READ_BACK_LOOKS = 200
-# Steps that the chain may refuse for good: none of the order's money is in the contract, and what
-# they begin can be begun again. All others have no way but forward: they wait, and are built anew
-# from what the chain then shows. Strangers could make such a step fail as often as they like.
-MAY_BE_REFUSED = frozenset({StepName.DEPLOY, StepName.FUND, StepName.PAY})
 # Steps that only the platform's own money can be missing for.
 PLATFORM_PAYS = frozenset({StepName.CREATE_ACCOUNT, StepName.MAKE_GOOD})
 # Steps whose effect, with their sequence number used up, proves that they landed: it is no money

@@ -4,6 +4,8 @@ Nothing is remembered between two steps but what is stored, so a process may die
 next one reads the same books and goes on.
 """
 
+import asyncio
+
 from chassis.database import Database
 from services.escrow.abandonment import Abandoned, Abandonment
 from services.escrow.calls import Contradiction
@@ -12,17 +14,19 @@ from services.escrow.domain import CommandState
 from services.escrow.endings import Endings
 from services.escrow.evidence import TransactionOutcome
 from services.escrow.intents import UseNumber
-from services.escrow.landing import MAY_BE_REFUSED, Landing, given_up
+from services.escrow.landing import Landing, given_up
 from services.escrow.loading import Loader
+from services.escrow.patience import Patience, StepTooSlow
 from services.escrow.ports import (
     ChainRefused,
+    ContractArchived,
     EnvelopeRefused,
     FeesTooHigh,
 )
 from services.escrow.recognise import Recogniser
 from services.escrow.recovery import Recovery
 from services.escrow.sender import ChannelAhead, NumberUsed, Refused, Sender
-from services.escrow.steps import StepName
+from services.escrow.steps import MAY_BE_REFUSED, StepName
 from services.escrow.store.journal import Journal
 from services.escrow.store.landings import Landings
 from services.escrow.store.progress import Progress
@@ -54,6 +58,8 @@ class Pipeline:
         recogniser: Recogniser,
         abandonment: Abandonment,
         recovery: Recovery,
+        patience: Patience,
+        step_seconds: float,
     ) -> None:
         self._database = database
         self._journal = journal
@@ -67,12 +73,15 @@ class Pipeline:
         self._recogniser = recogniser
         self._abandonment = abandonment
         self._recovery = recovery
+        self._patience = patience
+        self._step_seconds = step_seconds
 
     async def carry_out(self, lease: Lease) -> CommandState:
         """Take a command to its end, or to quarantine; returns its state.
 
         RUNNING: it rests, and is due again later.
-        Raises: LeaseLost; ChainUnavailable: the same call goes on later, nothing is lost.
+        Raises: LeaseLost; ChainUnavailable: the same call goes on later, nothing is lost;
+            StepTooSlow: a step has had its time, others have their turn.
         """
         while True:
             work = await self._load(lease)
@@ -80,10 +89,7 @@ class Pipeline:
             if step is None:
                 return await self._endings.succeed(work)
             try:
-                if step.doubt:
-                    await self._landing.look_again(work, step)
-                else:
-                    await self._advance(work, step)
+                await self._in_time(work, step)
             except Refused as refusal:
                 return await self._endings.refuse(work, step, refusal)
             except NotNow as problem:
@@ -94,6 +100,38 @@ class Pipeline:
                 return await self._endings.quarantine(work, step, str(doubt))
             finally:
                 self._sender.channel_was_freed()
+
+    async def set_aside(self, lease: Lease, trouble: Exception) -> CommandState:
+        """Let a command rest that cannot go on, or end it where that is certain; see `Patience`.
+
+        Raises: LeaseLost; Unavailable: the database is.
+        """
+        work = await self._load(lease)
+        step = work.current or work.steps[-1]
+        decided = await self._patience.decide(work, step, trouble)
+        try:
+            if isinstance(decided, Refused):
+                return await self._endings.refuse(work, step, decided)
+            return await self._endings.rest(work, step, decided)
+        finally:
+            self._sender.channel_was_freed()
+
+    async def _in_time(self, work: Work, step: Step) -> None:
+        """Do one step for as long as one may have a place of the worker.
+
+        To be interrupted is as harmless as the end of the process: what is stored says how to go
+        on. Raises: StepTooSlow.
+        """
+        try:
+            async with asyncio.timeout(self._step_seconds) as limit:
+                if step.doubt:
+                    await self._landing.look_again(work, step)
+                else:
+                    await self._advance(work, step)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise StepTooSlow(f"{step.name} is not done after {self._step_seconds} s") from None
 
     async def _load(self, lease: Lease) -> Work:
         async with self._database.transaction() as tx:
@@ -172,6 +210,9 @@ class Pipeline:
         """
         if step.name is StepName.MAKE_GOOD and self._decider.missing(work, step) == 0:
             return None
+        passage = work.passage(step)
+        # What is stopped holds no channel account, and troubles no node.
+        await self._sender.admit(passage)
         slot = await self._slot(work, step)
         known: int | None = None
         for look in range(1, CONFIRMATION_LOOKS + 1):
@@ -180,13 +221,18 @@ class Pipeline:
                 return None
             try:
                 return await self._sender.prepare(
-                    work.lease, step, slot=slot, intent=intent, signers=work.signers
+                    work.lease,
+                    step,
+                    slot=slot,
+                    intent=intent,
+                    signers=work.signers,
+                    passage=passage,
                 )
             except ChannelAhead as ahead:
                 slot = await self._realigned(work, step, ahead)
                 continue
-            except FeesTooHigh as surge:
-                raise NotNow(str(surge), reason=surge.reason) from surge
+            except (FeesTooHigh, ContractArchived) as obstacle:
+                raise NotNow(str(obstacle), reason=obstacle.reason) from obstacle
             except ChainRefused as refused:
                 refusal = refused
             if known is None:

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from chassis.database import Database, Transaction
 from chassis.telemetry import logger
@@ -18,18 +19,21 @@ from services.escrow.evidence import (
     SubmitStatus,
     TransactionOutcome,
 )
+from services.escrow.flows import FlowClosed, Passage
 from services.escrow.intents import Intent
 from services.escrow.keyring import Keyring
 from services.escrow.ports import Chain, ChainRefused, ChainUnavailable, EscrowBuilder, Signer
+from services.escrow.store.flows import FlowStore
 from services.escrow.store.journal import Journal
 from services.escrow.store.landings import Landings
 from services.escrow.store.records import Attempt, Lease, Step
-from services.escrow.work import held_up
+from services.escrow.work import NotNow, held_up
 
 # A node forgets envelopes that wait for a ledger: the same bytes are sent again this often.
 RESEND_SECONDS = 5.0
 POLL_SECONDS_MAX = 2.0
 CHANNEL_POLL_SECONDS = 0.25
+CHANNEL_REST_SECONDS = 1
 log = logger()
 
 
@@ -62,17 +66,27 @@ class ChannelAhead(Exception):
         self.used = used
 
 
+class Frame(TypedDict):
+    """What an envelope is around its intent."""
+
+    source: str
+    sequence: int
+    max_time: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """How patient the sender is.
 
     transaction_seconds: for how long an envelope may land; refusal_checks: how often a simulated
-    refusal is looked at again before it is believed, for nodes lag behind each other.
+    refusal is looked at again before it is believed, for nodes lag behind each other;
+    channel_seconds: for how long a step waits for a channel account before others have its place.
     """
 
     poll_seconds: float
     transaction_seconds: int
     refusal_checks: int = 3
+    channel_seconds: float = 10.0
 
 
 class Sender:
@@ -84,6 +98,7 @@ class Sender:
         database: Database,
         journal: Journal,
         landings: Landings,
+        flows: FlowStore,
         chain: Chain,
         builder: EscrowBuilder,
         keyring: Keyring,
@@ -92,6 +107,7 @@ class Sender:
         self._database = database
         self._journal = journal
         self._landings = landings
+        self._flows = flows
         self._chain = chain
         self._builder = builder
         self._keyring = keyring
@@ -101,11 +117,12 @@ class Sender:
     async def lease_channel(self, lease: Lease, step: Step) -> tuple[str, int]:
         """Give the step its channel account and sequence number; waits for a free one.
 
-        Raises: LeaseLost.
+        Raises: LeaseLost; NotNow: for its marketplace none became free.
         """
         if step.source is not None and step.sequence is not None:
             return step.source, step.sequence
-        while True:
+        until = time.monotonic() + self._pace.channel_seconds
+        while time.monotonic() < until:
             self._freed.clear()
             async with self._database.transaction() as tx:
                 await self._journal.fence(tx, lease)
@@ -117,6 +134,12 @@ class Sender:
                     await self._freed.wait()
             except TimeoutError:
                 continue
+        raise NotNow(
+            "no channel account is free for its marketplace",
+            reason="CHANNELS_BUSY",
+            seconds=CHANNEL_REST_SECONDS,
+            is_trouble=None,
+        )
 
     async def realign(self, lease: Lease, step: Step, ahead: ChannelAhead) -> tuple[str, int]:
         """Move the channel account of a step to the number after those that the chain has used.
@@ -151,10 +174,13 @@ class Sender:
         slot: tuple[str, int],
         intent: Intent,
         signers: Mapping[str, Signer],
+        passage: Passage | None = None,
         is_burn: bool = False,
     ) -> Attempt:
         """Build, check, sign and store an envelope; it may be sent when this returns.
 
+        passage: how it goes its flow's way; None: it moves nothing. It is let pass before it is
+        signed, and again in the transaction that stores it: what is stopped meanwhile is not kept.
         Raises: ChainRefused: simulated; EnvelopeRefused; ChannelAhead: the number is used;
             ChainUnavailable; LeaseLost; NotNow: nothing new may be sent.
         """
@@ -162,26 +188,32 @@ class Sender:
         await self._check_sequence(source, sequence)
         ledger = await self._chain.latest_ledger()
         max_time = ledger.close_time + self._pace.transaction_seconds
-        unsigned = await self._builder.build(
-            intent, source=source, sequence=sequence, max_time=max_time
-        )
+        frame: Frame = {"source": source, "sequence": sequence, "max_time": max_time}
+        unsigned = await self._builder.build(intent, **frame)
         channel = await self._keyring.channel(source)
-        prepared = await self._chain.verify_and_sign(
-            unsigned,
-            intent,
-            source=source,
-            sequence=sequence,
-            max_time=max_time,
-            signers={**signers, channel.address: channel},
-        )
+        named = {**signers, channel.address: channel}
+        await self.admit(passage)
+        prepared = await self._chain.verify_and_sign(unsigned, intent, **frame, signers=named)
         attempt = Attempt(
             number=len(step.attempts) + 1,
             prepared=prepared,
             prepared_at_ledger=ledger.sequence,
             is_burn=is_burn,
         )
-        await self._keep(lease, step, attempt)
+        await self._keep(lease, step, attempt, passage)
         return attempt
+
+    async def admit(self, passage: Passage | None) -> None:
+        """Count what is about to be signed, where an operator lets it pass. Raises: NotNow."""
+        if passage is not None:
+            async with self._database.transaction() as tx:
+                await self._admit(tx, passage)
+
+    async def _admit(self, tx: Transaction, passage: Passage) -> None:
+        try:
+            await self._flows.admit(tx, passage)
+        except FlowClosed as closed:
+            raise NotNow(str(closed), reason=closed.reason) from closed
 
     async def settle(self, step: Step, attempt: Attempt, *, is_new: bool) -> TransactionOutcome:
         """Send stored bytes until the ledgers tell what became of them.
@@ -251,11 +283,15 @@ class Sender:
             log.warning("escrow.submit_refused", step=step.name, code=submission.code)
         return RESEND_SECONDS
 
-    async def _keep(self, lease: Lease, step: Step, attempt: Attempt) -> None:
+    async def _keep(
+        self, lease: Lease, step: Step, attempt: Attempt, passage: Passage | None
+    ) -> None:
         """Store an envelope, before its first byte is sent."""
         async with self._database.transaction() as tx:
             await self._journal.fence(tx, lease)
             await self.require_no_hold(tx)
+            if passage is not None:
+                await self._admit(tx, passage)
             await self._journal.keep_attempt(tx, step=step, attempt=attempt)
 
     async def _check_sequence(self, source: str, sequence: int) -> None:

@@ -14,7 +14,9 @@ from chassis.wire import money_from_proto, page_size, uuid_from_token
 from services.escrow import wire
 from services.escrow.acceptance import Request
 from services.escrow.attention import Attention
+from services.escrow.controls import Controls
 from services.escrow.domain import CommandKind
+from services.escrow.flows import Change
 from services.escrow.queries import Queries
 from services.escrow.rulings import Ruling, Rulings
 from services.escrow.service import EscrowService
@@ -42,6 +44,10 @@ ACCESS = {
     "AdoptTransaction": allow("operator"),
     "AbandonCommand": allow("operator"),
     "ConfirmChain": allow("operator"),
+    "StopFlow": allow("operator"),
+    "ResumeFlow": allow("operator"),
+    "LimitFlow": allow("operator"),
+    "ListFlows": allow("operator"),
 }
 
 
@@ -52,6 +58,7 @@ def binding(
     queries: Queries,
     attention: Attention,
     rulings: Rulings,
+    controls: Controls,
 ) -> Binding:
     """Return the servicer with its allow-list."""
     return Binding(
@@ -61,6 +68,7 @@ def binding(
             queries=queries,
             attention=attention,
             rulings=rulings,
+            controls=controls,
         ),
         add=escrow_pb2_grpc.add_EscrowServiceServicer_to_server,
         descriptor=escrow_pb2.DESCRIPTOR.services_by_name["EscrowService"],
@@ -79,12 +87,14 @@ class EscrowServicer(escrow_pb2_grpc.EscrowServiceServicer):
         queries: Queries,
         attention: Attention,
         rulings: Rulings,
+        controls: Controls,
     ) -> None:
         self._escrows = escrows
         self._wallets = wallets
         self._queries = queries
         self._attention = attention
         self._rulings = rulings
+        self._controls = controls
 
     async def CreateWallet(
         self, request: escrow_pb2.CreateWalletRequest, context: Context
@@ -245,6 +255,39 @@ class EscrowServicer(escrow_pb2_grpc.EscrowServiceServicer):
     ) -> escrow_pb2.ConfirmChainResponse:
         await self._rulings.confirm(_ruling(request))
         return escrow_pb2.ConfirmChainResponse()
+
+    async def StopFlow(
+        self, request: escrow_pb2.StopFlowRequest, context: Context
+    ) -> escrow_pb2.FlowReport:
+        return await self._changed(request, Change.STOP)
+
+    async def ResumeFlow(
+        self, request: escrow_pb2.ResumeFlowRequest, context: Context
+    ) -> escrow_pb2.FlowReport:
+        return await self._changed(request, Change.RESUME)
+
+    async def LimitFlow(
+        self, request: escrow_pb2.LimitFlowRequest, context: Context
+    ) -> escrow_pb2.FlowReport:
+        limit = request.daily_limit.minor_units if request.HasField("daily_limit") else None
+        return await self._changed(request, Change.LIMIT, daily_limit=limit)
+
+    async def ListFlows(
+        self, request: escrow_pb2.ListFlowsRequest, context: Context
+    ) -> escrow_pb2.FlowReport:
+        return wire.flow_report(await self._controls.report(marketplace_id=_marketplace()))
+
+    async def _changed(
+        self, request: wire.FlowRequest, change: Change, *, daily_limit: int | None = None
+    ) -> escrow_pb2.FlowReport:
+        await self._controls.change(
+            marketplace_id=None if request.all_marketplaces else _marketplace(),
+            flow=wire.flow(request),
+            change=change,
+            daily_limit=daily_limit,
+            reason=request.reason,
+        )
+        return wire.flow_report(await self._controls.report(marketplace_id=_marketplace()))
 
 
 def _ruling(request: Any) -> Ruling:

@@ -50,6 +50,11 @@ class EscrowSettings(ServiceSettings):
     chain_poll_seconds: Annotated[float, Field(ge=0.01, le=60)] = 1.0
     # For how long a signed transaction may land.
     transaction_seconds: Annotated[int, Field(ge=1, le=300)] = 60
+    # For how long a step may have one of the places of the worker at a stretch.
+    step_seconds: Annotated[float, Field(ge=1, le=300)] = 45
+    # After how long in trouble a deployment, a funding or a credit is refused, where it is certain
+    # that nothing of it can land and that it is alone with its trouble.
+    refuse_after_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
     command_lease_seconds: Annotated[int, Field(ge=1, le=600)] = 10
     commands_at_once: Annotated[int, Field(ge=1, le=1000)] = 32
 

@@ -46,6 +46,10 @@ MOVING_MONEY = frozenset(
         StepName.MAKE_GOOD,
     }
 )
+# Steps that the chain may refuse for good: none of the order's money is in the contract, and what
+# they begin can be begun again. All others have no way but forward: they wait, and are built anew
+# from what the chain then shows. Strangers could make such a step fail as often as they like.
+MAY_BE_REFUSED = frozenset({StepName.DEPLOY, StepName.FUND, StepName.PAY})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

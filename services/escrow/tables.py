@@ -75,6 +75,7 @@ commands = sa.Table(
     sa.Column("next_attempt_at", _INSTANT),
     sa.Column("waits", sa.Integer),
     sa.Column("waiting_since", _INSTANT),
+    sa.Column("troubled_since", _INSTANT),
     sa.Column("error_reason", sa.Text),
     sa.Column("error_message", sa.Text),
     sa.Column("created_at", _INSTANT),
@@ -154,6 +155,19 @@ payments = sa.Table(
     sa.Column("to_address", sa.Text),
     sa.Column("minor_units", sa.BigInteger),
     sa.Column("is_absorbed_fee", sa.Boolean),
+)
+
+flow_changes = sa.Table(
+    "flow_changes",
+    metadata,
+    sa.Column("id", sa.BigInteger, primary_key=True),
+    sa.Column("marketplace_id", sa.Uuid),
+    sa.Column("flow", sa.Text),
+    sa.Column("change", sa.Text),
+    sa.Column("daily_limit", sa.BigInteger),
+    sa.Column("reason", sa.Text),
+    sa.Column("by", sa.Text),
+    sa.Column("at", _INSTANT),
 )
 
 cursors = sa.Table(

@@ -9,6 +9,7 @@ from chassis.wire import instant_to_proto, money_from_proto, money_to_proto, pag
 from kernel.money import USDC, Money
 from services.escrow.attention import Concerns
 from services.escrow.domain import Command, Escrow, Payment, Wallet
+from services.escrow.flows import Flow, FlowReport
 from services.escrow.queries import Holdings, Network
 from services.escrow.service import NewEscrow
 from services.escrow.store.escrows import ChainTransactionRow
@@ -144,6 +145,43 @@ def concerns(value: Concerns) -> escrow_pb2.ListConcernsResponse:
             for found in value.transfers
         ],
         hold=None if value.hold is None else _hold(value.hold),
+    )
+
+
+FlowRequest = (
+    escrow_pb2.StopFlowRequest | escrow_pb2.ResumeFlowRequest | escrow_pb2.LimitFlowRequest
+)
+
+
+def flow(request: FlowRequest) -> Flow:
+    """Decode which flow a request is about."""
+    return Flow(escrow_pb2.Flow.Name(request.flow).removeprefix("FLOW_"))
+
+
+def flow_report(value: FlowReport) -> escrow_pb2.FlowReport:
+    """Encode the flows of a marketplace."""
+    return escrow_pb2.FlowReport(
+        flows=[
+            escrow_pb2.FlowState(
+                flow=f"FLOW_{state.flow}",
+                is_stopped=state.is_stopped,
+                daily_limit=None if state.daily_limit is None else _usdc(state.daily_limit),
+                used_today=_usdc(state.used_today),
+            )
+            for state in value.states
+        ],
+        history=[
+            escrow_pb2.FlowChange(
+                flow=f"FLOW_{line.flow}",
+                change=f"FLOW_CHANGE_KIND_{line.change}",
+                all_marketplaces=line.marketplace_id is None,
+                daily_limit=None if line.daily_limit is None else _usdc(line.daily_limit),
+                reason=line.reason,
+                by=line.by,
+                at=instant_to_proto(line.at),
+            )
+            for line in value.history
+        ],
     )
 
 

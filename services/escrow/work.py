@@ -6,7 +6,9 @@ from typing import TypeVar
 
 from services.escrow.calls import Parties
 from services.escrow.domain import Command, Escrow, Wallet
+from services.escrow.flows import COUNTED, FLOWS, Passage
 from services.escrow.ports import Signer
+from services.escrow.steps import StepName
 from services.escrow.store.records import Lease, Step, StepState
 
 T = TypeVar("T")
@@ -18,15 +20,23 @@ class NotNow(Exception):
     """A step cannot be done yet, and nothing of it is in flight.
 
     The command rests for so many seconds, or longer each time where none are given; its channel
-    account is free for others meanwhile. reason: what GetCommand tells of the wait.
+    account is free for others meanwhile. reason: what GetCommand tells of the wait. is_trouble:
+    it cannot go on, and some such commands are refused at last, see `patience`; None: this says
+    nothing of it.
     """
 
     def __init__(
-        self, message: str, *, reason: str = "NOT_YET", seconds: int | None = None
+        self,
+        message: str,
+        *,
+        reason: str = "NOT_YET",
+        seconds: int | None = None,
+        is_trouble: bool | None = False,
     ) -> None:
         super().__init__(message)
         self.reason = reason
         self.seconds = seconds
+        self.is_trouble = is_trouble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +70,24 @@ class Work:
     def doubted(self) -> Step | None:
         """Return the step that has landed otherwise than was meant, if there is one."""
         return next((step for step in self.steps if step.doubt), None)
+
+    def passage(self, step: Step) -> Passage | None:
+        """Return how a step goes its flow's way; None: its command is in no flow."""
+        flow = FLOWS.get(self.command.kind)
+        if flow is None:
+            return None
+        return Passage(
+            marketplace_id=self.lease.marketplace_id,
+            flow=flow,
+            step_id=step.id,
+            minor_units=self._counted(step),
+            is_counted=any(not attempt.is_burn for attempt in step.attempts),
+        )
+
+    def _counted(self, step: Step) -> int:
+        if step.name not in COUNTED:
+            return 0
+        return step.number("minor_units") if step.name is StepName.PAY else self.escrow.terms.amount
 
     @property
     def has_changed_the_chain(self) -> bool:

@@ -6,21 +6,26 @@ command; what it had sent is harmless, for the next one sends the same bytes.
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chassis.database import Database
 from chassis.telemetry import logger
 from kernel.errors import Unavailable
 from services.escrow.domain import CommandState
+from services.escrow.patience import StepTooSlow
 from services.escrow.pipeline import Pipeline
+from services.escrow.shares import Wanted, divided
 from services.escrow.store.journal import Journal
 from services.escrow.store.records import Lease, LeaseLost
 from services.escrow.waiting import Waiting
 
 IDLE_SECONDS = 0.5
 BACKOFF_FIRST_SECONDS = 0.1
-BACKOFF_MAX_SECONDS = 5.0
+# How long a command in trouble is tried again in its place before it rests, and others have it.
+PATIENCE_SECONDS = 5.0
 STOP_SECONDS = 2.0
 log = logger()
 
@@ -70,8 +75,9 @@ class Worker:
             return 0
         try:
             async with self._database.transaction() as tx:
+                due = await self._journal.due(tx, limit=free)
                 leases = await self._journal.claim(
-                    tx, limit=free, seconds=self._capacity.lease_seconds
+                    tx, shares=self._shares(due, free), seconds=self._capacity.lease_seconds
                 )
         except Exception as error:  # noqa: BLE001 - whatever it is, the next claim may succeed
             log.warning("worker.waits_for_database", error=type(error).__name__)
@@ -80,6 +86,14 @@ class Worker:
         for lease in leases:
             self._running[lease] = asyncio.create_task(self._carry_out(lease))
         return len(leases)
+
+    def _shares(self, due: Mapping[uuid.UUID, int], free: int) -> Mapping[uuid.UUID, int]:
+        held = Counter(lease.marketplace_id for lease in self._running)
+        wanted = [
+            Wanted(marketplace_id=owner, wants=wants, holds=held[owner])
+            for owner, wants in due.items()
+        ]
+        return {owner: size for owner, size in divided(wanted, free=free).items() if size}
 
     async def _carry_out(self, lease: Lease) -> None:
         try:
@@ -93,22 +107,43 @@ class Worker:
             self._waiting.work()
 
     async def _persistently(self, lease: Lease) -> CommandState:
-        backoff = BACKOFF_FIRST_SECONDS
+        backoff, waited = BACKOFF_FIRST_SECONDS, 0.0
         while True:
+            trouble: Exception
             try:
                 return await self._pipeline.carry_out(lease)
             except LeaseLost:
                 raise
             except Unavailable as error:
+                trouble = error
                 log.warning(
                     "worker.command_waits", command_id=str(lease.command_id), why=str(error)[:200]
                 )
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - told, and told why in the books
                 # The database is away, or a bug of ours: nothing is lost, the books say how to
-                # go on.
-                log.exception("worker.command_stumbled", command_id=str(lease.command_id))
+                # go on. The same traceback again would tell nothing new.
+                trouble = error
+                tell = log.warning if waited else log.exception
+                tell(
+                    "worker.command_stumbled",
+                    command_id=str(lease.command_id),
+                    error=type(error).__name__,
+                )
+            is_over = waited + backoff > PATIENCE_SECONDS or isinstance(trouble, StepTooSlow)
+            if is_over and (state := await self._set_aside(lease, trouble)) is not None:
+                return state
             await asyncio.sleep(backoff)
-            backoff = min(backoff * 2, BACKOFF_MAX_SECONDS)
+            waited, backoff = waited + backoff, min(backoff * 2, PATIENCE_SECONDS)
+
+    async def _set_aside(self, lease: Lease, trouble: Exception) -> CommandState | None:
+        """Give the place of a command in trouble to others; None: the books cannot be written."""
+        try:
+            return await self._pipeline.set_aside(lease, trouble)
+        except LeaseLost:
+            raise
+        except Exception:
+            log.exception("worker.command_stays", command_id=str(lease.command_id))
+            return None
 
     async def _heartbeat(self) -> None:
         while True:

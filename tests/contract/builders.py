@@ -225,6 +225,12 @@ ESCROW: dict[str, Callable[[], Any]] = {
     ),
     "AbandonCommand": lambda: escrow.AbandonCommandRequest(command_id=ident(), why="It did not"),
     "ConfirmChain": lambda: escrow.ConfirmChainRequest(why="All is settled"),
+    "StopFlow": lambda: escrow.StopFlowRequest(flow=escrow.FLOW_PAYMENTS, reason="A drill"),
+    "ResumeFlow": lambda: escrow.ResumeFlowRequest(flow=escrow.FLOW_PAYMENTS, reason="It is over"),
+    "LimitFlow": lambda: escrow.LimitFlowRequest(
+        flow=escrow.FLOW_PAYMENTS, reason="The licence", daily_limit=usdc(10**9)
+    ),
+    "ListFlows": escrow.ListFlowsRequest,
 }
 
 DISPUTES: dict[str, Callable[[], Any]] = {

@@ -18,6 +18,7 @@ NUMBERS = frozenset({"int32", "int64", "uint32", "uint64"})
 # For rules that are written in CEL: what breaks each, by its id.
 BROKEN_CEL: dict[str, Change] = {
     "escrow.amount.cents": lambda amount: setattr(amount, "minor_units", 1),
+    "escrow.daily_limit": lambda limit: setattr(limit, "minor_units", -1),
 }
 
 

@@ -6,7 +6,8 @@ was paused past its lease can write nothing.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from chassis.database import Transaction
 from services.escrow.domain import CommandState, Payment
 from services.escrow.evidence import Prepared, TransactionOutcome
+from services.escrow.shares import may_take
 from services.escrow.steps import StepName
 from services.escrow.store.records import (
     Attempt,
@@ -31,9 +33,27 @@ from services.escrow.tables import attempts, channels, commands, payments, steps
 class Journal:
     """Reads and writes what the worker does."""
 
-    async def claim(self, tx: Transaction, *, limit: int, seconds: int) -> list[Lease]:
-        """Take commands that nobody carries out, oldest first; time is the database's."""
-        rows = await tx.execute(_CLAIM, {"limit": limit, "seconds": seconds})
+    async def due(self, tx: Transaction, *, limit: int) -> Mapping[uuid.UUID, int]:
+        """Count what nobody carries out by marketplace, up to a limit of each.
+
+        Who has waited longest comes first; time is the database's.
+        """
+        rows = await tx.execute(_DUE, {"limit": limit})
+        return {row.marketplace_id: row.due for row in rows}
+
+    async def claim(
+        self, tx: Transaction, *, shares: Mapping[uuid.UUID, int], seconds: int
+    ) -> list[Lease]:
+        """Take commands that nobody carries out, so many of each marketplace, oldest first.
+
+        What has rested is as old as the end of its rest; time is the database's.
+        """
+        names = {
+            "marketplaces": list(shares),
+            "shares": list(shares.values()),
+            "seconds": seconds,
+        }
+        rows = await tx.execute(_CLAIM, names)
         return [
             Lease(marketplace_id=r.marketplace_id, command_id=r.id, epoch=r.lease_epoch)
             for r in rows
@@ -81,6 +101,7 @@ class Journal:
                 waiting_since=None,
                 abandoned_why="",
                 quarantined_at=sa.func.clock_timestamp() if at is None else None,
+                troubled_since=None,
             )
         )
 
@@ -107,7 +128,15 @@ class Journal:
         ]
 
     async def lease_channel(self, tx: Transaction, step: Step) -> tuple[str, int] | None:
-        """Give a step a channel account and its next sequence number; None: all are taken."""
+        """Give a step a channel account and its next sequence number; None: it has to wait.
+
+        It waits where all are taken, or its marketplace has its share. One lease at a time is
+        given, so that a share is never more than it was counted for.
+        """
+        await tx.execute(_ONE_LEASE_AT_A_TIME)
+        used = (await tx.execute(_USE_OF_CHANNELS, {"step": step.id})).one()
+        if not may_take(holds=used.own, free=used.free):
+            return None
         chosen = (
             sa.select(channels.c.address, channels.c.next_sequence)
             .where(
@@ -325,11 +354,21 @@ _CLAIM = sa.text("""
 update commands set lease_until = clock_timestamp() + make_interval(secs => :seconds),
                     lease_epoch = lease_epoch + 1
 where (marketplace_id, id) in (
-    select marketplace_id, id from commands
-    where state = 'RUNNING' and lease_until < clock_timestamp()
-      and next_attempt_at <= clock_timestamp()
-    order by created_at limit :limit for update skip locked)
+    select taken.marketplace_id, taken.id
+    from unnest(cast(:marketplaces as uuid[]), cast(:shares as integer[])) as share (owner, size)
+    cross join lateral (
+        select c.marketplace_id, c.id from commands c
+        where c.marketplace_id = share.owner and c.state = 'RUNNING'
+          and c.lease_until < clock_timestamp() and c.next_attempt_at <= clock_timestamp()
+        order by greatest(c.created_at, c.next_attempt_at) limit share.size
+        for update skip locked) as taken)
 returning marketplace_id, id, lease_epoch
+""")
+_DUE = sa.text("""
+select c.marketplace_id, least(count(*), :limit) as due from commands c
+where c.state = 'RUNNING' and c.lease_until < clock_timestamp()
+  and c.next_attempt_at <= clock_timestamp()
+group by c.marketplace_id order by min(greatest(c.created_at, c.next_attempt_at))
 """)
 _RENEW = sa.text("""
 update commands c set lease_until = clock_timestamp() + make_interval(secs => :seconds)
@@ -345,4 +384,14 @@ from unnest(cast(:marketplaces as uuid[]), cast(:ids as uuid[]), cast(:epochs as
      as held (marketplace_id, id, epoch)
 where c.marketplace_id = held.marketplace_id and c.id = held.id and c.lease_epoch = held.epoch
   and c.state = 'RUNNING'
+""")
+_ONE_LEASE_AT_A_TIME = sa.text(
+    "select pg_advisory_xact_lock(hashtext('escrow'), hashtext('channels'))"
+)
+_USE_OF_CHANNELS = sa.text("""
+select count(*) filter (where h.leased_by is null) as free,
+       count(*) filter (where holder.marketplace_id = asking.marketplace_id) as own
+from steps asking
+cross join channels h left join steps holder on holder.id = h.leased_by
+where asking.id = :step and h.next_sequence is not null and not h.is_retired
 """)

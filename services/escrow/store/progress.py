@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from chassis.database import Transaction
 from services.escrow.domain import CommandNotFound, CommandState
 from services.escrow.store.journal import is_leased
-from services.escrow.store.records import Lease
+from services.escrow.store.records import Lease, Step
 from services.escrow.tables import commands, cursors, unreadable_transfers
 
 # So many of each kind are listed, the oldest first: where there are more, something is broken.
@@ -52,19 +52,36 @@ class Progress:
     """Reads and writes how far commands are from going on."""
 
     async def put_off(
-        self, tx: Transaction, *, lease: Lease, seconds: int, reason: str, message: str
+        self,
+        tx: Transaction,
+        *,
+        lease: Lease,
+        seconds: int,
+        reason: str,
+        message: str,
+        is_trouble: bool | None = False,
     ) -> None:
-        """Let the command rest before anybody takes it again, and say why."""
+        """Let the command rest before anybody takes it again, and say why.
+
+        is_trouble: it is measured for how long it has been so; a wait that is in order ends that.
+        """
         pause = sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds)
-        since = sa.func.coalesce(commands.c.waiting_since, sa.func.clock_timestamp())
+        now = sa.func.clock_timestamp()
+        since = sa.func.coalesce(commands.c.waiting_since, now)
+        troubled = {
+            True: sa.func.coalesce(commands.c.troubled_since, now),
+            False: None,
+            None: commands.c.troubled_since,
+        }[is_trouble]
         await tx.execute(
             sa.update(commands)
             .where(is_leased(lease))
             .values(
                 lease_until=sa.text("'epoch'"),
-                next_attempt_at=sa.func.clock_timestamp() + pause,
-                waits=commands.c.waits + 1,
+                next_attempt_at=now + pause,
+                waits=commands.c.waits + (0 if is_trouble is None else 1),
                 waiting_since=since,
+                troubled_since=troubled,
                 error_reason=reason,
                 error_message=message,
             )
@@ -72,8 +89,25 @@ class Progress:
 
     async def goes_on(self, tx: Transaction, *, lease: Lease) -> None:
         """Forget that the command waited: what it waited for has happened."""
-        cleared = {"waits": 0, "waiting_since": None, "error_reason": "", "error_message": ""}
-        await tx.execute(sa.update(commands).where(is_leased(lease)).values(cleared))
+        await tx.execute(sa.update(commands).where(is_leased(lease)).values(_CLEARED))
+
+    async def is_own_trouble(
+        self, tx: Transaction, *, lease: Lease, step: Step, seconds: int, is_answered: bool
+    ) -> bool:
+        """Tell whether a command has been in trouble for so long, and it alone.
+
+        It alone: it was answered, or another command's step of that name got as far as an envelope
+        within that time.
+        """
+        names = {
+            "marketplace": lease.marketplace_id,
+            "command": lease.command_id,
+            "step": step.id,
+            "name": step.name.value,
+            "seconds": seconds,
+            "is_answered": is_answered,
+        }
+        return bool((await tx.execute(_OWN_TROUBLE, names)).scalar_one())
 
     async def wake(self, tx: Transaction, *, reason: str) -> None:
         """Make commands that wait for a reason due now."""
@@ -106,11 +140,8 @@ class Progress:
             anew = {
                 "state": CommandState.RUNNING,
                 "lease_until": sa.text("'epoch'"),
-                "waits": 0,
-                "waiting_since": None,
                 "quarantined_at": None,
-                "error_reason": "",
-                "error_message": "",
+                **_CLEARED,
             }
             await tx.execute(sa.update(commands).where(its).values(anew))
         if before in {CommandState.QUARANTINED, CommandState.RUNNING}:
@@ -146,6 +177,21 @@ class Progress:
         return [TransferAside(**row) for row in (await tx.execute(chosen)).mappings()]
 
 
+_CLEARED = {
+    "waits": 0,
+    "waiting_since": None,
+    "troubled_since": None,
+    "error_reason": "",
+    "error_message": "",
+}
+_OWN_TROUBLE = sa.text("""
+select c.troubled_since <= clock_timestamp() - make_interval(secs => :seconds)
+   and (cast(:is_answered as boolean) or exists (
+        select 1 from attempts a join steps s on s.id = a.step_id
+        where a.created_at > clock_timestamp() - make_interval(secs => :seconds)
+          and s.name = :name and s.id <> :step)) is true
+from commands c where c.marketplace_id = :marketplace and c.id = :command
+""")
 # Each reason from its own index; of all of a marketplace's commands, few are of concern.
 _CONCERNS = sa.text("""
 select c.id, c.kind, c.state, c.error_reason as reason, c.error_message as message, c.waits,

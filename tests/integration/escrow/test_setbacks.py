@@ -298,3 +298,36 @@ async def test_another_marketplace_neither_sees_nor_moves_a_command(world: World
 
 def test_a_command_rests_twice_as_long_each_time_up_to_a_minute() -> None:
     assert [rest_seconds(waits) for waits in (0, 1, 2, 4, 5, 10**6)] == [2, 4, 8, 32, 60, 60]
+
+
+@pytest.mark.parametrize("mode", ["code", "contract", "all"])
+@pytest.mark.parametrize("function", ["change_milestone_status", "release_funds"])
+async def test_what_is_archived_is_restored_by_the_call_that_reads_it(
+    world: World, mode: str, function: str
+) -> None:
+    order = await world.funded()
+    await world.fault(kind="archived", mode=mode, function=function)
+
+    await world.do(CommandKind.RELEASE, order)
+
+    assert await world.balance(order.seller.address) == AMOUNT
+
+
+async def test_a_deployment_restores_the_factory_and_its_code(world: World) -> None:
+    order = await world.order()
+    await world.fault(kind="archived", mode="all", function="tw_new_single_release_escrow")
+
+    await world.created(order)
+
+
+async def test_a_contract_that_has_to_be_restored_first_is_waited_for(world: World) -> None:
+    order = await world.funded()
+    await world.fault(kind="archived", mode="preamble", function="release_funds")
+    asked = world.asked(CommandKind.RELEASE)
+    await world.escrows.release(asked, order_id=order.id)
+
+    waiting = await resting(world, asked.command_id)
+
+    assert (waiting.state, waiting.error_reason) == (RUNNING, "CONTRACT_ARCHIVED")
+    await world.wake(asked.command_id)
+    succeeded(await world.ended(asked))

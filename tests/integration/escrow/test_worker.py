@@ -1,6 +1,7 @@
 """Leases: whoever carries a command out, one does, and a dead one's work goes on."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,13 @@ async def lease_of(world: World, command_id: Any) -> tuple[int, bool]:
 async def claim(world: World) -> Lease:
     """Take the one command that is due."""
     async with world.house.database.transaction() as tx:
-        [lease] = await world.house.journal.claim(tx, limit=2, seconds=60)
+        [lease] = await world.house.journal.claim(tx, shares=of(world, 2), seconds=60)
     return lease
+
+
+def of(world: World, places: int) -> dict[uuid.UUID, int]:
+    """Return a share of so many places for the world's marketplace."""
+    return {world.marketplace_id: places}
 
 
 async def expire(world: World, lease: Lease) -> None:
@@ -125,7 +131,7 @@ async def test_a_command_under_lease_is_not_taken(alone: World) -> None:
     held = await claim(alone)
 
     async with alone.house.database.transaction() as tx:
-        taken = await alone.house.journal.claim(tx, limit=10, seconds=60)
+        taken = await alone.house.journal.claim(tx, shares=of(alone, 10), seconds=60)
 
     assert held.epoch == 1
     assert taken == []
@@ -172,7 +178,7 @@ async def test_the_work_of_a_dead_worker_is_taken_over(alone: World) -> None:
     asked = alone.asked(CommandKind.RELEASE)
     await alone.escrows.release(asked, order_id=order.id)
     async with alone.house.database.transaction() as tx:
-        await alone.house.journal.claim(tx, limit=1, seconds=1)
+        await alone.house.journal.claim(tx, shares=of(alone, 1), seconds=1)
 
     await alone.resume_worker()
 

@@ -176,6 +176,19 @@ class World:
                         return
                 await asyncio.sleep(0.02)
 
+    async def until_signed(self, asked: Request) -> None:
+        """Wait until an envelope of a command is stored."""
+        statement = sa.text(
+            "select count(*) from attempts a join steps s on s.id = a.step_id"
+            " where s.command_id = :id"
+        )
+        async with asyncio.timeout(WAIT_SECONDS):
+            while True:
+                async with self.house.database.transaction() as tx:
+                    if (await tx.execute(statement, {"id": asked.command_id})).scalar_one():
+                        return
+                await asyncio.sleep(0.02)
+
     async def wake(self, command_id: uuid.UUID) -> None:
         """End a command's rest."""
         async with self.house.database.transaction() as tx:

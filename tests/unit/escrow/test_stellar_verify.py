@@ -18,7 +18,6 @@ from services.escrow.stellar.envelope import hash_of, wrap
 from tests.unit.escrow.stellar_envelopes import (
     ACTORS,
     ASSET_CONTRACT,
-    FACTORY,
     FRAME,
     INSTANCE,
     INTENTS,
@@ -27,7 +26,6 @@ from tests.unit.escrow.stellar_envelopes import (
     PASSPHRASE,
     PLATFORM,
     SELLER,
-    WASM_HASH,
     account,
     address_of,
     blueprints,
@@ -249,74 +247,6 @@ def test_restoring_entries_it_writes_is_part_of_the_call(name: str) -> None:
     transaction.ext.soroban_data.ext = xdr.SorobanTransactionDataExt(1, resource_ext=extension)
 
     verifier().verify(wrap(transaction), INTENTS[name], **FRAME)
-
-
-def restoring(name: str, key: xdr.LedgerKey, *, is_archived: bool = True) -> xdr.Transaction:
-    """Return a call that declares an entry as written, and as archived until now."""
-    transaction = valid_transaction(INTENTS[name])
-    data = transaction.ext.soroban_data
-    assert data is not None
-    written = data.resources.footprint.read_write
-    written.append(key)
-    place = len(written) - 1 if is_archived else 0
-    extension = xdr.SorobanResourcesExtV0([xdr.Uint32(place)])
-    data.ext = xdr.SorobanTransactionDataExt(1, resource_ext=extension)
-    return transaction
-
-
-def code_of(wasm_hash: str) -> xdr.LedgerKey:
-    code = xdr.LedgerKeyContractCode(xdr.Hash(bytes.fromhex(wasm_hash)))
-    return xdr.LedgerKey(xdr.LedgerEntryType.CONTRACT_CODE, contract_code=code)
-
-
-ON_CODE = [name for name in CALLS if name != "transfer"]
-RESTORED = {"the code": code_of(WASM_HASH), "the asset": entry_key(ASSET_CONTRACT, INSTANCE)}
-
-
-@pytest.mark.parametrize("name", ON_CODE)
-@pytest.mark.parametrize("what", RESTORED)
-def test_what_a_call_reads_is_restored_by_it_where_it_is_archived(name: str, what: str) -> None:
-    transaction = restoring(name, RESTORED[what])
-
-    verifier().verify(wrap(transaction), INTENTS[name], **FRAME)
-
-
-def test_a_deployment_restores_the_factory() -> None:
-    transaction = restoring("deploy_escrow", entry_key(FACTORY, INSTANCE))
-
-    verifier().verify(wrap(transaction), INTENTS["deploy_escrow"], **FRAME)
-
-
-@pytest.mark.parametrize("name", ON_CODE)
-@pytest.mark.parametrize("what", RESTORED)
-def test_what_a_call_reads_is_not_written_where_it_is_not_archived(name: str, what: str) -> None:
-    transaction = restoring(name, RESTORED[what], is_archived=False)
-
-    assert refusal_of(transaction, INTENTS[name]) == "it would write a foreign entry"
-
-
-@pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize(
-    "foreign",
-    [
-        "a stranger's trustline",
-        "another contract's balance",
-        "another contract",
-        "the wallet's account",
-        "an authorisation's nonce",
-        "the code",
-    ],
-)
-def test_what_is_foreign_is_not_restored_either(name: str, foreign: str) -> None:
-    transaction = restoring(name, FOREIGN[foreign])
-
-    assert refusal_of(transaction, INTENTS[name]) == "it would write a foreign entry"
-
-
-def test_a_payment_of_the_asset_restores_no_code() -> None:
-    transaction = restoring("transfer", code_of(WASM_HASH))
-
-    assert refusal_of(transaction, INTENTS["transfer"]) == "it would write a foreign entry"
 
 
 def entry_of(tx: xdr.Transaction) -> xdr.SorobanAuthorizationEntry:

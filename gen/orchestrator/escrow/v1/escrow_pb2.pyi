@@ -65,6 +65,21 @@ class PayeeRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PAYEE_ROLE_PLATFORM: _ClassVar[PayeeRole]
     PAYEE_ROLE_PROVIDER: _ClassVar[PayeeRole]
     PAYEE_ROLE_WALLET: _ClassVar[PayeeRole]
+
+class Flow(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FLOW_UNSPECIFIED: _ClassVar[Flow]
+    FLOW_FUNDING: _ClassVar[Flow]
+    FLOW_RELEASES: _ClassVar[Flow]
+    FLOW_REFUNDS: _ClassVar[Flow]
+    FLOW_PAYMENTS: _ClassVar[Flow]
+
+class FlowChangeKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FLOW_CHANGE_KIND_UNSPECIFIED: _ClassVar[FlowChangeKind]
+    FLOW_CHANGE_KIND_STOP: _ClassVar[FlowChangeKind]
+    FLOW_CHANGE_KIND_RESUME: _ClassVar[FlowChangeKind]
+    FLOW_CHANGE_KIND_LIMIT: _ClassVar[FlowChangeKind]
 WALLET_STATE_UNSPECIFIED: WalletState
 WALLET_STATE_CREATING: WalletState
 WALLET_STATE_ACTIVE: WalletState
@@ -104,6 +119,15 @@ PAYEE_ROLE_BUYER: PayeeRole
 PAYEE_ROLE_PLATFORM: PayeeRole
 PAYEE_ROLE_PROVIDER: PayeeRole
 PAYEE_ROLE_WALLET: PayeeRole
+FLOW_UNSPECIFIED: Flow
+FLOW_FUNDING: Flow
+FLOW_RELEASES: Flow
+FLOW_REFUNDS: Flow
+FLOW_PAYMENTS: Flow
+FLOW_CHANGE_KIND_UNSPECIFIED: FlowChangeKind
+FLOW_CHANGE_KIND_STOP: FlowChangeKind
+FLOW_CHANGE_KIND_RESUME: FlowChangeKind
+FLOW_CHANGE_KIND_LIMIT: FlowChangeKind
 
 class Wallet(_message.Message):
     __slots__ = ("id", "user_id", "user_public_id", "address", "state", "balances", "created_at")
@@ -472,3 +496,77 @@ class ConfirmChainRequest(_message.Message):
 class ConfirmChainResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class StopFlowRequest(_message.Message):
+    __slots__ = ("flow", "all_marketplaces", "reason")
+    FLOW_FIELD_NUMBER: _ClassVar[int]
+    ALL_MARKETPLACES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    flow: Flow
+    all_marketplaces: bool
+    reason: str
+    def __init__(self, flow: _Optional[_Union[Flow, str]] = ..., all_marketplaces: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ResumeFlowRequest(_message.Message):
+    __slots__ = ("flow", "all_marketplaces", "reason")
+    FLOW_FIELD_NUMBER: _ClassVar[int]
+    ALL_MARKETPLACES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    flow: Flow
+    all_marketplaces: bool
+    reason: str
+    def __init__(self, flow: _Optional[_Union[Flow, str]] = ..., all_marketplaces: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class LimitFlowRequest(_message.Message):
+    __slots__ = ("flow", "all_marketplaces", "reason", "daily_limit")
+    FLOW_FIELD_NUMBER: _ClassVar[int]
+    ALL_MARKETPLACES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DAILY_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    flow: Flow
+    all_marketplaces: bool
+    reason: str
+    daily_limit: _common_pb2.Money
+    def __init__(self, flow: _Optional[_Union[Flow, str]] = ..., all_marketplaces: _Optional[bool] = ..., reason: _Optional[str] = ..., daily_limit: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
+
+class ListFlowsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class FlowState(_message.Message):
+    __slots__ = ("flow", "is_stopped", "daily_limit", "used_today")
+    FLOW_FIELD_NUMBER: _ClassVar[int]
+    IS_STOPPED_FIELD_NUMBER: _ClassVar[int]
+    DAILY_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    USED_TODAY_FIELD_NUMBER: _ClassVar[int]
+    flow: Flow
+    is_stopped: bool
+    daily_limit: _common_pb2.Money
+    used_today: _common_pb2.Money
+    def __init__(self, flow: _Optional[_Union[Flow, str]] = ..., is_stopped: _Optional[bool] = ..., daily_limit: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., used_today: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
+
+class FlowChange(_message.Message):
+    __slots__ = ("flow", "change", "all_marketplaces", "daily_limit", "reason", "by", "at")
+    FLOW_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    ALL_MARKETPLACES_FIELD_NUMBER: _ClassVar[int]
+    DAILY_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    flow: Flow
+    change: FlowChangeKind
+    all_marketplaces: bool
+    daily_limit: _common_pb2.Money
+    reason: str
+    by: str
+    at: _timestamp_pb2.Timestamp
+    def __init__(self, flow: _Optional[_Union[Flow, str]] = ..., change: _Optional[_Union[FlowChangeKind, str]] = ..., all_marketplaces: _Optional[bool] = ..., daily_limit: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., reason: _Optional[str] = ..., by: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class FlowReport(_message.Message):
+    __slots__ = ("flows", "history")
+    FLOWS_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
+    flows: _containers.RepeatedCompositeFieldContainer[FlowState]
+    history: _containers.RepeatedCompositeFieldContainer[FlowChange]
+    def __init__(self, flows: _Optional[_Iterable[_Union[FlowState, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[FlowChange, _Mapping]]] = ...) -> None: ...

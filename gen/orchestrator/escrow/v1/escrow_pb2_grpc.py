@@ -134,6 +134,26 @@ class EscrowServiceStub:
                 request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ConfirmChainRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ConfirmChainResponse.FromString,
                 _registered_method=True)
+        self.StopFlow = channel.unary_unary(
+                '/orchestrator.escrow.v1.EscrowService/StopFlow',
+                request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.StopFlowRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.FlowReport.FromString,
+                _registered_method=True)
+        self.ResumeFlow = channel.unary_unary(
+                '/orchestrator.escrow.v1.EscrowService/ResumeFlow',
+                request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ResumeFlowRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.FlowReport.FromString,
+                _registered_method=True)
+        self.LimitFlow = channel.unary_unary(
+                '/orchestrator.escrow.v1.EscrowService/LimitFlow',
+                request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.LimitFlowRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.FlowReport.FromString,
+                _registered_method=True)
+        self.ListFlows = channel.unary_unary(
+                '/orchestrator.escrow.v1.EscrowService/ListFlows',
+                request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListFlowsRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.FlowReport.FromString,
+                _registered_method=True)
 
 
 class EscrowServiceServicer:
@@ -294,6 +314,38 @@ class EscrowServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StopFlow(self, request, context):
+        """For operators: sign nothing more of a flow until it is resumed. It holds when this returns;
+        what was signed before is settled, and what is asked for meanwhile waits with FLOW_STOPPED.
+        Again: one more line of history.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeFlow(self, request, context):
+        """For operators: let a flow go on, and with it what waits. A stop of all marketplaces and one of
+        this are two, each resumed as it was stopped. Again: one more line of history.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LimitFlow(self, request, context):
+        """For operators: how much may go a flow's way in a day of UTC; what is beyond waits with
+        DAILY_LIMIT_REACHED. Again: one more line of history.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFlows(self, request, context):
+        """For operators: the flows of a marketplace, and what was done to them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EscrowServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -391,6 +443,26 @@ def add_EscrowServiceServicer_to_server(servicer, server):
                     servicer.ConfirmChain,
                     request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ConfirmChainRequest.FromString,
                     response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ConfirmChainResponse.SerializeToString,
+            ),
+            'StopFlow': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopFlow,
+                    request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.StopFlowRequest.FromString,
+                    response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.FlowReport.SerializeToString,
+            ),
+            'ResumeFlow': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeFlow,
+                    request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ResumeFlowRequest.FromString,
+                    response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.FlowReport.SerializeToString,
+            ),
+            'LimitFlow': grpc.unary_unary_rpc_method_handler(
+                    servicer.LimitFlow,
+                    request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.LimitFlowRequest.FromString,
+                    response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.FlowReport.SerializeToString,
+            ),
+            'ListFlows': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFlows,
+                    request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListFlowsRequest.FromString,
+                    response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.FlowReport.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -911,6 +983,114 @@ class EscrowService:
             '/orchestrator.escrow.v1.EscrowService/ConfirmChain',
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ConfirmChainRequest.SerializeToString,
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ConfirmChainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopFlow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.escrow.v1.EscrowService/StopFlow',
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.StopFlowRequest.SerializeToString,
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.FlowReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeFlow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.escrow.v1.EscrowService/ResumeFlow',
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ResumeFlowRequest.SerializeToString,
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.FlowReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LimitFlow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.escrow.v1.EscrowService/LimitFlow',
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.LimitFlowRequest.SerializeToString,
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.FlowReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFlows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.escrow.v1.EscrowService/ListFlows',
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListFlowsRequest.SerializeToString,
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.FlowReport.FromString,
             options,
             channel_credentials,
             insecure,

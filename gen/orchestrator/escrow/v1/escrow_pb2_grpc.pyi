@@ -87,6 +87,21 @@ class EscrowServiceStub:
     """For operators: what the chain had more than the books is settled; sending begins again, for
     every marketplace. Reasons: NOTHING_HELD, PROVIDER_UNAVAILABLE.
     """
+    StopFlow: _aio.UnaryUnaryMultiCallable[_escrow_pb2.StopFlowRequest, _escrow_pb2.FlowReport]
+    """For operators: sign nothing more of a flow until it is resumed. It holds when this returns;
+    what was signed before is settled, and what is asked for meanwhile waits with FLOW_STOPPED.
+    Again: one more line of history.
+    """
+    ResumeFlow: _aio.UnaryUnaryMultiCallable[_escrow_pb2.ResumeFlowRequest, _escrow_pb2.FlowReport]
+    """For operators: let a flow go on, and with it what waits. A stop of all marketplaces and one of
+    this are two, each resumed as it was stopped. Again: one more line of history.
+    """
+    LimitFlow: _aio.UnaryUnaryMultiCallable[_escrow_pb2.LimitFlowRequest, _escrow_pb2.FlowReport]
+    """For operators: how much may go a flow's way in a day of UTC; what is beyond waits with
+    DAILY_LIMIT_REACHED. Again: one more line of history.
+    """
+    ListFlows: _aio.UnaryUnaryMultiCallable[_escrow_pb2.ListFlowsRequest, _escrow_pb2.FlowReport]
+    """For operators: the flows of a marketplace, and what was done to them."""
 
 class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
     """Wallets, contracts, commands. A command is accepted and recorded, then carried out in the
@@ -275,5 +290,44 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         """For operators: what the chain had more than the books is settled; sending begins again, for
         every marketplace. Reasons: NOTHING_HELD, PROVIDER_UNAVAILABLE.
         """
+
+    @_abc_1.abstractmethod
+    def StopFlow(
+        self,
+        request: _escrow_pb2.StopFlowRequest,
+        context: _aio.ServicerContext[_escrow_pb2.StopFlowRequest, _abc.Awaitable[_escrow_pb2.FlowReport]],
+    ) -> _abc.Awaitable[_escrow_pb2.FlowReport]:
+        """For operators: sign nothing more of a flow until it is resumed. It holds when this returns;
+        what was signed before is settled, and what is asked for meanwhile waits with FLOW_STOPPED.
+        Again: one more line of history.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeFlow(
+        self,
+        request: _escrow_pb2.ResumeFlowRequest,
+        context: _aio.ServicerContext[_escrow_pb2.ResumeFlowRequest, _abc.Awaitable[_escrow_pb2.FlowReport]],
+    ) -> _abc.Awaitable[_escrow_pb2.FlowReport]:
+        """For operators: let a flow go on, and with it what waits. A stop of all marketplaces and one of
+        this are two, each resumed as it was stopped. Again: one more line of history.
+        """
+
+    @_abc_1.abstractmethod
+    def LimitFlow(
+        self,
+        request: _escrow_pb2.LimitFlowRequest,
+        context: _aio.ServicerContext[_escrow_pb2.LimitFlowRequest, _abc.Awaitable[_escrow_pb2.FlowReport]],
+    ) -> _abc.Awaitable[_escrow_pb2.FlowReport]:
+        """For operators: how much may go a flow's way in a day of UTC; what is beyond waits with
+        DAILY_LIMIT_REACHED. Again: one more line of history.
+        """
+
+    @_abc_1.abstractmethod
+    def ListFlows(
+        self,
+        request: _escrow_pb2.ListFlowsRequest,
+        context: _aio.ServicerContext[_escrow_pb2.ListFlowsRequest, _abc.Awaitable[_escrow_pb2.FlowReport]],
+    ) -> _abc.Awaitable[_escrow_pb2.FlowReport]:
+        """For operators: the flows of a marketplace, and what was done to them."""
 
 def add_EscrowServiceServicer_to_server(servicer: EscrowServiceServicer, server: _aio.Server) -> None: ...
