@@ -245,6 +245,11 @@ class FakeDisputes:
             raise FailedPrecondition("decided", reason="DECISION_ALREADY_MADE")
         self.decisions[dispute_id] = fields["decision"]
 
+    async def withdraw(self, *, request_id: str, dispute_id: uuid.UUID, why: str) -> None:
+        """Forget the decision."""
+        del request_id, why
+        self.decisions[dispute_id] = None
+
     async def complete(self, *, request_id: str, dispute_id: uuid.UUID) -> None:
         """Mark a case resolved."""
         del request_id

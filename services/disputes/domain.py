@@ -30,6 +30,7 @@ class Action(enum.StrEnum):
     ADD_EVIDENCE = "ADD_EVIDENCE"
     DECIDE = "DECIDE"
     COMPLETE = "COMPLETE"
+    WITHDRAW = "WITHDRAW"
 
 
 class Side(enum.StrEnum):
@@ -61,10 +62,12 @@ TRANSITIONS: Mapping[tuple[DisputeStatus, Action], DisputeStatus] = {
     (DisputeStatus.OPEN, Action.ADD_EVIDENCE): DisputeStatus.OPEN,
     (DisputeStatus.OPEN, Action.DECIDE): DisputeStatus.OPEN,
     (DisputeStatus.OPEN, Action.COMPLETE): DisputeStatus.RESOLVED,
+    (DisputeStatus.OPEN, Action.WITHDRAW): DisputeStatus.OPEN,
     (DisputeStatus.UNDER_REVIEW, Action.ASSIGN): DisputeStatus.UNDER_REVIEW,
     (DisputeStatus.UNDER_REVIEW, Action.ADD_EVIDENCE): DisputeStatus.UNDER_REVIEW,
     (DisputeStatus.UNDER_REVIEW, Action.DECIDE): DisputeStatus.UNDER_REVIEW,
     (DisputeStatus.UNDER_REVIEW, Action.COMPLETE): DisputeStatus.RESOLVED,
+    (DisputeStatus.UNDER_REVIEW, Action.WITHDRAW): DisputeStatus.UNDER_REVIEW,
 }
 
 
@@ -199,8 +202,11 @@ def open_case(
     case: NewCase, *, marketplace_id: MarketplaceId, at: dt.datetime
 ) -> tuple[Dispute, Fact]:
     """Open a case. Raises: InvalidUrl; InvalidArgument: the amount or the snapshot is wrong."""
-    _require_whole_cents(case.amount, field="amount")
-    _require_json_object(case.contract_snapshot_json)
+    if case.amount.minor_units <= 0 or case.amount.minor_units % CENT:
+        wrong = ("amount", "must be positive and in whole cents")
+        raise InvalidArgument("Invalid field: amount", fields=[wrong])
+    if case.contract_snapshot_json:
+        _require_json_object(case.contract_snapshot_json)
     dispute = Dispute(
         id=case.id,
         marketplace_id=marketplace_id,
@@ -270,6 +276,14 @@ def decide(dispute: Dispute, proposal: Proposal, *, at: dt.datetime) -> Dispute:
         )
     status = _next_status(dispute, Action.DECIDE)
     return replace(dispute, status=status, ruling=ruling, updated_at=at)
+
+
+def withdraw(dispute: Dispute, *, at: dt.datetime) -> Dispute:
+    """Take back a decision that will never be paid. Raises: InvalidState: it was paid."""
+    status = _next_status(dispute, Action.WITHDRAW)
+    if dispute.ruling is None:
+        return dispute
+    return replace(dispute, status=status, ruling=None, updated_at=at)
 
 
 def complete(dispute: Dispute, *, at: dt.datetime) -> tuple[Dispute, Fact | None]:
@@ -376,20 +390,11 @@ def _links(evidence: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _require_whole_cents(amount: Money, *, field: str) -> None:
-    if amount.minor_units <= 0 or amount.minor_units % CENT != 0:
-        raise InvalidArgument(
-            f"Invalid field: {field}", fields=[(field, "must be positive and in whole cents")]
-        )
-
-
 def _require_json_object(text: str) -> None:
-    if not text:
-        return
     try:
         is_object = isinstance(json.loads(text), dict)
     except (ValueError, RecursionError):
         is_object = False
     if not is_object:
-        field = "contract_snapshot_json"
-        raise InvalidArgument(f"Invalid field: {field}", fields=[(field, "must be a JSON object")])
+        wrong = ("contract_snapshot_json", "must be a JSON object")
+        raise InvalidArgument("Invalid field: contract_snapshot_json", fields=[wrong])

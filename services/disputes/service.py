@@ -153,7 +153,7 @@ class DisputesService:
         return await self.idempotency.execute(self.database, key, work)
 
     async def decide(self, *, key: RequestKey, dispute_id: DisputeId, proposal: Proposal) -> Answer:
-        """Record the decision, once and for all, before any money moves.
+        """Record the decision before any money moves; it stands unless it is withdrawn.
 
         The same decision again, by whom ever, answers the case as it is: the first one's note and
         name stand.
@@ -165,6 +165,21 @@ class DisputesService:
         async def work(tx: Transaction) -> bytes:
             before = await self._lock(tx, key, dispute_id)
             after = domain.decide(before, proposal, at=self.clock.now())
+            return await self._save(tx, before, after, None)
+
+        return await self.idempotency.execute(self.database, key, work)
+
+    async def withdraw(self, *, key: RequestKey, dispute_id: DisputeId, why: str) -> Answer:
+        """Take back a decision that will never be paid; it is kept, with why.
+
+        Raises: DisputeNotFound; InvalidState: it was paid; IdempotencyKeyReused.
+        """
+
+        async def work(tx: Transaction) -> bytes:
+            before = await self._lock(tx, key, dispute_id)
+            after = domain.withdraw(before, at=self.clock.now())
+            if before.ruling is not None:
+                await self.disputes.withdraw(tx, dispute=after, why=why)
             return await self._save(tx, before, after, None)
 
         return await self.idempotency.execute(self.database, key, work)

@@ -27,6 +27,7 @@ ACCESS = {
     "AddEvidence": allow("gateway", scope="write", roles=WITH_PARTIES),
     "DecideDispute": allow("orders"),
     "CompleteDispute": allow("orders"),
+    "WithdrawDecision": allow("orders"),
 }
 
 
@@ -118,6 +119,16 @@ class DisputesServicer(disputes_pb2_grpc.DisputesServiceServicer):
     ) -> disputes_pb2.Dispute:
         answer = await self._service.complete(
             key=request_key(request), dispute_id=wire.dispute_id(request.dispute_id)
+        )
+        return _dispute(answer, context)
+
+    async def WithdrawDecision(
+        self, request: disputes_pb2.WithdrawDecisionRequest, context: Context
+    ) -> disputes_pb2.Dispute:
+        answer = await self._service.withdraw(
+            key=request_key(request),
+            dispute_id=wire.dispute_id(request.dispute_id),
+            why=request.why,
         )
         return _dispute(answer, context)
 

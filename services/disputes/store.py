@@ -114,6 +114,20 @@ class DisputeStore:
         if after.ruling is not None and before.ruling is None:
             await tx.execute(sa.insert(rulings).values(_ruling_columns(after, after.ruling)))
 
+    async def withdraw(self, tx: Transaction, *, dispute: Dispute, why: str) -> None:
+        """Mark the ruling of a locked case as withdrawn at the case's instant; it is kept."""
+        statement = (
+            sa.update(rulings)
+            .where(
+                rulings.c.marketplace_id == dispute.marketplace_id,
+                rulings.c.dispute_id == dispute.id,
+                rulings.c.withdrawn_at.is_(None),
+            )
+            .values(withdrawn_at=dispute.updated_at, withdrawn_why=why)
+        )
+        if (await tx.execute(statement)).rowcount != 1:
+            raise RuntimeError(f"dispute {dispute.id} has no ruling to withdraw")
+
     async def page(
         self, tx: Transaction, chosen: Filter, *, after: UUID | None, limit: int
     ) -> list[Dispute]:
@@ -152,6 +166,7 @@ _SELECT = sa.select(
     sa.and_(
         rulings.c.marketplace_id == disputes.c.marketplace_id,
         rulings.c.dispute_id == disputes.c.id,
+        rulings.c.withdrawn_at.is_(None),
     ),
 )
 _CHANGING = (

@@ -42,4 +42,6 @@ rulings = sa.Table(
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("resolved_by", sa.Text, nullable=False),
     sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("withdrawn_at", sa.DateTime(timezone=True)),
+    sa.Column("withdrawn_why", sa.Text),
 )

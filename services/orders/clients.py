@@ -244,6 +244,13 @@ class DisputesClient:
         )
         await self._caller.call(self._stub.DecideDispute, request)
 
+    async def withdraw(self, *, request_id: str, dispute_id: uuid.UUID, why: str) -> None:
+        """Take back the decision."""
+        request = disputes_pb2.WithdrawDecisionRequest(
+            request_id=request_id, dispute_id=str(dispute_id), why=why
+        )
+        await self._caller.call(self._stub.WithdrawDecision, request)
+
     async def complete(self, *, request_id: str, dispute_id: uuid.UUID) -> None:
         """Mark the case resolved."""
         request = disputes_pb2.CompleteDisputeRequest(

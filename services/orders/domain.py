@@ -48,6 +48,7 @@ class Trigger(enum.Enum):
     RELEASED = "released"
     REFUND = "refund"
     REFUNDED = "refunded"
+    PAYOUT_ABANDONED = "payout_abandoned"
     DISPUTE = "dispute"
     CLOSE = "close"
 
@@ -92,7 +93,8 @@ class Decision(enum.Enum):
     SPLIT = "SPLIT"
 
 
-# The documented edges, and the failure edges back to FUNDS_RESERVED (reference §3).
+# The documented edges, the failure edges back to FUNDS_RESERVED (reference §3), and the way back
+# from a payout that an operator has proven never to land.
 TRANSITIONS: Mapping[tuple[State, Trigger], State] = {
     (State.ORDER_CREATED, Trigger.RESERVE): State.FUNDS_RESERVED,
     (State.ORDER_CREATED, Trigger.CANCEL): State.CLOSED,
@@ -109,6 +111,9 @@ TRANSITIONS: Mapping[tuple[State, Trigger], State] = {
     (State.IN_PROGRESS, Trigger.DISPUTE): State.DISPUTED,
     (State.RELEASE_REQUESTED, Trigger.RELEASED): State.RELEASED,
     (State.REFUND_REQUESTED, Trigger.REFUNDED): State.REFUNDED,
+    (State.RELEASE_REQUESTED, Trigger.PAYOUT_ABANDONED): State.IN_PROGRESS,
+    (State.REFUND_REQUESTED, Trigger.PAYOUT_ABANDONED): State.IN_PROGRESS,
+    (State.DISPUTED, Trigger.PAYOUT_ABANDONED): State.DISPUTED,
     (State.DISPUTED, Trigger.RELEASED): State.RELEASED,
     (State.DISPUTED, Trigger.REFUNDED): State.REFUNDED,
     (State.RELEASED, Trigger.CLOSE): State.CLOSED,

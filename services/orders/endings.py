@@ -120,6 +120,26 @@ def refunded(order: Order, *, paid: Settlement, escrow_status: str, at: dt.datet
     return _close(after, FinalStatus.REFUNDED, at, _refunded_fact(after))
 
 
+def payout_abandoned(order: Order, *, status: str, reason: str, at: dt.datetime) -> Decided:
+    """Nothing was paid and nothing will be: the order is as before the release or refund.
+
+    status: the contract's. One whose decision is withdrawn stays disputed, and tells nothing new.
+    """
+    escrow = replace(order.escrow, status=status, last_error=reason) if order.escrow else None
+    after = move(
+        order,
+        Trigger.PAYOUT_ABANDONED,
+        at=at,
+        escrow=escrow,
+        confirmed_at=None,
+        ended_by=None,
+        delta_score_tenths=None,
+    )
+    if after.state is State.DISPUTED:
+        return after, ()
+    return after, (Fact(event_type="order.in_progress", payload={"orderId": order.public_id}),)
+
+
 def split(order: Order, *, paid: Settlement, at: dt.datetime) -> Decided:
     """Both were paid by support's decision; it counts as released. Both facts are told."""
     half = _released(order, paid=paid, status="RESOLVED", at=at)

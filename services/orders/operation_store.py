@@ -8,6 +8,7 @@ import orjson
 from psycopg.rows import dict_row
 
 from chassis.database import Transaction, constraint_name, driver, expect_one
+from chassis.idempotency import RequestKey
 from kernel.clock import to_milliseconds_text
 from services.orders.operations import (
     LEASE_SECONDS,
@@ -139,6 +140,16 @@ class OperationStore:
             (state, error[:1000], operation.id, operation.epoch),
         )
         expect_one(cursor, LeaseLost(operation.id))
+
+
+def key_of(operation: Operation) -> RequestKey:
+    """Return the key of the request that an operation answers."""
+    return RequestKey(
+        marketplace_id=operation.marketplace_id,
+        scope=operation.scope,
+        key=operation.key,
+        fingerprint=operation.fingerprint,
+    )
 
 
 def values_of(operation: Operation) -> dict[str, object]:

@@ -109,5 +109,9 @@ _OVERDUE = """
 select o.marketplace_id, o.id from orders o left join marketplaces m on m.id = o.marketplace_id
 where o.state = 'IN_PROGRESS' and o.delivered_at is not null
     and o.delivered_at + make_interval(days => coalesce(m.auto_confirm_days, %s)) <= now()
+    and not exists (
+        select from operations p where p.marketplace_id = o.marketplace_id and p.order_id = o.id
+            and p.state = 'failed' and p.error = 'ABANDONED'
+    )
 order by o.delivered_at limit %s
 """

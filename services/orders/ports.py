@@ -167,6 +167,10 @@ class DisputesPort(Protocol):
         """Record the decision; fields: decision, release, refund (minor units), note, by."""
         ...
 
+    async def withdraw(self, *, request_id: str, dispute_id: uuid.UUID, why: str) -> None:
+        """Take back a decision that will never be paid; without one nothing changes."""
+        ...
+
     async def complete(self, *, request_id: str, dispute_id: uuid.UUID) -> None:
         """Mark the case resolved."""
         ...

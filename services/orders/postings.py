@@ -7,14 +7,22 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
+from kernel.errors import FailedPrecondition
 from kernel.ids import derived_id
+from kernel.money import to_text
 from services.orders.domain import Order
-from services.orders.ports import Payment, Transfer
+from services.orders.ports import Payment, Posted, Transfer
 from services.orders.settlement import Settlement
 
 PARTIES = frozenset({"SELLER", "BUYER"})
 # What a statement says of a line that makes a fee good.
 MADE_GOOD = "fee made good"
+
+
+class InsufficientFunds(FailedPrecondition):
+    """The buyer has less available than the order's amount."""
+
+    reason = "INSUFFICIENT_FUNDS"
 
 
 def hold_id(order_id: uuid.UUID) -> uuid.UUID:
@@ -115,6 +123,18 @@ def settlement(payments: Sequence[Payment], *, share: int) -> Settlement:
 def total(payments: Sequence[Payment], payee: str) -> int:
     """Sum what one side received, make-good included, in minor units."""
     return sum(payment.amount for payment in payments if payment.payee == payee)
+
+
+def insufficient(order: Order, posted: Posted) -> InsufficientFunds:
+    """Say what a hold lacked, as the ledger told."""
+    return InsufficientFunds(
+        "The buyer's available balance is less than the order's amount",
+        details={
+            "available": to_text(posted.available),
+            "requested": to_text(posted.requested or order.amount),
+            "currency": order.asset,
+        },
+    )
 
 
 def _outflow(payments: Sequence[Payment]) -> int:

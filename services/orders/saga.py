@@ -12,13 +12,13 @@ from contextlib import asynccontextmanager
 
 from chassis import deadline, identity
 from chassis.database import Database, Transaction
-from chassis.idempotency import Answer, Idempotency, RequestKey
+from chassis.idempotency import Answer, Idempotency
 from chassis.telemetry import logger
 from kernel.clock import Clock
 from kernel.errors import Aborted, DeadlineExceeded, DomainError, Unavailable
 from services.orders import hot
 from services.orders.domain import Decided, Order
-from services.orders.operation_store import OperationStore
+from services.orders.operation_store import OperationStore, key_of
 from services.orders.operations import RENEW_SECONDS, SURE_SECONDS, Kind, LeaseLost, Operation
 from services.orders.store import OrderStore, with_version
 
@@ -109,7 +109,7 @@ class Motion:
                 after = await self._decided(tx, known, decide)
                 answer = Answer(body=saga.encode(after, None))
                 if answers:
-                    await saga.idempotency.finish(tx, _key(operation), answer.body)
+                    await saga.idempotency.finish(tx, key_of(operation), answer.body)
         self._order = after
         await self.tell(answer=answer if answers else None, ends=ends)
         return after
@@ -126,7 +126,7 @@ class Motion:
                 before=before,
                 after=after,
                 facts=facts,
-                answer=saga.idempotency.values(_key(operation), answer.body),
+                answer=saga.idempotency.values(key_of(operation), answer.body),
             )
         return after, answer
 
@@ -142,8 +142,10 @@ class Motion:
             tx, before=before, after=after, facts=facts, request_id=operation.request_id
         )
 
-    async def refuse(self, error: DomainError, *, decide: Decide | None = None) -> None:
-        """End the operation as failed, with the refusal its caller gets.
+    async def refuse(
+        self, error: DomainError, *, decide: Decide | None = None, note: str = ""
+    ) -> None:
+        """End the operation as failed, with the refusal its caller gets. note: why, for its row.
 
         A refusal that belongs to the request is kept for its key; a failure of the provider
         frees the key, so that the request may be tried again.
@@ -151,13 +153,13 @@ class Motion:
         saga, operation = self._saga, self.operation
         known, self._order = self._order, None
         async with saga.database.transaction() as tx:
-            await saga.operations.end(tx, operation, state="failed", error=error.reason)
+            await saga.operations.end(tx, operation, state="failed", error=note or error.reason)
             if decide is not None:
                 await self._decided(tx, known, decide)
             if isinstance(error, Unavailable):
-                await saga.idempotency.release(tx, _key(operation))
+                await saga.idempotency.release(tx, key_of(operation))
             else:
-                await saga.idempotency.refuse(tx, _key(operation), error)
+                await saga.idempotency.refuse(tx, key_of(operation), error)
         await self.tell(trouble=error, ends=True)
 
     async def tell(
@@ -248,25 +250,16 @@ class Saga:
         Raises: the refusal that was kept for its key.
         """
         operation = motion.operation
-        async with self._first_heard(), self.database.transaction() as tx:
+        async with _first_heard(), self.database.transaction() as tx:
             is_running = await self.operations.is_running(tx, operation.id)
             if not is_running:
-                kept = await self.idempotency.known(tx, _key(operation))
+                kept = await self.idempotency.known(tx, key_of(operation))
                 if kept is not None:
                     return Answer(body=kept.body)
             order = await self.orders.get(
                 tx, marketplace_id=operation.marketplace_id, order_id=operation.order_id
             )
         return motion.answer or Answer(body=self.encode(order, operation if is_running else None))
-
-    @asynccontextmanager
-    async def _first_heard(self) -> AsyncIterator[None]:
-        """Raise a kept refusal as new: its caller has not been told before."""
-        try:
-            yield
-        except DomainError as refusal:
-            refusal.replayed, refusal.is_final = False, True
-            raise
 
     async def ended(self, operation_id: uuid.UUID, *, timeout_seconds: float) -> bool:
         """Wait for an operation of any process to end; False where it does not in time."""
@@ -391,10 +384,11 @@ class Saga:
             log.warning("operation.note_lost", error=type(lost).__name__, **fields)
 
 
-def _key(operation: Operation) -> RequestKey:
-    return RequestKey(
-        marketplace_id=operation.marketplace_id,
-        scope=operation.scope,
-        key=operation.key,
-        fingerprint=operation.fingerprint,
-    )
+@asynccontextmanager
+async def _first_heard() -> AsyncIterator[None]:
+    """Raise a kept refusal as new: its caller has not been told before."""
+    try:
+        yield
+    except DomainError as refusal:
+        refusal.replayed, refusal.is_final = False, True
+        raise

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from chassis.telemetry import logger
 from kernel.clock import Clock
-from kernel.errors import DomainError, FailedPrecondition, NotFound
+from kernel.errors import FailedPrecondition, NotFound
 from kernel.ids import derived_id
-from kernel.money import to_text
 from services.orders import domain, endings, postings
+from services.orders.awaiting import ContractFrozen, EscrowCommands, command_id, require_success
 from services.orders.domain import Decision, Order, Party, State
 from services.orders.operations import Kind
 from services.orders.ports import (
@@ -27,17 +27,9 @@ from services.orders.ports import (
 from services.orders.saga import Motion, NotYet, Stuck
 from services.orders.settlement import Settlement
 
-# How long one question to the escrow service waits for a command's end.
-COMMAND_WAIT_SECONDS = 20
-# Refusals that pass by themselves, when what is in motion has ended.
-PASSING = frozenset({"ESCROW_NOT_READY", "COMMAND_IN_MOTION"})
+# What escrow says of a command that an operator has ended, and what operations keep of it.
+ABANDONED = "ABANDONED"
 log = logger()
-
-
-class InsufficientFunds(FailedPrecondition):
-    """The buyer has less available than the order's amount."""
-
-    reason = "INSUFFICIENT_FUNDS"
 
 
 class Steps:
@@ -48,6 +40,7 @@ class Steps:
     ) -> None:
         self._ledger = ledger
         self._escrow = escrow
+        self._commands = EscrowCommands(escrow)
         self._disputes = disputes
         self._clock = clock
 
@@ -116,9 +109,11 @@ class Steps:
     async def release(self, motion: Motion) -> None:
         """Pay the seller on chain, book what the chain paid, close the order."""
         order = await motion.order()
-        command = await self._settled(
+        command = await self._payout(
             motion, lambda i: self._escrow.release(command_id=i, order_id=order.id)
         )
+        if command is None:
+            return
         await self._post(
             motion, postings.payout(order, payments=command.payments, is_dispute=False)
         )
@@ -133,9 +128,11 @@ class Steps:
     async def refund(self, motion: Motion) -> None:
         """Pay the buyer back on chain, book what the chain paid, close the order."""
         order = await motion.order()
-        command = await self._settled(
+        command = await self._payout(
             motion, lambda i: self._escrow.refund(command_id=i, order_id=order.id)
         )
+        if command is None:
+            return
         reason = motion.operation.context.get("reason", "")
         await self._post(
             motion,
@@ -165,12 +162,16 @@ class Steps:
             fields=motion.operation.context,
         )
         await motion.advance(lambda o: (o, ()), answers=True)
-        command = await self._ended(
-            motion, lambda i: self._escrow.freeze(command_id=i, order_id=order.id)
-        )
+        try:
+            command = await self._commands.ended(
+                motion, lambda i: self._escrow.freeze(command_id=i, order_id=order.id)
+            )
+        except ContractFrozen:
+            # An abandoned refund left it so.
+            command = await self._escrow.existing(order.id)
         if command.state == "QUARANTINED":
             # Whether the contract is frozen is unknown: what is decided waits until it is known.
-            _require_success(command)
+            require_success(command)
         if command.state != "SUCCEEDED":
             log.error("escrow.freeze_failed", order_id=str(order.id), reason=command.error_reason)
         at = self._clock.now()
@@ -207,12 +208,14 @@ class Steps:
             await motion.refuse(refusal)
             return
         to_seller, to_buyer = int(operation.context["release"]), int(operation.context["refund"])
-        command = await self._settled(
+        command = await self._payout(
             motion,
             lambda i: self._escrow.resolve(
                 command_id=i, order=order, to_seller=to_seller, to_buyer=to_buyer
             ),
         )
+        if command is None:
+            return
         await self._post(motion, postings.payout(order, payments=command.payments, is_dispute=True))
         await motion.hold()
         await self._disputes.complete(
@@ -236,7 +239,7 @@ class Steps:
         """Hold the money; None: refused, and the operation has ended."""
         posted = await self._post_of_buyer(motion, order, postings.hold(order))
         if posted.is_refused and posted.reason == "INSUFFICIENT_FUNDS":
-            await motion.refuse(_insufficient(order, posted))
+            await motion.refuse(postings.insufficient(order, posted))
             return None
         if posted.is_refused:
             raise Stuck(f"the ledger refused the hold: {posted.reason}")
@@ -252,7 +255,7 @@ class Steps:
         command = await self._started_escrow(motion, order)
         await motion.advance(lambda o: (self._known(o, command, "CREATING"), ()), answers=last)
         if command.state == "RUNNING":
-            command = await self._wait(command)
+            command = await self._commands.wait(command)
         if command.state == "SUCCEEDED":
             return await motion.advance(
                 lambda o: (self._known(o, command, "CREATED"), ()), ends=last
@@ -261,12 +264,11 @@ class Steps:
         return None
 
     async def _started_escrow(self, motion: Motion, order: Order) -> Command:
-        command_id = self._command_id(motion)
         await motion.hold()
         escrow_id = order.escrow.id if order.escrow else derived_id(order.id, "escrow")
         try:
             return await self._escrow.create(
-                command_id=command_id, escrow_id=escrow_id, order=order
+                command_id=command_id(motion.operation), escrow_id=escrow_id, order=order
             )
         except NotFound as refusal:
             if refusal.reason != "WALLET_NOT_FOUND":
@@ -281,7 +283,7 @@ class Steps:
             raise
 
     async def _fund(self, motion: Motion, order: Order) -> None:
-        command = await self._ended(
+        command = await self._commands.ended(
             motion,
             lambda i: self._escrow.fund(command_id=i, order_id=order.id),
             purpose="fund",
@@ -289,14 +291,14 @@ class Steps:
         if command.state == "FAILED":
             await self._give_up(motion, command)
             return
-        _require_success(command)
+        require_success(command)
         await self._post(motion, postings.post(order, payments=command.payments))
         at = self._clock.now()
         await motion.advance(lambda o: domain.escrow_funded(o, at=at), answers=True, ends=True)
 
     async def _give_up(self, motion: Motion, command: Command) -> None:
         if command.state != "FAILED":
-            _require_success(command)
+            require_success(command)
         reason = command.error_message or command.error_reason
         at = self._clock.now()
         await motion.refuse(
@@ -309,41 +311,41 @@ class Steps:
             order, contract_id=command.contract_id, status=status, at=self._clock.now()
         )
 
-    async def _settled(
+    async def _payout(
         self, motion: Motion, start: Callable[[uuid.UUID], Awaitable[Command]]
-    ) -> Command:
-        """Carry out a command that must succeed. Raises: Stuck: it failed or is quarantined."""
-        command = await self._ended(motion, start)
-        _require_success(command)
+    ) -> Command | None:
+        """Carry out what pays a contract out; None: it was abandoned, and the operation has ended.
+
+        Raises: Stuck: the command is quarantined, or failed otherwise.
+        """
+        try:
+            command = await self._commands.ended(motion, start)
+        except ContractFrozen:
+            why = "the contract is frozen: open a dispute, and decide it"
+            await self._abandon_payout(motion, status="DISPUTED", reason=why)
+            return None
+        if command.state == "FAILED" and command.error_reason == ABANDONED:
+            why = command.error_message
+            await self._abandon_payout(motion, status=command.escrow_status, reason=why)
+            return None
+        require_success(command)
         return command
 
-    async def _ended(
-        self,
-        motion: Motion,
-        start: Callable[[uuid.UUID], Awaitable[Command]],
-        *,
-        purpose: str = "",
-    ) -> Command:
-        await motion.hold()
-        try:
-            command = await start(self._command_id(motion, purpose))
-        except FailedPrecondition as refusal:
-            if refusal.reason in PASSING:
-                raise NotYet from None
-            raise
-        return await self._wait(command)
-
-    async def _wait(self, command: Command) -> Command:
-        """Ask until the command has ended; a quarantined one has not, but must be looked at."""
-        while True:
-            current = await self._escrow.command(
-                command_id=command.id, wait_seconds=COMMAND_WAIT_SECONDS
+    async def _abandon_payout(self, motion: Motion, *, status: str, reason: str) -> None:
+        """End a payout that never lands; the order goes back, and can be decided otherwise."""
+        order, at = await motion.order(), self._clock.now()
+        if order.dispute is not None and order.state is State.DISPUTED:
+            await motion.hold()
+            await self._disputes.withdraw(
+                request_id=f"op:{motion.operation.id}:withdraw",
+                dispute_id=order.dispute.id,
+                why=reason,
             )
-            if current.state != "RUNNING":
-                return current
-
-    def _command_id(self, motion: Motion, purpose: str = "") -> uuid.UUID:
-        return derived_id(motion.operation.id, "escrow", purpose)
+        await motion.refuse(
+            ProviderError("The payout was abandoned", details={"reason": reason}),
+            decide=lambda o: endings.payout_abandoned(o, status=status, reason=reason, at=at),
+            note=ABANDONED,
+        )
 
     async def _give_back(self, motion: Motion, order: Order, *, reason: str) -> None:
         """Void the hold of an order, or bar it. Raises: Stuck: it has been posted."""
@@ -368,22 +370,3 @@ class Steps:
         for transfer, posted in zip(transfers, await self._ledger.post(transfers), strict=True):
             if posted.is_refused:
                 raise Stuck(f"the ledger refused {transfer.code} {transfer.id}: {posted.reason}")
-
-
-def _require_success(command: Command) -> None:
-    if command.state != "SUCCEEDED":
-        raise Stuck(
-            f"escrow command {command.id} is {command.state}:"
-            f" {command.error_reason} {command.error_message}"
-        )
-
-
-def _insufficient(order: Order, posted: Posted) -> DomainError:
-    return InsufficientFunds(
-        "The buyer's available balance is less than the order's amount",
-        details={
-            "available": to_text(posted.available),
-            "requested": to_text(posted.requested or order.amount),
-            "currency": order.asset,
-        },
-    )

@@ -60,9 +60,10 @@ def test_the_order_goes_exactly_where_the_documents_say() -> None:
         "ESCROW_FUNDED": {"IN_PROGRESS"},
         # To itself: the work was delivered.
         "IN_PROGRESS": {"IN_PROGRESS", "RELEASE_REQUESTED", "REFUND_REQUESTED", "DISPUTED"},
-        "RELEASE_REQUESTED": {"RELEASED"},
-        "REFUND_REQUESTED": {"REFUNDED"},
-        "DISPUTED": {"RELEASED", "REFUNDED"},
+        # Back to IN_PROGRESS, and to itself: an operator has abandoned the payout.
+        "RELEASE_REQUESTED": {"RELEASED", "IN_PROGRESS"},
+        "REFUND_REQUESTED": {"REFUNDED", "IN_PROGRESS"},
+        "DISPUTED": {"RELEASED", "REFUNDED", "DISPUTED"},
         "RELEASED": {"CLOSED"},
         "REFUNDED": {"CLOSED"},
     }

@@ -264,6 +264,9 @@ DISPUTES: dict[str, Callable[[], Any]] = {
         note="Half done",
         resolved_by="agent-1",
     ),
+    "WithdrawDecision": lambda: keyed(
+        disputes.WithdrawDecisionRequest, dispute_id=ident(), why="It can never be paid"
+    ),
     "CompleteDispute": lambda: keyed(disputes.CompleteDisputeRequest, dispute_id=ident()),
 }
 

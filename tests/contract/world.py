@@ -168,6 +168,15 @@ async def _complete_case(world: World) -> Any:
     return keyed(disputes.CompleteDisputeRequest, dispute_id=decided.id)
 
 
+async def _withdraw_decision(world: World) -> Any:
+    decided = await world.call(
+        "disputes", "DecideDispute", await _about_case("DecideDispute")(world)
+    )
+    request = VALID["disputes"]["WithdrawDecision"]()
+    request.dispute_id = decided.id
+    return request
+
+
 async def _post_transfers(world: World) -> Any:
     user = ident()
     account = VALID["ledger"]["OpenAccount"]()
@@ -236,6 +245,7 @@ READY: dict[tuple[str, str], Ready] = {
     ("disputes", "AddEvidence"): _about_case("AddEvidence"),
     ("disputes", "DecideDispute"): _about_case("DecideDispute"),
     ("disputes", "CompleteDispute"): _complete_case,
+    ("disputes", "WithdrawDecision"): _withdraw_decision,
     ("ledger", "OpenAccount"): _as_it_is("ledger", "OpenAccount"),
     ("ledger", "PostTransfers"): _post_transfers,
     ("ledger", "ProposeCorrection"): propose_correction,

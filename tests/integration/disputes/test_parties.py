@@ -17,6 +17,9 @@ from tests.serving import Client, identity_of
 # As they were before: a case that knew its order alone.
 _BACK = """
 alter table disputes.disputes drop column buyer_id, drop column seller_id;
+alter table disputes.rulings drop constraint rulings_pkey, drop column number,
+    drop column withdrawn_at, drop column withdrawn_why,
+    add primary key (marketplace_id, dispute_id);
 update disputes.alembic_version set version_num = 'disputes_0001';
 """
 _ORDER = """

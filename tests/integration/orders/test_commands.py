@@ -20,7 +20,7 @@ from services.orders.domain import (
 )
 from services.orders.operations import Kind
 from services.orders.ports import ProviderError
-from services.orders.steps import InsufficientFunds
+from services.orders.postings import InsufficientFunds
 from tests.integration.orders.conftest import EIGHTY, Shop, oid, open_shop, order_of, outcomes
 
 NINE = [

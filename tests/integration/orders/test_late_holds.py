@@ -13,7 +13,7 @@ from kernel.ids import new_id
 from services.orders import operations, saga
 from services.orders.domain import FinalStatus, Party, State
 from services.orders.operations import LEASE_SECONDS
-from services.orders.steps import InsufficientFunds
+from services.orders.postings import InsufficientFunds
 from tests.fakes import FakeLedger
 from tests.integration.orders.conftest import Peers, Shop, oid, open_shop
 from tests.integration.orders.test_leases import EXPIRE, execute

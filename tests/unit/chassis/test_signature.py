@@ -41,7 +41,11 @@ def test_no_text_is_taken_for_a_signature_and_none_breaks_the_check(text: str) -
     assert not holds(text)
 
 
-@pytest.mark.parametrize("key", ["", "hunter2", "aHVudGVyMg==", new_key()[:-4], new_key() * 2])
+@pytest.mark.parametrize(
+    "key",
+    ["", "hunter2", "aHVudGVyMg==", new_key()[:-4], new_key() * 2],
+    ids=["empty", "word", "short", "cut", "twice"],
+)
 def test_what_is_no_key_is_refused_without_being_said(key: str) -> None:
     for take in (EventSigner, EventVerifier):
         with pytest.raises(ValueError, match="must be") as refused:

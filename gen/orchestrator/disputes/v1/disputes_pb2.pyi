@@ -172,6 +172,16 @@ class DecideDisputeRequest(_message.Message):
     resolved_by: str
     def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., dispute_id: _Optional[str] = ..., decision: _Optional[_Union[_orders_pb2.DisputeDecision, str]] = ..., release_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., refund_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., note: _Optional[str] = ..., resolved_by: _Optional[str] = ...) -> None: ...
 
+class WithdrawDecisionRequest(_message.Message):
+    __slots__ = ("request_id", "dispute_id", "why")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    dispute_id: str
+    why: str
+    def __init__(self, request_id: _Optional[str] = ..., dispute_id: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
+
 class CompleteDisputeRequest(_message.Message):
     __slots__ = ("request_id", "dispute_id")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]

@@ -73,6 +73,11 @@ class DisputesServiceStub:
                 request_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.CompleteDisputeRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.Dispute.FromString,
                 _registered_method=True)
+        self.WithdrawDecision = channel.unary_unary(
+                '/orchestrator.disputes.v1.DisputesService/WithdrawDecision',
+                request_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.WithdrawDecisionRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.Dispute.FromString,
+                _registered_method=True)
 
 
 class DisputesServiceServicer:
@@ -120,7 +125,7 @@ class DisputesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DecideDispute(self, request, context):
-        """Record the decision, once and for all, before any money moves. Reasons: DISPUTE_NOT_FOUND,
+        """Record the decision before any money moves; it stands unless it is withdrawn. Reasons: DISPUTE_NOT_FOUND,
         INVALID_STATE, DECISION_ALREADY_MADE, SPLIT_AMOUNTS_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -130,6 +135,14 @@ class DisputesServiceServicer:
     def CompleteDispute(self, request, context):
         """Mark the case resolved when the decision has been paid. Reasons: DISPUTE_NOT_FOUND,
         INVALID_STATE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WithdrawDecision(self, request, context):
+        """Withdraw a decision that could not be paid and never will be, so that another can be made.
+        Without a decision nothing changes. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE (it was paid).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,6 +184,11 @@ def add_DisputesServiceServicer_to_server(servicer, server):
             'CompleteDispute': grpc.unary_unary_rpc_method_handler(
                     servicer.CompleteDispute,
                     request_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.CompleteDisputeRequest.FromString,
+                    response_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.Dispute.SerializeToString,
+            ),
+            'WithdrawDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawDecision,
+                    request_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.WithdrawDecisionRequest.FromString,
                     response_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.Dispute.SerializeToString,
             ),
     }
@@ -366,6 +384,33 @@ class DisputesService:
             target,
             '/orchestrator.disputes.v1.DisputesService/CompleteDispute',
             orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.CompleteDisputeRequest.SerializeToString,
+            orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.Dispute.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.disputes.v1.DisputesService/WithdrawDecision',
+            orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.WithdrawDecisionRequest.SerializeToString,
             orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.Dispute.FromString,
             options,
             channel_credentials,

@@ -35,12 +35,16 @@ class DisputesServiceStub:
     Reasons: DISPUTE_NOT_FOUND, NOT_PARTY, INVALID_STATE, TOO_MUCH_EVIDENCE, INVALID_URL.
     """
     DecideDispute: _aio.UnaryUnaryMultiCallable[_disputes_pb2.DecideDisputeRequest, _disputes_pb2.Dispute]
-    """Record the decision, once and for all, before any money moves. Reasons: DISPUTE_NOT_FOUND,
+    """Record the decision before any money moves; it stands unless it is withdrawn. Reasons: DISPUTE_NOT_FOUND,
     INVALID_STATE, DECISION_ALREADY_MADE, SPLIT_AMOUNTS_MISMATCH.
     """
     CompleteDispute: _aio.UnaryUnaryMultiCallable[_disputes_pb2.CompleteDisputeRequest, _disputes_pb2.Dispute]
     """Mark the case resolved when the decision has been paid. Reasons: DISPUTE_NOT_FOUND,
     INVALID_STATE.
+    """
+    WithdrawDecision: _aio.UnaryUnaryMultiCallable[_disputes_pb2.WithdrawDecisionRequest, _disputes_pb2.Dispute]
+    """Withdraw a decision that could not be paid and never will be, so that another can be made.
+    Without a decision nothing changes. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE (it was paid).
     """
 
 class DisputesServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -100,7 +104,7 @@ class DisputesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _disputes_pb2.DecideDisputeRequest,
         context: _aio.ServicerContext[_disputes_pb2.DecideDisputeRequest, _abc.Awaitable[_disputes_pb2.Dispute]],
     ) -> _abc.Awaitable[_disputes_pb2.Dispute]:
-        """Record the decision, once and for all, before any money moves. Reasons: DISPUTE_NOT_FOUND,
+        """Record the decision before any money moves; it stands unless it is withdrawn. Reasons: DISPUTE_NOT_FOUND,
         INVALID_STATE, DECISION_ALREADY_MADE, SPLIT_AMOUNTS_MISMATCH.
         """
 
@@ -112,6 +116,16 @@ class DisputesServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_disputes_pb2.Dispute]:
         """Mark the case resolved when the decision has been paid. Reasons: DISPUTE_NOT_FOUND,
         INVALID_STATE.
+        """
+
+    @_abc_1.abstractmethod
+    def WithdrawDecision(
+        self,
+        request: _disputes_pb2.WithdrawDecisionRequest,
+        context: _aio.ServicerContext[_disputes_pb2.WithdrawDecisionRequest, _abc.Awaitable[_disputes_pb2.Dispute]],
+    ) -> _abc.Awaitable[_disputes_pb2.Dispute]:
+        """Withdraw a decision that could not be paid and never will be, so that another can be made.
+        Without a decision nothing changes. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE (it was paid).
         """
 
 def add_DisputesServiceServicer_to_server(servicer: DisputesServiceServicer, server: _aio.Server) -> None: ...
