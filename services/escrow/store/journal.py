@@ -390,8 +390,11 @@ _ONE_LEASE_AT_A_TIME = sa.text(
 )
 _USE_OF_CHANNELS = sa.text("""
 select count(*) filter (where h.leased_by is null) as free,
-       count(*) filter (where holder.marketplace_id = asking.marketplace_id) as own
+       count(*) filter (where holder.marketplace_id = asking.marketplace_id
+                          and c.state = 'RUNNING') as own
 from steps asking
 cross join channels h left join steps holder on holder.id = h.leased_by
+-- What a quarantined command keeps is made up for by new ones, and stops none of its owner's.
+left join commands c on c.marketplace_id = holder.marketplace_id and c.id = holder.command_id
 where asking.id = :step and h.next_sequence is not null and not h.is_retired
 """)
