@@ -147,7 +147,9 @@ async def several(world: World, size: int) -> tuple[list[Order], list[Any]]:
 async def test_a_flood_of_one_marketplace_hardly_delays_the_single_command_of_another(
     narrow: World,
 ) -> None:
+    await narrow.pause_worker()
     await flood(narrow)
+    await narrow.resume_worker()
     other = neighbour(narrow)
     await until(lambda: _is_busy(narrow))
     before = await ended_of(narrow)
