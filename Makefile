@@ -20,7 +20,7 @@ export GRPC_ENABLE_FORK_SUPPORT := 0
 # The project's own environment is used, whichever one is active.
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help setup demo run token reader marketplaces marketplace suspense reconcile requeue adopt abandon confirm-chain correct proposals approve reject rebuild-stream test prove prove-faults bench check lint types imports architecture fmt proto proto-check \
+.PHONY: help setup demo run token reader marketplaces marketplace suspense reconcile give-back requeue adopt abandon confirm-chain correct proposals approve reject rebuild-stream test prove prove-faults bench check lint types imports architecture fmt proto proto-check \
 	proto-breaking proto-release docs lock clean
 
 ##@ Start here
@@ -63,6 +63,9 @@ suspense: $(INSTALLED) ## Deposits in suspense; CREDIT=<transfer> REASON=… giv
 
 reconcile: $(INSTALLED) ## Check the books: invariants, ledger = chain [MARKETPLACE=…] [EVERY=60]
 	@$(ASK) reconcile $(OF) $(if $(EVERY),--every "$(EVERY)")
+
+give-back: $(INSTALLED) ## Give back what is held for a canceled order: ORDER=<uuid> REASON=…
+	@$(ASK) give-back $(OF) --order "$(ORDER)" --reason "$(REASON)"
 
 requeue: $(INSTALLED) ## Set a quarantined or waiting command of escrow going: COMMAND=<uuid>
 	@$(ASK) requeue $(OF) --command "$(COMMAND)"

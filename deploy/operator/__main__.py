@@ -19,6 +19,7 @@ from deploy.operator import (
     confirm_chain,
     correct,
     flows,
+    give_back,
     marketplaces,
     proposals,
     reconcile,
@@ -38,6 +39,7 @@ Add = Callable[[argparse.ArgumentParser], None]
 # What asks the services: name, room, what carries it out, and what adds its arguments.
 ASKING: Sequence[tuple[str, ModuleType, Run, Add]] = (
     ("reconcile", reconcile, reconcile.run, reconcile.add_arguments),
+    ("give-back", give_back, give_back.run, give_back.add_arguments),
     ("requeue", requeue, requeue.run, requeue.add_arguments),
     ("adopt", adopt, adopt.run, adopt.add_arguments),
     ("abandon", abandon, abandon.run, abandon.add_arguments),

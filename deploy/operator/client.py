@@ -40,7 +40,12 @@ from orchestrator.ledger.v1.ledger_pb2 import (
     ListOpenHoldsRequest,
     ListSuspenseRequest,
 )
-from orchestrator.orders.v1.orders_pb2 import GetOrderRequest, ListOrdersRequest, OrderState
+from orchestrator.orders.v1.orders_pb2 import (
+    GetOrderRequest,
+    GiveBackHoldRequest,
+    ListOrdersRequest,
+    OrderState,
+)
 
 from chassis.channel import RequestT, ResponseT
 from chassis.wire import instant_from_proto
@@ -141,6 +146,14 @@ class Operator:
         request = RequeueCommandRequest(command_id=str(command_id))
         answer = await self._call(self._escrow.RequeueCommand, request)
         return CommandState.Name(answer.state).removeprefix("COMMAND_STATE_")
+
+    async def give_back(self, order_id: uuid.UUID, *, reason: str) -> None:
+        """Give back what is held for a canceled order; again does nothing.
+
+        Raises: NotFound; FailedPrecondition: it is not canceled, or its hold was posted.
+        """
+        request = GiveBackHoldRequest(order_id=str(order_id), reason=reason)
+        await self._call(self._services.orders.GiveBackHold, request)
 
     async def adopt(self, command_id: uuid.UUID, *, transaction_hash: str, why: str) -> None:
         """Name the transaction that a stopped command's step has landed with.

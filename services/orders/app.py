@@ -24,6 +24,7 @@ from services.orders.clients import DisputesClient, EscrowClient, LedgerClient
 from services.orders.commands import CommandRunner
 from services.orders.credits import CreditService
 from services.orders.domain import Origin
+from services.orders.holds import Holds
 from services.orders.operation_store import OperationStore
 from services.orders.ports import DisputesPort, EscrowPort, LedgerPort
 from services.orders.queries import OrderQueries
@@ -87,6 +88,7 @@ def _app(
         queries=parts.queries(),
         registry=registry,
         crediting=crediting,
+        holds=parts.holds(),
     )
     return App(
         name="orders",
@@ -184,6 +186,10 @@ class Parts:
             saga=saga,
             encode=wire.encode_order,
         )
+
+    def holds(self) -> Holds:
+        """Make what gives holds back."""
+        return Holds(database=self._database, orders=self.orders, ledger=self._ledger)
 
     def queries(self) -> OrderQueries:
         """Make creation and reading."""

@@ -15,6 +15,7 @@ from services.orders import parties, wire
 from services.orders.commands import Request
 from services.orders.credits import CreditService, NewCredit
 from services.orders.domain import Decision, DisputeReason, Party, State
+from services.orders.holds import Holds
 from services.orders.queries import OrderQueries
 from services.orders.registry import UserRegistry
 from services.orders.service import OrderService
@@ -50,6 +51,7 @@ ACCESS = {
     "ConfirmOrder": allow("gateway", scope="write", roles=WITH_PEOPLE),
     "PayOrder": allow("gateway", scope="write", roles=WITH_PEOPLE),
     "CreditUser": allow("gateway", scope="admin"),
+    "GiveBackHold": allow("operator"),
 }
 
 
@@ -63,11 +65,10 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
         queries: OrderQueries,
         registry: UserRegistry,
         crediting: CreditService,
+        holds: Holds,
     ) -> None:
-        self._service = service
-        self._crediting = crediting
-        self._queries = queries
-        self._registry = registry
+        self._service, self._queries, self._holds = service, queries, holds
+        self._registry, self._crediting = registry, crediting
 
     async def RegisterUser(
         self, request: orders_pb2.RegisterUserRequest, context: Context
@@ -347,6 +348,17 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
         )
         _mark(context, answer)
         return orders_pb2.Credit.FromString(answer.body)
+
+    async def GiveBackHold(
+        self, request: orders_pb2.GiveBackHoldRequest, context: Context
+    ) -> orders_pb2.Order:
+        """Give back what is held for a canceled order."""
+        del context
+        order_id, reason = uuid.UUID(request.order_id), request.reason
+        found = await self._holds.give_back(
+            marketplace_id=_marketplace(), order_id=order_id, reason=reason
+        )
+        return wire.order_to_proto(found)
 
 
 def _marketplace() -> uuid.UUID:

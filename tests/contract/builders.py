@@ -148,6 +148,7 @@ ORDERS: dict[str, Callable[[], Any]] = {
     "DeliverOrder": lambda: on_order(orders.DeliverOrderRequest, notes="Here it is", url=LINK),
     "ConfirmOrder": lambda: on_order(orders.ConfirmOrderRequest, wait_seconds=5),
     "PayOrder": lambda: on_order(orders.PayOrderRequest, wait_seconds=5),
+    "GiveBackHold": lambda: orders.GiveBackHoldRequest(order_id=ident(), reason="A late hold"),
     "CreditUser": lambda: keyed(
         orders.CreditUserRequest,
         user=ident(),

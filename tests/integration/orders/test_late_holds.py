@@ -10,8 +10,9 @@ from orchestrator.orders.v1 import orders_pb2
 
 from chassis.idempotency import Answer
 from kernel.ids import new_id
-from services.orders import operations, saga
-from services.orders.domain import FinalStatus, Party, State
+from services.orders import operations, postings, saga
+from services.orders.domain import FinalStatus, OrderInWrongState, Party, State
+from services.orders.holds import Holds
 from services.orders.operations import LEASE_SECONDS
 from services.orders.postings import InsufficientFunds
 from tests.fakes import FakeLedger
@@ -105,6 +106,36 @@ async def test_a_process_that_lost_its_lease_asks_no_peer(
     assert paused.peers.ledger.calls == calls
     assert other.peers.ledger.reserved(buyer) == 0
     assert (await other.read(order)).state is State.ORDER_CREATED
+
+
+async def test_a_hold_of_a_canceled_order_is_given_back_by_an_operator(shop: Shop) -> None:
+    order = await shop.rich_order()
+    await shop.service.cancel(
+        shop.ask(), order_id=oid(order), by=Party.BUYER, reason="", user_id=None
+    )
+    buyer = f"user:{order.buyer.id}"
+    ledger = shop.peers.ledger
+    # As books of before barred nothing: the hold was made after the cancellation.
+    ledger.barred.clear()
+    ledger.transfers.clear()
+    await ledger.post(postings.hold(await shop.read(order)))
+    keeper = Holds(database=shop.database, orders=shop.saga.orders, ledger=ledger)
+    assert ledger.reserved(buyer) > 0
+
+    for _ in range(2):
+        await keeper.give_back(
+            marketplace_id=shop.marketplace_id, order_id=oid(order), reason="a late hold"
+        )
+
+    assert ledger.reserved(buyer) == 0
+
+
+async def test_a_hold_that_an_order_needs_is_not_given_back(shop: Shop) -> None:
+    order = await shop.reserved_order()
+    keeper = Holds(database=shop.database, orders=shop.saga.orders, ledger=shop.peers.ledger)
+
+    with pytest.raises(OrderInWrongState):
+        await keeper.give_back(marketplace_id=shop.marketplace_id, order_id=oid(order), reason="no")
 
 
 def test_a_lease_is_trusted_for_less_than_it_lasts_and_renewed_before() -> None:

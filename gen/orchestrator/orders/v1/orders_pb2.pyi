@@ -598,6 +598,14 @@ class ConfirmOrderRequest(_message.Message):
     wait_seconds: int
     def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
 
+class GiveBackHoldRequest(_message.Message):
+    __slots__ = ("order_id", "reason")
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    order_id: str
+    reason: str
+    def __init__(self, order_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
 class PayOrderRequest(_message.Message):
     __slots__ = ("request_id", "fingerprint", "order_id", "wait_seconds")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]

@@ -143,6 +143,11 @@ class OrdersServiceStub:
                 request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.PayOrderRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
                 _registered_method=True)
+        self.GiveBackHold = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/GiveBackHold',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.GiveBackHoldRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
+                _registered_method=True)
 
 
 class OrdersServiceServicer:
@@ -315,6 +320,14 @@ class OrdersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GiveBackHold(self, request, context):
+        """For operators: give back what the ledger still holds for a canceled order, or bar the hold;
+        again: the same. Reasons: ORDER_NOT_FOUND, INVALID_STATE (it is not canceled), HOLD_NOT_VOIDED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrdersServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -421,6 +434,11 @@ def add_OrdersServiceServicer_to_server(servicer, server):
             'PayOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.PayOrder,
                     request_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.PayOrderRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.SerializeToString,
+            ),
+            'GiveBackHold': grpc.unary_unary_rpc_method_handler(
+                    servicer.GiveBackHold,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.GiveBackHoldRequest.FromString,
                     response_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.SerializeToString,
             ),
     }
@@ -994,6 +1012,33 @@ class OrdersService:
             target,
             '/orchestrator.orders.v1.OrdersService/PayOrder',
             orchestrator_dot_orders_dot_v1_dot_orders__pb2.PayOrderRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GiveBackHold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/GiveBackHold',
+            orchestrator_dot_orders_dot_v1_dot_orders__pb2.GiveBackHoldRequest.SerializeToString,
             orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
             options,
             channel_credentials,

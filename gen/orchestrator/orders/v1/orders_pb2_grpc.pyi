@@ -91,6 +91,10 @@ class OrdersServiceStub:
     """Reserve, create and fund the escrow in one operation. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL,
     INVALID_STATE, INSUFFICIENT_FUNDS.
     """
+    GiveBackHold: _aio.UnaryUnaryMultiCallable[_orders_pb2.GiveBackHoldRequest, _orders_pb2.Order]
+    """For operators: give back what the ledger still holds for a canceled order, or bar the hold;
+    again: the same. Reasons: ORDER_NOT_FOUND, INVALID_STATE (it is not canceled), HOLD_NOT_VOIDED.
+    """
 
 class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     """The order's life. Every mutating call carries request_id: the same id with the same fields gives
@@ -294,6 +298,16 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_orders_pb2.Order]:
         """Reserve, create and fund the escrow in one operation. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL,
         INVALID_STATE, INSUFFICIENT_FUNDS.
+        """
+
+    @_abc_1.abstractmethod
+    def GiveBackHold(
+        self,
+        request: _orders_pb2.GiveBackHoldRequest,
+        context: _aio.ServicerContext[_orders_pb2.GiveBackHoldRequest, _abc.Awaitable[_orders_pb2.Order]],
+    ) -> _abc.Awaitable[_orders_pb2.Order]:
+        """For operators: give back what the ledger still holds for a canceled order, or bar the hold;
+        again: the same. Reasons: ORDER_NOT_FOUND, INVALID_STATE (it is not canceled), HOLD_NOT_VOIDED.
         """
 
 def add_OrdersServiceServicer_to_server(servicer: OrdersServiceServicer, server: _aio.Server) -> None: ...
