@@ -47,6 +47,7 @@ PARTS: Mapping[str, tuple[str, str]] = {
         """{} a join o on a.marketplace_id = o.marketplace_id and split_part(a.name, ':', 2)
         in (o.buyer_id::text, o.seller_id::text, o.id::text)""",
     ),
+    "ledger.barred_holds": ("to_jsonb(b)", "{} b where b.order_id = %(id)s"),
     "ledger.outbox": _TOLD,
     "escrow.escrows": (
         f"to_jsonb(e) - case when {_IN_MOTION} then '{{last_error}}'::text[] else '{{}}' end",
@@ -62,6 +63,10 @@ PARTS: Mapping[str, tuple[str, str]] = {
         "{} a join s on s.id = a.step_id and not s.is_in_motion",
     ),
     "escrow.payments": ("to_jsonb(p)", "{} p join s on s.id = p.step_id"),
+    "escrow.flow_uses": (
+        "to_jsonb(f)",
+        "{} f join s on s.id = f.step_id and not s.is_in_motion",
+    ),
     "escrow.outbox": _TOLD,
     "disputes.disputes": ("to_jsonb(d)", "d"),
     "disputes.rulings": (
@@ -78,11 +83,12 @@ _KINDS = ("ord", "esc", "dsp")
 _NAMES = "select id, escrow_id, dispute_id from orders.orders where id = %s"
 # A table that names one of these is about orders; a kept answer is about its request.
 _NAMED = ("order_id", "dispute_id", "escrow_id", "command_id", "step_id", "transfer_id", "body")
-# An idempotency record names no order; what is in suspense is a deposit, before any order.
+# An idempotency record names no order; what is in suspense is a deposit, before any order; what
+# operators propose and decide is no command on an order.
 _TABLES_ABOUT_ORDERS = """
 select distinct table_schema || '.' || table_name from information_schema.columns
 where table_schema in ('orders', 'ledger', 'escrow', 'disputes') and column_name = any(%s)
-and table_name not in ('idempotency', 'suspense')
+and table_name not in ('idempotency', 'suspense', 'corrections', 'correction_decisions')
 """
 
 _TRANSFERS = "select count(*) from ledger.transfers where order_id = %s"

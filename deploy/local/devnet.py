@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -83,5 +84,6 @@ def network_info(url: str) -> dict[str, Any]:
         with urllib.request.urlopen(f"{url}/network-info", timeout=2) as answer:  # noqa: S310 - http
             document: dict[str, Any] = json.load(answer)
             return document
-    except (urllib.error.URLError, OSError, ValueError):
+    except (urllib.error.URLError, HTTPException, OSError, ValueError):
+        # HTTPException: a connection to a free port of the machine's own range can meet itself.
         return {}

@@ -4,6 +4,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 
 import grpc
@@ -83,7 +84,7 @@ def http_ready(url: str) -> Callable[[], bool]:
         try:
             with urllib.request.urlopen(url, timeout=PROBE_SECONDS) as answer:  # noqa: S310 - http
                 return bool(answer.status == 200)  # noqa: PLR2004 - OK
-        except (urllib.error.URLError, OSError):
+        except (urllib.error.URLError, HTTPException, OSError):
             return False
 
     return probe

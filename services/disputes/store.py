@@ -153,22 +153,26 @@ class DisputeStore:
         return _dispute(row)
 
 
-_SELECT = sa.select(
-    *disputes.c,
-    rulings.c.decision,
-    rulings.c.release_minor_units,
-    rulings.c.refund_minor_units,
-    rulings.c.note,
-    rulings.c.resolved_by,
-    rulings.c.decided_at,
-).outerjoin(
-    rulings,
-    sa.and_(
+# The one ruling that stands, looked up by the case's key whatever the statistics say.
+_STANDING = (
+    sa.select(
+        rulings.c.decision,
+        rulings.c.release_minor_units,
+        rulings.c.refund_minor_units,
+        rulings.c.note,
+        rulings.c.resolved_by,
+        rulings.c.decided_at,
+    )
+    .where(
         rulings.c.marketplace_id == disputes.c.marketplace_id,
         rulings.c.dispute_id == disputes.c.id,
         rulings.c.withdrawn_at.is_(None),
-    ),
+    )
+    .correlate(disputes)
+    .limit(1)
+    .lateral("standing")
 )
+_SELECT = sa.select(*disputes.c, *_STANDING.c).select_from(disputes.outerjoin(_STANDING, sa.true()))
 _CHANGING = (
     "status",
     "evidence",

@@ -172,6 +172,14 @@ async def closes(desk: Desk, order_id: str, command_id: str) -> None:
     assert (await desk.shop.get(f"/orders/{order_id}"))["status"] == "CLOSED"
 
 
+async def a_stopped_flow(desk: Desk) -> None:
+    said = desk.well("Stop a flow of money", NAME=desk.tenant.name)
+
+    states = re.findall(r"releases +(STOPPED|goes on)", said)
+    assert (states[0], states[-1]) == ("STOPPED", "goes on")
+    assert "refunds    goes on  limit 5000" in said
+
+
 async def a_lost_stream(desk: Desk) -> None:
     said = desk.well("NATS has lost its data")
 
@@ -284,6 +292,7 @@ PLAYS: dict[tuple[str, int], Callable[[Desk], Awaitable[None]]] = {
     ("First look", 1): an_alarm,
     ("A command is quarantined", 0): a_quarantined_command,
     ("A command waits", 0): a_waiting_command,
+    ("Stop a flow of money", 0): a_stopped_flow,
     ("NATS has lost its data", 0): a_lost_stream,
     ("A deposit is in suspense", 0): a_deposit_in_suspense,
     ("A deposit is in suspense", 1): a_deposit_in_suspense,
