@@ -82,6 +82,8 @@ class FakeLedger:
             self.available[transfer.credit] = (
                 self.available.get(transfer.credit, 0) + transfer.amount
             )
+        elif transfer.bars and transfer.pending_id in self.ended_holds:
+            return Posted(is_refused=True, reason="PENDING_ALREADY_VOIDED")
         else:
             self._end(transfer)
         self.transfers[transfer.id] = transfer

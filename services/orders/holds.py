@@ -1,12 +1,13 @@
 """Giving back what is held for an order that needs it no more: an operator's use case."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chassis import identity
 from chassis.database import Database
 from chassis.telemetry import logger
 from kernel.errors import FailedPrecondition
+from kernel.ids import derived_id
 from services.orders import postings
 from services.orders.domain import FinalStatus, Order, OrderInWrongState
 from services.orders.ports import LedgerPort
@@ -46,8 +47,11 @@ class Holds:
                 "allowedStates": ["CLOSED"],
             }
             raise OrderInWrongState("The order is not canceled", details=details)
-        (posted,) = await self.ledger.post(postings.void(order, reason=reason))
-        if posted.is_refused:
+        (void,) = postings.void(order, reason=reason)
+        # Its own id for each reason: another reason is another transfer, and finds nothing held.
+        void = replace(void, id=derived_id(order.id, "give-back", reason))
+        (posted,) = await self.ledger.post([void])
+        if posted.is_refused and posted.reason != "PENDING_ALREADY_VOIDED":
             raise HoldNotVoided("The ledger refuses it", details={"reason": posted.reason})
         who = identity.current().principal
         log.warning("order.hold_given_back", order_id=str(order.id), by=who, why=reason)

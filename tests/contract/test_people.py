@@ -193,8 +193,15 @@ async def a_correction(world: World) -> Any:
     return request
 
 
+async def a_canceled_order(world: World) -> Any:
+    """Cancel an order; returns a request to give back what is held for it."""
+    order_id = await world.after(await world.an_order(), "ReserveFunds", "CancelOrder")
+    return orders.GiveBackHoldRequest(order_id=order_id, reason="A late hold")
+
+
 # What only operators change, and has no request id of its own.
 FOR_OPERATORS = {
+    ("orders", "GiveBackHold"): a_canceled_order,
     ("ledger", "CreditSuspense"): a_deposit_in_suspense,
     ("ledger", "DecideCorrection"): a_correction,
     ("escrow", "RequeueCommand"): a_quarantined_command,

@@ -122,9 +122,9 @@ async def test_a_hold_of_a_canceled_order_is_given_back_by_an_operator(shop: Sho
     keeper = Holds(database=shop.database, orders=shop.saga.orders, ledger=ledger)
     assert ledger.reserved(buyer) > 0
 
-    for _ in range(2):
+    for reason in ("a late hold", "a late hold", "the same, said otherwise"):
         await keeper.give_back(
-            marketplace_id=shop.marketplace_id, order_id=oid(order), reason="a late hold"
+            marketplace_id=shop.marketplace_id, order_id=oid(order), reason=reason
         )
 
     assert ledger.reserved(buyer) == 0
