@@ -82,7 +82,7 @@ class ServiceSettings(StreamSettings):
 
 
 def require_nats_user(url: str) -> None:
-    """Refuse a NATS that lets in whoever comes. Raises: ValueError."""
+    """Require credentials in the URL of NATS. Raises: ValueError: there are none."""
     if not parse(url).user:
         raise ValueError("NATS_URL must name a user and a password where ENV=prod")
 

@@ -1,7 +1,7 @@
 """What each program of the stack inherits: its own settings, and what any process needs.
 
-Everything else in the environment of whoever starts the stack stays there: what a program does
-not read, it cannot lose. tests/architecture compares the lists with what programs read.
+A program gets these variables and no others of the environment that the stack was started in: what
+it does not read, it cannot lose. tests/architecture compares the lists with what programs read.
 """
 
 from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,8 +12,10 @@ from chassis.idempotency import Answer
 from kernel.ids import new_id
 from services.orders import operations, postings, saga
 from services.orders.domain import FinalStatus, OrderInWrongState, Party, State
-from services.orders.holds import Holds
+from services.orders.holds import HoldNotVoided, Holds
 from services.orders.operations import LEASE_SECONDS
+from services.orders.ports import Posted as Answered
+from services.orders.ports import Transfer
 from services.orders.postings import InsufficientFunds
 from tests.fakes import FakeLedger
 from tests.integration.orders.conftest import Peers, Shop, oid, open_shop
@@ -136,6 +138,26 @@ async def test_a_hold_that_an_order_needs_is_not_given_back(shop: Shop) -> None:
 
     with pytest.raises(OrderInWrongState):
         await keeper.give_back(marketplace_id=shop.marketplace_id, order_id=oid(order), reason="no")
+
+
+async def test_a_hold_that_was_posted_is_not_given_back(shop: Shop) -> None:
+    order = await shop.rich_order()
+    await shop.service.cancel(
+        shop.ask(), order_id=oid(order), by=Party.BUYER, reason="", user_id=None
+    )
+
+    class Posted(FakeLedger):
+        """Refuses the void, as the ledger does for a hold that was posted."""
+
+        async def post(self, transfers: Sequence[Transfer]) -> list[Answered]:
+            return [Answered(is_refused=True, reason="PENDING_ALREADY_POSTED") for _ in transfers]
+
+    keeper = Holds(database=shop.database, orders=shop.saga.orders, ledger=Posted())
+
+    with pytest.raises(HoldNotVoided) as refused:
+        await keeper.give_back(marketplace_id=shop.marketplace_id, order_id=oid(order), reason="no")
+
+    assert refused.value.details == {"reason": "PENDING_ALREADY_POSTED"}
 
 
 def test_a_lease_is_trusted_for_less_than_it_lasts_and_renewed_before() -> None:
