@@ -35,7 +35,9 @@ SERVICE_CONFIG = json.dumps(
                 },
             }
         ],
-        "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
+        # No storm of retries on a service that is down; but none is missing after an outage: what
+        # succeeds pays for as many retries as are made.
+        "retryThrottling": {"maxTokens": 100, "tokenRatio": 1},
     }
 )
 

@@ -18,12 +18,33 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
+from chassis import outages
+
 SILENCE_SECONDS = 10
 CONNECT_SECONDS = 3
 # A connection that was used a moment ago is taken for alive unless something came in since.
 FRESH_SECONDS = 1.0
 PING_SECONDS = 2.0
 POOL_WAIT_SECONDS = 5
+
+
+class Cursor(psycopg.AsyncCursor[Any]):
+    """A cursor whose prepared statement may meet a table that has changed since.
+
+    What is a transaction of its own has done nothing then, and is done again, prepared anew. Within
+    a transaction it is refused, and `Database.retrying` does the whole again.
+    """
+
+    async def execute(self, query: Any, params: Any = None, **how: Any) -> "Cursor":
+        """Execute a statement, as psycopg does."""
+        try:
+            return await super().execute(query, params, **how)
+        except psycopg.Error as error:
+            if not (self.connection.autocommit and outages.is_plan_outdated(error)):
+                raise
+            # The driver forgets what it has prepared when it sees this.
+            await super().execute("deallocate all", prepare=False)
+            return await super().execute(query, params, **how)
 
 
 class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
@@ -90,6 +111,7 @@ async def connect(
                 keepalives_interval=look,
                 keepalives_count=3,
                 tcp_user_timeout=silence_seconds * 1000,
+                cursor_factory=Cursor,
                 **more,
             )
     except TimeoutError:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg.errors import LockNotAvailable
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import greenlet_spawn
@@ -165,6 +165,11 @@ class Database:
             if is_closed or outages.is_unavailable(error):
                 raise Unavailable("The database is unavailable") from error
             raise
+        except InvalidRequestError as error:
+            # The pool's word for it when a new connection is of no use either.
+            if lent and not lent[0].closed:
+                raise
+            raise Unavailable("The database is unavailable") from error
 
     async def retrying(self, work: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Run whole transactions again where Postgres says that they did nothing (40001, 40P01)."""

@@ -35,7 +35,7 @@ def constraint_name(error: BaseException) -> str | None:
 
 def is_repeatable(error: BaseException) -> bool:
     """Tell whether the transaction did nothing and would do so no more if tried again."""
-    return sqlstate(error) in _REPEATABLE or _is_plan_outdated(error)
+    return sqlstate(error) in _REPEATABLE or is_plan_outdated(error)
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -47,7 +47,7 @@ def is_unavailable(error: BaseException) -> bool:
         lost = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError)
         return isinstance(original, lost)
     is_of_a_kind = state.startswith(_CLASSES) or state in _STATES
-    return is_of_a_kind or _is_fatal(error) or _is_plan_outdated(error)
+    return is_of_a_kind or _is_fatal(error) or is_plan_outdated(error)
 
 
 def spoils_connections(error: BaseException) -> bool:
@@ -60,19 +60,19 @@ def spoils_connections(error: BaseException) -> bool:
         return is_unavailable(error) and not isinstance(error, PoolTimeoutError)
     state = sqlstate(error) or ""
     is_lost = state == _READ_ONLY or state.startswith("08")
-    return is_lost or _is_fatal(error) or _is_plan_outdated(error)
+    return is_lost or _is_fatal(error) or is_plan_outdated(error)
 
 
-def _is_fatal(error: BaseException) -> bool:
-    return getattr(_diagnostics(error), "severity_nonlocalized", None) in _FATAL
-
-
-def _is_plan_outdated(error: BaseException) -> bool:
+def is_plan_outdated(error: BaseException) -> bool:
     """Tell whether a prepared statement met a table that has changed since, or is not there."""
     function = getattr(_diagnostics(error), "source_function", None)
     return sqlstate(error) in _STATEMENTS_LOST or (
         sqlstate(error) == "0A000" and function == "RevalidateCachedQuery"
     )
+
+
+def _is_fatal(error: BaseException) -> bool:
+    return getattr(_diagnostics(error), "severity_nonlocalized", None) in _FATAL
 
 
 def _original(error: BaseException) -> BaseException:

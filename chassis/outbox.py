@@ -115,10 +115,14 @@ def values(events: Iterable[Event]) -> dict[str, str]:
 INSERT = """
 insert into outbox (event_id, marketplace_id, event_type, aggregate_type, aggregate_id,
                     version, occurred_at, correlation_id, body)
-select * from unnest(
+select event_id, marketplace_id, event_type, aggregate_type, aggregate_id, version, occurred_at,
+       correlation_id, body
+from unnest(
     %(event_0)s::uuid[], %(event_1)s::uuid[], %(event_2)s::text[], %(event_3)s::text[],
     %(event_4)s::text[], %(event_5)s::bigint[], %(event_6)s::timestamptz[], %(event_7)s::text[],
     %(event_8)s::text[])
+    as n (event_id, marketplace_id, event_type, aggregate_type, aggregate_id, version,
+          occurred_at, correlation_id, body)
 """
 
 

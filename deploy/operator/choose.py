@@ -14,7 +14,11 @@ FEE_BPS_MAX = 9900
 DAYS_MAX = 365
 _MAKE = "insert into orders.marketplaces (id) values (%s) on conflict do nothing"
 _CHOOSE = "update orders.marketplaces set {} = %s where id = %s"
-_READ = "select * from orders.marketplaces where id = %s"
+_READ = """
+select allows_manual_credit, platform_fee_bps_marketplace, platform_fee_bps_party,
+       auto_confirm_days
+from orders.marketplaces where id = %s
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

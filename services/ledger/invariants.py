@@ -179,7 +179,8 @@ CHECKS: Mapping[str, tuple[str, Any]] = {
         "accounts",
         """
         with lines as (
-            select *, row_number() over account as place,
+            select marketplace_id, asset, account, version, available_after, reserved_after,
+                   available_change, reserved_change, row_number() over account as place,
                    sum(available_change) over account as available,
                    sum(reserved_change) over account as reserved
             from entries where version is not null

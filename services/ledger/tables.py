@@ -67,9 +67,10 @@ on conflict do nothing
 """
 ADD_ESCROWS = """
 insert into accounts (marketplace_id, asset, name, credits, debits, holds, version, opened_at)
-select n.*, %s
+select marketplace_id, asset, name, credits, debits, holds, version, %s
 from unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[],
-            %s::bigint[]) as n
+            %s::bigint[])
+    as n (marketplace_id, asset, name, credits, debits, holds, version)
 """
 CHANGE_ACCOUNTS = """
 update accounts a
@@ -83,20 +84,28 @@ where a.marketplace_id = n.marketplace_id and a.asset = n.asset and a.name = n.n
 ADD_TRANSFERS = """
 insert into transfers (marketplace_id, id, type, code, debit_account, credit_account, asset,
                        amount, pending_id, order_id, transaction_hash, reason, at)
-select n.*, %s
+select marketplace_id, id, type, code, debit_account, credit_account, asset, amount, pending_id,
+       order_id, transaction_hash, reason, %s
 from unnest(%s::uuid[], %s::uuid[], %s::smallint[], %s::smallint[], %s::text[], %s::text[],
-            %s::text[], %s::bigint[], %s::uuid[], %s::uuid[], %s::text[], %s::text[]) as n
+            %s::text[], %s::bigint[], %s::uuid[], %s::uuid[], %s::text[], %s::text[])
+    as n (marketplace_id, id, type, code, debit_account, credit_account, asset, amount,
+          pending_id, order_id, transaction_hash, reason)
 """
 ADD_ENTRIES = """
 insert into entries (marketplace_id, asset, account, version, transfer_id, available_change,
                      reserved_change, available_after, reserved_after)
-select n.*
+select marketplace_id, asset, account, version, transfer_id, available_change, reserved_change,
+       available_after, reserved_after
 from unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::uuid[], %s::bigint[],
-            %s::bigint[], %s::bigint[], %s::bigint[]) as n
+            %s::bigint[], %s::bigint[], %s::bigint[])
+    as n (marketplace_id, asset, account, version, transfer_id, available_change,
+          reserved_change, available_after, reserved_after)
 """
 ADD_BARRED = """
 insert into barred_holds (marketplace_id, hold_id, order_id, reason, at)
-select n.*, %s from unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[]) as n
+select marketplace_id, hold_id, order_id, reason, %s
+from unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[])
+    as n (marketplace_id, hold_id, order_id, reason)
 """
 FORGET_ANSWERS = """
 delete from idempotency i

@@ -17,6 +17,7 @@ from services.orders.domain import Fact, Order, OrderNotFound, State
 from services.orders.operation_store import OPERATION_COLUMNS, operation_of
 from services.orders.operations import LeaseLost, Operation
 from services.orders.store import OrderMovedOn
+from services.orders.tables import ORDER_COLUMNS
 
 
 async def create(
@@ -119,7 +120,9 @@ async def end(
         raise OrderMovedOn(f"order {before.id} is not at version {before.version}")
 
 
-# Statements are put together from constants alone.
+# Statements are put together from constants alone. Columns are named: a prepared statement does not
+# outlive a change of its result.
+_COLUMNS = ", ".join(ORDER_COLUMNS)
 _CREATE = f"""
 with claimed as ({idempotency.CLAIM}),
 made as ({store.INSERT_SELECT} where exists (select from claimed) returning 1),
@@ -128,7 +131,7 @@ select count(*) from made
 """  # noqa: S608
 _BEGIN = f"""
 with locked as (
-    select * from orders
+    select {_COLUMNS} from orders
     where marketplace_id = %(op_marketplace)s and id = %(op_order)s and state = %(order_state)s
         and (%(order_amount)s::bigint is null or amount = %(order_amount)s::bigint)
     for update
@@ -141,17 +144,18 @@ claimed as (
     on conflict do nothing returning 1
 ),
 begun as ({operation_store.INSERT_SELECT} where exists (select from claimed) returning 1)
-select locked.* from locked where exists (select from begun)
+select {_COLUMNS} from locked where exists (select from begun)
 """  # noqa: S608
+_LOCKED = ", ".join(f"locked.{name}" for name in ORDER_COLUMNS)
 _RUNNING = ", ".join(f"running.{name} as running_{name}" for name in OPERATION_COLUMNS)
 _CLAIM_AND_LOCK = f"""
 with claimed as ({idempotency.CLAIM}),
 locked as (
-    select * from orders
+    select {_COLUMNS} from orders
     where marketplace_id = %(marketplace_id)s and id = %(id)s and exists (select from claimed)
     for update
 )
-select (select count(*) from claimed) as claimed, locked.*, {_RUNNING}
+select (select count(*) from claimed) as claimed, {_LOCKED}, {_RUNNING}
 from (values (1)) as always
 left join locked on true
 left join operations as running on running.marketplace_id = %(marketplace_id)s

@@ -66,6 +66,7 @@ def _page(column: str, *, is_filtered: bool) -> str:
         raise ValueError(f"{column} is no side of an order")
     status = "and party_status = %(status)s" if is_filtered else ""
     counted = "and status = %(status)s" if is_filtered else ""
+    columns = ", ".join(ORDER_COLUMNS)
     return f"""
 with counts as (
     select total as n from party_totals
@@ -77,17 +78,19 @@ with counts as (
         and is_seller = %(is_seller)s {counted}
 ),
 page as (
-    select {", ".join(ORDER_COLUMNS)} from orders
+    select {columns} from orders
     where marketplace_id = %(marketplace_id)s and {column} = %(user_id)s {status}
     order by id desc offset %(offset)s limit %(limit)s
 )
-select (select coalesce(sum(n), 0)::bigint from counts) as counted, page.*
+select (select coalesce(sum(n), 0)::bigint from counts) as counted, {columns}
 from (values (1)) as always left join page on true order by page.id desc
 """  # noqa: S608 - constants
 
 
 _FOLD = """
-with folded as (delete from party_changes returning *),
+with folded as (
+    delete from party_changes returning marketplace_id, user_id, is_seller, status, change
+),
 sums as (
     select marketplace_id, user_id, is_seller, status, sum(change) as change
     from folded group by 1, 2, 3, 4
@@ -99,7 +102,7 @@ known as (
     returning t.marketplace_id, t.user_id, t.is_seller, t.status
 )
 insert into party_totals (marketplace_id, user_id, is_seller, status, total)
-select s.* from sums s where not exists (
+select s.marketplace_id, s.user_id, s.is_seller, s.status, s.change from sums s where not exists (
     select from known k
     where (k.marketplace_id, k.user_id, k.is_seller, k.status)
         = (s.marketplace_id, s.user_id, s.is_seller, s.status)

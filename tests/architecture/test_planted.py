@@ -154,6 +154,10 @@ UNTIDY = [
     ("services/ledger/domain.py", '"""Doc."""\nx = float("1")\n', "float where"),
     ("chassis/x.py", '"""Doc."""\n# TO' + "DO: later\n", "has a number"),
     ("chassis/x.py", '"""Doc."""\n# FIX' + "ME\n", "has a number"),
+    ("services/orders/x.py", '"""Doc."""\nq = "select * from orders"\n', "names its columns"),
+    ("gateway/keys.py", '"""Doc."""\nq = "select id,\\n k.* from keys k"\n', "names its columns"),
+    ("chassis/x.py", '"""Doc."""\nq = "delete from x returning *"\n', "names its columns"),
+    ("chassis/x.py", '"""Doc."""\nq = f"select {A}, x.* from x"\n', "names its columns"),
 ]
 CLEAN = [
     ("chassis/settings.py", '"""Doc."""\nimport os\nurl = os.environ["URL"]\n'),
@@ -161,6 +165,8 @@ CLEAN = [
     ("services/orders/domain.py", '"""Doc."""\nhalf = 5 // 2\n'),
     ("chassis/x.py", '"""Doc."""\n# TO' + "DO(#12): write it down\n"),
     ("chassis/x.py", LONG_FUNCTION.replace("    x = 1\n", "", 1)),
+    ("chassis/x.py", '"""Doc."""\nq = "select a, count(*), a * 2 from x"\n'),
+    ("tests/x.py", '"""Doc."""\nq = "select * from x"\n'),
 ]
 
 

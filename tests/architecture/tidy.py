@@ -32,6 +32,9 @@ REGISTRIES = (
     "proxy.golang" + ".org",
     "conda" + ".anaconda.org",
 )
+# What a statement reads or returns is named: a prepared one does not outlive a wider table.
+STARRED = re.compile(r"\b(select|returning)\s([^;]*?,)?\s*(distinct\s+)?(\w+\.)?\*", re.IGNORECASE)
+PROGRAMS = ("services/", "chassis/", "gateway/", "deploy/operator/")
 INDEX_OPTION = re.compile(r"(?<!no-emit-)\b(extra-)?index" + r"[-_]url\b", re.IGNORECASE)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -43,7 +46,7 @@ def python_findings(path: str, source: str) -> list[str]:
     path: relative to the root of the project, with slashes. Each finding is "path:line: what".
     """
     tree = ast.parse(source)
-    rules = [_documented, _short, _named, _no_environment, _numbered]
+    rules = [_documented, _short, _named, _no_environment, _numbered, _named_columns]
     if is_exact(path):
         rules.append(_exact)
     return [f"{path}:{line}: {what}" for rule in rules for line, what in rule(path, source, tree)]
@@ -113,6 +116,22 @@ def _numbered(_path: str, source: str, _tree: ast.Module) -> Iterator[tuple[int,
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT and UNNUMBERED.search(token.string):
             yield token.start[0], "a TODO has a number: TODO(#12): what"
+
+
+def _named_columns(path: str, _source: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    if not path.startswith(PROGRAMS):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            text = "".join(
+                str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values
+            )
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value
+        else:
+            continue
+        if STARRED.search(text):
+            yield node.lineno, "a statement names its columns: no *"
 
 
 def _exact(_path: str, _source: str, tree: ast.Module) -> Iterator[tuple[int, str]]:

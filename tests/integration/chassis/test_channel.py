@@ -67,6 +67,22 @@ async def test_a_call_is_given_up_after_four_times() -> None:
     assert servicer.calls == 4
 
 
+async def test_calls_that_each_fail_at_first_are_all_tried_again() -> None:
+    calls = 0
+
+    async def every_other(_request: Any, _context: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls % 2:
+            raise Unavailable("one connection of many is dead")
+        return disputes_pb2.Dispute(id="done")
+
+    async with calling(scripted(change=every_other)) as stub:
+        answers = [await CALLER.call(stub.CompleteDispute, changing(), who=WHO) for _ in range(20)]
+
+    assert [answer.id for answer in answers] == ["done"] * 20
+
+
 async def test_a_refusal_that_is_final_is_not_tried_again() -> None:
     final = Unavailable("the provider failed", reason="PROVIDER_ERROR")
     final.is_final = True
