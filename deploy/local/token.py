@@ -53,7 +53,7 @@ def main() -> int:
     """Print a token; returns the exit code of the program."""
     parser = argparse.ArgumentParser(prog="make token", description="A user's access token")
     parser.add_argument("--sub", type=uuid.UUID, required=True, help="the user's UUID")
-    parser.add_argument("--role", choices=["admin"], help="an admin may read every dispute")
+    parser.add_argument("--role", choices=["admin"], help="an admin reads any order and dispute")
     arguments = parser.parse_args()
     document = state.read(settings.load().run_dir)
     if document is None:

@@ -8,18 +8,11 @@ from orchestrator.orders.v1 import orders_pb2
 from gateway.call import Answer, Call
 from gateway.keys import WRITE
 from gateway.marketplace import commands, envelope, outputs, rendering
-from gateway.marketplace.inputs import (
-    CancelOrder,
-    OpenDispute,
-    RefundOrder,
-    ReleaseFunds,
-    ReserveFunds,
-)
-from gateway.models import Nothing
+from gateway.marketplace.inputs import OpenDispute, OrderAction, ReleaseFunds
 from gateway.routing import Routes
 
 routes = Routes("Orders")
-_STATE = ("ORDER_NOT_FOUND", "INVALID_STATE")
+_STATE = ("ORDER_NOT_FOUND", "INVALID_STATE", "RESERVE_MISMATCH_AMOUNT")
 _CHAIN = ("PROVIDER_ERROR",)
 
 
@@ -34,19 +27,23 @@ def _party(name: str | None) -> Any:
 @routes.post(
     "/orders/{id}/reserve",
     scope=WRITE,
-    body=ReserveFunds,
+    body=OrderAction,
     optional_body=True,
     waits=True,
     answers={
         200: envelope.Success[outputs.ReservedOrder],
         202: envelope.Success[outputs.ReservedOrder],
     },
-    refusals=(*_STATE, "INSUFFICIENT_FUNDS", "RESERVE_MISMATCH_AMOUNT"),
+    refusals=(*_STATE, "INSUFFICIENT_FUNDS"),
 )
-async def reserve_funds(call: Call, body: ReserveFunds) -> Answer:
+async def reserve_funds(call: Call, body: OrderAction) -> Answer:
     """Hold the buyer's money: `available -= amount`, `reserved += amount`."""
     request = orders_pb2.ReserveFundsRequest(
-        **commands.awaited(call), order_id=_order_id(call), amount=commands.money(body.amount)
+        **commands.awaited(call),
+        order_id=_order_id(call),
+        amount=commands.money(body.amount),
+        requested_by=_party(body.by),
+        reason=body.reason or "",
     )
     order = await commands.change(call, call.backends.orders.ReserveFunds, request)
     data = rendering.moving(order)
@@ -58,7 +55,7 @@ async def reserve_funds(call: Call, body: ReserveFunds) -> Answer:
 @routes.post(
     "/orders/{id}/escrow",
     scope=WRITE,
-    body=Nothing,
+    body=OrderAction,
     optional_body=True,
     waits=True,
     answers={
@@ -67,9 +64,15 @@ async def reserve_funds(call: Call, body: ReserveFunds) -> Answer:
     },
     refusals=(*_STATE, "ESCROW_ALREADY_EXISTS", *_CHAIN),
 )
-async def create_escrow(call: Call, _body: Nothing) -> Answer:
+async def create_escrow(call: Call, body: OrderAction) -> Answer:
     """Deploy the order's escrow contract; answers when its address is known."""
-    request = orders_pb2.CreateEscrowRequest(**commands.awaited(call), order_id=_order_id(call))
+    request = orders_pb2.CreateEscrowRequest(
+        **commands.awaited(call),
+        order_id=_order_id(call),
+        amount=commands.money(body.amount),
+        requested_by=_party(body.by),
+        reason=body.reason or "",
+    )
     order = await commands.change(call, call.backends.orders.CreateEscrow, request)
     if not order.HasField("escrow") or not order.escrow.contract_id:
         return rendering.success(rendering.moving(order), status=commands.ACCEPTED)
@@ -86,7 +89,7 @@ async def create_escrow(call: Call, _body: Nothing) -> Answer:
 @routes.post(
     "/orders/{id}/escrow/fund",
     scope=WRITE,
-    body=Nothing,
+    body=OrderAction,
     optional_body=True,
     waits=True,
     answers={
@@ -95,9 +98,15 @@ async def create_escrow(call: Call, _body: Nothing) -> Answer:
     },
     refusals=(*_STATE, "ESCROW_NOT_READY", *_CHAIN),
 )
-async def fund_escrow(call: Call, _body: Nothing) -> Answer:
+async def fund_escrow(call: Call, body: OrderAction) -> Answer:
     """Lock the reserved money in the contract; work can begin."""
-    request = orders_pb2.FundEscrowRequest(**commands.awaited(call), order_id=_order_id(call))
+    request = orders_pb2.FundEscrowRequest(
+        **commands.awaited(call),
+        order_id=_order_id(call),
+        amount=commands.money(body.amount),
+        requested_by=_party(body.by),
+        reason=body.reason or "",
+    )
     order = await commands.change(call, call.backends.orders.FundEscrow, request)
     data = rendering.moving(order)
     if order.HasField("escrow"):
@@ -113,7 +122,7 @@ async def fund_escrow(call: Call, _body: Nothing) -> Answer:
 @routes.post(
     "/orders/{id}/cancel",
     scope=WRITE,
-    body=CancelOrder,
+    body=OrderAction,
     optional_body=True,
     waits=True,
     answers={
@@ -122,12 +131,13 @@ async def fund_escrow(call: Call, _body: Nothing) -> Answer:
     },
     refusals=_STATE,
 )
-async def cancel_order(call: Call, body: CancelOrder) -> Answer:
+async def cancel_order(call: Call, body: OrderAction) -> Answer:
     """Cancel before the escrow exists; what was held is available again."""
     request = orders_pb2.CancelOrderRequest(
         **commands.awaited(call),
         order_id=_order_id(call),
-        canceled_by=_party(body.canceled_by),
+        amount=commands.money(body.amount),
+        canceled_by=_party(body.by),
         reason=body.reason or "",
     )
     order = await commands.change(call, call.backends.orders.CancelOrder, request)
@@ -151,7 +161,9 @@ async def release_funds(call: Call, body: ReleaseFunds) -> Answer:
     request = orders_pb2.ReleaseFundsRequest(
         **commands.awaited(call),
         order_id=_order_id(call),
-        requested_by=_party(body.requested_by),
+        amount=commands.money(body.amount),
+        requested_by=_party(body.by),
+        reason=body.reason or "",
         delta_score_tenths=body.delta_score,
     )
     order = await commands.change(call, call.backends.orders.ReleaseFunds, request)
@@ -161,7 +173,7 @@ async def release_funds(call: Call, body: ReleaseFunds) -> Answer:
 @routes.post(
     "/orders/{id}/resolution/refund",
     scope=WRITE,
-    body=RefundOrder,
+    body=OrderAction,
     optional_body=True,
     waits=True,
     answers={
@@ -170,12 +182,13 @@ async def release_funds(call: Call, body: ReleaseFunds) -> Answer:
     },
     refusals=(*_STATE, *_CHAIN),
 )
-async def refund_order(call: Call, body: RefundOrder) -> Answer:
+async def refund_order(call: Call, body: OrderAction) -> Answer:
     """Pay the buyer back and close the order."""
     request = orders_pb2.RefundOrderRequest(
         **commands.awaited(call),
         order_id=_order_id(call),
-        requested_by=_party(body.requested_by),
+        amount=commands.money(body.amount),
+        requested_by=_party(body.by),
         reason=body.reason or "",
     )
     order = await commands.change(call, call.backends.orders.RefundOrder, request)
@@ -195,8 +208,9 @@ async def open_dispute(call: Call, body: OpenDispute) -> Answer:
     request = orders_pb2.OpenDisputeRequest(
         **commands.written(call),
         order_id=_order_id(call),
-        opened_by=_party(body.opened_by),
-        reason=rendering.REASONS.by_name[body.reason],  # type: ignore[arg-type] # the enum's value
+        amount=commands.money(body.amount),
+        opened_by=_party(body.by),
+        reason=rendering.REASONS.by_name[body.reason or "OTHER"],  # type: ignore[arg-type] # the enum's value
         description=body.description or "",
         evidence=body.evidence or (),
     )

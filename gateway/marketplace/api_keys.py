@@ -45,7 +45,7 @@ async def create_key(call: Call, body: CreateKey) -> Answer:
             marketplace_id=caller.marketplace_id,
             environment=caller.environment,
             scopes=wanted,
-            name=body.name,
+            name=body.name or "",
             asked=_asked(call),
         )
     call.reply.replayed = made.replayed

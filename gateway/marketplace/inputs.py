@@ -51,6 +51,8 @@ OrderStatus = Literal[
     "CLOSED",
 ]
 DisputeStatus = Literal["OPEN", "UNDER_REVIEW", "RESOLVED"]
+DisputeReason = Literal["NOT_DELIVERED", "QUALITY_ISSUE", "OTHER"]
+REASON_MAX = 1000
 
 
 def _given(*names: str) -> dict[str, Any]:
@@ -59,6 +61,7 @@ def _given(*names: str) -> dict[str, Any]:
 
 
 _AMOUNTS = ("releaseAmount", "refundAmount")
+_ASKERS = ("requestedBy", "canceledBy")
 
 
 class RegisterUser(Request):
@@ -67,7 +70,7 @@ class RegisterUser(Request):
     external_user_id: Text
     id: UserName | None = None
     email: Email | None = None
-    type: Literal["BUYER", "SELLER", "BOTH"] = "BOTH"
+    type: Literal["BUYER", "SELLER", "BOTH"] | None = None
 
 
 class Milestone(Request):
@@ -101,40 +104,61 @@ class CreateOrder(Request):
     metadata: dict[str, JsonValue] | None = None
 
 
-class ReserveFunds(Request):
-    """`amount` is optional; where it is given, it must be the order's."""
+class OrderAction(Request):
+    """What any action on an order may say; nothing of it has to be said.
+
+    `amount` must be the order's. `requestedBy` and `canceledBy` both name who asks: the buyer
+    where nothing is said.
+    """
 
     amount: Amount | None = None
-
-
-class ReleaseFunds(Request):
-    """Who asks; the buyer where nothing is said. `deltaScore`: the marketplace's rating."""
-
     requested_by: Actor | None = None
+    canceled_by: Actor | None = None
+    reason: Annotated[str, StringConstraints(max_length=REASON_MAX)] | None = None
+
+    @model_validator(mode="after")
+    def _one_asks(self) -> "OrderAction":
+        if self.requested_by and self.canceled_by and self.requested_by != self.canceled_by:
+            raise unfit("two_askers", "requestedBy and canceledBy differ", fields=_ASKERS)
+        return self
+
+    @property
+    def by(self) -> Actor | None:
+        """Who asks; None: it is not said."""
+        return self.requested_by or self.canceled_by
+
+
+class ReleaseFunds(OrderAction):
+    """As any action. `deltaScore`: the marketplace's rating of the work."""
+
     delta_score: Score | None = None
 
 
-class RefundOrder(Request):
-    """Who asks; the buyer where nothing is said."""
-
-    requested_by: Actor | None = None
-    reason: Annotated[str, StringConstraints(max_length=1000)] | None = None
-
-
-class CancelOrder(Request):
-    """Who cancels; the buyer where nothing is said."""
-
-    canceled_by: Actor | None = None
-    reason: Annotated[str, StringConstraints(max_length=1000)] | None = None
-
-
 class OpenDispute(Request):
-    """Who opens, and why; the buyer, OTHER where nothing is said."""
+    """Who opens, and why; the buyer, OTHER where nothing is said. `amount` must be the order's.
 
-    opened_by: Side = "BUYER"
-    reason: Literal["NOT_DELIVERED", "QUALITY_ISSUE", "OTHER"] = "OTHER"
+    `requestedBy` and `canceledBy` mean `openedBy`.
+    """
+
+    opened_by: Side | None = None
+    requested_by: Side | None = None
+    canceled_by: Side | None = None
+    reason: DisputeReason | None = None
+    amount: Amount | None = None
     description: Annotated[str, StringConstraints(max_length=4000)] | None = None
     evidence: Annotated[list[Url], Field(max_length=20)] | None = None
+
+    @model_validator(mode="after")
+    def _one_opens(self) -> "OpenDispute":
+        named = {self.opened_by, self.requested_by, self.canceled_by} - {None}
+        if len(named) > 1:
+            raise unfit("two_askers", "names another side", fields=("openedBy", *_ASKERS))
+        return self
+
+    @property
+    def by(self) -> Side:
+        """Who opens."""
+        return self.opened_by or self.requested_by or self.canceled_by or "BUYER"
 
 
 class AssignDispute(Request):
@@ -194,7 +218,7 @@ class CreateKey(Request):
     scopes: Annotated[
         list[Literal["read", "write", "support", "admin"]], Field(min_length=1, max_length=4)
     ]
-    name: Annotated[str, StringConstraints(max_length=100)] = ""
+    name: Annotated[str, StringConstraints(max_length=100)] | None = None
 
 
 class Paging(Request):

@@ -37,7 +37,7 @@ async def register_user(call: Call, body: RegisterUser) -> Answer:
         external_user_id=body.external_user_id,
         public_id=body.id or "",
         email=body.email or "",
-        type=rendering.USER_TYPES.by_name[body.type],  # type: ignore[arg-type] # the enum's value
+        type=rendering.USER_TYPES.by_name[body.type or "BOTH"],  # type: ignore[arg-type] # the enum's value
     )
     user = await commands.change(call, call.backends.orders.RegisterUser, request)
     return rendering.success(rendering.user(user), status=commands.CREATED)

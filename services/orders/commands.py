@@ -6,14 +6,14 @@ The caller waits for the answer, and the work goes on whether or not anybody wai
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chassis import identity
 from chassis.database import Database, Transaction, constraint_name
 from chassis.idempotency import Answer, Idempotency, IdempotencyKeyInProgress, RequestKey
 from kernel.errors import FailedPrecondition
 from kernel.ids import new_id
-from services.orders import hot
+from services.orders import domain, hot
 from services.orders.domain import Decided, Order, OrderInWrongState, State
 from services.orders.operation_store import OperationStore
 from services.orders.operations import AnotherInMotion, Kind, Operation
@@ -33,22 +33,24 @@ class EscrowNotReady(FailedPrecondition):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What every command carries: whose it is, its key, and how long its caller waits."""
+    """What every command carries: whose it is, its key, and how long its caller waits.
+
+    amount: what the caller takes the order's amount to be, in minor units; None: not said.
+    remarks: who asks (`by`) and why (`reason`), as far as they are said; kept with the operation.
+    """
 
     marketplace_id: uuid.UUID
     key: RequestKey
     wait_seconds: float
+    amount: int | None = None
+    remarks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quick:
-    """What must hold for a command that changes nothing when it begins: a state, an amount.
-
-    amount: in minor units; None: any.
-    """
+    """What must hold for a command that changes nothing when it begins, besides its amount."""
 
     state: State
-    amount: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,7 @@ class CommandRunner:
         """Record the command, drive it, answer. An operation in progress is waited for first.
 
         needs_peers: the command is carried out by an operation; False: it ends where it begins.
+        Raises: what `begin` raises; AmountDiffersFromOrder; OrderInWrongState; EscrowNotReady.
         """
         command = _Command(
             request=request,
@@ -165,7 +168,7 @@ class CommandRunner:
                     operation=operation,
                     answer=self._idempotency.values(command.request.key),
                     state=command.quick.state,
-                    amount=command.quick.amount,
+                    amount=command.request.amount,
                 )
         except Exception as error:
             if constraint_name(error) == "operations_one_running":
@@ -183,6 +186,7 @@ class CommandRunner:
                 return begun
             operation = self._operation(command)
             after, facts = command.begin(begun.order, operation.id)
+            domain.require_amount(begun.order, request.amount)
             running = begun.operation
             if running is None and not command.needs_peers:
                 # It is over at once, and no row of its own meets the index of what is in motion.
@@ -239,7 +243,7 @@ class CommandRunner:
             scope=key.scope,
             key=key.key,
             fingerprint=key.fingerprint,
-            context=command.context,
+            context={**command.request.remarks, **command.context},
             actor=identity.current().principal,
             request_id=identity.current_request_id(),
             epoch=1,

@@ -146,7 +146,7 @@ class DisputeAlreadyOpen(FailedPrecondition):
 
 
 class AmountDiffersFromOrder(InvalidArgument):
-    """The amount to reserve is not the order's."""
+    """The amount that a command names is not the order's."""
 
     reason = "RESERVE_MISMATCH_AMOUNT"
 
@@ -305,11 +305,11 @@ def created(order: Order) -> Decided:
     return order, (Fact(event_type="order.created", payload=payload),)
 
 
-def require_reserve_amount(order: Order, amount: int | None) -> None:
+def require_amount(order: Order, amount: int | None) -> None:
     """Check the amount a caller names. Raises: AmountDiffersFromOrder."""
     if amount is not None and amount != order.amount:
         raise AmountDiffersFromOrder(
-            "The amount to reserve must be the order's amount",
+            "The amount must be the order's amount",
             details={"orderAmount": to_text(order.amount), "requested": to_text(amount)},
         )
 

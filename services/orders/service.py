@@ -1,6 +1,7 @@
 """The use cases that change an order: each says what must hold, and what begins.
 
-The command runner records it in one visible transaction; the saga carries it out.
+The command runner records it in one visible transaction; the saga carries it out. Any of them may
+be refused with AmountDiffersFromOrder, where its caller names another amount than the order's.
 """
 
 import uuid
@@ -33,20 +34,17 @@ class OrderService:
         self._commands = commands
         self._clock = clock
 
-    async def reserve_funds(
-        self, request: Request, *, order_id: uuid.UUID, amount: int | None
-    ) -> Answer:
-        """Hold the buyer's money; amount in minor units, None: the order's.
+    async def reserve_funds(self, request: Request, *, order_id: uuid.UUID) -> Answer:
+        """Hold the buyer's money.
 
         Raises: OrderNotFound; OrderInWrongState; AmountDiffersFromOrder; InsufficientFunds.
         """
 
         def begin(order: Order, _operation: uuid.UUID) -> Decided:
             domain.require(order, Trigger.RESERVE)
-            domain.require_reserve_amount(order, amount)
             return order, ()
 
-        quick = Quick(state=State.ORDER_CREATED, amount=amount)
+        quick = Quick(state=State.ORDER_CREATED)
         return await self._commands.run(request, order_id, Kind.RESERVE, begin, {}, quick=quick)
 
     async def create_escrow(self, request: Request, *, order_id: uuid.UUID) -> Answer:

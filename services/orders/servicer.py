@@ -202,29 +202,24 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
         self, request: orders_pb2.ReserveFundsRequest, context: Context
     ) -> orders_pb2.Order:
         """Hold the buyer's money."""
-        answer = await self._service.reserve_funds(
-            _request(request),
-            order_id=uuid.UUID(request.order_id),
-            amount=wire.optional_amount(request, "amount"),
-        )
+        order_id = uuid.UUID(request.order_id)
+        answer = await self._service.reserve_funds(_request(request), order_id=order_id)
         return _order(context, answer)
 
     async def CreateEscrow(
         self, request: orders_pb2.CreateEscrowRequest, context: Context
     ) -> orders_pb2.Order:
         """Deploy the contract."""
-        answer = await self._service.create_escrow(
-            _request(request), order_id=uuid.UUID(request.order_id)
-        )
+        order_id = uuid.UUID(request.order_id)
+        answer = await self._service.create_escrow(_request(request), order_id=order_id)
         return _order(context, answer)
 
     async def FundEscrow(
         self, request: orders_pb2.FundEscrowRequest, context: Context
     ) -> orders_pb2.Order:
         """Lock the money on chain."""
-        answer = await self._service.fund_escrow(
-            _request(request), order_id=uuid.UUID(request.order_id)
-        )
+        order_id = uuid.UUID(request.order_id)
+        answer = await self._service.fund_escrow(_request(request), order_id=order_id)
         return _order(context, answer)
 
     async def ReleaseFunds(
@@ -386,7 +381,11 @@ def _request(request: Any) -> Request:
     if "wait_seconds" in request.DESCRIPTOR.fields_by_name and request.HasField("wait_seconds"):
         wait = min(left, float(request.wait_seconds))
     return Request(
-        marketplace_id=_marketplace(), key=request_key(request), wait_seconds=max(wait, 0.0)
+        marketplace_id=_marketplace(),
+        key=request_key(request),
+        wait_seconds=max(wait, 0.0),
+        amount=wire.named_amount(request),
+        remarks=wire.remarks(request),
     )
 
 

@@ -114,8 +114,10 @@ class Steps:
         )
         if command is None:
             return
+        reason = motion.operation.context.get("reason", "")
         await self._post(
-            motion, postings.payout(order, payments=command.payments, is_dispute=False)
+            motion,
+            postings.payout(order, payments=command.payments, is_dispute=False, reason=reason),
         )
         paid = postings.settlement(command.payments, share=order.amount)
         at = self._clock.now()

@@ -59,6 +59,29 @@ def optional_amount(message: Any, field: str) -> int | None:
     return money.minor_units
 
 
+def named_amount(message: Any) -> int | None:
+    """Decode the amount that a command on an order names; None: it names none.
+
+    Raises: InvalidArgument.
+    """
+    is_named = "amount" in message.DESCRIPTOR.fields_by_name
+    return optional_amount(message, "amount") if is_named else None
+
+
+def remarks(message: Any) -> dict[str, str]:
+    """Decode who asks for a command and why, as far as it says so.
+
+    Raises: InvalidArgument: there is no such party.
+    """
+    known, said = message.DESCRIPTOR.fields_by_name, {}
+    if "requested_by" in known and message.requested_by:
+        by = enum_from_proto(Party, common_pb2.Party, message.requested_by, field="requested_by")
+        said["by"] = by.value
+    if "reason" in known and isinstance(message.reason, str) and message.reason:
+        said["reason"] = message.reason
+    return said
+
+
 def new_order(request: orders_pb2.CreateOrderRequest) -> NewOrder:
     """Decode what a caller asks for."""
     return NewOrder(

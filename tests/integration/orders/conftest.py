@@ -83,12 +83,22 @@ class Shop:
             marketplace_id=self.marketplace_id, scope="", key=name, fingerprint=fingerprint
         )
 
-    def ask(self, key: str = "", *, wait: float = 10, fingerprint: bytes = b"f") -> Request:
-        """Make a command's request."""
+    def ask(
+        self,
+        key: str = "",
+        *,
+        wait: float = 10,
+        fingerprint: bytes = b"f",
+        amount: int | None = None,
+        **remarks: str,
+    ) -> Request:
+        """Make a command's request. remarks: `by` and `reason`."""
         return Request(
             marketplace_id=self.marketplace_id,
             key=self.key(key, fingerprint),
             wait_seconds=wait,
+            amount=amount,
+            remarks=remarks,
         )
 
     async def user(self, name: str, *, user_id: uuid.UUID | None = None) -> uuid.UUID:
@@ -118,13 +128,17 @@ class Shop:
     async def reserved_order(self) -> orders_pb2.Order:
         """Create an order and reserve its money."""
         order = await self.rich_order()
-        answer = await self.service.reserve_funds(self.ask(), order_id=oid(order), amount=None)
+        answer = await self.service.reserve_funds(self.ask(), order_id=oid(order))
         return order_of(answer)
+
+    async def deployed_order(self) -> orders_pb2.Order:
+        """Create an order with its contract."""
+        order = await self.reserved_order()
+        return order_of(await self.service.create_escrow(self.ask(), order_id=oid(order)))
 
     async def running_order(self) -> orders_pb2.Order:
         """Create an order and bring it to IN_PROGRESS."""
-        order = await self.reserved_order()
-        await self.service.create_escrow(self.ask(), order_id=oid(order))
+        order = await self.deployed_order()
         return order_of(await self.service.fund_escrow(self.ask(), order_id=oid(order)))
 
     async def read(self, order: orders_pb2.Order) -> Order:

@@ -31,7 +31,7 @@ async def create(shop: Shop, name: str) -> Answer:
 async def reserve(shop: Shop, name: str) -> Answer:
     order = await shop.order()
     request = shop.ask(KEY, fingerprint=name.encode())
-    return await shop.service.reserve_funds(request, order_id=oid(order), amount=None)
+    return await shop.service.reserve_funds(request, order_id=oid(order))
 
 
 async def deliver(shop: Shop, name: str) -> Answer:

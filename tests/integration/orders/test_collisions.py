@@ -30,7 +30,7 @@ def cancel(shop: Shop, order: orders_pb2.Order, wait: float) -> Awaitable[Answer
 
 
 def reserve(shop: Shop, order: orders_pb2.Order, wait: float) -> Awaitable[Answer]:
-    return shop.service.reserve_funds(shop.ask(wait=wait), order_id=oid(order), amount=None)
+    return shop.service.reserve_funds(shop.ask(wait=wait), order_id=oid(order))
 
 
 def pay(shop: Shop, order: orders_pb2.Order, wait: float) -> Awaitable[Answer]:

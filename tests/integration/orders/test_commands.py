@@ -1,14 +1,17 @@
 """An order's life on a real database: each command, its refusals, its repeats, its races."""
 
 import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
 
 import pytest
 from orchestrator.orders.v1 import orders_pb2
 
 from chassis.database import driver
-from chassis.idempotency import IdempotencyKeyInProgress, IdempotencyKeyReused
+from chassis.idempotency import Answer, IdempotencyKeyInProgress, IdempotencyKeyReused
 from kernel.errors import DomainError, Unavailable
 from kernel.ids import new_id
+from services.orders.commands import Request
 from services.orders.domain import (
     AmountDiffersFromOrder,
     DisputeReason,
@@ -76,11 +79,11 @@ async def test_reserving_more_than_there_is_says_how_much_there_is(shop: Shop) -
     shop.peers.ledger.available[f"user:{order.buyer.id}"] = EIGHTY - 100_000
 
     with pytest.raises(InsufficientFunds) as refusal:
-        await shop.service.reserve_funds(shop.ask("k"), order_id=oid(order), amount=None)
+        await shop.service.reserve_funds(shop.ask("k"), order_id=oid(order))
     shop.peers.ledger.available[f"user:{order.buyer.id}"] = EIGHTY
     with pytest.raises(DomainError) as again:
-        await shop.service.reserve_funds(shop.ask("k"), order_id=oid(order), amount=None)
-    answer = await shop.service.reserve_funds(shop.ask(), order_id=oid(order), amount=None)
+        await shop.service.reserve_funds(shop.ask("k"), order_id=oid(order))
+    answer = await shop.service.reserve_funds(shop.ask(), order_id=oid(order))
 
     assert refusal.value.details == {
         "available": "79.99",
@@ -92,25 +95,67 @@ async def test_reserving_more_than_there_is_says_how_much_there_is(shop: Shop) -
     assert order_of(answer).reserved_at.seconds > 0
 
 
-async def test_reserving_another_amount_is_refused(shop: Shop) -> None:
-    order = await shop.rich_order()
+Asked = Callable[[Shop, Request, uuid.UUID], Awaitable[Answer]]
+_DISPUTE = {"reason": DisputeReason.OTHER, "description": "", "evidence": (), "user_id": None}
+# Every command on an order that may name its amount: how it is made ready, and asked for.
+COMMANDS: dict[str, tuple[Callable[[Shop], Awaitable[orders_pb2.Order]], Asked]] = {
+    "reserve": (Shop.rich_order, lambda s, r, o: s.service.reserve_funds(r, order_id=o)),
+    "escrow": (Shop.reserved_order, lambda s, r, o: s.service.create_escrow(r, order_id=o)),
+    "fund": (Shop.deployed_order, lambda s, r, o: s.service.fund_escrow(r, order_id=o)),
+    "cancel": (
+        Shop.reserved_order,
+        lambda s, r, o: s.service.cancel(r, order_id=o, by=Party.BUYER, reason="", user_id=None),
+    ),
+    "release": (
+        Shop.running_order,
+        lambda s, r, o: s.service.release_funds(r, order_id=o, by=Party.BUYER),
+    ),
+    "refund": (
+        Shop.running_order,
+        lambda s, r, o: s.service.refund(r, order_id=o, by=Party.BUYER, reason=""),
+    ),
+    "dispute": (
+        Shop.running_order,
+        lambda s, r, o: s.service.open_dispute(r, order_id=o, by=Party.BUYER, **_DISPUTE),  # type: ignore[arg-type] # by name
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+async def test_a_command_that_names_another_amount_changes_nothing(shop: Shop, name: str) -> None:
+    ready, ask = COMMANDS[name]
+    order = await ready(shop)
+    before, calls = await shop.read(order), shop.peers.ledger.calls
 
     with pytest.raises(AmountDiffersFromOrder):
-        await shop.service.reserve_funds(shop.ask(), order_id=oid(order), amount=EIGHTY - 1)
+        await ask(shop, shop.ask(amount=EIGHTY - 1), oid(order))
 
-    assert shop.peers.ledger.calls == 0
+    assert (await shop.read(order)).version == before.version
+    assert shop.peers.ledger.calls == calls
+    assert (await ask(shop, shop.ask(amount=EIGHTY), oid(order))).body
+
+
+async def test_why_money_was_released_stands_in_the_statement(shop: Shop) -> None:
+    order = await shop.running_order()
+
+    await shop.service.release_funds(
+        shop.ask(by="SELLER", reason="Work accepted"), order_id=oid(order), by=Party.SELLER
+    )
+
+    paid = [t for t in shop.peers.ledger.transfers.values() if t.code == "RELEASE"]
+    assert {t.reason for t in paid if t.debit == f"escrow:{order.id}"} == {"Work accepted"}
 
 
 async def test_a_repeated_command_gives_the_same_bytes_even_after_the_order_moved(
     shop: Shop,
 ) -> None:
     order = await shop.rich_order()
-    first = await shop.service.reserve_funds(shop.ask("r"), order_id=oid(order), amount=None)
+    first = await shop.service.reserve_funds(shop.ask("r"), order_id=oid(order))
     await shop.service.cancel(
         shop.ask(), order_id=oid(order), by=Party.BUYER, reason="", user_id=None
     )
 
-    again = await shop.service.reserve_funds(shop.ask("r"), order_id=oid(order), amount=None)
+    again = await shop.service.reserve_funds(shop.ask("r"), order_id=oid(order))
 
     assert again.body == first.body
     assert again.replayed
@@ -119,7 +164,7 @@ async def test_a_repeated_command_gives_the_same_bytes_even_after_the_order_move
 
 async def test_a_key_used_for_something_else_is_refused(shop: Shop) -> None:
     order = await shop.rich_order()
-    await shop.service.reserve_funds(shop.ask("r"), order_id=oid(order), amount=None)
+    await shop.service.reserve_funds(shop.ask("r"), order_id=oid(order))
 
     with pytest.raises(IdempotencyKeyReused):
         await shop.service.create_escrow(shop.ask("r", fingerprint=b"other"), order_id=oid(order))
@@ -127,7 +172,7 @@ async def test_a_key_used_for_something_else_is_refused(shop: Shop) -> None:
 
 async def test_an_unknown_order_is_not_found(shop: Shop) -> None:
     with pytest.raises(OrderNotFound):
-        await shop.service.reserve_funds(shop.ask(), order_id=new_id(), amount=None)
+        await shop.service.reserve_funds(shop.ask(), order_id=new_id())
 
 
 async def test_another_marketplaces_order_is_not_found(shop: Shop) -> None:
@@ -136,7 +181,7 @@ async def test_another_marketplaces_order_is_not_found(shop: Shop) -> None:
     shop.marketplace_id = new_id()
 
     with pytest.raises(OrderNotFound):
-        await shop.service.reserve_funds(shop.ask(), order_id=oid(order), amount=None)
+        await shop.service.reserve_funds(shop.ask(), order_id=oid(order))
 
     assert request.marketplace_id != shop.marketplace_id
 
@@ -146,10 +191,7 @@ async def test_three_reserves_at_once_hold_the_money_once(two_shops: tuple[Shop,
     order = await one.rich_order()
 
     answers, refusals = await outcomes(
-        *(
-            shop.service.reserve_funds(shop.ask(), order_id=oid(order), amount=None)
-            for shop in (one, two, one)
-        )
+        *(shop.service.reserve_funds(shop.ask(), order_id=oid(order)) for shop in (one, two, one))
     )
 
     assert len(answers) == 1
@@ -281,12 +323,12 @@ async def test_a_peer_that_is_away_is_told_at_once_and_the_operation_goes_on(
     shop.peers.ledger.is_away = True
 
     with pytest.raises(Unavailable):
-        await shop.service.reserve_funds(shop.ask("r"), order_id=oid(order), amount=None)
+        await shop.service.reserve_funds(shop.ask("r"), order_id=oid(order))
     with pytest.raises(IdempotencyKeyInProgress):
-        await shop.service.reserve_funds(shop.ask("r"), order_id=oid(order), amount=None)
+        await shop.service.reserve_funds(shop.ask("r"), order_id=oid(order))
     shop.peers.ledger.is_away = False
     await shop.until(order, State.FUNDS_RESERVED)
-    answer = await shop.service.reserve_funds(shop.ask("r"), order_id=oid(order), amount=None)
+    answer = await shop.service.reserve_funds(shop.ask("r"), order_id=oid(order))
 
     assert answer.replayed
 

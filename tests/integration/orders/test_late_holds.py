@@ -48,7 +48,7 @@ async def replicas(database_url: Callable[[str], str]) -> AsyncIterator[tuple[Sh
 
 
 async def reserve(shop: Shop, order: orders_pb2.Order) -> Answer:
-    return await shop.service.reserve_funds(shop.ask(wait=0), order_id=oid(order), amount=None)
+    return await shop.service.reserve_funds(shop.ask(wait=0), order_id=oid(order))
 
 
 async def pay(shop: Shop, order: orders_pb2.Order) -> Answer:

@@ -54,7 +54,7 @@ async def _running(shop: Shop) -> int:
 
 
 async def reserve(shop: Shop, order: orders_pb2.Order) -> Answer:
-    return await shop.service.reserve_funds(shop.ask("one"), order_id=oid(order), amount=None)
+    return await shop.service.reserve_funds(shop.ask("one"), order_id=oid(order))
 
 
 async def cancel(shop: Shop, order: orders_pb2.Order) -> Answer:

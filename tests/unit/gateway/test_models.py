@@ -13,8 +13,8 @@ from gateway.marketplace.inputs import (
     AssignDispute,
     CreateOrder,
     ListOrders,
+    OrderAction,
     ReleaseFunds,
-    ReserveFunds,
     ResolveDispute,
 )
 from kernel.errors import InvalidArgument
@@ -191,8 +191,8 @@ def test_a_body_is_an_object(body: Any) -> None:
 
 
 def test_nothing_of_an_action_is_required() -> None:
-    assert models.validated(ReserveFunds, {}).amount is None
-    assert models.validated(ReserveFunds, {"amount": None}).amount is None
+    assert models.validated(OrderAction, {}).amount is None
+    assert models.validated(OrderAction, {"amount": None}).amount is None
 
 
 @pytest.mark.parametrize("name", ["agentId", "agent_id", "assignedTo", "assigned_to"])

@@ -449,93 +449,117 @@ class Receipt(_message.Message):
     def __init__(self, id: _Optional[str] = ..., order_id: _Optional[str] = ..., buyer: _Optional[_Union[_common_pb2.UserRef, _Mapping]] = ..., seller: _Optional[_Union[_common_pb2.UserRef, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., platform_fee: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., provider_fee: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., seller_income: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., platform_fee_bps: _Optional[int] = ..., personal_signal: _Optional[str] = ..., delta_score_tenths: _Optional[int] = ..., response_time_ms: _Optional[int] = ..., contract_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., currency: _Optional[str] = ..., released_share: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
 
 class ReserveFundsRequest(_message.Message):
-    __slots__ = ("request_id", "fingerprint", "order_id", "amount", "wait_seconds")
+    __slots__ = ("request_id", "fingerprint", "order_id", "amount", "wait_seconds", "requested_by", "reason")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     fingerprint: bytes
     order_id: str
     amount: _common_pb2.Money
     wait_seconds: int
-    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
+    requested_by: _common_pb2.Party
+    reason: str
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., wait_seconds: _Optional[int] = ..., requested_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class CreateEscrowRequest(_message.Message):
-    __slots__ = ("request_id", "fingerprint", "order_id", "wait_seconds")
+    __slots__ = ("request_id", "fingerprint", "order_id", "wait_seconds", "amount", "requested_by", "reason")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     fingerprint: bytes
     order_id: str
     wait_seconds: int
-    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
+    amount: _common_pb2.Money
+    requested_by: _common_pb2.Party
+    reason: str
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., wait_seconds: _Optional[int] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., requested_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class FundEscrowRequest(_message.Message):
-    __slots__ = ("request_id", "fingerprint", "order_id", "wait_seconds")
+    __slots__ = ("request_id", "fingerprint", "order_id", "wait_seconds", "amount", "requested_by", "reason")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     fingerprint: bytes
     order_id: str
     wait_seconds: int
-    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
+    amount: _common_pb2.Money
+    requested_by: _common_pb2.Party
+    reason: str
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., wait_seconds: _Optional[int] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., requested_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ReleaseFundsRequest(_message.Message):
-    __slots__ = ("request_id", "fingerprint", "order_id", "requested_by", "wait_seconds", "delta_score_tenths")
+    __slots__ = ("request_id", "fingerprint", "order_id", "requested_by", "wait_seconds", "delta_score_tenths", "amount", "reason")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
     WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     DELTA_SCORE_TENTHS_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     fingerprint: bytes
     order_id: str
     requested_by: _common_pb2.Party
     wait_seconds: int
     delta_score_tenths: int
-    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., requested_by: _Optional[_Union[_common_pb2.Party, str]] = ..., wait_seconds: _Optional[int] = ..., delta_score_tenths: _Optional[int] = ...) -> None: ...
+    amount: _common_pb2.Money
+    reason: str
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., requested_by: _Optional[_Union[_common_pb2.Party, str]] = ..., wait_seconds: _Optional[int] = ..., delta_score_tenths: _Optional[int] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class CancelOrderRequest(_message.Message):
-    __slots__ = ("request_id", "fingerprint", "order_id", "canceled_by", "reason", "wait_seconds")
+    __slots__ = ("request_id", "fingerprint", "order_id", "canceled_by", "reason", "wait_seconds", "amount")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     CANCELED_BY_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     fingerprint: bytes
     order_id: str
     canceled_by: _common_pb2.Party
     reason: str
     wait_seconds: int
-    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., canceled_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[str] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
+    amount: _common_pb2.Money
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., canceled_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[str] = ..., wait_seconds: _Optional[int] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
 
 class RefundOrderRequest(_message.Message):
-    __slots__ = ("request_id", "fingerprint", "order_id", "requested_by", "reason", "wait_seconds")
+    __slots__ = ("request_id", "fingerprint", "order_id", "requested_by", "reason", "wait_seconds", "amount")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     REQUESTED_BY_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     fingerprint: bytes
     order_id: str
     requested_by: _common_pb2.Party
     reason: str
     wait_seconds: int
-    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., requested_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[str] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
+    amount: _common_pb2.Money
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., requested_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[str] = ..., wait_seconds: _Optional[int] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
 
 class OpenDisputeRequest(_message.Message):
-    __slots__ = ("request_id", "fingerprint", "order_id", "opened_by", "reason", "description", "evidence")
+    __slots__ = ("request_id", "fingerprint", "order_id", "opened_by", "reason", "description", "evidence", "amount")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -543,6 +567,7 @@ class OpenDisputeRequest(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     fingerprint: bytes
     order_id: str
@@ -550,7 +575,8 @@ class OpenDisputeRequest(_message.Message):
     reason: DisputeReason
     description: str
     evidence: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., opened_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[_Union[DisputeReason, str]] = ..., description: _Optional[str] = ..., evidence: _Optional[_Iterable[str]] = ...) -> None: ...
+    amount: _common_pb2.Money
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., opened_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[_Union[DisputeReason, str]] = ..., description: _Optional[str] = ..., evidence: _Optional[_Iterable[str]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
 
 class ResolveDisputeRequest(_message.Message):
     __slots__ = ("request_id", "fingerprint", "dispute_id", "decision", "release_amount", "refund_amount", "note", "wait_seconds")

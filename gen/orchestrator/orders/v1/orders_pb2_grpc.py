@@ -238,7 +238,7 @@ class OrdersServiceServicer:
 
     def CreateEscrow(self, request, context):
         """Deploy the order's escrow contract; answers as soon as its address is known.
-        Reasons: ORDER_NOT_FOUND, INVALID_STATE, ESCROW_ALREADY_EXISTS.
+        Reasons: ORDER_NOT_FOUND, INVALID_STATE, ESCROW_ALREADY_EXISTS, RESERVE_MISMATCH_AMOUNT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -246,28 +246,29 @@ class OrdersServiceServicer:
 
     def FundEscrow(self, request, context):
         """Lock the reserved money in the contract. Reasons: ORDER_NOT_FOUND, INVALID_STATE,
-        ESCROW_NOT_READY, PROVIDER_ERROR.
+        ESCROW_NOT_READY, PROVIDER_ERROR, RESERVE_MISMATCH_AMOUNT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseFunds(self, request, context):
-        """Pay the seller. Reasons: ORDER_NOT_FOUND, INVALID_STATE.
+        """Pay the seller. Reasons: ORDER_NOT_FOUND, INVALID_STATE, RESERVE_MISMATCH_AMOUNT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelOrder(self, request, context):
-        """Cancel before the escrow exists. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL, INVALID_STATE.
+        """Cancel before the escrow exists. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL, INVALID_STATE,
+        RESERVE_MISMATCH_AMOUNT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RefundOrder(self, request, context):
-        """Pay the buyer back. Reasons: ORDER_NOT_FOUND, INVALID_STATE.
+        """Pay the buyer back. Reasons: ORDER_NOT_FOUND, INVALID_STATE, RESERVE_MISMATCH_AMOUNT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -275,7 +276,7 @@ class OrdersServiceServicer:
 
     def OpenDispute(self, request, context):
         """Freeze the order until support decides. Reasons: ORDER_NOT_FOUND, NOT_PARTY, INVALID_STATE,
-        DISPUTE_ALREADY_OPEN.
+        DISPUTE_ALREADY_OPEN, RESERVE_MISMATCH_AMOUNT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

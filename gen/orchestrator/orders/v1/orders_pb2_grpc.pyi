@@ -58,21 +58,23 @@ class OrdersServiceStub:
     """
     CreateEscrow: _aio.UnaryUnaryMultiCallable[_orders_pb2.CreateEscrowRequest, _orders_pb2.Order]
     """Deploy the order's escrow contract; answers as soon as its address is known.
-    Reasons: ORDER_NOT_FOUND, INVALID_STATE, ESCROW_ALREADY_EXISTS.
+    Reasons: ORDER_NOT_FOUND, INVALID_STATE, ESCROW_ALREADY_EXISTS, RESERVE_MISMATCH_AMOUNT.
     """
     FundEscrow: _aio.UnaryUnaryMultiCallable[_orders_pb2.FundEscrowRequest, _orders_pb2.Order]
     """Lock the reserved money in the contract. Reasons: ORDER_NOT_FOUND, INVALID_STATE,
-    ESCROW_NOT_READY, PROVIDER_ERROR.
+    ESCROW_NOT_READY, PROVIDER_ERROR, RESERVE_MISMATCH_AMOUNT.
     """
     ReleaseFunds: _aio.UnaryUnaryMultiCallable[_orders_pb2.ReleaseFundsRequest, _orders_pb2.Order]
-    """Pay the seller. Reasons: ORDER_NOT_FOUND, INVALID_STATE."""
+    """Pay the seller. Reasons: ORDER_NOT_FOUND, INVALID_STATE, RESERVE_MISMATCH_AMOUNT."""
     CancelOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.CancelOrderRequest, _orders_pb2.Order]
-    """Cancel before the escrow exists. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL, INVALID_STATE."""
+    """Cancel before the escrow exists. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL, INVALID_STATE,
+    RESERVE_MISMATCH_AMOUNT.
+    """
     RefundOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.RefundOrderRequest, _orders_pb2.Order]
-    """Pay the buyer back. Reasons: ORDER_NOT_FOUND, INVALID_STATE."""
+    """Pay the buyer back. Reasons: ORDER_NOT_FOUND, INVALID_STATE, RESERVE_MISMATCH_AMOUNT."""
     OpenDispute: _aio.UnaryUnaryMultiCallable[_orders_pb2.OpenDisputeRequest, _orders_pb2.Order]
     """Freeze the order until support decides. Reasons: ORDER_NOT_FOUND, NOT_PARTY, INVALID_STATE,
-    DISPUTE_ALREADY_OPEN.
+    DISPUTE_ALREADY_OPEN, RESERVE_MISMATCH_AMOUNT.
     """
     ResolveDispute: _aio.UnaryUnaryMultiCallable[_orders_pb2.ResolveDisputeRequest, _orders_pb2.Order]
     """Pay a dispute's decision out and close the order. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE,
@@ -206,7 +208,7 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_orders_pb2.CreateEscrowRequest, _abc.Awaitable[_orders_pb2.Order]],
     ) -> _abc.Awaitable[_orders_pb2.Order]:
         """Deploy the order's escrow contract; answers as soon as its address is known.
-        Reasons: ORDER_NOT_FOUND, INVALID_STATE, ESCROW_ALREADY_EXISTS.
+        Reasons: ORDER_NOT_FOUND, INVALID_STATE, ESCROW_ALREADY_EXISTS, RESERVE_MISMATCH_AMOUNT.
         """
 
     @_abc_1.abstractmethod
@@ -216,7 +218,7 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_orders_pb2.FundEscrowRequest, _abc.Awaitable[_orders_pb2.Order]],
     ) -> _abc.Awaitable[_orders_pb2.Order]:
         """Lock the reserved money in the contract. Reasons: ORDER_NOT_FOUND, INVALID_STATE,
-        ESCROW_NOT_READY, PROVIDER_ERROR.
+        ESCROW_NOT_READY, PROVIDER_ERROR, RESERVE_MISMATCH_AMOUNT.
         """
 
     @_abc_1.abstractmethod
@@ -225,7 +227,7 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.ReleaseFundsRequest,
         context: _aio.ServicerContext[_orders_pb2.ReleaseFundsRequest, _abc.Awaitable[_orders_pb2.Order]],
     ) -> _abc.Awaitable[_orders_pb2.Order]:
-        """Pay the seller. Reasons: ORDER_NOT_FOUND, INVALID_STATE."""
+        """Pay the seller. Reasons: ORDER_NOT_FOUND, INVALID_STATE, RESERVE_MISMATCH_AMOUNT."""
 
     @_abc_1.abstractmethod
     def CancelOrder(
@@ -233,7 +235,9 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.CancelOrderRequest,
         context: _aio.ServicerContext[_orders_pb2.CancelOrderRequest, _abc.Awaitable[_orders_pb2.Order]],
     ) -> _abc.Awaitable[_orders_pb2.Order]:
-        """Cancel before the escrow exists. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL, INVALID_STATE."""
+        """Cancel before the escrow exists. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL, INVALID_STATE,
+        RESERVE_MISMATCH_AMOUNT.
+        """
 
     @_abc_1.abstractmethod
     def RefundOrder(
@@ -241,7 +245,7 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.RefundOrderRequest,
         context: _aio.ServicerContext[_orders_pb2.RefundOrderRequest, _abc.Awaitable[_orders_pb2.Order]],
     ) -> _abc.Awaitable[_orders_pb2.Order]:
-        """Pay the buyer back. Reasons: ORDER_NOT_FOUND, INVALID_STATE."""
+        """Pay the buyer back. Reasons: ORDER_NOT_FOUND, INVALID_STATE, RESERVE_MISMATCH_AMOUNT."""
 
     @_abc_1.abstractmethod
     def OpenDispute(
@@ -250,7 +254,7 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_orders_pb2.OpenDisputeRequest, _abc.Awaitable[_orders_pb2.Order]],
     ) -> _abc.Awaitable[_orders_pb2.Order]:
         """Freeze the order until support decides. Reasons: ORDER_NOT_FOUND, NOT_PARTY, INVALID_STATE,
-        DISPUTE_ALREADY_OPEN.
+        DISPUTE_ALREADY_OPEN, RESERVE_MISMATCH_AMOUNT.
         """
 
     @_abc_1.abstractmethod
