@@ -9,14 +9,14 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
-import nats
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, PubAck, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
+from chassis.nats_client import Client
 from chassis.nats_settings import StreamLimits, parse
 from chassis.telemetry import logger
 
@@ -101,21 +101,23 @@ class Bus:
 
     async def _connect(self) -> Client:
         servers = self._servers
-        who = {"user": servers.user, "password": servers.password} if servers.user else {}
-        return await nats.connect(
-            list(servers.urls),
-            name=self._name,
-            connect_timeout=2,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=0.25,
+        options: dict[str, Any] = {
+            "name": self._name,
+            "connect_timeout": 2,
+            "max_reconnect_attempts": -1,
+            "reconnect_time_wait": 0.25,
             # Asked for a sign of life so often, and given up when two have gone unanswered.
-            ping_interval=self._silence_seconds / 2,
-            max_outstanding_pings=2,
-            allow_reconnect=True,
-            inbox_prefix=servers.inbox_prefix,
-            error_cb=self._hear,
-            **who,
-        )
+            "ping_interval": self._silence_seconds / 2,
+            "max_outstanding_pings": 2,
+            "allow_reconnect": True,
+            "inbox_prefix": servers.inbox_prefix,
+            "error_cb": self._hear,
+        }
+        if servers.user:
+            options |= {"user": servers.user, "password": servers.password}
+        client = Client()
+        await client.connect(list(servers.urls), **options)
+        return client
 
     async def _hear(self, error: Exception) -> None:
         text = str(error)

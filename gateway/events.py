@@ -18,7 +18,7 @@ from nats.errors import Error as NatsError
 
 from chassis.bus import SUBJECTS, Bus
 from chassis.telemetry import logger
-from gateway.stream import RETRY_SECONDS, Stream, Told, end, event_at, newest
+from gateway.stream import RETRY_SECONDS, Stream, Told, end, event_at, is_typed, newest
 from kernel.errors import InvalidArgument, Unavailable
 
 PING = b"event: ping\ndata: {}\n\n"
@@ -217,14 +217,10 @@ class Feed:
                     async for told in before:
                         yield told
             async for told in live.events():
-                if told.sequence >= following and _is_typed(told.type, wanted.types):
+                if told.sequence >= following and is_typed(told.type, wanted.types):
                     yield told
         finally:
             self._stream.detach(live)
-
-
-def _is_typed(event_type: str, types: Collection[str]) -> bool:
-    return not types or event_type in types or f"{event_type.partition('.')[0]}.*" in types
 
 
 async def _chunk(told: Told, wanted: Wanted) -> bytes | None:

@@ -17,11 +17,12 @@ from typing import Any
 import orjson
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.errors import NotJSMessageError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
 from nats.js.errors import NotFoundError
 
-from chassis.bus import STREAM, SUBJECTS, Bus
+from chassis.bus import STREAM, Bus
 from chassis.telemetry import logger
 
 # A reader that heard nothing for this long asks whether its consumer still exists.
@@ -40,6 +41,8 @@ CANCEL_SECONDS = 1.0
 # The messages that were said to be none are remembered, so many of them.
 SAID_MAX = 1000
 _EVENT_ID = re.compile(r"evt_[0-9A-Za-z]{1,64}", re.ASCII)
+_TYPE = re.compile(r"[a-z_]{1,40}\.[a-z_]{1,60}", re.ASCII)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
 log = logger()
 
 
@@ -60,16 +63,23 @@ class Told:
 
 
 def event_of(subject: str, data: bytes, *, sequence: int) -> Told | None:
-    """Read a message; None: it is no event that a client could be told."""
+    """Read a message; None: it is no event that a client could be told.
+
+    Source: reference §5, of what every event has.
+    """
     try:
         body = orjson.loads(data)
-        event_id, marketplace_id = body["eventId"], body["metadata"]["marketplaceId"]
+        marketplace_id = body["metadata"]["marketplaceId"]
         is_event = (
-            _EVENT_ID.fullmatch(event_id) is not None
-            and isinstance(marketplace_id, str)
+            _EVENT_ID.fullmatch(body["eventId"]) is not None
+            and _TYPE.fullmatch(subject) is not None
             and body["eventType"] == subject
-            and isinstance(body["aggregateType"], str)
+            and _INSTANT.fullmatch(body["occurredAt"]) is not None
+            and all(isinstance(body[name], str) for name in ("aggregateId", "aggregateType"))
+            and type(body["version"]) is int
+            and body["version"] > 0
             and isinstance(body["payload"], dict)
+            and isinstance(marketplace_id, str)
         )
     except (ValueError, TypeError, LookupError):
         return None
@@ -186,14 +196,16 @@ class Stream:
                     size = min(left, REPLAY_BATCH)
                     messages = await subscription.fetch(size, timeout=REPLAY_SECONDS)
                 for message in messages:
-                    place = message.metadata
+                    place = _place(message)
+                    if place is None:
+                        continue
                     if place.sequence.consumer != expected:
                         raise TimeoutError("a message is missing")
                     if place.sequence.stream >= end:
                         return
                     expected, left = expected + 1, place.num_pending
                     told = self._read_for(message, marketplace_id)
-                    if told is not None:
+                    if told is not None and is_typed(told.type, subjects):
                         yield told
         finally:
             await _end(subscription.unsubscribe())
@@ -297,9 +309,24 @@ async def end(*tasks: asyncio.Future[Any], again_seconds: float = CANCEL_SECONDS
         raise asyncio.CancelledError
 
 
+def is_typed(event_type: str, types: Collection[str]) -> bool:
+    """Tell whether a type is among names and whole families; none: all are wanted."""
+    return not types or event_type in types or f"{event_type.partition('.')[0]}.*" in types
+
+
+def _place(message: Msg) -> Msg.Metadata | None:
+    """Return where a message is in the stream; None: it was sent past the stream, to us alone."""
+    try:
+        return message.metadata
+    except (NotJSMessageError, ValueError, LookupError):
+        log.warning("events.message_foreign", subject=message.subject)
+        return None
+
+
 def _config(first: int, subjects: Collection[str]) -> ConsumerConfig:
     return ConsumerConfig(
-        filter_subjects=list(subjects or SUBJECTS),
+        # Of one filter at most: with several, NATS counts wrong where a subject has the byte 127.
+        filter_subjects=list(subjects) if len(subjects) == 1 else None,
         deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
         opt_start_seq=first,
         ack_policy=AckPolicy.NONE,
@@ -313,7 +340,7 @@ async def _subscribe(context: JetStreamContext, first: int) -> JetStreamContext.
     return await context.subscribe(
         "",
         stream=STREAM,
-        config=_config(first, SUBJECTS),
+        config=_config(first, ()),
         manual_ack=True,
         pending_msgs_limit=READER_PENDING_MAX,
         pending_bytes_limit=READER_BYTES_MAX,
@@ -329,7 +356,10 @@ async def _gapless(subscription: JetStreamContext.PushSubscription) -> AsyncIter
         except TimeoutError:
             await subscription.consumer_info()
             continue
-        if message.metadata.sequence.consumer != expected:
+        place = _place(message)
+        if place is None:
+            continue
+        if place.sequence.consumer != expected:
             return
         expected += 1
         yield message

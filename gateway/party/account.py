@@ -75,7 +75,7 @@ class Concern:
         payload = event.get("payload") or {}
         kind, name = event.get("aggregateType"), str(event.get("aggregateId"))
         if kind in _PERSONAL:
-            return self._public_id in {name, payload.get("userId")}
+            return self._public_id in (name, payload.get("userId"))
         if event.get("eventType") == CREATED:
             self._parties.learn(self._marketplace_id, event)
         order = name if kind == "Order" else str(payload.get("orderId"))
@@ -99,7 +99,7 @@ class Concern:
         return {**event, "payload": seen, "metadata": known}
 
     def _is_named_in(self, payload: Mapping[str, Any]) -> bool:
-        return self._public_id in {payload.get("buyerId"), payload.get("userId")}
+        return self._public_id in (payload.get("buyerId"), payload.get("userId"))
 
 
 def _is_key(value: object) -> bool:

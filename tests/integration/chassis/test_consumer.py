@@ -13,6 +13,7 @@ from chassis.bus import STREAM, Bus, Message, publish_all
 from chassis.consumer import Delivery, MessageRefused, consume, redelivery_seconds
 from chassis.inbox import is_first_time
 from deploy.local.nats import NatsServer
+from tests.integration import raw_nats
 from tests.integration.chassis.conftest import Shop
 from tests.patience import PATIENCE_SECONDS
 
@@ -119,6 +120,28 @@ async def test_a_message_refused_for_good_is_dropped_named_and_counted(nats: Nat
     assert [delivery.body for delivery in seen] == [b"bad", b"worse", b"good"]
     assert [line["sequence"] for line in dropped] == [one.sequence for one in seen[:2]]
     assert [line["refused"] for line in dropped] == [1, 2]
+
+
+async def test_no_subject_and_no_header_holds_up_a_consumer(nats: NatsServer) -> None:
+    seen: list[tuple[str, bytes]] = []
+    done = asyncio.Event()
+
+    async def handle(delivery: Delivery) -> None:
+        seen.append((delivery.headers.get("Status", ""), delivery.body))
+        if delivery.body == b"good":
+            done.set()
+
+    async with consuming(nats, "order.*", handle) as bus, asyncio.timeout(WAIT_SECONDS):
+        await bus.stream()
+        for name, subject in raw_nats.SUBJECTS.items():
+            await raw_nats.publish(nats.url, subject, name.encode())
+        for name, headers in raw_nats.HEADERS.items():
+            await raw_nats.publish(nats.url, b"order.x", name.encode(), headers=headers)
+        await publish(bus, "order.x", b"good")
+        await done.wait()
+
+    sent = [*raw_nats.SUBJECTS, *raw_nats.HEADERS, "good"]
+    assert seen[-len(sent) :] == [("", name.encode()) for name in sent]
 
 
 async def everything_was_handled(bus: Bus, durable: str) -> bool:

@@ -160,8 +160,10 @@ def an_event(marketplace_id: uuid.UUID, text: str) -> Message:
     body = {
         "eventId": event_id,
         "eventType": "order.created",
+        "occurredAt": "2026-02-18T10:00:00.000Z",
         "aggregateType": "Order",
         "aggregateId": "ord_1",
+        "version": 1,
         "payload": {"text": text},
         "metadata": {"marketplaceId": str(marketplace_id)},
     }

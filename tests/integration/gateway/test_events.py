@@ -39,6 +39,8 @@ class Publisher:
         body = {
             "eventId": event_id,
             "eventType": event_type,
+            "occurredAt": "2026-02-18T10:00:00.000Z",
+            "aggregateId": "ord_1",
             "aggregateType": aggregate,
             "version": 1,
             "payload": {},

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import uuid
+from typing import Any
 
 import httpx
 import nats
@@ -13,44 +14,61 @@ import structlog
 from chassis.bus import STREAM, Message, publish_all
 from gateway.settings import GatewaySettings
 from gateway.stream import BUFFER_BYTES_MAX, BYTES_PER_BYTE, Live, event_of
+from tests.integration import raw_nats
 
 from .test_events import DEADLINE_SECONDS, Publisher, publisher, streaming
 
 __all__ = ["publisher"]
 
 
+EVENT: dict[str, Any] = {
+    "eventId": "evt_1",
+    "eventType": "order.note",
+    "occurredAt": "2026-02-18T10:00:00.000Z",
+    "aggregateId": "ord_1",
+    "aggregateType": "Order",
+    "version": 1,
+    "payload": {},
+    "metadata": {"marketplaceId": "m"},
+}
+# Values that a field of an event may have where others write it.
+STRANGE: list[object] = [None, True, 0, -1, 1.5, "", "x", [], {}, [EVENT], {"a": 1}]
+RIGHT = {"aggregateId": ("", "x"), "aggregateType": ("", "x"), "payload": ({}, {"a": 1})}
+
+
 def foreign(own: uuid.UUID) -> list[bytes]:
-    """Return messages that others may put into the stream."""
-    named = {"marketplaceId": str(own)}
-    event = {
-        "eventId": "evt_1",
-        "eventType": "order.note",
-        "aggregateType": "Order",
-        "payload": {},
-        "metadata": named,
-    }
+    """Return bodies that others may put into the stream."""
+    event = {**EVENT, "metadata": {"marketplaceId": str(own)}}
+    without = [{name: event[name] for name in event if name != left} for left in event]
+    changed = [
+        {**event, name: value}
+        for name in event
+        for value in STRANGE
+        if value not in RIGHT.get(name, ())
+    ]
     wrong: list[object] = [
-        [],
-        "text",
-        None,
-        {"metadata": "x"},
-        {"metadata": named},
-        {**event, "eventId": 1},
+        *([], "text", None, 7, {}, {"metadata": "x"}, {"metadata": event["metadata"]}),
+        *without,
+        *changed,
         {**event, "eventId": "evt_1\nid: 2"},
         {**event, "eventType": "order.closed"},
+        {**event, "occurredAt": "yesterday"},
+        {**event, "version": 10**30},
         {**event, "metadata": {"marketplaceId": 1}},
-        {**event, "aggregateType": None},
-        {**event, "payload": []},
+        {**event, "metadata": {"marketplaceId": [str(own)]}},
     ]
-    return [b"picked up by courier", b"", b"\xff", b"[" * 5000, *map(_spelled, wrong)]
+    raw = [b"picked up by courier", b"", b"\xff", b"\x00", b"[" * 5000, b'{"a":1e999}']
+    raw += [b"x" * 250_000, b"\xef\xbb\xbf" + _spelled(event), _spelled(event)[:-1]]
+    return [*raw, *map(_spelled, wrong)]
 
 
 def _spelled(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
+@pytest.mark.parametrize("subject", ["order.note", "wallet.x"])
 async def test_what_is_no_event_is_left_out_and_said_once(
-    rest: httpx.AsyncClient, publisher: Publisher
+    rest: httpx.AsyncClient, publisher: Publisher, subject: str
 ) -> None:
     context = await publisher._bus.stream()
     bodies = foreign(publisher.marketplace_id)
@@ -60,7 +78,7 @@ async def test_what_is_no_event_is_left_out_and_said_once(
             cursor = (await reader.event())["id"]
             for body in bodies:
                 message = Message(
-                    subject="order.note", message_id=uuid.uuid4().hex, headers={}, body=body
+                    subject=subject, message_id=uuid.uuid4().hex, headers={}, body=body
                 )
                 assert await publish_all(context, [message]) == [True]
             after = await publisher.publish("order.closed")
@@ -74,14 +92,31 @@ async def test_what_is_no_event_is_left_out_and_said_once(
     assert said == [place + number for number in range(1, len(bodies) + 1)]
 
 
+async def test_no_subject_and_no_header_keeps_a_stream_from_what_comes_after(
+    rest: httpx.AsyncClient, publisher: Publisher, settings: GatewaySettings
+) -> None:
+    body = _spelled({**EVENT, "metadata": {"marketplaceId": str(publisher.marketplace_id)}})
+    async with contextlib.AsyncExitStack() as opened:
+        everything = await opened.enter_async_context(streaming(rest))
+        begin = await publisher.publish("order.created")
+        cursor = (await everything.event())["id"]
+        for subject in raw_nats.SUBJECTS.values():
+            await raw_nats.publish(settings.nats_url, subject, body)
+        for headers in raw_nats.HEADERS.values():
+            await raw_nats.publish(settings.nats_url, b"order.x", body, headers=headers)
+        after = await publisher.publish("order.closed")
+
+        told = [json.loads((await everything.event())["data"])["eventId"]]
+        for types in ({}, {"types": "order.*"}, {"types": "order.closed,user.*"}):
+            again = await opened.enter_async_context(streaming(rest, after=cursor, **types))
+            told.append(json.loads((await again.event())["data"])["eventId"])
+
+    assert begin not in told
+    assert told == [after] * 4
+
+
 def test_an_event_over_several_lines_is_told_in_one() -> None:
-    event = {
-        "eventId": "evt_1",
-        "eventType": "order.note",
-        "aggregateType": "Order",
-        "payload": {"text": "a"},
-        "metadata": {"marketplaceId": "m"},
-    }
+    event = {**EVENT, "payload": {"text": "a"}}
 
     told = event_of("order.note", json.dumps(event, indent=2).encode(), sequence=1)
 
@@ -92,11 +127,9 @@ def test_an_event_over_several_lines_is_told_in_one() -> None:
 
 async def test_what_does_not_fit_into_a_buffer_ends_it_after_what_did() -> None:
     live = Live(marketplace_id="m", first=1)
-    data = b'{"eventId":"evt_1","eventType":"a.b","aggregateType":"A","payload":{"x":"%b"}' % (
-        b"y" * 1000
-    )
-    data += b',"metadata":{"marketplaceId":"m"}}'
-    told = event_of("a.b", data, sequence=1)
+    event = {**EVENT, "payload": {"text": "y" * 1000}}
+    data = _spelled(event)
+    told = event_of("order.note", data, sequence=1)
     assert told is not None
 
     for _ in range(2 * BUFFER_BYTES_MAX // len(data)):

@@ -45,7 +45,13 @@ async def streaming(person: httpx.AsyncClient, query: str = "") -> AsyncIterator
 async def publish(settings: GatewaySettings, marketplace_id: uuid.UUID, **body: Any) -> str:
     """Publish an event as the services do; returns its id."""
     event_id = to_public("evt", new_id())
-    whole = {"eventId": event_id, "metadata": {"marketplaceId": str(marketplace_id)}, **body}
+    whole = {
+        "eventId": event_id,
+        "occurredAt": "2026-02-18T10:00:00.000Z",
+        "version": 1,
+        "metadata": {"marketplaceId": str(marketplace_id)},
+        **body,
+    }
     message = Message(
         subject=body["eventType"],
         message_id=event_id,

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
@@ -81,6 +82,17 @@ async def test_who_is_in_a_new_order_is_known_from_its_first_event() -> None:
     assert orders.asked == 0
 
 
+@pytest.mark.parametrize("value", [None, 7, True, [], {}, ["usr_personal"], {"usr_personal": 1}])
+async def test_values_of_any_kind_in_an_event_end_no_stream(value: Any) -> None:
+    own = concern(Orders(), "usr_personal")
+    for kind in ("Balance", "Wallet", "Order", "Escrow"):
+        payload = {"userId": value, "buyerId": value, "sellerId": value, "orderId": value}
+        event = told("order.created", payload) | {"aggregateType": kind, "aggregateId": "x"}
+
+        assert await own(event) is False
+        assert own.shown(event)["payload"] == payload
+
+
 async def test_where_nobody_can_say_nothing_is_told_or_left_out() -> None:
     orders = Orders()
     orders.is_away = True
@@ -99,7 +111,7 @@ async def test_what_is_about_no_order_concerns_nobody(order_id: str) -> None:
     assert orders.asked == 0
 
 
-def told(event_type: str, payload: dict[str, str], **metadata: str) -> dict[str, Any]:
+def told(event_type: str, payload: Mapping[str, Any], **metadata: str) -> dict[str, Any]:
     """Return an event as it is published."""
     known = {"correlationId": "r", "causationId": "", "marketplaceId": "m"} | metadata
     return {"eventType": event_type, "payload": payload, "metadata": known}

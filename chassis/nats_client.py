@@ -1,0 +1,84 @@
+"""A client of NATS that survives every message: any bytes may be in a subject or in headers.
+
+The server asks of a subject only that it has no blank, and of headers nothing. The library splits
+at more blanks than the server, takes UTF-8 for granted, and takes a publisher's `Status` for the
+server's: one such message in a stream would end the connection of each of its readers, for ever.
+"""
+
+import re
+
+from nats.aio.client import Client as LibraryClient
+from nats.protocol.parser import AWAITING_CONTROL_LINE, Parser
+
+_CRLF = b"\r\n"
+_MESSAGE = re.compile(rb"(H?MSG) (.*) (\d+ (?:\$JS\.ACK\.\S+ )?\d+(?: \d+)?\r\n)", re.DOTALL)
+_PLAIN = re.compile(rb"[!-~ ]*\r\n")
+_BLANK = re.compile(r"[\t\r\v\f]")
+_REPLACEMENT = "\ufffd"
+# A message that a stream has kept is delivered with this to answer to.
+_KEPT = b"$JS.ACK."
+_VERSION = b"NATS/1.0"
+_OF_THE_SERVER = frozenset({b"status", b"description"})
+
+
+class Client(LibraryClient):
+    """The library's client, reading subjects and headers as they may be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ps = _Parser(self)
+
+    async def _process_msg(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
+    ) -> None:
+        if headers and reply.startswith(_KEPT):
+            headers = readable_headers(headers)
+        await super()._process_msg(sid, subject, reply, data, headers)
+
+
+class _Parser(Parser):
+    """The library's parser, fed with one line or one payload at a time."""
+
+    def reset(self) -> None:
+        """Begin anew, on a new connection."""
+        super().reset()
+        self._unread = bytearray()
+
+    async def parse(self, data: bytes = b"") -> None:
+        """Take what came over the connection."""
+        self._unread += data
+        while self._unread:
+            if self.state == AWAITING_CONTROL_LINE:
+                end = self._unread.find(_CRLF)
+                if end < 0:
+                    return
+                piece = bytes(self._unread[: end + len(_CRLF)])
+                del self._unread[: len(piece)]
+                await super().parse(readable_line(piece))
+            else:
+                piece = bytes(self._unread[: self.needed + len(_CRLF) - len(self.buf)])
+                del self._unread[: len(piece)]
+                await super().parse(piece)
+
+
+def readable_line(line: bytes) -> bytes:
+    """Return a line of the server with a subject that the library can read.
+
+    What is no UTF-8 in it, and the blanks that the server does not count as such, are U+FFFD.
+    """
+    match = None if _PLAIN.fullmatch(line) else _MESSAGE.fullmatch(line)
+    if match is None:
+        return line
+    subject = _BLANK.sub(_REPLACEMENT, match[2].decode(errors="replace"))
+    return b"%b %b %b" % (match[1], subject.encode(), match[3])
+
+
+def readable_headers(headers: bytes) -> bytes:
+    """Return a kept message's headers without what only the server says, and what is no header."""
+    lines = headers.split(_CRLF)
+    kept = [
+        line.decode(errors="replace").encode()
+        for line in lines[1:]
+        if line.partition(b":")[0].strip().lower() not in _OF_THE_SERVER and b":" in line
+    ]
+    return _CRLF.join([_VERSION, *kept, b"", b""]) if headers.startswith(_VERSION) and kept else b""
