@@ -144,19 +144,36 @@ class Pipeline:
             await self._landing.settled(work, step, *found)
             return
         attempt, is_new = step.in_flight, False
-        if attempt is None:
-            attempt, is_new = await self._next(work, step), True
-        if attempt is None:
-            await self._skip(work, step)
-            return
         try:
+            if attempt is None:
+                attempt, is_new = await self._next(work, step), True
+            if attempt is None:
+                await self._skip(work, step)
+                return
             outcome = await self._sender.settle(step, attempt, is_new=is_new)
         except NumberUsed as used:
-            found = await self._sender.ask(step.unproven)
-            if found is None:
-                found = attempt, await self._landing.by_effect(work, step, used.outcome)
-            attempt, outcome = found
+            attempt, outcome = await self._what_used(work, step, used)
         await self._landing.settled(work, step, attempt, outcome)
+
+    async def _what_used(
+        self, work: Work, step: Step, used: NumberUsed
+    ) -> tuple[Attempt, TransactionOutcome]:
+        """Find out what used a step's number, where the node does not find the envelope in hand.
+
+        A restored database knows an envelope that expired, and has forgotten the next one, which
+        was signed with the same number and landed: the ledgers have it.
+        Raises: Contradiction: nobody can tell; NotNow: there is more to read.
+        """
+        if (found := await self._sender.ask(step.unproven)) is not None:
+            return found
+        try:
+            return used.attempt, await self._landing.by_effect(work, step, used.outcome)
+        except Contradiction:
+            other = await self._recogniser.what_used(work, step, used.attempt)
+            found = await self._sender.ask([other] if other is not None else [])
+            if found is None:
+                raise
+            return found
 
     async def _found(self, work: Work, step: Step) -> tuple[Attempt, TransactionOutcome] | None:
         """Return an expired envelope that a ledger has after all, with what it says.
@@ -174,8 +191,11 @@ class Pipeline:
         """Make the envelope that comes next; None: there is nothing left to do.
 
         A step is given up only where nothing that is signed for it can land any more: its number
-        is used for nothing first. Raises: Abandoned; as `_attempt`.
+        is used for nothing first. Raises: Abandoned; NumberUsed; as `_attempt`.
         """
+        if step.is_signed:
+            # What has landed with its number is found before the chain is asked what is missing.
+            await self._sender.require_unused(step)
         if work.command.abandoned_why:
             if not step.is_signed:
                 raise Abandoned(is_frozen=await self._abandonment.check(work, step))
@@ -199,14 +219,15 @@ class Pipeline:
                 is_burn=True,
             )
         except ChannelAhead as ahead:
-            raise Contradiction(f"{ahead}, and no envelope of the step is found there") from ahead
+            raise await self._sender.number_used(step, ahead) from ahead
         except (ChainRefused, FeesTooHigh) as refusal:
             raise NotNow(str(refusal), reason=refusal.reason) from refusal
 
     async def _attempt(self, work: Work, step: Step) -> Attempt | None:
         """Make an envelope for a step; None: there is nothing left to do.
 
-        Raises: Contradiction; Refused; NotNow; ChainUnavailable; EnvelopeRefused; LeaseLost.
+        Raises: Contradiction; Refused; NotNow; NumberUsed; ChainUnavailable; EnvelopeRefused;
+            LeaseLost.
         """
         if step.name is StepName.MAKE_GOOD and self._decider.missing(work, step) == 0:
             return None
@@ -254,10 +275,10 @@ class Pipeline:
     async def _realigned(self, work: Work, step: Step, ahead: ChannelAhead) -> tuple[str, int]:
         """Move the channel account of a step that has signed nothing to the number the chain shows.
 
-        Raises: Contradiction: it has, and no node finds what; NotNow: the books are behind.
+        Raises: NumberUsed: it has, and the node does not find what; NotNow: the books are behind.
         """
         if step.is_signed:
-            raise Contradiction(f"{ahead}, and no envelope of the step is found to have done it")
+            raise await self._sender.number_used(step, ahead) from ahead
         return await self._sender.realign(work.lease, step, ahead)
 
     async def _known_ledger(self, work: Work) -> int:

@@ -24,14 +24,19 @@ from services.escrow.intents import (
     ReleaseFunds,
     ResolveDispute,
     TrustAsset,
+    UseNumber,
 )
 from services.escrow.ports import Chain, EnvelopeRefused
 from services.escrow.steps import BUYER, StepName
 from services.escrow.store.journal import Journal
 from services.escrow.store.landings import Landings
 from services.escrow.store.records import Attempt, AttemptState, Step
-from services.escrow.work import Work, present
+from services.escrow.work import READING_LEDGERS, NotNow, Work, present
 
+# So many pages of the ledgers are read in a row before a command rests, and then reads on.
+PAGES_AT_ONCE = 50
+# The node that showed an account may have lagged behind the one that told the newest ledger.
+LAG_LEDGERS = 20
 log = logger()
 
 
@@ -56,6 +61,7 @@ class Recogniser:
         self._decider = decider
         self._factory = factory
         self._network = network
+        self._read_to: dict[tuple[str, int], str] = {}
 
     async def claim(self, work: Work, step: Step) -> Step:
         """Take a transaction that the books lack for a step's, where it is what the step means.
@@ -75,6 +81,47 @@ class Recogniser:
             log.warning("escrow.transaction_claimed", step=step.name.value, hash=one.hash)
             return replace(step, attempts=(*step.attempts, attempt))
         return step
+
+    async def what_used(self, work: Work, step: Step, attempt: Attempt) -> Attempt | None:
+        """Read from the ledgers what used the number of a step's envelope; it becomes the step's.
+
+        None: the node's ledgers do not have it, it is known, or it is not the step's doing.
+        Raises: NotNow: there is more to read; ChainUnavailable; LeaseLost.
+        """
+        signed = (attempt, *step.attempts)
+        first = min(a.prepared_at_ledger for a in signed if a.slot == attempt.slot)
+        found = await self._read(attempt.slot, first_ledger=max(1, first - LAG_LEDGERS))
+        if found is None or any(found.hash == a.prepared.hash for a in step.attempts):
+            return None
+        is_burn = self._chain.is_of(found.envelope_xdr, UseNumber(account=found.source))
+        if not is_burn and not self.is_of(work, step, found.envelope_xdr):
+            return None
+        taken = replace(self.attempt(step, found), is_burn=is_burn)
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, work.lease)
+            if not await self._journal.adopt(tx, step=step, attempt=taken):
+                return None
+        log.warning("escrow.transaction_claimed", step=step.name.value, hash=found.hash)
+        return taken
+
+    async def _read(self, slot: tuple[str, int], *, first_ledger: int) -> Finding | None:
+        """Read on to the transaction that used a number; None: all is read, and it is not there."""
+        for _ in range(PAGES_AT_ONCE):
+            cursor = self._read_to.get(slot)
+            page = await self._chain.transactions(
+                start_ledger=first_ledger if cursor is None else None, cursor=cursor
+            )
+            found = [one for one in page.found if (one.source, one.sequence) == slot]
+            if found or page.is_last:
+                self._read_to.pop(slot, None)
+                return found[0] if found else None
+            self._read_to[slot] = page.next_cursor
+        raise NotNow(
+            "the ledgers are read for what used its number",
+            reason=READING_LEDGERS,
+            seconds=1,
+            is_trouble=None,
+        )
 
     def is_of(self, work: Work, step: Step, envelope_xdr: str) -> bool:
         """Tell whether an envelope is a step's doing."""

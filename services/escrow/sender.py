@@ -8,7 +8,7 @@ closed after the last moment at which it could have landed, and its number is un
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from chassis.database import Database, Transaction
@@ -49,21 +49,27 @@ class Refused(Exception):
 class NumberUsed(Exception):
     """An envelope's number is used, and the node says that no envelope of the step is what did it.
 
-    It denies one, or it no longer keeps the ledger. outcome: what the node does say.
+    It denies one, it no longer keeps the ledger, or the books have forgotten the one that did.
+    outcome: what the node does say.
     """
 
-    def __init__(self, outcome: TransactionOutcome) -> None:
+    def __init__(self, attempt: Attempt, outcome: TransactionOutcome) -> None:
         super().__init__("its sequence number is used, and the node does not find it")
+        self.attempt = attempt
         self.outcome = outcome
 
 
 class ChannelAhead(Exception):
-    """A channel account has used the number that a step was about to sign for the first time."""
+    """A channel account has used the number that a step was about to sign with.
 
-    def __init__(self, *, source: str, used: int) -> None:
+    at_ledger: the ledger that the node showed it in.
+    """
+
+    def __init__(self, *, source: str, used: int, at_ledger: int) -> None:
         super().__init__(f"the channel account {source} has used {used}")
         self.source = source
         self.used = used
+        self.at_ledger = at_ledger
 
 
 class Frame(TypedDict):
@@ -235,9 +241,32 @@ class Sender:
                 return outcome
             denials += is_used is True
             if denials > self._pace.refusal_checks:
-                raise NumberUsed(outcome)
+                raise NumberUsed(attempt, outcome)
             await asyncio.sleep(pause)
             pause = min(pause * 1.1, max(POLL_SECONDS_MAX, self._pace.poll_seconds))
+
+    async def require_unused(self, step: Step) -> None:
+        """Check that the number with which something is signed for a step is unused.
+
+        Raises: NumberUsed; ChainUnavailable.
+        """
+        if step.source is None or step.sequence is None:
+            return
+        try:
+            await self._check_sequence(step.source, step.sequence)
+        except ChannelAhead as ahead:
+            raise await self.number_used(step, ahead) from ahead
+
+    async def number_used(self, step: Step, ahead: ChannelAhead) -> NumberUsed:
+        """Return what to raise where a step has signed with a number that is used.
+
+        Raises: ChainUnavailable.
+        """
+        slot = step.source, step.sequence
+        attempt = next(a for a in reversed(step.unproven) if a.slot == slot)
+        outcome = await self._chain.outcome(attempt.prepared.hash)
+        at_ledger = max(outcome.latest_ledger, ahead.at_ledger)
+        return NumberUsed(attempt, replace(outcome, latest_ledger=at_ledger))
 
     async def ask(self, attempts: Sequence[Attempt]) -> tuple[Attempt, TransactionOutcome] | None:
         """Ask by hash what became of envelopes; returns the first that a ledger has.
@@ -299,7 +328,9 @@ class Sender:
         if account is None or account.sequence < sequence - 1:
             raise ChainUnavailable("the node lags behind the channel account")
         if account.sequence >= sequence:
-            raise ChannelAhead(source=source, used=account.sequence)
+            raise ChannelAhead(
+                source=source, used=account.sequence, at_ledger=account.read_at_ledger
+            )
 
     async def _is_used(self, prepared: Prepared, outcome: TransactionOutcome) -> bool | None:
         """Tell whether a ledger has used the number of an envelope whose time is over.

@@ -14,6 +14,8 @@ from services.escrow.store.records import Lease, Step, StepState
 T = TypeVar("T")
 # Why a command waits while nothing new may be sent.
 CHAIN_AHEAD = "CHAIN_AHEAD"
+# A step waits for the ledgers to be read: they have what used its number, and the books do not.
+READING_LEDGERS = "READING_LEDGERS"
 
 
 class NotNow(Exception):

@@ -2,11 +2,12 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from services.escrow.acceptance import Request
@@ -73,6 +74,33 @@ async def accept(world: World, kind: CommandKind, order: Order) -> Request:
     return asked
 
 
+def signed(database: TestDatabase) -> int:
+    """Count the envelopes that move money and may land."""
+    with psycopg.connect(database.url()) as connection:
+        row = connection.execute(
+            "select count(*) from escrow.attempts a join escrow.steps s on s.id = a.step_id"
+            " where a.state = 'SENT' and s.name in"
+            " ('fund_escrow', 'payment', 'release_funds', 'resolve_dispute')"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def expire(database: TestDatabase) -> None:
+    """Let every envelope that may land be one whose time is over."""
+    with psycopg.connect(database.url()) as connection:
+        connection.execute("update escrow.attempts set state = 'EXPIRED' where state = 'SENT'")
+
+
+async def ready(world: World, kind: CommandKind) -> Order:
+    """Make an order that is ready for a command."""
+    if kind is not CommandKind.FUND:
+        return await world.funded()
+    order = await world.order()
+    await world.created(order)
+    return order
+
+
 async def hold_of(world: World) -> Hold | None:
     """Return why nothing is sent, as an operator sees it."""
     listed = await world.house.attention().concerns(marketplace_id=world.marketplace_id)
@@ -119,6 +147,57 @@ async def past(
         for asked in accepted:
             succeeded(await world.ended(asked))
     yield made, tmp_path
+    copy.drop()
+    database.drop()
+
+
+@pytest.mark.parametrize("state", ["SENT", "EXPIRED"])
+@pytest.mark.parametrize(
+    ("functions", "is_held"),
+    [
+        # What follows a payout is made good, of which the backup knows no number at all.
+        ({CommandKind.RELEASE: "release_funds", CommandKind.REFUND: "resolve_dispute"}, True),
+        ({CommandKind.FUND: "fund_escrow", CommandKind.CREDIT_WALLET: "transfer"}, False),
+    ],
+    ids=["payouts", "payments"],
+)
+async def test_an_envelope_signed_since_the_backup_with_a_known_number_is_found_in_the_ledgers(
+    make_database: Callable[[], TestDatabase],
+    devnet: RunningDevnet,
+    tmp_path: Path,
+    *,
+    functions: Mapping[CommandKind, str],
+    is_held: bool,
+    state: str,
+) -> None:
+    database, marketplace_id = make_database(), uuid.uuid4()
+    async with house_on(database, devnet, tmp_path, marketplace_id=marketplace_id) as world:
+        orders = [await ready(world, kind) for kind in functions]
+        for function in functions.values():
+            await world.fault(kind="hold", function=function, count=1_000_000)
+        accepted = [await accept(world, *one) for one in zip(functions, orders, strict=True)]
+        async with asyncio.timeout(WAIT_SECONDS):
+            while signed(database) < len(functions):  # noqa: ASYNC110 - no bell
+                await asyncio.sleep(0.02)
+        await world.pause_worker()
+        await world.clear_faults()
+    copy = TestDatabase(f"{database.name}_restored", database.server)
+    database.server.execute("create database {} template {}", copy.name, database.name)
+    # What is signed cannot land any more; the next envelopes have the same numbers.
+    expire(database)
+    async with house_on(database, devnet, tmp_path, marketplace_id=marketplace_id) as world:
+        for asked in accepted:
+            succeeded(await world.ended(asked))
+        money = await held(world, orders)
+    if state == "EXPIRED":
+        expire(copy)
+
+    async with house_on(copy, devnet, tmp_path, marketplace_id=marketplace_id) as world:
+        for asked in accepted:
+            succeeded(await world.ended(asked))
+
+        assert (await hold_of(world) is not None) is is_held
+        assert await held(world, orders) == money
     copy.drop()
     database.drop()
 
