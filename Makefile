@@ -160,6 +160,17 @@ imports: $(INSTALLED)
 architecture: $(INSTALLED)
 	@$(BIN)/pytest -q tests/architecture
 
+.PHONY: lint-openapi
+
+# What matters of this the tests check without node (tests/unit/gateway/test_openapi_rules.py).
+lint-openapi: $(INSTALLED) ## Lint both OpenAPI documents with redocly and spectral (needs node)
+	@$(BIN)/python -m tools.openapi build/openapi
+	@for name in marketplace party; do \
+	  npx --yes @redocly/cli@2 lint build/openapi/$$name.json; \
+	  npx --yes @stoplight/spectral-cli@6 lint build/openapi/$$name.json \
+	    --ruleset tools/spectral.yaml --fail-severity warn; \
+	done
+
 fmt: $(INSTALLED) ## Format the code, and mend what the linter can mend
 	@$(BIN)/ruff check --fix --exit-zero --quiet $(PRESENT)
 	@$(BIN)/ruff format $(PRESENT)

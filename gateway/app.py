@@ -29,6 +29,7 @@ from gateway.keys import PREFIX, KeyStore
 from gateway.limits import Places, RateLimiter, StreamPlaces, TooManyRequests
 from gateway.marketplace import view as marketplace
 from gateway.marketplace.view import MarketplaceView
+from gateway.pages import INDEX
 from gateway.parties import Parties
 from gateway.party import view as party
 from gateway.party.people import People
@@ -41,8 +42,8 @@ from kernel.errors import DomainError, Unavailable
 API = "/api/v1/"
 HEALTH = f"{API}health"
 # Where each view's document and page are, whatever credential they are asked for with.
-PARTY = (party.DOCS_PATH, party.OPENAPI_PATH)
-MARKETPLACE = ("/docs", "/openapi.json")
+PARTY = (party.DOCS_PATH, party.REDOC_PATH, party.OPENAPI_PATH)
+MARKETPLACE = (marketplace.DOCS_PATH, marketplace.REDOC_PATH, marketplace.OPENAPI_PATH)
 METHOD_NOT_ALLOWED = 405
 KEY, TOKEN = "key", "token"
 KEY_PREFIX = PREFIX.encode()
@@ -135,10 +136,12 @@ class Dispatcher:
         """Serve one connection's scope."""
         if scope["type"] != "http":
             return
-        side = self._side(scope)
         if not scope["path"].startswith(API):
-            await self._serve_stranger(side, scope, receive, send)
+            # Pages answer with and without a last slash, as collections do.
+            scope["path"] = scope["path"].rstrip("/") or INDEX
+            await self._serve_stranger(self._side(scope), scope, receive, send)
             return
+        side = self._side(scope)
         if scope["path"].endswith("/"):
             scope["path"] = scope["path"].rstrip("/")
         if scope["path"].startswith(HEALTH):
@@ -209,7 +212,7 @@ class Dispatcher:
         path: str = scope["path"]
         if path in PARTY:
             return self._party
-        if path.startswith((HEALTH, *MARKETPLACE)):
+        if path == INDEX or path.startswith((HEALTH, *MARKETPLACE)):
             return self._marketplace
         kind = _credential_kind(scope["headers"])
         if kind is not None:

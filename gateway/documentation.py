@@ -1,24 +1,19 @@
-"""The OpenAPI document of a view and its page, which works without any network."""
+"""The OpenAPI document of a view: what its routes say, and what FastAPI cannot know of them."""
 
 import functools
 from collections.abc import Callable, Collection, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
-import fastapi_offline
 import orjson
 from fastapi import FastAPI
-from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-from starlette.staticfiles import StaticFiles
+from starlette.responses import Response
 
 from gateway.errors import REASONS
-from gateway.routing import OPEN, Operation
+from gateway.routing import ANY, OPEN, Operation
+from kernel.version import VERSION
 
-ASSETS = Path(fastapi_offline.__file__).parent / "static"
-ASSETS_PATH = "/docs/assets"
 # What any route may answer, whatever it does.
 _ALWAYS = (
     "INTERNAL_ERROR",
@@ -146,24 +141,32 @@ def _refusals(operation: Operation, *, is_party: bool) -> Iterable[tuple[int, st
             yield known.status, known.code
 
 
+def new_app(*, title: str, description: str) -> FastAPI:
+    """Make an app that documents itself by `add_document`, and redirects nobody."""
+    return FastAPI(
+        title=title,
+        version=VERSION,
+        description=description,
+        contact={"name": "The operator of this gateway"},
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        # The document is served by the gateway that it describes.
+        servers=[{"url": "/", "description": "This gateway"}],
+        docs_url=None,
+        openapi_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+
+
 def add_document(
     app: FastAPI,
     *,
     operations: Collection[Operation],
     schemes: dict[str, Any],
-    docs_path: str,
+    tags: Mapping[str, str],
     openapi_path: str,
-    links: Mapping[str, str] | None = None,
 ) -> None:
-    """Give an app its OpenAPI document and the page that shows it.
-
-    links: name → path of the pages of other views.
-    """
-    secured = {
-        (f"/api/v1{operation.path}", operation.method.lower()): operation.scope
-        for operation in operations
-        if operation.scope != OPEN
-    }
+    """Give an app its OpenAPI document. tags: the groups of its routes, each with what it is."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -171,21 +174,24 @@ def add_document(
                 title=app.title,
                 version=app.version,
                 description=app.description,
+                contact=app.contact,
+                license_info=app.license_info,
+                servers=app.servers,
+                tags=[{"name": name, "description": text} for name, text in tags.items()],
                 routes=app.routes,
             )
-            _secure(made, secured, schemes)
+            made.setdefault("components", {})["securitySchemes"] = schemes
             _drop_foreign_refusals(made)
             for one in operations:
+                described = made["paths"][f"/api/v1{one.path}"][one.method.lower()]
+                _secure(described, one.scope, schemes)
                 if one.streams:
-                    _drop_json(made["paths"][f"/api/v1{one.path}"][one.method.lower()])
+                    _drop_json(described)
             app.openapi_schema = made
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign] # how FastAPI is told of another document
-    app.mount(ASSETS_PATH, StaticFiles(directory=ASSETS), name="docs-assets")
     app.add_route(openapi_path, _served(document), include_in_schema=False)
-    page = _page(app.title, openapi_path, links or {})
-    app.add_route(docs_path, page, include_in_schema=False)
 
 
 def _served(document: Callable[[], dict[str, Any]]) -> Any:
@@ -198,34 +204,13 @@ def _served(document: Callable[[], dict[str, Any]]) -> Any:
     return served
 
 
-def _page(title: str, openapi_path: str, links: Mapping[str, str]) -> Any:
-    shown = get_swagger_ui_html(
-        openapi_url=openapi_path,
-        title=title,
-        swagger_js_url=f"{ASSETS_PATH}/swagger-ui-bundle.js",
-        swagger_css_url=f"{ASSETS_PATH}/swagger-ui.css",
-        swagger_favicon_url=f"{ASSETS_PATH}/favicon.png",
-    )
-    others = " ".join(f'<a href="{path}">{name}</a>' for name, path in links.items())
-    content = bytes(shown.body).replace(b"<body>", f"<body><nav>{others}</nav>".encode())
-
-    async def page(_request: Request) -> HTMLResponse:
-        return HTMLResponse(content)
-
-    return page
-
-
-def _secure(
-    document: dict[str, Any], secured: dict[tuple[str, str], str], schemes: dict[str, Any]
-) -> None:
-    document.setdefault("components", {})["securitySchemes"] = schemes
-    for (path, method), scope in secured.items():
-        operation = document["paths"][path][method]
-        # For keys and tokens, OpenAPI 3.1 lists here what they have to allow.
-        operation["security"] = [{name: [scope] if scope else []} for name in schemes]
-        if scope:
-            text = operation.get("description", "")
-            operation["description"] = f"{text}\n\nScope: `{scope}`".strip()
+def _secure(operation: dict[str, Any], scope: str, schemes: Collection[str]) -> None:
+    """Say which credentials a route takes; one that takes none says that, too."""
+    # A scope is told in words: in a list, it would have to be one of OAuth's.
+    operation["security"] = [] if scope == OPEN else [{name: []} for name in schemes]
+    if scope not in {OPEN, ANY}:
+        text = operation.get("description", "")
+        operation["description"] = f"{text}\n\nScope: `{scope}`".strip()
 
 
 def _drop_json(operation: dict[str, Any]) -> None:

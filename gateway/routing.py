@@ -16,6 +16,7 @@ import orjson
 import pydantic
 from fastapi import Body, Header, Path, Query
 from fastapi.routing import APIRoute
+from pydantic.alias_generators import to_camel
 
 from chassis import deadline
 from chassis.status import Internal
@@ -63,6 +64,7 @@ class Operation:
 
     path: below /api/v1, placeholders in braces. body: model of the body; optional_body: it may be
     left out. answers: status → model. refusals: reasons, for the document. waits: honours Prefer.
+    name: in the document; its handler's where it has none. examples: bodies that succeed, by name.
     """
 
     method: str
@@ -77,6 +79,13 @@ class Operation:
     query: type[pydantic.BaseModel] | None = None
     waits: bool = False
     streams: bool = False
+    name: str = ""
+    examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The operation's name in the document, which clients are generated from."""
+        return to_camel(self.name or self.handler.__name__)
 
     @property
     def changes(self) -> bool:
@@ -275,6 +284,7 @@ class OperationRoute(APIRoute):
             _documented(operation),
             methods=[operation.method],
             name=operation.handler.__name__,
+            operation_id=operation.id,
             tags=[operation.tag],
             description=inspect.getdoc(operation.handler),
             status_code=min(operation.answers, default=200),
@@ -310,7 +320,9 @@ def _inputs(operation: Operation) -> Iterable[tuple[str, Any, Any]]:
     if operation.query is not None:
         yield "query", Annotated[operation.query, Query()], ...
     if operation.body is not None:
-        yield "body", Annotated[operation.body, Body()], None if operation.optional_body else ...
+        shown = {name: {"value": value} for name, value in operation.examples.items()}
+        body = Body(openapi_examples=shown)  # type: ignore[arg-type] # its TypedDict of JSON
+        yield "body", Annotated[operation.body, body], None if operation.optional_body else ...
     if operation.changes:
         # Printable ASCII, and not only spaces, which HTTP takes off.
         key = Header(

@@ -7,7 +7,7 @@ from orchestrator.orders.v1 import orders_pb2
 
 from gateway.call import Answer, Call
 from gateway.keys import WRITE
-from gateway.marketplace import commands, envelope, outputs, rendering
+from gateway.marketplace import commands, envelope, examples, outputs, rendering
 from gateway.marketplace.inputs import OpenDispute, OrderAction, ReleaseFunds
 from gateway.routing import Routes
 
@@ -28,6 +28,7 @@ def _party(name: str | None) -> Any:
     "/orders/{id}/reserve",
     scope=WRITE,
     body=OrderAction,
+    examples=examples.ACTION,
     optional_body=True,
     waits=True,
     answers={
@@ -56,6 +57,7 @@ async def reserve_funds(call: Call, body: OrderAction) -> Answer:
     "/orders/{id}/escrow",
     scope=WRITE,
     body=OrderAction,
+    examples=examples.ACTION,
     optional_body=True,
     waits=True,
     answers={
@@ -90,6 +92,7 @@ async def create_escrow(call: Call, body: OrderAction) -> Answer:
     "/orders/{id}/escrow/fund",
     scope=WRITE,
     body=OrderAction,
+    examples=examples.ACTION,
     optional_body=True,
     waits=True,
     answers={
@@ -123,6 +126,7 @@ async def fund_escrow(call: Call, body: OrderAction) -> Answer:
     "/orders/{id}/cancel",
     scope=WRITE,
     body=OrderAction,
+    examples=examples.CANCEL_ORDER,
     optional_body=True,
     waits=True,
     answers={
@@ -148,6 +152,7 @@ async def cancel_order(call: Call, body: OrderAction) -> Answer:
     "/orders/{id}/resolution/release",
     scope=WRITE,
     body=ReleaseFunds,
+    examples=examples.RELEASE_FUNDS,
     optional_body=True,
     waits=True,
     answers={
@@ -174,6 +179,7 @@ async def release_funds(call: Call, body: ReleaseFunds) -> Answer:
     "/orders/{id}/resolution/refund",
     scope=WRITE,
     body=OrderAction,
+    examples=examples.REFUND_ORDER,
     optional_body=True,
     waits=True,
     answers={
@@ -199,6 +205,7 @@ async def refund_order(call: Call, body: OrderAction) -> Answer:
     "/orders/{id}/resolution/dispute",
     scope=WRITE,
     body=OpenDispute,
+    examples=examples.OPEN_DISPUTE,
     optional_body=True,
     answers={200: envelope.Success[outputs.DisputedOrder]},
     refusals=(*_STATE, "DISPUTE_ALREADY_OPEN"),

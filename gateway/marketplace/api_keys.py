@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from chassis.idempotency import RequestKey
 from gateway.call import Answer, Call
 from gateway.keys import ADMIN, Key
-from gateway.marketplace import commands, envelope, outputs, rendering
+from gateway.marketplace import commands, envelope, examples, outputs, rendering
 from gateway.marketplace.inputs import CreateKey, Paging
 from gateway.routing import ANY, Routes
 from kernel.errors import DomainError, InvalidArgument, PermissionDenied
@@ -26,6 +26,7 @@ class ScopesExceedCaller(PermissionDenied):
     "/auth/api-keys",
     scope=ADMIN,
     body=CreateKey,
+    examples=examples.CREATE_KEY,
     answers={201: envelope.Success[outputs.NewApiKey]},
 )
 async def create_key(call: Call, body: CreateKey) -> Answer:

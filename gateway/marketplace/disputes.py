@@ -7,7 +7,7 @@ from orchestrator.orders.v1 import orders_pb2
 
 from gateway.call import Answer, Call
 from gateway.keys import READ, SUPPORT, WRITE
-from gateway.marketplace import commands, envelope, outputs, rendering
+from gateway.marketplace import commands, envelope, examples, outputs, rendering
 from gateway.marketplace.inputs import AddEvidence, AssignDispute, ListDisputes, ResolveDispute
 from gateway.routing import Routes
 from kernel.errors import InvalidArgument
@@ -55,6 +55,7 @@ async def get_dispute(call: Call) -> Answer:
     "/disputes/{id}/assign",
     scope=SUPPORT,
     body=AssignDispute,
+    examples=examples.ASSIGN_DISPUTE,
     answers={200: envelope.Success[outputs.Dispute]},
     refusals=("DISPUTE_NOT_FOUND", "INVALID_STATE"),
 )
@@ -74,6 +75,7 @@ async def assign_dispute(call: Call, body: AssignDispute) -> Answer:
     "/disputes/{id}/evidence",
     scope=WRITE,
     body=AddEvidence,
+    examples=examples.ADD_EVIDENCE,
     answers={200: envelope.Success[outputs.Dispute]},
     refusals=("DISPUTE_NOT_FOUND", "INVALID_STATE"),
 )
@@ -90,6 +92,7 @@ async def add_evidence(call: Call, body: AddEvidence) -> Answer:
     "/disputes/{id}/resolve",
     scope=SUPPORT,
     body=ResolveDispute,
+    examples=examples.RESOLVE_DISPUTE,
     waits=True,
     answers={
         200: envelope.Success[outputs.ResolvedDispute],

@@ -6,6 +6,7 @@ from gateway.call import Answer, Call
 from gateway.marketplace import envelope, outputs, rendering
 from gateway.routing import OPEN, Routes
 from kernel.errors import Unavailable
+from kernel.version import VERSION
 
 UP, DOWN = "up", "down"
 # Orders go on without it; only the stream of events waits.
@@ -16,7 +17,7 @@ routes = Routes("Health")
 @routes.get("/health", scope=OPEN, answers={200: envelope.Success[outputs.Health]})
 async def get_health(_call: Call) -> Answer:
     """Answer: the gateway is alive."""
-    return rendering.success({"status": "ok"})
+    return rendering.success({"status": "ok", "version": VERSION})
 
 
 @routes.get(
@@ -38,4 +39,5 @@ async def get_detailed_health(call: Call) -> Answer:
     down = [name for name, up in ready.items() if not up]
     if set(down) - {DISPENSABLE}:
         raise Unavailable(f"Not ready: {', '.join(down)}", details={"parts": names})
-    return rendering.success({"status": "degraded" if down else "ok", "parts": names})
+    status = "degraded" if down else "ok"
+    return rendering.success({"status": status, "version": VERSION, "parts": names})

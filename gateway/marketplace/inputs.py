@@ -1,6 +1,6 @@
 """What the marketplace API is told: the bodies and query strings of its routes."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AliasChoices,
@@ -57,11 +57,26 @@ REASON_MAX = 1000
 
 def _given(*names: str) -> dict[str, Any]:
     """Say in a schema that fields are there and not null."""
-    return {"required": list(names), "properties": {name: {"type": "string"} for name in names}}
+    return {"required": list(names), **_typed("string", *names)}
+
+
+def _typed(kind: str, *names: str) -> dict[str, Any]:
+    """Say in a schema of which type fields are, and nothing of the others."""
+    return {
+        "properties": {name: {"type": kind} for name in names},
+        "unevaluatedProperties": True,
+    }
+
+
+def _agreeing(names: tuple[str, ...], values: tuple[str, ...]) -> dict[str, Any]:
+    """Say in a schema that fields name one value among them, or none."""
+    kinds = [{name: {"enum": [value, None]} for name in names} for value in values]
+    return {"anyOf": [{"properties": kind, "unevaluatedProperties": True} for kind in kinds]}
 
 
 _AMOUNTS = ("releaseAmount", "refundAmount")
 _ASKERS = ("requestedBy", "canceledBy")
+_OPENERS = ("openedBy", *_ASKERS)
 
 
 class RegisterUser(Request):
@@ -111,6 +126,8 @@ class OrderAction(Request):
     where nothing is said.
     """
 
+    model_config = ConfigDict(json_schema_extra=_agreeing(_ASKERS, get_args(Actor)))
+
     amount: Amount | None = None
     requested_by: Actor | None = None
     canceled_by: Actor | None = None
@@ -140,6 +157,8 @@ class OpenDispute(Request):
     `requestedBy` and `canceledBy` mean `openedBy`.
     """
 
+    model_config = ConfigDict(json_schema_extra=_agreeing(_OPENERS, get_args(Side)))
+
     opened_by: Side | None = None
     requested_by: Side | None = None
     canceled_by: Side | None = None
@@ -152,7 +171,7 @@ class OpenDispute(Request):
     def _one_opens(self) -> "OpenDispute":
         named = {self.opened_by, self.requested_by, self.canceled_by} - {None}
         if len(named) > 1:
-            raise unfit("two_askers", "names another side", fields=("openedBy", *_ASKERS))
+            raise unfit("two_askers", "names another side", fields=_OPENERS)
         return self
 
     @property
@@ -176,9 +195,12 @@ class ResolveDispute(Request):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "if": {"properties": {"decision": {"const": "SPLIT"}}},
+            "if": {
+                "properties": {"decision": {"const": "SPLIT"}},
+                "unevaluatedProperties": True,
+            },
             "then": _given(*_AMOUNTS),
-            "else": {"properties": {name: {"type": "null"} for name in _AMOUNTS}},
+            "else": _typed("null", *_AMOUNTS),
         }
     )
 

@@ -9,7 +9,7 @@ from orchestrator.orders.v1 import orders_pb2
 
 from gateway.call import Answer, Call
 from gateway.keys import READ, WRITE
-from gateway.marketplace import commands, envelope, outputs, rendering
+from gateway.marketplace import commands, envelope, examples, outputs, rendering
 from gateway.marketplace.inputs import CreateOrder, ListOrders, Milestone
 from gateway.routing import Routes
 from kernel.errors import DeadlineExceeded, InvalidArgument, NotFound, Unavailable
@@ -25,6 +25,7 @@ routes = Routes("Orders")
     "/orders",
     scope=WRITE,
     body=CreateOrder,
+    examples=examples.CREATE_ORDER,
     answers={201: envelope.Success[outputs.CreatedOrder]},
     refusals=("USER_NOT_FOUND", "INVALID_CURRENCY", "CLIENT_ORDER_REF_TAKEN"),
 )

@@ -353,13 +353,13 @@ class Me(Output):
 
 
 class Health(Output):
-    """Alive."""
+    """Alive. version: of the gateway."""
 
     status: str
+    version: str
 
 
-class DetailedHealth(Output):
+class DetailedHealth(Health):
     """Every part by name: `up` or `down`."""
 
-    status: str
     parts: dict[str, str]

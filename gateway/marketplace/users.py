@@ -7,7 +7,7 @@ from orchestrator.orders.v1 import orders_pb2
 from gateway.backends import User
 from gateway.call import Answer, Call
 from gateway.keys import ADMIN, READ, WRITE
-from gateway.marketplace import commands, envelope, outputs, rendering
+from gateway.marketplace import commands, envelope, examples, outputs, rendering
 from gateway.marketplace.inputs import CreditUser, Paging, RegisterUser
 from gateway.routing import Routes
 from kernel.errors import NotFound
@@ -27,6 +27,7 @@ class UserNotFound(NotFound):
     "/users",
     scope=WRITE,
     body=RegisterUser,
+    examples=examples.REGISTER_USER,
     answers={201: envelope.Success[outputs.User]},
     refusals=("USER_ID_TAKEN",),
 )
@@ -74,9 +75,10 @@ async def get_balance(call: Call) -> Answer:
     return rendering.success(data)
 
 
-for _path in ("/users/{id}/balance", "/balances/{id}"):
+for _path, _operation in (("/users/{id}/balance", "get_user_balance"), ("/balances/{id}", "")):
     routes.get(
         _path,
+        name=_operation,
         scope=READ,
         answers={200: envelope.Success[outputs.Balance]},
         refusals=("USER_NOT_FOUND",),
@@ -87,6 +89,7 @@ for _path in ("/users/{id}/balance", "/balances/{id}"):
     "/users/{id}/balance/credit",
     scope=ADMIN,
     body=CreditUser,
+    examples=examples.CREDIT_USER,
     waits=True,
     answers={
         201: envelope.Success[outputs.Credit],

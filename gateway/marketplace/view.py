@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from gateway import body, documentation, errors
+from gateway import body, documentation, errors, pages
 from gateway.auth import Credential, CredentialMissing, CredentialNotValid, KeyAuthenticator
 from gateway.call import Call, HeaderNotValid, Parts
 from gateway.errors import Refusal
@@ -35,6 +35,15 @@ SCHEMES: Mapping[str, Any] = {
     },
     "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
 }
+TAGS: Mapping[str, str] = {
+    "Orders": "Create an order, read it, and take it from reservation to its end.",
+    "Users": "The people and businesses of the marketplace: balances, wallets, deposits.",
+    "Disputes": "What support works on: cases, evidence, decisions.",
+    "Events": "What happens, as it happens, with replay.",
+    "Access": "API keys, and whom a credential stands for.",
+    "Health": "Whether the gateway is alive, and each part ready.",
+}
+DOCS_PATH, REDOC_PATH, OPENAPI_PATH = "/docs", "/redoc", "/openapi.json"
 
 
 class MarketplaceView:
@@ -85,26 +94,24 @@ def _key(headers: Mapping[str, str]) -> str:
 
 def build(*, view: MarketplaceView, parts: Parts, wait_seconds: int) -> FastAPI:
     """Assemble the app: routes, document, page."""
-    app = FastAPI(
+    app = documentation.new_app(
         title="Orchestrator: marketplace API",
-        version="1.0.0",
         description="Orders, escrow, balances and disputes of a marketplace. Amounts are decimal "
         "strings; every change honours `Idempotency-Key`.",
-        docs_url=None,
-        openapi_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
     )
     server = Server(view=view, parts=parts, wait_seconds=wait_seconds)
     for operation in OPERATIONS:
         known = documentation.responses(operation, failure=envelope.Failure)
         app.router.routes.append(OperationRoute(operation, server=server, responses=known))
     documentation.add_document(
-        app,
-        operations=OPERATIONS,
-        schemes=dict(SCHEMES),
-        docs_path="/docs",
-        openapi_path="/openapi.json",
-        links={"Party API": "/docs/party"},
+        app, operations=OPERATIONS, schemes=dict(SCHEMES), tags=TAGS, openapi_path=OPENAPI_PATH
     )
+    pages.add_reference(
+        app,
+        docs_path=DOCS_PATH,
+        redoc_path=REDOC_PATH,
+        openapi_path=OPENAPI_PATH,
+        links={"Home": pages.INDEX, "Party API": "/docs/party"},
+    )
+    pages.add_index(app)
     return app

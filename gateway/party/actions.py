@@ -6,7 +6,7 @@ from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import orders_pb2
 
 from gateway.call import Answer, Call
-from gateway.party import commands, outputs, rendering
+from gateway.party import commands, examples, outputs, rendering
 from gateway.party.inputs import DeliverOrder, Nothing
 from gateway.routing import ANY, Routes
 from kernel.errors import DomainError, FailedPrecondition
@@ -20,6 +20,7 @@ _MOVED = {200: outputs.Order, 202: outputs.Order}
     "/orders/{order_id}/pay",
     scope=ANY,
     body=Nothing,
+    examples=examples.ACTION,
     optional_body=True,
     waits=True,
     answers=_MOVED,
@@ -44,6 +45,7 @@ async def pay_order(call: Call, _body: Nothing) -> Answer:
     "/orders/{order_id}/deliver",
     scope=ANY,
     body=DeliverOrder,
+    examples=examples.DELIVER_ORDER,
     optional_body=True,
     answers={200: outputs.Order},
     refusals=(*_STATE, "NOT_BUSINESS", "INVALID_URL"),
@@ -63,6 +65,7 @@ async def deliver_order(call: Call, body: DeliverOrder) -> Answer:
     "/orders/{order_id}/confirm",
     scope=ANY,
     body=Nothing,
+    examples=examples.ACTION,
     optional_body=True,
     waits=True,
     answers=_MOVED,
@@ -80,6 +83,7 @@ async def confirm_order(call: Call, _body: Nothing) -> Answer:
     "/orders/{order_id}/cancel",
     scope=ANY,
     body=Nothing,
+    examples=examples.ACTION,
     optional_body=True,
     waits=True,
     answers=_MOVED,

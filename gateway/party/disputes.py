@@ -5,7 +5,7 @@ from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
 
 from gateway.call import Answer, Call
-from gateway.party import commands, outputs, rendering
+from gateway.party import commands, examples, outputs, rendering
 from gateway.party.inputs import AddEvidence, OpenDispute
 from gateway.routing import ANY, Routes
 from kernel.errors import NotFound
@@ -23,6 +23,7 @@ class DisputeNotFound(NotFound):
     "/orders/{order_id}/dispute",
     scope=ANY,
     body=OpenDispute,
+    examples=examples.OPEN_DISPUTE,
     waits=True,
     answers={201: outputs.Dispute, 202: outputs.Dispute},
     refusals=(
@@ -71,6 +72,7 @@ async def get_dispute(call: Call) -> Answer:
     "/orders/{order_id}/dispute/evidence",
     scope=ANY,
     body=AddEvidence,
+    examples=examples.ADD_EVIDENCE,
     answers={200: outputs.Dispute},
     refusals=(
         "NOT_PARTY",

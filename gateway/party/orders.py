@@ -4,7 +4,7 @@ from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import orders_pb2
 
 from gateway.call import Answer, Call
-from gateway.party import commands, numbers, outputs, rendering
+from gateway.party import commands, examples, numbers, outputs, rendering
 from gateway.party.inputs import CreateOrder, ListOrders
 from gateway.routing import ANY, Routes
 from kernel.money import USDC
@@ -16,9 +16,10 @@ routes = Routes("Orders")
 
 
 @routes.post(
-    "/orders/",
+    "/orders",
     scope=ANY,
     body=CreateOrder,
+    examples=examples.CREATE_ORDER,
     answers={201: outputs.Order},
     refusals=("USER_NOT_FOUND", "INVALID_CURRENCY", "BUYER_IS_SELLER"),
 )
@@ -41,7 +42,7 @@ async def create_order(call: Call, body: CreateOrder) -> Answer:
     return Answer(status=commands.CREATED, body=rendering.order(order))
 
 
-@routes.get("/orders/", scope=ANY, query=ListOrders, answers={200: outputs.Orders})
+@routes.get("/orders", scope=ANY, query=ListOrders, answers={200: outputs.Orders})
 async def list_orders(call: Call, query: ListOrders) -> Answer:
     """List the caller's orders on one side, newest first; `total` counts the filter."""
     request = orders_pb2.ListPartyOrdersRequest(

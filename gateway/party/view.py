@@ -5,9 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.routing import compile_path
 
-from gateway import documentation, errors
+from gateway import documentation, errors, pages
 from gateway.auth import Credential, CredentialMissing
 from gateway.call import Call, Parts
 from gateway.errors import Refusal
@@ -30,8 +29,13 @@ SCHEMES: Mapping[str, Any] = {
         "description": "A JWT of an issuer that the marketplace has named.",
     },
 }
-DOCS_PATH, OPENAPI_PATH = "/docs/party", "/party/openapi.json"
-LINKS = {"Marketplace API": "/docs"}
+TAGS: Mapping[str, str] = {
+    "Orders": "Orders that the caller buys or fulfils, and what a side does to them.",
+    "Disputes": "The dispute of an order.",
+    "Receipts": "What a completed order cost.",
+    "Account": "Whom a token stands for, and what happens to their orders and balance.",
+}
+DOCS_PATH, REDOC_PATH, OPENAPI_PATH = "/docs/party", "/redoc/party", "/party/openapi.json"
 
 
 class PartyView:
@@ -74,36 +78,26 @@ def _token(headers: Mapping[str, str]) -> str:
     return token.strip()
 
 
-class PartyRoute(OperationRoute):
-    """A route that is documented as the document spells it, and served without a last slash."""
-
-    def __init__(self, operation: Operation, **rest: Any) -> None:
-        super().__init__(operation, **rest)
-        self.path_regex, _, _ = compile_path(self.path.rstrip("/"))
-
-
 def build(*, view: PartyView, parts: Parts, wait_seconds: int) -> FastAPI:
     """Assemble the app: routes, document, page."""
-    app = FastAPI(
+    app = documentation.new_app(
         title="Orchestrator: party API",
-        version="1.0.0",
         description="Orders, as the people and businesses in them see them. Amounts are JSON "
-        "numbers with at most two decimals; every change honours `Idempotency-Key`.",
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        redirect_slashes=False,
+        "numbers with at most two decimals; every change honours `Idempotency-Key`. "
+        "`/api/v1/orders/` is `/api/v1/orders`.",
     )
     server = Server(view=view, parts=parts, wait_seconds=wait_seconds)
     for operation in OPERATIONS:
         known = documentation.responses(operation, failure=outputs.Failure, is_party=True)
-        app.router.routes.append(PartyRoute(operation, server=server, responses=known))
+        app.router.routes.append(OperationRoute(operation, server=server, responses=known))
     documentation.add_document(
+        app, operations=OPERATIONS, schemes=dict(SCHEMES), tags=TAGS, openapi_path=OPENAPI_PATH
+    )
+    pages.add_reference(
         app,
-        operations=OPERATIONS,
-        schemes=dict(SCHEMES),
         docs_path=DOCS_PATH,
+        redoc_path=REDOC_PATH,
         openapi_path=OPENAPI_PATH,
-        links=LINKS,
+        links={"Home": pages.INDEX, "Marketplace API": "/docs"},
     )
     return app

@@ -13,6 +13,8 @@ from orchestrator.escrow.v1 import escrow_pb2
 from orchestrator.ledger.v1 import ledger_pb2
 from orchestrator.orders.v1 import orders_pb2
 
+from gateway import pages
+
 from .conftest import Keys, Services
 from .messages import ORDER_ID, USER_ID, a_dispute, an_escrow, an_order, at, usdc
 
@@ -93,6 +95,27 @@ async def test_the_document_is_served_as_it_is(bare: httpx.AsyncClient) -> None:
 
     assert document["openapi"].startswith("3.1")
     assert EXCLUDED in document["paths"]
+
+
+@pytest.mark.usefixtures("services")
+@pytest.mark.parametrize("slash", ["", "/"], ids=["plain", "slash"])
+@pytest.mark.parametrize("page", ["", "/docs", "/redoc", "/docs/party", "/redoc/party"])
+async def test_every_page_answers_with_and_without_a_slash_and_whoever_asks(
+    bare: httpx.AsyncClient, keys: Keys, page: str, slash: str
+) -> None:
+    for credential in ({}, {"x-api-key": await keys.make()}, {"authorization": "Bearer eyJ.e.e"}):
+        answer = await bare.get(f"{page}{slash}", headers=credential)
+
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"].startswith("text/html")
+        assert (await bare.head(f"{page}{slash}", headers=credential)).status_code == 200
+
+
+@pytest.mark.usefixtures("services")
+async def test_every_link_of_the_first_page_leads_somewhere(bare: httpx.AsyncClient) -> None:
+    found = {path: (await bare.get(path)).status_code for path in pages.LINKS}
+
+    assert set(found.values()) == {200}
 
 
 async def test_what_the_document_allows_is_answered_as_it_says(

@@ -12,6 +12,7 @@ import pytest
 from deploy.local.ports import free_port
 from gateway.app import open_gateway
 from gateway.settings import GatewaySettings
+from kernel.version import VERSION
 from tests.patience import PATIENCE_SECONDS
 
 from .conftest import CONTRACTS, Keys, Services, serving
@@ -249,7 +250,10 @@ async def test_without_its_database_the_gateway_says_so(
         detailed = await client.get("/api/v1/health/detailed")
 
     refusal(refused, 503, "PROVIDER_UNAVAILABLE")
-    assert alive.json() == {"success": True, "data": {"status": "ok"}}
+    assert alive.json() == {
+        "success": True,
+        "data": {"status": "ok", "version": VERSION},
+    }
     assert refusal(detailed, 503, "PROVIDER_UNAVAILABLE")["parts"]["database"] == "down"
 
 
@@ -259,7 +263,7 @@ async def test_health_names_every_part(bare: httpx.AsyncClient, services: Servic
     answer = await bare.get("/api/v1/health/detailed")
 
     parts = {**dict.fromkeys(CONTRACTS, "up"), "database": "up", "events": "up"}
-    assert answer.json()["data"] == {"status": "ok", "parts": parts}
+    assert answer.json()["data"] == {"status": "ok", "version": VERSION, "parts": parts}
 
 
 @pytest.mark.parametrize("path", ["/api/v1/health", "/api/v1/health/detailed"])

@@ -1,0 +1,139 @@
+"""The examples of both OpenAPI documents, as a reader sends them: each succeeds as it stands."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.tenants import key_store, tenant
+from tests.people import Person, answer_of, meet
+from tests.running_stack import RunningStack
+from tests.shop import Shop, data_of
+
+BUYER = "usr_alice"
+
+
+class Examples:
+    """The examples of a document, by its operations' names."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.bodies: dict[str, dict[str, Any]] = {}
+        for path, methods in document["paths"].items():
+            for method, operation in methods.items():
+                content = operation.get("requestBody", {}).get("content", {})
+                shown = content.get("application/json", {}).get("examples", {})
+                if shown:
+                    values = {name: one["value"] for name, one in shown.items()}
+                    self.bodies[f"{method.upper()} {path}"] = values
+        self.sent: set[str] = set()
+
+    @property
+    def operations(self) -> set[str]:
+        """The operations that have examples."""
+        return set(self.bodies)
+
+    async def send(
+        self, client: httpx.AsyncClient, path: str, name: str = "", **ids: str
+    ) -> httpx.Response:
+        """POST an example; the only one where none is named. ids: what stands in the path."""
+        operation = f"POST /api/v1{path}"
+        self.sent.add(operation)
+        bodies = self.bodies[operation]
+        body = bodies[name] if name else next(iter(bodies.values()))
+        return await client.post(path.format(**ids), json=body)
+
+
+async def examples(stack: RunningStack, path: str) -> Examples:
+    """Read the examples of a document that the gateway serves."""
+    async with httpx.AsyncClient(base_url=stack.url) as reader:
+        return Examples((await reader.get(path)).json())
+
+
+@pytest.fixture
+async def shop(stack: RunningStack) -> AsyncIterator[Shop]:
+    """A marketplace that nobody has used yet."""
+    async with key_store(stack) as store:
+        own = await tenant(stack, store)
+        own.allow_credits()
+        async with own.shop() as opened:
+            yield opened
+
+
+async def test_the_marketplaces_examples_succeed_as_they_stand(
+    stack: RunningStack, shop: Shop
+) -> None:
+    shown = await examples(stack, "/openapi.json")
+    client = shop.client
+    for name in ("buyer", "seller"):
+        data_of(await shown.send(client, "/users", name), status=201)
+    data_of(await shown.send(client, "/users/{id}/balance/credit", id=BUYER))
+    data_of(await shown.send(client, "/auth/api-keys"), status=201)
+    await shop.give(BUYER, "500.00")
+
+    async def ordered(*actions: str, example: str = "order") -> str:
+        order_id = data_of(await shown.send(client, "/orders", example), status=201)["id"]
+        for action in actions:
+            data_of(await shown.send(client, f"/orders/{{id}}/{action}", id=order_id))
+            await shop.quiet(order_id)
+        return str(order_id)
+
+    locked = ("reserve", "escrow", "escrow/fund")
+
+    async def ended(end: str, *actions: str, example: str = "order") -> None:
+        order_id = await ordered(*actions, example=example)
+        assert (await shop.get(f"/orders/{order_id}"))["finalStatus"] == end
+
+    async def decided(decision: str, end: str) -> None:
+        order_id = await ordered(*locked, "resolution/dispute")
+        case = (await shop.get(f"/orders/{order_id}"))["dispute"]["id"]
+        for step in ("assign", "evidence"):
+            data_of(await shown.send(client, f"/disputes/{{id}}/{step}", id=case))
+        resolved = await shown.send(client, "/disputes/{id}/resolve", decision, id=case)
+        assert data_of(resolved)["order"]["finalStatus"] == end
+
+    await asyncio.gather(
+        ended("RELEASED", *locked, "resolution/release", example="milestones"),
+        ended("REFUNDED", *locked, "resolution/refund"),
+        ended("CANCELED", "reserve", "cancel"),
+        decided("split", "RELEASED"),
+        decided("refund", "REFUNDED"),
+        decided("release", "RELEASED"),
+    )
+    assert shown.sent == shown.operations
+
+
+async def test_the_parties_examples_succeed_as_they_stand(stack: RunningStack) -> None:
+    shown = await examples(stack, "/party/openapi.json")
+    async with contextlib.AsyncExitStack() as opened:
+        shop = await opened.enter_async_context(Shop.of(stack))
+        personal = await opened.enter_async_context(Person.of(stack))
+        body = shown.bodies["POST /api/v1/orders"]["order"]
+        business = await opened.enter_async_context(
+            Person.of(stack, subject=uuid.UUID(body["business_id"]))
+        )
+        await meet(business)
+        await meet(personal)
+        await shop.give(str(personal.id), "300.00")
+
+        async def ordered(*actions: tuple[Person, str]) -> str:
+            made = await shown.send(personal.client, "/orders")
+            order_id = answer_of(made, status=201)["id"]
+            for person, action in actions:
+                answer = await shown.send(
+                    person.client, f"/orders/{{order_id}}/{action}", order_id=order_id
+                )
+                assert answer.is_success, answer.text
+                await shop.quiet(order_id)
+            return str(order_id)
+
+        await asyncio.gather(
+            ordered((personal, "cancel")),
+            ordered((personal, "pay"), (business, "deliver"), (personal, "confirm")),
+            ordered((personal, "pay"), (personal, "dispute"), (business, "dispute/evidence")),
+        )
+
+    assert shown.sent == shown.operations
