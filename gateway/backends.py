@@ -35,7 +35,7 @@ log = logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A user's two names, which never change."""
+    """A user's two names. What names a user never names another, so it may be remembered."""
 
     id: uuid.UUID
     public_id: str

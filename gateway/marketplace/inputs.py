@@ -80,7 +80,11 @@ _OPENERS = ("openedBy", *_ASKERS)
 
 
 class RegisterUser(Request):
-    """A user of the marketplace; `id` is the public id, where the marketplace wants its own."""
+    """A user of the marketplace; `id` is the public id, where the marketplace wants its own.
+
+    `id` may not spell a UUID, as `usr_` and 22 base62 characters may; `externalUserId` may not be
+    another user's UUID.
+    """
 
     external_user_id: Text
     id: UserName | None = None

@@ -152,7 +152,7 @@ class OrderQueries:
         return self._order(new, marketplace_id, asset=asset, parties=(buyer, seller), rate=rate)
 
     async def _learn_name(self, tx: Transaction, marketplace_id: uuid.UUID, ref: str) -> None:
-        """Remember a user's name; names never change. Raises: UserNotFound."""
+        """Remember whom a text names: it never names another. Raises: UserNotFound."""
         user = await self._users.find(tx, marketplace_id=marketplace_id, ref=ref)
         self._names[marketplace_id, ref] = user.name
 

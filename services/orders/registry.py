@@ -64,13 +64,17 @@ class UserRegistry:
         registered: list[User] = []
 
         async def work(tx: Transaction) -> bytes:
-            new = user_id or new_id()
-            user = await self._find_or_insert(
+            known = await self._users.find_external(
+                tx, marketplace_id=key.marketplace_id, external_user_id=external_user_id
+            )
+            own_id = known.id if known is not None else user_id or new_id()
+            chosen = chosen_public_id(public_id, user_id=own_id)
+            user = known or await self._insert_or_find(
                 tx,
                 User(
-                    id=new,
+                    id=own_id,
                     marketplace_id=key.marketplace_id,
-                    public_id=chosen_public_id(public_id, user_id=new),
+                    public_id=chosen,
                     external_user_id=external_user_id,
                     email=email,
                     type=user_type,
@@ -85,26 +89,20 @@ class UserRegistry:
             await self._try_to_provision(registered[0], wait_seconds=self._wallet_wait_seconds)
         return answer
 
-    async def _find_or_insert(self, tx: Transaction, new: User) -> User:
-        """Return the user whom the marketplace calls so; a new one where there is none."""
-        known = await self._known(tx, new)
-        if known is not None:
-            return known
+    async def _insert_or_find(self, tx: Transaction, new: User) -> User:
+        """Write a new user. Raises: UserIdTaken."""
         try:
             async with tx.begin_nested():
                 await self._users.insert(tx, new, request_id=identity.current_request_id())
         except UserIdTaken:
             # Perhaps by the same user, registered by another request a moment ago.
-            known = await self._known(tx, new)
+            known = await self._users.find_external(
+                tx, marketplace_id=new.marketplace_id, external_user_id=new.external_user_id
+            )
             if known is None:
                 raise
             return known
         return new
-
-    async def _known(self, tx: Transaction, user: User) -> User | None:
-        return await self._users.find_external(
-            tx, marketplace_id=user.marketplace_id, external_user_id=user.external_user_id
-        )
 
     async def provision(self, user: User, *, wait_seconds: int) -> None:
         """Open a user's account and make its wallet; again does nothing. Raises: Unavailable."""

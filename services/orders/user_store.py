@@ -23,8 +23,19 @@ class UserStore:
         self._outbox = outbox
 
     async def insert(self, tx: Transaction, user: User, *, request_id: str) -> None:
-        """Write a new user with its event. Raises: UserIdTaken: public id or UUID of another."""
+        """Write a new user with its event.
+
+        Raises: UserIdTaken: a public id or UUID of another, or what the marketplace calls another.
+        """
         connection = await driver(tx)
+        names = {
+            "marketplace_id": user.marketplace_id,
+            "id": user.id,
+            "named": from_public("usr", user.external_user_id),
+            "own": str(user.id),
+        }
+        if await (await connection.execute(_OTHERS_NAME, names)).fetchone() is not None:
+            raise UserIdTaken("This id belongs to another user")
         try:
             await connection.execute(_INSERT, _values(user))
         except Exception as error:
@@ -150,6 +161,12 @@ _COLUMNS = (
 _INSERT = """
 insert into users (marketplace_id, id, public_id, external_user_id, email, type, created_at)
 values (%s, %s, %s, %s, %s, %s, %s)
+"""
+# What the marketplace calls one user may not be how another is found, nor the other way round.
+_OTHERS_NAME = """
+select id from users where marketplace_id = %(marketplace_id)s and id <> %(id)s::uuid
+    and (id = %(named)s::uuid or lower(external_user_id) = %(own)s::text)
+limit 1
 """
 # A chosen public id wins over a spelling of another user's UUID, and that over what the
 # marketplace calls a user.

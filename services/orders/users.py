@@ -1,4 +1,8 @@
-"""A user of a marketplace: a UUID, and the public id the marketplace knows. Pure."""
+"""A user of a marketplace: a UUID, and the public id the marketplace knows. Pure.
+
+A text that names a user names no other one, ever: not as public id, nor as UUID in either spelling,
+nor as the UUID that the marketplace calls somebody. So names may be remembered.
+"""
 
 import datetime as dt
 import enum
@@ -6,7 +10,7 @@ import uuid
 from dataclasses import dataclass
 
 from kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from kernel.ids import parse_uuid, to_public
+from kernel.ids import from_public, parse_uuid, to_public
 from services.orders.domain import Fact, UserName
 
 
@@ -59,12 +63,13 @@ class User:
 def chosen_public_id(wanted: str, *, user_id: uuid.UUID) -> str:
     """Return the public id a user gets: the one wanted, or usr_ and base62.
 
-    Raises: InvalidArgument: a UUID as public id would be read as another user's id.
+    Raises: InvalidArgument: it spells a UUID, and so is another user's name, today or one day.
     """
     if not wanted:
         return to_public("usr", user_id)
-    if parse_uuid(wanted) is not None:
-        raise InvalidArgument("Invalid field: id", fields=[("public_id", "must not be a UUID")])
+    if parse_uuid(wanted) is not None or from_public("usr", wanted) not in (None, user_id):
+        fields = [("public_id", "must not be a UUID, nor usr_ and another user's UUID in base62")]
+        raise InvalidArgument("Invalid field: id", fields=fields)
     return wanted
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import uuid
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 from orchestrator.orders.v1 import orders_pb2
 
 from chassis.idempotency import Answer
-from kernel.errors import FailedPrecondition
-from kernel.ids import new_id
+from kernel.errors import FailedPrecondition, InvalidArgument
+from kernel.ids import new_id, to_public
 from services.orders.domain import UserName
 from services.orders.users import UserIdTaken, UserType
 from tests.integration.orders.conftest import Shop, outcomes
@@ -111,17 +112,68 @@ async def test_a_user_is_found_by_the_uuid_that_the_marketplace_calls_them(
     assert found.external_user_id == name
 
 
-async def test_a_users_own_uuid_wins_over_what_another_is_called(
+@pytest.mark.parametrize(
+    "spelled", [str, lambda name: str(name).upper(), partial(to_public, "usr")]
+)
+async def test_what_names_a_user_names_no_other(two_shops: tuple[Shop, Shop], spelled: Any) -> None:
+    one, two = two_shops
+    alice = uuid.UUID(orders_pb2.User.FromString((await _register(one, "alice")).body).id)
+    name = spelled(alice)
+    assert (await one.registry.get(marketplace_id=one.marketplace_id, ref=name)).id == alice
+
+    with pytest.raises(InvalidArgument):
+        await _register(two, "bob", public_id=name)
+    with pytest.raises(UserIdTaken):
+        await _register(two, name)
+    await _register(two, "bob")
+
+    for shop in two_shops:
+        assert (await shop.registry.get(marketplace_id=one.marketplace_id, ref=name)).id == alice
+    assert await one.count("users") == 2
+
+
+async def test_a_name_of_somebody_yet_to_come_is_nobodys_to_choose(
     two_shops: tuple[Shop, Shop],
 ) -> None:
     one, _ = two_shops
-    user_id = new_id()
-    await _register(one, str(user_id))
-    await _register(one, "alice", user_id=user_id)
+    to_come = uuid.uuid4()
 
-    found = await one.registry.get(marketplace_id=one.marketplace_id, ref=str(user_id))
+    for name in (str(to_come), to_public("usr", to_come), to_public("usr", uuid.UUID(int=0))):
+        with pytest.raises(InvalidArgument) as refused:
+            await _register(one, "bob", public_id=name)
+        assert [field for field, _ in refused.value.fields] == ["public_id"]
+    for name in ("usr_buyer123", f"usr_{'z' * 22}", to_public("ord", to_come)):
+        await _register(one, name, public_id=name)
 
-    assert (found.id, found.external_user_id) == (user_id, "alice")
+    assert await one.count("users") == 3
+
+
+async def test_the_uuid_that_a_marketplace_calls_somebody_is_nobody_elses(
+    two_shops: tuple[Shop, Shop],
+) -> None:
+    one, _ = two_shops
+    name = uuid.uuid4()
+    bob = orders_pb2.User.FromString((await _register(one, str(name).upper())).body)
+
+    with pytest.raises(UserIdTaken):
+        await _register(one, "alice", user_id=name)
+
+    assert str((await one.registry.get(marketplace_id=one.marketplace_id, ref=str(name))).id) == (
+        bob.id
+    )
+
+
+async def test_a_user_is_registered_again_with_the_id_that_was_answered(
+    two_shops: tuple[Shop, Shop],
+) -> None:
+    one, _ = two_shops
+    alice = orders_pb2.User.FromString((await _register(one, "alice")).body)
+
+    again = orders_pb2.User.FromString(
+        (await _register(one, "alice", public_id=alice.public_id)).body
+    )
+
+    assert again.id == alice.id
 
 
 async def test_an_order_is_with_a_business_under_the_name_its_tokens_say(
