@@ -21,7 +21,10 @@ log = logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concerns:
-    """What an operator must look at, oldest first. hold: why nothing new is sent, of everybody."""
+    """What an operator must look at: what is quarantined, then what waits, each oldest first.
+
+    hold: why nothing new is sent, of everybody.
+    """
 
     commands: Sequence[CommandOfConcern]
     transfers: Sequence[TransferAside]

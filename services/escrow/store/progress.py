@@ -157,7 +157,10 @@ class Progress:
     async def commands_of_concern(
         self, tx: Transaction, *, marketplace_id: uuid.UUID
     ) -> list[CommandOfConcern]:
-        """List commands that are quarantined, wait or run for long, oldest first."""
+        """List commands that are quarantined, then those that wait or run for long, oldest first.
+
+        However many wait, because their flow is stopped, none hides one that is quarantined.
+        """
         rows = await tx.execute(_CONCERNS, {"marketplace": marketplace_id, "size": LISTED_MAX})
         return [CommandOfConcern(**row) for row in rows.mappings()]
 
@@ -203,7 +206,7 @@ select c.id, c.kind, c.state, c.error_reason as reason, c.error_message as messa
 from (
     (select id from commands
      where marketplace_id = :marketplace and (state = 'QUARANTINED' or waiting_since is not null)
-     order by created_at limit :size)
+     order by state = 'QUARANTINED' desc, created_at limit :size)
     union
     (select id from commands
      where marketplace_id = :marketplace and state = 'RUNNING'
@@ -213,5 +216,5 @@ from (
 join commands c on c.marketplace_id = :marketplace and c.id = found.id
 left join escrows e on e.marketplace_id = c.marketplace_id and e.id = c.escrow_id
 left join wallets w on w.marketplace_id = c.marketplace_id and w.id = c.wallet_id
-order by c.created_at limit :size
+order by c.state = 'QUARANTINED' desc, c.created_at limit :size
 """)

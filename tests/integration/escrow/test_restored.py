@@ -22,6 +22,7 @@ from tests.integration.escrow.world import (
     WAIT_SECONDS,
     Order,
     World,
+    new_escrow,
     settings,
     succeeded,
     usdc,
@@ -67,7 +68,9 @@ async def house_on(
 async def accept(world: World, kind: CommandKind, order: Order) -> Request:
     """Accept a command that nobody carries out yet."""
     asked = world.asked(kind)
-    if kind is CommandKind.CREDIT_WALLET:
+    if kind is CommandKind.CREATE:
+        await world.escrows.create(asked, new_escrow(order))
+    elif kind is CommandKind.CREDIT_WALLET:
         await world.house.wallets().credit(asked, user_id=order.seller.user_id, amount=usdc(CREDIT))
     else:
         await getattr(world.escrows, kind.value.lower())(asked, order_id=order.id)
@@ -94,10 +97,11 @@ def expire(database: TestDatabase) -> None:
 
 async def ready(world: World, kind: CommandKind) -> Order:
     """Make an order that is ready for a command."""
-    if kind is not CommandKind.FUND:
+    if kind not in {CommandKind.CREATE, CommandKind.FUND}:
         return await world.funded()
     order = await world.order()
-    await world.created(order)
+    if kind is CommandKind.FUND:
+        await world.created(order)
     return order
 
 
@@ -147,6 +151,47 @@ async def past(
         for asked in accepted:
             succeeded(await world.ended(asked))
     yield made, tmp_path
+    copy.drop()
+    database.drop()
+
+
+async def test_a_step_is_claimed_though_the_chain_went_on_after_it(
+    make_database: Callable[[], TestDatabase], devnet: RunningDevnet, tmp_path: Path
+) -> None:
+    database, marketplace_id = make_database(), uuid.uuid4()
+    ways = [
+        (CommandKind.CREATE, [CommandKind.FUND, CommandKind.RELEASE]),
+        (CommandKind.FUND, [CommandKind.RELEASE]),
+        (CommandKind.FUND, [CommandKind.FREEZE]),
+        (CommandKind.FREEZE, [CommandKind.REFUND]),
+        (CommandKind.FUND, [CommandKind.REFUND]),
+    ]
+    async with house_on(database, devnet, tmp_path, marketplace_id=marketplace_id) as world:
+        orders = [await ready(world, kind) for kind, _ in ways]
+        await world.pause_worker()
+        accepted = [
+            await accept(world, kind, order) for (kind, _), order in zip(ways, orders, strict=True)
+        ]
+    copy = TestDatabase(f"{database.name}_restored", database.server)
+    database.server.execute("create database {} template {}", copy.name, database.name)
+    async with house_on(database, devnet, tmp_path, marketplace_id=marketplace_id) as world:
+        for asked, order, (_, later) in zip(accepted, orders, ways, strict=True):
+            succeeded(await world.ended(asked))
+            for kind in later:
+                succeeded(await world.ended(await accept(world, kind, order)))
+        money = await held(world, orders)
+
+    async with house_on(copy, devnet, tmp_path, marketplace_id=marketplace_id) as world:
+        for asked, order, (_, later) in zip(accepted, orders, ways, strict=True):
+            succeeded(await world.ended(asked))
+            # Clients ask again for what was forgotten.
+            for kind in later:
+                succeeded(await world.ended(await accept(world, kind, order)))
+
+        assert await held(world, orders) == money
+        hold = await hold_of(world)
+        assert hold is not None
+        assert hold.unclaimed == []
     copy.drop()
     database.drop()
 
