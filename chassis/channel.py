@@ -20,6 +20,8 @@ ResponseT = TypeVar("ResponseT", bound=Message)
 
 TIMEOUT_SECONDS = 5.0
 SILENCE_SECONDS = 10
+# Lists by cursor end sooner (`wire.PAGE_BYTES`); those by offset may be 100 of the largest orders.
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
 SERVICE_CONFIG = json.dumps(
     {
         "loadBalancingConfig": [{"round_robin": {}}],
@@ -57,7 +59,7 @@ def open_channel(target: str, *, silence_seconds: int = SILENCE_SECONDS) -> grpc
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.min_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000),
-            ("grpc.max_receive_message_length", 4 * 1024 * 1024),
+            ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
             # A peer that vanished says nothing, and the kernel waits a quarter of an hour for it.
             # Without the ping's own time-out gRPC waits a minute, whatever the keepalive's is.
             ("grpc.keepalive_time_ms", silence_seconds * 1000),

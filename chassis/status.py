@@ -1,23 +1,33 @@
 """THE table: kind of refusal ↔ gRPC status, both ways, with google.rpc details.
 
-ErrorInfo carries the reason and the facts, BadRequest the fields, RetryInfo is not used.
+ErrorInfo carries the reason and the facts, BadRequest the fields, RetryInfo is not used. A refusal
+travels in trailers, where gRPC takes 8 KiB: one that has more to say says the beginning of it.
 """
 
 import json
+from collections.abc import Sequence
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from chassis.telemetry import logger
 from kernel.errors import KINDS, DeadlineExceeded, DomainError, InvalidArgument, Unavailable
 
 DOMAIN = "orchestrator"
 # Values that are no strings (or strings that begin like this) travel as JSON behind this mark.
 JSON_MARK = "json:"
 
+# In UTF-8. The status is sent in base64, and its message percent-encoded beside it: together they
+# stay below the 8 KiB from which gRPC begins to refuse metadata (grpc.max_metadata_size).
+MESSAGE_BYTES, FACTS_BYTES, FIELDS_BYTES = 512, 1536, 1536
+FIELD_BYTES, FIELDS_MAX = 256, 20
+
 # How gRPC's own server refuses a call beyond `maximum_concurrent_rpcs`.
 CROWDED = "Concurrent RPC limit exceeded!"
+log = logger()
 CODES: dict[str, grpc.StatusCode] = {kind: grpc.StatusCode[kind] for kind in KINDS}
 
 
@@ -29,18 +39,39 @@ class Internal(DomainError):
 
 
 def to_status(error: DomainError) -> status_pb2.Status:
-    """Encode a refusal with its reason, details and fields."""
+    """Encode a refusal with its reason, details and fields, as many of them as fit."""
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
+    left = FACTS_BYTES
     for key, value in error.details.items():
-        info.metadata[key] = _text(value)
+        text = _text(value)
+        left -= len(key.encode()) + len(text.encode())
+        if left < 0:
+            break
+        info.metadata[key] = text
     details = [_packed(info)]
     if isinstance(error, InvalidArgument) and error.fields:
-        bad = error_details_pb2.BadRequest()
-        for name, message in error.fields:
-            bad.field_violations.add(field=name, description=message)
-        details.append(_packed(bad))
+        details.append(_packed(_bad_request(error.fields)))
     code = code_pb2.Code.Value(error.kind)
-    return status_pb2.Status(code=code, message=error.message or error.reason, details=details)
+    message = _beginning(error.message or error.reason, MESSAGE_BYTES)
+    return status_pb2.Status(code=code, message=message, details=details)
+
+
+def _bad_request(fields: Sequence[tuple[str, str]]) -> error_details_pb2.BadRequest:
+    bad = error_details_pb2.BadRequest()
+    left = FIELDS_BYTES
+    for name, message in fields[:FIELDS_MAX]:
+        field, description = _beginning(name, FIELD_BYTES), _beginning(message, FIELD_BYTES)
+        left -= len(field.encode()) + len(description.encode())
+        if left < 0:
+            break
+        bad.field_violations.add(field=field, description=description)
+    return bad
+
+
+def _beginning(text: str, size: int) -> str:
+    """Return a text, or what of it fits into so many bytes."""
+    whole = text.encode()
+    return text if len(whole) <= size else f"{whole[: size - 3].decode(errors='ignore')}…"
 
 
 def from_status(status: status_pb2.Status) -> DomainError:
@@ -64,8 +95,12 @@ def from_status(status: status_pb2.Status) -> DomainError:
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> DomainError:
-    """Read what a failed call means. A timeout is an unknown outcome, not a failure."""
-    status = rpc_status.from_call(error)
+    """Read what a failed call means. A timeout is an unknown outcome, not a failure.
+
+    What no program of ours has said is no fact about the request: it is a fault, and its text stays
+    in the log.
+    """
+    status = _ours(error)
     if status is not None:
         return from_status(status)
     if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -75,11 +110,25 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> DomainError:
     if error.details() == CROWDED:
         # It is no limit of the client's own.
         return Unavailable("A service has too many calls")
-    kind = KINDS.get(error.code().name, Internal)
-    return kind(error.details() or "")
+    log.error("rpc.foreign_status", code=error.code().name, text=str(error.details())[:500])
+    return Internal("A call between services failed")
 
 
-def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest) -> any_pb2.Any:
+def _ours(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
+    """Return the status that a program of ours has sent; None: gRPC or a proxy refused the call."""
+    try:
+        status = rpc_status.from_call(error)
+    except (ValueError, DecodeError):
+        # gRPC has put a code of its own over the one that was sent.
+        return None
+    info = error_details_pb2.ErrorInfo()
+    for packed in status.details if status is not None else ():
+        if packed.Is(info.DESCRIPTOR) and packed.Unpack(info) and info.domain == DOMAIN:
+            return status
+    return None
+
+
+def _packed(message: Message) -> any_pb2.Any:
     packed = any_pb2.Any()
     packed.Pack(message)
     return packed
@@ -88,7 +137,7 @@ def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest)
 def _text(value: object) -> str:
     if isinstance(value, str) and not value.startswith(JSON_MARK):
         return value
-    return JSON_MARK + json.dumps(value)
+    return JSON_MARK + json.dumps(value, ensure_ascii=False)
 
 
 def _value(text: str) -> object:

@@ -3,14 +3,20 @@
 import base64
 import datetime as dt
 import uuid
+from collections.abc import Iterable
+from typing import TypeVar
 
 from google.protobuf import timestamp_pb2
+from google.protobuf.message import Message
 from orchestrator.common.v1 import common_pb2
 
 from kernel.errors import InvalidArgument
 from kernel.money import Money
 
 PAGE_SIZE_DEFAULT = 20
+# A page ends before it is larger, so that no caller is sent more than it takes.
+PAGE_BYTES = 1024 * 1024
+MessageT = TypeVar("MessageT", bound=Message)
 # As many digits as always fit a bigint.
 BIGINT_DIGITS = 18
 
@@ -42,6 +48,21 @@ def instant_from_proto(message: timestamp_pb2.Timestamp) -> dt.datetime:
 def page_size(message: common_pb2.PageRequest) -> int:
     """Return how many rows are asked for; the default where none is said."""
     return message.page_size or PAGE_SIZE_DEFAULT
+
+
+def fitting(messages: Iterable[MessageT], size: int) -> list[MessageT]:
+    """Return the first so many messages, or fewer where they are large; one at least.
+
+    Where fewer are returned than are given there is another page.
+    """
+    page: list[MessageT] = []
+    left = PAGE_BYTES
+    for message in messages:
+        left -= message.ByteSize()
+        if page and (left < 0 or len(page) == size):
+            break
+        page.append(message)
+    return page
 
 
 def page_token(after: uuid.UUID | int) -> str:

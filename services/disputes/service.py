@@ -39,14 +39,6 @@ OPENED_WITH = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """Some cases of a list. next_after: the case to go on after, None at the end."""
-
-    disputes: Sequence[Dispute]
-    next_after: UUID | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DisputesService:
     """What can be done with cases. encode: the answer on the wire, as bytes."""
 
@@ -108,12 +100,15 @@ class DisputesService:
         parties.require_party(found, reader)
         return found
 
-    async def list_cases(self, *, chosen: Filter, after: UUID | None, size: int) -> Page:
-        """List cases, newest first. Raises: InvalidArgument: `after` is no case."""
+    async def list_cases(
+        self, *, chosen: Filter, after: UUID | None, size: int
+    ) -> Sequence[Dispute]:
+        """List cases, newest first; one more where there is another page.
+
+        Raises: InvalidArgument: `after` is no case.
+        """
         async with self.database.transaction() as tx:
-            found = await self.disputes.page(tx, chosen, after=after, limit=size + 1)
-        has_more = len(found) > size
-        return Page(disputes=found[:size], next_after=found[size - 1].id if has_more else None)
+            return await self.disputes.page(tx, chosen, after=after, limit=size + 1)
 
     async def assign(
         self, *, key: RequestKey, dispute_id: DisputeId, agent_id: str, notes: str

@@ -75,12 +75,13 @@ class DisputesServicer(disputes_pb2_grpc.DisputesServiceServicer):
     async def ListDisputes(
         self, request: disputes_pb2.ListDisputesRequest, context: Context
     ) -> disputes_pb2.ListDisputesResponse:
+        size = page_size(request.page)
         found = await self._service.list_cases(
             chosen=wire.chosen(request, marketplace_id=_marketplace()),
             after=uuid_from_token(request.page.page_token),
-            size=page_size(request.page),
+            size=size,
         )
-        return wire.page(found)
+        return wire.page(found, size=size)
 
     async def AssignDispute(
         self, request: disputes_pb2.AssignDisputeRequest, context: Context

@@ -1,13 +1,14 @@
 """Cases on the wire: protobuf ↔ domain, total both ways. UNSPECIFIED is refused here."""
 
 import uuid
+from collections.abc import Sequence
 from typing import TypeVar
 
 from orchestrator.common.v1 import common_pb2
 from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
 
-from chassis.wire import instant_to_proto, money_from_proto, money_to_proto, page_token
+from chassis.wire import fitting, instant_to_proto, money_from_proto, money_to_proto, page_token
 from kernel.errors import InvalidArgument
 from kernel.ids import DisputeId, MarketplaceId, OrderId, UserId
 from kernel.money import Money
@@ -21,7 +22,6 @@ from services.disputes.domain import (
     Ruling,
     Side,
 )
-from services.disputes.service import Page
 from services.disputes.store import Filter
 
 KeyT = TypeVar("KeyT")
@@ -118,12 +118,11 @@ def chosen(request: disputes_pb2.ListDisputesRequest, *, marketplace_id: uuid.UU
     )
 
 
-def page(found: Page) -> disputes_pb2.ListDisputesResponse:
-    """Encode some cases of a list."""
-    token = page_token(found.next_after) if found.next_after else ""
-    return disputes_pb2.ListDisputesResponse(
-        disputes=[dispute(one) for one in found.disputes], next_page_token=token
-    )
+def page(found: Sequence[Dispute], *, size: int) -> disputes_pb2.ListDisputesResponse:
+    """Encode a page; one that is cut has a token to go on with."""
+    cases = fitting((dispute(one) for one in found), size)
+    token = page_token(found[len(cases) - 1].id) if len(cases) < len(found) else ""
+    return disputes_pb2.ListDisputesResponse(disputes=cases, next_page_token=token)
 
 
 def encode(case: Dispute) -> bytes:

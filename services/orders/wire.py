@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import orders_pb2
 
-from chassis.wire import instant_to_proto, page_token
+from chassis.wire import fitting, instant_to_proto, page_token
 from kernel.errors import InvalidArgument
 from kernel.money import USDC
 from services.orders.credit_store import Credit
@@ -235,11 +235,11 @@ def _add_party_fields(message: orders_pb2.Order, order: Order) -> None:
 def orders_page(
     orders: Sequence[Order], operations: Mapping[uuid.UUID, Operation], limit: int
 ) -> orders_pb2.ListOrdersResponse:
-    """Encode a page; a full one has a token to go on with. operations: in motion, by order."""
-    return orders_pb2.ListOrdersResponse(
-        orders=[order_to_proto(order, operations.get(order.id)) for order in orders[:limit]],
-        next_page_token=page_token(orders[limit - 1].id) if len(orders) > limit else "",
-    )
+    """Encode a page; one that is cut has a token to go on with. operations: in motion, by order."""
+    page = fitting((order_to_proto(order, operations.get(order.id)) for order in orders), limit)
+    is_cut = len(page) < len(orders)
+    token = page_token(orders[len(page) - 1].id) if is_cut else ""
+    return orders_pb2.ListOrdersResponse(orders=page, next_page_token=token)
 
 
 def users_page(users: Sequence[User], limit: int) -> orders_pb2.ListUsersResponse:

@@ -10,8 +10,9 @@ import pytest
 from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
 
 from chassis import deadline, identity
-from chassis.channel import Caller, open_channel
+from chassis.channel import MAX_ANSWER_BYTES, Caller, open_channel
 from chassis.identity import Signer
+from chassis.status import Internal
 from deploy.local.ports import free_port
 from kernel.errors import (
     Aborted,
@@ -81,6 +82,17 @@ async def test_calls_that_each_fail_at_first_are_all_tried_again() -> None:
         answers = [await CALLER.call(stub.CompleteDispute, changing(), who=WHO) for _ in range(20)]
 
     assert [answer.id for answer in answers] == ["done"] * 20
+
+
+async def test_an_answer_that_is_too_large_is_a_fault_and_no_limit_of_the_client() -> None:
+    async def large(_request: Any, _context: Any) -> Any:
+        return disputes_pb2.Dispute(description="x" * (MAX_ANSWER_BYTES + 1))
+
+    async with calling(scripted(change=large)) as stub:
+        with pytest.raises(Internal) as refused:
+            await CALLER.call(stub.CompleteDispute, changing(), who=WHO)
+
+    assert "larger" not in refused.value.message
 
 
 async def test_a_refusal_that_is_final_is_not_tried_again() -> None:

@@ -215,6 +215,21 @@ async def test_fields_that_do_not_fit_are_named(
     assert named in [name for name, _ in refused.fields]
 
 
+@pytest.mark.parametrize("count", [50, 1000])
+async def test_as_many_wrong_fields_are_named_as_a_refusal_holds(
+    ledger: Client, count: int
+) -> None:
+    wrong = [ledger_pb2.NewTransfer() for _ in range(count)]
+
+    refused = await refusal(
+        ledger, "PostTransfers", ledger_pb2.PostTransfersRequest(transfers=wrong)
+    )
+
+    assert isinstance(refused, InvalidArgument)
+    assert refused.fields[0][0].startswith("transfers[0].")
+    assert 2 <= len(refused.fields) <= count
+
+
 async def test_a_statement_is_read_page_by_page_newest_first(ledger: Client) -> None:
     user = await opened(ledger)
     for amount in (1, 2, 3, 4, 5):

@@ -1,5 +1,8 @@
 """The status table: every kind of refusal crosses the wire and comes back the same."""
 
+import base64
+from urllib.parse import quote
+
 import grpc
 import pytest
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -8,6 +11,14 @@ from hypothesis import strategies as st
 
 from chassis.status import CODES, JSON_MARK, Internal, from_rpc_error, from_status, to_status
 from kernel.errors import KINDS, DomainError, FailedPrecondition, InvalidArgument
+
+
+def _foreign() -> status_pb2.Status:
+    status = status_pb2.Status(code=code_pb2.RESOURCE_EXHAUSTED, message="quota of a cloud")
+    info = error_details_pb2.ErrorInfo(reason="RATE_LIMITED", domain="cloud.example")
+    status.details.add().Pack(info)
+    return status
+
 
 values = st.one_of(
     st.text(alphabet=st.characters(codec="utf-8"), max_size=30),
@@ -111,7 +122,9 @@ def test_a_call_that_failed_with_details_is_the_refusal_that_was_sent() -> None:
         (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "PROVIDER_TIMEOUT"),
         (grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE", "PROVIDER_UNAVAILABLE"),
         (grpc.StatusCode.CANCELLED, "UNAVAILABLE", "PROVIDER_UNAVAILABLE"),
-        (grpc.StatusCode.NOT_FOUND, "NOT_FOUND", "NOT_FOUND"),
+        (grpc.StatusCode.NOT_FOUND, "INTERNAL", "INTERNAL_ERROR"),
+        (grpc.StatusCode.INVALID_ARGUMENT, "INTERNAL", "INTERNAL_ERROR"),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "INTERNAL", "INTERNAL_ERROR"),
         (grpc.StatusCode.UNIMPLEMENTED, "INTERNAL", "INTERNAL_ERROR"),
         (grpc.StatusCode.UNKNOWN, "INTERNAL", "INTERNAL_ERROR"),
     ],
@@ -119,6 +132,51 @@ def test_a_call_that_failed_with_details_is_the_refusal_that_was_sent() -> None:
 def test_a_call_that_failed_on_the_way_is_told_by_its_code(
     code: grpc.StatusCode, kind: str, reason: str
 ) -> None:
-    got: DomainError = from_rpc_error(AsInCall(code))
+    got: DomainError = from_rpc_error(AsInCall(code, "larger than max (9 vs. 4)"))
 
     assert (got.kind, got.reason) == (kind, reason)
+    assert "larger" not in got.message
+
+
+@pytest.mark.parametrize(
+    "rich",
+    [
+        to_status(InvalidArgument("Invalid field: x", fields=[("x", "is wrong")])),
+        status_pb2.Status(code=code_pb2.RESOURCE_EXHAUSTED, message="quota of a proxy"),
+        _foreign(),
+    ],
+    ids=["another code", "no details", "another domain"],
+)
+def test_a_status_that_is_not_ours_is_a_fault_and_its_text_is_not_told(
+    rich: status_pb2.Status,
+) -> None:
+    got = from_rpc_error(AsInCall(grpc.StatusCode.RESOURCE_EXHAUSTED, rich.message, rich))
+
+    assert isinstance(got, Internal)
+    assert rich.message not in got.message
+
+
+def test_details_that_are_none_are_a_fault() -> None:
+    error = AsInCall(grpc.StatusCode.NOT_FOUND, "x")
+    error.trailing_metadata().add("grpc-status-details-bin", b"\xff")
+
+    assert isinstance(from_rpc_error(error), Internal)
+
+
+@pytest.mark.parametrize("text", ["a", "漢", "\U0001f9fe", "%"])
+@pytest.mark.parametrize("count", [1, 20, 1000])
+def test_a_refusal_fits_into_trailers_whatever_it_says(text: str, count: int) -> None:
+    sent = to_status(
+        InvalidArgument(
+            text * 10 * count,
+            fields=[(f"{n}.{text * 300}", text * 300) for n in range(count)],
+            details={f"{text}{n}": [text * 30] for n in range(count)},
+        )
+    )
+    trailers = len(base64.b64encode(sent.SerializeToString())) + len(quote(sent.message))
+
+    assert trailers < 7500
+    got = from_status(sent)
+    assert isinstance(got, InvalidArgument)
+    assert got.fields[0][0].startswith(f"0.{text}")
+    assert got.fields[0][1].startswith(text)
