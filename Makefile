@@ -20,7 +20,7 @@ export GRPC_ENABLE_FORK_SUPPORT := 0
 # The project's own environment is used, whichever one is active.
 unexport VIRTUAL_ENV PYTHONHOME
 
-.PHONY: help setup demo run token reader marketplaces marketplace suspense reconcile give-back requeue adopt abandon confirm-chain correct proposals approve reject rebuild-stream test prove prove-faults bench check lint types imports architecture fmt proto proto-check \
+.PHONY: help setup demo run token key reader marketplaces marketplace suspense reconcile give-back requeue adopt abandon confirm-chain correct proposals approve reject rebuild-stream test prove prove-faults bench check lint types imports architecture fmt proto proto-check \
 	proto-breaking proto-release docs lock clean
 
 ##@ Start here
@@ -40,6 +40,9 @@ run: $(INSTALLED) ## Serve the whole stack on this machine until Ctrl-C (RUN_DIR
 
 token: $(INSTALLED) ## An access token for a user of the running stack: SUB=<uuid> [ROLE=admin]
 	@$(BIN)/python -m deploy.local.token --sub "$(SUB)" $(if $(ROLE),--role "$(ROLE)")
+
+key: $(INSTALLED) ## An API key of the running stack: MARKETPLACE=my-shop[:test] [SCOPES=read,write]
+	@$(BIN)/python -m deploy.local.key --marketplace "$(MARKETPLACE)" $(if $(SCOPES),--scopes "$(SCOPES)")
 
 reader: $(INSTALLED) ## Let a service of yours read events: NAME=my-shop; REMOVE=yes shuts it out
 	@$(BIN)/python -m deploy.local.reader --name "$(NAME)" $(if $(REMOVE),--remove)
@@ -203,8 +206,9 @@ lock: $(INSTALLED) ## Pin the newest versions that requirements*.in allow, with 
 	$$compile requirements-dev.in -o requirements-dev.lock; \
 	$$compile -c requirements-dev.lock requirements.in -o requirements.lock
 
-clean: ## Delete what was made here: .venv, .run, caches (a running stack is refused)
-	@if [ -x $(BIN)/python ] && [ -d .run ]; then $(BIN)/python -m deploy.local.clean; fi
+# Without .venv there is no program that knows what a stack left: it stays.
+clean: ## Delete .venv, caches, and the data of a stopped stack (FORCE=1: with keys of wallets)
+	@if [ -x $(BIN)/python ]; then FORCE="$(FORCE)" $(BIN)/python -m deploy.local.clean; fi
 	@rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -85,6 +85,7 @@ def _welcome(document: Mapping[str, Any], say: Callable[[str], None]) -> None:
         f"  chain    {document['rpcUrl']}",
         f"  logs     {document['logs']}",
         f"  key      {document['apiKey']}   (demo marketplace, every scope)",
+        f"  test     {document['testKey']}   (its test environment: nothing is shared)",
         "",
         "  A first call:",
         "",

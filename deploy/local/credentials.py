@@ -10,7 +10,7 @@ from pathlib import Path
 from chassis.signature import new_key
 from deploy.local.nats_users import HOUSE
 
-_FILE = "credentials.json"
+FILE = "credentials.json"
 # Apart, because they come and go while the stack runs.
 _READERS = "nats_readers.json"
 
@@ -20,7 +20,7 @@ class Credentials:
     """The secrets by name.
 
     service_secret signs identities between services, event_signing_key what escrow publishes;
-    nats: passwords by user; api_key is "" until one was made.
+    nats: passwords by user; api_key and test_key are "" until they were made.
     """
 
     service_secret: str
@@ -29,11 +29,12 @@ class Credentials:
     event_signing_key: str
     nats: Mapping[str, str]
     api_key: str = ""
+    test_key: str = ""
 
 
 def load(run_dir: Path) -> Credentials:
     """Return the stack's secrets; makes those that are missing, as after an update."""
-    path = run_dir / _FILE
+    path = run_dir / FILE
     known = json.loads(path.read_text()) if path.exists() else {}
     made = {
         "service_secret": secrets.token_urlsafe(32),
@@ -69,10 +70,12 @@ def shut_out(run_dir: Path, name: str) -> None:
     write_private(run_dir / _READERS, json.dumps(known))
 
 
-def remember_api_key(run_dir: Path, *, credentials: Credentials, api_key: str) -> Credentials:
-    """Keep the demo marketplace's key for the next start."""
-    changed = replace(credentials, api_key=api_key)
-    write_private(run_dir / _FILE, json.dumps(asdict(changed)))
+def remember_keys(
+    run_dir: Path, *, credentials: Credentials, api_key: str, test_key: str
+) -> Credentials:
+    """Keep the demo marketplace's keys, of live and of test, for the next start."""
+    changed = replace(credentials, api_key=api_key, test_key=test_key)
+    write_private(run_dir / FILE, json.dumps(asdict(changed)))
     return changed
 
 

@@ -1,4 +1,4 @@
-"""The demo marketplace's API key, made by the gateway's own program: only it knows their form."""
+"""API keys, made by the gateway's own program: only it knows their form."""
 
 import subprocess
 from collections.abc import Mapping
@@ -10,20 +10,27 @@ from deploy.local.settings import ROOT
 
 MARKETPLACE = "demo"
 SCOPES = "read,write,support,admin"
+LIVE, TEST = "live", "test"
 # The public part of a key: ohk_live_<id>_<secret>.
 _ID_PART = 2
 
 
-def make_api_key(environment: Mapping[str, str]) -> str:
-    """Make a key with every scope; the marketplace is made where it is missing.
+def make_api_key(
+    settings: Mapping[str, str],
+    *,
+    environment: str,
+    marketplace: str = MARKETPLACE,
+    scopes: str = SCOPES,
+) -> str:
+    """Make a key; the marketplace is made where it is missing.
 
-    environment: the gateway's.
+    settings: the gateway's. environment: live or test, which are two marketplaces.
     Raises: NotReadyError: the gateway's program refused.
     """
-    arguments = ("gateway.keys", "create", "--marketplace", MARKETPLACE, "--scopes", SCOPES)
+    arguments = ("--marketplace", marketplace, "--environment", environment, "--scopes", scopes)
     done = subprocess.run(
-        python_module(*arguments),
-        env=dict(environment),
+        python_module("gateway.keys", "create", *arguments),
+        env=dict(settings),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -34,9 +41,9 @@ def make_api_key(environment: Mapping[str, str]) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
-def is_known(api_key: str, *, environment: Mapping[str, str]) -> bool:
+def is_known(api_key: str, *, settings: Mapping[str, str]) -> bool:
     """Tell whether a key of an earlier start is in this database and not revoked."""
     statement = "select 1 from gateway.api_keys where id = %s and revoked_at is null"
-    with psycopg.connect(environment["DATABASE_URL"]) as connection:
+    with psycopg.connect(settings["DATABASE_URL"]) as connection:
         found = connection.execute(statement, (api_key.split("_")[_ID_PART],)).fetchone()
     return found is not None

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -96,7 +97,7 @@ class Stack:
         network = self._prepare()
         programs = self._start_programs(network)
         # Made while they come up.
-        self._make_api_key()
+        self._make_api_keys()
         self._wait_for(programs)
         self._document = self._describe(network)
         self._publish()
@@ -229,16 +230,25 @@ class Stack:
             ready=grpc_ready(self._settings.port(name)),
         )
 
-    def _make_api_key(self) -> None:
-        """Make the demo marketplace's key, where this database has not seen it yet."""
-        environment = self._wiring.gateway()
-        known = self._credentials.api_key
-        if not known or not seed.is_known(known, environment=environment):
-            self._credentials = credentials.remember_api_key(
-                self._settings.run_dir,
-                credentials=self._credentials,
-                api_key=seed.make_api_key(environment),
-            )
+    def _make_api_keys(self) -> None:
+        """Make the demo marketplace's keys, where this database has not seen them yet."""
+        settings = self._wiring.gateway()
+
+        def key(known: str, environment: str) -> str:
+            if known and seed.is_known(known, settings=settings):
+                return known
+            return seed.make_api_key(settings, environment=environment)
+
+        before = self._credentials
+        with ThreadPoolExecutor() as both:
+            live = both.submit(key, before.api_key, seed.LIVE)
+            test = both.submit(key, before.test_key, seed.TEST)
+        self._credentials = credentials.remember_keys(
+            self._settings.run_dir,
+            credentials=before,
+            api_key=live.result(),
+            test_key=test.result(),
+        )
 
     @property
     def url(self) -> str:
@@ -252,6 +262,7 @@ class Stack:
             "url": self.url,
             "docsUrl": f"{self.url}/docs",
             "apiKey": self._credentials.api_key,
+            "testKey": self._credentials.test_key,
             **self._wiring.tokens(),
             "natsUrl": self._wiring.nats_url(nats_users.READER),
             "natsAdminUrl": self._wiring.nats_url(nats_users.ADMIN),

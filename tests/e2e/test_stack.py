@@ -4,12 +4,15 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import psycopg
+import pytest
 
 from deploy.local import credentials, postgres, state
 from deploy.local.devnet import Devnet
@@ -17,6 +20,7 @@ from deploy.local.nats import NatsServer
 from deploy.local.ports import answers, free_port
 from deploy.local.postgres import NOT_DURABLE, PostgresServer
 from deploy.local.postgres_place import Place
+from deploy.local.settings import ROOT, child_environment
 from deploy.local.stack import chain_settings
 from tests.running_stack import RunningStack, new_purchase, running_stack, wait_for
 
@@ -29,16 +33,56 @@ def is_alive(pid: int) -> bool:
     return False
 
 
-def test_the_printed_key_is_accepted_and_has_every_scope(stack: RunningStack) -> None:
-    document = stack.document
+@pytest.mark.parametrize(
+    ("name", "environment"), [("apiKey", "live"), ("testKey", "test")], ids=["live", "test"]
+)
+def test_the_printed_keys_are_accepted_and_have_every_scope(
+    stack: RunningStack, name: str, environment: str
+) -> None:
+    key = stack.document[name]
 
-    answer = httpx.get(
-        f"{document['url']}/api/v1/me", headers={"Authorization": f"Bearer {document['apiKey']}"}
+    me = who(stack, key)
+
+    assert key.startswith(f"ohk_{environment}_")
+    assert (me["marketplace"], me["environment"]) == ("demo", environment)
+    assert set(me["scopes"]) == {"read", "write", "support", "admin"}
+    assert key in stack.process.log()
+
+
+def who(stack: RunningStack, key: str) -> dict[str, Any]:
+    """Ask whom a key stands for."""
+    answer = httpx.get(f"{stack.url}/api/v1/me", headers={"Authorization": f"Bearer {key}"})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()["data"]
+    return found
+
+
+def make(target: str, run_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Type a command of the project."""
+    return subprocess.run(
+        ["make", target, *words],
+        env=child_environment(RUN_DIR=str(run_dir)),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
 
-    assert answer.status_code == 200
-    assert set(answer.json()["data"]["scopes"]) == {"read", "write", "support", "admin"}
-    assert document["apiKey"] in stack.process.log()
+
+def test_a_marketplace_is_made_with_its_first_key(stack: RunningStack) -> None:
+    live = make("key", stack.run_dir, "MARKETPLACE=corner-shop", "SCOPES=read,write")
+    test = make("key", stack.run_dir, "MARKETPLACE=corner-shop:test")
+    wrong = make("key", stack.run_dir, "MARKETPLACE=Corner Shop")
+
+    assert (live.returncode, test.returncode) == (0, 0), live.stderr + test.stderr
+    first, second = who(stack, live.stdout.strip()), who(stack, test.stdout.strip())
+    assert (first["marketplace"], first["environment"]) == ("corner-shop", "live")
+    assert (second["marketplace"], second["environment"]) == ("corner-shop", "test")
+    assert first["scopes"] == ["read", "write"]
+    assert first["marketplaceId"] != second["marketplaceId"]
+    assert wrong.returncode != 0
+    assert "a name is lower-case letters, digits and hyphens" in wrong.stderr
 
 
 def test_stack_json_is_its_owners_alone(stack: RunningStack) -> None:

@@ -181,7 +181,7 @@ def test_one_run_dir_holds_one_stack(tmp_path: Path) -> None:
 
 def test_credentials_are_made_once_and_only_the_owner_reads_them(tmp_path: Path) -> None:
     first = credentials.load(tmp_path)
-    kept = credentials.remember_api_key(tmp_path, credentials=first, api_key="key")
+    kept = credentials.remember_keys(tmp_path, credentials=first, api_key="key", test_key="test")
 
     assert credentials.load(tmp_path) == kept
     assert len({first.service_secret, first.api_key_pepper, first.token_secret}) == 3

@@ -38,6 +38,7 @@ MADE: Mapping[str, set[str]] = {
     "token_secret": {"gateway"},
     "event_signing_key": {"escrow"},
     "api_key": set(),
+    "test_key": set(),
 }
 SIGNING_KEY = "aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMmh1bnQ="
 
