@@ -1,4 +1,4 @@
-"""The blocks of docs/runbook.md, and running them as an operator would type them."""
+"""The blocks of the pages, and running them as a reader types them; docs/runbook.md by default."""
 
 import re
 import subprocess
@@ -12,18 +12,26 @@ import psycopg
 from deploy.local.settings import ROOT, child_environment
 
 SECONDS = 120
-_BLOCK = re.compile(r"^```([a-z]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# After the language: `elsewhere`, where a block needs what a test has not (a terminal of its own,
+# another deployment, a program that is not installed).
+_BLOCK = re.compile(r"^```([a-z]*)( elsewhere)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Answers that are refusals end a page, as they end its reader's work.
+_STRICT = 'set -euo pipefail\ncurl() { command curl --fail-with-body -S "$@"; }\n'
 _SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A block of the page. number: its place among those of its language in the section, from 0."""
+    """A block of a page. number: its place among those of its language in the section, from 0.
+
+    is_elsewhere: it is marked as one that cannot be typed in a test.
+    """
 
     section: str
     language: str
     number: int
     text: str
+    is_elsewhere: bool
 
     @property
     def name(self) -> tuple[str, int]:
@@ -32,16 +40,18 @@ class Block:
 
 
 def blocks(language: str, *, path: Path = ROOT / "docs" / "runbook.md") -> list[Block]:
-    """Read the page's blocks of a language; one that names none is shell."""
+    """Read the page's blocks of a language."""
     text = path.read_text()
     parts = _SECTION.split(text)
     sections = [("", parts[0]), *zip(parts[1::2], parts[2::2], strict=True)]
     found = []
     for section, body in sections:
-        texts = [block for named, block in _BLOCK.findall(body) if (named or "sh") == language]
+        texts = [
+            (text, bool(mark)) for named, mark, text in _BLOCK.findall(body) if named == language
+        ]
         found += [
-            Block(section=section, language=language, number=number, text=one)
-            for number, one in enumerate(texts)
+            Block(section=section, language=language, number=number, text=one, is_elsewhere=mark)
+            for number, (one, mark) in enumerate(texts)
         ]
     return found
 
@@ -70,6 +80,27 @@ def typed(
 def command(section: str, number: int = 0) -> list[str]:
     """Return the program that a shell block is. An unset variable is an error."""
     return ["bash", "-euo", "pipefail", "-c", shell(section, number)]
+
+
+def typed_through(
+    path: Path, *, run_dir: Path, places: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Type every shell block of a page into one shell, in their order.
+
+    places: what the page's addresses and files are here, by what the page says.
+    """
+    text = "\n".join(block.text for block in blocks("sh", path=path) if not block.is_elsewhere)
+    for printed, here in places.items():
+        text = text.replace(printed, here)
+    return subprocess.run(
+        ["bash", "-c", _STRICT + text],
+        env=environment(run_dir, {}),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
 
 
 def environment(run_dir: Path, values: Mapping[str, str]) -> dict[str, str]:

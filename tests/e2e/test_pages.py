@@ -1,74 +1,104 @@
-"""Pages of the largest orders that are taken: nothing is lost, whatever their size."""
+"""README and every page of docs/, typed as a reader types them: each block does what the page says.
 
-import asyncio
-import contextlib
-from collections.abc import Mapping
-from typing import Any
+docs/runbook.md has situations of its own (test_runbook.py).
+"""
 
-import httpx
+import re
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from subprocess import CompletedProcess
 
-from tests import people
-from tests.shop import Shop, data_of
+import pytest
 
-COUNT = 101
-AT_ONCE = 8
-# 4096 characters of three bytes; metadata of nearly 16 KiB; the body of a request stays below 64.
-DESCRIPTION = "漢" * 4096
-METADATA = {"text": "x" * 16_000}
-MILESTONES = [{"ref": f"m{n}", "description": "漢" * 255, "amount": "4.00"} for n in range(20)]
+from deploy.local.settings import ROOT
+from tests.e2e.test_runbook import PLAYS
+from tests.runbook import blocks, typed_through
+from tests.running_stack import RunningStack
+
+RUNBOOK = ROOT / "docs" / "runbook.md"
+# Reports are what programs printed.
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+# What a page must have printed when all of it was typed.
+PRINTS: Mapping[str, tuple[str, ...]] = {
+    "README.md": (
+        '"marketplace":"demo"',
+        '"id":"usr_bob"',
+        '"status":"FUNDS_RESERVED"',
+        '"status":"ESCROW_CREATING"',
+        '"status":"IN_PROGRESS"',
+        '"finalStatus":"RELEASED"',
+        '"available":"80.00"',
+        '"items":[',
+    ),
+    "docs/events.md": ("nats://my-shop:",),
+    "docs/marketplace.md": (
+        "ohk_live_",
+        "ohk_test_",
+        '"finalStatus":"RELEASED"',
+        '"finalStatus":"CANCELED"',
+        '"finalStatus":"REFUNDED"',
+        '"status":"UNDER_REVIEW"',
+        '"releaseAmount":"50.00"',
+        '"name":"order.released"',
+    ),
+    "docs/money.md": ("holds   I1 ",),
+    "docs/party.md": ('"status":"delivered"', '"status":"completed"', '"platform_fee":15.00'),
+}
+# Pages whose commands fail where they find something: on a shared stack, what a test left.
+FINDS = {"docs/money.md"}
+# How many blocks of a page are marked as needing what is not here.
+ELSEWHERE = {"README.md": 4, "docs/events.md": 1, "docs/marketplace.md": 2}
 
 
-async def test_a_hundred_orders_of_the_largest_size_are_listed_whole(shop: Shop) -> None:
-    async with contextlib.AsyncExitStack() as opened:
-        buyer, seller = await people.pair(opened, shop)
-        body = {
-            "buyerId": str(buyer.id),
-            "sellerId": str(seller.id),
-            "amount": "80.00",
-            "title": "漢" * 200,
-            "description": DESCRIPTION,
-            "metadata": METADATA,
-            "milestones": MILESTONES,
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_block_of_a_page_says_what_it_is(page: Path) -> None:
+    fences = re.findall(r"^```(.*)$", page.read_text(), re.MULTILINE)
+
+    opened, closed = fences[::2], fences[1::2]
+    assert set(closed) <= {""}
+    assert [fence for fence in opened if not re.fullmatch(r"[a-z]+|sh elsewhere", fence)] == []
+    assert "bash" not in opened
+    assert "shell" not in opened
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_shell_block_is_typed_or_marked_and_counted(page: Path) -> None:
+    found = blocks("sh", path=page)
+    marked = [block for block in found if block.is_elsewhere]
+
+    assert len(marked) == ELSEWHERE.get(name(page), 0)
+    if page == RUNBOOK:
+        assert {block.name for block in found} == set(PLAYS)
+    else:
+        assert (len(found) > len(marked)) is (name(page) in PRINTS)
+
+
+@pytest.fixture(scope="module")
+def typing(stack: RunningStack) -> Iterator[Mapping[str, Future[CompletedProcess[str]]]]:
+    """Every page being typed, all of them at once: most of the time each waits for the chain."""
+    places = {
+        "http://127.0.0.1:8080": stack.url,
+        "http://127.0.0.1:8085": str(stack.document["devnetUrl"]),
+        ".run/stack.json": str(stack.run_dir / "stack.json"),
+    }
+    with ThreadPoolExecutor(max_workers=len(PRINTS)) as readers:
+        yield {
+            page: readers.submit(typed_through, ROOT / page, run_dir=stack.run_dir, places=places)
+            for page in PRINTS
         }
-        made = await many(shop, body)
-
-        listed = await pages(shop.client, {"buyerId": str(buyer.id), "limit": 100})
-        whole = await of_person(seller, offset=0)
-        rest = await of_person(seller, offset=100)
-
-    assert sorted(order["id"] for order in listed) == sorted(made)
-    assert all(order["description"] == DESCRIPTION for order in listed)
-    shown = {order["id"] for order in (*whole["items"], *rest["items"])}
-    assert len(whole["items"]) == 100
-    assert len(shown) == COUNT == whole["total"]
 
 
-async def many(shop: Shop, body: Mapping[str, Any]) -> list[str]:
-    """Create COUNT orders, AT_ONCE at a time; returns their ids."""
-    places = asyncio.Semaphore(AT_ONCE)
+@pytest.mark.parametrize("page", PRINTS)
+def test_a_page_typed_from_top_to_end_does_what_it_says(
+    typing: Mapping[str, Future[CompletedProcess[str]]], page: str
+) -> None:
+    done = typing[page].result()
 
-    async def create() -> str:
-        async with places:
-            return str(data_of(await shop.post("/orders", body), status=201)["id"])
-
-    return await asyncio.gather(*(create() for _ in range(COUNT)))
-
-
-async def of_person(person: people.Person, *, offset: int) -> dict[str, Any]:
-    """Read a hundred of the orders that a person has to deliver."""
-    params = {"limit": 100, "offset": offset}
-    return people.answer_of(await person.client.get("/orders", params=params))
-
-
-async def pages(client: httpx.AsyncClient, params: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Read a list to its end by its cursors."""
-    found: list[dict[str, Any]] = []
-    cursor: dict[str, str] = {}
-    while True:
-        answer = await client.get("/orders", params={**params, **cursor})
-        assert answer.status_code == 200, answer.text
-        page = answer.json()
-        found += page["data"]
-        if not page["hasMore"]:
-            return found
-        cursor = {"cursor": page["nextCursor"]}
+    said = done.stdout + done.stderr
+    assert [text for text in PRINTS[page] if text not in done.stdout] == [], said
+    assert done.returncode == 0 or page in FINDS, said
