@@ -50,6 +50,7 @@ from orchestrator.orders.v1.orders_pb2 import (
 from chassis.channel import RequestT, ResponseT
 from chassis.wire import instant_from_proto
 from deploy.operator.findings import (
+    Blindness,
     ChainHold,
     ChainTransaction,
     Concerns,
@@ -136,7 +137,11 @@ class Operator:
                 since=answer.hold.since.ToJsonString(),
                 unclaimed=[found.hash for found in answer.hold.unclaimed],
             )
-        return Concerns(commands=commands, transfers=transfers, hold=hold)
+        blindness = None
+        if answer.HasField("blindness"):
+            found = answer.blindness
+            blindness = Blindness(why=found.why, since=found.since.ToJsonString())
+        return Concerns(commands=commands, transfers=transfers, hold=hold, blindness=blindness)
 
     async def requeue(self, command_id: uuid.UUID) -> str:
         """Set a quarantined or waiting command going; returns its state.

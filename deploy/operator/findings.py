@@ -177,12 +177,26 @@ class ChainHold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Blindness:
+    """No deposit of anybody is seen. since: when the chain was last read, ISO 8601."""
+
+    why: str
+    since: str
+
+    def describe(self) -> str:
+        """Say since when, and why."""
+        why = self.why or "no watcher has looked since; is escrow running, does its node answer?"
+        return f"no deposit is seen since {self.since}: {why}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Concerns:
     """What escrow wants an operator to look at."""
 
     commands: Sequence[StuckCommand]
     transfers: Sequence[TransferAside]
     hold: ChainHold | None = None
+    blindness: Blindness | None = None
 
     @property
     def quarantined(self) -> list[StuckCommand]:

@@ -1,10 +1,10 @@
 """`reconcile`: check the ledger's invariants, and every marketplace's ledger against the chain.
 
 Exit code 0: all hold. 1: something differs, a command is quarantined, money is held for an order
-that has none, nothing is sent because the chain has more than the books, or a marketplace could not
-be looked at; nothing is mended by itself. What strangers sent to contracts and commands that wait
-are listed, and are no fault. With --every it goes on, and each round is one line of JSON for an
-alarm.
+that has none, nothing is sent because the chain has more than the books, no deposit is seen, or a
+marketplace could not be looked at; nothing is mended by itself. What strangers sent to contracts
+and commands that wait are listed, and are no fault. With --every it goes on, and each round is one
+line of JSON for an alarm.
 """
 
 import argparse
@@ -43,8 +43,8 @@ class Look:
     def is_well(self) -> bool:
         """Tell whether nobody has to look."""
         is_stuck = self.concerns.quarantined or self.misplaced
-        is_stopped = is_stuck or self.concerns.hold is not None
-        return not (self.refusal or differing(self.holdings) or is_stopped)
+        is_stopped = self.concerns.hold is not None or self.concerns.blindness is not None
+        return not (self.refusal or differing(self.holdings) or is_stuck or is_stopped)
 
     def figures(self) -> dict[str, object]:
         """Return what an alarm may watch."""
@@ -55,6 +55,7 @@ class Look:
             "differ": len(differing(self.holdings)),
             "surplus": sum(found.is_surplus for found in self.holdings),
             "held": self.concerns.hold is not None,
+            "blind": self.concerns.blindness is not None,
             "stuck": len(self.concerns.quarantined),
             "misplaced": len(self.misplaced),
             "waits": len(self.concerns.commands) - len(self.concerns.quarantined),
@@ -147,6 +148,8 @@ def lines(found: Look) -> list[str]:
     said += [f"ASIDE   {one.describe()}" for one in found.concerns.transfers]
     if found.concerns.hold is not None:
         said.append(f"HELD    {found.concerns.hold.describe()}")
+    if found.concerns.blindness is not None:
+        said.append(f"BLIND   {found.concerns.blindness.describe()}")
     for one in found.concerns.commands:
         mark = "STUCK  " if one in found.concerns.quarantined else "waits  "
         said.append(f"{mark} {one.describe()}")

@@ -230,7 +230,9 @@ class House:
             store=self.store,
             progress=self.progress,
             landings=self.landings,
+            accounts=self.accounts,
             waiting=self.waiting,
+            asset_contract=self.asset_contract,
         )
 
     def rulings(self) -> Rulings:

@@ -11,6 +11,7 @@ from chassis import identity
 from chassis.database import Database
 from chassis.telemetry import logger
 from services.escrow.domain import Command, CommandEnded, CommandState
+from services.escrow.store.accounts import Accounts, Blindness
 from services.escrow.store.escrows import EscrowStore
 from services.escrow.store.landings import Hold, Landings
 from services.escrow.store.progress import CommandOfConcern, Progress, TransferAside
@@ -23,23 +24,26 @@ log = logger()
 class Concerns:
     """What an operator must look at: what is quarantined, then what waits, each oldest first.
 
-    hold: why nothing new is sent, of everybody.
+    hold: why nothing new is sent, blindness: why no deposit is seen; both of everybody.
     """
 
     commands: Sequence[CommandOfConcern]
     transfers: Sequence[TransferAside]
     hold: Hold | None
+    blindness: Blindness | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attention:
-    """The operator's use cases."""
+    """The operator's use cases. asset_contract: of the asset whose deposits are watched."""
 
     database: Database
     store: EscrowStore
     progress: Progress
     landings: Landings
+    accounts: Accounts
     waiting: Waiting
+    asset_contract: str
 
     async def requeue(self, *, marketplace_id: uuid.UUID, command_id: uuid.UUID) -> Command:
         """Let the worker take a quarantined command again, or one that waits before its time.
@@ -72,4 +76,5 @@ class Attention:
                 commands=await self.progress.commands_of_concern(tx, marketplace_id=marketplace_id),
                 transfers=await self.progress.transfers_aside(tx, marketplace_id=marketplace_id),
                 hold=await self.landings.hold(tx),
+                blindness=await self.accounts.blindness(tx, self.asset_contract),
             )

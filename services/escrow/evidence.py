@@ -140,7 +140,7 @@ class EscrowView:
     """A contract as the newest ledger has it. balance: what it really holds, in stroops.
 
     raw: XDR of the stored value, to be given to `FundEscrow`; archived_after: the ledger after
-    which the network archives it.
+    which the network archives it, 0: it has.
     """
 
     contract_id: str
@@ -159,6 +159,11 @@ class EscrowView:
     raw: bytes
     archived_after: int
     read_at_ledger: int
+
+    @property
+    def is_archived(self) -> bool:
+        """Tell whether it is as it was when the network archived it: the next call restores it."""
+        return self.archived_after < self.read_at_ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,16 @@ class HistoryUnavailable(Unavailable):
     reason = "CHAIN_HISTORY_UNAVAILABLE"
 
 
+class ChainBehind(ChainUnavailable):
+    """The node's newest ledger is older than one that was read before.
+
+    It lags, or it is a node of another network, or the network was begun anew. details:
+    cursor_ledger, latest_ledger.
+    """
+
+    reason = "CHAIN_BEHIND"
+
+
 class ChainRefused(FailedPrecondition):
     """The chain would refuse this call, as simulated; nothing was sent.
 
@@ -216,7 +226,8 @@ class Chain(Protocol):
     async def transfers_since(self, cursor: str | None, *, limit: int) -> TransfersPage:
         """Return transfers of the asset after a cursor (None: from the oldest ledger kept).
 
-        Raises: ChainUnavailable; HistoryUnavailable: the cursor is older than what is kept.
+        Raises: ChainUnavailable; ChainBehind: the cursor is newer than what is closed;
+            HistoryUnavailable: it is older than what is kept; ChainRefused.
         """
         ...
 

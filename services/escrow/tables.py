@@ -175,6 +175,8 @@ cursors = sa.Table(
     metadata,
     sa.Column("asset_contract", sa.Text, primary_key=True),
     sa.Column("position", sa.Text),
+    sa.Column("looked_at", _INSTANT),
+    sa.Column("trouble", sa.Text),
 )
 
 unreadable_transfers = sa.Table(

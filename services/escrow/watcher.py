@@ -13,18 +13,32 @@ from chassis.database import Database, Transaction
 from chassis.outbox import Event, Outbox
 from chassis.telemetry import logger
 from kernel.clock import Clock
+from kernel.errors import DomainError, Unavailable
 from kernel.ids import derived_id, to_public
 from kernel.money import USDC, to_chain_text
 from services.escrow.domain import Wallet
 from services.escrow.evidence import ReceivedTransfer, TransfersPage, UnreadableTransfer
-from services.escrow.ports import Chain, ChainUnavailable, HistoryUnavailable
+from services.escrow.ports import Chain, ChainBehind, ChainRefused, HistoryUnavailable
 from services.escrow.store.accounts import Accounts, Deposit, NotRecordable, apart
 
 PAGE_SIZE = 1000
 AWAY_SECONDS_MAX = 5.0
 NO_CURSOR_SECONDS = 0.2
 ALARM_SECONDS = 60.0
+# How far, and for how long, a node may be behind another that was read before.
+LAG_LEDGERS_MAX = 120
+LAG_SECONDS_MAX = 60.0
+# How often it is kept that the watcher has looked.
+NOTE_SECONDS = 10.0
+WHY_MAX = 500
 log = logger()
+
+
+_ALARMS: Mapping[type[Exception], str] = {
+    HistoryUnavailable: "watcher.history_lost",
+    ChainBehind: "watcher.cursor_ahead",
+    ChainRefused: "watcher.refused",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,27 +70,66 @@ class Watcher:
         self._chain = chain
         self._clock = clock
         self._watched = watched
+        self._lags_since: float | None = None
+        self._noted: str | None = None
+        self._note_at = 0.0
 
     async def run(self) -> None:
-        """Watch until cancelled; where the node no longer keeps what is missing, only alarm."""
+        """Watch until cancelled; what an operator has to mend is said, and tried again slowly."""
         pause = self._watched.poll_seconds
         while True:
             try:
                 is_behind = await self.look()
+                self._lags_since = None
+                await self._note("")
                 pause = 0.0 if is_behind else self._watched.poll_seconds
-            except HistoryUnavailable as gap:
-                # Going on would lose deposits silently: an operator has to fill the gap.
-                log.error("watcher.history_lost", why=str(gap))  # noqa: TRY400 - no traceback
-                pause = ALARM_SECONDS
-            except ChainUnavailable as error:
-                pause = min(max(pause * 2, self._watched.poll_seconds), AWAY_SECONDS_MAX)
-                log.warning("watcher.waits", why=str(error)[:200])
+            except Exception as error:  # noqa: BLE001 - whatever it is, watching goes on
+                pause = await self._troubled(error, pause)
             await asyncio.sleep(pause)
+
+    async def _troubled(self, error: Exception, pause: float) -> float:
+        """Say why nothing is seen; returns for how long to wait."""
+        if isinstance(error, Unavailable) and not self._needs_operator(error):
+            log.warning("watcher.waits", why=str(error)[:200])
+            return min(max(pause * 2, self._watched.poll_seconds), AWAY_SECONDS_MAX)
+        # Going on would lose deposits silently: an operator has to mend it.
+        name = _ALARMS.get(type(error), "watcher.failed")
+        facts = error.details if isinstance(error, DomainError) else {}
+        is_known = isinstance(error, DomainError)
+        log.error(name, why=str(error)[:WHY_MAX], exc_info=not is_known, **facts)
+        try:
+            await self._note(f"{type(error).__name__}: {error}"[:WHY_MAX])
+        except Unavailable:
+            log.warning("watcher.not_noted")
+        return ALARM_SECONDS
+
+    def _needs_operator(self, trouble: Unavailable) -> bool:
+        """Tell a gap, or another network, from a node that lags or does not answer."""
+        if isinstance(trouble, HistoryUnavailable):
+            return True
+        if not isinstance(trouble, ChainBehind):
+            return False
+        now = asyncio.get_running_loop().time()
+        if self._lags_since is None:
+            self._lags_since = now
+        lag = int(str(trouble.details["cursor_ledger"])) - int(
+            str(trouble.details["latest_ledger"])
+        )
+        return lag > LAG_LEDGERS_MAX or now - self._lags_since > LAG_SECONDS_MAX
+
+    async def _note(self, trouble: str) -> None:
+        """Keep for operators what is wrong, or from time to time that nothing is."""
+        now = asyncio.get_running_loop().time()
+        if trouble == self._noted and now < self._note_at:
+            return
+        async with self._database.transaction() as tx:
+            await self._accounts.note(tx, self._watched.asset_contract, trouble=trouble)
+        self._noted, self._note_at = trouble, now + NOTE_SECONDS
 
     async def look(self) -> bool:
         """Read one page after the cursor and tell what is in it; True: there may be more.
 
-        Raises: ChainUnavailable; HistoryUnavailable.
+        Raises: ChainUnavailable; ChainBehind; HistoryUnavailable; ChainRefused.
         """
         contract = self._watched.asset_contract
         async with self._database.transaction() as tx:
@@ -128,7 +181,12 @@ class Watcher:
     ) -> None:
         """Keep a transfer for an operator: the money is there, and its record is refused."""
         owner = None if wallet is None else wallet.marketplace_id
-        await self._accounts.put_aside(tx, transfer, marketplace_id=owner)
+        try:
+            async with apart(tx):
+                await self._accounts.put_aside(tx, transfer, marketplace_id=owner)
+        except NotRecordable as error:
+            # The log is the last place that takes it: the others go on.
+            log.error("watcher.transfer_not_kept", event=transfer.event, why=str(error)[:200])  # noqa: TRY400 - no traceback
         log.error(
             "watcher.transfer_put_aside",
             transaction=transfer.transaction_hash,

@@ -12,6 +12,7 @@ from services.escrow.domain import Command, Escrow, Payment, Wallet
 from services.escrow.flows import Flow, FlowReport
 from services.escrow.queries import Holdings, Network
 from services.escrow.service import NewEscrow
+from services.escrow.store.accounts import Blindness
 from services.escrow.store.escrows import ChainTransactionRow
 from services.escrow.store.landings import Hold
 
@@ -145,6 +146,7 @@ def concerns(value: Concerns) -> escrow_pb2.ListConcernsResponse:
             for found in value.transfers
         ],
         hold=None if value.hold is None else _hold(value.hold),
+        blindness=None if value.blindness is None else _blindness(value.blindness),
     )
 
 
@@ -193,6 +195,10 @@ def encode_command(value: Command) -> bytes:
 def encode_wallet(value: Wallet) -> bytes:
     """Encode a wallet as it is kept."""
     return wallet(value).SerializeToString(deterministic=True)
+
+
+def _blindness(value: Blindness) -> escrow_pb2.WatcherBlindness:
+    return escrow_pb2.WatcherBlindness(why=value.why, since=instant_to_proto(value.since))
 
 
 def _hold(value: Hold) -> escrow_pb2.ChainHold:

@@ -60,6 +60,24 @@ def balance_key(asset_contract: str, holder: str) -> xdr.LedgerKey:
     )
 
 
+def key_of(entry: xdr.LedgerEntryData) -> xdr.LedgerKey:
+    """Return the key of an entry, of the kinds that are read here. Raises: ValueError."""
+    if entry.account is not None:
+        account = xdr.LedgerKeyAccount(entry.account.account_id)
+        return xdr.LedgerKey(xdr.LedgerEntryType.ACCOUNT, account=account)
+    if entry.trust_line is not None:
+        line = xdr.LedgerKeyTrustLine(entry.trust_line.account_id, entry.trust_line.asset)
+        return xdr.LedgerKey(xdr.LedgerEntryType.TRUSTLINE, trust_line=line)
+    if entry.contract_data is not None:
+        value = entry.contract_data
+        data = xdr.LedgerKeyContractData(value.contract, value.key, value.durability)
+        return xdr.LedgerKey(xdr.LedgerEntryType.CONTRACT_DATA, contract_data=data)
+    if entry.contract_code is not None:
+        code = xdr.LedgerKeyContractCode(entry.contract_code.hash)
+        return xdr.LedgerKey(xdr.LedgerEntryType.CONTRACT_CODE, contract_code=code)
+    raise ValueError("an entry of another kind")
+
+
 def holding_key(address: str, *, asset: Asset, asset_contract: str) -> xdr.LedgerKey:
     """Return the ledger key under which an address holds the asset."""
     if is_contract(address):

@@ -7,6 +7,7 @@ from stellar_sdk import xdr
 from stellar_sdk.exceptions import SdkError
 from stellar_sdk.soroban_rpc import SendTransactionStatus
 
+from chassis.telemetry import logger
 from kernel.money import to_chain_text
 from services.escrow.evidence import (
     AccountView,
@@ -32,7 +33,7 @@ from services.escrow.ports import (
 from services.escrow.stellar.blueprint import Blueprints
 from services.escrow.stellar.history import History
 from services.escrow.stellar.http import Http, JsonAnswer
-from services.escrow.stellar.outcomes import outcome_of, result_code
+from services.escrow.stellar.outcomes import UNREADABLE, outcome_of, result_code
 from services.escrow.stellar.rpc import Rpc
 from services.escrow.stellar.signing import sign
 from services.escrow.stellar.transfers import Transfers
@@ -41,6 +42,7 @@ from services.escrow.stellar.views import Views
 
 KNOWN_CONTRACTS_MAX = 10_000
 OK = 200
+log = logger()
 _ANSWERS = {
     SendTransactionStatus.PENDING: SubmitStatus.PENDING,
     SendTransactionStatus.DUPLICATE: SubmitStatus.DUPLICATE,
@@ -63,7 +65,10 @@ class StellarChain:
         asset_contract = blueprints.asset_contract
         self._views = Views(rpc=rpc, asset=blueprints.asset, asset_contract=asset_contract)
         self._transfers = Transfers(
-            rpc=rpc, asset_contract=asset_contract, issuer=options.asset_issuer
+            rpc=rpc,
+            asset_contract=asset_contract,
+            issuer=options.asset_issuer,
+            asset_code=options.asset_code,
         )
         self._history = History(rpc=rpc, blueprints=blueprints)
         self._builds: OrderedDict[str, str] = OrderedDict()
@@ -89,6 +94,8 @@ class StellarChain:
         view = await self._views.escrow(contract_id)
         if view is not None:
             self._remember(contract_id, view.wasm_hash)
+            if view.is_archived:
+                log.info("chain.contract_archived", contract_id=contract_id)
         return view
 
     def predict_contract_id(self, intent: DeployEscrow) -> str:
@@ -125,7 +132,10 @@ class StellarChain:
         answer = await self._rpc.send(envelope_xdr)
         code = ""
         if answer.error_result_xdr:
-            code = result_code(xdr.TransactionResult.from_xdr(answer.error_result_xdr))
+            try:
+                code = result_code(xdr.TransactionResult.from_xdr(answer.error_result_xdr))
+            except UNREADABLE as error:
+                raise ChainUnavailable("the node's refusal cannot be read") from error
         return Submission(status=_ANSWERS[answer.status], code=code)
 
     async def outcome(self, transaction_hash: str) -> TransactionOutcome:

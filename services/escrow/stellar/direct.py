@@ -5,11 +5,14 @@ from stellar_sdk.soroban_rpc import SimulateTransactionResponse
 
 from services.escrow.evidence import Unsigned
 from services.escrow.intents import Intent
-from services.escrow.ports import ChainRefused, ChainUnavailable, ContractArchived
+from services.escrow.ports import ChainRefused, ChainUnavailable, ContractArchived, FeesTooHigh
 from services.escrow.stellar.blueprint import Blueprints
 from services.escrow.stellar.envelope import skeleton, wrap
-from services.escrow.stellar.outcomes import simulation_error
+from services.escrow.stellar.outcomes import UNREADABLE, simulation_error
 from services.escrow.stellar.rpc import Rpc
+
+# A transaction's fee is a number of 32 bits.
+FEE_MAX = 2**32 - 1
 
 
 class DirectBuilder:
@@ -23,7 +26,7 @@ class DirectBuilder:
         """Make the envelope of an intent.
 
         Raises: ChainUnavailable; ChainRefused: the contract would refuse the call;
-            ContractArchived.
+            ContractArchived; FeesTooHigh.
         """
         blueprint = self._blueprints.of(intent)
         transaction = skeleton(
@@ -50,8 +53,13 @@ def _complete(transaction: xdr.Transaction, answer: SimulateTransactionResponse)
 
     The authorisations were simulated as they are: a call that needs others is refused here.
     """
+    try:
+        found = simulation_error(answer) if answer.error is not None else None
+        given = answer.transaction_data
+        data = None if given is None else xdr.SorobanTransactionData.from_xdr(given)
+    except UNREADABLE as error:
+        raise ChainUnavailable("the node's simulation cannot be read") from error
     if answer.error is not None:
-        found = simulation_error(answer)
         raise ChainRefused(
             answer.error.partition("\n")[0],
             contract_error=found,
@@ -60,8 +68,10 @@ def _complete(transaction: xdr.Transaction, answer: SimulateTransactionResponse)
     if answer.restore_preamble is not None:
         # Since protocol 23 a call restores what it needs, and no node asks for this any more.
         raise ContractArchived("the contract is archived and has to be restored first")
-    if answer.transaction_data is None:
+    if data is None or data.resource_fee.int64 < 0:
         raise ChainUnavailable("the node simulated nothing")
-    data = xdr.SorobanTransactionData.from_xdr(answer.transaction_data)
-    transaction.fee = xdr.Uint32(transaction.fee.uint32 + data.resource_fee.int64)
+    fee = transaction.fee.uint32 + data.resource_fee.int64
+    if fee > FEE_MAX:
+        raise FeesTooHigh(f"the resources cost {data.resource_fee.int64} stroops")
+    transaction.fee = xdr.Uint32(fee)
     transaction.ext = xdr.TransactionExt(1, soroban_data=data)

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from stellar_sdk import Keypair, Network, xdr
+from stellar_sdk import FeeBumpTransactionEnvelope, Keypair, Network, TransactionEnvelope, xdr
 
 from services.escrow.ports import EnvelopeRefused
 
@@ -76,3 +76,18 @@ def hash_of(transaction: xdr.Transaction, *, passphrase: str) -> bytes:
         ),
     )
     return hashlib.sha256(payload.to_xdr_bytes()).digest()
+
+
+def names_of(envelope_xdr: str, *, passphrase: str) -> frozenset[str]:
+    """Return the hashes by which nodes know an envelope of any kind: a fee bump has two.
+
+    Raises: ValueError: it cannot be read.
+    """
+    try:
+        if not FeeBumpTransactionEnvelope.is_fee_bump_transaction_envelope(envelope_xdr):
+            return frozenset({TransactionEnvelope.from_xdr(envelope_xdr, passphrase).hash_hex()})
+        bump = FeeBumpTransactionEnvelope.from_xdr(envelope_xdr, passphrase)
+        inner = bump.transaction.inner_transaction_envelope
+        return frozenset({bump.hash_hex(), inner.hash_hex()})
+    except (ValueError, EOFError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError("the envelope cannot be read") from error

@@ -52,14 +52,14 @@ class History:
             start_ledger=start_ledger, cursor=cursor, limit=PAGE_SIZE
         )
         found = []
-        for one in answer.transactions:
+        for one in answer.landed:
             try:
                 found.append(
                     _read(
                         one.envelope_xdr,
-                        transaction_hash=one.transaction_hash,
+                        transaction_hash=one.hash,
                         ledger=one.ledger,
-                        has_succeeded=one.status == GetTransactionStatus.SUCCESS.value,
+                        has_succeeded=one.status == "SUCCESS",
                     )
                 )
             except EnvelopeRefused:
@@ -67,7 +67,7 @@ class History:
         return FindingsPage(
             found=tuple(found),
             next_cursor=answer.cursor,
-            is_last=len(answer.transactions) < PAGE_SIZE,
+            is_last=answer.count < PAGE_SIZE,
         )
 
     def is_of(self, envelope_xdr: str, intent: Intent) -> bool:

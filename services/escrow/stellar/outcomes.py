@@ -1,6 +1,10 @@
-"""Outcomes: what a node says about a transaction, read as evidence."""
+"""Outcomes: what a node says about a transaction, read as evidence.
+
+An answer that contradicts itself is none: the outcome stays unknown, and is asked for again.
+"""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from stellar_sdk import StrKey, scval, xdr
 from stellar_sdk.soroban_rpc import (
@@ -15,8 +19,12 @@ from services.escrow.evidence import (
     OutcomeStatus,
     TransactionOutcome,
 )
+from services.escrow.ports import ChainUnavailable
 
 TRANSFER_TOPICS = 4
+SUCCESS_CODES = frozenset({"txSUCCESS", "txFEE_BUMP_INNER_SUCCESS"})
+# What reading a value of another shape raises, or XDR that is none.
+UNREADABLE = (ValueError, EOFError, TypeError, KeyError, AttributeError)
 _STATUSES = {
     GetTransactionStatus.SUCCESS: OutcomeStatus.SUCCEEDED,
     GetTransactionStatus.FAILED: OutcomeStatus.FAILED,
@@ -25,33 +33,44 @@ _STATUSES = {
 
 
 def outcome_of(answer: GetTransactionResponse, *, asset_contract: str) -> TransactionOutcome:
-    """Read a node's answer about a hash. Raises: ValueError: it contradicts itself."""
+    """Read a node's answer about a hash. Raises: ChainUnavailable: it contradicts itself."""
     status = _STATUSES[answer.status]
-    if status is OutcomeStatus.NOT_FOUND or not answer.result_xdr:
-        return TransactionOutcome(
-            hash=answer.transaction_hash,
-            # A node that found it but lost its result has not said what became of it.
-            status=OutcomeStatus.NOT_FOUND,
-            latest_ledger=answer.latest_ledger,
-            latest_close_time=answer.latest_ledger_close_time,
-            oldest_ledger=answer.oldest_ledger,
-        )
-    meta = xdr.TransactionMeta.from_xdr(answer.result_meta_xdr) if answer.result_meta_xdr else None
-    diagnostics = [xdr.DiagnosticEvent.from_xdr(e) for e in answer.diagnostic_events_xdr or []]
     succeeded = status is OutcomeStatus.SUCCEEDED
-    return TransactionOutcome(
+    seen = TransactionOutcome(
         hash=answer.transaction_hash,
-        status=status,
+        status=OutcomeStatus.NOT_FOUND,
         latest_ledger=answer.latest_ledger,
         latest_close_time=answer.latest_ledger_close_time,
         oldest_ledger=answer.oldest_ledger,
-        ledger=answer.ledger or 0,
-        close_time=answer.create_at or 0,
-        code=result_code(xdr.TransactionResult.from_xdr(answer.result_xdr)),
-        contract_error=None if succeeded else innermost_error(diagnostics or _diagnostics(meta)),
-        payments=transfers_in(_events(meta), asset_contract=asset_contract) if succeeded else (),
-        return_value=_return_value(meta) if succeeded else b"",
     )
+    is_whole = answer.result_xdr and (answer.result_meta_xdr or not succeeded)
+    if status is OutcomeStatus.NOT_FOUND or not is_whole:
+        # A node that found it but lost its result has not said what became of it.
+        return seen
+    ledger = answer.ledger or 0
+    if not 0 < ledger <= answer.latest_ledger:
+        raise ChainUnavailable(f"the node has a transaction in ledger {ledger}, which it lacks")
+    try:
+        found = replace(seen, status=status, ledger=ledger, close_time=answer.create_at or 0)
+        return _with_result(found, answer, asset_contract=asset_contract)
+    except UNREADABLE as error:
+        raise ChainUnavailable(f"a transaction's result cannot be read: {error}") from error
+
+
+def _with_result(
+    found: TransactionOutcome, answer: GetTransactionResponse, *, asset_contract: str
+) -> TransactionOutcome:
+    succeeded = found.status is OutcomeStatus.SUCCEEDED
+    result = xdr.TransactionResult.from_xdr(answer.result_xdr or "")
+    if (result.result.code.name in SUCCESS_CODES) is not succeeded:
+        raise ChainUnavailable(f"the node says {found.status}, its result {result_code(result)}")
+    meta = xdr.TransactionMeta.from_xdr(answer.result_meta_xdr) if answer.result_meta_xdr else None
+    found = replace(found, code=result_code(result))
+    if succeeded:
+        payments = transfers_in(_events(meta), asset_contract=asset_contract)
+        return replace(found, payments=payments, return_value=_return_value(meta))
+    diagnostics = [xdr.DiagnosticEvent.from_xdr(e) for e in answer.diagnostic_events_xdr or []]
+    return replace(found, contract_error=innermost_error(diagnostics or _diagnostics(meta)))
 
 
 def result_code(result: xdr.TransactionResult) -> str:
@@ -94,29 +113,38 @@ def transfers_in(
     for index, event in enumerate(events):
         if event.contract_id is None or event.body.v0 is None:
             continue
+        if event.type != xdr.ContractEventType.CONTRACT:
+            continue
         if StrKey.encode_contract(event.contract_id.contract_id.hash) != asset_contract:
             continue
         topics = event.body.v0.topics
         if len(topics) == TRANSFER_TOPICS and topics[0] == scval.to_symbol("transfer"):
-            amount, _ = amount_and_memo(event.body.v0.data)
             found.append(
                 AssetTransfer(
                     from_address=address_in(topics[1]),
                     to_address=address_in(topics[2]),
-                    amount=amount,
+                    amount=amount_of(event.body.v0.data),
                     event_index=index,
                 )
             )
     return tuple(found)
 
 
-def amount_and_memo(data: xdr.SCVal) -> tuple[int, str]:
-    """Read a transfer event's data: an amount, or an amount with a muxed id or memo (CAP-67)."""
+def amount_of(data: xdr.SCVal) -> int:
+    """Read the amount of a transfer event's data. Raises: ValueError; KeyError."""
+    fields = {"amount": data} if data.type != xdr.SCValType.SCV_MAP else scval.from_struct(data)
+    amount = scval.from_int128(fields["amount"])
+    if amount < 0:
+        raise ValueError("the amount is negative")
+    return amount
+
+
+def memo_of(data: xdr.SCVal) -> str:
+    """Read the muxed id or memo beside an amount, "" without one (CAP-67). Raises: ValueError."""
     if data.type != xdr.SCValType.SCV_MAP:
-        return scval.from_int128(data), ""
-    fields = scval.from_struct(data)
-    memo = fields.get("to_muxed_id")
-    return scval.from_int128(fields["amount"]), "" if memo is None else _memo(memo)
+        return ""
+    memo = scval.from_struct(data).get("to_muxed_id")
+    return "" if memo is None else _memo(memo)
 
 
 def address_in(value: xdr.SCVal) -> str:
@@ -131,7 +159,8 @@ def _memo(value: xdr.SCVal) -> str:
         return _text(value.str.sc_string)
     if value.bytes is not None:
         return value.bytes.sc_bytes.hex()
-    return ""
+    # Whom it is for cannot be told: nobody may take it for a payment without a memo.
+    raise ValueError(f"a memo of the kind {value.type.name}")
 
 
 def _text(raw: bytes) -> str:

@@ -10,25 +10,26 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import pydantic
 from stellar_sdk import xdr
 from stellar_sdk.exceptions import SdkError, SorobanRpcErrorResponse
 from stellar_sdk.soroban_rpc import (
-    EventFilter,
-    EventFilterType,
-    GetEventsResponse,
     GetTransactionResponse,
-    GetTransactionsResponse,
+    LedgerEntryResult,
+    Response,
     SendTransactionResponse,
     SimulateTransactionResponse,
 )
 from stellar_sdk.soroban_server_async import SorobanServerAsync
 from stellar_sdk.transaction_envelope import TransactionEnvelope
 
+from chassis.telemetry import logger
 from services.escrow.evidence import Ledger
 from services.escrow.ports import ChainRefused, ChainUnavailable, StellarOptions
+from services.escrow.stellar.addresses import key_of
+from services.escrow.stellar.envelope import names_of
 from services.escrow.stellar.http import Http
 
 KEYS_PER_READ_MAX = 200
@@ -36,15 +37,17 @@ FIRST_BACKOFF_SECONDS = 0.1
 FEE_STATS_SECONDS = 10
 # JSON-RPC 2.0: invalid request, unknown method, invalid params. Asking again changes nothing.
 DEFINITIVE_CODES = frozenset({-32600, -32601, -32602})
+log = logger()
 
 T = TypeVar("T")
+ShapeT = TypeVar("ShapeT", bound=pydantic.BaseModel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entries:
     """Ledger entries by the XDR bytes of their key. read_at: the ledger that has them so.
 
-    live_until: the last ledger before the network archives an entry; 0: it never does.
+    live_until: of contracts' entries, the last ledger before the network archives them; 0: it has.
     """
 
     read_at: int
@@ -56,6 +59,50 @@ class Entries:
         return self.data.get(key.to_xdr_bytes())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Events:
+    """A page of events. events: each as the node sent it, nobody has looked at one yet."""
+
+    events: Sequence[object]
+    cursor: str
+    latest_ledger: int
+    oldest_ledger: int
+
+
+class Landed(pydantic.BaseModel):
+    """A transaction of a ledger, as getTransactions lists them."""
+
+    status: Literal["SUCCESS", "FAILED"]
+    hash: str = pydantic.Field(alias="txHash")
+    envelope_xdr: str = pydantic.Field(alias="envelopeXdr")
+    ledger: int = pydantic.Field(gt=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transactions:
+    """A page of transactions. count: how many it had, those that cannot be read included."""
+
+    landed: Sequence[Landed]
+    count: int
+    cursor: str
+
+
+class _LandedPage(pydantic.BaseModel):
+    """What of getTransactions' answer must be right for any of it to be read."""
+
+    transactions: list[Any]
+    cursor: str
+
+
+class _EventsAnswer(pydantic.BaseModel):
+    """What of getEvents' answer must be right for any of it to be read."""
+
+    events: list[Any]
+    cursor: str
+    latest_ledger: int = pydantic.Field(alias="latestLedger", gt=0)
+    oldest_ledger: int = pydantic.Field(alias="oldestLedger", ge=0)
+
+
 class Rpc:
     """One node. Every method raises ChainUnavailable, and ChainRefused for a malformed request."""
 
@@ -64,6 +111,7 @@ class Rpc:
         self._attempts = options.read_attempts
         self._timeout = options.timeout_seconds
         self._inclusion_fee_max = options.inclusion_fee_max
+        self._url, self._http = options.rpc_url, http
         self._server = SorobanServerAsync(options.rpc_url, http)
         self._inclusion_fee: tuple[float, int] | None = None
 
@@ -82,7 +130,10 @@ class Rpc:
         return self._inclusion_fee[1]
 
     async def entries(self, keys: Sequence[xdr.LedgerKey]) -> Entries:
-        """Return ledger entries; missing and archived ones are absent."""
+        """Return ledger entries; missing ones are absent.
+
+        Archived ones are absent too, or are there as they were, since nothing changes them.
+        """
         parts = [
             list(keys[start : start + KEYS_PER_READ_MAX])
             for start in range(0, len(keys), KEYS_PER_READ_MAX)
@@ -90,11 +141,14 @@ class Rpc:
         answers = [
             await self._read(partial(self._server.get_ledger_entries, part)) for part in parts
         ]
-        found = [entry for answer in answers for entry in answer.entries or []]
+        found = [_entry(entry) for answer in answers for entry in answer.entries or []]
+        data = {key: value for key, value, _ in found}
+        if len(data) < len(found):
+            raise ChainUnavailable("the node shows an entry twice")
         return Entries(
             read_at=min(answer.latest_ledger for answer in answers),
-            data={_canonical(e.key): xdr.LedgerEntryData.from_xdr(e.xdr) for e in found},
-            live_until={_canonical(e.key): e.live_until_ledger or 0 for e in found},
+            data=data,
+            live_until={key: until for key, _, until in found if until is not None},
         )
 
     async def simulate(self, envelope_xdr: str) -> SimulateTransactionResponse:
@@ -107,17 +161,28 @@ class Rpc:
         return await self._once(lambda: self._server.send_transaction(envelope_xdr))
 
     async def transaction(self, transaction_hash: str) -> GetTransactionResponse:
-        """Return what the node keeps of a transaction."""
-        return await self._read(lambda: self._server.get_transaction(transaction_hash))
+        """Return what the node keeps of a transaction, if it is of this one."""
+        answer = await self._read(lambda: self._server.get_transaction(transaction_hash))
+        if answer.transaction_hash != transaction_hash:
+            raise ChainUnavailable("the node answers for another transaction")
+        if answer.envelope_xdr and not self._is_named(answer.envelope_xdr, transaction_hash):
+            raise ChainUnavailable("the node shows another transaction under this hash")
+        return answer
 
     async def transactions(
         self, *, start_ledger: int | None, cursor: str | None, limit: int
-    ) -> GetTransactionsResponse:
+    ) -> Transactions:
         """Return everybody's transactions from a ledger on, or after a cursor."""
-        return await self._read(
-            lambda: self._server.get_transactions(
-                start_ledger=start_ledger, cursor=cursor, limit=limit
-            )
+        params: dict[str, Any] = {"pagination": {"limit": limit}}
+        if cursor is not None:
+            params["pagination"]["cursor"] = cursor
+        else:
+            params["startLedger"] = start_ledger
+        answer = await self._read(lambda: self._call("getTransactions", params, _LandedPage))
+        return Transactions(
+            landed=[one for one in map(self._landed, answer.transactions) if one is not None],
+            count=len(answer.transactions),
+            cursor=answer.cursor,
         )
 
     async def events(
@@ -128,20 +193,58 @@ class Rpc:
         start_ledger: int | None,
         cursor: str | None,
         limit: int,
-    ) -> GetEventsResponse:
+    ) -> Events:
         """Return events of a contract from a ledger on, or after a cursor."""
-        wanted = EventFilter(
-            type=EventFilterType.CONTRACT, contractIds=[contract_id], topics=topics
-        )
-        return await self._read(
-            lambda: self._server.get_events(
-                start_ledger=start_ledger, filters=[wanted], cursor=cursor, limit=limit
-            )
+        wanted = {"type": "contract", "contractIds": [contract_id], "topics": topics}
+        params: dict[str, Any] = {"filters": [wanted], "pagination": {"limit": limit}}
+        if cursor is not None:
+            params["pagination"]["cursor"] = cursor
+        else:
+            params["startLedger"] = start_ledger
+        answer = await self._read(lambda: self._call("getEvents", params, _EventsAnswer))
+        return Events(
+            events=answer.events,
+            cursor=answer.cursor,
+            latest_ledger=answer.latest_ledger,
+            oldest_ledger=answer.oldest_ledger,
         )
 
     async def oldest_ledger(self) -> int:
         """Return the oldest ledger the node keeps."""
-        return (await self._read(self._server.get_health)).oldest_ledger
+        return (await self.window())[0]
+
+    async def window(self) -> tuple[int, int]:
+        """Return the oldest and the newest ledger that the node keeps."""
+        health = await self._read(self._server.get_health)
+        return health.oldest_ledger, health.latest_ledger
+
+    def _landed(self, given: object) -> Landed | None:
+        """Read a transaction among others', None: the node contradicts itself about it."""
+        try:
+            landed = Landed.model_validate(given)
+        except pydantic.ValidationError:
+            landed = None
+        if landed is None or not self._is_named(landed.envelope_xdr, landed.hash):
+            log.warning("chain.transaction_left_out", why="it is not what its hash says")
+            return None
+        return landed
+
+    def _is_named(self, envelope_xdr: str, transaction_hash: str) -> bool:
+        """Tell whether an envelope is the one that a hash names."""
+        try:
+            return transaction_hash in names_of(envelope_xdr, passphrase=self._passphrase)
+        except ValueError:
+            return False
+
+    async def _call(self, method: str, params: Mapping[str, Any], shape: type[ShapeT]) -> ShapeT:
+        """Ask for what the SDK would refuse as a whole where a part of it is wrong."""
+        request = {"jsonrpc": "2.0", "id": method, "method": method, "params": params}
+        document = (await self._http.post(self._url, json_data=request)).json()
+        answer = Response[Any].model_validate(document)
+        if answer.error is not None:
+            error = answer.error
+            raise SorobanRpcErrorResponse(error.code, error.message, error.data)
+        return shape.model_validate(answer.result)
 
     async def _read(self, call: Callable[[], Awaitable[T]]) -> T:
         backoff = FIRST_BACKOFF_SECONDS
@@ -169,5 +272,15 @@ class Rpc:
             raise ChainUnavailable(f"the node gave no answer: {type(error).__name__}") from error
 
 
-def _canonical(key: str) -> bytes:
-    return xdr.LedgerKey.from_xdr(key).to_xdr_bytes()
+def _entry(given: LedgerEntryResult) -> tuple[bytes, xdr.LedgerEntryData, int | None]:
+    """Read an entry, under the key of what it is. Raises: ChainUnavailable: under another's."""
+    try:
+        key = xdr.LedgerKey.from_xdr(given.key).to_xdr_bytes()
+        data = xdr.LedgerEntryData.from_xdr(given.xdr)
+        of_data = key_of(data).to_xdr_bytes()
+    except (ValueError, EOFError, TypeError) as error:
+        raise ChainUnavailable("the node shows an entry that cannot be read") from error
+    if key != of_data:
+        raise ChainUnavailable("the node shows one entry under the key of another")
+    is_of_contract = data.contract_data is not None or data.contract_code is not None
+    return key, data, (given.live_until_ledger or 0) if is_of_contract else None

@@ -1,56 +1,44 @@
 """Transfers of the asset from a stored cursor on: the event stream as evidence of deposits."""
 
-import json
+from collections.abc import Sequence
 
-from stellar_sdk import scval, xdr
-from stellar_sdk.soroban_rpc import EventInfo, GetEventsResponse
+from stellar_sdk import scval
 
-from services.escrow.evidence import ReceivedTransfer, TransfersPage, UnreadableTransfer
-from services.escrow.ports import ChainRefused, HistoryUnavailable
-from services.escrow.stellar.outcomes import address_in, amount_and_memo
-from services.escrow.stellar.rpc import Rpc
+from services.escrow.evidence import TransfersPage
+from services.escrow.ports import ChainBehind, ChainRefused, ChainUnavailable, HistoryUnavailable
+from services.escrow.stellar.events import MINT, TRANSFER, Asset, Position, Told, read_events
+from services.escrow.stellar.rpc import Events, Rpc
 
 LIMIT_MAX = 10_000
+# What nodes say where a cursor, too, is not among their ledgers. Source: stellar-rpc, getEvents.
+OUT_OF_RANGE = "startLedger must be within the ledger range"
 ANY = "*"
-TRANSFER = scval.to_symbol("transfer").to_xdr()
-MINT = scval.to_symbol("mint").to_xdr()
-# A payment by the issuer itself is a mint: to whom, and the asset's name (older: also by whom).
 TOPICS = ((TRANSFER, ANY, ANY, ANY), (MINT, ANY, ANY), (MINT, ANY, ANY, ANY))
-LEDGER_SHIFT = 32
 
 
 class Transfers:
     """Reads one asset's transfers."""
 
-    def __init__(self, *, rpc: Rpc, asset_contract: str, issuer: str) -> None:
+    def __init__(
+        self, *, rpc: Rpc, asset_contract: str, issuer: str, asset_code: str = "USDC"
+    ) -> None:
         self._rpc = rpc
-        self._asset_contract = asset_contract
-        self._issuer = issuer
+        self._asset = Asset(contract=asset_contract, issuer=issuer, name=f"{asset_code}:{issuer}")
 
     async def since(self, cursor: str | None, *, limit: int) -> TransfersPage:
-        """Return what came after a cursor. Raises: ChainUnavailable; HistoryUnavailable."""
+        """Return what came after a cursor.
+
+        Raises: ChainUnavailable; ChainBehind; HistoryUnavailable; ChainRefused.
+        """
+        after = None if cursor is None else Position.of(cursor)
         start = await self._rpc.oldest_ledger() if cursor is None else None
-        try:
-            answer = await self._rpc.events(
-                contract_id=self._asset_contract,
-                topics=TOPICS,
-                start_ledger=start,
-                cursor=cursor,
-                limit=min(limit, LIMIT_MAX),
-            )
-        except ChainRefused as refusal:
-            raise await self._explained(refusal, cursor) from refusal
-        self._require_history(answer, cursor)
-        transfers: list[ReceivedTransfer] = []
-        unreadable: list[UnreadableTransfer] = []
-        for event in answer.events:
-            try:
-                transfers.append(self._read(event))
-            except Exception as error:  # noqa: BLE001 - whatever an event is, others follow it
-                unreadable.append(_unreadable(event, error))
+        answer = await self._ask(TOPICS, start=start, cursor=cursor, limit=min(limit, LIMIT_MAX))
+        if after is not None:
+            self._require_history(answer, after)
+        told = self._told(answer, after=after)
         return TransfersPage(
-            transfers=tuple(transfers),
-            unreadable=tuple(unreadable),
+            transfers=told.believed,
+            unreadable=told.unreadable,
             next_cursor=answer.cursor,
             latest_ledger=answer.latest_ledger,
             oldest_ledger=answer.oldest_ledger,
@@ -65,70 +53,92 @@ class Transfers:
             return None
         between = [TRANSFER, scval.to_address(payer).to_xdr(), scval.to_address(payee).to_xdr()]
         start: int | None = since_ledger
-        cursor, total = None, 0
+        cursor: str | None = None
+        after, total = Position(since_ledger << 32, 0), 0
         while True:
-            answer = await self._rpc.events(
-                contract_id=self._asset_contract,
-                topics=[[*between, ANY]],
+            answer = await self._ask([[*between, ANY]], start=start, cursor=cursor, limit=LIMIT_MAX)
+            told = self._told(answer, after=after if cursor is not None else None)
+            if told.unreadable:
+                raise ChainUnavailable(f"a transfer cannot be read: {told.unreadable[0].why}")
+            total += sum(
+                found.amount
+                for found in told.believed
+                if (found.from_address, found.to_address) == (payer, payee)
+                and found.ledger >= since_ledger
+            )
+            reached = Position.of(answer.cursor)
+            if reached.ledger >= answer.latest_ledger:
+                return total
+            if reached <= after:
+                raise ChainUnavailable("the node's cursor stands still")
+            start, cursor, after = None, answer.cursor, reached
+
+    async def _ask(
+        self,
+        topics: Sequence[Sequence[str]],
+        *,
+        start: int | None,
+        cursor: str | None,
+        limit: int,
+    ) -> Events:
+        try:
+            return await self._rpc.events(
+                contract_id=self._asset.contract,
+                topics=topics,
                 start_ledger=start,
                 cursor=cursor,
-                limit=LIMIT_MAX,
+                limit=limit,
             )
-            total += sum(self._read(event).amount for event in answer.events)
-            start, cursor = None, answer.cursor
-            if _ledger_of(cursor) >= answer.latest_ledger:
-                return total
+        except ChainRefused as refusal:
+            raise await self._explained(refusal, start=start, cursor=cursor) from refusal
 
-    def _read(self, event: EventInfo) -> ReceivedTransfer:
-        topics = [xdr.SCVal.from_xdr(topic) for topic in event.topic]
-        is_transfer = event.topic[0] == TRANSFER
-        amount, memo = amount_and_memo(xdr.SCVal.from_xdr(event.value))
-        return ReceivedTransfer(
-            event_id=event.id,
-            transaction_hash=event.transaction_hash,
-            ledger=event.ledger,
-            closed_at=int(event.ledger_close_at.timestamp()),
-            from_address=address_in(topics[1]) if is_transfer else self._issuer,
-            # The recipient stands before the asset's name, the last topic.
-            to_address=address_in(topics[-2]),
-            memo=memo,
-            amount=amount,
+    def _told(self, answer: Events, *, after: Position | None) -> Told:
+        """Look at the events of an answer, and at where it says to go on."""
+        try:
+            reached = Position.of(answer.cursor)
+        except ChainRefused as error:
+            raise ChainUnavailable("the node tells no cursor to go on from") from error
+        if reached.ledger > answer.latest_ledger:
+            raise ChainUnavailable("the node's cursor is beyond its newest ledger")
+        if after is not None and reached < after:
+            raise ChainUnavailable("the node's cursor goes backwards")
+        return read_events(
+            answer.events, asset=self._asset, after=after, latest_ledger=answer.latest_ledger
         )
 
-    async def _explained(self, refusal: ChainRefused, cursor: str | None) -> Exception:
-        """Tell a cursor that is too old from other refusals."""
-        oldest = await self._rpc.oldest_ledger()
-        if cursor is not None and _ledger_of(cursor) < oldest:
-            return _too_old(cursor, oldest)
+    async def _explained(
+        self, refusal: ChainRefused, *, start: int | None, cursor: str | None
+    ) -> Exception:
+        """Tell a place that the node does not have, before or behind its ledgers, from others."""
+        ledger = start if cursor is None else Position.of(cursor).ledger
+        oldest, latest = await self._rpc.window()
+        if ledger is not None and ledger < oldest:
+            return _too_old(ledger, oldest)
+        if ledger is not None and ledger > latest:
+            return _ahead(ledger, latest)
+        if OUT_OF_RANGE in refusal.message:
+            # It was so when it was asked; another node of the pool, or the same now, has it.
+            return ChainUnavailable(refusal.message)
         return refusal
 
-    def _require_history(self, answer: GetEventsResponse, cursor: str | None) -> None:
-        # Some nodes answer an old cursor with what they have: a gap nobody would notice.
-        if cursor is not None and _ledger_of(cursor) + 1 < answer.oldest_ledger:
-            raise _too_old(cursor, answer.oldest_ledger)
+    def _require_history(self, answer: Events, after: Position) -> None:
+        # Some nodes answer any cursor with what they have: a gap that nothing would show, or
+        # another network.
+        if after.ledger + 1 < answer.oldest_ledger:
+            raise _too_old(after.ledger, answer.oldest_ledger)
+        if after.ledger > answer.latest_ledger:
+            raise _ahead(after.ledger, answer.latest_ledger)
 
 
-def _unreadable(event: EventInfo, error: Exception) -> UnreadableTransfer:
-    return UnreadableTransfer(
-        event_id=event.id,
-        transaction_hash=event.transaction_hash,
-        ledger=event.ledger,
-        to_address="",
-        event=json.dumps({"topic": event.topic, "value": event.value}),
-        why=f"{type(error).__name__}: {error}",
-    )
-
-
-def _too_old(cursor: str, oldest: int) -> HistoryUnavailable:
+def _too_old(ledger: int, oldest: int) -> HistoryUnavailable:
     return HistoryUnavailable(
-        f"the cursor is in ledger {_ledger_of(cursor)}, the node keeps {oldest} and later",
-        details={"cursor": cursor, "oldest_ledger": oldest},
+        f"the cursor is in ledger {ledger}, the node keeps {oldest} and later",
+        details={"cursor_ledger": ledger, "oldest_ledger": oldest},
     )
 
 
-def _ledger_of(cursor: str) -> int:
-    """Return the ledger of an event id: the upper half of its operation's number (SEP-35)."""
-    number = cursor.partition("-")[0]
-    if not number.isascii() or not number.isdigit():
-        raise ChainRefused("the cursor is no event id")
-    return int(number) >> LEDGER_SHIFT
+def _ahead(ledger: int, latest: int) -> ChainBehind:
+    return ChainBehind(
+        f"the cursor is in ledger {ledger}, the node's newest is {latest}",
+        details={"cursor_ledger": ledger, "latest_ledger": latest},
+    )

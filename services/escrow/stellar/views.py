@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from stellar_sdk import Asset, scval, xdr
 
 from services.escrow.evidence import AccountView, EscrowView
+from services.escrow.ports import ChainUnavailable
 from services.escrow.stellar.addresses import (
     account_key,
     balance_key,
@@ -133,17 +134,23 @@ def _view(
 
 
 def _archived_after(entries: Entries, keys: Sequence[xdr.LedgerKey]) -> int:
-    """Return the ledger after which the first of the entries is archived."""
-    limits = [entries.live_until.get(key.to_xdr_bytes(), 0) for key in keys]
-    return min((limit for limit in limits if limit), default=0)
+    """Return the ledger after which the first of the entries is archived, 0: it is archived."""
+    names = [key.to_xdr_bytes() for key in keys]
+    return min(
+        (entries.live_until[name] for name in names if name in entries.live_until), default=0
+    )
 
 
 def _held(entry: xdr.LedgerEntryData) -> int:
+    """Read a balance. Raises: ChainUnavailable: there is none in it."""
     if entry.trust_line is not None:
         return entry.trust_line.balance.int64
     if entry.contract_data is None:
-        raise ValueError("the entry holds no asset")
-    return scval.from_int128(scval.from_struct(entry.contract_data.val)["amount"])
+        raise ChainUnavailable("the node shows a balance that is none")
+    try:
+        return scval.from_int128(scval.from_struct(entry.contract_data.val)["amount"])
+    except (ValueError, KeyError) as error:
+        raise ChainUnavailable("the node shows a balance that cannot be read") from error
 
 
 def _instance(entry: xdr.LedgerEntryData | None) -> xdr.SCContractInstance | None:

@@ -27,6 +27,8 @@ from services.escrow.tables import (
 )
 
 WHY_MAX = 500
+# A watcher notes every ten seconds that it has looked.
+BLIND_AFTER = dt.timedelta(minutes=2)
 Sealed = Mapping[str, str | int]
 
 
@@ -81,6 +83,14 @@ class Deposit:
     memo: str
     minor_units: int
     created_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blindness:
+    """No deposit is seen. since: when the chain was last read; why: "" where nobody has said."""
+
+    since: dt.datetime
+    why: str
 
 
 class Accounts:
@@ -162,6 +172,24 @@ class Accounts:
         )
         return (await tx.execute(statement)).rowcount == 1
 
+    async def note(self, tx: Transaction, asset_contract: str, *, trouble: str) -> None:
+        """Keep what keeps the watcher from looking, "": that it has looked just now."""
+        statement = sa.update(cursors).where(cursors.c.asset_contract == asset_contract)
+        seen = {"looked_at": sa.func.clock_timestamp()} if not trouble else {}
+        await tx.execute(statement.values(trouble=printable(trouble), **seen))
+
+    async def blindness(self, tx: Transaction, asset_contract: str) -> Blindness | None:
+        """Return since when, and why, no deposit is seen; None: the watcher looks."""
+        chosen = sa.select(cursors.c.looked_at, cursors.c.trouble).where(
+            cursors.c.asset_contract == asset_contract,
+            sa.or_(
+                cursors.c.trouble != "",
+                cursors.c.looked_at < sa.func.clock_timestamp() - BLIND_AFTER,
+            ),
+        )
+        row = (await tx.execute(chosen)).first()
+        return None if row is None else Blindness(since=row.looked_at, why=row.trouble)
+
     async def wallets_at(self, tx: Transaction, addresses: Sequence[str]) -> dict[str, Wallet]:
         """Read the wallets behind addresses, by address."""
         chosen = sa.select(wallets).where(wallets.c.address.in_(addresses))
@@ -208,9 +236,14 @@ class Accounts:
             "to_address": transfer.to_address,
             "event": transfer.event,
             # Others wrote what is in it: no character of it may be refused again.
-            "why": ascii(transfer.why)[1:-1][:WHY_MAX],
+            "why": printable(transfer.why),
         }
         await tx.execute(insert(unreadable_transfers).values(row).on_conflict_do_nothing())
+
+
+def printable(text: str) -> str:
+    """Return a text that every column takes and every screen shows."""
+    return ascii(text)[1:-1][:WHY_MAX]
 
 
 _HELD_UP = sa.text("""

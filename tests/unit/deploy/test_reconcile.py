@@ -4,7 +4,14 @@ import uuid
 
 import pytest
 
-from deploy.operator.findings import ChainHold, Concerns, Holding, StuckCommand, TransferAside
+from deploy.operator.findings import (
+    Blindness,
+    ChainHold,
+    Concerns,
+    Holding,
+    StuckCommand,
+    TransferAside,
+)
 from deploy.operator.marketplaces import Named
 from deploy.operator.reconcile import Look, differing, lines
 
@@ -68,6 +75,20 @@ def test_a_hold_of_the_chain_is_named_and_is_not_well() -> None:
     ]
     assert "ab" * 32 in hold.describe()
     assert (found.is_well, found.figures()["held"]) == (False, True)
+
+
+@pytest.mark.parametrize("why", ["ChainBehind: the cursor is in ledger 9", ""])
+def test_a_watcher_that_sees_nothing_is_named_and_is_not_well(why: str) -> None:
+    blindness = Blindness(why=why, since="2026-02-18T10:00:00Z")
+    found = Look(
+        marketplace=SHOP, concerns=Concerns(commands=[], transfers=[], blindness=blindness)
+    )
+
+    assert [line for line in lines(found) if line.startswith("BLIND")] == [
+        f"BLIND   {blindness.describe()}  [shop]"
+    ]
+    assert why in blindness.describe()
+    assert (found.is_well, found.figures()["blind"]) == (False, True)
 
 
 def test_commands_and_transfers_that_need_a_look_are_named() -> None:

@@ -7,6 +7,7 @@ from stellar_sdk import scval, xdr
 from stellar_sdk.soroban_rpc import GetTransactionResponse
 
 from services.escrow.evidence import ContractError, OutcomeStatus
+from services.escrow.ports import ChainUnavailable
 from services.escrow.stellar.addresses import sc_address
 from services.escrow.stellar.outcomes import innermost_error, outcome_of, result_code, transfers_in
 from tests.unit.escrow.stellar_envelopes import (
@@ -205,3 +206,49 @@ def test_a_clawback_or_burn_is_no_payment() -> None:
     )
 
     assert transfers_in([burn], asset_contract=ASSET_CONTRACT) == ()
+
+
+DONE = invoked(Invoked.INVOKE_HOST_FUNCTION_SUCCESS).to_xdr()
+FAILED = invoked(Invoked.INVOKE_HOST_FUNCTION_TRAPPED).to_xdr()
+META = meta_v4(transfer()).to_xdr()
+
+
+def test_a_success_without_its_effects_is_not_evidence() -> None:
+    outcome = outcome_of(answer("SUCCESS", resultXdr=DONE), asset_contract=ASSET_CONTRACT)
+
+    assert outcome.status is OutcomeStatus.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        answer("SUCCESS", resultXdr=FAILED, resultMetaXdr=META),
+        answer("FAILED", resultXdr=DONE, resultMetaXdr=META),
+        answer("SUCCESS", resultXdr=DONE, resultMetaXdr=META, ledger=None),
+        answer("SUCCESS", resultXdr=DONE, resultMetaXdr=META, ledger=51),
+        answer("SUCCESS", resultXdr=DONE, resultMetaXdr="AAAA"),
+        answer("FAILED", resultXdr="!"),
+        answer("SUCCESS", resultXdr=DONE, resultMetaXdr=meta_v4(transfer(amount=-5)).to_xdr()),
+    ],
+    ids=[
+        "a failure called a success",
+        "a success called a failure",
+        "no ledger",
+        "a ledger to come",
+        "effects that cannot be read",
+        "a result that cannot be read",
+        "a negative amount",
+    ],
+)
+def test_an_answer_that_contradicts_itself_leaves_the_outcome_unknown(
+    given: GetTransactionResponse,
+) -> None:
+    with pytest.raises(ChainUnavailable):
+        outcome_of(given, asset_contract=ASSET_CONTRACT)
+
+
+def test_what_the_network_itself_says_in_the_assets_name_is_no_payment() -> None:
+    told = transfer()
+    told.type = xdr.ContractEventType.DIAGNOSTIC
+
+    assert transfers_in([told], asset_contract=ASSET_CONTRACT) == ()

@@ -453,15 +453,25 @@ class ChainHold(_message.Message):
     unclaimed: _containers.RepeatedCompositeFieldContainer[UnclaimedTransaction]
     def __init__(self, why: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unclaimed: _Optional[_Iterable[_Union[UnclaimedTransaction, _Mapping]]] = ...) -> None: ...
 
+class WatcherBlindness(_message.Message):
+    __slots__ = ("why", "since")
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    why: str
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, why: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class ListConcernsResponse(_message.Message):
-    __slots__ = ("commands", "transfers", "hold")
+    __slots__ = ("commands", "transfers", "hold", "blindness")
     COMMANDS_FIELD_NUMBER: _ClassVar[int]
     TRANSFERS_FIELD_NUMBER: _ClassVar[int]
     HOLD_FIELD_NUMBER: _ClassVar[int]
+    BLINDNESS_FIELD_NUMBER: _ClassVar[int]
     commands: _containers.RepeatedCompositeFieldContainer[CommandOfConcern]
     transfers: _containers.RepeatedCompositeFieldContainer[TransferAside]
     hold: ChainHold
-    def __init__(self, commands: _Optional[_Iterable[_Union[CommandOfConcern, _Mapping]]] = ..., transfers: _Optional[_Iterable[_Union[TransferAside, _Mapping]]] = ..., hold: _Optional[_Union[ChainHold, _Mapping]] = ...) -> None: ...
+    blindness: WatcherBlindness
+    def __init__(self, commands: _Optional[_Iterable[_Union[CommandOfConcern, _Mapping]]] = ..., transfers: _Optional[_Iterable[_Union[TransferAside, _Mapping]]] = ..., hold: _Optional[_Union[ChainHold, _Mapping]] = ..., blindness: _Optional[_Union[WatcherBlindness, _Mapping]] = ...) -> None: ...
 
 class RequeueCommandRequest(_message.Message):
     __slots__ = ("command_id",)

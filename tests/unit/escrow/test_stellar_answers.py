@@ -1,0 +1,274 @@
+"""What a node answers to other questions is believed only where it fits what was asked."""
+
+from typing import Any
+
+import pytest
+from stellar_sdk import Keypair, TransactionBuilder, TransactionEnvelope, scval, xdr
+
+from services.escrow.ports import ChainRefused, ChainUnavailable, ContractArchived, FeesTooHigh
+from services.escrow.stellar.addresses import account_key, sc_address
+from services.escrow.stellar.blueprint import Blueprints
+from services.escrow.stellar.chain import StellarChain
+from services.escrow.stellar.direct import DirectBuilder
+from services.escrow.stellar.envelope import hash_of, wrap
+from services.escrow.stellar.history import History
+from services.escrow.stellar.views import Views
+from tests.unit.escrow.answering import AnsweringHttp, rpc_of
+from tests.unit.escrow.stellar_envelopes import (
+    ASSET,
+    ASSET_CONTRACT,
+    BUYER,
+    ESCROW,
+    FRAME,
+    INSTANCE,
+    INTENTS,
+    OPTIONS,
+    PASSPHRASE,
+    SELLER,
+    WASM_HASH,
+    entry_key,
+    valid_transaction,
+)
+from tests.unit.escrow.test_stellar_contract import stored
+
+BALANCE_KEY = scval.to_vec([scval.to_symbol("Balance"), scval.to_address(ESCROW)])
+TRANSACTION = valid_transaction(INTENTS["fund_escrow"])
+ENVELOPE = wrap(TRANSACTION)
+HASH = hash_of(TRANSACTION, passphrase=PASSPHRASE).hex()
+OTHER = wrap(valid_transaction(INTENTS["release_funds"]))
+SEEN = {
+    "latestLedger": 50,
+    "latestLedgerCloseTime": "1700000050",
+    "oldestLedger": 3,
+    "oldestLedgerCloseTime": "1700000003",
+}
+FOUND = {"status": "SUCCESS", "txHash": HASH, "ledger": 40, "createdAt": "1", **SEEN}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"txHash": "ab" * 32}, {"envelopeXdr": OTHER}, {"envelopeXdr": "AAAA"}],
+    ids=["another's hash", "another's envelope", "no envelope"],
+)
+async def test_an_answer_about_another_transaction_is_none(changed: dict[str, Any]) -> None:
+    http = AnsweringHttp(getTransaction={**FOUND, "envelopeXdr": ENVELOPE, **changed})
+
+    with pytest.raises(ChainUnavailable):
+        await rpc_of(http).transaction(HASH)
+
+
+async def test_an_answer_about_the_transaction_is_taken() -> None:
+    http = AnsweringHttp(getTransaction={**FOUND, "envelopeXdr": ENVELOPE})
+
+    assert (await rpc_of(http).transaction(HASH)).ledger == 40
+
+
+async def test_of_a_page_of_transactions_what_contradicts_itself_is_left_out() -> None:
+    landed = {"status": "SUCCESS", "txHash": HASH, "envelopeXdr": ENVELOPE, "ledger": 40}
+    listed = [
+        landed,
+        {**landed, "txHash": "ab" * 32},
+        {**landed, "envelopeXdr": OTHER},
+        {**landed, "envelopeXdr": None},
+        {**landed, "ledger": 0},
+        {**landed, "status": "MAYBE"},
+        None,
+    ]
+    http = AnsweringHttp(getTransactions={"transactions": listed, "cursor": "9", **SEEN})
+    history = History(rpc=rpc_of(http), blueprints=Blueprints(options=OPTIONS))
+
+    page = await history.page(start_ledger=None, cursor="1")
+
+    assert [(one.hash, one.ledger, one.has_succeeded) for one in page.found] == [(HASH, 40, True)]
+    assert (page.next_cursor, page.is_last) == ("9", True)
+
+
+def entry(key: xdr.LedgerKey, data: xdr.LedgerEntryData, **more: Any) -> dict[str, Any]:
+    return {"key": key.to_xdr(), "xdr": data.to_xdr(), "lastModifiedLedgerSeq": 9, **more}
+
+
+def account(address: str, *, sequence: int) -> xdr.LedgerEntryData:
+    made = xdr.AccountEntry(
+        account_id=Keypair.from_public_key(address).xdr_account_id(),
+        balance=xdr.Int64(5),
+        seq_num=xdr.SequenceNumber(xdr.Int64(sequence)),
+        num_sub_entries=xdr.Uint32(0),
+        inflation_dest=None,
+        flags=xdr.Uint32(0),
+        home_domain=xdr.String32(b""),
+        thresholds=xdr.Thresholds(b"\1\0\0\0"),
+        signers=[],
+        ext=xdr.AccountEntryExt(0),
+    )
+    return xdr.LedgerEntryData(xdr.LedgerEntryType.ACCOUNT, account=made)
+
+
+def contract_data(contract: str, key: xdr.SCVal, value: xdr.SCVal) -> xdr.LedgerEntryData:
+    made = xdr.ContractDataEntry(
+        xdr.ExtensionPoint(0),
+        sc_address(contract),
+        key,
+        xdr.ContractDataDurability.PERSISTENT,
+        value,
+    )
+    return xdr.LedgerEntryData(xdr.LedgerEntryType.CONTRACT_DATA, contract_data=made)
+
+
+def views_of(*entries: dict[str, Any]) -> Views:
+    http = AnsweringHttp(getLedgerEntries={"entries": list(entries), "latestLedger": 50})
+    return Views(rpc=rpc_of(http), asset=ASSET, asset_contract=ASSET_CONTRACT)
+
+
+BUYERS = entry(account_key(BUYER), account(BUYER, sequence=7))
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [entry(account_key(BUYER), account(SELLER, sequence=9))],
+        [BUYERS, entry(account_key(BUYER), account(BUYER, sequence=9))],
+        [BUYERS | {"xdr": "AAAA"}],
+        [BUYERS | {"key": "!"}],
+    ],
+    ids=["another's", "twice", "no entry", "no key"],
+)
+async def test_an_entry_that_is_not_its_keys_is_no_answer(entries: list[dict[str, Any]]) -> None:
+    with pytest.raises(ChainUnavailable):
+        await views_of(*entries).sequences([BUYER])
+
+
+async def test_an_entry_that_was_not_asked_for_is_not_looked_at() -> None:
+    sellers = entry(account_key(SELLER), account(SELLER, sequence=9))
+
+    assert await views_of(BUYERS, sellers).sequences([BUYER]) == {BUYER: 7}
+
+
+CODE = xdr.SCVal(
+    xdr.SCValType.SCV_CONTRACT_INSTANCE,
+    instance=xdr.SCContractInstance(
+        xdr.ContractExecutable(
+            xdr.ContractExecutableType.CONTRACT_EXECUTABLE_WASM,
+            wasm_hash=xdr.Hash(bytes.fromhex(WASM_HASH)),
+        ),
+        None,
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("until", "archived_after", "is_archived"),
+    [(90, 90, False), (49, 49, True), (0, 0, True)],
+    ids=["alive", "since a ledger", "for a long time"],
+)
+async def test_what_is_archived_is_read_as_that(
+    until: int, archived_after: int, *, is_archived: bool
+) -> None:
+    shown = [
+        (ESCROW, INSTANCE, CODE, 95),
+        (ESCROW, scval.to_vec([scval.to_symbol("Escrow")]), stored("B"), until),
+        (ASSET_CONTRACT, BALANCE_KEY, scval.to_struct({"amount": scval.to_int128(5)}), 95),
+    ]
+    entries = [
+        entry(entry_key(of, key), contract_data(of, key, value), liveUntilLedgerSeq=until)
+        for of, key, value, until in shown
+    ]
+
+    view = await views_of(*entries).escrow(ESCROW)
+
+    assert view is not None
+    assert (view.archived_after, view.is_archived) == (archived_after, is_archived)
+    # It is as it was: nothing changes what is archived.
+    assert (view.balance, view.released) == (5, False)
+
+
+async def test_a_balance_that_cannot_be_read_is_no_balance() -> None:
+    key = entry_key(ASSET_CONTRACT, BALANCE_KEY)
+    told = entry(key, contract_data(ASSET_CONTRACT, BALANCE_KEY, scval.to_struct({})))
+
+    with pytest.raises(ChainUnavailable):
+        await views_of(told).balances([ESCROW])
+
+
+async def built(**simulated: Any) -> None:
+    stats: dict[str, Any] = {
+        "max": "1",
+        "min": "1",
+        "mode": "1",
+        "p10": "1",
+        "p20": "1",
+        "p30": "1",
+    }
+    stats |= {"p40": "1", "p50": "1", "p60": "1", "p70": "1", "p80": "1", "p90": "200"}
+    stats |= {"p95": "1", "p99": "1", "transactionCount": "1", "ledgerCount": 1}
+    http = AnsweringHttp(
+        getFeeStats={"sorobanInclusionFee": stats, "inclusionFee": stats, "latestLedger": 50},
+        simulateTransaction={"latestLedger": 50, **simulated},
+    )
+    builder = DirectBuilder(rpc=rpc_of(http), blueprints=Blueprints(options=OPTIONS))
+    await builder.build(INTENTS["release_funds"], **FRAME)
+
+
+def resources(*, fee: int) -> str:
+    data = valid_transaction(INTENTS["release_funds"]).ext.soroban_data
+    assert data is not None
+    data.resource_fee = xdr.Int64(fee)
+    return data.to_xdr()
+
+
+@pytest.mark.parametrize(
+    ("simulated", "kind"),
+    [
+        ({}, ChainUnavailable),
+        ({"transactionData": "AAAA"}, ChainUnavailable),
+        ({"transactionData": resources(fee=-1)}, ChainUnavailable),
+        ({"transactionData": resources(fee=2**40)}, FeesTooHigh),
+        ({"error": "HostError", "events": ["!"]}, ChainUnavailable),
+        ({"error": "HostError: Error(Contract, #9)", "events": []}, ChainRefused),
+        (
+            {
+                "transactionData": resources(fee=1),
+                "restorePreamble": {"transactionData": "AAAA", "minResourceFee": "1"},
+            },
+            ContractArchived,
+        ),
+    ],
+    ids=["nothing", "no XDR", "a gift", "a fortune", "events", "a refusal", "to be restored"],
+)
+async def test_a_simulation_is_read_or_said_to_be_none(
+    simulated: dict[str, Any], kind: type[Exception]
+) -> None:
+    with pytest.raises(kind):
+        await built(**simulated)
+
+
+async def test_a_simulation_that_can_be_read_is_an_envelope() -> None:
+    await built(transactionData=resources(fee=1))
+
+
+@pytest.mark.parametrize("given", ["AAAA", "!"])
+async def test_a_refusal_that_cannot_be_read_leaves_the_outcome_unknown(given: str) -> None:
+    http = AnsweringHttp(
+        sendTransaction={
+            "status": "ERROR",
+            "hash": HASH,
+            "latestLedger": 50,
+            "latestLedgerCloseTime": "1",
+            "errorResultXdr": given,
+        }
+    )
+    chain = StellarChain(
+        options=OPTIONS, http=http, rpc=rpc_of(http), blueprints=Blueprints(options=OPTIONS)
+    )
+
+    with pytest.raises(ChainUnavailable):
+        await chain.submit(ENVELOPE)
+
+
+async def test_a_transaction_that_somebody_paid_more_for_is_found_under_its_own_hash() -> None:
+    inner = TransactionEnvelope.from_xdr(ENVELOPE, PASSPHRASE)
+    bump = TransactionBuilder.build_fee_bump_transaction(
+        Keypair.random(), 10_000, inner, PASSPHRASE
+    )
+    http = AnsweringHttp(getTransaction={**FOUND, "envelopeXdr": bump.to_xdr()})
+
+    assert (await rpc_of(http).transaction(HASH)).ledger == 40

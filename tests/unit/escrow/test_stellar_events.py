@@ -1,0 +1,291 @@
+"""What a node says of the asset's events is believed with its evidence, event by event."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from stellar_sdk import MuxedAccount, scval
+
+from services.escrow.bootstrap import start_of
+from services.escrow.evidence import TransfersPage
+from services.escrow.ports import (
+    ChainBehind,
+    ChainRefused,
+    ChainUnavailable,
+    HistoryUnavailable,
+)
+from services.escrow.stellar.transfers import Transfers
+from tests.unit.escrow.answering import AnsweringHttp, rpc_of
+from tests.unit.escrow.stellar_envelopes import (
+    ASSET_CONTRACT,
+    BUYER,
+    ISSUER,
+    SELLER,
+    contract_of,
+)
+
+LEDGER, LATEST = 40, 50
+CURSOR = start_of(LEDGER)
+NAME = scval.to_string(f"USDC:{ISSUER}")
+TOPICS = (scval.to_symbol("transfer"), scval.to_address(BUYER), scval.to_address(SELLER), NAME)
+
+
+def event(
+    *, place: int = 1, ledger: int = LEDGER, topics: Any = TOPICS, value: Any = None, **changed: Any
+) -> dict[str, Any]:
+    """Return a transfer of 5 from the buyer to the seller as getEvents tells it."""
+    told = {
+        "type": "contract",
+        "ledger": ledger,
+        "ledgerClosedAt": "2026-02-18T10:00:00Z",
+        "contractId": ASSET_CONTRACT,
+        "id": f"{(ledger << 32) + (place << 12):019d}-0000000000",
+        "operationIndex": 0,
+        "transactionIndex": place,
+        "txHash": f"{place:064x}",
+        "inSuccessfulContractCall": True,
+        "topic": [topic.to_xdr() for topic in topics],
+        "value": (scval.to_int128(5) if value is None else value).to_xdr(),
+    }
+    return {name: kept for name, kept in {**told, **changed}.items() if kept is not ...}
+
+
+def page_of(*events: Any, **changed: Any) -> dict[str, Any]:
+    document = {
+        "events": list(events),
+        "cursor": f"{(LATEST << 32) + 0xFFFFFFFF:019d}-4294967295",
+        "latestLedger": LATEST,
+        "oldestLedger": 2,
+        "latestLedgerCloseTime": "1700000050",
+        "oldestLedgerCloseTime": "1700000003",
+    }
+    return {**document, **changed}
+
+
+def transfers_of(answer: Any, **more: Any) -> Transfers:
+    health = {
+        "status": "healthy",
+        "latestLedger": LATEST,
+        "oldestLedger": 2,
+        "ledgerRetentionWindow": 100,
+    }
+    http = AnsweringHttp(getEvents=answer, getHealth=more.get("health", health))
+    return Transfers(rpc=rpc_of(http), asset_contract=ASSET_CONTRACT, issuer=ISSUER)
+
+
+async def read(*events: Any, **changed: Any) -> TransfersPage:
+    return await transfers_of(page_of(*events, **changed)).since(CURSOR, limit=100)
+
+
+def changed_topic(place: int, value: Any) -> tuple[Any, ...]:
+    return (*TOPICS[:place], value, *TOPICS[place + 1 :])
+
+
+MUXED_ADDRESS = scval.to_address(MuxedAccount(SELLER, 7).account_muxed or "")
+WITH_MEMO: dict[str, Any] = {"amount": scval.to_int128(5), "to_muxed_id": scval.to_uint64(9)}
+# Each says itself that it is no movement of the asset.
+FOREIGN: Mapping[str, dict[str, Any]] = {
+    "its call failed": event(inSuccessfulContractCall=False),
+    "another contract": event(contractId=contract_of("fake")),
+    "a diagnostic event": event(type="diagnostic"),
+    "a system event": event(type="system"),
+    "before the cursor": event(ledger=LEDGER - 1),
+    "the cursor's own": event(id=CURSOR),
+}
+# Each may have moved money, and contradicts itself.
+CONTRADICTING: Mapping[str, Any] = {
+    "another asset's name": event(topics=changed_topic(3, scval.to_string(f"EURC:{ISSUER}"))),
+    "the asset of another issuer": event(topics=changed_topic(3, scval.to_string(f"USDC:{BUYER}"))),
+    "a name that is a symbol": event(topics=changed_topic(3, scval.to_symbol("USDC"))),
+    "no name": event(topics=TOPICS[:3]),
+    "no recipient": event(topics=(TOPICS[0], TOPICS[1], NAME)),
+    "a topic more": event(topics=(*TOPICS, NAME)),
+    "no topic": event(topics=()),
+    "a burn": event(topics=(scval.to_symbol("burn"), TOPICS[1], TOPICS[2], NAME)),
+    "a name that is a string": event(topics=(scval.to_string("transfer"), *TOPICS[1:])),
+    "a recipient that is no address": event(topics=changed_topic(2, scval.to_string(SELLER))),
+    "a payer that is no address": event(topics=changed_topic(1, scval.to_bytes(b"x"))),
+    "a topic that is no XDR": event(topic=["AAAA", "x", "y", "z"]),
+    "topics that are no list": event(topic="transfer"),
+    "an empty map": event(value=scval.to_struct({})),
+    "an amount that is a string": event(value=scval.to_string("5")),
+    "an amount of 64 bits": event(value=scval.to_uint64(5)),
+    "an unsigned amount": event(value=scval.to_uint128(5)),
+    "a negative amount": event(value=scval.to_int128(-5)),
+    "nothing": event(value=scval.to_void()),
+    "a memo of an unknown kind": event(
+        value=scval.to_struct({**WITH_MEMO, "to_muxed_id": scval.to_bool(data=True)})
+    ),
+    "a value that is no XDR": {**event(), "value": "x"},
+    "no value": event(value=scval.to_void()) | {"value": None},
+    "a ledger that is not its id's": event() | {"ledger": LEDGER + 1},
+    "a ledger that is a text": event() | {"ledger": str(LEDGER)},
+    "a ledger to come": event(ledger=LATEST + 1),
+    "no hash": event(txHash=...),
+    "a hash that is none": event(txHash="x" * 64),
+    "an id that is none": event(id="first"),
+    "an id with NUL": event(id="\x00"),
+    "no id": event(id=...),
+    "a moment that is none": event(ledgerClosedAt="yesterday"),
+    "a flag that is a text": event(inSuccessfulContractCall="false"),
+    "a number": 5,
+    "a list": [],
+    "null": None,
+}
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+async def test_what_says_that_it_moved_nothing_is_left_out(what: str) -> None:
+    page = await read(FOREIGN[what], event(place=2))
+
+    assert [found.transaction_hash for found in page.transfers] == [f"{2:064x}"]
+    assert page.unreadable == ()
+
+
+@pytest.mark.parametrize("what", CONTRADICTING)
+async def test_what_contradicts_itself_is_put_aside_and_others_are_read(what: str) -> None:
+    page = await read(CONTRADICTING[what], event(place=2))
+
+    assert [found.transaction_hash for found in page.transfers] == [f"{2:064x}"]
+    (aside,) = page.unreadable
+    assert aside.why
+    assert all(text.isprintable() for text in (aside.event_id, aside.transaction_hash, aside.event))
+
+
+async def test_a_muxed_address_is_no_holder() -> None:
+    page = await read(event(topics=changed_topic(2, MUXED_ADDRESS)))
+
+    assert (page.transfers, len(page.unreadable)) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        event(),
+        event(inSuccessfulContractCall=...),
+        event(inSuccessfulContractCall=None),
+        event(operationIndex=..., transactionIndex=..., pagingToken="1"),
+        event(value=scval.to_struct(WITH_MEMO)),
+    ],
+    ids=["whole", "without the flag", "with null", "of another version", "with a memo"],
+)
+async def test_a_transfer_is_read_whatever_is_not_evidence(told: dict[str, Any]) -> None:
+    (found,) = (await read(told)).transfers
+
+    assert (found.from_address, found.to_address, found.amount) == (BUYER, SELLER, 5)
+    assert (found.ledger, found.event_id) == (LEDGER, told["id"])
+
+
+@pytest.mark.parametrize("is_older", [False, True], ids=["mint", "mint of older nodes"])
+async def test_a_payment_by_the_issuer_is_from_the_issuer(*, is_older: bool) -> None:
+    admin = (scval.to_address(ISSUER),) if is_older else ()
+    topics = (scval.to_symbol("mint"), *admin, scval.to_address(SELLER), NAME)
+
+    (found,) = (await read(event(topics=topics))).transfers
+
+    assert (found.from_address, found.to_address) == (ISSUER, SELLER)
+
+
+async def test_an_event_that_is_told_twice_is_one() -> None:
+    page = await read(event(), event(), event(place=2))
+
+    assert [found.event_id for found in page.transfers] == [event()["id"], event(place=2)["id"]]
+    assert page.unreadable == ()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        event(value=scval.to_int128(6)),
+        event(topics=TOPICS[:3]),
+        event(inSuccessfulContractCall=False),
+    ],
+    ids=["another amount", "unreadable", "its call failed"],
+)
+@pytest.mark.parametrize("is_first", [False, True], ids=["after it", "before it"])
+async def test_of_events_that_share_an_id_none_is_believed(
+    *, other: dict[str, Any], is_first: bool
+) -> None:
+    both = [other, event()] if is_first else [event(), other]
+
+    page = await read(*both, event(place=2))
+
+    assert [found.event_id for found in page.transfers] == [event(place=2)["id"]]
+    assert [aside.event_id for aside in page.unreadable] == [event()["id"]]
+
+
+async def test_transfers_come_oldest_first_however_they_are_told() -> None:
+    page = await read(event(place=9), event(place=2), event(ledger=LEDGER + 1))
+
+    ids = [found.event_id for found in page.transfers]
+    assert ids == sorted(ids)
+    assert len(ids) == 3
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"cursor": start_of(LEDGER - 1)}, "backwards"),
+        ({"cursor": start_of(LATEST + 1)}, "beyond"),
+        ({"cursor": ""}, "no cursor"),
+        ({"cursor": "now"}, "no cursor"),
+        ({"cursor": 5}, "no answer"),
+        ({"latestLedger": 0}, "no answer"),
+        ({"events": {}}, "no answer"),
+    ],
+)
+async def test_a_page_that_leads_nowhere_is_asked_for_again(
+    changed: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(ChainUnavailable, match=why):
+        await read(event(), **changed)
+
+
+AHEAD = {"cursor_ledger": LATEST + 1000, "latest_ledger": LATEST}
+
+
+async def test_a_cursor_ahead_of_the_node_is_told_with_both_numbers() -> None:
+    refusing = transfers_of(RuntimeError("startLedger must be within the ledger range: 2 - 50"))
+    accepting = transfers_of(page_of(cursor=start_of(LATEST + 1000)))
+
+    for node in (refusing, accepting):
+        with pytest.raises(ChainBehind) as behind:
+            await node.since(start_of(LATEST + 1000), limit=100)
+        assert behind.value.details == AHEAD
+
+
+async def test_a_cursor_behind_what_the_node_keeps_is_told_apart() -> None:
+    with pytest.raises(HistoryUnavailable):
+        await transfers_of(page_of(oldestLedger=45)).since(CURSOR, limit=100)
+
+
+async def test_a_node_that_has_caught_up_since_it_refused_is_asked_again() -> None:
+    refusing = transfers_of(RuntimeError("startLedger must be within the ledger range: 2 - 39"))
+
+    with pytest.raises(ChainUnavailable, match="ledger range") as caught:
+        await refusing.since(CURSOR, limit=100)
+    assert not isinstance(caught.value, ChainBehind)
+
+
+async def test_any_other_refusal_stays_one() -> None:
+    with pytest.raises(ChainRefused):
+        await transfers_of(RuntimeError("no such filter")).since(CURSOR, limit=100)
+
+
+async def test_what_was_paid_counts_what_is_evident_alone() -> None:
+    other = event(place=3, topics=changed_topic(1, scval.to_address(ISSUER)))
+    told = [event(), event(), other, event(place=2, inSuccessfulContractCall=False)]
+
+    paid = await transfers_of(page_of(*told)).paid_between(BUYER, SELLER, since_ledger=LEDGER)
+
+    assert paid == 5
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [page_of(event(value=scval.to_void())), page_of(cursor=start_of(LEDGER))],
+    ids=["unreadable", "a cursor that stands still"],
+)
+async def test_what_was_paid_stays_unknown_where_it_cannot_be_read(answer: Any) -> None:
+    with pytest.raises(ChainUnavailable):
+        await transfers_of(answer).paid_between(BUYER, SELLER, since_ledger=LEDGER)
