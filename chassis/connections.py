@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
-from chassis import outages
+from chassis import outages, postgres_settings
 
 SILENCE_SECONDS = 10
 CONNECT_SECONDS = 3
@@ -101,9 +101,9 @@ async def connect(
     """
     look = max(silence_seconds // 5, 1)
     try:
-        async with asyncio.timeout(2 * CONNECT_SECONDS):
+        async with asyncio.timeout((1 + postgres_settings.count_hosts(url)) * CONNECT_SECONDS):
             connection = await Connection.connect(
-                url,
+                postgres_settings.conninfo(url),
                 options=f"{options} {_looking(silence_seconds)}",
                 connect_timeout=CONNECT_SECONDS,
                 keepalives=1,

@@ -10,6 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
+from chassis.addresses import joined
 from chassis.identity import Access, Verifier
 from chassis.interceptors import Interceptor
 
@@ -73,11 +74,15 @@ class Server:
             reflection.enable_server_reflection(names, self._server)
 
     async def start(self, *, host: str, port: int) -> int:
-        """Listen, alive but not ready; returns the port. Raises: OSError: it is taken."""
+        """Listen, alive but not ready; returns the port. Raises: OSError: it is taken.
+
+        host: a name or an address, IPv6 without brackets.
+        """
+        place = joined(host, port)
         try:
-            bound = self._server.add_insecure_port(f"{host}:{port}")
+            bound = self._server.add_insecure_port(place)
         except RuntimeError as error:
-            raise OSError(f"cannot listen on {host}:{port}") from error
+            raise OSError(f"cannot listen on {place}") from error
         await self._health.set(LIVENESS, SERVING)
         await self.set_ready(ready=False)
         await self._server.start()

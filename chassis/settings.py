@@ -5,12 +5,14 @@ This is the only file of the chassis that looks at the environment.
 
 import os
 import sys
-from typing import Annotated, Literal, Self, TypeVar
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import pydantic
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from chassis import addresses, postgres_settings, setting_names
 from chassis.nats_settings import StreamLimits, parse
 from chassis.signature import EventSigner, EventVerifier
 
@@ -31,14 +33,25 @@ def _public_keys(value: str) -> str:
 
 
 Secret = Annotated[pydantic.SecretStr, Field(min_length=32)]
-PostgresUrl = Annotated[str, StringConstraints(pattern=r"^postgres(ql)?://")]
+PostgresUrl = Annotated[str, AfterValidator(postgres_settings.checked), Field(repr=False)]
 NatsUrl = Annotated[str, AfterValidator(_nats_url), Field(repr=False)]
 SigningKey = Annotated[pydantic.SecretStr, AfterValidator(_signing_key)]
 PublicKeys = Annotated[str, AfterValidator(_public_keys)]
-Address = Annotated[str, StringConstraints(pattern=r"^[^\s/]+:\d+$|^dns:///[^\s/]+:\d+$")]
+Address = Annotated[str, AfterValidator(addresses.target)]
+# Where to listen: a name, IPv4, or IPv6 with brackets or without.
+Host = Annotated[str, AfterValidator(addresses.host)]
+HttpUrl = Annotated[str, AfterValidator(addresses.http_url)]
 # After so long without a sign of life the other end of a connection counts as gone.
 SilenceSeconds = Annotated[int, Field(ge=1, le=20)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class MigrationSettings(BaseSettings):
+    """What the migrations need: the database, as an administrator of it."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    database_url: PostgresUrl
 
 
 class StreamSettings(BaseSettings):
@@ -67,7 +80,7 @@ class ServiceSettings(StreamSettings):
     silence_seconds: SilenceSeconds = 10
     nats_url: NatsUrl = "nats://127.0.0.1:4222"
     service_secret: Secret
-    grpc_host: str = "127.0.0.1"
+    grpc_host: Host = "127.0.0.1"
     grpc_port: Port
     # Calls served at once; more are refused, so that those inside end in time.
     concurrent_calls_max: Annotated[int, Field(ge=1, le=100_000)] = 1_000
@@ -90,14 +103,25 @@ def require_nats_user(url: str) -> None:
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 
-def load(cls: type[SettingsT], *, program: str) -> SettingsT:
+def load(
+    cls: type[SettingsT], *, program: str, given: Mapping[str, str] | None = None
+) -> SettingsT:
     """Read the settings of a program from the environment.
 
+    given: settings by name that it will get instead, for who starts it.
+
     A wrong one ends the program with exit code 2 and one line that names it, never its value:
-    it may be a secret.
+    it may be a secret. So does a name that is meant for the program and is no setting.
     """
+    known = {name.upper() for name in cls.model_fields}
+    refuse_unknown(program, programs=(program,), known=known)
+    for name in known:
+        # GATEWAY_PORT=tcp://… is said of a service that is called so, and not to the program.
+        if setting_names.is_service_link(name, os.environ.get(name, "")):
+            del os.environ[name]
     try:
-        return cls()
+        fields: dict[str, Any] = {name.lower(): value for name, value in (given or {}).items()}
+        return cls(**fields)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
@@ -105,6 +129,18 @@ def load(cls: type[SettingsT], *, program: str) -> SettingsT:
         what = f"{name}: {first['msg']}" if name else first["msg"].removeprefix("Value error, ")
         sys.stderr.write(f"{program}: setting {what}\n")
         raise SystemExit(2) from None
+
+
+def refuse_unknown(teller: str, *, programs: Collection[str], known: Collection[str]) -> None:
+    """End the program where the environment has a name that is meant for it and is no setting.
+
+    teller: who says so. programs, known: see `setting_names.unknown`.
+    """
+    found = setting_names.unknown(os.environ, programs=programs, known=known)
+    if found is not None:
+        hint = f"; is {found.meant} meant?" if found.meant else ""
+        sys.stderr.write(f"{teller}: setting {found.name}: is unknown{hint}\n")
+        raise SystemExit(2)
 
 
 def read(name: str, default: str = "") -> str:

@@ -47,7 +47,8 @@ def main() -> int:
         chosen = settings.load()
         listener = _listen(chosen)
         host, port = listener.getsockname()[:2]
-        devnet = app.build(chosen, base_url=f"http://{host}:{port}")
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        devnet = app.build(chosen, base_url=f"http://{place}")
     except (SettingsError, WrongNetworkError) as error:
         print(f"devnet: {error}", file=sys.stderr)  # noqa: T201  one plain line for the operator
         return WRONG_SETTING
@@ -60,9 +61,15 @@ def main() -> int:
 
 def _listen(chosen: Settings) -> socket.socket:
     try:
-        return socket.create_server((chosen.host, chosen.port), reuse_port=False)
+        is_ipv6 = ":" in chosen.host
+        return socket.create_server(
+            (chosen.host, chosen.port),
+            family=socket.AF_INET6 if is_ipv6 else socket.AF_INET,
+            reuse_port=False,
+            dualstack_ipv6=chosen.host == "::" and socket.has_dualstack_ipv6(),
+        )
     except OSError as error:
-        place = f"{chosen.host}:{chosen.port}"
+        place = f"{chosen.host} {chosen.port}"
         raise SettingsError(f"DEVNET_HOST, DEVNET_PORT: {place}: {error.strerror}") from error
 
 

@@ -8,6 +8,17 @@ from pathlib import Path
 
 NETWORK_NAME = "Orchestrator Devnet ; November 2026"
 PORT_MAX = 65_535
+# Ours begin with DEVNET_; so does what Kubernetes tells of a service of that name.
+NAMES = frozenset(
+    {
+        "DEVNET_DATA_DIR",
+        "DEVNET_HOST",
+        "DEVNET_LEDGER_SECONDS",
+        "DEVNET_PORT",
+        "DEVNET_TW_RATE_LIMIT",
+    }
+)
+LINK = re.compile(r"DEVNET_SERVICE_(HOST|PORT).*|DEVNET_PORT_[0-9]+_.*")
 SECONDS = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?")
 
 
@@ -30,8 +41,12 @@ class Settings:
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings. Raises: SettingsError."""
+    for name in sorted(environment):
+        if name.startswith("DEVNET_") and name not in NAMES and not LINK.fullmatch(name):
+            raise SettingsError(f"{name} is unknown")
     return Settings(
-        host=_text(environment, "DEVNET_HOST", "127.0.0.1"),
+        # An IPv6 address may stand in brackets.
+        host=_text(environment, "DEVNET_HOST", "127.0.0.1").strip("[]"),
         port=_whole(environment, "DEVNET_PORT", 8000, most=PORT_MAX),
         data_dir=Path(_text(environment, "DEVNET_DATA_DIR", ".run/devnet")),
         ledger_seconds=_seconds(environment, "DEVNET_LEDGER_SECONDS", "1.0"),

@@ -212,7 +212,10 @@ def client_address(scope: Scope, *, proxies: int) -> str:
         found = ipaddress.ip_address(address)
     except ValueError:
         return address[:64]
-    if found.version == 4:  # noqa: PLR2004 - IPv4
+    if isinstance(found, ipaddress.IPv6Address):
+        # On a socket of both families an IPv4 client has such an address.
+        found = found.ipv4_mapped or found
+    if isinstance(found, ipaddress.IPv4Address):
         return str(found)
     return str(ipaddress.ip_network((found, NETWORK_BITS), strict=False))
 

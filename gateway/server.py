@@ -51,9 +51,16 @@ class Server(uvicorn.Server):
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """Take the port. Raises: OSError: somebody has it."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    """Take the port. Raises: OSError: somebody has it, or there is no such host.
+
+    host: a name or an address, IPv6 without brackets; `::` takes IPv4 too.
+    """
+    listener = socket.create_server(
+        (host, port),
+        family=_family(host),
+        backlog=BACKLOG,
+        dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
+    )
     # Connections inherit both. What is not read yet waits in the kernel, so much for each.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_BYTES_MAX)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -61,6 +68,12 @@ def listening(host: str, port: int) -> socket.socket:
         milliseconds = int(STALLED_SECONDS * 1000)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
     return listener
+
+
+def _family(host: str) -> socket.AddressFamily:
+    """Return how a host is reached: by IPv4, unless it has none."""
+    found = {family for family, *_ in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    return socket.AF_INET if socket.AF_INET in found else socket.AF_INET6
 
 
 def allow_files(connections: int) -> int:

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from chassis.settings import (
     Address,
+    Host,
     NatsUrl,
     Port,
     PostgresUrl,
@@ -116,7 +117,7 @@ class GatewaySettings(KeySettings):
 
     env: Literal["dev", "prod"] = "dev"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    gateway_host: str = "127.0.0.1"
+    gateway_host: Host = "127.0.0.1"
     gateway_port: Port = 8080
     database_pool_size: Annotated[int, Field(ge=2, le=100)] = 4
     silence_seconds: SilenceSeconds = 10

@@ -3,12 +3,14 @@
 import pathlib
 import sys
 
+import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from sqlalchemy.exc import DBAPIError
 
-from chassis.settings import read
+from chassis import postgres_settings
+from chassis.settings import MigrationSettings, load
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPTS = {
@@ -27,7 +29,8 @@ def upgrade_all(url: str) -> None:
 
     url: postgresql:// of a role that may create schemas (and roles, where they are missing).
     """
-    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    conninfo = postgres_settings.conninfo(url)
+    engine = sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo))
     try:
         with engine.connect() as connection:
             connection.execute(sa.text("select pg_advisory_lock(:lock)"), {"lock": LOCK})
@@ -65,11 +68,9 @@ def _prepare(connection: sa.Connection, schema: str) -> None:
 
 def main() -> None:
     """Run from the command line; DATABASE_URL names the database."""
-    url = read("DATABASE_URL")
-    if not url.startswith("postgres"):
-        sys.exit("migrations: setting DATABASE_URL: a postgresql:// URL is required")
+    settings = load(MigrationSettings, program="migrations")
     try:
-        upgrade_all(url)
+        upgrade_all(settings.database_url)
     except DBAPIError as error:
         sys.exit(f"migrations: {error.orig}")
     sys.stdout.write("migrations: every schema is at its newest revision\n")

@@ -21,6 +21,7 @@ WRONG_SETTING = 2
 
 def main() -> int:
     """Run a stack; returns the exit code of the program."""
+    settings.refuse_unknown()
     read = settings.load()
     _listen_to_signals(_interrupt)
     try:

@@ -6,6 +6,8 @@ it does not read, it cannot lose. tests/architecture compares the lists with wha
 
 from collections.abc import Mapping
 
+from chassis.setting_names import is_service_link
+
 # Of the operating system, Python, gRPC, and libraries that speak TLS.
 AMBIENT = frozenset(
     {
@@ -145,4 +147,8 @@ _CALLS_OUT = ("escrow", "gateway")
 def inherited(environment: Mapping[str, str], program: str) -> dict[str, str]:
     """Return what a program gets of the environment that the stack was started with."""
     names = AMBIENT | READS[program] | (_PROXIES if program in _CALLS_OUT else frozenset())
-    return {name: value for name, value in environment.items() if name in names}
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in names and not is_service_link(name, value)
+    }

@@ -3,14 +3,17 @@
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from chassis import addresses, postgres_settings
 from chassis.nats_settings import StreamLimits, parse
 from chassis.settings import StreamSettings
 from chassis.settings import load as load_settings
+from chassis.settings import refuse_unknown as refuse_unknown_settings
+from deploy.local.environment import READS
 
 # gRPC's handlers for fork break a child between fork and exec, and whoever starts the parts asks
 # for their health over gRPC. Read when gRPC is imported; this file is imported first.
@@ -20,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PORT_BASE = 8080
 # The longest pause before a part that ended is started again, in seconds.
 DEFAULT_RESTART_PAUSE = "10"
+# What the stack itself reads, beside what its programs do.
+OWN = frozenset({"RUN_DIR", "PORT_BASE", "LINKS", "RESTART_PAUSE_SECONDS"})
 # From the gateway's port on, one after the other.
 PORTS = (
     "gateway",
@@ -32,7 +37,7 @@ PORTS = (
     "nats",
     "monitor",
 )
-_LINK = re.compile(r"([a-z]+)>([a-z]+)=([A-Za-z0-9.-]+:[0-9]{1,5})")
+_LINK = re.compile(r"([a-z]+)>([a-z]+)=((\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5})")
 _PAUSE = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?")
 
 
@@ -68,17 +73,11 @@ def load() -> StackSettings:
     if not re.fullmatch(r"[0-9]{1,5}", base) or not 1 <= int(base) <= 65535 - len(PORTS):
         refuse("PORT_BASE", f"must be a port number from 1 to {65535 - len(PORTS)}")
     database_url = environment.get("DATABASE_URL", "")
-    if database_url and not re.match(r"postgres(ql)?://", database_url):
-        refuse("DATABASE_URL", "must start with postgresql://")
     nats_url = environment.get("NATS_URL", "")
-    if nats_url:
-        try:
-            parse(nats_url)
-        except ValueError as error:
-            refuse("NATS_URL", str(error))
     stellar_rpc_url = environment.get("STELLAR_RPC_URL", "")
-    if stellar_rpc_url and not re.match(r"https?://", stellar_rpc_url):
-        refuse("STELLAR_RPC_URL", "must start with http:// or https://")
+    _require("DATABASE_URL", database_url, postgres_settings.checked)
+    _require("NATS_URL", nats_url, parse)
+    _require("STELLAR_RPC_URL", stellar_rpc_url, addresses.http_url)
     return StackSettings(
         run_dir=Path(environment.get("RUN_DIR") or ROOT / ".run").resolve(),
         port_base=int(base),
@@ -92,12 +91,29 @@ def load() -> StackSettings:
     )
 
 
+def refuse_unknown() -> None:
+    """End the program where a name in the environment is meant as a setting and is none."""
+    of_programs = frozenset[str]().union(*READS.values())
+    programs = (*READS, "stack")
+    refuse_unknown_settings("stack", programs=programs, known=OWN | of_programs)
+
+
+def _require(setting: str, value: str, check: Callable[[str], object]) -> None:
+    """Refuse a setting that is said and wrong."""
+    if value:
+        try:
+            check(value)
+        except ValueError as error:
+            refuse(setting, str(error))
+
+
 def _links(text: str) -> dict[tuple[str, str], str]:
     links: dict[tuple[str, str], str] = {}
     for item in filter(None, text.split(",")):
         found = _LINK.fullmatch(item)
         if found is None or found[1] == found[2] or not {found[1], found[2]} <= set(PORTS):
             refuse("LINKS", "must be a list of part>part=host:port")
+        _require("LINKS", found[3], addresses.target)
         links[found[1], found[2]] = found[3]
     return links
 

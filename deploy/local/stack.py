@@ -11,8 +11,9 @@ import psycopg
 from nats.errors import Error as NatsError
 from psycopg import sql
 
+from chassis.addresses import joined
 from chassis.bus import keep_stream
-from deploy.local import credentials, nats_users, seed, state
+from deploy.local import checking, credentials, nats_users, seed, state
 from deploy.local.devnet import Devnet, network_info
 from deploy.local.nats import NatsServer
 from deploy.local.ports import HOST, PortTakenError, is_free
@@ -92,6 +93,7 @@ class Stack:
 
         Raises: PortTakenError; NotReadyError: a part ended or hangs (the rest runs: stop()).
         """
+        self._check_settings()
         self._check_ports()
         self._start_foundations()
         network = self._prepare()
@@ -122,6 +124,15 @@ class Stack:
         ports = {"nats": ("nats", "monitor")}
         names = ("gateway", *SERVICES, "devnet", "postgres", "nats")
         return {name: ports.get(name, (name,)) for name in names if not replaced.get(name)}
+
+    def _check_settings(self) -> None:
+        has_devnet = not self._settings.stellar_rpc_url
+        network = {"STELLAR_RPC_URL": self._settings.stellar_rpc_url}
+        checking.check(
+            self._wiring,
+            network=checking.TOLD_LATER if has_devnet else network,
+            has_devnet=has_devnet,
+        )
 
     def _check_ports(self) -> None:
         patience = LEFTOVER_SECONDS if state.was_killed(self._settings.run_dir) else 0
@@ -253,7 +264,9 @@ class Stack:
     @property
     def url(self) -> str:
         """Where the gateway answers."""
-        return f"http://{HOST}:{self._settings.port('gateway')}"
+        given = self._settings.environment.get("GATEWAY_HOST", HOST).strip("[]")
+        host = HOST if given in {"::", "0.0.0.0"} else given  # noqa: S104 - it is not bound here
+        return f"http://{joined(host, self._settings.port('gateway'))}"
 
     def _describe(self, network: Mapping[str, str]) -> dict[str, Any]:
         embedded = self._embedded()

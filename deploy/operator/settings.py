@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from chassis import addresses
 from chassis.identity import OPERATOR_NAME
 from deploy.local import credentials, settings, state
 
@@ -59,6 +60,10 @@ def _elsewhere(services: Mapping[str, str], operator: str) -> Place:
     for name, address in services.items():
         if not address:
             raise NoPlaceError(f"{_variable(name)}: is required where another address is named")
+        try:
+            addresses.target(address)
+        except ValueError as error:
+            raise NoPlaceError(f"{_variable(name)}: {error}") from None
     return Place(
         services=services,
         secret=_secret(),

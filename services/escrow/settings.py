@@ -3,12 +3,17 @@
 from typing import Annotated, Literal
 
 import pydantic
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
-from chassis.settings import ServiceSettings, SigningKey
+from chassis.addresses import http_url
+from chassis.settings import HttpUrl, ServiceSettings, SigningKey
 
-HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://")]
-OptionalUrl = Annotated[str, StringConstraints(pattern=r"^(https?://.*)?$")]
+
+def _url_or_none(text: str) -> str:
+    return http_url(text) if text else ""
+
+
+OptionalUrl = Annotated[str, AfterValidator(_url_or_none)]
 Account = Annotated[str, StringConstraints(pattern=r"^G[A-Z2-7]{55}$")]
 Contract = Annotated[str, StringConstraints(pattern=r"^C[A-Z2-7]{55}$")]
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

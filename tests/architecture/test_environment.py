@@ -5,8 +5,9 @@ import importlib
 
 import pytest
 
+from chassis.setting_names import unknown
 from deploy.local.environment import READS
-from deploy.local.settings import ROOT
+from deploy.local.settings import OWN, ROOT
 
 CLASSES = {
     "orders": ("services.orders.settings", "OrdersSettings"),
@@ -25,6 +26,18 @@ def test_what_a_program_reads_is_what_it_is_handed(program: str) -> None:
     assert {field.upper() for field in fields} == READS[program], (
         "deploy/local/environment.py says what each program of the stack inherits"
     )
+
+
+def test_no_program_takes_anothers_setting_for_a_slip() -> None:
+    everything = dict.fromkeys(OWN.union(*READS.values()), "x")
+    everything |= {
+        f"{program.upper()}_{what}": "x"
+        for program in READS
+        for what in ("ADDRESS", "DATABASE_URL", "NATS_URL")
+    }
+
+    for program, known in READS.items():
+        assert unknown(everything, programs=(program,), known=known) is None
 
 
 def test_the_devnet_is_handed_what_it_reads_except_the_providers_key() -> None:

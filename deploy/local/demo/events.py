@@ -36,7 +36,7 @@ class Listener:
     async def of(cls, *, url: str, subject: str = "order.*") -> AsyncIterator["Listener"]:
         """Subscribe for the block."""
         listener = cls()
-        client = await nats.connect(url)
+        client = await nats.connect([server.strip() for server in url.split(",")])
         try:
             await client.subscribe(subject, cb=listener._take)
             await client.flush()

@@ -41,6 +41,11 @@ class Shop:
             connection.execute(statement)
 
 
+def beside_a_dead_host(url: str) -> str:
+    """Return a database's URL of two hosts, the first of which is not there."""
+    return url.replace("@", f"@127.0.0.1:{free_port()},", 1)
+
+
 @pytest.fixture
 def empty_database(postgres_server: PostgresServer) -> Iterator[str]:
     """The superuser's URL of a database with nothing in it."""

@@ -35,7 +35,12 @@ def test_right_settings_are_read_with_their_defaults() -> None:
     [
         ("DATABASE_URL", None),
         ("DATABASE_URL", "mysql://me:hunter2@elsewhere/db"),
+        ("DATABASE_URL", "postgresql://me:hunter2@a:1,b:x/db"),
         ("NATS_URL", "http://hunter2"),
+        ("GRPC_HOST", "hunter2 "),
+        ("GRPC_HOST", "[hunter2]"),
+        ("DATABASE_POOL_SZIE", "hunter2"),
+        ("LEDGER_GRPC_PORT", "hunter2"),
         ("SERVICE_SECRET", None),
         ("SERVICE_SECRET", "hunter2"),
         ("GRPC_PORT", None),
@@ -66,6 +71,26 @@ def test_a_wrong_setting_ends_the_start_with_one_line_that_names_it(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"ledger: setting {name}: ")
     assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("host", ["::", "::1", "[::]", "[::1]", "10.0.0.1", "ledger"])
+def test_where_to_listen_may_be_said_in_any_form(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("GRPC_HOST", host)
+
+    assert load(ServiceSettings, program="ledger").grpc_host == host.strip("[]")
+
+
+def test_what_kubernetes_says_of_a_service_is_no_setting(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GRPC_PORT", "tcp://10.0.0.1:80")
+
+    with pytest.raises(SystemExit):
+        load(ServiceSettings, program="ledger")
+
+    assert capsys.readouterr().err == "ledger: setting GRPC_PORT: Field required\n"
 
 
 def test_a_rule_over_several_settings_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:

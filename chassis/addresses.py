@@ -1,0 +1,84 @@
+"""Hosts, ports and addresses as settings name them: DNS names, IPv4, IPv6 with brackets or without.
+
+Whatever is refused is refused without being said: it may hold a password.
+"""
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+PORT_MAX = 65_535
+# Names of containers have underscores; a name may end with the dot of the root.
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", re.ASCII)
+_NUMBER = re.compile(r"[0-9]+", re.ASCII)
+_HOST_PORT = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*):([0-9]{1,5})", re.ASCII)
+# How gRPC is told where to look: through DNS (of a server, if one is named), or by a list of
+# addresses. Source: gRPC Name Resolution.
+_BY_NAME = re.compile(r"dns:(//[^/,]*/)?")
+_BY_LIST = re.compile(r"ipv[46]:")
+
+
+def host(text: str) -> str:
+    """Return a host without brackets. Raises: ValueError."""
+    has_brackets = text.startswith("[") and text.endswith("]")
+    bare = text[1:-1] if has_brackets else text
+    labels = bare.removesuffix(".").split(".")
+    if has_brackets or ":" in bare:
+        is_right = _is_address(ipaddress.IPv6Address, bare)
+    elif _NUMBER.fullmatch(labels[-1]):
+        is_right = _is_address(ipaddress.IPv4Address, bare)
+    else:
+        is_right = all(map(_LABEL.fullmatch, labels))
+    if not is_right:
+        raise ValueError("must be an IP address or a name of a host")
+    return bare
+
+
+def joined(name: str, port: int) -> str:
+    """Return host:port; an IPv6 address stands in brackets. name: without brackets."""
+    return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+
+
+def target(text: str) -> str:
+    """Return an address that gRPC can call, as it is: host:port, or gRPC's own forms of it.
+
+    Raises: ValueError.
+    """
+    if listed := _BY_LIST.match(text):
+        places = text[listed.end() :].split(",")
+    else:
+        named = _BY_NAME.match(text)
+        places = [text[named.end() :] if named else text]
+    for place in places:
+        found = _HOST_PORT.fullmatch(place)
+        if found is None or not is_port(found[2]):
+            raise ValueError("must be host:port, [IPv6]:port or dns:///name:port")
+        host(found[1])
+    return text
+
+
+def http_url(text: str) -> str:
+    """Return a URL of a service over HTTP as it is. Raises: ValueError."""
+    try:
+        parts = urlsplit(text)
+        has_port = parts.port != 0
+    except ValueError:
+        raise ValueError("must be a URL") from None
+    is_http = parts.scheme in {"http", "https"} and parts.hostname is not None
+    if not is_http or not has_port or re.search(r"\s", text):
+        raise ValueError("must start with http:// or https:// and a host")
+    host(parts.hostname or "")
+    return text
+
+
+def is_port(text: str) -> bool:
+    """Tell whether a text is the number of a port that can be called."""
+    return _NUMBER.fullmatch(text) is not None and 0 < int(text) <= PORT_MAX
+
+
+def _is_address(kind: type[ipaddress.IPv4Address | ipaddress.IPv6Address], text: str) -> bool:
+    try:
+        kind(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,63 @@
+"""What settings say of PostgreSQL: a URL of one host, or of several of which one takes changes.
+
+Whatever is refused is refused without being said: it may hold a password.
+"""
+
+import re
+from collections.abc import Mapping
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from chassis.addresses import PORT_MAX, host, is_port
+
+_POSTGRES = re.compile(r"postgres(ql)?://")
+# Words that libpq would not understand before it connects. Source: PostgreSQL manual, 34.1.2.
+_WORDS: Mapping[str, frozenset[str]] = {
+    "sslmode": frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}),
+    "target_session_attrs": frozenset(
+        {"any", "read-write", "read-only", "primary", "standby", "prefer-standby"}
+    ),
+}
+
+
+def checked(text: str) -> str:
+    """Return a URL of PostgreSQL as it is; it may name several hosts. Raises: ValueError."""
+    if _POSTGRES.match(text) is None:
+        raise ValueError("must start with postgresql://")
+    parts = _parts(text)
+    hosts, ports = parts.get("host", "").split(","), parts.get("port", "").split(",")
+    if not all(port == "" or is_port(port) for port in ports):
+        raise ValueError(f"must have ports from 1 to {PORT_MAX}")
+    if len(ports) not in {1, len(hosts)}:
+        raise ValueError("must have one port, or one for each host")
+    for name in hosts:
+        if name and not name.startswith(("/", "@")):  # else a socket of this machine
+            host(name)
+    for word, known in _WORDS.items():
+        if word in parts and parts[word] not in known:
+            raise ValueError(f"has an unknown {word}")
+    return text
+
+
+def conninfo(url: str) -> str:
+    """Return what libpq is told: of several hosts it finds the one that takes changes.
+
+    A URL that says what is looked for is left alone. url: as `checked` returns it.
+    """
+    parts = _parts(url)
+    if "," not in parts.get("host", "") or "target_session_attrs" in parts:
+        return url
+    return make_conninfo(url, target_session_attrs="read-write")
+
+
+def count_hosts(url: str) -> int:
+    """Return how many hosts a URL of PostgreSQL names."""
+    return _parts(url).get("host", "").count(",") + 1
+
+
+def _parts(url: str) -> dict[str, str]:
+    try:
+        return {name: str(value) for name, value in conninfo_to_dict(url).items()}
+    except psycopg.Error:
+        raise ValueError("must be postgresql://role@host:port/database") from None
