@@ -23,18 +23,21 @@ class _Refused(ValueError):
     pass
 
 
-def parse(raw: bytes, *, fraction: Callable[[str], Any] | None = None) -> Any:
+def parse(
+    raw: bytes, *, fraction: Callable[[str], Any] | None = None, depth_max: int = DEPTH_MAX
+) -> Any:
     """Read a JSON document.
 
     fraction: reads the text of a number that has a fraction or an exponent; None: as a float.
+    depth_max: how deep it may be nested.
 
     Raises: BodyNotValid: not UTF-8 or not JSON, a key twice, NaN or an infinity, a number too
-        large, nested deeper than eight levels, an unpaired surrogate, a NUL character.
+        large, nested too deep, an unpaired surrogate, a NUL character.
     """
     decoder = _DECODER if fraction is None else _decoder(fraction)
     try:
         value = decoder.decode(raw.decode())
-        _check(value, depth=1)
+        _check(value, depth=1, most=depth_max)
     except _Refused as error:
         raise BodyNotValid(str(error)) from None
     except (ValueError, RecursionError):
@@ -62,29 +65,23 @@ def _constant(name: str) -> Any:
     raise _Refused(f"{name} is not JSON")
 
 
-def _check(value: Any, *, depth: int) -> None:
+def _check(value: Any, *, depth: int, most: int) -> None:
+    """Look at a value at a depth, and at what is in it."""
     if isinstance(value, str):
         if not is_storable(value):
             raise _Refused("The body holds a character that is not allowed")
-    elif isinstance(value, dict):
-        _check_depth(depth)
-        for key, item in value.items():
-            _check(key, depth=depth + 1)
-            _check(item, depth=depth + 1)
-    elif isinstance(value, list):
-        _check_depth(depth)
-        for item in value:
-            _check(item, depth=depth + 1)
+    elif isinstance(value, dict | list):
+        if depth > most:
+            raise _Refused(f"The body is nested deeper than {most} levels")
+        for key in value if isinstance(value, dict) else ():
+            _check(key, depth=depth, most=most)
+        for item in value.values() if isinstance(value, dict) else value:
+            _check(item, depth=depth + 1, most=most)
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise _Refused("The body holds a number that is too large")
     elif isinstance(value, int) and abs(value) > INTEGER_MAX:
         raise _Refused("The body holds an integer that is too large")
-
-
-def _check_depth(depth: int) -> None:
-    if depth > DEPTH_MAX:
-        raise _Refused(f"The body is nested deeper than {DEPTH_MAX} levels")
 
 
 def _decoder(fraction: Callable[[str], Any]) -> json.JSONDecoder:

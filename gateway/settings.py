@@ -2,10 +2,10 @@
 
 import json
 import re
-import uuid
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -27,46 +27,80 @@ from chassis.settings import (
     SilenceSeconds,
     require_nats_user,
 )
-from kernel.ids import parse_uuid
 
 # An issuer's shared secret is at least as long as what HS256 makes of it. Source: RFC 7518 §3.2.
 KEY_BYTES_MIN = 32
+# How many audiences, or steps to a claim, one issuer may have.
+CHOICES_MAX = 20
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|\Z)", re.ASCII)
+
+
+def is_safe_url(url: str) -> bool:
+    """Tell whether an issuer's keys may be fetched from a URL.
+
+    Whoever answers for it can be everybody: plain http only on this machine.
+    """
+    return url.startswith("https://") or _LOOPBACK.match(url) is not None
+
+
+def _marketplace(value: str) -> str:
+    if _NAME.fullmatch(value) is None:
+        raise ValueError("must be the name of a marketplace, or its UUID")
+    return value
+
+
+Text = Annotated[str, Field(min_length=1, max_length=255)]
+Claim = Text | Annotated[list[Text], Field(min_length=1, max_length=CHOICES_MAX)]
+Marketplace = Annotated[str, AfterValidator(_marketplace)]
 
 
 class Issuer(BaseModel):
     """Whose tokens are believed: how they are checked, and which marketplace they are about.
 
-    marketplace: its name or UUID; environment belongs to a name. key: the secret shared with the
-    issuer, for HS256; otherwise the issuer's public keys as a JWK set, in a file or behind a URL.
+    issuer: what `iss` says; an https URL where the keys are found by OpenID discovery.
+    marketplace: its name or UUID; environment belongs to a name. Or marketplace_claim: the claim
+    whose value marketplaces translates to one. audience: which values of audience_claim are us.
+    role_claim, admin_role: what makes an admin. subject_claim: what tells a person from another.
+    key: the secret shared with the issuer, for HS256; otherwise the issuer's public keys as a JWK
+    set, in a file, behind a URL, or where the issuer's own discovery document says.
+
+    A claim is a name, with dots for claims inside of claims unless it is a URL or has a colon; or
+    the list of those names.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    issuer: Annotated[str, Field(min_length=1, max_length=255)]
-    marketplace: str
+    issuer: Text
+    marketplace: Marketplace | None = None
+    marketplace_claim: Claim | None = None
+    marketplaces: dict[Text, Marketplace] = {}
     environment: Literal["live", "test"] = "live"
-    audience: Annotated[str, Field(min_length=1, max_length=255)]
+    audience: Text | Annotated[list[Text], Field(min_length=1, max_length=CHOICES_MAX)]
+    audience_claim: Claim = "aud"
+    role_claim: Claim = "role"
+    admin_role: Text = "admin"
+    subject_claim: Claim = "sub"
     algorithm: Literal["HS256", "EdDSA", "ES256", "RS256"]
     key: SecretBytes | None = None
     jwks_file: FilePath | None = None
     jwks_url: str | None = None
 
-    @field_validator("marketplace")
-    @classmethod
-    def _is_a_marketplace(cls, value: str) -> str:
-        if _NAME.fullmatch(value) is None:
-            raise ValueError("must be the name of a marketplace, or its UUID")
-        return value
-
     @field_validator("jwks_url")
     @classmethod
     def _is_safe(cls, value: str | None) -> str | None:
-        # Whoever answers for this URL can be everybody: plain http only on this machine.
-        loopback = r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/.*"
-        if value and not value.startswith("https://") and re.fullmatch(loopback, value) is None:
+        if value and not is_safe_url(value):
             raise ValueError("must start with https://")
         return value
+
+    @model_validator(mode="after")
+    def _has_one_marketplace(self) -> Self:
+        if self.marketplace is not None:
+            if self.marketplace_claim is not None or self.marketplaces:
+                raise ValueError("takes marketplace, or marketplace_claim with marketplaces")
+        elif self.marketplace_claim is None or not self.marketplaces:
+            raise ValueError("needs marketplace, or marketplace_claim with marketplaces")
+        return self
 
     @model_validator(mode="after")
     def _has_the_key_of_its_algorithm(self) -> Self:
@@ -76,14 +110,23 @@ class Issuer(BaseModel):
                 raise ValueError("HS256 needs key, and neither jwks_file nor jwks_url")
             if len(self.key.get_secret_value()) < KEY_BYTES_MIN:
                 raise ValueError(f"key must have {KEY_BYTES_MIN} bytes or more")
-        elif self.key is not None or len(sets) != 1:
-            raise ValueError(f"{self.algorithm} needs jwks_file or jwks_url, and no key")
+        elif self.key is not None or len(sets) > 1:
+            raise ValueError(f"{self.algorithm} takes jwks_file or jwks_url, and no key")
+        elif self.is_discovered and (not is_safe_url(self.issuer) or set("?#") & set(self.issuer)):
+            raise ValueError(
+                f"{self.algorithm} needs jwks_file or jwks_url, where the issuer is no https:// URL"
+            )
         return self
 
     @property
-    def marketplace_id(self) -> uuid.UUID | None:
-        """The marketplace's id, where it is named by that."""
-        return parse_uuid(self.marketplace)
+    def is_discovered(self) -> bool:
+        """Whether the issuer's own document says where its keys are."""
+        return self.key is None and self.jwks_file is None and self.jwks_url is None
+
+    @property
+    def audiences(self) -> frozenset[str]:
+        """The values that are us."""
+        return frozenset([self.audience] if isinstance(self.audience, str) else self.audience)
 
 
 def _issuers(value: Any) -> Any:
@@ -156,4 +199,11 @@ class GatewaySettings(KeySettings):
     def _names_itself_to_nats(self) -> Self:
         if self.env == "prod":
             require_nats_user(self.nats_url)
+        return self
+
+    @model_validator(mode="after")
+    def _discovers_over_https(self) -> Self:
+        for one in self.jwt_issuers:
+            if self.env == "prod" and one.is_discovered and not one.issuer.startswith("https://"):
+                raise ValueError("JWT_ISSUERS: keys are found over https:// alone where ENV=prod")
         return self

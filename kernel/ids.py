@@ -1,5 +1,6 @@
 """Identity: one 128-bit id (UUIDv7) with two spellings, UUID and prefix + 22 base62 characters."""
 
+import hashlib
 import os
 import time
 import uuid
@@ -19,6 +20,8 @@ LENGTH = 22
 _VALUES = {character: value for value, character in enumerate(ALPHABET)}
 # The namespace of every id that is derived from other ids (uuid5).
 NAMESPACE = uuid.UUID("6f726368-6573-7472-8a74-6f7200000001")
+# The version of ids that are hashes.
+HASHED_VERSION = 8
 
 
 def new_id() -> uuid.UUID:
@@ -37,6 +40,21 @@ def new_id() -> uuid.UUID:
 def derived_id(*parts: object) -> uuid.UUID:
     """Derive an id from what it is for: the same parts give the same id, always."""
     return uuid.uuid5(NAMESPACE, ":".join(str(part) for part in parts))
+
+
+def hashed_id(*parts: str) -> uuid.UUID:
+    """Derive an id from texts that others choose: SHA-256 of them, as a UUID of version 8.
+
+    No other id here has this version, and no two lists of texts are one.
+    Source: RFC 9562 §5.8.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        spelled = part.encode()
+        digest.update(b"%d:%b" % (len(spelled), spelled))
+    value = int.from_bytes(digest.digest()[:16], "big")
+    value &= ~(0xF << 76 | 0b11 << 62)
+    return uuid.UUID(int=value | HASHED_VERSION << 76 | 0b10 << 62)
 
 
 def to_public(prefix: str, value: uuid.UUID) -> str:

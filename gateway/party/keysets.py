@@ -1,7 +1,8 @@
 """The keys that an issuer signs with: one shared secret, or a JWK set in a file or behind a URL.
 
 Which it is, and the one algorithm, the settings say; of a token only its `kid` is used, to choose
-among keys that are known already.
+among keys that are known already. Where the settings name no place, the issuer's own document does:
+it is asked for below the issuer's URL, and believed for that issuer alone.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from chassis.telemetry import logger
 from gateway import body
-from gateway.settings import Issuer
+from gateway.settings import Issuer, is_safe_url
 from kernel.errors import InvalidArgument, Unavailable
 
 # What a key of an algorithm must say of itself. Source: RFC 7518 §6, RFC 8037 §2.
@@ -25,7 +26,10 @@ _KINDS: Mapping[str, Mapping[str, str]] = {
     "EdDSA": {"kty": "OKP", "crv": "Ed25519"},
 }
 RSA_BITS_MIN = 2048
+DEPTH_MAX = 32
 FETCH_SECONDS = 5.0
+# Source: OpenID Connect Discovery 1.0 §4.
+WELL_KNOWN = "/.well-known/openid-configuration"
 # How old a fetched set may be, and how soon after a fetch an unknown kid may cause another.
 FRESH_SECONDS = 300.0
 AGAIN_SECONDS = 10.0
@@ -54,8 +58,7 @@ def open_key_set(issuer: Issuer) -> KeySet:
     if issuer.jwks_file is not None:
         raw = issuer.jwks_file.read_bytes()
         return Fixed(read_keys(raw, algorithm=issuer.algorithm))
-    assert issuer.jwks_url is not None  # noqa: S101 - the settings have looked
-    return Fetched(issuer.jwks_url, algorithm=issuer.algorithm)
+    return Fetched(issuer.issuer, url=issuer.jwks_url, algorithm=issuer.algorithm)
 
 
 def read_keys(raw: bytes, *, algorithm: str) -> dict[str | None, Any]:
@@ -101,9 +104,13 @@ class Fixed:
 
 
 class Fetched:
-    """Keys behind a URL, fetched when needed; while it is away, the ones known stay good."""
+    """Keys behind a URL, fetched when needed; while it is away, the ones known stay good.
 
-    def __init__(self, url: str, *, algorithm: str) -> None:
+    url: where they are; None: the document of the issuer says where.
+    """
+
+    def __init__(self, issuer: str, *, url: str | None, algorithm: str) -> None:
+        self._issuer = issuer
         self._url = url
         self._algorithm = algorithm
         self._keys: Fixed | None = None
@@ -132,22 +139,49 @@ class Fetched:
             async with (
                 asyncio.timeout(FETCH_SECONDS),
                 httpx.AsyncClient(follow_redirects=False, trust_env=False) as client,
-                client.stream("GET", self._url) as answer,
             ):
-                answer.raise_for_status()
-                raw = await _first_bytes(answer)
+                url = self._url or await _discovered(client, self._issuer)
+                raw = await _fetched(client, url)
             self._keys = Fixed(read_keys(raw, algorithm=self._algorithm))
-        except (httpx.HTTPError, TimeoutError, KeySetNotUsableError) as error:
-            log.warning("tokens.keys_not_fetched", url=self._url, error=str(error)[:200])
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, KeySetNotUsableError) as error:
+            why = f"{type(error).__name__}: {error}"[:200]
+            log.warning("tokens.keys_not_fetched", issuer=self._issuer, error=why)
 
 
-async def _first_bytes(answer: httpx.Response) -> bytes:
-    """Read an answer as far as a key set may be long; what is cut off is no JSON."""
+async def _discovered(client: httpx.AsyncClient, issuer: str) -> str:
+    """Return where an issuer's document says that its keys are.
+
+    Raises: KeySetNotUsableError: it is another's document, or names no place that is safe;
+        httpx.HTTPError; httpx.InvalidURL.
+    """
+    raw = await _fetched(client, issuer.rstrip("/") + WELL_KNOWN)
+    try:
+        document = body.parse(raw, depth_max=DEPTH_MAX)
+        url = document["jwks_uri"]
+        is_own = document["issuer"] == issuer
+    except (InvalidArgument, KeyError, TypeError):
+        raise KeySetNotUsableError("no OpenID configuration") from None
+    # Who speaks https sends nobody to plain http, not even on this machine.
+    is_safe = isinstance(url, str) and is_safe_url(url)
+    if not is_own or not is_safe or (issuer.startswith("https:") and url.startswith("http:")):
+        raise KeySetNotUsableError(
+            "the OpenID configuration is not the issuer's, or names no https URL"
+        )
+    return str(url)
+
+
+async def _fetched(client: httpx.AsyncClient, url: str) -> bytes:
+    """Read an answer as far as a document may be long; what is cut off is no JSON."""
     raw = b""
-    async for chunk in answer.aiter_bytes():
-        raw += chunk
-        if len(raw) > body.BYTES_MAX:
-            break
+    # As it is sent: what is packed could be of any size.
+    async with client.stream("GET", url, headers={"accept-encoding": "identity"}) as answer:
+        answer.raise_for_status()
+        if answer.status_code != httpx.codes.OK:
+            raise KeySetNotUsableError(f"the answer is {answer.status_code}")
+        async for chunk in answer.aiter_raw():
+            raw += chunk
+            if len(raw) > body.BYTES_MAX:
+                break
     return raw[: body.BYTES_MAX]
 
 

@@ -17,8 +17,8 @@ from gateway.auth import CALLER, Credential
 from gateway.backends import Backends
 from gateway.keys import READ, WRITE, KeyStore
 from gateway.party.tokens import Bearer
-from gateway.settings import Issuer
 from kernel.errors import AlreadyExists, DeadlineExceeded, NotFound, Unavailable
+from kernel.ids import parse_uuid
 
 # A new user's wallet is made on chain; the user exists long before, and the wallet follows alone.
 REGISTER_SECONDS = 10.0
@@ -45,19 +45,21 @@ class People:
     def __init__(self, backends: Backends, store: KeyStore) -> None:
         self._backends = backends
         self._store = store
-        self._marketplaces: dict[str, uuid.UUID] = {}
+        # By name and environment.
+        self._marketplaces: dict[tuple[str, str], uuid.UUID] = {}
         self._known: OrderedDict[_Person, uuid.UUID] = OrderedDict()
         self._meeting: dict[_Person, asyncio.Task[uuid.UUID]] = {}
 
     async def credential(self, bearer: Bearer, *, request_id: str) -> PersonCredential:
         """Return the credential of a bearer, who is a user of the marketplace from then on.
 
-        A subject is a user's UUID; where no user has it, it is what the marketplace calls a user
-        (`externalUserId`); where there is none either, a new user gets it as UUID.
+        A subject is a user's UUID, or stands for one (`claims.subject`); where no user has it, it
+        is what the marketplace calls a user (`externalUserId`); where there is none either, a new
+        user gets it as UUID.
 
         Raises: Unavailable; DeadlineExceeded.
         """
-        marketplace_id = await self._marketplace(bearer.issuer)
+        marketplace_id = await self._marketplace(bearer)
         person = _Person(marketplace_id, bearer.subject)
         user_id = self._known.get(person)
         if user_id is None:
@@ -71,24 +73,24 @@ class People:
             expires_at=bearer.expires_at,
         )
 
-    async def _marketplace(self, issuer: Issuer) -> uuid.UUID:
-        known = self._marketplaces.get(issuer.issuer)
+    async def _marketplace(self, bearer: Bearer) -> uuid.UUID:
+        name = (bearer.marketplace, bearer.issuer.environment)
+        known = self._marketplaces.get(name)
         if known is None:
-            known = await self._find_marketplace(issuer)
+            known = await self._find_marketplace(*name)
             if known is None:
                 # A mistyped id is refused like a mistyped name: nobody's key could see its users.
-                log.error("tokens.marketplace_unknown", marketplace=issuer.marketplace)
+                log.error("tokens.marketplace_unknown", marketplace=bearer.marketplace)
                 raise Unavailable("The issuer's marketplace does not exist yet")
-            self._marketplaces[issuer.issuer] = known
+            self._marketplaces[name] = known
         return known
 
-    async def _find_marketplace(self, issuer: Issuer) -> uuid.UUID | None:
-        if issuer.marketplace_id is None:
-            return await self._store.find_marketplace(
-                issuer.marketplace, environment=issuer.environment
-            )
-        is_there = await self._store.has_marketplace(issuer.marketplace_id)
-        return issuer.marketplace_id if is_there else None
+    async def _find_marketplace(self, name: str, environment: str) -> uuid.UUID | None:
+        marketplace_id = parse_uuid(name)
+        if marketplace_id is None:
+            return await self._store.find_marketplace(name, environment=environment)
+        is_there = await self._store.has_marketplace(marketplace_id)
+        return marketplace_id if is_there else None
 
     async def _meet(self, person: _Person, *, request_id: str) -> uuid.UUID:
         """Find or register a user, once for all requests of theirs that arrive together."""

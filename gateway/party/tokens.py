@@ -1,7 +1,8 @@
 """Access tokens: who a JWT says the caller is, and whether it may be believed.
 
 Issuer → key, algorithm and marketplace are settings. Nothing of a token's header decides anything
-but which of the issuer's known keys is tried. Whatever is not plainly right is refused.
+but which of the issuer's known keys is tried; other fields, and claims that nobody asked for, are
+ignored as RFC 7515 §4 and RFC 7519 §4 say. What has to be understood (`crit`) is refused.
 """
 
 import base64
@@ -14,37 +15,36 @@ from typing import Any
 
 import jwt
 
-from chassis.identity import ROLE_ADMIN, ROLE_USER
 from gateway import body
+from gateway.party import claims
+from gateway.party.claims import TokenNotValid
 from gateway.party.keysets import KeySet, open_key_set
 from gateway.settings import Issuer
-from kernel.errors import InvalidArgument, Unauthenticated
-from kernel.ids import parse_uuid
+from kernel.errors import InvalidArgument
 
 LEEWAY_SECONDS = 60
 TOKEN_BYTES_MAX = 8 * 1024
 KID_MAX = 255
-REQUIRED = ("iss", "sub", "aud", "exp", "iat")
-_CLAIMS = frozenset({*REQUIRED, "nbf", "jti", "role"})
-_HEADER = frozenset({"alg", "typ", "kid"})
-# A tuple: what a header says may be an object or a list, which no set can be asked about.
-_TYPES = ("JWT", "at+jwt")
+# Beside who it is about and whom it is for, which the settings name.
+REQUIRED = ("iss", "exp", "iat")
+# A token that says to be of another kind is no access token. Source: RFC 8725 §3.11, RFC 9068 §2.1.
+_TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
+# What claims inside of claims may be nested: others choose what else they say.
+DEPTH_MAX = 32
 # Seconds since 1970 that no clock of ours will show; also keeps infinities out.
 _INSTANT_MAX = 2**40
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
 
 
-class TokenNotValid(Unauthenticated):
-    """The access token is not one that may be believed."""
-
-    reason = "INVALID_TOKEN"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bearer:
-    """Whom a token stands for. issuer: who says so; expires_at: seconds since 1970."""
+    """Whom a token stands for.
+
+    issuer: who says so. marketplace: its name or UUID. expires_at: seconds since 1970.
+    """
 
     issuer: Issuer
+    marketplace: str
     subject: uuid.UUID
     role: str
     expires_at: float
@@ -82,15 +82,17 @@ def _parts(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     match = _TOKEN.fullmatch(token) if len(token) <= TOKEN_BYTES_MAX else None
     if match is None:
         raise TokenNotValid("The access token is not a JWT")
-    header, claims = _object(match[1]), _object(match[2])
-    if not header.keys() <= _HEADER or header.get("typ", "JWT") not in _TYPES:
+    header, said = _object(match[1]), _object(match[2])
+    kind = header.get("typ", "JWT")
+    if "crit" in header or not isinstance(kind, str) or kind.lower() not in _TYPES:
         raise TokenNotValid("The access token's header is not accepted")
-    return header, claims
+    return header, said
 
 
 def _object(part: str) -> Mapping[str, Any]:
     try:
-        value = body.parse(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        value = body.parse(raw, depth_max=DEPTH_MAX)
     except (binascii.Error, InvalidArgument):
         raise TokenNotValid("The access token is not a JWT") from None
     if not isinstance(value, dict):
@@ -106,37 +108,34 @@ def _kid(header: Mapping[str, Any]) -> str | None:
 
 
 def _verified(token: str, key: Any, issuer: Issuer) -> Mapping[str, Any]:
-    """Check signature, issuer, audience and times; returns the claims."""
+    """Check signature, issuer and times; returns the claims."""
     try:
-        claims: dict[str, Any] = jwt.decode(
+        said: dict[str, Any] = jwt.decode(
             token,
             key,
             algorithms=[issuer.algorithm],
             issuer=issuer.issuer,
-            audience=issuer.audience,
             leeway=LEEWAY_SECONDS,
-            options={"require": list(REQUIRED)},
+            options={"require": list(REQUIRED), "verify_aud": False},
         )
     except jwt.ExpiredSignatureError:
         raise TokenNotValid("The access token has expired") from None
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
         raise TokenNotValid("The access token is not valid") from None
-    return claims
+    return said
 
 
-def _bearer(issuer: Issuer, claims: Mapping[str, Any]) -> Bearer:
-    if not claims.keys() <= _CLAIMS:
-        raise TokenNotValid("The access token has claims that are not known here")
-    if not all(_is_instant(claims[name]) for name in ("exp", "iat", "nbf") if name in claims):
+def _bearer(issuer: Issuer, said: Mapping[str, Any]) -> Bearer:
+    if not all(_is_instant(said[name]) for name in ("exp", "iat", "nbf") if name in said):
         raise TokenNotValid("The access token's times are not numbers")
-    subject = parse_uuid(claims["sub"]) if isinstance(claims["sub"], str) else None
-    if subject is None:
-        raise TokenNotValid("The access token's subject is not a UUID")
-    if claims.get("role", ROLE_ADMIN) != ROLE_ADMIN:
-        raise TokenNotValid("The access token's role is not known here")
-    role = ROLE_ADMIN if "role" in claims else ROLE_USER
-    expires_at = claims["exp"] + LEEWAY_SECONDS
-    return Bearer(issuer=issuer, subject=subject, role=role, expires_at=expires_at)
+    claims.require_audience(issuer, said)
+    return Bearer(
+        issuer=issuer,
+        marketplace=claims.marketplace(issuer, said),
+        subject=claims.subject(issuer, said),
+        role=claims.role(issuer, said),
+        expires_at=said["exp"] + LEEWAY_SECONDS,
+    )
 
 
 def _is_instant(value: object) -> bool:

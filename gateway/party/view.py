@@ -12,8 +12,9 @@ from gateway.call import Call, Parts
 from gateway.errors import Refusal
 from gateway.limits import RateLimiter
 from gateway.party import account, actions, disputes, numbers, orders, outputs, receipts, words
+from gateway.party.claims import TokenNotValid
 from gateway.party.people import People
-from gateway.party.tokens import TokenNotValid, Tokens
+from gateway.party.tokens import Tokens
 from gateway.routing import Operation, OperationRoute, Server
 from kernel.errors import DomainError
 

@@ -1,16 +1,20 @@
 """`make token`: what mints access tokens for a running stack."""
 
 import subprocess
+import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 import httpx
+import jwt
 import pytest
 
 from deploy.local.credentials import load
 from deploy.local.process import python_module
 from deploy.local.settings import ROOT, StackSettings, child_environment
 from deploy.local.wiring import Wiring
+from kernel.ids import to_public
 from tests.running_stack import RunningStack
 
 
@@ -36,6 +40,26 @@ def test_a_minted_token_is_believed(stack: RunningStack, role: tuple[str, ...], 
     headers = {"Authorization": f"Bearer {done.stdout.strip()}"}
     found = httpx.get(f"{stack.url}/api/v1/me", headers=headers, timeout=60).json()
     assert (found["id"], found["role"]) == (subject, seen)
+
+
+def test_a_subject_that_is_no_uuid_is_one_user_for_ever(stack: RunningStack) -> None:
+    document, now = stack.document, int(time.time())
+    said = {"iss": document["jwtIssuer"], "aud": document["jwtAudience"], "iat": now}
+
+    def me(subject: str) -> dict[str, Any]:
+        claims = said | {"sub": subject, "exp": now + 600, "azp": "web", "scope": "openid"}
+        headers = {"Authorization": f"Bearer {jwt.encode(claims, document['jwtSecret'], 'HS256')}"}
+        answer = httpx.get(f"{stack.url}/api/v1/me", headers=headers, timeout=60)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    name = f"auth0|{uuid.uuid4().hex}"
+    first, again, other = me(name), me(name), me(name.upper())
+
+    assert first == again
+    assert len({first["id"], other["id"], me(first["id"])["id"]}) == 3
+    assert first["public_id"] == to_public("usr", uuid.UUID(first["id"]))
 
 
 def test_without_a_stack_there_is_no_token(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from kernel.ids import (
     LENGTH,
     derived_id,
     from_public,
+    hashed_id,
     new_id,
     parse_uuid,
     to_public,
@@ -124,3 +125,18 @@ def test_a_derived_id_is_the_same_for_the_same_purpose_only() -> None:
     assert derived_id(AN_ID, "reserve") == derived_id(AN_ID, "reserve")
     assert derived_id(AN_ID, "reserve") != derived_id(AN_ID, "release")
     assert derived_id(AN_ID, "reserve") != derived_id(uuid.UUID(int=1), "reserve")
+
+
+@given(st.lists(st.text(max_size=5), max_size=3), st.lists(st.text(max_size=5), max_size=3))
+def test_other_texts_are_another_hashed_id_and_it_looks_like_no_other(
+    one: list[str], other: list[str]
+) -> None:
+    known = hashed_id(*one)
+
+    assert (known == hashed_id(*other)) == (one == other)
+    assert (known.version, known.variant) == (8, uuid.RFC_4122)
+
+
+def test_where_one_text_ends_and_the_next_begins_is_part_of_a_hashed_id() -> None:
+    assert len({hashed_id(*parts) for parts in (["ab"], ["a", "b"], ["", "ab"], ["a:1:b"])}) == 4
+    assert str(hashed_id("subject", "https://a", "b")) == "f0337ea4-9741-857e-96e0-a301db6bfda3"
