@@ -28,7 +28,7 @@ unexport VIRTUAL_ENV PYTHONHOME
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} \
 	  /^##@ / {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## Install what the lock files pin into .venv (the others do it by themselves)
 
@@ -148,7 +148,7 @@ bench: $(INSTALLED) ## Transfers beside pgbench, orders through REST, lists amon
 	@$(BIN)/python -m bench.rest
 	@$(BIN)/python -m bench.lists
 
-check: lint types imports architecture proto-check proto-breaking ## Lint, types, layers, contracts
+check: lint types imports architecture k8s-check proto-check proto-breaking ## Lint, types, layers, contracts
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check $(PRESENT)
@@ -162,6 +162,20 @@ imports: $(INSTALLED)
 
 architecture: $(INSTALLED)
 	@$(BIN)/pytest -q tests/architecture
+
+.PHONY: k8s-check image
+
+k8s-check: $(INSTALLED) ## Render every overlay of deploy/k8s, validate it, hold it against the rules
+	@$(BIN)/python -m tools.k8s
+
+# The name of the image, and the base by its digest where it shall be the same tomorrow.
+IMAGE ?= orchestrator:dev
+BUILDER ?= $(shell command -v docker || command -v podman || command -v buildah)
+
+image: ## Build the image of all programs [IMAGE=orchestrator:dev] [PYTHON_IMAGE=python@sha256:…]
+	@[ -n "$(BUILDER)" ] || { echo "make: docker, podman or buildah is needed" >&2; exit 1; }
+	@$(BUILDER) build --file deploy/image/Dockerfile --tag "$(IMAGE)" \
+	  $(if $(PYTHON_IMAGE),--build-arg PYTHON="$(PYTHON_IMAGE)") .
 
 .PHONY: lint-openapi
 
@@ -204,7 +218,8 @@ lock: $(INSTALLED) ## Pin the newest versions that requirements*.in allow, with 
 	  --python-version 3.11"; \
 	$$compile requirements-bootstrap.in -o requirements-bootstrap.lock; \
 	$$compile requirements-dev.in -o requirements-dev.lock; \
-	$$compile -c requirements-dev.lock requirements.in -o requirements.lock
+	$$compile -c requirements-dev.lock requirements.in -o requirements.lock; \
+	$$compile -c requirements-dev.lock requirements-run.in -o requirements-run.lock
 
 # Without .venv there is no program that knows what a stack left: it stays.
 clean: ## Delete .venv, caches, and the data of a stopped stack (FORCE=1: with keys of wallets)

@@ -1,0 +1,9 @@
+#!/bin/sh
+# The programs' roles, as an operator of PostgreSQL makes them elsewhere. psql quotes the password.
+set -eu
+for role in orders ledger escrow disputes gateway; do
+  psql -v ON_ERROR_STOP=1 -v role="$role" -v password="$(cat "/passwords/$role")" \
+    -U "$POSTGRES_USER" -d "$POSTGRES_DB" <<'SQL'
+create role :"role" login noinherit password :'password';
+SQL
+done

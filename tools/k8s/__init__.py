@@ -1,0 +1,1 @@
+"""What is checked of deploy/k8s before anybody applies it."""

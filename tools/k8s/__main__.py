@@ -1,0 +1,42 @@
+"""`make k8s-check`: every overlay rendered, validated strictly, and held against the rules.
+
+Exit code 1, and a line for each fault, where something is wrong.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from tools.k8s import edges, environment, pods, secrets, validate
+from tools.k8s.render import ROOT, Document, Objects, overlays, render
+
+
+def faults_of(documents: Sequence[Document], *, overlay: str) -> list[str]:
+    """List everything that is wrong with the objects of an overlay."""
+    objects = Objects(documents)
+    invalid = validate.invalid(documents)
+    if invalid:
+        # The rules read what they need without asking whether it is there.
+        return invalid
+    return [
+        *pods.faults(objects, overlay=overlay),
+        *edges.faults(objects),
+        *environment.faults(objects),
+        *secrets.in_objects(objects, overlay=overlay),
+    ]
+
+
+def main() -> None:
+    """Check the tree."""
+    found = list(secrets.in_files(ROOT / "deploy/k8s"))
+    for overlay in overlays():
+        documents = render(overlay)
+        faults = faults_of(documents, overlay=overlay)
+        found += [f"{overlay}: {fault}" for fault in faults]
+        sys.stdout.write(f"{overlay}: {len(documents)} objects, {len(faults)} faults\n")
+    for fault in found:
+        sys.stdout.write(f"{fault}\n")
+    sys.exit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Each program gets every setting that it must have, and none that it does not read."""
+
+import importlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pydantic
+
+from deploy.local.environment import READS
+from tools.k8s.render import Document, Objects, name, title
+
+CLASSES = {
+    "orders": ("services.orders.settings", "OrdersSettings"),
+    "ledger": ("services.ledger.settings", "LedgerSettings"),
+    "escrow": ("services.escrow.settings", "EscrowSettings"),
+    "disputes": ("services.disputes.settings", "DisputesSettings"),
+    "gateway": ("gateway.settings", "GatewaySettings"),
+}
+# Programs without a class of settings read these, and need them.
+NEEDED = {"migrations": frozenset({"DATABASE_URL"})}
+# What a secret may look like, by its setting; any other is a long word.
+SAMPLES = {
+    "EVENT_SIGNING_KEY": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+    "ESCROW_EVENT_KEYS": "O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=",
+    "JWT_ISSUERS": "[]",
+}
+SAMPLE = "0123456789abcdef" * 3
+_USED = re.compile(r"\$\(([A-Z_]+)\)")
+
+
+def faults(objects: Objects) -> Iterator[str]:
+    """List settings that are unknown, missing, given twice or wrong."""
+    there = {name(workload): workload for workload in objects.workloads()}
+    for program in (*CLASSES, *NEEDED):
+        if program not in there:
+            yield f"{program} is not deployed"
+    for program, workload in there.items():
+        if program in READS:
+            yield from _program(program, workload, objects)
+
+
+def _program(program: str, workload: Document, objects: Objects) -> Iterator[str]:
+    where, given = title(workload), dict[str, str]()
+    maps = {name(one): one.get("data", {}) for one in objects.of("ConfigMap")}
+    for container in workload["spec"]["template"]["spec"]["containers"]:
+        entries = [
+            *(item for source in container.get("envFrom", []) for item in _from(source, maps)),
+            *((entry["name"], _value(entry)) for entry in container.get("env", [])),
+        ]
+        for setting, value in entries:
+            if setting in given:
+                yield f"{where}: {setting} is given twice"
+            given[setting] = value
+    used = {found for value in given.values() for found in _USED.findall(value)}
+    for setting in sorted(given.keys() - READS[program] - used):
+        yield f"{where}: {setting} is no setting that it reads"
+    for missing in sorted(used - given.keys()):
+        yield f"{where}: $({missing}) is nothing"
+    expanded = {
+        setting: _USED.sub(lambda found: given.get(found[1], ""), value)
+        for setting, value in given.items()
+    }
+    yield from _refused(program, expanded, where=where)
+
+
+def _from(source: Mapping[str, Any], maps: Mapping[str, Mapping[str, str]]) -> Iterator[Any]:
+    if "configMapRef" in source:
+        yield from maps.get(source["configMapRef"]["name"], {}).items()
+    else:
+        yield str(source), ""
+
+
+def _value(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("value", SAMPLES.get(entry["name"], SAMPLE)))
+
+
+def _refused(program: str, given: Mapping[str, str], *, where: str) -> Iterator[str]:
+    """Read the settings as the program does at its start: what is missing or wrong ends it."""
+    for missing in sorted(NEEDED.get(program, frozenset()) - given.keys()):
+        yield f"{where}: {missing} is missing"
+    if program not in CLASSES:
+        return
+    module, of = CLASSES[program]
+    settings = getattr(importlib.import_module(module), of)
+    # Asked for here: the class would look for it in this process's own environment.
+    required = {field for field, one in settings.model_fields.items() if one.is_required()}
+    for missing in sorted(field.upper() for field in required if field.upper() not in given):
+        yield f"{where}: {missing} is missing"
+    known = {
+        field: given[field.upper()] for field in settings.model_fields if field.upper() in given
+    }
+    try:
+        settings.model_validate(known)
+    except pydantic.ValidationError as error:
+        for one in error.errors():
+            setting = "_".join(map(str, one["loc"])).upper()
+            if one["type"] != "missing":
+                yield f"{where}: {setting} {one['msg']}".replace("  ", " ")
