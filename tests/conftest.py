@@ -70,6 +70,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line("\n".join(lines))
 
 
+# A server may be set up anywhere: how it writes instants and bytes must change no answer.
+ELSEWHERE = (
+    "timezone=Asia/Kathmandu",
+    "datestyle=ISO, DMY",
+    "intervalstyle=sql_standard",
+    "bytea_output=escape",
+    "extra_float_digits=0",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class TestDatabase:
     """A database with every migration applied and nothing in it."""
@@ -102,7 +112,10 @@ def postgres_server(session_folder: Path) -> Iterator[PostgresServer]:
     """A PostgreSQL 18 without durability. Databases: see `database_url`, `make_database`."""
     home = session_folder / "postgres"
     server = PostgresServer(
-        home=home, port=free_port(), log_folder=session_folder / "logs", options=NOT_DURABLE
+        home=home,
+        port=free_port(),
+        log_folder=session_folder / "logs",
+        options=(*NOT_DURABLE, *ELSEWHERE),
     )
     server.start()
     try:

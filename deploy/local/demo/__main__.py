@@ -199,6 +199,7 @@ def main() -> int:
     started = time.monotonic()
     view = View()
     try:
+        settings.refuse_unknown()
         with place.stack(settings.load(), say=view.say) as (run_dir, stack):
             ready = time.monotonic()
             view.say(f"Ready after {ready - started:.1f} s: {stack['url']}")

@@ -42,6 +42,29 @@ async def test_an_order_whose_operation_ends_meanwhile_is_not_read_half_ended(
     assert (await shop.read(order)).state is State.CLOSED
 
 
+async def test_pages_hold_each_order_once_while_others_are_created(shop: Shop) -> None:
+    await shop.user("usr_buyer")
+    await shop.user("usr_seller")
+    made = [oid(await shop.order()) for _ in range(7)]
+
+    seen: list[uuid.UUID] = []
+    after = None
+    while not seen or after is not None:
+        page, _ = await shop.queries.list_orders(
+            marketplace_id=shop.marketplace_id,
+            state=None,
+            buyer="",
+            seller="",
+            after=after,
+            limit=3,
+        )
+        seen += [order.id for order in page]
+        after = page[-1].id if len(page) == 3 else None
+        await shop.order()
+
+    assert seen == made[::-1]
+
+
 def _end_it_before(monkeypatch: pytest.MonkeyPatch, shop: Shop, order: orders_pb2.Order) -> None:
     """Let the operation end between the look at the order and the look at what is in motion."""
     running, running_on = OperationStore.running, OperationStore.running_on
