@@ -1,22 +1,51 @@
-"""The operator's commands, run as an operator runs them: a program of their own."""
+"""The operator's commands, run as an operator runs them: each in a process of its own.
 
+The processes are forked off one that has read the code before. A program that reads it first costs
+the machine most of a second; tests/runbook.py types commands into a shell and starts whole ones.
+"""
+
+import contextlib
+import multiprocessing
+import os
 import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deploy.local.process import python_module
 from deploy.local.settings import ROOT, child_environment
 
 SECONDS = 60
+_PROGRAM = "deploy.operator.__main__"
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(["__main__", __name__, _PROGRAM])
 
 
 def operate(run_dir: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `python -m deploy.operator` to its end, on the stack of a RUN_DIR by default."""
-    return subprocess.run(
-        python_module("deploy.operator", *arguments),
-        env=child_environment(RUN_DIR=str(run_dir), **environment),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SECONDS,
-    )
+    named = child_environment(RUN_DIR=str(run_dir), **environment)
+    with tempfile.TemporaryDirectory() as folder:
+        said = [Path(folder, name) for name in ("stdout", "stderr")]
+        process = _forks.Process(target=_run, args=(arguments, named, said))
+        process.start()
+        process.join(SECONDS)
+        if process.exitcode is None:
+            process.kill()
+            raise subprocess.TimeoutExpired(arguments, SECONDS)
+        return subprocess.CompletedProcess(
+            arguments, process.exitcode, *(path.read_text() for path in said)
+        )
+
+
+def _run(arguments: Sequence[str], environment: Mapping[str, str], said: Sequence[Path]) -> None:
+    """Be the program: its environment, its folder, its output, its exit code."""
+    from deploy.operator.__main__ import main
+
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(ROOT)
+    with contextlib.ExitStack() as opened:
+        out, error = (opened.enter_context(path.open("w")) for path in said)
+        opened.enter_context(contextlib.redirect_stdout(out))
+        opened.enter_context(contextlib.redirect_stderr(error))
+        sys.exit(main(arguments))

@@ -18,7 +18,7 @@ from deploy.local.process import Command, Process, python_module
 from deploy.local.rest import Marketplace
 from deploy.local.settings import PORTS, ROOT, child_environment
 from deploy.operator.client import Operator
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, pauses
 
 START_SECONDS = 3 * PATIENCE_SECONDS
 # Short ledgers: a purchase takes seconds, and steps are still separate ledgers.
@@ -128,8 +128,10 @@ async def new_purchase(stack: RunningStack) -> AsyncIterator[tuple[Purchase, Ope
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait until a condition holds, checked every few milliseconds."""
+    """Wait until a condition holds."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    for pause in pauses():
+        if condition():
+            return
         assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.02)
+        time.sleep(pause)

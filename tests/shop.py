@@ -13,12 +13,11 @@ from typing import Any
 
 import httpx
 
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, pauses
 from tests.running_stack import RunningStack
 
 PRICE = "80.00"
 WAIT_SECONDS = PATIENCE_SECONDS
-POLL_SECONDS = 0.02
 Body = Mapping[str, Any] | None
 
 # What can be done to an order, by a short name: the path below the order, and a body.
@@ -192,6 +191,8 @@ def error_of(answer: httpx.Response, *, status: int) -> dict[str, Any]:
 async def until(condition: Callable[[], Awaitable[bool]], *, what: str) -> None:
     """Wait until a condition holds. Raises: AssertionError: the time is over; says `what`."""
     deadline = time.monotonic() + WAIT_SECONDS
-    while not await condition():
+    for pause in pauses():
+        if await condition():
+            return
         assert time.monotonic() < deadline, f"{what} within {WAIT_SECONDS:.0f} s"
-        await asyncio.sleep(POLL_SECONDS)
+        await asyncio.sleep(pause)

@@ -14,8 +14,7 @@ from chassis.nats_settings import StreamLimits
 from deploy.local.nats import NatsServer
 from deploy.local.nats_users import NatsUser
 from deploy.local.ports import free_port
-
-WAIT_SECONDS = 30
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -34,7 +33,7 @@ def closed(tmp_path: Path) -> Iterator[NatsServer]:
 async def test_of_several_servers_the_one_that_answers_is_taken(nats: NatsServer) -> None:
     bus = Bus(url=f"nats://127.0.0.1:{free_port()},{nats.url}", name="test")
 
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         client = await bus.client()
 
     assert client.connected_url is not None
@@ -46,7 +45,7 @@ async def test_a_user_in_one_url_is_who_connects_to_every_server(closed: NatsSer
     url = f"nats://orders:p%40ss%3A%2Fw@127.0.0.1:{free_port()},{closed.url}"
     bus = Bus(url=url, name="test")
 
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         client = await bus.client()
 
     assert client.is_connected
@@ -60,7 +59,7 @@ async def test_who_is_not_let_in_says_so_once_however_often_it_tries(closed: Nat
 
     with capture_logs() as logs:
         task = asyncio.create_task(bus.stream())
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while log.read_text().count("authentication error") < 3:  # noqa: ASYNC110 - a log
                 await asyncio.sleep(0.05)
         task.cancel()
@@ -81,7 +80,7 @@ async def test_a_consumer_that_is_made_again_leaves_no_subscription_behind(
     context, client = await bus.stream(), await bus.client()
     durable, counts = "test-again", list[int]()
     task = asyncio.create_task(consume(bus, durable=durable, subject="user.again", handle=handle))
-    async with asyncio.timeout(WAIT_SECONDS * 2):
+    async with asyncio.timeout(PATIENCE_SECONDS * 2):
         for _ in range(4):
             while not await _waits(bus, durable):  # noqa: ASYNC110 - the server knows
                 await asyncio.sleep(0.02)

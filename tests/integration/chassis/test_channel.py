@@ -22,6 +22,7 @@ from kernel.errors import (
     Unavailable,
 )
 from tests.integration.chassis.scripted import Behaviour, Scripted, changing, scripted, served
+from tests.patience import PATIENCE_SECONDS
 from tests.serving import SECRET, identity_of
 
 WHO = identity_of("orders", marketplace_id=uuid.UUID(int=7))
@@ -168,7 +169,7 @@ async def test_a_service_that_is_away_is_unavailable_within_the_deadline() -> No
     async with open_channel(f"127.0.0.1:{free_port()}") as channel:
         stub = disputes_pb2_grpc.DisputesServiceStub(channel)
         with pytest.raises((Unavailable, DeadlineExceeded)):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await CALLER.call(stub.CompleteDispute, changing(), who=WHO, timeout_seconds=2)
 
 
@@ -181,7 +182,7 @@ async def test_a_service_that_comes_back_is_found() -> None:
             await CALLER.call(stub.CompleteDispute, changing(), who=WHO)
         with pytest.raises((Unavailable, DeadlineExceeded)):
             await CALLER.call(stub.CompleteDispute, changing(), who=WHO, timeout_seconds=1)
-        async with served(scripted(), port=port), asyncio.timeout(20):
+        async with served(scripted(), port=port), asyncio.timeout(PATIENCE_SECONDS):
             while not await _is_answered(stub):
                 pass
 

@@ -32,6 +32,7 @@ from tests.integration.chassis.scripted import (
     scripted,
     served,
 )
+from tests.patience import PATIENCE_SECONDS
 from tests.serving import SECRET, identity_of
 
 MARKETPLACE = uuid.UUID(int=7)
@@ -291,7 +292,7 @@ async def test_a_client_that_goes_away_cancels_no_change() -> None:
         call.cancel()
         assert await call.code() is grpc.StatusCode.CANCELLED
         may_end.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await has_ended.wait()
 
 

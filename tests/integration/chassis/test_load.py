@@ -14,6 +14,7 @@ from chassis.status import from_rpc_error
 from kernel.errors import DomainError
 from tests.integration.chassis.scripted import changing, reading, scripted, served
 from tests.integration.chassis.test_interceptors import token
+from tests.patience import PATIENCE_SECONDS
 
 COMPLETE = "/orchestrator.disputes.v1.DisputesService/CompleteDispute"
 
@@ -129,7 +130,7 @@ async def test_work_that_does_not_end_does_not_hold_up_a_stop() -> None:
         await server.stop(grace_seconds=0.5)
         took = time.monotonic() - started
         await call.code()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await was_cancelled.wait()
 
     assert took < 10

@@ -27,9 +27,9 @@ from kernel.clock import SystemClock
 from kernel.errors import DomainError, Unavailable
 from tests.integration.chassis.conftest import Shop
 from tests.integration.chassis.scripted import binding_of, changing, scripted
+from tests.patience import PATIENCE_SECONDS
 from tests.serving import SECRET, identity_of
 
-WAIT_SECONDS = 30
 WHO = identity_of("orders", marketplace_id=uuid.UUID(int=7))
 SERVING = health_pb2.HealthCheckResponse.SERVING
 TURN_SECONDS = 0.01
@@ -86,12 +86,12 @@ async def is_serving(channel: grpc.aio.Channel) -> bool:
     """Ask as a probe does."""
     request = health_pb2.HealthCheckRequest()
     stub = health_pb2_grpc.HealthStub(channel)
-    answer = await stub.Check(request, wait_for_ready=True, timeout=WAIT_SECONDS)
+    answer = await stub.Check(request, wait_for_ready=True, timeout=PATIENCE_SECONDS)
     return bool(answer.status == SERVING)
 
 
 async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not await is_so():  # noqa: ASYNC110 - the condition is another task's
             await asyncio.sleep(TURN_SECONDS)
 
@@ -127,7 +127,7 @@ async def test_a_service_whose_clock_is_wrong_does_not_serve_until_it_is_right(
 
             machine.ahead = dt.timedelta()
             await until(lambda: is_serving(channel))
-            await asyncio.wait_for(beaten.wait(), WAIT_SECONDS)
+            await asyncio.wait_for(beaten.wait(), PATIENCE_SECONDS)
             await call(channel)
 
             machine.ahead = dt.timedelta(seconds=seconds)
@@ -194,7 +194,7 @@ async def test_background_work_that_ends_is_begun_again(
 
     async with running(replace(app, background={"end": end})):
         for _ in range(3):
-            await asyncio.wait_for(begun.acquire(), WAIT_SECONDS)
+            await asyncio.wait_for(begun.acquire(), PATIENCE_SECONDS)
 
 
 async def test_a_service_is_not_ready_while_its_database_takes_no_changes(

@@ -41,7 +41,7 @@ READERS = {SHOP: secrets.token_urlsafe(16)}
 EVERYBODY = {**PASSWORDS, **READERS}
 READING = (READER, SHOP)
 API = "$JS.API"
-WAIT_SECONDS = 10
+WAIT_SECONDS = 30
 # What changes the stream or who reads it: for nobody but the administrator.
 CHANGES = [
     f"{API}.STREAM.{call}.{STREAM}"
@@ -285,7 +285,7 @@ async def test_a_reader_reads_with_its_durable_consumer_and_as_it_happens(
 async def _read(durable: nats.js.JetStreamContext.PullSubscription, *, until: bytes) -> list[bytes]:
     found: list[bytes] = []
     while until not in found:
-        for message in await durable.fetch(64, timeout=WAIT_SECONDS):
+        for message in await durable.fetch(64, timeout=10):
             await message.ack_sync()
             found.append(message.data)
     return found

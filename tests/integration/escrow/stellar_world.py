@@ -37,6 +37,7 @@ from services.escrow.intents import (
 from services.escrow.ports import Chain, EscrowBuilder, Signer, StellarOptions, TrustlessWorkOptions
 from services.escrow.stellar.connect import connect
 from services.escrow.vault import LocalFileKeyProvider, Vault
+from tests.patience import PATIENCE_SECONDS
 
 T = TypeVar("T")
 AMOUNT = 80 * UNIT
@@ -262,14 +263,12 @@ async def open_world(
     return world
 
 
-async def until(look: Callable[[], Awaitable[T | None]], *, seconds: int = 20) -> T:
+async def until(look: Callable[[], Awaitable[T | None]]) -> T:
     """Wait until `look` returns something. Raises: TimeoutError."""
-    async with asyncio.timeout(seconds):
-        while True:
-            found = await look()
-            if found is not None:
-                return found
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (found := await look()) is None:  # noqa: ASYNC110 - a ledger rings no bell
             await asyncio.sleep(0.02)
+        return found
 
 
 def stranger() -> str:

@@ -24,6 +24,7 @@ from tests.integration.escrow.conftest import running
 from tests.integration.escrow.test_faults import attempts_of
 from tests.integration.escrow.test_setbacks import concern, replaced
 from tests.integration.escrow.world import AMOUNT, Order, World, new_escrow, succeeded
+from tests.patience import until
 
 FLOOD = 80
 # What a command in trouble may wait for as well: the others in trouble, and a busy machine.
@@ -79,15 +80,6 @@ async def channels_of(world: World) -> int:
         " where s.marketplace_id = :id"
     )
     return await count(world, statement, id=world.marketplace_id)
-
-
-async def until(holds: Callable[[], Awaitable[bool]], *, seconds: int = 40) -> None:
-    """Wait until something holds."""
-    async with asyncio.timeout(seconds):
-        while True:
-            if await holds():
-                return
-            await asyncio.sleep(0.05)
 
 
 async def flood(world: World) -> None:

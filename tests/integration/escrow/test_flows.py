@@ -18,6 +18,7 @@ from tests.conftest import RunningDevnet
 from tests.integration.escrow.test_faults import attempts_of
 from tests.integration.escrow.test_setbacks import concern, replaced
 from tests.integration.escrow.world import AMOUNT, Order, World, succeeded, usdc
+from tests.patience import PATIENCE_SECONDS
 
 REASON = "A drill of the runbook"
 
@@ -230,7 +231,7 @@ async def test_replicas_that_sign_at_once_never_exceed_the_limit(
     await other.start()
     try:
         asks = [await begun(mine, CommandKind.FUND, order) for order in orders]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 if sorted(await seen(mine, asks)) == ["DAILY_LIMIT_REACHED"] * 3 + ["done"] * 3:
                     break

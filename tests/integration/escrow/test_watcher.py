@@ -18,7 +18,7 @@ from services.escrow.watcher import Watcher
 from tests.integration.escrow import outsiders
 from tests.integration.escrow.strangers import Stranger, muxed
 from tests.integration.escrow.world import World, succeeded, usdc
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, until
 
 UNIT = 10_000_000
 DEPOSITS = sa.text("""
@@ -38,25 +38,27 @@ async def stranger(world: World) -> Stranger:
 
 async def told(world: World, wallet: Wallet, *, count: int) -> list[dict[str, Any]]:
     """Wait until so many deposits of a wallet were told, and return them."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            async with world.house.database.transaction() as tx:
-                found = (await tx.execute(DEPOSITS, {"address": wallet.address})).scalars().all()
-            if len(found) >= count:
-                return list(found)
-            await asyncio.sleep(0.02)
+    found: list[dict[str, Any]] = []
+
+    async def are_told() -> bool:
+        async with world.house.database.transaction() as tx:
+            found[:] = (await tx.execute(DEPOSITS, {"address": wallet.address})).scalars().all()
+        return len(found) >= count
+
+    await until(are_told)
+    return found
 
 
 async def watched_to_the_end(world: World) -> None:
     """Wait until the watcher has read what is on the chain now."""
     ledger = (await world.house.chain.latest_ledger()).sequence
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            async with world.house.database.transaction() as tx:
-                cursor = await world.house.accounts.cursor(tx, world.house.asset_contract)
-            if cursor is not None and cursor >= start_of(ledger):
-                return
-            await asyncio.sleep(0.02)
+
+    async def is_there() -> bool:
+        async with world.house.database.transaction() as tx:
+            cursor = await world.house.accounts.cursor(tx, world.house.asset_contract)
+        return cursor is not None and cursor >= start_of(ledger)
+
+    await until(is_there)
 
 
 async def make_watcher(world: World) -> Watcher:

@@ -5,7 +5,7 @@ import json
 import urllib.request
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,12 +20,14 @@ from services.escrow.domain import Command, CommandKind, CommandState, Wallet, W
 from services.escrow.service import EscrowService, NewEscrow
 from services.escrow.settings import EscrowSettings
 from tests.conftest import RunningDevnet, TestDatabase
-from tests.patience import PATIENCE_SECONDS
+from tests.patience import PATIENCE_SECONDS, until
 from tests.serving import EVENT_SIGNING_KEY, SECRET
 
 CENT = 100_000
 AMOUNT = 80 * 10_000_000
-WAIT_SECONDS = 20
+WAIT_SECONDS = int(PATIENCE_SECONDS)
+# Deposits are seen so often: what the worker sends is looked at as often as the settings say.
+WATCH_SECONDS = 0.2
 
 
 def settings(
@@ -88,7 +90,13 @@ class World:
 
     async def resume_watcher(self) -> None:
         """Run a watcher."""
-        self._watcher = asyncio.ensure_future(self.house.watch())
+        self._watcher = asyncio.ensure_future(self._watch())
+
+    async def _watch(self) -> None:
+        platform = (await self.house.keyring.platform()).address
+        watcher = self.house.watcher(platform=platform)
+        watcher._watched = replace(watcher._watched, poll_seconds=WATCH_SECONDS)
+        await watcher.run()
 
     async def pause_watcher(self) -> None:
         """Stop the watcher."""
@@ -157,24 +165,23 @@ class World:
 
     async def until(self, command_id: uuid.UUID, holds: Callable[[Command], bool]) -> Command:
         """Wait until something holds of a command."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while True:
-                found = await self.queries.command(
+        found: list[Command] = []
+
+        async def is_so() -> bool:
+            found[:] = [
+                await self.queries.command(
                     marketplace_id=self.marketplace_id, command_id=command_id, wait_seconds=0
                 )
-                if holds(found):
-                    return found
-                await asyncio.sleep(0.02)
+            ]
+            return holds(found[0])
+
+        await until(is_so)
+        return found[0]
 
     async def until_resting(self, command_id: uuid.UUID) -> None:
         """Wait until a command waits to be taken later."""
         statement = sa.text("select next_attempt_at > now() from commands where id = :id")
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while True:
-                async with self.house.database.transaction() as tx:
-                    if (await tx.execute(statement, {"id": command_id})).scalar_one():
-                        return
-                await asyncio.sleep(0.02)
+        await self._until_true(statement, command_id)
 
     async def until_signed(self, asked: Request) -> None:
         """Wait until an envelope of a command is stored."""
@@ -182,12 +189,16 @@ class World:
             "select count(*) from attempts a join steps s on s.id = a.step_id"
             " where s.command_id = :id"
         )
-        async with asyncio.timeout(WAIT_SECONDS):
-            while True:
-                async with self.house.database.transaction() as tx:
-                    if (await tx.execute(statement, {"id": asked.command_id})).scalar_one():
-                        return
-                await asyncio.sleep(0.02)
+        await self._until_true(statement, asked.command_id)
+
+    async def _until_true(self, statement: sa.TextClause, command_id: uuid.UUID) -> None:
+        """Wait until a statement about a command answers with something true."""
+
+        async def is_true() -> bool:
+            async with self.house.database.transaction() as tx:
+                return bool((await tx.execute(statement, {"id": command_id})).scalar_one())
+
+        await until(is_true)
 
     async def wake(self, command_id: uuid.UUID) -> None:
         """End a command's rest."""

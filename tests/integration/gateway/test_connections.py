@@ -10,11 +10,11 @@ import pytest
 from deploy.local.ports import free_port
 from gateway.app import open_gateway
 from gateway.settings import GatewaySettings
+from tests.patience import PATIENCE_SECONDS
 
 from .conftest import serving
 
 HEALTH = b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n"
-WAIT_SECONDS = 20
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -24,7 +24,7 @@ async def connected(url: str) -> AsyncIterator[Streams]:
     host, _, port = url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             yield reader, writer
     finally:
         writer.close()

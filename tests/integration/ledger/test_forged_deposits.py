@@ -19,9 +19,9 @@ from tests.conftest import TestDatabase
 from tests.integration.ledger.conftest import serving_ledger
 from tests.integration.ledger.test_deposits import told
 from tests.integration.ledger.test_requests import balance, opened
+from tests.patience import PATIENCE_SECONDS
 from tests.serving import EVENT_SIGNING_KEY, Client
 
-WAIT_SECONDS = 30
 ESCROW = EventSigner(EVENT_SIGNING_KEY)
 STRANGER = EventSigner(new_key())
 Forgery = Callable[[bytes], tuple[bytes, dict[str, str]]]
@@ -48,7 +48,7 @@ async def say(bus: Bus, body: bytes, headers: dict[str, str], *, subject: str = 
 
 
 async def until_all_was_read(bus: Bus) -> None:
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             found = await (await bus.stream()).consumer_info(STREAM, CONSUMER)
             if (found.num_pending, found.num_ack_pending) == (0, 0):

@@ -25,6 +25,7 @@ from services.orders.operations import Kind
 from services.orders.ports import ProviderError
 from services.orders.postings import InsufficientFunds
 from tests.integration.orders.conftest import EIGHTY, Shop, oid, open_shop, order_of, outcomes
+from tests.patience import PATIENCE_SECONDS
 
 NINE = [
     "order.created",
@@ -62,7 +63,7 @@ async def test_who_waits_while_the_service_stops_is_told_the_order_as_it_is(shop
     await shop.until(order, State.ESCROW_FUNDING)
 
     await shop.saga.stop_waiting()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         answer = await first
     later = await shop.saga.ended(next(iter(shop.saga._motions)), timeout_seconds=60)
 

@@ -227,7 +227,7 @@ async def test_a_credit_that_another_process_asks_for_is_not_failed_by_its_first
     async with open_shop(database_url("orders"), peers, first.marketplace_id) as second:
         await _grow_old(second)
         resuming = asyncio.create_task(second.crediting.resume())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while await _balance(second) == 0:  # noqa: ASYNC110 - another task pays
                 await asyncio.sleep(0.01)
         resuming.cancel()

@@ -20,6 +20,7 @@ from services.orders.postings import InsufficientFunds
 from tests.fakes import FakeLedger
 from tests.integration.orders.conftest import Peers, Shop, oid, open_shop
 from tests.integration.orders.test_leases import EXPIRE, execute
+from tests.patience import PATIENCE_SECONDS
 
 RICH = 1_000_000_000
 Begin = Callable[[Shop, orders_pb2.Order], Awaitable[Answer]]
@@ -171,7 +172,7 @@ async def _begun_and_stuck(paused: Shop, begin: Begin) -> tuple[str, orders_pb2.
     paused.peers.ledger.gate.clear()
     before = paused.peers.ledger.calls
     await begin(paused, order)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while paused.peers.ledger.calls == before:  # noqa: ASYNC110 - another task calls
             await asyncio.sleep(0.01)
     return f"user:{order.buyer.id}", order
@@ -188,5 +189,5 @@ async def _taken_over_and_refused(other: Shop) -> None:
 
 
 async def _settled(shop: Shop) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await asyncio.gather(*shop.saga._tasks)

@@ -13,6 +13,7 @@ from kernel.errors import FailedPrecondition, Unavailable
 from services.orders.domain import Party, State
 from tests.integration.orders.conftest import Shop, oid
 from tests.integration.orders.test_leases import EXPIRE, execute
+from tests.patience import PATIENCE_SECONDS
 
 Begin = Callable[[Shop, orders_pb2.Order], Awaitable[Answer]]
 RUNNING = "select count(*) from operations where state = 'running'"
@@ -121,7 +122,7 @@ async def test_the_end_of_an_older_drive_forgets_no_newer_one(shop: Shop) -> Non
     await shop.service.create_escrow(shop.ask(wait=0), order_id=oid(order))
     (older,), (driving,) = shop.saga._motions.values(), shop.saga._tasks
     await execute(shop, EXPIRE)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while shop.saga._motions.get(older.operation.id) is older:  # noqa: ASYNC110 - a loop acts
             await asyncio.sleep(0.01)
     newer = shop.saga._motions[older.operation.id]
@@ -147,6 +148,6 @@ async def _order_for(shop: Shop, begin: Begin) -> orders_pb2.Order:
 
 async def _quiet(shop: Shop) -> None:
     """Wait until this process drives nothing."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while shop.saga._tasks or shop.saga._motions:  # noqa: ASYNC110 - tasks end on their own
             await asyncio.sleep(0.01)
