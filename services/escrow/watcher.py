@@ -70,6 +70,8 @@ class Watcher:
         self._chain = chain
         self._clock = clock
         self._watched = watched
+        # As the database had it when this watcher last read or moved it; None: read it again.
+        self._cursor: str | None = None
         self._lags_since: float | None = None
         self._noted: str | None = None
         self._note_at = 0.0
@@ -131,21 +133,31 @@ class Watcher:
 
         Raises: ChainUnavailable; ChainBehind; HistoryUnavailable; ChainRefused.
         """
-        contract = self._watched.asset_contract
-        async with self._database.transaction() as tx:
-            cursor = await self._accounts.cursor(tx, contract)
+        cursor, self._cursor = self._cursor or await self._stored_cursor(), None
         if cursor is None:
             await asyncio.sleep(NO_CURSOR_SECONDS)
             return False
         page = await self._chain.transfers_since(cursor, limit=PAGE_SIZE)
-        if page.next_cursor == cursor:
-            return False
-        async with self._database.transaction() as tx:
-            if await self._accounts.move_cursor(
-                tx, asset_contract=contract, old=cursor, new=page.next_cursor
-            ):
-                await self._tell(tx, page)
+        if page.next_cursor == cursor or await self._taken(page, cursor):
+            self._cursor = page.next_cursor
         return len(page.transfers) >= PAGE_SIZE
+
+    async def _stored_cursor(self) -> str | None:
+        async with self._database.transaction() as tx:
+            return await self._accounts.cursor(tx, self._watched.asset_contract)
+
+    async def _taken(self, page: TransfersPage, cursor: str) -> bool:
+        """Tell what is in a page; False where another watcher, or an operator, moved the cursor."""
+        async with self._database.transaction() as tx:
+            is_ours = await self._accounts.move_cursor(
+                tx,
+                asset_contract=self._watched.asset_contract,
+                old=cursor,
+                new=page.next_cursor,
+            )
+            if is_ours:
+                await self._tell(tx, page)
+        return is_ours
 
     async def _tell(self, tx: Transaction, page: TransfersPage) -> None:
         for unreadable in page.unreadable:

@@ -16,10 +16,15 @@ import pydantic
 from stellar_sdk import xdr
 from stellar_sdk.exceptions import SdkError, SorobanRpcErrorResponse
 from stellar_sdk.soroban_rpc import (
+    GetLedgerEntriesRequest,
+    GetTransactionRequest,
     GetTransactionResponse,
     LedgerEntryResult,
+    Request,
     Response,
+    SendTransactionRequest,
     SendTransactionResponse,
+    SimulateTransactionRequest,
     SimulateTransactionResponse,
 )
 from stellar_sdk.soroban_server_async import SorobanServerAsync
@@ -37,6 +42,15 @@ FIRST_BACKOFF_SECONDS = 0.1
 FEE_STATS_SECONDS = 10
 # JSON-RPC 2.0: invalid request, unknown method, invalid params. Asking again changes nothing.
 DEFINITIVE_CODES = frozenset({-32600, -32601, -32602})
+# What is made of the SDK's generic models for a call. Pydantic forgets one that nobody holds, and
+# making it again costs more than the call.
+SHAPES: tuple[type[pydantic.BaseModel], ...] = (
+    Request[GetLedgerEntriesRequest],
+    Request[GetTransactionRequest],
+    Request[SendTransactionRequest],
+    Request[SimulateTransactionRequest],
+    Response[Any],
+)
 log = logger()
 
 T = TypeVar("T")

@@ -299,6 +299,20 @@ async def test_a_page_that_is_read_again_tells_nothing_new(
     assert len(await told(world, wallet, count=1)) == 1
 
 
+async def test_a_cursor_that_is_set_back_is_read_again_by_the_watcher_that_runs(
+    world: World, stranger: Stranger
+) -> None:
+    wallet = await world.wallet()
+    before = (await world.house.chain.latest_ledger()).sequence
+    await stranger.send(stranger.payment(wallet.address, "7.50"))
+    await told(world, wallet, count=1)
+
+    await set_cursor(world, start_of(before))
+
+    await watched_to_the_end(world)
+    assert len(await told(world, wallet, count=1)) == 1
+
+
 async def test_a_deposits_id_follows_from_the_chain(world: World, stranger: Stranger) -> None:
     wallet = await world.wallet()
     name = await stranger.send(stranger.payment(wallet.address, "8.00"))
