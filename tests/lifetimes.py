@@ -25,6 +25,9 @@ _SERVERS = (
 )
 # What a fixture asks for while it runs, so that pytest does not see it before.
 _HIDDEN = {"city": ("devnet",)}
+# What starts whole stacks by itself, or waits for long, is not what all wait for at the end.
+_STACKS = ("tests/e2e/", "tests/prove/")
+_LONG = ("tests/integration/chassis/test_silence.py",)
 # Files that share more than a file does run on one worker, as if they were one file.
 _TOGETHER = {
     "tests/e2e/test_money_document.py": "net_stack",
@@ -93,8 +96,8 @@ def _names(item: pytest.Item) -> set[str]:
 def _rank(item: pytest.Item) -> int:
     names = _names(item)
     found = next((rank for rank, name in enumerate(_SERVERS) if name in names), len(_SERVERS))
-    # What starts whole stacks by itself takes longest: it must not be what all wait for at the end.
-    return 0 if found == len(_SERVERS) and item.nodeid.startswith("tests/e2e/") else found
+    is_alone = found == len(_SERVERS) and item.nodeid.startswith(_STACKS)
+    return 0 if is_alone or item.nodeid.startswith(_LONG) else found
 
 
 def _session_fixtures(item: pytest.Item) -> Iterable[Any]:

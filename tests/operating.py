@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy.local.settings import ROOT, child_environment
+from tests.settings import replace_environment
 
 SECONDS = 60
 _PROGRAM = "deploy.operator.__main__"
@@ -41,8 +42,7 @@ def _run(arguments: Sequence[str], environment: Mapping[str, str], said: Sequenc
     """Be the program: its environment, its folder, its output, its exit code."""
     from deploy.operator.__main__ import main
 
-    os.environ.clear()
-    os.environ.update(environment)
+    replace_environment(environment)
     os.chdir(ROOT)
     with contextlib.ExitStack() as opened:
         out, error = (opened.enter_context(path.open("w")) for path in said)

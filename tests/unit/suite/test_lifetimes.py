@@ -62,9 +62,15 @@ def test_users_of_one_server_run_one_after_the_other_and_stacks_first() -> None:
 
 
 def test_what_starts_stacks_of_its_own_is_not_what_all_wait_for() -> None:
-    tests, _ = items("a: stack", "b: devnet", "e2e/c:", "e2e/d: stack")
+    tests, _ = items("a: stack", "b: devnet", "e2e/c:", "e2e/d: stack", "prove/e:")
 
-    assert files(ordered(tests)) == ["e2e/c", "a", "e2e/d", "b"]
+    assert files(ordered(tests)) == ["e2e/c", "prove/e", "a", "e2e/d", "b"]
+
+
+def test_what_waits_for_long_is_not_what_all_wait_for() -> None:
+    tests, _ = items("a: stack", "integration/chassis/test_silence: postgres_server")
+
+    assert files(ordered(tests)) == ["integration/chassis/test_silence", "a"]
 
 
 def test_a_server_ends_with_its_last_user() -> None:
