@@ -23,6 +23,7 @@ from tests.shop import COMMANDS, Pair, Shop, data_of, error_of
 
 RECOVERY_SECONDS = 5
 READ_ONLY_SECONDS = 10
+KILLS = 5
 BUYERS, READERS = 3, 2
 MONEY, PRICE = "10000.00", 80
 KINDS = ("release", "cancel")
@@ -190,8 +191,9 @@ async def test_orders_go_on_whatever_the_database_does_to_its_sessions(
                 server.run("alter table {}.{} add column {} text", *table, "added_by_a_test")
             await load.goes_on()
 
-            server.run(END_ALL)
-            await recovered(shop, load)
+            for _ in range(KILLS):
+                server.run(END_ALL)
+                await recovered(shop, load)
 
             server.set("default_transaction_read_only", "on")
             await until_ready(shop, ready=False)
