@@ -9,7 +9,7 @@ from chassis.server import LIVENESS, Server
 from kernel.errors import Unavailable
 from tests.integration.chassis.conftest import Shop, beside_a_dead_host
 from tests.integration.chassis.scripted import binding_of, scripted
-from tests.integration.chassis.test_outages import admin, by_statement, by_transaction
+from tests.integration.chassis.test_outages import admin, by_snapshot, by_statement, by_transaction
 from tests.serving import SECRET
 
 
@@ -58,6 +58,6 @@ async def test_of_several_hosts_one_that_takes_no_changes_is_not_used(shop: Shop
     database = Database.open(url=beside_a_dead_host(shop.url), schema="shop", pool_size=1)
 
     with pytest.raises(Unavailable):
-        await by_transaction(database)
+        await by_snapshot(database)
     assert not await database.is_ready()
     await database.close()
