@@ -19,6 +19,8 @@ export PYTHONPATH := .:gen
 export GRPC_ENABLE_FORK_SUPPORT := 0
 # The project's own environment is used, whichever one is active.
 unexport VIRTUAL_ENV PYTHONHOME
+# Every worker of the tests, and every program that they start, reads what one has compiled.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo run token key reader marketplaces marketplace suspense reconcile give-back requeue adopt abandon confirm-chain correct proposals approve reject rebuild-stream test prove prove-faults bench check lint types imports architecture fmt proto proto-check \
 	proto-breaking proto-release docs lock clean

@@ -8,7 +8,7 @@ Usage: python -m tools.draw [check]
 import enum
 import pathlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.disputes import domain as disputes
@@ -46,9 +46,9 @@ MACHINES: tuple[tuple[str, str, str, Table], ...] = (
 )
 
 
-def pages() -> dict[pathlib.Path, str]:
-    """Return what each drawn page should say."""
-    return {DOCS / "states.md": states(), DOCS / "errors.md": catalogue.page()}
+def pages() -> dict[pathlib.Path, Callable[[], str]]:
+    """Return the drawn pages, and how to draw what each should say."""
+    return {DOCS / "states.md": states, DOCS / "errors.md": catalogue.page}
 
 
 def states() -> str:
@@ -86,7 +86,8 @@ def main() -> None:
     """Write the pages, or fail where one is not what the code says."""
     if sys.argv[1:] not in ([], ["check"]):
         sys.exit("usage: python -m tools.draw [check]")
-    for path, text in pages().items():
+    for path, drawn in pages().items():
+        text = drawn()
         if not sys.argv[1:]:
             path.write_text(text, encoding="utf-8")
         elif not path.is_file() or path.read_text(encoding="utf-8") != text:

@@ -37,7 +37,7 @@ def text(page: pathlib.Path) -> str:
 
 @pytest.mark.parametrize("page", sorted(draw.pages()), ids=name)
 def test_a_drawn_page_is_what_the_code_says(page: pathlib.Path) -> None:
-    assert text(page) == draw.pages()[page], "run `make docs`"
+    assert text(page) == draw.pages()[page](), "run `make docs`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
