@@ -130,7 +130,15 @@ Currency = Annotated[
 Score = Annotated[
     int,
     BeforeValidator(_score),
-    WithJsonSchema({"type": "number", "minimum": 0, "maximum": SCORE_MAX, "multipleOf": 0.1}),
+    # No multipleOf: to a validator that computes in binary, 8.7 is none of 0.1.
+    WithJsonSchema(
+        {
+            "type": "number",
+            "minimum": 0,
+            "maximum": SCORE_MAX,
+            "description": "At most one decimal.",
+        }
+    ),
 ]
 PageSize = Annotated[
     int,
@@ -138,6 +146,8 @@ PageSize = Annotated[
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": 20}),
 ]
 Cursor = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=CURSOR_MAX)]
+# A UUID as `kernel.ids.parse_uuid` reads it, for schemas.
+UUID_PATTERN = r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 UserName = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 

@@ -11,13 +11,24 @@ from pydantic import (
     model_validator,
 )
 
-from gateway.models import Amount, Currency, Cursor, PageSize, Request, Score, UserName, unfit
+from gateway.models import (
+    UUID_PATTERN,
+    Amount,
+    Currency,
+    Cursor,
+    PageSize,
+    Request,
+    Score,
+    UserName,
+    unfit,
+)
+from kernel import urls
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 # The services decide what a link and an address of mail are; here is what they decide by.
 Url = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=2048),
+    StringConstraints(min_length=1, max_length=urls.LONGEST),
     Field(
         description="https, with a host and without a user name",
         json_schema_extra={"pattern": r"^https://[^\s\\@/?#]+([/?#][^\s\\]*)?$"},
@@ -33,7 +44,17 @@ Email = Annotated[
         }
     ),
 ]
-Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+# Another text is no id of an order; the handler says so.
+OrderId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64),
+    Field(json_schema_extra={"pattern": rf"^(ord_[0-9A-Za-z]{{22}}|{UUID_PATTERN})$"}),
+]
+# What a UUID names is not the marketplace's to choose.
+NewUserName = Annotated[
+    UserName,
+    Field(json_schema_extra={"pattern": rf"^(?!{UUID_PATTERN}$)[A-Za-z0-9_-]{{1,64}}$"}),
+]
 Side = Literal["BUYER", "SELLER"]
 Actor = Literal["BUYER", "SELLER", "SUPPORT", "SYSTEM"]
 OrderStatus = Literal[
@@ -87,7 +108,7 @@ class RegisterUser(Request):
     """
 
     external_user_id: Text
-    id: UserName | None = None
+    id: NewUserName | None = None
     email: Email | None = None
     type: Literal["BUYER", "SELLER", "BOTH"] | None = None
 
@@ -265,7 +286,7 @@ class ListOrders(Paging):
 class ListDisputes(Paging):
     """Several filters are AND."""
 
-    order_id: Id | None = None
+    order_id: OrderId | None = None
     status: DisputeStatus | None = None
 
 

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from gateway.models import PageSize
+from gateway.models import UUID_PATTERN, PageSize
 from gateway.party import numbers
 from kernel.ids import parse_uuid
 from kernel.money import CENT, LARGEST, to_text
@@ -103,7 +103,7 @@ Currency = Annotated[
 Id = Annotated[
     uuid.UUID,
     BeforeValidator(_uuid),
-    WithJsonSchema({"type": "string", "format": "uuid"}),
+    WithJsonSchema({"type": "string", "format": "uuid", "pattern": f"^{UUID_PATTERN}$"}),
 ]
 Offset = Annotated[
     int,
