@@ -7,6 +7,7 @@ from typing import Any
 
 import pydantic
 
+from chassis import setting_names
 from deploy.local.environment import READS
 from tools.k8s.render import Document, Objects, name, title
 
@@ -61,6 +62,9 @@ def _program(program: str, workload: Document, objects: Objects) -> Iterator[str
         setting: _USED.sub(lambda found: given.get(found[1], ""), value)
         for setting, value in given.items()
     }
+    slip = setting_names.unknown(given, programs=(program,), known=READS[program])
+    if slip is not None and slip.name in used:
+        yield f"{where}: {slip.name} would be taken for a setting, and end the start"
     yield from _refused(program, expanded, where=where)
 
 

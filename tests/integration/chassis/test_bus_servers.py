@@ -93,6 +93,42 @@ async def test_a_consumer_that_is_made_again_leaves_no_subscription_behind(
     assert max(counts) == counts[0]
 
 
+async def test_a_consumer_goes_on_after_its_durable_and_then_the_stream_are_deleted(
+    tmp_path: Path,
+) -> None:
+    server = NatsServer(home=tmp_path / "nats", port=free_port(), log_folder=tmp_path)
+    server.start()
+    server.wait_ready()
+    bus, other = Bus(url=server.url, name="test"), Bus(url=server.url, name="other")
+    arrived: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def handle(delivery: Delivery) -> None:
+        await arrived.put(delivery.body)
+
+    task = asyncio.create_task(consume(bus, durable="lost", subject="user.lost", handle=handle))
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            context = await other.stream()
+            await context.publish("user.lost", b"first")
+            assert await arrived.get() == b"first"
+
+            await context.delete_consumer(STREAM, "lost")
+            await context.publish("user.lost", b"second")
+            # A new consumer reads from the beginning: what was handled is told again.
+            assert [await arrived.get() for _ in range(2)] == [b"first", b"second"]
+
+            await context.delete_stream(STREAM)
+            await keep_stream(server.url, limits=StreamLimits())
+            await context.publish("user.lost", b"third")
+            assert await arrived.get() == b"third"
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await bus.close()
+        await other.close()
+        server.stop()
+
+
 async def _waits(bus: Bus, durable: str) -> bool:
     """Tell whether somebody waits for messages of a consumer."""
     try:
