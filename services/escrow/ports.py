@@ -55,6 +55,12 @@ class ChainBehind(ChainUnavailable):
     reason = "CHAIN_BEHIND"
 
 
+class WrongNetwork(Unavailable):
+    """The node is of another network: nothing that it says is about ours."""
+
+    reason = "CHAIN_WRONG_NETWORK"
+
+
 class ChainRefused(FailedPrecondition):
     """The chain would refuse this call, as simulated; nothing was sent.
 
@@ -226,8 +232,8 @@ class Chain(Protocol):
     async def transfers_since(self, cursor: str | None, *, limit: int) -> TransfersPage:
         """Return transfers of the asset after a cursor (None: from the oldest ledger kept).
 
-        Raises: ChainUnavailable; ChainBehind: the cursor is newer than what is closed;
-            HistoryUnavailable: it is older than what is kept; ChainRefused.
+        Raises: ChainUnavailable; WrongNetwork; ChainRefused; ChainBehind: the cursor is newer than
+            what is closed; HistoryUnavailable: it is older than what is kept.
         """
         ...
 

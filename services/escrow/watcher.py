@@ -18,7 +18,13 @@ from kernel.ids import derived_id, to_public
 from kernel.money import USDC, to_chain_text
 from services.escrow.domain import Wallet
 from services.escrow.evidence import ReceivedTransfer, TransfersPage, UnreadableTransfer
-from services.escrow.ports import Chain, ChainBehind, ChainRefused, HistoryUnavailable
+from services.escrow.ports import (
+    Chain,
+    ChainBehind,
+    ChainRefused,
+    HistoryUnavailable,
+    WrongNetwork,
+)
 from services.escrow.store.accounts import Accounts, Deposit, NotRecordable, apart
 
 PAGE_SIZE = 1000
@@ -37,6 +43,7 @@ log = logger()
 _ALARMS: Mapping[type[Exception], str] = {
     HistoryUnavailable: "watcher.history_lost",
     ChainBehind: "watcher.cursor_ahead",
+    WrongNetwork: "watcher.wrong_network",
     ChainRefused: "watcher.refused",
 }
 
@@ -107,7 +114,7 @@ class Watcher:
 
     def _needs_operator(self, trouble: Unavailable) -> bool:
         """Tell a gap, or another network, from a node that lags or does not answer."""
-        if isinstance(trouble, HistoryUnavailable):
+        if isinstance(trouble, HistoryUnavailable | WrongNetwork):
             return True
         if not isinstance(trouble, ChainBehind):
             return False

@@ -32,7 +32,7 @@ from stellar_sdk.transaction_envelope import TransactionEnvelope
 
 from chassis.telemetry import logger
 from services.escrow.evidence import Ledger
-from services.escrow.ports import ChainRefused, ChainUnavailable, StellarOptions
+from services.escrow.ports import ChainRefused, ChainUnavailable, StellarOptions, WrongNetwork
 from services.escrow.stellar.addresses import key_of
 from services.escrow.stellar.envelope import names_of
 from services.escrow.stellar.http import Http
@@ -40,6 +40,7 @@ from services.escrow.stellar.http import Http
 KEYS_PER_READ_MAX = 200
 FIRST_BACKOFF_SECONDS = 0.1
 FEE_STATS_SECONDS = 10
+NETWORK_SECONDS = 60
 # JSON-RPC 2.0: invalid request, unknown method, invalid params. Asking again changes nothing.
 DEFINITIVE_CODES = frozenset({-32600, -32601, -32602})
 # What is made of the SDK's generic models for a call. Pydantic forgets one that nobody holds, and
@@ -128,6 +129,17 @@ class Rpc:
         self._url, self._http = options.rpc_url, http
         self._server = SorobanServerAsync(options.rpc_url, http)
         self._inclusion_fee: tuple[float, int] | None = None
+        self._network_until = 0.0
+
+    async def require_network(self) -> None:
+        """Ask from time to time of which network the node is. Raises: WrongNetwork."""
+        now = asyncio.get_running_loop().time()
+        if now < self._network_until:
+            return
+        found = (await self._read(self._server.get_network)).passphrase
+        if found != self._passphrase:
+            raise WrongNetwork(f"the node is of the network {found[:60]!r}")
+        self._network_until = now + NETWORK_SECONDS
 
     async def latest_ledger(self) -> Ledger:
         """Return the newest ledger."""

@@ -28,9 +28,11 @@ class Transfers:
     async def since(self, cursor: str | None, *, limit: int) -> TransfersPage:
         """Return what came after a cursor.
 
-        Raises: ChainUnavailable; ChainBehind; HistoryUnavailable; ChainRefused.
+        Raises: ChainUnavailable; WrongNetwork; ChainBehind; HistoryUnavailable; ChainRefused.
         """
         after = None if cursor is None else Position.of(cursor)
+        # The cursor moves with what a node says: another network would carry it past our ledgers.
+        await self._rpc.require_network()
         start = await self._rpc.oldest_ledger() if cursor is None else None
         answer = await self._ask(TOPICS, start=start, cursor=cursor, limit=min(limit, LIMIT_MAX))
         if after is not None:

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from services.escrow.bootstrap import start_of
 from services.escrow.evidence import TransfersPage
-from services.escrow.ports import ChainRefused, HistoryUnavailable
+from services.escrow.ports import ChainRefused, HistoryUnavailable, WrongNetwork
 from services.escrow.store.accounts import Blindness
 from tests.integration.escrow.strangers import Stranger
 from tests.integration.escrow.test_watcher import set_cursor, told, watched_to_the_end
@@ -67,6 +67,7 @@ async def test_a_node_that_lags_a_little_is_waited_for(world: World) -> None:
     [
         (ChainRefused("no such filter"), "watcher.refused", False),
         (HistoryUnavailable("too old"), "watcher.history_lost", False),
+        (WrongNetwork("another one"), "watcher.wrong_network", False),
         (RuntimeError("never seen"), "watcher.failed", True),
     ],
 )

@@ -14,7 +14,8 @@ class AnsweringHttp(Http):
 
     def __init__(self, **results: Any) -> None:
         super().__init__(timeout_seconds=1)
-        self.results = results
+        network = {"passphrase": OPTIONS.network_passphrase, "protocolVersion": 26}
+        self.results = {"getNetwork": network, **results}
         self.asked: list[dict[str, Any]] = []
 
     async def post(

@@ -13,6 +13,7 @@ from services.escrow.ports import (
     ChainRefused,
     ChainUnavailable,
     HistoryUnavailable,
+    WrongNetwork,
 )
 from services.escrow.stellar.transfers import Transfers
 from tests.unit.escrow.answering import AnsweringHttp, rpc_of
@@ -265,6 +266,26 @@ async def test_a_node_that_has_caught_up_since_it_refused_is_asked_again() -> No
     with pytest.raises(ChainUnavailable, match="ledger range") as caught:
         await refusing.since(CURSOR, limit=100)
     assert not isinstance(caught.value, ChainBehind)
+
+
+async def test_a_node_of_another_network_is_not_read() -> None:
+    network = {"passphrase": "Test SDF Network ; September 2015", "protocolVersion": 26}
+    http = AnsweringHttp(getEvents=page_of(event()), getNetwork=network)
+    transfers = Transfers(rpc=rpc_of(http), asset_contract=ASSET_CONTRACT, issuer=ISSUER)
+
+    with pytest.raises(WrongNetwork):
+        await transfers.since(CURSOR, limit=100)
+
+
+async def test_the_network_is_not_asked_for_with_every_page() -> None:
+    http = AnsweringHttp(getEvents=page_of(event()))
+    transfers = Transfers(rpc=rpc_of(http), asset_contract=ASSET_CONTRACT, issuer=ISSUER)
+
+    for _ in range(3):
+        await transfers.since(CURSOR, limit=100)
+
+    asked = [one["method"] for one in http.asked]
+    assert (asked.count("getNetwork"), asked.count("getEvents")) == (1, 3)
 
 
 async def test_any_other_refusal_stays_one() -> None:
