@@ -107,7 +107,7 @@ async def test_a_consumer_goes_on_after_its_durable_and_then_the_stream_are_dele
 
     task = asyncio.create_task(consume(bus, durable="lost", subject="user.lost", handle=handle))
     try:
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             context = await other.stream()
             await context.publish("user.lost", b"first")
             assert await arrived.get() == b"first"
