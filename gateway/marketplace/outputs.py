@@ -230,8 +230,20 @@ class Credit(Output):
     finished_at: Time | None
 
 
+class Posting(Output):
+    """A transfer of a payment: the change, and the balance after it."""
+
+    transfer_id: str
+    available_change: Decimal
+    reserved_change: Decimal
+    available: Decimal
+    reserved: Decimal
+    transaction_hash: str | None
+    reason: str | None
+
+
 class Entry(Output):
-    """One line of a statement: the change, and the balance after it."""
+    """One line of a statement: a payment, the balance after it, and its postings in order."""
 
     transfer_id: str
     code: str
@@ -245,6 +257,7 @@ class Entry(Output):
     transaction_hash: str | None
     reason: str | None
     at: Time | None
+    postings: list[Posting]
 
 
 class WalletBalance(Output):

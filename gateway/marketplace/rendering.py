@@ -3,6 +3,7 @@
 Pure functions of one message: an answer that is replayed is printed in the same bytes.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -261,21 +262,42 @@ def credit(message: orders_pb2.Credit) -> Json:
     }
 
 
-def entry(message: ledger_pb2.Entry) -> Json:
-    """Print one line of a statement."""
+def statement(entries: Iterable[ledger_pb2.Entry]) -> list[Json]:
+    """Print lines of a statement, newest first: one for each payment, with its postings in it."""
+    by_payment: dict[str, list[ledger_pb2.Entry]] = {}
+    for entry in entries:
+        by_payment.setdefault(entry.payment_id or entry.transfer_id, []).append(entry)
+    return [_payment(postings) for postings in by_payment.values()]
+
+
+def _payment(postings: Sequence[ledger_pb2.Entry]) -> Json:
+    """Print a payment: what it is by its first posting, the balance after its last."""
+    last, first = postings[0], postings[-1]
     return {
-        "transferId": message.transfer_id,
-        "code": CODES[message.code],
-        "type": TYPES[message.type],
-        "orderId": public("ord", message.order_id) if message.order_id else None,
-        "availableChange": to_text(message.available_change),
-        "reservedChange": to_text(message.reserved_change),
-        "available": to_text(message.available_after.minor_units),
-        "reserved": to_text(message.reserved_after.minor_units),
-        "currency": message.available_after.asset,
-        "transactionHash": message.transaction_hash or None,
-        "reason": message.reason or None,
-        "at": time_or_none(message, "at"),
+        "transferId": first.transfer_id,
+        "code": CODES[first.code],
+        "type": TYPES[first.type],
+        "orderId": public("ord", first.order_id) if first.order_id else None,
+        "availableChange": to_text(sum(one.available_change for one in postings)),
+        "reservedChange": to_text(sum(one.reserved_change for one in postings)),
+        "available": to_text(last.available_after.minor_units),
+        "reserved": to_text(last.reserved_after.minor_units),
+        "currency": first.available_after.asset,
+        "transactionHash": first.transaction_hash or None,
+        "reason": first.reason or None,
+        "at": time_or_none(last, "at"),
+        "postings": [
+            {
+                "transferId": one.transfer_id,
+                "availableChange": to_text(one.available_change),
+                "reservedChange": to_text(one.reserved_change),
+                "available": to_text(one.available_after.minor_units),
+                "reserved": to_text(one.reserved_after.minor_units),
+                "transactionHash": one.transaction_hash or None,
+                "reason": one.reason or None,
+            }
+            for one in reversed(postings)
+        ],
     }
 
 

@@ -126,13 +126,16 @@ async def credit_user(call: Call, body: CreditUser) -> Answer:
     refusals=("USER_NOT_FOUND",),
 )
 async def list_entries(call: Call, query: Paging) -> Answer:
-    """Read a user's statement, newest first: each change with the balance after it."""
+    """Read a user's statement, newest first: each payment with its postings and balance after it.
+
+    A payout and what makes its fee good are one payment.
+    """
     user = await _user(call)
     request = ledger_pb2.ListEntriesRequest(
         user_id=str(user.id), asset=USDC, page=commands.page_request(query)
     )
     found = await call.backends.call(call.backends.ledger.ListEntries, request)
-    items = [rendering.entry(entry) for entry in found.entries]
+    items = rendering.statement(found.entries)
     return rendering.page(items, next_token=found.next_page_token)
 
 

@@ -24,7 +24,7 @@ from services.ledger.book import (
 )
 from services.ledger.domain import AccountDiffers, TransferNotFound, UserNotFound
 from services.ledger.invariants import Invariant, check
-from services.ledger.queries import HouseAccount, LedgerQueries, Line
+from services.ledger.queries import PAYMENT_LINES_MAX, HouseAccount, LedgerQueries, Line
 from services.ledger.suspense import Suspended, SuspenseStore
 
 CONSUMER = "ledger-deposits"
@@ -200,7 +200,7 @@ class LedgerService:
         before: int | None,
         size: int,
     ) -> list[Line]:
-        """Return a page of a statement, newest first; one line more where there is another page.
+        """Return a page of a statement, newest first, and lines after it that tell its end.
 
         Raises: UserNotFound.
         """
@@ -212,7 +212,7 @@ class LedgerService:
                 user_id=user_id,
                 asset=asset,
                 before=before,
-                limit=size + 1,
+                limit=size + PAYMENT_LINES_MAX + 1,
             )
 
     async def list_transfers(

@@ -24,7 +24,7 @@ from services.ledger.book import (
     TransferType,
 )
 from services.ledger.invariants import Invariant
-from services.ledger.queries import HouseAccount, Line
+from services.ledger.queries import HouseAccount, Line, payments
 from services.ledger.service import Deposit
 from services.ledger.suspense import Suspended
 
@@ -171,15 +171,19 @@ def account_bytes(balance: Balance) -> bytes:
 
 
 def entries(lines: Sequence[Line], *, size: int) -> ledger_pb2.ListEntriesResponse:
-    """Encode a page of a statement; a line beyond its size only says that there is another."""
-    page = lines[:size]
-    return ledger_pb2.ListEntriesResponse(
-        entries=[_entry(line) for line in page],
-        next_page_token=page_token(page[-1].version) if len(lines) > size else "",
-    )
+    """Encode a page of a statement: so many lines, and those that end a payment which was begun."""
+    page: list[Line] = []
+    message = ledger_pb2.ListEntriesResponse()
+    for payment in payments(lines):
+        if len(page) >= size:
+            message.next_page_token = page_token(page[-1].version)
+            break
+        page += payment
+        message.entries.extend(_entry(line, payment[-1].transfer) for line in payment)
+    return message
 
 
-def _entry(line: Line) -> ledger_pb2.Entry:
+def _entry(line: Line, first: Transfer) -> ledger_pb2.Entry:
     transfer_ = line.transfer
     message = ledger_pb2.Entry(
         transfer_id=str(transfer_.id),
@@ -191,6 +195,7 @@ def _entry(line: Line) -> ledger_pb2.Entry:
         transaction_hash=transfer_.transaction_hash,
         reason=transfer_.reason,
         at=instant_to_proto(transfer_.at),
+        payment_id=str(first.id),
     )
     _fill_money(message.available_after, transfer_.asset, line.available_after)
     _fill_money(message.reserved_after, transfer_.asset, line.reserved_after)

@@ -29,9 +29,13 @@ async def test_why_money_was_paid_back_stands_in_statement_and_timeline(shop: Sh
 
     data_of(await shop.post(f"/orders/{order_id}/resolution/refund", body))
 
-    made_good, refunded, *_ = await statement(shop, pair.buyer)
-    assert (refunded["code"], refunded["reason"]) == ("REFUND", "Sold out")
-    assert (made_good["code"], made_good["reason"]) == ("REFUND", "fee made good")
+    paid, *_ = await statement(shop, pair.buyer)
+    assert (paid["code"], paid["reason"]) == ("REFUND", "Sold out")
+    assert (paid["availableChange"], paid["available"]) == ("80.00", "100.00")
+    refunded, made_good = paid["postings"]
+    assert (refunded["availableChange"], refunded["reason"]) == ("79.76", "Sold out")
+    assert (made_good["availableChange"], made_good["reason"]) == ("0.24", "fee made good")
+    assert [line["code"] for line in await statement(shop, pair.buyer)].count("REFUND") == 1
     transfers = await entries(shop, order_id, "TRANSFER")
     assert "Sold out" in {entry["details"]["reason"] for entry in transfers}
 

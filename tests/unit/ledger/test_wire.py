@@ -10,15 +10,17 @@ import pytest
 from orchestrator.ledger.v1 import ledger_pb2
 
 from kernel.errors import InvalidArgument
-from kernel.ids import TransferId
+from kernel.ids import OrderId, TransferId
 from services.ledger import wire
 from services.ledger.book import (
     Balance,
     Result,
+    Transfer,
     TransferCode,
     TransferStatus,
     TransferType,
 )
+from services.ledger.queries import Line
 
 ID = TransferId(uuid.UUID(int=5))
 
@@ -158,3 +160,64 @@ def test_a_correction_is_no_services_transfer() -> None:
         wire.new_transfers(request)
 
     assert [name for name, _ in refusal.value.fields] == ["transfers[0].code"]
+
+
+def lines(*what: tuple[int, TransferCode, int | None]) -> list[Line]:
+    """Make lines of a statement, newest first. what: version, code, number of the order."""
+    return [
+        Line(
+            version=version,
+            transfer=Transfer(
+                id=TransferId(uuid.UUID(int=version)),
+                type=TransferType.SINGLE,
+                code=code,
+                debit="a",
+                credit="b",
+                asset="USDC",
+                amount=1,
+                pending_id=None,
+                order_id=None if order is None else OrderId(uuid.UUID(int=order)),
+                transaction_hash="",
+                reason="",
+                at=dt.datetime(2026, 2, 18, tzinfo=dt.UTC),
+            ),
+            available_change=1,
+            reserved_change=0,
+            available_after=version,
+            reserved_after=0,
+        )
+        for version, code, order in what
+    ]
+
+
+RELEASE, DEPOSIT, CORRECTION = (
+    TransferCode.RELEASE,
+    TransferCode.DEPOSIT,
+    TransferCode.CORRECTION,
+)
+
+
+def paged(found: list[Line], *, size: int) -> tuple[list[tuple[int, int]], bool]:
+    """Return a page's lines as (transfer, payment), and whether there is another."""
+    page = wire.entries(found, size=size)
+    numbers = [(uuid.UUID(e.transfer_id).int, uuid.UUID(e.payment_id).int) for e in page.entries]
+    return numbers, bool(page.next_page_token)
+
+
+def test_a_payout_and_what_makes_its_fee_good_are_one_payment() -> None:
+    found = lines((4, RELEASE, 1), (3, RELEASE, 1), (2, RELEASE, 2), (1, DEPOSIT, None))
+
+    assert paged(found, size=20) == ([(4, 3), (3, 3), (2, 2), (1, 1)], False)
+
+
+def test_a_page_holds_all_of_a_payment() -> None:
+    found = lines((3, RELEASE, 1), (2, RELEASE, 1), (1, DEPOSIT, None))
+
+    assert paged(found, size=1) == ([(3, 2), (2, 2)], True)
+    assert paged(found[:2], size=1) == ([(3, 2), (2, 2)], False)
+
+
+@pytest.mark.parametrize("code", [DEPOSIT, CORRECTION], ids=["deposits", "corrections"])
+def test_what_is_paid_twice_is_two_payments(code: TransferCode) -> None:
+    assert paged(lines((2, code, 1), (1, code, 1)), size=20) == ([(2, 2), (1, 1)], False)
+    assert paged(lines((2, RELEASE, None), (1, RELEASE, None)), size=1) == ([(2, 2)], True)

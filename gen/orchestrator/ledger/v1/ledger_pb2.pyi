@@ -173,7 +173,7 @@ class ListEntriesRequest(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., asset: _Optional[str] = ..., page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ...) -> None: ...
 
 class Entry(_message.Message):
-    __slots__ = ("transfer_id", "code", "type", "order_id", "available_change", "reserved_change", "available_after", "reserved_after", "transaction_hash", "reason", "at")
+    __slots__ = ("transfer_id", "code", "type", "order_id", "available_change", "reserved_change", "available_after", "reserved_after", "transaction_hash", "reason", "at", "payment_id")
     TRANSFER_ID_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -185,6 +185,7 @@ class Entry(_message.Message):
     TRANSACTION_HASH_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
+    PAYMENT_ID_FIELD_NUMBER: _ClassVar[int]
     transfer_id: str
     code: TransferCode
     type: TransferType
@@ -196,7 +197,8 @@ class Entry(_message.Message):
     transaction_hash: str
     reason: str
     at: _timestamp_pb2.Timestamp
-    def __init__(self, transfer_id: _Optional[str] = ..., code: _Optional[_Union[TransferCode, str]] = ..., type: _Optional[_Union[TransferType, str]] = ..., order_id: _Optional[str] = ..., available_change: _Optional[int] = ..., reserved_change: _Optional[int] = ..., available_after: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., reserved_after: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., transaction_hash: _Optional[str] = ..., reason: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    payment_id: str
+    def __init__(self, transfer_id: _Optional[str] = ..., code: _Optional[_Union[TransferCode, str]] = ..., type: _Optional[_Union[TransferType, str]] = ..., order_id: _Optional[str] = ..., available_change: _Optional[int] = ..., reserved_change: _Optional[int] = ..., available_after: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., reserved_after: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., transaction_hash: _Optional[str] = ..., reason: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., payment_id: _Optional[str] = ...) -> None: ...
 
 class ListEntriesResponse(_message.Message):
     __slots__ = ("entries", "next_page_token")
