@@ -1,15 +1,25 @@
-"""JSON as it must be sent: UTF-8, no key twice, no NaN, no text that a database cannot keep."""
+"""JSON as it must be sent: UTF-8, no key twice, no NaN, no text that a database cannot keep.
 
+A number that Python, or a client's reader, could change is kept as it was written.
+"""
+
+import decimal
 import json
 import math
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
+
+import orjson
 
 from kernel.errors import InvalidArgument
 
 BYTES_MAX = 64 * 1024
 DEPTH_MAX = 8
 INTEGER_MAX = 2**63 - 1
+# A number beyond this is none that a client's own JSON reader could hold.
+EXPONENT_MAX = 308
+NUMBER_SHOWN = 40
+# As many digits never are more than INTEGER_MAX.
+SAFE_DIGITS = 18
 
 
 class BodyNotValid(InvalidArgument):
@@ -23,18 +33,59 @@ class _Refused(ValueError):
     pass
 
 
-def parse(
-    raw: bytes, *, fraction: Callable[[str], Any] | None = None, depth_max: int = DEPTH_MAX
-) -> Any:
+class Number(decimal.Decimal):
+    """A JSON number with a fraction or an exponent, or one that no int keeps. written: its text."""
+
+    written: str
+
+    def __new__(cls, text: str) -> Self:
+        """Read a JSON number's text. Raises: BodyNotValid: nobody could hold it."""
+        try:
+            number = super().__new__(cls, text)
+            # Zero has no size: its exponent is only how it is written.
+            is_held = not number or abs(number.adjusted()) <= EXPONENT_MAX
+        except decimal.DecimalException:
+            is_held = False
+        if not is_held:
+            shown = text[:NUMBER_SHOWN]
+            raise BodyNotValid(f"The body holds a number that is too large or too small: {shown}")
+        number.written = text
+        return number
+
+
+def integer(text: str) -> "int | Number":
+    """Read a JSON integer's text; one that another reader could change is a `Number`.
+
+    Raises: BodyNotValid: nobody could hold it.
+    """
+    if len(text) <= SAFE_DIGITS and text != "-0":
+        return int(text)
+    number = Number(text)
+    value = int(number)
+    return value if abs(value) <= INTEGER_MAX and text != "-0" else number
+
+
+def to_json(value: object) -> str:
+    """Spell a value that was read with `Number` as JSON, its numbers as they were written."""
+    return orjson.dumps(value, default=_spelled).decode()
+
+
+def _spelled(value: object) -> orjson.Fragment:
+    if isinstance(value, Number):
+        return orjson.Fragment(value.written)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def parse(raw: bytes, *, is_exact: bool = False, depth_max: int = DEPTH_MAX) -> Any:
     """Read a JSON document.
 
-    fraction: reads the text of a number that has a fraction or an exponent; None: as a float.
-    depth_max: how deep it may be nested.
+    is_exact: numbers that a float or an int would change are `Number`; otherwise fractions are
+    floats, and integers have 64 bits. depth_max: how deep it may be nested.
 
     Raises: BodyNotValid: not UTF-8 or not JSON, a key twice, NaN or an infinity, a number too
         large, nested too deep, an unpaired surrogate, a NUL character.
     """
-    decoder = _DECODER if fraction is None else _decoder(fraction)
+    decoder = _EXACT if is_exact else _DECODER
     try:
         value = decoder.decode(raw.decode())
         _check(value, depth=1, most=depth_max)
@@ -84,10 +135,7 @@ def _check(value: Any, *, depth: int, most: int) -> None:
         raise _Refused("The body holds an integer that is too large")
 
 
-def _decoder(fraction: Callable[[str], Any]) -> json.JSONDecoder:
-    return json.JSONDecoder(
-        object_pairs_hook=_pairs, parse_constant=_constant, parse_float=fraction
-    )
-
-
-_DECODER = _decoder(float)
+_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant)
+_EXACT = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_constant=_constant, parse_float=Number, parse_int=integer
+)

@@ -1,5 +1,6 @@
 """What a request may say: pydantic models, strict, with names in the view's own spelling."""
 
+import decimal
 import re
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, TypeVar
@@ -10,7 +11,7 @@ from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from gateway.body import is_storable
+from gateway.body import Number, is_storable
 from kernel.errors import InvalidArgument
 from kernel.money import CENT, LARGEST, parse_amount, to_text
 
@@ -82,10 +83,11 @@ def _page_size(value: Any) -> int:
 
 
 def _score(value: Any) -> int:
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= SCORE_MAX:
-        tenths = round(value * 10)
-        if value == tenths / 10:
-            return tenths
+    is_number = isinstance(value, int | float | Number) and not isinstance(value, bool)
+    if is_number and 0 <= value <= SCORE_MAX:
+        tenths = decimal.Decimal(str(value)) * 10
+        if tenths == int(tenths):
+            return int(tenths)
     raise PydanticCustomError("score", "must be a number from 0 to 10 with at most one decimal")
 
 

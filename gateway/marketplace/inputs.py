@@ -6,7 +6,6 @@ from pydantic import (
     AliasChoices,
     ConfigDict,
     Field,
-    JsonValue,
     StringConstraints,
     model_validator,
 )
@@ -141,7 +140,7 @@ class CreateOrder(Request):
     currency: Currency | None = None
     client_order_ref: Text | None = None
     milestones: Annotated[list[Milestone], Field(max_length=50)] | None = None
-    metadata: dict[str, JsonValue] | None = None
+    metadata: dict[str, Any] | None = None
 
 
 class OrderAction(Request):

@@ -1,12 +1,12 @@
 """Orders: create, list, read, and the timeline."""
 
 import asyncio
-import json
 from typing import Any
 
 from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
 
+from gateway.body import to_json
 from gateway.call import Answer, Call
 from gateway.keys import READ, WRITE
 from gateway.marketplace import commands, envelope, examples, outputs, rendering
@@ -136,7 +136,7 @@ def _milestone(part: Milestone) -> orders_pb2.Milestone:
 def _metadata(metadata: dict[str, Any] | None) -> str:
     if metadata is None:
         return ""
-    text = json.dumps(metadata, ensure_ascii=False, separators=(",", ":"))
+    text = to_json(metadata)
     if len(text.encode()) > METADATA_BYTES_MAX:
         raise InvalidArgument(
             "Invalid field: metadata", fields=[("metadata", "is larger than 16 KiB")]

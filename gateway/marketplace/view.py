@@ -66,8 +66,8 @@ class MarketplaceView:
         return credential
 
     def parse(self, raw: bytes) -> Any:
-        """Read a JSON body. Raises: BodyNotValid."""
-        return body.parse(raw)
+        """Read a JSON body, numbers as they are written. Raises: BodyNotValid."""
+        return body.parse(raw, is_exact=True)
 
     def refuse(self, error: DomainError, *, request_id: str) -> Refusal:
         """Print a refusal in the envelope."""

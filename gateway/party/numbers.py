@@ -1,49 +1,19 @@
-"""JSON whose numbers stay what was written: decimal digits in, decimal digits out, no binary float.
+"""Numbers as the party API's document has them: decimal digits in and out, no binary float.
 
-Amounts are printed as numbers with two decimals, as the party API's document prints them.
+Amounts are printed as numbers with two decimals.
 """
 
-import decimal
 import re
-from typing import Any, Self
 
 import orjson
 
-from gateway import body
-from gateway.body import BodyNotValid
+from gateway.body import Number
 from kernel.money import CENT, LARGEST, UNIT, to_text
 
-# A number beyond this is none that a client's own JSON reader could hold.
-EXPONENT_MAX = 308
 BASIS_POINTS = 10_000
 _AMOUNT = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,2}))?", re.ASCII)
 # `+00005` is no JSON, so a text that is read here has no sign but a minus.
 _ZERO = re.compile(r"-?0+(?:\.0+)?", re.ASCII)
-
-
-class Number(decimal.Decimal):
-    """A JSON number with a fraction or an exponent. written: its text."""
-
-    written: str
-
-    def __new__(cls, text: str) -> Self:
-        """Read a JSON number's text. Raises: BodyNotValid: nobody could hold it."""
-        try:
-            number = super().__new__(cls, text)
-        except decimal.DecimalException:
-            raise BodyNotValid("The body holds a number that is too large") from None
-        if abs(number.adjusted()) > EXPONENT_MAX:
-            raise BodyNotValid("The body holds a number that is too large")
-        number.written = text
-        return number
-
-
-def parse(raw: bytes) -> Any:
-    """Read a JSON document as `body.parse` does, with every fraction as a `Number`.
-
-    Raises: BodyNotValid.
-    """
-    return body.parse(raw, fraction=Number)
 
 
 def amount(value: object) -> int:
@@ -81,14 +51,3 @@ def tenths(count: int) -> orjson.Fragment:
     """Print a count of tenths as a JSON number: 87 is 8.7."""
     whole, part = divmod(count, 10)
     return orjson.Fragment(f"{whole}.{part}")
-
-
-def to_json(value: object) -> str:
-    """Spell a value that `parse` read as JSON, its numbers as they were written."""
-    return orjson.dumps(value, default=_spelled).decode()
-
-
-def _spelled(value: object) -> orjson.Fragment:
-    if isinstance(value, Number):
-        return orjson.Fragment(value.written)
-    raise TypeError(f"{type(value).__name__} is not JSON")

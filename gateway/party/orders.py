@@ -3,8 +3,9 @@
 from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import orders_pb2
 
+from gateway.body import to_json
 from gateway.call import Answer, Call
-from gateway.party import commands, examples, numbers, outputs, rendering
+from gateway.party import commands, examples, outputs, rendering
 from gateway.party.inputs import CreateOrder, ListOrders
 from gateway.routing import ANY, Routes
 from kernel.money import USDC
@@ -36,7 +37,7 @@ async def create_order(call: Call, body: CreateOrder) -> Answer:
         intention_id=str(body.intention_id or ""),
         contract_template_id=str(body.contract_template_id or ""),
         contract_id=str(body.contract_id or ""),
-        contract_terms_json=numbers.to_json(body.contract_terms) if body.contract_terms else "",
+        contract_terms_json=to_json(body.contract_terms) if body.contract_terms else "",
     )
     order = await commands.change(call, call.backends.orders.CreateOrder, request)
     return Answer(status=commands.CREATED, body=rendering.order(order))

@@ -6,12 +6,12 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from gateway import documentation, errors, pages
+from gateway import body, documentation, errors, pages
 from gateway.auth import Credential, CredentialMissing
 from gateway.call import Call, Parts
 from gateway.errors import Refusal
 from gateway.limits import RateLimiter
-from gateway.party import account, actions, disputes, numbers, orders, outputs, receipts, words
+from gateway.party import account, actions, disputes, orders, outputs, receipts, words
 from gateway.party.claims import TokenNotValid
 from gateway.party.people import People
 from gateway.party.tokens import Tokens
@@ -60,7 +60,7 @@ class PartyView:
 
     def parse(self, raw: bytes) -> Any:
         """Read a JSON body, numbers as they are written. Raises: BodyNotValid."""
-        return numbers.parse(raw)
+        return body.parse(raw, is_exact=True)
 
     def refuse(self, error: DomainError, *, request_id: str) -> Refusal:
         """Print a refusal in the parties' words."""

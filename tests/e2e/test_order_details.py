@@ -1,11 +1,15 @@
 """What a marketplace finds out about an order afterwards: reasons, refusals, parts of the work."""
 
+import json
+import uuid
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from tests.e2e.streams import Reader, reading
-from tests.shop import Shop, data_of
+from tests.shop import Shop, data_of, error_of
 
 
 async def entries(shop: Shop, order_id: str, kind: str) -> list[dict[str, Any]]:
@@ -126,3 +130,47 @@ async def test_parts_of_the_work_come_back_as_they_were_given(shop: Shop) -> Non
     assert created["milestones"] == [first, second]
     assert first == body["milestones"][0]
     assert (second["title"], second["description"]) == ("In colour", "In colour")
+
+
+# Numbers that a float, a 64-bit integer or a shorter spelling would change.
+DIGITS = (
+    '{"a":[1.10,1e2,1E+2,0.1234567890123456789,12345678901234567.89,-0,-0.0,0e-400],'
+    '"b":{"n":18446744073709551616,"m":-9223372036854775809,"k":9223372036854775807},'
+    '"c":1.7976931348623157e308,"d":2.5e-308,"e":0.10000000000000000000000000000000000000001}'
+)
+
+
+async def test_numbers_in_metadata_are_kept_digit_by_digit_wherever_they_are_told(
+    shop: Shop,
+) -> None:
+    pair = await shop.pair()
+    names = {"buyerId": pair.buyer, "sellerId": pair.seller}
+    head = json.dumps({**names, "amount": "80.00", "title": "Logo"})
+    headers = {"Idempotency-Key": uuid.uuid4().hex, "Content-Type": "application/json"}
+    content = f'{head[:-1]}, "metadata": {DIGITS}}}'
+
+    answers = [await shop.client.post("/orders", content=content, headers=headers)]
+    order_id = data_of(answers[0])["id"]
+    answers.append(await shop.client.post("/orders", content=content, headers=headers))
+    answers.append(await shop.client.get(f"/orders/{order_id}"))
+    answers.append(await shop.client.get(f"/orders?buyerId={pair.buyer}"))
+    answers.append(await shop.act(order_id, "reserve"))
+    answers.append(await shop.client.get(f"/orders/{order_id}"))
+
+    kept = f'"metadata":{DIGITS}'
+    assert [kept in answer.text for answer in answers[:4]] == [True] * 4
+    assert kept in answers[5].text
+    assert answers[1].headers["idempotent-replayed"] == "true"
+
+
+@pytest.mark.parametrize("number", ["1e-400", "1e400", "9" * 400, "1e99999999999999999999"])
+async def test_a_number_that_nobody_can_hold_is_named(shop: Shop, number: str) -> None:
+    content = f'{{"buyerId": "a", "metadata": {{"n": {number}}}}}'
+
+    answer = await shop.client.post(
+        "/orders", content=content, headers={"Content-Type": "application/json"}
+    )
+
+    error = error_of(answer, status=400)
+    assert error["code"] == "VALIDATION_ERROR"
+    assert number[:40] in error["message"]

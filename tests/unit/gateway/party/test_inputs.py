@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway import models
-from gateway.party import numbers
+from gateway.body import parse
 from gateway.party.inputs import (
     AddEvidence,
     CreateOrder,
@@ -25,7 +25,7 @@ ORDER = f'{{"business_id": "{BUSINESS}", "amount": 150.00}}'
 def refused(model: type[Request], text: str) -> list[str]:
     """Return the fields that a body is refused for."""
     with pytest.raises(InvalidArgument) as caught:
-        models.validated(model, numbers.parse(text.encode()))
+        models.validated(model, parse(text.encode(), is_exact=True))
     return [name for name, _ in caught.value.fields]
 
 
@@ -36,7 +36,7 @@ def order_with(**changes: str) -> str:
 
 
 def test_what_is_left_out_has_the_documented_defaults() -> None:
-    order = models.validated(CreateOrder, numbers.parse(ORDER.encode()))
+    order = models.validated(CreateOrder, parse(ORDER.encode(), is_exact=True))
 
     assert order.business_id == uuid.UUID(BUSINESS)
     assert order.amount == 150 * 10**7
@@ -46,7 +46,7 @@ def test_what_is_left_out_has_the_documented_defaults() -> None:
 
 @pytest.mark.parametrize("name", ["intention_id", "contract_template_id", "contract_id"])
 def test_an_optional_id_may_be_null(name: str) -> None:
-    body = numbers.parse(order_with(**{name: "null"}).encode())
+    body = parse(order_with(**{name: "null"}).encode(), is_exact=True)
 
     assert getattr(models.validated(CreateOrder, body), name) is None
 
@@ -192,12 +192,12 @@ def test_a_page_has_one_to_a_hundred(limit: int) -> None:
 )
 def test_what_is_wrong_is_said_in_our_words(model: type[Request], text: str, message: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        models.validated(model, numbers.parse(text.encode()))
+        models.validated(model, parse(text.encode(), is_exact=True))
 
     assert [told for _, told in caught.value.fields] == [message]
 
 
 def test_a_reason_is_kept_with_its_spaces() -> None:
-    body = numbers.parse(b'{"reason": "  long enough "}')
+    body = parse(b'{"reason": "  long enough "}', is_exact=True)
 
     assert models.validated(OpenDispute, body).reason == "  long enough "
