@@ -42,7 +42,8 @@ _ONCE = frozenset(
 )
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_JSON = re.compile(r'application/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?', re.IGNORECASE)
+# Parameters have no effect, charset as little as any. Source: RFC 8259 §11.
+_JSON = re.compile(r"\s*application/json\s*(;.*)?", re.IGNORECASE)
 _WAIT = re.compile(r"wait\s*=\s*(\d{1,9})", re.IGNORECASE)
 
 
@@ -223,23 +224,30 @@ def client_address(scope: Scope, *, proxies: int) -> str:
 async def read_body(receive: Receive, headers: Mapping[str, str]) -> bytes:
     """Read the whole body; empty where there is none.
 
-    Raises: BodyTooLarge; UnsupportedMediaType: a body that is declared as something but JSON;
-        RequestTimeout: it does not arrive, or the client has gone before it was whole.
+    Raises: BodyTooLarge; UnsupportedMediaType: a body that is declared as something but JSON, or
+        is packed; RequestTimeout: it does not arrive, or the client has gone before it was whole.
     """
+    length = headers.get("content-length", "")
+    if length.isdecimal() and int(length) > body.BYTES_MAX:
+        raise _too_large()  # before a client that asks whether it may go on has sent it
     try:
         async with asyncio.timeout(BODY_SECONDS):
             raw = await _read(receive)
     except TimeoutError:
         raise _late("did not arrive in time") from None
     if len(raw) > body.BYTES_MAX:
-        raise BodyTooLarge(
-            "The body is larger than 64 KiB", fields=[("body", "is larger than 64 KiB")]
-        )
+        raise _too_large()
     # A body that says nothing of its type is what every body here is.
     if raw and _JSON.fullmatch(headers.get("content-type", "application/json")) is None:
         raise UnsupportedMediaType(
             "A body must be sent as Content-Type: application/json",
             fields=[("Content-Type", "must be application/json")],
+        )
+    codings = {part.strip().lower() for part in headers.get("content-encoding", "").split(",")}
+    if raw and not codings <= {"", "identity"}:
+        raise UnsupportedMediaType(
+            "A body must be sent as it is, without a Content-Encoding",
+            fields=[("Content-Encoding", "must be identity")],
         )
     return raw
 
@@ -257,6 +265,11 @@ async def _read(receive: Receive) -> bytes:
         if not message.get("more_body"):
             break
     return b"".join(chunks)
+
+
+def _too_large() -> BodyTooLarge:
+    text = "is larger than 64 KiB"
+    return BodyTooLarge(f"The body {text}", fields=[("body", text)])
 
 
 def _late(text: str) -> RequestTimeout:

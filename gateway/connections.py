@@ -14,7 +14,11 @@ from typing import Any
 import httptools
 import orjson
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
 
 from gateway.errors import (
@@ -42,8 +46,11 @@ LINGER_SECONDS, LINGER_BYTES_MAX = 2.0, 256 * 1024
 FRAMING_BYTES_MAX, FRAMING_PER_BYTE = 16 * 1024, 8
 # As much is parsed before limits are looked at.
 PIECE_BYTES = 4096
+# Its clients know no chunks and no interim answers. Source: RFC 9112 §6.1, RFC 9110 §15.2.
+OLD_VERSION = "1.0"
 _HEAD_END = b"\r\n\r\n"
 _HOST = re.compile(rb"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]]*")
+_NO_PATH = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*://[^/?#]+)(\?.*)?")
 _BLANK = b"\r\n"
 Refuse = Callable[[DomainError, bytes, Sequence[tuple[bytes, bytes]], str], Refusal]
 
@@ -256,11 +263,16 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Look at what frames the request before anybody is asked to serve it."""
         length = self._framing()
+        self.url = _with_path(self.url)
+        if not _path(self.url):
+            self._fail(MalformedRequest("The request's target is not valid"))
         self._unset_keepalive_if_required()
         self._crowd.work(self)
         self._head_bytes = self._body_bytes = self._framing_bytes = 0
         self._is_in_body, self._body_left = True, length
         super().on_headers_complete()
+        if self.parser.get_http_version() == OLD_VERSION:
+            _answer_as_of_old(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
@@ -282,12 +294,12 @@ class Connection(HttpToolsProtocol):
                 codings.append(value.strip().lower())
             elif name == b"content-length":
                 length = int(value)
-        if version not in {"1.0", "1.1"}:
+        if version not in {OLD_VERSION, "1.1"}:
             self._fail(MalformedRequest(f"HTTP/{version} is not spoken here"))
-        is_named = len(hosts) == 1 or (version == "1.0" and not hosts)
+        is_named = len(hosts) == 1 or (version == OLD_VERSION and not hosts)
         if not is_named or not all(map(_HOST.fullmatch, hosts)):
             self._fail(MalformedRequest("A request must have one valid Host header"))
-        if codings and (codings != [b"chunked"] or version == "1.0"):
+        if codings and (codings != [b"chunked"] or version == OLD_VERSION):
             self._fail(MalformedRequest("The only transfer coding is chunked, alone"))
         self._is_chunked = bool(codings)
         return length
@@ -339,6 +351,41 @@ class Connection(HttpToolsProtocol):
     def _arm(self, seconds: float, then: Callable[[], None]) -> None:
         self._unset_keepalive_if_required()
         self.timeout_keep_alive_task = self.loop.call_later(seconds, then)
+
+
+def _with_path(target: bytes) -> bytes:
+    """Return an absolute target with the path `/` where it has none. Source: RFC 9110 §4.2.3."""
+    match = _NO_PATH.fullmatch(target)
+    return target if match is None else b"%b/%b" % (match[1], match[2] or b"")
+
+
+def _path(target: bytes) -> bytes | None:
+    try:
+        path: bytes | None = httptools.parse_url(target).path
+    except httptools.HttpParserInvalidURLError:
+        return None
+    return path
+
+
+def _answer_as_of_old(cycle: RequestResponseCycle) -> None:
+    """Let an answer without a length go out as it is, up to the end of the connection."""
+    send = cycle.send
+    cycle.waiting_for_100_continue = False
+
+    async def send_plain(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            names = {name.lower() for name, _ in message["headers"]}
+            if b"content-length" not in names:
+                cycle.chunked_encoding = False
+        elif cycle.chunked_encoding is False and not cycle.expected_content_length:
+            if cycle.flow.write_paused and not cycle.disconnected:
+                await cycle.flow.drain()
+            if not cycle.disconnected and cycle.scope["method"] != "HEAD":
+                cycle.transport.write(message.get("body", b""))
+            message = {**message, "body": b""}
+        await send(message)
+
+    cycle.send = send_plain  # type: ignore[method-assign] # of this one answer
 
 
 def _too_large(text: str) -> str:
