@@ -24,6 +24,8 @@ CALLS_SHARE = 2 / 3
 LEAST_CLOSE_SECONDS = 1.0
 CLOCK_WRONG = "The clock of this service is wrong"
 Loop = Callable[[], Awaitable[None]]
+# The signals that ask a process to end.
+ENDING = (signal.SIGTERM, signal.SIGINT)
 log = logger()
 
 
@@ -62,10 +64,16 @@ def main(*, name: str, settings: ServiceSettings, build: Callable[[], Awaitable[
 async def _run(build: Callable[[], Awaitable[App]]) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ENDING:
         loop.add_signal_handler(number, stopping.set)
-    app = await build()
-    await serve(app, stopping)
+    try:
+        app = await build()
+        await serve(app, stopping)
+    finally:
+        # A second signal finds a process that is about to end by itself.
+        for number in ENDING:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
 
 
 async def serve(app: App, stopping: asyncio.Event) -> None:

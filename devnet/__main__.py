@@ -20,6 +20,8 @@ from devnet.settings import Settings, SettingsError
 WRONG_SETTING = 2
 GRACE_SECONDS = 5
 
+# The signals that ask the process to end.
+ENDING = (signal.SIGTERM, signal.SIGINT)
 log = structlog.get_logger()
 
 
@@ -85,7 +87,7 @@ async def _serve(devnet: Devnet, listener: socket.socket, port: int) -> int:
     )
     server = _QuietServer(config)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ENDING:
         loop.add_signal_handler(number, stopping.set)
     ledger = asyncio.create_task(devnet.ledger.run(stopping))
     web = asyncio.create_task(server.serve(sockets=[listener]))
@@ -95,6 +97,9 @@ async def _serve(devnet: Devnet, listener: socket.socket, port: int) -> int:
     server.should_exit = True
     results = await asyncio.gather(ledger, web, return_exceptions=True)
     devnet.journal.close()
+    for number in ENDING:
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
     failures = [result for result in results if isinstance(result, BaseException)]
     for failure in failures:
         log.error("devnet.failed", error=repr(failure))

@@ -22,6 +22,8 @@ BACKLOG = 2048
 UNREAD_BYTES_MAX = 128 * 1024
 # Files that the process needs beside its connections.
 FILES_ELSE = 256
+# The signals that ask the process to end.
+ENDING = (signal.SIGTERM, signal.SIGINT)
 log = logger()
 
 
@@ -45,9 +47,15 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Stop gracefully at SIGTERM and SIGINT, at once at the second of them."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDING:
             loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield
+        try:
+            yield
+        finally:
+            # One that comes now finds a process that is about to end by itself.
+            for number in ENDING:
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -30,6 +30,8 @@ def main() -> int:
     except state.AlreadyRunningError as error:
         sys.stderr.write(f"stack: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        return 0  # before there was anything to stop
 
 
 def _run(read: StackSettings) -> int:
@@ -37,12 +39,19 @@ def _run(read: StackSettings) -> int:
     stack = Stack(read, say=say)
     code = 1
     try:
-        code = _serve(stack, say)
+        try:
+            code = _serve(stack, say)
+        finally:
+            _listen_to_signals(_ignore)
+    except KeyboardInterrupt:
+        code = 0
     finally:
-        _listen_to_signals(signal.SIG_IGN)
+        # Whatever signals have come, and wherever: the first of them made the rest be ignored.
         codes = stack.stop()
         if codes:
             say("stopped: " + ", ".join(f"{name} {describe(end)}" for name, end in codes.items()))
+        # For good: Python itself would listen again to what a function of ours ignores.
+        _listen_to_signals(signal.SIG_IGN)
     return code or int(any(codes.values()))
 
 
@@ -110,7 +119,12 @@ def _speaker() -> Callable[[str], None]:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    _listen_to_signals(_ignore)
     raise KeyboardInterrupt
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: the stack is about to stop."""
 
 
 if __name__ == "__main__":

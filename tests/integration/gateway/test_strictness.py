@@ -111,7 +111,7 @@ async def test_a_parameter_that_is_no_text_is_named(
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/api", "/api/v1", "/api/v1/", "/nothing", "/nothing/party", "/party", "/docs/assets/no"],
+    ["/api", "/api/v1", "/api/v1/", "/nothing", "/nothing/party", "/party", "/docs/assets/no"],
 )
 async def test_where_there_is_nothing_the_marketplaces_shape_says_so(
     bare: httpx.AsyncClient, path: str
