@@ -11,7 +11,15 @@ from gateway.marketplace.envelope import Output
 from gateway.marketplace.inputs import Actor, DisputeStatus, OrderStatus
 
 Time = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
-Decimal = Annotated[str, StringConstraints(pattern=r"^-?\d+\.\d{2,7}$")]
+# Orders are in whole cents; what the chain moved may not be.
+Decimal = Annotated[
+    str,
+    StringConstraints(pattern=r"^-?\d+\.\d{2,7}$"),
+    Field(
+        description="Decimal string with two decimals; up to seven where the chain moved parts of "
+        "a cent. Orders are in whole cents, so such a part stays with its owner."
+    ),
+]
 ChainDecimal = Annotated[str, StringConstraints(pattern=r"^\d+\.\d{7}$")]
 OrderId = Annotated[str, StringConstraints(pattern=r"^ord_[0-9A-Za-z]{22}$")]
 EscrowId = Annotated[str, StringConstraints(pattern=r"^esc_[0-9A-Za-z]{22}$")]
