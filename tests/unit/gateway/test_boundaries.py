@@ -19,7 +19,6 @@ from gateway import body as gateway_body
 from gateway import models
 from gateway.marketplace import inputs as marketplace
 from gateway.party import inputs as party
-from gateway.party import numbers
 from kernel import urls
 from kernel.errors import InvalidArgument
 from kernel.ids import from_public, parse_uuid
@@ -123,10 +122,8 @@ def validator(model: type[pydantic.BaseModel]) -> Any:
 
 def takes(body: Body, raw: str) -> bool:
     """Tell whether the server takes a body, its services included."""
-    is_party = body.model.__module__ == party.__name__
-    parse = numbers.parse if is_party else gateway_body.parse
     try:
-        read: Any = models.validated(body.model, parse(raw.encode()))
+        read: Any = models.validated(body.model, gateway_body.parse(raw.encode(), is_exact=True))
         for url in getattr(read, "evidence", None) or ():
             urls.require_url(url, field="evidence")
         if isinstance(read, marketplace.RegisterUser):
