@@ -80,6 +80,13 @@ class Landing:
         else:
             await self._came_to_nothing(work, step, attempt, outcome)
 
+    async def superseded(self, work: Work, step: Step, attempt: Attempt) -> None:
+        """Write down that an envelope is dead: a ledger has used its number for another."""
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, work.lease)
+            await self._journal.close_attempt(tx, attempt=attempt, state=AttemptState.EXPIRED)
+        log.warning("escrow.attempt_superseded", step=step.name, hash=attempt.prepared.hash)
+
     async def by_effect(
         self, work: Work, step: Step, outcome: TransactionOutcome
     ) -> TransactionOutcome:
@@ -196,7 +203,7 @@ class Landing:
             await self._journal.close_attempt(
                 tx, attempt=attempt, state=state, outcome=outcome if failed else None
             )
-            if failed and attempt.slot == (step.source, step.sequence):
+            if failed:
                 await self._journal.renumber(tx, step=step, used=attempt.prepared)
         log.warning("escrow.attempt_ended", step=step.name, state=state.value, code=outcome.code)
         failures = sum(a.state is AttemptState.FAILED and not a.is_burn for a in step.attempts)

@@ -144,6 +144,10 @@ class Pipeline:
             await self._landing.settled(work, step, *found)
             return
         attempt, is_new = step.in_flight, False
+        if attempt is not None and attempt.slot in step.used:
+            # A node that showed its account as it was before let it be signed.
+            await self._landing.superseded(work, step, attempt)
+            return
         try:
             if attempt is None:
                 attempt, is_new = await self._next(work, step), True

@@ -150,20 +150,15 @@ class Journal:
         row = (await tx.execute(chosen)).first()
         if row is None:
             return None
-        await tx.execute(
-            sa.update(channels).where(channels.c.address == row.address).values(leased_by=step.id)
-        )
-        await self._number(tx, step, source=row.address, sequence=row.next_sequence)
+        taken = sa.update(channels).where(channels.c.address == row.address)
+        await tx.execute(taken.values(leased_by=step.id))
+        numbered = sa.update(steps).where(steps.c.id == step.id)
+        await tx.execute(numbered.values(source=row.address, sequence=row.next_sequence))
         return row.address, row.next_sequence
 
     async def renumber(self, tx: Transaction, *, step: Step, used: Prepared) -> None:
-        """Move a step to the next sequence number: a ledger has used up the one it had."""
-        await tx.execute(
-            sa.update(channels)
-            .where(channels.c.address == used.source, channels.c.leased_by == step.id)
-            .values(next_sequence=used.sequence + 1)
-        )
-        await self._number(tx, step, source=used.source, sequence=used.sequence + 1)
+        """Move a step to the next sequence number, where a ledger has used up the one it has."""
+        await tx.execute(_RENUMBER, {"step": step.id, "source": used.source, "used": used.sequence})
 
     async def free_channel(self, tx: Transaction, step: Step) -> None:
         """Give back the channel account of a step, unless something is signed under its number.
@@ -295,10 +290,6 @@ class Journal:
             }
             await tx.execute(insert(payments).values(row))
 
-    async def _number(self, tx: Transaction, step: Step, *, source: str, sequence: int) -> None:
-        statement = sa.update(steps).where(steps.c.id == step.id)
-        await tx.execute(statement.values(source=source, sequence=sequence))
-
 
 def is_leased(lease: Lease) -> sa.ColumnElement[bool]:
     """Return the condition that names a lease's command."""
@@ -384,6 +375,15 @@ from unnest(cast(:marketplaces as uuid[]), cast(:ids as uuid[]), cast(:epochs as
      as held (marketplace_id, id, epoch)
 where c.marketplace_id = held.marketplace_id and c.id = held.id and c.lease_epoch = held.epoch
   and c.state = 'RUNNING'
+""")
+_RENUMBER = sa.text("""
+with moved as (
+    update steps set sequence = sequence + 1
+    where id = :step and source = :source and sequence = :used
+    returning source, sequence
+)
+update channels c set next_sequence = moved.sequence from moved
+where c.address = moved.source and c.leased_by = :step
 """)
 _ONE_LEASE_AT_A_TIME = sa.text(
     "select pg_advisory_xact_lock(hashtext('escrow'), hashtext('channels'))"

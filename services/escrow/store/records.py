@@ -94,10 +94,15 @@ class Step:
         return next((a for a in self.attempts if a.state is AttemptState.SUCCEEDED), None)
 
     @property
+    def used(self) -> frozenset[tuple[str, int]]:
+        """Return the slots that a ledger is known to have used for an envelope of the step."""
+        ended = {AttemptState.SUCCEEDED, AttemptState.FAILED}
+        return frozenset(a.slot for a in self.attempts if a.state in ended)
+
+    @property
     def unproven(self) -> tuple[Attempt, ...]:
         """Return expired attempts whose number no ledger is known to have used for another."""
-        ended = {AttemptState.SUCCEEDED, AttemptState.FAILED}
-        used = {a.slot for a in self.attempts if a.state in ended}
+        used = self.used
         return tuple(
             a for a in self.attempts if a.state is AttemptState.EXPIRED and a.slot not in used
         )

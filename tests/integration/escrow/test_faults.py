@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from services.escrow.domain import Command, CommandInMotion, CommandKind, CommandState, EscrowState
 from services.escrow.steps import StepName
 from services.escrow.tables import attempts, commands, steps
 from tests.integration.escrow import outsiders
-from tests.integration.escrow.world import AMOUNT, Order, World
+from tests.integration.escrow.world import AMOUNT, Order, World, succeeded
 
 RELEASE_CALLS = ("change_milestone_status", "approve_milestone", "release_funds")
 
@@ -101,11 +102,42 @@ async def test_a_transaction_that_fails_on_the_ledger_is_tried_with_the_next_num
     order = await world.funded()
     await world.fault(kind="fail_at_apply", function="release_funds")
 
-    await world.do(CommandKind.RELEASE, order)
+    with capture_logs() as logs:
+        await world.do(CommandKind.RELEASE, order)
 
+    # The books know the number for used: no node has to say so.
+    assert [line for line in logs if line["event"] == "escrow.channel_ahead"] == []
     sent = await attempts_of(world, order, StepName.RELEASE_FUNDS)
     assert [row.state for row in sent] == ["FAILED", "SUCCEEDED"]
     assert sent[1].sequence == sent[0].sequence + 1
+    assert await world.balance(order.seller.address) == AMOUNT
+
+
+_SIGNED_AGAIN = sa.text("""
+insert into attempts (hash, step_id, number, source, sequence, envelope_xdr, max_time,
+                      auth_expires_ledger, max_fee, network, prepared_at_ledger, state, created_at)
+select encode(sha256(hash::bytea), 'hex'), step_id, number + 1, source, sequence, envelope_xdr,
+       max_time, auth_expires_ledger, max_fee, network, prepared_at_ledger, 'SENT', now()
+from attempts where hash = :hash
+""")
+
+
+async def test_what_is_signed_with_a_number_that_a_ledger_has_used_is_dead(world: World) -> None:
+    order = await world.funded()
+    await world.fault(kind="fail_at_apply", function="transfer", count=3)
+    asked = world.asked(CommandKind.RELEASE)
+    await world.escrows.release(asked, order_id=order.id)
+    await world.until(asked.command_id, lambda command: command.error_reason == "CHAIN_FAILED")
+    failed = await attempts_of(world, order, StepName.MAKE_GOOD)
+
+    # As where a node showed the account as it was before.
+    async with world.house.database.transaction() as tx:
+        await tx.execute(_SIGNED_AGAIN, {"hash": failed[-1].hash})
+    await world.wake(asked.command_id)
+    succeeded(await world.ended(asked))
+
+    sent = await attempts_of(world, order, StepName.MAKE_GOOD)
+    assert [row.state for row in sent] == ["FAILED"] * 3 + ["EXPIRED", "SUCCEEDED"]
     assert await world.balance(order.seller.address) == AMOUNT
 
 
