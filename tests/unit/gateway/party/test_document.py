@@ -49,7 +49,11 @@ def described(document: dict[str, Any], operation: Operation) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize(("place", "statuses"), DOCUMENTED.items(), ids=str)
+@pytest.mark.parametrize(
+    ("place", "statuses"),
+    DOCUMENTED.items(),
+    ids=[f"{place[1]} {place[0]}" for place in DOCUMENTED],
+)
 def test_every_documented_route_is_there_with_its_statuses(
     document: dict[str, Any], place: tuple[str, str], statuses: set[int]
 ) -> None:
