@@ -17,6 +17,7 @@ import pydantic
 from fastapi import Body, Header, Path, Query
 from fastapi.routing import APIRoute
 from pydantic.alias_generators import to_camel
+from starlette.routing import compile_path
 
 from chassis import deadline
 from chassis.status import Internal
@@ -276,7 +277,10 @@ async def _disconnected(receive: Receive) -> None:
 
 
 class OperationRoute(APIRoute):
-    """A FastAPI route that is documented by FastAPI and served by `Server`."""
+    """A FastAPI route that is documented by FastAPI and served by `Server`.
+
+    It is documented as the contract prints it, and served without a slash at its end.
+    """
 
     def __init__(self, operation: Operation, *, server: Server, **rest: Any) -> None:
         super().__init__(
@@ -290,6 +294,8 @@ class OperationRoute(APIRoute):
             status_code=min(operation.answers, default=200),
             **rest,
         )
+
+        self.path_regex, _, _ = compile_path(self.path.rstrip("/"))
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await server.serve(operation, scope, receive, send)

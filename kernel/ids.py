@@ -20,8 +20,6 @@ LENGTH = 22
 _VALUES = {character: value for value, character in enumerate(ALPHABET)}
 # The namespace of every id that is derived from other ids (uuid5).
 NAMESPACE = uuid.UUID("6f726368-6573-7472-8a74-6f7200000001")
-# The version of ids that are hashes.
-HASHED_VERSION = 8
 
 
 def new_id() -> uuid.UUID:
@@ -43,18 +41,22 @@ def derived_id(*parts: object) -> uuid.UUID:
 
 
 def hashed_id(*parts: str) -> uuid.UUID:
-    """Derive an id from texts that others choose: SHA-256 of them, as a UUID of version 8.
+    """Derive an id from texts that others choose: SHA-256 of them, as a UUID of no known variant.
 
-    No other id here has this version, and no two lists of texts are one.
-    Source: RFC 9562 §5.8.
+    No two lists of texts are one. What makes UUIDs makes none of this variant, which is reserved
+    for future definition: see `is_hashed`. Source: RFC 9562 §4.1.
     """
     digest = hashlib.sha256()
     for part in parts:
         spelled = part.encode()
         digest.update(b"%d:%b" % (len(spelled), spelled))
     value = int.from_bytes(digest.digest()[:16], "big")
-    value &= ~(0xF << 76 | 0b11 << 62)
-    return uuid.UUID(int=value | HASHED_VERSION << 76 | 0b10 << 62)
+    return uuid.UUID(int=value | 0b111 << 61)
+
+
+def is_hashed(value: uuid.UUID) -> bool:
+    """Tell whether an id is one that `hashed_id` may have made."""
+    return value.variant == uuid.RESERVED_FUTURE
 
 
 def to_public(prefix: str, value: uuid.UUID) -> str:

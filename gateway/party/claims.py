@@ -11,7 +11,7 @@ from typing import Any
 from chassis.identity import ROLE_ADMIN, ROLE_USER
 from gateway.settings import Issuer
 from kernel.errors import Unauthenticated
-from kernel.ids import HASHED_VERSION, hashed_id, parse_uuid
+from kernel.ids import hashed_id, is_hashed, parse_uuid
 
 SUBJECT_MAX = 255
 AUDIENCE = "aud"
@@ -39,14 +39,14 @@ def require_audience(issuer: Issuer, claims: Claims) -> None:
 def subject(issuer: Issuer, claims: Claims) -> uuid.UUID:
     """Return the user's UUID: what the issuer says, or one for the issuer and what it says.
 
-    No issuer can say an id that is made here: those have a version of their own.
+    No issuer can say an id that is made here: those have a variant of their own.
     Raises: TokenNotValid: it says nothing.
     """
     said = _found(claims, issuer.subject_claim)
     if not isinstance(said, str) or not 0 < len(said) <= SUBJECT_MAX:
         raise TokenNotValid("The access token's subject is missing")
     known = parse_uuid(said)
-    if known is not None and known.version != HASHED_VERSION:
+    if known is not None and not is_hashed(known):
         return known
     return hashed_id("subject", issuer.issuer, said)
 

@@ -17,7 +17,7 @@ routes = Routes("Orders")
 
 
 @routes.post(
-    "/orders",
+    "/orders/",
     scope=ANY,
     body=CreateOrder,
     examples=examples.CREATE_ORDER,
@@ -43,7 +43,7 @@ async def create_order(call: Call, body: CreateOrder) -> Answer:
     return Answer(status=commands.CREATED, body=rendering.order(order))
 
 
-@routes.get("/orders", scope=ANY, query=ListOrders, answers={200: outputs.Orders})
+@routes.get("/orders/", scope=ANY, query=ListOrders, answers={200: outputs.Orders})
 async def list_orders(call: Call, query: ListOrders) -> Answer:
     """List the caller's orders on one side, newest first; `total` counts the filter."""
     request = orders_pb2.ListPartyOrdersRequest(

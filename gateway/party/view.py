@@ -85,7 +85,7 @@ def build(*, view: PartyView, parts: Parts, wait_seconds: int) -> FastAPI:
         title="Orchestrator: party API",
         description="Orders, as the people and businesses in them see them. Amounts are JSON "
         "numbers with at most two decimals; every change honours `Idempotency-Key`. "
-        "`/api/v1/orders/` is `/api/v1/orders`.",
+        "`/api/v1/orders` is the same as `/api/v1/orders/`.",
     )
     server = Server(view=view, parts=parts, wait_seconds=wait_seconds)
     for operation in OPERATIONS:

@@ -3,6 +3,7 @@
 A route that a test does not know how to call fails it: what is new has to be said here.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -114,13 +115,12 @@ def routes(stack: RunningStack) -> list[Route]:
 
 
 def _route(path: str, method: str, operation: Mapping[str, Any]) -> Route:
-    schemes = operation.get("security") or []
-    scopes = [scope for scheme in schemes for named in scheme.values() for scope in named]
+    scopes = re.findall(r"^Scope: `(\w+)`$", operation.get("description", ""), re.MULTILINE)
     assert path.startswith(_BASE), path
     return Route(
         method=method.upper(),
         path=path.removeprefix(_BASE),
         scopes=frozenset(scopes),
-        is_secured=bool(schemes),
+        is_secured=bool(operation.get("security")),
         has_cursor=any(one["name"] == "cursor" for one in operation.get("parameters", ())),
     )

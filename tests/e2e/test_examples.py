@@ -111,7 +111,7 @@ async def test_the_parties_examples_succeed_as_they_stand(stack: RunningStack) -
     async with contextlib.AsyncExitStack() as opened:
         shop = await opened.enter_async_context(Shop.of(stack))
         personal = await opened.enter_async_context(Person.of(stack))
-        body = shown.bodies["POST /api/v1/orders"]["order"]
+        body = shown.bodies["POST /api/v1/orders/"]["order"]
         business = await opened.enter_async_context(
             Person.of(stack, subject=uuid.UUID(body["business_id"]))
         )
@@ -120,7 +120,7 @@ async def test_the_parties_examples_succeed_as_they_stand(stack: RunningStack) -
         await shop.give(str(personal.id), "300.00")
 
         async def ordered(*actions: tuple[Person, str]) -> str:
-            made = await shown.send(personal.client, "/orders")
+            made = await shown.send(personal.client, "/orders/")
             order_id = answer_of(made, status=201)["id"]
             for person, action in actions:
                 answer = await shown.send(

@@ -15,8 +15,8 @@ from gateway.routing import Operation
 
 # Path and method → what the document says may be answered, and what the project adds to it.
 DOCUMENTED = {
-    ("/orders", "POST"): {201, 401, 404, 422},
-    ("/orders", "GET"): {200, 401, 422},
+    ("/orders/", "POST"): {201, 401, 404, 422},
+    ("/orders/", "GET"): {200, 401, 422},
     ("/orders/{order_id}", "GET"): {200, 401, 403, 404},
     ("/orders/{order_id}/deliver", "POST"): {200, 401, 403, 404, 409},
     ("/orders/{order_id}/cancel", "POST"): {200, 401, 403, 404, 409},

@@ -18,6 +18,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from gateway.party.claims import TokenNotValid
 from gateway.party.tokens import Bearer, Tokens
 from gateway.settings import Issuer
+from kernel.ids import is_hashed
 
 from .minting import SUBJECT, claims
 
@@ -315,7 +316,7 @@ async def test_a_subject_that_is_no_uuid_is_one_user_of_its_issuer_alone(tokens:
     assert len(set(users.values())) == len(users) == len(said) * len(PROVIDERS)
     for (name, subject), user_id in users.items():
         assert (await _said_by(tokens, name, subject)).subject == user_id
-        assert user_id.version == 8
+        assert is_hashed(user_id)
 
 
 async def test_nobody_is_another_issuers_user_by_saying_their_id(tokens: Tokens) -> None:
