@@ -47,7 +47,7 @@ MOVING: Mapping[str, tuple[str, tuple[str, ...], str]] = {
 }
 # Who may do what at all, and what the others are told.
 MAY: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "get": (("personal", "business"), "not_party"),
+    "get": (("personal", "business", "admin"), "not_party"),
     "pay": (("personal",), "not_personal"),
     "deliver": (("business",), "not_business"),
     "confirm": (("personal",), "not_personal"),
@@ -55,7 +55,7 @@ MAY: Mapping[str, tuple[tuple[str, ...], str]] = {
     "dispute": (("personal", "business"), "not_party"),
     "get_dispute": (("personal", "business", "admin"), "not_party"),
     "evidence": (("personal", "business"), "not_party"),
-    "receipt": (("personal", "business"), "not_party"),
+    "receipt": (("personal", "business", "admin"), "not_party"),
 }
 # In which places something is allowed, and the status that follows it.
 ALLOWED: Mapping[str, Mapping[str, str]] = {
