@@ -89,6 +89,18 @@ def signed(database: TestDatabase) -> int:
     return int(row[0])
 
 
+def paid_in(database: TestDatabase, address: str) -> list[int]:
+    """Return what has been told as deposits to a wallet, in minor units."""
+    with psycopg.connect(database.url()) as connection:
+        rows = connection.execute(
+            "select d.minor_units from escrow.deposits d"
+            " join escrow.wallets w on w.id = d.wallet_id"
+            " where w.address = %s order by d.ledger",
+            [address],
+        ).fetchall()
+    return [int(row[0]) for row in rows]
+
+
 def expire(database: TestDatabase) -> None:
     """Let every envelope that may land be one whose time is over."""
     with psycopg.connect(database.url()) as connection:
@@ -192,6 +204,33 @@ async def test_a_step_is_claimed_though_the_chain_went_on_after_it(
         hold = await hold_of(world)
         assert hold is not None
         assert hold.unclaimed == []
+    copy.drop()
+    database.drop()
+
+
+async def test_what_a_forgotten_escrow_has_paid_is_no_deposit(
+    make_database: Callable[[], TestDatabase], devnet: RunningDevnet, tmp_path: Path
+) -> None:
+    database, marketplace_id = make_database(), uuid.uuid4()
+    life = [CommandKind.CREATE, CommandKind.FUND, CommandKind.RELEASE]
+    async with house_on(database, devnet, tmp_path, marketplace_id=marketplace_id) as world:
+        order = await world.order()
+    copy = TestDatabase(f"{database.name}_restored", database.server)
+    database.server.execute("create database {} template {}", copy.name, database.name)
+    async with house_on(database, devnet, tmp_path, marketplace_id=marketplace_id) as world:
+        for kind in life:
+            succeeded(await world.ended(await accept(world, kind, order)))
+
+    async with house_on(copy, devnet, tmp_path, marketplace_id=marketplace_id) as world:
+        await world.pay_in(order.seller, "1.00")
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not (seen := paid_in(copy, order.seller.address)):  # noqa: ASYNC110 - no bell
+                await asyncio.sleep(0.02)
+        for kind in life:
+            succeeded(await world.ended(await accept(world, kind, order)))
+
+        assert seen == paid_in(copy, order.seller.address) == [10_000_000]
+        assert await world.balance(order.seller.address) == AMOUNT + 10_000_000
     copy.drop()
     database.drop()
 
