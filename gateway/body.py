@@ -39,7 +39,7 @@ class Number(decimal.Decimal):
     written: str
 
     def __new__(cls, text: str) -> Self:
-        """Read a JSON number's text. Raises: BodyNotValid: nobody could hold it."""
+        """Read a JSON number's text. Raises: BodyNotValid: it is outside every range."""
         try:
             number = super().__new__(cls, text)
             # Zero has no size: its exponent is only how it is written.
@@ -56,7 +56,7 @@ class Number(decimal.Decimal):
 def integer(text: str) -> "int | Number":
     """Read a JSON integer's text; one that another reader could change is a `Number`.
 
-    Raises: BodyNotValid: nobody could hold it.
+    Raises: BodyNotValid: it is outside every range.
     """
     if len(text) <= SAFE_DIGITS and text != "-0":
         return int(text)

@@ -63,7 +63,7 @@ class Told:
 
 
 def event_of(subject: str, data: bytes, *, sequence: int) -> Told | None:
-    """Read a message; None: it is no event that a client could be told.
+    """Read a message; None: it is not a whole event, and no client is told of it.
 
     Source: reference §5, of what every event has.
     """

@@ -235,7 +235,7 @@ def _add_party_fields(message: orders_pb2.Order, order: Order) -> None:
 def orders_page(
     orders: Sequence[Order], operations: Mapping[uuid.UUID, Operation], limit: int
 ) -> orders_pb2.ListOrdersResponse:
-    """Encode a page; one that is cut has a token to go on with. operations: in motion, by order."""
+    """Encode a page, with a token where more orders follow. operations: in motion, by order."""
     page = fitting((order_to_proto(order, operations.get(order.id)) for order in orders), limit)
     is_cut = len(page) < len(orders)
     token = page_token(orders[len(page) - 1].id) if is_cut else ""

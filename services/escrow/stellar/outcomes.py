@@ -23,7 +23,7 @@ from services.escrow.ports import ChainUnavailable
 
 TRANSFER_TOPICS = 4
 SUCCESS_CODES = frozenset({"txSUCCESS", "txFEE_BUMP_INNER_SUCCESS"})
-# What reading a value of another shape raises, or XDR that is none.
+# What is raised where a value has another shape, or the XDR cannot be read.
 UNREADABLE = (ValueError, EOFError, TypeError, KeyError, AttributeError)
 _STATUSES = {
     GetTransactionStatus.SUCCESS: OutcomeStatus.SUCCEEDED,
