@@ -4,26 +4,25 @@ Escrow ends it where it is proven that nothing has landed and nothing can: what 
 number used for nothing. Where something has landed, the command goes on from that instead.
 """
 
-import argparse
 import uuid
 
+import click
+
+from deploy.operator.answers import Answer
+from deploy.operator.command import asking
 from deploy.operator.session import Session
-from deploy.operator.watch import text, watched
+from deploy.operator.watch import TEXT, watched
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this command."""
-    parser.add_argument("--command", type=uuid.UUID, required=True, help="the command's id")
-    parser.add_argument("--why", type=text, required=True, help="the reason, kept with the command")
-
-
-async def run(session: Session, arguments: argparse.Namespace) -> int:
-    """Abandon, and watch what comes of it; returns the exit code.
+@asking("abandon", about=__doc__)
+@click.option("--command", type=click.UUID, required=True, help="The command's id.")
+@click.option("--why", type=TEXT, required=True, help="The reason, kept with the command.")
+async def command(session: Session, *, command: uuid.UUID, why: str) -> Answer:
+    """Abandon, and watch what comes of it.
 
     Raises: NotFound; FailedPrecondition: it has ended, or has moved money.
     """
     found, _ = await session.first(
-        lambda operator: operator.abandon(arguments.command, why=arguments.why),
-        missing="COMMAND_NOT_FOUND",
+        lambda operator: operator.abandon(command, why=why), missing="COMMAND_NOT_FOUND"
     )
-    return await watched(session, found, arguments.command)
+    return await watched(session, found, command)

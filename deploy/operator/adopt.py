@@ -4,36 +4,37 @@ Escrow compares the transaction with what the step is for before anything is boo
 has landed otherwise than was meant, its own transaction is named to take it as it is.
 """
 
-import argparse
 import re
 import uuid
 
+import click
+
+from deploy.operator.answers import Answer
+from deploy.operator.command import asking
 from deploy.operator.session import Session
-from deploy.operator.watch import text, watched
+from deploy.operator.watch import TEXT, watched
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this command."""
-    parser.add_argument("--command", type=uuid.UUID, required=True, help="the command's id")
-    parser.add_argument("--hash", type=_hash, required=True, help="the transaction's hash")
-    parser.add_argument("--why", type=text, required=True, help="the reason, kept in the log")
+class _Hash(click.ParamType[str]):
+    name = "hex"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not re.fullmatch(r"[0-9a-f]{64}", value):
+            self.fail("64 hex digits", param, ctx)
+        return value
 
 
-async def run(session: Session, arguments: argparse.Namespace) -> int:
-    """Adopt, and watch what comes of it; returns the exit code.
+@asking("adopt", about=__doc__)
+@click.option("--command", type=click.UUID, required=True, help="The command's id.")
+@click.option("--hash", "transaction", type=_Hash(), required=True, help="The transaction's hash.")
+@click.option("--why", type=TEXT, required=True, help="The reason, kept with the command.")
+async def command(session: Session, *, command: uuid.UUID, transaction: str, why: str) -> Answer:
+    """Adopt, and watch what comes of it.
 
     Raises: NotFound; FailedPrecondition: it has ended, or the transaction is not its doing.
     """
     found, _ = await session.first(
-        lambda operator: operator.adopt(
-            arguments.command, transaction_hash=arguments.hash, why=arguments.why
-        ),
+        lambda operator: operator.adopt(command, transaction_hash=transaction, why=why),
         missing="COMMAND_NOT_FOUND",
     )
-    return await watched(session, found, arguments.command)
-
-
-def _hash(given: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{64}", given):
-        raise argparse.ArgumentTypeError("64 hex digits")
-    return given
+    return await watched(session, found, command)

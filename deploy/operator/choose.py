@@ -1,14 +1,17 @@
 """`choose`: what a marketplace has chosen, and choose otherwise, as an administrator."""
 
-import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+import click
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from deploy.operator.marketplaces import Named
+from deploy.operator.answers import Answer
+from deploy.operator.command import doing
+from deploy.operator.marketplaces import Named, NoSuchMarketplaceError, chosen
+from deploy.operator.settings import Place
 
 FEE_BPS_MAX = 9900
 DAYS_MAX = 365
@@ -21,25 +24,56 @@ from orders.marketplaces where id = %s
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this command."""
-    parser.add_argument("--credits", choices=["on", "off"], help="manual credits")
-    parser.add_argument("--fee-bps", type=_between(0, FEE_BPS_MAX), help="of orders by key")
-    parser.add_argument("--party-fee-bps", type=_between(0, FEE_BPS_MAX), help="of orders by token")
-    parser.add_argument("--auto-confirm-days", type=_between(1, DAYS_MAX))
+BPS = click.IntRange(0, FEE_BPS_MAX)
 
 
-def run(database_url: str, marketplace: Named, arguments: argparse.Namespace) -> int:
-    """Choose, and say what holds; returns the exit code.
+@doing("choose", about=__doc__)
+@click.option("--marketplace", default="demo", show_default=True, help="A name, name:test or UUID.")
+@click.option("--credits", "credits_", type=click.Choice(("on", "off")), help="Manual credits.")
+@click.option("--fee-bps", type=BPS, help="Of orders by key.")
+@click.option("--party-fee-bps", type=BPS, help="Of orders by token.")
+@click.option("--auto-confirm-days", type=click.IntRange(1, DAYS_MAX))
+def command(
+    place: Place,
+    *,
+    marketplace: str,
+    credits_: str | None,
+    fee_bps: int | None,
+    party_fee_bps: int | None,
+    auto_confirm_days: int | None,
+) -> Answer:
+    """Choose, and say what holds. Raises: NoPlaceError; NoSuchMarketplaceError; psycopg.Error."""
+    place.require_database()
+    found = chosen(marketplace, database_url=place.database_url)
+    if len(found) != 1:
+        raise NoSuchMarketplaceError("one marketplace chooses at a time")
+    given = {
+        "allows_manual_credit": None if credits_ is None else credits_ == "on",
+        "platform_fee_bps_marketplace": fee_bps,
+        "platform_fee_bps_party": party_fee_bps,
+        "auto_confirm_days": auto_confirm_days,
+    }
+    chosen_now = {name: value for name, value in given.items() if value is not None}
+    return _said(found[0], apply(place.database_url, found[0], chosen=chosen_now))
 
-    database_url: of a role that may write orders.marketplaces. Raises: psycopg.Error.
-    """
-    held = apply(database_url, marketplace, chosen=_chosen(arguments))
-    print(f"manual credits: {'on' if held['allows_manual_credit'] else 'off'}")
-    print(f"platform fee, orders by key: {_bps(held['platform_fee_bps_marketplace'])}")
-    print(f"platform fee, orders by token: {_bps(held['platform_fee_bps_party'])}")
-    print(f"a delivery counts as accepted after {held['auto_confirm_days']} days")
-    return 0
+
+def _said(marketplace: Named, held: Mapping[str, Any]) -> Answer:
+    by_key, by_token = (held[f"platform_fee_bps_{one}"] for one in ("marketplace", "party"))
+    return Answer(
+        lines=[
+            f"manual credits: {'on' if held['allows_manual_credit'] else 'off'}",
+            f"platform fee, orders by key: {_bps(by_key)}",
+            f"platform fee, orders by token: {_bps(by_token)}",
+            f"a delivery counts as accepted after {held['auto_confirm_days']} days",
+        ],
+        document={
+            "marketplace": marketplace.label,
+            "manualCredits": held["allows_manual_credit"],
+            "feeBps": by_key,
+            "partyFeeBps": by_token,
+            "autoConfirmDays": held["auto_confirm_days"],
+        },
+    )
 
 
 def apply(database_url: str, marketplace: Named, *, chosen: Mapping[str, object]) -> dict[str, Any]:
@@ -53,26 +87,6 @@ def apply(database_url: str, marketplace: Named, *, chosen: Mapping[str, object]
     if held is None:
         raise LookupError(marketplace.id)
     return held
-
-
-def _chosen(arguments: argparse.Namespace) -> dict[str, object]:
-    given = {
-        "allows_manual_credit": None if arguments.credits is None else arguments.credits == "on",
-        "platform_fee_bps_marketplace": arguments.fee_bps,
-        "platform_fee_bps_party": arguments.party_fee_bps,
-        "auto_confirm_days": arguments.auto_confirm_days,
-    }
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _between(smallest: int, largest: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        value = int(text)
-        if not smallest <= value <= largest:
-            raise argparse.ArgumentTypeError(f"from {smallest} to {largest}")
-        return value
-
-    return number
 
 
 def _bps(value: int | None) -> str:

@@ -3,19 +3,17 @@
 It concerns every marketplace. Look first: `reconcile` lists what no step has claimed.
 """
 
-import argparse
+import click
 
+from deploy.operator.answers import Answer
+from deploy.operator.command import asking
 from deploy.operator.session import Session
-from deploy.operator.watch import text
+from deploy.operator.watch import TEXT
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this command."""
-    parser.add_argument("--why", type=text, required=True, help="what was found, kept for ever")
-
-
-async def run(session: Session, arguments: argparse.Namespace) -> int:
-    """Confirm; returns the exit code. Raises: FailedPrecondition: nothing is held."""
-    await session.operator(session.marketplaces[0]).confirm_chain(why=arguments.why)
-    print("escrow sends again")
-    return 0
+@asking("confirm-chain", about=__doc__)
+@click.option("--why", type=TEXT, required=True, help="What was found, kept for ever.")
+async def command(session: Session, *, why: str) -> Answer:
+    """Confirm. Raises: FailedPrecondition: nothing is held."""
+    await session.operator(session.marketplaces[0]).confirm_chain(why=why)
+    return Answer(lines=["escrow sends again"], document={"sends": True})

@@ -4,15 +4,18 @@ Nothing moves before. The evidence is a file: its SHA-256 is kept with the propo
 yours to keep.
 """
 
-import argparse
 import hashlib
 import re
 import uuid
 from pathlib import Path
 
+import click
 from orchestrator.common.v1.common_pb2 import Money
 from orchestrator.ledger.v1.corrections_pb2 import ProposeCorrectionRequest
 
+from deploy.operator import proposals
+from deploy.operator.answers import Answer
+from deploy.operator.command import asking
 from deploy.operator.marketplaces import NoSuchMarketplaceError
 from deploy.operator.session import Session
 from kernel.errors import InvalidArgument
@@ -21,37 +24,44 @@ from kernel.money import SCALE, UNIT, USDC
 _AMOUNT = re.compile(rf"([0-9]{{1,11}})(?:\.([0-9]{{1,{SCALE}}}))?", re.ASCII)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this command."""
-    parser.add_argument("--debit", required=True, metavar="ACCOUNT", help="which gives it")
-    parser.add_argument("--credit", required=True, metavar="ACCOUNT", help="which gets it")
-    parser.add_argument("--amount", required=True, metavar="12.50")
-    parser.add_argument("--reason", required=True, help="why; it stands in statements")
-    parser.add_argument("--evidence", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--settles", default="", metavar="EVENT", help="an ASIDE's event id")
-    parser.add_argument("--order", default="", metavar="UUID")
-    parser.add_argument("--transaction", default="", metavar="HASH")
-
-
-async def run(session: Session, arguments: argparse.Namespace) -> int:
-    """Propose; returns the exit code. Raises: NotFound; InvalidArgument; PermissionDenied."""
+@asking("correct", about=__doc__)
+@click.option("--debit", required=True, metavar="ACCOUNT", help="Which gives it.")
+@click.option("--credit", required=True, metavar="ACCOUNT", help="Which gets it.")
+@click.option("--amount", required=True, metavar="12.50")
+@click.option("--reason", required=True, help="Why; it stands in statements.")
+@click.option("--evidence", type=click.Path(path_type=Path), required=True, metavar="FILE")
+@click.option("--settles", default="", metavar="EVENT", help="An ASIDE's event id.")
+@click.option("--order", default="", metavar="UUID")
+@click.option("--transaction", default="", metavar="HASH")
+async def command(
+    session: Session,
+    *,
+    debit: str,
+    credit: str,
+    amount: str,
+    reason: str,
+    evidence: Path,
+    settles: str,
+    order: str,
+    transaction: str,
+) -> Answer:
+    """Propose. Raises: NotFound; InvalidArgument; PermissionDenied."""
     if len(session.marketplaces) != 1:
         raise NoSuchMarketplaceError("name the one marketplace whose books are wrong")
     [marketplace] = session.marketplaces
     draft = ProposeCorrectionRequest(
         request_id=str(uuid.uuid4()),
-        debit_account=arguments.debit,
-        credit_account=arguments.credit,
-        amount=Money(asset=USDC, minor_units=_minor_units(arguments.amount)),
-        reason=arguments.reason,
-        evidence_hash=_hash(arguments.evidence),
-        settles=arguments.settles,
-        order_id=arguments.order,
-        transaction_hash=arguments.transaction,
+        debit_account=debit,
+        credit_account=credit,
+        amount=Money(asset=USDC, minor_units=_minor_units(amount)),
+        reason=reason,
+        evidence_hash=_hash(evidence),
+        settles=settles,
+        order_id=order,
+        transaction_hash=transaction,
     )
-    proposal = await session.operator(marketplace).propose_correction(draft)
-    print(f"{proposal.describe()}  [{marketplace.label}]")
-    return 0
+    found = await session.operator(marketplace).propose_correction(draft)
+    return proposals.answer(marketplace, found)
 
 
 def _minor_units(text: str) -> int:

@@ -3,106 +3,164 @@
 What is signed already is settled; what is asked for meanwhile waits, and goes on by itself.
 """
 
-import argparse
 import uuid
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 
+import click
 from orchestrator.common.v1.common_pb2 import Money
 from orchestrator.escrow.v1.escrow_pb2 import (
     Flow,
+    FlowChange,
     FlowChangeKind,
     FlowReport,
+    FlowState,
     LimitFlowRequest,
     ListFlowsRequest,
     ResumeFlowRequest,
     StopFlowRequest,
 )
 
+from deploy.operator.answers import Answer
+from deploy.operator.command import asking
 from deploy.operator.marketplaces import ALL, LIVE, Named
 from deploy.operator.session import Session
+from deploy.operator.watch import TEXT
 from kernel.money import UNIT, USDC, to_text
 
-FLOWS = ("funding", "releases", "refunds", "payments")
+FLOWS = click.Choice(("funding", "releases", "refunds", "payments"))
 NO_LIMIT = "none"
 # Whoever asks for all asks as nobody in particular.
 EVERYBODY = Named(id=uuid.UUID(int=0), name=ALL, environment=LIVE)
 Request = StopFlowRequest | ResumeFlowRequest | LimitFlowRequest
+Found = Sequence[tuple[Named, FlowReport]]
 
 
-def add_change(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `stop` and `resume`."""
-    parser.add_argument("--flow", choices=FLOWS, required=True)
-    parser.add_argument("--reason", required=True, help="why, for the history")
+class _Amount(click.ParamType[str | int]):
+    """An amount of USDC as minor units, or that there is none."""
+
+    name = "amount"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | int:
+        if value == NO_LIMIT or isinstance(value, int):
+            return value
+        try:
+            units = Decimal(value) * UNIT
+        except InvalidOperation:
+            self.fail(f"{value!r} is no amount", param, ctx)
+        if not units.is_finite() or units < 0 or units % 1 or units >= 1 << 63:
+            self.fail(f"{value!r} is no amount of USDC", param, ctx)
+        return int(units)
 
 
-def add_limits(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `limits`."""
-    parser.add_argument("--flow", choices=FLOWS, help="which to limit; else all are listed")
-    parser.add_argument("--amount", type=_amount, help=f"USDC a day of UTC, or {NO_LIMIT}")
-    parser.add_argument("--reason", default="", help="why, for the history")
-
-
-async def stop(session: Session, arguments: argparse.Namespace) -> int:
+# What is changed is named: nobody stops everybody by leaving a word out.
+@asking("stop", about="Sign nothing more of a flow of money.", marketplace=None)
+@click.option("--flow", type=FLOWS, required=True)
+@click.option("--reason", type=TEXT, required=True, help="Why, for the history.")
+async def stop(session: Session, *, flow: str, reason: str) -> Answer:
     """Stop a flow; it holds when this returns."""
-    request = StopFlowRequest(flow=_flow(arguments), reason=arguments.reason)
-    return await _change(session, arguments, request)
+    return await _change(session, StopFlowRequest(flow=_flow(flow), reason=reason))
 
 
-async def resume(session: Session, arguments: argparse.Namespace) -> int:
+@asking("resume", about="Let a flow of money go on.", marketplace=None)
+@click.option("--flow", type=FLOWS, required=True)
+@click.option("--reason", type=TEXT, required=True, help="Why, for the history.")
+async def resume(session: Session, *, flow: str, reason: str) -> Answer:
     """Let a flow go on."""
-    request = ResumeFlowRequest(flow=_flow(arguments), reason=arguments.reason)
-    return await _change(session, arguments, request)
+    return await _change(session, ResumeFlowRequest(flow=_flow(flow), reason=reason))
 
 
-async def limits(session: Session, arguments: argparse.Namespace) -> int:
+@asking(
+    "limits", about="The flows of money; with --flow and --amount, limit one.", marketplace=None
+)
+@click.option("--flow", type=FLOWS, help="Which to limit; else all are listed.")
+@click.option("--amount", type=_Amount(), help=f"USDC a day of UTC, or {NO_LIMIT}.")
+@click.option("--reason", default="", help="Why, for the history.")
+async def limits(
+    session: Session, *, flow: str | None, amount: str | int | None, reason: str
+) -> Answer:
     """Limit a flow where that is asked, else list the flows of each marketplace."""
-    if arguments.flow is None:
-        for marketplace in session.marketplaces:
-            _show(marketplace, await session.operator(marketplace).flows(ListFlowsRequest()))
-        return 0
-    if arguments.amount is None or not arguments.reason.strip():
-        arguments.parser.error("a limit needs --amount and --reason")
-    request = LimitFlowRequest(flow=_flow(arguments), reason=arguments.reason)
-    if arguments.amount != NO_LIMIT:
-        request.daily_limit.CopyFrom(Money(asset=USDC, minor_units=arguments.amount))
-    return await _change(session, arguments, request)
+    if flow is None:
+        request = ListFlowsRequest()
+        return _said(
+            [(one, await session.operator(one).flows(request)) for one in session.marketplaces]
+        )
+    if amount is None or not reason.strip():
+        raise click.UsageError("a limit needs --amount and --reason")
+    limit = LimitFlowRequest(flow=_flow(flow), reason=reason)
+    if isinstance(amount, int):
+        limit.daily_limit.CopyFrom(Money(asset=USDC, minor_units=amount))
+    return await _change(session, limit)
 
 
-async def _change(session: Session, arguments: argparse.Namespace, request: Request) -> int:
-    request.all_marketplaces = arguments.marketplace == ALL
-    asked = [EVERYBODY] if request.all_marketplaces else session.marketplaces
-    for marketplace in asked:
-        _show(marketplace, await session.operator(marketplace).flows(request))
-    return 0
+async def _change(session: Session, request: Request) -> Answer:
+    request.all_marketplaces = session.is_all
+    asked = [EVERYBODY] if session.is_all else session.marketplaces
+    return _said([(one, await session.operator(one).flows(request)) for one in asked])
 
 
-def _show(marketplace: Named, report: FlowReport) -> None:
+def _said(found: Found) -> Answer:
+    return Answer(
+        lines=[line for marketplace, report in found for line in _lines(marketplace, report)],
+        document={"marketplaces": [_document(*each) for each in found]},
+    )
+
+
+def _lines(marketplace: Named, report: FlowReport) -> list[str]:
+    lines = []
     for state in report.flows:
         limit = to_text(state.daily_limit.minor_units) if state.HasField("daily_limit") else "none"
-        print(
-            f"{marketplace.label}  {Flow.Name(state.flow).removeprefix('FLOW_').lower():9}"
+        lines.append(
+            f"{marketplace.label}  {_name(state):9}"
             f"  {'STOPPED' if state.is_stopped else 'goes on'}  limit {limit}"
             f"  today {to_text(state.used_today.minor_units)}"
         )
     for line in report.history:
         whose = "all" if line.all_marketplaces else marketplace.label
-        change = FlowChangeKind.Name(line.change).removeprefix("FLOW_CHANGE_KIND_").lower()
-        flow = Flow.Name(line.flow).removeprefix("FLOW_").lower()
-        print(f"  {line.at.ToJsonString()}  {change} {flow} of {whose}, {line.by}: {line.reason}")
+        lines.append(
+            f"  {line.at.ToJsonString()}  {_kind(line)} {_name(line)} of {whose}, "
+            f"{line.by}: {line.reason}"
+        )
+    return lines
 
 
-def _flow(arguments: argparse.Namespace) -> str:
-    return f"FLOW_{arguments.flow.upper()}"
+def _document(marketplace: Named, report: FlowReport) -> dict[str, object]:
+    return {
+        "marketplace": marketplace.label,
+        "flows": [
+            {
+                "flow": _name(state),
+                "isStopped": state.is_stopped,
+                "dailyLimitMinorUnits": (
+                    state.daily_limit.minor_units if state.HasField("daily_limit") else None
+                ),
+                "usedTodayMinorUnits": state.used_today.minor_units,
+            }
+            for state in report.flows
+        ],
+        "history": [
+            {
+                "at": line.at.ToJsonString(),
+                "change": _kind(line),
+                "flow": _name(line),
+                "isOfAll": line.all_marketplaces,
+                "by": line.by,
+                "reason": line.reason,
+            }
+            for line in report.history
+        ],
+    }
 
 
-def _amount(text: str) -> int | str:
-    """Read an amount of USDC as minor units, or that there is none."""
-    if text == NO_LIMIT:
-        return text
-    try:
-        units = Decimal(text) * UNIT
-    except InvalidOperation:
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount") from None
-    if not units.is_finite() or units < 0 or units % 1 or units >= 1 << 63:
-        raise argparse.ArgumentTypeError(f"{text!r} is no amount of USDC")
-    return int(units)
+def _flow(name: str) -> str:
+    return f"FLOW_{name.upper()}"
+
+
+def _name(found: FlowState | FlowChange) -> str:
+    return Flow.Name(found.flow).removeprefix("FLOW_").lower()
+
+
+def _kind(line: FlowChange) -> str:
+    return FlowChangeKind.Name(line.change).removeprefix("FLOW_CHANGE_KIND_").lower()

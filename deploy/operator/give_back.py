@@ -3,23 +3,23 @@
 The order is looked for in every marketplace that is named. Again, it does nothing.
 """
 
-import argparse
 import uuid
 
+import click
+
+from deploy.operator.answers import Answer
+from deploy.operator.command import asking
 from deploy.operator.session import Session
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this command."""
-    parser.add_argument("--order", type=uuid.UUID, required=True, help="the order's UUID")
-    parser.add_argument("--reason", required=True, help="stands in the buyer's statement")
-
-
-async def run(session: Session, arguments: argparse.Namespace) -> int:
-    """Give back; returns the exit code. Raises: NotFound; FailedPrecondition."""
+@asking("give-back", about=__doc__)
+@click.option("--order", type=click.UUID, required=True, help="The order's UUID.")
+@click.option("--reason", required=True, help="Stands in the buyer's statement.")
+async def command(session: Session, *, order: uuid.UUID, reason: str) -> Answer:
+    """Give back. Raises: NotFound; FailedPrecondition."""
     await session.first(
-        lambda operator: operator.give_back(arguments.order, reason=arguments.reason),
-        missing="ORDER_NOT_FOUND",
+        lambda operator: operator.give_back(order, reason=reason), missing="ORDER_NOT_FOUND"
     )
-    print(f"nothing is held for {arguments.order}")
-    return 0
+    return Answer(
+        lines=[f"nothing is held for {order}"], document={"order": str(order), "isHeld": False}
+    )

@@ -7,14 +7,18 @@ and commands that wait are listed, and are no fault. With --every it goes on, an
 line of JSON for an alarm.
 """
 
-import argparse
 import asyncio
 import datetime as dt
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
+import click
+
+from deploy.operator.answers import DONE, REFUSED, Answer
 from deploy.operator.client import Operator
+from deploy.operator.command import asking
 from deploy.operator.findings import Concerns, Holding, Invariant, Misplaced
 from deploy.operator.marketplaces import Named
 from deploy.operator.placing import misplaced
@@ -24,6 +28,13 @@ from kernel.money import to_text
 
 SECONDS_MAX = 86_400
 NOBODY = Concerns(commands=[], transfers=[])
+
+
+class Finding(NamedTuple):
+    """One line of what was found. mark: its first word; docs/runbook.md has a section for each."""
+
+    mark: str
+    says: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,46 +73,58 @@ class Look:
             "aside": len(self.concerns.transfers),
             "suspense": self.deposits_in_suspense,
             "refusal": self.refusal,
+            "findings": [one._asdict() for one in findings(self)],
         }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this command."""
-    parser.add_argument(
-        "--every", type=_seconds, metavar="SECONDS", help="again and again, a line of JSON each"
-    )
-
-
-async def run(session: Session, arguments: argparse.Namespace) -> int:
-    """Check once, or until the program is stopped; returns the exit code.
+@asking("reconcile", about=__doc__)
+@click.option(
+    "--every",
+    type=click.IntRange(1, SECONDS_MAX),
+    metavar="SECONDS",
+    help="Again and again, a line of JSON each.",
+)
+async def command(session: Session, *, every: int | None) -> Answer:
+    """Check once, or until the program is stopped.
 
     Raises: DomainError: the invariants cannot be checked.
     """
-    while arguments.every is not None:
+    while every is not None:
         print(json.dumps(await figures(session)), flush=True)
-        await asyncio.sleep(arguments.every)
-    invariants = await _invariants(session)
+        await asyncio.sleep(every)
+    at, invariants = _now(), await _invariants(session)
     looks = [await look(session, marketplace) for marketplace in session.marketplaces]
-    print(
-        "\n".join([*map(_promise, invariants), *(line for found in looks for line in lines(found))])
+    document = _document(at, invariants, looks)
+    return Answer(
+        lines=[*map(_promise, invariants), *(line for found in looks for line in lines(found))],
+        document=document,
+        exit_code=DONE if document["isWell"] else REFUSED,
     )
-    return int(not (all(one.holds for one in invariants) and all(one.is_well for one in looks)))
 
 
 async def figures(session: Session) -> dict[str, object]:
     """Check once, and return the figures of every marketplace; a refusal is one of them."""
-    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    at = _now()
     try:
-        broken = [one.name for one in await _invariants(session) if not one.holds]
+        invariants = await _invariants(session)
     except DomainError as error:
         return {"at": at, "isWell": False, "refusal": _said(error)}
     looks = [await look(session, marketplace) for marketplace in session.marketplaces]
+    return _document(at, invariants, looks)
+
+
+def _document(at: str, invariants: Sequence[Invariant], looks: Sequence[Look]) -> dict[str, object]:
+    broken = [one.name for one in invariants if not one.holds]
     return {
         "at": at,
         "isWell": not broken and all(found.is_well for found in looks),
         "broken": broken,
         "marketplaces": [found.figures() for found in looks],
     }
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
 
 
 async def look(session: Session, marketplace: Named) -> Look:
@@ -138,32 +161,43 @@ def differing(holdings: Sequence[Holding]) -> list[Holding]:
 
 def lines(found: Look) -> list[str]:
     """Say what was found in a marketplace, a line each, with its name at the end."""
-    name = found.marketplace.label
+    return [f"{text}  [{found.marketplace.label}]" for text in (*_head(found), *_marked(found))]
+
+
+def _head(found: Look) -> list[str]:
     if found.refusal:
-        return [f"UNKNOWN {found.refusal}  [{name}]"]
-    wrong = differing(found.holdings)
+        return []
     moving = sum(one.in_motion for one in found.holdings)
-    said = [f"DIFFERS {one.describe()}" for one in wrong]
-    said += [f"surplus {one.describe()}" for one in found.holdings if one.is_surplus]
-    said += [f"ASIDE   {one.describe()}" for one in found.concerns.transfers]
+    wrong = len(differing(found.holdings))
+    return [f"ledger = chain: {len(found.holdings)} accounts, {moving} in motion, {wrong} differ"]
+
+
+def _marked(found: Look) -> list[str]:
+    return [f"{finding.mark:7} {finding.says}" for finding in findings(found)]
+
+
+def findings(found: Look) -> list[Finding]:
+    """List what was found in a marketplace, the worst first."""
+    if found.refusal:
+        return [Finding("UNKNOWN", found.refusal)]
+    said = [Finding("DIFFERS", one.describe()) for one in differing(found.holdings)]
+    said += [Finding("surplus", one.describe()) for one in found.holdings if one.is_surplus]
+    said += [Finding("ASIDE", one.describe()) for one in found.concerns.transfers]
     if found.concerns.hold is not None:
-        said.append(f"HELD    {found.concerns.hold.describe()}")
+        said.append(Finding("HELD", found.concerns.hold.describe()))
     if found.concerns.blindness is not None:
-        said.append(f"BLIND   {found.concerns.blindness.describe()}")
+        said.append(Finding("BLIND", found.concerns.blindness.describe()))
     for one in found.concerns.commands:
-        mark = "STUCK  " if one in found.concerns.quarantined else "waits  "
-        said.append(f"{mark} {one.describe()}")
-    said += [f"STUCK   {one.describe()}" for one in found.misplaced]
+        mark = "STUCK" if one in found.concerns.quarantined else "waits"
+        said.append(Finding(mark, one.describe()))
+    said += [Finding("STUCK", one.describe()) for one in found.misplaced]
     if found.deposits_in_suspense:
         total = to_text(found.house.get("suspense", 0))
-        said.append(f"waits   {found.deposits_in_suspense} deposits in suspense, {total}")
+        said.append(Finding("waits", f"{found.deposits_in_suspense} deposits in suspense, {total}"))
     fees = [f"{to_text(held)} {account}" for account, held in _fees(found)]
     if fees:
-        said.append(f"fees    {', '.join(fees)}")
-    head = (
-        f"ledger = chain: {len(found.holdings)} accounts, {moving} in motion, {len(wrong)} differ"
-    )
-    return [f"{text}  [{name}]" for text in (head, *said)]
+        said.append(Finding("fees", ", ".join(fees)))
+    return said
 
 
 def _fees(found: Look) -> list[tuple[str, int]]:
@@ -183,10 +217,3 @@ def _promise(found: Invariant) -> str:
 
 def _said(error: DomainError) -> str:
     return f"{error.reason}: {error.message}"
-
-
-def _seconds(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= SECONDS_MAX:
-        raise argparse.ArgumentTypeError(f"from 1 to {SECONDS_MAX} seconds")
-    return value

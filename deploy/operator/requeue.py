@@ -4,21 +4,22 @@ It goes on from what is stored and what the chain shows: nothing is sent twice. 
 still there quarantines it again. The command is looked for in every marketplace that is named.
 """
 
-import argparse
 import uuid
 
+import click
+
+from deploy.operator.answers import Answer
+from deploy.operator.command import asking
 from deploy.operator.session import Session
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this command."""
-    parser.add_argument("--command", type=uuid.UUID, required=True, help="the command's id")
-
-
-async def run(session: Session, arguments: argparse.Namespace) -> int:
-    """Requeue; returns the exit code. Raises: NotFound; FailedPrecondition: it has ended."""
+@asking("requeue", about=__doc__)
+@click.option("--command", type=click.UUID, required=True, help="The command's id.")
+async def command(session: Session, *, command: uuid.UUID) -> Answer:
+    """Requeue. Raises: NotFound; FailedPrecondition: it has ended."""
     _, state = await session.first(
-        lambda operator: operator.requeue(arguments.command), missing="COMMAND_NOT_FOUND"
+        lambda operator: operator.requeue(command), missing="COMMAND_NOT_FOUND"
     )
-    print(f"{arguments.command} is {state}")
-    return 0
+    return Answer(
+        lines=[f"{command} is {state}"], document={"command": str(command), "state": state}
+    )

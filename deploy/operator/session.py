@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from deploy.operator.client import Operator
-from deploy.operator.marketplaces import Named, chosen
+from deploy.operator.marketplaces import ALL, Named, chosen
 from deploy.operator.reach import Services, connected
 from deploy.operator.settings import Place
 from kernel.errors import NotFound
@@ -16,21 +16,26 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """The services of a deployment, and the marketplaces that the command named."""
+    """The services of a deployment, and the marketplaces that the command named.
+
+    is_all: it named all of them.
+    """
 
     services: Services
     marketplaces: Sequence[Named]
+    is_all: bool
 
     @classmethod
     @asynccontextmanager
     async def of(cls, place: Place, *, marketplace: str) -> AsyncIterator["Session"]:
         """Connect. marketplace: as `marketplaces.chosen` reads it.
 
-        Raises: NoSuchMarketplaceError.
+        Raises: NoPlaceError; NoSuchMarketplaceError; psycopg.Error.
         """
+        place.require_services()
         found = chosen(marketplace, database_url=place.database_url)
         async with connected(place.services, secret=place.secret, name=place.operator) as services:
-            yield cls(services=services, marketplaces=found)
+            yield cls(services=services, marketplaces=found, is_all=marketplace == ALL)
 
     def operator(self, marketplace: Named) -> Operator:
         """Return the operator's view of a marketplace."""

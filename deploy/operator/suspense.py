@@ -1,40 +1,46 @@
 """`suspense`: what is in suspense, and credit a deposit to the user whose wallet it reached."""
 
-import argparse
 import uuid
 
+import click
+
+from deploy.operator.answers import Answer
+from deploy.operator.command import asking
 from deploy.operator.findings import Suspended
+from deploy.operator.marketplaces import Named
 from deploy.operator.session import Session
 from kernel.money import to_text
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this command."""
-    parser.add_argument("--credit", type=uuid.UUID, help="the transfer to credit")
-    parser.add_argument("--reason", default="", help="why it is the user's; on their statement")
-
-
-async def run(session: Session, arguments: argparse.Namespace) -> int:
-    """Credit where that is asked, and list; returns the exit code.
+@asking("suspense", about=__doc__)
+@click.option("--credit", type=click.UUID, help="The transfer to credit.")
+@click.option("--reason", default="", help="Why it is the user's; on their statement.")
+async def command(session: Session, *, credit: uuid.UUID | None, reason: str) -> Answer:
+    """Credit where that is asked, and list.
 
     Raises: NotFound: no such deposit is in suspense, or it reached no user's wallet.
     """
-    if arguments.credit and not arguments.reason.strip():
-        arguments.parser.error("a credit needs --reason")
-    if arguments.credit:
-        deposit, reason = str(arguments.credit), arguments.reason
+    if credit and not reason.strip():
+        raise click.UsageError("a credit needs --reason")
+    lines, credited = [], None
+    if credit:
+        deposit = str(credit)
         _, user = await session.first(
             lambda operator: operator.credit_suspense(deposit, reason=reason),
             missing="TRANSFER_NOT_FOUND",
         )
-        print(f"credited to the user {user}")
-    count = 0
-    for marketplace in session.marketplaces:
-        for found in await session.operator(marketplace).suspense():
-            print(f"{line(found)}  [{marketplace.label}]")
-            count += 1
-    print(f"{count} deposits in suspense")
-    return 0
+        credited = {"transfer": deposit, "user": user}
+        lines.append(f"credited to the user {user}")
+    found = [
+        (marketplace, one)
+        for marketplace in session.marketplaces
+        for one in await session.operator(marketplace).suspense()
+    ]
+    lines += [f"{line(one)}  [{marketplace.label}]" for marketplace, one in found]
+    return Answer(
+        lines=[*lines, f"{len(found)} deposits in suspense"],
+        document={"credited": credited, "deposits": [_document(*each) for each in found]},
+    )
 
 
 def line(found: Suspended) -> str:
@@ -43,3 +49,15 @@ def line(found: Suspended) -> str:
         f"{found.transfer_id}  {found.at}  {to_text(found.minor_units)} {found.asset}"
         f"  wallet of {found.user_id or 'nobody'}  memo {found.memo!r}"
     )
+
+
+def _document(marketplace: Named, found: Suspended) -> dict[str, object]:
+    return {
+        "marketplace": marketplace.label,
+        "transfer": found.transfer_id,
+        "at": found.at,
+        "asset": found.asset,
+        "minorUnits": found.minor_units,
+        "user": found.user_id,
+        "memo": found.memo,
+    }

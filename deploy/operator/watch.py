@@ -1,10 +1,12 @@
 """Watching a command after an operator has ruled on it, until it has ended or stopped again."""
 
-import argparse
 import asyncio
 import time
 import uuid
 
+import click
+
+from deploy.operator.answers import DONE, REFUSED, Answer
 from deploy.operator.marketplaces import Named
 from deploy.operator.session import Session
 
@@ -12,20 +14,30 @@ WATCH_SECONDS = 120.0
 LOOK_SECONDS = 0.5
 
 
-async def watched(session: Session, marketplace: Named, command_id: uuid.UUID) -> int:
-    """Say how a command is once it has ended or stopped; returns the exit code, 1: it stopped."""
+async def watched(session: Session, marketplace: Named, command_id: uuid.UUID) -> Answer:
+    """Say how a command is once it has ended or stopped; the exit code is 1 where it stopped."""
     operator = session.operator(marketplace)
     until = time.monotonic() + WATCH_SECONDS
     while True:
         state, why = await operator.ending(command_id)
         if state != "RUNNING" or time.monotonic() > until:
-            print(f"{command_id} is {state} {why}".strip())
-            return int(state not in {"SUCCEEDED", "FAILED"})
+            return Answer(
+                lines=[f"{command_id} is {state} {why}".strip()],
+                document={"command": str(command_id), "state": state, "why": why},
+                exit_code=DONE if state in {"SUCCEEDED", "FAILED"} else REFUSED,
+            )
         await asyncio.sleep(LOOK_SECONDS)
 
 
-def text(given: str) -> str:
-    """Read an argument that must say something."""
-    if not given.strip():
-        raise argparse.ArgumentTypeError("say something")
-    return given
+class _Text(click.ParamType[str]):
+    """An argument that must say something."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not value.strip():
+            self.fail("say something", param, ctx)
+        return value
+
+
+TEXT = _Text()

@@ -1,0 +1,116 @@
+"""How a command is made: what all of them take, whom they ask, and how each of them ends."""
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import click
+import psycopg
+
+from deploy.operator import settings
+from deploy.operator.answers import AWAY, REFUSED, WRONG, Answer, tell, tell_failure
+from deploy.operator.marketplaces import ALL, NoSuchMarketplaceError
+from deploy.operator.session import Session
+from deploy.operator.settings import SERVICES, NoPlaceError, Place
+from kernel.errors import DeadlineExceeded, DomainError, Unavailable
+
+Ask = Callable[..., Awaitable[Answer]]
+Do = Callable[..., Answer]
+
+
+def asking(
+    name: str, *, about: str, marketplace: str | None = ALL
+) -> Callable[[Ask], click.Command]:
+    """Make a command of a function that asks the services: (session, **options) → Answer.
+
+    about: the text of its help. marketplace: whom it is about where nobody says; None: it must be
+    said.
+    """
+
+    def made(ask: Ask) -> click.Command:
+        async def in_session(place: Place, marketplace: str, given: dict[str, Any]) -> Answer:
+            async with Session.of(place, marketplace=marketplace) as session:
+                return await ask(session, **given)
+
+        def carry_out(place: Place, *, marketplace: str, **given: Any) -> Answer:
+            return asyncio.run(in_session(place, marketplace, given))
+
+        named = click.option(
+            "--marketplace",
+            default=marketplace,
+            required=marketplace is None,
+            show_default=marketplace is not None,
+            help="A name, name:test, a UUID or all.",
+        )
+        return doing(name, about=about)(named(functools.update_wrapper(carry_out, ask)))
+
+    return made
+
+
+def doing(name: str, *, about: str) -> Callable[[Do], click.Command]:
+    """Make a command of a function that gets the place alone: (place, **options) → Answer."""
+
+    def made(do: Do) -> click.Command:
+        def run(*, as_json: bool, run_dir: str, operator: str, **given: Any) -> int:
+            addresses = {one: given.pop(f"{one}_address") for one in SERVICES}
+            try:
+                place = settings.load(addresses=addresses, run_dir=run_dir, operator=operator)
+                return tell(do(place, **given), as_json=as_json)
+            except (NoPlaceError, DomainError, NoSuchMarketplaceError, psycopg.Error) as error:
+                return _failed(name, error, as_json=as_json)
+
+        # A room says its command's name first, which its help need not.
+        said = about.removeprefix(f"`{name}`: ")
+        command = click.command(name, help=said[0].upper() + said[1:])
+        return command(_placed(functools.update_wrapper(run, do)))
+
+    return made
+
+
+def _placed(run: Callable[..., int]) -> Callable[..., int]:
+    """Add what names a deployment, and how the answer is printed."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="One line of JSON, for a program."),
+        click.option(
+            "--operator", envvar="OPERATOR", show_envvar=True, default="", help="Who asks."
+        ),
+        click.option(
+            "--run-dir",
+            envvar="RUN_DIR",
+            show_envvar=True,
+            default=settings.RUN_DIR,
+            help="The embedded stack that is asked where no address is named.",
+        ),
+        *(
+            click.option(
+                f"--{service}-address",
+                envvar=f"{service.upper()}_ADDRESS",
+                show_envvar=True,
+                default="",
+                metavar="HOST:PORT",
+                help=f"Where {service} answers.",
+            )
+            for service in reversed(SERVICES)
+        ),
+    ):
+        run = option(run)
+    return run
+
+
+def _failed(name: str, error: Exception, *, as_json: bool) -> int:
+    """Say why a command was not carried out; returns the exit code."""
+    said, reason, message, exit_code = str(error), "", str(error), REFUSED
+    if isinstance(error, NoPlaceError):
+        reason, exit_code = "NO_PLACE", WRONG
+    elif isinstance(error, DomainError):
+        said, reason, message = f"{error.reason}: {error.message}", error.reason, error.message
+        exit_code = AWAY if isinstance(error, Unavailable | DeadlineExceeded) else REFUSED
+    elif isinstance(error, NoSuchMarketplaceError):
+        reason = "MARKETPLACE_NOT_FOUND"
+    else:
+        said = f"the database does not answer: {error}"
+        reason, message, exit_code = "DATABASE_UNAVAILABLE", said, AWAY
+    return tell_failure(
+        name, reason=reason, message=message, said=said, exit_code=exit_code, as_json=as_json
+    )

@@ -1,0 +1,25 @@
+"""`marketplaces`: which marketplaces a deployment has."""
+
+import click
+
+from deploy.operator.answers import Answer
+from deploy.operator.command import doing
+from deploy.operator.marketplaces import ALL, chosen
+from deploy.operator.settings import Place
+
+
+@doing("marketplaces", about="The marketplaces of a deployment.")
+@click.option("--marketplace", default=ALL, show_default=True, help="A name, name:test or UUID.")
+def command(place: Place, *, marketplace: str) -> Answer:
+    """List them. Raises: NoPlaceError; NoSuchMarketplaceError; psycopg.Error."""
+    place.require_database()
+    found = chosen(marketplace, database_url=place.database_url)
+    return Answer(
+        lines=[f"{one.id}  {one.label}" for one in found],
+        document={
+            "marketplaces": [
+                {"id": str(one.id), "name": one.name, "environment": one.environment}
+                for one in found
+            ]
+        },
+    )
