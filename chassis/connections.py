@@ -52,9 +52,11 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
 
     patience_seconds: how long one turn may take; longer than what the server allows a statement.
     usual_patience_seconds: what that is again when the connection is given back to its pool.
+    has_told: events were written to the outbox since the connection was lent (outbox.py).
     """
 
     patience_seconds = usual_patience_seconds = 8.0
+    has_told = False
 
     async def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
         """Wait for the server, as psycopg does in every turn, but not longer than the patience."""

@@ -69,6 +69,8 @@ class Database:
         self._how = how
         self.schema = schema
         self.silence_seconds: int = how["silence_seconds"]
+        # Set when this process may have committed events: its relay looks for them (relay.py).
+        self.told = asyncio.Event()
 
     @classmethod
     def open(
@@ -129,7 +131,12 @@ class Database:
         with self._explaining() as lent:
             async with engine.begin() as connection:
                 lent.append(await driver(connection))
+                lent[0].has_told = False
                 yield connection
+                # Afterwards the connection is somebody else's.
+                has_told = lent[0].has_told
+            if has_told:
+                self.told.set()
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[Connection]:
@@ -143,10 +150,13 @@ class Database:
             connection = pooled.driver_connection
             assert isinstance(connection, Connection)  # noqa: S101 - the pool makes no other
             lent.append(connection)
+            connection.has_told = False
             try:
                 await connection.set_autocommit(True)
                 yield connection
             finally:
+                if connection.has_told:
+                    self.told.set()
                 # One that cannot be set back is not lent again: the pool looks.
                 with suppress(psycopg.Error):
                     await connection.set_autocommit(False)

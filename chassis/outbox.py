@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from chassis.database import Transaction, driver
+from chassis.database import Connection, Transaction, driver
 from kernel.clock import to_milliseconds_text
 from kernel.ids import derived_id, to_public
 
@@ -95,18 +95,23 @@ class Outbox:
     async def append(self, tx: Transaction, events: Iterable[Event]) -> None:
         """Write events in the caller's transaction.
 
-        No NOTIFY: it takes a lock on the whole database at commit, so commits would queue.
+        No NOTIFY: it takes a lock on the whole database at commit, so commits would queue. The
+        relay of this process is woken by the commit, that of another looks from time to time.
 
         Raises: IntegrityError: a version was written twice; the transaction is lost, as it must.
         """
-        if columns := values(events):
-            connection = await driver(tx)
+        connection = await driver(tx)
+        if columns := values(events, on=connection):
             await connection.execute(INSERT, columns)
 
 
-def values(events: Iterable[Event]) -> dict[str, str]:
-    """Return the parameters of INSERT for some events, by name; empty for none."""
+def values(events: Iterable[Event], *, on: Connection) -> dict[str, str]:
+    """Return the parameters of INSERT for some events, by name; empty for none.
+
+    on: what INSERT will be executed on; at its commit the relay of this process is woken.
+    """
     rows = [_row(event) for event in events]
+    on.has_told = on.has_told or bool(rows)
     columns = zip(*rows, strict=True) if rows else ()
     return {f"event_{n}": _array(column) for n, column in enumerate(columns)}
 

@@ -2,9 +2,13 @@
 
 Rows are taken by their flag and never by a cursor: ids are given out before commits, and a cursor
 loses the late ones. The next version of an aggregate is sent when the one before is acknowledged.
+
+A commit of this process wakes its relay. What another process wrote is found by looking: rarely
+while there is nothing, often as long as there was something a moment ago.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +26,10 @@ from kernel.ids import to_public
 # To the database, beside the pool.
 CONNECTIONS = 1
 BATCH = 256
-IDLE_SECONDS = 0.05
+# Between two looks that find nothing: at least the first, and the more of them the longer.
+IDLE_FIRST_SECONDS = 0.05
+IDLE_GROWTH = 1.3
+IDLE_LAST_SECONDS = 0.5
 AWAY_SECONDS = 0.5
 log = logger()
 
@@ -52,12 +59,25 @@ async def run(*, database: Database, bus: Bus, signer: EventSigner | None = None
 async def _lead(database: Database, bus: Bus, signer: EventSigner | None) -> None:
     async with only_one(database, kind="relay", name=database.schema) as connection:
         context = await bus.stream()
+        pause = IDLE_FIRST_SECONDS
         while True:
+            # Before the look: what is committed during it wakes the relay again.
+            database.told.clear()
             rows = await _unpublished(connection, database.schema, signer)
-            if not rows:
-                await asyncio.sleep(IDLE_SECONDS)
-                continue
-            await _publish(connection, context, rows)
+            if rows:
+                pause = IDLE_FIRST_SECONDS
+                await _publish(connection, context, rows)
+            else:
+                await _rest(database, pause)
+                pause = min(pause * IDLE_GROWTH, IDLE_LAST_SECONDS)
+
+
+async def _rest(database: Database, seconds: float) -> None:
+    """Wait so long, or until this process has committed events; many commits wake it once."""
+    await asyncio.sleep(IDLE_FIRST_SECONDS)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds - IDLE_FIRST_SECONDS):
+            await database.told.wait()
 
 
 async def _unpublished(

@@ -33,7 +33,8 @@ async def create(
     answer: Idempotency.values of the key and the body. Raises: UniqueViolation: orders_client_ref.
     """
     values = store.values_of(order) | answer
-    values |= outbox.values(store.events_of(order, facts, request_id=request_id))
+    events = store.events_of(order, facts, request_id=request_id)
+    values |= outbox.values(events, on=connection)
     cursor = await connection.execute(_CREATE, values)
     row = await cursor.fetchone()
     return row is not None and row[0] == 1
@@ -112,7 +113,8 @@ async def end(
         "operation_epoch": operation.epoch,
     }
     events = store.events_of(after, facts, request_id=operation.request_id)
-    cursor = await connection.execute(_END, values | outbox.values(events))
+    values |= outbox.values(events, on=connection)
+    cursor = await connection.execute(_END, values)
     row = await cursor.fetchone()
     if row is None or row[0] != 1:
         raise LeaseLost(operation.id)
