@@ -72,7 +72,7 @@ def running_stack(
         "RUN_DIR": str(run_dir),
         "PORT_BASE": str(free_row()),
         "DEVNET_LEDGER_SECONDS": LEDGER_SECONDS,
-        "CHAIN_POLL_SECONDS": "0.1",
+        "CHAIN_POLL_SECONDS": "0.2",
         **environment,
     }
     command = Command(
