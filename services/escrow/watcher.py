@@ -1,7 +1,8 @@
 """The watcher: transfers of the asset from a stored cursor on; money from outside is told once.
 
 The cursor is saved in the transaction of what was found, so nothing is missed while this process
-is away and nothing is told twice. It never starts from "now" again.
+is away and nothing is told twice. It never starts from "now" again. Over ledgers with nothing in
+them it is saved once a second: they may be read again.
 """
 
 import asyncio
@@ -30,6 +31,8 @@ from services.escrow.store.accounts import Accounts, Deposit, NotRecordable, apa
 PAGE_SIZE = 1000
 AWAY_SECONDS_MAX = 5.0
 NO_CURSOR_SECONDS = 0.2
+# How often a cursor is saved that has passed nothing.
+KEEP_SECONDS = 1.0
 ALARM_SECONDS = 60.0
 # How far, and for how long, a node may be behind another that was read before.
 LAG_LEDGERS_MAX = 120
@@ -58,6 +61,19 @@ class Watched:
     poll_seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """How far a watcher is.
+
+    stored: the cursor in the database, as this watcher last read or moved it. read: the one up to
+    which nothing came after it. keep_at: when that is to be saved.
+    """
+
+    stored: str
+    read: str
+    keep_at: float
+
+
 class Watcher:
     """Runs until cancelled. Several may run: a page counts for the one that moves the cursor."""
 
@@ -77,8 +93,8 @@ class Watcher:
         self._chain = chain
         self._clock = clock
         self._watched = watched
-        # As the database had it when this watcher last read or moved it; None: read it again.
-        self._cursor: str | None = None
+        # None: the cursor is to be read again.
+        self._place: _Place | None = None
         self._lags_since: float | None = None
         self._noted: str | None = None
         self._note_at = 0.0
@@ -140,15 +156,18 @@ class Watcher:
 
         Raises: ChainUnavailable; ChainBehind; HistoryUnavailable; ChainRefused.
         """
-        cursor, self._cursor = self._cursor or await self._stored_cursor(), None
-        if cursor is None:
+        place, self._place = self._place or await self._stored_place(), None
+        if place is None:
             await asyncio.sleep(NO_CURSOR_SECONDS)
             return False
-        page = await self._chain.transfers_since(cursor, limit=PAGE_SIZE)
-        is_full = len(page.transfers) >= PAGE_SIZE
-        page = await self._without_payouts(page)
-        if page.next_cursor == cursor or await self._taken(page, cursor):
-            self._cursor = page.next_cursor
+        page = await self._chain.transfers_since(place.read, limit=PAGE_SIZE)
+        is_full, now = len(page.transfers) >= PAGE_SIZE, asyncio.get_running_loop().time()
+        if not page.transfers and not page.unreadable and now < place.keep_at:
+            self._place = replace(place, read=page.next_cursor)
+            return False
+        page, reached = await self._without_payouts(page), page.next_cursor
+        if reached == place.stored or await self._taken(page, place.stored):
+            self._place = _Place(stored=reached, read=reached, keep_at=now + KEEP_SECONDS)
         return is_full
 
     async def _without_payouts(self, page: TransfersPage) -> TransfersPage:
@@ -180,9 +199,10 @@ class Watcher:
             return False
         return view is not None and view.roles.platform == self._watched.platform
 
-    async def _stored_cursor(self) -> str | None:
+    async def _stored_place(self) -> _Place | None:
         async with self._database.transaction() as tx:
-            return await self._accounts.cursor(tx, self._watched.asset_contract)
+            cursor = await self._accounts.cursor(tx, self._watched.asset_contract)
+        return None if cursor is None else _Place(stored=cursor, read=cursor, keep_at=0.0)
 
     async def _taken(self, page: TransfersPage, cursor: str) -> bool:
         """Tell what is in a page; False where another watcher, or an operator, moved the cursor."""

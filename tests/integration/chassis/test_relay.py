@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,8 +17,8 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 from chassis import bus as bus_module
 from chassis import relay
 from chassis.bus import STREAM, Bus, Message, publish_all
-from chassis.database import Database, Transaction
-from chassis.outbox import INSERT, Event, Outbox, values
+from chassis.database import Transaction
+from chassis.outbox import Event, Outbox
 from chassis.signature import EventSigner, EventVerifier, new_key
 from deploy.local.nats import NatsServer
 from kernel.ids import to_public
@@ -66,12 +66,6 @@ async def append(shop: Shop, *events: Event) -> None:
     for event in events:
         async with shop.database.transaction() as tx:
             await Outbox().append(tx, [event])
-
-
-async def append_in_a_statement(shop: Shop, *events: Event) -> None:
-    """Write events as hot paths do."""
-    async with shop.database.statement() as connection:
-        await connection.execute(INSERT, values(events, on=connection))
 
 
 @asynccontextmanager
@@ -210,60 +204,6 @@ async def test_a_full_stream_makes_the_relay_wait_and_leaves_no_subscription_beh
 
     assert late <= early
     assert versions(await published(nats, marketplace_id)) == [1, 2, 3]
-
-
-@pytest.mark.parametrize("write", [append, append_in_a_statement])
-async def test_a_commit_wakes_a_relay_that_rests(
-    shop: Shop,
-    nats: NatsServer,
-    marketplace_id: uuid.UUID,
-    monkeypatch: pytest.MonkeyPatch,
-    write: Callable[..., Awaitable[None]],
-) -> None:
-    monkeypatch.setattr(relay, "IDLE_GROWTH", 1e9)
-    monkeypatch.setattr(relay, "IDLE_LAST_SECONDS", 10 * WAIT_SECONDS)
-    rests: list[float] = []
-    rest = relay._rest
-
-    async def noted(database: Database, seconds: float) -> None:
-        rests.append(seconds)
-        await rest(database, seconds)
-
-    monkeypatch.setattr(relay, "_rest", noted)
-
-    async with relaying(shop, nats):
-        for version in (1, 2, 3):
-            await until(lambda: rests[-1:] == [relay.IDLE_LAST_SECONDS])
-            rests.clear()
-            await write(shop, an_event(marketplace_id, version=version))
-            await until(is_published(shop))
-
-    assert versions(await published(nats, marketplace_id)) == [1, 2, 3]
-
-
-async def test_only_a_commit_of_events_wakes_the_relay(
-    shop: Shop, marketplace_id: uuid.UUID
-) -> None:
-    event = an_event(marketplace_id, version=1)
-
-    async def undone() -> None:
-        async with shop.database.transaction() as tx:
-            await Outbox().append(tx, [event])
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        await undone()
-    # On the same connection: the pool lends the one used last.
-    async with shop.database.transaction() as tx:
-        await Outbox().append(tx, [])
-    async with shop.database.statement() as connection:
-        await connection.execute("select 1")
-    assert not shop.database.told.is_set()
-
-    async with shop.database.transaction() as tx:
-        await Outbox().append(tx, [event])
-        assert not shop.database.told.is_set()
-    assert shop.database.told.is_set()
 
 
 async def test_versions_arrive_in_order_and_once(

@@ -1,0 +1,75 @@
+"""The cursor is saved with what was found; over ledgers with nothing in them, from time to time."""
+
+import asyncio
+
+import pytest
+
+from services.escrow import watcher as watching
+from tests.integration.escrow.strangers import Stranger
+from tests.integration.escrow.test_watcher import make_watcher, told
+from tests.integration.escrow.world import World
+from tests.patience import PATIENCE_SECONDS, until
+
+
+@pytest.fixture(scope="module")
+async def stranger(world: World) -> Stranger:
+    """Somebody who pays."""
+    made = Stranger(world.devnet.info)
+    await made.come(amount="1000.00")
+    return made
+
+
+async def cursor(world: World) -> str | None:
+    """Read what is saved."""
+    async with world.house.database.transaction() as tx:
+        return await world.house.accounts.cursor(tx, world.house.asset_contract)
+
+
+async def next_ledger(world: World) -> None:
+    """Wait until the chain has gone on."""
+    before = (await world.house.chain.latest_ledger()).sequence
+
+    async def is_closed() -> bool:
+        return (await world.house.chain.latest_ledger()).sequence > before
+
+    await until(is_closed)
+
+
+async def test_a_cursor_that_has_passed_nothing_is_saved_rarely_and_with_a_deposit_at_once(
+    world: World, stranger: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "KEEP_SECONDS", 10 * PATIENCE_SECONDS)
+    wallet = await world.wallet()
+    await world.pause_watcher()
+    watcher = await make_watcher(world)
+    await watcher.look()
+    saved = await cursor(world)
+
+    for _ in range(3):
+        await next_ledger(world)
+        await watcher.look()
+    assert await cursor(world) == saved
+
+    await stranger.send(stranger.payment(wallet.address, "3.00"))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await told(world, wallet, count=0):
+            await watcher.look()
+    assert len(await told(world, wallet, count=1)) == 1
+    assert (await cursor(world) or "") > (saved or "")
+    await world.resume_watcher()
+
+
+async def test_a_cursor_that_has_passed_nothing_is_saved_in_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "KEEP_SECONDS", 0.0)
+    await world.pause_watcher()
+    watcher = await make_watcher(world)
+    await watcher.look()
+    saved = await cursor(world)
+
+    await next_ledger(world)
+    await watcher.look()
+
+    assert (await cursor(world) or "") > (saved or "")
+    await world.resume_watcher()
