@@ -26,6 +26,11 @@ CONNECT_SECONDS = 3
 FRESH_SECONDS = 1.0
 PING_SECONDS = 2.0
 POOL_WAIT_SECONDS = 5
+# What a server, a database or a role may set otherwise, and what statements here take for granted.
+MEANING = (
+    "-c default_transaction_isolation=read\\ committed"
+    " -c array_nulls=on -c transform_null_equals=off"
+)
 
 
 class Cursor(psycopg.AsyncCursor[Any]):
@@ -106,7 +111,8 @@ async def connect(
         async with asyncio.timeout((1 + postgres_settings.count_hosts(url)) * CONNECT_SECONDS):
             connection = await Connection.connect(
                 postgres_settings.conninfo(url),
-                options=f"{options} {_looking(silence_seconds)}",
+                client_encoding="UTF8",
+                options=f"{options} {MEANING} {_looking(silence_seconds)}",
                 connect_timeout=CONNECT_SECONDS,
                 keepalives=1,
                 keepalives_idle=max(silence_seconds // 2, 1),

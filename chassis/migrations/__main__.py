@@ -22,17 +22,29 @@ SCRIPTS = {
 }
 # Migrations of one release run one at a time, whoever starts them.
 LOCK = 727_274_001
+ENCODING = "UTF8"
+
+
+class EncodingError(Exception):
+    """The database cannot keep every text."""
 
 
 def upgrade_all(url: str) -> None:
     """Bring every schema to its newest revision; makes schemas and roles that are missing.
 
     url: postgresql:// of a role that may create schemas (and roles, where they are missing).
+    Raises: EncodingError; DBAPIError.
     """
     conninfo = postgres_settings.conninfo(url)
-    engine = sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo))
+    engine = sa.create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(conninfo, client_encoding=ENCODING),
+    )
     try:
         with engine.connect() as connection:
+            found = connection.execute(sa.text("show server_encoding")).scalar_one()
+            if found != ENCODING:
+                raise EncodingError(f"the database is in {found}; make one in {ENCODING}")
             connection.execute(sa.text("select pg_advisory_lock(:lock)"), {"lock": LOCK})
             connection.commit()
             for schema, scripts in SCRIPTS.items():
@@ -73,6 +85,8 @@ def main() -> None:
         upgrade_all(settings.database_url)
     except DBAPIError as error:
         sys.exit(f"migrations: {error.orig}")
+    except EncodingError as error:
+        sys.exit(f"migrations: {error}")
     sys.stdout.write("migrations: every schema is at its newest revision\n")
 
 

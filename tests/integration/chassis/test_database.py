@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
+from psycopg import sql
 
 from chassis.database import Database, Transaction, driver
 from deploy.local.ports import free_port
@@ -30,6 +32,35 @@ async def by_sqlalchemy(tx: Transaction, thing: int) -> object:
 async def by_driver(tx: Transaction, thing: int) -> object:
     connection = await driver(tx)
     return await connection.execute("update things set value = value + 1 where id = %s", (thing,))
+
+
+MEANT = {
+    "client_encoding": ("latin1", "UTF8"),
+    "default_transaction_isolation": ("serializable", "read committed"),
+    "array_nulls": ("off", "on"),
+    "transform_null_equals": ("on", "off"),
+}
+SAID = "select %s || coalesce((%s::text[])[1], ' no text'), (1 = null) is null"
+
+
+@pytest.mark.parametrize("said", MEANT)
+async def test_what_a_database_sets_changes_no_meaning(shop: Shop, said: str) -> None:
+    elsewhere, meant = MEANT[said]
+    with psycopg.connect(shop.url, autocommit=True) as connection:
+        name = sql.Identifier(connection.info.dbname)
+        statement = sql.SQL("alter database {} set {} = {}")
+        connection.execute(statement.format(name, sql.Identifier(said), sql.Literal(elsewhere)))
+    database = Database.open(url=shop.url, schema="shop", pool_size=1)
+
+    async with database.transaction() as tx:
+        level = (await tx.execute(sa.text(f"show {said}"))).scalar_one()
+        cursor = await (await driver(tx)).execute(SAID, ("設計", [None]))
+        found = await cursor.fetchone()
+    async with database.snapshot() as tx:
+        own = (await tx.execute(sa.text("show transaction_isolation"))).scalar_one()
+
+    assert (level, found, own) == (meant, ("設計 no text", True), "repeatable read")
+    await database.close()
 
 
 async def test_an_exception_rolls_everything_back(shop: Shop) -> None:

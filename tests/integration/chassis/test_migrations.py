@@ -5,7 +5,7 @@ import pytest
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
-from chassis.migrations.__main__ import SCRIPTS, upgrade_all
+from chassis.migrations.__main__ import SCRIPTS, EncodingError, upgrade_all
 from deploy.local.postgres import PostgresServer
 from tests.conftest import TestDatabase
 from tests.integration.chassis.conftest import beside_a_dead_host
@@ -79,6 +79,21 @@ def test_an_administrator_need_not_be_a_superuser(
     upgrade_all(postgres_server.url(database=name, role="chassis_admin"))
 
     assert {schema for schema, _ in tables(empty_database)} == set(SCRIPTS)
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_cannot_keep_every_text_is_refused(
+    postgres_server: PostgresServer, encoding: str
+) -> None:
+    name = f"in_{encoding.lower()}"
+    postgres_server.execute(
+        f"create database {{}} template template0 encoding '{encoding}' locale 'C'", name
+    )
+    try:
+        with pytest.raises(EncodingError, match=encoding):
+            upgrade_all(postgres_server.url(database=name))
+    finally:
+        postgres_server.execute("drop database {} with (force)", name)
 
 
 @pytest.mark.parametrize("role", SCRIPTS)
