@@ -131,7 +131,7 @@ class Connection(HttpToolsProtocol):
         # What has come and is not parsed yet, and how far it is.
         self._unread, self._at = b"", 0
         self._head_bytes = 0
-        self._is_in_body = self._is_chunked = False
+        self._is_in_body = self._is_chunked = self._has_ended = False
         self._body_left = self._body_bytes = self._framing_bytes = 0
         self._wrong: DomainError | None = None
         self._is_lingering, self._lingered = False, 0
@@ -168,6 +168,11 @@ class Connection(HttpToolsProtocol):
         self._unread, self._at = left + data if left else data, 0
         self._feed()
 
+    def eof_received(self) -> bool:  # type: ignore[override] # uvicorn ends the connection
+        """Answer what has come whole, if its client says no more; that of a stream has gone."""
+        self._has_ended = True
+        return self._is_answering() and not self.cycle.response_started
+
     def pause_writing(self) -> None:
         """Wait for the client to read, and not for ever."""
         super().pause_writing()
@@ -197,6 +202,8 @@ class Connection(HttpToolsProtocol):
             return
         self._crowd.wait(self)
         self._feed()
+        if self._has_ended and not self._is_answering():
+            self.transport.close()
 
     def _feed(self) -> None:
         """Parse up to the end of one request."""

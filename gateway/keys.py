@@ -39,7 +39,7 @@ _KEY = re.compile(r"ohk_(live|test)_([0-9A-Za-z]{12})_[0-9A-Za-z]{32}([0-9A-Za-z
 # Salts are kept a little longer than the requests that need them.
 _SALT_KEPT = KEPT + dt.timedelta(hours=1)
 log = logger()
-_MARKETPLACE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_MARKETPLACE_NAME = re.compile(r"(?!all\Z|(-*[0-9a-f]){32}-*\Z)[a-z0-9][a-z0-9-]{0,62}")
 
 
 class KeyNotFound(NotFound):
@@ -368,7 +368,7 @@ def _scopes(text: str) -> frozenset[str]:
 
 def _marketplace(text: str) -> str:
     if _MARKETPLACE_NAME.fullmatch(text) is None:
-        raise argparse.ArgumentTypeError("a name is lower-case letters, digits and hyphens")
+        raise argparse.ArgumentTypeError("a name is a-z, 0-9 and hyphens; no UUID, and not all")
     return text
 
 

@@ -10,7 +10,7 @@ from gateway.app import open_gateway
 from gateway.settings import GatewaySettings
 
 from .conftest import serving
-from .test_connections import answer_of, code, connected, exchange
+from .test_connections import HEALTH, answer_of, code, connected, exchange
 
 
 @pytest.mark.parametrize("target", [b"http://x", b"http://x?a=1", b"HTTP://x:80", b"https://x"])
@@ -127,3 +127,35 @@ async def test_a_connection_without_a_request_has_an_end_whatever_drops_in(
             await reader.read()
         assert not lines or not dribbling.done() or len(lines) == 2
         dribbling.cancel()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_a_client_that_says_no_more_is_answered(gateway: str, count: int) -> None:
+    async with connected(gateway) as (reader, writer):
+        writer.write((HEALTH + b"\r\n") * count)
+        writer.write_eof()
+        statuses = [(await answer_of(reader))[0] for _ in range(count)]
+
+        assert statuses == [200] * count
+        assert await reader.read() == b""
+
+
+@pytest.mark.parametrize("last", [b"", b"Content-Length: 5\r\n", b"\r"])
+async def test_a_part_of_a_request_ends_with_its_client(gateway: str, last: bytes) -> None:
+    async with connected(gateway) as (reader, writer):
+        writer.write(HEALTH + b"\r\n" + b"POST /api/v1/orders HTTP/1.1\r\nHost: x\r\n" + last)
+        writer.write_eof()
+
+        assert (await answer_of(reader))[0] == 200
+        assert await reader.read() == b""
+
+
+async def test_a_stream_ends_with_its_client(gateway: str, demo_key: str) -> None:
+    async with connected(gateway) as (reader, writer):
+        key = demo_key.encode()
+        writer.write(b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n")
+        writer.write(b"Authorization: Bearer " + key + b"\r\n\r\n")
+        await reader.readuntil(b"event: ping\ndata: {}\n\n")
+        writer.write_eof()
+
+        assert b"200 OK" not in await reader.read()

@@ -1,6 +1,7 @@
 """The gateway and its key tool as processes."""
 
 import subprocess
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -130,6 +131,27 @@ def test_the_tool_knows_four_scopes(settings: GatewaySettings, scopes: str) -> N
     )
 
     assert (code, said) == (2, "")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["all", str(uuid.UUID(int=1)), uuid.UUID(int=1).hex, "0-0" + "1" * 30 + "--", "A", "a_b", ""],
+)
+def test_a_name_that_means_other_marketplaces_is_refused(
+    settings: GatewaySettings, name: str
+) -> None:
+    code, said, _ = run(
+        settings, "gateway.keys", "create", "--marketplace", name, "--scopes", "read"
+    )
+
+    assert (code, said) == (2, "")
+
+
+@pytest.mark.parametrize("name", ["alls", "a" * 33, "0" * 31, "x" + "0" * 32])
+def test_a_name_that_looks_like_one_of_those_is_none(settings: GatewaySettings, name: str) -> None:
+    code, _, _ = run(settings, "gateway.keys", "create", "--marketplace", name, "--scopes", "read")
+
+    assert code == 0
 
 
 def test_sigterm_ends_open_streams_and_then_the_process(
