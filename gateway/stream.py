@@ -260,6 +260,10 @@ class Stream:
     def _event(self, message: Msg) -> Told | None:
         sequence = message.metadata.sequence.stream
         told = event_of(message.subject, message.data, sequence=sequence)
+        named = (message.headers or {}).get("marketplace-id")
+        if told is not None and named not in {None, told.marketplace_id}:
+            # Whoever reads by the header alone is told nothing of it either.
+            told = None
         if told is None and sequence not in self._said:
             log.warning("events.not_an_event", sequence=sequence, subject=message.subject)
             self._said[sequence] = None

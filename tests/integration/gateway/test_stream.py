@@ -115,6 +115,53 @@ async def test_no_subject_and_no_header_keeps_a_stream_from_what_comes_after(
     assert told == [after] * 4
 
 
+async def test_an_event_in_two_marketplaces_names_is_nobodys(
+    rest: httpx.AsyncClient, publisher: Publisher
+) -> None:
+    own, other = str(publisher.marketplace_id), str(uuid.uuid4())
+    context = await publisher._bus.stream()
+    async with streaming(rest) as reader:
+        await publisher.publish("order.created")
+        cursor = (await reader.event())["id"]
+        for header, body in ((own, other), (other, own)):
+            event = {**EVENT, "metadata": {"marketplaceId": body}}
+            message = Message(
+                subject="order.note",
+                message_id=uuid.uuid4().hex,
+                headers={"marketplace-id": header},
+                body=_spelled(event),
+            )
+            assert await publish_all(context, [message]) == [True]
+        after = await publisher.publish("order.closed")
+        told = json.loads((await reader.event())["data"])["eventId"]
+    async with streaming(rest, after=cursor) as reader:
+        again = json.loads((await reader.event())["data"])["eventId"]
+
+    assert told == again == after
+
+
+async def test_what_is_sent_to_the_reader_past_the_stream_ends_nothing(
+    rest: httpx.AsyncClient, publisher: Publisher, settings: GatewaySettings
+) -> None:
+    event = {**EVENT, "metadata": {"marketplaceId": str(publisher.marketplace_id)}}
+    client = await nats.connect(settings.nats_url)
+    async with streaming(rest) as reader:
+        await publisher.publish("order.created")
+        await reader.event()
+        found = await client.jetstream().consumers_info(STREAM)
+        inboxes = [one.config.deliver_subject for one in found if one.push_bound]
+        for reply in ("", "x", "$JS.ACK.x", "$JS.ACK.a.b.c.d.e.f.g"):
+            for inbox in inboxes:
+                await client.publish(str(inbox), _spelled(event), reply=reply)
+        await client.flush()
+        after = await publisher.publish("order.closed")
+        told = json.loads((await reader.event())["data"])["eventId"]
+    await client.close()
+
+    assert inboxes
+    assert told == after
+
+
 def test_an_event_over_several_lines_is_told_in_one() -> None:
     event = {**EVENT, "payload": {"text": "a"}}
 
