@@ -85,6 +85,18 @@ async def test_calls_that_each_fail_at_first_are_all_tried_again() -> None:
     assert [answer.id for answer in answers] == ["done"] * 20
 
 
+async def test_a_hundred_of_the_largest_orders_are_one_answer() -> None:
+    size = 100 * 64 * 1024
+
+    async def large(_request: Any, _context: Any) -> Any:
+        return disputes_pb2.Dispute(description="x" * size)
+
+    async with calling(scripted(change=large)) as stub:
+        answer = await CALLER.call(stub.CompleteDispute, changing(), who=WHO)
+
+    assert len(answer.description) == size
+
+
 async def test_an_answer_that_is_too_large_is_a_fault_and_no_limit_of_the_client() -> None:
     async def large(_request: Any, _context: Any) -> Any:
         return disputes_pb2.Dispute(description="x" * (MAX_ANSWER_BYTES + 1))

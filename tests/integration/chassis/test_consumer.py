@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import sqlalchemy as sa
+from nats.aio.msg import Msg
 from structlog.testing import capture_logs
 
 from chassis.bus import STREAM, Bus, Message, publish_all
@@ -142,6 +143,35 @@ async def test_no_subject_and_no_header_holds_up_a_consumer(nats: NatsServer) ->
 
     sent = [*raw_nats.SUBJECTS, *raw_nats.HEADERS, "good"]
     assert seen[-len(sent) :] == [("", name.encode()) for name in sent]
+
+
+async def test_what_is_sent_to_a_consumer_past_the_stream_holds_nothing_up(
+    nats: NatsServer,
+) -> None:
+    subject, seen, done = a_subject(), list[bytes](), asyncio.Event()
+    inboxes: asyncio.Queue[str] = asyncio.Queue()
+
+    async def heard(message: Msg) -> None:
+        inboxes.put_nowait(message.reply)
+
+    async def handle(delivery: Delivery) -> None:
+        seen.append(delivery.body)
+        if delivery.body == b"good":
+            done.set()
+
+    with capture_logs() as logs:
+        async with consuming(nats, subject, handle) as bus, asyncio.timeout(WAIT_SECONDS):
+            client = await bus.client()
+            await client.subscribe("$JS.API.CONSUMER.MSG.NEXT.>", cb=heard)
+            await publish(bus, subject, b"first")
+            for reply in ("", "x", "$JS.ACK.x", "$JS.ACK.a.b.c.d.e.f.g"):
+                await client.publish(await inboxes.get(), b"bad", reply=reply)
+            await publish(bus, subject, b"good")
+            await done.wait()
+
+    assert [body for body in seen if body != b"bad"] == [b"first", b"good"]
+    assert b"bad" not in seen
+    assert not [line for line in logs if line["event"] == "bus.consumer_waits"]
 
 
 async def everything_was_handled(bus: Bus, durable: str) -> bool:

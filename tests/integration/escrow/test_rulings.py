@@ -22,6 +22,7 @@ from services.escrow.intents import FundEscrow
 from services.escrow.ports import EnvelopeRefused
 from services.escrow.rulings import CommandHasPaid, NotThisStep, Ruling, TransactionNotFound
 from services.escrow.steps import StepName
+from services.escrow.work import CHAIN_AHEAD
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow import outsiders
 from tests.integration.escrow.conftest import running
@@ -205,18 +206,86 @@ async def test_a_contract_that_strangers_gave_the_amount_is_given_up_and_their_m
     assert await ruled.balance(order.buyer.address) == BUYER
 
 
+async def test_a_funding_that_the_buyers_own_wallet_paid_is_not_given_up(ruled: World) -> None:
+    order = await ready(ruled, CommandKind.FUND)
+    landed = await outsiders.fund_by_channel(ruled, order)
+    asked = await begun(ruled, CommandKind.FUND, order)
+    await ruled.until(asked.command_id, is_quarantined)
+
+    denied = await abandoned(ruled, asked)
+    await adopted(ruled, asked, landed)
+
+    assert (denied.state, denied.error_message.endswith("own wallet")) == (QUARANTINED, True)
+    succeeded(await ruled.ended(asked))
+
+
+async def test_a_payout_that_somebody_else_brought_about_is_not_given_up(ruled: World) -> None:
+    order = await ruled.funded()
+    await outsiders.release(ruled, order)
+    asked = await begun(ruled, CommandKind.RELEASE, order)
+    await ruled.until(asked.command_id, is_quarantined)
+
+    denied = await abandoned(ruled, asked)
+
+    assert (denied.state, "has paid out" in denied.error_message) == (QUARANTINED, True)
+
+
+async def test_nothing_is_given_up_while_the_books_have_forgotten_something(
+    ruled: World, devnet: RunningDevnet
+) -> None:
+    stranger = Stranger(devnet.info)
+    await stranger.come(amount="80.00")
+    order = await ready(ruled, CommandKind.FUND)
+    escrow = await ruled.queries.escrow(marketplace_id=ruled.marketplace_id, order_id=order.id)
+    await stranger.give_contract(escrow.contract_id, minor_units=AMOUNT)
+    asked = await begun(ruled, CommandKind.FUND, order)
+    await ruled.until(asked.command_id, is_quarantined)
+    async with ruled.house.database.transaction() as tx:
+        await ruled.house.landings.open_hold(tx, why="something is missing")
+
+    waiting = await abandoned(ruled, asked)
+    await ruled.house.rulings().confirm(OLGA)
+    command = await ruled.ended(asked)
+
+    assert (waiting.state, waiting.error_reason) == (CommandState.RUNNING, CHAIN_AHEAD)
+    assert (command.state, command.error_reason) == (FAILED, "ABANDONED")
+
+
+async def test_a_node_that_lags_behind_does_not_say_how_a_contract_is(ruled: World) -> None:
+    order = await ruled.funded()
+    await outsiders.dispute(ruled, order)
+    asked = await begun(ruled, CommandKind.RELEASE, order)
+    await ruled.until(asked.command_id, is_quarantined)
+    real = ruled.house.chain.read_escrow
+
+    async def before(contract_id: str) -> Any:
+        view = await real(contract_id)
+        return None if view is None else replace(view, disputed=False, read_at_ledger=1)
+
+    async with replaced(ruled.house.chain, "read_escrow", before):
+        waiting = await abandoned(ruled, asked)
+    command = await ruled.ended(asked)
+
+    assert waiting.state is CommandState.RUNNING
+    assert command.escrow is not None
+    assert (command.state, command.escrow.state) == (FAILED, EscrowState.DISPUTED)
+
+
 async def test_a_transaction_that_landed_is_adopted_by_its_hash(ruled: World) -> None:
     order = await ready(ruled, CommandKind.FUND)
     other = await ready(ruled, CommandKind.FUND)
     await ruled.do(CommandKind.FUND, other)
     [foreign] = await attempts_of(ruled, other, StepName.FUND)
+    third = await ready(ruled, CommandKind.FUND)
+    another = await outsiders.fund_by_channel(ruled, third)
     # The funding landed by a channel account of ours; no envelope of the books is it.
     landed = await outsiders.fund_by_channel(ruled, order)
     asked = await begun(ruled, CommandKind.FUND, order)
     stopped = await ruled.until(asked.command_id, is_quarantined)
 
-    with pytest.raises(NotThisStep):
-        await adopted(ruled, asked, foreign.hash)
+    for not_its_own in (foreign.hash, another):
+        with pytest.raises(NotThisStep):
+            await adopted(ruled, asked, not_its_own)
     with pytest.raises(TransactionNotFound):
         await adopted(ruled, asked, "ab" * 32)
     await adopted(ruled, asked, landed)

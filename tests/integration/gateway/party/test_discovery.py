@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -111,6 +112,7 @@ async def test_the_document_is_below_the_issuers_path(provider: Provider, ending
         {"jwks_uri": 7},
         {"jwks_uri": "http://another.example/keys"},
         {"jwks_uri": "http://127.0.0.1.evil.example/keys"},
+        {"jwks_uri": "http://0.0.0.0:{port}/certs"},
         {"jwks_uri": "file:///etc/passwd"},
         {"jwks_uri": "https://"},
         {"jwks_uri": "https://[/"},
@@ -121,11 +123,38 @@ async def test_the_document_is_below_the_issuers_path(provider: Provider, ending
 async def test_a_document_that_is_not_the_issuers_or_not_safe_is_not_followed(
     provider: Provider, changes: dict[str, Any]
 ) -> None:
-    provider.says(WELL_KNOWN, provider.document(**changes))
+    # An address that leads to the provider, and is not spelled as this machine's own.
+    port = provider.url.rpartition(":")[2]
+    said = {name: _with_port(value, port) for name, value in changes.items()}
+    provider.says(WELL_KNOWN, provider.document(**said))
 
     with pytest.raises(Unavailable):
         await open_key_set(discovered(provider.url)).find("k")
     assert provider.asked == [WELL_KNOWN]
+
+
+def _with_port(value: Any, port: str) -> Any:
+    return value.replace("{port}", port) if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("place", ["http://127.0.0.1:1/keys", "http://localhost/keys"])
+async def test_who_speaks_https_sends_nobody_to_plain_http(
+    monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    issuer, asked = "https://id.example", list[str]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        document = json.dumps({"issuer": issuer, "jwks_uri": place}).encode()
+        return httpx.Response(200, stream=httpx.ByteStream(document))
+
+    real = httpx.AsyncClient
+    transport = httpx.MockTransport(answer)
+    monkeypatch.setattr(httpx, "AsyncClient", lambda **how: real(transport=transport, **how))
+
+    with pytest.raises(Unavailable):
+        await open_key_set(discovered(issuer)).find("k")
+    assert asked == [issuer + WELL_KNOWN]
 
 
 def padded(document: dict[str, Any]) -> bytes:
