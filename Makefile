@@ -9,6 +9,8 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# The operator's command, as `orchestrator` runs where the package is installed.
+ASK = $(BIN)/python -m deploy.operator
 INSTALLED := .venv/.installed
 CODE := kernel chassis services gateway devnet deploy tools bench tests
 # Only what is there: a folder appears here when its first file does.
@@ -44,13 +46,12 @@ token: $(INSTALLED) ## An access token for a user of the running stack: SUB=<uui
 	@$(BIN)/python -m deploy.local.token --sub "$(SUB)" $(if $(ROLE),--role "$(ROLE)")
 
 key: $(INSTALLED) ## An API key of the running stack: MARKETPLACE=my-shop[:test] [SCOPES=read,write]
-	@$(BIN)/python -m deploy.local.key --marketplace "$(MARKETPLACE)" $(if $(SCOPES),--scopes "$(SCOPES)")
+	@$(ASK) keys issue --marketplace "$(MARKETPLACE)" $(if $(SCOPES),--scopes "$(SCOPES)")
 
 reader: $(INSTALLED) ## Let a service of yours read events: NAME=my-shop; REMOVE=yes shuts it out
 	@$(BIN)/python -m deploy.local.reader --name "$(NAME)" $(if $(REMOVE),--remove)
 
 # What the operator's commands share: the marketplace by name, name:test, UUID, or all.
-ASK = $(BIN)/python -m deploy.operator
 WHICH = $(or $(MARKETPLACE),$(NAME))
 OF = $(if $(WHICH),--marketplace "$(WHICH)") $(if $(OPERATOR),--operator "$(OPERATOR)")
 
@@ -110,8 +111,25 @@ limits: $(INSTALLED) ## The flows of money; FLOW=refunds AMOUNT=5000|none REASON
 	@$(ASK) limits $(OF) $(if $(FLOW),--flow "$(FLOW)") $(if $(AMOUNT),--amount "$(AMOUNT)") \
 	  $(if $(REASON),--reason "$(REASON)")
 
+.PHONY: keys revoke-key migrate stuck doctor
+
+keys: $(INSTALLED) ## The API keys of a marketplace: MARKETPLACE=my-shop[:test]
+	@$(ASK) keys list --marketplace "$(MARKETPLACE)"
+
+revoke-key: $(INSTALLED) ## Revoke an API key: MARKETPLACE=my-shop[:test] ID=<its twelve characters>
+	@$(ASK) keys revoke --marketplace "$(MARKETPLACE)" --id "$(ID)"
+
+migrate: $(INSTALLED) ## Bring every schema of a database to this release's revision (DATABASE_URL)
+	@$(ASK) migrate
+
+stuck: $(INSTALLED) ## Everything that does not go on [MARKETPLACE=…]
+	@$(ASK) stuck $(OF)
+
+doctor: $(INSTALLED) ## Look at every part of a deployment, and say what is wrong
+	@$(ASK) doctor
+
 rebuild-stream: $(INSTALLED) ## Publish every event of the running stack again from its outbox tables
-	@$(BIN)/python -m deploy.local.rebuild
+	@$(ASK) rebuild-stream
 
 ##@ Before a change is shared
 

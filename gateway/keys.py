@@ -1,16 +1,14 @@
 """API keys: how they are spelled, and the table that knows them, by HMAC only.
 
-A key is shown once, when it is made. `python -m gateway.keys` makes, lists and revokes them for an
-operator; the marketplace itself does so through /api/v1/auth/api-keys.
+A key is shown once, when it is made. `keytool.py` makes, lists and revokes them for an operator;
+the marketplace itself does so through /api/v1/auth/api-keys.
 """
 
-import argparse
 import asyncio
 import datetime as dt
 import hmac
 import re
 import secrets
-import sys
 import uuid
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -22,10 +20,8 @@ import psycopg
 
 from chassis.database import Database, Transaction, driver
 from chassis.idempotency import KEPT, PURGE_SECONDS, Idempotency, RequestKey
-from chassis.settings import load
 from chassis.telemetry import logger
-from gateway.settings import KeySettings
-from kernel.errors import DomainError, InvalidArgument, NotFound
+from kernel.errors import InvalidArgument, NotFound
 from kernel.ids import ALPHABET, new_id
 
 READ, WRITE, SUPPORT, ADMIN = "read", "write", "support", "admin"
@@ -39,7 +35,6 @@ _KEY = re.compile(r"ohk_(live|test)_([0-9A-Za-z]{12})_[0-9A-Za-z]{32}([0-9A-Za-z
 # Salts are kept a little longer than the requests that need them.
 _SALT_KEPT = KEPT + dt.timedelta(hours=1)
 log = logger()
-_MARKETPLACE_NAME = re.compile(r"(?!all\Z|(-*[0-9a-f]){32}-*\Z)[a-z0-9][a-z0-9-]{0,62}")
 
 
 class KeyNotFound(NotFound):
@@ -209,6 +204,17 @@ class KeyStore:
             rows = await (await connection.execute(_LIST, values)).fetchall()
         return [_key(row) for row in rows]
 
+    async def all(self, *, marketplace_id: uuid.UUID, size: int) -> AsyncIterator[Key]:
+        """Go through a marketplace's keys, newest first. size: how many are read at once."""
+        after: str | None = None
+        while True:
+            page = await self.list(marketplace_id=marketplace_id, limit=size, after=after)
+            for key in page:
+                yield key
+            if len(page) < size:
+                return
+            after = page[-1].id
+
     async def revoke(
         self, key_id: str, *, marketplace_id: uuid.UUID, asked: RequestKey | None = None
     ) -> Revoked:
@@ -336,65 +342,3 @@ _REVOKE = """
 update api_keys set revoked_at = coalesce(revoked_at, now())
 where id = %s and marketplace_id = %s
 """
-
-
-async def _run(arguments: argparse.Namespace, settings: KeySettings) -> str:
-    database = Database.open(url=settings.database_url, schema="gateway", pool_size=2)
-    store = KeyStore(database, pepper=settings.api_key_pepper.get_secret_value())
-    try:
-        marketplace_id = await store.marketplace(
-            arguments.marketplace, environment=arguments.environment
-        )
-        if arguments.command == "create":
-            made = await store.create(
-                marketplace_id=marketplace_id,
-                environment=arguments.environment,
-                scopes=arguments.scopes,
-                name=arguments.name,
-            )
-            return made.text
-        done = await store.revoke(arguments.id, marketplace_id=marketplace_id)
-        return f"{done.key.id} revoked"
-    finally:
-        await database.close()
-
-
-def _scopes(text: str) -> frozenset[str]:
-    scopes = frozenset(part.strip() for part in text.split(","))
-    if not scopes <= set(SCOPES):
-        raise argparse.ArgumentTypeError(f"scopes are {', '.join(SCOPES)}")
-    return scopes
-
-
-def _marketplace(text: str) -> str:
-    if _MARKETPLACE_NAME.fullmatch(text) is None:
-        raise argparse.ArgumentTypeError("a name is a-z, 0-9 and hyphens; no UUID, and not all")
-    return text
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="gateway.keys", description="API keys of a marketplace")
-    commands = parser.add_subparsers(dest="command", required=True)
-    create = commands.add_parser("create", help="make a key and print it, once")
-    create.add_argument("--scopes", type=_scopes, required=True, help="read,write,support,admin")
-    create.add_argument("--name", default="")
-    revoke = commands.add_parser("revoke", help="revoke a key, within five seconds everywhere")
-    revoke.add_argument("id", help="the twelve characters after ohk_live_ or ohk_test_")
-    for command in (create, revoke):
-        command.add_argument("--marketplace", type=_marketplace, required=True)
-        command.add_argument("--environment", choices=ENVIRONMENTS, default="live")
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Run the key tool; DATABASE_URL and API_KEY_PEPPER are the gateway's."""
-    arguments = _arguments()
-    settings = load(KeySettings, program="gateway.keys")
-    try:
-        sys.stdout.write(asyncio.run(_run(arguments, settings)) + "\n")
-    except DomainError as error:
-        sys.exit(f"gateway.keys: {error.message} {error.__cause__ or ''}".strip())
-
-
-if __name__ == "__main__":
-    main()

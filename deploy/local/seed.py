@@ -29,7 +29,7 @@ def make_api_key(
     """
     arguments = ("--marketplace", marketplace, "--environment", environment, "--scopes", scopes)
     done = subprocess.run(
-        python_module("gateway.keys", "create", *arguments),
+        python_module("gateway.keytool", "create", *arguments),
         env=dict(settings),
         cwd=ROOT,
         capture_output=True,
@@ -37,7 +37,7 @@ def make_api_key(
         check=False,
     )
     if done.returncode != 0:
-        raise NotReadyError("gateway.keys", done.returncode, done.stderr.strip())
+        raise NotReadyError("gateway.keytool", done.returncode, done.stderr.strip())
     return done.stdout.strip().splitlines()[-1]
 
 

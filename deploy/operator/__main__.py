@@ -16,12 +16,17 @@ from deploy.operator import (
     choose,
     confirm_chain,
     correct,
+    doctor,
     flows,
     give_back,
+    keys,
     listing,
+    migrate,
     proposals,
+    rebuild,
     reconcile,
     requeue,
+    stuck,
     suspense,
 )
 from deploy.operator.answers import DONE
@@ -45,6 +50,11 @@ COMMANDS: Sequence[click.Command] = (
     flows.limits,
     listing.command,
     choose.command,
+    keys.group,
+    migrate.command,
+    rebuild.command,
+    stuck.command,
+    doctor.command,
 )
 program = click.version_option(VERSION, prog_name=NAME)(
     click.Group(NAME, help=__doc__, commands=COMMANDS, no_args_is_help=True)

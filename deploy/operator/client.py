@@ -44,6 +44,7 @@ from orchestrator.orders.v1.orders_pb2 import (
     GetOrderRequest,
     GiveBackHoldRequest,
     ListOrdersRequest,
+    Order,
     OrderState,
 )
 
@@ -59,6 +60,7 @@ from deploy.operator.findings import (
     Invariant,
     OrderNow,
     Proposal,
+    Running,
     StuckCommand,
     Suspended,
     TransferAside,
@@ -323,15 +325,15 @@ class Operator:
             if not token:
                 return found
 
-    async def orders_in(self, state: str) -> set[str]:
-        """Return the ids of the orders in a state."""
-        found: set[str] = set()
+    async def orders_in(self, state: str) -> list[OrderNow]:
+        """Return the orders in a state."""
+        found: list[OrderNow] = []
         token = ""
         while True:
             page = PageRequest(page_size=PAGE_SIZE, page_token=token)
             request = ListOrdersRequest(page=page, state=f"ORDER_STATE_{state}")
             answer = await self._call(self._services.orders.ListOrders, request)
-            found |= {order.id for order in answer.orders}
+            found += [_order(order) for order in answer.orders]
             token = answer.next_page_token
             if not token:
                 return found
@@ -340,11 +342,9 @@ class Operator:
         """Tell how an order is."""
         request = GetOrderRequest(order_id=order_id)
         try:
-            found = await self._call(self._services.orders.GetOrder, request)
+            return _order(await self._call(self._services.orders.GetOrder, request))
         except NotFound:
-            return OrderNow(id=order_id, state="UNKNOWN", in_motion=False)
-        state = OrderState.Name(found.state).removeprefix("ORDER_STATE_")
-        return OrderNow(id=order_id, state=state, in_motion=found.HasField("operation"))
+            return OrderNow(id=order_id, state="UNKNOWN")
 
     async def house_accounts(self) -> dict[str, int]:
         """Return the accounts that are no user's and not empty: balance by name, minor units."""
@@ -373,6 +373,15 @@ class Operator:
         request: RequestT,
     ) -> ResponseT:
         return await self._services.call(method, request, marketplace_id=self._marketplace_id)
+
+
+def _order(found: Order) -> OrderNow:
+    state, now = OrderState.Name(found.state).removeprefix("ORDER_STATE_"), found.operation
+    if not found.HasField("operation"):
+        return OrderNow(id=found.id, state=state)
+    since = to_milliseconds_text(instant_from_proto(now.started_at))
+    operation = Running(kind=now.kind, step=now.step, attempts=now.attempts, since=since)
+    return OrderNow(id=found.id, state=state, operation=operation)
 
 
 def _proposal(found: Correction) -> Proposal:

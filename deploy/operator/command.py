@@ -58,7 +58,7 @@ def doing(name: str, *, about: str) -> Callable[[Do], click.Command]:
                 place = settings.load(addresses=addresses, run_dir=run_dir, operator=operator)
                 return tell(do(place, **given), as_json=as_json)
             except (NoPlaceError, DomainError, NoSuchMarketplaceError, psycopg.Error) as error:
-                return _failed(name, error, as_json=as_json)
+                return _failed(error, as_json=as_json)
 
         # A room says its command's name first, which its help need not.
         said = about.removeprefix(f"`{name}`: ")
@@ -98,8 +98,9 @@ def _placed(run: Callable[..., int]) -> Callable[..., int]:
     return run
 
 
-def _failed(name: str, error: Exception, *, as_json: bool) -> int:
+def _failed(error: Exception, *, as_json: bool) -> int:
     """Say why a command was not carried out; returns the exit code."""
+    name = click.get_current_context().command_path
     said, reason, message, exit_code = str(error), "", str(error), REFUSED
     if isinstance(error, NoPlaceError):
         reason, exit_code = "NO_PLACE", WRONG

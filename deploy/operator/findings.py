@@ -86,12 +86,27 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """An operation in motion. since: when it was asked for, ISO 8601."""
+
+    kind: str
+    step: str
+    attempts: int
+    since: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderNow:
-    """An order at one moment. in_motion: an operation runs on it. state: UNKNOWN: there is none."""
+    """An order at one moment, with the operation that runs on it. state: UNKNOWN: there is none."""
 
     id: str
     state: str
-    in_motion: bool
+    operation: Running | None = None
+
+    @property
+    def in_motion(self) -> bool:
+        """Tell whether an operation runs on it."""
+        return self.operation is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

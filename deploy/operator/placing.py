@@ -56,7 +56,7 @@ async def _beside(
         return {}
     right: set[str] = set()
     for state in sorted(states):
-        right |= await operator.orders_in(state)
+        right |= {order.id for order in await operator.orders_in(state)}
     found = {}
     for key in amounts:
         if key[1] in right:

@@ -48,12 +48,9 @@ class Services:
 
         Raises: DomainError of the service's kind and reason; Unavailable.
         """
-        who = identity.operator(name=self.name, marketplace_id=marketplace_id)
         while True:
             try:
-                answer = await self.caller.call(
-                    method, request, who=who, timeout_seconds=TIMEOUT_SECONDS
-                )
+                answer = await self.once(method, request, marketplace_id=marketplace_id)
             except Unavailable:
                 now = time.monotonic()
                 self._unavailable_since = self._unavailable_since or now
@@ -63,6 +60,17 @@ class Services:
                 self._unavailable_since = None
                 return answer
             await asyncio.sleep(PAUSE_SECONDS)
+
+    async def once(
+        self,
+        method: "grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT]",
+        request: RequestT,
+        *,
+        marketplace_id: uuid.UUID,
+    ) -> ResponseT:
+        """Call for a marketplace, once. Raises: DomainError; Unavailable."""
+        who = identity.operator(name=self.name, marketplace_id=marketplace_id)
+        return await self.caller.call(method, request, who=who, timeout_seconds=TIMEOUT_SECONDS)
 
 
 @asynccontextmanager

@@ -6,13 +6,15 @@ and URLs that may have one in them, are never options: every process can see tho
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from chassis import addresses as spelling
 from chassis.identity import OPERATOR_NAME
+from chassis.signature import EventSigner
 from deploy.local import credentials, state
+from deploy.local.settings import child_environment
 
 SERVICES = ("orders", "ledger", "escrow")
 RUN_DIR = ".run"
@@ -26,15 +28,23 @@ class NoPlaceError(Exception):
 class Place:
     """A deployment, as far as it is known; what is not is "" or empty.
 
-    services: address by name. database_url: with the gateway's marketplaces. operator: the name of
-    who asks: it stands on what they propose and approve. stack: what the embedded stack tells.
+    services: address by name. secret, pepper: the SERVICE_SECRET and the API_KEY_PEPPER.
+    database_url: with the gateway's marketplaces. nats_url: of an administrator of the stream.
+    operator: the name of who asks: it stands on what they propose and approve. event_keys: the
+    ledger's ESCROW_EVENT_KEYS. rpc_url, passphrase: of the chain's node. stack: what the embedded
+    stack tells.
     """
 
     run_dir: Path
     services: Mapping[str, str] = field(default_factory=dict)
     secret: str = field(default="", repr=False)
+    pepper: str = field(default="", repr=False)
     database_url: str = field(default="", repr=False)
+    nats_url: str = field(default="", repr=False)
     operator: str = ""
+    event_keys: str = ""
+    rpc_url: str = ""
+    passphrase: str = ""
     stack: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def require_services(self) -> None:
@@ -50,6 +60,11 @@ class Place:
             self.require_services()
             raise NoPlaceError("DATABASE_URL: is required")
 
+    def require_nats(self) -> None:
+        """Require that NATS is known. Raises: NoPlaceError."""
+        if not self.nats_url:
+            raise NoPlaceError("NATS_URL: is required, of an administrator of the stream")
+
 
 def load(*, addresses: Mapping[str, str], run_dir: str, operator: str) -> Place:
     """Read where everything is. addresses: of services by name, "" where none is named.
@@ -58,23 +73,40 @@ def load(*, addresses: Mapping[str, str], run_dir: str, operator: str) -> Place:
     """
     if operator and OPERATOR_NAME.fullmatch(operator) is None:
         raise NoPlaceError("OPERATOR: small letters, digits, dots, dashes and @, at most 64")
-    home = Path(run_dir).resolve()
-    if any(addresses.values()):
-        return _elsewhere(addresses, home, operator)
-    stack = state.read(home)
-    if stack is None:
-        return Place(run_dir=home, database_url=_read("DATABASE_URL"), operator=operator)
-    return Place(
-        run_dir=home,
-        services=stack["services"],
-        secret=credentials.load(home).service_secret,
-        database_url=stack["databaseUrl"],
+    place = Place(
+        run_dir=Path(run_dir).resolve(),
         operator=operator,
+        pepper=_secret("API_KEY_PEPPER"),
+        database_url=_read("DATABASE_URL"),
+        nats_url=_read("NATS_URL"),
+        event_keys=_read("ESCROW_EVENT_KEYS"),
+        rpc_url=_http(_read("STELLAR_RPC_URL")),
+        passphrase=_read("STELLAR_NETWORK_PASSPHRASE"),
+    )
+    if any(addresses.values()):
+        return _elsewhere(addresses, place)
+    stack = state.read(place.run_dir)
+    return place if stack is None else _embedded(stack, place)
+
+
+def _embedded(stack: Mapping[str, Any], place: Place) -> Place:
+    """Return the stack of a RUN_DIR; what it tells counts more than the environment."""
+    found = credentials.load(place.run_dir)
+    return replace(
+        place,
+        services=stack["services"],
+        secret=found.service_secret,
+        pepper=found.api_key_pepper,
+        database_url=stack["databaseUrl"],
+        nats_url=stack["natsAdminUrl"],
+        event_keys=EventSigner(found.event_signing_key).public_key,
+        rpc_url=stack["rpcUrl"] or "",
+        passphrase=stack["networkPassphrase"] or "",
         stack=stack,
     )
 
 
-def _elsewhere(services: Mapping[str, str], run_dir: Path, operator: str) -> Place:
+def _elsewhere(services: Mapping[str, str], place: Place) -> Place:
     for name, address in services.items():
         variable = f"{name.upper()}_ADDRESS"
         if not address:
@@ -83,27 +115,34 @@ def _elsewhere(services: Mapping[str, str], run_dir: Path, operator: str) -> Pla
             spelling.target(address)
         except ValueError as error:
             raise NoPlaceError(f"{variable}: {error}") from None
-    return Place(
-        run_dir=run_dir,
-        services=services,
-        secret=_secret(),
-        database_url=_read("DATABASE_URL"),
-        operator=operator,
-    )
-
-
-def _secret() -> str:
-    """Read the services' secret."""
-    secret = _read("SERVICE_SECRET")
-    if secret:
-        return secret
-    path = _read("SERVICE_SECRET_FILE")
-    if not path:
+    secret = _secret("SERVICE_SECRET")
+    if not secret:
         raise NoPlaceError("SERVICE_SECRET or SERVICE_SECRET_FILE: is required")
+    return replace(place, services=services, secret=secret)
+
+
+def _http(url: str) -> str:
+    """Check a URL. Raises: NoPlaceError."""
+    try:
+        return spelling.http_url(url) if url else ""
+    except ValueError as error:
+        raise NoPlaceError(f"STELLAR_RPC_URL: {error}") from None
+
+
+def child(**values: str) -> dict[str, str]:
+    """Return the environment of a program of the project's that a command starts."""
+    return child_environment(**values)
+
+
+def _secret(name: str) -> str:
+    """Read a secret, or the file that has it; "" where neither is named. Raises: NoPlaceError."""
+    path = _read(f"{name}_FILE")
+    if _read(name) or not path:
+        return _read(name)
     try:
         return Path(path).read_text().strip()
     except OSError as error:
-        raise NoPlaceError(f"SERVICE_SECRET_FILE: {error.strerror}") from None
+        raise NoPlaceError(f"{name}_FILE: {error.strerror}") from None
 
 
 def _read(name: str) -> str:

@@ -18,7 +18,7 @@ PROGRAMS = (
     "services.escrow.__main__",
     "services.disputes.__main__",
     "gateway.__main__",
-    "gateway.keys",
+    "gateway.keytool",
     "chassis.migrations.__main__",
     "chassis.stream",
     "chassis.rebuild",

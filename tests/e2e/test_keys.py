@@ -185,7 +185,7 @@ async def test_an_operator_makes_keys_and_revokes_them_for_every_gateway(
 def tool(stack: RunningStack, *arguments: str) -> str:
     """Run the gateway's key tool; returns what it printed last."""
     done = subprocess.run(
-        python_module("gateway.keys", *arguments),
+        python_module("gateway.keytool", *arguments),
         env=child_environment(**gateway_environment(stack)),
         cwd=ROOT,
         capture_output=True,

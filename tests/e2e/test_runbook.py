@@ -16,6 +16,7 @@ import httpx
 import psycopg
 import pytest
 
+from chassis.migrations.__main__ import SCRIPTS
 from deploy.local.devnet import network_info
 from deploy.local.settings import ROOT
 from kernel.ids import from_public
@@ -116,6 +117,23 @@ def first_round(desk: Desk) -> dict[str, Any]:
         figures: dict[str, Any] = json.loads(rounds.stdout.readline())
         os.killpg(rounds.pid, signal.SIGTERM)
     return figures
+
+
+async def a_look_at_every_part(desk: Desk) -> None:
+    said = desk.type("First look", 2).stdout
+
+    assert re.search(r"^well +schema ", said, re.MULTILINE)
+    assert "WRONG" not in said
+
+
+async def a_migration(desk: Desk) -> None:
+    said = desk.well("The schema is not the code's")
+
+    assert re.findall(r"^(\w+): at \w+, nothing to do$", said, re.MULTILINE) == list(SCRIPTS)
+
+
+async def what_is_stuck(desk: Desk) -> None:
+    assert " found, " in desk.type("An operation is stuck").stdout
 
 
 async def a_quarantined_command(desk: Desk) -> None:
@@ -290,6 +308,9 @@ PLAYS: dict[tuple[str, int], Callable[[Desk], Awaitable[None]]] = {
     ("", 0): another_deployment,
     ("First look", 0): a_first_look,
     ("First look", 1): an_alarm,
+    ("First look", 2): a_look_at_every_part,
+    ("The schema is not the code's", 0): a_migration,
+    ("An operation is stuck", 0): what_is_stuck,
     ("A command is quarantined", 0): a_quarantined_command,
     ("A command waits", 0): a_waiting_command,
     ("Stop a flow of money", 0): a_stopped_flow,

@@ -105,7 +105,7 @@ def test_a_taken_port_ends_the_start(settings: GatewaySettings, process: str) ->
 
 def test_a_key_of_the_tool_opens_the_gateway(settings: GatewaySettings, process: str) -> None:
     code, said, _ = run(
-        settings, "gateway.keys", "create", "--marketplace", "tool", "--scopes", "read,write"
+        settings, "gateway.keytool", "create", "--marketplace", "tool", "--scopes", "read,write"
     )
     key = said.strip()
     me = httpx.get(f"{process}/api/v1/me", headers=bearer(key))
@@ -115,7 +115,7 @@ def test_a_key_of_the_tool_opens_the_gateway(settings: GatewaySettings, process:
 
     revoked = run(
         settings,
-        "gateway.keys",
+        "gateway.keytool",
         "revoke",
         key_format.id_of(key) or "",
         "--marketplace",
@@ -127,7 +127,7 @@ def test_a_key_of_the_tool_opens_the_gateway(settings: GatewaySettings, process:
 @pytest.mark.parametrize("scopes", ["", "read,root", "READ"])
 def test_the_tool_knows_four_scopes(settings: GatewaySettings, scopes: str) -> None:
     code, said, _ = run(
-        settings, "gateway.keys", "create", "--marketplace", "tool", "--scopes", scopes
+        settings, "gateway.keytool", "create", "--marketplace", "tool", "--scopes", scopes
     )
 
     assert (code, said) == (2, "")
@@ -141,7 +141,7 @@ def test_a_name_that_means_other_marketplaces_is_refused(
     settings: GatewaySettings, name: str
 ) -> None:
     code, said, _ = run(
-        settings, "gateway.keys", "create", "--marketplace", name, "--scopes", "read"
+        settings, "gateway.keytool", "create", "--marketplace", name, "--scopes", "read"
     )
 
     assert (code, said) == (2, "")
@@ -149,7 +149,9 @@ def test_a_name_that_means_other_marketplaces_is_refused(
 
 @pytest.mark.parametrize("name", ["alls", "a" * 33, "0" * 31, "x" + "0" * 32])
 def test_a_name_that_looks_like_one_of_those_is_none(settings: GatewaySettings, name: str) -> None:
-    code, _, _ = run(settings, "gateway.keys", "create", "--marketplace", name, "--scopes", "read")
+    code, _, _ = run(
+        settings, "gateway.keytool", "create", "--marketplace", name, "--scopes", "read"
+    )
 
     assert code == 0
 
@@ -158,7 +160,7 @@ def test_sigterm_ends_open_streams_and_then_the_process(
     settings: GatewaySettings, own_process: tuple[Process, str]
 ) -> None:
     running, url = own_process
-    made = run(settings, "gateway.keys", "create", "--marketplace", "tool", "--scopes", "read")
+    made = run(settings, "gateway.keytool", "create", "--marketplace", "tool", "--scopes", "read")
     headers = bearer(made[1].strip())
 
     with httpx.stream("GET", f"{url}/api/v1/events", headers=headers, timeout=15) as answer:

@@ -1,0 +1,37 @@
+"""Which revision each schema is at, and which one the code wants. Nothing here changes anything."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import psycopg
+from alembic.script import ScriptDirectory
+from psycopg import sql
+
+CONNECT_SECONDS = 10
+
+
+def head(scripts: Path) -> str:
+    """Return the newest revision among a schema's scripts."""
+    found = ScriptDirectory(str(scripts), version_locations=[str(scripts)]).get_current_head()
+    if found is None:
+        raise LookupError(f"{scripts} has no revision")
+    return found
+
+
+def applied(database_url: str, schemas: Mapping[str, Path]) -> dict[str, str]:
+    """Return the revision of each schema in a database; "" where it has none.
+
+    database_url: of a role that may read the schemas. Raises: psycopg.Error.
+    """
+    found: dict[str, str] = {}
+    with psycopg.connect(database_url, connect_timeout=CONNECT_SECONDS, autocommit=True) as there:
+        for schema in schemas:
+            statement = sql.SQL("select version_num from {}.alembic_version").format(
+                sql.Identifier(schema)
+            )
+            try:
+                row = there.execute(statement).fetchone()
+            except psycopg.errors.UndefinedTable:
+                row = None
+            found[schema] = "" if row is None else str(row[0])
+    return found

@@ -1,0 +1,223 @@
+"""What the doctor looks at: one part of a deployment each, and what is wrong with it."""
+
+import asyncio
+import datetime as dt
+import json
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import psycopg
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from nats.errors import Error as NatsError
+from nats.js.errors import NotFoundError
+from orchestrator.escrow.v1.escrow_pb2 import ListConcernsRequest
+
+from chassis.bus import STREAM, Bus
+from chassis.channel import open_channel
+from chassis.migrations.__main__ import SCRIPTS
+from chassis.migrations.revisions import applied, head
+from chassis.signature import EventVerifier
+from chassis.watch import DIFFERENCE_MAX_SECONDS
+from deploy.operator.flows import EVERYBODY
+from deploy.operator.reach import connected
+from deploy.operator.settings import Place
+from kernel.errors import DomainError, Unauthenticated
+
+DEPOSITS = "escrow.deposit_confirmed"
+SECONDS = 5.0
+SERVING = health_pb2.HealthCheckResponse.SERVING
+WELL, WRONG, UNKNOWN = "well", "wrong", "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One part, and how it is: well, wrong or unknown. section: of docs/runbook.md, or ""."""
+
+    name: str
+    state: str
+    says: str
+    section: str = ""
+
+
+def well(name: str, says: str) -> Check:
+    """Say that a part is well."""
+    return Check(name=name, state=WELL, says=says)
+
+
+def wrong(name: str, says: str, section: str) -> Check:
+    """Say what is wrong with a part, and where the runbook says what to do."""
+    return Check(name=name, state=WRONG, says=says, section=section)
+
+
+def unknown(name: str, says: str) -> Check:
+    """Say why a part could not be looked at."""
+    return Check(name=name, state=UNKNOWN, says=says)
+
+
+async def all_of(place: Place) -> list[Check]:
+    """Look at everything, one part after the other."""
+    found = [await service(name, address) for name, address in place.services.items()]
+    looks: tuple[Callable[[Place], Awaitable[Check]], ...] = (identity, deposits_seen)
+    found += [await look(place) for look in looks]
+    found += await asyncio.to_thread(database, place)
+    found += [one async for one in stream(place)]
+    found.append(await asyncio.to_thread(chain_node, place))
+    return found
+
+
+async def service(name: str, address: str) -> Check:
+    """Ask whether a service is alive and takes calls."""
+    async with open_channel(address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        try:
+            asked = health_pb2.HealthCheckRequest(service="")
+            answer = await stub.Check(asked, timeout=SECONDS, wait_for_ready=False)
+        except grpc.aio.AioRpcError as error:
+            says = f"{address} does not answer: {error.code().name} {error.details()}"
+            return wrong(name, says, "A program does not answer")
+    if answer.status == SERVING:
+        return well(name, f"answers at {address}")
+    says = f"{address} is alive, and takes no calls"
+    return wrong(name, says, "A program does not answer")
+
+
+async def identity(place: Place) -> Check:
+    """Ask escrow something as an operator: does it believe who we are?"""
+    name = "identity"
+    try:
+        await _concerns(place)
+    except Unauthenticated:
+        says = "escrow does not believe who we are: SERVICE_SECRET is not the deployment's"
+        return wrong(name, says, "A key must go")
+    except DomainError as error:
+        return unknown(name, f"escrow cannot be asked: {error.message}")
+    return well(name, "operators are believed")
+
+
+async def deposits_seen(place: Place) -> Check:
+    """Ask escrow whether it reads the chain, and whether it sends."""
+    name = "chain"
+    try:
+        answer = await _concerns(place)
+    except DomainError as error:
+        return unknown(name, f"escrow cannot be asked: {error.message}")
+    if answer.HasField("hold"):
+        return wrong(name, f"nothing is sent: {answer.hold.why}", "The database was restored")
+    if answer.HasField("blindness"):
+        return wrong(name, f"no deposit is seen: {answer.blindness.why}", "No deposit is seen")
+    return well(name, "deposits are seen, and what is asked for is sent")
+
+
+async def _concerns(place: Place) -> Any:
+    async with connected(place.services, secret=place.secret, name=place.operator) as services:
+        who = EVERYBODY.id
+        method = services.escrow.ListConcerns
+        return await services.once(method, ListConcernsRequest(), marketplace_id=who)
+
+
+def database(place: Place) -> list[Check]:
+    """Compare every schema's revision with this code's, and the database's clock with ours."""
+    if not place.database_url:
+        return [unknown("schema", "DATABASE_URL is not given"), unknown("clock", "the same")]
+    asked = dt.datetime.now(dt.UTC)
+    try:
+        with psycopg.connect(place.database_url, connect_timeout=int(SECONDS)) as connection:
+            row = connection.execute("select clock_timestamp()").fetchone()
+        there = applied(place.database_url, SCRIPTS)
+    except psycopg.errors.InsufficientPrivilege:
+        return [unknown("schema", "the role of DATABASE_URL may not read the schemas' revisions")]
+    except psycopg.Error as error:
+        says = f"the database does not answer: {error}".strip()
+        return [wrong("schema", says, "A program does not answer")]
+    return [_schema(there), _clock(asked, row[0] if row else asked)]
+
+
+def _schema(there: dict[str, str]) -> Check:
+    wanted = {schema: head(scripts) for schema, scripts in SCRIPTS.items()}
+    other = [
+        f"{schema} is at {there[schema] or 'nothing'}, this code wants {wanted[schema]}"
+        for schema in SCRIPTS
+        if there[schema] != wanted[schema]
+    ]
+    if other:
+        return wrong("schema", "; ".join(other), "The schema is not the code's")
+    return well("schema", "every schema is at this code's revision")
+
+
+def _clock(ours: dt.datetime, theirs: dt.datetime) -> Check:
+    difference = (theirs - ours).total_seconds()
+    if abs(difference) > DIFFERENCE_MAX_SECONDS:
+        says = f"the database's clock is {difference:.0f} s from this machine's"
+        return wrong("clock", says, "The clock is wrong")
+    return well("clock", "this machine's clock and the database's agree")
+
+
+async def stream(place: Place) -> AsyncIterator[Check]:
+    """Look for the stream of events, and whether the ledger can believe its last deposit."""
+    if not place.nats_url:
+        yield unknown("nats", "NATS_URL is not given")
+        yield unknown("signing", "the same")
+        return
+    bus = Bus(url=place.nats_url, name="doctor", limits=None)
+    try:
+        async with asyncio.timeout(SECONDS):
+            context = await bus.stream()
+            information = await context.stream_info(STREAM)
+            yield well("nats", f"the stream has {information.state.messages} events")
+            yield await _signing(context, place.event_keys)
+    except NotFoundError:
+        yield wrong("nats", "there is no stream of events", "NATS has lost its data")
+    except (NatsError, OSError, TimeoutError) as error:
+        says = f"NATS does not answer: {type(error).__name__} {error}".strip()
+        yield wrong("nats", says, "Events lag")
+    finally:
+        await bus.close()
+
+
+async def _signing(context: Any, keys: str) -> Check:
+    name = "signing"
+    if not keys:
+        return unknown(name, "ESCROW_EVENT_KEYS is not given")
+    try:
+        message = await context.get_last_msg(STREAM, DEPOSITS)
+    except NotFoundError:
+        return unknown(name, "there was no deposit yet")
+    fits = EventVerifier(keys).is_signed(
+        subject=DEPOSITS, headers=message.headers or {}, body=message.data or b""
+    )
+    if fits:
+        return well(name, "the last deposit is signed with a key that the ledger knows")
+    says = "the last deposit is not signed with a key of ESCROW_EVENT_KEYS: the ledger drops it"
+    return wrong(name, says, "A key must go")
+
+
+def chain_node(place: Place) -> Check:
+    """Ask the node of the chain how it is, and of which network."""
+    name = "node"
+    if not place.rpc_url:
+        return unknown(name, "STELLAR_RPC_URL is not given")
+    try:
+        health, network = (_rpc(place.rpc_url, method) for method in ("getHealth", "getNetwork"))
+    except (OSError, ValueError, KeyError) as error:
+        says = f"{place.rpc_url} does not answer: {type(error).__name__} {error}".strip()
+        return wrong(name, says, "The chain does not move")
+    if place.passphrase and network.get("passphrase") != place.passphrase:
+        says = f"the node is of the network {network.get('passphrase')!r}"
+        return wrong(name, says, "No deposit is seen")
+    if health.get("status") != "healthy":
+        return wrong(name, f"the node says {health.get('status')}", "The chain does not move")
+    return well(name, f"at ledger {health.get('latestLedger')}")
+
+
+def _rpc(url: str, method: str) -> dict[str, Any]:
+    """Call a method of the node. Raises: OSError; ValueError; KeyError: it is no such answer."""
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method}).encode()
+    request = urllib.request.Request(  # noqa: S310 - checked to be http by settings
+        url, data=body, headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310 - the same
+        found: dict[str, Any] = json.load(answer)["result"]
+    return found

@@ -1,0 +1,34 @@
+"""`doctor`: look at every part of a deployment, and name the runbook's section of what is wrong.
+
+It looks at the services, whether they believe operators, the schemas' revisions, clocks, NATS, the
+signature of the last deposit, and the chain's node. What is not named to it stays unknown, and is
+no fault: DATABASE_URL, NATS_URL, ESCROW_EVENT_KEYS, STELLAR_RPC_URL, STELLAR_NETWORK_PASSPHRASE.
+Exit code 1 where something is wrong.
+"""
+
+import asyncio
+from dataclasses import asdict
+
+from deploy.operator.answers import DONE, REFUSED, Answer
+from deploy.operator.checks import WRONG, Check, all_of
+from deploy.operator.command import doing
+from deploy.operator.settings import Place
+
+
+@doing("doctor", about=__doc__)
+def command(place: Place) -> Answer:
+    """Look at everything. Raises: NoPlaceError."""
+    place.require_services()
+    found = asyncio.run(all_of(place))
+    is_well = all(one.state != WRONG for one in found)
+    return Answer(
+        lines=[_line(one) for one in found],
+        document={"isWell": is_well, "checks": [asdict(one) for one in found]},
+        exit_code=DONE if is_well else REFUSED,
+    )
+
+
+def _line(found: Check) -> str:
+    where = f'; docs/runbook.md, "{found.section}"' if found.section else ""
+    mark = found.state.upper() if found.state == WRONG else found.state
+    return f"{mark:8} {found.name:9} {found.says}{where}"

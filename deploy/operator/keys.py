@@ -1,0 +1,102 @@
+"""`keys`: API keys of marketplaces, made, listed and revoked by the gateway's own program.
+
+It asks for DATABASE_URL with the gateway's schema and for API_KEY_PEPPER, as the gateway has them.
+Of the embedded stack it knows both. A key is printed once, when it is made.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from deploy.operator.answers import AWAY, DONE, WRONG, Answer
+from deploy.operator.command import doing
+from deploy.operator.settings import NoPlaceError, Place, child
+from kernel.errors import FailedPrecondition, Unavailable
+
+SCOPES = "read,write,support,admin"
+PROGRAM = "gateway.keytool"
+_SAID = re.compile(rf"{re.escape(PROGRAM)}: (?P<reason>[A-Z_]+): (?P<message>.*)", re.DOTALL)
+
+
+class KeyRefused(FailedPrecondition):
+    """The gateway's program refused."""
+
+    reason = "KEY_REFUSED"
+
+
+def _of_marketplace(run: Callable[..., Answer]) -> Callable[..., Answer]:
+    return click.option("--marketplace", required=True, help="A name, or name:test.")(run)
+
+
+@doing("issue", about="Make a key and print it, once. The first key makes the marketplace.")
+@_of_marketplace
+@click.option("--scopes", default=SCOPES, show_default=True, help="What it opens.")
+@click.option("--name", default="", help="What it is for.")
+def issue(place: Place, *, marketplace: str, scopes: str, name: str) -> Answer:
+    """Make a key. Raises: as `_asked` says."""
+    made = _asked(place, marketplace, "create", "--scopes", scopes, "--name", name)
+    return Answer(lines=[made["key"]], document=made)
+
+
+@doing("list", about="The keys of a marketplace, newest first, without what opens anything.")
+@_of_marketplace
+def listing(place: Place, *, marketplace: str) -> Answer:
+    """List keys. Raises: as `_asked` says."""
+    found = _asked(place, marketplace, "list")
+    return Answer(lines=[_line(one) for one in found["keys"]], document=found)
+
+
+@doing("revoke", about="Revoke a key: no gateway takes it any more after five seconds.")
+@_of_marketplace
+@click.option("--id", "key_id", required=True, help="The twelve characters after ohk_live_.")
+def revoke(place: Place, *, marketplace: str, key_id: str) -> Answer:
+    """Revoke a key; again, the first time stands. Raises: as `_asked` says."""
+    found = _asked(place, marketplace, "revoke", key_id)
+    return Answer(lines=[f"{found['id']} revoked at {found['revokedAt']}"], document=found)
+
+
+group = click.Group(
+    "keys",
+    help="API keys of marketplaces: issue, list and revoke them.",
+    commands=[issue, listing, revoke],
+)
+
+
+def _asked(place: Place, marketplace: str, verb: str, *arguments: str) -> dict[str, Any]:
+    """Ask the gateway's program.
+
+    Raises: NoPlaceError; KeyRefused; Unavailable: the database does not answer.
+    """
+    place.require_database()
+    if not place.pepper:
+        raise NoPlaceError("API_KEY_PEPPER: is required")
+    name, _, environment = marketplace.partition(":")
+    whose = ("--marketplace", name, "--environment", environment or "live", "--json")
+    done = subprocess.run(
+        [sys.executable, "-m", PROGRAM, verb, *arguments, *whose],
+        env=child(DATABASE_URL=place.database_url, API_KEY_PEPPER=place.pepper),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == DONE:
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+    said = done.stderr.strip()
+    match = _SAID.fullmatch(said)
+    message = match["message"] if match else said.splitlines()[-1]
+    if done.returncode == WRONG:
+        raise NoPlaceError(message)
+    kind = Unavailable if done.returncode == AWAY else KeyRefused
+    raise kind(message, reason=match["reason"] if match else None)
+
+
+def _line(found: dict[str, Any]) -> str:
+    state = f"revoked {found['revokedAt']}" if found["revokedAt"] else "valid"
+    name = f"  {found['name']!r}" if found["name"] else ""
+    return f"{found['id']}  {found['createdAt']}  {','.join(found['scopes'])}  {state}{name}"

@@ -1,0 +1,35 @@
+"""`rebuild-stream`: publish every event again from the outbox tables, on a stream made anew.
+
+It asks for DATABASE_URL and NATS_URL of administrators. Of the embedded stack it knows both.
+Consumers drop what they have handled before.
+"""
+
+import asyncio
+
+from nats.errors import Error as NatsError
+
+from chassis.rebuild import rebuild
+from chassis.settings import StreamSettings
+from chassis.settings import load as load_settings
+from deploy.operator.answers import Answer
+from deploy.operator.command import doing
+from deploy.operator.settings import Place
+from kernel.errors import Unavailable
+
+
+@doing("rebuild-stream", about=__doc__)
+def command(place: Place) -> Answer:
+    """Rebuild. Raises: NoPlaceError; Unavailable: NATS is away; psycopg.Error."""
+    place.require_database()
+    place.require_nats()
+    try:
+        count = asyncio.run(
+            rebuild(
+                database_url=place.database_url,
+                nats_url=place.nats_url,
+                limits=load_settings(StreamSettings, program="rebuild").stream_limits,
+            )
+        )
+    except (NatsError, OSError, TimeoutError) as error:
+        raise Unavailable(f"NATS does not answer: {type(error).__name__} {error}") from error
+    return Answer(lines=[f"{count} events are being published again"], document={"events": count})

@@ -1,0 +1,85 @@
+"""`stuck`: everything that does not go on: commands, operations, money that is held for nobody.
+
+`STUCK`, `HELD` and `BLIND` need you, `runs` is an operation that has taken long, `waits` goes on by
+itself. Exit code 1 where something needs you. docs/runbook.md has a section for each.
+"""
+
+import datetime as dt
+from typing import Any
+
+import click
+
+from deploy.operator.answers import DONE, REFUSED, Answer
+from deploy.operator.client import Operator
+from deploy.operator.command import asking
+from deploy.operator.findings import OrderNow
+from deploy.operator.placing import misplaced
+from deploy.operator.session import Session
+
+MINUTES = 5
+# An operation runs on an order in one of these, or is over in a moment.
+STATES = (
+    "ESCROW_CREATING",
+    "ESCROW_FUNDING",
+    "RELEASE_REQUESTED",
+    "REFUND_REQUESTED",
+    "DISPUTED",
+)
+NEEDS_YOU = frozenset({"STUCK", "HELD", "BLIND"})
+
+
+@asking("stuck", about=__doc__)
+@click.option(
+    "--minutes",
+    type=click.IntRange(0, 10_080),
+    default=MINUTES,
+    show_default=True,
+    help="An operation that has run for longer is listed.",
+)
+async def command(session: Session, *, minutes: int) -> Answer:
+    """List what does not go on. Raises: as `Operator` says."""
+    before = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=minutes)
+    found = [
+        {"marketplace": marketplace.label, **one}
+        for marketplace in session.marketplaces
+        for one in await _of(session.operator(marketplace), before)
+    ]
+    needs = sum(one["mark"] in NEEDS_YOU for one in found)
+    return Answer(
+        lines=[
+            *(f"{one['mark']:7} {one['says']}  [{one['marketplace']}]" for one in found),
+            f"{len(found)} found, {needs} of them need you",
+        ],
+        document={"stuck": found},
+        exit_code=REFUSED if needs else DONE,
+    )
+
+
+async def _of(operator: Operator, before: dt.datetime) -> list[dict[str, Any]]:
+    concerns = await operator.concerns()
+    found = []
+    if concerns.hold is not None:
+        found.append(_one("HELD", "", concerns.hold.since, concerns.hold.describe()))
+    if concerns.blindness is not None:
+        found.append(_one("BLIND", "", concerns.blindness.since, concerns.blindness.describe()))
+    for one in concerns.commands:
+        mark = "STUCK" if one in concerns.quarantined else "waits"
+        found.append(_one(mark, one.id, one.since, one.describe()))
+    found += [_one("STUCK", one.order_id, "", one.describe()) for one in await misplaced(operator)]
+    for state in STATES:
+        for order in await operator.orders_in(state):
+            found += _running(order, before)
+    return found
+
+
+def _running(order: OrderNow, before: dt.datetime) -> list[dict[str, Any]]:
+    now = order.operation
+    if now is None or dt.datetime.fromisoformat(now.since) > before:
+        return []
+    says = f"{now.kind} of order {order.id} at {now.step}, {now.attempts} attempts, {now.since}"
+    return [_one("runs", order.id, now.since, says)]
+
+
+def _one(mark: str, about: str, since: str, says: str) -> dict[str, Any]:
+    """Say one of them. about: the id of a command or order; since: ISO 8601; "": there is none."""
+    return {"mark": mark, "id": about, "since": since, "says": says}

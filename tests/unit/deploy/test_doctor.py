@@ -1,0 +1,36 @@
+"""What the doctor says of clocks and schemas, and that the runbook has each section it names."""
+
+import ast
+import datetime as dt
+import re
+
+import pytest
+
+from deploy.local.settings import ROOT
+from deploy.operator import checks
+
+NOW = dt.datetime(2026, 2, 18, 10, 0, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(0, "well"), (60, "well"), (-61, "wrong")])
+def test_a_clock_that_is_far_from_the_databases_is_wrong(seconds: int, state: str) -> None:
+    found = checks._clock(NOW, NOW + dt.timedelta(seconds=seconds))
+
+    assert found.state == state
+
+
+def test_every_section_that_the_doctor_names_is_in_the_runbook() -> None:
+    tree = ast.parse((ROOT / "deploy/operator/checks.py").read_text())
+    named = {
+        node.args[-1].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "wrong"
+        and isinstance(node.args[-1], ast.Constant)
+    }
+
+    headings = re.findall(r"^## (.+)$", (ROOT / "docs/runbook.md").read_text(), re.MULTILINE)
+
+    assert len(named) > 5
+    assert named <= set(headings)
