@@ -74,11 +74,23 @@ def build(target: pathlib.Path, image: pathlib.Path) -> None:
         f"--descriptor_set_out={image}",
         *sources,
     )
+    move_rules(target)
+    (target / "orchestrator/py.typed").touch()
     for folder in {p.parent for p in target.rglob("*_pb2.py")}:
         for package in (folder, *folder.parents):
             if package == target:
                 break
             (package / "__init__.py").touch()
+
+
+def move_rules(target: pathlib.Path) -> None:
+    """Put the rule schema under the one name that others install: `buf` may be somebody else's."""
+    shutil.move(target / "buf", target / "orchestrator/buf")
+    for path in (*target.rglob("*.py"), *target.rglob("*.pyi")):
+        text = path.read_text()
+        path.write_text(
+            text.replace("from buf.validate import", "from orchestrator.buf.validate import")
+        )
 
 
 def buf(*arguments: str | pathlib.Path) -> None:

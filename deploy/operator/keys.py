@@ -78,7 +78,7 @@ def _asked(place: Place, marketplace: str, verb: str, *arguments: str) -> dict[s
     name, _, environment = marketplace.partition(":")
     whose = ("--marketplace", name, "--environment", environment or "live", "--json")
     done = subprocess.run(
-        [sys.executable, "-m", PROGRAM, verb, *arguments, *whose],
+        [sys.executable, "-P", "-m", PROGRAM, verb, *arguments, *whose],
         env=child(DATABASE_URL=place.database_url, API_KEY_PEPPER=place.pepper),
         capture_output=True,
         text=True,

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from buf.validate import validate_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
+from orchestrator.buf.validate import validate_pb2
 
 Change = Callable[[Any], None]
 NUMBERS = frozenset({"int32", "int64", "uint32", "uint64"})

@@ -23,7 +23,7 @@ from tests.e2e.test_operator_everywhere import elsewhere, quarantined
 from tests.operating import operate
 from tests.running_stack import RunningStack
 
-_SECTION = re.compile(r"^## (`.+`)$\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+_SECTION = re.compile(r"^## (`[^\n]+`)$\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _JSON = re.compile(r"^```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGE = (ROOT / "docs/operator.md").read_text()
 ERROR = json.loads(_JSON.findall(PAGE)[0])

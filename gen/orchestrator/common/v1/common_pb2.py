@@ -22,7 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from orchestrator.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
 DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#orchestrator/common/v1/common.proto\x12\x16orchestrator.common.v1\x1a\x1b\x62uf/validate/validate.proto\"R\n\x05Money\x12+\n\x05\x61sset\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Z][A-Z0-9]{0,11}$\x12\x1c\n\x0bminor_units\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"I\n\x0bPageRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"(\n\x07UserRef\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tpublic_id\x18\x02 \x01(\t*f\n\x05Party\x12\x15\n\x11PARTY_UNSPECIFIED\x10\x00\x12\x0f\n\x0bPARTY_BUYER\x10\x01\x12\x10\n\x0cPARTY_SELLER\x10\x02\x12\x11\n\rPARTY_SUPPORT\x10\x03\x12\x10\n\x0cPARTY_SYSTEM\x10\x04\x62\x06proto3')

@@ -1,0 +1,65 @@
+"""What programs need: the files of ours and the libraries that they come to import."""
+
+import ast
+import sys
+from collections.abc import Iterable
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+from deploy.local.settings import ROOT
+
+GENERATED = ("orchestrator",)
+OURS = ("services", "gateway", "chassis", "kernel", "devnet", "deploy", *GENERATED)
+
+
+def reached(programs: Iterable[str]) -> tuple[set[str], set[Path]]:
+    """Return the libraries that programs import, and the files of ours that they need."""
+    libraries: set[str] = set()
+    files: set[Path] = set()
+    todo = list(programs)
+    while todo:
+        module = todo.pop()
+        if module.partition(".")[0] not in OURS:
+            libraries.add(module)
+            continue
+        path = _file_of(module)
+        if path is not None and path not in files:
+            files.add(path)
+            todo += _imports(path)
+    return {name for name in libraries if _top(name) not in sys.stdlib_module_names}, files
+
+
+def missing(libraries: Iterable[str], *, distributions: Iterable[str]) -> set[str]:
+    """Return the libraries that none of these distributions brings. distributions: normal names."""
+    there, known = packages_distributions(), set(distributions)
+    return {
+        library
+        for library in map(_top, libraries)
+        if not {normal(one) for one in there.get(library, [])} & known
+    }
+
+
+def normal(distribution: str) -> str:
+    """Spell the name of a distribution as lock files do."""
+    return distribution.lower().replace("_", "-").replace(".", "-")
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _file_of(module: str) -> Path | None:
+    folder = "gen" if module.startswith(GENERATED) else ""
+    base = ROOT / folder / module.replace(".", "/")
+    places = (base.with_suffix(".py"), base / "__init__.py")
+    return next((path for path in places if path.is_file()), None)
+
+
+def _imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found

@@ -1,0 +1,64 @@
+"""The wheel has what the operator's command needs, says what it depends on, and nothing besides."""
+
+import re
+import tomllib
+from typing import Any
+
+from deploy.local.settings import ROOT
+from kernel.version import VERSION
+from tests.architecture.reach import missing, normal, reached
+
+# What `orchestrator` runs: itself, and the program of the gateway's that it starts.
+PROGRAMS = ("deploy.operator.__main__", "gateway.keytool", "chassis.migrations.env")
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+WHEEL: dict[str, Any] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def _name(requirement: str) -> str:
+    found = _NAME.match(requirement)
+    assert found is not None, requirement
+    return normal(found[0])
+
+
+def _is_in_it(path: str) -> bool:
+    return any(path == one or path.startswith(f"{one}/") for one in WHEEL["only-include"])
+
+
+def test_what_the_command_needs_is_in_the_wheel() -> None:
+    _, files = reached(PROGRAMS)
+    migrations = ROOT.glob("*/migrations/0*.py"), ROOT.glob("services/*/migrations/0*.py")
+
+    paths = [path.relative_to(ROOT).as_posix() for path in (*files, *migrations[0], *migrations[1])]
+
+    # A package that only says what it is need not be there.
+    left = [path for path in paths if not _is_in_it(path)]
+    assert [path for path in left if not path.startswith("services/")] == []
+    assert [path for path in left if not path.endswith("__init__.py")] == []
+
+
+def test_what_the_command_imports_is_a_dependency_that_is_also_pinned() -> None:
+    libraries, _ = reached(PROGRAMS)
+    named = {_name(one) for one in PROJECT["project"]["dependencies"]}
+    run = {
+        _name(line)
+        for line in (ROOT / "requirements-run.in").read_text().splitlines()
+        if line and not line.startswith("#")
+    }
+
+    assert missing(libraries, distributions=named) == set()
+    assert named <= run
+
+
+def test_everything_in_the_wheel_has_the_one_name() -> None:
+    places = {*WHEEL["sources"].values(), *WHEEL["force-include"].values()}
+
+    assert {place.partition("/")[0] for place in places} == {"orchestrator"}
+    tops = {path.partition("/")[0] for path in WHEEL["only-include"]}
+    assert {source.partition("/")[0] for source in WHEEL["sources"]} == tops
+
+
+def test_the_version_is_said_once() -> None:
+    assert "version" in PROJECT["project"]["dynamic"]
+    assert PROJECT["tool"]["hatch"]["version"]["path"] == "kernel/version.py"
+    assert re.fullmatch(r"\d+\.\d+\.\d+", VERSION)

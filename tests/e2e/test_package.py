@@ -1,0 +1,148 @@
+"""`pip install .` as somebody outside has it: typed stubs, the command, and one name."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deploy.local.settings import ROOT
+from kernel.version import VERSION
+from tests.running_stack import RunningStack
+
+SECONDS = 180
+# A program of somebody else's that has other things by the same names.
+STRANGER = """
+import orchestrator.ledger.v1.ledger_pb2 as ledger
+import grpc
+from orchestrator.ledger.v1.ledger_pb2_grpc import LedgerServiceStub
+for name in ("kernel", "chassis", "services", "gateway", "deploy", "gen", "buf"):
+    try:
+        __import__(name)
+    except ImportError:
+        continue
+    raise SystemExit(f"{name} is there")
+request = ledger.GetBalanceRequest(user_id="x", asset="USDC")
+assert ledger.GetBalanceRequest.FromString(request.SerializeToString()) == request
+"""
+TYPED = """
+from orchestrator.ledger.v1.ledger_pb2 import GetBalanceRequest
+request = GetBalanceRequest(user_id=1)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """A fresh environment with the package in it. folder: an empty one to run in."""
+
+    home: Path
+    folder: Path
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of the environment, without anything of the checkout."""
+        return run(
+            str(self.home / "bin" / command[0]), *command[1:], folder=self.folder, **environment
+        )
+
+    @property
+    def packages(self) -> Path:
+        """Where packages are installed in it."""
+        [found] = (self.home / "lib").glob("python3*/site-packages")
+        return found
+
+
+def run(*command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    inherited: Mapping[str, str] = {
+        name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "RUN_DIR"}
+    }
+    return subprocess.run(
+        command,
+        env={**inherited, **environment},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Build the wheel, and install it alone; its dependencies are those of this environment."""
+    folder = tmp_path_factory.mktemp("package")
+    home = folder / "environment"
+    pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
+    built = run(
+        *pip, "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", str(folder), str(ROOT),
+        folder=folder,
+    )  # fmt: skip
+    assert built.returncode == 0, built.stderr
+    [wheel] = folder.glob("*.whl")
+    assert wheel.name == f"orchestrator-{VERSION}-py3-none-any.whl"
+    made = run(sys.executable, "-m", "venv", "--without-pip", str(home), folder=folder)
+    assert made.returncode == 0, made.stderr
+    found = Installed(home=home, folder=folder)
+    put = run(*pip, "--python", str(home / "bin/python"), "install", "--no-deps", str(wheel),
+              folder=folder)  # fmt: skip
+    assert put.returncode == 0, put.stderr
+    (found.packages / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"])
+    return found
+
+
+def test_one_name_is_installed(installed: Installed) -> None:
+    there = {path.name for path in installed.packages.iterdir()}
+
+    assert there == {"orchestrator", f"orchestrator-{VERSION}.dist-info", "dependencies.pth"}
+
+
+def test_a_stranger_imports_the_stubs_and_finds_nothing_else(installed: Installed) -> None:
+    done = installed.run("python", "-c", STRANGER)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_stubs_are_typed(installed: Installed) -> None:
+    program = installed.folder / "program.py"
+    program.write_text(TYPED)
+
+    done = run(
+        sys.executable, "-m", "mypy", "--no-incremental", "--follow-imports=silent",
+        "--python-executable", str(installed.home / "bin/python"), str(program),
+        folder=installed.folder,
+    )  # fmt: skip
+
+    assert 'Argument "user_id" to "GetBalanceRequest" has incompatible type "int"' in done.stdout
+    assert done.stdout.count("error:") == 1
+
+
+def test_the_command_says_what_it_can_do(installed: Installed) -> None:
+    helped = installed.run("orchestrator", "--help")
+    said = installed.run("orchestrator", "--version")
+    completion = installed.run("orchestrator", _ORCHESTRATOR_COMPLETE="bash_source")
+
+    assert (helped.returncode, "reconcile" in helped.stdout) == (0, True), helped.stderr
+    assert said.stdout == f"orchestrator, version {VERSION}\n"
+    assert "_orchestrator_completion" in completion.stdout
+
+
+def test_the_command_does_its_work_on_a_running_stack(
+    installed: Installed, stack: RunningStack
+) -> None:
+    place = {"RUN_DIR": str(stack.run_dir)}
+
+    doctor = installed.run("orchestrator", "doctor", "--json", **place)
+    listed = installed.run("orchestrator", "marketplaces", "--json", **place)
+    migrated = installed.run("orchestrator", "migrate", **place)
+    made = installed.run("orchestrator", "keys", "issue", "--marketplace", "outside", **place)
+    nowhere = installed.run("orchestrator", "marketplaces")
+
+    assert json.loads(doctor.stdout)["isWell"] is True, doctor.stderr
+    assert "demo" in {one["name"] for one in json.loads(listed.stdout)["marketplaces"]}
+    assert (migrated.returncode, migrated.stdout.count("nothing to do")) == (0, 5)
+    assert made.stdout.startswith("ohk_live_"), made.stderr
+    assert (nowhere.returncode, "no stack runs in" in nowhere.stderr) == (2, True)
