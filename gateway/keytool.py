@@ -24,12 +24,6 @@ PAGE_SIZE = 100
 _MARKETPLACE_NAME = re.compile(r"(?!all\Z|(-*[0-9a-f]){32}-*\Z)[a-z0-9][a-z0-9-]{0,62}")
 
 
-class MarketplaceNotFound(NotFound):
-    """There is no marketplace by this name."""
-
-    reason = "MARKETPLACE_NOT_FOUND"
-
-
 def main() -> None:
     """Run the key tool; DATABASE_URL and API_KEY_PEPPER are the gateway's."""
     arguments = _arguments()
@@ -59,7 +53,9 @@ async def _run(arguments: argparse.Namespace, settings: KeySettings) -> Mapping[
             return {"key": made.text, **_document(made.key)}
         marketplace_id = await store.find_marketplace(**where)
         if marketplace_id is None:
-            raise MarketplaceNotFound(f"There is no marketplace {arguments.marketplace!r}")
+            raise NotFound(
+                f"There is no marketplace {arguments.marketplace!r}", reason="MARKETPLACE_NOT_FOUND"
+            )
         if arguments.command == "list":
             found = [key async for key in store.all(marketplace_id=marketplace_id, size=PAGE_SIZE)]
             return {"keys": [_document(key) for key in found]}

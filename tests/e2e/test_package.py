@@ -1,17 +1,15 @@
 """`pip install .` as somebody outside has it: typed stubs, the command, and one name."""
 
 import json
-import os
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from deploy.local.settings import ROOT
+from deploy.local.settings import ROOT, child_environment
 from kernel.version import VERSION
 from tests.running_stack import RunningStack
 
@@ -57,12 +55,11 @@ class Installed:
 
 
 def run(*command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited: Mapping[str, str] = {
-        name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "RUN_DIR"}
-    }
+    inherited = child_environment(**environment)
+    del inherited["PYTHONPATH"]
     return subprocess.run(
         command,
-        env={**inherited, **environment},
+        env=inherited,
         cwd=folder,
         capture_output=True,
         text=True,
