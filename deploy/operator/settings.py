@@ -17,6 +17,21 @@ from deploy.local import credentials, state
 from deploy.local.settings import child_environment
 
 SERVICES = ("orders", "ledger", "escrow")
+# What it reads, besides the files that SERVICE_SECRET_FILE and API_KEY_PEPPER_FILE may name.
+READS = frozenset(
+    {
+        *(f"{service.upper()}_ADDRESS" for service in SERVICES),
+        "API_KEY_PEPPER",
+        "DATABASE_URL",
+        "ESCROW_EVENT_KEYS",
+        "NATS_URL",
+        "OPERATOR",
+        "RUN_DIR",
+        "SERVICE_SECRET",
+        "STELLAR_NETWORK_PASSPHRASE",
+        "STELLAR_RPC_URL",
+    }
+)
 RUN_DIR = ".run"
 
 

@@ -8,6 +8,8 @@ import pytest
 from chassis.setting_names import unknown
 from deploy.local.environment import READS
 from deploy.local.settings import OWN, ROOT
+from deploy.operator.__main__ import program as command
+from deploy.operator.settings import READS as OPERATOR_READS
 
 CLASSES = {
     "orders": ("services.orders.settings", "OrdersSettings"),
@@ -52,3 +54,23 @@ def test_the_devnet_is_handed_what_it_reads_except_the_providers_key() -> None:
     }
 
     assert read - {"TRUSTLESS_WORK_API_KEY"} == READS["devnet"]
+
+
+def test_what_an_operators_command_reads_is_written_down() -> None:
+    tree = ast.parse((ROOT / "deploy/operator/settings.py").read_text())
+    read = {
+        node.args[0].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in {"_read", "_secret"}
+        and isinstance(node.args[0], ast.Constant)
+    }
+    options = {
+        option.envvar
+        for one in command.commands.values()
+        for option in one.params
+        if option.envvar is not None
+    }
+
+    assert read | options == OPERATOR_READS

@@ -150,6 +150,28 @@ PLANTED: Mapping[str, tuple[str, str, Change, str]] = {
         lambda found: pod(found).update(automountServiceAccountToken=True),
         "a token of the cluster",
     ),
+    "a command that the image has not": (
+        "CronJob",
+        "operator",
+        lambda found: found["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][
+            0
+        ].update(args=["python", "-m", "deploy.operator"]),
+        "is no program of the image",
+    ),
+    "an operator who is root": (
+        "CronJob",
+        "operator",
+        lambda found: found["spec"]["jobTemplate"]["spec"]["template"]["spec"][
+            "securityContext"
+        ].update(runAsUser=0),
+        "may run as root",
+    ),
+    "an operator who reaches disputes": (
+        "NetworkPolicy",
+        "operator",
+        egress("disputes", 8084),
+        "operator → disputes:8084",
+    ),
     "no probe": (
         "Deployment",
         "disputes",

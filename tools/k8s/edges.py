@@ -13,7 +13,12 @@ from tools.k8s.render import ROOT, Document, Objects, name, selects, title
 PORTS = {"orders": 8081, "ledger": 8082, "escrow": 8083, "disputes": 8084}
 PROGRAMS = (*PORTS, "gateway")
 # Servers that are no context: who needs them, and where.
-SERVERS = {("nats", 4222): PROGRAMS, ("postgres", 5432): (*PROGRAMS, "migrations")}
+SERVERS = {
+    ("nats", 4222): (*PROGRAMS, "operator"),
+    ("postgres", 5432): (*PROGRAMS, "migrations", "operator"),
+}
+# An operator's command asks these, and is no context.
+OPERATOR_CALLS = ("orders", "ledger", "escrow")
 DEVNET = ("escrow", "devnet", 8000)
 # Between servers of one kind, and what only runs where there are several.
 AMONG_THEMSELVES = frozenset({"nats", "postgres"})
@@ -40,6 +45,7 @@ def calls(text: str | None = None) -> dict[str, list[str]]:
 def meant() -> set[Edge]:
     """Return every connection between programs and their servers."""
     edges = {(caller, peer, PORTS[peer]) for caller, peers in calls().items() for peer in peers}
+    edges |= {("operator", peer, PORTS[peer]) for peer in OPERATOR_CALLS}
     return edges | {
         (program, server, port) for (server, port), needed in SERVERS.items() for program in needed
     }

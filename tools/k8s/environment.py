@@ -8,9 +8,12 @@ from typing import Any
 import pydantic
 
 from chassis import setting_names
-from deploy.local.environment import READS
+from deploy.local import environment
+from deploy.operator.settings import READS as OPERATOR_READS
 from tools.k8s.render import Document, Objects, name, title
 
+# What an operator's command can do without: it asks for less, or for one part less.
+WITHOUT = frozenset({"OPERATOR", "RUN_DIR", "STELLAR_RPC_URL", "STELLAR_NETWORK_PASSPHRASE"})
 CLASSES = {
     "orders": ("services.orders.settings", "OrdersSettings"),
     "ledger": ("services.ledger.settings", "LedgerSettings"),
@@ -18,8 +21,9 @@ CLASSES = {
     "disputes": ("services.disputes.settings", "DisputesSettings"),
     "gateway": ("gateway.settings", "GatewaySettings"),
 }
+READS = {**environment.READS, "operator": OPERATOR_READS}
 # Programs without a class of settings read these, and need them.
-NEEDED = {"migrations": frozenset({"DATABASE_URL"})}
+NEEDED = {"migrations": frozenset({"DATABASE_URL"}), "operator": OPERATOR_READS - WITHOUT}
 # What a secret may look like, by its setting; any other is a long word.
 SAMPLES = {
     "EVENT_SIGNING_KEY": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",

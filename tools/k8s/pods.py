@@ -3,8 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tools.k8s.render import Document, Objects, labels_of, name, selects, title
+from tools.k8s.render import ROOT, Document, Objects, labels_of, name, selects, title
 
+# What runs to an end, and serves nobody.
+ENDING = frozenset({"Job", "CronJob"})
+# How the image of the project is named before a deployment names its own.
+IMAGE = "orchestrator"
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 # What is tried by its digest alone. `dev` runs what was just built.
 BY_DIGEST = frozenset({"staging", "prod"})
@@ -18,6 +22,7 @@ def faults(objects: Objects, *, overlay: str) -> Iterator[str]:
         for container in workload["spec"]["template"]["spec"]["containers"]:
             yield from _container(container, where=where)
             yield from _probes(container, where=where, kind=workload["kind"])
+            yield from _program(container, where=where)
             if overlay in BY_DIGEST and "@sha256:" not in container["image"]:
                 yield f"{where}: the image {container['image']} is not named by its digest"
         yield from _volumes(workload, where=where)
@@ -64,12 +69,24 @@ def _container(container: Mapping[str, Any], *, where: str) -> Iterator[str]:
         yield f"{where}: has a limit of CPU, which slows it down until it loses its leases"
 
 
+def _program(container: Mapping[str, Any], *, where: str) -> Iterator[str]:
+    """Tell of what the image cannot run: its way in is Python, and an argument names a module."""
+    if IMAGE not in container["image"].partition("@")[0].rpartition("/")[2]:
+        return
+    said: list[str] = container.get("args", [])
+    module = said[1] if said[:1] == ["-m"] and said[1:] else ""
+    place = ROOT / module.replace(".", "/")
+    is_there = place.with_suffix(".py").is_file() or (place / "__main__.py").is_file()
+    if not module or not is_there:
+        yield f"{where}: {' '.join(said)} is no program of the image"
+
+
 def _probes(container: Mapping[str, Any], *, where: str, kind: str) -> Iterator[str]:
     ports = {port["name"]: port["containerPort"] for port in container.get("ports", [])}
     for probe in PROBES:
         found = container.get(probe)
         if found is None:
-            if kind != "Job":
+            if kind not in ENDING:
                 yield f"{where}: has no {probe}"
             continue
         way: Mapping[str, Any] = next(

@@ -51,8 +51,9 @@ class Objects:
         return [found for found in self.all if found["kind"] in kinds]
 
     def workloads(self) -> list[Document]:
-        """Return what has pods that are made from a template."""
-        return self.of("Deployment", "StatefulSet", "Job")
+        """Return what has pods that are made from a template; of a CronJob, its Job."""
+        jobs = [{**one, "spec": one["spec"]["jobTemplate"]["spec"]} for one in self.of("CronJob")]
+        return [*self.of("Deployment", "StatefulSet", "Job"), *jobs]
 
     def pods(self) -> dict[str, Mapping[str, str]]:
         """Return the labels of the pods of each workload, by its name."""
