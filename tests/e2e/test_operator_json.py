@@ -18,8 +18,8 @@ from deploy.operator.__main__ import program
 from gateway.keys import id_of
 from kernel.ids import from_public
 from tests.e2e.tenants import Tenant, key_store, tenant
-from tests.e2e.test_operator import fail_at_apply
 from tests.e2e.test_operator_everywhere import elsewhere, quarantined
+from tests.e2e.test_runbook import releases_fail
 from tests.operating import operate
 from tests.running_stack import RunningStack
 
@@ -177,23 +177,23 @@ async def test_what_is_stuck_is_listed_requeued_and_abandoned(desk: Desk) -> Non
     stack, whose = desk.own.stack, ("--marketplace", desk.own.name)
     async with desk.own.shop() as shop:
         order_id = await shop.order_in("IN_PROGRESS", await shop.pair(amount="100.00"))
-        fail_at_apply(stack.document["devnetUrl"], "release_funds", count=1_000)
-        await shop.act(order_id, "release", prefer="wait=0")
-        command = await quarantined(stack, order_id)
-        which = ("--command", command)
+        with releases_fail(stack.document["devnetUrl"]):
+            await shop.act(order_id, "release", prefer="wait=0")
+            command = await quarantined(stack, order_id)
+            which = ("--command", command)
 
-        found = desk.says("stuck", *whose, "--minutes", "0", code=1)["stuck"]
-        assert {one["mark"]: one["id"] for one in found} == {
-            "STUCK": command,
-            "runs": str(from_public("ord", order_id)),
-        }
-        assert desk.says("reconcile", *whose, code=1)["marketplaces"][0]["stuck"] == 1
-        adopting = ("adopt", *which, "--hash", "0" * 64, "--why", "a guess")
-        assert desk.refuses(*adopting) == "TRANSACTION_NOT_FOUND"
-        assert desk.says("requeue", *which) == {"command": command, "state": "RUNNING"}
-        assert await quarantined(stack, order_id) == command
-        ended = desk.says("abandon", *which, "--why", "the seller cannot be paid")
-        assert (ended["command"], ended["state"]) == (command, "FAILED")
+            found = desk.says("stuck", *whose, "--minutes", "0", code=1)["stuck"]
+            assert {one["mark"]: one["id"] for one in found} == {
+                "STUCK": command,
+                "runs": str(from_public("ord", order_id)),
+            }
+            assert desk.says("reconcile", *whose, code=1)["marketplaces"][0]["stuck"] == 1
+            adopting = ("adopt", *which, "--hash", "0" * 64, "--why", "a guess")
+            assert desk.refuses(*adopting) == "TRANSACTION_NOT_FOUND"
+            assert desk.says("requeue", *which) == {"command": command, "state": "RUNNING"}
+            assert await quarantined(stack, order_id) == command
+            ended = desk.says("abandon", *which, "--why", "the seller cannot be paid")
+            assert (ended["command"], ended["state"]) == (command, "FAILED")
         await shop.quiet(order_id)
         assert desk.refuses("requeue", *which) == "COMMAND_ENDED"
         assert desk.says("stuck", *whose) == {"stuck": []}
