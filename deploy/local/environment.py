@@ -57,6 +57,7 @@ READS: Mapping[str, frozenset[str]] = {
         "AUTO_CONFIRM_POLL_SECONDS",
         "PLATFORM_FEE_BPS_MARKETPLACE",
         "PLATFORM_FEE_BPS_PARTY",
+        "RECONCILE_SECONDS",
         "WALLET_WAIT_SECONDS",
     },
     "ledger": _SERVICE

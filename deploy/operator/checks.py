@@ -21,6 +21,7 @@ from chassis.migrations.__main__ import SCRIPTS
 from chassis.migrations.revisions import applied, head
 from chassis.signature import EventVerifier
 from chassis.watch import DIFFERENCE_MAX_SECONDS
+from deploy.operator.background import background
 from deploy.operator.flows import EVERYBODY
 from deploy.operator.reach import connected
 from deploy.operator.settings import Place
@@ -28,6 +29,8 @@ from kernel.errors import DomainError, Unauthenticated
 
 DEPOSITS = "escrow.deposit_confirmed"
 SECONDS = 5.0
+# The slowest comparison looks once an hour.
+COMPARED_WITHIN = dt.timedelta(hours=2)
 SERVING = health_pb2.HealthCheckResponse.SERVING
 WELL, WRONG, UNKNOWN = "well", "wrong", "unknown"
 
@@ -60,7 +63,7 @@ def unknown(name: str, says: str) -> Check:
 async def all_of(place: Place) -> list[Check]:
     """Look at everything, one part after the other."""
     found = [await service(name, address) for name, address in place.services.items()]
-    looks: tuple[Callable[[Place], Awaitable[Check]], ...] = (identity, deposits_seen)
+    looks: tuple[Callable[[Place], Awaitable[Check]], ...] = (identity, deposits_seen, compared)
     found += [await look(place) for look in looks]
     found += await asyncio.to_thread(database, place)
     found += [one async for one in stream(place)]
@@ -109,6 +112,25 @@ async def deposits_seen(place: Place) -> Check:
     if answer.HasField("blindness"):
         return wrong(name, f"no deposit is seen: {answer.blindness.why}", "No deposit is seen")
     return well(name, "deposits are seen, and what is asked for is sent")
+
+
+async def compared(place: Place) -> Check:
+    """Ask orders whether ledger and chain are compared, and what differs."""
+    name = "compared"
+    try:
+        async with connected(place.services, secret=place.secret) as services:
+            found = await background(services, marketplace_id=EVERYBODY.id)
+    except DomainError as error:
+        return unknown(name, f"orders cannot be asked: {error.message}")
+    section = "Ledger and chain differ"
+    if not found.looked_at:
+        return unknown(name, "nothing was compared yet")
+    age = dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(found.looked_at)
+    if age > COMPARED_WITHIN:
+        return wrong(name, f"nobody has compared ledger and chain since {found.looked_at}", section)
+    if found.differing:
+        return wrong(name, f"{found.differing} accounts differ", section)
+    return well(name, found.describe())
 
 
 async def _concerns(place: Place) -> Any:

@@ -10,6 +10,7 @@ line of JSON for an alarm.
 import asyncio
 import datetime as dt
 import json
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from typing import NamedTuple
 import click
 
 from deploy.operator.answers import DONE, REFUSED, Answer
+from deploy.operator.background import Background, background
 from deploy.operator.client import Operator
 from deploy.operator.command import asking
 from deploy.operator.findings import Concerns, Holding, Invariant, Misplaced
@@ -27,6 +29,8 @@ from kernel.errors import DomainError
 from kernel.money import to_text
 
 SECONDS_MAX = 86_400
+# Whoever asks about all asks as nobody in particular.
+NOBODYS = uuid.UUID(int=0)
 NOBODY = Concerns(commands=[], transfers=[])
 
 
@@ -93,10 +97,15 @@ async def command(session: Session, *, every: int | None) -> Answer:
         print(json.dumps(await figures(session)), flush=True)
         await asyncio.sleep(every)
     at, invariants = _now(), await _invariants(session)
+    known = await _background(session)
     looks = [await look(session, marketplace) for marketplace in session.marketplaces]
-    document = _document(at, invariants, looks)
+    document = _document(at, invariants, known, looks)
     return Answer(
-        lines=[*map(_promise, invariants), *(line for found in looks for line in lines(found))],
+        lines=[
+            *map(_promise, invariants),
+            known.describe(),
+            *(line for found in looks for line in lines(found)),
+        ],
         document=document,
         exit_code=DONE if document["isWell"] else REFUSED,
     )
@@ -107,18 +116,22 @@ async def figures(session: Session) -> dict[str, object]:
     at = _now()
     try:
         invariants = await _invariants(session)
+        known = await _background(session)
     except DomainError as error:
         return {"at": at, "isWell": False, "refusal": _said(error)}
     looks = [await look(session, marketplace) for marketplace in session.marketplaces]
-    return _document(at, invariants, looks)
+    return _document(at, invariants, known, looks)
 
 
-def _document(at: str, invariants: Sequence[Invariant], looks: Sequence[Look]) -> dict[str, object]:
+def _document(
+    at: str, invariants: Sequence[Invariant], known: Background, looks: Sequence[Look]
+) -> dict[str, object]:
     broken = [one.name for one in invariants if not one.holds]
     return {
         "at": at,
         "isWell": not broken and all(found.is_well for found in looks),
         "broken": broken,
+        "background": known.document(),
         "marketplaces": [found.figures() for found in looks],
     }
 
@@ -202,6 +215,11 @@ def findings(found: Look) -> list[Finding]:
 
 def _fees(found: Look) -> list[tuple[str, int]]:
     return sorted(item for item in found.house.items() if item[0].startswith("fees:"))
+
+
+async def _background(session: Session) -> Background:
+    """Return what the comparison that goes on all the time has found, over all marketplaces."""
+    return await background(session.services, marketplace_id=NOBODYS)
 
 
 async def _invariants(session: Session) -> list[Invariant]:

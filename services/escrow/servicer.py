@@ -38,7 +38,7 @@ ACCESS = {
     "GetCommand": allow("orders", "operator"),
     "GetEscrow": allow("orders", "operator", scope="read"),
     "ListTransactions": allow("orders", "operator", scope="read"),
-    "ListHoldings": allow("operator"),
+    "ListHoldings": allow("orders", "operator"),
     "ListConcerns": allow("operator"),
     "RequeueCommand": allow("operator"),
     "AdoptTransaction": allow("operator"),

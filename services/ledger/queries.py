@@ -7,6 +7,7 @@ from typing import Any
 
 from chassis.database import Transaction, driver
 from kernel.ids import MarketplaceId, OrderId, TransferId, UserId
+from kernel.money import USDC
 from services.ledger import tables
 from services.ledger.book import USER, Balance, Transfer, TransferCode
 from services.ledger.store import transfer_of
@@ -164,6 +165,19 @@ class LedgerQueries:
         connection = await driver(tx)
         key = (marketplace_id, after, only_open, limit)
         cursor = await connection.execute(tables.LIST_ACCOUNTS, key)
+        rows: list[Any] = await cursor.fetchall()
+        return [
+            HouseAccount(number=number, name=name, asset=asset, balance=balance)
+            for number, name, asset, balance in rows
+        ]
+
+    async def named_accounts(
+        self, tx: Transaction, *, marketplace_id: MarketplaceId, names: Sequence[str]
+    ) -> list[HouseAccount]:
+        """Return accounts of users and escrows by name, with the figures of their rows."""
+        connection = await driver(tx)
+        key = (marketplace_id, USDC, sorted(set(names)))
+        cursor = await connection.execute(tables.NAMED_ACCOUNTS, key)
         rows: list[Any] = await cursor.fetchall()
         return [
             HouseAccount(number=number, name=name, asset=asset, balance=balance)

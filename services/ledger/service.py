@@ -258,6 +258,15 @@ class LedgerService:
                 limit=size + 1,
             )
 
+    async def named_accounts(
+        self, *, marketplace_id: MarketplaceId, names: Sequence[str]
+    ) -> list[HouseAccount]:
+        """Return accounts of users and escrows by name; one that is not there is left out."""
+        async with self._database.transaction() as tx:
+            return await self._queries.named_accounts(
+                tx, marketplace_id=marketplace_id, names=names
+            )
+
     async def check_invariants(self, *, marketplace_id: MarketplaceId | None) -> list[Invariant]:
         """Check the ledger of one marketplace, or of all (None), in one snapshot."""
         async with self._database.transaction() as tx:

@@ -28,9 +28,9 @@ ACCESS = {
     "ListEntries": allow("gateway", "orders", OPERATOR, scope="read"),
     "ListTransfers": allow("orders", OPERATOR, scope="read"),
     "GetTransfer": allow("orders", OPERATOR, scope="read"),
-    "ListAccounts": allow(OPERATOR),
+    "ListAccounts": allow("orders", OPERATOR),
     "CheckInvariants": allow(OPERATOR),
-    "ListSuspense": allow(OPERATOR),
+    "ListSuspense": allow("orders", OPERATOR),
     "CreditSuspense": allow(OPERATOR),
     "ListOpenHolds": allow(OPERATOR),
     "ProposeCorrection": allow(OPERATOR),
@@ -128,6 +128,11 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
     async def ListAccounts(
         self, request: ledger_pb2.ListAccountsRequest, context: Context
     ) -> ledger_pb2.ListAccountsResponse:
+        if request.accounts:
+            named = await self._service.named_accounts(
+                marketplace_id=_marketplace(), names=list(request.accounts)
+            )
+            return wire.accounts(named, size=len(named))
         size = page_size(request.page)
         found = await self._service.list_accounts(
             marketplace_id=_marketplace(),

@@ -155,6 +155,10 @@ order by e.version desc limit %s
 """  # noqa: S608 - joined from constants of this file
 # The figures of derived accounts are the sums of their lines. `offset 0` keeps the planner from
 # putting the sum where a balance is named, twice a row.
+NAMED_ACCOUNTS = """
+select number, name, asset, credits - debits from accounts
+where marketplace_id = %s and asset = %s and name = any(%s::text[])
+"""
 LIST_ACCOUNTS = """
 select a.number, a.name, a.asset, b.balance
 from accounts a

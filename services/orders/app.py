@@ -23,11 +23,15 @@ from services.orders import wire
 from services.orders.clients import DisputesClient, EscrowClient, LedgerClient
 from services.orders.commands import CommandRunner
 from services.orders.credits import CreditService
+from services.orders.difference_store import DifferenceStore
 from services.orders.domain import Origin
 from services.orders.holds import Holds
 from services.orders.operation_store import OperationStore
 from services.orders.ports import DisputesPort, EscrowPort, LedgerPort
 from services.orders.queries import OrderQueries
+from services.orders.reconcile_clients import Balances, Holders
+from services.orders.reconciling import CONNECTIONS as RECONCILE_CONNECTIONS
+from services.orders.reconciling import Reconciler
 from services.orders.registry import UserRegistry
 from services.orders.saga import Saga
 from services.orders.service import OrderService
@@ -49,7 +53,7 @@ async def build(settings: OrdersSettings) -> App:
         url=settings.database_url,
         schema="orders",
         pool_size=settings.database_pool_size,
-        beside=RELAY_CONNECTIONS,
+        beside=RELAY_CONNECTIONS + RECONCILE_CONNECTIONS,
         silence_seconds=settings.silence_seconds,
     )
     secret = settings.service_secret.get_secret_value()
@@ -69,13 +73,21 @@ async def build(settings: OrdersSettings) -> App:
         },
         wallet_wait_seconds=settings.wallet_wait_seconds,
     )
-    return _app(settings, database, parts, channels)
+    reconciler = Reconciler(
+        database=database,
+        store=DifferenceStore(),
+        ledger=Balances(ledger_pb2_grpc.LedgerServiceStub(channels[0]), caller),
+        escrow=Holders(escrow_pb2_grpc.EscrowServiceStub(channels[1]), caller),
+        every_seconds=settings.reconcile_seconds,
+    )
+    return _app(settings, database, parts, reconciler, channels)
 
 
 def _app(
     settings: OrdersSettings,
     database: Database,
     parts: "Parts",
+    reconciler: Reconciler,
     channels: Sequence[grpc.aio.Channel],
 ) -> App:
     saga = parts.saga()
@@ -89,6 +101,7 @@ def _app(
         registry=registry,
         crediting=crediting,
         holds=parts.holds(),
+        reconciler=reconciler,
     )
     return App(
         name="orders",
@@ -113,6 +126,7 @@ def _app(
             "purge": lambda: _every(PURGE_SECONDS, lambda: parts.idempotency.purge(database)),
             "credits": crediting.resume,
             "accept": lambda: _every(settings.auto_confirm_poll_seconds, timers.accept_overdue),
+            "reconcile": reconciler.run,
             "totals": lambda: _every(FOLD_SECONDS, timers.fold_totals),
         },
         stop_waiting=(saga.stop_waiting, crediting.stop_waiting),

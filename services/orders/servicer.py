@@ -17,6 +17,7 @@ from services.orders.credits import CreditService, NewCredit
 from services.orders.domain import Decision, DisputeReason, Party, State
 from services.orders.holds import Holds
 from services.orders.queries import OrderQueries
+from services.orders.reconciling import Reconciler
 from services.orders.registry import UserRegistry
 from services.orders.service import OrderService
 from services.orders.users import UserType
@@ -52,6 +53,7 @@ ACCESS = {
     "PayOrder": allow("gateway", scope="write", roles=WITH_PEOPLE),
     "CreditUser": allow("gateway", scope="admin"),
     "GiveBackHold": allow("operator"),
+    "GetReconciliation": allow("operator"),
 }
 
 
@@ -66,14 +68,15 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
         registry: UserRegistry,
         crediting: CreditService,
         holds: Holds,
+        reconciler: Reconciler,
     ) -> None:
         self._service, self._queries, self._holds = service, queries, holds
         self._registry, self._crediting = registry, crediting
+        self._reconciler = reconciler
 
     async def RegisterUser(
         self, request: orders_pb2.RegisterUserRequest, context: Context
     ) -> orders_pb2.User:
-        """Register a user."""
         parties.require_own_registration(
             _user(),
             external_user_id=request.external_user_id,
@@ -97,7 +100,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def GetUser(
         self, request: orders_pb2.GetUserRequest, context: Context
     ) -> orders_pb2.User:
-        """Look a user up."""
         del context
         parties.require_self(request.user, _user())
         user = await self._registry.get(marketplace_id=_marketplace(), ref=request.user)
@@ -106,7 +108,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def ListUsers(
         self, request: orders_pb2.ListUsersRequest, context: Context
     ) -> orders_pb2.ListUsersResponse:
-        """List users."""
         del context
         limit = page_size(request.page)
         users = await self._registry.page(
@@ -119,7 +120,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def CreateOrder(
         self, request: orders_pb2.CreateOrderRequest, context: Context
     ) -> orders_pb2.Order:
-        """Create an order."""
         new = wire.new_order(request)
         parties.require_own_purchase(
             _user(),
@@ -133,7 +133,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def GetOrder(
         self, request: orders_pb2.GetOrderRequest, context: Context
     ) -> orders_pb2.Order:
-        """Read one order."""
         del context
         order, operation = await self._queries.get_order(
             marketplace_id=_marketplace(), order_id=uuid.UUID(request.order_id)
@@ -144,7 +143,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def ListOrders(
         self, request: orders_pb2.ListOrdersRequest, context: Context
     ) -> orders_pb2.ListOrdersResponse:
-        """List orders."""
         del context
         limit = page_size(request.page)
         state = orders_pb2.OrderState.Name(request.state).removeprefix("ORDER_STATE_")
@@ -161,7 +159,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def ListPartyOrders(
         self, request: orders_pb2.ListPartyOrdersRequest, context: Context
     ) -> orders_pb2.ListPartyOrdersResponse:
-        """List one party's orders."""
         del context
         parties.require_self(request.user_id, _user())
         orders, total = await self._queries.list_party_orders(
@@ -179,7 +176,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def GetTimeline(
         self, request: orders_pb2.GetTimelineRequest, context: Context
     ) -> orders_pb2.Timeline:
-        """Tell everything that happened."""
         del context
         items = await self._queries.timeline(
             marketplace_id=_marketplace(), order_id=uuid.UUID(request.order_id)
@@ -189,7 +185,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def GetReceipt(
         self, request: orders_pb2.GetReceiptRequest, context: Context
     ) -> orders_pb2.Receipt:
-        """Read the receipt."""
         del context
         receipt_id, order = await self._queries.receipt(
             marketplace_id=_marketplace(),
@@ -201,7 +196,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def ReserveFunds(
         self, request: orders_pb2.ReserveFundsRequest, context: Context
     ) -> orders_pb2.Order:
-        """Hold the buyer's money."""
         order_id = uuid.UUID(request.order_id)
         answer = await self._service.reserve_funds(_request(request), order_id=order_id)
         return _order(context, answer)
@@ -209,7 +203,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def CreateEscrow(
         self, request: orders_pb2.CreateEscrowRequest, context: Context
     ) -> orders_pb2.Order:
-        """Deploy the contract."""
         order_id = uuid.UUID(request.order_id)
         answer = await self._service.create_escrow(_request(request), order_id=order_id)
         return _order(context, answer)
@@ -217,7 +210,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def FundEscrow(
         self, request: orders_pb2.FundEscrowRequest, context: Context
     ) -> orders_pb2.Order:
-        """Lock the money on chain."""
         order_id = uuid.UUID(request.order_id)
         answer = await self._service.fund_escrow(_request(request), order_id=order_id)
         return _order(context, answer)
@@ -225,7 +217,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def ReleaseFunds(
         self, request: orders_pb2.ReleaseFundsRequest, context: Context
     ) -> orders_pb2.Order:
-        """Pay the seller."""
         score = request.delta_score_tenths if request.HasField("delta_score_tenths") else None
         answer = await self._service.release_funds(
             _request(request),
@@ -238,7 +229,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def CancelOrder(
         self, request: orders_pb2.CancelOrderRequest, context: Context
     ) -> orders_pb2.Order:
-        """Close an order without escrow."""
         answer = await self._service.cancel(
             _request(request),
             order_id=uuid.UUID(request.order_id),
@@ -251,7 +241,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def RefundOrder(
         self, request: orders_pb2.RefundOrderRequest, context: Context
     ) -> orders_pb2.Order:
-        """Pay the buyer back."""
         answer = await self._service.refund(
             _request(request),
             order_id=uuid.UUID(request.order_id),
@@ -263,7 +252,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def OpenDispute(
         self, request: orders_pb2.OpenDisputeRequest, context: Context
     ) -> orders_pb2.Order:
-        """Freeze the order."""
         answer = await self._service.open_dispute(
             _request(request),
             order_id=uuid.UUID(request.order_id),
@@ -280,7 +268,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def ResolveDispute(
         self, request: orders_pb2.ResolveDisputeRequest, context: Context
     ) -> orders_pb2.Order:
-        """Pay a decision out."""
         answer = await self._service.resolve_dispute(
             _request(request),
             dispute_id=uuid.UUID(request.dispute_id),
@@ -296,7 +283,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def DeliverOrder(
         self, request: orders_pb2.DeliverOrderRequest, context: Context
     ) -> orders_pb2.Order:
-        """Record the delivery."""
         answer = await self._service.deliver(
             _request(request),
             order_id=uuid.UUID(request.order_id),
@@ -309,7 +295,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def ConfirmOrder(
         self, request: orders_pb2.ConfirmOrderRequest, context: Context
     ) -> orders_pb2.Order:
-        """Accept the work."""
         answer = await self._service.confirm(
             _request(request),
             order_id=uuid.UUID(request.order_id),
@@ -320,7 +305,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def PayOrder(
         self, request: orders_pb2.PayOrderRequest, context: Context
     ) -> orders_pb2.Order:
-        """Reserve, create and fund."""
         answer = await self._service.pay(
             _request(request),
             order_id=uuid.UUID(request.order_id),
@@ -331,7 +315,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def CreditUser(
         self, request: orders_pb2.CreditUserRequest, context: Context
     ) -> orders_pb2.Credit:
-        """Pay a user from the platform's wallet."""
         new = NewCredit(
             user=request.user,
             amount=wire.optional_amount(request, "amount") or 0,
@@ -347,13 +330,18 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     async def GiveBackHold(
         self, request: orders_pb2.GiveBackHoldRequest, context: Context
     ) -> orders_pb2.Order:
-        """Give back what is held for a canceled order."""
         del context
         order_id, reason = uuid.UUID(request.order_id), request.reason
         found = await self._holds.give_back(
             marketplace_id=_marketplace(), order_id=order_id, reason=reason
         )
         return wire.order_to_proto(found)
+
+    async def GetReconciliation(
+        self, request: orders_pb2.GetReconciliationRequest, context: Context
+    ) -> orders_pb2.Reconciliation:
+        del request, context
+        return wire.reconciliation(*await self._reconciler.found(marketplace_id=_marketplace()))
 
 
 def _marketplace() -> uuid.UUID:

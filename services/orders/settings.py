@@ -18,5 +18,7 @@ class OrdersSettings(ServiceSettings):
     platform_fee_bps_party: Annotated[int, Field(ge=0, le=9900)] = 1000
     # How often deliveries that nobody answered are looked for.
     auto_confirm_poll_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    # The pause between two looks of the comparison of ledger and chain; a look is at one page.
+    reconcile_seconds: Annotated[int, Field(ge=1, le=3600)] = 10
     # How long registering a user waits for its wallet to be on chain.
     wallet_wait_seconds: Annotated[int, Field(ge=0, le=60)] = 20

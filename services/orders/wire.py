@@ -13,6 +13,7 @@ from chassis.wire import fitting, instant_to_proto, page_token
 from kernel.errors import InvalidArgument
 from kernel.money import USDC
 from services.orders.credit_store import Credit
+from services.orders.difference_store import Found, Reconciliation
 from services.orders.domain import (
     Decision,
     DisputeInfo,
@@ -341,3 +342,24 @@ def _operation(operation: Operation) -> orders_pb2.Operation:
 def _milliseconds(since: dt.datetime, until: dt.datetime) -> int:
     """Return the milliseconds between two instants."""
     return int((until - since) / dt.timedelta(milliseconds=1))
+
+
+def reconciliation(known: Reconciliation, found: Sequence[Found]) -> orders_pb2.Reconciliation:
+    """Encode what the comparison of ledger and chain has found."""
+    return orders_pb2.Reconciliation(
+        looked_at=instant_to_proto(known.looked_at) if known.looked_at else None,
+        round_finished_at=(
+            instant_to_proto(known.round_finished_at) if known.round_finished_at else None
+        ),
+        round_accounts=known.round_accounts,
+        differing=known.differing,
+        differences=[
+            orders_pb2.AccountDiffers(
+                account=one.account,
+                ledger=one.ledger,
+                chain=one.chain,
+                since=instant_to_proto(one.since),
+            )
+            for one in found
+        ],
+    )

@@ -148,6 +148,7 @@ ORDERS: dict[str, Callable[[], Any]] = {
     "DeliverOrder": lambda: on_order(orders.DeliverOrderRequest, notes="Here it is", url=LINK),
     "ConfirmOrder": lambda: on_order(orders.ConfirmOrderRequest, wait_seconds=5),
     "PayOrder": lambda: on_order(orders.PayOrderRequest, wait_seconds=5),
+    "GetReconciliation": orders.GetReconciliationRequest,
     "GiveBackHold": lambda: orders.GiveBackHoldRequest(order_id=ident(), reason="A late hold"),
     "CreditUser": lambda: keyed(
         orders.CreditUserRequest,
@@ -168,7 +169,7 @@ LEDGER: dict[str, Callable[[], Any]] = {
     "ListEntries": lambda: ledger.ListEntriesRequest(user_id=ident(), asset="USDC", page=page()),
     "ListTransfers": lambda: ledger.ListTransfersRequest(order_id=ident()),
     "GetTransfer": lambda: ledger.GetTransferRequest(transfer_id=ident()),
-    "ListAccounts": lambda: ledger.ListAccountsRequest(page=page()),
+    "ListAccounts": lambda: ledger.ListAccountsRequest(page=page(), accounts=[f"user:{ident()}"]),
     "CheckInvariants": ledger.CheckInvariantsRequest,
     "ListSuspense": lambda: ledger.ListSuspenseRequest(only_open=True, page=page()),
     "CreditSuspense": lambda: ledger.CreditSuspenseRequest(transfer_id=ident(), reason="Theirs"),

@@ -37,6 +37,7 @@ NEEDS_NOTHING = {
     ("orders", "ListUsers"),
     ("orders", "ListOrders"),
     ("orders", "ListPartyOrders"),
+    ("orders", "GetReconciliation"),
     ("escrow", "ConfirmChain"),
 }
 NAMING = [(name, method) for name, method in METHODS if (name, method.name) not in NEEDS_NOTHING]

@@ -253,12 +253,14 @@ class GetTransferRequest(_message.Message):
     def __init__(self, transfer_id: _Optional[str] = ...) -> None: ...
 
 class ListAccountsRequest(_message.Message):
-    __slots__ = ("only_open", "page")
+    __slots__ = ("only_open", "page", "accounts")
     ONLY_OPEN_FIELD_NUMBER: _ClassVar[int]
     PAGE_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
     only_open: bool
     page: _common_pb2.PageRequest
-    def __init__(self, only_open: _Optional[bool] = ..., page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ...) -> None: ...
+    accounts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, only_open: _Optional[bool] = ..., page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ..., accounts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class AccountBalance(_message.Message):
     __slots__ = ("account", "asset", "balance")

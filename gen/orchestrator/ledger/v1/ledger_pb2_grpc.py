@@ -163,7 +163,8 @@ class LedgerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAccounts(self, request, context):
-        """The non-user accounts of the marketplace (escrows, fees, suspense, external) with balances.
+        """The non-user accounts of the marketplace (escrows, fees, suspense, external) with balances; or
+        accounts by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

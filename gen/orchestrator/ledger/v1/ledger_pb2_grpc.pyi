@@ -40,7 +40,9 @@ class LedgerServiceStub:
     GetTransfer: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetTransferRequest, _ledger_pb2.Transfer]
     """One transfer by its id. Reasons: TRANSFER_NOT_FOUND."""
     ListAccounts: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListAccountsRequest, _ledger_pb2.ListAccountsResponse]
-    """The non-user accounts of the marketplace (escrows, fees, suspense, external) with balances."""
+    """The non-user accounts of the marketplace (escrows, fees, suspense, external) with balances; or
+    accounts by name.
+    """
     CheckInvariants: _aio.UnaryUnaryMultiCallable[_ledger_pb2.CheckInvariantsRequest, _ledger_pb2.CheckInvariantsResponse]
     """Check the ledger's invariants over the whole marketplace (operators: over all)."""
     ListSuspense: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListSuspenseRequest, _ledger_pb2.ListSuspenseResponse]
@@ -131,7 +133,9 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_pb2.ListAccountsRequest,
         context: _aio.ServicerContext[_ledger_pb2.ListAccountsRequest, _abc.Awaitable[_ledger_pb2.ListAccountsResponse]],
     ) -> _abc.Awaitable[_ledger_pb2.ListAccountsResponse]:
-        """The non-user accounts of the marketplace (escrows, fees, suspense, external) with balances."""
+        """The non-user accounts of the marketplace (escrows, fees, suspense, external) with balances; or
+        accounts by name.
+        """
 
     @_abc_1.abstractmethod
     def CheckInvariants(

@@ -624,6 +624,36 @@ class ConfirmOrderRequest(_message.Message):
     wait_seconds: int
     def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
 
+class GetReconciliationRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class AccountDiffers(_message.Message):
+    __slots__ = ("account", "ledger", "chain", "since")
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    account: str
+    ledger: int
+    chain: int
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, account: _Optional[str] = ..., ledger: _Optional[int] = ..., chain: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Reconciliation(_message.Message):
+    __slots__ = ("looked_at", "round_finished_at", "round_accounts", "differing", "differences")
+    LOOKED_AT_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FINISHED_AT_FIELD_NUMBER: _ClassVar[int]
+    ROUND_ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    DIFFERING_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    looked_at: _timestamp_pb2.Timestamp
+    round_finished_at: _timestamp_pb2.Timestamp
+    round_accounts: int
+    differing: int
+    differences: _containers.RepeatedCompositeFieldContainer[AccountDiffers]
+    def __init__(self, looked_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., round_finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., round_accounts: _Optional[int] = ..., differing: _Optional[int] = ..., differences: _Optional[_Iterable[_Union[AccountDiffers, _Mapping]]] = ...) -> None: ...
+
 class GiveBackHoldRequest(_message.Message):
     __slots__ = ("order_id", "reason")
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]

@@ -148,6 +148,11 @@ class OrdersServiceStub:
                 request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.GiveBackHoldRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
                 _registered_method=True)
+        self.GetReconciliation = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/GetReconciliation',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.GetReconciliationRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Reconciliation.FromString,
+                _registered_method=True)
 
 
 class OrdersServiceServicer:
@@ -329,6 +334,13 @@ class OrdersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetReconciliation(self, request, context):
+        """For operators: what the comparison of ledger and chain, which goes on all the time, has found.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrdersServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -441,6 +453,11 @@ def add_OrdersServiceServicer_to_server(servicer, server):
                     servicer.GiveBackHold,
                     request_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.GiveBackHoldRequest.FromString,
                     response_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.SerializeToString,
+            ),
+            'GetReconciliation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReconciliation,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.GetReconciliationRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Reconciliation.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1041,6 +1058,33 @@ class OrdersService:
             '/orchestrator.orders.v1.OrdersService/GiveBackHold',
             orchestrator_dot_orders_dot_v1_dot_orders__pb2.GiveBackHoldRequest.SerializeToString,
             orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReconciliation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/GetReconciliation',
+            orchestrator_dot_orders_dot_v1_dot_orders__pb2.GetReconciliationRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_orders__pb2.Reconciliation.FromString,
             options,
             channel_credentials,
             insecure,

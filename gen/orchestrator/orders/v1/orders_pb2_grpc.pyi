@@ -97,6 +97,8 @@ class OrdersServiceStub:
     """For operators: give back what the ledger still holds for a canceled order, or bar the hold;
     again: the same. Reasons: ORDER_NOT_FOUND, INVALID_STATE (it is not canceled), HOLD_NOT_VOIDED.
     """
+    GetReconciliation: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetReconciliationRequest, _orders_pb2.Reconciliation]
+    """For operators: what the comparison of ledger and chain, which goes on all the time, has found."""
 
 class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     """The order's life. Every mutating call carries request_id: the same id with the same fields gives
@@ -313,5 +315,13 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         """For operators: give back what the ledger still holds for a canceled order, or bar the hold;
         again: the same. Reasons: ORDER_NOT_FOUND, INVALID_STATE (it is not canceled), HOLD_NOT_VOIDED.
         """
+
+    @_abc_1.abstractmethod
+    def GetReconciliation(
+        self,
+        request: _orders_pb2.GetReconciliationRequest,
+        context: _aio.ServicerContext[_orders_pb2.GetReconciliationRequest, _abc.Awaitable[_orders_pb2.Reconciliation]],
+    ) -> _abc.Awaitable[_orders_pb2.Reconciliation]:
+        """For operators: what the comparison of ledger and chain, which goes on all the time, has found."""
 
 def add_OrdersServiceServicer_to_server(servicer: OrdersServiceServicer, server: _aio.Server) -> None: ...
