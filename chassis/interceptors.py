@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
 from chassis import deadline, identity
-from chassis.identity import REPLAYED_KEY, Access, Identity, Verifier
+from chassis.identity import OPERATOR, REPLAYED_KEY, Access, Identity, Verifier
 from chassis.status import Internal, to_status
 from chassis.telemetry import logger
 from kernel.errors import (
@@ -30,6 +30,8 @@ Method = Callable[[Any, Context], Awaitable[Any]]
 Read = Callable[[bytes], Message]
 # Below this much time left nothing useful can be done: refuse before any work.
 LEAST_SECONDS = 0.1
+# How methods begin that change nothing.
+READING = ("Get", "List", "Check")
 # How a server tells a channel not to try again by itself (gRPC's retry design, "pushback").
 DO_NOT_RETRY = ("grpc-retry-pushback-ms", "-1")
 log = logger()
@@ -142,6 +144,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
             finally:
                 self._serving -= 1
                 _log_access(name, started, code, reason)
+                _log_operator(name, code, reason)
 
         return call
 
@@ -251,6 +254,22 @@ def _status(error: DomainError) -> _Status:
     extra = ((REPLAYED_KEY, "true"),) if error.replayed else ()
     final = (DO_NOT_RETRY,) if error.is_final else ()
     return _Status(rich.code, rich.details, (*rich.trailing_metadata, *extra, *final))
+
+
+def _log_operator(name: str, code: str, reason: str) -> None:
+    """Say what an operator has changed, or tried to, with their name: this log is a trail."""
+    who = identity.current_or_none()
+    if who is None or who.caller != OPERATOR or name.rpartition("/")[2].startswith(READING):
+        return
+    log.warning(
+        "operator.asked",
+        method=name,
+        by=who.principal,
+        marketplace_id=str(who.marketplace_id),
+        code=code,
+        reason=reason,
+        request_id=identity.current_request_id(),
+    )
 
 
 def _log_access(name: str, started: float, code: str, reason: str) -> None:

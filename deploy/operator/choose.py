@@ -12,6 +12,7 @@ from deploy.operator.answers import Answer
 from deploy.operator.command import doing
 from deploy.operator.marketplaces import Named, NoSuchMarketplaceError, chosen
 from deploy.operator.settings import Place
+from deploy.operator.trail import keep
 
 FEE_BPS_MAX = 9900
 DAYS_MAX = 365
@@ -47,13 +48,15 @@ def command(
     found = chosen(marketplace, database_url=place.database_url)
     if len(found) != 1:
         raise NoSuchMarketplaceError("one marketplace chooses at a time")
-    given = {
+    given: dict[str, int | bool | None] = {
         "allows_manual_credit": None if credits_ is None else credits_ == "on",
         "platform_fee_bps_marketplace": fee_bps,
         "platform_fee_bps_party": party_fee_bps,
         "auto_confirm_days": auto_confirm_days,
     }
     chosen_now = {name: value for name, value in given.items() if value is not None}
+    if chosen_now:
+        keep(place, "choose", marketplace=found[0].label, **chosen_now)
     return _said(found[0], apply(place.database_url, found[0], chosen=chosen_now))
 
 

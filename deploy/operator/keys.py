@@ -16,17 +16,12 @@ import click
 from deploy.operator.answers import AWAY, DONE, WRONG, Answer
 from deploy.operator.command import doing
 from deploy.operator.settings import NoPlaceError, Place, child
+from deploy.operator.trail import keep
 from kernel.errors import FailedPrecondition, Unavailable
 
 SCOPES = "read,write,support,admin"
 PROGRAM = "gateway.keytool"
 _SAID = re.compile(rf"{re.escape(PROGRAM)}: (?P<reason>[A-Z_]+): (?P<message>.*)", re.DOTALL)
-
-
-class KeyRefused(FailedPrecondition):
-    """The gateway's program refused."""
-
-    reason = "KEY_REFUSED"
 
 
 def _of_marketplace(run: Callable[..., Answer]) -> Callable[..., Answer]:
@@ -39,6 +34,7 @@ def _of_marketplace(run: Callable[..., Answer]) -> Callable[..., Answer]:
 @click.option("--name", default="", help="What it is for.")
 def issue(place: Place, *, marketplace: str, scopes: str, name: str) -> Answer:
     """Make a key. Raises: as `_asked` says."""
+    _keep(place, "keys issue", marketplace=marketplace, scopes=scopes, name=name)
     made = _asked(place, marketplace, "create", "--scopes", scopes, "--name", name)
     return Answer(lines=[made["key"]], document=made)
 
@@ -56,6 +52,7 @@ def listing(place: Place, *, marketplace: str) -> Answer:
 @click.option("--id", "key_id", required=True, help="The twelve characters after ohk_live_.")
 def revoke(place: Place, *, marketplace: str, key_id: str) -> Answer:
     """Revoke a key; again, the first time stands. Raises: as `_asked` says."""
+    _keep(place, "keys revoke", marketplace=marketplace, id=key_id)
     found = _asked(place, marketplace, "revoke", key_id)
     return Answer(lines=[f"{found['id']} revoked at {found['revokedAt']}"], document=found)
 
@@ -67,10 +64,16 @@ group = click.Group(
 )
 
 
+def _keep(place: Place, command: str, **details: str) -> None:
+    """Write down what is asked for. Raises: NoPlaceError; psycopg.Error."""
+    place.require_database()
+    keep(place, command, **details)
+
+
 def _asked(place: Place, marketplace: str, verb: str, *arguments: str) -> dict[str, Any]:
     """Ask the gateway's program.
 
-    Raises: NoPlaceError; KeyRefused; Unavailable: the database does not answer.
+    Raises: NoPlaceError; FailedPrecondition; Unavailable: the database does not answer.
     """
     place.require_database()
     if not place.pepper:
@@ -92,8 +95,8 @@ def _asked(place: Place, marketplace: str, verb: str, *arguments: str) -> dict[s
     message = match["message"] if match else said.splitlines()[-1]
     if done.returncode == WRONG:
         raise NoPlaceError(message)
-    kind = Unavailable if done.returncode == AWAY else KeyRefused
-    raise kind(message, reason=match["reason"] if match else None)
+    kind = Unavailable if done.returncode == AWAY else FailedPrecondition
+    raise kind(message, reason=match["reason"] if match else "KEY_REFUSED")
 
 
 def _line(found: dict[str, Any]) -> str:

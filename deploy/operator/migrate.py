@@ -11,28 +11,27 @@ from chassis.migrations.revisions import applied
 from deploy.operator.answers import Answer
 from deploy.operator.command import doing
 from deploy.operator.settings import Place
+from deploy.operator.trail import keep
 from kernel.errors import FailedPrecondition
-
-
-class MigrationRefused(FailedPrecondition):
-    """The database refused a migration; what was applied before stays."""
-
-    reason = "MIGRATION_REFUSED"
 
 
 @doing("migrate", about=__doc__)
 def command(place: Place) -> Answer:
     """Migrate, and say from where to where.
 
-    Raises: NoPlaceError; MigrationRefused; psycopg.Error: the database does not answer.
+    Raises: NoPlaceError; FailedPrecondition; psycopg.Error: the database does not answer.
     """
     place.require_database()
     before = applied(place.database_url, SCRIPTS)
     try:
         upgrade_all(place.database_url)
     except DBAPIError as error:
-        raise MigrationRefused(str(error.orig).strip()) from error
+        # What was applied before stays.
+        raise FailedPrecondition(str(error.orig).strip(), reason="MIGRATION_REFUSED") from error
     after = applied(place.database_url, SCRIPTS)
+    if after != before:
+        # Only now is the trail's own table there for certain.
+        keep(place, "migrate", **after)
     return Answer(
         lines=[_line(schema, before[schema], after[schema]) for schema in SCRIPTS],
         document={

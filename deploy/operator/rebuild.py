@@ -14,6 +14,7 @@ from chassis.settings import load as load_settings
 from deploy.operator.answers import Answer
 from deploy.operator.command import doing
 from deploy.operator.settings import Place
+from deploy.operator.trail import keep
 from kernel.errors import Unavailable
 
 
@@ -22,6 +23,7 @@ def command(place: Place) -> Answer:
     """Rebuild. Raises: NoPlaceError; Unavailable: NATS is away; psycopg.Error."""
     place.require_database()
     place.require_nats()
+    keep(place, "rebuild-stream")
     try:
         count = asyncio.run(
             rebuild(

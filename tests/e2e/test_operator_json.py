@@ -25,6 +25,10 @@ from tests.running_stack import RunningStack
 
 _SECTION = re.compile(r"^## (`[^\n]+`)$\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _JSON = re.compile(r"^```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TRAIL = """
+select operator, details from gateway.operator_trail
+where command = %s and details ->> 'marketplace' = %s order by number desc limit 1
+"""
 PAGE = (ROOT / "docs/operator.md").read_text()
 ERROR = json.loads(_JSON.findall(PAGE)[0])
 SHAPES: dict[str, Any] = {
@@ -108,6 +112,7 @@ def test_what_is_asked_of_a_deployment(desk: Desk) -> None:
     listed = desk.says("marketplaces")["marketplaces"]
     assert str(desk.own.id) in {one["id"] for one in listed}
     assert desk.says("choose", *whose, "--fee-bps", "250")["feeBps"] == 250
+    assert trail(desk, "choose")["platform_fee_bps_marketplace"] == 250
     assert desk.says("reconcile", *whose)["isWell"] is True
     assert desk.says("stuck", *whose) == {"stuck": []}
     assert desk.says("suspense", *whose)["deposits"] == []
@@ -129,9 +134,37 @@ def test_a_key_is_issued_listed_and_revoked(desk: Desk) -> None:
     assert made["id"] in {one["id"] for one in listed}
     assert made["key"] not in json.dumps(listed)
     assert revoked["revokedAt"]
+    assert trail(desk, "keys issue") == {
+        "marketplace": desk.own.name,
+        "scopes": "read",
+        "name": "reports",
+    }
+    assert trail(desk, "keys revoke") == {"marketplace": desk.own.name, "id": made["id"]}
     assert desk.refuses("keys", "revoke", *whose, "--id", "x") == "API_KEY_NOT_FOUND"
     assert desk.refuses("keys", "list", "--marketplace", "nix") == "MARKETPLACE_NOT_FOUND"
     assert desk.refuses("keys", "issue", *whose, "--scopes", "root", code=2) == "NO_PLACE"
+
+
+def trail(desk: Desk, command: str) -> Any:
+    """Return what is kept of an operator's last command on this marketplace."""
+    with psycopg.connect(str(desk.own.stack.document["databaseUrl"])) as connection:
+        row = connection.execute(TRAIL, (command, desk.own.name)).fetchone()
+    assert row is not None, command
+    assert row[0] == "alice"
+    return row[1]
+
+
+def test_what_an_operator_changes_is_in_the_log_and_what_they_read_is_not(desk: Desk) -> None:
+    whose = ("--marketplace", desk.own.name)
+    desk.says("stop", *whose, "--flow", "refunds", "--reason", "a look")
+    desk.says("limits", *whose)
+
+    log = (desk.own.stack.run_dir / "logs" / "escrow.log").read_text()
+    lines = [json.loads(line) for line in log.splitlines() if "operator.asked" in line]
+    mine = [one for one in lines if one["marketplace_id"] == str(desk.own.id)]
+    assert [(one["method"].rpartition("/")[2], one["by"], one["code"]) for one in mine] == [
+        ("StopFlow", "operator:alice", "OK")
+    ]
 
 
 def test_a_flow_is_stopped_limited_and_resumed(desk: Desk) -> None:
