@@ -8,6 +8,7 @@ from chassis.database import Database
 from services.escrow.calls import Contradiction
 from services.escrow.evidence import EscrowView
 from services.escrow.ports import Chain, ChainUnavailable
+from services.escrow.recognise import Recogniser
 from services.escrow.sender import Sender
 from services.escrow.steps import MOVING_MONEY, StepName
 from services.escrow.store.landings import Landings
@@ -27,12 +28,19 @@ class Abandonment:
     """Looks at the evidence, moves nothing."""
 
     def __init__(
-        self, *, database: Database, landings: Landings, chain: Chain, sender: Sender
+        self,
+        *,
+        database: Database,
+        landings: Landings,
+        chain: Chain,
+        sender: Sender,
+        recogniser: Recogniser,
     ) -> None:
         self._database = database
         self._landings = landings
         self._chain = chain
         self._sender = sender
+        self._recogniser = recogniser
 
     async def check(self, work: Work, step: Step) -> bool:
         """Check that a command may be given up; tells whether its contract is disputed.
@@ -67,10 +75,29 @@ class Abandonment:
         if view.read_at_ledger < landed:
             raise ChainUnavailable("the node lags behind what has landed on the contract")
         if view.released or view.resolved:
-            raise Contradiction("the contract has paid out: it cannot be abandoned")
+            await self._require_forgotten(work)
+            return view.disputed or work.command.was_frozen
         if step.name is StepName.FUND:
             await self._require_unfunded(work, view)
         return view.disputed
+
+    async def _require_forgotten(self, work: Work) -> None:
+        """Check that a contract was paid out by a command that the books have forgotten.
+
+        What was decided then has happened. Once this command has ended, the same can be decided
+        again, and claims that payout.
+        """
+        async with self._database.transaction() as tx:
+            found = await self._landings.unclaimed(tx, with_settled=True)
+        contract = work.escrow.contract_id
+        payouts = [one for one in found if self._chain.pays_out(one.envelope_xdr, contract)]
+        is_its_own = any(
+            self._recogniser.is_of(work, step, one.envelope_xdr)
+            for one in payouts
+            for step in work.steps
+        )
+        if not payouts or is_its_own:
+            raise Contradiction("the contract has paid out: it cannot be abandoned")
 
     async def _require_unfunded(self, work: Work, view: EscrowView) -> None:
         """Tell the amount that strangers gave a contract from the buyer's own payment."""

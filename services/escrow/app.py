@@ -24,7 +24,12 @@ from services.escrow.endings import Endings
 from services.escrow.keyring import Keyring
 from services.escrow.landing import Landing
 from services.escrow.loading import Loader
-from services.escrow.outside import key_provider, stellar_options, trustless_work_options
+from services.escrow.outside import (
+    NETWORK_NAMES,
+    key_provider,
+    stellar_options,
+    trustless_work_options,
+)
 from services.escrow.patience import Patience
 from services.escrow.pipeline import Pipeline
 from services.escrow.ports import Chain, EscrowBuilder
@@ -53,11 +58,6 @@ from services.escrow.watcher import Watched, Watcher
 from services.escrow.worker import Capacity, Worker
 
 NAME = "escrow"
-# Networks that have a name besides their passphrase.
-NAMES = {
-    "Public Global Stellar Network ; September 2015": "PUBLIC",
-    "Test SDF Network ; September 2015": "TESTNET",
-}
 # The reserve of one lumen, and the largest fee one transaction may cost, twice.
 CHANNEL_LEAST_LUMENS = 5
 
@@ -210,7 +210,7 @@ class House:
         passphrase = self.settings.stellar_network_passphrase
         network = Network(
             passphrase=passphrase,
-            name=NAMES.get(passphrase, "DEVNET"),
+            name=NETWORK_NAMES.get(passphrase, "DEVNET"),
             asset_issuer=self.settings.usdc_issuer,
             asset_contract=self.asset_contract,
         )
@@ -356,7 +356,11 @@ class House:
             loader=self.loader(),
             recogniser=self.recogniser(),
             abandonment=Abandonment(
-                database=self.database, landings=self.landings, chain=self.chain, sender=sender
+                database=self.database,
+                landings=self.landings,
+                chain=self.chain,
+                sender=sender,
+                recogniser=self.recogniser(),
             ),
             recovery=self.recovery,
             patience=Patience(

@@ -16,7 +16,7 @@ from services.escrow.sender import Refused, Sender
 from services.escrow.steps import MAY_BE_REFUSED, StepName
 from services.escrow.store.journal import Journal
 from services.escrow.store.progress import Progress
-from services.escrow.store.records import Attempt, AttemptState, Step, StepState
+from services.escrow.store.records import SUPERSEDED, Attempt, AttemptState, Step, StepState
 from services.escrow.work import NotNow, Work, present
 
 LEDGER_FAILURES_MAX = 3
@@ -84,7 +84,10 @@ class Landing:
         """Write down that an envelope is dead: a ledger has used its number for another."""
         async with self._database.transaction() as tx:
             await self._journal.fence(tx, work.lease)
-            await self._journal.close_attempt(tx, attempt=attempt, state=AttemptState.EXPIRED)
+            await self._journal.close_attempt(
+                tx, attempt=attempt, state=AttemptState.EXPIRED, code=SUPERSEDED
+            )
+            await self._journal.renumber(tx, step=step, used=attempt.prepared)
         log.warning("escrow.attempt_superseded", step=step.name, hash=attempt.prepared.hash)
 
     async def by_effect(

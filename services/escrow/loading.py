@@ -64,6 +64,7 @@ class Loader:
             parties=parties,
             target=target,
             is_held=await self._landings.is_held(tx),
+            may_claim=await self._landings.has_unclaimed(tx),
         )
 
     async def _wallet(

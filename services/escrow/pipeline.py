@@ -12,7 +12,7 @@ from services.escrow.calls import Contradiction
 from services.escrow.decide import Decider
 from services.escrow.domain import CommandState
 from services.escrow.endings import Endings
-from services.escrow.evidence import TransactionOutcome
+from services.escrow.evidence import Finding, TransactionOutcome
 from services.escrow.intents import UseNumber
 from services.escrow.landing import Landing, given_up
 from services.escrow.loading import Loader
@@ -156,16 +156,21 @@ class Pipeline:
                 return
             outcome = await self._sender.settle(step, attempt, is_new=is_new)
         except NumberUsed as used:
-            attempt, outcome = await self._what_used(work, step, used)
+            found = await self._what_used(work, step, used)
+            if found is None:
+                await self._landing.superseded(work, step, used.attempt)
+                return
+            attempt, outcome = found
         await self._landing.settled(work, step, attempt, outcome)
 
     async def _what_used(
         self, work: Work, step: Step, used: NumberUsed
-    ) -> tuple[Attempt, TransactionOutcome]:
+    ) -> tuple[Attempt, TransactionOutcome] | None:
         """Find out what used a step's number, where the node does not find the envelope in hand.
 
         A restored database knows an envelope that expired, and has forgotten the next one, which
-        was signed with the same number and landed: the ledgers have it.
+        was signed with the same number and landed: the ledgers have it. None: that was another
+        step's; what is in hand can never land, and nothing new is sent until an operator confirms.
         Raises: Contradiction: nobody can tell; NotNow: there is more to read.
         """
         if (found := await self._sender.ask(step.unproven)) is not None:
@@ -174,6 +179,8 @@ class Pipeline:
             return used.attempt, await self._landing.by_effect(work, step, used.outcome)
         except Contradiction:
             other = await self._recogniser.what_used(work, step, used.attempt)
+            if isinstance(other, Finding):
+                return None
             found = await self._sender.ask([other] if other is not None else [])
             if found is None:
                 raise
@@ -184,7 +191,7 @@ class Pipeline:
 
         Where another is in flight under another number, that one is awaited first: both may land.
         """
-        if work.is_held and step.in_flight is None:
+        if work.may_claim and step.in_flight is None:
             step = await self._recogniser.claim(work, step)
         in_flight = step.in_flight
         return await self._sender.ask(

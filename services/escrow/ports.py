@@ -162,6 +162,14 @@ class Chain(Protocol):
         """Return a contract, None where there is none. Raises: ChainUnavailable."""
         ...
 
+    async def platform_of(self, contract_id: str, *, since_ledger: int) -> str | None:
+        """Return the platform in the roles of an escrow; None: the contract is no escrow.
+
+        since_ledger: a ledger in which the contract was there. Raises: ChainUnavailable: the node
+            does not have that ledger yet.
+        """
+        ...
+
     def predict_contract_id(self, intent: DeployEscrow) -> str:
         """Return the C… address the deployment will have."""
         ...
@@ -213,6 +221,17 @@ class Chain(Protocol):
 
     def is_of(self, envelope_xdr: str, intent: Intent) -> bool:
         """Tell whether an envelope does what an intent means, whoever paid its fee and when.
+
+        Raises: EnvelopeRefused: it is of a kind that we never send.
+        """
+        ...
+
+    def names(self, envelope_xdr: str, address: str) -> bool:
+        """Tell whether an address, of an account or a contract, stands anywhere in an envelope."""
+        ...
+
+    def pays_out(self, envelope_xdr: str, contract_id: str) -> bool:
+        """Tell whether an envelope lets a contract pay what it holds.
 
         Raises: EnvelopeRefused: it is of a kind that we never send.
         """

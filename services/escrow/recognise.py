@@ -35,8 +35,9 @@ from services.escrow.work import READING_LEDGERS, NotNow, Work, present
 
 # So many pages of the ledgers are read in a row before a command rests, and then reads on.
 PAGES_AT_ONCE = 50
-# The node that showed an account may have lagged behind the one that told the newest ledger.
-LAG_LEDGERS = 20
+# A node may have shown an account as it was so many ledgers before, about an hour: what used the
+# number since is looked for from there on.
+LAG_LEDGERS = 720
 log = logger()
 
 
@@ -69,9 +70,12 @@ class Recogniser:
         Returns the step, with that envelope among those to be asked for. Raises: LeaseLost.
         """
         async with self._database.transaction() as tx:
-            found = await self._landings.unclaimed(tx)
+            # Of what an operator has settled, a credit is another one, though it looks the same.
+            with_settled = step.name is not StepName.PAY
+            found = await self._landings.unclaimed(tx, with_settled=with_settled)
+        first = _paid_out_at(work) if step.name is StepName.MAKE_GOOD else 0
         for one in found:
-            if not self.is_of(work, step, one.envelope_xdr):
+            if one.ledger < first or not self.is_of(work, step, one.envelope_xdr):
                 continue
             attempt = self.attempt(step, one)
             async with self._database.transaction() as tx:
@@ -82,20 +86,27 @@ class Recogniser:
             return replace(step, attempts=(*step.attempts, attempt))
         return step
 
-    async def what_used(self, work: Work, step: Step, attempt: Attempt) -> Attempt | None:
+    async def what_used(self, work: Work, step: Step, attempt: Attempt) -> Attempt | Finding | None:
         """Read from the ledgers what used the number of a step's envelope; it becomes the step's.
 
-        None: the node's ledgers do not have it, it is known, or it is not the step's doing.
+        Where it names nothing of the step's it is another's, which the books have forgotten: then
+        it is returned as it was found, and nothing new is sent until an operator confirms.
+        None: the node's ledgers do not have it, it is known, or nobody can tell whose it is.
         Raises: NotNow: there is more to read; ChainUnavailable; LeaseLost.
         """
         signed = (attempt, *step.attempts)
         first = min(a.prepared_at_ledger for a in signed if a.slot == attempt.slot)
-        found = await self._read(attempt.slot, first_ledger=max(1, first - LAG_LEDGERS))
+        async with self._database.transaction() as tx:
+            before = await self._landings.used_before(tx, *attempt.slot)
+        first_ledger = max(1, before, first - LAG_LEDGERS)
+        found = await self._read(attempt.slot, first_ledger=first_ledger)
         if found is None or any(found.hash == a.prepared.hash for a in step.attempts):
             return None
         is_burn = self._chain.is_of(found.envelope_xdr, UseNumber(account=found.source))
         if not is_burn and not self.is_of(work, step, found.envelope_xdr):
-            return None
+            if self._chain.names(found.envelope_xdr, self._own_address(work, step)):
+                return None
+            return found if await self._is_forgotten(work, found) else None
         taken = replace(self.attempt(step, found), is_burn=is_burn)
         async with self._database.transaction() as tx:
             await self._journal.fence(tx, work.lease)
@@ -103,6 +114,27 @@ class Recogniser:
                 return None
         log.warning("escrow.transaction_claimed", step=step.name.value, hash=found.hash)
         return taken
+
+    async def _is_forgotten(self, work: Work, found: Finding) -> bool:
+        """Keep another's transaction for its step to claim, and hold; False: the books know it."""
+        why = f"the books have forgotten what used number {found.sequence} of {found.source}"
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, work.lease)
+            kept = await self._landings.add_findings(tx, [found])
+            if kept:
+                await self._landings.open_hold(tx, why=why)
+        if kept:
+            log.error("escrow.held", why=why, hash=found.hash)
+        return bool(kept)
+
+    def _own_address(self, work: Work, step: Step) -> str:
+        """Return what every envelope of a step names, and of other steps few: contract or payee."""
+        if work.command.escrow is None:
+            return present(work.target).address
+        if step.name is not StepName.MAKE_GOOD:
+            return work.escrow.contract_id
+        parties = present(work.parties)
+        return parties.buyer if step.terms["payee"] == BUYER else parties.seller
 
     async def _read(self, slot: tuple[str, int], *, first_ledger: int) -> Finding | None:
         """Read on to the transaction that used a number; None: all is read, and it is not there."""
@@ -215,6 +247,11 @@ class Recogniser:
                 fee_bps=calls.fee_bps(escrow),
             ),
         )
+
+
+def _paid_out_at(work: Work) -> int:
+    """Return the ledger of the payout that a make-good follows; 0: none has landed."""
+    return max((step.landed.ledger or 0 for step in work.steps if step.landed), default=0)
 
 
 def _pay(work: Work, payee: str, minor_units: int) -> PayAsset:

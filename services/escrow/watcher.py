@@ -185,19 +185,15 @@ class Watcher:
             wallets = await self._accounts.wallets_at(tx, payees)
             known = await self._accounts.contracts_among(tx, sorted(payers))
         paying = {t.from_address for t in page.transfers if t.to_address in wallets}
-        unknown = [one for one in sorted(payers & paying - known) if await self._is_own(one)]
-        for contract in unknown:
-            log.error("watcher.payout_of_unknown_escrow", contract=contract)
+        last = {t.from_address: t.ledger for t in page.transfers}
+        unknown = []
+        for contract in sorted(payers & paying - known):
+            platform = await self._chain.platform_of(contract, since_ledger=last[contract])
+            if platform == self._watched.platform:
+                log.error("watcher.payout_of_unknown_escrow", contract=contract)
+                unknown.append(contract)
         kept = tuple(t for t in page.transfers if t.from_address not in unknown)
         return replace(page, transfers=kept)
-
-    async def _is_own(self, contract: str) -> bool:
-        try:
-            view = await self._chain.read_escrow(contract)
-        except (ValueError, ChainRefused):
-            # It is a contract of another kind.
-            return False
-        return view is not None and view.roles.platform == self._watched.platform
 
     async def _stored_place(self) -> _Place | None:
         async with self._database.transaction() as tx:

@@ -45,7 +45,8 @@ class NotNow(Exception):
 class Work:
     """A command as the books have it. target: the wallet of a command on a wallet.
 
-    wallets: of all who take part; is_held: nothing new may be sent until an operator confirms.
+    wallets: of all who take part; is_held: nothing new may be sent until an operator confirms;
+    may_claim: the chain has transactions of ours that no step has claimed.
     """
 
     lease: Lease
@@ -57,6 +58,7 @@ class Work:
     parties: Parties | None
     target: Wallet | None
     is_held: bool = False
+    may_claim: bool = False
 
     @property
     def escrow(self) -> Escrow:

@@ -98,6 +98,10 @@ class StellarChain:
                 log.info("chain.contract_archived", contract_id=contract_id)
         return view
 
+    async def platform_of(self, contract_id: str, *, since_ledger: int) -> str | None:
+        """Return the platform in the roles of an escrow; None: the contract is no escrow."""
+        return await self._views.platform_of(contract_id, since_ledger=since_ledger)
+
     def predict_contract_id(self, intent: DeployEscrow) -> str:
         """Return the C… address the deployment will have."""
         return self._blueprints.contract_id(intent)
@@ -156,6 +160,14 @@ class StellarChain:
     def is_of(self, envelope_xdr: str, intent: Intent) -> bool:
         """Tell whether an envelope does what an intent means."""
         return self._history.is_of(envelope_xdr, intent)
+
+    def names(self, envelope_xdr: str, address: str) -> bool:
+        """Tell whether an address stands anywhere in an envelope."""
+        return self._history.names(envelope_xdr, address)
+
+    def pays_out(self, envelope_xdr: str, contract_id: str) -> bool:
+        """Tell whether an envelope lets a contract pay what it holds."""
+        return self._history.pays_out(envelope_xdr, contract_id)
 
     def divided(self, envelope_xdr: str) -> int:
         """Return the sum that an envelope divides among addresses."""

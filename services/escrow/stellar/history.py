@@ -1,5 +1,6 @@
 """What the ledgers keep of transactions: envelopes as they landed, read as evidence."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ from stellar_sdk import Address, StrKey, scval, xdr
 from stellar_sdk.soroban_rpc import GetTransactionStatus
 
 from services.escrow.evidence import Finding, FindingsPage
-from services.escrow.intents import FundEscrow, Intent, ResolveDispute
+from services.escrow.intents import FundEscrow, Intent, ReleaseFunds, ResolveDispute
 from services.escrow.ports import EnvelopeRefused
 from services.escrow.stellar.blueprint import Blueprints
 from services.escrow.stellar.envelope import parse
@@ -16,6 +17,7 @@ from services.escrow.stellar.rpc import Rpc
 PAGE_SIZE = 200
 # Of a funding: the wallet, the contract's value as it was read, the amount.
 FUND_ARGUMENTS = 3
+PAYING_OUT = frozenset({ReleaseFunds.name, ResolveDispute.name})
 
 
 class History:
@@ -83,6 +85,20 @@ class History:
             for mine, other in zip(meant, theirs, strict=True)
         )
 
+    def names(self, envelope_xdr: str, address: str) -> bool:
+        """Tell whether an address, of an account or a contract, stands anywhere in an envelope."""
+        return _raw(address) in base64.b64decode(envelope_xdr)
+
+    def pays_out(self, envelope_xdr: str, contract_id: str) -> bool:
+        """Tell whether an envelope lets a contract pay what it holds.
+
+        Raises: EnvelopeRefused: it is of a kind that we never send.
+        """
+        call = _call_of(parse(envelope_xdr).tx)
+        if call is None or call.function_name.sc_symbol.decode() not in PAYING_OUT:
+            return False
+        return Address.from_xdr_sc_address(call.contract_address).address == contract_id
+
     def divided(self, envelope_xdr: str) -> int:
         """Return the sum that an envelope divides among addresses; 0: it divides nothing."""
         return sum(_distributions(_call_of(parse(envelope_xdr).tx)).values())
@@ -102,6 +118,12 @@ def _read(envelope_xdr: str, *, transaction_hash: str, ledger: int, has_succeede
         ledger=ledger,
         has_succeeded=has_succeeded,
     )
+
+
+def _raw(address: str) -> bytes:
+    if address.startswith("C"):
+        return StrKey.decode_contract(address)
+    return StrKey.decode_ed25519_public_key(address)
 
 
 def _call_of(transaction: xdr.Transaction) -> xdr.InvokeContractArgs | None:

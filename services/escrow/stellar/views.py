@@ -90,6 +90,26 @@ class Views:
             read_at=entries.read_at,
         )
 
+    async def platform_of(self, contract_id: str, *, since_ledger: int) -> str | None:
+        """Return the platform in the roles of an escrow; None: the contract is no escrow.
+
+        since_ledger: a ledger in which the contract was there. Raises: ChainUnavailable: the node
+            does not have that ledger yet.
+        """
+        keys = [instance_key(contract_id), escrow_key(contract_id)]
+        entries = await self._rpc.entries(keys)
+        if entries.read_at < since_ledger:
+            raise ChainUnavailable("the node lags behind a ledger in which the contract was there")
+        instance = _instance(entries.get(keys[0]))
+        if instance is None:
+            # It is archived since, which a new escrow cannot be for months.
+            return None
+        value = _stored(instance, entries.get(keys[1]))
+        try:
+            return None if value is None else decode_escrow(value).roles.platform
+        except ValueError:
+            return None
+
     async def wasm_hash(self, contract_id: str) -> str | None:
         """Return the hash of a contract's code, None where there is no such contract."""
         key = instance_key(contract_id)

@@ -223,15 +223,16 @@ class Journal:
         attempt: Attempt,
         state: AttemptState,
         outcome: TransactionOutcome | None = None,
+        code: str = "",
     ) -> None:
-        """Write what became of an envelope. outcome: where a ledger has it."""
+        """Write what became of an envelope. outcome: where a ledger has it; code: where not."""
         await tx.execute(
             sa.update(attempts)
             .where(attempts.c.hash == attempt.prepared.hash)
             .values(
                 state=state,
                 ledger=outcome.ledger if outcome else None,
-                code=outcome.code if outcome else "",
+                code=outcome.code if outcome else code,
             )
         )
 

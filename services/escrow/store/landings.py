@@ -126,6 +126,14 @@ class Landings:
         """
         return int((await tx.execute(_NEWEST_SIGNED, {"source": source})).scalar_one())
 
+    async def used_before(self, tx: Transaction, source: str, sequence: int) -> int:
+        """Return the ledger in which an account used its last known number below one.
+
+        Source: as `newest_signed`.
+        """
+        names = {"source": source, "sequence": sequence}
+        return int((await tx.execute(_USED_BEFORE, names)).scalar_one())
+
     async def add_findings(self, tx: Transaction, found: Sequence[Finding]) -> list[Finding]:
         """Keep transactions that no attempt was, each once; returns those that were kept."""
         kept = []
@@ -142,10 +150,17 @@ class Landings:
                 kept.append(one)
         return kept
 
-    async def unclaimed(self, tx: Transaction) -> list[Finding]:
-        """Read what was found, has succeeded, and is no step's yet, oldest first."""
-        rows = await tx.execute(_UNCLAIMED)
+    async def unclaimed(self, tx: Transaction, *, with_settled: bool = False) -> list[Finding]:
+        """Read what was found, has succeeded, and is no step's yet, oldest first.
+
+        with_settled: what was found before an operator confirmed too.
+        """
+        rows = await tx.execute(_UNCLAIMED, {"with_settled": with_settled})
         return [Finding(**row) for row in rows.mappings()]
+
+    async def has_unclaimed(self, tx: Transaction) -> bool:
+        """Tell whether something was found that is no step's, settled or not."""
+        return bool((await tx.execute(_HAS_UNCLAIMED)).scalar_one())
 
     async def hold(self, tx: Transaction) -> Hold | None:
         """Read the hold that is open; None: there is none."""
@@ -208,7 +223,15 @@ select greatest(
 _UNCLAIMED = sa.text("""
 select f.hash, f.source, f.sequence, f.envelope_xdr, f.ledger, f.has_succeeded from findings f
 where f.has_succeeded and not exists (select from attempts a where a.hash = f.hash)
-  and f.found_at >= coalesce(
-      (select max(confirmed_at) from chain_holds where confirmed_at is not null), '-infinity')
+  and (:with_settled or f.found_at >= coalesce(
+      (select max(confirmed_at) from chain_holds where confirmed_at is not null), '-infinity'))
 order by f.ledger, f.sequence
+""")
+_USED_BEFORE = sa.text("""
+select greatest(cast(:sequence as bigint) >> 32, coalesce(max(ledger), 0)) from attempts
+where source = :source and sequence < :sequence
+""")
+_HAS_UNCLAIMED = sa.text("""
+select exists (select from findings f
+    where f.has_succeeded and not exists (select from attempts a where a.hash = f.hash))
 """)

@@ -8,6 +8,9 @@ from enum import StrEnum
 from services.escrow.evidence import Prepared
 from services.escrow.steps import StepName
 
+# The code of an expired attempt whose number another step's transaction has used.
+SUPERSEDED = "SUPERSEDED"
+
 
 class LeaseLost(Exception):
     """Another worker has the command, or it has ended; nothing may be written."""
@@ -95,9 +98,9 @@ class Step:
 
     @property
     def used(self) -> frozenset[tuple[str, int]]:
-        """Return the slots that a ledger is known to have used for an envelope of the step."""
+        """Return the slots that a ledger is known to have used."""
         ended = {AttemptState.SUCCEEDED, AttemptState.FAILED}
-        return frozenset(a.slot for a in self.attempts if a.state in ended)
+        return frozenset(a.slot for a in self.attempts if a.state in ended or a.code == SUPERSEDED)
 
     @property
     def unproven(self) -> tuple[Attempt, ...]:

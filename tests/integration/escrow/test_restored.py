@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -47,10 +48,17 @@ class Past:
 
 @asynccontextmanager
 async def house_on(
-    database: TestDatabase, devnet: RunningDevnet, folder: Path, *, marketplace_id: uuid.UUID
+    database: TestDatabase,
+    devnet: RunningDevnet,
+    folder: Path,
+    *,
+    marketplace_id: uuid.UUID,
+    **changed: Any,
 ) -> AsyncIterator[World]:
     """Run a house on a database as the program does, recovery included."""
-    given = settings(database=database, devnet=devnet, folder=str(folder), transaction_seconds=2)
+    given = settings(
+        database=database, devnet=devnet, folder=str(folder), transaction_seconds=2, **changed
+    )
     world = World(house=House(given), devnet=devnet, marketplace_id=marketplace_id)
     await world.house.ensure_platform()
     await world.house.bootstrap().run()

@@ -24,6 +24,7 @@ from tests.unit.escrow.stellar_envelopes import (
     INTENTS,
     OPTIONS,
     PASSPHRASE,
+    PLATFORM,
     SELLER,
     WASM_HASH,
     entry_key,
@@ -143,6 +144,7 @@ async def test_an_entry_that_was_not_asked_for_is_not_looked_at() -> None:
     assert await views_of(BUYERS, sellers).sequences([BUYER]) == {BUYER: 7}
 
 
+ESCROW_KEY = scval.to_vec([scval.to_symbol("Escrow")])
 CODE = xdr.SCVal(
     xdr.SCValType.SCV_CONTRACT_INSTANCE,
     instance=xdr.SCContractInstance(
@@ -155,6 +157,32 @@ CODE = xdr.SCVal(
 )
 
 
+def shown(of: str, key: xdr.SCVal, value: xdr.SCVal) -> dict[str, Any]:
+    return entry(entry_key(of, key), contract_data(of, key, value), liveUntilLedgerSeq=90)
+
+
+@pytest.mark.parametrize(
+    ("entries", "platform"),
+    [
+        ([(INSTANCE, CODE), (ESCROW_KEY, stored("B"))], PLATFORM),
+        ([(INSTANCE, CODE)], None),
+        ([(INSTANCE, CODE), (ESCROW_KEY, scval.to_symbol("another's"))], None),
+        ([(INSTANCE, CODE), (ESCROW_KEY, scval.to_struct({"amount": scval.to_void()}))], None),
+        ([], None),
+    ],
+    ids=["escrow", "no value", "a word", "another struct", "archived"],
+)
+async def test_whose_escrow_a_contract_is_is_told_of_a_ledger_that_has_it(
+    entries: list[tuple[xdr.SCVal, xdr.SCVal]], platform: str | None
+) -> None:
+    views = views_of(*(shown(ESCROW, key, value) for key, value in entries))
+
+    assert await views.platform_of(ESCROW, since_ledger=50) == platform
+    # A node that is behind may not know it yet.
+    with pytest.raises(ChainUnavailable):
+        await views.platform_of(ESCROW, since_ledger=51)
+
+
 @pytest.mark.parametrize(
     ("until", "archived_after", "is_archived"),
     [(90, 90, False), (49, 49, True), (0, 0, True)],
@@ -163,14 +191,14 @@ CODE = xdr.SCVal(
 async def test_what_is_archived_is_read_as_that(
     until: int, archived_after: int, *, is_archived: bool
 ) -> None:
-    shown = [
+    given = [
         (ESCROW, INSTANCE, CODE, 95),
-        (ESCROW, scval.to_vec([scval.to_symbol("Escrow")]), stored("B"), until),
+        (ESCROW, ESCROW_KEY, stored("B"), until),
         (ASSET_CONTRACT, BALANCE_KEY, scval.to_struct({"amount": scval.to_int128(5)}), 95),
     ]
     entries = [
         entry(entry_key(of, key), contract_data(of, key, value), liveUntilLedgerSeq=until)
-        for of, key, value, until in shown
+        for of, key, value, until in given
     ]
 
     view = await views_of(*entries).escrow(ESCROW)
