@@ -24,12 +24,7 @@ from services.escrow.endings import Endings
 from services.escrow.keyring import Keyring
 from services.escrow.landing import Landing
 from services.escrow.loading import Loader
-from services.escrow.outside import (
-    NETWORK_NAMES,
-    key_provider,
-    stellar_options,
-    trustless_work_options,
-)
+from services.escrow.outside import key_provider, stellar_options, trustless_work_options
 from services.escrow.patience import Patience
 from services.escrow.pipeline import Pipeline
 from services.escrow.ports import Chain, EscrowBuilder
@@ -207,10 +202,8 @@ class House:
 
     def queries(self) -> Queries:
         """Build what can be asked."""
-        passphrase = self.settings.stellar_network_passphrase
         network = Network(
-            passphrase=passphrase,
-            name=NETWORK_NAMES.get(passphrase, "DEVNET"),
+            passphrase=self.settings.stellar_network_passphrase,
             asset_issuer=self.settings.usdc_issuer,
             asset_contract=self.asset_contract,
         )

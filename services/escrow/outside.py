@@ -8,12 +8,6 @@ from services.escrow.settings import EscrowSettings
 from services.escrow.vault import KeyFileRefused, LocalFileKeyProvider
 from services.escrow.vault_transit import VaultTransitKeyProvider
 
-# Networks that have a name besides their passphrase.
-NETWORK_NAMES = {
-    "Public Global Stellar Network ; September 2015": "PUBLIC",
-    "Test SDF Network ; September 2015": "TESTNET",
-}
-
 
 def key_provider(settings: EscrowSettings) -> LocalFileKeyProvider | VaultTransitKeyProvider:
     """Return where the key-encryption key is. Raises: SystemExit: a file that may not be used."""

@@ -12,15 +12,25 @@ from services.escrow.store.escrows import ChainTransactionRow, EscrowStore
 from services.escrow.store.holders import Holder, Holders
 from services.escrow.waiting import Waiting
 
+# Networks that have a name besides their passphrase.
+NAMES = {
+    "Public Global Stellar Network ; September 2015": "PUBLIC",
+    "Test SDF Network ; September 2015": "TESTNET",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """Where deposits must go. name: TESTNET, PUBLIC or DEVNET."""
+    """Where deposits must go."""
 
     passphrase: str
-    name: str
     asset_issuer: str
     asset_contract: str
+
+    @property
+    def name(self) -> str:
+        """Return TESTNET, PUBLIC or DEVNET."""
+        return NAMES.get(self.passphrase, "DEVNET")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

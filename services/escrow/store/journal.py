@@ -161,10 +161,7 @@ class Journal:
         await tx.execute(_RENUMBER, {"step": step.id, "source": used.source, "used": used.sequence})
 
     async def free_channel(self, tx: Transaction, step: Step) -> None:
-        """Give back the channel account of a step, unless something is signed under its number.
-
-        Its number is then used by that, or by nothing that pays: it stays the step's.
-        """
+        """Give back the channel account of a step, unless something is signed under its number."""
         may_land = attempts.c.state.in_([AttemptState.SENT, AttemptState.EXPIRED])
         signed = (
             sa.select(attempts.c.hash)
