@@ -64,16 +64,17 @@ def open_key_set(issuer: Issuer) -> KeySet:
 def read_keys(raw: bytes, *, algorithm: str) -> dict[str | None, Any]:
     """Read a JWK set: kid → key, of the keys that are for signatures by the algorithm.
 
-    Raises: KeySetNotUsableError: it is no JWK set, or has no such key.
+    Others are ignored, and so is what is no key at all. Source: RFC 7517 §5.
+    Raises: KeySetNotUsableError: it is no JWK set, or has no such key, or one kid twice.
     """
     try:
-        document = body.parse(raw)
-        listed = [one for one in document["keys"] if _is_for(one, algorithm)]
-        keys = {one.get("kid"): jwt.PyJWK(one, algorithm=algorithm).key for one in listed}
-    except (InvalidArgument, jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
+        document = body.parse(raw, is_exact=True, depth_max=DEPTH_MAX)
+        listed = [(one, _key(one, algorithm)) for one in document["keys"]]
+    except (InvalidArgument, KeyError, TypeError) as error:
         raise KeySetNotUsableError(f"not a JWK set: {type(error).__name__}") from None
-    usable = {kid: key for kid, key in keys.items() if _is_strong(key)}
-    if not usable or len(listed) != len(keys):
+    found = [(one.get("kid"), key) for one, key in listed if key is not None]
+    usable = dict(found)
+    if not usable or len(usable) != len(found):
         raise KeySetNotUsableError(f"the JWK set has no key, or one kid twice, for {algorithm}")
     return usable
 
@@ -183,6 +184,15 @@ async def _fetched(client: httpx.AsyncClient, url: str) -> bytes:
             if len(raw) > body.BYTES_MAX:
                 break
     return raw[: body.BYTES_MAX]
+
+
+def _key(one: Any, algorithm: str) -> Any | None:
+    """Return the key that a JWK is; None: it is for something else, too weak, or none."""
+    try:
+        key = jwt.PyJWK(one, algorithm=algorithm).key if _is_for(one, algorithm) else None
+    except (jwt.PyJWTError, TypeError, ValueError):
+        return None
+    return key if _is_strong(key) else None
 
 
 def _is_for(one: object, algorithm: str) -> bool:

@@ -27,8 +27,9 @@ TOKEN_BYTES_MAX = 8 * 1024
 KID_MAX = 255
 # Beside who it is about and whom it is for, which the settings name.
 REQUIRED = ("iss", "exp", "iat")
-# A token that says to be of another kind is no access token. Source: RFC 8725 §3.11, RFC 9068 §2.1.
-_TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
+# A token that says to be of another kind is no access token. Without a slash `application/` is
+# meant. Source: RFC 8725 §3.11, RFC 9068 §2.1, RFC 7515 §4.1.9.
+_TYPES = frozenset({"jwt", "application/jwt", "at+jwt", "application/at+jwt"})
 # What claims inside of claims may be nested: others choose what else they say.
 DEPTH_MAX = 32
 # Seconds since 1970 that no clock of ours will show; also keeps infinities out.
@@ -92,7 +93,8 @@ def _parts(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 def _object(part: str) -> Mapping[str, Any]:
     try:
         raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-        value = body.parse(raw, depth_max=DEPTH_MAX)
+        # Exactly: a number that nobody asked for may be larger than any of ours.
+        value = body.parse(raw, is_exact=True, depth_max=DEPTH_MAX)
     except (binascii.Error, InvalidArgument):
         raise TokenNotValid("The access token is not a JWT") from None
     if not isinstance(value, dict):

@@ -30,6 +30,29 @@ def test_a_key_for_something_else_is_not_taken(more: dict[str, Any]) -> None:
     assert list(read_keys(raw, algorithm="RS256")) == ["good"]
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"kty": "RSA"},
+        {"kty": "RSA", "n": "AAAA"},
+        {"kty": "RSA", "n": "!", "e": "AQAB"},
+        {"kty": "RSA", "n": 7, "e": 2**70},
+        {**jwk(RSA), "key_ops": None},
+        {**jwk(RSA), "kid": ["a"]},
+        {},
+        [],
+        None,
+        "text",
+        1,
+    ],
+    ids=str,
+)
+def test_what_is_no_key_leaves_the_others_of_its_set(broken: object) -> None:
+    raw = json.dumps({"keys": [broken, jwk(RSA, kid="good")]}).encode()
+
+    assert list(read_keys(raw, algorithm="RS256")) == ["good"]
+
+
 def test_a_short_rsa_key_is_not_taken() -> None:
     short = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - refused below
     raw = json.dumps({"keys": [jwk(short, kid="short"), jwk(RSA, kid="long")]}).encode()

@@ -101,6 +101,7 @@ def at_run_time(said: dict[str, Any]) -> dict[str, Any]:
         {"role": {"admin": True}},
         {"roles": ["admin"], "scope": "admin"},
         {"deep": [[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]},
+        {"tenant": 2**63, "numbers": [2**70, -(2**64), 0.1]},
     ],
     ids=str,
 )
@@ -209,6 +210,8 @@ async def test_a_header_that_has_to_be_understood_is_refused(
         {"nonce": "a", "deep": [[[1]]]},
         {"typ": "AT+JWT"},
         {"typ": "application/at+jwt"},
+        {"typ": "application/jwt"},
+        {"serial": 2**70},
         {"typ": "jwt"},
     ],
     ids=str,
