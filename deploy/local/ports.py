@@ -1,10 +1,13 @@
 """TCP ports on the loopback address: is one free, is one answering."""
 
 import contextlib
+import secrets
 import socket
 from dataclasses import dataclass
 
 HOST = "127.0.0.1"
+# Below those that Linux gives to connections by itself (net.ipv4.ip_local_port_range), as a rule.
+_NOT_GIVEN = range(10_000, 32_768)
 
 
 @dataclass(eq=False)
@@ -48,8 +51,12 @@ def greeting(port: int, *, timeout_seconds: float = 0.5) -> bytes:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now (for tests: somebody could take it meanwhile)."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nobody listens on now (for tests: somebody could take it meanwhile).
+
+    None that the kernel gives to connections: one of those would take it, above all while a server
+    that had it is started again.
+    """
+    while True:
+        port = secrets.choice(_NOT_GIVEN)
+        if is_free(port):
+            return port
