@@ -73,6 +73,8 @@ def running_stack(
         "PORT_BASE": str(free_row()),
         "DEVNET_LEDGER_SECONDS": LEDGER_SECONDS,
         "CHAIN_POLL_SECONDS": "0.2",
+        # The operating system keeps what a killed PostgreSQL has written.
+        "POSTGRES_FSYNC": "off",
         **environment,
     }
     command = Command(

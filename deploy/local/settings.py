@@ -24,7 +24,7 @@ DEFAULT_PORT_BASE = 8080
 # The longest pause before a part that ended is started again, in seconds.
 DEFAULT_RESTART_PAUSE = "10"
 # What the stack itself reads, beside what its programs do.
-OWN = frozenset({"RUN_DIR", "PORT_BASE", "LINKS", "RESTART_PAUSE_SECONDS"})
+OWN = frozenset({"RUN_DIR", "PORT_BASE", "LINKS", "RESTART_PAUSE_SECONDS", "POSTGRES_FSYNC"})
 # From the gateway's port on, one after the other.
 PORTS = (
     "gateway",
@@ -48,7 +48,8 @@ class StackSettings:
     database_url: of an administrator that may make schemas and roles. Empty URL: embedded.
     links: the address (`host:port`) at which one part reaches another, where it is not the
     other's own: that of a proxy between them. restart_pause_seconds: the longest pause before a
-    part that ended is started again.
+    part that ended is started again. has_fsync: the embedded PostgreSQL waits for the disk, so that
+    a crash of the machine loses nothing.
     """
 
     run_dir: Path
@@ -60,6 +61,7 @@ class StackSettings:
     stream_limits: StreamLimits = StreamLimits()  # noqa: RUF009 - frozen
     links: Mapping[tuple[str, str], str] = field(default_factory=dict)
     restart_pause_seconds: float = float(DEFAULT_RESTART_PAUSE)
+    has_fsync: bool = True
 
     def port(self, part: str) -> int:
         """Return the port of a part, one of PORTS."""
@@ -88,6 +90,7 @@ def load() -> StackSettings:
         stream_limits=load_settings(StreamSettings, program="stack").stream_limits,
         links=_links(environment.get("LINKS", "")),
         restart_pause_seconds=_pause(environment),
+        has_fsync=_fsync(environment),
     )
 
 
@@ -123,6 +126,13 @@ def _pause(environment: Mapping[str, str]) -> float:
     if not _PAUSE.fullmatch(text) or float(text) == 0:
         refuse("RESTART_PAUSE_SECONDS", "must be seconds between 0.001 and 9999")
     return float(text)
+
+
+def _fsync(environment: Mapping[str, str]) -> bool:
+    text = environment.get("POSTGRES_FSYNC", "on")
+    if text not in {"on", "off"}:
+        refuse("POSTGRES_FSYNC", "must be on or off")
+    return text == "on"
 
 
 def child_environment(**overrides: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from deploy.local import checking, credentials, nats_users, seed, state
 from deploy.local.devnet import Devnet, network_info
 from deploy.local.nats import NatsServer
 from deploy.local.ports import HOST, PortTakenError, is_free
-from deploy.local.postgres import PostgresServer
+from deploy.local.postgres import NOT_DURABLE, PostgresServer
 from deploy.local.process import Command, NotReadyError, Process, python_module
 from deploy.local.services import Program, grpc_ready, http_ready
 from deploy.local.settings import ROOT, StackSettings
@@ -61,6 +61,7 @@ class Stack:
             home=settings.run_dir / "postgres",
             port=settings.port("postgres"),
             log_folder=self._logs,
+            options=() if settings.has_fsync else NOT_DURABLE,
         )
         self._nats = NatsServer(
             home=settings.run_dir / "nats",

@@ -20,8 +20,8 @@ from deploy.local.nats import NatsServer
 from deploy.local.ports import answers, free_port
 from deploy.local.postgres import NOT_DURABLE, PostgresServer
 from deploy.local.postgres_place import Place
-from deploy.local.settings import ROOT, child_environment
-from deploy.local.stack import chain_settings
+from deploy.local.settings import ROOT, StackSettings, child_environment
+from deploy.local.stack import Stack, chain_settings
 from tests.running_stack import RunningStack, new_purchase, running_stack, wait_for
 
 
@@ -109,6 +109,26 @@ def test_no_process_has_a_secret_of_another_in_its_environment(stack: RunningSta
             name for name, path in environments.items() if secret.encode() in path.read_bytes()
         }
         assert having == owners
+
+
+def test_the_database_does_not_wait_for_the_disk_where_it_is_told_not_to(
+    stack: RunningStack,
+) -> None:
+    with psycopg.connect(stack.document["databaseUrl"]) as connection:
+        assert connection.execute("show fsync").fetchone() == ("off",)
+
+
+def test_the_database_waits_for_the_disk_unless_it_is_told_not_to(tmp_path: Path) -> None:
+    usual = StackSettings(
+        run_dir=tmp_path,
+        port_base=1,
+        database_url="",
+        nats_url="",
+        stellar_rpc_url="",
+        environment={},
+    )
+
+    assert Stack(usual, say=print)._postgres.options == ()
 
 
 def test_the_stacks_nats_lets_in_nobody_without_a_name(stack: RunningStack) -> None:

@@ -20,7 +20,11 @@ def wiring(folder: Path, links: dict[tuple[str, str], str]) -> Wiring:
             database_url="",
             nats_url="",
             stellar_rpc_url="",
-            environment={"LINKS": "not for the parts", "RESTART_PAUSE_SECONDS": "1"},
+            environment={
+                "LINKS": "not for the parts",
+                "RESTART_PAUSE_SECONDS": "1",
+                "POSTGRES_FSYNC": "off",
+            },
             links=links,
         ),
         credentials=load(folder),
@@ -61,7 +65,8 @@ def test_a_link_keeps_everything_of_a_url_but_host_and_port(tmp_path: Path) -> N
 def test_the_stacks_own_settings_do_not_reach_its_parts(tmp_path: Path) -> None:
     linked = wiring(tmp_path, {("orders", "ledger"): "127.0.0.1:9001"})
 
-    assert not {"LINKS", "RESTART_PAUSE_SECONDS"} & set(linked.service("orders", network={}))
+    own = {"LINKS", "RESTART_PAUSE_SECONDS", "POSTGRES_FSYNC"}
+    assert not own & set(linked.service("orders", network={}))
 
 
 def test_links_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +88,7 @@ def test_links_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
         ("RESTART_PAUSE_SECONDS", "0"),
         ("RESTART_PAUSE_SECONDS", "-1"),
         ("RESTART_PAUSE_SECONDS", "soon"),
+        ("POSTGRES_FSYNC", "sometimes"),
     ],
 )
 def test_a_wrong_link_or_pause_ends_the_start_with_a_line_that_names_it(
