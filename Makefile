@@ -134,7 +134,8 @@ rebuild-stream: $(INSTALLED) ## Publish every event of the running stack again f
 ##@ Before a change is shared
 
 # Most tests wait for a chain, a server or a clock: two cores are busy all the time with so many.
-WORKERS ?= 5
+# Each worker more costs a stack, a PostgreSQL, a NATS and a devnet, and their work while idle.
+WORKERS ?= 4
 
 # build/tests.xml has how long each test took.
 test: $(INSTALLED) ## Run every test (some of them: make test WORKERS=0 ARGS="-k release")
