@@ -1,6 +1,7 @@
 """Run a service: server, background loops, signals. SIGTERM ends it gracefully with exit code 0."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -54,6 +55,8 @@ class App:
 def main(*, name: str, settings: ServiceSettings, build: Callable[[], Awaitable[App]]) -> None:
     """Run a service until SIGTERM or SIGINT; ends the process."""
     telemetry.configure(service=name, level=settings.log_level)
+    # What was imported is there to the end: no collection looks at it again, nor the last one.
+    gc.freeze()
     try:
         uvloop.run(_run(build))
     except OSError as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -57,6 +58,8 @@ def main() -> int:
     except OSError as error:
         print(f"devnet: DEVNET_DATA_DIR: {error}", file=sys.stderr)  # noqa: T201  the same
         return WRONG_SETTING
+    # What was imported is there to the end: no collection looks at it again, nor the last one.
+    gc.freeze()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(devnet, listener, port))
 

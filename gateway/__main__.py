@@ -1,5 +1,6 @@
 """Run the gateway: `python -m gateway`."""
 
+import gc
 import sys
 
 import uvloop
@@ -28,6 +29,8 @@ def main() -> None:
     """Read the settings, serve, and end with 0 after a graceful stop."""
     settings = load(GatewaySettings, program="gateway")
     telemetry.configure(service="gateway", level=settings.log_level)
+    # What was imported is there to the end: no collection looks at it again, nor the last one.
+    gc.freeze()
     try:
         started = uvloop.run(serve(settings))
     except OSError as error:

@@ -1,6 +1,7 @@
 """`make run`: start the stack, say where it is, look after it until Ctrl-C, stop it in order."""
 
 import contextlib
+import gc
 import signal
 import sys
 import time
@@ -23,6 +24,8 @@ def main() -> int:
     """Run a stack; returns the exit code of the program."""
     settings.refuse_unknown()
     read = settings.load()
+    # What was imported is there to the end: no collection looks at it again, nor the last one.
+    gc.freeze()
     _listen_to_signals(_interrupt)
     try:
         with state.locked(read.run_dir):
