@@ -65,9 +65,10 @@ class Lifetimes:
     def __init__(self, items: Iterable[pytest.Item]) -> None:
         self._places: dict[pytest.Item, int] = {}
         self._last: dict[Any, int] = {}
+        known: dict[Any, list[Any]] = {}
         for place, item in enumerate(items):
             self._places[item] = place
-            for fixture in _session_fixtures(item):
+            for fixture in _session_fixtures(item, known):
                 self._last[fixture] = place
 
     def end(self, item: pytest.Item, following: pytest.Item | None) -> None:
@@ -100,9 +101,15 @@ def _rank(item: pytest.Item) -> int:
     return 0 if is_alone or item.nodeid.startswith(_LONG) else found
 
 
-def _session_fixtures(item: pytest.Item) -> Iterable[Any]:
+def _session_fixtures(item: pytest.Item, known: dict[Any, list[Any]]) -> Iterable[Any]:
+    """Yield the fixtures of the session that a test uses. known: those of each name and place."""
     manager: Any = item.session._fixturemanager
     for name in _names(item):
-        for fixture in manager.getfixturedefs(name, item) or ():
-            if fixture.scope == "session" and fixture.baseid.startswith("tests"):
-                yield fixture
+        place = (item.parent, name)
+        if place not in known:
+            known[place] = [
+                fixture
+                for fixture in manager.getfixturedefs(name, item) or ()
+                if fixture.scope == "session" and fixture.baseid.startswith("tests")
+            ]
+        yield from known[place]
