@@ -18,6 +18,7 @@ from kernel.money import CENT, to_text
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.contract.descriptors import STUBS
 from tests.contract.inprocess import InProcess
+from tests.patience import PATIENCE_SECONDS
 from tests.serving import ESCROW_EVENT_KEYS, EVENT_SIGNING_KEY, SECRET, Client, Socket, serving
 
 Way = Literal["grpcio-testing", "socket"]
@@ -117,7 +118,7 @@ class City:
         body = {"address": address, "amount": to_text(cents * CENT)}
         if memo:
             body["memo"] = memo
-        async with httpx.AsyncClient(timeout=30) as client:
+        async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
             paid = await client.post(f"{self.devnet().url}/faucet", json=body)
             paid.raise_for_status()
 

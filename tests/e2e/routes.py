@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from tests.patience import PATIENCE_SECONDS
 from tests.running_stack import RunningStack
 from tests.shop import Body
 
@@ -105,7 +106,7 @@ class Route:
 
 def routes(stack: RunningStack) -> list[Route]:
     """Read the document of the marketplace API."""
-    document = httpx.get(f"{stack.url}/openapi.json", timeout=30).json()
+    document = httpx.get(f"{stack.url}/openapi.json", timeout=PATIENCE_SECONDS).json()
     return [
         _route(path, method, operation)
         for path, operations in document["paths"].items()

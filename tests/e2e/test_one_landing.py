@@ -15,6 +15,7 @@ from deploy.local import postgres
 from deploy.local.demo.purchase import PRICE, Purchase, minor_units, wait_for
 from deploy.local.postgres_place import Place
 from tests.operating import operate
+from tests.patience import PATIENCE_SECONDS
 from tests.running_stack import RunningStack, new_purchase, running_stack
 
 # An envelope may land for so long: what a node denies counts as dead after it.
@@ -32,7 +33,7 @@ def fault(stack: RunningStack, **description: Any) -> None:
         headers={"Content-Type": "application/json"},
         method="POST" if description else "DELETE",
     )
-    with urllib.request.urlopen(request, timeout=10):  # noqa: S310 - the same
+    with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS):  # noqa: S310 - the same
         pass
 
 

@@ -12,6 +12,7 @@ from deploy.local.demo.purchase import Purchase, wait_for
 from deploy.local.devnet import network_info
 from tests.integration.escrow.strangers import Stranger
 from tests.operating import operate
+from tests.patience import PATIENCE_SECONDS
 from tests.running_stack import RunningStack, new_purchase
 
 FAILURES = 5
@@ -29,7 +30,7 @@ def fail_at_apply(devnet_url: str, function: str, *, count: int = FAILURES) -> N
         data=json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=10):  # noqa: S310 - the same
+    with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS):  # noqa: S310 - the same
         pass
 
 

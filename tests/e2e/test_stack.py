@@ -22,6 +22,7 @@ from deploy.local.postgres import NOT_DURABLE, PostgresServer
 from deploy.local.postgres_place import Place
 from deploy.local.settings import ROOT, StackSettings, child_environment
 from deploy.local.stack import Stack, chain_settings
+from tests.patience import PATIENCE_SECONDS
 from tests.running_stack import RunningStack, new_purchase, running_stack, wait_for
 
 
@@ -82,7 +83,7 @@ def test_a_marketplace_is_made_with_its_first_key(stack: RunningStack) -> None:
     assert first["scopes"] == ["read", "write"]
     assert first["marketplaceId"] != second["marketplaceId"]
     assert wrong.returncode != 0
-    assert "a name is lower-case letters, digits and hyphens" in wrong.stderr
+    assert "a name is a-z, 0-9 and hyphens" in wrong.stderr
 
 
 def test_stack_json_is_its_owners_alone(stack: RunningStack) -> None:
@@ -133,7 +134,9 @@ def test_the_database_waits_for_the_disk_unless_it_is_told_not_to(tmp_path: Path
 
 def test_the_stacks_nats_lets_in_nobody_without_a_name(stack: RunningStack) -> None:
     address = urlsplit(stack.document["natsUrl"])
-    with socket.create_connection(("127.0.0.1", address.port or 0), timeout=10) as client:
+    with socket.create_connection(
+        ("127.0.0.1", address.port or 0), timeout=PATIENCE_SECONDS
+    ) as client:
         client.recv(4096)
         client.sendall(b'CONNECT {"verbose":false}\r\nPING\r\n')
         answer = client.recv(4096)

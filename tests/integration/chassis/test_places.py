@@ -10,6 +10,7 @@ from kernel.errors import Unavailable
 from tests.integration.chassis.conftest import Shop, beside_a_dead_host
 from tests.integration.chassis.scripted import binding_of, scripted
 from tests.integration.chassis.test_outages import admin, by_snapshot, by_statement, by_transaction
+from tests.patience import PATIENCE_SECONDS
 from tests.serving import SECRET
 
 
@@ -23,7 +24,9 @@ async def test_a_service_listens_on_ipv6_and_is_called_there(host: str, called: 
     try:
         async with open_channel(f"{called}:{port}") as channel:
             answer = await health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(service=LIVENESS), wait_for_ready=True, timeout=20
+                health_pb2.HealthCheckRequest(service=LIVENESS),
+                wait_for_ready=True,
+                timeout=PATIENCE_SECONDS,
             )
     finally:
         await server.stop(grace_seconds=0)

@@ -16,6 +16,7 @@ from chassis.channel import open_channel
 from deploy.local.ports import free_port
 from tests.conftest import TestDatabase
 from tests.integration.chassis.scripted import reflected
+from tests.patience import PATIENCE_SECONDS
 from tests.serving import SECRET
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -56,7 +57,7 @@ def started(settings: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
 def ended(settings: dict[str, str]) -> tuple[int, str]:
     """Start disputes and wait for its end; returns exit code and what it said."""
     with started(settings) as process:
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=PATIENCE_SECONDS)
         return process.returncode, said
 
 
@@ -111,7 +112,7 @@ async def health_of(port: str) -> int:
     """Ask a process whether calls are welcome; waits until it listens."""
     async with open_channel(f"127.0.0.1:{port}") as channel:
         answer: health_pb2.HealthCheckResponse = await health_pb2_grpc.HealthStub(channel).Check(
-            health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=20
+            health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=PATIENCE_SECONDS
         )
         return int(answer.status)
 
@@ -120,7 +121,7 @@ async def until_serving(port: str) -> None:
     """Wait until calls are welcome."""
     async with open_channel(f"127.0.0.1:{port}") as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(
-            health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=20
+            health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=PATIENCE_SECONDS
         )
         async for answer in watch:
             if answer.status == SERVING:
@@ -136,7 +137,7 @@ async def test_it_stops_with_exit_code_0_when_told_to(
     with started(settings) as process:
         await until_serving(settings["GRPC_PORT"])
         process.send_signal(number)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=PATIENCE_SECONDS)
 
     assert process.returncode == 0
     assert "service.stopped" in said.splitlines()[-1]
@@ -149,7 +150,7 @@ async def test_without_its_database_it_is_alive_and_not_ready() -> None:
     with started(settings) as process:
         status = await health_of(settings["GRPC_PORT"])
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE_SECONDS)
 
     assert status == health_pb2.HealthCheckResponse.NOT_SERVING
     assert process.returncode == 0
@@ -161,7 +162,7 @@ async def test_without_nats_it_serves(database: TestDatabase) -> None:
     with started(settings) as process:
         await until_serving(settings["GRPC_PORT"])
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE_SECONDS)
 
     assert process.returncode == 0
 

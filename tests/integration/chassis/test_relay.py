@@ -101,9 +101,9 @@ async def published(server: NatsServer, marketplace_id: uuid.UUID) -> list[dict[
     context = await bus.stream()
     everything = ConsumerConfig(deliver_policy=DeliverPolicy.ALL)
     subscription = await context.subscribe("order.*", ordered_consumer=True, config=everything)
-    messages = [await subscription.next_msg(timeout=5)]
+    messages = [await subscription.next_msg(timeout=WAIT_SECONDS)]
     while messages[-1].metadata.num_pending:
-        messages.append(await subscription.next_msg(timeout=5))
+        messages.append(await subscription.next_msg(timeout=WAIT_SECONDS))
     await bus.close()
     return [
         {**json.loads(message.data), "headers": message.headers}

@@ -34,6 +34,7 @@ from deploy.local.ports import free_port
 from deploy.local.wiring import with_user
 from services.ledger.consumer import SUBJECT
 from services.ledger.service import CONSUMER
+from tests.patience import PATIENCE_SECONDS
 
 PASSWORDS = {name: secrets.token_urlsafe(16) for name in HOUSE}
 SHOP = "my-shop"
@@ -164,7 +165,7 @@ async def test_who_is_nobody_is_not_let_in(server: NatsServer, who: dict[str, st
 
     assert (await reader.readline()).startswith(b"INFO ")
     writer.write(b"CONNECT " + json.dumps(said).encode() + b"\r\nPING\r\n")
-    answer = await asyncio.wait_for(reader.read(), timeout=10)
+    answer = await asyncio.wait_for(reader.read(), timeout=PATIENCE_SECONDS)
     writer.close()
     await writer.wait_closed()
 
@@ -255,7 +256,7 @@ async def test_the_gateway_cannot_name_the_ledgers_consumer_in_a_call_that_names
 
     async with connected(server, GATEWAY) as user:
         answer = await user.client.request(
-            f"{API}.CONSUMER.CREATE.{STREAM}", json.dumps(body).encode(), timeout=5
+            f"{API}.CONSUMER.CREATE.{STREAM}", json.dumps(body).encode(), timeout=PATIENCE_SECONDS
         )
     async with connected(server, ADMIN) as user:
         found = await user.client.jetstream().consumer_info(STREAM, DEPOSITS)
@@ -271,7 +272,7 @@ async def test_a_reader_reads_with_its_durable_consumer_and_as_it_happens(
         live = await user.client.subscribe("order.*")
         await user.client.flush()
         await orders.client.jetstream().publish("order.told", b"told")
-        heard = await live.next_msg(timeout=5)
+        heard = await live.next_msg(timeout=PATIENCE_SECONDS)
         durable = await user.client.jetstream().pull_subscribe(
             "order.*", durable=SHOP, stream=STREAM
         )

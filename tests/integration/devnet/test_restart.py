@@ -12,6 +12,7 @@ from deploy.local.settings import ROOT, child_environment
 from tests.integration.devnet import escrows
 from tests.integration.devnet.chain import UNIT, address_value, connect
 from tests.integration.devnet.conftest import start
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         env=child_environment(**{"DEVNET_PORT": "0", "DEVNET_DATA_DIR": str(folder)} | environment),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

@@ -20,6 +20,7 @@ from stellar_sdk.soroban_rpc import GetTransactionStatus
 from stellar_sdk.soroban_server import SorobanServer
 
 from tests.integration.escrow.world import post
+from tests.patience import PATIENCE_SECONDS
 
 SECONDS = 30
 
@@ -101,5 +102,5 @@ def muxed(address: str, number: int) -> str:
 
 
 def _get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - the devnet's own address
+    with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310 - the devnet's own address
         return json.load(answer)

@@ -216,7 +216,9 @@ class World:
     async def clear_faults(self) -> None:
         """Tell the devnet to behave."""
         request = urllib.request.Request(f"{self.devnet.url}/faults", method="DELETE")  # noqa: S310 - the devnet's own address
-        await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=10).close())  # noqa: S310 - the same
+        await asyncio.to_thread(
+            lambda: urllib.request.urlopen(request, timeout=PATIENCE_SECONDS).close()  # noqa: S310 - the same
+        )
 
     async def balance(self, address: str) -> int:
         """Return what an address holds on chain, in minor units."""
@@ -309,5 +311,5 @@ def post(url: str, document: dict[str, Any]) -> None:
     request = urllib.request.Request(  # noqa: S310 - the devnet's own address
         url, data=json.dumps(document).encode(), headers={"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=10):  # noqa: S310 - the same
+    with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS):  # noqa: S310 - the same
         pass

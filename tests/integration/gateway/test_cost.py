@@ -19,6 +19,7 @@ from deploy.local.process import Process
 from gateway.keys import KeyStore
 from gateway.settings import GatewaySettings
 from kernel.ids import new_id, to_public
+from tests.patience import PATIENCE_SECONDS
 
 from .conftest import PEPPER, Keys
 from .test_process import own_process
@@ -58,7 +59,9 @@ class Cost:
 
     def connect(self) -> socket.socket:
         """Open a connection that is closed at the end."""
-        one = self._opened.enter_context(socket.create_connection(self._address, timeout=10))
+        one = self._opened.enter_context(
+            socket.create_connection(self._address, timeout=PATIENCE_SECONDS)
+        )
         one.setblocking(False)
         return one
 
@@ -73,7 +76,7 @@ class Cost:
     def _asked(self) -> float:
         """Ask as somebody else would; returns how many seconds it took."""
         started = time.monotonic()
-        assert httpx.get(f"{self._url}/api/v1/health", timeout=30).status_code == 200
+        assert httpx.get(f"{self._url}/api/v1/health", timeout=PATIENCE_SECONDS).status_code == 200
         return time.monotonic() - started
 
 

@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from gateway.server import listening
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ from gateway.server import listening
 def test_the_gateway_is_reached_where_it_listens(host: str, called: str) -> None:
     with listening(host, 0) as listener:
         port = listener.getsockname()[1]
-        with socket.create_connection((called, port), timeout=5) as client:
+        with socket.create_connection((called, port), timeout=PATIENCE_SECONDS) as client:
             assert client.getpeername()[1] == port
 
 

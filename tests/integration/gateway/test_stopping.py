@@ -11,6 +11,7 @@ from deploy.local.ports import free_port
 from gateway.app import open_gateway
 from gateway.settings import GatewaySettings
 from kernel.errors import Aborted
+from tests.patience import PATIENCE_SECONDS
 
 from .conftest import Services, serving
 from .messages import an_order, running
@@ -39,7 +40,9 @@ async def test_who_waits_while_the_gateway_stops_is_answered(
     async with (
         open_gateway(changed) as app,
         serving(app, port) as url,
-        httpx.AsyncClient(base_url=url, headers=bearer(demo_key), timeout=30) as client,
+        httpx.AsyncClient(
+            base_url=url, headers=bearer(demo_key), timeout=PATIENCE_SECONDS
+        ) as client,
     ):
         waiting = asyncio.create_task(
             client.post(f"{ORDER}/escrow/fund", headers={"prefer": "wait=60"})

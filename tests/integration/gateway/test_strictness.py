@@ -355,7 +355,7 @@ async def test_a_service_that_is_away_answers_in_time_and_in_shape(
     await services.servers["disputes"].stop(grace_seconds=0)
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            answer = await rest.get("/api/v1/disputes", timeout=20)
+            answer = await rest.get("/api/v1/disputes", timeout=PATIENCE_SECONDS)
     finally:
         await restart(services, "disputes")
 

@@ -3,6 +3,7 @@
 import asyncio
 
 from gateway import stream
+from tests.patience import PATIENCE_SECONDS
 
 
 async def test_a_task_that_misses_its_cancellation_is_ended_all_the_same() -> None:
@@ -19,7 +20,7 @@ async def test_a_task_that_misses_its_cancellation_is_ended_all_the_same() -> No
     task = asyncio.ensure_future(reading())
     await asyncio.sleep(0)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await stream.end(task, again_seconds=0.01)
 
     assert task.cancelled()
@@ -57,7 +58,7 @@ async def test_a_task_that_is_ending_its_own_is_left_alone() -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await stream.end(task)
 
     assert [one.done() for one in (task, *own)] == [True, True]
@@ -77,7 +78,7 @@ async def test_whoever_is_cancelled_while_ending_others_ends_them_first() -> Non
 
     ending.cancel()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await asyncio.wait({ending})
     assert ending.cancelled()
     assert own.done()

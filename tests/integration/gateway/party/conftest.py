@@ -28,6 +28,7 @@ from kernel.errors import NotFound
 from kernel.ids import to_public
 from tests.integration.gateway.conftest import Keys, Services, serving
 from tests.integration.gateway.messages import an_order
+from tests.patience import PATIENCE_SECONDS
 
 SECRET = b"a secret of an issuer of these tests"
 AUDIENCE = "orders"
@@ -96,7 +97,9 @@ def subject(services: Services) -> uuid.UUID:
 async def person(party_url: str, subject: uuid.UUID) -> AsyncIterator[httpx.AsyncClient]:
     """A client with their token."""
     headers = {"authorization": f"Bearer {mint(subject)}"}
-    async with httpx.AsyncClient(base_url=party_url, headers=headers, timeout=30) as client:
+    async with httpx.AsyncClient(
+        base_url=party_url, headers=headers, timeout=PATIENCE_SECONDS
+    ) as client:
         yield client
 
 

@@ -20,6 +20,7 @@ from gateway.party import keysets
 from gateway.settings import GatewaySettings, Issuer
 from kernel.errors import AlreadyExists, DeadlineExceeded, DomainError, NotFound, Unavailable
 from tests.integration.gateway.conftest import Keys, Services
+from tests.patience import PATIENCE_SECONDS
 
 from .conftest import AUDIENCE, NOWHERE, OWN, a_user, issuer, mint, party_gateway, refusal
 
@@ -28,7 +29,7 @@ EMPTY = {"items": [], "total": 0}
 
 
 async def listed(url: str, token: str) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS) as client:
         return await client.get(LIST, headers={"authorization": f"Bearer {token}"})
 
 
