@@ -24,12 +24,14 @@ from pathlib import Path
 
 import psutil
 import uvloop
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from orchestrator.common.v1 import common_pb2
 from orchestrator.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 
 from chassis.channel import Caller, open_channel
 from chassis.identity import METADATA_KEY, Identity, Signer, system
 from chassis.signature import EventSigner, new_key
+from chassis.trust import of_house
 from deploy.local.nats import NatsServer
 from deploy.local.ports import HOST, free_port
 from deploy.local.postgres import PostgresServer, binary, remove
@@ -37,7 +39,8 @@ from deploy.local.process import Command, Process, python_module, run
 from deploy.local.services import grpc_ready
 from deploy.local.settings import ROOT, child_environment
 
-SECRET = "a secret that only this measurement knows"  # noqa: S105 - nothing else trusts it
+# The callers of this measurement, and nobody else's.
+KEYS = {name: Ed25519PrivateKey.generate() for name in ("orders", "operator")}
 WORLD = "external:stellar"
 PLENTY = 10**15
 CREATED = ledger_pb2.TRANSFER_STATUS_CREATED
@@ -81,7 +84,7 @@ class Load:
     def __init__(self, server: Server, stub: ledger_pb2_grpc.LedgerServiceStub) -> None:
         self._server = server
         self._stub = stub
-        self._signer = Signer(secret=SECRET, caller="orders")
+        self._signer = Signer(key=lambda: KEYS["orders"], caller="orders")
         self._who: Identity = system(caller="orders", marketplace_id=uuid.uuid4())
         self._random = random.Random(7)
         self._names: list[str] = []
@@ -142,7 +145,7 @@ class Load:
 
     async def broken(self) -> list[str]:
         """Check the ledger; returns the invariants that do not hold."""
-        operator = Caller(Signer(secret=SECRET, caller="operator"))
+        operator = Caller(Signer(key=lambda: KEYS["operator"], caller="operator"))
         request = ledger_pb2.CheckInvariantsRequest()
         found = await operator.call(
             self._stub.CheckInvariants, request, who=self._who, timeout_seconds=300
@@ -216,10 +219,12 @@ def _start_ledger(postgres: PostgresServer, nats_url: str, port: int, logs: Path
         folder=ROOT,
     )
     run(migrations, log_path=logs / "migrations.log")
+    trust = logs / "trust.json"
+    trust.write_text(of_house(KEYS).model_dump_json())
     environment = child_environment(
         DATABASE_URL=postgres.url(role="ledger"),
         NATS_URL=nats_url,
-        SERVICE_SECRET=SECRET,
+        TRUST_FILE=str(trust),
         ESCROW_EVENT_KEYS=EventSigner(new_key()).public_key,
         GRPC_PORT=str(port),
     )

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from nats.errors import Error as NatsError
@@ -19,6 +20,7 @@ from nats.js.errors import NotFoundError
 from chassis.nats_client import Client
 from chassis.nats_settings import StreamLimits, parse
 from chassis.telemetry import logger
+from chassis.tls import client_context
 
 STREAM = "ORCHESTRATOR"
 SUBJECTS = ("order.*", "escrow.*", "balance.*", "dispute.*", "user.*", "wallet.*")
@@ -47,7 +49,8 @@ class Bus:
     """A connection to NATS that comes back by itself.
 
     limits: of the stream, should it be missing and have to be made; None: never make it.
-    silence_seconds: a connection that is silent for longer is made anew.
+    silence_seconds: a connection that is silent for longer is made anew. authority: of the servers'
+    certificates, PEM; None: the system's.
     """
 
     def __init__(
@@ -57,8 +60,10 @@ class Bus:
         name: str,
         limits: StreamLimits | None = StreamLimits(),  # noqa: B008 - frozen
         silence_seconds: int = SILENCE_SECONDS,
+        authority: Path | None = None,
     ) -> None:
         self._servers = parse(url)
+        self._authority = authority
         self._silence_seconds = silence_seconds
         self._name = name
         self._limits = limits
@@ -115,6 +120,8 @@ class Bus:
         }
         if servers.user:
             options |= {"user": servers.user, "password": servers.password}
+        if servers.has_tls:
+            options["tls"] = client_context(self._authority)
         client = Client()
         await client.connect(list(servers.urls), **options)
         return client
@@ -143,12 +150,12 @@ def stream_config(limits: StreamLimits) -> StreamConfig:
     )
 
 
-async def keep_stream(url: str, *, limits: StreamLimits) -> None:
+async def keep_stream(url: str, *, limits: StreamLimits, authority: Path | None = None) -> None:
     """Make the stream, or give the one that is there its limits, as an administrator of it.
 
     Raises: OSError, nats errors, TimeoutError.
     """
-    bus = Bus(url=url, name="stream", limits=limits)
+    bus = Bus(url=url, name="stream", limits=limits, authority=authority)
     try:
         await (await bus.stream()).update_stream(stream_config(limits))
     finally:

@@ -5,14 +5,16 @@ happens on UNAVAILABLE only, within a budget.
 """
 
 import json
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 
 from chassis import deadline, identity
 from chassis.identity import Identity, Signer
+from chassis.renewed import RenewedChannel
 from chassis.status import from_rpc_error
+from chassis.tls import Certificates, channel_credentials
 from kernel.errors import Unauthenticated
 
 RequestT = TypeVar("RequestT", bound=Message)
@@ -44,31 +46,50 @@ SERVICE_CONFIG = json.dumps(
 )
 
 
-def open_channel(target: str, *, silence_seconds: int = SILENCE_SECONDS) -> grpc.aio.Channel:
+def open_channel(
+    target: str,
+    *,
+    silence_seconds: int = SILENCE_SECONDS,
+    peer: str = "",
+    own: Certificates | None = None,
+) -> grpc.aio.Channel:
     """Open a channel to a service: host:port or dns:///name:port. Needs the running loop.
 
     silence_seconds: a connection that says nothing is asked for a sign of life after so long, and
-    given up after half as long again.
+    given up after half as long again. own: the caller's certificate; None: without TLS. peer: the
+    program that the other end must be, by its certificate.
     """
-    return grpc.aio.insecure_channel(
-        target,
-        options=[
-            ("grpc.service_config", SERVICE_CONFIG),
-            ("grpc.enable_retries", 1),
-            # A service that comes back must be found at once, not after the default two minutes.
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 1000),
-            ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
-            # A peer that vanished says nothing, and the kernel waits a quarter of an hour for it.
-            # Without the ping's own time-out gRPC waits a minute, whatever the keepalive's is.
-            ("grpc.keepalive_time_ms", silence_seconds * 1000),
-            ("grpc.keepalive_timeout_ms", silence_seconds * 500),
-            ("grpc.http2.ping_timeout_ms", silence_seconds * 500),
-            ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.http2.max_pings_without_data", 0),
-        ],
+    options = _options(silence_seconds)
+    if own is None:
+        return grpc.aio.insecure_channel(target, options=options)
+    if peer:
+        # Where it is says nothing of who it is: on one machine all have one address.
+        options.append(("grpc.ssl_target_name_override", peer))
+    return RenewedChannel(
+        own=own,
+        open_with=lambda material: grpc.aio.secure_channel(
+            target, channel_credentials(material), options=options
+        ),
     )
+
+
+def _options(silence_seconds: int) -> list[tuple[str, Any]]:
+    return [
+        ("grpc.service_config", SERVICE_CONFIG),
+        ("grpc.enable_retries", 1),
+        # A service that comes back must be found at once, not after the default two minutes.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 1000),
+        ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
+        # A peer that vanished says nothing, and the kernel waits a quarter of an hour for it.
+        # Without the ping's own time-out gRPC waits a minute, whatever the keepalive's is.
+        ("grpc.keepalive_time_ms", silence_seconds * 1000),
+        ("grpc.keepalive_timeout_ms", silence_seconds * 500),
+        ("grpc.http2.ping_timeout_ms", silence_seconds * 500),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+    ]
 
 
 class Caller:

@@ -1,19 +1,22 @@
 """Who is calling: the service at the other end, and the principal it acts for.
 
 The gateway turns a credential into an Identity; it travels between services as a short-lived
-token signed with the services' shared secret, so that a stray client cannot claim one.
+token that the caller signs with its own key, so that nobody can speak as another.
 """
 
 import contextvars
 import re
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from chassis.trust import Grant, Trust
 from kernel.errors import PermissionDenied, Unauthenticated
 
 METADATA_KEY = "x-identity"
@@ -21,6 +24,7 @@ REQUEST_ID_KEY = "x-request-id"
 # Trailing metadata of an answer that had been given before.
 REPLAYED_KEY = "x-idempotent-replayed"
 AUDIENCE = "orchestrator-services"
+ALGORITHM = "EdDSA"
 LIFETIME_SECONDS = 300
 CACHE_SIZE = 4096
 
@@ -46,6 +50,7 @@ class Identity:
 
     caller: the service that makes the call, "gateway". principal: whom it acts for, "key:{id}" or
     "user:{uuid}". role: marketplace, user, admin or system. user_id: a person's, never missing.
+    grant: what a caller from outside the house may do; it is never told, but known of the caller.
     """
 
     caller: str
@@ -54,6 +59,7 @@ class Identity:
     role: str
     scopes: frozenset[str] = frozenset()
     user_id: uuid.UUID | None = None
+    grant: Grant | None = field(default=None, compare=False, repr=False)
 
 
 class OperatorNotNamed(PermissionDenied):
@@ -123,7 +129,7 @@ def system(*, caller: str, marketplace_id: uuid.UUID) -> Identity:
 def operator(*, name: str, marketplace_id: uuid.UUID) -> Identity:
     """Return the identity of an operator's tool. name: the operator's own, or "".
 
-    Whoever has the services' secret can claim any name: it says who acted, and proves it not.
+    Whoever has the operators' key can claim any name: it says who acted, and proves it not.
     """
     who = system(caller=OPERATOR, marketplace_id=marketplace_id)
     return replace(who, principal=f"{OPERATOR}:{name}") if name else who
@@ -132,14 +138,20 @@ def operator(*, name: str, marketplace_id: uuid.UUID) -> Identity:
 class Signer:
     """Signs identities for calls out; a token is reused for half its life."""
 
-    def __init__(self, *, secret: str, caller: str) -> None:
-        self._secret = secret
+    def __init__(self, *, key: Callable[[], Ed25519PrivateKey], caller: str) -> None:
+        """Take where the caller's key is found; one that was replaced signs from then on."""
+        self._key = key
         self._caller = caller
+        self._signed_with: Ed25519PrivateKey | None = None
         self._tokens: dict[Identity, tuple[float, str]] = {}
 
     def token(self, identity: Identity) -> str:
         """Return a token that says: this service calls, for that principal."""
         now = time.time()
+        key = self._key()
+        if key is not self._signed_with:
+            self._tokens.clear()
+            self._signed_with = key
         cached = self._tokens.get(identity)
         if cached is not None and cached[0] > now:
             return cached[1]
@@ -153,7 +165,7 @@ class Signer:
             "uid": str(identity.user_id) if identity.user_id else "",
             "exp": int(now) + LIFETIME_SECONDS,
         }
-        token = jwt.encode(claims, self._secret, algorithm="HS256")
+        token = jwt.encode(claims, key, algorithm=ALGORITHM)
         if len(self._tokens) >= CACHE_SIZE:
             self._tokens.clear()
         self._tokens[identity] = (now + LIFETIME_SECONDS / 2, token)
@@ -163,32 +175,44 @@ class Signer:
 class Verifier:
     """Checks the tokens of calls in; a token that held is remembered until it expires."""
 
-    def __init__(self, *, secret: str) -> None:
-        self._secret = secret
+    def __init__(self, *, trust: Callable[[], Trust]) -> None:
+        """Take where it is found whose keys are whose; who was taken out is nobody at once."""
+        self._trust = trust
+        self._trusted: Trust | None = None
         self._known: dict[str, tuple[float, Identity]] = {}
 
-    def identity(self, token: str) -> Identity:
-        """Return who calls. Raises: Unauthenticated: missing, forged, stale or of another shape."""
+    def identity(self, token: str, *, peer: str | None = None) -> Identity:
+        """Return who calls. peer: whose certificate the connection has; None: it has none.
+
+        Raises: Unauthenticated: missing, forged, stale, of another shape, or not the peer's own.
+        """
+        trust = self._trust()
+        if trust is not self._trusted:
+            self._known.clear()
+            self._trusted = trust
         known = self._known.get(token)
         if known is not None and known[0] > time.time():
-            return known[1]
+            identity = known[1]
+        else:
+            identity = self._read(token, trust)
+        if peer is not None and peer != identity.caller:
+            raise Unauthenticated("The caller's identity is not that of its certificate")
+        return identity
+
+    def _read(self, token: str, trust: Trust) -> Identity:
         try:
-            claims = jwt.decode(
-                token,
-                self._secret,
-                algorithms=["HS256"],
-                audience=AUDIENCE,
-                options={"require": ["exp", "iss", "sub", "aud"]},
-            )
+            claims = _claims(token, trust)
+            caller = claims["iss"]
             identity = Identity(
-                caller=claims["iss"],
+                caller=caller,
                 marketplace_id=uuid.UUID(claims["mkt"]),
                 principal=claims["sub"],
                 role=claims["role"],
                 scopes=frozenset(claims["scope"].split()),
                 user_id=uuid.UUID(claims["uid"]) if claims["uid"] else None,
+                grant=trust.grant_of(caller),
             )
-        except (jwt.PyJWTError, KeyError, ValueError, AttributeError):
+        except (jwt.PyJWTError, KeyError, ValueError, AttributeError, TypeError):
             raise Unauthenticated("The caller's identity is missing or not valid") from None
         if identity.role in PEOPLE and identity.user_id is None:
             # Without a user it would pass for one who acts for the whole marketplace.
@@ -197,6 +221,24 @@ class Verifier:
             self._known.clear()
         self._known[token] = (float(claims["exp"]), identity)
         return identity
+
+
+def _claims(token: str, trust: Trust) -> dict[str, Any]:
+    """Return what a token says, checked with the keys of whom it names. Raises: PyJWTError."""
+    said = jwt.decode(token, options={"verify_signature": False})
+    refusal: jwt.PyJWTError = jwt.InvalidIssuerError("nobody is called so")
+    for key in trust.keys_of(str(said.get("iss", ""))):
+        try:
+            return jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                options={"require": ["exp", "iss", "sub", "aud"]},
+            )
+        except jwt.PyJWTError as error:
+            refusal = error
+    raise refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

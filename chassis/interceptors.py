@@ -14,9 +14,11 @@ from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
 from chassis import deadline, identity
-from chassis.identity import OPERATOR, REPLAYED_KEY, Access, Identity, Verifier
+from chassis.identity import OPERATOR, REPLAYED_KEY, ROLE_SYSTEM, Access, Identity, Verifier
 from chassis.status import Internal, to_status
 from chassis.telemetry import logger
+from chassis.tls import peer_of
+from chassis.trust import Grant
 from kernel.errors import (
     DeadlineExceeded,
     DomainError,
@@ -72,11 +74,14 @@ class Interceptor(grpc.aio.ServerInterceptor):
         access: Mapping[str, Access],
         guarded: frozenset[str],
         calls_max: int = 1000,
+        with_tls: bool = False,
     ) -> None:
         """Take the allow-list ("/package.Service/Method" → who) and the services it guards.
 
-        calls_max: calls served at once, work of gone clients included.
+        calls_max: calls served at once, work of gone clients included. with_tls: who calls must be
+        whom the connection's certificate names.
         """
+        self._with_tls = with_tls
         self._verifier = verifier
         self._access = access
         self._guarded = guarded
@@ -156,9 +161,10 @@ class Interceptor(grpc.aio.ServerInterceptor):
         metadata = dict(context.invocation_metadata() or ())
         request_id = str(metadata.get(identity.REQUEST_ID_KEY, ""))[:128]
         identity.bind(None, request_id=request_id)
-        who = self._verifier.identity(str(metadata.get(identity.METADATA_KEY, "")))
+        peer = peer_of(context.auth_context()) if self._with_tls else None
+        who = self._verifier.identity(str(metadata.get(identity.METADATA_KEY, "")), peer=peer)
         identity.bind(who, request_id=request_id)
-        _authorize(self._access.get(name), who)
+        _authorize(name, self._access.get(name), who)
         remaining = context.time_remaining()
         if remaining is not None and remaining < LEAST_SECONDS:
             raise DeadlineExceeded("Too little time is left to begin")
@@ -234,9 +240,11 @@ def _texts_with_nul(message: Message, prefix: str = "") -> Iterator[str]:
                 yield path
 
 
-def _authorize(access: Access | None, who: Identity) -> None:
-    if access is None or who.caller not in access.callers:
+def _authorize(name: str, access: Access | None, who: Identity) -> None:
+    if access is None or not _may_call(name, access, who):
         raise CallerNotAllowed(f"{who.caller} may not call this")
+    if who.grant is not None:
+        _hold_to_grant(who, who.grant)
     if who.role not in access.roles:
         raise CallerNotAllowed(
             f"{who.caller} may not call this for a principal of the role {who.role!r}",
@@ -246,6 +254,28 @@ def _authorize(access: Access | None, who: Identity) -> None:
         raise InsufficientScope(
             f"The scope {access.scope!r} is required",
             details={"required_scope": access.scope, "current_scopes": sorted(who.scopes)},
+        )
+
+
+def _may_call(name: str, access: Access, who: Identity) -> bool:
+    if who.grant is None:
+        return who.caller in access.callers
+    # The allow-list knows the house. Who comes from outside has what was granted, by name.
+    service, method = name.removeprefix("/").split("/")
+    return f"{service.split('.')[1]}.{method}" in who.grant.rpcs
+
+
+def _hold_to_grant(who: Identity, grant: Grant) -> None:
+    """Let a caller from outside speak for itself alone, within its grant."""
+    if who.role != ROLE_SYSTEM or who.principal != f"service:{who.caller}":
+        raise CallerNotAllowed(f"{who.caller} acts for nobody but itself")
+    if not grant.has_marketplace(who.marketplace_id):
+        raise CallerNotAllowed(f"{who.caller} may not call this for that marketplace")
+    beyond = who.scopes - grant.scopes
+    if beyond:
+        raise InsufficientScope(
+            f"{who.caller} claims scopes that it was not granted",
+            details={"granted_scopes": sorted(grant.scopes), "current_scopes": sorted(who.scopes)},
         )
 
 

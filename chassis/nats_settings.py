@@ -21,6 +21,11 @@ class NatsServers:
     password: str = field(default="", repr=False)
 
     @property
+    def has_tls(self) -> bool:
+        """Whether every server is spoken to over TLS alone."""
+        return all(url.startswith("tls://") for url in self.urls)
+
+    @property
     def inbox_prefix(self) -> str:
         """Where answers come: each user has a place that no other may listen to."""
         return f"_INBOX.{self.user}" if _TOKEN.fullmatch(self.user) else "_INBOX"

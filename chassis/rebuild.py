@@ -8,6 +8,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 
 import psycopg
 from nats.errors import Error as NatsError
@@ -29,17 +30,19 @@ async def rebuild(
     *,
     database_url: str,
     nats_url: str,
+    authority: Path | None = None,
     schemas: Sequence[str] = SCHEMAS,
     limits: StreamLimits = StreamLimits(),  # noqa: B008 - frozen
 ) -> int:
     """Wipe the stream and have every event of every schema published again; returns how many.
 
     nats_url: of an administrator of the stream. limits: of the new one.
+    authority: of the servers' certificates; None: the system's.
     The publishing itself is the relays' work, which they begin when this returns.
     Raises: psycopg.Error, nats errors, OSError, TimeoutError: nothing was wiped, or the relays
     publish what was marked; calling again is safe.
     """
-    bus = Bus(url=nats_url, name="rebuild", limits=limits)
+    bus = Bus(url=nats_url, name="rebuild", limits=limits, authority=authority)
     try:
         async with AsyncExitStack() as held:
             connections = [await _hold_relay(held, database_url, schema) for schema in schemas]
@@ -93,14 +96,22 @@ where locktype = 'advisory' and granted and pid <> pg_backend_pid()
 
 
 def main() -> None:
-    """Run from the command line; DATABASE_URL and NATS_URL say where."""
+    """Run from the command line; DATABASE_URL, NATS_URL and NATS_CA_FILE say where."""
     database_url, nats_url = read("DATABASE_URL"), read("NATS_URL")
+    given = read("NATS_CA_FILE")
     for name, value in (("DATABASE_URL", database_url), ("NATS_URL", nats_url)):
         if "://" not in value:
             sys.exit(f"rebuild: setting {name}: a URL is required")
     try:
         limits = load(StreamSettings, program="rebuild").stream_limits
-        count = asyncio.run(rebuild(database_url=database_url, nats_url=nats_url, limits=limits))
+        count = asyncio.run(
+            rebuild(
+                database_url=database_url,
+                nats_url=nats_url,
+                limits=limits,
+                authority=Path(given) if given else None,
+            )
+        )
     except (psycopg.Error, NatsError, OSError, TimeoutError) as error:
         sys.exit(f"rebuild: {type(error).__name__}: {error}")
     sys.stdout.write(f"rebuild: {count} events are being published again\n")

@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection
 from chassis.addresses import joined
 from chassis.identity import Access, Verifier
 from chassis.interceptors import Interceptor
+from chassis.tls import Certificates, server_credentials
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -46,18 +47,25 @@ class Server:
         self,
         *,
         binding: Binding,
-        secret: str,
+        verifier: Verifier,
         with_reflection: bool,
         calls_max: int = CALLS_MAX,
+        own: Certificates | None = None,
     ) -> None:
-        """Build the server; it listens after `start`. calls_max: calls that it serves at once."""
+        """Build the server; it listens after `start`.
+
+        calls_max: calls that it serves at once. own: its certificate; it serves over TLS alone
+        then, and only who has a certificate too. None: without TLS.
+        """
+        self._own = own
         self.name: str = binding.descriptor.full_name
         paths = {f"/{self.name}/{method}": who for method, who in binding.access.items()}
         self._interceptor = Interceptor(
-            verifier=Verifier(secret=secret),
+            verifier=verifier,
             access=paths,
             guarded=frozenset({self.name}),
             calls_max=calls_max,
+            with_tls=own is not None,
         )
         self._server = grpc.aio.server(
             interceptors=[self._interceptor],
@@ -69,6 +77,7 @@ class Server:
         binding.add(binding.servicer, self._server)
         self._health = health_aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._probed: grpc.aio.Server | None = None
         if with_reflection:
             names = (self.name, "grpc.health.v1.Health", reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self._server)
@@ -78,14 +87,21 @@ class Server:
 
         host: a name or an address, IPv6 without brackets.
         """
-        place = joined(host, port)
-        try:
-            bound = self._server.add_insecure_port(place)
-        except RuntimeError as error:
-            raise OSError(f"cannot listen on {place}") from error
+        bound = _listen(self._server, joined(host, port), own=self._own)
         await self._health.set(LIVENESS, SERVING)
         await self.set_ready(ready=False)
         await self._server.start()
+        return bound
+
+    async def start_probes(self, *, host: str, port: int) -> int:
+        """Answer health checks without TLS on another port, and nothing else there.
+
+        A kubelet cannot show a certificate. Returns the port. Raises: OSError: it is taken.
+        """
+        self._probed = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=HEALTH_CALLS)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._probed)
+        bound = _listen(self._probed, joined(host, port), own=None)
+        await self._probed.start()
         return bound
 
     async def set_ready(self, *, ready: bool) -> None:
@@ -108,6 +124,18 @@ class Server:
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_seconds)
         await self._interceptor.drain(seconds=max(until - clock(), LEAST_DRAIN_SECONDS))
+        if self._probed is not None:
+            await self._probed.stop(None)
+
+
+def _listen(server: grpc.aio.Server, place: str, *, own: Certificates | None) -> int:
+    """Take a port. Raises: OSError: somebody has it."""
+    try:
+        if own is None:
+            return server.add_insecure_port(place)
+        return server.add_secure_port(place, server_credentials(own))
+    except RuntimeError as error:
+        raise OSError(f"cannot listen on {place}") from error
 
 
 _OPTIONS = [

@@ -17,6 +17,8 @@ _LINK_URL = re.compile(r"(tcp|udp|sctp)://")
 _SHARED = frozenset({"API", "GRPC", "NATS", "STELLAR", "VAULT"})
 # What other programs are told of one: `<PROGRAM>_ADDRESS` is no setting of its own.
 _TOLD = ("_ADDRESS", "_DATABASE_URL", "_NATS_URL", "_EVENT_KEYS")
+# OpenSSL's own, which are near to ours and mean what they say.
+_OPENSSL = frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR"})
 # Names so short are near to too many words; of longer ones one slip is seen, or two.
 _SHORT, _LONG = 7, 10
 # A family is what the first words of a name say.
@@ -45,7 +47,7 @@ def unknown(
     """
     for given in sorted(environment):
         name = given.upper()
-        if name in known or is_service_link(name, environment[given]):
+        if name in known or name in _OPENSSL or is_service_link(name, environment[given]):
             continue
         if meant := _meant(name, known):
             return Unknown(given, meant)

@@ -6,15 +6,20 @@ This is the only file of the chassis that looks at the environment.
 import os
 import sys
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import pydantic
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from chassis import addresses, postgres_settings, setting_names
+from chassis import addresses, postgres_settings, setting_names, tls, trust
+from chassis.identity import Signer
 from chassis.nats_settings import StreamLimits, parse
 from chassis.signature import EventSigner, EventVerifier
+from chassis.tls import Certificates
+from chassis.trust import Trust
+from chassis.watched import Watched
 
 
 def _nats_url(value: str) -> str:
@@ -32,11 +37,29 @@ def _public_keys(value: str) -> str:
     return value
 
 
+def _private_key(value: pydantic.SecretStr) -> pydantic.SecretStr:
+    trust.private_key(value.get_secret_value())
+    return value
+
+
+def _key_file(value: Path) -> Path:
+    Watched([value], trust.read_private_key)
+    return value
+
+
+def _trust_file(value: Path) -> Path:
+    Watched([value], trust.read_trust)
+    return value
+
+
 Secret = Annotated[pydantic.SecretStr, Field(min_length=32)]
 PostgresUrl = Annotated[str, AfterValidator(postgres_settings.checked), Field(repr=False)]
 NatsUrl = Annotated[str, AfterValidator(_nats_url), Field(repr=False)]
 SigningKey = Annotated[pydantic.SecretStr, AfterValidator(_signing_key)]
 PublicKeys = Annotated[str, AfterValidator(_public_keys)]
+PrivateKey = Annotated[pydantic.SecretStr, AfterValidator(_private_key)]
+KeyPath = Annotated[pydantic.FilePath, AfterValidator(_key_file)]
+TrustPath = Annotated[pydantic.FilePath, AfterValidator(_trust_file)]
 Address = Annotated[str, AfterValidator(addresses.target)]
 # Where to listen: a name, IPv4, or IPv6 with brackets or without.
 Host = Annotated[str, AfterValidator(addresses.host)]
@@ -69,23 +92,57 @@ class StreamSettings(BaseSettings):
         return StreamLimits(days=self.stream_days_max, gigabytes=self.stream_gigabytes_max)
 
 
-class ServiceSettings(StreamSettings):
-    """What every gRPC service needs to start."""
+class CallerSettings(BaseSettings):
+    """What a program needs that calls services: a key of its own, which says who it is."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    identity_key: PrivateKey | None = None
+    # The same in a file, which is read again when it changes.
+    identity_key_file: KeyPath | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _has_one_key(self) -> Self:
+        if (self.identity_key is None) == (self.identity_key_file is None):
+            raise ValueError("IDENTITY_KEY or IDENTITY_KEY_FILE must be set, and not both")
+        return self
+
+    def signer(self, *, caller: str) -> Signer:
+        """Return what signs the calls of this program. caller: its name."""
+        if self.identity_key_file is not None:
+            key = Watched([self.identity_key_file], trust.read_private_key).current
+            return Signer(key=key, caller=caller)
+        given = self.identity_key.get_secret_value() if self.identity_key else ""
+        own = trust.private_key(given)
+        return Signer(key=lambda: own, caller=caller)
+
+
+class TlsSettings(BaseSettings):
+    """A program's certificate, and the authority that others' must be of. All three, or none."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     env: Literal["dev", "prod"] = "dev"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    database_url: PostgresUrl
-    # Connections to PostgreSQL in all, those of the relay and of locks too.
-    database_pool_size: Annotated[int, Field(ge=4, le=200)] = 20
-    silence_seconds: SilenceSeconds = 10
+    # PEM; each is read again when it changes.
+    tls_cert_file: pydantic.FilePath | None = None
+    tls_key_file: pydantic.FilePath | None = None
+    tls_ca_file: pydantic.FilePath | None = None
     nats_url: NatsUrl = "nats://127.0.0.1:4222"
-    service_secret: Secret
-    grpc_host: Host = "127.0.0.1"
-    grpc_port: Port
-    # Calls served at once; more are refused, so that those inside end in time.
-    concurrent_calls_max: Annotated[int, Field(ge=1, le=100_000)] = 1_000
-    # The longest that a stop may take; calls in flight have two thirds of it.
-    stop_grace_seconds: Annotated[int, Field(ge=0, le=300)] = 20
+    # The authority of the NATS servers' certificates, where it is not one of the system's.
+    nats_ca_file: pydantic.FilePath | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _has_all_of_tls(self) -> Self:
+        files = (self.tls_cert_file, self.tls_key_file, self.tls_ca_file)
+        if any(files) and not all(files):
+            raise ValueError("TLS_CERT_FILE, TLS_KEY_FILE and TLS_CA_FILE go together")
+        if self.env == "prod" and not all(files):
+            raise ValueError("TLS_CERT_FILE must be set where ENV=prod: nothing goes in plain text")
+        try:
+            self.certificates()
+        except (OSError, ValueError) as error:
+            raise ValueError(f"TLS_CERT_FILE: {error}") from None
+        return self
 
     @pydantic.model_validator(mode="after")
     def _names_itself_to_nats(self) -> Self:
@@ -93,11 +150,46 @@ class ServiceSettings(StreamSettings):
             require_nats_user(self.nats_url)
         return self
 
+    def certificates(self) -> Certificates | None:
+        """Return the program's certificate, as its files say now; None: it has none."""
+        if self.tls_cert_file and self.tls_key_file and self.tls_ca_file:
+            return tls.certificates(
+                certificate=self.tls_cert_file, key=self.tls_key_file, authority=self.tls_ca_file
+            )
+        return None
+
+
+class ServiceSettings(StreamSettings, TlsSettings):
+    """What every gRPC service needs to start."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    database_url: PostgresUrl
+    # Connections to PostgreSQL in all, those of the relay and of locks too.
+    database_pool_size: Annotated[int, Field(ge=4, le=200)] = 20
+    silence_seconds: SilenceSeconds = 10
+    # Whom the service believes: callers, their public keys, what strangers were granted.
+    trust_file: TrustPath
+    grpc_host: Host = "127.0.0.1"
+    grpc_port: Port
+    # Health checks without TLS, on a port of their own.
+    health_port: Port | None = None
+    # Calls served at once; more are refused, so that those inside end in time.
+    concurrent_calls_max: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    # The longest that a stop may take; calls in flight have two thirds of it.
+    stop_grace_seconds: Annotated[int, Field(ge=0, le=300)] = 20
+
+    def trust(self) -> Watched[Trust]:
+        """Return whom the service believes, as the file says now."""
+        return Watched([self.trust_file], trust.read_trust)
+
 
 def require_nats_user(url: str) -> None:
-    """Require credentials in the URL of NATS. Raises: ValueError: there are none."""
-    if not parse(url).user:
+    """Require credentials and TLS in the URL of NATS. Raises: ValueError: one is missing."""
+    servers = parse(url)
+    if not servers.user:
         raise ValueError("NATS_URL must name a user and a password where ENV=prod")
+    if not servers.has_tls:
+        raise ValueError("NATS_URL must begin with tls:// where ENV=prod")
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)

@@ -5,6 +5,7 @@ As an administrator of it: services may only make a stream that is missing.
 
 import asyncio
 import sys
+from pathlib import Path
 
 from nats.errors import Error as NatsError
 
@@ -14,15 +15,16 @@ from chassis.settings import StreamSettings, load, read
 
 
 def main() -> None:
-    """Run from the command line; NATS_URL says where, STREAM_… how much it keeps."""
+    """Run from the command line; NATS_URL, NATS_CA_FILE say where, STREAM_… how much it keeps."""
     limits, url = load(StreamSettings, program="stream").stream_limits, read("NATS_URL")
+    given = read("NATS_CA_FILE")
     try:
         parse(url)
     except ValueError as error:
         sys.stderr.write(f"stream: setting NATS_URL: {error}\n")
         raise SystemExit(2) from None
     try:
-        asyncio.run(keep_stream(url, limits=limits))
+        asyncio.run(keep_stream(url, limits=limits, authority=Path(given) if given else None))
     except (NatsError, OSError, TimeoutError) as error:
         sys.exit(f"stream: {type(error).__name__}: {error}")
     sys.stdout.write(

@@ -263,6 +263,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
         name="gateway",
         limits=None,
         silence_seconds=settings.silence_seconds,
+        authority=settings.nats_ca_file,
     )
     feed = Feed(bus, ping_seconds=settings.ping_seconds)
     watch = Watch(database)

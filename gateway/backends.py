@@ -15,7 +15,7 @@ from orchestrator.orders.v1 import orders_pb2, orders_pb2_grpc
 
 from chassis import identity
 from chassis.channel import Caller, open_channel
-from chassis.identity import REPLAYED_KEY, Identity, Signer
+from chassis.identity import REPLAYED_KEY, Identity
 from chassis.status import Internal
 from chassis.telemetry import logger
 from gateway.auth import CALLER
@@ -58,16 +58,16 @@ class Backends:
             "escrow": settings.escrow_address,
             "disputes": settings.disputes_address,
         }
+        own = settings.certificates()
         self.channels = {
-            name: open_channel(at, silence_seconds=settings.silence_seconds)
+            name: open_channel(at, silence_seconds=settings.silence_seconds, peer=name, own=own)
             for name, at in self._addresses.items()
         }
         self.orders = orders_pb2_grpc.OrdersServiceStub(self.channels["orders"])
         self.ledger = ledger_pb2_grpc.LedgerServiceStub(self.channels["ledger"])
         self.escrow = escrow_pb2_grpc.EscrowServiceStub(self.channels["escrow"])
         self.disputes = disputes_pb2_grpc.DisputesServiceStub(self.channels["disputes"])
-        secret = settings.service_secret.get_secret_value()
-        self._caller = Caller(Signer(secret=secret, caller=CALLER))
+        self._caller = Caller(settings.signer(caller=CALLER))
         self._users: dict[tuple[uuid.UUID, str], User] = {}
         self._network: escrow_pb2.Network | None = None
         self._waiting: set[asyncio.Future[Any]] = set()

@@ -19,13 +19,13 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from chassis.settings import (
     Address,
+    CallerSettings,
     Host,
-    NatsUrl,
     Port,
     PostgresUrl,
     Secret,
     SilenceSeconds,
-    require_nats_user,
+    TlsSettings,
 )
 
 # An issuer's shared secret is at least as long as what HS256 makes of it. Source: RFC 7518 §3.2.
@@ -155,17 +155,14 @@ class KeySettings(BaseSettings):
     api_key_pepper: Secret
 
 
-class GatewaySettings(KeySettings):
+class GatewaySettings(KeySettings, CallerSettings, TlsSettings):
     """What the gateway needs to start."""
 
-    env: Literal["dev", "prod"] = "dev"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     gateway_host: Host = "127.0.0.1"
     gateway_port: Port = 8080
     database_pool_size: Annotated[int, Field(ge=2, le=100)] = 4
     silence_seconds: SilenceSeconds = 10
-    nats_url: NatsUrl = "nats://127.0.0.1:4222"
-    service_secret: Secret
     orders_address: Address
     ledger_address: Address
     escrow_address: Address
@@ -194,12 +191,6 @@ class GatewaySettings(KeySettings):
     ping_seconds: Annotated[int, Field(ge=1, le=60)] = 15
     # The longest a graceful stop may take before requests in flight are cut.
     stop_grace_seconds: Annotated[int, Field(ge=0, le=300)] = 20
-
-    @model_validator(mode="after")
-    def _names_itself_to_nats(self) -> Self:
-        if self.env == "prod":
-            require_nats_user(self.nats_url)
-        return self
 
     @model_validator(mode="after")
     def _discovers_over_https(self) -> Self:

@@ -7,7 +7,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import scalar_row
 
-from deploy.local import credentials
+from deploy.local import identities
 from deploy.local.rest import Marketplace
 from deploy.operator.client import Operator
 from deploy.operator.reconcile import differing
@@ -170,7 +170,7 @@ async def operator_of(stack: RunningStack) -> AsyncIterator[Operator]:
         marketplace_id = await marketplace.marketplace_id()
     async with Operator.of(
         services=document["services"],
-        secret=credentials.load(stack.run_dir).service_secret,
+        papers=identities.operator_papers(stack.run_dir),
         marketplace_id=marketplace_id,
     ) as opened:
         yield opened

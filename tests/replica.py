@@ -19,11 +19,16 @@ from tests.running_stack import RunningStack
 def replica(stack: RunningStack) -> Iterator[str]:
     """Run the two for the block; yields the gateway's URL."""
     wiring, orders_port, port = _wiring(stack), free_port(), free_port()
+    health_port = free_port()
     url = f"http://{HOST}:{port}"
     orders = _program(
         stack,
         "orders",
-        {**wiring.service("orders", network={}), "GRPC_PORT": str(orders_port)},
+        {
+            **wiring.service("orders", network={}),
+            "GRPC_PORT": str(orders_port),
+            "HEALTH_PORT": str(health_port),
+        },
     )
     gateway = _program(
         stack,
@@ -34,7 +39,7 @@ def replica(stack: RunningStack) -> Iterator[str]:
             "ORDERS_ADDRESS": f"{HOST}:{orders_port}",
         },
     )
-    orders.ready = grpc_ready(orders_port)
+    orders.ready = grpc_ready(health_port)
     gateway.ready = http_ready(f"{url}/api/v1/health")
     with contextlib.ExitStack() as running:
         for program in (orders, gateway):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.local import credentials, postgres, state
+from deploy.local import identities, postgres, state
 from deploy.local.demo.chain import Chain
 from deploy.local.demo.purchase import Purchase
 from deploy.local.ports import free_port, is_free
@@ -113,7 +113,7 @@ async def new_purchase(stack: RunningStack) -> AsyncIterator[tuple[Purchase, Ope
         operator = await opened.enter_async_context(
             Operator.of(
                 services=document["services"],
-                secret=credentials.load(stack.run_dir).service_secret,
+                papers=identities.operator_papers(stack.run_dir),
                 marketplace_id=await marketplace.marketplace_id(),
             )
         )

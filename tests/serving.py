@@ -12,12 +12,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis import runner
 from chassis.channel import Caller, open_channel
-from chassis.identity import OPERATOR, REPLAYED_KEY, ROLE_MARKETPLACE, Identity, Signer
+from chassis.identity import OPERATOR, REPLAYED_KEY, ROLE_MARKETPLACE, Identity
 from chassis.runner import App
 from chassis.signature import EventSigner, new_key
+from tests.identities import signer
 from tests.patience import PATIENCE_SECONDS
 
-SECRET = "the services of these tests share this"
 # Escrow's, and what the ledger knows of it.
 EVENT_SIGNING_KEY = new_key()
 ESCROW_EVENT_KEYS = EventSigner(EVENT_SIGNING_KEY).public_key
@@ -79,13 +79,12 @@ class Socket:
     """The transport of production: a stub on a channel."""
 
     stub: Any
-    secret: str = SECRET
 
     async def exchange(
         self, method: str, request: Message, *, who: Identity, timeout_seconds: float
     ) -> tuple[Any, bool]:
         """Call over the wire."""
-        caller = Caller(Signer(secret=self.secret, caller=who.caller))
+        caller = Caller(signer(who.caller))
         response, call = await caller.call_with_metadata(
             getattr(self.stub, method), request, who=who, timeout_seconds=timeout_seconds
         )

@@ -11,16 +11,9 @@ from alembic.config import Config
 from sqlalchemy.exc import DBAPIError
 
 from chassis import postgres_settings
+from chassis.migrations.scripts import ENVIRONMENT, SCRIPTS
 from chassis.settings import MigrationSettings, load
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-SCRIPTS = {
-    "orders": ROOT / "services/orders/migrations",
-    "ledger": ROOT / "services/ledger/migrations",
-    "escrow": ROOT / "services/escrow/migrations",
-    "disputes": ROOT / "services/disputes/migrations",
-    "gateway": ROOT / "gateway/migrations",
-}
 # Migrations of one release run one at a time, whoever starts them.
 LOCK = 727_274_001
 ENCODING = "UTF8"
@@ -58,7 +51,7 @@ def upgrade_all(url: str) -> None:
 def _upgrade(connection: sa.Connection, schema: str, scripts: pathlib.Path) -> None:
     _prepare(connection, schema)
     config = Config()
-    config.set_main_option("script_location", str(ROOT / "chassis/migrations"))
+    config.set_main_option("script_location", str(ENVIRONMENT))
     config.set_main_option("path_separator", "os")
     config.set_main_option("version_locations", str(scripts))
     config.attributes["connection"] = connection

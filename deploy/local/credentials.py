@@ -19,11 +19,10 @@ _READERS = "nats_readers.json"
 class Credentials:
     """The secrets by name.
 
-    service_secret signs identities between services, event_signing_key what escrow publishes;
-    nats: passwords by user; api_key and test_key are "" until they were made.
+    event_signing_key signs what escrow publishes; nats: passwords by user; api_key and test_key are
+    "" until they were made.
     """
 
-    service_secret: str
     api_key_pepper: str
     token_secret: str
     event_signing_key: str
@@ -37,13 +36,14 @@ def load(run_dir: Path) -> Credentials:
     path = run_dir / FILE
     known = json.loads(path.read_text()) if path.exists() else {}
     made = {
-        "service_secret": secrets.token_urlsafe(32),
         "api_key_pepper": secrets.token_urlsafe(32),
         "token_secret": secrets.token_urlsafe(32),
         "event_signing_key": new_key(),
     }
     passwords = {name: secrets.token_urlsafe(32) for name in HOUSE} | known.get("nats", {})
-    found = Credentials(**{**made, **known, "nats": passwords})
+    # What a version before this one kept, and nothing knows any more, is dropped.
+    kept = {name: value for name, value in known.items() if name in Credentials.__slots__}
+    found = Credentials(**{**made, **kept, "nats": passwords})
     if asdict(found) != known:
         write_private(path, json.dumps(asdict(found)))
     return found

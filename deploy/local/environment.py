@@ -31,6 +31,7 @@ AMBIENT = frozenset(
 _PROXIES = frozenset(
     {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
 )
+_TLS = ("TLS_CERT_FILE", "TLS_KEY_FILE", "TLS_CA_FILE", "NATS_CA_FILE")
 _SERVICE = frozenset(
     {
         "CONCURRENT_CALLS_MAX",
@@ -42,17 +43,22 @@ _SERVICE = frozenset(
         "NATS_URL",
         "STREAM_DAYS_MAX",
         "STREAM_GIGABYTES_MAX",
-        "SERVICE_SECRET",
+        *_TLS,
+        "TRUST_FILE",
+        "HEALTH_PORT",
         "GRPC_HOST",
         "GRPC_PORT",
         "STOP_GRACE_SECONDS",
     }
 )
+# Of those that call others.
+_CALLER = ("IDENTITY_KEY", "IDENTITY_KEY_FILE")
 _PEERS = ("LEDGER_ADDRESS", "ESCROW_ADDRESS", "DISPUTES_ADDRESS")
 # By program. Where a setting is a secret, this is the list of those who may know it.
 READS: Mapping[str, frozenset[str]] = {
     "orders": _SERVICE
     | {
+        *_CALLER,
         *_PEERS,
         "AUTO_CONFIRM_POLL_SECONDS",
         "PLATFORM_FEE_BPS_MARKETPLACE",
@@ -103,6 +109,8 @@ READS: Mapping[str, frozenset[str]] = {
     "disputes": _SERVICE,
     "gateway": frozenset(
         {
+            *_CALLER,
+            *_TLS,
             *_PEERS,
             "API_KEY_PEPPER",
             "CONCURRENT_REQUESTS_MAX",
@@ -124,7 +132,6 @@ READS: Mapping[str, frozenset[str]] = {
             "RATE_LIMIT_PER_MINUTE",
             "STRANGER_REQUESTS_PER_MINUTE",
             "TRUSTED_PROXIES",
-            "SERVICE_SECRET",
             "STOP_GRACE_SECONDS",
             "WAIT_SECONDS",
         }

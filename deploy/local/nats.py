@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy.local.authority import Files
 from deploy.local.credentials import write_private
 from deploy.local.nats_users import NatsUser
 from deploy.local.nats_users import configuration as users_of
@@ -25,14 +26,21 @@ jetstream {{
   store_dir: "{store}"
   sync_interval: always
 }}
-{users}"""
+{tls}{users}"""
+_TLS = """\
+tls {{
+  cert_file: "{files.certificate}"
+  key_file: "{files.key}"
+}}
+"""
 
 
 @dataclass(slots=True, kw_only=True)
 class NatsServer:
     """One server. home: its configuration and store. monitor_port: None for no HTTP monitor.
 
-    users: who may come, asked for at each start; None: anybody on this machine.
+    users: who may come, asked for at each start; None: anybody on this machine. tls: its
+    certificate; None: plain text.
     """
 
     home: Path
@@ -40,12 +48,13 @@ class NatsServer:
     log_folder: Path
     monitor_port: int | None = None
     users: Callable[[], Sequence[NatsUser]] | None = None
+    tls: Files | None = None
     _process: Process | None = field(default=None, init=False)
 
     @property
     def url(self) -> str:
         """The URL for clients; where there are users, without one."""
-        return f"nats://{HOST}:{self.port}"
+        return f"{'nats' if self.tls is None else 'tls'}://{HOST}:{self.port}"
 
     @property
     def process(self) -> Process:
@@ -78,6 +87,7 @@ class NatsServer:
             port=self.port,
             monitor=monitor,
             store=self.home / "jetstream",
+            tls="" if self.tls is None else _TLS.format(files=self.tls),
             users="" if self.users is None else users_of(self.users()),
         )
         path = self.home / "nats.conf"

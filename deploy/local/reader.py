@@ -18,7 +18,8 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from chassis.bus import STREAM, SUBJECTS, Bus
-from deploy.local import credentials, nats_users, settings, state
+from chassis.tls import client_context
+from deploy.local import authority, credentials, nats_users, settings, state
 from deploy.local.nats import NatsServer
 from deploy.local.wiring import with_user
 
@@ -54,9 +55,10 @@ def add(run_dir: Path, stack: dict[str, Any], name: str) -> str:
     """Let a reader in; returns its URL, the same each time. Raises: OSError, nats errors."""
     password = credentials.let_in(run_dir, name)
     _reload(run_dir, stack)
-    asyncio.run(_keep_consumer(stack["natsAdminUrl"], name))
+    believed = Path(stack["natsCaFile"])
+    asyncio.run(_keep_consumer(stack["natsAdminUrl"], name, believed))
     url = with_user(stack["natsAdminUrl"], name, password)
-    asyncio.run(_until_let_in(url))
+    asyncio.run(_until_let_in(url, believed))
     return url
 
 
@@ -64,7 +66,7 @@ def remove(run_dir: Path, stack: dict[str, Any], name: str) -> None:
     """Shut a reader out, and forget how far it had read. Raises: OSError, nats errors."""
     credentials.shut_out(run_dir, name)
     _reload(run_dir, stack)
-    asyncio.run(_drop_consumer(stack["natsAdminUrl"], name))
+    asyncio.run(_drop_consumer(stack["natsAdminUrl"], name, Path(stack["natsCaFile"])))
 
 
 def _reload(run_dir: Path, stack: dict[str, Any]) -> None:
@@ -76,14 +78,15 @@ def _reload(run_dir: Path, stack: dict[str, Any]) -> None:
         port=port,
         monitor_port=port + settings.PORTS.index("monitor") - settings.PORTS.index("nats"),
         log_folder=Path(stack["logs"]),
+        tls=authority.files(run_dir, "nats"),
         users=lambda: nats_users.users(passwords, readers=credentials.readers(run_dir)),
     )
     server.configure()
     os.kill(int(stack["pids"]["nats"]), signal.SIGHUP)
 
 
-async def _keep_consumer(url: str, name: str) -> None:
-    bus = Bus(url=url, name="reader")
+async def _keep_consumer(url: str, name: str, believed: Path) -> None:
+    bus = Bus(url=url, name="reader", authority=believed)
     config = ConsumerConfig(
         durable_name=name,
         name=name,
@@ -96,8 +99,8 @@ async def _keep_consumer(url: str, name: str) -> None:
         await bus.close()
 
 
-async def _drop_consumer(url: str, name: str) -> None:
-    bus = Bus(url=url, name="reader")
+async def _drop_consumer(url: str, name: str, believed: Path) -> None:
+    bus = Bus(url=url, name="reader", authority=believed)
     try:
         await (await bus.stream()).delete_consumer(STREAM, name)
     except NotFoundError:
@@ -106,7 +109,7 @@ async def _drop_consumer(url: str, name: str) -> None:
         await bus.close()
 
 
-async def _until_let_in(url: str) -> None:
+async def _until_let_in(url: str, believed: Path) -> None:
     """Wait until the server has read its users again. Raises: TimeoutError, nats errors."""
 
     async def quiet(_: Exception) -> None:
@@ -115,7 +118,9 @@ async def _until_let_in(url: str) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             try:
-                client = await nats.connect(url, allow_reconnect=False, error_cb=quiet)
+                client = await nats.connect(
+                    url, allow_reconnect=False, error_cb=quiet, tls=client_context(believed)
+                )
             except NatsError:
                 await asyncio.sleep(PAUSE_SECONDS)
             else:

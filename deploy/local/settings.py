@@ -36,6 +36,10 @@ PORTS = (
     "postgres",
     "nats",
     "monitor",
+    "orders-health",
+    "ledger-health",
+    "escrow-health",
+    "disputes-health",
 )
 _LINK = re.compile(r"([a-z]+)>([a-z]+)=((\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5})")
 _PAUSE = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?")

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,7 +14,7 @@ from psycopg import sql
 
 from chassis.addresses import joined
 from chassis.bus import keep_stream
-from deploy.local import checking, credentials, nats_users, seed, state
+from deploy.local import authority, checking, credentials, identities, nats_users, seed, state
 from deploy.local.devnet import Devnet, network_info
 from deploy.local.nats import NatsServer
 from deploy.local.ports import HOST, PortTakenError, is_free
@@ -57,6 +58,8 @@ class Stack:
         self._say = say
         self._logs = settings.run_dir / "logs"
         self._credentials = credentials.load(settings.run_dir)
+        identities.keep(settings.run_dir)
+        authority.keep(settings.run_dir)
         self._postgres = PostgresServer(
             home=settings.run_dir / "postgres",
             port=settings.port("postgres"),
@@ -69,6 +72,7 @@ class Stack:
             monitor_port=settings.port("monitor"),
             log_folder=self._logs,
             users=self._nats_users,
+            tls=authority.files(settings.run_dir, "nats"),
         )
         self._wiring = Wiring(
             settings=settings,
@@ -122,7 +126,8 @@ class Stack:
             "nats": self._settings.nats_url,
             "devnet": self._settings.stellar_rpc_url,
         }
-        ports = {"nats": ("nats", "monitor")}
+        ports = {name: (name, f"{name}-health") for name in SERVICES}
+        ports["nats"] = ("nats", "monitor")
         names = ("gateway", *SERVICES, "devnet", "postgres", "nats")
         return {name: ports.get(name, (name,)) for name in names if not replaced.get(name)}
 
@@ -191,11 +196,18 @@ class Stack:
         readers = credentials.readers(self._settings.run_dir)
         return nats_users.users(self._credentials.nats, readers=readers)
 
+    def _nats_authority(self) -> Path | None:
+        """Return the file of the authority that NATS' certificate is of; None: the system's."""
+        given = self._settings.environment.get("NATS_CA_FILE")
+        if self._settings.nats_url:
+            return Path(given) if given else None
+        return authority.files(self._settings.run_dir, "nats").authority
+
     def _keep_stream(self) -> None:
         """Give the stream the limits that the settings say; a service could only make it."""
         url, limits = self._wiring.nats_url(nats_users.ADMIN), self._settings.stream_limits
         try:
-            asyncio.run(keep_stream(url, limits=limits))
+            asyncio.run(keep_stream(url, limits=limits, authority=self._nats_authority()))
         except (NatsError, OSError, TimeoutError) as error:
             raise NotReadyError("nats", None, f"its stream was refused: {error}") from error
 
@@ -239,7 +251,7 @@ class Stack:
             module=f"services.{name}",
             environment=self._wiring.service(name, network=network),
             log_folder=self._logs,
-            ready=grpc_ready(self._settings.port(name)),
+            ready=grpc_ready(self._settings.port(f"{name}-health")),
         )
 
     def _make_api_keys(self) -> None:
@@ -279,6 +291,7 @@ class Stack:
             "testKey": self._credentials.test_key,
             **self._wiring.tokens(),
             "natsUrl": self._wiring.nats_url(nats_users.READER),
+            "natsCaFile": str(self._nats_authority() or ""),
             "natsAdminUrl": self._wiring.nats_url(nats_users.ADMIN),
             "rpcUrl": chain.get("STELLAR_RPC_URL"),
             "networkPassphrase": chain.get("STELLAR_NETWORK_PASSPHRASE"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from chassis.signature import EventSigner
-from deploy.local import seed, token
+from deploy.local import authority, identities, seed, token
 from deploy.local.credentials import Credentials
 from deploy.local.environment import inherited
 from deploy.local.ports import HOST
@@ -17,7 +17,22 @@ SERVICES = ("orders", "ledger", "escrow", "disputes")
 # What the devnet's copy of the Trustless Work API asks for.
 _DEVNET_API_KEY = "devnet-key"
 # Settings of the stack itself: a child gets its own value or none.
-_OURS = frozenset({"DATABASE_URL", "NATS_URL", "GRPC_HOST", "GRPC_PORT", "STELLAR_RPC_URL"})
+_OURS = frozenset(
+    {
+        "DATABASE_URL",
+        "NATS_URL",
+        "GRPC_HOST",
+        "GRPC_PORT",
+        "STELLAR_RPC_URL",
+        "HEALTH_PORT",
+        "TLS_CERT_FILE",
+        "TLS_KEY_FILE",
+        "TLS_CA_FILE",
+        "IDENTITY_KEY",
+        "IDENTITY_KEY_FILE",
+        "TRUST_FILE",
+    }
+)
 
 
 class Wiring:
@@ -46,7 +61,11 @@ class Wiring:
             **self._addresses(name),
             "GRPC_HOST": HOST,
             "GRPC_PORT": str(self._settings.port(name)),
+            "HEALTH_PORT": str(self._settings.port(f"{name}-health")),
+            "TRUST_FILE": str(identities.trust_file(self._settings.run_dir)),
         }
+        if name in identities.CALLERS:
+            own |= self._identity(name)
         if name == "escrow":
             own |= {
                 **self._chain(network),
@@ -65,6 +84,7 @@ class Wiring:
         own = {
             **self._common("gateway"),
             **self._addresses("gateway"),
+            **self._identity("gateway"),
             "GATEWAY_HOST": HOST,
             "GATEWAY_PORT": str(self._settings.port("gateway")),
             "API_KEY_PEPPER": self._credentials.api_key_pepper,
@@ -103,8 +123,17 @@ class Wiring:
         return {
             "DATABASE_URL": self._through(role, "postgres", self.database_url(role)),
             "NATS_URL": self._through(role, "nats", self.nats_url(role)),
-            "SERVICE_SECRET": self._credentials.service_secret,
             "STOP_GRACE_SECONDS": "5",
+            **self._tls(role),
+        }
+
+    def _tls(self, role: str) -> dict[str, str]:
+        of_role = authority.files(self._settings.run_dir, role)
+        return {
+            "TLS_CERT_FILE": str(of_role.certificate),
+            "TLS_KEY_FILE": str(of_role.key),
+            "TLS_CA_FILE": str(of_role.authority),
+            **({} if self._settings.nats_url else {"NATS_CA_FILE": str(of_role.authority)}),
         }
 
     def _addresses(self, role: str) -> dict[str, str]:
@@ -114,6 +143,9 @@ class Wiring:
             or f"{HOST}:{self._settings.port(name)}"
             for name in SERVICES
         }
+
+    def _identity(self, caller: str) -> dict[str, str]:
+        return {"IDENTITY_KEY_FILE": str(identities.key_file(self._settings.run_dir, caller))}
 
     def _event_keys(self) -> str:
         """Return the public half of the key that escrow signs with."""

@@ -17,8 +17,8 @@ from orchestrator.escrow.v1.escrow_pb2 import ListConcernsRequest
 
 from chassis.bus import STREAM, Bus
 from chassis.channel import open_channel
-from chassis.migrations.__main__ import SCRIPTS
 from chassis.migrations.revisions import applied, head
+from chassis.migrations.scripts import SCRIPTS
 from chassis.signature import EventVerifier
 from chassis.watch import DIFFERENCE_MAX_SECONDS
 from deploy.operator.background import background
@@ -62,7 +62,7 @@ def unknown(name: str, says: str) -> Check:
 
 async def all_of(place: Place) -> list[Check]:
     """Look at everything, one part after the other."""
-    found = [await service(name, address) for name, address in place.services.items()]
+    found = [await service(place, name, address) for name, address in place.services.items()]
     looks: tuple[Callable[[Place], Awaitable[Check]], ...] = (identity, deposits_seen, compared)
     found += [await look(place) for look in looks]
     found += await asyncio.to_thread(database, place)
@@ -71,9 +71,9 @@ async def all_of(place: Place) -> list[Check]:
     return found
 
 
-async def service(name: str, address: str) -> Check:
+async def service(place: Place, name: str, address: str) -> Check:
     """Ask whether a service is alive and takes calls."""
-    async with open_channel(address) as channel:
+    async with open_channel(address, peer=name, own=place.require_papers().own) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
             asked = health_pb2.HealthCheckRequest(service="")
@@ -93,7 +93,7 @@ async def identity(place: Place) -> Check:
     try:
         await _concerns(place)
     except Unauthenticated:
-        says = "escrow does not believe who we are: SERVICE_SECRET is not the deployment's"
+        says = "escrow does not believe who we are: the operators' key is not the deployment's"
         return wrong(name, says, "A key must go")
     except DomainError as error:
         return unknown(name, f"escrow cannot be asked: {error.message}")
@@ -118,7 +118,7 @@ async def compared(place: Place) -> Check:
     """Ask orders whether ledger and chain are compared, and what differs."""
     name = "compared"
     try:
-        async with connected(place.services, secret=place.secret) as services:
+        async with connected(place.services, papers=place.require_papers()) as services:
             found = await background(services, marketplace_id=EVERYBODY.id)
     except DomainError as error:
         return unknown(name, f"orders cannot be asked: {error.message}")
@@ -134,7 +134,9 @@ async def compared(place: Place) -> Check:
 
 
 async def _concerns(place: Place) -> Any:
-    async with connected(place.services, secret=place.secret, name=place.operator) as services:
+    async with connected(
+        place.services, papers=place.require_papers(), name=place.operator
+    ) as services:
         who = EVERYBODY.id
         method = services.escrow.ListConcerns
         return await services.once(method, ListConcernsRequest(), marketplace_id=who)
@@ -183,7 +185,7 @@ async def stream(place: Place) -> AsyncIterator[Check]:
         yield unknown("nats", "NATS_URL is not given")
         yield unknown("signing", "the same")
         return
-    bus = Bus(url=place.nats_url, name="doctor", limits=None)
+    bus = Bus(url=place.nats_url, name="doctor", limits=None, authority=place.nats_authority)
     try:
         async with asyncio.timeout(SECONDS):
             context = await bus.stream()

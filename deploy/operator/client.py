@@ -50,6 +50,7 @@ from orchestrator.orders.v1.orders_pb2 import (
 
 from chassis.channel import RequestT, ResponseT
 from chassis.wire import instant_from_proto
+from deploy.local.identities import Papers
 from deploy.operator.findings import (
     Blindness,
     ChainHold,
@@ -85,10 +86,10 @@ class Operator:
     @classmethod
     @asynccontextmanager
     async def of(
-        cls, *, services: Mapping[str, str], secret: str, marketplace_id: uuid.UUID
+        cls, *, services: Mapping[str, str], papers: Papers, marketplace_id: uuid.UUID
     ) -> AsyncIterator["Operator"]:
-        """Connect. services: address by name; secret: the SERVICE_SECRET of the stack."""
-        async with connected(services, secret=secret) as opened:
+        """Connect. services: address by name; papers: the operators', of the stack."""
+        async with connected(services, papers=papers) as opened:
             yield cls(services=opened, marketplace_id=marketplace_id)
 
     async def invariants(self) -> list[Invariant]:

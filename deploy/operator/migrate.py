@@ -6,8 +6,9 @@ Programs of the release before go on with the newer schema: migrate first, then 
 
 from sqlalchemy.exc import DBAPIError
 
-from chassis.migrations.__main__ import SCRIPTS, upgrade_all
+from chassis.migrations.__main__ import upgrade_all
 from chassis.migrations.revisions import applied
+from chassis.migrations.scripts import SCRIPTS
 from deploy.operator.answers import Answer
 from deploy.operator.command import doing
 from deploy.operator.settings import Place

@@ -15,6 +15,7 @@ from orchestrator.orders.v1.orders_pb2_grpc import OrdersServiceStub
 from chassis import identity
 from chassis.channel import Caller, RequestT, ResponseT, open_channel
 from chassis.identity import OPERATOR, Signer
+from deploy.local.identities import Papers
 from kernel.errors import Unavailable
 
 # Balances are read live from the chain, one after the other.
@@ -75,18 +76,18 @@ class Services:
 
 @asynccontextmanager
 async def connected(
-    services: Mapping[str, str], *, secret: str, name: str = ""
+    services: Mapping[str, str], *, papers: Papers, name: str = ""
 ) -> AsyncIterator[Services]:
-    """Open channels to services by name. secret: their SERVICE_SECRET; name: the operator's own."""
+    """Open channels to services by name. papers: the operators'; name: the operator's own."""
     async with (
-        open_channel(services["orders"]) as orders,
-        open_channel(services["ledger"]) as ledger,
-        open_channel(services["escrow"]) as escrow,
+        open_channel(services["orders"], peer="orders", own=papers.own) as orders,
+        open_channel(services["ledger"], peer="ledger", own=papers.own) as ledger,
+        open_channel(services["escrow"], peer="escrow", own=papers.own) as escrow,
     ):
         yield Services(
             orders=OrdersServiceStub(orders),
             ledger=LedgerServiceStub(ledger),
             escrow=EscrowServiceStub(escrow),
-            caller=Caller(Signer(secret=secret, caller=OPERATOR)),
+            caller=Caller(Signer(key=lambda: papers.key, caller=OPERATOR)),
             name=name,
         )

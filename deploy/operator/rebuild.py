@@ -29,6 +29,7 @@ def command(place: Place) -> Answer:
             rebuild(
                 database_url=place.database_url,
                 nats_url=place.nats_url,
+                authority=place.nats_authority,
                 limits=load_settings(StreamSettings, program="rebuild").stream_limits,
             )
         )

@@ -34,7 +34,9 @@ class Session:
         """
         place.require_services()
         found = chosen(marketplace, database_url=place.database_url)
-        async with connected(place.services, secret=place.secret, name=place.operator) as services:
+        async with connected(
+            place.services, papers=place.require_papers(), name=place.operator
+        ) as services:
             yield cls(services=services, marketplaces=found, is_all=marketplace == ALL)
 
     def operator(self, marketplace: Named) -> Operator:

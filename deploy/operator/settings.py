@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from chassis import addresses as spelling
+from chassis import trust
 from chassis.identity import OPERATOR_NAME
 from chassis.signature import EventSigner
-from deploy.local import credentials, state
+from chassis.tls import Certificates, certificates
+from deploy.local import credentials, identities, state
+from deploy.local.identities import Papers
 from deploy.local.settings import child_environment
 
 SERVICES = ("orders", "ledger", "escrow")
-# What it reads, besides the files that SERVICE_SECRET_FILE and API_KEY_PEPPER_FILE may name.
+# What it reads, besides IDENTITY_KEY, and the file that API_KEY_PEPPER_FILE may name.
 READS = frozenset(
     {
         *(f"{service.upper()}_ADDRESS" for service in SERVICES),
@@ -27,7 +30,11 @@ READS = frozenset(
         "NATS_URL",
         "OPERATOR",
         "RUN_DIR",
-        "SERVICE_SECRET",
+        "IDENTITY_KEY_FILE",
+        "NATS_CA_FILE",
+        "TLS_CA_FILE",
+        "TLS_CERT_FILE",
+        "TLS_KEY_FILE",
         "STELLAR_NETWORK_PASSPHRASE",
         "STELLAR_RPC_URL",
     }
@@ -43,8 +50,9 @@ class NoPlaceError(Exception):
 class Place:
     """A deployment, as far as it is known; what is not is "" or empty.
 
-    services: address by name. secret, pepper: the SERVICE_SECRET and the API_KEY_PEPPER.
-    database_url: with the gateway's marketplaces. nats_url: of an administrator of the stream.
+    services: address by name. papers: what they are shown. pepper: the API_KEY_PEPPER.
+    database_url: with the gateway's marketplaces. nats_url: of an administrator of the stream;
+    nats_authority: of its certificate, None: the system's.
     operator: the name of who asks: it stands on what they propose and approve. event_keys: the
     ledger's ESCROW_EVENT_KEYS. rpc_url, passphrase: of the chain's node. stack: what the embedded
     stack tells.
@@ -52,10 +60,11 @@ class Place:
 
     run_dir: Path
     services: Mapping[str, str] = field(default_factory=dict)
-    secret: str = field(default="", repr=False)
+    papers: Papers | None = None
     pepper: str = field(default="", repr=False)
     database_url: str = field(default="", repr=False)
     nats_url: str = field(default="", repr=False)
+    nats_authority: Path | None = None
     operator: str = ""
     event_keys: str = ""
     rpc_url: str = ""
@@ -68,6 +77,12 @@ class Place:
             raise NoPlaceError(
                 f"no stack runs in {self.run_dir}; start one with `make run`, or name one"
             )
+
+    def require_papers(self) -> Papers:
+        """Return what the operators' tools show to services. Raises: NoPlaceError."""
+        if self.papers is None:
+            raise NoPlaceError("IDENTITY_KEY or IDENTITY_KEY_FILE: is required")
+        return self.papers
 
     def require_database(self) -> None:
         """Require that a database is known. Raises: NoPlaceError."""
@@ -94,6 +109,7 @@ def load(*, addresses: Mapping[str, str], run_dir: str, operator: str) -> Place:
         pepper=_secret("API_KEY_PEPPER"),
         database_url=_read("DATABASE_URL"),
         nats_url=_read("NATS_URL"),
+        nats_authority=_path(_read("NATS_CA_FILE")),
         event_keys=_read("ESCROW_EVENT_KEYS"),
         rpc_url=_http(_read("STELLAR_RPC_URL")),
         passphrase=_read("STELLAR_NETWORK_PASSPHRASE"),
@@ -110,10 +126,11 @@ def _embedded(stack: Mapping[str, Any], place: Place) -> Place:
     return replace(
         place,
         services=stack["services"],
-        secret=found.service_secret,
+        papers=identities.operator_papers(place.run_dir),
         pepper=found.api_key_pepper,
         database_url=stack["databaseUrl"],
         nats_url=stack["natsAdminUrl"],
+        nats_authority=_path(stack["natsCaFile"]),
         event_keys=EventSigner(found.event_signing_key).public_key,
         rpc_url=stack["rpcUrl"] or "",
         passphrase=stack["networkPassphrase"] or "",
@@ -130,10 +147,7 @@ def _elsewhere(services: Mapping[str, str], place: Place) -> Place:
             spelling.target(address)
         except ValueError as error:
             raise NoPlaceError(f"{variable}: {error}") from None
-    secret = _secret("SERVICE_SECRET")
-    if not secret:
-        raise NoPlaceError("SERVICE_SECRET or SERVICE_SECRET_FILE: is required")
-    return replace(place, services=services, secret=secret)
+    return replace(place, services=services, papers=_papers())
 
 
 def _http(url: str) -> str:
@@ -158,6 +172,38 @@ def _secret(name: str) -> str:
         return Path(path).read_text().strip()
     except OSError as error:
         raise NoPlaceError(f"{name}_FILE: {error.strerror}") from None
+
+
+def _papers() -> Papers:
+    """Read the operators' key, and their certificate. Raises: NoPlaceError."""
+    given = _secret("IDENTITY_KEY")
+    if not given:
+        raise NoPlaceError("IDENTITY_KEY or IDENTITY_KEY_FILE: is required")
+    try:
+        return Papers(key=trust.private_key(given), own=_certificates())
+    except ValueError as error:
+        raise NoPlaceError(f"IDENTITY_KEY: {error}") from None
+
+
+def _certificates() -> Certificates | None:
+    """Read the operators' certificate; None: the services speak without TLS."""
+    names = ("TLS_CERT_FILE", "TLS_KEY_FILE", "TLS_CA_FILE")
+    paths = [_read(name) for name in names]
+    if not any(paths):
+        return None
+    if not all(paths):
+        raise NoPlaceError(f"{', '.join(names)}: go together")
+    certificate, key, authority = map(Path, paths)
+    try:
+        return certificates(certificate=certificate, key=key, authority=authority)
+    except OSError as error:
+        raise NoPlaceError(f"{error.filename}: {error.strerror}") from None
+    except ValueError as error:
+        raise NoPlaceError(f"TLS_CERT_FILE: {error}") from None
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
 
 
 def _read(name: str) -> str:

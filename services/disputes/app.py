@@ -47,6 +47,7 @@ async def build(settings: DisputesSettings) -> App:
             name=NAME,
             limits=settings.stream_limits,
             silence_seconds=settings.silence_seconds,
+            authority=settings.nats_ca_file,
         ),
         background={"purge": partial(idempotency.keep_purged, database)},
     )

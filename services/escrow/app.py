@@ -120,6 +120,7 @@ class House:
                 name=NAME,
                 limits=self.settings.stream_limits,
                 silence_seconds=self.settings.silence_seconds,
+                authority=self.settings.nats_ca_file,
             ),
             signer=EventSigner(self.settings.event_signing_key.get_secret_value()),
             before_ready=[self.ensure_platform],

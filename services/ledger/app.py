@@ -37,6 +37,7 @@ async def build(settings: LedgerSettings) -> App:
         name=NAME,
         limits=settings.stream_limits,
         silence_seconds=settings.silence_seconds,
+        authority=settings.nats_ca_file,
     )
     escrow = EventVerifier(settings.escrow_event_keys)
     clock = SystemClock()

@@ -13,7 +13,6 @@ from chassis.bus import Bus
 from chassis.channel import Caller, open_channel
 from chassis.database import Database
 from chassis.idempotency import Idempotency
-from chassis.identity import Signer
 from chassis.outbox import Outbox
 from chassis.relay import CONNECTIONS as RELAY_CONNECTIONS
 from chassis.runner import App
@@ -56,11 +55,16 @@ async def build(settings: OrdersSettings) -> App:
         beside=RELAY_CONNECTIONS + RECONCILE_CONNECTIONS,
         silence_seconds=settings.silence_seconds,
     )
-    secret = settings.service_secret.get_secret_value()
-    caller = Caller(Signer(secret=secret, caller="orders"))
-    addresses = (settings.ledger_address, settings.escrow_address, settings.disputes_address)
+    caller = Caller(settings.signer(caller="orders"))
+    own = settings.certificates()
+    peers = {
+        "ledger": settings.ledger_address,
+        "escrow": settings.escrow_address,
+        "disputes": settings.disputes_address,
+    }
     channels = [
-        open_channel(address, silence_seconds=settings.silence_seconds) for address in addresses
+        open_channel(address, silence_seconds=settings.silence_seconds, peer=peer, own=own)
+        for peer, address in peers.items()
     ]
     parts = Parts(
         database=database,
@@ -118,6 +122,7 @@ def _app(
             name="orders",
             limits=settings.stream_limits,
             silence_seconds=settings.silence_seconds,
+            authority=settings.nats_ca_file,
         ),
         background={
             "take_over": saga.take_over,

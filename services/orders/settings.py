@@ -4,10 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chassis.settings import Address, ServiceSettings
+from chassis.settings import Address, CallerSettings, ServiceSettings
 
 
-class OrdersSettings(ServiceSettings):
+class OrdersSettings(ServiceSettings, CallerSettings):
     """Where the peers are, and what a marketplace takes of an order."""
 
     ledger_address: Address

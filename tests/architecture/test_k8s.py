@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from chassis.bus import SUBJECTS
+from deploy.local import authority
 from deploy.local.nats_users import HOUSE, configuration, users
 from tools.k8s import edges, secrets
 from tools.k8s.__main__ import faults_of
@@ -58,8 +59,15 @@ def test_the_users_of_nats_are_those_of_the_stack(server: str) -> None:
 
 
 @pytest.mark.parametrize("server", ["nats-cluster", "nats-single"])
-def test_nats_takes_its_configuration(server: str) -> None:
+def test_nats_takes_its_configuration(server: str, tmp_path: Path) -> None:
     given = {f"NATS_{name.upper()}": "word" for name in HOUSE}
+    authority.keep(tmp_path)
+    own = authority.files(tmp_path, "nats")
+    given |= {
+        "TLS_CERT_FILE": str(own.certificate),
+        "TLS_KEY_FILE": str(own.key),
+        "TLS_CA_FILE": str(own.authority),
+    }
     done = subprocess.run(
         [str(Path(sys.executable).parent / "nats-server"), "-t", "-c", "nats.conf"],
         cwd=K8S / f"components/{server}",
@@ -91,6 +99,14 @@ def with_setting(name: str, value: str) -> Change:
 def without_setting(name: str) -> Change:
     def change(found: dict[str, Any]) -> None:
         main(found)["env"] = [one for one in main(found)["env"] if one["name"] != name]
+
+    return change
+
+
+def without_mount(volume: str) -> Change:
+    def change(found: dict[str, Any]) -> None:
+        kept = [one for one in main(found)["volumeMounts"] if one["name"] != volume]
+        main(found)["volumeMounts"] = kept
 
     return change
 
@@ -259,8 +275,38 @@ PLANTED: Mapping[str, tuple[str, str, Change, str]] = {
     "a missing setting": (
         "Deployment",
         "escrow",
-        without_setting("SERVICE_SECRET"),
-        "SERVICE_SECRET is missing",
+        without_setting("EVENT_SIGNING_KEY"),
+        "EVENT_SIGNING_KEY is missing",
+    ),
+    "a file that no volume has": (
+        "Deployment",
+        "orders",
+        without_mount("identity"),
+        "IDENTITY_KEY_FILE is /identity/key, and no volume has it",
+    ),
+    "a trust in nonsense": (
+        "ConfigMap",
+        "trust",
+        lambda found: found["data"].update({"trust.json": '{"callers": {"orders": {}}}'}),
+        "TRUST_FILE",
+    ),
+    "a certificate that nobody makes": (
+        "Certificate",
+        "ledger-tls",
+        lambda found: found["spec"].update(secretName="ledgers-tls"),
+        "ledger-tls is nowhere",
+    ),
+    "a misspelt field of a certificate": (
+        "Certificate",
+        "nats-tls",
+        lambda found: found["spec"].update(dnsName=["nats"]),
+        "spec.dnsName: is unknown",
+    ),
+    "plain text": (
+        "Deployment",
+        "disputes",
+        without_mount("tls"),
+        "TLS_CERT_FILE is /tls/tls.crt, and no volume has it",
     ),
     "a wrong setting": (
         "Deployment",
@@ -282,9 +328,9 @@ PLANTED: Mapping[str, tuple[str, str, Change, str]] = {
     ),
     "a secret that nobody makes": (
         "ExternalSecret",
-        "service-identity",
-        lambda found: found["metadata"].update(name="services-identity"),
-        "service-identity is nowhere",
+        "identity-orders",
+        lambda found: found["metadata"].update(name="identities-orders"),
+        "identity-orders is nowhere",
     ),
     "a namespace that admits everything": (
         "Namespace",

@@ -32,7 +32,7 @@ async def seen(shop: Shop, examples: Data) -> dict[str, Seen]:
     for name in ("buyerId", "sellerId"):
         await shop.user(people[name])
     await shop.give(people["buyerId"], "1000.00")
-    async with Listener.of(url=shop.stack.document["natsUrl"]) as listener:
+    async with Listener.of(stack=shop.stack.document) as listener:
         return {
             name: await Walker(shop, examples, listener).walk(walk) for name, walk in WALKS.items()
         }

@@ -18,8 +18,9 @@ from kernel.money import CENT, to_text
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.contract.descriptors import STUBS
 from tests.contract.inprocess import InProcess
+from tests.identities import TRUST_FILE, key_file
 from tests.patience import PATIENCE_SECONDS
-from tests.serving import ESCROW_EVENT_KEYS, EVENT_SIGNING_KEY, SECRET, Client, Socket, serving
+from tests.serving import ESCROW_EVENT_KEYS, EVENT_SIGNING_KEY, Client, Socket, serving
 
 Way = Literal["grpcio-testing", "socket"]
 WAYS: tuple[Way, ...] = ("grpcio-testing", "socket")
@@ -85,7 +86,7 @@ class City:
         environment: dict[str, Any] = {
             "database_url": self.database.url(name),
             "nats_url": self.nats_url,
-            "service_secret": SECRET,
+            "trust_file": TRUST_FILE,
             "grpc_port": free_port(),
             **self.settings,
         }
@@ -94,6 +95,7 @@ class City:
         if name == "ledger":
             environment["escrow_event_keys"] = ESCROW_EVENT_KEYS
         if name == "orders":
+            environment["identity_key_file"] = key_file(name)
             for other in ("ledger", "escrow", "disputes"):
                 environment[f"{other}_address"] = (await self.get(other)).address
         return environment

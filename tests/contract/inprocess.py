@@ -15,12 +15,12 @@ import grpc_testing
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 
-from chassis.identity import METADATA_KEY, REPLAYED_KEY, Identity, Signer, Verifier
+from chassis.identity import METADATA_KEY, REPLAYED_KEY, Identity
 from chassis.interceptors import Interceptor
 from chassis.server import Binding
 from chassis.status import from_status
 from kernel.errors import DomainError
-from tests.serving import SECRET
+from tests.identities import signer, verifier
 
 STATUS_KEY = "grpc-status-details-bin"
 
@@ -61,7 +61,7 @@ class InProcess:
         name = binding.descriptor.full_name
         access = {f"/{name}/{method}": who for method, who in binding.access.items()}
         self._interceptor = Interceptor(
-            verifier=Verifier(secret=SECRET), access=access, guarded=frozenset({name})
+            verifier=verifier(), access=access, guarded=frozenset({name})
         )
         methods = {
             method.name: staticmethod(self._adapted(method, binding.servicer))
@@ -100,7 +100,7 @@ class InProcess:
         self, method: str, request: Message, *, who: Identity, timeout_seconds: float
     ) -> tuple[Any, bool]:
         """Call through grpcio-testing; the message and the answer pass through their bytes."""
-        token = Signer(secret=SECRET, caller=who.caller).token(who)
+        token = signer(who.caller).token(who)
         descriptor = self._descriptor.methods_by_name[method]
         sent = type(request).FromString(request.SerializeToString())
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import ssl
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,14 +98,15 @@ async def _read(answer: httpx.Response, reader: Reader) -> None:
 
 
 @asynccontextmanager
-async def subscribed(nats_url: str) -> AsyncIterator[Reader]:
-    """Subscribe to every event as anybody could: no stream, no consumer."""
+async def subscribed(stack: Mapping[str, Any]) -> AsyncIterator[Reader]:
+    """Subscribe to every event as anybody could: no stream, no consumer. stack: its stack.json."""
     reader = Reader()
 
     async def take(message: Msg) -> None:
         reader.take(Told(id="", type=message.subject, body=json.loads(message.data)))
 
-    client = await nats.connect(nats_url)
+    believed = ssl.create_default_context(cafile=stack["natsCaFile"])
+    client = await nats.connect(stack["natsUrl"], tls=believed)
     try:
         for subject in SUBJECTS:
             await client.subscribe(subject, cb=take)

@@ -9,7 +9,7 @@ import httpx
 import psycopg
 
 from chassis.database import Database
-from deploy.local import credentials
+from deploy.local import credentials, identities
 from deploy.operator.client import Operator
 from gateway.keys import SCOPES, KeyStore
 from tests.running_stack import RunningStack
@@ -50,7 +50,7 @@ class Tenant:
         """Open the operator's view of this marketplace for the block."""
         async with Operator.of(
             services=self.stack.document["services"],
-            secret=credentials.load(self.stack.run_dir).service_secret,
+            papers=identities.operator_papers(self.stack.run_dir),
             marketplace_id=self.id,
         ) as opened:
             yield opened

@@ -16,6 +16,7 @@ from gateway.keys import make
 from kernel.ids import new_id, to_public
 from tests.e2e.frozen import frozen
 from tests.e2e.tenants import client_of
+from tests.identities import key_file
 from tests.replica import another_gateway
 from tests.shop import PRICE, Pair, Shop, data_of, error_of, nothing_is_sent, until
 
@@ -219,7 +220,7 @@ async def a_node_that_is_away(shop: Shop, pair: Pair) -> httpx.Response:
 
 @meets("INTERNAL_ERROR", 500)
 async def services_that_do_not_know_their_gateway(shop: Shop, _pair: Pair) -> httpx.Response:
-    with another_gateway(shop.stack, SERVICE_SECRET="another secret than the services have") as url:
+    with another_gateway(shop.stack, IDENTITY_KEY_FILE=str(key_file("gateway"))) as url:
         async with client_of(shop.stack, shop.stack.document["apiKey"], url=url) as client:
             return await client.get("/orders", headers={"X-Request-Id": "request-7"})
 

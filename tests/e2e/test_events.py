@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -250,9 +251,11 @@ async def test_a_stream_rebuilt_from_the_outbox_is_whole_and_credits_nothing_twi
     stack = shop.stack
     expected = written(stack, marketplace_id)
     booked = transfers(stack)
-    async with subscribed(stack.document["natsUrl"]) as plain, reading(shop.client) as throughout:
+    async with subscribed(stack.document) as plain, reading(shop.client) as throughout:
         count = await rebuild(
-            database_url=stack.document["databaseUrl"], nats_url=stack.document["natsAdminUrl"]
+            database_url=stack.document["databaseUrl"],
+            nats_url=stack.document["natsAdminUrl"],
+            authority=Path(stack.document["natsCaFile"]),
         )
         await plain.until(lambda found: len(found.told) >= count, what="too little came again")
         user = await shop.user()
@@ -284,7 +287,11 @@ def transfers(stack: RunningStack) -> list[tuple[Any, ...]]:
 
 async def everything_was_handled(stack: RunningStack) -> bool:
     """Tell whether the ledger has handled and acknowledged all that the stream has for it."""
-    bus = Bus(url=stack.document["natsAdminUrl"], name="test")
+    bus = Bus(
+        url=stack.document["natsAdminUrl"],
+        name="test",
+        authority=Path(stack.document["natsCaFile"]),
+    )
     try:
         found = await (await bus.stream()).consumer_info(STREAM, CONSUMER)
     except NotFoundError:

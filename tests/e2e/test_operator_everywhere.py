@@ -14,7 +14,8 @@ import httpx
 import psycopg
 import pytest
 
-from deploy.local import credentials
+from chassis.identity import OPERATOR
+from deploy.local import authority, identities
 from deploy.local.process import python_module
 from deploy.local.settings import ROOT, child_environment
 from kernel.ids import from_public
@@ -40,13 +41,15 @@ async def acme(stack: RunningStack) -> AsyncIterator[Tenant]:
         yield await tenant(stack, store)
 
 
-def elsewhere(stack: RunningStack, secret_file: Path) -> dict[str, str]:
+def elsewhere(stack: RunningStack) -> dict[str, str]:
     """Name the stack's services as those of a deployment that is not on this machine."""
-    document = stack.document
-    secret_file.write_text(credentials.load(stack.run_dir).service_secret + "\n")
+    document, own = stack.document, authority.files(stack.run_dir, OPERATOR)
     return {
         **{f"{name.upper()}_ADDRESS": address for name, address in document["services"].items()},
-        "SERVICE_SECRET_FILE": str(secret_file),
+        "TLS_CERT_FILE": str(own.certificate),
+        "TLS_KEY_FILE": str(own.key),
+        "TLS_CA_FILE": str(own.authority),
+        "IDENTITY_KEY_FILE": str(identities.key_file(stack.run_dir, OPERATOR)),
         # The gateway's role may read its marketplaces, and nothing of another schema.
         "DATABASE_URL": str(httpx.URL(document["databaseUrl"]).copy_with(username="gateway")),
     }
@@ -100,7 +103,7 @@ async def test_a_quarantined_command_of_a_second_marketplace_is_listed_and_reque
         pattern = rf"^STUCK +RELEASE {command_id} .*something else  \[{acme.name}\]$"
         assert re.search(pattern, said.stdout, re.MULTILINE), said.stdout
         # By its id alone, as a log gives it, on services named by their addresses.
-        environment = elsewhere(stack, tmp_path / "secret")
+        environment = elsewhere(stack)
         done = operate(tmp_path, "requeue", "--command", command_id, **environment)
         assert (done.returncode, done.stdout) == (0, f"{command_id} is RUNNING\n"), done.stderr
         for _ in range(FAILURES):
@@ -147,7 +150,7 @@ async def test_money_for_an_order_that_says_it_has_none_is_stuck(
 
 
 def test_marketplaces_are_listed_by_name_and_id(acme: Tenant, tmp_path: Path) -> None:
-    said = operate(tmp_path, "marketplaces", **elsewhere(acme.stack, tmp_path / "secret"))
+    said = operate(tmp_path, "marketplaces", **elsewhere(acme.stack))
 
     assert f"{acme.id}  {acme.name}" in said.stdout.splitlines()
 
@@ -182,7 +185,7 @@ def test_an_unknown_command_is_looked_for_everywhere(stack: RunningStack) -> Non
         ({"LEDGER_ADDRESS": "127.0.0.1:1"}, "ORDERS_ADDRESS"),
         (
             {f"{name}_ADDRESS": "127.0.0.1:1" for name in ("ORDERS", "LEDGER", "ESCROW")},
-            "SERVICE_SECRET",
+            "IDENTITY_KEY",
         ),
         ({"OPERATOR": "Alice"}, "OPERATOR"),
     ],
@@ -198,7 +201,7 @@ def test_a_deployment_that_is_not_named_whole_is_refused(
 def test_a_deployment_that_does_not_answer_is_told_from_a_difference(
     stack: RunningStack, tmp_path: Path
 ) -> None:
-    environment = elsewhere(stack, tmp_path / "secret")
+    environment = elsewhere(stack)
     environment["DATABASE_URL"] = "postgresql://gateway@127.0.0.1:1/orchestrator"
 
     done = operate(tmp_path, "reconcile", **environment)
@@ -206,7 +209,7 @@ def test_a_deployment_that_does_not_answer_is_told_from_a_difference(
     assert (done.returncode, "the database" in done.stderr) == (3, True)
 
 
-def test_the_secret_is_no_argument() -> None:
+def test_the_key_is_no_argument() -> None:
     said = subprocess.run(
         [sys.executable, "-m", "deploy.operator", "reconcile", "--help"],
         env=child_environment(),
@@ -215,7 +218,7 @@ def test_the_secret_is_no_argument() -> None:
         text=True,
         check=True,
     ).stdout
-    assert "secret" not in said.lower()
+    assert "identity_key" not in said.lower()
 
 
 async def test_a_correction_is_proposed_by_one_and_posted_by_another(

@@ -20,6 +20,7 @@ from kernel.ids import from_public
 from tests.e2e.tenants import Tenant, key_store, tenant
 from tests.e2e.test_operator_everywhere import elsewhere, quarantined
 from tests.e2e.test_runbook import releases_fail
+from tests.identities import key_file
 from tests.operating import operate
 from tests.running_stack import RunningStack
 
@@ -245,7 +246,7 @@ async def test_nothing_is_given_back_that_is_not_held(desk: Desk) -> None:
 
 
 def test_who_is_not_reached_and_what_is_not_named_is_told_by_the_code(desk: Desk) -> None:
-    away = elsewhere(desk.own.stack, desk.folder / "secret")
+    away = elsewhere(desk.own.stack)
     away["DATABASE_URL"] = "postgresql://gateway@127.0.0.1:1/orchestrator"
     nowhere = str(desk.folder)
 
@@ -265,18 +266,20 @@ def test_the_doctor_finds_each_part_well(desk: Desk) -> None:
 
 
 async def test_the_doctor_names_the_section_of_what_is_wrong(desk: Desk) -> None:
-    environment = elsewhere(desk.own.stack, desk.folder / "secret")
+    environment = elsewhere(desk.own.stack)
     document = desk.own.stack.document
     environment |= {
         "LEDGER_ADDRESS": "127.0.0.1:1",
         "DATABASE_URL": str(document["databaseUrl"]),
         "NATS_URL": str(document["natsAdminUrl"]),
+        "NATS_CA_FILE": str(document["natsCaFile"]),
+        # Nor is this.
+        "IDENTITY_KEY_FILE": str(key_file("operator")),
         # A key that is nobody's.
         "ESCROW_EVENT_KEYS": "O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=",
         "STELLAR_RPC_URL": str(document["rpcUrl"]),
         "STELLAR_NETWORK_PASSPHRASE": "another network",
     }
-    (desk.folder / "secret").write_text("x" * 32)
     async with desk.own.shop() as shop:
         await shop.pair(amount="10.00")
     revision = "update disputes.alembic_version set version_num = %s returning version_num"

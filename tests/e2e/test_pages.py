@@ -31,7 +31,7 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
         '"available":"80.00"',
         '"items":[',
     ),
-    "docs/events.md": ("nats://my-shop:",),
+    "docs/events.md": ("tls://my-shop:",),
     "docs/marketplace.md": (
         "ohk_live_",
         "ohk_test_",

@@ -82,7 +82,7 @@ async def test_the_guides_purchase_answers_as_printed_and_publishes_its_nine_eve
     document = stack.document
     buyer, seller = await users_with_a_deposit(api, document["faucetUrl"])
 
-    async with Listener.of(url=document["natsUrl"]) as listener:
+    async with Listener.of(stack=document) as listener:
         order_id = await create_and_reserve(api, buyer, seller)
         await create_and_fund_escrow(api, order_id, buyer)
         await release(api, order_id, buyer, seller)

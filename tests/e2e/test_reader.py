@@ -1,6 +1,7 @@
 """`make reader`: a service of yours reads events with a user of its own, until it may not."""
 
 import json
+import ssl
 import subprocess
 import sys
 
@@ -26,9 +27,14 @@ def reader(stack: RunningStack, *arguments: str) -> "subprocess.CompletedProcess
     )
 
 
-async def told(url: str, *, user: str) -> list[str]:
+async def told(stack: RunningStack, url: str, *, user: str) -> list[str]:
     """Read with the durable consumer until an event about a user; returns the types until then."""
-    client = await nats.connect(url, inbox_prefix=f"_INBOX.{NAME}", allow_reconnect=False)
+    client = await nats.connect(
+        url,
+        inbox_prefix=f"_INBOX.{NAME}",
+        allow_reconnect=False,
+        tls=ssl.create_default_context(cafile=stack.document["natsCaFile"]),
+    )
     subscription = await client.jetstream().pull_subscribe("", durable=NAME, stream=STREAM)
     types: list[str] = []
     try:
@@ -51,33 +57,38 @@ async def test_a_reader_is_let_in_reads_on_where_it_stopped_and_is_shut_out(shop
     again = reader(stack, "--name", NAME)
     url = added.stdout.strip()
     first = await shop.user()
-    before = await told(url, user=first)
+    before = await told(stack, url, user=first)
     second = await shop.user()
-    after = await told(url, user=second)
-    assert is_let_in(url)
+    after = await told(stack, url, user=second)
+    assert is_let_in(stack, url)
 
     removed = reader(stack, "--name", NAME, "--remove")
 
     assert (added.returncode, again.stdout, removed.returncode) == (0, added.stdout, 0)
     assert before[-1] in {"user.created", "wallet.created"}
     assert 0 < len(after) < len(before) + 10
-    assert not is_let_in(url)
+    assert not is_let_in(stack, url)
 
 
-def is_let_in(url: str) -> bool:
+def is_let_in(stack: RunningStack, url: str) -> bool:
     """Connect from a process of its own: a refused client leaves its socket open."""
     done = subprocess.run(
-        [sys.executable, "-c", _TRY, url], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", _TRY, url, stack.document["natsCaFile"]],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0 or "Authorization Violation" in done.stderr
     return done.returncode == 0
 
 
 _TRY = """
-import asyncio, sys, nats
+import asyncio, ssl, sys, nats
 async def quiet(error): pass
 async def main():
-    await nats.connect(sys.argv[1], allow_reconnect=False, error_cb=quiet)
+    believed = ssl.create_default_context(cafile=sys.argv[2])
+    await nats.connect(sys.argv[1], allow_reconnect=False, error_cb=quiet, tls=believed)
 asyncio.run(main())
 """
 

@@ -16,7 +16,7 @@ import httpx
 import psycopg
 import pytest
 
-from chassis.migrations.__main__ import SCRIPTS
+from chassis.migrations.scripts import SCRIPTS
 from deploy.local.devnet import network_info
 from deploy.local.settings import ROOT
 from kernel.ids import from_public
@@ -74,12 +74,15 @@ async def desk(stack: RunningStack, tmp_path: Path) -> AsyncIterator[Desk]:
 
 
 async def another_deployment(desk: Desk) -> None:
-    named = elsewhere(desk.stack, desk.folder / "secret")
+    named = elsewhere(desk.stack)
     values = {
         "ORDERS": named["ORDERS_ADDRESS"],
         "LEDGER": named["LEDGER_ADDRESS"],
         "ESCROW": named["ESCROW_ADDRESS"],
-        "SECRET_FILE": named["SERVICE_SECRET_FILE"],
+        "KEY_FILE": named["IDENTITY_KEY_FILE"],
+        "CERT": named["TLS_CERT_FILE"],
+        "CERT_KEY": named["TLS_KEY_FILE"],
+        "CA": named["TLS_CA_FILE"],
         "MARKETPLACES_URL": named["DATABASE_URL"],
     }
     # No stack is known in this RUN_DIR: what answers is what was named.

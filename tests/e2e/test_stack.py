@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,7 +96,6 @@ def test_no_process_has_a_secret_of_another_in_its_environment(stack: RunningSta
     known = credentials.load(stack.run_dir)
     house = {"orders", "ledger", "escrow", "disputes", "gateway"}
     secrets = {
-        known.service_secret: house,
         known.api_key_pepper: {"gateway"},
         known.token_secret: {"gateway"},
         known.event_signing_key: {"escrow"},
@@ -134,10 +134,11 @@ def test_the_database_waits_for_the_disk_unless_it_is_told_not_to(tmp_path: Path
 
 def test_the_stacks_nats_lets_in_nobody_without_a_name(stack: RunningStack) -> None:
     address = urlsplit(stack.document["natsUrl"])
-    with socket.create_connection(
-        ("127.0.0.1", address.port or 0), timeout=PATIENCE_SECONDS
-    ) as client:
-        client.recv(4096)
+    believed = ssl.create_default_context(cafile=stack.document["natsCaFile"])
+    where = ("127.0.0.1", address.port or 0)
+    with socket.create_connection(where, timeout=PATIENCE_SECONDS) as plain:
+        plain.recv(4096)
+        client = believed.wrap_socket(plain, server_hostname="127.0.0.1")
         client.sendall(b'CONNECT {"verbose":false}\r\nPING\r\n')
         answer = client.recv(4096)
 

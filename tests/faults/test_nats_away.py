@@ -12,7 +12,7 @@ async def test_orders_go_on_while_nats_hangs_and_events_follow_in_order(
     async with new_purchase(stack) as (purchase, _):
         await purchase.register()
         await purchase.deposit()
-        async with Listener.of(url=stack.document["natsUrl"]) as listener:
+        async with Listener.of(stack=stack.document) as listener:
             stack.signal("nats", signal.SIGSTOP)
             try:
                 await purchase.create()
@@ -39,7 +39,7 @@ async def test_orders_go_on_over_a_kill_9_of_nats(stack: RunningStack) -> None:
         await purchase.deposit()
         await purchase.create()
         await purchase.reserve()
-        async with Listener.of(url=stack.document["natsUrl"]) as listener:
+        async with Listener.of(stack=stack.document) as listener:
             await purchase.create_escrow()
             await purchase.fund()
             await purchase.release()

@@ -1,6 +1,7 @@
 """What subscribers were told: every event of the outboxes, each aggregate in order."""
 
 import json
+import ssl
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, LiteralString
@@ -20,17 +21,17 @@ _OUTBOX: Mapping[str, LiteralString] = {
 }
 
 
-async def check_stream(database_url: str, *, nats_url: str) -> list[Check]:
+async def check_stream(database_url: str, *, nats_url: str, authority: str) -> list[Check]:
     """Compare the stream with the outboxes: the same events, the same bodies, in order.
 
-    The URLs are administrators'.
+    The URLs are administrators'. authority: the file of that of NATS.
     """
     kept = {
         to_public("evt", row["event_id"]): row
         for statement in _OUTBOX.values()
         for row in read(database_url, statement)
     }
-    return compare(kept, await messages(nats_url))
+    return compare(kept, await messages(nats_url, authority))
 
 
 def compare(
@@ -62,9 +63,9 @@ def compare(
     ]
 
 
-async def messages(url: str) -> list[tuple[str, dict[str, Any]]]:
+async def messages(url: str, authority: str) -> list[tuple[str, dict[str, Any]]]:
     """Read the whole stream: each message's id and body."""
-    client = await nats.connect(url)
+    client = await nats.connect(url, tls=ssl.create_default_context(cafile=authority))
     try:
         context = client.jetstream()
         count = (await context.stream_info(STREAM)).state.messages

@@ -111,13 +111,17 @@ class Deployment:
     def _second(self, name: str) -> Program:
         """Make the second replica of a part: its settings are those of the first."""
         environment = psutil.Process(int(self.stack.document["pids"][name])).environ()
-        port = self.second_ports[name]
+        port, health_port = self.second_ports[name], free_port()
         return Program(
             name=f"{name}-2",
             module=f"services.{name}",
-            environment={**environment, "GRPC_PORT": str(port)},
+            environment={
+                **environment,
+                "GRPC_PORT": str(port),
+                "HEALTH_PORT": str(health_port),
+            },
             log_folder=self.stack.run_dir / "logs",
-            ready=grpc_ready(port),
+            ready=grpc_ready(health_port),
         )
 
     async def _watch(self) -> None:

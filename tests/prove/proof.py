@@ -147,7 +147,7 @@ async def _check(
     found(*await check_chain(document))
     password = credentials.load(running.stack.run_dir).nats[ADMIN]
     nats_url = with_user(document["natsUrl"], ADMIN, password)
-    found(*await check_stream(url, nats_url=nats_url))
+    found(*await check_stream(url, nats_url=nats_url, authority=str(document["natsCaFile"])))
     found(await _reconciled(running))
 
 

@@ -2,7 +2,9 @@
 
 import importlib
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pydantic
@@ -10,10 +12,12 @@ import pydantic
 from chassis import setting_names
 from deploy.local import environment
 from deploy.operator.settings import READS as OPERATOR_READS
+from deploy.local.authority import Authority
 from tools.k8s.render import Document, Objects, name, title
 
 # What an operator's command can do without: it asks for less, or for one part less.
-WITHOUT = frozenset({"OPERATOR", "RUN_DIR", "STELLAR_RPC_URL", "STELLAR_NETWORK_PASSPHRASE"})
+TLS = frozenset({"NATS_CA_FILE", "TLS_CA_FILE", "TLS_CERT_FILE", "TLS_KEY_FILE"})
+WITHOUT = TLS | {"OPERATOR", "RUN_DIR", "STELLAR_RPC_URL", "STELLAR_NETWORK_PASSPHRASE"}
 CLASSES = {
     "orders": ("services.orders.settings", "OrdersSettings"),
     "ledger": ("services.ledger.settings", "LedgerSettings"),
@@ -31,6 +35,19 @@ SAMPLES = {
     "JWT_ISSUERS": "[]",
 }
 SAMPLE = "0123456789abcdef" * 3
+# Files that a program reads at its start: from a volume, with what the manifests cannot show.
+_SAMPLE_AUTHORITY, _ = Authority.new()
+_SAMPLE_PAIR = _SAMPLE_AUTHORITY.issue("sample")
+FILES = {
+    "TLS_CERT_FILE": _SAMPLE_PAIR.certificate,
+    "TLS_KEY_FILE": _SAMPLE_PAIR.key,
+    "TLS_CA_FILE": _SAMPLE_AUTHORITY.certificate,
+    "NATS_CA_FILE": _SAMPLE_AUTHORITY.certificate,
+    "IDENTITY_KEY_FILE": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+    "TRUST_FILE": '{"callers": {}}',
+}
+# What is in the Secret of a certificate.
+CERTIFIED = frozenset({"tls.crt", "tls.key", "ca.crt"})
 _USED = re.compile(r"\$\(([A-Z_]+)\)")
 
 
@@ -69,7 +86,36 @@ def _program(program: str, workload: Document, objects: Objects) -> Iterator[str
     slip = setting_names.unknown(given, programs=(program,), known=READS[program])
     if slip is not None and slip.name in used:
         yield f"{where}: {slip.name} would be taken for a setting, and end the start"
-    yield from _refused(program, expanded, where=where)
+    with tempfile.TemporaryDirectory() as folder:
+        for setting in sorted(FILES.keys() & expanded.keys()):
+            text = _mounted(expanded[setting], setting, workload, objects)
+            if text is None:
+                yield f"{where}: {setting} is {expanded[setting]}, and no volume has it"
+            path = Path(folder) / setting
+            path.write_text(text or FILES[setting])
+            expanded[setting] = str(path)
+        yield from _refused(program, expanded, where=where)
+
+
+def _mounted(path: str, setting: str, workload: Document, objects: Objects) -> str | None:
+    """Return what is in a file of a volume; of a secret, a sample. None: there is no such file."""
+    at = PurePosixPath(path)
+    certified = {one["spec"]["secretName"] for one in objects.of("Certificate")}
+    pod = workload["spec"]["template"]["spec"]
+    volumes = {volume["name"]: volume for volume in pod.get("volumes", [])}
+    for container in pod["containers"]:
+        for mount in container.get("volumeMounts", []):
+            if PurePosixPath(mount["mountPath"]) != at.parent:
+                continue
+            volume = volumes.get(mount["name"], {})
+            if "secret" in volume:
+                is_certificate = volume["secret"]["secretName"] in certified
+                return FILES[setting] if not is_certificate or at.name in CERTIFIED else None
+            if "configMap" in volume:
+                maps = {name(one): one.get("data", {}) for one in objects.of("ConfigMap")}
+                text: str | None = maps.get(volume["configMap"]["name"], {}).get(at.name)
+                return text
+    return None
 
 
 def _from(source: Mapping[str, Any], maps: Mapping[str, Mapping[str, str]]) -> Iterator[Any]:

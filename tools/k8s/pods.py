@@ -19,6 +19,8 @@ def faults(objects: Objects, *, overlay: str) -> Iterator[str]:
     for workload in objects.workloads():
         where = title(workload)
         yield from _pod(workload, where=where)
+        for beside in workload["spec"]["template"]["spec"].get("initContainers", []):
+            yield from _container(beside, where=where)
         for container in workload["spec"]["template"]["spec"]["containers"]:
             yield from _container(container, where=where)
             yield from _probes(container, where=where, kind=workload["kind"])
@@ -153,6 +155,7 @@ def _namespace(objects: Objects) -> Iterator[str]:
 def _references(objects: Objects) -> Iterator[str]:
     """Tell of Secrets, ConfigMaps and accounts that nobody makes."""
     made = {name(one) for one in objects.of("Secret", "ConfigMap", "ExternalSecret")}
+    made |= {one["spec"]["secretName"] for one in objects.of("Certificate")}
     accounts = {name(one) for one in objects.of("ServiceAccount")}
     for workload in objects.workloads():
         where, pod = title(workload), workload["spec"]["template"]["spec"]
@@ -164,7 +167,9 @@ def _references(objects: Objects) -> Iterator[str]:
             for entry in (*container.get("env", []), *container.get("envFrom", []))
             for reference in _named(entry)
         }
-        named |= {v["configMap"]["name"] for v in pod.get("volumes", []) if "configMap" in v}
+        volumes = pod.get("volumes", [])
+        named |= {v["configMap"]["name"] for v in volumes if "configMap" in v}
+        named |= {v["secret"]["secretName"] for v in volumes if "secret" in v}
         for missing in sorted(named - made):
             yield f"{where}: {missing} is nowhere"
 

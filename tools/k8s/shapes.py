@@ -88,11 +88,30 @@ _ROUTE = {
         }
     ],
 }
+_ISSUER = {"selfSigned": {}, "ca": {"secretName!": str}}
+_CERTIFICATE = {
+    "secretName!": str,
+    "issuerRef!": {"name!": str, "kind": {"Issuer", "ClusterIssuer"}},
+    "isCA": bool,
+    "commonName": str,
+    "duration!": str,
+    "renewBefore!": str,
+    "dnsNames": [str],
+    "uris": [str],
+    "usages": [{"digital signature", "server auth", "client auth"}],
+    "privateKey!": {
+        "algorithm!": {"ECDSA", "Ed25519", "RSA"},
+        "size": int,
+        "rotationPolicy!": {"Always", "Never"},
+    },
+}
 # By version and kind, of `spec`.
 SHAPES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("postgresql.cnpg.io/v1", "Cluster"): _CLUSTER,
     ("postgresql.cnpg.io/v1", "ScheduledBackup"): _BACKUP,
     ("barmancloud.cnpg.io/v1", "ObjectStore"): _OBJECT_STORE,
+    ("cert-manager.io/v1", "Issuer"): _ISSUER,
+    ("cert-manager.io/v1", "Certificate"): _CERTIFICATE,
     ("external-secrets.io/v1", "ExternalSecret"): _EXTERNAL_SECRET,
     ("gateway.networking.k8s.io/v1", "HTTPRoute"): _ROUTE,
 }

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from deploy.local import credentials, settings
+from deploy.local import identities, settings
 from deploy.local.demo import endings, place
 from deploy.local.demo.chain import Chain
 from deploy.local.demo.events import PURCHASE, Listener
@@ -51,15 +51,15 @@ class Sides:
     @contextlib.asynccontextmanager
     async def of(cls, run_dir: Path, stack: Mapping[str, Any]) -> AsyncIterator["Sides"]:
         """Connect to all for the block."""
-        secret = credentials.load(run_dir).service_secret
+        papers = identities.operator_papers(run_dir)
         async with (
             Chain.of(stack) as chain,
-            Listener.of(url=stack["natsUrl"]) as listener,
+            Listener.of(stack=stack) as listener,
             Marketplace.of(url=stack["url"], api_key=stack["apiKey"]) as marketplace,
         ):
             identity = await marketplace.marketplace_id()
             async with Operator.of(
-                services=stack["services"], secret=secret, marketplace_id=identity
+                services=stack["services"], papers=papers, marketplace_id=identity
             ) as operator:
                 yield cls(
                     stack=stack,

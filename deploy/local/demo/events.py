@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -33,10 +34,15 @@ class Listener:
 
     @classmethod
     @asynccontextmanager
-    async def of(cls, *, url: str, subject: str = "order.*") -> AsyncIterator["Listener"]:
-        """Subscribe for the block."""
+    async def of(
+        cls, *, stack: Mapping[str, Any], subject: str = "order.*"
+    ) -> AsyncIterator["Listener"]:
+        """Subscribe for the block. stack: what stack.json says."""
         listener = cls()
-        client = await nats.connect([server.strip() for server in url.split(",")])
+        servers = [server.strip() for server in str(stack["natsUrl"]).split(",")]
+        # Without a file, the system's authorities are believed.
+        believed = ssl.create_default_context(cafile=stack["natsCaFile"] or None)
+        client = await nats.connect(servers, tls=believed)
         try:
             await client.subscribe(subject, cb=listener._take)
             await client.flush()

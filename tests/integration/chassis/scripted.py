@@ -12,8 +12,9 @@ from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
 from chassis.channel import open_channel
 from chassis.identity import MARKETPLACE, PEOPLE, allow
 from chassis.server import Binding, Server
+from chassis.tls import Certificates
 from kernel.ids import new_id
-from tests.serving import SECRET
+from tests.identities import verifier
 
 Behaviour = Callable[[Any, Any], Awaitable[Any]]
 
@@ -69,14 +70,20 @@ def binding_of(servicer: Scripted) -> Binding:
 
 @asynccontextmanager
 async def served(
-    servicer: Scripted, *, port: int = 0, with_reflection: bool = False, calls_max: int = 1000
+    servicer: Scripted,
+    *,
+    port: int = 0,
+    with_reflection: bool = False,
+    calls_max: int = 1000,
+    own: Certificates | None = None,
 ) -> AsyncIterator[tuple[Server, str]]:
     """Serve a servicer; yields the server and host:port."""
     server = Server(
         binding=binding_of(servicer),
-        secret=SECRET,
+        verifier=verifier(),
         with_reflection=with_reflection,
         calls_max=calls_max,
+        own=own,
     )
     bound = await server.start(host="127.0.0.1", port=port)
     try:
@@ -95,9 +102,9 @@ def changing() -> disputes_pb2.CompleteDisputeRequest:
     return disputes_pb2.CompleteDisputeRequest(request_id="1", dispute_id=str(new_id()))
 
 
-async def reflected(address: str) -> list[str]:
+async def reflected(address: str, *, own: Certificates | None = None) -> list[str]:
     """List the services that a server tells of."""
-    async with open_channel(address) as channel:
+    async with open_channel(address, peer="disputes", own=own) as channel:
         stub = reflection_pb2_grpc.ServerReflectionStub(channel)
 
         async def ask() -> Any:

@@ -11,7 +11,6 @@ from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
 
 from chassis import deadline, identity
 from chassis.channel import MAX_ANSWER_BYTES, Caller, open_channel
-from chassis.identity import Signer
 from chassis.status import Internal
 from deploy.local.ports import free_port
 from kernel.errors import (
@@ -21,12 +20,13 @@ from kernel.errors import (
     Unauthenticated,
     Unavailable,
 )
+from tests.identities import signer
 from tests.integration.chassis.scripted import Behaviour, Scripted, changing, scripted, served
 from tests.patience import PATIENCE_SECONDS
-from tests.serving import SECRET, identity_of
+from tests.serving import identity_of
 
 WHO = identity_of("orders", marketplace_id=uuid.UUID(int=7))
-CALLER = Caller(Signer(secret=SECRET, caller="orders"))
+CALLER = Caller(signer("orders"))
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
 
@@ -18,11 +19,12 @@ from chassis.identity import (
     METADATA_KEY,
     REPLAYED_KEY,
     REQUEST_ID_KEY,
-    Signer,
 )
 from chassis.status import from_rpc_error
+from chassis.trust import public_text
 from kernel.errors import KINDS, DomainError, InvalidArgument
 from kernel.ids import new_id
+from tests.identities import FOREIGN_KEY, KEYS, signer
 from tests.integration.chassis.scripted import (
     Behaviour,
     Scripted,
@@ -33,19 +35,23 @@ from tests.integration.chassis.scripted import (
     served,
 )
 from tests.patience import PATIENCE_SECONDS
-from tests.serving import SECRET, identity_of
+from tests.serving import identity_of
 
 MARKETPLACE = uuid.UUID(int=7)
+OWN = KEYS["orders"]
 STATUS_KEY = "grpc-status-details-bin"
 
 
 def token(
-    caller: str = "orders", *, secret: str = SECRET, scopes: frozenset[str] | None = None
+    caller: str = "orders",
+    *,
+    key: Ed25519PrivateKey | None = None,
+    scopes: frozenset[str] | None = None,
 ) -> str:
     who = identity_of(caller, marketplace_id=MARKETPLACE)
     if scopes is not None:
         who = identity_of(caller, marketplace_id=MARKETPLACE, scopes=scopes)
-    return Signer(secret=secret, caller=caller).token(who)
+    return signer(caller, key=key).token(who)
 
 
 def claims(**changes: object) -> dict[str, object]:
@@ -81,14 +87,17 @@ async def refusal(
 NOBODY = {
     "no identity": "",
     "no token at all": "x",
-    "signed with another secret": token(secret="another secret of enough characters"),
-    "expired": jwt.encode(claims(exp=int(time.time()) - 1), SECRET, "HS256"),
-    "for somebody else": jwt.encode(claims(aud="gateway"), SECRET, "HS256"),
+    "signed with a key that nobody knows": token(key=FOREIGN_KEY),
+    "signed with another caller's key": token(key=KEYS["gateway"]),
+    "of a caller that nobody knows": jwt.encode(claims(iss="nobody"), OWN, "EdDSA"),
+    "signed with the public key as a secret": jwt.encode(claims(), public_text(OWN), "HS256"),
+    "expired": jwt.encode(claims(exp=int(time.time()) - 1), OWN, "EdDSA"),
+    "for somebody else": jwt.encode(claims(aud="gateway"), OWN, "EdDSA"),
     "without a signature": jwt.encode(claims(), "", "none"),
-    "without an end": jwt.encode(claims(exp=None), SECRET, "HS256"),
-    "without a marketplace": jwt.encode(claims(mkt=None), SECRET, "HS256"),
-    "with a marketplace that is no id": jwt.encode(claims(mkt="1"), SECRET, "HS256"),
-    "with scopes that are no text": jwt.encode(claims(scope=None), SECRET, "HS256"),
+    "without an end": jwt.encode(claims(exp=None), OWN, "EdDSA"),
+    "without a marketplace": jwt.encode(claims(mkt=None), OWN, "EdDSA"),
+    "with a marketplace that is no id": jwt.encode(claims(mkt="1"), OWN, "EdDSA"),
+    "with scopes that are no text": jwt.encode(claims(scope=None), OWN, "EdDSA"),
 }
 
 
@@ -120,7 +129,7 @@ async def test_the_identity_arrives_as_it_was_signed() -> None:
         user_id=user_id,
     )
     metadata = (
-        (METADATA_KEY, Signer(secret=SECRET, caller="orders").token(who)),
+        (METADATA_KEY, signer("orders").token(who)),
         (REQUEST_ID_KEY, "req-7"),
     )
     async with served(scripted(change=look)) as (_, address), open_channel(address) as channel:
@@ -164,7 +173,7 @@ async def test_a_line_that_names_no_roles_admits_nobody_but_a_marketplace(role: 
         scopes=frozenset({"read", "write", "support", "admin"}),
         user_id=uuid.uuid4(),
     )
-    metadata = ((METADATA_KEY, Signer(secret=SECRET, caller="gateway").token(who)),)
+    metadata = ((METADATA_KEY, signer("gateway").token(who)),)
 
     error = await refusal(servicer, "GetDispute", reading(), metadata=metadata)
 

@@ -5,7 +5,8 @@ import pytest
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
-from chassis.migrations.__main__ import SCRIPTS, EncodingError, upgrade_all
+from chassis.migrations.__main__ import EncodingError, upgrade_all
+from chassis.migrations.scripts import SCRIPTS
 from deploy.local.postgres import PostgresServer
 from tests.conftest import TestDatabase
 from tests.integration.chassis.conftest import beside_a_dead_host

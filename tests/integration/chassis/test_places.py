@@ -7,11 +7,11 @@ from chassis.channel import open_channel
 from chassis.database import Database
 from chassis.server import LIVENESS, Server
 from kernel.errors import Unavailable
+from tests.identities import verifier
 from tests.integration.chassis.conftest import Shop, beside_a_dead_host
 from tests.integration.chassis.scripted import binding_of, scripted
 from tests.integration.chassis.test_outages import admin, by_snapshot, by_statement, by_transaction
 from tests.patience import PATIENCE_SECONDS
-from tests.serving import SECRET
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from tests.serving import SECRET
     [("::1", "[::1]"), ("::1", "ipv6:[::1]"), ("::", "[::1]"), ("::", "127.0.0.1")],
 )
 async def test_a_service_listens_on_ipv6_and_is_called_there(host: str, called: str) -> None:
-    server = Server(binding=binding_of(scripted()), secret=SECRET, with_reflection=False)
+    server = Server(binding=binding_of(scripted()), verifier=verifier(), with_reflection=False)
     port = await server.start(host=host, port=0)
     try:
         async with open_channel(f"{called}:{port}") as channel:
@@ -36,7 +36,7 @@ async def test_a_service_listens_on_ipv6_and_is_called_there(host: str, called: 
 
 async def test_a_taken_port_of_ipv6_is_named() -> None:
     servers = [
-        Server(binding=binding_of(scripted()), secret=SECRET, with_reflection=False)
+        Server(binding=binding_of(scripted()), verifier=verifier(), with_reflection=False)
         for _ in range(2)
     ]
     port = await servers[0].start(host="::1", port=0)

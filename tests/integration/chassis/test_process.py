@@ -13,11 +13,12 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis.channel import open_channel
+from chassis.tls import certificates
 from deploy.local.ports import free_port
 from tests.conftest import TestDatabase
+from tests.identities import TRUST_FILE, tls_settings
 from tests.integration.chassis.scripted import reflected
 from tests.patience import PATIENCE_SECONDS
-from tests.serving import SECRET
 
 ROOT = Path(__file__).resolve().parents[3]
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -30,7 +31,7 @@ def environment(**settings: str) -> dict[str, str]:
         "PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}",
         "DATABASE_URL": f"postgresql://disputes@127.0.0.1:{free_port()}/none",
         "NATS_URL": f"nats://127.0.0.1:{free_port()}",
-        "SERVICE_SECRET": SECRET,
+        "TRUST_FILE": str(TRUST_FILE),
         "GRPC_PORT": str(free_port()),
     }
     return {name: value for name, value in {**known, **settings}.items() if value}
@@ -64,8 +65,9 @@ def ended(settings: dict[str, str]) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("SERVICE_SECRET", "hunter2"),
-        ("SERVICE_SECRET", ""),
+        ("TRUST_FILE", "/hunter2"),
+        ("TRUST_FILE", __file__),
+        ("TRUST_FILE", ""),
         ("DATABASE_URL", "mysql://hunter2@db/x"),
         ("DATABASE_URL", ""),
         ("GRPC_PORT", "hunter2"),
@@ -85,11 +87,36 @@ def test_a_wrong_setting_ends_the_start_in_one_line_that_names_it(name: str, val
     assert "hunter2" not in said
 
 
-def test_in_production_a_nats_that_lets_in_anybody_is_refused() -> None:
-    code, said = ended(environment(NATS_URL="nats://a:4222,nats://b:4222", ENV="prod"))
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("tls://a:4222,tls://b:4222", "must name a user and a password"),
+        ("nats://me:word@a:4222", "must begin with tls://"),
+    ],
+)
+def test_in_production_a_nats_that_lets_in_anybody_is_refused(url: str, why: str) -> None:
+    code, said = ended(environment(NATS_URL=url, ENV="prod", **tls_settings("disputes")))
 
     assert (code, said.count("\n")) == (2, 1)
-    assert said.startswith("disputes: setting NATS_URL must name a user and a password")
+    assert said.startswith(f"disputes: setting NATS_URL {why}")
+
+
+def test_in_production_nothing_is_served_in_plain_text() -> None:
+    code, said = ended(environment(NATS_URL="tls://me:word@a:4222", ENV="prod"))
+
+    assert (code, said.count("\n")) == (2, 1)
+    assert said.startswith("disputes: setting TLS_CERT_FILE must be set where ENV=prod")
+
+
+@pytest.mark.parametrize("wrong", ["missing", "another's key"])
+def test_a_certificate_without_its_key_ends_the_start(wrong: str) -> None:
+    settings = tls_settings("disputes")
+    settings["TLS_KEY_FILE"] = "" if wrong == "missing" else tls_settings("orders")["TLS_KEY_FILE"]
+
+    code, said = ended(environment(**settings))
+
+    assert (code, said.count("\n")) == (2, 1)
+    assert said.startswith("disputes: setting TLS_CERT_FILE")
 
 
 def test_a_port_that_is_taken_ends_the_start_and_is_named(
@@ -141,7 +168,6 @@ async def test_it_stops_with_exit_code_0_when_told_to(
 
     assert process.returncode == 0
     assert "service.stopped" in said.splitlines()[-1]
-    assert SECRET not in said
 
 
 async def test_without_its_database_it_is_alive_and_not_ready() -> None:
@@ -170,13 +196,24 @@ async def test_without_nats_it_serves(database: TestDatabase) -> None:
 async def test_in_production_it_does_not_tell_its_contract(
     database: TestDatabase, nats_url: str
 ) -> None:
-    named = nats_url.replace("//", "//disputes:password@")
-    settings = environment(DATABASE_URL=database.url("disputes"), NATS_URL=named, ENV="prod")
+    named = nats_url.replace("nats://", "tls://disputes:password@")
+    health_port = str(free_port())
+    settings = environment(
+        DATABASE_URL=database.url("disputes"),
+        NATS_URL=named,
+        ENV="prod",
+        HEALTH_PORT=health_port,
+        **tls_settings("disputes"),
+    )
+    mine = {name: Path(value) for name, value in tls_settings("orders").items()}
+    own = certificates(
+        certificate=mine["TLS_CERT_FILE"], key=mine["TLS_KEY_FILE"], authority=mine["TLS_CA_FILE"]
+    )
 
     with started(settings):
-        await until_serving(settings["GRPC_PORT"])
+        await until_serving(health_port)
         with pytest.raises(grpc.aio.AioRpcError) as failed:
-            await reflected(f"127.0.0.1:{settings['GRPC_PORT']}")
+            await reflected(f"127.0.0.1:{settings['GRPC_PORT']}", own=own)
 
     # The stream is refused while the client still writes to it: grpc calls that INTERNAL at times.
     assert failed.value.code() in {grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.INTERNAL}

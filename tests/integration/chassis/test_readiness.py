@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import grpc
 import psycopg
@@ -13,22 +14,22 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from orchestrator.disputes.v1 import disputes_pb2_grpc
 from psycopg import sql
-from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from chassis import runner, watch
 from chassis.bus import Bus
 from chassis.channel import Caller, open_channel
-from chassis.identity import Signer
+from chassis.migrations.scripts import SCRIPTS
 from chassis.runner import App
 from chassis.settings import ServiceSettings
 from deploy.local.ports import free_port
 from kernel.clock import SystemClock
 from kernel.errors import DomainError, Unavailable
+from tests.identities import TRUST_FILE, signer
 from tests.integration.chassis.conftest import Shop
 from tests.integration.chassis.scripted import binding_of, changing, scripted
 from tests.patience import PATIENCE_SECONDS
-from tests.serving import SECRET, identity_of
+from tests.serving import identity_of
 
 WHO = identity_of("orders", marketplace_id=uuid.UUID(int=7))
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -60,7 +61,7 @@ def app(shop: Shop) -> App:
     return App(
         name="scripted",
         settings=ServiceSettings(
-            database_url=shop.url, service_secret=SecretStr(SECRET), grpc_port=free_port()
+            database_url=shop.url, trust_file=TRUST_FILE, grpc_port=free_port()
         ),
         binding=binding_of(scripted()),
         database=shop.database,
@@ -98,7 +99,7 @@ async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
 
 async def call(channel: grpc.aio.Channel) -> None:
     """Make a call. Raises: DomainError."""
-    caller = Caller(Signer(secret=SECRET, caller="orders"))
+    caller = Caller(signer("orders"))
     stub = disputes_pb2_grpc.DisputesServiceStub(channel)
     await caller.call(stub.CompleteDispute, changing(), who=WHO)
 
@@ -219,3 +220,51 @@ async def test_a_service_is_not_ready_while_its_database_takes_no_changes(
         await until(lambda: is_serving(channel))
 
     assert machine.ahead == dt.timedelta()
+
+
+MIGRATION = """
+revision, down_revision = {revision!r}, {down!r}
+branch_labels = depends_on = None
+"""
+
+
+@pytest.fixture
+def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code knows two revisions of the schema, and needs the second."""
+    for revision, down in (("shop_0001", None), ("shop_0002", "shop_0001")):
+        text = MIGRATION.format(revision=revision, down=down)
+        (tmp_path / f"{revision}.py").write_text(text)
+    monkeypatch.setitem(SCRIPTS, "shop", tmp_path)
+
+
+@pytest.mark.usefixtures("machine", "scripts")
+async def test_a_service_is_not_ready_while_its_schema_is_older_than_its_code(
+    app: App, shop: Shop
+) -> None:
+    with capture_logs() as said:
+        async with running(replace(app, name="shop")) as channel:
+            await until(lambda: _said(said, "schema.older"))
+            assert not await is_serving(channel)
+
+            shop.run("create table alembic_version (version_num text primary key)")
+            shop.run("insert into alembic_version values ('shop_0001')")
+            await until(lambda: _said(said, "schema.older", times=2))
+            assert not await is_serving(channel)
+
+            shop.run("update alembic_version set version_num = 'shop_0002'")
+            await until(lambda: is_serving(channel))
+
+    lacking = [line for line in said if line["event"] == "schema.older"]
+    assert [(line["found"], line["needed"]) for line in lacking] == [
+        ("", "shop_0002"),
+        ("shop_0001", "shop_0002"),
+    ]
+
+
+@pytest.mark.usefixtures("machine", "scripts")
+async def test_a_schema_that_is_newer_than_the_code_is_served(app: App, shop: Shop) -> None:
+    shop.run("create table alembic_version (version_num text primary key)")
+    shop.run("insert into alembic_version values ('shop_0003')")
+
+    async with running(replace(app, name="shop")) as channel:
+        await until(lambda: is_serving(channel))

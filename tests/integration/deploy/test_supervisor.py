@@ -184,8 +184,8 @@ def test_credentials_are_made_once_and_only_the_owner_reads_them(tmp_path: Path)
     kept = credentials.remember_keys(tmp_path, credentials=first, api_key="key", test_key="test")
 
     assert credentials.load(tmp_path) == kept
-    assert len({first.service_secret, first.api_key_pepper, first.token_secret}) == 3
-    assert min(map(len, (first.service_secret, first.api_key_pepper, first.token_secret))) >= 32
+    assert len({first.api_key_pepper, first.token_secret}) == 2
+    assert min(map(len, (first.api_key_pepper, first.token_secret))) >= 32
     assert (tmp_path / "credentials.json").stat().st_mode & 0o777 == 0o600
 
 

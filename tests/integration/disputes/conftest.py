@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Callable
 import psycopg
 import pytest
 from orchestrator.disputes.v1 import disputes_pb2_grpc
-from pydantic import SecretStr
 
 from chassis.channel import open_channel
 from deploy.local.ports import free_port
 from services.disputes.app import build
 from services.disputes.settings import DisputesSettings
 from tests.conftest import TestDatabase
-from tests.serving import SECRET, Client, Socket, serving
+from tests.identities import TRUST_FILE
+from tests.serving import Client, Socket, serving
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +28,7 @@ async def disputes_address(disputes_database: TestDatabase, nats_url: str) -> As
     settings = DisputesSettings(
         database_url=disputes_database.url("disputes"),
         nats_url=nats_url,
-        service_secret=SecretStr(SECRET),
+        trust_file=TRUST_FILE,
         grpc_port=free_port(),
     )
     async with serving(await build(settings)) as address:

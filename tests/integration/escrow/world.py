@@ -20,8 +20,9 @@ from services.escrow.domain import Command, CommandKind, CommandState, Wallet, W
 from services.escrow.service import EscrowService, NewEscrow
 from services.escrow.settings import EscrowSettings
 from tests.conftest import RunningDevnet, TestDatabase
+from tests.identities import TRUST_FILE
 from tests.patience import PATIENCE_SECONDS, until
-from tests.serving import EVENT_SIGNING_KEY, SECRET
+from tests.serving import EVENT_SIGNING_KEY
 
 CENT = 100_000
 AMOUNT = 80 * 10_000_000
@@ -37,7 +38,7 @@ def settings(
     info = devnet.info
     given: dict[str, Any] = {
         "database_url": database.url("escrow"),
-        "service_secret": SECRET,
+        "trust_file": TRUST_FILE,
         "event_signing_key": EVENT_SIGNING_KEY,
         "grpc_port": free_port(),
         "stellar_rpc_url": info["rpcUrl"],

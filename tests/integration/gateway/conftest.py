@@ -36,9 +36,9 @@ from gateway.keys import SCOPES, KeyStore
 from gateway.server import Server as WebServer
 from gateway.settings import GatewaySettings
 from kernel.errors import DomainError, NotFound
+from tests.identities import key_file, verifier
 from tests.patience import PATIENCE_SECONDS
 
-SECRET = "a secret of the services, for tests only"
 PEPPER = "a pepper of the gateway, for tests only!"
 Answering = Callable[[Any], Awaitable[Message]]
 
@@ -116,7 +116,7 @@ async def recorded_services() -> AsyncIterator[Services]:
     services = Services()
     for name in CONTRACTS:
         binding = binding_of(name, getattr(services, name))
-        server = Server(binding=binding, secret=SECRET, with_reflection=False)
+        server = Server(binding=binding, verifier=verifier(), with_reflection=False)
         port = await server.start(host="127.0.0.1", port=0)
         await server.set_ready(ready=True)
         services.servers[name], services.addresses[name] = server, f"127.0.0.1:{port}"
@@ -159,7 +159,7 @@ def settings(gateway_database: Any, nats_url: str, recorded_services: Services) 
     return GatewaySettings(
         database_url=gateway_database.url("gateway"),
         nats_url=nats_url,
-        service_secret=SecretStr(SECRET),
+        identity_key_file=key_file("gateway"),
         api_key_pepper=SecretStr(PEPPER),
         gateway_port=free_port(),
         orders_address=addresses["orders"],

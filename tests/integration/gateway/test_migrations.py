@@ -11,7 +11,8 @@ import pytest
 
 from chassis.database import Database
 from chassis.idempotency import RequestKey
-from chassis.migrations.__main__ import SCRIPTS, upgrade_all
+from chassis.migrations.__main__ import upgrade_all
+from chassis.migrations.scripts import SCRIPTS
 from gateway.keys import KeyStore
 
 from .conftest import PEPPER

@@ -13,8 +13,9 @@ from deploy.local.process import Command, Process, python_module
 from deploy.local.settings import ROOT, child_environment
 from gateway import keys as key_format
 from gateway.settings import GatewaySettings
+from tests.identities import key_file, tls_settings
 
-from .conftest import PEPPER, SECRET
+from .conftest import PEPPER
 from .test_access import bearer
 
 
@@ -22,7 +23,7 @@ def environment(settings: GatewaySettings, **changed: str) -> dict[str, str]:
     own = {
         "DATABASE_URL": settings.database_url,
         "NATS_URL": settings.nats_url,
-        "SERVICE_SECRET": SECRET,
+        "IDENTITY_KEY_FILE": str(key_file("gateway")),
         "API_KEY_PEPPER": PEPPER,
         "ORDERS_ADDRESS": settings.orders_address,
         "LEDGER_ADDRESS": settings.ledger_address,
@@ -70,16 +71,24 @@ def process(own_process: tuple[Process, str]) -> str:
 
 
 def test_in_production_a_nats_that_lets_in_anybody_is_refused(settings: GatewaySettings) -> None:
-    code, _, said = run(settings, "gateway", ENV="prod")
+    certified = tls_settings("gateway")
+    code, _, said = run(settings, "gateway", ENV="prod", **certified)
 
     refused = "gateway: setting NATS_URL must name a user and a password where ENV=prod\n"
     assert (code, said) == (2, refused)
 
 
+def test_in_production_services_are_not_called_in_plain_text(settings: GatewaySettings) -> None:
+    code, _, said = run(settings, "gateway", ENV="prod")
+
+    assert (code, said.count("\n")) == (2, 1)
+    assert said.startswith("gateway: setting TLS_CERT_FILE must be set where ENV=prod")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("SERVICE_SECRET", "short"),
+        ("IDENTITY_KEY_FILE", "/nowhere"),
         ("API_KEY_PEPPER", ""),
         ("ORDERS_ADDRESS", "nowhere"),
         ("GATEWAY_PORT", "0"),

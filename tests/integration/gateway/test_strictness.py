@@ -20,9 +20,10 @@ from kernel.errors import (
     Unavailable,
 )
 from kernel.ids import to_public
+from tests.identities import verifier
 from tests.patience import PATIENCE_SECONDS
 
-from .conftest import SECRET, Keys, Services, binding_of
+from .conftest import Keys, Services, binding_of
 from .messages import ORDER_ID, an_order, running
 from .test_access import refusal
 
@@ -366,7 +367,7 @@ async def test_a_service_that_is_away_answers_in_time_and_in_shape(
 async def restart(services: Services, name: str) -> None:
     port = int(services.addresses[name].rpartition(":")[2])
     binding = binding_of(name, getattr(services, name))
-    server = Server(binding=binding, secret=SECRET, with_reflection=False)
+    server = Server(binding=binding, verifier=verifier(), with_reflection=False)
     await server.start(host="127.0.0.1", port=port)
     await server.set_ready(ready=True)
     services.servers[name] = server

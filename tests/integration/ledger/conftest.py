@@ -9,7 +9,6 @@ from typing import Any
 import psycopg
 import pytest
 from orchestrator.ledger.v1 import ledger_pb2_grpc
-from pydantic import SecretStr
 
 from chassis.channel import open_channel
 from chassis.database import Database
@@ -28,7 +27,8 @@ from services.ledger.service import LedgerService
 from services.ledger.settings import LedgerSettings
 from services.ledger.store import LedgerStore
 from tests.conftest import TestDatabase
-from tests.serving import ESCROW_EVENT_KEYS, SECRET, Client, Socket, serving
+from tests.identities import TRUST_FILE
+from tests.serving import ESCROW_EVENT_KEYS, Client, Socket, serving
 
 WORLD = "external:stellar"
 USDC = "USDC"
@@ -232,7 +232,7 @@ def ledger_settings(database: TestDatabase, nats_url: str, **changed: Any) -> Le
         "database_url": database.url("ledger"),
         "nats_url": nats_url,
         "escrow_event_keys": ESCROW_EVENT_KEYS,
-        "service_secret": SecretStr(SECRET),
+        "trust_file": TRUST_FILE,
         "grpc_port": free_port(),
     }
     return LedgerSettings(**{**given, **changed})

@@ -8,7 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from chassis.migrations.__main__ import SCRIPTS, upgrade_all
+from chassis.migrations.__main__ import upgrade_all
+from chassis.migrations.scripts import SCRIPTS
 from kernel.money import CENT
 
 # An order of 80.00 at 10 %, closed in some way before receipts were kept.

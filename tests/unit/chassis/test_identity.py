@@ -19,10 +19,11 @@ from chassis.identity import (
     Signer,
     Verifier,
 )
+from chassis.trust import Party, Trust, public_text
 from kernel.errors import Unauthenticated
+from tests.identities import FOREIGN_KEY, KEYS, TRUST, signer, verifier
 
-SECRET = "the-shared-secret-of-the-services-0"
-OTHER_SECRET = "another-secret-of-somebody-else-000"
+OWN = KEYS["gateway"]
 MARKETPLACE = uuid.UUID(int=7)
 USER = uuid.UUID(int=9)
 KEY_HOLDER = Identity(
@@ -59,7 +60,7 @@ def claims(**changes: object) -> dict[str, object]:
 
 
 def signed(**changes: object) -> str:
-    return jwt.encode(claims(**changes), SECRET, algorithm="HS256")
+    return jwt.encode(claims(**changes), OWN, algorithm="EdDSA")
 
 
 def unsigned(header: dict[str, str], signature: bytes = b"") -> str:
@@ -69,29 +70,29 @@ def unsigned(header: dict[str, str], signature: bytes = b"") -> str:
 
 @pytest.mark.parametrize("who", [KEY_HOLDER, PERSON])
 def test_who_was_signed_is_who_is_read(who: Identity) -> None:
-    token = Signer(secret=SECRET, caller="gateway").token(who)
+    token = signer("gateway").token(who)
 
-    assert who == Verifier(secret=SECRET).identity(token)
+    assert who == verifier().identity(token)
 
 
 def test_the_caller_is_the_service_that_signs_not_the_one_that_was_called() -> None:
-    token = Signer(secret=SECRET, caller="orders").token(KEY_HOLDER)
+    token = signer("orders").token(KEY_HOLDER)
 
-    assert Verifier(secret=SECRET).identity(token).caller == "orders"
+    assert verifier().identity(token).caller == "orders"
 
 
 def test_the_tokens_the_forgeries_below_are_made_of_are_good_ones() -> None:
-    assert Verifier(secret=SECRET).identity(signed()) == KEY_HOLDER
+    assert verifier().identity(signed()) == KEY_HOLDER
 
 
 @pytest.mark.parametrize("role", ["user", "admin"])
 def test_a_person_who_is_no_user_is_nobody(role: str) -> None:
-    verifier = Verifier(secret=SECRET)
+    verifying = verifier()
 
-    assert verifier.identity(signed(role=role, uid=str(USER))).user_id == USER
+    assert verifying.identity(signed(role=role, uid=str(USER))).user_id == USER
     for _ in range(2):
         with pytest.raises(Unauthenticated):
-            verifier.identity(signed(role=role, uid=""))
+            verifying.identity(signed(role=role, uid=""))
 
 
 def test_a_block_acts_as_another_and_no_longer() -> None:
@@ -108,9 +109,9 @@ def test_a_block_acts_as_another_and_no_longer() -> None:
 
 def test_a_system_identity_has_every_scope() -> None:
     who = identity.system(caller="orders", marketplace_id=MARKETPLACE)
-    token = Signer(secret=SECRET, caller="orders").token(who)
+    token = signer("orders").token(who)
 
-    assert Verifier(secret=SECRET).identity(token) == who
+    assert verifier().identity(token) == who
     assert who.scopes == {"read", "write", "support", "admin"}
 
 
@@ -125,9 +126,13 @@ def test_a_system_identity_has_every_scope() -> None:
         unsigned({"alg": "HS256"}),
         unsigned({"alg": "HS256"}, b"\x00" * 32),
         unsigned({"alg": "RS256"}, b"\x00" * 256),
-        jwt.encode(claims(), OTHER_SECRET, algorithm="HS256"),
-        jwt.encode(claims(), SECRET + "-" * 40, algorithm="HS512"),
-        jwt.encode(claims(), SECRET * 2, algorithm="HS384"),
+        unsigned({"alg": "EdDSA"}, b"\x00" * 64),
+        jwt.encode(claims(), FOREIGN_KEY, algorithm="EdDSA"),
+        jwt.encode(claims(), KEYS["orders"], algorithm="EdDSA"),
+        jwt.encode(claims(iss="nobody"), OWN, algorithm="EdDSA"),
+        # What everybody knows is no secret to sign with.
+        jwt.encode(claims(), public_text(OWN), algorithm="HS256"),
+        signed(iss="orders"),
         signed(exp=int(time.time()) - 1),
         signed(exp=None),
         signed(exp="soon"),
@@ -148,23 +153,25 @@ def test_a_system_identity_has_every_scope() -> None:
 )
 def test_a_forged_stale_or_misshapen_token_is_nobody(token: str) -> None:
     with pytest.raises(Unauthenticated):
-        Verifier(secret=SECRET).identity(token)
+        verifier().identity(token)
 
 
 def test_a_token_with_one_character_changed_is_nobody() -> None:
     token = signed()
-    verifier = Verifier(secret=SECRET)
+    verifying = verifier()
     for position in range(0, len(token), 7):
         other = "A" if token[position] != "A" else "B"
         with pytest.raises(Unauthenticated):
-            verifier.identity(token[:position] + other + token[position + 1 :])
+            verifying.identity(token[:position] + other + token[position + 1 :])
 
 
 def test_a_token_that_was_good_is_nobody_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    token = Signer(secret=SECRET, caller="gateway").token(KEY_HOLDER)
-    verifier = Verifier(secret=SECRET)
-    verifier.identity(token)
-    expired = int(jwt.decode(token, SECRET, algorithms=["HS256"], audience=AUDIENCE)["exp"])
+    token = signer("gateway").token(KEY_HOLDER)
+    verifying = verifier()
+    verifying.identity(token)
+    expired = int(
+        jwt.decode(token, OWN.public_key(), algorithms=["EdDSA"], audience=AUDIENCE)["exp"]
+    )
 
     class Later(dt.datetime):
         """The clock of the JWT library, one second too late."""
@@ -176,20 +183,64 @@ def test_a_token_that_was_good_is_nobody_after_its_time(monkeypatch: pytest.Monk
     monkeypatch.setattr(time, "time", lambda: expired + 1)
     monkeypatch.setattr(jwt.api_jwt, "datetime", Later)
     with pytest.raises(Unauthenticated):
-        verifier.identity(token)
+        verifying.identity(token)
 
 
 def test_a_signer_renews_a_token_at_half_its_life(monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
-    signer = Signer(secret=SECRET, caller="gateway")
+    signing = signer("gateway")
     monkeypatch.setattr(time, "time", lambda: now)
-    first = signer.token(KEY_HOLDER)
+    first = signing.token(KEY_HOLDER)
 
     monkeypatch.setattr(time, "time", lambda: now + LIFETIME_SECONDS / 2 - 1)
-    assert signer.token(KEY_HOLDER) == first
+    assert signing.token(KEY_HOLDER) == first
 
     monkeypatch.setattr(time, "time", lambda: now + LIFETIME_SECONDS / 2 + 1)
-    assert signer.token(KEY_HOLDER) != first
+    assert signing.token(KEY_HOLDER) != first
+
+
+def test_keys_are_replaced_without_a_pause() -> None:
+    old, new = KEYS["gateway"], FOREIGN_KEY
+    both = Party(keys=(public_text(old), public_text(new)))
+    trusted, signing = [TRUST], [old]
+    signer_ = Signer(key=lambda: signing[0], caller="gateway")
+    verifying = Verifier(trust=lambda: trusted[0])
+    first = signer_.token(KEY_HOLDER)
+    assert verifying.identity(first) == KEY_HOLDER
+
+    # The new one is known before anybody signs with it, the old one for as long as tokens live.
+    trusted[0] = Trust(callers={**TRUST.callers, "gateway": both})
+    signing[0] = new
+    second = signer_.token(KEY_HOLDER)
+
+    assert second != first
+    assert {verifying.identity(token) for token in (first, second)} == {KEY_HOLDER}
+    trusted[0] = Trust(callers={**TRUST.callers, "gateway": Party(keys=(public_text(new),))})
+    assert verifying.identity(second) == KEY_HOLDER
+    with pytest.raises(Unauthenticated):
+        verifying.identity(first)
+
+
+def test_who_is_taken_out_of_the_trust_is_nobody_at_once() -> None:
+    trusted = [TRUST]
+    verifying = Verifier(trust=lambda: trusted[0])
+    token = signer("gateway").token(KEY_HOLDER)
+    verifying.identity(token)
+
+    trusted[0] = Trust(callers={})
+
+    with pytest.raises(Unauthenticated):
+        verifying.identity(token)
+
+
+def test_a_token_is_nobodys_on_the_connection_of_another() -> None:
+    verifying = verifier()
+    token = signer("gateway").token(KEY_HOLDER)
+
+    assert verifying.identity(token, peer="gateway") == KEY_HOLDER
+    for peer in ("orders", ""):
+        with pytest.raises(Unauthenticated):
+            verifying.identity(token, peer=peer)
 
 
 def test_outside_a_request_nobody_calls() -> None:

@@ -1,13 +1,19 @@
 """Settings: a wrong one ends the start with one line that names it and never shows it."""
 
+import uuid
+
 import pydantic
 import pytest
+from pydantic import SecretStr
 
-from chassis.settings import ServiceSettings, load, read
+from chassis.identity import system
+from chassis.settings import CallerSettings, ServiceSettings, load, read
+from chassis.trust import private_text
+from tests.identities import KEYS, TRUST, TRUST_FILE, key_file, verifier
 
 GOOD = {
     "DATABASE_URL": "postgresql://ledger@127.0.0.1:5432/orchestrator",
-    "SERVICE_SECRET": "0123456789abcdef0123456789abcdef",
+    "TRUST_FILE": str(TRUST_FILE),
     "GRPC_PORT": "8082",
 }
 
@@ -25,7 +31,7 @@ def test_right_settings_are_read_with_their_defaults() -> None:
     settings = load(ServiceSettings, program="ledger")
 
     assert settings.database_url == GOOD["DATABASE_URL"]
-    assert settings.service_secret.get_secret_value() == GOOD["SERVICE_SECRET"]
+    assert settings.trust().current() == TRUST
     assert (settings.grpc_host, settings.grpc_port) == ("127.0.0.1", 8082)
     assert (settings.env, settings.log_level, settings.database_pool_size) == ("dev", "info", 20)
 
@@ -41,8 +47,9 @@ def test_right_settings_are_read_with_their_defaults() -> None:
         ("GRPC_HOST", "[hunter2]"),
         ("DATABASE_POOL_SZIE", "hunter2"),
         ("LEDGER_GRPC_PORT", "hunter2"),
-        ("SERVICE_SECRET", None),
-        ("SERVICE_SECRET", "hunter2"),
+        ("TRUST_FILE", None),
+        ("TRUST_FILE", "/hunter2"),
+        ("TRUST_FILE", __file__),
         ("GRPC_PORT", None),
         ("GRPC_PORT", "hunter2"),
         ("GRPC_PORT", "0"),
@@ -113,10 +120,46 @@ def test_settings_cannot_be_changed_after_the_start() -> None:
 
 
 def test_a_secret_is_not_in_what_settings_look_like() -> None:
-    settings = load(ServiceSettings, program="ledger")
+    key = private_text(KEYS["orders"])
+    settings = CallerSettings(identity_key=SecretStr(key))
 
-    assert GOOD["SERVICE_SECRET"] not in repr(settings)
-    assert GOOD["SERVICE_SECRET"] not in str(settings)
+    for line in key.splitlines():
+        assert line not in repr(settings)
+        assert line not in str(settings)
+
+
+@pytest.mark.parametrize("given", ["neither", "both", "no key"])
+def test_a_caller_has_one_key(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: str
+) -> None:
+    if given != "neither":
+        monkeypatch.setenv("IDENTITY_KEY", "hunter2")
+    if given == "both":
+        monkeypatch.setenv("IDENTITY_KEY", private_text(KEYS["orders"]))
+        monkeypatch.setenv("IDENTITY_KEY_FILE", str(key_file("orders")))
+
+    with pytest.raises(SystemExit) as ended:
+        load(CallerSettings, program="orders")
+
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said.startswith("orders: setting IDENTITY_KEY")
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("kind", ["text", "file"])
+def test_a_key_signs_as_text_and_as_a_file(kind: str) -> None:
+    text = SecretStr(private_text(KEYS["orders"]))
+    settings = (
+        CallerSettings(identity_key=text)
+        if kind == "text"
+        else CallerSettings(identity_key_file=key_file("orders"))
+    )
+    who = system(caller="orders", marketplace_id=uuid.UUID(int=1))
+
+    token = settings.signer(caller="orders").token(who)
+
+    assert verifier().identity(token) == who
 
 
 def test_a_command_line_tool_reads_a_variable_or_its_default(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import checking, credentials, settings
+from deploy.local import authority, checking, credentials, identities, settings
 from deploy.local.settings import refuse_unknown
 from deploy.local.stack import Stack
 from deploy.local.wiring import Wiring
@@ -88,6 +88,8 @@ def test_right_settings_in_every_form_are_taken(
         monkeypatch.setenv(name, value)
     refuse_unknown()
     read = settings.load()
+    identities.keep(tmp_path)
+    authority.keep(tmp_path)
     wiring = Wiring(
         settings=read,
         credentials=credentials.load(tmp_path),

@@ -13,7 +13,7 @@ PROGRAMS = (*SERVICES, "gateway", "devnet", "migrations")
 HOUSE = {*SERVICES, "gateway"}
 # Who may know each secret that whoever starts a stack may have in the environment.
 GIVEN: Mapping[str, set[str]] = {
-    "SERVICE_SECRET": HOUSE,
+    "IDENTITY_KEY": set(),
     "API_KEY_PEPPER": {"gateway"},
     "JWT_ISSUERS": {"gateway"},
     "VAULT_TOKEN": {"escrow"},
@@ -33,7 +33,6 @@ GIVEN: Mapping[str, set[str]] = {
 }
 # And each that the stack makes for itself, by its name in credentials.json.
 MADE: Mapping[str, set[str]] = {
-    "service_secret": HOUSE,
     "api_key_pepper": {"gateway"},
     "token_secret": {"gateway"},
     "event_signing_key": {"escrow"},
@@ -124,13 +123,15 @@ def test_the_ledger_knows_the_public_half_of_the_key_that_escrow_was_given(tmp_p
     assert "'ESCROW_EVENT_KEYS': '" in handed["ledger"]
 
 
-def test_credentials_of_before_are_completed_and_kept(tmp_path: Path) -> None:
+def test_credentials_of_before_are_completed_and_kept_where_they_are_still_known(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "credentials.json").write_text(
         '{"service_secret": "a", "api_key_pepper": "b", "token_secret": "c", "api_key": "d"}'
     )
 
     first, second = load(tmp_path), load(tmp_path)
 
-    assert (first.service_secret, first.api_key) == ("a", "d")
+    assert (first.api_key_pepper, first.api_key) == ("b", "d")
     assert first == second
     assert (tmp_path / "credentials.json").stat().st_mode & 0o777 == 0o600
