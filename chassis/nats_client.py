@@ -5,6 +5,7 @@ at more blanks than the server, takes UTF-8 for granted, and takes a publisher's
 server's: one such message in a stream would end the connection of each of its readers, for ever.
 """
 
+import logging
 import re
 
 from nats.aio.client import Client as LibraryClient
@@ -19,6 +20,14 @@ _REPLACEMENT = "\ufffd"
 _KEPT = b"$JS.ACK."
 _VERSION = b"NATS/1.0"
 _OF_THE_SERVER = frozenset({b"status", b"description"})
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Tell a message from what asyncio says whenever a server ends a connection over TLS."""
+    return "eof_received() has no effect" not in record.getMessage()
+
+
+logging.getLogger("asyncio").addFilter(_is_news)
 
 
 class Client(LibraryClient):

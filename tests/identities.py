@@ -8,13 +8,26 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis.identity import OPERATOR, Signer, Verifier
-from chassis.trust import of_house, private_text
+from chassis.trust import Grant, Party, Trust, of_house, private_text, public_text
 from deploy.local import authority
 
 # A stranger is known, and on no allow-list.
+BILLING = "billing"
 CALLERS = ("gateway", "orders", "ledger", "escrow", "disputes", OPERATOR, "stranger")
 KEYS = {caller: Ed25519PrivateKey.generate() for caller in CALLERS}
-TRUST = of_house(KEYS)
+KEYS |= {BILLING: Ed25519PrivateKey.generate()}
+# A program of others, with one RPC for every marketplace.
+GRANT = Grant(
+    rpcs=frozenset({"ledger.GetBalance"}),
+    scopes=frozenset({"read"}),
+    marketplaces="all",
+)
+TRUST = Trust(
+    callers={
+        **of_house({name: KEYS[name] for name in CALLERS}).callers,
+        BILLING: Party(keys=(public_text(KEYS[BILLING]),), grant=GRANT),
+    }
+)
 # Somebody's whom nobody knows.
 FOREIGN_KEY = Ed25519PrivateKey.generate()
 

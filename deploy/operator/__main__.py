@@ -13,6 +13,7 @@ import click
 from deploy.operator import (
     abandon,
     adopt,
+    callers,
     choose,
     confirm_chain,
     correct,
@@ -51,6 +52,7 @@ COMMANDS: Sequence[click.Command] = (
     listing.command,
     choose.command,
     keys.group,
+    callers.group,
     migrate.command,
     rebuild.command,
     stuck.command,

@@ -275,8 +275,7 @@ class Operator:
         Raises: NotFound: there is no such deposit, or the wallet is no user's.
         """
         request = CreditSuspenseRequest(transfer_id=transfer_id, reason=reason)
-        answer = await self._call(self._ledger.CreditSuspense, request)
-        return answer.user_id
+        return (await self._call(self._ledger.CreditSuspense, request)).user_id
 
     async def propose_correction(self, draft: ProposeCorrectionRequest) -> Proposal:
         """Propose a correcting transfer. Raises: NotFound; PermissionDenied: no operator's name."""

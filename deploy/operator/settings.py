@@ -20,7 +20,7 @@ from deploy.local.identities import Papers
 from deploy.local.settings import child_environment
 
 SERVICES = ("orders", "ledger", "escrow")
-# What it reads, besides IDENTITY_KEY, and the file that API_KEY_PEPPER_FILE may name.
+# What it reads, besides the file that API_KEY_PEPPER_FILE may name.
 READS = frozenset(
     {
         *(f"{service.upper()}_ADDRESS" for service in SERVICES),
@@ -30,6 +30,7 @@ READS = frozenset(
         "NATS_URL",
         "OPERATOR",
         "RUN_DIR",
+        "IDENTITY_KEY",
         "IDENTITY_KEY_FILE",
         "NATS_CA_FILE",
         "TLS_CA_FILE",
@@ -176,7 +177,11 @@ def _secret(name: str) -> str:
 
 def _papers() -> Papers:
     """Read the operators' key, and their certificate. Raises: NoPlaceError."""
-    given = _secret("IDENTITY_KEY")
+    path = _read("IDENTITY_KEY_FILE")
+    try:
+        given = _read("IDENTITY_KEY") or (Path(path).read_text() if path else "")
+    except OSError as error:
+        raise NoPlaceError(f"IDENTITY_KEY_FILE: {error.strerror}") from None
     if not given:
         raise NoPlaceError("IDENTITY_KEY or IDENTITY_KEY_FILE: is required")
     try:
@@ -188,7 +193,7 @@ def _papers() -> Papers:
 def _certificates() -> Certificates | None:
     """Read the operators' certificate; None: the services speak without TLS."""
     names = ("TLS_CERT_FILE", "TLS_KEY_FILE", "TLS_CA_FILE")
-    paths = [_read(name) for name in names]
+    paths = [_read("TLS_CERT_FILE"), _read("TLS_KEY_FILE"), _read("TLS_CA_FILE")]
     if not any(paths):
         return None
     if not all(paths):

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
-from chassis.identity import PEOPLE, ROLE_ADMIN, ROLE_MARKETPLACE, ROLE_USER, Identity
+from chassis.identity import PEOPLE, ROLE_ADMIN, ROLE_MARKETPLACE, ROLE_USER, Identity, system
 from gateway.auth import CALLER, anonymous
 from kernel.errors import DomainError
 from tests.contract.builders import VALID
 from tests.contract.city import WAYS, City, Way
 from tests.contract.descriptors import METHODS, SERVICES, label
+from tests.identities import BILLING, GRANT
 
 each_method = pytest.mark.parametrize(("name", "method"), METHODS, ids=label)
 each_way = pytest.mark.parametrize("way", WAYS)
@@ -104,6 +105,56 @@ async def test_a_service_that_is_not_on_the_list_is_refused(
 
     assert (error.kind, error.reason) == ("PERMISSION_DENIED", "CALLER_NOT_ALLOWED")
     assert city.rows(stranger.marketplace_id) == {}
+
+
+def billing(**changes: Any) -> Identity:
+    """Return what a program of others says that was granted one RPC."""
+    who = system(caller=BILLING, marketplace_id=uuid.uuid4())
+    return replace(who, **({"scopes": frozenset({"read"})} | changes))
+
+
+@each_way
+@each_method
+async def test_a_caller_of_others_gets_what_it_was_granted_and_nothing_else(
+    city: City, name: str, method: MethodDescriptor, way: Way
+) -> None:
+    client, who = (await city.get(name)).client(way), billing()
+
+    error = await refusal(client.call(method.name, VALID[name][method.name](), who=who))
+
+    is_granted = f"{name}.{method.name}" in GRANT.rpcs
+    # What is granted is carried out: there is no such user.
+    expected = (
+        ("NOT_FOUND", "USER_NOT_FOUND")
+        if is_granted
+        else ("PERMISSION_DENIED", "CALLER_NOT_ALLOWED")
+    )
+    assert (error.kind, error.reason) == expected
+    assert city.rows(who.marketplace_id) == {}
+
+
+@each_way
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"role": ROLE_MARKETPLACE}, "CALLER_NOT_ALLOWED"),
+        ({"principal": "key:1"}, "CALLER_NOT_ALLOWED"),
+        ({"principal": "operator:alice"}, "CALLER_NOT_ALLOWED"),
+        ({"role": ROLE_ADMIN, "user_id": uuid.UUID(int=1)}, "CALLER_NOT_ALLOWED"),
+        ({"scopes": frozenset({"read", "write"})}, "INSUFFICIENT_SCOPE"),
+        ({"scopes": frozenset()}, "INSUFFICIENT_SCOPE"),
+    ],
+    ids=str,
+)
+async def test_a_caller_of_others_acts_for_itself_within_its_scopes(
+    city: City, way: Way, changes: dict[str, Any], reason: str
+) -> None:
+    client = (await city.get("ledger")).client(way)
+    request = VALID["ledger"]["GetBalance"]()
+
+    error = await refusal(client.call("GetBalance", request, who=billing(**changes)))
+
+    assert (error.kind, error.reason) == ("PERMISSION_DENIED", reason)
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -11,13 +11,19 @@ import pydantic
 
 from chassis import setting_names
 from deploy.local import environment
-from deploy.operator.settings import READS as OPERATOR_READS
 from deploy.local.authority import Authority
+from deploy.operator.settings import READS as OPERATOR_READS
 from tools.k8s.render import Document, Objects, name, title
 
 # What an operator's command can do without: it asks for less, or for one part less.
 TLS = frozenset({"NATS_CA_FILE", "TLS_CA_FILE", "TLS_CERT_FILE", "TLS_KEY_FILE"})
-WITHOUT = TLS | {"OPERATOR", "RUN_DIR", "STELLAR_RPC_URL", "STELLAR_NETWORK_PASSPHRASE"}
+WITHOUT = TLS | {
+    "IDENTITY_KEY",
+    "OPERATOR",
+    "RUN_DIR",
+    "STELLAR_RPC_URL",
+    "STELLAR_NETWORK_PASSPHRASE",
+}
 CLASSES = {
     "orders": ("services.orders.settings", "OrdersSettings"),
     "ledger": ("services.ledger.settings", "LedgerSettings"),
