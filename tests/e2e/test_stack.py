@@ -138,9 +138,9 @@ def test_the_stacks_nats_lets_in_nobody_without_a_name(stack: RunningStack) -> N
     where = ("127.0.0.1", address.port or 0)
     with socket.create_connection(where, timeout=PATIENCE_SECONDS) as plain:
         plain.recv(4096)
-        client = believed.wrap_socket(plain, server_hostname="127.0.0.1")
-        client.sendall(b'CONNECT {"verbose":false}\r\nPING\r\n')
-        answer = client.recv(4096)
+        with believed.wrap_socket(plain, server_hostname="127.0.0.1") as client:
+            client.sendall(b'CONNECT {"verbose":false}\r\nPING\r\n')
+            answer = client.recv(4096)
 
     assert answer.startswith(b"-ERR 'Authorization Violation'")
 
