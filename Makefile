@@ -184,10 +184,13 @@ imports: $(INSTALLED)
 architecture: $(INSTALLED)
 	@$(BIN)/pytest -q tests/architecture
 
-.PHONY: k8s-check image
+.PHONY: k8s-check alerts-check image
 
 k8s-check: $(INSTALLED) ## Render every overlay of deploy/k8s, validate it, hold it against the rules
 	@$(BIN)/python -m tools.k8s
+
+alerts-check: $(INSTALLED) ## Try the alerts on data made for them, with promtool of Prometheus
+	@$(BIN)/python -m tools.alerts
 
 # The name of the image, and the base by its digest where it shall be the same tomorrow.
 IMAGE ?= orchestrator:dev

@@ -143,6 +143,7 @@ class Pool:
     def __init__(self, *, size: int, **how: Any) -> None:
         """Make the pool; it connects at the first use. how: of `connect`, with its url."""
         self._spoiled_at = 0.0
+        self.size = size
 
         async def make() -> Connection:
             return await connect(**how)
@@ -160,6 +161,12 @@ class Pool:
         sa.event.listen(pool, "connect", _note_birth)
         sa.event.listen(pool, "checkin", _note_use)
         sa.event.listen(pool, "checkout", self._look_at)
+
+    @property
+    def lent(self) -> int:
+        """Return how many connections are in use."""
+        pool = self.engine.sync_engine.pool
+        return pool.checkedout() if isinstance(pool, sa.QueuePool) else 0
 
     def spoil(self) -> None:
         """Lend none of the connections any more that were made before now."""

@@ -238,6 +238,16 @@ class Database:
             finally:
                 await connection.close()
 
+    @property
+    def connections_lent(self) -> int:
+        """Return how many connections of the pool are in use."""
+        return self._pool.lent
+
+    @property
+    def connections_most(self) -> int:
+        """Return how many connections the pool may have."""
+        return self._pool.size
+
     async def close(self) -> None:
         """Close the pool."""
         await self._engine.dispose()

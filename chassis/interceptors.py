@@ -13,7 +13,7 @@ import protovalidate
 from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
-from chassis import deadline, identity
+from chassis import deadline, identity, metrics
 from chassis.identity import OPERATOR, REPLAYED_KEY, ROLE_SYSTEM, Access, Identity, Verifier
 from chassis.status import Internal, to_status
 from chassis.telemetry import logger
@@ -148,7 +148,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
                 await context.abort_with_status(cast("grpc.Status", hidden))
             finally:
                 self._serving -= 1
-                _log_access(name, started, code, reason)
+                _tell(name, started, code, reason)
                 _log_operator(name, code, reason)
 
         return call
@@ -302,12 +302,15 @@ def _log_operator(name: str, code: str, reason: str) -> None:
     )
 
 
-def _log_access(name: str, started: float, code: str, reason: str) -> None:
+def _tell(name: str, started: float, code: str, reason: str) -> None:
+    """Count an answer, and log it."""
+    seconds = time.monotonic() - started
+    metrics.RPC_SECONDS.labels(name, code, reason).observe(seconds)
     log.debug(
         "rpc",
         method=name,
         code=code,
         reason=reason,
-        milliseconds=round((time.monotonic() - started) * 1000, 1),
+        milliseconds=round(seconds * 1000, 1),
         request_id=identity.current_request_id(),
     )

@@ -10,10 +10,11 @@ from functools import partial
 
 import uvloop
 
-from chassis import relay, telemetry
+from chassis import metrics, relay, telemetry
 from chassis.bus import Bus
 from chassis.database import Database
 from chassis.identity import Verifier
+from chassis.metrics import Measure, Measuring
 from chassis.migrations.expected import Revisions, revision_in
 from chassis.server import Binding, Server
 from chassis.settings import ServiceSettings
@@ -37,6 +38,7 @@ log = logger()
 class App:
     """A service, assembled: what app.py of each service returns.
 
+    measures: gauges of the service's own, which queries fill.
     background: name → coroutine function that runs until cancelled. before_ready: what must have
     succeeded once before calls are welcome; it may wait, and is tried again where it fails.
     stop_waiting: how to answer at once everybody who waits, with things as they are. close: what to
@@ -49,6 +51,7 @@ class App:
     database: Database
     bus: Bus
     signer: EventSigner | None = None
+    measures: Sequence[Measure] = ()
     background: Mapping[str, Loop] = field(default_factory=dict)
     before_ready: Sequence[Loop] = ()
     stop_waiting: Sequence[Loop] = ()
@@ -74,7 +77,8 @@ async def _run(build: Callable[[], Awaitable[App]]) -> None:
         loop.add_signal_handler(number, stopping.set)
     try:
         app = await build()
-        await serve(app, stopping)
+        with metrics.served(host=app.settings.metrics_host, port=app.settings.metrics_port):
+            await serve(app, stopping)
     finally:
         # A second signal finds a process that is about to end by itself.
         for number in ENDING:
@@ -101,6 +105,8 @@ async def serve(app: App, stopping: asyncio.Event) -> None:
         "readiness": _Readiness(app, server, watch).keep,
         "relay": partial(relay.run, database=app.database, bus=app.bus, signer=app.signer),
     }
+    if settings.metrics_port:
+        loops["measure"] = Measuring(app.database, (*metrics.OUTBOX, *app.measures)).keep
     loops.update(
         {name: partial(watch.while_clock_right, loop) for name, loop in app.background.items()}
     )

@@ -67,6 +67,7 @@ HttpUrl = Annotated[str, AfterValidator(addresses.http_url)]
 # After so long without a sign of life the other end of a connection counts as gone.
 SilenceSeconds = Annotated[int, Field(ge=1, le=20)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+MetricsPort = Annotated[int, Field(ge=0, le=65535)]
 
 
 class MigrationSettings(BaseSettings):
@@ -171,6 +172,9 @@ class ServiceSettings(StreamSettings, TlsSettings):
     trust_file: TrustPath
     grpc_host: Host = "127.0.0.1"
     grpc_port: Port
+    # Where Prometheus reads the metrics; port 0: nowhere.
+    metrics_host: Host = "127.0.0.1"
+    metrics_port: MetricsPort = 0
     # Health checks without TLS, on a port of their own.
     health_port: Port | None = None
     # Calls served at once; more are refused, so that those inside end in time.

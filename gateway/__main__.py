@@ -5,7 +5,7 @@ import sys
 
 import uvloop
 
-from chassis import telemetry
+from chassis import metrics, telemetry
 from chassis.settings import load
 from chassis.telemetry import logger
 from gateway.app import open_gateway
@@ -17,10 +17,11 @@ log = logger()
 
 async def serve(settings: GatewaySettings) -> bool:
     """Serve until SIGTERM or SIGINT; returns whether the port could be taken."""
+    scraped = metrics.served(host=settings.metrics_host, port=settings.metrics_port)
     async with open_gateway(settings) as app:
         server = Server(app, settings)
         log.info("gateway.started", port=settings.gateway_port)
-        with listening(settings.gateway_host, settings.gateway_port) as listener:
+        with scraped, listening(settings.gateway_host, settings.gateway_port) as listener:
             await server.serve(sockets=[listener])
         return server.started
 

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import inspect
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol
@@ -19,7 +20,7 @@ from fastapi.routing import APIRoute
 from pydantic.alias_generators import to_camel
 from starlette.routing import compile_path
 
-from chassis import deadline
+from chassis import deadline, metrics
 from chassis.status import Internal
 from chassis.telemetry import logger
 from gateway import backends, call, events, models
@@ -38,6 +39,7 @@ SLACK_SECONDS = 5.0
 END_SECONDS = 5.0
 # Where a request's own place among those served at once is kept, in its scope.
 PLACE = "gateway.place"
+INTERNAL = 500
 # The scope of a route that any credential may call, and of one that needs none.
 ANY, OPEN = "", "open"
 log = logger()
@@ -133,11 +135,13 @@ class Server:
     async def serve(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. What a handler raises leaves as the view's refusal."""
         one = _call(self, operation, scope)
+        started, status = time.monotonic(), INTERNAL
         try:
             one.headers = call.read_headers(scope)
             answer = await self._answer(operation, one, receive)
         except DomainError as error:
             refusal = self.view.refuse(self._counted(error, scope, one), request_id=one.request_id)
+            status = refusal.status
             await send_refusal(send, refusal, one)
         except Exception:
             log.exception("request.failed", path=operation.path, request_id=one.request_id)
@@ -149,10 +153,15 @@ class Server:
                 scope[PLACE].free()
                 await send_stream(receive, send, answer, one)
             else:
+                status = answer.status
                 await send_answer(send, answer, one)
         finally:
             if one.place is not None:
                 one.place.free()
+            # A stream lasts as long as its client likes: that is no time to answer.
+            if not operation.streams:
+                labels = operation.method, operation.path, status
+                metrics.HTTP_SECONDS.labels(*labels).observe(time.monotonic() - started)
 
     def _counted(self, error: DomainError, scope: Scope, one: Call) -> DomainError:
         """Count a request without a valid credential; beyond the limit it is told to wait."""

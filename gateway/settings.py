@@ -21,6 +21,7 @@ from chassis.settings import (
     Address,
     CallerSettings,
     Host,
+    MetricsPort,
     Port,
     PostgresUrl,
     Secret,
@@ -163,6 +164,9 @@ class GatewaySettings(KeySettings, CallerSettings, TlsSettings):
     gateway_port: Port = 8080
     database_pool_size: Annotated[int, Field(ge=2, le=100)] = 4
     silence_seconds: SilenceSeconds = 10
+    # Where Prometheus reads the metrics; port 0: nowhere.
+    metrics_host: Host = "127.0.0.1"
+    metrics_port: MetricsPort = 0
     orders_address: Address
     ledger_address: Address
     escrow_address: Address

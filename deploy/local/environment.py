@@ -48,6 +48,8 @@ _SERVICE = frozenset(
         "HEALTH_PORT",
         "GRPC_HOST",
         "GRPC_PORT",
+        "METRICS_HOST",
+        "METRICS_PORT",
         "STOP_GRACE_SECONDS",
     }
 )
@@ -126,6 +128,8 @@ READS: Mapping[str, frozenset[str]] = {
             "GATEWAY_PORT",
             "JWT_ISSUERS",
             "LOG_LEVEL",
+            "METRICS_HOST",
+            "METRICS_PORT",
             "NATS_URL",
             "ORDERS_ADDRESS",
             "PING_SECONDS",

@@ -126,7 +126,10 @@ class Stack:
             "nats": self._settings.nats_url,
             "devnet": self._settings.stellar_rpc_url,
         }
-        ports = {name: (name, f"{name}-health") for name in SERVICES}
+        ports: dict[str, tuple[str, ...]] = {
+            name: (name, f"{name}-health", f"{name}-metrics") for name in SERVICES
+        }
+        ports["gateway"] = ("gateway", "gateway-metrics")
         ports["nats"] = ("nats", "monitor")
         names = ("gateway", *SERVICES, "devnet", "postgres", "nats")
         return {name: ports.get(name, (name,)) for name in names if not replaced.get(name)}
@@ -300,6 +303,10 @@ class Stack:
             "devnetUrl": self._devnet.url if "devnet" in embedded else None,
             "databaseUrl": self._settings.database_url or self._postgres.url(),
             "services": {name: f"{HOST}:{self._settings.port(name)}" for name in SERVICES},
+            "metrics": {
+                name: f"http://{HOST}:{self._settings.port(f'{name}-metrics')}/metrics"
+                for name in ("gateway", *SERVICES)
+            },
             "logs": str(self._logs),
         }
 

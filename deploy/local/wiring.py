@@ -25,6 +25,8 @@ _OURS = frozenset(
         "GRPC_PORT",
         "STELLAR_RPC_URL",
         "HEALTH_PORT",
+        "METRICS_HOST",
+        "METRICS_PORT",
         "TLS_CERT_FILE",
         "TLS_KEY_FILE",
         "TLS_CA_FILE",
@@ -123,6 +125,7 @@ class Wiring:
         return {
             "DATABASE_URL": self._through(role, "postgres", self.database_url(role)),
             "NATS_URL": self._through(role, "nats", self.nats_url(role)),
+            "METRICS_PORT": str(self._settings.port(f"{role}-metrics")),
             "STOP_GRACE_SECONDS": "5",
             **self._tls(role),
         }

@@ -24,6 +24,7 @@ from services.escrow.endings import Endings
 from services.escrow.keyring import Keyring
 from services.escrow.landing import Landing
 from services.escrow.loading import Loader
+from services.escrow.measures import MEASURES
 from services.escrow.outside import key_provider, stellar_options, trustless_work_options
 from services.escrow.patience import Patience
 from services.escrow.pipeline import Pipeline
@@ -124,6 +125,7 @@ class House:
             ),
             signer=EventSigner(self.settings.event_signing_key.get_secret_value()),
             before_ready=[self.ensure_platform],
+            measures=MEASURES,
             background={
                 "work": self.work,
                 "watch": self.watch,

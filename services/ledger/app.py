@@ -13,6 +13,7 @@ from kernel.clock import SystemClock
 from services.ledger import consumer, correction_wire, wire
 from services.ledger.batch import Batcher
 from services.ledger.correcting import Corrections
+from services.ledger.measures import MEASURES
 from services.ledger.proposals import ProposalStore
 from services.ledger.queries import LedgerQueries
 from services.ledger.service import LedgerService
@@ -65,6 +66,7 @@ async def build(settings: LedgerSettings) -> App:
         binding=binding(service, _corrections(database, batcher, idempotency)),
         database=database,
         bus=bus,
+        measures=MEASURES,
         background={
             "deposits": partial(consumer.run, bus=bus, service=service, escrow=escrow),
             "purge": partial(idempotency.keep_purged, database),

@@ -25,6 +25,7 @@ from services.orders.credits import CreditService
 from services.orders.difference_store import DifferenceStore
 from services.orders.domain import Origin
 from services.orders.holds import Holds
+from services.orders.measures import MEASURES
 from services.orders.operation_store import OperationStore
 from services.orders.ports import DisputesPort, EscrowPort, LedgerPort
 from services.orders.queries import OrderQueries
@@ -124,6 +125,7 @@ def _app(
             silence_seconds=settings.silence_seconds,
             authority=settings.nats_ca_file,
         ),
+        measures=MEASURES,
         background={
             "take_over": saga.take_over,
             "renew": saga.renew,

@@ -20,6 +20,8 @@ SERVERS = {
 # An operator's command asks these, and is no context.
 OPERATOR_CALLS = ("orders", "ledger", "escrow")
 DEVNET = ("escrow", "devnet", 8000)
+# Where the metrics are read, from the namespace of Prometheus.
+METRICS = 9090
 # Between servers of one kind, and what only runs where there are several.
 AMONG_THEMSELVES = frozenset({"nats", "postgres"})
 # Who may reach addresses outside of the cluster, and at which port alone.
@@ -139,6 +141,8 @@ def _ways_in(policy: Document, mine: set[str]) -> Iterator[str]:
     for rule in policy["spec"].get("ingress", []):
         if not rule.get("from") or not rule.get("ports"):
             yield f"{where}: is open to everything"
+        is_for_metrics = [port.get("port") for port in rule.get("ports", [])] == [METRICS]
         for peer in rule.get("from", []):
-            if "ipBlock" in peer or ("namespaceSelector" in peer and mine != {"gateway"}):
+            others = "namespaceSelector" in peer and mine != {"gateway"} and not is_for_metrics
+            if "ipBlock" in peer or others:
                 yield f"{where}: is open to other namespaces"

@@ -105,6 +105,27 @@ _CERTIFICATE = {
         "rotationPolicy!": {"Always", "Never"},
     },
 }
+_POD_MONITOR = {
+    "selector!": Mapping,
+    "podMetricsEndpoints!": [{"port!": str, "interval": str}],
+    "podTargetLabels": [str],
+}
+_ALERTS = {
+    "groups!": [
+        {
+            "name!": str,
+            "rules!": [
+                {
+                    "alert!": str,
+                    "expr!": str,
+                    "for": str,
+                    "labels": {"severity!": {"page", "ticket"}},
+                    "annotations": {"summary!": str, "runbook!": str},
+                }
+            ],
+        }
+    ]
+}
 # By version and kind, of `spec`.
 SHAPES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("postgresql.cnpg.io/v1", "Cluster"): _CLUSTER,
@@ -113,6 +134,8 @@ SHAPES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("cert-manager.io/v1", "Issuer"): _ISSUER,
     ("cert-manager.io/v1", "Certificate"): _CERTIFICATE,
     ("external-secrets.io/v1", "ExternalSecret"): _EXTERNAL_SECRET,
+    ("monitoring.coreos.com/v1", "PodMonitor"): _POD_MONITOR,
+    ("monitoring.coreos.com/v1", "PrometheusRule"): _ALERTS,
     ("gateway.networking.k8s.io/v1", "HTTPRoute"): _ROUTE,
 }
 

@@ -1,0 +1,144 @@
+"""Metrics of a program for Prometheus: what is counted, and the port where it is read.
+
+Requests are counted as they end. What is true at a moment (how much waits, how old it is) is
+measured from time to time by `keep_measuring`, so that a scrape asks the database nothing. Names
+follow Prometheus' conventions: base units, `_total` for counters.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from prometheus_client import (
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    start_http_server,
+)
+
+from chassis.database import Database, Transaction
+from chassis.telemetry import logger
+
+MEASURE_SECONDS = 15.0
+# Of a release the chain alone takes seconds; a read takes milliseconds.
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+log = logger()
+
+disable_created_metrics()  # type: ignore[no-untyped-call] # of the library
+RPC_SECONDS = Histogram(
+    "orchestrator_rpc_seconds",
+    "How long calls took to be answered",
+    ["method", "code", "reason"],
+    buckets=SECONDS,
+)
+HTTP_SECONDS = Histogram(
+    "orchestrator_http_seconds",
+    "How long requests took to be answered",
+    ["method", "route", "status"],
+    buckets=SECONDS,
+)
+CONNECTIONS = Gauge(
+    "orchestrator_pool_connections", "Connections to PostgreSQL: lent, and the most", ["state"]
+)
+MEASURED_AT = Gauge(
+    "orchestrator_measured_timestamp_seconds", "When the gauges of the program were last measured"
+)
+NOT_MEASURED = Counter(
+    "orchestrator_not_measured_total", "How often the gauges of the program could not be measured"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """A gauge that a query fills: a row for each set of labels, its last column the value.
+
+    labels: the names of the columns before it. A set of labels without a row is not told.
+    """
+
+    name: str
+    about: str
+    sql: str
+    labels: tuple[str, ...] = ()
+
+
+# Every program with an outbox tells these.
+OUTBOX = (
+    Measure(
+        name="orchestrator_outbox_waiting",
+        about="Events that are written and not published yet",
+        sql="select count(*) from outbox where published_at is null",
+    ),
+    Measure(
+        name="orchestrator_outbox_oldest_seconds",
+        about="For how long the oldest event that is not published has waited",
+        sql="select coalesce(extract(epoch from clock_timestamp() - min(occurred_at)), 0)"
+        " from outbox where published_at is null",
+    ),
+)
+
+
+@contextmanager
+def served(*, host: str, port: int) -> Iterator[None]:
+    """Answer scrapes on a port of their own, in a thread of their own; port 0: nobody asks.
+
+    Raises: OSError: the port is taken.
+    """
+    if not port:
+        yield
+        return
+    server, thread = start_http_server(port, addr=host)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class Measuring:
+    """Fills gauges from one database, and tells of its connections."""
+
+    def __init__(self, database: Database, measures: Sequence[Measure]) -> None:
+        self._database = database
+        self._measures = [(one, _gauge(one)) for one in measures]
+        CONNECTIONS.labels("lent").set_function(lambda: database.connections_lent)
+        CONNECTIONS.labels("most").set_function(lambda: database.connections_most)
+
+    async def keep(self) -> None:
+        """Measure until cancelled."""
+        while True:
+            try:
+                await self.measure()
+            except Exception:
+                # What is not measured is seen by its age; the program serves on.
+                NOT_MEASURED.inc()
+                log.warning("metrics.not_measured", exc_info=True)
+            await asyncio.sleep(MEASURE_SECONDS)
+
+    async def measure(self) -> None:
+        """Ask every query once, of one moment. Raises: Unavailable."""
+        async with self._database.snapshot() as tx:
+            rows = [await _rows(tx, measure) for measure, _ in self._measures]
+        for (measure, gauge), found in zip(self._measures, rows, strict=True):
+            _fill(measure, gauge, found)
+        MEASURED_AT.set_to_current_time()
+
+
+async def _rows(tx: Transaction, measure: Measure) -> list[tuple[object, ...]]:
+    found = await tx.execute(sa.text(measure.sql))
+    return [tuple(row) for row in found]
+
+
+def _gauge(measure: Measure) -> Gauge:
+    return Gauge(measure.name, measure.about, measure.labels)
+
+
+def _fill(measure: Measure, gauge: Gauge, rows: Iterable[tuple[object, ...]]) -> None:
+    if measure.labels:
+        gauge.clear()
+    for *labels, value in rows:
+        one = gauge.labels(*map(str, labels)) if measure.labels else gauge
+        one.set(float(str(value)))

@@ -1,0 +1,100 @@
+"""Alerts and dashboard: what they ask for is told by a program, and each alert says what to do."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+from prometheus_client import REGISTRY
+
+from chassis import metrics
+from services.escrow.measures import MEASURES as ESCROW
+from services.ledger.measures import MEASURES as LEDGER
+from services.orders.measures import MEASURES as ORDERS
+from tools.k8s.render import ROOT
+
+FOLDER = ROOT / "deploy/k8s/components/monitoring"
+RULES: dict[str, Any] = yaml.safe_load((FOLDER / "rules.yaml").read_text())
+ALERTS = [rule for group in RULES["spec"]["groups"] for rule in group["rules"]]
+MEASURES = (*metrics.OUTBOX, *ESCROW, *LEDGER, *ORDERS)
+
+
+def sections() -> set[str]:
+    """Return the anchors of the runbook's sections, as GitHub makes them."""
+    text = (ROOT / "docs/runbook.md").read_text()
+    titles = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+def selectors(expression: Any) -> Iterator[Any]:
+    """Yield every selector of a PromQL expression."""
+    if isinstance(expression, promql_parser.VectorSelector):
+        yield expression
+    for name in ("lhs", "rhs", "expr", "vector_selector", "vs"):
+        if (inner := getattr(expression, name, None)) is not None:
+            yield from selectors(inner)
+    for inner in getattr(expression, "args", None) or ():
+        yield from selectors(inner)
+
+
+def told() -> dict[str, set[str]]:
+    """Return the labels of every metric that programs tell, by its name in a scrape."""
+    found = {measure.name: set(measure.labels) for measure in MEASURES}
+    for one in (metrics.RPC_SECONDS, metrics.HTTP_SECONDS):
+        for ending in ("_count", "_sum", "_bucket"):
+            extra = {"le"} if ending == "_bucket" else set[str]()
+            found[one._name + ending] = {*one._labelnames, *extra}
+    found |= {one.name: set() for one in REGISTRY.collect() if one.name not in found}
+    return found | {metrics.CONNECTIONS._name: {"state"}}
+
+
+def questions() -> list[str]:
+    """Return the expressions of the alerts and of the dashboard."""
+    dashboard = json.loads((FOLDER / "dashboard.json").read_text())
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    return [*(rule["expr"] for rule in ALERTS), *asked]
+
+
+@pytest.mark.parametrize("expression", questions())
+def test_what_is_asked_for_is_told(expression: str) -> None:
+    asked = list(selectors(promql_parser.parse(expression)))
+
+    assert asked
+    for selector in asked:
+        assert selector.name in told(), selector.name
+        labels = {matcher.name for matcher in selector.matchers.matchers}
+        assert labels <= told()[selector.name]
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=[rule["alert"] for rule in ALERTS])
+def test_an_alert_names_the_section_of_the_runbook_that_helps(alert: dict[str, Any]) -> None:
+    page, _, section = alert["annotations"]["runbook"].partition("#")
+
+    assert page == "docs/runbook.md"
+    assert section in sections()
+
+
+def test_every_measure_is_asked_for_by_an_alert_or_the_dashboard() -> None:
+    asked = {s.name for one in questions() for s in selectors(promql_parser.parse(one))}
+
+    assert {measure.name for measure in MEASURES} - asked == {
+        # They are for whoever looks closer.
+        "orchestrator_orders_users_waiting",
+        "orchestrator_outbox_waiting",
+        "orchestrator_escrow_unreadable_transfers",
+    }
+
+
+def test_every_alert_has_data_on_which_it_fires_and_data_on_which_it_does_not() -> None:
+    data = yaml.safe_load((FOLDER / "rules.test.yaml").read_text())
+    fires, rests = (
+        {case["alertname"]: case["exp_alerts"] for case in one["alert_rule_test"]}
+        for one in data["tests"]
+    )
+
+    assert set(fires) == set(rests) == {alert["alert"] for alert in ALERTS}
+    assert all(fires.values())
+    assert not any(rests.values())

@@ -1,0 +1,41 @@
+"""Metrics are read from a port of their own."""
+
+import gc
+import urllib.request
+
+import pytest
+
+from chassis import metrics
+from deploy.local.ports import HOST, free_port, is_free
+
+
+def scraped(port: int) -> str:
+    with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=5) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def test_a_call_is_counted_by_method_code_and_reason() -> None:
+    port = free_port()
+    with metrics.served(host=HOST, port=port):
+        metrics.RPC_SECONDS.labels("/a.B/C", "OK", "").observe(0.02)
+        text = scraped(port)
+
+    assert 'orchestrator_rpc_seconds_count{code="OK",method="/a.B/C",reason=""} 1.0' in text
+    assert "_created" not in text
+    assert is_free(port)
+
+
+def test_where_no_port_is_set_nobody_listens() -> None:
+    with metrics.served(host=HOST, port=0):
+        pass
+
+
+# The library leaves the socket that it could not bind to the garbage collection.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_port_that_is_taken_ends_the_start() -> None:
+    port = free_port()
+    taken, again = (metrics.served(host=HOST, port=port) for _ in range(2))
+    with taken, pytest.raises(OSError, match="in use"), again:
+        pass
+    gc.collect()
