@@ -89,7 +89,10 @@ def served(*, host: str, port: int) -> Iterator[None]:
     if not port:
         yield
         return
-    server, thread = start_http_server(port, addr=host)
+    try:
+        server, thread = start_http_server(port, addr=host)
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror} (metrics, port {port})") from None
     try:
         yield
     finally:

@@ -28,6 +28,7 @@ def replica(stack: RunningStack) -> Iterator[str]:
             **wiring.service("orders", network={}),
             "GRPC_PORT": str(orders_port),
             "HEALTH_PORT": str(health_port),
+            "METRICS_PORT": "0",
         },
     )
     gateway = _program(
@@ -36,6 +37,7 @@ def replica(stack: RunningStack) -> Iterator[str]:
         {
             **wiring.gateway(),
             "GATEWAY_PORT": str(port),
+            "METRICS_PORT": "0",
             "ORDERS_ADDRESS": f"{HOST}:{orders_port}",
         },
     )
@@ -55,7 +57,8 @@ def another_gateway(stack: RunningStack, **settings: str) -> Iterator[str]:
     """Run a gateway with settings of its own beside a stack's; yields its URL."""
     port = free_port()
     url = f"http://{HOST}:{port}"
-    environment = {**gateway_environment(stack), "GATEWAY_PORT": str(port), **settings}
+    own = {"GATEWAY_PORT": str(port), "METRICS_PORT": "0"}
+    environment = {**gateway_environment(stack), **own, **settings}
     gateway = _program(stack, "gateway", environment)
     gateway.ready = http_ready(f"{url}/api/v1/health")
     gateway.start()

@@ -119,6 +119,7 @@ class Deployment:
                 **environment,
                 "GRPC_PORT": str(port),
                 "HEALTH_PORT": str(health_port),
+                "METRICS_PORT": "0",
             },
             log_folder=self.stack.run_dir / "logs",
             ready=grpc_ready(health_port),
