@@ -98,3 +98,16 @@ def test_every_alert_has_data_on_which_it_fires_and_data_on_which_it_does_not() 
     assert set(fires) == set(rests) == {alert["alert"] for alert in ALERTS}
     assert all(fires.values())
     assert not any(rests.values())
+
+
+def test_the_page_of_metrics_has_every_metric_and_alert() -> None:
+    page = (ROOT / "docs/metrics.md").read_text()
+    named = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    of_programs = (metrics.RPC_SECONDS, metrics.HTTP_SECONDS, metrics.CONNECTIONS)
+
+    measured = {measure.name for measure in MEASURES} | {one._name for one in of_programs}
+    alerts = {alert["alert"] for alert in ALERTS}
+    assert named == measured | alerts | {
+        "orchestrator_measured_timestamp_seconds",
+        "orchestrator_not_measured_total",
+    }
