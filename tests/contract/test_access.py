@@ -144,7 +144,7 @@ async def test_a_caller_of_others_gets_what_it_was_granted_and_nothing_else(
         ({"scopes": frozenset({"read", "write"})}, "INSUFFICIENT_SCOPE"),
         ({"scopes": frozenset()}, "INSUFFICIENT_SCOPE"),
     ],
-    ids=str,
+    ids=["of a marketplace", "a key", "an operator", "an admin", "more scopes", "no scope"],
 )
 async def test_a_caller_of_others_acts_for_itself_within_its_scopes(
     city: City, way: Way, changes: dict[str, Any], reason: str

@@ -64,6 +64,8 @@ def test_a_program_of_the_house_has_no_grant_and_nobody_else_has_a_key() -> None
         told(grant=GRANT | {"marketplaces": ["demo"]}),
         told(grant=GRANT | {"until": 1}),
     ],
+    # Keys are new in each process, and ids must not be.
+    ids=[f"text {number}" for number in range(23)],
 )
 def test_what_is_not_exactly_a_trust_file_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^[^\n]+$"):
