@@ -61,6 +61,9 @@ update commands set next_attempt_at = 'epoch' where id in (
 """)
 
 
+LONG_AGO = "update commands set troubled_since = troubled_since - interval '1 hour' where id = :id"
+
+
 async def count(world: World, statement: str, **names: Any) -> int:
     """Count something in the books."""
     async with world.house.database.transaction() as tx:
@@ -274,7 +277,7 @@ async def test_a_payout_in_trouble_is_never_refused(narrow: World) -> None:
 
     async with replaced(narrow.house.builder, "build", build):
         await narrow.escrows.release(asked, order_id=order.id)
-        await _rests(narrow, asked, times=3)
+        await troubled_for_long(narrow, asked)
         assert await concern(narrow, asked) == ("RUNNING", "release_funds", "PROVIDER_REFUSED")
         fails = False
         await narrow.wake(asked.command_id)
@@ -295,7 +298,7 @@ async def test_a_funding_of_which_something_may_have_landed_is_never_refused(
 
     async with replaced(narrow.house.chain, "submit", submit):
         await narrow.escrows.fund(asked, order_id=order.id)
-        await _rests(narrow, asked, times=3)
+        await troubled_for_long(narrow, asked)
         assert await concern(narrow, asked) == ("RUNNING", "fund_escrow", "IN_FLIGHT")
         # The envelope keeps its channel account and its number; the place is somebody else's.
         assert await channels_of(narrow) == 1
@@ -305,6 +308,15 @@ async def test_a_funding_of_which_something_may_have_landed_is_never_refused(
     sent = await attempts_of(narrow, order, StepName.FUND)
     assert len({(row.source, row.sequence) for row in sent}) == 1
     assert await narrow.balance(order.buyer.address) == 20 * 10_000_000
+
+
+async def troubled_for_long(world: World, asked: Any) -> None:
+    """Let a command that rests be in trouble for an hour, and rest once more."""
+    command = await world.until(asked.command_id, partial(_has_rested, times=1))
+    async with world.house.database.transaction() as tx:
+        await tx.execute(sa.text(LONG_AGO), {"id": asked.command_id})
+    await world.wake(asked.command_id)
+    await world.until(asked.command_id, partial(_has_rested, times=command.waits + 1))
 
 
 async def _rests(world: World, asked: Any, *, times: int) -> None:

@@ -19,7 +19,7 @@ from services.escrow.domain import (
     EscrowState,
 )
 from services.escrow.intents import FundEscrow
-from services.escrow.ports import EnvelopeRefused
+from services.escrow.ports import EnvelopeRefused, ProviderRefused
 from services.escrow.rulings import CommandHasPaid, NotThisStep, Ruling, TransactionNotFound
 from services.escrow.steps import StepName
 from services.escrow.work import CHAIN_AHEAD
@@ -28,6 +28,7 @@ from tests.integration.escrow import outsiders
 from tests.integration.escrow.conftest import running
 from tests.integration.escrow.strangers import Stranger
 from tests.integration.escrow.test_denials import ALWAYS, begun, ready
+from tests.integration.escrow.test_fairness import troubled_for_long
 from tests.integration.escrow.test_faults import attempts_of, is_quarantined
 from tests.integration.escrow.test_setbacks import replaced, requeued, resting
 from tests.integration.escrow.world import AMOUNT, World, succeeded, usdc
@@ -70,8 +71,10 @@ async def adopted(world: World, asked: Request, transaction_hash: str) -> Comman
 
 
 @asynccontextmanager
-async def evil_at_the_second_funding(world: World) -> AsyncIterator[None]:
-    """Let the first envelope of a funding never land, and the second be something else."""
+async def evil_at_the_second_funding(
+    world: World, refusal: Callable[[str], Exception] = EnvelopeRefused
+) -> AsyncIterator[None]:
+    """Let the first envelope of a funding never land, and the second be refused."""
     real, built = world.house.builder.build, 0
 
     async def build(intent: Any, **kept: Any) -> Any:
@@ -79,7 +82,7 @@ async def evil_at_the_second_funding(world: World) -> AsyncIterator[None]:
         if isinstance(intent, FundEscrow):
             built += 1
             if built > 1:
-                raise EnvelopeRefused("not what was asked for")
+                raise refusal("not what was asked for")
         return await real(intent, **kept)
 
     await world.fault(kind="hold", function="fund_escrow")
@@ -135,6 +138,22 @@ async def test_a_funding_that_is_refused_after_one_expired_burns_its_number_firs
     states = [(row.state, row.code) for row in await attempts_of(ruled, order, StepName.FUND)]
     assert (command.state, command.error_reason) == (FAILED, "CHAIN_REFUSED")
     assert states == [("EXPIRED", ""), ("FAILED", "BURNT")]
+
+
+async def test_a_funding_that_expired_is_not_refused_however_long_it_is_in_trouble(
+    ruled: World,
+) -> None:
+    order = await ready(ruled, CommandKind.FUND)
+    async with evil_at_the_second_funding(ruled, ProviderRefused):
+        asked = await begun(ruled, CommandKind.FUND, order)
+        await troubled_for_long(ruled, asked)
+        command = await ruled.until(asked.command_id, lambda c: bool(c.waits))
+    states = [row.state for row in await attempts_of(ruled, order, StepName.FUND)]
+    await ruled.wake(asked.command_id)
+
+    assert (command.state, command.error_reason) == (CommandState.RUNNING, "PROVIDER_REFUSED")
+    assert states == ["EXPIRED"]
+    succeeded(await ruled.ended(asked))
 
 
 @pytest.mark.parametrize("kind", [CommandKind.FUND, CommandKind.CREDIT_WALLET])
