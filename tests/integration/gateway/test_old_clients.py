@@ -8,6 +8,7 @@ import pytest
 from deploy.local.ports import free_port
 from gateway.app import open_gateway
 from gateway.settings import GatewaySettings
+from kernel.ids import new_id, to_public
 
 from .conftest import serving
 from .test_connections import HEALTH, answer_of, code, connected, exchange
@@ -130,13 +131,20 @@ async def test_a_connection_without_a_request_has_an_end_whatever_drops_in(
 
 
 @pytest.mark.parametrize("count", [1, 3])
-async def test_a_client_that_says_no_more_is_answered(gateway: str, count: int) -> None:
+async def test_a_client_that_says_no_more_is_answered(
+    gateway: str, demo_key: str, count: int
+) -> None:
+    # A service has to be asked, so that the end is there before the answer.
+    request = b"GET /api/v1/orders/%b HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %b\r\n\r\n" % (
+        to_public("ord", new_id()).encode(),
+        demo_key.encode(),
+    )
     async with connected(gateway) as (reader, writer):
-        writer.write((HEALTH + b"\r\n") * count)
+        writer.write(request * count)
         writer.write_eof()
         statuses = [(await answer_of(reader))[0] for _ in range(count)]
 
-        assert statuses == [200] * count
+        assert statuses == [404] * count
         assert await reader.read() == b""
 
 

@@ -53,19 +53,23 @@ async def test_a_purchase_runs_to_its_end_and_tells_nine_events(shop: Shop) -> N
     assert shop.peers.ledger.available[f"user:{order.buyer.id}"] == 200_000_000
 
 
+# Longer than any test: who waits so long is answered because the service stops.
+FOR_EVER = 3600
+
+
 async def test_who_waits_while_the_service_stops_is_told_the_order_as_it_is(shop: Shop) -> None:
     order = await shop.reserved_order()
     await shop.service.create_escrow(shop.ask(), order_id=oid(order))
     shop.peers.escrow.gate.clear()
     first = asyncio.create_task(
-        shop.service.fund_escrow(shop.ask("first", wait=60), order_id=oid(order))
+        shop.service.fund_escrow(shop.ask("first", wait=FOR_EVER), order_id=oid(order))
     )
     await shop.until(order, State.ESCROW_FUNDING)
 
     await shop.saga.stop_waiting()
     async with asyncio.timeout(PATIENCE_SECONDS):
         answer = await first
-    later = await shop.saga.ended(next(iter(shop.saga._motions)), timeout_seconds=60)
+        later = await shop.saga.ended(next(iter(shop.saga._motions)), timeout_seconds=FOR_EVER)
 
     assert order_of(answer).state == orders_pb2.ORDER_STATE_ESCROW_FUNDING
     assert order_of(answer).HasField("operation")
