@@ -257,7 +257,7 @@ $(INSTALLED): requirements-bootstrap.lock requirements-dev.lock
 	@[ -n "$(PYTHON)" ] && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "make: Python 3.11 or newer is needed; name it with PYTHON=/path/to/python" >&2; \
 	    exit 1; }
-	@echo "Installing into .venv ..."
+	@echo "Installing into .venv ..." >&2
 	@[ -x $(BIN)/python ] || "$(PYTHON)" -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 	  -r requirements-bootstrap.lock

@@ -59,7 +59,9 @@ def test_an_unknown_marketplace_is_named(stack: RunningStack) -> None:
     done = choose(stack.run_dir, "--marketplace", "nobody")
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("choose: there is no marketplace 'nobody'; there is: ")
+    assert done.stderr.startswith(
+        "orchestrator choose: there is no marketplace 'nobody'; there is: "
+    )
     assert "demo" in done.stderr
 
 

@@ -31,6 +31,7 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
         '"available":"80.00"',
         '"items":[',
     ),
+    "docs/grpc.md": ("billing/identity.pem", "ledger.GetBalance"),
     "docs/events.md": ("tls://my-shop:",),
     "docs/marketplace.md": (
         "ohk_live_",
