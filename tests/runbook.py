@@ -11,7 +11,7 @@ import psycopg
 
 from deploy.local.settings import ROOT, child_environment
 
-SECONDS = 120
+SECONDS = 300
 # After the language: `elsewhere`, where a block needs what a test has not (a terminal of its own,
 # another deployment, a program that is not installed).
 _BLOCK = re.compile(r"^```([a-z]*)( elsewhere)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)

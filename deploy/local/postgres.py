@@ -20,8 +20,9 @@ from deploy.local.process import Command, NotReadyError, Process, run
 __all__ = ["NOT_DURABLE", "SUPERUSER", "PostgresServer", "binary", "remove"]
 
 SUPERUSER = "postgres"
-# For tests: what a crash of the machine could lose does not matter to them.
-NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+# For tests: what a crash of the machine could lose does not matter to them. What the kill of a
+# server could lose does: each commit still reaches the operating system before it is answered.
+NOT_DURABLE = ("fsync=off", "full_page_writes=off")
 _INITDB = (
     f"--username={SUPERUSER}",
     "--auth=trust",

@@ -297,14 +297,14 @@ class Pipeline:
 
         Nodes lag behind each other, and what a step builds on may be in the last ledger.
         """
-        landed = 0
+        landed, newest = 0, await self._sender.newest_ledger()
         async with self._database.transaction() as tx:
             read = await self._progress.known_ledger(tx)
             if work.command.escrow is not None:
                 landed = await self._landings.newest_landed(
                     tx, marketplace_id=work.escrow.marketplace_id, escrow_id=work.escrow.id
                 )
-        return max(read, landed)
+        return max(read, landed, newest)
 
     async def _skip(self, work: Work, step: Step) -> None:
         async with self._database.transaction() as tx:

@@ -284,6 +284,10 @@ class Sender:
         if await self._landings.is_held(tx):
             raise held_up()
 
+    async def newest_ledger(self) -> int:
+        """Return the newest ledger that a node tells of. Raises: ChainUnavailable."""
+        return (await self._chain.latest_ledger()).sequence
+
     async def pause(self) -> None:
         """Wait for about the time between two looks at the chain."""
         await asyncio.sleep(self._pace.poll_seconds)

@@ -14,7 +14,12 @@ Contents = dict[str, tuple[Any, ...] | None]
 STILL_SECONDS = 0.3
 # These move by themselves: the place on the chain that was last looked at, and counts of orders
 # that are folded by the clock, whose sums are compared instead.
-_MOVES = {"escrow.cursors", "orders.party_changes", "orders.party_totals"}
+_MOVES = {
+    "escrow.cursors",
+    "orders.party_changes",
+    "orders.party_totals",
+    "orders.reconciliation",
+}
 _SUMS = """
 select count(*), sum(hashtextextended(found::text, 0)) from (
     select marketplace_id, user_id, is_seller, status, sum(total) from (

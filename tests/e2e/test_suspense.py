@@ -51,7 +51,10 @@ def test_what_is_not_in_suspense_is_not_found(stack: RunningStack) -> None:
     done = run(stack.run_dir, "--credit", "00000000-0000-0000-0000-000000000001", "--reason", "x")
 
     assert done.returncode == 1
-    assert done.stderr == "suspense: TRANSFER_NOT_FOUND: There is no such deposit in suspense\n"
+    assert (
+        done.stderr
+        == "orchestrator suspense: TRANSFER_NOT_FOUND: There is no such deposit in suspense\n"
+    )
 
 
 @pytest.mark.parametrize("arguments", [("--credit", "x"), ("--credit", "0" * 32)])

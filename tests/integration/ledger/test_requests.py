@@ -309,7 +309,7 @@ async def test_what_is_not_there_is_not_found(
         ("OpenAccount", "gateway"),
         ("ListTransfers", "gateway"),
         ("GetTransfer", "gateway"),
-        ("ListAccounts", "orders"),
+        ("ListAccounts", "escrow"),
         ("ListAccounts", "gateway"),
         ("CheckInvariants", "orders"),
         ("CheckInvariants", "gateway"),

@@ -69,8 +69,7 @@ def test_the_project_has_one_version() -> None:
 
     assert "version" not in project["project"]
     assert project["project"]["dynamic"] == ["version"]
-    where = project["tool"]["setuptools"]["dynamic"]["version"]["attr"]
-    assert where == "kernel.version.VERSION"
+    assert project["tool"]["hatch"]["version"]["path"] == "kernel/version.py"
 
 
 def test_names_of_operations_are_unique_and_fit_every_language(document: dict[str, Any]) -> None:

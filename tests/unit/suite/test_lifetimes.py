@@ -29,6 +29,7 @@ class Item:
     known: dict[str, Fixture]
     _request: str = "the request of the test that has ended"
     session: Any = field(init=False)
+    parent: str = "the place of the test"
 
     def __post_init__(self) -> None:
         self.session = self

@@ -18,6 +18,7 @@ from gateway.party import keysets
 from gateway.party.keysets import WELL_KNOWN, open_key_set
 from gateway.settings import GatewaySettings, Issuer
 from kernel.errors import Unavailable
+from tests.identities import tls_settings
 
 KEY = ed25519.Ed25519PrivateKey.generate()
 JWKS = "/certs"
@@ -234,7 +235,9 @@ def test_an_issuer_without_keys_must_be_a_safe_url(issuer: str) -> None:
 
 
 def test_in_production_keys_are_found_over_https_alone(settings: GatewaySettings) -> None:
-    known = settings.model_dump() | {"nats_url": "nats://a:b@127.0.0.1:4222", "env": "prod"}
+    nats = {"nats_url": "nats://a:b@127.0.0.1:4222"}
+    tls = {name.lower(): path for name, path in tls_settings("gateway").items()}
+    known = settings.model_dump() | tls | nats | {"env": "prod"}
     safe, local = discovered("https://login.example"), discovered("http://127.0.0.1:9999")
 
     assert GatewaySettings(**known | {"jwt_issuers": [safe]}).jwt_issuers == [safe]
