@@ -36,12 +36,13 @@ def asking(
         def carry_out(place: Place, *, marketplace: str, **given: Any) -> Answer:
             return asyncio.run(in_session(place, marketplace, given))
 
+        # A default of None would be one: the option would not be required.
+        whose = {"required": True} if marketplace is None else {"default": marketplace}
         named = click.option(
             "--marketplace",
-            default=marketplace,
-            required=marketplace is None,
             show_default=marketplace is not None,
             help="A name, name:test, a UUID or all.",
+            **whose,
         )
         return doing(name, about=about)(named(functools.update_wrapper(carry_out, ask)))
 

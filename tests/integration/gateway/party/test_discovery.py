@@ -235,7 +235,7 @@ def test_an_issuer_without_keys_must_be_a_safe_url(issuer: str) -> None:
 
 
 def test_in_production_keys_are_found_over_https_alone(settings: GatewaySettings) -> None:
-    nats = {"nats_url": "nats://a:b@127.0.0.1:4222"}
+    nats = {"nats_url": "tls://a:b@127.0.0.1:4222"}
     tls = {name.lower(): path for name, path in tls_settings("gateway").items()}
     known = settings.model_dump() | tls | nats | {"env": "prod"}
     safe, local = discovered("https://login.example"), discovered("http://127.0.0.1:9999")
