@@ -1,6 +1,7 @@
 """Metrics are read from a port of their own."""
 
 import gc
+import threading
 import urllib.request
 
 import pytest
@@ -27,8 +28,10 @@ def test_a_call_is_counted_by_method_code_and_reason() -> None:
 
 
 def test_where_no_port_is_set_nobody_listens() -> None:
+    before = threading.active_count()
+
     with metrics.served(host=HOST, port=0):
-        pass
+        assert threading.active_count() == before
 
 
 # The library leaves the socket that it could not bind to the garbage collection.
