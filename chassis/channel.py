@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from chassis import deadline, identity
+from chassis import deadline, identity, tracing
 from chassis.identity import Identity, Signer
 from chassis.renewed import RenewedChannel
 from chassis.status import from_rpc_error
@@ -131,6 +131,7 @@ class Caller:
         metadata = (
             (identity.METADATA_KEY, self._signer.token(acting)),
             (identity.REQUEST_ID_KEY, identity.current_request_id()),
+            *tracing.carried(),
         )
         timeout = deadline.remaining(at_most=timeout_seconds)
         pending = method(request, metadata=metadata, timeout=timeout)

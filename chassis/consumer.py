@@ -17,6 +17,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
+from chassis import tracing
 from chassis.bus import STREAM, Bus
 from chassis.telemetry import logger
 
@@ -125,7 +126,12 @@ async def _handle(message: Msg, delivery: Delivery, handle: Handle, refused: Ite
         "message_id": delivery.headers.get("Nats-Msg-Id", "")[:100],
     }
     try:
-        await handle(delivery)
+        with tracing.continued(
+            f"process {delivery.subject}",
+            kind="consumer",
+            parent=delivery.headers.get(tracing.HEADER),
+        ):
+            await handle(delivery)
     except MessageRefused as why:
         log.error("bus.message_dropped", **known, why=str(why), refused=next(refused))  # noqa: TRY400 - no fault of ours
         await message.term()

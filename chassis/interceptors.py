@@ -13,7 +13,7 @@ import protovalidate
 from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
-from chassis import deadline, identity, metrics
+from chassis import deadline, identity, metrics, tracing
 from chassis.identity import OPERATOR, REPLAYED_KEY, ROLE_SYSTEM, Access, Identity, Verifier
 from chassis.status import Internal, to_status
 from chassis.telemetry import logger
@@ -128,16 +128,22 @@ class Interceptor(grpc.aio.ServerInterceptor):
     def _wrap(self, name: str, method: Method, read: Read | None) -> Method:
         access = self._access.get(name)
         run = method if access is not None and access.hands_over else self._guarding(method)
+        attributes = {"rpc.system.name": "grpc", "rpc.method": name.removeprefix("/")}
 
         async def call(raw: Any, context: Context) -> Any:
             started = time.monotonic()
             code, reason = "OK", ""
             self._serving += 1
             try:
-                self._enter(name, context)
+                metadata = dict(context.invocation_metadata() or ())
+                self._enter(name, context, metadata)
                 request = _read(raw, read)
                 validate(request)
-                return await run(request, context)
+                parent = cast("str | None", metadata.get(tracing.HEADER))
+                with tracing.span(
+                    attributes["rpc.method"], kind="server", parent=parent, attributes=attributes
+                ):
+                    return await run(request, context)
             except DomainError as error:
                 code, reason = error.kind, error.reason
                 await context.abort_with_status(cast("grpc.Status", _status(error)))
@@ -153,12 +159,11 @@ class Interceptor(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _enter(self, name: str, context: Context) -> None:
+    def _enter(self, name: str, context: Context, metadata: Mapping[str, str | bytes]) -> None:
         if self.refusal:
             raise Unavailable(self.refusal)
         if max(self._serving, len(self._running) + 1) > self._calls_max:
             raise TooManyCalls("Too many calls are being served")
-        metadata = dict(context.invocation_metadata() or ())
         request_id = str(metadata.get(identity.REQUEST_ID_KEY, ""))[:128]
         identity.bind(None, request_id=request_id)
         peer = peer_of(context.auth_context()) if self._with_tls else None

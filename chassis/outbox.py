@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from chassis import tracing
 from chassis.database import Connection, Transaction, driver
 from kernel.clock import to_milliseconds_text
 from kernel.ids import derived_id, to_public
@@ -34,6 +35,9 @@ create table {schema}.outbox (
 );
 create index outbox_unpublished on {schema}.outbox (id) where published_at is null;
 """
+
+# The trace that wrote an event, which its readers continue; "": none.
+TRACE_DDL = "alter table {schema}.outbox add column trace text not null default '';"
 
 # Events of one transaction share their instant, most their marketplace.
 _instant = functools.lru_cache(maxsize=256)(to_milliseconds_text)
@@ -110,7 +114,8 @@ def values(events: Iterable[Event], *, on: Connection) -> dict[str, str]:
 
     on: what INSERT will be executed on; at its commit the relay of this process is woken.
     """
-    rows = [_row(event) for event in events]
+    trace = tracing.recorded()
+    rows = [(*_row(event), trace) for event in events]
     on.has_told = on.has_told or bool(rows)
     columns = zip(*rows, strict=True) if rows else ()
     return {f"event_{n}": _array(column) for n, column in enumerate(columns)}
@@ -119,15 +124,15 @@ def values(events: Iterable[Event], *, on: Connection) -> dict[str, str]:
 # For statements that do more than one thing at once: append a condition, give it `values`.
 INSERT = """
 insert into outbox (event_id, marketplace_id, event_type, aggregate_type, aggregate_id,
-                    version, occurred_at, correlation_id, body)
+                    version, occurred_at, correlation_id, body, trace)
 select event_id, marketplace_id, event_type, aggregate_type, aggregate_id, version, occurred_at,
-       correlation_id, body
+       correlation_id, body, trace
 from unnest(
     %(event_0)s::uuid[], %(event_1)s::uuid[], %(event_2)s::text[], %(event_3)s::text[],
     %(event_4)s::text[], %(event_5)s::bigint[], %(event_6)s::timestamptz[], %(event_7)s::text[],
-    %(event_8)s::text[])
+    %(event_8)s::text[], %(event_9)s::text[])
     as n (event_id, marketplace_id, event_type, aggregate_type, aggregate_id, version,
-          occurred_at, correlation_id, body)
+          occurred_at, correlation_id, body, trace)
 """
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
+from chassis import tracing
 from chassis.bus import Bus, Message, publish_all
 from chassis.database import Connection, Database
 from chassis.session_lock import only_one
@@ -116,7 +117,7 @@ def waves(rows: Iterable[Row]) -> list[list[Row]]:
 
 
 def _row(schema: str, values: tuple[object, ...], signer: EventSigner | None) -> Row:
-    row_id, event_id, event_type, marketplace, kind, aggregate_id, occurred_at, body = values
+    row_id, event_id, event_type, marketplace, kind, aggregate_id, occurred_at, body, trace = values
     public = to_public("evt", event_id)  # type: ignore[arg-type] # the column is uuid
     headers = {
         "ce-id": public,
@@ -130,6 +131,8 @@ def _row(schema: str, values: tuple[object, ...], signer: EventSigner | None) ->
     subject, content = str(event_type), str(body).encode()
     if signer is not None:
         headers[HEADER] = signer.sign(subject, content)
+    if trace:
+        headers[tracing.HEADER] = str(trace)
     message = Message(subject=subject, message_id=public, headers=headers, body=content)
     assert isinstance(row_id, int)  # noqa: S101 - the column is bigint
     return Row(id=row_id, aggregate=(marketplace, kind, aggregate_id), message=message)
@@ -137,6 +140,6 @@ def _row(schema: str, values: tuple[object, ...], signer: EventSigner | None) ->
 
 _SELECT = """
 select id, event_id, event_type, marketplace_id, aggregate_type, aggregate_id,
-       to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), body
+       to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), body, trace
 from outbox where published_at is null order by id limit %s
 """

@@ -77,7 +77,8 @@ async def _run(build: Callable[[], Awaitable[App]]) -> None:
         loop.add_signal_handler(number, stopping.set)
     try:
         app = await build()
-        with metrics.served(host=app.settings.metrics_host, port=app.settings.metrics_port):
+        scraped = metrics.served(host=app.settings.metrics_host, port=app.settings.metrics_port)
+        with scraped, app.settings.traced(app.name):
             await serve(app, stopping)
     finally:
         # A second signal finds a process that is about to end by itself.

@@ -14,7 +14,7 @@ _LINK = re.compile(
 )
 _LINK_URL = re.compile(r"(tcp|udp|sctp)://")
 # Families that tools of others read from, too: of these a slip of the pen alone is refused.
-_SHARED = frozenset({"API", "GRPC", "NATS", "STELLAR", "VAULT"})
+_SHARED = frozenset({"API", "GRPC", "NATS", "OTEL", "STELLAR", "VAULT"})
 # What other programs are told of one: `<PROGRAM>_ADDRESS` is no setting of its own.
 _TOLD = ("_ADDRESS", "_DATABASE_URL", "_NATS_URL", "_EVENT_KEYS")
 # OpenSSL's own, which are near to ours and mean what they say.

@@ -6,6 +6,7 @@ This is the only file of the chassis that looks at the environment.
 import os
 import sys
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -13,7 +14,7 @@ import pydantic
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from chassis import addresses, postgres_settings, setting_names, tls, trust
+from chassis import addresses, postgres_settings, setting_names, tls, tracing, trust
 from chassis.identity import Signer
 from chassis.nats_settings import StreamLimits, parse
 from chassis.signature import EventSigner, EventVerifier
@@ -160,7 +161,26 @@ class TlsSettings(BaseSettings):
         return None
 
 
-class ServiceSettings(StreamSettings, TlsSettings):
+class TraceSettings(BaseSettings):
+    """Where traces go, by OpenTelemetry's own names; its library reads others of them by itself."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    # The base URL of a collector that takes OTLP over HTTP; empty: nothing is traced.
+    otel_exporter_otlp_endpoint: HttpUrl | Literal[""] = ""
+    # The share of the requests that are traced.
+    otel_traces_sampler_arg: Annotated[float, Field(ge=0, le=1)] = 0.01
+
+    def traced(self, service: str) -> AbstractContextManager[None]:
+        """Trace what happens inside, if traces go anywhere."""
+        return tracing.exported(
+            service=service,
+            endpoint=self.otel_exporter_otlp_endpoint,
+            ratio=self.otel_traces_sampler_arg,
+        )
+
+
+class ServiceSettings(StreamSettings, TraceSettings, TlsSettings):
     """What every gRPC service needs to start."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -21,7 +21,11 @@ async def serve(settings: GatewaySettings) -> bool:
     async with open_gateway(settings) as app:
         server = Server(app, settings)
         log.info("gateway.started", port=settings.gateway_port)
-        with scraped, listening(settings.gateway_host, settings.gateway_port) as listener:
+        with (
+            scraped,
+            settings.traced("gateway"),
+            listening(settings.gateway_host, settings.gateway_port) as listener,
+        ):
             await server.serve(sockets=[listener])
         return server.started
 

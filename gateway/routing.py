@@ -20,7 +20,7 @@ from fastapi.routing import APIRoute
 from pydantic.alias_generators import to_camel
 from starlette.routing import compile_path
 
-from chassis import deadline, metrics
+from chassis import deadline, metrics, tracing
 from chassis.status import Internal
 from chassis.telemetry import logger
 from gateway import backends, call, events, models
@@ -133,8 +133,24 @@ class Server:
     wait_seconds: int
 
     async def serve(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request. What a handler raises leaves as the view's refusal."""
+        """Answer one request. What a handler raises leaves as the view's refusal.
+
+        It begins a trace of its own: what a client says of one decides nothing here.
+        """
         one = _call(self, operation, scope)
+        if operation.streams:
+            await self._serve(operation, one, scope, receive, send)
+            return
+        named = f"{operation.method} {operation.path}"
+        with tracing.span(named, kind="server", attributes=_attributes(operation, one)) as begun:
+            status = await self._serve(operation, one, scope, receive, send)
+            if begun is not None:
+                begun.set_attribute("http.response.status_code", status)
+
+    async def _serve(
+        self, operation: Operation, one: Call, scope: Scope, receive: Receive, send: Send
+    ) -> int:
+        """Answer one request; returns the status that was sent."""
         started, status = time.monotonic(), INTERNAL
         try:
             one.headers = call.read_headers(scope)
@@ -162,6 +178,7 @@ class Server:
             if not operation.streams:
                 labels = operation.method, operation.path, status
                 metrics.HTTP_SECONDS.labels(*labels).observe(time.monotonic() - started)
+        return status
 
     def _counted(self, error: DomainError, scope: Scope, one: Call) -> DomainError:
         """Count a request without a valid credential; beyond the limit it is told to wait."""
@@ -201,6 +218,15 @@ class Server:
         value = {} if not one.body and operation.optional_body else self.view.parse(one.body)
         assert operation.body is not None  # noqa: S101 - the caller has looked
         return models.validated(operation.body, value)
+
+
+def _attributes(operation: Operation, one: Call) -> Mapping[str, str]:
+    """Return what a trace says of a request, by OpenTelemetry's names and one of ours."""
+    return {
+        "http.request.method": operation.method,
+        "http.route": operation.path,
+        "orchestrator.request_id": one.request_id,
+    }
 
 
 def _call(server: Server, operation: Operation, scope: Scope) -> Call:

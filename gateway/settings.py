@@ -27,6 +27,7 @@ from chassis.settings import (
     Secret,
     SilenceSeconds,
     TlsSettings,
+    TraceSettings,
 )
 
 # An issuer's shared secret is at least as long as what HS256 makes of it. Source: RFC 7518 §3.2.
@@ -156,7 +157,7 @@ class KeySettings(BaseSettings):
     api_key_pepper: Secret
 
 
-class GatewaySettings(KeySettings, CallerSettings, TlsSettings):
+class GatewaySettings(KeySettings, CallerSettings, TraceSettings, TlsSettings):
     """What the gateway needs to start."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -22,6 +22,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
 from nats.js.errors import NotFoundError
 
+from chassis import tracing
 from chassis.bus import STREAM, Bus
 from chassis.telemetry import logger
 
@@ -241,7 +242,10 @@ class Stream:
     def _tell(self, message: Msg) -> None:
         told = self._event(message)
         self._position = message.metadata.sequence.stream
-        if told is not None:
+        if told is None:
+            return
+        trace = (message.headers or {}).get(tracing.HEADER)
+        with tracing.continued(f"process {told.type}", kind="consumer", parent=trace):
             for live in self._live.get(told.marketplace_id, ()):
                 live.offer(told)
 

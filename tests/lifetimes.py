@@ -16,6 +16,7 @@ _SERVERS = (
     "own_stack",
     "stack",
     "net_stack",
+    "watched_stack",
     "city",
     "own_devnet",
     "devnet",
@@ -32,6 +33,8 @@ _LONG = ("tests/integration/chassis/test_silence.py",)
 _TOGETHER = {
     "tests/e2e/test_money_document.py": "net_stack",
     "tests/e2e/test_party_money.py": "net_stack",
+    "tests/e2e/test_reconciliation.py": "watched_stack",
+    "tests/e2e/test_traces.py": "watched_stack",
 }
 
 

@@ -32,6 +32,7 @@ _PROXIES = frozenset(
     {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
 )
 _TLS = ("TLS_CERT_FILE", "TLS_KEY_FILE", "TLS_CA_FILE", "NATS_CA_FILE")
+_TRACES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER_ARG")
 _SERVICE = frozenset(
     {
         "CONCURRENT_CALLS_MAX",
@@ -44,6 +45,7 @@ _SERVICE = frozenset(
         "STREAM_DAYS_MAX",
         "STREAM_GIGABYTES_MAX",
         *_TLS,
+        *_TRACES,
         "TRUST_FILE",
         "HEALTH_PORT",
         "GRPC_HOST",
@@ -113,6 +115,7 @@ READS: Mapping[str, frozenset[str]] = {
         {
             *_CALLER,
             *_TLS,
+            *_TRACES,
             *_PEERS,
             "API_KEY_PEPPER",
             "CONCURRENT_REQUESTS_MAX",

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from chassis import tracing
 from chassis.database import Database, Transaction
 from chassis.outbox import Event, Outbox
 from chassis.telemetry import logger
@@ -235,7 +236,9 @@ class Watcher:
         deposit = self._deposit(transfer, wallets)
         if not await self._accounts.add_deposit(tx, deposit):
             return
-        await self._outbox.append(tx, [_event(deposit)])
+        # No request has brought it: here a trace begins that the ledger goes on with.
+        with tracing.span("deposit"):
+            await self._outbox.append(tx, [_event(deposit)])
         log.info(
             "escrow.deposit_confirmed",
             transaction=transfer.transaction_hash,

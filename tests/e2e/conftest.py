@@ -6,6 +6,7 @@ import pytest
 
 from deploy.operator.client import Operator
 from tests.books import Books, operator_of
+from tests.collector import Collector, collector
 from tests.running_stack import RunningStack, running_stack
 from tests.shop import Shop
 
@@ -34,4 +35,25 @@ async def operator(stack: RunningStack) -> AsyncIterator[Operator]:
 def net_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """A stack that leaves the provider's fees with who is paid."""
     with running_stack(tmp_path_factory.mktemp("net"), PROVIDER_FEES="net") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def traces() -> Iterator[Collector]:
+    """What the programs of `watched_stack` have traced."""
+    with collector() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def watched_stack(
+    tmp_path_factory: pytest.TempPathFactory, traces: Collector
+) -> Iterator[RunningStack]:
+    """A stack that traces every request, and compares its books with the chain every second."""
+    with running_stack(
+        tmp_path_factory.mktemp("watched"),
+        RECONCILE_SECONDS="1",
+        OTEL_EXPORTER_OTLP_ENDPOINT=traces.url,
+        OTEL_TRACES_SAMPLER_ARG="1",
+    ) as opened:
         yield opened

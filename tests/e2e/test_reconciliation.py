@@ -1,37 +1,28 @@
-"""Ledger against chain, all the time, on a stack of its own: found, told, and gone again."""
+"""Ledger against chain, all the time, seen, told, and gone again."""
 
 import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from kernel.ids import from_public
 from tests.e2e.test_operator_everywhere import hidden_contract
 from tests.operating import operate
-from tests.running_stack import RunningStack, running_stack
+from tests.running_stack import RunningStack
 from tests.shop import Shop, until
 
 
-@pytest.fixture(scope="module")
-def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with running_stack(tmp_path_factory.mktemp("reconcile"), RECONCILE_SECONDS="1") as opened:
-        yield opened
-
-
 async def test_a_difference_is_found_by_itself_and_forgotten_when_it_is_gone(
-    own_stack: RunningStack,
+    watched_stack: RunningStack,
 ) -> None:
     async def known() -> dict[str, Any]:
-        done = await asyncio.to_thread(operate, own_stack.run_dir, "reconcile", "--json")
+        done = await asyncio.to_thread(operate, watched_stack.run_dir, "reconcile", "--json")
         found: dict[str, Any] = json.loads(done.stdout)["background"]
         return found
 
     async def differing(count: int) -> bool:
         return bool((await known())["differing"] == count)
 
-    async with Shop.of(own_stack) as shop:
+    async with Shop.of(watched_stack) as shop:
         order_id = await shop.order_in("IN_PROGRESS", await shop.pair(amount="100.00"))
 
         async def compared() -> bool:
@@ -39,13 +30,13 @@ async def test_a_difference_is_found_by_itself_and_forgotten_when_it_is_gone(
 
         await until(compared, what="the wallets and the contract were not compared")
         assert (await known())["differing"] == 0
-        with hidden_contract(own_stack, order_id):
+        with hidden_contract(watched_stack, order_id):
             await until(lambda: differing(1), what="the difference was not found")
-            said = operate(own_stack.run_dir, "reconcile").stdout
-            doctor = operate(own_stack.run_dir, "doctor").stdout
+            said = operate(watched_stack.run_dir, "reconcile").stdout
+            doctor = operate(watched_stack.run_dir, "doctor").stdout
         await until(lambda: differing(0), what="the difference was not forgotten")
 
-    log = (own_stack.run_dir / "logs" / "orders.log").read_text()
+    log = (watched_stack.run_dir / "logs" / "orders.log").read_text()
     [line] = [json.loads(one) for one in log.splitlines() if "reconcile.differs" in one]
     assert (line["account"], line["ledger"], line["chain"]) == (
         f"escrow:{from_public('ord', order_id)}",

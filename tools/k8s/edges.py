@@ -22,6 +22,8 @@ OPERATOR_CALLS = ("orders", "ledger", "escrow")
 DEVNET = ("escrow", "devnet", 8000)
 # Where the metrics are read, from the namespace of Prometheus.
 METRICS = 9090
+# Where programs send their traces, in the namespace of the collector.
+TRACES = 4318
 # Between servers of one kind, and what only runs where there are several.
 AMONG_THEMSELVES = frozenset({"nats", "postgres"})
 # Who may reach addresses outside of the cluster, and at which port alone.
@@ -123,12 +125,14 @@ def _ways_out(policy: Document, mine: set[str]) -> Iterator[str]:
     for rule in policy["spec"].get("egress", []):
         if not rule.get("to"):
             yield f"{where}: reaches everything"
+        ports = {port.get("port") for port in rule.get("ports", [])}
         for peer in rule.get("to", []):
-            if "namespaceSelector" in peer:
+            chosen = peer.get("namespaceSelector", {}).get("matchLabels")
+            is_for_traces = bool(chosen) and ports == {TRACES} and mine <= set(PROGRAMS)
+            if "namespaceSelector" in peer and not is_for_traces:
                 yield f"{where}: reaches another namespace"
             if "ipBlock" not in peer:
                 continue
-            ports = {port.get("port") for port in rule.get("ports", [])}
             if any(ports != {OUTSIDE.get(pod)} for pod in mine):
                 yield f"{where}: reaches the outside at {sorted(map(str, ports))}"
             if not set(peer["ipBlock"].get("except", [])) >= PRIVATE:

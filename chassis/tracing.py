@@ -1,0 +1,182 @@
+"""Traces by OpenTelemetry: what one request did, in every program that it passed.
+
+The gateway begins a trace, or the first service that an internal caller asks. Calls carry it in
+their metadata, events in their row of the outbox and in the header `traceparent` on the bus.
+Source of its form: W3C Trace Context, https://www.w3.org/TR/trace-context/.
+
+Off unless OTEL_EXPORTER_OTLP_ENDPOINT is set: no library of it is loaded then.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from kernel.errors import DomainError
+from kernel.version import VERSION
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span, SpanKind
+
+HEADER = "traceparent"
+TRACES_PATH = "/v1/traces"
+# Of these the caller can blame itself; every other refusal is the program's failure.
+_OF_THE_CALLER = frozenset(
+    {
+        "INVALID_ARGUMENT",
+        "UNAUTHENTICATED",
+        "PERMISSION_DENIED",
+        "NOT_FOUND",
+        "ALREADY_EXISTS",
+        "FAILED_PRECONDITION",
+        "ABORTED",
+        "RESOURCE_EXHAUSTED",
+    }
+)
+# How long a program that ends waits for the collector to take what is left.
+END_SECONDS = 2.0
+NO_TRACE: tuple[tuple[str, str], ...] = ()
+NOTHING: Mapping[str, str] = {}
+
+
+class _Tracer:
+    """The libraries, loaded; one in a process. endpoint: the collector's base URL."""
+
+    def __init__(self, *, service: str, endpoint: str, ratio: float) -> None:
+        # Here, so that who traces nothing loads nothing.
+        from opentelemetry import context, trace  # noqa: PLC0415
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+            OTLPSpanExporter,
+        )
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+        from opentelemetry.sdk.trace.sampling import (  # noqa: PLC0415
+            ParentBased,
+            TraceIdRatioBased,
+        )
+        from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415
+            TraceContextTextMapPropagator,
+        )
+
+        self.context = context
+        self.trace = trace
+        self.propagator = TraceContextTextMapPropagator()
+        self.provider = TracerProvider(
+            sampler=ParentBased(TraceIdRatioBased(ratio)),
+            resource=Resource.create({"service.name": service, "service.version": VERSION}),
+            # The program ends it with its loops, and not a hook after them.
+            shutdown_on_exit=False,
+        )
+        self.exporter = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + TRACES_PATH)
+        self.provider.add_span_processor(BatchSpanProcessor(self.exporter))
+        self.tracer = self.provider.get_tracer("orchestrator", VERSION)
+        self.kinds: Mapping[str, SpanKind] = {kind.name.lower(): kind for kind in trace.SpanKind}
+
+    def end(self) -> None:
+        """Send what is left; what a collector does not take in time is lost."""
+        ending = threading.Thread(target=self.provider.shutdown, daemon=True)
+        ending.start()
+        ending.join(END_SECONDS)
+        if ending.is_alive():
+            self.exporter.shutdown()  # type: ignore[no-untyped-call] # of the library
+
+
+_running: _Tracer | None = None
+
+
+@contextmanager
+def exported(*, service: str, endpoint: str, ratio: float) -> Iterator[None]:
+    """Trace what happens inside, and send it to a collector; an empty endpoint: trace nothing.
+
+    endpoint: of OTLP over HTTP, "http://collector:4318". ratio: of the requests that are traced, 0
+    to 1. A collector that is not there loses traces, and nothing else.
+    """
+    global _running  # noqa: PLW0603 - one in a process, as its logs are
+    if not endpoint:
+        yield
+        return
+    _running = _Tracer(service=service, endpoint=endpoint, ratio=ratio)
+    try:
+        yield
+    finally:
+        running, _running = _running, None
+        running.end()
+
+
+@contextmanager
+def span(
+    name: str,
+    *,
+    kind: str = "internal",
+    parent: str | None = None,
+    attributes: Mapping[str, str] = NOTHING,
+) -> Iterator["Span | None"]:
+    """Trace what happens inside as one step; yields its span, None where nothing is traced.
+
+    kind: internal, server, client, producer or consumer. parent: a `traceparent` from outside, or
+    None: the step that runs now, or a new trace. attributes: by OpenTelemetry's names. An error is
+    noted by its type alone, because its text may hold what a person has said; and goes on.
+    """
+    running = _running
+    if running is None:
+        yield None
+        return
+    # What is no `traceparent` begins a new trace.
+    context = None if parent is None else running.propagator.extract({HEADER: parent})
+    begun = running.tracer.start_span(name, context=context, kind=running.kinds[kind])
+    if begun.is_recording():
+        begun.set_attributes(attributes)
+    token = running.context.attach(running.trace.set_span_in_context(begun))
+    try:
+        yield begun
+    except DomainError as error:
+        _refused(running, begun, error)
+        raise
+    except Exception as error:
+        begun.set_status(running.trace.StatusCode.ERROR, type(error).__name__)
+        raise
+    finally:
+        running.context.detach(token)
+        begun.end()
+
+
+@contextmanager
+def continued(
+    name: str, *, kind: str, parent: str | None, attributes: Mapping[str, str] = NOTHING
+) -> Iterator["Span | None"]:
+    """Trace a step of a trace that was begun elsewhere; where there is none, trace nothing."""
+    if _running is None or not parent:
+        yield None
+        return
+    with span(name, kind=kind, parent=parent, attributes=attributes) as begun:
+        yield begun
+
+
+def carried() -> tuple[tuple[str, str], ...]:
+    """Return the metadata that carries the current trace to another program; empty for none."""
+    text = _current()
+    return ((HEADER, text),) if text else NO_TRACE
+
+
+def recorded() -> str:
+    """Return the `traceparent` of the current trace if it is one that is kept, "" otherwise."""
+    text = _current()
+    return text if text.endswith("1") else ""
+
+
+def _current() -> str:
+    running = _running
+    if running is None:
+        return ""
+    now = running.trace.get_current_span().get_span_context()
+    if not now.is_valid:
+        return ""
+    return f"00-{now.trace_id:032x}-{now.span_id:016x}-{now.trace_flags & 1:02x}"
+
+
+def _refused(running: _Tracer, begun: "Span", error: DomainError) -> None:
+    begun.set_attribute("orchestrator.code", error.kind)
+    begun.set_attribute("orchestrator.reason", error.reason)
+    if error.kind not in _OF_THE_CALLER:
+        begun.set_status(running.trace.StatusCode.ERROR, error.reason)
