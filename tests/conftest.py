@@ -135,6 +135,7 @@ def migrated_template(postgres_server: PostgresServer, session_folder: Path) -> 
         argv=python_module("chassis.migrations"),
         environment=child_environment(DATABASE_URL=postgres_server.url(database=_TEMPLATE)),
         folder=ROOT,
+        is_forked=True,
     )
     run(command, log_path=session_folder / "logs" / "migrations.log")
     return _TEMPLATE
@@ -228,6 +229,7 @@ def _devnet(folder: Path) -> Iterator[RunningDevnet]:
         home=home,
         port=free_port(),
         log_folder=home,
+        is_forked=True,
         environment=child_environment(DEVNET_LEDGER_SECONDS="0.05"),
         info={},
     )

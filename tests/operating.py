@@ -13,13 +13,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from deploy.local import forked
 from deploy.local.settings import ROOT, child_environment
 from tests.settings import replace_environment
 
 SECONDS = 60
 _PROGRAM = "deploy.operator.__main__"
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["__main__", __name__, _PROGRAM])
+_forks.set_forkserver_preload(["__main__", __name__, _PROGRAM, *forked.CODE])
 
 
 def operate(run_dir: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -95,6 +95,7 @@ def _program(stack: RunningStack, name: str, environment: Mapping[str, str]) -> 
     return Program(
         name=f"second-{name}",
         module="gateway" if name == "gateway" else f"services.{name}",
+        is_forked=True,
         environment=environment,
         log_folder=stack.run_dir / "logs",
         ready=bool,

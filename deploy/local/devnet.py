@@ -16,12 +16,16 @@ from deploy.local.settings import ROOT
 
 @dataclass(slots=True, kw_only=True)
 class Devnet:
-    """One devnet. home: its ledger's folder. environment: the rest of its settings."""
+    """One devnet. home: its ledger's folder. environment: the rest of its settings.
+
+    is_forked: see `Command`.
+    """
 
     home: Path
     port: int
     log_folder: Path
     environment: Mapping[str, str]
+    is_forked: bool = False
     _process: Process | None = field(default=None, init=False)
 
     @property
@@ -51,6 +55,7 @@ class Devnet:
             argv=python_module("devnet"),
             environment={**self.environment, **own},
             folder=ROOT,
+            is_forked=self.is_forked,
         )
 
     def start(self) -> None:

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from deploy.local.forked import Fork
+
 POLL_SECONDS = 0.02
 # prctl(2): the signal that this process gets when its parent dies.
 _PR_SET_PDEATHSIG = 1
@@ -42,7 +44,10 @@ class NotReadyError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What to run. `user` is whom to run it as (only root may say another)."""
+    """What to run. `user` is whom to run it as (only root may say another).
+
+    is_forked: a `python -m` that is forked off a process which has read the code before.
+    """
 
     name: str
     argv: Sequence[str]
@@ -50,6 +55,7 @@ class Command:
     stop_signal: signal.Signals = signal.SIGTERM
     user: pwd.struct_passwd | None = None
     folder: Path | None = None
+    is_forked: bool = False
 
 
 @dataclass(slots=True)
@@ -58,7 +64,7 @@ class Process:
 
     command: Command
     log_path: Path
-    _child: "subprocess.Popen[bytes]" = field(init=False)
+    _child: "subprocess.Popen[bytes] | Fork" = field(init=False)
     _log_start: int = field(init=False)
     _is_asked_to_stop: bool = field(default=False, init=False)
 
@@ -66,7 +72,7 @@ class Process:
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
             self._log_start = log.tell()
-            self._child = _spawn(self.command, log)
+            self._child = self._forked() if self.command.is_forked else _spawn(self.command, log)
 
     @property
     def pid(self) -> int:
@@ -93,9 +99,21 @@ class Process:
 
     def kill(self) -> int:
         """End the process and its group at once (SIGKILL); returns the exit code."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        # A fork that has not begun has no group yet.
+        for kill in (os.killpg, os.kill):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                kill(self.pid, signal.SIGKILL)
         return self._child.wait()
+
+    def _forked(self) -> Fork:
+        command = self.command
+        return Fork(
+            command.argv,
+            environment=command.environment,
+            folder=command.folder,
+            log_path=self.log_path,
+            stop_signal=command.stop_signal,
+        )
 
     def log(self) -> str:
         """Return what this run has logged."""

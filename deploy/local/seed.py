@@ -1,11 +1,13 @@
 """API keys, made by the gateway's own program: only it knows their form."""
 
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import psycopg
 
-from deploy.local.process import NotReadyError, python_module
+from deploy.local.process import Command, NotReadyError, Process, python_module
 from deploy.local.settings import ROOT
 
 MARKETPLACE = "demo"
@@ -21,24 +23,38 @@ def make_api_key(
     environment: str,
     marketplace: str = MARKETPLACE,
     scopes: str = SCOPES,
+    is_forked: bool = False,
 ) -> str:
     """Make a key; the marketplace is made where it is missing.
 
-    settings: the gateway's. environment: live or test, which are two marketplaces.
+    settings: the gateway's. environment: live or test, which are two marketplaces. is_forked: see
+    `Command`.
     Raises: NotReadyError: the gateway's program refused.
     """
     arguments = ("--marketplace", marketplace, "--environment", environment, "--scopes", scopes)
+    argv = python_module("gateway.keytool", "create", *arguments)
+    code, said = _forked(argv, settings) if is_forked else _started(argv, settings)
+    if code != 0:
+        raise NotReadyError("gateway.keytool", code, said)
+    return said.splitlines()[-1]
+
+
+def _started(argv: Sequence[str], settings: Mapping[str, str]) -> tuple[int, str]:
     done = subprocess.run(
-        python_module("gateway.keytool", "create", *arguments),
-        env=dict(settings),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+        argv, env=dict(settings), cwd=ROOT, capture_output=True, text=True, check=False
     )
-    if done.returncode != 0:
-        raise NotReadyError("gateway.keytool", done.returncode, done.stderr.strip())
-    return done.stdout.strip().splitlines()[-1]
+    return done.returncode, (done.stdout if done.returncode == 0 else done.stderr).strip()
+
+
+def _forked(argv: Sequence[str], settings: Mapping[str, str]) -> tuple[int, str]:
+    # The key is said into a folder of ours alone, which is gone at once.
+    with tempfile.TemporaryDirectory() as folder:
+        command = Command(
+            name="keytool", argv=argv, environment=settings, folder=ROOT, is_forked=True
+        )
+        process = Process(command, Path(folder, "said"))
+        process.wait_until(lambda: process.exit_code() is not None)
+        return process.stop(), process.log().strip()
 
 
 def is_known(api_key: str, *, settings: Mapping[str, str]) -> bool:

@@ -19,13 +19,17 @@ PROBE_SECONDS = 1.0
 
 @dataclass(slots=True, kw_only=True)
 class Program:
-    """`python -m <module>` with its settings. ready: asks it whether it can serve."""
+    """`python -m <module>` with its settings. ready: asks it whether it can serve.
+
+    is_forked: see `Command`.
+    """
 
     name: str
     module: str
     environment: Mapping[str, str]
     log_folder: Path
     ready: Callable[[], bool]
+    is_forked: bool = False
     _process: Process | None = field(default=None, init=False)
 
     @property
@@ -45,6 +49,7 @@ class Program:
             argv=python_module(self.module),
             environment=self.environment,
             folder=ROOT,
+            is_forked=self.is_forked,
         )
         self._process = Process(command, self.log_folder / f"{self.name}.log")
 

@@ -24,7 +24,9 @@ DEFAULT_PORT_BASE = 8080
 # The longest pause before a part that ended is started again, in seconds.
 DEFAULT_RESTART_PAUSE = "10"
 # What the stack itself reads, beside what its programs do.
-OWN = frozenset({"RUN_DIR", "PORT_BASE", "LINKS", "RESTART_PAUSE_SECONDS", "POSTGRES_FSYNC"})
+OWN = frozenset(
+    {"RUN_DIR", "PORT_BASE", "LINKS", "RESTART_PAUSE_SECONDS", "POSTGRES_FSYNC", "FORK_PROGRAMS"}
+)
 # From the gateway's port on, one after the other.
 PORTS = (
     "gateway",
@@ -58,7 +60,7 @@ class StackSettings:
     links: the address (`host:port`) at which one part reaches another, where it is not the
     other's own: that of a proxy between them. restart_pause_seconds: the longest pause before a
     part that ended is started again. has_fsync: the embedded PostgreSQL waits for the disk, so that
-    a crash of the machine loses nothing.
+    a crash of the machine loses nothing. has_forks: programs are forked (`forked.py`).
     """
 
     run_dir: Path
@@ -71,6 +73,7 @@ class StackSettings:
     links: Mapping[tuple[str, str], str] = field(default_factory=dict)
     restart_pause_seconds: float = float(DEFAULT_RESTART_PAUSE)
     has_fsync: bool = True
+    has_forks: bool = False
 
     def port(self, part: str) -> int:
         """Return the port of a part, one of PORTS."""
@@ -99,7 +102,8 @@ def load() -> StackSettings:
         stream_limits=load_settings(StreamSettings, program="stack").stream_limits,
         links=_links(environment.get("LINKS", "")),
         restart_pause_seconds=_pause(environment),
-        has_fsync=_fsync(environment),
+        has_fsync=_switch(environment, "POSTGRES_FSYNC", default="on"),
+        has_forks=_switch(environment, "FORK_PROGRAMS", default="off"),
     )
 
 
@@ -137,10 +141,10 @@ def _pause(environment: Mapping[str, str]) -> float:
     return float(text)
 
 
-def _fsync(environment: Mapping[str, str]) -> bool:
-    text = environment.get("POSTGRES_FSYNC", "on")
+def _switch(environment: Mapping[str, str], name: str, *, default: str) -> bool:
+    text = environment.get(name, default)
     if text not in {"on", "off"}:
-        refuse("POSTGRES_FSYNC", "must be on or off")
+        refuse(name, "must be on or off")
     return text == "on"
 
 

@@ -14,7 +14,16 @@ from psycopg import sql
 
 from chassis.addresses import joined
 from chassis.bus import keep_stream
-from deploy.local import authority, checking, credentials, identities, nats_users, seed, state
+from deploy.local import (
+    authority,
+    checking,
+    credentials,
+    forked,
+    identities,
+    nats_users,
+    seed,
+    state,
+)
 from deploy.local.devnet import Devnet, network_info
 from deploy.local.nats import NatsServer
 from deploy.local.ports import HOST, PortTakenError, is_free
@@ -85,6 +94,7 @@ class Stack:
             port=settings.port("devnet"),
             log_folder=self._logs,
             environment=self._wiring.devnet(),
+            is_forked=settings.has_forks,
         )
         self._supervisor = Supervisor(
             say=say,
@@ -98,6 +108,8 @@ class Stack:
 
         Raises: PortTakenError; NotReadyError: a part ended or hangs (the rest runs: stop()).
         """
+        if self._settings.has_forks:
+            forked.prepare()
         self._check_settings()
         self._check_ports()
         self._start_foundations()
@@ -177,6 +189,7 @@ class Stack:
             argv=python_module("chassis.migrations"),
             environment=self._wiring.migrations(),
             folder=ROOT,
+            is_forked=self._settings.has_forks,
         )
         migrations = Process(command, self._logs / "migrations.log")
         embedded = self._embedded()
@@ -236,6 +249,7 @@ class Stack:
                 environment=self._wiring.gateway(),
                 log_folder=self._logs,
                 ready=http_ready(f"{self.url}/api/v1/health"),
+                is_forked=self._settings.has_forks,
             )
         )
         for program in programs:
@@ -255,6 +269,7 @@ class Stack:
             environment=self._wiring.service(name, network=network),
             log_folder=self._logs,
             ready=grpc_ready(self._settings.port(f"{name}-health")),
+            is_forked=self._settings.has_forks,
         )
 
     def _make_api_keys(self) -> None:
@@ -264,7 +279,8 @@ class Stack:
         def key(known: str, environment: str) -> str:
             if known and seed.is_known(known, settings=settings):
                 return known
-            return seed.make_api_key(settings, environment=environment)
+            forked = self._settings.has_forks
+            return seed.make_api_key(settings, environment=environment, is_forked=forked)
 
         before = self._credentials
         with ThreadPoolExecutor() as both:

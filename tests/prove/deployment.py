@@ -94,6 +94,7 @@ class Deployment:
                 keep=True,
                 PORT_BASE=str(self.port_base),
                 LINKS=self.proxies.setting,
+                FORK_PROGRAMS="off",
                 **SETTINGS,
             )
         )

@@ -19,6 +19,7 @@ def start(folder: Path, **environment: str) -> Devnet:
         home=folder / "ledger",
         port=free_port(),
         log_folder=folder,
+        is_forked=True,
         environment=child_environment(DEVNET_LEDGER_SECONDS=LEDGER_SECONDS, **environment),
     )
     running.start()

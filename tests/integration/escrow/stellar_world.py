@@ -64,7 +64,11 @@ def devnet_without_limit(folder: Path) -> Iterator[Devnet]:
     """Run a devnet whose provider API refuses no number of requests."""
     environment = child_environment(DEVNET_LEDGER_SECONDS="0.05", DEVNET_TW_RATE_LIMIT="0")
     running = Devnet(
-        home=folder / "ledger", port=free_port(), log_folder=folder, environment=environment
+        home=folder / "ledger",
+        port=free_port(),
+        log_folder=folder,
+        is_forked=True,
+        environment=environment,
     )
     running.start()
     try:
