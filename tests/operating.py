@@ -14,8 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy.local import forked
-from deploy.local.settings import ROOT, child_environment
-from tests.settings import replace_environment
+from deploy.local.settings import ROOT, child_environment, replace_environment
 
 SECONDS = 60
 _PROGRAM = "deploy.operator.__main__"

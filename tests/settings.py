@@ -1,7 +1,6 @@
 """What the tests take from the environment: how long they prove, and where they report."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,9 +60,3 @@ def proof_size() -> ProofSize:
         restores=number("RESTORES", 0),
         copy_seconds=number("COPY_SECONDS", 10),
     )
-
-
-def replace_environment(environment: Mapping[str, str]) -> None:
-    """Give a process that was forked the environment of a program that is started."""
-    os.environ.clear()
-    os.environ.update(environment)

@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from multiprocessing import forkserver
 from pathlib import Path
 
+from deploy.local.settings import replace_environment
+
 # What is read before, so that it is there in every fork.
 CODE = (
     "services.orders.app",
@@ -98,8 +100,7 @@ def _run(
     if parent is None or not parent.is_alive():
         # Whoever started it died before the kernel was asked to tell: nobody would stop it.
         os._exit(1)
-    os.environ.clear()
-    os.environ.update(environment)
+    replace_environment(environment)
     time.tzset()
     if folder is not None:
         os.chdir(folder)

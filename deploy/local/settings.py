@@ -154,6 +154,12 @@ def child_environment(**overrides: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, **overrides}
 
 
+def replace_environment(environment: Mapping[str, str]) -> None:
+    """Give a process that was forked the environment of a program that is started."""
+    os.environ.clear()
+    os.environ.update(environment)
+
+
 def refuse(setting: str, reason: str) -> NoReturn:
     """End the program: one line that names the wrong setting, exit code 2."""
     sys.stderr.write(f"stack: setting {setting}: {reason}\n")
