@@ -6,6 +6,7 @@ from pathlib import Path
 from services.escrow.ports import StellarOptions, TrustlessWorkOptions
 from services.escrow.settings import EscrowSettings
 from services.escrow.vault import KeyFileRefused, LocalFileKeyProvider
+from services.escrow.vault_login import GivenToken, KubernetesLogin, VaultLogin
 from services.escrow.vault_transit import VaultTransitKeyProvider
 
 
@@ -14,7 +15,7 @@ def key_provider(settings: EscrowSettings) -> LocalFileKeyProvider | VaultTransi
     if settings.vault_url:
         return VaultTransitKeyProvider(
             url=settings.vault_url,
-            token=settings.vault_token,
+            login=_login(settings),
             key=settings.vault_transit_key,
             mount=settings.vault_transit_mount,
         )
@@ -22,6 +23,24 @@ def key_provider(settings: EscrowSettings) -> LocalFileKeyProvider | VaultTransi
         return LocalFileKeyProvider.open(Path(settings.key_file), production=settings.env == "prod")
     except KeyFileRefused as refused:
         sys.stderr.write(f"escrow: setting {refused}\n")
+        raise SystemExit(2) from None
+
+
+def _login(settings: EscrowSettings) -> VaultLogin:
+    """Return who escrow is to Vault. Raises: SystemExit: a file that holds no token."""
+    if settings.vault_kubernetes_role:
+        return KubernetesLogin(
+            url=settings.vault_url,
+            mount=settings.vault_kubernetes_mount,
+            role=settings.vault_kubernetes_role,
+            account_file=settings.vault_account_file,
+        )
+    if settings.vault_token_file is None:
+        return GivenToken(lambda: settings.vault_token)
+    try:
+        return GivenToken.in_file(settings.vault_token_file)
+    except (OSError, ValueError):
+        sys.stderr.write("escrow: setting VAULT_TOKEN_FILE: holds no token\n")
         raise SystemExit(2) from None
 
 

@@ -1,5 +1,6 @@
 """The settings of escrow: the network, the keys, the pace."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pydantic
@@ -40,7 +41,15 @@ class EscrowSettings(ServiceSettings):
     # Where the key-encryption key is: a file of this machine, or Vault's transit engine if named.
     key_file: Annotated[str, Field(min_length=1)] = ".run/escrow.key"
     vault_url: OptionalUrl = ""
+    # Who escrow is to Vault: a token, a file that holds one and is read again when it changes, or
+    # the role of a login with the pod's account.
     vault_token: pydantic.SecretStr = pydantic.SecretStr("")
+    vault_token_file: pydantic.FilePath | None = None
+    vault_kubernetes_role: Annotated[str, Field(max_length=255)] = ""
+    vault_kubernetes_mount: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./-]+$")] = (
+        "kubernetes"
+    )
+    vault_account_file: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
     vault_transit_key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")] = "escrow"
     vault_transit_mount: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./-]+$")] = (
         "transit"
@@ -62,6 +71,19 @@ class EscrowSettings(ServiceSettings):
     refuse_after_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
     command_lease_seconds: Annotated[int, Field(ge=1, le=600)] = 10
     commands_at_once: Annotated[int, Field(ge=1, le=1000)] = 32
+
+    @pydantic.model_validator(mode="after")
+    def _has_one_login(self) -> "EscrowSettings":
+        ways = (
+            self.vault_token.get_secret_value(),
+            self.vault_token_file,
+            self.vault_kubernetes_role,
+        )
+        if self.vault_url and sum(map(bool, ways)) != 1:
+            raise ValueError(
+                "VAULT_URL needs one of VAULT_TOKEN, VAULT_TOKEN_FILE and VAULT_KUBERNETES_ROLE"
+            )
+        return self
 
     @pydantic.model_validator(mode="after")
     def _builder_has_an_address(self) -> "EscrowSettings":

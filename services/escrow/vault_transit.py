@@ -6,6 +6,7 @@ for another wallet. Source: Vault HTTP API, transit: encrypt and decrypt with `a
 
 import base64
 import binascii
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
@@ -13,27 +14,29 @@ import pydantic
 
 from services.escrow.outgoing import Outgoing
 from services.escrow.vault import KeyUnusable
+from services.escrow.vault_login import VaultLogin
 
-OK = 200
+OK, FORBIDDEN = 200, 403
 
 
 class VaultTransitKeyProvider:
     """Wraps and unwraps over HTTP. Fails closed: no Vault, no signature.
 
-    url: of Vault; key: name of an aes256-gcm96 key; mount: where the engine is mounted.
+    url: of Vault; login: gives the token; key: name of an aes256-gcm96 key; mount: where the engine
+    is mounted.
     """
 
     def __init__(
         self,
         *,
         url: str,
-        token: pydantic.SecretStr,
+        login: VaultLogin,
         key: str,
         mount: str = "transit",
         timeout_seconds: int = 5,
     ) -> None:
         self._engine = f"{url.rstrip('/')}/v1/{mount}"
-        self._token = token
+        self._login = login
         self._key = key
         self._outgoing = Outgoing(timeout_seconds=timeout_seconds)
 
@@ -67,21 +70,32 @@ class VaultTransitKeyProvider:
     async def close(self) -> None:
         """Let the connections go."""
         await self._outgoing.close()
+        await self._login.close()
 
     async def _ask(self, action: str, *, context: bytes, **fields: str) -> dict[str, Any]:
-        headers = {"X-Vault-Token": self._token.get_secret_value(), "X-Vault-Request": "true"}
         body = {**fields, "associated_data": _text(context)}
+        token = await self._login.token()
+        status, document = await self._send(action, body, token)
+        if status == FORBIDDEN and self._login.refused(token):
+            # Ended before its time: what was asked has changed nothing, and is asked once more.
+            status, document = await self._send(action, body, await self._login.token())
+        if status != OK or not isinstance(document, dict):
+            raise KeyUnusable(f"Vault refused to {action}: {status}")
+        data = document.get("data")
+        return data if isinstance(data, dict) else {}
+
+    async def _send(
+        self, action: str, body: Mapping[str, str], token: pydantic.SecretStr
+    ) -> tuple[int, Any]:
+        headers = {"X-Vault-Token": token.get_secret_value(), "X-Vault-Request": "true"}
         url = f"{self._engine}/{action}/{self._key}"
         try:
             async with self._outgoing.request("POST", url, json=body, headers=headers) as answer:
                 # Vault's errors may repeat what was sent; only the status is passed on.
                 document = await answer.json(content_type=None) if answer.status == OK else {}
+                return answer.status, document
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise KeyUnusable("Vault did not answer") from error
-        if answer.status != OK or not isinstance(document, dict):
-            raise KeyUnusable(f"Vault refused to {action}: {answer.status}")
-        data = document.get("data")
-        return data if isinstance(data, dict) else {}
 
 
 def _text(data: bytes) -> str:

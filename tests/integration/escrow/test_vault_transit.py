@@ -1,9 +1,11 @@
 """Keys under Vault's transit engine, against a server that answers as its HTTP API does."""
 
+import asyncio
 import base64
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pydantic
 import pytest
@@ -13,16 +15,32 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from stellar_sdk import Keypair
 
 from services.escrow.vault import KeyUnusable, Vault
+from services.escrow.vault_login import GivenToken, KubernetesLogin
 from services.escrow.vault_transit import VaultTransitKeyProvider
+from tests.patience import PATIENCE_SECONDS, pauses
+from tests.shop import until
 
 TOKEN = "hvs.canary-token"
 PAYLOAD = b"\x21" * 32
 
 
+def given(token: str) -> GivenToken:
+    """Return a login that has one token."""
+    return GivenToken(lambda: pydantic.SecretStr(token))
+
+
 @dataclass
 class TransitEngine:
-    """The transit engine with one key of several versions."""
+    """The transit engine with one key of several versions, and logins with a pod's account.
 
+    tokens: those that it takes; account: the one that logs in; each login gives a new token, for
+    `lease` seconds.
+    """
+
+    tokens: set[str] = field(default_factory=lambda: {TOKEN})
+    account: str = "account-1"
+    lease: int = 3600
+    logins: int = 0
     versions: list[bytes] = field(default_factory=lambda: [os.urandom(32)])
     sealed: bool = False
     url: str = ""
@@ -31,7 +49,21 @@ class TransitEngine:
         return [
             web.post("/v1/transit/encrypt/wallets", self.encrypt),
             web.post("/v1/transit/decrypt/wallets", self.decrypt),
+            web.post("/v1/auth/kubernetes/login", self.login),
         ]
+
+    async def login(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        if self.sealed:
+            return web.json_response({"errors": ["Vault is sealed"]}, status=503)
+        if body != {"role": "escrow", "jwt": self.account}:
+            return web.json_response({"errors": ["permission denied"]}, status=403)
+        self.logins += 1
+        token = f"hvs.login-canary-{self.logins}"
+        self.tokens.add(token)
+        return web.json_response(
+            {"auth": {"client_token": token, "lease_duration": self.lease, "renewable": True}}
+        )
 
     async def encrypt(self, request: web.Request) -> web.Response:
         body = await request.json()
@@ -59,7 +91,7 @@ class TransitEngine:
     def _refusal(self, request: web.Request) -> web.Response | None:
         if self.sealed:
             return web.json_response({"errors": ["Vault is sealed"]}, status=503)
-        if request.headers.get("X-Vault-Token") != TOKEN:
+        if request.headers.get("X-Vault-Token") not in self.tokens:
             return web.json_response({"errors": ["permission denied"]}, status=403)
         return None
 
@@ -82,7 +114,7 @@ async def engine() -> AsyncIterator[TransitEngine]:
 @pytest.fixture
 async def provider(engine: TransitEngine) -> AsyncIterator[VaultTransitKeyProvider]:
     made = VaultTransitKeyProvider(
-        url=engine.url, token=pydantic.SecretStr(TOKEN), key="wallets", timeout_seconds=2
+        url=engine.url, login=given(TOKEN), key="wallets", timeout_seconds=2
     )
     yield made
     await made.close()
@@ -138,9 +170,7 @@ async def test_a_sealed_vault_means_no_signature(
 
 
 async def test_a_vault_that_is_away_means_no_signature() -> None:
-    provider = VaultTransitKeyProvider(
-        url="http://127.0.0.1:9", token=pydantic.SecretStr(TOKEN), key="wallets"
-    )
+    provider = VaultTransitKeyProvider(url="http://127.0.0.1:9", login=given(TOKEN), key="wallets")
 
     with pytest.raises(KeyUnusable, match="did not answer"):
         await Vault(provider=provider).create(marketplace_id="m1", wallet_id="w1")
@@ -149,9 +179,7 @@ async def test_a_vault_that_is_away_means_no_signature() -> None:
 
 
 async def test_the_token_is_shown_nowhere(engine: TransitEngine) -> None:
-    wrong = VaultTransitKeyProvider(
-        url=engine.url, token=pydantic.SecretStr("hvs.wrong-canary"), key="wallets"
-    )
+    wrong = VaultTransitKeyProvider(url=engine.url, login=given("hvs.wrong-canary"), key="wallets")
 
     with pytest.raises(KeyUnusable) as refusal:
         await Vault(provider=wrong).create(marketplace_id="m1", wallet_id="w1")
@@ -168,3 +196,143 @@ async def test_a_key_that_another_provider_wrapped_is_not_asked_for(
 
     with pytest.raises(KeyUnusable, match="no key-encryption key local-1"):
         await vault.sign(replace(sealed, kek_id="local-1"), owner=owner, payload=PAYLOAD)
+
+
+@pytest.fixture
+def account_file(tmp_path: Path, engine: TransitEngine) -> Path:
+    """The token of the pod's account, as Kubernetes keeps it."""
+    path = tmp_path / "token"
+    path.write_text(engine.account)
+    return path
+
+
+@pytest.fixture
+async def pod(engine: TransitEngine, account_file: Path) -> AsyncIterator[VaultTransitKeyProvider]:
+    """A provider that logs in as a pod does."""
+    login = KubernetesLogin(
+        url=engine.url,
+        mount="kubernetes",
+        role="escrow",
+        account_file=account_file,
+        timeout_seconds=2,
+    )
+    made = VaultTransitKeyProvider(url=engine.url, login=login, key="wallets", timeout_seconds=2)
+    yield made
+    await made.close()
+
+
+def put(path: Path, text: str) -> None:
+    """Write a file anew."""
+    path.write_text(text)
+
+
+async def sign(provider: VaultTransitKeyProvider) -> None:
+    """Make a wallet and sign with it."""
+    vault = Vault(provider=provider)
+    owner, sealed = await vault.create(marketplace_id="m1", wallet_id="w1")
+    signature = await vault.sign(sealed, owner=owner, payload=PAYLOAD)
+    Keypair.from_public_key(owner.address).verify(PAYLOAD, signature)
+
+
+async def test_a_pod_logs_in_once_for_many_requests(
+    engine: TransitEngine, pod: VaultTransitKeyProvider
+) -> None:
+    await asyncio.gather(*(sign(pod) for _ in range(5)))
+
+    assert engine.logins == 1
+
+
+async def test_a_login_is_renewed_before_it_ends_with_the_accounts_token_of_then(
+    engine: TransitEngine, pod: VaultTransitKeyProvider, account_file: Path
+) -> None:
+    engine.lease = 1
+    await sign(pod)
+    engine.account = "account-2"
+    put(account_file, "account-2\n")
+    await waited(lambda: sign(pod), done=lambda: engine.logins >= 2)
+
+
+async def test_a_login_holds_to_its_end_while_vault_is_sealed_and_then_there_is_no_signature(
+    engine: TransitEngine, pod: VaultTransitKeyProvider
+) -> None:
+    engine.lease = 2
+    login = pod._login
+    first = await login.token()
+    engine.sealed = True
+
+    # Renewed at half of its time: Vault is asked, and refuses; the old one goes on until its end.
+    assert await login.token() == first
+    with pytest.raises(KeyUnusable, match="refused a login: 503"):
+        await waited(login.token, done=lambda: False)
+
+
+async def test_a_token_that_vault_has_ended_is_replaced_within_the_request(
+    engine: TransitEngine, pod: VaultTransitKeyProvider
+) -> None:
+    await sign(pod)
+    engine.tokens.clear()
+
+    await sign(pod)
+
+    assert engine.logins == 2
+
+
+async def test_a_stranger_gets_no_login(
+    engine: TransitEngine, pod: VaultTransitKeyProvider
+) -> None:
+    engine.account = "somebody-else"
+
+    with pytest.raises(KeyUnusable, match="refused a login: 403") as refusal:
+        await sign(pod)
+
+    assert "account-1" not in f"{pod!r} {refusal.value!r} {vars(pod)!r}"
+
+
+async def test_no_token_of_the_account_is_no_login(
+    pod: VaultTransitKeyProvider, account_file: Path
+) -> None:
+    put(account_file, "")
+
+    with pytest.raises(KeyUnusable, match="cannot be read"):
+        await sign(pod)
+
+
+async def test_a_token_in_a_file_is_read_again_when_it_changes(
+    engine: TransitEngine, tmp_path: Path
+) -> None:
+    path = tmp_path / "sink"
+    put(path, f"{TOKEN}\n")
+    login = GivenToken.in_file(path)
+    provider = VaultTransitKeyProvider(url=engine.url, login=login, key="wallets")
+    await sign(provider)
+    engine.tokens = {"hvs.second"}
+    put(path, "hvs.second\n")
+
+    async def signs() -> bool:
+        try:
+            await sign(provider)
+        except KeyUnusable:
+            return False
+        return True
+
+    await until(signs, what="the new token was not taken")
+    await provider.close()
+
+
+@pytest.mark.parametrize("text", ["", "two words", "\n"], ids=["empty", "two words", "a line"])
+def test_a_file_without_a_token_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "sink"
+    path.write_text(text)
+
+    with pytest.raises(ValueError, match="no token"):
+        GivenToken.in_file(path)
+
+
+async def waited(ask: Callable[[], Awaitable[object]], *, done: Callable[[], bool]) -> None:
+    """Ask again and again until something has come true. Raises: what asking raises."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        for pause in pauses():
+            await ask()
+            if done():
+                return
+            await asyncio.sleep(pause)
