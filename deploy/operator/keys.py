@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from deploy.operator import rewrap
 from deploy.operator.answers import AWAY, DONE, WRONG, Answer
 from deploy.operator.command import doing
 from deploy.operator.settings import NoPlaceError, Place, child
@@ -59,8 +60,8 @@ def revoke(place: Place, *, marketplace: str, key_id: str) -> Answer:
 
 group = click.Group(
     "keys",
-    help="API keys of marketplaces: issue, list and revoke them.",
-    commands=[issue, listing, revoke],
+    help="API keys of marketplaces: issue, list and revoke them. Keys of wallets: rewrap them.",
+    commands=[issue, listing, revoke, rewrap.command],
 )
 
 

@@ -28,10 +28,10 @@ from services.escrow.measures import MEASURES
 from services.escrow.outside import key_provider, stellar_options, trustless_work_options
 from services.escrow.patience import Patience
 from services.escrow.pipeline import Pipeline
-from services.escrow.ports import Chain, EscrowBuilder
 from services.escrow.queries import Network, Queries
 from services.escrow.recognise import Recogniser
 from services.escrow.recovery import Recovery
+from services.escrow.rewrapping import Rewrapping
 from services.escrow.rulings import Rulings
 from services.escrow.sender import Pace, Sender
 from services.escrow.service import Contracts, EscrowService
@@ -46,6 +46,7 @@ from services.escrow.store.holders import Holders
 from services.escrow.store.journal import Journal
 from services.escrow.store.landings import Landings
 from services.escrow.store.progress import Progress
+from services.escrow.store.seals import Seals
 from services.escrow.vault import Vault
 from services.escrow.vault_transit import VaultTransitKeyProvider
 from services.escrow.waiting import Waiting
@@ -86,19 +87,18 @@ class House:
         self.idempotency = Idempotency()
         self.waiting = Waiting(database=self.database, store=self.store)
         self.keys = key_provider(settings)
-        self.keyring = Keyring(
-            vault=Vault(provider=self.keys), accounts=self.accounts, database=self.database
-        )
+        vault = Vault(provider=self.keys)
+        self.rewrapping = Rewrapping(database=self.database, seals=Seals(), vault=vault)
+        self.keyring = Keyring(vault=vault, accounts=self.accounts, database=self.database)
         options = stellar_options(settings)
         self.asset_contract = asset_contract(options)
-        chain, builder = connect(options, trustless_work=trustless_work_options(settings))
-        self.chain: Chain = chain
-        self.builder: EscrowBuilder = builder
+        trustless_work = trustless_work_options(settings)
+        self.chain, self.builder = connect(options, trustless_work=trustless_work)
         self.recovery = Recovery(
             database=self.database,
             landings=self.landings,
             progress=self.progress,
-            chain=chain,
+            chain=self.chain,
             waiting=self.waiting,
         )
 
@@ -114,6 +114,7 @@ class House:
                 attention=self.attention(),
                 rulings=self.rulings(),
                 controls=self.controls(),
+                rewrapping=self.rewrapping,
             ),
             database=self.database,
             bus=Bus(
@@ -145,8 +146,8 @@ class House:
 
     async def ensure_platform(self) -> None:
         """Keep the platform's key before any contract's address is told."""
-        secret = self.settings.platform_secret.get_secret_value()
-        await self.keyring.ensure_platform(secret=secret or None)
+        secret = self.settings.platform_secret.get_secret_value() or None
+        await self.keyring.ensure_platform(secret=secret)
 
     async def work(self) -> None:
         """Prepare the chain, then carry commands out until cancelled."""

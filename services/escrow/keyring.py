@@ -1,16 +1,20 @@
 """Who signs: keys made by the vault, kept sealed in the store, handed out as signers."""
 
+import time
 import uuid
 
 from chassis.database import Database
 from services.escrow.domain import Wallet
 from services.escrow.ports import Signer
 from services.escrow.store.accounts import Accounts, Sealed
+from services.escrow.store.seals import Seal
 from services.escrow.vault import KeyOwner, SealedKey, Vault
 
 # What a seal of a key of no marketplace is bound to.
 PLATFORM = "platform"
 CHANNEL = "channel"
+# For so long a seal that was read is used, though the key that wraps it may be replaced.
+KNOWN_SECONDS = 30.0
 
 
 class Keyring:
@@ -20,8 +24,7 @@ class Keyring:
         self._vault = vault
         self._accounts = accounts
         self._database = database
-        self._platform: Signer | None = None
-        self._channels: dict[str, Signer] = {}
+        self._known: dict[str, tuple[Signer, float]] = {}
 
     async def new_wallet(
         self, *, marketplace_id: uuid.UUID, wallet_id: uuid.UUID
@@ -58,23 +61,34 @@ class Keyring:
 
     async def platform(self) -> Signer:
         """Return who signs for the platform. Raises: LookupError: before the first start."""
-        if self._platform is None:
-            async with self._database.transaction() as tx:
-                found = await self._accounts.platform(tx)
-            if found is None:
-                raise LookupError("there is no platform wallet yet")
-            address, sealed = found
-            owner = KeyOwner(marketplace_id=PLATFORM, wallet_id=PLATFORM, address=address)
-            self._platform = self._vault.signer(from_json(sealed), owner=owner)
-        return self._platform
+        return self._recent(PLATFORM) or self._keep(PLATFORM, await self._read_platform())
 
     async def channel(self, address: str) -> Signer:
         """Return who signs for a channel account."""
-        if address not in self._channels:
-            async with self._database.transaction() as tx:
-                sealed = await self._accounts.channel(tx, address)
-            self._channels[address] = self.signer_of_channel(address=address, sealed=sealed)
-        return self._channels[address]
+        return self._recent(address) or self._keep(address, await self._read_channel(address))
+
+    def _recent(self, name: str) -> Signer | None:
+        """Return a signer that was read a moment ago: its seal may be another by now."""
+        signer, read_at = self._known.get(name, (None, 0.0))
+        return signer if time.monotonic() - read_at < KNOWN_SECONDS else None
+
+    def _keep(self, name: str, signer: Signer) -> Signer:
+        self._known[name] = (signer, time.monotonic())
+        return signer
+
+    async def _read_platform(self) -> Signer:
+        async with self._database.transaction() as tx:
+            found = await self._accounts.platform(tx)
+        if found is None:
+            raise LookupError("there is no platform wallet yet")
+        address, sealed = found
+        owner = KeyOwner(marketplace_id=PLATFORM, wallet_id=PLATFORM, address=address)
+        return self._vault.signer(from_json(sealed), owner=owner)
+
+    async def _read_channel(self, address: str) -> Signer:
+        async with self._database.transaction() as tx:
+            sealed = await self._accounts.channel(tx, address)
+        return self.signer_of_channel(address=address, sealed=sealed)
 
     def signer_of_channel(self, *, address: str, sealed: Sealed) -> Signer:
         """Return who signs for a channel account whose seal is at hand."""
@@ -89,6 +103,18 @@ class Keyring:
             address=wallet.address,
         )
         return self._vault.signer(from_json(sealed), owner=owner)
+
+
+def owner_of(seal: Seal) -> KeyOwner:
+    """Return whose key a kept seal is of, as it was sealed."""
+    platform = {"platform": PLATFORM, "channels": CHANNEL}
+    if seal.place in platform:
+        return KeyOwner(
+            marketplace_id=PLATFORM, wallet_id=platform[seal.place], address=seal.address
+        )
+    return KeyOwner(
+        marketplace_id=seal.marketplace_id, wallet_id=seal.wallet_id, address=seal.address
+    )
 
 
 def to_json(sealed: SealedKey) -> Sealed:

@@ -18,6 +18,7 @@ from services.escrow.controls import Controls
 from services.escrow.domain import CommandKind
 from services.escrow.flows import Change
 from services.escrow.queries import Queries
+from services.escrow.rewrapping import Rewrapping
 from services.escrow.rulings import Ruling, Rulings
 from services.escrow.service import EscrowService
 from services.escrow.wallet_service import WalletService
@@ -48,6 +49,7 @@ ACCESS = {
     "ResumeFlow": allow("operator"),
     "LimitFlow": allow("operator"),
     "ListFlows": allow("operator"),
+    "RewrapKeys": allow("operator"),
 }
 
 
@@ -59,6 +61,7 @@ def binding(
     attention: Attention,
     rulings: Rulings,
     controls: Controls,
+    rewrapping: Rewrapping,
 ) -> Binding:
     """Return the servicer with its allow-list."""
     return Binding(
@@ -69,6 +72,7 @@ def binding(
             attention=attention,
             rulings=rulings,
             controls=controls,
+            rewrapping=rewrapping,
         ),
         add=escrow_pb2_grpc.add_EscrowServiceServicer_to_server,
         descriptor=escrow_pb2.DESCRIPTOR.services_by_name["EscrowService"],
@@ -88,6 +92,7 @@ class EscrowServicer(escrow_pb2_grpc.EscrowServiceServicer):
         attention: Attention,
         rulings: Rulings,
         controls: Controls,
+        rewrapping: Rewrapping,
     ) -> None:
         self._escrows = escrows
         self._wallets = wallets
@@ -95,6 +100,7 @@ class EscrowServicer(escrow_pb2_grpc.EscrowServiceServicer):
         self._attention = attention
         self._rulings = rulings
         self._controls = controls
+        self._rewrapping = rewrapping
 
     async def CreateWallet(
         self, request: escrow_pb2.CreateWalletRequest, context: Context
@@ -276,6 +282,17 @@ class EscrowServicer(escrow_pb2_grpc.EscrowServiceServicer):
         self, request: escrow_pb2.ListFlowsRequest, context: Context
     ) -> escrow_pb2.FlowReport:
         return wire.flow_report(await self._controls.report(marketplace_id=_marketplace()))
+
+    async def RewrapKeys(
+        self, request: escrow_pb2.RewrapKeysRequest, context: Context
+    ) -> escrow_pb2.RewrapKeysResponse:
+        done = await self._rewrapping.page(after=request.after)
+        return escrow_pb2.RewrapKeysResponse(
+            rewrapped=done.rewrapped,
+            unusable=done.unusable,
+            next_after=done.following,
+            key_id=done.kek_id,
+        )
 
     async def _changed(
         self, request: wire.FlowRequest, change: Change, *, daily_limit: int | None = None

@@ -9,7 +9,7 @@ import base64
 import binascii
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from chassis.watched import Watched
 from kernel.errors import Unavailable
 from services.escrow.ports import Signer
 
@@ -71,8 +72,8 @@ class KeyProvider(Protocol):
         """The id of the key that wraps new data keys."""
         ...
 
-    async def wrap(self, data_key: bytes, *, context: bytes) -> bytes:
-        """Encrypt a data key under the current key, bound to the context."""
+    async def wrap(self, data_key: bytes, *, context: bytes) -> tuple[str, bytes]:
+        """Encrypt a data key under the current key, bound to the context; returns its id too."""
         ...
 
     async def unwrap(self, wrapped: bytes, *, kek_id: str, context: bytes) -> bytes:
@@ -85,6 +86,11 @@ class Vault:
 
     def __init__(self, *, provider: KeyProvider) -> None:
         self._provider = provider
+
+    @property
+    def kek_id(self) -> str:
+        """The id of the key that wraps new data keys."""
+        return self._provider.current
 
     async def create(self, *, marketplace_id: str, wallet_id: str) -> tuple[KeyOwner, SealedKey]:
         """Make a new key and seal it; the owner tells its address."""
@@ -111,8 +117,8 @@ class Vault:
         """
         data_key = await self._unwrap(sealed, owner)
         context = owner.binding(version=sealed.version)
-        wrapped = await self._provider.wrap(data_key, context=context)
-        return replace(sealed, kek_id=self._provider.current, wrapped_data_key=wrapped)
+        kek_id, wrapped = await self._provider.wrap(data_key, context=context)
+        return replace(sealed, kek_id=kek_id, wrapped_data_key=wrapped)
 
     def signer(self, sealed: SealedKey, *, owner: KeyOwner) -> Signer:
         """Return what signs for the wallet; the seed is unsealed anew for every signature."""
@@ -131,10 +137,11 @@ class Vault:
     async def _seal(self, seed: bytes, *, owner: KeyOwner) -> SealedKey:
         data_key, nonce = os.urandom(KEY_BYTES), os.urandom(NONCE_BYTES)
         binding = owner.binding(version=VERSION)
+        kek_id, wrapped = await self._provider.wrap(data_key, context=binding)
         return SealedKey(
             version=VERSION,
-            kek_id=self._provider.current,
-            wrapped_data_key=await self._provider.wrap(data_key, context=binding),
+            kek_id=kek_id,
+            wrapped_data_key=wrapped,
             nonce=nonce,
             ciphertext=AESGCM(data_key).encrypt(nonce, seed, binding),
         )
@@ -168,15 +175,15 @@ class _SealedSigner:
 class LocalFileKeyProvider:
     """Key-encryption keys in a file of this machine: for development.
 
-    The file has one `id hex` line per key; the last one wraps, all of them unwrap.
+    The file has one `id hex` line per key; the last one wraps, all of them unwrap. read: returns
+    the keys as the file has them now, the last one last.
     """
 
-    def __init__(self, *, keys: Mapping[str, bytes]) -> None:
-        self._keys = dict(keys)
-        self._current = list(self._keys)[-1]
+    def __init__(self, *, read: Callable[[], Mapping[str, bytes]]) -> None:
+        self._read = read
 
     def __repr__(self) -> str:
-        return f"<local key file, {len(self._keys)} keys>"
+        return f"<local key file, {len(self._read())} keys>"
 
     @classmethod
     def open(cls, path: Path, *, production: bool) -> "LocalFileKeyProvider":
@@ -186,22 +193,30 @@ class LocalFileKeyProvider:
         """
         if production:
             raise KeyFileRefused("KEY_FILE: a local key file is refused when ENV=prod")
-        return cls(keys=_read_or_make(path))
+        if not path.exists():
+            try:
+                _make(path)
+            except OSError as error:
+                raise KeyFileRefused(f"KEY_FILE: cannot be made: {error.strerror}") from error
+        if path.stat().st_mode & 0o077:
+            raise KeyFileRefused("KEY_FILE: others may read it; its mode must be 0600")
+        # Read again when it changes: a key is added, and taken out, without a restart.
+        return cls(read=Watched([path], _keys_in).current)
 
     @property
     def current(self) -> str:
         """The id of the key that wraps."""
-        return self._current
+        return list(self._read())[-1]
 
-    async def wrap(self, data_key: bytes, *, context: bytes) -> bytes:
-        """Encrypt a data key under the current key."""
+    async def wrap(self, data_key: bytes, *, context: bytes) -> tuple[str, bytes]:
+        """Encrypt a data key under the current key; returns its id too."""
         nonce = os.urandom(NONCE_BYTES)
-        bound = _bound(self._current, context)
-        return nonce + AESGCM(self._keys[self._current]).encrypt(nonce, data_key, bound)
+        kek_id, key = list(self._read().items())[-1]
+        return kek_id, nonce + AESGCM(key).encrypt(nonce, data_key, _bound(kek_id, context))
 
     async def unwrap(self, wrapped: bytes, *, kek_id: str, context: bytes) -> bytes:
         """Decrypt a data key. Raises: KeyUnusable."""
-        key = self._keys.get(kek_id)
+        key = self._read().get(kek_id)
         if key is None:
             raise KeyUnusable(f"no key-encryption key {kek_id}")
         nonce, rest = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
@@ -213,15 +228,6 @@ class LocalFileKeyProvider:
 
 def _bound(kek_id: str, context: bytes) -> bytes:
     return len(kek_id.encode()).to_bytes(4, "big") + kek_id.encode() + context
-
-
-def _read_or_make(path: Path) -> dict[str, bytes]:
-    if not path.exists():
-        try:
-            _make(path)
-        except OSError as error:
-            raise KeyFileRefused(f"KEY_FILE: cannot be made: {error.strerror}") from error
-    return _read(path)
 
 
 def _make(path: Path) -> None:
@@ -237,11 +243,11 @@ def _make(path: Path) -> None:
     draft.unlink()
 
 
-def _read(path: Path) -> dict[str, bytes]:
-    if path.stat().st_mode & 0o077:
-        raise KeyFileRefused("KEY_FILE: others may read it; its mode must be 0600")
+def _keys_in(contents: Sequence[bytes]) -> Mapping[str, bytes]:
+    """Read a key file. Raises: KeyFileRefused."""
+    [raw] = contents
     keys = {}
-    for line in path.read_text(encoding="ascii").splitlines():
+    for line in raw.decode("ascii", "replace").splitlines():
         kek_id, _, text = line.partition(" ")
         try:
             key = bytes.fromhex(text)

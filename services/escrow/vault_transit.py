@@ -48,13 +48,16 @@ class VaultTransitKeyProvider:
         """The id of the key; which version of it wrapped is in Vault's own ciphertext."""
         return f"transit:{self._key}"
 
-    async def wrap(self, data_key: bytes, *, context: bytes) -> bytes:
-        """Encrypt a data key under the newest version. Raises: KeyUnusable."""
+    async def wrap(self, data_key: bytes, *, context: bytes) -> tuple[str, bytes]:
+        """Encrypt a data key under the newest version; returns the key's id too.
+
+        Raises: KeyUnusable.
+        """
         answer = await self._ask("encrypt", plaintext=_text(data_key), context=context)
         ciphertext = answer.get("ciphertext")
         if not isinstance(ciphertext, str):
             raise KeyUnusable("Vault gave no ciphertext")
-        return ciphertext.encode()
+        return self.current, ciphertext.encode()
 
     async def unwrap(self, wrapped: bytes, *, kek_id: str, context: bytes) -> bytes:
         """Decrypt a data key. Raises: KeyUnusable."""

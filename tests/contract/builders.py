@@ -233,6 +233,7 @@ ESCROW: dict[str, Callable[[], Any]] = {
         flow=escrow.FLOW_PAYMENTS, reason="The licence", daily_limit=usdc(10**9)
     ),
     "ListFlows": escrow.ListFlowsRequest,
+    "RewrapKeys": escrow.RewrapKeysRequest,
 }
 
 DISPUTES: dict[str, Callable[[], Any]] = {

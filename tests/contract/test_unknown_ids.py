@@ -31,6 +31,7 @@ NEEDS_NOTHING = {
     ("escrow", "ResumeFlow"),
     ("escrow", "LimitFlow"),
     ("escrow", "ListFlows"),
+    ("escrow", "RewrapKeys"),
     ("disputes", "OpenDispute"),
     ("disputes", "ListDisputes"),
     ("orders", "RegisterUser"),

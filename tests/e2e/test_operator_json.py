@@ -146,6 +146,13 @@ def test_a_key_is_issued_listed_and_revoked(desk: Desk) -> None:
     assert desk.refuses("keys", "issue", *whose, "--scopes", "root", code=2) == "NO_PLACE"
 
 
+def test_the_keys_of_wallets_are_wrapped_anew(desk: Desk) -> None:
+    done = desk.says("keys rewrap")
+
+    assert done["rewrapped"] > 0
+    assert done["unusable"] == []
+
+
 def trail(desk: Desk, command: str) -> Any:
     """Return what is kept of an operator's last command on this marketplace."""
     with psycopg.connect(str(desk.own.stack.document["databaseUrl"])) as connection:

@@ -254,7 +254,8 @@ async def open_world(
 ) -> World:
     """Connect, make the platform and a channel, and give the buyer 1,000."""
     chain, builder = connect(options, trustless_work=trustless_work)
-    vault = Vault(provider=LocalFileKeyProvider(keys={"k1": os.urandom(32)}))
+    keys = {"k1": os.urandom(32)}
+    vault = Vault(provider=LocalFileKeyProvider(read=lambda: keys))
     world = World(options=options, chain=chain, builder=builder, vault=vault)
     for role in ("platform", "channel"):
         address = await world.new_signer()

@@ -24,7 +24,7 @@ OLD, NEW = b"\x01" * 32, b"\x02" * 32
 
 
 def a_vault(**keys: bytes) -> Vault:
-    return Vault(provider=LocalFileKeyProvider(keys=keys or {"k1": OLD}))
+    return Vault(provider=LocalFileKeyProvider(read=lambda: keys or {"k1": OLD}))
 
 
 async def a_key(vault: Vault, *, wallet_id: str = "w1") -> tuple[KeyOwner, SealedKey]:
@@ -172,7 +172,7 @@ async def test_a_signature_is_of_the_payload_only() -> None:
 async def test_nothing_prints_a_seed(caplog: pytest.LogCaptureFixture) -> None:
     keypair = Keypair.random()
     seed = keypair.raw_secret_key()
-    provider = LocalFileKeyProvider(keys={"k1": OLD})
+    provider = LocalFileKeyProvider(read=lambda: {"k1": OLD})
     vault = Vault(provider=provider)
     owner, sealed = await vault.import_secret(keypair.secret, marketplace_id="", wallet_id="p")
     signer = vault.signer(sealed, owner=owner)

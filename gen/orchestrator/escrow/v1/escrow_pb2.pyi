@@ -580,3 +580,21 @@ class FlowReport(_message.Message):
     flows: _containers.RepeatedCompositeFieldContainer[FlowState]
     history: _containers.RepeatedCompositeFieldContainer[FlowChange]
     def __init__(self, flows: _Optional[_Iterable[_Union[FlowState, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[FlowChange, _Mapping]]] = ...) -> None: ...
+
+class RewrapKeysRequest(_message.Message):
+    __slots__ = ("after",)
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    after: str
+    def __init__(self, after: _Optional[str] = ...) -> None: ...
+
+class RewrapKeysResponse(_message.Message):
+    __slots__ = ("rewrapped", "unusable", "next_after", "key_id")
+    REWRAPPED_FIELD_NUMBER: _ClassVar[int]
+    UNUSABLE_FIELD_NUMBER: _ClassVar[int]
+    NEXT_AFTER_FIELD_NUMBER: _ClassVar[int]
+    KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    rewrapped: int
+    unusable: _containers.RepeatedScalarFieldContainer[str]
+    next_after: str
+    key_id: str
+    def __init__(self, rewrapped: _Optional[int] = ..., unusable: _Optional[_Iterable[str]] = ..., next_after: _Optional[str] = ..., key_id: _Optional[str] = ...) -> None: ...

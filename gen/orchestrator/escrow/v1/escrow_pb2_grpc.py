@@ -154,6 +154,11 @@ class EscrowServiceStub:
                 request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListFlowsRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.FlowReport.FromString,
                 _registered_method=True)
+        self.RewrapKeys = channel.unary_unary(
+                '/orchestrator.escrow.v1.EscrowService/RewrapKeys',
+                request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RewrapKeysRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RewrapKeysResponse.FromString,
+                _registered_method=True)
 
 
 class EscrowServiceServicer:
@@ -346,6 +351,15 @@ class EscrowServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RewrapKeys(self, request, context):
+        """For operators: the keys of the platform, of channel accounts and of wallets are wrapped with the
+        current key-encryption key, up to a hundred a call, in the order of addresses. What signs does
+        not change. Again: they are wrapped once more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EscrowServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -463,6 +477,11 @@ def add_EscrowServiceServicer_to_server(servicer, server):
                     servicer.ListFlows,
                     request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListFlowsRequest.FromString,
                     response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.FlowReport.SerializeToString,
+            ),
+            'RewrapKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.RewrapKeys,
+                    request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RewrapKeysRequest.FromString,
+                    response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RewrapKeysResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1091,6 +1110,33 @@ class EscrowService:
             '/orchestrator.escrow.v1.EscrowService/ListFlows',
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListFlowsRequest.SerializeToString,
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.FlowReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RewrapKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.escrow.v1.EscrowService/RewrapKeys',
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RewrapKeysRequest.SerializeToString,
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RewrapKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

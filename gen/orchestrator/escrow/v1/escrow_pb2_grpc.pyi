@@ -102,6 +102,11 @@ class EscrowServiceStub:
     """
     ListFlows: _aio.UnaryUnaryMultiCallable[_escrow_pb2.ListFlowsRequest, _escrow_pb2.FlowReport]
     """For operators: the flows of a marketplace, and what was done to them."""
+    RewrapKeys: _aio.UnaryUnaryMultiCallable[_escrow_pb2.RewrapKeysRequest, _escrow_pb2.RewrapKeysResponse]
+    """For operators: the keys of the platform, of channel accounts and of wallets are wrapped with the
+    current key-encryption key, up to a hundred a call, in the order of addresses. What signs does
+    not change. Again: they are wrapped once more.
+    """
 
 class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
     """Wallets, contracts, commands. A command is accepted and recorded, then carried out in the
@@ -329,5 +334,16 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_escrow_pb2.ListFlowsRequest, _abc.Awaitable[_escrow_pb2.FlowReport]],
     ) -> _abc.Awaitable[_escrow_pb2.FlowReport]:
         """For operators: the flows of a marketplace, and what was done to them."""
+
+    @_abc_1.abstractmethod
+    def RewrapKeys(
+        self,
+        request: _escrow_pb2.RewrapKeysRequest,
+        context: _aio.ServicerContext[_escrow_pb2.RewrapKeysRequest, _abc.Awaitable[_escrow_pb2.RewrapKeysResponse]],
+    ) -> _abc.Awaitable[_escrow_pb2.RewrapKeysResponse]:
+        """For operators: the keys of the platform, of channel accounts and of wallets are wrapped with the
+        current key-encryption key, up to a hundred a call, in the order of addresses. What signs does
+        not change. Again: they are wrapped once more.
+        """
 
 def add_EscrowServiceServicer_to_server(servicer: EscrowServiceServicer, server: _aio.Server) -> None: ...
