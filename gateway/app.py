@@ -255,7 +255,8 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
         pool_size=settings.database_pool_size,
         silence_seconds=settings.silence_seconds,
     )
-    store = KeyStore(database, pepper=settings.api_key_pepper.get_secret_value())
+    pepper, also = settings.peppers()
+    store = KeyStore(database, pepper=pepper, also=also)
     keys = KeyAuthenticator(store)
     backends = Backends(settings)
     bus = Bus(

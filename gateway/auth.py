@@ -9,7 +9,8 @@ import contextlib
 import hmac
 import time
 import uuid
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from chassis.identity import ROLE_MARKETPLACE, Identity
 from gateway import keys
@@ -23,6 +24,8 @@ REMEMBERED_MAX = 10_000
 # both together are less than the promise above.
 WATCH_SECONDS = 2.0
 CALLER = "gateway"
+# Of SHA-256.
+DIGEST_BYTES = 32
 
 
 class CredentialMissing(Unauthenticated):
@@ -80,7 +83,8 @@ class KeyAuthenticator:
         key_id = keys.id_of(text)
         if key_id is None:
             raise CredentialNotValid("The API key is not valid")
-        return await self._check(key_id, self.store.digest(text), seconds=REMEMBERED_SECONDS)
+        marks = self.store.digests(text)
+        return await self._check(key_id, marks, seconds=REMEMBERED_SECONDS)
 
     async def until_ended(self, key: Key) -> None:
         """Wait until a key is revoked or expires, or for too long nobody can say that it is not."""
@@ -89,7 +93,8 @@ class KeyAuthenticator:
             forgotten = self._forgotten
             try:
                 async with asyncio.timeout(WATCH_SECONDS):
-                    await self._check(key.id, key.digest, seconds=WATCH_SECONDS)
+                    # Its secret was seen; its digest may be replaced by now.
+                    await self._check(key.id, (), seconds=WATCH_SECONDS)
                 held_at = time.monotonic()
             except CredentialNotValid:
                 return
@@ -99,12 +104,16 @@ class KeyAuthenticator:
                 async with asyncio.timeout(WATCH_SECONDS):
                     await forgotten.wait()
 
-    async def _check(self, key_id: str, mark: bytes, *, seconds: float) -> Credential:
-        """Return whom a key stands for, as it was at most so many seconds ago."""
+    async def _check(self, key_id: str, marks: Sequence[bytes], *, seconds: float) -> Credential:
+        """Return whom a key stands for, as it was at most so many seconds ago.
+
+        marks: what may be kept of it, the usual one first; none: its secret was seen before.
+        """
+        mark = marks[0] if marks else b"seen before: " + key_id.encode()
         known = self._known.get(mark)
         if known is not None and known[0] + seconds > time.monotonic():
             return known[1]
-        credential = await self._ask_once(key_id, mark)
+        credential = await self._ask_once(key_id, mark, marks)
         if credential is None:
             self._known.pop(mark, None)
             raise CredentialNotValid("The API key is not valid")
@@ -120,20 +129,27 @@ class KeyAuthenticator:
         self._forgotten.set()
         self._forgotten = asyncio.Event()
 
-    async def _ask_once(self, key_id: str, mark: bytes) -> Credential | None:
+    async def _ask_once(
+        self, key_id: str, mark: bytes, marks: Sequence[bytes]
+    ) -> Credential | None:
         asking = self._asking.get(mark)
         if asking is None:
-            asking = asyncio.create_task(self._ask(key_id, mark))
+            asking = asyncio.create_task(self._ask(key_id, marks))
             self._asking[mark] = asking
             asking.add_done_callback(lambda task: self._answered(mark, task))
         return await asyncio.shield(asking)
 
-    async def _ask(self, key_id: str, mark: bytes) -> Credential | None:
+    async def _ask(self, key_id: str, marks: Sequence[bytes]) -> Credential | None:
         key = await self.store.find(key_id)
         # Compared even where there is no such key, so that both take the same time.
-        same = hmac.compare_digest(mark, key.digest if key is not None else bytes(len(mark)))
-        if key is None or not same or key.revoked_at is not None:
+        kept = key.digest if key is not None else bytes(DIGEST_BYTES)
+        same = [mark for mark in marks if hmac.compare_digest(mark, kept)]
+        if key is None or (marks and not same) or key.revoked_at is not None:
             return None
+        if same and same[0] != marks[0]:
+            # Hashed with the other pepper: from now on with the one that is to stay.
+            await self.store.digest_anew(key_id, old=same[0], new=marks[0])
+            key = replace(key, digest=marks[0])
         if key.is_expired:
             return None
         return _credential(key)

@@ -89,6 +89,11 @@ def digest(text: str, *, pepper: str) -> bytes:
     return hmac.digest(pepper.encode(), text.encode(), "sha256")
 
 
+def seed(salt: bytes, *, pepper: str) -> bytes:
+    """Return what a key is derived from."""
+    return hmac.digest(pepper.encode(), b"api key\n" + salt, "sha512")
+
+
 def _checksum(text: str) -> str:
     return _base62(zlib.crc32(text.encode()), _CHECK_LENGTH)[1]
 
@@ -122,9 +127,10 @@ class Revoked:
 class KeyStore:
     """Keys in Postgres. Every method is one transaction of its own, and may raise Unavailable."""
 
-    def __init__(self, database: Database, *, pepper: str) -> None:
+    def __init__(self, database: Database, *, pepper: str, also: str = "") -> None:
+        """pepper: what keys are hashed with. also: what they may be hashed with, too."""
         self._database = database
-        self._pepper = pepper
+        self._peppers = (pepper, also) if also else (pepper,)
         self._idempotency = Idempotency()
 
     async def marketplace(self, name: str, *, environment: str) -> uuid.UUID:
@@ -167,7 +173,7 @@ class KeyStore:
         Raises: IdempotencyKeyReused; IdempotencyKeyInProgress.
         """
         salt = secrets.token_bytes(_SALT_LENGTH)
-        key_id, text = make(environment, seed=self._seed(salt))
+        key_id, text = make(environment, seed=seed(salt, pepper=self._peppers[0]))
         kept = salt if asked is not None else None
         row = (key_id, marketplace_id, name, sorted(scopes), self.digest(text), expires_at, kept)
 
@@ -177,7 +183,7 @@ class KeyStore:
         made_id, replayed = await self._once(asked, key_id, add)
         key = await self._found(made_id)
         if replayed:
-            _, text = make(environment, seed=self._seed(await self._salt(made_id)))
+            text = self._text_again(environment, made_id, await self._salt(made_id))
         return Made(key=replace(key, revoked_at=None), text=text, replayed=replayed)
 
     async def find(self, key_id: str) -> Key | None:
@@ -255,12 +261,26 @@ class KeyStore:
         """Tell whether the table can be read now."""
         return await self._database.is_ready()
 
-    def digest(self, text: str) -> bytes:
-        """Return what is kept of a key."""
-        return digest(text, pepper=self._pepper)
+    async def digest_anew(self, key_id: str, *, old: bytes, new: bytes) -> None:
+        """Keep another digest of a key; where it was replaced meanwhile, that one stays."""
+        async with self._connection() as connection:
+            await connection.execute(_DIGEST_ANEW, (new, key_id, old))
 
-    def _seed(self, salt: bytes) -> bytes:
-        return hmac.digest(self._pepper.encode(), b"api key\n" + salt, "sha512")
+    def digest(self, text: str) -> bytes:
+        """Return what is kept of a key that is made now."""
+        return self.digests(text)[0]
+
+    def digests(self, text: str) -> tuple[bytes, ...]:
+        """Return what may be kept of a key; first, what is kept from now on."""
+        return tuple(digest(text, pepper=pepper) for pepper in self._peppers)
+
+    def _text_again(self, environment: str, key_id: str, salt: bytes) -> str:
+        """Make a key again as it was made; with which pepper, its id tells."""
+        for pepper in self._peppers:
+            made_id, text = make(environment, seed=seed(salt, pepper=pepper))
+            if made_id == key_id:
+                return text
+        raise RuntimeError("a key was made with a pepper that is not there any more")
 
     async def _found(self, key_id: str) -> Key:
         key = await self.find(key_id)
@@ -318,6 +338,7 @@ _ADD = """
 insert into api_keys (id, marketplace_id, name, scopes, digest, expires_at, salt)
 values (%s, %s, %s, %s, %s, %s, %s)
 """
+_DIGEST_ANEW = "update api_keys set digest = %s where id = %s and digest = %s"
 _SALT = "select salt from api_keys where id = %s"
 _FORGET_SALTS = """
 update api_keys set salt = null where salt is not null and created_at < now() - %s::interval

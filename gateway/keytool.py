@@ -39,7 +39,8 @@ def main() -> None:
 
 async def _run(arguments: argparse.Namespace, settings: KeySettings) -> Mapping[str, Any]:
     database = Database.open(url=settings.database_url, schema="gateway", pool_size=2)
-    store = KeyStore(database, pepper=settings.api_key_pepper.get_secret_value())
+    pepper, also = settings.peppers()
+    store = KeyStore(database, pepper=pepper, also=also)
     where = {"name": arguments.marketplace, "environment": arguments.environment}
     try:
         if arguments.command == "create":

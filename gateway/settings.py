@@ -155,6 +155,13 @@ class KeySettings(BaseSettings):
 
     database_url: PostgresUrl
     api_key_pepper: Secret
+    # Keys may be hashed with this one, too: with the pepper before, or the one to come.
+    api_key_pepper_also: Secret | None = None
+
+    def peppers(self) -> tuple[str, str]:
+        """Return the pepper that keys are hashed with, and the other one or ""."""
+        also = self.api_key_pepper_also
+        return self.api_key_pepper.get_secret_value(), also.get_secret_value() if also else ""
 
 
 class GatewaySettings(KeySettings, CallerSettings, TraceSettings, TlsSettings):

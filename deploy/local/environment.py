@@ -122,6 +122,7 @@ READS: Mapping[str, frozenset[str]] = {
             *_TRACES,
             *_PEERS,
             "API_KEY_PEPPER",
+            "API_KEY_PEPPER_ALSO",
             "CONCURRENT_REQUESTS_MAX",
             "CONNECTIONS_MAX",
             "CONNECTIONS_PER_ADDRESS_MAX",

@@ -13,6 +13,7 @@ from chassis.database import Database
 from chassis.idempotency import RequestKey
 from chassis.migrations.__main__ import upgrade_all
 from chassis.migrations.scripts import SCRIPTS
+from gateway import keys
 from gateway.keys import KeyStore
 
 from .conftest import PEPPER
@@ -25,6 +26,7 @@ async def test_a_key_that_was_asked_for_before_the_migration_is_given_again_afte
     make_database: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database, marketplace_id = make_database(), uuid.uuid4()
+    key_id, text = keys.make("live", seed=keys.seed(SALT, pepper=PEPPER))
     request = RequestKey(marketplace_id=marketplace_id, scope="", key=KEY, fingerprint=b"f" * 32)
     with psycopg.connect(database.url()) as connection:
         connection.execute("drop schema gateway cascade")
@@ -40,8 +42,16 @@ async def test_a_key_that_was_asked_for_before_the_migration_is_given_again_afte
         connection.execute(
             "insert into gateway.api_keys (id, marketplace_id, name, scopes, digest, created_at,"
             " request_key, fingerprint, salt) values"
-            " ('abcdefghijkl', %s, '', '{read}', %s, %s, %s, %s, %s)",
-            (marketplace_id, b"d" * 32, dt.datetime.now(dt.UTC), KEY, request.fingerprint, SALT),
+            " (%s, %s, '', '{read}', %s, %s, %s, %s, %s)",
+            (
+                key_id,
+                marketplace_id,
+                b"d" * 32,
+                dt.datetime.now(dt.UTC),
+                KEY,
+                request.fingerprint,
+                SALT,
+            ),
         )
 
     upgrade_all(database.url())
@@ -53,4 +63,4 @@ async def test_a_key_that_was_asked_for_before_the_migration_is_given_again_afte
         )
     finally:
         await opened.close()
-    assert (made.key.id, made.replayed) == ("abcdefghijkl", True)
+    assert (made.key.id, made.text, made.replayed) == (key_id, text, True)
