@@ -38,6 +38,9 @@ HEADERS_MAX = 100
 HEAD_SECONDS = 10.0
 # How long a connection may be silent: before its first request, and after each answer.
 IDLE_SECONDS = 25.0
+# When the process stops, a silent connection stays open for so long: a request that is on its way
+# there is answered, and told to use another one.
+LAST_SECONDS = 1.0
 # How long an answer may wait for a client that does not read it.
 STALLED_SECONDS = 30.0
 # After a refusal the rest of what was sent is thrown away, so that the answer arrives: so much.
@@ -135,6 +138,7 @@ class Connection(HttpToolsProtocol):
         self._body_left = self._body_bytes = self._framing_bytes = 0
         self._wrong: DomainError | None = None
         self._is_lingering, self._lingered = False, 0
+        self._is_last = False
         self._stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
@@ -185,6 +189,14 @@ class Connection(HttpToolsProtocol):
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
+
+    def shutdown(self) -> None:
+        """End after the next answer, or after a while without one."""
+        self._is_last = True
+        if self._is_answering() or self._is_in_body:
+            self.cycle.keep_alive = False
+        elif not self._head_bytes and not self.transport.is_closing():
+            self._arm(LAST_SECONDS, self.timeout_keep_alive_handler)
 
     def timeout_keep_alive_handler(self) -> None:
         """End a connection that is silent, or whose client does not read or does not end a body."""
@@ -278,6 +290,8 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = self._body_bytes = self._framing_bytes = 0
         self._is_in_body, self._body_left = True, length
         super().on_headers_complete()
+        if self._is_last:
+            self.cycle.keep_alive = False
         if self.parser.get_http_version() == OLD_VERSION:
             _answer_as_of_old(self.cycle)
 

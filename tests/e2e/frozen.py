@@ -1,6 +1,7 @@
-"""A part of a running stack that hangs: it takes connections, and answers nothing."""
+"""A part of a running stack that is away: it hangs, or it was killed and is not back yet."""
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator
 
@@ -15,3 +16,17 @@ def frozen(stack: RunningStack, name: str) -> Iterator[None]:
         yield
     finally:
         stack.signal(name, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def killed(stack: RunningStack, name: str) -> Iterator[None]:
+    """Kill a part, and keep it from being started again for the block; then wait until it is."""
+    supervisor = stack.process.pid
+    logged = len(stack.process.log())
+    os.kill(supervisor, signal.SIGSTOP)
+    try:
+        stack.kill(name)
+        yield
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+    stack.wait_until_back(name, since=logged)

@@ -1,15 +1,12 @@
 """A part that is away is told in time, in the documented shape, and what was accepted goes on."""
 
 import asyncio
-import contextlib
 import uuid
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
-from tests.e2e.frozen import frozen
-from tests.running_stack import RunningStack
+from tests.e2e.frozen import frozen, killed
 from tests.shop import Pair, Shop, data_of, error_of, until
 
 # Nobody waits for ever: a refusal comes within the request's own deadline and some slack.
@@ -36,8 +33,10 @@ async def test_a_part_that_is_away_is_told_in_time_and_the_work_goes_on_when_it_
     shop: Shop, pair: Pair, part: str, how: str, state: str, command: str, after: str
 ) -> None:
     order_id, key = await shop.order_in(state, pair), str(uuid.uuid4())
-    async with away(shop.stack, part, hangs=how == "hangs"), asyncio.timeout(ANSWER_SECONDS):
-        answer = await shop.act(order_id, command, key=key, Prefer="wait=2")
+    away = frozen if how == "hangs" else killed
+    with away(shop.stack, part):
+        async with asyncio.timeout(ANSWER_SECONDS):
+            answer = await shop.act(order_id, command, key=key, Prefer="wait=2")
 
     assert_told(answer)
 
@@ -82,16 +81,3 @@ def assert_told(answer: httpx.Response) -> None:
     error = error_of(answer, status=answer.status_code)
     assert error["code"] == codes[answer.status_code]
     assert answer.headers["retry-after"] == "1"
-
-
-@contextlib.asynccontextmanager
-async def away(stack: RunningStack, part: str, *, hangs: bool) -> AsyncIterator[None]:
-    """Take a part away for the block: it hangs, or it was killed and is being started again."""
-    if hangs:
-        with frozen(stack, part):
-            yield
-        return
-    logged = len(stack.process.log())
-    stack.kill(part)
-    yield
-    await asyncio.to_thread(stack.wait_until_back, part, since=logged)

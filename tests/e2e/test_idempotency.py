@@ -9,6 +9,7 @@ import pytest
 
 from deploy.operator.client import Operator
 from tests.books import Books, assert_sound
+from tests.e2e.frozen import killed
 from tests.running_stack import RunningStack
 from tests.shop import PRICE, Pair, Shop, data_of, error_of, nothing_is_sent, until
 
@@ -197,14 +198,11 @@ async def test_a_service_that_is_away_is_no_answer_and_the_retry_gets_one_when_i
     shop: Shop, pair: Pair, stack: RunningStack
 ) -> None:
     order_id, key = await shop.order(pair), fresh_key()
-    logged = len(stack.process.log())
-    stack.kill("ledger")
-
-    away = await shop.act(order_id, "reserve", key=key)
+    with killed(stack, "ledger"):
+        away = await shop.act(order_id, "reserve", key=key)
 
     assert error_of(away, status=503)["code"] == "PROVIDER_UNAVAILABLE"
     assert int(away.headers["Retry-After"]) > 0
-    await asyncio.to_thread(stack.wait_until_back, "ledger", since=logged)
     await shop.quiet(order_id)
     answered = await shop.act(order_id, "reserve", key=key)
     assert data_of(answered, status=200)["status"] == "FUNDS_RESERVED"

@@ -20,6 +20,7 @@ alter table disputes.disputes drop column buyer_id, drop column seller_id;
 alter table disputes.rulings drop constraint rulings_pkey, drop column number,
     drop column withdrawn_at, drop column withdrawn_why,
     add primary key (marketplace_id, dispute_id);
+alter table disputes.outbox drop column trace;
 update disputes.alembic_version set version_num = 'disputes_0001';
 """
 _ORDER = """

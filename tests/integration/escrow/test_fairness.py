@@ -131,6 +131,10 @@ TROUBLES = {
 }
 
 
+# How often somebody else gets through while commands are in trouble.
+EVERY_SECONDS = 0.5
+
+
 async def several(world: World, size: int) -> tuple[list[Order], list[Any]]:
     """Ask for several deployments of one buyer and one seller."""
     order = await world.order()
@@ -206,11 +210,12 @@ async def _nothing_held(world: World) -> bool:
 
 @asynccontextmanager
 async def going_on(world: World, order: Order) -> AsyncIterator[None]:
-    """Let one deployment after the other get through meanwhile."""
+    """Let a deployment get through now and then."""
 
     async def deploy() -> None:
         while True:
             await world.created(replace(order, id=uuid.uuid4(), escrow_id=uuid.uuid4()))
+            await asyncio.sleep(EVERY_SECONDS)
 
     task = asyncio.create_task(deploy())
     try:
