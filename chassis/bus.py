@@ -18,12 +18,10 @@ from nats.js.api import DiscardPolicy, PubAck, RetentionPolicy, StorageType, Str
 from nats.js.errors import NotFoundError
 
 from chassis.nats_client import Client
-from chassis.nats_settings import StreamLimits, parse
+from chassis.nats_settings import STREAM, SUBJECTS, StreamLimits, parse
 from chassis.telemetry import logger
 from chassis.tls import client_context
 
-STREAM = "ORCHESTRATOR"
-SUBJECTS = ("order.*", "escrow.*", "balance.*", "dispute.*", "user.*", "wallet.*")
 # How long the server remembers message ids to drop repeats.
 DUPLICATE_WINDOW_SECONDS = 600
 ACK_TIMEOUT_SECONDS = 5.0

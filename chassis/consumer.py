@@ -18,7 +18,8 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from chassis import tracing
-from chassis.bus import STREAM, Bus
+from chassis.bus import Bus
+from chassis.nats_settings import STREAM
 from chassis.telemetry import logger
 
 FETCH_SECONDS = 5.0

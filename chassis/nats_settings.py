@@ -4,6 +4,10 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
+# The one stream of all events, and what is in it.
+STREAM = "ORCHESTRATOR"
+SUBJECTS = ("order.*", "escrow.*", "balance.*", "dispute.*", "user.*", "wallet.*")
+
 _SCHEMES = ("nats", "tls")
 # What may stand in a subject, which a user's replies come on.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)

@@ -15,8 +15,8 @@ from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 from psycopg import sql
 
-from chassis.bus import STREAM, Bus
-from chassis.nats_settings import StreamLimits
+from chassis.bus import Bus
+from chassis.nats_settings import STREAM, StreamLimits
 from chassis.settings import StreamSettings, load, read
 
 SCHEMAS = ("orders", "ledger", "escrow", "disputes")

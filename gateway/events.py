@@ -16,7 +16,8 @@ from typing import Any
 import orjson
 from nats.errors import Error as NatsError
 
-from chassis.bus import SUBJECTS, Bus
+from chassis.bus import Bus
+from chassis.nats_settings import SUBJECTS
 from chassis.telemetry import logger
 from gateway.stream import RETRY_SECONDS, Stream, Told, end, event_at, is_typed, newest
 from kernel.errors import InvalidArgument, Unavailable

@@ -23,7 +23,8 @@ from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from chassis import tracing
-from chassis.bus import STREAM, Bus
+from chassis.bus import Bus
+from chassis.nats_settings import STREAM
 from chassis.telemetry import logger
 
 # A reader that heard nothing for this long asks whether its consumer still exists.

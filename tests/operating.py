@@ -15,11 +15,13 @@ from pathlib import Path
 
 from deploy.local import forked
 from deploy.local.settings import ROOT, child_environment, replace_environment
+from deploy.operator.__main__ import PACKAGE, ROOMS
 
 SECONDS = 60
 _PROGRAM = "deploy.operator.__main__"
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["__main__", __name__, _PROGRAM, *forked.CODE])
+_ROOMS = sorted({f"{PACKAGE}.{room}" for room, _ in ROOMS.values()})
+_forks.set_forkserver_preload(["__main__", __name__, _PROGRAM, *_ROOMS, *forked.CODE])
 
 
 def operate(run_dir: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

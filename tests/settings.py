@@ -9,12 +9,12 @@ from deploy.local.settings import ROOT
 
 def race_rounds() -> int:
     """Return how often each race is run: RACE_ROUNDS."""
-    return int(os.environ.get("RACE_ROUNDS", "20"))
+    return int(os.environ.get("RACE_ROUNDS", "8"))
 
 
 def fuzz_examples() -> int:
     """Return how many requests are generated for each operation, at most: FUZZ_EXAMPLES."""
-    return int(os.environ.get("FUZZ_EXAMPLES", "3"))
+    return int(os.environ.get("FUZZ_EXAMPLES", "2"))
 
 
 def reports_folder() -> Path | None:

@@ -8,10 +8,8 @@ import pathlib
 from dataclasses import dataclass
 from typing import Self
 
-from alembic.script import ScriptDirectory
-
 from chassis.database import Database
-from chassis.migrations.scripts import ENVIRONMENT, SCRIPTS
+from chassis.migrations.scripts import SCRIPTS, revisions
 
 _IS_THERE = "select to_regclass(%s) is not null"
 _FOUND = "select version_num from alembic_version"
@@ -33,11 +31,7 @@ class Revisions:
     @classmethod
     def read(cls, folder: pathlib.Path) -> Self:
         """Read the scripts in a folder."""
-        scripts = ScriptDirectory(str(ENVIRONMENT), version_locations=[str(folder)])
-        head = scripts.get_current_head()
-        if head is None:
-            raise ValueError(f"{folder} has no migrations")
-        known = frozenset(script.revision for script in scripts.walk_revisions())
+        head, known = revisions(folder)
         return cls(head=head, known=known)
 
     def is_older(self, found: str) -> bool:

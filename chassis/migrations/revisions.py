@@ -4,18 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
-from alembic.script import ScriptDirectory
 from psycopg import sql
 
 CONNECT_SECONDS = 10
-
-
-def head(scripts: Path) -> str:
-    """Return the newest revision among a schema's scripts."""
-    found = ScriptDirectory(str(scripts), version_locations=[str(scripts)]).get_current_head()
-    if found is None:
-        raise LookupError(f"{scripts} has no revision")
-    return found
 
 
 def applied(database_url: str, schemas: Mapping[str, Path]) -> dict[str, str]:

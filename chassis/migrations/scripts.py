@@ -1,6 +1,10 @@
-"""Where the migrations of each schema are."""
+"""Where the migrations of each schema are, and in which order they follow each other.
+
+Read as text: who only wants to know has no need of the library that carries them out.
+"""
 
 import pathlib
+import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ENVIRONMENT = ROOT / "chassis/migrations"
@@ -11,3 +15,19 @@ SCRIPTS = {
     "disputes": ROOT / "services/disputes/migrations",
     "gateway": ROOT / "gateway/migrations",
 }
+_REVISION = re.compile(r'^revision = "(\w+)"$', re.MULTILINE)
+_BEFORE = re.compile(r'^down_revision = "(\w+)"$', re.MULTILINE)
+
+
+def revisions(folder: pathlib.Path) -> tuple[str, frozenset[str]]:
+    """Return the newest revision among a schema's scripts, and all of them.
+
+    Raises: LookupError: there is none, or more than one that none follows.
+    """
+    texts = [path.read_text(encoding="utf-8") for path in folder.glob("[0-9]*.py")]
+    known = {found[1] for text in texts if (found := _REVISION.search(text))}
+    followed = {found[1] for text in texts if (found := _BEFORE.search(text))}
+    newest = known - followed
+    if len(newest) != 1:
+        raise LookupError(f"{folder} has no one newest revision")
+    return newest.pop(), frozenset(known)

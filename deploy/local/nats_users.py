@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from chassis.bus import STREAM, SUBJECTS
+from chassis.nats_settings import STREAM, SUBJECTS
 
 ADMIN = "admin"
 # The stack's own reader: for a look with a plain subscription, and for the demo.

@@ -17,7 +17,8 @@ from nats.errors import Error as NatsError
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
-from chassis.bus import STREAM, SUBJECTS, Bus
+from chassis.bus import Bus
+from chassis.nats_settings import STREAM, SUBJECTS
 from chassis.tls import client_context
 from deploy.local import authority, credentials, nats_users, settings, state
 from deploy.local.nats import NatsServer

@@ -5,61 +5,65 @@ codes: 0 done, and all is well. 1 refused, or something was found. 2 the command
 wrong. 3 a service or the database does not answer.
 """
 
+import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
-from deploy.operator import (
-    abandon,
-    adopt,
-    callers,
-    choose,
-    confirm_chain,
-    correct,
-    doctor,
-    flows,
-    give_back,
-    keys,
-    listing,
-    migrate,
-    proposals,
-    rebuild,
-    reconcile,
-    requeue,
-    stuck,
-    suspense,
-)
 from deploy.operator.answers import DONE
 from kernel.version import VERSION
 
 NAME = "orchestrator"
-COMMANDS: Sequence[click.Command] = (
-    reconcile.command,
-    give_back.command,
-    requeue.command,
-    adopt.command,
-    abandon.command,
-    confirm_chain.command,
-    suspense.command,
-    correct.command,
-    proposals.command,
-    proposals.approve,
-    proposals.reject,
-    flows.stop,
-    flows.resume,
-    flows.limits,
-    listing.command,
-    choose.command,
-    keys.group,
-    callers.group,
-    migrate.command,
-    rebuild.command,
-    stuck.command,
-    doctor.command,
-)
+PACKAGE = "deploy.operator"
+# By name: the room that a command is in, and what it is called there. A room is entered when its
+# command is given: who asks for one does not wait for what all of them need.
+ROOMS: Mapping[str, tuple[str, str]] = {
+    "reconcile": ("reconcile", "command"),
+    "give-back": ("give_back", "command"),
+    "requeue": ("requeue", "command"),
+    "adopt": ("adopt", "command"),
+    "abandon": ("abandon", "command"),
+    "confirm-chain": ("confirm_chain", "command"),
+    "suspense": ("suspense", "command"),
+    "correct": ("correct", "command"),
+    "proposals": ("proposals", "command"),
+    "approve": ("proposals", "approve"),
+    "reject": ("proposals", "reject"),
+    "stop": ("flows", "stop"),
+    "resume": ("flows", "resume"),
+    "limits": ("flows", "limits"),
+    "marketplaces": ("listing", "command"),
+    "choose": ("choose", "command"),
+    "keys": ("keys", "group"),
+    "callers": ("callers", "group"),
+    "migrate": ("migrate", "command"),
+    "rebuild-stream": ("rebuild", "command"),
+    "stuck": ("stuck", "command"),
+    "doctor": ("doctor", "command"),
+}
+
+
+class _Program(click.Group):
+    """The commands, each read when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(ROOMS)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        cmd_name: str,
+    ) -> click.Command | None:
+        room, name = ROOMS.get(cmd_name, ("", ""))
+        if not room:
+            return None
+        found: click.Command = getattr(importlib.import_module(f"{PACKAGE}.{room}"), name)
+        return found
+
+
 program = click.version_option(VERSION, prog_name=NAME)(
-    click.Group(NAME, help=__doc__, commands=COMMANDS, no_args_is_help=True)
+    _Program(NAME, help=__doc__, no_args_is_help=True)
 )
 
 

@@ -15,10 +15,11 @@ from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 from orchestrator.escrow.v1.escrow_pb2 import ListConcernsRequest
 
-from chassis.bus import STREAM, Bus
+from chassis.bus import Bus
 from chassis.channel import open_channel
-from chassis.migrations.revisions import applied, head
-from chassis.migrations.scripts import SCRIPTS
+from chassis.migrations.revisions import applied
+from chassis.migrations.scripts import SCRIPTS, revisions
+from chassis.nats_settings import STREAM
 from chassis.signature import EventVerifier
 from chassis.watch import DIFFERENCE_MAX_SECONDS
 from deploy.operator.background import background
@@ -160,7 +161,7 @@ def database(place: Place) -> list[Check]:
 
 
 def _schema(there: dict[str, str]) -> Check:
-    wanted = {schema: head(scripts) for schema, scripts in SCRIPTS.items()}
+    wanted = {schema: revisions(scripts)[0] for schema, scripts in SCRIPTS.items()}
     other = [
         f"{schema} is at {there[schema] or 'nothing'}, this code wants {wanted[schema]}"
         for schema in SCRIPTS

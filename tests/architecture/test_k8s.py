@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chassis.bus import SUBJECTS
+from chassis.nats_settings import SUBJECTS
 from deploy.local import authority
 from deploy.local.nats_users import HOUSE, configuration, users
 from tests.architecture.k8s_mistakes import PLANTED

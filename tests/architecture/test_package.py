@@ -5,11 +5,17 @@ import tomllib
 from typing import Any
 
 from deploy.local.settings import ROOT
+from deploy.operator.__main__ import ROOMS
 from kernel.version import VERSION
 from tests.architecture.reach import missing, normal, reached
 
 # What `orchestrator` runs: itself, and the program of the gateway's that it starts.
-PROGRAMS = ("deploy.operator.__main__", "gateway.keytool", "chassis.migrations.env")
+PROGRAMS = (
+    "deploy.operator.__main__",
+    *(f"deploy.operator.{room}" for room, _ in ROOMS.values()),
+    "gateway.keytool",
+    "chassis.migrations.env",
+)
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 WHEEL: dict[str, Any] = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
 _NAME = re.compile(r"[A-Za-z0-9._-]+")

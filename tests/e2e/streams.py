@@ -13,7 +13,7 @@ import httpx
 import nats
 from nats.aio.msg import Msg
 
-from chassis.bus import SUBJECTS
+from chassis.nats_settings import SUBJECTS
 from tests.shop import WAIT_SECONDS
 
 

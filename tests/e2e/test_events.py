@@ -13,7 +13,8 @@ from nats.js.errors import NotFoundError
 from psycopg import sql
 from psycopg.rows import scalar_row
 
-from chassis.bus import STREAM, Bus
+from chassis.bus import Bus
+from chassis.nats_settings import STREAM
 from chassis.rebuild import SCHEMAS, rebuild
 from deploy.operator.client import Operator
 from services.ledger.service import CONSUMER

@@ -8,7 +8,7 @@ import sys
 import nats
 from nats.errors import TimeoutError as NatsTimeoutError
 
-from chassis.bus import STREAM
+from chassis.nats_settings import STREAM
 from deploy.local.settings import ROOT, child_environment
 from tests.running_stack import RunningStack
 from tests.shop import Shop

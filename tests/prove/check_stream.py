@@ -8,7 +8,7 @@ from typing import Any, LiteralString
 
 import nats
 
-from chassis.bus import STREAM
+from chassis.nats_settings import STREAM
 from kernel.ids import to_public
 from tests.prove.checking import Check, check, read
 

@@ -8,9 +8,9 @@ import pytest
 from nats.js.errors import NotFoundError
 from structlog.testing import capture_logs
 
-from chassis.bus import STREAM, Bus, keep_stream
+from chassis.bus import Bus, keep_stream
 from chassis.consumer import Delivery, consume
-from chassis.nats_settings import StreamLimits
+from chassis.nats_settings import STREAM, StreamLimits
 from deploy.local.nats import NatsServer
 from deploy.local.nats_users import NatsUser
 from deploy.local.ports import free_port

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from nats.aio.msg import Msg
 from structlog.testing import capture_logs
 
-from chassis.bus import STREAM, Bus, Message, publish_all
+from chassis.bus import Bus, Message, publish_all
 from chassis.consumer import Delivery, MessageRefused, consume, redelivery_seconds
 from chassis.inbox import is_first_time
+from chassis.nats_settings import STREAM
 from deploy.local.nats import NatsServer
 from tests.integration import raw_nats
 from tests.integration.chassis.conftest import Shop

@@ -2,7 +2,8 @@
 
 import uuid
 
-from chassis.bus import STREAM, Bus
+from chassis.bus import Bus
+from chassis.nats_settings import STREAM
 from chassis.rebuild import rebuild
 from deploy.local.nats import NatsServer
 from tests.integration.chassis.conftest import SCHEMA, Shop

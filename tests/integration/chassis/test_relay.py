@@ -16,8 +16,9 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from chassis import bus as bus_module
 from chassis import relay
-from chassis.bus import STREAM, Bus, Message, publish_all
+from chassis.bus import Bus, Message, publish_all
 from chassis.database import Transaction
+from chassis.nats_settings import STREAM
 from chassis.outbox import Event, Outbox
 from chassis.signature import EventSigner, EventVerifier, new_key
 from deploy.local.nats import NatsServer

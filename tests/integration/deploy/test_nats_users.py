@@ -16,8 +16,8 @@ from nats.aio.client import Client
 from nats.js.api import ConsumerConfig
 from nats.js.errors import BadRequestError
 
-from chassis.bus import STREAM, SUBJECTS, Bus, Message, keep_stream, publish_all, stream_config
-from chassis.nats_settings import StreamLimits
+from chassis.bus import Bus, Message, keep_stream, publish_all, stream_config
+from chassis.nats_settings import STREAM, SUBJECTS, StreamLimits
 from deploy.local.nats import NatsServer
 from deploy.local.nats_users import (
     ADMIN,

@@ -10,7 +10,8 @@ import httpx
 import nats
 import pytest
 
-from chassis.bus import STREAM, Bus, Message, publish_all
+from chassis.bus import Bus, Message, publish_all
+from chassis.nats_settings import STREAM
 from deploy.local.nats import NatsServer
 from deploy.local.ports import free_port
 from gateway import keys as key_format

@@ -11,7 +11,8 @@ import nats
 import pytest
 import structlog
 
-from chassis.bus import STREAM, Message, publish_all
+from chassis.bus import Message, publish_all
+from chassis.nats_settings import STREAM
 from gateway.settings import GatewaySettings
 from gateway.stream import BUFFER_BYTES_MAX, BYTES_PER_BYTE, Live, event_of
 from tests.integration import raw_nats

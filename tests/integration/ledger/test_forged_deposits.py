@@ -10,7 +10,8 @@ import orjson
 import pytest
 from structlog.testing import capture_logs
 
-from chassis.bus import STREAM, Bus, Message, publish_all
+from chassis.bus import Bus, Message, publish_all
+from chassis.nats_settings import STREAM
 from chassis.signature import HEADER, EventSigner, new_key
 from deploy.local.nats import NatsServer
 from services.ledger.consumer import SUBJECT
