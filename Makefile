@@ -145,6 +145,7 @@ prove: $(INSTALLED) ## Run the long proofs, and write their figures into docs/re
 	@RACE_ROUNDS=200 FUZZ_EXAMPLES=300 REPORTS=docs/reports $(BIN)/pytest -o timeout=3600 \
 	  tests/e2e/test_races.py tests/e2e/test_schemathesis.py tests/e2e/test_party_schemathesis.py
 	@$(MAKE) prove-faults
+	@$(MAKE) prove-rolling
 
 # The counts, as `make prove-faults KILLS=50` chooses others; the seed says what is drawn.
 SEED ?= 1
@@ -164,10 +165,17 @@ prove-faults: $(INSTALLED) ## Orders while everything happens to the stack: docs
 	  PROVE_LIES=$(LIES) PROVE_RESTORES=$(RESTORES) PROVE_COPY_SECONDS=$(COPY_SECONDS) \
 	  PROVE_CLIENTS=$(CLIENTS) REPORTS=docs/reports $(BIN)/pytest -s -o timeout=7200 tests/prove
 
+.PHONY: prove-rolling
+
+prove-rolling: $(INSTALLED) ## Restart and kill every replica under load: docs/reports/rolling.md
+	@ROLLING_SECONDS=180 ROLLING_PER_SECOND=100 REPORTS=docs/reports $(BIN)/pytest -o timeout=1800 \
+	  tests/prove/rolling_proof.py
+
 bench: $(INSTALLED) ## Transfers beside pgbench, orders through REST, lists among a million orders
 	@$(BIN)/python -m bench.ledger
 	@$(BIN)/python -m bench.rest
 	@$(BIN)/python -m bench.lists
+	@$(BIN)/python -m bench.watched
 
 check: lint types imports architecture k8s-check proto-check proto-breaking ## Lint, types, layers, contracts
 

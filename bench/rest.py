@@ -34,7 +34,7 @@ async def measure(stack: dict[str, Any], arguments: argparse.Namespace) -> bool:
     """Measure both; returns whether every request succeeded."""
     load = Load(url=stack["url"], api_key=stack["apiKey"], pids=stack["pids"])
     async with Marketplace.of(url=stack["url"], api_key=stack["apiKey"]) as marketplace:
-        buyers, seller = await _users(marketplace, stack["faucetUrl"], arguments.buyers)
+        buyers, seller = await users(marketplace, stack["faucetUrl"], arguments.buyers)
     bodies = [
         {
             "buyerId": buyers[number % len(buyers)],
@@ -58,7 +58,7 @@ async def measure(stack: dict[str, Any], arguments: argparse.Namespace) -> bool:
     return _all(created.answers, CREATED) and _all(reserved.answers, OK)
 
 
-async def _users(marketplace: Marketplace, faucet_url: str, count: int) -> tuple[list[str], str]:
+async def users(marketplace: Marketplace, faucet_url: str, count: int) -> tuple[list[str], str]:
     """Register buyers with money and a seller; returns their ids."""
     mark = uuid.uuid4().hex[:8]
     buyers, seller = [f"buyer{number}_{mark}" for number in range(count)], f"seller_{mark}"

@@ -115,19 +115,23 @@ class KeyAuthenticator:
             return known[1]
         credential = await self._ask_once(key_id, mark, marks)
         if credential is None:
-            self._known.pop(mark, None)
+            # Whoever has learnt it, nobody is let in by what was known before.
+            self._drop(key_id)
             raise CredentialNotValid("The API key is not valid")
         return credential
 
     def forget(self, key_id: str) -> None:
         """Stop trusting what is remembered of a key: it was revoked."""
-        for mark, (_, credential) in list(self._known.items()):
-            if credential.key is not None and credential.key.id == key_id:
-                del self._known[mark]
+        self._drop(key_id)
         self._asking.clear()
         # Whoever watches a key looks again.
         self._forgotten.set()
         self._forgotten = asyncio.Event()
+
+    def _drop(self, key_id: str) -> None:
+        for mark, (_, credential) in list(self._known.items()):
+            if credential.key is not None and credential.key.id == key_id:
+                del self._known[mark]
 
     async def _ask_once(
         self, key_id: str, mark: bytes, marks: Sequence[bytes]

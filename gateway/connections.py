@@ -7,7 +7,6 @@ request of a connection is parsed at a time, so that nobody has a queue here.
 
 import asyncio
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
+from gateway.crowd import Crowd
 from gateway.errors import (
     HeadersTooLarge,
     MalformedRequest,
@@ -56,59 +56,6 @@ _HOST = re.compile(rb"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]]*")
 _NO_PATH = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*://[^/?#]+)(\?.*)?")
 _BLANK = b"\r\n"
 Refuse = Callable[[DomainError, bytes, Sequence[tuple[bytes, bytes]], str], Refusal]
-
-
-class Crowd:
-    """The open connections: so many in all, so many of one address.
-
-    Where there is no place left, the connection that has been without a request for longest gives
-    way: silent ones keep nobody out.
-    """
-
-    def __init__(self, *, in_all: int, per_address: int) -> None:
-        self._in_all = in_all
-        self._per_address = per_address
-        self._open: set[Connection] = set()
-        self._addresses: Counter[str] = Counter()
-        # In the order in which they began to wait for a request.
-        self._waiting: dict[Connection, None] = {}
-
-    def enter(self, one: "Connection") -> bool:
-        """Take a place; False: there is none, and every connection is being served."""
-        if self._addresses[one.address] >= self._per_address and not self._make_room(one.address):
-            return False
-        if len(self._open) >= self._in_all and not self._make_room(None):
-            return False
-        self._open.add(one)
-        self._addresses[one.address] += 1
-        return True
-
-    def leave(self, one: "Connection") -> None:
-        """Give the place back, once however often it is called."""
-        if one not in self._open:
-            return
-        self._open.discard(one)
-        self._waiting.pop(one, None)
-        self._addresses[one.address] -= 1
-        if not self._addresses[one.address]:
-            del self._addresses[one.address]
-
-    def wait(self, one: "Connection") -> None:
-        """Note that a connection waits for a request."""
-        if one in self._open:
-            self._waiting[one] = None
-
-    def work(self, one: "Connection") -> None:
-        """Note that a request has come."""
-        self._waiting.pop(one, None)
-
-    def _make_room(self, address: str | None) -> bool:
-        for one in self._waiting:
-            if address in {None, one.address}:
-                self.leave(one)
-                one.transport.abort()
-                return True
-        return False
 
 
 class Connection(HttpToolsProtocol):

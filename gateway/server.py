@@ -14,7 +14,8 @@ import uvicorn
 
 from chassis.telemetry import logger
 from gateway.app import Dispatcher
-from gateway.connections import STALLED_SECONDS, Connection, Crowd
+from gateway.connections import STALLED_SECONDS, Connection
+from gateway.crowd import Crowd
 from gateway.settings import GatewaySettings
 
 # Connections that wait to be accepted in a burst.

@@ -60,3 +60,19 @@ def proof_size() -> ProofSize:
         restores=number("RESTORES", 0),
         copy_seconds=number("COPY_SECONDS", 10),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollingSize:
+    """How long every replica is restarted and killed under load, and how many requests a second."""
+
+    seconds: int
+    per_second: int
+
+
+def rolling_size() -> RollingSize:
+    """Return the size of the run with restarts: ROLLING_SECONDS, ROLLING_PER_SECOND."""
+    return RollingSize(
+        seconds=int(os.environ.get("ROLLING_SECONDS", "0")),
+        per_second=int(os.environ.get("ROLLING_PER_SECOND", "20")),
+    )

@@ -15,8 +15,8 @@ SCRIPTS = {
     "disputes": ROOT / "services/disputes/migrations",
     "gateway": ROOT / "gateway/migrations",
 }
-_REVISION = re.compile(r'^revision = "(\w+)"$', re.MULTILINE)
-_BEFORE = re.compile(r'^down_revision = "(\w+)"$', re.MULTILINE)
+_REVISION = re.compile(r"""^revision = ["'](\w+)["']$""", re.MULTILINE)
+_BEFORE = re.compile(r"""^down_revision = ["'](\w+)["']$""", re.MULTILINE)
 
 
 def revisions(folder: pathlib.Path) -> tuple[str, frozenset[str]]:
@@ -24,7 +24,7 @@ def revisions(folder: pathlib.Path) -> tuple[str, frozenset[str]]:
 
     Raises: LookupError: there is none, or more than one that none follows.
     """
-    texts = [path.read_text(encoding="utf-8") for path in folder.glob("[0-9]*.py")]
+    texts = [path.read_text(encoding="utf-8") for path in folder.glob("*.py")]
     known = {found[1] for text in texts if (found := _REVISION.search(text))}
     followed = {found[1] for text in texts if (found := _BEFORE.search(text))}
     newest = known - followed

@@ -67,6 +67,13 @@ program = click.version_option(VERSION, prog_name=NAME)(
 )
 
 
+def commands() -> dict[str, click.Command]:
+    """Return every command by its name; reads all of them."""
+    context = click.Context(program)
+    found = {name: program.get_command(context, name) for name in ROOMS}
+    return {name: command for name, command in found.items() if command is not None}
+
+
 def main(given: Sequence[str] | None = None) -> int:
     """Run from the command line; returns the exit code of the program."""
     try:

@@ -8,7 +8,7 @@ from services.escrow.domain import Wallet
 from services.escrow.ports import Signer
 from services.escrow.store.accounts import Accounts, Sealed
 from services.escrow.store.seals import Seal
-from services.escrow.vault import KeyOwner, SealedKey, Vault
+from services.escrow.vault import KeyOwner, KeyUnusable, SealedKey, Vault
 
 # What a seal of a key of no marketplace is bound to.
 PLATFORM = "platform"
@@ -129,11 +129,14 @@ def to_json(sealed: SealedKey) -> Sealed:
 
 
 def from_json(stored: Sealed) -> SealedKey:
-    """Read a stored seal."""
-    return SealedKey(
-        version=int(stored["version"]),
-        kek_id=str(stored["kek_id"]),
-        wrapped_data_key=bytes.fromhex(str(stored["wrapped_data_key"])),
-        nonce=bytes.fromhex(str(stored["nonce"])),
-        ciphertext=bytes.fromhex(str(stored["ciphertext"])),
-    )
+    """Read a stored seal. Raises: KeyUnusable: it is none."""
+    try:
+        return SealedKey(
+            version=int(stored["version"]),
+            kek_id=str(stored["kek_id"]),
+            wrapped_data_key=bytes.fromhex(str(stored["wrapped_data_key"])),
+            nonce=bytes.fromhex(str(stored["nonce"])),
+            ciphertext=bytes.fromhex(str(stored["ciphertext"])),
+        )
+    except (LookupError, ValueError) as error:
+        raise KeyUnusable("what is stored is no sealed key") from error

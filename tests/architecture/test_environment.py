@@ -8,7 +8,7 @@ import pytest
 from chassis.setting_names import unknown
 from deploy.local.environment import READS
 from deploy.local.settings import OWN, ROOT
-from deploy.operator.__main__ import program as command
+from deploy.operator.__main__ import commands
 from deploy.operator.settings import READS as OPERATOR_READS
 
 CLASSES = {
@@ -68,7 +68,7 @@ def test_what_an_operators_command_reads_is_written_down() -> None:
     }
     options = {
         option.envvar
-        for one in command.commands.values()
+        for one in commands().values()
         for option in one.params
         if option.envvar is not None
     }

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from deploy.local.settings import ROOT
-from deploy.operator.__main__ import program
+from deploy.operator.__main__ import commands
 from gateway.keys import id_of
 from kernel.ids import from_public
 from tests.e2e.tenants import Tenant, key_store, tenant
@@ -87,7 +87,7 @@ async def desk(stack: RunningStack, tmp_path: Path) -> AsyncIterator[Desk]:
 
 def test_every_command_has_its_shape_on_the_page() -> None:
     names = set()
-    for name, command in program.commands.items():
+    for name, command in commands().items():
         inner = command.commands if isinstance(command, click.Group) else {}
         names |= {f"{name} {verb}" for verb in inner} or {name}
 

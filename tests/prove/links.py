@@ -67,10 +67,12 @@ class Proxies:
 
 
 @contextlib.contextmanager
-def proxies(*, port_base: int, more: Mapping[str, int]) -> Iterator[Proxies]:
+def proxies(
+    *, port_base: int, more: Mapping[str, int], also: Mapping[str, list[str]] | None = None
+) -> Iterator[Proxies]:
     """Run a proxy for every link of the stack at a row of ports, for the block.
 
-    more: the ports of second replicas, by part.
+    more: the ports of second replicas, by part. also: further links by name, with their targets.
     """
     targets = {
         name_of((caller, peer)): [
@@ -78,7 +80,7 @@ def proxies(*, port_base: int, more: Mapping[str, int]) -> Iterator[Proxies]:
             *([f"{HOST}:{more[peer]}"] if peer in more else []),
         ]
         for caller, peer in LINKS
-    }
+    } | dict(also or {})
     with subprocess.Popen(
         python_module("tests.prove.proxy", json.dumps(targets)),
         stdin=subprocess.PIPE,

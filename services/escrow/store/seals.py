@@ -48,22 +48,25 @@ class Seals:
 
 
 def _seals_of(place: str) -> sa.Select[tuple[str, str, Sealed, str, str]]:
+    """Read a page of one table, by its index of addresses."""
     table = _TABLES[place]
     is_wallet = table is wallets
     nobody = sa.literal("")
-    return sa.select(
-        sa.literal(place).label("place"),
-        table.c.address,
-        table.c.sealed,
-        (sa.cast(table.c.marketplace_id, sa.Text) if is_wallet else nobody).label("marketplace_id"),
-        (sa.cast(table.c.id, sa.Text) if is_wallet else nobody).label("wallet_id"),
+    return (
+        sa.select(
+            sa.literal(place).label("place"),
+            table.c.address,
+            table.c.sealed,
+            (sa.cast(table.c.marketplace_id, sa.Text) if is_wallet else nobody).label(
+                "marketplace_id"
+            ),
+            (sa.cast(table.c.id, sa.Text) if is_wallet else nobody).label("wallet_id"),
+        )
+        .where(table.c.address > sa.bindparam("after"))
+        .order_by(table.c.address)
+        .limit(sa.bindparam("size"))
     )
 
 
-_ALL = sa.union_all(*map(_seals_of, _TABLES)).subquery()
-_PAGE = (
-    sa.select(_ALL)
-    .where(_ALL.c.address > sa.bindparam("after"))
-    .order_by(_ALL.c.address)
-    .limit(sa.bindparam("size"))
-)
+_ALL = sa.union_all(*(sa.select(_seals_of(place).subquery()) for place in _TABLES)).subquery()
+_PAGE = sa.select(_ALL).order_by(_ALL.c.address).limit(sa.bindparam("size"))

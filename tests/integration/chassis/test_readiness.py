@@ -223,7 +223,8 @@ async def test_a_service_is_not_ready_while_its_database_takes_no_changes(
 
 
 MIGRATION = """
-revision, down_revision = {revision!r}, {down!r}
+revision = {revision!r}
+down_revision = {down!r}
 branch_labels = depends_on = None
 """
 
