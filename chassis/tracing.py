@@ -7,9 +7,12 @@ Source of its form: W3C Trace Context, https://www.w3.org/TR/trace-context/.
 Off unless OTEL_EXPORTER_OTLP_ENDPOINT is set: no library of it is loaded then.
 """
 
+import random
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from kernel.errors import DomainError
@@ -35,6 +38,7 @@ _OF_THE_CALLER = frozenset(
 )
 # How long a program that ends waits for the collector to take what is left.
 END_SECONDS = 2.0
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-(?P<flags>[0-9a-f]{2})")
 NO_TRACE: tuple[tuple[str, str], ...] = ()
 NOTHING: Mapping[str, str] = {}
 
@@ -51,19 +55,18 @@ class _Tracer:
         from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
-        from opentelemetry.sdk.trace.sampling import (  # noqa: PLC0415
-            ParentBased,
-            TraceIdRatioBased,
-        )
+        from opentelemetry.sdk.trace.sampling import ALWAYS_ON  # noqa: PLC0415
         from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415
             TraceContextTextMapPropagator,
         )
 
+        self.ratio = ratio
         self.context = context
         self.trace = trace
         self.propagator = TraceContextTextMapPropagator()
         self.provider = TracerProvider(
-            sampler=ParentBased(TraceIdRatioBased(ratio)),
+            # Which traces are kept is decided here: most are not, and cost next to nothing.
+            sampler=ALWAYS_ON,
             resource=Resource.create({"service.name": service, "service.version": VERSION}),
             # The program ends it with its loops, and not a hook after them.
             shutdown_on_exit=False,
@@ -83,6 +86,8 @@ class _Tracer:
 
 
 _running: _Tracer | None = None
+# The `traceparent` of the trace that runs and is not kept: only that is passed on.
+_unkept: ContextVar[str] = ContextVar("unkept", default="")
 
 
 @contextmanager
@@ -119,14 +124,19 @@ def span(
     noted by its type alone, because its text may hold what a person has said; and goes on.
     """
     running = _running
-    if running is None:
+    if running is None or (parent is None and _unkept.get()):
         yield None
         return
-    # What is no `traceparent` begins a new trace.
+    if (unkept := _not_kept(running, parent)) is not None:
+        token = _unkept.set(unkept)
+        try:
+            yield None
+        finally:
+            _unkept.reset(token)
+        return
     context = None if parent is None else running.propagator.extract({HEADER: parent})
     begun = running.tracer.start_span(name, context=context, kind=running.kinds[kind])
-    if begun.is_recording():
-        begun.set_attributes(attributes)
+    begun.set_attributes(attributes)
     token = running.context.attach(running.trace.set_span_in_context(begun))
     try:
         yield begun
@@ -171,8 +181,22 @@ def _current() -> str:
         return ""
     now = running.trace.get_current_span().get_span_context()
     if not now.is_valid:
-        return ""
+        return _unkept.get()
     return f"00-{now.trace_id:032x}-{now.span_id:016x}-{now.trace_flags & 1:02x}"
+
+
+def _not_kept(running: _Tracer, parent: str | None) -> str | None:
+    """Return the `traceparent` of a trace that is not kept; None: it is, or goes on.
+
+    Who began a trace has decided. What is no `traceparent` begins a new one.
+    """
+    if parent is not None and (found := _TRACEPARENT.fullmatch(parent)) is not None:
+        return None if int(found["flags"], 16) & 1 else parent
+    if parent is None and running.trace.get_current_span().is_recording():
+        return None
+    if random.random() < running.ratio:  # noqa: S311 - no secret
+        return None
+    return f"00-{random.getrandbits(128):032x}-{random.getrandbits(64):016x}-00"
 
 
 def _refused(running: _Tracer, begun: "Span", error: DomainError) -> None:
