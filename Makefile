@@ -165,7 +165,10 @@ prove-faults: $(INSTALLED) ## Orders while everything happens to the stack: docs
 	  PROVE_LIES=$(LIES) PROVE_RESTORES=$(RESTORES) PROVE_COPY_SECONDS=$(COPY_SECONDS) \
 	  PROVE_CLIENTS=$(CLIENTS) REPORTS=docs/reports $(BIN)/pytest -s -o timeout=7200 tests/prove
 
-.PHONY: prove-rolling
+.PHONY: prove-rolling prove-image
+
+prove-image: $(INSTALLED) ## Start every program with what the image has, where none can be built
+	@$(BIN)/pytest tests/prove/run_group_proof.py
 
 prove-rolling: $(INSTALLED) ## Restart and kill every replica under load: docs/reports/rolling.md
 	@ROLLING_SECONDS=180 ROLLING_PER_SECOND=100 REPORTS=docs/reports $(BIN)/pytest -o timeout=1800 \

@@ -16,8 +16,8 @@ from tests.running_stack import RunningStack
 
 
 @contextlib.contextmanager
-def replica(stack: RunningStack) -> Iterator[str]:
-    """Run the two for the block; yields the gateway's URL."""
+def replica(stack: RunningStack, **settings: str) -> Iterator[str]:
+    """Run the two for the block; yields the gateway's URL. settings: of the orders process."""
     wiring, orders_port, port = _wiring(stack), free_port(), free_port()
     health_port = free_port()
     url = f"http://{HOST}:{port}"
@@ -29,6 +29,7 @@ def replica(stack: RunningStack) -> Iterator[str]:
             "GRPC_PORT": str(orders_port),
             "HEALTH_PORT": str(health_port),
             "METRICS_PORT": "0",
+            **settings,
         },
     )
     gateway = _program(

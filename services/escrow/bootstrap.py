@@ -16,6 +16,7 @@ from kernel.errors import FailedPrecondition, Unavailable
 from services.escrow.evidence import AccountView, OutcomeStatus
 from services.escrow.intents import CreateChannels, Intent, TrustAsset
 from services.escrow.keyring import Keyring
+from services.escrow.measures import LUMENS
 from services.escrow.ports import Chain, ChainUnavailable, EscrowBuilder, Signer
 from services.escrow.store.accounts import Accounts, Channel
 
@@ -23,6 +24,8 @@ CHANNELS_PER_TRANSACTION = 20
 RETRY_SECONDS = 1.0
 # To the database, beside the pool.
 CONNECTIONS = 1
+# Of one lumen.
+STROOPS = 10_000_000
 log = logger()
 
 
@@ -101,15 +104,21 @@ class Bootstrap:
         Raises: ChainUnavailable; PlatformNotFunded.
         """
         platform = await self._keyring.platform()
+        if (funds := await self._chain.account(platform.address)) is not None:
+            LUMENS.labels("platform").set(funds.lumens / STROOPS)
         async with self._database.transaction() as tx:
             known = await self._accounts.channels(tx)
+        left = []
         for channel in known:
             account = await self._chain.account(channel.address)
+            left += [account.lumens] if account is not None else []
             if account is None or account.lumens >= self._plan.channel_least:
                 continue
             async with self._database.transaction() as tx:
                 if await self._accounts.retire_channel(tx, address=channel.address):
                     log.warning("channels.retired", address=channel.address)
+        if left:
+            LUMENS.labels("channel").set(min(left) / STROOPS)
         await self._make_channels(platform)
 
     async def _start_cursor(self) -> None:

@@ -1,7 +1,15 @@
 """What escrow measures for Prometheus: commands, channel accounts, the watcher, the hold."""
 
+from prometheus_client import Gauge
+
 from chassis.metrics import Measure
 
+# Told by the one process that looks after the channel accounts, when it has looked.
+LUMENS = Gauge(
+    "orchestrator_escrow_lumens",
+    "Lumens of the platform's account, and of the channel account that has the fewest",
+    ["account"],
+)
 MEASURES = (
     Measure(
         name="orchestrator_escrow_commands",

@@ -21,6 +21,7 @@ from kernel.errors import DomainError, Unavailable
 from kernel.ids import MarketplaceId
 from services.ledger.book import Entry, NewTransfer, Result
 from services.ledger.domain import aggregate_id, decide, event_of
+from services.ledger.measures import BATCH_TRANSFERS
 from services.ledger.store import Batch, Kept, LedgerStore, Trouble, answer_key, trouble_of
 
 ATTEMPTS = 6
@@ -252,6 +253,7 @@ class Batcher:
             if is_committing and trouble_of(error) is Trouble.AWAY:
                 raise _CommitUnknownError from error
             raise
+        BATCH_TRANSFERS.observe(sum(len(posting.transfers) for posting in postings))
         return answers
 
 

@@ -1,7 +1,14 @@
-"""What the ledger measures for Prometheus: deposits in suspense, proposals that wait."""
+"""What the ledger measures for Prometheus: commits, and deposits in suspense."""
+
+from prometheus_client import Histogram
 
 from chassis.metrics import Measure
 
+BATCH_TRANSFERS = Histogram(
+    "orchestrator_ledger_batch_transfers",
+    "Transfers that one commit carried",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
+)
 MEASURES = (
     Measure(
         name="orchestrator_ledger_suspense",

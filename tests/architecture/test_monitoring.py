@@ -11,7 +11,9 @@ import yaml
 from prometheus_client import REGISTRY
 
 from chassis import metrics
+from services.escrow.measures import LUMENS
 from services.escrow.measures import MEASURES as ESCROW
+from services.ledger.measures import BATCH_TRANSFERS
 from services.ledger.measures import MEASURES as LEDGER
 from services.orders.measures import MEASURES as ORDERS
 from tools.k8s.render import ROOT
@@ -43,12 +45,12 @@ def selectors(expression: Any) -> Iterator[Any]:
 def told() -> dict[str, set[str]]:
     """Return the labels of every metric that programs tell, by its name in a scrape."""
     found = {measure.name: set(measure.labels) for measure in MEASURES}
-    for one in (metrics.RPC_SECONDS, metrics.HTTP_SECONDS):
+    for one in (metrics.RPC_SECONDS, metrics.HTTP_SECONDS, BATCH_TRANSFERS):
         for ending in ("_count", "_sum", "_bucket"):
             extra = {"le"} if ending == "_bucket" else set[str]()
             found[one._name + ending] = {*one._labelnames, *extra}
     found |= {one.name: set() for one in REGISTRY.collect() if one.name not in found}
-    return found | {metrics.CONNECTIONS._name: {"state"}}
+    return found | {metrics.CONNECTIONS._name: {"state"}, LUMENS._name: {"account"}}
 
 
 def questions() -> list[str]:
@@ -103,7 +105,13 @@ def test_every_alert_has_data_on_which_it_fires_and_data_on_which_it_does_not() 
 def test_the_page_of_metrics_has_every_metric_and_alert() -> None:
     page = (ROOT / "docs/metrics.md").read_text()
     named = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
-    of_programs = (metrics.RPC_SECONDS, metrics.HTTP_SECONDS, metrics.CONNECTIONS)
+    of_programs = (
+        metrics.RPC_SECONDS,
+        metrics.HTTP_SECONDS,
+        metrics.CONNECTIONS,
+        LUMENS,
+        BATCH_TRANSFERS,
+    )
 
     measured = {measure.name for measure in MEASURES} | {one._name for one in of_programs}
     alerts = {alert["alert"] for alert in ALERTS}
