@@ -85,6 +85,7 @@ async def test_what_a_purchase_and_a_refusal_did_is_told(stack: RunningStack) ->
         found = scraped(stack, program)
         assert total(found, "orchestrator_pool_connections", state="most") > 0
         assert ("orchestrator_outbox_waiting", frozenset()) in found
+    # The first look was perhaps before there was one.
+    wait_for(lambda: total(scraped(stack, "escrow"), "orchestrator_escrow_channels") > 0)
     escrow = scraped(stack, "escrow")
-    assert total(escrow, "orchestrator_escrow_channels") > 0
     assert total(escrow, "orchestrator_escrow_watcher_seen_seconds") < PATIENCE_SECONDS
