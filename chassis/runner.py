@@ -15,13 +15,12 @@ from chassis.bus import Bus
 from chassis.database import Database
 from chassis.identity import Verifier
 from chassis.metrics import Measure, Measuring
-from chassis.migrations.expected import Revisions, revision_in
+from chassis.migrations.expected import Schema
 from chassis.server import Binding, Server
 from chassis.settings import ServiceSettings
 from chassis.signature import EventSigner
 from chassis.telemetry import logger
 from chassis.watch import Watch
-from kernel.errors import Unavailable
 
 RESTART_SECONDS = 1.0
 # Calls in flight have so much of the grace; the rest is for what comes after them.
@@ -125,8 +124,7 @@ class _Readiness:
         self._watch = watch
         self._steps = list(app.before_ready)
         self._is_ready = False
-        self._revisions = Revisions.of(app.name)
-        self._lacking: str | None = None
+        self._schema = Schema(app.database, app.name)
 
     async def keep(self) -> None:
         """Look and tell until cancelled."""
@@ -135,26 +133,11 @@ class _Readiness:
     async def _tell(self) -> None:
         self._server.refuse_calls("" if self._watch.is_clock_right else CLOCK_WRONG)
         is_well = self._watch.is_writable and self._watch.is_clock_right
-        is_ready = is_well and await self._has_its_schema() and await self._is_prepared()
+        is_ready = is_well and await self._schema.look() and await self._is_prepared()
         if is_ready != self._is_ready:
             await self._server.set_ready(ready=is_ready)
             log.info("service.ready" if is_ready else "service.not_ready")
             self._is_ready = is_ready
-
-    async def _has_its_schema(self) -> bool:
-        """Tell whether the migrations that this code needs have run; says which has not, once."""
-        if self._revisions is None:
-            return True
-        try:
-            found = await revision_in(self._app.database, self._app.name)
-        except Unavailable:
-            # Every connection is at work, or the next look says that the database is away.
-            return self._is_ready
-        is_older = self._revisions.is_older(found)
-        if is_older and found != self._lacking:
-            log.warning("schema.older", found=found, needed=self._revisions.head)
-        self._lacking = found if is_older else None
-        return not is_older
 
     async def _is_prepared(self) -> bool:
         """Do what must be done once; what fails is said, and is tried again at the next look."""

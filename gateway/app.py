@@ -4,7 +4,15 @@ Objects are made here and nowhere else.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +26,7 @@ from starlette.types import ASGIApp
 
 from chassis.bus import Bus
 from chassis.database import Database
+from chassis.migrations.expected import Schema
 from chassis.watch import Watch
 from gateway import call, routing
 from gateway.auth import KeyAuthenticator
@@ -41,6 +50,8 @@ from kernel.errors import DomainError, Unavailable
 
 API = "/api/v1/"
 HEALTH = f"{API}health"
+# Whether the gateway can serve, for who sends it requests; it depends on no other program.
+READY = "/ready"
 # Where each view's document and page are, whatever credential they are asked for with.
 PARTY = (party.DOCS_PATH, party.REDOC_PATH, party.OPENAPI_PATH)
 MARKETPLACE = (marketplace.DOCS_PATH, marketplace.REDOC_PATH, marketplace.OPENAPI_PATH)
@@ -136,6 +147,9 @@ class Dispatcher:
         """Serve one connection's scope."""
         if scope["type"] != "http":
             return
+        if scope["path"] == READY:
+            await self._tell_whether_ready(send)
+            return
         if not scope["path"].startswith(API):
             # Pages answer with and without a last slash, as collections do.
             scope["path"] = scope["path"].rstrip("/") or INDEX
@@ -148,8 +162,8 @@ class Dispatcher:
             # Refused for load, whoever watches would take a busy gateway for a dead one.
             await self._serve(side, scope, receive, send)
             return
-        if not self._parts.watch.is_clock_right:
-            await self._refuse(side, scope, send, Unavailable("The gateway's clock is wrong"))
+        if why := self._trouble():
+            await self._refuse(side, scope, send, Unavailable(why))
             return
         try:
             place = scope[routing.PLACE] = self._places.take()
@@ -160,6 +174,27 @@ class Dispatcher:
             await self._serve(side, scope, receive, send)
         finally:
             place.free()
+
+    def _trouble(self) -> str:
+        """Say why nothing can be served; empty: it can."""
+        if not self._parts.watch.is_clock_right:
+            return "The gateway's clock is wrong"
+        if self._parts.schema.is_right is False:
+            return "The gateway's schema is older than the gateway"
+        return ""
+
+    async def _tell_whether_ready(self, send: Send) -> None:
+        why = self._trouble()
+        if not why and self._parts.schema.is_right is None:
+            why = "The gateway has not seen its database yet"
+        status = 503 if why else 200
+        content = orjson.dumps({"status": "not ready", "why": why} if why else {"status": "ready"})
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(content)).encode()),
+        ]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
 
     async def _serve_stranger(self, side: Side, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve what needs no credential: documents and pages."""
@@ -267,7 +302,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
         authority=settings.nats_ca_file,
     )
     feed = Feed(bus, ping_seconds=settings.ping_seconds)
-    watch = Watch(database)
+    watch, schema = Watch(database), Schema(database, "gateway")
     streams = StreamPlaces(
         per_account=settings.event_streams_per_account_max, in_all=settings.event_streams_max
     )
@@ -277,6 +312,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
         feed=feed,
         streams=streams,
         watch=watch,
+        schema=schema,
         parties=Parties(backends),
         strangers=Strangers(
             limiter=RateLimiter(per_minute=settings.stranger_requests_per_minute),
@@ -285,7 +321,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
     )
     stopping = asyncio.Event()
     forgetting = asyncio.create_task(store.keep_forgetting(until=stopping))
-    watching = asyncio.create_task(watch.keep_looking())
+    watching = asyncio.create_task(watch.keep_looking(_looking_at(schema)))
     try:
         yield _dispatcher(settings, parts)
     finally:
@@ -296,6 +332,13 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
         await feed.close()
         await backends.close()
         await database.close()
+
+
+def _looking_at(schema: Schema) -> Callable[[], Awaitable[None]]:
+    async def look() -> None:
+        await schema.look()
+
+    return look
 
 
 def _dispatcher(settings: GatewaySettings, parts: Parts) -> Dispatcher:

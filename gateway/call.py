@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from chassis.migrations.expected import Schema
 from chassis.watch import Watch
 from gateway import body
 from gateway.auth import Credential, KeyAuthenticator
@@ -93,6 +94,7 @@ class Parts:
     parties: Parties
     strangers: Strangers
     watch: Watch
+    schema: Schema
 
 
 @dataclass(slots=True, kw_only=True)

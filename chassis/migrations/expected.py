@@ -10,9 +10,12 @@ from typing import Self
 
 from chassis.database import Database
 from chassis.migrations.scripts import SCRIPTS, revisions
+from chassis.telemetry import logger
+from kernel.errors import Unavailable
 
 _IS_THERE = "select to_regclass(%s) is not null"
 _FOUND = "select version_num from alembic_version"
+log = logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,33 @@ class Revisions:
     def is_older(self, found: str) -> bool:
         """Tell whether a schema of that revision lacks something; empty: it has none."""
         return not found or (found != self.head and found in self.known)
+
+
+class Schema:
+    """One schema beside the code. is_right: as it was seen last; None: nobody has seen it yet."""
+
+    def __init__(self, database: Database, name: str) -> None:
+        self._database = database
+        self._name = name
+        self._revisions = Revisions.of(name)
+        self._lacking: str | None = None
+        self.is_right: bool | None = None if self._revisions is not None else True
+
+    async def look(self) -> bool:
+        """Tell whether the migrations that this code needs have run; says which has not, once."""
+        if self._revisions is None:
+            return True
+        try:
+            found = await revision_in(self._database, self._name)
+        except Unavailable:
+            # Every connection is at work, or somebody else says that the database is away.
+            return bool(self.is_right)
+        is_older = self._revisions.is_older(found)
+        if is_older and found != self._lacking:
+            log.warning("schema.older", found=found, needed=self._revisions.head)
+        self._lacking = found if is_older else None
+        self.is_right = not is_older
+        return self.is_right
 
 
 async def revision_in(database: Database, schema: str) -> str:

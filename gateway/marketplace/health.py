@@ -35,6 +35,8 @@ async def get_detailed_health(call: Call) -> Answer:
     ready = {**services, "database": database, DISPENSABLE: events}
     if not parts.watch.is_clock_right:
         ready["clock"] = False
+    if parts.schema.is_right is False:
+        ready["schema"] = False
     names = {name: UP if up else DOWN for name, up in ready.items()}
     down = [name for name, up in ready.items() if not up]
     if set(down) - {DISPENSABLE}:
