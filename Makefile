@@ -207,10 +207,18 @@ alerts-check: $(INSTALLED) ## Try the alerts on data made for them, with promtoo
 IMAGE ?= orchestrator:dev
 BUILDER ?= $(shell command -v docker || command -v podman || command -v buildah)
 
-image: ## Build the image of all programs [IMAGE=orchestrator:dev] [PYTHON_IMAGE=python@sha256:…]
+image: sbom ## Build the image of all programs [IMAGE=orchestrator:dev] [PYTHON_IMAGE=python@sha256:…]
 	@[ -n "$(BUILDER)" ] || { echo "make: docker, podman or buildah is needed" >&2; exit 1; }
 	@$(BUILDER) build --file deploy/image/Dockerfile --tag "$(IMAGE)" \
 	  $(if $(PYTHON_IMAGE),--build-arg PYTHON="$(PYTHON_IMAGE)") .
+
+.PHONY: sbom
+
+sbom: $(INSTALLED) ## What is in the image, as CycloneDX: build/sbom.json
+	@mkdir -p build
+	@$(BIN)/cyclonedx-py requirements requirements-run.lock --pyproject pyproject.toml \
+	  --output-reproducible --output-format JSON --output-file build/sbom.json
+	@echo build/sbom.json
 
 .PHONY: lint-openapi
 

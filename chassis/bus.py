@@ -143,6 +143,7 @@ def stream_config(limits: StreamLimits) -> StreamConfig:
         discard=DiscardPolicy.NEW,
         max_age=limits.days * DAY_SECONDS,
         max_bytes=limits.gigabytes * GIGABYTE or -1,
+        num_replicas=limits.replicas,
         duplicate_window=DUPLICATE_WINDOW_SECONDS,
         max_msg_size=256 * 1024,
     )

@@ -40,11 +40,13 @@ class StreamLimits:
     """How much of the past the stream keeps; 0: no limit. The outboxes keep all of it.
 
     days: older events leave. gigabytes: a full stream refuses new events, which wait in their
-    outboxes; it drops none, because one of them may be a deposit that is not booked yet.
+    outboxes; it drops none, because one of them may be a deposit that is not booked yet. replicas:
+    servers that each have all of it.
     """
 
     days: int = 90
     gigabytes: int = 0
+    replicas: int = 1
 
 
 def parse(text: str) -> NatsServers:

@@ -87,11 +87,17 @@ class StreamSettings(BaseSettings):
     # How long events stay, and how much of them; 0: no limit.
     stream_days_max: Annotated[int, Field(ge=0, le=3650)] = 90
     stream_gigabytes_max: Annotated[int, Field(ge=0, le=100_000)] = 0
+    # Servers of a cluster that each keep all of it. Source: JetStream, of which five is the most.
+    stream_replicas: Annotated[int, Field(ge=1, le=5)] = 1
 
     @property
     def stream_limits(self) -> StreamLimits:
         """The same, for the bus."""
-        return StreamLimits(days=self.stream_days_max, gigabytes=self.stream_gigabytes_max)
+        return StreamLimits(
+            days=self.stream_days_max,
+            gigabytes=self.stream_gigabytes_max,
+            replicas=self.stream_replicas,
+        )
 
 
 class CallerSettings(BaseSettings):

@@ -44,6 +44,7 @@ _SERVICE = frozenset(
         "NATS_URL",
         "STREAM_DAYS_MAX",
         "STREAM_GIGABYTES_MAX",
+        "STREAM_REPLICAS",
         *_TLS,
         *_TRACES,
         "TRUST_FILE",

@@ -70,7 +70,7 @@ class NatsServer:
         """Start the server (again, too: streams are kept); does not wait until it is ready."""
         command = Command(
             name="nats",
-            argv=[_executable(), "-c", str(self.configure())],
+            argv=[executable(), "-c", str(self.configure())],
             environment={"PATH": os.defpath},
         )
         self._process = Process(command, self.log_folder / "nats.log")
@@ -114,7 +114,7 @@ class NatsServer:
         return self.process.kill()
 
 
-def _executable() -> str:
+def executable() -> str:
     """Return the wheel's nats-server: beside the interpreter, else on the path."""
     beside = Path(sys.executable).with_name("nats-server")
     found = str(beside) if beside.exists() else shutil.which("nats-server")

@@ -13,6 +13,7 @@ from typing import Any
 from chassis import addresses as spelling
 from chassis import trust
 from chassis.identity import OPERATOR_NAME
+from chassis.settings import StreamSettings
 from chassis.signature import EventSigner
 from chassis.tls import Certificates, certificates
 from deploy.local import credentials, identities, state
@@ -38,6 +39,8 @@ READS = frozenset(
         "TLS_KEY_FILE",
         "STELLAR_NETWORK_PASSPHRASE",
         "STELLAR_RPC_URL",
+        # For a stream that is made anew.
+        *(name.upper() for name in StreamSettings.model_fields),
     }
 )
 RUN_DIR = ".run"

@@ -6,6 +6,7 @@ import importlib
 import pytest
 
 from chassis.setting_names import unknown
+from chassis.settings import StreamSettings
 from deploy.local.environment import READS
 from deploy.local.settings import OWN, ROOT
 from deploy.operator.__main__ import commands
@@ -73,4 +74,5 @@ def test_what_an_operators_command_reads_is_written_down() -> None:
         if option.envvar is not None
     }
 
-    assert read | options == OPERATOR_READS
+    of_streams = {name.upper() for name in StreamSettings.model_fields}
+    assert read | options | of_streams == OPERATOR_READS
