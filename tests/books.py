@@ -113,6 +113,16 @@ class Books:
     def __init__(self, stack: RunningStack) -> None:
         self._url = str(stack.document["databaseUrl"])
 
+    async def until_in_motion(self, order_id: str) -> None:
+        """Wait until escrow has taken a command on an order: a 202 is answered before that."""
+
+        async def is_so() -> bool:
+            # Of a command in motion its id and kind are shown, as a list.
+            commands = self.all_about(order_id)["escrow.commands"] or []
+            return any(isinstance(command, list) for command in commands)
+
+        await until(is_so, what="escrow has not taken the command")
+
     def all_about(self, order_id: str) -> dict[str, Any]:
         """Read everything that a command on an order could change, by table."""
         with psycopg.connect(self._url) as connection:

@@ -219,6 +219,7 @@ async def test_what_is_moving_keeps_its_status_and_nothing_else_is_allowed(
         assert asked.status_code == 202, asked.text
         if command == "pay":
             await moved_on(cast_.shop, order_id)
+        await books.until_in_motion(order_id)
         assert await personal.status(order_id) == status
         results = await try_what_changes_nothing(cast_, books, order_id, place)
 

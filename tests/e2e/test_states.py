@@ -90,7 +90,7 @@ async def held(shop: Shop, pair: Pair, books: Books, state: str) -> AsyncIterato
     if state in RESTING:
         yield [await shop.order_in(state, pair)]
     elif state in MOVING:
-        async with moving(shop, pair, state) as order_id:
+        async with moving(shop, pair, books, state) as order_id:
             yield [order_id]
     elif state in PASSING:
         places = PASSING[state]
@@ -105,13 +105,14 @@ async def held(shop: Shop, pair: Pair, books: Books, state: str) -> AsyncIterato
 
 
 @contextlib.asynccontextmanager
-async def moving(shop: Shop, pair: Pair, state: str) -> AsyncIterator[str]:
+async def moving(shop: Shop, pair: Pair, books: Books, state: str) -> AsyncIterator[str]:
     before, command = MOVING[state]
     order_id = await shop.order_in(before, pair)
     async with nothing_is_sent(shop.stack):
         answer = await shop.act(order_id, command, Prefer="respond-async")
         assert answer.status_code == 202, answer.text
         assert data_of(answer)["status"] == state
+        await books.until_in_motion(order_id)
         yield order_id
         assert (await shop.get(f"/orders/{order_id}"))["status"] == state
     await shop.quiet(order_id)
