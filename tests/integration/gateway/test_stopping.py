@@ -1,55 +1,57 @@
-"""A gateway that stops: what is on its way over an open connection is answered, and is the last."""
+"""A gateway that stops answers whoever waits for an operation, with the order as it is then."""
 
 import asyncio
+from typing import Any
 
+import httpx
 import pytest
+from orchestrator.orders.v1 import orders_pb2
 
-from deploy.local.ports import HOST, answers, free_port
+from deploy.local.ports import free_port
 from gateway.app import open_gateway
-from gateway.server import Server
 from gateway.settings import GatewaySettings
+from kernel.errors import Aborted
 from tests.patience import PATIENCE_SECONDS
-from tests.shop import until
 
-REQUEST = b"GET /api/v1/health HTTP/1.1\r\nhost: gateway\r\n\r\n"
-
-
-async def asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """Ask over a connection; returns the head of the answer, in lower case."""
-    writer.write(REQUEST)
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
-    await reader.readexactly(length)
-    return head
+from .conftest import Services, serving
+from .messages import an_order, running
+from .test_access import ORDER, bearer
 
 
-async def test_a_request_that_is_on_its_way_is_answered_and_the_connection_ends(
-    settings: GatewaySettings, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("has_ended", [False, True])
+async def test_who_waits_while_the_gateway_stops_is_answered(
+    settings: GatewaySettings, services: Services, demo_key: str, *, has_ended: bool
 ) -> None:
-    # On a busy machine a moment is longer.
-    monkeypatch.setattr("gateway.connections.LAST_SECONDS", PATIENCE_SECONDS)
+    begun, asked = asyncio.Event(), []
+
+    async def fund(request: Any) -> orders_pb2.Order:
+        asked.append(request)
+        if len(asked) == 1:
+            begun.set()
+            await asyncio.Event().wait()
+        if has_ended:
+            return an_order()
+        raise Aborted("in progress", reason="IDEMPOTENCY_KEY_IN_PROGRESS")
+
+    services.orders.answers["FundEscrow"] = fund
+    services.orders.answers["GetOrder"] = an_order(operation=running("FUND_ESCROW"))
     port = free_port()
-    own = settings.model_copy(update={"gateway_port": port, "stop_grace_seconds": 60})
-    async with open_gateway(own) as app, asyncio.timeout(PATIENCE_SECONDS):
-        server = Server(app, own)
-        running = asyncio.create_task(server._serve())
+    changed = settings.model_copy(update={"gateway_port": port})
+    async with (
+        open_gateway(changed) as app,
+        serving(app, port) as url,
+        httpx.AsyncClient(
+            base_url=url, headers=bearer(demo_key), timeout=PATIENCE_SECONDS
+        ) as client,
+    ):
+        waiting = asyncio.create_task(
+            client.post(f"{ORDER}/escrow/fund", headers={"prefer": "wait=60"})
+        )
+        await begun.wait()
+        app.stop_waiting()
+        answer = await waiting
 
-        async def is_started() -> bool:
-            return server.started
-
-        async def is_closed() -> bool:
-            return not answers(port)
-
-        await until(is_started, what="the gateway did not start")
-        reader, writer = await asyncio.open_connection(HOST, port)
-        assert b"connection: close" not in await asked(reader, writer)
-
-        server.should_exit = True
-        await until(is_closed, what="the port is still open")
-        last = await asked(reader, writer)
-
-        assert last.startswith(b"http/1.1 200")
-        assert b"connection: close" in last
-        assert await reader.read() == b""
-        writer.close()
-        await running
+    assert answer.status_code == (200 if has_ended else 202)
+    assert [request.wait_seconds for request in asked] == [60, 0]
+    assert asked[0].request_id == asked[1].request_id
+    assert asked[0].fingerprint == asked[1].fingerprint
