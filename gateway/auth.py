@@ -115,8 +115,11 @@ class KeyAuthenticator:
             return known[1]
         credential = await self._ask_once(key_id, mark, marks)
         if credential is None:
-            # Whoever has learnt it, nobody is let in by what was known before.
-            self._drop(key_id)
+            if marks:
+                # A wrong secret says nothing of the right one.
+                self._known.pop(mark, None)
+            else:
+                self._drop(key_id)
             raise CredentialNotValid("The API key is not valid")
         return credential
 
@@ -152,7 +155,9 @@ class KeyAuthenticator:
             return None
         if same and same[0] != marks[0]:
             # Hashed with the other pepper: from now on with the one that is to stay.
-            await self.store.digest_anew(key_id, old=same[0], new=marks[0])
+            # Where nothing can be written, the next use does it.
+            with contextlib.suppress(Unavailable):
+                await self.store.digest_anew(key_id, old=same[0], new=marks[0])
             key = replace(key, digest=marks[0])
         if key.is_expired:
             return None

@@ -133,6 +133,8 @@ class Process:
         deadline = time.monotonic() + timeout_seconds
         while not ready():
             code = self.exit_code()
+            if code is not None and ready():
+                return  # it ended between the two looks, as it was waited for
             if code is not None or time.monotonic() > deadline:
                 raise NotReadyError(self.command.name, code, self.log_tail())
             time.sleep(POLL_SECONDS)

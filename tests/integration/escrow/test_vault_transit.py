@@ -250,6 +250,7 @@ async def test_a_login_is_renewed_before_it_ends_with_the_accounts_token_of_then
     engine.account = "account-2"
     put(account_file, "account-2\n")
     await waited(lambda: sign(pod), done=lambda: engine.logins >= 2)
+    assert engine.tokens > {TOKEN, "hvs.login-canary-1"}
 
 
 async def test_a_login_holds_to_its_end_while_vault_is_sealed_and_then_there_is_no_signature(
