@@ -1,7 +1,7 @@
-"""Programs forked off a process that has read their code, instead of started by themselves.
+"""Starts programs as forks of one process that has imported their code.
 
-A program of the stack reads a second's worth of code before it does anything; whoever starts many
-stacks, as the tests do, saves most of that. The program runs as it always does: its environment,
+Importing its code takes a program of the stack a second. The tests start many stacks, and save most
+of that. The program runs as it always does: its environment,
 its folder, its output, its exit code. Where FORK_PROGRAMS is off, nothing here is used.
 """
 
@@ -38,7 +38,7 @@ _forks.set_forkserver_preload(list(CODE))
 
 
 def prepare() -> None:
-    """Begin to read the code; whoever forks first waits for its end."""
+    """Begin to import the code. The first fork waits until that is done."""
     forkserver.ensure_running()
 
 

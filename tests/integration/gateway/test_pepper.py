@@ -8,7 +8,7 @@ import pytest
 
 from chassis.database import Database
 from chassis.idempotency import RequestKey
-from gateway import auth
+from gateway import auth, keys
 from gateway.auth import CredentialNotValid, KeyAuthenticator
 from gateway.keys import Key, KeyStore
 from gateway.settings import GatewaySettings
@@ -106,6 +106,24 @@ async def test_a_stream_goes_on_when_its_keys_digest_is_replaced_and_ends_with_t
     assert not stream.done()
     await both.revoke(key.id, marketplace_id=key.marketplace_id)
     await stream
+
+
+async def test_a_wrong_secret_costs_the_right_one_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = KeyStore(database, pepper=NEW)
+    key, text = await made(store)
+    wrong = f"ohk_live_{key.id}_{'0' * 32}"
+    authenticator = KeyAuthenticator(store)
+    await authenticator.authenticate(text)
+    with pytest.raises(CredentialNotValid):
+        await authenticator.authenticate(wrong + keys._checksum(wrong))
+
+    async def away(_key_id: str) -> None:
+        raise AssertionError("the database was asked again")
+
+    monkeypatch.setattr(store, "find", away)
+    await authenticator.authenticate(text)
 
 
 async def test_what_was_asked_for_before_is_answered_with_the_same_key(database: Database) -> None:

@@ -1,0 +1,17 @@
+"""The order of migrations that is read as text is the one that alembic carries out."""
+
+import pytest
+from alembic.script import ScriptDirectory
+
+from chassis.migrations.scripts import ENVIRONMENT, SCRIPTS, revisions
+
+
+@pytest.mark.parametrize("schema", SCRIPTS)
+def test_the_newest_revision_is_alembics(schema: str) -> None:
+    folder = str(SCRIPTS[schema])
+    known = ScriptDirectory(str(ENVIRONMENT), version_locations=[folder])
+
+    newest, all_of_them = revisions(SCRIPTS[schema])
+
+    assert newest == known.get_current_head()
+    assert all_of_them == {script.revision for script in known.walk_revisions()}
