@@ -89,7 +89,7 @@ async def by_id(tx: Transaction, credit_id: uuid.UUID) -> Credit:
     return _credit(row)
 
 
-async def running(tx: Transaction, *, older_seconds: float, limit: int) -> list[Credit]:
+async def running(tx: Transaction, *, older_seconds: int, limit: int) -> list[Credit]:
     """List credits of any marketplace that began so long ago and have not ended, oldest first."""
     connection = await driver(tx)
     cursor = connection.cursor(row_factory=dict_row)

@@ -36,7 +36,7 @@ COMMAND_WAIT_SECONDS = 20
 RESUME_SECONDS = 5.0
 RESUME_BATCH = 500
 # A credit younger than this is carried out by the process that began it.
-RESUME_AGE_SECONDS = 15.0
+RESUME_AGE_SECONDS = 15
 log = logger()
 
 

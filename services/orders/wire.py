@@ -341,7 +341,7 @@ def _operation(operation: Operation) -> orders_pb2.Operation:
 
 def _milliseconds(since: dt.datetime, until: dt.datetime) -> int:
     """Return the milliseconds between two instants."""
-    return int((until - since) / dt.timedelta(milliseconds=1))
+    return (until - since) // dt.timedelta(milliseconds=1)
 
 
 def reconciliation(known: Reconciliation, found: Sequence[Found]) -> orders_pb2.Reconciliation:

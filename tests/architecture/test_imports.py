@@ -1,9 +1,13 @@
 """Imports point where ARCHITECTURE.md says: the contracts hold, and cover every room."""
 
+import ast
+import fnmatch
+
 import pytest
 
 from deploy.local.settings import ROOT
 from tests.architecture.layers import contracts, lint
+from tests.architecture.tidy import says_pure
 
 SERVICES = sorted(p.name for p in (ROOT / "services").iterdir() if (p / "__init__.py").is_file())
 
@@ -33,6 +37,20 @@ def test_no_contract_excuses_an_import_without_need() -> None:
     excused = [line for contract in contracts() for line in _names(contract.get("ignore_imports"))]
 
     assert excused == []
+
+
+@pytest.mark.parametrize("service", ["orders"])
+def test_a_module_that_says_pure_is_held_to_it(service: str) -> None:
+    (contract,) = (one for one in contracts() if one["id"] == "pure-domain")
+    held = _names(contract["source_modules"])
+    saying = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in (ROOT / "services" / service).rglob("*.py")
+        if says_pure(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+
+    assert saying
+    assert [name for name in saying if not any(fnmatch.fnmatch(name, one) for one in held)] == []
 
 
 def _names(value: object) -> set[str]:

@@ -35,6 +35,23 @@ REGISTRIES = (
 # What a statement reads or returns is named: a prepared one does not outlive a wider table.
 STARRED = re.compile(r"\b(select|returning)\s([^;]*?,)?\s*(distinct\s+)?(\w+\.)?\*", re.IGNORECASE)
 PROGRAMS = ("services/", "chassis/", "gateway/", "deploy/operator/")
+# Modules of services that hold amounts, whatever their docstring says.
+COUNTS_MONEY = frozenset(
+    {
+        "domain.py",
+        "endings.py",
+        "holdings.py",
+        "holds.py",
+        "hot.py",
+        "intake.py",
+        "ports.py",
+        "postings.py",
+        "service.py",
+        "settlement.py",
+        "steps.py",
+        "wire.py",
+    }
+)
 INDEX_OPTION = re.compile(r"(?<!no-emit-)\b(extra-)?index" + r"[-_]url\b", re.IGNORECASE)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -47,7 +64,7 @@ def python_findings(path: str, source: str) -> list[str]:
     """
     tree = ast.parse(source)
     rules = [_documented, _short, _named, _no_environment, _numbered, _named_columns]
-    if is_exact(path):
+    if is_exact(path, tree):
         rules.append(_exact)
     return [f"{path}:{line}: {what}" for rule in rules for line, what in rule(path, source, tree)]
 
@@ -63,12 +80,21 @@ def text_findings(path: str, text: str) -> list[str]:
     return found
 
 
-def is_exact(path: str) -> bool:
-    """Tell whether a file computes with money: the kernel, every domain and every store."""
-    parts = pathlib.PurePosixPath(path).parts
-    return parts[0] == "kernel" or (
-        parts[0] == "services" and parts[-1] in {"domain.py", "store.py"}
-    )
+def is_exact(path: str, tree: ast.Module) -> bool:
+    """Tell whether a file counts money: the kernel, domains, stores, and the modules named here.
+
+    A module of a service that says "Pure" decides, and is held to the same rule.
+    """
+    top, *_, name = pathlib.PurePosixPath(path).parts
+    if top != "services":
+        return top == "kernel"
+    is_store = name.removesuffix(".py").endswith("store")
+    return is_store or name in COUNTS_MONEY or says_pure(tree)
+
+
+def says_pure(tree: ast.Module) -> bool:
+    """Tell whether a module's docstring says that the module is pure."""
+    return re.search(r"\bPure\b", ast.get_docstring(tree) or "") is not None
 
 
 def _documented(_path: str, _source: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
