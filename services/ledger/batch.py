@@ -240,7 +240,7 @@ class Batcher:
                     raise _OneOfThemError(error) from error
                 if attempt == ATTEMPTS:
                     raise Unavailable("The ledger is busy or its database away") from error
-            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter
+            await pause(attempt)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _transaction(self, postings: Sequence[Posting]) -> list[Posted | DomainError]:
@@ -255,6 +255,11 @@ class Batcher:
             raise
         BATCH_TRANSFERS.observe(sum(len(posting.transfers) for posting in postings))
         return answers
+
+
+async def pause(attempt: int) -> None:
+    """Wait a random moment before a transaction is tried again, longer with each attempt."""
+    await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter
 
 
 def _tell(caller: _Caller, answer: Posted | Exception) -> None:

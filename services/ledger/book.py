@@ -146,6 +146,19 @@ class Entry(NamedTuple):
     reserved_after: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HouseAccount:
+    """An account of the marketplace that is no user's. balance: credits - debits, minor units.
+
+    number: its place in the list.
+    """
+
+    number: int
+    name: str
+    asset: str
+    balance: int
+
+
 class Result(NamedTuple):
     """The answer to one transfer. available and requested: set for INSUFFICIENT_FUNDS."""
 

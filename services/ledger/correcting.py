@@ -3,8 +3,6 @@
 Names of operators come with the call. Where all hold the services' one secret, a name is a claim.
 """
 
-import asyncio
-import random
 import uuid
 from collections.abc import Callable
 
@@ -20,7 +18,7 @@ from kernel.errors import (
     Unavailable,
 )
 from kernel.ids import MarketplaceId, TransferId, derived_id, new_id
-from services.ledger.batch import Batcher, Posting
+from services.ledger.batch import Batcher, Posting, pause
 from services.ledger.book import (
     NewTransfer,
     TransferCode,
@@ -134,7 +132,7 @@ class Corrections:
                     decided_by=by,
                 )
                 return decided
-            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter
+            await pause(attempt)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def page(

@@ -2,75 +2,18 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from chassis.database import Transaction, driver
 from kernel.ids import MarketplaceId, OrderId, TransferId, UserId
 from kernel.money import USDC
 from services.ledger import tables
-from services.ledger.book import USER, Balance, Transfer, TransferCode
+from services.ledger.book import USER, Balance, HouseAccount, Transfer
+from services.ledger.statement import Line
 from services.ledger.store import transfer_of
 
 VERSION_MAX = 2**63 - 1
 _TRANSFER_COLUMNS = 12
-# More lines of one user than any payment has.
-PAYMENT_LINES_MAX = 4
-_PAYOUTS = frozenset(
-    {
-        TransferCode.RELEASE,
-        TransferCode.REFUND,
-        TransferCode.DISPUTE_RELEASE,
-        TransferCode.DISPUTE_REFUND,
-    }
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """A line of a user's statement; amounts in minor units, changes signed."""
-
-    version: int
-    transfer: Transfer
-    available_change: int
-    reserved_change: int
-    available_after: int
-    reserved_after: int
-
-
-def payments(lines: Sequence[Line]) -> list[list[Line]]:
-    """Put lines that follow each other and are one payment together; the order stays.
-
-    A payout and what makes its fee good are transfers of one order, for one reason, posted at once.
-    """
-    found: list[list[Line]] = []
-    for line in lines:
-        if found and _is_same_payment(found[-1][-1].transfer, line.transfer):
-            found[-1].append(line)
-        else:
-            found.append([line])
-    return found
-
-
-def _is_same_payment(one: Transfer, other: Transfer) -> bool:
-    return (
-        one.code in _PAYOUTS
-        and one.order_id is not None
-        and (one.order_id, one.code) == (other.order_id, other.code)
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HouseAccount:
-    """An account of the marketplace that is no user's. balance: credits - debits, minor units.
-
-    number: its place in the list.
-    """
-
-    number: int
-    name: str
-    asset: str
-    balance: int
 
 
 class LedgerQueries:

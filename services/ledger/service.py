@@ -16,6 +16,7 @@ from services.ledger.batch import Batcher, Posted, Posting
 from services.ledger.book import (
     USER,
     Balance,
+    HouseAccount,
     NewTransfer,
     Transfer,
     TransferCode,
@@ -24,7 +25,8 @@ from services.ledger.book import (
 )
 from services.ledger.domain import AccountDiffers, TransferNotFound, UserNotFound
 from services.ledger.invariants import Invariant, check
-from services.ledger.queries import PAYMENT_LINES_MAX, HouseAccount, LedgerQueries, Line
+from services.ledger.queries import LedgerQueries
+from services.ledger.statement import PAYMENT_LINES_MAX, Line
 from services.ledger.suspense import Suspended, SuspenseStore
 
 CONSUMER = "ledger-deposits"

@@ -16,6 +16,7 @@ from kernel.errors import InvalidArgument
 from kernel.ids import MarketplaceId, OrderId, TransferId, UserId, from_public
 from services.ledger.book import (
     Balance,
+    HouseAccount,
     NewTransfer,
     Result,
     Transfer,
@@ -24,8 +25,8 @@ from services.ledger.book import (
     TransferType,
 )
 from services.ledger.invariants import Invariant
-from services.ledger.queries import HouseAccount, Line, payments
 from services.ledger.service import Deposit
+from services.ledger.statement import Line, payments
 from services.ledger.suspense import Suspended
 
 _TYPES = {int(member): member for member in TransferType}

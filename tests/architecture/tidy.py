@@ -52,6 +52,9 @@ COUNTS_MONEY = frozenset(
         "wire.py",
     }
 )
+# Services of which every module does, but for those whose only quantities are seconds.
+COUNTING_SERVICES = ("services/disputes/", "services/ledger/")
+TIMED = frozenset({"services/ledger/app.py", "services/ledger/batch.py"})
 INDEX_OPTION = re.compile(r"(?<!no-emit-)\b(extra-)?index" + r"[-_]url\b", re.IGNORECASE)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -88,6 +91,8 @@ def is_exact(path: str, tree: ast.Module) -> bool:
     top, *_, name = pathlib.PurePosixPath(path).parts
     if top != "services":
         return top == "kernel"
+    if path.startswith(COUNTING_SERVICES):
+        return path not in TIMED
     is_store = name.removesuffix(".py").endswith("store")
     return is_store or name in COUNTS_MONEY or says_pure(tree)
 

@@ -20,7 +20,7 @@ from services.ledger.book import (
     TransferStatus,
     TransferType,
 )
-from services.ledger.queries import Line
+from services.ledger.statement import Line
 
 ID = TransferId(uuid.UUID(int=5))
 
