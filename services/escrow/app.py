@@ -13,46 +13,48 @@ from chassis.signature import EventSigner
 from kernel.clock import SystemClock
 from kernel.money import UNIT
 from services.escrow import wire
-from services.escrow.abandonment import Abandonment
-from services.escrow.acceptance import Acceptance
-from services.escrow.attention import Attention
-from services.escrow.bootstrap import CONNECTIONS as BOOTSTRAP_CONNECTIONS
-from services.escrow.bootstrap import Bootstrap, Plan
-from services.escrow.controls import Controls
-from services.escrow.decide import Decider
-from services.escrow.endings import Endings
-from services.escrow.keyring import Keyring
-from services.escrow.landing import Landing
-from services.escrow.loading import Loader
+from services.escrow.commands.acceptance import Acceptance
+from services.escrow.commands.store import CommandStore
+from services.escrow.commands.waiting import Waiting
+from services.escrow.deposits.store import Deposits
+from services.escrow.deposits.watcher import Watched, Watcher
 from services.escrow.measures import MEASURES
+from services.escrow.operating.attention import Attention
+from services.escrow.operating.controls import Controls
+from services.escrow.operating.rulings import Rulings
 from services.escrow.outside import key_provider, stellar_options, trustless_work_options
-from services.escrow.patience import Patience
-from services.escrow.pipeline import Pipeline
 from services.escrow.queries import Network, Queries
-from services.escrow.recognise import Recogniser
-from services.escrow.recovery import Recovery
-from services.escrow.rewrapping import Rewrapping
-from services.escrow.rulings import Rulings
-from services.escrow.sender import Pace, Sender
+from services.escrow.sending.abandonment import Abandonment
+from services.escrow.sending.bootstrap import CONNECTIONS as BOOTSTRAP_CONNECTIONS
+from services.escrow.sending.bootstrap import Bootstrap, Plan
+from services.escrow.sending.decide import Decider
+from services.escrow.sending.endings import Endings
+from services.escrow.sending.flow_store import FlowStore
+from services.escrow.sending.journal import Journal
+from services.escrow.sending.landing import Landing
+from services.escrow.sending.landings import Landings
+from services.escrow.sending.loading import Loader
+from services.escrow.sending.patience import Patience
+from services.escrow.sending.pipeline import Pipeline
+from services.escrow.sending.progress import Progress
+from services.escrow.sending.recognise import Recogniser
+from services.escrow.sending.recovery import Recovery
+from services.escrow.sending.sender import Pace, Sender
+from services.escrow.sending.worker import Capacity, Worker
 from services.escrow.service import Contracts, EscrowService
 from services.escrow.servicer import binding
 from services.escrow.settings import EscrowSettings
 from services.escrow.stellar.asset import asset_contract
 from services.escrow.stellar.connect import connect
-from services.escrow.store.accounts import Accounts
-from services.escrow.store.escrows import EscrowStore
-from services.escrow.store.flows import FlowStore
-from services.escrow.store.holders import Holders
-from services.escrow.store.journal import Journal
-from services.escrow.store.landings import Landings
-from services.escrow.store.progress import Progress
-from services.escrow.store.seals import Seals
-from services.escrow.vault import Vault
-from services.escrow.vault_transit import VaultTransitKeyProvider
-from services.escrow.waiting import Waiting
-from services.escrow.wallet_service import WalletService
-from services.escrow.watcher import Watched, Watcher
-from services.escrow.worker import Capacity, Worker
+from services.escrow.wallets.accounts import Accounts
+from services.escrow.wallets.holders import Holders
+from services.escrow.wallets.keyring import Keyring
+from services.escrow.wallets.rewrapping import Rewrapping
+from services.escrow.wallets.seals import Seals
+from services.escrow.wallets.service import WalletService
+from services.escrow.wallets.store import WalletStore
+from services.escrow.wallets.vault import Vault
+from services.escrow.wallets.vault_transit import VaultTransitKeyProvider
 
 NAME = "escrow"
 # The reserve of one lumen, and the largest fee one transaction may cost, twice.
@@ -78,8 +80,10 @@ class House:
             silence_seconds=settings.silence_seconds,
         )
         self.outbox = Outbox()
-        self.store = EscrowStore(outbox=self.outbox)
+        self.store = CommandStore(outbox=self.outbox)
+        self.wallet_store = WalletStore(outbox=self.outbox)
         self.accounts = Accounts()
+        self.deposits = Deposits()
         self.journal = Journal()
         self.landings = Landings()
         self.progress = Progress()
@@ -180,6 +184,7 @@ class House:
         return EscrowService(
             acceptance=self.acceptance(),
             store=self.store,
+            wallets=self.wallet_store,
             keyring=self.keyring,
             chain=self.chain,
             clock=self.clock,
@@ -196,6 +201,7 @@ class House:
         return WalletService(
             acceptance=self.acceptance(),
             store=self.store,
+            wallets=self.wallet_store,
             chain=self.chain,
             idempotency=self.idempotency,
             keyring=self.keyring,
@@ -214,6 +220,7 @@ class House:
         return Queries(
             database=self.database,
             store=self.store,
+            wallets=self.wallet_store,
             holders=Holders(),
             chain=self.chain,
             waiting=self.waiting,
@@ -227,7 +234,7 @@ class House:
             store=self.store,
             progress=self.progress,
             landings=self.landings,
-            accounts=self.accounts,
+            deposits=self.deposits,
             waiting=self.waiting,
             asset_contract=self.asset_contract,
         )
@@ -265,6 +272,7 @@ class House:
         return Bootstrap(
             database=self.database,
             accounts=self.accounts,
+            deposits=self.deposits,
             keyring=self.keyring,
             chain=self.chain,
             builder=self.builder,
@@ -294,6 +302,7 @@ class House:
         return Endings(
             database=self.database,
             store=self.store,
+            wallets=self.wallet_store,
             journal=self.journal,
             progress=self.progress,
             clock=self.clock,
@@ -312,6 +321,7 @@ class House:
         """Build what reads commands."""
         return Loader(
             store=self.store,
+            wallets=self.wallet_store,
             journal=self.journal,
             landings=self.landings,
             keyring=self.keyring,
@@ -386,7 +396,7 @@ class House:
         """Build the watcher."""
         return Watcher(
             database=self.database,
-            accounts=self.accounts,
+            deposits=self.deposits,
             outbox=self.outbox,
             chain=self.chain,
             clock=self.clock,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from services.escrow.ports import StellarOptions, TrustlessWorkOptions
 from services.escrow.settings import EscrowSettings
-from services.escrow.vault import KeyFileRefused, LocalFileKeyProvider
-from services.escrow.vault_login import GivenToken, KubernetesLogin, VaultLogin
-from services.escrow.vault_transit import VaultTransitKeyProvider
+from services.escrow.wallets.vault import KeyFileRefused, LocalFileKeyProvider
+from services.escrow.wallets.vault_login import GivenToken, KubernetesLogin, VaultLogin
+from services.escrow.wallets.vault_transit import VaultTransitKeyProvider
 
 
 def key_provider(settings: EscrowSettings) -> LocalFileKeyProvider | VaultTransitKeyProvider:

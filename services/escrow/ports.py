@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from kernel.errors import FailedPrecondition, Unavailable
-from services.escrow.evidence import (
+from services.escrow.contracts.evidence import (
     AccountView,
     ContractError,
     EscrowView,
@@ -18,7 +18,7 @@ from services.escrow.evidence import (
     TransfersPage,
     Unsigned,
 )
-from services.escrow.intents import DeployEscrow, Intent
+from services.escrow.contracts.intents import DeployEscrow, Intent
 
 
 class ChainUnavailable(Unavailable):

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chassis.database import Database
+from services.escrow.commands.store import ChainTransactionRow, CommandStore
+from services.escrow.commands.waiting import Waiting
 from services.escrow.domain import Command, Escrow, EscrowNotFound, Wallet
 from services.escrow.ports import Chain
-from services.escrow.store.escrows import ChainTransactionRow, EscrowStore
-from services.escrow.store.holders import Holder, Holders
-from services.escrow.waiting import Waiting
+from services.escrow.wallets.holders import Holder, Holders
+from services.escrow.wallets.store import WalletStore
 
 # Networks that have a name besides their passphrase.
 NAMES = {
@@ -51,7 +52,8 @@ class Queries:
     """Reads the books, and the chain where live balances are asked for."""
 
     database: Database
-    store: EscrowStore
+    store: CommandStore
+    wallets: WalletStore
     holders: Holders
     chain: Chain
     waiting: Waiting
@@ -60,7 +62,7 @@ class Queries:
     async def wallet(self, *, marketplace_id: uuid.UUID, user_id: uuid.UUID) -> Wallet:
         """Return a user's wallet. Raises: WalletNotFound."""
         async with self.database.transaction() as tx:
-            return await self.store.wallet_of_user(
+            return await self.wallets.wallet_of_user(
                 tx, marketplace_id=marketplace_id, user_id=user_id
             )
 

@@ -13,20 +13,24 @@ from chassis.idempotency import Answer
 from kernel.clock import Clock
 from kernel.errors import InvalidArgument
 from kernel.money import CENT, USDC, Money
-from services.escrow import calls, domain, steps
-from services.escrow.acceptance import Acceptance, Request
-from services.escrow.calls import Parties
-from services.escrow.domain import (
-    Command,
-    Escrow,
-    EscrowAlreadyExists,
-    EscrowState,
-    Terms,
+from services.escrow import domain
+from services.escrow.commands.acceptance import Acceptance, Request
+from services.escrow.commands.store import CommandStore
+from services.escrow.contracts import contract
+from services.escrow.contracts.contract import Parties
+from services.escrow.contracts.fees import FeePolicy
+from services.escrow.contracts.plan import (
+    PlannedStep,
+    plan_create,
+    plan_freeze,
+    plan_fund,
+    plan_release,
+    plan_resolve,
 )
-from services.escrow.keyring import Keyring
+from services.escrow.domain import Command, Escrow, EscrowAlreadyExists, EscrowState, Terms
 from services.escrow.ports import Chain
-from services.escrow.steps import FeePolicy, PlannedStep
-from services.escrow.store.escrows import EscrowStore
+from services.escrow.wallets.keyring import Keyring
+from services.escrow.wallets.store import WalletStore
 
 Planner = Callable[[Escrow], Sequence[PlannedStep]]
 
@@ -65,7 +69,8 @@ class EscrowService:
     """Accepts commands on escrows."""
 
     acceptance: Acceptance
-    store: EscrowStore
+    store: CommandStore
+    wallets: WalletStore
     keyring: Keyring
     chain: Chain
     clock: Clock
@@ -90,9 +95,7 @@ class EscrowService:
             else:
                 await self.store.add_escrow(tx, meant)
                 escrow = meant
-            return await self.acceptance.add(
-                tx, request, planned=steps.plan_create(), escrow=escrow
-            )
+            return await self.acceptance.add(tx, request, planned=plan_create(), escrow=escrow)
 
         return await self.acceptance.accept(request, work)
 
@@ -104,7 +107,7 @@ class EscrowService:
         """
 
         def plan(escrow: Escrow) -> Sequence[PlannedStep]:
-            return steps.plan_fund(minor_units=escrow.terms.amount)
+            return plan_fund(minor_units=escrow.terms.amount)
 
         return await self._command(request, order_id, plan)
 
@@ -113,7 +116,7 @@ class EscrowService:
 
         def plan(escrow: Escrow) -> Sequence[PlannedStep]:
             terms = escrow.terms
-            return steps.plan_release(
+            return plan_release(
                 milestones=len(terms.milestones), amount=terms.amount, fees=self._fees(escrow)
             )
 
@@ -131,7 +134,7 @@ class EscrowService:
         """Start disputing the contract. Raises: as `fund`."""
 
         def plan(_escrow: Escrow) -> Sequence[PlannedStep]:
-            return steps.plan_freeze()
+            return plan_freeze()
 
         return await self._command(request, order_id, plan)
 
@@ -175,10 +178,10 @@ class EscrowService:
         self, tx: Transaction, marketplace_id: uuid.UUID, new: NewEscrow, *, platform: str
     ) -> Escrow:
         """Return the escrow that is asked for, with the address its contract will have."""
-        buyer = await self.store.wallet_of_user(
+        buyer = await self.wallets.wallet_of_user(
             tx, marketplace_id=marketplace_id, user_id=new.buyer_user_id
         )
-        seller = await self.store.wallet_of_user(
+        seller = await self.wallets.wallet_of_user(
             tx, marketplace_id=marketplace_id, user_id=new.seller_user_id
         )
         escrow = Escrow(
@@ -205,7 +208,7 @@ class EscrowService:
             platform=platform,
             provider=self.contracts.provider_fee_address,
         )
-        deployment = calls.deployment(escrow, parties=parties, factory=self.contracts.factory)
+        deployment = contract.deployment(escrow, parties=parties, factory=self.contracts.factory)
         return replace(escrow, contract_id=self.chain.predict_contract_id(deployment))
 
     async def _again(self, tx: Transaction, request: Request, meant: Escrow) -> Escrow:
@@ -229,7 +232,7 @@ class EscrowService:
         return escrow
 
     def _divide(self, escrow: Escrow, *, seller: int, buyer: int) -> Sequence[PlannedStep]:
-        return steps.plan_resolve(
+        return plan_resolve(
             is_frozen=escrow.state is EscrowState.DISPUTED,
             seller=seller,
             buyer=buyer,

@@ -12,16 +12,16 @@ from chassis.identity import REPLAYED_KEY, allow
 from chassis.server import Binding
 from chassis.wire import money_from_proto, page_size, uuid_from_token
 from services.escrow import wire
-from services.escrow.acceptance import Request
-from services.escrow.attention import Attention
-from services.escrow.controls import Controls
+from services.escrow.commands.acceptance import Request
 from services.escrow.domain import CommandKind
-from services.escrow.flows import Change
+from services.escrow.operating.attention import Attention
+from services.escrow.operating.controls import Controls
+from services.escrow.operating.rulings import Ruling, Rulings
 from services.escrow.queries import Queries
-from services.escrow.rewrapping import Rewrapping
-from services.escrow.rulings import Ruling, Rulings
+from services.escrow.sending.flows import Change
 from services.escrow.service import EscrowService
-from services.escrow.wallet_service import WalletService
+from services.escrow.wallets.rewrapping import Rewrapping
+from services.escrow.wallets.service import WalletService
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

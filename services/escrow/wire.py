@@ -7,14 +7,14 @@ from orchestrator.escrow.v1 import escrow_pb2
 
 from chassis.wire import instant_to_proto, money_from_proto, money_to_proto, page_token
 from kernel.money import USDC, Money
-from services.escrow.attention import Concerns
+from services.escrow.commands.store import ChainTransactionRow
+from services.escrow.deposits.store import Blindness
 from services.escrow.domain import Command, Escrow, Payment, Wallet
-from services.escrow.flows import Flow, FlowReport
+from services.escrow.operating.attention import Concerns
 from services.escrow.queries import Holdings, Network
+from services.escrow.sending.flows import Flow, FlowReport
+from services.escrow.sending.landings import Hold
 from services.escrow.service import NewEscrow
-from services.escrow.store.accounts import Blindness
-from services.escrow.store.escrows import ChainTransactionRow
-from services.escrow.store.landings import Hold
 
 
 def new_escrow(request: escrow_pb2.CreateEscrowRequest) -> NewEscrow:

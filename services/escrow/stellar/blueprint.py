@@ -8,7 +8,7 @@ from functools import singledispatchmethod
 
 from stellar_sdk import Asset, Keypair, scval, xdr
 
-from services.escrow.intents import (
+from services.escrow.contracts.intents import (
     ApproveMilestone,
     ChangeMilestoneStatus,
     CreateChannels,

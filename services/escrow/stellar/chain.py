@@ -9,7 +9,7 @@ from stellar_sdk.soroban_rpc import SendTransactionStatus
 
 from chassis.telemetry import logger
 from kernel.money import to_chain_text
-from services.escrow.evidence import (
+from services.escrow.contracts.evidence import (
     AccountView,
     EscrowView,
     Finding,
@@ -22,7 +22,7 @@ from services.escrow.evidence import (
     TransfersPage,
     Unsigned,
 )
-from services.escrow.intents import DeployEscrow, Intent
+from services.escrow.contracts.intents import DeployEscrow, Intent
 from services.escrow.ports import (
     ChainRefused,
     ChainUnavailable,

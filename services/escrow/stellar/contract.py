@@ -11,8 +11,8 @@ from functools import singledispatchmethod
 
 from stellar_sdk import scval, xdr
 
-from services.escrow.evidence import MilestoneView
-from services.escrow.intents import (
+from services.escrow.contracts.evidence import MilestoneView
+from services.escrow.contracts.intents import (
     ApproveMilestone,
     ChangeMilestoneStatus,
     DeployEscrow,

@@ -3,8 +3,8 @@
 from stellar_sdk import xdr
 from stellar_sdk.soroban_rpc import SimulateTransactionResponse
 
-from services.escrow.evidence import Unsigned
-from services.escrow.intents import Intent
+from services.escrow.contracts.evidence import Unsigned
+from services.escrow.contracts.intents import Intent
 from services.escrow.ports import ChainRefused, ChainUnavailable, ContractArchived, FeesTooHigh
 from services.escrow.stellar.blueprint import Blueprints
 from services.escrow.stellar.envelope import skeleton, wrap

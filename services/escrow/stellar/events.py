@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr
 from stellar_sdk import scval, xdr
 
 from chassis.telemetry import logger
-from services.escrow.evidence import ReceivedTransfer, UnreadableTransfer
+from services.escrow.contracts.evidence import ReceivedTransfer, UnreadableTransfer
 from services.escrow.ports import ChainRefused
 from services.escrow.stellar.outcomes import address_in, amount_of, memo_of
 

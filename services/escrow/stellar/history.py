@@ -7,8 +7,8 @@ from dataclasses import replace
 from stellar_sdk import Address, StrKey, scval, xdr
 from stellar_sdk.soroban_rpc import GetTransactionStatus
 
-from services.escrow.evidence import Finding, FindingsPage
-from services.escrow.intents import FundEscrow, Intent, ReleaseFunds, ResolveDispute
+from services.escrow.contracts.evidence import Finding, FindingsPage
+from services.escrow.contracts.intents import FundEscrow, Intent, ReleaseFunds, ResolveDispute
 from services.escrow.ports import EnvelopeRefused
 from services.escrow.stellar.blueprint import Blueprints
 from services.escrow.stellar.envelope import parse

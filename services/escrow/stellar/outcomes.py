@@ -13,7 +13,7 @@ from stellar_sdk.soroban_rpc import (
     SimulateTransactionResponse,
 )
 
-from services.escrow.evidence import (
+from services.escrow.contracts.evidence import (
     AssetTransfer,
     ContractError,
     OutcomeStatus,

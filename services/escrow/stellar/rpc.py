@@ -31,7 +31,7 @@ from stellar_sdk.soroban_server_async import SorobanServerAsync
 from stellar_sdk.transaction_envelope import TransactionEnvelope
 
 from chassis.telemetry import logger
-from services.escrow.evidence import Ledger
+from services.escrow.contracts.evidence import Ledger
 from services.escrow.ports import ChainRefused, ChainUnavailable, StellarOptions, WrongNetwork
 from services.escrow.stellar.addresses import key_of
 from services.escrow.stellar.envelope import names_of

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from stellar_sdk import Keypair, xdr
 from stellar_sdk.exceptions import BadSignatureError
 
-from services.escrow.evidence import Prepared
+from services.escrow.contracts.evidence import Prepared
 from services.escrow.ports import EnvelopeRefused, Signer
 from services.escrow.stellar.envelope import hash_of, parse, wrap
 from services.escrow.stellar.verify import Verified

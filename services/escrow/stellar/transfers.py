@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from stellar_sdk import scval
 
-from services.escrow.evidence import TransfersPage
+from services.escrow.contracts.evidence import TransfersPage
 from services.escrow.ports import ChainBehind, ChainRefused, ChainUnavailable, HistoryUnavailable
 from services.escrow.stellar.events import MINT, TRANSFER, Asset, Position, Told, read_events
 from services.escrow.stellar.rpc import Events, Rpc

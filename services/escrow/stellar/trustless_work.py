@@ -16,8 +16,8 @@ from stellar_sdk import xdr
 from stellar_sdk.exceptions import SdkError
 
 from kernel.money import UNIT
-from services.escrow.evidence import Unsigned
-from services.escrow.intents import (
+from services.escrow.contracts.evidence import Unsigned
+from services.escrow.contracts.intents import (
     ApproveMilestone,
     ChangeMilestoneStatus,
     DeployEscrow,

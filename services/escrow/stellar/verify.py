@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from stellar_sdk import Address, xdr
 
-from services.escrow.intents import Intent
+from services.escrow.contracts.intents import Intent
 from services.escrow.ports import EnvelopeRefused, FeesTooHigh, StellarOptions
 from services.escrow.stellar.addresses import (
     account_key,

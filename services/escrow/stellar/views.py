@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from stellar_sdk import Asset, scval, xdr
 
-from services.escrow.evidence import AccountView, EscrowView
+from services.escrow.contracts.evidence import AccountView, EscrowView
 from services.escrow.ports import ChainUnavailable
 from services.escrow.stellar.addresses import (
     account_key,

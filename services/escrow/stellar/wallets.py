@@ -14,7 +14,7 @@ from stellar_sdk import (
 )
 
 from kernel.money import to_chain_text
-from services.escrow.intents import CreateChannels, CreateWallet, TrustAsset, UseNumber
+from services.escrow.contracts.intents import CreateChannels, CreateWallet, TrustAsset, UseNumber
 
 CHANNELS_MAX = 50
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from chassis.database import Database, Transaction
 from services.escrow.domain import CommandState
-from services.escrow.pipeline import Pipeline
-from services.escrow.store.records import Lease, LeaseLost
+from services.escrow.sending.lease import Lease, LeaseLost
+from services.escrow.sending.pipeline import Pipeline
 from tests.integration.escrow.world import World
 
 # What is counted besides commits. After a mere look at the chain nothing is different from before

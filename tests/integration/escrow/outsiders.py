@@ -2,9 +2,8 @@
 
 import asyncio
 
-from services.escrow.domain import Wallet
-from services.escrow.evidence import OutcomeStatus
-from services.escrow.intents import (
+from services.escrow.contracts.evidence import OutcomeStatus
+from services.escrow.contracts.intents import (
     ApproveMilestone,
     DisputeEscrow,
     FundEscrow,
@@ -12,6 +11,7 @@ from services.escrow.intents import (
     PayAsset,
     ReleaseFunds,
 )
+from services.escrow.domain import Wallet
 from services.escrow.ports import Signer
 from tests.integration.escrow.world import Order, World
 
@@ -88,7 +88,7 @@ async def _theirs(world: World, order: Order) -> tuple[str, str, Signer]:
 
 async def _signer(world: World, of: Wallet) -> Signer:
     async with world.house.database.transaction() as tx:
-        wallet, sealed = await world.house.store.wallet(
+        wallet, sealed = await world.house.wallet_store.wallet(
             tx, marketplace_id=world.marketplace_id, wallet_id=of.id
         )
     return world.house.keyring.wallet(wallet, sealed=sealed)

@@ -14,14 +14,14 @@ from deploy.local.devnet import Devnet
 from deploy.local.ports import free_port
 from deploy.local.settings import child_environment
 from kernel.money import UNIT
-from services.escrow.evidence import (
+from services.escrow.contracts.evidence import (
     EscrowView,
     OutcomeStatus,
     Prepared,
     SubmitStatus,
     TransactionOutcome,
 )
-from services.escrow.intents import (
+from services.escrow.contracts.intents import (
     ApproveMilestone,
     ChangeMilestoneStatus,
     CreateWallet,
@@ -36,7 +36,7 @@ from services.escrow.intents import (
 )
 from services.escrow.ports import Chain, EscrowBuilder, Signer, StellarOptions, TrustlessWorkOptions
 from services.escrow.stellar.connect import connect
-from services.escrow.vault import LocalFileKeyProvider, Vault
+from services.escrow.wallets.vault import LocalFileKeyProvider, Vault
 from tests.patience import PATIENCE_SECONDS
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ import uuid
 
 import sqlalchemy as sa
 
-from services.escrow.store.progress import LISTED_MAX
+from services.escrow.sending.progress import LISTED_MAX
 from tests.integration.escrow.world import World
 
 _WAITING = sa.text("""

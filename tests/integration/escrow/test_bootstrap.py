@@ -52,7 +52,7 @@ async def test_a_second_start_finds_everything_there(alone: World) -> None:
 
 async def test_the_watcher_begins_before_any_wallet_can_be_paid(alone: World) -> None:
     async with alone.house.database.transaction() as tx:
-        cursor = await alone.house.accounts.cursor(tx, alone.house.asset_contract)
+        cursor = await alone.house.deposits.cursor(tx, alone.house.asset_contract)
 
     assert cursor is not None
 

@@ -9,6 +9,7 @@ import pytest
 from chassis.idempotency import IdempotencyKeyReused
 from kernel.errors import DomainError
 from kernel.ids import to_public
+from services.escrow.contracts.steps import StepName
 from services.escrow.domain import (
     CommandInMotion,
     CommandKind,
@@ -23,7 +24,6 @@ from services.escrow.domain import (
     WalletNotFound,
 )
 from services.escrow.service import InvalidEscrow
-from services.escrow.steps import StepName
 from tests.integration.escrow import outsiders
 from tests.integration.escrow.world import (
     AMOUNT,

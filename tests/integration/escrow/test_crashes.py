@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from services.escrow.domain import CommandKind, CommandState, Wallet
-from services.escrow.store.records import Lease
+from services.escrow.sending.lease import Lease
 from services.escrow.tables import commands
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running

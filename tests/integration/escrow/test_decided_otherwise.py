@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.escrow.acceptance import Request
+from services.escrow.commands.acceptance import Request
 from services.escrow.domain import Command, CommandKind, CommandState, EscrowState, Wallet
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.test_faults import is_quarantined

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from services.escrow.acceptance import Request
+from services.escrow.commands.acceptance import Request
+from services.escrow.contracts.steps import StepName
 from services.escrow.domain import Command, CommandKind, CommandState
-from services.escrow.steps import StepName
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
 from tests.integration.escrow.strangers import Stranger

@@ -13,12 +13,12 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from services.escrow import worker
+from services.escrow.contracts.intents import DeployEscrow, ReleaseFunds
+from services.escrow.contracts.steps import StepName
 from services.escrow.domain import Command, CommandKind, CommandState, EscrowState
-from services.escrow.intents import DeployEscrow, ReleaseFunds
 from services.escrow.ports import ChainUnavailable, ProviderRefused
-from services.escrow.steps import StepName
-from services.escrow.vault import KeyUnusable
+from services.escrow.sending import worker
+from services.escrow.wallets.vault import KeyUnusable
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
 from tests.integration.escrow.test_faults import attempts_of

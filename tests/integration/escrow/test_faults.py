@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
+from services.escrow.contracts.steps import StepName
 from services.escrow.domain import Command, CommandInMotion, CommandKind, CommandState, EscrowState
-from services.escrow.steps import StepName
 from services.escrow.tables import attempts, commands, steps
 from tests.integration.escrow import outsiders
 from tests.integration.escrow.world import AMOUNT, Order, World, succeeded

@@ -11,9 +11,9 @@ from sqlalchemy.exc import DBAPIError
 
 from chassis import identity
 from services.escrow.app import House
+from services.escrow.contracts.steps import StepName
 from services.escrow.domain import CommandKind, CommandState
-from services.escrow.flows import Change, Flow, FlowClosed, FlowState, Passage
-from services.escrow.steps import StepName
+from services.escrow.sending.flows import Change, Flow, FlowClosed, FlowState, Passage
 from tests.conftest import RunningDevnet
 from tests.integration.escrow.test_faults import attempts_of
 from tests.integration.escrow.test_setbacks import concern, replaced

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from services.escrow.contracts.evidence import OutcomeStatus
+from services.escrow.contracts.steps import StepName
 from services.escrow.domain import CommandKind, CommandState
-from services.escrow.evidence import OutcomeStatus
-from services.escrow.steps import StepName
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
 from tests.integration.escrow.test_faults import attempts_of, is_quarantined

@@ -10,10 +10,10 @@ import pytest
 
 from deploy.local.devnet import network_info
 from kernel.money import CENT
-from services.escrow import calls
-from services.escrow.calls import Parties
+from services.escrow.contracts import contract
+from services.escrow.contracts.contract import Parties
+from services.escrow.contracts.intents import DeployEscrow
 from services.escrow.domain import CommandKind, CommandState, Terms
-from services.escrow.intents import DeployEscrow
 from services.escrow.ports import ChainRefused
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
@@ -87,13 +87,13 @@ async def test_an_order_with_a_field_at_its_extreme_is_deployed_as_it_was_meant(
     parties = Parties(
         buyer=chain.buyer, seller=chain.seller, platform=chain.platform, provider=chain.platform
     )
-    intent = calls.deployment(meant, parties=parties, factory=chain.options.factory)
+    intent = contract.deployment(meant, parties=parties, factory=chain.options.factory)
     assert isinstance(intent, DeployEscrow)
 
     await chain.perform(intent)
 
     shown = await chain.view(chain.chain.predict_contract_id(intent))
-    calls.check_deployed(shown, escrow=meant, parties=parties)
+    contract.check_deployed(shown, escrow=meant, parties=parties)
 
 
 async def test_the_dearest_contract_is_funded_by_the_same_call_of_both_builders(

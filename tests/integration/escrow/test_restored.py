@@ -11,12 +11,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from services.escrow.acceptance import Request
 from services.escrow.app import House
+from services.escrow.commands.acceptance import Request
 from services.escrow.domain import CommandKind, CommandState
-from services.escrow.recovery import NothingHeld
-from services.escrow.rulings import Ruling
-from services.escrow.store.landings import Hold
+from services.escrow.operating.rulings import Ruling
+from services.escrow.sending.landings import Hold
+from services.escrow.sending.recovery import NothingHeld
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.world import (
     AMOUNT,

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from services.escrow.domain import CommandKind
-from services.escrow.rewrapping import Rewrapped
+from services.escrow.wallets.rewrapping import Rewrapped
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
 from tests.integration.escrow.world import World, succeeded
@@ -67,7 +67,7 @@ async def read_again(world: World, kek_id: str) -> None:
 async def test_every_key_is_wrapped_anew_and_the_old_one_may_go(
     alone: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.escrow.rewrapping.PAGE_SIZE", 4)
+    monkeypatch.setattr("services.escrow.wallets.rewrapping.PAGE_SIZE", 4)
     order = await alone.funded()
     file = Path(alone.house.settings.key_file)
     old = with_a_second_key(file)
@@ -81,7 +81,7 @@ async def test_every_key_is_wrapped_anew_and_the_old_one_may_go(
     assert set(ids) == {"second"}
     # Without the old key everybody signs still: buyer, seller, platform and channel accounts.
     without(file, old)
-    monkeypatch.setattr("services.escrow.keyring.KNOWN_SECONDS", 0.0)
+    monkeypatch.setattr("services.escrow.wallets.keyring.KNOWN_SECONDS", 0.0)
 
     async def is_gone() -> bool:
         return "1 keys" in repr(alone.house.keys)

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from services.escrow.acceptance import Request
+from services.escrow.commands.acceptance import Request
+from services.escrow.contracts.intents import FundEscrow
+from services.escrow.contracts.steps import StepName
 from services.escrow.domain import (
     Command,
     CommandEnded,
@@ -18,11 +20,14 @@ from services.escrow.domain import (
     CommandState,
     EscrowState,
 )
-from services.escrow.intents import FundEscrow
+from services.escrow.operating.rulings import (
+    CommandHasPaid,
+    NotThisStep,
+    Ruling,
+    TransactionNotFound,
+)
 from services.escrow.ports import EnvelopeRefused, ProviderRefused
-from services.escrow.rulings import CommandHasPaid, NotThisStep, Ruling, TransactionNotFound
-from services.escrow.steps import StepName
-from services.escrow.work import CHAIN_AHEAD
+from services.escrow.sending.work import CHAIN_AHEAD
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow import outsiders
 from tests.integration.escrow.conftest import running

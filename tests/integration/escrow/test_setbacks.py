@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from stellar_sdk import TransactionEnvelope
 
-from services.escrow.acceptance import Request
+from services.escrow.commands.acceptance import Request
+from services.escrow.contracts.intents import FundEscrow, ReleaseFunds
+from services.escrow.contracts.steps import StepName
 from services.escrow.domain import (
     Command,
     CommandEnded,
@@ -20,10 +22,8 @@ from services.escrow.domain import (
     EscrowState,
     WalletNotFound,
 )
-from services.escrow.endings import rest_seconds
-from services.escrow.intents import FundEscrow, ReleaseFunds
 from services.escrow.ports import ChainRefused, EnvelopeRefused
-from services.escrow.steps import StepName
+from services.escrow.sending.endings import rest_seconds
 from tests.integration.escrow import outsiders
 from tests.integration.escrow.strangers import Stranger
 from tests.integration.escrow.test_faults import attempts_of, is_quarantined

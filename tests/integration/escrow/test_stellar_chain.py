@@ -10,8 +10,8 @@ from stellar_sdk import Asset, Keypair, xdr
 
 from deploy.local.devnet import network_info
 from kernel.money import CENT, UNIT
-from services.escrow.evidence import OutcomeStatus, SubmitStatus
-from services.escrow.intents import CreateChannels, CreateWallet, PayAsset
+from services.escrow.contracts.evidence import OutcomeStatus, SubmitStatus
+from services.escrow.contracts.intents import CreateChannels, CreateWallet, PayAsset
 from services.escrow.ports import ChainRefused, EnvelopeRefused
 from services.escrow.stellar.envelope import hash_of, wrap
 from services.escrow.stellar.signing import MissingSigner

@@ -8,8 +8,8 @@ import pytest
 
 from deploy.local.devnet import Devnet, network_info
 from kernel.money import UNIT
-from services.escrow.evidence import OutcomeStatus, SubmitStatus
-from services.escrow.intents import Intent, TrustAsset
+from services.escrow.contracts.evidence import OutcomeStatus, SubmitStatus
+from services.escrow.contracts.intents import Intent, TrustAsset
 from services.escrow.ports import (
     ChainThrottled,
     ChainUnavailable,

@@ -9,8 +9,8 @@ import pytest
 from stellar_sdk import MuxedAccount
 
 from kernel.money import UNIT
-from services.escrow.evidence import ReceivedTransfer
-from services.escrow.intents import PayAsset, TrustAsset
+from services.escrow.contracts.evidence import ReceivedTransfer
+from services.escrow.contracts.intents import PayAsset, TrustAsset
 from services.escrow.ports import ChainRefused, HistoryUnavailable
 from services.escrow.stellar.connect import connect
 from tests.integration.escrow.stellar_world import World, open_world, options_of, until

@@ -14,9 +14,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from stellar_sdk import Keypair
 
-from services.escrow.vault import KeyUnusable, Vault
-from services.escrow.vault_login import GivenToken, KubernetesLogin
-from services.escrow.vault_transit import VaultTransitKeyProvider
+from services.escrow.wallets.vault import KeyUnusable, Vault
+from services.escrow.wallets.vault_login import GivenToken, KubernetesLogin
+from services.escrow.wallets.vault_transit import VaultTransitKeyProvider
 from tests.patience import PATIENCE_SECONDS, pauses
 from tests.shop import until
 

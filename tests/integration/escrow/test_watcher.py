@@ -9,12 +9,12 @@ import sqlalchemy as sa
 from stellar_sdk import Asset, scval
 
 from kernel.ids import derived_id, to_public
-from services.escrow.bootstrap import start_of
+from services.escrow.contracts.evidence import TransfersPage
+from services.escrow.deposits.watcher import Watcher
 from services.escrow.domain import CommandKind, CommandState, Wallet
-from services.escrow.evidence import TransfersPage
 from services.escrow.ports import HistoryUnavailable
+from services.escrow.sending.bootstrap import start_of
 from services.escrow.tables import unreadable_transfers
-from services.escrow.watcher import Watcher
 from tests.integration.escrow import outsiders
 from tests.integration.escrow.strangers import Stranger, muxed
 from tests.integration.escrow.world import World, succeeded, usdc
@@ -55,7 +55,7 @@ async def watched_to_the_end(world: World) -> None:
 
     async def is_there() -> bool:
         async with world.house.database.transaction() as tx:
-            cursor = await world.house.accounts.cursor(tx, world.house.asset_contract)
+            cursor = await world.house.deposits.cursor(tx, world.house.asset_contract)
         return cursor is not None and cursor >= start_of(ledger)
 
     await until(is_there)
@@ -246,11 +246,11 @@ async def test_what_a_former_platform_paid_by_a_command_is_no_deposit(world: Wor
 
     async with asyncio.timeout(PATIENCE_SECONDS):
         async with world.house.database.transaction() as tx:
-            cursor = await world.house.accounts.cursor(tx, world.house.asset_contract)
+            cursor = await world.house.deposits.cursor(tx, world.house.asset_contract)
         while cursor is None or cursor < start_of(ledger):
             await later.look()
             async with world.house.database.transaction() as tx:
-                cursor = await world.house.accounts.cursor(tx, world.house.asset_contract)
+                cursor = await world.house.deposits.cursor(tx, world.house.asset_contract)
 
     await world.resume_watcher()
     assert await told(world, wallet, count=0) == []
@@ -331,7 +331,7 @@ async def test_a_deposits_id_follows_from_the_chain(world: World, stranger: Stra
 async def test_a_gap_in_the_nodes_history_is_never_stepped_over(world: World) -> None:
     watcher, real = await make_watcher(world), world.house.chain.transfers_since
     async with world.house.database.transaction() as tx:
-        before = await world.house.accounts.cursor(tx, world.house.asset_contract)
+        before = await world.house.deposits.cursor(tx, world.house.asset_contract)
     await world.pause_watcher()
 
     async def forgotten(cursor: str | None, *, limit: int) -> Any:
@@ -346,7 +346,7 @@ async def test_a_gap_in_the_nodes_history_is_never_stepped_over(world: World) ->
         await world.resume_watcher()
 
     async with world.house.database.transaction() as tx:
-        after = await world.house.accounts.cursor(tx, world.house.asset_contract)
+        after = await world.house.deposits.cursor(tx, world.house.asset_contract)
     assert before is not None
     assert after is not None
     assert after >= before

@@ -6,10 +6,10 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from services.escrow.bootstrap import start_of
-from services.escrow.evidence import TransfersPage
+from services.escrow.contracts.evidence import TransfersPage
+from services.escrow.deposits.store import Blindness
 from services.escrow.ports import ChainRefused, HistoryUnavailable, WrongNetwork
-from services.escrow.store.accounts import Blindness
+from services.escrow.sending.bootstrap import start_of
 from tests.integration.escrow.strangers import Stranger
 from tests.integration.escrow.test_watcher import set_cursor, told, watched_to_the_end
 from tests.integration.escrow.world import World
@@ -117,7 +117,7 @@ async def moved_on(world: World, cursor: str) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             async with world.house.database.transaction() as tx:
-                now = await world.house.accounts.cursor(tx, world.house.asset_contract)
+                now = await world.house.deposits.cursor(tx, world.house.asset_contract)
             if now is not None and now > cursor:
                 return
             await asyncio.sleep(0.02)

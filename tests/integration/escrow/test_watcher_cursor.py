@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.escrow import watcher as watching
+from services.escrow.deposits import watcher as watching
 from tests.integration.escrow.strangers import Stranger
 from tests.integration.escrow.test_watcher import make_watcher, told
 from tests.integration.escrow.world import World
@@ -22,7 +22,7 @@ async def stranger(world: World) -> Stranger:
 async def cursor(world: World) -> str | None:
     """Read what is saved."""
     async with world.house.database.transaction() as tx:
-        return await world.house.accounts.cursor(tx, world.house.asset_contract)
+        return await world.house.deposits.cursor(tx, world.house.asset_contract)
 
 
 async def next_ledger(world: World) -> None:

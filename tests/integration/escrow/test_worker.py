@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from services.escrow.app import House
 from services.escrow.domain import CommandKind, CommandState
-from services.escrow.store.records import Lease, LeaseLost
+from services.escrow.sending.lease import Lease, LeaseLost
 from services.escrow.tables import commands
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running

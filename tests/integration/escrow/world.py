@@ -14,8 +14,8 @@ from chassis import identity
 from chassis.idempotency import Answer, RequestKey
 from deploy.local.ports import free_port
 from kernel.money import USDC, Money
-from services.escrow.acceptance import Request
 from services.escrow.app import House
+from services.escrow.commands.acceptance import Request
 from services.escrow.domain import Command, CommandKind, CommandState, Wallet, WalletState
 from services.escrow.service import EscrowService, NewEscrow
 from services.escrow.settings import EscrowSettings

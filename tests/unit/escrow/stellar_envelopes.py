@@ -14,7 +14,7 @@ from typing import Any
 from stellar_sdk import Address, Asset, Keypair, scval, xdr
 
 from kernel.money import UNIT
-from services.escrow.intents import (
+from services.escrow.contracts.intents import (
     ApproveMilestone,
     ChangeMilestoneStatus,
     CreateChannels,

@@ -8,9 +8,13 @@ from typing import Any, cast
 import pytest
 
 from kernel.money import CENT
-from services.escrow import calls
-from services.escrow.calls import Contradiction, Parties
-from services.escrow.decide import Decider
+from services.escrow.contracts import contract, kinds
+from services.escrow.contracts.contract import Contradiction, Parties
+from services.escrow.contracts.evidence import EscrowView, MilestoneView
+from services.escrow.contracts.fees import GRAIN, FeePolicy
+from services.escrow.contracts.intents import ResolveDispute
+from services.escrow.contracts.plan import PlannedStep, plan_release, plan_resolve
+from services.escrow.contracts.steps import Step, StepName, StepState
 from services.escrow.domain import (
     Command,
     CommandKind,
@@ -21,18 +25,9 @@ from services.escrow.domain import (
     Payment,
     Terms,
 )
-from services.escrow.evidence import EscrowView, MilestoneView
-from services.escrow.intents import ResolveDispute
-from services.escrow.steps import (
-    GRAIN,
-    FeePolicy,
-    PlannedStep,
-    StepName,
-    plan_release,
-    plan_resolve,
-)
-from services.escrow.store.records import Lease, Step, StepState
-from services.escrow.work import Work
+from services.escrow.sending.decide import Decider
+from services.escrow.sending.lease import Lease
+from services.escrow.sending.work import Work
 from tests.unit.escrow.test_domain import escrow as an_escrow
 
 PARTIES = Parties(buyer="GBUYER", seller="GSELLER", platform="GPLATFORM", provider="GPROVIDER")
@@ -54,7 +49,7 @@ def escrow(*, amount: int = AMOUNT) -> Escrow:
 
 
 def view(of: Escrow, **changed: object) -> EscrowView:
-    meant = calls.deployment(of, parties=PARTIES, factory="CFACTORY")
+    meant = contract.deployment(of, parties=PARTIES, factory="CFACTORY")
     shown = EscrowView(
         contract_id=of.contract_id,
         wasm_hash=of.wasm_hash,
@@ -89,14 +84,14 @@ def step(planned: PlannedStep) -> Step:
 
 
 def distributed(planned: PlannedStep, *, of: Escrow, **changed: object) -> dict[str, int]:
-    intent = calls.call(step(planned), escrow=of, parties=PARTIES, view=view(of, **changed))
+    intent = kinds.call(step(planned), escrow=of, parties=PARTIES, view=view(of, **changed))
     assert isinstance(intent, ResolveDispute)
     return dict(intent.distributions)
 
 
 def test_a_contract_is_deployed_with_the_rate_that_the_rounded_fee_needs() -> None:
-    meant = calls.deployment(escrow(), parties=PARTIES, factory="CFACTORY")
-    exact = calls.deployment(escrow(amount=8000 * CENT), parties=PARTIES, factory="CFACTORY")
+    meant = contract.deployment(escrow(), parties=PARTIES, factory="CFACTORY")
+    exact = contract.deployment(escrow(amount=8000 * CENT), parties=PARTIES, factory="CFACTORY")
 
     assert meant.platform_fee_bps == NEEDED
     assert exact.platform_fee_bps == AGREED
@@ -105,10 +100,10 @@ def test_a_contract_is_deployed_with_the_rate_that_the_rounded_fee_needs() -> No
 @pytest.mark.parametrize("rate", [AGREED, NEEDED - 1, NEEDED + 1])
 def test_a_contract_with_another_rate_is_not_the_one_that_was_meant(rate: int) -> None:
     meant = escrow()
-    calls.check_deployed(view(meant), escrow=meant, parties=PARTIES)
+    contract.check_deployed(view(meant), escrow=meant, parties=PARTIES)
 
     with pytest.raises(Contradiction, match="not the one"):
-        calls.check_deployed(view(meant, platform_fee_bps=rate), escrow=meant, parties=PARTIES)
+        contract.check_deployed(view(meant, platform_fee_bps=rate), escrow=meant, parties=PARTIES)
 
 
 def test_the_fee_that_the_contract_would_not_take_of_a_part_is_given_to_the_platform() -> None:

@@ -5,7 +5,7 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.escrow.shares import Wanted, divided, may_take
+from services.escrow.sending.shares import Wanted, divided, may_take
 
 PLACES = st.integers(min_value=1, max_value=200)
 

@@ -6,8 +6,13 @@ import pytest
 from stellar_sdk import scval, xdr
 
 from kernel.money import UNIT
-from services.escrow.evidence import MilestoneView
-from services.escrow.intents import ApproveMilestone, DeployEscrow, ReleaseFunds, ResolveDispute
+from services.escrow.contracts.evidence import MilestoneView
+from services.escrow.contracts.intents import (
+    ApproveMilestone,
+    DeployEscrow,
+    ReleaseFunds,
+    ResolveDispute,
+)
 from services.escrow.stellar.blueprint import Blueprints
 from services.escrow.stellar.contract import (
     PROFILES,

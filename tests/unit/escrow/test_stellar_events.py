@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from stellar_sdk import MuxedAccount, scval
 
-from services.escrow.bootstrap import start_of
-from services.escrow.evidence import TransfersPage
+from services.escrow.contracts.evidence import TransfersPage
 from services.escrow.ports import (
     ChainBehind,
     ChainRefused,
@@ -15,6 +14,7 @@ from services.escrow.ports import (
     HistoryUnavailable,
     WrongNetwork,
 )
+from services.escrow.sending.bootstrap import start_of
 from services.escrow.stellar.transfers import Transfers
 from tests.unit.escrow.answering import AnsweringHttp, rpc_of
 from tests.unit.escrow.stellar_envelopes import (

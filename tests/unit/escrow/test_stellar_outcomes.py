@@ -6,7 +6,7 @@ import pytest
 from stellar_sdk import scval, xdr
 from stellar_sdk.soroban_rpc import GetTransactionResponse
 
-from services.escrow.evidence import ContractError, OutcomeStatus
+from services.escrow.contracts.evidence import ContractError, OutcomeStatus
 from services.escrow.ports import ChainUnavailable
 from services.escrow.stellar.addresses import sc_address
 from services.escrow.stellar.outcomes import innermost_error, outcome_of, result_code, transfers_in

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from stellar_sdk.soroban_rpc import Request, Response
 
-from services.escrow.intents import TrustAsset
+from services.escrow.contracts.intents import TrustAsset
 from services.escrow.ports import ChainRefused
 from services.escrow.stellar.http import Http
 from services.escrow.stellar.rpc import Rpc

@@ -4,8 +4,8 @@ import pytest
 from stellar_sdk import Keypair, xdr
 from stellar_sdk.exceptions import BadSignatureError
 
-from services.escrow.evidence import Prepared
-from services.escrow.intents import Intent
+from services.escrow.contracts.evidence import Prepared
+from services.escrow.contracts.intents import Intent
 from services.escrow.ports import EnvelopeRefused, Signer
 from services.escrow.stellar.envelope import hash_of, wrap
 from services.escrow.stellar.signing import MissingSigner, sign

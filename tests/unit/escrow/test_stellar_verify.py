@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stellar_sdk import Asset, Payment, scval, xdr
 
-from services.escrow.intents import Intent
+from services.escrow.contracts.intents import Intent
 from services.escrow.ports import ChainRefused, EnvelopeRefused, FeesTooHigh
 from services.escrow.stellar.addresses import sc_address
 from services.escrow.stellar.envelope import hash_of, wrap

@@ -10,7 +10,7 @@ import pytest
 from stellar_sdk import Keypair
 from stellar_sdk.exceptions import BadSignatureError
 
-from services.escrow.vault import (
+from services.escrow.wallets.vault import (
     KeyFileRefused,
     KeyOwner,
     KeyUnusable,

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stellar_sdk import xdr
 
-from services.escrow import calls
+from services.escrow.contracts import contract
+from services.escrow.contracts.wording import Wording, as_given, on_chain
 from services.escrow.domain import Terms
 from services.escrow.stellar.contract import Contracts
-from services.escrow.wording import Wording, as_given, on_chain
 from tests.unit.escrow.stellar_envelopes import (
     ASSET_CONTRACT,
     BUYER,
@@ -47,8 +47,8 @@ WIDEST = Terms(
 def bytes_of_escrow(terms: Terms) -> int:
     """Return the size of the stored escrow that a deployment of such terms makes."""
     meant = escrow(terms=terms, wasm_hash=WASM_HASH)
-    parties = calls.Parties(buyer=BUYER, seller=SELLER, platform=PLATFORM, provider=PLATFORM)
-    intent = calls.deployment(meant, parties=parties, factory=FACTORY)
+    parties = contract.Parties(buyer=BUYER, seller=SELLER, platform=PLATFORM, provider=PLATFORM)
+    intent = contract.deployment(meant, parties=parties, factory=FACTORY)
     call = Contracts(options=OPTIONS, asset_contract=ASSET_CONTRACT).of(WASM_HASH).call(intent)
     [stored] = call.args[4].vec.sc_vec if call.args[4].vec is not None else []
     assert isinstance(stored, xdr.SCVal)

@@ -19,18 +19,16 @@ from hypothesis import strategies as st
 from devnet.soroban import payouts
 from gateway.party import rendering
 from kernel.money import CENT, LARGEST, UNIT, fee_half_up
-from services.escrow.steps import (
+from services.escrow.contracts.fees import (
     MOST_FEE_BPS,
     FeePolicy,
-    PlannedStep,
-    StepName,
     contract_fee_bps,
     distributions,
     largest_make_good,
     missing,
-    plan_release,
-    plan_resolve,
 )
+from services.escrow.contracts.plan import PlannedStep, plan_release, plan_resolve
+from services.escrow.contracts.steps import StepName
 from services.orders import endings, postings, wire
 from services.orders.domain import Order, Origin, State, UserName
 from services.orders.ports import Payment

@@ -1,0 +1,1 @@
+"""Commands: accepted once, stored with their steps, and waited for."""

@@ -1,0 +1,103 @@
+"""Accepting a command: its row, its steps and its answer in the caller's one transaction."""
+
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from chassis import identity
+from chassis.database import Database, Transaction
+from chassis.idempotency import Answer, Idempotency, IdempotencyKeyReused, RequestKey
+from kernel.clock import Clock
+from services.escrow.commands.store import CommandStore
+from services.escrow.commands.waiting import Waiting
+from services.escrow.contracts.plan import PlannedStep
+from services.escrow.domain import Command, CommandKind, CommandNotFound, CommandState, Escrow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A command that is asked for: its key, its id and its kind."""
+
+    key: RequestKey
+    command_id: uuid.UUID
+    kind: CommandKind
+
+    @property
+    def marketplace_id(self) -> uuid.UUID:
+        """Return whose command it is."""
+        return self.key.marketplace_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """Accepts commands. encode: the answer on the wire, as bytes."""
+
+    database: Database
+    store: CommandStore
+    idempotency: Idempotency
+    waiting: Waiting
+    clock: Clock
+    encode: Callable[[Command], bytes]
+
+    async def accept(
+        self, request: Request, work: Callable[[Transaction], Awaitable[Command]]
+    ) -> Answer:
+        """Do the work of acceptance once, keep its answer, and wake the worker.
+
+        A command that outlived its idempotency record is answered as it is now. A refusal is not
+        kept: ids of commands are made by services that ask again until what they need is there,
+        and a command that was refused has no row.
+        Raises: what `work` raises; IdempotencyKeyReused: the id is another command's.
+        """
+
+        async def once() -> Answer:
+            async with self.database.transaction() as tx:
+                if (kept := await self.idempotency.claim(tx, request.key)) is not None:
+                    return kept
+                known = await self._known(tx, request)
+                body = self.encode(known if known is not None else await work(tx))
+                await self.idempotency.finish(tx, request.key, body)
+                return Answer(body=body)
+
+        answer = await self.database.retrying(once)
+        self.waiting.work()
+        return answer
+
+    async def add(
+        self,
+        tx: Transaction,
+        request: Request,
+        *,
+        planned: Sequence[PlannedStep],
+        escrow: Escrow | None = None,
+        wallet_id: uuid.UUID | None = None,
+        was_frozen: bool = False,
+    ) -> Command:
+        """Write a command and its steps; returns what is answered.
+
+        Raises: CommandInMotion: the database holds another on the same escrow.
+        """
+        command = Command(
+            id=request.command_id,
+            marketplace_id=request.marketplace_id,
+            kind=request.kind,
+            state=CommandState.RUNNING,
+            created_at=self.clock.now(),
+            escrow=escrow,
+            wallet_id=wallet_id,
+            was_frozen=was_frozen,
+            correlation_id=identity.current_request_id(),
+        )
+        await self.store.add_command(tx, command=command, planned=planned)
+        return replace(command, step=planned[0].name)
+
+    async def _known(self, tx: Transaction, request: Request) -> Command | None:
+        try:
+            known = await self.store.command(
+                tx, marketplace_id=request.marketplace_id, command_id=request.command_id
+            )
+        except CommandNotFound:
+            return None
+        if known.kind is not request.kind:
+            raise IdempotencyKeyReused("This id is another command's")
+        return known

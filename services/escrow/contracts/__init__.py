@@ -1,0 +1,1 @@
+"""An order's contract: its plan, its fees, its steps and the evidence about them. Pure."""

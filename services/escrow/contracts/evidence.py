@@ -1,0 +1,251 @@
+"""Evidence: what the chain said, as pure values: envelopes, outcomes, views, transfers.
+
+Amounts are stroops (10⁻⁷), addresses are Stellar's spellings (G… account, C… contract), times are
+whole seconds since 1970 as ledgers record them.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from services.escrow.contracts.intents import Roles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsigned:
+    """An envelope as a builder made it: nobody has looked at it yet, nobody may sign it."""
+
+    envelope_xdr: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A signed envelope, to be stored before its first byte is sent.
+
+    hash: hex, the name of the transaction; max_time: no ledger closed later can include it;
+    auth_expires_ledger: the last ledger that accepts signatures which are valid outside of this
+    envelope too; 0: there are none, for all that is signed is the envelope; max_fee: stroops of
+    XLM.
+    """
+
+    hash: str
+    envelope_xdr: str
+    source: str
+    sequence: int
+    max_time: int
+    max_fee: int
+    network: str
+    auth_expires_ledger: int = 0
+
+
+class SubmitStatus(StrEnum):
+    """The node's answer to an envelope. Only REFUSED may be an end; see `Submission`."""
+
+    PENDING = "PENDING"
+    DUPLICATE = "DUPLICATE"
+    TRY_AGAIN_LATER = "TRY_AGAIN_LATER"
+    REFUSED = "REFUSED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What the node said. A REFUSED envelope may have landed earlier: ask by hash first.
+
+    code: the transaction result of a refusal, such as "txBAD_SEQ".
+    """
+
+    status: SubmitStatus
+    code: str = ""
+
+
+class OutcomeStatus(StrEnum):
+    """What the ledgers say about a hash. NOT_FOUND is no failure."""
+
+    NOT_FOUND = "NOT_FOUND"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractError:
+    """A contract's refusal: never a number alone, for contracts number different facts alike.
+
+    contract_id: the contract of the innermost diagnostic event, "" where the node gave none.
+    """
+
+    contract_id: str
+    code: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetTransfer:
+    """A movement of our asset between two addresses. event_index: place in its transaction."""
+
+    from_address: str
+    to_address: str
+    amount: int
+    event_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """The newest ledger of the node."""
+
+    sequence: int
+    close_time: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionOutcome:
+    """The evidence about one hash, and how far the node that gave it sees.
+
+    code: "txSUCCESS", or of a failure the innermost, such as "INVOKE_HOST_FUNCTION_TRAPPED";
+    payments: of a success, in order; return_value: XDR of the call's value, b"" without one.
+    """
+
+    hash: str
+    status: OutcomeStatus
+    latest_ledger: int
+    latest_close_time: int
+    oldest_ledger: int
+    ledger: int = 0
+    close_time: int = 0
+    code: str = ""
+    contract_error: ContractError | None = None
+    payments: tuple[AssetTransfer, ...] = ()
+    return_value: bytes = b""
+
+    def is_after(self, prepared: Prepared) -> bool:
+        """Tell whether the node has a ledger in which an envelope could no longer land.
+
+        One that is not found there is dead if its number is unused there too: a node may deny what
+        it has, or may have forgotten it.
+        """
+        return (
+            self.latest_close_time > prepared.max_time
+            and self.latest_ledger > prepared.auth_expires_ledger
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MilestoneView:
+    """A milestone as stored."""
+
+    description: str
+    status: str
+    approved: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscrowView:
+    """A contract as the newest ledger has it. balance: what it really holds, in stroops.
+
+    raw: XDR of the stored value, to be given to `FundEscrow`; archived_after: the ledger after
+    which the network archives it, 0: it has.
+    """
+
+    contract_id: str
+    wasm_hash: str
+    amount: int
+    balance: int
+    disputed: bool
+    released: bool
+    resolved: bool
+    platform_fee_bps: int
+    roles: Roles
+    title: str
+    description: str
+    milestones: tuple[MilestoneView, ...]
+    engagement_id: str
+    raw: bytes
+    archived_after: int
+    read_at_ledger: int
+
+    @property
+    def is_archived(self) -> bool:
+        """Tell whether it is as it was when the network archived it: the next call restores it."""
+        return self.archived_after < self.read_at_ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountView:
+    """An account as the newest ledger has it.
+
+    sequence: the last one used; lumens: stroops of XLM; asset_balance: None without a trustline;
+    read_at_ledger: the ledger that has it so.
+    """
+
+    address: str
+    sequence: int
+    lumens: int
+    asset_balance: int | None
+    read_at_ledger: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedTransfer:
+    """A transfer of our asset as the event stream has it.
+
+    event_id: unique and the same on every node; to_address: a muxed address is split into its
+    account and its id; memo: that id, else the transaction's memo (as hex where it is no printable
+    text), else "".
+    """
+
+    event_id: str
+    transaction_hash: str
+    ledger: int
+    closed_at: int
+    from_address: str
+    to_address: str
+    memo: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableTransfer:
+    """A transfer event that no transfer could be read from, or kept of.
+
+    to_address: "" where it could not be read; event: what is known of it, as JSON in ASCII; why:
+    the error.
+    """
+
+    event_id: str
+    transaction_hash: str
+    ledger: int
+    to_address: str
+    event: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransfersPage:
+    """Transfers after a cursor, oldest first. next_cursor: to be stored with their effects.
+
+    unreadable: events among them that could not be read, and must not hold the others up.
+    """
+
+    transfers: tuple[ReceivedTransfer, ...]
+    next_cursor: str
+    latest_ledger: int
+    oldest_ledger: int
+    unreadable: tuple[UnreadableTransfer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A transaction as it landed. source, sequence: the account that paid, and its number."""
+
+    hash: str
+    source: str
+    sequence: int
+    envelope_xdr: str
+    ledger: int
+    has_succeeded: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingsPage:
+    """Transactions of anybody, oldest first. is_last: there were no more when it was read."""
+
+    found: tuple[Finding, ...]
+    next_cursor: str
+    is_last: bool

@@ -1,0 +1,234 @@
+"""What each kind of step calls on the chain, and what must be true before and after it. Pure.
+
+A contradiction between the plan and the chain is raised, never repaired.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from services.escrow.contracts.contract import Contradiction, Parties
+from services.escrow.contracts.evidence import EscrowView, TransactionOutcome
+from services.escrow.contracts.fees import BUYER, PLATFORM, SELLER, distributions
+from services.escrow.contracts.intents import (
+    ApproveMilestone,
+    ChangeMilestoneStatus,
+    DisputeEscrow,
+    FundEscrow,
+    Intent,
+    ReleaseFunds,
+    ResolveDispute,
+)
+from services.escrow.contracts.steps import Step, StepName
+from services.escrow.domain import Escrow, PayeeRole, Payment
+
+# What the seller's wallet writes into a milestone when the work is accepted.
+COMPLETED = "completed"
+# Steps that move money for good: after one of them, there is no way but forward.
+MOVING_MONEY = frozenset(
+    {
+        StepName.FUND,
+        StepName.RELEASE_FUNDS,
+        StepName.RESOLVE_DISPUTE,
+        StepName.PAY,
+        StepName.MAKE_GOOD,
+    }
+)
+# Steps that the chain may refuse for good: none of the order's money is in the contract, and what
+# they begin can be begun again. All others have no way but forward: they wait, and are built anew
+# from what the chain then shows. Strangers could make such a step fail as often as they like.
+MAY_BE_REFUSED = frozenset({StepName.DEPLOY, StepName.FUND, StepName.PAY})
+# Steps that an operator's daily limit counts, once an order. What the platform makes good of a
+# payout belongs to the payout, and is no more than its fees.
+COUNTED = frozenset({StepName.FUND, StepName.RELEASE_FUNDS, StepName.RESOLVE_DISPUTE, StepName.PAY})
+# Payments that the chain would make as often as they are asked for: no contract refuses a second.
+# Before one is signed for the first time, all channel accounts are compared with the books.
+UNGUARDED = frozenset({StepName.PAY, StepName.MAKE_GOOD})
+# Steps that fail for lack of money only where the platform's own wallet lacks it.
+PLATFORM_PAYS = frozenset({StepName.CREATE_ACCOUNT, StepName.MAKE_GOOD})
+# Steps whose effect, with their sequence number used up, proves that they landed: they move no
+# money whose way would have to be known.
+SHOWN_BY_EFFECT = frozenset(
+    {
+        StepName.CREATE_ACCOUNT,
+        StepName.DEPLOY,
+        StepName.CHANGE_MILESTONE_STATUS,
+        StepName.APPROVE_MILESTONE,
+        StepName.DISPUTE,
+    }
+)
+# Steps that need no look at a contract after they landed.
+WITHOUT_CONTRACT = frozenset({StepName.CREATE_ACCOUNT, StepName.PAY, StepName.MAKE_GOOD})
+
+
+def call(step: Step, *, escrow: Escrow, parties: Parties, view: EscrowView) -> Intent:
+    """Return what a step calls on the contract as the chain shows it. Raises: Contradiction."""
+    if view.released or view.resolved:
+        raise Contradiction("the contract has paid out, and no step of ours did it")
+    if view.disputed and step.name not in {StepName.DISPUTE, StepName.RESOLVE_DISPUTE}:
+        raise Contradiction("the contract is disputed, and no step of ours did it")
+    # All of the amount comes at once. Less came from strangers, and does not matter.
+    if step.name is StepName.FUND and view.balance >= escrow.terms.amount:
+        raise Contradiction("the contract holds the amount, and no known step of ours paid it")
+    return meant(
+        step,
+        escrow=escrow,
+        parties=parties,
+        wasm_hash=view.wasm_hash,
+        balance=view.balance,
+        fee_bps=view.platform_fee_bps,
+        stored=view.raw,
+    )
+
+
+def meant(
+    step: Step,
+    *,
+    escrow: Escrow,
+    parties: Parties,
+    wasm_hash: str,
+    balance: int,
+    fee_bps: int,
+    stored: bytes = b"",
+) -> Intent:
+    """Return what a step calls on a contract.
+
+    balance: what the contract holds; fee_bps: the platform's rate in the contract; stored: its
+    stored value, passed back verbatim with a funding. Raises: Contradiction: it holds too little.
+    """
+    contract = escrow.contract_id
+    if step.name is StepName.FUND:
+        return FundEscrow(
+            contract_id=contract,
+            wasm_hash=wasm_hash,
+            funder=parties.buyer,
+            amount=escrow.terms.amount,
+            expected_escrow=stored,
+        )
+    if step.name is StepName.CHANGE_MILESTONE_STATUS:
+        return ChangeMilestoneStatus(
+            contract_id=contract,
+            wasm_hash=wasm_hash,
+            service_provider=parties.seller,
+            index=step.number("milestone"),
+            status=COMPLETED,
+        )
+    if step.name is StepName.APPROVE_MILESTONE:
+        index = step.number("milestone")
+        return ApproveMilestone(
+            contract_id=contract, wasm_hash=wasm_hash, approver=parties.buyer, index=index
+        )
+    if step.name is StepName.RELEASE_FUNDS:
+        return ReleaseFunds(
+            contract_id=contract,
+            wasm_hash=wasm_hash,
+            release_signer=parties.buyer,
+            receiver=parties.seller,
+            platform=parties.platform,
+        )
+    if step.name is StepName.DISPUTE:
+        return DisputeEscrow(contract_id=contract, wasm_hash=wasm_hash, signer=parties.buyer)
+    return ResolveDispute(
+        contract_id=contract,
+        wasm_hash=wasm_hash,
+        resolver=parties.platform,
+        platform=parties.platform,
+        distributions=parts(step, parties=parties, balance=balance, fee_bps=fee_bps),
+    )
+
+
+def payee(step: Step, *, parties: Parties) -> str:
+    """Return the address that a make-good pays."""
+    return parties.buyer if step.terms["payee"] == BUYER else parties.seller
+
+
+def is_done(step: Step, *, view: EscrowView) -> bool:
+    """Tell whether a contract shows what a step is for.
+
+    Of money moved this is no proof that the step did it: see `may_be_skipped`.
+    """
+    if step.name is StepName.CHANGE_MILESTONE_STATUS:
+        return view.milestones[step.number("milestone")].status == COMPLETED
+    if step.name is StepName.APPROVE_MILESTONE:
+        return view.milestones[step.number("milestone")].approved
+    shows = {
+        StepName.DEPLOY: True,
+        # Strangers may pay a contract too: less than the amount is no funding. One that has paid
+        # out was funded: the books of a restored database come to the funding only then.
+        StepName.FUND: view.balance >= view.amount or view.released or view.resolved,
+        StepName.RELEASE_FUNDS: view.released,
+        StepName.DISPUTE: view.disputed or view.resolved,
+        StepName.RESOLVE_DISPUTE: view.resolved,
+    }
+    return shows[step.name]
+
+
+def may_be_skipped(step: Step, *, view: EscrowView, was_frozen_by_us: bool) -> bool:
+    """Tell whether a step that no transaction of ours did is nevertheless done.
+
+    Marks on a milestone are; money that moved without us is not for this to say.
+    Raises: Contradiction: somebody else froze the contract.
+    """
+    if step.name in {StepName.CHANGE_MILESTONE_STATUS, StepName.APPROVE_MILESTONE}:
+        return is_done(step, view=view)
+    if step.name is StepName.DISPUTE and view.disputed:
+        if not was_frozen_by_us:
+            raise Contradiction("the contract is disputed, and no step of ours did it")
+        return True
+    return False
+
+
+def observed(
+    step: Step, *, outcome: TransactionOutcome, named: Mapping[str, PayeeRole]
+) -> list[Payment]:
+    """Return what a landed transaction paid, with the payees' parts in the order.
+
+    named: address → part; any other address is a WALLET.
+    """
+    return [
+        Payment(
+            payee=named.get(transfer.to_address, PayeeRole.WALLET),
+            from_address=transfer.from_address,
+            to_address=transfer.to_address,
+            minor_units=transfer.amount,
+            transaction_hash=outcome.hash,
+            event_index=transfer.event_index,
+            is_absorbed_fee=step.name is StepName.MAKE_GOOD,
+        )
+        for transfer in outcome.payments
+        if transfer.amount > 0
+    ]
+
+
+def check_paid(step: Step, *, paid: Sequence[Payment], escrow: Escrow, parties: Parties) -> None:
+    """Check that a step which moves money moved it as meant. Raises: Contradiction."""
+    if step.name is StepName.FUND:
+        meant = [(parties.buyer, escrow.contract_id, escrow.terms.amount)]
+        if [(p.from_address, p.to_address, p.minor_units) for p in paid] != meant:
+            raise Contradiction("funding moved other money than was meant")
+    if step.name not in {StepName.RELEASE_FUNDS, StepName.RESOLVE_DISPUTE}:
+        return
+    total = sum(p.minor_units for p in paid if p.from_address == escrow.contract_id)
+    if total < escrow.terms.amount or any(p.from_address != escrow.contract_id for p in paid):
+        raise Contradiction("the contract paid other money than was meant")
+    known = {parties.buyer, parties.seller, parties.platform, parties.provider}
+    if any(p.to_address not in known for p in paid):
+        raise Contradiction("the contract paid an address that has no part in the order")
+
+
+def parts(step: Step, *, parties: Parties, balance: int, fee_bps: int) -> dict[str, int]:
+    """Divide what a contract holds. Steps of before `seller_due` was planned limit nothing.
+
+    fee_bps: the platform's rate in the contract. Raises: Contradiction: it holds too little.
+    """
+    addresses = {SELLER: parties.seller, BUYER: parties.buyer, PLATFORM: parties.platform}
+    due = "seller_due" if "seller_due" in step.terms else "seller_share"
+    try:
+        divided = distributions(
+            balance=balance,
+            seller=step.number("seller_share"),
+            buyer=step.number("buyer_share"),
+            seller_due=step.number(due),
+            fee_bps=fee_bps,
+        )
+    except ValueError as error:
+        raise Contradiction(str(error)) from error
+    return {addresses[party]: part for party, part in divided.items()}

@@ -1,0 +1,1 @@
+"""Deposits: money from outside, found on the chain and told once."""

@@ -1,0 +1,327 @@
+"""The watcher: transfers of the asset from a stored cursor on; money from outside is told once.
+
+The cursor is saved in the transaction of what was found, so nothing is missed while this process
+is away and nothing is told twice. It never starts from "now" again. Over ledgers with nothing in
+them it is saved once a second: they may be read again.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from chassis import tracing
+from chassis.database import Database, Transaction
+from chassis.outbox import Event, Outbox
+from chassis.telemetry import logger
+from kernel.clock import Clock
+from kernel.errors import DomainError, Unavailable
+from kernel.ids import derived_id, to_public
+from kernel.money import USDC, to_chain_text
+from services.escrow.contracts.evidence import ReceivedTransfer, TransfersPage, UnreadableTransfer
+from services.escrow.deposits.store import Deposit, Deposits, NotRecordable, apart
+from services.escrow.domain import Wallet
+from services.escrow.ports import Chain, ChainBehind, ChainRefused, HistoryUnavailable, WrongNetwork
+
+PAGE_SIZE = 1000
+AWAY_SECONDS_MAX = 5.0
+NO_CURSOR_SECONDS = 0.2
+# How often a cursor is saved that has passed nothing.
+KEEP_SECONDS = 1.0
+ALARM_SECONDS = 60.0
+# How far, and for how long, a node may be behind another that was read before.
+LAG_LEDGERS_MAX = 120
+LAG_SECONDS_MAX = 60.0
+# How often it is kept that the watcher has looked.
+NOTE_SECONDS = 10.0
+WHY_MAX = 500
+log = logger()
+
+
+_ALARMS: Mapping[type[Exception], str] = {
+    HistoryUnavailable: "watcher.history_lost",
+    ChainBehind: "watcher.cursor_ahead",
+    WrongNetwork: "watcher.wrong_network",
+    ChainRefused: "watcher.refused",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What is watched: the asset's contract on a network. platform: our own wallet there."""
+
+    passphrase: str
+    asset_contract: str
+    platform: str
+    poll_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """How far a watcher is.
+
+    stored: the cursor in the database, as this watcher last read or moved it. read: the one up to
+    which nothing came after it. keep_at: when that is to be saved.
+    """
+
+    stored: str
+    read: str
+    keep_at: float
+
+
+class Watcher:
+    """Runs until cancelled. Several may run: a page counts for the one that moves the cursor."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        deposits: Deposits,
+        outbox: Outbox,
+        chain: Chain,
+        clock: Clock,
+        watched: Watched,
+    ) -> None:
+        self._database = database
+        self._deposits = deposits
+        self._outbox = outbox
+        self._chain = chain
+        self._clock = clock
+        self._watched = watched
+        # None: the cursor is to be read again.
+        self._place: _Place | None = None
+        self._lags_since: float | None = None
+        self._noted: str | None = None
+        self._note_at = 0.0
+
+    async def run(self) -> None:
+        """Watch until cancelled; what an operator has to mend is said, and tried again slowly."""
+        pause = self._watched.poll_seconds
+        while True:
+            try:
+                is_behind = await self.look()
+                self._lags_since = None
+                await self._note("")
+                pause = 0.0 if is_behind else self._watched.poll_seconds
+            except Exception as error:  # noqa: BLE001 - whatever it is, watching goes on
+                pause = await self._troubled(error, pause)
+            await asyncio.sleep(pause)
+
+    async def _troubled(self, error: Exception, pause: float) -> float:
+        """Say why nothing is seen; returns for how long to wait."""
+        if isinstance(error, Unavailable) and not self._needs_operator(error):
+            log.warning("watcher.waits", why=str(error)[:200])
+            return min(max(pause * 2, self._watched.poll_seconds), AWAY_SECONDS_MAX)
+        # Going on would lose deposits silently: an operator has to mend it.
+        name = _ALARMS.get(type(error), "watcher.failed")
+        facts = error.details if isinstance(error, DomainError) else {}
+        is_known = isinstance(error, DomainError)
+        log.error(name, why=str(error)[:WHY_MAX], exc_info=not is_known, **facts)
+        try:
+            await self._note(f"{type(error).__name__}: {error}"[:WHY_MAX])
+        except Unavailable:
+            log.warning("watcher.not_noted")
+        return ALARM_SECONDS
+
+    def _needs_operator(self, trouble: Unavailable) -> bool:
+        """Tell a gap, or another network, from a node that lags or does not answer."""
+        if isinstance(trouble, HistoryUnavailable | WrongNetwork):
+            return True
+        if not isinstance(trouble, ChainBehind):
+            return False
+        now = asyncio.get_running_loop().time()
+        if self._lags_since is None:
+            self._lags_since = now
+        lag = int(str(trouble.details["cursor_ledger"])) - int(
+            str(trouble.details["latest_ledger"])
+        )
+        return lag > LAG_LEDGERS_MAX or now - self._lags_since > LAG_SECONDS_MAX
+
+    async def _note(self, trouble: str) -> None:
+        """Keep for operators what is wrong, or from time to time that nothing is."""
+        now = asyncio.get_running_loop().time()
+        if trouble == self._noted and now < self._note_at:
+            return
+        async with self._database.transaction() as tx:
+            await self._deposits.note(tx, self._watched.asset_contract, trouble=trouble)
+        self._noted, self._note_at = trouble, now + NOTE_SECONDS
+
+    async def look(self) -> bool:
+        """Read one page after the cursor and tell what is in it; True: there may be more.
+
+        Raises: ChainUnavailable; ChainBehind; HistoryUnavailable; ChainRefused.
+        """
+        place, self._place = self._place or await self._stored_place(), None
+        if place is None:
+            await asyncio.sleep(NO_CURSOR_SECONDS)
+            return False
+        page = await self._chain.transfers_since(place.read, limit=PAGE_SIZE)
+        is_full, now = len(page.transfers) >= PAGE_SIZE, asyncio.get_running_loop().time()
+        if not page.transfers and not page.unreadable and now < place.keep_at:
+            self._place = replace(place, read=page.next_cursor)
+            return False
+        page, reached = await self._without_payouts(page), page.next_cursor
+        if reached == place.stored or await self._taken(page, place.stored):
+            self._place = _Place(stored=reached, read=reached, keep_at=now + KEEP_SECONDS)
+        return is_full
+
+    async def _without_payouts(self, page: TransfersPage) -> TransfersPage:
+        """Leave out what escrows of ours pay that the books lack.
+
+        Books that were restored to a moment before an escrow know its contract only when the order
+        is asked for again. Its step then claims the payout: as a deposit it would count twice.
+        Raises: ChainUnavailable.
+        """
+        payers = {t.from_address for t in page.transfers if t.from_address.startswith("C")}
+        if not payers:
+            return page
+        async with self._database.transaction() as tx:
+            payees = [t.to_address for t in page.transfers if t.from_address in payers]
+            wallets = await self._deposits.wallets_at(tx, payees)
+            known = await self._deposits.contracts_among(tx, sorted(payers))
+        paying = {t.from_address for t in page.transfers if t.to_address in wallets}
+        last = {t.from_address: t.ledger for t in page.transfers}
+        unknown = []
+        for contract in sorted(payers & paying - known):
+            platform = await self._chain.platform_of(contract, since_ledger=last[contract])
+            if platform == self._watched.platform:
+                log.error("watcher.payout_of_unknown_escrow", contract=contract)
+                unknown.append(contract)
+        kept = tuple(t for t in page.transfers if t.from_address not in unknown)
+        return replace(page, transfers=kept)
+
+    async def _stored_place(self) -> _Place | None:
+        async with self._database.transaction() as tx:
+            cursor = await self._deposits.cursor(tx, self._watched.asset_contract)
+        return None if cursor is None else _Place(stored=cursor, read=cursor, keep_at=0.0)
+
+    async def _taken(self, page: TransfersPage, cursor: str) -> bool:
+        """Tell what is in a page; False where another watcher, or an operator, moved the cursor."""
+        async with self._database.transaction() as tx:
+            is_ours = await self._deposits.move_cursor(
+                tx,
+                asset_contract=self._watched.asset_contract,
+                old=cursor,
+                new=page.next_cursor,
+            )
+            if is_ours:
+                await self._tell(tx, page)
+        return is_ours
+
+    async def _tell(self, tx: Transaction, page: TransfersPage) -> None:
+        for unreadable in page.unreadable:
+            await self._put_aside(tx, unreadable, wallet=None)
+        wallets = await self._deposits.wallets_at(tx, [t.to_address for t in page.transfers])
+        arrived = [t for t in page.transfers if t.to_address in wallets and t.amount > 0]
+        if not arrived:
+            return
+        for transfer in await self._from_outside(tx, arrived):
+            try:
+                async with apart(tx):
+                    await self._tell_one(tx, transfer, wallets)
+            except NotRecordable as error:
+                # One transfer never holds up those of others.
+                wallet = wallets[transfer.to_address]
+                await self._put_aside(tx, _unrecorded(transfer, error), wallet=wallet)
+
+    async def _tell_one(
+        self, tx: Transaction, transfer: ReceivedTransfer, wallets: Mapping[str, Wallet]
+    ) -> None:
+        deposit = self._deposit(transfer, wallets)
+        if not await self._deposits.add_deposit(tx, deposit):
+            return
+        # No request has brought it: here a trace begins that the ledger goes on with.
+        with tracing.span("deposit"):
+            await self._outbox.append(tx, [_event(deposit)])
+        log.info(
+            "escrow.deposit_confirmed",
+            transaction=transfer.transaction_hash,
+            minor_units=transfer.amount,
+        )
+
+    async def _put_aside(
+        self, tx: Transaction, transfer: UnreadableTransfer, *, wallet: Wallet | None
+    ) -> None:
+        """Keep a transfer for an operator: the money is there, and its record is refused."""
+        owner = None if wallet is None else wallet.marketplace_id
+        try:
+            async with apart(tx):
+                await self._deposits.put_aside(tx, transfer, marketplace_id=owner)
+        except NotRecordable as error:
+            # The log is the last place that takes it: the others go on.
+            log.error("watcher.transfer_not_kept", event=transfer.event, why=str(error)[:200])  # noqa: TRY400 - no traceback
+        log.error(
+            "watcher.transfer_put_aside",
+            transaction=transfer.transaction_hash,
+            event_id=transfer.event_id,
+            address=transfer.to_address,
+            why=transfer.why[:200],
+        )
+
+    async def _from_outside(
+        self, tx: Transaction, arrived: Sequence[ReceivedTransfer]
+    ) -> list[ReceivedTransfer]:
+        """Leave out what we paid ourselves: contracts, the platform, any transaction of ours."""
+        contracts = await self._deposits.contracts_among(tx, [t.from_address for t in arrived])
+        ours = await self._deposits.our_transactions_among(
+            tx, [t.transaction_hash for t in arrived]
+        )
+        return [
+            t
+            for t in arrived
+            if t.from_address not in contracts
+            and t.from_address != self._watched.platform
+            and t.transaction_hash not in ours
+        ]
+
+    def _deposit(self, transfer: ReceivedTransfer, wallets: Mapping[str, Wallet]) -> Deposit:
+        passphrase = self._watched.passphrase
+        return Deposit(
+            id=derived_id("deposit", passphrase, transfer.transaction_hash, transfer.event_id),
+            wallet=wallets[transfer.to_address],
+            event_id=transfer.event_id,
+            transaction_hash=transfer.transaction_hash,
+            ledger=transfer.ledger,
+            from_address=transfer.from_address,
+            memo=transfer.memo,
+            minor_units=transfer.amount,
+            created_at=self._clock.now(),
+        )
+
+
+def _unrecorded(transfer: ReceivedTransfer, error: NotRecordable) -> UnreadableTransfer:
+    return UnreadableTransfer(
+        event_id=transfer.event_id,
+        transaction_hash=transfer.transaction_hash,
+        ledger=transfer.ledger,
+        to_address=transfer.to_address,
+        event=json.dumps(asdict(transfer)),
+        why=str(error),
+    )
+
+
+def _event(deposit: Deposit) -> Event:
+    wallet = deposit.wallet
+    payload: dict[str, object] = {
+        "depositId": str(deposit.id),
+        "userUuid": str(wallet.user_id),
+        "userId": wallet.user_public_id,
+        "address": wallet.address,
+        "asset": USDC,
+        "amount": to_chain_text(deposit.minor_units),
+        "minorUnits": str(deposit.minor_units),
+        "transactionHash": deposit.transaction_hash,
+        "ledger": deposit.ledger,
+        "fromAddress": deposit.from_address,
+        "memo": deposit.memo,
+    }
+    return Event(
+        event_type="escrow.deposit_confirmed",
+        aggregate_type="Deposit",
+        aggregate_id=to_public("dep", deposit.id),
+        version=1,
+        marketplace_id=wallet.marketplace_id,
+        occurred_at=deposit.created_at,
+        payload=payload,
+        user_id=wallet.user_public_id,
+    )

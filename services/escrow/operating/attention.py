@@ -1,0 +1,80 @@
+"""What an operator must look at, and the one thing to be done about it: set a command going again.
+
+Nothing is decided here: the worker decides a requeued command anew, from the books and the chain.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chassis import identity
+from chassis.database import Database
+from chassis.telemetry import logger
+from services.escrow.commands.store import CommandStore
+from services.escrow.commands.waiting import Waiting
+from services.escrow.deposits.store import Blindness, Deposits
+from services.escrow.domain import Command, CommandEnded, CommandState
+from services.escrow.sending.landings import Hold, Landings
+from services.escrow.sending.progress import CommandOfConcern, Progress, TransferAside
+
+log = logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concerns:
+    """What an operator must look at: what is quarantined, then what waits, each oldest first.
+
+    hold: why nothing new is sent, blindness: why no deposit is seen; both of everybody.
+    """
+
+    commands: Sequence[CommandOfConcern]
+    transfers: Sequence[TransferAside]
+    hold: Hold | None
+    blindness: Blindness | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attention:
+    """The operator's use cases. asset_contract: of the asset whose deposits are watched."""
+
+    database: Database
+    store: CommandStore
+    progress: Progress
+    landings: Landings
+    deposits: Deposits
+    waiting: Waiting
+    asset_contract: str
+
+    async def requeue(self, *, marketplace_id: uuid.UUID, command_id: uuid.UUID) -> Command:
+        """Let the worker take a quarantined command again, or one that waits before its time.
+
+        Its channel account, sequence number and envelopes stay as they are. Of one that runs, this
+        changes nothing. Raises: CommandNotFound; CommandEnded.
+        """
+        async with self.database.transaction() as tx:
+            before = await self.progress.requeue(
+                tx, marketplace_id=marketplace_id, command_id=command_id
+            )
+            if before in {CommandState.SUCCEEDED, CommandState.FAILED}:
+                raise CommandEnded("The command has ended", details={"state": before.value})
+            found = await self.store.command(
+                tx, marketplace_id=marketplace_id, command_id=command_id
+            )
+        log.warning(
+            "escrow.command_requeued",
+            command_id=str(command_id),
+            before=before.value,
+            caller=identity.current().caller,
+        )
+        self.waiting.work()
+        return found
+
+    async def concerns(self, *, marketplace_id: uuid.UUID) -> Concerns:
+        """List what is quarantined, what waits, and transfers that were put aside."""
+        async with self.database.transaction() as tx:
+            return Concerns(
+                commands=await self.progress.commands_of_concern(tx, marketplace_id=marketplace_id),
+                transfers=await self.progress.transfers_aside(tx, marketplace_id=marketplace_id),
+                hold=await self.landings.hold(tx),
+                blindness=await self.deposits.blindness(tx, self.asset_contract),
+            )

@@ -1,0 +1,66 @@
+"""What an operator may do to the flows of money: stop one, let it go on, limit it by the day."""
+
+import uuid
+from dataclasses import dataclass
+
+from chassis import identity
+from chassis.database import Database
+from chassis.telemetry import logger
+from services.escrow.commands.waiting import Waiting
+from services.escrow.sending.flow_store import FlowStore
+from services.escrow.sending.flows import Change, Flow, FlowReport
+
+log = logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """The operator's use cases on flows."""
+
+    database: Database
+    flows: FlowStore
+    waiting: Waiting
+
+    async def change(
+        self,
+        *,
+        marketplace_id: uuid.UUID | None,
+        flow: Flow,
+        change: Change,
+        reason: str,
+        daily_limit: int | None = None,
+    ) -> None:
+        """Stop or resume a flow, or set its limit; it holds when this returns.
+
+        Nothing new is signed that it forbids from then on; what was signed before is settled.
+        marketplace_id: None for all, those to come as well.
+        """
+        by = identity.current().principal
+        async with self.database.transaction() as tx:
+            await self.flows.change(
+                tx,
+                marketplace_id=marketplace_id,
+                flow=flow,
+                change=change,
+                daily_limit=daily_limit,
+                reason=reason,
+                by=by,
+            )
+        log.warning(
+            "escrow.flow_changed",
+            marketplace_id=str(marketplace_id or "all"),
+            flow=flow.value,
+            change=change.value,
+            daily_limit=daily_limit,
+            reason=reason,
+            by=by,
+        )
+        self.waiting.work()
+
+    async def report(self, *, marketplace_id: uuid.UUID) -> FlowReport:
+        """Return what holds for a marketplace, and the history of it."""
+        async with self.database.transaction() as tx:
+            return FlowReport(
+                states=await self.flows.states(tx, marketplace_id=marketplace_id),
+                history=await self.flows.history(tx, marketplace_id=marketplace_id),
+            )

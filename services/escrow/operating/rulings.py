@@ -1,0 +1,176 @@
+"""What an operator may rule of a command that evidence has stopped: something landed, or nothing.
+
+Neither is believed: the chain is asked before it is booked.
+"""
+
+import uuid
+from dataclasses import dataclass
+
+from chassis import identity
+from chassis.database import Database
+from chassis.telemetry import logger
+from kernel.errors import FailedPrecondition, NotFound
+from services.escrow.commands.store import CommandStore
+from services.escrow.commands.waiting import Waiting
+from services.escrow.contracts.steps import Step
+from services.escrow.domain import Command, CommandEnded, CommandInMotion, CommandState
+from services.escrow.ports import Chain, EnvelopeRefused
+from services.escrow.sending.abandonment import has_paid
+from services.escrow.sending.journal import Journal
+from services.escrow.sending.lease import Lease
+from services.escrow.sending.loading import Loader
+from services.escrow.sending.progress import Progress
+from services.escrow.sending.recognise import Recogniser
+from services.escrow.sending.recovery import Recovery
+from services.escrow.sending.work import Work
+from services.escrow.wallets.accounts import Accounts
+
+log = logger()
+
+
+class CommandHasPaid(FailedPrecondition):
+    """A step of the command has moved money: it has no way but forward."""
+
+    reason = "COMMAND_HAS_PAID"
+
+
+class TransactionNotFound(NotFound):
+    """The node does not find the transaction."""
+
+    reason = "TRANSACTION_NOT_FOUND"
+
+
+class NotThisStep(FailedPrecondition):
+    """The transaction is not what the command's step is for, or did not succeed."""
+
+    reason = "TRANSACTION_NOT_THIS_STEP"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """Who has decided, and why."""
+
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rulings:
+    """The use cases of an operator who has looked."""
+
+    database: Database
+    store: CommandStore
+    journal: Journal
+    progress: Progress
+    accounts: Accounts
+    loader: Loader
+    recogniser: Recogniser
+    chain: Chain
+    recovery: Recovery
+    waiting: Waiting
+
+    async def adopt(
+        self,
+        *,
+        marketplace_id: uuid.UUID,
+        command_id: uuid.UUID,
+        transaction_hash: str,
+        ruling: Ruling,
+    ) -> Command:
+        """Take a transaction that has landed for the doing of a command's step, and go on from it.
+
+        It must be what the step is for, paid for by a channel account of ours. Of a step that has
+        landed otherwise than was meant, naming its own transaction takes it as it is.
+        Raises: CommandNotFound; CommandEnded; CommandInMotion; TransactionNotFound; NotThisStep;
+            ChainUnavailable.
+        """
+        work = await self._stopped(marketplace_id, command_id)
+        doubted = work.doubted
+        if doubted is not None:
+            await self._take_as_it_is(doubted, transaction_hash)
+        else:
+            await self._adopt(work, transaction_hash)
+        return await self._go_on(work, "escrow.transaction_adopted", ruling, transaction_hash)
+
+    async def abandon(
+        self, *, marketplace_id: uuid.UUID, command_id: uuid.UUID, ruling: Ruling
+    ) -> Command:
+        """Let the worker end a command, where it finds proof that nothing of it has landed.
+
+        Raises: CommandNotFound; CommandEnded; CommandInMotion; CommandHasPaid.
+        """
+        work = await self._stopped(marketplace_id, command_id)
+        if has_paid(work):
+            raise CommandHasPaid("A step of the command has moved money")
+        why = f"abandoned by {ruling.by}: {ruling.why}"
+        async with self.database.transaction() as tx:
+            await self.progress.abandon(tx, lease=work.lease, why=why)
+        return await self._go_on(work, "escrow.command_abandoned", ruling, "")
+
+    async def confirm(self, ruling: Ruling) -> None:
+        """Let sending begin again after the chain had more than the books.
+
+        Raises: NothingHeld; ChainUnavailable.
+        """
+        await self.recovery.confirm(by=ruling.by, why=ruling.why)
+
+    async def _stopped(self, marketplace_id: uuid.UUID, command_id: uuid.UUID) -> Work:
+        """Read a command that is quarantined or waits.
+
+        Raises: CommandNotFound; CommandEnded; CommandInMotion: it is being carried out.
+        """
+        lease = Lease(marketplace_id=marketplace_id, command_id=command_id, epoch=0)
+        async with self.database.transaction() as tx:
+            work = await self.loader.load(tx, lease)
+        command = work.command
+        if command.state in {CommandState.SUCCEEDED, CommandState.FAILED}:
+            raise CommandEnded("The command has ended", details={"state": command.state.value})
+        if command.state is CommandState.RUNNING and not command.waits:
+            raise CommandInMotion(
+                "The command is being carried out; only one that stops is ruled on"
+            )
+        return work
+
+    async def _adopt(self, work: Work, transaction_hash: str) -> None:
+        step = work.current
+        try:
+            found = await self.chain.find(transaction_hash)
+        except EnvelopeRefused as foreign:
+            raise NotThisStep(f"The transaction is none of ours: {foreign}") from foreign
+        if found is None:
+            raise TransactionNotFound("The node does not find the transaction")
+        if step is None or not found.has_succeeded:
+            raise NotThisStep("The transaction failed, or the command has no step left to do")
+        async with self.database.transaction() as tx:
+            is_ours = await self.accounts.is_channel(tx, found.source)
+        if not is_ours or not self.recogniser.is_of(work, step, found.envelope_xdr):
+            raise NotThisStep(f"The transaction is not what {step.name.value} is for")
+        attempt = self.recogniser.attempt(step, found)
+        async with self.database.transaction() as tx:
+            if not await self.journal.adopt(tx, step=step, attempt=attempt):
+                raise NotThisStep("The transaction is another step's")
+
+    async def _take_as_it_is(self, step: Step, transaction_hash: str) -> None:
+        landed = step.landed
+        if landed is None or landed.prepared.hash != transaction_hash:
+            raise NotThisStep(f"{step.name.value} has landed with another transaction")
+        async with self.database.transaction() as tx:
+            await self.journal.clear_doubt(tx, step)
+
+    async def _go_on(self, work: Work, event: str, ruling: Ruling, name: str) -> Command:
+        marketplace_id, command_id = work.lease.marketplace_id, work.lease.command_id
+        async with self.database.transaction() as tx:
+            await self.progress.requeue(tx, marketplace_id=marketplace_id, command_id=command_id)
+            command = await self.store.command(
+                tx, marketplace_id=marketplace_id, command_id=command_id
+            )
+        log.warning(
+            event,
+            command_id=str(command_id),
+            hash=name,
+            by=ruling.by,
+            why=ruling.why,
+            caller=identity.current().caller,
+        )
+        self.waiting.work()
+        return command

@@ -1,0 +1,122 @@
+"""Ending a command that cannot go on, by an operator's ruling: only where nothing of it landed.
+
+What was signed for it can land no more (its number has been used for nothing), and the chain shows
+that it has not happened. Then the order falls back as after a refusal.
+"""
+
+from chassis.database import Database
+from services.escrow.contracts.contract import Contradiction
+from services.escrow.contracts.evidence import EscrowView
+from services.escrow.contracts.kinds import MOVING_MONEY
+from services.escrow.contracts.steps import Step, StepName, StepState
+from services.escrow.ports import Chain, ChainUnavailable
+from services.escrow.sending.landings import Landings
+from services.escrow.sending.recognise import Recogniser
+from services.escrow.sending.sender import Sender
+from services.escrow.sending.work import Work, present
+
+
+class Abandoned(Exception):
+    """The command ends without what it was for. is_frozen: its contract is disputed."""
+
+    def __init__(self, *, is_frozen: bool) -> None:
+        super().__init__("abandoned")
+        self.is_frozen = is_frozen
+
+
+class Abandonment:
+    """Looks at the evidence, moves nothing."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        landings: Landings,
+        chain: Chain,
+        sender: Sender,
+        recogniser: Recogniser,
+    ) -> None:
+        self._database = database
+        self._landings = landings
+        self._chain = chain
+        self._sender = sender
+        self._recogniser = recogniser
+
+    async def check(self, work: Work, step: Step) -> bool:
+        """Check that a command may be given up; tells whether its contract is disputed.
+
+        Raises: Contradiction: something of it has happened; ChainUnavailable; NotNow.
+        """
+        if has_paid(work):
+            raise Contradiction("a step of the command has moved money: it cannot be abandoned")
+        async with self._database.transaction() as tx:
+            await self._sender.require_no_hold(tx)
+        if work.command.escrow is not None:
+            return await self._check_contract(work, step)
+        if step.name is StepName.CREATE_ACCOUNT:
+            account = await self._chain.account(present(work.target).address)
+            if account is not None and account.asset_balance is not None:
+                raise Contradiction("the wallet is on chain: requeue the command")
+        return False
+
+    async def _check_contract(self, work: Work, step: Step) -> bool:
+        view = await self._chain.read_escrow(work.escrow.contract_id)
+        if step.name is StepName.DEPLOY:
+            if view is not None:
+                raise Contradiction("the contract is on chain: requeue the command")
+            return False
+        if view is None:
+            raise ChainUnavailable("the node does not show the contract")
+        escrow = work.escrow
+        async with self._database.transaction() as tx:
+            landed = await self._landings.newest_landed(
+                tx, marketplace_id=escrow.marketplace_id, escrow_id=escrow.id
+            )
+        if view.read_at_ledger < landed:
+            raise ChainUnavailable("the node lags behind what has landed on the contract")
+        if view.released or view.resolved:
+            await self._require_forgotten(work)
+            return view.disputed or work.command.was_frozen
+        if step.name is StepName.FUND:
+            await self._require_unfunded(work, view)
+        return view.disputed
+
+    async def _require_forgotten(self, work: Work) -> None:
+        """Check that a contract was paid out by a command that the books have forgotten.
+
+        What was decided then has happened. Once this command has ended, the same can be decided
+        again, and claims that payout.
+        """
+        async with self._database.transaction() as tx:
+            found = await self._landings.unclaimed(tx, with_settled=True)
+        contract = work.escrow.contract_id
+        payouts = [one for one in found if self._chain.pays_out(one.envelope_xdr, contract)]
+        is_its_own = any(
+            self._recogniser.is_of(work, step, one.envelope_xdr)
+            for one in payouts
+            for step in work.steps
+        )
+        if not payouts or is_its_own:
+            raise Contradiction("the contract has paid out: it cannot be abandoned")
+
+    async def _require_unfunded(self, work: Work, view: EscrowView) -> None:
+        """Tell the amount that strangers gave a contract from the buyer's own payment."""
+        escrow, parties = work.escrow, present(work.parties)
+        if view.balance < escrow.terms.amount:
+            return
+        async with self._database.transaction() as tx:
+            deployed = await self._landings.deployed_at(
+                tx, marketplace_id=escrow.marketplace_id, escrow_id=escrow.id
+            )
+        paid = await self._chain.paid_between(
+            parties.buyer, escrow.contract_id, since_ledger=deployed
+        )
+        if paid != 0:
+            raise Contradiction("the contract holds the amount, maybe from the buyer's own wallet")
+
+
+def has_paid(work: Work) -> bool:
+    """Tell whether a step of a command has moved money."""
+    return any(
+        step.state is StepState.SUCCEEDED and step.name in MOVING_MONEY for step in work.steps
+    )

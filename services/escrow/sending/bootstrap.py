@@ -1,0 +1,239 @@
+"""The first start: the platform's wallet, its money on a local network, the channel accounts.
+
+Every start runs this, and it does only what the chain does not show. Of several replicas one
+works at a time. No step here moves a user's money, so what is sent is not stored: it is sent
+again until the chain shows its effect, and a second landing is refused by the chain.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from chassis.database import Database
+from chassis.session_lock import only_one
+from chassis.telemetry import logger
+from kernel.errors import FailedPrecondition, Unavailable
+from services.escrow.contracts.evidence import AccountView, OutcomeStatus
+from services.escrow.contracts.intents import CreateChannels, Intent, TrustAsset
+from services.escrow.deposits.store import Deposits
+from services.escrow.measures import LUMENS
+from services.escrow.ports import Chain, ChainUnavailable, EscrowBuilder, Signer
+from services.escrow.wallets.accounts import Accounts, Channel
+from services.escrow.wallets.keyring import Keyring
+
+CHANNELS_PER_TRANSACTION = 20
+RETRY_SECONDS = 1.0
+# To the database, beside the pool.
+CONNECTIONS = 1
+# Of one lumen.
+STROOPS = 10_000_000
+log = logger()
+
+
+class PlatformNotFunded(Unavailable):
+    """The platform's wallet has no lumens; an operator must send it some."""
+
+    reason = "PLATFORM_NOT_FUNDED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What there shall be.
+
+    channel_balance, channel_least: stroops of XLM each channel account begins with, and below which
+    it is replaced; float_units: minor units of the asset that a local network's faucet gives the
+    platform; renew_seconds: how often the channel accounts are looked at.
+    """
+
+    channels: int
+    channel_balance: int
+    channel_least: int
+    float_units: int
+    asset_contract: str
+    poll_seconds: float
+    transaction_seconds: int
+    renew_seconds: int = 60
+
+
+class Bootstrap:
+    """Prepares the chain for the worker."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        accounts: Accounts,
+        deposits: Deposits,
+        keyring: Keyring,
+        chain: Chain,
+        builder: EscrowBuilder,
+        plan: Plan,
+    ) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._deposits = deposits
+        self._keyring = keyring
+        self._chain = chain
+        self._builder = builder
+        self._plan = plan
+
+    async def run(self) -> None:
+        """Work until everything is there; outlasts an absent chain."""
+        while True:
+            try:
+                await self._start_cursor()
+                async with only_one(self._database, kind="escrow", name="bootstrap"):
+                    await self._prepare()
+            except (Unavailable, FailedPrecondition) as error:
+                log.warning("bootstrap.waits", error=type(error).__name__, why=str(error)[:200])
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                log.info("bootstrap.done", channels=self._plan.channels)
+                return
+
+    async def keep(self) -> None:
+        """Replace channel accounts whose lumens run out, until cancelled."""
+        while True:
+            await asyncio.sleep(self._plan.renew_seconds)
+            try:
+                async with only_one(self._database, kind="escrow", name="bootstrap"):
+                    await self.renew()
+            except (Unavailable, FailedPrecondition) as error:
+                log.warning("channels.waits", error=type(error).__name__, why=str(error)[:200])
+
+    async def renew(self) -> None:
+        """Retire channel accounts with too few lumens for the next fees, and make new ones.
+
+        Raises: ChainUnavailable; PlatformNotFunded.
+        """
+        platform = await self._keyring.platform()
+        if (funds := await self._chain.account(platform.address)) is not None:
+            LUMENS.labels("platform").set(funds.lumens / STROOPS)
+        async with self._database.transaction() as tx:
+            known = await self._accounts.channels(tx)
+        left = []
+        for channel in known:
+            account = await self._chain.account(channel.address)
+            left += [account.lumens] if account is not None else []
+            if account is None or account.lumens >= self._plan.channel_least:
+                continue
+            async with self._database.transaction() as tx:
+                if await self._accounts.retire_channel(tx, address=channel.address):
+                    log.warning("channels.retired", address=channel.address)
+        if left:
+            LUMENS.labels("channel").set(min(left) / STROOPS)
+        await self._make_channels(platform)
+
+    async def _start_cursor(self) -> None:
+        """Store where the watcher begins before any wallet of ours can be paid."""
+        contract = self._plan.asset_contract
+        async with self._database.transaction() as tx:
+            if await self._deposits.cursor(tx, contract) is not None:
+                return
+        ledger = await self._chain.latest_ledger()
+        async with self._database.transaction() as tx:
+            await self._deposits.start_cursor(
+                tx, asset_contract=contract, position=start_of(ledger.sequence)
+            )
+
+    async def _prepare(self) -> None:
+        platform = await self._keyring.platform()
+        account = await self._funded(platform)
+        if account.asset_balance is None:
+            await self._until_landed(TrustAsset(account=platform.address), platform, {})
+            account = await self._funded(platform)
+        if not account.asset_balance and self._plan.float_units:
+            await self._chain.request_asset(platform.address, amount=self._plan.float_units)
+        await self._make_channels(platform)
+
+    async def _funded(self, platform: Signer) -> AccountView:
+        """Return the platform's account, with lumens of a friendbot where there is one."""
+        found = await self._chain.account(platform.address)
+        if found is None:
+            await self._chain.fund_with_friendbot(platform.address)
+            found = await self._chain.account(platform.address)
+        if found is None:
+            raise PlatformNotFunded(f"the platform wallet {platform.address} has no account yet")
+        return found
+
+    async def _make_channels(self, platform: Signer) -> None:
+        async with self._database.transaction() as tx:
+            known = await self._accounts.channels(tx)
+            # Those that quarantined commands hold serve nobody until an operator has looked.
+            held = await self._accounts.channels_held_up(tx)
+        for _ in range(self._plan.channels + held - len(known)):
+            address, sealed = await self._keyring.new_channel()
+            async with self._database.transaction() as tx:
+                await self._accounts.add_channel(tx, address=address, sealed=sealed)
+            known.append(Channel(address=address, sealed=sealed, next_sequence=None))
+        closed = [channel for channel in known if channel.next_sequence is None]
+        for start in range(0, len(closed), CHANNELS_PER_TRANSACTION):
+            await self._open(closed[start : start + CHANNELS_PER_TRANSACTION], platform)
+
+    async def _open(self, channels: Sequence[Channel], platform: Signer) -> None:
+        """Make channel accounts on chain and let steps use them."""
+        found = {c.address: await self._chain.account(c.address) for c in channels}
+        absent = [c for c in channels if found[c.address] is None]
+        if absent:
+            intent = CreateChannels(
+                funder=platform.address,
+                channels=tuple(c.address for c in absent),
+                starting_balance=self._plan.channel_balance,
+            )
+            signers = {
+                c.address: self._keyring.signer_of_channel(address=c.address, sealed=c.sealed)
+                for c in absent
+            }
+            await self._until_landed(intent, platform, signers)
+        for channel in channels:
+            account = await self._chain.account(channel.address)
+            if account is None:
+                raise ChainUnavailable("the node does not show the channel accounts yet")
+            async with self._database.transaction() as tx:
+                await self._accounts.open_channel(
+                    tx, address=channel.address, next_sequence=account.sequence + 1
+                )
+
+    async def _until_landed(
+        self, intent: Intent, platform: Signer, signers: Mapping[str, Signer]
+    ) -> None:
+        """Send one transaction of the platform's and wait until it has landed, or never can.
+
+        Raises: ChainUnavailable: it has not landed; what it was for will be looked at again.
+        """
+        account = await self._funded(platform)
+        ledger = await self._chain.latest_ledger()
+        sequence, max_time = (
+            account.sequence + 1,
+            ledger.close_time + self._plan.transaction_seconds,
+        )
+        unsigned = await self._builder.build(
+            intent, source=platform.address, sequence=sequence, max_time=max_time
+        )
+        prepared = await self._chain.verify_and_sign(
+            unsigned,
+            intent,
+            source=platform.address,
+            sequence=sequence,
+            max_time=max_time,
+            signers={**signers, platform.address: platform},
+        )
+        await self._chain.submit(prepared.envelope_xdr)
+        while True:
+            outcome = await self._chain.outcome(prepared.hash)
+            if outcome.status is OutcomeStatus.SUCCEEDED:
+                return
+            # Whether it landed where the node keeps no history: the next look at the chain tells.
+            is_over = outcome.latest_close_time > prepared.max_time
+            if outcome.status is OutcomeStatus.FAILED or is_over:
+                raise ChainUnavailable(f"{intent.name} has not landed: {outcome.code}")
+            await asyncio.sleep(self._plan.poll_seconds)
+
+
+def start_of(ledger: int) -> str:
+    """Return the cursor before everything in a ledger.
+
+    Source: SEP-35; an event's id is its operation's number, whose upper half is the ledger, and
+    its place there.
+    """
+    return f"{ledger << 32:019d}-{0:010d}"

@@ -1,0 +1,121 @@
+"""What a step has to do now, from the books and from what the chain shows at this moment."""
+
+from chassis.database import Database
+from services.escrow import domain
+from services.escrow.contracts import contract, kinds
+from services.escrow.contracts.contract import Contradiction
+from services.escrow.contracts.fees import BUYER, largest_make_good, missing
+from services.escrow.contracts.intents import CreateWallet, Intent, PayAsset, TrustAsset
+from services.escrow.contracts.steps import Step, StepName
+from services.escrow.domain import PayeeRole, WalletState
+from services.escrow.ports import Chain, ChainUnavailable
+from services.escrow.sending.landings import Landings
+from services.escrow.sending.sender import Refused
+from services.escrow.sending.work import NotNow, Work, present
+
+# An account with one trustline must hold so many stroops of XLM. Source: Stellar's minimum balance.
+RESERVES_OF_A_WALLET = 15_000_000
+# How long a deployment rests until the parties' wallets are on chain.
+WALLET_SECONDS = 1
+
+
+class Decider:
+    """Looks at the chain, moves nothing."""
+
+    def __init__(
+        self, *, database: Database, landings: Landings, chain: Chain, factory: str
+    ) -> None:
+        self._database = database
+        self._landings = landings
+        self._chain = chain
+        self._factory = factory
+
+    async def intent(self, work: Work, step: Step) -> Intent | None:
+        """Return what a step has to do now; None where the chain shows that it is done.
+
+        Raises: Contradiction; ChainUnavailable.
+        """
+        if step.name is StepName.CREATE_ACCOUNT:
+            return await self._account(work, present(work.target).address)
+        if step.name is StepName.PAY:
+            return self._payment(work, present(work.target).address, step.number("minor_units"))
+        if step.name is StepName.MAKE_GOOD:
+            return self._payment(
+                work, kinds.payee(step, parties=present(work.parties)), self.missing(work, step)
+            )
+        return await self._contract_call(work, step)
+
+    async def _account(self, work: Work, address: str) -> Intent | None:
+        account = await self._chain.account(address)
+        if account is None:
+            return CreateWallet(account=address, sponsor=work.platform)
+        if account.asset_balance is not None:
+            return None
+        # Somebody else has made the account: it has to pay its trustline itself.
+        if account.lumens < RESERVES_OF_A_WALLET:
+            raise Refused("ACCOUNT_TAKEN", f"{address} exists and cannot pay for a trustline")
+        return TrustAsset(account=address)
+
+    async def _contract_call(self, work: Work, step: Step) -> Intent | None:
+        escrow, parties = work.escrow, present(work.parties)
+        view = await self._chain.read_escrow(escrow.contract_id)
+        if step.name is StepName.DEPLOY:
+            if view is None:
+                _require_wallets(work)
+                return contract.deployment(escrow, parties=parties, factory=self._factory)
+            contract.check_deployed(view, escrow=escrow, parties=parties)
+            return None
+        if view is None:
+            raise ChainUnavailable("the node does not show the contract")
+        async with self._database.transaction() as tx:
+            was_ours = await self._landings.was_frozen_by_us(
+                tx, marketplace_id=escrow.marketplace_id, escrow_id=escrow.id
+            )
+            landed = await self._landings.newest_landed(
+                tx, marketplace_id=escrow.marketplace_id, escrow_id=escrow.id
+            )
+        if view.read_at_ledger < landed:
+            # Of an older view, the balance would be one from before the money came.
+            raise ChainUnavailable("the node lags behind what has landed on the contract")
+        if kinds.may_be_skipped(step, view=view, was_frozen_by_us=was_ours):
+            return None
+        return kinds.call(step, escrow=escrow, parties=parties, view=view)
+
+    def _payment(self, work: Work, address: str, minor_units: int) -> PayAsset:
+        return PayAsset(from_address=work.platform, to_address=address, amount=minor_units)
+
+    def missing(self, work: Work, step: Step) -> int:
+        """Return what the platform has to make good. Raises: Contradiction: more than fees."""
+        role = PayeeRole.BUYER if step.terms["payee"] == BUYER else PayeeRole.SELLER
+        due = step.number("due")
+        result = missing(due=due, paid=[domain.paid_to(work.command.payments, role)])
+        most = largest_make_good(
+            due=due,
+            share=_share(work, step),
+            amount=work.escrow.terms.amount,
+            fee_bps=contract.fee_bps(work.escrow),
+        )
+        if result > most:
+            raise Contradiction(f"{result} minor units are missing, more than fees can be")
+        return result
+
+
+def _share(work: Work, step: Step) -> int:
+    """Return the share of the order's amount that a payee has; all of it where nobody divided."""
+    for planned in work.steps:
+        if planned.name is StepName.RESOLVE_DISPUTE:
+            return planned.number(f"{step.terms['payee']}_share")
+    return work.escrow.terms.amount
+
+
+def _require_wallets(work: Work) -> None:
+    """Check that who takes part can be paid. Raises: Refused; NotNow: their accounts come."""
+    states = {wallet.state for wallet in work.wallets}
+    if WalletState.FAILED in states:
+        raise Refused("WALLET_FAILED", "a party's wallet could not be made")
+    if WalletState.CREATING in states:
+        raise NotNow(
+            "a party's wallet is not on chain yet",
+            reason="WALLET_CREATING",
+            seconds=WALLET_SECONDS,
+        )

@@ -1,0 +1,190 @@
+"""How a command ends, each in one transaction: the escrow, its event, the command."""
+
+from collections.abc import Sequence
+
+from chassis.database import Database, Transaction
+from chassis.telemetry import logger
+from kernel.clock import Clock
+from services.escrow import domain
+from services.escrow.commands.store import CommandStore
+from services.escrow.contracts.steps import Step, StepState
+from services.escrow.domain import CommandKind, CommandState, Escrow, Fact, WalletState
+from services.escrow.sending.journal import Journal
+from services.escrow.sending.progress import Progress
+from services.escrow.sending.sender import Refused
+from services.escrow.sending.work import NotNow, Work, present
+from services.escrow.wallets.store import WalletStore
+
+REST_SECONDS = 2
+REST_SECONDS_MAX = 60
+REST_DOUBLINGS_MAX = 10
+log = logger()
+
+
+class Endings:
+    """Writes what came of commands."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        store: CommandStore,
+        wallets: WalletStore,
+        journal: Journal,
+        progress: Progress,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._wallets = wallets
+        self._journal = journal
+        self._progress = progress
+        self._clock = clock
+
+    async def succeed(self, work: Work) -> CommandState:
+        """End a command whose steps are all done."""
+        lease, at = work.lease, self._clock.now()
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, lease)
+            if work.command.escrow is not None:
+                escrow = await self._locked(tx, work)
+                moved, facts = domain.succeed(
+                    escrow, kind=work.command.kind, payments=work.command.payments, at=at
+                )
+                await self._save(tx, work, moved, facts)
+            elif work.command.kind is CommandKind.CREATE_WALLET:
+                await self._open_wallet(tx, work)
+            await self._journal.end(tx, lease=lease, state=CommandState.SUCCEEDED, at=at)
+        log.info("escrow.command_succeeded", kind=work.command.kind.value)
+        return CommandState.SUCCEEDED
+
+    async def _open_wallet(self, tx: Transaction, work: Work) -> None:
+        wallet = present(work.target)
+        await self._wallets.set_wallet_state(tx, wallet=wallet, state=WalletState.ACTIVE)
+        await self._wallets.tell_wallet(
+            tx, wallet=wallet, at=self._clock.now(), correlation_id=work.command.correlation_id
+        )
+
+    async def refuse(self, work: Work, step: Step, refusal: Refused) -> CommandState:
+        """End a command whose first step was refused; later ones are for an operator."""
+        if work.has_changed_the_chain:
+            return await self.quarantine(work, step, f"{refusal.reason}: {refusal.message}")
+        is_frozen = work.command.was_frozen
+        return await self._fail(
+            work, step, reason=refusal.reason, message=refusal.message, is_frozen=is_frozen
+        )
+
+    async def abandon(self, work: Work, step: Step, *, is_frozen: bool) -> CommandState:
+        """End a command of which nothing has landed, as an operator has ruled.
+
+        is_frozen: its contract is disputed.
+        """
+        return await self._fail(
+            work,
+            step,
+            reason="ABANDONED",
+            message=work.command.abandoned_why,
+            is_frozen=is_frozen,
+        )
+
+    async def _fail(
+        self, work: Work, step: Step, *, reason: str, message: str, is_frozen: bool
+    ) -> CommandState:
+        lease, at = work.lease, self._clock.now()
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, lease)
+            await self._journal.end_step(tx, step=step, state=StepState.REFUSED)
+            if work.command.escrow is not None:
+                moved, facts = domain.refuse(
+                    await self._locked(tx, work),
+                    reason=reason,
+                    message=message,
+                    was_frozen=is_frozen,
+                )
+                await self._save(tx, work, moved, facts)
+            elif work.command.kind is CommandKind.CREATE_WALLET:
+                wallet = present(work.target)
+                await self._wallets.set_wallet_state(tx, wallet=wallet, state=WalletState.FAILED)
+            await self._journal.end(
+                tx, lease=lease, state=CommandState.FAILED, at=at, reason=reason, message=message
+            )
+        log.error("escrow.command_failed", kind=work.command.kind.value, reason=reason)
+        return CommandState.FAILED
+
+    async def quarantine(self, work: Work, step: Step, message: str) -> CommandState:
+        """Stop a command until an operator has looked. What is in flight keeps its channel."""
+        lease = work.lease
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, lease)
+            await self._journal.free_channel(tx, step)
+            await self._journal.end(
+                tx,
+                lease=lease,
+                state=CommandState.QUARANTINED,
+                at=None,
+                reason="QUARANTINED",
+                message=message,
+            )
+        log.error(
+            "escrow.quarantined",
+            command_id=str(lease.command_id),
+            step=step.name.value,
+            why=message,
+        )
+        return CommandState.QUARANTINED
+
+    async def _locked(self, tx: Transaction, work: Work) -> Escrow:
+        escrow = work.escrow
+        return await self._store.lock_escrow(
+            tx, marketplace_id=escrow.marketplace_id, order_id=escrow.order_id
+        )
+
+    async def _save(
+        self, tx: Transaction, work: Work, escrow: Escrow, facts: Sequence[Fact]
+    ) -> None:
+        await self._store.save_escrow(
+            tx,
+            escrow=escrow,
+            facts=facts,
+            at=self._clock.now(),
+            correlation_id=work.command.correlation_id,
+            causation_id=str(work.command.id),
+        )
+
+    async def milestone(self, tx: Transaction, work: Work) -> None:
+        """Tell, in the caller's transaction, that a milestone is complete."""
+        moved, facts = domain.complete_milestone(await self._locked(tx, work))
+        await self._save(tx, work, moved, facts)
+
+    async def rest(self, work: Work, step: Step, problem: NotNow) -> CommandState:
+        """Leave a command with nothing in flight for later, and say what it waits for."""
+        seconds = problem.seconds or rest_seconds(work.command.waits)
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, work.lease)
+            await self._journal.free_channel(tx, step)
+            await self._progress.put_off(
+                tx,
+                lease=work.lease,
+                seconds=seconds,
+                reason=problem.reason,
+                message=str(problem),
+                is_trouble=problem.is_trouble,
+            )
+        log.warning(
+            "escrow.step_waits",
+            command_id=str(work.lease.command_id),
+            step=step.name.value,
+            reason=problem.reason,
+            why=str(problem)[:200],
+            waits=work.command.waits + 1,
+            seconds=seconds,
+        )
+        return CommandState.RUNNING
+
+
+def rest_seconds(waits: int) -> int:
+    """Return for how long a command rests that has been put off so often: each time twice as long.
+
+    An operator may cut it short.
+    """
+    return int(min(REST_SECONDS_MAX, REST_SECONDS * 2 ** min(waits, REST_DOUBLINGS_MAX)))

@@ -1,0 +1,170 @@
+"""Flows in Postgres: what operators have done to them, and what has gone their way each day.
+
+Days are UTC's, by the database's clock. Who counts or changes a flow holds its lock until the end
+of the transaction, so that nothing passes a stop that was committed before, and two replicas that
+sign at once are counted one after the other.
+"""
+
+import uuid
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from chassis.database import Transaction
+from services.escrow.sending.flows import (
+    DAILY_LIMIT_REACHED,
+    FLOW_STOPPED,
+    Change,
+    Flow,
+    FlowChange,
+    FlowClosed,
+    FlowState,
+    Passage,
+)
+from services.escrow.tables import flow_changes
+
+HISTORY_MAX = 100
+
+
+class FlowStore:
+    """Reads and writes flows."""
+
+    async def admit(self, tx: Transaction, passage: Passage) -> None:
+        """Let a step pass, and count it for the day, in the caller's transaction.
+
+        Asking again for the same step counts nothing more. Raises: FlowClosed.
+        """
+        await self._lock(tx, passage.flow, passage.marketplace_id)
+        names = _names(passage.flow, passage.marketplace_id)
+        found = (await tx.execute(_STATE, {**names, "step": passage.step_id})).one()
+        if found.is_stopped:
+            raise FlowClosed(FLOW_STOPPED, f"{passage.flow} are stopped: {found.why}")
+        if passage.is_counted or not passage.minor_units:
+            return
+        limit = found.daily_limit
+        if limit is not None and found.used + passage.minor_units > limit:
+            raise FlowClosed(
+                DAILY_LIMIT_REACHED,
+                f"{found.used} of {limit} minor units are used today, and this needs"
+                f" {passage.minor_units}",
+            )
+        amount = {"step": passage.step_id, "minor_units": passage.minor_units}
+        await tx.execute(_COUNT, {**names, **amount})
+
+    async def change(
+        self,
+        tx: Transaction,
+        *,
+        marketplace_id: uuid.UUID | None,
+        flow: Flow,
+        change: Change,
+        daily_limit: int | None,
+        reason: str,
+        by: str,
+    ) -> None:
+        """Write a line of history, which is what holds from now on. marketplace_id: None for all.
+
+        What rests for this flow's sake is looked at again at once.
+        """
+        await self._lock(tx, flow, marketplace_id)
+        row = {
+            "marketplace_id": marketplace_id,
+            "flow": flow,
+            "change": change,
+            "daily_limit": daily_limit,
+            "reason": reason,
+            "by": by,
+        }
+        await tx.execute(sa.insert(flow_changes).values(row))
+        if change is not Change.STOP:
+            await tx.execute(_WAKE, {"marketplace": marketplace_id})
+
+    async def states(self, tx: Transaction, *, marketplace_id: uuid.UUID) -> list[FlowState]:
+        """Read what holds for a marketplace now."""
+        states = []
+        for flow in Flow:
+            names = {**_names(flow, marketplace_id), "step": None}
+            found = (await tx.execute(_STATE, names)).one()
+            states.append(
+                FlowState(
+                    flow=flow,
+                    is_stopped=found.is_stopped,
+                    daily_limit=found.daily_limit,
+                    used_today=found.used,
+                )
+            )
+        return states
+
+    async def history(self, tx: Transaction, *, marketplace_id: uuid.UUID) -> Sequence[FlowChange]:
+        """List what was done to the flows of a marketplace and to those of all, newest first."""
+        table = flow_changes.c
+        chosen = (
+            sa.select(flow_changes)
+            .where(sa.or_(table.marketplace_id == marketplace_id, table.marketplace_id.is_(None)))
+            .order_by(table.id.desc())
+            .limit(HISTORY_MAX)
+        )
+        return [
+            FlowChange(
+                marketplace_id=row.marketplace_id,
+                flow=Flow(row.flow),
+                change=Change(row.change),
+                daily_limit=row.daily_limit,
+                reason=row.reason,
+                by=row.by,
+                at=row.at,
+            )
+            for row in await tx.execute(chosen)
+        ]
+
+    async def _lock(self, tx: Transaction, flow: Flow, marketplace_id: uuid.UUID | None) -> None:
+        """Lock a flow: of one marketplace, which a change of all waits for, or of all."""
+        if marketplace_id is None:
+            await tx.execute(_LOCK_ALL, {"flow": flow.value})
+            return
+        await tx.execute(_LOCK_ONE, {"flow": flow.value, "one": f"{flow.value}:{marketplace_id}"})
+
+
+def _names(flow: Flow, marketplace_id: uuid.UUID) -> dict[str, object]:
+    return {"flow": flow.value, "marketplace": marketplace_id}
+
+
+_LOCK_ALL = sa.text("select pg_advisory_xact_lock(hashtext('escrow.flow'), hashtext(:flow))")
+_LOCK_ONE = sa.text("""
+select pg_advisory_xact_lock_shared(hashtext('escrow.flow'), hashtext(:flow)),
+       pg_advisory_xact_lock(hashtext('escrow.flow'), hashtext(:one))
+""")
+# A stop of all and a stop of one are two: each is lifted as it was put. A limit of one marketplace
+# holds instead of that of all. What was refused in the end was never paid.
+_STATE = sa.text("""
+with newest as (
+    select distinct on (marketplace_id, change = 'LIMIT')
+           marketplace_id, change, daily_limit, reason
+    from flow_changes
+    where flow = :flow and (marketplace_id = :marketplace or marketplace_id is null)
+    order by marketplace_id, change = 'LIMIT', id desc)
+select coalesce(bool_or(change = 'STOP'), false) as is_stopped,
+       coalesce(string_agg(reason, '; ') filter (where change = 'STOP'), '') as why,
+       (select daily_limit from newest where change = 'LIMIT'
+        order by marketplace_id is null limit 1) as daily_limit,
+       (select coalesce(sum(u.minor_units), 0)::bigint from flow_uses u
+        join steps s on s.id = u.step_id
+        where u.marketplace_id = :marketplace and u.flow = :flow
+          and u.day = (clock_timestamp() at time zone 'UTC')::date
+          and s.state <> 'REFUSED' and u.step_id is distinct from cast(:step as uuid)) as used
+from newest
+""")
+_COUNT = sa.text("""
+insert into flow_uses (step_id, marketplace_id, flow, day, minor_units)
+values (:step, :marketplace, :flow, (clock_timestamp() at time zone 'UTC')::date, :minor_units)
+on conflict (step_id) do update set day = excluded.day
+""")
+_WAKE = sa.text("""
+update commands set next_attempt_at = 'epoch'
+where (marketplace_id, id) in (
+    -- One that is locked is being looked at anyway.
+    select c.marketplace_id, c.id from commands c
+    where c.state = 'RUNNING' and c.error_reason in ('FLOW_STOPPED', 'DAILY_LIMIT_REACHED')
+      and (cast(:marketplace as uuid) is null or c.marketplace_id = :marketplace)
+    for update skip locked)
+""")

@@ -1,0 +1,95 @@
+"""Flows: the ways money takes on chain, each of which an operator can stop or limit. Pure.
+
+A stop holds every step of its commands; a limit holds the one step that moves an order's money.
+What is in flight is settled in any case: it may have landed.
+"""
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from services.escrow.domain import CommandKind
+
+
+class Flow(StrEnum):
+    """A way of money. REFUNDS: what a dispute's decision divides as well; PAYMENTS: credits."""
+
+    FUNDING = "FUNDING"
+    RELEASES = "RELEASES"
+    REFUNDS = "REFUNDS"
+    PAYMENTS = "PAYMENTS"
+
+
+class Change(StrEnum):
+    """What an operator may do to a flow."""
+
+    STOP = "STOP"
+    RESUME = "RESUME"
+    LIMIT = "LIMIT"
+
+
+# Commands that move no money, or only freeze it, are in none: a freeze protects what is there.
+FLOWS: Mapping[CommandKind, Flow] = {
+    CommandKind.FUND: Flow.FUNDING,
+    CommandKind.RELEASE: Flow.RELEASES,
+    CommandKind.REFUND: Flow.REFUNDS,
+    CommandKind.RESOLVE: Flow.REFUNDS,
+    CommandKind.CREDIT_WALLET: Flow.PAYMENTS,
+}
+FLOW_STOPPED = "FLOW_STOPPED"
+DAILY_LIMIT_REACHED = "DAILY_LIMIT_REACHED"
+
+
+class FlowClosed(Exception):
+    """A flow takes no more for now. reason: FLOW_STOPPED or DAILY_LIMIT_REACHED."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A step that wants to go its flow's way. minor_units: what a limit counts of it; 0: nothing.
+
+    is_counted: an envelope of it is stored, and it was counted with the first one.
+    """
+
+    marketplace_id: uuid.UUID
+    flow: Flow
+    step_id: uuid.UUID
+    minor_units: int
+    is_counted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowChange:
+    """One line of the history. marketplace_id: None for all; daily_limit: None for no limit."""
+
+    marketplace_id: uuid.UUID | None
+    flow: Flow
+    change: Change
+    daily_limit: int | None
+    reason: str
+    by: str
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowState:
+    """A flow of a marketplace, now. used_today: since midnight UTC; amounts in minor units."""
+
+    flow: Flow
+    is_stopped: bool
+    daily_limit: int | None
+    used_today: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowReport:
+    """Every flow of a marketplace, and what was done to them, the newest first."""
+
+    states: Sequence[FlowState]
+    history: Sequence[FlowChange]

@@ -1,0 +1,221 @@
+"""What an envelope that landed, failed or died means for its step: read back, and written down."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from chassis.database import Database
+from chassis.telemetry import logger
+from services.escrow.contracts import contract, kinds
+from services.escrow.contracts.contract import Contradiction
+from services.escrow.contracts.evidence import EscrowView, OutcomeStatus, TransactionOutcome
+from services.escrow.contracts.kinds import (
+    MAY_BE_REFUSED,
+    PLATFORM_PAYS,
+    SHOWN_BY_EFFECT,
+    WITHOUT_CONTRACT,
+)
+from services.escrow.contracts.steps import (
+    SUPERSEDED,
+    Attempt,
+    AttemptState,
+    Step,
+    StepName,
+    StepState,
+)
+from services.escrow.domain import PayeeRole, Payment
+from services.escrow.ports import Chain, ChainUnavailable
+from services.escrow.sending.decide import Decider
+from services.escrow.sending.endings import Endings
+from services.escrow.sending.journal import Journal
+from services.escrow.sending.progress import Progress
+from services.escrow.sending.sender import Refused, Sender
+from services.escrow.sending.work import NotNow, Work, present
+
+LEDGER_FAILURES_MAX = 3
+READ_BACK_LOOKS = 200
+# What an attempt's code says where no ledger is left to say it.
+BY_EFFECT = "BY_EFFECT"
+# What it says where the number was used for nothing, so that nothing else lands under it.
+BURNT = "BURNT"
+log = logger()
+
+
+class Landing:
+    """Writes down what became of envelopes."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        journal: Journal,
+        progress: Progress,
+        chain: Chain,
+        sender: Sender,
+        decider: Decider,
+        endings: Endings,
+    ) -> None:
+        self._database = database
+        self._journal = journal
+        self._progress = progress
+        self._chain = chain
+        self._sender = sender
+        self._decider = decider
+        self._endings = endings
+
+    async def settled(
+        self, work: Work, step: Step, attempt: Attempt, outcome: TransactionOutcome
+    ) -> None:
+        """Write down what became of an envelope of a step.
+
+        Raises: Contradiction: it landed otherwise than was meant; Refused; NotNow.
+        """
+        if attempt.is_burn and outcome.status is OutcomeStatus.SUCCEEDED:
+            # A ledger has used the number, and the step is not done by it.
+            outcome = replace(outcome, status=OutcomeStatus.FAILED, code=BURNT)
+        if outcome.status is OutcomeStatus.SUCCEEDED:
+            await self._landed(work, step, attempt, outcome)
+        else:
+            await self._came_to_nothing(work, step, attempt, outcome)
+
+    async def superseded(self, work: Work, step: Step, attempt: Attempt) -> None:
+        """Write down that an envelope is dead: a ledger has used its number for another."""
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, work.lease)
+            await self._journal.close_attempt(
+                tx, attempt=attempt, state=AttemptState.EXPIRED, code=SUPERSEDED
+            )
+            await self._journal.renumber(tx, step=step, used=attempt.prepared)
+        log.warning("escrow.attempt_superseded", step=step.name, hash=attempt.prepared.hash)
+
+    async def by_effect(
+        self, work: Work, step: Step, outcome: TransactionOutcome
+    ) -> TransactionOutcome:
+        """Tell what became of an envelope that used its sequence number, and that no node finds.
+
+        Raises: Contradiction: what the chain shows proves nothing, for money was to move.
+        """
+        is_shown = await self._is_shown(work, step, outcome.latest_ledger)
+        log.warning("escrow.told_by_effect", step=step.name, hash=outcome.hash, shown=is_shown)
+        if is_shown is False:
+            return replace(outcome, status=OutcomeStatus.FAILED, code=BY_EFFECT)
+        if is_shown and step.name in SHOWN_BY_EFFECT:
+            return replace(outcome, status=OutcomeStatus.SUCCEEDED, code=BY_EFFECT)
+        raise Contradiction(
+            f"the number of {outcome.hash} is used, and the node does not find what used it"
+        )
+
+    async def look_again(self, work: Work, step: Step) -> None:
+        """Look again at a step that has landed otherwise than was meant.
+
+        Raises: Contradiction: the chain still shows it.
+        """
+        attempt = step.landed
+        if attempt is None:
+            raise LookupError("a step in doubt has landed")
+        its = [p for p in work.command.payments if p.transaction_hash == attempt.prepared.hash]
+        await self._read_back(work, step, ledger=attempt.ledger or 0, paid=its)
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, work.lease)
+            await self._journal.clear_doubt(tx, step)
+
+    async def _is_shown(self, work: Work, step: Step, ledger: int) -> bool | None:
+        """Tell whether the chain shows what a step is for; None: no look can tell."""
+        if step.name in {StepName.PAY, StepName.MAKE_GOOD}:
+            return None
+        if step.name is StepName.CREATE_ACCOUNT:
+            return await self._decider.intent(work, step) is None
+        contract_id = work.escrow.contract_id
+        if step.name is StepName.DEPLOY:
+            return await self._chain.read_escrow(contract_id) is not None
+        return kinds.is_done(step, view=await self._view_at(contract_id, ledger))
+
+    async def _landed(
+        self, work: Work, step: Step, attempt: Attempt, outcome: TransactionOutcome
+    ) -> None:
+        """Read back what a landed transaction did, and write it down in one transaction."""
+        doubt: Contradiction | None = None
+        paid = self._paid(work, step, outcome)
+        try:
+            await self._read_back(work, step, ledger=outcome.ledger, paid=paid)
+        except Contradiction as found:
+            doubt = found
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, work.lease)
+            await self._journal.supersede(tx, step=step, by=attempt)
+            await self._journal.close_attempt(
+                tx, attempt=attempt, state=AttemptState.SUCCEEDED, outcome=outcome
+            )
+            await self._journal.keep_payments(tx, step=step, paid=paid)
+            await self._journal.end_step(
+                tx,
+                step=step,
+                state=StepState.SUCCEEDED,
+                used=attempt.prepared,
+                doubt=str(doubt or ""),
+            )
+            if work.command.waits:
+                await self._progress.goes_on(tx, lease=work.lease)
+            if step.name is StepName.CHANGE_MILESTONE_STATUS:
+                await self._endings.milestone(tx, work)
+        log.info("escrow.step_landed", step=step.name, hash=outcome.hash, ledger=outcome.ledger)
+        await self._sender.announce(outcome.hash)
+        if doubt is not None:
+            raise doubt
+
+    def _paid(self, work: Work, step: Step, outcome: TransactionOutcome) -> list[Payment]:
+        named: dict[str, PayeeRole] = {}
+        if work.parties is not None:
+            named = contract.payees(work.escrow, parties=work.parties)
+        return kinds.observed(step, outcome=outcome, named=named)
+
+    async def _read_back(
+        self, work: Work, step: Step, *, ledger: int, paid: Sequence[Payment]
+    ) -> None:
+        """Compare what the chain shows after a step with what it was for. Raises: Contradiction."""
+        if step.name in WITHOUT_CONTRACT:
+            return
+        escrow, parties = work.escrow, present(work.parties)
+        view = await self._view_at(escrow.contract_id, ledger)
+        if step.name is StepName.DEPLOY:
+            contract.check_deployed(view, escrow=escrow, parties=parties)
+        if not kinds.is_done(step, view=view):
+            raise Contradiction(f"{step.name} has landed, and the contract does not show it")
+        kinds.check_paid(step, paid=paid, escrow=escrow, parties=parties)
+
+    async def _view_at(self, contract_id: str, ledger: int) -> EscrowView:
+        for _ in range(READ_BACK_LOOKS):
+            view = await self._chain.read_escrow(contract_id)
+            if view is not None and view.read_at_ledger >= ledger:
+                return view
+            await self._sender.pause()
+        raise ChainUnavailable("the node lags behind a ledger it has told of")
+
+    async def _came_to_nothing(
+        self, work: Work, step: Step, attempt: Attempt, outcome: TransactionOutcome
+    ) -> None:
+        """Write down that an envelope failed on a ledger, or can never land."""
+        failed = outcome.status is OutcomeStatus.FAILED
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, work.lease)
+            state = AttemptState.FAILED if failed else AttemptState.EXPIRED
+            if failed:
+                await self._journal.supersede(tx, step=step, by=attempt)
+            await self._journal.close_attempt(
+                tx, attempt=attempt, state=state, outcome=outcome if failed else None
+            )
+            if failed:
+                await self._journal.renumber(tx, step=step, used=attempt.prepared)
+        log.warning("escrow.attempt_ended", step=step.name, state=state.value, code=outcome.code)
+        failures = sum(a.state is AttemptState.FAILED and not a.is_burn for a in step.attempts)
+        if failed and not attempt.is_burn and failures + 1 >= LEDGER_FAILURES_MAX:
+            raise given_up(step, "CHAIN_FAILED", outcome.code)
+
+
+def given_up(step: Step, reason: str, message: str) -> Refused | NotNow:
+    """Return what to raise of a step that the chain refuses: an end, or a wait."""
+    if step.name in MAY_BE_REFUSED:
+        return Refused(reason, message)
+    # An operator has to send the platform's wallet money, or to look why the contract refuses.
+    event = "escrow.platform_cannot_pay" if step.name in PLATFORM_PAYS else "escrow.step_refused"
+    log.error(event, step=step.name.value, reason=reason, why=message)
+    return NotNow(message, reason=reason)

@@ -1,0 +1,87 @@
+"""What becomes of a command that cannot go on: it rests, and at last some are refused.
+
+Nobody's command keeps a place of the worker, or a channel account without an envelope on it, for
+longer than a little while. A refusal needs certainty that nothing can land, and that it is this
+command that is refused, not everybody:
+
+- the step is one that may be refused at all, and no envelope of it may have landed;
+- it has been in trouble for `refuse_after_seconds`, by the database's clock;
+- the provider has answered this very call with a refusal; or, where nobody answered or something
+  unexpected happened, the same step of another command got through in the meantime.
+
+An outage of the node or of the provider stops everybody's steps, and so refuses nothing.
+"""
+
+from dataclasses import dataclass
+
+from chassis.database import Database
+from kernel.errors import DomainError, Unavailable
+from services.escrow.contracts.kinds import MAY_BE_REFUSED
+from services.escrow.contracts.steps import AttemptState, Step
+from services.escrow.ports import Chain, ProviderRefused
+from services.escrow.sending.progress import Progress
+from services.escrow.sending.sender import Refused
+from services.escrow.sending.work import NotNow, Work
+
+# An envelope that may land is sent again, and its outcome asked for, this often.
+IN_FLIGHT_SECONDS = 2
+# A node that answers nobody is asked again this often, however long it has been away.
+OUTAGE_SECONDS = 5
+MESSAGE_MAX = 300
+
+
+class StepTooSlow(Unavailable):
+    """A step has had its time in the worker, and is not done; others have their turn."""
+
+    reason = "NO_ANSWER"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """Decides about commands in trouble. refuse_after_seconds: see above."""
+
+    database: Database
+    progress: Progress
+    chain: Chain
+    refuse_after_seconds: int
+
+    async def decide(self, work: Work, step: Step, trouble: Exception) -> NotNow | Refused:
+        """Return for how long a command rests and why, or that it is refused."""
+        reason, message = _named(trouble)
+        if step.in_flight is not None:
+            return NotNow(message, reason="IN_FLIGHT", seconds=IN_FLIGHT_SECONDS)
+        if isinstance(trouble, Unavailable) and await self._nobody_is_answered():
+            return NotNow(message, reason=reason, seconds=OUTAGE_SECONDS)
+        if step.name in MAY_BE_REFUSED and _cannot_land(step):
+            async with self.database.transaction() as tx:
+                is_certain = await self.progress.is_own_trouble(
+                    tx,
+                    lease=work.lease,
+                    step=step,
+                    seconds=self.refuse_after_seconds,
+                    is_answered=isinstance(trouble, ProviderRefused),
+                )
+            if is_certain:
+                return Refused(reason, message)
+        return NotNow(message, reason=reason, is_trouble=True)
+
+    async def _nobody_is_answered(self) -> bool:
+        try:
+            await self.chain.latest_ledger()
+        except Unavailable:
+            return True
+        return False
+
+
+def _named(trouble: Exception) -> tuple[str, str]:
+    if isinstance(trouble, DomainError):
+        return trouble.reason, trouble.message[:MESSAGE_MAX]
+    return "UNEXPECTED", f"{type(trouble).__name__}: {trouble}"[:MESSAGE_MAX]
+
+
+def _cannot_land(step: Step) -> bool:
+    """Tell whether every envelope of a step has failed on a ledger, or there was none.
+
+    Of one that was not found, a node that keeps a ledger back says the same.
+    """
+    return all(attempt.state is AttemptState.FAILED for attempt in step.attempts)

@@ -1,0 +1,305 @@
+"""Carrying out a command: step after step, each decided anew from the books and the chain.
+
+Nothing is remembered between two steps but what is stored, so a process may die anywhere: the
+next one reads the same books and goes on.
+"""
+
+import asyncio
+
+from chassis.database import Database
+from services.escrow.contracts.contract import Contradiction
+from services.escrow.contracts.evidence import Finding, TransactionOutcome
+from services.escrow.contracts.intents import UseNumber
+from services.escrow.contracts.kinds import MAY_BE_REFUSED, UNGUARDED
+from services.escrow.contracts.steps import Attempt, Step, StepName, StepState
+from services.escrow.domain import CommandState
+from services.escrow.ports import ChainRefused, ContractArchived, EnvelopeRefused, FeesTooHigh
+from services.escrow.sending.abandonment import Abandoned, Abandonment
+from services.escrow.sending.decide import Decider
+from services.escrow.sending.endings import Endings
+from services.escrow.sending.journal import Journal
+from services.escrow.sending.landing import Landing, given_up
+from services.escrow.sending.landings import Landings
+from services.escrow.sending.lease import Lease
+from services.escrow.sending.loading import Loader
+from services.escrow.sending.patience import Patience, StepTooSlow
+from services.escrow.sending.progress import Progress
+from services.escrow.sending.recognise import Recogniser
+from services.escrow.sending.recovery import Recovery
+from services.escrow.sending.sender import ChannelAhead, NumberUsed, Refused, Sender
+from services.escrow.sending.work import NotNow, Work, held_up
+
+# How often a refusal is looked at before the node that simulates counts as lagging.
+CONFIRMATION_LOOKS = 30
+
+
+class Pipeline:
+    """Carries commands out."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        journal: Journal,
+        progress: Progress,
+        landings: Landings,
+        landing: Landing,
+        sender: Sender,
+        decider: Decider,
+        endings: Endings,
+        loader: Loader,
+        recogniser: Recogniser,
+        abandonment: Abandonment,
+        recovery: Recovery,
+        patience: Patience,
+        step_seconds: float,
+    ) -> None:
+        self._database = database
+        self._journal = journal
+        self._progress = progress
+        self._landings = landings
+        self._landing = landing
+        self._sender = sender
+        self._decider = decider
+        self._endings = endings
+        self._loader = loader
+        self._recogniser = recogniser
+        self._abandonment = abandonment
+        self._recovery = recovery
+        self._patience = patience
+        self._step_seconds = step_seconds
+
+    async def carry_out(self, lease: Lease) -> CommandState:
+        """Take a command to its end, or to quarantine; returns its state.
+
+        RUNNING: it rests, and is due again later.
+        Raises: LeaseLost; ChainUnavailable: the same call goes on later, nothing is lost;
+            StepTooSlow: a step has had its time, others have their turn.
+        """
+        while True:
+            work = await self._load(lease)
+            step = work.doubted or work.current
+            if step is None:
+                return await self._endings.succeed(work)
+            try:
+                await self._in_time(work, step)
+            except Refused as refusal:
+                return await self._endings.refuse(work, step, refusal)
+            except NotNow as problem:
+                return await self._endings.rest(work, step, problem)
+            except Abandoned as given_up:
+                return await self._endings.abandon(work, step, is_frozen=given_up.is_frozen)
+            except (Contradiction, EnvelopeRefused) as doubt:
+                return await self._endings.quarantine(work, step, str(doubt))
+            finally:
+                self._sender.channel_was_freed()
+
+    async def set_aside(self, lease: Lease, trouble: Exception) -> CommandState:
+        """Let a command rest that cannot go on, or end it where that is certain; see `Patience`.
+
+        Raises: LeaseLost; Unavailable: the database is.
+        """
+        work = await self._load(lease)
+        step = work.current or work.steps[-1]
+        decided = await self._patience.decide(work, step, trouble)
+        try:
+            if isinstance(decided, Refused):
+                return await self._endings.refuse(work, step, decided)
+            return await self._endings.rest(work, step, decided)
+        finally:
+            self._sender.channel_was_freed()
+
+    async def _in_time(self, work: Work, step: Step) -> None:
+        """Do one step for as long as one may have a place of the worker.
+
+        To be interrupted is as harmless as the end of the process: what is stored says how to go
+        on. Raises: StepTooSlow.
+        """
+        try:
+            async with asyncio.timeout(self._step_seconds) as limit:
+                if step.doubt:
+                    await self._landing.look_again(work, step)
+                else:
+                    await self._advance(work, step)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise StepTooSlow(f"{step.name} is not done after {self._step_seconds} s") from None
+
+    async def _load(self, lease: Lease) -> Work:
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, lease)
+            return await self._loader.load(tx, lease)
+
+    async def _advance(self, work: Work, step: Step) -> None:
+        """Do one step, or find out what became of it."""
+        if (found := await self._found(work, step)) is not None:
+            await self._landing.settled(work, step, *found)
+            return
+        attempt, is_new = step.in_flight, False
+        if attempt is not None and attempt.slot in step.used:
+            # A node that showed its account as it was before let it be signed.
+            await self._landing.superseded(work, step, attempt)
+            return
+        try:
+            if attempt is None:
+                attempt, is_new = await self._next(work, step), True
+            if attempt is None:
+                await self._skip(work, step)
+                return
+            outcome = await self._sender.settle(step, attempt, is_new=is_new)
+        except NumberUsed as used:
+            found = await self._what_used(work, step, used)
+            if found is None:
+                await self._landing.superseded(work, step, used.attempt)
+                return
+            attempt, outcome = found
+        await self._landing.settled(work, step, attempt, outcome)
+
+    async def _what_used(
+        self, work: Work, step: Step, used: NumberUsed
+    ) -> tuple[Attempt, TransactionOutcome] | None:
+        """Find out what used a step's number, where the node does not find the envelope in hand.
+
+        A restored database knows an envelope that expired, and has forgotten the next one, which
+        was signed with the same number and landed: the ledgers have it. None: that was another
+        step's; what is in hand can never land, and nothing new is sent until an operator confirms.
+        Raises: Contradiction: nobody can tell; NotNow: there is more to read.
+        """
+        if (found := await self._sender.ask(step.unproven)) is not None:
+            return found
+        try:
+            return used.attempt, await self._landing.by_effect(work, step, used.outcome)
+        except Contradiction:
+            other = await self._recogniser.what_used(work, step, used.attempt)
+            if isinstance(other, Finding):
+                return None
+            found = await self._sender.ask([other] if other is not None else [])
+            if found is None:
+                raise
+            return found
+
+    async def _found(self, work: Work, step: Step) -> tuple[Attempt, TransactionOutcome] | None:
+        """Return an expired envelope that a ledger has after all, with what it says.
+
+        Where another is in flight under another number, that one is awaited first: both may land.
+        """
+        if work.may_claim and step.in_flight is None:
+            step = await self._recogniser.claim(work, step)
+        in_flight = step.in_flight
+        return await self._sender.ask(
+            [a for a in step.unproven if in_flight is None or in_flight.slot == a.slot]
+        )
+
+    async def _next(self, work: Work, step: Step) -> Attempt | None:
+        """Make the envelope that comes next; None: there is nothing left to do.
+
+        A step is given up only where nothing that is signed for it can land any more: its number
+        is used for nothing first. Raises: Abandoned; NumberUsed; as `_attempt`.
+        """
+        if step.is_signed:
+            # What has landed with its number is found before the chain is asked what is missing.
+            await self._sender.require_unused(step)
+        if work.command.abandoned_why:
+            if not step.is_signed:
+                raise Abandoned(is_frozen=await self._abandonment.check(work, step))
+            return await self._burn(work, step)
+        try:
+            return await self._attempt(work, step)
+        except Refused:
+            if not step.is_signed:
+                raise
+            return await self._burn(work, step)
+
+    async def _burn(self, work: Work, step: Step) -> Attempt:
+        slot = await self._sender.lease_channel(work.lease, step)
+        try:
+            return await self._sender.prepare(
+                work.lease,
+                step,
+                slot=slot,
+                intent=UseNumber(account=slot[0]),
+                signers=work.signers,
+                is_burn=True,
+            )
+        except ChannelAhead as ahead:
+            raise await self._sender.number_used(step, ahead) from ahead
+        except (ChainRefused, FeesTooHigh) as refusal:
+            raise NotNow(str(refusal), reason=refusal.reason) from refusal
+
+    async def _attempt(self, work: Work, step: Step) -> Attempt | None:
+        """Make an envelope for a step; None: there is nothing left to do.
+
+        Raises: Contradiction; Refused; NotNow; NumberUsed; ChainUnavailable; EnvelopeRefused;
+            LeaseLost.
+        """
+        if step.name is StepName.MAKE_GOOD and self._decider.missing(work, step) == 0:
+            return None
+        passage = work.passage(step)
+        # What is stopped holds no channel account, and troubles no node.
+        await self._sender.admit(passage)
+        slot = await self._slot(work, step)
+        known: int | None = None
+        for look in range(1, CONFIRMATION_LOOKS + 1):
+            intent = await self._decider.intent(work, step)
+            if intent is None:
+                return None
+            try:
+                return await self._sender.prepare(
+                    work.lease,
+                    step,
+                    slot=slot,
+                    intent=intent,
+                    signers=work.signers,
+                    passage=passage,
+                )
+            except ChannelAhead as ahead:
+                slot = await self._realigned(work, step, ahead)
+                continue
+            except (FeesTooHigh, ContractArchived) as obstacle:
+                raise NotNow(str(obstacle), reason=obstacle.reason) from obstacle
+            except ChainRefused as refused:
+                refusal = refused
+            if known is None:
+                known = await self._known_ledger(work)
+            is_confirmed = step.name not in MAY_BE_REFUSED or refusal.at_ledger > known
+            if look >= self._sender.refusal_checks and is_confirmed:
+                raise given_up(step, refusal.reason, str(refusal))
+            await self._sender.pause()
+        raise NotNow(f"a node that lags behind refuses: {refusal}", reason=refusal.reason)
+
+    async def _slot(self, work: Work, step: Step) -> tuple[str, int]:
+        """Return the account and the number to sign with. Raises: NotNow: nothing may be sent."""
+        if work.is_held:
+            raise held_up()
+        if step.name in UNGUARDED and not step.attempts:
+            await self._recovery.check()
+        return await self._sender.lease_channel(work.lease, step)
+
+    async def _realigned(self, work: Work, step: Step, ahead: ChannelAhead) -> tuple[str, int]:
+        """Move the channel account of a step that has signed nothing to the number the chain shows.
+
+        Raises: NumberUsed: it has, and the node does not find what; NotNow: the books are behind.
+        """
+        if step.is_signed:
+            raise await self._sender.number_used(step, ahead) from ahead
+        return await self._sender.realign(work.lease, step, ahead)
+
+    async def _known_ledger(self, work: Work) -> int:
+        """Return the newest ledger that we know is closed: a refusal of an older one is no proof.
+
+        Nodes lag behind each other, and what a step builds on may be in the last ledger.
+        """
+        landed, newest = 0, await self._sender.newest_ledger()
+        async with self._database.transaction() as tx:
+            read = await self._progress.known_ledger(tx)
+            if work.command.escrow is not None:
+                landed = await self._landings.newest_landed(
+                    tx, marketplace_id=work.escrow.marketplace_id, escrow_id=work.escrow.id
+                )
+        return max(read, landed, newest)
+
+    async def _skip(self, work: Work, step: Step) -> None:
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, work.lease)
+            await self._journal.end_step(tx, step=step, state=StepState.SKIPPED)

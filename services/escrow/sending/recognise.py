@@ -1,0 +1,209 @@
+"""Whose doing a landed transaction is: what a step means, held against what landed.
+
+Of a restored database the chain knows more than the books. What a step of ours did is taken for
+the step's, and is not done again; of the rest an operator decides.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from chassis.database import Database
+from chassis.telemetry import logger
+from services.escrow.contracts import contract, kinds
+from services.escrow.contracts.contract import Contradiction
+from services.escrow.contracts.evidence import Finding, Prepared
+from services.escrow.contracts.intents import (
+    CreateWallet,
+    Intent,
+    PayAsset,
+    TrustAsset,
+    UseNumber,
+)
+from services.escrow.contracts.steps import Attempt, AttemptState, Step, StepName
+from services.escrow.ports import Chain, EnvelopeRefused
+from services.escrow.sending.decide import Decider
+from services.escrow.sending.journal import Journal
+from services.escrow.sending.landings import Landings
+from services.escrow.sending.work import READING_LEDGERS, NotNow, Work, present
+
+# So many pages of the ledgers are read in a row before a command rests, and then reads on.
+PAGES_AT_ONCE = 50
+# A node may have shown an account as it was so many ledgers before, about an hour: what used the
+# number since is looked for from there on.
+LAG_LEDGERS = 720
+log = logger()
+
+
+class Recogniser:
+    """Compares what landed with what steps mean. network: the passphrase."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        journal: Journal,
+        landings: Landings,
+        chain: Chain,
+        decider: Decider,
+        factory: str,
+        network: str,
+    ) -> None:
+        self._database = database
+        self._journal = journal
+        self._landings = landings
+        self._chain = chain
+        self._decider = decider
+        self._factory = factory
+        self._network = network
+        self._read_to: dict[tuple[str, int], str] = {}
+
+    async def claim(self, work: Work, step: Step) -> Step:
+        """Take a transaction that the books lack for a step's, where it is what the step means.
+
+        Returns the step, with that envelope among those to be asked for. Raises: LeaseLost.
+        """
+        async with self._database.transaction() as tx:
+            # Of what an operator has settled, a credit is another one, though it looks the same.
+            with_settled = step.name is not StepName.PAY
+            found = await self._landings.unclaimed(tx, with_settled=with_settled)
+        first = _paid_out_at(work) if step.name is StepName.MAKE_GOOD else 0
+        for one in found:
+            if one.ledger < first or not self.is_of(work, step, one.envelope_xdr):
+                continue
+            attempt = self.attempt(step, one)
+            async with self._database.transaction() as tx:
+                await self._journal.fence(tx, work.lease)
+                if not await self._journal.adopt(tx, step=step, attempt=attempt):
+                    continue
+            log.warning("escrow.transaction_claimed", step=step.name.value, hash=one.hash)
+            return replace(step, attempts=(*step.attempts, attempt))
+        return step
+
+    async def what_used(self, work: Work, step: Step, attempt: Attempt) -> Attempt | Finding | None:
+        """Read from the ledgers what used the number of a step's envelope; it becomes the step's.
+
+        Where it names nothing of the step's it is another's, which the books have forgotten: then
+        it is returned as it was found, and nothing new is sent until an operator confirms.
+        None: the node's ledgers do not have it, it is known, or nobody can tell whose it is.
+        Raises: NotNow: there is more to read; ChainUnavailable; LeaseLost.
+        """
+        signed = (attempt, *step.attempts)
+        first = min(a.prepared_at_ledger for a in signed if a.slot == attempt.slot)
+        async with self._database.transaction() as tx:
+            before = await self._landings.used_before(tx, *attempt.slot)
+        first_ledger = max(1, before, first - LAG_LEDGERS)
+        found = await self._read(attempt.slot, first_ledger=first_ledger)
+        if found is None or any(found.hash == a.prepared.hash for a in step.attempts):
+            return None
+        is_burn = self._chain.is_of(found.envelope_xdr, UseNumber(account=found.source))
+        if not is_burn and not self.is_of(work, step, found.envelope_xdr):
+            if self._chain.names(found.envelope_xdr, self._own_address(work, step)):
+                return None
+            return found if await self._is_forgotten(work, found) else None
+        taken = replace(self.attempt(step, found), is_burn=is_burn)
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, work.lease)
+            if not await self._journal.adopt(tx, step=step, attempt=taken):
+                return None
+        log.warning("escrow.transaction_claimed", step=step.name.value, hash=found.hash)
+        return taken
+
+    async def _is_forgotten(self, work: Work, found: Finding) -> bool:
+        """Keep another's transaction for its step to claim, and hold; False: the books know it."""
+        why = f"the books have forgotten what used number {found.sequence} of {found.source}"
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, work.lease)
+            kept = await self._landings.add_findings(tx, [found])
+            if kept:
+                await self._landings.open_hold(tx, why=why)
+        if kept:
+            log.error("escrow.held", why=why, hash=found.hash)
+        return bool(kept)
+
+    def _own_address(self, work: Work, step: Step) -> str:
+        """Return what every envelope of a step names, and of other steps few: contract or payee."""
+        if work.command.escrow is None:
+            return present(work.target).address
+        if step.name is not StepName.MAKE_GOOD:
+            return work.escrow.contract_id
+        return kinds.payee(step, parties=present(work.parties))
+
+    async def _read(self, slot: tuple[str, int], *, first_ledger: int) -> Finding | None:
+        """Read on to the transaction that used a number; None: all is read, and it is not there."""
+        for _ in range(PAGES_AT_ONCE):
+            cursor = self._read_to.get(slot)
+            page = await self._chain.transactions(
+                start_ledger=first_ledger if cursor is None else None, cursor=cursor
+            )
+            found = [one for one in page.found if (one.source, one.sequence) == slot]
+            if found or page.is_last:
+                self._read_to.pop(slot, None)
+                return found[0] if found else None
+            self._read_to[slot] = page.next_cursor
+        raise NotNow(
+            "the ledgers are read for what used its number",
+            reason=READING_LEDGERS,
+            seconds=1,
+            is_trouble=None,
+        )
+
+    def is_of(self, work: Work, step: Step, envelope_xdr: str) -> bool:
+        """Tell whether an envelope is a step's doing."""
+        try:
+            intents = self._intents(work, step, envelope_xdr)
+            return any(self._chain.is_of(envelope_xdr, intent) for intent in intents)
+        except (Contradiction, EnvelopeRefused):
+            return False
+
+    def attempt(self, step: Step, found: Finding) -> Attempt:
+        """Return a transaction as an envelope of a step that is to be asked for by its hash."""
+        prepared = Prepared(
+            hash=found.hash,
+            envelope_xdr=found.envelope_xdr,
+            source=found.source,
+            sequence=found.sequence,
+            max_time=0,
+            max_fee=0,
+            network=self._network,
+        )
+        return Attempt(
+            number=len(step.attempts) + 1,
+            prepared=prepared,
+            prepared_at_ledger=found.ledger,
+            state=AttemptState.EXPIRED,
+        )
+
+    def _intents(self, work: Work, step: Step, envelope_xdr: str) -> Sequence[Intent]:
+        """Return what a step may have been, with what only the envelope can tell of that time."""
+        if step.name is StepName.CREATE_ACCOUNT:
+            address = present(work.target).address
+            wallet = CreateWallet(account=address, sponsor=work.platform)
+            return [wallet, TrustAsset(account=address)]
+        if step.name is StepName.PAY:
+            return [_pay(work, present(work.target).address, step.number("minor_units"))]
+        parties = present(work.parties)
+        if step.name is StepName.MAKE_GOOD:
+            payee = kinds.payee(step, parties=parties)
+            return [_pay(work, payee, self._decider.missing(work, step))]
+        if step.name is StepName.DEPLOY:
+            return [contract.deployment(work.escrow, parties=parties, factory=self._factory)]
+        # What was divided is what the envelope says; of other steps it says nothing.
+        is_division = step.name is StepName.RESOLVE_DISPUTE
+        call = kinds.meant(
+            step,
+            escrow=work.escrow,
+            parties=parties,
+            wasm_hash=work.escrow.wasm_hash,
+            balance=self._chain.divided(envelope_xdr) if is_division else 0,
+            fee_bps=contract.fee_bps(work.escrow),
+        )
+        return [call]
+
+
+def _paid_out_at(work: Work) -> int:
+    """Return the ledger of the payout that a make-good follows; 0: none has landed."""
+    return max((step.landed.ledger or 0 for step in work.steps if step.landed), default=0)
+
+
+def _pay(work: Work, payee: str, minor_units: int) -> PayAsset:
+    return PayAsset(from_address=work.platform, to_address=payee, amount=minor_units)

@@ -1,0 +1,163 @@
+"""The chain against the books: does the network have transactions of our accounts that they lack?
+
+A database that was restored to an earlier moment, or a standby that took over without the last
+commits, has forgotten what was sent since. The next number of each channel account tells: the
+network has used one that no envelope in the books has. Then nothing new is sent by anybody (a hold)
+until an operator has confirmed. What landed meanwhile is read from the ledgers; steps whose doing
+it is claim it (`recognise.py`), and the operator decides about the rest.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping
+
+from chassis import identity
+from chassis.database import Database, Transaction
+from chassis.telemetry import logger
+from kernel.errors import DomainError, FailedPrecondition
+from services.escrow.commands.waiting import Waiting
+from services.escrow.contracts.evidence import Finding
+from services.escrow.ports import Chain
+from services.escrow.sending.landings import ChannelNumber, Landings
+from services.escrow.sending.progress import Progress
+from services.escrow.sending.work import CHAIN_AHEAD
+
+CHECK_SECONDS = 60.0
+HELD_SECONDS = 2.0
+RETRY_SECONDS = 1.0
+# So many pages are read in a row before what was found is kept and the commands are woken.
+PAGES_AT_ONCE = 50
+log = logger()
+
+
+class NothingHeld(FailedPrecondition):
+    """Nothing is held that could be confirmed."""
+
+    reason = "NOTHING_HELD"
+
+
+class Recovery:
+    """Compares numbers, opens holds, reads what was forgotten."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        landings: Landings,
+        progress: Progress,
+        chain: Chain,
+        waiting: Waiting,
+    ) -> None:
+        self._database = database
+        self._landings = landings
+        self._progress = progress
+        self._chain = chain
+        self._waiting = waiting
+        self._forgotten: list[str] = []
+        self._cursor: str | None = None
+
+    async def start(self) -> None:
+        """Compare before anything is sent; outlasts an absent chain or database."""
+        while True:
+            try:
+                await self.check()
+            except DomainError as error:
+                log.warning("recovery.waits", error=type(error).__name__, why=str(error)[:200])
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    async def keep(self) -> None:
+        """Compare from time to time, and read what was forgotten while a hold is open."""
+        while True:
+            seconds = CHECK_SECONDS
+            try:
+                await self.check()
+                if await self._is_held():
+                    seconds = HELD_SECONDS
+                    await self.read()
+            except DomainError as error:
+                log.warning("recovery.waits", error=type(error).__name__, why=str(error)[:200])
+            await asyncio.sleep(seconds)
+
+    async def check(self) -> None:
+        """Compare every channel account with the books; opens a hold where they have forgotten.
+
+        Raises: ChainUnavailable.
+        """
+        async with self._database.transaction() as tx:
+            known = await self._landings.numbers(tx)
+        used = await self._chain.sequences([channel.address for channel in known])
+        behind = [c for c in known if used.get(c.address, 0) >= c.next_sequence]
+        self._forgotten = [c.address for c in behind if not await self._settle(c, used[c.address])]
+        if not self._forgotten:
+            return
+        why = f"the books have forgotten what used numbers of {', '.join(self._forgotten)}"
+        async with self._database.transaction() as tx:
+            is_new = await self._landings.open_hold(tx, why=why)
+        if is_new:
+            log.error("escrow.held", why=why)
+
+    async def read(self) -> None:
+        """Read from the ledgers what used the forgotten numbers, and wake the commands that wait.
+
+        Raises: ChainUnavailable.
+        """
+        async with self._database.transaction() as tx:
+            ours = {channel.address for channel in await self._landings.numbers(tx)}
+            since = [await self._landings.newest_signed(tx, a) for a in self._forgotten]
+        found = await self._pages(ours, start=min(since, default=0))
+        async with self._database.transaction() as tx:
+            kept = await self._landings.add_findings(tx, found)
+            await self._progress.wake(tx, reason=CHAIN_AHEAD)
+        for one in kept:
+            log.warning("escrow.transaction_found", hash=one.hash, channel=one.source)
+        self._waiting.work()
+
+    async def _pages(self, ours: Collection[str], *, start: int) -> list[Finding]:
+        """Read on, at first from a ledger (0: nothing is missing); returns what is of ours."""
+        found: list[Finding] = []
+        for _ in range(PAGES_AT_ONCE):
+            if self._cursor is None and start == 0:
+                break
+            page = await self._chain.transactions(
+                start_ledger=start if self._cursor is None else None, cursor=self._cursor
+            )
+            found += [one for one in page.found if one.source in ours]
+            self._cursor = page.next_cursor
+            if page.is_last:
+                break
+        return found
+
+    async def confirm(self, *, by: str, why: str) -> None:
+        """End the hold: an operator has settled what no step has claimed.
+
+        Raises: NothingHeld; ChainUnavailable.
+        """
+        async with self._database.transaction() as tx:
+            known = await self._landings.numbers(tx)
+        used = await self._chain.sequences([channel.address for channel in known])
+        async with self._database.transaction() as tx:
+            if not await self._landings.confirm(tx, by=by, why=why):
+                raise NothingHeld("Nothing is held")
+            await self._realign(tx, used)
+            await self._progress.wake(tx, reason=CHAIN_AHEAD)
+        log.warning("escrow.confirmed", by=by, why=why, caller=identity.current().caller)
+        self._waiting.work()
+
+    async def _settle(self, channel: ChannelNumber, used: int) -> bool:
+        """Move an account that is behind to the chain's number; False: the books lack a reason."""
+        async with self._database.transaction() as tx:
+            forgotten = await self._landings.forgotten(
+                tx, source=channel.address, first=channel.next_sequence, last=used
+            )
+            if not forgotten and not channel.is_leased:
+                await self._landings.realign(tx, source=channel.address, used=used, step=None)
+        return not forgotten
+
+    async def _is_held(self) -> bool:
+        async with self._database.transaction() as tx:
+            return await self._landings.is_held(tx)
+
+    async def _realign(self, tx: Transaction, used: Mapping[str, int]) -> None:
+        for address, sequence in used.items():
+            await self._landings.realign(tx, source=address, used=sequence, step=None)

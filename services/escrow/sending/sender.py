@@ -1,0 +1,352 @@
+"""One envelope: built, checked, signed, stored, sent, awaited. Knows no business.
+
+A step keeps its channel account and sequence number over all its envelopes, so that the network can
+apply at most one. A new envelope is made only when the one before is dead: not found, a ledger has
+closed after the last moment at which it could have landed, and its number is unused there.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypedDict
+
+from chassis.database import Database, Transaction
+from chassis.telemetry import logger
+from services.escrow.contracts.evidence import (
+    OutcomeStatus,
+    Prepared,
+    SubmitStatus,
+    TransactionOutcome,
+)
+from services.escrow.contracts.intents import Intent
+from services.escrow.contracts.steps import Attempt, Step
+from services.escrow.ports import Chain, ChainRefused, ChainUnavailable, EscrowBuilder, Signer
+from services.escrow.sending.flow_store import FlowStore
+from services.escrow.sending.flows import FlowClosed, Passage
+from services.escrow.sending.journal import Journal
+from services.escrow.sending.landings import Landings
+from services.escrow.sending.lease import Lease
+from services.escrow.sending.work import NotNow, held_up
+from services.escrow.wallets.keyring import Keyring
+
+# A node forgets envelopes that wait for a ledger: the same bytes are sent again this often.
+RESEND_SECONDS = 5.0
+POLL_SECONDS_MAX = 2.0
+CHANNEL_POLL_SECONDS = 0.25
+CHANNEL_REST_SECONDS = 1
+log = logger()
+
+
+class Refused(Exception):
+    """The chain refuses the step, definitively; nothing of it is in flight."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class NumberUsed(Exception):
+    """An envelope's number is used, and the node says that no envelope of the step is what did it.
+
+    It denies one, it no longer keeps the ledger, or the books have forgotten the one that did.
+    outcome: what the node does say.
+    """
+
+    def __init__(self, attempt: Attempt, outcome: TransactionOutcome) -> None:
+        super().__init__("its sequence number is used, and the node does not find it")
+        self.attempt = attempt
+        self.outcome = outcome
+
+
+class ChannelAhead(Exception):
+    """A channel account has used the number that a step was about to sign with.
+
+    at_ledger: the ledger that the node showed it in.
+    """
+
+    def __init__(self, *, source: str, used: int, at_ledger: int) -> None:
+        super().__init__(f"the channel account {source} has used {used}")
+        self.source = source
+        self.used = used
+        self.at_ledger = at_ledger
+
+
+class Frame(TypedDict):
+    """What an envelope is around its intent."""
+
+    source: str
+    sequence: int
+    max_time: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How patient the sender is.
+
+    transaction_seconds: for how long an envelope may land; refusal_checks: how often a simulated
+    refusal is looked at again before it is believed, for nodes lag behind each other;
+    channel_seconds: for how long a step waits for a channel account before others have its place.
+    """
+
+    poll_seconds: float
+    transaction_seconds: int
+    refusal_checks: int = 3
+    channel_seconds: float = 10.0
+
+
+class Sender:
+    """Takes a step's intent to the ledger."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        journal: Journal,
+        landings: Landings,
+        flows: FlowStore,
+        chain: Chain,
+        builder: EscrowBuilder,
+        keyring: Keyring,
+        pace: Pace,
+    ) -> None:
+        self._database = database
+        self._journal = journal
+        self._landings = landings
+        self._flows = flows
+        self._chain = chain
+        self._builder = builder
+        self._keyring = keyring
+        self._pace = pace
+        self._freed = asyncio.Event()
+
+    async def lease_channel(self, lease: Lease, step: Step) -> tuple[str, int]:
+        """Give the step its channel account and sequence number; waits for a free one.
+
+        Raises: LeaseLost; NotNow: for its marketplace none became free.
+        """
+        if step.source is not None and step.sequence is not None:
+            return step.source, step.sequence
+        until = time.monotonic() + self._pace.channel_seconds
+        while time.monotonic() < until:
+            self._freed.clear()
+            async with self._database.transaction() as tx:
+                await self._journal.fence(tx, lease)
+                leased = await self._journal.lease_channel(tx, step)
+            if leased is not None:
+                return leased
+            try:
+                async with asyncio.timeout(CHANNEL_POLL_SECONDS):
+                    await self._freed.wait()
+            except TimeoutError:
+                continue
+        raise NotNow(
+            "no channel account is free for its marketplace",
+            reason="CHANNELS_BUSY",
+            seconds=CHANNEL_REST_SECONDS,
+            is_trouble=None,
+        )
+
+    async def realign(self, lease: Lease, step: Step, ahead: ChannelAhead) -> tuple[str, int]:
+        """Move the channel account of a step to the number after those that the chain has used.
+
+        Steps of ours have used them, and gave the account back without knowing. Where the books do
+        not know what used one, they have forgotten something: then nothing new is sent by anybody.
+        Raises: LeaseLost; NotNow.
+        """
+        source, used = ahead.source, ahead.used
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, lease)
+            first = step.sequence or used
+            forgotten = await self._landings.forgotten(tx, source=source, first=first, last=used)
+            if forgotten:
+                await self._landings.open_hold(tx, why=f"{ahead}, and no book knows what for")
+            else:
+                await self._landings.realign(tx, source=source, used=used, step=step)
+        log.warning("escrow.channel_ahead", channel=source, used=used, forgotten=forgotten)
+        if forgotten:
+            raise held_up()
+        return source, used + 1
+
+    def channel_was_freed(self) -> None:
+        """Wake steps that wait for a channel account."""
+        self._freed.set()
+
+    async def prepare(
+        self,
+        lease: Lease,
+        step: Step,
+        *,
+        slot: tuple[str, int],
+        intent: Intent,
+        signers: Mapping[str, Signer],
+        passage: Passage | None = None,
+        is_burn: bool = False,
+    ) -> Attempt:
+        """Build, check, sign and store an envelope; it may be sent when this returns.
+
+        passage: how it goes its flow's way; None: it moves nothing. It is let pass before it is
+        signed, and again in the transaction that stores it: what is stopped meanwhile is not kept.
+        Raises: ChainRefused: simulated; EnvelopeRefused; ChannelAhead: the number is used;
+            ChainUnavailable; LeaseLost; NotNow: nothing new may be sent.
+        """
+        source, sequence = slot
+        await self._check_sequence(source, sequence)
+        ledger = await self._chain.latest_ledger()
+        max_time = ledger.close_time + self._pace.transaction_seconds
+        frame: Frame = {"source": source, "sequence": sequence, "max_time": max_time}
+        unsigned = await self._builder.build(intent, **frame)
+        channel = await self._keyring.channel(source)
+        named = {**signers, channel.address: channel}
+        await self.admit(passage)
+        prepared = await self._chain.verify_and_sign(unsigned, intent, **frame, signers=named)
+        attempt = Attempt(
+            number=len(step.attempts) + 1,
+            prepared=prepared,
+            prepared_at_ledger=ledger.sequence,
+            is_burn=is_burn,
+        )
+        await self._keep(lease, step, attempt, passage)
+        return attempt
+
+    async def admit(self, passage: Passage | None) -> None:
+        """Count what is about to be signed, where an operator lets it pass. Raises: NotNow."""
+        if passage is not None:
+            async with self._database.transaction() as tx:
+                await self._admit(tx, passage)
+
+    async def _admit(self, tx: Transaction, passage: Passage) -> None:
+        try:
+            await self._flows.admit(tx, passage)
+        except FlowClosed as closed:
+            raise NotNow(str(closed), reason=closed.reason) from closed
+
+    async def settle(self, step: Step, attempt: Attempt, *, is_new: bool) -> TransactionOutcome:
+        """Send stored bytes until the ledgers tell what became of them.
+
+        Returns an outcome that is SUCCEEDED or FAILED, or NOT_FOUND where it can never land.
+        Raises: ChainUnavailable: the outcome is unknown; NumberUsed: it landed or failed, and the
+            node does not tell which.
+        """
+        resend_at = 0.0 if is_new else time.monotonic() + self._pace.poll_seconds
+        pause, denials = self._pace.poll_seconds, 0
+        while True:
+            if time.monotonic() >= resend_at:
+                resend_at = time.monotonic() + await self._send(step, attempt)
+            outcome = await self._chain.outcome(attempt.prepared.hash)
+            if outcome.status is not OutcomeStatus.NOT_FOUND:
+                return outcome
+            is_used = await self._is_used(attempt.prepared, outcome)
+            if is_used is False:
+                return outcome
+            denials += is_used is True
+            if denials > self._pace.refusal_checks:
+                raise NumberUsed(attempt, outcome)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.1, max(POLL_SECONDS_MAX, self._pace.poll_seconds))
+
+    async def require_unused(self, step: Step) -> None:
+        """Check that the number with which something is signed for a step is unused.
+
+        Raises: NumberUsed; ChainUnavailable.
+        """
+        if step.source is None or step.sequence is None:
+            return
+        try:
+            await self._check_sequence(step.source, step.sequence)
+        except ChannelAhead as ahead:
+            raise await self.number_used(step, ahead) from ahead
+
+    async def number_used(self, step: Step, ahead: ChannelAhead) -> NumberUsed:
+        """Return what to raise where a step has signed with a number that is used.
+
+        Raises: ChainUnavailable.
+        """
+        slot = step.source, step.sequence
+        attempt = next(a for a in reversed(step.unproven) if a.slot == slot)
+        outcome = await self._chain.outcome(attempt.prepared.hash)
+        at_ledger = max(outcome.latest_ledger, ahead.at_ledger)
+        return NumberUsed(attempt, replace(outcome, latest_ledger=at_ledger))
+
+    async def ask(self, attempts: Sequence[Attempt]) -> tuple[Attempt, TransactionOutcome] | None:
+        """Ask by hash what became of envelopes; returns the first that a ledger has.
+
+        Raises: ChainUnavailable.
+        """
+        for attempt in attempts:
+            outcome = await self._chain.outcome(attempt.prepared.hash)
+            if outcome.status is not OutcomeStatus.NOT_FOUND:
+                return attempt, outcome
+        return None
+
+    async def require_no_hold(self, tx: Transaction) -> None:
+        """Check that something new may be sent. Raises: NotNow."""
+        if await self._landings.is_held(tx):
+            raise held_up()
+
+    async def newest_ledger(self) -> int:
+        """Return the newest ledger that a node tells of. Raises: ChainUnavailable."""
+        return (await self._chain.latest_ledger()).sequence
+
+    async def pause(self) -> None:
+        """Wait for about the time between two looks at the chain."""
+        await asyncio.sleep(self._pace.poll_seconds)
+
+    @property
+    def refusal_checks(self) -> int:
+        """Return how often a simulated refusal is looked at before it is believed."""
+        return self._pace.refusal_checks
+
+    async def announce(self, transaction_hash: str) -> None:
+        """Tell the provider of a transaction that landed."""
+        await self._builder.announce(transaction_hash=transaction_hash)
+
+    async def _send(self, step: Step, attempt: Attempt) -> float:
+        """Send once; returns after how many seconds to send again, if it is not found by then."""
+        try:
+            submission = await self._chain.submit(attempt.prepared.envelope_xdr)
+        except (ChainUnavailable, ChainRefused) as error:
+            # Whether the node took it is unknown: the ledgers will tell.
+            log.warning("escrow.submit_unknown", step=step.name, error=str(error))
+            return self._pace.poll_seconds
+        if submission.status is SubmitStatus.TRY_AGAIN_LATER:
+            return self._pace.poll_seconds
+        if submission.status is SubmitStatus.REFUSED:
+            # After it landed the same bytes are refused too, with txBAD_SEQ: ask by hash.
+            log.warning("escrow.submit_refused", step=step.name, code=submission.code)
+        return RESEND_SECONDS
+
+    async def _keep(
+        self, lease: Lease, step: Step, attempt: Attempt, passage: Passage | None
+    ) -> None:
+        """Store an envelope, before its first byte is sent."""
+        async with self._database.transaction() as tx:
+            await self._journal.fence(tx, lease)
+            await self.require_no_hold(tx)
+            if passage is not None:
+                await self._admit(tx, passage)
+            await self._journal.keep_attempt(tx, step=step, attempt=attempt)
+
+    async def _check_sequence(self, source: str, sequence: int) -> None:
+        account = await self._chain.account(source)
+        if account is None or account.sequence < sequence - 1:
+            raise ChainUnavailable("the node lags behind the channel account")
+        if account.sequence >= sequence:
+            raise ChannelAhead(
+                source=source, used=account.sequence, at_ledger=account.read_at_ledger
+            )
+
+    async def _is_used(self, prepared: Prepared, outcome: TransactionOutcome) -> bool | None:
+        """Tell whether a ledger has used the number of an envelope whose time is over.
+
+        That needs no history: whatever lands uses its number up, and from the first ledger after
+        its time on nothing lands. None: its time is not over, or the node lags behind that ledger.
+        Raises: ChainUnavailable.
+        """
+        if not outcome.is_after(prepared):
+            return None
+        account = await self._chain.account(prepared.source)
+        if account is None or account.read_at_ledger < outcome.latest_ledger:
+            return None
+        return account.sequence >= prepared.sequence

@@ -1,0 +1,115 @@
+"""A command as the books have it, with who signs for it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from services.escrow.contracts.contract import Parties
+from services.escrow.contracts.kinds import COUNTED
+from services.escrow.contracts.steps import Step, StepName, StepState
+from services.escrow.domain import Command, Escrow, Wallet
+from services.escrow.ports import Signer
+from services.escrow.sending.flows import FLOWS, Passage
+from services.escrow.sending.lease import Lease
+
+T = TypeVar("T")
+# Why a command waits while nothing new may be sent.
+CHAIN_AHEAD = "CHAIN_AHEAD"
+# A step waits for the ledgers to be read: they have what used its number, and the books do not.
+READING_LEDGERS = "READING_LEDGERS"
+
+
+class NotNow(Exception):
+    """A step cannot be done yet, and nothing of it is in flight.
+
+    The command rests for so many seconds, or longer each time where none are given; its channel
+    account is free for others meanwhile. reason: what GetCommand tells of the wait. is_trouble:
+    it cannot go on, and some such commands are refused at last, see `patience`; None: this says
+    nothing of it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "NOT_YET",
+        seconds: int | None = None,
+        is_trouble: bool | None = False,
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.seconds = seconds
+        self.is_trouble = is_trouble
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A command as the books have it. target: the wallet of a command on a wallet.
+
+    wallets: of all who take part; is_held: nothing new may be sent until an operator confirms;
+    may_claim: the chain has transactions of ours that no step has claimed.
+    """
+
+    lease: Lease
+    command: Command
+    steps: Sequence[Step]
+    platform: str
+    signers: Mapping[str, Signer]
+    wallets: Sequence[Wallet]
+    parties: Parties | None
+    target: Wallet | None
+    is_held: bool = False
+    may_claim: bool = False
+
+    @property
+    def escrow(self) -> Escrow:
+        """Return the escrow of a command that has one."""
+        return present(self.command.escrow)
+
+    @property
+    def current(self) -> Step | None:
+        """Return the step to do next; None: all are done."""
+        return next((step for step in self.steps if step.state is StepState.PLANNED), None)
+
+    @property
+    def doubted(self) -> Step | None:
+        """Return the step that has landed otherwise than was meant, if there is one."""
+        return next((step for step in self.steps if step.doubt), None)
+
+    def passage(self, step: Step) -> Passage | None:
+        """Return how a step goes its flow's way; None: its command is in no flow."""
+        flow = FLOWS.get(self.command.kind)
+        if flow is None:
+            return None
+        return Passage(
+            marketplace_id=self.lease.marketplace_id,
+            flow=flow,
+            step_id=step.id,
+            minor_units=self._counted(step),
+            is_counted=any(not attempt.is_burn for attempt in step.attempts),
+        )
+
+    def _counted(self, step: Step) -> int:
+        if step.name not in COUNTED:
+            return 0
+        return step.number("minor_units") if step.name is StepName.PAY else self.escrow.terms.amount
+
+    @property
+    def has_changed_the_chain(self) -> bool:
+        """Tell whether a step of the command has landed."""
+        return any(step.state is StepState.SUCCEEDED for step in self.steps)
+
+
+def held_up() -> NotNow:
+    """Return what to raise while the chain has more than the books."""
+    return NotNow(
+        "the chain has transactions of ours that the books lack; an operator must confirm",
+        reason=CHAIN_AHEAD,
+    )
+
+
+def present(value: T | None) -> T:
+    """Return what the kind of the command promises to be there."""
+    if value is None:
+        raise LookupError("the command lacks what its kind has")
+    return value

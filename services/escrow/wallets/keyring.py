@@ -1,0 +1,142 @@
+"""Who signs: keys made by the vault, kept sealed in the store, handed out as signers."""
+
+import time
+import uuid
+
+from chassis.database import Database
+from services.escrow.domain import Wallet
+from services.escrow.ports import Signer
+from services.escrow.wallets.accounts import Accounts
+from services.escrow.wallets.seals import Seal
+from services.escrow.wallets.vault import KeyOwner, KeyUnusable, Sealed, SealedKey, Vault
+
+# What a seal of a key of no marketplace is bound to.
+PLATFORM = "platform"
+CHANNEL = "channel"
+# For so long a seal that was read is used, though the key that wraps it may be replaced.
+KNOWN_SECONDS = 30.0
+
+
+class Keyring:
+    """Makes keys and finds the signer of an address."""
+
+    def __init__(self, *, vault: Vault, accounts: Accounts, database: Database) -> None:
+        self._vault = vault
+        self._accounts = accounts
+        self._database = database
+        self._known: dict[str, tuple[Signer, float]] = {}
+
+    async def new_wallet(
+        self, *, marketplace_id: uuid.UUID, wallet_id: uuid.UUID
+    ) -> tuple[str, Sealed]:
+        """Make the key of a user's wallet; returns its address and the seal."""
+        owner, sealed = await self._vault.create(
+            marketplace_id=str(marketplace_id), wallet_id=str(wallet_id)
+        )
+        return owner.address, to_json(sealed)
+
+    async def new_channel(self) -> tuple[str, Sealed]:
+        """Make the key of a channel account; returns its address and the seal."""
+        owner, sealed = await self._vault.create(marketplace_id=PLATFORM, wallet_id=CHANNEL)
+        return owner.address, to_json(sealed)
+
+    async def ensure_platform(self, *, secret: str | None) -> None:
+        """Keep the platform's key: the given one, or a new one, where none is kept yet.
+
+        Several replicas may do so at once; the first one's key is everybody's.
+        Raises: ValueError: the given secret is none, or another key is kept.
+        """
+        if secret:
+            owner, sealed = await self._vault.import_secret(
+                secret, marketplace_id=PLATFORM, wallet_id=PLATFORM
+            )
+        else:
+            owner, sealed = await self._vault.create(marketplace_id=PLATFORM, wallet_id=PLATFORM)
+        async with self._database.transaction() as tx:
+            if await self._accounts.platform(tx) is None:
+                await self._accounts.add_platform(tx, address=owner.address, sealed=to_json(sealed))
+        kept = (await self.platform()).address
+        if secret and kept != owner.address:
+            raise ValueError(f"another platform wallet is in use: {kept}")
+
+    async def platform(self) -> Signer:
+        """Return who signs for the platform. Raises: LookupError: before the first start."""
+        return self._recent(PLATFORM) or self._keep(PLATFORM, await self._read_platform())
+
+    async def channel(self, address: str) -> Signer:
+        """Return who signs for a channel account."""
+        return self._recent(address) or self._keep(address, await self._read_channel(address))
+
+    def _recent(self, name: str) -> Signer | None:
+        """Return a signer that was read a moment ago: its seal may be another by now."""
+        signer, read_at = self._known.get(name, (None, 0.0))
+        return signer if time.monotonic() - read_at < KNOWN_SECONDS else None
+
+    def _keep(self, name: str, signer: Signer) -> Signer:
+        self._known[name] = (signer, time.monotonic())
+        return signer
+
+    async def _read_platform(self) -> Signer:
+        async with self._database.transaction() as tx:
+            found = await self._accounts.platform(tx)
+        if found is None:
+            raise LookupError("there is no platform wallet yet")
+        address, sealed = found
+        owner = KeyOwner(marketplace_id=PLATFORM, wallet_id=PLATFORM, address=address)
+        return self._vault.signer(from_json(sealed), owner=owner)
+
+    async def _read_channel(self, address: str) -> Signer:
+        async with self._database.transaction() as tx:
+            sealed = await self._accounts.channel(tx, address)
+        return self.signer_of_channel(address=address, sealed=sealed)
+
+    def signer_of_channel(self, *, address: str, sealed: Sealed) -> Signer:
+        """Return who signs for a channel account whose seal is at hand."""
+        owner = KeyOwner(marketplace_id=PLATFORM, wallet_id=CHANNEL, address=address)
+        return self._vault.signer(from_json(sealed), owner=owner)
+
+    def wallet(self, wallet: Wallet, *, sealed: Sealed) -> Signer:
+        """Return who signs for a user's wallet."""
+        owner = KeyOwner(
+            marketplace_id=str(wallet.marketplace_id),
+            wallet_id=str(wallet.id),
+            address=wallet.address,
+        )
+        return self._vault.signer(from_json(sealed), owner=owner)
+
+
+def owner_of(seal: Seal) -> KeyOwner:
+    """Return whose key a kept seal is of, as it was sealed."""
+    platform = {"platform": PLATFORM, "channels": CHANNEL}
+    if seal.place in platform:
+        return KeyOwner(
+            marketplace_id=PLATFORM, wallet_id=platform[seal.place], address=seal.address
+        )
+    return KeyOwner(
+        marketplace_id=seal.marketplace_id, wallet_id=seal.wallet_id, address=seal.address
+    )
+
+
+def to_json(sealed: SealedKey) -> Sealed:
+    """Write a seal as it is stored."""
+    return {
+        "version": sealed.version,
+        "kek_id": sealed.kek_id,
+        "wrapped_data_key": sealed.wrapped_data_key.hex(),
+        "nonce": sealed.nonce.hex(),
+        "ciphertext": sealed.ciphertext.hex(),
+    }
+
+
+def from_json(stored: Sealed) -> SealedKey:
+    """Read a stored seal. Raises: KeyUnusable: it is none."""
+    try:
+        return SealedKey(
+            version=int(stored["version"]),
+            kek_id=str(stored["kek_id"]),
+            wrapped_data_key=bytes.fromhex(str(stored["wrapped_data_key"])),
+            nonce=bytes.fromhex(str(stored["nonce"])),
+            ciphertext=bytes.fromhex(str(stored["ciphertext"])),
+        )
+    except (LookupError, ValueError) as error:
+        raise KeyUnusable("what is stored is no sealed key") from error

@@ -1,0 +1,71 @@
+"""Every sealed key that is kept: the platform's, those of channel accounts and of wallets."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from chassis.database import Transaction
+from services.escrow.tables import channels, platform, wallets
+from services.escrow.wallets.vault import Sealed
+
+_TABLES = {"platform": platform, "channels": channels, "wallets": wallets}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """One sealed key. place: the table that it is in; marketplace_id, wallet_id: of a wallet."""
+
+    place: str
+    address: str
+    sealed: Sealed
+    marketplace_id: str = ""
+    wallet_id: str = ""
+
+
+class Seals:
+    """Reads and replaces sealed keys."""
+
+    async def page(self, tx: Transaction, *, after: str, size: int) -> list[Seal]:
+        """Read the seals that follow an address, in the order of addresses; "": from the first."""
+        rows = await tx.execute(_PAGE, {"after": after, "size": size})
+        return [
+            Seal(
+                place=row.place,
+                address=row.address,
+                sealed=row.sealed,
+                marketplace_id=row.marketplace_id,
+                wallet_id=row.wallet_id,
+            )
+            for row in rows
+        ]
+
+    async def replace(self, tx: Transaction, seal: Seal, *, sealed: Sealed) -> None:
+        """Write a new seal of a key, unless somebody else has written one meanwhile."""
+        table = _TABLES[seal.place]
+        still = (table.c.address == seal.address) & (table.c.sealed == dict(seal.sealed))
+        await tx.execute(sa.update(table).where(still).values(sealed=dict(sealed)))
+
+
+def _seals_of(place: str) -> sa.Select[tuple[str, str, Sealed, str, str]]:
+    """Read a page of one table, by its index of addresses."""
+    table = _TABLES[place]
+    is_wallet = table is wallets
+    nobody = sa.literal("")
+    return (
+        sa.select(
+            sa.literal(place).label("place"),
+            table.c.address,
+            table.c.sealed,
+            (sa.cast(table.c.marketplace_id, sa.Text) if is_wallet else nobody).label(
+                "marketplace_id"
+            ),
+            (sa.cast(table.c.id, sa.Text) if is_wallet else nobody).label("wallet_id"),
+        )
+        .where(table.c.address > sa.bindparam("after"))
+        .order_by(table.c.address)
+        .limit(sa.bindparam("size"))
+    )
+
+
+_ALL = sa.union_all(*(sa.select(_seals_of(place).subquery()) for place in _TABLES)).subquery()
+_PAGE = sa.select(_ALL).order_by(_ALL.c.address).limit(sa.bindparam("size"))

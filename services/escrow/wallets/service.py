@@ -1,0 +1,159 @@
+"""The use cases of wallets: make one, pay into one."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from chassis.database import Transaction
+from chassis.idempotency import Answer, Idempotency, RequestKey
+from kernel.clock import Clock
+from kernel.errors import DeadlineExceeded, Unavailable
+from kernel.ids import derived_id, new_id
+from kernel.money import USDC, Money, to_text
+from services.escrow.commands.acceptance import Acceptance, Request
+from services.escrow.commands.store import CommandStore
+from services.escrow.commands.waiting import Waiting
+from services.escrow.contracts.plan import plan_credit, plan_wallet
+from services.escrow.domain import (
+    Command,
+    CommandKind,
+    InvalidWalletAmount,
+    PlatformTooPoor,
+    Wallet,
+    WalletState,
+)
+from services.escrow.ports import Chain
+from services.escrow.wallets.keyring import Keyring
+from services.escrow.wallets.store import WalletStore
+from services.escrow.wallets.vault import Sealed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletService:
+    """Makes wallets and pays into them. encode: the answer on the wire, as bytes."""
+
+    acceptance: Acceptance
+    store: CommandStore
+    wallets: WalletStore
+    chain: Chain
+    idempotency: Idempotency
+    keyring: Keyring
+    waiting: Waiting
+    clock: Clock
+    encode: Callable[[Wallet], bytes]
+
+    async def create(
+        self, *, key: RequestKey, user_id: uuid.UUID, user_public_id: str, wait_seconds: int
+    ) -> Answer:
+        """Make a user's wallet, or find the one there is, and wait for its account on chain.
+
+        Raises: IdempotencyKeyReused: same key, different request.
+        """
+        database, marketplace_id = self.acceptance.database, key.marketplace_id
+        drafted = await self._draft(marketplace_id, user_id, user_public_id)
+
+        async def accept(tx: Transaction) -> bytes:
+            is_new = drafted is not None and await self.wallets.add_wallet(
+                tx, wallet=drafted[0], sealed=drafted[1]
+            )
+            return (await self._set_in_motion(tx, key, user_id, is_new=is_new)).bytes
+
+        async def answer(tx: Transaction) -> bytes:
+            found = await self.wallets.wallet_of_user(
+                tx, marketplace_id=marketplace_id, user_id=user_id
+            )
+            return self.encode(found)
+
+        # The answer tells of the account after the wait, so it is kept after the wait; that the
+        # key means this user is kept before it, in the transaction of the wallet.
+        first = replace(key, key=f"{key.key}#accepted")
+        accepted = await self.idempotency.execute(database, first, accept)
+        self.waiting.work()
+        await self.waiting.for_end(
+            marketplace_id=marketplace_id,
+            command_id=uuid.UUID(bytes=accepted.body),
+            seconds=wait_seconds,
+        )
+        return await self.idempotency.execute(database, key, answer)
+
+    async def credit(self, request: Request, *, user_id: uuid.UUID, amount: Money) -> Answer:
+        """Start a payment from the platform's wallet.
+
+        Raises: WalletNotFound; InvalidWalletAmount; PlatformTooPoor; IdempotencyKeyReused.
+        """
+        if amount.asset != USDC or amount.minor_units <= 0:
+            raise InvalidWalletAmount(
+                "Invalid field: amount", fields=[("amount", f"must be positive and in {USDC}")]
+            )
+
+        held = await self._held_by_platform()
+
+        async def work(tx: Transaction) -> Command:
+            if held is not None and held < amount.minor_units:
+                raise PlatformTooPoor(
+                    "The platform's wallet has less than the amount",
+                    details={
+                        "available": to_text(held),
+                        "requested": to_text(amount.minor_units),
+                        "currency": USDC,
+                    },
+                )
+            wallet = await self.wallets.wallet_of_user(
+                tx, marketplace_id=request.marketplace_id, user_id=user_id
+            )
+            planned = plan_credit(minor_units=amount.minor_units)
+            return await self.acceptance.add(tx, request, planned=planned, wallet_id=wallet.id)
+
+        return await self.acceptance.accept(request, work)
+
+    async def _held_by_platform(self) -> int | None:
+        """Return what the platform's wallet holds; None where the chain cannot be asked now."""
+        address = (await self.keyring.platform()).address
+        try:
+            return (await self.chain.asset_balances([address]))[address]
+        except (Unavailable, DeadlineExceeded):
+            return None
+
+    async def _draft(
+        self, marketplace_id: uuid.UUID, user_id: uuid.UUID, user_public_id: str
+    ) -> tuple[Wallet, Sealed] | None:
+        """Make a wallet with its key, to be stored; None where the user has one already."""
+        async with self.acceptance.database.transaction() as tx:
+            if await self.wallets.find_wallet(tx, marketplace_id=marketplace_id, user_id=user_id):
+                return None
+        wallet_id = new_id()
+        # Sealing may ask a key service, so it is no part of a transaction.
+        address, sealed = await self.keyring.new_wallet(
+            marketplace_id=marketplace_id, wallet_id=wallet_id
+        )
+        wallet = Wallet(
+            id=wallet_id,
+            marketplace_id=marketplace_id,
+            user_id=user_id,
+            user_public_id=user_public_id,
+            address=address,
+            state=WalletState.CREATING,
+            created_at=self.clock.now(),
+        )
+        return wallet, sealed
+
+    async def _set_in_motion(
+        self, tx: Transaction, key: RequestKey, user_id: uuid.UUID, *, is_new: bool
+    ) -> uuid.UUID:
+        """Return the command that makes the wallet's account, with a new one where it failed."""
+        wallet = await self.wallets.lock_wallet(
+            tx, marketplace_id=key.marketplace_id, user_id=user_id
+        )
+        tries = await self.store.count_wallet_commands(tx, wallet=wallet)
+        if not is_new and wallet.state is not WalletState.FAILED:
+            return _command_id(wallet, tries)
+        request = Request(
+            key=key, command_id=_command_id(wallet, tries + 1), kind=CommandKind.CREATE_WALLET
+        )
+        await self.acceptance.add(tx, request, planned=plan_wallet(), wallet_id=wallet.id)
+        await self.wallets.set_wallet_state(tx, wallet=wallet, state=WalletState.CREATING)
+        return request.command_id
+
+
+def _command_id(wallet: Wallet, number: int) -> uuid.UUID:
+    return derived_id("create_wallet", wallet.id, number)
