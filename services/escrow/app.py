@@ -94,16 +94,31 @@ class House:
         vault = Vault(provider=self.keys)
         self.rewrapping = Rewrapping(database=self.database, seals=Seals(), vault=vault)
         self.keyring = Keyring(vault=vault, accounts=self.accounts, database=self.database)
-        options = stellar_options(settings)
+        options, provider = stellar_options(settings), trustless_work_options(settings)
         self.asset_contract = asset_contract(options)
-        trustless_work = trustless_work_options(settings)
-        self.chain, self.builder = connect(options, trustless_work=trustless_work)
+        self.chain, self.builder = connect(options, trustless_work=provider)
         self.recovery = Recovery(
             database=self.database,
             landings=self.landings,
             progress=self.progress,
             chain=self.chain,
             waiting=self.waiting,
+        )
+        self.acceptance = Acceptance(
+            database=self.database,
+            store=self.store,
+            idempotency=self.idempotency,
+            waiting=self.waiting,
+            clock=self.clock,
+            encode=wire.encode_command,
+        )
+        self.loader = Loader(
+            store=self.store,
+            wallets=self.wallet_store,
+            journal=self.journal,
+            landings=self.landings,
+            keyring=self.keyring,
+            provider_fee_address=self.settings.trustless_work_fee_address,
         )
 
     def app(self) -> App:
@@ -168,21 +183,10 @@ class House:
         await self.ensure_platform()
         await self.watcher(platform=(await self.keyring.platform()).address).run()
 
-    def acceptance(self) -> Acceptance:
-        """Build what accepts commands."""
-        return Acceptance(
-            database=self.database,
-            store=self.store,
-            idempotency=self.idempotency,
-            waiting=self.waiting,
-            clock=self.clock,
-            encode=wire.encode_command,
-        )
-
     def escrows(self) -> EscrowService:
         """Build the use cases of escrows."""
         return EscrowService(
-            acceptance=self.acceptance(),
+            acceptance=self.acceptance,
             store=self.store,
             wallets=self.wallet_store,
             keyring=self.keyring,
@@ -199,7 +203,7 @@ class House:
     def wallets(self) -> WalletService:
         """Build the use cases of wallets."""
         return WalletService(
-            acceptance=self.acceptance(),
+            acceptance=self.acceptance,
             store=self.store,
             wallets=self.wallet_store,
             chain=self.chain,
@@ -212,11 +216,6 @@ class House:
 
     def queries(self) -> Queries:
         """Build what can be asked."""
-        network = Network(
-            passphrase=self.settings.stellar_network_passphrase,
-            asset_issuer=self.settings.usdc_issuer,
-            asset_contract=self.asset_contract,
-        )
         return Queries(
             database=self.database,
             store=self.store,
@@ -224,7 +223,11 @@ class House:
             holders=Holders(),
             chain=self.chain,
             waiting=self.waiting,
-            network=network,
+            network=Network(
+                passphrase=self.settings.stellar_network_passphrase,
+                asset_issuer=self.settings.usdc_issuer,
+                asset_contract=self.asset_contract,
+            ),
         )
 
     def attention(self) -> Attention:
@@ -247,7 +250,7 @@ class House:
             journal=self.journal,
             progress=self.progress,
             accounts=self.accounts,
-            loader=self.loader(),
+            loader=self.loader,
             recogniser=self.recogniser(),
             chain=self.chain,
             recovery=self.recovery,
@@ -260,15 +263,6 @@ class House:
 
     def bootstrap(self) -> Bootstrap:
         """Build what prepares the chain."""
-        plan = Plan(
-            channels=self.settings.channel_accounts,
-            channel_balance=self.settings.channel_lumens * UNIT,
-            channel_least=CHANNEL_LEAST_LUMENS * UNIT,
-            float_units=self.settings.platform_float_usdc * UNIT,
-            asset_contract=self.asset_contract,
-            poll_seconds=self.settings.chain_poll_seconds,
-            transaction_seconds=self.settings.transaction_seconds,
-        )
         return Bootstrap(
             database=self.database,
             accounts=self.accounts,
@@ -276,7 +270,15 @@ class House:
             keyring=self.keyring,
             chain=self.chain,
             builder=self.builder,
-            plan=plan,
+            plan=Plan(
+                channels=self.settings.channel_accounts,
+                channel_balance=self.settings.channel_lumens * UNIT,
+                channel_least=CHANNEL_LEAST_LUMENS * UNIT,
+                float_units=self.settings.platform_float_usdc * UNIT,
+                asset_contract=self.asset_contract,
+                poll_seconds=self.settings.chain_poll_seconds,
+                transaction_seconds=self.settings.transaction_seconds,
+            ),
         )
 
     def sender(self) -> Sender:
@@ -317,17 +319,6 @@ class House:
             factory=self.settings.escrow_factory_id,
         )
 
-    def loader(self) -> Loader:
-        """Build what reads commands."""
-        return Loader(
-            store=self.store,
-            wallets=self.wallet_store,
-            journal=self.journal,
-            landings=self.landings,
-            keyring=self.keyring,
-            provider_fee_address=self.settings.trustless_work_fee_address,
-        )
-
     def recogniser(self) -> Recogniser:
         """Build what tells whose doing a transaction is."""
         return Recogniser(
@@ -360,7 +351,7 @@ class House:
                 endings=endings,
             ),
             endings=endings,
-            loader=self.loader(),
+            loader=self.loader,
             recogniser=self.recogniser(),
             abandonment=Abandonment(
                 database=self.database,

@@ -81,7 +81,7 @@ class Queries:
         return found
 
     async def command(
-        self, *, marketplace_id: uuid.UUID, command_id: uuid.UUID, wait_seconds: float
+        self, *, marketplace_id: uuid.UUID, command_id: uuid.UUID, wait_seconds: int
     ) -> Command:
         """Return how far a command is; waits for its end, at most so long.
 

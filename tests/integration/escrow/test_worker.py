@@ -238,7 +238,7 @@ async def test_waiting_ends_when_the_time_is_up(alone: World) -> None:
     await alone.escrows.freeze(asked, order_id=order.id)
 
     command = await alone.queries.command(
-        marketplace_id=alone.marketplace_id, command_id=asked.command_id, wait_seconds=0.05
+        marketplace_id=alone.marketplace_id, command_id=asked.command_id, wait_seconds=1
     )
 
     assert command.state is CommandState.RUNNING
