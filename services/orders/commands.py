@@ -14,15 +14,17 @@ from chassis.idempotency import Answer, Idempotency, IdempotencyKeyInProgress, R
 from kernel.errors import FailedPrecondition
 from kernel.ids import new_id
 from services.orders import domain, hot
-from services.orders.domain import Decided, Order, OrderInWrongState, State
+from services.orders.domain import Order, OrderInWrongState
 from services.orders.operation_store import OperationStore
-from services.orders.operations import AnotherInMotion, Kind, Operation
+from services.orders.operations import AnotherRuns, Kind, Operation
 from services.orders.saga import Encode, Saga
 from services.orders.store import OrderStore
+from services.orders.use_cases import Accepted, AtOnce, Work
 
-# What an operation in motion may be waited for even where the caller would not wait at all.
+# A command waits so long for another operation to end, even where its caller would not wait at all.
 LEAST_WAIT_SECONDS = 1.0
-Begin = Callable[[Order, uuid.UUID], Decided]
+# A use case, with the id of the operation that would follow.
+Accept = Callable[[Order, uuid.UUID], Accepted]
 
 
 class EscrowNotReady(FailedPrecondition):
@@ -47,30 +49,21 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quick:
-    """What must hold for a command that changes nothing when it begins, besides its amount."""
-
-    state: State
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Command:
     request: Request
     order_id: uuid.UUID
-    kind: Kind
-    begin: Begin
-    context: Mapping[str, str]
-    needs_peers: bool
-    quick: Quick | None
+    accept: Accept
+    at_once: AtOnce | None
 
 
-class _InMotionError(Exception):
-    """Another operation must end first."""
+class _BusyError(Exception):
+    """Another operation must end first. work: what the command would begin."""
 
-    def __init__(self, operation: Operation, order: Order) -> None:
-        super().__init__(operation.id)
-        self.operation = operation
+    def __init__(self, *, running: Operation, order: Order, work: Work | None) -> None:
+        super().__init__(running.id)
+        self.running = running
         self.order = order
+        self.work = work
 
 
 class CommandRunner:
@@ -97,40 +90,30 @@ class CommandRunner:
         self,
         request: Request,
         order_id: uuid.UUID,
-        kind: Kind,
-        begin: Begin,
-        context: Mapping[str, str],
+        accept: Accept,
         *,
-        needs_peers: bool = True,
-        quick: Quick | None = None,
+        at_once: AtOnce | None = None,
     ) -> Answer:
-        """Record the command, drive it, answer. An operation in progress is waited for first.
+        """Record the command, drive it, answer. An operation that runs is waited for first.
 
-        needs_peers: the command is carried out by an operation; False: it ends where it begins.
-        Raises: what `begin` raises; AmountDiffersFromOrder; OrderInWrongState; EscrowNotReady.
+        at_once: the same use case, where the table of transitions decides it alone.
+        Raises: what `accept` raises; AmountDiffersFromOrder; OrderInWrongState; EscrowNotReady.
         """
-        command = _Command(
-            request=request,
-            order_id=order_id,
-            kind=kind,
-            begin=begin,
-            context=context,
-            needs_peers=needs_peers,
-            quick=quick,
-        )
+        command = _Command(request=request, order_id=order_id, accept=accept, at_once=at_once)
         until = time.monotonic() + max(request.wait_seconds, LEAST_WAIT_SECONDS)
         while True:
             asked_at = time.monotonic()
             try:
-                begun = await self._begin_or_refuse(command)
-            except AnotherInMotion:
+                async with self._idempotency.keeping_refusals(self._database, request.key):
+                    begun = await self._database.retrying(lambda: self._begin(command))
+            except AnotherRuns:
                 continue
-            except _InMotionError as busy:
+            except _BusyError as busy:
                 remaining = until - time.monotonic()
                 if remaining <= 0 or not await self._saga.ended(
-                    busy.operation.id, timeout_seconds=remaining
+                    busy.running.id, timeout_seconds=remaining
                 ):
-                    raise _busy(kind, busy) from None
+                    raise _refusal(busy) from None
                 continue
             if isinstance(begun, Answer):
                 return begun
@@ -139,8 +122,8 @@ class CommandRunner:
             return await self._saga.answer(motion, timeout_seconds=request.wait_seconds)
 
     async def find(
-        self, request: Request, look: Callable[[Transaction], Awaitable[Order]]
-    ) -> Order | Answer:
+        self, request: Request, look: Callable[[Transaction], Awaitable[uuid.UUID]]
+    ) -> uuid.UUID | Answer:
         """Find the order that a command is about, unless the request has its answer already.
 
         Raises: what `look` raises, kept for the request's key; as Idempotency.known.
@@ -152,22 +135,54 @@ class CommandRunner:
             known = await self._idempotency.known(tx, request.key)
             return known if known is not None else await look(tx)
 
-    async def _begin_or_refuse(self, command: _Command) -> Answer | tuple[Operation, Order]:
-        async with self._idempotency.keeping_refusals(self._database, command.request.key):
-            return await self._database.retrying(lambda: self._begin(command))
+    async def _begin(self, command: _Command) -> Answer | tuple[Operation, Order]:
+        """Record a command: its operation and the order, or the answer that it has already."""
+        request, at_once = command.request, command.at_once
+        if at_once is not None and (begun := await self._begin_at_once(command, at_once)):
+            return begun
+        async with self._database.transaction() as tx:
+            found = await self._claim_and_lock(tx, command)
+            if isinstance(found, Answer):
+                return found
+            before, running, operation_id = found.order, found.operation, new_id()
+            accepted = command.accept(before, operation_id)
+            domain.require_amount(before, request.amount)
+            if running is None and accepted.work is None:
+                # It has no operation, so the unique index of running ones does not stop it.
+                running = await self._operations.running(
+                    tx, marketplace_id=request.marketplace_id, order_id=command.order_id
+                )
+            if running is not None:
+                raise _BusyError(running=running, order=before, work=accepted.work)
+            after = accepted.order
+            if after is not before:
+                after = await self._orders.save(
+                    tx,
+                    before=before,
+                    after=after,
+                    facts=accepted.facts,
+                    request_id=identity.current_request_id(),
+                )
+            if accepted.work is None:
+                answer = Answer(body=self._encode(after, None))
+                await self._idempotency.finish(tx, request.key, answer.body)
+                return answer
+            operation = self._operation(command, operation_id, accepted.work)
+            await self._operations.insert(tx, operation)
+            return operation, after
 
-    async def _begin_quickly(self, command: _Command) -> tuple[Operation, Order] | None:
-        """Begin in one statement what changes nothing yet; None: look at it at leisure."""
-        if command.quick is None:
-            return None
-        operation = self._operation(command)
+    async def _begin_at_once(
+        self, command: _Command, at_once: AtOnce
+    ) -> tuple[Operation, Order] | None:
+        """Record a command in one statement; None: a condition does not hold, find out which."""
+        operation = self._operation(command, new_id(), at_once.work)
         try:
             async with self._database.statement() as connection:
                 order = await hot.begin(
                     connection,
                     operation=operation,
                     answer=self._idempotency.values(command.request.key),
-                    state=command.quick.state,
+                    states=at_once.states,
                     amount=command.request.amount,
                 )
         except Exception as error:
@@ -175,36 +190,6 @@ class CommandRunner:
                 return None
             raise
         return None if order is None else (operation, order)
-
-    async def _begin(self, command: _Command) -> Answer | tuple[Operation, Order]:
-        if (quick := await self._begin_quickly(command)) is not None:
-            return quick
-        request = command.request
-        async with self._database.transaction() as tx:
-            begun = await self._claim_and_lock(tx, command)
-            if isinstance(begun, Answer):
-                return begun
-            operation = self._operation(command)
-            after, facts = command.begin(begun.order, operation.id)
-            domain.require_amount(begun.order, request.amount)
-            running = begun.operation
-            if running is None and not command.needs_peers:
-                # It is over at once, and no row of its own meets the index of what is in motion.
-                running = await self._running_now(tx, command)
-            if running is not None:
-                raise _InMotionError(running, begun.order)
-            if after is not begun.order:
-                after = await self._orders.save(
-                    tx,
-                    before=begun.order,
-                    after=after,
-                    facts=facts,
-                    request_id=operation.request_id,
-                )
-            if command.needs_peers:
-                await self._operations.insert(tx, operation)
-                return operation, after
-            return await self._finish(tx, request.key, after)
 
     async def _claim_and_lock(self, tx: Transaction, command: _Command) -> Answer | hot.Begun:
         request = command.request
@@ -222,28 +207,17 @@ class CommandRunner:
             raise IdempotencyKeyInProgress("The key is being freed")
         return known
 
-    async def _running_now(self, tx: Transaction, command: _Command) -> Operation | None:
-        """Find what was recorded on the order while its row was waited for."""
-        return await self._operations.running(
-            tx, marketplace_id=command.request.marketplace_id, order_id=command.order_id
-        )
-
-    async def _finish(self, tx: Transaction, key: RequestKey, order: Order) -> Answer:
-        body = self._encode(order, None)
-        await self._idempotency.finish(tx, key, body)
-        return Answer(body=body)
-
-    def _operation(self, command: _Command) -> Operation:
-        key = command.request.key
+    def _operation(self, command: _Command, operation_id: uuid.UUID, work: Work) -> Operation:
+        request = command.request
         return Operation(
-            id=new_id(),
-            marketplace_id=command.request.marketplace_id,
+            id=operation_id,
+            marketplace_id=request.marketplace_id,
             order_id=command.order_id,
-            kind=command.kind,
-            scope=key.scope,
-            key=key.key,
-            fingerprint=key.fingerprint,
-            context={**command.request.remarks, **command.context},
+            kind=work.kind,
+            scope=request.key.scope,
+            key=request.key.key,
+            fingerprint=request.key.fingerprint,
+            context={**request.remarks, **work.context},
             actor=identity.current().principal,
             request_id=identity.current_request_id(),
             epoch=1,
@@ -251,15 +225,18 @@ class CommandRunner:
         )
 
 
-def _busy(kind: Kind, busy: _InMotionError) -> FailedPrecondition:
+def _refusal(busy: _BusyError) -> FailedPrecondition:
+    """Say which operation is in the way."""
+    order, kind = busy.order, busy.running.kind
     details = {
-        "orderId": busy.order.public_id,
-        "currentState": busy.order.state.value,
-        "allowedStates": [busy.order.state.value],
-        "operation": busy.operation.kind.value,
+        "orderId": order.public_id,
+        "currentState": order.state.value,
+        "allowedStates": [order.state.value],
+        "operation": kind.value,
     }
-    if kind is Kind.FUND_ESCROW and busy.operation.kind is Kind.CREATE_ESCROW:
+    funds = busy.work is not None and busy.work.kind is Kind.FUND_ESCROW
+    if funds and kind is Kind.CREATE_ESCROW:
         return EscrowNotReady("The escrow contract is still being deployed", details=details)
     return OrderInWrongState(
-        f"Another operation is in motion: {busy.operation.kind.value}", details=details
+        f"Another operation is in progress on this order: {kind.value}", details=details
     )

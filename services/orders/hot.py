@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from chassis import idempotency, outbox
 from chassis.database import Connection, Transaction, driver
 from services.orders import operation_store, store
-from services.orders.domain import Fact, Order, OrderNotFound, State
+from services.orders.domain import Fact, Order, OrderNotFound
 from services.orders.operation_store import OPERATION_COLUMNS, operation_of
 from services.orders.operations import LeaseLost, Operation
 from services.orders.store import OrderMovedOn
@@ -45,17 +45,17 @@ async def begin(
     *,
     operation: Operation,
     answer: dict[str, object],
-    state: State,
+    states: Sequence[str],
     amount: int | None,
 ) -> Order | None:
-    """Record an operation on an order that is in a state, with nothing in motion on it.
+    """Record an operation on an order that is in one of the states, and on which none runs.
 
-    amount: what the order's must be, None: any. None: one of the conditions does not hold, or the
-    key was used before; nothing was written, and why is found out by `claim_and_lock`.
+    amount: what the order's must be, None: any. Returns None where one of the conditions does not
+    hold, or the key was used before; nothing was written, and `claim_and_lock` finds the reason.
     Raises: UniqueViolation: operations_one_running.
     """
     cursor = connection.cursor(row_factory=dict_row)
-    conditions = {"order_state": state.value, "order_amount": amount}
+    conditions = {"order_states": list(states), "order_amount": amount}
     await cursor.execute(_BEGIN, answer | conditions | operation_store.values_of(operation))
     row = await cursor.fetchone()
     return None if row is None else store.order_of(row)
@@ -134,7 +134,8 @@ select count(*) from made
 _BEGIN = f"""
 with locked as (
     select {_COLUMNS} from orders
-    where marketplace_id = %(op_marketplace)s and id = %(op_order)s and state = %(order_state)s
+    where marketplace_id = %(op_marketplace)s and id = %(op_order)s
+        and state = any(%(order_states)s::text[])
         and (%(order_amount)s::bigint is null or amount = %(order_amount)s::bigint)
     for update
 ),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kernel.errors import InvalidArgument
 from kernel.money import CENT, USDC, InvalidAmountFormat, to_text
-from services.orders.domain import Milestone, Origin
+from services.orders.domain import Milestone, Origin, UserName
 
 # What an order may be priced in, and the asset that settles it.
 CURRENCIES: Mapping[str, str] = {"USD": USDC, "USDC": USDC}
@@ -19,7 +19,7 @@ class InvalidCurrency(InvalidArgument):
 
 
 class BuyerIsSeller(InvalidArgument):
-    """Nobody buys from themselves."""
+    """The buyer is the seller."""
 
     reason = "BUYER_IS_SELLER"
 
@@ -60,6 +60,14 @@ def settling_asset(new: NewOrder) -> str:
             fields=[("currency", f"must be one of {', '.join(sorted(CURRENCIES))}")],
         )
     return asset
+
+
+def require_parties(buyer: UserName, seller: UserName) -> None:
+    """Check that an order has two parties. Raises: BuyerIsSeller."""
+    if buyer.id == seller.id:
+        raise BuyerIsSeller(
+            "Buyer and seller must differ", fields=[("seller", "must not be the buyer")]
+        )
 
 
 def require_amounts(new: NewOrder) -> None:

@@ -12,7 +12,7 @@ from chassis.idempotency import RequestKey
 from kernel.clock import to_milliseconds_text
 from services.orders.operations import (
     LEASE_SECONDS,
-    AnotherInMotion,
+    AnotherRuns,
     Kind,
     LeaseLost,
     Operation,
@@ -26,14 +26,14 @@ class OperationStore:
     async def insert(self, tx: Transaction, operation: Operation) -> None:
         """Record a command as running, leased to this process.
 
-        Raises: AnotherInMotion: one was recorded since this transaction looked.
+        Raises: AnotherRuns: one was recorded since this transaction looked.
         """
         connection = await driver(tx)
         try:
             await connection.execute(INSERT_SELECT, values_of(operation))
         except Exception as error:
             if constraint_name(error) == "operations_one_running":
-                raise AnotherInMotion(operation.order_id) from None
+                raise AnotherRuns(operation.order_id) from None
             raise
 
     async def running(

@@ -31,7 +31,7 @@ class Kind(enum.Enum):
     PAY = "PAY"
 
 
-class AnotherInMotion(Exception):
+class AnotherRuns(Exception):
     """Another operation was recorded for the order at the same moment; look again."""
 
 

@@ -14,16 +14,9 @@ from chassis.outbox import Outbox
 from kernel.clock import Clock
 from kernel.errors import NotFound
 from kernel.ids import derived_id, new_id
-from kernel.money import fee_half_up
-from services.orders import domain, hot
+from services.orders import hot, use_cases
 from services.orders.domain import Fact, FinalStatus, Order, Origin, State, UserName
-from services.orders.intake import (
-    BuyerIsSeller,
-    NewOrder,
-    require_amounts,
-    require_json,
-    settling_asset,
-)
+from services.orders.intake import NewOrder, require_amounts, require_json, settling_asset
 from services.orders.marketplaces import MarketplaceRules, marketplace_rules
 from services.orders.operation_store import OperationStore
 from services.orders.operations import Operation
@@ -89,7 +82,17 @@ class OrderQueries:
         require_json(new)
 
         async with self._idempotency.keeping_refusals(self._database, key):
-            order, facts = domain.created(await self._draft(key.marketplace_id, new, asset))
+            buyer, seller, rate = await self._terms(key.marketplace_id, new)
+            order, facts = use_cases.create(
+                new,
+                order_id=new_id(),
+                marketplace_id=key.marketplace_id,
+                buyer=buyer,
+                seller=seller,
+                asset=asset,
+                rate=rate,
+                at=self._clock.now(),
+            )
             return await self._create(key, with_version(order, facts), facts)
 
     async def _create(self, key: RequestKey, order: Order, facts: Sequence[Fact]) -> Answer:
@@ -131,7 +134,10 @@ class OrderQueries:
             details["orderId"] = found[0].public_id
         return ClientOrderRefTaken("clientOrderRef belongs to another order", details=details)
 
-    async def _draft(self, marketplace_id: uuid.UUID, new: NewOrder, asset: str) -> Order:
+    async def _terms(
+        self, marketplace_id: uuid.UUID, new: NewOrder
+    ) -> tuple[UserName, UserName, int]:
+        """Return buyer, seller and the platform's rate in basis points. Raises: UserNotFound."""
         refs, rules = (new.buyer, new.seller), self._rules.get(marketplace_id)
         names = [self._names.get((marketplace_id, ref)) for ref in refs]
         if None in names or rules is None or rules[0] < time.monotonic():
@@ -142,14 +148,8 @@ class OrderQueries:
                     await self._learn_name(tx, marketplace_id, ref)
                 await self._learn_rules(tx, marketplace_id)
         buyer, seller = (self._names[marketplace_id, ref] for ref in refs)
-        if buyer.id == seller.id:
-            raise BuyerIsSeller(
-                "Buyer and seller must differ", fields=[("seller", "must not be the buyer")]
-            )
         rate = self._rules[marketplace_id][1].platform_fee_bps(new.origin)
-        if rate is None:
-            rate = self._platform_fee_bps[new.origin]
-        return self._order(new, marketplace_id, asset=asset, parties=(buyer, seller), rate=rate)
+        return buyer, seller, self._platform_fee_bps[new.origin] if rate is None else rate
 
     async def _learn_name(self, tx: Transaction, marketplace_id: uuid.UUID, ref: str) -> None:
         """Remember whom a text names: it never names another. Raises: UserNotFound."""
@@ -160,41 +160,6 @@ class OrderQueries:
         """Remember a marketplace's rules for a few seconds."""
         rules = await marketplace_rules(tx, marketplace_id)
         self._rules[marketplace_id] = (time.monotonic() + RULES_KEPT_SECONDS, rules)
-
-    def _order(
-        self,
-        new: NewOrder,
-        marketplace_id: uuid.UUID,
-        *,
-        asset: str,
-        parties: tuple[UserName, UserName],
-        rate: int,
-    ) -> Order:
-        now = self._clock.now()
-        return Order(
-            id=new_id(),
-            marketplace_id=marketplace_id,
-            buyer=parties[0],
-            seller=parties[1],
-            asset=asset,
-            currency=new.currency or asset,
-            amount=new.amount,
-            title=new.title,
-            description=new.description,
-            state=State.ORDER_CREATED,
-            origin=new.origin,
-            created_at=now,
-            updated_at=now,
-            client_order_ref=new.client_order_ref,
-            milestones=new.milestones,
-            metadata_json=new.metadata_json,
-            platform_fee_bps=rate,
-            platform_fee=fee_half_up(new.amount, basis_points=rate),
-            intention_id=new.intention_id,
-            contract_template_id=new.contract_template_id,
-            contract_id=new.contract_id,
-            contract_terms_json=new.contract_terms_json,
-        )
 
     async def get_order(
         self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID

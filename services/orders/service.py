@@ -1,7 +1,7 @@
-"""The use cases that change an order: each says what must hold, and what begins.
+"""The commands on orders, by name: each binds its use case to the order, and runs it.
 
-The command runner records it in one visible transaction; the saga carries it out. Any of them may
-be refused with AmountDiffersFromOrder, where its caller names another amount than the order's.
+use_cases.py says what each needs and decides. Any of them may be refused with
+AmountDiffersFromOrder, where its caller names another amount than the order's.
 """
 
 import uuid
@@ -13,12 +13,10 @@ from chassis import identity
 from chassis.database import Database, Transaction
 from chassis.idempotency import Answer
 from kernel.clock import Clock
-from kernel.ids import derived_id
 from kernel.urls import require_url
-from services.orders import domain, endings, parties
-from services.orders.commands import CommandRunner, Quick, Request
-from services.orders.domain import Decided, Decision, DisputeReason, Order, Party, State, Trigger
-from services.orders.operations import Kind
+from services.orders import use_cases
+from services.orders.commands import CommandRunner, Request
+from services.orders.domain import Decision, DisputeReason, Party
 from services.orders.queries import DisputeNotFound
 from services.orders.store import OrderStore
 
@@ -39,36 +37,32 @@ class OrderService:
 
         Raises: OrderNotFound; OrderInWrongState; AmountDiffersFromOrder; InsufficientFunds.
         """
-
-        def begin(order: Order, _operation: uuid.UUID) -> Decided:
-            domain.require(order, Trigger.RESERVE)
-            return order, ()
-
-        quick = Quick(state=State.ORDER_CREATED)
-        return await self._commands.run(request, order_id, Kind.RESERVE, begin, {}, quick=quick)
+        reserve = use_cases.RESERVE
+        return await self._commands.run(
+            request, order_id, lambda order, _id: reserve.accept(order), at_once=reserve
+        )
 
     async def create_escrow(self, request: Request, *, order_id: uuid.UUID) -> Answer:
         """Deploy the order's contract.
 
         Raises: OrderNotFound; OrderInWrongState; EscrowAlreadyExists.
         """
-
-        def begin(order: Order, _operation: uuid.UUID) -> Decided:
-            escrow_id = derived_id(order.id, "escrow")
-            return domain.escrow_creating(order, escrow_id=escrow_id, at=self._clock.now())
-
-        return await self._commands.run(request, order_id, Kind.CREATE_ESCROW, begin, {})
+        return await self._commands.run(
+            request,
+            order_id,
+            lambda order, _id: use_cases.create_escrow(order, at=self._clock.now()),
+        )
 
     async def fund_escrow(self, request: Request, *, order_id: uuid.UUID) -> Answer:
         """Lock the money on chain; waits for a contract that is still being deployed.
 
         Raises: OrderNotFound; OrderInWrongState; EscrowNotReady; ProviderError.
         """
-
-        def begin(order: Order, _operation: uuid.UUID) -> Decided:
-            return domain.escrow_funding(order, at=self._clock.now())
-
-        return await self._commands.run(request, order_id, Kind.FUND_ESCROW, begin, {})
+        return await self._commands.run(
+            request,
+            order_id,
+            lambda order, _id: use_cases.fund_escrow(order, at=self._clock.now()),
+        )
 
     async def release_funds(
         self,
@@ -79,13 +73,13 @@ class OrderService:
         delta_score_tenths: int | None = None,
     ) -> Answer:
         """Pay the seller. Raises: OrderNotFound; OrderInWrongState."""
-
-        def begin(order: Order, _operation: uuid.UUID) -> Decided:
-            return endings.release_requested(
+        return await self._commands.run(
+            request,
+            order_id,
+            lambda order, _id: use_cases.release(
                 order, by=by, delta_score_tenths=delta_score_tenths, at=self._clock.now()
-            )
-
-        return await self._commands.run(request, order_id, Kind.RELEASE, begin, {})
+            ),
+        )
 
     async def confirm(
         self, request: Request, *, order_id: uuid.UUID, user_id: uuid.UUID | None
@@ -94,12 +88,11 @@ class OrderService:
 
         Raises: OrderNotFound; NotPersonal; OrderInWrongState.
         """
-
-        def begin(order: Order, _operation: uuid.UUID) -> Decided:
-            parties.require_buyer(order, user_id)
-            return endings.release_requested(order, by=Party.BUYER, at=self._clock.now())
-
-        return await self._commands.run(request, order_id, Kind.RELEASE, begin, {})
+        return await self._commands.run(
+            request,
+            order_id,
+            lambda order, _id: use_cases.confirm(order, user_id=user_id, at=self._clock.now()),
+        )
 
     async def cancel(
         self,
@@ -114,28 +107,21 @@ class OrderService:
 
         Raises: OrderNotFound; NotPersonal; OrderInWrongState.
         """
-        if user_id is not None:
-            by = Party.BUYER
-
-        def begin(order: Order, _operation: uuid.UUID) -> Decided:
-            if user_id is not None:
-                parties.require_buyer(order, user_id)
-            domain.require(order, Trigger.CANCEL)
-            return order, ()
-
-        context = {"by": by.value, "reason": reason}
-        return await self._commands.run(request, order_id, Kind.CANCEL, begin, context)
+        return await self._commands.run(
+            request,
+            order_id,
+            lambda order, _id: use_cases.cancel(order, by=by, reason=reason, user_id=user_id),
+        )
 
     async def refund(
         self, request: Request, *, order_id: uuid.UUID, by: Party, reason: str
     ) -> Answer:
         """Pay the buyer back. Raises: OrderNotFound; OrderInWrongState."""
-
-        def begin(order: Order, _operation: uuid.UUID) -> Decided:
-            return endings.refund_requested(order, by=by, at=self._clock.now())
-
-        context = {"reason": reason}
-        return await self._commands.run(request, order_id, Kind.REFUND, begin, context)
+        return await self._commands.run(
+            request,
+            order_id,
+            lambda order, _id: use_cases.refund(order, by=by, reason=reason, at=self._clock.now()),
+        )
 
     async def open_dispute(
         self,
@@ -154,22 +140,20 @@ class OrderService:
         """
         for index, url in enumerate(evidence):
             require_url(url, field=f"evidence[{index}]")
-
-        def begin(order: Order, operation: uuid.UUID) -> Decided:
-            return endings.disputed(
+        return await self._commands.run(
+            request,
+            order_id,
+            lambda order, operation_id: use_cases.open_dispute(
                 order,
-                dispute_id=derived_id(operation, "dispute"),
-                by=parties.side_of(order, user_id) or by,
+                operation_id=operation_id,
+                user_id=user_id,
+                by=by,
                 reason=reason,
+                description=description,
+                evidence=orjson.dumps(list(evidence)).decode(),
                 at=self._clock.now(),
-            )
-
-        context = {
-            "description": description,
-            "evidence": orjson.dumps(list(evidence)).decode(),
-            "initiated_by": str(user_id) if user_id else "",
-        }
-        return await self._commands.run(request, order_id, Kind.OPEN_DISPUTE, begin, context)
+            ),
+        )
 
     async def resolve_dispute(
         self,
@@ -190,31 +174,29 @@ class OrderService:
         )
         if isinstance(found, Answer):
             return found
-        to_seller, to_buyer = endings.shares(
-            found, decision=decision, release=release, refund=refund
+        resolved_by = identity.current().principal
+        return await self._commands.run(
+            request,
+            found,
+            lambda order, _id: use_cases.resolve_dispute(
+                order,
+                decision=decision,
+                release=release,
+                refund=refund,
+                note=note,
+                resolved_by=resolved_by,
+            ),
         )
 
-        def begin(order: Order, _operation: uuid.UUID) -> Decided:
-            parties.require_disputed(order)
-            return order, ()
-
-        context = {
-            "decision": decision.value,
-            "release": str(to_seller),
-            "refund": str(to_buyer),
-            "note": note,
-            "resolved_by": identity.current().principal,
-        }
-        return await self._commands.run(request, found.id, Kind.RESOLVE_DISPUTE, begin, context)
-
-    async def _disputed(self, tx: Transaction, request: Request, dispute_id: uuid.UUID) -> Order:
-        marketplace_id = request.marketplace_id
+    async def _disputed(
+        self, tx: Transaction, request: Request, dispute_id: uuid.UUID
+    ) -> uuid.UUID:
         found = await self._orders.id_of_dispute(
-            tx, marketplace_id=marketplace_id, dispute_id=dispute_id
+            tx, marketplace_id=request.marketplace_id, dispute_id=dispute_id
         )
         if found is None:
             raise DisputeNotFound("No such dispute")
-        return await self._orders.get(tx, marketplace_id=marketplace_id, order_id=found)
+        return found
 
     async def deliver(
         self,
@@ -231,13 +213,12 @@ class OrderService:
         """
         if url:
             require_url(url, field="url")
-
-        def begin(order: Order, _operation: uuid.UUID) -> Decided:
-            parties.require_seller(order, user_id)
-            return endings.delivered(order, notes=notes, url=url, at=self._clock.now())
-
         return await self._commands.run(
-            request, order_id, Kind.RELEASE, begin, {}, needs_peers=False
+            request,
+            order_id,
+            lambda order, _id: use_cases.deliver(
+                order, user_id=user_id, notes=notes, url=url, at=self._clock.now()
+            ),
         )
 
     async def pay(
@@ -247,11 +228,6 @@ class OrderService:
 
         Raises: OrderNotFound; NotPersonal; OrderInWrongState; InsufficientFunds; ProviderError.
         """
-
-        def begin(order: Order, _operation: uuid.UUID) -> Decided:
-            parties.require_buyer(order, user_id)
-            if order.state is not State.FUNDS_RESERVED:
-                domain.require(order, Trigger.RESERVE)
-            return order, ()
-
-        return await self._commands.run(request, order_id, Kind.PAY, begin, {})
+        return await self._commands.run(
+            request, order_id, lambda order, _id: use_cases.pay(order, user_id=user_id)
+        )

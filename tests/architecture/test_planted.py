@@ -78,6 +78,7 @@ PURE = [
         "ports",
         "postings",
         "settlement",
+        "use_cases",
         "users",
     )
 ]
