@@ -11,14 +11,16 @@ import os
 import select
 import socket
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.util import await_only
+from psycopg.pq import TransactionStatus
+from psycopg.rows import namedtuple_row
+from psycopg.sql import Composable
 
-from chassis import outages, postgres_settings
+from chassis import outages, postgres_settings, sql_bridge
+from chassis.outages import PoolBusy
 
 SILENCE_SECONDS = 10
 CONNECT_SECONDS = 3
@@ -33,6 +35,9 @@ MEANING = (
 )
 
 
+Values = Mapping[str, Any] | Sequence[Any] | None
+
+
 class Cursor(psycopg.AsyncCursor[Any]):
     """A cursor whose prepared statement may meet a table that has changed since.
 
@@ -45,7 +50,8 @@ class Cursor(psycopg.AsyncCursor[Any]):
         try:
             return await super().execute(query, params, **how)
         except psycopg.Error as error:
-            if not (self.connection.autocommit and outages.is_plan_outdated(error)):
+            status = self.connection.pgconn.transaction_status
+            if status != TransactionStatus.IDLE or not outages.is_plan_outdated(error):
                 raise
             # The driver forgets what it has prepared when it sees this.
             await super().execute("deallocate all", prepare=False)
@@ -62,6 +68,34 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
 
     patience_seconds = usual_patience_seconds = 8.0
     has_told = False
+    # By the monotonic clock: when it was made, and when it was given back last.
+    born = used = 0.0
+
+    async def execute(self, query: Any, params: Any = None, **how: Any) -> Any:
+        """Execute a statement, as psycopg does."""
+        if isinstance(query, str | bytes | Composable):
+            return await super().execute(query, params, **how)  # type: ignore[arg-type]
+        cursor = await super().execute(*sql_bridge.text_of(query, params), **how)
+        rows = await cursor.fetchall() if cursor.description else []
+        return sql_bridge.Rows(rows, cursor.rowcount)
+
+    async def fetch(self, statement: str, values: Values = None) -> list[Any]:
+        """Execute a statement; returns its rows, whose columns are attributes by name."""
+        rows: list[Any] = await (await self.execute(statement, values)).fetchall()
+        return rows
+
+    async def fetchrow(self, statement: str, values: Values = None) -> Any:
+        """Execute a statement; returns its first row, None where it has none."""
+        return await (await self.execute(statement, values)).fetchone()
+
+    async def fetchval(self, statement: str, values: Values = None) -> Any:
+        """Execute a statement; returns the first column of its first row, None without a row."""
+        row = await self.fetchrow(statement, values)
+        return None if row is None else row[0]
+
+    async def run(self, statement: str, values: Values = None) -> int:
+        """Execute a statement; returns how many rows it touched."""
+        return int((await self.execute(statement, values)).rowcount)
 
     async def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
         """Wait for the server, as psycopg does in every turn, but not longer than the patience."""
@@ -81,12 +115,10 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
                 end.close()
 
     async def answers(self) -> bool:
-        """Ask the server for a sign of life, outside of any transaction."""
+        """Ask the server for a sign of life."""
         try:
             self.patience_seconds = PING_SECONDS
-            await self.set_autocommit(True)
             await self.execute("select 1")
-            await self.set_autocommit(False)
         except (psycopg.Error, OSError):
             return False
         self.patience_seconds = self.usual_patience_seconds
@@ -120,11 +152,13 @@ async def connect(
                 keepalives_count=3,
                 tcp_user_timeout=silence_seconds * 1000,
                 cursor_factory=Cursor,
+                row_factory=namedtuple_row,
                 **more,
             )
     except TimeoutError:
         raise psycopg.OperationalError("no connection in time") from None
     connection.patience_seconds = connection.usual_patience_seconds = patience_seconds
+    connection.born = connection.used = time.monotonic()
     return connection
 
 
@@ -138,59 +172,64 @@ def _looking(silence_seconds: int) -> str:
 
 
 class Pool:
-    """SQLAlchemy's pool, which lends only connections that are alive."""
+    """Connections in autocommit that are used again; only those that are alive are lent."""
 
     def __init__(self, *, size: int, **how: Any) -> None:
         """Make the pool; it connects at the first use. how: of `connect`, with its url."""
-        self._spoiled_at = 0.0
         self.size = size
+        self.lent = 0
+        self._how = how
+        self._free = asyncio.Semaphore(size)
+        # The one used last is lent first: the fewer are in use, the more of those are fresh.
+        self._idle: list[Connection] = []
+        self._spoiled_at = 0.0
+        self._is_closed = False
 
-        async def make() -> Connection:
-            return await connect(**how)
+    async def take(self) -> Connection:
+        """Lend a connection that answers. Raises: PoolBusy; psycopg.OperationalError."""
+        try:
+            async with asyncio.timeout(POOL_WAIT_SECONDS):
+                await self._free.acquire()
+        except TimeoutError:
+            raise PoolBusy("every connection is in use") from None
+        try:
+            connection = await self._living() or await connect(**self._how, autocommit=True)
+        except BaseException:
+            self._free.release()
+            raise
+        self.lent += 1
+        return connection
 
-        self.engine: AsyncEngine = create_async_engine(
-            "postgresql+psycopg://",
-            async_creator=make,
-            pool_size=size,
-            max_overflow=0,
-            pool_timeout=POOL_WAIT_SECONDS,
-            # The one used last: the fewer are in use, the more of those are fresh.
-            pool_use_lifo=True,
-        )
-        pool = self.engine.sync_engine.pool
-        sa.event.listen(pool, "connect", _note_birth)
-        sa.event.listen(pool, "checkin", _note_use)
-        sa.event.listen(pool, "checkout", self._look_at)
-
-    @property
-    def lent(self) -> int:
-        """Return how many connections are in use."""
-        pool = self.engine.sync_engine.pool
-        return pool.checkedout() if isinstance(pool, sa.QueuePool) else 0
+    async def give_back(self, connection: Connection) -> None:
+        """Take a connection back. One that is in the middle of something is not lent again."""
+        self.lent -= 1
+        self._free.release()
+        is_idle = connection.pgconn.transaction_status == TransactionStatus.IDLE
+        if self._is_closed or not is_idle or connection.born <= self._spoiled_at:
+            await connection.close()
+            return
+        connection.patience_seconds = connection.usual_patience_seconds
+        connection.used = time.monotonic()
+        self._idle.append(connection)
 
     def spoil(self) -> None:
-        """Lend none of the connections any more that were made before now."""
+        """Stop lending the connections that were made before now."""
         self._spoiled_at = time.monotonic()
 
-    def _look_at(self, adapted: Any, record: Any, _lent: Any) -> None:
-        """Refuse to lend a connection that is of no use: the pool then makes a new one."""
-        connection: Connection = adapted.driver_connection
-        if record.info["born"] <= self._spoiled_at or connection.closed or connection.autocommit:
-            raise sa.exc.DisconnectionError("spoiled")
-        is_fresh = time.monotonic() - record.info["used"] < FRESH_SECONDS
-        if is_fresh and not connection.has_news():
-            return
-        if not await_only(connection.answers()):
-            self.spoil()
-            raise sa.exc.DisconnectionError("dead")
+    async def close(self) -> None:
+        """Close the connections that are not lent, and each other one when it is given back."""
+        self._is_closed = True
+        while self._idle:
+            await self._idle.pop().close()
 
-
-def _note_birth(_adapted: Any, record: Any) -> None:
-    record.info["born"] = record.info["used"] = time.monotonic()
-
-
-def _note_use(adapted: Any, record: Any) -> None:
-    record.info["used"] = time.monotonic()
-    if adapted is not None:  # None: it was found broken, and is thrown away
-        connection: Connection = adapted.driver_connection
-        connection.patience_seconds = connection.usual_patience_seconds
+    async def _living(self) -> Connection | None:
+        """Return an idle connection that answers; None: there is none."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.born > self._spoiled_at and not connection.closed:
+                is_fresh = time.monotonic() - connection.used < FRESH_SECONDS
+                if (is_fresh and not connection.has_news()) or await connection.answers():
+                    return connection
+                self.spoil()
+            await connection.close()
+        return None

@@ -1,4 +1,4 @@
-"""Postgres: the engine and `transaction()`. Decisions are made on the primary, READ COMMITTED.
+"""PostgreSQL: the pool and `transaction()`. Decisions are made on the primary, READ COMMITTED.
 
 Rows are locked in sorted order, updates are guarded, constraints are the second wall; nothing
 here relies on SERIALIZABLE. No network call may be awaited inside a transaction.
@@ -7,21 +7,18 @@ here relies on SERIALIZABLE. No network call may be awaited inside a transaction
 import asyncio
 import datetime as dt
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg import IsolationLevel
 from psycopg.errors import LockNotAvailable
-from sqlalchemy.exc import DBAPIError, InvalidRequestError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.util import greenlet_spawn
 
 from chassis import connections, outages
 from chassis.connections import Connection
-from chassis.outages import constraint_name, sqlstate
+from chassis.outages import PoolBusy, constraint_name, sqlstate
 from kernel.errors import Unavailable
 
 __all__ = [
@@ -38,7 +35,8 @@ __all__ = [
     "sqlstate",
 ]
 
-Transaction = AsyncConnection
+# A connection with a transaction begun on it.
+Transaction = Connection
 Cursor = psycopg.AsyncCursor[Any]
 ResultT = TypeVar("ResultT")
 
@@ -63,9 +61,6 @@ class Database:
 
     def __init__(self, pool: connections.Pool, *, schema: str, how: dict[str, Any]) -> None:
         self._pool = pool
-        self._engine = pool.engine
-        # The same pool; psycopg says the level in the BEGIN, so it costs no turn of its own.
-        self._snapshots = pool.engine.execution_options(isolation_level="REPEATABLE READ")
         self._how = how
         self.schema = schema
         self.silence_seconds: int = how["silence_seconds"]
@@ -114,7 +109,7 @@ class Database:
         Raises: Unavailable: Postgres is away or busy. Where it went away at the commit the outcome
             is unknown, so that what is tried again must carry the same request id.
         """
-        async with self._begun(self._engine) as connection:
+        async with self._lent() as connection, connection.transaction():
             yield connection
 
     @asynccontextmanager
@@ -123,20 +118,15 @@ class Database:
 
         For answers that say several things about one moment. Raises: as `transaction`.
         """
-        async with self._begun(self._snapshots) as connection:
-            yield connection
-
-    @asynccontextmanager
-    async def _begun(self, engine: AsyncEngine) -> AsyncIterator[Transaction]:
-        with self._explaining() as lent:
-            async with engine.begin() as connection:
-                lent.append(await driver(connection))
-                lent[0].has_told = False
-                yield connection
-                # Afterwards the connection is somebody else's.
-                has_told = lent[0].has_told
-            if has_told:
-                self.told.set()
+        async with self._lent() as connection:
+            # psycopg says the level in the BEGIN, so it costs no turn of its own.
+            await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+            try:
+                async with connection.transaction():
+                    yield connection
+            finally:
+                with suppress(psycopg.Error):  # one that is broken is not lent again
+                    await connection.set_isolation_level(None)
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[Connection]:
@@ -145,48 +135,43 @@ class Database:
         For hot paths that do all they must in one statement: one turn instead of three or more.
         Raises: as `transaction`.
         """
-        with self._explaining() as lent:
-            pooled = await self._engine.raw_connection()
-            connection = pooled.driver_connection
-            assert isinstance(connection, Connection)  # noqa: S101 - the pool makes no other
+        async with self._lent() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _lent(self) -> AsyncIterator[Connection]:
+        lent: list[Connection] = []
+        with self._explaining(lent):
+            connection = await self._pool.take()
             lent.append(connection)
             connection.has_told = False
             try:
-                await connection.set_autocommit(True)
                 yield connection
             finally:
+                # Before it is given back: afterwards it is another task's.
                 if connection.has_told:
                     self.told.set()
-                # One that cannot be set back is not lent again: the pool looks.
-                with suppress(psycopg.Error):
-                    await connection.set_autocommit(False)
-                await greenlet_spawn(pooled.close)
+                await self._pool.give_back(connection)
 
     @contextmanager
-    def _explaining(self) -> Iterator[list[Connection]]:
-        """Say Unavailable where the database is; put the connection that was lent into the list."""
-        lent: list[Connection] = []
+    def _explaining(self, lent: Sequence[Connection] = ()) -> Iterator[None]:
+        """Raise Unavailable where the database is; lent: the connections of the block."""
         try:
-            yield lent
-        except (DBAPIError, psycopg.Error, PoolTimeoutError) as error:
+            yield
+        except (psycopg.Error, PoolBusy) as error:
             is_closed = any(connection.closed for connection in lent)
             if is_closed or outages.spoils_connections(error):
                 self._pool.spoil()
             if is_closed or outages.is_unavailable(error):
                 raise Unavailable("The database is unavailable") from error
             raise
-        except InvalidRequestError as error:
-            # The pool's word for it when a new connection is of no use either.
-            if lent and not lent[0].closed:
-                raise
-            raise Unavailable("The database is unavailable") from error
 
     async def retrying(self, work: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Run whole transactions again where Postgres says that they did nothing (40001, 40P01)."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await work()
-            except (DBAPIError, psycopg.Error, Unavailable) as error:
+            except (psycopg.Error, Unavailable) as error:
                 cause = error.__cause__ if isinstance(error, Unavailable) else error
                 if attempt == ATTEMPTS or cause is None or not outages.is_repeatable(cause):
                     raise
@@ -200,10 +185,9 @@ class Database:
         """
         try:
             async with self.statement() as connection:
-                cursor = await connection.execute(_HEALTH)
-                row = await cursor.fetchone()
+                row = await connection.fetchrow(_HEALTH)
         except Unavailable as error:
-            if isinstance(error.__cause__, PoolTimeoutError):
+            if isinstance(error.__cause__, PoolBusy):
                 raise TimeoutError("every connection is at work") from error
             return None
         return None if row is None else Health(is_writable=row[0], now=row[1])
@@ -250,26 +234,18 @@ class Database:
 
     async def close(self) -> None:
         """Close the pool."""
-        await self._engine.dispose()
+        await self._pool.close()
 
 
 async def driver(tx: Transaction) -> Connection:
-    """Return the psycopg connection under a transaction, for hot paths.
-
-    What it executes belongs to the same transaction.
-    """
-    raw = await tx.get_raw_connection()
-    connection = raw.driver_connection
-    if not isinstance(connection, Connection):
-        raise TypeError("the engine is not on psycopg's async driver")
-    return connection
+    """Return the connection under a transaction: itself."""
+    return tx
 
 
 async def allow_seconds(tx: Transaction, seconds: int) -> None:
     """Let each statement of a transaction take so long, on the server and in waiting for it."""
-    connection = await driver(tx)
-    await connection.execute("select set_config('statement_timeout', %s, true)", (f"{seconds}s",))
-    connection.patience_seconds = seconds + ANSWER_SECONDS
+    await tx.execute("select set_config('statement_timeout', %s, true)", (f"{seconds}s",))
+    tx.patience_seconds = seconds + ANSWER_SECONDS
 
 
 def expect_one(cursor: Cursor, refusal: Exception) -> None:

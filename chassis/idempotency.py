@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from google.rpc import status_pb2
 
 from chassis import identity
-from chassis.database import Database, LockNotAvailable, Transaction, driver
+from chassis.database import Database, LockNotAvailable, Transaction
 from chassis.status import from_status, to_status
 from kernel.errors import Aborted, AlreadyExists, DomainError, FailedPrecondition, NotFound
 
@@ -167,15 +167,12 @@ class Idempotency:
         Waits for another transaction that is about to commit the same key. A key past its time is
         taken again. Raises: IdempotencyKeyReused; IdempotencyKeyInProgress; the stored refusal.
         """
-        connection = await driver(tx)
         try:
-            cursor = await connection.execute(CLAIM, self.values(key))
+            if await tx.fetchrow(CLAIM, self.values(key)) is not None:
+                return None
         except LockNotAvailable:
             raise IdempotencyKeyInProgress(RUNNING) from None
-        if await cursor.fetchone() is not None:
-            return None
-        cursor = await connection.execute(_READ, _key(key))
-        row = await cursor.fetchone()
+        row = await tx.fetchrow(_READ, _key(key))
         if row is None:
             raise IdempotencyKeyInProgress(RUNNING)
         return _known(key, row)
@@ -185,36 +182,29 @@ class Idempotency:
 
         Raises: IdempotencyKeyReused; IdempotencyKeyInProgress; the stored refusal.
         """
-        connection = await driver(tx)
-        cursor = await connection.execute(_READ_FRESH, (*_key(key), KEPT))
-        row = await cursor.fetchone()
+        row = await tx.fetchrow(_READ_FRESH, (*_key(key), KEPT))
         return None if row is None else _known(key, row)
 
     async def finish(self, tx: Transaction, key: RequestKey, body: bytes) -> None:
         """Keep the answer of a claimed key."""
-        connection = await driver(tx)
-        await connection.execute(_FINISH, ("done", body, *_key(key)))
+        await tx.execute(_FINISH, ("done", body, *_key(key)))
 
     async def refuse(self, tx: Transaction, key: RequestKey, error: DomainError) -> None:
         """Keep a refusal as the answer of a claimed key."""
-        connection = await driver(tx)
         body = to_status(error).SerializeToString()
-        await connection.execute(_FINISH, ("refused", body, *_key(key)))
+        await tx.execute(_FINISH, ("refused", body, *_key(key)))
 
     async def release(self, tx: Transaction, key: RequestKey) -> None:
         """Forget a claimed key, so that the request may be tried again (its end was a 5xx)."""
-        connection = await driver(tx)
-        await connection.execute(_RELEASE, _key(key))
+        await tx.execute(_RELEASE, _key(key))
 
     async def purge(self, database: Database) -> int:
         """Forget answers past their time, never a running one; returns how many."""
         async with database.transaction() as tx:
-            connection = await driver(tx)
-            cursor = await connection.execute(
+            return await tx.run(
                 "delete from idempotency where created_at < now() - %s and state <> 'running'",
                 (KEPT,),
             )
-            return cursor.rowcount
 
     async def keep_purged(self, database: Database) -> None:
         """Purge every hour until cancelled: a background loop of each service with this table."""

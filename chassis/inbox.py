@@ -2,7 +2,7 @@
 
 import uuid
 
-from chassis.database import Transaction, driver
+from chassis.database import Transaction
 
 # Migrations of every schema that consumes events run this.
 DDL = """
@@ -17,9 +17,5 @@ create table {schema}.inbox (
 
 async def is_first_time(tx: Transaction, *, consumer: str, event_id: uuid.UUID) -> bool:
     """Record that a consumer handles an event; False where it did so before."""
-    connection = await driver(tx)
-    cursor = await connection.execute(
-        "insert into inbox (consumer, event_id) values (%s, %s) on conflict do nothing",
-        (consumer, event_id),
-    )
-    return cursor.rowcount == 1
+    statement = "insert into inbox (consumer, event_id) values (%s, %s) on conflict do nothing"
+    return await tx.run(statement, (consumer, event_id)) == 1

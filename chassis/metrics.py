@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import sqlalchemy as sa
 from prometheus_client import (
     Counter,
     Gauge,
@@ -131,8 +130,7 @@ class Measuring:
 
 
 async def _rows(tx: Transaction, measure: Measure) -> list[tuple[object, ...]]:
-    found = await tx.execute(sa.text(measure.sql))
-    return [tuple(row) for row in found]
+    return [tuple(row) for row in await tx.fetch(measure.sql)]
 
 
 def _gauge(measure: Measure) -> Gauge:

@@ -6,7 +6,11 @@ Source: PostgreSQL manual, appendix A: the first two characters of an SQLSTATE a
 from typing import Any
 
 import psycopg
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+
+class PoolBusy(Exception):
+    """Every connection of the pool is in use, and none was given back in time."""
+
 
 # The connection; rolled back, may be repeated; resources; an operator or a limit; the system.
 _CLASSES = ("08", "40", "53", "57", "58")
@@ -23,7 +27,7 @@ _FATAL = frozenset({"FATAL", "PANIC"})
 
 def sqlstate(error: BaseException) -> str | None:
     """Return the five-character SQLSTATE behind an exception, or None."""
-    state = getattr(_original(error), "sqlstate", None)
+    state = getattr(error, "sqlstate", None)
     return state if isinstance(state, str) else None
 
 
@@ -40,12 +44,12 @@ def is_repeatable(error: BaseException) -> bool:
 
 def is_unavailable(error: BaseException) -> bool:
     """Tell whether the database could not do it now, whatever was asked."""
-    original = _original(error)
+    if isinstance(error, PoolBusy):
+        return True
     state = sqlstate(error)
     if state is None:
         # Without a SQLSTATE it was no answer of the server: the connection failed.
-        lost = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError)
-        return isinstance(original, lost)
+        return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
     is_of_a_kind = state.startswith(_CLASSES) or state in _STATES
     return is_of_a_kind or _is_fatal(error) or is_plan_outdated(error)
 
@@ -57,7 +61,7 @@ def spoils_connections(error: BaseException) -> bool:
     another idea of what was prepared.
     """
     if sqlstate(error) is None:
-        return is_unavailable(error) and not isinstance(error, PoolTimeoutError)
+        return is_unavailable(error) and not isinstance(error, PoolBusy)
     state = sqlstate(error) or ""
     is_lost = state == _READ_ONLY or state.startswith("08")
     return is_lost or _is_fatal(error) or is_plan_outdated(error)
@@ -75,11 +79,5 @@ def _is_fatal(error: BaseException) -> bool:
     return getattr(_diagnostics(error), "severity_nonlocalized", None) in _FATAL
 
 
-def _original(error: BaseException) -> BaseException:
-    """Return the driver's exception behind one of SQLAlchemy."""
-    original = getattr(error, "orig", None)
-    return original if isinstance(original, BaseException) else error
-
-
 def _diagnostics(error: BaseException) -> Any:
-    return getattr(_original(error), "diag", None)
+    return getattr(error, "diag", None)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from chassis import tracing
-from chassis.database import Connection, Transaction, driver
+from chassis.database import Connection, Transaction
 from kernel.clock import to_milliseconds_text
 from kernel.ids import derived_id, to_public
 
@@ -102,11 +102,11 @@ class Outbox:
         No NOTIFY: it takes a lock on the whole database at commit, so commits would queue. The
         relay of this process is woken by the commit, that of another looks from time to time.
 
-        Raises: IntegrityError: a version was written twice; the transaction is lost, as it must.
+        Raises: psycopg.errors.UniqueViolation: the version was written before; the transaction is
+            lost, as it must be.
         """
-        connection = await driver(tx)
-        if columns := values(events, on=connection):
-            await connection.execute(INSERT, columns)
+        if columns := values(events, on=tx):
+            await tx.execute(INSERT, columns)
 
 
 def values(events: Iterable[Event], *, on: Connection) -> dict[str, str]:

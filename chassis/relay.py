@@ -84,8 +84,8 @@ async def _rest(database: Database, seconds: float) -> None:
 async def _unpublished(
     connection: Connection, schema: str, signer: EventSigner | None
 ) -> list[Row]:
-    cursor = await connection.execute(_SELECT, (BATCH,))
-    return [_row(schema, values, signer) for values in await cursor.fetchall()]
+    rows = await connection.fetch(_SELECT, (BATCH,))
+    return [_row(schema, values, signer) for values in rows]
 
 
 async def _publish(

@@ -42,11 +42,8 @@ async def only_one(database: Database, *, kind: str, name: str) -> AsyncIterator
 
 
 async def _is_taken(connection: Connection, kind: str, name: str) -> bool:
-    cursor = await connection.execute(
-        "select pg_try_advisory_lock(hashtext(%s), hashtext(%s))", (kind, name)
-    )
-    row = await cursor.fetchone()
-    return row is not None and row[0] is True
+    statement = "select pg_try_advisory_lock(hashtext(%s), hashtext(%s))"
+    return await connection.fetchval(statement, (kind, name)) is True
 
 
 async def _beat(connection: Connection, seconds: float, held: asyncio.Timeout) -> None:

@@ -72,10 +72,6 @@ class Schema:
 async def revision_in(database: Database, schema: str) -> str:
     """Return the revision of a schema; empty: no migration has run. Raises: Unavailable."""
     async with database.statement() as connection:
-        there = await (
-            await connection.execute(_IS_THERE, (f"{schema}.alembic_version",))
-        ).fetchone()
-        if there is None or not there[0]:
+        if not await connection.fetchval(_IS_THERE, (f"{schema}.alembic_version",)):
             return ""
-        row = await (await connection.execute(_FOUND)).fetchone()
-    return "" if row is None else str(row[0])
+        return str(await connection.fetchval(_FOUND) or "")

@@ -49,8 +49,9 @@ async def check(tx: Transaction, *, marketplace_id: MarketplaceId | None) -> lis
 
 
 _WHOLE_TABLES = """
-select set_config('enable_seqscan', 'on', true), set_config('enable_hashjoin', 'on', true),
-       set_config('enable_mergejoin', 'on', true), set_config('enable_nestloop', 'off', true)
+select set_config(name, setting, true) from (values ('enable_seqscan', 'on'),
+    ('enable_hashjoin', 'on'), ('enable_mergejoin', 'on'), ('enable_nestloop', 'off'))
+    as settings (name, setting)
 """
 # Every check ends in the rows it compared, (offender, holds). The answer has at least one row:
 # (how many were compared, offender or null).

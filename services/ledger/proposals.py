@@ -112,7 +112,7 @@ class ProposalStore:
         """Record a decision; False: another one was made first. Waits for one under way."""
         connection = await driver(tx)
         row = (marketplace_id, found.id, found.proposed_by, verdict.value, by, transfer_id)
-        return (await connection.execute(tables.DECIDE_CORRECTION, row)).rowcount == 1
+        return bool((await connection.execute(tables.DECIDE_CORRECTION, row)).rowcount == 1)
 
     async def page(
         self,

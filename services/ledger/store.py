@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from sqlalchemy.exc import DBAPIError
 
 from chassis.database import Transaction, constraint_name, driver, sqlstate
 from chassis.idempotency import KEPT, RequestKey
@@ -166,9 +165,8 @@ def trouble_of(error: BaseException) -> Trouble:
         error = error.__cause__ or error
     if isinstance(error, StaleBookError) or is_repeatable(error):
         return Trouble.RACE
-    original = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(original, psycopg.errors.UniqueViolation):
-        is_race = constraint_name(original) in _MEETING_POINTS
+    if isinstance(error, psycopg.errors.UniqueViolation):
+        is_race = constraint_name(error) in _MEETING_POINTS
         return Trouble.RACE if is_race else Trouble.FAULT
     if sqlstate(error) in _BUSY:
         return Trouble.BUSY

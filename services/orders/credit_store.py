@@ -121,7 +121,7 @@ async def fail(tx: Transaction, credit: Credit, *, error: str, at: dt.datetime) 
     """Record that a credit was refused for good; False: it has ended, or another has it."""
     connection = await driver(tx)
     values = (error[:1000], at, credit.marketplace_id, credit.id, credit.epoch)
-    return (await connection.execute(_FAIL, values)).rowcount == 1
+    return bool((await connection.execute(_FAIL, values)).rowcount == 1)
 
 
 def _credit(row: Mapping[str, Any]) -> Credit:

@@ -177,5 +177,5 @@ ended as (
 ),
 told as ({outbox.INSERT} where exists (select from moved)),
 answered as ({idempotency.ANSWER} and exists (select from moved))
-select (select count(*) from held), (select count(*) from moved)
+select (select count(*) from held) as held, (select count(*) from moved) as moved
 """  # noqa: S608

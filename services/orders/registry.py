@@ -92,7 +92,7 @@ class UserRegistry:
     async def _insert_or_find(self, tx: Transaction, new: User) -> User:
         """Write a new user. Raises: UserIdTaken."""
         try:
-            async with tx.begin_nested():
+            async with tx.transaction():
                 await self._users.insert(tx, new, request_id=identity.current_request_id())
         except UserIdTaken:
             # Perhaps by the same user, registered by another request a moment ago.

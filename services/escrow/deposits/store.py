@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DataError, IntegrityError
 
 from chassis.database import Transaction
 from services.escrow.contracts.evidence import UnreadableTransfer
@@ -30,8 +29,6 @@ BLIND_AFTER = dt.timedelta(minutes=2)
 
 # What speaks of the values, not of the database: they are refused whenever it is tried.
 REFUSALS = (
-    DataError,
-    IntegrityError,
     psycopg.DataError,
     psycopg.IntegrityError,
     ValueError,
@@ -51,7 +48,7 @@ async def apart(tx: Transaction) -> AsyncIterator[None]:
     Raises: NotRecordable; where the database itself is in trouble, its own errors.
     """
     try:
-        async with tx.begin_nested():
+        async with tx.transaction():
             yield
     except REFUSALS as error:
         raise NotRecordable(f"{type(error).__name__}: {error}") from error
@@ -86,7 +83,8 @@ class Deposits:
     async def cursor(self, tx: Transaction, asset_contract: str) -> str | None:
         """Read how far the asset's transfers were read; None before the first start."""
         chosen = sa.select(cursors.c.position).where(cursors.c.asset_contract == asset_contract)
-        return (await tx.execute(chosen)).scalar_one_or_none()
+        found: str | None = (await tx.execute(chosen)).scalar_one_or_none()
+        return found
 
     async def start_cursor(self, tx: Transaction, *, asset_contract: str, position: str) -> None:
         """Set where reading begins; a cursor that is there stays."""
@@ -102,7 +100,7 @@ class Deposits:
             .where(cursors.c.asset_contract == asset_contract, cursors.c.position == old)
             .values(position=new)
         )
-        return (await tx.execute(statement)).rowcount == 1
+        return bool((await tx.execute(statement)).rowcount == 1)
 
     async def note(self, tx: Transaction, asset_contract: str, *, trouble: str) -> None:
         """Keep what keeps the watcher from looking, "": that it has looked just now."""

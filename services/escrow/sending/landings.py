@@ -115,7 +115,7 @@ class Landings:
         if moved.rowcount and step is not None:
             statement = sa.update(steps).where(steps.c.id == step.id)
             await tx.execute(statement.values(source=source, sequence=used + 1))
-        return moved.rowcount == 1
+        return bool(moved.rowcount == 1)
 
     async def newest_signed(self, tx: Transaction, source: str) -> int:
         """Return the newest ledger in which the books know a channel account to be.
@@ -186,7 +186,7 @@ class Landings:
             .where(chain_holds.c.confirmed_at.is_(None))
             .values(confirmed_at=sa.func.clock_timestamp(), confirmed_by=by, confirmed_why=why)
         )
-        return ended.rowcount == 1
+        return bool(ended.rowcount == 1)
 
 
 _NEWEST_LANDED = sa.text("""

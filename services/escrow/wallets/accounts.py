@@ -75,7 +75,7 @@ class Accounts:
             .where(channels.c.address == address, channels.c.leased_by.is_(None))
             .values(is_retired=True)
         )
-        return (await tx.execute(statement)).rowcount == 1
+        return bool((await tx.execute(statement)).rowcount == 1)
 
 
 _HELD_UP = sa.text("""

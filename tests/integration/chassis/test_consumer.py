@@ -6,7 +6,6 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-import sqlalchemy as sa
 from nats.aio.msg import Msg
 from structlog.testing import capture_logs
 
@@ -210,7 +209,7 @@ async def test_an_event_has_its_effect_once(shop: Shop) -> None:
     async def deliver(consumer: str) -> None:
         async with shop.database.transaction() as tx:
             if await is_first_time(tx, consumer=consumer, event_id=event_id):
-                await tx.execute(sa.text("update things set value = value + 1 where id = 1"))
+                await tx.execute("update things set value = value + 1 where id = 1")
 
     await asyncio.gather(*(deliver("deposits") for _ in range(8)))
     await deliver("another")

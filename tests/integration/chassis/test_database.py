@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import psycopg
@@ -9,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 from psycopg import sql
 
-from chassis.database import Database, Transaction, driver
+from chassis.database import Connection, Database, Transaction
+from chassis.sql import compiled
 from deploy.local.ports import free_port
 from deploy.local.postgres import NOT_DURABLE, PostgresServer, remove
 from kernel.errors import Unavailable
@@ -21,17 +23,23 @@ select count(*) from pg_stat_activity
 where datname = current_database() and state = 'idle in transaction'
 """
 Add = Callable[[Transaction, int], Awaitable[object]]
+Use = Callable[[Database], AbstractAsyncContextManager[Connection]]
 
 
-async def by_sqlalchemy(tx: Transaction, thing: int) -> object:
-    return await tx.execute(
-        sa.text("update things set value = value + 1 where id = :id"), {"id": thing}
-    )
+THINGS = sa.table("things", sa.column("id", sa.Integer), sa.column("value", sa.Integer))
+ADD_ONE = compiled(
+    sa.update(THINGS)
+    .where(THINGS.c.id == sa.bindparam("thing"))
+    .values(value=THINGS.c.value + sa.literal(1))
+)
 
 
-async def by_driver(tx: Transaction, thing: int) -> object:
-    connection = await driver(tx)
-    return await connection.execute("update things set value = value + 1 where id = %s", (thing,))
+async def by_compiled(tx: Transaction, thing: int) -> object:
+    return await tx.run(ADD_ONE, {"thing": thing})
+
+
+async def by_text(tx: Transaction, thing: int) -> object:
+    return await tx.execute("update things set value = value + 1 where id = %s", (thing,))
 
 
 MEANT = {
@@ -40,7 +48,7 @@ MEANT = {
     "array_nulls": ("off", "on"),
     "transform_null_equals": ("on", "off"),
 }
-SAID = "select %s || coalesce((%s::text[])[1], ' no text'), (1 = null) is null"
+SAID = "select %s || coalesce((%s::text[])[1], ' no text') as text, (1 = null) is null as is_null"
 
 
 @pytest.mark.parametrize("said", MEANT)
@@ -53,11 +61,11 @@ async def test_what_a_database_sets_changes_no_meaning(shop: Shop, said: str) ->
     database = Database.open(url=shop.url, schema="shop", pool_size=1)
 
     async with database.transaction() as tx:
-        level = (await tx.execute(sa.text(f"show {said}"))).scalar_one()
-        cursor = await (await driver(tx)).execute(SAID, ("設計", [None]))
+        level = await tx.fetchval(f"show {said}")
+        cursor = await tx.execute(SAID, ("設計", [None]))
         found = await cursor.fetchone()
     async with database.snapshot() as tx:
-        own = (await tx.execute(sa.text("show transaction_isolation"))).scalar_one()
+        own = await tx.fetchval("show transaction_isolation")
 
     assert (level, found, own) == (meant, ("設計 no text", True), "repeatable read")
     await database.close()
@@ -66,8 +74,8 @@ async def test_what_a_database_sets_changes_no_meaning(shop: Shop, said: str) ->
 async def test_an_exception_rolls_everything_back(shop: Shop) -> None:
     async def broken() -> None:
         async with shop.database.transaction() as tx:
-            await by_driver(tx, 1)
-            await by_sqlalchemy(tx, 2)
+            await by_text(tx, 1)
+            await by_compiled(tx, 2)
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -76,7 +84,7 @@ async def test_an_exception_rolls_everything_back(shop: Shop) -> None:
     assert shop.rows("select sum(value) from things") == [(0,)]
 
 
-@pytest.mark.parametrize("add", [by_sqlalchemy, by_driver])
+@pytest.mark.parametrize("add", [by_compiled, by_text])
 async def test_a_deadlock_is_tried_again(shop: Shop, add: Add) -> None:
     both_hold_one = asyncio.Barrier(2)
     attempts = []
@@ -98,15 +106,15 @@ async def test_a_deadlock_is_tried_again(shop: Shop, add: Add) -> None:
     assert len(attempts) == 3
 
 
-@pytest.mark.parametrize("add", [by_sqlalchemy, by_driver])
+@pytest.mark.parametrize("add", [by_compiled, by_text])
 async def test_a_lock_that_stays_taken_is_unavailable(shop: Shop, add: Add) -> None:
     async def impatient() -> None:
         async with shop.database.transaction() as tx:
-            await tx.execute(sa.text("set local lock_timeout = '20ms'"))
+            await tx.execute("set local lock_timeout = '20ms'")
             await add(tx, 1)
 
     async with shop.database.transaction() as holder:
-        await by_driver(holder, 1)
+        await by_text(holder, 1)
         with pytest.raises(Unavailable):
             await impatient()
 
@@ -114,19 +122,19 @@ async def test_a_lock_that_stays_taken_is_unavailable(shop: Shop, add: Add) -> N
 async def test_a_transaction_that_was_left_open_too_long_is_unavailable(shop: Shop) -> None:
     async def idle() -> None:
         async with shop.database.transaction() as tx:
-            await tx.execute(sa.text("set local idle_in_transaction_session_timeout = '20ms'"))
+            await tx.execute("set local idle_in_transaction_session_timeout = '20ms'")
             while shop.rows(IDLE) != [(0,)]:
                 pass
-            await by_driver(tx, 1)
+            await by_text(tx, 1)
 
     with pytest.raises(Unavailable):
         await idle()
 
 
 async def test_a_broken_rule_of_the_schema_is_no_matter_of_weather(shop: Shop) -> None:
-    with pytest.raises(sa.exc.IntegrityError):
+    with pytest.raises(psycopg.IntegrityError):
         async with shop.database.transaction() as tx:
-            await tx.execute(sa.text("insert into things values (1, 0)"))
+            await tx.execute("insert into things values (1, 0)")
 
 
 @pytest.fixture
@@ -143,18 +151,15 @@ def own_postgres(session_folder: Path) -> Iterator[PostgresServer]:
     remove(home)
 
 
-@pytest.mark.parametrize("use", ["sqlalchemy", "driver"])
-async def test_a_database_that_went_away_is_unavailable_and_found_again(
-    own_postgres: PostgresServer, use: str
+@pytest.mark.parametrize("use", [Database.transaction, Database.statement])
+async def test_a_stopped_database_is_unavailable_and_found_again(
+    own_postgres: PostgresServer, use: Use
 ) -> None:
     database = Database.open(url=own_postgres.url(), schema="public", pool_size=3)
 
     async def ask() -> None:
-        async with database.transaction() as tx:
-            if use == "driver":
-                await (await driver(tx)).execute("select 1")
-            else:
-                await tx.execute(sa.text("select 1"))
+        async with use(database) as connection:
+            await connection.execute("select 1")
 
     async def is_answered() -> bool:
         try:
@@ -184,7 +189,7 @@ async def test_a_snapshot_sees_one_moment_and_the_next_transaction_the_present(
     empty_database: str, shop: Shop
 ) -> None:
     async def read(tx: Transaction) -> object:
-        return (await tx.execute(sa.text("select value from things where id = 1"))).scalar_one()
+        return await tx.fetchval("select value from things where id = 1")
 
     # One connection, which both kinds use in turn.
     database = Database.open(url=empty_database, schema="shop", pool_size=1)

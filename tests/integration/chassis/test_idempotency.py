@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
-import sqlalchemy as sa
 
 from chassis.database import Transaction
 from chassis.idempotency import (
@@ -21,7 +20,7 @@ from tests.integration.chassis.conftest import Shop
 from tests.passing import DAY, MOMENT
 
 Work = Callable[[Transaction], Awaitable[bytes]]
-ADD = sa.text("update things set value = value + 1 where id = 1")
+ADD = "update things set value = value + 1 where id = 1"
 
 
 def a_key(**fields: object) -> RequestKey:
@@ -102,7 +101,7 @@ async def test_a_request_whose_first_call_has_not_committed_is_in_progress(shop:
     async with shop.database.transaction() as first:
         assert await idempotency.claim(first, a_key()) is None
         async with shop.database.transaction() as second:
-            await second.execute(sa.text("set local lock_timeout = '50ms'"))
+            await second.execute("set local lock_timeout = '50ms'")
             with pytest.raises(IdempotencyKeyInProgress):
                 await idempotency.claim(second, a_key())
 

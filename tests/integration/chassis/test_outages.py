@@ -1,13 +1,14 @@
 """Whatever PostgreSQL does to its sessions: Unavailable, once at most, then success."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import psycopg
 import pytest
-import sqlalchemy as sa
 from psycopg import sql
 
-from chassis.database import Database, allow_seconds, driver
+from chassis import connections
+from chassis.database import Connection, Database, allow_seconds
 from kernel.errors import Unavailable
 from tests.integration.chassis.conftest import Shop
 
@@ -17,12 +18,7 @@ Use = Callable[[Database], Awaitable[object]]
 
 async def by_transaction(database: Database) -> object:
     async with database.transaction() as tx:
-        return await tx.execute(sa.text("update things set value = value + 1 where id = 1"))
-
-
-async def by_driver(database: Database) -> object:
-    async with database.transaction() as tx:
-        return await (await driver(tx)).execute("update things set value = value where id = 2")
+        return await tx.execute("update things set value = value + 1 where id = 1")
 
 
 async def by_statement(database: Database) -> object:
@@ -32,11 +28,11 @@ async def by_statement(database: Database) -> object:
 
 async def by_snapshot(database: Database) -> object:
     async with database.snapshot() as tx:
-        return (await tx.execute(sa.text("select * from things"))).all()
+        return await tx.fetch("select * from things")
 
 
-USES = [by_transaction, by_driver, by_statement, by_snapshot]
-WRITES = [by_transaction, by_driver, by_statement]
+USES = [by_transaction, by_statement, by_snapshot]
+WRITES = [by_transaction, by_statement]
 
 
 @pytest.fixture
@@ -59,7 +55,7 @@ async def fill(database: Database) -> None:
 async def using(database: Database, left: int) -> None:
     if left:
         async with database.transaction() as tx:
-            await tx.execute(sa.text("select 1"))
+            await tx.execute("select 1")
             await using(database, left - 1)
 
 
@@ -106,11 +102,17 @@ async def test_sessions_that_were_all_ended_cost_no_request(
 
 @pytest.mark.parametrize("use", USES)
 async def test_sessions_that_are_ended_as_soon_as_they_begin_are_unavailable(
-    shop: Shop, use: Use
+    shop: Shop, use: Use, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    connect = connections.connect
+
+    async def connect_and_end(*url: str, **how: Any) -> Connection:
+        connection = await connect(*url, **how)
+        admin(shop, END_ALL)
+        return connection
+
+    monkeypatch.setattr(connections, "connect", connect_and_end)
     database = Database.open(url=shop.url, schema="shop", pool_size=1)
-    pool = database._pool  # another request finds a dead one meanwhile
-    sa.event.listen(pool.engine.sync_engine.pool, "connect", lambda *_: pool.spoil())
 
     assert await failures(database, use) == 2 * POOL
     await database.close()
@@ -123,7 +125,7 @@ async def end_itself(database: Database) -> None:
 
 async def end_itself_within(database: Database) -> None:
     async with database.transaction() as tx:
-        await tx.execute(sa.text("select pg_terminate_backend(pg_backend_pid())"))
+        await tx.execute("select pg_terminate_backend(pg_backend_pid())")
 
 
 @pytest.mark.parametrize("use", USES)
@@ -178,7 +180,7 @@ async def test_a_statement_that_takes_too_long_is_unavailable_and_the_next_is_no
 
     async def sleep(seconds: int) -> None:
         async with database.transaction() as tx:
-            await tx.execute(sa.text(f"select pg_sleep({seconds})"))
+            await tx.execute(f"select pg_sleep({seconds})")
 
     with pytest.raises(Unavailable):
         await sleep(2)
@@ -193,13 +195,13 @@ async def test_a_transaction_may_ask_for_more_time_and_the_next_one_has_not_got_
     database = Database.open(url=shop.url, schema="shop", pool_size=1, statement_timeout_seconds=1)
 
     async with database.transaction() as tx:
-        before = (await driver(tx)).patience_seconds
+        before = tx.patience_seconds
         await allow_seconds(tx, 30)
-        await tx.execute(sa.text("select pg_sleep(1.2)"))
-        assert (await driver(tx)).patience_seconds > 30
+        await tx.execute("select pg_sleep(1.2)")
+        assert tx.patience_seconds > 30
     async with database.transaction() as tx:
-        after = (await driver(tx)).patience_seconds
-        limit = (await tx.execute(sa.text("show statement_timeout"))).scalar_one()
+        after = tx.patience_seconds
+        limit = await tx.fetchval("show statement_timeout")
 
     assert (after, limit) == (before, "1s")
     await database.close()
@@ -213,7 +215,7 @@ async def wide(database: Database) -> object:
 async def wide_in_transaction(database: Database) -> object:
     async def once() -> object:
         async with database.transaction() as tx:
-            return await (await (await driver(tx)).execute("select * from things")).fetchall()
+            return await (await tx.execute("select * from things")).fetchall()
 
     return await database.retrying(once)
 
@@ -273,8 +275,7 @@ async def test_what_is_not_about_the_request_is_unavailable_by_its_class(
 
     async def meet_it() -> None:
         async with use(database) as lent:  # type: ignore[attr-defined] # each is a context manager
-            connection = lent if isinstance(lent, psycopg.AsyncConnection) else await driver(lent)
-            await connection.execute(raising)
+            await lent.execute(raising)
 
     with pytest.raises(Unavailable):
         await meet_it()

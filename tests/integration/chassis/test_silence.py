@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
-import sqlalchemy as sa
 from orchestrator.disputes.v1 import disputes_pb2_grpc
 
 from chassis import relay
@@ -83,9 +82,9 @@ async def test_a_statement_that_is_never_answered_ends_as_unavailable(
 ) -> None:
     async def lose_it_within() -> None:
         async with far.transaction() as tx:
-            await tx.execute(sa.text("select 1"))
+            await tx.execute("select 1")
             to_postgres.lose()
-            await tx.execute(sa.text("update things set value = 7"))
+            await tx.execute("update things set value = 7")
 
     began = time.monotonic()
     with pytest.raises(Unavailable):
@@ -100,7 +99,7 @@ async def test_a_commit_that_is_never_answered_ends_as_unavailable(
 ) -> None:
     async def lose_it_within() -> None:
         async with far.transaction() as tx:
-            await tx.execute(sa.text("update things set value = 7"))
+            await tx.execute("update things set value = 7")
             to_postgres.lose()
 
     with pytest.raises(Unavailable):

@@ -262,7 +262,7 @@ async def in_use(world: World) -> Sequence[Any]:
     """Read which steps have a channel account."""
     async with world.house.database.transaction() as tx:
         statement = sa.text("select leased_by from channels where leased_by is not null")
-        return (await tx.execute(statement)).scalars().all()
+        return list((await tx.execute(statement)).scalars())
 
 
 async def test_a_quarantined_step_keeps_its_account_while_its_envelope_may_have_landed(

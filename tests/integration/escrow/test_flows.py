@@ -5,9 +5,9 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
 from chassis import identity
 from services.escrow.app import House
@@ -315,5 +315,5 @@ async def test_the_history_says_who_why_and_when_and_is_never_changed(world: Wor
         (Change.STOP, "operator:ann", REASON),
     ]
     for statement in ("update flow_changes set reason = 'x'", "delete from flow_changes"):
-        with pytest.raises(DBAPIError, match="permission denied"):
+        with pytest.raises(psycopg.Error, match="permission denied"):
             await in_books(mine, statement)

@@ -1,0 +1,284 @@
+"""Leased work: one process at a time carries a row's work out, and another goes on if it dies.
+
+A lease is a row's `lease_until` and `lease_epoch`, counted by the database's clock. Each claim
+gives a new epoch. Each write of the work checks the epoch (`fence`), so that a process which was
+paused past its lease writes nothing.
+"""
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.database import Database, Transaction
+from chassis.telemetry import logger
+from chassis.waiting import Bell
+from kernel.errors import Unavailable
+
+IDLE_SECONDS = 0.5
+GIVE_BACK_SECONDS = 2.0
+FIRST_BACKOFF_SECONDS = 0.1
+LONGEST_BACKOFF_SECONDS = 5.0
+log = logger()
+
+
+class LeaseLost(Exception):
+    """The work has ended, or another process has it; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to carry a row's work out, until a newer epoch is given."""
+
+    marketplace_id: uuid.UUID
+    id: uuid.UUID
+    epoch: int
+
+
+class LeaseTable:
+    """The leases of a table.
+
+    It has the columns marketplace_id, id (unique together), lease_until and lease_epoch.
+    """
+
+    def __init__(self, table: str, *, running: str, due: str = "true", age: str) -> None:
+        """running, due, age: SQL constants.
+
+        running: the work has not ended. due: it may be claimed now. age: what comes first.
+        """
+        # Statements are put together from constants alone.
+        self._claim = _CLAIM.format(table=table, running=running, due=due, age=age)
+        self._renew = _RENEW.format(table=table, running=running)
+        self._give_back = _GIVE_BACK.format(table=table, running=running)
+        self._is_held = _IS_HELD.format(table=table, running=running)
+        self._fence = self._is_held + " for update"
+
+    async def claim(self, tx: Transaction, *, limit: int, seconds: float) -> list[Lease]:
+        """Take work that no process has, oldest first, each under a new epoch."""
+        return list(map(_lease, await tx.fetch(self._claim, {"limit": limit, "seconds": seconds})))
+
+    async def renew(
+        self, tx: Transaction, leases: Collection[Lease], *, seconds: float
+    ) -> set[Lease]:
+        """Hold leases longer; returns those that are still held."""
+        values = {**_columns(leases), "seconds": seconds}
+        return set(map(_lease, await tx.fetch(self._renew, values)))
+
+    async def give_back(self, tx: Transaction, leases: Collection[Lease]) -> None:
+        """End leases, so that another process need not wait until they run out."""
+        await tx.execute(self._give_back, _columns(leases))
+
+    async def is_held(self, tx: Transaction, lease: Lease) -> bool:
+        """Tell whether the work still runs under a lease."""
+        return await tx.fetchrow(self._is_held, _names(lease)) is not None
+
+    async def fence(self, tx: Transaction, lease: Lease) -> None:
+        """Lock the row for a write under a lease. Raises: LeaseLost."""
+        if await tx.fetchrow(self._fence, _names(lease)) is None:
+            raise LeaseLost
+
+
+Claim = Callable[[Transaction, int], Awaitable[Sequence[Lease]]]
+CarryOut = Callable[[Lease], Awaitable[None]]
+Troubled = Callable[[Lease, Exception, float], Awaitable[bool]]
+
+
+class Leases:
+    """The leased work of this process: claimed, carried out side by side, and given back.
+
+    Work that fails is tried again where it is, ever less often: what was sent may have arrived.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        table: LeaseTable,
+        seconds: float,
+        most: int,
+        carry_out: CarryOut,
+        troubled: Troubled,
+        bell: Bell | None = None,
+        claim: Claim | None = None,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        """Make the engine.
+
+        seconds: how long a lease lasts. most: how much work at once is claimed. carry_out: does
+        the work and returns when it has ended, or rests. troubled: is told why a try failed and
+        for how many seconds the work has been tried; returns whether it was set aside. claim:
+        takes at most so many due rows; by default the oldest. bell: rings when there may be work.
+        """
+        self._database = database
+        self._table = table
+        self._seconds = seconds
+        self._most = most
+        self._carry_out = carry_out
+        self._troubled = troubled
+        self._bell = bell or Bell()
+        self._claim = claim or self._oldest
+        self._idle_seconds = idle_seconds
+        self._tasks: dict[Lease, asyncio.Task[None]] = {}
+        # When each lease was asked for, by the monotonic clock.
+        self._asked_at: dict[Lease, float] = {}
+
+    @property
+    def held(self) -> Collection[Lease]:
+        """Return the leases whose work is being carried out here."""
+        return self._tasks.keys()
+
+    def begin(self, lease: Lease, *, asked_at: float) -> asyncio.Task[None]:
+        """Carry out work whose row was written with a lease of this process.
+
+        asked_at: when the lease was asked for, by the monotonic clock.
+        """
+        self._asked_at[lease] = asked_at
+        task = asyncio.create_task(self._drive(lease), name=f"leased {lease.id}")
+        self._tasks[lease] = task
+        return task
+
+    async def run(self) -> None:
+        """Claim and carry out until cancelled; then stop the work and give the leases back."""
+        heartbeat = asyncio.create_task(self._keep_renewed())
+        try:
+            while True:
+                self._bell.silence()
+                if not await self._claim_due():
+                    await self._bell.wait(seconds=self._idle_seconds)
+        finally:
+            heartbeat.cancel()
+            await self._stop()
+
+    async def hold(self, lease: Lease) -> None:
+        """Make sure that a lease is held, right before something is asked of another system.
+
+        A process that was paused, or cut off from its database, may have lost it long ago. For
+        half of its time a lease that was asked for needs no second question.
+        Raises: LeaseLost; Unavailable.
+        """
+        asked_at = self._asked_at.get(lease)
+        if asked_at is not None and time.monotonic() < asked_at + self._seconds / 2:
+            return
+        if lease not in await self._renew([lease]):
+            raise LeaseLost
+
+    async def _oldest(self, tx: Transaction, most: int) -> Sequence[Lease]:
+        return await self._table.claim(tx, limit=most, seconds=self._seconds)
+
+    async def _claim_due(self) -> int:
+        free = self._most - len(self._tasks)
+        if free <= 0:
+            return 0
+        asked_at = time.monotonic()
+        try:
+            async with self._database.transaction() as tx:
+                leases = await self._claim(tx, free)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next claim may succeed
+            log.warning("leases.claim_failed", error=type(error).__name__)
+            return 0
+        for lease in leases:
+            self.begin(lease, asked_at=asked_at)
+        return len(leases)
+
+    async def _drive(self, lease: Lease) -> None:
+        backoff, began = FIRST_BACKOFF_SECONDS, time.monotonic()
+        try:
+            while True:
+                try:
+                    await self._carry_out(lease)
+                except LeaseLost:
+                    raise
+                except Exception as error:  # noqa: BLE001 - every trouble is met by another try
+                    if await self._troubled(lease, error, time.monotonic() - began):
+                        return
+                else:
+                    return
+                await asyncio.sleep(backoff)
+                backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
+        except LeaseLost:
+            log.warning("leases.lost", id=str(lease.id))
+        finally:
+            self._tasks.pop(lease, None)
+            self._asked_at.pop(lease, None)
+            self._bell.ring()
+
+    async def _keep_renewed(self) -> None:
+        while True:
+            await asyncio.sleep(self._seconds / 3)
+            driven = list(self._tasks)
+            if not driven:
+                continue
+            try:
+                held = await self._renew(driven)
+            except Exception as error:  # noqa: BLE001 - a lease lasts for two more beats
+                log.warning("leases.renewal_failed", error=type(error).__name__)
+                continue
+            for lease in driven:
+                # One whose work has just ended is not held either; its task is done, or soon.
+                if lease not in held and (task := self._tasks.get(lease)) is not None:
+                    task.cancel()
+
+    async def _renew(self, leases: Collection[Lease]) -> set[Lease]:
+        asked_at = time.monotonic()
+        async with self._database.transaction() as tx:
+            held = await self._table.renew(tx, leases, seconds=self._seconds)
+        self._asked_at |= {lease: asked_at for lease in held if lease in self._tasks}
+        return held
+
+    async def _stop(self) -> None:
+        tasks = dict(self._tasks)
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        if not tasks:
+            return
+        # Where the database is unavailable, the leases run out.
+        with contextlib.suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(GIVE_BACK_SECONDS), self._database.transaction() as tx:
+                await self._table.give_back(tx, tasks)
+
+
+def _lease(row: Any) -> Lease:
+    return Lease(marketplace_id=row.marketplace_id, id=row.id, epoch=row.lease_epoch)
+
+
+def _names(lease: Lease) -> dict[str, object]:
+    return {"marketplace": lease.marketplace_id, "id": lease.id, "epoch": lease.epoch}
+
+
+def _columns(leases: Collection[Lease]) -> dict[str, object]:
+    return {
+        "marketplaces": [lease.marketplace_id for lease in leases],
+        "ids": [lease.id for lease in leases],
+        "epochs": [lease.epoch for lease in leases],
+    }
+
+
+_CLAIM = """
+with chosen as (
+    select marketplace_id as owner, id as taken from {table}
+    where {running} and lease_until < clock_timestamp() and {due}
+    order by {age} limit %(limit)s for update skip locked
+)
+update {table} set lease_epoch = lease_epoch + 1,
+    lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+from chosen where marketplace_id = owner and id = taken
+returning marketplace_id, id, lease_epoch
+"""
+_HELD = """
+from unnest(%(marketplaces)s::uuid[], %(ids)s::uuid[], %(epochs)s::bigint[])
+    as held (owner, taken, epoch)
+where marketplace_id = owner and id = taken and lease_epoch = epoch and {running}
+"""
+_RENEW = f"""
+update {{table}} set lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+{_HELD} returning marketplace_id, id, lease_epoch
+"""  # noqa: S608 - constants
+_GIVE_BACK = f"update {{table}} set lease_until = 'epoch' {_HELD}"  # noqa: S608 - constants
+_IS_HELD = """
+select 1 as held from {table}
+where marketplace_id = %(marketplace)s and id = %(id)s and lease_epoch = %(epoch)s and {running}
+"""

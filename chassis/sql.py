@@ -1,0 +1,33 @@
+"""Statements: SQLAlchemy builds them from the tables, once; psycopg executes their text.
+
+A module compiles its statements when it is imported. So none is built for a request, each has one
+text, and psycopg prepares it on each connection.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import psycopg
+from sqlalchemy.sql.compiler import SQLCompiler
+
+_DIALECT = psycopg.dialect(paramstyle="pyformat")  # type: ignore[no-untyped-call] # the library
+
+
+def compiled(statement: sa.sql.ClauseElement) -> str:
+    """Return the text of a statement for psycopg, with its parameters by name: %(name)s.
+
+    A parameter is sa.bindparam("name"); any other value is written into the text. A JSON parameter
+    is given as psycopg.types.json.Jsonb or as JSON text. A list of parameters is
+    sa.any_(sa.bindparam("names", type_=ARRAY(…))). Raises: sqlalchemy.exc.CompileError.
+    """
+    found = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    assert isinstance(found, SQLCompiler)  # noqa: S101 - what is executed, compiles to it
+    text = str(found)
+    for name, bind in found.binds.items():
+        if bind.required:
+            continue
+        # A list of `in_` has a parameter for each item, counted from one.
+        items = enumerate(bind.value or (), 1) if bind.expanding else [(0, bind.value)]
+        for number, value in items:
+            parameter = f"{name}_{number}" if number else name
+            literal = found.render_literal_value(value, bind.type)
+            text = text.replace(f"%({parameter})s", literal)
+    return text

@@ -1,0 +1,82 @@
+"""Statements that are compiled once: the text psycopg executes, and its parameters by name."""
+
+import datetime as dt
+import uuid
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+
+from chassis.sql import compiled
+
+THINGS = sa.table(
+    "things", sa.column("id", sa.Uuid), sa.column("name", sa.Text), sa.column("size", sa.Integer)
+)
+
+
+def text_of(statement: sa.sql.ClauseElement) -> str:
+    return " ".join(compiled(statement).split())
+
+
+def test_a_parameter_is_given_by_name() -> None:
+    statement = sa.select(THINGS.c.name).where(THINGS.c.id == sa.bindparam("thing"))
+
+    assert text_of(statement) == (
+        "SELECT things.name FROM things WHERE things.id = %(thing)s::UUID"
+    )
+
+
+def test_a_list_of_parameters_is_one_array() -> None:
+    wanted = sa.bindparam("wanted", type_=ARRAY(sa.Uuid))
+    statement = sa.select(THINGS.c.name).where(THINGS.c.id == sa.any_(wanted))
+
+    assert text_of(statement).endswith("WHERE things.id = ANY (%(wanted)s::UUID[])")
+
+
+@pytest.mark.parametrize(
+    ("value", "literal"),
+    [
+        ("plain", "'plain'"),
+        ("it's", "'it''s'"),
+        ("100%", "'100%%'"),
+        ("%(thing)s", "'%%(thing)s'"),
+    ],
+)
+def test_a_constant_is_written_into_the_text(value: str, literal: str) -> None:
+    statement = sa.select(THINGS.c.id).where(THINGS.c.name == value)
+
+    assert text_of(statement).endswith(f"WHERE things.name = {literal}::VARCHAR")
+
+
+def test_constants_of_a_list_are_written_into_the_text() -> None:
+    statement = sa.select(THINGS.c.id).where(THINGS.c.name.in_(["a", "b"]))
+
+    assert text_of(statement).endswith("things.name IN ('a'::VARCHAR, 'b'::VARCHAR)")
+
+
+def test_a_change_mixes_constants_and_parameters() -> None:
+    statement = (
+        sa.update(THINGS)
+        .where(THINGS.c.id == sa.bindparam("thing"))
+        .values(name=sa.bindparam("name"), size=0)
+    )
+
+    assert text_of(statement) == (
+        "UPDATE things SET name=%(name)s::VARCHAR, size=0::INTEGER"
+        " WHERE things.id = %(thing)s::UUID"
+    )
+
+
+def test_a_whole_row_is_given_by_the_names_of_its_columns() -> None:
+    statement = insert(THINGS).on_conflict_do_nothing().returning(THINGS.c.id)
+
+    assert text_of(statement) == (
+        "INSERT INTO things (id, name, size)"
+        " VALUES (%(id)s::UUID, %(name)s::VARCHAR, %(size)s::INTEGER)"
+        " ON CONFLICT DO NOTHING RETURNING things.id"
+    )
+
+
+@pytest.mark.parametrize("value", [uuid.UUID(int=7), dt.date(2026, 1, 2), True, 7])
+def test_constants_of_every_kind_have_a_text(value: object) -> None:
+    assert "%(" not in text_of(sa.select(sa.literal(value)))

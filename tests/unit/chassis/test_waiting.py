@@ -1,0 +1,87 @@
+"""Waiting: rings of this process at once, those of others by one look for everybody."""
+
+import asyncio
+from collections.abc import Collection
+
+from chassis.waiting import Bell, Ends
+from tests.patience import PATIENCE_SECONDS
+
+
+class Elsewhere:
+    """What other processes have ended, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.ended: set[int] = set()
+        self.looks: list[Collection[int]] = []
+
+    async def among(self, names: Collection[int]) -> Collection[int]:
+        self.looks.append(names)
+        return self.ended & set(names)
+
+
+async def test_an_end_in_this_process_rings_at_once() -> None:
+    ends = Ends(Elsewhere().among)
+    with ends.registered(1) as event, ends.registered(2) as other:
+        ends.ended(1)
+        await ends.for_ring(event, seconds=PATIENCE_SECONDS)
+
+        assert event.is_set()
+        assert not other.is_set()
+
+
+async def test_an_end_before_the_wait_is_seen_by_a_look() -> None:
+    elsewhere = Elsewhere()
+    elsewhere.ended = {1}
+
+    await asyncio.wait_for(Ends(elsewhere.among).for_end(1, seconds=60), PATIENCE_SECONDS)
+
+
+async def test_one_look_serves_everybody_who_waits() -> None:
+    elsewhere = Elsewhere()
+    ends = Ends(elsewhere.among)
+    watch = asyncio.create_task(ends.watch())
+    waiting = [asyncio.create_task(ends.for_end(name, seconds=60)) for name in range(5)]
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not any(len(names) == 5 for names in elsewhere.looks):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        elsewhere.ended = set(range(5))
+        await asyncio.gather(*waiting)
+    watch.cancel()
+
+
+async def test_nobody_looks_while_nobody_waits() -> None:
+    elsewhere = Elsewhere()
+    ends = Ends(elsewhere.among)
+    watch = asyncio.create_task(ends.watch())
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+    assert elsewhere.looks == []
+    watch.cancel()
+
+
+async def test_a_wait_ends_in_its_time() -> None:
+    ends = Ends(Elsewhere().among)
+
+    await asyncio.wait_for(ends.for_end(1, seconds=0.01), PATIENCE_SECONDS)
+    await asyncio.wait_for(ends.for_end(1, seconds=0), PATIENCE_SECONDS)
+
+
+async def test_a_stop_ends_every_wait_and_those_that_follow() -> None:
+    ends = Ends(Elsewhere().among)
+    waiting = asyncio.create_task(ends.for_end(1, seconds=60))
+    await asyncio.sleep(0)
+    await ends.stop()
+
+    await asyncio.wait_for(waiting, PATIENCE_SECONDS)
+    await asyncio.wait_for(ends.for_end(2, seconds=60), PATIENCE_SECONDS)
+
+
+async def test_a_ring_before_the_wait_is_not_lost() -> None:
+    bell = Bell()
+    bell.silence()
+    bell.ring()
+
+    await asyncio.wait_for(bell.wait(seconds=60), PATIENCE_SECONDS)
+    bell.silence()
+    await asyncio.wait_for(bell.wait(seconds=0.01), PATIENCE_SECONDS)
