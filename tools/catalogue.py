@@ -1,4 +1,4 @@
-"""The catalogue of refusals for docs/errors.md, read from the code: classes, kinds, REST codes."""
+"""The catalogue of errors for docs/errors.md, read from the code: classes, kinds, REST codes."""
 
 import importlib
 import pathlib
@@ -13,24 +13,27 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROOMS = ("gateway", "services/orders", "services/ledger", "services/escrow", "services/disputes")
 SHARED = ("chassis", "kernel")
 INTRODUCTION = """\
-# Refusals
+# Errors
 
-Drawn from the code by `make docs`; do not edit.
+This page is generated from the code by `make docs`; do not edit it.
 
-A refusal has a **kind**, which is its gRPC status, and a **reason**, which callers may rely on. The
-reason travels as `google.rpc.ErrorInfo.reason` in the domain `orchestrator`, with facts in its
-metadata; wrong fields travel as `google.rpc.BadRequest`. The gateway prints each reason in the
-words of the API that was called. Both tables are code: `chassis/status.py` and `gateway/errors.py`.
+Every error has a **kind**, which is its gRPC status, and a **reason**. Clients can rely on the
+reason. Over gRPC, the reason is `google.rpc.ErrorInfo.reason` in the domain `orchestrator`, with
+details in its metadata; invalid fields are in `google.rpc.BadRequest`. The gateway translates each
+reason into a code of the API that was called. The tables are in `chassis/status.py` and
+`gateway/errors.py`.
 
-The marketplace API answers `{"success": false, "error": {"code", "message", "details"}}`, the party
-API `{"code", "message", "detail"}` with `errors` for wrong fields. A timeout (504) says that the
-outcome is unknown: ask again, or repeat the request with the same idempotency key.
+- The marketplace API answers `{"success": false, "error": {"code", "message", "details"}}`.
+- The party API answers `{"code", "message", "detail"}`, with `errors` for invalid fields.
+
+A timeout (504) means that the outcome is unknown. Read the object again, or repeat the request with
+the same idempotency key.
 """
 RESULTS = """\
 ## Results of transfers
 
-`PostTransfers` answers each transfer by itself, so what the ledger refuses is a result, not a
-failed call:
+`PostTransfers` returns one result for each transfer. A refused transfer is a result and not a
+failed call. Its reason is one of these:
 
 """
 
@@ -41,7 +44,7 @@ def page() -> str:
     table = [
         "## Reasons",
         "",
-        "| reason | kind (gRPC) | marketplace | party | means |",
+        "| reason | kind (gRPC) | marketplace API | party API | meaning |",
         "|---|---|---|---|---|",
         *rows,
         "",
