@@ -26,10 +26,10 @@ if _version_not_supported:
 
 
 class DisputesServiceStub:
-    """The case file. Every mutating call carries request_id: the same id with the same fields gives the
-    same answer again, with other fields IDEMPOTENCY_KEY_REUSED. Every call may also fail with
-    UNAUTHENTICATED, PERMISSION_DENIED (CALLER_NOT_ALLOWED, INSUFFICIENT_SCOPE) and INVALID_ARGUMENT
-    (VALIDATION_ERROR).
+    """Disputes. Every call that changes something carries request_id. The same id with the same fields
+    returns the first answer again; with other fields the call fails with IDEMPOTENCY_KEY_REUSED.
+    Every call can also fail with UNAUTHENTICATED, PERMISSION_DENIED (CALLER_NOT_ALLOWED,
+    INSUFFICIENT_SCOPE) and INVALID_ARGUMENT (VALIDATION_ERROR).
     """
 
     def __init__(self, channel):
@@ -81,21 +81,22 @@ class DisputesServiceStub:
 
 
 class DisputesServiceServicer:
-    """The case file. Every mutating call carries request_id: the same id with the same fields gives the
-    same answer again, with other fields IDEMPOTENCY_KEY_REUSED. Every call may also fail with
-    UNAUTHENTICATED, PERMISSION_DENIED (CALLER_NOT_ALLOWED, INSUFFICIENT_SCOPE) and INVALID_ARGUMENT
-    (VALIDATION_ERROR).
+    """Disputes. Every call that changes something carries request_id. The same id with the same fields
+    returns the first answer again; with other fields the call fails with IDEMPOTENCY_KEY_REUSED.
+    Every call can also fail with UNAUTHENTICATED, PERMISSION_DENIED (CALLER_NOT_ALLOWED,
+    INSUFFICIENT_SCOPE) and INVALID_ARGUMENT (VALIDATION_ERROR).
     """
 
     def OpenDispute(self, request, context):
-        """Open the case of an order. Reasons: DISPUTE_ALREADY_OPEN.
+        """Open a dispute about an order. Reasons: DISPUTE_ALREADY_OPEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDispute(self, request, context):
-        """Read a case by its id or by its order; a person, one of their own orders' (an admin, any).
+        """Read a dispute by its id or by its order. A person can read those of their own orders, an admin
+        any.
         Reasons: DISPUTE_NOT_FOUND, NOT_PARTY.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -103,21 +104,21 @@ class DisputesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListDisputes(self, request, context):
-        """List cases by filter with a cursor, newest first.
+        """List disputes by filter with a cursor, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AssignDispute(self, request, context):
-        """Give the case to an agent. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE.
+        """Assign the dispute to a support agent. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AddEvidence(self, request, context):
-        """Add evidence while the case is not resolved; a person, to a case of their own orders alone.
+        """Add evidence to an unresolved dispute. A person can add it to disputes of their own orders.
         Reasons: DISPUTE_NOT_FOUND, NOT_PARTY, INVALID_STATE, TOO_MUCH_EVIDENCE, INVALID_URL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -125,15 +126,15 @@ class DisputesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DecideDispute(self, request, context):
-        """Record the decision before any money moves; it stands unless it is withdrawn. Reasons: DISPUTE_NOT_FOUND,
-        INVALID_STATE, DECISION_ALREADY_MADE, SPLIT_AMOUNTS_MISMATCH.
+        """Record the decision, before any money moves. It is final unless it is withdrawn. Reasons:
+        DISPUTE_NOT_FOUND, INVALID_STATE, DECISION_ALREADY_MADE, SPLIT_AMOUNTS_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CompleteDispute(self, request, context):
-        """Mark the case resolved when the decision has been paid. Reasons: DISPUTE_NOT_FOUND,
+        """Mark the dispute as resolved when its decision has been paid out. Reasons: DISPUTE_NOT_FOUND,
         INVALID_STATE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -141,8 +142,8 @@ class DisputesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WithdrawDecision(self, request, context):
-        """Withdraw a decision that could not be paid and never will be, so that another can be made.
-        Without a decision nothing changes. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE (it was paid).
+        """Withdraw a decision that cannot be paid out, so that another can be made. Without a decision
+        nothing changes. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE (it was paid out).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -200,10 +201,10 @@ def add_DisputesServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DisputesService:
-    """The case file. Every mutating call carries request_id: the same id with the same fields gives the
-    same answer again, with other fields IDEMPOTENCY_KEY_REUSED. Every call may also fail with
-    UNAUTHENTICATED, PERMISSION_DENIED (CALLER_NOT_ALLOWED, INSUFFICIENT_SCOPE) and INVALID_ARGUMENT
-    (VALIDATION_ERROR).
+    """Disputes. Every call that changes something carries request_id. The same id with the same fields
+    returns the first answer again; with other fields the call fails with IDEMPOTENCY_KEY_REUSED.
+    Every call can also fail with UNAUTHENTICATED, PERMISSION_DENIED (CALLER_NOT_ALLOWED,
+    INSUFFICIENT_SCOPE) and INVALID_ARGUMENT (VALIDATION_ERROR).
     """
 
     @staticmethod

@@ -26,11 +26,12 @@ if _version_not_supported:
 
 
 class EscrowServiceStub:
-    """Wallets, contracts, commands. A command is accepted and recorded, then carried out in the
-    background as a sequence of chain steps; GetCommand tells how far it is and can wait.
-    request_id of a command is its id (UUID): the same id with the same fields gives the same answer
-    again, with other fields IDEMPOTENCY_KEY_REUSED. Every call may also fail with UNAUTHENTICATED,
-    PERMISSION_DENIED (CALLER_NOT_ALLOWED) and INVALID_ARGUMENT (VALIDATION_ERROR).
+    """Wallets, contracts and commands. A command is stored, and then carried out in the background as a
+    sequence of chain transactions. GetCommand returns its progress and can wait for its end. The
+    request_id of a command is its id (a UUID). The same id with the same fields returns the first
+    answer again; with other fields the call fails with IDEMPOTENCY_KEY_REUSED. Every call can also
+    fail with UNAUTHENTICATED, PERMISSION_DENIED (CALLER_NOT_ALLOWED) and INVALID_ARGUMENT
+    (VALIDATION_ERROR).
     """
 
     def __init__(self, channel):
@@ -162,23 +163,24 @@ class EscrowServiceStub:
 
 
 class EscrowServiceServicer:
-    """Wallets, contracts, commands. A command is accepted and recorded, then carried out in the
-    background as a sequence of chain steps; GetCommand tells how far it is and can wait.
-    request_id of a command is its id (UUID): the same id with the same fields gives the same answer
-    again, with other fields IDEMPOTENCY_KEY_REUSED. Every call may also fail with UNAUTHENTICATED,
-    PERMISSION_DENIED (CALLER_NOT_ALLOWED) and INVALID_ARGUMENT (VALIDATION_ERROR).
+    """Wallets, contracts and commands. A command is stored, and then carried out in the background as a
+    sequence of chain transactions. GetCommand returns its progress and can wait for its end. The
+    request_id of a command is its id (a UUID). The same id with the same fields returns the first
+    answer again; with other fields the call fails with IDEMPOTENCY_KEY_REUSED. Every call can also
+    fail with UNAUTHENTICATED, PERMISSION_DENIED (CALLER_NOT_ALLOWED) and INVALID_ARGUMENT
+    (VALIDATION_ERROR).
     """
 
     def CreateWallet(self, request, context):
-        """Make a user's wallet; its address is known at once, the account follows on chain.
-        Again for the same user: the same wallet.
+        """Create a user's wallet. Its address is known at once; the account on chain follows. A repetition
+        for the same user returns the same wallet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetWallet(self, request, context):
-        """A user's wallet, with live balances where asked. Reasons: WALLET_NOT_FOUND,
+        """Read a user's wallet, on request with live balances. Reasons: WALLET_NOT_FOUND,
         PROVIDER_UNAVAILABLE (live balances only).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -186,21 +188,21 @@ class EscrowServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetNetwork(self, request, context):
-        """The network and asset deposits must use.
+        """Read the network and the asset that deposits must use.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateEscrow(self, request, context):
-        """Deploy the contract of an order. Reasons: WALLET_NOT_FOUND, ESCROW_ALREADY_EXISTS.
+        """Deploy the escrow contract of an order. Reasons: WALLET_NOT_FOUND, ESCROW_ALREADY_EXISTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def FundEscrow(self, request, context):
-        """Move the buyer's money into the contract. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY,
+        """Pay the buyer's money into the contract. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY,
         COMMAND_IN_MOTION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -208,14 +210,14 @@ class EscrowServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseEscrow(self, request, context):
-        """Complete, approve, release. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY, COMMAND_IN_MOTION.
+        """Complete and approve the milestone, and release to the seller. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY, COMMAND_IN_MOTION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RefundEscrow(self, request, context):
-        """Dispute, and resolve all to the buyer. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY,
+        """Dispute the contract, and resolve it with everything to the buyer. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY,
         COMMAND_IN_MOTION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -223,7 +225,7 @@ class EscrowServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def FreezeEscrow(self, request, context):
-        """Dispute, so that no key can release. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY,
+        """Dispute the contract, so that no key can release it. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY,
         COMMAND_IN_MOTION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -231,7 +233,7 @@ class EscrowServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResolveEscrow(self, request, context):
-        """Pay a frozen (or not yet frozen) contract out by shares. Reasons: ESCROW_NOT_FOUND,
+        """Pay out a contract by shares; it is frozen first if necessary. Reasons: ESCROW_NOT_FOUND,
         ESCROW_NOT_READY, COMMAND_IN_MOTION, SHARES_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -239,35 +241,35 @@ class EscrowServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreditWallet(self, request, context):
-        """Pay a user's wallet from the platform's wallet. Reasons: WALLET_NOT_FOUND, INSUFFICIENT_FUNDS.
+        """Pay a user's wallet from the platform wallet. Reasons: WALLET_NOT_FOUND, INSUFFICIENT_FUNDS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCommand(self, request, context):
-        """How far a command is; waits up to wait_seconds for its end. Reasons: COMMAND_NOT_FOUND.
+        """Read the progress of a command; waits up to wait_seconds for its end. Reasons: COMMAND_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetEscrow(self, request, context):
-        """The escrow of an order. Reasons: ESCROW_NOT_FOUND.
+        """Read the escrow of an order. Reasons: ESCROW_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListTransactions(self, request, context):
-        """The chain transactions of an order's commands, oldest first.
+        """List the chain transactions of an order's commands, oldest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListHoldings(self, request, context):
-        """On-chain balances of contracts and wallets, read live, to compare with the ledger.
+        """List the live on-chain balances of contracts and wallets, to compare them with the ledger.
         Reasons: PROVIDER_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -275,25 +277,25 @@ class EscrowServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListConcerns(self, request, context):
-        """For operators: commands that are quarantined or wait, and transfers whose record was refused.
+        """For operators: list quarantined and waiting commands, and transfers that were set aside.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RequeueCommand(self, request, context):
-        """For operators: let a quarantined command, or one that waits, be carried out now. It keeps its
-        account, sequence number and envelopes; what it does is decided anew from the evidence. Again
-        for one that runs: no change. Reasons: COMMAND_NOT_FOUND, COMMAND_ENDED.
+        """For operators: retry a quarantined or waiting command now. It keeps its channel account, sequence
+        number and envelopes; its next action is decided from the chain evidence. A running command does
+        not change. Reasons: COMMAND_NOT_FOUND, COMMAND_ENDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AdoptTransaction(self, request, context):
-        """For operators: a transaction has landed that a stopped command's step does not know of. It is
-        compared with what the step is for, and the command goes on from it. Of a step that has landed
-        otherwise than was meant, its own hash takes it as it is. Reasons: COMMAND_NOT_FOUND,
+        """For operators: declare that a transaction carried out the step of a stopped command. The
+        transaction is compared with the step's intent, and the command continues from it. If the step's
+        own transaction landed with another effect, its hash accepts that effect. Reasons: COMMAND_NOT_FOUND,
         COMMAND_ENDED, COMMAND_IN_MOTION, TRANSACTION_NOT_FOUND, TRANSACTION_NOT_THIS_STEP,
         PROVIDER_UNAVAILABLE.
         """
@@ -302,9 +304,9 @@ class EscrowServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AbandonCommand(self, request, context):
-        """For operators: a stopped command shall end as FAILED with reason ABANDONED. It does where it is
-        proven that nothing of it has landed: the number it was signed for is used for nothing, and the
-        chain does not show its effect. Else it is quarantined. Reasons: COMMAND_NOT_FOUND,
+        """For operators: end a stopped command as FAILED with the reason ABANDONED. The command ends only
+        after proof that nothing of it has landed: its sequence number is used for an empty transaction,
+        and the chain does not show its effect. Otherwise it is quarantined. Reasons: COMMAND_NOT_FOUND,
         COMMAND_ENDED, COMMAND_IN_MOTION, COMMAND_HAS_PAID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -312,49 +314,49 @@ class EscrowServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmChain(self, request, context):
-        """For operators: what the chain had more than the books is settled; sending begins again, for
-        every marketplace. Reasons: NOTHING_HELD, PROVIDER_UNAVAILABLE.
+        """For operators: confirm that the transactions that the books lacked are settled. Sending starts
+        again, for every marketplace. Reasons: NOTHING_HELD, PROVIDER_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StopFlow(self, request, context):
-        """For operators: sign nothing more of a flow until it is resumed. It holds when this returns;
-        what was signed before is settled, and what is asked for meanwhile waits with FLOW_STOPPED.
-        Again: one more line of history.
+        """For operators: sign no transactions of a flow until it is resumed. The stop is in effect when the
+        call returns. Transactions that were signed before are settled; new commands wait with
+        FLOW_STOPPED. A repetition adds a line to the history.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResumeFlow(self, request, context):
-        """For operators: let a flow go on, and with it what waits. A stop of all marketplaces and one of
-        this are two, each resumed as it was stopped. Again: one more line of history.
+        """For operators: resume a flow and the commands that wait for it. A stop of all marketplaces and a
+        stop of one are independent; resume each as it was set. A repetition adds a line to the history.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def LimitFlow(self, request, context):
-        """For operators: how much may go a flow's way in a day of UTC; what is beyond waits with
-        DAILY_LIMIT_REACHED. Again: one more line of history.
+        """For operators: limit the amount that a flow may move in one UTC day. Commands beyond the limit
+        wait with DAILY_LIMIT_REACHED. A repetition adds a line to the history.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListFlows(self, request, context):
-        """For operators: the flows of a marketplace, and what was done to them.
+        """For operators: list the flows of a marketplace and their history.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RewrapKeys(self, request, context):
-        """For operators: the keys of the platform, of channel accounts and of wallets are wrapped with the
-        current key-encryption key, up to a hundred a call, in the order of addresses. What signs does
-        not change. Again: they are wrapped once more.
+        """For operators: wrap the keys of the platform, of channel accounts and of wallets with the current
+        key-encryption key, up to a hundred a call, in the order of their addresses. The keys themselves
+        do not change. A repetition wraps them again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -492,11 +494,12 @@ def add_EscrowServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EscrowService:
-    """Wallets, contracts, commands. A command is accepted and recorded, then carried out in the
-    background as a sequence of chain steps; GetCommand tells how far it is and can wait.
-    request_id of a command is its id (UUID): the same id with the same fields gives the same answer
-    again, with other fields IDEMPOTENCY_KEY_REUSED. Every call may also fail with UNAUTHENTICATED,
-    PERMISSION_DENIED (CALLER_NOT_ALLOWED) and INVALID_ARGUMENT (VALIDATION_ERROR).
+    """Wallets, contracts and commands. A command is stored, and then carried out in the background as a
+    sequence of chain transactions. GetCommand returns its progress and can wait for its end. The
+    request_id of a command is its id (a UUID). The same id with the same fields returns the first
+    answer again; with other fields the call fails with IDEMPOTENCY_KEY_REUSED. Every call can also
+    fail with UNAUTHENTICATED, PERMISSION_DENIED (CALLER_NOT_ALLOWED) and INVALID_ARGUMENT
+    (VALIDATION_ERROR).
     """
 
     @staticmethod

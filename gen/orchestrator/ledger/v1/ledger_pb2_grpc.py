@@ -27,8 +27,8 @@ if _version_not_supported:
 
 
 class LedgerServiceStub:
-    """Accounts and transfers. Every call may also fail with UNAUTHENTICATED, PERMISSION_DENIED
-    (CALLER_NOT_ALLOWED) and INVALID_ARGUMENT (VALIDATION_ERROR).
+    """Accounts and transfers of one marketplace. Every call can also fail with UNAUTHENTICATED,
+    PERMISSION_DENIED (CALLER_NOT_ALLOWED) and INVALID_ARGUMENT (VALIDATION_ERROR).
     """
 
     def __init__(self, channel):
@@ -110,46 +110,47 @@ class LedgerServiceStub:
 
 
 class LedgerServiceServicer:
-    """Accounts and transfers. Every call may also fail with UNAUTHENTICATED, PERMISSION_DENIED
-    (CALLER_NOT_ALLOWED) and INVALID_ARGUMENT (VALIDATION_ERROR).
+    """Accounts and transfers of one marketplace. Every call can also fail with UNAUTHENTICATED,
+    PERMISSION_DENIED (CALLER_NOT_ALLOWED) and INVALID_ARGUMENT (VALIDATION_ERROR).
     """
 
     def OpenAccount(self, request, context):
-        """Open a user's account; again: the same account. Reasons: ACCOUNT_DIFFERS (same id, other
-        public id), IDEMPOTENCY_KEY_REUSED.
+        """Open a user's account. A repetition returns the same account. Reasons: ACCOUNT_DIFFERS (the id
+        exists with another public id), IDEMPOTENCY_KEY_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PostTransfers(self, request, context):
-        """Post transfers; each is answered by itself, a linked group all or nothing. A refusal is a
-        result, not an error of the call. Result reasons: INSUFFICIENT_FUNDS, ACCOUNT_NOT_FOUND,
+        """Post transfers. Each transfer has its own result; linked transfers succeed or fail together. A
+        refused transfer is a result and does not fail the call. With request_id the whole response is
+        stored: a repetition returns it again, and other transfers under the same id fail with
+        IDEMPOTENCY_KEY_REUSED. Result reasons: INSUFFICIENT_FUNDS, ACCOUNT_NOT_FOUND,
         PENDING_NOT_FOUND, PENDING_ALREADY_POSTED, PENDING_ALREADY_VOIDED, TRANSFER_DIFFERS,
         AMOUNT_EXCEEDS_PENDING, SAME_ACCOUNT, AMOUNT_MUST_BE_POSITIVE, LINKED_TRANSFER_REFUSED,
-        ASSET_MISMATCH, AMOUNT_TOO_LARGE. With request_id the whole answer is kept: again gives the same bytes, with
-        other transfers IDEMPOTENCY_KEY_REUSED.
+        ASSET_MISMATCH, AMOUNT_TOO_LARGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetBalance(self, request, context):
-        """A user's balance. Reasons: USER_NOT_FOUND.
+        """Read a user's balance. Reasons: USER_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListEntries(self, request, context):
-        """A user's statement, newest first. Reasons: USER_NOT_FOUND.
+        """List a user's statement, newest first. Reasons: USER_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListTransfers(self, request, context):
-        """The transfers of one order, oldest first; empty for an unknown order.
+        """List the transfers of one order, oldest first. The list is empty for an unknown order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -163,44 +164,45 @@ class LedgerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAccounts(self, request, context):
-        """The non-user accounts of the marketplace (escrows, fees, suspense, external) with balances; or
-        accounts by name.
+        """List the marketplace's accounts that are not users' (escrows, fees, suspense, external) with
+        their balances; or the accounts that are named.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CheckInvariants(self, request, context):
-        """Check the ledger's invariants over the whole marketplace (operators: over all).
+        """Check the ledger's invariants over the marketplace; for operators, over all marketplaces.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListSuspense(self, request, context):
-        """Deposits that are not surely a user's, oldest first.
+        """List the deposits in suspense, oldest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreditSuspense(self, request, context):
-        """Credit a deposit in suspense to the user whose wallet it reached; again: the same answer.
-        Reasons: TRANSFER_NOT_FOUND, USER_NOT_FOUND (the wallet is no user's, or has no account).
+        """Credit a deposit in suspense to the owner of the wallet that received it. A repetition returns
+        the same answer. Reasons: TRANSFER_NOT_FOUND, USER_NOT_FOUND (the wallet belongs to no user, or
+        the user has no account).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListOpenHolds(self, request, context):
-        """Holds that nothing has ended, oldest first.
+        """List the open holds, oldest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ProposeCorrection(self, request, context):
-        """For a named operator: propose a transfer of code CORRECTION; nothing moves until another one
+        """For a named operator: propose a transfer of code CORRECTION. Nothing moves until another operator
         approves it. Reasons: ACCOUNT_NOT_FOUND, OPERATOR_NOT_NAMED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -208,17 +210,18 @@ class LedgerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DecideCorrection(self, request, context):
-        """For a named operator: approve a correction that another one proposed, which posts it once, or
-        reject one; again: the same answer. Reasons: CORRECTION_NOT_FOUND, OPERATOR_NOT_NAMED,
-        SAME_OPERATOR (who proposed cannot approve), CORRECTION_EXPIRED, CORRECTION_DECIDED (the other
-        way), INSUFFICIENT_FUNDS and the other refusals of a transfer: it stays open.
+        """For a named operator: approve a correction of another operator, which posts it once; or reject a
+        correction. A repetition returns the same answer. If the ledger refuses the transfer, the
+        correction stays open. Reasons: CORRECTION_NOT_FOUND, OPERATOR_NOT_NAMED, SAME_OPERATOR (it is
+        the operator's own proposal), CORRECTION_EXPIRED, CORRECTION_DECIDED (with the other verdict),
+        INSUFFICIENT_FUNDS and the other reasons of a refused transfer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListCorrections(self, request, context):
-        """Corrections, oldest first.
+        """List corrections, oldest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -306,8 +309,8 @@ def add_LedgerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LedgerService:
-    """Accounts and transfers. Every call may also fail with UNAUTHENTICATED, PERMISSION_DENIED
-    (CALLER_NOT_ALLOWED) and INVALID_ARGUMENT (VALIDATION_ERROR).
+    """Accounts and transfers of one marketplace. Every call can also fail with UNAUTHENTICATED,
+    PERMISSION_DENIED (CALLER_NOT_ALLOWED) and INVALID_ARGUMENT (VALIDATION_ERROR).
     """
 
     @staticmethod

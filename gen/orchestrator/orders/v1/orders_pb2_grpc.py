@@ -26,10 +26,11 @@ if _version_not_supported:
 
 
 class OrdersServiceStub:
-    """The order's life. Every mutating call carries request_id: the same id with the same fields gives
-    the same answer again; with other fields IDEMPOTENCY_KEY_REUSED; while the first call still runs
-    IDEMPOTENCY_KEY_IN_PROGRESS. Every call may also fail with UNAUTHENTICATED, PERMISSION_DENIED
-    (CALLER_NOT_ALLOWED, INSUFFICIENT_SCOPE) and INVALID_ARGUMENT (VALIDATION_ERROR).
+    """The life of an order. Every call that changes something carries request_id. The same id with the
+    same fields returns the first answer again. The same id with other fields fails with
+    IDEMPOTENCY_KEY_REUSED; while the first call is still running, with IDEMPOTENCY_KEY_IN_PROGRESS.
+    Every call can also fail with UNAUTHENTICATED, PERMISSION_DENIED (CALLER_NOT_ALLOWED,
+    INSUFFICIENT_SCOPE) and INVALID_ARGUMENT (VALIDATION_ERROR).
     """
 
     def __init__(self, channel):
@@ -156,24 +157,25 @@ class OrdersServiceStub:
 
 
 class OrdersServiceServicer:
-    """The order's life. Every mutating call carries request_id: the same id with the same fields gives
-    the same answer again; with other fields IDEMPOTENCY_KEY_REUSED; while the first call still runs
-    IDEMPOTENCY_KEY_IN_PROGRESS. Every call may also fail with UNAUTHENTICATED, PERMISSION_DENIED
-    (CALLER_NOT_ALLOWED, INSUFFICIENT_SCOPE) and INVALID_ARGUMENT (VALIDATION_ERROR).
+    """The life of an order. Every call that changes something carries request_id. The same id with the
+    same fields returns the first answer again. The same id with other fields fails with
+    IDEMPOTENCY_KEY_REUSED; while the first call is still running, with IDEMPOTENCY_KEY_IN_PROGRESS.
+    Every call can also fail with UNAUTHENTICATED, PERMISSION_DENIED (CALLER_NOT_ALLOWED,
+    INSUFFICIENT_SCOPE) and INVALID_ARGUMENT (VALIDATION_ERROR).
     """
 
     def RegisterUser(self, request, context):
-        """Register a user of the marketplace; opens its balance account and its wallet.
-        The same external_user_id again answers the same user. A person registers as who their token
-        says, or PERMISSION_DENIED. Reasons: USER_ID_TAKEN.
+        """Register a user of the marketplace, with a balance account and a wallet. The same
+        external_user_id again returns the same user. A person can only register themselves, as their
+        token names them, or PERMISSION_DENIED. Reasons: USER_ID_TAKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetUser(self, request, context):
-        """Look a user up by UUID or public id; a person, themselves by UUID, or PERMISSION_DENIED.
-        Reasons: USER_NOT_FOUND.
+        """Find a user by UUID or public id. A person can only read themselves, by UUID, or
+        PERMISSION_DENIED. Reasons: USER_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -187,16 +189,17 @@ class OrdersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateOrder(self, request, context):
-        """Create an order; no money moves. A person buys for themselves (NOT_PERSONAL), of origin PARTY
-        and without a client_order_ref (PERMISSION_DENIED). Reasons: USER_NOT_FOUND, BUYER_IS_SELLER,
-        INVALID_CURRENCY, INVALID_AMOUNT_FORMAT, MILESTONES_MISMATCH, CLIENT_ORDER_REF_TAKEN.
+        """Create an order. No money moves. A person must be the buyer (NOT_PERSONAL), and must set the
+        origin PARTY and no client_order_ref (PERMISSION_DENIED). Reasons: USER_NOT_FOUND,
+        BUYER_IS_SELLER, INVALID_CURRENCY, INVALID_AMOUNT_FORMAT, MILESTONES_MISMATCH,
+        CLIENT_ORDER_REF_TAKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetOrder(self, request, context):
-        """Read one order; a person, one of their own (an admin, any).
+        """Read one order. A person can read their own orders, an admin any.
         Reasons: ORDER_NOT_FOUND, NOT_PARTY.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -211,22 +214,22 @@ class OrdersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListPartyOrders(self, request, context):
-        """List one party's orders by offset, with the total of the filter; a person, their own, or
-        PERMISSION_DENIED.
+        """List one user's orders by offset, with the total for the filter. A person can only list their
+        own, or PERMISSION_DENIED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetTimeline(self, request, context):
-        """Every transition, posting and chain transaction of an order. Reasons: ORDER_NOT_FOUND.
+        """List every state change, transfer and chain transaction of an order. Reasons: ORDER_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetReceipt(self, request, context):
-        """The receipt of a completed order; a person, of one of their own (an admin, of any).
+        """Read the receipt of a completed order. A person can read those of their own orders, an admin any.
         Reasons: ORDER_NOT_FOUND, NOT_PARTY, RECEIPT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -234,7 +237,7 @@ class OrdersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReserveFunds(self, request, context):
-        """Hold the buyer's money. Reasons: ORDER_NOT_FOUND, INVALID_STATE, INSUFFICIENT_FUNDS,
+        """Reserve the buyer's money. Reasons: ORDER_NOT_FOUND, INVALID_STATE, INSUFFICIENT_FUNDS,
         RESERVE_MISMATCH_AMOUNT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -242,7 +245,7 @@ class OrdersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateEscrow(self, request, context):
-        """Deploy the order's escrow contract; answers as soon as its address is known.
+        """Deploy the order's escrow contract. Returns as soon as its address is known.
         Reasons: ORDER_NOT_FOUND, INVALID_STATE, ESCROW_ALREADY_EXISTS, RESERVE_MISMATCH_AMOUNT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -273,7 +276,7 @@ class OrdersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RefundOrder(self, request, context):
-        """Pay the buyer back. Reasons: ORDER_NOT_FOUND, INVALID_STATE, RESERVE_MISMATCH_AMOUNT.
+        """Refund the buyer. Reasons: ORDER_NOT_FOUND, INVALID_STATE, RESERVE_MISMATCH_AMOUNT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -288,7 +291,7 @@ class OrdersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResolveDispute(self, request, context):
-        """Pay a dispute's decision out and close the order. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE,
+        """Pay out the decision of a dispute and close the order. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE,
         SPLIT_AMOUNTS_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -310,9 +313,9 @@ class OrdersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreditUser(self, request, context):
-        """Pay a user from the platform's wallet, on chain, and book it when it is confirmed; once per
-        reference. Reasons: USER_NOT_FOUND, MANUAL_CREDIT_DISABLED, REFERENCE_TAKEN,
-        INSUFFICIENT_FUNDS (of the platform's wallet), PROVIDER_ERROR.
+        """Pay a user from the platform wallet, on chain, once per reference. The payment is booked when
+        the chain has confirmed it. Reasons: USER_NOT_FOUND, MANUAL_CREDIT_DISABLED, REFERENCE_TAKEN,
+        INSUFFICIENT_FUNDS (of the platform wallet), PROVIDER_ERROR.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -327,15 +330,16 @@ class OrdersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GiveBackHold(self, request, context):
-        """For operators: give back what the ledger still holds for a canceled order, or bar the hold;
-        again: the same. Reasons: ORDER_NOT_FOUND, INVALID_STATE (it is not canceled), HOLD_NOT_VOIDED.
+        """For operators: void the hold of a canceled order, or make sure that it can never be made.
+        A repetition changes nothing. Reasons: ORDER_NOT_FOUND, INVALID_STATE (the order is not
+        canceled), HOLD_NOT_VOIDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetReconciliation(self, request, context):
-        """For operators: what the comparison of ledger and chain, which goes on all the time, has found.
+        """For operators: read the findings of the continuous comparison of ledger and chain.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -468,10 +472,11 @@ def add_OrdersServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OrdersService:
-    """The order's life. Every mutating call carries request_id: the same id with the same fields gives
-    the same answer again; with other fields IDEMPOTENCY_KEY_REUSED; while the first call still runs
-    IDEMPOTENCY_KEY_IN_PROGRESS. Every call may also fail with UNAUTHENTICATED, PERMISSION_DENIED
-    (CALLER_NOT_ALLOWED, INSUFFICIENT_SCOPE) and INVALID_ARGUMENT (VALIDATION_ERROR).
+    """The life of an order. Every call that changes something carries request_id. The same id with the
+    same fields returns the first answer again. The same id with other fields fails with
+    IDEMPOTENCY_KEY_REUSED; while the first call is still running, with IDEMPOTENCY_KEY_IN_PROGRESS.
+    Every call can also fail with UNAUTHENTICATED, PERMISSION_DENIED (CALLER_NOT_ALLOWED,
+    INSUFFICIENT_SCOPE) and INVALID_ARGUMENT (VALIDATION_ERROR).
     """
 
     @staticmethod
