@@ -35,6 +35,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BODY_SECONDS = 10.0
 WAIT_SECONDS_MAX = 60
+# What an answer needs after the operation's wait is over.
+SLACK_SECONDS = 5.0
 # What of an IPv6 address names its owner.
 NETWORK_BITS = 64
 # Headers that say one thing: twice is a contradiction, or an attempt to be read in two ways.

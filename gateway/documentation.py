@@ -1,15 +1,14 @@
-"""The OpenAPI document of a view: what its routes say, and what FastAPI cannot know of them."""
+"""The OpenAPI document of a view, made of what its routes say and of the models they name."""
 
-import functools
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+import inspect
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
-import orjson
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
-from starlette.requests import Request
-from starlette.responses import Response
+from pydantic import TypeAdapter
 
+from gateway import events
 from gateway.errors import REASONS
 from gateway.routing import ANY, OPEN, Operation
 from kernel.version import VERSION
@@ -32,15 +31,14 @@ _WITH_BODY = (
     "UNSUPPORTED_MEDIA_TYPE",
 )
 _WITH_KEY = ("IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_KEY_IN_PROGRESS")
-BAD_REQUEST, UNAUTHENTICATED, TOO_MANY = 400, 401, 429
-# With these goes when to come back; with those it may: somebody else is in the middle of it, or
-# what failed is not known to fail again.
+ACCEPTED, BAD_REQUEST, UNAUTHENTICATED, TOO_MANY = 202, 400, 401, 429
+# Refusals that always carry Retry-After; and those that carry it where trying again may help.
 COME_BACK = frozenset({TOO_MANY, 503, 504})
 MAY_COME_BACK = frozenset({409, 502})
 # Refusals that are kept with an Idempotency-Key, and given again, have one of these.
 KEPT = frozenset({404, 409, 422, 502})
 _TEXT = {"type": "string"}
-# One event of a stream, field by field. A ping has no id, and no data to speak of.
+# One event of a stream, field by field. A ping has no id and no data.
 _EVENT = {
     "type": "object",
     "required": ["event", "data"],
@@ -75,37 +73,177 @@ OWN_STATUS = {
     "WALLET_NOT_FOUND": 404,
     "API_KEY_NOT_FOUND": 404,
 }
+_REF = "#/components/schemas/{model}"
+_Mode = Literal["validation", "serialization"]
 
 
-def responses(
-    operation: Operation, *, failure: Any, is_party: bool = False
-) -> dict[int | str, dict[str, Any]]:
-    """Return every status a route may answer, with its model, for FastAPI."""
-    answers: dict[int | str, dict[str, Any]] = {
-        status: {"model": model, "description": "Accepted: still in motion"}
-        if status == 202  # noqa: PLR2004 - Accepted
-        else {"model": model, "description": "Done"}
-        for status, model in operation.answers.items()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What the document says of a view as a whole.
+
+    schemes: the ways to send a credential. tags: the groups of its routes, each with what it is.
+    failure: the model of a refusal.
+    """
+
+    title: str
+    description: str
+    schemes: Mapping[str, Any]
+    tags: Mapping[str, str]
+    failure: Any
+    is_party: bool = False
+
+
+def document(about: About, operations: Collection[Operation]) -> dict[str, Any]:
+    """Make the OpenAPI document of a view."""
+    schemas = _Schemas(operations, failure=about.failure)
+    paths: dict[str, dict[str, Any]] = {}
+    for one in operations:
+        paths.setdefault(f"/api/v1{one.path}", {})[one.method.lower()] = {
+            "tags": [one.tag],
+            "summary": one.handler.__name__.replace("_", " ").title(),
+            "description": _description(one),
+            "operationId": one.id,
+            **dict(_inputs(one, schemas)),
+            "responses": _responses(one, about, schemas),
+            "security": [] if one.scope == OPEN else [{name: []} for name in about.schemes],
+        }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": about.title,
+            "description": about.description,
+            "contact": {"name": "The operator of this gateway"},
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            "version": VERSION,
+        },
+        # The document is served by the gateway that it describes.
+        "servers": [{"url": "/", "description": "This gateway"}],
+        "paths": paths,
+        "components": {"schemas": schemas.components, "securitySchemes": dict(about.schemes)},
+        "tags": [{"name": name, "description": text} for name, text in about.tags.items()],
     }
+
+
+class _Schemas:
+    """The JSON schemas of every model that the routes name, made together by pydantic."""
+
+    def __init__(self, operations: Collection[Operation], *, failure: Any) -> None:
+        queries = {one.query for one in operations if one.query is not None}
+        read = queries | {one.body for one in operations if one.body is not None}
+        sent = {failure, *(model for one in operations for model in one.answers.values())}
+        adapters: list[tuple[Any, _Mode, TypeAdapter[Any]]] = [
+            *((model, "validation", TypeAdapter(model)) for model in read),
+            *((model, "serialization", TypeAdapter(model)) for model in sent),
+        ]
+        self._refs, made = TypeAdapter.json_schemas(adapters, ref_template=_REF)
+        found = {name: _without_null_defaults(one) for name, one in made["$defs"].items()}
+        self._queries = {model: found.pop(self._name(model)) for model in queries}
+        self.components = dict(sorted(found.items()))
+
+    def of(self, model: Any, mode: _Mode) -> Mapping[str, Any]:
+        """Return the schema of a model that is read (validation) or sent (serialization)."""
+        return self._refs[model, mode]
+
+    def parameters(self, model: Any) -> Mapping[str, Mapping[str, Any]]:
+        """Return the schemas of a query string's parameters, by name."""
+        found: Mapping[str, Mapping[str, Any]] = self._queries[model]["properties"]
+        return found
+
+    def _name(self, model: Any) -> str:
+        return str(self._refs[model, "validation"]["$ref"]).rpartition("/")[2]
+
+
+def _without_null_defaults(value: Any) -> Any:
+    """Leave out `default: null`: a field that is absent is not a field that is null."""
+    if isinstance(value, list):
+        return [_without_null_defaults(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _without_null_defaults(one)
+        for name, one in value.items()
+        if not (name == "default" and one is None)
+    }
+
+
+def _description(operation: Operation) -> str:
+    text = inspect.getdoc(operation.handler) or ""
+    # As text: in the list of `security`, a scope would have to be one of OAuth's.
+    return text if operation.scope in {OPEN, ANY} else f"{text}\n\nScope: `{operation.scope}`"
+
+
+def _inputs(operation: Operation, schemas: _Schemas) -> Iterator[tuple[str, Any]]:
+    """Yield the parameters and the body of an operation."""
+    parameters = [
+        _parameter("path", name, {"type": "string", "title": name.replace("_", " ").title()})
+        for name in re.findall(r"{(\w+)}", operation.path)
+    ]
+    if operation.query is not None:
+        named = schemas.parameters(operation.query)
+        parameters += [_parameter("query", name, one) for name, one in named.items()]
+    if operation.changes:
+        # Printable ASCII, and not only spaces, which HTTP takes off.
+        key = {"minLength": 1, "maxLength": 255, "pattern": r"^[ -~]*[!-~][ -~]*$"}
+        parameters.append(_header_parameter("Idempotency-Key", key))
+    if operation.streams:
+        text = "The `id` of the last event received; every later event is sent"
+        known = {"pattern": f"^({events.CURSOR})?$"}
+        parameters.append(_header_parameter("Last-Event-ID", known, text))
+    if operation.waits:
+        text = "`wait=N` (seconds, at most 60)"
+        parameters.append(_header_parameter("Prefer", {}, text))
+    if parameters:
+        yield "parameters", parameters
+    if operation.body is not None:
+        content = {
+            "schema": schemas.of(operation.body, "validation"),
+            "examples": {name: {"value": value} for name, value in operation.examples.items()},
+        }
+        body = {"content": {"application/json": content}}
+        yield "requestBody", body if operation.optional_body else {**body, "required": True}
+
+
+def _parameter(place: str, name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    parameter = {"name": name, "in": place, "required": place == "path", "schema": schema}
+    text = schema.get("description")
+    return parameter if text is None else {**parameter, "description": text}
+
+
+def _header_parameter(name: str, limits: Mapping[str, Any], text: str = "") -> dict[str, Any]:
+    schema = {"anyOf": [{**_TEXT, **limits}, {"type": "null"}], "title": name.title()}
+    return _parameter("header", name, {**schema, "description": text} if text else schema)
+
+
+def _responses(operation: Operation, about: About, schemas: _Schemas) -> dict[str, dict[str, Any]]:
+    """Return every status that a route may answer, with its model and its headers."""
+    answers: dict[int, dict[str, Any]] = {}
+    for status, model in operation.answers.items():
+        text = "Accepted: the operation is still in progress" if status == ACCEPTED else "Done"
+        answers[status] = _response(text, schemas.of(model, "serialization"))
     if operation.streams:
         answers[200] = {
             "description": "Server-sent events",
             "content": {"text/event-stream": {"schema": _EVENT}},
         }
     by_status: dict[int, list[str]] = {}
-    for status, code in sorted(set(_refusals(operation, is_party=is_party))):
-        by_status.setdefault(status, []).append(code)
+    for status, code in sorted(set(_refusals(operation, is_party=about.is_party))):
+        by_status.setdefault(status, []).append(f"`{code}`")
     for status, codes in by_status.items():
-        answers[status] = {"model": failure, "description": ", ".join(f"`{c}`" for c in codes)}
-    for number, answer in answers.items():
-        answer["headers"] = dict(_headers(operation, int(number)))
-    return answers
+        answers[status] = _response(", ".join(codes), schemas.of(about.failure, "serialization"))
+    return {
+        str(status): {**answer, "headers": dict(_headers(operation, status))}
+        for status, answer in sorted(answers.items())
+    }
 
 
-def _headers(operation: Operation, status: int) -> Iterable[tuple[str, dict[str, Any]]]:
+def _response(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"description": text, "content": {"application/json": {"schema": schema}}}
+
+
+def _headers(operation: Operation, status: int) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "X-Request-Id", _header("The request's own, or a new one")
     if operation.scope != OPEN and status != UNAUTHENTICATED:
-        # A request may be refused before anybody knows whose it is.
+        # A request may be refused before its credential is known.
         always = status < BAD_REQUEST or status == TOO_MANY
         limit = _header("Requests a minute", type="integer", required=always)
         yield "X-RateLimit-Limit", limit
@@ -122,7 +260,7 @@ def _header(text: str, *, type: str = "string", required: bool = True) -> dict[s
     return {"description": text, "required": required, "schema": {"type": type}}
 
 
-def _refusals(operation: Operation, *, is_party: bool) -> Iterable[tuple[int, str]]:
+def _refusals(operation: Operation, *, is_party: bool) -> Iterator[tuple[int, str]]:
     reasons = [*_ALWAYS, *operation.refusals]
     if operation.scope != OPEN:
         reasons += _WITH_CREDENTIAL
@@ -139,91 +277,3 @@ def _refusals(operation: Operation, *, is_party: bool) -> Iterable[tuple[int, st
             yield known.party_status or known.status, known.party_code
         else:
             yield known.status, known.code
-
-
-def new_app(*, title: str, description: str) -> FastAPI:
-    """Make an app that documents itself by `add_document`, and redirects nobody."""
-    return FastAPI(
-        title=title,
-        version=VERSION,
-        description=description,
-        contact={"name": "The operator of this gateway"},
-        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        # The document is served by the gateway that it describes.
-        servers=[{"url": "/", "description": "This gateway"}],
-        docs_url=None,
-        openapi_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-    )
-
-
-def add_document(
-    app: FastAPI,
-    *,
-    operations: Collection[Operation],
-    schemes: dict[str, Any],
-    tags: Mapping[str, str],
-    openapi_path: str,
-) -> None:
-    """Give an app its OpenAPI document. tags: the groups of its routes, each with what it is."""
-
-    def document() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            made = get_openapi(
-                title=app.title,
-                version=app.version,
-                description=app.description,
-                contact=app.contact,
-                license_info=app.license_info,
-                servers=app.servers,
-                tags=[{"name": name, "description": text} for name, text in tags.items()],
-                routes=app.routes,
-            )
-            made.setdefault("components", {})["securitySchemes"] = schemes
-            _drop_foreign_refusals(made)
-            for one in operations:
-                described = made["paths"][f"/api/v1{one.path}"][one.method.lower()]
-                _secure(described, one.scope, schemes)
-                if one.streams:
-                    _drop_json(described)
-            app.openapi_schema = made
-        return app.openapi_schema
-
-    app.openapi = document  # type: ignore[method-assign] # how FastAPI is told of another document
-    app.add_route(openapi_path, _served(document), include_in_schema=False)
-
-
-def _served(document: Callable[[], dict[str, Any]]) -> Any:
-    # Anybody may ask for it: it is spelled once.
-    content = functools.cache(lambda: orjson.dumps(document()))
-
-    async def served(_request: Request) -> Response:
-        return Response(content(), media_type="application/json")
-
-    return served
-
-
-def _secure(operation: dict[str, Any], scope: str, schemes: Collection[str]) -> None:
-    """Say which credentials a route takes; one that takes none says that, too."""
-    # A scope is told in words: in a list, it would have to be one of OAuth's.
-    operation["security"] = [] if scope == OPEN else [{name: []} for name in schemes]
-    if scope not in {OPEN, ANY}:
-        text = operation.get("description", "")
-        operation["description"] = f"{text}\n\nScope: `{scope}`".strip()
-
-
-def _drop_json(operation: dict[str, Any]) -> None:
-    """Take out the JSON that FastAPI says a stream of events is."""
-    del operation["responses"]["200"]["content"]["application/json"]
-
-
-def _drop_foreign_refusals(document: dict[str, Any]) -> None:
-    """Take out FastAPI's own 422, which is never answered here."""
-    for methods in document["paths"].values():
-        for operation in methods.values():
-            answer = operation["responses"].get("422", {})
-            if "HTTPValidationError" in str(answer):
-                del operation["responses"]["422"]
-    for name in ("HTTPValidationError", "ValidationError"):
-        document["components"].get("schemas", {}).pop(name, None)

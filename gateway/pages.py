@@ -3,16 +3,18 @@
 Everything that a page needs comes from the gateway itself.
 """
 
+import functools
 import html
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib.metadata import distribution
 from pathlib import Path
+from string import Template
+from typing import Any
 
-import fastapi_offline
-from fastapi import FastAPI
-from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+import orjson
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
-from starlette.staticfiles import StaticFiles
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from kernel.version import VERSION
 
@@ -28,76 +30,109 @@ LINKS: Mapping[str, str] = {
     "/api/v1/health": "Health: is the gateway alive",
     "/api/v1/health/detailed": "Health: is every part ready",
 }
-_ASSETS = Path(fastapi_offline.__file__).parent / "static"
-_ICON = f"{ASSETS_PATH}/favicon.png"
-
-
-def add_index(app: FastAPI) -> None:
-    """Give an app the first page, which leads to all others."""
-    items = "\n".join(
-        f'<li><a href="{path}">{html.escape(text)}</a></li>' for path, text in LINKS.items()
-    )
-    _add(
-        app,
-        INDEX,
-        f"""<!DOCTYPE html>
+# Files of the package offapi, which is not imported: it would read all of them into memory.
+ASSETS = ("swagger_bundle.js", "swagger_style.css", "redoc.js")
+_ICON_PATH = f"{ASSETS_PATH}/icon.svg"
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">'
+    '<rect width="16" height="16" rx="3" fill="#1f4e5f"/>'
+    '<circle cx="8" cy="8" r="4.5" fill="none" stroke="#fff" stroke-width="2"/></svg>'
+)
+_PAGE = Template("""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Orchestrator</title>
-<link rel="icon" href="{_ICON}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title</title>
+<link rel="icon" href="$icon">
+$head
 </head>
 <body>
-<h1>Orchestrator</h1>
-<p>Holds the money of an order on a marketplace until the work is done. Version {VERSION}.</p>
-<ul>
-{items}
-</ul>
+$body
 </body>
 </html>
-""",
+""")
+_SWAGGER = Template("""<div id="swagger-ui"></div>
+<script src="$assets/swagger_bundle.js"></script>
+<script>
+SwaggerUIBundle({
+  url: "$openapi",
+  dom_id: "#swagger-ui",
+  layout: "BaseLayout",
+  deepLinking: true,
+  showExtensions: true,
+  showCommonExtensions: true,
+  presets: [SwaggerUIBundle.presets.apis],
+})
+</script>""")
+_REDOC = Template("""<redoc spec-url="$openapi"></redoc>
+<script type="module" src="$assets/redoc.js"></script>""")
+
+
+def index() -> list[BaseRoute]:
+    """Return the route of the first page, which leads to all others."""
+    items = "\n".join(
+        f'<li><a href="{path}">{html.escape(text)}</a></li>' for path, text in LINKS.items()
     )
+    body = (
+        "<h1>Orchestrator</h1>\n<p>Holds the money of an order on a marketplace until the work is "
+        f"done. Version {VERSION}.</p>\n<ul>\n{items}\n</ul>"
+    )
+    return [_page(INDEX, title="Orchestrator", body=body)]
 
 
-def add_reference(
-    app: FastAPI,
+def reference(
     *,
+    title: str,
+    document: Callable[[], Any],
     docs_path: str,
     redoc_path: str,
     openapi_path: str,
     links: Mapping[str, str],
-) -> None:
-    """Give an app the two pages that show its OpenAPI document, and their scripts and styles.
+) -> list[BaseRoute]:
+    """Return the routes of an OpenAPI document, and of the two pages that show it.
 
-    links: name → path of the pages of other views.
+    document: makes the document; it is asked once. links: name → path of the other views' pages.
     """
-    app.mount(ASSETS_PATH, StaticFiles(directory=_ASSETS), name="docs-assets")
-    shown = get_swagger_ui_html(
-        openapi_url=openapi_path,
-        title=app.title,
-        swagger_js_url=f"{ASSETS_PATH}/swagger-ui-bundle.js",
-        swagger_css_url=f"{ASSETS_PATH}/swagger-ui.css",
-        swagger_favicon_url=_ICON,
-    )
-    _add(app, docs_path, _with_links(shown, links))
-    read = get_redoc_html(
-        openapi_url=openapi_path,
-        title=app.title,
-        redoc_js_url=f"{ASSETS_PATH}/redoc.standalone.js",
-        redoc_favicon_url=_ICON,
-        with_google_fonts=False,
-    )
-    _add(app, redoc_path, _with_links(read, links))
+    content = functools.cache(lambda: orjson.dumps(document()))
+
+    async def openapi(_request: Request) -> Response:
+        return Response(content(), media_type="application/json")
+
+    async def icon(_request: Request) -> Response:
+        return Response(_ICON, media_type="image/svg+xml")
+
+    paths = {"openapi": openapi_path, "assets": ASSETS_PATH}
+    nav = " ".join(f'<a href="{path}">{name}</a>' for name, path in links.items())
+    nav = f"<nav>{nav}</nav>\n"
+    style = f'<link rel="stylesheet" href="{ASSETS_PATH}/swagger_style.css">'
+    return [
+        Route(openapi_path, openapi),
+        _page(docs_path, title=title, head=style, body=nav + _SWAGGER.substitute(paths)),
+        _page(
+            redoc_path,
+            title=title,
+            head="<style>body { margin: 0; }</style>",
+            body=nav + _REDOC.substitute(paths),
+        ),
+        Route(_ICON_PATH, icon),
+        *map(_asset, ASSETS),
+    ]
 
 
-def _with_links(page: HTMLResponse, links: Mapping[str, str]) -> str:
-    others = " ".join(f'<a href="{path}">{name}</a>' for name, path in links.items())
-    return bytes(page.body).decode().replace("<body>", f"<body><nav>{others}</nav>")
+def _page(path: str, *, title: str, body: str, head: str = "") -> Route:
+    content = _PAGE.substitute(title=html.escape(title), icon=_ICON_PATH, head=head, body=body)
 
-
-def _add(app: FastAPI, path: str, content: str) -> None:
     async def page(_request: Request) -> HTMLResponse:
         return HTMLResponse(content)
 
-    app.add_route(path, page, include_in_schema=False)
+    return Route(path, page)
+
+
+def _asset(name: str) -> Route:
+    file = Path(str(distribution("offapi").locate_file(f"offapi/{name}")))
+
+    async def asset(_request: Request) -> FileResponse:
+        return FileResponse(file)
+
+    return Route(f"{ASSETS_PATH}/{name}", asset)

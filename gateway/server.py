@@ -13,9 +13,9 @@ from typing import Any, cast
 import uvicorn
 
 from chassis.telemetry import logger
-from gateway.app import Dispatcher
 from gateway.connections import STALLED_SECONDS, Connection
 from gateway.crowd import Crowd
+from gateway.dispatcher import Dispatcher
 from gateway.settings import GatewaySettings
 
 # Connections that wait to be accepted in a burst.

@@ -8,10 +8,9 @@ from google.protobuf.message import Message
 from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import orders_pb2
 
-from gateway.call import Answer, Call
+from gateway.call import SLACK_SECONDS, Answer, Call
 from gateway.marketplace import rendering
 from gateway.marketplace.inputs import Paging
-from gateway.routing import SLACK_SECONDS
 from kernel.errors import NotFound
 from kernel.ids import from_public
 from kernel.money import USDC

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import FastAPI
+from starlette.routing import BaseRoute
 
 from gateway import body, documentation, errors, pages
 from gateway.auth import Credential, CredentialMissing, CredentialNotValid, KeyAuthenticator
-from gateway.call import Call, HeaderNotValid, Parts
+from gateway.call import Call, HeaderNotValid
+from gateway.documentation import About
 from gateway.errors import Refusal
 from gateway.limits import RateLimiter
 from gateway.marketplace import (
@@ -20,29 +21,35 @@ from gateway.marketplace import (
     orders,
     users,
 )
-from gateway.routing import ANY, Operation, OperationRoute, Server
+from gateway.routing import ANY, Operation
 from kernel.errors import DomainError
 
 RESOURCES = (orders, actions, users, disputes, events, api_keys, health)
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation for resource in RESOURCES for operation in resource.routes.operations
 )
-SCHEMES: Mapping[str, Any] = {
-    "bearer": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "An API key: `Authorization: Bearer ohk_live_…`",
+ABOUT = About(
+    title="Orchestrator: marketplace API",
+    description="Orders, escrow, balances and disputes of a marketplace. Amounts are decimal "
+    "strings; every change honours `Idempotency-Key`.",
+    schemes={
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key: `Authorization: Bearer ohk_live_…`",
+        },
+        "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     },
-    "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
-}
-TAGS: Mapping[str, str] = {
-    "Orders": "Create an order, read it, and take it from reservation to its end.",
-    "Users": "The people and businesses of the marketplace: balances, wallets, deposits.",
-    "Disputes": "What support works on: cases, evidence, decisions.",
-    "Events": "What happens, as it happens, with replay.",
-    "Access": "API keys, and whom a credential stands for.",
-    "Health": "Whether the gateway is alive, and each part ready.",
-}
+    tags={
+        "Orders": "Create an order, read it, and take it from reservation to its end.",
+        "Users": "The people and businesses of the marketplace: balances, wallets, deposits.",
+        "Disputes": "What support works on: cases, evidence, decisions.",
+        "Events": "What happens, as it happens, with replay.",
+        "Access": "API keys, and whom a credential stands for.",
+        "Health": "Whether the gateway is alive, and each part ready.",
+    },
+    failure=envelope.Failure,
+)
 DOCS_PATH, REDOC_PATH, OPENAPI_PATH = "/docs", "/redoc", "/openapi.json"
 
 
@@ -92,26 +99,18 @@ def _key(headers: Mapping[str, str]) -> str:
     return key.strip()
 
 
-def build(*, view: MarketplaceView, parts: Parts, wait_seconds: int) -> FastAPI:
-    """Assemble the app: routes, document, page."""
-    app = documentation.new_app(
-        title="Orchestrator: marketplace API",
-        description="Orders, escrow, balances and disputes of a marketplace. Amounts are decimal "
-        "strings; every change honours `Idempotency-Key`.",
-    )
-    server = Server(view=view, parts=parts, wait_seconds=wait_seconds)
-    for operation in OPERATIONS:
-        known = documentation.responses(operation, failure=envelope.Failure)
-        app.router.routes.append(OperationRoute(operation, server=server, responses=known))
-    documentation.add_document(
-        app, operations=OPERATIONS, schemes=dict(SCHEMES), tags=TAGS, openapi_path=OPENAPI_PATH
-    )
-    pages.add_reference(
-        app,
+def document() -> dict[str, Any]:
+    """Make the OpenAPI document of this view."""
+    return documentation.document(ABOUT, OPERATIONS)
+
+
+def page_routes() -> list[BaseRoute]:
+    """Return the routes of the document and of the pages that show it."""
+    return pages.reference(
+        title=ABOUT.title,
+        document=document,
         docs_path=DOCS_PATH,
         redoc_path=REDOC_PATH,
         openapi_path=OPENAPI_PATH,
         links={"Home": pages.INDEX, "Party API": "/docs/party"},
     )
-    pages.add_index(app)
-    return app

@@ -7,9 +7,8 @@ import grpc
 from google.protobuf.message import Message
 from orchestrator.orders.v1 import orders_pb2
 
-from gateway.call import Answer, Call
+from gateway.call import SLACK_SECONDS, Answer, Call
 from gateway.party import rendering
-from gateway.routing import SLACK_SECONDS
 from kernel.errors import NotFound, PermissionDenied
 from kernel.ids import from_public
 

@@ -4,38 +4,47 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from fastapi import FastAPI
+from starlette.routing import BaseRoute
 
 from gateway import body, documentation, errors, pages
 from gateway.auth import Credential, CredentialMissing
-from gateway.call import Call, Parts
+from gateway.call import Call
+from gateway.documentation import About
 from gateway.errors import Refusal
 from gateway.limits import RateLimiter
 from gateway.party import account, actions, disputes, orders, outputs, receipts, words
 from gateway.party.claims import TokenNotValid
 from gateway.party.people import People
 from gateway.party.tokens import Tokens
-from gateway.routing import Operation, OperationRoute, Server
+from gateway.routing import Operation
 from kernel.errors import DomainError
 
 RESOURCES = (orders, actions, disputes, receipts, account)
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation for resource in RESOURCES for operation in resource.routes.operations
 )
-SCHEMES: Mapping[str, Any] = {
-    "bearer": {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "JWT",
-        "description": "A JWT of an issuer that the marketplace has named.",
+ABOUT = About(
+    title="Orchestrator: party API",
+    description="Orders, as the people and businesses in them see them. Amounts are JSON "
+    "numbers with at most two decimals; every change honours `Idempotency-Key`. "
+    "`/api/v1/orders` is the same as `/api/v1/orders/`.",
+    schemes={
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "A JWT of an issuer that the marketplace has named.",
+        },
     },
-}
-TAGS: Mapping[str, str] = {
-    "Orders": "Orders that the caller buys or fulfils, and what a side does to them.",
-    "Disputes": "The dispute of an order.",
-    "Receipts": "What a completed order cost.",
-    "Account": "Whom a token stands for, and what happens to their orders and balance.",
-}
+    tags={
+        "Orders": "Orders that the caller buys or fulfils, and what a side does to them.",
+        "Disputes": "The dispute of an order.",
+        "Receipts": "What a completed order cost.",
+        "Account": "Whom a token stands for, and what happens to their orders and balance.",
+    },
+    failure=outputs.Failure,
+    is_party=True,
+)
 DOCS_PATH, REDOC_PATH, OPENAPI_PATH = "/docs/party", "/redoc/party", "/party/openapi.json"
 
 
@@ -79,26 +88,18 @@ def _token(headers: Mapping[str, str]) -> str:
     return token.strip()
 
 
-def build(*, view: PartyView, parts: Parts, wait_seconds: int) -> FastAPI:
-    """Assemble the app: routes, document, page."""
-    app = documentation.new_app(
-        title="Orchestrator: party API",
-        description="Orders, as the people and businesses in them see them. Amounts are JSON "
-        "numbers with at most two decimals; every change honours `Idempotency-Key`. "
-        "`/api/v1/orders` is the same as `/api/v1/orders/`.",
-    )
-    server = Server(view=view, parts=parts, wait_seconds=wait_seconds)
-    for operation in OPERATIONS:
-        known = documentation.responses(operation, failure=outputs.Failure, is_party=True)
-        app.router.routes.append(OperationRoute(operation, server=server, responses=known))
-    documentation.add_document(
-        app, operations=OPERATIONS, schemes=dict(SCHEMES), tags=TAGS, openapi_path=OPENAPI_PATH
-    )
-    pages.add_reference(
-        app,
+def document() -> dict[str, Any]:
+    """Make the OpenAPI document of this view."""
+    return documentation.document(ABOUT, OPERATIONS)
+
+
+def page_routes() -> list[BaseRoute]:
+    """Return the routes of the document and of the pages that show it."""
+    return pages.reference(
+        title=ABOUT.title,
+        document=document,
         docs_path=DOCS_PATH,
         redoc_path=REDOC_PATH,
         openapi_path=OPENAPI_PATH,
         links={"Home": pages.INDEX, "Marketplace API": "/docs"},
     )
-    return app

@@ -31,7 +31,8 @@ from chassis.identity import REPLAYED_KEY, Identity, current
 from chassis.nats_settings import StreamLimits
 from chassis.server import Binding, Server
 from deploy.local.ports import free_port
-from gateway.app import Dispatcher, open_gateway
+from gateway.app import open_gateway
+from gateway.dispatcher import Dispatcher
 from gateway.keys import SCOPES, KeyStore
 from gateway.server import Server as WebServer
 from gateway.settings import GatewaySettings

@@ -1,31 +1,28 @@
 """The OpenAPI document, and that it says what the routes do."""
 
 import re
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from gateway import pages
-from gateway.call import Parts
 from gateway.documentation import OWN_STATUS
 from gateway.errors import REASONS
 from gateway.marketplace import view
-from gateway.marketplace.view import MarketplaceView
 from gateway.routing import OPEN, Operation
 from kernel.version import VERSION
 
 
 @pytest.fixture(scope="module")
-def app() -> Any:
-    parts = cast("Parts", None)
-    return view.build(view=cast("MarketplaceView", None), parts=parts, wait_seconds=30)
+def app() -> Starlette:
+    return Starlette(routes=[*view.page_routes(), *pages.index()])
 
 
 @pytest.fixture(scope="module")
-def document(app: Any) -> dict[str, Any]:
-    made: dict[str, Any] = app.openapi()
-    return made
+def document() -> dict[str, Any]:
+    return view.document()
 
 
 ROUTES = [pytest.param(one, id=f"{one.method} {one.path}") for one in view.OPERATIONS]
@@ -114,16 +111,15 @@ def test_every_reason_a_route_names_is_known() -> None:
     assert named - set(REASONS) - set(OWN_STATUS) == set()
 
 
-def test_every_reference_in_the_document_leads_somewhere(document: dict[str, Any]) -> None:
+def test_every_reference_has_a_schema_and_every_schema_is_used(document: dict[str, Any]) -> None:
     schemas = set(document["components"]["schemas"])
 
     wanted = set(re.findall(r"'#/components/schemas/([^']+)'", str(document)))
 
-    assert wanted - schemas == set()
-    assert not {name for name in schemas if "HTTPValidationError" in name}
+    assert wanted == schemas
 
 
-async def test_the_pages_and_all_they_need_come_from_here(app: Any) -> None:
+async def test_the_pages_and_all_they_need_come_from_here(app: Starlette) -> None:
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
 
     for path, others in (("/docs", 5), ("/redoc", 4)):
@@ -137,7 +133,7 @@ async def test_the_pages_and_all_they_need_come_from_here(app: Any) -> None:
             assert (await client.get(link)).status_code == 200, link
 
 
-async def test_the_first_page_leads_to_everything(app: Any) -> None:
+async def test_the_first_page_leads_to_everything(app: Starlette) -> None:
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
 
     page = await client.get("/")
