@@ -11,8 +11,21 @@ from kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument, No
 from kernel.ids import DisputeId, MarketplaceId, OrderId, UserId, to_public
 from kernel.money import CENT, Money
 from kernel.urls import require_url
+from services.disputes.rulings import Proposal, Ruling, ruling_on
 
 EVIDENCE_MAX = 100
+# The fields that a case is opened with and keeps. Evidence is added to later.
+OPENED_WITH = (
+    "id",
+    "marketplace_id",
+    "order_id",
+    "opened_by",
+    "reason",
+    "description",
+    "initiated_by",
+    "contract_snapshot_json",
+    "amount",
+)
 
 
 class DisputeStatus(enum.StrEnum):
@@ -46,14 +59,6 @@ class DisputeReason(enum.StrEnum):
     NOT_DELIVERED = "NOT_DELIVERED"
     QUALITY_ISSUE = "QUALITY_ISSUE"
     OTHER = "OTHER"
-
-
-class DisputeDecision(enum.StrEnum):
-    """Who gets the money."""
-
-    FULL_RELEASE = "FULL_RELEASE"
-    FULL_REFUND = "FULL_REFUND"
-    SPLIT = "SPLIT"
 
 
 # What is absent is refused. A decision changes no status: the case is resolved when it was paid.
@@ -105,12 +110,6 @@ class TooMuchEvidence(InvalidArgument):
     reason = "TOO_MUCH_EVIDENCE"
 
 
-class SplitAmountsMismatch(InvalidArgument):
-    """The two amounts of a split do not divide what the case is about."""
-
-    reason = "SPLIT_AMOUNTS_MISMATCH"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCase:
     """A case as it is opened. amount: what the order holds in escrow.
@@ -129,34 +128,6 @@ class NewCase:
     evidence: tuple[str, ...]
     contract_snapshot_json: str
     amount: Money
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """A decision as it is asked for; amounts may be left out where the decision implies them."""
-
-    decision: DisputeDecision
-    release: Money | None
-    refund: Money | None
-    note: str
-    resolved_by: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
-    """The decision, as recorded: release + refund = the amount of the case."""
-
-    decision: DisputeDecision
-    release: Money
-    refund: Money
-    note: str
-    resolved_by: str
-    decided_at: dt.datetime
-
-    def pays_as(self, other: "Ruling") -> bool:
-        """Tell whether both give the same money to the same people."""
-        ours = (self.decision, self.release, self.refund)
-        return ours == (other.decision, other.release, other.refund)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +159,15 @@ class Dispute:
     def public_id(self) -> str:
         """The spelling outside: dsp_…."""
         return to_public("dsp", self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which cases are listed; None: any."""
+
+    marketplace_id: MarketplaceId
+    order_id: OrderId | None
+    status: DisputeStatus | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +209,11 @@ def open_case(
     return dispute, _fact("opened", dispute, payload)
 
 
+def is_same_opening(known: Dispute, opened: Dispute) -> bool:
+    """Tell whether a case is the one that would be opened. Later changes do not count."""
+    return all(getattr(known, name) == getattr(opened, name) for name in OPENED_WITH)
+
+
 def assign(dispute: Dispute, *, agent_id: str, notes: str, at: dt.datetime) -> tuple[Dispute, Fact]:
     """Give the case to an agent, the first or another. Raises: InvalidState."""
     dispute = replace(
@@ -266,7 +251,7 @@ def decide(dispute: Dispute, proposal: Proposal, *, at: dt.datetime) -> Dispute:
     Raises: DecisionAlreadyMade; InvalidState; SplitAmountsMismatch; InvalidArgument: the amounts
         contradict the decision.
     """
-    ruling = _ruling(dispute.amount, proposal, at=at)
+    ruling = ruling_on(dispute.amount, proposal, at=at)
     if dispute.ruling is not None:
         if dispute.ruling.pays_as(ruling):
             return dispute
@@ -323,65 +308,6 @@ def _invalid_state(dispute: Dispute, action: Action, message: str) -> InvalidSta
 def _fact(name: str, dispute: Dispute, payload: Mapping[str, object]) -> Fact:
     ids = {"disputeId": dispute.public_id, "orderId": to_public("ord", dispute.order_id)}
     return Fact(event_type=f"dispute.{name}", payload={**ids, **payload})
-
-
-def _ruling(amount: Money, proposal: Proposal, *, at: dt.datetime) -> Ruling:
-    if proposal.decision is DisputeDecision.SPLIT:
-        release, refund = _split(amount, proposal.release, proposal.refund)
-    else:
-        release, refund = _full(amount, proposal)
-    return Ruling(
-        decision=proposal.decision,
-        release=release,
-        refund=refund,
-        note=proposal.note,
-        resolved_by=proposal.resolved_by,
-        decided_at=at,
-    )
-
-
-def _split(amount: Money, release: Money | None, refund: Money | None) -> tuple[Money, Money]:
-    fields = []
-    for field, leg in (("release_amount", release), ("refund_amount", refund)):
-        if leg is None:
-            fields.append((field, "is required for SPLIT"))
-        elif problem := _leg_problem(amount, leg):
-            fields.append((field, problem))
-    if fields or release is None or refund is None:
-        raise SplitAmountsMismatch("A split needs two amounts that divide the case", fields=fields)
-    if release + refund != amount:
-        problem = f"with refund_amount must make {amount}, not {release + refund}"
-        raise SplitAmountsMismatch(
-            "The amounts of a split must make the amount of the case",
-            fields=[("release_amount", problem)],
-        )
-    return release, refund
-
-
-def _leg_problem(amount: Money, leg: Money) -> str:
-    if leg.asset != amount.asset:
-        return f"must be in {amount.asset}"
-    if leg.minor_units <= 0:
-        return "must be greater than 0: use FULL_RELEASE or FULL_REFUND to pay one side only"
-    return "" if leg.minor_units % CENT == 0 else "must be whole cents"
-
-
-def _full(amount: Money, proposal: Proposal) -> tuple[Money, Money]:
-    nothing = Money(asset=amount.asset, minor_units=0)
-    is_release = proposal.decision is DisputeDecision.FULL_RELEASE
-    release, refund = (amount, nothing) if is_release else (nothing, amount)
-    legs = (
-        ("release_amount", proposal.release, release),
-        ("refund_amount", proposal.refund, refund),
-    )
-    fields = [
-        (field, f"contradicts {proposal.decision}: leave it out, or say {implied}")
-        for field, said, implied in legs
-        if said is not None and said != implied
-    ]
-    if fields:
-        raise InvalidArgument(f"The amounts contradict {proposal.decision}", fields=fields)
-    return release, refund
 
 
 def _links(evidence: Sequence[str]) -> tuple[str, ...]:

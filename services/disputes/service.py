@@ -19,23 +19,11 @@ from services.disputes.domain import (
     DisputeAlreadyOpen,
     DisputeIdTaken,
     Fact,
+    Filter,
     NewCase,
-    Proposal,
 )
-from services.disputes.store import DisputeStore, Filter
-
-# What a case is opened with and keeps, whatever becomes of it; evidence is added to it.
-OPENED_WITH = (
-    "id",
-    "marketplace_id",
-    "order_id",
-    "opened_by",
-    "reason",
-    "description",
-    "initiated_by",
-    "contract_snapshot_json",
-    "amount",
-)
+from services.disputes.rulings import Proposal
+from services.disputes.store import DisputeStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +55,7 @@ class DisputesService:
                 known = await self.disputes.find(
                     tx, marketplace_id=marketplace_id, dispute_id=dispute.id
                 )
-                if known is None or not _is_same(known, dispute):
+                if known is None or not domain.is_same_opening(known, dispute):
                     raise
                 return self.encode(known)
             await self._tell(tx, dispute, fact)
@@ -219,8 +207,3 @@ class DisputesService:
             user_id=str(who.user_id) if who.user_id else "",
         )
         await self.outbox.append(tx, [event])
-
-
-def _is_same(known: Dispute, opened: Dispute) -> bool:
-    """Tell whether a case is the one that would be opened."""
-    return all(getattr(known, name) == getattr(opened, name) for name in OPENED_WITH)

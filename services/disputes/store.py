@@ -3,7 +3,6 @@
 Every statement names the marketplace: another's case is not there.
 """
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -17,24 +16,15 @@ from kernel.money import Money
 from services.disputes.domain import (
     Dispute,
     DisputeAlreadyOpen,
-    DisputeDecision,
     DisputeIdTaken,
     DisputeNotFound,
     DisputeReason,
     DisputeStatus,
-    Ruling,
+    Filter,
     Side,
 )
+from services.disputes.rulings import DisputeDecision, Ruling
 from services.disputes.tables import disputes, rulings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
-    """Which cases are listed; None: any."""
-
-    marketplace_id: MarketplaceId
-    order_id: OrderId | None
-    status: DisputeStatus | None
 
 
 class DisputeStore:

@@ -14,15 +14,13 @@ from kernel.ids import DisputeId, MarketplaceId, OrderId, UserId
 from kernel.money import Money
 from services.disputes.domain import (
     Dispute,
-    DisputeDecision,
     DisputeReason,
     DisputeStatus,
+    Filter,
     NewCase,
-    Proposal,
-    Ruling,
     Side,
 )
-from services.disputes.store import Filter
+from services.disputes.rulings import DisputeDecision, Proposal, Ruling
 
 KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")

@@ -10,11 +10,15 @@ from chassis.relay import CONNECTIONS as RELAY_CONNECTIONS
 from chassis.runner import App
 from chassis.signature import EventVerifier
 from kernel.clock import SystemClock
-from services.ledger import consumer, correction_wire, wire
+from services.ledger import wire
 from services.ledger.batch import Batcher
-from services.ledger.correcting import Corrections
+from services.ledger.corrections import wire as corrections_wire
+from services.ledger.corrections.service import Corrections
+from services.ledger.corrections.store import CorrectionStore
+from services.ledger.deposits import consumer
+from services.ledger.deposits.service import Deposits
+from services.ledger.deposits.store import DepositStore
 from services.ledger.measures import MEASURES
-from services.ledger.proposals import ProposalStore
 from services.ledger.queries import LedgerQueries
 from services.ledger.service import LedgerService
 from services.ledger.servicer import binding
@@ -60,26 +64,24 @@ async def build(settings: LedgerSettings) -> App:
         clock=clock,
         encode=wire.account_bytes,
     )
+    corrections = Corrections(
+        database=database,
+        batcher=batcher,
+        store=CorrectionStore(),
+        idempotency=idempotency,
+        encode=corrections_wire.correction_bytes,
+    )
+    deposits = Deposits(database=database, batcher=batcher, store=DepositStore())
     return App(
         name=NAME,
         settings=settings,
-        binding=binding(service, _corrections(database, batcher, idempotency)),
+        binding=binding(service, corrections, deposits),
         database=database,
         bus=bus,
         measures=MEASURES,
         background={
-            "deposits": partial(consumer.run, bus=bus, service=service, escrow=escrow),
+            "deposits": partial(consumer.run, bus=bus, deposits=deposits, escrow=escrow),
             "purge": partial(idempotency.keep_purged, database),
         },
         close=(batcher.close,),
-    )
-
-
-def _corrections(database: Database, batcher: Batcher, idempotency: Idempotency) -> Corrections:
-    return Corrections(
-        database=database,
-        batcher=batcher,
-        store=ProposalStore(),
-        idempotency=idempotency,
-        encode=correction_wire.correction_bytes,
     )

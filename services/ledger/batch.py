@@ -160,6 +160,24 @@ class Batcher:
         await self._store.save(tx, batch, events=events, at=at)
         return answers
 
+    async def post_one(
+        self,
+        tx: Transaction,
+        *,
+        marketplace_id: MarketplaceId,
+        transfer: NewTransfer,
+        correlation_id: str = "",
+    ) -> Result:
+        """Carry out one transfer in the caller's transaction. Raises: as `apply`."""
+        posting = Posting(
+            marketplace_id=marketplace_id, transfers=(transfer,), correlation_id=correlation_id
+        )
+        [answer] = await self.apply(tx, [posting])
+        if isinstance(answer, DomainError):
+            raise answer
+        [result] = answer.results
+        return result
+
     async def close(self) -> None:
         """Wait for the batches under way."""
         while self._lanes:

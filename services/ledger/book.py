@@ -159,6 +159,15 @@ class HouseAccount:
     balance: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invariant:
+    """An invariant and whether it holds. details: how much was compared; the first offenders."""
+
+    name: str
+    holds: bool
+    details: str
+
+
 class Result(NamedTuple):
     """The answer to one transfer. available and requested: set for INSUFFICIENT_FUNDS."""
 

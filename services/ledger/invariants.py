@@ -4,23 +4,14 @@ A check reads everything: it is for operators, not for requests.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from chassis.database import Transaction, allow_seconds, driver
 from kernel.ids import MarketplaceId
+from services.ledger.book import Invariant
 
 OFFENDERS_SHOWN = 5
 CHECK_SECONDS = 300
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invariant:
-    """An invariant and whether it holds. details: how much was compared; the first offenders."""
-
-    name: str
-    holds: bool
-    details: str
 
 
 async def check(tx: Transaction, *, marketplace_id: MarketplaceId | None) -> list[Invariant]:

@@ -19,12 +19,6 @@ _TRANSFER_COLUMNS = 12
 class LedgerQueries:
     """Reads in the caller's transaction; locks nothing."""
 
-    async def is_past(self, tx: Transaction, instant: dt.datetime) -> bool:
-        """Tell whether an instant is past, by the database's clock."""
-        cursor = await (await driver(tx)).execute("select %s <= now()", (instant,))
-        row = await cursor.fetchone()
-        return row is not None and row[0] is True
-
     async def open_account(
         self,
         tx: Transaction,

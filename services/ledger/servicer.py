@@ -12,9 +12,12 @@ from chassis.identity import REPLAYED_KEY, allow
 from chassis.server import Binding
 from chassis.wire import number_from_token, page_size
 from kernel.ids import MarketplaceId
-from services.ledger import correction_wire, wire
+from services.ledger import wire
 from services.ledger.batch import Posting
-from services.ledger.correcting import Corrections
+from services.ledger.corrections import wire as corrections_wire
+from services.ledger.corrections.service import Corrections
+from services.ledger.deposits import wire as deposits_wire
+from services.ledger.deposits.service import Deposits
 from services.ledger.service import LedgerService
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -39,10 +42,10 @@ ACCESS = {
 }
 
 
-def binding(service: LedgerService, corrections: Corrections) -> Binding:
+def binding(service: LedgerService, corrections: Corrections, deposits: Deposits) -> Binding:
     """Return the servicer with its allow-list."""
     return Binding(
-        servicer=LedgerServicer(service, corrections),
+        servicer=LedgerServicer(service, corrections, deposits),
         add=ledger_pb2_grpc.add_LedgerServiceServicer_to_server,
         descriptor=ledger_pb2.DESCRIPTOR.services_by_name["LedgerService"],
         access=ACCESS,
@@ -52,9 +55,12 @@ def binding(service: LedgerService, corrections: Corrections) -> Binding:
 class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
     """One method an RPC; what each may refuse is written in the contract."""
 
-    def __init__(self, service: LedgerService, corrections: Corrections) -> None:
+    def __init__(
+        self, service: LedgerService, corrections: Corrections, deposits: Deposits
+    ) -> None:
         self._service = service
         self._corrections = corrections
+        self._deposits = deposits
 
     async def OpenAccount(
         self, request: ledger_pb2.OpenAccountRequest, context: Context
@@ -155,23 +161,23 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
         self, request: ledger_pb2.ListSuspenseRequest, context: Context
     ) -> ledger_pb2.ListSuspenseResponse:
         size = page_size(request.page)
-        found = await self._service.list_suspense(
+        found = await self._deposits.list_suspense(
             marketplace_id=_marketplace(),
             only_open=request.only_open,
             after=number_from_token(request.page.page_token) or 0,
             size=size,
         )
-        return wire.suspense(found, size=size)
+        return deposits_wire.suspense(found, size=size)
 
     async def CreditSuspense(
         self, request: ledger_pb2.CreditSuspenseRequest, context: Context
     ) -> ledger_pb2.SuspendedDeposit:
-        found = await self._service.credit_suspense(
+        found = await self._deposits.credit_suspense(
             marketplace_id=_marketplace(),
             transfer_id=wire.transfer_id(request.transfer_id),
             reason=request.reason,
         )
-        return wire.suspended(found)
+        return deposits_wire.suspended(found)
 
     async def ListOpenHolds(
         self, request: ledger_pb2.ListOpenHoldsRequest, context: Context
@@ -189,7 +195,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
     ) -> corrections_pb2.Correction:
         answer = await self._corrections.propose(
             key=request_key(request),
-            draft=correction_wire.draft(request),
+            draft=corrections_wire.draft(request),
             by=identity.current_operator(),
         )
         _tell_replayed(context, replayed=answer.replayed)
@@ -201,10 +207,10 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
         found = await self._corrections.decide(
             marketplace_id=_marketplace(),
             correction_id=uuid.UUID(request.correction_id),
-            verdict=correction_wire.verdict(request),
+            verdict=corrections_wire.verdict(request),
             by=identity.current_operator(),
         )
-        return correction_wire.correction(found)
+        return corrections_wire.correction(found)
 
     async def ListCorrections(
         self, request: corrections_pb2.ListCorrectionsRequest, context: Context
@@ -216,7 +222,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
             after=number_from_token(request.page.page_token) or 0,
             size=size,
         )
-        return correction_wire.corrections(found, size=size)
+        return corrections_wire.corrections(found, size=size)
 
 
 def _marketplace() -> MarketplaceId:

@@ -222,6 +222,11 @@ insert into correction_decisions
 values (%s, %s, %s, %s, %s, %s)
 on conflict (marketplace_id, correction_id) do nothing
 """
+LOOK_AT_ACCOUNT = """
+select exists (
+    select from accounts where marketplace_id = %s and asset = %s and name = %s
+), %s <= now()
+"""
 HAS_ACCOUNT = "select 1 from accounts where marketplace_id = %s and asset = %s and name = %s"
 
 

@@ -1,22 +1,19 @@
-"""The ledger on the wire: protobuf and event JSON ↔ domain. UNSPECIFIED is refused here."""
+"""The ledger on the wire: protobuf ↔ domain. UNSPECIFIED is refused here."""
 
-import datetime as dt
 import uuid
 from collections.abc import Sequence
 from typing import cast
 
-import orjson
-from google.protobuf import json_format
 from orchestrator.common.v1 import common_pb2
-from orchestrator.escrow.v1 import events_pb2
 from orchestrator.ledger.v1 import ledger_pb2
 
 from chassis.wire import instant_to_proto, page_token
 from kernel.errors import InvalidArgument
-from kernel.ids import MarketplaceId, OrderId, TransferId, UserId, from_public
+from kernel.ids import OrderId, TransferId, UserId
 from services.ledger.book import (
     Balance,
     HouseAccount,
+    Invariant,
     NewTransfer,
     Result,
     Transfer,
@@ -24,10 +21,7 @@ from services.ledger.book import (
     TransferStatus,
     TransferType,
 )
-from services.ledger.invariants import Invariant
-from services.ledger.service import Deposit
 from services.ledger.statement import Line, payments
-from services.ledger.suspense import Suspended
 
 _TYPES = {int(member): member for member in TransferType}
 _CODES = {int(member): member for member in TransferCode}
@@ -47,10 +41,6 @@ _STATUS_OUT = {
     for name, member in TransferStatus.__members__.items()
 }
 _RESOLVING = (TransferType.POST, TransferType.VOID)
-
-
-class NotADeposit(ValueError):
-    """The event is not what escrow.deposit_confirmed promises to be."""
 
 
 def user_id(text: str) -> UserId:
@@ -243,25 +233,6 @@ def open_holds(
     )
 
 
-def suspense(found: Sequence[Suspended], *, size: int) -> ledger_pb2.ListSuspenseResponse:
-    """Encode a page of deposits; one beyond its size only says that there is another."""
-    page = found[:size]
-    return ledger_pb2.ListSuspenseResponse(
-        deposits=[suspended(one) for one in page],
-        next_page_token=page_token(page[-1].number) if len(found) > size else "",
-    )
-
-
-def suspended(found: Suspended) -> ledger_pb2.SuspendedDeposit:
-    """Encode a deposit in suspense."""
-    return ledger_pb2.SuspendedDeposit(
-        transfer=transfer(found.transfer),
-        user_id=_text(found.user_id),
-        memo=found.memo,
-        credited_by=_text(found.credited_by),
-    )
-
-
 def invariants(found: Sequence[Invariant]) -> ledger_pb2.CheckInvariantsResponse:
     """Encode what was checked."""
     return ledger_pb2.CheckInvariantsResponse(
@@ -270,35 +241,6 @@ def invariants(found: Sequence[Invariant]) -> ledger_pb2.CheckInvariantsResponse
             for one in found
         ]
     )
-
-
-def deposit(body: bytes) -> Deposit:
-    """Decode an escrow.deposit_confirmed event. Raises: NotADeposit."""
-    try:
-        event = orjson.loads(body)
-        payload = json_format.ParseDict(
-            event["payload"], events_pb2.DepositConfirmedEvent(), ignore_unknown_fields=True
-        )
-        event_id = from_public("evt", event["eventId"])
-        metadata = event["metadata"]
-        amount = int(payload.minor_units)
-        found = Deposit(
-            id=TransferId(uuid.UUID(payload.deposit_id)),
-            event_id=event_id or uuid.UUID(event["eventId"]),
-            at=dt.datetime.fromisoformat(event["occurredAt"]),
-            marketplace_id=MarketplaceId(uuid.UUID(metadata["marketplaceId"])),
-            user_id=UserId(uuid.UUID(payload.user_uuid)) if payload.user_uuid else None,
-            asset=payload.asset,
-            amount=amount,
-            transaction_hash=payload.transaction_hash,
-            memo=payload.memo,
-            correlation_id=metadata.get("correlationId", ""),
-        )
-    except (orjson.JSONDecodeError, json_format.ParseError, KeyError, TypeError, ValueError) as why:
-        raise NotADeposit(f"{type(why).__name__}: {why}") from why
-    if amount <= 0 or not payload.asset:
-        raise NotADeposit("a deposit has an asset and an amount greater than zero")
-    return found
 
 
 def _fill_account(message: ledger_pb2.Account, balance: Balance) -> None:

@@ -17,7 +17,7 @@ from chassis.bus import Bus
 from chassis.nats_settings import STREAM
 from chassis.rebuild import SCHEMAS, rebuild
 from deploy.operator.client import Operator
-from services.ledger.service import CONSUMER
+from services.ledger.deposits.service import CONSUMER
 from tests.books import assert_sound
 from tests.e2e.streams import Told, reading, subscribed, versions, without_gap
 from tests.e2e.tenants import client_of

@@ -32,8 +32,8 @@ from deploy.local.nats_users import (
 )
 from deploy.local.ports import free_port
 from deploy.local.wiring import with_user
-from services.ledger.consumer import SUBJECT
-from services.ledger.service import CONSUMER
+from services.ledger.deposits.consumer import SUBJECT
+from services.ledger.deposits.service import CONSUMER
 from tests.patience import PATIENCE_SECONDS
 
 PASSWORDS = {name: secrets.token_urlsafe(16) for name in HOUSE}

@@ -20,8 +20,9 @@ from kernel.ids import MarketplaceId, TransferId, UserId
 from services.ledger import wire
 from services.ledger.app import build
 from services.ledger.batch import Batcher, Posting
-from services.ledger.book import Balance, NewTransfer, Result, TransferCode, TransferType
-from services.ledger.invariants import Invariant
+from services.ledger.book import Balance, Invariant, NewTransfer, Result, TransferCode, TransferType
+from services.ledger.deposits.service import Deposits
+from services.ledger.deposits.store import DepositStore
 from services.ledger.queries import LedgerQueries
 from services.ledger.service import LedgerService
 from services.ledger.settings import LedgerSettings
@@ -41,6 +42,7 @@ class Replica:
     database: Database
     batcher: Batcher
     service: LedgerService
+    deposits: Deposits
 
     async def close(self) -> None:
         await self.batcher.close()
@@ -60,6 +62,10 @@ class House:
     def service(self) -> LedgerService:
         return self.replicas[0].service
 
+    @property
+    def deposits(self) -> Deposits:
+        return self.replicas[0].deposits
+
     async def replica(self, *, clock: Clock | None = None, **options: Any) -> Replica:
         """Start another replica. options: of the Batcher."""
         database = Database.open(url=self.url, schema="ledger")
@@ -74,7 +80,10 @@ class House:
             clock=clock,
             encode=wire.account_bytes,
         )
-        self.replicas.append(Replica(database=database, batcher=batcher, service=service))
+        deposits = Deposits(database=database, batcher=batcher, store=DepositStore())
+        self.replicas.append(
+            Replica(database=database, batcher=batcher, service=service, deposits=deposits)
+        )
         return self.replicas[-1]
 
     async def user(self, amount: int = 0, *, public_id: str = "") -> str:

@@ -12,16 +12,19 @@ from psycopg import sql
 from chassis.idempotency import Idempotency, RequestKey
 from kernel.errors import DomainError, InvalidArgument
 from kernel.ids import MarketplaceId
-from services.ledger import correction_wire
-from services.ledger.correcting import (
+from services.ledger.corrections import wire
+from services.ledger.corrections.domain import (
     AccountNotFound,
+    Correction,
     CorrectionDecided,
     CorrectionExpired,
     CorrectionNotFound,
-    Corrections,
+    Draft,
     SameOperator,
+    Verdict,
 )
-from services.ledger.proposals import Correction, Draft, ProposalStore, Verdict
+from services.ledger.corrections.service import Corrections
+from services.ledger.corrections.store import CorrectionStore
 from tests.integration.ledger.conftest import USDC, WORLD, House, Replica, escrow
 
 ALICE, BOB, CAROL = "alice", "bob", "carol"
@@ -81,9 +84,9 @@ def room(house: House, replica: Replica | None = None) -> Room:
         use_cases=Corrections(
             database=served.database,
             batcher=served.batcher,
-            store=ProposalStore(),
+            store=CorrectionStore(),
             idempotency=Idempotency(),
-            encode=correction_wire.correction_bytes,
+            encode=wire.correction_bytes,
         ),
     )
 

@@ -14,9 +14,9 @@ from chassis.consumer import Delivery
 from chassis.signature import HEADER, EventSigner, EventVerifier
 from kernel.clock import SystemClock, to_milliseconds_text
 from kernel.ids import new_id, to_public
-from services.ledger.consumer import SUBJECT, handle
-from services.ledger.service import ACCOUNT_PATIENCE, DepositNotBooked
-from services.ledger.wire import NotADeposit
+from services.ledger.deposits.consumer import SUBJECT, handle
+from services.ledger.deposits.domain import ACCOUNT_PATIENCE, DepositNotBooked
+from services.ledger.deposits.wire import NotADeposit
 from tests.integration.ledger.conftest import House
 from tests.integration.ledger.test_requests import balance, opened
 from tests.patience import PATIENCE_SECONDS
@@ -67,7 +67,7 @@ def signed(event: dict[str, Any]) -> Delivery:
 
 
 async def deliver(house: House, event: dict[str, Any]) -> None:
-    await handle(house.service, ESCROW, signed(event))
+    await handle(house.deposits, ESCROW, signed(event))
 
 
 def open_account(house: House, user: uuid.UUID) -> None:
@@ -124,7 +124,7 @@ async def test_a_deposit_delivered_to_replicas_at_once_is_credited_once(house: H
     delivery = signed(told(house.marketplace, ann))
 
     await asyncio.gather(
-        *(handle(service, ESCROW, delivery) for service in (house.service, other.service) * 3),
+        *(handle(deposits, ESCROW, delivery) for deposits in (house.deposits, other.deposits) * 3),
         return_exceptions=True,
     )
 

@@ -14,8 +14,8 @@ from chassis.bus import Bus, Message, publish_all
 from chassis.nats_settings import STREAM
 from chassis.signature import HEADER, EventSigner, new_key
 from deploy.local.nats import NatsServer
-from services.ledger.consumer import SUBJECT
-from services.ledger.service import CONSUMER
+from services.ledger.deposits.consumer import SUBJECT
+from services.ledger.deposits.service import CONSUMER
 from tests.conftest import TestDatabase
 from tests.integration.ledger.conftest import serving_ledger
 from tests.integration.ledger.test_deposits import told

@@ -8,7 +8,7 @@ import pytest
 
 from kernel.errors import DomainError
 from kernel.ids import MarketplaceId, TransferId
-from services.ledger.service import ACCOUNT_PATIENCE
+from services.ledger.deposits.domain import ACCOUNT_PATIENCE
 from tests.integration.ledger.conftest import House
 from tests.integration.ledger.test_deposits import deliver, suspense, told
 
@@ -20,7 +20,7 @@ def deposit_of(event: dict[str, Any]) -> TransferId:
 
 
 async def listed(house: House, *, only_open: bool = True) -> list[str]:
-    found = await house.service.list_suspense(
+    found = await house.deposits.list_suspense(
         marketplace_id=house.marketplace, only_open=only_open, after=0, size=10
     )
     return [one.memo for one in found]
@@ -32,10 +32,10 @@ async def test_what_is_in_suspense_is_listed_with_what_is_known_of_it(house: Hou
         await deliver(house, told(house.marketplace, ann, memo=memo))
     await deliver(house, told(house.marketplace, ann))
 
-    first = await house.service.list_suspense(
+    first = await house.deposits.list_suspense(
         marketplace_id=house.marketplace, only_open=True, after=0, size=2
     )
-    rest = await house.service.list_suspense(
+    rest = await house.deposits.list_suspense(
         marketplace_id=house.marketplace, only_open=True, after=first[1].number, size=2
     )
 
@@ -54,10 +54,10 @@ async def test_a_deposit_is_credited_once_whoever_asks_and_how_often(house: Hous
 
     answers = await asyncio.gather(
         *(
-            service.credit_suspense(
+            deposits.credit_suspense(
                 marketplace_id=house.marketplace, transfer_id=deposit, reason="asked the payer"
             )
-            for service in (house.service, other.service) * 3
+            for deposits in (house.deposits, other.deposits) * 3
         )
     )
 
@@ -76,7 +76,7 @@ async def test_a_deposit_to_nobody_stays_where_it_is(house: House) -> None:
 
     for one in (event, late):
         with pytest.raises(DomainError) as refused:
-            await house.service.credit_suspense(
+            await house.deposits.credit_suspense(
                 marketplace_id=house.marketplace,
                 transfer_id=deposit_of(one),
                 reason="nobody's",
@@ -92,11 +92,11 @@ async def test_another_marketplace_neither_sees_nor_credits_it(house: House) -> 
     await deliver(house, event)
     stranger = MarketplaceId(uuid.uuid4())
 
-    found = await house.service.list_suspense(
+    found = await house.deposits.list_suspense(
         marketplace_id=stranger, only_open=True, after=0, size=10
     )
     with pytest.raises(DomainError) as refused:
-        await house.service.credit_suspense(
+        await house.deposits.credit_suspense(
             marketplace_id=stranger,
             transfer_id=deposit_of(event),
             reason="mine",
@@ -113,7 +113,7 @@ async def test_a_deposit_that_is_not_in_suspense_is_not_found(house: House) -> N
     await deliver(house, event)
 
     with pytest.raises(DomainError) as refused:
-        await house.service.credit_suspense(
+        await house.deposits.credit_suspense(
             marketplace_id=house.marketplace,
             transfer_id=deposit_of(event),
             reason="again",

@@ -18,16 +18,14 @@ from services.disputes import domain
 from services.disputes.domain import (
     DecisionAlreadyMade,
     Dispute,
-    DisputeDecision,
     DisputeReason,
     DisputeStatus,
     InvalidState,
     NewCase,
-    Proposal,
     Side,
-    SplitAmountsMismatch,
     TooMuchEvidence,
 )
+from services.disputes.rulings import DisputeDecision, Proposal, SplitAmountsMismatch
 
 NOON = dt.datetime(2026, 2, 18, 12, tzinfo=dt.UTC)
 LATER = NOON + dt.timedelta(hours=1)
@@ -55,9 +53,9 @@ def a_case(**changes: object) -> NewCase:
     return replace(case, **changes)  # type: ignore[arg-type] # one test, one field
 
 
-def a_dispute() -> Dispute:
+def a_dispute(**changes: object) -> Dispute:
     marketplace_id = MarketplaceId(uuid.UUID(int=9))
-    dispute, _ = domain.open_case(a_case(), marketplace_id=marketplace_id, at=NOON)
+    dispute, _ = domain.open_case(a_case(**changes), marketplace_id=marketplace_id, at=NOON)
     return dispute
 
 
@@ -120,6 +118,24 @@ def test_a_case_is_not_opened_with_a_hidden_link() -> None:
         )
 
     assert refusal.value.fields[0][0] == "evidence[1]"
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_same"),
+    [
+        ({}, True),
+        ({"evidence": (LINK, LINK)}, True),
+        ({"description": "Nothing arrived"}, False),
+        ({"opened_by": Side.SELLER}, False),
+        ({"amount": cents(8001)}, False),
+    ],
+)
+def test_an_opening_is_the_same_when_what_a_case_keeps_is_the_same(
+    changed: dict[str, object], *, is_same: bool
+) -> None:
+    known, _ = domain.assign(a_dispute(), agent_id="agent-1", notes="", at=LATER)
+
+    assert domain.is_same_opening(known, a_dispute(**changed)) is is_same
 
 
 def test_assigning_puts_the_case_under_review() -> None:
@@ -260,6 +276,25 @@ def test_another_decision_is_refused_and_the_first_stands(proposal: Proposal) ->
         domain.decide(decided, proposal, at=LATER)
 
     assert refusal.value.details["decision"] == "SPLIT"
+
+
+def test_a_withdrawn_decision_leaves_the_case_to_be_decided_again() -> None:
+    decided = domain.decide(a_dispute(), a_split(cents(5000), cents(3000)), at=NOON)
+
+    open_again = domain.withdraw(decided, at=LATER)
+    refunded = domain.decide(open_again, a_proposal(DisputeDecision.FULL_REFUND), at=LATER)
+
+    assert (open_again.ruling, open_again.status) == (None, DisputeStatus.OPEN)
+    assert refunded.ruling is not None
+    assert domain.withdraw(open_again, at=LATER) == open_again
+
+
+def test_a_paid_decision_cannot_be_withdrawn() -> None:
+    decided = domain.decide(a_dispute(), a_split(cents(5000), cents(3000)), at=NOON)
+    resolved, _ = domain.complete(decided, at=NOON)
+
+    with pytest.raises(InvalidState):
+        domain.withdraw(resolved, at=LATER)
 
 
 def test_completing_tells_what_was_decided() -> None:

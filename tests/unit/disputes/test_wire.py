@@ -6,7 +6,8 @@ from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
 
 from services.disputes import wire
-from services.disputes.domain import DisputeDecision, DisputeReason, DisputeStatus, Side
+from services.disputes.domain import DisputeReason, DisputeStatus, Side
+from services.disputes.rulings import DisputeDecision
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import enum
 import uuid
 from typing import Any
 
-import orjson
 import pytest
 from orchestrator.ledger.v1 import ledger_pb2
 
@@ -110,43 +109,6 @@ def test_answers_are_encoded_in_the_order_asked() -> None:
     assert (second.debited.available.minor_units, second.debited.reserved.minor_units) == (70, 30)
     assert not second.HasField("credited")
     assert encoded.SerializeToString() == wire.posted_bytes([short, made])
-
-
-def event(**changes: Any) -> dict[str, Any]:
-    payload = {"depositId": str(ID), "asset": "USDC", "minorUnits": "7", "userUuid": str(ID)}
-    return {
-        "eventId": "evt_0000000000000000000001",
-        "occurredAt": "2026-02-18T10:00:00.000Z",
-        "payload": payload,
-        "metadata": {"marketplaceId": str(ID)},
-    } | changes
-
-
-def test_a_deposit_is_read_from_its_event() -> None:
-    found = wire.deposit(orjson.dumps(event()))
-
-    assert (found.id, found.event_id, found.amount) == (ID, uuid.UUID(int=1), 7)
-    assert found.at == dt.datetime(2026, 2, 18, 10, 0, tzinfo=dt.UTC)
-    assert found.user_id == ID
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"[]",
-        b"{}",
-        b"\xff",
-        orjson.dumps(event(metadata={})),
-        orjson.dumps(event(metadata=None)),
-        orjson.dumps(event(eventId="evt_1")),
-        orjson.dumps(event(occurredAt="today")),
-        orjson.dumps(event(payload=[1])),
-    ],
-)
-def test_what_is_no_event_is_no_deposit(body: bytes) -> None:
-    with pytest.raises(wire.NotADeposit):
-        wire.deposit(body)
 
 
 def test_a_correction_is_no_services_transfer() -> None:

@@ -8,7 +8,7 @@ from orchestrator.ledger.v1 import corrections_pb2 as pb2
 
 from chassis.wire import instant_to_proto, page_token
 from kernel.ids import OrderId
-from services.ledger.proposals import Correction, Draft, Verdict
+from services.ledger.corrections.domain import Correction, Draft, Verdict
 
 _VERDICTS = {pb2.VERDICT_APPROVED: Verdict.APPROVED, pb2.VERDICT_REJECTED: Verdict.REJECTED}
 _VERDICT_OUT = {member: number for number, member in _VERDICTS.items()}

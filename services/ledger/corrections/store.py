@@ -1,65 +1,15 @@
-"""Corrections in Postgres: proposals and decisions, added and never changed."""
+"""Corrections in PostgreSQL: proposals and decisions are added and never changed."""
 
-import datetime as dt
-import enum
 import uuid
-from dataclasses import dataclass
 from typing import Any
 
 from chassis.database import Transaction, driver
-from kernel.ids import MarketplaceId, OrderId, TransferId
+from kernel.ids import MarketplaceId, TransferId
 from services.ledger import tables
-
-# A proposal that nobody approved within a day is made again, with a fresh look at the books.
-LIFETIME = dt.timedelta(days=1)
+from services.ledger.corrections.domain import LIFETIME, Correction, Draft, Verdict
 
 
-class Verdict(enum.Enum):
-    """What was decided on a correction."""
-
-    APPROVED = "approved"
-    REJECTED = "rejected"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """A transfer as an operator proposes it. amount: minor units; evidence_hash: SHA-256, hex.
-
-    settles: what it settles, in the operator's words, or "".
-    """
-
-    debit: str
-    credit: str
-    asset: str
-    amount: int
-    reason: str
-    evidence_hash: str
-    settles: str
-    order_id: OrderId | None
-    transaction_hash: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Correction:
-    """A proposal and what became of it. number: its place in the list.
-
-    verdict, decided_by, decided_at: None, "", None: not decided. is_expired: nor can be any more.
-    """
-
-    number: int
-    id: uuid.UUID
-    draft: Draft
-    proposed_by: str
-    proposed_at: dt.datetime
-    expires_at: dt.datetime
-    verdict: Verdict | None
-    decided_by: str
-    decided_at: dt.datetime | None
-    transfer_id: TransferId | None
-    is_expired: bool
-
-
-class ProposalStore:
+class CorrectionStore:
     """The corrections of one marketplace per call."""
 
     async def add(

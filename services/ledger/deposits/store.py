@@ -1,30 +1,36 @@
-"""Deposits in suspense: kept with what is known of them, and credited when an operator says so."""
+"""Deposits in suspense, in PostgreSQL."""
 
-from dataclasses import dataclass
+import datetime as dt
 from typing import Any
 
 from chassis.database import Transaction, driver
 from kernel.ids import MarketplaceId, TransferId, UserId
 from services.ledger import tables
-from services.ledger.book import Transfer
+from services.ledger.book import USER
+from services.ledger.deposits.domain import Suspended
 from services.ledger.store import transfer_of
 
 _TRANSFER_COLUMNS = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suspended:
-    """A deposit in suspense. user_id: whose wallet it reached; number: its place in the list."""
-
-    number: int
-    transfer: Transfer
-    user_id: UserId | None
-    memo: str
-    credited_by: TransferId | None
-
-
-class SuspenseStore:
+class DepositStore:
     """The deposits in suspense, of one marketplace per call."""
+
+    async def look_at_account(
+        self,
+        tx: Transaction,
+        *,
+        marketplace_id: MarketplaceId,
+        user_id: UserId | None,
+        asset: str,
+        late_after: dt.datetime,
+    ) -> tuple[bool, bool]:
+        """Tell whether a user has an account, and whether an instant is past, by the database."""
+        connection = await driver(tx)
+        key = (marketplace_id, asset, f"{USER}{user_id}", late_after)
+        row: Any = await (await connection.execute(tables.LOOK_AT_ACCOUNT, key)).fetchone()
+        is_open, is_late = row
+        return is_open, is_late
 
     async def add(
         self,

@@ -1,0 +1,1 @@
+"""Corrections: one operator proposes a transfer, another approves it, and it is posted once."""

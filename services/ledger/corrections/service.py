@@ -1,0 +1,162 @@
+"""The use cases of corrections. Each is one transaction.
+
+The operator's name comes with the call. Where operators share one secret, the name is a claim.
+"""
+
+import uuid
+from collections.abc import Callable
+
+from chassis.database import Database, Transaction
+from chassis.idempotency import Answer, Idempotency, RequestKey
+from chassis.telemetry import logger
+from kernel.errors import FailedPrecondition, Unavailable
+from kernel.ids import MarketplaceId, new_id
+from services.ledger.batch import ATTEMPTS, Batcher, pause
+from services.ledger.book import TransferStatus, is_limited
+from services.ledger.corrections.domain import (
+    AccountNotFound,
+    Correction,
+    CorrectionNotFound,
+    Draft,
+    Verdict,
+    check_decision,
+    check_draft,
+    check_verdict,
+    transfer_of,
+)
+from services.ledger.corrections.store import CorrectionStore
+from services.ledger.store import Trouble, trouble_of
+
+log = logger()
+
+
+class Corrections:
+    """Propose, decide, list."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        batcher: Batcher,
+        store: CorrectionStore,
+        idempotency: Idempotency,
+        encode: Callable[[Correction], bytes],
+    ) -> None:
+        self._database = database
+        self._batcher = batcher
+        self._store = store
+        self._idempotency = idempotency
+        self._encode = encode
+
+    async def propose(self, *, key: RequestKey, draft: Draft, by: str) -> Answer:
+        """Keep a proposal; no money moves.
+
+        A user's or an escrow's account must exist. The others are made when they are first named.
+        Raises: InvalidArgument; AccountNotFound; IdempotencyKeyReused; IdempotencyKeyInProgress.
+        """
+        marketplace_id = MarketplaceId(key.marketplace_id)
+        check_draft(draft)
+
+        async def work(tx: Transaction) -> bytes:
+            for name in filter(is_limited, (draft.debit, draft.credit)):
+                if not await self._store.has_account(
+                    tx, marketplace_id=marketplace_id, asset=draft.asset, name=name
+                ):
+                    raise AccountNotFound(f"The marketplace has no account {name} in {draft.asset}")
+            correction_id = new_id()
+            await self._store.add(
+                tx,
+                marketplace_id=marketplace_id,
+                correction_id=correction_id,
+                draft=draft,
+                by=by,
+            )
+            return self._encode(await self._get(tx, marketplace_id, correction_id))
+
+        return await self._idempotency.execute(self._database, key, work)
+
+    async def decide(
+        self, *, marketplace_id: MarketplaceId, correction_id: uuid.UUID, verdict: Verdict, by: str
+    ) -> Correction:
+        """Approve, which posts the transfer, or reject; again: the same answer.
+
+        Raises: CorrectionNotFound; SameOperator; CorrectionExpired; CorrectionDecided;
+            FailedPrecondition: the ledger refuses the transfer, and the proposal stays open;
+            Unavailable: the outcome may be unknown, asking again is safe.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with self._database.transaction() as tx:
+                    found = await self._get(tx, marketplace_id, correction_id)
+                    decided = await self._decide(tx, marketplace_id, found, verdict, by)
+            except Exception as error:
+                if trouble_of(error) is not Trouble.RACE:
+                    raise
+                if attempt == ATTEMPTS:
+                    raise Unavailable("The ledger is busy") from error
+            else:
+                log.warning(
+                    "ledger.correction_decided",
+                    correction_id=str(correction_id),
+                    verdict=verdict.value,
+                    proposed_by=found.proposed_by,
+                    decided_by=by,
+                )
+                return decided
+            await pause(attempt)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def page(
+        self, *, marketplace_id: MarketplaceId, only_open: bool, after: int, size: int
+    ) -> list[Correction]:
+        """Return a page of corrections, oldest first; one more where there is another page."""
+        async with self._database.transaction() as tx:
+            return await self._store.page(
+                tx,
+                marketplace_id=marketplace_id,
+                only_open=only_open,
+                after=after,
+                limit=size + 1,
+            )
+
+    async def _decide(
+        self,
+        tx: Transaction,
+        marketplace_id: MarketplaceId,
+        found: Correction,
+        verdict: Verdict,
+        by: str,
+    ) -> Correction:
+        check_decision(found, verdict=verdict, by=by)
+        if found.verdict is None:
+            transfer = transfer_of(found) if verdict is Verdict.APPROVED else None
+            is_first = await self._store.decide(
+                tx,
+                marketplace_id=marketplace_id,
+                found=found,
+                verdict=verdict,
+                by=by,
+                transfer_id=None if transfer is None else transfer.id,
+            )
+            if is_first and transfer is not None:
+                result = await self._batcher.post_one(
+                    tx, marketplace_id=marketplace_id, transfer=transfer
+                )
+                if result.status is TransferStatus.REFUSED:
+                    raise FailedPrecondition(
+                        "The ledger refuses the transfer; the correction stays open",
+                        reason=result.reason,
+                    )
+            found = await self._get(tx, marketplace_id, found.id)
+        check_verdict(found, verdict)
+        return found
+
+    async def _get(
+        self, tx: Transaction, marketplace_id: MarketplaceId, correction_id: uuid.UUID
+    ) -> Correction:
+        found = await self._store.find(
+            tx, marketplace_id=marketplace_id, correction_id=correction_id
+        )
+        if found is None:
+            raise CorrectionNotFound("There is no such correction")
+        return found
