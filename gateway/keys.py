@@ -345,14 +345,14 @@ update api_keys set salt = null where salt is not null and created_at < now() - 
 """
 # In the order of Key's fields.
 _FIND = """
-select k.id, k.marketplace_id, m.name, m.environment, k.name, k.scopes, k.digest, k.created_at,
-    k.expires_at, k.revoked_at, coalesce(k.expires_at <= now(), false)
+select k.id, k.marketplace_id, m.name as marketplace, m.environment, k.name, k.scopes, k.digest,
+    k.created_at, k.expires_at, k.revoked_at, coalesce(k.expires_at <= now(), false)
 from api_keys k join marketplaces m on m.id = k.marketplace_id
 where k.id = %s
 """
 _LIST = """
-select k.id, k.marketplace_id, m.name, m.environment, k.name, k.scopes, k.digest, k.created_at,
-    k.expires_at, k.revoked_at, coalesce(k.expires_at <= now(), false)
+select k.id, k.marketplace_id, m.name as marketplace, m.environment, k.name, k.scopes, k.digest,
+    k.created_at, k.expires_at, k.revoked_at, coalesce(k.expires_at <= now(), false)
 from api_keys k join marketplaces m on m.id = k.marketplace_id
 where k.marketplace_id = %(marketplace)s and (%(after)s::text is null or (k.created_at, k.id) <
     (select a.created_at, a.id from api_keys a
