@@ -232,6 +232,12 @@ lint-openapi: $(INSTALLED) ## Lint both OpenAPI documents with redocly and spect
 	    --ruleset tools/spectral.yaml --fail-severity warn; \
 	done
 
+.PHONY: house
+
+# QUICK=1 leaves out the files that a request passes, for which a stack is started.
+house: $(INSTALLED) ## Measure how simple the code is to change, against the wishes [QUICK=1]
+	@$(BIN)/python -m tools.house $(if $(QUICK),--quick)
+
 fmt: $(INSTALLED) ## Format the code, and mend what the linter can mend
 	@$(BIN)/ruff check --fix --exit-zero --quiet $(PRESENT)
 	@$(BIN)/ruff format $(PRESENT)
