@@ -277,17 +277,9 @@ clean: ## Delete .venv, caches, and the data of a stopped stack (FORCE=1: with k
 	@rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# uv installs in seconds what takes pip a minute; pip does it where uv cannot reach the packages.
 $(INSTALLED): requirements-bootstrap.lock requirements-dev.lock
 	@[ -n "$(PYTHON)" ] && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "make: Python 3.11 or newer is needed; name it with PYTHON=/path/to/python" >&2; \
 	    exit 1; }
-	@echo "Installing into .venv ..." >&2
-	@[ -x $(BIN)/python ] || "$(PYTHON)" -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-	  -r requirements-bootstrap.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode \
-	  -r requirements-dev.lock || \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-	  -r requirements-dev.lock
+	@"$(PYTHON)" tools/install.py
 	@touch $@

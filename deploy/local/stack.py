@@ -334,9 +334,10 @@ class Stack:
 
     @contextmanager
     def _reported(self, name: str) -> Iterator[None]:
+        self._say(f"{name:<11} starting")
         started = time.monotonic()
         yield
-        self._say(f"{name:<11} ready   +{time.monotonic() - started:.1f} s")
+        self._say(f"{name:<11} ready after {time.monotonic() - started:.1f} s")
 
 
 def chain_settings(url: str) -> dict[str, str]:

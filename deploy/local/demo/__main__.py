@@ -86,18 +86,24 @@ async def show(run_dir: Path, stack: Mapping[str, Any], view: View) -> bool:
     async with Sides.of(run_dir, stack) as sides:
         purchase = sides.purchase()
         sights = []
-        with view.table():
+        view.heading()
+        with view.working() as working:
+            working.show("Purchase")
             async for sight in purchase.steps():
                 view.add(sight)
                 sights.append(sight)
-        await sides.listener.wait_for(purchase.order_id, PURCHASE[-1])
-        events = sides.listener.of_aggregate(purchase.order_id)
-        _tell(view, purchase, events)
-        ended, seen = await asyncio.gather(
-            _endings(sides.purchase, sides.marketplace, view),
-            _two_views(stack, sides.marketplace, view),
-        )
-        books_hold = await books(sides.operator)
+                working.show(f"Purchase, after: {sight.step}")
+            await sides.listener.wait_for(purchase.order_id, PURCHASE[-1])
+            events = sides.listener.of_aggregate(purchase.order_id)
+            _tell(view, purchase, events)
+            working.show("Other endings, and one order in both APIs")
+            ended, seen = await asyncio.gather(
+                _endings(sides.purchase, sides.marketplace, view),
+                _two_views(stack, sides.marketplace, view),
+            )
+            working.show("Checks")
+            books_hold = await books(sides.operator)
+    view.say()
     view.say("Checks:")
     checks = [*_money(sights), _order_events(events), *ended, *seen, *books_hold]
     for check in checks:
@@ -108,10 +114,12 @@ async def show(run_dir: Path, stack: Mapping[str, Any], view: View) -> bool:
 def _tell(view: View, purchase: Purchase, events: Sequence[tuple[str, int]]) -> None:
     """List what the table has no room for."""
     view.say()
-    view.say(f"Order {purchase.order_id}, contract {purchase.contract_id}")
+    view.say(f"Order    {purchase.order_id}")
+    view.say(f"Contract {purchase.contract_id}")
+    view.say("Transactions:")
     for found in purchase.hashes:
-        view.say(f"  transaction {found}")
-    view.say("Events that a plain NATS subscriber on order.* saw:")
+        view.say(f"  {found}")
+    view.say("Events that a plain NATS subscriber on order.* received:")
     for event_type, version in events:
         view.say(f"  {version}  {event_type}")
 
@@ -200,17 +208,26 @@ def main() -> int:
     view = View()
     try:
         settings.refuse_unknown()
-        with place.stack(settings.load(), say=view.say) as (run_dir, stack):
-            ready = time.monotonic()
-            view.say(f"Ready after {ready - started:.1f} s: {stack['url']}")
+        with contextlib.ExitStack() as opened:
+            with view.working() as working:
+                view.say("Starting a fresh stack:")
+
+                def tell(part: str, status: str) -> None:
+                    view.say(f"  {part:<11} {status}")
+                    working.show(part)
+
+                working.show("stack")
+                run_dir, stack = opened.enter_context(place.stack(settings.load(), tell=tell))
+            view.say(f"Ready after {time.monotonic() - started:.1f} s: {stack['url']}")
             held = asyncio.run(show(run_dir, stack, view))
     except (NotReadyError, DemoFailedError, RefusedError, DomainError, httpx.HTTPError) as error:
         sys.stderr.write(f"demo: {error}\n")
         return 1
     except KeyboardInterrupt:
         return 130
+    result = "All checks passed" if held else "Some checks FAILED"
     view.say()
-    view.say(f"{'All held.' if held else 'NOT all held.'} {time.monotonic() - started:.1f} s.")
+    view.say(f"{result}; {time.monotonic() - started:.1f} s.")
     return 0 if held else 1
 
 

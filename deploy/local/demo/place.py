@@ -1,6 +1,7 @@
-"""Where the demo runs: on the stack that runs already, or on a fresh one of its own."""
+"""Where the demo runs: on a fresh stack of its own, beside whatever else runs."""
 
 import contextlib
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,46 +13,60 @@ from deploy.local.process import Command, Process, python_module
 from deploy.local.settings import PORTS, ROOT, StackSettings, child_environment
 
 START_SECONDS = 120.0
+# A line of the stack's log that says how one of its parts is.
+_PART = re.compile(r"^ *[\d.]+ s  ([\w-]+) +(starting|ready after [\d.]+ s)\n", re.MULTILINE)
 
 
 @contextlib.contextmanager
 def stack(
-    settings: StackSettings, *, say: Callable[[str], None]
+    settings: StackSettings, *, tell: Callable[[str, str], None]
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield the RUN_DIR and stack.json of a running stack; stops it where it was started here.
+    """Start a stack, yield its RUN_DIR and its stack.json, and stop it.
 
-    Raises: NotReadyError: the fresh stack does not start.
+    tell: is called with a part's name and what it does, as the stack's parts come up.
+
+    Raises: NotReadyError: the stack does not start.
     """
-    running = state.read(settings.run_dir)
-    if running is not None:
-        say(f"Using the stack that runs at {running['url']}")
-        yield settings.run_dir, running
-        return
-    run_dir = settings.run_dir / "demo"
+    run_dir = _free_folder(settings.run_dir)
     _forget(run_dir)
-    log = settings.run_dir / "demo.log"
+    log = run_dir.with_suffix(".log")
     log.unlink(missing_ok=True)
-    base = _free_ports(settings)
-    say(f"Starting a fresh stack in {run_dir}, at port {base} ...")
     process = Process(
         Command(
             name="stack",
             argv=python_module("deploy.local"),
-            environment=child_environment(RUN_DIR=str(run_dir), PORT_BASE=str(base)),
+            environment=child_environment(
+                RUN_DIR=str(run_dir), PORT_BASE=str(_free_ports(settings))
+            ),
             folder=ROOT,
         ),
         log,
     )
+    told = 0
+
+    def is_ready() -> bool:
+        nonlocal told
+        parts = _PART.findall(process.log())
+        for part, status in parts[told:]:
+            tell(part, status)
+        told = len(parts)
+        return state.read(run_dir) is not None
+
     try:
-        process.wait_until(lambda: _ready(run_dir), timeout_seconds=START_SECONDS)
+        process.wait_until(is_ready, timeout_seconds=START_SECONDS)
         yield run_dir, state.read(run_dir) or {}
     finally:
         process.stop(timeout_seconds=60)
         _forget(run_dir, keep_logs=True)
 
 
-def _ready(run_dir: Path) -> bool:
-    return state.read(run_dir) is not None
+def _free_folder(beside: Path) -> Path:
+    """Return a RUN_DIR in which no stack runs, such as that of another demo."""
+    run_dir, number = beside / "demo", 1
+    while state.is_running(run_dir):
+        number += 1
+        run_dir = beside / f"demo-{number}"
+    return run_dir
 
 
 def _forget(run_dir: Path, *, keep_logs: bool = False) -> None:

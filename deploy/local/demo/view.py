@@ -1,25 +1,24 @@
-"""How the demo looks: a live table on a terminal, plain lines elsewhere."""
+"""How the demo looks: plain lines of at most 80 columns, and on a terminal what goes on now."""
 
 import contextlib
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
-from rich.live import Live
-from rich.table import Table
+from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.text import Text
 
 from deploy.local.demo.purchase import Sight
 from kernel.money import to_text
 
-_COLUMNS = (
-    ("step", "left"),
-    ("state", "left"),
-    ("buyer available", "right"),
-    ("reserved", "right"),
-    ("contract on chain", "right"),
-    ("seller available", "right"),
-    ("transactions", "left"),
-    ("seconds", "right"),
+# Lines are no longer than this, as far as their words allow; wider terminals get wider lines.
+WIDTH = 80
+_COLUMNS = ("step", "state", "available", "reserved", "contract", "seller", "seconds")
+_WIDTHS = (17, 17, 9, 8, 8, 7, 7)
+_LEGEND = (
+    "Amounts in USDC: what the buyer has available and reserved, what the contract",
+    "holds on chain, what the seller has available.",
 )
 
 
@@ -28,56 +27,74 @@ class View:
     """Shows steps as they happen, then the list of checks."""
 
     console: Console = field(default_factory=Console)
-    _rows: list[tuple[str, ...]] = field(default_factory=list)
-    _live: Live | None = None
 
     @contextlib.contextmanager
-    def table(self) -> Iterator[None]:
-        """Show the table for the block."""
-        if not self.console.is_terminal:
-            self._plain([name for name, _ in _COLUMNS])
-            yield
-            return
-        with Live(self._table(), console=self.console, refresh_per_second=8) as self._live:
-            yield
+    def working(self) -> Iterator["Working"]:
+        """Show on a terminal what goes on during the block, and for how many seconds."""
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), _Seconds())
+        is_terminal = self.console.is_terminal
+        with Progress(*columns, console=self.console, transient=True, disable=not is_terminal) as p:
+            yield Working(p)
+
+    def heading(self) -> None:
+        """Print the names of the table's columns, and what they mean."""
+        self.say()
+        for line in _LEGEND:
+            self.say(line)
+        self._row(_COLUMNS)
 
     def add(self, sight: Sight) -> None:
-        """Show one more step."""
-        row = (
-            sight.step,
-            sight.state,
-            to_text(sight.buyer_available),
-            to_text(sight.buyer_reserved),
-            to_text(sight.contract),
-            to_text(sight.seller_available),
-            " ".join(f"{found[:6]}…" for found in sight.hashes),
-            f"{sight.seconds:.1f}",
+        """Print one more line of the table."""
+        amounts = (sight.buyer_available, sight.buyer_reserved, sight.contract)
+        self._row(
+            (
+                sight.step,
+                sight.state,
+                *map(to_text, amounts),
+                to_text(sight.seller_available),
+                f"{sight.seconds:.1f}",
+            )
         )
-        self._rows.append(row)
-        if self._live is None:
-            self._plain(row)
-        else:
-            self._live.update(self._table())
 
     def say(self, line: str = "") -> None:
         """Print a line."""
-        self.console.print(line, highlight=False, soft_wrap=True)
+        self._print(line)
 
     def check(self, *, holds: bool, name: str, details: str = "") -> None:
-        """Print one check."""
-        mark = "[green]holds [/]" if holds else "[bold red]BROKEN[/]"
-        self.console.print(f"  {mark}  {name}", end="", highlight=False, soft_wrap=True)
-        self.console.print(f"  {details}", markup=False, highlight=False, soft_wrap=True)
+        """Print one check: its name, and below it what was found."""
+        self._print(f"  {'ok    ' if holds else 'FAILED'}  {name}")
+        if details:
+            indent = " " * 10
+            for line in wrapped(details, width=max(WIDTH, self.console.width) - len(indent)):
+                self._print(indent + line)
 
-    def _plain(self, row: Sequence[str]) -> None:
-        widths = (18, 16, 16, 9, 18, 17, 32, 8)
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        print(" ".join(cells).rstrip(), flush=True)
+    def _row(self, cells: Sequence[str]) -> None:
+        texts, figures = cells[:2], cells[2:]
+        row = [text.ljust(width) for text, width in zip(texts, _WIDTHS, strict=False)]
+        row += [cell.rjust(width) for cell, width in zip(figures, _WIDTHS[2:], strict=True)]
+        self._print(" ".join(row))
 
-    def _table(self) -> Table:
-        table = Table()
-        for name, justify in _COLUMNS:
-            table.add_column(name, justify="right" if justify == "right" else "left")
-        for row in self._rows:
-            table.add_row(*row)
-        return table
+    def _print(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class Working:
+    """What goes on now: one line that is replaced, with the seconds since it began."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=None)
+
+    def show(self, doing: str) -> None:
+        """Say what begins now."""
+        self._progress.reset(self._task, description=doing, total=None)
+
+
+class _Seconds(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.elapsed or 0:.0f} s")
+
+
+def wrapped(text: str, *, width: int) -> list[str]:
+    """Break a text into lines between its words, and never inside of one."""
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)

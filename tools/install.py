@@ -1,0 +1,80 @@
+"""Installs what the lock files pin into .venv, and says what it is at and for how long.
+
+Usage: python tools/install.py, with the Python that .venv is to have. It runs before anything is
+installed, so it needs nothing but the standard library.
+"""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+ROOT = Path(__file__).resolve().parents[1]
+VENV = ROOT / ".venv"
+BIN = VENV / "bin"
+# A line where there is no terminal; on one, the line is written anew each second.
+SECONDS_BETWEEN_LINES = 10
+PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes")
+UV = ("pip", "install", "--quiet", "--require-hashes", "--compile-bytecode")
+
+
+def main() -> int:
+    """Install; returns the exit code of what failed."""
+    python, uv = str(BIN / "python"), str(BIN / "uv")
+    if not (BIN / "python").exists():
+        with ticking("Creating .venv", sys.stderr):
+            code = run([sys.executable, "-m", "venv", str(VENV)])
+        if code:
+            return code
+    with ticking("Installing the installer", sys.stderr):
+        code = run([python, *PIP, "-r", "requirements-bootstrap.lock"])
+    if code:
+        return code
+    # uv takes seconds where pip takes a minute; pip installs where uv cannot reach the packages.
+    with ticking("Installing the packages", sys.stderr):
+        code = run([uv, *UV, "--python", python, "-r", "requirements-dev.lock"])
+    if code:
+        with ticking("Installing the packages with pip", sys.stderr):
+            code = run([python, *PIP, "-r", "requirements-dev.lock"])
+    return code
+
+
+def run(command: Sequence[str]) -> int:
+    """Run a command to its end; its errors are printed. Returns its exit code."""
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+@contextmanager
+def ticking(
+    doing: str, out: TextIO, *, clock: Callable[[], float] = time.monotonic
+) -> Iterator[None]:
+    """Say on a terminal every second, elsewhere now and then, how long the block takes."""
+    started, done = clock(), threading.Event()
+    is_terminal = out.isatty()
+
+    def tell(end: str) -> None:
+        start = "\r" if is_terminal else ""
+        out.write(f"{start}{doing} … {clock() - started:.0f} s{end}")
+        out.flush()
+
+    def tick() -> None:
+        while not done.wait(1 if is_terminal else SECONDS_BETWEEN_LINES):
+            tell("" if is_terminal else "\n")
+
+    ticker = threading.Thread(target=tick)
+    tell("" if is_terminal else "\n")
+    ticker.start()
+    try:
+        yield
+    finally:
+        done.set()
+        ticker.join()
+        tell("\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
