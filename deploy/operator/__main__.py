@@ -1,7 +1,7 @@
 """`orchestrator COMMAND`: one program for everything an operator does.
 
-Each command asks the embedded stack of RUN_DIR, or any deployment whose services are named. Exit
-codes: 0 done, and all is well. 1 refused, or something was found. 2 the command or the settings are
+Each command uses the embedded stack in RUN_DIR, or any deployment whose addresses you give. Exit
+codes: 0 done, no problem found. 1 refused, or a problem was found. 2 the command or a setting is
 wrong. 3 a service or the database does not answer.
 """
 
@@ -16,8 +16,8 @@ from kernel.version import VERSION
 
 NAME = "orchestrator"
 PACKAGE = "deploy.operator"
-# By name: the room that a command is in, and what it is called there. A room is entered when its
-# command is given: who asks for one does not wait for what all of them need.
+# By command: its module and the name in it. A module is imported when its command is given, so that
+# no command waits for the imports of the others.
 ROOMS: Mapping[str, tuple[str, str]] = {
     "reconcile": ("reconcile", "command"),
     "give-back": ("give_back", "command"),
@@ -45,7 +45,7 @@ ROOMS: Mapping[str, tuple[str, str]] = {
 
 
 class _Program(click.Group):
-    """The commands, each read when it is asked for."""
+    """The commands, each imported when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(ROOMS)
@@ -68,7 +68,7 @@ program = click.version_option(VERSION, prog_name=NAME)(
 
 
 def commands() -> dict[str, click.Command]:
-    """Return every command by its name; reads all of them."""
+    """Return every command by its name; imports all of them."""
     context = click.Context(program)
     found = {name: program.get_command(context, name) for name in ROOMS}
     return {name: command for name, command in found.items() if command is not None}

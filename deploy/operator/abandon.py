@@ -1,7 +1,7 @@
-"""`abandon`: end a stopped command of which nothing has landed; its order falls back.
+"""`abandon`: end a stopped command that has changed nothing on chain; its order moves back.
 
-Escrow ends it where it is proven that nothing has landed and nothing can: what was signed gets its
-number used for nothing. Where something has landed, the command goes on from that instead.
+Escrow ends the command only with proof that nothing of it has landed or can land: it burns the
+sequence number of a signed transaction. If a transaction has landed, the command continues from it.
 """
 
 import uuid
@@ -16,9 +16,9 @@ from deploy.operator.watch import TEXT, watched
 
 @asking("abandon", about=__doc__)
 @click.option("--command", type=click.UUID, required=True, help="The command's id.")
-@click.option("--why", type=TEXT, required=True, help="The reason, kept with the command.")
+@click.option("--why", type=TEXT, required=True, help="The reason; stored with the command.")
 async def command(session: Session, *, command: uuid.UUID, why: str) -> Answer:
-    """Abandon, and watch what comes of it.
+    """Abandon the command, and wait for its end.
 
     Raises: NotFound; FailedPrecondition: it has ended, or has moved money.
     """

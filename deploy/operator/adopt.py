@@ -1,7 +1,7 @@
-"""`adopt`: a stopped command's step has landed, with a transaction that it does not know of.
+"""`adopt`: name the transaction with which a stopped command's step has landed.
 
-Escrow compares the transaction with what the step is for before anything is booked. Of a step that
-has landed otherwise than was meant, its own transaction is named to take it as it is.
+Escrow compares the transaction with the step's intent before it books anything. To accept a step
+that landed differently than intended, name the step's own transaction.
 """
 
 import re
@@ -20,18 +20,18 @@ class _Hash(click.ParamType[str]):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if not re.fullmatch(r"[0-9a-f]{64}", value):
-            self.fail("64 hex digits", param, ctx)
+            self.fail("must be 64 hexadecimal digits", param, ctx)
         return value
 
 
 @asking("adopt", about=__doc__)
 @click.option("--command", type=click.UUID, required=True, help="The command's id.")
 @click.option("--hash", "transaction", type=_Hash(), required=True, help="The transaction's hash.")
-@click.option("--why", type=TEXT, required=True, help="The reason, kept with the command.")
+@click.option("--why", type=TEXT, required=True, help="The reason; stored with the command.")
 async def command(session: Session, *, command: uuid.UUID, transaction: str, why: str) -> Answer:
-    """Adopt, and watch what comes of it.
+    """Adopt the transaction, and wait for the command's end.
 
-    Raises: NotFound; FailedPrecondition: it has ended, or the transaction is not its doing.
+    Raises: NotFound; FailedPrecondition: it has ended, or the transaction belongs to another step.
     """
     found, _ = await session.first(
         lambda operator: operator.adopt(command, transaction_hash=transaction, why=why),

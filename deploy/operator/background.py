@@ -1,4 +1,4 @@
-"""What the comparison of ledger and chain finds that goes on all the time, as orders tells it."""
+"""What the background comparison of ledger and chain has found; orders runs it all the time."""
 
 import uuid
 from dataclasses import dataclass
@@ -8,15 +8,16 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from orchestrator.orders.v1.orders_pb2 import GetReconciliationRequest, Reconciliation
 
 from chassis.wire import instant_from_proto
+from deploy.operator.answers import counted
 from deploy.operator.reach import Services
 from kernel.clock import to_milliseconds_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Background:
-    """It is over all marketplaces. Times are ISO 8601, "" where it has not come so far.
+    """The result over all marketplaces. Times are ISO 8601, "" before the first round.
 
-    accounts: how many were compared in the last whole round. differing: how many differ now, seen
+    accounts: how many the last complete round compared. differing: how many differ now, seen
     more than once with the same figures.
     """
 
@@ -26,16 +27,16 @@ class Background:
     differing: int
 
     def describe(self) -> str:
-        """Say it in words."""
+        """Describe the result in a sentence."""
         if not self.round_finished_at:
-            return f"all the time: the first round is under way, {self.differing} differ"
+            return f"background comparison: first round in progress, {self.differing} differ"
         return (
-            f"all the time: {self.accounts} accounts in the round that ended "
+            f"background comparison: {counted(self.accounts, 'account')} in the round that ended "
             f"{self.round_finished_at}, {self.differing} differ"
         )
 
     def document(self) -> dict[str, Any]:
-        """Say it by its fields."""
+        """Return the result for a program."""
         return {
             "lookedAt": self.looked_at,
             "roundFinishedAt": self.round_finished_at,

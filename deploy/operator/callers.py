@@ -1,8 +1,8 @@
-"""`callers`: programs that are none of ours, and the RPCs that each may call.
+"""`callers`: programs other than Orchestrator's own, and the RPCs that each may call.
 
-What they are lives in the trust file, which services read again when it changes: it holds public
-keys and no secret, is there before any database, and is reviewed and rolled back as any
-configuration. Of the embedded stack it is known, and callers get certificates of its authority.
+The trust file lists them; services reload it when it changes. It holds public keys and no secret,
+exists before any database, and is reviewed and rolled back like other configuration. For the
+embedded stack the file is found automatically, and its authority issues the certificates.
 """
 
 import binascii
@@ -56,29 +56,39 @@ class CallerNotFound(NotFound):
 
 def _with_trust(run: Callable[..., Answer]) -> Callable[..., Answer]:
     given = click.Path(dir_okay=False, path_type=Path)
-    said = "The trust file to change; by default that of the embedded stack."
+    said = "The trust file; the embedded stack's by default."
     return click.option("--trust", "file", type=given, help=said)(run)
 
 
-@doing("add", about="Add a caller, or give one a new key beside its last and another grant.")
+@doing("add", about="Add a caller, or give an existing one another key and a new grant.")
 @click.argument("name")
 @_with_trust
-@click.option("--rpc", "rpcs", multiple=True, required=True, help="As in ledger.GetBalance.")
+@click.option(
+    "--rpc",
+    "rpcs",
+    multiple=True,
+    required=True,
+    help="An RPC that it may call, such as ledger.GetBalance.",
+)
 @click.option("--scope", "scopes", multiple=True, help="read, write, support or admin.")
 @click.option("--marketplace", "whose", multiple=True, required=True, help="A name, a UUID or all.")
 @click.option(
     "--public-key",
     "given",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Its own key's public half, PEM or base64; by default a key is made.",
+    help="Its public key, PEM or base64; by default a key pair is created.",
 )
 @click.option(
     "--csr",
     "request",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A request for its certificate; by default the certificate's key is made, too.",
+    help="A certificate signing request; by default the TLS key is created, too.",
 )
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where files go.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder for the created files.",
+)
 def add(
     place: Place,
     *,
@@ -97,10 +107,10 @@ def add(
     """
     path, known = _read(place, file)
     if name in authority.PROGRAMS:
-        raise CallerRefused(f"{name} is a program of the house")
+        raise CallerRefused(f"{name} is one of Orchestrator's own programs")
     unknown = sorted(set(rpcs) - RPCS)
     if unknown:
-        raise CallerRefused(f"there is no RPC {', '.join(unknown)}")
+        raise CallerRefused(f"unknown RPC: {', '.join(unknown)}")
     folder = out or place.run_dir / "callers" / name
     key, made = _key(given)
     keys = _keys(known.callers.get(name), trust.public_text(key))
@@ -124,7 +134,7 @@ def add(
     )
 
 
-@doing("list", about="Every caller that the services believe, and what those of others may do.")
+@doing("list", about="List the callers that services accept, and what each may call.")
 @_with_trust
 def listing(place: Place, *, file: Path | None) -> Answer:
     """List callers. Raises: NoPlaceError."""
@@ -133,7 +143,7 @@ def listing(place: Place, *, file: Path | None) -> Answer:
     return Answer(lines=[_line(one) for one in found], document={"callers": found})
 
 
-@doing("remove", about="Remove a caller: within a second no service believes it any more.")
+@doing("remove", about="Remove a caller; within a second every service refuses it.")
 @click.argument("name")
 @_with_trust
 def remove(place: Place, *, name: str, file: Path | None) -> Answer:
@@ -143,7 +153,7 @@ def remove(place: Place, *, name: str, file: Path | None) -> Answer:
     if party is None:
         raise CallerNotFound(f"there is no caller {name}")
     if party.grant is None:
-        raise CallerRefused(f"{name} is a program of the house")
+        raise CallerRefused(f"{name} is one of Orchestrator's own programs")
     kept = {one: other for one, other in known.callers.items() if one != name}
     write_private(path, Trust(callers=kept).model_dump_json(indent=2))
     return Answer(lines=[f"{name} is removed"], document={"name": name})
@@ -157,11 +167,11 @@ group = click.Group(
 
 
 def _read(place: Place, file: Path | None) -> tuple[Path, Trust]:
-    """Read the trust file. Raises: NoPlaceError: there is none, or it is none."""
+    """Read the trust file. Raises: NoPlaceError: it is missing or invalid."""
     if file is None:
         place.require_services()
         if not place.stack:
-            raise NoPlaceError("--trust: is required for a deployment that is not embedded")
+            raise NoPlaceError("--trust: is required, except for the embedded stack")
     path = file or identities.trust_file(place.run_dir)
     try:
         return path, trust.parse(path.read_text())
@@ -183,7 +193,7 @@ def _key(given: Path | None) -> tuple[Ed25519PublicKey, Ed25519PrivateKey | None
     except (ValueError, binascii.Error):
         found = None
     if not isinstance(found, Ed25519PublicKey):
-        raise CallerRefused("the public key must be one of Ed25519, in PEM or base64")
+        raise CallerRefused("the public key must be an Ed25519 key, in PEM or base64")
     return found, None
 
 
@@ -221,7 +231,7 @@ def _certify(place: Place, folder: Path, name: str, request: Path | None) -> lis
     try:
         signed = of_stack.sign_request(request.read_bytes(), program=name)
     except ValueError as error:
-        raise CallerRefused(f"the request for a certificate: {error}") from None
+        raise CallerRefused(f"certificate request: {error}") from None
     files.certificate.write_text(signed)
     return [files.certificate, files.authority]
 
@@ -244,7 +254,7 @@ def _told(grant: Grant) -> str | list[str]:
 
 def _line(one: dict[str, Any]) -> str:
     if one["rpcs"] is None:
-        return f"{one['name']}  of the house"
+        return f"{one['name']}  Orchestrator's own"
     whose = one["marketplaces"]
     where = whose if isinstance(whose, str) else ",".join(whose)
     return f"{one['name']}  {','.join(one['rpcs'])}  {','.join(one['scopes']) or '-'}  {where}"

@@ -1,4 +1,4 @@
-"""What the doctor looks at: one part of a deployment each, and what is wrong with it."""
+"""The checks of `doctor`: each looks at one part of a deployment, and says what is wrong."""
 
 import asyncio
 import datetime as dt
@@ -22,6 +22,7 @@ from chassis.migrations.scripts import SCRIPTS, revisions
 from chassis.nats_settings import STREAM
 from chassis.signature import EventVerifier
 from chassis.watch import DIFFERENCE_MAX_SECONDS
+from deploy.operator.answers import counted
 from deploy.operator.background import background
 from deploy.operator.flows import EVERYBODY
 from deploy.operator.reach import connected
@@ -38,7 +39,7 @@ WELL, WRONG, UNKNOWN = "well", "wrong", "unknown"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One part, and how it is: well, wrong or unknown. section: of docs/runbook.md, or ""."""
+    """The state of one part: well, wrong or unknown. section: of docs/runbook.md, or ""."""
 
     name: str
     state: str
@@ -47,22 +48,22 @@ class Check:
 
 
 def well(name: str, says: str) -> Check:
-    """Say that a part is well."""
+    """Report a part that works."""
     return Check(name=name, state=WELL, says=says)
 
 
 def wrong(name: str, says: str, section: str) -> Check:
-    """Say what is wrong with a part, and where the runbook says what to do."""
+    """Report what is wrong with a part, and the runbook's section about it."""
     return Check(name=name, state=WRONG, says=says, section=section)
 
 
 def unknown(name: str, says: str) -> Check:
-    """Say why a part could not be looked at."""
+    """Report why a part could not be checked."""
     return Check(name=name, state=UNKNOWN, says=says)
 
 
 async def all_of(place: Place) -> list[Check]:
-    """Look at everything, one part after the other."""
+    """Check every part, one after the other."""
     found = [await service(place, name, address) for name, address in place.services.items()]
     looks: tuple[Callable[[Place], Awaitable[Check]], ...] = (identity, deposits_seen, compared)
     found += [await look(place) for look in looks]
@@ -84,21 +85,21 @@ async def service(place: Place, name: str, address: str) -> Check:
             return wrong(name, says, "A program does not answer")
     if answer.status == SERVING:
         return well(name, f"answers at {address}")
-    says = f"{address} is alive, and takes no calls"
+    says = f"{address} is alive, but accepts no calls"
     return wrong(name, says, "A program does not answer")
 
 
 async def identity(place: Place) -> Check:
-    """Ask escrow something as an operator: does it believe who we are?"""
+    """Ask escrow something as an operator, to see whether it accepts the key."""
     name = "identity"
     try:
         await _concerns(place)
     except Unauthenticated:
-        says = "escrow does not believe who we are: the operators' key is not the deployment's"
+        says = "escrow refuses the operator's key: it is not this deployment's"
         return wrong(name, says, "A key must go")
     except DomainError as error:
-        return unknown(name, f"escrow cannot be asked: {error.message}")
-    return well(name, "operators are believed")
+        return unknown(name, f"escrow gave no answer: {error.message}")
+    return well(name, "escrow accepts the operator's key")
 
 
 async def deposits_seen(place: Place) -> Check:
@@ -107,12 +108,12 @@ async def deposits_seen(place: Place) -> Check:
     try:
         answer = await _concerns(place)
     except DomainError as error:
-        return unknown(name, f"escrow cannot be asked: {error.message}")
+        return unknown(name, f"escrow gave no answer: {error.message}")
     if answer.HasField("hold"):
-        return wrong(name, f"nothing is sent: {answer.hold.why}", "The database was restored")
+        return wrong(name, f"sending is on hold: {answer.hold.why}", "The database was restored")
     if answer.HasField("blindness"):
         return wrong(name, f"no deposit is seen: {answer.blindness.why}", "No deposit is seen")
-    return well(name, "deposits are seen, and what is asked for is sent")
+    return well(name, "deposits are seen, transactions are sent")
 
 
 async def compared(place: Place) -> Check:
@@ -122,15 +123,15 @@ async def compared(place: Place) -> Check:
         async with connected(place.services, papers=place.require_papers()) as services:
             found = await background(services, marketplace_id=EVERYBODY.id)
     except DomainError as error:
-        return unknown(name, f"orders cannot be asked: {error.message}")
+        return unknown(name, f"orders gave no answer: {error.message}")
     section = "Ledger and chain differ"
     if not found.looked_at:
-        return unknown(name, "nothing was compared yet")
+        return unknown(name, "ledger and chain were not compared yet")
     age = dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(found.looked_at)
     if age > COMPARED_WITHIN:
-        return wrong(name, f"nobody has compared ledger and chain since {found.looked_at}", section)
+        return wrong(name, f"ledger and chain were last compared at {found.looked_at}", section)
     if found.differing:
-        return wrong(name, f"{found.differing} accounts differ", section)
+        return wrong(name, f"{counted(found.differing, 'account')} with a difference", section)
     return well(name, found.describe())
 
 
@@ -146,14 +147,17 @@ async def _concerns(place: Place) -> Any:
 def database(place: Place) -> list[Check]:
     """Compare every schema's revision with this code's, and the database's clock with ours."""
     if not place.database_url:
-        return [unknown("schema", "DATABASE_URL is not given"), unknown("clock", "the same")]
+        return [
+            unknown("schema", "DATABASE_URL is not set"),
+            unknown("clock", "DATABASE_URL is not set"),
+        ]
     asked = dt.datetime.now(dt.UTC)
     try:
         with psycopg.connect(place.database_url, connect_timeout=int(SECONDS)) as connection:
             row = connection.execute("select clock_timestamp()").fetchone()
         there = applied(place.database_url, SCRIPTS)
     except psycopg.errors.InsufficientPrivilege:
-        return [unknown("schema", "the role of DATABASE_URL may not read the schemas' revisions")]
+        return [unknown("schema", "the role in DATABASE_URL may not read the schema revisions")]
     except psycopg.Error as error:
         says = f"the database does not answer: {error}".strip()
         return [wrong("schema", says, "A program does not answer")]
@@ -163,13 +167,13 @@ def database(place: Place) -> list[Check]:
 def _schema(there: dict[str, str]) -> Check:
     wanted = {schema: revisions(scripts)[0] for schema, scripts in SCRIPTS.items()}
     other = [
-        f"{schema} is at {there[schema] or 'nothing'}, this code wants {wanted[schema]}"
+        f"{schema} is at {there[schema] or 'nothing'}, this release needs {wanted[schema]}"
         for schema in SCRIPTS
         if there[schema] != wanted[schema]
     ]
     if other:
         return wrong("schema", "; ".join(other), "The schema is not the code's")
-    return well("schema", "every schema is at this code's revision")
+    return well("schema", "every schema is at this release's revision")
 
 
 def _clock(ours: dt.datetime, theirs: dt.datetime) -> Check:
@@ -181,20 +185,20 @@ def _clock(ours: dt.datetime, theirs: dt.datetime) -> Check:
 
 
 async def stream(place: Place) -> AsyncIterator[Check]:
-    """Look for the stream of events, and whether the ledger can believe its last deposit."""
+    """Check that the event stream exists, and that the ledger accepts its last deposit."""
     if not place.nats_url:
-        yield unknown("nats", "NATS_URL is not given")
-        yield unknown("signing", "the same")
+        yield unknown("nats", "NATS_URL is not set")
+        yield unknown("signing", "NATS_URL is not set")
         return
     bus = Bus(url=place.nats_url, name="doctor", limits=None, authority=place.nats_authority)
     try:
         async with asyncio.timeout(SECONDS):
             context = await bus.stream()
             information = await context.stream_info(STREAM)
-            yield well("nats", f"the stream has {information.state.messages} events")
+            yield well("nats", f"the stream has {counted(information.state.messages, 'event')}")
             yield await _signing(context, place.event_keys)
     except NotFoundError:
-        yield wrong("nats", "there is no stream of events", "NATS has lost its data")
+        yield wrong("nats", "the event stream does not exist", "NATS has lost its data")
     except (NatsError, OSError, TimeoutError) as error:
         says = f"NATS does not answer: {type(error).__name__} {error}".strip()
         yield wrong("nats", says, "Events lag")
@@ -205,40 +209,40 @@ async def stream(place: Place) -> AsyncIterator[Check]:
 async def _signing(context: Any, keys: str) -> Check:
     name = "signing"
     if not keys:
-        return unknown(name, "ESCROW_EVENT_KEYS is not given")
+        return unknown(name, "ESCROW_EVENT_KEYS is not set")
     try:
         message = await context.get_last_msg(STREAM, DEPOSITS)
     except NotFoundError:
-        return unknown(name, "there was no deposit yet")
+        return unknown(name, "there is no deposit yet")
     fits = EventVerifier(keys).is_signed(
         subject=DEPOSITS, headers=message.headers or {}, body=message.data or b""
     )
     if fits:
-        return well(name, "the last deposit is signed with a key that the ledger knows")
+        return well(name, "the last deposit is signed with a key that the ledger accepts")
     says = "the last deposit is not signed with a key of ESCROW_EVENT_KEYS: the ledger drops it"
     return wrong(name, says, "A key must go")
 
 
 def chain_node(place: Place) -> Check:
-    """Ask the node of the chain how it is, and of which network."""
+    """Ask the chain's node for its health and its network."""
     name = "node"
     if not place.rpc_url:
-        return unknown(name, "STELLAR_RPC_URL is not given")
+        return unknown(name, "STELLAR_RPC_URL is not set")
     try:
         health, network = (_rpc(place.rpc_url, method) for method in ("getHealth", "getNetwork"))
     except (OSError, ValueError, KeyError) as error:
         says = f"{place.rpc_url} does not answer: {type(error).__name__} {error}".strip()
         return wrong(name, says, "The chain does not move")
     if place.passphrase and network.get("passphrase") != place.passphrase:
-        says = f"the node is of the network {network.get('passphrase')!r}"
+        says = f"the node belongs to the network {network.get('passphrase')!r}"
         return wrong(name, says, "No deposit is seen")
     if health.get("status") != "healthy":
-        return wrong(name, f"the node says {health.get('status')}", "The chain does not move")
+        return wrong(name, f"the node reports {health.get('status')}", "The chain does not move")
     return well(name, f"at ledger {health.get('latestLedger')}")
 
 
 def _rpc(url: str, method: str) -> dict[str, Any]:
-    """Call a method of the node. Raises: OSError; ValueError; KeyError: it is no such answer."""
+    """Call a method of the node. Raises: OSError; ValueError; KeyError: not such an answer."""
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method}).encode()
     request = urllib.request.Request(  # noqa: S310 - checked to be http by settings
         url, data=body, headers={"Content-Type": "application/json"}

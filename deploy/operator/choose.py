@@ -1,4 +1,7 @@
-"""`choose`: what a marketplace has chosen, and choose otherwise, as an administrator."""
+"""`choose`: configure a marketplace; without options it prints the current settings.
+
+It writes to the database as an administrator.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,17 +26,30 @@ select allows_manual_credit, platform_fee_bps_marketplace, platform_fee_bps_part
        auto_confirm_days
 from orders.marketplaces where id = %s
 """
-
-
 BPS = click.IntRange(0, FEE_BPS_MAX)
 
 
 @doing("choose", about=__doc__)
 @click.option("--marketplace", default="demo", show_default=True, help="A name, name:test or UUID.")
-@click.option("--credits", "credits_", type=click.Choice(("on", "off")), help="Manual credits.")
-@click.option("--fee-bps", type=BPS, help="Of orders by key.")
-@click.option("--party-fee-bps", type=BPS, help="Of orders by token.")
-@click.option("--auto-confirm-days", type=click.IntRange(1, DAYS_MAX))
+@click.option(
+    "--credits",
+    "credits_",
+    type=click.Choice(("on", "off")),
+    help="Whether the marketplace may credit users.",
+)
+@click.option(
+    "--fee-bps", type=BPS, help="Platform fee of orders made with an API key, in basis points."
+)
+@click.option(
+    "--party-fee-bps",
+    type=BPS,
+    help="Platform fee of orders made with a user's token, in basis points.",
+)
+@click.option(
+    "--auto-confirm-days",
+    type=click.IntRange(1, DAYS_MAX),
+    help="Days until a delivery counts as accepted.",
+)
 def command(
     place: Place,
     *,
@@ -43,11 +59,14 @@ def command(
     party_fee_bps: int | None,
     auto_confirm_days: int | None,
 ) -> Answer:
-    """Choose, and say what holds. Raises: NoPlaceError; NoSuchMarketplaceError; psycopg.Error."""
+    """Change what is given, and print the settings.
+
+    Raises: NoPlaceError; NoSuchMarketplaceError; psycopg.Error.
+    """
     place.require_database()
     found = chosen(marketplace, database_url=place.database_url)
     if len(found) != 1:
-        raise NoSuchMarketplaceError("one marketplace chooses at a time")
+        raise NoSuchMarketplaceError("choose configures one marketplace at a time; name it")
     given: dict[str, int | bool | None] = {
         "allows_manual_credit": None if credits_ is None else credits_ == "on",
         "platform_fee_bps_marketplace": fee_bps,
@@ -65,8 +84,8 @@ def _said(marketplace: Named, held: Mapping[str, Any]) -> Answer:
     return Answer(
         lines=[
             f"manual credits: {'on' if held['allows_manual_credit'] else 'off'}",
-            f"platform fee, orders by key: {_bps(by_key)}",
-            f"platform fee, orders by token: {_bps(by_token)}",
+            f"platform fee, orders by API key: {_bps(by_key)}",
+            f"platform fee, orders by user's token: {_bps(by_token)}",
             f"a delivery counts as accepted after {held['auto_confirm_days']} days",
         ],
         document={
@@ -80,7 +99,7 @@ def _said(marketplace: Named, held: Mapping[str, Any]) -> Answer:
 
 
 def apply(database_url: str, marketplace: Named, *, chosen: Mapping[str, object]) -> dict[str, Any]:
-    """Choose for a marketplace; returns what holds. chosen: columns of orders.marketplaces."""
+    """Change settings of a marketplace; returns all. chosen: columns of orders.marketplaces."""
     with psycopg.connect(database_url, row_factory=dict_row) as connection:
         connection.execute(_MAKE, (marketplace.id,))
         for column, value in chosen.items():

@@ -1,4 +1,4 @@
-"""How a command is made: what all of them take, whom they ask, and how each of them ends."""
+"""What all commands share: their common options, the deployment they use, and how they end."""
 
 import asyncio
 import functools
@@ -24,8 +24,7 @@ def asking(
 ) -> Callable[[Ask], click.Command]:
     """Make a command of a function that asks the services: (session, **options) → Answer.
 
-    about: the text of its help. marketplace: whom it is about where nobody says; None: it must be
-    said.
+    about: the text of its help. marketplace: the default of --marketplace; None: it is required.
     """
 
     def made(ask: Ask) -> click.Command:
@@ -41,7 +40,7 @@ def asking(
         named = click.option(
             "--marketplace",
             show_default=marketplace is not None,
-            help="A name, name:test, a UUID or all.",
+            help="Its name, name:test, its UUID, or all.",
             **whose,
         )
         return doing(name, about=about)(named(functools.update_wrapper(carry_out, ask)))
@@ -50,7 +49,7 @@ def asking(
 
 
 def doing(name: str, *, about: str) -> Callable[[Do], click.Command]:
-    """Make a command of a function that gets the place alone: (place, **options) → Answer."""
+    """Make a command of a function that asks no service: (place, **options) → Answer."""
 
     def made(do: Do) -> click.Command:
         def run(*, as_json: bool, run_dir: str, operator: str, **given: Any) -> int:
@@ -61,7 +60,7 @@ def doing(name: str, *, about: str) -> Callable[[Do], click.Command]:
             except (NoPlaceError, DomainError, NoSuchMarketplaceError, psycopg.Error) as error:
                 return _failed(error, as_json=as_json)
 
-        # A room says its command's name first, which its help need not.
+        # A module's docstring begins with the command's name, which the help need not repeat.
         said = about.removeprefix(f"`{name}`: ")
         command = click.command(name, help=said[0].upper() + said[1:])
         return command(_placed(functools.update_wrapper(run, do)))
@@ -70,18 +69,22 @@ def doing(name: str, *, about: str) -> Callable[[Do], click.Command]:
 
 
 def _placed(run: Callable[..., int]) -> Callable[..., int]:
-    """Add what names a deployment, and how the answer is printed."""
+    """Add the options that name a deployment, and how the answer is printed."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="One line of JSON, for a program."),
+        click.option("--json", "as_json", is_flag=True, help="Print one line of JSON."),
         click.option(
-            "--operator", envvar="OPERATOR", show_envvar=True, default="", help="Who asks."
+            "--operator",
+            envvar="OPERATOR",
+            show_envvar=True,
+            default="",
+            help="Your name, for the records.",
         ),
         click.option(
             "--run-dir",
             envvar="RUN_DIR",
             show_envvar=True,
             default=settings.RUN_DIR,
-            help="The embedded stack that is asked where no address is named.",
+            help="The embedded stack to use when no address is given.",
         ),
         *(
             click.option(
@@ -90,7 +93,7 @@ def _placed(run: Callable[..., int]) -> Callable[..., int]:
                 show_envvar=True,
                 default="",
                 metavar="HOST:PORT",
-                help=f"Where {service} answers.",
+                help=f"Address of {service}.",
             )
             for service in reversed(SERVICES)
         ),
@@ -100,7 +103,7 @@ def _placed(run: Callable[..., int]) -> Callable[..., int]:
 
 
 def _failed(error: Exception, *, as_json: bool) -> int:
-    """Say why a command was not carried out; returns the exit code."""
+    """Print why a command failed; returns the exit code."""
     name = click.get_current_context().command_path
     said, reason, message, exit_code = str(error), "", str(error), REFUSED
     if isinstance(error, NoPlaceError):

@@ -1,6 +1,6 @@
-"""`confirm-chain`: what the chain had more than the books is settled; escrow sends again.
+"""`confirm-chain`: confirm that transactions missing in the books are settled; escrow sends again.
 
-It concerns every marketplace. Look first: `reconcile` lists what no step has claimed.
+It applies to every marketplace. Run `reconcile` first: it lists transactions that no step claims.
 """
 
 import click
@@ -12,7 +12,7 @@ from deploy.operator.watch import TEXT
 
 
 @asking("confirm-chain", about=__doc__)
-@click.option("--why", type=TEXT, required=True, help="What was found, kept for ever.")
+@click.option("--why", type=TEXT, required=True, help="What you found; stored for ever.")
 async def command(session: Session, *, why: str) -> Answer:
     """Confirm. Raises: FailedPrecondition: nothing is held."""
     await session.operator(session.marketplaces[0]).confirm_chain(why=why)

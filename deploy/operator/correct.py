@@ -1,7 +1,7 @@
-"""`correct`: propose a transfer that makes wrong books right; another operator approves it.
+"""`correct`: propose a transfer that corrects the books; another operator must approve it.
 
-Nothing moves before. The evidence is a file: its SHA-256 is kept with the proposal, and the file is
-yours to keep.
+No money moves before the approval. The evidence is a file: its SHA-256 is stored with the proposal.
+Keep the file yourself.
 """
 
 import hashlib
@@ -25,12 +25,12 @@ _AMOUNT = re.compile(rf"([0-9]{{1,11}})(?:\.([0-9]{{1,{SCALE}}}))?", re.ASCII)
 
 
 @asking("correct", about=__doc__)
-@click.option("--debit", required=True, metavar="ACCOUNT", help="Which gives it.")
-@click.option("--credit", required=True, metavar="ACCOUNT", help="Which gets it.")
+@click.option("--debit", required=True, metavar="ACCOUNT", help="The account to debit.")
+@click.option("--credit", required=True, metavar="ACCOUNT", help="The account to credit.")
 @click.option("--amount", required=True, metavar="12.50")
-@click.option("--reason", required=True, help="Why; it stands in statements.")
+@click.option("--reason", required=True, help="The reason; shown in statements.")
 @click.option("--evidence", type=click.Path(path_type=Path), required=True, metavar="FILE")
-@click.option("--settles", default="", metavar="EVENT", help="An ASIDE's event id.")
+@click.option("--settles", default="", metavar="EVENT", help="The event id of an ASIDE finding.")
 @click.option("--order", default="", metavar="UUID")
 @click.option("--transaction", default="", metavar="HASH")
 async def command(
@@ -47,7 +47,7 @@ async def command(
 ) -> Answer:
     """Propose. Raises: NotFound; InvalidArgument; PermissionDenied."""
     if len(session.marketplaces) != 1:
-        raise NoSuchMarketplaceError("name the one marketplace whose books are wrong")
+        raise NoSuchMarketplaceError("a correction is for one marketplace; name it")
     [marketplace] = session.marketplaces
     draft = ProposeCorrectionRequest(
         request_id=str(uuid.uuid4()),
@@ -65,10 +65,12 @@ async def command(
 
 
 def _minor_units(text: str) -> int:
-    """Read an amount; parts of a cent too, for the chain moves them."""
+    """Read an amount; the chain moves parts of a cent, too."""
     match = _AMOUNT.fullmatch(text)
     if match is None:
-        raise InvalidArgument(f"{text!r} is no amount: 12.50, at most {SCALE} decimals")
+        raise InvalidArgument(
+            f"{text!r} is not an amount such as 12.50, with at most {SCALE} decimals"
+        )
     return int(match[1]) * UNIT + int((match[2] or "").ljust(SCALE, "0"))
 
 
@@ -76,4 +78,4 @@ def _hash(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise InvalidArgument(f"the evidence cannot be read: {error.strerror}") from None
+        raise InvalidArgument(f"cannot read the evidence: {error.strerror}") from None

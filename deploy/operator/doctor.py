@@ -1,9 +1,9 @@
-"""`doctor`: look at every part of a deployment, and name the runbook's section of what is wrong.
+"""`doctor`: check every part of a deployment, and name the runbook's section for each problem.
 
-It looks at the services, whether they believe operators, the schemas' revisions, clocks, NATS, the
-signature of the last deposit, and the chain's node. What is not named to it stays unknown, and is
-no fault: DATABASE_URL, NATS_URL, ESCROW_EVENT_KEYS, STELLAR_RPC_URL, STELLAR_NETWORK_PASSPHRASE.
-Exit code 1 where something is wrong.
+It checks the services, the operator's key, schema revisions, clocks, NATS, the signature of the
+last deposit, and the chain's node. A part whose setting is missing is unknown, which is no problem:
+DATABASE_URL, NATS_URL, ESCROW_EVENT_KEYS, STELLAR_RPC_URL, STELLAR_NETWORK_PASSPHRASE. Exit code 1
+if something is wrong.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from deploy.operator.settings import Place
 
 @doing("doctor", about=__doc__)
 def command(place: Place) -> Answer:
-    """Look at everything. Raises: NoPlaceError."""
+    """Check everything. Raises: NoPlaceError."""
     place.require_services()
     found = asyncio.run(all_of(place))
     is_well = all(one.state != WRONG for one in found)

@@ -1,4 +1,4 @@
-"""What an operator's look at a marketplace finds: values, and what of them is a fault."""
+"""What an operator finds in a marketplace: values, and which of them are problems."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Invariant:
 class Holding:
     """One account on both sides, in minor units.
 
-    in_motion: a command is under way on it. is_closed: it is a contract that has paid out.
+    in_motion: a command is in progress on it. is_closed: it is a contract that has paid out.
     is_overfunded: the buyer's own wallet has paid it more than the order's amount.
     """
 
@@ -32,12 +32,12 @@ class Holding:
 
     @property
     def differs(self) -> bool:
-        """Tell whether the two sides differ with nothing under way, and not by a surplus."""
+        """Tell whether the sides differ with no command in progress, other than by a surplus."""
         return self.ledger != self.chain and not self.in_motion and not self.is_surplus
 
     @property
     def is_surplus(self) -> bool:
-        """Tell money that strangers sent to a contract, which anybody can do, from a difference.
+        """Tell whether the contract has more because somebody else sent money to it.
 
         Of a contract that has paid out, the ledger has nothing left; of one that has not, it has
         booked all that was funded. A contract whose funding is not booked is no surplus.
@@ -47,7 +47,7 @@ class Holding:
         return self.account.startswith("escrow:") and is_more and not self.is_overfunded
 
     def describe(self) -> str:
-        """Say both sides."""
+        """Describe both sides."""
         return f"{self.account}: ledger {to_text(self.ledger)}, chain {to_text(self.chain)}"
 
 
@@ -65,7 +65,7 @@ class Suspended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """What one operator proposed, and another may approve. what: in words, with its reason.
+    """A proposal of one operator that another may approve. what: in words, with its reason.
 
     state: OPEN, APPROVED, REJECTED or EXPIRED. settles: what it settles, or "".
     """
@@ -79,7 +79,7 @@ class Proposal:
     settles: str
 
     def describe(self) -> str:
-        """Say all of it."""
+        """Describe it in a sentence."""
         by = f", {self.state.lower()} by {self.decided_by}" if self.decided_by else ""
         until = f" until {self.expires_at}" if self.state == "OPEN" else ""
         return f"{self.state}{until} {self.id}: {self.what}, proposed by {self.proposed_by}{by}"
@@ -87,7 +87,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """An operation in motion. since: when it was asked for, ISO 8601."""
+    """An operation in progress. since: when it was asked for, ISO 8601."""
 
     kind: str
     step: str
@@ -97,7 +97,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderNow:
-    """An order at one moment, with the operation that runs on it. state: UNKNOWN: there is none."""
+    """An order and the operation in progress on it. state: UNKNOWN: there is no such order."""
 
     id: str
     state: str
@@ -130,7 +130,7 @@ class Misplaced:
     state: str
 
     def describe(self) -> str:
-        """Say whose it is, and what the order says."""
+        """Name the account and the order's state."""
         amount = to_text(self.minor_units)
         return f"{amount} of {self.account} for order {self.order_id}, which is {self.state}"
 
@@ -157,7 +157,7 @@ class StuckCommand:
     since: str
 
     def describe(self) -> str:
-        """Say what it is, where it stopped and why."""
+        """Describe where and why it stopped."""
         return f"{self.kind} {self.id} of {self.account} at {self.step}, {self.since}: {self.why}"
 
 
@@ -171,42 +171,42 @@ class TransferAside:
     why: str
 
     def describe(self) -> str:
-        """Say which it is, and why."""
+        """Describe it in a sentence."""
         to = self.to_address or "an unknown address"
         return f"{self.event_id} {self.transaction_hash} to {to}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainHold:
-    """Nothing new is sent: the chain has what escrow's books lack. unclaimed: hashes."""
+    """Sending is on hold: the chain has transactions that escrow lacks. unclaimed: hashes."""
 
     why: str
     since: str
     unclaimed: Sequence[str]
 
     def describe(self) -> str:
-        """Say why, since when, and what no step has claimed."""
+        """Say since when and why, and list the unclaimed transactions."""
         left = f"no step claims {', '.join(self.unclaimed)}"
-        claimed = left if self.unclaimed else "every transaction found is a step's"
-        return f"nothing is sent since {self.since}: {self.why}; {claimed}"
+        claimed = left if self.unclaimed else "steps claim every transaction that was found"
+        return f"nothing was sent since {self.since}: {self.why}; {claimed}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blindness:
-    """No deposit of anybody is seen. since: when the chain was last read, ISO 8601."""
+    """Deposits are not seen. since: when the chain was last read, ISO 8601."""
 
     why: str
     since: str
 
     def describe(self) -> str:
         """Say since when, and why."""
-        why = self.why or "no watcher has looked since; is escrow running, does its node answer?"
-        return f"no deposit is seen since {self.since}: {why}"
+        why = self.why or "the watcher has not run since; check escrow and its node"
+        return f"no deposit was seen since {self.since}: {why}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concerns:
-    """What escrow wants an operator to look at."""
+    """What escrow lists for an operator's attention."""
 
     commands: Sequence[StuckCommand]
     transfers: Sequence[TransferAside]
@@ -215,5 +215,5 @@ class Concerns:
 
     @property
     def quarantined(self) -> list[StuckCommand]:
-        """Pick the commands that go on only when an operator says so."""
+        """Pick the commands that continue only when an operator requeues them."""
         return [found for found in self.commands if found.state == "QUARANTINED"]

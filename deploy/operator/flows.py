@@ -1,6 +1,6 @@
-"""`stop`, `resume`, `limits`: hold a flow of money, let it go on, limit it by the day, or list all.
+"""`stop`, `resume`, `limits`: stop and resume a flow of money, limit it per day, or list all flows.
 
-What is signed already is settled; what is asked for meanwhile waits, and goes on by itself.
+Signed transactions are settled. New requests wait, and continue when the flow is resumed.
 """
 
 import uuid
@@ -30,14 +30,14 @@ from kernel.money import UNIT, USDC, to_text
 
 FLOWS = click.Choice(("funding", "releases", "refunds", "payments"))
 NO_LIMIT = "none"
-# Whoever asks for all asks as nobody in particular.
+# For requests about all marketplaces.
 EVERYBODY = Named(id=uuid.UUID(int=0), name=ALL, environment=LIVE)
 Request = StopFlowRequest | ResumeFlowRequest | LimitFlowRequest
 Found = Sequence[tuple[Named, FlowReport]]
 
 
 class _Amount(click.ParamType[str | int]):
-    """An amount of USDC as minor units, or that there is none."""
+    """An amount of USDC in minor units, or NO_LIMIT."""
 
     name = "amount"
 
@@ -49,39 +49,41 @@ class _Amount(click.ParamType[str | int]):
         try:
             units = Decimal(value) * UNIT
         except InvalidOperation:
-            self.fail(f"{value!r} is no amount", param, ctx)
+            self.fail(f"{value!r} is not an amount", param, ctx)
         if not units.is_finite() or units < 0 or units % 1 or units >= 1 << 63:
-            self.fail(f"{value!r} is no amount of USDC", param, ctx)
+            self.fail(f"{value!r} is not an amount of USDC", param, ctx)
         return int(units)
 
 
-# What is changed is named: nobody stops everybody by leaving a word out.
-@asking("stop", about="Sign nothing more of a flow of money.", marketplace=None)
+# --marketplace is required, so that nobody stops all marketplaces by leaving it out.
+@asking("stop", about="Stop a flow of money: nothing more of it is signed.", marketplace=None)
 @click.option("--flow", type=FLOWS, required=True)
-@click.option("--reason", type=TEXT, required=True, help="Why, for the history.")
+@click.option("--reason", type=TEXT, required=True, help="The reason; stored in the history.")
 async def stop(session: Session, *, flow: str, reason: str) -> Answer:
-    """Stop a flow; it holds when this returns."""
+    """Stop a flow; it is stopped when this returns."""
     return await _change(session, StopFlowRequest(flow=_flow(flow), reason=reason))
 
 
-@asking("resume", about="Let a flow of money go on.", marketplace=None)
+@asking("resume", about="Resume a stopped flow of money.", marketplace=None)
 @click.option("--flow", type=FLOWS, required=True)
-@click.option("--reason", type=TEXT, required=True, help="Why, for the history.")
+@click.option("--reason", type=TEXT, required=True, help="The reason; stored in the history.")
 async def resume(session: Session, *, flow: str, reason: str) -> Answer:
-    """Let a flow go on."""
+    """Resume a flow."""
     return await _change(session, ResumeFlowRequest(flow=_flow(flow), reason=reason))
 
 
 @asking(
-    "limits", about="The flows of money; with --flow and --amount, limit one.", marketplace=None
+    "limits",
+    about="List the flows of money; with --flow and --amount, limit one.",
+    marketplace=None,
 )
-@click.option("--flow", type=FLOWS, help="Which to limit; else all are listed.")
-@click.option("--amount", type=_Amount(), help=f"USDC a day of UTC, or {NO_LIMIT}.")
-@click.option("--reason", default="", help="Why, for the history.")
+@click.option("--flow", type=FLOWS, help="The flow to limit; without it, all are listed.")
+@click.option("--amount", type=_Amount(), help=f"USDC per day (UTC), or {NO_LIMIT}.")
+@click.option("--reason", default="", help="The reason; stored in the history.")
 async def limits(
     session: Session, *, flow: str | None, amount: str | int | None, reason: str
 ) -> Answer:
-    """Limit a flow where that is asked, else list the flows of each marketplace."""
+    """Limit a flow if one is given, else list the flows of each marketplace."""
     if flow is None:
         request = ListFlowsRequest()
         return _said(
@@ -114,7 +116,7 @@ def _lines(marketplace: Named, report: FlowReport) -> list[str]:
         limit = to_text(state.daily_limit.minor_units) if state.HasField("daily_limit") else "none"
         lines.append(
             f"{marketplace.label}  {_name(state):9}"
-            f"  {'STOPPED' if state.is_stopped else 'goes on'}  limit {limit}"
+            f"  {'STOPPED' if state.is_stopped else 'running'}  limit {limit}"
             f"  today {to_text(state.used_today.minor_units)}"
         )
     for line in report.history:

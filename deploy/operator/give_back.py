@@ -1,6 +1,6 @@
-"""`give-back`: give back what the ledger still holds for a canceled order.
+"""`give-back`: return the money that the ledger still holds for a canceled order.
 
-The order is looked for in every marketplace that is named. Again, it does nothing.
+The order is looked up in every marketplace that you name. A second run changes nothing.
 """
 
 import uuid
@@ -14,7 +14,7 @@ from deploy.operator.session import Session
 
 @asking("give-back", about=__doc__)
 @click.option("--order", type=click.UUID, required=True, help="The order's UUID.")
-@click.option("--reason", required=True, help="Stands in the buyer's statement.")
+@click.option("--reason", required=True, help="Shown in the buyer's statement.")
 async def command(session: Session, *, order: uuid.UUID, reason: str) -> Answer:
     """Give back. Raises: NotFound; FailedPrecondition."""
     await session.first(

@@ -1,7 +1,7 @@
-"""`keys`: API keys of marketplaces, made, listed and revoked by the gateway's own program.
+"""`keys`: issue, list and revoke API keys of marketplaces, through the gateway's own program.
 
-It asks for DATABASE_URL with the gateway's schema and for API_KEY_PEPPER, as the gateway has them.
-Of the embedded stack it knows both. A key is printed once, when it is made.
+It needs DATABASE_URL with the gateway's schema, and the gateway's API_KEY_PEPPER. For the embedded
+stack it finds both. A key is printed once, when it is created.
 """
 
 import json
@@ -29,10 +29,10 @@ def _of_marketplace(run: Callable[..., Answer]) -> Callable[..., Answer]:
     return click.option("--marketplace", required=True, help="A name, or name:test.")(run)
 
 
-@doing("issue", about="Make a key and print it, once. The first key makes the marketplace.")
+@doing("issue", about="Create a key and print it once. The first key creates the marketplace.")
 @_of_marketplace
-@click.option("--scopes", default=SCOPES, show_default=True, help="What it opens.")
-@click.option("--name", default="", help="What it is for.")
+@click.option("--scopes", default=SCOPES, show_default=True, help="The scopes of the key.")
+@click.option("--name", default="", help="A note on the key's purpose.")
 def issue(place: Place, *, marketplace: str, scopes: str, name: str) -> Answer:
     """Make a key. Raises: as `_asked` says."""
     _keep(place, "keys issue", marketplace=marketplace, scopes=scopes, name=name)
@@ -40,7 +40,7 @@ def issue(place: Place, *, marketplace: str, scopes: str, name: str) -> Answer:
     return Answer(lines=[made["key"]], document=made)
 
 
-@doing("list", about="The keys of a marketplace, newest first, without what opens anything.")
+@doing("list", about="List the keys of a marketplace, newest first, without their secrets.")
 @_of_marketplace
 def listing(place: Place, *, marketplace: str) -> Answer:
     """List keys. Raises: as `_asked` says."""
@@ -48,11 +48,11 @@ def listing(place: Place, *, marketplace: str) -> Answer:
     return Answer(lines=[_line(one) for one in found["keys"]], document=found)
 
 
-@doing("revoke", about="Revoke a key: no gateway takes it any more after five seconds.")
+@doing("revoke", about="Revoke a key; within five seconds every gateway refuses it.")
 @_of_marketplace
 @click.option("--id", "key_id", required=True, help="The twelve characters after ohk_live_.")
 def revoke(place: Place, *, marketplace: str, key_id: str) -> Answer:
-    """Revoke a key; again, the first time stands. Raises: as `_asked` says."""
+    """Revoke a key; revoking it again keeps the first time. Raises: as `_asked` says."""
     _keep(place, "keys revoke", marketplace=marketplace, id=key_id)
     found = _asked(place, marketplace, "revoke", key_id)
     return Answer(lines=[f"{found['id']} revoked at {found['revokedAt']}"], document=found)
@@ -60,13 +60,13 @@ def revoke(place: Place, *, marketplace: str, key_id: str) -> Answer:
 
 group = click.Group(
     "keys",
-    help="API keys of marketplaces: issue, list and revoke them. Keys of wallets: rewrap them.",
+    help="Issue, list and revoke API keys of marketplaces; rewrap the keys of wallets.",
     commands=[issue, listing, revoke, rewrap.command],
 )
 
 
 def _keep(place: Place, command: str, **details: str) -> None:
-    """Write down what is asked for. Raises: NoPlaceError; psycopg.Error."""
+    """Record the command. Raises: NoPlaceError; psycopg.Error."""
     place.require_database()
     keep(place, command, **details)
 

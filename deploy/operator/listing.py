@@ -1,4 +1,4 @@
-"""`marketplaces`: which marketplaces a deployment has."""
+"""`marketplaces`: list the marketplaces of a deployment."""
 
 import click
 
@@ -8,7 +8,7 @@ from deploy.operator.marketplaces import ALL, chosen
 from deploy.operator.settings import Place
 
 
-@doing("marketplaces", about="The marketplaces of a deployment.")
+@doing("marketplaces", about="List the marketplaces of a deployment.")
 @click.option("--marketplace", default=ALL, show_default=True, help="A name, name:test or UUID.")
 def command(place: Place, *, marketplace: str) -> Answer:
     """List them. Raises: NoPlaceError; NoSuchMarketplaceError; psycopg.Error."""

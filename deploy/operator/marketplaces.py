@@ -27,7 +27,7 @@ class Named:
 
 
 class NoSuchMarketplaceError(LookupError):
-    """No marketplace is meant by these words; the text says what is there instead."""
+    """No marketplace has this name; the text lists the known ones."""
 
 
 def listed(database_url: str) -> list[Named]:
@@ -38,7 +38,7 @@ def listed(database_url: str) -> list[Named]:
     """
     if not database_url:
         raise NoSuchMarketplaceError(
-            "DATABASE_URL is required to look marketplaces up; without it, name one by its UUID"
+            "DATABASE_URL is required to look up marketplaces; without it, name one by its UUID"
         )
     with psycopg.connect(
         database_url, row_factory=class_row(Named), connect_timeout=CONNECT_SECONDS
@@ -47,9 +47,9 @@ def listed(database_url: str) -> list[Named]:
 
 
 def chosen(text: str, *, database_url: str) -> list[Named]:
-    """Return the marketplaces that a command means: all, or one by name, name:test or UUID.
+    """Return the marketplaces that an option names: all, or one by name, name:test or UUID.
 
-    A UUID is taken as it is where no database is known. Raises: NoSuchMarketplaceError;
+    A UUID is not looked up where no database is known. Raises: NoSuchMarketplaceError;
     psycopg.Error: the database cannot be read.
     """
     wanted = _uuid(text)
@@ -59,7 +59,7 @@ def chosen(text: str, *, database_url: str) -> list[Named]:
     found = [one for one in known if text in (ALL, one.label) or one.id == wanted]
     if not found and text != ALL:
         labels = ", ".join(one.label for one in known) or "none"
-        raise NoSuchMarketplaceError(f"there is no marketplace {text!r}; there is: {labels}")
+        raise NoSuchMarketplaceError(f"unknown marketplace {text!r}; known: {labels}")
     return found
 
 

@@ -1,7 +1,7 @@
-"""`migrate`: bring every schema to the revision of this release, one run at a time.
+"""`migrate`: bring every schema to this release's revision, one run at a time.
 
-It asks for DATABASE_URL of a role that may make schemas; of the embedded stack it knows it.
-Programs of the release before go on with the newer schema: migrate first, then replace them.
+It needs the DATABASE_URL of a role that may create schemas; for the embedded stack it finds it.
+Programs of the previous release work with the newer schema: migrate first, then replace them.
 """
 
 from sqlalchemy.exc import DBAPIError
@@ -18,7 +18,7 @@ from kernel.errors import FailedPrecondition
 
 @doing("migrate", about=__doc__)
 def command(place: Place) -> Answer:
-    """Migrate, and say from where to where.
+    """Migrate, and print the revisions before and after.
 
     Raises: NoPlaceError; FailedPrecondition; psycopg.Error: the database does not answer.
     """
@@ -27,11 +27,11 @@ def command(place: Place) -> Answer:
     try:
         upgrade_all(place.database_url)
     except DBAPIError as error:
-        # What was applied before stays.
+        # The migrations before this one stay applied.
         raise FailedPrecondition(str(error.orig).strip(), reason="MIGRATION_REFUSED") from error
     after = applied(place.database_url, SCRIPTS)
     if after != before:
-        # Only now is the trail's own table there for certain.
+        # The table of the trail itself may be new.
         keep(place, "migrate", **after)
     return Answer(
         lines=[_line(schema, before[schema], after[schema]) for schema in SCRIPTS],

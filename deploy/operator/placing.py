@@ -1,4 +1,4 @@
-"""Whether money is where orders say: holds and locked money, beside the states of their orders."""
+"""Compares held and locked money with the states of the orders it belongs to."""
 
 from collections.abc import Mapping
 
@@ -8,27 +8,27 @@ from deploy.operator.findings import Misplaced
 ESCROW = "escrow:"
 # In these states the buyer's money is held, and nothing of it is in a contract.
 HELD = frozenset({"FUNDS_RESERVED", "ESCROW_CREATING", "ESCROW_FUNDING"})
-# In these the books have it in the order's contract.
+# In these the buyer's money is in the order's contract.
 LOCKED = frozenset(
     {"ESCROW_FUNDED", "IN_PROGRESS", "RELEASE_REQUESTED", "REFUND_REQUESTED", "DISPUTED"}
 )
 
 
 async def misplaced(operator: Operator) -> list[Misplaced]:
-    """List what is held or locked for orders that are in no state for it, with nothing in motion.
+    """List what is held or locked for orders at rest whose state does not allow it.
 
-    Books and orders are read one after the other, so a doubt is looked at again: it is a finding
-    only where the money is still there after the order was seen.
+    Books and orders are read one after the other, so each suspect is read again: it is a finding
+    only if the money is still there after the order was read.
     """
-    doubts = await _beside(operator, await _held(operator), HELD)
-    doubts |= await _beside(operator, await _locked(operator), LOCKED)
-    if not doubts:
+    suspects = await _beside(operator, await _held(operator), HELD)
+    suspects |= await _beside(operator, await _locked(operator), LOCKED)
+    if not suspects:
         return []
     still = {**await _held(operator), **await _locked(operator)}
     return [
-        Misplaced(account=account, order_id=order_id, minor_units=amount, state=doubts[key])
+        Misplaced(account=account, order_id=order_id, minor_units=amount, state=suspects[key])
         for key, amount in still.items()
-        if key in doubts
+        if key in suspects
         for account, order_id in [key]
     ]
 
@@ -51,7 +51,7 @@ async def _locked(operator: Operator) -> dict[tuple[str, str], int]:
 async def _beside(
     operator: Operator, amounts: Mapping[tuple[str, str], int], states: frozenset[str]
 ) -> dict[tuple[str, str], str]:
-    """Return which of the amounts are for orders in no state for them, with that state."""
+    """Return the amounts whose order's state does not allow them, with that state."""
     if not amounts:
         return {}
     right: set[str] = set()

@@ -1,6 +1,6 @@
-"""`proposals`, `approve`, `reject`: what one operator proposed, and what another says to it.
+"""`proposals`, `approve`, `reject`: one operator proposes, another decides.
 
-A proposal is looked for by its id in every marketplace that is named.
+A proposal is looked up by its id in every marketplace that you name.
 """
 
 import uuid
@@ -16,8 +16,8 @@ from deploy.operator.session import Session
 APPROVED, REJECTED = "APPROVED", "REJECTED"
 
 
-@asking("proposals", about="What waits for another operator's word.")
-@click.option("--all", "everything", is_flag=True, help="Those that were decided, too.")
+@asking("proposals", about="List the proposals that wait for another operator's decision.")
+@click.option("--all", "everything", is_flag=True, help="Include decided proposals.")
 async def command(session: Session, *, everything: bool) -> Answer:
     """List proposals."""
     found = [
@@ -31,14 +31,14 @@ async def command(session: Session, *, everything: bool) -> Answer:
     )
 
 
-@asking("approve", about="Approve what another operator proposed, which carries it out.")
+@asking("approve", about="Approve another operator's proposal, which carries it out.")
 @click.option("--proposal", type=click.UUID, required=True, help="Its id.")
 async def approve(session: Session, *, proposal: uuid.UUID) -> Answer:
     """Approve, which carries it out. Raises: as `Operator` says."""
     return await _decide(session, proposal, APPROVED)
 
 
-@asking("reject", about="Reject what was proposed; it is then at its end.")
+@asking("reject", about="Reject a proposal for good.")
 @click.option("--proposal", type=click.UUID, required=True, help="Its id.")
 async def reject(session: Session, *, proposal: uuid.UUID) -> Answer:
     """Reject. Raises: as `Operator` says."""
@@ -54,19 +54,19 @@ async def _decide(session: Session, proposal_id: uuid.UUID, verdict: str) -> Ans
 
 
 def answer(marketplace: Named, found: Proposal) -> Answer:
-    """Say one proposal."""
+    """Answer with one proposal."""
     return Answer(
         lines=[line(marketplace, found)], document={"proposal": document(marketplace, found)}
     )
 
 
 def line(marketplace: Named, found: Proposal) -> str:
-    """Say one proposal in words."""
+    """Describe one proposal in a line."""
     return f"{found.describe()}  [{marketplace.label}]"
 
 
 def document(marketplace: Named, found: Proposal) -> dict[str, str]:
-    """Say one proposal by its fields."""
+    """Return one proposal for a program."""
     return {
         "marketplace": marketplace.label,
         "id": found.id,

@@ -1,4 +1,4 @@
-"""The services of a deployment within reach: stubs on channels, and calls in an operator's name."""
+"""Connections to a deployment's services, and calls to them in an operator's name."""
 
 import asyncio
 import time
@@ -20,22 +20,22 @@ from kernel.errors import Unavailable
 
 # Balances are read live from the chain, one after the other.
 TIMEOUT_SECONDS = 60.0
-# A service that is being started again is waited for.
+# How long a service that restarts is waited for.
 PATIENCE_SECONDS = 30.0
 PAUSE_SECONDS = 0.2
 
 
 @dataclass(slots=True, kw_only=True)
 class Services:
-    """The services that answer operators. name: the operator's own, or ""."""
+    """The services that an operator calls. name: the operator's, or ""."""
 
     orders: OrdersServiceStub
     ledger: LedgerServiceStub
     escrow: EscrowServiceStub
     caller: Caller
     name: str
-    # When calls began to find a service unavailable, by the monotonic clock: one that stays so is
-    # waited for once, and not once for every marketplace.
+    # Since when a service is unavailable, by the monotonic clock: it is waited for once, and not
+    # once for every marketplace.
     _unavailable_since: float | None = field(default=None, init=False)
 
     async def call(
@@ -45,7 +45,7 @@ class Services:
         *,
         marketplace_id: uuid.UUID,
     ) -> ResponseT:
-        """Call for a marketplace; again while the service is unavailable, within the patience.
+        """Call for a marketplace; retries for PATIENCE_SECONDS while the service is unavailable.
 
         Raises: DomainError of the service's kind and reason; Unavailable.
         """

@@ -1,7 +1,7 @@
-"""`rebuild-stream`: publish every event again from the outbox tables, on a stream made anew.
+"""`rebuild-stream`: recreate the event stream, and publish every event again from the outboxes.
 
-It asks for DATABASE_URL and NATS_URL of administrators. Of the embedded stack it knows both.
-Consumers drop what they have handled before.
+It needs DATABASE_URL and NATS_URL of administrators; for the embedded stack it finds both.
+Consumers skip events that they have handled before.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from kernel.errors import Unavailable
 
 @doing("rebuild-stream", about=__doc__)
 def command(place: Place) -> Answer:
-    """Rebuild. Raises: NoPlaceError; Unavailable: NATS is away; psycopg.Error."""
+    """Rebuild. Raises: NoPlaceError; Unavailable: NATS does not answer; psycopg.Error."""
     place.require_database()
     place.require_nats()
     keep(place, "rebuild-stream")

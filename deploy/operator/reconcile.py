@@ -1,10 +1,10 @@
 """`reconcile`: check the ledger's invariants, and every marketplace's ledger against the chain.
 
-Exit code 0: all hold. 1: something differs, a command is quarantined, money is held for an order
-that has none, nothing is sent because the chain has more than the books, no deposit is seen, or a
-marketplace could not be looked at; nothing is mended by itself. What strangers sent to contracts
-and commands that wait are listed, and are no fault. With --every it goes on, and each round is one
-line of JSON for an alarm.
+Exit code 0: no problem was found. 1: accounts differ, a command is quarantined, money is held for
+an order that should have none, sending is on hold because the chain has transactions that the books
+lack, deposits are not seen, or a marketplace could not be checked. It repairs nothing. Money that
+others sent to contracts and commands that wait are listed, but are no problem. With --every it
+repeats, and prints one line of JSON a round, for an alarm.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import click
 
-from deploy.operator.answers import DONE, REFUSED, Answer
+from deploy.operator.answers import DONE, REFUSED, Answer, counted
 from deploy.operator.background import Background, background
 from deploy.operator.client import Operator
 from deploy.operator.command import asking
@@ -29,13 +29,13 @@ from kernel.errors import DomainError
 from kernel.money import to_text
 
 SECONDS_MAX = 86_400
-# Whoever asks about all asks as nobody in particular.
-NOBODYS = uuid.UUID(int=0)
-NOBODY = Concerns(commands=[], transfers=[])
+# For requests about all marketplaces.
+NO_MARKETPLACE = uuid.UUID(int=0)
+NO_CONCERNS = Concerns(commands=[], transfers=[])
 
 
 class Finding(NamedTuple):
-    """One line of what was found. mark: its first word; docs/runbook.md has a section for each."""
+    """One finding. mark: its first word; docs/runbook.md has a section for each."""
 
     mark: str
     says: str
@@ -43,11 +43,11 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What was found in one marketplace. refusal: why it could not be looked at, or ""."""
+    """What was found in one marketplace. refusal: why it could not be checked, or ""."""
 
     marketplace: Named
     holdings: Sequence[Holding] = ()
-    concerns: Concerns = NOBODY
+    concerns: Concerns = NO_CONCERNS
     # Balances of the accounts that are the marketplace's own, in minor units, by name.
     house: dict[str, int] = field(default_factory=dict)
     deposits_in_suspense: int = 0
@@ -56,13 +56,13 @@ class Look:
 
     @property
     def is_well(self) -> bool:
-        """Tell whether nobody has to look."""
+        """Tell whether nothing needs an operator."""
         is_stuck = self.concerns.quarantined or self.misplaced
         is_stopped = self.concerns.hold is not None or self.concerns.blindness is not None
         return not (self.refusal or differing(self.holdings) or is_stuck or is_stopped)
 
     def figures(self) -> dict[str, object]:
-        """Return what an alarm may watch."""
+        """Return the figures that an alarm may watch."""
         return {
             "marketplace": self.marketplace.label,
             "accounts": len(self.holdings),
@@ -86,7 +86,7 @@ class Look:
     "--every",
     type=click.IntRange(1, SECONDS_MAX),
     metavar="SECONDS",
-    help="Again and again, a line of JSON each.",
+    help="Repeat after so many seconds, with one line of JSON each.",
 )
 async def command(session: Session, *, every: int | None) -> Answer:
     """Check once, or until the program is stopped.
@@ -141,7 +141,7 @@ def _now() -> str:
 
 
 async def look(session: Session, marketplace: Named) -> Look:
-    """Look at one marketplace; that it cannot be looked at is a finding too."""
+    """Check one marketplace; if that fails, the failure is a finding."""
     operator = session.operator(marketplace)
     try:
         return Look(
@@ -157,7 +157,7 @@ async def look(session: Session, marketplace: Named) -> Look:
 
 
 async def _unsettled(operator: Operator) -> Concerns:
-    """Return what must be looked at; a transfer put aside that a correction settled need not be."""
+    """Return escrow's concerns, without transfers put aside that a correction has settled."""
     concerns = await operator.concerns()
     if not concerns.transfers:
         return concerns
@@ -168,12 +168,12 @@ async def _unsettled(operator: Operator) -> Concerns:
 
 
 def differing(holdings: Sequence[Holding]) -> list[Holding]:
-    """Pick the accounts whose two sides differ with nothing under way."""
+    """Pick the accounts whose two sides differ with no command in progress."""
     return [found for found in holdings if found.differs]
 
 
 def lines(found: Look) -> list[str]:
-    """Say what was found in a marketplace, a line each, with its name at the end."""
+    """Describe what was found in a marketplace, a line each, with its name at the end."""
     return [f"{text}  [{found.marketplace.label}]" for text in (*_head(found), *_marked(found))]
 
 
@@ -182,7 +182,8 @@ def _head(found: Look) -> list[str]:
         return []
     moving = sum(one.in_motion for one in found.holdings)
     wrong = len(differing(found.holdings))
-    return [f"ledger = chain: {len(found.holdings)} accounts, {moving} in motion, {wrong} differ"]
+    accounts = counted(len(found.holdings), "account")
+    return [f"ledger = chain: {accounts}, {moving} in progress, {wrong} differ"]
 
 
 def _marked(found: Look) -> list[str]:
@@ -205,8 +206,9 @@ def findings(found: Look) -> list[Finding]:
         said.append(Finding(mark, one.describe()))
     said += [Finding("STUCK", one.describe()) for one in found.misplaced]
     if found.deposits_in_suspense:
+        waiting = counted(found.deposits_in_suspense, "deposit")
         total = to_text(found.house.get("suspense", 0))
-        said.append(Finding("waits", f"{found.deposits_in_suspense} deposits in suspense, {total}"))
+        said.append(Finding("waits", f"{waiting} in suspense, {total}"))
     fees = [f"{to_text(held)} {account}" for account, held in _fees(found)]
     if fees:
         said.append(Finding("fees", ", ".join(fees)))
@@ -218,19 +220,19 @@ def _fees(found: Look) -> list[tuple[str, int]]:
 
 
 async def _background(session: Session) -> Background:
-    """Return what the comparison that goes on all the time has found, over all marketplaces."""
-    return await background(session.services, marketplace_id=NOBODYS)
+    """Return what the background comparison has found, over all marketplaces."""
+    return await background(session.services, marketplace_id=NO_MARKETPLACE)
 
 
 async def _invariants(session: Session) -> list[Invariant]:
-    """Check the whole ledger's: an operator is answered over all marketplaces at once."""
+    """Check the invariants of the whole ledger; one call covers all marketplaces."""
     if not session.marketplaces:
         return []
     return await session.operator(session.marketplaces[0]).invariants()
 
 
 def _promise(found: Invariant) -> str:
-    return f"{'holds ' if found.holds else 'BROKEN'}  {found.name}  {found.details}"
+    return f"{'ok    ' if found.holds else 'BROKEN'}  {found.name}  {found.details}"
 
 
 def _said(error: DomainError) -> str:

@@ -1,7 +1,7 @@
-"""`requeue`: set a quarantined or waiting command of escrow going again.
+"""`requeue`: retry a quarantined or waiting command of escrow.
 
-It goes on from what is stored and what the chain shows: nothing is sent twice. A cause that is
-still there quarantines it again. The command is looked for in every marketplace that is named.
+It continues from its stored steps and from what the chain shows, so nothing is sent twice. If the
+cause persists, it is quarantined again. It is looked up in every marketplace that you name.
 """
 
 import uuid

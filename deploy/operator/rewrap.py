@@ -1,20 +1,20 @@
-"""`rewrap`: the keys of every wallet are wrapped with the newest key-encryption key.
+"""`rewrap`: wrap the keys of all wallets with the newest key-encryption key.
 
-For a rotation: add the new key (a line of KEY_FILE, or a version in Vault), rewrap, and take the
-old one out a minute after. Nothing stops meanwhile, and no wallet's own key changes. It concerns
-every marketplace.
+To rotate the key: add a new one (a line in KEY_FILE, or a version in Vault), run rewrap, and remove
+the old one a minute later. Services keep running, and the wallets' own keys do not change. It
+applies to every marketplace.
 """
 
 from orchestrator.escrow.v1.escrow_pb2 import RewrapKeysRequest, RewrapKeysResponse
 
-from deploy.operator.answers import DONE, REFUSED, Answer, warn
+from deploy.operator.answers import DONE, REFUSED, Answer, counted, warn
 from deploy.operator.command import asking
 from deploy.operator.session import Session
 
 
 @asking("rewrap", about=__doc__)
 async def command(session: Session) -> Answer:
-    """Rewrap page after page, and say how far it is. Raises: DomainError."""
+    """Rewrap page after page, and print the progress. Raises: DomainError."""
     rewrapped, after = 0, ""
     unusable: list[str] = []
     while True:
@@ -24,9 +24,11 @@ async def command(session: Session) -> Answer:
         after = page.next_after
         if not after:
             break
-        warn(f"{rewrapped} keys")
-    lines = [f"{rewrapped} keys are wrapped with {page.key_id}"]
-    lines += [f"{address}: its key does not open; the old key is needed" for address in unusable]
+        warn(f"{counted(rewrapped, 'key')} so far")
+    lines = [f"{counted(rewrapped, 'key')} wrapped with {page.key_id}"]
+    lines += [
+        f"{address}: its key cannot be unwrapped; the old key is needed" for address in unusable
+    ]
     return Answer(
         lines=lines,
         document={"rewrapped": rewrapped, "unusable": unusable, "keyId": page.key_id},
@@ -36,7 +38,7 @@ async def command(session: Session) -> Answer:
 
 async def _page(session: Session, after: str) -> RewrapKeysResponse:
     services = session.services
-    # The call is for a marketplace, as every call is; the keys are those of all.
+    # Every call names a marketplace; this one rewraps the keys of all.
     return await services.call(
         services.escrow.RewrapKeys,
         RewrapKeysRequest(after=after),

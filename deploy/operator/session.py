@@ -46,12 +46,12 @@ class Session:
     async def first(
         self, ask: Callable[[Operator], Awaitable[T]], *, missing: str
     ) -> tuple[Named, T]:
-        """Ask marketplace after marketplace until one has what is asked for; ids are unique.
+        """Ask one marketplace after the other until one knows the id; ids are unique.
 
-        missing: the reason of a marketplace that has it not. Raises: NotFound: none has it; what
-        the asking raises besides.
+        missing: the reason of a marketplace that does not know it. Raises: NotFound: none does;
+        whatever `ask` raises.
         """
-        last = NotFound("There is no marketplace to look in")
+        last = NotFound("This deployment has no marketplace")
         for marketplace in self.marketplaces:
             try:
                 return marketplace, await ask(self.operator(marketplace))

@@ -1,7 +1,7 @@
-"""Where the parts of a deployment answer, and who asks: from options, or the environment.
+"""The addresses of a deployment and the operator's name, from options or the environment.
 
-Where no address is named, it is the embedded stack of RUN_DIR, as its stack.json tells. Secrets,
-and URLs that may have one in them, are never options: every process can see those.
+Without an address it is the embedded stack of RUN_DIR, described by its stack.json. Secrets, and
+URLs that may contain one, are never options: other processes can read those.
 """
 
 import os
@@ -21,7 +21,7 @@ from deploy.local.identities import Papers
 from deploy.local.settings import child_environment
 
 SERVICES = ("orders", "ledger", "escrow")
-# What it reads, besides the file that API_KEY_PEPPER_FILE may name.
+# The settings it reads, besides API_KEY_PEPPER_FILE.
 READS = frozenset(
     {
         *(f"{service.upper()}_ADDRESS" for service in SERVICES),
@@ -39,7 +39,7 @@ READS = frozenset(
         "TLS_KEY_FILE",
         "STELLAR_NETWORK_PASSPHRASE",
         "STELLAR_RPC_URL",
-        # For a stream that is made anew.
+        # The limits of a stream that is rebuilt.
         *(name.upper() for name in StreamSettings.model_fields),
     }
 )
@@ -47,7 +47,7 @@ RUN_DIR = ".run"
 
 
 class NoPlaceError(Exception):
-    """It is not said where what is asked is; the text says what is missing."""
+    """A setting is missing or wrong; the text names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,26 +76,26 @@ class Place:
     stack: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def require_services(self) -> None:
-        """Require that the services are known. Raises: NoPlaceError."""
+        """Require the services' addresses. Raises: NoPlaceError."""
         if not self.services:
             raise NoPlaceError(
                 f"no stack runs in {self.run_dir}; start one with `make run`, or name one"
             )
 
     def require_papers(self) -> Papers:
-        """Return what the operators' tools show to services. Raises: NoPlaceError."""
+        """Return the operator's key and certificate. Raises: NoPlaceError."""
         if self.papers is None:
             raise NoPlaceError("IDENTITY_KEY or IDENTITY_KEY_FILE: is required")
         return self.papers
 
     def require_database(self) -> None:
-        """Require that a database is known. Raises: NoPlaceError."""
+        """Require a database. Raises: NoPlaceError."""
         if not self.database_url:
             self.require_services()
             raise NoPlaceError("DATABASE_URL: is required")
 
     def require_nats(self) -> None:
-        """Require that NATS is known. Raises: NoPlaceError."""
+        """Require NATS. Raises: NoPlaceError."""
         if not self.nats_url:
             raise NoPlaceError("NATS_URL: is required, of an administrator of the stream")
 
@@ -106,7 +106,9 @@ def load(*, addresses: Mapping[str, str], run_dir: str, operator: str) -> Place:
     Raises: NoPlaceError: what is said is wrong, or not whole.
     """
     if operator and OPERATOR_NAME.fullmatch(operator) is None:
-        raise NoPlaceError("OPERATOR: small letters, digits, dots, dashes and @, at most 64")
+        raise NoPlaceError(
+            "OPERATOR: must be at most 64 lower-case letters, digits, dots, dashes and @"
+        )
     place = Place(
         run_dir=Path(run_dir).resolve(),
         operator=operator,
@@ -146,7 +148,7 @@ def _elsewhere(services: Mapping[str, str], place: Place) -> Place:
     for name, address in services.items():
         variable = f"{name.upper()}_ADDRESS"
         if not address:
-            raise NoPlaceError(f"{variable}: is required where another address is named")
+            raise NoPlaceError(f"{variable}: is required if another address is given")
         try:
             spelling.target(address)
         except ValueError as error:

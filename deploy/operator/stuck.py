@@ -1,7 +1,8 @@
-"""`stuck`: everything that does not go on: commands, operations, money that is held for nobody.
+"""`stuck`: list what makes no progress: commands, operations, and money held for no order.
 
-`STUCK`, `HELD` and `BLIND` need you, `runs` is an operation that has taken long, `waits` goes on by
-itself. Exit code 1 where something needs you. docs/runbook.md has a section for each.
+`STUCK`, `HELD` and `BLIND` need an operator. `runs` is an operation that takes long. `waits`
+continues without help. Exit code 1 if something needs an operator. docs/runbook.md has a section
+for each.
 """
 
 import datetime as dt
@@ -34,10 +35,10 @@ NEEDS_YOU = frozenset({"STUCK", "HELD", "BLIND"})
     type=click.IntRange(0, 10_080),
     default=MINUTES,
     show_default=True,
-    help="An operation that has run for longer is listed.",
+    help="List operations that have run for longer.",
 )
 async def command(session: Session, *, minutes: int) -> Answer:
-    """List what does not go on. Raises: as `Operator` says."""
+    """List what makes no progress. Raises: as `Operator` says."""
     before = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=minutes)
     found = [
         {"marketplace": marketplace.label, **one}
@@ -48,7 +49,7 @@ async def command(session: Session, *, minutes: int) -> Answer:
     return Answer(
         lines=[
             *(f"{one['mark']:7} {one['says']}  [{one['marketplace']}]" for one in found),
-            f"{len(found)} found, {needs} of them need you",
+            f"{len(found)} found, {needs} of them need an operator",
         ],
         document={"stuck": found},
         exit_code=REFUSED if needs else DONE,
@@ -81,5 +82,5 @@ def _running(order: OrderNow, before: dt.datetime) -> list[dict[str, Any]]:
 
 
 def _one(mark: str, about: str, since: str, says: str) -> dict[str, Any]:
-    """Say one of them. about: the id of a command or order; since: ISO 8601; "": there is none."""
+    """Describe one. about: the id of a command or order; since: ISO 8601; "": unknown."""
     return {"mark": mark, "id": about, "since": since, "says": says}

@@ -1,10 +1,10 @@
-"""`suspense`: what is in suspense, and credit a deposit to the user whose wallet it reached."""
+"""`suspense`: list deposits in suspense, or credit one to the user whose wallet received it."""
 
 import uuid
 
 import click
 
-from deploy.operator.answers import Answer
+from deploy.operator.answers import Answer, counted
 from deploy.operator.command import asking
 from deploy.operator.findings import Suspended
 from deploy.operator.marketplaces import Named
@@ -14,9 +14,9 @@ from kernel.money import to_text
 
 @asking("suspense", about=__doc__)
 @click.option("--credit", type=click.UUID, help="The transfer to credit.")
-@click.option("--reason", default="", help="Why it is the user's; on their statement.")
+@click.option("--reason", default="", help="The reason; shown in the user's statement.")
 async def command(session: Session, *, credit: uuid.UUID | None, reason: str) -> Answer:
-    """Credit where that is asked, and list.
+    """Credit a deposit if one is given, and list.
 
     Raises: NotFound: no such deposit is in suspense, or it reached no user's wallet.
     """
@@ -30,7 +30,7 @@ async def command(session: Session, *, credit: uuid.UUID | None, reason: str) ->
             missing="TRANSFER_NOT_FOUND",
         )
         credited = {"transfer": deposit, "user": user}
-        lines.append(f"credited to the user {user}")
+        lines.append(f"credited to user {user}")
     found = [
         (marketplace, one)
         for marketplace in session.marketplaces
@@ -38,16 +38,16 @@ async def command(session: Session, *, credit: uuid.UUID | None, reason: str) ->
     ]
     lines += [f"{line(one)}  [{marketplace.label}]" for marketplace, one in found]
     return Answer(
-        lines=[*lines, f"{len(found)} deposits in suspense"],
+        lines=[*lines, f"{counted(len(found), 'deposit')} in suspense"],
         document={"credited": credited, "deposits": [_document(*each) for each in found]},
     )
 
 
 def line(found: Suspended) -> str:
-    """Say one deposit in suspense."""
+    """Describe one deposit in suspense."""
     return (
         f"{found.transfer_id}  {found.at}  {to_text(found.minor_units)} {found.asset}"
-        f"  wallet of {found.user_id or 'nobody'}  memo {found.memo!r}"
+        f"  wallet of {found.user_id or 'no user'}  memo {found.memo!r}"
     )
 
 

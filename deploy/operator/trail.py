@@ -1,4 +1,4 @@
-"""The trail of what operators ask of a database itself; what they ask of services, those keep."""
+"""The record of operators' changes to the database; services record the calls to them."""
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -10,9 +10,9 @@ _KEEP = "insert into gateway.operator_trail (operator, command, details) values 
 
 
 def keep(place: Place, command: str, **details: str | int | bool | None) -> None:
-    """Write down that a command was asked for, before it is carried out.
+    """Record a command before it is carried out.
 
-    details: what of it matters, never a secret. Raises: psycopg.Error: it must not be carried out.
+    details: its arguments, without secrets. Raises: psycopg.Error: it must not be carried out.
     """
     with psycopg.connect(place.database_url, connect_timeout=CONNECT_SECONDS) as connection:
         connection.execute(_KEEP, (place.operator, command, Jsonb(details)))

@@ -1,4 +1,4 @@
-"""Watching a command after an operator has ruled on it, until it has ended or stopped again."""
+"""Waits after an operator's ruling until the command has ended or stopped again."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ LOOK_SECONDS = 0.5
 
 
 async def watched(session: Session, marketplace: Named, command_id: uuid.UUID) -> Answer:
-    """Say how a command is once it has ended or stopped; the exit code is 1 where it stopped."""
+    """Report a command once it has ended or stopped; the exit code is 1 if it stopped."""
     operator = session.operator(marketplace)
     until = time.monotonic() + WATCH_SECONDS
     while True:
@@ -30,13 +30,13 @@ async def watched(session: Session, marketplace: Named, command_id: uuid.UUID) -
 
 
 class _Text(click.ParamType[str]):
-    """An argument that must say something."""
+    """A text that is not empty."""
 
     name = "text"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if not value.strip():
-            self.fail("say something", param, ctx)
+            self.fail("must not be empty", param, ctx)
         return value
 
 
