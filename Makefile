@@ -13,15 +13,15 @@ BIN := .venv/bin
 ASK = $(BIN)/python -m deploy.operator
 INSTALLED := .venv/.installed
 CODE := kernel chassis services gateway devnet deploy tools bench tests
-# Only what is there: a folder appears here when its first file does.
+# Folders that exist.
 PRESENT = $(wildcard $(CODE))
 
 export PYTHONPATH := .:gen
-# gRPC's handlers for fork break the children that tests start between fork and exec.
+# gRPC's fork handlers break child processes of the tests between fork and exec.
 export GRPC_ENABLE_FORK_SUPPORT := 0
-# The project's own environment is used, whichever one is active.
+# Use the project's environment, even if another one is active.
 unexport VIRTUAL_ENV PYTHONHOME
-# Every worker of the tests, and every program that they start, reads what one has compiled.
+# Test workers and the programs they start share compiled code.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo run token key reader marketplaces marketplace suspense reconcile give-back requeue adopt abandon confirm-chain correct proposals approve reject rebuild-stream test prove prove-faults bench check lint types imports architecture fmt proto proto-check \
@@ -34,55 +34,55 @@ help: ## List the commands
 	  /^##@ / {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(INSTALLED) ## Install what the lock files pin into .venv (the others do it by themselves)
+setup: $(INSTALLED) ## Install the locked dependencies into .venv (other commands do it when needed)
 
-demo: $(INSTALLED) ## One purchase on a fresh stack, from the deposit to the seller's balance
+demo: $(INSTALLED) ## Run one purchase on a fresh stack, and check the result
 	@$(BIN)/python -m deploy.local.demo
 
-run: $(INSTALLED) ## Serve the whole stack on this machine until Ctrl-C (RUN_DIR, PORT_BASE)
+run: $(INSTALLED) ## Run the whole stack on this machine until Ctrl-C (RUN_DIR, PORT_BASE)
 	@exec $(BIN)/python -m deploy.local
 
-token: $(INSTALLED) ## An access token for a user of the running stack: SUB=<uuid> [ROLE=admin]
+token: $(INSTALLED) ## Print an access token for a user of the running stack: SUB=<uuid> [ROLE=admin]
 	@$(BIN)/python -m deploy.local.token --sub "$(SUB)" $(if $(ROLE),--role "$(ROLE)")
 
-key: $(INSTALLED) ## An API key of the running stack: MARKETPLACE=my-shop[:test] [SCOPES=read,write]
+key: $(INSTALLED) ## Create an API key on the running stack: MARKETPLACE=my-shop[:test] [SCOPES=read,write]
 	@$(ASK) keys issue --marketplace "$(MARKETPLACE)" $(if $(SCOPES),--scopes "$(SCOPES)")
 
-reader: $(INSTALLED) ## Let a service of yours read events: NAME=my-shop; REMOVE=yes shuts it out
+reader: $(INSTALLED) ## Let a service of yours read events: NAME=my-shop; REMOVE=yes revokes it
 	@$(BIN)/python -m deploy.local.reader --name "$(NAME)" $(if $(REMOVE),--remove)
 
-# What the operator's commands share: the marketplace by name, name:test, UUID, or all.
+# Options of all operator commands. MARKETPLACE: a name, name:test, a UUID or all.
 WHICH = $(or $(MARKETPLACE),$(NAME))
 OF = $(if $(WHICH),--marketplace "$(WHICH)") $(if $(OPERATOR),--operator "$(OPERATOR)")
 
-marketplaces: $(INSTALLED) ## The marketplaces of a deployment
+marketplaces: $(INSTALLED) ## List the marketplaces of a deployment
 	@$(ASK) marketplaces $(OF)
 
-marketplace: $(INSTALLED) ## What a marketplace has chosen: MARKETPLACE=demo CREDITS=on FEE_BPS=250 …
+marketplace: $(INSTALLED) ## Configure a marketplace, or print its settings: MARKETPLACE=demo FEE_BPS=250 …
 	@$(ASK) choose $(OF) \
 	  $(if $(CREDITS),--credits "$(CREDITS)") $(if $(FEE_BPS),--fee-bps "$(FEE_BPS)") \
 	  $(if $(PARTY_FEE_BPS),--party-fee-bps "$(PARTY_FEE_BPS)") \
 	  $(if $(AUTO_CONFIRM_DAYS),--auto-confirm-days "$(AUTO_CONFIRM_DAYS)")
 
-suspense: $(INSTALLED) ## Deposits in suspense; CREDIT=<transfer> REASON=… gives one to its wallet's user
+suspense: $(INSTALLED) ## List deposits in suspense; credit one to its wallet's user: CREDIT=<transfer> REASON=…
 	@$(ASK) suspense $(OF) $(if $(CREDIT),--credit "$(CREDIT)") $(if $(REASON),--reason "$(REASON)")
 
-reconcile: $(INSTALLED) ## Check the books: invariants, ledger = chain [MARKETPLACE=…] [EVERY=60]
+reconcile: $(INSTALLED) ## Check the books, and compare ledger and chain [MARKETPLACE=…] [EVERY=60]
 	@$(ASK) reconcile $(OF) $(if $(EVERY),--every "$(EVERY)")
 
-give-back: $(INSTALLED) ## Give back what is held for a canceled order: ORDER=<uuid> REASON=…
+give-back: $(INSTALLED) ## Return money that is still held for a canceled order: ORDER=<uuid> REASON=…
 	@$(ASK) give-back $(OF) --order "$(ORDER)" --reason "$(REASON)"
 
-requeue: $(INSTALLED) ## Set a quarantined or waiting command of escrow going: COMMAND=<uuid>
+requeue: $(INSTALLED) ## Retry a quarantined or waiting command of escrow: COMMAND=<uuid>
 	@$(ASK) requeue $(OF) --command "$(COMMAND)"
 
-adopt: $(INSTALLED) ## A stopped command's step has landed: COMMAND=<uuid> HASH=<hex> WHY=…
+adopt: $(INSTALLED) ## Name the transaction of a stopped command's step: COMMAND=<uuid> HASH=<hex> WHY=…
 	@$(ASK) adopt $(OF) --command "$(COMMAND)" --hash "$(HASH)" --why "$(WHY)"
 
-abandon: $(INSTALLED) ## End a stopped command of which nothing has landed: COMMAND=<uuid> WHY=…
+abandon: $(INSTALLED) ## End a stopped command that changed nothing on chain: COMMAND=<uuid> WHY=…
 	@$(ASK) abandon $(OF) --command "$(COMMAND)" --why "$(WHY)"
 
-confirm-chain: $(INSTALLED) ## Let escrow send again after the chain had more than the books: WHY=…
+confirm-chain: $(INSTALLED) ## Let escrow send again after transactions were missing in the books: WHY=…
 	@$(ASK) confirm-chain $(OF) --why "$(WHY)"
 
 correct: $(INSTALLED) ## Propose a correcting transfer: DEBIT= CREDIT= AMOUNT= REASON= EVIDENCE=<file>
@@ -90,10 +90,10 @@ correct: $(INSTALLED) ## Propose a correcting transfer: DEBIT= CREDIT= AMOUNT= R
 	  --reason "$(REASON)" --evidence "$(EVIDENCE)" $(if $(SETTLES),--settles "$(SETTLES)") \
 	  $(if $(ORDER),--order "$(ORDER)") $(if $(TRANSACTION),--transaction "$(TRANSACTION)")
 
-proposals: $(INSTALLED) ## What waits for another operator's word [ALL=1]
+proposals: $(INSTALLED) ## List proposals that wait for another operator's decision [ALL=1]
 	@$(ASK) proposals $(OF) $(if $(ALL),--all)
 
-approve: $(INSTALLED) ## Approve what another operator proposed: PROPOSAL=<id> OPERATOR=<name>
+approve: $(INSTALLED) ## Approve another operator's proposal: PROPOSAL=<id> OPERATOR=<name>
 	@$(ASK) approve $(OF) --proposal "$(PROPOSAL)"
 
 reject: $(INSTALLED) ## Reject a proposal: PROPOSAL=<id> OPERATOR=<name>
@@ -101,19 +101,19 @@ reject: $(INSTALLED) ## Reject a proposal: PROPOSAL=<id> OPERATOR=<name>
 
 .PHONY: stop resume limits
 
-stop: $(INSTALLED) ## Sign nothing more of a flow: FLOW=releases MARKETPLACE=demo|all REASON=…
+stop: $(INSTALLED) ## Stop a flow of money: FLOW=releases MARKETPLACE=demo|all REASON=…
 	@$(ASK) stop $(OF) --flow "$(FLOW)" --reason "$(REASON)"
 
-resume: $(INSTALLED) ## Let a flow go on: FLOW=releases MARKETPLACE=demo|all REASON=…
+resume: $(INSTALLED) ## Resume a stopped flow: FLOW=releases MARKETPLACE=demo|all REASON=…
 	@$(ASK) resume $(OF) --flow "$(FLOW)" --reason "$(REASON)"
 
-limits: $(INSTALLED) ## The flows of money; FLOW=refunds AMOUNT=5000|none REASON=… limits one a day
+limits: $(INSTALLED) ## List the flows of money; limit one per day: FLOW=refunds AMOUNT=5000|none REASON=…
 	@$(ASK) limits $(OF) $(if $(FLOW),--flow "$(FLOW)") $(if $(AMOUNT),--amount "$(AMOUNT)") \
 	  $(if $(REASON),--reason "$(REASON)")
 
 .PHONY: keys revoke-key migrate stuck doctor
 
-keys: $(INSTALLED) ## The API keys of a marketplace: MARKETPLACE=my-shop[:test]
+keys: $(INSTALLED) ## List the API keys of a marketplace: MARKETPLACE=my-shop[:test]
 	@$(ASK) keys list --marketplace "$(MARKETPLACE)"
 
 revoke-key: $(INSTALLED) ## Revoke an API key: MARKETPLACE=my-shop[:test] ID=<its twelve characters>
@@ -122,23 +122,23 @@ revoke-key: $(INSTALLED) ## Revoke an API key: MARKETPLACE=my-shop[:test] ID=<it
 migrate: $(INSTALLED) ## Bring every schema of a database to this release's revision (DATABASE_URL)
 	@$(ASK) migrate
 
-stuck: $(INSTALLED) ## Everything that does not go on [MARKETPLACE=…]
+stuck: $(INSTALLED) ## List what makes no progress [MARKETPLACE=…]
 	@$(ASK) stuck $(OF)
 
-doctor: $(INSTALLED) ## Look at every part of a deployment, and say what is wrong
+doctor: $(INSTALLED) ## Check every part of a deployment
 	@$(ASK) doctor
 
 rebuild-stream: $(INSTALLED) ## Publish every event of the running stack again from its outbox tables
 	@$(ASK) rebuild-stream
 
-##@ Before a change is shared
+##@ Before you share a change
 
-# Most tests wait for a chain, a server or a clock: two cores are busy all the time with so many.
-# Each worker more costs a stack, a PostgreSQL, a NATS and a devnet, and their work while idle.
+# Most tests wait for a chain, a server or a clock; four workers keep two cores busy. Each further
+# worker costs a stack, a PostgreSQL, a NATS and a devnet, even while they idle.
 WORKERS ?= 4
 
-# build/tests.xml has how long each test took.
-test: $(INSTALLED) ## Run every test (some of them: make test WORKERS=0 ARGS="-k release")
+# build/tests.xml contains the duration of each test.
+test: $(INSTALLED) ## Run every test, or some: make test WORKERS=0 ARGS="-k release"
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=20 --junitxml=build/tests.xml $(ARGS)
 
 prove: $(INSTALLED) ## Run the long proofs, and write their figures into docs/reports/
@@ -147,7 +147,7 @@ prove: $(INSTALLED) ## Run the long proofs, and write their figures into docs/re
 	@$(MAKE) prove-faults
 	@$(MAKE) prove-rolling
 
-# The counts, as `make prove-faults KILLS=50` chooses others; the seed says what is drawn.
+# Sizes of the proof; change one with `make prove-faults KILLS=50`. SEED determines the random plan.
 SEED ?= 1
 ORDERS ?= 2000
 KILLS ?= 500
@@ -159,7 +159,7 @@ RESTORES ?= 2
 COPY_SECONDS ?= 60
 CLIENTS ?= 32
 
-prove-faults: $(INSTALLED) ## Orders while everything happens to the stack: docs/reports/faults.md
+prove-faults: $(INSTALLED) ## Run orders under every kind of fault: docs/reports/faults.md
 	@PROVE_SEED=$(SEED) PROVE_ORDERS=$(ORDERS) PROVE_KILLS=$(KILLS) PROVE_PAUSES=$(PAUSES) \
 	  PROVE_NETWORK_FAULTS=$(NETWORK_FAULTS) PROVE_CHAIN_FAULTS=$(CHAIN_FAULTS) \
 	  PROVE_LIES=$(LIES) PROVE_RESTORES=$(RESTORES) PROVE_COPY_SECONDS=$(COPY_SECONDS) \
@@ -167,20 +167,20 @@ prove-faults: $(INSTALLED) ## Orders while everything happens to the stack: docs
 
 .PHONY: prove-rolling prove-image
 
-prove-image: $(INSTALLED) ## Start every program with what the image has, where none can be built
+prove-image: $(INSTALLED) ## Start every program with the image's packages, without building an image
 	@$(BIN)/pytest tests/prove/run_group_proof.py
 
 prove-rolling: $(INSTALLED) ## Restart and kill every replica under load: docs/reports/rolling.md
 	@ROLLING_SECONDS=180 ROLLING_PER_SECOND=100 REPORTS=docs/reports $(BIN)/pytest -o timeout=1800 \
 	  tests/prove/rolling_proof.py
 
-bench: $(INSTALLED) ## Transfers beside pgbench, orders through REST, lists among a million orders
+bench: $(INSTALLED) ## Measure transfers beside pgbench, orders through REST, lists, and metrics' cost
 	@$(BIN)/python -m bench.ledger
 	@$(BIN)/python -m bench.rest
 	@$(BIN)/python -m bench.lists
 	@$(BIN)/python -m bench.watched
 
-check: lint types imports architecture k8s-check proto-check proto-breaking ## Lint, types, layers, contracts
+check: lint types imports architecture k8s-check proto-check proto-breaking ## Check lint, types, layers, contracts and manifests
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check $(PRESENT)
@@ -197,13 +197,13 @@ architecture: $(INSTALLED)
 
 .PHONY: k8s-check alerts-check image
 
-k8s-check: $(INSTALLED) ## Render every overlay of deploy/k8s, validate it, hold it against the rules
+k8s-check: $(INSTALLED) ## Render every overlay of deploy/k8s, validate it, check the rules
 	@$(BIN)/python -m tools.k8s
 
-alerts-check: $(INSTALLED) ## Try the alerts on data made for them, with promtool of Prometheus
+alerts-check: $(INSTALLED) ## Test the alerts with promtool of Prometheus
 	@$(BIN)/python -m tools.alerts
 
-# The name of the image, and the base by its digest where it shall be the same tomorrow.
+# IMAGE: the image's name. PYTHON_IMAGE: the base image, by digest for reproducible builds.
 IMAGE ?= orchestrator:dev
 BUILDER ?= $(shell command -v docker || command -v podman || command -v buildah)
 
@@ -214,7 +214,7 @@ image: sbom ## Build the image of all programs [IMAGE=orchestrator:dev] [PYTHON_
 
 .PHONY: sbom
 
-sbom: $(INSTALLED) ## What is in the image, as CycloneDX: build/sbom.json
+sbom: $(INSTALLED) ## Write the image's list of packages, as CycloneDX: build/sbom.json
 	@mkdir -p build
 	@$(BIN)/cyclonedx-py requirements requirements-run.lock --pyproject pyproject.toml \
 	  --output-reproducible --output-format JSON --output-file build/sbom.json
@@ -222,7 +222,7 @@ sbom: $(INSTALLED) ## What is in the image, as CycloneDX: build/sbom.json
 
 .PHONY: lint-openapi
 
-# What matters of this the tests check without node (tests/unit/gateway/test_openapi_rules.py).
+# tests/unit/gateway/test_openapi_rules.py checks the important rules without node.
 lint-openapi: $(INSTALLED) ## Lint both OpenAPI documents with redocly and spectral (needs node)
 	@$(BIN)/python -m tools.openapi build/openapi
 	@for name in marketplace party; do \
@@ -234,11 +234,10 @@ lint-openapi: $(INSTALLED) ## Lint both OpenAPI documents with redocly and spect
 
 .PHONY: house
 
-# QUICK=1 leaves out the files that a request passes, for which a stack is started.
-house: $(INSTALLED) ## Measure how simple the code is to change, against the wishes [QUICK=1]
+house: $(INSTALLED) ## Measure how simple the code is to change [QUICK=1: without starting a stack]
 	@$(BIN)/python -m tools.house $(if $(QUICK),--quick)
 
-fmt: $(INSTALLED) ## Format the code, and mend what the linter can mend
+fmt: $(INSTALLED) ## Format the code, and fix what the linter can fix
 	@$(BIN)/ruff check --fix --exit-zero --quiet $(PRESENT)
 	@$(BIN)/ruff format $(PRESENT)
 
@@ -247,18 +246,18 @@ fmt: $(INSTALLED) ## Format the code, and mend what the linter can mend
 proto: $(INSTALLED) ## Generate gen/ from protos/
 	@$(BIN)/python tools/protos.py generate
 
-proto-check: $(INSTALLED) ## Fail where gen/ is not what protos/ give, or lint or format differ
+proto-check: $(INSTALLED) ## Fail if gen/ is out of date, or lint or format of protos/ fail
 	@$(BIN)/python tools/protos.py check
 
-proto-breaking: $(INSTALLED) ## Fail where protos/ broke a promise of the last release
+proto-breaking: $(INSTALLED) ## Fail if protos/ break compatibility with the last release
 	@$(BIN)/python tools/protos.py breaking
 
-proto-release: $(INSTALLED) ## Make today's contracts the ones that are compared with
+proto-release: $(INSTALLED) ## Record today's contracts as the release to compare with
 	@$(BIN)/python tools/protos.py release
 
 ##@ Documents
 
-docs: $(INSTALLED) ## Draw docs/states.md and docs/errors.md from the code
+docs: $(INSTALLED) ## Generate docs/states.md and docs/errors.md from the code
 	@$(BIN)/python -m tools.draw
 
 ##@ Housekeeping
@@ -271,8 +270,8 @@ lock: $(INSTALLED) ## Pin the newest versions that requirements*.in allow, with 
 	$$compile -c requirements-dev.lock requirements.in -o requirements.lock; \
 	$$compile -c requirements-dev.lock requirements-run.in -o requirements-run.lock
 
-# Without .venv there is no program that knows what a stack left: it stays.
-clean: ## Delete .venv, caches, and the data of a stopped stack (FORCE=1: with keys of wallets)
+# Without .venv no program can find the data of a stack, so it is not deleted.
+clean: ## Delete .venv, caches, and a stopped stack's data (FORCE=1: with wallet keys)
 	@if [ -x $(BIN)/python ]; then FORCE="$(FORCE)" $(BIN)/python -m deploy.local.clean; fi
 	@rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -126,7 +126,7 @@ def main() -> int:
     parser.add_argument("--orders", type=int, default=1_000_000)
     parser.add_argument("--requests", type=int, default=200)
     arguments = parser.parse_args()
-    with place.stack(settings.load(), say=print) as (_, stack):
+    with place.stack(settings.load(), tell=print) as (_, stack):
         held = uvloop.run(measure(stack, orders=arguments.orders, requests=arguments.requests))
     return 0 if held else 1
 

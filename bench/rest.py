@@ -102,7 +102,7 @@ def main() -> int:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--buyers", type=int, default=8)
     arguments = parser.parse_args()
-    with place.stack(settings.load(), say=print) as (_, stack):
+    with place.stack(settings.load(), tell=print) as (_, stack):
         succeeded = uvloop.run(measure(stack, arguments))
     return 0 if succeeded else 1
 

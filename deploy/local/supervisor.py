@@ -1,4 +1,4 @@
-"""Keeps parts running: starts one again, with growing pauses, when it ends by itself."""
+"""Keeps parts running: restarts a part that exited, after a pause that grows."""
 
 import signal
 import time
@@ -10,7 +10,7 @@ from deploy.local.process import Process
 from deploy.local.settings import DEFAULT_RESTART_PAUSE
 
 FIRST_PAUSE_SECONDS = 0.2
-# A part that has run this long is taken for healthy: the next pause is the first again.
+# After this long a part counts as healthy: its next pause is the first one again.
 HEALTHY_SECONDS = 30.0
 
 
@@ -22,7 +22,7 @@ class Part(Protocol):
         """The running process."""
 
     def start(self) -> None:
-        """Start it (again)."""
+        """Start or restart it."""
 
     def is_ready(self) -> bool:
         """Tell whether it serves now."""
@@ -35,13 +35,13 @@ class _Watch:
     pause_seconds: float = FIRST_PAUSE_SECONDS
     started_at: float = field(default_factory=time.monotonic)
     start_at: float | None = None
-    away: bool = False
+    is_down: bool = False
 
 
 class Supervisor:
-    """Watches running parts. say: prints a line. changed: called when a process was replaced.
+    """Watches running parts. say: prints a line. changed: is called when a process was replaced.
 
-    last_pause_seconds: the longest pause before a part is started again.
+    last_pause_seconds: the longest pause before a restart.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Supervisor:
         return {watch.name: watch.part.process.pid for watch in self._watches}
 
     def look(self) -> None:
-        """Look at every part once: notice ends, start again what is due."""
+        """Check every part once: notice exits, restart what is due."""
         for watch in self._watches:
             code = watch.part.process.exit_code()
             if code is None:
@@ -76,7 +76,7 @@ class Supervisor:
                 self._start(watch)
 
     def stop(self, groups: Iterable[Iterable[str]]) -> dict[str, int]:
-        """Stop group after group, each at once; returns the exit code of each part."""
+        """Stop one group after the other; returns the exit code of each part."""
         known = {watch.name: watch for watch in self._watches}
         codes: dict[str, int] = {}
         for group in groups:
@@ -92,8 +92,8 @@ class Supervisor:
             watch.pause_seconds = FIRST_PAUSE_SECONDS
         pause = min(watch.pause_seconds, self._last_pause_seconds)
         watch.start_at = time.monotonic() + pause
-        watch.away = True
-        self._say(f"{watch.name} ended with {describe(code)}; again in {pause:.1f} s")
+        watch.is_down = True
+        self._say(f"{watch.name} exited with {describe(code)}; restarting in {pause:.1f} s")
         watch.pause_seconds = min(pause * 2, self._last_pause_seconds)
 
     def _start(self, watch: _Watch) -> None:
@@ -103,12 +103,12 @@ class Supervisor:
         self._changed()
 
     def _notice_return(self, watch: _Watch) -> None:
-        # Asked only after an end: a probe of every part ten times a second would be noise.
-        if watch.away and watch.part.is_ready():
-            watch.away = False
+        # Probed only after an exit: ten probes of every part a second would be noise.
+        if watch.is_down and watch.part.is_ready():
+            watch.is_down = False
             self._say(f"{watch.name} is back")
 
 
 def describe(code: int) -> str:
-    """Say how a process ended: `exit code 1`, `SIGKILL`."""
+    """Describe how a process ended: `exit code 1`, `SIGKILL`."""
     return f"exit code {code}" if code >= 0 else signal.Signals(-code).name

@@ -32,9 +32,12 @@ async def check(tx: Transaction, *, marketplace_id: MarketplaceId | None) -> lis
         compared = rows[0][0] if rows else 0
         offenders = [str(row[1]) for row in rows if row[1] is not None]
         shown = ", ".join(offenders[:OFFENDERS_SHOWN])
-        verdict = f"{len(offenders)} do not: {shown}" if offenders else "all do"
+        verdict = f"{len(offenders)} FAILED: {shown}" if offenders else "ok"
+        noun = what if compared != 1 else what.removesuffix("s")
         results.append(
-            Invariant(name=name, holds=not offenders, details=f"{compared} {what}; {verdict}")
+            Invariant(
+                name=name, holds=not offenders, details=f"{compared} {noun} checked: {verdict}"
+            )
         )
     return results
 

@@ -45,8 +45,8 @@ async def test_limits_are_set_listed_and_taken_away(stack: RunningStack) -> None
     taken = await run(stack, "limits", *WHICH, "--amount", "none", "--reason", "It is over")
 
     assert set_to.returncode == listed.returncode == taken.returncode == 0
-    assert "releases   goes on  limit 12.50" in listed.stdout
-    assert "releases   goes on  limit none" in taken.stdout
+    assert "releases   running  limit 12.50" in listed.stdout
+    assert "releases   running  limit none" in taken.stdout
 
 
 async def test_a_flow_is_not_changed_without_whose_which_and_why(stack: RunningStack) -> None:

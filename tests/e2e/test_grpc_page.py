@@ -100,8 +100,11 @@ async def test_the_printed_client_calls_what_it_was_granted_and_not_before_or_af
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("gateway", "--rpc", "ledger.GetBalance"), "gateway is a program of the house"),
-        (("billing", "--rpc", "ledger.Nothing"), "there is no RPC ledger.Nothing"),
+        (
+            ("gateway", "--rpc", "ledger.GetBalance"),
+            "gateway is one of Orchestrator's own programs",
+        ),
+        (("billing", "--rpc", "ledger.Nothing"), "unknown RPC: ledger.Nothing"),
         (("Billing", "--rpc", "ledger.GetBalance"), "must be a name of small letters"),
         (("billing", "--rpc", "ledger.GetBalance", "--scope", "root"), "Input should be"),
     ],

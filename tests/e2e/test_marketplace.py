@@ -32,8 +32,8 @@ async def test_what_is_chosen_holds_for_the_next_order(own: Tenant) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "manual credits: on",
-        "platform fee, orders by key: 250 basis points",
-        "platform fee, orders by token: the service's default",
+        "platform fee, orders by API key: 250 basis points",
+        "platform fee, orders by user's token: the service's default",
         "a delivery counts as accepted after 3 days",
     ]
     async with own.shop() as shop:

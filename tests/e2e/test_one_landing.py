@@ -144,7 +144,7 @@ async def test_a_restored_database_pays_nothing_twice_and_everything_goes_on(
     try:
         with running_stack(tmp_path, keep=True, TRANSACTION_SECONDS=SHORT) as stack:
             await ended(stack, funding, release)
-            await said(stack, r"^(HELD) +nothing is sent since .*every transaction found")
+            await said(stack, r"^(HELD) +nothing was sent since .*claim every transaction")
             assert (await reconciled(stack))[0] == 1
 
             done = operate(stack.run_dir, "confirm-chain", "--why", "compared with the explorer")

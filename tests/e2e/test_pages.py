@@ -43,7 +43,7 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
         '"releaseAmount":"50.00"',
         '"name":"order.released"',
     ),
-    "docs/money.md": ("holds   I1 ",),
+    "docs/money.md": ("ok      I1 ",),
     "docs/operator.md": (
         "Usage: orchestrator ",
         "Usage: orchestrator reconcile",

@@ -44,4 +44,7 @@ async def test_a_difference_is_found_by_itself_and_forgotten_when_it_is_gone(
         0,
     )
     assert "1 differ" in said
-    assert 'compared  1 accounts differ; docs/runbook.md, "Ledger and chain differ"' in doctor
+    assert (
+        'compared  1 account with a difference; docs/runbook.md, "Ledger and chain differ"'
+        in doctor
+    )

@@ -96,7 +96,7 @@ async def a_first_look(desk: Desk) -> None:
     said = desk.type("First look").stdout
 
     assert re.search(r"^holds +I1 ", said, re.MULTILINE)
-    assert f"ledger = chain: 0 accounts, 0 in motion, 0 differ  [{desk.tenant.name}]" in said
+    assert f"ledger = chain: 0 accounts, 0 in progress, 0 differ  [{desk.tenant.name}]" in said
 
 
 async def an_alarm(desk: Desk) -> None:
@@ -197,9 +197,9 @@ async def closes(desk: Desk, order_id: str, command_id: str) -> None:
 async def a_stopped_flow(desk: Desk) -> None:
     said = desk.well("Stop a flow of money", NAME=desk.tenant.name)
 
-    states = re.findall(r"releases +(STOPPED|goes on)", said)
-    assert (states[0], states[-1]) == ("STOPPED", "goes on")
-    assert "refunds    goes on  limit 5000" in said
+    states = re.findall(r"releases +(STOPPED|running)", said)
+    assert (states[0], states[-1]) == ("STOPPED", "running")
+    assert "refunds    running  limit 5000" in said
 
 
 async def a_lost_stream(desk: Desk) -> None:
@@ -218,11 +218,11 @@ async def a_deposit_in_suspense(desk: Desk) -> None:
 
     await until(listed, what="the deposit is not in suspense")
     [line] = [one for one in desk.well(section).splitlines() if desk.tenant.name in one]
-    assert "waits   1 deposits in suspense, 12.50" in desk.own()
+    assert "waits   1 deposit in suspense, 12.50" in desk.own()
 
     said = desk.well(section, 1, TRANSFER=line.split()[0])
 
-    assert said.startswith("credited to the user ")
+    assert said.startswith("credited to user ")
     assert await desk.shop.balance(user) == ("12.50", "0.00")
 
 
@@ -270,7 +270,7 @@ async def a_correction(desk: Desk) -> None:
     assert await desk.shop.balance(user) == ("7.25", "0.00")
     said = desk.own()
     assert "ASIDE" not in said
-    assert "0 in motion, 0 differ" in said
+    assert "0 in progress, 0 differ" in said
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def test_a_killed_part_is_started_again_and_both_are_said(tmp_path: Path) -> Non
     os.kill(first, signal.SIGKILL)
     look_until(supervisor, lambda: "ledger is back" in said)
 
-    assert said[0] == "ledger ended with SIGKILL; again in 0.2 s"
+    assert said[0] == "ledger exited with SIGKILL; restarting in 0.2 s"
     assert supervisor.pids()["ledger"] != first
     assert changes == [1]
     assert supervisor.stop([["ledger"]]) == {"ledger": -signal.SIGTERM}
@@ -79,10 +79,12 @@ def test_pauses_grow_while_a_part_ends_again_and_again(tmp_path: Path) -> None:
     supervisor = Supervisor(say=said.append, changed=lambda: None)
     supervisor.add("orders", Script(tmp_path, "orders", "raise SystemExit(7)"))
 
-    look_until(supervisor, lambda: len([line for line in said if "ended" in line]) == 3)
+    look_until(supervisor, lambda: len([line for line in said if "exited" in line]) == 3)
 
-    ends = [line for line in said if "ended" in line]
-    assert ends == [f"orders ended with exit code 7; again in {s} s" for s in ("0.2", "0.4", "0.8")]
+    ends = [line for line in said if "exited" in line]
+    assert ends == [
+        f"orders exited with exit code 7; restarting in {s} s" for s in ("0.2", "0.4", "0.8")
+    ]
     supervisor.stop([["orders"]])
 
 
@@ -91,10 +93,12 @@ def test_pauses_grow_no_further_than_the_longest(tmp_path: Path) -> None:
     supervisor = Supervisor(say=said.append, changed=lambda: None, last_pause_seconds=0.3)
     supervisor.add("orders", Script(tmp_path, "orders", "raise SystemExit(7)"))
 
-    look_until(supervisor, lambda: len([line for line in said if "ended" in line]) == 3)
+    look_until(supervisor, lambda: len([line for line in said if "exited" in line]) == 3)
 
-    ends = [line for line in said if "ended" in line]
-    assert ends == [f"orders ended with exit code 7; again in {s} s" for s in ("0.2", "0.3", "0.3")]
+    ends = [line for line in said if "exited" in line]
+    assert ends == [
+        f"orders exited with exit code 7; restarting in {s} s" for s in ("0.2", "0.3", "0.3")
+    ]
     supervisor.stop([["orders"]])
 
 
