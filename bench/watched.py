@@ -17,49 +17,22 @@ import tempfile
 import threading
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import psutil
 import uvloop
 
 from bench.load import Load, Run
 from bench.rest import CREATED, users
-from deploy.local import postgres, state
 from deploy.local.ports import HOST, free_port
-from deploy.local.process import Command, Process, python_module
 from deploy.local.rest import Marketplace
-from deploy.local.services import Program, grpc_ready, http_ready
-from deploy.local.settings import PORTS, ROOT, child_environment
+from tests.collector import collector
+from tests.replica import running, second
+from tests.running_stack import RunningStack, running_stack
 
-START_SECONDS, SCRAPE_SECONDS = 120.0, 5.0
+SCRAPE_SECONDS = 5.0
 WATCHED, PLAIN = "watched", "plain"
 SHARE = "0.01"
-
-
-@contextlib.contextmanager
-def collector() -> Iterator[str]:
-    """Take traces and throw them away; yields the URL."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer((HOST, 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://{HOST}:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @contextlib.contextmanager
@@ -82,78 +55,25 @@ def scraping(urls: Sequence[str]) -> Iterator[None]:
         thread.join()
 
 
-@contextlib.contextmanager
-def stack(folder: Path) -> Iterator[dict[str, Any]]:
-    """Run a stack without traces; yields its stack.json."""
-    base = free_port()
-    command = Command(
-        name="stack",
-        argv=python_module("deploy.local"),
-        environment=child_environment(RUN_DIR=str(folder), PORT_BASE=str(base - len(PORTS))),
-        folder=ROOT,
-    )
-    process = Process(command, folder / "stack.log")
-    try:
-        process.wait_until(lambda: state.read(folder) is not None, timeout_seconds=START_SECONDS)
-        yield state.read(folder) or {}
-    finally:
-        process.stop(timeout_seconds=60)
-        postgres.remove(folder / "postgres")
-
-
 class Pair:
-    """An orders service, and a gateway that asks it."""
+    """An orders service, and a gateway that asks it; both started by `running`."""
 
-    def __init__(self, document: Mapping[str, Any], folder: Path, more: Mapping[str, str]) -> None:
-        """more: settings of both that differ. METRICS_PORT: on is a free port of each."""
-        self.metrics: list[str] = []
-        orders_port, health_port, port = free_port(), free_port(), free_port()
+    def __init__(self, stack: RunningStack, more: Mapping[str, str]) -> None:
+        """more: settings of both; with any, their metrics are served, too."""
+        orders_port, port = free_port(), free_port()
+        metrics = [free_port(), free_port()] if more else [0, 0]
         self.url = f"http://{HOST}:{port}"
-        own = {
-            "orders": {"GRPC_PORT": str(orders_port), "HEALTH_PORT": str(health_port)},
-            "gateway": {"GATEWAY_PORT": str(port), "ORDERS_ADDRESS": f"{HOST}:{orders_port}"},
+        self.metrics = [f"http://{HOST}:{one}/metrics" for one in metrics if one]
+        of_orders, of_gateway = ({**more, "METRICS_PORT": str(one)} for one in metrics)
+        of_gateway["ORDERS_ADDRESS"] = f"{HOST}:{orders_port}"
+        self.programs = {
+            "orders": second(stack, "orders", port=orders_port, more=of_orders),
+            "gateway": second(stack, "gateway", port=port, more=of_gateway),
         }
-        ready = {
-            "orders": grpc_ready(health_port),
-            "gateway": http_ready(f"{self.url}/api/v1/health"),
-        }
-        self.programs = [
-            Program(
-                name=f"{name}-{port}",
-                module="gateway" if name == "gateway" else "services.orders",
-                environment={
-                    **psutil.Process(int(document["pids"][name])).environ(),
-                    **own[name],
-                    **more,
-                    "METRICS_PORT": self._metrics_port(more),
-                },
-                log_folder=folder,
-                ready=ready[name],
-            )
-            for name in ("orders", "gateway")
-        ]
-
-    def _metrics_port(self, more: Mapping[str, str]) -> str:
-        if not more:
-            return "0"
-        port = free_port()
-        self.metrics.append(f"http://{HOST}:{port}/metrics")
-        return str(port)
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator["Pair"]:
-        """Run both for the block."""
-        with contextlib.ExitStack() as opened:
-            for program in self.programs:
-                program.start()
-                opened.callback(program.process.stop)
-            for program in self.programs:
-                program.wait_ready()
-            yield self
 
     def load(self, api_key: str) -> Load:
         """Return what sends requests to it."""
-        pids = {program.name.partition("-")[0]: program.process.pid for program in self.programs}
+        pids = {name: program.process.pid for name, program in self.programs.items()}
         return Load(url=self.url, api_key=api_key, pids=pids)
 
 
@@ -208,12 +128,15 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="bench-watched-"))
     folder.chmod(0o755)
     try:
-        with stack(folder / "run") as document, collector() as url:
-            traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_TRACES_SAMPLER_ARG": SHARE}
-            watched, plain = Pair(document, folder, traced), Pair(document, folder, {})
-            with watched.running(), plain.running(), scraping(watched.metrics):
+        # The settings of `make run`, where tests have cheaper ones.
+        started = running_stack(folder, FORK_PROGRAMS="off", POSTGRES_FSYNC="on")
+        with started as stack, collector() as traces:
+            traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": traces.url, "OTEL_TRACES_SAMPLER_ARG": SHARE}
+            watched, plain = Pair(stack, traced), Pair(stack, {})
+            programs = (*watched.programs.values(), *plain.programs.values())
+            with running(*programs), scraping(watched.metrics):
                 pairs = {WATCHED: watched, PLAIN: plain}
-                runs = uvloop.run(measure(document, pairs, arguments))
+                runs = uvloop.run(measure(stack.document, pairs, arguments))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     tell(runs)

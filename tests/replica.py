@@ -1,73 +1,85 @@
-"""A second replica of orders with a gateway of its own, beside those of a running stack.
+"""Second replicas of programs, beside those of a running stack.
 
-Both orders processes work on the same rows, and neither knows of the other but through them.
+Replicas of a program work on the same rows, and know of each other only through these.
 """
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from urllib.parse import urlsplit
 
-from deploy.local import credentials
+from deploy.local import credentials, settings
 from deploy.local.ports import HOST, free_port
 from deploy.local.services import Program, grpc_ready, http_ready
-from deploy.local.settings import StackSettings, child_environment
+from deploy.local.stack import chain_settings
 from deploy.local.wiring import Wiring
 from tests.running_stack import RunningStack
 
 
-@contextlib.contextmanager
-def replica(stack: RunningStack, **settings: str) -> Iterator[str]:
-    """Run the two for the block; yields the gateway's URL. settings: of the orders process."""
-    wiring, orders_port, port = _wiring(stack), free_port(), free_port()
-    health_port = free_port()
-    url = f"http://{HOST}:{port}"
-    orders = _program(
-        stack,
-        "orders",
-        {
-            **wiring.service("orders", network={}),
-            "GRPC_PORT": str(orders_port),
+def second(
+    stack: RunningStack,
+    name: str,
+    *,
+    port: int,
+    more: Mapping[str, str] | None = None,
+    is_forked: bool = False,
+) -> Program:
+    """Make a second replica of a program on a port of its own; the caller starts it.
+
+    more: settings in which it differs from the first one.
+    """
+    wiring, health_port = _wiring(stack), free_port()
+    if name == "gateway":
+        module, ready = name, http_ready(f"http://{HOST}:{port}/api/v1/health")
+        own = {**wiring.gateway(), "GATEWAY_PORT": str(port)}
+    else:
+        module, ready = f"services.{name}", grpc_ready(health_port)
+        network = chain_settings(stack.document["devnetUrl"]) if name == "escrow" else {}
+        own = {
+            **wiring.service(name, network=network),
+            "GRPC_PORT": str(port),
             "HEALTH_PORT": str(health_port),
-            "METRICS_PORT": "0",
-            **settings,
-        },
+        }
+    return Program(
+        name=f"{name}-2",
+        module=module,
+        environment={**own, "METRICS_PORT": "0", **(more or {})},
+        log_folder=stack.run_dir / "logs",
+        ready=ready,
+        is_forked=is_forked,
     )
-    gateway = _program(
-        stack,
-        "gateway",
-        {
-            **wiring.gateway(),
-            "GATEWAY_PORT": str(port),
-            "METRICS_PORT": "0",
-            "ORDERS_ADDRESS": f"{HOST}:{orders_port}",
-        },
-    )
-    orders.ready = grpc_ready(health_port)
-    gateway.ready = http_ready(f"{url}/api/v1/health")
-    with contextlib.ExitStack() as running:
-        for program in (orders, gateway):
-            program.start()
-            running.callback(program.process.stop)
-        for program in (orders, gateway):
-            program.wait_ready()
-        yield url
 
 
 @contextlib.contextmanager
-def another_gateway(stack: RunningStack, **settings: str) -> Iterator[str]:
-    """Run a gateway with settings of its own beside a stack's; yields its URL."""
+def running(*programs: Program) -> Iterator[None]:
+    """Start programs at once, wait until all are ready, and stop them after the block."""
+    with contextlib.ExitStack() as opened:
+        for program in programs:
+            program.start()
+            opened.callback(program.process.stop, timeout_seconds=60)
+        for program in programs:
+            program.wait_ready()
+        yield
+
+
+@contextlib.contextmanager
+def replica(stack: RunningStack, **more: str) -> Iterator[str]:
+    """Run a second orders, and a gateway that asks it; yields the gateway's URL.
+
+    more: settings of orders.
+    """
+    orders_port, port = free_port(), free_port()
+    orders = second(stack, "orders", port=orders_port, is_forked=True, more=more)
+    asks = {"ORDERS_ADDRESS": f"{HOST}:{orders_port}"}
+    gateway = second(stack, "gateway", port=port, is_forked=True, more=asks)
+    with running(orders, gateway):
+        yield f"http://{HOST}:{port}"
+
+
+@contextlib.contextmanager
+def another_gateway(stack: RunningStack, **more: str) -> Iterator[str]:
+    """Run a second gateway; yields its URL. more: settings in which it differs."""
     port = free_port()
-    url = f"http://{HOST}:{port}"
-    own = {"GATEWAY_PORT": str(port), "METRICS_PORT": "0"}
-    environment = {**gateway_environment(stack), **own, **settings}
-    gateway = _program(stack, "gateway", environment)
-    gateway.ready = http_ready(f"{url}/api/v1/health")
-    gateway.start()
-    try:
-        gateway.wait_ready()
-        yield url
-    finally:
-        gateway.process.stop()
+    with running(second(stack, "gateway", port=port, is_forked=True, more=more)):
+        yield f"http://{HOST}:{port}"
 
 
 def gateway_environment(stack: RunningStack) -> dict[str, str]:
@@ -76,28 +88,10 @@ def gateway_environment(stack: RunningStack) -> dict[str, str]:
 
 
 def _wiring(stack: RunningStack) -> Wiring:
-    document = stack.document
+    """Return the settings of each part, as the stack itself has made them."""
     return Wiring(
-        settings=StackSettings(
-            run_dir=stack.run_dir,
-            port_base=urlsplit(document["url"]).port or 0,
-            database_url="",
-            nats_url="",
-            stellar_rpc_url="",
-            environment=child_environment(),
-        ),
+        settings=settings.read(stack.process.command.environment),
         credentials=credentials.load(stack.run_dir),
-        database_url=document["databaseUrl"],
-        nats_url=document["natsUrl"],
-    )
-
-
-def _program(stack: RunningStack, name: str, environment: Mapping[str, str]) -> Program:
-    return Program(
-        name=f"second-{name}",
-        module="gateway" if name == "gateway" else f"services.{name}",
-        is_forked=True,
-        environment=environment,
-        log_folder=stack.run_dir / "logs",
-        ready=bool,
+        database_url=stack.document["databaseUrl"],
+        nats_url=stack.document["natsUrl"],
     )

@@ -5,7 +5,6 @@ of that. The program runs as it always does: its environment,
 its folder, its output, its exit code. Where FORK_PROGRAMS is off, nothing here is used.
 """
 
-import ctypes
 import multiprocessing
 import os
 import runpy
@@ -17,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from multiprocessing import forkserver
 from pathlib import Path
 
+from deploy.local.parent import signal_when_it_dies
 from deploy.local.settings import replace_environment
 
 # What is read before, so that it is there in every fork.
@@ -30,8 +30,6 @@ CODE = (
     "chassis.migrations.__main__",
     "devnet.app",
 )
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _forks = multiprocessing.get_context("forkserver")
 # Whoever forks more than these says so before the first fork.
 _forks.set_forkserver_preload(list(CODE))
@@ -57,7 +55,7 @@ class Fork:
         """Start it. argv: a command line of `python -m`."""
         self._process = _forks.Process(
             target=_run,
-            args=(argv[2:], dict(environment), folder, log_path, int(stop_signal)),
+            args=(argv[2:], dict(environment), folder, log_path, stop_signal),
         )
         self._process.start()
 
@@ -90,15 +88,14 @@ def _run(
     environment: Mapping[str, str],
     folder: Path | None,
     log_path: Path,
-    stop_signal: int,
+    stop_signal: signal.Signals,
 ) -> None:
     """Become the program."""
     os.setsid()
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, stop_signal)
+    signal_when_it_dies(stop_signal)
     parent = multiprocessing.parent_process()
     if parent is None or not parent.is_alive():
-        # Whoever started it died before the kernel was asked to tell: nobody would stop it.
+        # The parent died before the call above, so the signal would never come.
         os._exit(1)
     replace_environment(environment)
     time.tzset()

@@ -6,7 +6,6 @@ child: start children from the main thread only.
 """
 
 import contextlib
-import ctypes
 import os
 import pwd
 import signal
@@ -19,11 +18,9 @@ from pathlib import Path
 from typing import IO
 
 from deploy.local.forked import Fork
+from deploy.local.parent import signal_when_it_dies
 
 POLL_SECONDS = 0.02
-# prctl(2): the signal that this process gets when its parent dies.
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass(eq=False)
@@ -180,10 +177,9 @@ def _die_with_parent(stop_signal: signal.Signals) -> Callable[[], None]:
     parent = os.getpid()
 
     def hook() -> None:
-        if _LIBC is not None:
-            _LIBC.prctl(_PR_SET_PDEATHSIG, int(stop_signal))
-            if os.getppid() != parent:
-                # The parent died between fork and prctl: nobody would send the signal.
-                os._exit(1)
+        signal_when_it_dies(stop_signal)
+        if os.getppid() != parent:
+            # The parent died between fork and prctl, so the signal would never come.
+            os._exit(1)
 
     return hook

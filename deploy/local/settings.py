@@ -82,7 +82,11 @@ class StackSettings:
 
 def load() -> StackSettings:
     """Read the settings; a wrong one ends the program with exit code 2 and one line naming it."""
-    environment = child_environment()
+    return read(child_environment())
+
+
+def read(environment: Mapping[str, str]) -> StackSettings:
+    """Read the settings of a stack that runs with an environment; ends as `load` does."""
     base = environment.get("PORT_BASE", str(DEFAULT_PORT_BASE))
     if not re.fullmatch(r"[0-9]{1,5}", base) or not 1 <= int(base) <= 65535 - len(PORTS):
         refuse("PORT_BASE", f"must be a port number from 1 to {65535 - len(PORTS)}")

@@ -10,8 +10,6 @@ from devnet.chain.envelope import Envelope
 Code = xdr.TransactionResultCode
 OperationCode = xdr.OperationResultCode
 
-SUCCESS_CODES = {Code.txSUCCESS, Code.txFEE_BUMP_INNER_SUCCESS}
-
 
 class OperationFailedError(Exception):
     """An operation was refused; carries the result that says why."""

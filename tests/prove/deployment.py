@@ -17,9 +17,9 @@ import psutil
 
 from deploy.local import postgres
 from deploy.local.ports import free_port
-from deploy.local.services import Program, grpc_ready
 from deploy.local.supervisor import Supervisor
 from tests.prove.links import Proxies, proxies
+from tests.replica import second
 from tests.running_stack import RunningStack, free_row, running_stack
 
 SECOND = ("orders", "escrow")
@@ -104,27 +104,10 @@ class Deployment:
             last_pause_seconds=RESTART_PAUSE_SECONDS,
         )
         for name in SECOND:
-            program = self._second(name)
+            program = second(self.stack, name, port=self.second_ports[name])
             program.start()
             self._seconds.add(program.name, program)
             program.wait_ready()
-
-    def _second(self, name: str) -> Program:
-        """Make the second replica of a part: its settings are those of the first."""
-        environment = psutil.Process(int(self.stack.document["pids"][name])).environ()
-        port, health_port = self.second_ports[name], free_port()
-        return Program(
-            name=f"{name}-2",
-            module=f"services.{name}",
-            environment={
-                **environment,
-                "GRPC_PORT": str(port),
-                "HEALTH_PORT": str(health_port),
-                "METRICS_PORT": "0",
-            },
-            log_folder=self.stack.run_dir / "logs",
-            ready=grpc_ready(health_port),
-        )
 
     async def _watch(self) -> None:
         """Start the second replicas again when they end."""

@@ -12,11 +12,10 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from deploy.local.ports import HOST, free_port
-from deploy.local.services import Program, grpc_ready, http_ready
+from deploy.local.services import Program
 from tests.prove.links import proxies
+from tests.replica import running, second
 from tests.running_stack import RunningStack, free_row, running_stack
 from tests.shop import until
 
@@ -75,38 +74,7 @@ async def two_of_everything(folder: Path) -> AsyncIterator[Twice]:
                 RESTART_PAUSE_SECONDS="0.5",
             )
         )
-        seconds = {program: _second(stack, program, ports[program]) for program in PROGRAMS}
-        for program in seconds.values():
-            program.start()
-            opened.callback(_stop, program)
-        for program in seconds.values():
-            await asyncio.to_thread(program.wait_ready)
+        seconds = {name: second(stack, name, port=ports[name]) for name in PROGRAMS}
+        opened.enter_context(running(*seconds.values()))
         url = f"http://{balancers.addresses[FRONT]}"
         yield Twice(stack=stack, url=url, seconds=seconds)
-
-
-def _stop(program: Program) -> None:
-    program.process.stop(timeout_seconds=60)
-
-
-def _second(stack: RunningStack, program: str, port: int) -> Program:
-    """Make the second replica of a program: its settings are those of the first."""
-    environment = psutil.Process(int(stack.document["pids"][program])).environ()
-    health_port = free_port()
-    is_gateway = program == "gateway"
-    own = (
-        {"GATEWAY_PORT": str(port)}
-        if is_gateway
-        else {"GRPC_PORT": str(port), "HEALTH_PORT": str(health_port)}
-    )
-    return Program(
-        name=f"{program}-2",
-        module="gateway" if is_gateway else f"services.{program}",
-        environment={**environment, **own, "METRICS_PORT": "0"},
-        log_folder=stack.run_dir / "logs",
-        ready=(
-            http_ready(f"http://{HOST}:{port}/api/v1/health")
-            if is_gateway
-            else grpc_ready(health_port)
-        ),
-    )
