@@ -5,7 +5,8 @@ Whatever is refused is refused without being said: it may hold a password.
 
 import ipaddress
 import re
-from urllib.parse import urlsplit
+from collections.abc import Collection
+from urllib.parse import SplitResult, urlsplit
 
 PORT_MAX = 65_535
 # Names of containers have underscores; a name may end with the dot of the root.
@@ -59,16 +60,26 @@ def target(text: str) -> str:
 
 def http_url(text: str) -> str:
     """Return a URL of a service over HTTP as it is. Raises: ValueError."""
+    wanted = "must start with http:// or https:// and a host"
+    host(url_parts(text, schemes=("http", "https"), wanted=wanted).hostname or "")
+    return text
+
+
+def url_parts(text: str, *, schemes: Collection[str], wanted: str) -> SplitResult:
+    """Split a URL with a host, and a port that can be called if it names one.
+
+    wanted: the text of the error. Raises: ValueError.
+    """
     try:
         parts = urlsplit(text)
         has_port = parts.port != 0
     except ValueError:
-        raise ValueError("must be a URL") from None
-    is_http = parts.scheme in {"http", "https"} and parts.hostname is not None
-    if not is_http or not has_port or re.search(r"\s", text):
-        raise ValueError("must start with http:// or https:// and a host")
-    host(parts.hostname or "")
-    return text
+        raise ValueError(wanted) from None
+    if parts.scheme not in schemes or not parts.hostname or not has_port:
+        raise ValueError(wanted)
+    if re.search(r"\s", text):
+        raise ValueError(wanted)
+    return parts
 
 
 def is_port(text: str) -> bool:

@@ -2,13 +2,14 @@
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, unquote
+
+from chassis.addresses import url_parts
 
 # The one stream of all events, and what is in it.
 STREAM = "ORCHESTRATOR"
 SUBJECTS = ("order.*", "escrow.*", "balance.*", "dispute.*", "user.*", "wallet.*")
 
-_SCHEMES = ("nats", "tls")
 # What may stand in a subject, which a user's replies come on.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
@@ -70,14 +71,8 @@ def parse(text: str) -> NatsServers:
 
 
 def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        has_port = parts.port != 0
-    except ValueError:
-        raise ValueError("must be nats://host:port, or several separated by commas") from None
-    rest = (parts.path.rstrip("/"), parts.query, parts.fragment)
-    if parts.scheme not in _SCHEMES or not parts.hostname or any(rest) or not has_port:
-        raise ValueError("must be nats://host:port, or several separated by commas")
-    if re.search(r"\s", parts.netloc):
-        raise ValueError("must not contain spaces")
+    wanted = "must be nats://host:port, or several separated by commas"
+    parts = url_parts(url, schemes=("nats", "tls"), wanted=wanted)
+    if any((parts.path.rstrip("/"), parts.query, parts.fragment)):
+        raise ValueError(wanted)
     return parts
