@@ -1,15 +1,17 @@
-"""The services of a deployment as an operator asks them, about one marketplace, over gRPC."""
+"""What an operator asks a deployment's services about one marketplace, over gRPC."""
 
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import grpc
 from orchestrator.common.v1.common_pb2 import PageRequest
 from orchestrator.escrow.v1.escrow_pb2 import (
     AbandonCommandRequest,
     AdoptTransactionRequest,
+    ChainTransaction,
     CommandKind,
     CommandState,
     ConfirmChainRequest,
@@ -36,9 +38,11 @@ from orchestrator.ledger.v1.ledger_pb2 import (
     CheckInvariantsRequest,
     CreditSuspenseRequest,
     GetBalanceRequest,
+    InvariantResult,
     ListAccountsRequest,
     ListOpenHoldsRequest,
     ListSuspenseRequest,
+    Transfer,
 )
 from orchestrator.orders.v1.orders_pb2 import (
     GetOrderRequest,
@@ -54,11 +58,8 @@ from deploy.local.identities import Papers
 from deploy.operator.findings import (
     Blindness,
     ChainHold,
-    ChainTransaction,
     Concerns,
-    Hold,
     Holding,
-    Invariant,
     OrderNow,
     Proposal,
     Running,
@@ -92,22 +93,15 @@ class Operator:
         async with connected(services, papers=papers) as opened:
             yield cls(services=opened, marketplace_id=marketplace_id)
 
-    async def invariants(self) -> list[Invariant]:
+    async def invariants(self) -> list[InvariantResult]:
         """Check the ledger's invariants."""
         answer = await self._call(self._ledger.CheckInvariants, CheckInvariantsRequest())
-        return [
-            Invariant(name=result.name, holds=result.holds, details=result.details)
-            for result in answer.results
-        ]
+        return list(answer.results)
 
     async def transactions(self, order_id: uuid.UUID) -> list[ChainTransaction]:
         """List the chain transactions of an order, oldest first."""
         request = ListTransactionsRequest(order_id=str(order_id))
-        answer = await self._call(self._escrow.ListTransactions, request)
-        return [
-            ChainTransaction(name=found.name, hash=found.hash, state=found.state)
-            for found in answer.transactions
-        ]
+        return list((await self._call(self._escrow.ListTransactions, request)).transactions)
 
     async def concerns(self) -> Concerns:
         """List commands that are quarantined or wait, and transfers that were put aside."""
@@ -147,7 +141,7 @@ class Operator:
         return Concerns(commands=commands, transfers=transfers, hold=hold, blindness=blindness)
 
     async def requeue(self, command_id: uuid.UUID) -> str:
-        """Set a quarantined or waiting command going; returns its state.
+        """Retry a quarantined or waiting command; returns its state.
 
         Raises: NotFound; FailedPrecondition: it has ended.
         """
@@ -156,7 +150,7 @@ class Operator:
         return CommandState.Name(answer.state).removeprefix("COMMAND_STATE_")
 
     async def give_back(self, order_id: uuid.UUID, *, reason: str) -> None:
-        """Give back what is held for a canceled order; again does nothing.
+        """Return what is held for a canceled order; a second call changes nothing.
 
         Raises: NotFound; FailedPrecondition: it is not canceled, or its hold was posted.
         """
@@ -164,9 +158,9 @@ class Operator:
         await self._call(self._services.orders.GiveBackHold, request)
 
     async def adopt(self, command_id: uuid.UUID, *, transaction_hash: str, why: str) -> None:
-        """Name the transaction that a stopped command's step has landed with.
+        """Name the transaction with which a stopped command's step has landed.
 
-        Raises: NotFound; FailedPrecondition: it has ended, or the transaction is not its doing.
+        Raises: NotFound; FailedPrecondition: it has ended, or the transaction is another step's.
         """
         request = AdoptTransactionRequest(
             command_id=str(command_id), transaction_hash=transaction_hash, why=why
@@ -174,7 +168,7 @@ class Operator:
         await self._call(self._escrow.AdoptTransaction, request)
 
     async def abandon(self, command_id: uuid.UUID, *, why: str) -> None:
-        """Let a stopped command end, if nothing of it has landed.
+        """End a stopped command, if nothing of it has landed.
 
         Raises: NotFound; FailedPrecondition: it has ended, or has moved money.
         """
@@ -182,7 +176,7 @@ class Operator:
         await self._call(self._escrow.AbandonCommand, request)
 
     async def confirm_chain(self, *, why: str) -> None:
-        """Let escrow send again, for everybody. Raises: FailedPrecondition: nothing is held."""
+        """Let escrow send again, for all marketplaces. Raises: FailedPrecondition: it sends."""
         await self._call(self._escrow.ConfirmChain, ConfirmChainRequest(why=why))
 
     async def ending(self, command_id: uuid.UUID) -> tuple[str, str]:
@@ -196,7 +190,7 @@ class Operator:
         self,
         request: ListFlowsRequest | StopFlowRequest | ResumeFlowRequest | LimitFlowRequest,
     ) -> FlowReport:
-        """Change a flow of money, or none; returns all of them with their history."""
+        """Stop, resume or limit a flow, or just list; returns all flows with their history."""
         if isinstance(request, StopFlowRequest):
             return await self._call(self._escrow.StopFlow, request)
         if isinstance(request, ResumeFlowRequest):
@@ -208,7 +202,7 @@ class Operator:
     async def holdings(self) -> list[Holding]:
         """Compare every wallet and contract on chain with its ledger account.
 
-        What is in suspense is in the wallet that it reached.
+        A deposit in suspense is in the wallet that received it.
         """
         house = await self.house_accounts()
         escrows = {name: held for name, held in house.items() if name.startswith("escrow:")}
@@ -216,11 +210,8 @@ class Operator:
         for deposit in await self.suspense():
             waiting[deposit.user_id, deposit.asset] += deposit.minor_units
         holdings = []
-        token = ""
-        while True:
-            page = PageRequest(page_size=PAGE_SIZE, page_token=token)
-            answer = await self._call(self._escrow.ListHoldings, ListHoldingsRequest(page=page))
-            for found in answer.holdings:
+        async for page in self._pages(self._escrow.ListHoldings, ListHoldingsRequest()):
+            for found in page.holdings:
                 kind, _, owner = found.account.partition(":")
                 posted = escrows.pop(found.account, 0)
                 if kind == "user":
@@ -236,10 +227,7 @@ class Operator:
                         is_overfunded=found.is_overfunded,
                     )
                 )
-            token = answer.next_page_token
-            if not token:
-                break
-        # What the ledger says is locked, and no contract holds.
+        # Locked in the ledger, but no contract holds it.
         holdings += [
             Holding(account=name, ledger=balance, chain=0, in_motion=False)
             for name, balance in escrows.items()
@@ -248,29 +236,22 @@ class Operator:
 
     async def suspense(self) -> list[Suspended]:
         """List the deposits in suspense, oldest first."""
-        deposits: list[Suspended] = []
-        token = ""
-        while True:
-            page = PageRequest(page_size=PAGE_SIZE, page_token=token)
-            request = ListSuspenseRequest(only_open=True, page=page)
-            answer = await self._call(self._ledger.ListSuspense, request)
-            deposits += [
-                Suspended(
-                    transfer_id=found.transfer.id,
-                    user_id=found.user_id,
-                    asset=found.transfer.amount.asset,
-                    minor_units=found.transfer.amount.minor_units,
-                    memo=found.memo,
-                    at=to_milliseconds_text(instant_from_proto(found.transfer.at)),
-                )
-                for found in answer.deposits
-            ]
-            token = answer.next_page_token
-            if not token:
-                return deposits
+        request = ListSuspenseRequest(only_open=True)
+        return [
+            Suspended(
+                transfer_id=found.transfer.id,
+                user_id=found.user_id,
+                asset=found.transfer.amount.asset,
+                minor_units=found.transfer.amount.minor_units,
+                memo=found.memo,
+                at=to_milliseconds_text(instant_from_proto(found.transfer.at)),
+            )
+            async for page in self._pages(self._ledger.ListSuspense, request)
+            for found in page.deposits
+        ]
 
     async def credit_suspense(self, transfer_id: str, *, reason: str) -> str:
-        """Credit a deposit in suspense to the user whose wallet has it; returns the user's UUID.
+        """Credit a deposit to the user whose wallet received it; returns the user's UUID.
 
         Raises: NotFound: there is no such deposit, or the wallet is no user's.
         """
@@ -282,9 +263,9 @@ class Operator:
         return _proposal(await self._call(self._ledger.ProposeCorrection, draft))
 
     async def decide_correction(self, correction_id: uuid.UUID, *, verdict: str) -> Proposal:
-        """Say APPROVED or REJECTED to a correction.
+        """Decide a correction: APPROVED or REJECTED.
 
-        Raises: NotFound; PermissionDenied: it is one's own; FailedPrecondition.
+        Raises: NotFound; PermissionDenied: the operator proposed it; FailedPrecondition.
         """
         request = DecideCorrectionRequest(
             correction_id=str(correction_id), verdict=f"VERDICT_{verdict}"
@@ -293,53 +274,33 @@ class Operator:
 
     async def corrections(self, *, only_open: bool) -> list[Proposal]:
         """List corrections, oldest first."""
-        found: list[Proposal] = []
-        token = ""
-        while True:
-            page = PageRequest(page_size=PAGE_SIZE, page_token=token)
-            request = ListCorrectionsRequest(only_open=only_open, page=page)
-            answer = await self._call(self._ledger.ListCorrections, request)
-            found += [_proposal(one) for one in answer.corrections]
-            token = answer.next_page_token
-            if not token:
-                return found
+        request = ListCorrectionsRequest(only_open=only_open)
+        return [
+            _proposal(found)
+            async for page in self._pages(self._ledger.ListCorrections, request)
+            for found in page.corrections
+        ]
 
-    async def open_holds(self) -> list[Hold]:
+    async def open_holds(self) -> list[Transfer]:
         """List the holds that nothing has ended, oldest first."""
-        found: list[Hold] = []
-        token = ""
-        while True:
-            page = PageRequest(page_size=PAGE_SIZE, page_token=token)
-            answer = await self._call(self._ledger.ListOpenHolds, ListOpenHoldsRequest(page=page))
-            found += [
-                Hold(
-                    id=one.id,
-                    account=one.debit_account,
-                    order_id=one.order_id,
-                    minor_units=one.amount.minor_units,
-                    at=to_milliseconds_text(instant_from_proto(one.at)),
-                )
-                for one in answer.holds
-            ]
-            token = answer.next_page_token
-            if not token:
-                return found
+        request = ListOpenHoldsRequest()
+        return [
+            hold
+            async for page in self._pages(self._ledger.ListOpenHolds, request)
+            for hold in page.holds
+        ]
 
     async def orders_in(self, state: str) -> list[OrderNow]:
         """Return the orders in a state."""
-        found: list[OrderNow] = []
-        token = ""
-        while True:
-            page = PageRequest(page_size=PAGE_SIZE, page_token=token)
-            request = ListOrdersRequest(page=page, state=f"ORDER_STATE_{state}")
-            answer = await self._call(self._services.orders.ListOrders, request)
-            found += [_order(order) for order in answer.orders]
-            token = answer.next_page_token
-            if not token:
-                return found
+        request = ListOrdersRequest(state=f"ORDER_STATE_{state}")
+        return [
+            _order(order)
+            async for page in self._pages(self._services.orders.ListOrders, request)
+            for order in page.orders
+        ]
 
     async def order(self, order_id: str) -> OrderNow:
-        """Tell how an order is."""
+        """Return an order's state."""
         request = GetOrderRequest(order_id=order_id)
         try:
             return _order(await self._call(self._services.orders.GetOrder, request))
@@ -347,25 +308,36 @@ class Operator:
             return OrderNow(id=order_id, state="UNKNOWN")
 
     async def house_accounts(self) -> dict[str, int]:
-        """Return the accounts that are no user's and not empty: balance by name, minor units."""
-        balances: dict[str, int] = {}
-        token = ""
-        while True:
-            page = PageRequest(page_size=PAGE_SIZE, page_token=token)
-            request = ListAccountsRequest(only_open=True, page=page)
-            answer = await self._call(self._ledger.ListAccounts, request)
-            balances |= {found.account: found.balance for found in answer.accounts}
-            token = answer.next_page_token
-            if not token:
-                return balances
+        """Return balances of the marketplace's own accounts by name, in minor units."""
+        request = ListAccountsRequest(only_open=True)
+        return {
+            found.account: found.balance
+            async for page in self._pages(self._ledger.ListAccounts, request)
+            for found in page.accounts
+        }
 
     async def _user_total(self, user_id: str, asset: str) -> int:
         request = GetBalanceRequest(user_id=user_id, asset=asset)
         try:
             account = await self._call(self._ledger.GetBalance, request)
-        except NotFound:  # a wallet whose registration has not come to its account yet
+        except NotFound:  # the wallet is new, and its user has no account yet
             return 0
         return account.available.minor_units + account.reserved.minor_units
+
+    async def _pages(
+        self,
+        method: "grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT]",
+        request: RequestT,
+    ) -> AsyncIterator[ResponseT]:
+        """Yield the pages of a list. request: without a page."""
+        page: PageRequest = cast("Any", request).page
+        page.page_size = PAGE_SIZE
+        while True:
+            answer = await self._call(method, request)
+            yield answer
+            page.page_token = cast("Any", answer).next_page_token
+            if not page.page_token:
+                return
 
     async def _call(
         self,

@@ -7,15 +7,6 @@ from kernel.money import to_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Invariant:
-    """One promise of the ledger, and whether it holds."""
-
-    name: str
-    holds: bool
-    details: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
     """One account on both sides, in minor units.
 
@@ -110,17 +101,6 @@ class OrderNow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """Money of a user that the ledger holds for an order, in minor units."""
-
-    id: str
-    account: str
-    order_id: str
-    minor_units: int
-    at: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Misplaced:
     """Money that the ledger holds or locks for an order which says that it has none."""
 
@@ -133,15 +113,6 @@ class Misplaced:
         """Name the account and the order's state."""
         amount = to_text(self.minor_units)
         return f"{amount} of {self.account} for order {self.order_id}, which is {self.state}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainTransaction:
-    """A transaction of an order: its contract function, hash and state."""
-
-    name: str
-    hash: str
-    state: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

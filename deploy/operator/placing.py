@@ -35,7 +35,8 @@ async def misplaced(operator: Operator) -> list[Misplaced]:
 
 async def _held(operator: Operator) -> dict[tuple[str, str], int]:
     """Return what is held, by user's account and order."""
-    return {(hold.account, hold.order_id): hold.minor_units for hold in await operator.open_holds()}
+    holds = await operator.open_holds()
+    return {(hold.debit_account, hold.order_id): hold.amount.minor_units for hold in holds}
 
 
 async def _locked(operator: Operator) -> dict[tuple[str, str], int]:

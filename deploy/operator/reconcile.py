@@ -16,12 +16,13 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import click
+from orchestrator.ledger.v1.ledger_pb2 import InvariantResult
 
 from deploy.operator.answers import DONE, REFUSED, Answer, counted
 from deploy.operator.background import Background, background
 from deploy.operator.client import Operator
 from deploy.operator.command import asking
-from deploy.operator.findings import Concerns, Holding, Invariant, Misplaced
+from deploy.operator.findings import Concerns, Holding, Misplaced
 from deploy.operator.marketplaces import Named
 from deploy.operator.placing import misplaced
 from deploy.operator.session import Session
@@ -124,7 +125,7 @@ async def figures(session: Session) -> dict[str, object]:
 
 
 def _document(
-    at: str, invariants: Sequence[Invariant], known: Background, looks: Sequence[Look]
+    at: str, invariants: Sequence[InvariantResult], known: Background, looks: Sequence[Look]
 ) -> dict[str, object]:
     broken = [one.name for one in invariants if not one.holds]
     return {
@@ -224,14 +225,14 @@ async def _background(session: Session) -> Background:
     return await background(session.services, marketplace_id=NO_MARKETPLACE)
 
 
-async def _invariants(session: Session) -> list[Invariant]:
+async def _invariants(session: Session) -> list[InvariantResult]:
     """Check the invariants of the whole ledger; one call covers all marketplaces."""
     if not session.marketplaces:
         return []
     return await session.operator(session.marketplaces[0]).invariants()
 
 
-def _promise(found: Invariant) -> str:
+def _promise(found: InvariantResult) -> str:
     return f"{'ok    ' if found.holds else 'BROKEN'}  {found.name}  {found.details}"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from orchestrator.ledger.v1.ledger_pb2 import InvariantResult
 
 from deploy.local import identities, settings
 from deploy.local.demo import endings, place
@@ -29,7 +30,6 @@ from deploy.local.demo.view import View
 from deploy.local.process import NotReadyError
 from deploy.local.rest import Marketplace, RefusedError
 from deploy.operator.client import Operator
-from deploy.operator.findings import Invariant
 from deploy.operator.reconcile import differing
 from kernel.errors import DomainError
 from kernel.money import to_text
@@ -126,7 +126,7 @@ def _tell(view: View, purchase: Purchase, events: Sequence[tuple[str, int]]) -> 
 
 async def _endings(
     new: Callable[[str, str], Purchase], marketplace: Marketplace, view: View
-) -> list[Invariant]:
+) -> list[InvariantResult]:
     """Show the other ways an order ends; returns their checks."""
     ended, checks = await endings.walk(new, marketplace)
     view.say("Three more orders of 5.00, beside each other:")
@@ -137,7 +137,7 @@ async def _endings(
 
 async def _two_views(
     stack: Mapping[str, Any], marketplace: Marketplace, view: View
-) -> list[Invariant]:
+) -> list[InvariantResult]:
     """Show one order in both APIs; returns its checks. Not where tokens come from elsewhere."""
     if not stack.get("jwtSecret") or not stack.get("faucetUrl"):
         return []
@@ -150,7 +150,7 @@ async def _two_views(
     return order.checks(looks)
 
 
-def _money(sights: Sequence[Sight]) -> list[Invariant]:
+def _money(sights: Sequence[Sight]) -> list[InvariantResult]:
     """Compare what was paid with what arrived: on fresh and on used stacks alike."""
     first, last = sights[0], sights[-1]
     price = minor_units(PRICE)
@@ -175,7 +175,7 @@ def _money(sights: Sequence[Sight]) -> list[Invariant]:
     ]
 
 
-def _order_events(events: Sequence[tuple[str, int]]) -> Invariant:
+def _order_events(events: Sequence[tuple[str, int]]) -> InvariantResult:
     expected = [(event_type, number) for number, event_type in enumerate(PURCHASE, start=1)]
     return _check(
         list(events) == expected,
@@ -184,7 +184,7 @@ def _order_events(events: Sequence[tuple[str, int]]) -> Invariant:
     )
 
 
-async def books(operator: Operator) -> list[Invariant]:
+async def books(operator: Operator) -> list[InvariantResult]:
     """Check the ledger's invariants, and the ledger against the chain, once nothing moves."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
@@ -198,8 +198,8 @@ async def books(operator: Operator) -> list[Invariant]:
     return [*invariants, _check(bool(holdings) and not wrong, "ledger = chain", details)]
 
 
-def _check(holds: bool, name: str, details: str) -> Invariant:  # noqa: FBT001 - a fact, no switch
-    return Invariant(name=name, holds=holds, details=details)
+def _check(holds: bool, name: str, details: str) -> InvariantResult:  # noqa: FBT001 - a fact, no switch
+    return InvariantResult(name=name, holds=holds, details=details)
 
 
 def main() -> int:

@@ -5,9 +5,10 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from orchestrator.ledger.v1.ledger_pb2 import InvariantResult
+
 from deploy.local.demo.purchase import BUYER, SELLER, Purchase, minor_units
 from deploy.local.rest import Marketplace
-from deploy.operator.findings import Invariant
 from kernel.money import to_text
 
 # What the purchase left of the deposit pays for all three.
@@ -27,7 +28,9 @@ class Ending:
     seconds: float
 
 
-async def walk(new: NewPurchase, marketplace: Marketplace) -> tuple[list[Ending], list[Invariant]]:
+async def walk(
+    new: NewPurchase, marketplace: Marketplace
+) -> tuple[list[Ending], list[InvariantResult]]:
     """Walk the three endings beside each other; returns them, and the checks of the money.
 
     new: makes a purchase between the guide's two users, of a price and a title.
@@ -99,22 +102,22 @@ async def _balances(marketplace: Marketplace) -> tuple[int, int, int]:
 
 def _checks(
     endings: tuple[Ending, ...], before: tuple[int, int, int], after: tuple[int, int, int]
-) -> list[Invariant]:
+) -> list[InvariantResult]:
     paid, earned = before[0] - after[0], after[2] - before[2]
     share = minor_units(TO_SELLER)
     states = ", ".join(f"{ending.name}: {ending.state}" for ending in endings)
     return [
-        Invariant(
+        InvariantResult(
             name="cancellation, refund and split ended as asked",
             holds=all(ending.state == ending.expected for ending in endings),
             details=states,
         ),
-        Invariant(
+        InvariantResult(
             name="of the three only the split cost the buyer anything",
             holds=paid == share and after[1] == before[1],
             details=to_text(paid),
         ),
-        Invariant(
+        InvariantResult(
             name="the seller received the split's part",
             holds=earned == share,
             details=to_text(earned),

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from orchestrator.ledger.v1.ledger_pb2 import InvariantResult
 
 from deploy.local import token
 from deploy.local.demo.purchase import DemoFailedError, wait_for
 from deploy.local.rest import Marketplace
-from deploy.operator.findings import Invariant
 from kernel.ids import parse_uuid, to_public
 
 AMOUNT, DEPOSIT = "150.00", "150.00"
@@ -69,18 +69,18 @@ class TwoViews:
         path = f"/orders/{self.order_id}/receipt"
         self.receipt = await self._party("GET", path, self._business, None)
 
-    def checks(self, looks: list[Look]) -> list[Invariant]:
+    def checks(self, looks: list[Look]) -> list[InvariantResult]:
         """Compare what was seen with what the documents say."""
         said = tuple((look.step, look.marketplace, look.party) for look in looks)
         income = self.receipt.get("business_income")
         fee = self.receipt.get("platform_fee")
         return [
-            Invariant(
+            InvariantResult(
                 name="both views told the same order in their own words",
                 holds=said == EXPECTED,
                 details=", ".join(f"{m} = {p}" for _, m, p in said),
             ),
-            Invariant(
+            InvariantResult(
                 name="the receipt adds up: income and platform fee are the amount",
                 holds=(income, fee) == (135.0, 15.0),
                 details=f"{income} + {fee}",
