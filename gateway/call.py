@@ -1,4 +1,4 @@
-"""One HTTP request, read strictly; and the answer to it, before it is bytes."""
+"""One HTTP request, read strictly, and the calls that serve it."""
 
 import asyncio
 import hashlib
@@ -6,28 +6,38 @@ import ipaddress
 import re
 import uuid
 from collections.abc import (
-    AsyncGenerator,
     Awaitable,
     Callable,
-    Coroutine,
     Mapping,
     MutableMapping,
 )
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
+
+import grpc
+from google.protobuf.message import Message
 
 from chassis.migrations.expected import Schema
 from chassis.watch import Watch
 from gateway import body
 from gateway.auth import Credential, KeyAuthenticator
-from gateway.backends import Backends, Reply
-from gateway.errors import BodyTooLarge, RequestTimeout, UnsupportedMediaType
+from gateway.backends import READ_SECONDS, Backends, Reply
+from gateway.errors import (
+    BodyTooLarge,
+    DisputeNotFound,
+    OrderNotFound,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
 from gateway.events import Feed
 from gateway.limits import Place, RateLimiter, StreamPlaces
 from gateway.parties import Parties
 from kernel.errors import InvalidArgument
-from kernel.ids import new_id
+from kernel.ids import from_public, new_id
+
+RequestT = TypeVar("RequestT", bound=Message)
+ResponseT = TypeVar("ResponseT", bound=Message)
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -52,25 +62,6 @@ _WAIT = re.compile(r"wait\s*=\s*(\d{1,9})", re.IGNORECASE)
 
 class HeaderNotValid(InvalidArgument):
     """A header is given twice, or is not what it must be."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a handler answers: a status and the JSON document (for orjson)."""
-
-    status: int = 200
-    body: Any = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventStream:
-    """An answer without an end: server-sent events.
-
-    until: returns when the caller may hear no more, whatever is to come.
-    """
-
-    chunks: AsyncGenerator[bytes]
-    until: Callable[[], Coroutine[Any, Any, None]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +126,35 @@ class Call:
             raise RuntimeError("this route admits callers without a credential")
         return self.credential
 
+    async def read(
+        self,
+        method: "grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT]",
+        request: RequestT,
+        *,
+        timeout_seconds: float = READ_SECONDS,
+    ) -> ResponseT:
+        """Ask a service. Raises: as `Backends.call`."""
+        return await self.backends.call(method, request, timeout_seconds=timeout_seconds)
+
+    async def change(
+        self,
+        method: "grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT]",
+        request: RequestT,
+    ) -> ResponseT:
+        """Make a change and wait for it as long as the client does. Raises: as `Backends.call`."""
+        seconds = self.wait_seconds() + SLACK_SECONDS
+        return await self.backends.change(
+            method, request, timeout_seconds=seconds, reply=self.reply
+        )
+
+    def written(self) -> dict[str, Any]:
+        """Return the fields that make a change repeatable."""
+        return {"request_id": self.write_key(), "fingerprint": self.fingerprint()}
+
+    def awaited(self) -> dict[str, Any]:
+        """Return the fields of a change that the client waits for."""
+        return {**self.written(), "wait_seconds": self.wait_seconds()}
+
     def write_key(self) -> str:
         """Return the request id of a change: of the client's Idempotency-Key, or a fresh one.
 
@@ -171,6 +191,22 @@ class Call:
         if any(part.lower() == "respond-async" for part in wanted):
             return 0
         return self.wait_default
+
+
+def order_id(text: str) -> str:
+    """Read an order's id in either spelling. Raises: OrderNotFound."""
+    value = from_public("ord", text)
+    if value is None:
+        raise OrderNotFound("Order not found")
+    return str(value)
+
+
+def dispute_id(text: str) -> str:
+    """Read a dispute's id in either spelling. Raises: DisputeNotFound."""
+    value = from_public("dsp", text)
+    if value is None:
+        raise DisputeNotFound("Dispute not found")
+    return str(value)
 
 
 def read_headers(scope: Scope) -> dict[str, str]:

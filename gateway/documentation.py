@@ -63,16 +63,6 @@ _EVENT = {
         },
     },
 }
-# Reasons that are printed under their own name; their status follows from their kind.
-OWN_STATUS = {
-    "USER_ID_TAKEN": 409,
-    "CLIENT_ORDER_REF_TAKEN": 409,
-    "USER_NOT_READY": 409,
-    "REFERENCE_TAKEN": 409,
-    "MANUAL_CREDIT_DISABLED": 409,
-    "WALLET_NOT_FOUND": 404,
-    "API_KEY_NOT_FOUND": 404,
-}
 _REF = "#/components/schemas/{model}"
 _Mode = Literal["validation", "serialization"]
 
@@ -130,7 +120,7 @@ class _Schemas:
     def __init__(self, operations: Collection[Operation], *, failure: Any) -> None:
         queries = {one.query for one in operations if one.query is not None}
         read = queries | {one.body for one in operations if one.body is not None}
-        sent = {failure, *(model for one in operations for model in one.answers.values())}
+        sent = {failure, *(one.answer for one in operations if not one.streams)}
         adapters: list[tuple[Any, _Mode, TypeAdapter[Any]]] = [
             *((model, "validation", TypeAdapter(model)) for model in read),
             *((model, "serialization", TypeAdapter(model)) for model in sent),
@@ -138,6 +128,10 @@ class _Schemas:
         self._refs, made = TypeAdapter.json_schemas(adapters, ref_template=_REF)
         found = {name: _without_null_defaults(one) for name, one in made["$defs"].items()}
         self._queries = {model: found.pop(self._name(model)) for model in queries}
+        for name, schema in found.items():
+            # A generic type has no title of its own: Success_Order_ is Success[Order].
+            if name.endswith("_"):
+                schema["title"] = re.sub(r"_(\w+)_$", r"[\1]", name)
         self.components = dict(sorted(found.items()))
 
     def of(self, model: Any, mode: _Mode) -> Mapping[str, Any]:
@@ -200,7 +194,7 @@ def _inputs(operation: Operation, schemas: _Schemas) -> Iterator[tuple[str, Any]
             "examples": {name: {"value": value} for name, value in operation.examples.items()},
         }
         body = {"content": {"application/json": content}}
-        yield "requestBody", body if operation.optional_body else {**body, "required": True}
+        yield "requestBody", body if operation.is_body_optional else {**body, "required": True}
 
 
 def _parameter(place: str, name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,10 +211,13 @@ def _header_parameter(name: str, limits: Mapping[str, Any], text: str = "") -> d
 def _responses(operation: Operation, about: About, schemas: _Schemas) -> dict[str, dict[str, Any]]:
     """Return every status that a route may answer, with its model and its headers."""
     answers: dict[int, dict[str, Any]] = {}
-    for status, model in operation.answers.items():
-        text = "Accepted: the operation is still in progress" if status == ACCEPTED else "Done"
-        answers[status] = _response(text, schemas.of(model, "serialization"))
-    if operation.streams:
+    if not operation.streams:
+        schema = schemas.of(operation.answer, "serialization")
+        answers[operation.status] = _response("Done", schema)
+        if operation.waits:
+            text = "Accepted: the operation is still in progress"
+            answers[ACCEPTED] = _response(text, schema)
+    else:
         answers[200] = {
             "description": "Server-sent events",
             "content": {"text/event-stream": {"schema": _EVENT}},
@@ -270,10 +267,8 @@ def _refusals(operation: Operation, *, is_party: bool) -> Iterator[tuple[int, st
     if operation.changes:
         reasons += _WITH_KEY
     for reason in reasons:
-        known = REASONS.get(reason)
-        if known is None:
-            yield OWN_STATUS[reason], reason.lower() if is_party else reason
-        elif is_party:
+        known = REASONS[reason]
+        if is_party:
             yield known.party_status or known.status, known.party_code
         else:
             yield known.status, known.code

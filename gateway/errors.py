@@ -55,6 +55,8 @@ REASONS: Mapping[str, Row] = {
     "DISPUTE_NOT_FOUND": Row(404, "DISPUTE_NOT_FOUND", "dispute_not_found"),
     "ESCROW_NOT_FOUND": Row(404, "ESCROW_NOT_FOUND", "escrow_not_found"),
     "RECEIPT_NOT_FOUND": Row(404, "RECEIPT_NOT_FOUND", "receipt_not_found"),
+    "WALLET_NOT_FOUND": Row(404, "WALLET_NOT_FOUND", "wallet_not_found"),
+    "API_KEY_NOT_FOUND": Row(404, "API_KEY_NOT_FOUND", "api_key_not_found"),
     "VALIDATION_ERROR": _VALIDATION,
     "MISSING_REQUIRED_FIELD": Row(400, "MISSING_REQUIRED_FIELD", "validation_error", 422),
     "INVALID_AMOUNT_FORMAT": Row(400, "INVALID_AMOUNT_FORMAT", "validation_error", 422),
@@ -80,6 +82,11 @@ REASONS: Mapping[str, Row] = {
     "DISPUTE_ALREADY_OPEN": Row(409, "DISPUTE_ALREADY_OPEN", "dispute_already_exists"),
     "ESCROW_ALREADY_EXISTS": Row(409, "ESCROW_ALREADY_EXISTS", "escrow_already_exists"),
     "ESCROW_NOT_READY": Row(409, "ESCROW_NOT_READY", "escrow_not_ready"),
+    "USER_ID_TAKEN": Row(409, "USER_ID_TAKEN", "user_id_taken"),
+    "USER_NOT_READY": Row(409, "USER_NOT_READY", "user_not_ready"),
+    "CLIENT_ORDER_REF_TAKEN": Row(409, "CLIENT_ORDER_REF_TAKEN", "client_order_ref_taken"),
+    "REFERENCE_TAKEN": Row(409, "REFERENCE_TAKEN", "reference_taken"),
+    "MANUAL_CREDIT_DISABLED": Row(409, "MANUAL_CREDIT_DISABLED", "manual_credit_disabled"),
     "IDEMPOTENCY_KEY_REUSED": Row(409, "IDEMPOTENCY_KEY_REUSED", "idempotency_key_reused"),
     "IDEMPOTENCY_KEY_IN_PROGRESS": Row(
         409, "IDEMPOTENCY_KEY_IN_PROGRESS", "idempotency_key_in_progress"
@@ -145,6 +152,24 @@ _PARTY_FIELDS: Mapping[str, str] = {
 }
 
 
+class OrderNotFound(NotFound):
+    """The caller's marketplace has no such order."""
+
+    reason = "ORDER_NOT_FOUND"
+
+
+class DisputeNotFound(NotFound):
+    """The caller's marketplace has no such dispute, or the order has none."""
+
+    reason = "DISPUTE_NOT_FOUND"
+
+
+class UserNotFound(NotFound):
+    """The caller's marketplace has no such user."""
+
+    reason = "USER_NOT_FOUND"
+
+
 class BodyTooLarge(InvalidArgument):
     """The body is larger than 64 KiB."""
 
@@ -191,6 +216,16 @@ class Overloaded(Unavailable):
     """More requests are being served than the gateway takes on."""
 
     reason = "PROVIDER_UNAVAILABLE"
+
+
+def invalid(name: str, problem: str, *, what: str = "field") -> InvalidArgument:
+    """Make the refusal of one field, or of one header. problem: goes on from the name."""
+    return InvalidArgument(f"Invalid {what}: {name}", fields=[(name, problem)])
+
+
+def invalid_cursor(name: str = "cursor", *, what: str = "field") -> InvalidArgument:
+    """Make the refusal of a cursor that no answer of this API held."""
+    return invalid(name, "is not a cursor of this API", what=what)
 
 
 def row(error: DomainError) -> Row:

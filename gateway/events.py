@@ -19,8 +19,9 @@ from nats.errors import Error as NatsError
 from chassis.bus import Bus
 from chassis.nats_settings import SUBJECTS
 from chassis.telemetry import logger
+from gateway.errors import invalid, invalid_cursor
 from gateway.stream import RETRY_SECONDS, Stream, Told, end, event_at, is_typed, newest
-from kernel.errors import InvalidArgument, Unavailable
+from kernel.errors import Unavailable
 
 PING = b"event: ping\ndata: {}\n\n"
 READY_SECONDS = 2.0
@@ -71,10 +72,7 @@ def cursor(text: str | None) -> Cursor | None:
         return None
     match = _CURSOR.fullmatch(text)
     if match is None:
-        raise InvalidArgument(
-            "Invalid header: Last-Event-ID",
-            fields=[("Last-Event-ID", "is not one that was given out")],
-        )
+        raise invalid_cursor("Last-Event-ID", what="header")
     return Cursor(int(match[1]), match[2])
 
 
@@ -82,10 +80,7 @@ def resource_types(text: str | None) -> tuple[str, ...]:
     """Read a comma-separated list of what events are about. Raises: InvalidArgument."""
     parts = tuple(part.strip() for part in (text or "").split(",") if part.strip())
     if not set(parts) <= set(RESOURCE_TYPES):
-        raise InvalidArgument(
-            "Invalid field: resourceTypes",
-            fields=[("resourceTypes", f"are among {', '.join(RESOURCE_TYPES)}")],
-        )
+        raise invalid("resourceTypes", f"must be among {', '.join(RESOURCE_TYPES)}")
     return parts
 
 
@@ -97,10 +92,8 @@ def patterns(text: str | None) -> tuple[str, ...]:
     parts = {part.strip() for part in (text or "").split(",") if part.strip()}
     for part in parts:
         if _PATTERN.fullmatch(part) is None or f"{part.partition('.')[0]}.*" not in SUBJECTS:
-            raise InvalidArgument(
-                "Invalid field: types",
-                fields=[("types", f"{part[:100]!r} is no event; order.created and order.* are")],
-            )
+            problem = f"unknown event type {part[:100]!r}; examples: order.created, order.*"
+            raise invalid("types", problem)
     whole = {part for part in parts if part.endswith(".*")}
     return tuple(sorted(p for p in parts if p in whole or f"{p.partition('.')[0]}.*" not in whole))
 

@@ -21,7 +21,8 @@ import psycopg
 from chassis.database import Database, Transaction, driver
 from chassis.idempotency import KEPT, PURGE_SECONDS, Idempotency, RequestKey
 from chassis.telemetry import logger
-from kernel.errors import InvalidArgument, NotFound
+from gateway.errors import invalid_cursor
+from kernel.errors import NotFound
 from kernel.ids import ALPHABET, new_id
 
 READ, WRITE, SUPPORT, ADMIN = "read", "write", "support", "admin"
@@ -203,9 +204,7 @@ class KeyStore:
         if after is not None:
             key = await self.find(after)
             if key is None or key.marketplace_id != marketplace_id:
-                raise InvalidArgument(
-                    "Invalid field: cursor", fields=[("cursor", "is not one that was given out")]
-                )
+                raise invalid_cursor()
         async with self._connection() as connection:
             rows = await (await connection.execute(_LIST, values)).fetchall()
         return [_key(row) for row in rows]

@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from gateway.body import Number, is_storable
+from gateway.errors import invalid
 from kernel.errors import InvalidArgument
 from kernel.money import CENT, LARGEST, parse_amount, to_text
 
@@ -180,9 +181,9 @@ def validated_query(model: type[ModelT] | None, query: bytes) -> ModelT | None:
     values: dict[str, Any] = {}
     for name, value in _parameters(query):
         if name in values:
-            raise InvalidArgument(f"Invalid field: {name}", fields=[(name, "is given twice")])
+            raise invalid(name, "is given twice")
         if not is_storable(value):
-            raise InvalidArgument(f"Invalid field: {name}", fields=[(name, NO_TEXT)])
+            raise invalid(name, NO_TEXT)
         values[name] = value
     return validated(model or Nothing, values)  # type: ignore[return-value] # Nothing refuses all
 
@@ -203,8 +204,27 @@ def _parameters(query: bytes) -> list[tuple[str, str]]:
             name = unquote_plus(part.partition(b"=")[0].decode("latin-1"), errors="replace")
             is_name = name.isascii() and name.isprintable() and name
             found = name[:64] if is_name else "query"
-            raise InvalidArgument(f"Invalid field: {found}", fields=[(found, NO_TEXT)]) from None
+            raise invalid(found, NO_TEXT) from None
     return pairs
+
+
+def given(*names: str) -> dict[str, Any]:
+    """Say in a schema that fields are there and not null."""
+    return {"required": list(names), **typed("string", *names)}
+
+
+def typed(kind: str, *names: str) -> dict[str, Any]:
+    """Say in a schema of which type fields are, and nothing of the others."""
+    return {
+        "properties": {name: {"type": kind} for name in names},
+        "unevaluatedProperties": True,
+    }
+
+
+def agreeing(names: Collection[str], values: Collection[str]) -> dict[str, Any]:
+    """Say in a schema that fields name one value among them, or none."""
+    kinds = [{name: {"enum": [value, None]} for name in names} for value in values]
+    return {"anyOf": [{"properties": kind, "unevaluatedProperties": True} for kind in kinds]}
 
 
 def unfit(kind: str, message: str, *, fields: Collection[str]) -> PydanticCustomError:
@@ -235,9 +255,7 @@ def _refuse_both_spellings(model: type[pydantic.BaseModel], value: Mapping[str, 
     for name, info in model.model_fields.items():
         alias = info.alias or name
         if alias != name and alias in value and name in value:
-            raise InvalidArgument(
-                f"Invalid field: {name}", fields=[(name, f"is given as {alias} too")]
-            )
+            raise invalid(name, f"is given as {alias} too")
 
 
 def _place(location: tuple[int | str, ...]) -> str:

@@ -1,27 +1,36 @@
-"""Routes: what a handler needs said once, for serving requests and for the OpenAPI document."""
+"""Routes: what a handler needs said once, for serving requests and for the OpenAPI document.
+
+A handler's signature is part of its route: what it takes beside the call is the body's model, or
+for GET the query string's; what it returns is the answer's model.
+"""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import pydantic
 from pydantic.alias_generators import to_camel
 from starlette.routing import compile_path
 
-from gateway.call import Answer, EventStream
+from gateway.answers import Answer, EventStream
+from gateway.call import Call
 
-Handler = Callable[..., Awaitable[Answer | EventStream]]
+Handler = Callable[..., Awaitable[Answer[Any] | EventStream]]
+HandlerT = TypeVar("HandlerT", bound=Handler)
+Examples = Mapping[str, Mapping[str, Any]]
 # The scope of a route that any credential may call, and of one that needs none.
 ANY, OPEN = "", "open"
+GET = "GET"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """One method of one path.
 
-    path: below /api/v1, placeholders in braces. body: model of the body; optional_body: it may be
-    left out. answers: status → model. refusals: reasons, for the document. waits: honours Prefer.
-    name: in the document; its handler's where it has none. examples: bodies that succeed, by name.
+    path: below /api/v1, placeholders in braces. taken: model of the body, or of a read's query
+    string. answer: model of the answer; None: a stream of events. refusals: reasons, for the
+    document. waits: honours Prefer, and answers 202 while its operation is in progress. name: in
+    the document; its handler's where it has none. examples: bodies that succeed, by name.
     """
 
     method: str
@@ -29,15 +38,13 @@ class Operation:
     handler: Handler
     tag: str
     scope: str
-    answers: Mapping[int, Any]
+    taken: type[pydantic.BaseModel] | None
+    answer: Any
+    status: int = 200
     refusals: tuple[str, ...] = ()
-    body: type[pydantic.BaseModel] | None = None
-    optional_body: bool = False
-    query: type[pydantic.BaseModel] | None = None
     waits: bool = False
-    streams: bool = False
     name: str = ""
-    examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    examples: Examples = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -47,7 +54,28 @@ class Operation:
     @property
     def changes(self) -> bool:
         """Whether the route changes something, and so honours Idempotency-Key."""
-        return self.method not in {"GET", "HEAD"}
+        return self.method != GET
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer is a stream of events."""
+        return self.answer is None
+
+    @property
+    def body(self) -> type[pydantic.BaseModel] | None:
+        """Model of the body."""
+        return self.taken if self.changes else None
+
+    @property
+    def query(self) -> type[pydantic.BaseModel] | None:
+        """Model of the query string."""
+        return None if self.changes else self.taken
+
+    @property
+    def is_body_optional(self) -> bool:
+        """Whether the body may be left out: none of its fields is required."""
+        body = self.body
+        return body is None or not any(one.is_required() for one in body.model_fields.values())
 
 
 @dataclass(slots=True)
@@ -57,22 +85,55 @@ class Routes:
     tag: str
     operations: list[Operation] = field(default_factory=list)
 
-    def get(self, path: str, **rest: Any) -> Callable[[Handler], Handler]:
-        """Register a handler for GET."""
-        return self._add("GET", path, rest)
+    def get(
+        self, path: str, *, scope: str, refusals: tuple[str, ...] = (), name: str = ""
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for GET; see Operation."""
+        return self._add(GET, path, scope=scope, refusals=refusals, name=name)
 
-    def post(self, path: str, **rest: Any) -> Callable[[Handler], Handler]:
-        """Register a handler for POST; see Operation for what can be said."""
-        return self._add("POST", path, rest)
+    def post(
+        self,
+        path: str,
+        *,
+        scope: str,
+        examples: Examples,
+        status: int = 200,
+        waits: bool = False,
+        refusals: tuple[str, ...] = (),
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for POST; see Operation."""
+        return self._add(
+            "POST",
+            path,
+            scope=scope,
+            examples=examples,
+            status=status,
+            waits=waits,
+            refusals=refusals,
+        )
 
-    def delete(self, path: str, **rest: Any) -> Callable[[Handler], Handler]:
-        """Register a handler for DELETE."""
-        return self._add("DELETE", path, rest)
+    def delete(
+        self, path: str, *, scope: str, refusals: tuple[str, ...] = ()
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for DELETE; see Operation."""
+        return self._add("DELETE", path, scope=scope, refusals=refusals)
 
-    def _add(self, method: str, path: str, rest: Any) -> Callable[[Handler], Handler]:
-        def register(handler: Handler) -> Handler:
-            operation = Operation(method=method, path=path, handler=handler, tag=self.tag, **rest)
-            self.operations.append(operation)
+    def _add(self, method: str, path: str, **rest: Any) -> Callable[[HandlerT], HandlerT]:
+        def register(handler: HandlerT) -> HandlerT:
+            hints = get_type_hints(handler, include_extras=True)
+            returned = hints.pop("return")
+            taken = [kind for kind in hints.values() if kind is not Call]
+            self.operations.append(
+                Operation(
+                    method=method,
+                    path=path,
+                    handler=handler,
+                    tag=self.tag,
+                    taken=taken[0] if taken else None,
+                    answer=None if returned is EventStream else get_args(returned)[0],
+                    **rest,
+                )
+            )
             return handler
 
         return register

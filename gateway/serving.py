@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
+from pydantic import BaseModel
 
 from chassis import deadline, metrics, tracing
 from chassis.status import Internal
 from chassis.telemetry import logger
 from gateway import backends, call, models
+from gateway.answers import Answer, EventStream
 from gateway.auth import Credential, anonymous
 from gateway.backends import READ_SECONDS
-from gateway.call import SLACK_SECONDS, Answer, Call, EventStream, Parts, Receive, Scope, Send
+from gateway.call import SLACK_SECONDS, Call, Parts, Receive, Scope, Send
 from gateway.errors import Refusal
 from gateway.limits import TooManyRequests
 from gateway.routing import OPEN, Operation
@@ -26,7 +28,8 @@ from kernel.errors import DomainError, Unauthenticated
 END_SECONDS = 5.0
 # Where a request's own place among those served at once is kept, in its scope.
 PLACE = "gateway.place"
-INTERNAL = 500
+ACCEPTED, INTERNAL = 202, 500
+NO_HEADERS: Mapping[str, str] = {}
 log = logger()
 
 
@@ -108,8 +111,8 @@ class Server:
                 scope[PLACE].free()
                 await send_stream(receive, send, answer, one)
             else:
-                status = answer.status
-                await send_answer(send, answer, one)
+                status = ACCEPTED if answer.is_accepted else operation.status
+                await send_json(send, status, answer.body, one)
         finally:
             if one.place is not None:
                 one.place.free()
@@ -132,7 +135,7 @@ class Server:
 
     async def _answer(
         self, operation: Operation, one: Call, receive: Receive
-    ) -> Answer | EventStream:
+    ) -> Answer[Any] | EventStream:
         backends.bind(anonymous(), request_id=one.request_id)
         if operation.scope != OPEN:
             one.credential = await self.view.admit(one, operation.scope)
@@ -143,20 +146,23 @@ class Server:
             one.place = self.parts.streams.take(one.caller.account)
         if operation.changes:
             one.write_key()  # refuses a key that is none, whether or not the handler needs it
-        if operation.body is not None:
-            given: Any = await self._body(operation, one, receive)
+        taken = operation.taken
+        if taken is None:
             models.validated_query(None, one.query_string)
-        else:
-            given = models.validated_query(operation.query, one.query_string)
-        if operation.body is None and operation.query is None:
             return await operation.handler(one)
-        return await operation.handler(one, given)
+        if operation.changes:
+            body = await self._body(operation, taken, one, receive)
+            models.validated_query(None, one.query_string)
+            return await operation.handler(one, body)
+        return await operation.handler(one, models.validated_query(taken, one.query_string))
 
-    async def _body(self, operation: Operation, one: Call, receive: Receive) -> Any:
+    async def _body(
+        self, operation: Operation, body: type[BaseModel], one: Call, receive: Receive
+    ) -> Any:
         one.body = await call.read_body(receive, one.headers)
-        value = {} if not one.body and operation.optional_body else self.view.parse(one.body)
-        assert operation.body is not None  # noqa: S101 - the caller has looked
-        return models.validated(operation.body, value)
+        is_left_out = not one.body and operation.is_body_optional
+        value = {} if is_left_out else self.view.parse(one.body)
+        return models.validated(body, value)
 
 
 def _attributes(operation: Operation, one: Call) -> Mapping[str, str]:
@@ -168,21 +174,24 @@ def _attributes(operation: Operation, one: Call) -> Mapping[str, str]:
     }
 
 
-async def send_answer(send: Send, answer: Answer, one: Call) -> None:
-    """Send an answer, with what its request earned in headers."""
-    headers = _headers(one)
-    if one.reply.replayed:
-        headers.append((b"idempotent-replayed", b"true"))
-    await _send(send, answer.status, headers, orjson.dumps(answer.body))
-
-
 async def send_refusal(send: Send, refusal: Refusal, one: Call) -> None:
-    """Send a refusal."""
+    """Send a refusal, with its own headers."""
+    await send_json(send, refusal.status, refusal.body, one, refusal.headers)
+
+
+async def send_json(
+    send: Send, status: int, body: Any, one: Call, own: Mapping[str, str] = NO_HEADERS
+) -> None:
+    """Send a JSON document. own: its headers beside those that every answer has."""
+    content = orjson.dumps(body)
     headers = _headers(one)
-    headers += [(name.encode(), text.encode("latin-1")) for name, text in refusal.headers.items()]
+    headers += [(name.encode(), text.encode("latin-1")) for name, text in own.items()]
     if one.reply.replayed:
         headers.append((b"idempotent-replayed", b"true"))
-    await _send(send, refusal.status, headers, orjson.dumps(refusal.body))
+    headers.append((b"content-type", b"application/json"))
+    headers.append((b"content-length", str(len(content)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
 
 
 def _headers(one: Call) -> list[tuple[bytes, bytes]]:
@@ -191,15 +200,6 @@ def _headers(one: Call) -> list[tuple[bytes, bytes]]:
         headers.append((b"x-ratelimit-limit", str(one.limit).encode()))
         headers.append((b"x-ratelimit-remaining", str(one.remaining).encode()))
     return headers
-
-
-async def _send(
-    send: Send, status: int, headers: list[tuple[bytes, bytes]], content: bytes
-) -> None:
-    headers.append((b"content-type", b"application/json"))
-    headers.append((b"content-length", str(len(content)).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
 
 
 async def send_stream(receive: Receive, send: Send, stream: EventStream, one: Call) -> None:

@@ -1,237 +1,289 @@
 """What is done to an order: reserve, lock in escrow, release, cancel, refund, dispute."""
 
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired, get_args
 
-from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import orders_pb2
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from gateway.call import Answer, Call
+from gateway.answers import Answer
+from gateway.call import Call, order_id
 from gateway.keys import WRITE
-from gateway.marketplace import commands, envelope, examples, outputs, rendering
-from gateway.marketplace.inputs import OpenDispute, OrderAction, ReleaseFunds
+from gateway.marketplace.order import (
+    REASONS,
+    STATES,
+    ClosedOrder,
+    MovingOrder,
+    OpenedDispute,
+    closed,
+    is_in_progress,
+    moving,
+    opened_dispute,
+)
+from gateway.marketplace.shapes import (
+    PARTIES,
+    Actor,
+    EscrowId,
+    Output,
+    Success,
+    Time,
+    Url,
+    money,
+    public,
+    success,
+    time,
+)
+from gateway.models import Amount, Request, Score, agreeing, unfit
 from gateway.routing import Routes
 
-routes = Routes("Orders")
+Side = Literal["BUYER", "SELLER"]
+REASON_MAX = 1000
+_ASKERS = ("requestedBy", "canceledBy")
+_OPENERS = ("openedBy", *_ASKERS)
 _STATE = ("ORDER_NOT_FOUND", "INVALID_STATE", "RESERVE_MISMATCH_AMOUNT")
 _CHAIN = ("PROVIDER_ERROR",)
+# For an action that needs no more than its path.
+_EXAMPLES = {"amount": {"amount": "80.00"}}
+routes = Routes("Orders")
 
 
-def _order_id(call: Call) -> str:
-    return commands.order_id(call.params["id"])
+class OrderAction(Request):
+    """What any action on an order may say; every field may be left out.
+
+    `amount` must be the order's. `requestedBy` and `canceledBy` both name who asks; without them,
+    the buyer.
+    """
+
+    model_config = ConfigDict(json_schema_extra=agreeing(_ASKERS, get_args(Actor)))
+
+    amount: Amount | None = None
+    requested_by: Actor | None = None
+    canceled_by: Actor | None = None
+    reason: Annotated[str, StringConstraints(max_length=REASON_MAX)] | None = None
+
+    @model_validator(mode="after")
+    def _one_asks(self) -> "OrderAction":
+        if self.requested_by and self.canceled_by and self.requested_by != self.canceled_by:
+            raise unfit("two_askers", "requestedBy and canceledBy differ", fields=_ASKERS)
+        return self
+
+    def fields(self, call: Call) -> dict[str, Any]:
+        """Return the fields that the request of every action has."""
+        return {
+            **call.awaited(),
+            "order_id": order_id(call.params["id"]),
+            "amount": money(self.amount),
+            "reason": self.reason or "",
+        }
+
+    @property
+    def by(self) -> Any:
+        """Who asks, as the contracts number it."""
+        return PARTIES.value(self.requested_by or self.canceled_by)
 
 
-def _party(name: str | None) -> Any:
-    return rendering.PARTIES.by_name[name] if name else common_pb2.PARTY_UNSPECIFIED
+class ReservedOrder(MovingOrder):
+    """The buyer's money is held."""
+
+    reservedAt: NotRequired[Time]
 
 
 @routes.post(
     "/orders/{id}/reserve",
     scope=WRITE,
-    body=OrderAction,
-    examples=examples.ACTION,
-    optional_body=True,
     waits=True,
-    answers={
-        200: envelope.Success[outputs.ReservedOrder],
-        202: envelope.Success[outputs.ReservedOrder],
-    },
+    examples=_EXAMPLES,
     refusals=(*_STATE, "INSUFFICIENT_FUNDS"),
 )
-async def reserve_funds(call: Call, body: OrderAction) -> Answer:
+async def reserve_funds(call: Call, body: OrderAction) -> Answer[Success[ReservedOrder]]:
     """Hold the buyer's money: `available -= amount`, `reserved += amount`."""
-    request = orders_pb2.ReserveFundsRequest(
-        **commands.awaited(call),
-        order_id=_order_id(call),
-        amount=commands.money(body.amount),
-        requested_by=_party(body.by),
-        reason=body.reason or "",
-    )
-    order = await commands.change(call, call.backends.orders.ReserveFunds, request)
-    data = rendering.moving(order)
+    request = orders_pb2.ReserveFundsRequest(**body.fields(call), requested_by=body.by)
+    order = await call.change(call.backends.orders.ReserveFunds, request)
+    data = moving(order, ReservedOrder)
     if order.HasField("reserved_at"):
-        data["reservedAt"] = rendering.time(order.reserved_at)
-    return commands.action(order, data)
+        data["reservedAt"] = time(order.reserved_at)
+    return success(data, is_accepted=is_in_progress(order))
+
+
+class CreatingEscrow(Output):
+    """The contract being deployed."""
+
+    id: EscrowId
+    trustlessContractId: str | None
+    status: str
+
+
+class EscrowedOrder(MovingOrder):
+    """The escrow is being created."""
+
+    escrow: NotRequired[CreatingEscrow]
 
 
 @routes.post(
     "/orders/{id}/escrow",
     scope=WRITE,
-    body=OrderAction,
-    examples=examples.ACTION,
-    optional_body=True,
     waits=True,
-    answers={
-        200: envelope.Success[outputs.EscrowedOrder],
-        202: envelope.Success[outputs.EscrowedOrder],
-    },
+    examples=_EXAMPLES,
     refusals=(*_STATE, "ESCROW_ALREADY_EXISTS", *_CHAIN),
 )
-async def create_escrow(call: Call, body: OrderAction) -> Answer:
+async def create_escrow(call: Call, body: OrderAction) -> Answer[Success[EscrowedOrder]]:
     """Deploy the order's escrow contract; answers when its address is known."""
-    request = orders_pb2.CreateEscrowRequest(
-        **commands.awaited(call),
-        order_id=_order_id(call),
-        amount=commands.money(body.amount),
-        requested_by=_party(body.by),
-        reason=body.reason or "",
-    )
-    order = await commands.change(call, call.backends.orders.CreateEscrow, request)
-    if not order.HasField("escrow") or not order.escrow.contract_id:
-        return rendering.success(rendering.moving(order), status=commands.ACCEPTED)
-    # The contract is still being deployed: that is what the documented answer says.
-    data = rendering.named(order)
-    data["escrow"] = {
-        "id": rendering.public("esc", order.escrow.id),
+    request = orders_pb2.CreateEscrowRequest(**body.fields(call), requested_by=body.by)
+    order = await call.change(call.backends.orders.CreateEscrow, request)
+    if not order.escrow.contract_id:
+        return success(moving(order, EscrowedOrder), is_accepted=True)
+    # The documented answer: the address is known, the deployment is still in progress.
+    escrow: CreatingEscrow = {
+        "id": public("esc", order.escrow.id),
         "trustlessContractId": order.escrow.contract_id,
         "status": order.escrow.status,
     }
-    return rendering.success(data)
+    return success({"id": public("ord", order.id), "status": STATES[order.state], "escrow": escrow})
+
+
+class FundedEscrow(Output):
+    """The contract that holds the money."""
+
+    id: EscrowId
+    status: str
+    fundedAt: NotRequired[Time]
+
+
+class FundedOrder(MovingOrder):
+    """The money is locked on chain."""
+
+    escrow: NotRequired[FundedEscrow]
 
 
 @routes.post(
     "/orders/{id}/escrow/fund",
     scope=WRITE,
-    body=OrderAction,
-    examples=examples.ACTION,
-    optional_body=True,
     waits=True,
-    answers={
-        200: envelope.Success[outputs.FundedOrder],
-        202: envelope.Success[outputs.FundedOrder],
-    },
+    examples=_EXAMPLES,
     refusals=(*_STATE, "ESCROW_NOT_READY", *_CHAIN),
 )
-async def fund_escrow(call: Call, body: OrderAction) -> Answer:
+async def fund_escrow(call: Call, body: OrderAction) -> Answer[Success[FundedOrder]]:
     """Lock the reserved money in the contract; work can begin."""
-    request = orders_pb2.FundEscrowRequest(
-        **commands.awaited(call),
-        order_id=_order_id(call),
-        amount=commands.money(body.amount),
-        requested_by=_party(body.by),
-        reason=body.reason or "",
-    )
-    order = await commands.change(call, call.backends.orders.FundEscrow, request)
-    data = rendering.moving(order)
+    request = orders_pb2.FundEscrowRequest(**body.fields(call), requested_by=body.by)
+    order = await call.change(call.backends.orders.FundEscrow, request)
+    data = moving(order, FundedOrder)
     if order.HasField("escrow"):
-        data["escrow"] = {
-            "id": rendering.public("esc", order.escrow.id),
-            "status": order.escrow.status,
-        }
+        data["escrow"] = {"id": public("esc", order.escrow.id), "status": order.escrow.status}
         if order.escrow.HasField("funded_at"):
-            data["escrow"]["fundedAt"] = rendering.time(order.escrow.funded_at)
-    return commands.action(order, data)
+            data["escrow"]["fundedAt"] = time(order.escrow.funded_at)
+    return success(data, is_accepted=is_in_progress(order))
 
 
 @routes.post(
     "/orders/{id}/cancel",
     scope=WRITE,
-    body=OrderAction,
-    examples=examples.CANCEL_ORDER,
-    optional_body=True,
     waits=True,
-    answers={
-        200: envelope.Success[outputs.ClosedOrder],
-        202: envelope.Success[outputs.ClosedOrder],
-    },
+    examples={"cancel": {"canceledBy": "BUYER", "reason": "Ordered by mistake"}},
     refusals=_STATE,
 )
-async def cancel_order(call: Call, body: OrderAction) -> Answer:
+async def cancel_order(call: Call, body: OrderAction) -> Answer[Success[ClosedOrder]]:
     """Cancel before the escrow exists; what was held is available again."""
-    request = orders_pb2.CancelOrderRequest(
-        **commands.awaited(call),
-        order_id=_order_id(call),
-        amount=commands.money(body.amount),
-        canceled_by=_party(body.by),
-        reason=body.reason or "",
-    )
-    order = await commands.change(call, call.backends.orders.CancelOrder, request)
-    return commands.action(order, _closed(order, with_time=False))
+    request = orders_pb2.CancelOrderRequest(**body.fields(call), canceled_by=body.by)
+    order = await call.change(call.backends.orders.CancelOrder, request)
+    return success(closed(order, with_time=False), is_accepted=is_in_progress(order))
+
+
+class ReleaseFunds(OrderAction):
+    """As any action. `deltaScore`: the marketplace's rating of the work."""
+
+    delta_score: Score | None = None
 
 
 @routes.post(
     "/orders/{id}/resolution/release",
     scope=WRITE,
-    body=ReleaseFunds,
-    examples=examples.RELEASE_FUNDS,
-    optional_body=True,
     waits=True,
-    answers={
-        200: envelope.Success[outputs.ClosedOrder],
-        202: envelope.Success[outputs.ClosedOrder],
-    },
+    examples={"release": {"requestedBy": "BUYER", "reason": "The work is accepted"}},
     refusals=(*_STATE, *_CHAIN),
 )
-async def release_funds(call: Call, body: ReleaseFunds) -> Answer:
+async def release_funds(call: Call, body: ReleaseFunds) -> Answer[Success[ClosedOrder]]:
     """Pay the seller and close the order."""
     request = orders_pb2.ReleaseFundsRequest(
-        **commands.awaited(call),
-        order_id=_order_id(call),
-        amount=commands.money(body.amount),
-        requested_by=_party(body.by),
-        reason=body.reason or "",
-        delta_score_tenths=body.delta_score,
+        **body.fields(call), requested_by=body.by, delta_score_tenths=body.delta_score
     )
-    order = await commands.change(call, call.backends.orders.ReleaseFunds, request)
-    return commands.action(order, _closed(order, with_time=True))
+    order = await call.change(call.backends.orders.ReleaseFunds, request)
+    return success(closed(order), is_accepted=is_in_progress(order))
 
 
 @routes.post(
     "/orders/{id}/resolution/refund",
     scope=WRITE,
-    body=OrderAction,
-    examples=examples.REFUND_ORDER,
-    optional_body=True,
     waits=True,
-    answers={
-        200: envelope.Success[outputs.ClosedOrder],
-        202: envelope.Success[outputs.ClosedOrder],
-    },
+    examples={"refund": {"requestedBy": "SELLER", "reason": "Cannot deliver"}},
     refusals=(*_STATE, *_CHAIN),
 )
-async def refund_order(call: Call, body: OrderAction) -> Answer:
+async def refund_order(call: Call, body: OrderAction) -> Answer[Success[ClosedOrder]]:
     """Pay the buyer back and close the order."""
-    request = orders_pb2.RefundOrderRequest(
-        **commands.awaited(call),
-        order_id=_order_id(call),
-        amount=commands.money(body.amount),
-        requested_by=_party(body.by),
-        reason=body.reason or "",
-    )
-    order = await commands.change(call, call.backends.orders.RefundOrder, request)
-    return commands.action(order, _closed(order, with_time=True))
+    request = orders_pb2.RefundOrderRequest(**body.fields(call), requested_by=body.by)
+    order = await call.change(call.backends.orders.RefundOrder, request)
+    return success(closed(order), is_accepted=is_in_progress(order))
+
+
+class OpenDispute(Request):
+    """Who opens, and why; by default the buyer, and OTHER. `amount` must be the order's.
+
+    `requestedBy` and `canceledBy` mean `openedBy`.
+    """
+
+    model_config = ConfigDict(json_schema_extra=agreeing(_OPENERS, get_args(Side)))
+
+    opened_by: Side | None = None
+    requested_by: Side | None = None
+    canceled_by: Side | None = None
+    reason: Literal["NOT_DELIVERED", "QUALITY_ISSUE", "OTHER"] | None = None
+    amount: Amount | None = None
+    description: Annotated[str, StringConstraints(max_length=4000)] | None = None
+    evidence: Annotated[list[Url], Field(max_length=20)] | None = None
+
+    @model_validator(mode="after")
+    def _one_opens(self) -> "OpenDispute":
+        named = {self.opened_by, self.requested_by, self.canceled_by} - {None}
+        if len(named) > 1:
+            raise unfit("two_askers", "names another side", fields=_OPENERS)
+        return self
+
+    @property
+    def by(self) -> Side:
+        """Who opens."""
+        return self.opened_by or self.requested_by or self.canceled_by or "BUYER"
+
+
+class DisputedOrder(MovingOrder):
+    """The order is frozen."""
+
+    dispute: NotRequired[OpenedDispute]
 
 
 @routes.post(
     "/orders/{id}/resolution/dispute",
     scope=WRITE,
-    body=OpenDispute,
-    examples=examples.OPEN_DISPUTE,
-    optional_body=True,
-    answers={200: envelope.Success[outputs.DisputedOrder]},
+    examples={
+        "dispute": {
+            "openedBy": "BUYER",
+            "reason": "QUALITY_ISSUE",
+            "description": "The files cannot be opened",
+            "evidence": ["https://files.example/alice/screenshot.png"],
+        }
+    },
     refusals=(*_STATE, "DISPUTE_ALREADY_OPEN"),
 )
-async def open_dispute(call: Call, body: OpenDispute) -> Answer:
+async def open_dispute(call: Call, body: OpenDispute) -> Answer[Success[DisputedOrder]]:
     """Freeze the order until support decides."""
     request = orders_pb2.OpenDisputeRequest(
-        **commands.written(call),
-        order_id=_order_id(call),
-        amount=commands.money(body.amount),
-        opened_by=_party(body.by),
-        reason=rendering.REASONS.by_name[body.reason or "OTHER"],  # type: ignore[arg-type] # the enum's value
+        **call.written(),
+        order_id=order_id(call.params["id"]),
+        amount=money(body.amount),
+        opened_by=PARTIES.value(body.by),
+        reason=REASONS.value(body.reason or "OTHER"),
         description=body.description or "",
         evidence=body.evidence or (),
     )
-    order = await commands.change(call, call.backends.orders.OpenDispute, request)
-    data = rendering.named(order)
+    order = await call.change(call.backends.orders.OpenDispute, request)
+    data: DisputedOrder = {"id": public("ord", order.id), "status": STATES[order.state]}
     if order.HasField("dispute"):
-        data["dispute"] = rendering.order_dispute(order.dispute)
-    return rendering.success(data)
-
-
-def _closed(order: orders_pb2.Order, *, with_time: bool) -> dict[str, Any]:
-    data = rendering.moving(order)
-    if order.final_status:
-        data["finalStatus"] = rendering.FINALS[order.final_status]
-    if with_time and order.HasField("closed_at"):
-        data["closedAt"] = rendering.time(order.closed_at)
-    return data
+        data["dispute"] = opened_dispute(order.dispute)
+    return success(data)

@@ -4,38 +4,83 @@ import base64
 import binascii
 import contextlib
 from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
 
 from chassis.idempotency import RequestKey
-from gateway.call import Answer, Call
+from gateway.answers import Answer
+from gateway.call import Call
+from gateway.errors import invalid_cursor
 from gateway.keys import ADMIN, Key
-from gateway.marketplace import commands, envelope, examples, outputs, rendering
-from gateway.marketplace.inputs import CreateKey, Paging
+from gateway.marketplace.shapes import Output, Page, Paging, Success, Time, page, success
+from gateway.models import Request
 from gateway.routing import ANY, Routes
-from kernel.errors import DomainError, InvalidArgument, PermissionDenied
+from kernel.clock import to_milliseconds_text
+from kernel.errors import DomainError, PermissionDenied
 
 routes = Routes("Access")
 
 
 class ScopesExceedCaller(PermissionDenied):
-    """A key cannot make a mightier one."""
+    """A key cannot create a key with more scopes than its own."""
 
     reason = "INSUFFICIENT_SCOPE"
+
+
+class CreateKey(Request):
+    """A key of the caller's own marketplace and environment, with at most the caller's scopes."""
+
+    scopes: Annotated[
+        list[Literal["read", "write", "support", "admin"]], Field(min_length=1, max_length=4)
+    ]
+    name: Annotated[str, StringConstraints(max_length=100)] | None = None
+
+
+class ApiKey(Output):
+    """A key, without its secret."""
+
+    id: str
+    name: str
+    environment: str
+    scopes: list[str]
+    createdAt: Time
+    expiresAt: Time | None
+    revokedAt: Time | None
+
+
+class NewApiKey(ApiKey):
+    """A key with its secret: the only time it is shown."""
+
+    key: str
+
+
+def api_key(key: Key) -> ApiKey:
+    """Print a key without its secret."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "environment": key.environment,
+        "scopes": sorted(key.scopes),
+        "createdAt": to_milliseconds_text(key.created_at),
+        "expiresAt": to_milliseconds_text(key.expires_at) if key.expires_at else None,
+        "revokedAt": to_milliseconds_text(key.revoked_at) if key.revoked_at else None,
+    }
 
 
 @routes.post(
     "/auth/api-keys",
     scope=ADMIN,
-    body=CreateKey,
-    examples=examples.CREATE_KEY,
-    answers={201: envelope.Success[outputs.NewApiKey]},
+    status=201,
+    examples={"backend": {"scopes": ["read", "write"], "name": "Shop backend"}},
 )
-async def create_key(call: Call, body: CreateKey) -> Answer:
-    """Make a key of the same marketplace and environment. The key is shown this once."""
+async def create_key(call: Call, body: CreateKey) -> Answer[Success[NewApiKey]]:
+    """Create a key of the same marketplace and environment. The key is shown only once."""
     caller = own(call)
     wanted = frozenset(body.scopes)
     if not wanted <= caller.scopes:
         raise ScopesExceedCaller(
-            "A key cannot give scopes it does not have",
+            "A key cannot create a key with more scopes than its own.",
             details={
                 "required_scope": min(wanted - caller.scopes),
                 "current_scopes": sorted(caller.scopes),
@@ -50,14 +95,11 @@ async def create_key(call: Call, body: CreateKey) -> Answer:
             asked=_asked(call),
         )
     call.reply.replayed = made.replayed
-    data = {**rendering.api_key(made.key), "key": made.text}
-    return rendering.success(data, status=commands.CREATED)
+    return success({**api_key(made.key), "key": made.text})
 
 
-@routes.get(
-    "/auth/api-keys", scope=ADMIN, query=Paging, answers={200: envelope.Page[outputs.ApiKey]}
-)
-async def list_keys(call: Call, query: Paging) -> Answer:
+@routes.get("/auth/api-keys", scope=ADMIN)
+async def list_keys(call: Call, query: Paging) -> Answer[Page[ApiKey]]:
     """List the marketplace's keys, newest first, revoked ones too."""
     found = await call.parts.keys.store.list(
         marketplace_id=own(call).marketplace_id,
@@ -66,16 +108,20 @@ async def list_keys(call: Call, query: Paging) -> Answer:
     )
     shown, more = found[: query.limit], len(found) > query.limit
     token = base64.urlsafe_b64encode(shown[-1].id.encode()).decode() if more else ""
-    return rendering.page([rendering.api_key(key) for key in shown], next_token=token)
+    return page([api_key(key) for key in shown], next_token=token)
 
 
-@routes.delete(
-    "/auth/api-keys/{id}",
-    scope=ADMIN,
-    answers={200: envelope.Success[outputs.ApiKey]},
-    refusals=("API_KEY_NOT_FOUND",),
-)
-async def revoke_key(call: Call) -> Answer:
+def _after(cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    try:
+        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        raise invalid_cursor() from None
+
+
+@routes.delete("/auth/api-keys/{id}", scope=ADMIN, refusals=("API_KEY_NOT_FOUND",))
+async def revoke_key(call: Call) -> Answer[Success[ApiKey]]:
     """Revoke a key: refused here at once, on other gateways within five seconds."""
     store = call.parts.keys.store
     with _telling_replays(call):
@@ -84,27 +130,39 @@ async def revoke_key(call: Call) -> Answer:
         )
     call.reply.replayed = done.replayed
     call.parts.keys.forget(done.key.id)
-    return rendering.success(rendering.api_key(done.key))
+    return success(api_key(done.key))
 
 
-@routes.get("/me", scope=ANY, answers={200: envelope.Success[outputs.Me]})
-async def get_me(call: Call) -> Answer:
+class Me(Output):
+    """Who the credential stands for."""
+
+    marketplaceId: str
+    marketplace: str
+    environment: str
+    keyId: str
+    name: str
+    scopes: list[str]
+
+
+@routes.get("/me", scope=ANY)
+async def get_me(call: Call) -> Answer[Success[Me]]:
     """Tell whom the credential stands for."""
     caller = own(call)
-    data = {
-        "marketplaceId": str(caller.marketplace_id),
-        "marketplace": caller.marketplace,
-        "environment": caller.environment,
-        "keyId": caller.id,
-        "name": caller.name,
-        "scopes": sorted(caller.scopes),
-    }
-    return rendering.success(data)
+    return success(
+        {
+            "marketplaceId": str(caller.marketplace_id),
+            "marketplace": caller.marketplace,
+            "environment": caller.environment,
+            "keyId": caller.id,
+            "name": caller.name,
+            "scopes": sorted(caller.scopes),
+        }
+    )
 
 
 @contextlib.contextmanager
 def _telling_replays(call: Call) -> Iterator[None]:
-    """Tell of a refusal whether it is given again."""
+    """Note on the call whether a refusal is a replayed one."""
     try:
         yield
     except DomainError as error:
@@ -129,14 +187,3 @@ def own(call: Call) -> Key:
     if key is None:
         raise RuntimeError("a route of the marketplace API was reached without an API key")
     return key
-
-
-def _after(cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    try:
-        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, ValueError):
-        raise InvalidArgument(
-            "Invalid field: cursor", fields=[("cursor", "is not one that was given out")]
-        ) from None

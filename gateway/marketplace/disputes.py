@@ -1,148 +1,279 @@
-"""Disputes: what support works on."""
+"""Disputes: the cases that support works on."""
 
-from typing import Any
+from typing import Annotated, Literal
 
 from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
+from pydantic import AliasChoices, ConfigDict, Field, StringConstraints, model_validator
 
-from gateway.call import Answer, Call
+from gateway.answers import Answer
+from gateway.call import Call, dispute_id
+from gateway.errors import invalid
 from gateway.keys import READ, SUPPORT, WRITE
-from gateway.marketplace import commands, envelope, examples, outputs, rendering
-from gateway.marketplace.inputs import AddEvidence, AssignDispute, ListDisputes, ResolveDispute
+from gateway.marketplace.order import (
+    DECISIONS,
+    DISPUTE_STATES,
+    REASONS,
+    ClosedOrder,
+    DisputeStatus,
+    Order,
+    closed,
+    is_in_progress,
+    order,
+)
+from gateway.marketplace.shapes import (
+    PARTIES,
+    Actor,
+    Decimal,
+    DisputeId,
+    OrderId,
+    Output,
+    Page,
+    Paging,
+    Success,
+    Text,
+    Time,
+    Url,
+    amount,
+    amount_or_none,
+    money,
+    page,
+    public,
+    success,
+    time_or_none,
+)
+from gateway.models import UUID_PATTERN, Amount, Request, given, typed, unfit
 from gateway.routing import Routes
-from kernel.errors import InvalidArgument
 from kernel.ids import from_public
 from kernel.money import to_text
 
+_AMOUNTS = ("releaseAmount", "refundAmount")
 routes = Routes("Disputes")
 
 
-@routes.get(
-    "/disputes", scope=READ, query=ListDisputes, answers={200: envelope.Page[outputs.Dispute]}
-)
-async def list_disputes(call: Call, query: ListDisputes) -> Answer:
+class Dispute(Output):
+    """A case."""
+
+    id: DisputeId
+    orderId: OrderId
+    status: DisputeStatus
+    openedBy: Actor
+    reason: str
+    description: str | None
+    evidence: list[str]
+    assignedTo: str | None
+    assignmentNotes: str | None
+    amount: Decimal
+    decision: str | None
+    releaseAmount: Decimal | None
+    refundAmount: Decimal | None
+    note: str | None
+    resolvedBy: str | None
+    createdAt: Time | None
+    updatedAt: Time | None
+    decidedAt: Time | None
+    resolvedAt: Time | None
+
+
+class DisputeWithOrder(Dispute):
+    """A case and its order."""
+
+    order: Order
+
+
+class ResolvedDispute(Output):
+    """A decision, paid or being paid."""
+
+    id: DisputeId
+    status: str
+    decision: str | None
+    releaseAmount: Decimal | None
+    refundAmount: Decimal | None
+    resolvedAt: Time | None
+    order: ClosedOrder
+
+
+def dispute(message: disputes_pb2.Dispute) -> Dispute:
+    """Print a case."""
+    return {
+        "id": public("dsp", message.id),
+        "orderId": public("ord", message.order_id),
+        "status": DISPUTE_STATES[message.status],
+        "openedBy": PARTIES[message.opened_by],
+        "reason": REASONS[message.reason],
+        "description": message.description or None,
+        "evidence": list(message.evidence),
+        "assignedTo": message.assigned_to or None,
+        "assignmentNotes": message.assignment_notes or None,
+        "amount": amount(message.amount),
+        "decision": DECISIONS.find(message.decision),
+        "releaseAmount": amount_or_none(message, "release_amount"),
+        "refundAmount": amount_or_none(message, "refund_amount"),
+        "note": message.resolution_note or None,
+        "resolvedBy": message.resolved_by or None,
+        "createdAt": time_or_none(message, "created_at"),
+        "updatedAt": time_or_none(message, "updated_at"),
+        "decidedAt": time_or_none(message, "decided_at"),
+        "resolvedAt": time_or_none(message, "resolved_at"),
+    }
+
+
+class ListDisputes(Paging):
+    """Several filters are AND."""
+
+    # A text that is not an order's id is refused by the handler, which also reads short spellings.
+    order_id: (
+        Annotated[
+            str,
+            StringConstraints(min_length=1, max_length=64),
+            Field(json_schema_extra={"pattern": rf"^(ord_[0-9A-Za-z]{{22}}|{UUID_PATTERN})$"}),
+        ]
+        | None
+    ) = None
+    status: DisputeStatus | None = None
+
+
+@routes.get("/disputes", scope=READ)
+async def list_disputes(call: Call, query: ListDisputes) -> Answer[Page[Dispute]]:
     """List cases, newest first. Several filters are AND."""
-    status = rendering.DISPUTE_STATES.by_name[query.status] if query.status else 0
+    order_id = None if query.order_id is None else from_public("ord", query.order_id)
+    if query.order_id is not None and order_id is None:
+        raise invalid("orderId", "is not the id of an order")
     request = disputes_pb2.ListDisputesRequest(
-        page=commands.page_request(query),
-        order_id=_order_filter(query.order_id),
-        status=status,  # type: ignore[arg-type] # the enum's value
+        page=query.message(),
+        order_id=str(order_id or ""),
+        status=DISPUTE_STATES.value(query.status),
     )
-    found = await call.backends.call(call.backends.disputes.ListDisputes, request)
-    items = [rendering.dispute(dispute) for dispute in found.disputes]
-    return rendering.page(items, next_token=found.next_page_token)
+    found = await call.read(call.backends.disputes.ListDisputes, request)
+    return page([dispute(one) for one in found.disputes], next_token=found.next_page_token)
 
 
-@routes.get(
-    "/disputes/{id}",
-    scope=READ,
-    answers={200: envelope.Success[outputs.DisputeWithOrder]},
-    refusals=("DISPUTE_NOT_FOUND",),
-)
-async def get_dispute(call: Call) -> Answer:
+@routes.get("/disputes/{id}", scope=READ, refusals=("DISPUTE_NOT_FOUND",))
+async def get_dispute(call: Call) -> Answer[Success[DisputeWithOrder]]:
     """Read a case and its order."""
-    request = disputes_pb2.GetDisputeRequest(dispute_id=_dispute_id(call))
-    dispute = await call.backends.call(call.backends.disputes.GetDispute, request)
-    wanted = orders_pb2.GetOrderRequest(order_id=dispute.order_id)
-    order = await call.backends.call(call.backends.orders.GetOrder, wanted)
-    data, whole = rendering.dispute(dispute), rendering.order(order)
+    request = disputes_pb2.GetDisputeRequest(dispute_id=dispute_id(call.params["id"]))
+    case = await call.read(call.backends.disputes.GetDispute, request)
+    wanted = orders_pb2.GetOrderRequest(order_id=case.order_id)
+    data = dispute(case)
+    whole = order(await call.read(call.backends.orders.GetOrder, wanted))
     if whole["dispute"] is not None:
         whole["dispute"]["status"] = data["status"]
-    return rendering.success({**data, "order": whole})
+    return success({**data, "order": whole})
+
+
+class AssignDispute(Request):
+    """The agent who takes the case; `assignedTo` means the same."""
+
+    agent_id: Annotated[
+        Text,
+        Field(validation_alias=AliasChoices("agentId", "agent_id", "assignedTo", "assigned_to")),
+    ]
+    notes: Annotated[str, StringConstraints(max_length=4000)] | None = None
 
 
 @routes.post(
     "/disputes/{id}/assign",
     scope=SUPPORT,
-    body=AssignDispute,
-    examples=examples.ASSIGN_DISPUTE,
-    answers={200: envelope.Success[outputs.Dispute]},
+    examples={"agent": {"agentId": "agent-7", "notes": "Knows both sides"}},
     refusals=("DISPUTE_NOT_FOUND", "INVALID_STATE"),
 )
-async def assign_dispute(call: Call, body: AssignDispute) -> Answer:
+async def assign_dispute(call: Call, body: AssignDispute) -> Answer[Success[Dispute]]:
     """Give the case to an agent: UNDER_REVIEW."""
     request = disputes_pb2.AssignDisputeRequest(
-        **commands.written(call),
-        dispute_id=_dispute_id(call),
+        **call.written(),
+        dispute_id=dispute_id(call.params["id"]),
         agent_id=body.agent_id,
         notes=body.notes or "",
     )
-    dispute = await commands.change(call, call.backends.disputes.AssignDispute, request)
-    return rendering.success(rendering.dispute(dispute))
+    return success(dispute(await call.change(call.backends.disputes.AssignDispute, request)))
+
+
+class AddEvidence(Request):
+    """https URLs; they are stored, never fetched."""
+
+    evidence: Annotated[list[Url], Field(min_length=1, max_length=20)]
 
 
 @routes.post(
     "/disputes/{id}/evidence",
     scope=WRITE,
-    body=AddEvidence,
-    examples=examples.ADD_EVIDENCE,
-    answers={200: envelope.Success[outputs.Dispute]},
+    examples={"evidence": {"evidence": ["https://files.example/bob/delivery.png"]}},
     refusals=("DISPUTE_NOT_FOUND", "INVALID_STATE"),
 )
-async def add_evidence(call: Call, body: AddEvidence) -> Answer:
+async def add_evidence(call: Call, body: AddEvidence) -> Answer[Success[Dispute]]:
     """Add URLs while the case is not resolved; they are stored, never fetched."""
     request = disputes_pb2.AddEvidenceRequest(
-        **commands.written(call), dispute_id=_dispute_id(call), evidence=body.evidence
+        **call.written(), dispute_id=dispute_id(call.params["id"]), evidence=body.evidence
     )
-    dispute = await commands.change(call, call.backends.disputes.AddEvidence, request)
-    return rendering.success(rendering.dispute(dispute))
+    return success(dispute(await call.change(call.backends.disputes.AddEvidence, request)))
+
+
+class ResolveDispute(Request):
+    """The decision; both amounts for SPLIT, none otherwise."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {
+                "properties": {"decision": {"const": "SPLIT"}},
+                "unevaluatedProperties": True,
+            },
+            "then": given(*_AMOUNTS),
+            "else": typed("null", *_AMOUNTS),
+        }
+    )
+
+    decision: Literal["FULL_RELEASE", "FULL_REFUND", "SPLIT"]
+    release_amount: Amount | None = None
+    refund_amount: Amount | None = None
+    note: Annotated[str, StringConstraints(max_length=4000)] | None = None
+
+    @model_validator(mode="after")
+    def _amounts_belong_to_a_split(self) -> "ResolveDispute":
+        amounts = zip(_AMOUNTS, (self.release_amount, self.refund_amount), strict=True)
+        unlike = [name for name, value in amounts if (value is None) is (self.decision == "SPLIT")]
+        if unlike and self.decision == "SPLIT":
+            raise unfit("missing", "is required", fields=unlike)
+        if unlike:
+            raise unfit("split_only", "belongs to SPLIT", fields=unlike)
+        return self
 
 
 @routes.post(
     "/disputes/{id}/resolve",
     scope=SUPPORT,
-    body=ResolveDispute,
-    examples=examples.RESOLVE_DISPUTE,
     waits=True,
-    answers={
-        200: envelope.Success[outputs.ResolvedDispute],
-        202: envelope.Success[outputs.ResolvedDispute],
+    examples={
+        "release": {"decision": "FULL_RELEASE", "note": "The work was delivered as agreed"},
+        "refund": {"decision": "FULL_REFUND", "note": "Nothing was delivered"},
+        "split": {
+            "decision": "SPLIT",
+            "releaseAmount": "50.00",
+            "refundAmount": "30.00",
+            "note": "The drafts were never delivered",
+        },
     },
     refusals=("DISPUTE_NOT_FOUND", "INVALID_STATE", "PROVIDER_ERROR"),
 )
-async def resolve_dispute(call: Call, body: ResolveDispute) -> Answer:
+async def resolve_dispute(call: Call, body: ResolveDispute) -> Answer[Success[ResolvedDispute]]:
     """Decide, pay the decision out on chain, and close the order."""
     request = orders_pb2.ResolveDisputeRequest(
-        **commands.awaited(call),
-        dispute_id=_dispute_id(call),
-        decision=rendering.DECISIONS.by_name[body.decision],  # type: ignore[arg-type] # the enum's value
-        release_amount=commands.money(body.release_amount),
-        refund_amount=commands.money(body.refund_amount),
+        **call.awaited(),
+        dispute_id=dispute_id(call.params["id"]),
+        decision=DECISIONS.value(body.decision),
+        release_amount=money(body.release_amount),
+        refund_amount=money(body.refund_amount),
         note=body.note or "",
     )
-    order = await commands.change(call, call.backends.orders.ResolveDispute, request)
-    return commands.action(order, _resolved(order))
-
-
-def _resolved(order: orders_pb2.Order) -> dict[str, Any]:
-    closed = rendering.moving(order)
-    if order.final_status:
-        closed["finalStatus"] = rendering.FINALS[order.final_status]
-    if order.HasField("closed_at"):
-        closed["closedAt"] = rendering.time(order.closed_at)
-    # What was decided, as the case has it; what reached the two, after fees, is the order's to say.
-    released, is_paid = order.released_share.minor_units, order.HasField("closed_at")
-    return {
-        "id": rendering.public("dsp", order.dispute.id),
-        "status": order.dispute.status,
-        "decision": rendering.DECISIONS[order.dispute.decision],
+    message = await call.change(call.backends.orders.ResolveDispute, request)
+    # As the case has it: what the two received after fees is in the order.
+    released, is_paid = message.released_share.minor_units, message.HasField("closed_at")
+    data: ResolvedDispute = {
+        "id": public("dsp", message.dispute.id),
+        "status": message.dispute.status,
+        "decision": DECISIONS.find(message.dispute.decision),
         "releaseAmount": to_text(released) if is_paid else None,
-        "refundAmount": to_text(order.amount.minor_units - released) if is_paid else None,
-        "resolvedAt": rendering.time_or_none(order.dispute, "resolved_at"),
-        "order": closed,
+        "refundAmount": to_text(message.amount.minor_units - released) if is_paid else None,
+        "resolvedAt": time_or_none(message.dispute, "resolved_at"),
+        "order": closed(message),
     }
-
-
-def _dispute_id(call: Call) -> str:
-    return commands.dispute_id(call.params["id"])
-
-
-def _order_filter(text: str | None) -> str:
-    if text is None:
-        return ""
-    value = from_public("ord", text)
-    if value is None:
-        raise InvalidArgument(
-            "Invalid field: orderId", fields=[("orderId", "is not the id of an order")]
-        )
-    return str(value)
+    return success(data, is_accepted=is_in_progress(message))

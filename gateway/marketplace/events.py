@@ -1,19 +1,30 @@
 """The marketplace's events, as they happen: server-sent events with replay."""
 
 from functools import partial
+from typing import Annotated
+
+from pydantic import StringConstraints
 
 from gateway import events
-from gateway.call import Call, EventStream
+from gateway.answers import EventStream
+from gateway.call import Call
 from gateway.events import Wanted
 from gateway.keys import READ
 from gateway.marketplace import api_keys
-from gateway.marketplace.inputs import StreamEvents
+from gateway.models import Request
 from gateway.routing import Routes
 
 routes = Routes("Events")
 
 
-@routes.get("/events", scope=READ, query=StreamEvents, answers={}, streams=True)
+class StreamEvents(Request):
+    """Comma-separated: `types=order.created,balance.*`, `resourceTypes=Order,Balance`."""
+
+    types: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    resource_types: Annotated[str, StringConstraints(max_length=200)] | None = None
+
+
+@routes.get("/events", scope=READ)
 async def stream_events(call: Call, query: StreamEvents) -> EventStream:
     """Stream the marketplace's events, until the key is revoked or expires.
 

@@ -2,31 +2,40 @@
 
 import asyncio
 
-from gateway.call import Answer, Call
-from gateway.marketplace import envelope, outputs, rendering
+from gateway.answers import Answer
+from gateway.call import Call
+from gateway.marketplace.shapes import Output, Success, success
 from gateway.routing import OPEN, Routes
 from kernel.errors import Unavailable
 from kernel.version import VERSION
 
 UP, DOWN = "up", "down"
-# Orders go on without it; only the stream of events waits.
+# Without it only the streams of events wait.
 DISPENSABLE = "events"
 routes = Routes("Health")
 
 
-@routes.get("/health", scope=OPEN, answers={200: envelope.Success[outputs.Health]})
-async def get_health(_call: Call) -> Answer:
+class Health(Output):
+    """Alive. version: of the gateway."""
+
+    status: str
+    version: str
+
+
+class DetailedHealth(Health):
+    """Every part by name: `up` or `down`."""
+
+    parts: dict[str, str]
+
+
+@routes.get("/health", scope=OPEN)
+async def get_health(_call: Call) -> Answer[Success[Health]]:
     """Answer: the gateway is alive."""
-    return rendering.success({"status": "ok", "version": VERSION})
+    return success({"status": "ok", "version": VERSION})
 
 
-@routes.get(
-    "/health/detailed",
-    scope=OPEN,
-    answers={200: envelope.Success[outputs.DetailedHealth]},
-    refusals=("PROVIDER_UNAVAILABLE",),
-)
-async def get_detailed_health(call: Call) -> Answer:
+@routes.get("/health/detailed", scope=OPEN, refusals=("PROVIDER_UNAVAILABLE",))
+async def get_detailed_health(call: Call) -> Answer[Success[DetailedHealth]]:
     """Ask every part whether it is ready; 503 where a service or the database is not."""
     parts = call.parts
     services, database, events = await asyncio.gather(
@@ -42,4 +51,4 @@ async def get_detailed_health(call: Call) -> Answer:
     if set(down) - {DISPENSABLE}:
         raise Unavailable(f"Not ready: {', '.join(down)}", details={"parts": names})
     status = "degraded" if down else "ok"
-    return rendering.success({"status": status, "version": VERSION, "parts": names})
+    return success({"status": status, "version": VERSION, "parts": names})

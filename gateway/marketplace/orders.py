@@ -1,136 +1,171 @@
 """Orders: create, list, read, and the timeline."""
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
+import orjson
 from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
+from gateway.answers import Answer
 from gateway.body import to_json
-from gateway.call import Answer, Call
+from gateway.call import Call, order_id
+from gateway.errors import invalid
 from gateway.keys import READ, WRITE
-from gateway.marketplace import commands, envelope, examples, outputs, rendering
-from gateway.marketplace.inputs import CreateOrder, ListOrders, Milestone
+from gateway.marketplace.order import (
+    DISPUTE_STATES,
+    STATES,
+    Milestone,
+    Order,
+    OrderStatus,
+    milestone,
+    order,
+)
+from gateway.marketplace.shapes import (
+    Decimal,
+    OrderId,
+    Output,
+    Page,
+    Paging,
+    StoredObject,
+    Success,
+    Text,
+    Time,
+    amount,
+    money,
+    page,
+    public,
+    stored_object,
+    success,
+    time,
+    time_or_none,
+)
+from gateway.models import Amount, Currency, Request, UserName, given, unfit
 from gateway.routing import Routes
-from kernel.errors import DeadlineExceeded, InvalidArgument, NotFound, Unavailable
-from kernel.money import to_text
+from kernel.errors import DeadlineExceeded, NotFound, Unavailable
 
 METADATA_BYTES_MAX = 16 * 1024
-# How long an order waits for word of its case.
+# How long a read of an order waits for the disputes service.
 CASE_SECONDS = 2.0
 routes = Routes("Orders")
+
+
+class NewMilestone(Request):
+    """A part of the work; the amounts sum to the order's."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [given("title"), given("description")]})
+
+    ref: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    title: Text | None = None
+    description: Text | None = None
+    amount: Amount
+
+    @model_validator(mode="after")
+    def _is_named(self) -> "NewMilestone":
+        if self.title is None and self.description is None:
+            raise unfit("unnamed", "a title or a description is required", fields=["title"])
+        return self
+
+
+class CreateOrder(Request):
+    """A purchase. Buyer and seller are named by id."""
+
+    buyer_id: UserName
+    seller_id: UserName
+    amount: Amount
+    title: Text
+    description: Annotated[str, StringConstraints(max_length=4096)] | None = None
+    currency: Currency | None = None
+    client_order_ref: Text | None = None
+    milestones: Annotated[list[NewMilestone], Field(max_length=50)] | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class CreatedOrder(Output):
+    """A new order; the optional fields are there where they were given."""
+
+    id: OrderId
+    status: OrderStatus
+    buyerId: str
+    sellerId: str
+    amount: Decimal
+    title: str
+    createdAt: Time
+    currency: NotRequired[str]
+    clientOrderRef: NotRequired[str]
+    milestones: NotRequired[list[Milestone]]
+    metadata: NotRequired[StoredObject | None]
 
 
 @routes.post(
     "/orders",
     scope=WRITE,
-    body=CreateOrder,
-    examples=examples.CREATE_ORDER,
-    answers={201: envelope.Success[outputs.CreatedOrder]},
+    status=201,
+    examples={
+        "order": {
+            "buyerId": "usr_alice",
+            "sellerId": "usr_bob",
+            "amount": "80.00",
+            "title": "Logo design",
+            "description": "A logo for a bakery",
+        },
+        "milestones": {
+            "buyerId": "usr_alice",
+            "sellerId": "usr_bob",
+            "amount": "80.00",
+            "title": "Logo design",
+            "milestones": [
+                {"ref": "draft", "title": "Three drafts", "amount": "30.00"},
+                {"ref": "final", "title": "The final files", "amount": "50.00"},
+            ],
+            "metadata": {"cart": 1041},
+        },
+    },
     refusals=("USER_NOT_FOUND", "INVALID_CURRENCY", "CLIENT_ORDER_REF_TAKEN"),
 )
-async def create_order(call: Call, body: CreateOrder) -> Answer:
+async def create_order(call: Call, body: CreateOrder) -> Answer[Success[CreatedOrder]]:
     """Create an order. No money moves."""
     request = orders_pb2.CreateOrderRequest(
-        **commands.written(call),
+        **call.written(),
         buyer=body.buyer_id,
         seller=body.seller_id,
-        amount=commands.money(body.amount),
+        amount=money(body.amount),
         title=body.title,
         description=body.description or "",
         currency=body.currency or "",
         client_order_ref=body.client_order_ref or "",
-        milestones=[_milestone(part) for part in body.milestones or ()],
+        milestones=[
+            orders_pb2.Milestone(
+                ref=part.ref,
+                title=part.title or part.description or "",
+                description=part.description or "",
+                amount=money(part.amount),
+            )
+            for part in body.milestones or ()
+        ],
         metadata_json=_metadata(body.metadata),
         origin=orders_pb2.ORIGIN_MARKETPLACE,
     )
-    order = await commands.change(call, call.backends.orders.CreateOrder, request)
-    return rendering.success(_created(order, body), status=commands.CREATED)
-
-
-@routes.get(
-    "/orders",
-    scope=READ,
-    query=ListOrders,
-    answers={200: envelope.Page[outputs.Order]},
-)
-async def list_orders(call: Call, query: ListOrders) -> Answer:
-    """List the marketplace's orders, newest first. Several filters are AND."""
-    request = orders_pb2.ListOrdersRequest(
-        page=commands.page_request(query),
-        state=rendering.STATES.by_name[query.status] if query.status else 0,  # type: ignore[arg-type] # the enum's value
-        buyer=query.buyer_id or "",
-        seller=query.seller_id or "",
-    )
-    found = await call.backends.call(call.backends.orders.ListOrders, request)
-    items = await asyncio.gather(*(_whole(call, order) for order in found.orders))
-    return rendering.page(items, next_token=found.next_page_token)
-
-
-@routes.get(
-    "/orders/{id}",
-    scope=READ,
-    answers={200: envelope.Success[outputs.Order]},
-    refusals=("ORDER_NOT_FOUND",),
-)
-async def get_order(call: Call) -> Answer:
-    """Read one order, whole: escrow, dispute, milestones, and the operation in motion."""
-    request = orders_pb2.GetOrderRequest(order_id=commands.order_id(call.params["id"]))
-    order = await call.backends.call(call.backends.orders.GetOrder, request)
-    return rendering.success(await _whole(call, order))
-
-
-@routes.get(
-    "/orders/{id}/timeline",
-    scope=READ,
-    answers={200: envelope.Success[outputs.Timeline]},
-    refusals=("ORDER_NOT_FOUND",),
-)
-async def get_timeline(call: Call) -> Answer:
-    """Read every transition, posting and chain transaction of an order, oldest first."""
-    order_id = commands.order_id(call.params["id"])
-    request = orders_pb2.GetTimelineRequest(order_id=order_id)
-    timeline = await call.backends.call(call.backends.orders.GetTimeline, request)
-    entries = [
-        {
-            "at": rendering.time_or_none(entry, "at"),
-            "kind": entry.kind,
-            "name": entry.name,
-            "details": rendering.json_text(entry.details_json) or {},
-        }
-        for entry in timeline.entries
-    ]
-    data = {"orderId": rendering.public("ord", order_id), "entries": entries}
-    return rendering.success(data)
-
-
-async def _whole(call: Call, order: orders_pb2.Order) -> dict[str, Any]:
-    """Print an order with how far support is, which only the disputes service knows.
-
-    The order is the order's service's: where the case is still being opened, or its service is
-    away, the order says what it knows itself.
-    """
-    data = rendering.order(order)
-    if order.state == orders_pb2.ORDER_STATE_DISPUTED:
-        request = disputes_pb2.GetDisputeRequest(order_id=order.id)
-        try:
-            case = await call.backends.call(
-                call.backends.disputes.GetDispute, request, timeout_seconds=CASE_SECONDS
-            )
-        except (NotFound, Unavailable, DeadlineExceeded):
-            return data
-        data["dispute"]["status"] = rendering.DISPUTE_STATES[case.status]
-    return data
-
-
-def _milestone(part: Milestone) -> orders_pb2.Milestone:
-    title = part.title or part.description or ""
-    return orders_pb2.Milestone(
-        ref=part.ref,
-        title=title,
-        description=part.description or "",
-        amount=commands.money(part.amount),
-    )
+    message = await call.change(call.backends.orders.CreateOrder, request)
+    data: CreatedOrder = {
+        "id": public("ord", message.id),
+        "status": STATES[message.state],
+        "buyerId": message.buyer.public_id,
+        "sellerId": message.seller.public_id,
+        "amount": amount(message.amount),
+        "title": message.title,
+        "createdAt": time(message.created_at),
+    }
+    if body.currency is not None:
+        data["currency"] = message.currency
+    if body.client_order_ref is not None:
+        data["clientOrderRef"] = message.client_order_ref
+    if body.milestones is not None:
+        data["milestones"] = [milestone(part) for part in message.milestones]
+    if body.metadata is not None:
+        data["metadata"] = stored_object(message.metadata_json)
+    return success(data)
 
 
 def _metadata(metadata: dict[str, Any] | None) -> str:
@@ -138,29 +173,87 @@ def _metadata(metadata: dict[str, Any] | None) -> str:
         return ""
     text = to_json(metadata)
     if len(text.encode()) > METADATA_BYTES_MAX:
-        raise InvalidArgument(
-            "Invalid field: metadata", fields=[("metadata", "is larger than 16 KiB")]
-        )
+        raise invalid("metadata", "is larger than 16 KiB")
     return text
 
 
-def _created(order: orders_pb2.Order, body: CreateOrder) -> dict[str, Any]:
-    """Print the documented fields, and of the others those that were given."""
-    data: dict[str, Any] = {
-        "id": rendering.public("ord", order.id),
-        "status": rendering.STATES[order.state],
-        "buyerId": order.buyer.public_id,
-        "sellerId": order.seller.public_id,
-        "amount": to_text(order.amount.minor_units),
-        "title": order.title,
-        "createdAt": rendering.time(order.created_at),
-    }
-    if body.currency is not None:
-        data["currency"] = order.currency
-    if body.client_order_ref is not None:
-        data["clientOrderRef"] = order.client_order_ref
-    if body.milestones is not None:
-        data["milestones"] = [rendering.milestone(part) for part in order.milestones]
-    if body.metadata is not None:
-        data["metadata"] = rendering.json_text(order.metadata_json)
+class ListOrders(Paging):
+    """Several filters are AND."""
+
+    status: OrderStatus | None = None
+    buyer_id: UserName | None = None
+    seller_id: UserName | None = None
+
+
+@routes.get("/orders", scope=READ)
+async def list_orders(call: Call, query: ListOrders) -> Answer[Page[Order]]:
+    """List the marketplace's orders, newest first. Several filters are AND."""
+    request = orders_pb2.ListOrdersRequest(
+        page=query.message(),
+        state=STATES.value(query.status),
+        buyer=query.buyer_id or "",
+        seller=query.seller_id or "",
+    )
+    found = await call.read(call.backends.orders.ListOrders, request)
+    items = await asyncio.gather(*(_whole(call, message) for message in found.orders))
+    return page(items, next_token=found.next_page_token)
+
+
+@routes.get("/orders/{id}", scope=READ, refusals=("ORDER_NOT_FOUND",))
+async def get_order(call: Call) -> Answer[Success[Order]]:
+    """Read one order, whole: escrow, dispute, milestones, and the operation in progress."""
+    request = orders_pb2.GetOrderRequest(order_id=order_id(call.params["id"]))
+    return success(await _whole(call, await call.read(call.backends.orders.GetOrder, request)))
+
+
+async def _whole(call: Call, message: orders_pb2.Order) -> Order:
+    """Print an order with its dispute's progress, which only the disputes service knows.
+
+    While the case is being opened, or that service is unavailable, the order is printed with what
+    orders knows of its dispute.
+    """
+    data = order(message)
+    if message.state == orders_pb2.ORDER_STATE_DISPUTED and data["dispute"] is not None:
+        request = disputes_pb2.GetDisputeRequest(order_id=message.id)
+        try:
+            case = await call.read(
+                call.backends.disputes.GetDispute, request, timeout_seconds=CASE_SECONDS
+            )
+        except (NotFound, Unavailable, DeadlineExceeded):
+            return data
+        data["dispute"]["status"] = DISPUTE_STATES[case.status]
     return data
+
+
+class TimelineEntry(Output):
+    """A transition, a posting, or a chain transaction."""
+
+    at: Time | None
+    kind: str
+    name: str
+    details: StoredObject
+
+
+class Timeline(Output):
+    """Everything that happened to an order, oldest first."""
+
+    orderId: OrderId
+    entries: list[TimelineEntry]
+
+
+@routes.get("/orders/{id}/timeline", scope=READ, refusals=("ORDER_NOT_FOUND",))
+async def get_timeline(call: Call) -> Answer[Success[Timeline]]:
+    """Read every transition, posting and chain transaction of an order, oldest first."""
+    wanted = order_id(call.params["id"])
+    request = orders_pb2.GetTimelineRequest(order_id=wanted)
+    timeline = await call.read(call.backends.orders.GetTimeline, request)
+    entries: list[TimelineEntry] = [
+        {
+            "at": time_or_none(entry, "at"),
+            "kind": entry.kind,
+            "name": entry.name,
+            "details": orjson.Fragment(entry.details_json or "{}"),
+        }
+        for entry in timeline.entries
+    ]
+    return success({"orderId": public("ord", wanted), "entries": entries})

@@ -1,181 +1,218 @@
-"""Users: registration, balance, statement, wallet, deposit address."""
+"""Users: registration, wallet, and deposit address."""
+
+from typing import Annotated, Literal
 
 from orchestrator.escrow.v1 import escrow_pb2
-from orchestrator.ledger.v1 import ledger_pb2
 from orchestrator.orders.v1 import orders_pb2
+from pydantic import Field, StringConstraints
 
-from gateway.backends import User
-from gateway.call import Answer, Call
-from gateway.keys import ADMIN, READ, WRITE
-from gateway.marketplace import commands, envelope, examples, outputs, rendering
-from gateway.marketplace.inputs import CreditUser, Paging, RegisterUser
+from gateway.answers import Answer
+from gateway.backends import User as KnownUser
+from gateway.call import Call
+from gateway.errors import UserNotFound
+from gateway.keys import READ, WRITE
+from gateway.marketplace.shapes import (
+    Names,
+    Output,
+    Page,
+    Paging,
+    Success,
+    Text,
+    Time,
+    Uuid,
+    page,
+    public,
+    success,
+    time_or_none,
+)
+from gateway.models import UUID_PATTERN, Request, UserName
 from gateway.routing import Routes
-from kernel.errors import NotFound
-from kernel.money import USDC
+from kernel.money import to_chain_text
 
-ID_LENGTH_MAX = 64
+NAME_LENGTH_MAX = 64
+_TYPES: Names[Literal["BUYER", "SELLER", "BOTH"]] = Names(orders_pb2.UserType, "USER_TYPE_")
+_WALLET_STATES: Names[str] = Names(escrow_pb2.WalletState, "WALLET_STATE_")
+_LABEL = r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+# The services decide what a mail address is; the schema says what they decide by.
+Email = Annotated[
+    str,
+    StringConstraints(min_length=3, max_length=254),
+    Field(
+        json_schema_extra={
+            "pattern": rf"^[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(\.{_LABEL})*$"
+        }
+    ),
+]
+# A marketplace cannot choose a UUID as a public id.
+NewUserName = Annotated[
+    UserName,
+    Field(json_schema_extra={"pattern": rf"^(?!{UUID_PATTERN}$)[A-Za-z0-9_-]{{1,64}}$"}),
+]
 routes = Routes("Users")
 
 
-class UserNotFound(NotFound):
-    """The marketplace has no such user."""
+class RegisterUser(Request):
+    """A user of the marketplace; `id` is the public id, where the marketplace wants its own.
 
-    reason = "USER_NOT_FOUND"
+    `id` may not spell a UUID, as `usr_` and 22 base62 characters may; `externalUserId` may not be
+    another user's UUID.
+    """
+
+    external_user_id: Text
+    id: NewUserName | None = None
+    email: Email | None = None
+    type: Literal["BUYER", "SELLER", "BOTH"] | None = None
+
+
+class User(Output):
+    """A user of the marketplace. uuid: what a token about them says as its `sub`."""
+
+    id: str
+    uuid: Uuid
+    externalUserId: str
+    email: str | None
+    type: str
+    createdAt: Time | None
+
+
+def user(message: orders_pb2.User) -> User:
+    """Print a user."""
+    return {
+        "id": message.public_id,
+        "uuid": message.id,
+        "externalUserId": message.external_user_id,
+        "email": message.email or None,
+        "type": _TYPES[message.type],
+        "createdAt": time_or_none(message, "created_at"),
+    }
 
 
 @routes.post(
     "/users",
     scope=WRITE,
-    body=RegisterUser,
-    examples=examples.REGISTER_USER,
-    answers={201: envelope.Success[outputs.User]},
+    status=201,
+    examples={
+        "buyer": {"externalUserId": "alice", "id": "usr_alice", "type": "BUYER"},
+        "seller": {"externalUserId": "bob", "id": "usr_bob", "type": "SELLER"},
+    },
     refusals=("USER_ID_TAKEN",),
 )
-async def register_user(call: Call, body: RegisterUser) -> Answer:
+async def register_user(call: Call, body: RegisterUser) -> Answer[Success[User]]:
     """Register a user, with a balance account and a wallet; again: the same user."""
     request = orders_pb2.RegisterUserRequest(
-        **commands.written(call),
+        **call.written(),
         external_user_id=body.external_user_id,
         public_id=body.id or "",
         email=body.email or "",
-        type=rendering.USER_TYPES.by_name[body.type or "BOTH"],  # type: ignore[arg-type] # the enum's value
+        type=_TYPES.value(body.type or "BOTH"),
     )
-    user = await commands.change(call, call.backends.orders.RegisterUser, request)
-    return rendering.success(rendering.user(user), status=commands.CREATED)
+    return success(user(await call.change(call.backends.orders.RegisterUser, request)))
 
 
-@routes.get("/users", scope=READ, query=Paging, answers={200: envelope.Page[outputs.User]})
-async def list_users(call: Call, query: Paging) -> Answer:
+@routes.get("/users", scope=READ)
+async def list_users(call: Call, query: Paging) -> Answer[Page[User]]:
     """List the marketplace's users, newest first."""
-    request = orders_pb2.ListUsersRequest(page=commands.page_request(query))
-    found = await call.backends.call(call.backends.orders.ListUsers, request)
-    items = [rendering.user(user) for user in found.users]
-    return rendering.page(items, next_token=found.next_page_token)
+    request = orders_pb2.ListUsersRequest(page=query.message())
+    found = await call.read(call.backends.orders.ListUsers, request)
+    return page([user(one) for one in found.users], next_token=found.next_page_token)
 
 
-@routes.get(
-    "/users/{id}",
-    scope=READ,
-    answers={200: envelope.Success[outputs.User]},
-    refusals=("USER_NOT_FOUND",),
-)
-async def get_user(call: Call) -> Answer:
+@routes.get("/users/{id}", scope=READ, refusals=("USER_NOT_FOUND",))
+async def get_user(call: Call) -> Answer[Success[User]]:
     """Read a user."""
-    request = orders_pb2.GetUserRequest(user=_name(call))
-    user = await call.backends.call(call.backends.orders.GetUser, request)
-    return rendering.success(rendering.user(user))
+    request = orders_pb2.GetUserRequest(user=user_name(call))
+    return success(user(await call.read(call.backends.orders.GetUser, request)))
 
 
-async def get_balance(call: Call) -> Answer:
-    """Read what a user can spend, and what is held."""
-    user = await _user(call)
-    request = ledger_pb2.GetBalanceRequest(user_id=str(user.id), asset=USDC)
-    account = await call.backends.call(call.backends.ledger.GetBalance, request)
-    data = rendering.balance(account, user_id=user.public_id, currency=USDC)
-    return rendering.success(data)
+class WalletBalance(Output):
+    """What a wallet holds of an asset, on chain."""
+
+    asset: str
+    balance: Annotated[str, StringConstraints(pattern=r"^\d+\.\d{7}$")]
 
 
-for _path, _operation in (("/users/{id}/balance", "get_user_balance"), ("/balances/{id}", "")):
-    routes.get(
-        _path,
-        name=_operation,
-        scope=READ,
-        answers={200: envelope.Success[outputs.Balance]},
-        refusals=("USER_NOT_FOUND",),
-    )(get_balance)
+class Wallet(Output):
+    """A user's wallet; its key never leaves the escrow service."""
 
-
-@routes.post(
-    "/users/{id}/balance/credit",
-    scope=ADMIN,
-    body=CreditUser,
-    examples=examples.CREDIT_USER,
-    waits=True,
-    answers={
-        201: envelope.Success[outputs.Credit],
-        202: envelope.Success[outputs.Credit],
-    },
-    refusals=(
-        "USER_NOT_FOUND",
-        "MANUAL_CREDIT_DISABLED",
-        "REFERENCE_TAKEN",
-        "INSUFFICIENT_FUNDS",
-        "PROVIDER_ERROR",
-    ),
-)
-async def credit_user(call: Call, body: CreditUser) -> Answer:
-    """Pay a user from the platform's wallet, on chain; booked when it is confirmed."""
-    request = orders_pb2.CreditUserRequest(
-        **commands.awaited(call),
-        user=_name(call),
-        amount=commands.money(body.amount),
-        reference=body.reference,
-        description=body.description or "",
-    )
-    credit = await commands.change(call, call.backends.orders.CreditUser, request)
-    running = credit.state == rendering.RUNNING
-    status = commands.ACCEPTED if running else commands.CREATED
-    return rendering.success(rendering.credit(credit), status=status)
-
-
-@routes.get(
-    "/users/{id}/balance/entries",
-    scope=READ,
-    query=Paging,
-    answers={200: envelope.Page[outputs.Entry]},
-    refusals=("USER_NOT_FOUND",),
-)
-async def list_entries(call: Call, query: Paging) -> Answer:
-    """Read a user's statement, newest first: each payment with its postings and balance after it.
-
-    A payout and what makes its fee good are one payment.
-    """
-    user = await _user(call)
-    request = ledger_pb2.ListEntriesRequest(
-        user_id=str(user.id), asset=USDC, page=commands.page_request(query)
-    )
-    found = await call.backends.call(call.backends.ledger.ListEntries, request)
-    items = rendering.statement(found.entries)
-    return rendering.page(items, next_token=found.next_page_token)
+    id: str
+    userId: str
+    publicKey: str
+    type: Literal["INVISIBLE"]
+    status: str
+    balances: list[WalletBalance]
 
 
 @routes.get(
     "/users/{id}/wallet",
     scope=READ,
-    answers={200: envelope.Success[outputs.Wallet]},
     refusals=("USER_NOT_FOUND", "WALLET_NOT_FOUND", "PROVIDER_RATE_LIMITED"),
 )
-async def get_wallet(call: Call) -> Answer:
+async def get_wallet(call: Call) -> Answer[Success[Wallet]]:
     """Read a user's wallet with what it holds on chain."""
-    user = await _user(call)
-    request = escrow_pb2.GetWalletRequest(user_id=str(user.id), with_balances=True)
-    wallet = await call.backends.call(call.backends.escrow.GetWallet, request)
-    return rendering.success(rendering.wallet(wallet, user_id=user.public_id))
+    owner = await known_user(call)
+    request = escrow_pb2.GetWalletRequest(user_id=str(owner.id), with_balances=True)
+    wallet = await call.read(call.backends.escrow.GetWallet, request)
+    # With all seven decimals, as the chain has them.
+    balances: list[WalletBalance] = [
+        {"asset": held.asset, "balance": to_chain_text(held.minor_units)}
+        for held in wallet.balances
+    ]
+    return success(
+        {
+            "id": public("wal", wallet.id),
+            "userId": owner.public_id,
+            "publicKey": wallet.address,
+            "type": "INVISIBLE",
+            "status": _WALLET_STATES[wallet.state],
+            "balances": balances,
+        }
+    )
+
+
+class DepositAsset(Output):
+    """The only asset that is credited."""
+
+    code: str
+    issuer: str
+
+
+class Deposit(Output):
+    """Where a user's deposits go."""
+
+    userId: str
+    address: str
+    asset: DepositAsset
+    network: str
 
 
 @routes.get(
-    "/users/{id}/wallet/deposit",
-    scope=READ,
-    answers={200: envelope.Success[outputs.Deposit]},
-    refusals=("USER_NOT_FOUND", "WALLET_NOT_FOUND"),
+    "/users/{id}/wallet/deposit", scope=READ, refusals=("USER_NOT_FOUND", "WALLET_NOT_FOUND")
 )
-async def get_deposit(call: Call) -> Answer:
+async def get_deposit(call: Call) -> Answer[Success[Deposit]]:
     """Read where a user's deposits go: address, asset, network."""
-    user = await _user(call)
-    request = escrow_pb2.GetWalletRequest(user_id=str(user.id))
-    wallet = await call.backends.call(call.backends.escrow.GetWallet, request)
+    owner = await known_user(call)
+    request = escrow_pb2.GetWalletRequest(user_id=str(owner.id))
+    wallet = await call.read(call.backends.escrow.GetWallet, request)
     network = await call.backends.network()
-    data = rendering.deposit(wallet, user_id=user.public_id, network=network)
-    return rendering.success(data)
+    return success(
+        {
+            "userId": owner.public_id,
+            "address": wallet.address,
+            "asset": {"code": network.asset_code, "issuer": network.asset_issuer},
+            "network": network.name,
+        }
+    )
 
 
-def _name(call: Call) -> str:
+def user_name(call: Call) -> str:
+    """Return the user that the path names. Raises: UserNotFound: no user can have this name."""
     text = call.params["id"]
     plain = text.replace("_", "").replace("-", "")
-    if len(text) > ID_LENGTH_MAX or not (text.isascii() and (plain.isalnum() or not plain)):
+    if len(text) > NAME_LENGTH_MAX or not (text.isascii() and (plain.isalnum() or not plain)):
         raise UserNotFound("User not found")
     return text
 
 
-async def _user(call: Call) -> User:
-    return await call.backends.user(_name(call))
+async def known_user(call: Call) -> KnownUser:
+    """Return both ids of the user that the path names. Raises: NotFound: USER_NOT_FOUND."""
+    return await call.backends.user(user_name(call))

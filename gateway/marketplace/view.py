@@ -14,17 +14,18 @@ from gateway.limits import RateLimiter
 from gateway.marketplace import (
     actions,
     api_keys,
+    balances,
     disputes,
-    envelope,
     events,
     health,
     orders,
     users,
 )
+from gateway.marketplace.shapes import Failure
 from gateway.routing import ANY, Operation
 from kernel.errors import DomainError
 
-RESOURCES = (orders, actions, users, disputes, events, api_keys, health)
+RESOURCES = (orders, actions, users, balances, disputes, events, api_keys, health)
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation for resource in RESOURCES for operation in resource.routes.operations
 )
@@ -48,7 +49,7 @@ ABOUT = About(
         "Access": "API keys, and whom a credential stands for.",
         "Health": "Whether the gateway is alive, and each part ready.",
     },
-    failure=envelope.Failure,
+    failure=Failure,
 )
 DOCS_PATH, REDOC_PATH, OPENAPI_PATH = "/docs", "/redoc", "/openapi.json"
 

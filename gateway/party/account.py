@@ -4,15 +4,18 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints, WithJsonSchema
 
 from gateway import events
-from gateway.call import Answer, Call, EventStream
+from gateway.answers import Answer, EventStream
+from gateway.call import Call
 from gateway.events import Wanted
 from gateway.parties import Parties
-from gateway.party import commands, outputs
-from gateway.party.inputs import StreamEvents
+from gateway.party.caller import user_id
 from gateway.party.people import PersonCredential
+from gateway.party.shapes import Id, Output, Request
 from gateway.routing import ANY, Routes
 
 # The event that says who is in an order.
@@ -25,27 +28,47 @@ SUPPORT = "SUPPORT"
 routes = Routes("Account")
 
 
-@routes.get("/me", scope=ANY, answers={200: outputs.Me})
-async def get_me(call: Call) -> Answer:
+class Me(Output):
+    """Who the token stands for."""
+
+    id: Id
+    public_id: str
+    marketplace_id: Id
+    role: Annotated[str, WithJsonSchema({"enum": ["user", "admin"]})]
+
+
+@routes.get("/me", scope=ANY)
+async def get_me(call: Call) -> Answer[Me]:
     """Tell whom the token stands for."""
     who = call.caller.identity
-    user = await call.backends.user(str(commands.user_id(call)))
-    data = {
-        "id": str(user.id),
-        "public_id": user.public_id,
-        "marketplace_id": str(who.marketplace_id),
-        "role": who.role,
-    }
-    return Answer(body=data)
+    user = await call.backends.user(str(user_id(call)))
+    return Answer(
+        body={
+            "id": str(user.id),
+            "public_id": user.public_id,
+            "marketplace_id": str(who.marketplace_id),
+            "role": who.role,
+        }
+    )
 
 
-@routes.get("/events", scope=ANY, query=StreamEvents, answers={}, streams=True)
+class StreamEvents(Request):
+    """Comma-separated: `types=order.created,balance.*`, `resourceTypes=Order,Balance`."""
+
+    types: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    # One stream of events for both APIs: its parameters have one spelling.
+    resource_types: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        default=None, alias="resourceTypes"
+    )
+
+
+@routes.get("/events", scope=ANY)
 async def stream_events(call: Call, query: StreamEvents) -> EventStream:
     """Stream what happens to the caller's orders and balance, until the token expires.
 
     `Last-Event-ID` replays everything after it.
     """
-    user = await call.backends.user(str(commands.user_id(call)))
+    user = await call.backends.user(str(user_id(call)))
     marketplace_id = call.caller.identity.marketplace_id
     concern = Concern(call.parts.parties, marketplace_id, public_id=user.public_id)
     wanted = Wanted(

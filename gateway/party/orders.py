@@ -1,34 +1,125 @@
 """Orders: create, list, read."""
 
+import re
+import uuid
+from typing import Annotated, Any, Literal
+
 from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import orders_pb2
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
+from gateway.answers import Answer
 from gateway.body import to_json
-from gateway.call import Answer, Call
-from gateway.party import commands, examples, outputs, rendering
-from gateway.party.inputs import CreateOrder, ListOrders
+from gateway.call import Call
+from gateway.models import UUID_PATTERN, PageSize
+from gateway.party import numbers
+from gateway.party.caller import read_order, user_id
+from gateway.party.order import Order, Status, order
+from gateway.party.shapes import Output, Request
 from gateway.routing import ANY, Routes
-from kernel.money import USDC
+from kernel.ids import parse_uuid
+from kernel.money import CENT, LARGEST, USDC, to_text
 
+OFFSET_MAX = 1_000_000
+CURRENCIES = ("USD", "USDC")
 # The document has no title for an order; the marketplace's view prints one.
 TITLE = "Order"
 _SIDES = {"personal": common_pb2.PARTY_BUYER, "business": common_pb2.PARTY_SELLER}
+_DIGITS = re.compile(r"[0-9]{1,7}", re.ASCII)
 routes = Routes("Orders")
+
+
+def _amount(value: object) -> int:
+    try:
+        return numbers.amount(value)
+    except ValueError as error:
+        raise PydanticCustomError("invalid_amount", "{reason}", {"reason": str(error)}) from None
+
+
+def _currency(value: object) -> str:
+    if value not in CURRENCIES:
+        raise PydanticCustomError("invalid_currency", "must be USD or USDC")
+    return str(value)
+
+
+def _uuid(value: object) -> uuid.UUID:
+    found = parse_uuid(value) if isinstance(value, str) else None
+    if found is None:
+        raise PydanticCustomError("uuid", "must be a UUID")
+    return found
+
+
+def _offset(value: object) -> int:
+    count = int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else -1
+    if not 0 <= count <= OFFSET_MAX:
+        raise PydanticCustomError("offset", f"must be a whole number from 0 to {OFFSET_MAX}")
+    return count
+
+
+Amount = Annotated[
+    int,
+    BeforeValidator(_amount),
+    WithJsonSchema(
+        {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "maximum": float(to_text(LARGEST // CENT * CENT)),
+            # No multipleOf: for a validator that computes in binary, 19.99 is no multiple of 0.01.
+            "examples": [150.00],
+            "description": "At most 2 decimals, no exponent.",
+        }
+    ),
+]
+Currency = Annotated[
+    str,
+    BeforeValidator(_currency),
+    WithJsonSchema({"type": "string", "enum": list(CURRENCIES)}),
+]
+NamedId = Annotated[
+    uuid.UUID,
+    BeforeValidator(_uuid),
+    WithJsonSchema({"type": "string", "format": "uuid", "pattern": f"^{UUID_PATTERN}$"}),
+]
+Offset = Annotated[
+    int,
+    BeforeValidator(_offset),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": OFFSET_MAX, "default": 0}),
+]
+
+
+class CreateOrder(Request):
+    """A purchase from a business by the caller."""
+
+    intention_id: NamedId | None = None
+    business_id: NamedId
+    contract_template_id: NamedId | None = None
+    contract_id: NamedId | None = None
+    contract_terms: dict[str, Any] = Field(default={})
+    amount: Amount
+    currency: Currency = "USD"
 
 
 @routes.post(
     "/orders/",
     scope=ANY,
-    body=CreateOrder,
-    examples=examples.CREATE_ORDER,
-    answers={201: outputs.Order},
+    status=201,
+    examples={
+        "order": {
+            # A business that the marketplace knows: registered, or seen with a token.
+            "business_id": "b2c3d4e5-f6a7-8901-bcde-f12345678901",
+            "amount": 150.00,
+            "currency": "USD",
+            "contract_terms": {"delivery_days": 3, "revisions": 2},
+        }
+    },
     refusals=("USER_NOT_FOUND", "INVALID_CURRENCY", "BUYER_IS_SELLER"),
 )
-async def create_order(call: Call, body: CreateOrder) -> Answer:
+async def create_order(call: Call, body: CreateOrder) -> Answer[Order]:
     """Create an order with a business. No money moves."""
     request = orders_pb2.CreateOrderRequest(
-        **commands.written(call),
-        buyer=str(commands.user_id(call)),
+        **call.written(),
+        buyer=str(user_id(call)),
         seller=str(body.business_id),
         amount=common_pb2.Money(asset=USDC, minor_units=body.amount),
         title=TITLE,
@@ -39,31 +130,40 @@ async def create_order(call: Call, body: CreateOrder) -> Answer:
         contract_id=str(body.contract_id or ""),
         contract_terms_json=to_json(body.contract_terms) if body.contract_terms else "",
     )
-    order = await commands.change(call, call.backends.orders.CreateOrder, request)
-    return Answer(status=commands.CREATED, body=rendering.order(order))
+    return Answer(body=order(await call.change(call.backends.orders.CreateOrder, request)))
 
 
-@routes.get("/orders/", scope=ANY, query=ListOrders, answers={200: outputs.Orders})
-async def list_orders(call: Call, query: ListOrders) -> Answer:
+class ListOrders(Request):
+    """Orders of one side, newest first."""
+
+    role: Literal["personal", "business"] = "business"
+    status_filter: Status | None = None
+    offset: Offset = 0
+    limit: PageSize = 20
+
+
+class Orders(Output):
+    """A page of a list. total: of the filter, not of the page."""
+
+    items: list[Order]
+    total: int
+
+
+@routes.get("/orders/", scope=ANY)
+async def list_orders(call: Call, query: ListOrders) -> Answer[Orders]:
     """List the caller's orders on one side, newest first; `total` counts the filter."""
     request = orders_pb2.ListPartyOrdersRequest(
-        user_id=str(commands.user_id(call)),
+        user_id=str(user_id(call)),
         role=_SIDES[query.role],
         status=query.status_filter or "",
         offset=query.offset,
         limit=query.limit,
     )
-    found = await call.backends.call(call.backends.orders.ListPartyOrders, request)
-    items = [rendering.order(order) for order in found.orders]
-    return Answer(body={"items": items, "total": found.total})
+    found = await call.read(call.backends.orders.ListPartyOrders, request)
+    return Answer(body={"items": [order(one) for one in found.orders], "total": found.total})
 
 
-@routes.get(
-    "/orders/{order_id}",
-    scope=ANY,
-    answers={200: outputs.Order},
-    refusals=("NOT_PARTY", "ORDER_NOT_FOUND"),
-)
-async def get_order(call: Call) -> Answer:
-    """Read an order. Both its parties may, and an admin."""
-    return Answer(body=rendering.order(await commands.read_order(call)))
+@routes.get("/orders/{order_id}", scope=ANY, refusals=("NOT_PARTY", "ORDER_NOT_FOUND"))
+async def get_order(call: Call) -> Answer[Order]:
+    """Read an order, as one of its parties or as an admin."""
+    return Answer(body=order(await read_order(call)))

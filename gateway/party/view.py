@@ -12,9 +12,10 @@ from gateway.call import Call
 from gateway.documentation import About
 from gateway.errors import Refusal
 from gateway.limits import RateLimiter
-from gateway.party import account, actions, disputes, orders, outputs, receipts, words
+from gateway.party import account, actions, disputes, orders, receipts, words
 from gateway.party.claims import TokenNotValid
 from gateway.party.people import People
+from gateway.party.shapes import Failure
 from gateway.party.tokens import Tokens
 from gateway.routing import Operation
 from kernel.errors import DomainError
@@ -42,7 +43,7 @@ ABOUT = About(
         "Receipts": "What a completed order cost.",
         "Account": "Whom a token stands for, and what happens to their orders and balance.",
     },
-    failure=outputs.Failure,
+    failure=Failure,
     is_party=True,
 )
 DOCS_PATH, REDOC_PATH, OPENAPI_PATH = "/docs/party", "/redoc/party", "/party/openapi.json"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from orchestrator.common.v1 import common_pb2
 from orchestrator.ledger.v1 import ledger_pb2
 
-from gateway.marketplace import outputs, rendering
+from gateway.marketplace.balances import Balance, balance
 from kernel.money import LARGEST
 
 
@@ -17,17 +17,16 @@ def test_a_balance_is_printed_as_documented(available: int, reserved: int) -> No
         reserved=common_pb2.Money(asset="USDC", minor_units=reserved),
     )
 
-    printed = rendering.balance(account, user_id="usr_ann", currency="USDC")
+    printed = balance(account, user_id="usr_ann")
 
-    assert pydantic.TypeAdapter(outputs.Balance).validate_python(printed)
+    assert pydantic.TypeAdapter(Balance).validate_python(printed)
 
 
 def test_a_part_of_a_cent_is_told_and_a_whole_cent_has_two_decimals() -> None:
     told = [
-        rendering.balance(
+        balance(
             ledger_pb2.Account(available=common_pb2.Money(asset="USDC", minor_units=units)),
             user_id="usr_ann",
-            currency="USDC",
         )["available"]
         for units in (989_009_000, 989_000_000, 9_000, 1, 0)
     ]

@@ -17,8 +17,10 @@ from orchestrator.orders.v1 import orders_pb2
 
 from gateway import body as gateway_body
 from gateway import models
-from gateway.marketplace import inputs as marketplace
-from gateway.party import inputs as party
+from gateway.marketplace import actions, api_keys, balances, disputes, orders, users
+from gateway.party import actions as party_actions
+from gateway.party import disputes as party_disputes
+from gateway.party import orders as party_orders
 from kernel import urls
 from kernel.errors import InvalidArgument
 from kernel.ids import from_public, parse_uuid
@@ -40,21 +42,21 @@ class Body(NamedTuple):
 
 
 BODIES = {
-    "CreateOrder": Body(marketplace.CreateOrder, ORDER),
-    "Milestone": Body(marketplace.Milestone, MILESTONE),
-    "RegisterUser": Body(marketplace.RegisterUser, USER),
-    "OrderAction": Body(marketplace.OrderAction, {}),
-    "ReleaseFunds": Body(marketplace.ReleaseFunds, {}),
-    "OpenDispute": Body(marketplace.OpenDispute, {}),
-    "AssignDispute": Body(marketplace.AssignDispute, {"agentId": "a"}),
-    "ResolveDispute": Body(marketplace.ResolveDispute, SPLIT),
-    "AddEvidence": Body(marketplace.AddEvidence, {"evidence": ["https://a.example/"]}),
-    "CreditUser": Body(marketplace.CreditUser, {"amount": "1.00", "reference": "r"}),
-    "CreateKey": Body(marketplace.CreateKey, {"scopes": ["read"]}),
-    "party CreateOrder": Body(party.CreateOrder, BOUGHT),
-    "party DeliverOrder": Body(party.DeliverOrder, {}),
-    "party OpenDispute": Body(party.OpenDispute, {"reason": "r" * 10}),
-    "party AddEvidence": Body(party.AddEvidence, {"evidence": ["https://a.example/"]}),
+    "CreateOrder": Body(orders.CreateOrder, ORDER),
+    "Milestone": Body(orders.NewMilestone, MILESTONE),
+    "RegisterUser": Body(users.RegisterUser, USER),
+    "OrderAction": Body(actions.OrderAction, {}),
+    "ReleaseFunds": Body(actions.ReleaseFunds, {}),
+    "OpenDispute": Body(actions.OpenDispute, {}),
+    "AssignDispute": Body(disputes.AssignDispute, {"agentId": "a"}),
+    "ResolveDispute": Body(disputes.ResolveDispute, SPLIT),
+    "AddEvidence": Body(disputes.AddEvidence, {"evidence": ["https://a.example/"]}),
+    "CreditUser": Body(balances.CreditUser, {"amount": "1.00", "reference": "r"}),
+    "CreateKey": Body(api_keys.CreateKey, {"scopes": ["read"]}),
+    "party CreateOrder": Body(party_orders.CreateOrder, BOUGHT),
+    "party DeliverOrder": Body(party_actions.DeliverOrder, {}),
+    "party OpenDispute": Body(party_disputes.OpenDispute, {"reason": "r" * 10}),
+    "party AddEvidence": Body(party_disputes.AddEvidence, {"evidence": ["https://a.example/"]}),
 }
 
 AMOUNTS = (
@@ -126,7 +128,7 @@ def takes(body: Body, raw: str) -> bool:
         read: Any = models.validated(body.model, gateway_body.parse(raw.encode(), is_exact=True))
         for url in getattr(read, "evidence", None) or ():
             urls.require_url(url, field="evidence")
-        if isinstance(read, marketplace.RegisterUser):
+        if isinstance(read, users.RegisterUser):
             protovalidate.validate(
                 orders_pb2.RegisterUserRequest(
                     request_id="r",
@@ -213,6 +215,6 @@ def test_sizes_types_and_choices_are_what_the_server_takes(name: str, field: str
     "text", [UUID, "ord_02wLIRxqmq3AUo6vl2OW37", "ord_", "ord_1", "dsp_02wLIRxqmq3AUo6vl2OW37", "x"]
 )
 def test_the_id_of_an_order_in_a_filter_is_what_the_server_takes(text: str) -> None:
-    schema = marketplace.ListDisputes.model_json_schema()["properties"]["orderId"]
+    schema = disputes.ListDisputes.model_json_schema()["properties"]["orderId"]
 
     assert jsonschema_rs.is_valid(schema, text) is (from_public("ord", text) is not None)

@@ -8,7 +8,6 @@ import pytest
 from chassis.status import Internal
 from deploy.local.settings import ROOT
 from gateway import errors
-from gateway.documentation import OWN_STATUS
 from gateway.errors import KINDS, REASONS, marketplace_refusal, public_field
 from kernel import errors as kinds
 from kernel.errors import InvalidArgument
@@ -142,7 +141,7 @@ def test_every_reason_of_a_contract_has_its_place(contract: str) -> None:
     reasons = {reason.strip() for part in listed for reason in part.split(",")}
 
     assert "INVALID_STATE" in reasons
-    assert reasons - set(REASONS) - set(OWN_STATUS) == set()
+    assert reasons - set(REASONS) == set()
 
 
 def test_a_message_names_fields_as_the_view_does() -> None:

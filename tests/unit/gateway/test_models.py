@@ -9,14 +9,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from gateway import models
-from gateway.marketplace.inputs import (
-    AssignDispute,
-    CreateOrder,
-    ListOrders,
-    OrderAction,
-    ReleaseFunds,
-    ResolveDispute,
-)
+from gateway.marketplace.actions import OrderAction, ReleaseFunds
+from gateway.marketplace.disputes import AssignDispute, ResolveDispute
+from gateway.marketplace.orders import CreateOrder, ListOrders
 from kernel.errors import InvalidArgument
 from kernel.money import CENT, LARGEST
 

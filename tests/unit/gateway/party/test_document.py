@@ -7,7 +7,6 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from gateway.documentation import OWN_STATUS
 from gateway.errors import REASONS
 from gateway.party import view
 from gateway.routing import Operation
@@ -104,7 +103,7 @@ def test_an_amount_is_described_by_what_every_validator_reads_alike(
 def test_every_reason_a_route_names_is_known() -> None:
     named = {reason for operation in view.OPERATIONS for reason in operation.refusals}
 
-    assert named - set(REASONS) - set(OWN_STATUS) == set()
+    assert named - set(REASONS) == set()
 
 
 async def test_the_pages_come_from_here_and_lead_to_the_other_one() -> None:

@@ -7,15 +7,10 @@ import pytest
 
 from gateway import models
 from gateway.body import parse
-from gateway.party.inputs import (
-    AddEvidence,
-    CreateOrder,
-    DeliverOrder,
-    ListOrders,
-    Nothing,
-    OpenDispute,
-    Request,
-)
+from gateway.party.actions import DeliverOrder
+from gateway.party.disputes import AddEvidence, OpenDispute
+from gateway.party.orders import CreateOrder, ListOrders
+from gateway.party.shapes import Nothing, Request
 from kernel.errors import InvalidArgument
 
 BUSINESS = "b2c3d4e5-f6a7-8901-bcde-f12345678901"

@@ -1,12 +1,15 @@
-"""What the party API prints of the services' messages."""
+"""What the party API prints for the services' messages."""
 
 from typing import Any
 
 import orjson
 import pytest
 from orchestrator.orders.v1 import orders_pb2
+from pydantic import TypeAdapter
 
-from gateway.party import outputs, rendering
+from gateway.party.disputes import Dispute, dispute, opened_dispute
+from gateway.party.order import ENDS, STATES, Order, order, status
+from gateway.party.receipts import Receipt, receipt
 
 from .messages import (
     BUSINESS,
@@ -44,16 +47,16 @@ RECEIPT = (
 )
 
 
-def text(data: dict[str, Any]) -> str:
+def text(data: Any) -> str:
     return orjson.dumps(data).decode()
 
 
 def test_an_order_is_printed_as_in_the_document_byte_for_byte() -> None:
-    assert text(rendering.order(an_order())) == PRINTED
+    assert text(order(an_order())) == PRINTED
 
 
 def test_a_receipt_is_printed_as_in_the_document_byte_for_byte() -> None:
-    assert text(rendering.receipt(a_receipt())) == RECEIPT
+    assert text(receipt(a_receipt())) == RECEIPT
 
 
 @pytest.mark.parametrize("is_delivered", [False, True])
@@ -74,9 +77,9 @@ def test_a_receipt_is_printed_as_in_the_document_byte_for_byte() -> None:
     ],
 )
 def test_a_state_has_its_word(state: str, before: str, after: str, *, is_delivered: bool) -> None:
-    order = an_order(state, delivery=a_delivery() if is_delivered else None)
+    frozen = an_order(state, delivery=a_delivery() if is_delivered else None)
 
-    assert rendering.status(order) == (after if is_delivered else before)
+    assert status(frozen) == (after if is_delivered else before)
 
 
 @pytest.mark.parametrize(
@@ -84,19 +87,19 @@ def test_a_state_has_its_word(state: str, before: str, after: str, *, is_deliver
     [("RELEASED", "completed"), ("REFUNDED", "refunded"), ("CANCELED", "cancelled")],
 )
 def test_an_end_has_its_word(final: str, word: str) -> None:
-    assert rendering.status(an_order("CLOSED", final_status=f"FINAL_STATUS_{final}")) == word
+    assert status(an_order("CLOSED", final_status=f"FINAL_STATUS_{final}")) == word
 
 
 def test_every_state_has_a_word() -> None:
     states = set(orders_pb2.OrderState.values()) - {0, orders_pb2.ORDER_STATE_CLOSED}
     ends = set(orders_pb2.FinalStatus.values()) - {0}
 
-    assert set(rendering._STATES) == states
-    assert set(rendering._ENDS) == ends
+    assert set(STATES) == states
+    assert set(ENDS) == ends
 
 
 def test_what_happened_is_printed_with_its_time() -> None:
-    order = an_order(
+    frozen = an_order(
         "CLOSED",
         final_status="FINAL_STATUS_RELEASED",
         delivery=a_delivery("Report", "https://cdn.example/r.pdf"),
@@ -105,7 +108,7 @@ def test_what_happened_is_printed_with_its_time() -> None:
         milestones=[orders_pb2.Milestone(ref="m1", title="Draft", amount=usdc(15_000))],
     )
 
-    data = orjson.loads(text(rendering.order(order)))
+    data = orjson.loads(text(order(frozen)))
 
     assert (data["paid_at"], data["delivered_at"], data["confirmed_at"]) == (
         "2026-02-27T11:00:00Z",
@@ -118,18 +121,18 @@ def test_what_happened_is_printed_with_its_time() -> None:
 
 
 def test_terms_that_were_not_given_are_an_empty_object() -> None:
-    assert '"contract_terms":{}' in text(rendering.order(an_order(contract_terms_json="")))
+    assert '"contract_terms":{}' in text(order(an_order(contract_terms_json="")))
 
 
 def test_a_dispute_is_the_same_when_it_is_opened_and_when_it_is_read() -> None:
-    order = an_order("DISPUTED", dispute=its_dispute(), contract_terms_json='{"a":1.10}')
+    frozen = an_order("DISPUTED", dispute=its_dispute(), contract_terms_json='{"a":1.10}')
     case = a_case(contract_snapshot_json='{"a":1.10}')
 
-    opened = rendering.opened_dispute(
-        order, by=str(BUSINESS), reason=case.description, evidence=list(case.evidence)
+    opened = opened_dispute(
+        frozen, by=str(BUSINESS), reason=case.description, evidence=list(case.evidence)
     )
 
-    assert text(opened) == text(rendering.dispute(case, of=order))
+    assert text(opened) == text(dispute(case, of=frozen))
     assert opened["created_at"] == "2026-03-05T14:00:00Z"
 
 
@@ -141,7 +144,7 @@ def test_a_resolved_dispute_says_how_and_when() -> None:
         updated_at=at("2026-03-06T10:00:00Z"),
     )
 
-    data = rendering.dispute(case, of=an_order("CLOSED", dispute=its_dispute()))
+    data = dispute(case, of=an_order("CLOSED", dispute=its_dispute()))
 
     assert (data["status"], data["resolution"]) == ("resolved", "split")
     assert data["resolved_at"] == data["updated_at"] == "2026-03-06T10:00:00Z"
@@ -150,14 +153,14 @@ def test_a_resolved_dispute_says_how_and_when() -> None:
 def test_a_decision_that_has_not_been_paid_is_no_resolution() -> None:
     case = a_case("UNDER_REVIEW", decision="DISPUTE_DECISION_FULL_RELEASE")
 
-    data = rendering.dispute(case, of=an_order("DISPUTED", dispute=its_dispute()))
+    data = dispute(case, of=an_order("DISPUTED", dispute=its_dispute()))
 
     assert (data["status"], data["resolution"]) == ("under_review", None)
 
 
 @pytest.mark.parametrize(("side", "who"), [("SELLER", "business_id"), ("BUYER", "personal_id")])
 def test_a_dispute_that_the_marketplace_opened_is_its_sides(side: str, who: str) -> None:
-    order = an_order("DISPUTED", dispute=its_dispute(opened_by=f"PARTY_{side}"))
+    frozen = an_order("DISPUTED", dispute=its_dispute(opened_by=f"PARTY_{side}"))
     case = a_case(
         initiated_by="",
         description="",
@@ -165,9 +168,9 @@ def test_a_dispute_that_the_marketplace_opened_is_its_sides(side: str, who: str)
         reason="DISPUTE_REASON_NOT_DELIVERED",
     )
 
-    data = rendering.dispute(case, of=order)
+    data = dispute(case, of=frozen)
 
-    assert data["initiated_by"] == rendering.order(order)[who]
+    assert data["initiated_by"] == dict(order(frozen))[who]
     assert data["reason"] == "not_delivered"
 
 
@@ -179,7 +182,7 @@ def test_a_receipt_of_a_split_is_about_what_was_released() -> None:
         personal_signal="dissatisfied",
     )
 
-    data = orjson.loads(text(rendering.receipt(message)))
+    data = orjson.loads(text(receipt(message)))
 
     assert (data["amount"], data["platform_fee"], data["business_income"]) == (100, 10, 90)
 
@@ -187,7 +190,7 @@ def test_a_receipt_of_a_split_is_about_what_was_released() -> None:
 def test_a_fee_that_the_business_bears_is_shown() -> None:
     message = a_receipt(seller_income=usdc(13_455), provider_fee=usdc(45))
 
-    data = orjson.loads(text(rendering.receipt(message)))
+    data = orjson.loads(text(receipt(message)))
 
     assert data["cost_breakdown"]["provider_fee"] == 0.45
     assert data["business_income"] == data["cost_breakdown"]["business_payout"] == 134.55
@@ -196,7 +199,7 @@ def test_a_fee_that_the_business_bears_is_shown() -> None:
 def test_a_score_or_a_delivery_that_was_not_there_is_null() -> None:
     message = a_receipt(delta_score_tenths=-1, response_time_ms=0)
 
-    data = rendering.receipt(message)
+    data = receipt(message)
 
     assert (data["delta_score"], data["response_time_ms"]) == (None, None)
 
@@ -204,17 +207,17 @@ def test_a_score_or_a_delivery_that_was_not_there_is_null() -> None:
 @pytest.mark.parametrize(
     ("model", "data"),
     [
-        (outputs.Order, rendering.order(an_order())),
-        (outputs.Order, rendering.order(an_order("IN_PROGRESS", delivery=a_delivery()))),
-        (outputs.Receipt, rendering.receipt(a_receipt())),
+        (Order, order(an_order())),
+        (Order, order(an_order("IN_PROGRESS", delivery=a_delivery()))),
+        (Receipt, receipt(a_receipt())),
         (
-            outputs.Dispute,
-            rendering.dispute(a_case(), of=an_order("DISPUTED", dispute=its_dispute())),
+            Dispute,
+            dispute(a_case(), of=an_order("DISPUTED", dispute=its_dispute())),
         ),
     ],
 )
 def test_what_is_printed_is_what_is_documented(model: Any, data: dict[str, Any]) -> None:
     printed = orjson.loads(text(data))
 
-    assert set(model.model_validate(printed).model_dump(exclude_unset=True)) == set(printed)
-    assert list(printed) == list(model.model_fields)
+    assert TypeAdapter(model).validate_python(printed) == printed
+    assert list(printed) == list(model.__annotations__)

@@ -1,0 +1,276 @@
+"""An order's shape in the marketplace API: the whole order, and the parts that actions answer."""
+
+from typing import Literal, NotRequired, TypeVar, cast
+
+from orchestrator.disputes.v1 import disputes_pb2
+from orchestrator.orders.v1 import orders_pb2
+
+from gateway.marketplace.shapes import (
+    PARTIES,
+    Actor,
+    Decimal,
+    DisputeId,
+    EscrowId,
+    Names,
+    OrderId,
+    Output,
+    StoredObject,
+    Time,
+    amount,
+    amount_or_none,
+    public,
+    stored_object,
+    time,
+    time_or_none,
+)
+
+OrderStatus = Literal[
+    "ORDER_CREATED",
+    "FUNDS_RESERVED",
+    "ESCROW_CREATING",
+    "ESCROW_FUNDING",
+    "ESCROW_FUNDED",
+    "IN_PROGRESS",
+    "RELEASE_REQUESTED",
+    "RELEASED",
+    "REFUND_REQUESTED",
+    "REFUNDED",
+    "DISPUTED",
+    "CLOSED",
+]
+DisputeStatus = Literal["OPEN", "UNDER_REVIEW", "RESOLVED"]
+STATES: Names[OrderStatus] = Names(orders_pb2.OrderState, "ORDER_STATE_")
+FINALS: Names[str] = Names(orders_pb2.FinalStatus, "FINAL_STATUS_")
+REASONS: Names[str] = Names(orders_pb2.DisputeReason, "DISPUTE_REASON_")
+DECISIONS: Names[str] = Names(orders_pb2.DisputeDecision, "DISPUTE_DECISION_")
+DISPUTE_STATES: Names[DisputeStatus] = Names(disputes_pb2.DisputeStatus, "DISPUTE_STATUS_")
+RUNNING = "RUNNING"
+
+
+class Operation(Output):
+    """Work in progress on an order."""
+
+    id: str
+    kind: str
+    state: str
+    step: str
+    attempts: int
+    startedAt: Time | None
+
+
+class Milestone(Output):
+    """A part of the work."""
+
+    ref: str
+    title: str
+    description: str | None
+    amount: Decimal
+
+
+class MovingOrder(Output):
+    """What every action answers; `operation` only while it is still in progress (202)."""
+
+    id: OrderId
+    status: OrderStatus
+    operation: NotRequired[Operation]
+
+
+MovingT = TypeVar("MovingT", bound=MovingOrder)
+
+
+class ClosedOrder(MovingOrder):
+    """The order's end."""
+
+    finalStatus: NotRequired[str]
+    closedAt: NotRequired[Time]
+
+
+class OrderEscrow(Output):
+    """The escrow as the order knows it."""
+
+    id: EscrowId
+    trustlessContractId: str | None
+    status: str
+    fundedAt: Time | None
+    lastError: str | None
+
+
+class OpenedDispute(Output):
+    """The dispute that was opened."""
+
+    id: DisputeId
+    status: DisputeStatus
+    openedBy: Actor
+    reason: str
+
+
+class OrderDispute(OpenedDispute):
+    """The dispute as the order knows it."""
+
+    decision: str | None
+    openedAt: Time | None
+    resolvedAt: Time | None
+
+
+class Delivery(Output):
+    """What the seller delivered."""
+
+    notes: str | None
+    url: str | None
+    deliveredAt: Time | None
+
+
+class Order(Output):
+    """One order, whole."""
+
+    id: OrderId
+    status: OrderStatus
+    finalStatus: str | None
+    buyerId: str
+    sellerId: str
+    amount: Decimal
+    currency: str
+    title: str
+    description: str | None
+    clientOrderRef: str | None
+    milestones: list[Milestone]
+    metadata: StoredObject | None
+    escrow: OrderEscrow | None
+    dispute: OrderDispute | None
+    delivery: Delivery | None
+    operation: Operation | None
+    platformFee: Decimal
+    platformFeeBps: int
+    releasedAmount: Decimal | None
+    refundedAmount: Decimal | None
+    version: int
+    createdAt: Time
+    updatedAt: Time | None
+    reservedAt: Time | None
+    fundedAt: Time | None
+    confirmedAt: Time | None
+    releasedAt: Time | None
+    refundedAt: Time | None
+    closedAt: Time | None
+
+
+def order(message: orders_pb2.Order) -> Order:
+    """Print one order, whole."""
+    # Once the order is closed, the fee is what was charged.
+    fee = message.charged_fee if message.HasField("charged_fee") else message.platform_fee
+    return {
+        "id": public("ord", message.id),
+        "status": STATES[message.state],
+        "finalStatus": FINALS.find(message.final_status),
+        "buyerId": message.buyer.public_id,
+        "sellerId": message.seller.public_id,
+        "amount": amount(message.amount),
+        "currency": message.currency or message.amount.asset,
+        "title": message.title,
+        "description": message.description or None,
+        "clientOrderRef": message.client_order_ref or None,
+        "milestones": [milestone(part) for part in message.milestones],
+        "metadata": stored_object(message.metadata_json),
+        "escrow": _escrow(message.escrow) if message.HasField("escrow") else None,
+        "dispute": _dispute(message.dispute) if message.HasField("dispute") else None,
+        "delivery": _delivery(message.delivery) if message.HasField("delivery") else None,
+        "operation": operation(message.operation) if message.HasField("operation") else None,
+        "platformFee": amount(fee),
+        "platformFeeBps": message.platform_fee_bps,
+        "releasedAmount": amount_or_none(message, "released_amount"),
+        "refundedAmount": amount_or_none(message, "refunded_amount"),
+        "version": message.version,
+        "createdAt": time(message.created_at),
+        "updatedAt": time_or_none(message, "updated_at"),
+        "reservedAt": time_or_none(message, "reserved_at"),
+        "fundedAt": time_or_none(message, "funded_at"),
+        "confirmedAt": time_or_none(message, "confirmed_at"),
+        "releasedAt": time_or_none(message, "released_at"),
+        "refundedAt": time_or_none(message, "refunded_at"),
+        "closedAt": time_or_none(message, "closed_at"),
+    }
+
+
+def operation(message: orders_pb2.Operation) -> Operation:
+    """Print work in progress."""
+    return {
+        "id": message.id,
+        "kind": message.kind,
+        "state": message.state,
+        "step": message.step,
+        "attempts": message.attempts,
+        "startedAt": time_or_none(message, "started_at"),
+    }
+
+
+def milestone(message: orders_pb2.Milestone) -> Milestone:
+    """Print a part of the work."""
+    return {
+        "ref": message.ref,
+        "title": message.title,
+        "description": message.description or None,
+        "amount": amount(message.amount),
+    }
+
+
+def _escrow(message: orders_pb2.OrderEscrow) -> OrderEscrow:
+    return {
+        "id": public("esc", message.id),
+        "trustlessContractId": message.contract_id or None,
+        "status": message.status,
+        "fundedAt": time_or_none(message, "funded_at"),
+        "lastError": message.last_error or None,
+    }
+
+
+def _delivery(message: orders_pb2.Delivery) -> Delivery:
+    return {
+        "notes": message.notes or None,
+        "url": message.url or None,
+        "deliveredAt": time_or_none(message, "delivered_at"),
+    }
+
+
+def _dispute(message: orders_pb2.OrderDispute) -> OrderDispute:
+    return {
+        **opened_dispute(message),
+        "decision": DECISIONS.find(message.decision),
+        "openedAt": time_or_none(message, "opened_at"),
+        "resolvedAt": time_or_none(message, "resolved_at"),
+    }
+
+
+def opened_dispute(message: orders_pb2.OrderDispute) -> OpenedDispute:
+    """Print a dispute as opening it answers."""
+    return {
+        "id": public("dsp", message.id),
+        "status": cast("DisputeStatus", message.status),
+        "openedBy": PARTIES[message.opened_by],
+        "reason": REASONS[message.reason],
+    }
+
+
+def moving(message: orders_pb2.Order, kind: type[MovingT]) -> MovingT:
+    """Print what every action answers of its order; `operation` while it is in progress.
+
+    kind: the action's own answer, whose other fields are still to be set.
+    """
+    data = kind(id=public("ord", message.id), status=STATES[message.state])
+    if is_in_progress(message):
+        data["operation"] = operation(message.operation)
+    return data
+
+
+def closed(message: orders_pb2.Order, *, with_time: bool = True) -> ClosedOrder:
+    """Print an order that an action has closed, or is about to."""
+    data = moving(message, ClosedOrder)
+    if message.final_status:
+        data["finalStatus"] = FINALS[message.final_status]
+    if with_time and message.HasField("closed_at"):
+        data["closedAt"] = time(message.closed_at)
+    return data
+
+
+def is_in_progress(message: orders_pb2.Order) -> bool:
+    """Tell whether an operation on the order is still in progress."""
+    return message.HasField("operation") and message.operation.state == RUNNING

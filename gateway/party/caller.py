@@ -1,0 +1,42 @@
+"""The caller of the party API: who they are, and the order of a path that they may see."""
+
+import uuid
+
+from orchestrator.orders.v1 import orders_pb2
+
+from gateway.call import Call, order_id
+from kernel.errors import PermissionDenied
+
+
+class NotParty(PermissionDenied):
+    """The caller is neither the personal user nor the business of the order."""
+
+    reason = "NOT_PARTY"
+
+
+def user_id(call: Call) -> uuid.UUID:
+    """Return the caller's id."""
+    found = call.caller.identity.user_id
+    if found is None:
+        raise RuntimeError("a route of the party view was reached without a person")
+    return found
+
+
+async def read_order(call: Call) -> orders_pb2.Order:
+    """Read the path's order, for its two parties and for an admin.
+
+    Raises: NotFound: ORDER_NOT_FOUND; PermissionDenied: NOT_PARTY.
+    """
+    request = orders_pb2.GetOrderRequest(order_id=order_id(call.params["order_id"]))
+    return await call.read(call.backends.orders.GetOrder, request)
+
+
+async def read_own_order(call: Call) -> orders_pb2.Order:
+    """Read the path's order for its two parties only; an admin is refused.
+
+    Raises: as `read_order`.
+    """
+    order = await read_order(call)
+    if str(user_id(call)) not in {order.buyer.id, order.seller.id}:
+        raise NotParty("You are not the personal user or business on this order")
+    return order

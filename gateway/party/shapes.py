@@ -1,0 +1,110 @@
+"""What the shapes of the party API are made of: fields, and how values are printed.
+
+A shape is declared once: the dictionary of its type is what is printed and what the OpenAPI
+document describes. Functions here and in the resources' files only look at the messages they are
+given, so a replayed answer is printed in the same bytes.
+"""
+
+import datetime as dt
+from typing import Annotated, Any, NotRequired
+
+import orjson
+import pydantic
+from google.protobuf import timestamp_pb2
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from google.protobuf.message import Message
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    StringConstraints,
+    WithJsonSchema,
+    with_config,
+)
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
+
+from chassis.wire import instant_from_proto
+from kernel.urls import LONGEST, InvalidUrl, require_url
+
+EVIDENCE_MAX = 20
+Time = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+Id = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
+# A number that is printed from its decimal digits.
+Number = Annotated[
+    orjson.Fragment,
+    GetPydanticSchema(lambda _, make: make(float)),
+    WithJsonSchema({"type": "number", "examples": [150.00]}),
+]
+# A stored JSON object, printed as it was stored.
+StoredObject = Annotated[orjson.Fragment, GetPydanticSchema(lambda _, make: make(dict[str, Any]))]
+
+
+@with_config(ConfigDict(extra="forbid"))
+class Output(TypedDict):
+    """A part of an answer: printed as it is, with these fields and no others."""
+
+
+class Request(pydantic.BaseModel):
+    """A body or a query string; unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Nothing(Request):
+    """A body without fields; it may be left out."""
+
+
+class FieldError(Output):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class Failure(Output):
+    """A refusal: a code to act on, a sentence to read, facts, and wrong fields if any."""
+
+    code: str
+    message: str
+    detail: dict[str, Any]
+    errors: NotRequired[Annotated[list[FieldError], Field(min_length=1)]]
+
+
+def _url(value: str) -> str:
+    try:
+        return require_url(value, field="")
+    except InvalidUrl as error:
+        (_, problem), *_ = error.fields
+        raise PydanticCustomError("invalid_url", "{problem}", {"problem": problem}) from None
+
+
+Url = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=LONGEST),
+    AfterValidator(_url),
+    Field(description="https; stored and shown, never fetched."),
+]
+
+
+def time(at: timestamp_pb2.Timestamp) -> str:
+    """Print an instant, cut to seconds: 2026-02-27T10:30:00Z."""
+    return instant_from_proto(at).astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def time_or_none(message: Message, name: str) -> str | None:
+    """Print a message's instant, or None where it is not set."""
+    return time(getattr(message, name)) if message.HasField(name) else None
+
+
+def stored_object(text: str) -> orjson.Fragment:
+    """Print a stored JSON object as it is; where there is none, an empty one."""
+    return orjson.Fragment(text or "{}")
+
+
+def enum_name(enum: EnumTypeWrapper, value: int) -> str:
+    """Return the name of an enum's value without the enum's own name, in lower case."""
+    prefix = enum.DESCRIPTOR.values[0].name.removesuffix("UNSPECIFIED")
+    text: str = enum.Name(value)
+    return text.removeprefix(prefix).lower()
