@@ -1,6 +1,6 @@
-"""One valid request an RPC: every field set, so that every rule can be broken from here.
+"""One valid request for each RPC, with every field set, so that each rule can be violated.
 
-Valid for its contract; what it names (orders, users, cases) need not exist.
+A request is valid by its contract; the orders, users and disputes in it need not exist.
 """
 
 import uuid
@@ -32,12 +32,12 @@ def usdc(cents: int) -> common.Money:
 
 
 def page() -> common.PageRequest:
-    """Return the request of a first page; its token is one that no service gives out."""
+    """Return a page request with a token that no service issues."""
     return common.PageRequest(page_size=20)
 
 
 def public_id() -> str:
-    """Return a public id that nobody has."""
+    """Return a public id that no user has."""
     return f"usr_{uuid.uuid4().hex[:12]}"
 
 

@@ -1,4 +1,4 @@
-"""The four services in this process, wired to each other over real sockets, each at first use."""
+"""The four services in this process, connected over real sockets, each started on first use."""
 
 import importlib
 import uuid
@@ -28,26 +28,26 @@ WAYS: tuple[Way, ...] = ("grpcio-testing", "socket")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A running service and the two ways to call it."""
+    """A running service and the two ways of calling it."""
 
     app: App
     address: str
     transports: Mapping[str, InProcess | Socket]
 
     def client(self, way: Way, *, marketplace_id: uuid.UUID | None = None) -> Client:
-        """Return calls to the service, for a new marketplace unless one is given."""
+        """Return a client of the service, by default for a new marketplace."""
         return Client(transport=self.transports[way], marketplace_id=marketplace_id or uuid.uuid4())
 
     def caller(self, method: str) -> str:
-        """Return a service that may call a method."""
+        """Return a caller that is allowed to call a method."""
         return min(self.app.binding.access[method].callers)
 
 
 @dataclass(kw_only=True)
 class City:
-    """Starts services and those they call. devnet: started for the services that need a chain.
+    """Starts services and the services that they call. devnet: started if a chain is needed.
 
-    settings: of all services, beside those that the city gives them.
+    settings: of all services, in addition to the defaults here.
     """
 
     database: TestDatabase
@@ -60,13 +60,13 @@ class City:
     _counting: tuple[psycopg.Connection, psycopg.sql.Composed] | None = None
 
     async def get(self, name: str) -> Served:
-        """Return a service, served."""
+        """Return a running service."""
         if name not in self._served:
             self._served[name] = await self._start(name)
         return self._served[name]
 
     async def close(self) -> None:
-        """Stop what was started, the last first."""
+        """Stop the services in reverse order."""
         await self._stack.aclose()
 
     async def _start(self, name: str) -> Served:
@@ -111,12 +111,12 @@ class City:
         }
 
     def allow_credits(self, marketplace_id: uuid.UUID) -> None:
-        """Let a marketplace credit users by hand, as its operator does."""
+        """Allow manual credits in a marketplace."""
         with psycopg.connect(self.database.url()) as connection:
             connection.execute(_ALLOW_CREDITS, (marketplace_id,))
 
     async def pay_in(self, address: str, *, cents: int, memo: str = "") -> None:
-        """Pay USDC to an address from outside, on the chain."""
+        """Pay USDC to an address from outside, on chain."""
         body = {"address": address, "amount": to_text(cents * CENT)}
         if memo:
             body["memo"] = memo
@@ -125,7 +125,7 @@ class City:
             paid.raise_for_status()
 
     def rows(self, marketplace_id: uuid.UUID) -> dict[str, int]:
-        """Count a marketplace's rows in every table of every schema; only those there are."""
+        """Count a marketplace's rows in every table of every schema, omitting empty ones."""
         if self._counting is None:
             # Kept: most tests of a contract count, and a connection costs more than a count.
             connection = psycopg.connect(self.database.url(), autocommit=True)

@@ -1,4 +1,4 @@
-"""The services these tests call, started once for all of them."""
+"""The services of the contract tests, started once."""
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ async def city(
     nats_url: str,
     session_folder: Path,
 ) -> AsyncIterator[City]:
-    """The four services, each started when it is first asked for."""
+    """The four services, each started on first use."""
 
     def devnet() -> RunningDevnet:
         running: RunningDevnet = request.getfixturevalue("devnet")

@@ -1,4 +1,4 @@
-"""The contracts of the four services, as lists to generate tests from."""
+"""The contracts of the four services, as lists for generated tests."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""grpcio-testing for aio servicers: an adapter that awaits, behind the server's own interceptor.
+"""grpcio-testing for aio servicers: an adapter that awaits, behind the server's interceptor.
 
-By itself grpcio-testing answers OK with a coroutine that nobody awaits, and runs no interceptor.
+Without it, grpcio-testing answers OK with an unawaited coroutine, and runs no interceptor.
 Source: grpc/grpc#24942.
 """
 
@@ -30,7 +30,7 @@ class _Aborted(Exception):
 
 
 class _Context:
-    """What a method sees of grpcio-testing's context, with the coroutines of an aio one."""
+    """grpcio-testing's context with the coroutines of an aio context."""
 
     def __init__(self, context: Any) -> None:
         self._context = context
@@ -99,7 +99,7 @@ class InProcess:
     async def exchange(
         self, method: str, request: Message, *, who: Identity, timeout_seconds: float
     ) -> tuple[Any, bool]:
-        """Call through grpcio-testing; the message and the answer pass through their bytes."""
+        """Call through grpcio-testing; request and response are serialized."""
         token = signer(who.caller).token(who)
         descriptor = self._descriptor.methods_by_name[method]
         sent = type(request).FromString(request.SerializeToString())

@@ -1,6 +1,6 @@
-"""For every field rule in a contract, a way to break it: read from the descriptors.
+"""A violation for every field rule of a contract, generated from the descriptors.
 
-A rule this file does not know ends the collection of the tests: it must learn to break it.
+A rule that this file does not know fails the collection of the tests: add its violation.
 """
 
 import re
@@ -24,7 +24,7 @@ BROKEN_CEL: dict[str, Change] = {
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One rule of one field. path: as the refusal names it; change: breaks a valid message."""
+    """One rule of one field. path: the field's name in the refusal; change: violates the rule."""
 
     path: str
     rule: str

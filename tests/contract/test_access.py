@@ -1,4 +1,4 @@
-"""Every RPC is there, is on the allow-list, and is closed to everybody else."""
+"""Every RPC is implemented, is on the allow-list, and refuses everyone else."""
 
 import uuid
 from dataclasses import replace
@@ -63,7 +63,7 @@ def a_caller(caller: str, scopes: frozenset[str] = frozenset()) -> Identity:
 
 
 def somebody(role: str, *, caller: str) -> Identity:
-    """Return a person, or whoever calls without a credential, by a service that may call."""
+    """Return a person or an anonymous principal, called by an allowed service."""
     if role not in PEOPLE:
         return replace(anonymous(), caller=caller, marketplace_id=uuid.uuid4())
     user_id = uuid.uuid4()
@@ -86,7 +86,7 @@ async def test_every_rpc_is_implemented(city: City, name: str, method: MethodDes
 
 
 @pytest.mark.parametrize("name", SERVICES)
-async def test_the_allow_list_is_the_contract(city: City, name: str) -> None:
+async def test_allow_list_matches_the_contract(city: City, name: str) -> None:
     binding = (await city.get(name)).app.binding
 
     assert set(binding.access) == {method.name for method in SERVICES[name].methods}
@@ -95,7 +95,7 @@ async def test_the_allow_list_is_the_contract(city: City, name: str) -> None:
 
 @each_way
 @each_method
-async def test_a_service_that_is_not_on_the_list_is_refused(
+async def test_caller_that_is_not_on_the_allow_list_is_refused(
     city: City, name: str, method: MethodDescriptor, way: Way
 ) -> None:
     client = (await city.get(name)).client(way)
@@ -108,14 +108,14 @@ async def test_a_service_that_is_not_on_the_list_is_refused(
 
 
 def billing(**changes: Any) -> Identity:
-    """Return what a program of others says that was granted one RPC."""
+    """Return the identity of an external caller that was granted one RPC."""
     who = system(caller=BILLING, marketplace_id=uuid.uuid4())
     return replace(who, **({"scopes": frozenset({"read"})} | changes))
 
 
 @each_way
 @each_method
-async def test_a_caller_of_others_gets_what_it_was_granted_and_nothing_else(
+async def test_external_caller_gets_only_what_it_was_granted(
     city: City, name: str, method: MethodDescriptor, way: Way
 ) -> None:
     client, who = (await city.get(name)).client(way), billing()
@@ -146,7 +146,7 @@ async def test_a_caller_of_others_gets_what_it_was_granted_and_nothing_else(
     ],
     ids=["of a marketplace", "a key", "an operator", "an admin", "more scopes", "no scope"],
 )
-async def test_a_caller_of_others_acts_for_itself_within_its_scopes(
+async def test_external_caller_acts_only_for_itself_and_within_its_scopes(
     city: City, way: Way, changes: dict[str, Any], reason: str
 ) -> None:
     client = (await city.get("ledger")).client(way)
@@ -158,7 +158,7 @@ async def test_a_caller_of_others_acts_for_itself_within_its_scopes(
 
 
 @pytest.mark.parametrize("name", SERVICES)
-async def test_people_may_call_what_the_party_api_needs(city: City, name: str) -> None:
+async def test_people_can_call_only_what_the_party_api_needs(city: City, name: str) -> None:
     access = (await city.get(name)).app.binding.access
 
     for role in PEOPLE:
@@ -168,7 +168,7 @@ async def test_people_may_call_what_the_party_api_needs(city: City, name: str) -
 
 
 @pytest.mark.parametrize("name", SERVICES)
-async def test_what_the_gateway_may_call_needs_a_scope(city: City, name: str) -> None:
+async def test_every_rpc_open_to_the_gateway_needs_a_scope(city: City, name: str) -> None:
     access = (await city.get(name)).app.binding.access
 
     assert not [
@@ -178,7 +178,7 @@ async def test_what_the_gateway_may_call_needs_a_scope(city: City, name: str) ->
 
 @each_way
 @pytest.mark.parametrize(("name", "method", "role"), CLOSED, ids=label)
-async def test_what_is_not_open_to_somebody_is_refused(
+async def test_role_that_is_not_on_the_allow_list_is_refused(
     city: City, name: str, method: MethodDescriptor, role: str, way: Way
 ) -> None:
     served = await city.get(name)
@@ -191,7 +191,7 @@ async def test_what_is_not_open_to_somebody_is_refused(
 
 
 @each_way
-async def test_a_principal_without_the_scope_is_refused(city: City, way: Way) -> None:
+async def test_principal_without_the_scope_is_refused(city: City, way: Way) -> None:
     refused = set()
     for name, method in METHODS:
         served = await city.get(name)

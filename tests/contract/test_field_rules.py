@@ -1,6 +1,6 @@
-"""Every field rule of every contract: a message that breaks it is refused and nothing is written.
+"""A message that violates a field rule of a contract is refused, and nothing is written.
 
-Generated from the descriptors: a rule added to a .proto is tested by being there.
+The tests are generated from the descriptors, so a new rule in a .proto is tested.
 """
 
 import protovalidate
@@ -27,7 +27,7 @@ def test_every_rpc_has_a_valid_request() -> None:
 
 
 @pytest.mark.parametrize(("name", "method"), METHODS, ids=label)
-def test_a_valid_request_breaks_no_rule(name: str, method: MethodDescriptor) -> None:
+def test_valid_request_satisfies_all_rules(name: str, method: MethodDescriptor) -> None:
     request = VALID[name][method.name]()
 
     assert request.DESCRIPTOR is method.input_type
@@ -36,7 +36,7 @@ def test_a_valid_request_breaks_no_rule(name: str, method: MethodDescriptor) -> 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("name", "method", "violation"), RULES)
-async def test_a_broken_rule_is_refused_by_name(
+async def test_violated_rule_is_refused_with_the_field_name(
     city: City, name: str, method: MethodDescriptor, violation: Violation, way: Way
 ) -> None:
     served = await city.get(name)

@@ -1,7 +1,7 @@
-"""People at the services themselves: each does their own part in their own orders, nothing more.
+"""People at the services: each can act only on their own side of their own orders.
 
-The identities are what the gateway makes of an access token. What no person may call at all is
-held by test_access.py.
+The identities are those that the gateway creates from an access token. test_access.py covers the
+RPCs that people cannot call at all.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ REFUSED = "PERMISSION_DENIED"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """An order that was disputed, decided and paid out. named: its things, by fields' names."""
+    """An order that was disputed, decided and paid out. named: its ids, by field name."""
 
     world: World
     buyer: str
@@ -56,7 +56,7 @@ def people_world(city: City) -> World:
 
 @pytest.fixture(scope="session")
 async def past(people_world: World) -> Past:
-    """What strangers might want to read."""
+    """Objects that an unrelated person must not read."""
     world = people_world
     order_id = await world.after(await world.an_order_at_work(), "OpenDispute")
     order = await world.call("orders", "GetOrder", orders.GetOrderRequest(order_id=order_id))
@@ -83,7 +83,7 @@ async def past(people_world: World) -> Past:
 async def act(
     world: World, name: str, method: str, request: Any, *, user: str, role: str = ROLE_USER
 ) -> Any:
-    """Call as the gateway does for a person; as a service that may, where the gateway may not."""
+    """Call as the gateway for a person; if the gateway may not, as another allowed service."""
     served = await world.city.get(name)
     callers = served.app.binding.access[method].callers
     who = Identity(
@@ -105,7 +105,7 @@ async def refusal(call: Any) -> DomainError:
 
 
 def traces(world: World, user: str) -> int:
-    """Count what the services keep of a person's requests and of the events they caused."""
+    """Count the stored requests and events that a person caused."""
     found = 0
     with psycopg.connect(world.city.database.url()) as connection:
         for name in SERVICES:
@@ -119,7 +119,7 @@ def traces(world: World, user: str) -> int:
 
 
 def reading(name: str, method: MethodDescriptor, past: Past) -> Any:
-    """Return a request to read what is another's; a case, by its own id."""
+    """Return a request that reads another person's object; a dispute by its id."""
     request = VALID[name][method.name]()
     for field in method.input_type.fields:
         is_other_way = field.containing_oneof is not None and field.name == "order_id"
@@ -131,7 +131,7 @@ def reading(name: str, method: MethodDescriptor, past: Past) -> Any:
 
 
 async def a_deposit_in_suspense(world: World) -> Any:
-    """Let somebody pay a user with a memo; returns a request to credit it to them."""
+    """Make a deposit with a memo; returns a request to credit it."""
     buyer, _ = await world.people()
     await world.city.pay_in(buyer.address, cents=1, memo="for whom?")
     listing = ledger.ListSuspenseRequest(only_open=True)
@@ -143,7 +143,7 @@ async def a_deposit_in_suspense(world: World) -> Any:
 
 
 async def quarantined(world: World) -> str:
-    """Put a command that has ended where an operator must look; returns its id."""
+    """Quarantine a command that has ended; returns its id."""
     command = await world.done("CreateEscrow", await world.new_escrow())
     with psycopg.connect(world.city.database.url()) as connection:
         connection.execute(
@@ -154,7 +154,7 @@ async def quarantined(world: World) -> str:
 
 
 async def a_quarantined_command(world: World) -> Any:
-    """Return a request to let a quarantined command go on."""
+    """Return a request to retry a quarantined command."""
     return escrow.RequeueCommandRequest(command_id=await quarantined(world))
 
 
@@ -164,7 +164,7 @@ async def a_command_to_abandon(world: World) -> Any:
 
 
 async def a_step_in_doubt(world: World) -> Any:
-    """Let a landed step seem other than was meant; returns a request to take it as it is."""
+    """Quarantine a step that has landed; returns a request to adopt it."""
     command_id = await quarantined(world)
     with psycopg.connect(world.city.database.url()) as connection:
         [(name,)] = connection.execute(
@@ -178,14 +178,14 @@ async def a_step_in_doubt(world: World) -> Any:
 
 
 async def a_hold(world: World) -> Any:
-    """Let the books lack something; returns a request to confirm."""
+    """Create a chain hold; returns a request to confirm it."""
     with psycopg.connect(world.city.database.url()) as connection:
         connection.execute("insert into escrow.chain_holds (why) values ('forgotten')")
     return escrow.ConfirmChainRequest(why="All is settled")
 
 
 async def a_correction(world: World) -> Any:
-    """Propose a correction; returns a request to reject it, which its proposer may."""
+    """Propose a correction; returns a request by its proposer to reject it."""
     proposal = await propose_correction(world)
     proposed = await world.call("ledger", "ProposeCorrection", proposal)
     request = VALID["ledger"]["DecideCorrection"]()
@@ -194,7 +194,7 @@ async def a_correction(world: World) -> Any:
 
 
 async def a_canceled_order(world: World) -> Any:
-    """Cancel an order; returns a request to give back what is held for it."""
+    """Cancel an order; returns a request to release its hold."""
     order_id = await world.after(await world.an_order(), "ReserveFunds", "CancelOrder")
     return orders.GiveBackHoldRequest(order_id=order_id, reason="A late hold")
 
@@ -212,7 +212,7 @@ FOR_OPERATORS = {
 
 
 @pytest.mark.parametrize(("name", "method"), METHODS, ids=label)
-async def test_a_stranger_neither_reads_nor_changes_what_is_anothers(
+async def test_unrelated_person_cannot_read_or_change_an_order(
     past: Past, name: str, method: MethodDescriptor
 ) -> None:
     world = past.world
@@ -235,7 +235,7 @@ async def test_a_stranger_neither_reads_nor_changes_what_is_anothers(
     await world.call(name, method.name, request)
 
 
-async def test_a_stranger_learns_of_no_dispute_by_its_order(past: Past) -> None:
+async def test_unrelated_person_cannot_find_a_dispute_by_its_order(past: Past) -> None:
     request = disputes.GetDisputeRequest(order_id=past.order_id)
 
     for user, role in ((past.buyer, ROLE_USER), (past.seller, ROLE_USER), (ident(), ROLE_ADMIN)):
@@ -246,7 +246,7 @@ async def test_a_stranger_learns_of_no_dispute_by_its_order(past: Past) -> None:
     assert error.reason == "NOT_PARTY"
 
 
-async def test_both_sides_read_what_is_theirs(past: Past) -> None:
+async def test_both_sides_can_read_their_order(past: Past) -> None:
     world = past.world
     order = orders.GetOrderRequest(order_id=past.order_id)
     receipt = orders.GetReceiptRequest(order_id=past.order_id)
@@ -261,7 +261,7 @@ async def test_both_sides_read_what_is_theirs(past: Past) -> None:
         assert me.id == user
 
 
-async def test_a_receipt_that_is_not_there_is_no_news_for_strangers(past: Past) -> None:
+async def test_missing_receipt_is_hidden_from_unrelated_people(past: Past) -> None:
     request = orders.GetReceiptRequest(order_id=await past.world.an_order())
 
     error = await refusal(act(past.world, "orders", "GetReceipt", request, user=ident()))
@@ -269,7 +269,7 @@ async def test_a_receipt_that_is_not_there_is_no_news_for_strangers(past: Past) 
     assert error.reason == "NOT_PARTY"
 
 
-async def test_whether_a_user_exists_is_no_news_for_others(past: Past) -> None:
+async def test_existence_of_a_user_is_hidden_from_others(past: Past) -> None:
     own = ident()
     asked = (past.buyer, ident(), "usr_somebody")
     calls = [
@@ -293,7 +293,7 @@ WRONG_SIDE = [
 
 
 @pytest.mark.parametrize(("method", "side", "reason"), WRONG_SIDE)
-async def test_each_side_does_its_own_part_alone(
+async def test_each_side_can_do_only_its_own_actions(
     past: Past, method: str, side: str, reason: str
 ) -> None:
     world = past.world
@@ -309,7 +309,7 @@ async def test_each_side_does_its_own_part_alone(
 
 
 def a_purchase(buyer: str, seller: str, **fields: Any) -> Any:
-    """Return what the gateway asks for a person."""
+    """Return the gateway's request to create an order for a person."""
     known = {"origin": orders.ORIGIN_PARTY, "title": "Order", "currency": "USD"}
     request = VALID["orders"]["CreateOrder"]()
     for name in ("client_order_ref", "milestones", "metadata_json", "description"):
@@ -319,7 +319,7 @@ def a_purchase(buyer: str, seller: str, **fields: Any) -> Any:
     return request
 
 
-async def test_a_person_buys_for_themselves_alone(past: Past) -> None:
+async def test_person_can_buy_only_for_themselves(past: Past) -> None:
     world, buyer, seller = past.world, past.buyer, past.seller
     public_id = (await world.call("orders", "GetUser", orders.GetUserRequest(user=buyer))).public_id
     refused = [
@@ -338,7 +338,7 @@ async def test_a_person_buys_for_themselves_alone(past: Past) -> None:
     assert made.platform_fee.minor_units > 0
 
 
-async def test_two_people_live_an_order_and_its_dispute(past: Past) -> None:
+async def test_two_people_can_run_an_order_and_its_dispute(past: Past) -> None:
     world, buyer, seller = past.world, past.buyer, past.seller
     made = await act(world, "orders", "CreateOrder", a_purchase(buyer, seller), user=buyer)
     on_order = {"order_id": made.id}
@@ -365,12 +365,12 @@ async def test_two_people_live_an_order_and_its_dispute(past: Past) -> None:
 
 
 def as_oneself(user: str, **fields: Any) -> Any:
-    """Return what the gateway asks when it first sees somebody."""
+    """Return the gateway's request to register a person."""
     known = {"external_user_id": user, "user_id": user, "type": orders.USER_TYPE_BOTH}
     return keyed(orders.RegisterUserRequest, **{**known, **fields})
 
 
-async def test_a_person_is_registered_as_who_they_are_and_gets_a_wallet(
+async def test_person_is_registered_as_themselves_and_gets_a_wallet(
     people_world: World,
 ) -> None:
     world, user, other = people_world, ident(), ident()

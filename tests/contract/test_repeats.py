@@ -1,4 +1,4 @@
-"""Every mutating RPC again: the same request id gives the same bytes, and changes nothing more."""
+"""Every mutating RPC repeated: the same request id returns the same bytes and changes nothing."""
 
 import asyncio
 from typing import Any
@@ -28,7 +28,7 @@ Worlds = dict[Way, World]
 
 
 def identities(world: World, name: str) -> dict[str, int]:
-    """Count what callers made in a marketplace at one service; others book deposits meanwhile."""
+    """Count the rows that callers created at one service; deposits of others are ignored."""
     counted = world.city.rows(world.marketplace_id)
     own = {table for table in IDENTITIES if table.startswith(f"{name}.")}
     return {table: count for table, count in counted.items() if table in own}
@@ -42,17 +42,17 @@ def encoded(message: Any) -> bytes:
 
 @pytest.fixture(scope="session")
 def worlds(city: City) -> Worlds:
-    """One marketplace for each way to call: what these tests make stays apart from others'."""
+    """One marketplace for each way of calling, separate from other tests."""
     return {way: World(city=city, way=way) for way in WAYS}
 
 
-def test_every_mutating_rpc_is_tried() -> None:
+def test_every_mutating_rpc_is_tested() -> None:
     assert set(READY) == {(name, method.name) for name, method in MUTATING}
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("name", "method"), MUTATING, ids=label)
-async def test_a_request_id_stands_for_one_request_and_one_answer(
+async def test_request_id_identifies_one_request_and_one_response(
     worlds: Worlds, name: str, method: MethodDescriptor, way: Way
 ) -> None:
     world = worlds[way]

@@ -1,4 +1,4 @@
-"""An id that nobody gave out is NOT_FOUND, with a reason that the contract names."""
+"""An unknown id is NOT_FOUND, with a reason that the contract lists."""
 
 import re
 from pathlib import Path
@@ -45,7 +45,7 @@ NAMING = [(name, method) for name, method in METHODS if (name, method.name) not 
 
 
 def documented_reasons(method: MethodDescriptor) -> set[str]:
-    """Read the reasons that the comment above an RPC names."""
+    """Read the reasons in the comment above an RPC."""
     text = (PROTOS / method.containing_service.file.name).read_text()
     [comment] = re.findall(rf"((?:^ *//.*\n)+) *rpc {method.name}\(", text, re.MULTILINE)
     return set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", comment))
@@ -53,7 +53,7 @@ def documented_reasons(method: MethodDescriptor) -> set[str]:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("name", "method"), NAMING, ids=label)
-async def test_an_unknown_id_is_not_found(
+async def test_unknown_id_is_not_found(
     city: City, name: str, method: MethodDescriptor, way: Way
 ) -> None:
     served = await city.get(name)

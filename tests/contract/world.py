@@ -33,7 +33,7 @@ class Person:
 
 @dataclass(kw_only=True)
 class World:
-    """Calls to all services for one marketplace, by callers that are allowed."""
+    """Clients of all services for one marketplace, as allowed callers."""
 
     city: City
     way: Way
@@ -41,7 +41,7 @@ class World:
     _pair: tuple[Person, Person] | None = None
 
     async def call_with_replay(self, name: str, method: str, request: Message) -> tuple[Any, bool]:
-        """Call as a service that may; tells whether the answer had been given before."""
+        """Call as an allowed service; also returns whether the response was a replay."""
         served = await self.city.get(name)
         client = served.client(self.way, marketplace_id=self.marketplace_id)
         return await client.call_with_replay(
@@ -49,17 +49,17 @@ class World:
         )
 
     async def call(self, name: str, method: str, request: Message) -> Any:
-        """Call as a service that may."""
+        """Call as an allowed service."""
         response, _ = await self.call_with_replay(name, method, request)
         return response
 
     async def a_case(self) -> str:
-        """Open a dispute at disputes alone; return its id."""
+        """Open a dispute at the disputes service only; return its id."""
         request = VALID["disputes"]["OpenDispute"]()
         return str((await self.call("disputes", "OpenDispute", request)).id)
 
     async def a_wallet(self, *, cents: int = 0) -> Person:
-        """Make a wallet that is on chain, with money that came from outside."""
+        """Create a wallet on chain, with a deposit."""
         request = VALID["escrow"]["CreateWallet"]()
         request.wait_seconds = WAIT_SECONDS
         made = await self.call("escrow", "CreateWallet", request)
@@ -69,7 +69,7 @@ class World:
         return Person(id=made.user_id, address=made.address)
 
     async def done(self, method: str, request: Any) -> Any:
-        """Give escrow a command and wait until it has succeeded."""
+        """Send a command to escrow and wait until it has succeeded."""
         command = await self.call("escrow", method, request)
         asked = escrow.GetCommandRequest(command_id=command.id, wait_seconds=WAIT_SECONDS)
         ended = await self.call("escrow", "GetCommand", asked)
@@ -96,7 +96,7 @@ class World:
         return order_id
 
     async def people(self) -> tuple[Person, Person]:
-        """Return this marketplace's buyer, who has paid in plenty, and its seller."""
+        """Return this marketplace's buyer, with a large deposit, and its seller."""
         if self._pair is None:
             buyer, seller = await self._register("buyer"), await self._register("seller")
             await self.city.pay_in(buyer.address, cents=100 * PRICE)
@@ -132,7 +132,7 @@ class World:
         return str((await self.call("orders", "CreateOrder", await self.new_order())).id)
 
     async def after(self, order_id: str, *steps: str) -> str:
-        """Take an order through steps, each to its end; return its id."""
+        """Run the steps of an order, each to its end; return its id."""
         for step in steps:
             request = VALID["orders"][step]()
             request.order_id = order_id
@@ -142,7 +142,7 @@ class World:
         return order_id
 
     async def an_order_at_work(self) -> str:
-        """Create an order and lock its money; return its id."""
+        """Create an order and fund its escrow; return its id."""
         return await self.after(await self.an_order(), "ReserveFunds", "CreateEscrow", "FundEscrow")
 
 

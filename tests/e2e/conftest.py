@@ -1,4 +1,4 @@
-"""Fixtures of the tests over REST: a marketplace's backend, and a look into the books."""
+"""Fixtures of the REST tests: a client of the marketplace API, and access to the books."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -33,14 +33,14 @@ async def operator(stack: RunningStack) -> AsyncIterator[Operator]:
 
 @pytest.fixture(scope="session")
 def net_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """A stack that leaves the provider's fees with who is paid."""
+    """A stack with PROVIDER_FEES=net: recipients bear the provider's fee."""
     with running_stack(tmp_path_factory.mktemp("net"), PROVIDER_FEES="net") as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
 def traces() -> Iterator[Collector]:
-    """What the programs of `watched_stack` have traced."""
+    """The traces that the programs of `watched_stack` have exported."""
     with collector() as found:
         yield found
 

@@ -1,4 +1,4 @@
-"""A part of a running stack that is away: it hangs, or it was killed and is not back yet."""
+"""Make a part of a running stack unavailable: it hangs, or it is killed and not restarted."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ from tests.running_stack import RunningStack
 
 @contextlib.contextmanager
 def frozen(stack: RunningStack, name: str) -> Iterator[None]:
-    """Let a part hang for the block: it takes connections and answers nothing."""
+    """Let a part hang for the block: it accepts connections and answers nothing."""
     stack.signal(name, signal.SIGSTOP)
     try:
         yield
@@ -20,7 +20,7 @@ def frozen(stack: RunningStack, name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def killed(stack: RunningStack, name: str) -> Iterator[None]:
-    """Kill a part, and keep it from being started again for the block; then wait until it is."""
+    """Kill a part and prevent its restart for the block; then wait until it is restarted."""
     supervisor = stack.process.pid
     logged = len(stack.process.log())
     os.kill(supervisor, signal.SIGSTOP)

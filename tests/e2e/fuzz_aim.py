@@ -1,8 +1,8 @@
-"""Hooks that schemathesis loads: of its requests, most are aimed at objects that exist.
+"""Hooks for schemathesis: most requests use ids of objects that exist.
 
-What is generated at random names nothing, and 404 is all such a request meets. `objects.json` of
-the folder it runs in lists the ids: of `users`, and for each path those it can do something to. A
-part of a request that is wrong on purpose stays as it was made.
+A random id exists nowhere, so a request with one only gets 404. `objects.json` in the working
+folder lists existing ids: `users`, and for each path the objects that it can act on. Parts of a
+request that are invalid on purpose stay unchanged.
 """
 
 import itertools
@@ -59,7 +59,7 @@ def _storable(value: Any) -> Any:
 
 
 def _mend(body: dict[str, Any]) -> None:
-    """Keep the rules that no schema says: sums, and what exactly is a link."""
+    """Keep the rules that a schema cannot express: sums, and the exact form of links."""
     if body.get("milestones"):
         body["amount"] = f"{len(body['milestones'])}.00"
         for number, milestone in enumerate(body["milestones"]):

@@ -1,7 +1,7 @@
-"""schemathesis over a running stack's OpenAPI document, with a marketplace made for it to break.
+"""Run schemathesis on a running stack's OpenAPI document, with a marketplace of its own.
 
-Every check it has is on: no 5xx, no undocumented status, content type, header or body, wrong data
-refused, right data accepted, credentials asked for, methods that are none refused.
+All of its checks are on: no 5xx; no undocumented status, content type, header or body; invalid data
+is refused; valid data is accepted; credentials are required; unknown methods are refused.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404, 409]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a run found. figures: its own report; text: what it printed."""
+    """The result of a run. figures: schemathesis' report; text: its output."""
 
     figures: Mapping[str, Any]
     text: str
@@ -80,7 +80,7 @@ class Report:
 
 
 async def fuzz(tenant: Tenant, folder: Path, *, arguments: tuple[str, ...]) -> Report:
-    """Run schemathesis with a key of the marketplace. arguments: how much of what it tries."""
+    """Run schemathesis with a key of the marketplace. arguments: what to test, and how often."""
     async with tenant.shop() as shop:
         objects = await _populate(shop)
     _prepare(folder, objects=objects, key=await tenant.key())
@@ -114,7 +114,7 @@ def _report(folder: Path, printed: str) -> Report:
 
 
 async def _populate(shop: Shop) -> dict[str, list[str]]:
-    """Make what requests can be aimed at; returns the ids by path."""
+    """Create objects for the requests; returns their ids by path."""
     pair = await shop.pair(amount="1000.00")
     users = [pair.buyer, pair.seller]
     found = {
@@ -130,7 +130,7 @@ async def _populate(shop: Shop) -> dict[str, list[str]]:
 
 
 async def _objects(shop: Shop, pair: Pair, path: str) -> list[str]:
-    """Make orders that a path can do something to; returns their ids, or their disputes'."""
+    """Create orders that a path can act on; returns their ids, or the ids of their disputes."""
     state = STATES[path]
     orders = await asyncio.gather(
         *(shop.order_in(state, pair, amount="1.00") for _ in range(ORDERS_EACH))

@@ -1,4 +1,4 @@
-"""docs/money.md as data: each movement's transfers, as its table prints them."""
+"""docs/money.md as data: the transfers of each movement, from the tables of the page."""
 
 import re
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _row(cells: dict[str, str]) -> Row:
-    """Drop what is for readers only: which hold is ended, and words after a figure."""
+    """Drop what is only for readers: the column `ends`, and the words after a figure."""
     cells.pop("ends", None)
     figure = re.match(r"[0-9.]+", cells["amount"])
     assert figure is not None, cells

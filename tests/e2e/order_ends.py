@@ -13,7 +13,7 @@ REFUNDS = frozenset({"refund", "FULL_REFUND"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """An order and its end; cents. part: of a split, what the business is to have."""
+    """An order and how it ends, in cents. part: the business's share of a split."""
 
     amount: int
     end: str
@@ -21,7 +21,7 @@ class Case:
 
     @property
     def released(self) -> int:
-        """What of the amount the business is to have, before fees."""
+        """The part of the amount that the business gets, before fees."""
         if self.end in REFUNDS:
             return 0
         return self.part if self.end == "SPLIT" else self.amount
@@ -43,7 +43,7 @@ CASES = _cases(200) | _cases(20_000)
 
 
 async def ended(shop: Shop, people: tuple[Person, Person], case: Case) -> str:
-    """Make an order, pay it, and end it as the case says; returns its id."""
+    """Create an order, pay it, and end it as the case says; returns its id."""
     buyer, business = people
     order_id = await buyer.order(business, amount=spelled(case.amount))
     answer_of(await buyer.act(order_id, "pay"))
@@ -61,7 +61,7 @@ async def ended(shop: Shop, people: tuple[Person, Person], case: Case) -> str:
 
 
 async def wealth(shop: Shop, person: Person) -> Decimal:
-    """Return what somebody has: the same on the ledger and on the chain."""
+    """Return a person's money, and check that ledger and chain agree."""
     found: list[Decimal] = []
 
     async def agreed() -> bool:
@@ -76,5 +76,5 @@ async def wealth(shop: Shop, person: Person) -> Decimal:
 
 
 def spelled(cents: int) -> str:
-    """Spell an amount."""
+    """Format an amount."""
     return f"{cents // 100}.{cents % 100:02d}"

@@ -1,7 +1,7 @@
-"""Hooks that schemathesis loads for the party API: most requests are aimed at what exists.
+"""Hooks for schemathesis on the party API: most requests use ids of objects that exist.
 
-`objects.json` of the folder it runs in lists the orders by path, and `business`. A part of a
-request that is wrong on purpose stays as it was made.
+`objects.json` in the working folder lists the orders by path, and `business`. Parts of a request
+that are invalid on purpose stay unchanged.
 """
 
 import itertools
@@ -39,7 +39,7 @@ def before_call(_context: Any, case: Any, _kwargs: dict[str, Any]) -> None:
 
 
 def _mended(body: dict[str, Any]) -> dict[str, Any]:
-    """Keep the rules that no schema says: cents, links, reasons, how large terms may be."""
+    """Keep the rules that a schema cannot express: cents, links, reasons, the size of terms."""
     mended: dict[str, Any] = _storable(body)
     if isinstance(mended.get("amount"), float | int):
         # However a generator spells it, a right amount has no exponent and two decimals.

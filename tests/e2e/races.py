@@ -1,7 +1,7 @@
-"""Races over REST: rounds in parallel lanes, what came of each counted, and written down.
+"""Races over REST: run rounds in parallel lanes, count their outcomes, write a report.
 
-A lane has a buyer and a seller of its own and runs its rounds one after the other, so that what a
-round did to their balances can be told to the cent while other lanes run beside it.
+Each lane has its own buyer and seller and runs its rounds one after another. The effect of a round
+on their balances is therefore known to the cent, although other lanes run at the same time.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ AMOUNT = "8.00"
 
 @dataclass(slots=True, kw_only=True)
 class Lane:
-    """Where one round runs at a time.
+    """Runs one round at a time.
 
-    replica: the API at another gateway and another orders process. deployed, disputed: orders
+    replica: the API at a second gateway and orders process. deployed, disputed: orders
     that earlier races left.
     """
 
@@ -36,7 +36,7 @@ class Lane:
     disputed: list[str] = field(default_factory=list)
 
     async def order_in(self, state: str) -> str:
-        """Return an order in a state: one that another race left, or a new one."""
+        """Return an order in a state: one left over from another race, or a new one."""
         if state == "DISPUTED" and self.disputed:
             return self.disputed.pop()
         if state == "IN_PROGRESS" and self.deployed:
@@ -47,7 +47,7 @@ class Lane:
         return await self.shop.order_in(state, self.pair, amount=AMOUNT)
 
     async def at_once(self, order_id: str, commands: Sequence[str]) -> list[httpx.Response]:
-        """Send commands together, by turns to the one and the other replica."""
+        """Send commands at the same time, alternating between the two replicas."""
         shops = itertools.cycle((self.shop, self.replica))
         return await asyncio.gather(
             *(shop.act(order_id, command) for shop, command in zip(shops, commands, strict=False))
@@ -60,7 +60,7 @@ class Lane:
         return Money(Decimal(buyer[0]), Decimal(buyer[1]), Decimal(seller[0]))
 
     async def ending(self, order_id: str) -> str:
-        """Wait until nothing is in motion; returns status and final status."""
+        """Wait until no operation is running; returns status and final status."""
         order = await self.shop.quiet(order_id)
         return f"{order['status']} {order['finalStatus'] or ''}".strip()
 
@@ -87,7 +87,7 @@ class Money:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What came of a race. outcomes: how often each; wrong: what must not be, a line each."""
+    """The result of a race. outcomes: how often each occurred; wrong: one line per violation."""
 
     name: str
     rounds: int
@@ -125,7 +125,7 @@ async def run(name: str, play: Round, *, lanes: Sequence[Lane], rounds: int) -> 
 
 
 def words(answer: httpx.Response) -> str:
-    """Say an answer in a word: its status, and the code of a refusal. Raises: a 5xx."""
+    """Summarize a response: its status, and the error code. Raises: AssertionError: a 5xx."""
     assert answer.status_code < 500, f"{answer.request.url}: {answer.text}"
     if answer.is_success:
         return str(answer.status_code)
@@ -133,7 +133,7 @@ def words(answer: httpx.Response) -> str:
 
 
 def only_winner(answers: Sequence[httpx.Response], *, losers: Iterable[str]) -> int:
-    """Return which answer is the only success; the others must be of the kinds named."""
+    """Return the index of the only success; the other responses must be of the given kinds."""
     said = [words(answer) for answer in answers]
     assert said.count("200") == 1, said
     assert {word for word in said if word != "200"} <= set(losers), said

@@ -1,6 +1,6 @@
-"""The routes of a running gateway as its OpenAPI document lists them, and how a test calls each.
+"""The routes of a running gateway, from its OpenAPI document, and how a test calls each.
 
-A route that a test does not know how to call fails it: what is new has to be said here.
+A route without a known request body fails the test: add new routes here.
 """
 
 import re
@@ -56,7 +56,7 @@ _BASE = "/api/v1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One method of one path below /api/v1. scopes: what the document says a key must allow."""
+    """One method of one path below /api/v1. scopes: the documented scopes of a key."""
 
     method: str
     path: str
@@ -66,22 +66,22 @@ class Route:
 
     @property
     def name(self) -> str:
-        """How a report calls it."""
+        """Its name in reports."""
         return f"{self.method} {self.path}"
 
     @property
     def kind(self) -> str:
-        """Of which kind its {id} is: orders, users, balances, disputes or auth (keys)."""
+        """The kind of its {id}: orders, users, balances, disputes or auth (keys)."""
         return self.path.split("/")[1]
 
     @property
     def needs_id(self) -> bool:
-        """Whether there is an id in its path."""
+        """Whether its path has an id."""
         return "{id}" in self.path
 
     @property
     def is_stream(self) -> bool:
-        """Whether its answer has no end."""
+        """Whether its response is an endless stream."""
         return self.path == "/events"
 
     async def call(
@@ -92,9 +92,9 @@ class Route:
         key: str | None = None,
         changed: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """Call it as it should be called. of: the id in its path. changed: fields of its body.
+        """Call it with a valid request. of: the id in its path. changed: fields of its body.
 
-        Raises: KeyError: it takes a body, and none is known here.
+        Raises: KeyError: it needs a body, and no example is known here.
         """
         json = _BODIES[self.path] if self.method == "POST" else None
         if json is not None:

@@ -1,4 +1,4 @@
-"""Every table of a running stack, counted and hashed: whether anything at all was changed."""
+"""Count and hash every table of a running stack, to detect any change."""
 
 import asyncio
 import uuid
@@ -39,9 +39,9 @@ _BUT_FOR = sql.SQL(" where marketplace_id <> {}")
 
 
 def contents(stack: RunningStack, *, but_for: uuid.UUID) -> Contents:
-    """Count and hash every table. but_for: a marketplace whose kept answers are left out.
+    """Count and hash every table. but_for: a marketplace whose stored answers are left out.
 
-    A refusal is an answer that is kept for its request; it belongs to who was refused.
+    A refusal is stored as the answer to its request, in the marketplace that was refused.
     """
     found: Contents = {}
     with psycopg.connect(str(stack.document["databaseUrl"]), autocommit=True) as connection:
@@ -55,7 +55,7 @@ def contents(stack: RunningStack, *, but_for: uuid.UUID) -> Contents:
 
 
 async def settled(stack: RunningStack, *, but_for: uuid.UUID) -> Contents:
-    """Wait until nothing moves by itself any more; returns the contents."""
+    """Wait until the tables no longer change; returns their contents."""
     found: list[Contents] = []
 
     async def is_still() -> bool:

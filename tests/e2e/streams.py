@@ -1,4 +1,4 @@
-"""Clients of the stream of events: one over server-sent events, one on NATS itself."""
+"""Clients of the event stream: one for server-sent events, one for NATS."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from tests.shop import WAIT_SECONDS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """One event as it was told. id: the client's place in the stream, empty on NATS."""
+    """One received event. id: the position in the stream, empty on NATS."""
 
     id: str
     type: str
@@ -33,7 +33,7 @@ class Told:
 
 @dataclass(slots=True)
 class Reader:
-    """What was told since the block began, and how many pings came."""
+    """The events received since the block began, and the number of pings."""
 
     told: list[Told] = field(default_factory=list)
     pings: int = 0
@@ -48,7 +48,7 @@ class Reader:
         self._changed.set()
 
     async def until(self, condition: Callable[["Reader"], bool], *, what: str) -> None:
-        """Wait until a condition holds. Raises: AssertionError: the time is over; says `what`."""
+        """Wait until a condition holds. Raises: AssertionError: a timeout, with `what`."""
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 while not condition(self):
@@ -59,7 +59,7 @@ class Reader:
             raise AssertionError(f"{what}; told at last: {types}") from None
 
     async def until_told(self, event_id: str) -> None:
-        """Wait until an event was told."""
+        """Wait until an event has arrived."""
         await self.until(
             lambda reader: any(told.event_id == event_id for told in reader.told),
             what=f"{event_id} was not told",
@@ -99,7 +99,7 @@ async def _read(answer: httpx.Response, reader: Reader) -> None:
 
 @asynccontextmanager
 async def subscribed(stack: Mapping[str, Any]) -> AsyncIterator[Reader]:
-    """Subscribe to every event as anybody could: no stream, no consumer. stack: its stack.json."""
+    """Subscribe to every event with plain NATS, without a consumer. stack: its stack.json."""
     reader = Reader()
 
     async def take(message: Msg) -> None:
@@ -117,7 +117,7 @@ async def subscribed(stack: Mapping[str, Any]) -> AsyncIterator[Reader]:
 
 
 def versions(told: Iterable[Told]) -> dict[str, list[int]]:
-    """List the versions of each aggregate in the order they were told."""
+    """List the versions of each aggregate in the order of arrival."""
     found: dict[str, list[int]] = defaultdict(list)
     for one in told:
         # Two marketplaces may call their users the same.
@@ -128,7 +128,7 @@ def versions(told: Iterable[Told]) -> dict[str, list[int]]:
 
 
 def without_gap(told: Sequence[Told]) -> bool:
-    """Tell whether each aggregate's versions count on by one, each once."""
+    """Tell whether each aggregate's versions increase by one, each once."""
     return all(
         found == list(range(found[0], found[0] + len(found))) for found in versions(told).values()
     )

@@ -1,4 +1,4 @@
-"""Marketplaces of a test's own on a running stack, with keys as an operator makes them."""
+"""Create marketplaces for single tests on a running stack, with keys from the key store."""
 
 import uuid
 from collections.abc import AsyncIterator, Collection
@@ -32,7 +32,7 @@ class Tenant:
     environment: str
 
     async def key(self, *scopes: str) -> str:
-        """Make a key; with every scope where none is named."""
+        """Create a key; by default with every scope."""
         made = await self.store.create(
             marketplace_id=self.id, environment=self.environment, scopes=scopes or SCOPES
         )
@@ -40,7 +40,7 @@ class Tenant:
 
     @asynccontextmanager
     async def shop(self, *scopes: str, url: str | None = None) -> AsyncIterator[Shop]:
-        """Open a client with a fresh key for the block. url: of another gateway."""
+        """Open a client with a new key for the block. url: of another gateway."""
         key = await self.key(*scopes)
         async with client_of(self.stack, key, url=url) as client:
             yield Shop(client, self.stack)
@@ -56,14 +56,14 @@ class Tenant:
             yield opened
 
     def allow_credits(self) -> None:
-        """Let the platform pay this marketplace's users, as an operator decides."""
+        """Allow manual credits in this marketplace."""
         with psycopg.connect(str(self.stack.document["databaseUrl"])) as connection:
             connection.execute(_ALLOW_CREDITS, (self.id,))
 
 
 @asynccontextmanager
 async def key_store(stack: RunningStack) -> AsyncIterator[KeyStore]:
-    """Open the gateway's table of keys for the block, as the gateway's own key tool does."""
+    """Open the gateway's key store for the block."""
     parts = httpx.URL(str(stack.document["databaseUrl"]))
     url = str(parts.copy_with(username="gateway"))
     pepper = credentials.load(stack.run_dir).api_key_pepper
@@ -77,14 +77,14 @@ async def key_store(stack: RunningStack) -> AsyncIterator[KeyStore]:
 async def tenant(
     stack: RunningStack, store: KeyStore, *, name: str = "", environment: str = "live"
 ) -> Tenant:
-    """Make a marketplace; a fresh name where none is given."""
+    """Create a marketplace; without a name, with a new one."""
     name = name or f"shop-{uuid.uuid4().hex[:12]}"
     marketplace_id = await store.marketplace(name, environment=environment)
     return Tenant(stack=stack, store=store, id=marketplace_id, name=name, environment=environment)
 
 
 def client_of(stack: RunningStack, key: str | None, *, url: str | None = None) -> httpx.AsyncClient:
-    """Make a client of the API with a key, or with none. url: of another gateway."""
+    """Create an API client with or without a key. url: of another gateway."""
     headers: Collection[tuple[str, str]] = (
         [("Authorization", f"Bearer {key}")] if key is not None else []
     )

@@ -1,4 +1,4 @@
-"""A part that is away is told in time, in the documented shape, and what was accepted goes on."""
+"""An unavailable part is reported in time, in the documented format; accepted work continues."""
 
 import asyncio
 import uuid
@@ -29,7 +29,7 @@ async def pair(shop: Shop) -> Pair:
         ("escrow", "was killed", "FUNDS_RESERVED", "escrow", "ESCROW_CREATING"),
     ],
 )
-async def test_a_part_that_is_away_is_told_in_time_and_the_work_goes_on_when_it_is_back(
+async def test_unavailable_service_is_reported_in_time_and_work_continues_when_it_returns(
     shop: Shop, pair: Pair, part: str, how: str, state: str, command: str, after: str
 ) -> None:
     order_id, key = await shop.order_in(state, pair), str(uuid.uuid4())
@@ -65,14 +65,14 @@ ON_THE_WAY = frozenset(
 
 
 def words(answer: httpx.Response) -> str:
-    """Say an answer in a word: its status, and the code of a refusal."""
+    """Summarize a response: its status, and the error code."""
     if answer.is_success:
         return str(answer.status_code)
     return f"{answer.status_code} {error_of(answer, status=answer.status_code)['code']}"
 
 
 def assert_told(answer: httpx.Response) -> None:
-    """Hold an answer to: accepted and still in motion, or unavailable, or an unknown outcome."""
+    """Check that a response says: accepted and still running, unavailable, or outcome unknown."""
     if answer.status_code == 202:
         assert data_of(answer)["operation"]["state"] == "RUNNING"
         return

@@ -1,4 +1,4 @@
-"""Money from outside, as a marketplace sees it over REST: credited once, and only what is its."""
+"""Deposits over REST: each is credited once, and only genuine deposits are credited."""
 
 import asyncio
 import signal
@@ -39,7 +39,7 @@ async def shop(own: Tenant) -> AsyncIterator[Shop]:
 
 @pytest.fixture(scope="module")
 async def stranger(stack: RunningStack) -> Stranger:
-    """Somebody on the chain with USDC whom nobody here knows."""
+    """An unrelated account on the chain with USDC."""
     found = Stranger(network_info(stack.document["devnetUrl"]))
     await found.come(amount="1000.0000000")
     return found
@@ -63,7 +63,7 @@ async def entries(shop: Shop, user: str) -> list[dict[str, Any]]:
     return found[::-1]
 
 
-async def test_a_deposit_address_is_the_users_own_wallet(shop: Shop) -> None:
+async def test_deposit_address_is_the_users_own_wallet(shop: Shop) -> None:
     user = await shop.user()
 
     found = await shop.get(f"/users/{user}/wallet/deposit")
@@ -78,9 +78,7 @@ async def test_a_deposit_address_is_the_users_own_wallet(shop: Shop) -> None:
     )
 
 
-async def test_several_payments_in_one_transaction_are_each_credited(
-    shop: Shop, stranger: Stranger
-) -> None:
+async def test_each_payment_of_one_transaction_is_credited(shop: Shop, stranger: Stranger) -> None:
     one, two = await asyncio.gather(shop.user(), shop.user())
     places = [await address(shop, user) for user in (one, two)]
 
@@ -117,7 +115,7 @@ async def test_other_assets_are_not_credited(shop: Shop, stranger: Stranger) -> 
     assert [entry["availableChange"] for entry in await entries(shop, user)] == ["1.00"]
 
 
-async def test_what_we_pay_ourselves_is_not_credited_as_a_deposit(
+async def test_our_own_payments_are_not_credited_as_deposits(
     shop: Shop, stranger: Stranger, own: Tenant
 ) -> None:
     pair = await shop.pair(amount="240.00")
@@ -142,7 +140,7 @@ async def test_what_we_pay_ourselves_is_not_credited_as_a_deposit(
 
 
 def seen(shop: Shop, user: str) -> list[int]:
-    """Read which deposits the watcher has told of for a user, in whole units, sorted."""
+    """Read the deposits that the watcher has published for a user, in whole units, sorted."""
     statement = """
         select d.minor_units / 10000000 from escrow.deposits d
         join escrow.wallets w on w.id = d.wallet_id where w.user_public_id = %s order by 1
@@ -151,7 +149,7 @@ def seen(shop: Shop, user: str) -> list[int]:
         return [int(row[0]) for row in connection.execute(statement, (user,)).fetchall()]
 
 
-async def test_what_arrives_while_escrow_is_down_is_credited_once_when_it_is_back(
+async def test_deposit_during_an_escrow_outage_is_credited_once_afterwards(
     shop: Shop, stranger: Stranger
 ) -> None:
     user = await shop.user()
@@ -172,7 +170,7 @@ async def test_what_arrives_while_escrow_is_down_is_credited_once_when_it_is_bac
 
 
 @pytest.mark.parametrize("how", ["a muxed address", "a memo"])
-async def test_a_payment_that_names_somebody_beside_the_address_waits_in_suspense(
+async def test_payment_with_a_memo_or_muxed_address_goes_to_suspense(
     stack: RunningStack, store: KeyStore, stranger: Stranger, how: str
 ) -> None:
     other = await tenant(stack, store)
@@ -192,7 +190,7 @@ async def test_a_payment_that_names_somebody_beside_the_address_waits_in_suspens
 
 
 def suspense(of: Tenant) -> int:
-    """Return what is in a marketplace's suspense account."""
+    """Return the balance of a marketplace's suspense account."""
     statement = """
         select coalesce(sum(available_change), 0) from ledger.entries
         where marketplace_id = %s and account = 'suspense'
@@ -203,7 +201,7 @@ def suspense(of: Tenant) -> int:
     return int(row[0])
 
 
-async def test_a_manual_credit_is_refused_unless_the_marketplace_allows_it(
+async def test_manual_credit_is_refused_unless_the_marketplace_allows_it(
     stack: RunningStack, store: KeyStore
 ) -> None:
     other = await tenant(stack, store)
@@ -219,7 +217,7 @@ async def test_a_manual_credit_is_refused_unless_the_marketplace_allows_it(
         assert await shop.balance(user) == ("5.00", "0.00")
 
 
-async def test_a_manual_credit_is_paid_on_chain_and_booked_once_for_its_reference(
+async def test_manual_credit_is_paid_on_chain_and_booked_once_per_reference(
     shop: Shop, own: Tenant
 ) -> None:
     own.allow_credits()
@@ -251,7 +249,7 @@ async def credit(shop: Shop, user: str, amount: str, *, reference: str) -> Any:
     return await shop.post(f"/users/{user}/balance/credit", body)
 
 
-async def test_a_credit_of_more_than_the_platform_has_is_refused_and_frees_its_reference(
+async def test_credit_beyond_the_platforms_money_is_refused_and_frees_its_reference(
     shop: Shop, own: Tenant
 ) -> None:
     own.allow_credits()

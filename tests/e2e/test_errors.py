@@ -1,6 +1,6 @@
-"""Every code of the marketplace API's errors, met over REST on a running stack: reference §4.
+"""Every error code of the marketplace API, produced over REST on a running stack.
 
-Status, code, details and headers of each.
+Each test checks status, code, details and headers.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ TRIALS: dict[str, tuple[int, Trial]] = {}
 
 
 def meets(code: str, status: int) -> Callable[[Trial], Trial]:
-    """Say which refusal a request meets."""
+    """Describe the error that a request gets."""
 
     def register(trial: Trial) -> Trial:
         TRIALS[code] = (status, trial)
@@ -57,7 +57,7 @@ async def pair(shop: Shop) -> Pair:
 
 @contextlib.asynccontextmanager
 async def fault(shop: Shop, **description: Any) -> AsyncIterator[None]:
-    """Let the network misbehave for the block."""
+    """Inject a chain fault for the block."""
     url = f"{shop.stack.document['devnetUrl']}/faults"
     (await shop.client.post(url, json=description)).raise_for_status()
     try:
@@ -225,12 +225,12 @@ async def services_that_do_not_know_their_gateway(shop: Shop, _pair: Pair) -> ht
             return await client.get("/orders", headers={"X-Request-Id": "request-7"})
 
 
-def test_every_documented_code_is_tried() -> None:
+def test_every_documented_error_code_is_tested() -> None:
     assert set(TRIALS) == CODES
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
-async def test_a_refusal_has_its_code_status_details_and_headers(
+async def test_error_has_documented_code_status_details_and_headers(
     shop: Shop, pair: Pair, code: str
 ) -> None:
     status, trial = TRIALS[code]

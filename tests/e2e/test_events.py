@@ -1,4 +1,4 @@
-"""Events as a marketplace meets them: all of the reference's, filtered, replayed, and rebuilt."""
+"""Events over SSE and NATS: every documented event, filters, replay, and a rebuilt stream."""
 
 import asyncio
 import contextlib
@@ -71,7 +71,7 @@ METADATA = {"correlationId", "causationId", "userId", "marketplaceId"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walk:
-    """What was told while orders took every way there is. begin: a place just before it."""
+    """The events of orders in every course. begin: the position just before them."""
 
     begin: str
     told: list[Told]
@@ -79,7 +79,7 @@ class Walk:
 
 @pytest.fixture(scope="module")
 async def walk(shop: Shop, marketplace_id: str) -> Walk:
-    """Take orders through everything that can happen to one, and listen."""
+    """Run orders through every course, and record the events."""
     before = written(shop.stack, marketplace_id)
     async with reading(shop.client) as reader:
         await shop.user()
@@ -114,7 +114,7 @@ async def ended_in_every_way(shop: Shop) -> None:
 
 
 async def refused_by_the_chain(shop: Shop) -> None:
-    """Let the chain refuse an order's funding; the order is cancelled then."""
+    """Let the chain refuse an order's funding; then cancel the order."""
     order_id = await shop.order_in("ESCROW_CREATING", await shop.pair(amount="80.00"))
     url = f"{shop.stack.document['devnetUrl']}/faults"
     fault = {"kind": "fail_at_apply", "function": "fund_escrow", "count": 3}
@@ -125,7 +125,7 @@ async def refused_by_the_chain(shop: Shop) -> None:
 
 
 async def delivered(shop: Shop) -> None:
-    """Deliver an order, and let the buyer confirm."""
+    """Deliver an order, and confirm it as the buyer."""
     async with contextlib.AsyncExitStack() as opened:
         buyer, business = await people(opened, shop, amount="200.00")
         order_id = await buyer.order(business)
@@ -147,7 +147,7 @@ def written(stack: RunningStack, marketplace_id: str) -> set[str]:
 _WRITTEN = sql.SQL("select body::json->>'eventId' from {} where marketplace_id = %s")
 
 
-def test_every_event_of_the_reference_is_told_with_its_payload(
+def test_every_documented_event_is_published_with_its_payload(
     walk: Walk, marketplace_id: str
 ) -> None:
     assert set(PAYLOADS) - {told.type for told in walk.told} == set()
@@ -160,14 +160,14 @@ def test_every_event_of_the_reference_is_told_with_its_payload(
         assert told.body["metadata"]["marketplaceId"] == marketplace_id
 
 
-def test_each_event_is_told_once_and_each_aggregates_in_order(walk: Walk) -> None:
+def test_each_event_is_sent_once_and_in_order_per_aggregate(walk: Walk) -> None:
     ids = [told.event_id for told in walk.told]
 
     assert len(set(ids)) == len(ids)
     assert without_gap(walk.told)
 
 
-def test_a_split_tells_both_sides_before_the_order_is_closed(walk: Walk) -> None:
+def test_split_publishes_release_and_refund_before_close(walk: Walk) -> None:
     resolved = next(told for told in walk.told if told.type == "escrow.resolved")
     order_id = resolved.body["payload"]["orderId"]
     ends = [
@@ -192,7 +192,7 @@ def test_a_split_tells_both_sides_before_the_order_is_closed(walk: Walk) -> None
         {"types": "escrow.*,order.*", "resourceTypes": "Escrow"},
     ],
 )
-async def test_filters_leave_exactly_what_was_asked_for(
+async def test_filters_return_exactly_the_requested_events(
     shop: Shop, walk: Walk, query: dict[str, str]
 ) -> None:
     expected = [told for told in walk.told if is_wanted(told, query)]
@@ -205,16 +205,14 @@ async def test_filters_leave_exactly_what_was_asked_for(
 
 
 def is_wanted(told: Told, query: Mapping[str, str]) -> bool:
-    """Tell whether a filter lets an event through, by the words of the reference."""
+    """Tell whether a filter matches an event, by the rules of the reference."""
     family = told.type.partition(".")[0]
     types, kinds = query.get("types", ""), query.get("resourceTypes", "")
     is_typed = not types or bool({told.type, f"{family}.*"} & set(types.split(",")))
     return is_typed and (not kinds or told.body["aggregateType"] in kinds.split(","))
 
 
-async def test_a_client_that_comes_back_is_told_what_it_missed_however_long_it_was_away(
-    shop: Shop, walk: Walk
-) -> None:
+async def test_reconnecting_client_receives_all_missed_events(shop: Shop, walk: Walk) -> None:
     total = len(walk.told)
     for place in (0, total // 3, total - 2):
         missed = walk.told[place + 1 :]
@@ -225,7 +223,7 @@ async def test_a_client_that_comes_back_is_told_what_it_missed_however_long_it_w
         assert reader.told[: len(missed)] == missed
 
 
-async def test_a_client_that_says_nothing_is_told_what_happens_from_now_on(shop: Shop) -> None:
+async def test_new_client_receives_only_new_events(shop: Shop) -> None:
     async with reading(shop.client) as reader:
         user = await shop.user()
         await reader.until(lambda found: len(found.told) > 1, what="nothing was told")
@@ -234,7 +232,7 @@ async def test_a_client_that_says_nothing_is_told_what_happens_from_now_on(shop:
     assert named == [user, user]
 
 
-async def test_a_silent_stream_says_that_it_is_alive(stack: RunningStack) -> None:
+async def test_silent_stream_sends_keep_alives(stack: RunningStack) -> None:
     with another_gateway(stack, PING_SECONDS="1") as url:
         key = stack.document["apiKey"]
         async with (
@@ -246,7 +244,7 @@ async def test_a_silent_stream_says_that_it_is_alive(stack: RunningStack) -> Non
     assert reader.told == []
 
 
-async def test_a_stream_rebuilt_from_the_outbox_is_whole_and_credits_nothing_twice(
+async def test_stream_rebuilt_from_the_outbox_is_complete_and_credits_nothing_twice(
     shop: Shop, walk: Walk, marketplace_id: str, operator: Operator
 ) -> None:
     stack = shop.stack
@@ -280,14 +278,14 @@ async def test_a_stream_rebuilt_from_the_outbox_is_whole_and_credits_nothing_twi
 
 
 def transfers(stack: RunningStack) -> list[tuple[Any, ...]]:
-    """Read everything that the ledger has booked."""
+    """Read all transfers of the ledger."""
     statement = "select to_jsonb(t) from ledger.transfers t order by number"
     with psycopg.connect(str(stack.document["databaseUrl"])) as connection:
         return connection.execute(statement).fetchall()
 
 
 async def everything_was_handled(stack: RunningStack) -> bool:
-    """Tell whether the ledger has handled and acknowledged all that the stream has for it."""
+    """Tell whether the ledger has acknowledged all of its events in the stream."""
     bus = Bus(
         url=stack.document["natsAdminUrl"],
         name="test",

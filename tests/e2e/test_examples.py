@@ -1,4 +1,4 @@
-"""The examples of both OpenAPI documents, as a reader sends them: each succeeds as it stands."""
+"""The examples of both OpenAPI documents succeed unchanged."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ class Examples:
     async def send(
         self, client: httpx.AsyncClient, path: str, name: str = "", **ids: str
     ) -> httpx.Response:
-        """POST an example; the only one where none is named. ids: what stands in the path."""
+        """POST an example; without a name, the only one. ids: the ids in the path."""
         operation = f"POST /api/v1{path}"
         self.sent.add(operation)
         bodies = self.bodies[operation]
@@ -55,7 +55,7 @@ async def examples(stack: RunningStack, path: str) -> Examples:
 
 @pytest.fixture
 async def shop(stack: RunningStack) -> AsyncIterator[Shop]:
-    """A marketplace that nobody has used yet."""
+    """A new marketplace."""
     async with key_store(stack) as store:
         own = await tenant(stack, store)
         own.allow_credits()
@@ -63,9 +63,7 @@ async def shop(stack: RunningStack) -> AsyncIterator[Shop]:
             yield opened
 
 
-async def test_the_marketplaces_examples_succeed_as_they_stand(
-    stack: RunningStack, shop: Shop
-) -> None:
+async def test_marketplace_api_examples_succeed_unchanged(stack: RunningStack, shop: Shop) -> None:
     shown = await examples(stack, "/openapi.json")
     client = shop.client
     for name in ("buyer", "seller"):
@@ -106,7 +104,7 @@ async def test_the_marketplaces_examples_succeed_as_they_stand(
     assert shown.sent == shown.operations
 
 
-async def test_the_parties_examples_succeed_as_they_stand(stack: RunningStack) -> None:
+async def test_party_api_examples_succeed_unchanged(stack: RunningStack) -> None:
     shown = await examples(stack, "/party/openapi.json")
     async with contextlib.AsyncExitStack() as opened:
         shop = await opened.enter_async_context(Shop.of(stack))

@@ -1,4 +1,4 @@
-"""An operator stops and limits flows of money from the command line; orders wait meanwhile."""
+"""An operator stops and limits flows of money; orders wait meanwhile."""
 
 import asyncio
 import subprocess
@@ -15,7 +15,7 @@ async def run(stack: RunningStack, *arguments: str) -> subprocess.CompletedProce
     return await asyncio.to_thread(operate, stack.run_dir, *arguments)
 
 
-async def test_a_release_waits_for_a_stopped_flow_and_is_paid_when_it_is_resumed(
+async def test_release_waits_for_a_stopped_flow_and_is_paid_after_resume(
     stack: RunningStack,
 ) -> None:
     async with new_purchase(stack) as (purchase, _):
@@ -39,7 +39,7 @@ async def test_a_release_waits_for_a_stopped_flow_and_is_paid_when_it_is_resumed
     assert "stop releases of demo, operator:ann: A drill" in resumed.stdout
 
 
-async def test_limits_are_set_listed_and_taken_away(stack: RunningStack) -> None:
+async def test_limits_are_set_listed_and_removed(stack: RunningStack) -> None:
     set_to = await run(stack, "limits", *WHICH, "--amount", "12.50", "--reason", "A drill")
     listed = await run(stack, "limits", "--marketplace", "demo")
     taken = await run(stack, "limits", *WHICH, "--amount", "none", "--reason", "It is over")
@@ -49,7 +49,7 @@ async def test_limits_are_set_listed_and_taken_away(stack: RunningStack) -> None
     assert "releases   running  limit none" in taken.stdout
 
 
-async def test_a_flow_is_not_changed_without_whose_which_and_why(stack: RunningStack) -> None:
+async def test_flow_change_requires_marketplace_flow_and_reason(stack: RunningStack) -> None:
     for arguments in (
         ("stop", "--flow", "releases", "--reason", "x"),
         ("stop", "--marketplace", "demo", "--reason", "x"),

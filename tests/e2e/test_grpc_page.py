@@ -1,4 +1,4 @@
-"""docs/grpc.md: the client runs as it is printed, and not without what the page says it needs."""
+"""docs/grpc.md: the printed client works, and only with the grant that the page describes."""
 
 import subprocess
 import sys
@@ -21,14 +21,14 @@ PAGE = ROOT / "docs" / "grpc.md"
 
 @dataclass
 class Desk:
-    """A marketplace of its own with a user, and the printed client as a file."""
+    """A marketplace with a user, and the printed client as a file."""
 
     tenant: Tenant
     user: str
     client: Path
 
     def register(self, name: str, *rpcs: str) -> Path:
-        """Register a caller; returns the folder with what it got."""
+        """Register a caller; returns the folder with its files."""
         named = [part for rpc in rpcs for part in ("--rpc", rpc)]
         whose = ("--scope", "read", "--marketplace", self.tenant.name)
         done = operate(self.tenant.stack.run_dir, "callers", "add", name, *named, *whose)
@@ -36,7 +36,7 @@ class Desk:
         return self.tenant.stack.run_dir / "callers" / name
 
     def run(self, folder: Path, *, marketplace: uuid.UUID | None = None) -> tuple[int, str]:
-        """Run the client; returns its exit code, and what it said."""
+        """Run the client; returns its exit code and its output."""
         address = self.tenant.stack.document["services"]["ledger"]
         arguments = (str(folder), address, str(marketplace or self.tenant.id), self.user)
         done = subprocess.run(
@@ -62,7 +62,7 @@ async def desk(stack: RunningStack, tmp_path: Path) -> AsyncIterator[Desk]:
         yield Desk(tenant=own, user=user, client=client)
 
 
-async def test_the_printed_client_calls_what_it_was_granted_and_not_before_or_after(
+async def test_documented_client_can_call_only_while_it_is_granted(
     desk: Desk,
 ) -> None:
     run_dir = desk.tenant.stack.run_dir
@@ -109,7 +109,7 @@ async def test_the_printed_client_calls_what_it_was_granted_and_not_before_or_af
         (("billing", "--rpc", "ledger.GetBalance", "--scope", "root"), "Input should be"),
     ],
 )
-def test_a_caller_that_cannot_be_is_refused_and_nothing_changes(
+def test_invalid_caller_is_refused_and_nothing_changes(
     stack: RunningStack, arguments: tuple[str, ...], why: str
 ) -> None:
     file = stack.run_dir / "identity" / "trust.json"

@@ -1,4 +1,4 @@
-"""Idempotency keys over REST: one change a key, and the answer it got for as long as it is kept."""
+"""Idempotency keys over REST: one change per key, and the same response while it is stored."""
 
 import asyncio
 import uuid
@@ -30,13 +30,13 @@ def create_body(pair: Pair) -> dict[str, str]:
 
 
 def assert_replay(again: httpx.Response, first: httpx.Response) -> None:
-    """Hold a repeated answer to the first one: status and bytes, and that it says what it is."""
+    """Check that a replayed response has the first one's status and bytes, and is marked."""
     assert (again.status_code, again.content) == (first.status_code, first.content)
     assert again.headers[REPLAYED] == "true"
     assert REPLAYED not in first.headers
 
 
-async def test_each_answer_of_a_purchase_is_replayed_byte_for_byte_after_the_order_moved_on(
+async def test_every_response_of_a_purchase_is_replayed_byte_for_byte_later(
     shop: Shop, pair: Pair, books: Books
 ) -> None:
     key = fresh_key()
@@ -59,7 +59,7 @@ async def test_each_answer_of_a_purchase_is_replayed_byte_for_byte_after_the_ord
     assert books.all_about(order_id) == before
 
 
-async def test_changes_beside_orders_are_replayed_too(shop: Shop, pair: Pair) -> None:
+async def test_other_changes_than_orders_are_replayed_too(shop: Shop, pair: Pair) -> None:
     order_id = await shop.order_in("DISPUTED", pair)
     dispute_id = (await shop.get(f"/orders/{order_id}"))["dispute"]["id"]
     requests: list[tuple[str, dict[str, Any]]] = [
@@ -74,7 +74,7 @@ async def test_changes_beside_orders_are_replayed_too(shop: Shop, pair: Pair) ->
         assert_replay(await shop.post(path, body, key=key), first)
 
 
-async def test_a_key_used_for_another_body_or_another_path_is_refused_and_changes_nothing(
+async def test_key_reused_for_another_body_or_path_is_refused_without_effect(
     shop: Shop, pair: Pair, books: Books
 ) -> None:
     order_id, other_id = await shop.order(pair), await shop.order(pair)
@@ -97,7 +97,7 @@ async def test_a_key_used_for_another_body_or_another_path_is_refused_and_change
     assert [books.all_about(each) for each in (order_id, other_id)] == before
 
 
-async def test_a_repeat_in_progress_is_refused_with_a_time_to_come_back_and_answers_later(
+async def test_repetition_in_progress_is_refused_with_retry_after_and_succeeds_later(
     shop: Shop, pair: Pair
 ) -> None:
     order_id, key = await shop.order_in("ESCROW_CREATING", pair), fresh_key()
@@ -119,9 +119,7 @@ async def is_in(shop: Shop, order_id: str, status: str) -> bool:
     return bool((await shop.get(f"/orders/{order_id}"))["status"] == status)
 
 
-async def test_an_answer_given_before_the_end_is_followed_by_the_final_one(
-    shop: Shop, pair: Pair
-) -> None:
+async def test_202_response_is_followed_by_the_final_response(shop: Shop, pair: Pair) -> None:
     order_id, key = await shop.order_in("IN_PROGRESS", pair), fresh_key()
     async with nothing_is_sent(shop.stack):
         early = await shop.act(order_id, "release", key=key, Prefer="respond-async")
@@ -134,7 +132,7 @@ async def test_an_answer_given_before_the_end_is_followed_by_the_final_one(
     assert last.headers[REPLAYED] == "true"
 
 
-async def test_a_refusal_of_the_business_is_kept_though_the_facts_have_changed(
+async def test_business_refusal_is_replayed_although_the_facts_have_changed(
     shop: Shop,
 ) -> None:
     pair = await shop.pair()
@@ -156,7 +154,7 @@ async def test_a_refusal_of_the_business_is_kept_though_the_facts_have_changed(
     assert_replay(await shop.post(nowhere, key=unknown_key), unknown)
 
 
-async def test_what_never_began_leaves_its_key_free(shop: Shop, pair: Pair) -> None:
+async def test_request_that_never_began_leaves_its_key_free(shop: Shop, pair: Pair) -> None:
     order_id, key = await shop.order(pair), fresh_key()
     path = f"/orders/{order_id}/reserve"
     invalid = await shop.post(path, {"amount": "eighty"}, key=key)
@@ -172,7 +170,7 @@ async def test_what_never_began_leaves_its_key_free(shop: Shop, pair: Pair) -> N
     assert REPLAYED not in reserved.headers
 
 
-async def test_a_failure_of_the_chain_is_no_answer_to_keep(
+async def test_chain_failure_is_not_stored_as_the_response(
     shop: Shop, pair: Pair, stack: RunningStack
 ) -> None:
     order_id, key = await shop.order_in("ESCROW_CREATING", pair), fresh_key()
@@ -194,7 +192,7 @@ async def test_a_failure_of_the_chain_is_no_answer_to_keep(
     assert await is_in(shop, order_id, "IN_PROGRESS")
 
 
-async def test_a_service_that_is_away_is_no_answer_and_the_retry_gets_one_when_it_is_back(
+async def test_service_outage_is_not_stored_and_the_retry_succeeds_afterwards(
     shop: Shop, pair: Pair, stack: RunningStack
 ) -> None:
     order_id, key = await shop.order(pair), fresh_key()
@@ -209,7 +207,7 @@ async def test_a_service_that_is_away_is_no_answer_and_the_retry_gets_one_when_i
 
 
 @pytest.mark.parametrize("command", ["fund", "release"])
-async def test_a_gateway_killed_in_a_request_loses_nothing_and_the_retry_gets_the_answer(
+async def test_retry_after_a_gateway_is_killed_gets_the_response(
     shop: Shop, pair: Pair, stack: RunningStack, operator: Operator, command: str
 ) -> None:
     before, during, after = {

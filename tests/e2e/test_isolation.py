@@ -1,7 +1,7 @@
-"""Two marketplaces on one stack: what one may not see, touch, or learn of the other.
+"""Two marketplaces on one stack: neither can see, change or learn anything of the other.
 
-Generated from the OpenAPI document: a route that is added is tried, or fails a test until it is.
-The other is once a marketplace of another name, once the same one's test environment.
+The tests are generated from the OpenAPI document, so a new route is tested or fails a test. The
+other marketplace is once one of another name, and once the test environment of the same name.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ NOT_FOUND: Mapping[str, str] = {
 
 @dataclass(slots=True)
 class Owned:
-    """What a marketplace has: for each path with an id, the ids it could act on, as spelled."""
+    """The objects of a marketplace: for each path with an id, the ids that it can act on."""
 
     ids: dict[str, list[str]] = field(default_factory=dict)
 
@@ -57,7 +57,7 @@ def document(stack: RunningStack) -> list[Route]:
 
 @pytest.fixture(scope="module", params=["another marketplace", "its own test environment"])
 async def stranger(request: pytest.FixtureRequest, stack: RunningStack, store: KeyStore) -> Tenant:
-    """A marketplace that is not the one whose objects are tried."""
+    """The other marketplace, which must not reach the objects."""
     if request.param == "another marketplace":
         made = await tenant(stack, store)
     else:
@@ -68,14 +68,14 @@ async def stranger(request: pytest.FixtureRequest, stack: RunningStack, store: K
 
 @pytest.fixture(scope="module")
 async def theirs(stranger: Tenant) -> AsyncIterator[Shop]:
-    """The stranger's backend, with a key of every scope."""
+    """A client of the other marketplace, with every scope."""
     async with stranger.shop() as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
 async def owned(shop: Shop, document: list[Route]) -> Owned:
-    """Objects of the demo marketplace that each route could act on."""
+    """Objects of the demo marketplace for each route."""
     pair, found = await shop.pair(amount="100.00"), Owned()
     users = [user_spellings(shop, name) for name in (pair.buyer, pair.seller)]
     made = data_of(await shop.post("/auth/api-keys", {"scopes": ["read"]}), status=201)
@@ -111,14 +111,14 @@ def user_spellings(shop: Shop, name: str) -> tuple[str, str]:
 
 
 def unknown_id(route: Route) -> str:
-    """Return an id as they are made, of nothing."""
+    """Return a valid id of an object that does not exist."""
     if route.kind == "auth":
         return id_of(make("live")[1]) or ""
     prefix = {"orders": "ord", "disputes": "dsp"}.get(route.kind, "usr")
     return to_public(prefix, new_id())
 
 
-def test_every_route_says_who_may_call_it(document: list[Route]) -> None:
+def test_every_route_declares_who_may_call_it(document: list[Route]) -> None:
     unsaid = [
         route.name
         for route in document
@@ -131,7 +131,7 @@ def test_every_route_says_who_may_call_it(document: list[Route]) -> None:
     assert {route.path for route in document if route.is_secured and not route.scopes} == ANY_SCOPE
 
 
-async def test_no_route_finds_an_object_of_another_marketplace_or_changes_one(
+async def test_objects_of_another_marketplace_are_not_found_or_changed(
     document: list[Route], owned: Owned, stranger: Tenant, theirs: Shop
 ) -> None:
     with_id = [route for route in document if route.needs_id]
@@ -153,7 +153,7 @@ async def test_no_route_finds_an_object_of_another_marketplace_or_changes_one(
     assert await settled(theirs.stack, but_for=stranger.id) == before
 
 
-async def test_no_list_shows_what_another_marketplace_has(
+async def test_lists_show_nothing_of_another_marketplace(
     document: list[Route], owned: Owned, theirs: Shop
 ) -> None:
     listed = [
@@ -179,7 +179,7 @@ async def test_no_list_shows_what_another_marketplace_has(
         assert [name for name in owned.names if name in answer.text] == [], query
 
 
-async def test_nobody_buys_from_or_sells_to_a_user_of_another_marketplace(
+async def test_orders_with_users_of_another_marketplace_are_refused(
     owned: Owned, stranger: Tenant, theirs: Shop
 ) -> None:
     own = await theirs.user()
@@ -194,7 +194,7 @@ async def test_nobody_buys_from_or_sells_to_a_user_of_another_marketplace(
     assert await settled(theirs.stack, but_for=stranger.id) == before
 
 
-async def test_the_same_names_in_another_marketplace_are_other_users(
+async def test_same_ids_in_another_marketplace_are_different_users(
     shop: Shop, theirs: Shop
 ) -> None:
     ours = await shop.user()
@@ -208,7 +208,7 @@ async def test_the_same_names_in_another_marketplace_are_other_users(
     assert addresses[0] != addresses[1]
 
 
-async def test_the_same_idempotency_key_in_another_marketplace_is_another_request(
+async def test_same_idempotency_key_in_another_marketplace_is_a_different_request(
     shop: Shop, theirs: Shop
 ) -> None:
     key = str(uuid.uuid4())
@@ -220,7 +220,7 @@ async def test_the_same_idempotency_key_in_another_marketplace_is_another_reques
     assert "Idempotent-Replayed" not in second.headers
 
 
-async def test_one_key_and_one_reference_are_two_requests_on_every_route_that_changes_something(
+async def test_key_and_reference_are_scoped_to_the_marketplace_on_every_mutating_route(
     document: list[Route], stack: RunningStack, store: KeyStore, theirs: Shop
 ) -> None:
     home = await tenant(stack, store)
@@ -230,7 +230,7 @@ async def test_one_key_and_one_reference_are_two_requests_on_every_route_that_ch
 
 
 async def mixed_up(document: list[Route], shops: tuple[Shop, Shop]) -> list[str]:
-    """Call each route that changes something with one key in both; returns where they mix."""
+    """Call each mutating route with one key in both marketplaces; returns routes that mix them."""
     names = [await brought(one) for one in shops]
     reference, mixed = f"ref-{uuid.uuid4().hex}", []
     changing = [route for route in document if route.method == "POST"]
@@ -253,7 +253,7 @@ async def mixed_up(document: list[Route], shops: tuple[Shop, Shop]) -> list[str]
 
 
 async def brought(shop: Shop) -> dict[str, str]:
-    """Make what each route that changes something can act on, and a buyer and a seller."""
+    """Create objects for each mutating route, and a buyer and a seller."""
     pair = await shop.pair(amount="100.00")
     found = {"buyer": pair.buyer, "seller": pair.seller}
     found["/users/{id}/balance/credit"] = pair.buyer
@@ -267,7 +267,7 @@ async def brought(shop: Shop) -> dict[str, str]:
 
 
 def own_fields(route: Route, own: Mapping[str, str], reference: str) -> dict[str, str]:
-    """Return what of a route's body differs: who, and what is the same in both marketplaces."""
+    """Return fields of a route's body: the marketplace's own users, and the shared reference."""
     if route.path == "/orders":
         return {
             "buyerId": own["buyer"],
@@ -279,7 +279,7 @@ def own_fields(route: Route, own: Mapping[str, str], reference: str) -> dict[str
     return {"reference": reference} if route.path.endswith("/balance/credit") else {}
 
 
-async def test_a_place_in_another_marketplaces_list_shows_nothing_of_it(
+async def test_cursor_of_another_marketplace_shows_nothing_of_it(
     document: list[Route], shop: Shop, theirs: Shop, owned: Owned
 ) -> None:
     mine, own = await theirs.pair(amount="5.00"), owned.ids["/users/{id}"][0]
@@ -298,7 +298,7 @@ async def test_a_place_in_another_marketplaces_list_shows_nothing_of_it(
     assert {"/orders", "/users", "/disputes", "/auth/api-keys"} <= set(tried)
 
 
-async def test_the_stream_of_events_tells_nothing_of_another_marketplace(
+async def test_event_stream_has_no_events_of_another_marketplace(
     shop: Shop, theirs: Shop, owned: Owned
 ) -> None:
     # From the very first event of all on: a place in the stream that cannot be known again.
@@ -323,7 +323,7 @@ async def test_the_stream_of_events_tells_nothing_of_another_marketplace(
     assert len(owners) == 1
 
 
-async def test_a_key_without_its_scope_is_refused_on_every_route(
+async def test_key_without_the_scope_is_refused_on_every_route(
     document: list[Route], owned: Owned, stack: RunningStack, store: KeyStore
 ) -> None:
     home = await tenant(stack, store, name="demo")
@@ -348,7 +348,7 @@ async def test_a_key_without_its_scope_is_refused_on_every_route(
         ({"x-api-key": make("test")[1]}, "INVALID_API_KEY"),
     ],
 )
-async def test_without_a_credential_that_holds_no_route_answers(
+async def test_every_route_refuses_invalid_credentials(
     document: list[Route], owned: Owned, stack: RunningStack, headers: dict[str, str], code: str
 ) -> None:
     async with client_of(stack, None) as nobody:
@@ -360,7 +360,7 @@ async def test_without_a_credential_that_holds_no_route_answers(
             assert answer.headers["www-authenticate"] == "Bearer"
 
 
-async def test_a_revoked_key_opens_no_route_any_more(
+async def test_revoked_key_is_refused_on_every_route(
     document: list[Route], owned: Owned, shop: Shop, stack: RunningStack
 ) -> None:
     made = data_of(await shop.post("/auth/api-keys", {"scopes": list(SCOPES)}), status=201)

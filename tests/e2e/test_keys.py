@@ -1,4 +1,4 @@
-"""API keys on a running stack: made, shown once, listed, revoked, counted one by one."""
+"""API keys on a running stack: creation, listing, revocation and rate limits."""
 
 import asyncio
 import subprocess
@@ -37,7 +37,7 @@ async def shop(own: Tenant) -> AsyncIterator[Shop]:
         yield opened
 
 
-async def test_a_key_is_shown_once_and_kept_nowhere(shop: Shop) -> None:
+async def test_key_is_shown_once_and_not_stored(shop: Shop) -> None:
     made = data_of(await shop.post(KEYS, {"scopes": ["read"], "name": "reports"}), status=201)
     key = made.pop("key")
 
@@ -54,7 +54,7 @@ async def test_a_key_is_shown_once_and_kept_nowhere(shop: Shop) -> None:
 
 
 def secret_of(key: str) -> str:
-    """Return the part of a key that nobody else may know."""
+    """Return the secret part of a key."""
     return key.rpartition("_")[2]
 
 
@@ -67,12 +67,12 @@ def dump(stack: RunningStack) -> str:
 
 
 def logs(stack: RunningStack) -> str:
-    """Read what every part has logged."""
+    """Read the logs of every part."""
     folder = stack.run_dir / "logs"
     return "\n".join(path.read_text(errors="replace") for path in folder.glob("*.log"))
 
 
-async def test_a_revoked_key_is_refused_at_once_and_a_revoked_twice_stays_as_it_was(
+async def test_revoked_key_is_refused_at_once_and_revoking_again_changes_nothing(
     shop: Shop,
 ) -> None:
     made = data_of(await shop.post(KEYS, {"scopes": ["read"]}), status=201)
@@ -87,7 +87,7 @@ async def test_a_revoked_key_is_refused_at_once_and_a_revoked_twice_stays_as_it_
     assert again.json() == revoked.json()
 
 
-async def test_a_revoked_keys_open_streams_end_on_every_gateway(shop: Shop) -> None:
+async def test_revoking_a_key_ends_its_streams_on_every_gateway(shop: Shop) -> None:
     made = data_of(await shop.post(KEYS, {"scopes": ["read"]}), status=201)
     with another_gateway(shop.stack) as url:
         async with (
@@ -106,7 +106,7 @@ async def test_a_revoked_keys_open_streams_end_on_every_gateway(shop: Shop) -> N
     assert error_of(refused, status=401)["code"] == "INVALID_API_KEY"
 
 
-async def test_a_key_may_revoke_itself(own: Tenant) -> None:
+async def test_key_can_revoke_itself(own: Tenant) -> None:
     async with own.shop() as shop:
         me = await shop.get("/me")
 
@@ -115,7 +115,7 @@ async def test_a_key_may_revoke_itself(own: Tenant) -> None:
         assert error_of(await shop.client.get("/me"), status=401)["code"] == "INVALID_API_KEY"
 
 
-async def test_live_and_test_keys_of_one_name_share_nothing(
+async def test_live_and_test_marketplaces_of_one_name_share_no_data(
     stack: RunningStack, store: KeyStore, own: Tenant
 ) -> None:
     other = await tenant(stack, store, name=own.name, environment="test")
@@ -134,7 +134,7 @@ async def test_live_and_test_keys_of_one_name_share_nothing(
     assert {key["environment"] for key in listed[1]} == {"test"}
 
 
-async def test_a_keys_environment_cannot_be_rewritten(own: Tenant) -> None:
+async def test_environment_in_a_key_cannot_be_changed(own: Tenant) -> None:
     key = await own.key()
     forged = key.replace("ohk_live_", "ohk_test_")
 
@@ -144,7 +144,7 @@ async def test_a_keys_environment_cannot_be_rewritten(own: Tenant) -> None:
     assert error_of(refused, status=401)["code"] == "INVALID_API_KEY"
 
 
-async def test_each_key_has_a_limit_of_its_own(own: Tenant) -> None:
+async def test_each_key_has_its_own_rate_limit(own: Tenant) -> None:
     keys = [await own.key() for _ in range(2)]
     with another_gateway(own.stack, RATE_LIMIT_PER_MINUTE="3") as url:
         async with (
@@ -167,7 +167,7 @@ def remaining(answer: httpx.Response) -> int:
     return int(answer.headers["x-ratelimit-remaining"])
 
 
-async def test_an_operator_makes_keys_and_revokes_them_for_every_gateway(
+async def test_operator_creates_and_revokes_keys_for_every_gateway(
     stack: RunningStack, own: Tenant
 ) -> None:
     key = tool(stack, "create", "--marketplace", own.name, "--scopes", ",".join(SCOPES))
@@ -183,7 +183,7 @@ async def test_an_operator_makes_keys_and_revokes_them_for_every_gateway(
 
 
 def tool(stack: RunningStack, *arguments: str) -> str:
-    """Run the gateway's key tool; returns what it printed last."""
+    """Run the gateway's key tool; returns the last line of its output."""
     done = subprocess.run(
         python_module("gateway.keytool", *arguments),
         env=child_environment(**gateway_environment(stack)),
@@ -195,7 +195,7 @@ def tool(stack: RunningStack, *arguments: str) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
-async def test_requests_at_once_are_counted_each(own: Tenant) -> None:
+async def test_concurrent_requests_are_all_counted(own: Tenant) -> None:
     key = await own.key()
     with another_gateway(own.stack, RATE_LIMIT_PER_MINUTE="20") as url:
         async with client_of(own.stack, key, url=url) as client:

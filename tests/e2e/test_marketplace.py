@@ -1,4 +1,4 @@
-"""`make marketplace`: what a marketplace chooses holds for its next orders."""
+"""`make marketplace`: new settings of a marketplace apply to its next orders."""
 
 import subprocess
 import uuid
@@ -23,7 +23,7 @@ def choose(run_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return operate(run_dir, "choose", *arguments)
 
 
-async def test_what_is_chosen_holds_for_the_next_order(own: Tenant) -> None:
+async def test_new_settings_apply_to_the_next_order(own: Tenant) -> None:
     done = choose(
         own.stack.run_dir, "--marketplace", own.name, "--credits", "on", "--fee-bps", "250",
         "--auto-confirm-days", "3",
@@ -44,18 +44,18 @@ async def test_what_is_chosen_holds_for_the_next_order(own: Tenant) -> None:
     assert (order["platformFee"], order["platformFeeBps"]) == ("2.00", 250)
 
 
-def test_without_a_choice_it_tells_what_holds(own: Tenant) -> None:
+def test_without_arguments_current_settings_are_printed(own: Tenant) -> None:
     done = choose(own.stack.run_dir, "--marketplace", own.name)
 
     assert done.stdout.splitlines()[0] == "manual credits: off"
 
 
 @pytest.mark.parametrize("arguments", [("--fee-bps", "9901"), ("--auto-confirm-days", "0")])
-def test_what_cannot_hold_is_refused(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_invalid_settings_are_refused(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert choose(tmp_path, *arguments).returncode == 2
 
 
-def test_an_unknown_marketplace_is_named(stack: RunningStack) -> None:
+def test_unknown_marketplace_is_named_in_the_error(stack: RunningStack) -> None:
     done = choose(stack.run_dir, "--marketplace", "nobody")
 
     assert (done.returncode, done.stdout) == (1, "")
@@ -65,5 +65,5 @@ def test_an_unknown_marketplace_is_named(stack: RunningStack) -> None:
     assert "demo" in done.stderr
 
 
-def test_one_marketplace_chooses_at_a_time(stack: RunningStack) -> None:
+def test_settings_need_exactly_one_marketplace(stack: RunningStack) -> None:
     assert choose(stack.run_dir, "--marketplace", "all", "--credits", "on").returncode == 1

@@ -1,4 +1,4 @@
-"""Every program of a running stack tells Prometheus what it did and how it is."""
+"""Every program of a running stack exports Prometheus metrics."""
 
 import urllib.request
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ def is_measured(stack: RunningStack, program: str) -> bool:
 
 
 async def reserve_again(stack: RunningStack, order_id: str) -> int:
-    """Ask for what the order is too far for; returns the status of the refusal."""
+    """Reserve an order that is past that state; returns the status of the refusal."""
     async with httpx.AsyncClient(base_url=stack.url, timeout=PATIENCE_SECONDS) as client:
         answer = await client.post(
             f"/api/v1/orders/{order_id}/reserve",
@@ -49,7 +49,7 @@ async def reserve_again(stack: RunningStack, order_id: str) -> int:
     return answer.status_code
 
 
-async def test_what_a_purchase_and_a_refusal_did_is_told(stack: RunningStack) -> None:
+async def test_metrics_count_a_purchase_and_a_refusal(stack: RunningStack) -> None:
     programs = ("gateway", "orders", "ledger", "escrow", "disputes")
     before = {program: scraped(stack, program) for program in programs}
     async with new_purchase(stack) as (purchase, _):

@@ -1,6 +1,6 @@
-"""docs/money.md is the test: each movement it prints is made, and the ledger holds its rows.
+"""Every movement of docs/money.md is carried out, and the ledger has the rows of its table.
 
-Twice: on the stack of all, where provider fees are absorbed, and on one that leaves them.
+The tests use the shared stack with absorbed provider fees, and one with PROVIDER_FEES=net.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ on conflict (id) do update set platform_fee_bps_marketplace = excluded.platform_
 
 @contextlib.asynccontextmanager
 async def market(stack: RunningStack, *, fee_bps: int = 0) -> AsyncIterator[tuple[Tenant, Shop]]:
-    """Open a marketplace of the test's own, which takes a fee; its books are sound at the end."""
+    """Open a marketplace with a platform fee; check its books at the end."""
     async with key_store(stack) as store:
         own = await tenant(stack, store)
         with psycopg.connect(str(stack.document["databaseUrl"])) as connection:
@@ -56,7 +56,7 @@ async def market(stack: RunningStack, *, fee_bps: int = 0) -> AsyncIterator[tupl
 
 
 async def funded(shop: Shop, pair: Pair, *, amount: str = "80.00") -> str:
-    """Make an order whose money is in its contract; returns its id."""
+    """Create an order and fund its contract; returns its id."""
     order_id = await shop.order(pair, amount=amount)
     for command in FUNDED:
         data_of(await shop.act(order_id, command))
@@ -64,33 +64,35 @@ async def funded(shop: Shop, pair: Pair, *, amount: str = "80.00") -> str:
 
 
 async def resolved(shop: Shop, order_id: str, decision: str, **amounts: str) -> None:
-    """Open a dispute and let support decide it."""
+    """Open a dispute and resolve it."""
     dispute = data_of(await shop.act(order_id, "dispute"))["dispute"]
     data_of(await shop.resolve(dispute["id"], decision, **amounts))
 
 
 def after_funding(shop: Shop, order_id: str) -> list[Row]:
-    """Read an order's transfers, without those that every funded order has."""
+    """Read an order's transfers after its funding."""
     rows = transfers.of_order(shop.stack, order_id)
     assert [row["code"] for row in rows[:2]] == ["RESERVE", "FUND"]
     return rows[2:]
 
 
 def assert_printed(heading: str, made: Sequence[Row], *, rows: slice = slice(None)) -> None:
-    """Hold transfers to a movement's table, in the columns that it prints.
+    """Compare transfers with a movement's table, in the columns that it has.
 
-    The contract pays the two sides of a split in the order of their addresses, so no order counts.
+    The order is ignored: the contract pays a split in the order of the recipients' addresses.
     """
     printed = movements()[heading][rows]
     seen = [{name: row[name] for name in printed[0]} for row in made]
     assert sorted(seen, key=str) == sorted(printed, key=str)
 
 
-def test_every_movement_of_the_document_is_tried_here() -> None:
+def test_every_documented_movement_is_tested() -> None:
     assert set(movements()) == DOCUMENTED
 
 
-async def test_deposit_reserve_cancel_and_fund_are_booked_as_printed(stack: RunningStack) -> None:
+async def test_deposit_reserve_cancel_and_fund_are_booked_as_documented(
+    stack: RunningStack,
+) -> None:
     async with market(stack) as (_, shop):
         pair = await shop.pair(amount="100.00")
         assert_printed("Deposit", transfers.of_user(stack, pair.buyer))
@@ -108,7 +110,7 @@ async def test_deposit_reserve_cancel_and_fund_are_booked_as_printed(stack: Runn
         assert await shop.balance(pair.buyer) == ("20.00", "0.00")
 
 
-async def test_the_three_ends_are_booked_as_printed(stack: RunningStack) -> None:
+async def test_release_refund_and_split_are_booked_as_documented(stack: RunningStack) -> None:
     async with market(stack) as (_, shop):
         pairs = await asyncio.gather(*(shop.pair(amount="100.00") for _ in range(3)))
         released, refunded, divided = await asyncio.gather(*(funded(shop, p) for p in pairs))
@@ -132,7 +134,7 @@ async def test_the_three_ends_are_booked_as_printed(stack: RunningStack) -> None
         ]
 
 
-async def test_a_platform_fee_is_booked_as_printed_and_never_taken_of_a_refund(
+async def test_platform_fee_is_booked_as_documented_and_not_charged_on_refunds(
     stack: RunningStack,
 ) -> None:
     async with market(stack, fee_bps=1000) as (_, shop):
@@ -148,7 +150,7 @@ async def test_a_platform_fee_is_booked_as_printed_and_never_taken_of_a_refund(
         assert await shop.balance(pair.buyer) == ("150.00", "0.00")
 
 
-async def test_a_manual_credit_is_booked_as_printed(stack: RunningStack) -> None:
+async def test_manual_credit_is_booked_as_documented(stack: RunningStack) -> None:
     async with market(stack) as (own, shop):
         own.allow_credits()
         user = await shop.user()
@@ -168,7 +170,7 @@ async def test_a_manual_credit_is_booked_as_printed(stack: RunningStack) -> None
         ("SPLIT", {"releaseAmount": "50.00", "refundAmount": "30.00"}, "50.00", "50.907"),
     ],
 )
-async def test_money_that_somebody_sent_the_contract_breaks_no_resolution(
+async def test_surplus_in_the_contract_does_not_break_a_resolution(
     stack: RunningStack, decision: str, amounts: dict[str, str], seller: str, buyer: str
 ) -> None:
     stranger = Stranger(network_info(stack.document["devnetUrl"]))
@@ -187,7 +189,7 @@ async def test_money_that_somebody_sent_the_contract_breaks_no_resolution(
         assert (await shop.balance(pair.buyer))[0] == buyer
 
 
-async def test_a_fee_that_is_not_made_good_is_booked_as_printed(net_stack: RunningStack) -> None:
+async def test_unabsorbed_provider_fee_is_booked_as_documented(net_stack: RunningStack) -> None:
     async with market(net_stack) as (_, shop):
         pair = await shop.pair(amount="100.00")
         order_id = await funded(shop, pair)
@@ -199,7 +201,7 @@ async def test_a_fee_that_is_not_made_good_is_booked_as_printed(net_stack: Runni
 
 
 @pytest.mark.parametrize("fee_bps", [0, 1000])
-async def test_without_absorption_each_side_bears_the_fee_of_what_it_gets(
+async def test_unabsorbed_provider_fee_is_borne_by_each_recipient(
     net_stack: RunningStack, fee_bps: int
 ) -> None:
     async with market(net_stack, fee_bps=fee_bps) as (_, shop):

@@ -1,4 +1,4 @@
-"""A name of a user is nobody else's: after each refusal and success, every route means the same."""
+"""An id names one user: after every refusal and success, every route resolves it the same way."""
 
 import uuid
 from collections.abc import Callable
@@ -17,7 +17,7 @@ SPELLINGS: dict[str, Callable[[uuid.UUID], str]] = {
 
 
 async def named(shop: Shop, name: str) -> set[str]:
-    """Return whom each route names by a text; nobody: 404."""
+    """Return the user that each route finds for a text; 404: none."""
     found = set()
     for route in ROUTES:
         answer = await shop.client.get(route.format(name))
@@ -27,7 +27,7 @@ async def named(shop: Shop, name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-async def test_nobody_is_registered_under_another_users_name(shop: Shop, spelling: str) -> None:
+async def test_id_that_names_another_user_is_refused(shop: Shop, spelling: str) -> None:
     tag = uuid.uuid4().hex[:12]
     ann = data_of(await shop.post("/users", {"externalUserId": tag, "id": f"usr_ann{tag}"}))
     name = SPELLINGS[spelling](uuid.UUID(ann["uuid"]))

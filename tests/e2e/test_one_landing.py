@@ -1,4 +1,4 @@
-"""The runbook typed as an operator would: a denied funding, and a database that was restored."""
+"""The runbook in two situations: a node that denies a funding, and a restored database."""
 
 import asyncio
 import contextlib
@@ -37,7 +37,7 @@ DEPOSIT = minor_units("7.00")
 
 
 def fault(stack: RunningStack, **description: Any) -> None:
-    """Tell the devnet what to do wrong; nothing: to behave."""
+    """Inject a fault into the devnet; without one, clear all faults."""
     request = urllib.request.Request(  # noqa: S310 - the devnet's own address
         f"{stack.document['devnetUrl']}/faults",
         data=json.dumps(description).encode() if description else None,
@@ -49,7 +49,7 @@ def fault(stack: RunningStack, **description: Any) -> None:
 
 
 async def ask(stack: RunningStack, path: str) -> None:
-    """Ask for something and do not wait for its end."""
+    """Send a request without waiting for its end."""
     document = stack.document
     headers = {"Authorization": f"Bearer {document['apiKey']}", "Prefer": "respond-async"}
     async with httpx.AsyncClient(timeout=60) as client:
@@ -58,13 +58,13 @@ async def ask(stack: RunningStack, path: str) -> None:
 
 
 async def reconciled(stack: RunningStack) -> tuple[int, str]:
-    """Type `make reconcile`; returns its exit code and what it says."""
+    """Run `make reconcile`; returns its exit code and its output."""
     done = await asyncio.to_thread(operate, stack.run_dir, "reconcile")
     return done.returncode, done.stdout
 
 
 async def said(stack: RunningStack, pattern: str) -> str:
-    """Wait until `make reconcile` says something; returns the first group of it."""
+    """Wait until the output of `make reconcile` matches; returns the first group."""
     found: list[str] = []
 
     async def is_said() -> bool:
@@ -77,12 +77,12 @@ async def said(stack: RunningStack, pattern: str) -> str:
 
 
 async def is_well(stack: RunningStack) -> bool:
-    """Tell whether `make reconcile` finds nothing to look at."""
+    """Tell whether `make reconcile` finds no problem."""
     return (await reconciled(stack))[0] == 0
 
 
 async def prepared(purchase: Purchase) -> None:
-    """Bring a purchase to where its contract can be funded."""
+    """Create an order whose contract can be funded."""
     await purchase.register()
     await purchase.deposit()
     await purchase.create()
@@ -90,7 +90,7 @@ async def prepared(purchase: Purchase) -> None:
     await purchase.create_escrow()
 
 
-async def test_a_funding_that_the_node_denies_is_requeued_and_moves_once(tmp_path: Path) -> None:
+async def test_funding_that_the_node_denies_is_requeued_and_paid_once(tmp_path: Path) -> None:
     with running_stack(tmp_path, TRANSACTION_SECONDS=SHORT) as stack:
         async with new_purchase(stack) as (purchase, _), new_purchase(stack) as (other, _):
             await prepared(purchase)
@@ -114,12 +114,12 @@ async def test_a_funding_that_the_node_denies_is_requeued_and_moves_once(tmp_pat
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a stopped server's data with its owner."""
+    """Copy a stopped server's data, keeping the owner."""
     shutil.rmtree(target, ignore_errors=True)
     subprocess.run(["cp", "-a", str(source), str(target)], check=True)
 
 
-async def test_a_restored_database_pays_nothing_twice_and_everything_goes_on(
+async def test_restored_database_pays_nothing_twice_and_all_orders_continue(
     tmp_path: Path,
 ) -> None:
     with running_stack(tmp_path, keep=True, TRANSACTION_SECONDS=SHORT) as stack:
@@ -178,13 +178,13 @@ async def pay_in(stack: RunningStack, purchase: Purchase) -> None:
 
 
 async def available(stack: RunningStack, user: str) -> int:
-    """Return what a user may spend, in minor units."""
+    """Return a user's available balance, in minor units."""
     async with new_purchase(stack) as (view, _):
         return (await view.balances(user))[0]
 
 
 async def untold(stack: RunningStack) -> list[str]:
-    """Compare the stream with the outboxes once the relays are done; returns what differs."""
+    """Compare the stream with the outboxes when the relays are done; returns the differences."""
     document = stack.document
     admin = credentials.load(stack.run_dir).nats[ADMIN]
     found: list[str] = []
@@ -218,7 +218,7 @@ async def ended(stack: RunningStack, funding: Purchase, release: Purchase) -> No
 
 
 async def chain_of(stack: RunningStack, funding: Purchase, release: Purchase) -> list[int]:
-    """Return what the two contracts and three wallets hold on chain."""
+    """Return the chain balances of the two contracts and three wallets."""
     async with new_purchase(stack) as (view, _):
         view.addresses = {**funding.addresses, **release.addresses}
         held = []

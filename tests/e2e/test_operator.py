@@ -43,7 +43,7 @@ async def in_progress(purchase: Purchase) -> None:
     assert await purchase.fund() == "IN_PROGRESS"
 
 
-async def test_a_command_that_waits_is_listed_and_requeued(stack: RunningStack) -> None:
+async def test_waiting_command_is_listed_and_requeued(stack: RunningStack) -> None:
     async with new_purchase(stack) as (purchase, _):
         await in_progress(purchase)
         fail_at_apply(stack.document["devnetUrl"], "release_funds")
@@ -71,13 +71,13 @@ async def test_a_command_that_waits_is_listed_and_requeued(stack: RunningStack) 
         assert (ended.returncode, "COMMAND_ENDED" in ended.stderr) == (1, True)
 
 
-async def test_an_unknown_command_is_not_requeued(stack: RunningStack) -> None:
+async def test_unknown_command_is_not_requeued(stack: RunningStack) -> None:
     done = run(stack.run_dir, "requeue", "--command", str(uuid.uuid4()))
 
     assert (done.returncode, "COMMAND_NOT_FOUND" in done.stderr) == (1, True)
 
 
-async def test_money_sent_to_a_contract_that_has_paid_out_is_a_surplus(
+async def test_money_sent_to_a_paid_out_contract_is_surplus(
     stack: RunningStack,
 ) -> None:
     stranger = Stranger(network_info(stack.document["devnetUrl"]))

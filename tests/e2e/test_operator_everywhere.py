@@ -1,4 +1,4 @@
-"""The operator's commands see every marketplace, on any deployment, and say whose a finding is."""
+"""The operator's commands cover every marketplace on any deployment, and name the marketplace."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ async def acme(stack: RunningStack) -> AsyncIterator[Tenant]:
 
 
 def elsewhere(stack: RunningStack) -> dict[str, str]:
-    """Name the stack's services as those of a deployment that is not on this machine."""
+    """Describe the stack's services as a remote deployment."""
     document, own = stack.document, authority.files(stack.run_dir, OPERATOR)
     return {
         **{f"{name.upper()}_ADDRESS": address for name, address in document["services"].items()},
@@ -57,7 +57,7 @@ def elsewhere(stack: RunningStack) -> dict[str, str]:
 
 @contextmanager
 def hidden_contract(stack: RunningStack, order_id: str) -> Iterator[None]:
-    """Let an order's contract be none for the block: the ledger says more than the chain."""
+    """Hide an order's contract for the block, so that the ledger has more than the chain."""
     order = str(from_public("ord", order_id))
     with psycopg.connect(str(stack.document["databaseUrl"]), autocommit=True) as connection:
         connection.execute(_HIDE, ("FAILED", order))
@@ -67,7 +67,7 @@ def hidden_contract(stack: RunningStack, order_id: str) -> Iterator[None]:
             connection.execute(_HIDE, ("FUNDED", order))
 
 
-async def test_a_difference_in_a_second_marketplace_is_seen_and_named(acme: Tenant) -> None:
+async def test_difference_in_a_second_marketplace_is_reported_by_name(acme: Tenant) -> None:
     run_dir = acme.stack.run_dir
     async with acme.shop() as shop:
         order_id = await shop.order_in("IN_PROGRESS", await shop.pair(amount="100.00"))
@@ -87,7 +87,7 @@ async def test_a_difference_in_a_second_marketplace_is_seen_and_named(acme: Tena
     assert operate(run_dir, "reconcile", "--marketplace", acme.name).returncode == 0
 
 
-async def test_a_quarantined_command_of_a_second_marketplace_is_listed_and_requeued(
+async def test_quarantined_command_of_a_second_marketplace_is_listed_and_requeued(
     acme: Tenant, tmp_path: Path
 ) -> None:
     stack = acme.stack
@@ -113,7 +113,7 @@ async def test_a_quarantined_command_of_a_second_marketplace_is_listed_and_reque
 
 
 async def quarantined(stack: RunningStack, order_id: str) -> str:
-    """Put an order's command that waits where an operator must look; returns its id."""
+    """Quarantine an order's waiting command; returns its id."""
     command_id = ""
 
     async def done() -> bool:
@@ -132,7 +132,7 @@ async def quarantined(stack: RunningStack, order_id: str) -> str:
 
 
 @pytest.mark.parametrize("state", ["FUNDS_RESERVED", "IN_PROGRESS"])
-async def test_money_for_an_order_that_says_it_has_none_is_stuck(
+async def test_money_held_for_an_order_in_the_wrong_state_is_reported_as_stuck(
     acme: Tenant, books: Books, state: str
 ) -> None:
     async with acme.shop() as shop:
@@ -155,7 +155,7 @@ def test_marketplaces_are_listed_by_name_and_id(acme: Tenant, tmp_path: Path) ->
     assert f"{acme.id}  {acme.name}" in said.stdout.splitlines()
 
 
-def test_rounds_are_lines_of_json_for_an_alarm(acme: Tenant) -> None:
+def test_each_round_prints_one_line_of_json(acme: Tenant) -> None:
     with subprocess.Popen(
         python_module("deploy.operator", "reconcile", "--every", "1"),
         env=child_environment(RUN_DIR=str(acme.stack.run_dir)),
@@ -172,7 +172,7 @@ def test_rounds_are_lines_of_json_for_an_alarm(acme: Tenant) -> None:
         assert (own["accounts"], own["differ"], own["stuck"], own["refusal"]) == (0, 0, 0, "")
 
 
-def test_an_unknown_command_is_looked_for_everywhere(stack: RunningStack) -> None:
+def test_unknown_command_is_searched_in_every_marketplace(stack: RunningStack) -> None:
     done = operate(stack.run_dir, "requeue", "--command", str(uuid.uuid4()))
 
     assert (done.returncode, "COMMAND_NOT_FOUND" in done.stderr) == (1, True)
@@ -190,7 +190,7 @@ def test_an_unknown_command_is_looked_for_everywhere(stack: RunningStack) -> Non
         ({"OPERATOR": "Alice"}, "OPERATOR"),
     ],
 )
-def test_a_deployment_that_is_not_named_whole_is_refused(
+def test_incomplete_deployment_addresses_are_refused(
     tmp_path: Path, environment: dict[str, str], named: str
 ) -> None:
     done = operate(tmp_path, "reconcile", **environment)
@@ -198,7 +198,7 @@ def test_a_deployment_that_is_not_named_whole_is_refused(
     assert (done.returncode, named in done.stderr) == (2, True), done.stderr
 
 
-def test_a_deployment_that_does_not_answer_is_told_from_a_difference(
+def test_unreachable_deployment_has_another_exit_code_than_a_difference(
     stack: RunningStack, tmp_path: Path
 ) -> None:
     environment = elsewhere(stack)
@@ -209,7 +209,7 @@ def test_a_deployment_that_does_not_answer_is_told_from_a_difference(
     assert (done.returncode, "the database" in done.stderr) == (3, True)
 
 
-def test_the_key_is_no_argument() -> None:
+def test_operators_key_is_not_accepted_as_an_argument() -> None:
     said = subprocess.run(
         [sys.executable, "-m", "deploy.operator", "reconcile", "--help"],
         env=child_environment(),
@@ -221,7 +221,7 @@ def test_the_key_is_no_argument() -> None:
     assert "identity_key" not in said.lower()
 
 
-async def test_a_correction_is_proposed_by_one_and_posted_by_another(
+async def test_correction_is_proposed_by_one_operator_and_posted_by_another(
     acme: Tenant, tmp_path: Path
 ) -> None:
     evidence = tmp_path / "look.txt"
@@ -260,7 +260,7 @@ async def test_a_correction_is_proposed_by_one_and_posted_by_another(
     assert operate(acme.stack.run_dir, "reconcile", "--marketplace", acme.name).returncode == 1
 
 
-def test_a_correction_is_of_one_marketplace(stack: RunningStack, tmp_path: Path) -> None:
+def test_correction_requires_one_marketplace(stack: RunningStack, tmp_path: Path) -> None:
     evidence = tmp_path / "look.txt"
     evidence.touch()
 

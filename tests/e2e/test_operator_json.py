@@ -1,4 +1,4 @@
-"""What the operator's commands print with --json, against the shapes in docs/operator.md."""
+"""The JSON output of the operator's commands has the shapes in docs/operator.md."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ SHAPES: dict[str, Any] = {
 
 
 def fits(printed: Any, shape: Any) -> bool:
-    """Tell whether a document has a shape: the same fields and types; null stands for nothing."""
+    """Tell whether a document has a shape: the same fields and types; null matches anything."""
     if printed is None or shape is None:
         return True
     if isinstance(shape, dict):
@@ -53,18 +53,18 @@ def fits(printed: Any, shape: Any) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """An operator's desk, on a marketplace of the test's own."""
+    """An operator of one marketplace."""
 
     own: Tenant
     folder: Path
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command with --json, as an operator who has a name."""
+        """Run a command with --json, as a named operator."""
         named = {"OPERATOR": "alice", **environment}
         return operate(self.own.stack.run_dir, *arguments, "--json", **named)
 
     def says(self, name: str, *arguments: str, code: int = 0, **environment: str) -> Any:
-        """Run a command, and return its document, which has the shape that the page promises."""
+        """Run a command, check that its output has the documented shape, and return it."""
         done = self.run(*name.split(), *arguments, **environment)
         assert done.returncode == code, done.stdout + done.stderr
         found = json.loads(done.stdout)
@@ -72,7 +72,7 @@ class Desk:
         return found
 
     def refuses(self, *arguments: str, code: int = 1, **environment: str) -> str:
-        """Run a command that is not carried out; returns the reason."""
+        """Run a command that is refused; returns the reason."""
         done = self.run(*arguments, **environment)
         found = json.loads(done.stdout)
         assert (done.returncode, fits(found, ERROR)) == (code, True), done.stdout + done.stderr
@@ -85,7 +85,7 @@ async def desk(stack: RunningStack, tmp_path: Path) -> AsyncIterator[Desk]:
         yield Desk(own=await tenant(stack, store), folder=tmp_path)
 
 
-def test_every_command_has_its_shape_on_the_page() -> None:
+def test_every_command_has_a_documented_json_shape() -> None:
     names = set()
     for name, command in commands().items():
         inner = command.commands if isinstance(command, click.Group) else {}
@@ -103,11 +103,11 @@ def test_every_command_has_its_shape_on_the_page() -> None:
         ({"deposits": {}, "credited": None}, False),
     ],
 )
-def test_a_document_of_another_shape_is_told(printed: Any, is_so: bool) -> None:  # noqa: FBT001
+def test_shape_check_detects_a_difference(printed: Any, is_so: bool) -> None:  # noqa: FBT001
     assert fits(printed, SHAPES["suspense"]) is is_so
 
 
-def test_what_is_asked_of_a_deployment(desk: Desk) -> None:
+def test_deployment_commands_print_the_documented_json(desk: Desk) -> None:
     whose = ("--marketplace", desk.own.name)
 
     listed = desk.says("marketplaces")["marketplaces"]
@@ -123,7 +123,7 @@ def test_what_is_asked_of_a_deployment(desk: Desk) -> None:
     desk.says("rebuild-stream")
 
 
-def test_a_key_is_issued_listed_and_revoked(desk: Desk) -> None:
+def test_key_commands_print_the_documented_json(desk: Desk) -> None:
     whose = ("--marketplace", desk.own.name)
 
     made = desk.says("keys issue", *whose, "--scopes", "read", "--name", "reports")
@@ -146,7 +146,7 @@ def test_a_key_is_issued_listed_and_revoked(desk: Desk) -> None:
     assert desk.refuses("keys", "issue", *whose, "--scopes", "root", code=2) == "NO_PLACE"
 
 
-def test_the_keys_of_wallets_are_wrapped_anew(desk: Desk) -> None:
+def test_rewrap_prints_the_documented_json(desk: Desk) -> None:
     done = desk.says("keys rewrap")
 
     assert done["rewrapped"] > 0
@@ -154,7 +154,7 @@ def test_the_keys_of_wallets_are_wrapped_anew(desk: Desk) -> None:
 
 
 def trail(desk: Desk, command: str) -> Any:
-    """Return what is kept of an operator's last command on this marketplace."""
+    """Return the audit record of the last operator command on this marketplace."""
     with psycopg.connect(str(desk.own.stack.document["databaseUrl"])) as connection:
         row = connection.execute(TRAIL, (command, desk.own.name)).fetchone()
     assert row is not None, command
@@ -162,7 +162,7 @@ def trail(desk: Desk, command: str) -> Any:
     return row[1]
 
 
-def test_what_an_operator_changes_is_in_the_log_and_what_they_read_is_not(desk: Desk) -> None:
+def test_operator_changes_are_logged_and_reads_are_not(desk: Desk) -> None:
     whose = ("--marketplace", desk.own.name)
     desk.says("stop", *whose, "--flow", "refunds", "--reason", "a look")
     desk.says("limits", *whose)
@@ -175,7 +175,7 @@ def test_what_an_operator_changes_is_in_the_log_and_what_they_read_is_not(desk: 
     ]
 
 
-def test_a_flow_is_stopped_limited_and_resumed(desk: Desk) -> None:
+def test_flow_commands_print_the_documented_json(desk: Desk) -> None:
     flow = ("--marketplace", desk.own.name, "--flow", "refunds", "--reason", "a look")
 
     [stopped] = desk.says("stop", *flow)["marketplaces"]
@@ -194,7 +194,7 @@ def test_a_flow_is_stopped_limited_and_resumed(desk: Desk) -> None:
     assert [one["by"] for one in resumed["history"]] == ["operator:alice"] * 3
 
 
-async def test_a_correction_is_proposed_and_rejected(desk: Desk) -> None:
+async def test_correction_commands_print_the_documented_json(desk: Desk) -> None:
     evidence = desk.folder / "look.txt"
     evidence.write_text("what was found")
     async with desk.own.shop() as shop:
@@ -214,7 +214,7 @@ async def test_a_correction_is_proposed_and_rejected(desk: Desk) -> None:
     assert desk.refuses("approve", *which, OPERATOR="carol") == "CORRECTION_DECIDED"
 
 
-async def test_what_is_stuck_is_listed_requeued_and_abandoned(desk: Desk) -> None:
+async def test_stuck_command_is_listed_requeued_and_abandoned(desk: Desk) -> None:
     stack, whose = desk.own.stack, ("--marketplace", desk.own.name)
     async with desk.own.shop() as shop:
         order_id = await shop.order_in("IN_PROGRESS", await shop.pair(amount="100.00"))
@@ -240,7 +240,7 @@ async def test_what_is_stuck_is_listed_requeued_and_abandoned(desk: Desk) -> Non
         assert desk.says("stuck", *whose) == {"stuck": []}
 
 
-async def test_nothing_is_given_back_that_is_not_held(desk: Desk) -> None:
+async def test_give_back_without_a_hold_changes_nothing(desk: Desk) -> None:
     async with desk.own.shop() as shop:
         order_id = await shop.order_in("FUNDS_RESERVED", await shop.pair(amount="100.00"))
         await shop.act(order_id, "cancel")
@@ -252,7 +252,7 @@ async def test_nothing_is_given_back_that_is_not_held(desk: Desk) -> None:
     assert desk.refuses("confirm-chain", "--why", "nothing was found") == "NOTHING_HELD"
 
 
-def test_who_is_not_reached_and_what_is_not_named_is_told_by_the_code(desk: Desk) -> None:
+def test_unreachable_service_and_missing_argument_have_their_exit_codes(desk: Desk) -> None:
     away = elsewhere(desk.own.stack)
     away["DATABASE_URL"] = "postgresql://gateway@127.0.0.1:1/orchestrator"
     nowhere = str(desk.folder)
@@ -263,7 +263,7 @@ def test_who_is_not_reached_and_what_is_not_named_is_told_by_the_code(desk: Desk
     assert desk.run("reconcile", "--every", "0").returncode == 2
 
 
-def test_the_doctor_finds_each_part_well(desk: Desk) -> None:
+def test_doctor_finds_every_part_well(desk: Desk) -> None:
     found = desk.says("doctor")
 
     states = {one["name"]: one["state"] for one in found["checks"]}
@@ -272,7 +272,7 @@ def test_the_doctor_finds_each_part_well(desk: Desk) -> None:
     assert [name for name, state in states.items() if state == "wrong"] == []
 
 
-async def test_the_doctor_names_the_section_of_what_is_wrong(desk: Desk) -> None:
+async def test_doctor_names_the_runbook_section_of_a_problem(desk: Desk) -> None:
     environment = elsewhere(desk.own.stack)
     document = desk.own.stack.document
     environment |= {

@@ -1,4 +1,4 @@
-"""What a marketplace finds out about an order afterwards: reasons, refusals, parts of the work."""
+"""Details of an order: reasons, refusals, milestones and metadata."""
 
 import json
 import uuid
@@ -13,7 +13,7 @@ from tests.shop import Shop, data_of, error_of
 
 
 async def entries(shop: Shop, order_id: str, kind: str) -> list[dict[str, Any]]:
-    """Read an order's timeline, of one kind."""
+    """Read the entries of one kind in an order's timeline."""
     timeline = await shop.get(f"/orders/{order_id}/timeline")
     found: list[dict[str, Any]] = timeline["entries"]
     return [entry for entry in found if entry["kind"] == kind]
@@ -26,7 +26,7 @@ async def statement(shop: Shop, user: str) -> list[dict[str, Any]]:
     return lines
 
 
-async def test_why_money_was_paid_back_stands_in_statement_and_timeline(shop: Shop) -> None:
+async def test_refund_reason_is_in_statement_and_timeline(shop: Shop) -> None:
     pair = await shop.pair(amount="100.00")
     order_id = await shop.order_in("IN_PROGRESS", pair)
     body = {"requestedBy": "SELLER", "reason": "Sold out"}
@@ -44,7 +44,7 @@ async def test_why_money_was_paid_back_stands_in_statement_and_timeline(shop: Sh
     assert "Sold out" in {entry["details"]["reason"] for entry in transfers}
 
 
-async def test_a_timeline_calls_everybody_by_their_public_ids(shop: Shop) -> None:
+async def test_timeline_uses_public_ids(shop: Shop) -> None:
     pair = await shop.pair(amount="100.00")
     order_id = await shop.order_in("IN_PROGRESS", pair)
     data_of(await shop.act(order_id, "release"))
@@ -56,7 +56,7 @@ async def test_a_timeline_calls_everybody_by_their_public_ids(shop: Shop) -> Non
     assert sides == {*named, "fees:provider", "fees:absorbed"}
 
 
-async def test_a_refusal_after_202_stands_in_the_timeline(shop: Shop) -> None:
+async def test_refusal_after_202_is_in_the_timeline(shop: Shop) -> None:
     order_id = await shop.order(await shop.pair())
 
     accepted = await shop.act(order_id, "reserve", Prefer="respond-async")
@@ -71,7 +71,7 @@ async def test_a_refusal_after_202_stands_in_the_timeline(shop: Shop) -> None:
     assert failed["details"]["operationId"] == operation["id"]
 
 
-async def test_every_credit_of_an_end_has_a_documented_source(shop: Shop) -> None:
+async def test_every_payout_credit_has_a_documented_source(shop: Shop) -> None:
     pair = await shop.pair(amount="300.00")
     released, refunded, divided = [await shop.order_in("IN_PROGRESS", pair) for _ in range(3)]
     ends = {
@@ -94,13 +94,13 @@ async def test_every_credit_of_an_end_has_a_documented_source(shop: Shop) -> Non
 
 
 def ended(reader: Reader, orders: Iterable[str]) -> set[str]:
-    """Return which orders were told to be closed."""
+    """Return the orders that have an order.closed event."""
     closed = {told.body["aggregateId"] for told in reader.told if told.type == "order.closed"}
     return closed & set(orders)
 
 
 def credited(reader: Reader, orders: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Sum what was credited for each order by source."""
+    """Sum the credits of each order by source."""
     found: dict[str, dict[str, Decimal]] = {order_id: {} for order_id in orders}
     for told in reader.told:
         payload = told.body["payload"]
@@ -111,7 +111,7 @@ def credited(reader: Reader, orders: Iterable[str]) -> dict[str, dict[str, str]]
     return {name: {s: f"{a:.2f}" for s, a in sums.items()} for name, sums in found.items()}
 
 
-async def test_parts_of_the_work_come_back_as_they_were_given(shop: Shop) -> None:
+async def test_milestones_are_returned_as_they_were_given(shop: Shop) -> None:
     pair = await shop.pair()
     body = {
         "buyerId": pair.buyer,
@@ -140,7 +140,7 @@ DIGITS = (
 )
 
 
-async def test_numbers_in_metadata_are_kept_digit_by_digit_wherever_they_are_told(
+async def test_numbers_in_metadata_keep_their_digits_everywhere(
     shop: Shop,
 ) -> None:
     pair = await shop.pair()
@@ -164,7 +164,7 @@ async def test_numbers_in_metadata_are_kept_digit_by_digit_wherever_they_are_tol
 
 
 @pytest.mark.parametrize("number", ["1e-400", "1e400", "9" * 400, "1e99999999999999999999"])
-async def test_a_number_that_nobody_can_hold_is_named(shop: Shop, number: str) -> None:
+async def test_unrepresentable_number_in_metadata_is_named(shop: Shop, number: str) -> None:
     content = f'{{"buyerId": "a", "metadata": {{"n": {number}}}}}'
 
     answer = await shop.client.post(

@@ -1,4 +1,4 @@
-"""`pip install .` as somebody outside has it: typed stubs, the command, and one name."""
+"""`pip install .` in a clean environment: typed stubs, the command, one top-level name."""
 
 import json
 import subprocess
@@ -42,7 +42,7 @@ class Installed:
     folder: Path
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a program of the environment, without anything of the checkout."""
+        """Run a program of the environment, without the checkout."""
         return run(
             str(self.home / "bin" / command[0]), *command[1:], folder=self.folder, **environment
         )
@@ -91,19 +91,19 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     return found
 
 
-def test_one_name_is_installed(installed: Installed) -> None:
+def test_package_installs_one_top_level_name(installed: Installed) -> None:
     there = {path.name for path in installed.packages.iterdir()}
 
     assert there == {"orchestrator", f"orchestrator-{VERSION}.dist-info", "dependencies.pth"}
 
 
-def test_a_stranger_imports_the_stubs_and_finds_nothing_else(installed: Installed) -> None:
+def test_only_the_stubs_can_be_imported(installed: Installed) -> None:
     done = installed.run("python", "-c", STRANGER)
 
     assert done.returncode == 0, done.stderr
 
 
-def test_the_stubs_are_typed(installed: Installed) -> None:
+def test_stubs_are_typed(installed: Installed) -> None:
     program = installed.folder / "program.py"
     program.write_text(TYPED)
 
@@ -117,7 +117,7 @@ def test_the_stubs_are_typed(installed: Installed) -> None:
     assert done.stdout.count("error:") == 1
 
 
-def test_the_command_says_what_it_can_do(installed: Installed) -> None:
+def test_installed_command_prints_its_help(installed: Installed) -> None:
     helped = installed.run("orchestrator", "--help")
     said = installed.run("orchestrator", "--version")
     completion = installed.run("orchestrator", _ORCHESTRATOR_COMPLETE="bash_source")
@@ -127,7 +127,7 @@ def test_the_command_says_what_it_can_do(installed: Installed) -> None:
     assert "_orchestrator_completion" in completion.stdout
 
 
-def test_the_command_does_its_work_on_a_running_stack(
+def test_installed_command_works_on_a_running_stack(
     installed: Installed, stack: RunningStack
 ) -> None:
     place = {"RUN_DIR": str(stack.run_dir)}

@@ -1,6 +1,6 @@
-"""README and every page of docs/, typed as a reader types them: each block does what the page says.
+"""The shell blocks of README and every page of docs/ do what the page says.
 
-docs/runbook.md has situations of its own (test_runbook.py).
+The blocks of docs/runbook.md are tested in test_runbook.py.
 """
 
 import re
@@ -62,7 +62,7 @@ def name(page: Path) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_every_block_of_a_page_says_what_it_is(page: Path) -> None:
+def test_every_code_block_names_its_language(page: Path) -> None:
     fences = re.findall(r"^```(.*)$", page.read_text(), re.MULTILINE)
 
     opened, closed = fences[::2], fences[1::2]
@@ -73,7 +73,7 @@ def test_every_block_of_a_page_says_what_it_is(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_every_shell_block_is_typed_or_marked_and_counted(page: Path) -> None:
+def test_every_shell_block_is_run_or_marked_elsewhere(page: Path) -> None:
     found = blocks("sh", path=page)
     marked = [block for block in found if block.is_elsewhere]
 
@@ -86,7 +86,7 @@ def test_every_shell_block_is_typed_or_marked_and_counted(page: Path) -> None:
 
 @pytest.fixture(scope="module")
 def typing(stack: RunningStack) -> Iterator[Mapping[str, Future[CompletedProcess[str]]]]:
-    """Every page being typed, all of them at once: most of the time each waits for the chain."""
+    """Run all pages at the same time: most of the time, each waits for the chain."""
     places = {
         "http://127.0.0.1:8080": stack.url,
         "http://127.0.0.1:8085": str(stack.document["devnetUrl"]),
@@ -100,7 +100,7 @@ def typing(stack: RunningStack) -> Iterator[Mapping[str, Future[CompletedProcess
 
 
 @pytest.mark.parametrize("page", PRINTS)
-def test_a_page_typed_from_top_to_end_does_what_it_says(
+def test_page_run_from_start_to_end_prints_what_it_says(
     typing: Mapping[str, Future[CompletedProcess[str]]], page: str
 ) -> None:
     done = typing[page].result()

@@ -1,4 +1,4 @@
-"""One order in two views, and how somebody with a token is known, on a running stack."""
+"""One order in both APIs, and how people with tokens are identified, on a running stack."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ async def people(shop: Shop) -> AsyncIterator[tuple[Person, Person]]:
 
 
 async def both_views(shop: Shop, people: tuple[Person, Person], order_id: str) -> tuple[str, str]:
-    """Return an order's state in the marketplace's words and in the parties', who agree."""
+    """Return an order's state in both APIs, and check that they agree."""
     await shop.quiet(order_id)
     order = await shop.get(f"/orders/{order_id}")
     said = [await person.status(order_id) for person in people]
@@ -45,7 +45,7 @@ async def both_views(shop: Shop, people: tuple[Person, Person], order_id: str) -
     return " ".join([*filter(None, parts), *(["delivered"] if is_delivered else [])]), said[0]
 
 
-async def test_an_order_walks_through_both_apis(shop: Shop, people: tuple[Person, Person]) -> None:
+async def test_order_runs_through_both_apis(shop: Shop, people: tuple[Person, Person]) -> None:
     buyer, business = people
     seen = []
     order_id = await buyer.order(business)
@@ -75,7 +75,7 @@ async def test_an_order_walks_through_both_apis(shop: Shop, people: tuple[Person
     ]
 
 
-async def test_an_order_is_paid_in_one_step_and_its_dispute_split_by_support(
+async def test_order_is_paid_in_one_step_and_its_dispute_is_split(
     shop: Shop, people: tuple[Person, Person]
 ) -> None:
     buyer, business = people
@@ -109,7 +109,7 @@ async def test_an_order_is_paid_in_one_step_and_its_dispute_split_by_support(
     ("end", "state"),
     [("cancel", "CLOSED CANCELED"), ("refund", "CLOSED REFUNDED")],
 )
-async def test_an_order_that_the_marketplace_ends_has_ended_for_its_parties(
+async def test_order_ended_by_the_marketplace_has_ended_for_its_parties(
     shop: Shop, people: tuple[Person, Person], end: str, state: str
 ) -> None:
     order_id = await people[0].order(people[1])
@@ -121,7 +121,7 @@ async def test_an_order_that_the_marketplace_ends_has_ended_for_its_parties(
     assert await both_views(shop, people, order_id) == (state, WORDS[state])
 
 
-async def test_an_order_that_the_marketplace_made_is_its_parties_too(
+async def test_order_created_by_the_marketplace_is_visible_to_its_parties(
     shop: Shop, people: tuple[Person, Person]
 ) -> None:
     buyer, business = people
@@ -155,7 +155,7 @@ async def test_an_order_that_the_marketplace_made_is_its_parties_too(
     ],
     ids=["http", "user", "user and password", "2049", "space", "space before", "space after"],
 )
-async def test_a_deliverable_whose_link_may_not_be_shown_is_refused_and_nothing_is_written(
+async def test_invalid_deliverable_link_is_refused_without_effect(
     shop: Shop, people: tuple[Person, Person], link: str
 ) -> None:
     buyer, business = people
@@ -180,7 +180,7 @@ async def test_a_deliverable_whose_link_may_not_be_shown_is_refused_and_nothing_
     assert answer_of(await deliver(longest))["deliverable_url"] == longest
 
 
-async def test_somebody_is_registered_when_first_seen_once_for_all_requests(shop: Shop) -> None:
+async def test_unknown_person_is_registered_once_on_first_use(shop: Shop) -> None:
     async with Person.of(shop.stack) as person:
         answers = await asyncio.gather(*(person.client.get("/me") for _ in range(10)))
 
@@ -195,7 +195,7 @@ async def test_somebody_is_registered_when_first_seen_once_for_all_requests(shop
         assert (await shop.get(f"/users/{person.id}/wallet"))["status"] == "ACTIVE"
 
 
-async def test_a_token_may_name_a_user_whom_the_marketplace_registered(shop: Shop) -> None:
+async def test_token_can_name_a_user_registered_by_the_marketplace(shop: Shop) -> None:
     external = str(uuid.uuid4())
     body = {"externalUserId": external.upper(), "type": "SELLER"}
     public_id = data_of(await shop.post("/users", body), status=201)["id"]
@@ -218,7 +218,7 @@ async def test_a_token_may_name_a_user_whom_the_marketplace_registered(shop: Sho
         assert await meet(by_their_name) == found
 
 
-async def test_a_user_registered_under_any_name_has_a_uuid_for_their_tokens(shop: Shop) -> None:
+async def test_every_registered_user_has_a_uuid_for_tokens(shop: Shop) -> None:
     body = {"externalUserId": f"alice-{uuid.uuid4()}", "id": f"usr_{uuid.uuid4().hex}"}
     made = data_of(await shop.post("/users", body), status=201)
 
@@ -229,7 +229,7 @@ async def test_a_user_registered_under_any_name_has_a_uuid_for_their_tokens(shop
     assert (await shop.get(f"/users/{body['id']}"))["uuid"] == made["uuid"]
 
 
-async def test_a_repeated_request_is_answered_as_before_and_to_nobody_else(
+async def test_repeated_request_gets_the_first_response_for_the_same_person_only(
     people: tuple[Person, Person],
 ) -> None:
     buyer, business = people
@@ -247,7 +247,7 @@ async def test_a_repeated_request_is_answered_as_before_and_to_nobody_else(
 
 
 @pytest.mark.parametrize("action", ["dispute", "evidence"])
-async def test_a_repeated_dispute_is_answered_as_before_when_all_has_moved_on(
+async def test_repeated_dispute_gets_the_first_response_after_the_order_changed(
     shop: Shop, people: tuple[Person, Person], action: str
 ) -> None:
     buyer, business = people
@@ -265,7 +265,7 @@ async def test_a_repeated_dispute_is_answered_as_before_when_all_has_moved_on(
     assert again.headers["idempotent-replayed"] == "true"
 
 
-async def test_the_terms_of_the_moment_are_the_disputes(
+async def test_dispute_keeps_the_contract_terms_of_its_opening(
     people: tuple[Person, Person],
 ) -> None:
     buyer, business = people
@@ -282,7 +282,7 @@ async def test_the_terms_of_the_moment_are_the_disputes(
     assert f'"contract_snapshot":{terms}' in (await business.act(order_id, "get_dispute")).text
 
 
-async def test_a_list_is_of_one_side_and_its_total_of_the_filter(
+async def test_list_shows_one_side_and_the_total_for_the_filter(
     people: tuple[Person, Person], shop: Shop
 ) -> None:
     async with contextlib.AsyncExitStack() as opened:
@@ -308,7 +308,7 @@ async def test_a_list_is_of_one_side_and_its_total_of_the_filter(
         )
 
 
-async def test_an_id_is_understood_in_either_spelling_and_a_path_with_a_last_slash(
+async def test_both_id_forms_and_trailing_slashes_are_accepted(
     people: tuple[Person, Person],
 ) -> None:
     buyer, business = people
@@ -324,7 +324,7 @@ async def test_an_id_is_understood_in_either_spelling_and_a_path_with_a_last_sla
         assert answer_of(made, status=201)["personal_id"] == str(buyer.id)
 
 
-async def test_an_unknown_order_is_not_found_whatever_is_wanted_of_it(
+async def test_unknown_order_is_404_on_every_route(
     people: tuple[Person, Person],
 ) -> None:
     codes = {"get_dispute": "dispute_not_found", "receipt": "receipt_not_found"}

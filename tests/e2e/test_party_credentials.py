@@ -1,4 +1,4 @@
-"""Which view answers whom: tokens, keys, neither, and the pages of both."""
+"""Which API answers which credential: tokens, keys, none; and the pages of both APIs."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ async def anonymous(shop: Shop, method: str, path: str, **headers: str) -> httpx
     ],
 )
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer x", "Bearer a.b.c", "Basic eA=="])
-async def test_without_a_good_token_the_parties_routes_say_so_in_their_shape(
+async def test_invalid_token_is_refused_in_the_party_apis_format(
     shop: Shop, method: str, path: str, authorization: str
 ) -> None:
     headers = {"Authorization": authorization} if authorization else {}
@@ -58,13 +58,13 @@ async def test_without_a_good_token_the_parties_routes_say_so_in_their_shape(
         ("POST", "/orders/x/reserve"),
     ],
 )
-async def test_without_a_credential_a_path_of_both_is_the_marketplaces(
+async def test_shared_path_without_a_credential_answers_as_marketplace_api(
     shop: Shop, method: str, path: str
 ) -> None:
     assert error_of(await anonymous(shop, method, path), status=401)["code"] == "UNAUTHORIZED"
 
 
-async def test_a_key_and_a_token_see_their_own_view_of_one_path(
+async def test_credential_chooses_the_api_of_a_shared_path(
     shop: Shop, people: tuple[Person, Person]
 ) -> None:
     order_id = await people[0].order(people[1], amount="1.00")
@@ -79,7 +79,7 @@ async def test_a_key_and_a_token_see_their_own_view_of_one_path(
     assert answer_of(await people[0].client.get("/health"))["success"] is True
 
 
-async def test_a_token_of_a_megabyte_is_no_token(shop: Shop) -> None:
+async def test_token_of_a_megabyte_is_refused(shop: Shop) -> None:
     long = f"Bearer eyJ{'a' * 1_000_000}.a.a"
 
     assert refusal_of(await anonymous(shop, "GET", "/orders/", Authorization=long)) == (
@@ -88,7 +88,7 @@ async def test_a_token_of_a_megabyte_is_no_token(shop: Shop) -> None:
     )
 
 
-async def test_both_pages_of_documentation_are_reached_from_docs(shop: Shop) -> None:
+async def test_docs_link_to_both_api_references(shop: Shop) -> None:
     async with httpx.AsyncClient(base_url=shop.stack.url) as client:
         page = await client.get("/docs")
         assert 'href="/docs/party"' in page.text

@@ -1,6 +1,6 @@
-"""Random orders on running stacks: receipt, ledger and chain say the same to the stroop.
+"""Random orders on running stacks: receipt, ledger and chain agree to the stroop.
 
-Once where the platform's wallet makes the provider's fee good, once where it does not.
+The tests run once with absorbed provider fees and once with PROVIDER_FEES=net.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ class Place:
     provider: str
 
     async def figures(self) -> tuple[Decimal, Decimal, Decimal]:
-        """Return what the two have, on ledger and chain alike, and what the provider has."""
+        """Return the balances of both sides, equal on ledger and chain, and of the provider."""
         buyer, business = [await wealth(self.shop, person) for person in self.people]
         kept = await self.chain.account_balance(self.provider)
         return buyer, business, kept * STROOP
@@ -57,7 +57,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """What an order's end changed: the buyer's cost, the business's income, the provider's fee."""
+    """The effect of an order's end: the buyer's cost, the business's income, the provider's fee."""
 
     released: Decimal
     cost: Decimal
@@ -67,7 +67,7 @@ class End:
 
 
 async def watched(place: Place, case: Case) -> End:
-    """End an order as the case says, and look at what everybody has before and after."""
+    """End an order as the case says, and read all balances before and after."""
     before = await place.figures()
     order_id = await ended(place.shop, place.people, case)
     after = await place.figures()
@@ -105,23 +105,23 @@ async def leaving(net_stack: RunningStack) -> AsyncIterator[Place]:
 
 
 def of(answer: httpx.Response) -> dict[str, Any]:
-    """Read a receipt with its numbers as they are printed."""
+    """Read a receipt with its numbers as decimals."""
     document: dict[str, Any] = json.loads(answer.text, parse_float=Decimal, parse_int=Decimal)
     return document
 
 
 def provider_fee(amount: Decimal) -> Decimal:
-    """Return what the contract keeps of a payout for its maker: rounded down to the stroop."""
+    """Return the provider fee of a payout, rounded down to the stroop."""
     return (amount * PROVIDER_RATE).quantize(STROOP, rounding=decimal.ROUND_DOWN)
 
 
 def agreed_fee(released: Decimal) -> Decimal:
-    """Return the platform's fee as the documents have it: half up to whole cents."""
+    """Return the documented platform fee: rounded half up to whole cents."""
     return (released * RATE).quantize(CENT, rounding=decimal.ROUND_HALF_UP)
 
 
 def rounded(test: Any) -> Any:
-    """Try a test with each of ROUNDED too."""
+    """Run a test with each of ROUNDED too."""
     for case in ROUNDED:
         test = example(case=case)(test)
     return test
@@ -130,7 +130,9 @@ def rounded(test: Any) -> Any:
 @rounded
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
 @given(case=CASES)
-async def test_with_fees_made_good_an_order_adds_up(absorbing: Place, case: Case) -> None:
+async def test_absorbed_provider_fees_leave_amounts_that_add_up(
+    absorbing: Place, case: Case
+) -> None:
     end = await watched(absorbing, case)
 
     # The buyer is out of pocket by what was released, and by nothing else.
@@ -147,7 +149,9 @@ async def test_with_fees_made_good_an_order_adds_up(absorbing: Place, case: Case
 @rounded
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
 @given(case=CASES)
-async def test_with_fees_left_an_order_adds_up(leaving: Place, case: Case) -> None:
+async def test_unabsorbed_provider_fees_leave_amounts_that_add_up(
+    leaving: Place, case: Case
+) -> None:
     end = await watched(leaving, case)
 
     # Of what comes back, the provider keeps its fee and the platform nothing.
@@ -163,7 +167,7 @@ async def test_with_fees_left_an_order_adds_up(leaving: Place, case: Case) -> No
 
 
 def assert_printed(end: End) -> None:
-    """Hold a receipt to what the two have on ledger and chain, and to what was agreed."""
+    """Compare a receipt with the balances on ledger and chain, and with the agreed fee."""
     printed = of(end.receipt)
     assert (printed["amount"], printed["business_income"]) == (end.released, end.income)
     assert printed["platform_fee"] == agreed_fee(end.released)
@@ -172,12 +176,12 @@ def assert_printed(end: End) -> None:
 
 
 def assert_refunded(end: End) -> None:
-    """Hold a refund to its rule: nothing for the business, no receipt."""
+    """Check a refund: nothing for the business, and no receipt."""
     assert end.income == 0
     assert end.receipt.status_code == 404
 
 
-async def test_afterwards_the_books_are_sound(absorbing: Place, leaving: Place) -> None:
+async def test_books_are_sound_after_all_tests(absorbing: Place, leaving: Place) -> None:
     for found in (absorbing, leaving):
         async with operator_of(found.shop.stack) as operator:
             await assert_sound(operator)

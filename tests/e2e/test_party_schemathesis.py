@@ -1,7 +1,7 @@
-"""schemathesis over the party's OpenAPI document; `make prove` does more of the same.
+"""schemathesis on the party API's OpenAPI document; `make prove` runs it for longer.
 
-Every check it has is on but UNFIT: no 5xx, no undocumented status, content type, header or body,
-wrong data refused, right data accepted, a token asked for, methods that are none refused.
+All checks are on except UNFIT: no 5xx; no undocumented status, content type, header or body;
+invalid data is refused; valid data is accepted; a token is required; unknown methods are refused.
 """
 
 import asyncio
@@ -69,7 +69,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 422]
 
 
 async def objects(one: Person, other: Person) -> dict[str, list[str]]:
-    """Make what requests can be aimed at, with one's token; returns the ids by route."""
+    """Create objects for the requests with a person's token; returns their ids by route."""
 
     async def brought(buyer: Person, business: Person, way: tuple[str, ...]) -> str:
         order_id = await buyer.order(business, amount="1.00")
@@ -88,7 +88,7 @@ async def objects(one: Person, other: Person) -> dict[str, list[str]]:
 
 
 def documented(route: str) -> str:
-    """Return a route as the document names it."""
+    """Return a route's name in the document."""
     return route.replace(" ", " /api/v1")
 
 
@@ -120,19 +120,19 @@ async def fuzz(folder: Path, shop: Shop, *, examples: int) -> Report:
 
 
 def prepare(folder: Path, *, known: Mapping[str, list[str]], minted: str) -> None:
-    """Write what schemathesis reads."""
+    """Write the input files of schemathesis."""
     (folder / "objects.json").write_text(json.dumps(known), encoding="utf-8")
     (folder / "schemathesis.toml").write_text(_SETTINGS.format(token=minted), encoding="utf-8")
 
 
 def report_in(folder: Path, printed: str) -> Report:
-    """Read what schemathesis wrote."""
+    """Read the report of schemathesis."""
     path = folder / "report.json"
     assert path.exists(), printed
     return Report(figures=json.loads(path.read_text(encoding="utf-8")), text=printed)
 
 
-async def test_every_answer_is_one_that_the_document_names(shop: Shop, tmp_path: Path) -> None:
+async def test_every_response_is_documented_in_openapi(shop: Shop, tmp_path: Path) -> None:
     examples = settings.fuzz_examples()
 
     report = await fuzz(tmp_path, shop, examples=examples)

@@ -1,7 +1,7 @@
-"""Every action of every role in every status of the party API.
+"""Every action by every role in every status of the party API.
 
-What the document allows answers as it says and moves the order; the rest gets exactly its 403, 404
-or 409, and changes nothing: not the order, not its events, not the ledger.
+A documented action has the documented response and moves the order. Every other one gets exactly
+the documented 403, 404 or 409, and changes neither the order nor its events nor the ledger.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ TABLE = "what each role may do in each status"
 
 
 def expected(place: str, action: str, role: str) -> tuple[int, str]:
-    """Return what the document says: status, and code or the order's status afterwards."""
+    """Return the documented result: HTTP status, and error code or the order's new status."""
     roles, refusal = MAY[action]
     if role not in roles:
         return 403, refusal
@@ -88,7 +88,7 @@ def expected(place: str, action: str, role: str) -> tuple[int, str]:
 
 
 def moved(place: str, action: str) -> tuple[int, str]:
-    """Return what is said to somebody who may do it where it may be done."""
+    """Return the documented result of an allowed action."""
     after = ALLOWED[action].get(place)
     if after is not None:
         return (CREATED if action == "dispute" else 200), after
@@ -103,13 +103,13 @@ def status_of(place: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cast:
-    """Who takes part, by role."""
+    """The people of the tests, by role."""
 
     by_role: Mapping[str, Person]
     shop: Shop
 
     async def bring(self, place: str, way: tuple[str, ...]) -> str:
-        """Make an order and bring it to a place; returns its id."""
+        """Create an order in a status; returns its id."""
         order_id = await self.by_role["personal"].order(self.by_role["business"], amount="10.00")
         for step in way:
             await self._step(order_id, step)
@@ -132,7 +132,7 @@ class Cast:
 
 @pytest.fixture(scope="module")
 async def cast_(shop: Shop) -> AsyncIterator[Cast]:
-    """A personal user with money, a business, somebody else, and an admin."""
+    """A personal user with money, a business, an unrelated person, and an admin."""
     async with contextlib.AsyncExitStack() as opened:
         people = {
             role: await opened.enter_async_context(
@@ -146,7 +146,7 @@ async def cast_(shop: Shop) -> AsyncIterator[Cast]:
 
 
 def draw(record: Record, place: str, results: Results) -> None:
-    """Add a place's rows to the table, one a role."""
+    """Add the rows of a status to the table, one for each role."""
     rows = [["status", "place", "role", *ACTIONS]]
     for role in ROLES:
         cells = [results.get((action, role), "-") for action in ACTIONS]
@@ -155,12 +155,12 @@ def draw(record: Record, place: str, results: Results) -> None:
 
 
 def changes(place: str, action: str, role: str) -> bool:
-    """Tell whether a triple is one that the document lets change the order."""
+    """Tell whether the document lets this action change the order."""
     return action in ALLOWED and expected(place, action, role)[0] in {200, CREATED}
 
 
 async def try_what_changes_nothing(cast_: Cast, books: Books, order_id: str, place: str) -> Results:
-    """Try every triple that is refused or only reads, and see that nothing has changed."""
+    """Try every action that is refused or only reads, and check that nothing has changed."""
     results: Results = {}
     before = books.all_about(to_public("ord", uuid.UUID(order_id)))
     for action in ACTIONS:
@@ -181,7 +181,7 @@ async def try_what_changes_nothing(cast_: Cast, books: Books, order_id: str, pla
 
 
 @pytest.mark.parametrize("place", PLACES)
-async def test_what_may_be_done_and_by_whom(
+async def test_each_action_is_allowed_only_in_its_states_and_for_its_side(
     cast_: Cast, books: Books, record_property: Record, place: str
 ) -> None:
     moves = [(a, r) for a in ALLOWED for r in ROLES if changes(place, a, r)]
@@ -204,7 +204,7 @@ async def test_what_may_be_done_and_by_whom(
 
 
 @pytest.mark.parametrize("place", MOVING)
-async def test_what_is_moving_keeps_its_status_and_nothing_else_is_allowed(
+async def test_operation_in_progress_keeps_the_status_and_blocks_other_actions(
     cast_: Cast, books: Books, record_property: Record, place: str
 ) -> None:
     status, way, command = MOVING[place]
@@ -229,7 +229,7 @@ async def test_what_is_moving_keeps_its_status_and_nothing_else_is_allowed(
     draw(record_property, place, results)
 
 
-async def test_what_came_of_an_accepted_request_is_told_to_the_same_key(shop: Shop) -> None:
+async def test_same_key_returns_the_outcome_of_a_202_request(shop: Shop) -> None:
     async with Person.of(shop.stack) as poor, Person.of(shop.stack) as business:
         await asyncio.gather(meet(poor), meet(business))
         order_id = await poor.order(business)
@@ -248,7 +248,7 @@ async def test_what_came_of_an_accepted_request_is_told_to_the_same_key(shop: Sh
 
 
 async def moved_on(shop: Shop, order_id: str) -> None:
-    """Wait until paying has come as far as it can without the chain."""
+    """Wait until paying has done everything that does not need the chain."""
 
     async def there() -> bool:
         order = await shop.get(f"/orders/{order_id}")
@@ -258,5 +258,5 @@ async def moved_on(shop: Shop, order_id: str) -> None:
     await until(there, what="paying did not come as far as the contract")
 
 
-async def test_afterwards_the_books_are_sound(operator: Operator) -> None:
+async def test_books_are_sound_after_all_tests(operator: Operator) -> None:
     await assert_sound(operator)

@@ -1,7 +1,7 @@
-"""Two issuers of two marketplaces name one subject: the same person, and nothing in common.
+"""Two issuers of two marketplaces name the same subject; the marketplaces share no data.
 
-A gateway beside the stack's knows both. What somebody has in one marketplace is not seen, touched
-or counted in the other, by a subject of the same UUID or by an order's id.
+A second gateway accepts both issuers. A person's orders and money in one marketplace are not
+visible or usable in the other, neither by the same subject nor by an order's id.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ SECRET = "a secret that only the other issuer has"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Both:
-    """The same two subjects in two marketplaces; here they have money and orders."""
+    """The same two subjects in two marketplaces; in this one they have money and orders."""
 
     here: tuple[Person, Person]
     there: tuple[Person, Person]
@@ -67,12 +67,12 @@ async def both(stack: RunningStack) -> AsyncIterator[Both]:
 
 
 async def listed(person: Person, role: str, **query: str) -> tuple[list[str], int]:
-    """List somebody's orders as one side; returns ids and the total."""
+    """List a person's orders as one side; returns ids and the total."""
     found = answer_of(await person.client.get("/orders/", params={"role": role, **query}))
     return [order["id"] for order in found["items"]], found["total"]
 
 
-async def test_one_subject_has_orders_and_money_in_each_marketplace_apart(both: Both) -> None:
+async def test_one_subject_has_separate_orders_and_money_in_each_marketplace(both: Both) -> None:
     here = await both.here[0].order(both.here[1], amount="1.00")
     answer_of(await both.here[0].act(here, "pay"))
     there = [await both.there[0].order(both.there[1], amount="2.00") for _ in range(2)]
@@ -89,7 +89,7 @@ async def test_one_subject_has_orders_and_money_in_each_marketplace_apart(both: 
 
 
 @pytest.mark.parametrize("way", [(), ("pay",), ("pay", "deliver"), ("pay", "dispute")])
-async def test_whatever_the_other_marketplaces_subject_tries_meets_an_unknown_order(
+async def test_same_subject_of_another_marketplace_cannot_find_the_order(
     both: Both, way: tuple[str, ...]
 ) -> None:
     order_id = await both.here[0].order(both.here[1], amount="1.00")
@@ -110,7 +110,7 @@ async def test_whatever_the_other_marketplaces_subject_tries_meets_an_unknown_or
     assert await settled(both.shop.stack, but_for=both.there_id) == before
 
 
-async def test_one_key_is_one_request_in_each_marketplace(both: Both) -> None:
+async def test_idempotency_key_is_scoped_to_the_marketplace(both: Both) -> None:
     key = {"Idempotency-Key": str(uuid.uuid4())}
     made = []
     for people in (both.here, both.there, both.here):

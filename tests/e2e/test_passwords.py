@@ -1,4 +1,4 @@
-"""A database password is replaced while orders go on: by a second role with the same rights."""
+"""A database password is replaced without interruption, with a second role of the same rights."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ ROLE = "orders_next"
 
 @pytest.fixture
 def next_role(stack: RunningStack) -> Iterator[str]:
-    """A role that may what the role of orders may, as docs/runbook.md makes it; yields its URL."""
+    """A role with the rights of orders' role, as docs/runbook.md creates it; yields its URL."""
     url = stack.document["databaseUrl"]
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"create role {ROLE} login password 'another' in role orders")
@@ -24,7 +24,7 @@ def next_role(stack: RunningStack) -> Iterator[str]:
             connection.execute(f"drop role {ROLE}")
 
 
-async def test_a_replica_with_the_next_password_does_all_that_the_others_do(
+async def test_replica_with_the_next_database_role_works_like_the_others(
     stack: RunningStack, next_role: str
 ) -> None:
     with replica(stack, DATABASE_URL=next_role) as url:

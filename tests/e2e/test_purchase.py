@@ -1,4 +1,4 @@
-"""The purchase of the orders guide, as a marketplace's backend makes it, on a whole stack."""
+"""The purchase of the orders guide on a complete stack."""
 
 import re
 import uuid
@@ -33,7 +33,7 @@ async def api(stack: RunningStack) -> AsyncIterator[httpx.AsyncClient]:
 async def post(
     api: httpx.AsyncClient, path: str, body: dict[str, Any] | None, *, status: int
 ) -> dict[str, Any]:
-    """POST as the guide does, and take the envelope off."""
+    """POST as the guide does; returns `data` of the response."""
     answer = await api.post(path, json=body, headers={"Idempotency-Key": str(uuid.uuid4())})
     assert answer.status_code == status, answer.text
     document: dict[str, Any] = answer.json()
@@ -76,7 +76,7 @@ async def users_with_a_deposit(api: httpx.AsyncClient, faucet_url: str) -> tuple
     return buyer, seller
 
 
-async def test_the_guides_purchase_answers_as_printed_and_publishes_its_nine_events(
+async def test_documented_purchase_responds_as_printed_and_publishes_nine_events(
     api: httpx.AsyncClient, stack: RunningStack
 ) -> None:
     document = stack.document
@@ -140,7 +140,7 @@ async def release(api: httpx.AsyncClient, order_id: str, buyer: str, seller: str
     assert await balance(api, seller) == ("80.00", "0.00")
 
 
-async def test_waiting_for_what_never_comes_says_what_it_was(
+async def test_timeout_of_a_wait_names_what_was_expected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def never() -> bool:

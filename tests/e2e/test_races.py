@@ -1,6 +1,6 @@
-"""Races over REST with real concurrency: whoever wins, money moves once, and nothing is a 5xx.
+"""Races over REST with real concurrency: one request wins, money moves once, there is no 5xx.
 
-RACE_ROUNDS says how often each is run; `make prove` runs the long version and writes its report.
+RACE_ROUNDS is the number of rounds; `make prove` runs the long version and writes a report.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ MANY, PAYABLE, ENOUGH, CROWDS = 20, 12, "96.00", 2
 
 @pytest.fixture(scope="module")
 async def second(stack: RunningStack) -> AsyncIterator[Shop]:
-    """The same marketplace's backend at a second replica."""
+    """A client of the same marketplace at a second replica."""
     with replica(stack) as url:
         async with Shop.of(stack, url=url) as opened:
             yield opened
@@ -47,12 +47,12 @@ async def lanes(shop: Shop, second: Shop, stack: RunningStack) -> list[Lane]:
 
 @pytest.fixture(scope="module")
 def tallies() -> list[Tally]:
-    """What came of the races that have been run."""
+    """The results of the races so far."""
     return []
 
 
 async def three_reserves(lane: Lane, _number: int) -> str:
-    """Three identical reserves: one holds the money, once."""
+    """Three identical reserves: one of them holds the money."""
     order_id, before = await lane.order_in("ORDER_CREATED"), await lane.money()
 
     answers = await lane.at_once(order_id, ["reserve"] * 3)
@@ -66,7 +66,7 @@ async def three_reserves(lane: Lane, _number: int) -> str:
 
 
 async def three_cancels(lane: Lane, _number: int) -> str:
-    """Three cancels of one of three holds: that hold is given back, once, and no other."""
+    """Three cancels of one of three holds: that hold is released once, and no other."""
     before = await lane.money()
     orders = [await lane.order_in("FUNDS_RESERVED") for _ in range(3)]
 
@@ -94,7 +94,7 @@ async def three_escrows(lane: Lane, _number: int) -> str:
 
 
 async def cancel_or_escrow(lane: Lane, number: int) -> str:
-    """A cancel and an escrow: either the money is free, or a contract will get it."""
+    """A cancel and an escrow: either the money is available again, or a contract gets it."""
     order_id, before = await lane.order_in("FUNDS_RESERVED"), await lane.money()
     asked = ("cancel", "escrow") if number % 2 else ("escrow", "cancel")
 
@@ -132,7 +132,7 @@ async def three_endings(lane: Lane, number: int) -> str:
 
 
 async def two_agents(lane: Lane, number: int) -> str:
-    """Two agents decide differently: one decision is paid, and stands."""
+    """Two agents decide differently: one decision is paid out."""
     order_id, before = await lane.order_in("DISPUTED"), await lane.money()
     dispute_id = (await lane.shop.get(f"/orders/{order_id}"))["dispute"]["id"]
     asked = ["FULL_RELEASE", "FULL_REFUND"]
@@ -171,14 +171,14 @@ ENOUGH_ROUNDS = 20
 
 
 def finished(tallies: list[Tally], tally: Tally) -> None:
-    """Take a race into the report, and fail where a round was wrong."""
+    """Add a race to the report, and fail if a round was wrong."""
     tallies.append(tally)
     assert tally.wrong == []
     assert sum(tally.outcomes.values()) == tally.rounds
 
 
 @pytest.mark.parametrize("name", RACES)
-async def test_one_of_those_who_race_for_an_order_wins_and_money_moves_once(
+async def test_one_of_the_racing_actions_wins_and_money_moves_once(
     lanes: list[Lane], tallies: list[Tally], name: str
 ) -> None:
     tally = await run(name, RACES[name], lanes=lanes, rounds=settings.race_rounds())
@@ -189,7 +189,7 @@ async def test_one_of_those_who_race_for_an_order_wins_and_money_moves_once(
         assert len(tally.outcomes) >= 2, tally.outcomes
 
 
-async def test_the_same_key_at_two_gateways_changes_once_and_gets_one_answer(
+async def test_same_key_at_two_gateways_acts_once_and_gets_one_response(
     lanes: list[Lane], tallies: list[Tally]
 ) -> None:
     async def play(lane: Lane, _number: int) -> str:
@@ -222,7 +222,7 @@ async def test_the_same_key_at_two_gateways_changes_once_and_gets_one_answer(
 async def one_answer(
     shops: tuple[Shop, Shop], path: str, body: dict[str, str], key: str
 ) -> dict[str, str]:
-    """Ask at both gateways at once, then again at both; returns what all answers say."""
+    """Send at both gateways at once, then again at both; returns the common response."""
     first = await asyncio.gather(*(shop.post(path, body, key=key) for shop in shops))
     said = [words(answer) for answer in first]
     assert set(said) <= {"200", "201", "409 IDEMPOTENCY_KEY_IN_PROGRESS"}, said
@@ -234,7 +234,7 @@ async def one_answer(
     return data_of(again[0])
 
 
-async def test_twenty_reserves_of_one_buyer_take_what_there_is_and_none_fails(
+async def test_twenty_concurrent_reserves_take_only_the_available_money(
     lanes: list[Lane], tallies: list[Tally]
 ) -> None:
     first = lanes[0]
@@ -274,7 +274,7 @@ async def test_twenty_reserves_of_one_buyer_take_what_there_is_and_none_fails(
     finished(tallies, tally)
 
 
-async def test_after_all_races_the_books_are_sound(
+async def test_books_are_sound_after_all_races(
     operator: Operator, stack: RunningStack, tallies: list[Tally]
 ) -> None:
     await assert_sound(operator)

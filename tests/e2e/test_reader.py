@@ -1,4 +1,4 @@
-"""`make reader`: a service of yours reads events with a user of its own, until it may not."""
+"""`make reader`: a NATS user reads events until it is removed."""
 
 import json
 import ssl
@@ -28,7 +28,7 @@ def reader(stack: RunningStack, *arguments: str) -> "subprocess.CompletedProcess
 
 
 async def told(stack: RunningStack, url: str, *, user: str) -> list[str]:
-    """Read with the durable consumer until an event about a user; returns the types until then."""
+    """Read with the durable consumer up to an event about a user; returns the types."""
     client = await nats.connect(
         url,
         inbox_prefix=f"_INBOX.{NAME}",
@@ -51,7 +51,7 @@ async def told(stack: RunningStack, url: str, *, user: str) -> list[str]:
         await client.close()
 
 
-async def test_a_reader_is_let_in_reads_on_where_it_stopped_and_is_shut_out(shop: Shop) -> None:
+async def test_reader_continues_where_it_stopped_and_can_be_removed(shop: Shop) -> None:
     stack = shop.stack
     added = reader(stack, "--name", NAME)
     again = reader(stack, "--name", NAME)
@@ -71,7 +71,7 @@ async def test_a_reader_is_let_in_reads_on_where_it_stopped_and_is_shut_out(shop
 
 
 def is_let_in(stack: RunningStack, url: str) -> bool:
-    """Connect from a process of its own: a refused client leaves its socket open."""
+    """Connect from a separate process: a refused client leaves its socket open."""
     done = subprocess.run(
         [sys.executable, "-c", _TRY, url, stack.document["natsCaFile"]],
         cwd=ROOT,
@@ -93,7 +93,7 @@ asyncio.run(main())
 """
 
 
-def test_names_of_the_house_and_what_is_no_name_are_refused(stack: RunningStack) -> None:
+def test_reserved_and_invalid_reader_names_are_refused(stack: RunningStack) -> None:
     for name in (
         "escrow",
         "admin",

@@ -1,4 +1,4 @@
-"""Ledger against chain, all the time, seen, told, and gone again."""
+"""The continuous comparison of ledger and chain reports a difference and its end."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from tests.running_stack import RunningStack
 from tests.shop import Shop, until
 
 
-async def test_a_difference_is_found_by_itself_and_forgotten_when_it_is_gone(
+async def test_difference_is_found_automatically_and_cleared_when_it_is_gone(
     watched_stack: RunningStack,
 ) -> None:
     async def known() -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""What a marketplace has chosen, on a running stack: when a delivery is accepted, what it takes.
+"""Settings of a marketplace on a running stack: automatic acceptance and platform fees.
 
-A stack of its own, which looks at the clock every second; instants are moved in its database.
+The stack polls every second; the tests move timestamps in its database.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ update orders.orders set delivered_at = now() - make_interval(days => %s) where 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """The demo marketplace of a stack of its own, two people in it, and a look into its books."""
+    """The demo marketplace of a separate stack, two people in it, and access to its books."""
 
     shop: Shop
     buyer: Person
@@ -37,7 +37,7 @@ class Market:
     books: Books
 
     async def choose(self, **rules: int) -> None:
-        """Choose as an operator does, by the options of `make marketplace`."""
+        """Change settings as an operator does, with the options of `make marketplace`."""
         options = [(f"--{name.replace('_', '-')}", str(value)) for name, value in rules.items()]
         command = Command(
             name="marketplace",
@@ -48,7 +48,7 @@ class Market:
         await asyncio.to_thread(run, command, log_path=self.shop.stack.run_dir / "chosen.log")
 
     async def delivered(self) -> str:
-        """Make an order, pay it and deliver it; returns its id."""
+        """Create an order, pay it and deliver it; returns its id."""
         order_id = await self.buyer.order(self.business, amount="10.00")
         answer_of(await self.buyer.act(order_id, "pay"))
         answer_of(await self.business.act(order_id, "deliver"))
@@ -56,7 +56,7 @@ class Market:
         return order_id
 
     async def is_served(self, order_id: str) -> None:
-        """Wait until the gateway has found its way to orders again."""
+        """Wait until the gateway reaches orders again."""
 
         async def served() -> bool:
             return (await self.buyer.act(order_id, "get")).is_success
@@ -64,12 +64,12 @@ class Market:
         await until(served, what="orders is not reached")
 
     def back_date(self, order_id: str, *, days: int) -> None:
-        """Let a delivery have been made so many days ago."""
+        """Move a delivery so many days into the past."""
         with psycopg.connect(str(self.shop.stack.document["databaseUrl"])) as connection:
             assert connection.execute(BACK_DATE, (days, order_id)).rowcount == 1
 
     def all_about(self, order_id: str) -> dict[str, Any]:
-        """Read everything about an order but its parties' accounts: they have other orders."""
+        """Read everything about an order except its parties' accounts, which have other orders."""
         found = self.books.all_about(to_public("ord", uuid.UUID(order_id)))
         return {name: rows for name, rows in found.items() if name != "ledger.accounts"}
 
@@ -88,7 +88,7 @@ async def market(own_stack: RunningStack) -> AsyncIterator[Market]:
         yield Market(shop=shop, buyer=buyer, business=business, books=Books(own_stack))
 
 
-async def test_a_delivery_nobody_answered_is_accepted_though_orders_was_killed_meanwhile(
+async def test_unanswered_delivery_is_accepted_although_orders_was_killed(
     market: Market,
 ) -> None:
     order_id, disputed = await asyncio.gather(market.delivered(), market.delivered())
@@ -115,7 +115,7 @@ async def test_a_delivery_nobody_answered_is_accepted_though_orders_was_killed_m
     assert await market.buyer.status(disputed) == "disputed"
 
 
-async def test_a_marketplace_is_waited_for_as_many_days_as_it_has_chosen(market: Market) -> None:
+async def test_auto_confirm_waits_the_configured_number_of_days(market: Market) -> None:
     await market.choose(auto_confirm_days=2)
     early, due, later = await asyncio.gather(*(market.delivered() for _ in range(3)))
     market.back_date(early, days=1)
@@ -133,13 +133,13 @@ async def test_a_marketplace_is_waited_for_as_many_days_as_it_has_chosen(market:
 
 @dataclass(slots=True, kw_only=True)
 class Rates:
-    """Orders made under the rates that hold; the last two: by key, by token."""
+    """Orders created under the current rates; the last two: by key, by token."""
 
     market: Market
     made: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
 
     async def are(self, *, by_key: int, by_token: float) -> None:
-        """Make orders until both rates are in force: services remember rules for seconds."""
+        """Create orders until both rates are in effect: services cache rules for seconds."""
 
         async def are_in_force() -> bool:
             self.made = await self._make()
@@ -162,7 +162,7 @@ class Rates:
         return await market.shop.get(f"/orders/{made['id']}"), party
 
 
-async def test_an_order_keeps_the_rate_it_was_made_with(market: Market) -> None:
+async def test_order_keeps_the_fee_rate_of_its_creation(market: Market) -> None:
     buyer, business, shop = market.buyer, market.business, market.shop
     rates = Rates(market=market)
     await market.choose(fee_bps=250, party_fee_bps=1250)
@@ -190,10 +190,10 @@ async def test_an_order_keeps_the_rate_it_was_made_with(market: Market) -> None:
 
 
 def cents(balance: tuple[str, str]) -> int:
-    """Return what is available, in cents."""
+    """Return the available balance, in cents."""
     return int(balance[0].replace(".", ""))
 
 
-async def test_afterwards_the_books_are_sound(own_stack: RunningStack) -> None:
+async def test_books_are_sound_after_all_tests(own_stack: RunningStack) -> None:
     async with operator_of(own_stack) as operator:
         await assert_sound(operator)

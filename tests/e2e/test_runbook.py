@@ -1,4 +1,4 @@
-"""docs/runbook.md, typed as an operator would: each block in the situation that it is for."""
+"""Every block of docs/runbook.md is run in the situation that it is for."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ REFUSED = "escrow.deposits", f"check (memo <> '{SPOILT}') not valid"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """An operator's desk: the stack, and a marketplace of the test's own with its shop."""
+    """An operator with a stack and a marketplace."""
 
     stack: RunningStack
     tenant: Tenant
@@ -46,22 +46,22 @@ class Desk:
     def type(
         self, section: str, number: int = 0, **values: str
     ) -> subprocess.CompletedProcess[str]:
-        """Type a shell block of the page."""
+        """Run a shell block of the page."""
         return typed(section, number, run_dir=self.stack.run_dir, **values)
 
     def well(self, section: str, number: int = 0, **values: str) -> str:
-        """Type a shell block that must do what it says; returns what it prints."""
+        """Run a shell block that must succeed; returns its output."""
         done = self.type(section, number, **values)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def asks(self, section: str, number: int = 0) -> list[list[tuple[object, ...]]]:
-        """Run an SQL block of the page as it stands."""
+        """Run an SQL block of the page unchanged."""
         [block] = [one for one in blocks("sql") if one.name == (section, number)]
         return asked(block, database_url=str(self.stack.document["databaseUrl"]))
 
     def own(self) -> str:
-        """Look at the marketplace alone; returns what reconcile prints."""
+        """Reconcile this marketplace; returns the output."""
         return operate(self.stack.run_dir, "reconcile", "--marketplace", self.tenant.name).stdout
 
 
@@ -107,7 +107,7 @@ async def an_alarm(desk: Desk) -> None:
 
 
 def first_round(desk: Desk) -> dict[str, Any]:
-    """Type the block that goes on for ever, read its first line, and stop what it started."""
+    """Run the block that never ends, read its first line, and stop it."""
     with subprocess.Popen(
         command("First look", 1),
         env=environment(desk.stack.run_dir, {}),
@@ -187,7 +187,7 @@ def releases_fail(devnet_url: str) -> Iterator[None]:
 
 
 async def closes(desk: Desk, order_id: str, command_id: str) -> None:
-    """Cut the waits of a release short until the node fails it no more, and see it end."""
+    """Requeue a release until the node no longer fails it, and wait for its end."""
     for _ in range(FAILURES):
         operate(desk.stack.run_dir, "requeue", "--command", command_id)
     await desk.shop.quiet(order_id)
@@ -275,7 +275,7 @@ async def a_correction(desk: Desk) -> None:
 
 @contextmanager
 def records_refused(stack: RunningStack) -> Iterator[None]:
-    """Let the table of deposits refuse records with one memo, as it refuses what it cannot keep."""
+    """Let the table of deposits refuse records with one memo."""
     table, rule = REFUSED
     with psycopg.connect(str(stack.document["databaseUrl"]), autocommit=True) as connection:
         connection.execute(f"alter table {table} add constraint spoilt {rule}".encode())
@@ -286,7 +286,7 @@ def records_refused(stack: RunningStack) -> Iterator[None]:
 
 
 async def pays(desk: Desk, user: str, amount: str, *, memo: str) -> str:
-    """Let a stranger pay a user's wallet on chain; returns the transaction's hash."""
+    """Pay a user's wallet on chain from an unrelated account; returns the transaction's hash."""
     place = (await desk.shop.get(f"/users/{user}/wallet/deposit"))["address"]
     stranger = Stranger(network_info(desk.stack.document["devnetUrl"]))
     await stranger.come(amount="100.0000000")
@@ -307,7 +307,7 @@ async def a_hold_of_no_order(desk: Desk, books: Books) -> None:
     assert re.search(rf"^STUCK +80.00 of user:\S+ for order {order}", said, re.MULTILINE)
 
 
-# The situation of every shell block; one whose block is typed in another's, too.
+# The situation of every shell block; several blocks can share one.
 PLAYS: dict[tuple[str, int], Callable[[Desk], Awaitable[None]]] = {
     ("", 0): another_deployment,
     ("First look", 0): a_first_look,
@@ -328,33 +328,29 @@ PLAYS: dict[tuple[str, int], Callable[[Desk], Awaitable[None]]] = {
 }
 
 
-def test_every_shell_block_has_its_situation() -> None:
+def test_every_shell_block_has_a_test_situation() -> None:
     assert {block.name for block in blocks("sh")} == set(PLAYS)
 
 
 @pytest.mark.parametrize("play", dict.fromkeys(PLAYS.values()), ids=lambda play: play.__name__)
-async def test_what_the_page_says_to_type_does_what_it_says(
+async def test_runbook_commands_do_what_the_page_says(
     desk: Desk, play: Callable[[Desk], Awaitable[None]]
 ) -> None:
     await play(desk)
 
 
-async def test_a_hold_of_an_order_that_has_none_is_found_as_the_page_says(
-    desk: Desk, books: Books
-) -> None:
+async def test_misplaced_hold_is_found_as_the_page_says(desk: Desk, books: Books) -> None:
     await a_hold_of_no_order(desk, books)
 
 
 @pytest.mark.parametrize(
     "block", blocks("sql"), ids=lambda block: f"{block.section} {block.number}"
 )
-def test_sql_of_the_page_runs_as_it_stands_and_changes_nothing(
-    stack: RunningStack, block: Block
-) -> None:
+def test_runbook_sql_runs_unchanged_and_read_only(stack: RunningStack, block: Block) -> None:
     assert asked(block, database_url=str(stack.document["databaseUrl"]))
 
 
-def test_a_reader_who_names_no_place_is_told_so(tmp_path: Path) -> None:
+def test_missing_stack_is_reported(tmp_path: Path) -> None:
     done = typed("First look", run_dir=tmp_path)
 
     assert (done.returncode != 0, "no stack runs in" in done.stderr) == (True, True)

@@ -1,4 +1,4 @@
-"""The stack as its user meets it: what it says, and what is left of it when it is killed."""
+"""The embedded stack: what it prints, its settings, and its end when it is killed."""
 
 import contextlib
 import os
@@ -38,7 +38,7 @@ def is_alive(pid: int) -> bool:
 @pytest.mark.parametrize(
     ("name", "environment"), [("apiKey", "live"), ("testKey", "test")], ids=["live", "test"]
 )
-def test_the_printed_keys_are_accepted_and_have_every_scope(
+def test_printed_keys_are_accepted_and_have_every_scope(
     stack: RunningStack, name: str, environment: str
 ) -> None:
     key = stack.document[name]
@@ -52,7 +52,7 @@ def test_the_printed_keys_are_accepted_and_have_every_scope(
 
 
 def who(stack: RunningStack, key: str) -> dict[str, Any]:
-    """Ask whom a key stands for."""
+    """Return the marketplace and scopes of a key."""
     answer = httpx.get(f"{stack.url}/api/v1/me", headers={"Authorization": f"Bearer {key}"})
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()["data"]
@@ -60,7 +60,7 @@ def who(stack: RunningStack, key: str) -> dict[str, Any]:
 
 
 def make(target: str, run_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Type a command of the project."""
+    """Run a make target."""
     return subprocess.run(
         ["make", target, *words],
         env=child_environment(RUN_DIR=str(run_dir)),
@@ -72,7 +72,7 @@ def make(target: str, run_dir: Path, *words: str) -> subprocess.CompletedProcess
     )
 
 
-def test_a_marketplace_is_made_with_its_first_key(stack: RunningStack) -> None:
+def test_marketplace_is_created_with_its_first_key(stack: RunningStack) -> None:
     live = make("key", stack.run_dir, "MARKETPLACE=corner-shop", "SCOPES=read,write")
     test = make("key", stack.run_dir, "MARKETPLACE=corner-shop:test")
     wrong = make("key", stack.run_dir, "MARKETPLACE=Corner Shop")
@@ -87,19 +87,19 @@ def test_a_marketplace_is_made_with_its_first_key(stack: RunningStack) -> None:
     assert "a name is a-z, 0-9 and hyphens" in wrong.stderr
 
 
-def test_stack_json_is_its_owners_alone(stack: RunningStack) -> None:
+def test_stack_json_is_readable_by_its_owner_only(stack: RunningStack) -> None:
     for name in ("stack.json", "credentials.json"):
         assert (stack.run_dir / name).stat().st_mode & 0o777 == 0o600
 
 
-def test_the_database_does_not_wait_for_the_disk_where_it_is_told_not_to(
+def test_postgres_fsync_can_be_turned_off(
     stack: RunningStack,
 ) -> None:
     with psycopg.connect(stack.document["databaseUrl"]) as connection:
         assert connection.execute("show fsync").fetchone() == ("off",)
 
 
-def test_the_database_waits_for_the_disk_unless_it_is_told_not_to(tmp_path: Path) -> None:
+def test_postgres_fsync_is_on_by_default(tmp_path: Path) -> None:
     usual = StackSettings(
         run_dir=tmp_path,
         port_base=1,
@@ -112,7 +112,7 @@ def test_the_database_waits_for_the_disk_unless_it_is_told_not_to(tmp_path: Path
     assert Stack(usual, say=print)._postgres.options == ()
 
 
-def test_the_stacks_nats_lets_in_nobody_without_a_name(stack: RunningStack) -> None:
+def test_nats_refuses_anonymous_clients(stack: RunningStack) -> None:
     address = urlsplit(stack.document["natsUrl"])
     believed = ssl.create_default_context(cafile=stack.document["natsCaFile"])
     where = ("127.0.0.1", address.port or 0)
@@ -126,7 +126,7 @@ def test_the_stacks_nats_lets_in_nobody_without_a_name(stack: RunningStack) -> N
 
 
 def owners_of_secrets(stack: RunningStack) -> Mapping[str, tuple[set[str], set[str]]]:
-    """List each secret with who has it in its environment, and who should."""
+    """List each secret with the programs that have it in their environment, and that should."""
     known = credentials.load(stack.run_dir)
     house = {"orders", "ledger", "escrow", "disputes", "gateway"}
     owners: Mapping[str, set[str]] = {
@@ -144,7 +144,7 @@ def owners_of_secrets(stack: RunningStack) -> Mapping[str, tuple[set[str], set[s
     }
 
 
-def test_a_killed_supervisor_leaves_nothing_running_and_the_next_one_goes_on(
+def test_killed_supervisor_leaves_no_process_and_the_next_one_starts(
     session_folder: Path,
 ) -> None:
     folder = session_folder / "killed"
@@ -166,7 +166,7 @@ def test_a_killed_supervisor_leaves_nothing_running_and_the_next_one_goes_on(
     assert not (folder / "run" / "postgres").exists()
 
 
-def test_a_restart_keeps_key_and_data(session_folder: Path) -> None:
+def test_restart_keeps_keys_and_data(session_folder: Path) -> None:
     folder = session_folder / "restarted"
     body = {"externalUserId": "kept", "id": "kept", "type": "BUYER"}
     try:
@@ -185,7 +185,7 @@ def test_a_restart_keeps_key_and_data(session_folder: Path) -> None:
         postgres.remove(folder / "run" / "postgres")
 
 
-def test_a_wrong_setting_of_a_part_is_the_one_line_that_it_said(session_folder: Path) -> None:
+def test_invalid_setting_of_a_part_is_reported_in_one_line(session_folder: Path) -> None:
     folder = session_folder / "wrong"
     with contextlib.suppress(Exception), running_stack(folder, PROVIDER_FEES="banana") as refused:
         assert refused.document == {}, "the stack started"
@@ -197,7 +197,7 @@ def test_a_wrong_setting_of_a_part_is_the_one_line_that_it_said(session_folder: 
     assert "banana" not in log
 
 
-async def test_parts_elsewhere_replace_the_embedded_ones(
+async def test_external_parts_replace_the_embedded_ones(
     session_folder: Path, own_nats_server: NatsServer, own_devnet: Devnet
 ) -> None:
     folder = session_folder / "elsewhere"
@@ -217,7 +217,7 @@ async def test_parts_elsewhere_replace_the_embedded_ones(
 
 @contextlib.contextmanager
 def passworded_postgres(folder: Path) -> Iterator[str]:
-    """A PostgreSQL that asks everybody for a password; yields its administrator's URL."""
+    """A PostgreSQL server that requires passwords; yields its administrator's URL."""
     server = PostgresServer(
         home=folder / "postgres", port=free_port(), log_folder=folder, options=NOT_DURABLE
     )

@@ -1,7 +1,7 @@
-"""Every command in every state, over REST, as the guide allows it.
+"""Every action in every state, over REST, as the guide allows it.
 
-What is allowed moves the order; the rest is refused with the state, and changes nothing: not the
-order, not its case, its escrow or its events, not the ledger.
+An allowed action moves the order. Every other one is refused with the state, and changes nothing:
+not the order, its dispute, its escrow or its events, and not the ledger.
 """
 
 import asyncio
@@ -86,7 +86,7 @@ async def pair(shop: Shop) -> Pair:
 
 @contextlib.asynccontextmanager
 async def held(shop: Shop, pair: Pair, books: Books, state: str) -> AsyncIterator[list[str]]:
-    """Hold orders in a state for the block; CLOSED is tried in each of its endings."""
+    """Keep orders in a state for the block; CLOSED with each final status."""
     if state in RESTING:
         yield [await shop.order_in(state, pair)]
     elif state in MOVING:
@@ -133,7 +133,7 @@ async def tried(shop: Shop, order_id: str, command: str) -> httpx.Response:
 
 
 def refusal(answer: httpx.Response, *, state: str, command: str, books: dict[str, Any]) -> str:
-    """Hold a refusal to the guide; returns its code. books: all about the order."""
+    """Compare a refusal with the guide; returns its code. books: everything about the order."""
     if command == RESOLVE and books["orders.orders"][0]["dispute_id"] is None:
         # Where there is no dispute, there is nothing that could be in a wrong state.
         assert error_of(answer, status=404)["code"] == "DISPUTE_NOT_FOUND"
@@ -155,7 +155,7 @@ def in_words(order: dict[str, object]) -> str:
 
 
 @pytest.mark.parametrize("state", STATES)
-async def test_a_state_allows_what_the_guide_says_and_refuses_the_rest_unchanged(
+async def test_each_state_allows_only_the_documented_actions(
     shop: Shop, pair: Pair, books: Books, record_property: Record, state: str
 ) -> None:
     results: dict[str, str] = {}
@@ -179,7 +179,7 @@ async def test_a_state_allows_what_the_guide_says_and_refuses_the_rest_unchanged
     add(record_property, title=TABLE, rows=[["", *TRIED], row])
 
 
-async def test_an_escrow_that_is_being_deployed_is_not_ready_and_is_funded_when_it_is(
+async def test_escrow_can_be_funded_only_after_its_deployment(
     shop: Shop, pair: Pair, books: Books
 ) -> None:
     order_id = await shop.order_in("FUNDS_RESERVED", pair)
@@ -199,7 +199,7 @@ async def test_an_escrow_that_is_being_deployed_is_not_ready_and_is_funded_when_
     assert (funded["status"], funded["escrow"]["id"]) == ("IN_PROGRESS", creating["escrow"]["id"])
 
 
-async def test_nothing_about_an_order_is_left_out_of_what_is_compared(
+async def test_comparison_covers_every_field_of_an_order(
     shop: Shop, pair: Pair, books: Books
 ) -> None:
     before = books.all_about(await shop.order(pair))
@@ -215,5 +215,5 @@ async def test_nothing_about_an_order_is_left_out_of_what_is_compared(
     assert [name for name, rows in ended.items() if not rows] == ["ledger.barred_holds"]
 
 
-async def test_after_all_of_it_the_books_are_sound(operator: Operator) -> None:
+async def test_books_are_sound_after_all_tests(operator: Operator) -> None:
     await assert_sound(operator)

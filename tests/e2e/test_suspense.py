@@ -1,4 +1,4 @@
-"""`make suspense`: money that was sent with a memo is seen, and given to whose wallet has it."""
+"""`make suspense`: a deposit with a memo is listed, and credited to the owner of the wallet."""
 
 import subprocess
 from pathlib import Path
@@ -18,7 +18,7 @@ def run(run_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return operate(run_dir, "suspense", *arguments)
 
 
-async def test_a_deposit_with_a_memo_is_listed_and_credited_once(
+async def test_deposit_with_a_memo_is_listed_and_credited_once(
     stack: RunningStack, shop: Shop, operator: Operator
 ) -> None:
     user = await shop.user()
@@ -47,7 +47,7 @@ async def test_a_deposit_with_a_memo_is_listed_and_credited_once(
     await assert_sound(operator)
 
 
-def test_what_is_not_in_suspense_is_not_found(stack: RunningStack) -> None:
+def test_transfer_that_is_not_in_suspense_is_not_found(stack: RunningStack) -> None:
     done = run(stack.run_dir, "--credit", "00000000-0000-0000-0000-000000000001", "--reason", "x")
 
     assert done.returncode == 1
@@ -58,5 +58,7 @@ def test_what_is_not_in_suspense_is_not_found(stack: RunningStack) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("--credit", "x"), ("--credit", "0" * 32)])
-def test_a_credit_names_a_transfer_and_a_reason(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_credit_requires_a_transfer_and_a_reason(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
     assert run(tmp_path, *arguments).returncode == 2

@@ -1,4 +1,4 @@
-"""`make token`: what mints access tokens for a running stack."""
+"""`make token`: access tokens for a running stack."""
 
 import subprocess
 import time
@@ -31,7 +31,7 @@ def run(run_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(("role", "seen"), [((), "user"), (("--role", "admin"), "admin")])
-def test_a_minted_token_is_believed(stack: RunningStack, role: tuple[str, ...], seen: str) -> None:
+def test_issued_token_is_accepted(stack: RunningStack, role: tuple[str, ...], seen: str) -> None:
     subject = str(uuid.uuid4())
 
     done = run(stack.run_dir, "--sub", subject, *role)
@@ -42,7 +42,7 @@ def test_a_minted_token_is_believed(stack: RunningStack, role: tuple[str, ...], 
     assert (found["id"], found["role"]) == (subject, seen)
 
 
-def test_a_subject_that_is_no_uuid_is_one_user_for_ever(stack: RunningStack) -> None:
+def test_subject_that_is_not_a_uuid_is_always_the_same_user(stack: RunningStack) -> None:
     document, now = stack.document, int(time.time())
     said = {"iss": document["jwtIssuer"], "aud": document["jwtAudience"], "iat": now}
 
@@ -62,7 +62,7 @@ def test_a_subject_that_is_no_uuid_is_one_user_for_ever(stack: RunningStack) -> 
     assert first["public_id"] == to_public("usr", uuid.UUID(first["id"]))
 
 
-def test_without_a_stack_there_is_no_token(tmp_path: Path) -> None:
+def test_token_needs_a_running_stack(tmp_path: Path) -> None:
     done = run(tmp_path, "--sub", str(uuid.uuid4()))
 
     assert (done.returncode, done.stdout) == (1, "")
@@ -70,14 +70,14 @@ def test_without_a_stack_there_is_no_token(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("--sub", ""), ("--sub", "alice")])
-def test_a_subject_is_a_uuid(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_subject_must_be_a_uuid(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = run(tmp_path, *arguments)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert "--sub" in done.stderr
 
 
-def test_a_stack_with_other_issuers_has_none_of_its_own(tmp_path: Path) -> None:
+def test_stack_with_configured_issuers_issues_no_tokens(tmp_path: Path) -> None:
     def wiring(environment: dict[str, str]) -> Wiring:
         settings = StackSettings(
             run_dir=tmp_path,

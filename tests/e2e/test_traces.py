@@ -1,4 +1,4 @@
-"""A request is one trace: gateway, services, outbox, bus, and who reads the event from there."""
+"""A request is one trace through gateway, services, outbox and bus to the event's readers."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,14 @@ from tests.shop import Shop, data_of
 
 
 def steps(traces: Collector, trace_id: str) -> list[tuple[str, str, str]]:
-    """List the steps of a trace: program, kind, name."""
+    """List the spans of a trace: program, kind, name."""
     return [
         (span.service, span.kind, span.name) for span in traces.spans() if span.trace_id == trace_id
     ]
 
 
 def first_step(traces: Collector, request_id: str) -> Span | None:
-    """Return how the trace of a request begins, once it has arrived."""
+    """Return the first span of a request's trace, when it has arrived."""
     return next(
         (s for s in traces.spans() if s.attributes.get("orchestrator.request_id") == request_id),
         None,
@@ -24,12 +24,12 @@ def first_step(traces: Collector, request_id: str) -> Span | None:
 
 
 def is_whole(spans: Sequence[Span]) -> bool:
-    """Tell whether every step but the first hangs on another of the same trace."""
+    """Tell whether every span except the first has a parent in the same trace."""
     known = {span.span_id for span in spans}
     return sum(span.parent not in known for span in spans) == 1
 
 
-async def test_a_request_is_traced_to_whoever_reads_its_event(
+async def test_request_trace_continues_in_event_readers(
     watched_stack: RunningStack, traces: Collector
 ) -> None:
     async with Shop.of(watched_stack) as shop:
@@ -61,7 +61,7 @@ async def test_a_request_is_traced_to_whoever_reads_its_event(
     assert any("orchestrator.reason" in span.attributes for span in told)
 
 
-async def test_a_deposit_is_traced_from_the_chain_to_the_ledger(
+async def test_deposit_trace_continues_from_escrow_to_ledger(
     watched_stack: RunningStack, traces: Collector
 ) -> None:
     async with Shop.of(watched_stack) as shop:

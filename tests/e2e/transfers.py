@@ -1,4 +1,4 @@
-"""A running stack's ledger in the words of docs/money.md, read in its database from outside."""
+"""The transfers of a running stack, read from its database, with the names of docs/money.md."""
 
 from collections.abc import Mapping
 from typing import LiteralString
@@ -27,12 +27,12 @@ where u.public_id = %s order by t.number
 
 
 def of_order(stack: RunningStack, order_id: str) -> list[Row]:
-    """Read every transfer of an order, oldest first; its parties are called buyer and seller."""
+    """Read every transfer of an order, oldest first; its parties are named buyer and seller."""
     return _read(stack, _OF_ORDER, str(from_public("ord", order_id)))
 
 
 def of_user(stack: RunningStack, public_id: str) -> list[Row]:
-    """Read every transfer of a user, oldest first; the user is called buyer."""
+    """Read every transfer of a user, oldest first; the user is named buyer."""
     return _read(stack, _OF_USER, public_id)
 
 
@@ -56,7 +56,7 @@ def _row(
 
 
 def _named(account: str, names: Mapping[str, str]) -> str:
-    """Say an account as the document does: without the order's id."""
+    """Name an account as the document does: without the order's id."""
     if account.startswith("escrow:"):
         return "escrow:order"
     return names.get(account, account)

@@ -1,7 +1,7 @@
-"""What PostgreSQL does to its sessions while orders are under way: 503 at worst, and no more.
+"""PostgreSQL changes or ends sessions while orders run: requests get 503 at worst.
 
-Sessions end for idleness, tables grow a column, every connection is killed, the server takes no
-changes for ten seconds. Then the books are those of a day on which nothing happened.
+Sessions end because they are idle, tables get a column, every connection is killed, and the server
+is read-only for ten seconds. Afterwards the books are sound.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ where backend_type = 'client backend' and pid <> pg_backend_pid()
 
 @dataclass
 class Load:
-    """Clients that buy, cancel and read until they are told to stop; and what they were told."""
+    """Clients that buy, cancel and read until they are stopped; and the responses they got."""
 
     shop: Shop
     title: str = field(default_factory=lambda: f"Load {uuid.uuid4().hex[:8]}")
@@ -61,7 +61,7 @@ class Load:
     rounds: Counter[str] = field(default_factory=Counter)
 
     async def post(self, path: str, body: object = None) -> httpx.Response:
-        """Ask until the request is accepted, with one key."""
+        """Repeat the request with one key until it is accepted."""
         key = str(uuid.uuid4())
         while True:
             answer = await self.shop.post(path, body, key=key)  # type: ignore[arg-type] # as given
@@ -77,7 +77,7 @@ class Load:
         assert not is_fault, f"{answer.request.method} {answer.request.url}: {answer.text}"
 
     async def buy(self, pair: Pair) -> None:
-        """Buy to the end, and cancel, in turns."""
+        """Complete an order and cancel another, alternately."""
         for commands in itertools.cycle(
             (("reserve", "escrow", "fund", "release"), ("reserve", "cancel"))
         ):
@@ -100,7 +100,7 @@ class Load:
                 self.released[pair.seller] += PRICE
 
     async def quiet(self, order_id: str) -> None:
-        """Wait until nothing is in motion on an order."""
+        """Wait until no operation is running on an order."""
         while True:
             answer = await self.shop.client.get(f"/orders/{order_id}")
             self.note(answer)
@@ -118,7 +118,7 @@ class Load:
             await asyncio.sleep(0.05)
 
     async def goes_on(self) -> None:
-        """Wait until every kind of round has been finished anew."""
+        """Wait until every kind of round has finished once more."""
         before = dict(self.rounds)
         while any(self.rounds[kind] <= before.get(kind, 0) for kind in KINDS):  # noqa: ASYNC110 - asks the count
             await asyncio.sleep(0.05)
@@ -126,7 +126,7 @@ class Load:
 
 @contextlib.asynccontextmanager
 async def loaded(shop: Shop) -> AsyncIterator[Load]:
-    """Run the load for the block; its first trouble is the test's."""
+    """Run the load for the block; its first error fails the test."""
     load = Load(shop)
     load.pairs = await asyncio.gather(*(shop.pair(amount=MONEY) for _ in range(BUYERS)))
     async with asyncio.TaskGroup() as clients:
@@ -141,14 +141,14 @@ async def loaded(shop: Shop) -> AsyncIterator[Load]:
 
 
 class Server:
-    """The database server, in its administrator's hands."""
+    """The database server, as its administrator."""
 
     def __init__(self, url: str) -> None:
         options = "-c default_transaction_read_only=off -c idle_session_timeout=0"
         self._connection = psycopg.connect(url, autocommit=True, options=options)
 
     def run(self, statement: str, *names: str) -> list[tuple[str, ...]]:
-        """Execute a statement with identifiers put in; returns its rows."""
+        """Execute a statement with the given identifiers; returns its rows."""
         named = sql.SQL(statement).format(*map(sql.Identifier, names))
         cursor = self._connection.execute(named)
         return cursor.fetchall() if cursor.description else []
@@ -159,7 +159,7 @@ class Server:
         self.run("select pg_reload_conf()")
 
     def reset(self, *names: str) -> None:
-        """Take settings back."""
+        """Reset settings."""
         for name in names:
             self.run("alter system reset {}", name)
         self.run("select pg_reload_conf()")
@@ -175,7 +175,7 @@ class Server:
 
 @pytest.fixture
 def server(stack: RunningStack) -> Iterator[Server]:
-    """The stack's database server, which is as it was after the test."""
+    """The stack's database server; its settings are restored after the test."""
     opened = Server(str(stack.document["databaseUrl"]))
     opened.run("set lock_timeout = '4s'")
     yield opened
@@ -185,7 +185,7 @@ def server(stack: RunningStack) -> Iterator[Server]:
     opened.close()
 
 
-async def test_orders_go_on_whatever_the_database_does_to_its_sessions(
+async def test_orders_continue_after_database_sessions_change_or_end(
     stack: RunningStack, server: Server
 ) -> None:
     async with Shop.of(stack) as shop, operator_of(stack) as operator:
@@ -220,7 +220,7 @@ async def test_orders_go_on_whatever_the_database_does_to_its_sessions(
 
 
 async def usual_seconds(shop: Shop, load: Load) -> float:
-    """Measure how long a round of what a recovery is known by takes when there is nothing wrong."""
+    """Measure the usual duration of the requests that prove a recovery."""
     slowest = 0.0
     for _ in range(ROUNDS_MEASURED):
         began = time.monotonic()
@@ -230,7 +230,7 @@ async def usual_seconds(shop: Shop, load: Load) -> float:
 
 
 async def recovered(shop: Shop, load: Load, *, seconds: float) -> None:
-    """Hold the stack to being ready and to taking changes in time."""
+    """Check that the stack is ready and accepts changes in time."""
     async with asyncio.timeout(seconds):
         await until_ready(shop, ready=True)
         user = await first_success(
@@ -248,6 +248,6 @@ async def first_success(ask: Callable[[], Awaitable[httpx.Response]], load: Load
 
 
 async def until_ready(shop: Shop, *, ready: bool) -> None:
-    """Wait until the gateway says of every part that it can serve, or that one cannot."""
+    """Wait until the gateway reports that every part can serve, or that one cannot."""
     while (await shop.client.get("/health/detailed")).is_success is not ready:  # noqa: ASYNC110 - asks the stack
         await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""`kill -9` of each process while an order is being released: it closes, and is paid once."""
+"""`kill -9` of each process during a release: the order closes and is paid once."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ KILLS = [
 
 
 async def in_progress(purchase: Purchase) -> uuid.UUID:
-    """Bring a purchase to IN_PROGRESS; returns the order's UUID."""
+    """Create an order that is IN_PROGRESS; returns its UUID."""
     await purchase.register()
     await purchase.deposit()
     await purchase.create()
@@ -39,7 +39,7 @@ async def in_progress(purchase: Purchase) -> uuid.UUID:
 
 
 async def released_by(stack: RunningStack, purchase: Purchase) -> None:
-    """Ask for the release once; whatever the answer is, or none, the work was accepted."""
+    """Request the release once; whatever the response, the work is accepted."""
     document = stack.document
     with contextlib.suppress(httpx.HTTPError):
         async with httpx.AsyncClient(timeout=60) as client:
@@ -51,7 +51,7 @@ async def released_by(stack: RunningStack, purchase: Purchase) -> None:
 
 
 @pytest.mark.parametrize(("process", "transactions"), KILLS)
-async def test_a_killed_process_leaves_the_order_closed_and_paid_once(
+async def test_killed_process_leaves_the_order_closed_and_paid_once(
     stack: RunningStack, process: str, transactions: int
 ) -> None:
     async with new_purchase(stack) as (purchase, operator):
@@ -75,7 +75,7 @@ async def test_a_killed_process_leaves_the_order_closed_and_paid_once(
 async def has_started(
     purchase: Purchase, operator: Operator, order_id: uuid.UUID, transactions: int
 ) -> bool:
-    """Tell whether the release runs, with so many chain transactions made."""
+    """Tell whether the release is running and has made so many chain transactions."""
     if await purchase.state() == "IN_PROGRESS":
         return False
     return len(await operator.transactions(order_id)) >= transactions

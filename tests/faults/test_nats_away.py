@@ -1,4 +1,4 @@
-"""NATS away: orders go on; when it is back, their events come in order, each once."""
+"""NATS is unavailable: orders continue; afterwards their events arrive in order, each once."""
 
 import signal
 
@@ -6,7 +6,7 @@ from deploy.local.demo.events import PURCHASE, Listener
 from tests.running_stack import RunningStack, new_purchase
 
 
-async def test_orders_go_on_while_nats_hangs_and_events_follow_in_order(
+async def test_orders_continue_while_nats_hangs_and_events_follow_in_order(
     stack: RunningStack,
 ) -> None:
     async with new_purchase(stack) as (purchase, _):
@@ -30,7 +30,7 @@ async def test_orders_go_on_while_nats_hangs_and_events_follow_in_order(
     assert without_repeats(after) == [(name, n) for n, name in enumerate(PURCHASE, start=1)]
 
 
-async def test_orders_go_on_over_a_kill_9_of_nats(stack: RunningStack) -> None:
+async def test_orders_continue_after_nats_is_killed(stack: RunningStack) -> None:
     async with new_purchase(stack) as (purchase, _):
         await purchase.register()
         logged = len(stack.process.log())
@@ -51,5 +51,5 @@ async def test_orders_go_on_over_a_kill_9_of_nats(stack: RunningStack) -> None:
 
 
 def without_repeats(events: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Drop repeats: a hung server may have stored what it could not acknowledge in time."""
+    """Drop repetitions: a hung server may have stored events that it did not acknowledge."""
     return list(dict.fromkeys(events))
