@@ -46,13 +46,13 @@ create index idempotency_created on {schema}.idempotency (created_at);
 
 
 class IdempotencyKeyReused(AlreadyExists):
-    """The key was used for another request."""
+    """The idempotency key was used for a different request."""
 
     reason = "IDEMPOTENCY_KEY_REUSED"
 
 
 class IdempotencyKeyInProgress(Aborted):
-    """The first request with this key still runs."""
+    """The first request with this idempotency key is still running."""
 
     reason = "IDEMPOTENCY_KEY_IN_PROGRESS"
 

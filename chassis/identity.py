@@ -63,7 +63,7 @@ class Identity:
 
 
 class OperatorNotNamed(PermissionDenied):
-    """The caller is no operator's tool, or does not say which operator it acts for."""
+    """The caller is not an operator's tool, or does not name the operator."""
 
     reason = "OPERATOR_NOT_NAMED"
 

@@ -40,7 +40,7 @@ log = logger()
 
 
 class CallerNotAllowed(PermissionDenied):
-    """The allow-list has no line for this service, or not for principals of this role."""
+    """The allow-list does not permit this caller or this role."""
 
     reason = "CALLER_NOT_ALLOWED"
 

@@ -32,7 +32,7 @@ CODES: dict[str, grpc.StatusCode] = {kind: grpc.StatusCode[kind] for kind in KIN
 
 
 class Internal(DomainError):
-    """A bug of ours at the other end; nothing is told but the request id."""
+    """An internal error. The response contains only the request id."""
 
     kind = "INTERNAL"
     reason = "INTERNAL_ERROR"

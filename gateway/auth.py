@@ -35,13 +35,13 @@ class CredentialMissing(Unauthenticated):
 
 
 class CredentialNotValid(Unauthenticated):
-    """The credential is none of ours, or not any more."""
+    """The API key is unknown, expired or revoked."""
 
     reason = "INVALID_API_KEY"
 
 
 class ScopeMissing(PermissionDenied):
-    """The credential does not cover this route."""
+    """The credential lacks the scope that this route requires."""
 
     reason = "INSUFFICIENT_SCOPE"
 

@@ -177,7 +177,7 @@ class BodyTooLarge(InvalidArgument):
 
 
 class UnsupportedMediaType(InvalidArgument):
-    """The body is declared as something but application/json."""
+    """The body's content type is not application/json."""
 
     reason = "UNSUPPORTED_MEDIA_TYPE"
 
@@ -189,25 +189,25 @@ class HeadersTooLarge(InvalidArgument):
 
 
 class MalformedRequest(InvalidArgument):
-    """The request is not HTTP/1.1: no Host, an unknown transfer coding, chunks that are none."""
+    """The request is not valid HTTP/1.1: the Host, the transfer coding or a chunk is invalid."""
 
     reason = "MALFORMED_REQUEST"
 
 
 class RequestTimeout(InvalidArgument):
-    """The client did not send the whole request in time; nothing was done."""
+    """The client did not send the complete request in time. Nothing was done."""
 
     reason = "REQUEST_TIMEOUT"
 
 
 class RouteNotFound(NotFound):
-    """There is nothing at this path."""
+    """The path does not exist."""
 
     reason = "ROUTE_NOT_FOUND"
 
 
 class MethodNotAllowed(InvalidArgument):
-    """The path has no such method. details: `allow`, the methods it has."""
+    """The path does not support this method. details: `allow`, the methods that it supports."""
 
     reason = "METHOD_NOT_ALLOWED"
 

@@ -39,7 +39,7 @@ log = logger()
 
 
 class KeyNotFound(NotFound):
-    """The marketplace has no such key."""
+    """The API key does not exist."""
 
     reason = "API_KEY_NOT_FOUND"
 

@@ -46,7 +46,7 @@ class DomainError(Exception):
 
 
 class InvalidArgument(DomainError):
-    """A field is wrong. `fields` names each with what is wrong about it."""
+    """A field is invalid. `fields` lists each invalid field with the reason."""
 
     kind = "INVALID_ARGUMENT"
     reason = "VALIDATION_ERROR"
@@ -64,7 +64,7 @@ class InvalidArgument(DomainError):
 
 
 class Unauthenticated(DomainError):
-    """Nobody knows who is calling."""
+    """The request has no credential."""
 
     kind = "UNAUTHENTICATED"
     reason = "UNAUTHORIZED"
@@ -78,28 +78,28 @@ class PermissionDenied(DomainError):
 
 
 class NotFound(DomainError):
-    """The thing does not exist, or not for this caller."""
+    """The object does not exist, or the caller cannot access it."""
 
     kind = "NOT_FOUND"
     reason = "NOT_FOUND"
 
 
 class AlreadyExists(DomainError):
-    """The name is taken."""
+    """The name already exists."""
 
     kind = "ALREADY_EXISTS"
     reason = "ALREADY_EXISTS"
 
 
 class FailedPrecondition(DomainError):
-    """The state of the world forbids it now."""
+    """The current state does not allow this action."""
 
     kind = "FAILED_PRECONDITION"
     reason = "INVALID_STATE"
 
 
 class Aborted(DomainError):
-    """Somebody else is in the middle of it; the same call may succeed later."""
+    """Another request is in progress. Retry later."""
 
     kind = "ABORTED"
     reason = "ABORTED"
@@ -113,14 +113,14 @@ class ResourceExhausted(DomainError):
 
 
 class Unavailable(DomainError):
-    """A part that is needed is away; nothing is known to have happened."""
+    """A required part is unavailable. Nothing is known to have happened."""
 
     kind = "UNAVAILABLE"
     reason = "PROVIDER_UNAVAILABLE"
 
 
 class DeadlineExceeded(DomainError):
-    """The time ran out: the outcome is unknown, never a failure."""
+    """The time limit was reached. The outcome is unknown; it is not a failure."""
 
     kind = "DEADLINE_EXCEEDED"
     reason = "PROVIDER_TIMEOUT"

@@ -19,7 +19,7 @@ CENTS_PATTERN = re.compile(r"(0|[1-9][0-9]{0,11})\.([0-9]{2})", re.ASCII)
 
 
 class InvalidAmountFormat(InvalidArgument):
-    """The text is no amount: digits, a point, two digits; greater than zero."""
+    """The amount is invalid: it must be digits, a point and two digits, and greater than zero."""
 
     reason = "INVALID_AMOUNT_FORMAT"
 

@@ -25,7 +25,7 @@ _PUNYCODE = "xn--"
 
 
 class InvalidUrl(InvalidArgument):
-    """The text is no link that may be shown to the other side."""
+    """The link is not an https URL that can be shown to the other side."""
 
     reason = "INVALID_URL"
 

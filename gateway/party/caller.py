@@ -9,7 +9,7 @@ from kernel.errors import PermissionDenied
 
 
 class NotParty(PermissionDenied):
-    """The caller is neither the personal user nor the business of the order."""
+    """The caller is neither the buyer nor the seller of the order."""
 
     reason = "NOT_PARTY"
 

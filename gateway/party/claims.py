@@ -19,7 +19,7 @@ Claims = Mapping[str, Any]
 
 
 class TokenNotValid(Unauthenticated):
-    """The access token is not one that may be believed."""
+    """The access token is invalid."""
 
     reason = "INVALID_TOKEN"
 

@@ -17,7 +17,7 @@ routes = Routes("Receipts")
 
 
 class ReceiptNotFound(NotFound):
-    """The order is not completed, or does not exist."""
+    """The order does not exist or is not completed."""
 
     reason = "RECEIPT_NOT_FOUND"
 

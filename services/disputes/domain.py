@@ -89,7 +89,7 @@ class DisputeAlreadyOpen(FailedPrecondition):
 
 
 class DisputeIdTaken(AlreadyExists):
-    """The id belongs to another case."""
+    """The id belongs to another dispute."""
 
     reason = "DISPUTE_ID_TAKEN"
 
@@ -99,13 +99,13 @@ class InvalidState(FailedPrecondition):
 
 
 class DecisionAlreadyMade(FailedPrecondition):
-    """Another decision was recorded before; it stands."""
+    """The dispute already has another decision."""
 
     reason = "DECISION_ALREADY_MADE"
 
 
 class TooMuchEvidence(InvalidArgument):
-    """A case holds at most EVIDENCE_MAX links."""
+    """The dispute has the maximum number of links."""
 
     reason = "TOO_MUCH_EVIDENCE"
 

@@ -115,19 +115,19 @@ IN_MOTION = frozenset({S.CREATING, S.FUNDING, S.RELEASING, S.REFUNDING, S.FREEZI
 
 
 class WalletNotFound(NotFound):
-    """The user has no wallet in this marketplace."""
+    """The user has no wallet."""
 
     reason = "WALLET_NOT_FOUND"
 
 
 class EscrowNotFound(NotFound):
-    """The order has no escrow in this marketplace."""
+    """The order has no escrow."""
 
     reason = "ESCROW_NOT_FOUND"
 
 
 class CommandNotFound(NotFound):
-    """No command has this id in this marketplace."""
+    """The command does not exist."""
 
     reason = "COMMAND_NOT_FOUND"
 
@@ -151,19 +151,19 @@ class EscrowStillCreating(Aborted):
 
 
 class CommandInMotion(Aborted):
-    """Another command on the escrow has not ended; the same call may succeed later."""
+    """Another command on the escrow is in progress. Retry later."""
 
     reason = "COMMAND_IN_MOTION"
 
 
 class CommandEnded(FailedPrecondition):
-    """The command has succeeded or failed: there is nothing to go on with."""
+    """The command has already ended."""
 
     reason = "COMMAND_ENDED"
 
 
 class SharesMismatch(InvalidArgument):
-    """The shares are not whole cents that add up to the escrow's amount."""
+    """The shares are not in whole cents, or their sum is not the escrow's amount."""
 
     reason = "SHARES_MISMATCH"
 

@@ -28,25 +28,25 @@ class ChainUnavailable(Unavailable):
 
 
 class ChainThrottled(ChainUnavailable):
-    """The node or the provider takes no more requests of ours for now."""
+    """The node or the provider limits the rate of our requests."""
 
     reason = "PROVIDER_RATE_LIMITED"
 
 
 class ProviderRefused(ChainUnavailable):
-    """The provider refuses to build a call that the chain accepts; nothing was sent."""
+    """The provider refuses to build a transaction that the chain accepts. Nothing was sent."""
 
     reason = "PROVIDER_REFUSED"
 
 
 class HistoryUnavailable(Unavailable):
-    """The node no longer keeps the ledgers the cursor points to; an operator must backfill."""
+    """The node no longer keeps the ledgers after the cursor. An operator must act."""
 
     reason = "CHAIN_HISTORY_UNAVAILABLE"
 
 
 class ChainBehind(ChainUnavailable):
-    """The node's newest ledger is older than one that was read before.
+    """The node is behind: its newest ledger is older than one that was already read.
 
     It lags, or it is a node of another network, or the network was begun anew. details:
     cursor_ledger, latest_ledger.
@@ -56,13 +56,13 @@ class ChainBehind(ChainUnavailable):
 
 
 class WrongNetwork(Unavailable):
-    """The node is of another network: nothing that it says is about ours."""
+    """The node belongs to another network."""
 
     reason = "CHAIN_WRONG_NETWORK"
 
 
 class ChainRefused(FailedPrecondition):
-    """The chain would refuse this call, as simulated; nothing was sent.
+    """The simulation shows that the chain would refuse this call. Nothing was sent.
 
     contract_error: which contract refused and by which number, where a contract did. at_ledger: the
     ledger that the refusal was simulated on; 0: unknown, then it proves nothing.
@@ -82,19 +82,19 @@ class ChainRefused(FailedPrecondition):
 
 
 class FeesTooHigh(Unavailable):
-    """The network asks more than may be spent on a transaction, for now; nothing was signed."""
+    """The network's fee is above the limit at the moment. Nothing was signed."""
 
     reason = "CHAIN_FEES_TOO_HIGH"
 
 
 class ContractArchived(Unavailable):
-    """The node restores nothing by itself: somebody has to restore the contract first."""
+    """The contract is archived and must be restored; this node does not restore it."""
 
     reason = "CONTRACT_ARCHIVED"
 
 
 class EnvelopeRefused(FailedPrecondition):
-    """What was to be signed is not what was meant: a security event, never retried."""
+    """The transaction to be signed differs from its intent. A security event, never retried."""
 
     reason = "ENVELOPE_REFUSED"
 

@@ -54,13 +54,13 @@ class UserNotFound(NotFound):
 
 
 class TransferNotFound(NotFound):
-    """There is no transfer with this id."""
+    """The transfer does not exist."""
 
     reason = "TRANSFER_NOT_FOUND"
 
 
 class AccountDiffers(AlreadyExists):
-    """The account is open under another public id, or the public id names another user."""
+    """The account exists with another public id, or the public id belongs to another user."""
 
     reason = "ACCOUNT_DIFFERS"
 

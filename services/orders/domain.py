@@ -134,19 +134,19 @@ class OrderInWrongState(FailedPrecondition):
 
 
 class EscrowAlreadyExists(FailedPrecondition):
-    """The order has its escrow contract."""
+    """The order already has an escrow contract."""
 
     reason = "ESCROW_ALREADY_EXISTS"
 
 
 class DisputeAlreadyOpen(FailedPrecondition):
-    """The order is disputed."""
+    """The order already has an open dispute."""
 
     reason = "DISPUTE_ALREADY_OPEN"
 
 
 class AmountDiffersFromOrder(InvalidArgument):
-    """The amount that a command names is not the order's."""
+    """The given amount is not the order's amount."""
 
     reason = "RESERVE_MISMATCH_AMOUNT"
 

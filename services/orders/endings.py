@@ -32,7 +32,7 @@ from services.orders.settlement import Settlement
 
 
 class SplitAmountsMismatch(InvalidArgument):
-    """The two amounts are not a split of the order's."""
+    """The two amounts of the split do not add up to the order's amount."""
 
     reason = "SPLIT_AMOUNTS_MISMATCH"
 

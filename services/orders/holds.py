@@ -17,7 +17,7 @@ log = logger()
 
 
 class HoldNotVoided(FailedPrecondition):
-    """The ledger does not void the order's hold: it was posted, or differs from the order."""
+    """The ledger cannot void the order's hold: it was posted, or it differs from the order."""
 
     reason = "HOLD_NOT_VOIDED"
 

@@ -13,7 +13,7 @@ CURRENCIES: Mapping[str, str] = {"USD": USDC, "USDC": USDC}
 
 
 class InvalidCurrency(InvalidArgument):
-    """No asset settles this currency."""
+    """Orders in this currency are not supported."""
 
     reason = "INVALID_CURRENCY"
 
@@ -25,7 +25,7 @@ class BuyerIsSeller(InvalidArgument):
 
 
 class MilestonesMismatch(InvalidArgument):
-    """The milestones do not sum to the order's amount, or share a ref."""
+    """The sum of the milestones is not the order's amount, or two milestones have one ref."""
 
     reason = "MILESTONES_MISMATCH"
 

@@ -13,7 +13,7 @@ CommandState = Literal["RUNNING", "SUCCEEDED", "FAILED", "QUARANTINED"]
 
 
 class ProviderError(Unavailable):
-    """The chain refused for good; nothing is in flight, and the request may be tried again."""
+    """The chain refused the action. It had no effect, and the request can be tried again."""
 
     reason = "PROVIDER_ERROR"
     # Something has moved since: the same request is another one now.

@@ -32,7 +32,7 @@ from services.orders.tables import ORDER_COLUMNS, orders
 
 
 class ClientOrderRefTaken(AlreadyExists):
-    """The marketplace has another order by this reference."""
+    """Another order of the marketplace has this reference."""
 
     reason = "CLIENT_ORDER_REF_TAKEN"
 

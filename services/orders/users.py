@@ -35,7 +35,7 @@ class UserIdTaken(AlreadyExists):
 
 
 class UserNotReady(FailedPrecondition):
-    """The user's account or wallet is still being made."""
+    """The user's account or wallet is still being created."""
 
     reason = "USER_NOT_READY"
 

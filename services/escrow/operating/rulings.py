@@ -29,19 +29,19 @@ log = logger()
 
 
 class CommandHasPaid(FailedPrecondition):
-    """A step of the command has moved money: it has no way but forward."""
+    """A step of the command has already moved money, so the command cannot be abandoned."""
 
     reason = "COMMAND_HAS_PAID"
 
 
 class TransactionNotFound(NotFound):
-    """The node does not find the transaction."""
+    """The node does not know the transaction."""
 
     reason = "TRANSACTION_NOT_FOUND"
 
 
 class NotThisStep(FailedPrecondition):
-    """The transaction is not what the command's step is for, or did not succeed."""
+    """The transaction does not match the command's step, or it failed."""
 
     reason = "TRANSACTION_NOT_THIS_STEP"
 

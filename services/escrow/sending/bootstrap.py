@@ -31,7 +31,7 @@ log = logger()
 
 
 class PlatformNotFunded(Unavailable):
-    """The platform's wallet has no lumens; an operator must send it some."""
+    """The platform wallet has no XLM. An operator must send some."""
 
     reason = "PLATFORM_NOT_FUNDED"
 

@@ -31,7 +31,7 @@ MESSAGE_MAX = 300
 
 
 class StepTooSlow(Unavailable):
-    """A step has had its time in the worker, and is not done; others have their turn."""
+    """A step has used its time in the worker without finishing. It is retried later."""
 
     reason = "NO_ANSWER"
 

@@ -30,7 +30,7 @@ log = logger()
 
 
 class NothingHeld(FailedPrecondition):
-    """Nothing is held that could be confirmed."""
+    """There is no chain hold to confirm."""
 
     reason = "NOTHING_HELD"
 

@@ -39,7 +39,7 @@ INIT_FUNCTION = "initialize_escrow"
 
 
 class UnknownBuild(ChainRefused):
-    """The contract runs code that is not on the list; nothing is signed for it."""
+    """The contract runs an unknown build. Nothing is signed for it."""
 
     reason = "CONTRACT_BUILD_UNKNOWN"
 

@@ -32,7 +32,7 @@ Sealed = Mapping[str, str | int]
 
 
 class KeyUnusable(Unavailable):
-    """A sealed key does not open: it was changed, belongs to another wallet, or its key is away."""
+    """A wallet's sealed key cannot be decrypted: changed or swapped, or its own key is missing."""
 
     reason = "KEY_UNUSABLE"
 

@@ -21,13 +21,13 @@ class Verdict(enum.Enum):
 
 
 class CorrectionNotFound(NotFound):
-    """The marketplace has no such correction."""
+    """The correction does not exist."""
 
     reason = "CORRECTION_NOT_FOUND"
 
 
 class AccountNotFound(NotFound):
-    """The marketplace has no such account."""
+    """The account does not exist."""
 
     reason = "ACCOUNT_NOT_FOUND"
 
