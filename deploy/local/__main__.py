@@ -1,4 +1,4 @@
-"""`make run`: start the stack, say where it is, look after it until Ctrl-C, stop it in order."""
+"""`make run`: start the stack, print its addresses, keep it running until Ctrl-C, stop it."""
 
 import contextlib
 import gc
@@ -24,7 +24,7 @@ def main() -> int:
     """Run a stack; returns the exit code of the program."""
     settings.refuse_unknown()
     read = settings.load()
-    # What was imported is there to the end: no collection looks at it again, nor the last one.
+    # Imported modules stay for good, so the garbage collector need not look at them.
     gc.freeze()
     _listen_to_signals(_interrupt)
     try:
@@ -49,11 +49,11 @@ def _run(read: StackSettings) -> int:
     except KeyboardInterrupt:
         code = 0
     finally:
-        # Whatever signals have come, and wherever: the first of them made the rest be ignored.
+        # The first signal stops the stack; all further ones are ignored.
         codes = stack.stop()
         if codes:
             say("stopped: " + ", ".join(f"{name} {describe(end)}" for name, end in codes.items()))
-        # For good: Python itself would listen again to what a function of ours ignores.
+        # SIG_IGN, because Python restores its own handlers at its end.
         _listen_to_signals(signal.SIG_IGN)
     return code or int(any(codes.values()))
 
@@ -80,7 +80,7 @@ def _listen_to_signals(handler: Callable[[int, FrameType | None], None] | signal
 
 
 def _explain(error: NotReadyError) -> int:
-    """Print why a part did not start: the one line about its wrong setting, or its log's end."""
+    """Print why a part did not start: the line about a wrong setting, or the end of its log."""
     if error.exit_code == WRONG_SETTING and error.log_tail:
         sys.stderr.write(error.log_tail.splitlines()[-1] + "\n")
         return WRONG_SETTING
@@ -98,7 +98,7 @@ def _welcome(document: Mapping[str, Any], say: Callable[[str], None]) -> None:
         f"  chain    {document['rpcUrl']}",
         f"  logs     {document['logs']}",
         f"  key      {document['apiKey']}   (demo marketplace, every scope)",
-        f"  test     {document['testKey']}   (its test environment: nothing is shared)",
+        f"  test     {document['testKey']}   (the same marketplace's test environment)",
         "",
         "  A first call:",
         "",
@@ -114,7 +114,7 @@ def _speaker() -> Callable[[str], None]:
     started = time.monotonic()
 
     def say(line: str) -> None:
-        # Whoever read this may be gone (a closed terminal, `| head`): the stack goes on.
+        # The reader may be gone (a closed terminal, `| head`); the stack keeps running.
         with contextlib.suppress(OSError):
             print(f"{time.monotonic() - started:6.1f} s  {line}", flush=True)
 

@@ -1,4 +1,4 @@
-"""The certificate authority of one stack, and the certificates that it gives.
+"""The certificate authority of one stack, and the certificates that it issues.
 
 Made at the first start, kept in RUN_DIR; a certificate is made anew when half its time is over.
 """
@@ -27,7 +27,7 @@ from deploy.local.ports import HOST
 
 PROGRAMS = ("gateway", "orders", "ledger", "escrow", "disputes", "nats", OPERATOR)
 AUTHORITY_DAYS, CERTIFICATE_DAYS = 3650, 90
-# Clocks differ.
+# Clocks differ between machines.
 _EARLIER = dt.timedelta(minutes=5)
 
 
@@ -41,7 +41,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """Where the files of one program are."""
+    """The files of one program."""
 
     certificate: Path
     key: Path
@@ -52,17 +52,17 @@ class Authority:
     """Signs certificates."""
 
     def __init__(self, pair: Pair) -> None:
-        """Take its own certificate and key. Raises: ValueError."""
+        """Read the authority's certificate and key. Raises: ValueError."""
         key = load_pem_private_key(pair.key.encode(), password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise ValueError("must be a key of an elliptic curve")  # noqa: TRY004 - what is in a file
+            raise ValueError("must be an elliptic-curve key")  # noqa: TRY004 - what is in a file
         self._key = key
         self._own = x509.load_pem_x509_certificate(pair.certificate.encode())
         self.certificate = pair.certificate
 
     @classmethod
     def new(cls) -> tuple["Authority", Pair]:
-        """Make an authority; returns it, and what to keep of it."""
+        """Create an authority; returns it, and the files to store."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = _named("Orchestrator's own authority")
         made = (
@@ -77,7 +77,7 @@ class Authority:
     def issue(
         self, program: str, *, addresses: Sequence[str] = (), days: float = CERTIFICATE_DAYS
     ) -> Pair:
-        """Give a program a certificate of its name. addresses: IPs that it may answer at, too."""
+        """Issue a certificate for a program. addresses: IP addresses in the certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
         return _pair(self._sign(program, key.public_key(), addresses, days), key)
 
@@ -91,7 +91,7 @@ class Authority:
             raise ValueError("the request is not signed by its own key")
         key = asked.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey):
-            raise ValueError("must be the request of a key of an elliptic curve")  # noqa: TRY004
+            raise ValueError("must be a request for an elliptic-curve key")  # noqa: TRY004
         return _pem(self._sign(program, key, (), days))
 
     def _sign(
@@ -118,7 +118,7 @@ class Authority:
 
 
 def files(run_dir: Path, program: str) -> Files:
-    """Return where a program's files are."""
+    """Return the paths of a program's files."""
     folder = run_dir / "tls"
     return Files(
         certificate=folder / f"{program}.pem",
@@ -128,19 +128,19 @@ def files(run_dir: Path, program: str) -> Files:
 
 
 def keep(run_dir: Path) -> None:
-    """Make what is missing or half over: the authority, and a certificate for each program."""
+    """Create what is missing or past half its life: the authority and all certificates."""
     authority = load(run_dir)
     for program in PROGRAMS:
         of_program = files(run_dir, program)
         if _is_fresh(of_program.certificate) and of_program.key.exists():
             continue
-        # NATS is the one that clients look for by its address.
+        # Clients reach NATS by its IP address.
         addresses = (HOST,) if program == "nats" else ()
         write(of_program, authority.issue(program, addresses=addresses))
 
 
 def load(run_dir: Path) -> Authority:
-    """Return the stack's authority; makes it where there is none."""
+    """Return the stack's authority; creates it if there is none."""
     folder = run_dir / "tls"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     own, key = folder / "ca.pem", folder / "ca.key"
@@ -153,7 +153,7 @@ def load(run_dir: Path) -> Authority:
 
 
 def write(of_program: Files, pair: Pair) -> None:
-    """Keep a program's certificate and key, readable by the owner alone."""
+    """Store a program's certificate and key, readable only by the owner."""
     write_private(of_program.key, pair.key)
     write_private(of_program.certificate, pair.certificate)
 

@@ -8,7 +8,7 @@ from chassis.settings import load
 from deploy.local.wiring import Wiring
 
 WRONG_SETTING = 2
-# By program. Only the names: a program's code is no part of the stack's.
+# By program; by name only, because the stack does not import programs.
 _CLASSES = {
     "orders": ("services.orders.settings", "OrdersSettings"),
     "ledger": ("services.ledger.settings", "LedgerSettings"),
@@ -16,7 +16,7 @@ _CLASSES = {
     "disputes": ("services.disputes.settings", "DisputesSettings"),
     "gateway": ("gateway.settings", "GatewaySettings"),
 }
-# In the place of what a devnet tells when it runs.
+# Placeholders for what the devnet reports once it runs.
 TOLD_LATER: Mapping[str, str] = {
     "STELLAR_RPC_URL": "http://127.0.0.1",
     "STELLAR_NETWORK_PASSPHRASE": "a network",
@@ -29,7 +29,7 @@ TOLD_LATER: Mapping[str, str] = {
 
 
 def check(wiring: Wiring, *, network: Mapping[str, str], has_devnet: bool) -> None:
-    """End this program, with exit code 2 and one line, where another would not take its settings.
+    """End this program with exit code 2 and one line if another would refuse its settings.
 
     network: what is known of the chain so far.
     """

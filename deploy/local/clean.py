@@ -1,6 +1,6 @@
-"""`make clean`: delete a stopped stack's data, also what had to be placed outside of RUN_DIR.
+"""`make clean`: delete a stopped stack's data, including data outside of RUN_DIR.
 
-What a wallet's key or an API key depends on stays, unless FORCE=1 says otherwise.
+It keeps what keys of wallets or API keys depend on, unless FORCE=1.
 """
 
 import shutil
@@ -29,7 +29,7 @@ def main() -> int:
 
 
 def _precious(run_dir: Path, *, key_file: str) -> str:
-    """Say which keys would be lost with a RUN_DIR; "" where there are none."""
+    """Say which keys would be lost with a RUN_DIR; "" if none would."""
     if (run_dir / DATABASE).exists():
         return "its database holds the keys of wallets"
     named = {Path(key_file).resolve()} if key_file else set()

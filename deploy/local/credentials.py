@@ -1,4 +1,4 @@
-"""Secrets of one stack: made at its first start, kept in RUN_DIR, readable by its owner only."""
+"""Secrets of one stack: created at its first start, stored in RUN_DIR, private to its owner."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from chassis.signature import new_key
 from deploy.local.nats_users import HOUSE
 
 FILE = "credentials.json"
-# Apart, because they come and go while the stack runs.
+# A file of their own, because they change while the stack runs.
 _READERS = "nats_readers.json"
 
 
@@ -32,7 +32,7 @@ class Credentials:
 
 
 def load(run_dir: Path) -> Credentials:
-    """Return the stack's secrets; makes those that are missing, as after an update."""
+    """Return the stack's secrets; creates missing ones, as after an update."""
     path = run_dir / FILE
     known = json.loads(path.read_text()) if path.exists() else {}
     made = {
@@ -41,7 +41,7 @@ def load(run_dir: Path) -> Credentials:
         "event_signing_key": new_key(),
     }
     passwords = {name: secrets.token_urlsafe(32) for name in HOUSE} | known.get("nats", {})
-    # What a version before this one kept, and nothing knows any more, is dropped.
+    # Secrets that only an older version used are dropped.
     kept = {name: value for name, value in known.items() if name in Credentials.__slots__}
     found = Credentials(**{**made, **kept, "nats": passwords})
     if asdict(found) != known:
@@ -50,14 +50,14 @@ def load(run_dir: Path) -> Credentials:
 
 
 def readers(run_dir: Path) -> dict[str, str]:
-    """Return the passwords of the readers of events that were let in, by name."""
+    """Return the passwords of event readers by name."""
     path = run_dir / _READERS
     found: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     return found
 
 
 def let_in(run_dir: Path, name: str) -> str:
-    """Give a reader of events a password, the same each time; returns it."""
+    """Return an event reader's password; creates it at the first call."""
     known = readers(run_dir)
     password = known.get(name) or secrets.token_urlsafe(32)
     write_private(run_dir / _READERS, json.dumps({**known, name: password}))
@@ -65,7 +65,7 @@ def let_in(run_dir: Path, name: str) -> str:
 
 
 def shut_out(run_dir: Path, name: str) -> None:
-    """Forget a reader of events."""
+    """Delete an event reader's password."""
     known = {one: password for one, password in readers(run_dir).items() if one != name}
     write_private(run_dir / _READERS, json.dumps(known))
 
@@ -73,14 +73,14 @@ def shut_out(run_dir: Path, name: str) -> None:
 def remember_keys(
     run_dir: Path, *, credentials: Credentials, api_key: str, test_key: str
 ) -> Credentials:
-    """Keep the demo marketplace's keys, of live and of test, for the next start."""
+    """Store the demo marketplace's live and test keys for the next start."""
     changed = replace(credentials, api_key=api_key, test_key=test_key)
     write_private(run_dir / FILE, json.dumps(asdict(changed)))
     return changed
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file at once, with mode 0600 from its first byte."""
+    """Replace a file atomically, with mode 0600 from its first byte."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

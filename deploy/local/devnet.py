@@ -1,4 +1,4 @@
-"""The local Stellar network as a child process, and what it tells about itself."""
+"""The local Stellar network as a child process, and the settings it reports."""
 
 import json
 import urllib.error
@@ -30,7 +30,7 @@ class Devnet:
 
     @property
     def url(self) -> str:
-        """The URL of everything that it serves."""
+        """The URL of all its APIs."""
         return f"http://{HOST}:{self.port}"
 
     @property
@@ -44,7 +44,7 @@ class Devnet:
         return self._process
 
     def command(self) -> Command:
-        """Return how the process is run."""
+        """Return the command of the process."""
         own = {
             "DEVNET_HOST": HOST,
             "DEVNET_PORT": str(self.port),
@@ -59,7 +59,7 @@ class Devnet:
         )
 
     def start(self) -> None:
-        """Start the process (again, too: its ledger is kept); does not wait."""
+        """Start or restart the process on its ledger; does not wait."""
         self.home.mkdir(parents=True, exist_ok=True)
         self._process = Process(self.command(), self.log_folder / "devnet.log")
 
@@ -84,11 +84,11 @@ class Devnet:
 
 
 def network_info(url: str) -> dict[str, Any]:
-    """Read `GET /network-info` of a devnet: issuer, factory, wasm hash, …; empty when away."""
+    """Read `GET /network-info` of a devnet: issuer, factory and so on; empty without an answer."""
     try:
         with urllib.request.urlopen(f"{url}/network-info", timeout=2) as answer:  # noqa: S310 - http
             document: dict[str, Any] = json.load(answer)
             return document
     except (urllib.error.URLError, HTTPException, OSError, ValueError):
-        # HTTPException: a connection to a free port of the machine's own range can meet itself.
+        # HTTPException: a connection to a free ephemeral port can reach itself.
         return {}

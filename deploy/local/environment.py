@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from chassis.setting_names import is_service_link
 
-# Of the operating system, Python, gRPC, and libraries that speak TLS.
+# Settings of the operating system, Python, gRPC, and TLS libraries.
 AMBIENT = frozenset(
     {
         "PATH",
@@ -27,7 +27,7 @@ AMBIENT = frozenset(
         "LD_LIBRARY_PATH",
     }
 )
-# Programs that call others over HTTP go through a proxy where there is one.
+# Programs that call others over HTTP use a proxy if one is set.
 _PROXIES = frozenset(
     {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
 )
@@ -59,7 +59,7 @@ _SERVICE = frozenset(
 # Of those that call others.
 _CALLER = ("IDENTITY_KEY", "IDENTITY_KEY_FILE")
 _PEERS = ("LEDGER_ADDRESS", "ESCROW_ADDRESS", "DISPUTES_ADDRESS")
-# By program. Where a setting is a secret, this is the list of those who may know it.
+# By program. For a secret, these are the only programs that get it.
 READS: Mapping[str, frozenset[str]] = {
     "orders": _SERVICE
     | {
@@ -149,7 +149,7 @@ READS: Mapping[str, frozenset[str]] = {
             "WAIT_SECONDS",
         }
     ),
-    # Its own copy of the Trustless Work API has a key of its own: the real one stays with escrow.
+    # The devnet's Trustless Work API has a key of its own; only escrow gets the real one.
     "devnet": frozenset(
         {
             "DEVNET_DATA_DIR",
@@ -166,7 +166,7 @@ _CALLS_OUT = ("escrow", "gateway")
 
 
 def inherited(environment: Mapping[str, str], program: str) -> dict[str, str]:
-    """Return what a program gets of the environment that the stack was started with."""
+    """Return the part of the stack's environment that a program inherits."""
     names = AMBIENT | READS[program] | (_PROXIES if program in _CALLS_OUT else frozenset())
     return {
         name: value

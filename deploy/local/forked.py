@@ -1,8 +1,8 @@
 """Starts programs as forks of one process that has imported their code.
 
-Importing its code takes a program of the stack a second. The tests start many stacks, and save most
-of that. The program runs as it always does: its environment,
-its folder, its output, its exit code. Where FORK_PROGRAMS is off, nothing here is used.
+A program takes about a second to import its code; the tests start many stacks, and save that time.
+A forked program has its own environment, folder, output and exit code, as any other. With
+FORK_PROGRAMS=off this module is not used.
 """
 
 import multiprocessing
@@ -19,7 +19,7 @@ from pathlib import Path
 from deploy.local.parent import signal_when_it_dies
 from deploy.local.settings import replace_environment
 
-# What is read before, so that it is there in every fork.
+# Imported before the first fork, so that every fork has it.
 CODE = (
     "services.orders.app",
     "services.ledger.app",
@@ -31,12 +31,12 @@ CODE = (
     "devnet.app",
 )
 _forks = multiprocessing.get_context("forkserver")
-# Whoever forks more than these says so before the first fork.
+# A caller that forks other modules sets its own list before the first fork.
 _forks.set_forkserver_preload(list(CODE))
 
 
 def prepare() -> None:
-    """Begin to import the code. The first fork waits until that is done."""
+    """Begin to import the code; the first fork waits for it."""
     forkserver.ensure_running()
 
 
@@ -61,7 +61,7 @@ class Fork:
 
     @property
     def pid(self) -> int:
-        """The process id, which is its group id as well as soon as the program begins."""
+        """The process id; also the group id, once the program has begun."""
         assert self._process.pid is not None  # noqa: S101 - it was started
         return self._process.pid
 
@@ -109,7 +109,7 @@ def _run(
 
 
 def _redirect(log_path: Path) -> None:
-    """Read nothing, and append what is said to a file."""
+    """Read from nothing, and append all output to a file."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     for number, file in ((0, nothing), (1, log), (2, log)):

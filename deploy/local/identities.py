@@ -1,4 +1,4 @@
-"""Who the programs of one stack are: a key for each that calls, and the file of whom all believe.
+"""The identities of one stack's programs: a key for each caller, and the trust file.
 
 Made at the first start, kept in RUN_DIR. Callers that were added later stay.
 """
@@ -15,30 +15,30 @@ from chassis.trust import Party, Trust
 from deploy.local import authority
 from deploy.local.credentials import write_private
 
-# The programs that call others. What only answers has no key to lose.
+# The programs that call others. A program that only answers needs no key.
 CALLERS = ("gateway", "orders", OPERATOR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Papers:
-    """What a tool shows to services: the key it signs with, and its certificate, if it has one."""
+    """What identifies a tool to services: its signing key, and its certificate if it has one."""
 
     key: Ed25519PrivateKey
     own: Certificates | None = None
 
 
 def key_file(run_dir: Path, caller: str) -> Path:
-    """Return where the private key of a caller is."""
+    """Return the path of a caller's private key."""
     return run_dir / "identity" / f"{caller}.pem"
 
 
 def trust_file(run_dir: Path) -> Path:
-    """Return where it says whom the services believe."""
+    """Return the path of the trust file."""
     return run_dir / "identity" / "trust.json"
 
 
 def operator_papers(run_dir: Path) -> Papers:
-    """Return what operators' tools show to the services of a stack."""
+    """Return what identifies operators' tools to a stack's services."""
     of_operator = authority.files(run_dir, OPERATOR)
     return Papers(
         key=trust.private_key(key_file(run_dir, OPERATOR).read_text()),
@@ -51,7 +51,7 @@ def operator_papers(run_dir: Path) -> Papers:
 
 
 def keep(run_dir: Path) -> None:
-    """Make what is missing: keys, and the house's lines in the trust file.
+    """Create what is missing: keys, and the programs' entries in the trust file.
 
     Raises: ValueError: a file is not what it should be.
     """

@@ -1,6 +1,6 @@
-"""nats-server from its wheel, with JetStream that acknowledges only what is on disk.
+"""nats-server from its wheel; JetStream acknowledges only what is on disk.
 
-With users it lets in nobody else; without, it is a server for tests, open to this machine.
+With users it refuses all others; without, it is a server for tests, open to this machine.
 """
 
 import os
@@ -53,7 +53,7 @@ class NatsServer:
 
     @property
     def url(self) -> str:
-        """The URL for clients; where there are users, without one."""
+        """The URL for clients, without a user."""
         return f"{'nats' if self.tls is None else 'tls'}://{HOST}:{self.port}"
 
     @property
@@ -67,7 +67,7 @@ class NatsServer:
         return self._process
 
     def start(self) -> None:
-        """Start the server (again, too: streams are kept); does not wait until it is ready."""
+        """Start or restart the server on its streams; does not wait until it is ready."""
         command = Command(
             name="nats",
             argv=[executable(), "-c", str(self.configure())],
@@ -76,7 +76,7 @@ class NatsServer:
         self._process = Process(command, self.log_folder / "nats.log")
 
     def configure(self) -> Path:
-        """Write the configuration, passwords and all, and return where it is.
+        """Write the configuration with the passwords; returns its path.
 
         A running server reads it again when it gets SIGHUP.
         """

@@ -1,4 +1,4 @@
-"""Who may do what on NATS: one user a program, and readers who can change nothing.
+"""Permissions on NATS: one user for each program, and readers who can change nothing.
 
 `python -m deploy.local.nats_users` prints the users for a server of your own.
 """
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from chassis.nats_settings import STREAM, SUBJECTS
 
 ADMIN = "admin"
-# The stack's own reader: for a look with a plain subscription, and for the demo.
+# The stack's own reader, for plain subscriptions and the demo.
 READER = "reader"
-# What the outbox of each service tells.
+# The subjects of each service's outbox.
 PUBLISHES = {
     "orders": ("order.*", "user.*"),
     "ledger": ("balance.*",),
@@ -23,7 +23,7 @@ PUBLISHES = {
 }
 GATEWAY = "gateway"
 HOUSE = (*PUBLISHES, GATEWAY, ADMIN, READER)
-# The one consumer inside the house, and what it reads.
+# The only consumer among the programs, and its subject.
 DEPOSITS = "ledger-deposits"
 DEPOSIT_SUBJECT = "escrow.deposit_confirmed"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
@@ -42,7 +42,7 @@ class NatsUser:
 
 
 def users(passwords: Mapping[str, str], *, readers: Mapping[str, str]) -> list[NatsUser]:
-    """Return every user of a server. passwords: of HOUSE by name; readers: theirs by name."""
+    """Return every user of a server. passwords: of HOUSE by name; readers: passwords by name."""
     services = [_service(name, passwords[name]) for name in PUBLISHES]
     return [
         NatsUser(name=ADMIN, password=passwords[ADMIN], publish=None, subscribe=None),
@@ -58,7 +58,7 @@ def users(passwords: Mapping[str, str], *, readers: Mapping[str, str]) -> list[N
 def check_reader(name: str) -> None:
     """Refuse a name that no reader can have. Raises: ValueError."""
     if _NAME.fullmatch(name) is None or name in (*HOUSE, DEPOSITS):
-        raise ValueError("must be a name of small letters, digits and dashes that is not ours")
+        raise ValueError("must be lower-case letters, digits and dashes, and not a program's name")
 
 
 def _service(name: str, password: str) -> NatsUser:
@@ -75,7 +75,7 @@ def _service(name: str, password: str) -> NatsUser:
 
 
 def _gateway(password: str, *, others: Iterable[str]) -> NatsUser:
-    """Reads: a consumer of its own for a moment at a time, and nobody else's."""
+    """A reader: may use short-lived consumers of its own, and no others."""
     return NatsUser(
         name=GATEWAY,
         password=password,

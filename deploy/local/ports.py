@@ -1,4 +1,4 @@
-"""TCP ports on the loopback address: is one free, is one answering."""
+"""TCP ports on the loopback address: which are free, which answer."""
 
 import contextlib
 import secrets
@@ -6,13 +6,13 @@ import socket
 from dataclasses import dataclass
 
 HOST = "127.0.0.1"
-# Below those that Linux gives to connections by itself (net.ipv4.ip_local_port_range), as a rule.
+# Usually below the range that Linux uses for outgoing connections (ip_local_port_range).
 _NOT_GIVEN = range(10_000, 32_768)
 
 
 @dataclass(eq=False)
 class PortTakenError(Exception):
-    """Something else listens on a port that the stack needs."""
+    """Another program listens on a port that the stack needs."""
 
     port: int
     purpose: str
@@ -40,7 +40,7 @@ def answers(port: int, *, timeout_seconds: float = 0.5) -> bool:
 
 
 def greeting(port: int, *, timeout_seconds: float = 0.5) -> bytes:
-    """Return the first bytes that a server says by itself; empty when it does not."""
+    """Return the first bytes that a server sends unasked; empty if it sends none."""
     with (
         contextlib.suppress(OSError),
         socket.create_connection((HOST, port), timeout_seconds) as connection,
@@ -51,10 +51,10 @@ def greeting(port: int, *, timeout_seconds: float = 0.5) -> bytes:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now (for tests: somebody could take it meanwhile).
+    """Return a free port (for tests: another program could take it before it is used).
 
-    None that the kernel gives to connections: one of those would take it, above all while a server
-    that had it is started again.
+    It is outside the kernel's range for outgoing connections: one of those could take it, above all
+    while a server restarts.
     """
     while True:
         port = secrets.choice(_NOT_GIVEN)

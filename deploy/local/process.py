@@ -1,4 +1,4 @@
-"""Child processes: started in a session of their own, logged to a file, stopped by their signal.
+"""Child processes: each has its own session and log file, and is stopped by its signal.
 
 Every child asks the kernel to be signalled when its parent dies (Linux), so that even `kill -9`
 of a supervisor leaves nothing running. That promise is bound to the *thread* that starts the
@@ -41,7 +41,7 @@ class NotReadyError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What to run. `user` is whom to run it as (only root may say another).
+    """What to run. user: the account to run it as (only root may choose another).
 
     is_forked: a `python -m` that is forked off a process which has read the code before.
     """
@@ -81,7 +81,7 @@ class Process:
         return self._child.poll()
 
     def request_stop(self) -> None:
-        """Send the command's stop signal, once: a second would cut a graceful stop short."""
+        """Send the command's stop signal, once: a second one would cut a graceful stop short."""
         if self.exit_code() is None and not self._is_asked_to_stop:
             self._is_asked_to_stop = True
             self._child.send_signal(self.command.stop_signal)
@@ -168,7 +168,7 @@ def _spawn(command: Command, log: IO[bytes]) -> "subprocess.Popen[bytes]":
         user=None if user is None else user.pw_uid,
         group=None if user is None else user.pw_gid,
         extra_groups=None if user is None else [],
-        # The hook takes no lock, and runs after the change of user, which would undo it.
+        # The hook takes no lock. It runs after the change of user, which would cancel its effect.
         preexec_fn=_die_with_parent(command.stop_signal),  # noqa: PLW1509 - one system call
     )
 

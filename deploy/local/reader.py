@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def add(run_dir: Path, stack: dict[str, Any], name: str) -> str:
-    """Let a reader in; returns its URL, the same each time. Raises: OSError, nats errors."""
+    """Add a reader; returns its URL, the same each time. Raises: OSError, nats errors."""
     password = credentials.let_in(run_dir, name)
     _reload(run_dir, stack)
     believed = Path(stack["natsCaFile"])
@@ -64,14 +64,14 @@ def add(run_dir: Path, stack: dict[str, Any], name: str) -> str:
 
 
 def remove(run_dir: Path, stack: dict[str, Any], name: str) -> None:
-    """Shut a reader out, and forget how far it had read. Raises: OSError, nats errors."""
+    """Remove a reader, and delete its consumers. Raises: OSError, nats errors."""
     credentials.shut_out(run_dir, name)
     _reload(run_dir, stack)
     asyncio.run(_drop_consumer(stack["natsAdminUrl"], name, Path(stack["natsCaFile"])))
 
 
 def _reload(run_dir: Path, stack: dict[str, Any]) -> None:
-    """Have the running server read its users again; those that are gone lose their connections."""
+    """Make the running server reload its users; removed ones lose their connections."""
     passwords = credentials.load(run_dir).nats
     port = urlsplit(stack["natsAdminUrl"]).port or 0
     server = NatsServer(
@@ -111,10 +111,10 @@ async def _drop_consumer(url: str, name: str, believed: Path) -> None:
 
 
 async def _until_let_in(url: str, believed: Path) -> None:
-    """Wait until the server has read its users again. Raises: TimeoutError, nats errors."""
+    """Wait until the server has reloaded its users. Raises: TimeoutError, nats errors."""
 
     async def quiet(_: Exception) -> None:
-        """Say nothing: it is tried again."""
+        """Ignore the error: the connection is tried again."""
 
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:

@@ -10,16 +10,16 @@ from typing import Any
 
 import httpx
 
-# The gateway answers within 30 s by itself; this is the last resort.
+# The gateway answers within 30 s; this is the last resort.
 TIMEOUT_SECONDS = 60.0
 PAUSE_SECONDS = 0.2
-# Refusals that say "not now": the documented ones of a part that is away or busy.
+# Documented refusals that are worth a retry: a part is unavailable or busy.
 PASSING = ("PROVIDER_UNAVAILABLE", "PROVIDER_TIMEOUT", "IDEMPOTENCY_KEY_IN_PROGRESS")
 
 
 @dataclass(eq=False)
 class RefusedError(Exception):
-    """An answer that is no success, in the documented shape."""
+    """A refusal in the documented shape."""
 
     status: int
     code: str
@@ -31,9 +31,9 @@ class RefusedError(Exception):
 
 
 class Marketplace:
-    """The API, seen with one key. Every POST carries an Idempotency-Key of its own.
+    """The API as used with one key. Every POST has its own Idempotency-Key.
 
-    A call that meets a part of the stack away is made again, with the same key: it happens once.
+    A call that fails because a part is unavailable is retried with the same key: it happens once.
     """
 
     def __init__(self, client: httpx.AsyncClient, *, patience_seconds: float) -> None:
@@ -82,12 +82,12 @@ class Marketplace:
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def marketplace_id(self) -> uuid.UUID:
-        """Return whose key this is."""
+        """Return the id of the key's marketplace."""
         return uuid.UUID((await self.get("/me"))["marketplaceId"])
 
 
 def data_of(answer: httpx.Response) -> dict[str, Any]:
-    """Take the documented envelope off. Raises: RefusedError."""
+    """Return `data` of the documented envelope. Raises: RefusedError."""
     try:
         document = answer.json()
     except ValueError:

@@ -1,4 +1,4 @@
-"""API keys, made by the gateway's own program: only it knows their form."""
+"""API keys, created by the gateway's own program, which alone knows their format."""
 
 import subprocess
 import tempfile
@@ -25,7 +25,7 @@ def make_api_key(
     scopes: str = SCOPES,
     is_forked: bool = False,
 ) -> str:
-    """Make a key; the marketplace is made where it is missing.
+    """Create a key, and its marketplace if it is missing.
 
     settings: the gateway's. environment: live or test, which are two marketplaces. is_forked: see
     `Command`.
@@ -47,7 +47,7 @@ def _started(argv: Sequence[str], settings: Mapping[str, str]) -> tuple[int, str
 
 
 def _forked(argv: Sequence[str], settings: Mapping[str, str]) -> tuple[int, str]:
-    # The key is said into a folder of ours alone, which is gone at once.
+    # The key is printed into a private folder, which is deleted at once.
     with tempfile.TemporaryDirectory() as folder:
         command = Command(
             name="keytool", argv=argv, environment=settings, folder=ROOT, is_forked=True

@@ -1,4 +1,4 @@
-"""The project's own processes as parts of the stack, and how each says that it is ready."""
+"""The project's own programs as parts of the stack, and the probes of their readiness."""
 
 import urllib.error
 import urllib.request
@@ -83,7 +83,7 @@ def grpc_ready(port: int) -> Callable[[], bool]:
 
 
 def http_ready(url: str) -> Callable[[], bool]:
-    """Return a probe that is content with any answer 200."""
+    """Return a probe that accepts any answer 200."""
 
     def probe() -> bool:
         try:

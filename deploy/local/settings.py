@@ -15,19 +15,19 @@ from chassis.settings import load as load_settings
 from chassis.settings import refuse_unknown as refuse_unknown_settings
 from deploy.local.environment import READS
 
-# gRPC's handlers for fork break a child between fork and exec, and whoever starts the parts asks
-# for their health over gRPC. Read when gRPC is imported; this file is imported first.
+# gRPC's fork handlers break a child between fork and exec; the stack probes its parts over gRPC.
+# gRPC reads this when it is imported; this module is imported first.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PORT_BASE = 8080
-# The longest pause before a part that ended is started again, in seconds.
+# The longest pause before a part is restarted, in seconds.
 DEFAULT_RESTART_PAUSE = "10"
-# What the stack itself reads, beside what its programs do.
+# The stack's own settings; the rest belong to its programs.
 OWN = frozenset(
     {"RUN_DIR", "PORT_BASE", "LINKS", "RESTART_PAUSE_SECONDS", "POSTGRES_FSYNC", "FORK_PROGRAMS"}
 )
-# From the gateway's port on, one after the other.
+# In this order, from PORT_BASE on.
 PORTS = (
     "gateway",
     "orders",
@@ -54,7 +54,7 @@ _PAUSE = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackSettings:
-    """Where a stack lives, and which of its parts are elsewhere.
+    """Where a stack runs, and which of its parts run elsewhere.
 
     database_url: of an administrator that may make schemas and roles. Empty URL: embedded.
     links: the address (`host:port`) at which one part reaches another, where it is not the
@@ -112,14 +112,14 @@ def read(environment: Mapping[str, str]) -> StackSettings:
 
 
 def refuse_unknown() -> None:
-    """End the program where a name in the environment is meant as a setting and is none."""
+    """End the program if a name in the environment looks like a setting but is unknown."""
     of_programs = frozenset[str]().union(*READS.values())
     programs = (*READS, "stack")
     refuse_unknown_settings("stack", programs=programs, known=OWN | of_programs)
 
 
 def _require(setting: str, value: str, check: Callable[[str], object]) -> None:
-    """Refuse a setting that is said and wrong."""
+    """Refuse a setting that is given and wrong."""
     if value:
         try:
             check(value)
@@ -159,7 +159,7 @@ def child_environment(**overrides: str) -> dict[str, str]:
 
 
 def replace_environment(environment: Mapping[str, str]) -> None:
-    """Give a process that was forked the environment of a program that is started."""
+    """Replace the environment of this process, which was forked."""
     os.environ.clear()
     os.environ.update(environment)
 

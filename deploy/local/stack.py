@@ -1,4 +1,4 @@
-"""The stack: its parts in the order of their needs, from the database to the gateway."""
+"""The stack: starts its parts in the order of their dependencies, and stops them."""
 
 import asyncio
 import time
@@ -43,7 +43,7 @@ STOP_ORDER = (
     ("nats",),
     ("postgres",),
 )
-# Escrow's settings, by the names under which a devnet tells them.
+# Escrow's settings, and the names under which a devnet reports them.
 _CHAIN_SETTINGS = {
     "STELLAR_RPC_URL": "rpcUrl",
     "STELLAR_NETWORK_PASSPHRASE": "networkPassphrase",
@@ -55,12 +55,12 @@ _CHAIN_SETTINGS = {
     "TRUSTLESS_WORK_FEE_ADDRESS": "feeAddress",
     "TRUSTLESS_WORK_URL": "trustlessWorkUrl",
 }
-# How long the ports of a killed stack may stay taken: its children stop by themselves.
+# How long the ports of a killed stack may stay taken, until its children have stopped.
 LEFTOVER_SECONDS = 15.0
 
 
 class Stack:
-    """One stack. `start()`, then `watch()` until told otherwise, then `stop()`."""
+    """One stack. Call `start()`, then `watch()` repeatedly, then `stop()`."""
 
     def __init__(self, settings: StackSettings, *, say: Callable[[str], None]) -> None:
         self._settings = settings
@@ -115,7 +115,7 @@ class Stack:
         self._start_foundations()
         network = self._prepare()
         programs = self._start_programs(network)
-        # Made while they come up.
+        # While the programs start.
         self._make_api_keys()
         self._wait_for(programs)
         self._document = self._describe(network)
@@ -123,7 +123,7 @@ class Stack:
         return self._document
 
     def watch(self) -> None:
-        """Look after the parts once; a stopped one is started again."""
+        """Check the parts once, and restart what has exited."""
         self._supervisor.look()
 
     def stop(self) -> dict[str, int]:
@@ -197,7 +197,7 @@ class Stack:
             with self._reported("nats"):
                 self._nats.wait_ready()
                 self._keep_stream()
-        # Elsewhere: what else there is to know about the network is in the environment.
+        # For a network elsewhere, the environment has the other settings.
         network = {"STELLAR_RPC_URL": self._settings.stellar_rpc_url}
         if "devnet" in embedded:
             with self._reported("devnet"):
@@ -213,22 +213,22 @@ class Stack:
         return nats_users.users(self._credentials.nats, readers=readers)
 
     def _nats_authority(self) -> Path | None:
-        """Return the file of the authority that NATS' certificate is of; None: the system's."""
+        """Return the file of the authority that signed NATS' certificate; None: the system's."""
         given = self._settings.environment.get("NATS_CA_FILE")
         if self._settings.nats_url:
             return Path(given) if given else None
         return authority.files(self._settings.run_dir, "nats").authority
 
     def _keep_stream(self) -> None:
-        """Give the stream the limits that the settings say; a service could only make it."""
+        """Set the stream's limits from the settings; services may only create it."""
         url, limits = self._wiring.nats_url(nats_users.ADMIN), self._settings.stream_limits
         try:
             asyncio.run(keep_stream(url, limits=limits, authority=self._nats_authority()))
         except (NatsError, OSError, TimeoutError) as error:
-            raise NotReadyError("nats", None, f"its stream was refused: {error}") from error
+            raise NotReadyError("nats", None, f"it refused the stream: {error}") from error
 
     def _give_passwords(self) -> None:
-        """Let the services' roles log in where the server asks for passwords."""
+        """Set the passwords of the services' roles if the server requires passwords."""
         if role_password(self._settings.database_url, "") is None:
             return
         with psycopg.connect(self._settings.database_url, autocommit=True) as connection:
@@ -273,7 +273,7 @@ class Stack:
         )
 
     def _make_api_keys(self) -> None:
-        """Make the demo marketplace's keys, where this database has not seen them yet."""
+        """Create the demo marketplace's keys if this database does not have them."""
         settings = self._wiring.gateway()
 
         def key(known: str, environment: str) -> str:
@@ -295,7 +295,7 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """Where the gateway answers."""
+        """The gateway's URL."""
         given = self._settings.environment.get("GATEWAY_HOST", HOST).strip("[]")
         host = HOST if given in {"::", "0.0.0.0"} else given  # noqa: S104 - it is not bound here
         return f"http://{joined(host, self._settings.port('gateway'))}"
@@ -343,7 +343,7 @@ class Stack:
 def chain_settings(url: str) -> dict[str, str]:
     """Return escrow's settings for the network of a devnet.
 
-    Raises: NotReadyError: it does not say what it is.
+    Raises: NotReadyError: it does not report its network.
     """
     info = network_info(url)
     if not info:

@@ -1,4 +1,4 @@
-"""What a running stack tells others: RUN_DIR/stack.json, and the lock that says it runs.
+"""How others find a running stack: RUN_DIR/stack.json, and a lock held while it runs.
 
 The lock is the kernel's: it is free again when its holder dies, however it died, while
 stack.json may be left behind by a supervisor that was killed.
@@ -48,7 +48,7 @@ def is_running(run_dir: Path) -> bool:
 
 
 def read(run_dir: Path) -> dict[str, Any] | None:
-    """Read stack.json of a running stack; None where none runs, or it is not ready yet."""
+    """Read stack.json of a running stack; None if none runs, or it is not ready yet."""
     if not is_running(run_dir):
         return None
     try:
@@ -64,10 +64,10 @@ def was_killed(run_dir: Path) -> bool:
 
 
 def write(run_dir: Path, document: Mapping[str, object]) -> None:
-    """Replace stack.json at once. It holds the demo key: mode 0600."""
+    """Replace stack.json atomically. It contains the demo key, so its mode is 0600."""
     write_private(run_dir / STACK_FILE, json.dumps(document, indent=2) + "\n")
 
 
 def remove(run_dir: Path) -> None:
-    """Delete stack.json: nobody should start to use the stack any more."""
+    """Delete stack.json, so that no new user starts with the stack."""
     (run_dir / STACK_FILE).unlink(missing_ok=True)

@@ -32,9 +32,9 @@ def issuer(*, secret: str, marketplace: str) -> dict[str, str]:
 
 
 def mint(document: Mapping[str, Any], *, subject: uuid.UUID, role: str | None = None) -> str:
-    """Make a token for a user of the stack that a stack.json describes.
+    """Create a token for a user of the stack that stack.json describes.
 
-    Raises: KeyError: the stack has other issuers than its own.
+    Raises: KeyError: the stack uses other issuers.
     """
     now = int(time.time())
     claims = {

@@ -1,4 +1,4 @@
-"""Who gets which setting: the environment of each part of the stack."""
+"""The environment of each part of the stack: which program gets which setting."""
 
 import hashlib
 import hmac
@@ -14,7 +14,7 @@ from deploy.local.ports import HOST
 from deploy.local.settings import StackSettings
 
 SERVICES = ("orders", "ledger", "escrow", "disputes")
-# What the devnet's copy of the Trustless Work API asks for.
+# The API key of the devnet's Trustless Work API.
 _DEVNET_API_KEY = "devnet-key"
 # Settings of the stack itself: a child gets its own value or none.
 _OURS = frozenset(
@@ -38,7 +38,7 @@ _OURS = frozenset(
 
 
 class Wiring:
-    """Settings by part. database_url: of an administrator. nats_url: where it is, as nobody."""
+    """Settings by part. database_url: of an administrator. nats_url: without a user."""
 
     def __init__(
         self, *, settings: StackSettings, credentials: Credentials, database_url: str, nats_url: str
@@ -49,7 +49,7 @@ class Wiring:
         self._nats_url = nats_url
 
     def devnet(self) -> dict[str, str]:
-        """Return the settings of the devnet that are not its place."""
+        """Return the devnet's settings, except its folder and port."""
         return self._merge("devnet", {})
 
     def migrations(self) -> dict[str, str]:
@@ -57,7 +57,7 @@ class Wiring:
         return self._merge("migrations", {"DATABASE_URL": self._database_url})
 
     def service(self, name: str, *, network: Mapping[str, str]) -> dict[str, str]:
-        """Return a service's settings. network: what escrow has to know about the chain."""
+        """Return a service's settings. network: escrow's settings for the chain."""
         own = {
             **self._common(name),
             **self._addresses(name),
@@ -77,7 +77,7 @@ class Wiring:
             own["ESCROW_EVENT_KEYS"] = self._event_keys()
         merged = self._merge(name, own)
         if name == "escrow" and "TRUSTLESS_WORK_URL" not in self._settings.environment:
-            # The provider is the devnet, and the real one's key is nothing for it.
+            # The devnet is the provider; it must not get the real provider's key.
             merged["TRUSTLESS_WORK_API_KEY"] = _DEVNET_API_KEY
         return merged
 
@@ -95,7 +95,7 @@ class Wiring:
         return self._merge("gateway", own)
 
     def tokens(self) -> dict[str, str]:
-        """Tell how tokens of the stack's own issuer are made; empty where others replace it."""
+        """Return the settings of the stack's own token issuer; empty if others replace it."""
         if "JWT_ISSUERS" in self._settings.environment:
             return {}
         own = self._issuer()
@@ -114,7 +114,7 @@ class Wiring:
     def nats_url(self, user: str) -> str:
         """Return the URL of a user of NATS; `<USER>_NATS_URL` replaces it.
 
-        A NATS elsewhere has users of its own: whom its URL names, or nobody, is everybody here.
+        A NATS server elsewhere has its own users: all programs use the one in its URL, if any.
         """
         replaced = self._settings.environment.get(f"{user.upper()}_NATS_URL")
         if replaced or self._settings.nats_url:
@@ -156,7 +156,7 @@ class Wiring:
         return EventSigner(known or self._credentials.event_signing_key).public_key
 
     def _through(self, role: str, peer: str, url: str) -> str:
-        """Return a peer's URL as a part reaches it: at the address of their link, if any."""
+        """Return a peer's URL as a part reaches it: through their link, if there is one."""
         address = self._settings.links.get((role, peer))
         if address is None or not url:
             return url
@@ -176,14 +176,14 @@ class Wiring:
         }
 
     def _merge(self, program: str, own: Mapping[str, str]) -> dict[str, str]:
-        """Join with what the program inherits: addresses are ours, the rest may be overridden."""
+        """Add what the program inherits: it may override all but the addresses."""
         kept = inherited(self._settings.environment, program)
         kept = {name: value for name, value in kept.items() if name not in _OURS}
         return {**own, **kept}
 
 
 def with_user(url: str, user: str, password: str) -> str:
-    """Return a URL with another user, or with one."""
+    """Return a URL with this user."""
     parts = urlsplit(url)
     address = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{address}"))
@@ -203,7 +203,7 @@ def role_url(admin_url: str, role: str) -> str:
 
 
 def role_password(admin_url: str, role: str) -> str | None:
-    """Return a role's password on the administrator's server, None where there are none."""
+    """Return a role's password on the administrator's server; None if it uses none."""
     given = urlsplit(admin_url).password
     if not given:
         return None

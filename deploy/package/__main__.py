@@ -1,7 +1,7 @@
-"""The command `orchestrator` where the package is installed; here only the wheel is made of it.
+"""The command `orchestrator` of the installed package; in a checkout this file is only packaged.
 
-What it runs lies beside it in `programs`, under the names that it has in a checkout. They are the
-command's own: its process alone looks there, and nothing else in the environment sees them.
+Its code is beside it in `programs`, under the names of the checkout. Only the process of this
+command looks there, so these names do not clash with other packages.
 """
 
 import sys

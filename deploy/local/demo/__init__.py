@@ -1,1 +1,1 @@
-"""`make demo`: one purchase on a real stack, watched from every side, then checked."""
+"""`make demo`: one purchase on a real stack, shown step by step and then checked."""

@@ -1,4 +1,4 @@
-"""Run the demo; the exit code says whether everything held."""
+"""Run the demo; the exit code is 0 if every check passed."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ SETTLE_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
-    """Everybody who is asked during the demo."""
+    """The connections of the demo."""
 
     stack: Mapping[str, Any]
     chain: Chain
@@ -82,7 +82,7 @@ class Sides:
 
 
 async def show(run_dir: Path, stack: Mapping[str, Any], view: View) -> bool:
-    """Walk the purchase and the other endings, and check them; returns whether all held."""
+    """Run the purchase and the other endings, and check them; returns whether all checks passed."""
     async with Sides.of(run_dir, stack) as sides:
         purchase = sides.purchase()
         sights = []
@@ -112,7 +112,7 @@ async def show(run_dir: Path, stack: Mapping[str, Any], view: View) -> bool:
 
 
 def _tell(view: View, purchase: Purchase, events: Sequence[tuple[str, int]]) -> None:
-    """List what the table has no room for."""
+    """Print what does not fit into the table."""
     view.say()
     view.say(f"Order    {purchase.order_id}")
     view.say(f"Contract {purchase.contract_id}")
@@ -138,7 +138,7 @@ async def _endings(
 async def _two_views(
     stack: Mapping[str, Any], marketplace: Marketplace, view: View
 ) -> list[InvariantResult]:
-    """Show one order in both APIs; returns its checks. Not where tokens come from elsewhere."""
+    """Show one order in both APIs; returns its checks. Skipped if tokens come from elsewhere."""
     if not stack.get("jwtSecret") or not stack.get("faucetUrl"):
         return []
     order = TwoViews(document=stack, marketplace=marketplace)
@@ -151,7 +151,7 @@ async def _two_views(
 
 
 def _money(sights: Sequence[Sight]) -> list[InvariantResult]:
-    """Compare what was paid with what arrived: on fresh and on used stacks alike."""
+    """Compare what was paid with what arrived."""
     first, last = sights[0], sights[-1]
     price = minor_units(PRICE)
     seller = last.seller_available - first.seller_available
@@ -169,7 +169,7 @@ def _money(sights: Sequence[Sight]) -> list[InvariantResult]:
         ),
         _check(
             held == price and last.contract == 0,
-            "the contract held the price, and holds nothing now",
+            "the contract held the price, and is empty now",
             f"{to_text(held)}, {to_text(last.contract)}",
         ),
     ]
@@ -185,7 +185,7 @@ def _order_events(events: Sequence[tuple[str, int]]) -> InvariantResult:
 
 
 async def books(operator: Operator) -> list[InvariantResult]:
-    """Check the ledger's invariants, and the ledger against the chain, once nothing moves."""
+    """Check the ledger's invariants, and compare ledger and chain once nothing moves."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         invariants, holdings = await operator.invariants(), await operator.holdings()

@@ -1,4 +1,4 @@
-"""What the chain itself says, asked of its RPC and of nobody else."""
+"""Balances as the chain itself reports them, read through its RPC."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ class Chain:
     @classmethod
     @asynccontextmanager
     async def of(cls, stack: Mapping[str, Any]) -> AsyncIterator["Chain"]:
-        """Connect to the network of a stack, as its stack.json names it."""
+        """Connect to the network that stack.json names."""
         server = SorobanServerAsync(stack["rpcUrl"], AiohttpClient())
         try:
             asset = Asset("USDC", stack["usdcIssuer"])
@@ -29,12 +29,12 @@ class Chain:
             await server.close()
 
     async def contract_balance(self, contract_id: str) -> int:
-        """Return what a contract holds; 0 where it never held any."""
+        """Return the balance of a contract; 0 if it has none."""
         answer = await self._server.get_sac_balance(contract_id, self._asset, self._passphrase)
         return 0 if answer.balance_entry is None else int(answer.balance_entry.amount)
 
     async def account_balance(self, address: str) -> int:
-        """Return what an account's trustline holds; 0 where there is none."""
+        """Return the balance of an account's trustline; 0 if there is none."""
         key = xdr.LedgerKey(
             xdr.LedgerEntryType.TRUSTLINE,
             trust_line=xdr.LedgerKeyTrustLine(

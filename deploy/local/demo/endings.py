@@ -11,7 +11,7 @@ from deploy.local.demo.purchase import BUYER, SELLER, Purchase, minor_units
 from deploy.local.rest import Marketplace
 from kernel.money import to_text
 
-# What the purchase left of the deposit pays for all three.
+# The rest of the deposit pays for all three.
 PRICE = "5.00"
 TO_SELLER, TO_BUYER = "3.00", "2.00"
 NewPurchase = Callable[[str, str], Purchase]
@@ -31,7 +31,7 @@ class Ending:
 async def walk(
     new: NewPurchase, marketplace: Marketplace
 ) -> tuple[list[Ending], list[InvariantResult]]:
-    """Walk the three endings beside each other; returns them, and the checks of the money.
+    """Run the three endings at the same time; returns them, and the checks of the money.
 
     new: makes a purchase between the guide's two users, of a price and a title.
     """
@@ -113,12 +113,12 @@ def _checks(
             details=states,
         ),
         InvariantResult(
-            name="of the three only the split cost the buyer anything",
+            name="the buyer paid only for the split",
             holds=paid == share and after[1] == before[1],
             details=to_text(paid),
         ),
         InvariantResult(
-            name="the seller received the split's part",
+            name="the seller received its part of the split",
             holds=earned == share,
             details=to_text(earned),
         ),

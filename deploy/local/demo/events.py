@@ -1,4 +1,4 @@
-"""A plain NATS subscriber, as anybody could write one: no stream, no consumer, just subjects."""
+"""A plain NATS subscriber: no stream, no consumer, just subjects."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from typing import Any
 import nats
 from nats.aio.msg import Msg
 
-# What the guide promises for a purchase that goes well.
+# The events of a successful purchase, as the guide lists them.
 PURCHASE = (
     "order.created",
     "order.funds_reserved",
@@ -40,7 +40,7 @@ class Listener:
         """Subscribe for the block. stack: what stack.json says."""
         listener = cls()
         servers = [server.strip() for server in str(stack["natsUrl"]).split(",")]
-        # Without a file, the system's authorities are believed.
+        # Without a file, the system's authorities are trusted.
         believed = ssl.create_default_context(cafile=stack["natsCaFile"] or None)
         client = await nats.connect(servers, tls=believed)
         try:
@@ -59,7 +59,7 @@ class Listener:
         ]
 
     async def wait_for(self, aggregate_id: str, event_type: str, *, seconds: float = 15) -> None:
-        """Wait until an event of that type came; returns without one when the time is over."""
+        """Wait for an event of that type; returns after `seconds` even without one."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while event_type not in dict(self.of_aggregate(aggregate_id)):

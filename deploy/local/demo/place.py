@@ -1,4 +1,4 @@
-"""Where the demo runs: on a fresh stack of its own, beside whatever else runs."""
+"""Starts a fresh stack for the demo, beside any other that runs."""
 
 import contextlib
 import re
@@ -70,7 +70,7 @@ def _free_folder(beside: Path) -> Path:
 
 
 def _forget(run_dir: Path, *, keep_logs: bool = False) -> None:
-    """Delete the data of the demo's last stack; its logs may be worth a look."""
+    """Delete the data of the demo's last stack, and its logs unless they are kept."""
     postgres.remove(run_dir / "postgres")
     for path in run_dir.glob("*"):
         if path.is_file():
@@ -80,7 +80,7 @@ def _forget(run_dir: Path, *, keep_logs: bool = False) -> None:
 
 
 def _free_ports(settings: StackSettings) -> int:
-    """Return the first port of a free row: from PORT_BASE on, so that other stacks may run."""
+    """Return the first of a row of free ports, from PORT_BASE on."""
     base = settings.port_base
     while base + len(PORTS) < 65536:  # noqa: PLR2004 - the last port and one
         if all(is_free(base + offset) for offset in range(len(PORTS))):

@@ -26,7 +26,7 @@ STEP_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """What every side said after a step. Amounts in minor units; contract: on chain."""
+    """What all sides report after a step. Amounts in minor units; contract: on chain."""
 
     step: str
     state: str
@@ -39,11 +39,11 @@ class Sight:
 
 
 class DemoFailedError(Exception):
-    """A step did not come to its end."""
+    """A step did not finish."""
 
 
 class Purchase:
-    """One purchase. faucet_url: None where the money has to come from elsewhere."""
+    """One purchase. faucet_url: None if the money must come from elsewhere."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Purchase:
         self.addresses: dict[str, str] = {}
 
     async def steps(self) -> AsyncIterator[Sight]:
-        """Walk the purchase; yields after each step."""
+        """Run the purchase; yields after each step."""
         walk: list[tuple[str, Callable[[], Awaitable[str]]]] = [
             ("users and wallets", self.register),
             (f"deposit {DEPOSIT}", self.deposit),
@@ -110,7 +110,7 @@ class Purchase:
         return await self._chain.contract_balance(self.contract_id) if self.contract_id else 0
 
     async def register(self) -> str:
-        """Register both and learn where their wallets are."""
+        """Register both users, and read the addresses of their wallets."""
         for public_id, kind in ((self.buyer, "BUYER"), (self.seller, "SELLER")):
             body = {"externalUserId": public_id, "id": public_id, "type": kind}
             await self._marketplace.post("/users", body)
@@ -134,7 +134,7 @@ class Purchase:
         return "-"
 
     async def _faucet(self, address: str) -> bool:
-        """Ask for the money; the wallet's account may not be on chain yet."""
+        """Ask the faucet for money; the wallet's account may not be on chain yet."""
         body = {"address": address, "amount": DEPOSIT}
         async with httpx.AsyncClient(timeout=STEP_SECONDS) as client:
             answer = await client.post(f"{self._faucet_url}", json=body)
@@ -160,7 +160,7 @@ class Purchase:
         return await self.act("reserve", {"amount": self.price})
 
     async def create_escrow(self) -> str:
-        """Deploy the contract and wait until it stands."""
+        """Deploy the contract, and wait for it."""
         state = await self.act("escrow")
         order = await self._marketplace.get(f"/orders/{self.order_id}")
         self.contract_id = order["escrow"]["trustlessContractId"]
@@ -175,7 +175,7 @@ class Purchase:
         return await self.act("resolution/release", {"requestedBy": "BUYER"})
 
     async def act(self, action: str, body: dict[str, Any] | None = None) -> str:
-        """Ask for an action and wait until nothing is in motion any more; returns the state."""
+        """Request an action, and wait until it has finished; returns the state."""
         path = f"/orders/{self.order_id}"
         await self._marketplace.post(f"{path}/{action}", body)
 
@@ -200,7 +200,7 @@ class Purchase:
         )
 
     async def _new_hashes(self) -> tuple[str, ...]:
-        """Return the chain transactions since the last look."""
+        """Return the chain transactions since the last call."""
         fresh = self._fresh_hashes
         self._fresh_hashes = []
         order_id = from_public("ord", self.order_id)
@@ -212,7 +212,7 @@ class Purchase:
 
 
 async def wait_for(condition: Callable[[], Awaitable[bool]], *, what: str) -> None:
-    """Wait until a condition holds. Raises: DemoFailedError: the time is over; says `what`."""
+    """Wait until a condition holds. Raises: DemoFailedError: it does not in time; says `what`."""
     deadline = time.monotonic() + STEP_SECONDS
     while not await condition():
         if time.monotonic() > deadline:

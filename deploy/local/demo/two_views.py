@@ -1,4 +1,4 @@
-"""One order in both APIs: its buyer and business use the party API, the marketplace watches."""
+"""One order in both APIs: buyer and business use the party API, the marketplace reads along."""
 
 import time
 import uuid
@@ -17,7 +17,7 @@ from kernel.ids import parse_uuid, to_public
 AMOUNT, DEPOSIT = "150.00", "150.00"
 NOTES = "Final report"
 TIMEOUT_SECONDS = 60.0
-# What both views say after each step (docs/states.md).
+# The state in both views after each step (docs/states.md).
 EXPECTED = (
     ("create", "ORDER_CREATED", "pending_payment"),
     ("pay", "IN_PROGRESS", "paid"),
@@ -28,7 +28,7 @@ EXPECTED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What both views said after a step."""
+    """The state in both views after a step."""
 
     step: str
     marketplace: str
@@ -47,7 +47,7 @@ class TwoViews:
         self.order_id = ""
 
     async def steps(self) -> AsyncIterator[Look]:
-        """Walk the order; yields what both views say after each step."""
+        """Run the order; yields its state in both views after each step."""
         await self._fund_buyer()
         walk = (
             ("create", self._buyer, "/orders/", self._new_order()),
@@ -70,25 +70,25 @@ class TwoViews:
         self.receipt = await self._party("GET", path, self._business, None)
 
     def checks(self, looks: list[Look]) -> list[InvariantResult]:
-        """Compare what was seen with what the documents say."""
+        """Compare the states with the documented ones."""
         said = tuple((look.step, look.marketplace, look.party) for look in looks)
         income = self.receipt.get("business_income")
         fee = self.receipt.get("platform_fee")
         return [
             InvariantResult(
-                name="both views told the same order in their own words",
+                name="both views showed the same order, each with its own states",
                 holds=said == EXPECTED,
                 details=", ".join(f"{m} = {p}" for _, m, p in said),
             ),
             InvariantResult(
-                name="the receipt adds up: income and platform fee are the amount",
+                name="the receipt adds up: income plus platform fee is the amount",
                 holds=(income, fee) == (135.0, 15.0),
                 details=f"{income} + {fee}",
             ),
         ]
 
     async def _fund_buyer(self) -> None:
-        """See both for the first time, and pay the buyer's wallet on chain."""
+        """Create both users by their first request, and pay the buyer's wallet on chain."""
         for user in (self._buyer, self._business):
             await self._party("GET", "/orders/?role=personal", user, None)
         deposit = await self._marketplace.get(f"/users/{self._buyer}/wallet/deposit")
@@ -112,7 +112,7 @@ class TwoViews:
     def _public_id(self) -> str:
         order_id = parse_uuid(self.order_id)
         if order_id is None:
-            raise DemoFailedError(f"{self.order_id} is no UUID")
+            raise DemoFailedError(f"{self.order_id} is not a UUID")
         return to_public("ord", order_id)
 
     async def _party(
