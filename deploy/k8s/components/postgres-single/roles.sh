@@ -1,5 +1,5 @@
 #!/bin/sh
-# The programs' roles, as an operator of PostgreSQL makes them elsewhere. psql quotes the password.
+# Creates the programs' roles, as a PostgreSQL operator does elsewhere. psql quotes the password.
 set -eu
 for role in orders ledger escrow disputes gateway; do
   psql -v ON_ERROR_STOP=1 -v role="$role" -v password="$(cat "/passwords/$role")" \
