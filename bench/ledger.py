@@ -39,12 +39,12 @@ from deploy.local.process import Command, Process, python_module, run
 from deploy.local.services import grpc_ready
 from deploy.local.settings import ROOT, child_environment
 
-# The callers of this measurement, and nobody else's.
+# The callers of this measurement.
 KEYS = {name: Ed25519PrivateKey.generate() for name in ("orders", "operator")}
 WORLD = "external:stellar"
 PLENTY = 10**15
 CREATED = ledger_pb2.TRANSFER_STATUS_CREATED
-# The design's budget on two cores, load generator and all.
+# The budget on two cores, including the load generator.
 LEAST_SINGLE, LEAST_LISTED = 2_500, 10_000
 Make = Callable[[], ledger_pb2.NewTransfer]
 
@@ -113,11 +113,11 @@ class Load:
             )
 
     def deposit(self) -> ledger_pb2.NewTransfer:
-        """Ask for one from the world to a user: one statement line, one event."""
+        """Request a transfer from the world to a user: one statement line, one event."""
         return _transfer(WORLD, self._random.choice(self._names), 100_000)
 
     def payment(self) -> ledger_pb2.NewTransfer:
-        """Ask for one between users: two locked accounts, two statement lines, two events."""
+        """Request a transfer between users: two locked accounts, two lines, two events."""
         debit, credit = self._random.sample(self._names, 2)
         return _transfer(debit, credit, 100_000)
 
@@ -144,7 +144,7 @@ class Load:
         return Figures(name=name, rate=count / elapsed, seconds=latencies, cpu=cpu)
 
     async def broken(self) -> list[str]:
-        """Check the ledger; returns the invariants that do not hold."""
+        """Check the ledger; returns the invariants that fail."""
         operator = Caller(Signer(key=lambda: KEYS["operator"], caller="operator"))
         request = ledger_pb2.CheckInvariantsRequest()
         found = await operator.call(
@@ -192,7 +192,7 @@ def serving(*, with_nats: bool) -> Iterator[Server]:
         stack.callback(remove, home)
         stack.callback(postgres.stop)
         postgres.wait_ready()
-        # Nobody listens on port 1: the relay waits, and only the ledger is measured.
+        # Nothing listens on port 1: the relay waits, and only the ledger is measured.
         nats_url = f"nats://{HOST}:1"
         if with_nats:
             nats = NatsServer(home=folder / "nats", port=free_port(), log_folder=logs)
@@ -255,7 +255,7 @@ def _pgbench(*arguments: str) -> str:
 
 
 async def measure(server: Server, arguments: argparse.Namespace) -> tuple[list[Figures], list[str]]:
-    """Run every measurement; returns the figures, and what is broken afterwards."""
+    """Run every measurement; returns the figures, and the invariants that fail afterwards."""
     async with open_channel(server.address) as channel:
         load = Load(server, ledger_pb2_grpc.LedgerServiceStub(channel))
         await load.open_accounts(count=arguments.users)
@@ -268,13 +268,13 @@ async def measure(server: Server, arguments: argparse.Namespace) -> tuple[list[F
                 figures.append(
                     await load.measure(name, make, callers=callers, size=size, seconds=seconds)
                 )
-        # So much was written so quickly that the planner knows nothing of it yet.
+        # After so many writes in a short time the planner has no statistics yet.
         server.postgres.execute("analyze")
         return figures, await load.broken()
 
 
 def main() -> None:
-    """Measure, print, and exit with 1 where an invariant does not hold."""
+    """Measure, print, and exit with 1 if an invariant fails."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=int, default=6, help="of each measurement")
     parser.add_argument("--users", type=int, default=1000)

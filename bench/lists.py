@@ -1,4 +1,4 @@
-"""A party's list of orders among a million: as fast for one with 100,000 as for one with 100.
+"""A party's list of orders among a million: with 100,000 orders it is as fast as with 100.
 
     python -m bench.lists [--orders 1000000] [--requests 200]
 
@@ -121,7 +121,7 @@ select marketplace_id, COLUMN, ROLE, party_status, count(*) from orders group by
 
 
 def main() -> int:
-    """Run from the command line; 1 where the budget is missed or a total was wrong."""
+    """Run from the command line; returns 1 if the budget is missed or a total is wrong."""
     parser = argparse.ArgumentParser(description="Lists among a million orders")
     parser.add_argument("--orders", type=int, default=1_000_000)
     parser.add_argument("--requests", type=int, default=200)

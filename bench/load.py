@@ -41,7 +41,7 @@ class Run:
     cpu: Mapping[str, float] = field(default_factory=dict)
 
     def figures(self) -> str:
-        """Describe the run in two lines: rate and latencies, then who worked how long."""
+        """Describe the run in two lines: rate and latencies, then the CPU of each program."""
         count, ordered = len(self.answers), sorted(self.seconds)
         statuses = Counter(answer.status for answer in self.answers)
         middle, slowest = ordered[count // 2], ordered[int(count * 0.99)]
@@ -68,7 +68,7 @@ class Load:
     async def post(
         self, requests: Iterable[tuple[str, Mapping[str, Any]]], *, connections: int
     ) -> Run:
-        """POST every (path, body), `connections` at once, each with an own Idempotency-Key."""
+        """POST every (path, body), `connections` at once, each with its own Idempotency-Key."""
         waiting, run = iter(requests), Run()
         before, started = self._cpu(), time.perf_counter()
         await asyncio.gather(*(self._work(waiting, run) for _ in range(connections)))

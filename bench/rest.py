@@ -22,7 +22,7 @@ from deploy.local import settings
 from deploy.local.demo import place
 from deploy.local.rest import Marketplace
 
-# The design's budget on two cores, load generator and all.
+# The budget on two cores, including the load generator.
 LEAST_CREATES, LEAST_RESERVES = 400, 250
 DEPOSIT, PRICE = "10000.00", "1.00"
 WARM_UP = 200
@@ -96,7 +96,7 @@ def _all(answers: list[Answer], status: int) -> bool:
 
 
 def main() -> int:
-    """Run from the command line; 1 where a request did not succeed."""
+    """Run from the command line; returns 1 if a request failed."""
     parser = argparse.ArgumentParser(description="Orders per second through REST")
     parser.add_argument("--orders", type=int, default=2000)
     parser.add_argument("--connections", type=int, default=16)

@@ -1,11 +1,11 @@
-"""What metrics and traces cost: orders created with both on, and with both off, in one run.
+"""What metrics and traces cost: creates orders with both on, and with both off, in one run.
 
     python -m bench.watched [--orders 500] [--rounds 12] [--connections 8]
 
 One stack, and two pairs of a gateway and an orders service in front of its database. One pair is
-scraped every five seconds, and traces one request in a hundred to a collector that throws all away.
-The other does neither. Orders are created through them in turn, as A B B A, so that what the
-machine does besides falls on both. The figures are ratios: of the rates, and of CPU a request.
+scraped every five seconds, and sends traces of one request in a hundred to a collector. The other
+does neither. Orders are created through them in turn, as A B B A, so that other work on the machine
+affects both. The figures are ratios: of the rates, and of CPU a request.
 """
 
 import argparse
@@ -37,7 +37,7 @@ SHARE = "0.01"
 
 @contextlib.contextmanager
 def scraping(urls: Sequence[str]) -> Iterator[None]:
-    """Read metrics three times as often as the deployment in deploy/k8s does."""
+    """Scrape metrics three times as often as deploy/k8s does."""
     over = threading.Event()
 
     def scrape() -> None:
@@ -72,7 +72,7 @@ class Pair:
         }
 
     def load(self, api_key: str) -> Load:
-        """Return what sends requests to it."""
+        """Return the load generator for its gateway."""
         pids = {name: program.process.pid for name, program in self.programs.items()}
         return Load(url=self.url, api_key=api_key, pids=pids)
 
@@ -119,7 +119,7 @@ def tell(runs: Mapping[str, Sequence[Run]]) -> None:
 
 
 def main() -> int:
-    """Run from the command line; 1 where a request did not succeed."""
+    """Run from the command line; returns 1 if a request failed."""
     parser = argparse.ArgumentParser(description="What metrics and traces cost")
     parser.add_argument("--orders", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=12)

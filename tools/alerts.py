@@ -1,6 +1,6 @@
-"""`make alerts-check`: the alerts of deploy/k8s, tried by promtool on data made for them.
+"""`make alerts-check`: tests the alerts of deploy/k8s with promtool, on prepared data.
 
-promtool reads files of rules, not objects of Kubernetes: what is inside of the object is written to
+promtool reads rule files, not Kubernetes objects, so the rules inside the object are written to
 build/alerts, beside the data.
 """
 
@@ -17,7 +17,7 @@ BUILD = ROOT / "build/alerts"
 
 
 def main() -> None:
-    """Check and try the rules; exit code 1 where promtool is not there or one does not hold."""
+    """Check and test the rules; exit code 1 without promtool, or if a rule fails."""
     promtool = shutil.which("promtool")
     if promtool is None:
         sys.exit("alerts-check: needs promtool, which comes with Prometheus")

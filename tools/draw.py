@@ -48,7 +48,7 @@ MACHINES: tuple[tuple[str, str, str, Table], ...] = (
 
 
 def pages() -> dict[pathlib.Path, Callable[[], str]]:
-    """Return the drawn pages, and how to draw what each should say."""
+    """Return the generated pages, and the function that generates each."""
     return {DOCS / "states.md": states, DOCS / "errors.md": catalogue.page}
 
 
@@ -84,7 +84,7 @@ def listing(table: Table) -> str:
 
 
 def main() -> None:
-    """Write the pages, or fail where one is not what the code says."""
+    """Write the pages, or fail if one is out of date."""
     if sys.argv[1:] not in ([], ["check"]):
         sys.exit("usage: python -m tools.draw [check]")
     for path, drawn in pages().items():
@@ -92,7 +92,7 @@ def main() -> None:
         if not sys.argv[1:]:
             path.write_text(text, encoding="utf-8")
         elif not path.is_file() or path.read_text(encoding="utf-8") != text:
-            sys.exit(f"docs/{path.name} is not what the code says: run `make docs`")
+            sys.exit(f"docs/{path.name} is out of date: run `make docs`")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Installs what the lock files pin into .venv, and says what it is at and for how long.
+"""Installs the locked packages into .venv, and shows its progress.
 
 Usage: python tools/install.py, with the Python that .venv is to have. It runs before anything is
 installed, so it needs nothing but the standard library.
@@ -16,7 +16,7 @@ from typing import TextIO
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 BIN = VENV / "bin"
-# A line where there is no terminal; on one, the line is written anew each second.
+# Without a terminal it prints a line now and then; on a terminal it updates one line each second.
 SECONDS_BETWEEN_LINES = 10
 PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes")
 UV = ("pip", "install", "--quiet", "--require-hashes", "--compile-bytecode")
@@ -52,7 +52,7 @@ def run(command: Sequence[str]) -> int:
 def ticking(
     doing: str, out: TextIO, *, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[None]:
-    """Say on a terminal every second, elsewhere now and then, how long the block takes."""
+    """Print how long the block takes: every second on a terminal, else now and then."""
     started, done = clock(), threading.Event()
     is_terminal = out.isatty()
 

@@ -1,4 +1,4 @@
-"""Write the OpenAPI documents of both APIs into a folder, for programs that read them from files.
+"""Write the OpenAPI documents of both APIs into a folder.
 
 Usage: python -m tools.openapi FOLDER
 """

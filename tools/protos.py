@@ -18,7 +18,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROTOS = ROOT / "protos"
 GEN = ROOT / "gen"
-# The image of the last released contracts: what `breaking` compares with.
+# The contracts of the last release; `breaking` compares with them.
 RELEASED = PROTOS / "released.binpb"
 
 
@@ -84,7 +84,7 @@ def build(target: pathlib.Path, image: pathlib.Path) -> None:
 
 
 def move_rules(target: pathlib.Path) -> None:
-    """Put the rule schema under the one name that others install: `buf` may be somebody else's."""
+    """Move the rule schema under `orchestrator`, because other packages may install a `buf`."""
     shutil.move(target / "buf", target / "orchestrator/buf")
     for path in (*target.rglob("*.py"), *target.rglob("*.pyi")):
         text = path.read_text()
@@ -100,7 +100,7 @@ def buf(*arguments: str | pathlib.Path) -> None:
 
 
 def generate() -> None:
-    """Replace gen/ by what protos/ say now; formats protos/ first."""
+    """Format protos/, and regenerate gen/ from them."""
     buf("format", "-w", ".")
     with tempfile.TemporaryDirectory() as scratch:
         fresh = pathlib.Path(scratch) / "gen"
@@ -110,7 +110,7 @@ def generate() -> None:
 
 
 def differences(left: pathlib.Path, right: pathlib.Path) -> list[str]:
-    """List files that differ or stand on one side only, relative to `left`."""
+    """List files that differ or exist on one side only, relative to `left`."""
     names = {
         p.relative_to(base)
         for base in (left, right)
@@ -129,19 +129,19 @@ def differences(left: pathlib.Path, right: pathlib.Path) -> list[str]:
 
 
 def check() -> None:
-    """Fail when gen/ is not what protos/ give, or lint or format find something."""
+    """Fail if gen/ is out of date, or lint or format find something."""
     with tempfile.TemporaryDirectory() as scratch:
         image = pathlib.Path(scratch) / "image.binpb"
         build(pathlib.Path(scratch) / "gen", image)
         drift = differences(pathlib.Path(scratch) / "gen", GEN)
         if drift:
-            sys.exit("gen/ is not what protos/ give (run `make proto`): " + ", ".join(drift))
+            sys.exit("gen/ is out of date (run `make proto`): " + ", ".join(drift))
         buf("lint", image)
         buf("format", "-d", "--exit-code", ".")
 
 
 def breaking() -> None:
-    """Fail when the contracts broke a promise of the last released ones."""
+    """Fail if the contracts are incompatible with the last released ones."""
     with tempfile.TemporaryDirectory() as scratch:
         image = pathlib.Path(scratch) / "image.binpb"
         build(pathlib.Path(scratch) / "gen", image)
@@ -149,7 +149,7 @@ def breaking() -> None:
 
 
 def release() -> None:
-    """Make today's contracts the ones that `breaking` compares with."""
+    """Record today's contracts as the release that `breaking` compares with."""
     with tempfile.TemporaryDirectory() as scratch:
         image = pathlib.Path(scratch) / "image.binpb"
         build(pathlib.Path(scratch) / "gen", image)

@@ -92,13 +92,13 @@ PLANTED: Mapping[str, tuple[str, str, Change, str]] = {
         lambda found: pod(found).update(automountServiceAccountToken=True),
         "a token of the cluster",
     ),
-    "a command that the image has not": (
+    "a command that is not in the image": (
         "CronJob",
         "operator",
         lambda found: found["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][
             0
         ].update(args=["python", "-m", "deploy.operator"]),
-        "is no program of the image",
+        "is not a program of the image",
     ),
     "an operator who is root": (
         "CronJob",
@@ -108,7 +108,7 @@ PLANTED: Mapping[str, tuple[str, str, Change, str]] = {
         ].update(runAsUser=0),
         "may run as root",
     ),
-    "an operator who reaches disputes": (
+    "an operator's connection to disputes": (
         "NetworkPolicy",
         "operator",
         egress("disputes", 8084),
@@ -134,7 +134,7 @@ PLANTED: Mapping[str, tuple[str, str, Change, str]] = {
         ),
         "depends on other programs",
     ),
-    "a budget for nobody": (
+    "a disruption budget that selects nothing": (
         "PodDisruptionBudget",
         "ledger",
         lambda found: found["spec"]["selector"]["matchLabels"].update(
@@ -158,7 +158,7 @@ PLANTED: Mapping[str, tuple[str, str, Change, str]] = {
         "NetworkPolicy",
         "default-deny",
         lambda found: found["spec"].update(policyTypes=["Ingress"]),
-        "nothing is denied",
+        "no default policy",
     ),
     "a call that is not in the graph": (
         "NetworkPolicy",
@@ -166,13 +166,13 @@ PLANTED: Mapping[str, tuple[str, str, Change, str]] = {
         egress("orders", 8081),
         "ledger → orders:8081",
     ),
-    "a call that is shut off": (
+    "a needed call that is not allowed": (
         "NetworkPolicy",
         "orders",
         lambda found: found["spec"]["egress"].pop(0),
         "orders → ledger:8082",
     ),
-    "a door for everybody": (
+    "a policy that admits everything": (
         "NetworkPolicy",
         "escrow",
         lambda found: found["spec"]["ingress"].append({"ports": [{"port": 8083}]}),
@@ -202,13 +202,13 @@ PLANTED: Mapping[str, tuple[str, str, Change, str]] = {
         "Deployment",
         "ledger",
         with_setting("BATCH_SIZE", "5"),
-        "BATCH_SIZE is no setting that it reads",
+        "BATCH_SIZE is not a setting of this program",
     ),
     "a secret of another program": (
         "Deployment",
         "disputes",
         with_setting("API_KEY_PEPPER", "x"),
-        "API_KEY_PEPPER is no setting that it reads",
+        "API_KEY_PEPPER is not a setting of this program",
     ),
     "a missing setting": (
         "Deployment",
@@ -220,19 +220,19 @@ PLANTED: Mapping[str, tuple[str, str, Change, str]] = {
         "Deployment",
         "orders",
         without_mount("identity"),
-        "IDENTITY_KEY_FILE is /identity/key, and no volume has it",
+        "IDENTITY_KEY_FILE is /identity/key, which is on no volume",
     ),
-    "a trust in nonsense": (
+    "an invalid trust file": (
         "ConfigMap",
         "trust",
         lambda found: found["data"].update({"trust.json": '{"callers": {"orders": {}}}'}),
         "TRUST_FILE",
     ),
-    "a certificate that nobody makes": (
+    "a certificate that is not issued": (
         "Certificate",
         "ledger-tls",
         lambda found: found["spec"].update(secretName="ledgers-tls"),
-        "ledger-tls is nowhere",
+        "ledger-tls does not exist",
     ),
     "a misspelt field of a certificate": (
         "Certificate",
@@ -244,7 +244,7 @@ PLANTED: Mapping[str, tuple[str, str, Change, str]] = {
         "Deployment",
         "disputes",
         without_mount("tls"),
-        "TLS_CERT_FILE is /tls/tls.crt, and no volume has it",
+        "TLS_CERT_FILE is /tls/tls.crt, which is on no volume",
     ),
     "a wrong setting": (
         "Deployment",
@@ -264,11 +264,11 @@ PLANTED: Mapping[str, tuple[str, str, Change, str]] = {
         lambda found: main(found).update(image="registry.example.org/orchestrator:latest"),
         "is not named by its digest",
     ),
-    "a secret that nobody makes": (
+    "a secret that is not created": (
         "ExternalSecret",
         "identity-orders",
         lambda found: found["metadata"].update(name="identities-orders"),
-        "identity-orders is nowhere",
+        "identity-orders does not exist",
     ),
     "a namespace that admits everything": (
         "Namespace",

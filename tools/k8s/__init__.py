@@ -1,1 +1,1 @@
-"""What is checked of deploy/k8s before anybody applies it."""
+"""Checks of deploy/k8s, before it is applied."""

@@ -1,4 +1,4 @@
-"""`make k8s-check`: every overlay rendered, validated strictly, and held against the rules.
+"""`make k8s-check`: renders every overlay, validates it strictly, and checks the rules.
 
 Exit code 1, and a line for each fault, where something is wrong.
 """
@@ -15,7 +15,7 @@ def faults_of(documents: Sequence[Document], *, overlay: str) -> list[str]:
     objects = Objects(documents)
     invalid = validate.invalid(documents)
     if invalid:
-        # The rules read what they need without asking whether it is there.
+        # The rules assume valid objects.
         return invalid
     return [
         *pods.faults(objects, overlay=overlay),

@@ -1,4 +1,4 @@
-"""Who may open a connection to whom: exactly what ARCHITECTURE's table of contexts says.
+"""Which connections are allowed: exactly those in ARCHITECTURE's table of contexts.
 
 A connection is allowed where both sides allow it. So the two sides are compared with each other,
 and with the calls of the table and the servers that every program needs.
@@ -12,23 +12,23 @@ from tools.k8s.render import ROOT, Document, Objects, name, selects, title
 
 PORTS = {"orders": 8081, "ledger": 8082, "escrow": 8083, "disputes": 8084}
 PROGRAMS = (*PORTS, "gateway")
-# Servers that are no context: who needs them, and where.
+# Servers outside the table: their clients, and their ports.
 SERVERS = {
     ("nats", 4222): (*PROGRAMS, "operator"),
     ("postgres", 5432): (*PROGRAMS, "migrations", "operator"),
 }
-# An operator's command asks these, and is no context.
+# The services that an operator's command calls.
 OPERATOR_CALLS = ("orders", "ledger", "escrow")
 DEVNET = ("escrow", "devnet", 8000)
-# Where the metrics are read, from the namespace of Prometheus.
+# The ports that Prometheus reads, from its namespace.
 METRICS = 9090
-# Where programs send their traces, in the namespace of the collector.
+# Where programs send traces, in the collector's namespace.
 TRACES = 4318
-# Between servers of one kind, and what only runs where there are several.
+# Between servers of one kind, if there are several.
 AMONG_THEMSELVES = frozenset({"nats", "postgres"})
-# Who may reach addresses outside of the cluster, and at which port alone.
+# Programs that may reach addresses outside of the cluster, and at which port.
 OUTSIDE = {"gateway": 443, "escrow": 443}
-# The operator of PostgreSQL reaches the API of the cluster and the store of backups.
+# The PostgreSQL operator reaches the cluster's API and the backup store.
 FREE = frozenset({"postgres"})
 PRIVATE = frozenset({"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"})
 _ROW = re.compile(r"^\| \*\*(\w+)\*\* .*\| (?P<calls>[^|]+) \|$", re.MULTILINE)
@@ -37,7 +37,7 @@ Edge = tuple[str, str, int]
 
 
 def calls(text: str | None = None) -> dict[str, list[str]]:
-    """Return which context calls which, as ARCHITECTURE's table says."""
+    """Return the calls between contexts in ARCHITECTURE's table."""
     table = (ROOT / "ARCHITECTURE.md").read_text() if text is None else text
     found = {row[1]: row["calls"] for row in _ROW.finditer(table)}
     return {
@@ -56,7 +56,7 @@ def meant() -> set[Edge]:
 
 
 def faults(objects: Objects) -> Iterator[str]:
-    """List what the network policies allow too much, or too little."""
+    """List connections that the network policies wrongly allow or deny."""
     out, into = _edges(objects, "egress", "to"), _edges(objects, "ingress", "from")
     if set(calls()) != set(PROGRAMS):
         yield f"ARCHITECTURE's table names {sorted(calls())}"
@@ -67,9 +67,9 @@ def faults(objects: Objects) -> Iterator[str]:
     if "devnet" in objects.pods():
         wanted.add(DEVNET)
     for caller, peer, port in sorted((out | into) - wanted):
-        yield f"{caller} → {peer}:{port} is allowed, and nothing needs it"
+        yield f"{caller} → {peer}:{port} is allowed, but not needed"
     for caller, peer, port in sorted(wanted - (out & into)):
-        yield f"{caller} → {peer}:{port} is needed, and not allowed"
+        yield f"{caller} → {peer}:{port} is needed, but not allowed"
     yield from _defaults(objects)
     for policy in objects.of("NetworkPolicy"):
         mine = set(_chosen(objects.pods(), policy["spec"]["podSelector"]))
@@ -112,7 +112,7 @@ def _defaults(objects: Objects) -> Iterator[str]:
         and not policy["spec"].get("egress")
     ]
     if not closed:
-        yield "nothing is denied where nothing is said, both ways"
+        yield "there is no default policy that denies both directions"
     pods = objects.pods()
     for policy in objects.of("NetworkPolicy"):
         if policy["spec"]["podSelector"] and not _chosen(pods, policy["spec"]["podSelector"]):
@@ -120,7 +120,7 @@ def _defaults(objects: Objects) -> Iterator[str]:
 
 
 def _ways_out(policy: Document, mine: set[str]) -> Iterator[str]:
-    """Tell of ways out of the namespace that nothing needs."""
+    """List connections out of the namespace that are not needed."""
     where = title(policy)
     for rule in policy["spec"].get("egress", []):
         if not rule.get("to"):
@@ -136,11 +136,11 @@ def _ways_out(policy: Document, mine: set[str]) -> Iterator[str]:
             if any(ports != {OUTSIDE.get(pod)} for pod in mine):
                 yield f"{where}: reaches the outside at {sorted(map(str, ports))}"
             if not set(peer["ipBlock"].get("except", [])) >= PRIVATE:
-                yield f"{where}: reaches addresses of the cluster as if they were outside"
+                yield f"{where}: reaches addresses inside the cluster"
 
 
 def _ways_in(policy: Document, mine: set[str]) -> Iterator[str]:
-    """Tell of ways into the namespace that nothing needs."""
+    """List connections into the namespace that are not needed."""
     where = title(policy)
     for rule in policy["spec"].get("ingress", []):
         if not rule.get("from") or not rule.get("ports"):

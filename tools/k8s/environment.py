@@ -1,4 +1,4 @@
-"""Each program gets every setting that it must have, and none that it does not read."""
+"""Each program gets all of its required settings, and no other program's."""
 
 import importlib
 import re
@@ -15,7 +15,7 @@ from deploy.local.authority import Authority
 from deploy.operator.settings import READS as OPERATOR_READS
 from tools.k8s.render import Document, Objects, name, title
 
-# What an operator's command can do without: it asks for less, or for one part less.
+# Optional for an operator's command: without them it checks less.
 TLS = frozenset({"NATS_CA_FILE", "TLS_CA_FILE", "TLS_CERT_FILE", "TLS_KEY_FILE"})
 WITHOUT = TLS | {
     "IDENTITY_KEY",
@@ -32,16 +32,16 @@ CLASSES = {
     "gateway": ("gateway.settings", "GatewaySettings"),
 }
 READS = {**environment.READS, "operator": OPERATOR_READS}
-# Programs without a class of settings read these, and need them.
+# Required settings of programs that have no settings class.
 NEEDED = {"migrations": frozenset({"DATABASE_URL"}), "operator": OPERATOR_READS - WITHOUT}
-# What a secret may look like, by its setting; any other is a long word.
+# Sample secrets by setting; the default is a long word.
 SAMPLES = {
     "EVENT_SIGNING_KEY": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
     "ESCROW_EVENT_KEYS": "O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=",
     "JWT_ISSUERS": "[]",
 }
 SAMPLE = "0123456789abcdef" * 3
-# Files that a program reads at its start: from a volume, with what the manifests cannot show.
+# Sample contents of files that a program reads from a volume at its start.
 _SAMPLE_AUTHORITY, _ = Authority.new()
 _SAMPLE_PAIR = _SAMPLE_AUTHORITY.issue("sample")
 FILES = {
@@ -52,7 +52,7 @@ FILES = {
     "IDENTITY_KEY_FILE": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
     "TRUST_FILE": '{"callers": {}}',
 }
-# What is in the Secret of a certificate.
+# The keys in a certificate's Secret.
 CERTIFIED = frozenset({"tls.crt", "tls.key", "ca.crt"})
 _USED = re.compile(r"\$\(([A-Z_]+)\)")
 
@@ -82,21 +82,21 @@ def _program(program: str, workload: Document, objects: Objects) -> Iterator[str
             given[setting] = value
     used = {found for value in given.values() for found in _USED.findall(value)}
     for setting in sorted(given.keys() - READS[program] - used):
-        yield f"{where}: {setting} is no setting that it reads"
+        yield f"{where}: {setting} is not a setting of this program"
     for missing in sorted(used - given.keys()):
-        yield f"{where}: $({missing}) is nothing"
+        yield f"{where}: $({missing}) is undefined"
     expanded = {
         setting: _USED.sub(lambda found: given.get(found[1], ""), value)
         for setting, value in given.items()
     }
     slip = setting_names.unknown(given, programs=(program,), known=READS[program])
     if slip is not None and slip.name in used:
-        yield f"{where}: {slip.name} would be taken for a setting, and end the start"
+        yield f"{where}: {slip.name} looks like a misspelt setting, and stops the start"
     with tempfile.TemporaryDirectory() as folder:
         for setting in sorted(FILES.keys() & expanded.keys()):
             text = _mounted(expanded[setting], setting, workload, objects)
             if text is None:
-                yield f"{where}: {setting} is {expanded[setting]}, and no volume has it"
+                yield f"{where}: {setting} is {expanded[setting]}, which is on no volume"
             path = Path(folder) / setting
             path.write_text(text or FILES[setting])
             expanded[setting] = str(path)
@@ -104,7 +104,7 @@ def _program(program: str, workload: Document, objects: Objects) -> Iterator[str
 
 
 def _mounted(path: str, setting: str, workload: Document, objects: Objects) -> str | None:
-    """Return what is in a file of a volume; of a secret, a sample. None: there is no such file."""
+    """Return the content of a file on a volume, or a sample of a secret. None: no such file."""
     at = PurePosixPath(path)
     certified = {one["spec"]["secretName"] for one in objects.of("Certificate")}
     pod = workload["spec"]["template"]["spec"]
@@ -136,14 +136,14 @@ def _value(entry: Mapping[str, Any]) -> str:
 
 
 def _refused(program: str, given: Mapping[str, str], *, where: str) -> Iterator[str]:
-    """Read the settings as the program does at its start: what is missing or wrong ends it."""
+    """Read the settings as the program does at its start, and list what is missing or wrong."""
     for missing in sorted(NEEDED.get(program, frozenset()) - given.keys()):
         yield f"{where}: {missing} is missing"
     if program not in CLASSES:
         return
     module, of = CLASSES[program]
     settings = getattr(importlib.import_module(module), of)
-    # Asked for here: the class would look for it in this process's own environment.
+    # Checked here, because the class would find it in this process's environment.
     required = {field for field, one in settings.model_fields.items() if one.is_required()}
     for missing in sorted(field.upper() for field in required if field.upper() not in given):
         yield f"{where}: {missing} is missing"

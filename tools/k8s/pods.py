@@ -1,21 +1,21 @@
-"""Rules for pods: restricted, probed, replaced without a gap, and told where their secrets are."""
+"""Rules for pods: restricted, probed, replaced without a gap, with existing secrets."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tools.k8s.render import ROOT, Document, Objects, labels_of, name, selects, title
 
-# What runs to an end, and serves nobody.
+# Workloads that run to an end and serve no calls.
 ENDING = frozenset({"Job", "CronJob"})
-# How the image of the project is named before a deployment names its own.
+# The image's name before a deployment sets its own.
 IMAGE = "orchestrator"
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
-# What is tried by its digest alone. `dev` runs what was just built.
+# Overlays whose images need a digest. `dev` runs what was just built.
 BY_DIGEST = frozenset({"staging", "prod"})
 
 
 def faults(objects: Objects, *, overlay: str) -> Iterator[str]:
-    """List what pods lack, and what guards them."""
+    """List what pods and their disruption budgets lack."""
     for workload in objects.workloads():
         where = title(workload)
         yield from _pod(workload, where=where)
@@ -42,23 +42,23 @@ def _pod(workload: Document, *, where: str) -> Iterator[str]:
     if security.get("seccompProfile", {}).get("type") != "RuntimeDefault":
         yield f"{where}: has no seccomp profile"
     if pod.get("automountServiceAccountToken") is not False:
-        yield f"{where}: is given a token of the cluster"
+        yield f"{where}: has a token of the cluster"
     if pod.get("enableServiceLinks") is not False:
-        yield f"{where}: is given settings by the cluster"
+        yield f"{where}: has settings injected by the cluster"
     if pod.get("serviceAccountName", "default") == "default":
-        yield f"{where}: has no account of its own"
+        yield f"{where}: has no service account of its own"
     for field in ("hostNetwork", "hostPID", "hostIPC"):
         if pod.get(field):
             yield f"{where}: {field}"
     for volume in pod.get("volumes", []):
         if "hostPath" in volume:
-            yield f"{where}: a volume of the machine"
+            yield f"{where}: mounts a folder of the host"
 
 
 def _container(container: Mapping[str, Any], *, where: str) -> Iterator[str]:
     security = container.get("securityContext", {})
     if security.get("allowPrivilegeEscalation") is not False or security.get("privileged"):
-        yield f"{where}: may become more than it is"
+        yield f"{where}: may escalate privileges"
     if security.get("readOnlyRootFilesystem") is not True:
         yield f"{where}: may write to its image"
     if security.get("capabilities", {}) != {"drop": ["ALL"]}:
@@ -66,13 +66,13 @@ def _container(container: Mapping[str, Any], *, where: str) -> Iterator[str]:
     resources = container.get("resources", {})
     requests, limits = resources.get("requests", {}), resources.get("limits", {})
     if not {"cpu", "memory"} <= set(requests) or "memory" not in limits:
-        yield f"{where}: does not say what it needs"
+        yield f"{where}: has no resource requests"
     if "cpu" in limits:
-        yield f"{where}: has a limit of CPU, which slows it down until it loses its leases"
+        yield f"{where}: has a limit of CPU; a throttled program loses its leases"
 
 
 def _program(container: Mapping[str, Any], *, where: str) -> Iterator[str]:
-    """Tell of what the image cannot run: its way in is Python, and an argument names a module."""
+    """List commands that the image cannot run: it starts Python with a module as argument."""
     if IMAGE not in container["image"].partition("@")[0].rpartition("/")[2]:
         return
     said: list[str] = container.get("args", [])
@@ -80,7 +80,7 @@ def _program(container: Mapping[str, Any], *, where: str) -> Iterator[str]:
     place = ROOT / module.replace(".", "/")
     is_there = place.with_suffix(".py").is_file() or (place / "__main__.py").is_file()
     if not module or not is_there:
-        yield f"{where}: {' '.join(said)} is no program of the image"
+        yield f"{where}: {' '.join(said)} is not a program of the image"
 
 
 def _probes(container: Mapping[str, Any], *, where: str, kind: str) -> Iterator[str]:
@@ -108,7 +108,7 @@ def _volumes(workload: Document, *, where: str) -> Iterator[str]:
     for container in pod["containers"]:
         for mount in container.get("volumeMounts", []):
             if mount["name"] not in there:
-                yield f"{where}: mounts {mount['name']}, which is no volume"
+                yield f"{where}: mounts {mount['name']}, which is not a volume"
 
 
 def _rollouts(objects: Objects) -> Iterator[str]:
@@ -122,7 +122,7 @@ def _rollouts(objects: Objects) -> Iterator[str]:
             if not pause.get("seconds"):
                 yield f"{where}: stops before callers know"
             elif pod.get("terminationGracePeriodSeconds", 30) < pause["seconds"] + 25:
-                yield f"{where}: is killed before it has stopped"
+                yield f"{where}: is killed before it can stop"
 
 
 def _guards(objects: Objects) -> Iterator[str]:
@@ -136,7 +136,7 @@ def _guards(objects: Objects) -> Iterator[str]:
         if not any(selects(guard["spec"]["selector"], labels) for labels in pods.values()):
             yield f"{title(guard)}: selects nothing"
         if guard["spec"].get("maxUnavailable") != 1:
-            yield f"{title(guard)}: must let one pod go at a time"
+            yield f"{title(guard)}: must allow one pod to be evicted at a time"
     for service in objects.of("Service"):
         chosen = {"matchLabels": service["spec"]["selector"]}
         if not any(selects(chosen, labels) for labels in pods.values()):
@@ -149,18 +149,18 @@ def _namespace(objects: Objects) -> Iterator[str]:
         if labels.get("pod-security.kubernetes.io/enforce") != "restricted":
             yield f"{title(namespace)}: admits pods that are not restricted"
     if not objects.of("Namespace"):
-        yield "there is no namespace"
+        yield "the namespace is missing"
 
 
 def _references(objects: Objects) -> Iterator[str]:
-    """Tell of Secrets, ConfigMaps and accounts that nobody makes."""
+    """List Secrets, ConfigMaps and accounts that are used but not created."""
     made = {name(one) for one in objects.of("Secret", "ConfigMap", "ExternalSecret")}
     made |= {one["spec"]["secretName"] for one in objects.of("Certificate")}
     accounts = {name(one) for one in objects.of("ServiceAccount")}
     for workload in objects.workloads():
         where, pod = title(workload), workload["spec"]["template"]["spec"]
         if pod.get("serviceAccountName") not in accounts:
-            yield f"{where}: its account is nowhere"
+            yield f"{where}: its account does not exist"
         named = {
             reference["name"]
             for container in pod["containers"]
@@ -171,7 +171,7 @@ def _references(objects: Objects) -> Iterator[str]:
         named |= {v["configMap"]["name"] for v in volumes if "configMap" in v}
         named |= {v["secret"]["secretName"] for v in volumes if "secret" in v}
         for missing in sorted(named - made):
-            yield f"{where}: {missing} is nowhere"
+            yield f"{where}: {missing} does not exist"
 
 
 def _named(entry: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""Manifests as they would be applied: every overlay rendered by kustomize."""
+"""Renders the overlays with kustomize, as they would be applied."""
 
 import subprocess
 import sys
@@ -51,7 +51,7 @@ class Objects:
         return [found for found in self.all if found["kind"] in kinds]
 
     def workloads(self) -> list[Document]:
-        """Return what has pods that are made from a template; of a CronJob, its Job."""
+        """Return the objects with a pod template; for a CronJob, its Job."""
         jobs = [{**one, "spec": one["spec"]["jobTemplate"]["spec"]} for one in self.of("CronJob")]
         return [*self.of("Deployment", "StatefulSet", "Job"), *jobs]
 
@@ -80,7 +80,7 @@ def labels_of(workload: Document) -> Mapping[str, str]:
 
 
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Tell whether a label selector fits; an empty one fits everything."""
+    """Tell whether a label selector matches; an empty one matches everything."""
     if any(labels.get(key) != value for key, value in selector.get("matchLabels", {}).items()):
         return False
     return all(

@@ -1,4 +1,4 @@
-"""No secret is in the tree: not in a file, not in what is rendered from it."""
+"""The tree contains no secret: neither in a file, nor in rendered manifests."""
 
 import base64
 import binascii
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tools.k8s.render import Objects, title
 
-# What is here for everybody to read, and says so.
+# Values that are public, and say so.
 NO_SECRET = "dev-only"  # noqa: S105 - the opposite of one
-# Public by their nature: a list of issuers, a name, a public key.
+# Public values: a list of issuers, a name, a public key.
 PUBLIC = frozenset({"jwt-issuers", "username", "public"})
 DEVELOPMENT = "dev"
 SHAPES = {
@@ -25,7 +25,7 @@ SHAPES = {
 
 
 def in_objects(objects: Objects, *, overlay: str) -> Iterator[str]:
-    """List Secrets that are rendered, except those that say that they are none."""
+    """List rendered Secrets, except those marked as public."""
     for secret in objects.of("Secret"):
         if overlay != DEVELOPMENT:
             yield f"{title(secret)}: a secret is in the tree"
@@ -36,7 +36,7 @@ def in_objects(objects: Objects, *, overlay: str) -> Iterator[str]:
 
 
 def in_files(tree: Path) -> Iterator[str]:
-    """List texts of a tree that look like secrets."""
+    """List texts in a tree that look like secrets."""
     for path in sorted(tree.rglob("*")):
         if path.is_file():
             text = path.read_text()
@@ -46,7 +46,7 @@ def in_files(tree: Path) -> Iterator[str]:
 
 
 def _plain(value: str) -> str:
-    """Return a value as it is, and as what it may stand for in base64, once or twice over."""
+    """Return a value as it is, and decoded from base64 once and twice."""
     said, now = value, value
     for _ in range(2):
         try:

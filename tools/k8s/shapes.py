@@ -1,4 +1,4 @@
-"""Shapes of the custom resources that are used here, as strict as those of Kubernetes itself.
+"""Schemas of the custom resources in use, as strict as those of Kubernetes itself.
 
 Each has the fields that this project uses, and no others: a field that is new here is added here,
 after a look at the documentation of its operator. A shape is a mapping of fields ("!" at the end:
@@ -141,9 +141,9 @@ SHAPES: Mapping[tuple[str, str], Mapping[str, Any]] = {
 
 
 def differences(value: object, shape: Any, *, at: str) -> list[str]:
-    """List how a value differs from a shape. at: where it stands."""
+    """List how a value differs from a shape. at: its path."""
     if isinstance(shape, set):
-        return [] if value in shape else [f"{at}: {value!r} is none of {sorted(shape)}"]
+        return [] if value in shape else [f"{at}: {value!r} must be one of {sorted(shape)}"]
     if isinstance(shape, list):
         if not isinstance(value, list):
             return [f"{at}: must be a list"]

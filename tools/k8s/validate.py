@@ -1,4 +1,4 @@
-"""Every object against its schema, strictly: a field that is unknown, or misspelt, is a fault.
+"""Validates every object against its schema, strictly: an unknown field is a fault.
 
 Kubernetes' own kinds against the schemas of its release, custom resources against `shapes`.
 """
@@ -17,7 +17,7 @@ _seen: dict[str, list[str]] = {}
 
 
 def invalid(documents: Sequence[Document]) -> list[str]:
-    """List what is wrong with objects. What several overlays have is looked at once."""
+    """List what is wrong with objects. Objects of several overlays are validated once."""
     found = []
     for document in documents:
         text = json.dumps(document, sort_keys=True)
