@@ -21,13 +21,13 @@ from devnet.settings import Settings, SettingsError
 WRONG_SETTING = 2
 GRACE_SECONDS = 5
 
-# The signals that ask the process to end.
+# The signals that stop the process.
 ENDING = (signal.SIGTERM, signal.SIGINT)
 log = structlog.get_logger()
 
 
 class _QuietServer(uvicorn.Server):
-    """The web server without signal handlers of its own: the ledger has to stop with it."""
+    """The web server without its own signal handlers: the ledger must stop with it."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -58,7 +58,7 @@ def main() -> int:
     except OSError as error:
         print(f"devnet: DEVNET_DATA_DIR: {error}", file=sys.stderr)  # noqa: T201  the same
         return WRONG_SETTING
-    # What was imported is there to the end: no collection looks at it again, nor the last one.
+    # Imported modules stay for good, so the garbage collector need not look at them.
     gc.freeze()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(devnet, listener, port))

@@ -1,4 +1,4 @@
-"""The one place where the devnet's parts are put together."""
+"""Puts the devnet's parts together."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ from devnet.trustless_work.api import TrustlessWork
 
 @dataclass(frozen=True, slots=True)
 class Devnet:
-    """A built devnet: its ledger still has to be run."""
+    """A devnet whose ledger is not running yet."""
 
     web: Starlette
     ledger: Ledger

@@ -1,4 +1,4 @@
-"""Faults on demand: what the network is told to do wrong, how often, and to which calls."""
+"""Faults on demand: what goes wrong, how often, and in which calls."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ MODES: Mapping[FaultKind, tuple[str, ...]] = {
 
 
 class InvalidFaultError(ValueError):
-    """The description of a fault makes no sense; the text says what."""
+    """The description of a fault is invalid; the text says why."""
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 NETWORK_NAME = "Orchestrator Devnet ; November 2026"
 PORT_MAX = 65_535
-# Ours begin with DEVNET_; so does what Kubernetes tells of a service of that name.
+# Settings begin with DEVNET_; so do the variables that Kubernetes sets for a service of that name.
 NAMES = frozenset(
     {
         "DEVNET_DATA_DIR",

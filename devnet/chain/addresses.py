@@ -1,4 +1,4 @@
-"""Addresses: strkey text (G…, C…, M…) on our side, XDR unions on the wire."""
+"""Addresses: strkey text (G…, C…, M…) in the program, XDR unions on the wire."""
 
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class MalformedXdrError(ValueError):
-    """A union arm that its discriminant demands is missing, or has a kind we do not know."""
+    """A union arm that its discriminant demands is missing, or has an unknown kind."""
 
 
 class Destination(NamedTuple):

@@ -61,7 +61,7 @@ class OperationContext:
 def apply_operation(
     operation: xdr.Operation, *, source: str, context: OperationContext
 ) -> xdr.OperationResult:
-    """Carry out one classic operation of `source`.
+    """Apply one classic operation of `source`.
 
     Raises: OperationFailedError: refused, nothing of the transaction may stay.
     """
@@ -192,7 +192,7 @@ def _open_trustline(asset: AssetRef, limit: int, owner: str, context: OperationC
         )
     except reserves.LowReserveError as error:
         raise _trust_failed(Trust.CHANGE_TRUST_LOW_RESERVE) from error
-    # On the public network somebody has long since deployed the contract of every asset in use.
+    # On the public network the contract of every asset in use is already deployed.
     deploy_asset_contract(view, asset=asset, passphrase=context.passphrase)
 
 

@@ -99,7 +99,7 @@ class Envelope:
 
     @cached_property
     def function_name(self) -> str:
-        """What it does, in one word: the contract function, or the first classic operation."""
+        """Its kind in one word: the contract function, or the first classic operation."""
         if not self.tx.operations:
             return "nothing"
         names = [operation_name(operation) for operation in self.tx.operations]

@@ -1,4 +1,4 @@
-"""Asset events: what payments, mints and fees say about themselves (CAP-67, SEP-41)."""
+"""Asset events: the events of payments, mints and fees (CAP-67, SEP-41)."""
 
 from functools import lru_cache
 

@@ -10,7 +10,7 @@ from devnet.chain.validity import spendable
 
 
 class AccountMissingError(Exception):
-    """There is no such account."""
+    """The account does not exist."""
 
 
 class TrustlineMissingError(Exception):
@@ -18,11 +18,11 @@ class TrustlineMissingError(Exception):
 
 
 class UnderfundedError(Exception):
-    """The balance, or what of it is above the reserve, is too small."""
+    """The balance above the reserve is too small."""
 
 
 class LineFullError(Exception):
-    """The receiver's limit does not allow so much."""
+    """The amount exceeds the receiver's limit."""
 
 
 def credit(view: View, *, address: str, asset: AssetRef, amount: int) -> None:
@@ -42,7 +42,7 @@ def credit(view: View, *, address: str, asset: AssetRef, amount: int) -> None:
         return
     line = read_trustline(view, address, asset)
     if line is None:
-        # The account itself is looked at only now: a contract's footprint does not list it.
+        # The account itself is read only now: a contract's footprint does not list it.
         raise _nobody_there(view, address)
     if line.balance + amount > line.limit:
         raise LineFullError(address)

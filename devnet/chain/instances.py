@@ -1,4 +1,4 @@
-"""Contract instances: which code, or which asset, stands behind a C… address."""
+"""Contract instances: the code or the asset behind a C… address."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -45,7 +45,7 @@ def encode_instance(*, contract: str, wasm_hash: bytes) -> bytes:
 
 
 def deploy_asset_contract(view: View, *, asset: AssetRef, passphrase: str) -> None:
-    """Put the asset's contract on the ledger unless it is there."""
+    """Add the asset's contract to the ledger if it is missing."""
     contract = contract_id(asset, passphrase)
     key = keys.instance(contract)
     if view.get(key) is not None:

@@ -9,7 +9,7 @@ from devnet.chain.validity import spendable
 
 
 class LowReserveError(Exception):
-    """Whoever has to pay the reserve cannot."""
+    """The account that must pay the reserve cannot."""
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class Sponsorships:
     open: dict[str, str] = field(default_factory=dict)
 
     def sponsor_of(self, address: str) -> str | None:
-        """Return who pays for entries the account creates now."""
+        """Return the account that pays for entries the account creates now."""
         return self.open.get(address)
 
 
@@ -36,7 +36,7 @@ def claim(view: View, *, payer: str, owner: str, reserves: int, sponsored: bool)
 
 
 def give_back(view: View, *, sponsor: str | None, owner: str, reserves: int) -> None:
-    """Return a sponsor's reserves for an entry that is gone."""
+    """Return a sponsor's reserves for a removed entry."""
     if sponsor is None:
         return
     _count(view, sponsor, sponsoring=-reserves)

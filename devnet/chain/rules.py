@@ -10,5 +10,5 @@ MIN_PERSISTENT_TTL = 2_073_600
 """Ledgers that new contract data lives before it must be extended."""
 MAX_TTL = 3_110_400
 RETENTION_LEDGERS = 120_960
-"""How long transactions and events can be asked for: a week of five-second ledgers."""
+"""How long transactions and events are kept: a week of five-second ledgers."""
 INT64_MAX = 2**63 - 1

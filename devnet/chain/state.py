@@ -1,4 +1,4 @@
-"""The ledger's entries and the overlays in which changes are tried before they count.
+"""The ledger's entries, and overlays that hold changes before they are committed.
 
 A view holds only its own changes over its parent, so that a call costs what it touches and not
 what the ledger holds. Dropping a view undoes it; `merge` makes it the parent's.
@@ -28,7 +28,7 @@ class Entry:
 
 
 class Readable(Protocol):
-    """Anything entries can be read from: the ledger itself or a view of it."""
+    """A source of entries: the ledger itself or a view of it."""
 
     def get(self, key: Key) -> Entry | None:
         """Return the entry under the key, or None."""
@@ -53,7 +53,7 @@ class Entries:
         self._entries.update(entries)
 
     def apply(self, changes: Mapping[Key, Entry | None]) -> None:
-        """Make a closed ledger's changes current; None deletes."""
+        """Apply a closed ledger's changes; None deletes."""
         for key, entry in changes.items():
             if entry is None:
                 self._entries.pop(key, None)

@@ -1,4 +1,4 @@
-"""What makes a transaction valid now: checked when it is sent and again when its ledger closes."""
+"""Validity of a transaction: checked when it is sent and again when its ledger closes."""
 
 from collections.abc import Sequence
 

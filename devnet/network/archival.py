@@ -25,7 +25,7 @@ def restoring(done: Simulation, *, mode: str, ledger: Readable) -> Simulation:
     """
     data = present(done.data)
     footprint = data.resources.footprint
-    # What is not there is not archived either.
+    # Missing entries are not archived either.
     slept = [
         key
         for key in footprint.read_only
@@ -49,7 +49,7 @@ def restoring(done: Simulation, *, mode: str, ledger: Readable) -> Simulation:
 
 
 def preamble(done: Simulation) -> dict[str, str]:
-    """Return what a node of before protocol 23 wants restored by a transaction of its own."""
+    """Return what a node before protocol 23 wants restored in a separate transaction."""
     data = present(done.data)
     footprint = data.resources.footprint
     slept = [key for key in footprint.read_only if key.type in {CODE, DATA}]

@@ -19,7 +19,7 @@ from devnet.soroban.profiles import PROFILES
 
 FIRST_LEDGER = 1
 TILL_COUNT = 100
-"""Accounts whose sequence numbers the faucet uses, so that it can pay so often per ledger."""
+"""Accounts whose sequence numbers the faucet uses: it can make this many payments a ledger."""
 PLENTY = 10**17
 """Ten billion units, in minor units."""
 

@@ -13,7 +13,7 @@ from devnet.soroban.profiles import PROFILE_B, Profile
 
 @dataclass(frozen=True)
 class Identity:
-    """The network's own cast, derived from its passphrase alone.
+    """The network's own accounts, derived from its passphrase.
 
     The keys are as secret as the passphrase: this is a network for development.
     """
@@ -41,7 +41,7 @@ class Identity:
 
     @cached_property
     def other_asset(self) -> AssetRef:
-        """A second asset, so that programs can show they ignore it."""
+        """A second asset, which programs must ignore."""
         return AssetRef("EURC", self.address("eurc-issuer"))
 
     @cached_property

@@ -70,7 +70,7 @@ class Journal:
 
     def __init__(self, path: Path, *, passphrase: str) -> None:
         self._writer = _connect(path)
-        # Full synchronisation: a commit is on the disk before the ledger is seen by anybody.
+        # Full synchronisation: a commit is on disk before readers see the ledger.
         self._writer.execute("pragma journal_mode = wal")
         self._writer.execute("pragma synchronous = full")
         self._writer.executescript(SCHEMA)

@@ -1,4 +1,4 @@
-"""The ledger in motion: a queue with one transaction per account, closed at a steady pace.
+"""The running ledger: a queue with one transaction per account, closed at a steady pace.
 
 A closed ledger is on disk before anybody sees it. What is queued is lost when the process dies,
 as on the public network: the hash is then unknown and the same envelope may be sent again.
@@ -85,7 +85,7 @@ class Ledger:
         self.newest, self.oldest = self._open(identity)
 
     def submit(self, envelope: Envelope) -> Submission:
-        """Queue a transaction, or say why not.
+        """Queue a transaction, or return why not.
 
         Known in the queue is DUPLICATE, another of its account queued is TRY_AGAIN_LATER,
         invalid now is ERROR, anything else PENDING.
@@ -114,13 +114,13 @@ class Ledger:
     def find(self, tx_hash: str) -> TransactionRecord | None:
         """Return a transaction of a closed ledger."""
         record = self.journal.transaction(tx_hash)
-        # The commit is a moment ahead of what readers are shown.
+        # The commit is briefly ahead of what readers see.
         if record is None or record.ledger > self.newest.sequence:
             return None
         return record
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Close ledgers until told to stop; the last one is complete."""
+        """Close ledgers until stopped; the last one is complete."""
         loop = asyncio.get_running_loop()
         due = loop.time()
         while not stopping.is_set():

@@ -1,4 +1,4 @@
-"""What a closed ledger leaves behind: headers, transactions, events. Plain values to be stored."""
+"""The records of a closed ledger: headers, transactions, events. Plain values to store."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Money for nothing: GET /friendbot gives XLM, POST /faucet pays USDC from the distributor."""
+"""Free money: GET /friendbot gives XLM, POST /faucet pays USDC from the distributor."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -28,11 +28,11 @@ UNAVAILABLE = 503
 
 
 class FaucetRefusalError(ValueError):
-    """The request cannot be served; the text says which part of it is wrong."""
+    """The request is invalid; the text says why."""
 
 
 class Faucet:
-    """Gives away what the genesis ledger minted."""
+    """Pays from the balances that the genesis ledger minted."""
 
     def __init__(self, *, ledger: Ledger, identity: Identity) -> None:
         self._ledger = ledger

@@ -1,4 +1,4 @@
-"""What the network says about itself, and the switchboard of its faults."""
+"""The network's description of itself, and the routes that control its faults."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ class Pages:
         self._faults = faults
 
     async def about(self, _request: Request) -> Response:
-        """Say what this is and what it is not."""
+        """Describe the devnet."""
         return _answer(
             {
                 "about": ABOUT,
@@ -42,7 +42,7 @@ class Pages:
         )
 
     async def network_info(self, request: Request) -> Response:
-        """Tell every id a client has to be configured with."""
+        """Return every id that a client's configuration needs."""
         identity, base = self._identity, str(request.base_url).rstrip("/")
         usdc, other = identity.usdc, identity.other_asset
         return _answer(

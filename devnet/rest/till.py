@@ -1,4 +1,4 @@
-"""The network's own payments: operations of friendbot and distributor, sent like anybody's.
+"""The network's own payments: operations of friendbot and distributor, sent like any other payment.
 
 Every payment uses the sequence number of a till account of its own, so that as many as there are
 tills fit into one ledger.

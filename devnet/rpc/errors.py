@@ -38,7 +38,7 @@ class ServiceDownError(Exception):
 
 
 def invalid(message: str) -> RpcError:
-    """Build the error for parameters that make no sense."""
+    """Build the error for invalid parameters."""
     return RpcError(INVALID_PARAMS, message)
 
 

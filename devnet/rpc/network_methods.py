@@ -44,7 +44,7 @@ class NetworkMethods:
         }
 
     async def get_health(self, _params: Params) -> dict[str, Any]:
-        """Tell the range of ledgers that can be asked for."""
+        """Return the range of ledgers that are kept."""
         return {
             "status": "healthy",
             "latestLedger": self._ledger.newest.sequence,
@@ -53,7 +53,7 @@ class NetworkMethods:
         }
 
     async def get_network(self, _params: Params) -> dict[str, Any]:
-        """Tell the passphrase."""
+        """Return the passphrase."""
         return {
             "friendbotUrl": self._friendbot_url,
             "passphrase": self._identity.passphrase,
@@ -61,7 +61,7 @@ class NetworkMethods:
         }
 
     async def get_latest_ledger(self, _params: Params) -> dict[str, Any]:
-        """Tell the last closed ledger; its header is not kept as XDR here."""
+        """Return the last closed ledger; its header is not kept as XDR here."""
         newest = self._ledger.newest
         return {
             "id": newest.hash,
@@ -87,7 +87,7 @@ class NetworkMethods:
         return {"entries": entries, "latestLedger": self._ledger.newest.sequence}
 
     async def get_fee_stats(self, _params: Params) -> dict[str, Any]:
-        """Tell the inclusion fees paid: always the least, for there is no competition here."""
+        """Return the inclusion fees paid: always the least, because there is no competition here."""
         names = ("max", "min", "mode", *(f"p{part}" for part in range(10, 100, 10)), "p95", "p99")
         fees: dict[str, Any] = dict.fromkeys(names, str(rules.BASE_FEE))
         fees |= {"transactionCount": "0", "ledgerCount": 50}
@@ -98,7 +98,7 @@ class NetworkMethods:
         }
 
     async def get_version_info(self, _params: Params) -> dict[str, Any]:
-        """Tell that this is not the real software."""
+        """Return the version: this is not the real software."""
         return {
             "version": VERSION,
             "commitHash": "",

@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 class LostAnswer(Response):
-    """A response that breaks off before its body, so that the client loses the connection."""
+    """A response that ends before its body, so that the client loses the connection."""
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send a header that promises a body, and end."""

@@ -1,4 +1,4 @@
-"""The Stellar asset contract: one asset's balances, of accounts by trustline, of contracts here.
+"""The Stellar asset contract: one asset's balances: accounts' in trustlines, contracts' here.
 
 Error numbers are those of the built-in contract.
 """

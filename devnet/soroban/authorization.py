@@ -1,4 +1,4 @@
-"""Who allowed a call: recorded while simulating, enforced while applying.
+"""Authorisation of calls: recorded while simulating, enforced while applying.
 
 An authorisation entry is a tree of calls an address allows. The recorder builds the trees a call
 needs; the enforcer walks given trees along with the call stack, uses every node once, and checks
@@ -190,7 +190,7 @@ def _node(invocation: xdr.SorobanAuthorizedInvocation) -> _Node:
 def address_credentials(
     entry: xdr.SorobanAuthorizationEntry,
 ) -> xdr.SorobanAddressCredentials | None:
-    """Return an entry's address credentials; None when the source account stands for it."""
+    """Return an entry's address credentials; None if the source account authorises it."""
     credentials = entry.credentials
     if credentials.type == Credentials.SOROBAN_CREDENTIALS_SOURCE_ACCOUNT:
         return None

@@ -1,4 +1,4 @@
-"""Host errors: what a failed contract call says, as text and as XDR."""
+"""Host errors: the error of a failed contract call, as text and as XDR."""
 
 from stellar_sdk import scval, xdr
 

@@ -11,7 +11,7 @@ from devnet.soroban.host import Host
 from devnet.soroban.profiles import Profile
 
 EXTEND_TO_LEDGERS = 31_536_000
-"""What the contract asks for on every write; the network caps it."""
+"""The lifetime that the contract requests on every write; the network caps it."""
 
 KEY = scval.to_vec([scval.to_symbol("Escrow")])
 

@@ -21,7 +21,7 @@ class Milestone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flags:
-    """What has become of the escrow."""
+    """The state of the escrow."""
 
     disputed: bool
     released: bool
@@ -30,7 +30,7 @@ class Flags:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roles:
-    """Who may do what, as addresses."""
+    """The addresses of the roles."""
 
     approver: str
     dispute_resolver: str

@@ -25,7 +25,7 @@ ContractCode = Callable[["Host", str, Sequence[xdr.SCVal]], xdr.SCVal]
 
 
 class Contracts(Protocol):
-    """Where the host finds the rules behind an instance."""
+    """Finds the rules behind an instance."""
 
     def find(self, instance: Instance) -> ContractCode | None:
         """Return the rules, or None when the code is unknown."""
@@ -44,7 +44,7 @@ class Frame:
 
 
 class Authority(Protocol):
-    """Who answers `require_auth`: the recorder of a simulation, or the enforcer of an apply."""
+    """Answers `require_auth`: the recorder of a simulation, or the enforcer of an apply."""
 
     def push(self, frame: Frame) -> None:
         """Enter a call."""
