@@ -28,8 +28,8 @@ s as (select s.*, c.state = 'RUNNING' as is_in_motion from escrow.steps s join c
 """
 _IN_MOTION = "exists (select from c where c.escrow_id = e.id and c.state = 'RUNNING')"
 _TOLD = ("to_jsonb(x) - 'published_at'", "{} x where x.body like any(%(names)s)")
-# What a command on an order could change, by table: what of a row, and which rows. Of what is in
-# motion, only that it is: its attempts, and how far it has come, move by themselves.
+# What a command on an order could change, by table: columns and rows. Of an operation in progress
+# only its existence counts: its attempts and its progress change without a command.
 PARTS: Mapping[str, tuple[str, str]] = {
     "orders.orders": ("to_jsonb(o)", "o"),
     "orders.operations": (
@@ -83,8 +83,8 @@ _KINDS = ("ord", "esc", "dsp")
 _NAMES = "select id, escrow_id, dispute_id from orders.orders where id = %s"
 # A table that names one of these is about orders; a kept answer is about its request.
 _NAMED = ("order_id", "dispute_id", "escrow_id", "command_id", "step_id", "transfer_id", "body")
-# An idempotency record names no order; what is in suspense is a deposit, before any order; what
-# operators propose and decide is no command on an order.
+# Not compared: idempotency records name no order, deposits in suspense precede any order, and
+# operators' proposals are not commands on an order.
 _TABLES_ABOUT_ORDERS = """
 select distinct table_schema || '.' || table_name from information_schema.columns
 where table_schema in ('orders', 'ledger', 'escrow', 'disputes') and column_name = any(%s)
@@ -117,7 +117,7 @@ class Books:
         """Wait until escrow has taken a command on an order: a 202 is answered before that."""
 
         async def is_so() -> bool:
-            # Of a command in motion its id and kind are shown, as a list.
+            # Of a command in progress the id and kind are shown, as a list.
             commands = self.all_about(order_id)["escrow.commands"] or []
             return any(isinstance(command, list) for command in commands)
 

@@ -94,7 +94,7 @@ class TestDatabase:
         return self.server.url(database=self.name, role=role)
 
     def drop(self) -> None:
-        """Delete the database, whoever is still connected."""
+        """Delete the database, even with open connections."""
         self.server.execute("drop database {} with (force)", self.name)
 
 

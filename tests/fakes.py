@@ -115,7 +115,7 @@ class FakeEscrow:
     fails: dict[str, str] = field(default_factory=dict)
     # What is refused before there is a command, by kind.
     refuses: dict[str, DomainError] = field(default_factory=dict)
-    # Kinds of commands whose outcome nobody knows, for as long as they are named here.
+    # Kinds of commands whose outcome stays unknown while they are listed here.
     quarantined: set[str] = field(default_factory=set)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     is_away: bool = False

@@ -28,7 +28,7 @@ TRUST = Trust(
         BILLING: Party(keys=(public_text(KEYS[BILLING]),), grant=GRANT),
     }
 )
-# Somebody's whom nobody knows.
+# The key of an unknown caller.
 FOREIGN_KEY = Ed25519PrivateKey.generate()
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="identities-"))

@@ -26,7 +26,7 @@ _SERVERS = (
 )
 # What a fixture asks for while it runs, so that pytest does not see it before.
 _HIDDEN = {"city": ("devnet",)}
-# What starts whole stacks by itself, or waits for long, is not what all wait for at the end.
+# Tests that start whole stacks or wait for long run first, so that no worker ends with one of them.
 _STACKS = ("tests/e2e/", "tests/prove/")
 _LONG = ("tests/integration/chassis/test_silence.py",)
 # Files that share more than a file does run on one worker, as if they were one file.
@@ -75,7 +75,7 @@ class Lifetimes:
                 self._last[fixture] = place
 
     def end(self, item: pytest.Item, following: pytest.Item | None) -> None:
-        """Tear down what nobody uses from the following test on. item: the one that has ended.
+        """Tear down the fixtures that no later test uses. item: the test that has ended.
 
         Without a following test, the session tears down everything.
         """

@@ -1,4 +1,4 @@
-"""The operator's commands, run as an operator runs them: each in a process of its own.
+"""The operator's commands, run as an operator runs them: each in its own process.
 
 The processes are forked off one that has read the code before. A program that reads it first costs
 the machine most of a second; tests/runbook.py types commands into a shell and starts whole ones.

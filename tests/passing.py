@@ -1,4 +1,4 @@
-"""Time that passes for what is stored: the database's clock decides, so its rows are moved back."""
+"""Lets time pass for stored rows: the database's clock decides, so their times are moved back."""
 
 import datetime as dt
 
@@ -6,7 +6,7 @@ import psycopg
 from psycopg import sql
 
 DAY = dt.timedelta(hours=24)
-# Less than this before and after a limit nobody can tell: statements take time.
+# Tests stay this far away from a limit on both sides, because statements take time.
 MOMENT = dt.timedelta(minutes=1)
 
 

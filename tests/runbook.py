@@ -12,7 +12,7 @@ import psycopg
 from deploy.local.settings import ROOT, child_environment
 
 SECONDS = 300
-# After the language: `elsewhere`, where a block needs what a test has not (a terminal of its own,
+# After the language: `elsewhere`, if a block needs what a test does not have (its own terminal,
 # another deployment, a program that is not installed).
 _BLOCK = re.compile(r"^```([a-z]*)( elsewhere)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Answers that are refusals end a page, as they end its reader's work.

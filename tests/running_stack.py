@@ -105,7 +105,7 @@ def free_row() -> int:
 
 @contextlib.asynccontextmanager
 async def new_purchase(stack: RunningStack) -> AsyncIterator[tuple[Purchase, Operator]]:
-    """Yield a purchase between two users that nobody else has, and the operator's view."""
+    """Yield a purchase between two new users, and the operator's view."""
     document = stack.document
     name = uuid.uuid4().hex[:12]
     async with contextlib.AsyncExitStack() as opened:

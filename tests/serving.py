@@ -38,7 +38,7 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """Calls a service's RPCs by name, for a marketplace of its own."""
+    """Calls a service's RPCs by name, for its own marketplace."""
 
     transport: Transport
     marketplace_id: uuid.UUID = field(default_factory=uuid.uuid4)

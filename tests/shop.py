@@ -134,7 +134,7 @@ class Shop:
         return str(data_of(await self.post("/orders", body), status=201)["id"])
 
     async def order_in(self, state: str, pair: Pair, *, amount: str = PRICE) -> str:
-        """Create an order and bring it to a state, with nothing in motion; returns its id."""
+        """Create an order and bring it to a state, with no operation running; returns its id."""
         order_id = await self.order(pair, amount=amount)
         for command in WAY[state]:
             data_of(await self.act(order_id, command))
@@ -143,7 +143,7 @@ class Shop:
         return order_id
 
     async def quiet(self, order_id: str) -> dict[str, Any]:
-        """Wait until nothing is in motion on an order; returns the order."""
+        """Wait until no operation is in progress on an order; returns the order."""
         found: dict[str, Any] = {}
 
         async def ended() -> bool:

@@ -1,6 +1,6 @@
 """A TCP proxy that can go silent, for tests of what a lost connection costs.
 
-It stands between two parts of the system and runs in a thread of its own, so that tests with and
+It stands between two parts of the system and runs in its own thread, so that tests with and
 without a loop can use it:
 
     with silent_proxy(database_port) as proxy:
@@ -36,7 +36,7 @@ _LINGER = struct.pack("ii", 1, 0)
 
 @dataclass(eq=False, slots=True)
 class _Link:
-    """One connection through the proxy. is_lost: whatever arrives is thrown away."""
+    """One connection through the proxy. is_lost: all that arrives is dropped."""
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter | None = None
@@ -164,7 +164,7 @@ class SilentProxy:
     async def _pump(
         self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter | None
     ) -> None:
-        """Pass what arrives on; once the link is lost, read it and throw it away."""
+        """Forward what arrives; once the link is lost, read and drop it."""
         with contextlib.suppress(OSError):
             while chunk := await reader.read(CHUNK):
                 if link.is_lost or writer is None:

@@ -160,7 +160,7 @@ def _apply_contract_operation(
 
 
 def _apply_extension(envelope: Envelope, view: View, charged: int) -> Outcome:
-    """Extend the declared entries' lives; restoring does nothing, because entries never expire here."""
+    """Extend the declared entries' lives; restoring does nothing: entries never expire here."""
     body = envelope.tx.operations[0].body
     if body.extend_footprint_ttl_op is None:
         restored = xdr.RestoreFootprintResult(

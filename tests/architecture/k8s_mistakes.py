@@ -1,4 +1,4 @@
-"""Mistakes in a deployment that `make k8s-check` must find: what is changed, and what it says."""
+"""Mistakes in a deployment that `make k8s-check` must find: the change, and the message."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

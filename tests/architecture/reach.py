@@ -1,4 +1,4 @@
-"""What programs need: the files of ours and the libraries that they come to import."""
+"""What programs import: the project's files, and libraries."""
 
 import ast
 import sys
@@ -13,7 +13,7 @@ OURS = ("services", "gateway", "chassis", "kernel", "devnet", "deploy", *GENERAT
 
 
 def reached(programs: Iterable[str]) -> tuple[set[str], set[Path]]:
-    """Return the libraries that programs import, and the files of ours that they need."""
+    """Return the libraries that programs import, and the project's files that they need."""
     libraries: set[str] = set()
     files: set[Path] = set()
     todo = list(programs)

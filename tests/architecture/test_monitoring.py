@@ -83,7 +83,7 @@ def test_every_measure_is_asked_for_by_an_alert_or_the_dashboard() -> None:
     asked = {s.name for one in questions() for s in selectors(promql_parser.parse(one))}
 
     assert {measure.name for measure in MEASURES} - asked == {
-        # They are for whoever looks closer.
+        # They are for a closer look.
         "orchestrator_orders_users_waiting",
         "orchestrator_outbox_waiting",
         "orchestrator_escrow_unreadable_transfers",

@@ -216,7 +216,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture
 def plant(tree: pathlib.Path) -> Iterator["Plant"]:
-    """Adds a line to a file of the copy, and takes it away after the test."""
+    """Adds a line to a file of the copy, and removes it after the test."""
     planting = Plant(tree)
     yield planting
     planting.weed()

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 FUNCTION_LINES = 60
 MODULE_LINES = 400
 LINE_LENGTH = 100
-# A drawer for everything: the name says nothing of what is inside.
+# Names that say nothing about the content.
 REFUSED_NAMES = frozenset({"utils", "helpers", "common", "misc", "base", "manager"})
 UNNUMBERED = re.compile(r"\b(FIXME|XXX|HACK)\b|\bTODO\b(?!\(#\d+\): \S)")
 # A note to a tool, with its reason, may go beyond the line: the formatter cannot break it.
@@ -98,7 +98,7 @@ def text_findings(path: str, text: str) -> list[str]:
     found = []
     for number, line in enumerate(text.splitlines(), start=1):
         if MACHINE_PATH.search(line):
-            found.append(f"{path}:{number}: a path of somebody's machine")
+            found.append(f"{path}:{number}: a path of one machine")
         if any(host in line for host in REGISTRIES) or INDEX_OPTION.search(line):
             found.append(f"{path}:{number}: a package registry")
     return found
@@ -146,7 +146,7 @@ def _short(_path: str, source: str, tree: ast.Module) -> Iterator[tuple[int, str
 def _named(path: str, _source: str, _tree: ast.Module) -> Iterator[tuple[int, str]]:
     for part in pathlib.PurePosixPath(path).with_suffix("").parts:
         if part in REFUSED_NAMES:
-            yield 1, f"the name {part!r} says nothing of what is inside"
+            yield 1, f"the name {part!r} says nothing about the content"
 
 
 def _no_environment(path: str, _source: str, tree: ast.Module) -> Iterator[tuple[int, str]]:

@@ -12,7 +12,7 @@ from deploy.local.settings import child_environment
 from deploy.local.stack import chain_settings
 
 
-def test_a_devnet_tells_every_setting_that_escrow_needs(devnet: Devnet) -> None:
+def test_a_devnet_reports_every_setting_that_escrow_needs(devnet: Devnet) -> None:
     settings = chain_settings(devnet.url)
 
     assert settings["STELLAR_RPC_URL"] == f"{devnet.url}/rpc"

@@ -43,7 +43,7 @@ EVERYBODY = {**PASSWORDS, **READERS}
 READING = (READER, SHOP)
 API = "$JS.API"
 WAIT_SECONDS = 30
-# What changes the stream or who reads it: for nobody but the administrator.
+# Subjects that change the stream or its consumers: only for the administrator.
 CHANGES = [
     f"{API}.STREAM.{call}.{STREAM}"
     for call in (
@@ -159,7 +159,7 @@ async def stored(server: NatsServer) -> int:
     "who",
     [{}, {"user": "nobody", "pass": "x"}, {"user": "escrow", "pass": "x"}, {"user": "admin"}],
 )
-async def test_who_is_nobody_is_not_let_in(server: NatsServer, who: dict[str, str]) -> None:
+async def test_an_unknown_user_is_refused(server: NatsServer, who: dict[str, str]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     said = {"verbose": False, "pedantic": False, "lang": "x", "version": "1", **who}
 
@@ -196,7 +196,7 @@ async def test_each_service_publishes_its_own_subjects_and_no_others(server: Nat
 
 
 @pytest.mark.parametrize("name", [GATEWAY, *READING])
-async def test_who_only_reads_publishes_nothing(server: NatsServer, name: str) -> None:
+async def test_readers_cannot_publish(server: NatsServer, name: str) -> None:
     before = await stored(server)
 
     async with connected(server, name) as user:
@@ -207,7 +207,7 @@ async def test_who_only_reads_publishes_nothing(server: NatsServer, name: str) -
 
 
 @pytest.mark.parametrize("name", [name for name in EVERYBODY if name != ADMIN])
-async def test_nobody_but_the_administrator_changes_the_stream_or_another_consumer(
+async def test_only_the_administrator_changes_the_stream_or_another_consumer(
     server: NatsServer, name: str
 ) -> None:
     foreign = OF_DEPOSITS if name == "ledger" else [*OF_DEPOSITS, *USE_OF_DEPOSITS]
@@ -235,7 +235,7 @@ async def test_a_reader_changes_no_consumer_not_even_its_own(server: NatsServer,
 
 
 @pytest.mark.parametrize("name", [name for name in EVERYBODY if name != ADMIN])
-async def test_nobody_listens_to_the_answers_that_others_get(server: NatsServer, name: str) -> None:
+async def test_no_user_can_listen_to_the_answers_of_others(server: NatsServer, name: str) -> None:
     others = [one for one in EVERYBODY if one != name]
 
     async with connected(server, name) as user:
@@ -292,7 +292,7 @@ async def _read(durable: nats.js.JetStreamContext.PullSubscription, *, until: by
     return found
 
 
-async def test_a_service_that_may_make_the_stream_cannot_change_the_one_that_is_there(
+async def test_a_service_that_may_create_the_stream_cannot_change_an_existing_one(
     server: NatsServer,
 ) -> None:
     async with connected(server, "orders") as user:
@@ -306,7 +306,7 @@ async def test_a_service_that_may_make_the_stream_cannot_change_the_one_that_is_
     assert (found.max_msgs, found.subjects, found.max_age) == (-1, list(SUBJECTS), 90 * 86_400)
 
 
-async def test_a_stream_that_was_lost_is_made_again_by_a_service_and_not_by_the_gateway(
+async def test_a_service_recreates_a_lost_stream_and_the_gateway_does_not(
     server: NatsServer,
 ) -> None:
     async with connected(server, ADMIN) as user:
@@ -324,7 +324,7 @@ async def test_a_stream_that_was_lost_is_made_again_by_a_service_and_not_by_the_
     assert found.config.subjects == list(SUBJECTS)
 
 
-async def test_a_reader_that_comes_later_is_let_in_when_the_server_reads_its_users_again(
+async def test_a_new_reader_can_connect_after_the_server_reloads_its_users(
     server: NatsServer,
 ) -> None:
     later = {"later": "pw"}
@@ -340,11 +340,11 @@ async def test_a_reader_that_comes_later_is_let_in_when_the_server_reads_its_use
     await client.close()
 
 
-def test_the_file_of_users_is_its_owners_alone(server: NatsServer) -> None:
+def test_only_the_owner_can_read_the_file_of_users(server: NatsServer) -> None:
     assert (server.home / "nats.conf").stat().st_mode & 0o777 == 0o600
 
 
-def test_the_consumer_that_the_users_know_is_the_ledgers() -> None:
+def test_the_ledgers_consumer_is_the_one_in_the_permissions() -> None:
     assert (DEPOSITS, DEPOSIT_SUBJECT) == (CONSUMER, SUBJECT)
 
 

@@ -1,4 +1,4 @@
-"""Free ports: nobody listens there, and no connection is given one by the kernel."""
+"""Free ports: nothing listens there, and the kernel gives them to no connection."""
 
 import socket
 from pathlib import Path
@@ -8,7 +8,7 @@ from deploy.local.ports import HOST, free_port, is_free
 GIVEN = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
-def test_a_free_port_is_one_that_no_connection_is_given() -> None:
+def test_a_free_port_is_outside_the_kernels_range_for_connections() -> None:
     lowest = int(GIVEN.read_text().split()[0])
 
     ports = {free_port() for _ in range(50)}
@@ -17,7 +17,7 @@ def test_a_free_port_is_one_that_no_connection_is_given() -> None:
     assert all(1024 < port < lowest for port in ports)
 
 
-def test_a_port_that_somebody_listens_on_is_not_free() -> None:
+def test_a_port_with_a_listener_is_not_free() -> None:
     port = free_port()
     with socket.socket() as listening:
         listening.bind((HOST, port))

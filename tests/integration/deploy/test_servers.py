@@ -29,7 +29,7 @@ def wait_for(condition: Callable[[], bool], *, seconds: float = 20) -> None:
 
 @pytest.fixture
 def private_folder(tmp_path: Path) -> Path:
-    """A folder that nobody but its owner may enter, like a home directory."""
+    """A folder that only its owner may enter, like a home directory."""
     folder = tmp_path / "private"
     folder.mkdir(mode=0o700)
     return folder

@@ -57,7 +57,7 @@ def look_until(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_a_killed_part_is_started_again_and_both_are_said(tmp_path: Path) -> None:
+def test_a_killed_part_is_restarted_and_both_are_reported(tmp_path: Path) -> None:
     said: list[str] = []
     changes: list[int] = []
     supervisor = Supervisor(say=said.append, changed=lambda: changes.append(1))

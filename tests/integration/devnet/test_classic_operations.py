@@ -62,7 +62,7 @@ async def test_a_sponsored_wallet_acts_through_a_channel(chain: Chain) -> None:
     assert await chain.usdc_of(receiver.public_key) == 2 * UNIT
 
 
-async def test_a_sponsorship_left_open_undoes_everything(chain: Chain) -> None:
+async def test_an_open_sponsorship_undoes_the_transaction(chain: Chain) -> None:
     sponsor, new = await chain.funded(), Keypair.random()
 
     done = await chain.classic(sponsor, wallet(chain, sponsor, new)[:-1], signers=[new])

@@ -90,7 +90,7 @@ async def test_funding_asks_the_buyer_for_the_transfer_too(chain: Chain) -> None
     assert transfer.function.contract_fn.function_name.sc_symbol == b"transfer"
 
 
-async def test_events_tell_what_happened_in_order(chain: Chain) -> None:
+async def test_events_come_in_the_order_of_the_operations(chain: Chain) -> None:
     cast = await escrows.assemble(chain)
     contract = await escrows.deploy(chain, cast)
     await escrows.fund(chain, cast, contract)

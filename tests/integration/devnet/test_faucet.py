@@ -9,7 +9,7 @@ from stellar_sdk import CreateAccount, Keypair
 from tests.integration.devnet.chain import UNIT, Chain
 
 
-async def test_the_answer_tells_hash_ledger_and_amount(chain: Chain) -> None:
+async def test_the_answer_contains_hash_ledger_and_amount(chain: Chain) -> None:
     receiver = await chain.holder()
 
     paid = await chain.faucet({"address": receiver.public_key, "amount": "100.00"})
@@ -94,7 +94,7 @@ async def test_an_account_without_trustline_is_refused(chain: Chain) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"{", b'{"amount": NaN}'])
-async def test_what_is_no_json_object_is_refused(chain: Chain, raw: bytes) -> None:
+async def test_a_body_that_is_not_an_object_is_refused(chain: Chain, raw: bytes) -> None:
     async with chain.http.post(f"{chain.url}/faucet", data=raw) as answer:
         assert answer.status == 400
 

@@ -23,7 +23,7 @@ def lonely(tmp_path: Path) -> Iterator[Devnet]:
     running.stop()
 
 
-async def test_killing_the_process_loses_nothing_that_was_seen(lonely: Devnet) -> None:
+async def test_killing_the_process_loses_nothing_that_readers_saw(lonely: Devnet) -> None:
     async with connect(lonely.url) as chain:
         cast = await escrows.assemble(chain)
         contract = await escrows.deploy(chain, cast)
@@ -49,7 +49,7 @@ async def test_killing_the_process_loses_nothing_that_was_seen(lonely: Devnet) -
         assert await chain.usdc_of(cast.buyer.public_key) == 20 * UNIT
 
 
-async def test_what_was_only_queued_can_be_sent_again(lonely: Devnet) -> None:
+async def test_a_queued_transaction_can_be_sent_again_after_a_restart(lonely: Devnet) -> None:
     async with connect(lonely.url) as chain:
         cast = await escrows.assemble(chain)
         contract = await escrows.deploy(chain, cast)

@@ -78,7 +78,7 @@ async def test_a_wrong_key_is_bad_authorisation(chain: Chain) -> None:
     assert code_of(await chain.rpc.send_transaction(envelope)) == Code.txBAD_AUTH
 
 
-async def test_a_signature_of_nobody_is_one_too_many(chain: Chain) -> None:
+async def test_a_signature_without_a_signer_is_refused(chain: Chain) -> None:
     envelope = await signed(chain, await chain.funded())
     envelope.sign(Keypair.random())
 

@@ -144,7 +144,7 @@ async def test_the_index_describes_an_escrow(chain: Chain) -> None:
     assert balances == [{"address": contract, "balance": 80.5}]
 
 
-async def test_a_transaction_of_ones_own_is_indexed(chain: Chain) -> None:
+async def test_an_own_transaction_is_indexed(chain: Chain) -> None:
     paid = await chain.faucet({"address": (await chain.holder()).public_key, "amount": "1"})
 
     known = {"txHash": paid["hash"]}

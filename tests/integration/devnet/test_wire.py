@@ -13,7 +13,7 @@ async def rpc(chain: Chain, body: Any, *, path: str = "/rpc") -> dict[str, Any]:
     return await chain.post(path, body)
 
 
-async def test_health_network_ledger_fees_and_version_are_told(chain: Chain) -> None:
+async def test_health_network_ledger_fees_and_version_are_answered(chain: Chain) -> None:
     health = await chain.rpc.get_health()
     network = await chain.rpc.get_network()
     latest = await chain.rpc.get_latest_ledger()
@@ -33,7 +33,7 @@ async def test_ledgers_close_without_transactions(chain: Chain) -> None:
     await chain.ledgers_pass(3)
 
 
-async def test_the_root_answers_rpc_too_and_says_that_no_wasm_runs(chain: Chain) -> None:
+async def test_the_root_answers_rpc_and_says_that_it_runs_no_wasm(chain: Chain) -> None:
     body = {"jsonrpc": "2.0", "id": "a", "method": "getHealth", "params": None}
     answer = await rpc(chain, body, path="/")
     async with chain.http.get(chain.url) as page:
@@ -77,7 +77,7 @@ async def test_a_wrong_request_is_an_error(chain: Chain, body: Any, code: int) -
     assert (await rpc(chain, body))["error"]["code"] == code
 
 
-async def test_what_is_no_json_is_a_parse_error(chain: Chain) -> None:
+async def test_invalid_json_is_a_parse_error(chain: Chain) -> None:
     async with chain.http.post(f"{chain.url}/rpc", data=b"{") as answer:
         assert (await answer.json())["error"]["code"] == -32700
 
@@ -105,7 +105,7 @@ async def test_unknown_parameters_are_ignored(chain: Chain) -> None:
     assert (await rpc(chain, body))["result"]["entries"] == []
 
 
-async def test_a_missing_account_is_missing(chain: Chain) -> None:
+async def test_a_missing_account_is_reported(chain: Chain) -> None:
     with pytest.raises(AccountNotFoundException):
         await chain.rpc.load_account(Keypair.random().public_key)
 

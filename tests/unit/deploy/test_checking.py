@@ -62,7 +62,7 @@ def test_a_wrong_setting_of_any_program_ends_the_start_at_once(
     assert not (tmp_path / "logs").exists()
 
 
-def test_a_network_elsewhere_has_to_be_known_whole(
+def test_an_external_network_needs_all_its_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
@@ -72,7 +72,7 @@ def test_a_network_elsewhere_has_to_be_known_whole(
     assert said == "escrow: setting STELLAR_NETWORK_PASSPHRASE: Field required\n"
 
 
-def test_right_settings_in_every_form_are_taken(
+def test_valid_settings_are_accepted_in_every_form(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {

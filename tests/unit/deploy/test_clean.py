@@ -28,7 +28,7 @@ def cleaned(folder: Path, monkeypatch: pytest.MonkeyPatch, **environment: str) -
 @pytest.mark.parametrize(
     "url", ["", "postgresql://admin@db.example/shop"], ids=["own", "elsewhere"]
 )
-def test_keys_are_deleted_only_where_that_is_asked_for(
+def test_keys_are_deleted_only_with_force(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -53,7 +53,7 @@ def test_keys_are_deleted_only_where_that_is_asked_for(
     assert not (tmp_path / "run").exists()
 
 
-def test_what_holds_no_key_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_keys_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "run" / "logs").mkdir(parents=True)
 
     assert cleaned(tmp_path / "run", monkeypatch) == 0

@@ -58,7 +58,7 @@ def test_a_terminal_shows_which_part_starts_and_for_how_long() -> None:
     assert "postgres" not in shown(is_terminal=False)
 
 
-def test_text_is_broken_between_words_alone() -> None:
+def test_text_breaks_only_between_words() -> None:
     text = f"{'x' * 30} well-known word"
 
     assert wrapped(text, width=12) == ["x" * 30, "well-known", "word"]

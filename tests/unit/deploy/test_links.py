@@ -1,4 +1,4 @@
-"""Who reaches whom where: directly, or at the address of the link between the two."""
+"""Parts reach each other directly, or at the address of the link between them."""
 
 from pathlib import Path
 

@@ -33,7 +33,9 @@ def contract(
         contract(ledger=800, chain=801),
     ],
 )
-def test_what_strangers_sent_to_a_contract_is_a_surplus_and_hides_nothing(holding: Holding) -> None:
+def test_money_sent_to_a_contract_by_others_is_a_surplus_and_hides_no_difference(
+    holding: Holding,
+) -> None:
     real = contract(ledger=800, chain=799)
 
     said = lines(Look(marketplace=SHOP, holdings=[holding, real]))
@@ -58,15 +60,15 @@ def test_what_strangers_sent_to_a_contract_is_a_surplus_and_hides_nothing(holdin
         Holding(account="escrow:1", ledger=800, chain=1600, in_motion=False, is_overfunded=True),
     ],
 )
-def test_any_other_difference_is_one(holding: Holding) -> None:
+def test_any_other_difference_counts(holding: Holding) -> None:
     assert differing([holding]) == [holding]
 
 
-def test_what_is_in_motion_may_differ_by_that_step() -> None:
+def test_an_account_with_a_command_in_progress_may_differ() -> None:
     assert differing([contract(ledger=0, chain=800, in_motion=True)]) == []
 
 
-def test_a_hold_of_the_chain_is_named_and_is_not_well() -> None:
+def test_a_hold_of_the_chain_is_listed_as_a_problem() -> None:
     hold = ChainHold(why="forgotten", since="2026-02-18T10:00:00Z", unclaimed=["ab" * 32])
     found = Look(marketplace=SHOP, concerns=Concerns(commands=[], transfers=[], hold=hold))
 
@@ -78,7 +80,7 @@ def test_a_hold_of_the_chain_is_named_and_is_not_well() -> None:
 
 
 @pytest.mark.parametrize("why", ["ChainBehind: the cursor is in ledger 9", ""])
-def test_a_watcher_that_sees_nothing_is_named_and_is_not_well(why: str) -> None:
+def test_a_blind_watcher_is_listed_as_a_problem(why: str) -> None:
     blindness = Blindness(why=why, since="2026-02-18T10:00:00Z")
     found = Look(
         marketplace=SHOP, concerns=Concerns(commands=[], transfers=[], blindness=blindness)
@@ -91,7 +93,7 @@ def test_a_watcher_that_sees_nothing_is_named_and_is_not_well(why: str) -> None:
     assert (found.is_well, found.figures()["blind"]) == (False, True)
 
 
-def test_commands_and_transfers_that_need_a_look_are_named() -> None:
+def test_quarantined_commands_and_transfers_put_aside_are_listed() -> None:
     def command(name: str, state: str) -> StuckCommand:
         return StuckCommand(
             id=name,
@@ -117,7 +119,7 @@ def test_commands_and_transfers_that_need_a_look_are_named() -> None:
     assert [found.id for found in concerns.quarantined] == ["a"]
 
 
-def test_a_marketplace_that_cannot_be_looked_at_is_not_well() -> None:
+def test_a_marketplace_that_cannot_be_checked_is_a_problem() -> None:
     found = Look(marketplace=SHOP, refusal="PROVIDER_UNAVAILABLE: The node is away")
 
     assert lines(found) == ["UNKNOWN PROVIDER_UNAVAILABLE: The node is away  [shop]"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deploy.local.settings import ROOT
 
-# The program with a stack that is none; a signal comes where the test says, twice for good measure.
+# The program with a fake stack; a signal comes at the place that the test names, twice.
 PROGRAM = """
 import os, signal, sys
 from deploy.local import __main__ as program
@@ -54,7 +54,7 @@ for where in PLACES:
 PLACES = ["start", "ready", "watch", "stopping", "stop", "end"]
 
 
-def test_signals_while_it_stops_keep_nothing_from_being_stopped(tmp_path: Path) -> None:
+def test_signals_during_the_stop_do_not_interrupt_it(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         env={"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", "RUN_DIR": str(tmp_path)},

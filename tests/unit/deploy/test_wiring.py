@@ -11,7 +11,7 @@ from deploy.local.wiring import SERVICES, Wiring
 
 PROGRAMS = (*SERVICES, "gateway", "devnet", "migrations")
 HOUSE = {*SERVICES, "gateway"}
-# Who may know each secret that whoever starts a stack may have in the environment.
+# The programs that may know each secret in the environment of a stack.
 GIVEN: Mapping[str, set[str]] = {
     "IDENTITY_KEY": set(),
     "API_KEY_PEPPER": {"gateway"},
@@ -73,7 +73,7 @@ def value_of(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", GIVEN)
-def test_a_secret_of_whoever_starts_the_stack_reaches_those_alone_who_need_it(
+def test_a_secret_in_the_environment_reaches_only_programs_that_need_it(
     tmp_path: Path, name: str
 ) -> None:
     value = value_of(name)
@@ -87,9 +87,7 @@ def test_a_secret_of_whoever_starts_the_stack_reaches_those_alone_who_need_it(
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_a_secret_that_the_stack_made_reaches_those_alone_who_need_it(
-    tmp_path: Path, name: str
-) -> None:
+def test_a_generated_secret_reaches_only_programs_that_need_it(tmp_path: Path, name: str) -> None:
     value = getattr(load(tmp_path), name) or "no key was made"
     handed = handed_out(tmp_path, {})
 
@@ -115,7 +113,7 @@ def test_the_devnet_never_gets_the_key_of_the_real_provider(tmp_path: Path) -> N
     assert not [name for name in PROGRAMS if "secret-key" in handed[name]]
 
 
-def test_the_ledger_knows_the_public_half_of_the_key_that_escrow_was_given(tmp_path: Path) -> None:
+def test_the_ledger_gets_the_public_key_of_escrows_signing_key(tmp_path: Path) -> None:
     handed = handed_out(tmp_path, {"EVENT_SIGNING_KEY": SIGNING_KEY})
 
     assert SIGNING_KEY in handed["escrow"]
@@ -123,7 +121,7 @@ def test_the_ledger_knows_the_public_half_of_the_key_that_escrow_was_given(tmp_p
     assert "'ESCROW_EVENT_KEYS': '" in handed["ledger"]
 
 
-def test_credentials_of_before_are_completed_and_kept_where_they_are_still_known(
+def test_old_credentials_are_completed_and_kept_if_still_used(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "credentials.json").write_text(

@@ -51,7 +51,7 @@ def test_a_contract_holds_a_balance_without_trustline(world: World) -> None:
     assert balance(world, contract) == 3 * UNIT
 
 
-def test_a_multiplexed_receiver_is_told_in_the_event(world: World) -> None:
+def test_the_event_names_a_multiplexed_receiver(world: World) -> None:
     muxed = MuxedAccount(address("seller"), 9)
     receiver = xdr.SCAddress(
         xdr.SCAddressType.SC_ADDRESS_TYPE_MUXED_ACCOUNT,
@@ -104,7 +104,7 @@ def test_refusals_by_number(world: World) -> None:
     assert transfer(world, buyer, nobody, 1, XLM).error == refusal(6)
 
 
-def test_what_the_contract_does_not_know_traps(world: World) -> None:
+def test_an_unknown_function_traps(world: World) -> None:
     assert world.call(TOKEN, "clawback", []).error == "Error(Context, MissingValue)"
     assert world.call(TOKEN, "balance", []).error == "Error(Context, UnexpectedSize)"
     wrong = [scval.to_uint32(1)]

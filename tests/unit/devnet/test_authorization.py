@@ -81,7 +81,7 @@ def test_a_signed_entry_allows_the_call(world: World) -> None:
     assert enforced(world, [signed(world)]) == "None"
 
 
-def test_no_entry_allows_nothing(world: World) -> None:
+def test_a_call_without_an_entry_is_refused(world: World) -> None:
     assert enforced(world, []) == "Error(Auth, InvalidAction)"
 
 
@@ -110,7 +110,7 @@ def test_an_entry_expires(world: World) -> None:
     assert enforced(world, [signed(world, until=2**32 - 1)]) == "Error(Auth, InvalidInput)"
 
 
-def test_an_account_that_is_gone_allows_nothing(world: World) -> None:
+def test_a_deleted_account_authorises_nothing(world: World) -> None:
     entry = signed(world)
     world.view.delete(keys.account(OWNER.public_key))
 

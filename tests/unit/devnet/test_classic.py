@@ -137,7 +137,9 @@ def begin(sponsored: str, source: str | None = None) -> Operation:
         ),
     ],
 )
-def test_a_senseless_operation(operations: Sequence[Operation | xdr.Operation], code: str) -> None:
+def test_a_malformed_operation_is_refused(
+    operations: Sequence[Operation | xdr.Operation], code: str
+) -> None:
     assert refused(operations) == code
 
 
@@ -151,7 +153,7 @@ def test_an_issuer_does_not_trust_itself() -> None:
     assert refused([ChangeTrust(USDC)], source=issuer) == "CHANGE_TRUST_MALFORMED"
 
 
-def test_an_issuer_pays_what_it_does_not_have() -> None:
+def test_an_issuer_can_pay_without_a_balance() -> None:
     issuer = IDENTITY.usdc.issuer or ""
 
     assert refused([Payment(SELLER, USDC, "1")], source=issuer) == "PAYMENT_SUCCESS"

@@ -95,7 +95,7 @@ def test_resolving_with_a_split_shares_the_fee(world: World) -> None:
     assert world.held(contract) == 0
 
 
-def test_withdrawing_pays_a_surplus_after_release_without_an_event_of_its_own(
+def test_withdrawing_a_surplus_after_release_emits_no_event(
     world: World,
 ) -> None:
     contract = world.approved()

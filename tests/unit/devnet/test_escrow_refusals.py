@@ -174,7 +174,7 @@ def test_updating_is_refused(world: World) -> None:
     assert world.update(contract, stored).error == refusal(16)
 
 
-def test_extending_is_the_platforms_business(world: World) -> None:
+def test_only_the_platform_extends(world: World) -> None:
     contract = world.deploy()
     args = [scval.to_address(address("buyer")), scval.to_uint32(1)]
 

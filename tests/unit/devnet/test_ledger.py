@@ -47,7 +47,7 @@ async def test_a_commit_is_seen_only_when_its_ledger_is(devnet: Devnet) -> None:
     assert devnet.ledger.find("tx-2") is None
 
 
-async def test_a_transaction_nobody_foresaw_does_not_stop_the_ledger(
+async def test_an_unexpected_error_in_a_transaction_does_not_stop_the_ledger(
     devnet: Devnet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken, fine = (payment(IDENTITY.keypair(genesis.till(number))) for number in (1, 2))
@@ -71,7 +71,7 @@ async def test_a_transaction_nobody_foresaw_does_not_stop_the_ledger(
     assert untouched.sequence == 0
 
 
-async def test_what_became_invalid_in_the_queue_enters_no_ledger(devnet: Devnet) -> None:
+async def test_a_transaction_that_became_invalid_in_the_queue_is_dropped(devnet: Devnet) -> None:
     payer = IDENTITY.keypair(genesis.till(1))
     first = payment(payer)
     await _close_with(devnet, first)

@@ -30,6 +30,6 @@ def test_text_order_is_ledger_order(ids: list[EventId]) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "1", "-1", "1-", "x-1", "1-1-1", f"{2**63}-0"])
-def test_anything_else_is_no_id(text: str) -> None:
+def test_other_texts_are_not_ids(text: str) -> None:
     with pytest.raises(ValueError, match="invalid event id"):
         EventId.parse(text)

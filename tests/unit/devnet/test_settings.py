@@ -31,6 +31,6 @@ def test_everything_has_a_default() -> None:
         ("TRUSTLESS_WORK_API_KEY", ""),
     ],
 )
-def test_a_wrong_setting_is_named(name: str, value: str) -> None:
+def test_the_error_names_a_wrong_setting(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         load({name: value})

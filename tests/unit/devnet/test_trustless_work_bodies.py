@@ -27,7 +27,7 @@ def test_an_amount_is_read_exactly(text: str, minor_units: int) -> None:
 @pytest.mark.parametrize(
     "text", ["0", "-1", "0.00000001", '"80"', "true", "null", "1e400", "1e-400", "[]"]
 )
-def test_a_wrong_amount_is_named(text: str) -> None:
+def test_the_error_names_a_wrong_amount(text: str) -> None:
     body = decode(f'{{"amount": {text}}}'.encode())
 
     body.amount("amount")
@@ -45,7 +45,7 @@ def test_a_percentage_becomes_basis_points(text: str, basis_points: int) -> None
 
 
 @pytest.mark.parametrize("text", ["100.01", "0.001", "-1", '"5"'])
-def test_a_wrong_percentage_is_named(text: str) -> None:
+def test_the_error_names_a_wrong_percentage(text: str) -> None:
     body = decode(f'{{"platformFee": {text}}}'.encode())
 
     body.percent("platformFee")
@@ -80,7 +80,7 @@ def test_all_problems_are_reported_with_their_paths() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"1", b"{", b'{"amount": NaN}', b"[" * 5000])
-def test_what_is_no_object_is_refused(raw: bytes) -> None:
+def test_a_value_that_is_not_an_object_is_refused(raw: bytes) -> None:
     with pytest.raises(BadBodyError, match="body must be"):
         decode(raw)
 
@@ -111,7 +111,7 @@ def test_an_optional_text_may_be_absent() -> None:
 
 
 @pytest.mark.parametrize(("method", "value"), [("contract", "CABC"), ("asset_code", "U$DC")])
-def test_a_wrong_name_is_named(method: str, value: str) -> None:
+def test_the_error_names_a_wrong_name(method: str, value: str) -> None:
     body = decode(body_of(field=value))
 
     getattr(body, method)("field")

@@ -108,13 +108,13 @@ def bump(inner: Any, payer: Keypair, base_fee: int = 100) -> Any:
     return envelope
 
 
-def test_a_fee_bump_pays_for_one_who_cannot(world: World) -> None:
+def test_a_fee_bump_pays_for_an_account_without_money(world: World) -> None:
     inner = signed(builder(POOR, [TRUST]), POOR)
 
     assert refused(world, bump(inner, RICH)) is None
 
 
-def test_a_fee_bump_needs_a_payer_who_can(world: World) -> None:
+def test_a_fee_bump_needs_a_payer_with_enough_money(world: World) -> None:
     inner = signed(builder(RICH, [TRUST]), RICH)
 
     assert refused(world, bump(inner, POOR)) == Code.txINSUFFICIENT_BALANCE

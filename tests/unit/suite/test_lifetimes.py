@@ -62,13 +62,13 @@ def test_users_of_one_server_run_one_after_the_other_and_stacks_first() -> None:
     assert files(ordered(tests)) == ["c", "c", "f", "e", "b", "d", "a"]
 
 
-def test_what_starts_stacks_of_its_own_is_not_what_all_wait_for() -> None:
+def test_tests_with_their_own_stacks_run_first() -> None:
     tests, _ = items("a: stack", "b: devnet", "e2e/c:", "e2e/d: stack", "prove/e:")
 
     assert files(ordered(tests)) == ["e2e/c", "prove/e", "a", "e2e/d", "b"]
 
 
-def test_what_waits_for_long_is_not_what_all_wait_for() -> None:
+def test_long_waiting_tests_run_first() -> None:
     tests, _ = items("a: stack", "integration/chassis/test_silence: postgres_server")
 
     assert files(ordered(tests)) == ["integration/chassis/test_silence", "a"]
@@ -95,7 +95,7 @@ def test_a_server_ends_where_its_last_user_runs_on_another_worker() -> None:
     assert known["stack"].is_over
 
 
-def test_what_a_city_starts_lives_as_long_as_the_city() -> None:
+def test_a_server_started_by_a_fixture_lives_as_long_as_the_fixture() -> None:
     (first, second, third), known = items("a: devnet", "b: city", "c:")
     lifetimes = Lifetimes([first, second, third])
 
@@ -106,7 +106,7 @@ def test_what_a_city_starts_lives_as_long_as_the_city() -> None:
     assert known["devnet"].is_over
 
 
-def test_what_is_not_of_the_session_is_left_to_pytest() -> None:
+def test_fixtures_of_other_scopes_are_left_to_pytest() -> None:
     (first, second), known = items("a: devnet", "b:")
     known["devnet"].scope = "module"
 
