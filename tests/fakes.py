@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kernel.errors import DomainError, FailedPrecondition, Unavailable
-from services.orders.domain import Order, UserName
-from services.orders.ports import Command, Payment, Posted, TimelineItem, Transfer
+from services.orders.order.domain import Order, UserName
+from services.orders.peers.ports import Command, Payment, Posted, TimelineItem, Transfer
 
 HASH = "ab" * 32
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from services.disputes import domain as disputes
 from services.escrow import domain as escrow
-from services.orders import domain as orders
+from services.orders.order import domain as orders
 from tools import catalogue
 
 DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
@@ -28,7 +28,7 @@ transition that is not listed here is refused.
 MACHINES: tuple[tuple[str, str, str, Table], ...] = (
     (
         "The order",
-        "services/orders/domain.py",
+        "services/orders/order/domain.py",
         "Both APIs show this state machine; the party API uses its own names for the states.",
         orders.TRANSITIONS,
     ),

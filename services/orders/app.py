@@ -19,28 +19,28 @@ from chassis.runner import App
 from chassis.server import Binding
 from kernel.clock import Clock, SystemClock
 from services.orders import wire
-from services.orders.clients import DisputesClient, EscrowClient, LedgerClient
-from services.orders.commands import CommandRunner
-from services.orders.credits import CreditService
-from services.orders.difference_store import DifferenceStore
-from services.orders.domain import Origin
-from services.orders.holds import Holds
+from services.orders.funds.credits import CreditService
+from services.orders.funds.holds import Holds
 from services.orders.measures import MEASURES
-from services.orders.operation_store import OperationStore
-from services.orders.ports import DisputesPort, EscrowPort, LedgerPort
+from services.orders.operations.commands import CommandRunner
+from services.orders.operations.operation_store import OperationStore
+from services.orders.operations.saga import Saga
+from services.orders.operations.steps import Steps
+from services.orders.order.domain import Origin
+from services.orders.order.store import OrderStore
+from services.orders.peers.clients import DisputesClient, EscrowClient, LedgerClient
+from services.orders.peers.ports import DisputesPort, EscrowPort, LedgerPort
+from services.orders.people.registry import UserRegistry
+from services.orders.people.user_store import UserStore
 from services.orders.queries import OrderQueries
-from services.orders.reconcile_clients import Balances, Holders
-from services.orders.reconciling import CONNECTIONS as RECONCILE_CONNECTIONS
-from services.orders.reconciling import Reconciler
-from services.orders.registry import UserRegistry
-from services.orders.saga import Saga
+from services.orders.reconciliation.clients import Balances, Holders
+from services.orders.reconciliation.difference_store import DifferenceStore
+from services.orders.reconciliation.reconciler import CONNECTIONS as RECONCILE_CONNECTIONS
+from services.orders.reconciliation.reconciler import Reconciler
 from services.orders.service import OrderService
 from services.orders.servicer import ACCESS, OrdersServicer
 from services.orders.settings import OrdersSettings
-from services.orders.steps import Steps
-from services.orders.store import OrderStore
 from services.orders.timers import Timers
-from services.orders.user_store import UserStore
 
 PROVISION_SECONDS = 2.0
 FOLD_SECONDS = 5.0

@@ -14,17 +14,18 @@ from chassis.outbox import Outbox
 from kernel.clock import Clock
 from kernel.errors import NotFound
 from kernel.ids import derived_id, new_id
-from services.orders import hot, use_cases
-from services.orders.domain import Fact, FinalStatus, Order, Origin, State, UserName
-from services.orders.intake import NewOrder, require_amounts, require_json, settling_asset
-from services.orders.marketplaces import MarketplaceRules, marketplace_rules
-from services.orders.operation_store import OperationStore
-from services.orders.operations import Operation
-from services.orders.parties import require_party
-from services.orders.party_store import PartyStore
-from services.orders.ports import EscrowPort, LedgerPort, TimelineItem
-from services.orders.store import ClientOrderRefTaken, OrderStore, with_version
-from services.orders.user_store import UserStore
+from services.orders.operations import hot
+from services.orders.operations.operation import Operation
+from services.orders.operations.operation_store import OperationStore
+from services.orders.order import use_cases
+from services.orders.order.domain import Fact, FinalStatus, Order, Origin, State, UserName
+from services.orders.order.intake import NewOrder, require_amounts, require_json, settling_asset
+from services.orders.order.marketplace_rules import MarketplaceRules, marketplace_rules
+from services.orders.order.parties import require_party
+from services.orders.order.store import ClientOrderRefTaken, OrderStore, with_version
+from services.orders.peers.ports import EscrowPort, LedgerPort, TimelineItem
+from services.orders.people.party_store import PartyStore
+from services.orders.people.user_store import UserStore
 
 NAMES_KEPT = 50_000
 RULES_KEPT_SECONDS = 5.0

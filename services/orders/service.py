@@ -14,11 +14,11 @@ from chassis.database import Database, Transaction
 from chassis.idempotency import Answer
 from kernel.clock import Clock
 from kernel.urls import require_url
-from services.orders import use_cases
-from services.orders.commands import CommandRunner, Request
-from services.orders.domain import Decision, DisputeReason, Party
+from services.orders.operations.commands import CommandRunner, Request
+from services.orders.order import use_cases
+from services.orders.order.domain import Decision, DisputeReason, Party
+from services.orders.order.store import OrderStore
 from services.orders.queries import DisputeNotFound
-from services.orders.store import OrderStore
 
 
 class OrderService:

@@ -11,16 +11,17 @@ from chassis import deadline, identity
 from chassis.idempotency import Answer, request_key
 from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, ROLE_ADMIN, allow
 from chassis.wire import page_size, uuid_from_token
-from services.orders import parties, wire
-from services.orders.commands import Request
-from services.orders.credits import CreditService, NewCredit
-from services.orders.domain import Decision, DisputeReason, Party, State
-from services.orders.holds import Holds
+from services.orders import wire
+from services.orders.funds.credits import CreditService, NewCredit
+from services.orders.funds.holds import Holds
+from services.orders.operations.commands import Request
+from services.orders.order import parties
+from services.orders.order.domain import Decision, DisputeReason, Party, State
+from services.orders.people.registry import UserRegistry
+from services.orders.people.users import UserType
 from services.orders.queries import OrderQueries
-from services.orders.reconciling import Reconciler
-from services.orders.registry import UserRegistry
+from services.orders.reconciliation.reconciler import Reconciler
 from services.orders.service import OrderService
-from services.orders.users import UserType
 
 Context = grpc.aio.ServicerContext[Any, Any]
 # What a caller waits who says nothing, and what is kept of its deadline to answer in.

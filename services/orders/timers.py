@@ -12,9 +12,9 @@ from chassis.database import Database
 from chassis.idempotency import RequestKey, fingerprint_of
 from chassis.telemetry import logger
 from kernel.errors import DomainError
-from services.orders.commands import Request
-from services.orders.domain import Party
-from services.orders.party_store import PartyStore
+from services.orders.operations.commands import Request
+from services.orders.order.domain import Party
+from services.orders.people.party_store import PartyStore
 from services.orders.service import OrderService
 
 BATCH = 50

@@ -12,9 +12,9 @@ from orchestrator.orders.v1 import orders_pb2
 from chassis.wire import fitting, instant_to_proto, page_token
 from kernel.errors import InvalidArgument
 from kernel.money import USDC
-from services.orders.credit_store import Credit
-from services.orders.difference_store import Found, Reconciliation
-from services.orders.domain import (
+from services.orders.funds.credit import Credit
+from services.orders.operations.operation import Operation
+from services.orders.order.domain import (
     Decision,
     DisputeInfo,
     DisputeReason,
@@ -26,10 +26,10 @@ from services.orders.domain import (
     State,
     UserName,
 )
-from services.orders.intake import NewOrder
-from services.orders.operations import Operation
-from services.orders.ports import TimelineItem
-from services.orders.users import User, UserType
+from services.orders.order.intake import NewOrder
+from services.orders.peers.ports import TimelineItem
+from services.orders.people.users import User, UserType
+from services.orders.reconciliation.holdings import Found, Reconciliation
 
 EnumT = TypeVar("EnumT", Party, DisputeReason, Decision, Origin, UserType, State)
 

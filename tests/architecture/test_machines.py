@@ -7,12 +7,18 @@ from collections.abc import Mapping
 import pytest
 
 Table = Mapping[tuple[enum.Enum, enum.Enum], enum.Enum]
-SERVICES = ("orders", "escrow", "disputes")
+# The module with the table of each service's aggregate.
+DOMAINS = {
+    "orders": "services.orders.order.domain",
+    "escrow": "services.escrow.domain",
+    "disputes": "services.disputes.domain",
+}
+SERVICES = tuple(DOMAINS)
 
 
 def table_of(service: str) -> Table:
     """The table of a service's aggregate; the first state is the first of its enum."""
-    table: Table = importlib.import_module(f"services.{service}.domain").TRANSITIONS
+    table: Table = importlib.import_module(DOMAINS[service]).TRANSITIONS
     return table
 
 

@@ -19,16 +19,16 @@ from kernel.clock import SystemClock
 from kernel.errors import DomainError
 from kernel.ids import new_id
 from services.orders.app import Parts
-from services.orders.commands import Request
-from services.orders.credits import CreditService
-from services.orders.domain import Order, Origin, State
-from services.orders.intake import NewOrder
+from services.orders.funds.credits import CreditService
+from services.orders.operations.commands import Request
+from services.orders.operations.saga import Saga
+from services.orders.order.domain import Order, Origin, State
+from services.orders.order.intake import NewOrder
+from services.orders.people.registry import UserRegistry
+from services.orders.people.users import UserType
 from services.orders.queries import OrderQueries
-from services.orders.registry import UserRegistry
-from services.orders.saga import Saga
 from services.orders.service import OrderService
 from services.orders.timers import Timers
-from services.orders.users import UserType
 from tests.fakes import FakeDisputes, FakeEscrow, FakeLedger
 from tests.patience import PATIENCE_SECONDS
 

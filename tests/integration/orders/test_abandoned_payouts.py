@@ -7,8 +7,8 @@ from orchestrator.orders.v1 import orders_pb2
 
 from chassis.idempotency import Answer
 from kernel.errors import FailedPrecondition
-from services.orders.domain import Decision, DisputeReason, FinalStatus, Party, State
-from services.orders.ports import ProviderError
+from services.orders.order.domain import Decision, DisputeReason, FinalStatus, Party, State
+from services.orders.peers.ports import ProviderError
 from tests.integration.orders.conftest import EIGHTY, Shop, oid
 from tests.integration.orders.test_leases import execute
 

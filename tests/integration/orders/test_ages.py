@@ -12,9 +12,9 @@ import pytest
 
 from chassis.idempotency import Answer, IdempotencyKeyReused
 from kernel.errors import NotFound
-from services.orders.credits import NewCredit
-from services.orders.domain import Decision
-from services.orders.users import UserType
+from services.orders.funds.credits import NewCredit
+from services.orders.order.domain import Decision
+from services.orders.people.users import UserType
 from tests import passing
 from tests.integration.orders.conftest import TEN, Shop, an_order, oid
 from tests.passing import DAY, MOMENT

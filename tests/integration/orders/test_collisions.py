@@ -14,7 +14,7 @@ from orchestrator.orders.v1 import orders_pb2
 
 from chassis.database import driver
 from chassis.idempotency import Answer
-from services.orders.domain import DisputeReason, FinalStatus, Order, Party, State
+from services.orders.order.domain import DisputeReason, FinalStatus, Order, Party, State
 from tests.integration.orders.conftest import Shop, oid, outcomes
 from tests.patience import PATIENCE_SECONDS
 

@@ -11,8 +11,9 @@ from chassis.database import driver
 from chassis.idempotency import Answer, IdempotencyKeyInProgress, IdempotencyKeyReused
 from kernel.errors import DomainError, Unavailable
 from kernel.ids import new_id
-from services.orders.commands import Request
-from services.orders.domain import (
+from services.orders.operations.commands import Request
+from services.orders.operations.postings import InsufficientFunds
+from services.orders.order.domain import (
     AmountDiffersFromOrder,
     DisputeReason,
     EscrowAlreadyExists,
@@ -21,9 +22,8 @@ from services.orders.domain import (
     Party,
     State,
 )
-from services.orders.operations import Kind
-from services.orders.ports import ProviderError
-from services.orders.postings import InsufficientFunds
+from services.orders.order.use_cases import Kind
+from services.orders.peers.ports import ProviderError
 from tests.integration.orders.conftest import EIGHTY, Shop, oid, open_shop, order_of, outcomes
 from tests.patience import PATIENCE_SECONDS
 

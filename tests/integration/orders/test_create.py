@@ -8,10 +8,10 @@ from chassis.idempotency import IdempotencyKeyReused
 from kernel.errors import DomainError, InvalidArgument
 from kernel.ids import to_public
 from kernel.money import CENT, InvalidAmountFormat
-from services.orders.domain import Milestone
-from services.orders.intake import BuyerIsSeller, InvalidCurrency, MilestonesMismatch
-from services.orders.store import ClientOrderRefTaken
-from services.orders.users import UserNotFound
+from services.orders.order.domain import Milestone
+from services.orders.order.intake import BuyerIsSeller, InvalidCurrency, MilestonesMismatch
+from services.orders.order.store import ClientOrderRefTaken
+from services.orders.people.users import UserNotFound
 from tests.integration.orders.conftest import EIGHTY, Shop, an_order, oid, order_of, outcomes
 
 

@@ -13,10 +13,10 @@ from chassis.idempotency import Answer, IdempotencyKeyInProgress
 from kernel.errors import FailedPrecondition
 from kernel.ids import new_id
 from kernel.money import CENT, InvalidAmountFormat
-from services.orders.credit_store import ReferenceTaken
-from services.orders.credits import ManualCreditDisabled, NewCredit
-from services.orders.ports import Command, ProviderError
-from services.orders.users import UserNotFound
+from services.orders.funds.credit import ReferenceTaken
+from services.orders.funds.credits import ManualCreditDisabled, NewCredit
+from services.orders.peers.ports import Command, ProviderError
+from services.orders.people.users import UserNotFound
 from tests.fakes import FakeEscrow
 from tests.integration.orders.conftest import Peers, Shop, open_shop
 from tests.patience import PATIENCE_SECONDS

@@ -6,14 +6,14 @@ import pytest
 from orchestrator.orders.v1 import orders_pb2
 
 from chassis.idempotency import Answer
-from services.orders.domain import (
+from services.orders.order.domain import (
     Decision,
     DisputeAlreadyOpen,
     DisputeReason,
     Party,
     State,
 )
-from services.orders.endings import SplitAmountsMismatch
+from services.orders.order.endings import SplitAmountsMismatch
 from tests.integration.orders.conftest import EIGHTY, Shop, oid, order_of, outcomes
 
 

@@ -10,13 +10,14 @@ from orchestrator.orders.v1 import orders_pb2
 
 from chassis.idempotency import Answer
 from kernel.ids import new_id
-from services.orders import operations, postings, saga
-from services.orders.domain import FinalStatus, OrderInWrongState, Party, State
-from services.orders.holds import HoldNotVoided, Holds
-from services.orders.operations import LEASE_SECONDS
-from services.orders.ports import Posted as Answered
-from services.orders.ports import Transfer
-from services.orders.postings import InsufficientFunds
+from services.orders.funds.holds import HoldNotVoided, Holds
+from services.orders.operations import operation as operations
+from services.orders.operations import postings, saga
+from services.orders.operations.operation import LEASE_SECONDS
+from services.orders.operations.postings import InsufficientFunds
+from services.orders.order.domain import FinalStatus, OrderInWrongState, Party, State
+from services.orders.peers.ports import Posted as Answered
+from services.orders.peers.ports import Transfer
 from tests.fakes import FakeLedger
 from tests.integration.orders.conftest import Peers, Shop, oid, open_shop
 from tests.integration.orders.test_leases import EXPIRE, execute

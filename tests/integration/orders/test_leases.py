@@ -17,10 +17,10 @@ from orchestrator.orders.v1 import orders_pb2
 from chassis.database import driver
 from chassis.idempotency import Answer, IdempotencyKeyInProgress
 from kernel.ids import new_id
-from services.orders import endings
-from services.orders.domain import Order, Party, State
-from services.orders.operations import LeaseLost, Operation
-from services.orders.store import OrderMovedOn
+from services.orders.operations.operation import LeaseLost, Operation
+from services.orders.order import endings
+from services.orders.order.domain import Order, Party, State
+from services.orders.order.store import OrderMovedOn
 from tests.integration.orders.conftest import Peers, Shop, oid, open_shop
 from tests.patience import PATIENCE_SECONDS
 

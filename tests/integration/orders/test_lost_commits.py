@@ -10,7 +10,7 @@ from orchestrator.orders.v1 import orders_pb2
 from chassis.database import Connection, Database, Transaction
 from chassis.idempotency import Answer
 from kernel.errors import FailedPrecondition, Unavailable
-from services.orders.domain import Party, State
+from services.orders.order.domain import Party, State
 from tests.integration.orders.conftest import Shop, oid
 from tests.integration.orders.test_leases import EXPIRE, execute
 from tests.patience import PATIENCE_SECONDS

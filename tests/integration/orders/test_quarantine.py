@@ -13,7 +13,7 @@ from orchestrator.orders.v1 import orders_pb2
 
 from chassis.database import driver
 from chassis.idempotency import Answer, IdempotencyKeyInProgress
-from services.orders.domain import (
+from services.orders.order.domain import (
     Decision,
     DisputeReason,
     Order,

@@ -7,9 +7,9 @@ import pytest
 from orchestrator.orders.v1 import orders_pb2
 
 from chassis.database import Transaction
-from services.orders.domain import Party, State
-from services.orders.operation_store import OperationStore
-from services.orders.operations import Operation
+from services.orders.operations.operation import Operation
+from services.orders.operations.operation_store import OperationStore
+from services.orders.order.domain import Party, State
 from tests.integration.orders.conftest import Shop, oid
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from chassis.database import Database
 from kernel.errors import Unavailable
-from services.orders.difference_store import DifferenceStore
-from services.orders.holdings import Holding
-from services.orders.reconciling import LOOKS_MAX, Reconciler
+from services.orders.reconciliation.difference_store import DifferenceStore
+from services.orders.reconciliation.holdings import Holding
+from services.orders.reconciliation.reconciler import LOOKS_MAX, Reconciler
 from tests.patience import until
 
 SHOPS = [uuid.UUID(int=number) for number in (1, 2)]

@@ -7,8 +7,8 @@ import pytest
 
 from chassis.database import driver
 from kernel.urls import InvalidUrl
-from services.orders.domain import DisputeReason, Party
-from services.orders.parties import NotPersonal
+from services.orders.order.domain import DisputeReason, Party
+from services.orders.order.parties import NotPersonal
 from tests.integration.orders.conftest import Shop, oid, order_of
 
 

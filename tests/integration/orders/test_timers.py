@@ -10,7 +10,7 @@ import pytest
 from orchestrator.orders.v1 import orders_pb2
 
 from kernel.ids import new_id
-from services.orders.domain import DisputeReason, Order, Party, State
+from services.orders.order.domain import DisputeReason, Order, Party, State
 from services.orders.wire import receipt_to_proto
 from tests import passing
 from tests.integration.orders.conftest import Peers, Shop, oid, open_shop, order_of

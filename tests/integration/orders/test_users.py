@@ -13,8 +13,8 @@ from orchestrator.orders.v1 import orders_pb2
 from chassis.idempotency import Answer
 from kernel.errors import FailedPrecondition, InvalidArgument
 from kernel.ids import new_id, to_public
-from services.orders.domain import UserName
-from services.orders.users import UserIdTaken, UserType
+from services.orders.order.domain import UserName
+from services.orders.people.users import UserIdTaken, UserType
 from tests.integration.orders.conftest import Shop, outcomes
 
 

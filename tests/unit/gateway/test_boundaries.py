@@ -24,7 +24,7 @@ from gateway.party import orders as party_orders
 from kernel import urls
 from kernel.errors import InvalidArgument
 from kernel.ids import from_public, parse_uuid
-from services.orders.intake import CURRENCIES
+from services.orders.order.intake import CURRENCIES
 
 UUID = "f6a7b8c9-d0e1-2345-fab0-678901234567"
 ORDER = {"buyerId": "a", "sellerId": "b", "amount": "1.00", "title": "t"}

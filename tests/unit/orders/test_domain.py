@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from kernel.errors import DomainError
 from kernel.money import CENT
-from services.orders import domain, endings, postings, wire
-from services.orders.domain import (
+from services.orders import wire
+from services.orders.operations import postings
+from services.orders.order import domain, endings
+from services.orders.order.domain import (
     TRANSITIONS,
     Decision,
     EscrowInfo,
@@ -23,9 +25,9 @@ from services.orders.domain import (
     Trigger,
     UserName,
 )
-from services.orders.endings import SplitAmountsMismatch
-from services.orders.ports import Payment
-from services.orders.settlement import Settlement
+from services.orders.order.endings import SplitAmountsMismatch
+from services.orders.order.settlement import Settlement
+from services.orders.peers.ports import Payment
 
 NOW = dt.datetime(2026, 2, 18, 10, tzinfo=dt.UTC)
 EIGHTY = 8000 * CENT

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from deploy.operator import findings
-from services.orders.holdings import Difference, Holding, difference
+from services.orders.reconciliation.holdings import Difference, Holding, difference
 
 CASES = list(
     itertools.product(

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from kernel.money import CENT
-from services.orders import use_cases
-from services.orders.domain import (
+from services.orders.order import use_cases
+from services.orders.order.domain import (
     Decision,
     DisputeAlreadyOpen,
     DisputeReason,
@@ -22,11 +22,10 @@ from services.orders.domain import (
     State,
     UserName,
 )
-from services.orders.endings import SplitAmountsMismatch
-from services.orders.intake import BuyerIsSeller, NewOrder
-from services.orders.operations import Kind
-from services.orders.parties import NotBusiness, NotParty, NotPersonal
-from services.orders.use_cases import RESERVE, Accepted
+from services.orders.order.endings import SplitAmountsMismatch
+from services.orders.order.intake import BuyerIsSeller, NewOrder
+from services.orders.order.parties import NotBusiness, NotParty, NotPersonal
+from services.orders.order.use_cases import RESERVE, Accepted, Kind
 
 NOW = dt.datetime(2026, 2, 18, 10, tzinfo=dt.UTC)
 BUYER = UserName(id=uuid.UUID(int=3), public_id="usr_buyer")

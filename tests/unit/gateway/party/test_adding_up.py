@@ -29,9 +29,11 @@ from services.escrow.contracts.fees import (
 )
 from services.escrow.contracts.plan import PlannedStep, plan_release, plan_resolve
 from services.escrow.contracts.steps import StepName
-from services.orders import endings, postings, wire
-from services.orders.domain import Order, Origin, State, UserName
-from services.orders.ports import Payment
+from services.orders import wire
+from services.orders.operations import postings
+from services.orders.order import endings
+from services.orders.order.domain import Order, Origin, State, UserName
+from services.orders.peers.ports import Payment
 
 SELLER, BUYER, PLATFORM = "seller", "buyer", "platform"
 FEES = ("fees:platform", "fees:provider", "fees:absorbed")

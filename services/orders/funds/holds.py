@@ -1,0 +1,58 @@
+"""Giving back what is held for an order that needs it no more: an operator's use case."""
+
+import uuid
+from dataclasses import dataclass, replace
+
+from chassis import identity
+from chassis.database import Database
+from chassis.telemetry import logger
+from kernel.errors import FailedPrecondition
+from kernel.ids import derived_id
+from services.orders.operations import postings
+from services.orders.order.domain import FinalStatus, Order, OrderInWrongState
+from services.orders.order.store import OrderStore
+from services.orders.peers.ports import LedgerPort
+
+log = logger()
+
+
+class HoldNotVoided(FailedPrecondition):
+    """The ledger cannot void the order's hold: it was posted, or it differs from the order."""
+
+    reason = "HOLD_NOT_VOIDED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holds:
+    """The holds of orders."""
+
+    database: Database
+    orders: OrderStore
+    ledger: LedgerPort
+
+    async def give_back(
+        self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID, reason: str
+    ) -> Order:
+        """Void the hold of a canceled order, or bar it; again does nothing.
+
+        Raises: OrderNotFound; OrderInWrongState: the order is not canceled; HoldNotVoided;
+            Unavailable: the outcome is unknown, ask again.
+        """
+        async with self.database.transaction() as tx:
+            order = await self.orders.get(tx, marketplace_id=marketplace_id, order_id=order_id)
+        if order.final_status is not FinalStatus.CANCELED:
+            details = {
+                "orderId": order.public_id,
+                "currentState": order.state.value,
+                "allowedStates": ["CLOSED"],
+            }
+            raise OrderInWrongState("The order is not canceled", details=details)
+        (void,) = postings.void(order, reason=reason)
+        # Its own id for each reason: another reason is another transfer, and finds nothing held.
+        void = replace(void, id=derived_id(order.id, "give-back", reason))
+        (posted,) = await self.ledger.post([void])
+        if posted.is_refused and posted.reason != "PENDING_ALREADY_VOIDED":
+            raise HoldNotVoided("The ledger refuses it", details={"reason": posted.reason})
+        who = identity.current().principal
+        log.warning("order.hold_given_back", order_id=str(order.id), by=who, why=reason)
+        return order

@@ -1,0 +1,243 @@
+"""Commands on an order: recorded in a first transaction, carried out by the saga, answered once.
+
+The caller waits for the answer, and the work goes on whether or not anybody waits.
+"""
+
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from chassis import identity
+from chassis.database import Database, Transaction, constraint_name
+from chassis.idempotency import Answer, Idempotency, IdempotencyKeyInProgress, RequestKey
+from kernel.errors import FailedPrecondition
+from kernel.ids import new_id
+from services.orders.operations import hot
+from services.orders.operations.operation import AnotherRuns, Operation
+from services.orders.operations.operation_store import OperationStore
+from services.orders.operations.saga import Encode, Saga
+from services.orders.order import domain
+from services.orders.order.domain import Order, OrderInWrongState
+from services.orders.order.store import OrderStore
+from services.orders.order.use_cases import Accepted, AtOnce, Kind, Work
+
+# A command waits so long for another operation to end, even where its caller would not wait at all.
+LEAST_WAIT_SECONDS = 1.0
+# A use case, with the id of the operation that would follow.
+Accept = Callable[[Order, uuid.UUID], Accepted]
+
+
+class EscrowNotReady(FailedPrecondition):
+    """The contract is still being deployed."""
+
+    reason = "ESCROW_NOT_READY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What every command carries: whose it is, its key, and how long its caller waits.
+
+    amount: what the caller takes the order's amount to be, in minor units; None: not said.
+    remarks: who asks (`by`) and why (`reason`), as far as they are said; kept with the operation.
+    """
+
+    marketplace_id: uuid.UUID
+    key: RequestKey
+    wait_seconds: float
+    amount: int | None = None
+    remarks: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Command:
+    request: Request
+    order_id: uuid.UUID
+    accept: Accept
+    at_once: AtOnce | None
+
+
+class _BusyError(Exception):
+    """Another operation must end first. work: what the command would begin."""
+
+    def __init__(self, *, running: Operation, order: Order, work: Work | None) -> None:
+        super().__init__(running.id)
+        self.running = running
+        self.order = order
+        self.work = work
+
+
+class CommandRunner:
+    """Begins commands and answers them."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        orders: OrderStore,
+        operations: OperationStore,
+        idempotency: Idempotency,
+        saga: Saga,
+        encode: Encode,
+    ) -> None:
+        self._database = database
+        self._orders = orders
+        self._operations = operations
+        self._idempotency = idempotency
+        self._saga = saga
+        self._encode = encode
+
+    async def run(
+        self,
+        request: Request,
+        order_id: uuid.UUID,
+        accept: Accept,
+        *,
+        at_once: AtOnce | None = None,
+    ) -> Answer:
+        """Record the command, drive it, answer. An operation that runs is waited for first.
+
+        at_once: the same use case, where the table of transitions decides it alone.
+        Raises: what `accept` raises; AmountDiffersFromOrder; OrderInWrongState; EscrowNotReady.
+        """
+        command = _Command(request=request, order_id=order_id, accept=accept, at_once=at_once)
+        until = time.monotonic() + max(request.wait_seconds, LEAST_WAIT_SECONDS)
+        while True:
+            asked_at = time.monotonic()
+            try:
+                async with self._idempotency.keeping_refusals(self._database, request.key):
+                    begun = await self._database.retrying(lambda: self._begin(command))
+            except AnotherRuns:
+                continue
+            except _BusyError as busy:
+                remaining = until - time.monotonic()
+                if remaining <= 0 or not await self._saga.ended(
+                    busy.running.id, timeout_seconds=remaining
+                ):
+                    raise _refusal(busy) from None
+                continue
+            if isinstance(begun, Answer):
+                return begun
+            operation, order = begun
+            motion = self._saga.start(operation, order, leased_at=asked_at)
+            return await self._saga.answer(motion, timeout_seconds=request.wait_seconds)
+
+    async def find(
+        self, request: Request, look: Callable[[Transaction], Awaitable[uuid.UUID]]
+    ) -> uuid.UUID | Answer:
+        """Find the order that a command is about, unless the request has its answer already.
+
+        Raises: what `look` raises, kept for the request's key; as Idempotency.known.
+        """
+        async with (
+            self._idempotency.keeping_refusals(self._database, request.key),
+            self._database.transaction() as tx,
+        ):
+            known = await self._idempotency.known(tx, request.key)
+            return known if known is not None else await look(tx)
+
+    async def _begin(self, command: _Command) -> Answer | tuple[Operation, Order]:
+        """Record a command: its operation and the order, or the answer that it has already."""
+        request, at_once = command.request, command.at_once
+        if at_once is not None and (begun := await self._begin_at_once(command, at_once)):
+            return begun
+        async with self._database.transaction() as tx:
+            found = await self._claim_and_lock(tx, command)
+            if isinstance(found, Answer):
+                return found
+            before, running, operation_id = found.order, found.operation, new_id()
+            accepted = command.accept(before, operation_id)
+            domain.require_amount(before, request.amount)
+            if running is None and accepted.work is None:
+                # It has no operation, so the unique index of running ones does not stop it.
+                running = await self._operations.running(
+                    tx, marketplace_id=request.marketplace_id, order_id=command.order_id
+                )
+            if running is not None:
+                raise _BusyError(running=running, order=before, work=accepted.work)
+            after = accepted.order
+            if after is not before:
+                after = await self._orders.save(
+                    tx,
+                    before=before,
+                    after=after,
+                    facts=accepted.facts,
+                    request_id=identity.current_request_id(),
+                )
+            if accepted.work is None:
+                answer = Answer(body=self._encode(after, None))
+                await self._idempotency.finish(tx, request.key, answer.body)
+                return answer
+            operation = self._operation(command, operation_id, accepted.work)
+            await self._operations.insert(tx, operation)
+            return operation, after
+
+    async def _begin_at_once(
+        self, command: _Command, at_once: AtOnce
+    ) -> tuple[Operation, Order] | None:
+        """Record a command in one statement; None: a condition does not hold, find out which."""
+        operation = self._operation(command, new_id(), at_once.work)
+        try:
+            async with self._database.statement() as connection:
+                order = await hot.begin(
+                    connection,
+                    operation=operation,
+                    answer=self._idempotency.values(command.request.key),
+                    states=at_once.states,
+                    amount=command.request.amount,
+                )
+        except Exception as error:
+            if constraint_name(error) == "operations_one_running":
+                return None
+            raise
+        return None if order is None else (operation, order)
+
+    async def _claim_and_lock(self, tx: Transaction, command: _Command) -> Answer | hot.Begun:
+        request = command.request
+        begun = await hot.claim_and_lock(
+            tx,
+            answer=self._idempotency.values(request.key),
+            marketplace_id=request.marketplace_id,
+            order_id=command.order_id,
+        )
+        if begun is not None:
+            return begun
+        known = await self._idempotency.claim(tx, request.key)
+        if known is None:
+            # Its time was over just now; the next attempt takes it.
+            raise IdempotencyKeyInProgress("The key is being freed")
+        return known
+
+    def _operation(self, command: _Command, operation_id: uuid.UUID, work: Work) -> Operation:
+        request = command.request
+        return Operation(
+            id=operation_id,
+            marketplace_id=request.marketplace_id,
+            order_id=command.order_id,
+            kind=work.kind,
+            scope=request.key.scope,
+            key=request.key.key,
+            fingerprint=request.key.fingerprint,
+            context={**request.remarks, **work.context},
+            actor=identity.current().principal,
+            request_id=identity.current_request_id(),
+            epoch=1,
+            started_at=self._saga.clock.now(),
+        )
+
+
+def _refusal(busy: _BusyError) -> FailedPrecondition:
+    """Say which operation is in the way."""
+    order, kind = busy.order, busy.running.kind
+    details = {
+        "orderId": order.public_id,
+        "currentState": order.state.value,
+        "allowedStates": [order.state.value],
+        "operation": kind.value,
+    }
+    funds = busy.work is not None and busy.work.kind is Kind.FUND_ESCROW
+    if funds and kind is Kind.CREATE_ESCROW:
+        return EscrowNotReady("The escrow contract is still being deployed", details=details)
+    return OrderInWrongState(
+        f"Another operation is in progress on this order: {kind.value}", details=details
+    )

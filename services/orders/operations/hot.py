@@ -1,0 +1,182 @@
+"""The hot statements of orders: each does in one turn what the stores do in several.
+
+Creating an order, beginning an operation and ending one are most of the load; a statement waited
+for costs more than what it does. The parts are the chassis' own statements, put together.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg.rows import dict_row
+
+from chassis import idempotency, outbox
+from chassis.database import Connection, Transaction, driver
+from services.orders.operations import operation_store
+from services.orders.operations.operation import LeaseLost, Operation
+from services.orders.operations.operation_store import OPERATION_COLUMNS, operation_of
+from services.orders.order import store
+from services.orders.order.domain import Fact, Order, OrderNotFound
+from services.orders.order.store import OrderMovedOn
+from services.orders.tables import ORDER_COLUMNS
+
+
+async def create(
+    connection: Connection,
+    *,
+    order: Order,
+    facts: Sequence[Fact],
+    answer: dict[str, object],
+    request_id: str,
+) -> bool:
+    """Write a new order, its events and its answer; False: the key was used before.
+
+    answer: Idempotency.values of the key and the body. Raises: UniqueViolation: orders_client_ref.
+    """
+    values = store.values_of(order) | answer
+    events = store.events_of(order, facts, request_id=request_id)
+    values |= outbox.values(events, on=connection)
+    cursor = await connection.execute(_CREATE, values)
+    row = await cursor.fetchone()
+    return row is not None and row[0] == 1
+
+
+async def begin(
+    connection: Connection,
+    *,
+    operation: Operation,
+    answer: dict[str, object],
+    states: Sequence[str],
+    amount: int | None,
+) -> Order | None:
+    """Record an operation on an order that is in one of the states, and on which none runs.
+
+    amount: what the order's must be, None: any. Returns None where one of the conditions does not
+    hold, or the key was used before; nothing was written, and `claim_and_lock` finds the reason.
+    Raises: UniqueViolation: operations_one_running.
+    """
+    cursor = connection.cursor(row_factory=dict_row)
+    conditions = {"order_states": list(states), "order_amount": amount}
+    await cursor.execute(_BEGIN, answer | conditions | operation_store.values_of(operation))
+    row = await cursor.fetchone()
+    return None if row is None else store.order_of(row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """What a command finds: the order, locked, and the operation in motion on it."""
+
+    order: Order
+    operation: Operation | None
+
+
+async def claim_and_lock(
+    tx: Transaction, *, answer: dict[str, object], marketplace_id: uuid.UUID, order_id: uuid.UUID
+) -> Begun | None:
+    """Claim a key, then lock the order; None: the key was used before, and nothing is locked.
+
+    What is in motion is read as it was when the statement began: an operation recorded since then
+    is met at its unique index. Raises: OrderNotFound.
+    """
+    connection = await driver(tx)
+    cursor = connection.cursor(row_factory=dict_row)
+    values = answer | {"marketplace_id": marketplace_id, "id": order_id}
+    await cursor.execute(_CLAIM_AND_LOCK, values)
+    row = await cursor.fetchone()
+    if row is None or row["claimed"] == 0:
+        return None
+    if row["id"] is None:
+        raise OrderNotFound("No such order")
+    running = None
+    if row["running_id"] is not None:
+        columns = {name: row[f"running_{name}"] for name in OPERATION_COLUMNS}
+        running = operation_of(columns)
+    return Begun(order=store.order_of(row), operation=running)
+
+
+async def end(
+    connection: Connection,
+    *,
+    operation: Operation,
+    before: Order,
+    after: Order,
+    facts: Sequence[Fact],
+    answer: dict[str, object],
+) -> None:
+    """End an operation as succeeded: its order, the events, the answer, all or nothing.
+
+    Raises: LeaseLost; OrderMovedOn: the order is not as it was read; nothing was written.
+    """
+    values = store.values_of(after) | answer
+    values |= {
+        "version_before": before.version,
+        "operation_id": operation.id,
+        "operation_epoch": operation.epoch,
+    }
+    events = store.events_of(after, facts, request_id=operation.request_id)
+    values |= outbox.values(events, on=connection)
+    cursor = await connection.execute(_END, values)
+    row = await cursor.fetchone()
+    if row is None or row[0] != 1:
+        raise LeaseLost(operation.id)
+    if row[1] != 1:
+        raise OrderMovedOn(f"order {before.id} is not at version {before.version}")
+
+
+# Statements are put together from constants alone. Columns are named: a prepared statement does not
+# outlive a change of its result.
+_COLUMNS = ", ".join(ORDER_COLUMNS)
+_CREATE = f"""
+with claimed as ({idempotency.CLAIM}),
+made as ({store.INSERT_SELECT} where exists (select from claimed) returning 1),
+told as ({outbox.INSERT} where exists (select from made))
+select count(*) from made
+"""  # noqa: S608
+_BEGIN = f"""
+with locked as (
+    select {_COLUMNS} from orders
+    where marketplace_id = %(op_marketplace)s and id = %(op_order)s
+        and state = any(%(order_states)s::text[])
+        and (%(order_amount)s::bigint is null or amount = %(order_amount)s::bigint)
+    for update
+),
+claimed as (
+    {idempotency.CLAIM_SELECT} where exists (select from locked) and not exists (
+        select from operations where marketplace_id = %(op_marketplace)s
+            and order_id = %(op_order)s and state = 'running'
+    )
+    on conflict do nothing returning 1
+),
+begun as ({operation_store.INSERT_SELECT} where exists (select from claimed) returning 1)
+select {_COLUMNS} from locked where exists (select from begun)
+"""  # noqa: S608
+_LOCKED = ", ".join(f"locked.{name}" for name in ORDER_COLUMNS)
+_RUNNING = ", ".join(f"running.{name} as running_{name}" for name in OPERATION_COLUMNS)
+_CLAIM_AND_LOCK = f"""
+with claimed as ({idempotency.CLAIM}),
+locked as (
+    select {_COLUMNS} from orders
+    where marketplace_id = %(marketplace_id)s and id = %(id)s and exists (select from claimed)
+    for update
+)
+select (select count(*) from claimed) as claimed, {_LOCKED}, {_RUNNING}
+from (values (1)) as always
+left join locked on true
+left join operations as running on running.marketplace_id = %(marketplace_id)s
+    and running.order_id = %(id)s and running.state = 'running'
+"""  # noqa: S608
+_END = f"""
+with held as (
+    select from operations
+    where id = %(operation_id)s and lease_epoch = %(operation_epoch)s and state = 'running'
+    for update
+),
+moved as ({store.UPDATE} and exists (select from held) returning 1),
+ended as (
+    update operations set state = 'succeeded', error = '', finished_at = now()
+    where id = %(operation_id)s and exists (select from moved)
+),
+told as ({outbox.INSERT} where exists (select from moved)),
+answered as ({idempotency.ANSWER} and exists (select from moved))
+select (select count(*) from held) as held, (select count(*) from moved) as moved
+"""  # noqa: S608

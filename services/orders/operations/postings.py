@@ -1,0 +1,178 @@
+"""Each movement of an order's money as ledger transfers. Pure; docs/money.md shows them in figures.
+
+Ids are derived from the order and the purpose: whoever repeats a step posts the same transfer.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+
+from kernel.errors import FailedPrecondition
+from kernel.ids import derived_id
+from kernel.money import to_text
+from services.orders.order.domain import Order
+from services.orders.order.settlement import Settlement
+from services.orders.peers.ports import Payment, Posted, Transfer
+
+PARTIES = frozenset({"SELLER", "BUYER"})
+# What a statement says of a line that makes a fee good.
+MADE_GOOD = "fee made good"
+
+
+class InsufficientFunds(FailedPrecondition):
+    """The buyer has less available than the order's amount."""
+
+    reason = "INSUFFICIENT_FUNDS"
+
+
+def hold_id(order_id: uuid.UUID) -> uuid.UUID:
+    """Return the id of the order's one hold."""
+    return derived_id(order_id, "hold")
+
+
+def hold(order: Order) -> list[Transfer]:
+    """Reserve: pending, from the buyer to the order's escrow account."""
+    return [
+        Transfer(
+            id=hold_id(order.id),
+            type="PENDING",
+            code="RESERVE",
+            debit=f"user:{order.buyer.id}",
+            credit=f"escrow:{order.id}",
+            asset=order.asset,
+            amount=order.amount,
+            order_id=order.id,
+        )
+    ]
+
+
+def void(order: Order, *, reason: str) -> list[Transfer]:
+    """Cancel: the hold is given back; one that was never made is barred.
+
+    A replica that was paused in a reservation may still post its hold after the cancellation. The
+    ledger then refuses it.
+    """
+    (held,) = hold(order)
+    return [
+        replace(
+            held,
+            id=derived_id(order.id, "void"),
+            type="VOID",
+            code="CANCEL",
+            pending_id=held.id,
+            reason=reason,
+            bars=True,
+        )
+    ]
+
+
+def post(order: Order, *, payments: Sequence[Payment]) -> list[Transfer]:
+    """Fund: the hold becomes what the contract holds, when the chain has confirmed it."""
+    return [
+        Transfer(
+            id=derived_id(order.id, "post"),
+            type="POST",
+            code="FUND",
+            pending_id=hold_id(order.id),
+            order_id=order.id,
+            transaction_hash=next((p.transaction_hash for p in payments), ""),
+        )
+    ]
+
+
+def payout(
+    order: Order, *, payments: Sequence[Payment], is_dispute: bool, reason: str = ""
+) -> list[Transfer]:
+    """Release, refund or split: what the chain reports as paid, line by line.
+
+    reason: why, in the words of who asked; it stands in the statements of the two parties.
+
+    More than the order's amount left the contract where somebody had sent it money: the surplus
+    came from outside, and is booked as such first.
+    """
+    surplus = _outflow(payments) - order.amount
+    transfers = []
+    if surplus > 0:
+        transfers.append(_line(order, "surplus", "SURPLUS", "external:stellar", _escrow(order)))
+        transfers[0] = replace(
+            transfers[0], amount=surplus, transaction_hash=payments[0].transaction_hash
+        )
+    for index, payment in enumerate(payments):
+        if payment.payee in {"CONTRACT", "WALLET"} or payment.amount == 0:
+            continue
+        source = "fees:absorbed" if payment.is_absorbed_fee else _escrow(order)
+        code = _code(payment, is_dispute=is_dispute)
+        line = _line(order, f"pay:{index}", code, source, _target(order, payment))
+        why = MADE_GOOD if payment.is_absorbed_fee else reason
+        line = replace(line, amount=payment.amount, transaction_hash=payment.transaction_hash)
+        transfers.append(replace(line, reason=why) if payment.payee in PARTIES else line)
+    return transfers
+
+
+def settlement(payments: Sequence[Payment], *, share: int) -> Settlement:
+    """Sum up what was paid. share: what of the order's amount was to be released."""
+    return Settlement(
+        share=share,
+        to_seller=total(payments, "SELLER"),
+        to_buyer=total(payments, "BUYER"),
+        provider_fee=total(payments, "PROVIDER"),
+        outflow=_outflow(payments),
+    )
+
+
+def total(payments: Sequence[Payment], payee: str) -> int:
+    """Sum what one side received, make-good included, in minor units."""
+    return sum(payment.amount for payment in payments if payment.payee == payee)
+
+
+def insufficient(order: Order, posted: Posted) -> InsufficientFunds:
+    """Say what a hold lacked, as the ledger told."""
+    return InsufficientFunds(
+        "The buyer's available balance is less than the order's amount",
+        details={
+            "available": to_text(posted.available),
+            "requested": to_text(posted.requested or order.amount),
+            "currency": order.asset,
+        },
+    )
+
+
+def _outflow(payments: Sequence[Payment]) -> int:
+    """Sum what left the contract."""
+    return sum(payment.amount for payment in payments if not payment.is_absorbed_fee)
+
+
+def _escrow(order: Order) -> str:
+    return f"escrow:{order.id}"
+
+
+def _target(order: Order, payment: Payment) -> str:
+    return {
+        "SELLER": f"user:{order.seller.id}",
+        "BUYER": f"user:{order.buyer.id}",
+        "PLATFORM": "fees:platform",
+        "PROVIDER": "fees:provider",
+    }[payment.payee]
+
+
+def _code(payment: Payment, *, is_dispute: bool) -> str:
+    """Say why money moved; that a fee was made good is said by the account it came from."""
+    codes = {
+        "SELLER": "DISPUTE_RELEASE" if is_dispute else "RELEASE",
+        "BUYER": "DISPUTE_REFUND" if is_dispute else "REFUND",
+        "PLATFORM": "PLATFORM_FEE",
+        "PROVIDER": "PROVIDER_FEE",
+    }
+    return codes[payment.payee]
+
+
+def _line(order: Order, purpose: str, code: str, debit: str, credit: str) -> Transfer:
+    return Transfer(
+        id=derived_id(order.id, purpose),
+        type="SINGLE",
+        code=code,
+        debit=debit,
+        credit=credit,
+        asset=order.asset,
+        order_id=order.id,
+    )

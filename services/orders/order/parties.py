@@ -1,0 +1,103 @@
+"""What people may do: with an order, each side its part; otherwise about themselves alone. Pure.
+
+A caller without a user (a marketplace's key) acts for the whole marketplace and passes.
+"""
+
+import uuid
+
+from kernel.errors import PermissionDenied
+from services.orders.order.domain import Order, OrderInWrongState, Origin, Party, State
+
+
+class NotParty(PermissionDenied):
+    """The caller is neither buyer nor seller of the order."""
+
+    reason = "NOT_PARTY"
+
+
+class NotPersonal(PermissionDenied):
+    """Only the buyer may do this."""
+
+    reason = "NOT_PERSONAL"
+
+
+class NotBusiness(PermissionDenied):
+    """Only the seller may do this."""
+
+    reason = "NOT_BUSINESS"
+
+
+def require_party(order: Order, user_id: uuid.UUID | None) -> None:
+    """Check that a user is in the order. Raises: NotParty."""
+    if user_id is not None and user_id not in {order.buyer.id, order.seller.id}:
+        raise NotParty("You are not a party to this order")
+
+
+def require_buyer(order: Order, user_id: uuid.UUID | None) -> None:
+    """Check that a user is the buyer. Raises: NotPersonal."""
+    if user_id is not None and user_id != order.buyer.id:
+        raise NotPersonal("Only the personal user of this order may do this")
+
+
+def require_seller(order: Order, user_id: uuid.UUID | None) -> None:
+    """Check that a user is the seller. Raises: NotBusiness."""
+    if user_id is not None and user_id != order.seller.id:
+        raise NotBusiness("Only the business of this order may do this")
+
+
+def require_self(asked: str, user_id: uuid.UUID | None) -> None:
+    """Check that a person asks about themselves, by their UUID. Raises: PermissionDenied."""
+    # Spelled one way only: a marketplace may choose a public id that reads like another's UUID.
+    if user_id is not None and asked != str(user_id):
+        raise PermissionDenied("A person may ask about themselves alone")
+
+
+def require_own_registration(
+    user_id: uuid.UUID | None, *, external_user_id: str, new_id: str, public_id: str, email: str
+) -> None:
+    """Check that a person registers who their token says, and says nothing else of themselves.
+
+    Raises: PermissionDenied.
+    """
+    if user_id is None:
+        return
+    require_self(external_user_id, user_id)
+    require_self(new_id, user_id)
+    if public_id or email:
+        raise PermissionDenied("A person's public id and email are the marketplace's to tell")
+
+
+def require_own_purchase(
+    user_id: uuid.UUID | None, *, buyer: str, origin: Origin, client_order_ref: str
+) -> None:
+    """Check that a person buys for themselves, at the rate of their API, and names no reference.
+
+    Raises: NotPersonal; PermissionDenied.
+    """
+    if user_id is None:
+        return
+    if buyer != str(user_id):
+        raise NotPersonal("Only the personal user of an order may create it")
+    if origin is not Origin.PARTY or client_order_ref:
+        raise PermissionDenied("A person creates orders of the party API")
+
+
+def side_of(order: Order, user_id: uuid.UUID | None) -> Party | None:
+    """Return which side a user is; None for a marketplace's key. Raises: NotParty."""
+    if user_id is None:
+        return None
+    require_party(order, user_id)
+    return Party.BUYER if user_id == order.buyer.id else Party.SELLER
+
+
+def require_disputed(order: Order) -> None:
+    """Check that support may decide. Raises: OrderInWrongState."""
+    if order.state is not State.DISPUTED:
+        raise OrderInWrongState(
+            f"Order is {order.state.value}; there is no open dispute to resolve",
+            details={
+                "orderId": order.public_id,
+                "currentState": order.state.value,
+                "allowedStates": [State.DISPUTED.value],
+            },
+        )

@@ -1,0 +1,368 @@
+"""Orders in Postgres: rows in, dataclasses out. The hot statements are psycopg's own."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from psycopg.rows import dict_row
+
+from chassis.database import Transaction, driver, expect_one
+from chassis.outbox import Event, Outbox
+from kernel.errors import AlreadyExists
+from services.orders.order.domain import (
+    Decision,
+    Delivery,
+    DisputeInfo,
+    DisputeReason,
+    EscrowInfo,
+    Fact,
+    FinalStatus,
+    Milestone,
+    Order,
+    OrderNotFound,
+    Origin,
+    Party,
+    State,
+    UserName,
+)
+from services.orders.tables import ORDER_COLUMNS, orders
+
+
+class ClientOrderRefTaken(AlreadyExists):
+    """Another order of the marketplace has this reference."""
+
+    reason = "CLIENT_ORDER_REF_TAKEN"
+
+
+class OrderMovedOn(Exception):
+    """An order changed between reading and writing; what was being written is undone."""
+
+
+class OrderStore:
+    """Orders and their events, of one marketplace per call."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    async def lock(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
+    ) -> Order:
+        """Read an order and lock its row (FOR UPDATE). Raises: OrderNotFound."""
+        return await self._read(tx, _LOCK, marketplace_id, order_id)
+
+    async def get(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
+    ) -> Order:
+        """Read an order; locks nothing. Raises: OrderNotFound."""
+        return await self._read(tx, _GET, marketplace_id, order_id)
+
+    async def id_of_dispute(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, dispute_id: uuid.UUID
+    ) -> uuid.UUID | None:
+        """Find the order of a dispute; None where there is none."""
+        connection = await driver(tx)
+        cursor = await connection.execute(
+            "select id from orders where marketplace_id = %s and dispute_id = %s",
+            (marketplace_id, dispute_id),
+        )
+        row = await cursor.fetchone()
+        return None if row is None else uuid.UUID(str(row[0]))
+
+    async def save(
+        self,
+        tx: Transaction,
+        *,
+        before: Order,
+        after: Order,
+        facts: Sequence[Fact] = (),
+        request_id: str,
+    ) -> Order:
+        """Write a locked order's new values and its events; returns it with its new version.
+
+        Raises: OrderMovedOn: the row is not as it was read; the transaction is lost.
+        """
+        after = with_version(after, facts)
+        connection = await driver(tx)
+        values = values_of(after) | {"version_before": before.version}
+        cursor = await connection.execute(UPDATE, values)
+        moved = OrderMovedOn(f"order {before.id} is not at version {before.version}")
+        expect_one(cursor, moved)
+        await self._tell(tx, after, facts, request_id=request_id)
+        return after
+
+    async def page(
+        self,
+        tx: Transaction,
+        *,
+        marketplace_id: uuid.UUID,
+        filters: Mapping[str, object],
+        after: uuid.UUID | None,
+        limit: int,
+    ) -> list[Order]:
+        """List orders newest first; filters: column → value, all must hold."""
+        result = await tx.execute(_page(marketplace_id, filters, after).limit(limit))
+        return [order_of(row) for row in result.mappings()]
+
+    async def events(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, public_id: str
+    ) -> list[str]:
+        """Read the bodies of an order's events, oldest first."""
+        connection = await driver(tx)
+        cursor = await connection.execute(
+            "select body from outbox where marketplace_id = %s and aggregate_type = 'Order'"
+            " and aggregate_id = %s order by version",
+            (marketplace_id, public_id),
+        )
+        return [str(row[0]) for row in await cursor.fetchall()]
+
+    async def _read(
+        self, tx: Transaction, statement: str, marketplace_id: uuid.UUID, order_id: uuid.UUID
+    ) -> Order:
+        connection = await driver(tx)
+        cursor = connection.cursor(row_factory=dict_row)
+        await cursor.execute(statement, (marketplace_id, order_id))
+        row = await cursor.fetchone()
+        if row is None:
+            raise OrderNotFound("No such order")
+        return order_of(row)
+
+    async def _tell(
+        self, tx: Transaction, after: Order, facts: Sequence[Fact], *, request_id: str
+    ) -> None:
+        await self._outbox.append(tx, events_of(after, facts, request_id=request_id))
+
+
+def _page(
+    marketplace_id: uuid.UUID, filters: Mapping[str, object], after: uuid.UUID | None
+) -> sa.Select[Any]:
+    """Return the statement of a page, without its limit.
+
+    Of several filters the first of _SELECTIVE is looked up in its index, in the order of the page.
+    The others are tried on what it gives: `offset 0` keeps the planner from taking another index.
+    """
+    first = next((name for name in _SELECTIVE if name in filters), None)
+    looked_up = {name: value for name, value in filters.items() if first in {None, name}}
+    found = sa.select(*(orders.c[name] for name in ORDER_COLUMNS)).where(
+        orders.c.marketplace_id == marketplace_id,
+        *(orders.c[name] == value for name, value in looked_up.items()),
+    )
+    if after is not None:
+        found = found.where(orders.c.id < after)
+    found = found.order_by(orders.c.id.desc())
+    others = {name: value for name, value in filters.items() if name not in looked_up}
+    if not others:
+        return found
+    fenced = found.offset(0).subquery()
+    return (
+        sa.select(fenced)
+        .where(*(fenced.c[name] == value for name, value in others.items()))
+        .order_by(fenced.c.id.desc())
+    )
+
+
+def events_of(after: Order, facts: Sequence[Fact], *, request_id: str) -> list[Event]:
+    """Return the events that tell the facts which led to an order's version."""
+    first = after.version - len(facts) + 1
+    return [
+        Event(
+            event_type=fact.event_type,
+            aggregate_type="Order",
+            aggregate_id=after.public_id,
+            version=first + index,
+            marketplace_id=after.marketplace_id,
+            occurred_at=after.updated_at,
+            payload=fact.payload,
+            correlation_id=request_id,
+            user_id=after.buyer.public_id,
+        )
+        for index, fact in enumerate(facts)
+    ]
+
+
+def with_version(order: Order, facts: Sequence[Fact]) -> Order:
+    """Return the order with the version it has when these facts are told."""
+    return replace(order, version=order.version + len(facts)) if facts else order
+
+
+def values_of(order: Order) -> dict[str, Any]:
+    """Return an order's columns by name, as they are written."""
+    escrow, dispute, delivery = order.escrow, order.dispute, order.delivery
+    return {
+        **{name: getattr(order, name) for name in _SAME},
+        "buyer_id": order.buyer.id,
+        "buyer_public_id": order.buyer.public_id,
+        "seller_id": order.seller.id,
+        "seller_public_id": order.seller.public_id,
+        "state": order.state.value,
+        "final_status": order.final_status.value if order.final_status else None,
+        "origin": order.origin.value,
+        "milestones": _milestones_text(order.milestones),
+        "escrow_id": escrow.id if escrow else None,
+        "escrow_contract_id": escrow.contract_id if escrow else "",
+        "escrow_status": escrow.status if escrow else "",
+        "escrow_last_error": escrow.last_error if escrow else "",
+        "dispute_id": dispute.id if dispute else None,
+        "dispute_opened_by": dispute.opened_by.value if dispute else None,
+        "dispute_reason": dispute.reason.value if dispute else None,
+        "dispute_opened_at": dispute.opened_at if dispute else None,
+        "dispute_decision": dispute.decision.value if dispute and dispute.decision else None,
+        "dispute_resolved_at": dispute.resolved_at if dispute else None,
+        "ended_by": order.ended_by.value if order.ended_by else None,
+        "delivery_notes": delivery.notes if delivery else "",
+        "delivery_url": delivery.url if delivery else "",
+        "delivered_at": delivery.delivered_at if delivery else None,
+    }
+
+
+def order_of(row: Mapping[Any, Any]) -> Order:
+    """Read an order from its columns by name."""
+    return Order(
+        **{name: row[name] for name in _SAME},
+        buyer=UserName(id=row["buyer_id"], public_id=row["buyer_public_id"]),
+        seller=UserName(id=row["seller_id"], public_id=row["seller_public_id"]),
+        state=State(row["state"]),
+        final_status=FinalStatus(row["final_status"]) if row["final_status"] else None,
+        origin=Origin(row["origin"]),
+        milestones=_milestones(row["milestones"]),
+        escrow=_escrow(row),
+        dispute=_dispute(row),
+        delivery=_delivery(row),
+        ended_by=Party(row["ended_by"]) if row["ended_by"] else None,
+    )
+
+
+def _escrow(row: Mapping[Any, Any]) -> EscrowInfo | None:
+    if row["escrow_id"] is None:
+        return None
+    return EscrowInfo(
+        id=row["escrow_id"],
+        contract_id=row["escrow_contract_id"],
+        status=row["escrow_status"],
+        funded_at=row["funded_at"],
+        last_error=row["escrow_last_error"],
+    )
+
+
+def _dispute(row: Mapping[Any, Any]) -> DisputeInfo | None:
+    if row["dispute_id"] is None:
+        return None
+    return DisputeInfo(
+        id=row["dispute_id"],
+        opened_by=Party(row["dispute_opened_by"]),
+        reason=DisputeReason(row["dispute_reason"]),
+        opened_at=row["dispute_opened_at"],
+        decision=Decision(row["dispute_decision"]) if row["dispute_decision"] else None,
+        resolved_at=row["dispute_resolved_at"],
+    )
+
+
+def _delivery(row: Mapping[Any, Any]) -> Delivery | None:
+    if row["delivered_at"] is None:
+        return None
+    return Delivery(
+        notes=row["delivery_notes"], url=row["delivery_url"], delivered_at=row["delivered_at"]
+    )
+
+
+def _milestones_text(milestones: Sequence[Milestone]) -> str:
+    if not milestones:
+        return "[]"
+    return orjson.dumps([asdict(milestone) for milestone in milestones]).decode()
+
+
+def _milestones(text: str) -> tuple[Milestone, ...]:
+    if text == "[]":
+        return ()
+    return tuple(Milestone(**item) for item in orjson.loads(text))
+
+
+# Columns that an Order has under the same name and as the same value.
+_SAME = (
+    "marketplace_id",
+    "id",
+    "asset",
+    "currency",
+    "amount",
+    "title",
+    "description",
+    "client_order_ref",
+    "metadata_json",
+    "platform_fee_bps",
+    "platform_fee",
+    "version",
+    "created_at",
+    "updated_at",
+    "reserved_at",
+    "funded_at",
+    "confirmed_at",
+    "released_at",
+    "refunded_at",
+    "closed_at",
+    "released_amount",
+    "refunded_amount",
+    "provider_fee",
+    "released_share",
+    "charged_fee",
+    "delta_score_tenths",
+    "intention_id",
+    "contract_template_id",
+    "contract_id",
+    "contract_terms_json",
+)
+# The columns that lists are filtered by, from those that few orders share to those that many do.
+_SELECTIVE = ("client_order_ref", "buyer_id", "seller_id", "state")
+# What may change after creation.
+_CHANGING = (
+    "state",
+    "final_status",
+    "escrow_id",
+    "escrow_contract_id",
+    "escrow_status",
+    "escrow_last_error",
+    "dispute_id",
+    "dispute_opened_by",
+    "dispute_reason",
+    "dispute_opened_at",
+    "dispute_decision",
+    "dispute_resolved_at",
+    "delivery_notes",
+    "delivery_url",
+    "delivered_at",
+    "version",
+    "updated_at",
+    "reserved_at",
+    "funded_at",
+    "confirmed_at",
+    "released_at",
+    "refunded_at",
+    "closed_at",
+    "released_amount",
+    "refunded_amount",
+    "provider_fee",
+    "released_share",
+    "charged_fee",
+    "delta_score_tenths",
+    "ended_by",
+)
+# Statements are put together from the constants above alone.
+_COLUMNS = ", ".join(ORDER_COLUMNS)
+_CHANGES = ", ".join(f"{name} = %({name})s" for name in _CHANGING)
+_GET = f"select {_COLUMNS} from orders where marketplace_id = %s and id = %s"  # noqa: S608
+_LOCK = f"{_GET} for update"
+# For a statement that does more at once; a bare parameter in a select needs its type.
+_TYPES = dict.fromkeys(("marketplace_id", "id", "buyer_id", "seller_id"), "uuid")
+_TYPES |= dict.fromkeys(("escrow_id", "dispute_id"), "uuid")
+_TYPES |= {name: "timestamptz" for name in ORDER_COLUMNS if name.endswith("_at")}
+_TYPES |= dict.fromkeys(("amount", "platform_fee", "version", "provider_fee"), "bigint")
+_TYPES |= dict.fromkeys(("released_amount", "refunded_amount"), "bigint")
+_TYPES |= dict.fromkeys(("released_share", "charged_fee"), "bigint")
+_TYPES |= dict.fromkeys(("platform_fee_bps", "delta_score_tenths"), "integer")
+_SELECTED = ", ".join(f"%({name})s::{_TYPES.get(name, 'text')}" for name in ORDER_COLUMNS)
+INSERT_SELECT = f"insert into orders ({_COLUMNS}) select {_SELECTED}"
+UPDATE = (
+    f"update orders set {_CHANGES} where marketplace_id = %(marketplace_id)s"  # noqa: S608
+    " and id = %(id)s and version = %(version_before)s"
+)

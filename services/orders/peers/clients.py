@@ -1,0 +1,320 @@
+"""The peers over gRPC: orders' ports, spoken in their contracts."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import orjson
+from google.protobuf.timestamp_pb2 import Timestamp
+from orchestrator.common.v1 import common_pb2
+from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
+from orchestrator.escrow.v1 import escrow_pb2, escrow_pb2_grpc
+from orchestrator.ledger.v1 import ledger_pb2, ledger_pb2_grpc
+
+from chassis.channel import Caller
+from chassis.wire import instant_from_proto
+from kernel.clock import to_milliseconds_text
+from kernel.ids import derived_id
+from kernel.money import USDC, to_text
+from services.orders.order.domain import Order, UserName
+from services.orders.peers.ports import (
+    Command,
+    CommandState,
+    Payee,
+    Payment,
+    Posted,
+    TimelineItem,
+    Transfer,
+)
+
+# A call that waits for a command's end may take that long and a little more.
+SLACK_SECONDS = 5.0
+
+
+class LedgerClient:
+    """The ledger."""
+
+    def __init__(self, stub: ledger_pb2_grpc.LedgerServiceStub, caller: Caller) -> None:
+        self._stub = stub
+        self._caller = caller
+
+    async def open_account(self, *, user: UserName, asset: str) -> None:
+        """Open a user's account; again does nothing."""
+        request = ledger_pb2.OpenAccountRequest(
+            request_id=f"open:{user.id}:{asset}",
+            user_id=str(user.id),
+            public_id=user.public_id,
+            asset=asset,
+        )
+        await self._caller.call(self._stub.OpenAccount, request)
+
+    async def post(self, transfers: Sequence[Transfer]) -> list[Posted]:
+        """Post transfers, all or nothing, one answer each."""
+        if not transfers:
+            return []
+        request = ledger_pb2.PostTransfersRequest(
+            transfers=[_transfer(t, linked=t is not transfers[-1]) for t in transfers]
+        )
+        response = await self._caller.call(self._stub.PostTransfers, request)
+        return [_posted(result) for result in response.results]
+
+    async def timeline(self, order_id: uuid.UUID) -> list[TimelineItem]:
+        """Tell an order's transfers, oldest first."""
+        request = ledger_pb2.ListTransfersRequest(order_id=str(order_id))
+        response = await self._caller.call(self._stub.ListTransfers, request)
+        return [
+            TimelineItem(
+                at=_text(transfer.at),
+                kind="TRANSFER",
+                name=_name(ledger_pb2.TransferCode, transfer.code, "TRANSFER_CODE_"),
+                details={
+                    "transferId": transfer.id,
+                    "type": _name(ledger_pb2.TransferType, transfer.type, "TRANSFER_TYPE_"),
+                    "debit": transfer.debit_account,
+                    "credit": transfer.credit_account,
+                    "amount": to_text(transfer.amount.minor_units),
+                    "transactionHash": transfer.transaction_hash,
+                    "reason": transfer.reason,
+                },
+            )
+            for transfer in response.transfers
+        ]
+
+
+class EscrowClient:
+    """Wallets and contracts."""
+
+    def __init__(self, stub: escrow_pb2_grpc.EscrowServiceStub, caller: Caller) -> None:
+        self._stub = stub
+        self._caller = caller
+
+    async def create_wallet(self, *, user: UserName, wait_seconds: int) -> str:
+        """Make a user's wallet and return its address."""
+        request = escrow_pb2.CreateWalletRequest(
+            request_id=str(derived_id(user.id, "wallet")),
+            user_id=str(user.id),
+            user_public_id=user.public_id,
+            wait_seconds=wait_seconds,
+        )
+        wallet = await self._caller.call(
+            self._stub.CreateWallet, request, timeout_seconds=wait_seconds + SLACK_SECONDS
+        )
+        return wallet.address
+
+    async def create(self, *, command_id: uuid.UUID, escrow_id: uuid.UUID, order: Order) -> Command:
+        """Start deploying the order's contract; the answer has its address."""
+        request = escrow_pb2.CreateEscrowRequest(
+            request_id=str(command_id),
+            escrow_id=str(escrow_id),
+            order_id=str(order.id),
+            buyer_user_id=str(order.buyer.id),
+            seller_user_id=str(order.seller.id),
+            amount=_money(order.asset, order.amount),
+            title=order.title,
+            description=order.description,
+            milestones=[milestone.title for milestone in order.milestones],
+            platform_fee_bps=order.platform_fee_bps,
+        )
+        return _command(await self._caller.call(self._stub.CreateEscrow, request))
+
+    async def fund(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
+        """Start moving the buyer's money into the contract."""
+        request = escrow_pb2.FundEscrowRequest(request_id=str(command_id), order_id=str(order_id))
+        return _command(await self._caller.call(self._stub.FundEscrow, request))
+
+    async def release(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
+        """Start paying the seller."""
+        request = escrow_pb2.ReleaseEscrowRequest(
+            request_id=str(command_id), order_id=str(order_id)
+        )
+        return _command(await self._caller.call(self._stub.ReleaseEscrow, request))
+
+    async def refund(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
+        """Start paying the buyer back."""
+        request = escrow_pb2.RefundEscrowRequest(request_id=str(command_id), order_id=str(order_id))
+        return _command(await self._caller.call(self._stub.RefundEscrow, request))
+
+    async def freeze(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
+        """Start freezing the contract."""
+        request = escrow_pb2.FreezeEscrowRequest(request_id=str(command_id), order_id=str(order_id))
+        return _command(await self._caller.call(self._stub.FreezeEscrow, request))
+
+    async def resolve(
+        self, *, command_id: uuid.UUID, order: Order, to_seller: int, to_buyer: int
+    ) -> Command:
+        """Start paying the contract out by shares, in minor units."""
+        request = escrow_pb2.ResolveEscrowRequest(
+            request_id=str(command_id),
+            order_id=str(order.id),
+            seller_share=_money(order.asset, to_seller),
+            buyer_share=_money(order.asset, to_buyer),
+        )
+        return _command(await self._caller.call(self._stub.ResolveEscrow, request))
+
+    async def credit(self, *, command_id: uuid.UUID, user_id: uuid.UUID, amount: int) -> Command:
+        """Start paying a user's wallet from the platform's, in minor units."""
+        request = escrow_pb2.CreditWalletRequest(
+            request_id=str(command_id), user_id=str(user_id), amount=_money(USDC, amount)
+        )
+        return _command(await self._caller.call(self._stub.CreditWallet, request))
+
+    async def command(self, *, command_id: uuid.UUID, wait_seconds: int) -> Command:
+        """Tell how far a command is; waits for its end at most so long."""
+        request = escrow_pb2.GetCommandRequest(
+            command_id=str(command_id), wait_seconds=wait_seconds
+        )
+        return _command(
+            await self._caller.call(
+                self._stub.GetCommand, request, timeout_seconds=wait_seconds + SLACK_SECONDS
+            )
+        )
+
+    async def existing(self, order_id: uuid.UUID) -> Command:
+        """Tell the contract an order has, as a command that has ended."""
+        request = escrow_pb2.GetEscrowRequest(order_id=str(order_id))
+        escrow = await self._caller.call(self._stub.GetEscrow, request)
+        return Command(
+            id=order_id,
+            state="SUCCEEDED",
+            contract_id=escrow.contract_id,
+            escrow_status=_name(escrow_pb2.EscrowState, escrow.state, "ESCROW_STATE_"),
+        )
+
+    async def timeline(self, order_id: uuid.UUID) -> list[TimelineItem]:
+        """Tell an order's chain transactions, oldest first."""
+        request = escrow_pb2.ListTransactionsRequest(order_id=str(order_id))
+        response = await self._caller.call(self._stub.ListTransactions, request)
+        return [
+            TimelineItem(
+                at=_text(transaction.at),
+                kind="TRANSACTION",
+                name=transaction.name,
+                details={
+                    "hash": transaction.hash,
+                    "state": transaction.state,
+                    "ledger": transaction.ledger,
+                },
+            )
+            for transaction in response.transactions
+        ]
+
+
+class DisputesClient:
+    """The case file."""
+
+    def __init__(self, stub: disputes_pb2_grpc.DisputesServiceStub, caller: Caller) -> None:
+        self._stub = stub
+        self._caller = caller
+
+    async def open(
+        self, *, request_id: str, dispute_id: uuid.UUID, order: Order, fields: Mapping[str, str]
+    ) -> None:
+        """Open the case of a disputed order."""
+        if order.dispute is None:
+            raise ValueError("the order has no dispute")
+        request = disputes_pb2.OpenDisputeRequest(
+            request_id=request_id,
+            dispute_id=str(dispute_id),
+            order_id=str(order.id),
+            buyer_id=str(order.buyer.id),
+            seller_id=str(order.seller.id),
+            opened_by=f"PARTY_{order.dispute.opened_by.value}",
+            reason=f"DISPUTE_REASON_{order.dispute.reason.value}",
+            description=fields["description"],
+            initiated_by=fields["initiated_by"],
+            evidence=orjson.loads(fields["evidence"]),
+            contract_snapshot_json=order.contract_terms_json,
+            amount=_money(order.asset, order.amount),
+        )
+        await self._caller.call(self._stub.OpenDispute, request)
+
+    async def decide(
+        self, *, request_id: str, dispute_id: uuid.UUID, order: Order, fields: Mapping[str, str]
+    ) -> None:
+        """Record the decision."""
+        is_split = fields["decision"] == "SPLIT"
+        request = disputes_pb2.DecideDisputeRequest(
+            request_id=request_id,
+            dispute_id=str(dispute_id),
+            decision=f"DISPUTE_DECISION_{fields['decision']}",
+            release_amount=_money(order.asset, int(fields["release"])) if is_split else None,
+            refund_amount=_money(order.asset, int(fields["refund"])) if is_split else None,
+            note=fields["note"],
+            resolved_by=fields["resolved_by"],
+        )
+        await self._caller.call(self._stub.DecideDispute, request)
+
+    async def withdraw(self, *, request_id: str, dispute_id: uuid.UUID, why: str) -> None:
+        """Take back the decision."""
+        request = disputes_pb2.WithdrawDecisionRequest(
+            request_id=request_id, dispute_id=str(dispute_id), why=why
+        )
+        await self._caller.call(self._stub.WithdrawDecision, request)
+
+    async def complete(self, *, request_id: str, dispute_id: uuid.UUID) -> None:
+        """Mark the case resolved."""
+        request = disputes_pb2.CompleteDisputeRequest(
+            request_id=request_id, dispute_id=str(dispute_id)
+        )
+        await self._caller.call(self._stub.CompleteDispute, request)
+
+
+def _transfer(transfer: Transfer, *, linked: bool) -> ledger_pb2.NewTransfer:
+    return ledger_pb2.NewTransfer(
+        id=str(transfer.id),
+        type=f"TRANSFER_TYPE_{transfer.type}",
+        code=f"TRANSFER_CODE_{transfer.code}",
+        debit_account=transfer.debit,
+        credit_account=transfer.credit,
+        amount=_money(transfer.asset, transfer.amount) if transfer.amount else None,
+        pending_id=str(transfer.pending_id) if transfer.pending_id else "",
+        linked=linked,
+        order_id=str(transfer.order_id) if transfer.order_id else "",
+        transaction_hash=transfer.transaction_hash,
+        reason=transfer.reason,
+        bars=transfer.bars,
+    )
+
+
+def _posted(result: ledger_pb2.TransferResult) -> Posted:
+    return Posted(
+        is_refused=result.status == ledger_pb2.TRANSFER_STATUS_REFUSED,
+        reason=result.reason,
+        available=result.available.minor_units,
+        requested=result.requested.minor_units,
+        debited_reserved=result.debited.reserved.minor_units,
+    )
+
+
+def _command(command: escrow_pb2.Command) -> Command:
+    return Command(
+        id=uuid.UUID(command.id),
+        state=cast("CommandState", _name(escrow_pb2.CommandState, command.state, "COMMAND_STATE_")),
+        contract_id=command.escrow.contract_id,
+        escrow_status=_name(escrow_pb2.EscrowState, command.escrow.state, "ESCROW_STATE_"),
+        payments=tuple(_payment(payment) for payment in command.payments),
+        error_reason=command.error_reason,
+        error_message=command.error_message,
+    )
+
+
+def _payment(payment: escrow_pb2.ChainPayment) -> Payment:
+    return Payment(
+        payee=cast("Payee", _name(escrow_pb2.PayeeRole, payment.payee, "PAYEE_ROLE_")),
+        amount=payment.amount.minor_units,
+        transaction_hash=payment.transaction_hash,
+        is_absorbed_fee=payment.absorbed_fee,
+    )
+
+
+def _money(asset: str, minor_units: int) -> common_pb2.Money:
+    return common_pb2.Money(asset=asset, minor_units=minor_units)
+
+
+def _name(enum: Any, value: int, prefix: str) -> str:
+    name: str = enum.Name(value)
+    return name.removeprefix(prefix)
+
+
+def _text(at: Timestamp) -> str:
+    return to_milliseconds_text(instant_from_proto(at))

@@ -1,0 +1,176 @@
+"""What orders asks of its peers, in its own words; implemented by the network and by tests."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from kernel.errors import Unavailable
+from services.orders.order.domain import Order, UserName
+
+Payee = Literal["CONTRACT", "SELLER", "BUYER", "PLATFORM", "PROVIDER", "WALLET"]
+CommandState = Literal["RUNNING", "SUCCEEDED", "FAILED", "QUARANTINED"]
+
+
+class ProviderError(Unavailable):
+    """The chain refused the action. It had no effect, and the request can be tried again."""
+
+    reason = "PROVIDER_ERROR"
+    # Something has moved since: the same request is another one now.
+    is_final = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """A ledger transfer to post; amounts in minor units. type and code: the ledger's own names.
+
+    bars: a VOID that names the hold's accounts and amount; the ledger refuses that hold for good
+    where it has not been made yet.
+    """
+
+    id: uuid.UUID
+    type: Literal["SINGLE", "PENDING", "POST", "VOID"]
+    code: str
+    order_id: uuid.UUID | None
+    debit: str = ""
+    credit: str = ""
+    asset: str = ""
+    amount: int = 0
+    pending_id: uuid.UUID | None = None
+    transaction_hash: str = ""
+    reason: str = ""
+    bars: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """The ledger's answer to one transfer; balances in minor units where it tells them."""
+
+    is_refused: bool
+    reason: str = ""
+    available: int = 0
+    requested: int = 0
+    debited_reserved: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """A payment as the chain reports it, in minor units."""
+
+    payee: Payee
+    amount: int
+    transaction_hash: str
+    is_absorbed_fee: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """How far an escrow command is."""
+
+    id: uuid.UUID
+    state: CommandState
+    contract_id: str = ""
+    escrow_status: str = ""
+    payments: tuple[Payment, ...] = ()
+    error_reason: str = ""
+    error_message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineItem:
+    """Something that happened to an order elsewhere. at: ISO 8601 text; details: JSON values."""
+
+    at: str
+    kind: Literal["TRANSITION", "TRANSFER", "TRANSACTION", "OPERATION"]
+    name: str
+    details: Mapping[str, object]
+
+
+class LedgerPort(Protocol):
+    """Balances and transfers."""
+
+    async def open_account(self, *, user: UserName, asset: str) -> None:
+        """Open a user's account; again does nothing."""
+        ...
+
+    async def post(self, transfers: Sequence[Transfer]) -> list[Posted]:
+        """Post transfers, all or nothing, one answer each."""
+        ...
+
+    async def timeline(self, order_id: uuid.UUID) -> list[TimelineItem]:
+        """Tell an order's transfers, oldest first."""
+        ...
+
+
+class EscrowPort(Protocol):
+    """Wallets and contracts. Starting a command again with the same id does nothing new."""
+
+    async def create_wallet(self, *, user: UserName, wait_seconds: int) -> str:
+        """Make a user's wallet and return its address."""
+        ...
+
+    async def create(self, *, command_id: uuid.UUID, escrow_id: uuid.UUID, order: Order) -> Command:
+        """Start deploying the order's contract; the answer has its address."""
+        ...
+
+    async def fund(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
+        """Start moving the buyer's money into the contract."""
+        ...
+
+    async def release(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
+        """Start paying the seller."""
+        ...
+
+    async def refund(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
+        """Start paying the buyer back."""
+        ...
+
+    async def freeze(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
+        """Start freezing the contract."""
+        ...
+
+    async def resolve(
+        self, *, command_id: uuid.UUID, order: Order, to_seller: int, to_buyer: int
+    ) -> Command:
+        """Start paying the contract out by shares, in minor units."""
+        ...
+
+    async def credit(self, *, command_id: uuid.UUID, user_id: uuid.UUID, amount: int) -> Command:
+        """Start paying a user's wallet from the platform's, in minor units."""
+        ...
+
+    async def command(self, *, command_id: uuid.UUID, wait_seconds: int) -> Command:
+        """Tell how far a command is; waits for its end at most so long."""
+        ...
+
+    async def existing(self, order_id: uuid.UUID) -> Command:
+        """Tell the contract an order has, as a command that has ended."""
+        ...
+
+    async def timeline(self, order_id: uuid.UUID) -> list[TimelineItem]:
+        """Tell an order's chain transactions, oldest first."""
+        ...
+
+
+class DisputesPort(Protocol):
+    """The case file of a dispute."""
+
+    async def open(
+        self, *, request_id: str, dispute_id: uuid.UUID, order: Order, fields: Mapping[str, str]
+    ) -> None:
+        """Open the case; fields: description, initiated_by, evidence (JSON list)."""
+        ...
+
+    async def decide(
+        self, *, request_id: str, dispute_id: uuid.UUID, order: Order, fields: Mapping[str, str]
+    ) -> None:
+        """Record the decision; fields: decision, release, refund (minor units), note, by."""
+        ...
+
+    async def withdraw(self, *, request_id: str, dispute_id: uuid.UUID, why: str) -> None:
+        """Take back a decision that will never be paid; without one nothing changes."""
+        ...
+
+    async def complete(self, *, request_id: str, dispute_id: uuid.UUID) -> None:
+        """Mark the case resolved."""
+        ...

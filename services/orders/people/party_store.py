@@ -1,0 +1,120 @@
+"""Orders as their parties list them, in Postgres: pages by offset, totals, overdue deliveries."""
+
+import functools
+import uuid
+
+from psycopg.rows import dict_row
+
+from chassis.database import Transaction, driver
+from services.orders.order.domain import Order
+from services.orders.order.marketplace_rules import AUTO_CONFIRM_DAYS
+from services.orders.order.store import order_of
+from services.orders.tables import ORDER_COLUMNS
+
+
+class PartyStore:
+    """What the parties of orders see."""
+
+    async def page(
+        self,
+        tx: Transaction,
+        *,
+        marketplace_id: uuid.UUID,
+        column: str,
+        user_id: uuid.UUID,
+        status: str,
+        offset: int,
+        limit: int,
+    ) -> tuple[list[Order], int]:
+        """List one side's orders newest first, and count the filter, both at one moment.
+
+        column: buyer_id or seller_id. status: a party status, or empty for any.
+        """
+        values = {
+            "marketplace_id": marketplace_id,
+            "user_id": user_id,
+            "is_seller": column == "seller_id",
+            "status": status,
+            "offset": offset,
+            "limit": limit,
+        }
+        connection = await driver(tx)
+        cursor = connection.cursor(row_factory=dict_row)
+        await cursor.execute(_page(column, is_filtered=bool(status)), values)
+        rows = await cursor.fetchall()
+        return [order_of(row) for row in rows if row["id"] is not None], rows[0]["counted"]
+
+    async def fold_totals(self, tx: Transaction) -> None:
+        """Fold what was appended to the parties' counts into their totals; one at a time."""
+        connection = await driver(tx)
+        cursor = await connection.execute("select pg_try_advisory_xact_lock(hashtext('totals'))")
+        row = await cursor.fetchone()
+        if row is not None and row[0] is True:
+            await connection.execute(_FOLD)
+
+    async def overdue(self, tx: Transaction, *, limit: int) -> list[tuple[uuid.UUID, uuid.UUID]]:
+        """List (marketplace, order) of deliveries that count as accepted by the database's now."""
+        connection = await driver(tx)
+        cursor = await connection.execute(_OVERDUE, (AUTO_CONFIRM_DAYS, limit))
+        return [(uuid.UUID(str(row[0])), uuid.UUID(str(row[1]))) for row in await cursor.fetchall()]
+
+
+@functools.cache
+def _page(column: str, *, is_filtered: bool) -> str:
+    """Return the statement of a page: one row at least, for the total, and one for each order."""
+    if column not in {"buyer_id", "seller_id"}:
+        raise ValueError(f"{column} is no side of an order")
+    status = "and party_status = %(status)s" if is_filtered else ""
+    counted = "and status = %(status)s" if is_filtered else ""
+    columns = ", ".join(ORDER_COLUMNS)
+    return f"""
+with counts as (
+    select total as n from party_totals
+    where marketplace_id = %(marketplace_id)s and user_id = %(user_id)s
+        and is_seller = %(is_seller)s {counted}
+    union all
+    select change from party_changes
+    where marketplace_id = %(marketplace_id)s and user_id = %(user_id)s
+        and is_seller = %(is_seller)s {counted}
+),
+page as (
+    select {columns} from orders
+    where marketplace_id = %(marketplace_id)s and {column} = %(user_id)s {status}
+    order by id desc offset %(offset)s limit %(limit)s
+)
+select (select coalesce(sum(n), 0)::bigint from counts) as counted, {columns}
+from (values (1)) as always left join page on true order by page.id desc
+"""  # noqa: S608 - constants
+
+
+_FOLD = """
+with folded as (
+    delete from party_changes returning marketplace_id, user_id, is_seller, status, change
+),
+sums as (
+    select marketplace_id, user_id, is_seller, status, sum(change) as change
+    from folded group by 1, 2, 3, 4
+),
+known as (
+    update party_totals t set total = t.total + s.change from sums s
+    where (t.marketplace_id, t.user_id, t.is_seller, t.status)
+        = (s.marketplace_id, s.user_id, s.is_seller, s.status)
+    returning t.marketplace_id, t.user_id, t.is_seller, t.status
+)
+insert into party_totals (marketplace_id, user_id, is_seller, status, total)
+select s.marketplace_id, s.user_id, s.is_seller, s.status, s.change from sums s where not exists (
+    select from known k
+    where (k.marketplace_id, k.user_id, k.is_seller, k.status)
+        = (s.marketplace_id, s.user_id, s.is_seller, s.status)
+)
+"""
+_OVERDUE = """
+select o.marketplace_id, o.id from orders o left join marketplaces m on m.id = o.marketplace_id
+where o.state = 'IN_PROGRESS' and o.delivered_at is not null
+    and o.delivered_at + make_interval(days => coalesce(m.auto_confirm_days, %s)) <= now()
+    and not exists (
+        select from operations p where p.marketplace_id = o.marketplace_id and p.order_id = o.id
+            and p.state = 'failed' and p.error = 'ABANDONED'
+    )
+order by o.delivered_at limit %s
+"""

@@ -1,0 +1,150 @@
+"""The use cases of users: register, look up, and make sure that account and wallet exist."""
+
+import uuid
+from collections.abc import Callable
+
+from chassis import identity
+from chassis.database import Database, Transaction
+from chassis.idempotency import Answer, Idempotency, RequestKey
+from chassis.outbox import Outbox
+from chassis.telemetry import logger
+from kernel.clock import Clock
+from kernel.errors import DomainError
+from kernel.ids import new_id
+from kernel.money import USDC
+from services.orders.peers.ports import EscrowPort, LedgerPort
+from services.orders.people.user_store import Place, UserStore
+from services.orders.people.users import User, UserIdTaken, UserType, chosen_public_id
+
+log = logger()
+
+
+class UserRegistry:
+    """The users of the marketplaces."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        outbox: Outbox,
+        idempotency: Idempotency,
+        ledger: LedgerPort,
+        escrow: EscrowPort,
+        clock: Clock,
+        encode: Callable[[User], bytes],
+        wallet_wait_seconds: int,
+    ) -> None:
+        """Take the parts; wallet_wait_seconds: how long registering waits for the chain."""
+        self._database = database
+        self._users = UserStore(outbox)
+        self._idempotency = idempotency
+        self._ledger = ledger
+        self._escrow = escrow
+        self._clock = clock
+        self._encode = encode
+        self._wallet_wait_seconds = wallet_wait_seconds
+        # The last user that the background loop tried; None: it begins with the oldest.
+        self._passed: Place | None = None
+
+    async def register(
+        self,
+        key: RequestKey,
+        *,
+        external_user_id: str,
+        public_id: str,
+        email: str,
+        user_type: UserType,
+        user_id: uuid.UUID | None,
+    ) -> Answer:
+        """Register a user, or answer the one registered before; makes account and wallet.
+
+        Where ledger or escrow are away the user is registered all the same, and its account and
+        wallet follow. Raises: UserIdTaken; InvalidArgument.
+        """
+        registered: list[User] = []
+
+        async def work(tx: Transaction) -> bytes:
+            known = await self._users.find_external(
+                tx, marketplace_id=key.marketplace_id, external_user_id=external_user_id
+            )
+            own_id = known.id if known is not None else user_id or new_id()
+            chosen = chosen_public_id(public_id, user_id=own_id)
+            user = known or await self._insert_or_find(
+                tx,
+                User(
+                    id=own_id,
+                    marketplace_id=key.marketplace_id,
+                    public_id=chosen,
+                    external_user_id=external_user_id,
+                    email=email,
+                    type=user_type,
+                    created_at=self._clock.now(),
+                ),
+            )
+            registered[:] = [user]
+            return self._encode(user)
+
+        answer = await self._idempotency.execute(self._database, key, work)
+        if registered and not registered[0].is_provisioned:
+            await self._try_to_provision(registered[0], wait_seconds=self._wallet_wait_seconds)
+        return answer
+
+    async def _insert_or_find(self, tx: Transaction, new: User) -> User:
+        """Write a new user. Raises: UserIdTaken."""
+        try:
+            async with tx.transaction():
+                await self._users.insert(tx, new, request_id=identity.current_request_id())
+        except UserIdTaken:
+            # Perhaps by the same user, registered by another request a moment ago.
+            known = await self._users.find_external(
+                tx, marketplace_id=new.marketplace_id, external_user_id=new.external_user_id
+            )
+            if known is None:
+                raise
+            return known
+        return new
+
+    async def provision(self, user: User, *, wait_seconds: int) -> None:
+        """Open a user's account and make its wallet; again does nothing. Raises: Unavailable."""
+        # The service's own work, whoever registered the user: ledger and escrow serve no people.
+        system = identity.system(caller="orders", marketplace_id=user.marketplace_id)
+        with identity.acting_as(system):
+            await self._ledger.open_account(user=user.name, asset=USDC)
+            address = await self._escrow.create_wallet(user=user.name, wait_seconds=wait_seconds)
+        async with self._database.transaction() as tx:
+            await self._users.provisioned(
+                tx, user=user, wallet_address=address, at=self._clock.now()
+            )
+
+    async def provision_waiting(self, *, limit: int = 50) -> int:
+        """Provision the next users whose account or wallet is missing; returns how many there were.
+
+        A user who cannot be provisioned is passed over until the turn comes round again.
+        """
+        async with self._database.transaction() as tx:
+            users = await self._users.unprovisioned(tx, after=self._passed, limit=limit)
+        self._passed = (users[-1].created_at, users[-1].id) if len(users) == limit else None
+        for user in users:
+            await self._try_to_provision(user, wait_seconds=0)
+        return len(users)
+
+    async def _try_to_provision(self, user: User, *, wait_seconds: int) -> None:
+        try:
+            await self.provision(user, wait_seconds=wait_seconds)
+        except DomainError as error:
+            # The user stands; a background loop goes on with what is missing.
+            log.warning("user.not_provisioned_yet", user_id=str(user.id), error=error.reason)
+
+    async def get(self, *, marketplace_id: uuid.UUID, ref: str) -> User:
+        """Find a user by public id or UUID. Raises: UserNotFound."""
+        async with self._database.transaction() as tx:
+            return await self._users.find(tx, marketplace_id=marketplace_id, ref=ref)
+
+    async def page(
+        self, *, marketplace_id: uuid.UUID, after: uuid.UUID | None, limit: int
+    ) -> list[User]:
+        """List users, newest first."""
+        async with self._database.transaction() as tx:
+            return await self._users.page(
+                tx, marketplace_id=marketplace_id, after=after, limit=limit
+            )

@@ -1,0 +1,83 @@
+"""A user of a marketplace: a UUID, and the public id the marketplace knows. Pure.
+
+A text that names a user names no other one, ever: not as public id, nor as UUID in either spelling,
+nor as the UUID that the marketplace calls somebody. So names may be remembered.
+"""
+
+import datetime as dt
+import enum
+import uuid
+from dataclasses import dataclass
+
+from kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from kernel.ids import from_public, parse_uuid, to_public
+from services.orders.order.domain import Fact, UserName
+
+
+class UserType(enum.Enum):
+    """What a user does on the marketplace."""
+
+    BUYER = "BUYER"
+    SELLER = "SELLER"
+    BOTH = "BOTH"
+
+
+class UserNotFound(NotFound):
+    """No such user in the caller's marketplace."""
+
+    reason = "USER_NOT_FOUND"
+
+
+class UserIdTaken(AlreadyExists):
+    """Another user of the marketplace has this id."""
+
+    reason = "USER_ID_TAKEN"
+
+
+class UserNotReady(FailedPrecondition):
+    """The user's account or wallet is still being created."""
+
+    reason = "USER_NOT_READY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person or business. wallet_address: G… address, empty until it is known."""
+
+    id: uuid.UUID
+    marketplace_id: uuid.UUID
+    public_id: str
+    external_user_id: str
+    email: str
+    type: UserType
+    created_at: dt.datetime
+    wallet_address: str = ""
+    is_provisioned: bool = False
+
+    @property
+    def name(self) -> UserName:
+        """The user's two spellings."""
+        return UserName(id=self.id, public_id=self.public_id)
+
+
+def chosen_public_id(wanted: str, *, user_id: uuid.UUID) -> str:
+    """Return the public id a user gets: the one wanted, or usr_ and base62.
+
+    Raises: InvalidArgument: it spells a UUID, and so is another user's name, today or one day.
+    """
+    if not wanted:
+        return to_public("usr", user_id)
+    if parse_uuid(wanted) is not None or from_public("usr", wanted) not in (None, user_id):
+        fields = [("public_id", "must not be a UUID, nor usr_ and another user's UUID in base62")]
+        raise InvalidArgument("Invalid field: id", fields=fields)
+    return wanted
+
+
+def created_fact(user: User) -> Fact:
+    """Tell of a new user."""
+    payload = {
+        "userId": user.public_id,
+        "externalUserId": user.external_user_id,
+        "type": user.type.value,
+    }
+    return Fact(event_type="user.created", payload=payload)

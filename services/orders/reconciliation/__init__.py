@@ -1,0 +1,1 @@
+"""The comparison of ledger and chain, account by account."""

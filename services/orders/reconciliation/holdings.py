@@ -1,0 +1,80 @@
+"""What chain and ledger say of one account, and when that is a difference: it decides alone."""
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass
+
+ESCROW = "escrow:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What a wallet or contract holds on chain, in minor units. account: its name in the ledger.
+
+    in_motion: a command is under way on it. is_closed: it is a contract that has paid out.
+    is_overfunded: the buyer's own wallet has paid it more than the order's amount.
+    """
+
+    account: str
+    chain: int
+    in_motion: bool = False
+    is_closed: bool = False
+    is_overfunded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """An account whose two sides differ, in minor units."""
+
+    account: str
+    ledger: int
+    chain: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """How far the comparison has come. marketplace_id: the one it is in; all zeros: before any.
+
+    side: CHAIN, what wallets and contracts hold beside the ledger; then LEDGER, what the ledger has
+    locked for contracts that are none. accounts: compared in this round so far.
+    """
+
+    marketplace_id: uuid.UUID
+    side: str
+    page_token: str
+    accounts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A difference that was seen more than once. since: when its figures were seen first."""
+
+    account: str
+    ledger: int
+    chain: int
+    since: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation:
+    """What the comparison has found. differing: how many accounts, over all marketplaces."""
+
+    looked_at: dt.datetime | None
+    round_finished_at: dt.datetime | None
+    round_accounts: int
+    differing: int
+
+
+def difference(holding: Holding, *, ledger: int) -> Difference | None:
+    """Return how an account differs, None where it does not, or may: something is under way.
+
+    What strangers sent to a contract, which anybody can do, is no difference: of a contract that
+    has paid out the ledger has nothing left, of another it has booked all that was funded.
+    """
+    if ledger == holding.chain or holding.in_motion:
+        return None
+    if holding.account.startswith(ESCROW) and holding.chain > ledger and not holding.is_overfunded:
+        is_all_booked = (ledger == 0) if holding.is_closed else (ledger > 0)
+        if is_all_booked:
+            return None
+    return Difference(account=holding.account, ledger=ledger, chain=holding.chain)
