@@ -333,7 +333,6 @@ def _operation(operation: Operation) -> orders_pb2.Operation:
         id=str(operation.id),
         kind=operation.kind.value,
         state="RUNNING",
-        step=operation.step,
         attempts=operation.attempts,
         started_at=instant_to_proto(operation.started_at),
     )

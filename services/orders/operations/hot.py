@@ -8,17 +8,15 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from psycopg.rows import dict_row
-
 from chassis import idempotency, outbox
-from chassis.database import Connection, Transaction, driver
+from chassis.database import Connection, Transaction
 from services.orders.operations import operation_store
 from services.orders.operations.operation import LeaseLost, Operation
 from services.orders.operations.operation_store import OPERATION_COLUMNS, operation_of
 from services.orders.order import store
 from services.orders.order.domain import Fact, Order, OrderNotFound
 from services.orders.order.store import OrderMovedOn
-from services.orders.tables import ORDER_COLUMNS
+from services.orders.tables import orders
 
 
 async def create(
@@ -36,9 +34,8 @@ async def create(
     values = store.values_of(order) | answer
     events = store.events_of(order, facts, request_id=request_id)
     values |= outbox.values(events, on=connection)
-    cursor = await connection.execute(_CREATE, values)
-    row = await cursor.fetchone()
-    return row is not None and row[0] == 1
+    made: int = await connection.fetchval(_CREATE, values)
+    return made == 1
 
 
 async def begin(
@@ -55,16 +52,15 @@ async def begin(
     hold, or the key was used before; nothing was written, and `claim_and_lock` finds the reason.
     Raises: UniqueViolation: operations_one_running.
     """
-    cursor = connection.cursor(row_factory=dict_row)
     conditions = {"order_states": list(states), "order_amount": amount}
-    await cursor.execute(_BEGIN, answer | conditions | operation_store.values_of(operation))
-    row = await cursor.fetchone()
+    values = answer | conditions | operation_store.values_of(operation)
+    row = await connection.fetchrow(_BEGIN, values)
     return None if row is None else store.order_of(row)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """What a command finds: the order, locked, and the operation in motion on it."""
+    """What a command finds: the order, locked, and the operation that runs on it."""
 
     order: Order
     operation: Operation | None
@@ -75,22 +71,17 @@ async def claim_and_lock(
 ) -> Begun | None:
     """Claim a key, then lock the order; None: the key was used before, and nothing is locked.
 
-    What is in motion is read as it was when the statement began: an operation recorded since then
-    is met at its unique index. Raises: OrderNotFound.
+    The running operation is read as of the statement's begin. One that was recorded since then
+    violates the unique index when this command records its own. Raises: OrderNotFound.
     """
-    connection = await driver(tx)
-    cursor = connection.cursor(row_factory=dict_row)
     values = answer | {"marketplace_id": marketplace_id, "id": order_id}
-    await cursor.execute(_CLAIM_AND_LOCK, values)
-    row = await cursor.fetchone()
-    if row is None or row["claimed"] == 0:
+    row = await tx.fetchrow(_CLAIM_AND_LOCK, values)
+    if row is None or row.claimed == 0:
         return None
-    if row["id"] is None:
+    if row.id is None:
         raise OrderNotFound("No such order")
-    running = None
-    if row["running_id"] is not None:
-        columns = {name: row[f"running_{name}"] for name in OPERATION_COLUMNS}
-        running = operation_of(columns)
+    is_busy = row.running_id is not None
+    running = operation_of(row, prefix="running_") if is_busy else None
     return Begun(order=store.order_of(row), operation=running)
 
 
@@ -115,17 +106,16 @@ async def end(
     }
     events = store.events_of(after, facts, request_id=operation.request_id)
     values |= outbox.values(events, on=connection)
-    cursor = await connection.execute(_END, values)
-    row = await cursor.fetchone()
-    if row is None or row[0] != 1:
+    row = await connection.fetchrow(_END, values)
+    if row is None or row.held != 1:
         raise LeaseLost(operation.id)
-    if row[1] != 1:
+    if row.moved != 1:
         raise OrderMovedOn(f"order {before.id} is not at version {before.version}")
 
 
 # Statements are put together from constants alone. Columns are named: a prepared statement does not
 # outlive a change of its result.
-_COLUMNS = ", ".join(ORDER_COLUMNS)
+_COLUMNS = ", ".join(column.name for column in orders.c)
 _CREATE = f"""
 with claimed as ({idempotency.CLAIM}),
 made as ({store.INSERT_SELECT} where exists (select from claimed) returning 1),
@@ -150,7 +140,7 @@ claimed as (
 begun as ({operation_store.INSERT_SELECT} where exists (select from claimed) returning 1)
 select {_COLUMNS} from locked where exists (select from begun)
 """  # noqa: S608
-_LOCKED = ", ".join(f"locked.{name}" for name in ORDER_COLUMNS)
+_LOCKED = ", ".join(f"locked.{column.name}" for column in orders.c)
 _RUNNING = ", ".join(f"running.{name} as running_{name}" for name in OPERATION_COLUMNS)
 _CLAIM_AND_LOCK = f"""
 with claimed as ({idempotency.CLAIM}),

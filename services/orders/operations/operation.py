@@ -47,4 +47,3 @@ class Operation:
     epoch: int
     started_at: dt.datetime
     attempts: int = 0
-    step: str = ""

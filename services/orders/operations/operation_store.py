@@ -1,14 +1,16 @@
 """Operations in Postgres. Leases count by the database's clock; every write checks the epoch."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from psycopg.rows import dict_row
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
-from chassis.database import Transaction, constraint_name, driver, expect_one
+from chassis.database import Transaction, constraint_name
 from chassis.idempotency import RequestKey
+from chassis.sql import compiled
 from kernel.clock import to_milliseconds_text
 from services.orders.operations.operation import (
     LEASE_SECONDS,
@@ -18,6 +20,7 @@ from services.orders.operations.operation import (
 )
 from services.orders.order.use_cases import Kind
 from services.orders.peers.ports import TimelineItem
+from services.orders.tables import operations
 
 
 class OperationStore:
@@ -28,9 +31,8 @@ class OperationStore:
 
         Raises: AnotherRuns: one was recorded since this transaction looked.
         """
-        connection = await driver(tx)
         try:
-            await connection.execute(INSERT_SELECT, values_of(operation))
+            await tx.execute(INSERT_SELECT, values_of(operation))
         except Exception as error:
             if constraint_name(error) == "operations_one_running":
                 raise AnotherRuns(operation.order_id) from None
@@ -39,54 +41,40 @@ class OperationStore:
     async def running(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
     ) -> Operation | None:
-        """Find the operation in motion on an order; None where there is none."""
-        connection = await driver(tx)
-        cursor = connection.cursor(row_factory=dict_row)
-        await cursor.execute(_RUNNING, (marketplace_id, order_id))
-        row = await cursor.fetchone()
-        return None if row is None else operation_of(row)
+        """Find the operation that runs on an order; None where none does."""
+        found = await self.running_on(tx, marketplace_id=marketplace_id, order_ids=[order_id])
+        return found.get(order_id)
 
     async def running_on(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, order_ids: Sequence[uuid.UUID]
     ) -> dict[uuid.UUID, Operation]:
-        """Find what is in motion on several orders, by order."""
-        connection = await driver(tx)
-        cursor = connection.cursor(row_factory=dict_row)
-        await cursor.execute(_RUNNING_ON, (marketplace_id, list(order_ids)))
-        found = [operation_of(row) for row in await cursor.fetchall()]
-        return {operation.order_id: operation for operation in found}
+        """Find what runs on several orders, by order."""
+        values = {"marketplace_id": marketplace_id, "order_ids": list(order_ids)}
+        return {row.order_id: operation_of(row) for row in await tx.fetch(_RUNNING_ON, values)}
 
     async def failed(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
     ) -> list[TimelineItem]:
-        """Tell which commands on an order were refused after they had been accepted, and why."""
-        connection = await driver(tx)
-        cursor = connection.cursor(row_factory=dict_row)
-        await cursor.execute(_FAILED, (marketplace_id, order_id))
+        """List which commands on an order were refused after they had been accepted, and why."""
+        values = {"marketplace_id": marketplace_id, "order_id": order_id}
         return [
             TimelineItem(
-                at=to_milliseconds_text(row["finished_at"]),
+                at=to_milliseconds_text(row.finished_at),
                 kind="OPERATION",
-                name=row["kind"],
-                details={"operationId": str(row["id"]), "state": "FAILED", "error": row["error"]},
+                name=row.kind,
+                details={"operationId": str(row.id), "state": "FAILED", "error": row.error},
             )
-            for row in await cursor.fetchall()
+            for row in await tx.fetch(_FAILED, values)
         ]
 
     async def is_running(self, tx: Transaction, operation_id: uuid.UUID) -> bool:
-        """Tell whether an operation is still in motion."""
-        connection = await driver(tx)
-        cursor = await connection.execute(
-            "select 1 from operations where id = %s and state = 'running'", (operation_id,)
-        )
-        return await cursor.fetchone() is not None
+        """Tell whether an operation still runs."""
+        return await tx.fetchval(_IS_RUNNING, {"id": operation_id}) is not None
 
     async def claim_abandoned(self, tx: Transaction, *, limit: int) -> list[Operation]:
         """Take over operations whose lease ran out; each gets a new epoch (SKIP LOCKED)."""
-        connection = await driver(tx)
-        cursor = connection.cursor(row_factory=dict_row)
-        await cursor.execute(_CLAIM, (limit, LEASE_SECONDS))
-        return [operation_of(row) for row in await cursor.fetchall()]
+        values = {"limit": limit, "seconds": LEASE_SECONDS}
+        return [operation_of(row) for row in await tx.fetch(_CLAIM, values)]
 
     async def renew(
         self, tx: Transaction, held: Sequence[tuple[uuid.UUID, int]]
@@ -95,51 +83,30 @@ class OperationStore:
 
         Returns those that it still holds: the others have ended, or another process has them.
         """
-        connection = await driver(tx)
         ids, epochs = [item[0] for item in held], [item[1] for item in held]
-        cursor = await connection.execute(_RENEW, (LEASE_SECONDS, ids, epochs))
-        rows: list[tuple[uuid.UUID, int]] = [(r[0], r[1]) for r in await cursor.fetchall()]
-        return set(rows)
+        values = {"seconds": LEASE_SECONDS, "ids": ids, "epochs": epochs}
+        return {(row.id, row.lease_epoch) for row in await tx.fetch(_RENEW, values)}
 
     async def is_held(self, tx: Transaction, operation: Operation) -> bool:
         """Tell whether an operation still runs under the epoch that this process has."""
-        connection = await driver(tx)
-        cursor = await connection.execute(
-            "select 1 from operations where id = %s and lease_epoch = %s and state = 'running'",
-            (operation.id, operation.epoch),
-        )
-        return await cursor.fetchone() is not None
+        return await tx.fetchval(_IS_HELD, _lease(operation)) is not None
 
     async def hold(self, tx: Transaction, operation: Operation) -> None:
         """Lock the operation's row for a write of its holder. Raises: LeaseLost."""
-        connection = await driver(tx)
-        cursor = await connection.execute(
-            "select 1 from operations where id = %s and lease_epoch = %s and state = 'running'"
-            " for update",
-            (operation.id, operation.epoch),
-        )
-        expect_one(cursor, LeaseLost(operation.id))
+        if await tx.fetchval(_HOLD, _lease(operation)) is None:
+            raise LeaseLost(operation.id)
 
-    async def note(self, tx: Transaction, operation: Operation, *, step: str, error: str) -> None:
-        """Record the step in motion and what held it up last; for operators."""
-        connection = await driver(tx)
-        await connection.execute(
-            "update operations set step = %s, error = %s, attempts = attempts + 1"
-            " where id = %s and lease_epoch = %s and state = 'running'",
-            (step, error[:1000], operation.id, operation.epoch),
-        )
+    async def note(self, tx: Transaction, operation: Operation, *, error: str) -> None:
+        """Record what held an operation up last; for operators."""
+        await tx.execute(_NOTE, _lease(operation) | {"error": error[:1000]})
 
     async def end(
         self, tx: Transaction, operation: Operation, *, state: str, error: str = ""
     ) -> None:
         """End an operation this process holds: succeeded or failed. Raises: LeaseLost."""
-        connection = await driver(tx)
-        cursor = await connection.execute(
-            "update operations set state = %s, error = %s, finished_at = now()"
-            " where id = %s and lease_epoch = %s and state = 'running'",
-            (state, error[:1000], operation.id, operation.epoch),
-        )
-        expect_one(cursor, LeaseLost(operation.id))
+        values = _lease(operation) | {"ended": state, "error": error[:1000]}
+        if await tx.run(_END, values) != 1:
+            raise LeaseLost(operation.id)
 
 
 def key_of(operation: Operation) -> RequestKey:
@@ -171,43 +138,39 @@ def values_of(operation: Operation) -> dict[str, object]:
     }
 
 
-def operation_of(row: Mapping[str, Any]) -> Operation:
-    """Read an operation from its columns by name."""
+def operation_of(row: Any, *, prefix: str = "") -> Operation:
+    """Read an operation from a row that has its columns, under their names or with a prefix."""
+    column = {name: getattr(row, prefix + name) for name in OPERATION_COLUMNS}
     return Operation(
-        id=row["id"],
-        marketplace_id=row["marketplace_id"],
-        order_id=row["order_id"],
-        kind=Kind(row["kind"]),
-        scope=row["scope"],
-        key=row["key"],
-        fingerprint=row["fingerprint"],
-        context=orjson.loads(row["context"]),
-        actor=row["actor"],
-        request_id=row["request_id"],
-        epoch=row["lease_epoch"],
-        attempts=row["attempts"],
-        step=row["step"],
-        started_at=row["started_at"],
+        **{name: column[name] for name in _SAME},
+        kind=Kind(column["kind"]),
+        context=orjson.loads(column["context"]),
+        epoch=column["lease_epoch"],
     )
 
 
-OPERATION_COLUMNS = (
+def _lease(operation: Operation) -> dict[str, object]:
+    return {"id": operation.id, "epoch": operation.epoch}
+
+
+# Columns that an Operation has under the same name and as the same value.
+_SAME = (
     "id",
     "marketplace_id",
     "order_id",
-    "kind",
     "scope",
     "key",
     "fingerprint",
-    "context",
     "actor",
     "request_id",
-    "lease_epoch",
     "attempts",
-    "step",
     "started_at",
 )
-_COLUMNS = ", ".join(OPERATION_COLUMNS)
+OPERATION_COLUMNS = (*_SAME, "kind", "context", "lease_epoch")
+_COLUMNS = [operations.c[name] for name in OPERATION_COLUMNS]
+_IS_THIS = operations.c.id == sa.bindparam("id")
+_RUNS = operations.c.state == sa.literal("running")
+_HELD = sa.and_(_IS_THIS, operations.c.lease_epoch == sa.bindparam("epoch"), _RUNS)
 # For a statement that does more at once: append a condition.
 INSERT_SELECT = """
 insert into operations (id, marketplace_id, order_id, kind, state, scope, key, fingerprint,
@@ -218,31 +181,52 @@ select %(op_id)s::uuid, %(op_marketplace)s::uuid, %(op_order)s::uuid, %(op_kind)
        now() + make_interval(secs => %(op_lease_seconds)s), %(op_epoch)s::integer,
        %(op_started)s::timestamptz
 """
-_RUNNING = f"""
-select {_COLUMNS} from operations
-where marketplace_id = %s and order_id = %s and state = 'running'
-"""  # noqa: S608 - constants
-_RUNNING_ON = f"""
-select {_COLUMNS} from operations
-where marketplace_id = %s and order_id = any(%s) and state = 'running'
-"""  # noqa: S608 - constants
-_FAILED = """
-select id, kind, error, finished_at from operations
-where marketplace_id = %s and order_id = %s and state = 'failed' order by finished_at
-"""
+_RUNNING_ON = compiled(
+    sa.select(*_COLUMNS).where(
+        operations.c.marketplace_id == sa.bindparam("marketplace_id"),
+        operations.c.order_id == sa.any_(sa.bindparam("order_ids", type_=ARRAY(sa.Uuid))),
+        _RUNS,
+    )
+)
+_FAILED = compiled(
+    sa.select(operations.c.id, operations.c.kind, operations.c.error, operations.c.finished_at)
+    .where(
+        operations.c.marketplace_id == sa.bindparam("marketplace_id"),
+        operations.c.order_id == sa.bindparam("order_id"),
+        operations.c.state == sa.literal("failed"),
+    )
+    .order_by(operations.c.finished_at)
+)
+_IS_RUNNING = compiled(sa.select(operations.c.id).where(_IS_THIS, _RUNS))
+_IS_HELD = compiled(sa.select(operations.c.id).where(_HELD))
+_HOLD = compiled(sa.select(operations.c.id).where(_HELD).with_for_update())
+_NOTE = compiled(
+    sa.update(operations)
+    .values(error=sa.bindparam("error"), attempts=operations.c.attempts + 1)
+    .where(_HELD)
+)
+_END = compiled(
+    sa.update(operations)
+    .values(
+        state=sa.bindparam("ended", type_=sa.Text),
+        error=sa.bindparam("error"),
+        finished_at=sa.func.now(),
+    )
+    .where(_HELD)
+)
 _CLAIM = f"""
 with abandoned as (
     select id as taken from operations where state = 'running' and lease_until < now()
-    order by lease_until limit %s for update skip locked
+    order by lease_until limit %(limit)s for update skip locked
 )
 update operations set lease_epoch = lease_epoch + 1,
-                      lease_until = now() + make_interval(secs => %s)
+                      lease_until = now() + make_interval(secs => %(seconds)s)
 from abandoned where id = taken
-returning {_COLUMNS}
+returning {", ".join(OPERATION_COLUMNS)}
 """  # noqa: S608 - constants
 _RENEW = """
-update operations set lease_until = now() + make_interval(secs => %s)
-from unnest(%s::uuid[], %s::integer[]) as held (held_id, held_epoch)
+update operations set lease_until = now() + make_interval(secs => %(seconds)s)
+from unnest(%(ids)s::uuid[], %(epochs)s::integer[]) as held (held_id, held_epoch)
 where id = held_id and lease_epoch = held_epoch and state = 'running'
 returning id, lease_epoch
 """

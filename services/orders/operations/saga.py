@@ -380,7 +380,7 @@ class Saga:
         try:
             async with self.database.transaction() as tx:
                 text = f"{type(error).__name__}: {error}"
-                await self.operations.note(tx, motion.operation, step="", error=text)
+                await self.operations.note(tx, motion.operation, error=text)
         except Exception as lost:  # noqa: BLE001 - a note is worth no operation
             log.warning("operation.note_lost", error=type(lost).__name__, **fields)
 

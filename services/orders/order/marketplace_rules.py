@@ -7,8 +7,12 @@ The service reads them only; an operator writes them, as an administrator of the
 import uuid
 from dataclasses import dataclass
 
-from chassis.database import Transaction, driver
+import sqlalchemy as sa
+
+from chassis.database import Transaction
+from chassis.sql import compiled
 from services.orders.order.domain import Origin
+from services.orders.tables import marketplaces
 
 AUTO_CONFIRM_DAYS = 7
 
@@ -31,23 +35,15 @@ class MarketplaceRules:
 
 async def marketplace_rules(tx: Transaction, marketplace_id: uuid.UUID) -> MarketplaceRules:
     """Read what a marketplace has chosen."""
-    connection = await driver(tx)
-    cursor = await connection.execute(
-        "select allows_manual_credit, platform_fee_bps_marketplace, platform_fee_bps_party,"
-        " auto_confirm_days from marketplaces where id = %s",
-        (marketplace_id,),
-    )
-    row = await cursor.fetchone()
+    row = await tx.fetchrow(_RULES, {"id": marketplace_id})
     if row is None:
         return MarketplaceRules()
-    allows, for_marketplace, for_party, days = row
     return MarketplaceRules(
-        allows_manual_credit=bool(allows),
-        platform_fee_bps_marketplace=_number(for_marketplace),
-        platform_fee_bps_party=_number(for_party),
-        auto_confirm_days=_number(days) or AUTO_CONFIRM_DAYS,
+        allows_manual_credit=row.allows_manual_credit,
+        platform_fee_bps_marketplace=row.platform_fee_bps_marketplace,
+        platform_fee_bps_party=row.platform_fee_bps_party,
+        auto_confirm_days=row.auto_confirm_days,
     )
 
 
-def _number(value: object) -> int | None:
-    return value if isinstance(value, int) else None
+_RULES = compiled(sa.select(marketplaces).where(marketplaces.c.id == sa.bindparam("id")))

@@ -1,5 +1,6 @@
-"""Orders in Postgres: rows in, dataclasses out. The hot statements are psycopg's own."""
+"""Orders in PostgreSQL: rows in, dataclasses out."""
 
+import functools
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -7,10 +8,10 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from psycopg.rows import dict_row
 
-from chassis.database import Transaction, driver, expect_one
+from chassis.database import Transaction
 from chassis.outbox import Event, Outbox
+from chassis.sql import compiled
 from kernel.errors import AlreadyExists
 from services.orders.order.domain import (
     Decision,
@@ -28,7 +29,7 @@ from services.orders.order.domain import (
     State,
     UserName,
 )
-from services.orders.tables import ORDER_COLUMNS, orders
+from services.orders.tables import orders
 
 
 class ClientOrderRefTaken(AlreadyExists):
@@ -63,13 +64,9 @@ class OrderStore:
         self, tx: Transaction, *, marketplace_id: uuid.UUID, dispute_id: uuid.UUID
     ) -> uuid.UUID | None:
         """Find the order of a dispute; None where there is none."""
-        connection = await driver(tx)
-        cursor = await connection.execute(
-            "select id from orders where marketplace_id = %s and dispute_id = %s",
-            (marketplace_id, dispute_id),
-        )
-        row = await cursor.fetchone()
-        return None if row is None else uuid.UUID(str(row[0]))
+        values = {"marketplace_id": marketplace_id, "dispute_id": dispute_id}
+        found: uuid.UUID | None = await tx.fetchval(_OF_DISPUTE, values)
+        return found
 
     async def save(
         self,
@@ -85,12 +82,9 @@ class OrderStore:
         Raises: OrderMovedOn: the row is not as it was read; the transaction is lost.
         """
         after = with_version(after, facts)
-        connection = await driver(tx)
-        values = values_of(after) | {"version_before": before.version}
-        cursor = await connection.execute(UPDATE, values)
-        moved = OrderMovedOn(f"order {before.id} is not at version {before.version}")
-        expect_one(cursor, moved)
-        await self._tell(tx, after, facts, request_id=request_id)
+        if await tx.run(UPDATE, values_of(after) | {"version_before": before.version}) != 1:
+            raise OrderMovedOn(f"order {before.id} is not at version {before.version}")
+        await self._outbox.append(tx, events_of(after, facts, request_id=request_id))
         return after
 
     async def page(
@@ -103,64 +97,48 @@ class OrderStore:
         limit: int,
     ) -> list[Order]:
         """List orders newest first; filters: column → value, all must hold."""
-        result = await tx.execute(_page(marketplace_id, filters, after).limit(limit))
-        return [order_of(row) for row in result.mappings()]
+        statement = _page(frozenset(filters), is_first=after is None)
+        values = {"marketplace_id": marketplace_id, "after": after, "limit": limit, **filters}
+        return [order_of(row) for row in await tx.fetch(statement, values)]
 
     async def events(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, public_id: str
     ) -> list[str]:
         """Read the bodies of an order's events, oldest first."""
-        connection = await driver(tx)
-        cursor = await connection.execute(
-            "select body from outbox where marketplace_id = %s and aggregate_type = 'Order'"
-            " and aggregate_id = %s order by version",
-            (marketplace_id, public_id),
-        )
-        return [str(row[0]) for row in await cursor.fetchall()]
+        values = {"marketplace_id": marketplace_id, "public_id": public_id}
+        return [row.body for row in await tx.fetch(_EVENTS, values)]
 
     async def _read(
         self, tx: Transaction, statement: str, marketplace_id: uuid.UUID, order_id: uuid.UUID
     ) -> Order:
-        connection = await driver(tx)
-        cursor = connection.cursor(row_factory=dict_row)
-        await cursor.execute(statement, (marketplace_id, order_id))
-        row = await cursor.fetchone()
+        row = await tx.fetchrow(statement, {"marketplace_id": marketplace_id, "id": order_id})
         if row is None:
             raise OrderNotFound("No such order")
         return order_of(row)
 
-    async def _tell(
-        self, tx: Transaction, after: Order, facts: Sequence[Fact], *, request_id: str
-    ) -> None:
-        await self._outbox.append(tx, events_of(after, facts, request_id=request_id))
 
-
-def _page(
-    marketplace_id: uuid.UUID, filters: Mapping[str, object], after: uuid.UUID | None
-) -> sa.Select[Any]:
-    """Return the statement of a page, without its limit.
+@functools.cache
+def _page(filtered: frozenset[str], *, is_first: bool) -> str:
+    """Return the statement of a page. filtered: the columns that must have a value.
 
     Of several filters the first of _SELECTIVE is looked up in its index, in the order of the page.
     The others are tried on what it gives: `offset 0` keeps the planner from taking another index.
     """
-    first = next((name for name in _SELECTIVE if name in filters), None)
-    looked_up = {name: value for name, value in filters.items() if first in {None, name}}
-    found = sa.select(*(orders.c[name] for name in ORDER_COLUMNS)).where(
-        orders.c.marketplace_id == marketplace_id,
-        *(orders.c[name] == value for name, value in looked_up.items()),
+    names = [name for name in _SELECTIVE if name in filtered]
+    looked_up, tried = names[:1], names[1:]
+    page = (
+        sa.select(orders)
+        .where(orders.c.marketplace_id == sa.bindparam("marketplace_id"))
+        .where(*(orders.c[name] == sa.bindparam(name) for name in looked_up))
+        .order_by(orders.c.id.desc())
     )
-    if after is not None:
-        found = found.where(orders.c.id < after)
-    found = found.order_by(orders.c.id.desc())
-    others = {name: value for name, value in filters.items() if name not in looked_up}
-    if not others:
-        return found
-    fenced = found.offset(0).subquery()
-    return (
-        sa.select(fenced)
-        .where(*(fenced.c[name] == value for name, value in others.items()))
-        .order_by(fenced.c.id.desc())
-    )
+    if not is_first:
+        page = page.where(orders.c.id < sa.bindparam("after"))
+    if tried:
+        fenced = page.offset(0).subquery()
+        conditions = (fenced.c[name] == sa.bindparam(name) for name in tried)
+        page = sa.select(fenced).where(*conditions).order_by(fenced.c.id.desc())
+    return compiled(page.limit(sa.bindparam("limit", type_=sa.Integer)))
 
 
 def events_of(after: Order, facts: Sequence[Fact], *, request_id: str) -> list[Event]:
@@ -217,54 +195,52 @@ def values_of(order: Order) -> dict[str, Any]:
     }
 
 
-def order_of(row: Mapping[Any, Any]) -> Order:
-    """Read an order from its columns by name."""
+def order_of(row: Any) -> Order:
+    """Read an order from a row that has its columns."""
     return Order(
-        **{name: row[name] for name in _SAME},
-        buyer=UserName(id=row["buyer_id"], public_id=row["buyer_public_id"]),
-        seller=UserName(id=row["seller_id"], public_id=row["seller_public_id"]),
-        state=State(row["state"]),
-        final_status=FinalStatus(row["final_status"]) if row["final_status"] else None,
-        origin=Origin(row["origin"]),
-        milestones=_milestones(row["milestones"]),
+        **{name: getattr(row, name) for name in _SAME},
+        buyer=UserName(id=row.buyer_id, public_id=row.buyer_public_id),
+        seller=UserName(id=row.seller_id, public_id=row.seller_public_id),
+        state=State(row.state),
+        final_status=FinalStatus(row.final_status) if row.final_status else None,
+        origin=Origin(row.origin),
+        milestones=_milestones(row.milestones),
         escrow=_escrow(row),
         dispute=_dispute(row),
         delivery=_delivery(row),
-        ended_by=Party(row["ended_by"]) if row["ended_by"] else None,
+        ended_by=Party(row.ended_by) if row.ended_by else None,
     )
 
 
-def _escrow(row: Mapping[Any, Any]) -> EscrowInfo | None:
-    if row["escrow_id"] is None:
+def _escrow(row: Any) -> EscrowInfo | None:
+    if row.escrow_id is None:
         return None
     return EscrowInfo(
-        id=row["escrow_id"],
-        contract_id=row["escrow_contract_id"],
-        status=row["escrow_status"],
-        funded_at=row["funded_at"],
-        last_error=row["escrow_last_error"],
+        id=row.escrow_id,
+        contract_id=row.escrow_contract_id,
+        status=row.escrow_status,
+        funded_at=row.funded_at,
+        last_error=row.escrow_last_error,
     )
 
 
-def _dispute(row: Mapping[Any, Any]) -> DisputeInfo | None:
-    if row["dispute_id"] is None:
+def _dispute(row: Any) -> DisputeInfo | None:
+    if row.dispute_id is None:
         return None
     return DisputeInfo(
-        id=row["dispute_id"],
-        opened_by=Party(row["dispute_opened_by"]),
-        reason=DisputeReason(row["dispute_reason"]),
-        opened_at=row["dispute_opened_at"],
-        decision=Decision(row["dispute_decision"]) if row["dispute_decision"] else None,
-        resolved_at=row["dispute_resolved_at"],
+        id=row.dispute_id,
+        opened_by=Party(row.dispute_opened_by),
+        reason=DisputeReason(row.dispute_reason),
+        opened_at=row.dispute_opened_at,
+        decision=Decision(row.dispute_decision) if row.dispute_decision else None,
+        resolved_at=row.dispute_resolved_at,
     )
 
 
-def _delivery(row: Mapping[Any, Any]) -> Delivery | None:
-    if row["delivered_at"] is None:
+def _delivery(row: Any) -> Delivery | None:
+    if row.delivered_at is None:
         return None
-    return Delivery(
-        notes=row["delivery_notes"], url=row["delivery_url"], delivered_at=row["delivered_at"]
-    )
+    return Delivery(notes=row.delivery_notes, url=row.delivery_url, delivered_at=row.delivered_at)
 
 
 def _milestones_text(milestones: Sequence[Milestone]) -> str:
@@ -347,22 +323,35 @@ _CHANGING = (
     "delta_score_tenths",
     "ended_by",
 )
-# Statements are put together from the constants above alone.
-_COLUMNS = ", ".join(ORDER_COLUMNS)
-_CHANGES = ", ".join(f"{name} = %({name})s" for name in _CHANGING)
-_GET = f"select {_COLUMNS} from orders where marketplace_id = %s and id = %s"  # noqa: S608
-_LOCK = f"{_GET} for update"
-# For a statement that does more at once; a bare parameter in a select needs its type.
-_TYPES = dict.fromkeys(("marketplace_id", "id", "buyer_id", "seller_id"), "uuid")
-_TYPES |= dict.fromkeys(("escrow_id", "dispute_id"), "uuid")
-_TYPES |= {name: "timestamptz" for name in ORDER_COLUMNS if name.endswith("_at")}
-_TYPES |= dict.fromkeys(("amount", "platform_fee", "version", "provider_fee"), "bigint")
-_TYPES |= dict.fromkeys(("released_amount", "refunded_amount"), "bigint")
-_TYPES |= dict.fromkeys(("released_share", "charged_fee"), "bigint")
-_TYPES |= dict.fromkeys(("platform_fee_bps", "delta_score_tenths"), "integer")
-_SELECTED = ", ".join(f"%({name})s::{_TYPES.get(name, 'text')}" for name in ORDER_COLUMNS)
-INSERT_SELECT = f"insert into orders ({_COLUMNS}) select {_SELECTED}"
-UPDATE = (
-    f"update orders set {_CHANGES} where marketplace_id = %(marketplace_id)s"  # noqa: S608
-    " and id = %(id)s and version = %(version_before)s"
+_ONE = sa.select(orders).where(
+    orders.c.marketplace_id == sa.bindparam("marketplace_id"), orders.c.id == sa.bindparam("id")
+)
+_GET = compiled(_ONE)
+_LOCK = compiled(_ONE.with_for_update())
+_OF_DISPUTE = compiled(
+    sa.select(orders.c.id).where(
+        orders.c.marketplace_id == sa.bindparam("marketplace_id"),
+        orders.c.dispute_id == sa.bindparam("dispute_id"),
+    )
+)
+_EVENTS = """
+select body from outbox
+where marketplace_id = %(marketplace_id)s and aggregate_type = 'Order'
+    and aggregate_id = %(public_id)s
+order by version
+"""
+# For a statement that does more at once (operations/hot.py): append a condition.
+INSERT_SELECT = compiled(
+    sa.insert(orders).from_select(
+        list(orders.c), sa.select(*(sa.bindparam(c.name, type_=c.type) for c in orders.c))
+    )
+)
+UPDATE = compiled(
+    sa.update(orders)
+    .values({name: sa.bindparam(name, type_=orders.c[name].type) for name in _CHANGING})
+    .where(
+        orders.c.marketplace_id == sa.bindparam("marketplace_id"),
+        orders.c.id == sa.bindparam("id"),
+        orders.c.version == sa.bindparam("version_before"),
+    )
 )

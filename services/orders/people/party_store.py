@@ -1,15 +1,13 @@
-"""Orders as their parties list them, in Postgres: pages by offset, totals, overdue deliveries."""
+"""Orders as their parties list them, in PostgreSQL: pages by offset, totals, overdue deliveries."""
 
 import functools
 import uuid
 
-from psycopg.rows import dict_row
-
-from chassis.database import Transaction, driver
+from chassis.database import Transaction
 from services.orders.order.domain import Order
 from services.orders.order.marketplace_rules import AUTO_CONFIRM_DAYS
 from services.orders.order.store import order_of
-from services.orders.tables import ORDER_COLUMNS
+from services.orders.tables import orders
 
 
 class PartyStore:
@@ -38,25 +36,18 @@ class PartyStore:
             "offset": offset,
             "limit": limit,
         }
-        connection = await driver(tx)
-        cursor = connection.cursor(row_factory=dict_row)
-        await cursor.execute(_page(column, is_filtered=bool(status)), values)
-        rows = await cursor.fetchall()
-        return [order_of(row) for row in rows if row["id"] is not None], rows[0]["counted"]
+        rows = await tx.fetch(_page(column, is_filtered=bool(status)), values)
+        return [order_of(row) for row in rows if row.id is not None], rows[0].counted
 
     async def fold_totals(self, tx: Transaction) -> None:
         """Fold what was appended to the parties' counts into their totals; one at a time."""
-        connection = await driver(tx)
-        cursor = await connection.execute("select pg_try_advisory_xact_lock(hashtext('totals'))")
-        row = await cursor.fetchone()
-        if row is not None and row[0] is True:
-            await connection.execute(_FOLD)
+        if await tx.fetchval("select pg_try_advisory_xact_lock(hashtext('totals'))"):
+            await tx.execute(_FOLD)
 
     async def overdue(self, tx: Transaction, *, limit: int) -> list[tuple[uuid.UUID, uuid.UUID]]:
         """List (marketplace, order) of deliveries that count as accepted by the database's now."""
-        connection = await driver(tx)
-        cursor = await connection.execute(_OVERDUE, (AUTO_CONFIRM_DAYS, limit))
-        return [(uuid.UUID(str(row[0])), uuid.UUID(str(row[1]))) for row in await cursor.fetchall()]
+        rows = await tx.fetch(_OVERDUE, {"days": AUTO_CONFIRM_DAYS, "limit": limit})
+        return [(row.marketplace_id, row.id) for row in rows]
 
 
 @functools.cache
@@ -66,7 +57,7 @@ def _page(column: str, *, is_filtered: bool) -> str:
         raise ValueError(f"{column} is no side of an order")
     status = "and party_status = %(status)s" if is_filtered else ""
     counted = "and status = %(status)s" if is_filtered else ""
-    columns = ", ".join(ORDER_COLUMNS)
+    columns = ", ".join(column.name for column in orders.c)
     return f"""
 with counts as (
     select total as n from party_totals
@@ -111,10 +102,10 @@ select s.marketplace_id, s.user_id, s.is_seller, s.status, s.change from sums s 
 _OVERDUE = """
 select o.marketplace_id, o.id from orders o left join marketplaces m on m.id = o.marketplace_id
 where o.state = 'IN_PROGRESS' and o.delivered_at is not null
-    and o.delivered_at + make_interval(days => coalesce(m.auto_confirm_days, %s)) <= now()
+    and o.delivered_at + make_interval(days => coalesce(m.auto_confirm_days, %(days)s)) <= now()
     and not exists (
         select from operations p where p.marketplace_id = o.marketplace_id and p.order_id = o.id
             and p.state = 'failed' and p.error = 'ABANDONED'
     )
-order by o.delivered_at limit %s
+order by o.delivered_at limit %(limit)s
 """

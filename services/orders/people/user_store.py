@@ -1,16 +1,17 @@
-"""Users in Postgres: rows in, dataclasses out."""
+"""Users in PostgreSQL: rows in, dataclasses out."""
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
 from typing import Any
 
-from psycopg.rows import dict_row
+import sqlalchemy as sa
 
-from chassis.database import Transaction, constraint_name, driver
+from chassis.database import Transaction, constraint_name
 from chassis.outbox import Event, Outbox
+from chassis.sql import compiled
 from kernel.ids import from_public, parse_uuid
 from services.orders.people.users import User, UserIdTaken, UserNotFound, UserType, created_fact
+from services.orders.tables import users
 
 # Where a user stands among all, by when they came.
 Place = tuple[dt.datetime, uuid.UUID]
@@ -27,17 +28,16 @@ class UserStore:
 
         Raises: UserIdTaken: a public id or UUID of another, or what the marketplace calls another.
         """
-        connection = await driver(tx)
         names = {
             "marketplace_id": user.marketplace_id,
             "id": user.id,
             "named": from_public("usr", user.external_user_id),
             "own": str(user.id),
         }
-        if await (await connection.execute(_OTHERS_NAME, names)).fetchone() is not None:
+        if await tx.fetchrow(_OTHERS_NAME, names) is not None:
             raise UserIdTaken("This id belongs to another user")
         try:
-            await connection.execute(_INSERT, _values(user))
+            await tx.execute(_INSERT, _values(user))
         except Exception as error:
             if constraint_name(error) in {"users_public_id", "users_pkey", "users_external_id"}:
                 raise UserIdTaken("This id belongs to another user") from None
@@ -61,16 +61,13 @@ class UserStore:
 
         Raises: UserNotFound.
         """
-        connection = await driver(tx)
-        cursor = connection.cursor(row_factory=dict_row)
         values = {
             "marketplace_id": marketplace_id,
             "ref": ref,
             "id": from_public("usr", ref),
             "folded": ref.lower() if parse_uuid(ref) else None,
         }
-        await cursor.execute(_FIND, values)
-        row = await cursor.fetchone()
+        row = await tx.fetchrow(_FIND, values)
         if row is None:
             raise UserNotFound("No such user", details={"userId": ref})
         return _user(row)
@@ -81,27 +78,22 @@ class UserStore:
         """Find a user by the marketplace's own id; None where there is none.
 
         A UUID is the same in any case of letters; one that is spelled alike is preferred. Locks
-        that UUID until the transaction ends, so that nobody registers another spelling of it.
+        that UUID until the transaction ends, so that no other spelling of it is registered.
         """
-        connection = await driver(tx)
-        cursor = connection.cursor(row_factory=dict_row)
         folded = external_user_id.lower() if parse_uuid(external_user_id) else None
         if folded is not None:
-            await connection.execute(_LOCK, (f"{marketplace_id}:{folded}",))
-        values = (marketplace_id, external_user_id, folded, external_user_id)
-        await cursor.execute(_FIND_EXTERNAL, values)
-        row = await cursor.fetchone()
+            await tx.execute(_LOCK, {"name": f"{marketplace_id}:{folded}"})
+        values = {"marketplace_id": marketplace_id, "external": external_user_id, "folded": folded}
+        row = await tx.fetchrow(_FIND_EXTERNAL, values)
         return None if row is None else _user(row)
 
     async def page(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, after: uuid.UUID | None, limit: int
     ) -> list[User]:
         """List users, newest first. after: the last user of the page before."""
-        connection = await driver(tx)
-        cursor = connection.cursor(row_factory=dict_row)
         values = {"marketplace_id": marketplace_id, "after": after, "limit": limit}
-        await cursor.execute(_PAGE if after is None else _PAGE_AFTER, values)
-        return [_user(row) for row in await cursor.fetchall()]
+        rows = await tx.fetch(_PAGE if after is None else _PAGE_AFTER, values)
+        return [_user(row) for row in rows]
 
     async def unprovisioned(
         self, tx: Transaction, *, after: Place | None, limit: int
@@ -110,58 +102,65 @@ class UserStore:
 
         after: the place of the last one of the page before; None: from the oldest.
         """
-        connection = await driver(tx)
-        cursor = connection.cursor(row_factory=dict_row)
         moment, user_id = after or (None, None)
-        await cursor.execute(_UNPROVISIONED, {"at": moment, "id": user_id, "limit": limit})
-        return [_user(row) for row in await cursor.fetchall()]
+        rows = await tx.fetch(_UNPROVISIONED, {"at": moment, "id": user_id, "limit": limit})
+        return [_user(row) for row in rows]
 
     async def provisioned(
         self, tx: Transaction, *, user: User, wallet_address: str, at: dt.datetime
     ) -> None:
         """Record that account and wallet exist."""
-        connection = await driver(tx)
-        await connection.execute(
-            "update users set wallet_address = %s, provisioned_at = coalesce(provisioned_at, %s)"
-            " where marketplace_id = %s and id = %s",
-            (wallet_address, at, user.marketplace_id, user.id),
-        )
+        values = {"marketplace_id": user.marketplace_id, "id": user.id}
+        await tx.execute(_PROVISIONED, values | {"address": wallet_address, "at": at})
 
 
-def _values(user: User) -> tuple[object, ...]:
-    return (
-        user.marketplace_id,
-        user.id,
-        user.public_id,
-        user.external_user_id,
-        user.email,
-        user.type.value,
-        user.created_at,
-    )
+def _values(user: User) -> dict[str, object]:
+    return {
+        "marketplace_id": user.marketplace_id,
+        "id": user.id,
+        "public_id": user.public_id,
+        "external_user_id": user.external_user_id,
+        "email": user.email,
+        "type": user.type.value,
+        "created_at": user.created_at,
+    }
 
 
-def _user(row: Mapping[str, Any]) -> User:
+def _user(row: Any) -> User:
     return User(
-        id=row["id"],
-        marketplace_id=row["marketplace_id"],
-        public_id=row["public_id"],
-        external_user_id=row["external_user_id"],
-        email=row["email"],
-        type=UserType(row["type"]),
-        created_at=row["created_at"],
-        wallet_address=row["wallet_address"],
-        is_provisioned=row["provisioned_at"] is not None,
+        id=row.id,
+        marketplace_id=row.marketplace_id,
+        public_id=row.public_id,
+        external_user_id=row.external_user_id,
+        email=row.email,
+        type=UserType(row.type),
+        created_at=row.created_at,
+        wallet_address=row.wallet_address,
+        is_provisioned=row.provisioned_at is not None,
     )
 
 
-_COLUMNS = (
-    "marketplace_id, id, public_id, external_user_id, email, type, wallet_address,"
-    " provisioned_at, created_at"
+_OWN = users.c.marketplace_id == sa.bindparam("marketplace_id")
+_LIMIT = sa.bindparam("limit", type_=sa.Integer)
+_GIVEN = ("marketplace_id", "id", "public_id", "external_user_id", "email", "type", "created_at")
+_INSERT = compiled(sa.insert(users).values({name: sa.bindparam(name) for name in _GIVEN}))
+_PAGE = compiled(
+    sa.select(users)
+    .where(_OWN)
+    .order_by(users.c.created_at.desc(), users.c.id.desc())
+    .limit(_LIMIT)
 )
-_INSERT = """
-insert into users (marketplace_id, id, public_id, external_user_id, email, type, created_at)
-values (%s, %s, %s, %s, %s, %s, %s)
-"""
+_PROVISIONED = compiled(
+    sa.update(users)
+    .values(
+        wallet_address=sa.bindparam("address"),
+        provisioned_at=sa.func.coalesce(
+            users.c.provisioned_at, sa.bindparam("at", type_=users.c.provisioned_at.type)
+        ),
+    )
+    .where(_OWN, users.c.id == sa.bindparam("id"))
+)
+_COLUMNS = ", ".join(column.name for column in users.c)
 # What the marketplace calls one user may not be how another is found, nor the other way round.
 _OTHERS_NAME = """
 select id from users where marketplace_id = %(marketplace_id)s and id <> %(id)s::uuid
@@ -178,15 +177,12 @@ where marketplace_id = %(marketplace_id)s and (
 order by public_id = %(ref)s desc, id = %(id)s::uuid desc, external_user_id = %(ref)s desc
 limit 1
 """  # noqa: S608 - constants
-_LOCK = "select pg_advisory_xact_lock(hashtextextended(%s, 0))"
+_LOCK = "select pg_advisory_xact_lock(hashtextextended(%(name)s, 0))"
 _FIND_EXTERNAL = f"""
 select {_COLUMNS} from users
-where marketplace_id = %s and (external_user_id = %s or lower(external_user_id) = %s::text)
-order by external_user_id = %s desc limit 1
-"""  # noqa: S608 - constants
-_PAGE = f"""
-select {_COLUMNS} from users where marketplace_id = %(marketplace_id)s
-order by created_at desc, id desc limit %(limit)s
+where marketplace_id = %(marketplace_id)s
+    and (external_user_id = %(external)s or lower(external_user_id) = %(folded)s::text)
+order by external_user_id = %(external)s desc limit 1
 """  # noqa: S608 - constants
 # Users stay, and when they came stays: the last one's id says where to go on.
 _PAGE_AFTER = f"""

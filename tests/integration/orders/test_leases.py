@@ -204,7 +204,7 @@ async def test_a_note_of_who_lost_the_lease_is_not_kept(processes: Processes) ->
     before = await written(paused, order)
 
     async with paused.database.transaction() as tx:
-        await paused.saga.operations.note(tx, held, step="", error="late")
+        await paused.saga.operations.note(tx, held, error="late")
     with pytest.raises(LeaseLost):
         async with paused.database.transaction() as tx:
             await paused.saga.operations.hold(tx, held)
