@@ -127,8 +127,8 @@ def _app(
         ),
         measures=MEASURES,
         background={
-            "take_over": saga.take_over,
-            "renew": saga.renew,
+            "operations": saga.run,
+            "ends": saga.watch,
             "provision": lambda: _every(PROVISION_SECONDS, registry.provision_waiting),
             "purge": lambda: _every(PURGE_SECONDS, lambda: parts.idempotency.purge(database)),
             "credits": crediting.resume,

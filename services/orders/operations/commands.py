@@ -111,16 +111,15 @@ class CommandRunner:
                 continue
             except _BusyError as busy:
                 remaining = until - time.monotonic()
-                if remaining <= 0 or not await self._saga.ended(
-                    busy.running.id, timeout_seconds=remaining
-                ):
+                if remaining <= 0 or self._saga.is_stopping:
                     raise _refusal(busy) from None
+                await self._saga.for_end(busy.running.id, seconds=remaining)
                 continue
             if isinstance(begun, Answer):
                 return begun
             operation, order = begun
-            motion = self._saga.start(operation, order, leased_at=asked_at)
-            return await self._saga.answer(motion, timeout_seconds=request.wait_seconds)
+            run = self._saga.start(operation, order, asked_at=asked_at)
+            return await self._saga.answer(run, timeout_seconds=request.wait_seconds)
 
     async def find(
         self, request: Request, look: Callable[[Transaction], Awaitable[uuid.UUID]]

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from kernel.errors import FailedPrecondition
 from kernel.ids import derived_id
 from services.orders.operations.operation import Operation
-from services.orders.operations.saga import Motion, NotYet, Stuck
+from services.orders.operations.saga import NotYet, Run, Stuck
 from services.orders.peers.ports import Command, EscrowPort
 
 # How long one question to the escrow service waits for a command's end.
@@ -30,7 +30,7 @@ class EscrowCommands:
 
     async def ended(
         self,
-        motion: Motion,
+        run: Run,
         start: Callable[[uuid.UUID], Awaitable[Command]],
         *,
         purpose: str = "",
@@ -39,9 +39,9 @@ class EscrowCommands:
 
         Raises: NotYet: another command must end first; ContractFrozen; LeaseLost.
         """
-        await motion.hold()
+        await run.hold()
         try:
-            command = await start(command_id(motion.operation, purpose))
+            command = await start(command_id(run.operation, purpose))
         except FailedPrecondition as refusal:
             if refusal.details.get("state") == "DISPUTED":
                 raise ContractFrozen from None

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from chassis import idempotency, outbox
 from chassis.database import Connection, Transaction
+from chassis.leases import LeaseLost
 from services.orders.operations import operation_store
-from services.orders.operations.operation import LeaseLost, Operation
+from services.orders.operations.operation import Operation
 from services.orders.operations.operation_store import OPERATION_COLUMNS, operation_of
 from services.orders.order import store
 from services.orders.order.domain import Fact, Order, OrderNotFound

@@ -11,24 +11,17 @@ from dataclasses import dataclass
 
 from services.orders.order.use_cases import Kind
 
-# A lease is counted by the database's clock and renewed well before it ends.
+# How long a process holds an operation without renewing, by the database's clock.
 LEASE_SECONDS = 10
-RENEW_SECONDS = 3
-# For so long after a lease was asked for, its holder may act without asking again.
-SURE_SECONDS = 5
 
 
 class AnotherRuns(Exception):
     """Another operation was recorded for the order at the same moment; look again."""
 
 
-class LeaseLost(Exception):
-    """The operation has ended, or another process has it; what this one was writing is undone."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """A command in motion.
+    """A command that is being carried out.
 
     scope, key, fingerprint: the request it answers. context: the command's fields, JSON values.
     epoch: the lease this process holds; every write checks it.

@@ -1,7 +1,7 @@
-"""Operations in Postgres. Leases count by the database's clock; every write checks the epoch."""
+"""Operations in PostgreSQL. Every write checks the epoch of the lease (chassis/leases.py)."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import orjson
@@ -10,17 +10,16 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from chassis.database import Transaction, constraint_name
 from chassis.idempotency import RequestKey
+from chassis.leases import Lease, LeaseLost, LeaseTable
 from chassis.sql import compiled
 from kernel.clock import to_milliseconds_text
-from services.orders.operations.operation import (
-    LEASE_SECONDS,
-    AnotherRuns,
-    LeaseLost,
-    Operation,
-)
+from services.orders.operations.operation import LEASE_SECONDS, AnotherRuns, Operation
 from services.orders.order.use_cases import Kind
 from services.orders.peers.ports import TimelineItem
 from services.orders.tables import operations
+
+# The lease that ran out first is claimed first.
+LEASES = LeaseTable("operations", running="state = 'running'", age="lease_until")
 
 
 class OperationStore:
@@ -71,41 +70,29 @@ class OperationStore:
         """Tell whether an operation still runs."""
         return await tx.fetchval(_IS_RUNNING, {"id": operation_id}) is not None
 
-    async def claim_abandoned(self, tx: Transaction, *, limit: int) -> list[Operation]:
-        """Take over operations whose lease ran out; each gets a new epoch (SKIP LOCKED)."""
-        values = {"limit": limit, "seconds": LEASE_SECONDS}
-        return [operation_of(row) for row in await tx.fetch(_CLAIM, values)]
+    async def ended_among(
+        self, tx: Transaction, operation_ids: Collection[uuid.UUID]
+    ) -> list[uuid.UUID]:
+        """Tell which of some operations have ended."""
+        rows = await tx.fetch(_ENDED_AMONG, {"ids": list(operation_ids)})
+        return [row.id for row in rows]
 
-    async def renew(
-        self, tx: Transaction, held: Sequence[tuple[uuid.UUID, int]]
-    ) -> set[tuple[uuid.UUID, int]]:
-        """Renew the leases of operations this process drives, (id, epoch) each.
-
-        Returns those that it still holds: the others have ended, or another process has them.
-        """
-        ids, epochs = [item[0] for item in held], [item[1] for item in held]
-        values = {"seconds": LEASE_SECONDS, "ids": ids, "epochs": epochs}
-        return {(row.id, row.lease_epoch) for row in await tx.fetch(_RENEW, values)}
-
-    async def is_held(self, tx: Transaction, operation: Operation) -> bool:
-        """Tell whether an operation still runs under the epoch that this process has."""
-        return await tx.fetchval(_IS_HELD, _lease(operation)) is not None
-
-    async def hold(self, tx: Transaction, operation: Operation) -> None:
-        """Lock the operation's row for a write of its holder. Raises: LeaseLost."""
-        if await tx.fetchval(_HOLD, _lease(operation)) is None:
-            raise LeaseLost(operation.id)
+    async def under(self, tx: Transaction, lease: Lease) -> Operation | None:
+        """Read the operation that runs under a lease; None: the lease is lost."""
+        row = await tx.fetchrow(_UNDER, {"id": lease.id, "epoch": lease.epoch})
+        return None if row is None else operation_of(row)
 
     async def note(self, tx: Transaction, operation: Operation, *, error: str) -> None:
         """Record what held an operation up last; for operators."""
-        await tx.execute(_NOTE, _lease(operation) | {"error": error[:1000]})
+        values = {"id": operation.id, "epoch": operation.epoch, "error": error[:1000]}
+        await tx.execute(_NOTE, values)
 
     async def end(
         self, tx: Transaction, operation: Operation, *, state: str, error: str = ""
     ) -> None:
         """End an operation this process holds: succeeded or failed. Raises: LeaseLost."""
-        values = _lease(operation) | {"ended": state, "error": error[:1000]}
-        if await tx.run(_END, values) != 1:
+        values = {"id": operation.id, "epoch": operation.epoch}
+        if await tx.run(_END, values | {"ended": state, "error": error[:1000]}) != 1:
             raise LeaseLost(operation.id)
 
 
@@ -149,8 +136,9 @@ def operation_of(row: Any, *, prefix: str = "") -> Operation:
     )
 
 
-def _lease(operation: Operation) -> dict[str, object]:
-    return {"id": operation.id, "epoch": operation.epoch}
+def lease_of(operation: Operation) -> Lease:
+    """Return the lease that an operation was recorded or claimed with."""
+    return Lease(marketplace_id=operation.marketplace_id, id=operation.id, epoch=operation.epoch)
 
 
 # Columns that an Operation has under the same name and as the same value.
@@ -198,8 +186,13 @@ _FAILED = compiled(
     .order_by(operations.c.finished_at)
 )
 _IS_RUNNING = compiled(sa.select(operations.c.id).where(_IS_THIS, _RUNS))
-_IS_HELD = compiled(sa.select(operations.c.id).where(_HELD))
-_HOLD = compiled(sa.select(operations.c.id).where(_HELD).with_for_update())
+_UNDER = compiled(sa.select(*_COLUMNS).where(_HELD))
+_ENDED_AMONG = compiled(
+    sa.select(operations.c.id).where(
+        operations.c.id == sa.any_(sa.bindparam("ids", type_=ARRAY(sa.Uuid))),
+        operations.c.state != sa.literal("running"),
+    )
+)
 _NOTE = compiled(
     sa.update(operations)
     .values(error=sa.bindparam("error"), attempts=operations.c.attempts + 1)
@@ -214,19 +207,3 @@ _END = compiled(
     )
     .where(_HELD)
 )
-_CLAIM = f"""
-with abandoned as (
-    select id as taken from operations where state = 'running' and lease_until < now()
-    order by lease_until limit %(limit)s for update skip locked
-)
-update operations set lease_epoch = lease_epoch + 1,
-                      lease_until = now() + make_interval(secs => %(seconds)s)
-from abandoned where id = taken
-returning {", ".join(OPERATION_COLUMNS)}
-"""  # noqa: S608 - constants
-_RENEW = """
-update operations set lease_until = now() + make_interval(secs => %(seconds)s)
-from unnest(%(ids)s::uuid[], %(epochs)s::integer[]) as held (held_id, held_epoch)
-where id = held_id and lease_epoch = held_epoch and state = 'running'
-returning id, lease_epoch
-"""

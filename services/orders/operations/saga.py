@@ -1,33 +1,33 @@
-"""The saga engine: drives operations to their end, whoever waits and whatever crashes.
+"""The saga engine: carries operations to their end, whoever waits and whatever crashes.
 
 A timeout or an absent peer is never an end: the step is tried again with the same ids until the
-ledger or the chain gives evidence. What a step does is in steps.py; this file knows leases.
+ledger or the chain gives evidence. What a step does is in steps.py; leases are the chassis'.
 """
 
 import asyncio
-import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 
 from chassis import deadline, identity
 from chassis.database import Database, Transaction
 from chassis.idempotency import Answer, Idempotency
+from chassis.leases import Lease, LeaseLost, Leases
 from chassis.telemetry import logger
+from chassis.waiting import Ends
 from kernel.clock import Clock
 from kernel.errors import Aborted, DeadlineExceeded, DomainError, Unavailable
 from services.orders.operations import hot
-from services.orders.operations.operation import RENEW_SECONDS, SURE_SECONDS, LeaseLost, Operation
-from services.orders.operations.operation_store import OperationStore, key_of
+from services.orders.operations.operation import LEASE_SECONDS, Operation
+from services.orders.operations.operation_store import LEASES, OperationStore, key_of, lease_of
 from services.orders.order.domain import Decided, Order
 from services.orders.order.store import OrderStore, with_version
 from services.orders.order.use_cases import Kind
 
-FIRST_BACKOFF_SECONDS = 0.1
-LONGEST_BACKOFF_SECONDS = 5.0
 TAKE_OVER_SECONDS = 1.0
 TAKE_OVER_BATCH = 32
-POLL_SECONDS = 0.05
+# So many operations of a process: it claims none beyond.
+RUNS_MAX = 10_000
 # A peer is busy for a few ledgers at most; beyond this an operator should know.
 LONG_SECONDS = 60.0
 Encode = Callable[[Order, Operation | None], bytes]
@@ -43,43 +43,32 @@ class Stuck(Exception):
     """Evidence contradicts what was meant: an operator must look. Nothing is undone or repeated."""
 
 
-class Motion:
-    """One operation being driven by this process: what its steps may do."""
+class Run:
+    """One operation that this process carries out: what its steps may do."""
 
-    def __init__(
-        self, saga: "Saga", operation: Operation, order: Order | None, *, leased_at: float
-    ) -> None:
+    def __init__(self, saga: "Saga", operation: Operation, order: Order | None = None) -> None:
         """Take the operation and, where it was begun here, the order as it was then.
 
-        While an operation runs nobody else changes its order, so what is known of it holds; the
-        guarded update finds out where it does not. leased_at: when the lease was asked for, by
-        the process's monotonic clock.
+        While an operation runs, nothing else changes its order, so the order as it was read holds.
+        The guarded update finds out where it does not.
         """
         self._saga = saga
         self._order = order
         self.operation = operation
-        self.leased_at = leased_at
-        self.is_lost = False
+        self.lease = lease_of(operation)
         self.answer: Answer | None = None
         self.trouble: DomainError | None = None
         self.is_ended = False
-        self.changed = asyncio.Condition()
+        self.is_lost = False
+        # Set when the caller can be told something.
+        self.settled = asyncio.Event()
 
     async def hold(self) -> None:
         """Make sure that the lease is held, right before something is asked of a peer.
 
-        A process that was paused, or cut off from its database, may have lost it long ago.
         Raises: LeaseLost; Unavailable.
         """
-        if time.monotonic() < self.leased_at + SURE_SECONDS:
-            return
-        saga, operation = self._saga, self.operation
-        name, asked_at = (operation.id, operation.epoch), time.monotonic()
-        async with saga.database.transaction() as tx:
-            held = await saga.operations.renew(tx, [name])
-        if name not in held:
-            raise LeaseLost(operation.id)
-        self.leased_at = asked_at
+        await self._saga.leases.hold(self.lease)
 
     async def order(self) -> Order:
         """Return the order as it is now."""
@@ -106,13 +95,13 @@ class Motion:
                 if ends:
                     await saga.operations.end(tx, operation, state="succeeded")
                 else:
-                    await saga.operations.hold(tx, operation)
+                    await LEASES.fence(tx, self.lease)
                 after = await self._decided(tx, known, decide)
                 answer = Answer(body=saga.encode(after, None))
                 if answers:
                     await saga.idempotency.finish(tx, key_of(operation), answer.body)
         self._order = after
-        await self.tell(answer=answer if answers else None, ends=ends)
+        self.tell(answer=answer if answers else None, ends=ends)
         return after
 
     async def _end(self, before: Order, decide: Decide) -> tuple[Order, Answer]:
@@ -161,28 +150,28 @@ class Motion:
                 await saga.idempotency.release(tx, key_of(operation))
             else:
                 await saga.idempotency.refuse(tx, key_of(operation), error)
-        await self.tell(trouble=error, ends=True)
+        self.tell(trouble=error, ends=True)
 
-    async def tell(
+    def tell(
         self,
         *,
         answer: Answer | None = None,
         trouble: DomainError | None = None,
         ends: bool = False,
     ) -> None:
-        """Wake whoever waits for this operation."""
-        async with self.changed:
-            self.answer = self.answer or answer
-            self.trouble = trouble
-            self.is_ended = self.is_ended or ends
-            self.changed.notify_all()
+        """Wake the caller that waits for this operation, where there is something to tell."""
+        self.answer = self.answer or answer
+        self.trouble = trouble
+        self.is_ended = self.is_ended or ends
+        if self.answer is not None or trouble is not None or self.is_ended:
+            self.settled.set()
 
 
-Step = Callable[[Motion], Awaitable[None]]
+Step = Callable[[Run], Awaitable[None]]
 
 
 class Saga:
-    """Drives operations: those begun here, and those abandoned by dead processes."""
+    """Carries operations out: those begun here, and those that a dead process has left."""
 
     def __init__(
         self,
@@ -202,55 +191,56 @@ class Saga:
         self.clock = clock
         self.encode = encode
         self._steps = steps
-        self._motions: dict[uuid.UUID, Motion] = {}
+        self.leases = Leases(
+            database=database,
+            table=LEASES,
+            seconds=LEASE_SECONDS,
+            most=RUNS_MAX,
+            carry_out=self._carry_out,
+            troubled=self._troubled,
+            claim=self._claim,
+            idle_seconds=TAKE_OVER_SECONDS,
+        )
+        self._ends: Ends[uuid.UUID] = Ends(self._ended_among)
+        self._runs: dict[Lease, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_stopping = False
 
-    def start(
-        self, operation: Operation, order: Order | None = None, *, leased_at: float
-    ) -> Motion:
-        """Drive an operation this process holds, in a task of its own.
+    @property
+    def is_stopping(self) -> bool:
+        """Tell whether the process is about to stop, so that nobody waits any longer."""
+        return self._ends.is_over
 
-        order: as it was when the operation began, where that was here. leased_at: when the lease
+    def start(self, operation: Operation, order: Order | None = None, *, asked_at: float) -> Run:
+        """Carry out an operation that this process holds, in a task of its own.
+
+        order: as it was when the operation began, where that was here. asked_at: when the lease
         was asked for, by the monotonic clock.
         """
-        motion = Motion(self, operation, order, leased_at=leased_at)
-        self._motions[operation.id] = motion
-        task = asyncio.create_task(self._drive(motion), name=f"operation {operation.id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return motion
+        run = Run(self, operation, order)
+        self._keep(run, self.leases.begin(run.lease, asked_at=asked_at))
+        return run
 
-    async def answer(self, motion: Motion, *, timeout_seconds: float) -> Answer:
+    async def answer(self, run: Run, *, timeout_seconds: float) -> Answer:
         """Wait for an operation's answer; without one in time, the order as it is now.
 
-        Raises: the refusal it ended with; Unavailable, DeadlineExceeded: a peer is away, and the
-            operation goes on when it is back.
+        Raises: the refusal it ended with; Unavailable, DeadlineExceeded: a peer is unavailable, and
+            the operation goes on when it is back.
         """
-
-        def settled() -> bool:
-            is_known = motion.answer is not None or motion.trouble is not None
-            return is_known or motion.is_ended or self._is_stopping
-
-        try:
-            async with asyncio.timeout(timeout_seconds), motion.changed:
-                await motion.changed.wait_for(settled)
-        except TimeoutError:
-            pass
-        if motion.answer is not None:
-            return motion.answer
-        if motion.trouble is not None and not motion.is_lost:
+        await self._ends.for_ring(run.settled, seconds=timeout_seconds)
+        if run.answer is not None:
+            return run.answer
+        if run.trouble is not None and not run.is_lost:
             # A channel that asked again would be told that its own request is in progress.
-            motion.trouble.is_final = True
-            raise motion.trouble
-        return await self._found(motion)
+            run.trouble.is_final = True
+            raise run.trouble
+        return await self._found(run)
 
-    async def _found(self, motion: Motion) -> Answer:
+    async def _found(self, run: Run) -> Answer:
         """Return what the database says of an operation: its answer, or the order as it is now.
 
         Raises: the refusal that was kept for its key.
         """
-        operation = motion.operation
+        operation = run.operation
         async with _first_heard(), self.database.transaction() as tx:
             is_running = await self.operations.is_running(tx, operation.id)
             if not is_running:
@@ -260,106 +250,104 @@ class Saga:
             order = await self.orders.get(
                 tx, marketplace_id=operation.marketplace_id, order_id=operation.order_id
             )
-        return motion.answer or Answer(body=self.encode(order, operation if is_running else None))
+        return run.answer or Answer(body=self.encode(order, operation if is_running else None))
 
-    async def ended(self, operation_id: uuid.UUID, *, timeout_seconds: float) -> bool:
-        """Wait for an operation of any process to end; False where it does not in time."""
-        until = time.monotonic() + timeout_seconds
-        motion = self._motions.get(operation_id)
-        if motion is not None:
-            return await self._ended_here(motion, timeout_seconds)
-        while time.monotonic() < until and not self._is_stopping:
-            async with self.database.transaction() as tx:
-                if not await self.operations.is_running(tx, operation_id):
-                    return True
-            await asyncio.sleep(POLL_SECONDS)
-        return False
+    async def for_end(self, operation_id: uuid.UUID, *, seconds: float) -> None:
+        """Wait until an operation has ended, in any process. Raises: Unavailable."""
+        await self._ends.for_end(operation_id, seconds=seconds)
+
+    async def watch(self) -> None:
+        """Look for ends in other processes while somebody waits, until cancelled."""
+        await self._ends.watch()
 
     async def stop_waiting(self) -> None:
         """Answer everybody who waits with the order as it is: the process is about to stop."""
-        self._is_stopping = True
-        for motion in list(self._motions.values()):
-            async with motion.changed:
-                motion.changed.notify_all()
+        await self._ends.stop()
+        for run in list(self._runs.values()):
+            run.settled.set()
 
-    async def take_over(self) -> None:
-        """Claim operations of dead processes, until cancelled."""
-        while True:
-            asked_at = time.monotonic()
-            async with self.database.transaction() as tx:
-                claimed = await self.operations.claim_abandoned(tx, limit=TAKE_OVER_BATCH)
-            for operation in claimed:
-                log.warning("operation.taken_over", operation_id=str(operation.id))
-                self.start(operation, leased_at=asked_at)
-            await asyncio.sleep(TAKE_OVER_SECONDS)
-
-    async def renew(self) -> None:
-        """Renew the leases of what this process drives, until cancelled."""
-        while True:
-            await asyncio.sleep(RENEW_SECONDS)
-            driven = {(m.operation.id, m.operation.epoch): m for m in self._motions.values()}
-            if not driven:
-                continue
-            asked_at = time.monotonic()
-            async with self.database.transaction() as tx:
-                held = await self.operations.renew(tx, list(driven))
-            for name in held:
-                driven[name].leased_at = asked_at
+    async def run(self) -> None:
+        """Take over what dead processes have left, and renew leases, until cancelled."""
+        await self.leases.run()
 
     async def close(self) -> None:
-        """Stop driving; what is unfinished is taken over by the next process."""
+        """Stop what was begun here; it is taken over by the next process."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _ended_here(self, motion: Motion, timeout_seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(timeout_seconds), motion.changed:
-                await motion.changed.wait_for(lambda: motion.is_ended or self._is_stopping)
-        except TimeoutError:
-            return False
-        return motion.is_ended
+    async def _claim(self, tx: Transaction, most: int) -> list[Lease]:
+        return await LEASES.claim(tx, limit=min(most, TAKE_OVER_BATCH), seconds=LEASE_SECONDS)
 
-    async def _drive(self, motion: Motion) -> None:
-        operation = motion.operation
+    async def _ended_among(self, operation_ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
+        async with self.database.transaction() as tx:
+            return await self.operations.ended_among(tx, operation_ids)
+
+    async def _carry_out(self, lease: Lease) -> None:
+        """Try an operation's step. Raises: LeaseLost; NotYet; what the step raises."""
+        run = self._runs.get(lease) or await self._claimed(lease)
+        operation = run.operation
         who = identity.system(caller="orders", marketplace_id=operation.marketplace_id)
         identity.bind(who, request_id=operation.request_id)
         deadline.start(None)
-        backoff, began = FIRST_BACKOFF_SECONDS, time.monotonic()
         try:
-            while not motion.is_ended:
-                try:
-                    await self._steps[operation.kind](motion)
-                except LeaseLost:
-                    motion.is_lost = True
-                except Exception as error:  # noqa: BLE001 - every trouble is met with another try
-                    motion.is_lost = not await self._is_held(motion)
-                    if not motion.is_lost:
-                        await self._note(motion, error, waited=time.monotonic() - began)
-                if motion.is_lost:
-                    # Ended by a commit whose answer did not arrive, or taken over by another.
-                    log.warning("operation.lease_lost", operation_id=str(operation.id))
-                    return
-                if not motion.is_ended:
-                    await asyncio.sleep(backoff)
-                    backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
-        finally:
-            # After a take-over in this process, the name is the newer motion's.
-            if self._motions.get(operation.id) is motion:
-                self._motions.pop(operation.id)
-            await motion.tell(trouble=motion.trouble, ends=True)
+            await self._steps[operation.kind](run)
+        except LeaseLost:
+            run.is_lost = True
+            raise
+        if not run.is_ended:
+            raise NotYet
 
-    async def _is_held(self, motion: Motion) -> bool:
-        """Tell whether an operation still runs and is this process's; True: unknown."""
+    async def _claimed(self, lease: Lease) -> Run:
+        """Begin with an operation that another process left. Raises: LeaseLost."""
+        async with self.database.transaction() as tx:
+            operation = await self.operations.under(tx, lease)
+        if operation is None:
+            raise LeaseLost
+        log.warning("operation.taken_over", operation_id=str(operation.id))
+        run, task = Run(self, operation), asyncio.current_task()
+        assert task is not None  # noqa: S101 - it runs in one
+        self._keep(run, task)
+        return run
+
+    async def _troubled(self, lease: Lease, error: Exception, waited: float) -> bool:
+        """Find out whether the operation is still this process's; True: it is not.
+
+        It may have been ended by a commit whose answer did not arrive, or taken over.
+        """
+        run = self._runs.get(lease)
+        if run is None:
+            return False
         try:
             async with self.database.transaction() as tx:
-                return await self.operations.is_held(tx, motion.operation)
-        except Exception as error:  # noqa: BLE001 - the next try finds out
-            log.warning("operation.lease_unknown", error=type(error).__name__)
+                is_held = await LEASES.is_held(tx, lease)
+        except Exception as unknown:  # noqa: BLE001 - the next try finds out
+            log.warning("operation.lease_unknown", error=type(unknown).__name__)
+            is_held = True
+        if not is_held:
+            log.warning("operation.lease_lost", operation_id=str(lease.id))
+            run.is_lost = True
             return True
+        await self._note(run, error, waited=waited)
+        return False
 
-    async def _note(self, motion: Motion, error: Exception, *, waited: float) -> None:
-        """Record what holds an operation up; tells its caller where that is a peer's absence.
+    def _keep(self, run: Run, task: asyncio.Task[None]) -> None:
+        """Know a run and its task until it is done."""
+        self._runs[run.lease] = run
+        self._tasks.add(task)
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            self._runs.pop(run.lease, None)
+            # Cancelled: its lease was lost, or the process stops.
+            run.is_lost = run.is_lost or task.cancelled()
+            run.tell(trouble=run.trouble, ends=True)
+            self._ends.ended(run.operation.id)
+
+        task.add_done_callback(done)
+
+    async def _note(self, run: Run, error: Exception, *, waited: float) -> None:
+        """Record what holds an operation up; tells its caller where a peer is unavailable.
 
         waited: seconds since it was begun or taken over. A peer that is busy is worth a note only
         when it has been for long.
@@ -367,10 +355,10 @@ class Saga:
         is_busy = isinstance(error, (NotYet, Aborted))
         if is_busy and waited < LONG_SECONDS:
             return
-        fields = {"operation_id": str(motion.operation.id), "kind": motion.operation.kind.value}
+        fields = {"operation_id": str(run.operation.id), "kind": run.operation.kind.value}
         if isinstance(error, (Unavailable, DeadlineExceeded)):
             log.warning("operation.waits", error=error.reason, **fields)
-            await motion.tell(trouble=error)
+            run.tell(trouble=error)
         elif is_busy:
             log.warning("operation.waits_long", error=type(error).__name__, **fields)
         elif isinstance(error, Stuck):
@@ -380,7 +368,7 @@ class Saga:
         try:
             async with self.database.transaction() as tx:
                 text = f"{type(error).__name__}: {error}"
-                await self.operations.note(tx, motion.operation, error=text)
+                await self.operations.note(tx, run.operation, error=text)
         except Exception as lost:  # noqa: BLE001 - a note is worth no operation
             log.warning("operation.note_lost", error=type(lost).__name__, **fields)
 

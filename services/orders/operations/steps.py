@@ -18,7 +18,7 @@ from services.orders.operations.escrow_commands import (
     command_id,
     require_success,
 )
-from services.orders.operations.saga import Motion, NotYet, Stuck
+from services.orders.operations.saga import NotYet, Run, Stuck
 from services.orders.order import domain, endings
 from services.orders.order.domain import Decision, Order, Party, State
 from services.orders.order.settlement import Settlement
@@ -50,7 +50,7 @@ class Steps:
         self._disputes = disputes
         self._clock = clock
 
-    def table(self) -> Mapping[Kind, Callable[[Motion], Awaitable[None]]]:
+    def table(self) -> Mapping[Kind, Callable[[Run], Awaitable[None]]]:
         """Return what drives each kind."""
         return {
             Kind.RESERVE: self.reserve,
@@ -64,115 +64,115 @@ class Steps:
             Kind.PAY: self.pay,
         }
 
-    async def reserve(self, motion: Motion) -> None:
+    async def reserve(self, run: Run) -> None:
         """Hold the buyer's money, then say so."""
-        order = await motion.order()
-        await self._reserve(motion, order, last=True)
+        order = await run.order()
+        await self._reserve(run, order, last=True)
 
-    async def cancel(self, motion: Motion) -> None:
+    async def cancel(self, run: Run) -> None:
         """Give the hold back, or bar one that was never made; then close the order."""
-        order = await motion.order()
-        fields = motion.operation.context
-        await self._give_back(motion, order, reason=fields["reason"])
+        order = await run.order()
+        fields = run.operation.context
+        await self._give_back(run, order, reason=fields["reason"])
         party, at = Party(fields["by"]), self._clock.now()
-        await motion.advance(
+        await run.advance(
             lambda o: endings.canceled(o, by=party, reason=fields["reason"], at=at),
             answers=True,
             ends=True,
         )
 
-    async def create_escrow(self, motion: Motion) -> None:
+    async def create_escrow(self, run: Run) -> None:
         """Deploy the contract; the caller is answered when its address is known."""
-        await self._create(motion, await motion.order(), last=True)
+        await self._create(run, await run.order(), last=True)
 
-    async def fund_escrow(self, motion: Motion) -> None:
+    async def fund_escrow(self, run: Run) -> None:
         """Move the money on chain, then in the ledger, then say so."""
-        await self._fund(motion, await motion.order())
+        await self._fund(run, await run.order())
 
-    async def pay(self, motion: Motion) -> None:
+    async def pay(self, run: Run) -> None:
         """Reserve, create and fund, as far as the order is not there yet."""
-        order = await motion.order()
+        order = await run.order()
         if order.state is State.ORDER_CREATED:
-            reserved = await self._reserve(motion, order, last=False)
+            reserved = await self._reserve(run, order, last=False)
             if reserved is None:
                 return
             order = reserved
         if order.state is State.FUNDS_RESERVED:
             escrow_id, at = derived_id(order.id, "escrow"), self._clock.now()
-            order = await motion.advance(
+            order = await run.advance(
                 lambda o: domain.escrow_creating(o, escrow_id=escrow_id, at=at)
             )
         if order.state is State.ESCROW_CREATING:
-            created = await self._create(motion, order, last=False)
+            created = await self._create(run, order, last=False)
             if created is None:
                 return
             at = self._clock.now()
-            order = await motion.advance(lambda o: domain.escrow_funding(o, at=at))
+            order = await run.advance(lambda o: domain.escrow_funding(o, at=at))
         if order.state is not State.ESCROW_FUNDING:
             raise Stuck(f"the order is {order.state.value}; it cannot be paid")
-        await self._fund(motion, order)
+        await self._fund(run, order)
 
-    async def release(self, motion: Motion) -> None:
+    async def release(self, run: Run) -> None:
         """Pay the seller on chain, book what the chain paid, close the order."""
-        order = await motion.order()
+        order = await run.order()
         command = await self._payout(
-            motion, lambda i: self._escrow.release(command_id=i, order_id=order.id)
+            run, lambda i: self._escrow.release(command_id=i, order_id=order.id)
         )
         if command is None:
             return
-        reason = motion.operation.context.get("reason", "")
+        reason = run.operation.context.get("reason", "")
         await self._post(
-            motion,
+            run,
             postings.payout(order, payments=command.payments, is_dispute=False, reason=reason),
         )
         paid = postings.settlement(command.payments, share=order.amount)
         at = self._clock.now()
-        await motion.advance(
+        await run.advance(
             lambda o: endings.released(o, paid=paid, escrow_status="RELEASED", at=at),
             answers=True,
             ends=True,
         )
 
-    async def refund(self, motion: Motion) -> None:
+    async def refund(self, run: Run) -> None:
         """Pay the buyer back on chain, book what the chain paid, close the order."""
-        order = await motion.order()
+        order = await run.order()
         command = await self._payout(
-            motion, lambda i: self._escrow.refund(command_id=i, order_id=order.id)
+            run, lambda i: self._escrow.refund(command_id=i, order_id=order.id)
         )
         if command is None:
             return
-        reason = motion.operation.context.get("reason", "")
+        reason = run.operation.context.get("reason", "")
         await self._post(
-            motion,
+            run,
             postings.payout(order, payments=command.payments, is_dispute=False, reason=reason),
         )
         paid = postings.settlement(command.payments, share=0)
         at = self._clock.now()
-        await motion.advance(
+        await run.advance(
             lambda o: endings.refunded(o, paid=paid, escrow_status="REFUNDED", at=at),
             answers=True,
             ends=True,
         )
 
-    async def open_dispute(self, motion: Motion) -> None:
+    async def open_dispute(self, run: Run) -> None:
         """Open the case, answer, then freeze the contract; a freeze that fails is made good later.
 
         Resolving disputes the contract itself where it is not frozen yet.
         """
-        order = await motion.order()
+        order = await run.order()
         if order.dispute is None:
             raise Stuck("the order has no dispute")
-        await motion.hold()
+        await run.hold()
         await self._disputes.open(
-            request_id=f"op:{motion.operation.id}",
+            request_id=f"op:{run.operation.id}",
             dispute_id=order.dispute.id,
             order=order,
-            fields=motion.operation.context,
+            fields=run.operation.context,
         )
-        await motion.advance(lambda o: (o, ()), answers=True)
+        await run.advance(lambda o: (o, ()), answers=True)
         try:
             command = await self._commands.ended(
-                motion, lambda i: self._escrow.freeze(command_id=i, order_id=order.id)
+                run, lambda i: self._escrow.freeze(command_id=i, order_id=order.id)
             )
         except ContractFrozen:
             # An abandoned refund left it so.
@@ -183,7 +183,7 @@ class Steps:
         if command.state != "SUCCEEDED":
             log.error("escrow.freeze_failed", order_id=str(order.id), reason=command.error_reason)
         at = self._clock.now()
-        await motion.advance(
+        await run.advance(
             lambda o: (
                 domain.escrow_known(
                     o,
@@ -196,14 +196,14 @@ class Steps:
             ends=True,
         )
 
-    async def resolve_dispute(self, motion: Motion) -> None:
+    async def resolve_dispute(self, run: Run) -> None:
         """Record the decision, pay it on chain, book what the chain paid, close case and order."""
-        order = await motion.order()
-        operation = motion.operation
+        order = await run.order()
+        operation = run.operation
         if order.dispute is None:
             raise Stuck("the order has no dispute")
         request_id = f"op:{operation.id}"
-        await motion.hold()
+        await run.hold()
         try:
             await self._disputes.decide(
                 request_id=f"{request_id}:decide",
@@ -213,25 +213,25 @@ class Steps:
             )
         except (FailedPrecondition, NotFound) as refusal:
             # Another decision stands: nothing has moved, and this one never will.
-            await motion.refuse(refusal)
+            await run.refuse(refusal)
             return
         to_seller, to_buyer = int(operation.context["release"]), int(operation.context["refund"])
         command = await self._payout(
-            motion,
+            run,
             lambda i: self._escrow.resolve(
                 command_id=i, order=order, to_seller=to_seller, to_buyer=to_buyer
             ),
         )
         if command is None:
             return
-        await self._post(motion, postings.payout(order, payments=command.payments, is_dispute=True))
-        await motion.hold()
+        await self._post(run, postings.payout(order, payments=command.payments, is_dispute=True))
+        await run.hold()
         await self._disputes.complete(
             request_id=f"{request_id}:complete", dispute_id=order.dispute.id
         )
         paid = postings.settlement(command.payments, share=to_seller)
         decide = self._resolution(Decision(operation.context["decision"]), paid)
-        await motion.advance(decide, answers=True, ends=True)
+        await run.advance(decide, answers=True, ends=True)
 
     def _resolution(
         self, decision: Decision, paid: Settlement
@@ -243,40 +243,38 @@ class Steps:
             return lambda o: endings.released(o, paid=paid, escrow_status="RESOLVED", at=at)
         return lambda o: endings.refunded(o, paid=paid, escrow_status="RESOLVED", at=at)
 
-    async def _reserve(self, motion: Motion, order: Order, *, last: bool) -> Order | None:
+    async def _reserve(self, run: Run, order: Order, *, last: bool) -> Order | None:
         """Hold the money; None: refused, and the operation has ended."""
-        posted = await self._post_of_buyer(motion, order, postings.hold(order))
+        posted = await self._post_of_buyer(run, order, postings.hold(order))
         if posted.is_refused and posted.reason == "INSUFFICIENT_FUNDS":
-            await motion.refuse(postings.insufficient(order, posted))
+            await run.refuse(postings.insufficient(order, posted))
             return None
         if posted.is_refused:
             raise Stuck(f"the ledger refused the hold: {posted.reason}")
         balance, at = posted.debited_reserved, self._clock.now()
-        return await motion.advance(
+        return await run.advance(
             lambda o: domain.reserved(o, reserved_balance=balance, at=at),
             answers=last,
             ends=last,
         )
 
-    async def _create(self, motion: Motion, order: Order, *, last: bool) -> Order | None:
+    async def _create(self, run: Run, order: Order, *, last: bool) -> Order | None:
         """Deploy; None: refused by the chain for good, and the operation has ended."""
-        command = await self._started_escrow(motion, order)
-        await motion.advance(lambda o: (self._known(o, command, "CREATING"), ()), answers=last)
+        command = await self._started_escrow(run, order)
+        await run.advance(lambda o: (self._known(o, command, "CREATING"), ()), answers=last)
         if command.state == "RUNNING":
             command = await self._commands.wait(command)
         if command.state == "SUCCEEDED":
-            return await motion.advance(
-                lambda o: (self._known(o, command, "CREATED"), ()), ends=last
-            )
-        await self._give_up(motion, command)
+            return await run.advance(lambda o: (self._known(o, command, "CREATED"), ()), ends=last)
+        await self._give_up(run, command)
         return None
 
-    async def _started_escrow(self, motion: Motion, order: Order) -> Command:
-        await motion.hold()
+    async def _started_escrow(self, run: Run, order: Order) -> Command:
+        await run.hold()
         escrow_id = order.escrow.id if order.escrow else derived_id(order.id, "escrow")
         try:
             return await self._escrow.create(
-                command_id=command_id(motion.operation), escrow_id=escrow_id, order=order
+                command_id=command_id(run.operation), escrow_id=escrow_id, order=order
             )
         except NotFound as refusal:
             if refusal.reason != "WALLET_NOT_FOUND":
@@ -290,26 +288,26 @@ class Steps:
                 return await self._escrow.existing(order.id)
             raise
 
-    async def _fund(self, motion: Motion, order: Order) -> None:
+    async def _fund(self, run: Run, order: Order) -> None:
         command = await self._commands.ended(
-            motion,
+            run,
             lambda i: self._escrow.fund(command_id=i, order_id=order.id),
             purpose="fund",
         )
         if command.state == "FAILED":
-            await self._give_up(motion, command)
+            await self._give_up(run, command)
             return
         require_success(command)
-        await self._post(motion, postings.post(order, payments=command.payments))
+        await self._post(run, postings.post(order, payments=command.payments))
         at = self._clock.now()
-        await motion.advance(lambda o: domain.escrow_funded(o, at=at), answers=True, ends=True)
+        await run.advance(lambda o: domain.escrow_funded(o, at=at), answers=True, ends=True)
 
-    async def _give_up(self, motion: Motion, command: Command) -> None:
+    async def _give_up(self, run: Run, command: Command) -> None:
         if command.state != "FAILED":
             require_success(command)
         reason = command.error_message or command.error_reason
         at = self._clock.now()
-        await motion.refuse(
+        await run.refuse(
             ProviderError("The chain refused the transaction", details={"reason": reason}),
             decide=lambda o: domain.escrow_failed(o, reason=reason, at=at),
         )
@@ -320,61 +318,59 @@ class Steps:
         )
 
     async def _payout(
-        self, motion: Motion, start: Callable[[uuid.UUID], Awaitable[Command]]
+        self, run: Run, start: Callable[[uuid.UUID], Awaitable[Command]]
     ) -> Command | None:
         """Carry out what pays a contract out; None: it was abandoned, and the operation has ended.
 
         Raises: Stuck: the command is quarantined, or failed otherwise.
         """
         try:
-            command = await self._commands.ended(motion, start)
+            command = await self._commands.ended(run, start)
         except ContractFrozen:
             why = "the contract is frozen: open a dispute, and decide it"
-            await self._abandon_payout(motion, status="DISPUTED", reason=why)
+            await self._abandon_payout(run, status="DISPUTED", reason=why)
             return None
         if command.state == "FAILED" and command.error_reason == ABANDONED:
             why = command.error_message
-            await self._abandon_payout(motion, status=command.escrow_status, reason=why)
+            await self._abandon_payout(run, status=command.escrow_status, reason=why)
             return None
         require_success(command)
         return command
 
-    async def _abandon_payout(self, motion: Motion, *, status: str, reason: str) -> None:
+    async def _abandon_payout(self, run: Run, *, status: str, reason: str) -> None:
         """End a payout that never lands; the order goes back, and can be decided otherwise."""
-        order, at = await motion.order(), self._clock.now()
+        order, at = await run.order(), self._clock.now()
         if order.dispute is not None and order.state is State.DISPUTED:
-            await motion.hold()
+            await run.hold()
             await self._disputes.withdraw(
-                request_id=f"op:{motion.operation.id}:withdraw",
+                request_id=f"op:{run.operation.id}:withdraw",
                 dispute_id=order.dispute.id,
                 why=reason,
             )
-        await motion.refuse(
+        await run.refuse(
             ProviderError("The payout was abandoned", details={"reason": reason}),
             decide=lambda o: endings.payout_abandoned(o, status=status, reason=reason, at=at),
             note=ABANDONED,
         )
 
-    async def _give_back(self, motion: Motion, order: Order, *, reason: str) -> None:
+    async def _give_back(self, run: Run, order: Order, *, reason: str) -> None:
         """Void the hold of an order, or bar it. Raises: Stuck: it has been posted."""
-        posted = await self._post_of_buyer(motion, order, postings.void(order, reason=reason))
+        posted = await self._post_of_buyer(run, order, postings.void(order, reason=reason))
         if posted.is_refused:
             raise Stuck(f"the ledger refused to void the hold: {posted.reason}")
 
-    async def _post_of_buyer(
-        self, motion: Motion, order: Order, transfers: Sequence[Transfer]
-    ) -> Posted:
+    async def _post_of_buyer(self, run: Run, order: Order, transfers: Sequence[Transfer]) -> Posted:
         """Post one transfer of the buyer's account, which is opened where it is not open yet."""
-        await motion.hold()
+        await run.hold()
         (posted,) = await self._ledger.post(transfers)
         if posted.is_refused and posted.reason == "ACCOUNT_NOT_FOUND":
             await self._ledger.open_account(user=order.buyer, asset=order.asset)
             (posted,) = await self._ledger.post(transfers)
         return posted
 
-    async def _post(self, motion: Motion, transfers: Sequence[Transfer]) -> None:
+    async def _post(self, run: Run, transfers: Sequence[Transfer]) -> None:
         """Post transfers that must be possible. Raises: Stuck: the ledger refused one."""
-        await motion.hold()
+        await run.hold()
         for transfer, posted in zip(transfers, await self._ledger.post(transfers), strict=True):
             if posted.is_refused:
                 raise Stuck(f"the ledger refused {transfer.code} {transfer.id}: {posted.reason}")

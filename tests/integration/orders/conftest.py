@@ -236,7 +236,7 @@ async def open_shop(
     parts.clock = clock
     saga = parts.saga()
     service = parts.service(saga)
-    running = (saga.take_over, saga.renew) if takes_over else ()
+    running = (saga.run, saga.watch) if takes_over else (saga.watch,)
     loops = [asyncio.create_task(loop()) for loop in running]
     yield Shop(
         marketplace_id=marketplace_id,

@@ -69,11 +69,12 @@ async def test_who_waits_while_the_service_stops_is_told_the_order_as_it_is(shop
     await shop.saga.stop_waiting()
     async with asyncio.timeout(PATIENCE_SECONDS):
         answer = await first
-        later = await shop.saga.ended(next(iter(shop.saga._motions)), timeout_seconds=FOR_EVER)
+        (running,) = shop.saga._runs
+        await shop.saga.for_end(running.id, seconds=FOR_EVER)
 
     assert order_of(answer).state == orders_pb2.ORDER_STATE_ESCROW_FUNDING
     assert order_of(answer).HasField("operation")
-    assert later is False
+    assert (await shop.read(order)).state is State.ESCROW_FUNDING
     shop.peers.escrow.gate.set()
 
 

@@ -11,7 +11,6 @@ from orchestrator.orders.v1 import orders_pb2
 from chassis.idempotency import Answer
 from kernel.ids import new_id
 from services.orders.funds.holds import HoldNotVoided, Holds
-from services.orders.operations import operation as operations
 from services.orders.operations import postings, saga
 from services.orders.operations.operation import LEASE_SECONDS
 from services.orders.operations.postings import InsufficientFunds
@@ -20,7 +19,7 @@ from services.orders.peers.ports import Posted as Answered
 from services.orders.peers.ports import Transfer
 from tests.fakes import FakeLedger
 from tests.integration.orders.conftest import Peers, Shop, oid, open_shop
-from tests.integration.orders.test_leases import EXPIRE, execute
+from tests.integration.orders.test_leases import EXPIRE, claim, execute
 from tests.patience import PATIENCE_SECONDS
 
 RICH = 1_000_000_000
@@ -84,25 +83,25 @@ async def test_a_process_that_lost_its_lease_asks_no_peer(
     paused, other = replicas
     asked_to_wait = asyncio.Event()
 
-    async def stopped(self: saga.Motion) -> object:
+    async def stopped(self: saga.Run) -> object:
         await asked_to_wait.wait()
         return await order_of(self)
 
-    order_of = saga.Motion.order
-    monkeypatch.setattr(saga.Motion, "order", stopped)
+    order_of = saga.Run.order
+    monkeypatch.setattr(saga.Run, "order", stopped)
     await paused.user("usr_buyer")
     await paused.user("usr_seller")
     order = await paused.order()
     buyer = f"user:{order.buyer.id}"
     await reserve(paused, order)
-    monkeypatch.setattr(saga.Motion, "order", order_of)
+    monkeypatch.setattr(saga.Run, "order", order_of)
     await _taken_over_and_refused(other)
     other.peers.ledger.available[buyer] = RICH
     calls = paused.peers.ledger.calls
     paused.peers.ledger.gate.set()
     # As after a pause that was longer than the lease.
-    (motion,) = paused.saga._motions.values()
-    motion.leased_at = time.monotonic() - LEASE_SECONDS
+    (lease,) = paused.saga._runs
+    paused.saga.leases._asked_at[lease] = time.monotonic() - LEASE_SECONDS
 
     asked_to_wait.set()
     await _settled(paused)
@@ -162,10 +161,6 @@ async def test_a_hold_that_was_posted_is_not_given_back(shop: Shop) -> None:
     assert refused.value.details == {"reason": "PENDING_ALREADY_POSTED"}
 
 
-def test_a_lease_is_trusted_for_less_than_it_lasts_and_renewed_before() -> None:
-    assert operations.RENEW_SECONDS < operations.SURE_SECONDS < operations.LEASE_SECONDS
-
-
 async def _begun_and_stuck(paused: Shop, begin: Begin) -> tuple[str, orders_pb2.Order]:
     await paused.user("usr_buyer")
     await paused.user("usr_seller")
@@ -182,11 +177,9 @@ async def _begun_and_stuck(paused: Shop, begin: Begin) -> tuple[str, orders_pb2.
 async def _taken_over_and_refused(other: Shop) -> None:
     """Let the other process take the reservation over, which the ledger refuses."""
     await execute(other, EXPIRE)
-    async with other.database.transaction() as tx:
-        (operation,) = await other.saga.operations.claim_abandoned(tx, limit=2)
-    motion = other.saga.start(operation, leased_at=time.monotonic())
+    run = await claim(other)
     with pytest.raises(InsufficientFunds):
-        await other.saga.answer(motion, timeout_seconds=10)
+        await other.saga.answer(run, timeout_seconds=10)
 
 
 async def _settled(shop: Shop) -> None:

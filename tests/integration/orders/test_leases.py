@@ -16,8 +16,11 @@ from orchestrator.orders.v1 import orders_pb2
 
 from chassis.database import driver
 from chassis.idempotency import Answer, IdempotencyKeyInProgress
+from chassis.leases import LeaseLost
 from kernel.ids import new_id
-from services.orders.operations.operation import LeaseLost, Operation
+from services.orders.operations.operation import LEASE_SECONDS, Operation
+from services.orders.operations.operation_store import LEASES, lease_of
+from services.orders.operations.saga import Run
 from services.orders.order import endings
 from services.orders.order.domain import Order, Party, State
 from services.orders.order.store import OrderMovedOn
@@ -42,11 +45,7 @@ class Processes:
     async def take_over(self) -> Operation:
         """Let the successor take over what the paused one drives; returns it, with its epoch."""
         await execute(self.paused, EXPIRE)
-        async with self.successor.database.transaction() as tx:
-            saga = self.successor.saga
-            (operation,) = await saga.operations.claim_abandoned(tx, limit=2)
-        saga.start(operation, leased_at=time.monotonic())
-        return operation
+        return (await claim(self.successor)).operation
 
     async def wake(self) -> None:
         """Let the paused one go on, as far as it will."""
@@ -75,6 +74,16 @@ async def processes(database_url: Callable[[str], str]) -> AsyncIterator[Process
         open_shop(url, others, marketplace_id, takes_over=False) as successor,
     ):
         yield Processes(paused=paused, successor=successor)
+
+
+async def claim(shop: Shop) -> Run:
+    """Let a process take over the one operation whose lease has run out."""
+    asked_at = time.monotonic()
+    async with shop.database.transaction() as tx:
+        (lease,) = await shop.saga._claim(tx, 2)
+        operation = await shop.saga.operations.under(tx, lease)
+    assert operation is not None
+    return shop.saga.start(operation, asked_at=asked_at)
 
 
 async def execute(shop: Shop, statement: str, *values: object) -> None:
@@ -175,11 +184,11 @@ async def test_a_lease_is_renewed_by_its_holder_alone(processes: Processes) -> N
     paused.peers.escrow.gate.clear()
     await release(paused, order)
     operation = await processes.take_over()
-    store = paused.saga.operations
 
     async def lease_after_renewing(epoch: int) -> dt.datetime:
+        held = replace(lease_of(operation), epoch=epoch)
         async with paused.database.transaction() as tx:
-            await store.renew(tx, [(operation.id, epoch)])
+            await LEASES.renew(tx, [held], seconds=LEASE_SECONDS)
             cursor = await (await driver(tx)).execute(
                 "select lease_until from operations where id = %s", (operation.id,)
             )
@@ -199,7 +208,7 @@ async def test_a_note_of_who_lost_the_lease_is_not_kept(processes: Processes) ->
     order = await paused.running_order()
     paused.peers.escrow.gate.clear()
     await release(paused, order)
-    held = next(iter(paused.saga._motions.values())).operation
+    held = next(iter(paused.saga._runs.values())).operation
     await processes.take_over()
     before = await written(paused, order)
 
@@ -207,7 +216,7 @@ async def test_a_note_of_who_lost_the_lease_is_not_kept(processes: Processes) ->
         await paused.saga.operations.note(tx, held, error="late")
     with pytest.raises(LeaseLost):
         async with paused.database.transaction() as tx:
-            await paused.saga.operations.hold(tx, held)
+            await LEASES.fence(tx, lease_of(held))
 
     assert await written(paused, order) == before
 

@@ -116,21 +116,21 @@ async def test_a_refusal_that_was_kept_is_the_answer_although_its_commit_was_not
     await _quiet(shop)
 
 
-async def test_the_end_of_an_older_drive_forgets_no_newer_one(shop: Shop) -> None:
+async def test_the_end_of_an_older_run_forgets_no_newer_one(shop: Shop) -> None:
     order = await shop.reserved_order()
     shop.peers.escrow.gate.clear()
     await shop.service.create_escrow(shop.ask(wait=0), order_id=oid(order))
-    (older,), (driving,) = shop.saga._motions.values(), shop.saga._tasks
+    ((older, _),), (driving,) = shop.saga._runs.items(), shop.saga._tasks
     await execute(shop, EXPIRE)
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while shop.saga._motions.get(older.operation.id) is older:  # noqa: ASYNC110 - a loop acts
+        while not (newer := shop.saga._runs.keys() - {older}):  # noqa: ASYNC110 - a loop acts
             await asyncio.sleep(0.01)
-    newer = shop.saga._motions[older.operation.id]
 
     driving.cancel()
     await asyncio.gather(driving, return_exceptions=True)
 
-    assert shop.saga._motions.get(older.operation.id) is newer
+    assert {(one.id, one.epoch) for one in newer} == {(older.id, older.epoch + 1)}
+    assert shop.saga._runs.keys() == newer
     shop.peers.escrow.gate.set()
     await _quiet(shop)
 
@@ -149,5 +149,5 @@ async def _order_for(shop: Shop, begin: Begin) -> orders_pb2.Order:
 async def _quiet(shop: Shop) -> None:
     """Wait until this process drives nothing."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while shop.saga._tasks or shop.saga._motions:  # noqa: ASYNC110 - tasks end on their own
+        while shop.saga._tasks or shop.saga._runs:  # noqa: ASYNC110 - tasks end on their own
             await asyncio.sleep(0.01)
