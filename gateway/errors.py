@@ -83,7 +83,6 @@ REASONS: Mapping[str, Row] = {
     "ESCROW_ALREADY_EXISTS": Row(409, "ESCROW_ALREADY_EXISTS", "escrow_already_exists"),
     "ESCROW_NOT_READY": Row(409, "ESCROW_NOT_READY", "escrow_not_ready"),
     "USER_ID_TAKEN": Row(409, "USER_ID_TAKEN", "user_id_taken"),
-    "USER_NOT_READY": Row(409, "USER_NOT_READY", "user_not_ready"),
     "CLIENT_ORDER_REF_TAKEN": Row(409, "CLIENT_ORDER_REF_TAKEN", "client_order_ref_taken"),
     "REFERENCE_TAKEN": Row(409, "REFERENCE_TAKEN", "reference_taken"),
     "MANUAL_CREDIT_DISABLED": Row(409, "MANUAL_CREDIT_DISABLED", "manual_credit_disabled"),

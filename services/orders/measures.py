@@ -1,4 +1,4 @@
-"""What orders measures for Prometheus: operations under way, and ledger against chain."""
+"""Gauges of orders for Prometheus: running operations, and differences of ledger and chain."""
 
 from chassis.metrics import Measure
 

@@ -121,7 +121,7 @@ class OrderQueries:
             return known
 
     async def _ref_taken(self, order: Order) -> ClientOrderRefTaken:
-        """Say which order has a reference, so that a client that lost an answer finds it."""
+        """Name the order that has a reference, so that a client that lost an answer finds it."""
         async with self._database.transaction() as tx:
             found = await self._orders.page(
                 tx,
@@ -153,19 +153,19 @@ class OrderQueries:
         return buyer, seller, self._platform_fee_bps[new.origin] if rate is None else rate
 
     async def _learn_name(self, tx: Transaction, marketplace_id: uuid.UUID, ref: str) -> None:
-        """Remember whom a text names: it never names another. Raises: UserNotFound."""
+        """Cache which user a text names: it never names another. Raises: UserNotFound."""
         user = await self._users.find(tx, marketplace_id=marketplace_id, ref=ref)
         self._names[marketplace_id, ref] = user.name
 
     async def _learn_rules(self, tx: Transaction, marketplace_id: uuid.UUID) -> None:
-        """Remember a marketplace's rules for a few seconds."""
+        """Cache a marketplace's rules for a few seconds."""
         rules = await marketplace_rules(tx, marketplace_id)
         self._rules[marketplace_id] = (time.monotonic() + RULES_KEPT_SECONDS, rules)
 
     async def get_order(
         self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
     ) -> tuple[Order, Operation | None]:
-        """Read an order and the operation in motion on it, at one moment. Raises: OrderNotFound."""
+        """Read an order and the operation that runs on it, at one moment. Raises: OrderNotFound."""
         async with self._database.snapshot() as tx:
             order = await self._orders.get(tx, marketplace_id=marketplace_id, order_id=order_id)
             operation = await self._operations.running(
@@ -183,7 +183,7 @@ class OrderQueries:
         after: uuid.UUID | None,
         limit: int,
     ) -> tuple[list[Order], Mapping[uuid.UUID, Operation]]:
-        """List orders newest first, and what is in motion on them, by order, at one moment.
+        """List orders newest first, and the operations that run on them, at one moment.
 
         Every filter given must hold; an unknown user has no orders.
         """
@@ -229,7 +229,7 @@ class OrderQueries:
     async def timeline(
         self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
     ) -> list[TimelineItem]:
-        """Tell everything that happened to an order, oldest first. Raises: OrderNotFound."""
+        """List everything that happened to an order, oldest first. Raises: OrderNotFound."""
         async with self._database.transaction() as tx:
             order = await self._orders.get(tx, marketplace_id=marketplace_id, order_id=order_id)
             bodies = await self._orders.events(

@@ -24,12 +24,13 @@ from services.orders.reconciliation.reconciler import Reconciler
 from services.orders.service import OrderService
 
 Context = grpc.aio.ServicerContext[Any, Any]
-# What a caller waits who says nothing, and what is kept of its deadline to answer in.
+# How long a command waits where its caller names no time, and how much of the caller's deadline is
+# kept for the answer.
 WAIT_SECONDS = 30.0
 ANSWER_SECONDS = 0.3
 
-# Besides a marketplace, people: whose order it is, or that it is about themselves, is checked with
-# what is asked (parties.py), here or in the use case.
+# Marketplaces and people. That a person is a side of the order, or asks for their own data, is
+# checked here or in the use case (order/parties.py).
 WITH_PEOPLE = MARKETPLACE | PEOPLE
 ACCESS = {
     "RegisterUser": allow("gateway", scope="write", roles=WITH_PEOPLE),
@@ -350,7 +351,7 @@ def _marketplace() -> uuid.UUID:
 
 
 def _user() -> uuid.UUID | None:
-    """Return the person who calls; None: a marketplace, for all of its users."""
+    """Return the person who calls; None: a marketplace, which acts for all of its users."""
     return identity.current().user_id
 
 

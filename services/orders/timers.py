@@ -1,4 +1,4 @@
-"""What happens by the clock: deliveries that nobody answered are accepted; counts are folded.
+"""What happens by the clock: unanswered deliveries are accepted, and counts are folded.
 
 The timer is the delivery's own instant in the database, against the database's clock, so that it
 survives restarts and no machine's wrong clock releases money; a dispute moves the order out of its
@@ -57,5 +57,5 @@ class Timers:
         try:
             await self._service.release_funds(request, order_id=order_id, by=Party.SYSTEM)
         except DomainError as error:
-            # Somebody was quicker, or a peer is away: the next turn looks again.
+            # It was confirmed meanwhile, or a peer is unavailable: the next turn looks again.
             log.info("order.not_accepted", order_id=str(order_id), error=error.reason)

@@ -70,7 +70,7 @@ def named_amount(message: Any) -> int | None:
 
 
 def remarks(message: Any) -> dict[str, str]:
-    """Decode who asks for a command and why, as far as it says so.
+    """Decode who asks for a command and why, where the request has the fields.
 
     Raises: InvalidArgument: there is no such party.
     """
@@ -152,7 +152,7 @@ def encode_order(order: Order, operation: Operation | None) -> bytes:
 
 
 def order_to_proto(order: Order, operation: Operation | None = None) -> orders_pb2.Order:
-    """Encode an order, with the operation in motion on it."""
+    """Encode an order, with the operation that runs on it."""
     message = orders_pb2.Order(
         id=str(order.id),
         marketplace_id=str(order.marketplace_id),
@@ -236,7 +236,7 @@ def _add_party_fields(message: orders_pb2.Order, order: Order) -> None:
 def orders_page(
     orders: Sequence[Order], operations: Mapping[uuid.UUID, Operation], limit: int
 ) -> orders_pb2.ListOrdersResponse:
-    """Encode a page, with a token where more orders follow. operations: in motion, by order."""
+    """Encode a page, with a token where more orders follow. operations: by order."""
     page = fitting((order_to_proto(order, operations.get(order.id)) for order in orders), limit)
     is_cut = len(page) < len(orders)
     token = page_token(orders[len(page) - 1].id) if is_cut else ""
@@ -265,7 +265,7 @@ def timeline_to_proto(items: Sequence[TimelineItem]) -> orders_pb2.Timeline:
 
 def receipt_to_proto(receipt_id: uuid.UUID, order: Order) -> orders_pb2.Receipt:
     """Encode the receipt of a completed order."""
-    # Satisfied is what the buyer says themselves; nobody else can say it for them.
+    # Only the buyer's own confirmation counts as satisfied.
     signal = "satisfied" if order.ended_by is Party.BUYER else "neutral"
     if order.dispute is not None:
         signal = "dissatisfied"

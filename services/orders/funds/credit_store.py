@@ -78,7 +78,7 @@ async def finish(
 
 
 async def fail(tx: Transaction, credit: Credit, *, error: str, at: dt.datetime) -> bool:
-    """Record that a credit was refused for good; False: it has ended, or another has it."""
+    """Record that a credit was refused; False: it has ended, or another process has it."""
     values = {"marketplace_id": credit.marketplace_id, "id": credit.id, "at": at}
     return await tx.run(_FAIL, values | {"why": error[:1000], "held_epoch": credit.epoch}) == 1
 

@@ -84,7 +84,7 @@ class CreditService:
         """Pay a user, once per reference; answers the credit as it is when the wait ends.
 
         Raises: UserNotFound; ManualCreditDisabled; ReferenceTaken; InvalidAmountFormat;
-            ProviderError: the chain refused for good, and the reference is free again;
+            ProviderError: the chain refused, and the reference is free again;
             FailedPrecondition: escrow refused it, and nothing of it was begun.
         """
         _require_whole_cents(new.amount)
@@ -145,7 +145,7 @@ class CreditService:
         return Answer(body=body)
 
     async def resume(self) -> None:
-        """Carry out credits that nobody drives, until cancelled."""
+        """Carry out credits whose process has died, until cancelled."""
         while True:
             async with self._database.transaction() as tx:
                 waiting = await running(tx, older_seconds=RESUME_AGE_SECONDS, limit=RESUME_BATCH)

@@ -1,4 +1,4 @@
-"""Giving back what is held for an order that needs it no more: an operator's use case."""
+"""Give back the hold of a canceled order: an operator's use case."""
 
 import uuid
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from chassis.telemetry import logger
 from kernel.errors import FailedPrecondition
 from kernel.ids import derived_id
 from services.orders.operations import postings
-from services.orders.order.domain import FinalStatus, Order, OrderInWrongState
+from services.orders.order.domain import FinalStatus, Order, State, wrong_state
 from services.orders.order.store import OrderStore
 from services.orders.peers.ports import LedgerPort
 
@@ -41,12 +41,8 @@ class Holds:
         async with self.database.transaction() as tx:
             order = await self.orders.get(tx, marketplace_id=marketplace_id, order_id=order_id)
         if order.final_status is not FinalStatus.CANCELED:
-            details = {
-                "orderId": order.public_id,
-                "currentState": order.state.value,
-                "allowedStates": ["CLOSED"],
-            }
-            raise OrderInWrongState("The order is not canceled", details=details)
+            message = "The order is not canceled"
+            raise wrong_state(order, message, allowed=[State.CLOSED.value])
         (void,) = postings.void(order, reason=reason)
         # Its own id for each reason: another reason is another transfer, and finds nothing held.
         void = replace(void, id=derived_id(order.id, "give-back", reason))

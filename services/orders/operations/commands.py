@@ -1,6 +1,6 @@
 """Commands on an order: recorded in a first transaction, carried out by the saga, answered once.
 
-The caller waits for the answer, and the work goes on whether or not anybody waits.
+The work goes on when the caller stops waiting for the answer.
 """
 
 import time
@@ -18,7 +18,7 @@ from services.orders.operations.operation import AnotherRuns, Operation
 from services.orders.operations.operation_store import OperationStore
 from services.orders.operations.saga import Encode, Saga
 from services.orders.order import domain
-from services.orders.order.domain import Order, OrderInWrongState
+from services.orders.order.domain import Order, wrong_state
 from services.orders.order.store import OrderStore
 from services.orders.order.use_cases import Accepted, AtOnce, Kind, Work
 
@@ -228,15 +228,10 @@ class CommandRunner:
 def _refusal(busy: _BusyError) -> FailedPrecondition:
     """Say which operation is in the way."""
     order, kind = busy.order, busy.running.kind
-    details = {
-        "orderId": order.public_id,
-        "currentState": order.state.value,
-        "allowedStates": [order.state.value],
-        "operation": kind.value,
-    }
+    message = f"Another operation is in progress on this order: {kind.value}"
+    refusal = wrong_state(order, message, allowed=[order.state.value], operation=kind.value)
     funds = busy.work is not None and busy.work.kind is Kind.FUND_ESCROW
     if funds and kind is Kind.CREATE_ESCROW:
-        return EscrowNotReady("The escrow contract is still being deployed", details=details)
-    return OrderInWrongState(
-        f"Another operation is in progress on this order: {kind.value}", details=details
-    )
+        message = "The escrow contract is still being deployed"
+        return EscrowNotReady(message, details=refusal.details)
+    return refusal

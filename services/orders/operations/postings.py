@@ -1,6 +1,6 @@
 """Each movement of an order's money as ledger transfers. Pure; docs/money.md shows them in figures.
 
-Ids are derived from the order and the purpose: whoever repeats a step posts the same transfer.
+Ids are derived from the order and the purpose, so a repeated step posts the same transfer.
 """
 
 import uuid
@@ -15,7 +15,7 @@ from services.orders.order.settlement import Settlement
 from services.orders.peers.ports import Payment, Posted, Transfer
 
 PARTIES = frozenset({"SELLER", "BUYER"})
-# What a statement says of a line that makes a fee good.
+# The reason that a statement prints for a reimbursed fee.
 MADE_GOOD = "fee made good"
 
 
@@ -87,7 +87,7 @@ def payout(
 
     reason: why, in the words of who asked; it stands in the statements of the two parties.
 
-    More than the order's amount left the contract where somebody had sent it money: the surplus
+    More than the order's amount leaves a contract that third parties have paid into. That surplus
     came from outside, and is booked as such first.
     """
     surplus = _outflow(payments) - order.amount
@@ -126,7 +126,7 @@ def total(payments: Sequence[Payment], payee: str) -> int:
 
 
 def insufficient(order: Order, posted: Posted) -> InsufficientFunds:
-    """Say what a hold lacked, as the ledger told."""
+    """Refuse a hold with the balance that the ledger found."""
     return InsufficientFunds(
         "The buyer's available balance is less than the order's amount",
         details={
@@ -156,7 +156,7 @@ def _target(order: Order, payment: Payment) -> str:
 
 
 def _code(payment: Payment, *, is_dispute: bool) -> str:
-    """Say why money moved; that a fee was made good is said by the account it came from."""
+    """Return why money moved; a reimbursed fee is known by the account it came from."""
     codes = {
         "SELLER": "DISPUTE_RELEASE" if is_dispute else "RELEASE",
         "BUYER": "DISPUTE_REFUND" if is_dispute else "REFUND",

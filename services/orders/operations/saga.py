@@ -1,7 +1,7 @@
-"""The saga engine: carries operations to their end, whoever waits and whatever crashes.
+"""The saga engine: carries operations to their end, whether or not a caller waits.
 
-A timeout or an absent peer is never an end: the step is tried again with the same ids until the
-ledger or the chain gives evidence. What a step does is in steps.py; leases are the chassis'.
+A timeout or an unavailable peer never ends an operation: the step is tried again with the same ids
+until the ledger or the chain gives evidence. steps.py has the steps, chassis/leases.py the leases.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class NotYet(Exception):
 
 
 class Stuck(Exception):
-    """Evidence contradicts what was meant: an operator must look. Nothing is undone or repeated."""
+    """Evidence contradicts the plan; an operator must look. Nothing is undone or repeated."""
 
 
 class Run:
@@ -207,7 +207,7 @@ class Saga:
 
     @property
     def is_stopping(self) -> bool:
-        """Tell whether the process is about to stop, so that nobody waits any longer."""
+        """Tell whether the process is about to stop, so that no caller waits any longer."""
         return self._ends.is_over
 
     def start(self, operation: Operation, order: Order | None = None, *, asked_at: float) -> Run:

@@ -33,7 +33,7 @@ from services.orders.peers.ports import (
     Transfer,
 )
 
-# What escrow says of a command that an operator has ended, and what operations keep of it.
+# Escrow's error reason for a command that an operator has ended; kept with the operation.
 ABANDONED = "ABANDONED"
 log = logger()
 
@@ -65,7 +65,7 @@ class Steps:
         }
 
     async def reserve(self, run: Run) -> None:
-        """Hold the buyer's money, then say so."""
+        """Hold the buyer's money, then write the order."""
         order = await run.order()
         await self._reserve(run, order, last=True)
 
@@ -86,11 +86,11 @@ class Steps:
         await self._create(run, await run.order(), last=True)
 
     async def fund_escrow(self, run: Run) -> None:
-        """Move the money on chain, then in the ledger, then say so."""
+        """Move the money on chain, then in the ledger, then write the order."""
         await self._fund(run, await run.order())
 
     async def pay(self, run: Run) -> None:
-        """Reserve, create and fund, as far as the order is not there yet."""
+        """Reserve, create and fund, beginning with the order's state."""
         order = await run.order()
         if order.state is State.ORDER_CREATED:
             reserved = await self._reserve(run, order, last=False)
@@ -155,9 +155,9 @@ class Steps:
         )
 
     async def open_dispute(self, run: Run) -> None:
-        """Open the case, answer, then freeze the contract; a freeze that fails is made good later.
+        """Open the case, answer, then freeze the contract.
 
-        Resolving disputes the contract itself where it is not frozen yet.
+        A freeze may fail: resolving freezes the contract itself where it is not frozen yet.
         """
         order = await run.order()
         if order.dispute is None:
@@ -259,7 +259,7 @@ class Steps:
         )
 
     async def _create(self, run: Run, order: Order, *, last: bool) -> Order | None:
-        """Deploy; None: refused by the chain for good, and the operation has ended."""
+        """Deploy; None: the chain refused, and the operation has ended."""
         command = await self._started_escrow(run, order)
         await run.advance(lambda o: (self._known(o, command, "CREATING"), ()), answers=last)
         if command.state == "RUNNING":

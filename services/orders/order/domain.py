@@ -1,7 +1,7 @@
 """The order: its states, the table of what may happen in each, and what follows. Pure.
 
 Everything that moves an order stands in TRANSITIONS; what is absent is refused. Each decision
-returns the order as it is afterwards and the facts to tell, in order.
+returns the order as it is afterwards and its events, in order.
 """
 
 import datetime as dt
@@ -153,7 +153,7 @@ class AmountDiffersFromOrder(InvalidArgument):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """An event to tell: its type, and its payload by documented names."""
+    """An event that a decision leads to: its type, and its payload by documented names."""
 
     event_type: str
     payload: Mapping[str, object]
@@ -276,15 +276,17 @@ def require(order: Order, trigger: Trigger) -> State:
     """Return the state after `trigger`. Raises: OrderInWrongState."""
     after = TRANSITIONS.get((order.state, trigger))
     if after is None:
-        raise OrderInWrongState(
-            f"Order is {order.state.value}; cannot {trigger.value.replace('_', ' ')}",
-            details={
-                "orderId": order.public_id,
-                "currentState": order.state.value,
-                "allowedStates": allowed_states(trigger),
-            },
-        )
+        message = f"Order is {order.state.value}; cannot {trigger.value.replace('_', ' ')}"
+        raise wrong_state(order, message, allowed=allowed_states(trigger))
     return after
+
+
+def wrong_state(
+    order: Order, message: str, *, allowed: list[str], **details: str
+) -> OrderInWrongState:
+    """Refuse a command in the order's state. allowed: the states in which it is possible."""
+    facts = {"orderId": order.public_id, "currentState": order.state.value}
+    return OrderInWrongState(message, details={**facts, "allowedStates": allowed, **details})
 
 
 def move(order: Order, trigger: Trigger, *, at: dt.datetime, **changes: object) -> Order:
@@ -294,7 +296,7 @@ def move(order: Order, trigger: Trigger, *, at: dt.datetime, **changes: object) 
 
 
 def created(order: Order) -> Decided:
-    """Tell of a new order."""
+    """Record that an order was created."""
     payload = {
         "orderId": order.public_id,
         "buyerId": order.buyer.public_id,
@@ -351,7 +353,7 @@ def escrow_known(order: Order, *, contract_id: str, status: str, at: dt.datetime
 
 
 def escrow_failed(order: Order, *, reason: str, at: dt.datetime) -> Decided:
-    """The chain refused for good: the money is still reserved, and may be tried again."""
+    """The chain refused: the money is still reserved, and the command may be tried again."""
     escrow = replace(_escrow(order), status="FAILED", last_error=reason)
     payload = {
         "orderId": order.public_id,

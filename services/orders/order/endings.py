@@ -21,12 +21,12 @@ from services.orders.order.domain import (
     Fact,
     FinalStatus,
     Order,
-    OrderInWrongState,
     Party,
     State,
     Trigger,
     move,
     require,
+    wrong_state,
 )
 from services.orders.order.settlement import Settlement
 
@@ -48,14 +48,8 @@ def delivered(order: Order, *, notes: str, url: str, at: dt.datetime) -> Decided
     """The seller handed the work over. Raises: OrderInWrongState, a second time too."""
     require(order, Trigger.DELIVER)
     if order.delivery is not None:
-        raise OrderInWrongState(
-            "The order has been delivered already",
-            details={
-                "orderId": order.public_id,
-                "currentState": order.state.value,
-                "allowedStates": [State.IN_PROGRESS.value],
-            },
-        )
+        message = "The order has been delivered already"
+        raise wrong_state(order, message, allowed=[State.IN_PROGRESS.value])
     delivery = Delivery(notes=notes, url=url, delivered_at=at)
     payload = {"orderId": order.public_id, "deliveredAt": to_milliseconds_text(at)}
     after = move(order, Trigger.DELIVER, at=at, delivery=delivery)
@@ -123,7 +117,7 @@ def refunded(order: Order, *, paid: Settlement, escrow_status: str, at: dt.datet
 def payout_abandoned(order: Order, *, status: str, reason: str, at: dt.datetime) -> Decided:
     """Nothing was paid and nothing will be: the order is as before the release or refund.
 
-    status: the contract's. One whose decision is withdrawn stays disputed, and tells nothing new.
+    status: the contract's. One whose decision is withdrawn stays disputed, and has no event.
     """
     escrow = replace(order.escrow, status=status, last_error=reason) if order.escrow else None
     after = move(

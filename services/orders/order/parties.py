@@ -1,4 +1,4 @@
-"""What people may do: with an order, each side its part; otherwise about themselves alone. Pure.
+"""What a person may do: as a side of an order, or with their own data. Pure.
 
 A caller without a user (a marketplace's key) acts for the whole marketplace and passes.
 """
@@ -6,7 +6,7 @@ A caller without a user (a marketplace's key) acts for the whole marketplace and
 import uuid
 
 from kernel.errors import PermissionDenied
-from services.orders.order.domain import Order, OrderInWrongState, Origin, Party, State
+from services.orders.order.domain import Order, Origin, Party, State, wrong_state
 
 
 class NotParty(PermissionDenied):
@@ -46,16 +46,16 @@ def require_seller(order: Order, user_id: uuid.UUID | None) -> None:
 
 
 def require_self(asked: str, user_id: uuid.UUID | None) -> None:
-    """Check that a person asks about themselves, by their UUID. Raises: PermissionDenied."""
-    # Spelled one way only: a marketplace may choose a public id that reads like another's UUID.
+    """Check that a person asks for their own data, by their UUID. Raises: PermissionDenied."""
+    # In one spelling: a marketplace may choose a public id that reads like another user's UUID.
     if user_id is not None and asked != str(user_id):
-        raise PermissionDenied("A person may ask about themselves alone")
+        raise PermissionDenied("You can only access your own data")
 
 
 def require_own_registration(
     user_id: uuid.UUID | None, *, external_user_id: str, new_id: str, public_id: str, email: str
 ) -> None:
-    """Check that a person registers who their token says, and says nothing else of themselves.
+    """Check that a person registers under the id in their token, with no public id and no email.
 
     Raises: PermissionDenied.
     """
@@ -64,7 +64,7 @@ def require_own_registration(
     require_self(external_user_id, user_id)
     require_self(new_id, user_id)
     if public_id or email:
-        raise PermissionDenied("A person's public id and email are the marketplace's to tell")
+        raise PermissionDenied("The marketplace sets a person's public id and email")
 
 
 def require_own_purchase(
@@ -93,11 +93,5 @@ def side_of(order: Order, user_id: uuid.UUID | None) -> Party | None:
 def require_disputed(order: Order) -> None:
     """Check that support may decide. Raises: OrderInWrongState."""
     if order.state is not State.DISPUTED:
-        raise OrderInWrongState(
-            f"Order is {order.state.value}; there is no open dispute to resolve",
-            details={
-                "orderId": order.public_id,
-                "currentState": order.state.value,
-                "allowedStates": [State.DISPUTED.value],
-            },
-        )
+        message = f"Order is {order.state.value}; there is no open dispute to resolve"
+        raise wrong_state(order, message, allowed=[State.DISPUTED.value])

@@ -1,4 +1,4 @@
-"""What an order's end cost whom, from what the chain reports as paid. Pure, as domain.py."""
+"""What each side got and paid at an order's end, from what the chain reports. Pure."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class Settlement:
     """What was paid at an order's end, in minor units.
 
     share: what of the order's amount was released, before fees. to_seller, to_buyer: what reached
-    them, with what was made good. provider_fee: what the contract kept for its maker, of
+    them, reimbursed fees included. provider_fee: what the contract kept for its maker, of
     everything. outflow: all that left the contract.
     """
 
@@ -27,7 +27,7 @@ class Settlement:
     def platform_fee(self, *, basis_points: int) -> int:
         """Return what the platform took of the share: the agreed rate in whole cents.
 
-        It is derived from what the seller got. Where the provider's fee was made good, they bore
+        It is derived from what the seller got. Where the provider's fee was reimbursed, they bore
         nothing else; otherwise also their part of that fee. Where neither is so, as in an order
         whose contract could not take all that was agreed, it is what the seller did not get, less
         their part of the provider's fee.

@@ -142,7 +142,7 @@ def _page(filtered: frozenset[str], *, is_first: bool) -> str:
 
 
 def events_of(after: Order, facts: Sequence[Fact], *, request_id: str) -> list[Event]:
-    """Return the events that tell the facts which led to an order's version."""
+    """Return the outbox events of the facts that led to an order's version."""
     first = after.version - len(facts) + 1
     return [
         Event(

@@ -52,7 +52,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """A command that the rules allow: the order to save, the facts to tell, the work that follows.
+    """A command that the rules allow: the order to save, its events, the work that follows.
 
     work: None where the command is finished when it is saved.
     """

@@ -59,7 +59,7 @@ class LedgerClient:
         return [_posted(result) for result in response.results]
 
     async def timeline(self, order_id: uuid.UUID) -> list[TimelineItem]:
-        """Tell an order's transfers, oldest first."""
+        """List an order's transfers, oldest first."""
         request = ledger_pb2.ListTransfersRequest(order_id=str(order_id))
         response = await self._caller.call(self._stub.ListTransfers, request)
         return [
@@ -159,7 +159,7 @@ class EscrowClient:
         return _command(await self._caller.call(self._stub.CreditWallet, request))
 
     async def command(self, *, command_id: uuid.UUID, wait_seconds: int) -> Command:
-        """Tell how far a command is; waits for its end at most so long."""
+        """Return the state of a command; waits for its end at most so long."""
         request = escrow_pb2.GetCommandRequest(
             command_id=str(command_id), wait_seconds=wait_seconds
         )
@@ -170,7 +170,7 @@ class EscrowClient:
         )
 
     async def existing(self, order_id: uuid.UUID) -> Command:
-        """Tell the contract an order has, as a command that has ended."""
+        """Return an order's contract, as a command that has ended."""
         request = escrow_pb2.GetEscrowRequest(order_id=str(order_id))
         escrow = await self._caller.call(self._stub.GetEscrow, request)
         return Command(
@@ -181,7 +181,7 @@ class EscrowClient:
         )
 
     async def timeline(self, order_id: uuid.UUID) -> list[TimelineItem]:
-        """Tell an order's chain transactions, oldest first."""
+        """List an order's chain transactions, oldest first."""
         request = escrow_pb2.ListTransactionsRequest(order_id=str(order_id))
         response = await self._caller.call(self._stub.ListTransactions, request)
         return [

@@ -24,8 +24,8 @@ class ProviderError(Unavailable):
 class Transfer:
     """A ledger transfer to post; amounts in minor units. type and code: the ledger's own names.
 
-    bars: a VOID that names the hold's accounts and amount; the ledger refuses that hold for good
-    where it has not been made yet.
+    bars: a VOID that names the hold's accounts and amount; where that hold was never
+    made, the ledger refuses it from then on.
     """
 
     id: uuid.UUID
@@ -44,7 +44,7 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
-    """The ledger's answer to one transfer; balances in minor units where it tells them."""
+    """The ledger's answer to one transfer; balances in minor units where it returns them."""
 
     is_refused: bool
     reason: str = ""
@@ -65,7 +65,7 @@ class Payment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """How far an escrow command is."""
+    """The state of an escrow command."""
 
     id: uuid.UUID
     state: CommandState
@@ -98,7 +98,7 @@ class LedgerPort(Protocol):
         ...
 
     async def timeline(self, order_id: uuid.UUID) -> list[TimelineItem]:
-        """Tell an order's transfers, oldest first."""
+        """List an order's transfers, oldest first."""
         ...
 
 
@@ -140,15 +140,15 @@ class EscrowPort(Protocol):
         ...
 
     async def command(self, *, command_id: uuid.UUID, wait_seconds: int) -> Command:
-        """Tell how far a command is; waits for its end at most so long."""
+        """Return the state of a command; waits for its end at most so long."""
         ...
 
     async def existing(self, order_id: uuid.UUID) -> Command:
-        """Tell the contract an order has, as a command that has ended."""
+        """Return an order's contract, as a command that has ended."""
         ...
 
     async def timeline(self, order_id: uuid.UUID) -> list[TimelineItem]:
-        """Tell an order's chain transactions, oldest first."""
+        """List an order's chain transactions, oldest first."""
         ...
 
 

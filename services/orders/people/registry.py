@@ -1,4 +1,4 @@
-"""The use cases of users: register, look up, and make sure that account and wallet exist."""
+"""The use cases of users: register, look up, and provide account and wallet."""
 
 import uuid
 from collections.abc import Callable
@@ -58,7 +58,7 @@ class UserRegistry:
     ) -> Answer:
         """Register a user, or answer the one registered before; makes account and wallet.
 
-        Where ledger or escrow are away the user is registered all the same, and its account and
+        Where ledger or escrow is unavailable, the user is registered, and its account and
         wallet follow. Raises: UserIdTaken; InvalidArgument.
         """
         registered: list[User] = []
@@ -106,7 +106,7 @@ class UserRegistry:
 
     async def provision(self, user: User, *, wait_seconds: int) -> None:
         """Open a user's account and make its wallet; again does nothing. Raises: Unavailable."""
-        # The service's own work, whoever registered the user: ledger and escrow serve no people.
+        # As the service itself: ledger and escrow serve no people.
         system = identity.system(caller="orders", marketplace_id=user.marketplace_id)
         with identity.acting_as(system):
             await self._ledger.open_account(user=user.name, asset=USDC)

@@ -184,7 +184,7 @@ where marketplace_id = %(marketplace_id)s
     and (external_user_id = %(external)s or lower(external_user_id) = %(folded)s::text)
 order by external_user_id = %(external)s desc limit 1
 """  # noqa: S608 - constants
-# Users stay, and when they came stays: the last one's id says where to go on.
+# Users are never deleted: the last one's id says where the next page begins.
 _PAGE_AFTER = f"""
 select {_COLUMNS} from users
 where marketplace_id = %(marketplace_id)s and (created_at, id) < (

@@ -1,7 +1,7 @@
 """A user of a marketplace: a UUID, and the public id the marketplace knows. Pure.
 
-A text that names a user names no other one, ever: not as public id, nor as UUID in either spelling,
-nor as the UUID that the marketplace calls somebody. So names may be remembered.
+A text that names a user never names another one: neither as a public id, nor as a UUID in either
+spelling, nor as the UUID that the marketplace gave. So names may be cached.
 """
 
 import datetime as dt
@@ -9,7 +9,7 @@ import enum
 import uuid
 from dataclasses import dataclass
 
-from kernel.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from kernel.errors import AlreadyExists, InvalidArgument, NotFound
 from kernel.ids import from_public, parse_uuid, to_public
 from services.orders.order.domain import Fact, UserName
 
@@ -32,12 +32,6 @@ class UserIdTaken(AlreadyExists):
     """Another user of the marketplace has this id."""
 
     reason = "USER_ID_TAKEN"
-
-
-class UserNotReady(FailedPrecondition):
-    """The user's account or wallet is still being created."""
-
-    reason = "USER_NOT_READY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +68,7 @@ def chosen_public_id(wanted: str, *, user_id: uuid.UUID) -> str:
 
 
 def created_fact(user: User) -> Fact:
-    """Tell of a new user."""
+    """Return the event of a new user."""
     payload = {
         "userId": user.public_id,
         "externalUserId": user.external_user_id,

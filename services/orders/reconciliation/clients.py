@@ -41,7 +41,7 @@ class Balances:
         return locked, answer.next_page_token
 
     async def in_suspense(self) -> Mapping[str, int] | None:
-        """Return what waits in suspense, by the user's account; None: there is too much to say."""
+        """Return what waits in suspense, by the user's account; None: too many deposits wait."""
         waiting: Counter[str] = Counter()
         token = ""
         for _ in range(SUSPENSE_PAGES_MAX):
@@ -74,7 +74,7 @@ class Holders:
             Holding(
                 account=found.account,
                 chain=found.balance.minor_units,
-                in_motion=found.in_motion,
+                is_busy=found.in_motion,
                 is_closed=found.is_closed,
                 is_overfunded=found.is_overfunded,
             )

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from chassis.database import Transaction
 from services.orders.reconciliation.holdings import Difference, Found, Place, Reconciliation
 
-# Long enough for what was under way to end.
+# Long enough for running commands to end.
 CONFIRMED_SECONDS = 30
 SHOWN_MAX = 100
 
@@ -38,7 +38,7 @@ class DifferenceStore:
         await tx.execute(_END_ROUND)
 
     async def next_marketplace(self, tx: Transaction, after: uuid.UUID) -> uuid.UUID | None:
-        """Return the next marketplace with users; None: there is none after this."""
+        """Return the next marketplace with users; None: this was the last."""
         found: uuid.UUID | None = await tx.fetchval(_NEXT, {"after": after})
         return found
 

@@ -1,4 +1,4 @@
-"""What chain and ledger say of one account, and when that is a difference: it decides alone."""
+"""One account on chain and in the ledger, and when the two differ. Pure."""
 
 import datetime as dt
 import uuid
@@ -11,13 +11,13 @@ ESCROW = "escrow:"
 class Holding:
     """What a wallet or contract holds on chain, in minor units. account: its name in the ledger.
 
-    in_motion: a command is under way on it. is_closed: it is a contract that has paid out.
+    is_busy: a command is running on it. is_closed: it is a contract that has paid out.
     is_overfunded: the buyer's own wallet has paid it more than the order's amount.
     """
 
     account: str
     chain: int
-    in_motion: bool = False
+    is_busy: bool = False
     is_closed: bool = False
     is_overfunded: bool = False
 
@@ -36,7 +36,7 @@ class Place:
     """How far the comparison has come. marketplace_id: the one it is in; all zeros: before any.
 
     side: CHAIN, what wallets and contracts hold beside the ledger; then LEDGER, what the ledger has
-    locked for contracts that are none. accounts: compared in this round so far.
+    locked for contracts that do not exist. accounts: compared in this round so far.
     """
 
     marketplace_id: uuid.UUID
@@ -66,12 +66,12 @@ class Reconciliation:
 
 
 def difference(holding: Holding, *, ledger: int) -> Difference | None:
-    """Return how an account differs, None where it does not, or may: something is under way.
+    """Return how an account differs; None: it agrees, or a command is running on it.
 
-    What strangers sent to a contract, which anybody can do, is no difference: of a contract that
-    has paid out the ledger has nothing left, of another it has booked all that was funded.
+    Third parties can send money to a contract; that surplus is not a difference. The ledger then
+    has nothing left for a contract that has paid out, and all that was funded for another.
     """
-    if ledger == holding.chain or holding.in_motion:
+    if ledger == holding.chain or holding.is_busy:
         return None
     if holding.account.startswith(ESCROW) and holding.chain > ledger and not holding.is_overfunded:
         is_all_booked = (ledger == 0) if holding.is_closed else (ledger > 0)

@@ -47,7 +47,7 @@ class BalancesPort(Protocol):
         ...
 
     async def in_suspense(self) -> Mapping[str, int] | None:
-        """Return what waits in suspense, by the user's account; None: there is too much to say."""
+        """Return what waits in suspense, by the user's account; None: too many deposits wait."""
         ...
 
 
@@ -109,7 +109,7 @@ class Reconciler:
             try:
                 await self._compare(place)
             except DomainError as error:
-                # A peer or the node is away: the same page is looked at next time.
+                # A peer or the node is unavailable: the same page is compared next time.
                 log.info("reconcile.waits", error=error.reason)
         async with self.database.transaction() as tx:
             self.last = await self.store.known(tx)
@@ -187,7 +187,7 @@ class Reconciler:
         return Page(compared=names, differing=differing, next_token=following)
 
     async def _beside_ledger(self, page_token: str) -> Page:
-        """Find what the ledger has locked for contracts that are none."""
+        """Find what the ledger has locked for contracts that do not exist."""
         locked, following = await self.ledger.locked(page_token=page_token)
         without = [
             account

@@ -127,7 +127,7 @@ async def test_a_release_of_a_frozen_contract_is_refused_and_can_be_disputed(sho
     assert (await shop.read(order)).final_status is FinalStatus.RELEASED
 
 
-async def test_what_was_abandoned_is_not_accepted_by_the_clock(shop: Shop) -> None:
+async def test_the_timer_does_not_accept_an_abandoned_payout(shop: Shop) -> None:
     order = await shop.running_order()
     await shop.service.deliver(shop.ask(), order_id=oid(order), notes="", url="", user_id=None)
     shop.peers.escrow.fails["release"] = "ABANDONED"

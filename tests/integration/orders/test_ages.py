@@ -62,7 +62,7 @@ async def credit(shop: Shop, name: str) -> Answer:
 
 
 @pytest.mark.parametrize("ask", [create, reserve, deliver, register, credit])
-async def test_a_key_past_its_time_is_free_for_another_request(
+async def test_an_expired_key_is_free_for_another_request(
     shop: Shop, postgres_admin: str, ask: Ask
 ) -> None:
     async with await psycopg.AsyncConnection.connect(postgres_admin, autocommit=True) as admin:
@@ -86,7 +86,7 @@ async def test_a_key_past_its_time_is_free_for_another_request(
         await ask(shop, "first")
 
 
-async def test_a_ruling_is_looked_for_again_when_its_key_is_past_its_time(
+async def test_a_ruling_is_read_again_when_its_key_has_expired(
     shop: Shop, postgres_admin: str
 ) -> None:
     async def resolve(name: str) -> NotFound:

@@ -1,6 +1,6 @@
 """Commands that meet on one order from two processes: whatever wins, nothing is left behind.
 
-No operation stays in motion, no hold outlives a canceled order, and no answer is a fault.
+No operation keeps running, no hold outlives a canceled order, and no answer is a fault.
 """
 
 import asyncio
@@ -14,7 +14,14 @@ from orchestrator.orders.v1 import orders_pb2
 
 from chassis.database import driver
 from chassis.idempotency import Answer
-from services.orders.order.domain import DisputeReason, FinalStatus, Order, Party, State
+from services.orders.order.domain import (
+    DisputeReason,
+    FinalStatus,
+    Order,
+    OrderInWrongState,
+    Party,
+    State,
+)
 from tests.integration.orders.conftest import Shop, oid, outcomes
 from tests.patience import PATIENCE_SECONDS
 
@@ -76,7 +83,7 @@ LATE: tuple[Command, ...] = (release, refund, deliver, dispute, cancel)
 
 
 async def quiet(shop: Shop, order: orders_pb2.Order) -> Order:
-    """Wait until nothing is in motion on an order; returns it."""
+    """Wait until no operation runs on an order; returns it."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while await running(shop, order):  # noqa: ASYNC110 - asks Postgres
             await asyncio.sleep(0.01)
@@ -84,7 +91,7 @@ async def quiet(shop: Shop, order: orders_pb2.Order) -> Order:
 
 
 async def running(shop: Shop, order: orders_pb2.Order) -> list[object]:
-    """Read what is in motion on an order."""
+    """Read the operation that runs on an order."""
     async with shop.database.transaction() as tx:
         cursor = await (await driver(tx)).execute(
             "select kind, error from operations where order_id = %s and state = 'running'",
@@ -113,7 +120,7 @@ async def a_rich_order(shop: Shop) -> orders_pb2.Order:
 
 
 @pytest.mark.parametrize("first", [reserve, pay])
-async def test_a_cancel_that_waited_for_the_row_sees_what_began_meanwhile(
+async def test_a_cancel_that_waited_for_the_row_sees_an_operation_begun_meanwhile(
     two_shops: tuple[Shop, Shop], first: Command
 ) -> None:
     one, two = two_shops
@@ -164,7 +171,7 @@ _LEISURE = settings(
 
 @_LEISURE
 @given(plan=_PLANS)
-async def test_whatever_meets_before_the_escrow_leaves_nothing_behind(
+async def test_concurrent_commands_before_the_escrow_leave_no_hold_behind(
     two_shops: tuple[Shop, Shop], plan: Plan
 ) -> None:
     order = await a_rich_order(two_shops[0])
@@ -176,7 +183,7 @@ async def test_whatever_meets_before_the_escrow_leaves_nothing_behind(
 
 @_LEISURE
 @given(plan=_PLANS)
-async def test_whatever_meets_after_funding_ends_once(
+async def test_concurrent_commands_after_funding_end_the_order_once(
     two_shops: tuple[Shop, Shop], plan: Plan
 ) -> None:
     one = two_shops[0]
@@ -193,6 +200,19 @@ async def test_whatever_meets_after_funding_ends_once(
     given_back = after.amount if after.final_status is FinalStatus.REFUNDED else 0
     assert buyer == RICH - after.amount + given_back
     assert seller == (after.amount if after.final_status is FinalStatus.RELEASED else 0)
+
+
+async def test_a_reservation_outside_its_states_is_refused_and_records_no_operation(
+    shop: Shop,
+) -> None:
+    order = await shop.reserved_order()
+    before = await shop.count("operations")
+
+    with pytest.raises(OrderInWrongState) as refused:
+        await reserve(shop, order, 0)
+
+    assert refused.value.details["allowedStates"] == ["ORDER_CREATED"]
+    assert await shop.count("operations") == before
 
 
 async def collide(

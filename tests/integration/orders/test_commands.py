@@ -40,7 +40,7 @@ NINE = [
 ]
 
 
-async def test_a_purchase_runs_to_its_end_and_tells_nine_events(shop: Shop) -> None:
+async def test_a_whole_purchase_has_nine_events(shop: Shop) -> None:
     order = await shop.running_order()
 
     answer = await shop.service.release_funds(shop.ask(), order_id=oid(order), by=Party.BUYER)
@@ -57,7 +57,9 @@ async def test_a_purchase_runs_to_its_end_and_tells_nine_events(shop: Shop) -> N
 FOR_EVER = 3600
 
 
-async def test_who_waits_while_the_service_stops_is_told_the_order_as_it_is(shop: Shop) -> None:
+async def test_a_caller_that_waits_while_the_service_stops_gets_the_current_order(
+    shop: Shop,
+) -> None:
     order = await shop.reserved_order()
     await shop.service.create_escrow(shop.ask(), order_id=oid(order))
     shop.peers.escrow.gate.clear()
@@ -78,7 +80,7 @@ async def test_who_waits_while_the_service_stops_is_told_the_order_as_it_is(shop
     shop.peers.escrow.gate.set()
 
 
-async def test_reserving_more_than_there_is_says_how_much_there_is(shop: Shop) -> None:
+async def test_reserving_too_much_answers_the_available_balance(shop: Shop) -> None:
     await shop.user("usr_buyer")
     await shop.user("usr_seller")
     order = await shop.order()
@@ -141,7 +143,7 @@ async def test_a_command_that_names_another_amount_changes_nothing(shop: Shop, n
     assert (await ask(shop, shop.ask(amount=EIGHTY), oid(order))).body
 
 
-async def test_why_money_was_released_stands_in_the_statement(shop: Shop) -> None:
+async def test_the_statement_shows_the_reason_of_a_release(shop: Shop) -> None:
     order = await shop.running_order()
 
     await shop.service.release_funds(
@@ -168,7 +170,7 @@ async def test_a_repeated_command_gives_the_same_bytes_even_after_the_order_move
     assert not first.replayed
 
 
-async def test_a_key_used_for_something_else_is_refused(shop: Shop) -> None:
+async def test_a_key_reused_for_another_request_is_refused(shop: Shop) -> None:
     order = await shop.rich_order()
     await shop.service.reserve_funds(shop.ask("r"), order_id=oid(order))
 
@@ -308,7 +310,7 @@ async def test_a_refused_deployment_keeps_the_money_reserved_and_may_be_tried_ag
     assert shop.peers.ledger.reserved(f"user:{order.buyer.id}") == EIGHTY
 
 
-async def test_a_refused_funding_says_so_and_frees_its_key(shop: Shop) -> None:
+async def test_a_refused_funding_is_reported_and_frees_its_key(shop: Shop) -> None:
     order = await shop.reserved_order()
     await shop.service.create_escrow(shop.ask(), order_id=oid(order))
     shop.peers.escrow.fails["fund"] = "UNDERFUNDED"
@@ -322,7 +324,7 @@ async def test_a_refused_funding_says_so_and_frees_its_key(shop: Shop) -> None:
     assert refusal.value.details["currentState"] == "FUNDS_RESERVED"
 
 
-async def test_a_peer_that_is_away_is_told_at_once_and_the_operation_goes_on(
+async def test_an_unavailable_peer_is_reported_at_once_and_the_operation_goes_on(
     shop: Shop,
 ) -> None:
     order = await shop.rich_order()
@@ -339,7 +341,7 @@ async def test_a_peer_that_is_away_is_told_at_once_and_the_operation_goes_on(
     assert answer.replayed
 
 
-async def test_a_caller_who_does_not_wait_gets_the_operation_in_motion(shop: Shop) -> None:
+async def test_a_caller_that_does_not_wait_gets_the_running_operation(shop: Shop) -> None:
     order = await shop.running_order()
     shop.peers.escrow.gate.clear()
 
@@ -355,7 +357,7 @@ async def test_a_caller_who_does_not_wait_gets_the_operation_in_motion(shop: Sho
     assert not order_of(replay).HasField("operation")
 
 
-async def test_an_operation_of_a_dead_process_is_finished_by_another(shop: Shop) -> None:
+async def test_another_process_finishes_the_operation_of_a_dead_one(shop: Shop) -> None:
     order = await shop.running_order()
     shop.peers.escrow.gate.clear()
     await shop.service.release_funds(shop.ask("r", wait=0), order_id=oid(order), by=Party.BUYER)
@@ -378,7 +380,7 @@ async def test_an_operation_of_a_dead_process_is_finished_by_another(shop: Shop)
     assert shop.peers.ledger.available[f"user:{order.seller.id}"] == EIGHTY
 
 
-async def test_paying_reserves_creates_and_funds_in_one_go(shop: Shop) -> None:
+async def test_paying_reserves_creates_and_funds_in_one_operation(shop: Shop) -> None:
     order = await shop.rich_order()
 
     answer = await shop.service.pay(shop.ask(), order_id=oid(order), user_id=None)

@@ -22,7 +22,7 @@ async def two_users(shop: Shop) -> None:
     await shop.user("usr_seller")
 
 
-async def test_a_new_order_tells_one_event(shop: Shop) -> None:
+async def test_a_new_order_has_one_event(shop: Shop) -> None:
     order = await shop.order()
 
     assert await shop.events(order) == [("order.created", 1)]
@@ -64,7 +64,7 @@ async def test_a_reference_names_one_order_and_its_refusal_is_kept(shop: Shop) -
         with pytest.raises(DomainError) as refusal:
             await shop.queries.create_order(shop.key("d"), an_order(client_order_ref="A-1"))
         assert refusal.value.reason == ClientOrderRefTaken.reason
-        # Whoever lost the first answer finds the order.
+        # A client that lost the first answer finds the order.
         assert refusal.value.details == {"clientOrderRef": "A-1", "orderId": first}
         assert refusal.value.replayed is replayed
 
@@ -112,7 +112,7 @@ async def test_a_wrong_field_is_refused_and_writes_nothing(
     assert await shop.count("idempotency") == before
 
 
-async def test_many_orders_at_once_are_all_there(shop: Shop) -> None:
+async def test_orders_created_at_once_all_exist(shop: Shop) -> None:
     answers = await asyncio.gather(
         *(shop.queries.create_order(shop.key(), an_order()) for _ in range(50))
     )

@@ -1,4 +1,4 @@
-"""Manual credits: paid once per reference, by whoever carries them out, where they are allowed."""
+"""Manual credits: paid once per reference, by any process, where they are allowed."""
 
 import asyncio
 import uuid
@@ -62,7 +62,7 @@ async def test_a_credit_is_paid_and_booked_once_per_reference(generous: Shop) ->
     assert len(generous.peers.escrow.commands) == 1
 
 
-async def test_a_reference_is_its_marketplaces_own(
+async def test_two_marketplaces_may_use_the_same_reference(
     generous: Shop, database_url: Callable[[str], str], postgres_admin: str
 ) -> None:
     other_id = new_id()
@@ -126,7 +126,7 @@ async def test_parts_of_a_cent_are_refused(generous: Shop, amount: int) -> None:
         await _credit(generous, amount=amount)
 
 
-async def test_what_the_chain_refuses_is_said_and_frees_reference_and_key(generous: Shop) -> None:
+async def test_a_credit_refused_by_the_chain_frees_reference_and_key(generous: Shop) -> None:
     generous.peers.escrow.fails["credit"] = "CHAIN_REFUSED"
     with pytest.raises(ProviderError):
         await _credit(generous, key="first")
@@ -140,7 +140,7 @@ async def test_what_the_chain_refuses_is_said_and_frees_reference_and_key(genero
     assert await _balance(generous) == TEN
 
 
-async def test_a_refused_credit_is_not_tried_again_by_itself(generous: Shop) -> None:
+async def test_a_refused_credit_is_not_retried(generous: Shop) -> None:
     generous.peers.escrow.fails["credit"] = "CHAIN_REFUSED"
     with pytest.raises(ProviderError):
         await _credit(generous)
@@ -160,7 +160,7 @@ async def test_a_refused_credit_is_not_tried_again_by_itself(generous: Shop) -> 
     assert await _balance(generous) == TEN
 
 
-async def test_a_replay_is_the_answer_given_when_it_was_paid(generous: Shop) -> None:
+async def test_a_replay_is_the_answer_from_when_the_credit_was_paid(generous: Shop) -> None:
     generous.peers.ledger.is_away = True
     running = await _credit(generous, key="one", wait=0.2)
     with pytest.raises(IdempotencyKeyInProgress):
@@ -177,7 +177,7 @@ async def test_a_replay_is_the_answer_given_when_it_was_paid(generous: Shop) -> 
     assert await _balance(generous) == TEN
 
 
-async def test_more_than_the_platform_has_is_refused_and_stays_refused_for_its_key(
+async def test_a_credit_beyond_the_platforms_balance_is_refused_and_kept_for_its_key(
     generous: Shop,
 ) -> None:
     generous.peers.escrow.refuses["credit"] = FailedPrecondition("poor", reason="TOO_POOR")
@@ -193,7 +193,7 @@ async def test_more_than_the_platform_has_is_refused_and_stays_refused_for_its_k
     assert await _balance(generous) == TEN
 
 
-async def test_a_refusal_of_a_credit_that_was_asked_for_before_ends_nothing(generous: Shop) -> None:
+async def test_a_refusal_does_not_end_a_credit_that_was_asked_for_before(generous: Shop) -> None:
     generous.peers.escrow.is_away = True
     await _credit(generous, wait=0.2)
     generous.peers.escrow.is_away = False
@@ -207,7 +207,7 @@ async def test_a_refusal_of_a_credit_that_was_asked_for_before_ends_nothing(gene
     assert await _balance(generous) == TEN
 
 
-async def test_a_credit_that_another_process_asks_for_is_not_failed_by_its_first(
+async def test_a_credit_taken_over_by_another_process_is_not_failed_by_the_first(
     generous: Shop, database_url: Callable[[str], str]
 ) -> None:
     first, peers = generous, generous.peers

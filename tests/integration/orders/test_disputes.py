@@ -45,7 +45,7 @@ async def test_a_dispute_freezes_and_a_split_pays_both(shop: Shop) -> None:
     ("release", "refund"),
     [(EIGHTY, 0), (0, EIGHTY), (None, EIGHTY), (EIGHTY, EIGHTY), (EIGHTY - 1, 1)],
 )
-async def test_a_split_that_is_none_is_refused(
+async def test_a_split_with_an_empty_part_is_refused(
     shop: Shop, release: int | None, refund: int | None
 ) -> None:
     order = await shop.running_order()

@@ -65,7 +65,7 @@ class Processes:
 
 @pytest.fixture
 async def processes(database_url: Callable[[str], str]) -> AsyncIterator[Processes]:
-    """Two processes that take nothing over by themselves."""
+    """Two processes without the loop that takes operations over."""
     url, peers, marketplace_id = database_url("orders"), Peers(), new_id()
     others = replace(peers, escrow=replace(peers.escrow, gate=asyncio.Event()))
     others.escrow.gate.clear()
@@ -137,7 +137,7 @@ async def release(shop: Shop, order: orders_pb2.Order) -> Answer:
         (release, State.RELEASE_REQUESTED, State.CLOSED, "order.closed"),
     ],
 )
-async def test_who_wakes_after_a_take_over_writes_nothing(
+async def test_a_process_that_wakes_after_a_take_over_writes_nothing(
     processes: Processes, begin: Begin, stands: State, ends: State, told: str
 ) -> None:
     paused = processes.paused
@@ -160,7 +160,7 @@ async def test_who_wakes_after_a_take_over_writes_nothing(
     assert [version for _, version in await paused.events(order)] == [*range(1, len(names) + 1)]
 
 
-async def test_who_wakes_after_a_take_over_refuses_nothing(processes: Processes) -> None:
+async def test_a_process_that_wakes_after_a_take_over_refuses_nothing(processes: Processes) -> None:
     paused = processes.paused
     order = await paused.reserved_order()
     paused.peers.escrow.gate.clear()
@@ -203,7 +203,7 @@ async def test_a_lease_is_renewed_by_its_holder_alone(processes: Processes) -> N
     assert first == again < renewed
 
 
-async def test_a_note_of_who_lost_the_lease_is_not_kept(processes: Processes) -> None:
+async def test_a_process_without_the_lease_writes_no_note(processes: Processes) -> None:
     paused = processes.paused
     order = await paused.running_order()
     paused.peers.escrow.gate.clear()
@@ -221,7 +221,7 @@ async def test_a_note_of_who_lost_the_lease_is_not_kept(processes: Processes) ->
     assert await written(paused, order) == before
 
 
-async def test_an_order_that_moved_on_is_not_written_as_it_was(shop: Shop) -> None:
+async def test_a_stale_order_is_not_written(shop: Shop) -> None:
     order = await shop.running_order()
     stale = await shop.read(order)
     await shop.service.deliver(shop.ask(), order_id=oid(order), notes="done", url="", user_id=None)
@@ -237,7 +237,7 @@ async def test_an_order_that_moved_on_is_not_written_as_it_was(shop: Shop) -> No
     assert await written(shop, order) == before
 
 
-async def test_an_operation_ends_on_the_order_as_it_is_and_not_as_it_was_read(
+async def test_an_operation_ends_on_the_current_order_not_on_a_stale_read(
     shop: Shop, postgres_admin: str
 ) -> None:
     order = await shop.running_order()

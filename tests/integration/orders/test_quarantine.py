@@ -1,6 +1,6 @@
 """A chain that keeps the outcome of a command to itself: unknown is neither success nor failure.
 
-Money may have moved. So the order, its hold and its key stay as they are, nobody can cancel, and
+Money may have moved. So the order, its hold and its key stay as they are, no one can cancel, and
 what was asked for goes on when the outcome is known.
 """
 
@@ -65,7 +65,7 @@ async def met_it(shop: Shop, order: orders_pb2.Order) -> int:
         (pay, "fund", State.ESCROW_FUNDING, State.IN_PROGRESS),
     ],
 )
-async def test_an_unknown_outcome_leaves_everything_as_it_is_until_it_is_known(
+async def test_an_unknown_outcome_changes_nothing_until_it_is_known(
     shop: Shop, ask: Ask, unknown: str, stays: State, ends: State
 ) -> None:
     order = await shop.reserved_order()
@@ -119,7 +119,7 @@ async def test_money_that_may_have_been_paid_out_is_not_paid_again(
     assert len(shop.peers.escrow.commands) == 3, "create, fund, and one that pays out"
 
 
-async def test_a_decision_waits_until_it_is_known_whether_the_contract_is_frozen(
+async def test_a_decision_waits_while_the_freeze_is_unknown(
     shop: Shop,
 ) -> None:
     order = await shop.running_order()
@@ -167,7 +167,7 @@ async def assert_key_is_kept(shop: Shop, order: orders_pb2.Order, ask: Ask) -> N
 
 
 async def ended(shop: Shop, order: orders_pb2.Order) -> Order:
-    """Wait until nothing is in motion on an order; returns it."""
+    """Wait until no operation runs on an order; returns it."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             found, operation = await shop.queries.get_order(

@@ -1,4 +1,4 @@
-"""What is read of an order is of one moment: its state, and what is in motion on it."""
+"""An order's state and its running operation are read at one moment."""
 
 import uuid
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from tests.integration.orders.conftest import Shop, oid
 
 
 @pytest.mark.parametrize("how", ["one", "list"])
-async def test_an_order_whose_operation_ends_meanwhile_is_not_read_half_ended(
+async def test_order_and_operation_are_read_at_one_moment(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     order = await shop.running_order()
@@ -37,7 +37,7 @@ async def test_an_order_whose_operation_ends_meanwhile_is_not_read_half_ended(
         )
         operation = running.get(found.id)
 
-    # Of the moment before: in motion; and not "in motion, and nothing moves it".
+    # As of the moment before the end: the operation still runs.
     assert (found.state, operation is None) == (State.RELEASE_REQUESTED, False)
     assert (await shop.read(order)).state is State.CLOSED
 
@@ -66,7 +66,7 @@ async def test_pages_hold_each_order_once_while_others_are_created(shop: Shop) -
 
 
 def _end_it_before(monkeypatch: pytest.MonkeyPatch, shop: Shop, order: orders_pb2.Order) -> None:
-    """Let the operation end between the look at the order and the look at what is in motion."""
+    """Let the operation end between the read of the order and the read of its operation."""
     running, running_on = OperationStore.running, OperationStore.running_on
 
     async def ended() -> None:

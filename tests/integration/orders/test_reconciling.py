@@ -49,7 +49,7 @@ class Sides:
     async def holdings(self, *, page_token: str) -> tuple[Sequence[Holding], str]:
         self.calls.append(f"holdings {page_token}")
         if self.is_away:
-            raise Unavailable("the node is away")
+            raise Unavailable("the node is unavailable")
         return self.pages.get(page_token, ([], ""))
 
     async def has_contract(self, order_id: str) -> bool:
@@ -116,7 +116,9 @@ async def test_a_round_goes_over_every_page_of_every_marketplace(
     assert (reconciler.last.round_accounts, reconciler.last.differing) == (4, 0)
 
 
-async def test_what_differs_is_found_once_its_figures_stay(books: Database, sides: Sides) -> None:
+async def test_a_difference_is_confirmed_when_its_figures_stay(
+    books: Database, sides: Sides
+) -> None:
     reconciler = comparing(books, sides, confirmed_seconds=3600)
     sides.pages = {"": ([wallet(1, 5)], "")}
     sides.books = {"user:1": 4}
@@ -137,7 +139,7 @@ async def test_what_differs_is_found_once_its_figures_stay(books: Database, side
     assert sides.calls[-1] == "locked "
 
 
-async def test_other_figures_begin_a_new_doubt_and_agreement_ends_it(
+async def test_a_difference_with_new_figures_is_confirmed_anew(
     reconciler: Reconciler, sides: Sides
 ) -> None:
     sides.pages = {"": ([wallet(1, 5)], "")}
@@ -157,7 +159,7 @@ async def test_other_figures_begin_a_new_doubt_and_agreement_ends_it(
     assert reconciler.last.differing == 0
 
 
-async def test_an_account_that_is_gone_is_forgotten_after_a_round(
+async def test_the_difference_of_a_removed_account_is_forgotten_after_a_round(
     reconciler: Reconciler, sides: Sides
 ) -> None:
     sides.pages = {"": ([wallet(1, 5)], "")}
@@ -170,7 +172,7 @@ async def test_an_account_that_is_gone_is_forgotten_after_a_round(
     assert (await reconciler.found(marketplace_id=SHOPS[1]))[0].differing == 0
 
 
-async def test_what_is_in_suspense_is_in_the_wallet_that_it_reached(
+async def test_money_in_suspense_counts_for_the_wallet_it_reached(
     reconciler: Reconciler, sides: Sides
 ) -> None:
     sides.pages = {"": ([wallet(1, 5), Holding(account="escrow:1", chain=3)], "")}
@@ -186,7 +188,7 @@ async def test_what_is_in_suspense_is_in_the_wallet_that_it_reached(
         assert [one.account for one in found] == ["escrow:1"]
 
 
-async def test_money_that_the_ledger_locks_for_no_contract_differs(
+async def test_money_locked_for_a_missing_contract_is_a_difference(
     reconciler: Reconciler, sides: Sides
 ) -> None:
     sides.locks, sides.contracts = {"escrow:1": 8, "escrow:2": 9}, {"2"}
@@ -197,9 +199,7 @@ async def test_money_that_the_ledger_locks_for_no_contract_differs(
     assert [(one.account, one.ledger, one.chain) for one in found] == [("escrow:1", 8, 0)]
 
 
-async def test_a_page_that_cannot_be_asked_for_is_asked_for_again(
-    reconciler: Reconciler, sides: Sides
-) -> None:
+async def test_a_page_that_failed_is_compared_again(reconciler: Reconciler, sides: Sides) -> None:
     sides.is_away = True
     await reconciler.step()
     await reconciler.step()
@@ -211,9 +211,7 @@ async def test_a_page_that_cannot_be_asked_for_is_asked_for_again(
     assert sides.calls[:2] == ["holdings ", "holdings "]
 
 
-async def test_one_process_compares_and_another_goes_on_when_it_is_gone(
-    books: Database, sides: Sides
-) -> None:
+async def test_one_process_compares_and_another_takes_over(books: Database, sides: Sides) -> None:
     first, second = comparing(books, sides), comparing(books, sides)
     leading = asyncio.create_task(first.run())
     await until(lambda: knows(first))
@@ -239,7 +237,7 @@ async def more_than(sides: Sides, calls: int) -> bool:
     return len(sides.calls) > calls
 
 
-async def test_an_empty_deployment_has_looked(
+async def test_a_deployment_without_users_finishes_its_round(
     database_url: Callable[[str], str], sides: Sides
 ) -> None:
     opened = Database.open(url=database_url("orders"), schema="orders", pool_size=4, beside=1)

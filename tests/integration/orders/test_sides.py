@@ -23,7 +23,7 @@ async def canceled_by(shop: Shop) -> list[str]:
 
 
 @pytest.mark.parametrize("claimed", [Party.SELLER, Party.SUPPORT, Party.SYSTEM])
-async def test_a_buyer_who_cancels_cancels_as_the_buyer(shop: Shop, claimed: Party) -> None:
+async def test_a_buyer_cancels_as_the_buyer(shop: Shop, claimed: Party) -> None:
     order = await shop.reserved_order()
 
     await shop.service.cancel(
@@ -37,7 +37,7 @@ async def test_a_buyer_who_cancels_cancels_as_the_buyer(shop: Shop, claimed: Par
     assert await canceled_by(shop) == ["BUYER"]
 
 
-async def test_a_seller_cancels_nothing_in_the_buyers_name(shop: Shop) -> None:
+async def test_a_seller_cannot_cancel_for_the_buyer(shop: Shop) -> None:
     order = await shop.reserved_order()
 
     with pytest.raises(NotPersonal):
@@ -61,7 +61,7 @@ async def test_a_seller_cancels_nothing_in_the_buyers_name(shop: Shop) -> None:
         "https://cdn.example/a b",
     ],
 )
-async def test_a_delivery_whose_link_may_not_be_shown_is_refused(shop: Shop, url: str) -> None:
+async def test_a_delivery_with_an_unsafe_link_is_refused(shop: Shop, url: str) -> None:
     order = await shop.running_order()
     events = await shop.events(order)
 
@@ -75,7 +75,7 @@ async def test_a_delivery_whose_link_may_not_be_shown_is_refused(shop: Shop, url
     assert await shop.events(order) == events
 
 
-async def test_a_seller_who_disputes_disputes_as_the_seller(shop: Shop) -> None:
+async def test_a_seller_opens_a_dispute_as_the_seller(shop: Shop) -> None:
     order = await shop.running_order()
 
     answer = await shop.service.open_dispute(

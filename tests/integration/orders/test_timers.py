@@ -28,7 +28,7 @@ async def _delivered(shop: Shop) -> orders_pb2.Order:
     )
 
 
-async def test_a_delivery_nobody_answers_is_accepted_after_seven_days(
+async def test_an_unanswered_delivery_is_accepted_after_seven_days(
     shop: Shop, postgres_admin: str
 ) -> None:
     order = await _delivered(shop)
@@ -120,7 +120,7 @@ async def test_totals_are_right_before_and_after_they_are_folded(shop: Shop) -> 
     assert await shop.count("party_changes") == 0
 
 
-async def test_what_moves_on_after_a_fold_is_counted_where_it_is(shop: Shop) -> None:
+async def test_an_order_that_moves_after_a_fold_is_counted_in_its_new_status(shop: Shop) -> None:
     order = await shop.rich_order()
     await shop.timers.fold_totals()
     await shop.service.pay(shop.ask(), order_id=oid(order), user_id=None)
@@ -161,7 +161,7 @@ async def test_folding_twice_at_once_counts_once(two_shops: tuple[Shop, Shop]) -
 
 
 @pytest.mark.parametrize("status", ["", "pending_payment"])
-async def test_a_list_and_its_total_are_of_one_moment(
+async def test_a_list_and_its_total_are_read_at_one_moment(
     two_shops: tuple[Shop, Shop], status: str
 ) -> None:
     one, two = two_shops
@@ -191,7 +191,7 @@ async def test_a_list_and_its_total_are_of_one_moment(
     assert len(seen) > 2
 
 
-async def test_a_page_beyond_the_last_order_still_tells_the_total(shop: Shop) -> None:
+async def test_a_page_beyond_the_last_order_has_the_total(shop: Shop) -> None:
     order = await shop.rich_order()
 
     orders, total = await shop.queries.list_party_orders(

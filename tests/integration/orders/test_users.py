@@ -1,4 +1,4 @@
-"""Registering users: the marketplace's own id names one user, whoever asks and how often."""
+"""Registering users: a marketplace's own id names one user, however often it is registered."""
 
 import asyncio
 import datetime as dt
@@ -99,7 +99,7 @@ async def test_another_external_id_in_another_case_is_another_user(
 
 
 @pytest.mark.parametrize("spelling", [str.lower, str.upper])
-async def test_a_user_is_found_by_the_uuid_that_the_marketplace_calls_them(
+async def test_a_user_is_found_by_a_uuid_used_as_external_id(
     two_shops: tuple[Shop, Shop], spelling: Any
 ) -> None:
     one, _ = two_shops
@@ -115,7 +115,9 @@ async def test_a_user_is_found_by_the_uuid_that_the_marketplace_calls_them(
 @pytest.mark.parametrize(
     "spelled", [str, lambda name: str(name).upper(), partial(to_public, "usr")]
 )
-async def test_what_names_a_user_names_no_other(two_shops: tuple[Shop, Shop], spelled: Any) -> None:
+async def test_no_name_of_a_user_names_another_user(
+    two_shops: tuple[Shop, Shop], spelled: Any
+) -> None:
     one, two = two_shops
     alice = uuid.UUID(orders_pb2.User.FromString((await _register(one, "alice")).body).id)
     name = spelled(alice)
@@ -132,7 +134,7 @@ async def test_what_names_a_user_names_no_other(two_shops: tuple[Shop, Shop], sp
     assert await one.count("users") == 2
 
 
-async def test_a_name_of_somebody_yet_to_come_is_nobodys_to_choose(
+async def test_a_public_id_may_not_spell_the_uuid_of_a_future_user(
     two_shops: tuple[Shop, Shop],
 ) -> None:
     one, _ = two_shops
@@ -148,7 +150,7 @@ async def test_a_name_of_somebody_yet_to_come_is_nobodys_to_choose(
     assert await one.count("users") == 3
 
 
-async def test_the_uuid_that_a_marketplace_calls_somebody_is_nobody_elses(
+async def test_a_uuid_used_as_external_id_names_no_other_user(
     two_shops: tuple[Shop, Shop],
 ) -> None:
     one, _ = two_shops
@@ -163,7 +165,7 @@ async def test_the_uuid_that_a_marketplace_calls_somebody_is_nobody_elses(
     )
 
 
-async def test_a_user_is_registered_again_with_the_id_that_was_answered(
+async def test_registering_a_user_again_answers_the_same_id(
     two_shops: tuple[Shop, Shop],
 ) -> None:
     one, _ = two_shops
@@ -176,7 +178,7 @@ async def test_a_user_is_registered_again_with_the_id_that_was_answered(
     assert again.id == alice.id
 
 
-async def test_an_order_is_with_a_business_under_the_name_its_tokens_say(
+async def test_an_order_shows_the_business_under_the_id_in_its_token(
     two_shops: tuple[Shop, Shop],
 ) -> None:
     one, _ = two_shops
@@ -189,7 +191,7 @@ async def test_an_order_is_with_a_business_under_the_name_its_tokens_say(
     assert order.seller.id == registered.id
 
 
-async def test_users_are_listed_newest_first_whoever_made_their_ids(
+async def test_users_are_listed_newest_first(
     two_shops: tuple[Shop, Shop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, _ = two_shops

@@ -83,7 +83,7 @@ def test_the_table_is_the_documented_one_and_the_way_back_from_a_failed_escrow()
 
 
 @pytest.mark.parametrize(("state", "trigger"), list(itertools.product(State, Trigger)))
-def test_what_the_table_does_not_list_is_refused_with_the_states_that_would_do(
+def test_a_command_outside_the_table_is_refused_with_the_allowed_states(
     state: State, trigger: Trigger
 ) -> None:
     order = an_order(state)
@@ -104,7 +104,7 @@ def test_a_second_delivery_is_refused() -> None:
         endings.delivered(once, notes="", url="", at=NOW)
 
 
-def test_a_split_tells_both_payments_and_counts_as_released() -> None:
+def test_a_split_has_events_for_both_payments_and_counts_as_released() -> None:
     order = an_order(State.DISPUTED)
 
     paid = Settlement(share=50, to_seller=50, to_buyer=30, provider_fee=0, outflow=80)
@@ -119,9 +119,7 @@ def test_a_split_tells_both_payments_and_counts_as_released() -> None:
 
 
 @given(release=st.integers(-10, EIGHTY + 10), refund=st.integers(-10, EIGHTY + 10))
-def test_a_split_is_two_whole_positive_parts_of_the_amount_or_refused(
-    release: int, refund: int
-) -> None:
+def test_a_split_needs_two_positive_parts_that_sum_to_the_amount(release: int, refund: int) -> None:
     order = an_order(State.DISPUTED)
     is_split = (
         release > 0
@@ -146,7 +144,7 @@ def test_amounts_with_a_full_decision_are_refused(decision: Decision) -> None:
         endings.shares(an_order(), decision=decision, release=EIGHTY, refund=None)
 
 
-def test_canceling_tells_who_and_why() -> None:
+def test_the_canceled_event_has_party_and_reason() -> None:
     _, facts = endings.canceled(an_order(), by=Party.BUYER, reason="Changed my mind", at=NOW)
 
     assert facts[0].payload["canceledBy"] == "BUYER"
@@ -163,7 +161,7 @@ def test_canceling_tells_who_and_why() -> None:
         (Party.SUPPORT, False, "neutral"),
     ],
 )
-def test_only_the_buyer_says_that_they_are_satisfied(
+def test_only_the_buyers_confirmation_counts_as_satisfied(
     by: Party, *, is_confirmed: bool, signal: str
 ) -> None:
     asked, _ = endings.release_requested(an_order(State.IN_PROGRESS), by=by, at=NOW)

@@ -20,24 +20,24 @@ CASES = list(
 
 
 def holding(
-    account: str, chain: int, *, in_motion: bool, is_closed: bool, is_overfunded: bool
+    account: str, chain: int, *, is_busy: bool, is_closed: bool, is_overfunded: bool
 ) -> Holding:
     return Holding(
         account=account,
         chain=chain,
-        in_motion=in_motion,
+        is_busy=is_busy,
         is_closed=is_closed,
         is_overfunded=is_overfunded,
     )
 
 
-def test_both_looks_call_the_same_a_difference() -> None:
-    for account, chain, ledger, in_motion, is_closed, is_overfunded in CASES:
+def test_orders_and_the_operators_command_find_the_same_differences() -> None:
+    for account, chain, ledger, is_busy, is_closed, is_overfunded in CASES:
         found = difference(
             holding(
                 account,
                 chain,
-                in_motion=in_motion,
+                is_busy=is_busy,
                 is_closed=is_closed,
                 is_overfunded=is_overfunded,
             ),
@@ -47,7 +47,7 @@ def test_both_looks_call_the_same_a_difference() -> None:
             account=account,
             ledger=ledger,
             chain=chain,
-            in_motion=in_motion,
+            in_motion=is_busy,
             is_closed=is_closed,
             is_overfunded=is_overfunded,
         )
@@ -61,6 +61,6 @@ def test_a_difference_has_both_figures(ledger: int, chain: int) -> None:
     assert found == Difference(account="escrow:1", ledger=ledger, chain=chain)
 
 
-def test_what_strangers_sent_is_no_difference() -> None:
+def test_money_sent_by_third_parties_is_not_a_difference() -> None:
     assert difference(Holding(account="escrow:1", chain=801), ledger=800) is None
     assert difference(Holding(account="escrow:1", chain=1, is_closed=True), ledger=0) is None

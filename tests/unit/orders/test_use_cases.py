@@ -195,7 +195,7 @@ def test_a_reservation_is_recorded_in_the_states_of_the_table() -> None:
         (lambda o, who: a_dispute(o, user_id=who), State.IN_PROGRESS, NotParty),
     ],
 )
-def test_a_stranger_may_do_nothing(
+def test_a_third_party_may_do_nothing(
     command: Callable[[Order, uuid.UUID], Accepted], state: State, refusal: type[Exception]
 ) -> None:
     with pytest.raises(refusal):
@@ -205,7 +205,7 @@ def test_a_stranger_may_do_nothing(
         command(an_order(State.CLOSED), STRANGER)
 
 
-def test_a_person_cancels_as_the_buyer_whatever_they_say() -> None:
+def test_a_person_cancels_as_the_buyer_whatever_party_is_named() -> None:
     order = an_order(State.ORDER_CREATED)
 
     own = use_cases.cancel(order, by=Party.SELLER, reason="r", user_id=BUYER.id)
@@ -237,7 +237,7 @@ def test_a_dispute_is_opened_for_the_side_of_the_person_who_asks(
     assert [fact.event_type for fact in accepted.facts] == ["order.disputed"]
 
 
-def test_a_dispute_keeps_its_id_when_the_same_operation_is_begun_again() -> None:
+def test_the_id_of_a_dispute_follows_from_its_operation() -> None:
     one, two = (a_dispute(an_order(State.IN_PROGRESS)) for _ in range(2))
 
     assert one.order.dispute is not None
