@@ -178,7 +178,14 @@ class Parts:
         return OrderService(
             database=self._database,
             orders=self.orders,
-            commands=self._commands(saga),
+            commands=CommandRunner(
+                database=self._database,
+                orders=self.orders,
+                operations=self.operations,
+                idempotency=self.idempotency,
+                saga=saga,
+                encode=wire.encode_order,
+            ),
             clock=self.clock,
         )
 
@@ -195,17 +202,6 @@ class Parts:
             clock=self.clock,
             encode=wire.encode_order,
             steps=steps.table(),
-        )
-
-    def _commands(self, saga: Saga) -> CommandRunner:
-        """Make what begins commands."""
-        return CommandRunner(
-            database=self._database,
-            orders=self.orders,
-            operations=self.operations,
-            idempotency=self.idempotency,
-            saga=saga,
-            encode=wire.encode_order,
         )
 
     def holds(self) -> Holds:

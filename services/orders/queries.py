@@ -8,7 +8,7 @@ from dataclasses import replace
 import orjson
 
 from chassis import identity
-from chassis.database import Database, Transaction, constraint_name
+from chassis.database import Database, constraint_name
 from chassis.idempotency import Answer, Idempotency, IdempotencyKeyInProgress, RequestKey
 from chassis.outbox import Outbox
 from kernel.clock import Clock
@@ -146,21 +146,14 @@ class OrderQueries:
                 self._names.clear()
             async with self._database.transaction() as tx:
                 for ref in refs:
-                    await self._learn_name(tx, marketplace_id, ref)
-                await self._learn_rules(tx, marketplace_id)
+                    # A text that names a user never names another one.
+                    user = await self._users.find(tx, marketplace_id=marketplace_id, ref=ref)
+                    self._names[marketplace_id, ref] = user.name
+                known = await marketplace_rules(tx, marketplace_id)
+            self._rules[marketplace_id] = (time.monotonic() + RULES_KEPT_SECONDS, known)
         buyer, seller = (self._names[marketplace_id, ref] for ref in refs)
         rate = self._rules[marketplace_id][1].platform_fee_bps(new.origin)
         return buyer, seller, self._platform_fee_bps[new.origin] if rate is None else rate
-
-    async def _learn_name(self, tx: Transaction, marketplace_id: uuid.UUID, ref: str) -> None:
-        """Cache which user a text names: it never names another. Raises: UserNotFound."""
-        user = await self._users.find(tx, marketplace_id=marketplace_id, ref=ref)
-        self._names[marketplace_id, ref] = user.name
-
-    async def _learn_rules(self, tx: Transaction, marketplace_id: uuid.UUID) -> None:
-        """Cache a marketplace's rules for a few seconds."""
-        rules = await marketplace_rules(tx, marketplace_id)
-        self._rules[marketplace_id] = (time.monotonic() + RULES_KEPT_SECONDS, rules)
 
     async def get_order(
         self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID

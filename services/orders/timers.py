@@ -5,8 +5,6 @@ survives restarts and no machine's wrong clock releases money; a dispute moves t
 reach.
 """
 
-import uuid
-
 from chassis import identity
 from chassis.database import Database
 from chassis.idempotency import RequestKey, fingerprint_of
@@ -37,25 +35,22 @@ class Timers:
         async with self._database.transaction() as tx:
             overdue = await self._parties.overdue(tx, limit=BATCH)
         for marketplace_id, order_id in overdue:
-            await self._accept(marketplace_id, order_id)
+            identity.bind(identity.system(caller="orders", marketplace_id=marketplace_id))
+            key = RequestKey(
+                marketplace_id=marketplace_id,
+                scope="timer",
+                key=f"accept:{order_id}",
+                fingerprint=fingerprint_of(b"accept", order_id.bytes),
+            )
+            request = Request(marketplace_id=marketplace_id, key=key, wait_seconds=0)
+            try:
+                await self._service.release_funds(request, order_id=order_id, by=Party.SYSTEM)
+            except DomainError as error:
+                # It was confirmed meanwhile, or a peer is unavailable: the next turn looks again.
+                log.info("order.not_accepted", order_id=str(order_id), error=error.reason)
         return len(overdue)
 
     async def fold_totals(self) -> None:
         """Fold the parties' counts once; one process at a time, the others leave it."""
         async with self._database.transaction() as tx:
             await self._parties.fold_totals(tx)
-
-    async def _accept(self, marketplace_id: uuid.UUID, order_id: uuid.UUID) -> None:
-        identity.bind(identity.system(caller="orders", marketplace_id=marketplace_id))
-        key = RequestKey(
-            marketplace_id=marketplace_id,
-            scope="timer",
-            key=f"accept:{order_id}",
-            fingerprint=fingerprint_of(b"accept", order_id.bytes),
-        )
-        request = Request(marketplace_id=marketplace_id, key=key, wait_seconds=0)
-        try:
-            await self._service.release_funds(request, order_id=order_id, by=Party.SYSTEM)
-        except DomainError as error:
-            # It was confirmed meanwhile, or a peer is unavailable: the next turn looks again.
-            log.info("order.not_accepted", order_id=str(order_id), error=error.reason)

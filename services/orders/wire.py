@@ -16,9 +16,7 @@ from services.orders.funds.credit import Credit
 from services.orders.operations.operation import Operation
 from services.orders.order.domain import (
     Decision,
-    DisputeInfo,
     DisputeReason,
-    FinalStatus,
     Milestone,
     Order,
     Origin,
@@ -153,6 +151,7 @@ def encode_order(order: Order, operation: Operation | None) -> bytes:
 
 def order_to_proto(order: Order, operation: Operation | None = None) -> orders_pb2.Order:
     """Encode an order, with the operation that runs on it."""
+    final = "UNSPECIFIED" if order.final_status is None else order.final_status.value
     message = orders_pb2.Order(
         id=str(order.id),
         marketplace_id=str(order.marketplace_id),
@@ -162,10 +161,18 @@ def order_to_proto(order: Order, operation: Operation | None = None) -> orders_p
         title=order.title,
         description=order.description,
         state=f"ORDER_STATE_{order.state.value}",
-        final_status=_final(order.final_status),
+        final_status=f"FINAL_STATUS_{final}",
         origin=f"ORIGIN_{order.origin.value}",
         client_order_ref=order.client_order_ref,
-        milestones=[_milestone(order, milestone) for milestone in order.milestones],
+        milestones=[
+            orders_pb2.Milestone(
+                ref=one.ref,
+                title=one.title,
+                amount=_money(order, one.minor_units),
+                description=one.description,
+            )
+            for one in order.milestones
+        ],
         metadata_json=order.metadata_json,
         version=order.version,
         platform_fee_bps=order.platform_fee_bps,
@@ -173,14 +180,27 @@ def order_to_proto(order: Order, operation: Operation | None = None) -> orders_p
         created_at=instant_to_proto(order.created_at),
         updated_at=instant_to_proto(order.updated_at),
         currency=order.currency,
+        intention_id=order.intention_id,
+        contract_template_id=order.contract_template_id,
+        contract_id=order.contract_id,
+        contract_terms_json=order.contract_terms_json,
     )
-    _add_parts(message, order, operation)
+    _add_parts(message, order)
     _add_instants(message, order)
-    _add_party_fields(message, order)
+    if operation is not None:
+        message.operation.CopyFrom(
+            orders_pb2.Operation(
+                id=str(operation.id),
+                kind=operation.kind.value,
+                state="RUNNING",
+                attempts=operation.attempts,
+                started_at=instant_to_proto(operation.started_at),
+            )
+        )
     return message
 
 
-def _add_parts(message: orders_pb2.Order, order: Order, operation: Operation | None) -> None:
+def _add_parts(message: orders_pb2.Order, order: Order) -> None:
     if order.escrow is not None:
         message.escrow.CopyFrom(
             orders_pb2.OrderEscrow(
@@ -191,8 +211,19 @@ def _add_parts(message: orders_pb2.Order, order: Order, operation: Operation | N
                 last_error=order.escrow.last_error,
             )
         )
-    if order.dispute is not None:
-        message.dispute.CopyFrom(_dispute(order.dispute))
+    if (dispute := order.dispute) is not None:
+        decision = dispute.decision.value if dispute.decision else "UNSPECIFIED"
+        message.dispute.CopyFrom(
+            orders_pb2.OrderDispute(
+                id=str(dispute.id),
+                status="RESOLVED" if dispute.resolved_at else "OPEN",
+                opened_by=f"PARTY_{dispute.opened_by.value}",
+                reason=f"DISPUTE_REASON_{dispute.reason.value}",
+                decision=f"DISPUTE_DECISION_{decision}",
+                opened_at=instant_to_proto(dispute.opened_at),
+                resolved_at=instant_to_proto(dispute.resolved_at),
+            )
+        )
     if order.delivery is not None:
         message.delivery.CopyFrom(
             orders_pb2.Delivery(
@@ -201,8 +232,6 @@ def _add_parts(message: orders_pb2.Order, order: Order, operation: Operation | N
                 delivered_at=instant_to_proto(order.delivery.delivered_at),
             )
         )
-    if operation is not None:
-        message.operation.CopyFrom(_operation(operation))
 
 
 def _add_instants(message: orders_pb2.Order, order: Order) -> None:
@@ -224,13 +253,6 @@ def _add_instants(message: orders_pb2.Order, order: Order) -> None:
         message.refunded_amount.CopyFrom(_money(order, order.refunded_amount))
     if order.closed_at is not None:
         message.charged_fee.CopyFrom(_money(order, order.charged_fee))
-
-
-def _add_party_fields(message: orders_pb2.Order, order: Order) -> None:
-    message.intention_id = order.intention_id
-    message.contract_template_id = order.contract_template_id
-    message.contract_id = order.contract_id
-    message.contract_terms_json = order.contract_terms_json
 
 
 def orders_page(
@@ -269,8 +291,9 @@ def receipt_to_proto(receipt_id: uuid.UUID, order: Order) -> orders_pb2.Receipt:
     signal = "satisfied" if order.ended_by is Party.BUYER else "neutral"
     if order.dispute is not None:
         signal = "dissatisfied"
-    delivered = order.delivery.delivered_at if order.delivery else None
-    waited = _milliseconds(order.funded_at, delivered) if order.funded_at and delivered else 0
+    waited = dt.timedelta()
+    if order.funded_at is not None and order.delivery is not None:
+        waited = order.delivery.delivered_at - order.funded_at
     score = order.delta_score_tenths
     borne = order.released_share - order.charged_fee - order.released_amount
     return orders_pb2.Receipt(
@@ -286,7 +309,7 @@ def receipt_to_proto(receipt_id: uuid.UUID, order: Order) -> orders_pb2.Receipt:
         platform_fee_bps=order.platform_fee_bps,
         personal_signal=signal,
         delta_score_tenths=-1 if score is None else score,
-        response_time_ms=waited,
+        response_time_ms=waited // dt.timedelta(milliseconds=1),
         contract_id=order.contract_id,
         created_at=instant_to_proto(order.closed_at),
         currency=order.currency,
@@ -299,48 +322,6 @@ def _money(order: Order, minor_units: int) -> common_pb2.Money:
 
 def _user_name(name: UserName) -> common_pb2.UserRef:
     return common_pb2.UserRef(id=str(name.id), public_id=name.public_id)
-
-
-def _final(final: FinalStatus | None) -> str:
-    name = "UNSPECIFIED" if final is None else final.value
-    return f"FINAL_STATUS_{name}"
-
-
-def _milestone(order: Order, milestone: Milestone) -> orders_pb2.Milestone:
-    return orders_pb2.Milestone(
-        ref=milestone.ref,
-        title=milestone.title,
-        amount=_money(order, milestone.minor_units),
-        description=milestone.description,
-    )
-
-
-def _dispute(dispute: DisputeInfo) -> orders_pb2.OrderDispute:
-    decision = dispute.decision.value if dispute.decision else "UNSPECIFIED"
-    return orders_pb2.OrderDispute(
-        id=str(dispute.id),
-        status="RESOLVED" if dispute.resolved_at else "OPEN",
-        opened_by=f"PARTY_{dispute.opened_by.value}",
-        reason=f"DISPUTE_REASON_{dispute.reason.value}",
-        decision=f"DISPUTE_DECISION_{decision}",
-        opened_at=instant_to_proto(dispute.opened_at),
-        resolved_at=instant_to_proto(dispute.resolved_at),
-    )
-
-
-def _operation(operation: Operation) -> orders_pb2.Operation:
-    return orders_pb2.Operation(
-        id=str(operation.id),
-        kind=operation.kind.value,
-        state="RUNNING",
-        attempts=operation.attempts,
-        started_at=instant_to_proto(operation.started_at),
-    )
-
-
-def _milliseconds(since: dt.datetime, until: dt.datetime) -> int:
-    """Return the milliseconds between two instants."""
-    return (until - since) // dt.timedelta(milliseconds=1)
 
 
 def reconciliation(known: Reconciliation, found: Sequence[Found]) -> orders_pb2.Reconciliation:

@@ -17,7 +17,7 @@ from chassis.telemetry import logger
 from kernel.clock import Clock
 from kernel.errors import DomainError, FailedPrecondition
 from kernel.ids import derived_id, new_id
-from kernel.money import CENT, USDC, InvalidAmountFormat
+from kernel.money import USDC
 from services.orders.funds.credit import Credit
 from services.orders.funds.credit_store import (
     by_id,
@@ -28,6 +28,7 @@ from services.orders.funds.credit_store import (
     take_over,
 )
 from services.orders.order.domain import UserName
+from services.orders.order.intake import require_whole_cents
 from services.orders.order.marketplace_rules import marketplace_rules
 from services.orders.peers.ports import Command, EscrowPort, LedgerPort, ProviderError, Transfer
 from services.orders.people.user_store import UserStore
@@ -87,7 +88,7 @@ class CreditService:
             ProviderError: the chain refused, and the reference is free again;
             FailedPrecondition: escrow refused it, and nothing of it was begun.
         """
-        _require_whole_cents(new.amount)
+        require_whole_cents(new.amount)
 
         async def once() -> Credit | Answer:
             async with self._database.transaction() as tx:
@@ -261,9 +262,3 @@ class CreditService:
         (posted,) = await self._ledger.post([transfer])
         if posted.is_refused:
             raise RuntimeError(f"the ledger refused a credit: {posted.reason}")
-
-
-def _require_whole_cents(amount: int) -> None:
-    if amount <= 0 or amount % CENT:
-        message = "must be greater than 0 and in whole cents"
-        raise InvalidAmountFormat(f"Amount {message}", fields=[("amount", message)])

@@ -90,6 +90,19 @@ def payout(
     More than the order's amount leaves a contract that third parties have paid into. That surplus
     came from outside, and is booked as such first.
     """
+    targets = {
+        "SELLER": f"user:{order.seller.id}",
+        "BUYER": f"user:{order.buyer.id}",
+        "PLATFORM": "fees:platform",
+        "PROVIDER": "fees:provider",
+    }
+    # A reimbursed fee has the code of the payment: it is known by the account it came from.
+    codes = {
+        "SELLER": "DISPUTE_RELEASE" if is_dispute else "RELEASE",
+        "BUYER": "DISPUTE_REFUND" if is_dispute else "REFUND",
+        "PLATFORM": "PLATFORM_FEE",
+        "PROVIDER": "PROVIDER_FEE",
+    }
     surplus = _outflow(payments) - order.amount
     transfers = []
     if surplus > 0:
@@ -101,8 +114,8 @@ def payout(
         if payment.payee in {"CONTRACT", "WALLET"} or payment.amount == 0:
             continue
         source = "fees:absorbed" if payment.is_absorbed_fee else _escrow(order)
-        code = _code(payment, is_dispute=is_dispute)
-        line = _line(order, f"pay:{index}", code, source, _target(order, payment))
+        code, target = codes[payment.payee], targets[payment.payee]
+        line = _line(order, f"pay:{index}", code, source, target)
         why = MADE_GOOD if payment.is_absorbed_fee else reason
         line = replace(line, amount=payment.amount, transaction_hash=payment.transaction_hash)
         transfers.append(replace(line, reason=why) if payment.payee in PARTIES else line)
@@ -144,26 +157,6 @@ def _outflow(payments: Sequence[Payment]) -> int:
 
 def _escrow(order: Order) -> str:
     return f"escrow:{order.id}"
-
-
-def _target(order: Order, payment: Payment) -> str:
-    return {
-        "SELLER": f"user:{order.seller.id}",
-        "BUYER": f"user:{order.buyer.id}",
-        "PLATFORM": "fees:platform",
-        "PROVIDER": "fees:provider",
-    }[payment.payee]
-
-
-def _code(payment: Payment, *, is_dispute: bool) -> str:
-    """Return why money moved; a reimbursed fee is known by the account it came from."""
-    codes = {
-        "SELLER": "DISPUTE_RELEASE" if is_dispute else "RELEASE",
-        "BUYER": "DISPUTE_REFUND" if is_dispute else "REFUND",
-        "PLATFORM": "PLATFORM_FEE",
-        "PROVIDER": "PROVIDER_FEE",
-    }
-    return codes[payment.payee]
 
 
 def _line(order: Order, purpose: str, code: str, debit: str, credit: str) -> Transfer:

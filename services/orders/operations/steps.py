@@ -21,7 +21,6 @@ from services.orders.operations.escrow_commands import (
 from services.orders.operations.saga import NotYet, Run, Stuck
 from services.orders.order import domain, endings
 from services.orders.order.domain import Decision, Order, Party, State
-from services.orders.order.settlement import Settlement
 from services.orders.order.use_cases import Kind
 from services.orders.peers.ports import (
     Command,
@@ -73,7 +72,10 @@ class Steps:
         """Give the hold back, or bar one that was never made; then close the order."""
         order = await run.order()
         fields = run.operation.context
-        await self._give_back(run, order, reason=fields["reason"])
+        void = postings.void(order, reason=fields["reason"])
+        posted = await self._post_of_buyer(run, order, void)
+        if posted.is_refused:
+            raise Stuck(f"the ledger refused to void the hold: {posted.reason}")
         party, at = Party(fields["by"]), self._clock.now()
         await run.advance(
             lambda o: endings.canceled(o, by=party, reason=fields["reason"], at=at),
@@ -230,18 +232,16 @@ class Steps:
             request_id=f"{request_id}:complete", dispute_id=order.dispute.id
         )
         paid = postings.settlement(command.payments, share=to_seller)
-        decide = self._resolution(Decision(operation.context["decision"]), paid)
-        await run.advance(decide, answers=True, ends=True)
+        decision, at = Decision(operation.context["decision"]), self._clock.now()
 
-    def _resolution(
-        self, decision: Decision, paid: Settlement
-    ) -> Callable[[Order], domain.Decided]:
-        at = self._clock.now()
-        if decision is Decision.SPLIT:
-            return lambda o: endings.split(o, paid=paid, at=at)
-        if decision is Decision.FULL_RELEASE:
-            return lambda o: endings.released(o, paid=paid, escrow_status="RESOLVED", at=at)
-        return lambda o: endings.refunded(o, paid=paid, escrow_status="RESOLVED", at=at)
+        def decide(order: Order) -> domain.Decided:
+            if decision is Decision.SPLIT:
+                return endings.split(order, paid=paid, at=at)
+            if decision is Decision.FULL_RELEASE:
+                return endings.released(order, paid=paid, escrow_status="RESOLVED", at=at)
+            return endings.refunded(order, paid=paid, escrow_status="RESOLVED", at=at)
+
+        await run.advance(decide, answers=True, ends=True)
 
     async def _reserve(self, run: Run, order: Order, *, last: bool) -> Order | None:
         """Hold the money; None: refused, and the operation has ended."""
@@ -352,12 +352,6 @@ class Steps:
             decide=lambda o: endings.payout_abandoned(o, status=status, reason=reason, at=at),
             note=ABANDONED,
         )
-
-    async def _give_back(self, run: Run, order: Order, *, reason: str) -> None:
-        """Void the hold of an order, or bar it. Raises: Stuck: it has been posted."""
-        posted = await self._post_of_buyer(run, order, postings.void(order, reason=reason))
-        if posted.is_refused:
-            raise Stuck(f"the ledger refused to void the hold: {posted.reason}")
 
     async def _post_of_buyer(self, run: Run, order: Order, transfers: Sequence[Transfer]) -> Posted:
         """Post one transfer of the buyer's account, which is opened where it is not open yet."""

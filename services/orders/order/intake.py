@@ -70,11 +70,16 @@ def require_parties(buyer: UserName, seller: UserName) -> None:
         )
 
 
-def require_amounts(new: NewOrder) -> None:
-    """Check amount and milestones. Raises: InvalidAmountFormat; MilestonesMismatch."""
-    if new.amount <= 0 or new.amount % CENT:
+def require_whole_cents(amount: int) -> None:
+    """Check an amount in minor units. Raises: InvalidAmountFormat."""
+    if amount <= 0 or amount % CENT:
         message = "must be greater than 0 and in whole cents"
         raise InvalidAmountFormat(f"Amount {message}", fields=[("amount", message)])
+
+
+def require_amounts(new: NewOrder) -> None:
+    """Check amount and milestones. Raises: InvalidAmountFormat; MilestonesMismatch."""
+    require_whole_cents(new.amount)
     if not new.milestones:
         return
     refs = [milestone.ref for milestone in new.milestones]

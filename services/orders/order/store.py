@@ -177,7 +177,7 @@ def values_of(order: Order) -> dict[str, Any]:
         "state": order.state.value,
         "final_status": order.final_status.value if order.final_status else None,
         "origin": order.origin.value,
-        "milestones": _milestones_text(order.milestones),
+        "milestones": orjson.dumps([asdict(one) for one in order.milestones]).decode(),
         "escrow_id": escrow.id if escrow else None,
         "escrow_contract_id": escrow.contract_id if escrow else "",
         "escrow_status": escrow.status if escrow else "",
@@ -197,6 +197,28 @@ def values_of(order: Order) -> dict[str, Any]:
 
 def order_of(row: Any) -> Order:
     """Read an order from a row that has its columns."""
+    escrow = dispute = delivery = None
+    if row.escrow_id is not None:
+        escrow = EscrowInfo(
+            id=row.escrow_id,
+            contract_id=row.escrow_contract_id,
+            status=row.escrow_status,
+            funded_at=row.funded_at,
+            last_error=row.escrow_last_error,
+        )
+    if row.dispute_id is not None:
+        dispute = DisputeInfo(
+            id=row.dispute_id,
+            opened_by=Party(row.dispute_opened_by),
+            reason=DisputeReason(row.dispute_reason),
+            opened_at=row.dispute_opened_at,
+            decision=Decision(row.dispute_decision) if row.dispute_decision else None,
+            resolved_at=row.dispute_resolved_at,
+        )
+    if row.delivered_at is not None:
+        delivery = Delivery(
+            notes=row.delivery_notes, url=row.delivery_url, delivered_at=row.delivered_at
+        )
     return Order(
         **{name: getattr(row, name) for name in _SAME},
         buyer=UserName(id=row.buyer_id, public_id=row.buyer_public_id),
@@ -204,55 +226,12 @@ def order_of(row: Any) -> Order:
         state=State(row.state),
         final_status=FinalStatus(row.final_status) if row.final_status else None,
         origin=Origin(row.origin),
-        milestones=_milestones(row.milestones),
-        escrow=_escrow(row),
-        dispute=_dispute(row),
-        delivery=_delivery(row),
+        milestones=tuple(Milestone(**one) for one in orjson.loads(row.milestones)),
+        escrow=escrow,
+        dispute=dispute,
+        delivery=delivery,
         ended_by=Party(row.ended_by) if row.ended_by else None,
     )
-
-
-def _escrow(row: Any) -> EscrowInfo | None:
-    if row.escrow_id is None:
-        return None
-    return EscrowInfo(
-        id=row.escrow_id,
-        contract_id=row.escrow_contract_id,
-        status=row.escrow_status,
-        funded_at=row.funded_at,
-        last_error=row.escrow_last_error,
-    )
-
-
-def _dispute(row: Any) -> DisputeInfo | None:
-    if row.dispute_id is None:
-        return None
-    return DisputeInfo(
-        id=row.dispute_id,
-        opened_by=Party(row.dispute_opened_by),
-        reason=DisputeReason(row.dispute_reason),
-        opened_at=row.dispute_opened_at,
-        decision=Decision(row.dispute_decision) if row.dispute_decision else None,
-        resolved_at=row.dispute_resolved_at,
-    )
-
-
-def _delivery(row: Any) -> Delivery | None:
-    if row.delivered_at is None:
-        return None
-    return Delivery(notes=row.delivery_notes, url=row.delivery_url, delivered_at=row.delivered_at)
-
-
-def _milestones_text(milestones: Sequence[Milestone]) -> str:
-    if not milestones:
-        return "[]"
-    return orjson.dumps([asdict(milestone) for milestone in milestones]).decode()
-
-
-def _milestones(text: str) -> tuple[Milestone, ...]:
-    if text == "[]":
-        return ()
-    return tuple(Milestone(**item) for item in orjson.loads(text))
 
 
 # Columns that an Order has under the same name and as the same value.

@@ -36,8 +36,9 @@ class UserStore:
         }
         if await tx.fetchrow(_OTHERS_NAME, names) is not None:
             raise UserIdTaken("This id belongs to another user")
+        values = {name: getattr(user, name) for name in _GIVEN} | {"type": user.type.value}
         try:
-            await tx.execute(_INSERT, _values(user))
+            await tx.execute(_INSERT, values)
         except Exception as error:
             if constraint_name(error) in {"users_public_id", "users_pkey", "users_external_id"}:
                 raise UserIdTaken("This id belongs to another user") from None
@@ -112,18 +113,6 @@ class UserStore:
         """Record that account and wallet exist."""
         values = {"marketplace_id": user.marketplace_id, "id": user.id}
         await tx.execute(_PROVISIONED, values | {"address": wallet_address, "at": at})
-
-
-def _values(user: User) -> dict[str, object]:
-    return {
-        "marketplace_id": user.marketplace_id,
-        "id": user.id,
-        "public_id": user.public_id,
-        "external_user_id": user.external_user_id,
-        "email": user.email,
-        "type": user.type.value,
-        "created_at": user.created_at,
-    }
 
 
 def _user(row: Any) -> User:
