@@ -138,8 +138,15 @@ rebuild-stream: $(INSTALLED) ## Publish every event of the running stack again f
 WORKERS ?= 4
 
 # build/tests.xml contains the duration of each test.
-test: $(INSTALLED) ## Run every test, or some: make test WORKERS=0 ARGS="-k release"
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=20 --junitxml=build/tests.xml $(ARGS)
+PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=20
+
+.PHONY: test-slow
+
+test: $(INSTALLED) ## Run the tests, or some: make test WORKERS=0 ARGS="-k release"
+	@$(PYTEST) --junitxml=build/tests.xml $(if $(ARGS),,-m "not slow") $(ARGS)
+
+test-slow: $(INSTALLED) ## Run the slow tests: every crash point, a node that lies, fuzzed requests
+	@$(PYTEST) --junitxml=build/slow-tests.xml -m slow
 
 prove: $(INSTALLED) ## Run the long proofs, and write their figures into docs/reports/
 	@RACE_ROUNDS=200 FUZZ_EXAMPLES=300 REPORTS=docs/reports $(BIN)/pytest -o timeout=3600 \

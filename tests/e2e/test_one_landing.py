@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from deploy.local import credentials, postgres
 from deploy.local.demo.purchase import (
@@ -27,6 +28,8 @@ from tests.operating import operate
 from tests.patience import PATIENCE_SECONDS
 from tests.prove.check_stream import check_stream
 from tests.running_stack import RunningStack, new_purchase, running_stack
+
+pytestmark = pytest.mark.slow
 
 # An envelope may land for so long: what a node denies counts as dead after it.
 SHORT = "4"

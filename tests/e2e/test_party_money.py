@@ -23,6 +23,8 @@ from tests.people import Person, pair
 from tests.running_stack import RunningStack
 from tests.shop import Shop
 
+pytestmark = pytest.mark.slow
+
 # Each random example is a whole order on chain; the pure arithmetic is tried on many more.
 EXAMPLES = 6
 # 10 % of these is no whole cent. The contract's rate for the first two is above the agreed one; of

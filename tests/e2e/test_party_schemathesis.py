@@ -11,12 +11,16 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from deploy.local import token
 from deploy.local.settings import child_environment
 from tests import settings
 from tests.e2e.fuzzing import Report, write_report
 from tests.people import Person, answer_of, pair
 from tests.shop import Shop
+
+pytestmark = pytest.mark.slow
 
 PHASES = "examples,coverage,fuzzing,stateful"
 # It asks for the dispute of an order that was made a moment ago, and there is none yet: 404.

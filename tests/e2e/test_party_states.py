@@ -20,6 +20,8 @@ from tests.people import ACTIONS, Person, answer_of, meet, refusal_of, resolved,
 from tests.shop import Shop, data_of, nothing_is_sent, until
 from tests.tables import Record, add
 
+pytestmark = pytest.mark.slow
+
 ROLES = ("personal", "business", "stranger", "admin")
 # Where an order can be: its status, and how it is brought there. Places of one status differ in
 # what the marketplace calls them.

@@ -4,11 +4,15 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
 from kernel.ids import from_public
 from tests.e2e.test_operator_everywhere import hidden_contract
 from tests.operating import operate
 from tests.running_stack import RunningStack
 from tests.shop import Shop, until
+
+pytestmark = pytest.mark.slow
 
 
 async def test_difference_is_found_automatically_and_cleared_when_it_is_gone(

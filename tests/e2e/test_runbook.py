@@ -30,6 +30,8 @@ from tests.runbook import Block, asked, blocks, command, environment, typed
 from tests.running_stack import RunningStack
 from tests.shop import Shop, until
 
+pytestmark = pytest.mark.slow
+
 SPOILT = "spoilt"
 REFUSED = "escrow.deposits", f"check (memo <> '{SPOILT}') not valid"
 

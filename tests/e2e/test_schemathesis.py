@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests import settings
 from tests.e2e.fuzzing import fuzz, write_report
 from tests.e2e.tenants import key_store, tenant
 from tests.running_stack import RunningStack
+
+pytestmark = pytest.mark.slow
 
 PHASES = "examples,coverage,fuzzing,stateful"
 

@@ -23,6 +23,8 @@ from tests.patience import PATIENCE_SECONDS
 from tests.running_stack import RunningStack
 from tests.shop import COMMANDS, Pair, Shop, data_of, error_of
 
+pytestmark = pytest.mark.slow
+
 # A recovery may take so long, and as much longer as so many rounds of the same requests take on
 # this machine while nothing is wrong.
 RECOVERY_SECONDS = 5

@@ -13,6 +13,8 @@ from deploy.operator.reconcile import differing
 from kernel.ids import from_public
 from tests.running_stack import RunningStack, new_purchase
 
+pytestmark = pytest.mark.slow
+
 # At once: the release has just begun. After the first transaction: it is half done on chain.
 AT_ONCE, HALF_DONE = 0, 1
 KILLS = [

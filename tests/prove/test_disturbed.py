@@ -11,6 +11,8 @@ from tests import settings
 from tests.prove import reporting
 from tests.prove.proof import prove
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.timeout(7200)
 async def test_whatever_happens_to_the_parts_no_money_is_lost_or_paid_twice(

@@ -22,6 +22,8 @@ from tests.integration.escrow.world import (
     new_escrow,
 )
 
+pytestmark = pytest.mark.slow
+
 # More than a release does; the test says so where it is not.
 MORE_THAN_ENOUGH = 90
 AT_ONCE = 10

@@ -27,6 +27,8 @@ from tests.integration.escrow.world import (
     usdc,
 )
 
+pytestmark = pytest.mark.slow
+
 DEPLOY = "tw_new_single_release_escrow"
 ALWAYS = 1_000_000
 OTHERS = 5

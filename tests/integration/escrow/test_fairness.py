@@ -26,6 +26,8 @@ from tests.integration.escrow.test_setbacks import concern, replaced
 from tests.integration.escrow.world import AMOUNT, Order, World, new_escrow, succeeded
 from tests.patience import until
 
+pytestmark = pytest.mark.slow
+
 FLOOD = 80
 # What a command in trouble may wait for as well: the others in trouble, and a busy machine.
 BESIDES = ("CHANNELS_BUSY", "NO_ANSWER")

@@ -16,6 +16,8 @@ from tests.conftest import RunningDevnet
 from tests.integration.escrow.stellar_world import options_of
 from tests.silent_proxy import SilentProxy, silent_proxy
 
+pytestmark = pytest.mark.slow
+
 PROMISED_SECONDS = 30
 
 
