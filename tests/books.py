@@ -187,7 +187,7 @@ async def operator_of(stack: RunningStack) -> AsyncIterator[Operator]:
 
 
 async def assert_sound(operator: Operator) -> None:
-    """Hold the whole marketplace to the ledger's invariants, and the ledger to the chain."""
+    """Check the ledger's invariants, and compare the marketplace's ledger with the chain."""
 
     async def settled() -> bool:
         holdings = await operator.holdings()

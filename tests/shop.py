@@ -156,7 +156,7 @@ class Shop:
 
 @contextlib.asynccontextmanager
 async def nothing_is_sent(stack: RunningStack) -> AsyncIterator[None]:
-    """Hold the chain still: for the block its node takes no transaction."""
+    """Stop the chain: for the block its node accepts no transaction."""
     url = f"{stack.document['devnetUrl']}/faults"
     fault = {"kind": "rpc_down", "function": "sendTransaction", "count": 1_000_000}
     async with httpx.AsyncClient() as client:

@@ -84,7 +84,7 @@ class Authority:
     def sign_request(self, request: bytes, *, program: str, days: float = CERTIFICATE_DAYS) -> str:
         """Certify the key of a signing request (PEM) under a program's name, whatever it asks for.
 
-        Raises: ValueError: it is no request, or not signed by its own key.
+        Raises: ValueError: it is not a request, or not signed by its own key.
         """
         asked = x509.load_pem_x509_csr(request)
         if not asked.is_signature_valid:

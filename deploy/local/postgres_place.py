@@ -1,4 +1,4 @@
-"""Where a PostgreSQL server's programs and data are, and as whom it runs.
+"""The folders of a PostgreSQL server's programs and data, and the account it runs as.
 
 PostgreSQL refuses to run as root, so root runs it as `nobody`. Only the data directory is given
 to that user: nothing above it is opened. Where that user cannot reach the programs or the data

@@ -23,7 +23,7 @@ class AlreadyRunningError(Exception):
 
 @contextlib.contextmanager
 def locked(run_dir: Path) -> Iterator[None]:
-    """Hold the RUN_DIR.
+    """Lock the RUN_DIR.
 
     Raises: AlreadyRunningError.
     """

@@ -151,7 +151,7 @@ def remove(place: Place, *, name: str, file: Path | None) -> Answer:
     path, known = _read(place, file)
     party = known.callers.get(name)
     if party is None:
-        raise CallerNotFound(f"there is no caller {name}")
+        raise CallerNotFound(f"unknown caller: {name}")
     if party.grant is None:
         raise CallerRefused(f"{name} is one of Orchestrator's own programs")
     kept = {one: other for one, other in known.callers.items() if one != name}

@@ -1,4 +1,4 @@
-"""The deployment in deploy/k8s holds to its rules, and each rule bites."""
+"""The deployment in deploy/k8s keeps its rules, and each rule finds a planted mistake."""
 
 import copy
 import subprocess

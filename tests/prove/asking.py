@@ -1,4 +1,4 @@
-"""Clients that ask until they have a definite answer, and write every answer down.
+"""Clients that retry until they have a definite answer, and record every answer.
 
 Each change has an Idempotency-Key, and is asked again under it for as long as the answer says
 "not now" or does not come. Some are asked twice at once: the answers must not differ.
@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 import httpx
 
-# Long enough for everything that is done to a stack; then the client gives up, and the run fails.
+# Longer than any disturbance; after that the client gives up, and the run fails.
 GIVE_UP_SECONDS = 900.0
 PATIENCE = (45.0, 45.0, 45.0, 2.0, 0.5)
 PREFERENCES = (None, None, "wait=1", "respond-async")
@@ -30,7 +30,7 @@ Body = Mapping[str, Any] | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One answer. status: 0 where none came; then `code` is why. come_back: it says "not now"."""
+    """One answer. status: 0 without one; then `code` says why. come_back: it asks for a retry."""
 
     status: int
     code: str
@@ -44,7 +44,7 @@ class Answer:
 
     @property
     def is_definite(self) -> bool:
-        """Tell whether asking again cannot change it."""
+        """Tell whether a retry cannot change it."""
         return self.is_success or (400 <= self.status < 500 and not self.come_back)
 
     @property
@@ -57,7 +57,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A change that was asked for. order: its public id, where it is about one.
+    """A requested change. order: the public id, if it is about an order.
 
     at: when it was asked first, and when it was answered, by the wall's clock.
     """
@@ -72,18 +72,18 @@ class Asked:
     answer: Answer
 
 
-# Spans of time whose changes a restored database has forgotten: from its copy to its stop.
+# Spans whose changes a restored database has lost: from its copy to its stop.
 Lost = Sequence[tuple[float, float]]
 
 
 def is_lost(asked: Asked, lost: Lost) -> bool:
-    """Tell whether a change fell, or may have fallen, into what a restored database forgot."""
+    """Tell whether a restored database has, or may have, lost a change."""
     return any(asked.at[0] < end and start < asked.at[1] for start, end in lost)
 
 
 @dataclass(slots=True)
 class History:
-    """Everything that was asked and answered. file: the same, one JSON object a line."""
+    """All requests and answers. file: the same, one JSON object a line."""
 
     file: TextIO
     asked: list[Asked] = field(default_factory=list)
@@ -92,7 +92,7 @@ class History:
     statuses: Counter[str] = field(default_factory=Counter)
 
     def write(self, **line: object) -> None:
-        """Write a line for people who look into a failure."""
+        """Write a line for the analysis of a failure."""
         self.file.write(json.dumps({"at": time.time(), **line}) + "\n")
 
     def keep(self, asked: Asked) -> None:
@@ -113,7 +113,7 @@ class History:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
-    """One who asks, with a credential of their own. name: for the history."""
+    """A client with its own credential. name: for the history."""
 
     name: str
     client: httpx.AsyncClient
@@ -129,7 +129,7 @@ class Asker:
         order: str = "",
         may_wait: bool = True,
     ) -> Answer:
-        """Ask for a change until there is a definite answer; the last one where none ever came."""
+        """Request a change until there is a definite answer; returns the last answer otherwise."""
         key, started = str(uuid.UUID(int=rnd.getrandbits(128))), time.time()
         prefer = rnd.choice(PREFERENCES) if may_wait else None
         patience = rnd.choice(PATIENCE)
@@ -158,7 +158,7 @@ class Asker:
             await asyncio.sleep(rnd.uniform(*PAUSE_SECONDS))
 
     async def again(self, asked: Asked) -> Answer:
-        """Ask for the same once more, until there is a definite answer."""
+        """Repeat a request until there is a definite answer."""
         started = time.time()
         while True:
             answer = await self.once("POST", asked.path, asked.body, key=asked.key)
@@ -167,7 +167,7 @@ class Asker:
             await asyncio.sleep(0.2)
 
     async def look(self, path: str) -> dict[str, Any] | None:
-        """Read something, as often as it takes; None where it is not there."""
+        """Read something, with retries; None if it does not exist."""
         started = time.time()
         while True:
             answer = await self.once("GET", path, None)

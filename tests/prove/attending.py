@@ -1,4 +1,4 @@
-"""What an operator does: set going what has stopped, at once and when all is over."""
+"""Acts as an operator: requeues stopped commands during the run and after it."""
 
 import asyncio
 import contextlib
@@ -16,28 +16,28 @@ from tests.prove.restoring import make
 QUIET_SECONDS = 600.0
 POLL_SECONDS = 2.0
 LOOK_SECONDS = 10.0
-# The runbook: a cause that is still there quarantines a command again, and trying costs nothing.
+# As in the runbook: a command whose cause persists is quarantined again, so a retry does no harm.
 TRIES = 5
 
 
 @dataclass(slots=True)
 class Attendance:
-    """An operator. requeued: how often each command was set going."""
+    """An operator. requeued: how often each command was requeued."""
 
     running: Deployment
     requeued: Counter[str] = field(default_factory=Counter)
 
     async def keep(self) -> None:
-        """Requeue what is quarantined, while everything goes on; until cancelled."""
+        """Requeue quarantined commands during the run, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            # A part is away, or the database is: the next look will do.
+            # A part or the database is unavailable; the next round tries again.
             with contextlib.suppress(AssertionError, psycopg.Error):
                 url = str(self.running.stack.document["databaseUrl"])
                 await self._requeue(url)
 
     async def quiet(self) -> Check:
-        """Wait until nothing is under way, and requeue what is quarantined meanwhile."""
+        """Wait until nothing is in progress, and requeue quarantined commands meanwhile."""
         url = str(self.running.stack.document["databaseUrl"])
         until, before = time.monotonic() + QUIET_SECONDS, Counter(self.requeued)
         while time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""What clients were told is true: nothing lost, nothing done twice, the same answer again."""
+"""Clients' answers are true: nothing is lost or done twice, repetitions get the same answer."""
 
 import asyncio
 import uuid
@@ -10,7 +10,7 @@ from kernel.ids import from_public
 from tests.prove.asking import Asked, Asker, History, Lost, is_lost
 from tests.prove.checking import Check, check, read
 
-# So many are asked again at once.
+# How many requests are repeated at once.
 AT_ONCE = 16
 
 ORDERS = """
@@ -60,7 +60,7 @@ def compare(
     users: set[str],
     credited: set[str],
 ) -> list[Check]:
-    """Compare what was told with orders by id, users' public ids, credits' references. Pure."""
+    """Compare answers with orders by id, users' public ids and credits' references. Pure."""
     told = [found for found in history.asked if found.answer.is_success]
     kept = [found for found in told if not is_lost(found, lost)]
     missing = [found for found in kept if not _is_there(found, rows, users, credited)]
@@ -93,13 +93,13 @@ def _order_id(found: Asked) -> str:
 
 
 def _mark(row: Row) -> str:
-    """Return what the client wrote into the order to tell it from others."""
+    """Return the text by which the client identifies the order."""
     terms = row["contract_terms_json"] or ""
     return str(terms if "proof " in terms else row["title"])
 
 
 async def check_replays(askers: Mapping[str, Asker], history: History, lost: Lost) -> Check:
-    """Ask for every change again: what was kept is answered as before, byte by byte."""
+    """Repeat every request: a kept answer comes again, byte by byte."""
     places = asyncio.Semaphore(AT_ONCE)
     wrong: list[str] = []
 

@@ -1,4 +1,4 @@
-"""What the database says when all is quiet: nothing hangs, every user has what is theirs."""
+"""Checks of the database after the run: nothing hangs, every user has the right balance."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -68,7 +68,7 @@ HOLDING = ("IN_PROGRESS", "DISPUTED", "REFUND_REQUESTED", "RELEASE_REQUESTED")
 
 
 def under_way(url: str) -> list[str]:
-    """Say what has not come to its end, and how often; empty where all is quiet."""
+    """Count what has not ended, by kind; empty if all has ended."""
     return [f"{row['what']}: {row['n']}" for row in read(url, _UNDER_WAY) if row["n"]]
 
 
@@ -78,7 +78,7 @@ def quarantined(url: str) -> list[dict[str, Any]]:
 
 
 def check_books(url: str) -> list[Check]:
-    """Check what needs the database alone."""
+    """Run the checks that need only the database."""
     orders = read(url, _OPEN_HOLD)
     held = ("FUNDS_RESERVED", "ESCROW_CREATING")
     booked = read(url, _BOOKED)[0]

@@ -1,4 +1,4 @@
-"""What the network's own records say: each wallet and contract as booked, each paid once."""
+"""Checks against the network's own records: balances as booked, each payment once."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -80,7 +80,7 @@ async def _check_balances(
 
 
 def check_contracts(contracts: Sequence[Mapping[str, Any]], paid: Sequence[Paid]) -> Check:
-    """Hold each contract to at most one funding, and at most one paying out. Pure."""
+    """Check that each contract has at most one funding and at most one payout. Pure."""
     into: dict[str, list[Paid]] = defaultdict(list)
     out: dict[str, list[Paid]] = defaultdict(list)
     for one in paid:
@@ -106,7 +106,7 @@ def check_contracts(contracts: Sequence[Mapping[str, Any]], paid: Sequence[Paid]
 
 
 def _check_origins(url: str, contracts: Sequence[Mapping[str, Any]], paid: Sequence[Paid]) -> Check:
-    """Know every transaction in which the platform or a contract of ours paid."""
+    """Check that every payment of the platform or of one of its contracts is known."""
     ours = {row["contract_id"] for row in contracts}
     ours |= {row["address"] for row in read(url, _PLATFORM)}
     known = {row["hash"] for row in read(url, _HASHES)}

@@ -1,4 +1,4 @@
-"""What subscribers were told: every event of the outboxes, each aggregate in order."""
+"""Checks of the stream: it has every event of the outboxes, each aggregate in order."""
 
 import json
 import ssl

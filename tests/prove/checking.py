@@ -12,7 +12,7 @@ SHOWN = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A promise, and the first of what breaks it. looked_at: how many things were compared."""
+    """A promise, and the first violations. looked_at: how many things were compared."""
 
     name: str
     looked_at: int
@@ -20,17 +20,17 @@ class Check:
 
     @property
     def holds(self) -> bool:
-        """Tell whether nothing breaks it, and something could have."""
+        """Tell whether there is no violation, and something was compared."""
         return not self.wrong
 
     def describe(self) -> str:
-        """Say what was found, in one line."""
+        """Describe the result in one line."""
         said = f"{'holds ' if self.holds else 'BROKEN'}  {self.name}: {self.looked_at}"
         return said if self.holds else f"{said}, {len(self.wrong)} wrong: {self.wrong[:SHOWN]}"
 
 
 def check(name: str, looked_at: int, wrong: Iterable[object]) -> Check:
-    """Make a check out of what is wrong."""
+    """Make a check from its violations."""
     return Check(name=name, looked_at=looked_at, wrong=[str(found) for found in wrong])
 
 

@@ -23,9 +23,9 @@ from tests.replica import second
 from tests.running_stack import RunningStack, free_row, running_stack
 
 SECOND = ("orders", "escrow")
-# For how long a transaction may land: short, so that what expires is seen often.
+# How long a transaction may land: short, so that transactions expire often.
 TRANSACTION_SECONDS = 8
-# A part that is killed every few seconds must not be away for most of the time.
+# A part that is killed every few seconds must still run most of the time.
 RESTART_PAUSE_SECONDS = 1.0
 WATCH_SECONDS = 0.2
 SETTINGS: Mapping[str, str] = {
@@ -78,7 +78,7 @@ class Deployment:
         postgres.remove(self.folder / "run" / "postgres")
 
     def pid(self, part: str) -> int | None:
-        """Return the process of a part; None while it is away."""
+        """Return the process id of a part; None while it does not run."""
         name, _, number = part.partition("-")
         known = self._seconds.pids() if number and self._seconds else self.stack.document["pids"]
         pid = int(known[part if number else name])

@@ -1,4 +1,4 @@
-"""Carries out a plan: each disturbance when it is due, counted, and written down with its time."""
+"""Carries out a plan: each disturbance when it is due; counts it and records its time."""
 
 import asyncio
 import signal
@@ -14,11 +14,11 @@ from tests.prove.plan import Disturbance, Kind
 from tests.prove.proxy import Mode
 
 POLL_SECONDS = 0.1
-# So many network faults at once, on different links.
+# How many network faults at once, on different links.
 LANES = 3
-# A part that is away is waited for before it is killed.
+# A part that does not run is waited for before it is killed.
 BACK_SECONDS = 60.0
-# A fault that is armed for so many times is a lie, and no single fault.
+# Faults that are armed this many times are lies of the node, not single faults.
 LIE_COUNT_MIN = 1000
 # Modes that are over when they begin.
 MOMENTARY = (Mode.RESET, Mode.FORGET, Mode.CUT)
@@ -53,7 +53,7 @@ class Done:
 
 
 async def _never(_seconds: float) -> None:
-    raise RuntimeError("nobody has said how to restore")
+    raise RuntimeError("the way to restore is not set")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,12 +126,12 @@ class Director:
                 self._ended.notify_all()
 
     async def _restore(self, what: Disturbance) -> None:
-        """Restore the database to what it was some time ago, with nothing else going on."""
+        """Restore the database to an earlier state, without other disturbances."""
         await self.restore(what.seconds)
 
     @asynccontextmanager
     async def calm(self) -> AsyncIterator[None]:
-        """Let nothing be disturbed for the block."""
+        """Pause the disturbances for the block."""
         self._calm.clear()
         try:
             async with self._ended:
@@ -176,7 +176,7 @@ class Director:
         await self._devnet("POST", what.detail)
 
     async def _lie(self, what: Disturbance) -> None:
-        """Deny what landed, for longer than it could land; a node that restarts goes on lying."""
+        """Deny landed transactions until they have expired; a restarted node keeps denying."""
         until = time.monotonic() + what.seconds
         while time.monotonic() < until:
             armed = (await self._devnet("GET", None)).json()["faults"]
@@ -196,7 +196,7 @@ class Director:
         self.unmet += sum(count for count in counts if count < LIE_COUNT_MIN)
 
     async def _devnet(self, method: str, fault: Mapping[str, object] | None) -> httpx.Response:
-        """Tell the devnet about faults, until it hears."""
+        """Arm the devnet's faults, with retries until it answers."""
         url = f"{self.deployment.stack.document['devnetUrl']}/faults"
         until = time.monotonic() + BACK_SECONDS
         async with httpx.AsyncClient(timeout=10) as client:

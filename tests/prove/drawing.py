@@ -1,4 +1,4 @@
-"""A picture of a run: orders ended over time, and below them what was done to the stack."""
+"""A picture of a run: orders ended over time, and below them the disturbances."""
 
 from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape

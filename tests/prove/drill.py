@@ -14,7 +14,7 @@ from tests.prove.disturbing import Director
 from tests.prove.restoring import Window, copy, make, put_back
 
 POLL_SECONDS = 1.0
-# An operator waits until nothing more of what the chain knows is claimed, and not for ever.
+# How long an operator waits for steps to claim what the chain has.
 STABLE_SECONDS, PATIENCE_SECONDS = 10.0, 180.0
 AT_ONCE = 16
 _HELD: LiteralString = "select count(*) as n from escrow.chain_holds where confirmed_at is null"
@@ -28,7 +28,7 @@ where not exists (select 1 from escrow.attempts a where a.hash = f.hash)
 class Drill:
     """Restores the database of a running deployment, as often as it is called.
 
-    unclaimed: transactions that nobody claimed until an operator confirmed.
+    unclaimed: transactions without a claim until an operator confirmed.
     """
 
     running: Deployment
@@ -39,7 +39,7 @@ class Drill:
     unclaimed: list[str] = field(default_factory=list)
 
     async def __call__(self, age_seconds: float) -> None:
-        """Copy the database, put the copy back after some time, and see to what comes of it."""
+        """Copy the database, restore the copy later, and settle the consequences."""
         since, say = time.time(), self.running.say
         folder = self.running.folder / f"copy-{len(self.window.spans)}"
         self.window.is_open = True
@@ -58,7 +58,7 @@ class Drill:
         await self.window.close(span)
 
     async def _ask_again(self, lost: Iterable[Asked]) -> None:
-        """Ask for all that was done and is forgotten; what is about one order in turn."""
+        """Repeat all requests whose effect was lost; those about one order in turn."""
         turns: dict[str, list[Asked]] = defaultdict(list)
         for found in lost:
             turns[found.order or found.key].append(found)
@@ -83,7 +83,7 @@ class Drill:
         return replace(found, path=f"/disputes/{order['dispute']['id']}/resolve")
 
     async def _settle(self) -> None:
-        """Wait until steps have claimed what is theirs, and confirm as an operator does."""
+        """Wait until steps have claimed their transactions, and confirm as an operator does."""
         url = self.running.stack.document["databaseUrl"]
         began = changed = time.monotonic()
         before: list[str] = []

@@ -1,4 +1,4 @@
-"""What clients do with an order, from its creation to its end, whatever happens meanwhile.
+"""The clients' requests for an order, from its creation to its end.
 
 A client looks at the order, and asks for what comes next on the way that it wishes to go. Where
 somebody else was quicker, or the order is back where it was before, it looks again.
@@ -18,9 +18,9 @@ from tests.prove.disturbing import Progress
 from tests.prove.market import MORE, Market, pay
 from tests.prove.restoring import Window
 
-# How often a client looks before it leaves an order as it is.
+# How often a client reads an order before it gives up.
 LOOKS = 24
-# How long it waits for what is under way on an order.
+# How long it waits for an operation on an order.
 WAIT_SECONDS = 120.0
 POLL_SECONDS = 0.3
 PEOPLES_SHARE, PAYMENTS_SHARE, CREDITS_SHARE = 0.25, 0.03, 0.03
@@ -43,7 +43,7 @@ DISPUTE: tuple[str, Body] = (
     {"openedBy": "BUYER", "reason": "QUALITY_ISSUE", "evidence": ["https://cdn.example/a"]},
 )
 CANCEL: tuple[str, Body] = ("cancel", {"canceledBy": "BUYER", "reason": "Changed my mind"})
-# Reserved, then deployed: the commands that nobody hesitates about.
+# Reserved, then deployed: commands that may be repeated without risk.
 ONWARD: Mapping[str, tuple[str, Body]] = {
     "FUNDS_RESERVED": ("escrow", None),
     "ESCROW_CREATING": ("escrow/fund", None),
@@ -110,7 +110,7 @@ class Flow:
         return answer.is_success
 
     async def _quiet(self) -> dict[str, Any] | None:
-        """Return the order with nothing under way on it; None where that takes too long."""
+        """Return the order once no operation is in progress; None if that takes too long."""
         until = time.monotonic() + WAIT_SECONDS
         while True:
             order = await self.market.backend.look(f"/orders/{self.order}")
@@ -121,7 +121,7 @@ class Flow:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _next(self, order: Mapping[str, Any]) -> None:
-        """Ask for what comes next."""
+        """Request the next step."""
         match order["status"]:
             case "ORDER_CREATED":
                 await self._from_created()
@@ -153,7 +153,7 @@ class Flow:
             await self._ask(CANCEL)
 
     async def _before_the_chain(self) -> None:
-        """Wait where the order may be forgotten: nobody would know of its contract any more."""
+        """Wait while a restore could lose the order, because its contract would then be unknown."""
         if self.is_young:
             await self.window.closed()
 
@@ -242,7 +242,7 @@ def flow_of(markets: Sequence[Market], *, window: Window, seed: int, number: int
 
 
 async def beside(flow: Flow) -> None:
-    """Pay a user of the flow's marketplace, now and then: from outside, or by the platform."""
+    """Pay a user of the flow's marketplace from time to time: from outside, or by the platform."""
     rnd = random.Random(f"beside {flow.seed} {flow.number}")
     user, drawn = rnd.choice(list(flow.market.users)), rnd.random()
     if drawn < PAYMENTS_SHARE:
@@ -266,7 +266,7 @@ class Load:
     begun: int = 0
 
     async def run(self, clients: int) -> None:
-        """Let so many clients work off all orders."""
+        """Process all orders with this many clients."""
         await asyncio.gather(*(self._client() for _ in range(clients)))
 
     async def _client(self) -> None:

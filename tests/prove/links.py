@@ -1,4 +1,4 @@
-"""Every link between two parts of a stack, each through a proxy that can be made bad."""
+"""Every link between two parts of a stack, each through a proxy that can be made faulty."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ from deploy.local.process import python_module
 from deploy.local.settings import PORTS, ROOT, child_environment
 from tests.prove.proxy import Mode
 
-# Who calls whom: the arrows of ARCHITECTURE.md, and what each part needs below itself.
+# The calls between programs in ARCHITECTURE.md, and the servers that each program needs.
 LINKS: tuple[tuple[str, str], ...] = (
     ("gateway", "orders"),
     ("gateway", "ledger"),
@@ -61,7 +61,7 @@ class Proxies:
         self._output.readline()
 
     def heal(self) -> None:
-        """Let everything pass on every link."""
+        """Make every link good."""
         for name in self.addresses:
             self.turn(name, Mode.PASS)
 

@@ -42,13 +42,13 @@ class Market:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faucet:
-    """Who sends USDC on chain, as strangers do."""
+    """Sends USDC on chain, from outside."""
 
     client: httpx.AsyncClient
     url: str
 
     async def pay(self, address: str, amount: str) -> None:
-        """Pay once for sure, and more often where an answer is lost: strangers may."""
+        """Pay at least once; a lost answer leads to another payment."""
         while True:
             with contextlib.suppress(httpx.HTTPError):
                 body = {"address": address, "amount": amount}
@@ -116,7 +116,7 @@ async def _user(market: Market, name: str, is_new: bool, rnd: random.Random) -> 
 
 
 async def pay(market: Market, user: str, amount: str) -> None:
-    """Let somebody send a user money on chain, once the user's wallet is there."""
+    """Send a user money on chain, once the user's wallet exists."""
     while True:
         wallet = await market.backend.look(f"/users/{user}/wallet/deposit")
         if wallet is not None:

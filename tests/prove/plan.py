@@ -1,4 +1,4 @@
-"""What is done to a stack, to which part and when: drawn from a seed before the run begins.
+"""The plan of disturbances: kinds, parts and times, drawn from a seed before the run begins.
 
 "When" is a number of orders that have ended, not a moment: a slow machine is disturbed as often
 for each order as a quick one. Pure.
@@ -69,7 +69,7 @@ MODES: Mapping[Mode, int] = {
     Mode.REFUSE: 3,
 }
 NETWORK_SECONDS = (1.0, 12.0)
-# The contract's functions, and the wallet's payment; None: whichever comes.
+# The contract's functions, and the wallet's payment; None: any of them.
 FUNCTIONS: Sequence[str | None] = (
     "fund_escrow",
     "release_funds",
@@ -119,7 +119,7 @@ def _spread(rnd: random.Random, size: ProofSize) -> int:
 
 
 def _turns(rnd: random.Random, weights: Mapping[str, int]) -> Iterator[str]:
-    """Yield names for ever, each as often as its weight says, in an order of chance."""
+    """Yield names for ever, in random order, by weight."""
     while True:
         bag = [name for name, weight in weights.items() for _ in range(weight)]
         rnd.shuffle(bag)

@@ -1,4 +1,4 @@
-"""A run: orders of three marketplaces on a stack to which everything happens, and the checks."""
+"""A run: orders of three marketplaces on a stack under all disturbances, and the checks."""
 
 import asyncio
 import contextlib
@@ -31,15 +31,15 @@ from tests.prove.plan import plan
 from tests.prove.restoring import Window
 from tests.settings import ProofSize
 
-# A lie lasts longer than what is lied about could land, and the retries beside it.
+# A lie lasts until the denied transaction has expired, retries included.
 LIE_SECONDS = 2.0 * TRANSACTION_SECONDS + 4.0
 
 
 @dataclass(slots=True, kw_only=True)
 class Proof:
-    """What a run was and came to. at: from and to, by the wall's clock.
+    """The size and the results of a run. at: from and to, by the wall's clock.
 
-    unclaimed: transactions that nobody claimed after the database was restored. requeued: the
+    unclaimed: transactions without a claim after the database was restored. requeued: the
     commands that an operator set going, and how often.
     """
 
@@ -56,12 +56,12 @@ class Proof:
 
     @property
     def broken(self) -> list[str]:
-        """Describe the checks that do not hold."""
+        """Describe the failed checks."""
         return [found.describe() for found in self.checks if not found.holds]
 
 
 async def prove(folder: Path, size: ProofSize) -> Proof:
-    """Run a load of that size under disturbances; returns what came of it."""
+    """Run a load of that size under disturbances; returns the results."""
     say = _speaker()
     say(f"seed {size.seed}: {size}")
     with (folder / "history.jsonl").open("w", buffering=1) as file:
@@ -129,7 +129,7 @@ async def _disturbed(
 async def _check(
     running: Deployment, made: Sequence[Market], operator: Attendance, proof: Proof
 ) -> None:
-    """Let everything come to its end, and check all that must hold then."""
+    """Wait until everything has ended, and run all checks."""
     document = running.stack.document
     url, say = document["databaseUrl"], running.say
     say("the load has ended; waiting until all is quiet")
@@ -152,7 +152,7 @@ async def _check(
 
 
 def askers_of(made: Sequence[Market]) -> Mapping[str, Asker]:
-    """Return everybody who asks, by name."""
+    """Return the clients by name."""
     everybody = [market.backend for market in made]
     everybody += [person for market in made for person in market.people]
     return {asker.name: asker for asker in everybody}

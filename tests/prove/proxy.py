@@ -1,4 +1,4 @@
-"""TCP proxies between the parts of a stack, in a process of their own: each can be made bad.
+"""TCP proxies between the parts of a stack, in their own process: each can be made faulty.
 
     python -m tests.prove.proxy '{"orders>ledger": ["127.0.0.1:9001"]}'
 
@@ -43,9 +43,9 @@ class Mode(enum.StrEnum):
     DELAY = "delay"
     """Every piece of data waits, up to twice as long as said."""
     STALL = "stall"
-    """Nothing passes and nothing is accepted, until it passes again; no byte is lost."""
+    """Nothing passes and nothing is accepted until the link is good again; no byte is lost."""
     SILENT = "silent"
-    """What connections send is taken and lost, for ever; new connections share that fate."""
+    """Data of open and of new connections is dropped, for ever."""
     FORGET = "forget"
     """Open connections die silently, for ever; new ones pass (at once a PASS)."""
     RESET = "reset"
@@ -81,7 +81,7 @@ class Link:
     passing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def turn(self, mode: Mode, milliseconds: float) -> None:
-        """Become good or bad from now on."""
+        """Change the link's behaviour from now on."""
         if mode in {Mode.RESET, Mode.REFUSE}:
             for pair in list(self.pairs):
                 pair.reset()
@@ -118,7 +118,7 @@ class Link:
                 side.close()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Reach one of the targets, by chance, or another one where it refuses."""
+        """Connect to a random target, or to another one if it refuses."""
         ordered = random.sample(self.targets, len(self.targets))
         for target in ordered[:-1]:
             with contextlib.suppress(OSError):
@@ -184,12 +184,12 @@ async def serve(targets: dict[str, list[str]]) -> None:
         async for order in orders():
             links[order["link"]].turn(Mode(order["mode"]), order["milliseconds"])
             tell(len(links[order["link"]].pairs))
-    # The kernel closes everything at once; nobody is owed an end of its own.
+    # The kernel closes everything at once, so connections need no orderly end.
     os._exit(0)
 
 
 def tell(what: object) -> None:
-    """Write a line for whoever runs the proxies."""
+    """Print a line for the process that runs the proxies."""
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
 

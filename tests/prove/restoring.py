@@ -1,4 +1,4 @@
-"""A database is restored to what it was some time ago, while the chain goes on from where it is.
+"""Restores a database to an earlier state, while the chain stays where it is.
 
 What an operator does is done as `docs/runbook.md` has it, with the same commands.
 """

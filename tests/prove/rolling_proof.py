@@ -51,7 +51,7 @@ async def test_every_replica_is_restarted_and_killed_and_no_request_fails(tmp_pa
     assert [found.describe() for found in checks if not found.holds] == []
     assert load.failed == []
     assert bought > 0
-    # A restart is nobody's failure: only what was killed may be asked again.
+    # A restart may fail no request; only after a kill may a request be retried.
     assert {what: count for what, count in load.again.items() if KILL not in what[0]} == {}
 
 
@@ -126,7 +126,7 @@ async def _persistently(shop: Shop, what: str, order_id: str, command: str) -> N
 
 
 async def _all_is_well(twice: Twice) -> None:
-    """Hold the books to the chain, once nothing is in motion."""
+    """Compare the books with the chain, once no operation is in progress."""
 
     async def is_well() -> bool:
         done = await asyncio.to_thread(operate, twice.stack.run_dir, "reconcile")

@@ -1,6 +1,6 @@
 """A steady load: so many requests a second, whatever happens, and what became of each.
 
-A request that gets no answer, or is refused because a part is away, is asked again with the same
+A request without an answer, or refused because a part is unavailable, is retried with the same
 idempotency key, as docs/marketplace.md tells clients to. What is counted is how often that was
 needed, and during what.
 """

@@ -1,7 +1,7 @@
-"""A stack with two replicas of every program, behind balancers that know nothing but TCP.
+"""A stack with two replicas of every program, behind TCP balancers.
 
-The first replicas are the stack's own; the second ones stand beside it. Whoever calls a program
-reaches one of the two, by chance, or the other where that one takes no connection.
+The first replicas are the stack's own. A connection to a program goes to one of its two replicas at
+random, or to the other if that one accepts no connection.
 """
 
 import asyncio

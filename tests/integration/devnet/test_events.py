@@ -13,7 +13,7 @@ TRANSFER = scval.to_symbol("transfer").to_xdr()
 
 
 def to_account(chain: Chain, receiver: Keypair, *, contract: str | None = None) -> EventFilter:
-    """Transfers of USDC to one account, whoever sends them."""
+    """Transfers of USDC to one account, from any sender."""
     return EventFilter(
         type=EventFilterType.CONTRACT,
         contractIds=[contract or chain.info["assetContractId"]],

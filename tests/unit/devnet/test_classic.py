@@ -1,4 +1,4 @@
-"""Classic operations nobody should send: each refused with the network's own code."""
+"""Invalid classic operations: each is refused with the network's own code."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The ledger in motion: what readers see, and what a broken transaction may not do to it."""
+"""The running ledger: what readers see, and that a broken transaction does not stop it."""
 
 from collections.abc import Iterator
 from pathlib import Path

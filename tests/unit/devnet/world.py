@@ -236,7 +236,7 @@ class World:
 
 
 def a_milestone(**changes: object) -> Milestone:
-    """Build a milestone nobody has worked on."""
+    """Build a new milestone."""
     fresh = Milestone(approved=False, description=b"work", evidence=b"", status=b"pending")
     return replace(fresh, **changes)  # type: ignore[arg-type]  # a builder for tests
 
