@@ -1,7 +1,8 @@
-"""`abandon`: end a stopped command that has changed nothing on chain; its order moves back.
+"""`abandon`: end a stopped command that changed nothing on chain.
 
-Escrow ends the command only with proof that nothing of it has landed or can land: it burns the
-sequence number of a signed transaction. If a transaction has landed, the command continues from it.
+Its order returns to the state before. Escrow ends the command only with proof that nothing of it
+has landed or can land: it burns the sequence number of a signed transaction. If a transaction has
+landed, the command continues from it.
 """
 
 import uuid

@@ -1,7 +1,8 @@
-"""`adopt`: name the transaction with which a stopped command's step has landed.
+"""`adopt`: name the transaction of a stopped command's step.
 
-Escrow compares the transaction with the step's intent before it books anything. To accept a step
-that landed differently than intended, name the step's own transaction.
+For a step that has landed without the command knowing it. Escrow compares the transaction with the
+step's intent before it books anything. To accept a step that landed differently than intended, name
+the step's own transaction.
 """
 
 import re

@@ -161,7 +161,7 @@ def remove(place: Place, *, name: str, file: Path | None) -> Answer:
 
 group = click.Group(
     "callers",
-    help="Programs of others that may call services: add, list and remove them.",
+    help="Manage other programs that may call the services.",
     commands=[add, listing, remove],
 )
 

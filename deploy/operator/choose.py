@@ -1,6 +1,6 @@
-"""`choose`: configure a marketplace; without options it prints the current settings.
+"""`choose`: configure a marketplace, or print its settings.
 
-It writes to the database as an administrator.
+Without options it prints the current settings. It writes to the database as an administrator.
 """
 
 from collections.abc import Mapping

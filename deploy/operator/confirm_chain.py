@@ -1,6 +1,7 @@
-"""`confirm-chain`: confirm that transactions missing in the books are settled; escrow sends again.
+"""`confirm-chain`: let escrow send again after it was on hold.
 
-It applies to every marketplace. Run `reconcile` first: it lists transactions that no step claims.
+You confirm that the transactions which the books lacked are settled. It applies to every
+marketplace. Run `reconcile` first: it lists transactions that no step claims.
 """
 
 import click

@@ -1,7 +1,7 @@
-"""`correct`: propose a transfer that corrects the books; another operator must approve it.
+"""`correct`: propose a transfer that corrects the books.
 
-No money moves before the approval. The evidence is a file: its SHA-256 is stored with the proposal.
-Keep the file yourself.
+Another operator must approve it. No money moves before the approval. The evidence is a file: its
+SHA-256 is stored with the proposal. Keep the file yourself.
 """
 
 import hashlib

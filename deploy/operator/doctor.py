@@ -1,9 +1,9 @@
-"""`doctor`: check every part of a deployment, and name the runbook's section for each problem.
+"""`doctor`: check every part of a deployment.
 
-It checks the services, the operator's key, schema revisions, clocks, NATS, the signature of the
-last deposit, and the chain's node. A part whose setting is missing is unknown, which is no problem:
-DATABASE_URL, NATS_URL, ESCROW_EVENT_KEYS, STELLAR_RPC_URL, STELLAR_NETWORK_PASSPHRASE. Exit code 1
-if something is wrong.
+For each problem it names the section of docs/runbook.md. It checks the services, the operator's
+key, schema revisions, clocks, NATS, the signature of the last deposit, and the chain's node. A part
+whose setting is missing is unknown, which is no problem: DATABASE_URL, NATS_URL, ESCROW_EVENT_KEYS,
+STELLAR_RPC_URL, STELLAR_NETWORK_PASSPHRASE. Exit code 1 if something is wrong.
 """
 
 import asyncio

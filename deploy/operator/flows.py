@@ -74,7 +74,7 @@ async def resume(session: Session, *, flow: str, reason: str) -> Answer:
 
 @asking(
     "limits",
-    about="List the flows of money; with --flow and --amount, limit one.",
+    about="List the flows of money, or limit one per day.",
     marketplace=None,
 )
 @click.option("--flow", type=FLOWS, help="The flow to limit; without it, all are listed.")

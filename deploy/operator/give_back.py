@@ -1,4 +1,4 @@
-"""`give-back`: return the money that the ledger still holds for a canceled order.
+"""`give-back`: return money that is held for a canceled order.
 
 The order is looked up in every marketplace that you name. A second run changes nothing.
 """

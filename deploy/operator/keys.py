@@ -60,7 +60,7 @@ def revoke(place: Place, *, marketplace: str, key_id: str) -> Answer:
 
 group = click.Group(
     "keys",
-    help="Issue, list and revoke API keys of marketplaces; rewrap the keys of wallets.",
+    help="Manage API keys of marketplaces, and keys of wallets.",
     commands=[issue, listing, revoke, rewrap.command],
 )
 

@@ -1,7 +1,8 @@
-"""`migrate`: bring every schema to this release's revision, one run at a time.
+"""`migrate`: bring every schema to this release's revision.
 
-It needs the DATABASE_URL of a role that may create schemas; for the embedded stack it finds it.
-Programs of the previous release work with the newer schema: migrate first, then replace them.
+One run at a time. It needs the DATABASE_URL of a role that may create schemas; for the embedded
+stack it finds it. Programs of the previous release work with the newer schema: migrate first, then
+replace them.
 """
 
 from sqlalchemy.exc import DBAPIError

@@ -16,7 +16,7 @@ from deploy.operator.session import Session
 APPROVED, REJECTED = "APPROVED", "REJECTED"
 
 
-@asking("proposals", about="List the proposals that wait for another operator's decision.")
+@asking("proposals", about="List proposals that wait for a decision.")
 @click.option("--all", "everything", is_flag=True, help="Include decided proposals.")
 async def command(session: Session, *, everything: bool) -> Answer:
     """List proposals."""
@@ -31,7 +31,7 @@ async def command(session: Session, *, everything: bool) -> Answer:
     )
 
 
-@asking("approve", about="Approve another operator's proposal, which carries it out.")
+@asking("approve", about="Carry out another operator's proposal.")
 @click.option("--proposal", type=click.UUID, required=True, help="Its id.")
 async def approve(session: Session, *, proposal: uuid.UUID) -> Answer:
     """Approve, which carries it out. Raises: as `Operator` says."""

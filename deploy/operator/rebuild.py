@@ -1,7 +1,7 @@
-"""`rebuild-stream`: recreate the event stream, and publish every event again from the outboxes.
+"""`rebuild-stream`: publish every event again on a new stream.
 
-It needs DATABASE_URL and NATS_URL of administrators; for the embedded stack it finds both.
-Consumers skip events that they have handled before.
+The events come from the outbox tables. It needs DATABASE_URL and NATS_URL of administrators; for
+the embedded stack it finds both. Consumers skip events that they have handled before.
 """
 
 import asyncio

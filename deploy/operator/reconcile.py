@@ -1,4 +1,6 @@
-"""`reconcile`: check the ledger's invariants, and every marketplace's ledger against the chain.
+"""`reconcile`: check the books, and compare ledger and chain.
+
+It checks the ledger's invariants, and compares every marketplace's accounts with the chain.
 
 Exit code 0: no problem was found. 1: accounts differ, a command is quarantined, money is held for
 an order that should have none, sending is on hold because the chain has transactions that the books

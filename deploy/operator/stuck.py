@@ -1,8 +1,8 @@
-"""`stuck`: list what makes no progress: commands, operations, and money held for no order.
+"""`stuck`: list what makes no progress.
 
-`STUCK`, `HELD` and `BLIND` need an operator. `runs` is an operation that takes long. `waits`
-continues without help. Exit code 1 if something needs an operator. docs/runbook.md has a section
-for each.
+These are commands, operations, and money that is held for no order. `STUCK`, `HELD` and `BLIND`
+need an operator. `runs` is an operation that takes long. `waits` continues without help. Exit code
+1 if something needs an operator. docs/runbook.md has a section for each.
 """
 
 import datetime as dt

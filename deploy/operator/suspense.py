@@ -1,4 +1,7 @@
-"""`suspense`: list deposits in suspense, or credit one to the user whose wallet received it."""
+"""`suspense`: list deposits in suspense, or credit one.
+
+A deposit is credited to the user whose wallet received it.
+"""
 
 import uuid
 
