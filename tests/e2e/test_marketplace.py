@@ -59,9 +59,7 @@ def test_unknown_marketplace_is_named_in_the_error(stack: RunningStack) -> None:
     done = choose(stack.run_dir, "--marketplace", "nobody")
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(
-        "orchestrator choose: there is no marketplace 'nobody'; there is: "
-    )
+    assert done.stderr.startswith("orchestrator choose: unknown marketplace 'nobody'; known: ")
     assert "demo" in done.stderr
 
 

@@ -269,4 +269,4 @@ def test_correction_requires_one_marketplace(stack: RunningStack, tmp_path: Path
         "--amount", "1.00", "--reason", "x", "--evidence", str(evidence), OPERATOR="alice",
     )  # fmt: skip
 
-    assert (done.returncode, "name the one marketplace" in done.stderr) == (1, True)
+    assert (done.returncode, "a correction is for one marketplace" in done.stderr) == (1, True)

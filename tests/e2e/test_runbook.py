@@ -97,7 +97,7 @@ async def another_deployment(desk: Desk) -> None:
 async def a_first_look(desk: Desk) -> None:
     said = desk.type("First look").stdout
 
-    assert re.search(r"^holds +I1 ", said, re.MULTILINE)
+    assert re.search(r"^ok +I1 ", said, re.MULTILINE)
     assert f"ledger = chain: 0 accounts, 0 in progress, 0 differ  [{desk.tenant.name}]" in said
 
 
