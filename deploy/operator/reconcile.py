@@ -105,7 +105,10 @@ async def command(session: Session, *, every: int | None) -> Answer:
     document = _document(at, invariants, known, looks)
     return Answer(
         lines=[
-            *map(_promise, invariants),
+            *(
+                f"{'ok    ' if one.holds else 'BROKEN'}  {one.name}  {one.details}"
+                for one in invariants
+            ),
             known.describe(),
             *(line for found in looks for line in lines(found)),
         ],
@@ -177,20 +180,13 @@ def differing(holdings: Sequence[Holding]) -> list[Holding]:
 
 def lines(found: Look) -> list[str]:
     """Describe what was found in a marketplace, a line each, with its name at the end."""
-    return [f"{text}  [{found.marketplace.label}]" for text in (*_head(found), *_marked(found))]
-
-
-def _head(found: Look) -> list[str]:
-    if found.refusal:
-        return []
-    moving = sum(one.in_motion for one in found.holdings)
-    wrong = len(differing(found.holdings))
-    accounts = counted(len(found.holdings), "account")
-    return [f"ledger = chain: {accounts}, {moving} in progress, {wrong} differ"]
-
-
-def _marked(found: Look) -> list[str]:
-    return [f"{finding.mark:7} {finding.says}" for finding in findings(found)]
+    said = [f"{finding.mark:7} {finding.says}" for finding in findings(found)]
+    if not found.refusal:
+        accounts = counted(len(found.holdings), "account")
+        moving = sum(one.in_motion for one in found.holdings)
+        wrong = len(differing(found.holdings))
+        said.insert(0, f"ledger = chain: {accounts}, {moving} in progress, {wrong} differ")
+    return [f"{text}  [{found.marketplace.label}]" for text in said]
 
 
 def findings(found: Look) -> list[Finding]:
@@ -212,14 +208,11 @@ def findings(found: Look) -> list[Finding]:
         waiting = counted(found.deposits_in_suspense, "deposit")
         total = to_text(found.house.get("suspense", 0))
         said.append(Finding("waits", f"{waiting} in suspense, {total}"))
-    fees = [f"{to_text(held)} {account}" for account, held in _fees(found)]
+    house = sorted(found.house.items())
+    fees = [f"{to_text(held)} {name}" for name, held in house if name.startswith("fees:")]
     if fees:
         said.append(Finding("fees", ", ".join(fees)))
     return said
-
-
-def _fees(found: Look) -> list[tuple[str, int]]:
-    return sorted(item for item in found.house.items() if item[0].startswith("fees:"))
 
 
 async def _background(session: Session) -> Background:
@@ -232,10 +225,6 @@ async def _invariants(session: Session) -> list[InvariantResult]:
     if not session.marketplaces:
         return []
     return await session.operator(session.marketplaces[0]).invariants()
-
-
-def _promise(found: InvariantResult) -> str:
-    return f"{'ok    ' if found.holds else 'BROKEN'}  {found.name}  {found.details}"
 
 
 def _said(error: DomainError) -> str:

@@ -5,7 +5,7 @@ the old one a minute later. Services keep running, and the wallets' own keys do 
 applies to every marketplace.
 """
 
-from orchestrator.escrow.v1.escrow_pb2 import RewrapKeysRequest, RewrapKeysResponse
+from orchestrator.escrow.v1.escrow_pb2 import RewrapKeysRequest
 
 from deploy.operator.answers import DONE, REFUSED, Answer, counted, warn
 from deploy.operator.command import asking
@@ -18,7 +18,12 @@ async def command(session: Session) -> Answer:
     rewrapped, after = 0, ""
     unusable: list[str] = []
     while True:
-        page = await _page(session, after)
+        # Every call names a marketplace; this one rewraps the keys of all.
+        page = await session.services.call(
+            session.services.escrow.RewrapKeys,
+            RewrapKeysRequest(after=after),
+            marketplace_id=session.marketplaces[0].id,
+        )
         rewrapped += page.rewrapped
         unusable += page.unusable
         after = page.next_after
@@ -33,14 +38,4 @@ async def command(session: Session) -> Answer:
         lines=lines,
         document={"rewrapped": rewrapped, "unusable": unusable, "keyId": page.key_id},
         exit_code=REFUSED if unusable else DONE,
-    )
-
-
-async def _page(session: Session, after: str) -> RewrapKeysResponse:
-    services = session.services
-    # Every call names a marketplace; this one rewraps the keys of all.
-    return await services.call(
-        services.escrow.RewrapKeys,
-        RewrapKeysRequest(after=after),
-        marketplace_id=session.marketplaces[0].id,
     )

@@ -13,7 +13,6 @@ import click
 from deploy.operator.answers import DONE, REFUSED, Answer
 from deploy.operator.client import Operator
 from deploy.operator.command import asking
-from deploy.operator.findings import OrderNow
 from deploy.operator.placing import misplaced
 from deploy.operator.session import Session
 
@@ -69,16 +68,13 @@ async def _of(operator: Operator, before: dt.datetime) -> list[dict[str, Any]]:
     found += [_one("STUCK", one.order_id, "", one.describe()) for one in await misplaced(operator)]
     for state in STATES:
         for order in await operator.orders_in(state):
-            found += _running(order, before)
+            now = order.operation
+            if now is None or dt.datetime.fromisoformat(now.since) > before:
+                continue
+            where = f"{now.kind} of order {order.id} at {now.step}"
+            says = f"{where}, {now.attempts} attempts, {now.since}"
+            found.append(_one("runs", order.id, now.since, says))
     return found
-
-
-def _running(order: OrderNow, before: dt.datetime) -> list[dict[str, Any]]:
-    now = order.operation
-    if now is None or dt.datetime.fromisoformat(now.since) > before:
-        return []
-    says = f"{now.kind} of order {order.id} at {now.step}, {now.attempts} attempts, {now.since}"
-    return [_one("runs", order.id, now.since, says)]
 
 
 def _one(mark: str, about: str, since: str, says: str) -> dict[str, Any]:

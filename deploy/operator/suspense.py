@@ -10,7 +10,6 @@ import click
 from deploy.operator.answers import Answer, counted
 from deploy.operator.command import asking
 from deploy.operator.findings import Suspended
-from deploy.operator.marketplaces import Named
 from deploy.operator.session import Session
 from kernel.money import to_text
 
@@ -42,7 +41,21 @@ async def command(session: Session, *, credit: uuid.UUID | None, reason: str) ->
     lines += [f"{line(one)}  [{marketplace.label}]" for marketplace, one in found]
     return Answer(
         lines=[*lines, f"{counted(len(found), 'deposit')} in suspense"],
-        document={"credited": credited, "deposits": [_document(*each) for each in found]},
+        document={
+            "credited": credited,
+            "deposits": [
+                {
+                    "marketplace": marketplace.label,
+                    "transfer": one.transfer_id,
+                    "at": one.at,
+                    "asset": one.asset,
+                    "minorUnits": one.minor_units,
+                    "user": one.user_id,
+                    "memo": one.memo,
+                }
+                for marketplace, one in found
+            ],
+        },
     )
 
 
@@ -52,15 +65,3 @@ def line(found: Suspended) -> str:
         f"{found.transfer_id}  {found.at}  {to_text(found.minor_units)} {found.asset}"
         f"  wallet of {found.user_id or 'no user'}  memo {found.memo!r}"
     )
-
-
-def _document(marketplace: Named, found: Suspended) -> dict[str, object]:
-    return {
-        "marketplace": marketplace.label,
-        "transfer": found.transfer_id,
-        "at": found.at,
-        "asset": found.asset,
-        "minorUnits": found.minor_units,
-        "user": found.user_id,
-        "memo": found.memo,
-    }
