@@ -34,7 +34,7 @@ def main() -> None:
     """Read the settings, serve, and end with 0 after a graceful stop."""
     settings = load(GatewaySettings, program="gateway")
     telemetry.configure(service="gateway", level=settings.log_level)
-    # What was imported is there to the end: no collection looks at it again, nor the last one.
+    # Imported objects live to the end: keep them out of every garbage collection.
     gc.freeze()
     try:
         started = uvloop.run(serve(settings))

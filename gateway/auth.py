@@ -1,7 +1,7 @@
-"""Who calls: the credential in the headers, checked against what is known of it.
+"""API keys: the key in the headers, checked against the database.
 
-Answers are remembered for a few seconds, so that a revoked key stops working at once here and
-within seconds on other gateways; streams that it has open end as fast.
+Results are cached for a few seconds. A revoked key stops working at once on this gateway and within
+seconds on others; its open streams end as fast.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from gateway import keys
 from gateway.keys import Key, KeyStore
 from kernel.errors import PermissionDenied, Unauthenticated, Unavailable
 
-# The longest another gateway's revocation may go unnoticed here.
+# How long a key may work here after another gateway has revoked it.
 REMEMBERED_SECONDS = 5.0
 REMEMBERED_MAX = 10_000
-# How often the key of an open stream is looked at, and how old what is remembered of it may be:
-# both together are less than the promise above.
+# How often the key of an open stream is checked, and how old the cached result may be. Both
+# together are less than the limit above.
 WATCH_SECONDS = 2.0
 CALLER = "gateway"
-# Of SHA-256.
+# The length of an SHA-256 digest.
 DIGEST_BYTES = 32
 
 
@@ -48,7 +48,7 @@ class ScopeMissing(PermissionDenied):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """A credential that held. account: whose requests are counted; environment: live or test."""
+    """A valid credential. account: the name under which its requests are counted."""
 
     identity: Identity
     account: str
@@ -67,7 +67,7 @@ class Credential:
 
 
 class KeyAuthenticator:
-    """Checks API keys; concurrent checks of one key look into the database once."""
+    """Checks API keys; concurrent checks of one key read the database once."""
 
     def __init__(self, store: KeyStore) -> None:
         self.store = store
@@ -76,7 +76,7 @@ class KeyAuthenticator:
         self._forgotten = asyncio.Event()
 
     async def authenticate(self, text: str) -> Credential:
-        """Return whom a key stands for.
+        """Return the credential of a key.
 
         Raises: CredentialNotValid: mistyped, unknown, revoked or expired.
         """
@@ -87,13 +87,13 @@ class KeyAuthenticator:
         return await self._check(key_id, marks, seconds=REMEMBERED_SECONDS)
 
     async def until_ended(self, key: Key) -> None:
-        """Wait until a key is revoked or expires, or for too long nobody can say that it is not."""
+        """Wait until a key is revoked or expires, or could not be checked for too long."""
         held_at = time.monotonic()
         while time.monotonic() - held_at < REMEMBERED_SECONDS:
             forgotten = self._forgotten
             try:
                 async with asyncio.timeout(WATCH_SECONDS):
-                    # Its secret was seen; its digest may be replaced by now.
+                    # Its secret was checked before; its digest may have changed since.
                     await self._check(key.id, (), seconds=WATCH_SECONDS)
                 held_at = time.monotonic()
             except CredentialNotValid:
@@ -105,9 +105,10 @@ class KeyAuthenticator:
                     await forgotten.wait()
 
     async def _check(self, key_id: str, marks: Sequence[bytes], *, seconds: float) -> Credential:
-        """Return whom a key stands for, as it was at most so many seconds ago.
+        """Return the credential of a key, as it was at most `seconds` ago.
 
-        marks: what may be kept of it, the usual one first; none: its secret was seen before.
+        marks: the digests that may be stored for it, the usual one first. Without marks, its
+        secret is not checked again.
         """
         mark = marks[0] if marks else b"seen before: " + key_id.encode()
         known = self._known.get(mark)
@@ -116,7 +117,7 @@ class KeyAuthenticator:
         credential = await self._ask_once(key_id, mark, marks)
         if credential is None:
             if marks:
-                # A wrong secret says nothing of the right one.
+                # A wrong secret says nothing about the right one.
                 self._known.pop(mark, None)
             else:
                 self._drop(key_id)
@@ -124,10 +125,10 @@ class KeyAuthenticator:
         return credential
 
     def forget(self, key_id: str) -> None:
-        """Stop trusting what is remembered of a key: it was revoked."""
+        """Drop the cached results of a key: it was revoked."""
         self._drop(key_id)
         self._asking.clear()
-        # Whoever watches a key looks again.
+        # Open streams check their keys again.
         self._forgotten.set()
         self._forgotten = asyncio.Event()
 
@@ -148,14 +149,14 @@ class KeyAuthenticator:
 
     async def _ask(self, key_id: str, marks: Sequence[bytes]) -> Credential | None:
         key = await self.store.find(key_id)
-        # Compared even where there is no such key, so that both take the same time.
+        # Compared even if the key does not exist, so that both cases take the same time.
         kept = key.digest if key is not None else bytes(DIGEST_BYTES)
         same = [mark for mark in marks if hmac.compare_digest(mark, kept)]
         if key is None or (marks and not same) or key.revoked_at is not None:
             return None
         if same and same[0] != marks[0]:
-            # Hashed with the other pepper: from now on with the one that is to stay.
-            # Where nothing can be written, the next use does it.
+            # Hashed with the other pepper: store the digest of the pepper that is to stay.
+            # If the database takes no writes, the next use does it.
             with contextlib.suppress(Unavailable):
                 await self.store.digest_anew(key_id, old=same[0], new=marks[0])
             key = replace(key, digest=marks[0])
@@ -165,7 +166,7 @@ class KeyAuthenticator:
 
     def _answered(self, mark: bytes, task: asyncio.Task[Credential | None]) -> None:
         if self._asking.get(mark) is not task:
-            return  # revoked while the database was asked: what it said is not to be remembered
+            return  # the key was revoked during the read, so the result is not cached
         del self._asking[mark]
         if task.cancelled() or task.exception() is not None:
             return
@@ -187,7 +188,7 @@ def _credential(key: Key) -> Credential:
 
 
 def anonymous() -> Identity:
-    """Return the identity of a request that needs no credential."""
+    """Return the identity of a request without a credential."""
     return Identity(
         caller=CALLER, marketplace_id=uuid.UUID(int=0), principal="anonymous", role="none"
     )

@@ -28,14 +28,14 @@ ResponseT = TypeVar("ResponseT", bound=Message)
 READ_SECONDS = 5.0
 HEALTH_SECONDS = 2.0
 USERS_MAX = 50_000
-# Between two looks at what a change has become, when the process stops.
+# Between two reads of a running change, when the process stops.
 AGAIN_SECONDS = 0.2
 log = logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A user's two names. What names a user never names another, so it may be remembered."""
+    """A user's two ids. An id is never given to another user, so it can be cached."""
 
     id: uuid.UUID
     public_id: str
@@ -43,7 +43,7 @@ class User:
 
 @dataclass(slots=True)
 class Reply:
-    """What came with an answer: whether it had been given before."""
+    """What came with an answer: whether it is a stored one."""
 
     replayed: bool = field(default=False)
 
@@ -90,7 +90,7 @@ class Backends:
                 method, request, timeout_seconds=timeout_seconds
             )
         except Unauthenticated as error:
-            # Our own token was refused: the client has nothing to do with it.
+            # The service refused our token, not the client's credential.
             log.exception("backend.refused_the_gateway", reason=error.reason)
             raise Internal("A service refused the gateway") from None
         except DomainError as error:
@@ -110,7 +110,7 @@ class Backends:
         timeout_seconds: float,
         reply: Reply,
     ) -> ResponseT:
-        """Make a change and wait for it; when the process stops, tell it as it is then.
+        """Make a change and wait for it; when the process stops, return its state at that moment.
 
         Raises: as `call`.
         """
@@ -127,7 +127,7 @@ class Backends:
         return await self._as_it_is(method, request, reply)
 
     def stop_waiting(self) -> None:
-        """Answer every change that is waited for as it is: the process is about to stop."""
+        """Answer every waiting change with its current state: the process is about to stop."""
         self._is_stopping = True
         for waiting in self._waiting:
             waiting.cancel()
@@ -138,9 +138,9 @@ class Backends:
         request: RequestT,
         reply: Reply,
     ) -> ResponseT:
-        """Ask for a change once more, without a wait: it has its answer, or its order is moving.
+        """Repeat a change without waiting: it has ended, or its order has a running operation.
 
-        Asking again under the same request id begins nothing that has been begun.
+        A repetition under the same request id starts nothing twice.
         """
         at_once = type(request)()
         at_once.CopyFrom(request)
@@ -160,7 +160,7 @@ class Backends:
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def user(self, text: str) -> User:
-        """Return the names of a user of the caller's marketplace, named by either of them.
+        """Return both ids of a user of the caller's marketplace, found by either.
 
         Raises: NotFound: USER_NOT_FOUND.
         """
@@ -176,14 +176,14 @@ class Backends:
         return user
 
     async def network(self) -> escrow_pb2.Network:
-        """Return the network and asset of deposits, which do not change while we run."""
+        """Return the network and asset of deposits, which do not change while the process runs."""
         if self._network is None:
             request = escrow_pb2.GetNetworkRequest()
             self._network = await self.call(self.escrow.GetNetwork, request)
         return self._network
 
     async def health(self) -> dict[str, bool]:
-        """Ask every service whether it is ready; one that is away is not."""
+        """Ask every service whether it is ready; one that is unavailable is not."""
         names = list(self.channels)
         ready = await asyncio.gather(*(self._is_ready(name) for name in names))
         return dict(zip(names, ready, strict=True))
@@ -203,5 +203,5 @@ class Backends:
 
 
 def bind(who: Identity, *, request_id: str) -> None:
-    """Make the calls of this task the given identity's."""
+    """Make the calls of this task with the given identity."""
     identity.bind(who, request_id=request_id)

@@ -1,6 +1,6 @@
-"""JSON as it must be sent: UTF-8, no key twice, no NaN, no text that a database cannot keep.
+"""Strict JSON: UTF-8, no key twice, no NaN, no text that a database cannot store.
 
-A number that Python, or a client's reader, could change is kept as it was written.
+A number that Python or a client's parser could change is kept as it was written.
 """
 
 import decimal
@@ -15,15 +15,15 @@ from kernel.errors import InvalidArgument
 BYTES_MAX = 64 * 1024
 DEPTH_MAX = 8
 INTEGER_MAX = 2**63 - 1
-# A number beyond this is none that a client's own JSON reader could hold.
+# A client's own JSON parser could not hold a larger number.
 EXPONENT_MAX = 308
 NUMBER_SHOWN = 40
-# As many digits never are more than INTEGER_MAX.
+# A number of so many digits is never more than INTEGER_MAX.
 SAFE_DIGITS = 18
 
 
 class BodyNotValid(InvalidArgument):
-    """The body is no JSON that is accepted here."""
+    """The body is not JSON, or not JSON that is accepted here."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, fields=[("body", message)])
@@ -42,19 +42,19 @@ class Number(decimal.Decimal):
         """Read a JSON number's text. Raises: BodyNotValid: it is outside every range."""
         try:
             number = super().__new__(cls, text)
-            # Zero has no size: its exponent is only how it is written.
+            # Zero may have any exponent.
             is_held = not number or abs(number.adjusted()) <= EXPONENT_MAX
         except decimal.DecimalException:
             is_held = False
         if not is_held:
             shown = text[:NUMBER_SHOWN]
-            raise BodyNotValid(f"The body holds a number that is too large or too small: {shown}")
+            raise BodyNotValid(f"The body has a number that is too large or too small: {shown}")
         number.written = text
         return number
 
 
 def integer(text: str) -> "int | Number":
-    """Read a JSON integer's text; one that another reader could change is a `Number`.
+    """Read a JSON integer's text; one that another parser could change is a `Number`.
 
     Raises: BodyNotValid: it is outside every range.
     """
@@ -66,7 +66,7 @@ def integer(text: str) -> "int | Number":
 
 
 def to_json(value: object) -> str:
-    """Spell a value that was read with `Number` as JSON, its numbers as they were written."""
+    """Write a value that was read with `Number` as JSON, its numbers as they were written."""
     return orjson.dumps(value, default=_spelled).decode()
 
 
@@ -97,7 +97,7 @@ def parse(raw: bytes, *, is_exact: bool = False, depth_max: int = DEPTH_MAX) -> 
 
 
 def is_storable(text: str) -> bool:
-    """Tell whether a text can be kept: no NUL, no unpaired surrogate."""
+    """Tell whether a text can be stored: no NUL, no unpaired surrogate."""
     if "\x00" in text:
         return False
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
@@ -117,10 +117,10 @@ def _constant(name: str) -> Any:
 
 
 def _check(value: Any, *, depth: int, most: int) -> None:
-    """Look at a value at a depth, and at what is in it."""
+    """Check a value at a depth, and the values in it."""
     if isinstance(value, str):
         if not is_storable(value):
-            raise _Refused("The body holds a character that is not allowed")
+            raise _Refused("The body has a character that is not allowed")
     elif isinstance(value, dict | list):
         if depth > most:
             raise _Refused(f"The body is nested deeper than {most} levels")
@@ -130,9 +130,9 @@ def _check(value: Any, *, depth: int, most: int) -> None:
             _check(item, depth=depth + 1, most=most)
     elif isinstance(value, float):
         if not math.isfinite(value):
-            raise _Refused("The body holds a number that is too large")
+            raise _Refused("The body has a number that is too large")
     elif isinstance(value, int) and abs(value) > INTEGER_MAX:
-        raise _Refused("The body holds an integer that is too large")
+        raise _Refused("The body has an integer that is too large")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant)

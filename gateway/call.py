@@ -45,23 +45,23 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BODY_SECONDS = 10.0
 WAIT_SECONDS_MAX = 60
-# What an answer needs after the operation's wait is over.
+# What an answer may take after the operation's wait is over.
 SLACK_SECONDS = 5.0
-# What of an IPv6 address names its owner.
+# The part of an IPv6 address that names its owner.
 NETWORK_BITS = 64
-# Headers that say one thing: twice is a contradiction, or an attempt to be read in two ways.
+# Headers that may be sent once: two values could be read in two ways.
 _ONCE = frozenset(
     {b"authorization", b"x-api-key", b"idempotency-key", b"content-type", b"last-event-id"}
 )
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-# Parameters have no effect, charset as little as any. Source: RFC 8259 §11.
+# Parameters have no effect, including charset. Source: RFC 8259 §11.
 _JSON = re.compile(r"\s*application/json\s*(;.*)?", re.IGNORECASE)
 _WAIT = re.compile(r"wait\s*=\s*(\d{1,9})", re.IGNORECASE)
 
 
 class HeaderNotValid(InvalidArgument):
-    """A header is given twice, or is not what it must be."""
+    """A header is sent twice, or its value is not valid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class Strangers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What handlers work with."""
+    """What handlers use: the services, the keys, the streams."""
 
     backends: Backends
     keys: KeyAuthenticator
@@ -94,9 +94,9 @@ class Parts:
 class Call:
     """A request being served.
 
-    path: without a trailing slash; params: what the route's placeholders stand for. body: as it
-    came. limit, remaining: requests a minute of this credential, and those left, once counted.
-    place: a stream's own, among those that may be open.
+    path: without a trailing slash; params: the values of the route's placeholders. body: the bytes
+    that were sent. limit, remaining: requests a minute of this credential, and those left, once
+    counted. place: a stream's place among those that may be open.
     """
 
     method: str
@@ -156,7 +156,7 @@ class Call:
         return {**self.written(), "wait_seconds": self.wait_seconds()}
 
     def write_key(self) -> str:
-        """Return the request id of a change: of the client's Idempotency-Key, or a fresh one.
+        """Return the request id of a change: from the client's Idempotency-Key, or a new one.
 
         Raises: HeaderNotValid: the key is not 1 to 255 printable ASCII characters.
         """
@@ -171,7 +171,7 @@ class Call:
         return f"k:{key}"
 
     def fingerprint(self) -> bytes:
-        """Return what makes the same key the same request: method, path, query, body bytes."""
+        """Return the hash that tells requests under one key apart: method, path, query, body."""
         query = urlencode(sorted(parse_qsl(self.query_string.decode("latin-1"))))
         head = f"{self.method}\n{self.path}\n{query}\n".encode()
         return hashlib.sha256(head + self.body).digest()
@@ -179,7 +179,7 @@ class Call:
     def wait_seconds(self) -> int:
         """Return how long to wait for an operation: `Prefer: wait=N`, `respond-async` (RFC 7240).
 
-        0: do not wait. Longer than a minute is a minute.
+        0: do not wait. The most is a minute.
         """
         prefer = self.headers.get("prefer")
         if prefer is None:
@@ -210,9 +210,9 @@ def dispute_id(text: str) -> str:
 
 
 def read_headers(scope: Scope) -> dict[str, str]:
-    """Return the headers by lower-case name; one that may be repeated is joined by commas.
+    """Return the headers by lower-case name; repeated ones are joined by commas.
 
-    Raises: HeaderNotValid: a header that must be single is given twice.
+    Raises: HeaderNotValid: a header that may be sent once is sent twice.
     """
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
@@ -221,7 +221,7 @@ def read_headers(scope: Scope) -> dict[str, str]:
             if raw_name in _ONCE:
                 title = name.title()
                 raise HeaderNotValid(
-                    f"The header {title} is given twice", fields=[(title, "is given twice")]
+                    f"The header {title} is sent twice", fields=[(title, "is sent twice")]
                 )
             value = f"{headers[name]}, {value}"
         headers[name] = value
@@ -229,9 +229,9 @@ def read_headers(scope: Scope) -> dict[str, str]:
 
 
 def request_id(scope: Scope) -> str:
-    """Return the client's X-Request-Id where it is one and printable, or a new one.
+    """Return the client's X-Request-Id if there is one valid value, or a new one.
 
-    Every request has one, whatever is wrong with its headers.
+    Every request has one, even if its headers are not valid.
     """
     given = [value for name, value in scope["headers"] if name == b"x-request-id"]
     text = given[0].decode("latin-1") if len(given) == 1 else ""
@@ -239,9 +239,9 @@ def request_id(scope: Scope) -> str:
 
 
 def client_address(scope: Scope, *, proxies: int) -> str:
-    """Return the client's address, as the last of so many trusted proxies saw it.
+    """Return the client's address, as the first of the trusted proxies saw it.
 
-    Of an IPv6 address the network counts: a client has all of its addresses.
+    For IPv6 the network is returned: a client has all of its addresses.
     """
     known = scope.get("client")
     address = str(known[0]) if known else ""
@@ -254,7 +254,7 @@ def client_address(scope: Scope, *, proxies: int) -> str:
     except ValueError:
         return address[:64]
     if isinstance(found, ipaddress.IPv6Address):
-        # On a socket of both families an IPv4 client has such an address.
+        # A socket of both families shows an IPv4 client in this form.
         found = found.ipv4_mapped or found
     if isinstance(found, ipaddress.IPv4Address):
         return str(found)
@@ -262,14 +262,14 @@ def client_address(scope: Scope, *, proxies: int) -> str:
 
 
 async def read_body(receive: Receive, headers: Mapping[str, str]) -> bytes:
-    """Read the whole body; empty where there is none.
+    """Read the whole body; empty without one.
 
-    Raises: BodyTooLarge; UnsupportedMediaType: a body that is declared as something but JSON, or
-        is packed; RequestTimeout: it does not arrive, or the client has gone before it was whole.
+    Raises: BodyTooLarge; UnsupportedMediaType: the body is declared as something else than JSON, or
+        is compressed; RequestTimeout: it did not arrive in time, or is incomplete.
     """
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > body.BYTES_MAX:
-        raise _too_large()  # before a client that asks whether it may go on has sent it
+        raise _too_large()  # before a client that sent Expect: 100-continue sends the body
     try:
         async with asyncio.timeout(BODY_SECONDS):
             raw = await _read(receive)
@@ -277,7 +277,7 @@ async def read_body(receive: Receive, headers: Mapping[str, str]) -> bytes:
         raise _late("did not arrive in time") from None
     if len(raw) > body.BYTES_MAX:
         raise _too_large()
-    # A body that says nothing of its type is what every body here is.
+    # A body without a type is taken as JSON.
     if raw and _JSON.fullmatch(headers.get("content-type", "application/json")) is None:
         raise UnsupportedMediaType(
             "A body must be sent as Content-Type: application/json",
@@ -286,19 +286,19 @@ async def read_body(receive: Receive, headers: Mapping[str, str]) -> bytes:
     codings = {part.strip().lower() for part in headers.get("content-encoding", "").split(",")}
     if raw and not codings <= {"", "identity"}:
         raise UnsupportedMediaType(
-            "A body must be sent as it is, without a Content-Encoding",
+            "A body must be sent without a Content-Encoding",
             fields=[("Content-Encoding", "must be identity")],
         )
     return raw
 
 
 async def _read(receive: Receive) -> bytes:
-    """Read a body as far as it may be; a part of one is none."""
+    """Read a body up to the limit. Raises: RequestTimeout: the client left before its end."""
     chunks, size = [], 0
     while size <= body.BYTES_MAX:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _late("did not arrive whole")
+            raise _late("was incomplete")
         chunk = message.get("body", b"")
         chunks.append(chunk)
         size += len(chunk)
@@ -309,8 +309,8 @@ async def _read(receive: Receive) -> bytes:
 
 def _too_large() -> BodyTooLarge:
     text = "is larger than 64 KiB"
-    return BodyTooLarge(f"The body {text}", fields=[("body", text)])
+    return BodyTooLarge(f"The request body {text}", fields=[("body", text)])
 
 
 def _late(text: str) -> RequestTimeout:
-    return RequestTimeout(f"The body {text}", fields=[("body", text)])
+    return RequestTimeout(f"The request body {text}", fields=[("body", text)])

@@ -1,8 +1,8 @@
-"""Connections: HTTP/1.1 as it comes over a socket, and what a client may cost there.
+"""Connections: HTTP/1.1 over a socket, with limits on what one client may use.
 
-Uvicorn's parser, with the limits that it has not: on a request's head (bytes, headers, seconds), on
-what frames a body, on silence, on answers that are not read, on the number of connections. One
-request of a connection is parsed at a time, so that nobody has a queue here.
+Uvicorn's parser, with the limits that it does not have: on a request's head (bytes, headers,
+seconds), on the framing of a body, on idle connections, on answers that are not read, on the number
+of connections. One request of a connection is parsed at a time, so requests do not queue here.
 """
 
 import asyncio
@@ -31,25 +31,26 @@ from gateway.errors import (
 from kernel.errors import DomainError
 from kernel.ids import new_id
 
-# Request line and headers together, and how many headers there may be.
+# Request line and headers together, and the number of headers.
 HEAD_BYTES_MAX = 16 * 1024
 HEADERS_MAX = 100
 # From the first byte of a head to its last.
 HEAD_SECONDS = 10.0
-# How long a connection may be silent: before its first request, and after each answer.
+# How long a connection may be idle: before its first request, and after each answer.
 IDLE_SECONDS = 25.0
-# When the process stops, a silent connection stays open for so long: a request that is on its way
-# there is answered, and told to use another one.
+# How long an idle connection stays open when the process stops: a request that is on its way is
+# still answered, with `Connection: close`.
 LAST_SECONDS = 1.0
 # How long an answer may wait for a client that does not read it.
 STALLED_SECONDS = 30.0
-# After a refusal the rest of what was sent is thrown away, so that the answer arrives: so much.
+# After a refusal, so much of the rest of the request is read and discarded, so that the refusal
+# arrives.
 LINGER_SECONDS, LINGER_BYTES_MAX = 2.0, 256 * 1024
-# What chunks may cost beside the body that they carry: sizes, extensions, trailers.
+# The most that chunks may add to their body: sizes, extensions, trailers.
 FRAMING_BYTES_MAX, FRAMING_PER_BYTE = 16 * 1024, 8
-# As much is parsed before limits are looked at.
+# How much is parsed before limits are checked.
 PIECE_BYTES = 4096
-# Its clients know no chunks and no interim answers. Source: RFC 9112 §6.1, RFC 9110 §15.2.
+# Its clients do not understand chunks or interim answers. Source: RFC 9112 §6.1, RFC 9110 §15.2.
 OLD_VERSION = "1.0"
 _HEAD_END = b"\r\n\r\n"
 _HOST = re.compile(rb"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]]*")
@@ -59,7 +60,7 @@ Refuse = Callable[[DomainError, bytes, Sequence[tuple[bytes, bytes]], str], Refu
 
 
 class Connection(HttpToolsProtocol):
-    """One client's connection. refuse: prints a refusal for a request as far as it is known."""
+    """One client's connection. refuse: prints a refusal, from what is known of the request."""
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class Connection(HttpToolsProtocol):
         self.headers = []
         self._crowd = crowd
         self._refusal = refuse
-        # What has come and is not parsed yet, and how far it is.
+        # Received bytes, and how many of them have been parsed.
         self._unread, self._at = b"", 0
         self._head_bytes = 0
         self._is_in_body = self._is_chunked = self._has_ended = False
@@ -89,7 +90,7 @@ class Connection(HttpToolsProtocol):
         self._stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
-        """Begin, where there is a place."""
+        """Begin, if the limit on connections allows it."""
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
         if self._crowd.enter(self):
@@ -109,7 +110,7 @@ class Connection(HttpToolsProtocol):
             self._stalled.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; it is parsed as soon as the request before is answered."""
+        """Take received bytes; they are parsed when the request before has been answered."""
         if self._is_lingering:
             self._lingered += len(data)
             if self._lingered > LINGER_BYTES_MAX:
@@ -120,12 +121,12 @@ class Connection(HttpToolsProtocol):
         self._feed()
 
     def eof_received(self) -> bool:  # type: ignore[override] # uvicorn ends the connection
-        """Answer what has come whole, if its client says no more; that of a stream has gone."""
+        """Answer a complete request whose client sends no more; end its stream, if it is one."""
         self._has_ended = True
         return self._is_answering() and not self.cycle.response_started
 
     def pause_writing(self) -> None:
-        """Wait for the client to read, and not for ever."""
+        """Wait for the client to read, for a limited time."""
         super().pause_writing()
         if self._stalled is None:
             self._stalled = self.loop.call_later(STALLED_SECONDS, self.transport.abort)
@@ -138,7 +139,7 @@ class Connection(HttpToolsProtocol):
             self._stalled = None
 
     def shutdown(self) -> None:
-        """End after the next answer, or after a while without one."""
+        """End after the next answer, or soon if there is no request."""
         self._is_last = True
         if self._is_answering() or self._is_in_body:
             self.cycle.keep_alive = False
@@ -146,17 +147,17 @@ class Connection(HttpToolsProtocol):
             self._arm(LAST_SECONDS, self.timeout_keep_alive_handler)
 
     def timeout_keep_alive_handler(self) -> None:
-        """End a connection that is silent, or whose client does not read or does not end a body."""
+        """End a connection that is idle, or whose client does not read or does not end a body."""
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
             self.transport.close()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, or take it from what has come already."""
+        """Wait for the next request, or parse it if it has been received already."""
         super().on_response_complete()
         if self.transport.is_closing():
-            # It closes when the client has read all.
+            # It closes when the client has read everything.
             self._arm(STALLED_SECONDS, self.transport.abort)
             return
         self._crowd.wait(self)
@@ -172,7 +173,7 @@ class Connection(HttpToolsProtocol):
                 return
             piece = self._piece()
             if not self._is_in_body:
-                # Blank lines before a request are no part of it. Source: RFC 9112 §2.2.
+                # Blank lines before a request are ignored. Source: RFC 9112 §2.2.
                 piece = piece if self._head_bytes else piece.lstrip(_BLANK)
                 if piece and not self._head_bytes:
                     self._arm(HEAD_SECONDS, self._head_is_late)
@@ -191,7 +192,7 @@ class Connection(HttpToolsProtocol):
         return cycle is not None and not self._is_in_body and not cycle.response_complete
 
     def _piece(self) -> bytes:
-        """Return what to parse next: it never reaches beyond the end of a request."""
+        """Return the bytes to parse next; they never go beyond the end of a request."""
         begin, end = self._at, self._at + PIECE_BYTES
         if self._is_in_body and not self._is_chunked:
             end = begin + min(PIECE_BYTES, self._body_left)
@@ -205,10 +206,10 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
-            # Nothing else is spoken here; what the client says next may be in what it asked for.
+            # No upgrade is supported; what the client sends next may be in the other protocol.
             self.cycle.keep_alive = False
         except httptools.HttpParserError as error:
-            self._say_no(self._wrong or MalformedRequest(f"This is not HTTP/1.1: {error}"))
+            self._say_no(self._wrong or MalformedRequest(f"The request is not HTTP/1.1: {error}"))
 
     def _look_at_framing(self, size: int) -> None:
         self._framing_bytes += size
@@ -219,7 +220,7 @@ class Connection(HttpToolsProtocol):
     # The parser's callbacks.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; those after a body (trailers) are nobody's."""
+        """Take a header; trailers, which follow a body, are ignored."""
         if self._is_in_body:
             return
         if len(self.headers) >= HEADERS_MAX:
@@ -227,7 +228,7 @@ class Connection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Look at what frames the request before anybody is asked to serve it."""
+        """Check the framing of the request before it is served."""
         length = self._framing()
         self.url = _with_path(self.url)
         if not _path(self.url):
@@ -263,12 +264,12 @@ class Connection(HttpToolsProtocol):
             elif name == b"content-length":
                 length = int(value)
         if version not in {OLD_VERSION, "1.1"}:
-            self._fail(MalformedRequest(f"HTTP/{version} is not spoken here"))
+            self._fail(MalformedRequest(f"HTTP/{version} is not supported"))
         is_named = len(hosts) == 1 or (version == OLD_VERSION and not hosts)
         if not is_named or not all(map(_HOST.fullmatch, hosts)):
             self._fail(MalformedRequest("A request must have one valid Host header"))
         if codings and (codings != [b"chunked"] or version == OLD_VERSION):
-            self._fail(MalformedRequest("The only transfer coding is chunked, alone"))
+            self._fail(MalformedRequest("The only supported transfer coding is chunked"))
         self._is_chunked = bool(codings)
         return length
 
@@ -283,7 +284,7 @@ class Connection(HttpToolsProtocol):
         self._say_no(RequestTimeout(f"The headers {text}", fields=[("headers", text)]))
 
     def _say_no(self, error: DomainError) -> None:
-        """Answer a request that nobody is asked to serve, and end the connection."""
+        """Refuse a request before it is served, and end the connection."""
         if self._is_lingering or self.transport.is_closing():
             return
         cycle = self.cycle
@@ -291,7 +292,7 @@ class Connection(HttpToolsProtocol):
             if cycle.response_started:
                 self.transport.abort()
                 return
-            # Whoever serves it learns that nothing more of it will come.
+            # Tell the handler that the rest of the request will not come.
             cycle.disconnected = True
             cycle.message_event.set()
         self.transport.write(self._printed(error))
@@ -336,7 +337,7 @@ def _path(target: bytes) -> bytes | None:
 
 
 def _answer_as_of_old(cycle: RequestResponseCycle) -> None:
-    """Let an answer without a length go out as it is, up to the end of the connection."""
+    """Send an answer without a length unchunked, up to the end of the connection."""
     send = cycle.send
     cycle.waiting_for_100_continue = False
 

@@ -1,4 +1,4 @@
-"""Who may be here: the open connections, so many in all, so many of one address."""
+"""The open connections, with a limit on all of them and one on those of an address."""
 
 import asyncio
 from collections import Counter
@@ -13,10 +13,10 @@ class Member(Protocol):
 
 
 class Crowd:
-    """The open connections: so many in all, so many of one address.
+    """The open connections, within their limits.
 
-    Where there is no place left, the connection that has been without a request for longest gives
-    way: silent ones keep nobody out.
+    At a limit, the connection that has been idle for longest is closed, so idle connections do not
+    keep new clients out.
     """
 
     def __init__(self, *, in_all: int, per_address: int) -> None:
@@ -28,7 +28,7 @@ class Crowd:
         self._waiting: dict[Member, None] = {}
 
     def enter(self, one: Member) -> bool:
-        """Take a place; False: there is none, and every connection is being served."""
+        """Admit a connection; False: the limit is reached, and none of the others is idle."""
         if self._addresses[one.address] >= self._per_address and not self._make_room(one.address):
             return False
         if len(self._open) >= self._in_all and not self._make_room(None):
@@ -38,7 +38,7 @@ class Crowd:
         return True
 
     def leave(self, one: Member) -> None:
-        """Give the place back, once however often it is called."""
+        """Remove a connection; a second call does nothing."""
         if one not in self._open:
             return
         self._open.discard(one)
@@ -48,12 +48,12 @@ class Crowd:
             del self._addresses[one.address]
 
     def wait(self, one: Member) -> None:
-        """Note that a connection waits for a request."""
+        """Note that a connection is idle."""
         if one in self._open:
             self._waiting[one] = None
 
     def work(self, one: Member) -> None:
-        """Note that a request has come."""
+        """Note that a connection is not idle any more."""
         self._waiting.pop(one, None)
 
     def _make_room(self, address: str | None) -> bool:

@@ -29,9 +29,9 @@ from kernel.errors import DomainError, Unavailable
 
 API = "/api/v1/"
 HEALTH = f"{API}health"
-# Whether the gateway can serve, for who sends it requests; it depends on no other program.
+# Whether the gateway can serve, for load balancers; it depends on no other program.
 READY = "/ready"
-# Where each view's document and page are, whatever credential they are asked for with.
+# The document and the pages of each view, whatever credential a request has.
 PARTY = (party.DOCS_PATH, party.REDOC_PATH, party.OPENAPI_PATH)
 MARKETPLACE = (marketplace.DOCS_PATH, marketplace.REDOC_PATH, marketplace.OPENAPI_PATH)
 METHOD_NOT_ALLOWED = 405
@@ -62,8 +62,8 @@ def open_side(
     """Put a view together. page_routes: of its document, and of the pages that show it."""
 
     async def refuse(request: Request, error: Exception) -> Response:
-        """Refuse what is outside the API, and nowhere, in the view's shape."""
-        stray: DomainError = RouteNotFound("There is nothing at this path")
+        """Refuse an unknown path outside the API, in the view's shape."""
+        stray: DomainError = RouteNotFound("There is no route at this path")
         if isinstance(error, HTTPException) and error.status_code == METHOD_NOT_ALLOWED:
             allowed = (error.headers or {}).get("Allow", "")
             stray = MethodNotAllowed(
@@ -89,7 +89,7 @@ def open_side(
 
 
 def _credential_kind(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """Tell what a request shows: an API key or a token; None: neither."""
+    """Tell whether a request has an API key or a token; None: neither."""
     found = None
     for name, value in headers:
         if name == b"x-api-key":
@@ -104,7 +104,7 @@ def _credential_kind(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
 
 def _without_body(send: Send) -> Send:
-    """Send what would be sent, but for the body."""
+    """Send the headers of an answer without its body."""
 
     async def send_head(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.body":
@@ -138,7 +138,7 @@ class Dispatcher:
             await self._tell_whether_ready(send)
             return
         if not scope["path"].startswith(API):
-            # Pages answer with and without a last slash, as collections do.
+            # Pages answer with and without a slash at the end, as collections do.
             scope["path"] = scope["path"].rstrip("/") or INDEX
             await self._serve_stranger(self._side(scope), scope, receive, send)
             return
@@ -146,7 +146,7 @@ class Dispatcher:
         if scope["path"].endswith("/"):
             scope["path"] = scope["path"].rstrip("/")
         if scope["path"].startswith(HEALTH):
-            # Refused for load, whoever watches would take a busy gateway for a dead one.
+            # Never refused for load: a monitor would take a busy gateway for a dead one.
             await self._serve(side, scope, receive, send)
             return
         if why := self._trouble():
@@ -163,17 +163,17 @@ class Dispatcher:
             place.free()
 
     def _trouble(self) -> str:
-        """Say why nothing can be served; empty: it can."""
+        """Return why nothing can be served; empty: everything can."""
         if not self._parts.watch.is_clock_right:
             return "The gateway's clock is wrong"
         if self._parts.schema.is_right is False:
-            return "The gateway's schema is older than the gateway"
+            return "The gateway's database schema is older than its code"
         return ""
 
     async def _tell_whether_ready(self, send: Send) -> None:
         why = self._trouble()
         if not why and self._parts.schema.is_right is None:
-            why = "The gateway has not seen its database yet"
+            why = "The gateway has not reached its database yet"
         status = 503 if why else 200
         content = orjson.dumps({"status": "not ready", "why": why} if why else {"status": "ready"})
         headers = [
@@ -184,7 +184,7 @@ class Dispatcher:
         await send({"type": "http.response.body", "body": content})
 
     async def _serve_stranger(self, side: Side, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve what needs no credential: documents and pages."""
+        """Serve documents and pages, which need no credential."""
         try:
             self._parts.strangers.count(scope)
         except TooManyRequests as error:
@@ -199,13 +199,13 @@ class Dispatcher:
         headers: Sequence[tuple[bytes, bytes]],
         request_id: str,
     ) -> Refusal:
-        """Print a refusal of a request that came only in part, as far as its view is known."""
+        """Print a refusal of an incomplete request, in the view that its headers choose."""
         path = target.partition(b"?")[0].decode("latin-1")
         side = self._side({"path": path, "headers": headers})
         return side.view.refuse(error, request_id=request_id)
 
     def stop_waiting(self) -> None:
-        """End every stream of events, and answer whoever waits: the process is about to stop."""
+        """End every event stream and answer waiting requests: the process is about to stop."""
         self._parts.feed.stop()
         self._parts.backends.stop_waiting()
 
@@ -223,7 +223,7 @@ class Dispatcher:
             )
             await self._refuse(side, scope, send, error)
         else:
-            await self._refuse(side, scope, send, RouteNotFound("There is nothing at this path"))
+            await self._refuse(side, scope, send, RouteNotFound("There is no route at this path"))
 
     def _side(self, scope: Scope) -> Side:
         """Choose the view by the credential; without one, by the path.

@@ -1,4 +1,4 @@
-"""The OpenAPI document of a view, made of what its routes say and of the models they name."""
+"""The OpenAPI document of a view, made from its routes and their models."""
 
 import inspect
 import re
@@ -71,7 +71,7 @@ _Mode = Literal["validation", "serialization"]
 class About:
     """What the document says of a view as a whole.
 
-    schemes: the ways to send a credential. tags: the groups of its routes, each with what it is.
+    schemes: the ways to send a credential. tags: the groups of its routes, with descriptions.
     failure: the model of a refusal.
     """
 

@@ -1,7 +1,7 @@
 """THE table: a refusal → how each view of the API prints it.
 
-A row a reason; a kind's row stands for reasons that have none. Services refuse with the reasons
-of their contracts; what is not in the table keeps its reason as code.
+Each reason has a row; a reason without one is printed by its kind, under its own name. Services
+refuse with the reasons of their contracts.
 """
 
 from collections.abc import Callable, Mapping
@@ -96,7 +96,7 @@ REASONS: Mapping[str, Row] = {
     "PROVIDER_TIMEOUT": Row(504, "PROVIDER_TIMEOUT", "provider_timeout"),
     "PROVIDER_UNAVAILABLE": Row(503, "PROVIDER_UNAVAILABLE", "provider_unavailable"),
     "INTERNAL_ERROR": INTERNAL,
-    # What only a fault of ours can cause: the services refused the gateway itself.
+    # Caused only by a fault of ours: a service refused the gateway itself.
     "CALLER_NOT_ALLOWED": INTERNAL,
 }
 
@@ -121,9 +121,9 @@ _GENERIC: Mapping[str, str] = {
     "DEADLINE_EXCEEDED": "PROVIDER_TIMEOUT",
 }
 RETRY_AFTER_SECONDS = 1
-# How a message begins that says no more than which fields are wrong, in a contract's own words.
+# How a message begins that only lists wrong fields, by the contract's names.
 _NAMING = frozenset({"Invalid field", "Invalid URL"})
-# Fields of the contracts that the marketplace API calls otherwise than in camelCase.
+# Fields of the contracts whose name in the marketplace API is not their camelCase form.
 _FIELDS: Mapping[str, str] = {
     "request_id": "Idempotency-Key",
     "buyer": "buyerId",
@@ -170,7 +170,7 @@ class UserNotFound(NotFound):
 
 
 class BodyTooLarge(InvalidArgument):
-    """The body is larger than 64 KiB."""
+    """The request body is larger than 64 KiB."""
 
     reason = "BODY_TOO_LARGE"
 
@@ -182,7 +182,7 @@ class UnsupportedMediaType(InvalidArgument):
 
 
 class HeadersTooLarge(InvalidArgument):
-    """The request's line and headers are larger than 16 KiB, or the headers more than 100."""
+    """The request line and headers are larger than 16 KiB, or there are more than 100 headers."""
 
     reason = "HEADERS_TOO_LARGE"
 
@@ -212,7 +212,7 @@ class MethodNotAllowed(InvalidArgument):
 
 
 class Overloaded(Unavailable):
-    """More requests are being served than the gateway takes on."""
+    """The gateway serves as many requests as it may at once."""
 
     reason = "PROVIDER_UNAVAILABLE"
 
@@ -240,7 +240,7 @@ def row(error: DomainError) -> Row:
 
 
 def marketplace_refusal(error: DomainError, *, request_id: str) -> Refusal:
-    """Print a refusal as the marketplace API does. Nothing is told of our own faults."""
+    """Print a refusal as the marketplace API does. Internal errors have no details."""
     known = row(error)
     details: dict[str, Any] = dict(error.details)
     message = _named(error, public_field) or known.code
@@ -260,7 +260,7 @@ def marketplace_refusal(error: DomainError, *, request_id: str) -> Refusal:
 
 
 def party_refusal(error: DomainError, *, request_id: str) -> Refusal:
-    """Print a refusal as the party API does. Nothing is told of our own faults."""
+    """Print a refusal as the party API does. Internal errors have no details."""
     known = row(error)
     detail: dict[str, Any] = dict(error.details)
     message = _named(error, party_field) or known.party_code
@@ -275,9 +275,9 @@ def party_refusal(error: DomainError, *, request_id: str) -> Refusal:
 
 
 def public_field(name: str) -> str:
-    """Return what the marketplace API calls a field of a contract: `client_order_ref` → camelCase.
+    """Return the marketplace API's name of a contract's field: camelCase.
 
-    A name that is already spelled in camelCase stays as it is.
+    A name that is in camelCase already does not change.
     """
     known = _FIELDS.get(name)
     if known is not None:
@@ -287,12 +287,12 @@ def public_field(name: str) -> str:
 
 
 def party_field(name: str) -> str:
-    """Return what the party API calls a field of a contract."""
+    """Return the party API's name of a contract's field."""
     return _PARTY_FIELDS.get(name, name)
 
 
 def _named(error: DomainError, public: Callable[[str], str]) -> str:
-    """Return a refusal's message; one that only names fields names them as the view does."""
+    """Return a refusal's message; one that only lists fields lists them by the view's names."""
     if not isinstance(error, InvalidArgument) or not error.fields:
         return error.message
     what, _, _ = error.message.partition(": ")
@@ -301,21 +301,21 @@ def _named(error: DomainError, public: Callable[[str], str]) -> str:
     return f"{what}: {', '.join(dict.fromkeys(public(name) for name, _ in error.fields))}"
 
 
-def is_in_motion(error: DomainError) -> bool:
-    """Tell whether an order's state refuses only because an operation on it has not ended."""
+def has_running_operation(error: DomainError) -> bool:
+    """Tell whether an action was refused only because an operation on the order is running."""
     return row(error) is _STATE and "operation" in error.details
 
 
 def headers(error: DomainError) -> dict[str, str]:
-    """Return the headers that belong to a refusal: when to come back, which methods there are."""
+    """Return the headers of a refusal: Retry-After, Allow, WWW-Authenticate, Connection."""
     if isinstance(error, RequestTimeout):
-        # What is yet to come of the body would be read as the next request. RFC 9110 §15.5.9.
+        # The rest of the body would be read as the next request. Source: RFC 9110 §15.5.9.
         return {"connection": "close"}
     if isinstance(error, MethodNotAllowed):
         return {"allow": str(error.details.get("allow", ""))}
     if isinstance(error, ResourceExhausted) and "retryAfter" in error.details:
         return {"retry-after": str(error.details["retryAfter"])}
-    if is_in_motion(error) or isinstance(
+    if has_running_operation(error) or isinstance(
         error, Aborted | Unavailable | ResourceExhausted | DeadlineExceeded
     ):
         return {"retry-after": str(RETRY_AFTER_SECONDS)}

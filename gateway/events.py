@@ -1,7 +1,7 @@
-"""The stream of events, as server-sent events: in order, replayable, one marketplace's only.
+"""Event streams for clients: server-sent events of one marketplace, in order, with replay.
 
-A client sees each event once and in order for as long as it stays connected: what it did not take
-in time is read again from where it is.
+A connected client gets each event once and in order. Events that it was too slow to take are read
+again from NATS.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from chassis.bus import Bus
 from chassis.nats_settings import SUBJECTS
 from chassis.telemetry import logger
 from gateway.errors import invalid, invalid_cursor
-from gateway.stream import RETRY_SECONDS, Stream, Told, end, event_at, is_typed, newest
+from gateway.stream import RETRY_SECONDS, Event, Stream, end, event_at, is_typed, newest
 from kernel.errors import Unavailable
 
 PING = b"event: ping\ndata: {}\n\n"
@@ -35,7 +35,7 @@ log = logger()
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """An event that a client has: its place in the stream, and its id to know it again by."""
+    """The last event that a client has: its sequence in the stream, and its id."""
 
     sequence: int
     event_id: str
@@ -45,9 +45,9 @@ class Cursor:
 class Wanted:
     """Which events of a marketplace a client wants; empty collections: all.
 
-    types: names, or family.*. resource_types: Order, Balance and so on. after: the last event it
-    has; None: only what happens from now on. concerns: an own look at the body of each event.
-    shown: what the client sees of one; None, or the same body: all of it, as it was published.
+    types: names, or family.*. resource_types: Order, Balance and so on. after: the last event that
+    the client has; None: only new events. concerns: decides on the body of each event. shown: the
+    part of a body that the client may see; None: all of it.
     """
 
     marketplace_id: uuid.UUID
@@ -60,14 +60,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """Where a client begins: a sequence of the stream that was made at an instant."""
+    """Where a client begins: a sequence of the stream that was created at an instant."""
 
     sequence: int
     made: dt.datetime | None
 
 
 def cursor(text: str | None) -> Cursor | None:
-    """Read a Last-Event-ID. Raises: InvalidArgument: it is not one that was given out."""
+    """Read a Last-Event-ID. Raises: InvalidArgument: it is not a cursor of this API."""
     if not text:
         return None
     match = _CURSOR.fullmatch(text)
@@ -85,9 +85,9 @@ def resource_types(text: str | None) -> tuple[str, ...]:
 
 
 def patterns(text: str | None) -> tuple[str, ...]:
-    """Read a comma-separated list of types; one that another covers is left out.
+    """Read a comma-separated list of types; one that a family covers is left out.
 
-    Raises: InvalidArgument: it is no name, or of no family of events.
+    Raises: InvalidArgument: a name is not valid, or its family is unknown.
     """
     parts = {part.strip() for part in (text or "").split(",") if part.strip()}
     for part in parts:
@@ -99,7 +99,7 @@ def patterns(text: str | None) -> tuple[str, ...]:
 
 
 class Feed:
-    """Opens streams of events. ping_seconds: the longest that one of them is silent."""
+    """Opens event streams. ping_seconds: a stream without events sends a ping so often."""
 
     def __init__(self, bus: Bus, *, ping_seconds: int) -> None:
         self._bus = bus
@@ -117,15 +117,15 @@ class Feed:
         return True
 
     async def open(self, wanted: Wanted) -> AsyncGenerator[bytes]:
-        """Open a stream: from the event after `wanted.after`, or of what happens from now on.
+        """Open a stream: from the event after `wanted.after`, or of new events.
 
-        Raises: Unavailable: NATS is away.
+        Raises: Unavailable: NATS is unavailable.
         """
         try:
             async with asyncio.timeout(READY_SECONDS):
                 start = await self._start(wanted.after)
         except (NatsError, OSError, TimeoutError):
-            raise Unavailable("The stream of events is away") from None
+            raise Unavailable("The event stream is unavailable") from None
         return self._chunks(wanted, start)
 
     def stop(self) -> None:
@@ -139,8 +139,8 @@ class Feed:
     async def _start(self, after: Cursor | None) -> Start:
         """Return where to begin.
 
-        A stream that was made anew has other sequences: then everything is told again, because an
-        event twice can be seen by its id, and one that is missing cannot be seen.
+        A rebuilt stream has other sequences. Then all events are sent again: a client recognises a
+        repeated event by its id, but cannot notice a missing one.
         """
         made, last = await newest(self._bus)
         if after is None:
@@ -166,7 +166,7 @@ class Feed:
                 chunk = None
                 if coming in done:
                     chunk, coming = await _chunk(coming.result(), wanted), None
-                # Others' events do not tell this client that the connection lives.
+                # An event that is not this client's does not replace a ping.
                 if chunk is not None or clock() >= ping_at:
                     yield chunk or PING
                     ping_at = clock() + self._ping_seconds
@@ -176,8 +176,8 @@ class Feed:
             finally:
                 await messages.aclose()
 
-    async def _events(self, wanted: Wanted, start: Start) -> AsyncGenerator[Told]:
-        """Yield a marketplace's events in order from a place on, for ever."""
+    async def _events(self, wanted: Wanted, start: Start) -> AsyncGenerator[Event]:
+        """Yield a marketplace's events in order from a sequence on, without an end."""
         following, made = start.sequence, start.made
         async with contextlib.AsyncExitStack() as joined:
             while True:
@@ -187,16 +187,16 @@ class Feed:
                     if made != self._stream.made:
                         following, made = 1, self._stream.made
                     async with contextlib.aclosing(self._from(following, wanted)) as events:
-                        async for told in events:
-                            following = told.sequence + 1
-                            yield told
+                        async for event in events:
+                            following = event.sequence + 1
+                            yield event
                 except (NatsError, OSError, TimeoutError) as error:
                     log.info("events.replay_lost", error=type(error).__name__)
                 if following == began:
                     await asyncio.sleep(RETRY_SECONDS)
 
-    async def _from(self, following: int, wanted: Wanted) -> AsyncGenerator[Told]:
-        """Yield what happened from a place on, and then what happens, as long as it is taken."""
+    async def _from(self, following: int, wanted: Wanted) -> AsyncGenerator[Event]:
+        """Yield past events from a sequence on, then new ones, until the client falls behind."""
         marketplace_id = str(wanted.marketplace_id)
         live = self._stream.attach(marketplace_id)
         try:
@@ -208,23 +208,23 @@ class Feed:
                     end=live.first,
                 )
                 async with contextlib.aclosing(before):
-                    async for told in before:
-                        yield told
-            async for told in live.events():
-                if told.sequence >= following and is_typed(told.type, wanted.types):
-                    yield told
+                    async for event in before:
+                        yield event
+            async for event in live.events():
+                if event.sequence >= following and is_typed(event.type, wanted.types):
+                    yield event
         finally:
             self._stream.detach(live)
 
 
-async def _chunk(told: Told, wanted: Wanted) -> bytes | None:
-    """Spell an event for its client; None: it is not the client's."""
-    event = told.body
-    if wanted.resource_types and event["aggregateType"] not in wanted.resource_types:
+async def _chunk(event: Event, wanted: Wanted) -> bytes | None:
+    """Print an event for a client; None: the client does not get it."""
+    body = event.body
+    if wanted.resource_types and body["aggregateType"] not in wanted.resource_types:
         return None
-    if wanted.concerns is not None and not await wanted.concerns(event):
+    if wanted.concerns is not None and not await wanted.concerns(body):
         return None
-    head = f"id: {told.sequence}-{told.event_id}\nevent: {told.type}\ndata: "
-    shown = event if wanted.shown is None else wanted.shown(event)
-    data = told.data if shown is event else orjson.dumps(shown)
+    head = f"id: {event.sequence}-{event.event_id}\nevent: {event.type}\ndata: "
+    shown = body if wanted.shown is None else wanted.shown(body)
+    data = event.data if shown is body else orjson.dumps(shown)
     return head.encode() + data + b"\n\n"

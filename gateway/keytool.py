@@ -66,7 +66,7 @@ async def _run(arguments: argparse.Namespace, settings: KeySettings) -> Mapping[
 
 
 def _document(key: Key) -> dict[str, Any]:
-    """Say a key without what opens anything."""
+    """Return a key without its secret."""
     return {
         "id": key.id,
         "marketplace": key.marketplace,
@@ -99,13 +99,13 @@ def _line(found: Mapping[str, Any]) -> str:
 def _scopes(text: str) -> frozenset[str]:
     scopes = frozenset(part.strip() for part in text.split(","))
     if not scopes <= set(SCOPES):
-        raise argparse.ArgumentTypeError(f"scopes are {', '.join(SCOPES)}")
+        raise argparse.ArgumentTypeError(f"scopes must be among {', '.join(SCOPES)}")
     return scopes
 
 
 def _marketplace(text: str) -> str:
     if _MARKETPLACE_NAME.fullmatch(text) is None:
-        raise argparse.ArgumentTypeError("a name is a-z, 0-9 and hyphens; no UUID, and not all")
+        raise argparse.ArgumentTypeError("a name has a-z, 0-9 and hyphens; not a UUID, not 'all'")
     return text
 
 

@@ -1,6 +1,6 @@
-"""How much is served: requests a minute of one credential, requests at once, streams at once.
+"""Limits: requests a minute of one credential, concurrent requests, open event streams.
 
-Everything is counted in this process's memory; each gateway counts for itself.
+Counters are in this process's memory; each gateway counts for itself.
 """
 
 import math
@@ -14,18 +14,18 @@ from kernel.errors import ResourceExhausted
 
 WINDOW_SECONDS = 60
 ACCOUNTS_MAX = 10_000
-# When one who has too many streams open may try again.
+# Retry-After of a client that has too many open streams.
 STREAMS_RETRY_SECONDS = 5
 
 
 class TooManyRequests(ResourceExhausted):
-    """The credential's bucket is empty, or it has as many streams open as it may."""
+    """The credential has used its requests of this minute, or has too many open streams."""
 
     reason = "RATE_LIMITED"
 
 
 class Place:
-    """One of a limited number; given back once, however often `free` is called."""
+    """One of a limited number of places; a second call of `free` does nothing."""
 
     def __init__(self, free: Callable[[], None]) -> None:
         self._free: Callable[[], None] | None = free
@@ -38,13 +38,13 @@ class Place:
 
 
 class Places:
-    """Places for requests that are served at once."""
+    """Places for concurrent requests."""
 
     def __init__(self, maximum: int) -> None:
         self._free = maximum
 
     def take(self) -> Place:
-        """Take a place, to be freed. Raises: Overloaded: there is none."""
+        """Take a place, to be freed. Raises: Overloaded: none is left."""
         if self._free <= 0:
             raise Overloaded("Too many requests are being served")
         self._free -= 1
@@ -55,7 +55,7 @@ class Places:
 
 
 class StreamPlaces:
-    """Places for streams of events: so many an account, so many in all."""
+    """Places for event streams, with a limit for each account and one for all."""
 
     def __init__(self, *, per_account: int, in_all: int) -> None:
         self._per_account = per_account
@@ -65,12 +65,12 @@ class StreamPlaces:
     def take(self, account: str) -> Place:
         """Take a place for an account's stream, to be freed.
 
-        Raises: TooManyRequests: the account has none left (`window` 0: at any one time);
-            Overloaded: nobody has.
+        Raises: TooManyRequests: the account is at its limit (`window` 0: at any one time);
+            Overloaded: the gateway is at its limit.
         """
         if self._open[account] >= self._per_account:
             raise TooManyRequests(
-                "Too many streams of events are open",
+                "Too many event streams are open",
                 details={
                     "retryAfter": STREAMS_RETRY_SECONDS,
                     "limit": self._per_account,
@@ -78,7 +78,7 @@ class StreamPlaces:
                 },
             )
         if self._open.total() >= self._in_all:
-            raise Overloaded("Too many streams of events are open")
+            raise Overloaded("Too many event streams are open")
         self._open[account] += 1
         return Place(lambda: self._give_back(account))
 
@@ -95,7 +95,7 @@ class _Bucket:
 
 
 class RateLimiter:
-    """Buckets in this process's memory; each gateway counts for itself."""
+    """Token buckets by account: `per_minute` requests, filled evenly."""
 
     def __init__(self, *, per_minute: int) -> None:
         self.limit = per_minute
@@ -116,7 +116,7 @@ class RateLimiter:
         bucket.tokens = min(tokens, float(self.limit))
         bucket.filled_at = now
         if bucket.tokens < 1:
-            # Rounded first: a wait of 20.000000001 s is one of 20.
+            # Rounded first: a wait of 20.000000001 s is 20 s.
             wait = math.ceil(round((1 - bucket.tokens) / self._per_second, 6))
             raise TooManyRequests(
                 "Too many requests",
@@ -127,6 +127,6 @@ class RateLimiter:
 
     def _open(self, account: str, now: float) -> _Bucket:
         if len(self._buckets) >= ACCOUNTS_MAX:
-            # Who asked least lately: the bucket is full again, or nearly, or there are too many.
+            # The account that has been quiet for longest; its bucket is full again, or nearly.
             self._buckets.popitem(last=False)
         return self._buckets.setdefault(account, _Bucket(float(self.limit), now))

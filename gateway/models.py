@@ -1,4 +1,4 @@
-"""What a request may say: pydantic models, strict, with names in the view's own spelling."""
+"""Reading requests: strict pydantic models, with field names in the view's spelling."""
 
 import decimal
 import re
@@ -22,14 +22,14 @@ PAGE_MAX = 100
 PARAMETERS_MAX = 32
 NO_TEXT = "is not valid text"
 SCORE_MAX = 10
-# Kinds of pydantic errors that have a code of their own in the API.
+# Kinds of pydantic errors that have their own code in the API.
 _AMOUNT, _CURRENCY = "invalid_amount", "invalid_currency"
 _REASONS = {
     "missing": "MISSING_REQUIRED_FIELD",
     _AMOUNT: "INVALID_AMOUNT_FORMAT",
     _CURRENCY: "INVALID_CURRENCY",
 }
-# What pydantic finds, in our words; its own stand for what is not here, and for our validators'.
+# Our messages for pydantic's errors. Other errors, and those of our validators, keep their own.
 _MESSAGES = {
     "missing": "is required",
     "extra_forbidden": "is not a known field",
@@ -108,7 +108,7 @@ def up_to(largest: str) -> str:
     return "|".join(found)
 
 
-# What `parse_amount` reads, and so not "0.00", and no more than the chain can move at once.
+# What `parse_amount` reads: more than "0.00", and at most what the chain can move at once.
 LARGEST_AMOUNT = to_text(LARGEST // CENT * CENT)
 _POSITIVE = rf"^(0\.(0[1-9]|[1-9][0-9])|[1-9][0-9]{{0,10}}\.[0-9]{{2}}|{up_to(LARGEST_AMOUNT)})$"
 Amount = Annotated[
@@ -133,7 +133,7 @@ Currency = Annotated[
 Score = Annotated[
     int,
     BeforeValidator(_score),
-    # No multipleOf: to a validator that computes in binary, 8.7 is none of 0.1.
+    # No multipleOf: for a validator that computes in binary, 8.7 is no multiple of 0.1.
     WithJsonSchema(
         {
             "type": "number",
@@ -157,8 +157,8 @@ UserName = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,
 def validated(model: type[ModelT], value: Any) -> ModelT:
     """Read a JSON value as a model.
 
-    Raises: InvalidArgument: names every field with what is wrong; the reason is the one they have
-        in common, VALIDATION_ERROR where they differ.
+    Raises: InvalidArgument: lists every wrong field; the reason is the one that all of them have,
+        VALIDATION_ERROR if they differ.
     """
     if not isinstance(value, dict):
         raise InvalidArgument(
@@ -172,9 +172,9 @@ def validated(model: type[ModelT], value: Any) -> ModelT:
 
 
 def validated_query(model: type[ModelT] | None, query: bytes) -> ModelT | None:
-    """Read a query string as a model; without one, no parameter is known.
+    """Read a query string as a model; without a model, every parameter is refused.
 
-    Raises: InvalidArgument: as `validated`; a parameter given twice or not in UTF-8.
+    Raises: InvalidArgument: as `validated`; a parameter is given twice or is not UTF-8.
     """
     if not query:
         return None if model is None else model()
@@ -189,7 +189,7 @@ def validated_query(model: type[ModelT] | None, query: bytes) -> ModelT | None:
 
 
 def _parameters(query: bytes) -> list[tuple[str, str]]:
-    """Take a query string apart. Raises: InvalidArgument: names what is not in UTF-8."""
+    """Split a query string. Raises: InvalidArgument: names the parameter that is not UTF-8."""
     parts = query.split(b"&")
     if len(parts) > PARAMETERS_MAX:
         raise InvalidArgument(
@@ -209,12 +209,12 @@ def _parameters(query: bytes) -> list[tuple[str, str]]:
 
 
 def given(*names: str) -> dict[str, Any]:
-    """Say in a schema that fields are there and not null."""
+    """Describe in a schema fields that are required and not null."""
     return {"required": list(names), **typed("string", *names)}
 
 
 def typed(kind: str, *names: str) -> dict[str, Any]:
-    """Say in a schema of which type fields are, and nothing of the others."""
+    """Describe in a schema the type of some fields, and nothing about the others."""
     return {
         "properties": {name: {"type": kind} for name in names},
         "unevaluatedProperties": True,
@@ -222,13 +222,13 @@ def typed(kind: str, *names: str) -> dict[str, Any]:
 
 
 def agreeing(names: Collection[str], values: Collection[str]) -> dict[str, Any]:
-    """Say in a schema that fields name one value among them, or none."""
+    """Describe in a schema fields that must not name different values."""
     kinds = [{name: {"enum": [value, None]} for name in names} for value in values]
     return {"anyOf": [{"properties": kind, "unevaluatedProperties": True} for kind in kinds]}
 
 
 def unfit(kind: str, message: str, *, fields: Collection[str]) -> PydanticCustomError:
-    """Make the error of a model's own rule. kind: "missing" where the fields are. fields: whose."""
+    """Make the error of a rule between fields. kind: "missing" if the fields are missing."""
     return PydanticCustomError(kind, message, {"fields": [(name,) for name in fields]})
 
 
@@ -237,7 +237,7 @@ def refusal(error: pydantic.ValidationError) -> InvalidArgument:
     fields, reasons = [], set()
     for found in error.errors(include_url=False, include_input=False):
         message = _message(found)
-        # What is wrong between fields is said of each of them.
+        # An error between fields is reported for each of them.
         parts = found.get("ctx", {}).get("fields", [()])
         fields += [(_place((*found["loc"], *part)), message) for part in parts]
         reasons.add(_REASONS.get(found["type"], "VALIDATION_ERROR"))
@@ -255,7 +255,7 @@ def _refuse_both_spellings(model: type[pydantic.BaseModel], value: Mapping[str, 
     for name, info in model.model_fields.items():
         alias = info.alias or name
         if alias != name and alias in value and name in value:
-            raise invalid(name, f"is given as {alias} too")
+            raise invalid(name, f"is also given as {alias}")
 
 
 def _place(location: tuple[int | str, ...]) -> str:

@@ -1,6 +1,6 @@
-"""Pages for a browser: where to begin, and each API's reference, without any network.
+"""Pages for a browser: the first page, and each API's reference.
 
-Everything that a page needs comes from the gateway itself.
+Everything that a page needs comes from the gateway itself, so pages work without the internet.
 """
 
 import functools
@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route
 from kernel.version import VERSION
 
 INDEX, ASSETS_PATH = "/", "/docs/assets"
-# What the first page leads to, path → what is there.
+# The links of the first page: path → text.
 LINKS: Mapping[str, str] = {
     "/docs": "Marketplace API: every route, to try",
     "/redoc": "Marketplace API: to read",
@@ -70,7 +70,7 @@ _REDOC = Template("""<redoc spec-url="$openapi"></redoc>
 
 
 def index() -> list[BaseRoute]:
-    """Return the route of the first page, which leads to all others."""
+    """Return the route of the first page, which links to all others."""
     items = "\n".join(
         f'<li><a href="{path}">{html.escape(text)}</a></li>' for path, text in LINKS.items()
     )
@@ -92,7 +92,7 @@ def reference(
 ) -> list[BaseRoute]:
     """Return the routes of an OpenAPI document, and of the two pages that show it.
 
-    document: makes the document; it is asked once. links: name → path of the other views' pages.
+    document: makes the document; it is called once. links: name → path of the other views' pages.
     """
     content = functools.cache(lambda: orjson.dumps(document()))
 

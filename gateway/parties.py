@@ -1,7 +1,7 @@
-"""Who buys and who sells in each order, as streams of people need to know it.
+"""The buyer and the seller of each order, for the event streams of people.
 
-It never changes, so it is known once for every stream of this process: from the event that tells
-of a new order, or by asking orders.
+They never change, so they are cached for all streams of this process: from the event of a new
+order, or from the orders service.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _Order = tuple[uuid.UUID, str]
 
 
 class Parties:
-    """Public ids of the two sides of orders, by marketplace and public order id."""
+    """Public ids of the buyer and seller of orders, by marketplace and public order id."""
 
     def __init__(self, services: Backends) -> None:
         self._backends = services
@@ -33,16 +33,16 @@ class Parties:
         self._asking: dict[_Order, asyncio.Task[frozenset[str]]] = {}
 
     def learn(self, marketplace_id: uuid.UUID, event: Mapping[str, Any]) -> None:
-        """Take the sides of a new order from the event that tells of it."""
+        """Remember the buyer and seller of a new order from its event."""
         payload, order = event["payload"], str(event.get("aggregateId"))
         buyer, seller = payload.get("buyerId"), payload.get("sellerId")
         if isinstance(buyer, str) and isinstance(seller, str):
             self._remember((marketplace_id, order), frozenset({buyer, seller}))
 
     async def of(self, marketplace_id: uuid.UUID, order: str) -> frozenset[str]:
-        """Return the public ids of an order's sides; empty: there is no such order.
+        """Return the public ids of an order's buyer and seller; empty: there is no such order.
 
-        Raises: Unavailable, DeadlineExceeded: nobody can say.
+        Raises: Unavailable, DeadlineExceeded: the orders service did not answer.
         """
         name = (marketplace_id, order)
         known = self._known.get(name)
@@ -60,7 +60,7 @@ class Parties:
         return await asyncio.shield(asking)
 
     async def _ask(self, marketplace_id: uuid.UUID, order_id: uuid.UUID) -> frozenset[str]:
-        # Bound in this task's own context: what is said is for every stream, and not for one.
+        # Bound in this task's own context: the answer is for all streams.
         who = identity.system(caller=CALLER, marketplace_id=marketplace_id)
         backends.bind(who, request_id="")
         request = orders_pb2.GetOrderRequest(order_id=str(order_id))

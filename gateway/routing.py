@@ -1,4 +1,4 @@
-"""Routes: what a handler needs said once, for serving requests and for the OpenAPI document.
+"""Routes: each declared once, for serving requests and for the OpenAPI document.
 
 A handler's signature is part of its route: what it takes beside the call is the body's model, or
 for GET the query string's; what it returns is the answer's model.

@@ -1,4 +1,4 @@
-"""The gateway's web server: Uvicorn with connections of our own, its port, its files, its end."""
+"""The gateway's web server: Uvicorn with our connections, its port, its files, its stop."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ from gateway.settings import GatewaySettings
 # Connections that wait to be accepted in a burst.
 BACKLOG = 2048
 UNREAD_BYTES_MAX = 128 * 1024
-# Files that the process needs beside its connections.
+# Files that the process needs in addition to its connections.
 FILES_ELSE = 256
 # The signals that ask the process to end.
 ENDING = (signal.SIGTERM, signal.SIGINT)
@@ -29,10 +29,9 @@ log = logger()
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, but a signal ends it with exit code 0: it would raise the signal once more.
+    """Uvicorn, but a signal ends it with exit code 0: Uvicorn itself would raise it once more.
 
-    Streams of events, which have no end of their own, are ended first, and whoever waits for an
-    operation is answered.
+    Event streams are ended first, and requests that wait for an operation are answered.
     """
 
     def __init__(self, app: Dispatcher, settings: GatewaySettings) -> None:
@@ -53,14 +52,14 @@ class Server(uvicorn.Server):
         try:
             yield
         finally:
-            # One that comes now finds a process that is about to end by itself.
+            # A signal that comes now is ignored: the process is about to end.
             for number in ENDING:
                 loop.remove_signal_handler(number)
                 signal.signal(number, signal.SIG_IGN)
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """Take the port. Raises: OSError: somebody has it, or there is no such host.
+    """Take the port. Raises: OSError: it is in use, or there is no such host.
 
     host: a name or an address, IPv6 without brackets; `::` takes IPv4 too.
     """
@@ -70,23 +69,23 @@ def listening(host: str, port: int) -> socket.socket:
         backlog=BACKLOG,
         dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
     )
-    # Connections inherit both. What is not read yet waits in the kernel, so much for each.
+    # Connections inherit both options. The kernel keeps so many unread bytes for each.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_BYTES_MAX)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        # A client that vanished without a word acknowledges nothing.
+        # A client that vanished acknowledges nothing.
         milliseconds = int(STALLED_SECONDS * 1000)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
     return listener
 
 
 def _family(host: str) -> socket.AddressFamily:
-    """Return how a host is reached: by IPv4, unless it has none."""
+    """Return how a host is reached: by IPv4, unless it has only IPv6."""
     found = {family for family, *_ in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
     return socket.AF_INET if socket.AF_INET in found else socket.AF_INET6
 
 
 def allow_files(connections: int) -> int:
-    """Let the process open a file a connection; returns how many connections it may have."""
+    """Raise the limit on open files; returns how many connections it allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + FILES_ELSE
     if hard != resource.RLIM_INFINITY:

@@ -24,9 +24,9 @@ from gateway.routing import OPEN, Operation
 from gateway.stream import end
 from kernel.errors import DomainError, Unauthenticated
 
-# How long a stream may take to end, and its end to be sent.
+# How long a stream may take to end, and the end may take to be sent.
 END_SECONDS = 5.0
-# Where a request's own place among those served at once is kept, in its scope.
+# The key in a request's scope of its place among concurrent requests.
 PLACE = "gateway.place"
 ACCEPTED, INTERNAL = 202, 500
 NO_HEADERS: Mapping[str, str] = {}
@@ -107,7 +107,7 @@ class Server:
             await send_refusal(send, hidden, one)
         else:
             if isinstance(answer, EventStream):
-                # It may last for days, and is counted among the streams instead.
+                # It may last for days, so it is counted among the streams instead.
                 scope[PLACE].free()
                 await send_stream(receive, send, answer, one)
             else:
@@ -116,14 +116,14 @@ class Server:
         finally:
             if one.place is not None:
                 one.place.free()
-            # A stream lasts as long as its client likes: that is no time to answer.
+            # How long a stream lasts is not a response time.
             if not operation.streams:
                 labels = operation.method, operation.path, status
                 metrics.HTTP_SECONDS.labels(*labels).observe(time.monotonic() - started)
         return status
 
     def _counted(self, error: DomainError, scope: Scope, one: Call) -> DomainError:
-        """Count a request without a valid credential; beyond the limit it is told to wait."""
+        """Count a request without a valid credential; beyond the limit, refuse it for that."""
         if not isinstance(error, Unauthenticated):
             return error
         try:
@@ -145,7 +145,7 @@ class Server:
         if operation.streams:
             one.place = self.parts.streams.take(one.caller.account)
         if operation.changes:
-            one.write_key()  # refuses a key that is none, whether or not the handler needs it
+            one.write_key()  # refuses a key that is not valid, even if the handler does not use it
         taken = operation.taken
         if taken is None:
             models.validated_query(None, one.query_string)
@@ -166,7 +166,7 @@ class Server:
 
 
 def _attributes(operation: Operation, one: Call) -> Mapping[str, str]:
-    """Return what a trace says of a request, by OpenTelemetry's names and one of ours."""
+    """Return the attributes of a request's span: OpenTelemetry's, and one of ours."""
     return {
         "http.request.method": operation.method,
         "http.route": operation.path,
@@ -203,12 +203,12 @@ def _headers(one: Call) -> list[tuple[bytes, bytes]]:
 
 
 async def send_stream(receive: Receive, send: Send, stream: EventStream, one: Call) -> None:
-    """Send events until there are no more, the caller may hear no more, or the client has gone."""
+    """Send events until there are no more, the credential ends, or the client disconnects."""
     headers = [
         *_headers(one),
         (b"content-type", b"text/event-stream; charset=utf-8"),
         (b"cache-control", b"no-store"),
-        # Proxies that buffer would hold events back.
+        # A proxy that buffers would delay events.
         (b"x-accel-buffering", b"no"),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -221,7 +221,7 @@ async def send_stream(receive: Receive, send: Send, stream: EventStream, one: Ca
     finally:
         await end(*tasks, again_seconds=END_SECONDS)
         await stream.chunks.aclose()
-    # A client that does not read what was sent before is not waited for.
+    # A client that does not read is not waited for.
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(END_SECONDS):
             await send({"type": "http.response.body", "body": b""})

@@ -1,4 +1,4 @@
-"""Settings of the gateway and of its key tool. The only file here that meets the environment."""
+"""Settings of the gateway and of its key tool. The only file here that reads the environment."""
 
 import json
 import re
@@ -30,9 +30,9 @@ from chassis.settings import (
     TraceSettings,
 )
 
-# An issuer's shared secret is at least as long as what HS256 makes of it. Source: RFC 7518 §3.2.
+# An issuer's shared secret must be at least as long as an HS256 hash. Source: RFC 7518 §3.2.
 KEY_BYTES_MIN = 32
-# How many audiences, or steps to a claim, one issuer may have.
+# How many audiences, or names in the path of a claim, one issuer may have.
 CHOICES_MAX = 20
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|\Z)", re.ASCII)
@@ -41,7 +41,7 @@ _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|\Z)", 
 def is_safe_url(url: str) -> bool:
     """Tell whether an issuer's keys may be fetched from a URL.
 
-    Whoever answers for it can be everybody: plain http only on this machine.
+    Those keys decide which tokens are valid, so plain http is allowed on this machine only.
     """
     return url.startswith("https://") or _LOOPBACK.match(url) is not None
 
@@ -58,12 +58,12 @@ Marketplace = Annotated[str, AfterValidator(_marketplace)]
 
 
 class Issuer(BaseModel):
-    """Whose tokens are believed: how they are checked, and which marketplace they are about.
+    """An issuer of trusted tokens: how they are checked, and which marketplace they are for.
 
     issuer: what `iss` says; an https URL where the keys are found by OpenID discovery.
     marketplace: its name or UUID; environment belongs to a name. Or marketplace_claim: the claim
-    whose value marketplaces translates to one. audience: which values of audience_claim are us.
-    role_claim, admin_role: what makes an admin. subject_claim: what tells a person from another.
+    whose value marketplaces translates to one. audience: the accepted values of audience_claim.
+    role_claim, admin_role: the claim and value of an admin. subject_claim: the id of a person.
     key: the secret shared with the issuer, for HS256; otherwise the issuer's public keys as a JWK
     set, in a file, behind a URL, or where the issuer's own discovery document says.
 
@@ -116,7 +116,7 @@ class Issuer(BaseModel):
             raise ValueError(f"{self.algorithm} takes jwks_file or jwks_url, and no key")
         elif self.is_discovered and (not is_safe_url(self.issuer) or set("?#") & set(self.issuer)):
             raise ValueError(
-                f"{self.algorithm} needs jwks_file or jwks_url, where the issuer is no https:// URL"
+                f"{self.algorithm} needs jwks_file, jwks_url, or an issuer with an https:// URL"
             )
         return self
 
@@ -127,12 +127,12 @@ class Issuer(BaseModel):
 
     @property
     def audiences(self) -> frozenset[str]:
-        """The values that are us."""
+        """The accepted audiences."""
         return frozenset([self.audience] if isinstance(self.audience, str) else self.audience)
 
 
 def _issuers(value: Any) -> Any:
-    """Read the JSON list, without a word of what it says: there are keys in it."""
+    """Read the JSON list. Its errors do not quote it: there are keys in it."""
     if not isinstance(value, str):
         return value
     try:
@@ -155,7 +155,7 @@ class KeySettings(BaseSettings):
 
     database_url: PostgresUrl
     api_key_pepper: Secret
-    # Keys may be hashed with this one, too: with the pepper before, or the one to come.
+    # Keys may also be hashed with this one: the previous pepper, or the next one.
     api_key_pepper_also: Secret | None = None
 
     def peppers(self) -> tuple[str, str]:
@@ -179,27 +179,27 @@ class GatewaySettings(KeySettings, CallerSettings, TraceSettings, TlsSettings):
     ledger_address: Address
     escrow_address: Address
     disputes_address: Address
-    # How long an action is waited for where the request does not say (`Prefer: wait=N`).
+    # How long to wait for an action if the request does not say (`Prefer: wait=N`).
     wait_seconds: Annotated[int, Field(ge=0, le=60)] = 30
     # Requests of one API key; the bucket fills evenly over the minute.
     rate_limit_per_minute: Annotated[int, Field(ge=1)] = 60_000
-    # Requests of one client address that show no valid credential.
+    # Requests of one client address without a valid credential.
     stranger_requests_per_minute: Annotated[int, Field(ge=1)] = 6_000
-    # Proxies in front that add to X-Forwarded-For; 0: the client is who connects.
+    # Proxies in front that add to X-Forwarded-For; 0: the client connects directly.
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
-    # Whose tokens people and businesses may show.
+    # The issuers of people's and businesses' tokens.
     jwt_issuers: Issuers = []
-    # Connections open at once: in all, and from one address. Where there is no place left, the one
-    # that has been silent for longest gives way.
+    # Open connections, in all and from one address. At a limit, the connection that has been idle
+    # for longest is closed.
     connections_max: Annotated[int, Field(ge=1, le=100_000)] = 5_000
     connections_per_address_max: Annotated[int, Field(ge=1, le=100_000)] = 2_500
-    # Requests served at once; more are refused with 503, so that those inside end in time.
+    # Concurrent requests; more are refused with 503, so that the others end in time.
     concurrent_requests_max: Annotated[int, Field(ge=1)] = 1_000
-    # Streams of events open at once: of one API key or person, and of all; they do not count as
-    # requests being served. More are refused, with 429 and with 503.
+    # Open event streams, of one API key or person and in all. They do not count as concurrent
+    # requests. More are refused, with 429 and with 503.
     event_streams_per_account_max: Annotated[int, Field(ge=1)] = 50
     event_streams_max: Annotated[int, Field(ge=1)] = 1_000
-    # How long a stream of events may be silent before it says that it is alive.
+    # A stream without events sends a ping so often.
     ping_seconds: Annotated[int, Field(ge=1, le=60)] = 15
     # The longest a graceful stop may take before requests in flight are cut.
     stop_grace_seconds: Annotated[int, Field(ge=0, le=300)] = 20
@@ -208,5 +208,7 @@ class GatewaySettings(KeySettings, CallerSettings, TraceSettings, TlsSettings):
     def _discovers_over_https(self) -> Self:
         for one in self.jwt_issuers:
             if self.env == "prod" and one.is_discovered and not one.issuer.startswith("https://"):
-                raise ValueError("JWT_ISSUERS: keys are found over https:// alone where ENV=prod")
+                raise ValueError(
+                    "JWT_ISSUERS: with ENV=prod, keys are discovered over https:// only"
+                )
         return self

@@ -1,8 +1,8 @@
-"""The stream of events as this process knows it: read by one reader, told to everybody who listens.
+"""The stream of events in this process: one reader of JetStream for all listeners.
 
-Every message is parsed once. Who listens has a buffer of so many bytes; what does not fit, and what
-happened before, is read again from JetStream, a few messages at a time. What others publish there
-is input: a message that is no event is left out, and said once.
+Every message is parsed once. Each listener has a buffer of limited size; events that do not fit,
+and earlier ones, are read again from JetStream, a few messages at a time. Messages are not trusted:
+one that is not an event is skipped and logged once.
 """
 
 import asyncio
@@ -27,21 +27,21 @@ from chassis.bus import Bus
 from chassis.nats_settings import STREAM
 from chassis.telemetry import logger
 
-# A reader that heard nothing for this long asks whether its consumer still exists.
+# A reader without messages for this long checks that its consumer still exists.
 SILENCE_SECONDS = 5.0
 RETRY_SECONDS = 0.5
 # How long the server keeps a consumer whose reader is gone.
 ABANDONED_SECONDS = 30.0
 READER_PENDING_MAX, READER_BYTES_MAX = 4096, 8 * 1024 * 1024
-# What may wait for one listener. JSON that was read takes about so many times its bytes.
+# The buffer of one listener. Parsed JSON takes about so many times its bytes.
 BUFFER_BYTES_MAX, BYTES_PER_BYTE = 256 * 1024, 4
-# What happened before is read so many messages at a time, by so many listeners at once.
+# Earlier events are read in batches of so many messages, by so many listeners at once.
 REPLAY_BATCH, REPLAYS_AT_ONCE = 32, 4
 REPLAY_SECONDS = 5.0
-# How long something cancelled may take until it is cancelled again.
+# A cancelled task that has not ended is cancelled again after this long.
 CANCEL_SECONDS = 1.0
-# The messages that were said to be none are remembered, so many of them.
-SAID_MAX = 1000
+# How many skipped messages are remembered, so that each is logged once.
+REPORTED_MAX = 1000
 _EVENT_ID = re.compile(r"evt_[0-9A-Za-z]{1,64}", re.ASCII)
 _TYPE = re.compile(r"[a-z_]{1,40}\.[a-z_]{1,60}", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
@@ -49,8 +49,8 @@ log = logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """An event. sequence: its place in the stream; data: its JSON in one line, as published."""
+class Event:
+    """An event. sequence: its position in the stream; data: its JSON in one line, as published."""
 
     sequence: int
     marketplace_id: str
@@ -64,10 +64,10 @@ class Told:
         return str(self.body["eventId"])
 
 
-def event_of(subject: str, data: bytes, *, sequence: int) -> Told | None:
-    """Read a message; None: it is not a whole event, and no client is told of it.
+def event_of(subject: str, data: bytes, *, sequence: int) -> Event | None:
+    """Read a message; None: it is not a complete event, and is sent to no client.
 
-    Source: reference §5, of what every event has.
+    Source: reference §5, on the fields of every event.
     """
     try:
         body = orjson.loads(data)
@@ -87,46 +87,46 @@ def event_of(subject: str, data: bytes, *, sequence: int) -> Told | None:
         return None
     if not is_event:
         return None
-    # A line break would end the line that the event is told in.
+    # A line break would end the `data:` line of the event.
     line = orjson.dumps(body) if b"\n" in data or b"\r" in data else data
-    return Told(
+    return Event(
         sequence=sequence, marketplace_id=marketplace_id, type=subject, body=body, data=line
     )
 
 
 class Live:
-    """What one marketplace is told from a place on, as long as it is taken. first: that place."""
+    """A listener's buffer of one marketplace's events, from the sequence `first` on."""
 
     def __init__(self, *, marketplace_id: str, first: int) -> None:
         self.marketplace_id = marketplace_id
         self.first = first
-        self._waiting: deque[Told] = deque()
+        self._waiting: deque[Event] = deque()
         self._bytes = 0
         self._is_over = False
         self._changed = asyncio.Event()
 
-    def offer(self, told: Told) -> None:
-        """Add an event; the first that does not fit is the end."""
-        size = BYTES_PER_BYTE * len(told.data)
+    def offer(self, event: Event) -> None:
+        """Add an event; the first one that does not fit ends the buffer."""
+        size = BYTES_PER_BYTE * len(event.data)
         if self._is_over or (self._waiting and self._bytes + size > BUFFER_BYTES_MAX):
             self.end()
             return
-        self._waiting.append(told)
+        self._waiting.append(event)
         self._bytes += size
         self._changed.set()
 
     def end(self) -> None:
-        """Add nothing any more."""
+        """Take no more events."""
         self._is_over = True
         self._changed.set()
 
-    async def events(self) -> AsyncIterator[Told]:
-        """Yield events until there are no more of them here."""
+    async def events(self) -> AsyncIterator[Event]:
+        """Yield events until the buffer has ended and is empty."""
         while True:
             while self._waiting:
-                told = self._waiting.popleft()
-                self._bytes -= BYTES_PER_BYTE * len(told.data)
-                yield told
+                event = self._waiting.popleft()
+                self._bytes -= BYTES_PER_BYTE * len(event.data)
+                yield event
             if self._is_over:
                 return
             self._changed.clear()
@@ -134,21 +134,21 @@ class Live:
 
 
 class Stream:
-    """The reader, while somebody listens. made: when the stream of events was made."""
+    """The reader, which runs while there are listeners. made: when the stream was created."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self.made: dt.datetime | None = None
-        # The last message that was read.
+        # The sequence of the last message that was read.
         self._position = 0
         self._live: dict[str, set[Live]] = {}
         self._listeners: set[contextlib.AsyncExitStack] = set()
         self._reader: asyncio.Task[None] | None = None
         self._replaying = asyncio.Semaphore(REPLAYS_AT_ONCE)
-        self._said: OrderedDict[int, None] = OrderedDict()
+        self._reported: OrderedDict[int, None] = OrderedDict()
 
     async def join(self, stack: contextlib.AsyncExitStack) -> None:
-        """Begin to listen, until a stack is left; once, however often it is called for one.
+        """Listen until a stack is left; a second call for the same stack does nothing.
 
         Raises: NatsError, OSError, TimeoutError: NATS is unavailable.
         """
@@ -161,20 +161,20 @@ class Stream:
         stack.push_async_callback(self._leave, stack)
 
     async def _leave(self, stack: contextlib.AsyncExitStack) -> None:
-        """Listen no more; the last one ends the reader."""
+        """Stop listening; the last listener ends the reader."""
         self._listeners.discard(stack)
         if not self._listeners and self._reader is not None:
             reader, self._reader = self._reader, None
             await end(reader)
 
     def attach(self, marketplace_id: str) -> Live:
-        """Collect what happens to a marketplace from now on, until `detach`."""
+        """Buffer a marketplace's new events, until `detach`."""
         live = Live(marketplace_id=marketplace_id, first=self._position + 1)
         self._live.setdefault(marketplace_id, set()).add(live)
         return live
 
     def detach(self, live: Live) -> None:
-        """Collect no more."""
+        """Stop a buffer."""
         others = self._live.get(live.marketplace_id, set())
         others.discard(live)
         if not others:
@@ -182,10 +182,10 @@ class Stream:
 
     async def replay(
         self, *, marketplace_id: str, subjects: Collection[str], first: int, end: int
-    ) -> AsyncGenerator[Told]:
-        """Yield a marketplace's events from one place up to another, which is left out.
+    ) -> AsyncGenerator[Event]:
+        """Yield a marketplace's events from the sequence `first` up to `end`, which is left out.
 
-        Raises: NatsError, OSError, TimeoutError: not all was read.
+        Raises: NatsError, OSError, TimeoutError: not all events were read.
         """
         context = await self._bus.stream()
         config = _config(first, subjects)
@@ -206,26 +206,26 @@ class Stream:
                     if place.sequence.stream >= end:
                         return
                     expected, left = expected + 1, place.num_pending
-                    told = self._read_for(message, marketplace_id)
-                    if told is not None and is_typed(told.type, subjects):
-                        yield told
+                    event = self._read_for(message, marketplace_id)
+                    if event is not None and is_typed(event.type, subjects):
+                        yield event
         finally:
             await _end(subscription.unsubscribe())
             await _end(context.delete_consumer(STREAM, consumer.name))
 
     def _begin(self, made: dt.datetime | None, position: int) -> None:
-        if self._reader is None:  # nobody else began while the server was asked
+        if self._reader is None:  # no other listener started it meanwhile
             self.made, self._position = made, position
             self._reader = asyncio.create_task(self._read(), name="reader of events")
 
     async def _read(self) -> None:
-        """Read in order, for ever, across reconnections."""
+        """Read in order, across reconnections, until cancelled."""
         while True:
             try:
                 context = await self._bus.stream()
                 made, last = await newest(self._bus)
                 if made != self.made:
-                    # Another stream: whoever listens begins with it anew.
+                    # The stream was rebuilt: all listeners start over.
                     self.made, self._position = made, last
                     self._end_all()
                 subscription = await _subscribe(context, self._position + 1)
@@ -241,44 +241,44 @@ class Stream:
             await asyncio.sleep(RETRY_SECONDS)
 
     def _tell(self, message: Msg) -> None:
-        told = self._event(message)
+        event = self._event(message)
         self._position = message.metadata.sequence.stream
-        if told is None:
+        if event is None:
             return
         trace = (message.headers or {}).get(tracing.HEADER)
-        with tracing.continued(f"process {told.type}", kind="consumer", parent=trace):
-            for live in self._live.get(told.marketplace_id, ()):
-                live.offer(told)
+        with tracing.continued(f"process {event.type}", kind="consumer", parent=trace):
+            for live in self._live.get(event.marketplace_id, ()):
+                live.offer(event)
 
     def _end_all(self) -> None:
         for others in self._live.values():
             for live in others:
                 live.end()
 
-    def _read_for(self, message: Msg, marketplace_id: str) -> Told | None:
+    def _read_for(self, message: Msg, marketplace_id: str) -> Event | None:
         named = (message.headers or {}).get("marketplace-id", marketplace_id)
         if named != marketplace_id:
             return None
-        told = self._event(message)
-        return told if told is not None and told.marketplace_id == marketplace_id else None
+        event = self._event(message)
+        return event if event is not None and event.marketplace_id == marketplace_id else None
 
-    def _event(self, message: Msg) -> Told | None:
+    def _event(self, message: Msg) -> Event | None:
         sequence = message.metadata.sequence.stream
-        told = event_of(message.subject, message.data, sequence=sequence)
+        event = event_of(message.subject, message.data, sequence=sequence)
         named = (message.headers or {}).get("marketplace-id")
-        if told is not None and named not in {None, told.marketplace_id}:
-            # Whoever reads by the header alone is told nothing of it either.
-            told = None
-        if told is None and sequence not in self._said:
+        if event is not None and named not in {None, event.marketplace_id}:
+            # Header and body disagree: readers that filter by the header would not get it either.
+            event = None
+        if event is None and sequence not in self._reported:
             log.warning("events.not_an_event", sequence=sequence, subject=message.subject)
-            self._said[sequence] = None
-            if len(self._said) > SAID_MAX:
-                self._said.popitem(last=False)
-        return told
+            self._reported[sequence] = None
+            if len(self._reported) > REPORTED_MAX:
+                self._reported.popitem(last=False)
+        return event
 
 
 async def newest(bus: Bus) -> tuple[dt.datetime | None, int]:
-    """Return when the stream was made, and its last place.
+    """Return when the stream was created, and its last sequence.
 
     Raises: NatsError, OSError, TimeoutError.
     """
@@ -286,8 +286,8 @@ async def newest(bus: Bus) -> tuple[dt.datetime | None, int]:
     return found.created, found.state.last_seq
 
 
-async def event_at(bus: Bus, sequence: int) -> Told | None:
-    """Return what is at a place; None: no event. Raises: NatsError, OSError, TimeoutError."""
+async def event_at(bus: Bus, sequence: int) -> Event | None:
+    """Return the event at a sequence, or None. Raises: NatsError, OSError, TimeoutError."""
     try:
         known = await (await bus.stream()).get_msg(STREAM, sequence)
     except NotFoundError:
@@ -296,12 +296,12 @@ async def event_at(bus: Bus, sequence: int) -> Told | None:
 
 
 async def end(*tasks: asyncio.Future[Any], again_seconds: float = CANCEL_SECONDS) -> None:
-    """Cancel tasks and wait until they have ended, whatever they end with.
+    """Cancel tasks and wait until they have ended, with any result.
 
-    A task is cancelled again for as long as it lives: `asyncio.wait_for` swallows a cancellation
-    that meets its result, and a stream would go on for ever with nobody to read it.
-    again_seconds: until then it is left alone, and has the time to end tasks of its own.
-    Raises: asyncio.CancelledError: whoever ends them was cancelled meanwhile; they ended first.
+    A task that does not end is cancelled again: `asyncio.wait_for` swallows a cancellation that
+    arrives together with its result, and a stream would then run without a client.
+    again_seconds: the time before that, in which a task can end tasks of its own.
+    Raises: asyncio.CancelledError: the caller was cancelled meanwhile; the tasks ended first.
     Source: https://github.com/python/cpython/issues/86296.
     """
     waiting, is_cancelled = set(tasks), False
@@ -319,12 +319,12 @@ async def end(*tasks: asyncio.Future[Any], again_seconds: float = CANCEL_SECONDS
 
 
 def is_typed(event_type: str, types: Collection[str]) -> bool:
-    """Tell whether a type is among names and whole families; none: all are wanted."""
+    """Tell whether a type is among names and families (`order.*`); an empty list means all."""
     return not types or event_type in types or f"{event_type.partition('.')[0]}.*" in types
 
 
 def _place(message: Msg) -> Msg.Metadata | None:
-    """Return where a message is in the stream; None: it was sent past the stream, to us alone."""
+    """Return a message's position in the stream; None: it was sent to us outside the stream."""
     try:
         return message.metadata
     except (NotJSMessageError, ValueError, LookupError):
@@ -334,7 +334,7 @@ def _place(message: Msg) -> Msg.Metadata | None:
 
 def _config(first: int, subjects: Collection[str]) -> ConsumerConfig:
     return ConsumerConfig(
-        # Of one filter at most: with several, NATS counts wrong where a subject has the byte 127.
+        # One filter at most: with several, NATS miscounts if a subject has the byte 127.
         filter_subjects=list(subjects) if len(subjects) == 1 else None,
         deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
         opt_start_seq=first,
@@ -345,7 +345,7 @@ def _config(first: int, subjects: Collection[str]) -> ConsumerConfig:
 
 
 async def _subscribe(context: JetStreamContext, first: int) -> JetStreamContext.PushSubscription:
-    # What is left beyond the limits is dropped here, seen as a gap, and read again.
+    # Messages beyond the limits are dropped here, noticed as a gap, and read again.
     return await context.subscribe(
         "",
         stream=STREAM,
@@ -375,7 +375,7 @@ async def _gapless(subscription: JetStreamContext.PushSubscription) -> AsyncIter
 
 
 async def _end(ending: Any) -> None:
-    """End something at the server, which may not know it any more."""
+    """Delete something at the server, which may have deleted it already."""
     try:
         await ending
     except (NatsError, OSError, TimeoutError):

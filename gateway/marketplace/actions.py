@@ -1,4 +1,4 @@
-"""What is done to an order: reserve, lock in escrow, release, cancel, refund, dispute."""
+"""Actions on an order: reserve, lock in escrow, release, cancel, refund, dispute."""
 
 from typing import Annotated, Any, Literal, NotRequired, get_args
 
@@ -47,7 +47,7 @@ routes = Routes("Orders")
 
 
 class OrderAction(Request):
-    """What any action on an order may say; every field may be left out.
+    """The fields of every action on an order, all of them optional.
 
     `amount` must be the order's. `requestedBy` and `canceledBy` both name who asks; without them,
     the buyer.
@@ -243,7 +243,7 @@ class OpenDispute(Request):
     def _one_opens(self) -> "OpenDispute":
         named = {self.opened_by, self.requested_by, self.canceled_by} - {None}
         if len(named) > 1:
-            raise unfit("two_askers", "names another side", fields=_OPENERS)
+            raise unfit("two_askers", "names a different side", fields=_OPENERS)
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""The marketplace's API keys: made, listed and revoked by a key with the scope `admin`."""
+"""The marketplace's API keys: created, listed and revoked by a key with the scope `admin`."""
 
 import base64
 import binascii
@@ -134,7 +134,7 @@ async def revoke_key(call: Call) -> Answer[Success[ApiKey]]:
 
 
 class Me(Output):
-    """Who the credential stands for."""
+    """The key of the request."""
 
     marketplaceId: str
     marketplace: str
@@ -146,7 +146,7 @@ class Me(Output):
 
 @routes.get("/me", scope=ANY)
 async def get_me(call: Call) -> Answer[Success[Me]]:
-    """Tell whom the credential stands for."""
+    """Read the key of this request: its marketplace, name and scopes."""
     caller = own(call)
     return success(
         {

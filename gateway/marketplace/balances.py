@@ -136,7 +136,7 @@ def entry(postings: Sequence[ledger_pb2.Entry]) -> Entry:
 async def list_entries(call: Call, query: Paging) -> Answer[Page[Entry]]:
     """Read a user's statement, newest first: each payment with its postings and balance after it.
 
-    A payout and what makes its fee good are one payment.
+    A payout and the reimbursement of its fee are one payment.
     """
     owner = await known_user(call)
     request = ledger_pb2.ListEntriesRequest(user_id=str(owner.id), asset=USDC, page=query.message())

@@ -234,7 +234,7 @@ class ResolveDispute(Request):
         if unlike and self.decision == "SPLIT":
             raise unfit("missing", "is required", fields=unlike)
         if unlike:
-            raise unfit("split_only", "belongs to SPLIT", fields=unlike)
+            raise unfit("split_only", "is allowed with SPLIT only", fields=unlike)
         return self
 
 
@@ -265,7 +265,7 @@ async def resolve_dispute(call: Call, body: ResolveDispute) -> Answer[Success[Re
         note=body.note or "",
     )
     message = await call.change(call.backends.orders.ResolveDispute, request)
-    # As the case has it: what the two received after fees is in the order.
+    # The decision, before fees. What each side received after fees is in the order.
     released, is_paid = message.released_share.minor_units, message.HasField("closed_at")
     data: ResolvedDispute = {
         "id": public("dsp", message.dispute.id),

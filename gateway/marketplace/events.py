@@ -1,4 +1,4 @@
-"""The marketplace's events, as they happen: server-sent events with replay."""
+"""The marketplace's event stream: server-sent events with replay."""
 
 from functools import partial
 from typing import Annotated

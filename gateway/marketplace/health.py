@@ -1,4 +1,4 @@
-"""Health: alive, and whether each part can serve."""
+"""Health: whether the gateway runs, and whether each part is ready."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ routes = Routes("Health")
 
 
 class Health(Output):
-    """Alive. version: of the gateway."""
+    """The gateway runs. version: of the gateway."""
 
     status: str
     version: str
@@ -30,13 +30,13 @@ class DetailedHealth(Health):
 
 @routes.get("/health", scope=OPEN)
 async def get_health(_call: Call) -> Answer[Success[Health]]:
-    """Answer: the gateway is alive."""
+    """Report that the gateway runs."""
     return success({"status": "ok", "version": VERSION})
 
 
 @routes.get("/health/detailed", scope=OPEN, refusals=("PROVIDER_UNAVAILABLE",))
 async def get_detailed_health(call: Call) -> Answer[Success[DetailedHealth]]:
-    """Ask every part whether it is ready; 503 where a service or the database is not."""
+    """Check every part; 503 if a service or the database is not ready."""
     parts = call.parts
     services, database, events = await asyncio.gather(
         parts.backends.health(), parts.keys.store.is_ready(), parts.feed.is_ready()

@@ -65,7 +65,7 @@ class RegisterUser(Request):
 
 
 class User(Output):
-    """A user of the marketplace. uuid: what a token about them says as its `sub`."""
+    """A user of the marketplace. uuid: the `sub` of their access tokens."""
 
     id: str
     uuid: Uuid

@@ -1,4 +1,4 @@
-"""The marketplace API as one ASGI app, and how it admits, reads and refuses."""
+"""The marketplace API: its routes, its document, and how it admits, reads and refuses."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -44,10 +44,10 @@ ABOUT = About(
     tags={
         "Orders": "Create an order, read it, and take it from reservation to its end.",
         "Users": "The people and businesses of the marketplace: balances, wallets, deposits.",
-        "Disputes": "What support works on: cases, evidence, decisions.",
-        "Events": "What happens, as it happens, with replay.",
-        "Access": "API keys, and whom a credential stands for.",
-        "Health": "Whether the gateway is alive, and each part ready.",
+        "Disputes": "The cases of support: evidence, assignment, decisions.",
+        "Events": "A live stream of events, with replay.",
+        "Access": "API keys, and the key of a request.",
+        "Health": "Whether the gateway runs, and whether each part is ready.",
     },
     failure=Failure,
 )
@@ -55,14 +55,14 @@ DOCS_PATH, REDOC_PATH, OPENAPI_PATH = "/docs", "/redoc", "/openapi.json"
 
 
 class MarketplaceView:
-    """API keys, the envelope, 400 for what is not valid."""
+    """API keys, envelopes, and 400 for a request that is not valid."""
 
     def __init__(self, *, keys: KeyAuthenticator, limiter: RateLimiter) -> None:
         self._keys = keys
         self._limiter = limiter
 
     async def admit(self, one: Call, scope: str) -> Credential:
-        """Return the credential of a request, counted, and with the scope.
+        """Check a request's credential, its rate limit, and its scope.
 
         Raises: CredentialMissing; CredentialNotValid; TooManyRequests; ScopeMissing.
         """
@@ -88,7 +88,7 @@ def _key(headers: Mapping[str, str]) -> str:
     if authorization is not None and plain is not None:
         raise HeaderNotValid(
             "Send one credential: Authorization or x-api-key",
-            fields=[("Authorization", "is given beside x-api-key")],
+            fields=[("Authorization", "is sent beside x-api-key")],
         )
     if plain is not None:
         return plain.strip()

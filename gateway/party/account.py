@@ -1,4 +1,4 @@
-"""The caller's own: who am I, and what happens to my orders."""
+"""The caller: who they are, and the events of their orders."""
 
 import asyncio
 import time
@@ -18,18 +18,18 @@ from gateway.party.people import PersonCredential
 from gateway.party.shapes import Id, Output, Request
 from gateway.routing import ANY, Routes
 
-# The event that says who is in an order.
+# The event that names the buyer and seller of an order.
 CREATED = "order.created"
-# Events about a user, who is named in them; all others are about an order.
+# Types of aggregates that belong to one user; all others belong to an order.
 _PERSONAL = frozenset({"Balance", "User", "Wallet"})
-# Who acts for the marketplace in a dispute: a key's id, an agent's; SUPPORT to the parties.
+# Fields with the id of a key or agent of the marketplace; the parties see SUPPORT.
 _DECIDERS = frozenset({"resolvedBy", "reviewedBy"})
 SUPPORT = "SUPPORT"
 routes = Routes("Account")
 
 
 class Me(Output):
-    """Who the token stands for."""
+    """The person of the token."""
 
     id: Id
     public_id: str
@@ -39,7 +39,7 @@ class Me(Output):
 
 @routes.get("/me", scope=ANY)
 async def get_me(call: Call) -> Answer[Me]:
-    """Tell whom the token stands for."""
+    """Read the person of this token."""
     who = call.caller.identity
     user = await call.backends.user(str(user_id(call)))
     return Answer(
@@ -56,7 +56,7 @@ class StreamEvents(Request):
     """Comma-separated: `types=order.created,balance.*`, `resourceTypes=Order,Balance`."""
 
     types: Annotated[str, StringConstraints(max_length=1000)] | None = None
-    # One stream of events for both APIs: its parameters have one spelling.
+    # Both APIs have the same event stream, with the same spelling of its parameters.
     resource_types: Annotated[str, StringConstraints(max_length=200)] | None = Field(
         default=None, alias="resourceTypes"
     )
@@ -64,7 +64,7 @@ class StreamEvents(Request):
 
 @routes.get("/events", scope=ANY)
 async def stream_events(call: Call, query: StreamEvents) -> EventStream:
-    """Stream what happens to the caller's orders and balance, until the token expires.
+    """Stream the events of the caller's orders and balance, until the token expires.
 
     `Last-Event-ID` replays everything after it.
     """
@@ -86,7 +86,7 @@ async def stream_events(call: Call, query: StreamEvents) -> EventStream:
 
 
 class Concern:
-    """Tells whether an event concerns one user, and what they see of it."""
+    """Decides whether a user gets an event, and which parts of it."""
 
     def __init__(self, parties: Parties, marketplace_id: uuid.UUID, *, public_id: str) -> None:
         self._parties = parties
@@ -94,7 +94,7 @@ class Concern:
         self._public_id = public_id
 
     async def __call__(self, event: Mapping[str, Any]) -> bool:
-        """Look at an event's body. Raises: Unavailable: nobody can say; the stream must end."""
+        """Tell whether the user gets an event. Raises: Unavailable: it is unknown."""
         payload = event.get("payload") or {}
         kind, name = event.get("aggregateType"), str(event.get("aggregateId"))
         if kind in _PERSONAL:
@@ -105,10 +105,10 @@ class Concern:
         return self._public_id in await self._parties.of(self._marketplace_id, order)
 
     def shown(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what the user may see of an event that concerns them; most are shown whole.
+        """Return the part of an event that the user may see; usually all of it.
 
-        What a buyer has held in all is the buyer's to know, and who decides for the marketplace
-        (an API key, an agent) is SUPPORT to both.
+        Only the buyer sees how much of the buyer's balance is reserved. Keys and agents of the
+        marketplace are shown as SUPPORT.
         """
         payload, metadata = event.get("payload") or {}, event.get("metadata") or {}
         seen = {
@@ -126,12 +126,12 @@ class Concern:
 
 
 def _is_key(value: object) -> bool:
-    """Tell whether a value is the id of an API key as a principal."""
+    """Tell whether a value is an API key as a principal (`key:…`)."""
     return isinstance(value, str) and value.startswith("key:")
 
 
 async def _until(chunks: AsyncGenerator[bytes], expires_at: float) -> AsyncGenerator[bytes]:
-    """Pass chunks on until an instant, in seconds since 1970."""
+    """Yield chunks until an instant, in seconds since 1970."""
     try:
         while (left := expires_at - time.time()) > 0:
             try:

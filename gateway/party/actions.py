@@ -1,4 +1,4 @@
-"""What parties do to an order: pay, deliver, confirm, cancel."""
+"""Actions of the parties on an order: pay, deliver, confirm, cancel."""
 
 import contextlib
 from typing import Annotated
@@ -44,7 +44,7 @@ async def pay_order(call: Call, _body: Nothing) -> Answer[Order]:
 
 
 class DeliverOrder(Request):
-    """What was handed over."""
+    """The delivery: notes and a link."""
 
     delivery_notes: Annotated[str, StringConstraints(max_length=10_000)] | None = None
     deliverable_url: Url | None = None

@@ -1,7 +1,7 @@
-"""What an issuer's claims say of their bearer, by the names that the settings give them. Pure.
+"""The claims of a token, found by the names in an issuer's settings. Pure.
 
-Providers agree on little: a role is `role`, or in `realm_access.roles`, or in a claim that is named
-by a URL. Whatever else a token says is ignored. Source: RFC 7519 §4.
+Providers name claims differently: a role is in `role`, in `realm_access.roles`, or in a claim whose
+name is a URL. All other claims are ignored. Source: RFC 7519 §4.
 """
 
 import uuid
@@ -25,7 +25,7 @@ class TokenNotValid(Unauthenticated):
 
 
 def require_audience(issuer: Issuer, claims: Claims) -> None:
-    """Check that a token is meant for us; `aud` too, where it is there and another claim decides.
+    """Check the audience of a token; `aud` too, if it is there and another claim is configured.
 
     Raises: TokenNotValid.
     """
@@ -37,10 +37,11 @@ def require_audience(issuer: Issuer, claims: Claims) -> None:
 
 
 def subject(issuer: Issuer, claims: Claims) -> uuid.UUID:
-    """Return the user's UUID: what the issuer says, or one for the issuer and what it says.
+    """Return the user's UUID: the subject itself, or a hash of issuer and subject.
 
-    No issuer can say an id that is made here: those have a variant of their own.
-    Raises: TokenNotValid: it says nothing.
+    Hashed ids have their own UUID variant, and a subject of that variant is hashed again, so no
+    issuer can name a hashed id.
+    Raises: TokenNotValid: there is no subject.
     """
     said = _found(claims, issuer.subject_claim)
     if not isinstance(said, str) or not 0 < len(said) <= SUBJECT_MAX:
@@ -52,15 +53,15 @@ def subject(issuer: Issuer, claims: Claims) -> uuid.UUID:
 
 
 def role(issuer: Issuer, claims: Claims) -> str:
-    """Return what a bearer may be: an admin by the one role that says so, otherwise a person."""
+    """Return the role of a token: admin if it has the configured role, otherwise user."""
     is_admin = issuer.admin_role in _texts(_found(claims, issuer.role_claim))
     return ROLE_ADMIN if is_admin else ROLE_USER
 
 
 def marketplace(issuer: Issuer, claims: Claims) -> str:
-    """Return the name or UUID of the marketplace that a token is about. Raises: TokenNotValid."""
+    """Return the name or UUID of a token's marketplace. Raises: TokenNotValid."""
     if issuer.marketplace_claim is None:
-        assert issuer.marketplace is not None  # noqa: S101 - the settings have looked
+        assert issuer.marketplace is not None  # noqa: S101 - checked by the settings
         return issuer.marketplace
     named = _texts(_found(claims, issuer.marketplace_claim))
     known = {issuer.marketplaces[name] for name in named if name in issuer.marketplaces}
@@ -70,7 +71,7 @@ def marketplace(issuer: Issuer, claims: Claims) -> str:
 
 
 def _found(claims: Claims, claim: str | list[str]) -> Any:
-    """Return the value of a claim; None: it is not there."""
+    """Return the value of a claim, or None."""
     value: Any = claims
     for name in _path(claim):
         value = value.get(name) if isinstance(value, Mapping) else None

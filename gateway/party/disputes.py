@@ -55,7 +55,7 @@ class Dispute(Output):
 def opened_dispute(
     order: orders_pb2.Order, *, by: str, reason: str, evidence: list[str]
 ) -> Dispute:
-    """Print a dispute as it is when it is opened, from the order that was frozen for it."""
+    """Print a new dispute, from the order that it froze."""
     opened = time(order.dispute.opened_at)
     return {
         "id": order.dispute.id,
@@ -73,7 +73,7 @@ def opened_dispute(
 
 
 def dispute(case: disputes_pb2.Dispute, *, of: orders_pb2.Order) -> Dispute:
-    """Print a dispute as it is. of: its order, which says when it was opened."""
+    """Print a dispute. of: its order, which has the time of its opening."""
     opened = time(of.dispute.opened_at)
     is_fresh = case.updated_at == case.created_at
     # A marketplace opens a dispute on behalf of one side.
@@ -106,7 +106,7 @@ def _reason(value: str) -> str:
 
 
 class OpenDispute(Request):
-    """Why, in the opener's own words, and links that show it."""
+    """The reason, in the caller's own words, and links as evidence."""
 
     reason: Annotated[
         str,
@@ -141,7 +141,7 @@ async def open_dispute(call: Call, body: OpenDispute) -> Answer[Dispute]:
     request = orders_pb2.OpenDisputeRequest(
         **call.written(),
         order_id=order_id(call.params["order_id"]),
-        # The service knows which side the caller is on, and keeps that.
+        # Ignored for a person: the service knows which side the caller is on.
         opened_by=common_pb2.PARTY_BUYER,
         reason=orders_pb2.DISPUTE_REASON_OTHER,
         description=body.reason,

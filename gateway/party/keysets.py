@@ -1,8 +1,8 @@
-"""The keys that an issuer signs with: one shared secret, or a JWK set in a file or behind a URL.
+"""The keys of an issuer: one shared secret, or a JWK set in a file or behind a URL.
 
-Which it is, and the one algorithm, the settings say; of a token only its `kid` is used, to choose
-among keys that are known already. Where the settings name no place, the issuer's own document does:
-it is asked for below the issuer's URL, and believed for that issuer alone.
+The settings fix the source and the one algorithm. Of a token only its `kid` is used, to choose
+among known keys. Without a source in the settings, the issuer's discovery document names the JWK
+set; it is fetched below the issuer's URL and used for that issuer only.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from gateway import body
 from gateway.settings import Issuer, is_safe_url
 from kernel.errors import InvalidArgument, Unavailable
 
-# What a key of an algorithm must say of itself. Source: RFC 7518 §6, RFC 8037 §2.
+# The parameters that a key of an algorithm must have. Source: RFC 7518 §6, RFC 8037 §2.
 _KINDS: Mapping[str, Mapping[str, str]] = {
     "RS256": {"kty": "RSA"},
     "ES256": {"kty": "EC", "crv": "P-256"},
@@ -37,19 +37,19 @@ log = logger()
 
 
 class KeySetNotUsableError(Exception):
-    """What should be a JWK set has no key for the issuer's algorithm."""
+    """The document is not a JWK set, or has no key for the issuer's algorithm."""
 
 
 class KeySet(Protocol):
     """The keys of one issuer."""
 
     async def find(self, kid: str | None) -> Any | None:
-        """Return the key of a token; None: there is none. Raises: Unavailable."""
+        """Return the key of a token, or None. Raises: Unavailable."""
         ...
 
 
 def open_key_set(issuer: Issuer) -> KeySet:
-    """Return the keys of an issuer; a file is read now.
+    """Return the keys of an issuer; a file is read at once.
 
     Raises: KeySetNotUsableError; OSError: the file cannot be read.
     """
@@ -62,10 +62,10 @@ def open_key_set(issuer: Issuer) -> KeySet:
 
 
 def read_keys(raw: bytes, *, algorithm: str) -> dict[str | None, Any]:
-    """Read a JWK set: kid → key, of the keys that are for signatures by the algorithm.
+    """Read a JWK set: kid → key, for the keys that verify signatures of the algorithm.
 
-    Others are ignored, and so is what is no key at all. Source: RFC 7517 §5.
-    Raises: KeySetNotUsableError: it is no JWK set, or has no such key, or one kid twice.
+    Other entries are ignored. Source: RFC 7517 §5.
+    Raises: KeySetNotUsableError: it is not a JWK set, or has no such key, or one kid twice.
     """
     try:
         document = body.parse(raw, is_exact=True, depth_max=DEPTH_MAX)
@@ -80,19 +80,19 @@ def read_keys(raw: bytes, *, algorithm: str) -> dict[str | None, Any]:
 
 
 class Shared:
-    """One secret, known to the issuer and to us."""
+    """One secret, shared with the issuer."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
     async def find(self, kid: str | None) -> Any | None:
-        """Return the secret, whatever the token calls it."""
+        """Return the secret, for any kid."""
         del kid
         return self._secret
 
 
 class Fixed:
-    """Keys that do not change while we run. A token without a kid means the only one."""
+    """Keys that do not change while the process runs. A token without a kid uses the only key."""
 
     def __init__(self, keys: Mapping[str | None, Any]) -> None:
         self._keys = keys
@@ -105,9 +105,9 @@ class Fixed:
 
 
 class Fetched:
-    """Keys behind a URL, fetched when needed; while it is away, the ones known stay good.
+    """Keys behind a URL, fetched when needed; while it is unavailable, known keys stay valid.
 
-    url: where they are; None: the document of the issuer says where.
+    url: of the JWK set; None: the issuer's discovery document names it.
     """
 
     def __init__(self, issuer: str, *, url: str | None, algorithm: str) -> None:
@@ -128,7 +128,7 @@ class Fetched:
                     await self._fetch()
             found = None if self._keys is None else await self._keys.find(kid)
         if self._keys is None:
-            raise Unavailable("The issuer's keys are away")
+            raise Unavailable("The issuer's keys are unavailable")
         return found
 
     def _is_older_than(self, seconds: float) -> bool:
@@ -150,9 +150,9 @@ class Fetched:
 
 
 async def _discovered(client: httpx.AsyncClient, issuer: str) -> str:
-    """Return where an issuer's document says that its keys are.
+    """Return the URL of the JWK set in an issuer's discovery document.
 
-    Raises: KeySetNotUsableError: it is another's document, or names no place that is safe;
+    Raises: KeySetNotUsableError: the document names another issuer, or no safe URL;
         httpx.HTTPError; httpx.InvalidURL.
     """
     raw = await _fetched(client, issuer.rstrip("/") + WELL_KNOWN)
@@ -161,8 +161,8 @@ async def _discovered(client: httpx.AsyncClient, issuer: str) -> str:
         url = document["jwks_uri"]
         is_own = document["issuer"] == issuer
     except (InvalidArgument, KeyError, TypeError):
-        raise KeySetNotUsableError("no OpenID configuration") from None
-    # Who speaks https sends nobody to plain http, not even on this machine.
+        raise KeySetNotUsableError("not an OpenID configuration") from None
+    # An https issuer must not name a plain http URL, not even on this machine.
     is_safe = isinstance(url, str) and is_safe_url(url)
     if not is_own or not is_safe or (issuer.startswith("https:") and url.startswith("http:")):
         raise KeySetNotUsableError(
@@ -172,9 +172,9 @@ async def _discovered(client: httpx.AsyncClient, issuer: str) -> str:
 
 
 async def _fetched(client: httpx.AsyncClient, url: str) -> bytes:
-    """Read an answer as far as a document may be long; what is cut off is no JSON."""
+    """Read an answer up to the size limit; one that is cut off is not valid JSON."""
     raw = b""
-    # As it is sent: what is packed could be of any size.
+    # Uncompressed: a compressed answer could have any size.
     async with client.stream("GET", url, headers={"accept-encoding": "identity"}) as answer:
         answer.raise_for_status()
         if answer.status_code != httpx.codes.OK:
@@ -187,7 +187,7 @@ async def _fetched(client: httpx.AsyncClient, url: str) -> bytes:
 
 
 def _key(one: Any, algorithm: str) -> Any | None:
-    """Return the key that a JWK is; None: it is for something else, too weak, or none."""
+    """Return the key of a JWK; None: it is for another use, too weak, or not a key."""
     try:
         key = jwt.PyJWK(one, algorithm=algorithm).key if _is_for(one, algorithm) else None
     except (jwt.PyJWTError, TypeError, ValueError):

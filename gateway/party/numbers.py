@@ -1,4 +1,4 @@
-"""Numbers as the party API's document has them: decimal digits in and out, no binary float.
+"""Numbers of the party API: decimal digits in and out, no binary float.
 
 Amounts are printed as numbers with two decimals.
 """
@@ -12,14 +12,14 @@ from kernel.money import CENT, LARGEST, UNIT, to_text
 
 BASIS_POINTS = 10_000
 _AMOUNT = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,2}))?", re.ASCII)
-# `+00005` is no JSON, so a text that is read here has no sign but a minus.
+# JSON has no plus sign, so the only sign is a minus.
 _ZERO = re.compile(r"-?0+(?:\.0+)?", re.ASCII)
 
 
 def amount(value: object) -> int:
     """Read a JSON number as minor units; greater than zero, at most two decimals.
 
-    Raises: ValueError: says what is wrong.
+    Raises: ValueError: its text is the problem of the field.
     """
     if isinstance(value, bool) or not isinstance(value, int | Number):
         raise ValueError("must be a number")  # noqa: TRY004 - a finding about a request

@@ -1,4 +1,4 @@
-"""An order's shape in the party API, and reading the order of a path."""
+"""An order's shape in the party API."""
 
 from typing import Literal
 

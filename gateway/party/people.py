@@ -1,6 +1,6 @@
-"""The people behind tokens: which marketplace they belong to, and which of its users they are.
+"""The people behind tokens: their marketplace, and their user there.
 
-A person whom the marketplace does not know yet is registered when first seen.
+A person who is not a user yet is registered with their first request.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from gateway.party.tokens import Bearer
 from kernel.errors import AlreadyExists, DeadlineExceeded, NotFound, Unavailable
 from kernel.ids import parse_uuid
 
-# A new user's wallet is made on chain; the user exists long before, and the wallet follows alone.
+# Registration waits for the wallet on chain; the user exists before, so a timeout is no failure.
 REGISTER_SECONDS = 10.0
 KNOWN_MAX = 50_000
 log = logger()
@@ -40,7 +40,7 @@ class _Person:
 
 
 class People:
-    """Knows users by their tokens' subjects; a user's id never changes, so it is remembered."""
+    """Finds users by their tokens' subjects; a user's id never changes, so it is cached."""
 
     def __init__(self, backends: Backends, store: KeyStore) -> None:
         self._backends = backends
@@ -51,11 +51,10 @@ class People:
         self._meeting: dict[_Person, asyncio.Task[uuid.UUID]] = {}
 
     async def credential(self, bearer: Bearer, *, request_id: str) -> PersonCredential:
-        """Return the credential of a bearer, who is a user of the marketplace from then on.
+        """Return the credential of a bearer; a new person is registered.
 
-        A subject is a user's UUID, or stands for one (`claims.subject`); where no user has it, it
-        is what the marketplace calls a user (`externalUserId`); where there is none either, a new
-        user gets it as UUID.
+        The subject is looked up as a user's UUID (see `claims.subject`), then as an
+        `externalUserId`. If there is no such user, a new one gets it as UUID.
 
         Raises: Unavailable; DeadlineExceeded.
         """
@@ -79,7 +78,7 @@ class People:
         if known is None:
             known = await self._find_marketplace(*name)
             if known is None:
-                # A mistyped id is refused like a mistyped name: nobody's key could see its users.
+                # A mistyped id is refused like a mistyped name: no API key could see its users.
                 log.error("tokens.marketplace_unknown", marketplace=bearer.marketplace)
                 raise Unavailable("The issuer's marketplace does not exist yet")
             self._marketplaces[name] = known
@@ -93,7 +92,7 @@ class People:
         return marketplace_id if is_there else None
 
     async def _meet(self, person: _Person, *, request_id: str) -> uuid.UUID:
-        """Find or register a user, once for all requests of theirs that arrive together."""
+        """Find or register a user, once for all concurrent requests of that person."""
         meeting = self._meeting.get(person)
         if meeting is None:
             meeting = asyncio.create_task(self._find_or_register(person, request_id))
@@ -110,7 +109,7 @@ class People:
             self._known.popitem(last=False)
 
     async def _find_or_register(self, person: _Person, request_id: str) -> uuid.UUID:
-        # Bound in this task's own context: whoever waits for it binds their own.
+        # Bound in this task's own context: the requests that wait for it have their own.
         backends.bind(_identity(person, user_id=person.subject, role="user"), request_id=request_id)
         try:
             return await self._find(person)
@@ -119,7 +118,7 @@ class People:
         try:
             return await self._register(person)
         except (AlreadyExists, DeadlineExceeded):
-            # Another gateway met the same person, or the wallet takes its time.
+            # Another gateway registered the same person, or the wallet takes longer.
             return await self._find(person)
 
     async def _find(self, person: _Person) -> uuid.UUID:

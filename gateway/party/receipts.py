@@ -23,7 +23,7 @@ class ReceiptNotFound(NotFound):
 
 
 class Costs(Output):
-    """What is taken off the amount; `provider_fee` where the business bears it."""
+    """The deductions from the amount; `provider_fee` if the business bears it."""
 
     base_amount: Number
     platform_fee_rate: Number
@@ -32,13 +32,13 @@ class Costs(Output):
 
 
 class CostBreakdown(Costs):
-    """Who gets what of the amount; `provider_fee` where the business bears it."""
+    """How the amount is divided; `provider_fee` if the business bears it."""
 
     business_payout: Number
 
 
 class Receipt(Output):
-    """What a completed order cost. delta_score: 0 to 10, given by the marketplace."""
+    """The receipt of a completed order. delta_score: 0 to 10, given by the marketplace."""
 
     id: Id
     order_id: Id
@@ -59,7 +59,7 @@ class Receipt(Output):
 
 
 def receipt(message: orders_pb2.Receipt) -> Receipt:
-    """Print a receipt. Its amount is what was released of the order's."""
+    """Print a receipt. Its amount is the released part of the order's amount."""
     released = numbers.printed(message.released_share.minor_units)
     fee = numbers.printed(message.platform_fee.minor_units)
     income = numbers.printed(message.seller_income.minor_units)
@@ -91,9 +91,9 @@ def receipt(message: orders_pb2.Receipt) -> Receipt:
 
 @routes.get("/orders/{order_id}/receipt", scope=ANY, refusals=("NOT_PARTY", "RECEIPT_NOT_FOUND"))
 async def get_receipt(call: Call) -> Answer[Receipt]:
-    """Read what a completed order cost, as one of its parties or as an admin.
+    """Read the receipt of a completed order, as one of its parties or as an admin.
 
-    Where support divided the money, `amount` is what was released of it.
+    After a split decision, `amount` is the part that was released.
     """
     try:
         order = await read_order(call)

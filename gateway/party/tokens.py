@@ -1,8 +1,8 @@
-"""Access tokens: who a JWT says the caller is, and whether it may be believed.
+"""Access tokens: verifying a JWT, and reading the caller from it.
 
-Issuer → key, algorithm and marketplace are settings. Nothing of a token's header decides anything
-but which of the issuer's known keys is tried; other fields, and claims that nobody asked for, are
-ignored as RFC 7515 §4 and RFC 7519 §4 say. What has to be understood (`crit`) is refused.
+Key, algorithm and marketplace of an issuer are settings. A token's header only chooses among the
+issuer's known keys; its other fields, and unknown claims, are ignored as RFC 7515 §4 and RFC 7519
+§4 say. A header with `crit` is refused.
 """
 
 import base64
@@ -25,23 +25,23 @@ from kernel.errors import InvalidArgument
 LEEWAY_SECONDS = 60
 TOKEN_BYTES_MAX = 8 * 1024
 KID_MAX = 255
-# Beside who it is about and whom it is for, which the settings name.
+# In addition to the subject and the audience, whose claims the settings name.
 REQUIRED = ("iss", "exp", "iat")
-# A token that says to be of another kind is no access token. Without a slash `application/` is
-# meant. Source: RFC 8725 §3.11, RFC 9068 §2.1, RFC 7515 §4.1.9.
+# A token with another `typ` is not an access token. Without a slash, `application/` is implied.
+# Source: RFC 8725 §3.11, RFC 9068 §2.1, RFC 7515 §4.1.9.
 _TYPES = frozenset({"jwt", "application/jwt", "at+jwt", "application/at+jwt"})
-# What claims inside of claims may be nested: others choose what else they say.
+# How deep claims may be nested; issuers add claims of their own.
 DEPTH_MAX = 32
-# Seconds since 1970 that no clock of ours will show; also keeps infinities out.
+# The latest instant, in seconds since 1970; also keeps infinities out.
 _INSTANT_MAX = 2**40
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bearer:
-    """Whom a token stands for.
+    """The caller of a verified token.
 
-    issuer: who says so. marketplace: its name or UUID. expires_at: seconds since 1970.
+    issuer: of the token. marketplace: its name or UUID. expires_at: seconds since 1970.
     """
 
     issuer: Issuer
@@ -52,16 +52,16 @@ class Bearer:
 
 
 class Tokens:
-    """Checks access tokens of the issuers that are configured."""
+    """Verifies access tokens of the configured issuers."""
 
     def __init__(self, issuers: Collection[Issuer]) -> None:
         """Open every issuer's keys. Raises: KeySetNotUsableError; OSError."""
         self._issuers = {one.issuer: (one, open_key_set(one)) for one in issuers}
 
     async def verify(self, token: str) -> Bearer:
-        """Return whom a token stands for.
+        """Verify a token and return its caller.
 
-        Raises: TokenNotValid; Unavailable: the issuer's keys cannot be had.
+        Raises: TokenNotValid; Unavailable: the issuer's keys are unavailable.
         """
         header, said = _parts(token)
         issuer, keys = self._issuer(said)
@@ -74,12 +74,12 @@ class Tokens:
         name = said.get("iss")
         found = self._issuers.get(name) if isinstance(name, str) else None
         if found is None:
-            raise TokenNotValid("The access token is of an unknown issuer")
+            raise TokenNotValid("The access token's issuer is unknown")
         return found
 
 
 def _parts(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Read header and claims, before anything is believed."""
+    """Read header and claims, before the signature is checked."""
     match = _TOKEN.fullmatch(token) if len(token) <= TOKEN_BYTES_MAX else None
     if match is None:
         raise TokenNotValid("The access token is not a JWT")
@@ -93,7 +93,7 @@ def _parts(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 def _object(part: str) -> Mapping[str, Any]:
     try:
         raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-        # Exactly: a number that nobody asked for may be larger than any of ours.
+        # Exact: an unknown claim may hold a larger number than ours.
         value = body.parse(raw, is_exact=True, depth_max=DEPTH_MAX)
     except (binascii.Error, InvalidArgument):
         raise TokenNotValid("The access token is not a JWT") from None
@@ -110,7 +110,7 @@ def _kid(header: Mapping[str, Any]) -> str | None:
 
 
 def _verified(token: str, key: Any, issuer: Issuer) -> Mapping[str, Any]:
-    """Check signature, issuer and times; returns the claims."""
+    """Verify signature, issuer and times; returns the claims."""
     try:
         said: dict[str, Any] = jwt.decode(
             token,

@@ -1,4 +1,4 @@
-"""The party API as one ASGI app, and how it admits, reads and refuses."""
+"""The party API: its routes, its document, and how it admits, reads and refuses."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,7 +26,7 @@ OPERATIONS: tuple[Operation, ...] = tuple(
 )
 ABOUT = About(
     title="Orchestrator: party API",
-    description="Orders, as the people and businesses in them see them. Amounts are JSON "
+    description="Orders, for the people and businesses in them. Amounts are JSON "
     "numbers with at most two decimals; every change honours `Idempotency-Key`. "
     "`/api/v1/orders` is the same as `/api/v1/orders/`.",
     schemes={
@@ -34,14 +34,14 @@ ABOUT = About(
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "A JWT of an issuer that the marketplace has named.",
+            "description": "A JWT of an issuer that is configured for the marketplace.",
         },
     },
     tags={
-        "Orders": "Orders that the caller buys or fulfils, and what a side does to them.",
+        "Orders": "Orders that the caller buys or fulfils, and actions on them.",
         "Disputes": "The dispute of an order.",
-        "Receipts": "What a completed order cost.",
-        "Account": "Whom a token stands for, and what happens to their orders and balance.",
+        "Receipts": "Receipts of completed orders.",
+        "Account": "The person of a token, and the events of their orders and balance.",
     },
     failure=Failure,
     is_party=True,
@@ -50,7 +50,7 @@ DOCS_PATH, REDOC_PATH, OPENAPI_PATH = "/docs/party", "/redoc/party", "/party/ope
 
 
 class PartyView:
-    """Access tokens, bare objects, 422 for what is not valid."""
+    """Access tokens, bare objects, and 422 for a request that is not valid."""
 
     def __init__(self, *, tokens: Tokens, people: People, limiter: RateLimiter) -> None:
         self._tokens = tokens
@@ -58,11 +58,11 @@ class PartyView:
         self._limiter = limiter
 
     async def admit(self, one: Call, scope: str) -> Credential:
-        """Return the credential of a request, counted; a new person is registered.
+        """Check a request's token and its rate limit; a new person is registered.
 
         Raises: CredentialMissing; TokenNotValid; TooManyRequests; Unavailable.
         """
-        del scope  # who of an order may do what is for the services to say
+        del scope  # the services decide what each side of an order may do
         bearer = await self._tokens.verify(_token(one.headers))
         one.limit = self._limiter.limit
         one.remaining = self._limiter.take(f"{bearer.issuer.issuer}:{bearer.subject}")

@@ -1,15 +1,16 @@
-"""Refusals in the words of the party API's document: no name of the other view, no inner state."""
+"""Refusals in the words of the party API: no names of the other view, no internal states."""
 
 import copy
 from collections.abc import Mapping
 
-from gateway.errors import is_in_motion
+from gateway.errors import has_running_operation
 from kernel.errors import DomainError
 
-# The document's own description of a code, where what a service says is for marketplaces.
+IN_PROGRESS = "Another operation is in progress on this order; retry when it has finished"
+# The document's own description of a code, where the service's message is for marketplaces.
 _MESSAGES: Mapping[str, str] = {
     "INVALID_STATE": "The order's status does not allow this",
-    "COMMAND_IN_MOTION": "Something else is happening to the order; try again",
+    "COMMAND_IN_MOTION": IN_PROGRESS,
     "DECISION_ALREADY_MADE": "The dispute has been decided",
     "DISPUTE_ALREADY_OPEN": "A dispute is already open for this order",
     "USER_NOT_FOUND": "No business with the given ID",
@@ -19,8 +20,7 @@ _MESSAGES: Mapping[str, str] = {
     "NOT_PERSONAL": "Only the personal user may do this",
     "INSUFFICIENT_FUNDS": "Your available balance is less than the order's amount",
 }
-IN_MOTION = "Another operation is in motion on this order; try again when it has ended"
-# Facts that mean something to a person; the rest speaks of the other view's states and ids.
+# Details that mean something to a person; the others are about the other view's states and ids.
 _FACTS: Mapping[str, str] = {
     "available": "available",
     "requested": "requested",
@@ -34,13 +34,13 @@ _FACTS: Mapping[str, str] = {
 
 def for_parties(error: DomainError) -> DomainError:
     """Return a refusal with its message and facts in the parties' words."""
-    told = copy.copy(error)
-    told.message = _MESSAGES.get(error.reason, error.message)
-    told.details = {
+    printed = copy.copy(error)
+    printed.message = _MESSAGES.get(error.reason, error.message)
+    printed.details = {
         name: error.details[key] for key, name in _FACTS.items() if key in error.details
     }
-    if is_in_motion(error):
-        # The status may well allow it, in a moment.
-        told.message = IN_MOTION
-        told.details["operation"] = str(error.details["operation"]).lower()
-    return told
+    if has_running_operation(error):
+        # The status may allow it when the operation has ended.
+        printed.message = IN_PROGRESS
+        printed.details["operation"] = str(error.details["operation"]).lower()
+    return printed

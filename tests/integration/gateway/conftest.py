@@ -1,4 +1,4 @@
-"""A gateway on a real socket, with its real table of keys, before services that are recordings.
+"""A gateway on a real socket, with its real table of keys, in front of recorded services.
 
 The services' side is real too (sockets, identity, field rules); only what they answer is set by
 the test:
@@ -46,7 +46,7 @@ Answering = Callable[[Any], Awaitable[Message]]
 
 @dataclass(slots=True)
 class Recorded:
-    """One service: what it answers by method, and what it was asked, by whom."""
+    """One service: its answers by method, and the requests it got with their callers."""
 
     answers: dict[str, Message | DomainError | Answering] = field(default_factory=dict)
     asked: list[tuple[str, Any, Identity]] = field(default_factory=list)

@@ -49,7 +49,7 @@ def an_order(state: str = "ORDER_CREATED", **changes: Any) -> orders_pb2.Order:
 
 
 def running(kind: str) -> orders_pb2.Operation:
-    """Return an operation in motion."""
+    """Return a running operation."""
     return orders_pb2.Operation(
         id=str(uuid.UUID(int=9)), kind=kind, state="RUNNING", step="SUBMITTED", attempts=1
     )

@@ -54,13 +54,15 @@ async def test_without_a_credential_nothing_is_served(bare: httpx.AsyncClient) -
     "authorization",
     ["Bearer", "Basic b2hrOg==", "Bearer nonsense", "Bearer ohk_live_", "ohk_live_x"],
 )
-async def test_what_is_no_key_is_refused(bare: httpx.AsyncClient, authorization: str) -> None:
+async def test_a_text_that_is_not_a_key_is_refused(
+    bare: httpx.AsyncClient, authorization: str
+) -> None:
     answer = await bare.get(ORDER, headers={"authorization": authorization})
 
     refusal(answer, 401, "INVALID_API_KEY")
 
 
-async def test_a_key_that_was_never_given_out_is_refused(bare: httpx.AsyncClient) -> None:
+async def test_an_unknown_key_is_refused(bare: httpx.AsyncClient) -> None:
     _, unknown = key_format.make("live")
 
     refusal(await bare.get(ORDER, headers=bearer(unknown)), 401, "INVALID_API_KEY")
@@ -78,11 +80,11 @@ async def test_a_key_may_come_in_either_header(
     assert answer.status_code == 200
 
 
-async def test_two_credentials_are_one_too_many(bare: httpx.AsyncClient, demo_key: str) -> None:
+async def test_two_credentials_are_refused(bare: httpx.AsyncClient, demo_key: str) -> None:
     answer = await bare.get(ORDER, headers={**bearer(demo_key), "x-api-key": demo_key})
 
     fields = refusal(answer, 400, "VALIDATION_ERROR")["fields"]
-    assert fields == [{"field": "Authorization", "message": "is given beside x-api-key"}]
+    assert fields == [{"field": "Authorization", "message": "is sent beside x-api-key"}]
 
 
 @pytest.mark.parametrize("header", ["authorization", "idempotency-key"])
@@ -98,7 +100,7 @@ async def test_a_header_given_twice_is_refused(
     assert told.headers["x-request-id"] == "r-1"
 
 
-async def test_the_services_are_told_who_calls(
+async def test_services_get_the_callers_identity(
     bare: httpx.AsyncClient, services: Services, keys: Keys
 ) -> None:
     services.orders.answers["GetOrder"] = an_order()
@@ -113,7 +115,7 @@ async def test_the_services_are_told_who_calls(
 
 
 @pytest.mark.parametrize(("path", "body"), WRITES)
-async def test_a_key_that_reads_cannot_write(
+async def test_a_read_key_cannot_write(
     bare: httpx.AsyncClient, services: Services, keys: Keys, path: str, body: Any
 ) -> None:
     key = await keys.make("read", "support", "admin")
@@ -155,7 +157,7 @@ async def test_every_route_has_its_scope(
     assert refusal(answer, 403, "INSUFFICIENT_SCOPE")["required_scope"] == scope
 
 
-async def test_me_tells_whom_the_key_stands_for(bare: httpx.AsyncClient, keys: Keys) -> None:
+async def test_me_shows_the_key(bare: httpx.AsyncClient, keys: Keys) -> None:
     key = await keys.make("read", environment="test")
 
     answer = await bare.get("/api/v1/me", headers=bearer(key))
@@ -171,7 +173,7 @@ async def test_me_tells_whom_the_key_stands_for(bare: httpx.AsyncClient, keys: K
     }
 
 
-async def test_a_balance_needs_the_users_uuid_once(
+async def test_a_balance_looks_up_the_users_uuid_once(
     rest: httpx.AsyncClient, services: Services
 ) -> None:
     name, user_id = f"usr_{uuid.uuid4().hex[:8]}", uuid.uuid4()

@@ -1,4 +1,4 @@
-"""API keys: made, shown once, listed, revoked, repeated; only digests are kept."""
+"""API keys: created, shown once, listed, revoked, repeated; only digests are stored."""
 
 import asyncio
 import base64
@@ -25,7 +25,7 @@ async def test_a_key_with_another_secret_is_refused(bare: httpx.AsyncClient, dem
     refusal(await bare.get(ORDER, headers=bearer(forged)), 401, "INVALID_API_KEY")
 
 
-async def test_a_test_key_never_touches_what_is_live(keys: Keys) -> None:
+async def test_a_test_key_never_reaches_live_data(keys: Keys) -> None:
     live = await keys.store.marketplace("demo", environment="live")
     test = await keys.store.marketplace("demo", environment="test")
 
@@ -80,9 +80,7 @@ async def test_keys_are_listed_page_by_page(bare: httpx.AsyncClient, keys: Keys)
 @pytest.mark.parametrize(
     "text", ["\x00", "nosuchkey", "A" * 12, "é" * 12, "A" * 11 + "\n", "A" * 13, ""]
 )
-async def test_a_cursor_that_was_not_given_out_is_refused(
-    rest: httpx.AsyncClient, text: str
-) -> None:
+async def test_an_unknown_cursor_is_refused(rest: httpx.AsyncClient, text: str) -> None:
     cursor = base64.urlsafe_b64encode(text.encode()).decode() or "=="
 
     answer = await rest.get("/api/v1/auth/api-keys", params={"cursor": cursor})
@@ -91,9 +89,7 @@ async def test_a_cursor_that_was_not_given_out_is_refused(
     assert [field["field"] for field in fields] == ["cursor"]
 
 
-async def test_another_marketplaces_cursor_was_not_given_out_here(
-    rest: httpx.AsyncClient, keys: Keys
-) -> None:
+async def test_another_marketplaces_cursor_is_refused(rest: httpx.AsyncClient, keys: Keys) -> None:
     foreign = key_format.id_of(await keys.make(marketplace="foreign")) or ""
     cursor = base64.urlsafe_b64encode(foreign.encode()).decode()
 
@@ -103,16 +99,18 @@ async def test_another_marketplaces_cursor_was_not_given_out_here(
 
 
 @pytest.mark.parametrize("key_id", ["%00", "%FF", "x", "A" * 12, "%C3%A9" * 12])
-async def test_what_is_no_key_is_not_found(rest: httpx.AsyncClient, key_id: str) -> None:
+async def test_a_text_that_is_not_a_key_is_not_found(rest: httpx.AsyncClient, key_id: str) -> None:
     refusal(await rest.delete(f"/api/v1/auth/api-keys/{key_id}"), 404, "API_KEY_NOT_FOUND")
 
 
-async def test_what_the_table_refuses_is_our_fault_and_not_its_absence(keys: Keys) -> None:
+async def test_a_database_error_is_internal_and_not_unavailable(keys: Keys) -> None:
     with pytest.raises(psycopg.DataError):
         await keys.store.find_marketplace("\x00", environment="live")
 
 
-async def test_a_key_cannot_make_a_mightier_one(bare: httpx.AsyncClient, keys: Keys) -> None:
+async def test_a_key_cannot_create_a_key_with_more_scopes(
+    bare: httpx.AsyncClient, keys: Keys
+) -> None:
     key = await keys.make("admin", "read")
 
     answer = await bare.post(
@@ -136,7 +134,7 @@ async def test_another_marketplaces_key_is_not_found(
     assert kept.revoked_at is None
 
 
-async def test_a_key_past_its_time_is_refused(bare: httpx.AsyncClient, keys: Keys) -> None:
+async def test_an_expired_key_is_refused(bare: httpx.AsyncClient, keys: Keys) -> None:
     marketplace_id = await keys.store.marketplace("demo", environment="live")
     made = await keys.store.create(
         marketplace_id=marketplace_id,
@@ -209,7 +207,7 @@ async def test_a_revocation_that_found_no_key_is_repeated_too(rest: httpx.AsyncC
     assert again.content == first.content
 
 
-async def test_what_a_request_needed_is_forgotten_after_a_day(
+async def test_requests_and_salts_are_deleted_after_a_day(
     rest: httpx.AsyncClient, keys: Keys, database_admin: str
 ) -> None:
     headers, path = {"idempotency-key": str(uuid.uuid4())}, "/api/v1/auth/api-keys"

@@ -1,4 +1,4 @@
-"""Requests as clients of other vendors send them: which fields are optional, in which spelling."""
+"""Requests of other clients: optional fields, and both spellings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +25,7 @@ ACTIONS = {
     "resolution/refund": "RefundOrder",
     "resolution/dispute": "OpenDispute",
 }
-# A field, in both spellings, with what the service is told.
+# A field, in both spellings, and the value that the service gets.
 BUYER, SELLER = common_pb2.PARTY_BUYER, common_pb2.PARTY_SELLER
 WHO = {
     "CancelOrder": "canceled_by",
@@ -42,7 +42,7 @@ FIELDS: tuple[tuple[str, Any, str, Any], ...] = (
 
 
 def told(services: Services, rpc: str, field: str) -> Any:
-    """Return what the service was told in a field."""
+    """Return the value that the service got in a field."""
     request = services.orders.last(rpc)
     return getattr(request, WHO.get(rpc, "requested_by") if field == "by" else field)
 
@@ -83,7 +83,7 @@ async def test_an_optional_field_may_be_null(
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_two_who_ask_are_refused(rest: httpx.AsyncClient, action: str) -> None:
+async def test_contradicting_askers_are_refused(rest: httpx.AsyncClient, action: str) -> None:
     answer = await rest.post(
         f"{ORDER}/{action}", json={"requestedBy": "BUYER", "canceledBy": "SELLER"}
     )
@@ -93,7 +93,7 @@ async def test_two_who_ask_are_refused(rest: httpx.AsyncClient, action: str) -> 
     assert {"requestedBy", "canceledBy"} <= fields
 
 
-# What clients send: path below the API, body, the RPC, and what it is told.
+# What clients send: path below the API, body, the RPC, and the fields that it gets.
 CLIENT_CALLS: tuple[tuple[str, Mapping[str, Any] | None, str, Mapping[str, Any]], ...] = (
     (f"{ORDER}/reserve", None, "ReserveFunds", {}),
     (f"{ORDER}/reserve", {}, "ReserveFunds", {}),
@@ -135,7 +135,7 @@ CLIENT_CALLS: tuple[tuple[str, Mapping[str, Any] | None, str, Mapping[str, Any]]
 
 
 @pytest.mark.parametrize("call", CLIENT_CALLS, ids=lambda call: f"{call[0]} {call[1]}")
-async def test_what_a_client_sends_is_taken(
+async def test_a_valid_body_is_read(
     rest: httpx.AsyncClient,
     services: Services,
     call: tuple[str, Mapping[str, Any] | None, str, Mapping[str, Any]],

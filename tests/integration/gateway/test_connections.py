@@ -1,4 +1,4 @@
-"""HTTP as it comes over a socket: what is refused, what is waited for, and for how long."""
+"""HTTP over a socket: refusals, timeouts and limits of a connection."""
 
 import asyncio
 import contextlib
@@ -99,7 +99,7 @@ def code(body: bytes) -> str:
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", 400),
     ],
 )
-async def test_what_is_not_a_request_is_refused_in_the_documented_shape(
+async def test_an_invalid_request_is_refused_in_the_documented_shape(
     gateway: str, raw: bytes, status: int
 ) -> None:
     got, headers, body = await exchange(gateway, raw)
@@ -110,7 +110,7 @@ async def test_what_is_not_a_request_is_refused_in_the_documented_shape(
     assert headers["x-request-id"]
 
 
-async def test_whoever_shows_a_token_is_refused_in_the_party_apis_shape(gateway: str) -> None:
+async def test_a_request_with_a_token_is_refused_in_the_party_shape(gateway: str) -> None:
     raw = HEALTH + b"Authorization: Bearer eyJ.a.b\r\n" + b"a:b\r\n" * 101 + b"\r\n"
     raw = raw.replace(b"/health", b"/orders/")
 
@@ -154,7 +154,7 @@ async def test_small_chunks_of_a_body_are_taken(gateway: str, demo_key: str) -> 
     assert b"buyerId" in content
 
 
-async def test_a_trailer_is_no_header(gateway: str, demo_key: str) -> None:
+async def test_a_trailer_is_not_a_header(gateway: str, demo_key: str) -> None:
     trailer = b"Authorization: Bearer " + demo_key.encode()
     async with connected(gateway) as (reader, writer):
         writer.write(POST + b"0\r\n" + trailer + b"\r\n\r\n")
@@ -183,9 +183,7 @@ async def test_requests_sent_at_once_are_answered_in_order_however_they_are_cut(
             assert await reader.read() == b""
 
 
-async def test_a_head_that_does_not_end_is_told_so(
-    gateway: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_unfinished_head_is_refused(gateway: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.connections.HEAD_SECONDS", 0.5)
     async with connected(gateway) as (reader, writer):
 
@@ -203,7 +201,7 @@ async def test_a_head_that_does_not_end_is_told_so(
 
 
 @pytest.mark.parametrize("said", [b"", b"\r\n", HEALTH + b"\r\n"])
-async def test_a_silent_connection_is_closed(
+async def test_an_idle_connection_is_closed(
     gateway: str, monkeypatch: pytest.MonkeyPatch, said: bytes
 ) -> None:
     monkeypatch.setattr("gateway.connections.IDLE_SECONDS", 0.3)
@@ -215,7 +213,7 @@ async def test_a_silent_connection_is_closed(
     assert told[:12] == (b"HTTP/1.1 200" if said.startswith(b"GET") else b"")
 
 
-async def test_a_body_that_nobody_waits_for_ends_with_its_connection(
+async def test_a_trickling_body_ends_with_its_connection(
     settings: GatewaySettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.connections.IDLE_SECONDS", 0.5)
@@ -257,7 +255,7 @@ async def test_a_client_that_reads_no_answers_is_cut_off(
                 await asyncio.sleep(0.05)
 
 
-async def test_the_longest_silent_connection_gives_way(settings: GatewaySettings) -> None:
+async def test_the_longest_idle_connection_is_closed(settings: GatewaySettings) -> None:
     changed = settings.model_copy(update={"connections_max": 2, "gateway_port": free_port()})
     async with (
         open_gateway(changed) as app,
@@ -278,7 +276,7 @@ async def test_the_longest_silent_connection_gives_way(settings: GatewaySettings
 
 
 @pytest.mark.parametrize("setting", ["connections_max", "connections_per_address_max"])
-async def test_where_every_connection_is_served_a_new_one_is_told_to_come_back(
+async def test_a_new_connection_gets_503_when_all_are_in_use(
     settings: GatewaySettings, demo_key: str, setting: str
 ) -> None:
     changed = settings.model_copy(update={setting: 1, "gateway_port": free_port()})

@@ -1,4 +1,4 @@
-"""What strangers may cost a gateway: memory, and the time of others."""
+"""The cost of requests without a credential: memory, and delays for others."""
 
 import asyncio
 import contextlib
@@ -74,7 +74,7 @@ class Cost:
         assert waited < SECONDS_MAX, f"{waited:.2f} s"
 
     def _asked(self) -> float:
-        """Ask as somebody else would; returns how many seconds it took."""
+        """Send a request of another client; returns how many seconds it took."""
         started = time.monotonic()
         assert httpx.get(f"{self._url}/api/v1/health", timeout=PATIENCE_SECONDS).status_code == 200
         return time.monotonic() - started
@@ -107,7 +107,7 @@ def test_fifty_megabytes_of_headers_cost_next_to_nothing(cost: Cost, header: byt
     cost.assert_small()
 
 
-def test_a_thousand_idle_and_half_connections_leave_others_their_place(cost: Cost) -> None:
+def test_a_thousand_idle_connections_do_not_block_others(cost: Cost) -> None:
     held = [cost.connect() for _ in range(IDLE + HALF)]
     for one in held[:HALF]:
         one.send(HEAD + b"X: " + b"y" * 8_000)
@@ -115,7 +115,7 @@ def test_a_thousand_idle_and_half_connections_leave_others_their_place(cost: Cos
     cost.assert_small()
 
 
-def test_answers_that_nobody_reads_stop_nobody_else(cost: Cost) -> None:
+def test_unread_answers_do_not_block_other_clients(cost: Cost) -> None:
     held = [cost.connect() for _ in range(100)]
 
     pour(cost, held, lambda: DOCUMENT * 2_000, 100 * 2_000 * len(DOCUMENT))

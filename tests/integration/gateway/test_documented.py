@@ -90,7 +90,7 @@ def _record_peers(services: Services) -> None:
 
 
 @pytest.mark.usefixtures("services")
-async def test_the_document_is_served_as_it_is(bare: httpx.AsyncClient) -> None:
+async def test_the_document_is_served(bare: httpx.AsyncClient) -> None:
     document = (await bare.get("/openapi.json")).json()
 
     assert document["openapi"].startswith("3.1")
@@ -100,7 +100,7 @@ async def test_the_document_is_served_as_it_is(bare: httpx.AsyncClient) -> None:
 @pytest.mark.usefixtures("services")
 @pytest.mark.parametrize("slash", ["", "/"], ids=["plain", "slash"])
 @pytest.mark.parametrize("page", ["", "/docs", "/redoc", "/docs/party", "/redoc/party"])
-async def test_every_page_answers_with_and_without_a_slash_and_whoever_asks(
+async def test_every_page_answers_with_and_without_a_slash_and_credential(
     bare: httpx.AsyncClient, keys: Keys, page: str, slash: str
 ) -> None:
     for credential in ({}, {"x-api-key": await keys.make()}, {"authorization": "Bearer eyJ.e.e"}):
@@ -118,7 +118,7 @@ async def test_every_link_of_the_first_page_leads_somewhere(bare: httpx.AsyncCli
     assert set(found.values()) == {200}
 
 
-async def test_what_the_document_allows_is_answered_as_it_says(
+async def test_valid_requests_get_documented_answers(
     gateway: str, services: Services, keys: Keys, tmp_path: Path
 ) -> None:
     record(services)

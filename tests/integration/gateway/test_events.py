@@ -110,7 +110,7 @@ async def test_events_arrive_as_they_were_published(
     assert json.loads(event["data"])["eventId"] == event_id
 
 
-async def test_another_marketplaces_events_are_not_told(
+async def test_another_marketplaces_events_are_not_sent(
     rest: httpx.AsyncClient, publisher: Publisher
 ) -> None:
     async with streaming(rest) as reader:
@@ -131,7 +131,7 @@ async def test_another_marketplaces_events_are_not_told(
         {"types": "order.closed,balance.*", "resourceTypes": "Order"},
     ],
 )
-async def test_filters_leave_out_what_is_not_asked_for(
+async def test_filters_leave_out_other_events(
     rest: httpx.AsyncClient, publisher: Publisher, query: dict[str, str]
 ) -> None:
     async with streaming(rest, **query) as reader:
@@ -171,7 +171,7 @@ async def test_a_cursor_of_an_older_stream_replays_everything(
             told = json.loads((await reader.event())["data"])["eventId"]
 
 
-async def test_a_stream_made_anew_is_told_from_its_beginning(
+async def test_a_rebuilt_stream_is_replayed_from_its_beginning(
     rest: httpx.AsyncClient,
     publisher: Publisher,
     settings: GatewaySettings,
@@ -191,7 +191,7 @@ async def test_a_stream_made_anew_is_told_from_its_beginning(
     assert told == again
 
 
-async def test_a_client_hears_pings_while_others_have_events(
+async def test_a_client_gets_pings_while_others_get_events(
     settings: GatewaySettings, publisher: Publisher, demo_key: str
 ) -> None:
     changed = settings.model_copy(update={"ping_seconds": 1, "gateway_port": free_port()})
@@ -216,7 +216,7 @@ async def test_a_client_hears_pings_while_others_have_events(
 
 
 async def noisy(publisher: Publisher) -> None:
-    """Publish for somebody else, without a pause."""
+    """Publish for another marketplace, without a pause."""
     while True:
         await publisher.publish("order.created", marketplace_id=uuid.uuid4())
 
@@ -235,7 +235,7 @@ async def noisy(publisher: Publisher) -> None:
         ({"since": "1"}, {}, "since"),
     ],
 )
-async def test_what_cannot_be_streamed_is_refused(
+async def test_an_invalid_stream_request_is_refused(
     rest: httpx.AsyncClient, query: dict[str, str], headers: dict[str, str], field: str
 ) -> None:
     answer = await rest.get("/api/v1/events", params=query, headers=headers)
@@ -244,7 +244,7 @@ async def test_what_cannot_be_streamed_is_refused(
     assert answer.json()["error"]["details"]["fields"][0]["field"] == field
 
 
-async def test_a_client_that_goes_away_leaves_no_consumer(
+async def test_a_disconnected_client_leaves_no_consumer(
     rest: httpx.AsyncClient, publisher: Publisher, settings: GatewaySettings
 ) -> None:
     async with streaming(rest) as reader:
@@ -253,7 +253,7 @@ async def test_a_client_that_goes_away_leaves_no_consumer(
 
     client = await nats.connect(settings.nats_url)
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while any(  # noqa: ASYNC110 - the server tells nobody
+        while any(  # noqa: ASYNC110 - the server sends no event for it
             consumer.push_bound for consumer in await client.jetstream().consumers_info(STREAM)
         ):
             await asyncio.sleep(0.05)

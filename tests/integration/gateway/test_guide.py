@@ -1,4 +1,4 @@
-"""The guide's purchase, step by step: what is asked of the services, and what is printed."""
+"""The guide's purchase, step by step: requests to the services, and printed answers."""
 
 import uuid
 
@@ -117,7 +117,7 @@ async def test_reserving_prints_the_documented_fields(
     assert request.wait_seconds == 30
 
 
-async def test_creating_an_escrow_answers_while_it_is_being_created(
+async def test_creating_an_escrow_answers_before_it_is_deployed(
     rest: httpx.AsyncClient, services: Services
 ) -> None:
     services.orders.answers["CreateEscrow"] = an_order(
@@ -216,7 +216,7 @@ async def test_opening_a_dispute_prints_the_documented_fields(
     }
 
 
-async def test_either_spelling_of_an_id_is_accepted(
+async def test_both_spellings_of_an_id_are_accepted(
     rest: httpx.AsyncClient, services: Services
 ) -> None:
     services.orders.answers["GetOrder"] = an_order()
@@ -229,7 +229,7 @@ async def test_either_spelling_of_an_id_is_accepted(
 
 
 @pytest.mark.parametrize("text", ["ord_", "ord_short", "nonsense", str(uuid.UUID(int=0))[:-1]])
-async def test_what_cannot_be_an_id_is_not_found(
+async def test_an_impossible_id_is_not_found(
     rest: httpx.AsyncClient, services: Services, text: str
 ) -> None:
     answer = await rest.get(f"/api/v1/orders/{text}")
@@ -239,7 +239,9 @@ async def test_what_cannot_be_an_id_is_not_found(
     assert services.orders.asked == []
 
 
-async def test_an_order_under_review_says_so(rest: httpx.AsyncClient, services: Services) -> None:
+async def test_an_order_shows_that_its_dispute_is_under_review(
+    rest: httpx.AsyncClient, services: Services
+) -> None:
     frozen = orders_pb2.OrderDispute(
         id=str(DISPUTE_ID),
         status="OPEN",
@@ -350,7 +352,9 @@ async def test_an_order_is_read_whether_or_not_its_case_can_be(
     assert listed["dispute"]["status"] == "OPEN"
 
 
-async def test_lists_say_how_far_support_is(rest: httpx.AsyncClient, services: Services) -> None:
+async def test_lists_show_the_progress_of_disputes(
+    rest: httpx.AsyncClient, services: Services
+) -> None:
     dispute = orders_pb2.OrderDispute(id=str(DISPUTE_ID), status="OPEN")
     order = an_order("DISPUTED", dispute=dispute)
     services.orders.answers["ListOrders"] = orders_pb2.ListOrdersResponse(orders=[order])
@@ -367,7 +371,7 @@ async def test_lists_say_how_far_support_is(rest: httpx.AsyncClient, services: S
     ("end", "charged", "printed"),
     [("RELEASED", 500, "5.00"), ("REFUNDED", 0, "0.00"), ("CANCELED", 0, "0.00")],
 )
-async def test_a_closed_order_says_what_the_platform_took(
+async def test_a_closed_order_shows_the_charged_platform_fee(
     rest: httpx.AsyncClient, services: Services, end: str, charged: int, printed: str
 ) -> None:
     services.orders.answers["GetOrder"] = an_order(

@@ -1,4 +1,4 @@
-"""A gateway that stops: what is on its way over an open connection is answered, and is the last."""
+"""A stopping gateway answers the last request of an open connection."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Too much, and too little: rates, load, and parts that are away."""
+"""Rate limits, load, and unavailable parts."""
 
 import asyncio
 import contextlib
@@ -20,9 +20,7 @@ from .messages import an_order
 from .test_access import ORDER, bearer, refusal
 
 
-async def test_too_many_requests_say_when_to_come_back(
-    settings: GatewaySettings, demo_key: str
-) -> None:
+async def test_429_has_retry_after(settings: GatewaySettings, demo_key: str) -> None:
     changed = settings.model_copy(update={"rate_limit_per_minute": 2, "gateway_port": free_port()})
     async with (
         open_gateway(changed) as app,
@@ -41,7 +39,7 @@ async def test_too_many_requests_say_when_to_come_back(
     assert answer.headers["x-ratelimit-remaining"] == "0"
 
 
-async def test_a_stranger_is_told_to_come_back_and_nobody_else_is(
+async def test_only_requests_without_a_valid_credential_are_limited_by_address(
     settings: GatewaySettings, demo_key: str
 ) -> None:
     def forwarded(address: str) -> dict[str, str]:
@@ -67,7 +65,7 @@ async def test_a_stranger_is_told_to_come_back_and_nobody_else_is(
     assert (own.status_code, alive.status_code, other.status_code) == (200, 200, 401)
 
 
-async def test_more_requests_than_can_be_served_are_told_to_come_back(
+async def test_too_many_concurrent_requests_are_refused_with_503(
     settings: GatewaySettings, services: Services, demo_key: str
 ) -> None:
     entered, leave = asyncio.Event(), asyncio.Event()
@@ -96,7 +94,7 @@ async def test_more_requests_than_can_be_served_are_told_to_come_back(
     assert answer.headers["retry-after"] == "1"
 
 
-async def test_health_is_answered_however_much_is_being_served(
+async def test_health_answers_under_full_load(
     settings: GatewaySettings, services: Services, demo_key: str
 ) -> None:
     entered, leave = asyncio.Event(), asyncio.Event()
@@ -156,7 +154,7 @@ async def test_open_streams_leave_every_request_its_place(
     assert [answer.status_code for answer in streams + answers] == [200] * 7
 
 
-async def test_a_key_with_its_streams_open_is_told_to_come_back(
+async def test_a_key_with_too_many_streams_gets_429(
     settings: GatewaySettings, keys: Keys, demo_key: str
 ) -> None:
     async with (
@@ -197,7 +195,7 @@ async def until_streaming(
     return answers[-1]
 
 
-async def test_there_are_only_so_many_streams(
+async def test_the_number_of_streams_is_limited(
     settings: GatewaySettings, keys: Keys, demo_key: str
 ) -> None:
     async with (
@@ -212,7 +210,7 @@ async def test_there_are_only_so_many_streams(
     refusal(refused, 503, "PROVIDER_UNAVAILABLE")
 
 
-async def test_a_client_that_does_not_send_its_body_is_told_so(
+async def test_a_client_that_does_not_send_its_body_is_refused(
     gateway: str, demo_key: str, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.call.BODY_SECONDS", 0.1)
@@ -229,13 +227,13 @@ async def test_a_client_that_does_not_send_its_body_is_told_so(
     assert answer.startswith("HTTP/1.1 408 ")
     assert json.loads(answer.partition("\r\n\r\n")[2])["error"] == {
         "code": "REQUEST_TIMEOUT",
-        "message": "The body did not arrive in time",
+        "message": "The request body did not arrive in time",
         "details": {"fields": [{"field": "body", "message": "did not arrive in time"}]},
     }
     assert services.orders.asked == []
 
 
-async def test_without_its_database_the_gateway_says_so(
+async def test_the_gateway_reports_an_unavailable_database(
     settings: GatewaySettings, demo_key: str
 ) -> None:
     nowhere = f"postgresql://gateway@127.0.0.1:{free_port()}/none"

@@ -25,6 +25,6 @@ def test_the_gateway_is_reached_where_it_listens(host: str, called: str) -> None
             assert client.getpeername()[1] == port
 
 
-def test_a_host_that_is_not_there_is_an_error() -> None:
+def test_an_unknown_host_is_an_error() -> None:
     with pytest.raises(OSError, match="not known"):
         listening("nowhere.invalid", 0)

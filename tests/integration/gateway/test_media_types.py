@@ -1,4 +1,4 @@
-"""What a body may say of itself: its type, its charset, its coding."""
+"""The content type, charset and content encoding of a body."""
 
 import json
 
@@ -39,7 +39,7 @@ async def test_parameters_of_a_content_type_have_no_effect(
     "declared",
     ["application/jsonp", "application/json+x", "application/json, text/plain", "json", ";", "*/*"],
 )
-async def test_another_type_is_refused(
+async def test_a_token_of_another_type_is_refused(
     rest: httpx.AsyncClient, services: Services, declared: str
 ) -> None:
     headers = {"content-type": declared}
@@ -53,7 +53,7 @@ async def test_another_type_is_refused(
     ("coding", "status"),
     [("identity", 201), ("", 201), ("Identity", 201), ("gzip", 415), ("br, identity", 415)],
 )
-async def test_a_packed_body_is_refused(
+async def test_a_compressed_body_is_refused(
     rest: httpx.AsyncClient, services: Services, coding: str, status: int
 ) -> None:
     services.orders.answers["CreateOrder"] = an_order()
@@ -67,7 +67,7 @@ async def test_a_packed_body_is_refused(
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-32"])
-async def test_bytes_that_are_not_utf_8_are_no_json(rest: httpx.AsyncClient, encoding: str) -> None:
+async def test_bytes_that_are_not_utf_8_are_refused(rest: httpx.AsyncClient, encoding: str) -> None:
     content = json.dumps({**CREATE, "title": "é"}, ensure_ascii=False).encode(encoding)
     headers = {"content-type": f"application/json; charset={encoding}"}
 

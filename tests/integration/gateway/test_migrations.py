@@ -1,4 +1,4 @@
-"""What a migration makes of rows that were there before it."""
+"""Migrations keep the rows that were there before."""
 
 import datetime as dt
 import pathlib

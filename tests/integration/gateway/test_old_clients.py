@@ -1,4 +1,4 @@
-"""Requests as other clients write them: HTTP/1.0, absolute targets, `Expect`, drop by drop."""
+"""Requests of unusual clients: HTTP/1.0, absolute targets, `Expect`, slow ones."""
 
 import asyncio
 import contextlib
@@ -27,9 +27,7 @@ async def test_an_absolute_target_without_a_path_is_the_root(gateway: str, targe
     assert headers["content-type"] == "application/json"
 
 
-async def test_a_client_of_http_1_0_is_told_events_without_chunks(
-    gateway: str, demo_key: str
-) -> None:
+async def test_a_client_of_http_1_0_gets_events_without_chunks(gateway: str, demo_key: str) -> None:
     async with connected(gateway) as (reader, writer):
         key = demo_key.encode()
         writer.write(b"GET /api/v1/events HTTP/1.0\r\nAuthorization: Bearer " + key + b"\r\n\r\n")
@@ -92,7 +90,7 @@ async def test_a_body_of_http_1_0_has_a_length_and_no_interim_answer(
     assert unsized == 400
 
 
-async def test_whoever_asks_before_a_body_that_is_too_large_is_not_told_to_go_on(
+async def test_expect_100_is_refused_for_a_body_that_is_too_large(
     gateway: str, demo_key: str
 ) -> None:
     head = b"POST /api/v1/orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + demo_key.encode()
@@ -111,7 +109,7 @@ async def test_whoever_asks_before_a_body_that_is_too_large_is_not_told_to_go_on
 
 
 @pytest.mark.parametrize("lines", [[], [b"GET /api", b"/v1/h"], [b"G"] * 100, [b"\r\n"] * 100])
-async def test_a_connection_without_a_request_has_an_end_whatever_drops_in(
+async def test_a_connection_without_a_complete_request_is_closed(
     gateway: str, monkeypatch: pytest.MonkeyPatch, lines: list[bytes]
 ) -> None:
     monkeypatch.setattr("gateway.connections.HEAD_SECONDS", 0.4)
@@ -131,7 +129,7 @@ async def test_a_connection_without_a_request_has_an_end_whatever_drops_in(
 
 
 @pytest.mark.parametrize("count", [1, 3])
-async def test_a_client_that_says_no_more_is_answered(
+async def test_a_client_that_closes_its_side_is_answered(
     gateway: str, demo_key: str, count: int
 ) -> None:
     # A service has to be asked, so that the end is there before the answer.
@@ -149,7 +147,7 @@ async def test_a_client_that_says_no_more_is_answered(
 
 
 @pytest.mark.parametrize("last", [b"", b"Content-Length: 5\r\n", b"\r"])
-async def test_a_part_of_a_request_ends_with_its_client(gateway: str, last: bytes) -> None:
+async def test_a_partial_request_ends_with_its_client(gateway: str, last: bytes) -> None:
     async with connected(gateway) as (reader, writer):
         writer.write(HEALTH + b"\r\n" + b"POST /api/v1/orders HTTP/1.1\r\nHost: x\r\n" + last)
         writer.write_eof()

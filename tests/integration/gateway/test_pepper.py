@@ -1,4 +1,4 @@
-"""The pepper of API keys is replaced while keys are used: none of them stops."""
+"""The pepper of API keys is replaced while keys are used: all of them keep working."""
 
 import asyncio
 import uuid
@@ -44,7 +44,7 @@ async def holds(store: KeyStore, text: str) -> bool:
     return True
 
 
-async def test_a_key_that_is_used_between_outlives_the_pepper_it_was_made_with(
+async def test_a_key_used_between_outlives_its_first_pepper(
     database: Database,
 ) -> None:
     old = KeyStore(database, pepper=OLD)
@@ -108,7 +108,7 @@ async def test_a_stream_goes_on_when_its_keys_digest_is_replaced_and_ends_with_t
     await stream
 
 
-async def test_a_wrong_secret_costs_the_right_one_nothing(
+async def test_a_wrong_secret_does_not_affect_the_right_one(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = KeyStore(database, pepper=NEW)
@@ -126,7 +126,7 @@ async def test_a_wrong_secret_costs_the_right_one_nothing(
     await authenticator.authenticate(text)
 
 
-async def test_what_was_asked_for_before_is_answered_with_the_same_key(database: Database) -> None:
+async def test_a_repeated_key_request_gets_the_same_key(database: Database) -> None:
     old = KeyStore(database, pepper=OLD)
     both = KeyStore(database, pepper=NEW, also=OLD)
     asked = RequestKey(

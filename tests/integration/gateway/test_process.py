@@ -157,7 +157,7 @@ def test_a_name_that_means_other_marketplaces_is_refused(
 
 
 @pytest.mark.parametrize("name", ["alls", "a" * 33, "0" * 31, "x" + "0" * 32])
-def test_a_name_that_looks_like_one_of_those_is_none(settings: GatewaySettings, name: str) -> None:
+def test_a_name_similar_to_a_reserved_one_is_accepted(settings: GatewaySettings, name: str) -> None:
     code, _, _ = run(
         settings, "gateway.keytool", "create", "--marketplace", name, "--scopes", "read"
     )

@@ -1,4 +1,4 @@
-"""A gateway whose schema is older than its code serves nobody, says so, and goes on by itself."""
+"""A gateway whose schema is older than its code refuses all requests until it is migrated."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ async def alone(
         yield Alone(rest=rest, database=database)
 
 
-async def test_an_older_schema_is_served_by_nobody_until_it_is_migrated(alone: Alone) -> None:
+async def test_nothing_is_served_until_an_older_schema_is_migrated(alone: Alone) -> None:
     newest = alone.revision()
     assert (await alone.until_ready(200)).json() == {"status": "ready"}
     alone.at("gateway_0001")
@@ -70,7 +70,7 @@ async def test_an_older_schema_is_served_by_nobody_until_it_is_migrated(alone: A
     alive = await alone.rest.get("/api/v1/health")
     detailed = await alone.rest.get("/api/v1/health/detailed")
 
-    assert why["why"] == "The gateway's schema is older than the gateway"
+    assert why["why"] == "The gateway's database schema is older than its code"
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "PROVIDER_UNAVAILABLE")
     assert alive.status_code == 200
     assert detailed.json()["error"]["details"]["parts"]["schema"] == "down"

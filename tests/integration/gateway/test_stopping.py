@@ -1,4 +1,4 @@
-"""A gateway that stops answers whoever waits for an operation, with the order as it is then."""
+"""A stopping gateway answers requests that wait for an operation, with the current order."""
 
 import asyncio
 from typing import Any
@@ -19,7 +19,7 @@ from .test_access import ORDER, bearer
 
 
 @pytest.mark.parametrize("has_ended", [False, True])
-async def test_who_waits_while_the_gateway_stops_is_answered(
+async def test_waiting_requests_are_answered_when_the_gateway_stops(
     settings: GatewaySettings, services: Services, demo_key: str, *, has_ended: bool
 ) -> None:
     begun, asked = asyncio.Event(), []

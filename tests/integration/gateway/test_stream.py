@@ -1,4 +1,4 @@
-"""One reader for every stream: what is no event, who does not read, and who comes back late."""
+"""One reader for all streams: invalid messages, slow clients, and late clients."""
 
 import asyncio
 import contextlib
@@ -68,7 +68,7 @@ def _spelled(value: object) -> bytes:
 
 
 @pytest.mark.parametrize("subject", ["order.note", "wallet.x"])
-async def test_what_is_no_event_is_left_out_and_said_once(
+async def test_a_message_that_is_not_an_event_is_skipped_and_logged_once(
     rest: httpx.AsyncClient, publisher: Publisher, subject: str
 ) -> None:
     context = await publisher._bus.stream()
@@ -93,7 +93,7 @@ async def test_what_is_no_event_is_left_out_and_said_once(
     assert said == [place + number for number in range(1, len(bodies) + 1)]
 
 
-async def test_no_subject_and_no_header_keeps_a_stream_from_what_comes_after(
+async def test_no_subject_or_header_stops_a_stream(
     rest: httpx.AsyncClient, publisher: Publisher, settings: GatewaySettings
 ) -> None:
     body = _spelled({**EVENT, "metadata": {"marketplaceId": str(publisher.marketplace_id)}})
@@ -116,7 +116,7 @@ async def test_no_subject_and_no_header_keeps_a_stream_from_what_comes_after(
     assert told == [after] * 4
 
 
-async def test_an_event_in_two_marketplaces_names_is_nobodys(
+async def test_an_event_that_names_two_marketplaces_is_sent_to_neither(
     rest: httpx.AsyncClient, publisher: Publisher
 ) -> None:
     own, other = str(publisher.marketplace_id), str(uuid.uuid4())
@@ -141,7 +141,7 @@ async def test_an_event_in_two_marketplaces_names_is_nobodys(
     assert told == again == after
 
 
-async def test_what_is_sent_to_the_reader_past_the_stream_ends_nothing(
+async def test_a_message_sent_outside_the_stream_ends_nothing(
     rest: httpx.AsyncClient, publisher: Publisher, settings: GatewaySettings
 ) -> None:
     event = {**EVENT, "metadata": {"marketplaceId": str(publisher.marketplace_id)}}
@@ -163,7 +163,7 @@ async def test_what_is_sent_to_the_reader_past_the_stream_ends_nothing(
     assert told == after
 
 
-def test_an_event_over_several_lines_is_told_in_one() -> None:
+def test_an_event_over_several_lines_is_sent_in_one() -> None:
     event = {**EVENT, "payload": {"text": "a"}}
 
     told = event_of("order.note", json.dumps(event, indent=2).encode(), sequence=1)
@@ -173,7 +173,7 @@ def test_an_event_over_several_lines_is_told_in_one() -> None:
     assert json.loads(told.data) == event
 
 
-async def test_what_does_not_fit_into_a_buffer_ends_it_after_what_did() -> None:
+async def test_an_event_that_does_not_fit_ends_the_buffer() -> None:
     live = Live(marketplace_id="m", first=1)
     event = {**EVENT, "payload": {"text": "y" * 1000}}
     data = _spelled(event)
@@ -188,7 +188,7 @@ async def test_what_does_not_fit_into_a_buffer_ends_it_after_what_did() -> None:
     assert 0 < len(taken) <= BUFFER_BYTES_MAX // (BYTES_PER_BYTE * len(data)) + 1
 
 
-async def test_a_client_that_was_slow_is_told_everything_in_order(
+async def test_a_slow_client_gets_every_event_in_order(
     rest: httpx.AsyncClient, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.stream.BUFFER_BYTES_MAX", 2_000)

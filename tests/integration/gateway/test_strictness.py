@@ -1,4 +1,4 @@
-"""What is not exactly right is refused with its code, and no service hears of it."""
+"""Requests that are not valid are refused with their code and reach no service."""
 
 import asyncio
 import json
@@ -83,7 +83,9 @@ async def test_a_wrong_request_is_refused_with_its_code(
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"text"', b'{"a": 1, "a": 2}', b"\xff"])
-async def test_a_body_that_is_none_is_named(rest: httpx.AsyncClient, content: bytes) -> None:
+async def test_a_body_that_is_not_a_json_object_is_refused(
+    rest: httpx.AsyncClient, content: bytes
+) -> None:
     answer = await rest.post("/api/v1/orders", content=content)
 
     fields = refusal(answer, 400, "VALIDATION_ERROR")["fields"]
@@ -101,7 +103,7 @@ async def test_a_body_that_is_none_is_named(rest: httpx.AsyncClient, content: by
         ("other=1", "other"),
     ],
 )
-async def test_a_parameter_that_is_no_text_is_named(
+async def test_a_parameter_that_is_not_text_is_named(
     rest: httpx.AsyncClient, query: str, field: str
 ) -> None:
     answer = await rest.get(f"/api/v1/orders?{query}")
@@ -114,7 +116,7 @@ async def test_a_parameter_that_is_no_text_is_named(
     "path",
     ["/api", "/api/v1", "/api/v1/", "/nothing", "/nothing/party", "/party", "/docs/assets/no"],
 )
-async def test_where_there_is_nothing_the_marketplaces_shape_says_so(
+async def test_an_unknown_path_is_refused_in_the_marketplace_shape(
     bare: httpx.AsyncClient, path: str
 ) -> None:
     answer = await bare.get(path, headers={"x-request-id": "r-1"})
@@ -123,7 +125,7 @@ async def test_where_there_is_nothing_the_marketplaces_shape_says_so(
     assert answer.headers["x-request-id"] == "r-1"
 
 
-async def test_where_there_is_nothing_a_token_is_answered_in_its_own_shape(
+async def test_an_unknown_path_with_a_token_is_refused_in_the_party_shape(
     bare: httpx.AsyncClient,
 ) -> None:
     for path in ("/nothing", "/api/v1/nothing"):
@@ -133,7 +135,7 @@ async def test_where_there_is_nothing_a_token_is_answered_in_its_own_shape(
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/docs/party", "/party/openapi.json"])
-async def test_a_page_is_read_and_not_written(bare: httpx.AsyncClient, path: str) -> None:
+async def test_a_page_answers_only_get(bare: httpx.AsyncClient, path: str) -> None:
     refused = await bare.post(path)
 
     for headers in ({}, {"authorization": "Bearer eyJ.x.y"}, {"x-api-key": "ohk_live_x"}):
@@ -198,7 +200,7 @@ async def test_every_wrong_field_is_named(rest: httpx.AsyncClient) -> None:
         ("GET", f"{ORDER}/reserve", 405, "METHOD_NOT_ALLOWED"),
     ],
 )
-async def test_what_is_not_there_answers_in_the_one_shape(
+async def test_an_unknown_path_is_refused_in_the_documented_shape(
     bare: httpx.AsyncClient, method: str, path: str, status: int, code: str
 ) -> None:
     answer = await bare.request(method, path)
@@ -224,7 +226,7 @@ async def test_a_collection_answers_with_a_slash_without_a_redirect(
     assert answer.status_code == 201
 
 
-async def test_the_slash_makes_no_other_request(
+async def test_a_trailing_slash_does_not_change_the_request(
     rest: httpx.AsyncClient, services: Services
 ) -> None:
     services.orders.answers["CreateOrder"] = an_order()
@@ -322,7 +324,9 @@ async def test_a_services_refusal_is_printed(
     refusal(answer, status, code)
 
 
-async def test_a_bug_of_ours_tells_nothing(rest: httpx.AsyncClient, services: Services) -> None:
+async def test_an_internal_error_has_no_details(
+    rest: httpx.AsyncClient, services: Services
+) -> None:
     # An answer without an id cannot be printed.
     services.orders.answers["GetOrder"] = an_order(id="nonsense")
 
@@ -350,7 +354,7 @@ async def test_prefer_reaches_the_service(
     assert (data["status"], data["operation"]["kind"]) == ("ESCROW_FUNDING", "FUND_ESCROW")
 
 
-async def test_a_service_that_is_away_answers_in_time_and_in_shape(
+async def test_an_unavailable_service_is_answered_in_time_and_shape(
     rest: httpx.AsyncClient, services: Services
 ) -> None:
     await services.servers["disputes"].stop(grace_seconds=0)

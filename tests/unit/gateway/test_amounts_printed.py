@@ -1,4 +1,4 @@
-"""What is printed of money is what the document says, to the last part of a cent."""
+"""Printed amounts match the document, to the last part of a cent."""
 
 import pydantic
 from hypothesis import given
@@ -22,7 +22,7 @@ def test_a_balance_is_printed_as_documented(available: int, reserved: int) -> No
     assert pydantic.TypeAdapter(Balance).validate_python(printed)
 
 
-def test_a_part_of_a_cent_is_told_and_a_whole_cent_has_two_decimals() -> None:
+def test_parts_of_a_cent_are_printed_and_whole_cents_have_two_decimals() -> None:
     told = [
         balance(
             ledger_pb2.Account(available=common_pb2.Money(asset="USDC", minor_units=units)),

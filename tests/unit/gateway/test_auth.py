@@ -1,4 +1,4 @@
-"""Who watches a key: told when it no longer holds, or when nobody can say so any more."""
+"""A stream's key is watched: the stream ends when the key does, or cannot be checked."""
 
 import asyncio
 import datetime as dt
@@ -18,7 +18,7 @@ NOW = dt.datetime(2026, 2, 18, tzinfo=dt.UTC)
 
 
 class Table:
-    """A table of one key, which can go away, or forget to answer."""
+    """A table of one key, which can be unavailable, or not answer."""
 
     def __init__(self) -> None:
         self.key = Key(
@@ -58,11 +58,11 @@ async def asked_again(table: Table) -> None:
     """Wait until the table was asked twice more."""
     before = table.asked
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while table.asked < before + 2:  # noqa: ASYNC110 - nobody tells
+        while table.asked < before + 2:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
 
 
-async def test_a_key_that_holds_is_watched_until_it_is_past_its_time(table: Table) -> None:
+async def test_a_streams_key_is_watched_until_it_expires(table: Table) -> None:
     watching = asyncio.ensure_future(authenticator(table).until_ended(table.key))
     await asked_again(table)
     assert not watching.done()
@@ -73,7 +73,7 @@ async def test_a_key_that_holds_is_watched_until_it_is_past_its_time(table: Tabl
         await watching
 
 
-async def test_a_table_that_is_away_for_a_moment_ends_nothing(table: Table) -> None:
+async def test_a_short_database_outage_ends_no_stream(table: Table) -> None:
     watching = asyncio.ensure_future(authenticator(table).until_ended(table.key))
     table.is_away = True
     await asked_again(table)
@@ -84,7 +84,7 @@ async def test_a_table_that_is_away_for_a_moment_ends_nothing(table: Table) -> N
     watching.cancel()
 
 
-async def test_a_key_that_nobody_can_vouch_for_does_not_hold_for_long(table: Table) -> None:
+async def test_a_key_that_cannot_be_checked_ends_its_streams(table: Table) -> None:
     table.is_away = True
 
     async with asyncio.timeout(DEADLINE_SECONDS):

@@ -1,4 +1,4 @@
-"""JSON as it must be sent."""
+"""Strict reading of JSON bodies."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(TEXT, VALUES, max_size=4))
-def test_what_is_json_is_read_as_it_was_written(value: dict[str, Any]) -> None:
+def test_json_is_read_as_it_was_written(value: dict[str, Any]) -> None:
     assert parse(json.dumps(value).encode()) == value
 
 
@@ -53,7 +53,7 @@ def test_what_is_json_is_read_as_it_was_written(value: dict[str, Any]) -> None:
         b"[" * 9 + b"]" * 9,
     ],
 )
-def test_what_could_be_read_in_two_ways_is_refused(raw: bytes) -> None:
+def test_ambiguous_json_is_refused(raw: bytes) -> None:
     with pytest.raises(BodyNotValid):
         parse(raw)
 
@@ -69,5 +69,5 @@ def test_eight_levels_are_the_deepest() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"), [("", True), ("ü€😀", True), ("a\x00", False), ("\ud800", False)]
 )
-def test_storable_text_has_neither_nul_nor_half_a_character(text: str, expected: bool) -> None:  # noqa: FBT001 - a column of the table
+def test_storable_text_has_no_nul_and_no_unpaired_surrogate(text: str, expected: bool) -> None:  # noqa: FBT001 - a column of the table
     assert is_storable(text) is expected

@@ -1,4 +1,4 @@
-"""What both OpenAPI documents allow is what the server takes, at the boundaries, both ways.
+"""At every boundary, the server accepts exactly what both OpenAPI documents allow.
 
 Left out is what the schemas say in words: what a link is, exponents of numbers, sizes of whole
 bodies, NUL characters, spaces around a dispute's reason.
@@ -82,7 +82,7 @@ NUMBERS = (
     "-1", "-0.01", '"1.00"', "true", "null", "[]",
 )  # fmt: skip
 SCORES = (0, 10, 8.7, 9.9, 10.1, -0.1, -1, 11, "8", True)
-# The fields of a kind, as they are said in a body, and what is told to them.
+# The fields of a kind, as a body names them, and their values.
 KINDS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "amount": (
         ("CreateOrder", "amount"), ("Milestone", "amount"), ("OrderAction", "amount"),
@@ -155,7 +155,7 @@ def differ(body: Body, field: str, values: Iterator[Any]) -> list[str]:
 
 
 @pytest.mark.parametrize(("kind", "name", "field"), PATTERNED)
-def test_patterns_are_what_the_server_takes(kind: str, name: str, field: str) -> None:
+def test_documented_patterns_are_what_the_server_accepts(kind: str, name: str, field: str) -> None:
     wraps = field == "evidence"
 
     values = ([value] if wraps else value for value in VALUES[kind])
@@ -194,7 +194,7 @@ EDGED = [
     pytest.param(name, field, id=f"{name} {field}")
     for name, body in BODIES.items()
     for field in body.model.model_json_schema()["properties"]
-    # Numbers are told to a party's amount as text, above; what a link is is said in words.
+    # A party's amount gets numbers as text, above; links are described in prose.
     if (name, field)
     not in {
         ("party CreateOrder", "amount"),
@@ -204,7 +204,7 @@ EDGED = [
 
 
 @pytest.mark.parametrize(("name", "field"), EDGED)
-def test_sizes_types_and_choices_are_what_the_server_takes(name: str, field: str) -> None:
+def test_documented_sizes_and_types_are_what_the_server_accepts(name: str, field: str) -> None:
     body = BODIES[name]
     schema = body.model.model_json_schema()["properties"][field]
 
@@ -214,7 +214,7 @@ def test_sizes_types_and_choices_are_what_the_server_takes(name: str, field: str
 @pytest.mark.parametrize(
     "text", [UUID, "ord_02wLIRxqmq3AUo6vl2OW37", "ord_", "ord_1", "dsp_02wLIRxqmq3AUo6vl2OW37", "x"]
 )
-def test_the_id_of_an_order_in_a_filter_is_what_the_server_takes(text: str) -> None:
+def test_the_pattern_of_an_order_filter_is_what_the_server_accepts(text: str) -> None:
     schema = disputes.ListDisputes.model_json_schema()["properties"]["orderId"]
 
     assert jsonschema_rs.is_valid(schema, text) is (from_public("ord", text) is not None)

@@ -1,4 +1,4 @@
-"""The request around the body: headers, keys, preferences, fingerprints."""
+"""A request's headers, keys, preferences, fingerprints and body."""
 
 import asyncio
 from typing import Any, cast
@@ -32,7 +32,7 @@ def a_scope(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "name", [b"authorization", b"x-api-key", b"idempotency-key", b"content-type"]
 )
-def test_a_header_that_must_be_single_is_refused_twice(name: bytes) -> None:
+def test_a_repeated_single_header_is_refused(name: bytes) -> None:
     with pytest.raises(HeaderNotValid, match="twice"):
         call.read_headers(a_scope((name, b"a"), (name, b"a")))
 
@@ -49,7 +49,7 @@ def test_a_printable_request_id_is_kept(given: str) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "a b", "a\tb", "x" * 129, "é"])
-def test_another_request_id_is_replaced(given: str) -> None:
+def test_an_invalid_request_id_is_replaced(given: str) -> None:
     made = call.request_id(a_scope((b"x-request-id", given.encode("latin-1"))))
 
     assert made != given
@@ -68,12 +68,12 @@ def test_a_printable_key_is_the_request_id_of_the_change(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "é", "a\tb", "a\x7f"])
-def test_another_key_is_refused(key: str) -> None:
+def test_an_idempotency_key_that_is_not_printable_is_refused(key: str) -> None:
     with pytest.raises(HeaderNotValid, match="Idempotency-Key"):
         a_call({"idempotency-key": key}).write_key()
 
 
-def test_without_a_key_every_request_is_its_own() -> None:
+def test_without_a_key_every_request_is_new() -> None:
     assert a_call().write_key() != a_call().write_key()
     assert a_call().write_key().startswith("r:")
 
@@ -138,13 +138,13 @@ def receiving(*chunks: bytes) -> Any:
     "content_type",
     ["application/json", "application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"'],
 )
-async def test_a_body_is_read_whole(content_type: str) -> None:
+async def test_a_body_in_several_chunks_is_read(content_type: str) -> None:
     headers = {"content-type": content_type}
 
     assert await call.read_body(receiving(b'{"a"', b":1", b"}"), headers) == b'{"a":1}'
 
 
-async def test_a_body_that_says_nothing_of_its_type_is_taken_as_json() -> None:
+async def test_a_body_without_a_content_type_is_taken_as_json() -> None:
     assert await call.read_body(receiving(b"{}"), {}) == b"{}"
 
 
@@ -169,7 +169,7 @@ async def test_a_body_beyond_the_limit_is_not_read_further(chunks: list[bytes]) 
 
 
 @pytest.mark.parametrize("chunks", [[], [b""], [b'{"amount":']])
-async def test_a_body_that_does_not_arrive_is_not_waited_for(
+async def test_a_body_that_does_not_arrive_times_out(
     monkeypatch: pytest.MonkeyPatch, chunks: list[bytes]
 ) -> None:
     monkeypatch.setattr(call, "BODY_SECONDS", 0.01)
@@ -183,14 +183,14 @@ async def test_a_body_that_does_not_arrive_is_not_waited_for(
 
 
 @pytest.mark.parametrize("chunks", [[], [b""], [b"{}"]])
-async def test_a_body_whose_client_has_gone_is_no_body(chunks: list[bytes]) -> None:
+async def test_an_incomplete_body_is_refused(chunks: list[bytes]) -> None:
     messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
     messages.append({"type": "http.disconnect"})
 
     async def receive() -> Any:
         return messages.pop(0)
 
-    with pytest.raises(RequestTimeout, match="whole"):
+    with pytest.raises(RequestTimeout, match="incomplete"):
         await call.read_body(receive, {})
 
 
@@ -213,7 +213,7 @@ async def test_a_body_of_64_kib_is_read() -> None:
         (1, b"x" * 100, "x" * 64),
     ],
 )
-def test_a_client_is_who_the_trusted_proxies_saw(
+def test_the_client_address_is_taken_from_trusted_proxies(
     proxies: int, forwarded: bytes, address: str
 ) -> None:
     scope = a_scope((b"x-forwarded-for", forwarded)) | {"client": ("192.0.2.1", 5)}

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and that it says what the routes do."""
+"""The OpenAPI document describes what the routes do."""
 
 import re
 from typing import Any
@@ -47,7 +47,9 @@ def test_every_answer_and_every_refusal_has_a_model(
 
 
 @pytest.mark.parametrize("operation", ROUTES)
-def test_what_needs_a_credential_says_so(document: dict[str, Any], operation: Operation) -> None:
+def test_a_route_with_a_credential_documents_it(
+    document: dict[str, Any], operation: Operation
+) -> None:
     one = described(document, operation)
 
     secured = operation.scope != OPEN
@@ -57,7 +59,7 @@ def test_what_needs_a_credential_says_so(document: dict[str, Any], operation: Op
 
 
 @pytest.mark.parametrize("operation", ROUTES)
-def test_what_changes_something_takes_an_idempotency_key(
+def test_every_change_takes_an_idempotency_key(
     document: dict[str, Any], operation: Operation
 ) -> None:
     parameters = described(document, operation).get("parameters", ())
@@ -68,9 +70,7 @@ def test_what_changes_something_takes_an_idempotency_key(
 
 
 @pytest.mark.parametrize("operation", ROUTES)
-def test_what_streams_takes_the_id_of_the_last_event(
-    document: dict[str, Any], operation: Operation
-) -> None:
+def test_a_stream_takes_last_event_id(document: dict[str, Any], operation: Operation) -> None:
     parameters = described(document, operation).get("parameters", ())
     found = [one for one in parameters if one["name"] == "Last-Event-ID"]
 
@@ -120,7 +120,7 @@ def test_every_reference_has_a_schema_and_every_schema_is_used(
     assert wanted == schemas
 
 
-async def test_the_pages_and_all_they_need_come_from_here(app: Starlette) -> None:
+async def test_pages_and_their_assets_are_served_locally(app: Starlette) -> None:
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
 
     for path, others in (("/docs", 5), ("/redoc", 4)):

@@ -1,4 +1,4 @@
-"""Streams end, whatever they are waiting for."""
+"""Ending tasks: cancelled until they end, whatever they wait for."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from gateway import stream
 from tests.patience import PATIENCE_SECONDS
 
 
-async def test_a_task_that_misses_its_cancellation_is_ended_all_the_same() -> None:
+async def test_a_task_that_misses_its_cancellation_is_cancelled_again() -> None:
     missed = []
 
     async def reading() -> None:
@@ -27,7 +27,7 @@ async def test_a_task_that_misses_its_cancellation_is_ended_all_the_same() -> No
     assert len(missed) == 2
 
 
-async def test_what_a_task_ends_with_is_nobodys_concern() -> None:
+async def test_the_result_of_an_ended_task_is_ignored() -> None:
     async def failing() -> None:
         raise ValueError
 
@@ -38,7 +38,7 @@ async def test_what_a_task_ends_with_is_nobodys_concern() -> None:
     await stream.end()
 
 
-async def test_a_task_that_is_ending_its_own_is_left_alone() -> None:
+async def test_a_task_that_ends_its_own_tasks_is_not_cancelled_again() -> None:
     own: list[asyncio.Task[None]] = []
 
     async def late() -> None:
@@ -64,7 +64,7 @@ async def test_a_task_that_is_ending_its_own_is_left_alone() -> None:
     assert [one.done() for one in (task, *own)] == [True, True]
 
 
-async def test_whoever_is_cancelled_while_ending_others_ends_them_first() -> None:
+async def test_a_cancelled_caller_ends_its_tasks_first() -> None:
     async def late() -> None:
         try:
             await asyncio.Event().wait()

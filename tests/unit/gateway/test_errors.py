@@ -1,4 +1,4 @@
-"""The one table: refusals as they are printed."""
+"""The table of refusals, and how they are printed."""
 
 import re
 from typing import Any
@@ -75,7 +75,7 @@ def test_details_are_passed_on() -> None:
     assert error == {"code": "INSUFFICIENT_FUNDS", "message": "Too little", "details": details}
 
 
-def test_our_own_faults_tell_nothing_but_the_request_id() -> None:
+def test_internal_errors_show_only_the_request_id() -> None:
     status, error = printed(Internal("Traceback of a secret", details={"secret": "s"}))
 
     assert status == 500
@@ -123,9 +123,7 @@ def test_a_contracts_field_has_its_public_name(contract: str, public: str) -> No
         (errors.MethodNotAllowed(details={"allow": "GET, POST"}), ("allow", "GET, POST")),
     ],
 )
-def test_a_refusal_says_in_headers_what_to_do(
-    error: kinds.DomainError, header: tuple[str, str]
-) -> None:
+def test_a_refusal_has_its_headers(error: kinds.DomainError, header: tuple[str, str]) -> None:
     assert marketplace_refusal(error, request_id="r").headers == dict([header])
 
 

@@ -1,4 +1,4 @@
-"""How API keys are spelled."""
+"""The format of API keys."""
 
 import re
 import string
@@ -13,7 +13,7 @@ PATTERN = re.compile(r"ohk_(live|test)_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}")
 
 
 @pytest.mark.parametrize("environment", ["live", "test"])
-def test_a_key_says_what_it_is_and_carries_its_id(environment: str) -> None:
+def test_a_key_shows_its_environment_and_id(environment: str) -> None:
     key_id, text = keys.make(environment)
 
     assert PATTERN.fullmatch(text)
@@ -28,7 +28,7 @@ def test_no_two_keys_are_the_same() -> None:
 
 
 @given(st.integers(0, 60), st.sampled_from(string.ascii_letters + string.digits + "_- "))
-def test_any_single_typing_error_is_seen_without_a_database(place: int, character: str) -> None:
+def test_any_single_typing_error_is_found_without_a_database(place: int, character: str) -> None:
     _, text = keys.make("live")
     place %= len(text)
     mistyped = text[:place] + character + text[place + 1 :]
@@ -39,7 +39,7 @@ def test_any_single_typing_error_is_seen_without_a_database(place: int, characte
 
 
 @given(st.text(max_size=80))
-def test_what_is_no_key_has_no_id(text: str) -> None:
+def test_a_text_that_is_not_a_key_has_no_id(text: str) -> None:
     assert keys.id_of(text) is None
 
 

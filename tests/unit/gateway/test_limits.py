@@ -1,4 +1,4 @@
-"""The bucket of each credential, and the places of requests and streams."""
+"""Rate limits, and limits on concurrent requests and streams."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_a_full_bucket_holds_a_minutes_requests(clock: list[float]) -> None:
     assert clock == [1000.0]
 
 
-def test_it_fills_evenly(clock: list[float]) -> None:
+def test_a_bucket_fills_evenly(clock: list[float]) -> None:
     limiter = RateLimiter(per_minute=60)
     for _ in range(60):
         limiter.take("a")
@@ -39,7 +39,7 @@ def test_it_fills_evenly(clock: list[float]) -> None:
         limiter.take("a")
 
 
-def test_it_never_holds_more_than_a_minutes_requests(clock: list[float]) -> None:
+def test_a_bucket_never_holds_more_than_a_minutes_requests(clock: list[float]) -> None:
     limiter = RateLimiter(per_minute=60)
     limiter.take("a")
 
@@ -58,7 +58,7 @@ def test_one_account_does_not_empty_anothers_bucket() -> None:
     assert limiter.take("quiet") == 0
 
 
-def test_a_slow_bucket_says_how_long_to_wait(clock: list[float]) -> None:
+def test_an_empty_bucket_says_how_long_to_wait(clock: list[float]) -> None:
     limiter = RateLimiter(per_minute=2)
     limiter.take("a")
     limiter.take("a")
@@ -70,7 +70,7 @@ def test_a_slow_bucket_says_how_long_to_wait(clock: list[float]) -> None:
     assert caught.value.details["retryAfter"] == 20
 
 
-def test_full_buckets_are_forgotten_and_empty_ones_are_not(
+def test_full_buckets_are_dropped_and_empty_ones_are_kept(
     clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "ACCOUNTS_MAX", 2)
@@ -101,7 +101,7 @@ def test_a_place_given_back_twice_is_free_once() -> None:
         places.take()
 
 
-def test_an_account_with_its_streams_open_waits_and_others_do_not() -> None:
+def test_the_stream_limit_is_per_account() -> None:
     places = StreamPlaces(per_account=2, in_all=10)
     held = [places.take("a") for _ in range(2)]
 
@@ -114,7 +114,7 @@ def test_an_account_with_its_streams_open_waits_and_others_do_not() -> None:
     assert caught.value.details == {"retryAfter": 5, "limit": 2, "window": 0}
 
 
-def test_there_are_so_many_streams_in_all() -> None:
+def test_there_is_a_limit_for_all_streams() -> None:
     places = StreamPlaces(per_account=2, in_all=3)
     held = [places.take(account) for account in "aab"]
 

@@ -1,4 +1,4 @@
-"""Bodies and query strings: both spellings, every wrong field named, the code they share."""
+"""Bodies and query strings: both spellings, wrong fields, and the code of several faults."""
 
 import re
 from typing import Any
@@ -33,7 +33,7 @@ def fields(error: InvalidArgument) -> list[str]:
     return [name for name, _ in error.fields]
 
 
-def test_camel_case_and_snake_case_say_the_same() -> None:
+def test_camel_case_and_snake_case_mean_the_same() -> None:
     snake = {"buyer_id": "usr_buyer123", "seller_id": "usr_seller456"}
     both = {**snake, "amount": "80.00", "title": "Logo design"}
 
@@ -81,7 +81,7 @@ def test_an_amount_is_a_decimal_string_greater_than_zero(amount: Any) -> None:
 
 
 @pytest.mark.parametrize("currency", ["usd", "US", "", "USD ", 1])
-def test_a_currency_that_cannot_be_one_has_its_own_code(currency: Any) -> None:
+def test_an_invalid_currency_has_its_own_code(currency: Any) -> None:
     error = refused(CreateOrder, {**ORDER, "currency": currency})
 
     assert (error.reason, fields(error)) == ("INVALID_CURRENCY", ["currency"])
@@ -137,7 +137,7 @@ def test_a_field_of_the_wrong_kind_or_size_is_named(field: str, value: Any) -> N
         ("nothing", 1, "is not a known field"),
     ],
 )
-def test_what_is_wrong_is_said_in_our_words(field: str, value: Any, message: str) -> None:
+def test_errors_have_our_messages(field: str, value: Any, message: str) -> None:
     ((_, told),) = refused(CreateOrder, {**ORDER, field: value}).fields
 
     assert told == message
@@ -185,13 +185,13 @@ def test_a_body_is_an_object(body: Any) -> None:
     assert refused(CreateOrder, body).reason == "VALIDATION_ERROR"
 
 
-def test_nothing_of_an_action_is_required() -> None:
+def test_every_field_of_an_action_is_optional() -> None:
     assert models.validated(OrderAction, {}).amount is None
     assert models.validated(OrderAction, {"amount": None}).amount is None
 
 
 @pytest.mark.parametrize("name", ["agentId", "agent_id", "assignedTo", "assigned_to"])
-def test_an_agent_has_two_names(name: str) -> None:
+def test_an_agent_can_be_named_by_two_fields(name: str) -> None:
     assert models.validated(AssignDispute, {name: "agent-7"}).agent_id == "agent-7"
 
 

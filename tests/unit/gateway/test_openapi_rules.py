@@ -1,4 +1,4 @@
-"""What linters of OpenAPI ask of both documents, without them: `make lint-openapi` runs theirs."""
+"""The rules of OpenAPI linters on both documents; `make lint-openapi` runs the linters."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A gateway that believes two issuers, before services that are recordings.
+"""A gateway with two issuers, in front of recorded services.
 
     async def test_x(person, services):
         services.orders.answers["GetOrder"] = an_order()
@@ -80,14 +80,14 @@ def a_user(user_id: uuid.UUID) -> orders_pb2.User:
 
 
 def own_order(subject: uuid.UUID, state: str = "ORDER_CREATED", **changes: Any) -> orders_pb2.Order:
-    """Return an order in which somebody is the personal user."""
+    """Return an order with a given personal user."""
     buyer = common_pb2.UserRef(id=str(subject), public_id=to_public("usr", subject))
     return an_order(state, buyer=buyer, **changes)
 
 
 @pytest.fixture
 def subject(services: Services) -> uuid.UUID:
-    """Somebody whom orders knows."""
+    """A person whom orders knows."""
     known = uuid.uuid4()
     services.orders.answers["GetUser"] = a_user(known)
     return known

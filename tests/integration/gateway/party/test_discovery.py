@@ -1,4 +1,4 @@
-"""Keys that an issuer's own document leads to: whose is believed, and how long it may be."""
+"""Keys found by OpenID discovery: which documents are used, and their size limit."""
 
 import asyncio
 import json
@@ -86,7 +86,7 @@ def discovered(url: str, **more: Any) -> Issuer:
     return Issuer(issuer=url, marketplace="demo", audience="orders", algorithm="EdDSA", **more)
 
 
-async def test_keys_are_found_by_the_issuers_own_document(provider: Provider) -> None:
+async def test_keys_are_found_by_discovery(provider: Provider) -> None:
     keys = open_key_set(discovered(provider.url))
 
     assert await keys.find("k") is not None
@@ -121,7 +121,7 @@ async def test_the_document_is_below_the_issuers_path(provider: Provider, ending
     ],
     ids=str,
 )
-async def test_a_document_that_is_not_the_issuers_or_not_safe_is_not_followed(
+async def test_a_foreign_or_unsafe_discovery_document_is_not_used(
     provider: Provider, changes: dict[str, Any]
 ) -> None:
     # An address that leads to the provider, and is not spelled as this machine's own.
@@ -139,7 +139,7 @@ def _with_port(value: Any, port: str) -> Any:
 
 
 @pytest.mark.parametrize("place", ["http://127.0.0.1:1/keys", "http://localhost/keys"])
-async def test_who_speaks_https_sends_nobody_to_plain_http(
+async def test_an_https_issuer_cannot_name_a_plain_http_url(
     monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     issuer, asked = "https://id.example", list[str]()
@@ -175,7 +175,7 @@ WRONG: dict[str, Callable[[Provider, str], None]] = {
 
 @pytest.mark.parametrize("path", [WELL_KNOWN, JWKS])
 @pytest.mark.parametrize("wrong", WRONG)
-async def test_an_answer_that_is_none_is_not_read(
+async def test_an_answer_that_is_not_a_key_set_is_not_used(
     provider: Provider, wrong: str, path: str
 ) -> None:
     WRONG[wrong](provider, path)
@@ -189,7 +189,7 @@ async def test_an_answer_that_is_none_is_not_read(
     assert "/elsewhere" not in provider.asked
 
 
-async def test_a_provider_that_does_not_answer_is_waited_for_a_moment(
+async def test_a_silent_provider_times_out(
     provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keysets, "FETCH_SECONDS", 0.2)
@@ -200,7 +200,7 @@ async def test_a_provider_that_does_not_answer_is_waited_for_a_moment(
             await open_key_set(discovered(provider.url)).find("k")
 
 
-async def test_keys_that_are_replaced_are_found_and_outlive_the_providers_absence(
+async def test_rotated_keys_are_found_and_survive_an_outage(
     provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keysets, "AGAIN_SECONDS", 0)

@@ -1,4 +1,4 @@
-"""Who somebody with a token is: met once, registered where nobody knows them, told to services."""
+"""The person of a token: looked up once, registered if unknown, named to the services."""
 
 import asyncio
 import contextlib
@@ -41,7 +41,7 @@ def methods(services: Services) -> list[str]:
     return [method for method, _, _ in services.orders.asked]
 
 
-async def test_the_services_are_told_who_calls(
+async def test_services_get_the_callers_identity(
     person: httpx.AsyncClient, services: Services, keys: Keys, subject: uuid.UUID
 ) -> None:
     empty_list(services)
@@ -55,9 +55,7 @@ async def test_the_services_are_told_who_calls(
     assert (who.user_id, who.scopes) == (subject, frozenset({"read", "write"}))
 
 
-async def test_an_admin_is_told_to_be_one(
-    party_url: str, services: Services, subject: uuid.UUID
-) -> None:
+async def test_me_shows_an_admin(party_url: str, services: Services, subject: uuid.UUID) -> None:
     empty_list(services)
 
     await listed(party_url, mint(subject, role="admin"))
@@ -68,7 +66,7 @@ async def test_an_admin_is_told_to_be_one(
     assert "support" not in who.scopes
 
 
-async def test_somebody_who_is_known_is_looked_up_once(
+async def test_a_known_person_is_looked_up_once(
     party_url: str, services: Services, subject: uuid.UUID
 ) -> None:
     empty_list(services)
@@ -79,7 +77,7 @@ async def test_somebody_who_is_known_is_looked_up_once(
     assert methods(services) == ["GetUser", *["ListPartyOrders"] * 3]
 
 
-async def test_somebody_new_is_registered_once_for_all_requests_that_come_together(
+async def test_a_new_person_is_registered_once_for_concurrent_requests(
     party_url: str, nobody_known: Services
 ) -> None:
     newcomer = uuid.uuid4()
@@ -118,7 +116,7 @@ async def test_a_subject_that_is_the_marketplaces_own_name_is_that_user(
     "refused",
     [AlreadyExists("Taken", reason="USER_ID_TAKEN"), DeadlineExceeded("The wallet takes its time")],
 )
-async def test_somebody_who_was_registered_meanwhile_is_found(
+async def test_a_person_registered_meanwhile_is_found(
     party_url: str, services: Services, refused: DomainError
 ) -> None:
     newcomer = uuid.uuid4()
@@ -135,7 +133,7 @@ async def test_somebody_who_was_registered_meanwhile_is_found(
     assert (await listed(party_url, mint(newcomer))).json() == EMPTY
 
 
-async def test_nobody_is_met_while_orders_is_away_and_everybody_when_it_is_back(
+async def test_a_new_person_is_refused_only_while_orders_is_unavailable(
     party_url: str, services: Services
 ) -> None:
     somebody = uuid.uuid4()
@@ -176,7 +174,7 @@ async def test_a_marketplace_named_by_its_uuid_must_exist_too(
     assert services.orders.asked[-1][2].marketplace_id == real
 
 
-async def test_who_is_remembered_is_bounded(
+async def test_the_cache_of_parties_is_bounded(
     settings: GatewaySettings, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.party.people.KNOWN_MAX", 2)
@@ -192,7 +190,7 @@ async def test_who_is_remembered_is_bounded(
             await listed(url, mint(somebody))
 
     asked = [uuid.UUID(r.user) for method, r, _ in services.orders.asked if method == "GetUser"]
-    # The one who was away longest was forgotten.
+    # The person who was quiet for longest was dropped from the cache.
     assert asked == [first, second, third, second]
 
 
@@ -274,7 +272,7 @@ async def fetching(settings: GatewaySettings, server: KeyServer) -> Any:
         yield url
 
 
-async def test_keys_behind_a_url_may_be_replaced_and_outlive_its_absence(
+async def test_keys_behind_a_url_can_be_rotated_and_survive_an_outage(
     settings: GatewaySettings,
     services: Services,
     subject: uuid.UUID,

@@ -1,4 +1,4 @@
-"""What each route asks of the services, and how their answers and refusals come back."""
+"""What each route asks of the services, and how it prints their answers and refusals."""
 
 import uuid
 from typing import Any
@@ -58,7 +58,7 @@ async def test_an_order_is_asked_for_in_the_contracts_words(
     assert request.title
 
 
-async def test_what_was_left_out_is_not_made_up(
+async def test_omitted_fields_stay_unset(
     person: httpx.AsyncClient, services: Services, subject: uuid.UUID
 ) -> None:
     services.orders.answers["CreateOrder"] = own_order(subject)
@@ -89,7 +89,7 @@ async def test_what_was_left_out_is_not_made_up(
     ],
     ids=range(13),
 )
-async def test_what_cannot_be_read_is_refused_before_anybody_is_asked(
+async def test_an_invalid_request_reaches_no_service(
     person: httpx.AsyncClient,
     services: Services,
     content: str,
@@ -140,7 +140,7 @@ async def test_an_action_that_takes_longer_is_accepted_and_one_that_is_done_is_d
 
 
 @pytest.mark.parametrize("is_readable", [True, False])
-async def test_too_little_money_is_told_in_the_orders_currency(
+async def test_insufficient_funds_are_printed_in_the_orders_currency(
     person: httpx.AsyncClient, services: Services, subject: uuid.UUID, *, is_readable: bool
 ) -> None:
     facts = {"available": "20.00", "requested": "80.00", "currency": "USDC"}
@@ -157,7 +157,7 @@ async def test_too_little_money_is_told_in_the_orders_currency(
     assert answer.json()["detail"] == facts | {"currency": currency}
 
 
-async def test_an_answer_that_was_given_before_says_so(
+async def test_a_repeated_answer_has_its_header(
     person: httpx.AsyncClient, services: Services, subject: uuid.UUID
 ) -> None:
     services.orders.answers["DeliverOrder"] = own_order(subject, "IN_PROGRESS")
@@ -173,7 +173,7 @@ async def test_an_answer_that_was_given_before_says_so(
     assert len(request.fingerprint) == 32
 
 
-async def test_a_dispute_is_opened_with_the_openers_words(
+async def test_a_dispute_keeps_the_openers_reason(
     person: httpx.AsyncClient, services: Services, subject: uuid.UUID
 ) -> None:
     dispute = orders_pb2.OrderDispute(id=str(DISPUTE_ID), opened_at=at("2026-03-05T14:00:00Z"))
@@ -215,7 +215,7 @@ async def test_evidence_goes_to_the_case_of_the_order(
         ("dispute/evidence", {"evidence": ["http://a.b/d"]}),
     ],
 )
-async def test_what_a_body_says_is_looked_at_before_its_order(
+async def test_the_body_is_checked_before_the_order_is_read(
     person: httpx.AsyncClient, services: Services, path: str, body: dict[str, Any]
 ) -> None:
     unknown = NotFound("No such order", reason="ORDER_NOT_FOUND")
@@ -247,7 +247,7 @@ async def test_the_receipt_of_a_split_is_about_what_was_released(
     assert services.disputes.asked == []
 
 
-async def test_an_admin_reads_what_is_others_and_changes_nothing_of_it(
+async def test_an_admin_can_read_but_not_change_other_peoples_orders(
     party_url: str, services: Services, subject: uuid.UUID
 ) -> None:
     dispute = orders_pb2.OrderDispute(id=str(DISPUTE_ID), opened_at=at("2026-03-05T14:00:00Z"))

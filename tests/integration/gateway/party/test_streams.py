@@ -1,4 +1,4 @@
-"""What somebody with a token is told as it happens, and how much of it."""
+"""The event stream of a person: which events, and which parts of them."""
 
 import asyncio
 import contextlib
@@ -78,7 +78,7 @@ def happened(own: str, other: str, me: str) -> list[tuple[str, str, dict[str, st
     ]
 
 
-async def test_somebody_is_told_what_happens_to_their_orders_and_balance_alone(
+async def test_a_person_gets_events_of_their_own_orders_and_balance_only(
     person: httpx.AsyncClient,
     services: Services,
     subject: uuid.UUID,
@@ -110,7 +110,7 @@ async def test_somebody_is_told_what_happens_to_their_orders_and_balance_alone(
     assert asked == [str(other), str(own)]
 
 
-async def test_a_stream_may_be_of_some_resources_alone(
+async def test_a_stream_can_be_filtered_by_resource_type(
     person: httpx.AsyncClient,
     services: Services,
     subject: uuid.UUID,
@@ -160,7 +160,7 @@ async def test_a_stream_is_asked_for_as_documented(person: httpx.AsyncClient) ->
     assert refusal(answer) == (422, "validation_error")
 
 
-async def test_a_seller_is_not_told_what_the_buyer_has_held_nor_who_decided(
+async def test_a_seller_does_not_see_the_buyers_reserve_or_the_decider(
     person: httpx.AsyncClient,
     services: Services,
     subject: uuid.UUID,

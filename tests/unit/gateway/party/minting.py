@@ -1,4 +1,4 @@
-"""Tokens of an issuer with a shared secret, good ones and any others."""
+"""Tokens of an issuer with a shared secret, valid and invalid ones."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Whom an event concerns."""
+"""Which events of the stream a person gets, and which parts of them."""
 
 import asyncio
 import uuid
@@ -22,7 +22,7 @@ ABOUT_IT = {"aggregateType": "Order", "aggregateId": to_public("ord", ORDER)}
 
 
 class Orders:
-    """Answers every order to everybody, as orders does to an admin, or is away."""
+    """Answers every order to everybody, as orders does to an admin, or is unavailable."""
 
     def __init__(self) -> None:
         self.orders = self
@@ -46,7 +46,7 @@ def concern(orders: Orders, public_id: str) -> Concern:
 @pytest.mark.parametrize(
     ("who", "is_told"), [("usr_personal", True), ("usr_business", True), ("usr_admin", False)]
 )
-async def test_an_admin_is_told_of_their_own_orders_only(who: str, *, is_told: bool) -> None:
+async def test_an_admin_gets_events_of_their_own_orders_only(who: str, *, is_told: bool) -> None:
     assert await concern(Orders(), who)(ABOUT_IT) is is_told
 
 
@@ -69,7 +69,7 @@ async def test_an_order_is_asked_about_once_for_all_streams(
     assert orders.asked == 3
 
 
-async def test_who_is_in_a_new_order_is_known_from_its_first_event() -> None:
+async def test_the_parties_of_a_new_order_are_known_from_its_event() -> None:
     orders = Orders()
     first = ABOUT_IT | {
         "eventType": "order.created",
@@ -83,7 +83,7 @@ async def test_who_is_in_a_new_order_is_known_from_its_first_event() -> None:
 
 
 @pytest.mark.parametrize("value", [None, 7, True, [], {}, ["usr_personal"], {"usr_personal": 1}])
-async def test_values_of_any_kind_in_an_event_end_no_stream(value: Any) -> None:
+async def test_no_event_value_ends_a_stream(value: Any) -> None:
     own = concern(Orders(), "usr_personal")
     for kind in ("Balance", "Wallet", "Order", "Escrow"):
         payload = {"userId": value, "buyerId": value, "sellerId": value, "orderId": value}
@@ -93,7 +93,7 @@ async def test_values_of_any_kind_in_an_event_end_no_stream(value: Any) -> None:
         assert own.shown(event)["payload"] == payload
 
 
-async def test_where_nobody_can_say_nothing_is_told_or_left_out() -> None:
+async def test_an_event_cannot_be_judged_while_orders_is_unavailable() -> None:
     orders = Orders()
     orders.is_away = True
 
@@ -102,7 +102,7 @@ async def test_where_nobody_can_say_nothing_is_told_or_left_out() -> None:
 
 
 @pytest.mark.parametrize("order_id", ["", "None", "ord_", "somebody's"])
-async def test_what_is_about_no_order_concerns_nobody(order_id: str) -> None:
+async def test_an_event_without_an_order_is_sent_to_nobody(order_id: str) -> None:
     orders = Orders()
 
     event = {"aggregateType": "Escrow", "aggregateId": "esc_1", "payload": {"orderId": order_id}}
@@ -124,7 +124,7 @@ HELD = told(
 )
 
 
-def test_what_a_buyer_has_held_is_the_buyers_to_know() -> None:
+def test_only_the_buyer_sees_the_reserved_balance() -> None:
     buyer, seller = (concern(Orders(), who) for who in ("usr_personal", "usr_business"))
 
     assert buyer.shown(HELD) is HELD
@@ -148,7 +148,7 @@ def test_an_own_balance_is_shown_whole() -> None:
         ("dispute.under_review", {"disputeId": "dsp_1", "reviewedBy": "agent_7"}),
     ],
 )
-def test_who_decides_for_the_marketplace_is_support(
+def test_deciders_of_the_marketplace_are_shown_as_support(
     who: str, event_type: str, payload: dict[str, str]
 ) -> None:
     event = told(event_type, payload, userId="key:key_abc")

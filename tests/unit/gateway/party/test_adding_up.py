@@ -61,7 +61,7 @@ class Ended:
         return fee_half_up(self.shares[SELLER], basis_points=self.basis_points)
 
     def paid(self, payee: str) -> int:
-        """Return what somebody received."""
+        """Return the amount that a wallet received."""
         return postings.total(self.payments, payee)
 
     @property
@@ -280,7 +280,7 @@ def test_a_split_adds_up_and_costs_the_agreed_fee_on_what_is_released(
     basis_points=RATES,
     is_absorbed=st.booleans(),
 )
-def test_money_that_somebody_sent_the_contract_changes_no_receipt(
+def test_surplus_in_the_contract_changes_no_receipt(
     *, seller: int, buyer: int, surplus: int, basis_points: int, is_absorbed: bool
 ) -> None:
     ended = divided(
@@ -339,9 +339,7 @@ def test_the_documents_roundings_in_figures() -> None:
 
 @pytest.mark.parametrize("is_absorbed", [True, False])
 @pytest.mark.parametrize("surplus", [0, 1])
-def test_where_the_rounded_fee_is_the_whole_share_the_platform_gets_it(
-    *, is_absorbed: bool, surplus: int
-) -> None:
+def test_a_rounded_fee_can_take_the_whole_share(*, is_absorbed: bool, surplus: int) -> None:
     # Half of a cent is a cent, rounded.
     ended = divided(CENT, 9 * CENT, basis_points=5000, is_absorbed=is_absorbed, surplus=surplus)
 

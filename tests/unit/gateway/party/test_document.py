@@ -1,4 +1,4 @@
-"""The party's OpenAPI document: the routes of the API's document, their answers, their refusals."""
+"""The party's OpenAPI document has the routes, answers and refusals of the API contract."""
 
 import re
 from typing import Any
@@ -72,9 +72,7 @@ def test_every_answer_and_every_refusal_has_a_model(
 
 
 @pytest.mark.parametrize("operation", ROUTES)
-def test_every_route_needs_a_token_and_says_so(
-    document: dict[str, Any], operation: Operation
-) -> None:
+def test_every_route_documents_its_token(document: dict[str, Any], operation: Operation) -> None:
     one = described(document, operation)
 
     assert one["security"] == [{"bearer": []}]
@@ -82,7 +80,7 @@ def test_every_route_needs_a_token_and_says_so(
 
 
 @pytest.mark.parametrize("operation", ROUTES)
-def test_what_changes_something_takes_an_idempotency_key(
+def test_every_change_takes_an_idempotency_key(
     document: dict[str, Any], operation: Operation
 ) -> None:
     names = {one["name"] for one in described(document, operation).get("parameters", ())}
@@ -106,7 +104,7 @@ def test_every_reason_a_route_names_is_known() -> None:
     assert named - set(REASONS) == set()
 
 
-async def test_the_pages_come_from_here_and_lead_to_the_other_one() -> None:
+async def test_party_pages_are_served_locally_and_link_to_the_marketplaces() -> None:
     app = Starlette(routes=view.page_routes())
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
 

@@ -1,4 +1,4 @@
-"""What the party API takes, and what it refuses with the field's name."""
+"""Bodies of the party API: accepted fields, and refusals that name the field."""
 
 import uuid
 from typing import Any
@@ -30,7 +30,7 @@ def order_with(**changes: str) -> str:
     return "{" + ", ".join(f'"{name}": {text}' for name, text in fields.items()) + "}"
 
 
-def test_what_is_left_out_has_the_documented_defaults() -> None:
+def test_omitted_fields_have_the_documented_defaults() -> None:
     order = models.validated(CreateOrder, parse(ORDER.encode(), is_exact=True))
 
     assert order.business_id == uuid.UUID(BUSINESS)
@@ -74,7 +74,7 @@ def test_an_optional_id_may_be_null(name: str) -> None:
         ("businessId", f'"{BUSINESS}"'),
     ],
 )
-def test_a_field_that_is_not_right_is_named(name: str, text: str) -> None:
+def test_a_wrong_field_is_named(name: str, text: str) -> None:
     assert refused(CreateOrder, order_with(**{name: text})) == [name]
 
 
@@ -128,7 +128,7 @@ def query(text: str) -> Any:
     return models.validated_query(ListOrders, text.encode())
 
 
-def test_a_list_without_a_word_is_the_business_first_page() -> None:
+def test_a_list_without_parameters_is_the_first_page_of_the_business() -> None:
     found = query("")
 
     assert (found.role, found.status_filter, found.offset, found.limit) == (
@@ -185,7 +185,7 @@ def test_a_page_has_one_to_a_hundred(limit: int) -> None:
         (DeliverOrder, '{"delivery_notes": 5}', "must be a string"),
     ],
 )
-def test_what_is_wrong_is_said_in_our_words(model: type[Request], text: str, message: str) -> None:
+def test_errors_have_our_messages(model: type[Request], text: str, message: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         models.validated(model, parse(text.encode(), is_exact=True))
 

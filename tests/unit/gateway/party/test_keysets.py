@@ -1,4 +1,4 @@
-"""JWK sets: which of their keys are taken for an issuer's algorithm."""
+"""JWK sets: which of their keys are used for an issuer's algorithm."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ from .test_tokens import P256, RSA, jwk
     ],
     ids=str,
 )
-def test_a_key_for_something_else_is_not_taken(more: dict[str, Any]) -> None:
+def test_a_key_for_another_use_is_not_used(more: dict[str, Any]) -> None:
     good = jwk(RSA, kid="good")
     raw = json.dumps({"keys": [good, {**jwk(RSA), **more}]}).encode()
 
@@ -48,13 +48,13 @@ def test_a_key_for_something_else_is_not_taken(more: dict[str, Any]) -> None:
     # Keys are new in each process, and ids must not be.
     ids=["no parts", "no e", "n is no text", "n is a number", "key_ops", "kid", *"abcde"],
 )
-def test_what_is_no_key_leaves_the_others_of_its_set(broken: object) -> None:
+def test_an_invalid_entry_does_not_affect_other_keys_of_its_set(broken: object) -> None:
     raw = json.dumps({"keys": [broken, jwk(RSA, kid="good")]}).encode()
 
     assert list(read_keys(raw, algorithm="RS256")) == ["good"]
 
 
-def test_a_short_rsa_key_is_not_taken() -> None:
+def test_a_short_rsa_key_is_not_used() -> None:
     short = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - refused below
     raw = json.dumps({"keys": [jwk(short, kid="short"), jwk(RSA, kid="long")]}).encode()
 
@@ -75,6 +75,6 @@ def test_a_short_rsa_key_is_not_taken() -> None:
         json.dumps({"keys": [jwk(P256) | {"x": "AAAA"}]}).encode(),
     ],
 )
-def test_a_set_without_a_usable_key_is_refused(document: bytes) -> None:
+def test_a_jwk_set_without_a_usable_key_is_refused(document: bytes) -> None:
     with pytest.raises(KeySetNotUsableError):
         read_keys(document, algorithm="ES256")

@@ -67,13 +67,13 @@ def test_an_amount_is_read_to_the_cent(text: str, cents: int) -> None:
         "9223372036854775807",
     ],
 )
-def test_what_is_no_amount_is_refused(text: str) -> None:
+def test_an_invalid_amount_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be"):
         numbers.amount(read(text))
 
 
 @pytest.mark.parametrize("text", ["true", "false", "null", '"150.00"', "[]", "{}", "[150]"])
-def test_what_is_no_number_is_no_amount(text: str) -> None:
+def test_a_value_that_is_not_a_number_is_not_an_amount(text: str) -> None:
     with pytest.raises(ValueError, match="must be a number"):
         numbers.amount(read(text))
 
@@ -93,12 +93,12 @@ def test_what_is_no_number_is_no_amount(text: str) -> None:
         "1.",
     ],
 )
-def test_what_is_no_json_number_is_refused_wherever_it_stands(text: str) -> None:
+def test_an_invalid_json_number_is_refused_anywhere(text: str) -> None:
     with pytest.raises(BodyNotValid):
         read(text)
 
 
-def test_a_key_said_twice_is_refused() -> None:
+def test_a_duplicate_key_is_refused() -> None:
     with pytest.raises(BodyNotValid):
         parse(b'{"amount": 1.00, "amount": 2.00}', is_exact=True)
 
@@ -131,5 +131,5 @@ def test_tenths_are_printed_with_one_decimal(count: int, printed: str) -> None:
 
 
 def text_of(fragment: Any) -> str:
-    """Return what a fragment stands for in a document."""
+    """Return the value of a fragment in a document."""
     return to_json([fragment])[1:-1]

@@ -252,7 +252,7 @@ def test_the_documents_settings_are_settings() -> None:
 
 
 @EACH
-async def test_a_providers_token_says_who_it_is(tokens: Tokens, name: str) -> None:
+async def test_a_providers_token_identifies_its_caller(tokens: Tokens, name: str) -> None:
     one = PROVIDERS[name]
 
     found = await tokens.verify(token(one))
@@ -263,14 +263,14 @@ async def test_a_providers_token_says_who_it_is(tokens: Tokens, name: str) -> No
 
 
 @EACH
-async def test_a_providers_admin_is_one_by_the_named_claim(tokens: Tokens, name: str) -> None:
+async def test_a_providers_admin_has_the_configured_role(tokens: Tokens, name: str) -> None:
     one = PROVIDERS[name]
 
     assert (await tokens.verify(token(one, **one.admin))).role == "admin"
 
 
 @EACH
-async def test_a_token_for_somebody_else_is_refused(tokens: Tokens, name: str) -> None:
+async def test_a_token_for_another_audience_is_refused(tokens: Tokens, name: str) -> None:
     one = PROVIDERS[name]
 
     await refused(tokens, token(one, **one.without_audience))
@@ -278,14 +278,12 @@ async def test_a_token_for_somebody_else_is_refused(tokens: Tokens, name: str) -
 
 
 @EACH
-async def test_an_audience_that_is_there_must_be_us_whatever_claim_decides(
-    tokens: Tokens, name: str
-) -> None:
+async def test_aud_is_checked_even_with_another_audience_claim(tokens: Tokens, name: str) -> None:
     await refused(tokens, token(PROVIDERS[name], aud="https://somebody.example"))
 
 
 @pytest.mark.parametrize("name", [name for name, one in PROVIDERS.items() if one.also])
-async def test_a_token_of_no_marketplace_of_ours_is_refused(tokens: Tokens, name: str) -> None:
+async def test_a_token_of_an_unknown_marketplace_is_refused(tokens: Tokens, name: str) -> None:
     one = PROVIDERS[name]
 
     await refused(tokens, token(one, **one.also))
@@ -304,7 +302,7 @@ async def _said_by(tokens: Tokens, name: str, subject: str) -> Bearer:
     return await tokens.verify(token(PROVIDERS[name], **{claim: subject}))
 
 
-async def test_a_subject_that_is_no_uuid_is_one_user_of_its_issuer_alone(tokens: Tokens) -> None:
+async def test_a_subject_that_is_not_a_uuid_is_one_user_of_its_issuer(tokens: Tokens) -> None:
     said = ["auth0|5f7c", "auth0|5F7c", "google-oauth2|1", "é", "a b", f"{SUBJECT} ", "a:b", "a"]
 
     users = {
@@ -319,7 +317,7 @@ async def test_a_subject_that_is_no_uuid_is_one_user_of_its_issuer_alone(tokens:
         assert is_hashed(user_id)
 
 
-async def test_nobody_is_another_issuers_user_by_saying_their_id(tokens: Tokens) -> None:
+async def test_an_issuer_cannot_name_another_issuers_user(tokens: Tokens) -> None:
     theirs = (await _said_by(tokens, "Auth0", "auth0|5f7c")).subject
 
     for spelled in (str(theirs), str(theirs).upper()):

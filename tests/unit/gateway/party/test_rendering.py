@@ -76,7 +76,9 @@ def test_a_receipt_is_printed_as_in_the_document_byte_for_byte() -> None:
         ("DISPUTED", "disputed", "disputed"),
     ],
 )
-def test_a_state_has_its_word(state: str, before: str, after: str, *, is_delivered: bool) -> None:
+def test_each_state_has_its_party_status(
+    state: str, before: str, after: str, *, is_delivered: bool
+) -> None:
     frozen = an_order(state, delivery=a_delivery() if is_delivered else None)
 
     assert status(frozen) == (after if is_delivered else before)
@@ -86,11 +88,11 @@ def test_a_state_has_its_word(state: str, before: str, after: str, *, is_deliver
     ("final", "word"),
     [("RELEASED", "completed"), ("REFUNDED", "refunded"), ("CANCELED", "cancelled")],
 )
-def test_an_end_has_its_word(final: str, word: str) -> None:
+def test_each_end_has_its_party_status(final: str, word: str) -> None:
     assert status(an_order("CLOSED", final_status=f"FINAL_STATUS_{final}")) == word
 
 
-def test_every_state_has_a_word() -> None:
+def test_every_state_has_a_party_status() -> None:
     states = set(orders_pb2.OrderState.values()) - {0, orders_pb2.ORDER_STATE_CLOSED}
     ends = set(orders_pb2.FinalStatus.values()) - {0}
 
@@ -98,7 +100,7 @@ def test_every_state_has_a_word() -> None:
     assert set(ENDS) == ends
 
 
-def test_what_happened_is_printed_with_its_time() -> None:
+def test_times_and_delivery_are_printed() -> None:
     frozen = an_order(
         "CLOSED",
         final_status="FINAL_STATUS_RELEASED",
@@ -120,7 +122,7 @@ def test_what_happened_is_printed_with_its_time() -> None:
     assert data["milestones"] == [{"ref": "m1", "title": "Draft", "amount": 150.0}]
 
 
-def test_terms_that_were_not_given_are_an_empty_object() -> None:
+def test_missing_terms_are_an_empty_object() -> None:
     assert '"contract_terms":{}' in text(order(an_order(contract_terms_json="")))
 
 
@@ -150,7 +152,7 @@ def test_a_resolved_dispute_says_how_and_when() -> None:
     assert data["resolved_at"] == data["updated_at"] == "2026-03-06T10:00:00Z"
 
 
-def test_a_decision_that_has_not_been_paid_is_no_resolution() -> None:
+def test_an_unpaid_decision_is_not_a_resolution() -> None:
     case = a_case("UNDER_REVIEW", decision="DISPUTE_DECISION_FULL_RELEASE")
 
     data = dispute(case, of=an_order("DISPUTED", dispute=its_dispute()))
@@ -159,7 +161,7 @@ def test_a_decision_that_has_not_been_paid_is_no_resolution() -> None:
 
 
 @pytest.mark.parametrize(("side", "who"), [("SELLER", "business_id"), ("BUYER", "personal_id")])
-def test_a_dispute_that_the_marketplace_opened_is_its_sides(side: str, who: str) -> None:
+def test_a_dispute_opened_by_the_marketplace_is_initiated_by_its_side(side: str, who: str) -> None:
     frozen = an_order("DISPUTED", dispute=its_dispute(opened_by=f"PARTY_{side}"))
     case = a_case(
         initiated_by="",

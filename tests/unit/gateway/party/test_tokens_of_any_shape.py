@@ -1,4 +1,4 @@
-"""Access tokens with any JSON as header and claims: believed, or refused, and nothing else."""
+"""Access tokens with any JSON as header and claims are accepted or refused, never an error."""
 
 import json
 from typing import Any
@@ -32,7 +32,7 @@ CLAIMS = st.dictionaries(
 
 @settings(max_examples=400, deadline=None)
 @given(header=HEADERS, said=CLAIMS, is_bare=st.booleans())
-async def test_whatever_a_token_says_it_is_believed_or_refused(
+async def test_any_token_is_verified_or_refused(
     header: dict[str, Any], said: dict[str, Any], *, is_bare: bool
 ) -> None:
     whole = header if is_bare else {"alg": "HS256", "typ": "JWT"} | header

@@ -57,7 +57,7 @@ def test_the_documented_codes(
     assert set(body) == {"code", "message", "detail"}
 
 
-def test_nothing_is_said_in_the_other_views_words() -> None:
+def test_no_message_uses_the_other_views_words() -> None:
     details = {"orderId": "ord_1", "currentState": "IN_PROGRESS", "allowedStates": ["DISPUTED"]}
     error = kinds.FailedPrecondition("Order is IN_PROGRESS; cannot fund", details=details)
 
@@ -71,7 +71,7 @@ def test_nothing_is_said_in_the_other_views_words() -> None:
     assert error.details == details
 
 
-def test_what_waits_for_an_operation_says_so_and_when_to_come_back() -> None:
+def test_a_refusal_for_a_running_operation_says_so() -> None:
     facts = {"orderId": "ord_1", "currentState": "IN_PROGRESS", "allowedStates": ["IN_PROGRESS"]}
     error = kinds.FailedPrecondition(
         "Another operation is in motion: PAY",
@@ -82,12 +82,12 @@ def test_what_waits_for_an_operation_says_so_and_when_to_come_back() -> None:
     status, body, headers = printed(error)
 
     assert (status, body["code"]) == (409, "invalid_status_transition")
-    assert body["message"] == words.IN_MOTION
+    assert body["message"] == words.IN_PROGRESS
     assert body["detail"] == {"operation": "pay"}
     assert headers == {"retry-after": "1"}
 
 
-def test_facts_that_mean_something_to_a_person_are_told() -> None:
+def test_details_that_concern_a_person_are_printed() -> None:
     facts = {"available": "20.00", "requested": "150.00", "currency": "USDC"}
 
     _, body, _ = printed(
@@ -97,7 +97,7 @@ def test_facts_that_mean_something_to_a_person_are_told() -> None:
     assert body["detail"] == facts
 
 
-def test_when_to_come_back_is_told_twice() -> None:
+def test_retry_after_is_in_the_header_and_the_body() -> None:
     error = kinds.ResourceExhausted("Slow down", details={"retryAfter": 17})
 
     _, body, headers = printed(error)
@@ -150,7 +150,7 @@ def test_a_message_names_fields_as_the_document_does(
     assert body["message"] == told
 
 
-def test_our_own_faults_tell_nothing_but_the_request_id() -> None:
+def test_internal_errors_show_only_the_request_id() -> None:
     status, body, _ = printed(Internal("Traceback of a secret", details={"secret": "s"}))
 
     assert status == 500
@@ -159,5 +159,5 @@ def test_our_own_faults_tell_nothing_but_the_request_id() -> None:
     assert body["detail"] == {"request_id": "req-1"}
 
 
-def test_words_are_kept_for_reasons_that_exist() -> None:
+def test_every_replaced_message_belongs_to_a_known_reason() -> None:
     assert set(words._MESSAGES) - catalogue.reasons() == set()
