@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from chassis.identity import ROLE_MARKETPLACE, Identity
 from gateway import keys
 from gateway.keys import Key, KeyStore
+from gateway.single_flight import SingleFlight
 from kernel.errors import PermissionDenied, Unauthenticated, Unavailable
 
 # How long a key may work here after another gateway has revoked it.
@@ -71,8 +72,7 @@ class KeyAuthenticator:
 
     def __init__(self, store: KeyStore) -> None:
         self.store = store
-        self._known: dict[bytes, tuple[float, Credential]] = {}
-        self._asking: dict[bytes, asyncio.Task[Credential | None]] = {}
+        self._known: SingleFlight[bytes, Credential] = SingleFlight(maximum=REMEMBERED_MAX)
         self._forgotten = asyncio.Event()
 
     async def authenticate(self, text: str) -> Credential:
@@ -111,14 +111,11 @@ class KeyAuthenticator:
         secret is not checked again.
         """
         mark = marks[0] if marks else b"seen before: " + key_id.encode()
-        known = self._known.get(mark)
-        if known is not None and known[0] + seconds > time.monotonic():
-            return known[1]
-        credential = await self._ask_once(key_id, mark, marks)
+        credential = await self._known.get(mark, lambda: self._ask(key_id, marks), seconds=seconds)
         if credential is None:
             if marks:
                 # A wrong secret says nothing about the right one.
-                self._known.pop(mark, None)
+                self._known.drop(mark)
             else:
                 self._drop(key_id)
             raise CredentialNotValid("The API key is not valid")
@@ -127,25 +124,14 @@ class KeyAuthenticator:
     def forget(self, key_id: str) -> None:
         """Drop the cached results of a key: it was revoked."""
         self._drop(key_id)
-        self._asking.clear()
+        # Lookups that began before the revocation may still find the key valid.
+        self._known.disown()
         # Open streams check their keys again.
         self._forgotten.set()
         self._forgotten = asyncio.Event()
 
     def _drop(self, key_id: str) -> None:
-        for mark, (_, credential) in list(self._known.items()):
-            if credential.key is not None and credential.key.id == key_id:
-                del self._known[mark]
-
-    async def _ask_once(
-        self, key_id: str, mark: bytes, marks: Sequence[bytes]
-    ) -> Credential | None:
-        asking = self._asking.get(mark)
-        if asking is None:
-            asking = asyncio.create_task(self._ask(key_id, marks))
-            self._asking[mark] = asking
-            asking.add_done_callback(lambda task: self._answered(mark, task))
-        return await asyncio.shield(asking)
+        self._known.drop_all(lambda known: known.key is not None and known.key.id == key_id)
 
     async def _ask(self, key_id: str, marks: Sequence[bytes]) -> Credential | None:
         key = await self.store.find(key_id)
@@ -162,29 +148,14 @@ class KeyAuthenticator:
             key = replace(key, digest=marks[0])
         if key.is_expired:
             return None
-        return _credential(key)
-
-    def _answered(self, mark: bytes, task: asyncio.Task[Credential | None]) -> None:
-        if self._asking.get(mark) is not task:
-            return  # the key was revoked during the read, so the result is not cached
-        del self._asking[mark]
-        if task.cancelled() or task.exception() is not None:
-            return
-        if (credential := task.result()) is not None:
-            if len(self._known) >= REMEMBERED_MAX:
-                self._known.clear()
-            self._known[mark] = (time.monotonic(), credential)
-
-
-def _credential(key: Key) -> Credential:
-    identity = Identity(
-        caller=CALLER,
-        marketplace_id=key.marketplace_id,
-        principal=f"key:{key.id}",
-        role=ROLE_MARKETPLACE,
-        scopes=key.scopes,
-    )
-    return Credential(identity=identity, account=f"key:{key.id}", key=key)
+        identity = Identity(
+            caller=CALLER,
+            marketplace_id=key.marketplace_id,
+            principal=f"key:{key.id}",
+            role=ROLE_MARKETPLACE,
+            scopes=key.scopes,
+        )
+        return Credential(identity=identity, account=f"key:{key.id}", key=key)
 
 
 def anonymous() -> Identity:

@@ -3,9 +3,7 @@
 A person who is not a user yet is registered with their first request.
 """
 
-import asyncio
 import uuid
-from collections import OrderedDict
 from dataclasses import dataclass
 
 from orchestrator.orders.v1 import orders_pb2
@@ -17,6 +15,7 @@ from gateway.auth import CALLER, Credential
 from gateway.backends import Backends
 from gateway.keys import READ, WRITE, KeyStore
 from gateway.party.tokens import Bearer
+from gateway.single_flight import SingleFlight
 from kernel.errors import AlreadyExists, DeadlineExceeded, NotFound, Unavailable
 from kernel.ids import parse_uuid
 
@@ -47,8 +46,7 @@ class People:
         self._store = store
         # By name and environment.
         self._marketplaces: dict[tuple[str, str], uuid.UUID] = {}
-        self._known: OrderedDict[_Person, uuid.UUID] = OrderedDict()
-        self._meeting: dict[_Person, asyncio.Task[uuid.UUID]] = {}
+        self._known: SingleFlight[_Person, uuid.UUID] = SingleFlight(maximum=KNOWN_MAX)
 
     async def credential(self, bearer: Bearer, *, request_id: str) -> PersonCredential:
         """Return the credential of a bearer; a new person is registered.
@@ -60,11 +58,10 @@ class People:
         """
         marketplace_id = await self._marketplace(bearer)
         person = _Person(marketplace_id, bearer.subject)
-        user_id = self._known.get(person)
+        # Found or registered once for all concurrent requests of the person.
+        user_id = await self._known.get(person, lambda: self._find_or_register(person, request_id))
         if user_id is None:
-            user_id = await self._meet(person, request_id=request_id)
-        else:
-            self._known.move_to_end(person)
+            raise RuntimeError("a person was neither found nor registered")
         identity = _identity(person, user_id=user_id, role=bearer.role)
         return PersonCredential(
             identity=identity,
@@ -90,23 +87,6 @@ class People:
             return await self._store.find_marketplace(name, environment=environment)
         is_there = await self._store.has_marketplace(marketplace_id)
         return marketplace_id if is_there else None
-
-    async def _meet(self, person: _Person, *, request_id: str) -> uuid.UUID:
-        """Find or register a user, once for all concurrent requests of that person."""
-        meeting = self._meeting.get(person)
-        if meeting is None:
-            meeting = asyncio.create_task(self._find_or_register(person, request_id))
-            self._meeting[person] = meeting
-            meeting.add_done_callback(lambda task: self._met(person, task))
-        return await asyncio.shield(meeting)
-
-    def _met(self, person: _Person, task: asyncio.Task[uuid.UUID]) -> None:
-        del self._meeting[person]
-        if task.cancelled() or task.exception() is not None:
-            return
-        self._known[person] = task.result()
-        if len(self._known) > KNOWN_MAX:
-            self._known.popitem(last=False)
 
     async def _find_or_register(self, person: _Person, request_id: str) -> uuid.UUID:
         # Bound in this task's own context: the requests that wait for it have their own.

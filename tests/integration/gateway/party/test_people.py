@@ -174,7 +174,7 @@ async def test_a_marketplace_named_by_its_uuid_must_exist_too(
     assert services.orders.asked[-1][2].marketplace_id == real
 
 
-async def test_the_cache_of_parties_is_bounded(
+async def test_the_cache_of_people_is_bounded(
     settings: GatewaySettings, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.party.people.KNOWN_MAX", 2)

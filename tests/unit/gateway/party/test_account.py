@@ -53,6 +53,7 @@ async def test_an_admin_gets_events_of_their_own_orders_only(who: str, *, is_tol
 async def test_an_order_is_asked_about_once_for_all_streams(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(parties, "KNOWN_MAX", 1)
     orders = Orders()
     own = concern(orders, "usr_personal")
     streams = [own, concern(orders, "usr_business"), concern(orders, "usr_stranger")]
@@ -62,7 +63,6 @@ async def test_an_order_is_asked_about_once_for_all_streams(
     assert told == [True, True, False] * 3
     assert orders.asked == 1
 
-    monkeypatch.setattr(parties, "KNOWN_MAX", 1)
     other = {**ABOUT_IT, "aggregateId": to_public("ord", ORDER).replace("0", "1", 1)}
     await own(other)
     await own(ABOUT_IT)

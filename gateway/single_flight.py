@@ -1,0 +1,75 @@
+"""A cache whose concurrent callers share one lookup of the same key."""
+
+import asyncio
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
+
+KeyT = TypeVar("KeyT", bound=Hashable)
+ValueT = TypeVar("ValueT")
+
+
+class SingleFlight(Generic[KeyT, ValueT]):
+    """Values by key; the ones that were used least recently are dropped beyond a maximum.
+
+    A lookup goes on if its caller is cancelled: others may wait for it.
+    """
+
+    def __init__(self, *, maximum: int) -> None:
+        self._maximum = maximum
+        self._known: OrderedDict[KeyT, tuple[float, ValueT]] = OrderedDict()
+        self._running: dict[KeyT, asyncio.Task[ValueT | None]] = {}
+
+    async def get(
+        self,
+        key: KeyT,
+        look_up: Callable[[], Coroutine[Any, Any, ValueT | None]],
+        *,
+        seconds: float = math.inf,
+    ) -> ValueT | None:
+        """Return a value that is at most so old, looked up if necessary; None is not cached.
+
+        Raises: as `look_up`, to every caller that waits for it.
+        """
+        known = self._known.get(key)
+        if known is not None and known[0] + seconds > time.monotonic():
+            self._known.move_to_end(key)
+            return known[1]
+        running = self._running.get(key)
+        if running is None:
+            running = asyncio.create_task(look_up())
+            self._running[key] = running
+            running.add_done_callback(lambda task: self._finish(key, task))
+        return await asyncio.shield(running)
+
+    def put(self, key: KeyT, value: ValueT) -> None:
+        """Cache a value that was learned in another way."""
+        self._known[key] = (time.monotonic(), value)
+        self._known.move_to_end(key)
+        if len(self._known) > self._maximum:
+            self._known.popitem(last=False)
+
+    def drop(self, key: KeyT) -> None:
+        """Drop the value of a key."""
+        self._known.pop(key, None)
+
+    def drop_all(self, is_dropped: Callable[[ValueT], bool]) -> None:
+        """Drop the values that a function names."""
+        for key in [key for key, (_, value) in self._known.items() if is_dropped(value)]:
+            del self._known[key]
+
+    def disown(self) -> None:
+        """Let no running lookup be cached or shared: what it reads may be out of date."""
+        self._running.clear()
+
+    def _finish(self, key: KeyT, task: asyncio.Task[ValueT | None]) -> None:
+        is_disowned = self._running.get(key) is not task
+        if not is_disowned:
+            del self._running[key]
+        if task.cancelled() or task.exception() is not None or is_disowned:
+            return
+        value = task.result()
+        if value is not None:
+            self.put(key, value)
