@@ -1,7 +1,7 @@
 """The gateway, assembled. Objects are made here and nowhere else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from chassis.bus import Bus
@@ -12,7 +12,7 @@ from gateway import pages
 from gateway.auth import KeyAuthenticator
 from gateway.backends import Backends
 from gateway.call import Parts, Strangers
-from gateway.dispatcher import Dispatcher, Side, open_side
+from gateway.dispatcher import Dispatcher, open_side
 from gateway.events import Feed
 from gateway.keys import KeyStore
 from gateway.limits import RateLimiter, StreamPlaces
@@ -66,7 +66,11 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
     )
     stopping = asyncio.Event()
     forgetting = asyncio.create_task(store.keep_forgetting(until=stopping))
-    watching = asyncio.create_task(watch.keep_looking(_looking_at(schema)))
+
+    async def look() -> None:
+        await schema.look()
+
+    watching = asyncio.create_task(watch.keep_looking(look))
     try:
         yield _dispatcher(settings, parts)
     finally:
@@ -79,43 +83,24 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
         await database.close()
 
 
-def _looking_at(schema: Schema) -> Callable[[], Awaitable[None]]:
-    async def look() -> None:
-        await schema.look()
-
-    return look
-
-
 def _dispatcher(settings: GatewaySettings, parts: Parts) -> Dispatcher:
     limiter = RateLimiter(per_minute=settings.rate_limit_per_minute)
+    people = People(parts.backends, parts.keys.store)
     return Dispatcher(
-        marketplace=_marketplace(settings, parts, limiter),
-        party=_party(settings, parts, limiter),
+        marketplace=open_side(
+            MarketplaceView(keys=parts.keys, limiter=limiter),
+            operations=marketplace.OPERATIONS,
+            page_routes=[*marketplace.page_routes(), *pages.index()],
+            parts=parts,
+            wait_seconds=settings.wait_seconds,
+        ),
+        party=open_side(
+            PartyView(tokens=Tokens(settings.jwt_issuers), people=people, limiter=limiter),
+            operations=party.OPERATIONS,
+            page_routes=party.page_routes(),
+            parts=parts,
+            wait_seconds=settings.wait_seconds,
+        ),
         parts=parts,
         concurrent_requests_max=settings.concurrent_requests_max,
-    )
-
-
-def _marketplace(settings: GatewaySettings, parts: Parts, limiter: RateLimiter) -> Side:
-    return open_side(
-        MarketplaceView(keys=parts.keys, limiter=limiter),
-        operations=marketplace.OPERATIONS,
-        page_routes=[*marketplace.page_routes(), *pages.index()],
-        parts=parts,
-        wait_seconds=settings.wait_seconds,
-    )
-
-
-def _party(settings: GatewaySettings, parts: Parts, limiter: RateLimiter) -> Side:
-    view = PartyView(
-        tokens=Tokens(settings.jwt_issuers),
-        people=People(parts.backends, parts.keys.store),
-        limiter=limiter,
-    )
-    return open_side(
-        view,
-        operations=party.OPERATIONS,
-        page_routes=party.page_routes(),
-        parts=parts,
-        wait_seconds=settings.wait_seconds,
     )

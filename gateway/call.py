@@ -270,11 +270,21 @@ async def read_body(receive: Receive, headers: Mapping[str, str]) -> bytes:
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > body.BYTES_MAX:
         raise _too_large()  # before a client that sent Expect: 100-continue sends the body
+    chunks: list[bytes] = []
+    size = 0
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            raw = await _read(receive)
+            while size <= body.BYTES_MAX:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise _late("was incomplete")
+                chunks.append(message.get("body", b""))
+                size += len(chunks[-1])
+                if not message.get("more_body"):
+                    break
     except TimeoutError:
         raise _late("did not arrive in time") from None
+    raw = b"".join(chunks)
     if len(raw) > body.BYTES_MAX:
         raise _too_large()
     # A body without a type is taken as JSON.
@@ -290,21 +300,6 @@ async def read_body(receive: Receive, headers: Mapping[str, str]) -> bytes:
             fields=[("Content-Encoding", "must be identity")],
         )
     return raw
-
-
-async def _read(receive: Receive) -> bytes:
-    """Read a body up to the limit. Raises: RequestTimeout: the client left before its end."""
-    chunks, size = [], 0
-    while size <= body.BYTES_MAX:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _late("was incomplete")
-        chunk = message.get("body", b"")
-        chunks.append(chunk)
-        size += len(chunk)
-        if not message.get("more_body"):
-            break
-    return b"".join(chunks)
 
 
 def _too_large() -> BodyTooLarge:

@@ -184,7 +184,11 @@ class Connection(HttpToolsProtocol):
                     self._parse(piece)
             else:
                 self._parse(piece)
-                self._look_at_framing(len(piece))
+                self._framing_bytes += len(piece)
+                most = FRAMING_BYTES_MAX + (1 + FRAMING_PER_BYTE) * self._body_bytes
+                if self._is_in_body and self._framing_bytes > most:
+                    text = "The chunks are larger than the body that they carry"
+                    self._say_no(MalformedRequest(text))
         self._unread, self._at = b"", 0
 
     def _is_answering(self) -> bool:
@@ -210,12 +214,6 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
         except httptools.HttpParserError as error:
             self._say_no(self._wrong or MalformedRequest(f"The request is not HTTP/1.1: {error}"))
-
-    def _look_at_framing(self, size: int) -> None:
-        self._framing_bytes += size
-        most = FRAMING_BYTES_MAX + (1 + FRAMING_PER_BYTE) * self._body_bytes
-        if self._is_in_body and self._framing_bytes > most:
-            self._say_no(MalformedRequest("The chunks are larger than the body that they carry"))
 
     # The parser's callbacks.
 

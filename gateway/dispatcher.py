@@ -240,9 +240,6 @@ class Dispatcher:
         kind = _credential_kind(scope["headers"])
         if kind is not None:
             return self._party if kind == TOKEN else self._marketplace
-        return self._documenting(path)
-
-    def _documenting(self, path: str) -> Side:
         if not path.startswith(API):
             return self._marketplace
         if path.endswith("/orders/"):

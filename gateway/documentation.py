@@ -88,10 +88,13 @@ def document(about: About, operations: Collection[Operation]) -> dict[str, Any]:
     schemas = _Schemas(operations, failure=about.failure)
     paths: dict[str, dict[str, Any]] = {}
     for one in operations:
+        text = inspect.getdoc(one.handler) or ""
+        # As text: in the list of `security`, a scope would have to be one of OAuth's.
+        scope = "" if one.scope in {OPEN, ANY} else f"\n\nScope: `{one.scope}`"
         paths.setdefault(f"/api/v1{one.path}", {})[one.method.lower()] = {
             "tags": [one.tag],
             "summary": one.handler.__name__.replace("_", " ").title(),
-            "description": _description(one),
+            "description": text + scope,
             "operationId": one.id,
             **dict(_inputs(one, schemas)),
             "responses": _responses(one, about, schemas),
@@ -127,7 +130,8 @@ class _Schemas:
         ]
         self._refs, made = TypeAdapter.json_schemas(adapters, ref_template=_REF)
         found = {name: _without_null_defaults(one) for name, one in made["$defs"].items()}
-        self._queries = {model: found.pop(self._name(model)) for model in queries}
+        names = {one: self._refs[one, "validation"]["$ref"].rpartition("/")[2] for one in queries}
+        self._queries = {model: found.pop(name) for model, name in names.items()}
         for name, schema in found.items():
             # A generic type has no title of its own: Success_Order_ is Success[Order].
             if name.endswith("_"):
@@ -143,9 +147,6 @@ class _Schemas:
         found: Mapping[str, Mapping[str, Any]] = self._queries[model]["properties"]
         return found
 
-    def _name(self, model: Any) -> str:
-        return str(self._refs[model, "validation"]["$ref"]).rpartition("/")[2]
-
 
 def _without_null_defaults(value: Any) -> Any:
     """Leave out `default: null`: a field that is absent is not a field that is null."""
@@ -158,12 +159,6 @@ def _without_null_defaults(value: Any) -> Any:
         for name, one in value.items()
         if not (name == "default" and one is None)
     }
-
-
-def _description(operation: Operation) -> str:
-    text = inspect.getdoc(operation.handler) or ""
-    # As text: in the list of `security`, a scope would have to be one of OAuth's.
-    return text if operation.scope in {OPEN, ANY} else f"{text}\n\nScope: `{operation.scope}`"
 
 
 def _inputs(operation: Operation, schemas: _Schemas) -> Iterator[tuple[str, Any]]:

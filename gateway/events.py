@@ -123,7 +123,14 @@ class Feed:
         """
         try:
             async with asyncio.timeout(READY_SECONDS):
-                start = await self._start(wanted.after)
+                made, last = await newest(self._bus)
+                start = Start(sequence=last + 1, made=made)
+                if (after := wanted.after) is not None:
+                    # A rebuilt stream has other sequences. Then all events are sent again: a client
+                    # recognises a repeated event by its id, but cannot notice a missing one.
+                    known = await event_at(self._bus, after.sequence)
+                    same = known is not None and known.event_id == after.event_id
+                    start = Start(sequence=after.sequence + 1 if same else 1, made=made)
         except (NatsError, OSError, TimeoutError):
             raise Unavailable("The event stream is unavailable") from None
         return self._chunks(wanted, start)
@@ -135,19 +142,6 @@ class Feed:
     async def close(self) -> None:
         """Close the connection."""
         await self._bus.close()
-
-    async def _start(self, after: Cursor | None) -> Start:
-        """Return where to begin.
-
-        A rebuilt stream has other sequences. Then all events are sent again: a client recognises a
-        repeated event by its id, but cannot notice a missing one.
-        """
-        made, last = await newest(self._bus)
-        if after is None:
-            return Start(sequence=last + 1, made=made)
-        known = await event_at(self._bus, after.sequence)
-        same = known is not None and known.event_id == after.event_id
-        return Start(sequence=after.sequence + 1 if same else 1, made=made)
 
     async def _chunks(self, wanted: Wanted, start: Start) -> AsyncGenerator[bytes]:
         messages = self._events(wanted, start)

@@ -87,13 +87,12 @@ def _words(found: Mapping[str, Any]) -> str:
     if "key" in found:
         return str(found["key"])
     if "keys" in found:
-        return "\n".join(_line(one) for one in found["keys"])
+        return "\n".join(
+            f"{one['id']}  {one['createdAt']}  {','.join(one['scopes'])}  "
+            + (f"revoked {one['revokedAt']}" if one["revokedAt"] else "valid")
+            for one in found["keys"]
+        )
     return f"{found['id']} revoked"
-
-
-def _line(found: Mapping[str, Any]) -> str:
-    state = f"revoked {found['revokedAt']}" if found["revokedAt"] else "valid"
-    return f"{found['id']}  {found['createdAt']}  {','.join(found['scopes'])}  {state}"
 
 
 def _scopes(text: str) -> frozenset[str]:

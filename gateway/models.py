@@ -2,14 +2,14 @@
 
 import decimal
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl, unquote_plus
 
 import pydantic
 from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic.alias_generators import to_camel
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from gateway.body import Number, is_storable
 from gateway.errors import invalid
@@ -164,7 +164,10 @@ def validated(model: type[ModelT], value: Any) -> ModelT:
         raise InvalidArgument(
             "The body must be a JSON object", fields=[("body", "must be a JSON object")]
         )
-    _refuse_both_spellings(model, value)
+    for name, info in model.model_fields.items():
+        alias = info.alias or name
+        if alias != name and alias in value and name in value:
+            raise invalid(name, f"is also given as {alias}")
     try:
         return model.model_validate(value)
     except pydantic.ValidationError as error:
@@ -236,7 +239,8 @@ def refusal(error: pydantic.ValidationError) -> InvalidArgument:
     """Turn pydantic's findings into a refusal that names each field."""
     fields, reasons = [], set()
     for found in error.errors(include_url=False, include_input=False):
-        message = _message(found)
+        known = _MESSAGES.get(found["type"])
+        message = found["msg"] if known is None else known.format(**found.get("ctx", {}))
         # An error between fields is reported for each of them.
         parts = found.get("ctx", {}).get("fields", [()])
         fields += [(_place((*found["loc"], *part)), message) for part in parts]
@@ -244,18 +248,6 @@ def refusal(error: pydantic.ValidationError) -> InvalidArgument:
     reason = reasons.pop() if len(reasons) == 1 else "VALIDATION_ERROR"
     names = ", ".join(dict.fromkeys(name for name, _ in fields))
     return InvalidArgument(f"Invalid field: {names}", fields=fields, reason=reason)
-
-
-def _message(found: ErrorDetails) -> str:
-    known = _MESSAGES.get(found["type"])
-    return found["msg"] if known is None else known.format(**found.get("ctx", {}))
-
-
-def _refuse_both_spellings(model: type[pydantic.BaseModel], value: Mapping[str, Any]) -> None:
-    for name, info in model.model_fields.items():
-        alias = info.alias or name
-        if alias != name and alias in value and name in value:
-            raise invalid(name, f"is also given as {alias}")
 
 
 def _place(location: tuple[int | str, ...]) -> str:

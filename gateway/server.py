@@ -63,9 +63,11 @@ def listening(host: str, port: int) -> socket.socket:
 
     host: a name or an address, IPv6 without brackets; `::` takes IPv4 too.
     """
+    # By IPv4, unless the host has only IPv6.
+    found = {family for family, *_ in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
     listener = socket.create_server(
         (host, port),
-        family=_family(host),
+        family=socket.AF_INET if socket.AF_INET in found else socket.AF_INET6,
         backlog=BACKLOG,
         dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
     )
@@ -76,12 +78,6 @@ def listening(host: str, port: int) -> socket.socket:
         milliseconds = int(STALLED_SECONDS * 1000)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
     return listener
-
-
-def _family(host: str) -> socket.AddressFamily:
-    """Return how a host is reached: by IPv4, unless it has only IPv6."""
-    found = {family for family, *_ in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
-    return socket.AF_INET if socket.AF_INET in found else socket.AF_INET6
 
 
 def allow_files(connections: int) -> int:

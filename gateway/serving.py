@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
-from pydantic import BaseModel
 
 from chassis import deadline, metrics, tracing
 from chassis.status import Internal
@@ -84,7 +83,12 @@ class Server:
             await self._serve(operation, one, scope, receive, send)
             return
         named = f"{operation.method} {operation.path}"
-        with tracing.span(named, kind="server", attributes=_attributes(operation, one)) as begun:
+        attributes = {
+            "http.request.method": operation.method,
+            "http.route": operation.path,
+            "orchestrator.request_id": one.request_id,
+        }
+        with tracing.span(named, kind="server", attributes=attributes) as begun:
             status = await self._serve(operation, one, scope, receive, send)
             if begun is not None:
                 begun.set_attribute("http.response.status_code", status)
@@ -98,7 +102,14 @@ class Server:
             one.headers = call.read_headers(scope)
             answer = await self._answer(operation, one, receive)
         except DomainError as error:
-            refusal = self.view.refuse(self._counted(error, scope, one), request_id=one.request_id)
+            refused = error
+            if isinstance(error, Unauthenticated):
+                # Requests without a valid credential are counted by the client's address.
+                try:
+                    self.parts.strangers.count(scope)
+                except TooManyRequests as more:
+                    one.limit, refused = self.parts.strangers.limiter.limit, more
+            refusal = self.view.refuse(refused, request_id=one.request_id)
             status = refusal.status
             await send_refusal(send, refusal, one)
         except Exception:
@@ -122,17 +133,6 @@ class Server:
                 metrics.HTTP_SECONDS.labels(*labels).observe(time.monotonic() - started)
         return status
 
-    def _counted(self, error: DomainError, scope: Scope, one: Call) -> DomainError:
-        """Count a request without a valid credential; beyond the limit, refuse it for that."""
-        if not isinstance(error, Unauthenticated):
-            return error
-        try:
-            self.parts.strangers.count(scope)
-        except TooManyRequests as more:
-            one.limit = self.parts.strangers.limiter.limit
-            return more
-        return error
-
     async def _answer(
         self, operation: Operation, one: Call, receive: Receive
     ) -> Answer[Any] | EventStream:
@@ -151,27 +151,12 @@ class Server:
             models.validated_query(None, one.query_string)
             return await operation.handler(one)
         if operation.changes:
-            body = await self._body(operation, taken, one, receive)
+            one.body = await call.read_body(receive, one.headers)
+            is_left_out = not one.body and operation.is_body_optional
+            body = models.validated(taken, {} if is_left_out else self.view.parse(one.body))
             models.validated_query(None, one.query_string)
             return await operation.handler(one, body)
         return await operation.handler(one, models.validated_query(taken, one.query_string))
-
-    async def _body(
-        self, operation: Operation, body: type[BaseModel], one: Call, receive: Receive
-    ) -> Any:
-        one.body = await call.read_body(receive, one.headers)
-        is_left_out = not one.body and operation.is_body_optional
-        value = {} if is_left_out else self.view.parse(one.body)
-        return models.validated(body, value)
-
-
-def _attributes(operation: Operation, one: Call) -> Mapping[str, str]:
-    """Return the attributes of a request's span: OpenTelemetry's, and one of ours."""
-    return {
-        "http.request.method": operation.method,
-        "http.route": operation.path,
-        "orchestrator.request_id": one.request_id,
-    }
 
 
 async def send_refusal(send: Send, refusal: Refusal, one: Call) -> None:

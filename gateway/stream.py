@@ -156,7 +156,9 @@ class Stream:
             return
         if self._reader is None:
             made, last = await newest(self._bus)
-            self._begin(made, last)
+            if self._reader is None:  # no other listener started it meanwhile
+                self.made, self._position = made, last
+                self._reader = asyncio.create_task(self._read(), name="reader of events")
         self._listeners.add(stack)
         stack.push_async_callback(self._leave, stack)
 
@@ -206,17 +208,17 @@ class Stream:
                     if place.sequence.stream >= end:
                         return
                     expected, left = expected + 1, place.num_pending
-                    event = self._read_for(message, marketplace_id)
-                    if event is not None and is_typed(event.type, subjects):
+                    headers = message.headers or {}
+                    if headers.get("marketplace-id", marketplace_id) != marketplace_id:
+                        continue
+                    event = self._event(message)
+                    if event is None or event.marketplace_id != marketplace_id:
+                        continue
+                    if is_typed(event.type, subjects):
                         yield event
         finally:
             await _end(subscription.unsubscribe())
             await _end(context.delete_consumer(STREAM, consumer.name))
-
-    def _begin(self, made: dt.datetime | None, position: int) -> None:
-        if self._reader is None:  # no other listener started it meanwhile
-            self.made, self._position = made, position
-            self._reader = asyncio.create_task(self._read(), name="reader of events")
 
     async def _read(self) -> None:
         """Read in order, across reconnections, until cancelled."""
@@ -227,7 +229,9 @@ class Stream:
                 if made != self.made:
                     # The stream was rebuilt: all listeners start over.
                     self.made, self._position = made, last
-                    self._end_all()
+                    for others in self._live.values():
+                        for live in others:
+                            live.end()
                 subscription = await _subscribe(context, self._position + 1)
                 try:
                     async for message in _gapless(subscription):
@@ -249,18 +253,6 @@ class Stream:
         with tracing.continued(f"process {event.type}", kind="consumer", parent=trace):
             for live in self._live.get(event.marketplace_id, ()):
                 live.offer(event)
-
-    def _end_all(self) -> None:
-        for others in self._live.values():
-            for live in others:
-                live.end()
-
-    def _read_for(self, message: Msg, marketplace_id: str) -> Event | None:
-        named = (message.headers or {}).get("marketplace-id", marketplace_id)
-        if named != marketplace_id:
-            return None
-        event = self._event(message)
-        return event if event is not None and event.marketplace_id == marketplace_id else None
 
     def _event(self, message: Msg) -> Event | None:
         sequence = message.metadata.sequence.stream

@@ -101,23 +101,18 @@ async def create_key(call: Call, body: CreateKey) -> Answer[Success[NewApiKey]]:
 @routes.get("/auth/api-keys", scope=ADMIN)
 async def list_keys(call: Call, query: Paging) -> Answer[Page[ApiKey]]:
     """List the marketplace's keys, newest first, revoked ones too."""
+    after = None
+    if query.cursor is not None:
+        try:
+            after = base64.b64decode(query.cursor, altchars=b"-_", validate=True).decode("ascii")
+        except (binascii.Error, ValueError):
+            raise invalid_cursor() from None
     found = await call.parts.keys.store.list(
-        marketplace_id=own(call).marketplace_id,
-        limit=query.limit + 1,
-        after=_after(query.cursor),
+        marketplace_id=own(call).marketplace_id, limit=query.limit + 1, after=after
     )
     shown, more = found[: query.limit], len(found) > query.limit
     token = base64.urlsafe_b64encode(shown[-1].id.encode()).decode() if more else ""
     return page([api_key(key) for key in shown], next_token=token)
-
-
-def _after(cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    try:
-        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, ValueError):
-        raise invalid_cursor() from None
 
 
 @routes.delete("/auth/api-keys/{id}", scope=ADMIN, refusals=("API_KEY_NOT_FOUND",))

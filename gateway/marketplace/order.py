@@ -171,9 +171,9 @@ def order(message: orders_pb2.Order) -> Order:
         "clientOrderRef": message.client_order_ref or None,
         "milestones": [milestone(part) for part in message.milestones],
         "metadata": stored_object(message.metadata_json),
-        "escrow": _escrow(message.escrow) if message.HasField("escrow") else None,
-        "dispute": _dispute(message.dispute) if message.HasField("dispute") else None,
-        "delivery": _delivery(message.delivery) if message.HasField("delivery") else None,
+        "escrow": order_escrow(message.escrow) if message.HasField("escrow") else None,
+        "dispute": order_dispute(message.dispute) if message.HasField("dispute") else None,
+        "delivery": delivery(message.delivery) if message.HasField("delivery") else None,
         "operation": operation(message.operation) if message.HasField("operation") else None,
         "platformFee": amount(fee),
         "platformFeeBps": message.platform_fee_bps,
@@ -213,7 +213,8 @@ def milestone(message: orders_pb2.Milestone) -> Milestone:
     }
 
 
-def _escrow(message: orders_pb2.OrderEscrow) -> OrderEscrow:
+def order_escrow(message: orders_pb2.OrderEscrow) -> OrderEscrow:
+    """Print the escrow as the order knows it."""
     return {
         "id": public("esc", message.id),
         "trustlessContractId": message.contract_id or None,
@@ -223,7 +224,8 @@ def _escrow(message: orders_pb2.OrderEscrow) -> OrderEscrow:
     }
 
 
-def _delivery(message: orders_pb2.Delivery) -> Delivery:
+def delivery(message: orders_pb2.Delivery) -> Delivery:
+    """Print what the seller delivered."""
     return {
         "notes": message.notes or None,
         "url": message.url or None,
@@ -231,7 +233,8 @@ def _delivery(message: orders_pb2.Delivery) -> Delivery:
     }
 
 
-def _dispute(message: orders_pb2.OrderDispute) -> OrderDispute:
+def order_dispute(message: orders_pb2.OrderDispute) -> OrderDispute:
+    """Print the dispute as the order knows it."""
     return {
         **opened_dispute(message),
         "decision": DECISIONS.find(message.decision),

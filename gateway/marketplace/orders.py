@@ -126,6 +126,9 @@ class CreatedOrder(Output):
 )
 async def create_order(call: Call, body: CreateOrder) -> Answer[Success[CreatedOrder]]:
     """Create an order. No money moves."""
+    metadata = "" if body.metadata is None else to_json(body.metadata)
+    if len(metadata.encode()) > METADATA_BYTES_MAX:
+        raise invalid("metadata", "is larger than 16 KiB")
     request = orders_pb2.CreateOrderRequest(
         **call.written(),
         buyer=body.buyer_id,
@@ -144,7 +147,7 @@ async def create_order(call: Call, body: CreateOrder) -> Answer[Success[CreatedO
             )
             for part in body.milestones or ()
         ],
-        metadata_json=_metadata(body.metadata),
+        metadata_json=metadata,
         origin=orders_pb2.ORIGIN_MARKETPLACE,
     )
     message = await call.change(call.backends.orders.CreateOrder, request)
@@ -166,15 +169,6 @@ async def create_order(call: Call, body: CreateOrder) -> Answer[Success[CreatedO
     if body.metadata is not None:
         data["metadata"] = stored_object(message.metadata_json)
     return success(data)
-
-
-def _metadata(metadata: dict[str, Any] | None) -> str:
-    if metadata is None:
-        return ""
-    text = to_json(metadata)
-    if len(text.encode()) > METADATA_BYTES_MAX:
-        raise invalid("metadata", "is larger than 16 KiB")
-    return text
 
 
 class ListOrders(Paging):

@@ -1,6 +1,5 @@
 """The marketplace API: its routes, its document, and how it admits, reads and refuses."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from starlette.routing import BaseRoute
@@ -64,9 +63,22 @@ class MarketplaceView:
     async def admit(self, one: Call, scope: str) -> Credential:
         """Check a request's credential, its rate limit, and its scope.
 
-        Raises: CredentialMissing; CredentialNotValid; TooManyRequests; ScopeMissing.
+        Raises: HeaderNotValid; CredentialMissing; CredentialNotValid; TooManyRequests;
+            ScopeMissing.
         """
-        credential = await self._keys.authenticate(_key(one.headers))
+        authorization, key = one.headers.get("authorization"), one.headers.get("x-api-key")
+        if authorization is not None and key is not None:
+            raise HeaderNotValid(
+                "Send one credential: Authorization or x-api-key",
+                fields=[("Authorization", "is sent beside x-api-key")],
+            )
+        if key is None:
+            if authorization is None:
+                raise CredentialMissing("An API key is required: Authorization: Bearer ohk_live_…")
+            scheme, _, key = authorization.partition(" ")
+            if scheme.lower() != "bearer" or not key.strip():
+                raise CredentialNotValid("Authorization must be: Bearer ohk_live_…")
+        credential = await self._keys.authenticate(key.strip())
         one.limit = self._limiter.limit
         one.remaining = self._limiter.take(credential.account)
         if scope != ANY:
@@ -80,24 +92,6 @@ class MarketplaceView:
     def refuse(self, error: DomainError, *, request_id: str) -> Refusal:
         """Print a refusal in the envelope."""
         return errors.marketplace_refusal(error, request_id=request_id)
-
-
-def _key(headers: Mapping[str, str]) -> str:
-    """Return the API key of a request. Raises: CredentialMissing; CredentialNotValid."""
-    authorization, plain = headers.get("authorization"), headers.get("x-api-key")
-    if authorization is not None and plain is not None:
-        raise HeaderNotValid(
-            "Send one credential: Authorization or x-api-key",
-            fields=[("Authorization", "is sent beside x-api-key")],
-        )
-    if plain is not None:
-        return plain.strip()
-    if authorization is None:
-        raise CredentialMissing("An API key is required: Authorization: Bearer ohk_live_…")
-    scheme, _, key = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
-        raise CredentialNotValid("Authorization must be: Bearer ohk_live_…")
-    return key.strip()
 
 
 def document() -> dict[str, Any]:

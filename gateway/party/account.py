@@ -111,23 +111,20 @@ class Concern:
         marketplace are shown as SUPPORT.
         """
         payload, metadata = event.get("payload") or {}, event.get("metadata") or {}
+        is_buyer = self._public_id in (payload.get("buyerId"), payload.get("userId"))
         seen = {
             name: SUPPORT if name in _DECIDERS else value
             for name, value in payload.items()
-            if name != "reservedBalance" or self._is_named_in(payload)
+            if name != "reservedBalance" or is_buyer
         }
-        known = {name: "" if _is_key(value) else value for name, value in metadata.items()}
+        # An API key as a principal is `key:` and its id.
+        known = {
+            name: "" if isinstance(value, str) and value.startswith("key:") else value
+            for name, value in metadata.items()
+        }
         if seen == payload and known == metadata:
             return event
         return {**event, "payload": seen, "metadata": known}
-
-    def _is_named_in(self, payload: Mapping[str, Any]) -> bool:
-        return self._public_id in (payload.get("buyerId"), payload.get("userId"))
-
-
-def _is_key(value: object) -> bool:
-    """Tell whether a value is an API key as a principal (`key:…`)."""
-    return isinstance(value, str) and value.startswith("key:")
 
 
 async def _until(chunks: AsyncGenerator[bytes], expires_at: float) -> AsyncGenerator[bytes]:

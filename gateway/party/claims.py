@@ -72,16 +72,13 @@ def marketplace(issuer: Issuer, claims: Claims) -> str:
 
 def _found(claims: Claims, claim: str | list[str]) -> Any:
     """Return the value of a claim, or None."""
+    if isinstance(claim, str):
+        # A URL, or a name with a colon, has dots of its own.
+        claim = [claim] if set(":/") & set(claim) else claim.split(".")
     value: Any = claims
-    for name in _path(claim):
+    for name in claim:
         value = value.get(name) if isinstance(value, Mapping) else None
     return value
-
-
-def _path(claim: str | list[str]) -> list[str]:
-    if isinstance(claim, list):
-        return claim
-    return [claim] if set(":/") & set(claim) else claim.split(".")
 
 
 def _is_texts(value: Any) -> bool:

@@ -189,24 +189,17 @@ async def _fetched(client: httpx.AsyncClient, url: str) -> bytes:
 def _key(one: Any, algorithm: str) -> Any | None:
     """Return the key of a JWK; None: it is for another use, too weak, or not a key."""
     try:
-        key = jwt.PyJWK(one, algorithm=algorithm).key if _is_for(one, algorithm) else None
+        is_usable = (
+            isinstance(one, dict)
+            and all(one.get(name) == value for name, value in _KINDS[algorithm].items())
+            and one.get("use", "sig") == "sig"
+            and one.get("alg", algorithm) == algorithm
+            and "verify" in one.get("key_ops", ["verify"])
+            and "d" not in one
+            and isinstance(one.get("kid", ""), str)
+        )
+        key = jwt.PyJWK(one, algorithm=algorithm).key if is_usable else None
     except (jwt.PyJWTError, TypeError, ValueError):
         return None
-    return key if _is_strong(key) else None
-
-
-def _is_for(one: object, algorithm: str) -> bool:
-    """Tell whether a JWK is a public key for signatures by the algorithm."""
-    return (
-        isinstance(one, dict)
-        and all(one.get(name) == value for name, value in _KINDS[algorithm].items())
-        and one.get("use", "sig") == "sig"
-        and one.get("alg", algorithm) == algorithm
-        and "verify" in one.get("key_ops", ["verify"])
-        and "d" not in one
-        and isinstance(one.get("kid", ""), str)
-    )
-
-
-def _is_strong(key: Any) -> bool:
-    return not isinstance(key, RSAPublicKey) or key.key_size >= RSA_BITS_MIN
+    is_weak = isinstance(key, RSAPublicKey) and key.key_size < RSA_BITS_MIN
+    return None if is_weak else key

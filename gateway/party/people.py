@@ -73,20 +73,17 @@ class People:
         name = (bearer.marketplace, bearer.issuer.environment)
         known = self._marketplaces.get(name)
         if known is None:
-            known = await self._find_marketplace(*name)
+            marketplace_id = parse_uuid(bearer.marketplace)
+            if marketplace_id is None:
+                known = await self._store.find_marketplace(name[0], environment=name[1])
+            elif await self._store.has_marketplace(marketplace_id):
+                known = marketplace_id
             if known is None:
                 # A mistyped id is refused like a mistyped name: no API key could see its users.
                 log.error("tokens.marketplace_unknown", marketplace=bearer.marketplace)
                 raise Unavailable("The issuer's marketplace does not exist yet")
             self._marketplaces[name] = known
         return known
-
-    async def _find_marketplace(self, name: str, environment: str) -> uuid.UUID | None:
-        marketplace_id = parse_uuid(name)
-        if marketplace_id is None:
-            return await self._store.find_marketplace(name, environment=environment)
-        is_there = await self._store.has_marketplace(marketplace_id)
-        return marketplace_id if is_there else None
 
     async def _find_or_register(self, person: _Person, request_id: str) -> uuid.UUID:
         # Bound in this task's own context: the requests that wait for it have their own.
@@ -95,8 +92,17 @@ class People:
             return await self._find(person)
         except NotFound:
             pass
+        request = orders_pb2.RegisterUserRequest(
+            request_id=f"r:{uuid.uuid4()}",
+            external_user_id=str(person.subject),
+            user_id=str(person.subject),
+            type=orders_pb2.USER_TYPE_BOTH,
+        )
         try:
-            return await self._register(person)
+            made = await self._backends.call(
+                self._backends.orders.RegisterUser, request, timeout_seconds=REGISTER_SECONDS
+            )
+            return uuid.UUID(made.id)
         except (AlreadyExists, DeadlineExceeded):
             # Another gateway registered the same person, or the wallet takes longer.
             return await self._find(person)
@@ -105,18 +111,6 @@ class People:
         request = orders_pb2.GetUserRequest(user=str(person.subject))
         found = await self._backends.call(self._backends.orders.GetUser, request)
         return uuid.UUID(found.id)
-
-    async def _register(self, person: _Person) -> uuid.UUID:
-        request = orders_pb2.RegisterUserRequest(
-            request_id=f"r:{uuid.uuid4()}",
-            external_user_id=str(person.subject),
-            user_id=str(person.subject),
-            type=orders_pb2.USER_TYPE_BOTH,
-        )
-        made = await self._backends.call(
-            self._backends.orders.RegisterUser, request, timeout_seconds=REGISTER_SECONDS
-        )
-        return uuid.UUID(made.id)
 
 
 def _identity(person: _Person, *, user_id: uuid.UUID, role: str) -> Identity:

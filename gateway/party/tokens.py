@@ -18,7 +18,7 @@ import jwt
 from gateway import body
 from gateway.party import claims
 from gateway.party.claims import TokenNotValid
-from gateway.party.keysets import KeySet, open_key_set
+from gateway.party.keysets import open_key_set
 from gateway.settings import Issuer
 from kernel.errors import InvalidArgument
 
@@ -64,18 +64,33 @@ class Tokens:
         Raises: TokenNotValid; Unavailable: the issuer's keys are unavailable.
         """
         header, said = _parts(token)
-        issuer, keys = self._issuer(said)
-        key = await keys.find(_kid(header))
-        if key is None:
-            raise TokenNotValid("The access token is signed with an unknown key")
-        return _bearer(issuer, _verified(token, key, issuer))
-
-    def _issuer(self, said: Mapping[str, Any]) -> tuple[Issuer, KeySet]:
         name = said.get("iss")
         found = self._issuers.get(name) if isinstance(name, str) else None
         if found is None:
             raise TokenNotValid("The access token's issuer is unknown")
-        return found
+        issuer, keys = found
+        kid = header.get("kid")
+        if kid is not None and not (isinstance(kid, str) and 0 < len(kid) <= KID_MAX):
+            raise TokenNotValid("The access token's header is not accepted")
+        key = await keys.find(kid)
+        if key is None:
+            raise TokenNotValid("The access token is signed with an unknown key")
+
+        said = _verified(token, key, issuer)
+        for instant in ("exp", "iat", "nbf"):
+            value = said.get(instant, 0)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TokenNotValid("The access token's times are not numbers")
+            if not 0 <= value < _INSTANT_MAX:
+                raise TokenNotValid("The access token's times are not numbers")
+        claims.require_audience(issuer, said)
+        return Bearer(
+            issuer=issuer,
+            marketplace=claims.marketplace(issuer, said),
+            subject=claims.subject(issuer, said),
+            role=claims.role(issuer, said),
+            expires_at=said["exp"] + LEEWAY_SECONDS,
+        )
 
 
 def _parts(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -102,13 +117,6 @@ def _object(part: str) -> Mapping[str, Any]:
     return value
 
 
-def _kid(header: Mapping[str, Any]) -> str | None:
-    kid = header.get("kid")
-    if kid is not None and not (isinstance(kid, str) and 0 < len(kid) <= KID_MAX):
-        raise TokenNotValid("The access token's header is not accepted")
-    return kid
-
-
 def _verified(token: str, key: Any, issuer: Issuer) -> Mapping[str, Any]:
     """Verify signature, issuer and times; returns the claims."""
     try:
@@ -125,21 +133,3 @@ def _verified(token: str, key: Any, issuer: Issuer) -> Mapping[str, Any]:
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
         raise TokenNotValid("The access token is not valid") from None
     return said
-
-
-def _bearer(issuer: Issuer, said: Mapping[str, Any]) -> Bearer:
-    if not all(_is_instant(said[name]) for name in ("exp", "iat", "nbf") if name in said):
-        raise TokenNotValid("The access token's times are not numbers")
-    claims.require_audience(issuer, said)
-    return Bearer(
-        issuer=issuer,
-        marketplace=claims.marketplace(issuer, said),
-        subject=claims.subject(issuer, said),
-        role=claims.role(issuer, said),
-        expires_at=said["exp"] + LEEWAY_SECONDS,
-    )
-
-
-def _is_instant(value: object) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and 0 <= value < _INSTANT_MAX  # type: ignore[operator] # a number by now

@@ -1,6 +1,5 @@
 """The party API: its routes, its document, and how it admits, reads and refuses."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -63,7 +62,13 @@ class PartyView:
         Raises: CredentialMissing; TokenNotValid; TooManyRequests; Unavailable.
         """
         del scope  # the services decide what each side of an order may do
-        bearer = await self._tokens.verify(_token(one.headers))
+        authorization = one.headers.get("authorization")
+        if authorization is None:
+            raise CredentialMissing("An access token is required: Authorization: Bearer <JWT>")
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise TokenNotValid("Authorization must be: Bearer <JWT>")
+        bearer = await self._tokens.verify(token.strip())
         one.limit = self._limiter.limit
         one.remaining = self._limiter.take(f"{bearer.issuer.issuer}:{bearer.subject}")
         return await self._people.credential(bearer, request_id=one.request_id)
@@ -76,17 +81,6 @@ class PartyView:
         """Print a refusal in the parties' words."""
         refusal = errors.party_refusal(words.for_parties(error), request_id=request_id)
         return replace(refusal, headers=errors.headers(error))
-
-
-def _token(headers: Mapping[str, str]) -> str:
-    """Return the token of a request. Raises: CredentialMissing; TokenNotValid."""
-    authorization = headers.get("authorization")
-    if authorization is None:
-        raise CredentialMissing("An access token is required: Authorization: Bearer <JWT>")
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise TokenNotValid("Authorization must be: Bearer <JWT>")
-    return token.strip()
 
 
 def document() -> dict[str, Any]:
