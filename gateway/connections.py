@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from gateway.crowd import Crowd
+from gateway.connection_limits import ConnectionLimits
 from gateway.errors import (
     HeadersTooLarge,
     MalformedRequest,
@@ -69,7 +69,7 @@ class Connection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        crowd: Crowd,
+        limits: ConnectionLimits,
         refuse: Refuse,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
@@ -77,7 +77,7 @@ class Connection(HttpToolsProtocol):
         self.address = ""
         self.url = b""
         self.headers = []
-        self._crowd = crowd
+        self._limits = limits
         self._refusal = refuse
         # Received bytes, and how many of them have been parsed.
         self._unread, self._at = b"", 0
@@ -93,8 +93,8 @@ class Connection(HttpToolsProtocol):
         """Begin, if the limit on connections allows it."""
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
-        if self._crowd.enter(self):
-            self._crowd.wait(self)
+        if self._limits.enter(self):
+            self._limits.wait(self)
             self._arm(IDLE_SECONDS, self.timeout_keep_alive_handler)
         else:
             transport.write(self._printed(Overloaded("Too many connections are open")))
@@ -102,7 +102,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
-        self._crowd.leave(self)
+        self._limits.leave(self)
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
         self._unread = b""
@@ -160,7 +160,7 @@ class Connection(HttpToolsProtocol):
             # It closes when the client has read everything.
             self._arm(STALLED_SECONDS, self.transport.abort)
             return
-        self._crowd.wait(self)
+        self._limits.wait(self)
         self._feed()
         if self._has_ended and not self._is_answering():
             self.transport.close()
@@ -232,7 +232,7 @@ class Connection(HttpToolsProtocol):
         if not _path(self.url):
             self._fail(MalformedRequest("The request's target is not valid"))
         self._unset_keepalive_if_required()
-        self._crowd.work(self)
+        self._limits.work(self)
         self._head_bytes = self._body_bytes = self._framing_bytes = 0
         self._is_in_body, self._body_left = True, length
         super().on_headers_complete()

@@ -63,7 +63,7 @@ def open_side(
 
     async def refuse(request: Request, error: Exception) -> Response:
         """Refuse an unknown path outside the API, in the view's shape."""
-        stray: DomainError = RouteNotFound("There is no route at this path")
+        stray: DomainError = RouteNotFound("The path does not exist")
         if isinstance(error, HTTPException) and error.status_code == METHOD_NOT_ALLOWED:
             allowed = (error.headers or {}).get("Allow", "")
             stray = MethodNotAllowed(
@@ -223,7 +223,7 @@ class Dispatcher:
             )
             await self._refuse(side, scope, send, error)
         else:
-            await self._refuse(side, scope, send, RouteNotFound("There is no route at this path"))
+            await self._refuse(side, scope, send, RouteNotFound("The path does not exist"))
 
     def _side(self, scope: Scope) -> Side:
         """Choose the view by the credential; without one, by the path.

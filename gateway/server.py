@@ -13,8 +13,8 @@ from typing import Any, cast
 import uvicorn
 
 from chassis.telemetry import logger
+from gateway.connection_limits import ConnectionLimits
 from gateway.connections import STALLED_SECONDS, Connection
-from gateway.crowd import Crowd
 from gateway.dispatcher import Dispatcher
 from gateway.settings import GatewaySettings
 
@@ -95,11 +95,11 @@ def allow_files(connections: int) -> int:
 
 
 def _config(app: Dispatcher, settings: GatewaySettings) -> uvicorn.Config:
-    crowd = Crowd(
+    limits = ConnectionLimits(
         in_all=allow_files(settings.connections_max),
         per_address=settings.connections_per_address_max,
     )
-    protocol = functools.partial(Connection, crowd=crowd, refuse=app.refusal)
+    protocol = functools.partial(Connection, limits=limits, refuse=app.refusal)
     return uvicorn.Config(
         app,
         host=settings.gateway_host,

@@ -1,10 +1,13 @@
-"""An order's shape in the marketplace API: the whole order, and the parts that actions answer."""
+"""An order's shapes in the marketplace API: how it is created, and how it is printed."""
 
-from typing import Literal, NotRequired, TypeVar, cast
+from typing import Annotated, Any, Literal, NotRequired, TypeVar, cast
 
 from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
+from gateway.body import to_json
+from gateway.errors import invalid
 from gateway.marketplace.shapes import (
     PARTIES,
     Actor,
@@ -15,14 +18,17 @@ from gateway.marketplace.shapes import (
     OrderId,
     Output,
     StoredObject,
+    Text,
     Time,
     amount,
     amount_or_none,
+    money,
     public,
     stored_object,
     time,
     time_or_none,
 )
+from gateway.models import Amount, Currency, Request, UserName, given, unfit
 
 OrderStatus = Literal[
     "ORDER_CREATED",
@@ -45,6 +51,7 @@ REASONS: Names[str] = Names(orders_pb2.DisputeReason, "DISPUTE_REASON_")
 DECISIONS: Names[str] = Names(orders_pb2.DisputeDecision, "DISPUTE_DECISION_")
 DISPUTE_STATES: Names[DisputeStatus] = Names(disputes_pb2.DisputeStatus, "DISPUTE_STATUS_")
 RUNNING = "RUNNING"
+METADATA_BYTES_MAX = 16 * 1024
 
 
 class Operation(Output):
@@ -277,3 +284,98 @@ def closed(message: orders_pb2.Order, *, with_time: bool = True) -> ClosedOrder:
 def is_in_progress(message: orders_pb2.Order) -> bool:
     """Tell whether an operation on the order is still in progress."""
     return message.HasField("operation") and message.operation.state == RUNNING
+
+
+class NewMilestone(Request):
+    """A part of the work; the amounts sum to the order's."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [given("title"), given("description")]})
+
+    ref: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    title: Text | None = None
+    description: Text | None = None
+    amount: Amount
+
+    @model_validator(mode="after")
+    def _is_named(self) -> "NewMilestone":
+        if self.title is None and self.description is None:
+            raise unfit("unnamed", "a title or a description is required", fields=["title"])
+        return self
+
+
+class CreateOrder(Request):
+    """A purchase. Buyer and seller are named by id."""
+
+    buyer_id: UserName
+    seller_id: UserName
+    amount: Amount
+    title: Text
+    description: Annotated[str, StringConstraints(max_length=4096)] | None = None
+    currency: Currency | None = None
+    client_order_ref: Text | None = None
+    milestones: Annotated[list[NewMilestone], Field(max_length=50)] | None = None
+    metadata: dict[str, Any] | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the service's request. Raises: InvalidArgument: see `metadata`."""
+        metadata = "" if self.metadata is None else to_json(self.metadata)
+        if len(metadata.encode()) > METADATA_BYTES_MAX:
+            raise invalid("metadata", "is larger than 16 KiB")
+        milestones = [
+            orders_pb2.Milestone(
+                ref=part.ref,
+                title=part.title or part.description or "",
+                description=part.description or "",
+                amount=money(part.amount),
+            )
+            for part in self.milestones or ()
+        ]
+        return {
+            "buyer": self.buyer_id,
+            "seller": self.seller_id,
+            "amount": money(self.amount),
+            "title": self.title,
+            "description": self.description or "",
+            "currency": self.currency or "",
+            "client_order_ref": self.client_order_ref or "",
+            "milestones": milestones,
+            "metadata_json": metadata,
+        }
+
+
+class CreatedOrder(Output):
+    """A new order; the optional fields are there where they were given."""
+
+    id: OrderId
+    status: OrderStatus
+    buyerId: str
+    sellerId: str
+    amount: Decimal
+    title: str
+    createdAt: Time
+    currency: NotRequired[str]
+    clientOrderRef: NotRequired[str]
+    milestones: NotRequired[list[Milestone]]
+    metadata: NotRequired[StoredObject | None]
+
+
+def created(message: orders_pb2.Order, body: CreateOrder) -> CreatedOrder:
+    """Print a new order: the documented fields, and the optional ones that were given."""
+    data: CreatedOrder = {
+        "id": public("ord", message.id),
+        "status": STATES[message.state],
+        "buyerId": message.buyer.public_id,
+        "sellerId": message.seller.public_id,
+        "amount": amount(message.amount),
+        "title": message.title,
+        "createdAt": time(message.created_at),
+    }
+    if body.currency is not None:
+        data["currency"] = message.currency
+    if body.client_order_ref is not None:
+        data["clientOrderRef"] = message.client_order_ref
+    if body.milestones is not None:
+        data["milestones"] = [milestone(part) for part in message.milestones]
+    if body.metadata is not None:
+        data["metadata"] = stored_object(message.metadata_json)
+    return data

@@ -1,101 +1,44 @@
 """Orders: create, list, read, and the timeline."""
 
 import asyncio
-from typing import Annotated, Any, NotRequired
 
 import orjson
 from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from gateway.answers import Answer
-from gateway.body import to_json
 from gateway.call import Call, order_id
-from gateway.errors import invalid
 from gateway.keys import READ, WRITE
 from gateway.marketplace.order import (
     DISPUTE_STATES,
     STATES,
-    Milestone,
+    CreatedOrder,
+    CreateOrder,
     Order,
     OrderStatus,
-    milestone,
+    created,
     order,
 )
 from gateway.marketplace.shapes import (
-    Decimal,
     OrderId,
     Output,
     Page,
     Paging,
     StoredObject,
     Success,
-    Text,
     Time,
-    amount,
-    money,
     page,
     public,
-    stored_object,
     success,
-    time,
     time_or_none,
 )
-from gateway.models import Amount, Currency, Request, UserName, given, unfit
+from gateway.models import UserName
 from gateway.routing import Routes
 from kernel.errors import DeadlineExceeded, NotFound, Unavailable
 
-METADATA_BYTES_MAX = 16 * 1024
 # How long a read of an order waits for the disputes service.
 CASE_SECONDS = 2.0
 routes = Routes("Orders")
-
-
-class NewMilestone(Request):
-    """A part of the work; the amounts sum to the order's."""
-
-    model_config = ConfigDict(json_schema_extra={"anyOf": [given("title"), given("description")]})
-
-    ref: Annotated[str, StringConstraints(min_length=1, max_length=64)]
-    title: Text | None = None
-    description: Text | None = None
-    amount: Amount
-
-    @model_validator(mode="after")
-    def _is_named(self) -> "NewMilestone":
-        if self.title is None and self.description is None:
-            raise unfit("unnamed", "a title or a description is required", fields=["title"])
-        return self
-
-
-class CreateOrder(Request):
-    """A purchase. Buyer and seller are named by id."""
-
-    buyer_id: UserName
-    seller_id: UserName
-    amount: Amount
-    title: Text
-    description: Annotated[str, StringConstraints(max_length=4096)] | None = None
-    currency: Currency | None = None
-    client_order_ref: Text | None = None
-    milestones: Annotated[list[NewMilestone], Field(max_length=50)] | None = None
-    metadata: dict[str, Any] | None = None
-
-
-class CreatedOrder(Output):
-    """A new order; the optional fields are there where they were given."""
-
-    id: OrderId
-    status: OrderStatus
-    buyerId: str
-    sellerId: str
-    amount: Decimal
-    title: str
-    createdAt: Time
-    currency: NotRequired[str]
-    clientOrderRef: NotRequired[str]
-    milestones: NotRequired[list[Milestone]]
-    metadata: NotRequired[StoredObject | None]
 
 
 @routes.post(
@@ -126,49 +69,11 @@ class CreatedOrder(Output):
 )
 async def create_order(call: Call, body: CreateOrder) -> Answer[Success[CreatedOrder]]:
     """Create an order. No money moves."""
-    metadata = "" if body.metadata is None else to_json(body.metadata)
-    if len(metadata.encode()) > METADATA_BYTES_MAX:
-        raise invalid("metadata", "is larger than 16 KiB")
     request = orders_pb2.CreateOrderRequest(
-        **call.written(),
-        buyer=body.buyer_id,
-        seller=body.seller_id,
-        amount=money(body.amount),
-        title=body.title,
-        description=body.description or "",
-        currency=body.currency or "",
-        client_order_ref=body.client_order_ref or "",
-        milestones=[
-            orders_pb2.Milestone(
-                ref=part.ref,
-                title=part.title or part.description or "",
-                description=part.description or "",
-                amount=money(part.amount),
-            )
-            for part in body.milestones or ()
-        ],
-        metadata_json=metadata,
-        origin=orders_pb2.ORIGIN_MARKETPLACE,
+        **call.written(), **body.fields(), origin=orders_pb2.ORIGIN_MARKETPLACE
     )
     message = await call.change(call.backends.orders.CreateOrder, request)
-    data: CreatedOrder = {
-        "id": public("ord", message.id),
-        "status": STATES[message.state],
-        "buyerId": message.buyer.public_id,
-        "sellerId": message.seller.public_id,
-        "amount": amount(message.amount),
-        "title": message.title,
-        "createdAt": time(message.created_at),
-    }
-    if body.currency is not None:
-        data["currency"] = message.currency
-    if body.client_order_ref is not None:
-        data["clientOrderRef"] = message.client_order_ref
-    if body.milestones is not None:
-        data["milestones"] = [milestone(part) for part in message.milestones]
-    if body.metadata is not None:
-        data["metadata"] = stored_object(message.metadata_json)
-    return success(data)
+    return success(created(message, body))
 
 
 class ListOrders(Paging):

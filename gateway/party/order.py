@@ -1,26 +1,36 @@
-"""An order's shape in the party API."""
+"""An order's shapes in the party API: how it is created, and how it is printed."""
 
-from typing import Literal
+import uuid
+from typing import Annotated, Any, Literal
 
+from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import orders_pb2
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from gateway.answers import Answer
+from gateway.body import to_json
+from gateway.models import UUID_PATTERN
 from gateway.party import numbers
 from gateway.party.shapes import (
     Id,
     Number,
     Output,
+    Request,
     StoredObject,
     Time,
     stored_object,
     time,
     time_or_none,
 )
+from kernel.ids import parse_uuid
+from kernel.money import CENT, LARGEST, USDC, to_text
 
 Status = Literal[
     "pending_payment", "paid", "delivered", "disputed", "completed", "refunded", "cancelled"
 ]
 RUNNING = "RUNNING"
+CURRENCIES = ("USD", "USDC")
 # Reference §3: one order, two vocabularies. An order that is paid may be delivered.
 STATES: dict[int, Status] = {
     orders_pb2.ORDER_STATE_ORDER_CREATED: "pending_payment",
@@ -128,3 +138,73 @@ def is_in_progress(message: orders_pb2.Order) -> bool:
 def moved(message: orders_pb2.Order) -> Answer[Order]:
     """Answer an action with its order."""
     return Answer(body=order(message), is_accepted=is_in_progress(message))
+
+
+def _amount(value: object) -> int:
+    try:
+        return numbers.amount(value)
+    except ValueError as error:
+        raise PydanticCustomError("invalid_amount", "{reason}", {"reason": str(error)}) from None
+
+
+def _currency(value: object) -> str:
+    if value not in CURRENCIES:
+        raise PydanticCustomError("invalid_currency", "must be USD or USDC")
+    return str(value)
+
+
+def _uuid(value: object) -> uuid.UUID:
+    found = parse_uuid(value) if isinstance(value, str) else None
+    if found is None:
+        raise PydanticCustomError("uuid", "must be a UUID")
+    return found
+
+
+Amount = Annotated[
+    int,
+    BeforeValidator(_amount),
+    WithJsonSchema(
+        {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "maximum": float(to_text(LARGEST // CENT * CENT)),
+            # No multipleOf: for a validator that computes in binary, 19.99 is no multiple of 0.01.
+            "examples": [150.00],
+            "description": "At most 2 decimals, no exponent.",
+        }
+    ),
+]
+Currency = Annotated[
+    str,
+    BeforeValidator(_currency),
+    WithJsonSchema({"type": "string", "enum": list(CURRENCIES)}),
+]
+NamedId = Annotated[
+    uuid.UUID,
+    BeforeValidator(_uuid),
+    WithJsonSchema({"type": "string", "format": "uuid", "pattern": f"^{UUID_PATTERN}$"}),
+]
+
+
+class CreateOrder(Request):
+    """A purchase from a business by the caller."""
+
+    intention_id: NamedId | None = None
+    business_id: NamedId
+    contract_template_id: NamedId | None = None
+    contract_id: NamedId | None = None
+    contract_terms: dict[str, Any] = Field(default={})
+    amount: Amount
+    currency: Currency = "USD"
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the service's request."""
+        return {
+            "seller": str(self.business_id),
+            "amount": common_pb2.Money(asset=USDC, minor_units=self.amount),
+            "currency": self.currency,
+            "intention_id": str(self.intention_id or ""),
+            "contract_template_id": str(self.contract_template_id or ""),
+            "contract_id": str(self.contract_id or ""),
+            "contract_terms_json": to_json(self.contract_terms) if self.contract_terms else "",
+        }

@@ -1,53 +1,27 @@
 """Orders: create, list, read."""
 
 import re
-import uuid
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import orders_pb2
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from gateway.answers import Answer
-from gateway.body import to_json
 from gateway.call import Call
-from gateway.models import UUID_PATTERN, PageSize
-from gateway.party import numbers
+from gateway.models import PageSize
 from gateway.party.caller import read_order, user_id
-from gateway.party.order import Order, Status, order
+from gateway.party.order import CreateOrder, Order, Status, order
 from gateway.party.shapes import Output, Request
 from gateway.routing import ANY, Routes
-from kernel.ids import parse_uuid
-from kernel.money import CENT, LARGEST, USDC, to_text
 
 OFFSET_MAX = 1_000_000
-CURRENCIES = ("USD", "USDC")
 # The document has no title for an order; the marketplace's view prints one.
 TITLE = "Order"
 _SIDES = {"personal": common_pb2.PARTY_BUYER, "business": common_pb2.PARTY_SELLER}
 _DIGITS = re.compile(r"[0-9]{1,7}", re.ASCII)
 routes = Routes("Orders")
-
-
-def _amount(value: object) -> int:
-    try:
-        return numbers.amount(value)
-    except ValueError as error:
-        raise PydanticCustomError("invalid_amount", "{reason}", {"reason": str(error)}) from None
-
-
-def _currency(value: object) -> str:
-    if value not in CURRENCIES:
-        raise PydanticCustomError("invalid_currency", "must be USD or USDC")
-    return str(value)
-
-
-def _uuid(value: object) -> uuid.UUID:
-    found = parse_uuid(value) if isinstance(value, str) else None
-    if found is None:
-        raise PydanticCustomError("uuid", "must be a UUID")
-    return found
 
 
 def _offset(value: object) -> int:
@@ -57,47 +31,11 @@ def _offset(value: object) -> int:
     return count
 
 
-Amount = Annotated[
-    int,
-    BeforeValidator(_amount),
-    WithJsonSchema(
-        {
-            "type": "number",
-            "exclusiveMinimum": 0,
-            "maximum": float(to_text(LARGEST // CENT * CENT)),
-            # No multipleOf: for a validator that computes in binary, 19.99 is no multiple of 0.01.
-            "examples": [150.00],
-            "description": "At most 2 decimals, no exponent.",
-        }
-    ),
-]
-Currency = Annotated[
-    str,
-    BeforeValidator(_currency),
-    WithJsonSchema({"type": "string", "enum": list(CURRENCIES)}),
-]
-NamedId = Annotated[
-    uuid.UUID,
-    BeforeValidator(_uuid),
-    WithJsonSchema({"type": "string", "format": "uuid", "pattern": f"^{UUID_PATTERN}$"}),
-]
 Offset = Annotated[
     int,
     BeforeValidator(_offset),
     WithJsonSchema({"type": "integer", "minimum": 0, "maximum": OFFSET_MAX, "default": 0}),
 ]
-
-
-class CreateOrder(Request):
-    """A purchase from a business by the caller."""
-
-    intention_id: NamedId | None = None
-    business_id: NamedId
-    contract_template_id: NamedId | None = None
-    contract_id: NamedId | None = None
-    contract_terms: dict[str, Any] = Field(default={})
-    amount: Amount
-    currency: Currency = "USD"
 
 
 @routes.post(
@@ -119,16 +57,10 @@ async def create_order(call: Call, body: CreateOrder) -> Answer[Order]:
     """Create an order with a business. No money moves."""
     request = orders_pb2.CreateOrderRequest(
         **call.written(),
+        **body.fields(),
         buyer=str(user_id(call)),
-        seller=str(body.business_id),
-        amount=common_pb2.Money(asset=USDC, minor_units=body.amount),
         title=TITLE,
-        currency=body.currency,
         origin=orders_pb2.ORIGIN_PARTY,
-        intention_id=str(body.intention_id or ""),
-        contract_template_id=str(body.contract_template_id or ""),
-        contract_id=str(body.contract_id or ""),
-        contract_terms_json=to_json(body.contract_terms) if body.contract_terms else "",
     )
     return Answer(body=order(await call.change(call.backends.orders.CreateOrder, request)))
 

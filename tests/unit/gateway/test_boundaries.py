@@ -17,10 +17,10 @@ from orchestrator.orders.v1 import orders_pb2
 
 from gateway import body as gateway_body
 from gateway import models
-from gateway.marketplace import actions, api_keys, balances, disputes, orders, users
+from gateway.marketplace import actions, api_keys, balances, disputes, order, users
 from gateway.party import actions as party_actions
 from gateway.party import disputes as party_disputes
-from gateway.party import orders as party_orders
+from gateway.party import order as party_order
 from kernel import urls
 from kernel.errors import InvalidArgument
 from kernel.ids import from_public, parse_uuid
@@ -42,8 +42,8 @@ class Body(NamedTuple):
 
 
 BODIES = {
-    "CreateOrder": Body(orders.CreateOrder, ORDER),
-    "Milestone": Body(orders.NewMilestone, MILESTONE),
+    "CreateOrder": Body(order.CreateOrder, ORDER),
+    "Milestone": Body(order.NewMilestone, MILESTONE),
     "RegisterUser": Body(users.RegisterUser, USER),
     "OrderAction": Body(actions.OrderAction, {}),
     "ReleaseFunds": Body(actions.ReleaseFunds, {}),
@@ -53,7 +53,7 @@ BODIES = {
     "AddEvidence": Body(disputes.AddEvidence, {"evidence": ["https://a.example/"]}),
     "CreditUser": Body(balances.CreditUser, {"amount": "1.00", "reference": "r"}),
     "CreateKey": Body(api_keys.CreateKey, {"scopes": ["read"]}),
-    "party CreateOrder": Body(party_orders.CreateOrder, BOUGHT),
+    "party CreateOrder": Body(party_order.CreateOrder, BOUGHT),
     "party DeliverOrder": Body(party_actions.DeliverOrder, {}),
     "party OpenDispute": Body(party_disputes.OpenDispute, {"reason": "r" * 10}),
     "party AddEvidence": Body(party_disputes.AddEvidence, {"evidence": ["https://a.example/"]}),

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 from gateway import models
 from gateway.marketplace.actions import OrderAction, ReleaseFunds
 from gateway.marketplace.disputes import AssignDispute, ResolveDispute
-from gateway.marketplace.orders import CreateOrder, ListOrders
+from gateway.marketplace.order import CreateOrder
+from gateway.marketplace.orders import ListOrders
 from kernel.errors import InvalidArgument
 from kernel.money import CENT, LARGEST
 

@@ -9,7 +9,8 @@ from gateway import models
 from gateway.body import parse
 from gateway.party.actions import DeliverOrder
 from gateway.party.disputes import AddEvidence, OpenDispute
-from gateway.party.orders import CreateOrder, ListOrders
+from gateway.party.order import CreateOrder
+from gateway.party.orders import ListOrders
 from gateway.party.shapes import Nothing, Request
 from kernel.errors import InvalidArgument
 

@@ -5,14 +5,14 @@ from collections import Counter
 from typing import Protocol
 
 
-class Member(Protocol):
+class LimitedConnection(Protocol):
     """One connection. address: of its client."""
 
     address: str
     transport: asyncio.Transport
 
 
-class Crowd:
+class ConnectionLimits:
     """The open connections, within their limits.
 
     At a limit, the connection that has been idle for longest is closed, so idle connections do not
@@ -22,12 +22,12 @@ class Crowd:
     def __init__(self, *, in_all: int, per_address: int) -> None:
         self._in_all = in_all
         self._per_address = per_address
-        self._open: set[Member] = set()
+        self._open: set[LimitedConnection] = set()
         self._addresses: Counter[str] = Counter()
         # In the order in which they began to wait for a request.
-        self._waiting: dict[Member, None] = {}
+        self._waiting: dict[LimitedConnection, None] = {}
 
-    def enter(self, one: Member) -> bool:
+    def enter(self, one: LimitedConnection) -> bool:
         """Admit a connection; False: the limit is reached, and none of the others is idle."""
         if self._addresses[one.address] >= self._per_address and not self._make_room(one.address):
             return False
@@ -37,7 +37,7 @@ class Crowd:
         self._addresses[one.address] += 1
         return True
 
-    def leave(self, one: Member) -> None:
+    def leave(self, one: LimitedConnection) -> None:
         """Remove a connection; a second call does nothing."""
         if one not in self._open:
             return
@@ -47,12 +47,12 @@ class Crowd:
         if not self._addresses[one.address]:
             del self._addresses[one.address]
 
-    def wait(self, one: Member) -> None:
+    def wait(self, one: LimitedConnection) -> None:
         """Note that a connection is idle."""
         if one in self._open:
             self._waiting[one] = None
 
-    def work(self, one: Member) -> None:
+    def work(self, one: LimitedConnection) -> None:
         """Note that a connection is not idle any more."""
         self._waiting.pop(one, None)
 
