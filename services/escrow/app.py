@@ -10,12 +10,13 @@ from chassis.outbox import Outbox
 from chassis.relay import CONNECTIONS as RELAY_CONNECTIONS
 from chassis.runner import App
 from chassis.signature import EventSigner
+from chassis.waiting import Bell
 from kernel.clock import SystemClock
 from kernel.money import UNIT
 from services.escrow import wire
 from services.escrow.commands.acceptance import Acceptance
 from services.escrow.commands.store import CommandStore
-from services.escrow.commands.waiting import Waiting
+from services.escrow.commands.waiting import ends
 from services.escrow.deposits.store import Deposits
 from services.escrow.deposits.watcher import Watched, Watcher
 from services.escrow.measures import MEASURES
@@ -57,8 +58,6 @@ from services.escrow.wallets.vault import Vault
 from services.escrow.wallets.vault_transit import VaultTransitKeyProvider
 
 NAME = "escrow"
-# The reserve of one lumen, and the largest fee one transaction may cost, twice.
-CHANNEL_LEAST_LUMENS = 5
 
 
 async def build(settings: EscrowSettings) -> App:
@@ -89,7 +88,8 @@ class House:
         self.progress = Progress()
         self.flows = FlowStore()
         self.idempotency = Idempotency()
-        self.waiting = Waiting(database=self.database, store=self.store)
+        self.ends = ends(self.database, self.store)
+        self.bell = Bell()
         self.keys = key_provider(settings)
         vault = Vault(provider=self.keys)
         self.rewrapping = Rewrapping(database=self.database, seals=Seals(), vault=vault)
@@ -102,13 +102,13 @@ class House:
             landings=self.landings,
             progress=self.progress,
             chain=self.chain,
-            waiting=self.waiting,
+            bell=self.bell,
         )
         self.acceptance = Acceptance(
             database=self.database,
             store=self.store,
             idempotency=self.idempotency,
-            waiting=self.waiting,
+            bell=self.bell,
             clock=self.clock,
             encode=wire.encode_command,
         )
@@ -149,10 +149,10 @@ class House:
             background={
                 "work": self.work,
                 "watch": self.watch,
-                "ends": self.waiting.watch,
+                "ends": self.ends.watch,
                 "purge": partial(self.idempotency.keep_purged, self.database),
             },
-            stop_waiting=[self.waiting.stop],
+            stop_waiting=[self.ends.stop],
             close=[self.close],
         )
 
@@ -209,7 +209,8 @@ class House:
             chain=self.chain,
             idempotency=self.idempotency,
             keyring=self.keyring,
-            waiting=self.waiting,
+            ends=self.ends,
+            bell=self.bell,
             clock=self.clock,
             encode=wire.encode_wallet,
         )
@@ -222,7 +223,7 @@ class House:
             wallets=self.wallet_store,
             holders=Holders(),
             chain=self.chain,
-            waiting=self.waiting,
+            ends=self.ends,
             network=Network(
                 passphrase=self.settings.stellar_network_passphrase,
                 asset_issuer=self.settings.usdc_issuer,
@@ -238,7 +239,7 @@ class House:
             progress=self.progress,
             landings=self.landings,
             deposits=self.deposits,
-            waiting=self.waiting,
+            bell=self.bell,
             asset_contract=self.asset_contract,
         )
 
@@ -254,12 +255,12 @@ class House:
             recogniser=self.recogniser(),
             chain=self.chain,
             recovery=self.recovery,
-            waiting=self.waiting,
+            bell=self.bell,
         )
 
     def controls(self) -> Controls:
         """Build what an operator may do to the flows of money."""
-        return Controls(database=self.database, flows=self.flows, waiting=self.waiting)
+        return Controls(database=self.database, flows=self.flows, bell=self.bell)
 
     def bootstrap(self) -> Bootstrap:
         """Build what prepares the chain."""
@@ -273,7 +274,6 @@ class House:
             plan=Plan(
                 channels=self.settings.channel_accounts,
                 channel_balance=self.settings.channel_lumens * UNIT,
-                channel_least=CHANNEL_LEAST_LUMENS * UNIT,
                 float_units=self.settings.platform_float_usdc * UNIT,
                 asset_contract=self.asset_contract,
                 poll_seconds=self.settings.chain_poll_seconds,
@@ -306,7 +306,6 @@ class House:
             store=self.store,
             wallets=self.wallet_store,
             journal=self.journal,
-            progress=self.progress,
             clock=self.clock,
         )
 
@@ -338,13 +337,12 @@ class House:
             database=self.database,
             journal=self.journal,
             landings=self.landings,
-            progress=self.progress,
+            deposits=self.deposits,
             sender=sender,
             decider=decider,
             landing=Landing(
                 database=self.database,
                 journal=self.journal,
-                progress=self.progress,
                 chain=self.chain,
                 sender=sender,
                 decider=decider,
@@ -359,6 +357,7 @@ class House:
                 chain=self.chain,
                 sender=sender,
                 recogniser=self.recogniser(),
+                decider=decider,
             ),
             recovery=self.recovery,
             patience=Patience(
@@ -376,7 +375,8 @@ class House:
             database=self.database,
             journal=self.journal,
             pipeline=self.pipeline(),
-            waiting=self.waiting,
+            ends=self.ends,
+            bell=self.bell,
             capacity=Capacity(
                 commands=self.settings.commands_at_once,
                 lease_seconds=self.settings.command_lease_seconds,

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chassis.database import Database
-from services.escrow.commands.store import ChainTransactionRow, CommandStore
-from services.escrow.commands.waiting import Waiting
+from chassis.waiting import Ends
+from services.escrow.commands.store import ChainTransactionRow, CommandStore, Name
 from services.escrow.domain import Command, Escrow, EscrowNotFound, Wallet
 from services.escrow.ports import Chain
 from services.escrow.wallets.holders import Holder, Holders
@@ -56,14 +56,14 @@ class Queries:
     wallets: WalletStore
     holders: Holders
     chain: Chain
-    waiting: Waiting
+    ends: Ends[Name]
     network: Network
 
     async def wallet(self, *, marketplace_id: uuid.UUID, user_id: uuid.UUID) -> Wallet:
         """Return a user's wallet. Raises: WalletNotFound."""
-        async with self.database.transaction() as tx:
+        async with self.database.statement() as connection:
             return await self.wallets.wallet_of_user(
-                tx, marketplace_id=marketplace_id, user_id=user_id
+                connection, marketplace_id=marketplace_id, user_id=user_id
             )
 
     async def balance(self, wallet: Wallet) -> int:
@@ -72,9 +72,9 @@ class Queries:
 
     async def escrow(self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID) -> Escrow:
         """Return the escrow of an order. Raises: EscrowNotFound."""
-        async with self.database.transaction() as tx:
+        async with self.database.statement() as connection:
             found = await self.store.find_escrow(
-                tx, marketplace_id=marketplace_id, order_id=order_id
+                connection, marketplace_id=marketplace_id, order_id=order_id
             )
         if found is None:
             raise EscrowNotFound("The order has no escrow", details={"orderId": str(order_id)})
@@ -89,32 +89,32 @@ class Queries:
         """
         until = time.monotonic() + wait_seconds
         while True:
-            with self.waiting.registered(marketplace_id, command_id) as rung:
-                async with self.database.transaction() as tx:
+            with self.ends.registered((marketplace_id, command_id)) as rung:
+                async with self.database.statement() as connection:
                     found = await self.store.command(
-                        tx, marketplace_id=marketplace_id, command_id=command_id
+                        connection, marketplace_id=marketplace_id, command_id=command_id
                     )
                 left = until - time.monotonic()
-                if found.finished_at is not None or left <= 0 or self.waiting.is_over:
+                if found.finished_at is not None or left <= 0 or self.ends.is_over:
                     return found
-                await self.waiting.for_ring(rung, seconds=left)
+                await self.ends.for_ring(rung, seconds=left)
 
     async def transactions(
         self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
     ) -> list[ChainTransactionRow]:
         """List what was signed for an order, oldest first."""
-        async with self.database.transaction() as tx:
+        async with self.database.statement() as connection:
             return await self.store.transactions(
-                tx, marketplace_id=marketplace_id, order_id=order_id
+                connection, marketplace_id=marketplace_id, order_id=order_id
             )
 
     async def holdings(
         self, *, marketplace_id: uuid.UUID, after: uuid.UUID | None, size: int
     ) -> Holdings:
         """List what wallets and contracts hold on chain. Raises: ChainUnavailable."""
-        async with self.database.transaction() as tx:
+        async with self.database.statement() as connection:
             found = await self.holders.page(
-                tx, marketplace_id=marketplace_id, after=after, size=size + 1
+                connection, marketplace_id=marketplace_id, after=after, size=size + 1
             )
         shown = found[:size]
         balances = await self.chain.asset_balances([holder.address for holder in shown])

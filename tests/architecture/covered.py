@@ -49,7 +49,7 @@ ESCROW_PURE = [
     "services/escrow/contracts/kinds.py",
     "services/escrow/ports.py",
     "services/escrow/sending/flows.py",
-    "services/escrow/sending/lease.py",
+    "services/escrow/sending/statements.py",
     "services/escrow/sending/shares.py",
 ]
 ESCROW_ROOMS = [

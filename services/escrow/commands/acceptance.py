@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from chassis import identity
 from chassis.database import Database, Transaction
 from chassis.idempotency import Answer, Idempotency, IdempotencyKeyReused, RequestKey
+from chassis.waiting import Bell
 from kernel.clock import Clock
 from services.escrow.commands.store import CommandStore
-from services.escrow.commands.waiting import Waiting
 from services.escrow.contracts.plan import PlannedStep
 from services.escrow.domain import Command, CommandKind, CommandNotFound, CommandState, Escrow
 
@@ -35,7 +35,7 @@ class Acceptance:
     database: Database
     store: CommandStore
     idempotency: Idempotency
-    waiting: Waiting
+    bell: Bell
     clock: Clock
     encode: Callable[[Command], bytes]
 
@@ -60,7 +60,7 @@ class Acceptance:
                 return Answer(body=body)
 
         answer = await self.database.retrying(once)
-        self.waiting.work()
+        self.bell.ring()
         return answer
 
     async def add(

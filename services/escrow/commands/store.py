@@ -1,44 +1,40 @@
-"""Escrows and commands in Postgres. Rows in, dataclasses out.
+"""Escrows and commands in PostgreSQL. Rows in, dataclasses out.
 
 Every statement names the marketplace: another's row is not there.
 """
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
+from psycopg.types.json import Jsonb
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.database import Transaction
+from chassis.leases import Lease, LeaseLost
 from chassis.outbox import Event, Outbox
-from kernel.ids import to_public
-from services.escrow.commands.rows import (
-    PLANNED,
-    escrow_state,
-    escrow_terms,
-    step_row,
-    to_command,
-    to_escrow,
-    to_payment,
-)
+from chassis.sql import compiled
+from kernel.ids import derived_id, to_public
+from services.escrow.commands.rows import to_command, to_escrow
 from services.escrow.contracts.plan import PlannedStep
 from services.escrow.domain import (
     Command,
     CommandInMotion,
     CommandKind,
     CommandNotFound,
+    CommandState,
     Escrow,
     EscrowAlreadyExists,
     EscrowNotFound,
     EscrowState,
     Fact,
-    Payment,
     Wallet,
 )
 from services.escrow.tables import attempts, commands, escrows, payments, steps
+
+Name = tuple[uuid.UUID, uuid.UUID]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,31 +54,34 @@ class CommandStore:
     def __init__(self, *, outbox: Outbox) -> None:
         self._outbox = outbox
 
-    async def count_wallet_commands(self, tx: Transaction, *, wallet: Wallet) -> int:
-        """Count how often a wallet's account was to be made."""
-        chosen = sa.select(sa.func.count()).where(
-            commands.c.marketplace_id == wallet.marketplace_id,
-            commands.c.wallet_id == wallet.id,
-            commands.c.kind == CommandKind.CREATE_WALLET,
-        )
-        return int((await tx.execute(chosen)).scalar_one())
-
     async def add_escrow(self, tx: Transaction, escrow: Escrow) -> None:
         """Insert an escrow; waits for another of the same order that is being added.
 
         Raises: EscrowAlreadyExists: the order has one, or the id is taken.
         """
-        row = {**escrow_state(escrow), **escrow_terms(escrow)}
-        statement = insert(escrows).values(row).on_conflict_do_nothing()
-        if (await tx.execute(statement.returning(escrows.c.id))).first() is None:
+        row = {
+            **_progress(escrow),
+            "order_id": escrow.order_id,
+            "contract_id": escrow.contract_id,
+            "wasm_hash": escrow.wasm_hash,
+            "buyer_wallet_id": escrow.buyer_wallet_id,
+            "seller_wallet_id": escrow.seller_wallet_id,
+            "amount": escrow.terms.amount,
+            "title": escrow.terms.title,
+            "description": escrow.terms.description,
+            "milestones": list(escrow.terms.milestones),
+            "platform_fee_bps": escrow.terms.platform_fee_bps,
+            "created_at": escrow.created_at,
+        }
+        if await tx.run(_ADD_ESCROW, row) != 1:
             raise EscrowAlreadyExists("The order has an escrow already")
 
     async def lock_escrow(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
     ) -> Escrow:
         """Read the escrow of an order and lock its row. Raises: EscrowNotFound."""
-        chosen = _of_order(marketplace_id, order_id).with_for_update()
-        row = (await tx.execute(chosen)).first()
+        names = {"marketplace_id": marketplace_id, "order_id": order_id}
+        row = await tx.fetchrow(_LOCK_OF_ORDER, names)
         if row is None:
             raise EscrowNotFound("The order has no escrow", details={"orderId": str(order_id)})
         return to_escrow(row)
@@ -91,7 +90,8 @@ class CommandStore:
         self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
     ) -> Escrow | None:
         """Read the escrow of an order, or None."""
-        row = (await tx.execute(_of_order(marketplace_id, order_id))).first()
+        names = {"marketplace_id": marketplace_id, "order_id": order_id}
+        row = await tx.fetchrow(_OF_ORDER, names)
         return None if row is None else to_escrow(row)
 
     async def save_escrow(
@@ -104,13 +104,9 @@ class CommandStore:
         correlation_id: str,
         causation_id: str,
     ) -> None:
-        """Write where an escrow is, and its events, in the caller's transaction."""
-        statement = (
-            sa.update(escrows)
-            .where(escrows.c.marketplace_id == escrow.marketplace_id, escrows.c.id == escrow.id)
-            .values(escrow_state(escrow))
-        )
-        await _exactly_one(tx, statement)
+        """Write the state of an escrow, and its events, in the caller's transaction."""
+        if await tx.run(_SAVE_ESCROW, _progress(escrow)) != 1:
+            raise LookupError("the escrow to write is not there")
         events = [
             Event(
                 event_type=fact.event_type,
@@ -128,16 +124,21 @@ class CommandStore:
         await self._outbox.append(tx, events)
 
     async def add_command(
-        self,
-        tx: Transaction,
-        *,
-        command: Command,
-        planned: Sequence[PlannedStep],
+        self, tx: Transaction, *, command: Command, planned: Sequence[PlannedStep]
     ) -> None:
-        """Insert a command with its steps.
+        """Insert a command with its steps, whose ids follow from their places.
 
         Raises: CommandInMotion: the database holds another on the same escrow.
         """
+        rows = [
+            {
+                "id": str(derived_id("step", command.marketplace_id, command.id, position)),
+                "position": position,
+                "name": step.name,
+                "terms": dict(step.terms),
+            }
+            for position, step in enumerate(planned)
+        ]
         row = {
             "id": command.id,
             "marketplace_id": command.marketplace_id,
@@ -148,114 +149,205 @@ class CommandStore:
             "was_frozen": command.was_frozen,
             "correlation_id": command.correlation_id,
             "created_at": command.created_at,
+            "steps": Jsonb(rows),
         }
-        statement = insert(commands).values(row).on_conflict_do_nothing()
-        if (await tx.execute(statement.returning(commands.c.id))).first() is None:
+        if await tx.run(_ADD_COMMAND, row) == 0:
             raise CommandInMotion("Another command has not ended")
-        rows = [step_row(command, at, step) for at, step in enumerate(planned)]
-        await tx.execute(sa.insert(steps), rows)
 
     async def command(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, command_id: uuid.UUID
     ) -> Command:
         """Read a command with its escrow, step and payments. Raises: CommandNotFound."""
-        chosen = sa.select(commands).where(
-            commands.c.marketplace_id == marketplace_id, commands.c.id == command_id
-        )
-        row = (await tx.execute(chosen)).first()
-        if row is None:
+        names = {"marketplace_id": marketplace_id, "id": command_id}
+        rows = await tx.fetch(_COMMAND, names)
+        if not rows:
             raise CommandNotFound("There is no such command")
-        escrow = None
-        if row.escrow_id is not None:
-            by_id = sa.select(escrows).where(
-                escrows.c.marketplace_id == marketplace_id, escrows.c.id == row.escrow_id
-            )
-            escrow = to_escrow((await tx.execute(by_id)).one())
-        return to_command(
-            row,
-            escrow=escrow,
-            step=await self._step_in_motion(tx, row),
-            paid=await self._payments(tx, row),
-        )
+        return to_command(rows)
 
-    async def ended_among(
-        self, tx: Transaction, names: Sequence[tuple[uuid.UUID, uuid.UUID]]
-    ) -> list[tuple[uuid.UUID, uuid.UUID]]:
+    async def leased(self, tx: Transaction, lease: Lease) -> Command:
+        """Read a command as `command` does, and lock its row for its lease. Raises: LeaseLost."""
+        names = {"marketplace_id": lease.marketplace_id, "id": lease.id, "epoch": lease.epoch}
+        rows = await tx.fetch(_LEASED, names)
+        if not rows:
+            raise LeaseLost
+        return to_command(rows)
+
+    async def count_wallet_commands(self, tx: Transaction, *, wallet: Wallet) -> int:
+        """Count how often a wallet's account was to be made."""
+        names = {"marketplace_id": wallet.marketplace_id, "wallet_id": wallet.id}
+        return int(await tx.fetchval(_COUNT_WALLET_COMMANDS, names))
+
+    async def ended_among(self, tx: Transaction, names: Collection[Name]) -> list[Name]:
         """Tell which commands, by marketplace and id, have ended."""
-        chosen = sa.select(commands.c.marketplace_id, commands.c.id).where(
-            sa.tuple_(commands.c.marketplace_id, commands.c.id).in_(list(names)),
-            commands.c.finished_at.is_not(None),
-        )
-        return [(row.marketplace_id, row.id) for row in await tx.execute(chosen)]
+        columns = {
+            "marketplaces": [marketplace_id for marketplace_id, _ in names],
+            "ids": [command_id for _, command_id in names],
+        }
+        rows = await tx.fetch(_ENDED_AMONG, columns)
+        return [(row.marketplace_id, row.id) for row in rows]
 
     async def transactions(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
     ) -> list[ChainTransactionRow]:
         """List what was signed for an order, oldest first."""
-        joined = attempts.join(steps, steps.c.id == attempts.c.step_id)
-        joined = joined.join(
-            commands,
-            sa.and_(
-                commands.c.marketplace_id == steps.c.marketplace_id,
-                commands.c.id == steps.c.command_id,
-            ),
-        ).join(
+        names = {"marketplace_id": marketplace_id, "order_id": order_id}
+        rows = await tx.fetch(_TRANSACTIONS, names)
+        return [ChainTransactionRow(**row._asdict()) for row in rows]
+
+
+def _progress(escrow: Escrow) -> dict[str, object]:
+    """Write the name of an escrow, and what a command may change of it."""
+    return {
+        "marketplace_id": escrow.marketplace_id,
+        "id": escrow.id,
+        "state": escrow.state,
+        "version": escrow.version,
+        "funded_at": escrow.funded_at,
+        "closed_at": escrow.closed_at,
+        "last_error": escrow.last_error,
+    }
+
+
+_ESCROW = [column.label(f"escrow_{column.name}") for column in escrows.c]
+_PROGRESS = ("state", "version", "funded_at", "closed_at", "last_error")
+_ADD_ESCROW = compiled(insert(escrows).on_conflict_do_nothing())
+# Where several failed, the newest; one that has not failed goes before them.
+_ESCROWS_OF_ORDER = (
+    sa.select(*_ESCROW)
+    .where(
+        escrows.c.marketplace_id == sa.bindparam("marketplace_id"),
+        escrows.c.order_id == sa.bindparam("order_id"),
+    )
+    .order_by(escrows.c.state == EscrowState.FAILED, escrows.c.created_at.desc())
+    .limit(1)
+)
+_OF_ORDER = compiled(_ESCROWS_OF_ORDER)
+_LOCK_OF_ORDER = compiled(_ESCROWS_OF_ORDER.with_for_update())
+_SAVE_ESCROW = compiled(
+    sa.update(escrows)
+    .where(
+        escrows.c.marketplace_id == sa.bindparam("marketplace_id"),
+        escrows.c.id == sa.bindparam("id"),
+    )
+    .values({name: sa.bindparam(name) for name in _PROGRESS})
+)
+# A command and its steps, or nothing.
+_ADD_COMMAND = """
+with command as (
+    insert into commands (marketplace_id, id, kind, state, escrow_id, wallet_id, was_frozen,
+                          correlation_id, created_at)
+    values (%(marketplace_id)s, %(id)s, %(kind)s, %(state)s, %(escrow_id)s, %(wallet_id)s,
+            %(was_frozen)s, %(correlation_id)s, %(created_at)s)
+    on conflict do nothing returning marketplace_id, id
+)
+insert into steps (id, marketplace_id, command_id, position, name, terms, state)
+select planned.id, command.marketplace_id, command.id, planned.position, planned.name,
+       planned.terms, 'PLANNED'
+from command cross join jsonb_to_recordset(%(steps)s)
+     as planned (id uuid, position integer, name text, terms jsonb)
+"""
+_OF_THE_COMMAND = sa.and_(
+    steps.c.marketplace_id == commands.c.marketplace_id, steps.c.command_id == commands.c.id
+)
+_STEP = (
+    sa.select(steps.c.name)
+    .where(_OF_THE_COMMAND, steps.c.state == "PLANNED")
+    .order_by(steps.c.position)
+    .limit(1)
+    .scalar_subquery()
+    .label("step")
+)
+_PAID = (
+    sa.select(
+        steps.c.position,
+        payments.c.event_index,
+        payments.c.payee,
+        payments.c.from_address,
+        payments.c.to_address,
+        payments.c.minor_units,
+        payments.c.transaction_hash,
+        payments.c.is_absorbed_fee,
+    )
+    .join(steps, steps.c.id == payments.c.step_id)
+    .where(_OF_THE_COMMAND)
+    .lateral("paid")
+)
+_WITH_WHAT_BELONGS_TO_IT = (
+    sa.select(
+        commands.c.marketplace_id,
+        commands.c.id,
+        commands.c.kind,
+        commands.c.state,
+        commands.c.wallet_id,
+        commands.c.was_frozen,
+        commands.c.correlation_id,
+        commands.c.waits,
+        commands.c.error_reason,
+        commands.c.error_message,
+        commands.c.created_at,
+        commands.c.finished_at,
+        commands.c.abandoned_why,
+        _STEP,
+        *_ESCROW,
+        *(column for column in _PAID.c if column is not _PAID.c.position),
+    )
+    .select_from(
+        commands.outerjoin(
             escrows,
             sa.and_(
                 escrows.c.marketplace_id == commands.c.marketplace_id,
                 escrows.c.id == commands.c.escrow_id,
             ),
-        )
-        chosen = (
-            sa.select(
-                attempts.c.hash,
-                steps.c.name,
-                attempts.c.state,
-                sa.func.coalesce(attempts.c.ledger, 0).label("ledger"),
-                attempts.c.created_at.label("at"),
-            )
-            .select_from(joined)
-            .where(escrows.c.marketplace_id == marketplace_id, escrows.c.order_id == order_id)
-            .order_by(attempts.c.created_at, steps.c.position, attempts.c.number)
-        )
-        rows = (await tx.execute(chosen)).mappings()
-        return [ChainTransactionRow(**row) for row in rows]
-
-    async def _step_in_motion(self, tx: Transaction, command: Any) -> str:
-        chosen = (
-            sa.select(steps.c.name)
-            .where(
-                steps.c.marketplace_id == command.marketplace_id,
-                steps.c.command_id == command.id,
-                steps.c.state == PLANNED,
-            )
-            .order_by(steps.c.position)
-            .limit(1)
-        )
-        return (await tx.execute(chosen)).scalar_one_or_none() or ""
-
-    async def _payments(self, tx: Transaction, command: Any) -> tuple[Payment, ...]:
-        chosen = (
-            sa.select(payments)
-            .join(steps, steps.c.id == payments.c.step_id)
-            .where(
-                steps.c.marketplace_id == command.marketplace_id,
-                steps.c.command_id == command.id,
-            )
-            .order_by(steps.c.position, payments.c.event_index)
-        )
-        return tuple(to_payment(row) for row in await tx.execute(chosen))
-
-
-def _of_order(marketplace_id: uuid.UUID, order_id: uuid.UUID) -> sa.Select[Any]:
-    return (
-        sa.select(escrows)
-        .where(escrows.c.marketplace_id == marketplace_id, escrows.c.order_id == order_id)
-        .order_by(escrows.c.state == EscrowState.FAILED, escrows.c.created_at.desc())
-        .limit(1)
+        ).outerjoin(_PAID, sa.true())
     )
-
-
-async def _exactly_one(tx: Transaction, statement: sa.Update) -> None:
-    if (await tx.execute(statement)).rowcount != 1:
-        raise LookupError("the row to write is not there")
+    .where(
+        commands.c.marketplace_id == sa.bindparam("marketplace_id"),
+        commands.c.id == sa.bindparam("id"),
+    )
+    .order_by(_PAID.c.position, _PAID.c.event_index)
+)
+_COMMAND = compiled(_WITH_WHAT_BELONGS_TO_IT)
+_LEASED = compiled(
+    _WITH_WHAT_BELONGS_TO_IT.where(
+        commands.c.lease_epoch == sa.bindparam("epoch"),
+        commands.c.state == CommandState.RUNNING,
+    ).with_for_update(of=commands)
+)
+_COUNT_WALLET_COMMANDS = compiled(
+    sa.select(sa.func.count()).where(
+        commands.c.marketplace_id == sa.bindparam("marketplace_id"),
+        commands.c.wallet_id == sa.bindparam("wallet_id"),
+        commands.c.kind == CommandKind.CREATE_WALLET,
+    )
+)
+_ENDED_AMONG = """
+select c.marketplace_id, c.id
+from unnest(%(marketplaces)s::uuid[], %(ids)s::uuid[]) as waited (marketplace_id, id)
+join commands c on c.marketplace_id = waited.marketplace_id and c.id = waited.id
+where c.finished_at is not null
+"""
+_TRANSACTIONS = compiled(
+    sa.select(
+        attempts.c.hash,
+        steps.c.name,
+        attempts.c.state,
+        sa.func.coalesce(attempts.c.ledger, 0).label("ledger"),
+        attempts.c.created_at.label("at"),
+    )
+    .select_from(
+        escrows.join(
+            commands,
+            sa.and_(
+                commands.c.marketplace_id == escrows.c.marketplace_id,
+                commands.c.escrow_id == escrows.c.id,
+            ),
+        )
+        .join(steps, _OF_THE_COMMAND)
+        .join(attempts, attempts.c.step_id == steps.c.id)
+    )
+    .where(
+        escrows.c.marketplace_id == sa.bindparam("marketplace_id"),
+        escrows.c.order_id == sa.bindparam("order_id"),
+    )
+    .order_by(attempts.c.created_at, steps.c.position, attempts.c.number)
+)

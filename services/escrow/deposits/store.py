@@ -1,4 +1,4 @@
-"""The watcher's cursor, deposits, and transfers that could not be recorded, in Postgres."""
+"""The watcher's cursor, deposits, and transfers that could not be recorded, in PostgreSQL."""
 
 import datetime as dt
 import uuid
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import psycopg
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from chassis.database import Transaction
+from chassis.sql import compiled
 from services.escrow.contracts.evidence import UnreadableTransfer
 from services.escrow.domain import Wallet
 from services.escrow.tables import (
@@ -25,9 +26,11 @@ from services.escrow.wallets.store import to_wallet
 
 WHY_MAX = 500
 # A watcher notes every ten seconds that it has looked.
-BLIND_AFTER = dt.timedelta(minutes=2)
+BLIND_AFTER = "interval '2 minutes'"
+# So many are listed, the oldest first: where there are more, something is broken.
+LISTED_MAX = 200
 
-# What speaks of the values, not of the database: they are refused whenever it is tried.
+# Errors about the values, not about the database: these values are refused at every try.
 REFUSALS = (
     psycopg.DataError,
     psycopg.IntegrityError,
@@ -43,7 +46,7 @@ class NotRecordable(Exception):
 
 @asynccontextmanager
 async def apart(tx: Transaction) -> AsyncIterator[None]:
-    """Undo what is inside, and no more of the transaction, where it cannot be recorded.
+    """Undo the block, and no more of the transaction, where its values are refused.
 
     Raises: NotRecordable; where the database itself is in trouble, its own errors.
     """
@@ -77,65 +80,67 @@ class Blindness:
     why: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferAside:
+    """A transfer whose record was refused. to_address: "" where it could not be read."""
+
+    event_id: str
+    transaction_hash: str
+    ledger: int
+    to_address: str
+    why: str
+
+
 class Deposits:
     """Reads and writes what arrives from outside, and how far it was read."""
 
     async def cursor(self, tx: Transaction, asset_contract: str) -> str | None:
         """Read how far the asset's transfers were read; None before the first start."""
-        chosen = sa.select(cursors.c.position).where(cursors.c.asset_contract == asset_contract)
-        found: str | None = (await tx.execute(chosen)).scalar_one_or_none()
-        return found
+        position: str | None = await tx.fetchval(_CURSOR, {"asset_contract": asset_contract})
+        return position
 
     async def start_cursor(self, tx: Transaction, *, asset_contract: str, position: str) -> None:
         """Set where reading begins; a cursor that is there stays."""
-        row = {"asset_contract": asset_contract, "position": position}
-        await tx.execute(insert(cursors).values(row).on_conflict_do_nothing())
+        await tx.run(_START_CURSOR, {"asset_contract": asset_contract, "position": position})
 
     async def move_cursor(
         self, tx: Transaction, *, asset_contract: str, old: str, new: str
     ) -> bool:
         """Move the cursor and lock it; False where another watcher moved it first."""
-        statement = (
-            sa.update(cursors)
-            .where(cursors.c.asset_contract == asset_contract, cursors.c.position == old)
-            .values(position=new)
-        )
-        return bool((await tx.execute(statement)).rowcount == 1)
+        names = {"asset_contract": asset_contract, "old": old, "new": new}
+        return await tx.run(_MOVE_CURSOR, names) == 1
 
     async def note(self, tx: Transaction, asset_contract: str, *, trouble: str) -> None:
         """Keep what keeps the watcher from looking, "": that it has looked just now."""
-        statement = sa.update(cursors).where(cursors.c.asset_contract == asset_contract)
-        seen = {"looked_at": sa.func.clock_timestamp()} if not trouble else {}
-        await tx.execute(statement.values(trouble=printable(trouble), **seen))
+        names = {"asset_contract": asset_contract, "trouble": printable(trouble)}
+        await tx.run(_NOTE_TROUBLE if trouble else _NOTE_LOOK, names)
 
     async def blindness(self, tx: Transaction, asset_contract: str) -> Blindness | None:
         """Return since when, and why, no deposit is seen; None: the watcher looks."""
-        chosen = sa.select(cursors.c.looked_at, cursors.c.trouble).where(
-            cursors.c.asset_contract == asset_contract,
-            sa.or_(
-                cursors.c.trouble != "",
-                cursors.c.looked_at < sa.func.clock_timestamp() - BLIND_AFTER,
-            ),
-        )
-        row = (await tx.execute(chosen)).first()
+        row = await tx.fetchrow(_BLINDNESS, {"asset_contract": asset_contract})
         return None if row is None else Blindness(since=row.looked_at, why=row.trouble)
+
+    async def known_ledger(self, tx: Transaction) -> int:
+        """Return a ledger that is closed: the one the cursor is in; 0: none is known."""
+        found = await tx.fetchval(_NEWEST_CURSOR)
+        return 0 if found is None else int(found.partition("-")[0]) >> 32
 
     async def wallets_at(self, tx: Transaction, addresses: Sequence[str]) -> dict[str, Wallet]:
         """Read the wallets behind addresses, by address."""
-        chosen = sa.select(wallets).where(wallets.c.address.in_(addresses))
-        return {row.address: to_wallet(row) for row in await tx.execute(chosen)}
+        rows = await tx.fetch(_WALLETS_AT, {"addresses": list(addresses)})
+        return {row.address: to_wallet(row) for row in rows}
 
     async def contracts_among(self, tx: Transaction, addresses: Sequence[str]) -> frozenset[str]:
         """Tell which addresses are contracts of ours."""
-        chosen = sa.select(escrows.c.contract_id).where(escrows.c.contract_id.in_(addresses))
-        return frozenset((await tx.execute(chosen)).scalars())
+        rows = await tx.fetch(_CONTRACTS_AMONG, {"addresses": list(addresses)})
+        return frozenset(row.contract_id for row in rows)
 
     async def our_transactions_among(
         self, tx: Transaction, hashes: Sequence[str]
     ) -> frozenset[str]:
         """Tell which transactions are attempts of ours."""
-        chosen = sa.select(attempts.c.hash).where(attempts.c.hash.in_(hashes))
-        return frozenset((await tx.execute(chosen)).scalars())
+        rows = await tx.fetch(_ATTEMPTS_AMONG, {"hashes": list(hashes)})
+        return frozenset(row.hash for row in rows)
 
     async def add_deposit(self, tx: Transaction, deposit: Deposit) -> bool:
         """Keep a deposit; False where it was kept before."""
@@ -151,8 +156,7 @@ class Deposits:
             "minor_units": deposit.minor_units,
             "created_at": deposit.created_at,
         }
-        statement = insert(deposits).values(row).on_conflict_do_nothing()
-        return (await tx.execute(statement.returning(deposits.c.id))).first() is not None
+        return await tx.run(_ADD_DEPOSIT, row) == 1
 
     async def put_aside(
         self, tx: Transaction, transfer: UnreadableTransfer, *, marketplace_id: uuid.UUID | None
@@ -165,12 +169,86 @@ class Deposits:
             "ledger": transfer.ledger,
             "to_address": transfer.to_address,
             "event": transfer.event,
-            # Others wrote what is in it: no character of it may be refused again.
+            # Others wrote this text: no character of it may be refused again.
             "why": printable(transfer.why),
         }
-        await tx.execute(insert(unreadable_transfers).values(row).on_conflict_do_nothing())
+        await tx.run(_PUT_ASIDE, row)
+
+    async def transfers_aside(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID
+    ) -> list[TransferAside]:
+        """List transfers that were put aside, to wallets of a marketplace or to nobody known."""
+        rows = await tx.fetch(_ASIDE, {"marketplace_id": marketplace_id})
+        return [TransferAside(**row._asdict()) for row in rows]
 
 
 def printable(text: str) -> str:
     """Return a text that every column takes and every screen shows."""
     return ascii(text)[1:-1][:WHY_MAX]
+
+
+_IS_THE_ASSETS = cursors.c.asset_contract == sa.bindparam("asset_contract")
+_ADDRESSES = sa.any_(sa.bindparam("addresses", type_=ARRAY(sa.Text)))
+_CURSOR = compiled(sa.select(cursors.c.position).where(_IS_THE_ASSETS))
+_NEWEST_CURSOR = compiled(sa.select(sa.func.max(cursors.c.position)))
+_START_CURSOR = compiled(
+    insert(cursors)
+    .values(asset_contract=sa.bindparam("asset_contract"), position=sa.bindparam("position"))
+    .on_conflict_do_nothing()
+)
+_MOVE_CURSOR = compiled(
+    sa.update(cursors)
+    .where(_IS_THE_ASSETS, cursors.c.position == sa.bindparam("old"))
+    .values(position=sa.bindparam("new"))
+)
+_NOTE = sa.update(cursors).where(_IS_THE_ASSETS).values(trouble=sa.bindparam("trouble"))
+_NOTE_TROUBLE = compiled(_NOTE)
+_NOTE_LOOK = compiled(_NOTE.values(looked_at=sa.func.clock_timestamp()))
+_BLINDNESS = compiled(
+    sa.select(cursors.c.looked_at, cursors.c.trouble).where(
+        _IS_THE_ASSETS,
+        sa.or_(
+            cursors.c.trouble != "",
+            cursors.c.looked_at < sa.func.clock_timestamp() - sa.text(BLIND_AFTER),
+        ),
+    )
+)
+_WALLETS_AT = compiled(sa.select(*wallets.c).where(wallets.c.address == _ADDRESSES))
+_CONTRACTS_AMONG = compiled(
+    sa.select(escrows.c.contract_id).where(escrows.c.contract_id == _ADDRESSES)
+)
+_ATTEMPTS_AMONG = compiled(
+    sa.select(attempts.c.hash).where(
+        attempts.c.hash == sa.any_(sa.bindparam("hashes", type_=ARRAY(sa.Text)))
+    )
+)
+_ADD_DEPOSIT = compiled(insert(deposits).on_conflict_do_nothing())
+_ASIDE_COLUMNS = unreadable_transfers.c
+_PUT_ASIDE = compiled(
+    insert(unreadable_transfers)
+    .values(
+        {
+            column: sa.bindparam(column.name)
+            for column in _ASIDE_COLUMNS
+            if column is not _ASIDE_COLUMNS.found_at
+        }
+    )
+    .on_conflict_do_nothing()
+)
+_ASIDE = compiled(
+    sa.select(
+        _ASIDE_COLUMNS.event_id,
+        _ASIDE_COLUMNS.transaction_hash,
+        _ASIDE_COLUMNS.ledger,
+        _ASIDE_COLUMNS.to_address,
+        _ASIDE_COLUMNS.why,
+    )
+    .where(
+        sa.or_(
+            _ASIDE_COLUMNS.marketplace_id == sa.bindparam("marketplace_id"),
+            _ASIDE_COLUMNS.marketplace_id.is_(None),
+        )
+    )
+    .order_by(_ASIDE_COLUMNS.event_id)
+    .limit(LISTED_MAX)
+)

@@ -142,8 +142,8 @@ class Watcher:
         now = asyncio.get_running_loop().time()
         if trouble == self._noted and now < self._note_at:
             return
-        async with self._database.transaction() as tx:
-            await self._deposits.note(tx, self._watched.asset_contract, trouble=trouble)
+        async with self._database.statement() as connection:
+            await self._deposits.note(connection, self._watched.asset_contract, trouble=trouble)
         self._noted, self._note_at = trouble, now + NOTE_SECONDS
 
     async def look(self) -> bool:
@@ -191,8 +191,8 @@ class Watcher:
         return replace(page, transfers=kept)
 
     async def _stored_place(self) -> _Place | None:
-        async with self._database.transaction() as tx:
-            cursor = await self._deposits.cursor(tx, self._watched.asset_contract)
+        async with self._database.statement() as connection:
+            cursor = await self._deposits.cursor(connection, self._watched.asset_contract)
         return None if cursor is None else _Place(stored=cursor, read=cursor, keep_at=0.0)
 
     async def _taken(self, page: TransfersPage, cursor: str) -> bool:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from chassis import identity
 from chassis.database import Database
 from chassis.telemetry import logger
+from chassis.waiting import Bell
 from services.escrow.commands.store import CommandStore
-from services.escrow.commands.waiting import Waiting
-from services.escrow.deposits.store import Blindness, Deposits
+from services.escrow.deposits.store import Blindness, Deposits, TransferAside
 from services.escrow.domain import Command, CommandEnded, CommandState
 from services.escrow.sending.landings import Hold, Landings
-from services.escrow.sending.progress import CommandOfConcern, Progress, TransferAside
+from services.escrow.sending.progress import CommandOfConcern, Progress
 
 log = logger()
 
@@ -42,7 +42,7 @@ class Attention:
     progress: Progress
     landings: Landings
     deposits: Deposits
-    waiting: Waiting
+    bell: Bell
     asset_contract: str
 
     async def requeue(self, *, marketplace_id: uuid.UUID, command_id: uuid.UUID) -> Command:
@@ -66,7 +66,7 @@ class Attention:
             before=before.value,
             caller=identity.current().caller,
         )
-        self.waiting.work()
+        self.bell.ring()
         return found
 
     async def concerns(self, *, marketplace_id: uuid.UUID) -> Concerns:
@@ -74,7 +74,7 @@ class Attention:
         async with self.database.transaction() as tx:
             return Concerns(
                 commands=await self.progress.commands_of_concern(tx, marketplace_id=marketplace_id),
-                transfers=await self.progress.transfers_aside(tx, marketplace_id=marketplace_id),
+                transfers=await self.deposits.transfers_aside(tx, marketplace_id=marketplace_id),
                 hold=await self.landings.hold(tx),
                 blindness=await self.deposits.blindness(tx, self.asset_contract),
             )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from chassis import identity
 from chassis.database import Database
 from chassis.telemetry import logger
-from services.escrow.commands.waiting import Waiting
+from chassis.waiting import Bell
 from services.escrow.sending.flow_store import FlowStore
 from services.escrow.sending.flows import Change, Flow, FlowReport
 
@@ -19,7 +19,7 @@ class Controls:
 
     database: Database
     flows: FlowStore
-    waiting: Waiting
+    bell: Bell
 
     async def change(
         self,
@@ -55,7 +55,7 @@ class Controls:
             reason=reason,
             by=by,
         )
-        self.waiting.work()
+        self.bell.ring()
 
     async def report(self, *, marketplace_id: uuid.UUID) -> FlowReport:
         """Return what holds for a marketplace, and the history of it."""

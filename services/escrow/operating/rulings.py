@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from chassis import identity
 from chassis.database import Database
 from chassis.telemetry import logger
+from chassis.waiting import Bell
 from kernel.errors import FailedPrecondition, NotFound
 from services.escrow.commands.store import CommandStore
-from services.escrow.commands.waiting import Waiting
 from services.escrow.contracts.steps import Step
 from services.escrow.domain import Command, CommandEnded, CommandInMotion, CommandState
 from services.escrow.ports import Chain, EnvelopeRefused
 from services.escrow.sending.abandonment import has_paid
 from services.escrow.sending.journal import Journal
-from services.escrow.sending.lease import Lease
 from services.escrow.sending.loading import Loader
 from services.escrow.sending.progress import Progress
 from services.escrow.sending.recognise import Recogniser
@@ -67,7 +66,7 @@ class Rulings:
     recogniser: Recogniser
     chain: Chain
     recovery: Recovery
-    waiting: Waiting
+    bell: Bell
 
     async def adopt(
         self,
@@ -119,9 +118,8 @@ class Rulings:
 
         Raises: CommandNotFound; CommandEnded; CommandInMotion: it is being carried out.
         """
-        lease = Lease(marketplace_id=marketplace_id, command_id=command_id, epoch=0)
         async with self.database.transaction() as tx:
-            work = await self.loader.load(tx, lease)
+            work = await self.loader.look(tx, marketplace_id=marketplace_id, command_id=command_id)
         command = work.command
         if command.state in {CommandState.SUCCEEDED, CommandState.FAILED}:
             raise CommandEnded("The command has ended", details={"state": command.state.value})
@@ -158,7 +156,7 @@ class Rulings:
             await self.journal.clear_doubt(tx, step)
 
     async def _go_on(self, work: Work, event: str, ruling: Ruling, name: str) -> Command:
-        marketplace_id, command_id = work.lease.marketplace_id, work.lease.command_id
+        marketplace_id, command_id = work.lease.marketplace_id, work.lease.id
         async with self.database.transaction() as tx:
             await self.progress.requeue(tx, marketplace_id=marketplace_id, command_id=command_id)
             command = await self.store.command(
@@ -172,5 +170,5 @@ class Rulings:
             why=ruling.why,
             caller=identity.current().caller,
         )
-        self.waiting.work()
+        self.bell.ring()
         return command

@@ -9,7 +9,8 @@ from services.escrow.contracts.contract import Contradiction
 from services.escrow.contracts.evidence import EscrowView
 from services.escrow.contracts.kinds import MOVING_MONEY
 from services.escrow.contracts.steps import Step, StepName, StepState
-from services.escrow.ports import Chain, ChainUnavailable
+from services.escrow.ports import Chain
+from services.escrow.sending.decide import Decider
 from services.escrow.sending.landings import Landings
 from services.escrow.sending.recognise import Recogniser
 from services.escrow.sending.sender import Sender
@@ -35,12 +36,14 @@ class Abandonment:
         chain: Chain,
         sender: Sender,
         recogniser: Recogniser,
+        decider: Decider,
     ) -> None:
         self._database = database
         self._landings = landings
         self._chain = chain
         self._sender = sender
         self._recogniser = recogniser
+        self._decider = decider
 
     async def check(self, work: Work, step: Step) -> bool:
         """Check that a command may be given up; tells whether its contract is disputed.
@@ -49,8 +52,8 @@ class Abandonment:
         """
         if has_paid(work):
             raise Contradiction("a step of the command has moved money: it cannot be abandoned")
-        async with self._database.transaction() as tx:
-            await self._sender.require_no_hold(tx)
+        async with self._database.statement() as connection:
+            await self._sender.require_no_hold(connection)
         if work.command.escrow is not None:
             return await self._check_contract(work, step)
         if step.name is StepName.CREATE_ACCOUNT:
@@ -65,15 +68,7 @@ class Abandonment:
             if view is not None:
                 raise Contradiction("the contract is on chain: requeue the command")
             return False
-        if view is None:
-            raise ChainUnavailable("the node does not show the contract")
-        escrow = work.escrow
-        async with self._database.transaction() as tx:
-            landed = await self._landings.newest_landed(
-                tx, marketplace_id=escrow.marketplace_id, escrow_id=escrow.id
-            )
-        if view.read_at_ledger < landed:
-            raise ChainUnavailable("the node lags behind what has landed on the contract")
+        view, _ = await self._decider.require_recent(work, view)
         if view.released or view.resolved:
             await self._require_forgotten(work)
             return view.disputed or work.command.was_frozen
@@ -87,8 +82,8 @@ class Abandonment:
         What was decided then has happened. Once this command has ended, the same can be decided
         again, and claims that payout.
         """
-        async with self._database.transaction() as tx:
-            found = await self._landings.unclaimed(tx, with_settled=True)
+        async with self._database.statement() as connection:
+            found = await self._landings.unclaimed(connection, with_settled=True)
         contract = work.escrow.contract_id
         payouts = [one for one in found if self._chain.pays_out(one.envelope_xdr, contract)]
         is_its_own = any(

@@ -47,11 +47,12 @@ class Plan:
 
     channels: int
     channel_balance: int
-    channel_least: int
     float_units: int
     asset_contract: str
     poll_seconds: float
     transaction_seconds: int
+    # The reserve of one lumen, and the largest fee one transaction may cost, twice.
+    channel_least: int = 5 * STROOPS
     renew_seconds: int = 60
 
 

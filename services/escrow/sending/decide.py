@@ -4,6 +4,7 @@ from chassis.database import Database
 from services.escrow import domain
 from services.escrow.contracts import contract, kinds
 from services.escrow.contracts.contract import Contradiction
+from services.escrow.contracts.evidence import EscrowView
 from services.escrow.contracts.fees import BUYER, largest_make_good, missing
 from services.escrow.contracts.intents import CreateWallet, Intent, PayAsset, TrustAsset
 from services.escrow.contracts.steps import Step, StepName
@@ -65,21 +66,25 @@ class Decider:
                 return contract.deployment(escrow, parties=parties, factory=self._factory)
             contract.check_deployed(view, escrow=escrow, parties=parties)
             return None
+        shown, was_ours = await self.require_recent(work, view)
+        if kinds.may_be_skipped(step, view=shown, was_frozen_by_us=was_ours):
+            return None
+        return kinds.call(step, escrow=escrow, parties=parties, view=shown)
+
+    async def require_recent(self, work: Work, view: EscrowView | None) -> tuple[EscrowView, bool]:
+        """Return a view that shows all that has landed on a contract, and if we have disputed it.
+
+        Raises: ChainUnavailable: the node lags; an older balance is from before the money came.
+        """
         if view is None:
             raise ChainUnavailable("the node does not show the contract")
-        async with self._database.transaction() as tx:
-            was_ours = await self._landings.was_frozen_by_us(
-                tx, marketplace_id=escrow.marketplace_id, escrow_id=escrow.id
+        async with self._database.statement() as connection:
+            standing = await self._landings.standing(
+                connection, marketplace_id=work.escrow.marketplace_id, escrow_id=work.escrow.id
             )
-            landed = await self._landings.newest_landed(
-                tx, marketplace_id=escrow.marketplace_id, escrow_id=escrow.id
-            )
-        if view.read_at_ledger < landed:
-            # Of an older view, the balance would be one from before the money came.
+        if view.read_at_ledger < standing.newest_ledger:
             raise ChainUnavailable("the node lags behind what has landed on the contract")
-        if kinds.may_be_skipped(step, view=view, was_frozen_by_us=was_ours):
-            return None
-        return kinds.call(step, escrow=escrow, parties=parties, view=view)
+        return view, standing.was_frozen_by_us
 
     def _payment(self, work: Work, address: str, minor_units: int) -> PayAsset:
         return PayAsset(from_address=work.platform, to_address=address, amount=minor_units)

@@ -7,10 +7,9 @@ from chassis.telemetry import logger
 from kernel.clock import Clock
 from services.escrow import domain
 from services.escrow.commands.store import CommandStore
-from services.escrow.contracts.steps import Step, StepState
+from services.escrow.contracts.steps import Step
 from services.escrow.domain import CommandKind, CommandState, Escrow, Fact, WalletState
 from services.escrow.sending.journal import Journal
-from services.escrow.sending.progress import Progress
 from services.escrow.sending.sender import Refused
 from services.escrow.sending.work import NotNow, Work, present
 from services.escrow.wallets.store import WalletStore
@@ -31,21 +30,19 @@ class Endings:
         store: CommandStore,
         wallets: WalletStore,
         journal: Journal,
-        progress: Progress,
         clock: Clock,
     ) -> None:
         self._database = database
         self._store = store
         self._wallets = wallets
         self._journal = journal
-        self._progress = progress
         self._clock = clock
 
     async def succeed(self, work: Work) -> CommandState:
         """End a command whose steps are all done."""
         lease, at = work.lease, self._clock.now()
         async with self._database.transaction() as tx:
-            await self._journal.fence(tx, lease)
+            await self._journal.end(tx, lease, state=CommandState.SUCCEEDED, at=at)
             if work.command.escrow is not None:
                 escrow = await self._locked(tx, work)
                 moved, facts = domain.succeed(
@@ -53,17 +50,13 @@ class Endings:
                 )
                 await self._save(tx, work, moved, facts)
             elif work.command.kind is CommandKind.CREATE_WALLET:
-                await self._open_wallet(tx, work)
-            await self._journal.end(tx, lease=lease, state=CommandState.SUCCEEDED, at=at)
+                wallet = present(work.target)
+                await self._wallets.set_wallet_state(tx, wallet=wallet, state=WalletState.ACTIVE)
+                await self._wallets.tell_wallet(
+                    tx, wallet=wallet, at=at, correlation_id=work.command.correlation_id
+                )
         log.info("escrow.command_succeeded", kind=work.command.kind.value)
         return CommandState.SUCCEEDED
-
-    async def _open_wallet(self, tx: Transaction, work: Work) -> None:
-        wallet = present(work.target)
-        await self._wallets.set_wallet_state(tx, wallet=wallet, state=WalletState.ACTIVE)
-        await self._wallets.tell_wallet(
-            tx, wallet=wallet, at=self._clock.now(), correlation_id=work.command.correlation_id
-        )
 
     async def refuse(self, work: Work, step: Step, refusal: Refused) -> CommandState:
         """End a command whose first step was refused; later ones are for an operator."""
@@ -92,8 +85,15 @@ class Endings:
     ) -> CommandState:
         lease, at = work.lease, self._clock.now()
         async with self._database.transaction() as tx:
-            await self._journal.fence(tx, lease)
-            await self._journal.end_step(tx, step=step, state=StepState.REFUSED)
+            await self._journal.end(
+                tx,
+                lease,
+                state=CommandState.FAILED,
+                at=at,
+                reason=reason,
+                message=message,
+                refused=step,
+            )
             if work.command.escrow is not None:
                 moved, facts = domain.refuse(
                     await self._locked(tx, work),
@@ -105,29 +105,19 @@ class Endings:
             elif work.command.kind is CommandKind.CREATE_WALLET:
                 wallet = present(work.target)
                 await self._wallets.set_wallet_state(tx, wallet=wallet, state=WalletState.FAILED)
-            await self._journal.end(
-                tx, lease=lease, state=CommandState.FAILED, at=at, reason=reason, message=message
-            )
         log.error("escrow.command_failed", kind=work.command.kind.value, reason=reason)
         return CommandState.FAILED
 
     async def quarantine(self, work: Work, step: Step, message: str) -> CommandState:
         """Stop a command until an operator has looked. What is in flight keeps its channel."""
         lease = work.lease
-        async with self._database.transaction() as tx:
-            await self._journal.fence(tx, lease)
-            await self._journal.free_channel(tx, step)
-            await self._journal.end(
-                tx,
-                lease=lease,
-                state=CommandState.QUARANTINED,
-                at=None,
-                reason="QUARANTINED",
-                message=message,
+        async with self._database.statement() as connection:
+            await self._journal.quarantine(
+                connection, lease, step=step, reason="QUARANTINED", message=message
             )
         log.error(
             "escrow.quarantined",
-            command_id=str(lease.command_id),
+            command_id=str(lease.id),
             step=step.name.value,
             why=message,
         )
@@ -159,12 +149,11 @@ class Endings:
     async def rest(self, work: Work, step: Step, problem: NotNow) -> CommandState:
         """Leave a command with nothing in flight for later, and say what it waits for."""
         seconds = problem.seconds or rest_seconds(work.command.waits)
-        async with self._database.transaction() as tx:
-            await self._journal.fence(tx, work.lease)
-            await self._journal.free_channel(tx, step)
-            await self._progress.put_off(
-                tx,
-                lease=work.lease,
+        async with self._database.statement() as connection:
+            await self._journal.put_off(
+                connection,
+                work.lease,
+                step=step,
                 seconds=seconds,
                 reason=problem.reason,
                 message=str(problem),
@@ -172,7 +161,7 @@ class Endings:
             )
         log.warning(
             "escrow.step_waits",
-            command_id=str(work.lease.command_id),
+            command_id=str(work.lease.id),
             step=step.name.value,
             reason=problem.reason,
             why=str(problem)[:200],

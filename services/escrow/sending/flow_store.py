@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from chassis.database import Transaction
+from chassis.sql import compiled
 from services.escrow.sending.flows import (
     DAILY_LIMIT_REACHED,
     FLOW_STOPPED,
@@ -35,8 +36,16 @@ class FlowStore:
         Asking again for the same step counts nothing more. Raises: FlowClosed.
         """
         await self._lock(tx, passage.flow, passage.marketplace_id)
+        await self.check(tx, passage)
+        if not passage.is_counted and passage.minor_units:
+            names = _names(passage.flow, passage.marketplace_id)
+            amount = {"step": passage.step_id, "minor_units": passage.minor_units}
+            await tx.run(_COUNT, {**names, **amount})
+
+    async def check(self, tx: Transaction, passage: Passage) -> None:
+        """Check that a step may pass now, and count nothing. Raises: FlowClosed."""
         names = _names(passage.flow, passage.marketplace_id)
-        found = (await tx.execute(_STATE, {**names, "step": passage.step_id})).one()
+        found = await tx.fetchrow(_STATE, {**names, "step": passage.step_id})
         if found.is_stopped:
             raise FlowClosed(FLOW_STOPPED, f"{passage.flow} are stopped: {found.why}")
         if passage.is_counted or not passage.minor_units:
@@ -48,8 +57,6 @@ class FlowStore:
                 f"{found.used} of {limit} minor units are used today, and this needs"
                 f" {passage.minor_units}",
             )
-        amount = {"step": passage.step_id, "minor_units": passage.minor_units}
-        await tx.execute(_COUNT, {**names, **amount})
 
     async def change(
         self,
@@ -75,16 +82,16 @@ class FlowStore:
             "reason": reason,
             "by": by,
         }
-        await tx.execute(sa.insert(flow_changes).values(row))
+        await tx.run(_ADD_CHANGE, row)
         if change is not Change.STOP:
-            await tx.execute(_WAKE, {"marketplace": marketplace_id})
+            await tx.run(_WAKE, {"marketplace": marketplace_id})
 
     async def states(self, tx: Transaction, *, marketplace_id: uuid.UUID) -> list[FlowState]:
         """Read what holds for a marketplace now."""
         states = []
         for flow in Flow:
             names = {**_names(flow, marketplace_id), "step": None}
-            found = (await tx.execute(_STATE, names)).one()
+            found = await tx.fetchrow(_STATE, names)
             states.append(
                 FlowState(
                     flow=flow,
@@ -97,13 +104,7 @@ class FlowStore:
 
     async def history(self, tx: Transaction, *, marketplace_id: uuid.UUID) -> Sequence[FlowChange]:
         """List what was done to the flows of a marketplace and to those of all, newest first."""
-        table = flow_changes.c
-        chosen = (
-            sa.select(flow_changes)
-            .where(sa.or_(table.marketplace_id == marketplace_id, table.marketplace_id.is_(None)))
-            .order_by(table.id.desc())
-            .limit(HISTORY_MAX)
-        )
+        rows = await tx.fetch(_HISTORY, {"marketplace_id": marketplace_id})
         return [
             FlowChange(
                 marketplace_id=row.marketplace_id,
@@ -114,7 +115,7 @@ class FlowStore:
                 by=row.by,
                 at=row.at,
             )
-            for row in await tx.execute(chosen)
+            for row in rows
         ]
 
     async def _lock(self, tx: Transaction, flow: Flow, marketplace_id: uuid.UUID | None) -> None:
@@ -129,19 +130,34 @@ def _names(flow: Flow, marketplace_id: uuid.UUID) -> dict[str, object]:
     return {"flow": flow.value, "marketplace": marketplace_id}
 
 
-_LOCK_ALL = sa.text("select pg_advisory_xact_lock(hashtext('escrow.flow'), hashtext(:flow))")
-_LOCK_ONE = sa.text("""
-select pg_advisory_xact_lock_shared(hashtext('escrow.flow'), hashtext(:flow)),
-       pg_advisory_xact_lock(hashtext('escrow.flow'), hashtext(:one))
-""")
+_HISTORY = compiled(
+    sa.select(*(column for column in flow_changes.c if column is not flow_changes.c.id))
+    .where(
+        sa.or_(
+            flow_changes.c.marketplace_id == sa.bindparam("marketplace_id"),
+            flow_changes.c.marketplace_id.is_(None),
+        )
+    )
+    .order_by(flow_changes.c.id.desc())
+    .limit(HISTORY_MAX)
+)
+_ADD_CHANGE = """
+insert into flow_changes (marketplace_id, flow, change, daily_limit, reason, by)
+values (%(marketplace_id)s, %(flow)s, %(change)s, %(daily_limit)s, %(reason)s, %(by)s)
+"""
+_LOCK_ALL = "select pg_advisory_xact_lock(hashtext('escrow.flow'), hashtext(%(flow)s))"
+_LOCK_ONE = """
+select pg_advisory_xact_lock_shared(hashtext('escrow.flow'), hashtext(%(flow)s)),
+       pg_advisory_xact_lock(hashtext('escrow.flow'), hashtext(%(one)s))
+"""
 # A stop of all and a stop of one are two: each is lifted as it was put. A limit of one marketplace
 # holds instead of that of all. What was refused in the end was never paid.
-_STATE = sa.text("""
+_STATE = """
 with newest as (
     select distinct on (marketplace_id, change = 'LIMIT')
            marketplace_id, change, daily_limit, reason
     from flow_changes
-    where flow = :flow and (marketplace_id = :marketplace or marketplace_id is null)
+    where flow = %(flow)s and (marketplace_id = %(marketplace)s or marketplace_id is null)
     order by marketplace_id, change = 'LIMIT', id desc)
 select coalesce(bool_or(change = 'STOP'), false) as is_stopped,
        coalesce(string_agg(reason, '; ') filter (where change = 'STOP'), '') as why,
@@ -149,22 +165,23 @@ select coalesce(bool_or(change = 'STOP'), false) as is_stopped,
         order by marketplace_id is null limit 1) as daily_limit,
        (select coalesce(sum(u.minor_units), 0)::bigint from flow_uses u
         join steps s on s.id = u.step_id
-        where u.marketplace_id = :marketplace and u.flow = :flow
+        where u.marketplace_id = %(marketplace)s and u.flow = %(flow)s
           and u.day = (clock_timestamp() at time zone 'UTC')::date
-          and s.state <> 'REFUSED' and u.step_id is distinct from cast(:step as uuid)) as used
+          and s.state <> 'REFUSED' and u.step_id is distinct from %(step)s::uuid) as used
 from newest
-""")
-_COUNT = sa.text("""
+"""
+_COUNT = """
 insert into flow_uses (step_id, marketplace_id, flow, day, minor_units)
-values (:step, :marketplace, :flow, (clock_timestamp() at time zone 'UTC')::date, :minor_units)
+values (%(step)s, %(marketplace)s, %(flow)s, (clock_timestamp() at time zone 'UTC')::date,
+        %(minor_units)s)
 on conflict (step_id) do update set day = excluded.day
-""")
-_WAKE = sa.text("""
+"""
+_WAKE = """
 update commands set next_attempt_at = 'epoch'
 where (marketplace_id, id) in (
     -- One that is locked is being looked at anyway.
     select c.marketplace_id, c.id from commands c
     where c.state = 'RUNNING' and c.error_reason in ('FLOW_STOPPED', 'DAILY_LIMIT_REACHED')
-      and (cast(:marketplace as uuid) is null or c.marketplace_id = :marketplace)
+      and (%(marketplace)s::uuid is null or c.marketplace_id = %(marketplace)s)
     for update skip locked)
-""")
+"""

@@ -1,43 +1,54 @@
-"""The worker's book in Postgres: leases, steps, signed envelopes, what the chain paid.
+"""The worker's journal in PostgreSQL: leases, steps, signed envelopes, what the chain paid.
 
-Whoever carries a command out holds its lease. Every transaction that writes begins with `fence`,
-which locks the command's row and refuses an epoch that is no longer the newest: a process that
-was paused past its lease can write nothing.
+Every write of a command's steps checks its lease in the same statement, and locks the command's
+row: a process that was paused past its lease writes nothing.
 """
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from psycopg.types.json import Jsonb
 
 from chassis.database import Transaction
+from chassis.leases import Lease, LeaseLost, LeaseTable
 from services.escrow.contracts.evidence import Prepared, TransactionOutcome
-from services.escrow.contracts.steps import Attempt, AttemptState, Step, StepName, StepState
+from services.escrow.contracts.steps import (
+    SUPERSEDED,
+    Attempt,
+    AttemptState,
+    Step,
+    StepName,
+    StepState,
+)
 from services.escrow.domain import CommandState, Payment
-from services.escrow.sending.lease import Lease, LeaseLost
+from services.escrow.sending import statements
 from services.escrow.sending.shares import may_take
-from services.escrow.tables import attempts, channels, commands, payments, steps
+
+LEASES = LeaseTable(
+    "commands",
+    running="state = 'RUNNING'",
+    due="next_attempt_at <= clock_timestamp()",
+    age="greatest(created_at, next_attempt_at)",
+)
 
 
 class Journal:
     """Reads and writes what the worker does."""
 
     async def due(self, tx: Transaction, *, limit: int) -> Mapping[uuid.UUID, int]:
-        """Count what nobody carries out by marketplace, up to a limit of each.
+        """Count the commands that are due by marketplace, up to a limit of each.
 
-        Who has waited longest comes first; time is the database's.
+        The marketplace whose command has waited longest comes first; time is the database's.
         """
-        rows = await tx.execute(_DUE, {"limit": limit})
+        rows = await tx.fetch(statements.DUE, {"limit": limit})
         return {row.marketplace_id: row.due for row in rows}
 
     async def claim(
         self, tx: Transaction, *, shares: Mapping[uuid.UUID, int], seconds: int
     ) -> list[Lease]:
-        """Take commands that nobody carries out, so many of each marketplace, oldest first.
+        """Take due commands, so many of each marketplace, oldest first.
 
         What has rested is as old as the end of its rest; time is the database's.
         """
@@ -46,258 +57,248 @@ class Journal:
             "shares": list(shares.values()),
             "seconds": seconds,
         }
-        rows = await tx.execute(_CLAIM, names)
         return [
-            Lease(marketplace_id=r.marketplace_id, command_id=r.id, epoch=r.lease_epoch)
-            for r in rows
+            Lease(marketplace_id=row.marketplace_id, id=row.id, epoch=row.lease_epoch)
+            for row in await tx.fetch(statements.CLAIM, names)
         ]
-
-    async def renew(
-        self, tx: Transaction, *, leases: Sequence[Lease], seconds: int
-    ) -> frozenset[Lease]:
-        """Hold leases longer; returns those that are still held."""
-        rows = await tx.execute(_RENEW, {**_columns(leases), "seconds": seconds})
-        held = {(r.marketplace_id, r.id) for r in rows}
-        return frozenset(x for x in leases if (x.marketplace_id, x.command_id) in held)
-
-    async def let_go(self, tx: Transaction, *, leases: Sequence[Lease]) -> None:
-        """Give leases back, so that another worker need not wait for their end."""
-        await tx.execute(_LET_GO, _columns(leases))
 
     async def fence(self, tx: Transaction, lease: Lease) -> None:
         """Lock the command's row. Raises: LeaseLost."""
-        chosen = sa.select(commands.c.lease_epoch, commands.c.state).where(is_leased(lease))
-        row = (await tx.execute(chosen.with_for_update())).first()
-        if row is None or row.lease_epoch != lease.epoch or row.state != CommandState.RUNNING:
-            raise LeaseLost
+        await LEASES.fence(tx, lease)
 
     async def end(
         self,
         tx: Transaction,
-        *,
         lease: Lease,
+        *,
         state: CommandState,
-        at: dt.datetime | None,
+        at: dt.datetime,
         reason: str = "",
         message: str = "",
+        refused: Step | None = None,
     ) -> None:
-        """Write how a command ended, or that an operator must look (at is None)."""
-        await tx.execute(
-            sa.update(commands)
-            .where(is_leased(lease))
-            .values(
-                state=state,
-                finished_at=at,
-                error_reason=reason,
-                error_message=message,
-                waits=0,
-                waiting_since=None,
-                abandoned_why="",
-                quarantined_at=sa.func.clock_timestamp() if at is None else None,
-                troubled_since=None,
-            )
-        )
+        """Write how a command ended. refused: its step that was. Raises: LeaseLost."""
+        names = {
+            **_names(lease),
+            "state": state,
+            "at": at,
+            "reason": reason,
+            "message": message,
+            "step": None if refused is None else refused.id,
+        }
+        await _fenced(tx, statements.END, names)
+
+    async def quarantine(
+        self, tx: Transaction, lease: Lease, *, step: Step, reason: str, message: str
+    ) -> None:
+        """Stop a command until an operator has looked; its channel account is given back.
+
+        A channel account under whose number something is signed stays the step's.
+        Raises: LeaseLost.
+        """
+        names = {**_names(lease), "step": step.id, "reason": reason, "message": message}
+        await _fenced(tx, statements.QUARANTINE, names)
+
+    async def put_off(
+        self,
+        tx: Transaction,
+        lease: Lease,
+        *,
+        step: Step,
+        seconds: int,
+        reason: str,
+        message: str,
+        is_trouble: bool | None = False,
+    ) -> None:
+        """Let a command rest before it may be taken again, and say why; as `quarantine` else.
+
+        is_trouble: the time since the trouble began is measured; False ends it, None leaves it.
+        Raises: LeaseLost.
+        """
+        names = {
+            **_names(lease),
+            "step": step.id,
+            "seconds": seconds,
+            "reason": reason,
+            "message": message,
+            "is_trouble": is_trouble,
+        }
+        await _fenced(tx, statements.PUT_OFF, names)
 
     async def steps(self, tx: Transaction, lease: Lease) -> list[Step]:
         """Read the steps of a command with their attempts, in order."""
-        chosen = (
-            sa.select(steps)
-            .where(
-                steps.c.marketplace_id == lease.marketplace_id,
-                steps.c.command_id == lease.command_id,
-            )
-            .order_by(steps.c.position)
-        )
-        found = [_to_step(row) for row in await tx.execute(chosen)]
-        of_steps = (
-            sa.select(attempts)
-            .where(attempts.c.step_id.in_([step.id for step in found]))
-            .order_by(attempts.c.number)
-        )
-        rows = list(await tx.execute(of_steps))
-        return [
-            replace(step, attempts=tuple(_to_attempt(r) for r in rows if r.step_id == step.id))
-            for step in found
-        ]
+        names = {"marketplace": lease.marketplace_id, "command": lease.id}
+        found: dict[uuid.UUID, list[Any]] = {}
+        for row in await tx.fetch(statements.STEPS, names):
+            found.setdefault(row.id, []).append(row)
+        return [_to_step(rows) for rows in found.values()]
 
-    async def lease_channel(self, tx: Transaction, step: Step) -> tuple[str, int] | None:
+    async def lease_channel(
+        self, tx: Transaction, lease: Lease, step: Step
+    ) -> tuple[str, int] | None:
         """Give a step a channel account and its next sequence number; None: it has to wait.
 
         It waits where all are taken, or its marketplace has its share. One lease at a time is
-        given, so that a share is never more than it was counted for.
+        given, so that a share is never more than it was counted for. Raises: LeaseLost.
         """
-        await tx.execute(_ONE_LEASE_AT_A_TIME)
-        used = (await tx.execute(_USE_OF_CHANNELS, {"step": step.id})).one()
-        if not may_take(holds=used.own, free=used.free):
-            return None
-        chosen = (
-            sa.select(channels.c.address, channels.c.next_sequence)
-            .where(
-                channels.c.leased_by.is_(None),
-                channels.c.next_sequence.is_not(None),
-                channels.c.is_retired.is_(False),
-            )
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
-        row = (await tx.execute(chosen)).first()
+        await tx.execute(statements.ONE_CHANNEL_AT_A_TIME)
+        used = await tx.fetchrow(statements.USE_OF_CHANNELS, {"step": step.id})
+        row = None
+        if may_take(holds=used.own, free=used.free):
+            row = await tx.fetchrow(statements.LEASE_CHANNEL, {**_names(lease), "step": step.id})
         if row is None:
+            await self.fence(tx, lease)
             return None
-        taken = sa.update(channels).where(channels.c.address == row.address)
-        await tx.execute(taken.values(leased_by=step.id))
-        numbered = sa.update(steps).where(steps.c.id == step.id)
-        await tx.execute(numbered.values(source=row.address, sequence=row.next_sequence))
-        return row.address, row.next_sequence
+        return row.source, row.sequence
 
-    async def renumber(self, tx: Transaction, *, step: Step, used: Prepared) -> None:
-        """Move a step to the next sequence number, where a ledger has used up the one it has."""
-        await tx.execute(_RENUMBER, {"step": step.id, "source": used.source, "used": used.sequence})
+    async def keep_attempt(
+        self, tx: Transaction, lease: Lease, *, step: Step, attempt: Attempt
+    ) -> bool:
+        """Store a signed envelope, to be committed before its first byte is sent.
 
-    async def free_channel(self, tx: Transaction, step: Step) -> None:
-        """Give back the channel account of a step, unless something is signed under its number."""
-        may_land = attempts.c.state.in_([AttemptState.SENT, AttemptState.EXPIRED])
-        signed = (
-            sa.select(attempts.c.hash)
-            .join(steps, steps.c.id == attempts.c.step_id)
-            .where(
-                steps.c.id == step.id,
-                may_land,
-                attempts.c.source == steps.c.source,
-                attempts.c.sequence == steps.c.sequence,
-            )
-        )
-        if (await tx.execute(signed)).first() is not None:
-            return
-        await tx.execute(
-            sa.update(steps)
-            .where(steps.c.id == step.id, steps.c.state == StepState.PLANNED)
-            .values(source=None, sequence=None)
-        )
-        await tx.execute(
-            sa.update(channels).where(channels.c.leased_by == step.id).values(leased_by=None)
-        )
-
-    async def keep_attempt(self, tx: Transaction, *, step: Step, attempt: Attempt) -> None:
-        """Store a signed envelope; to be committed before its first byte is sent."""
-        prepared = attempt.prepared
-        row = {
-            "hash": prepared.hash,
-            "step_id": step.id,
-            "number": attempt.number,
-            "source": prepared.source,
-            "sequence": prepared.sequence,
-            "envelope_xdr": prepared.envelope_xdr,
-            "max_time": prepared.max_time,
-            "auth_expires_ledger": prepared.auth_expires_ledger,
-            "max_fee": prepared.max_fee,
-            "network": prepared.network,
-            "prepared_at_ledger": attempt.prepared_at_ledger,
-            "state": attempt.state,
-            "is_burn": attempt.is_burn,
-            "created_at": sa.func.clock_timestamp(),
-        }
-        await tx.execute(sa.insert(attempts).values(row))
+        False: nothing new may be sent until an operator confirms. Raises: LeaseLost.
+        """
+        row = {**_names(lease), **_attempt_row(step, attempt)}
+        if await tx.run(statements.KEEP_ATTEMPT, row) == 1:
+            return True
+        await self.fence(tx, lease)
+        return False
 
     async def adopt(self, tx: Transaction, *, step: Step, attempt: Attempt) -> bool:
         """Take a landed transaction for an envelope of a step; False: it is one of another step."""
-        known = sa.select(attempts.c.step_id).where(attempts.c.hash == attempt.prepared.hash)
-        owner = (await tx.execute(known)).scalar_one_or_none()
-        if owner is None:
-            await self.keep_attempt(tx, step=step, attempt=attempt)
-        return owner is None or owner == step.id
+        if await tx.run(statements.ADOPT_ATTEMPT, _attempt_row(step, attempt)) == 1:
+            return True
+        owner = await tx.fetchval(statements.OWNER_OF_ATTEMPT, {"hash": attempt.prepared.hash})
+        return bool(owner == step.id)
 
-    async def close_attempt(
+    async def succeeded(
         self,
         tx: Transaction,
-        *,
-        attempt: Attempt,
-        state: AttemptState,
-        outcome: TransactionOutcome | None = None,
-        code: str = "",
-    ) -> None:
-        """Write what became of an envelope. outcome: where a ledger has it; code: where not."""
-        await tx.execute(
-            sa.update(attempts)
-            .where(attempts.c.hash == attempt.prepared.hash)
-            .values(
-                state=state,
-                ledger=outcome.ledger if outcome else None,
-                code=outcome.code if outcome else code,
-            )
-        )
-
-    async def supersede(self, tx: Transaction, *, step: Step, by: Attempt) -> None:
-        """Let what else is in flight under a number that a ledger has used be dead."""
-        await tx.execute(
-            sa.update(attempts)
-            .where(
-                attempts.c.step_id == step.id,
-                attempts.c.source == by.prepared.source,
-                attempts.c.sequence == by.prepared.sequence,
-                attempts.c.state == AttemptState.SENT,
-                attempts.c.hash != by.prepared.hash,
-            )
-            .values(state=AttemptState.EXPIRED)
-        )
-
-    async def end_step(
-        self,
-        tx: Transaction,
+        lease: Lease,
         *,
         step: Step,
-        state: StepState,
-        used: Prepared | None = None,
+        attempt: Attempt,
+        outcome: TransactionOutcome,
+        paid: Sequence[Payment],
         doubt: str = "",
     ) -> None:
-        """End a step and give its channel account back.
+        """End a step with an envelope that landed; store what was paid, free the channel account.
 
-        used: the envelope that a ledger has, with the sequence number that is now used up; doubt:
-        what contradicts what was meant.
+        The command goes on: it is forgotten that it waited. Others in flight under the number are
+        dead. doubt: what contradicts what was meant. Raises: LeaseLost.
         """
-        ended = sa.update(steps).where(steps.c.id == step.id).values(state=state, doubt=doubt)
-        await tx.execute(ended)
-        held = channels.c.leased_by == step.id
-        if used is not None:
-            moved = sa.update(channels).where(held, channels.c.address == used.source)
-            await tx.execute(moved.values(next_sequence=used.sequence + 1))
-        await tx.execute(sa.update(channels).where(held).values(leased_by=None))
-
-    async def clear_doubt(self, tx: Transaction, step: Step) -> None:
-        """Forget what seemed to contradict a step: another look at the chain did not show it."""
-        await tx.execute(sa.update(steps).where(steps.c.id == step.id).values(doubt=""))
-
-    async def keep_payments(self, tx: Transaction, *, step: Step, paid: Sequence[Payment]) -> None:
-        """Store what the chain reports of a step that landed."""
-        for payment in paid:
-            row = {
-                "transaction_hash": payment.transaction_hash,
+        rows = [
+            {
                 "event_index": payment.event_index,
-                "step_id": step.id,
                 "payee": payment.payee,
                 "from_address": payment.from_address,
                 "to_address": payment.to_address,
                 "minor_units": payment.minor_units,
                 "is_absorbed_fee": payment.is_absorbed_fee,
             }
-            await tx.execute(insert(payments).values(row))
+            for payment in paid
+        ]
+        names = {
+            **_names(lease),
+            **_closing(step, attempt, outcome),
+            "paid": Jsonb(rows),
+            "doubt": doubt,
+        }
+        await _fenced(tx, statements.SUCCEEDED, names)
+
+    async def failed(
+        self,
+        tx: Transaction,
+        lease: Lease,
+        *,
+        step: Step,
+        attempt: Attempt,
+        outcome: TransactionOutcome,
+    ) -> None:
+        """Write that a ledger has an envelope, and that the step is not done by it.
+
+        The step gets the next sequence number. Raises: LeaseLost.
+        """
+        names = {**_names(lease), **_closing(step, attempt, outcome)}
+        await _fenced(tx, statements.FAILED, names)
+
+    async def expired(self, tx: Transaction, lease: Lease, *, attempt: Attempt) -> None:
+        """Write that an envelope can land no more. Raises: LeaseLost."""
+        names = {**_names(lease), "hash": attempt.prepared.hash}
+        await _fenced(tx, statements.EXPIRED, names)
+
+    async def superseded(
+        self, tx: Transaction, lease: Lease, *, step: Step, attempt: Attempt
+    ) -> None:
+        """Write that a ledger has used an envelope's number for another step's transaction.
+
+        The step gets the next sequence number. Raises: LeaseLost.
+        """
+        prepared = attempt.prepared
+        names = {
+            **_names(lease),
+            "step": step.id,
+            "hash": prepared.hash,
+            "source": prepared.source,
+            "sequence": prepared.sequence,
+            "code": SUPERSEDED,
+        }
+        await _fenced(tx, statements.SUPERSEDED, names)
+
+    async def skip(self, tx: Transaction, lease: Lease, *, step: Step) -> None:
+        """End a step of which the chain shows that it is done. Raises: LeaseLost."""
+        await _fenced(
+            tx, statements.SKIP, {**_names(lease), "step": step.id, "state": StepState.SKIPPED}
+        )
+
+    async def clear_doubt(self, tx: Transaction, step: Step) -> None:
+        """Forget what seemed to contradict a step: another look at the chain did not show it."""
+        await tx.run(statements.CLEAR_DOUBT, {"step": step.id})
 
 
-def is_leased(lease: Lease) -> sa.ColumnElement[bool]:
-    """Return the condition that names a lease's command."""
-    return sa.and_(
-        commands.c.marketplace_id == lease.marketplace_id, commands.c.id == lease.command_id
-    )
+async def _fenced(tx: Transaction, statement: str, names: Mapping[str, object]) -> None:
+    """Execute a statement that tells how many rows of commands are under the lease."""
+    if await tx.fetchval(statement, names) != 1:
+        raise LeaseLost
 
 
-def _columns(leases: Sequence[Lease]) -> dict[str, object]:
+def _names(lease: Lease) -> dict[str, object]:
+    return {"marketplace": lease.marketplace_id, "command": lease.id, "epoch": lease.epoch}
+
+
+def _closing(step: Step, attempt: Attempt, outcome: TransactionOutcome) -> dict[str, object]:
     return {
-        "marketplaces": [lease.marketplace_id for lease in leases],
-        "ids": [lease.command_id for lease in leases],
-        "epochs": [lease.epoch for lease in leases],
+        "step": step.id,
+        "hash": attempt.prepared.hash,
+        "source": attempt.prepared.source,
+        "sequence": attempt.prepared.sequence,
+        "ledger": outcome.ledger,
+        "code": outcome.code,
     }
 
 
-def _to_step(row: Any) -> Step:
+def _attempt_row(step: Step, attempt: Attempt) -> dict[str, object]:
+    prepared = attempt.prepared
+    return {
+        "hash": prepared.hash,
+        "step": step.id,
+        "number": attempt.number,
+        "source": prepared.source,
+        "sequence": prepared.sequence,
+        "envelope_xdr": prepared.envelope_xdr,
+        "max_time": prepared.max_time,
+        "auth_expires_ledger": prepared.auth_expires_ledger,
+        "max_fee": prepared.max_fee,
+        "network": prepared.network,
+        "prepared_at_ledger": attempt.prepared_at_ledger,
+        "state": attempt.state,
+        "is_burn": attempt.is_burn,
+    }
+
+
+def _to_step(rows: Collection[Any]) -> Step:
+    """Read a step from its rows: one for each attempt, or one without any."""
+    row = next(iter(rows))
     return Step(
         id=row.id,
         position=row.position,
@@ -307,6 +308,7 @@ def _to_step(row: Any) -> Step:
         source=row.source,
         sequence=row.sequence,
         doubt=row.doubt,
+        attempts=tuple(_to_attempt(each) for each in rows if each.hash is not None),
     )
 
 
@@ -314,8 +316,8 @@ def _to_attempt(row: Any) -> Attempt:
     prepared = Prepared(
         hash=row.hash,
         envelope_xdr=row.envelope_xdr,
-        source=row.source,
-        sequence=row.sequence,
+        source=row.attempt_source,
+        sequence=row.attempt_sequence,
         max_time=row.max_time,
         auth_expires_ledger=row.auth_expires_ledger,
         max_fee=row.max_fee,
@@ -325,67 +327,8 @@ def _to_attempt(row: Any) -> Attempt:
         number=row.number,
         prepared=prepared,
         prepared_at_ledger=row.prepared_at_ledger,
-        state=AttemptState(row.state),
+        state=AttemptState(row.attempt_state),
         ledger=row.ledger,
         code=row.code,
         is_burn=row.is_burn,
     )
-
-
-_CLAIM = sa.text("""
-update commands set lease_until = clock_timestamp() + make_interval(secs => :seconds),
-                    lease_epoch = lease_epoch + 1
-where (marketplace_id, id) in (
-    select taken.marketplace_id, taken.id
-    from unnest(cast(:marketplaces as uuid[]), cast(:shares as integer[])) as share (owner, size)
-    cross join lateral (
-        select c.marketplace_id, c.id from commands c
-        where c.marketplace_id = share.owner and c.state = 'RUNNING'
-          and c.lease_until < clock_timestamp() and c.next_attempt_at <= clock_timestamp()
-        order by greatest(c.created_at, c.next_attempt_at) limit share.size
-        for update skip locked) as taken)
-returning marketplace_id, id, lease_epoch
-""")
-_DUE = sa.text("""
-select c.marketplace_id, least(count(*), :limit) as due from commands c
-where c.state = 'RUNNING' and c.lease_until < clock_timestamp()
-  and c.next_attempt_at <= clock_timestamp()
-group by c.marketplace_id order by min(greatest(c.created_at, c.next_attempt_at))
-""")
-_RENEW = sa.text("""
-update commands c set lease_until = clock_timestamp() + make_interval(secs => :seconds)
-from unnest(cast(:marketplaces as uuid[]), cast(:ids as uuid[]), cast(:epochs as bigint[]))
-     as held (marketplace_id, id, epoch)
-where c.marketplace_id = held.marketplace_id and c.id = held.id and c.lease_epoch = held.epoch
-  and c.state = 'RUNNING'
-returning c.marketplace_id, c.id
-""")
-_LET_GO = sa.text("""
-update commands c set lease_until = 'epoch'
-from unnest(cast(:marketplaces as uuid[]), cast(:ids as uuid[]), cast(:epochs as bigint[]))
-     as held (marketplace_id, id, epoch)
-where c.marketplace_id = held.marketplace_id and c.id = held.id and c.lease_epoch = held.epoch
-  and c.state = 'RUNNING'
-""")
-_RENUMBER = sa.text("""
-with moved as (
-    update steps set sequence = sequence + 1
-    where id = :step and source = :source and sequence = :used
-    returning source, sequence
-)
-update channels c set next_sequence = moved.sequence from moved
-where c.address = moved.source and c.leased_by = :step
-""")
-_ONE_LEASE_AT_A_TIME = sa.text(
-    "select pg_advisory_xact_lock(hashtext('escrow'), hashtext('channels'))"
-)
-_USE_OF_CHANNELS = sa.text("""
-select count(*) filter (where h.leased_by is null) as free,
-       count(*) filter (where holder.marketplace_id = asking.marketplace_id
-                          and c.state = 'RUNNING') as own
-from steps asking
-cross join channels h left join steps holder on holder.id = h.leased_by
--- What a quarantined command keeps is made up for by new ones, and stops none of its owner's.
-left join commands c on c.marketplace_id = holder.marketplace_id and c.id = holder.command_id
-where asking.id = :step and h.next_sequence is not null and not h.is_retired
-""")

@@ -15,19 +15,16 @@ from services.escrow.contracts.kinds import (
     WITHOUT_CONTRACT,
 )
 from services.escrow.contracts.steps import (
-    SUPERSEDED,
     Attempt,
     AttemptState,
     Step,
     StepName,
-    StepState,
 )
 from services.escrow.domain import PayeeRole, Payment
 from services.escrow.ports import Chain, ChainUnavailable
 from services.escrow.sending.decide import Decider
 from services.escrow.sending.endings import Endings
 from services.escrow.sending.journal import Journal
-from services.escrow.sending.progress import Progress
 from services.escrow.sending.sender import Refused, Sender
 from services.escrow.sending.work import NotNow, Work, present
 
@@ -48,7 +45,6 @@ class Landing:
         *,
         database: Database,
         journal: Journal,
-        progress: Progress,
         chain: Chain,
         sender: Sender,
         decider: Decider,
@@ -56,7 +52,6 @@ class Landing:
     ) -> None:
         self._database = database
         self._journal = journal
-        self._progress = progress
         self._chain = chain
         self._sender = sender
         self._decider = decider
@@ -79,12 +74,8 @@ class Landing:
 
     async def superseded(self, work: Work, step: Step, attempt: Attempt) -> None:
         """Write down that an envelope is dead: a ledger has used its number for another."""
-        async with self._database.transaction() as tx:
-            await self._journal.fence(tx, work.lease)
-            await self._journal.close_attempt(
-                tx, attempt=attempt, state=AttemptState.EXPIRED, code=SUPERSEDED
-            )
-            await self._journal.renumber(tx, step=step, used=attempt.prepared)
+        async with self._database.statement() as connection:
+            await self._journal.superseded(connection, work.lease, step=step, attempt=attempt)
         log.warning("escrow.attempt_superseded", step=step.name, hash=attempt.prepared.hash)
 
     async def by_effect(
@@ -139,23 +130,20 @@ class Landing:
             await self._read_back(work, step, ledger=outcome.ledger, paid=paid)
         except Contradiction as found:
             doubt = found
-        async with self._database.transaction() as tx:
-            await self._journal.fence(tx, work.lease)
-            await self._journal.supersede(tx, step=step, by=attempt)
-            await self._journal.close_attempt(
-                tx, attempt=attempt, state=AttemptState.SUCCEEDED, outcome=outcome
-            )
-            await self._journal.keep_payments(tx, step=step, paid=paid)
-            await self._journal.end_step(
+        # Only a milestone has an event of its own: else the one statement is the transaction.
+        is_told = step.name is StepName.CHANGE_MILESTONE_STATUS
+        lent = self._database.transaction() if is_told else self._database.statement()
+        async with lent as tx:
+            await self._journal.succeeded(
                 tx,
+                work.lease,
                 step=step,
-                state=StepState.SUCCEEDED,
-                used=attempt.prepared,
+                attempt=attempt,
+                outcome=outcome,
+                paid=paid,
                 doubt=str(doubt or ""),
             )
-            if work.command.waits:
-                await self._progress.goes_on(tx, lease=work.lease)
-            if step.name is StepName.CHANGE_MILESTONE_STATUS:
+            if is_told:
                 await self._endings.milestone(tx, work)
         log.info("escrow.step_landed", step=step.name, hash=outcome.hash, ledger=outcome.ledger)
         await self._sender.announce(outcome.hash)
@@ -195,16 +183,14 @@ class Landing:
     ) -> None:
         """Write down that an envelope failed on a ledger, or can never land."""
         failed = outcome.status is OutcomeStatus.FAILED
-        async with self._database.transaction() as tx:
-            await self._journal.fence(tx, work.lease)
-            state = AttemptState.FAILED if failed else AttemptState.EXPIRED
+        async with self._database.statement() as connection:
             if failed:
-                await self._journal.supersede(tx, step=step, by=attempt)
-            await self._journal.close_attempt(
-                tx, attempt=attempt, state=state, outcome=outcome if failed else None
-            )
-            if failed:
-                await self._journal.renumber(tx, step=step, used=attempt.prepared)
+                await self._journal.failed(
+                    connection, work.lease, step=step, attempt=attempt, outcome=outcome
+                )
+            else:
+                await self._journal.expired(connection, work.lease, attempt=attempt)
+        state = AttemptState.FAILED if failed else AttemptState.EXPIRED
         log.warning("escrow.attempt_ended", step=step.name, state=state.value, code=outcome.code)
         failures = sum(a.state is AttemptState.FAILED and not a.is_burn for a in step.attempts)
         if failed and not attempt.is_burn and failures + 1 >= LEDGER_FAILURES_MAX:

@@ -3,13 +3,12 @@
 import uuid
 
 from chassis.database import Transaction
+from chassis.leases import Lease
 from services.escrow.commands.store import CommandStore
 from services.escrow.contracts.contract import Parties
-from services.escrow.domain import Command, Wallet
-from services.escrow.ports import Signer
+from services.escrow.domain import Command
 from services.escrow.sending.journal import Journal
 from services.escrow.sending.landings import Landings
-from services.escrow.sending.lease import Lease
 from services.escrow.sending.work import Work, present
 from services.escrow.wallets.keyring import Keyring
 from services.escrow.wallets.store import WalletStore
@@ -36,27 +35,44 @@ class Loader:
         self._provider = provider_fee_address
 
     async def load(self, tx: Transaction, lease: Lease) -> Work:
-        """Read a command with its steps, envelopes and signers. Raises: CommandNotFound."""
-        platform = await self._keyring.platform()
-        signers = {platform.address: platform}
-        parties = target = None
-        wallets: list[Wallet] = []
+        """Read a command with its steps, envelopes and signers; lock its row. Raises: LeaseLost."""
+        return await self._work(tx, lease, await self._store.leased(tx, lease))
+
+    async def look(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, command_id: uuid.UUID
+    ) -> Work:
+        """Read a command as `load` does, without a right to write. Raises: CommandNotFound."""
         command = await self._store.command(
-            tx, marketplace_id=lease.marketplace_id, command_id=lease.command_id
+            tx, marketplace_id=marketplace_id, command_id=command_id
         )
-        if command.escrow is None:
-            target = await self._wallet(tx, command, present(command.wallet_id), signers)
-            wallets = [target]
-        else:
-            buyer = await self._wallet(tx, command, command.escrow.buyer_wallet_id, signers)
-            seller = await self._wallet(tx, command, command.escrow.seller_wallet_id, signers)
-            wallets = [buyer, seller]
+        nobodys = Lease(marketplace_id=marketplace_id, id=command_id, epoch=0)
+        return await self._work(tx, nobodys, command)
+
+    async def _work(self, tx: Transaction, lease: Lease, command: Command) -> Work:
+        platform = await self._keyring.platform()
+        escrow = command.escrow
+        owners = (
+            [present(command.wallet_id)]
+            if escrow is None
+            else [escrow.buyer_wallet_id, escrow.seller_wallet_id]
+        )
+        found = await self._wallets.wallets(
+            tx, marketplace_id=command.marketplace_id, wallet_ids=owners
+        )
+        wallets = [wallet for wallet, _ in found]
+        signers = {platform.address: platform} | {
+            wallet.address: self._keyring.wallet(wallet, sealed=sealed) for wallet, sealed in found
+        }
+        parties = None
+        if escrow is not None:
+            buyer, seller = wallets
             parties = Parties(
                 buyer=buyer.address,
                 seller=seller.address,
                 platform=platform.address,
                 provider=self._provider,
             )
+        obstacles = await self._landings.obstacles(tx)
         return Work(
             lease=lease,
             command=command,
@@ -65,16 +81,7 @@ class Loader:
             signers=signers,
             wallets=wallets,
             parties=parties,
-            target=target,
-            is_held=await self._landings.is_held(tx),
-            may_claim=await self._landings.has_unclaimed(tx),
+            target=wallets[0] if escrow is None else None,
+            is_held=obstacles.is_held,
+            may_claim=obstacles.has_unclaimed,
         )
-
-    async def _wallet(
-        self, tx: Transaction, command: Command, wallet_id: uuid.UUID, signers: dict[str, Signer]
-    ) -> Wallet:
-        wallet, sealed = await self._wallets.wallet(
-            tx, marketplace_id=command.marketplace_id, wallet_id=wallet_id
-        )
-        signers[wallet.address] = self._keyring.wallet(wallet, sealed=sealed)
-        return wallet

@@ -53,9 +53,9 @@ class Patience:
         if isinstance(trouble, Unavailable) and await self._nobody_is_answered():
             return NotNow(message, reason=reason, seconds=OUTAGE_SECONDS)
         if step.name in MAY_BE_REFUSED and _cannot_land(step):
-            async with self.database.transaction() as tx:
+            async with self.database.statement() as connection:
                 is_certain = await self.progress.is_own_trouble(
-                    tx,
+                    connection,
                     lease=work.lease,
                     step=step,
                     seconds=self.refuse_after_seconds,

@@ -7,11 +7,13 @@ next one reads the same books and goes on.
 import asyncio
 
 from chassis.database import Database
+from chassis.leases import Lease
 from services.escrow.contracts.contract import Contradiction
 from services.escrow.contracts.evidence import Finding, TransactionOutcome
 from services.escrow.contracts.intents import UseNumber
 from services.escrow.contracts.kinds import MAY_BE_REFUSED, UNGUARDED
-from services.escrow.contracts.steps import Attempt, Step, StepName, StepState
+from services.escrow.contracts.steps import Attempt, Step, StepName
+from services.escrow.deposits.store import Deposits
 from services.escrow.domain import CommandState
 from services.escrow.ports import ChainRefused, ContractArchived, EnvelopeRefused, FeesTooHigh
 from services.escrow.sending.abandonment import Abandoned, Abandonment
@@ -20,10 +22,8 @@ from services.escrow.sending.endings import Endings
 from services.escrow.sending.journal import Journal
 from services.escrow.sending.landing import Landing, given_up
 from services.escrow.sending.landings import Landings
-from services.escrow.sending.lease import Lease
 from services.escrow.sending.loading import Loader
 from services.escrow.sending.patience import Patience, StepTooSlow
-from services.escrow.sending.progress import Progress
 from services.escrow.sending.recognise import Recogniser
 from services.escrow.sending.recovery import Recovery
 from services.escrow.sending.sender import ChannelAhead, NumberUsed, Refused, Sender
@@ -41,7 +41,7 @@ class Pipeline:
         *,
         database: Database,
         journal: Journal,
-        progress: Progress,
+        deposits: Deposits,
         landings: Landings,
         landing: Landing,
         sender: Sender,
@@ -56,7 +56,7 @@ class Pipeline:
     ) -> None:
         self._database = database
         self._journal = journal
-        self._progress = progress
+        self._deposits = deposits
         self._landings = landings
         self._landing = landing
         self._sender = sender
@@ -128,7 +128,6 @@ class Pipeline:
 
     async def _load(self, lease: Lease) -> Work:
         async with self._database.transaction() as tx:
-            await self._journal.fence(tx, lease)
             return await self._loader.load(tx, lease)
 
     async def _advance(self, work: Work, step: Step) -> None:
@@ -237,7 +236,7 @@ class Pipeline:
             return None
         passage = work.passage(step)
         # What is stopped holds no channel account, and troubles no node.
-        await self._sender.admit(passage)
+        await self._sender.check_flow(passage)
         slot = await self._slot(work, step)
         known: int | None = None
         for look in range(1, CONFIRMATION_LOOKS + 1):
@@ -290,16 +289,16 @@ class Pipeline:
 
         Nodes lag behind each other, and what a step builds on may be in the last ledger.
         """
-        landed, newest = 0, await self._sender.newest_ledger()
-        async with self._database.transaction() as tx:
-            read = await self._progress.known_ledger(tx)
+        known = [await self._sender.newest_ledger()]
+        async with self._database.statement() as connection:
+            known.append(await self._deposits.known_ledger(connection))
             if work.command.escrow is not None:
-                landed = await self._landings.newest_landed(
-                    tx, marketplace_id=work.escrow.marketplace_id, escrow_id=work.escrow.id
+                standing = await self._landings.standing(
+                    connection, marketplace_id=work.escrow.marketplace_id, escrow_id=work.escrow.id
                 )
-        return max(read, landed, newest)
+                known.append(standing.newest_ledger)
+        return max(known)
 
     async def _skip(self, work: Work, step: Step) -> None:
-        async with self._database.transaction() as tx:
-            await self._journal.fence(tx, work.lease)
-            await self._journal.end_step(tx, step=step, state=StepState.SKIPPED)
+        async with self._database.statement() as connection:
+            await self._journal.skip(connection, work.lease, step=step)

@@ -1,7 +1,4 @@
-"""How commands wait, go on, and are set going again by an operator; what is of concern to one.
-
-`put_off` and `goes_on` are for whoever holds the lease, after `Journal.fence`.
-"""
+"""Commands that wait: their troubles, set going again by operators, and listed for them."""
 
 import datetime as dt
 import uuid
@@ -10,11 +7,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from chassis.database import Transaction
+from chassis.leases import Lease
+from chassis.sql import compiled
 from services.escrow.contracts.steps import Step
 from services.escrow.domain import CommandNotFound, CommandState
-from services.escrow.sending.journal import is_leased
-from services.escrow.sending.lease import Lease
-from services.escrow.tables import commands, cursors, unreadable_transfers
+from services.escrow.tables import commands
 
 # So many of each kind are listed, the oldest first: where there are more, something is broken.
 LISTED_MAX = 200
@@ -38,59 +35,8 @@ class CommandOfConcern:
     since: dt.datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferAside:
-    """A transfer whose record was refused. to_address: "" where it could not be read."""
-
-    event_id: str
-    transaction_hash: str
-    ledger: int
-    to_address: str
-    why: str
-
-
 class Progress:
-    """Reads and writes how far commands are from going on."""
-
-    async def put_off(
-        self,
-        tx: Transaction,
-        *,
-        lease: Lease,
-        seconds: int,
-        reason: str,
-        message: str,
-        is_trouble: bool | None = False,
-    ) -> None:
-        """Let the command rest before anybody takes it again, and say why.
-
-        is_trouble: it is measured for how long it has been so; a wait that is in order ends that.
-        """
-        pause = sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds)
-        now = sa.func.clock_timestamp()
-        since = sa.func.coalesce(commands.c.waiting_since, now)
-        troubled = {
-            True: sa.func.coalesce(commands.c.troubled_since, now),
-            False: None,
-            None: commands.c.troubled_since,
-        }[is_trouble]
-        await tx.execute(
-            sa.update(commands)
-            .where(is_leased(lease))
-            .values(
-                lease_until=sa.text("'epoch'"),
-                next_attempt_at=now + pause,
-                waits=commands.c.waits + (0 if is_trouble is None else 1),
-                waiting_since=since,
-                troubled_since=troubled,
-                error_reason=reason,
-                error_message=message,
-            )
-        )
-
-    async def goes_on(self, tx: Transaction, *, lease: Lease) -> None:
-        """Forget that the command waited: what it waited for has happened."""
-        await tx.execute(sa.update(commands).where(is_leased(lease)).values(_CLEARED))
+    """Reads what keeps commands from going on; sets them going again."""
 
     async def is_own_trouble(
         self, tx: Transaction, *, lease: Lease, step: Step, seconds: int, is_answered: bool
@@ -102,26 +48,17 @@ class Progress:
         """
         names = {
             "marketplace": lease.marketplace_id,
-            "command": lease.command_id,
+            "command": lease.id,
             "step": step.id,
             "name": step.name.value,
             "seconds": seconds,
             "is_answered": is_answered,
         }
-        return bool((await tx.execute(_OWN_TROUBLE, names)).scalar_one())
+        return bool(await tx.fetchval(_OWN_TROUBLE, names))
 
     async def wake(self, tx: Transaction, *, reason: str) -> None:
         """Make commands that wait for a reason due now."""
-        waiting = sa.and_(
-            commands.c.state == CommandState.RUNNING, commands.c.error_reason == reason
-        )
-        now = sa.text("'epoch'")
-        await tx.execute(sa.update(commands).where(waiting).values(next_attempt_at=now))
-
-    async def known_ledger(self, tx: Transaction) -> int:
-        """Return a ledger that is closed: the one the watcher's cursor is in; 0: none is known."""
-        found = (await tx.execute(sa.select(sa.func.max(cursors.c.position)))).scalar_one()
-        return 0 if found is None else int(found.partition("-")[0]) >> 32
+        await tx.run(_WAKE, {"reason": reason})
 
     async def requeue(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, command_id: uuid.UUID
@@ -131,29 +68,21 @@ class Progress:
         Its steps keep their channel accounts, sequence numbers and envelopes. One that has ended,
         or is under a lease, is left alone. Raises: CommandNotFound.
         """
-        its = sa.and_(commands.c.marketplace_id == marketplace_id, commands.c.id == command_id)
-        chosen = sa.select(commands.c.state).where(its).with_for_update()
-        found = (await tx.execute(chosen)).scalar_one_or_none()
+        names = {"marketplace_id": marketplace_id, "id": command_id}
+        found = await tx.fetchval(_LOCK, names)
         if found is None:
             raise CommandNotFound("There is no such command")
         before = CommandState(found)
         if before is CommandState.QUARANTINED:
-            anew = {
-                "state": CommandState.RUNNING,
-                "lease_until": sa.text("'epoch'"),
-                "quarantined_at": None,
-                **_CLEARED,
-            }
-            await tx.execute(sa.update(commands).where(its).values(anew))
-        if before in {CommandState.QUARANTINED, CommandState.RUNNING}:
-            now = sa.text("'epoch'")
-            await tx.execute(sa.update(commands).where(its).values(next_attempt_at=now))
+            await tx.run(_BEGIN_ANEW, names)
+        elif before is CommandState.RUNNING:
+            await tx.run(_END_REST, names)
         return before
 
     async def abandon(self, tx: Transaction, *, lease: Lease, why: str) -> None:
         """Write that an operator has ruled that a command shall end."""
-        statement = sa.update(commands).where(is_leased(lease))
-        await tx.execute(statement.values(abandoned_why=why))
+        names = {"marketplace_id": lease.marketplace_id, "id": lease.id, "why": why}
+        await tx.run(_ABANDON, names)
 
     async def commands_of_concern(
         self, tx: Transaction, *, marketplace_id: uuid.UUID
@@ -162,42 +91,51 @@ class Progress:
 
         However many wait, because their flow is stopped, none hides one that is quarantined.
         """
-        rows = await tx.execute(_CONCERNS, {"marketplace": marketplace_id, "size": LISTED_MAX})
-        return [CommandOfConcern(**row) for row in rows.mappings()]
-
-    async def transfers_aside(
-        self, tx: Transaction, *, marketplace_id: uuid.UUID
-    ) -> list[TransferAside]:
-        """List transfers that were put aside, to wallets of a marketplace or to nobody known."""
-        table = unreadable_transfers.c
-        chosen = (
-            sa.select(
-                table.event_id, table.transaction_hash, table.ledger, table.to_address, table.why
-            )
-            .where(sa.or_(table.marketplace_id == marketplace_id, table.marketplace_id.is_(None)))
-            .order_by(table.event_id)
-            .limit(LISTED_MAX)
-        )
-        return [TransferAside(**row) for row in (await tx.execute(chosen)).mappings()]
+        rows = await tx.fetch(_CONCERNS, {"marketplace": marketplace_id, "size": LISTED_MAX})
+        return [CommandOfConcern(**row._asdict()) for row in rows]
 
 
-_CLEARED = {
-    "waits": 0,
-    "waiting_since": None,
-    "troubled_since": None,
-    "error_reason": "",
-    "error_message": "",
-}
-_OWN_TROUBLE = sa.text("""
-select c.troubled_since <= clock_timestamp() - make_interval(secs => :seconds)
-   and (cast(:is_answered as boolean) or exists (
+_IS_IT = sa.and_(
+    commands.c.marketplace_id == sa.bindparam("marketplace_id"),
+    commands.c.id == sa.bindparam("id"),
+)
+_AT_ONCE = sa.text("'epoch'")
+_LOCK = compiled(sa.select(commands.c.state).where(_IS_IT).with_for_update())
+_END_REST = compiled(sa.update(commands).where(_IS_IT).values(next_attempt_at=_AT_ONCE))
+_BEGIN_ANEW = compiled(
+    sa.update(commands)
+    .where(_IS_IT)
+    .values(
+        state=CommandState.RUNNING,
+        lease_until=_AT_ONCE,
+        next_attempt_at=_AT_ONCE,
+        quarantined_at=None,
+        waits=0,
+        waiting_since=None,
+        troubled_since=None,
+        error_reason="",
+        error_message="",
+    )
+)
+_ABANDON = compiled(sa.update(commands).where(_IS_IT).values(abandoned_why=sa.bindparam("why")))
+_WAKE = compiled(
+    sa.update(commands)
+    .where(
+        commands.c.state == CommandState.RUNNING,
+        commands.c.error_reason == sa.bindparam("reason"),
+    )
+    .values(next_attempt_at=_AT_ONCE)
+)
+_OWN_TROUBLE = """
+select c.troubled_since <= clock_timestamp() - make_interval(secs => %(seconds)s)
+   and (%(is_answered)s::boolean or exists (
         select 1 from attempts a join steps s on s.id = a.step_id
-        where a.created_at > clock_timestamp() - make_interval(secs => :seconds)
-          and s.name = :name and s.id <> :step)) is true
-from commands c where c.marketplace_id = :marketplace and c.id = :command
-""")
+        where a.created_at > clock_timestamp() - make_interval(secs => %(seconds)s)
+          and s.name = %(name)s and s.id <> %(step)s)) is true
+from commands c where c.marketplace_id = %(marketplace)s and c.id = %(command)s
+"""
 # Each reason from its own index; of all of a marketplace's commands, few are of concern.
-_CONCERNS = sa.text("""
+_CONCERNS = """
 select c.id, c.kind, c.state, c.error_reason as reason, c.error_message as message, c.waits,
        coalesce(c.waiting_since, c.created_at) as since,
        coalesce('escrow:' || e.order_id, 'user:' || w.user_id) as account,
@@ -206,16 +144,16 @@ select c.id, c.kind, c.state, c.error_reason as reason, c.error_message as messa
                    and s.state = 'PLANNED' order by s.position limit 1), '') as step
 from (
     (select id from commands
-     where marketplace_id = :marketplace and (state = 'QUARANTINED' or waiting_since is not null)
-     order by state = 'QUARANTINED' desc, created_at limit :size)
+     where marketplace_id = %(marketplace)s and (state = 'QUARANTINED' or waiting_since is not null)
+     order by state = 'QUARANTINED' desc, created_at limit %(size)s)
     union
     (select id from commands
-     where marketplace_id = :marketplace and state = 'RUNNING'
+     where marketplace_id = %(marketplace)s and state = 'RUNNING'
        and created_at < clock_timestamp() - interval '10 minutes'
-     order by created_at limit :size)
+     order by created_at limit %(size)s)
 ) as found
-join commands c on c.marketplace_id = :marketplace and c.id = found.id
+join commands c on c.marketplace_id = %(marketplace)s and c.id = found.id
 left join escrows e on e.marketplace_id = c.marketplace_id and e.id = c.escrow_id
 left join wallets w on w.marketplace_id = c.marketplace_id and w.id = c.wallet_id
-order by c.state = 'QUARANTINED' desc, c.created_at limit :size
-""")
+order by c.state = 'QUARANTINED' desc, c.created_at limit %(size)s
+"""

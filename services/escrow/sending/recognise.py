@@ -62,10 +62,10 @@ class Recogniser:
 
         Returns the step, with that envelope among those to be asked for. Raises: LeaseLost.
         """
-        async with self._database.transaction() as tx:
-            # Of what an operator has settled, a credit is another one, though it looks the same.
-            with_settled = step.name is not StepName.PAY
-            found = await self._landings.unclaimed(tx, with_settled=with_settled)
+        # Of what an operator has settled, a credit is another one, though it looks the same.
+        with_settled = step.name is not StepName.PAY
+        async with self._database.statement() as connection:
+            found = await self._landings.unclaimed(connection, with_settled=with_settled)
         first = _paid_out_at(work) if step.name is StepName.MAKE_GOOD else 0
         for one in found:
             if one.ledger < first or not self.is_of(work, step, one.envelope_xdr):
@@ -89,8 +89,8 @@ class Recogniser:
         """
         signed = (attempt, *step.attempts)
         first = min(a.prepared_at_ledger for a in signed if a.slot == attempt.slot)
-        async with self._database.transaction() as tx:
-            before = await self._landings.used_before(tx, *attempt.slot)
+        async with self._database.statement() as connection:
+            before = await self._landings.used_before(connection, *attempt.slot)
         first_ledger = max(1, before, first - LAG_LEDGERS)
         found = await self._read(attempt.slot, first_ledger=first_ledger)
         if found is None or any(found.hash == a.prepared.hash for a in step.attempts):

@@ -13,8 +13,8 @@ from collections.abc import Collection, Mapping
 from chassis import identity
 from chassis.database import Database, Transaction
 from chassis.telemetry import logger
+from chassis.waiting import Bell
 from kernel.errors import DomainError, FailedPrecondition
-from services.escrow.commands.waiting import Waiting
 from services.escrow.contracts.evidence import Finding
 from services.escrow.ports import Chain
 from services.escrow.sending.landings import ChannelNumber, Landings
@@ -45,13 +45,13 @@ class Recovery:
         landings: Landings,
         progress: Progress,
         chain: Chain,
-        waiting: Waiting,
+        bell: Bell,
     ) -> None:
         self._database = database
         self._landings = landings
         self._progress = progress
         self._chain = chain
-        self._waiting = waiting
+        self._bell = bell
         self._forgotten: list[str] = []
         self._cursor: str | None = None
 
@@ -84,16 +84,16 @@ class Recovery:
 
         Raises: ChainUnavailable.
         """
-        async with self._database.transaction() as tx:
-            known = await self._landings.numbers(tx)
+        async with self._database.statement() as connection:
+            known = await self._landings.numbers(connection)
         used = await self._chain.sequences([channel.address for channel in known])
         behind = [c for c in known if used.get(c.address, 0) >= c.next_sequence]
         self._forgotten = [c.address for c in behind if not await self._settle(c, used[c.address])]
         if not self._forgotten:
             return
         why = f"the books have forgotten what used numbers of {', '.join(self._forgotten)}"
-        async with self._database.transaction() as tx:
-            is_new = await self._landings.open_hold(tx, why=why)
+        async with self._database.statement() as connection:
+            is_new = await self._landings.open_hold(connection, why=why)
         if is_new:
             log.error("escrow.held", why=why)
 
@@ -111,7 +111,7 @@ class Recovery:
             await self._progress.wake(tx, reason=CHAIN_AHEAD)
         for one in kept:
             log.warning("escrow.transaction_found", hash=one.hash, channel=one.source)
-        self._waiting.work()
+        self._bell.ring()
 
     async def _pages(self, ours: Collection[str], *, start: int) -> list[Finding]:
         """Read on, at first from a ledger (0: nothing is missing); returns what is of ours."""
@@ -133,8 +133,8 @@ class Recovery:
 
         Raises: NothingHeld; ChainUnavailable.
         """
-        async with self._database.transaction() as tx:
-            known = await self._landings.numbers(tx)
+        async with self._database.statement() as connection:
+            known = await self._landings.numbers(connection)
         used = await self._chain.sequences([channel.address for channel in known])
         async with self._database.transaction() as tx:
             if not await self._landings.confirm(tx, by=by, why=why):
@@ -142,7 +142,7 @@ class Recovery:
             await self._realign(tx, used)
             await self._progress.wake(tx, reason=CHAIN_AHEAD)
         log.warning("escrow.confirmed", by=by, why=why, caller=identity.current().caller)
-        self._waiting.work()
+        self._bell.ring()
 
     async def _settle(self, channel: ChannelNumber, used: int) -> bool:
         """Move an account that is behind to the chain's number; False: the books lack a reason."""
@@ -155,8 +155,8 @@ class Recovery:
         return not forgotten
 
     async def _is_held(self) -> bool:
-        async with self._database.transaction() as tx:
-            return await self._landings.is_held(tx)
+        async with self._database.statement() as connection:
+            return await self._landings.is_held(connection)
 
     async def _realign(self, tx: Transaction, used: Mapping[str, int]) -> None:
         for address, sequence in used.items():

@@ -7,11 +7,13 @@ closed after the last moment at which it could have landed, and its number is un
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from chassis.database import Database, Transaction
+from chassis.leases import Lease
 from chassis.telemetry import logger
 from services.escrow.contracts.evidence import (
     OutcomeStatus,
@@ -26,7 +28,6 @@ from services.escrow.sending.flow_store import FlowStore
 from services.escrow.sending.flows import FlowClosed, Passage
 from services.escrow.sending.journal import Journal
 from services.escrow.sending.landings import Landings
-from services.escrow.sending.lease import Lease
 from services.escrow.sending.work import NotNow, held_up
 from services.escrow.wallets.keyring import Keyring
 
@@ -132,8 +133,7 @@ class Sender:
         while time.monotonic() < until:
             self._freed.clear()
             async with self._database.transaction() as tx:
-                await self._journal.fence(tx, lease)
-                leased = await self._journal.lease_channel(tx, step)
+                leased = await self._journal.lease_channel(tx, lease, step)
             if leased is not None:
                 return leased
             try:
@@ -186,8 +186,9 @@ class Sender:
     ) -> Attempt:
         """Build, check, sign and store an envelope; it may be sent when this returns.
 
-        passage: how it goes its flow's way; None: it moves nothing. It is let pass before it is
-        signed, and again in the transaction that stores it: what is stopped meanwhile is not kept.
+        passage: how it goes its flow's way; None: it moves nothing. The flow is checked before it
+        is signed, and again in the transaction that stores and counts it: an envelope whose flow is
+        stopped meanwhile is not kept.
         Raises: ChainRefused: simulated; EnvelopeRefused; ChannelAhead: the number is used;
             ChainUnavailable; LeaseLost; NotNow: nothing new may be sent.
         """
@@ -199,7 +200,7 @@ class Sender:
         unsigned = await self._builder.build(intent, **frame)
         channel = await self._keyring.channel(source)
         named = {**signers, channel.address: channel}
-        await self.admit(passage)
+        await self.check_flow(passage)
         prepared = await self._chain.verify_and_sign(unsigned, intent, **frame, signers=named)
         attempt = Attempt(
             number=len(step.attempts) + 1,
@@ -210,17 +211,12 @@ class Sender:
         await self._keep(lease, step, attempt, passage)
         return attempt
 
-    async def admit(self, passage: Passage | None) -> None:
-        """Count what is about to be signed, where an operator lets it pass. Raises: NotNow."""
+    async def check_flow(self, passage: Passage | None) -> None:
+        """Check that a step's flow takes it now. Raises: NotNow."""
         if passage is not None:
-            async with self._database.transaction() as tx:
-                await self._admit(tx, passage)
-
-    async def _admit(self, tx: Transaction, passage: Passage) -> None:
-        try:
-            await self._flows.admit(tx, passage)
-        except FlowClosed as closed:
-            raise NotNow(str(closed), reason=closed.reason) from closed
+            with _not_now():
+                async with self._database.statement() as connection:
+                    await self._flows.check(connection, passage)
 
     async def settle(self, step: Step, attempt: Attempt, *, is_new: bool) -> TransactionOutcome:
         """Send stored bytes until the ledgers tell what became of them.
@@ -322,11 +318,11 @@ class Sender:
     ) -> None:
         """Store an envelope, before its first byte is sent."""
         async with self._database.transaction() as tx:
-            await self._journal.fence(tx, lease)
-            await self.require_no_hold(tx)
             if passage is not None:
-                await self._admit(tx, passage)
-            await self._journal.keep_attempt(tx, step=step, attempt=attempt)
+                with _not_now():
+                    await self._flows.admit(tx, passage)
+            if not await self._journal.keep_attempt(tx, lease, step=step, attempt=attempt):
+                raise held_up()
 
     async def _check_sequence(self, source: str, sequence: int) -> None:
         account = await self._chain.account(source)
@@ -350,3 +346,12 @@ class Sender:
         if account is None or account.read_at_ledger < outcome.latest_ledger:
             return None
         return account.sequence >= prepared.sequence
+
+
+@contextmanager
+def _not_now() -> Iterator[None]:
+    """Say of a flow that is closed that the step waits."""
+    try:
+        yield
+    except FlowClosed as closed:
+        raise NotNow(str(closed), reason=closed.reason) from closed

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from chassis.leases import Lease
 from services.escrow.contracts.contract import Parties
 from services.escrow.contracts.kinds import COUNTED
 from services.escrow.contracts.steps import Step, StepName, StepState
 from services.escrow.domain import Command, Escrow, Wallet
 from services.escrow.ports import Signer
 from services.escrow.sending.flows import FLOWS, Passage
-from services.escrow.sending.lease import Lease
 
 T = TypeVar("T")
 # Why a command waits while nothing new may be sent.

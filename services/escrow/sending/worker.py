@@ -1,32 +1,29 @@
 """The worker: claims commands by lease and carries many out at once, each command's steps in order.
 
-A lease is held by a heartbeat, by the database's clock. A worker that loses one stops that
-command; what it had sent is harmless, for the next one sends the same bytes.
+A process that loses a lease stops that command; what it had sent is harmless, for the next process
+sends the same bytes.
 """
 
 import asyncio
-import contextlib
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chassis.database import Database
+from chassis.database import Database, Transaction
+from chassis.leases import Lease, LeaseLost, Leases
 from chassis.telemetry import logger
+from chassis.waiting import Bell, Ends
 from kernel.errors import Unavailable
-from services.escrow.commands.waiting import Waiting
+from services.escrow.commands.store import Name
 from services.escrow.domain import CommandState
-from services.escrow.sending.journal import Journal
-from services.escrow.sending.lease import Lease, LeaseLost
+from services.escrow.sending.journal import LEASES, Journal
 from services.escrow.sending.patience import StepTooSlow
 from services.escrow.sending.pipeline import Pipeline
 from services.escrow.sending.shares import Wanted, divided
 
-IDLE_SECONDS = 0.5
-BACKOFF_FIRST_SECONDS = 0.1
 # How long a command in trouble is tried again in its place before it rests, and others have it.
 PATIENCE_SECONDS = 5.0
-STOP_SECONDS = 2.0
 log = logger()
 
 
@@ -39,7 +36,7 @@ class Capacity:
 
 
 class Worker:
-    """Runs until cancelled."""
+    """Carries commands out until cancelled."""
 
     def __init__(
         self,
@@ -47,48 +44,40 @@ class Worker:
         database: Database,
         journal: Journal,
         pipeline: Pipeline,
-        waiting: Waiting,
+        ends: Ends[Name],
+        bell: Bell,
         capacity: Capacity,
     ) -> None:
-        self._database = database
         self._journal = journal
         self._pipeline = pipeline
-        self._waiting = waiting
+        self._ends = ends
         self._capacity = capacity
-        self._running: dict[Lease, asyncio.Task[None]] = {}
+        # Since when each command is tried again, by the loop's clock.
+        self._troubled_since: dict[Lease, float] = {}
+        self._leases = Leases(
+            database=database,
+            table=LEASES,
+            seconds=capacity.lease_seconds,
+            most=capacity.commands,
+            carry_out=self._carry_out,
+            troubled=self._troubled,
+            bell=bell,
+            claim=self._claim,
+        )
 
     async def run(self) -> None:
         """Claim and carry out until cancelled, then give every lease back."""
-        heartbeat = asyncio.create_task(self._heartbeat())
-        try:
-            while True:
-                self._waiting.work_is_seen()
-                if await self._claim() == 0:
-                    await self._waiting.for_work(seconds=IDLE_SECONDS)
-        finally:
-            heartbeat.cancel()
-            await self._stop()
+        await self._leases.run()
 
-    async def _claim(self) -> int:
-        free = self._capacity.commands - len(self._running)
-        if free <= 0:
-            return 0
-        try:
-            async with self._database.transaction() as tx:
-                due = await self._journal.due(tx, limit=free)
-                leases = await self._journal.claim(
-                    tx, shares=self._shares(due, free), seconds=self._capacity.lease_seconds
-                )
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next claim may succeed
-            log.warning("worker.waits_for_database", error=type(error).__name__)
-            await asyncio.sleep(IDLE_SECONDS)
-            return 0
-        for lease in leases:
-            self._running[lease] = asyncio.create_task(self._carry_out(lease))
-        return len(leases)
+    async def _claim(self, tx: Transaction, free: int) -> list[Lease]:
+        """Take due commands, to each marketplace its share."""
+        due = await self._journal.due(tx, limit=free)
+        return await self._journal.claim(
+            tx, shares=self._shares(due, free), seconds=self._capacity.lease_seconds
+        )
 
     def _shares(self, due: Mapping[uuid.UUID, int], free: int) -> Mapping[uuid.UUID, int]:
-        held = Counter(lease.marketplace_id for lease in self._running)
+        held = Counter(lease.marketplace_id for lease in self._leases.held)
         wanted = [
             Wanted(marketplace_id=owner, wants=wants, holds=held[owner])
             for owner, wants in due.items()
@@ -97,84 +86,46 @@ class Worker:
 
     async def _carry_out(self, lease: Lease) -> None:
         try:
-            state = await self._persistently(lease)
-            if state is not CommandState.RUNNING:
-                self._waiting.ended(lease.marketplace_id, lease.command_id)
+            state = await self._pipeline.carry_out(lease)
         except LeaseLost:
-            log.warning("worker.lease_lost", command_id=str(lease.command_id))
-        finally:
-            self._running.pop(lease, None)
-            self._waiting.work()
+            self._troubled_since.pop(lease, None)
+            raise
+        self._left(lease, state)
 
-    async def _persistently(self, lease: Lease) -> CommandState:
-        backoff, waited = BACKOFF_FIRST_SECONDS, 0.0
-        while True:
-            trouble: Exception
-            try:
-                return await self._pipeline.carry_out(lease)
-            except LeaseLost:
-                raise
-            except Unavailable as error:
-                trouble = error
-                log.warning(
-                    "worker.command_waits", command_id=str(lease.command_id), why=str(error)[:200]
-                )
-            except Exception as error:  # noqa: BLE001 - told, and told why in the books
-                # The database is away, or a bug of ours: nothing is lost, the books say how to
-                # go on. The same traceback again would tell nothing new.
-                trouble = error
-                tell = log.warning if waited else log.exception
-                tell(
-                    "worker.command_stumbled",
-                    command_id=str(lease.command_id),
-                    error=type(error).__name__,
-                )
-            is_over = waited + backoff > PATIENCE_SECONDS or isinstance(trouble, StepTooSlow)
-            if is_over and (state := await self._set_aside(lease, trouble)) is not None:
-                return state
-            await asyncio.sleep(backoff)
-            waited, backoff = waited + backoff, min(backoff * 2, PATIENCE_SECONDS)
+    async def _troubled(self, lease: Lease, trouble: Exception, _seconds: float) -> bool:
+        """Say why a command fails; after a while give its place to others.
 
-    async def _set_aside(self, lease: Lease, trouble: Exception) -> CommandState | None:
-        """Give the place of a command in trouble to others; None: the books cannot be written."""
+        A refused write of the books is no end: nothing is lost, they say how to go on.
+        """
+        now = asyncio.get_running_loop().time()
+        is_first = lease not in self._troubled_since
+        since = self._troubled_since.setdefault(lease, now)
+        command_id = str(lease.id)
+        if isinstance(trouble, Unavailable):
+            log.warning("worker.command_waits", command_id=command_id, why=str(trouble)[:200])
+        else:
+            log.warning(
+                "worker.command_failed",
+                command_id=command_id,
+                error=type(trouble).__name__,
+                # The same traceback again would say nothing new.
+                exc_info=trouble if is_first else None,
+            )
+        if now - since < PATIENCE_SECONDS and not isinstance(trouble, StepTooSlow):
+            return False
         try:
-            return await self._pipeline.set_aside(lease, trouble)
+            state = await self._pipeline.set_aside(lease, trouble)
         except LeaseLost:
+            self._troubled_since.pop(lease, None)
             raise
         except Exception:
-            log.exception("worker.command_stays", command_id=str(lease.command_id))
-            return None
+            log.exception("worker.command_not_set_aside", command_id=command_id)
+            return False
+        self._left(lease, state)
+        return True
 
-    async def _heartbeat(self) -> None:
-        while True:
-            await asyncio.sleep(self._capacity.lease_seconds / 3)
-            leases = list(self._running)
-            if not leases:
-                continue
-            try:
-                async with self._database.transaction() as tx:
-                    held = await self._journal.renew(
-                        tx, leases=leases, seconds=self._capacity.lease_seconds
-                    )
-            except Exception as error:  # noqa: BLE001 - the lease lasts for two more beats
-                log.warning("worker.heartbeat_missed", error=type(error).__name__)
-                continue
-            self._abandon([lease for lease in leases if lease not in held])
-
-    def _abandon(self, lost: Sequence[Lease]) -> None:
-        for lease in lost:
-            # One that has just ended is not held either; its task is done or about to be.
-            if (task := self._running.get(lease)) is not None:
-                task.cancel()
-
-    async def _stop(self) -> None:
-        running = dict(self._running)
-        for task in running.values():
-            task.cancel()
-        await asyncio.gather(*running.values(), return_exceptions=True)
-        if not running:
-            return
-        # Where the database is away, the leases run out by themselves.
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(STOP_SECONDS), self._database.transaction() as tx:
-                await self._journal.let_go(tx, leases=list(running))
+    def _left(self, lease: Lease, state: CommandState) -> None:
+        """Note that a command has ended, or rests."""
+        self._troubled_since.pop(lease, None)
+        if state is not CommandState.RUNNING:
+            self._ends.ended((lease.marketplace_id, lease.id))

@@ -3,8 +3,6 @@
 import uuid
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from chassis.database import Transaction
 
 
@@ -35,39 +33,39 @@ class Holders:
     ) -> list[Holder]:
         """List wallets that are on chain and contracts that may hold money, by id."""
         names = {"marketplace": marketplace_id, "after": after or _BEFORE_ALL, "size": size}
-        return [Holder(**row) for row in (await tx.execute(_HOLDERS, names)).mappings()]
+        return [Holder(**row._asdict()) for row in await tx.fetch(_HOLDERS, names)]
 
 
 _BEFORE_ALL = uuid.UUID(int=0)
 # First the page, each half from its own index; only then, row by row, what is in motion.
-_HOLDERS = sa.text("""
+_HOLDERS = """
 with page as materialized (
     (select id, 'user:' || user_id as account, address, false as is_closed,
             cast(0 as bigint) as amount, cast(null as uuid) as funder_id from wallets
-     where marketplace_id = :marketplace and state = 'ACTIVE' and id > :after
-     order by id limit :size)
+     where marketplace_id = %(marketplace)s and state = 'ACTIVE' and id > %(after)s
+     order by id limit %(size)s)
     union all
     (select id, 'escrow:' || order_id, contract_id, closed_at is not null,
             amount, buyer_wallet_id from escrows
-     where marketplace_id = :marketplace and state <> 'FAILED' and id > :after
-     order by id limit :size)
-    order by id limit :size
+     where marketplace_id = %(marketplace)s and state <> 'FAILED' and id > %(after)s
+     order by id limit %(size)s)
+    order by id limit %(size)s
 ), moving as materialized (
     select unnest(array[c.escrow_id, c.wallet_id, e.buyer_wallet_id, e.seller_wallet_id]) as id
     from commands c
     left join escrows e on (e.marketplace_id, e.id) = (c.marketplace_id, c.escrow_id)
-    where c.marketplace_id = :marketplace and c.state in ('RUNNING', 'QUARANTINED')
+    where c.marketplace_id = %(marketplace)s and c.state in ('RUNNING', 'QUARANTINED')
       and (c.state = 'RUNNING' or coalesce(c.quarantined_at, c.created_at)
            > clock_timestamp() - interval '10 minutes')
 )
 select p.id, p.account, p.address, p.is_closed, p.amount,
        exists (select 1 from moving m where m.id = p.id) as in_motion,
        coalesce((select w.address from wallets w
-                 where w.marketplace_id = :marketplace and w.id = p.funder_id), '') as funder,
+                 where w.marketplace_id = %(marketplace)s and w.id = p.funder_id), '') as funder,
        coalesce((select min(a.prepared_at_ledger) from commands c
                  join steps s on s.marketplace_id = c.marketplace_id and s.command_id = c.id
                  join attempts a on a.step_id = s.id
-                 where c.marketplace_id = :marketplace and c.escrow_id = p.id
+                 where c.marketplace_id = %(marketplace)s and c.escrow_id = p.id
                    and s.name = 'deploy_escrow'), 0) as since_ledger
 from page p order by p.id
-""")
+"""

@@ -77,8 +77,8 @@ class Keyring:
         return signer
 
     async def _read_platform(self) -> Signer:
-        async with self._database.transaction() as tx:
-            found = await self._accounts.platform(tx)
+        async with self._database.statement() as connection:
+            found = await self._accounts.platform(connection)
         if found is None:
             raise LookupError("there is no platform wallet yet")
         address, sealed = found
@@ -86,8 +86,8 @@ class Keyring:
         return self._vault.signer(from_json(sealed), owner=owner)
 
     async def _read_channel(self, address: str) -> Signer:
-        async with self._database.transaction() as tx:
-            sealed = await self._accounts.channel(tx, address)
+        async with self._database.statement() as connection:
+            sealed = await self._accounts.channel(connection, address)
         return self.signer_of_channel(address=address, sealed=sealed)
 
     def signer_of_channel(self, *, address: str, sealed: Sealed) -> Signer:

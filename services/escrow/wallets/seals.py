@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from psycopg.types.json import Jsonb
 
 from chassis.database import Transaction
+from chassis.sql import compiled
 from services.escrow.tables import channels, platform, wallets
 from services.escrow.wallets.vault import Sealed
 
@@ -27,7 +29,7 @@ class Seals:
 
     async def page(self, tx: Transaction, *, after: str, size: int) -> list[Seal]:
         """Read the seals that follow an address, in the order of addresses; "": from the first."""
-        rows = await tx.execute(_PAGE, {"after": after, "size": size})
+        rows = await tx.fetch(_PAGE, {"after": after, "size": size})
         return [
             Seal(
                 place=row.place,
@@ -41,9 +43,8 @@ class Seals:
 
     async def replace(self, tx: Transaction, seal: Seal, *, sealed: Sealed) -> None:
         """Write a new seal of a key, unless somebody else has written one meanwhile."""
-        table = _TABLES[seal.place]
-        still = (table.c.address == seal.address) & (table.c.sealed == dict(seal.sealed))
-        await tx.execute(sa.update(table).where(still).values(sealed=dict(sealed)))
+        old, new = Jsonb(dict(seal.sealed)), Jsonb(dict(sealed))
+        await tx.run(_REPLACE[seal.place], {"address": seal.address, "old": old, "new": new})
 
 
 def _seals_of(place: str) -> sa.Select[tuple[str, str, Sealed, str, str]]:
@@ -67,5 +68,12 @@ def _seals_of(place: str) -> sa.Select[tuple[str, str, Sealed, str, str]]:
     )
 
 
+def _replacing(table: sa.Table) -> str:
+    """Write a new seal where the old one still stands."""
+    is_it = (table.c.address == sa.bindparam("address")) & (table.c.sealed == sa.bindparam("old"))
+    return compiled(sa.update(table).where(is_it).values(sealed=sa.bindparam("new")))
+
+
 _ALL = sa.union_all(*(sa.select(_seals_of(place).subquery()) for place in _TABLES)).subquery()
-_PAGE = sa.select(_ALL).order_by(_ALL.c.address).limit(sa.bindparam("size"))
+_PAGE = compiled(sa.select(*_ALL.c).order_by(_ALL.c.address).limit(sa.bindparam("size")))
+_REPLACE = {place: _replacing(table) for place, table in _TABLES.items()}

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 from chassis.database import Transaction
 from chassis.idempotency import Answer, Idempotency, RequestKey
+from chassis.waiting import Bell, Ends
 from kernel.clock import Clock
 from kernel.errors import DeadlineExceeded, Unavailable
 from kernel.ids import derived_id, new_id
 from kernel.money import USDC, Money, to_text
 from services.escrow.commands.acceptance import Acceptance, Request
-from services.escrow.commands.store import CommandStore
-from services.escrow.commands.waiting import Waiting
+from services.escrow.commands.store import CommandStore, Name
 from services.escrow.contracts.plan import plan_credit, plan_wallet
 from services.escrow.domain import (
     Command,
@@ -38,7 +38,8 @@ class WalletService:
     chain: Chain
     idempotency: Idempotency
     keyring: Keyring
-    waiting: Waiting
+    ends: Ends[Name]
+    bell: Bell
     clock: Clock
     encode: Callable[[Wallet], bytes]
 
@@ -68,12 +69,9 @@ class WalletService:
         # key means this user is kept before it, in the transaction of the wallet.
         first = replace(key, key=f"{key.key}#accepted")
         accepted = await self.idempotency.execute(database, first, accept)
-        self.waiting.work()
-        await self.waiting.for_end(
-            marketplace_id=marketplace_id,
-            command_id=uuid.UUID(bytes=accepted.body),
-            seconds=wait_seconds,
-        )
+        self.bell.ring()
+        command_id = uuid.UUID(bytes=accepted.body)
+        await self.ends.for_end((marketplace_id, command_id), seconds=wait_seconds)
         return await self.idempotency.execute(database, key, answer)
 
     async def credit(self, request: Request, *, user_id: uuid.UUID, amount: Money) -> Answer:
@@ -118,8 +116,10 @@ class WalletService:
         self, marketplace_id: uuid.UUID, user_id: uuid.UUID, user_public_id: str
     ) -> tuple[Wallet, Sealed] | None:
         """Make a wallet with its key, to be stored; None where the user has one already."""
-        async with self.acceptance.database.transaction() as tx:
-            if await self.wallets.find_wallet(tx, marketplace_id=marketplace_id, user_id=user_id):
+        async with self.acceptance.database.statement() as connection:
+            if await self.wallets.find_wallet(
+                connection, marketplace_id=marketplace_id, user_id=user_id
+            ):
                 return None
         wallet_id = new_id()
         # Sealing may ask a key service, so it is no part of a transaction.

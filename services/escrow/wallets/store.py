@@ -1,17 +1,20 @@
-"""Users' wallets in Postgres. Rows in, dataclasses out.
+"""Users' wallets in PostgreSQL. Rows in, dataclasses out.
 
 Every statement names the marketplace: another's row is not there.
 """
 
 import datetime as dt
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from psycopg.types.json import Jsonb
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from chassis.database import Transaction
 from chassis.outbox import Event, Outbox
+from chassis.sql import compiled
 from kernel.ids import to_public
 from services.escrow.domain import Wallet, WalletNotFound, WalletState
 from services.escrow.tables import wallets
@@ -32,13 +35,11 @@ class WalletStore:
             "user_id": wallet.user_id,
             "user_public_id": wallet.user_public_id,
             "address": wallet.address,
-            "sealed": dict(sealed),
+            "sealed": Jsonb(dict(sealed)),
             "state": wallet.state,
             "created_at": wallet.created_at,
         }
-        unique = [wallets.c.marketplace_id, wallets.c.user_id]
-        statement = insert(wallets).values(row).on_conflict_do_nothing(index_elements=unique)
-        return (await tx.execute(statement.returning(wallets.c.id))).first() is not None
+        return await tx.run(_ADD, row) == 1
 
     async def wallet_of_user(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, user_id: uuid.UUID
@@ -53,43 +54,37 @@ class WalletStore:
         self, tx: Transaction, *, marketplace_id: uuid.UUID, user_id: uuid.UUID
     ) -> Wallet | None:
         """Read a user's wallet, or None."""
-        chosen = sa.select(wallets).where(
-            wallets.c.marketplace_id == marketplace_id, wallets.c.user_id == user_id
-        )
-        row = (await tx.execute(chosen)).first()
+        names = {"marketplace_id": marketplace_id, "user_id": user_id}
+        row = await tx.fetchrow(_OF_USER, names)
         return None if row is None else to_wallet(row)
 
     async def lock_wallet(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, user_id: uuid.UUID
     ) -> Wallet:
-        """Read a user's wallet and lock its row. Raises: NoResultFound."""
-        chosen = sa.select(wallets).where(
-            wallets.c.marketplace_id == marketplace_id, wallets.c.user_id == user_id
-        )
-        return to_wallet((await tx.execute(chosen.with_for_update())).one())
-
-    async def wallet(
-        self, tx: Transaction, *, marketplace_id: uuid.UUID, wallet_id: uuid.UUID
-    ) -> tuple[Wallet, Sealed]:
-        """Read a wallet and its sealed key. Raises: WalletNotFound."""
-        chosen = sa.select(wallets).where(
-            wallets.c.marketplace_id == marketplace_id, wallets.c.id == wallet_id
-        )
-        row = (await tx.execute(chosen)).first()
+        """Read a user's wallet and lock its row. Raises: LookupError."""
+        names = {"marketplace_id": marketplace_id, "user_id": user_id}
+        row = await tx.fetchrow(_LOCK_OF_USER, names)
         if row is None:
+            raise LookupError("the user has no wallet")
+        return to_wallet(row)
+
+    async def wallets(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, wallet_ids: Sequence[uuid.UUID]
+    ) -> list[tuple[Wallet, Sealed]]:
+        """Read wallets and their sealed keys, in the order asked for. Raises: WalletNotFound."""
+        names = {"marketplace_id": marketplace_id, "ids": list(wallet_ids)}
+        rows = {row.id: row for row in await tx.fetch(_BY_IDS, names)}
+        if not rows.keys() >= set(wallet_ids):
             raise WalletNotFound("There is no such wallet")
-        return to_wallet(row), row.sealed
+        return [(to_wallet(rows[each]), rows[each].sealed) for each in wallet_ids]
 
     async def set_wallet_state(
         self, tx: Transaction, *, wallet: Wallet, state: WalletState
     ) -> None:
-        """Write where a wallet is."""
-        statement = (
-            sa.update(wallets)
-            .where(wallets.c.marketplace_id == wallet.marketplace_id, wallets.c.id == wallet.id)
-            .values(state=state)
-        )
-        await _exactly_one(tx, statement)
+        """Write the state of a wallet."""
+        names = {"marketplace_id": wallet.marketplace_id, "id": wallet.id, "state": state}
+        if await tx.run(_SET_STATE, names) != 1:
+            raise LookupError("the wallet to write is not there")
 
     async def tell_wallet(
         self, tx: Transaction, *, wallet: Wallet, at: dt.datetime, correlation_id: str
@@ -127,6 +122,21 @@ def to_wallet(row: Any) -> Wallet:
     )
 
 
-async def _exactly_one(tx: Transaction, statement: sa.Update) -> None:
-    if (await tx.execute(statement)).rowcount != 1:
-        raise LookupError("the row to write is not there")
+_IS_ITS_MARKETPLACES = wallets.c.marketplace_id == sa.bindparam("marketplace_id")
+_WALLETS = sa.select(*wallets.c).where(_IS_ITS_MARKETPLACES)
+_ADD = compiled(
+    insert(wallets).on_conflict_do_nothing(
+        index_elements=[wallets.c.marketplace_id, wallets.c.user_id]
+    )
+)
+_USERS = _WALLETS.where(wallets.c.user_id == sa.bindparam("user_id"))
+_OF_USER = compiled(_USERS)
+_LOCK_OF_USER = compiled(_USERS.with_for_update())
+_BY_IDS = compiled(
+    _WALLETS.where(wallets.c.id == sa.any_(sa.bindparam("ids", type_=ARRAY(sa.Uuid))))
+)
+_SET_STATE = compiled(
+    sa.update(wallets)
+    .where(_IS_ITS_MARKETPLACES, wallets.c.id == sa.bindparam("id"))
+    .values(state=sa.bindparam("state"))
+)

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from chassis.database import Database, Transaction
+from chassis.database import Connection, Database, Transaction
+from chassis.leases import Lease, LeaseLost
 from services.escrow.domain import CommandState
-from services.escrow.sending.lease import Lease, LeaseLost
 from services.escrow.sending.pipeline import Pipeline
 from tests.integration.escrow.world import World
 
@@ -66,6 +66,13 @@ class FusedDatabase:
             yield tx
         self._fuse.burn()
 
+    @asynccontextmanager
+    async def statement(self) -> AsyncIterator[Connection]:
+        """Lend a connection; what is executed on it may be the last."""
+        async with self._real.statement() as connection:
+            yield connection
+        self._fuse.burn()
+
 
 def mortal(world: World, *, after: int) -> tuple[Pipeline, Fuse]:
     """Return a pipeline that dies after the k-th thing it does, and its fuse."""
@@ -97,5 +104,5 @@ async def die_and_resume(
         return await world.house.pipeline().carry_out(newer), True
     except LeaseLost:
         # It died after the last commit: nobody would have claimed the command again.
-        ended = await world.ended(lease.command_id)
+        ended = await world.ended(lease.id)
         return ended.state, True

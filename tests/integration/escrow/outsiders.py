@@ -88,8 +88,8 @@ async def _theirs(world: World, order: Order) -> tuple[str, str, Signer]:
 
 async def _signer(world: World, of: Wallet) -> Signer:
     async with world.house.database.transaction() as tx:
-        wallet, sealed = await world.house.wallet_store.wallet(
-            tx, marketplace_id=world.marketplace_id, wallet_id=of.id
+        [(wallet, sealed)] = await world.house.wallet_store.wallets(
+            tx, marketplace_id=world.marketplace_id, wallet_ids=[of.id]
         )
     return world.house.keyring.wallet(wallet, sealed=sealed)
 

@@ -2,22 +2,20 @@
 
 import uuid
 
-import sqlalchemy as sa
-
 from services.escrow.sending.progress import LISTED_MAX
 from tests.integration.escrow.world import World
 
-_WAITING = sa.text("""
+_WAITING = """
 insert into commands (marketplace_id, id, kind, state, wallet_id, correlation_id, waits,
                       waiting_since, next_attempt_at, created_at)
-select :marketplace, gen_random_uuid(), 'CREDIT_WALLET', 'RUNNING', :wallet, 'many', 1, now(),
-       now() + interval '1 hour', now() - interval '1 hour' from generate_series(1, :count)
-""")
-_QUARANTINED = sa.text("""
+select %(marketplace)s, gen_random_uuid(), 'CREDIT_WALLET', 'RUNNING', %(wallet)s, 'many', 1, now(),
+       now() + interval '1 hour', now() - interval '1 hour' from generate_series(1, %(count)s)
+"""
+_QUARANTINED = """
 insert into commands (marketplace_id, id, kind, state, wallet_id, correlation_id, created_at,
                       quarantined_at)
-values (:marketplace, :id, 'CREDIT_WALLET', 'QUARANTINED', :wallet, 'many', now(), now())
-""")
+values (%(marketplace)s, %(id)s, 'CREDIT_WALLET', 'QUARANTINED', %(wallet)s, 'many', now(), now())
+"""
 
 
 async def test_a_quarantined_command_is_listed_before_all_that_wait(world: World) -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from kernel.money import UNIT
 from services.escrow.domain import CommandKind, CommandState, WalletState
@@ -75,12 +74,12 @@ async def test_a_channel_account_in_use_is_not_retired(alone: World) -> None:
     await alone.fault(kind="try_again_later", function="dispute_escrow", count=1000)
     asked = alone.asked(CommandKind.FREEZE)
     await alone.escrows.freeze(asked, order_id=order.id)
-    statement = sa.text("select address from channels where leased_by is not null")
+    statement = "select address from channels where leased_by is not null"
     async with asyncio.timeout(PATIENCE_SECONDS):
         used: list[str] = []
         while not used:
             async with alone.house.database.transaction() as tx:
-                used = list((await tx.execute(statement)).scalars())
+                used = [row[0] for row in await tx.fetch(statement)]
     bootstrap = alone.house.bootstrap()
     bootstrap._plan = replace(bootstrap._plan, channel_least=1000 * UNIT)
 
@@ -123,8 +122,8 @@ async def test_a_wallet_waits_for_a_platform_without_lumens(alone: World) -> Non
         key=alone.key("poor"), user_id=user_id, user_public_id="usr_poor", wait_seconds=0
     )
     async with alone.house.database.transaction() as tx:
-        statement = sa.text("select id from commands where kind = 'CREATE_WALLET' and state = :s")
-        command_id = (await tx.execute(statement, {"s": "RUNNING"})).scalar_one()
+        statement = "select id from commands where kind = 'CREATE_WALLET' and state = %(s)s"
+        command_id = await tx.fetchval(statement, {"s": "RUNNING"})
     await alone.resume_worker()
     await alone.until_resting(command_id)
 

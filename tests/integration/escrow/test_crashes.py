@@ -6,11 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import pytest
-import sqlalchemy as sa
 
+from chassis.leases import Lease
 from services.escrow.domain import CommandKind, CommandState, Wallet
-from services.escrow.sending.lease import Lease
-from services.escrow.tables import commands
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
 from tests.integration.escrow.crashes import die_and_resume
@@ -61,11 +59,8 @@ async def funded_orders(world: World, count: int, *, buyer: Wallet) -> list[Orde
 async def lease_anew(world: World, lease: Lease) -> Lease:
     """Take a command whose worker is dead, as the claim does when its lease has run out."""
     async with world.house.database.transaction() as tx:
-        await tx.execute(
-            sa.update(commands)
-            .where(commands.c.id == lease.command_id)
-            .values(lease_epoch=lease.epoch + 1)
-        )
+        claimed = "update commands set lease_epoch = lease_epoch + 1 where id = %(id)s"
+        await tx.execute(claimed, {"id": lease.id})
     return replace(lease, epoch=lease.epoch + 1)
 
 
@@ -73,7 +68,7 @@ async def accept(world: World, kind: CommandKind, order: Order) -> Lease:
     """Accept a command and take it."""
     use_case = getattr(world.escrows, kind.value.lower())
     answer = await use_case(world.asked(kind), order_id=order.id)
-    lease = Lease(marketplace_id=world.marketplace_id, command_id=command_of(answer), epoch=0)
+    lease = Lease(marketplace_id=world.marketplace_id, id=command_of(answer), epoch=0)
     return await lease_anew(world, lease)
 
 

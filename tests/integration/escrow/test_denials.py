@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from services.escrow.commands.acceptance import Request
 from services.escrow.contracts.steps import StepName
@@ -52,23 +51,23 @@ async def denied(
 async def others_work(world: World) -> None:
     """Let others' commands take each channel account, and see that each lands at once."""
     wallets = [await world.wallet() for _ in range(OTHERS)]
-    statement = sa.text(
+    statement = (
         "select count(*) from attempts a join steps s on s.id = a.step_id"
-        " join commands c on c.id = s.command_id where c.wallet_id = any(:ids)"
+        " join commands c on c.id = s.command_id where c.wallet_id = any(%(ids)s)"
     )
     async with world.house.database.transaction() as tx:
-        sent = (await tx.execute(statement, {"ids": [w.id for w in wallets]})).scalar_one()
+        sent = await tx.fetchval(statement, {"ids": [w.id for w in wallets]})
     assert sent == OTHERS
 
 
 async def landed(world: World, command_id: uuid.UUID) -> list[tuple[str, str]]:
     """Read name and state of every envelope of a command."""
-    statement = sa.text(
+    statement = (
         "select s.name, a.state from attempts a join steps s on s.id = a.step_id"
-        " where s.command_id = :id order by s.position, a.number"
+        " where s.command_id = %(id)s order by s.position, a.number"
     )
     async with world.house.database.transaction() as tx:
-        return [tuple(row) for row in await tx.execute(statement, {"id": command_id})]
+        return [tuple(row) for row in await tx.fetch(statement, {"id": command_id})]
 
 
 async def begun(world: World, kind: CommandKind, order: Order) -> Request:
@@ -209,7 +208,7 @@ async def test_channel_accounts_that_are_behind_the_chain_stop_nobody(denied: Wo
     await others_work(denied)
     async with denied.house.database.transaction() as tx:
         behind = "update channels set next_sequence = next_sequence - 2 where leased_by is null"
-        await tx.execute(sa.text(behind))
+        await tx.execute(behind)
 
     await others_work(denied)
 
@@ -263,8 +262,8 @@ async def test_what_landed_otherwise_than_meant_is_looked_at_again(denied: World
 async def in_use(world: World) -> Sequence[Any]:
     """Read which steps have a channel account."""
     async with world.house.database.transaction() as tx:
-        statement = sa.text("select leased_by from channels where leased_by is not null")
-        return list((await tx.execute(statement)).scalars())
+        statement = "select leased_by from channels where leased_by is not null"
+        return [row[0] for row in await tx.fetch(statement)]
 
 
 async def test_a_quarantined_step_keeps_its_account_while_its_envelope_may_have_landed(

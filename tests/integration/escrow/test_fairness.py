@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from services.escrow.contracts.intents import DeployEscrow, ReleaseFunds
@@ -57,24 +56,28 @@ def neighbour(world: World) -> World:
 
 
 # As an operator's requeue, but of one that is looked at it waits for nothing.
-_CUT_SHORT = sa.text("""
+_CUT_SHORT = """
 update commands set next_attempt_at = 'epoch' where id in (
-    select id from commands where id = :id for update skip locked)
-""")
+    select id from commands where id = %(id)s for update skip locked)
+"""
 
 
-LONG_AGO = "update commands set troubled_since = troubled_since - interval '1 hour' where id = :id"
+LONG_AGO = (
+    "update commands set troubled_since = troubled_since - interval '1 hour' where id = %(id)s"
+)
 
 
 async def count(world: World, statement: str, **names: Any) -> int:
     """Count something in the books."""
     async with world.house.database.transaction() as tx:
-        return int((await tx.execute(sa.text(statement), names)).scalar_one())
+        return int(await tx.fetchval(statement, names))
 
 
 async def ended_of(world: World) -> int:
     """Count what has ended of a marketplace's commands."""
-    statement = "select count(*) from commands where marketplace_id = :id and state = 'SUCCEEDED'"
+    statement = (
+        "select count(*) from commands where marketplace_id = %(id)s and state = 'SUCCEEDED'"
+    )
     return await count(world, statement, id=world.marketplace_id)
 
 
@@ -82,7 +85,7 @@ async def channels_of(world: World) -> int:
     """Count the channel accounts that a marketplace's steps hold."""
     statement = (
         "select count(*) from channels h join steps s on s.id = h.leased_by"
-        " where s.marketplace_id = :id"
+        " where s.marketplace_id = %(id)s"
     )
     return await count(world, statement, id=world.marketplace_id)
 
@@ -198,7 +201,7 @@ async def _all_listed(world: World, asks: list[Any], reason: str) -> bool:
     shown = [await concern(world, asked) for asked in asks]
     done = await count(
         world,
-        "select count(*) from commands where marketplace_id = :id and state = 'FAILED'",
+        "select count(*) from commands where marketplace_id = %(id)s and state = 'FAILED'",
         id=world.marketplace_id,
     )
     listed = [found for found in shown if found is not None]
@@ -321,7 +324,7 @@ async def troubled_for_long(world: World, asked: Any) -> None:
     """Let a command that rests be in trouble for an hour, and rest once more."""
     command = await world.until(asked.command_id, partial(_has_rested, times=1))
     async with world.house.database.transaction() as tx:
-        await tx.execute(sa.text(LONG_AGO), {"id": asked.command_id})
+        await tx.execute(LONG_AGO, {"id": asked.command_id})
     await world.wake(asked.command_id)
     await world.until(asked.command_id, partial(_has_rested, times=command.waits + 1))
 
@@ -344,18 +347,18 @@ async def test_channel_accounts_are_shared_among_marketplaces(narrow: World) -> 
     mine, theirs = await _planned(narrow, 4), await _planned(other, 1)
     journal, database = narrow.house.journal, narrow.house.database
     taken = []
-    for step in mine:
+    for lease, step in mine:
         async with database.transaction() as tx:
-            taken.append(await journal.lease_channel(tx, step))
+            taken.append(await journal.lease_channel(tx, lease, step))
     async with database.transaction() as tx:
-        last = await journal.lease_channel(tx, theirs[0])
+        last = await journal.lease_channel(tx, *theirs[0])
 
     assert [lease is not None for lease in taken] == [True, True, True, False]
     assert last is not None
 
 
 async def _planned(world: World, size: int) -> list[Any]:
-    """Accept so many commands and read their first steps."""
+    """Accept so many commands, take them, and read their first steps."""
     await _accepted(world, size)
     steps = []
     async with world.house.database.transaction() as tx:
@@ -364,7 +367,7 @@ async def _planned(world: World, size: int) -> list[Any]:
             tx, shares={world.marketplace_id: due[world.marketplace_id]}, seconds=60
         )
         for lease in leases:
-            steps += await world.house.journal.steps(tx, lease)
+            steps += [(lease, step) for step in await world.house.journal.steps(tx, lease)]
     return steps
 
 
@@ -376,7 +379,7 @@ async def test_two_workers_that_claim_at_once_take_different_commands(narrow: Wo
         first = await journal.claim(one, shares={narrow.marketplace_id: 3}, seconds=60)
         second = await journal.claim(two, shares={narrow.marketplace_id: 3}, seconds=60)
 
-    taken = [lease.command_id for lease in [*first, *second]]
+    taken = [lease.id for lease in [*first, *second]]
     assert len(taken) == len(set(taken)) == 6
 
 

@@ -4,12 +4,10 @@ import asyncio
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from services.escrow.contracts.steps import StepName
 from services.escrow.domain import Command, CommandInMotion, CommandKind, CommandState, EscrowState
-from services.escrow.tables import attempts, commands, steps
 from tests.integration.escrow import outsiders
 from tests.integration.escrow.world import AMOUNT, Order, World, succeeded
 
@@ -24,15 +22,13 @@ def is_quarantined(command: Command) -> bool:
 async def attempts_of(world: World, order: Order, name: StepName) -> list[Any]:
     """Read the attempts of a step of the order's newest command that has it."""
     escrow = await world.queries.escrow(marketplace_id=world.marketplace_id, order_id=order.id)
-    chosen = (
-        sa.select(attempts)
-        .join(steps, steps.c.id == attempts.c.step_id)
-        .join(commands, commands.c.id == steps.c.command_id)
-        .where(commands.c.escrow_id == escrow.id, steps.c.name == name)
-        .order_by(attempts.c.number)
-    )
+    statement = """
+        select a.hash, a.number, a.source, a.sequence, a.state, a.ledger, a.code, a.is_burn,
+               a.envelope_xdr, a.max_time, a.step_id
+        from attempts a join steps s on s.id = a.step_id join commands c on c.id = s.command_id
+        where c.escrow_id = %(escrow)s and s.name = %(name)s order by a.number"""
     async with world.house.database.transaction() as tx:
-        return list(await tx.execute(chosen))
+        return await tx.fetch(statement, {"escrow": escrow.id, "name": name})
 
 
 @pytest.mark.parametrize("mode", ["close", "504"])
@@ -113,13 +109,13 @@ async def test_a_transaction_that_fails_on_the_ledger_is_tried_with_the_next_num
     assert await world.balance(order.seller.address) == AMOUNT
 
 
-_SIGNED_AGAIN = sa.text("""
+_SIGNED_AGAIN = """
 insert into attempts (hash, step_id, number, source, sequence, envelope_xdr, max_time,
                       auth_expires_ledger, max_fee, network, prepared_at_ledger, state, created_at)
 select encode(sha256(hash::bytea), 'hex'), step_id, number + 1, source, sequence, envelope_xdr,
        max_time, auth_expires_ledger, max_fee, network, prepared_at_ledger, 'SENT', now()
-from attempts where hash = :hash
-""")
+from attempts where hash = %(hash)s
+"""
 
 
 async def test_what_is_signed_with_a_number_that_a_ledger_has_used_is_dead(world: World) -> None:
@@ -247,8 +243,8 @@ async def test_an_envelope_is_stored_before_its_first_byte_is_sent(world: World)
 
     async def spy(envelope_xdr: str) -> Any:
         async with house.database.transaction() as tx:
-            chosen = sa.select(attempts.c.hash).where(attempts.c.envelope_xdr == envelope_xdr)
-            seen.append((await tx.execute(chosen)).first() is not None)
+            statement = "select hash from attempts where envelope_xdr = %(envelope)s"
+            seen.append(await tx.fetchrow(statement, {"envelope": envelope_xdr}) is not None)
         return await real(envelope_xdr)
 
     house.chain.submit = spy  # type: ignore[method-assign] # a spy on the real one

@@ -7,7 +7,6 @@ from typing import Any
 
 import psycopg
 import pytest
-import sqlalchemy as sa
 
 from chassis import identity
 from services.escrow.app import House
@@ -90,11 +89,12 @@ async def test_a_stopped_payout_waits_and_is_paid_when_it_is_resumed(
 
 async def signed(world: World, asked: Any) -> int:
     """Count the envelopes of a command."""
-    statement = sa.text(
-        "select count(*) from attempts a join steps s on s.id = a.step_id where s.command_id = :id"
+    statement = (
+        "select count(*) from attempts a join steps s on s.id = a.step_id"
+        " where s.command_id = %(id)s"
     )
     async with world.house.database.transaction() as tx:
-        return int((await tx.execute(statement, {"id": asked.command_id})).scalar_one())
+        return int(await tx.fetchval(statement, {"id": asked.command_id}))
 
 
 async def test_a_stop_of_one_flow_or_marketplace_stops_no_other(world: World) -> None:
@@ -194,7 +194,7 @@ async def test_beyond_a_daily_limit_money_waits_for_the_limit_or_the_day(world: 
 async def in_books(world: World, statement: str) -> None:
     """Change the books as the passage of time would."""
     async with world.house.database.transaction() as tx:
-        await tx.execute(sa.text(statement))
+        await tx.execute(statement)
 
 
 async def test_a_limit_of_all_is_each_marketplaces_own_where_it_has_none(world: World) -> None:
@@ -294,13 +294,11 @@ async def some_steps(world: World, size: int) -> list[uuid.UUID]:
     """Return steps that are in the books."""
     await world.funded()
     async with world.house.database.transaction() as tx:
-        rows = await tx.execute(
-            sa.text(
-                "select id from steps where id not in (select step_id from flow_uses) limit :n"
-            ),
+        rows = await tx.fetch(
+            "select id from steps where id not in (select step_id from flow_uses) limit %(n)s",
             {"n": size},
         )
-        return list(rows.scalars())
+        return [row.id for row in rows]
 
 
 async def test_the_history_says_who_why_and_when_and_is_never_changed(world: World) -> None:

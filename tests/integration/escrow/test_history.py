@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from services.escrow.contracts.evidence import OutcomeStatus
 from services.escrow.contracts.steps import StepName
@@ -29,8 +28,8 @@ async def forgetting(world: World, *functions: str) -> AsyncIterator[None]:
     async def noting(envelope_xdr: str) -> Any:
         if function_of(world, envelope_xdr) in functions:
             async with world.house.database.transaction() as tx:
-                chosen = sa.text("select hash from attempts where envelope_xdr = :envelope")
-                forgotten.add((await tx.execute(chosen, {"envelope": envelope_xdr})).scalar_one())
+                chosen = "select hash from attempts where envelope_xdr = %(envelope)s"
+                forgotten.add(await tx.fetchval(chosen, {"envelope": envelope_xdr}))
         return await submit(envelope_xdr)
 
     async def short(name: str) -> Any:

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from services.escrow.domain import CommandKind
 from services.escrow.queries import Holdings
@@ -60,6 +59,6 @@ async def test_what_is_quarantined_for_ten_minutes_is_no_longer_in_motion(held: 
 
     async with held.house.database.transaction() as tx:
         older = "update commands set quarantined_at = quarantined_at - interval '10 minutes'"
-        await tx.execute(sa.text(older))
+        await tx.execute(older)
 
     assert not any(holder.in_motion for holder in (await holdings(held)).holders)

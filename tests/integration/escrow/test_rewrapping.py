@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from services.escrow.domain import CommandKind
 from services.escrow.wallets.rewrapping import Rewrapped
@@ -52,7 +51,7 @@ async def wrapped_with(world: World) -> list[str]:
         " select sealed ->> 'kek_id' from wallets"
     )
     async with world.house.database.transaction() as tx:
-        return [str(row[0]) for row in await tx.execute(sa.text(statement))]
+        return [str(row[0]) for row in await tx.fetch(statement)]
 
 
 async def read_again(world: World, kek_id: str) -> None:
@@ -95,7 +94,7 @@ async def test_a_key_that_does_not_open_is_named_and_holds_up_no_other(alone: Wo
     wallet = await alone.wallet()
     statement = "update wallets set sealed = jsonb_set(sealed, '{kek_id}', '\"lost\"')"
     async with alone.house.database.transaction() as tx:
-        await tx.execute(sa.text(statement))
+        await tx.execute(statement)
 
     [page] = await rewrapped(alone)
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from stellar_sdk import Asset, scval
 
 from kernel.ids import derived_id, to_public
@@ -14,18 +13,17 @@ from services.escrow.deposits.watcher import Watcher
 from services.escrow.domain import CommandKind, CommandState, Wallet
 from services.escrow.ports import HistoryUnavailable
 from services.escrow.sending.bootstrap import start_of
-from services.escrow.tables import unreadable_transfers
 from tests.integration.escrow import outsiders
 from tests.integration.escrow.strangers import Stranger, muxed
 from tests.integration.escrow.world import World, succeeded, usdc
 from tests.patience import PATIENCE_SECONDS, until
 
 UNIT = 10_000_000
-DEPOSITS = sa.text("""
+DEPOSITS = """
 select body::jsonb from outbox
-where event_type = 'escrow.deposit_confirmed' and body::jsonb->'payload'->>'address' = :address
+where event_type = 'escrow.deposit_confirmed' and body::jsonb->'payload'->>'address' = %(address)s
 order by id
-""")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +40,8 @@ async def told(world: World, wallet: Wallet, *, count: int) -> list[dict[str, An
 
     async def are_told() -> bool:
         async with world.house.database.transaction() as tx:
-            found[:] = (await tx.execute(DEPOSITS, {"address": wallet.address})).scalars().all()
+            rows = await tx.fetch(DEPOSITS, {"address": wallet.address})
+            found[:] = [row[0] for row in rows]
         return len(found) >= count
 
     await until(are_told)
@@ -155,10 +154,11 @@ async def test_a_transfer_that_cannot_be_recorded_is_put_aside_and_others_are_to
 
     assert await told(world, wallet, count=0) == []
     async with world.house.database.transaction() as tx:
-        chosen = sa.select(unreadable_transfers).where(
-            unreadable_transfers.c.to_address == wallet.address
+        [aside] = await tx.fetch(
+            "select transaction_hash, marketplace_id, why from unreadable_transfers"
+            " where to_address = %(address)s",
+            {"address": wallet.address},
         )
-        [aside] = await tx.execute(chosen)
     assert (aside.transaction_hash, aside.marketplace_id) == (name, world.marketplace_id)
     assert "NUL" in aside.why
 
@@ -187,8 +187,9 @@ async def test_an_event_that_nobody_can_read_is_put_aside(world: World, stranger
         rpc.events = real
 
     async with world.house.database.transaction() as tx:
-        chosen = sa.select(unreadable_transfers).where(unreadable_transfers.c.event_id == seen[0])
-        [aside] = await tx.execute(chosen)
+        [aside] = await tx.fetch(
+            "select why from unreadable_transfers where event_id = %(id)s", {"id": seen[0]}
+        )
     assert "ValueError" in aside.why
 
 
@@ -319,8 +320,8 @@ async def test_a_deposits_id_follows_from_the_chain(world: World, stranger: Stra
     [event] = await told(world, wallet, count=1)
 
     async with world.house.database.transaction() as tx:
-        kept = sa.text("select event_id from deposits where transaction_hash = :hash")
-        event_id = (await tx.execute(kept, {"hash": name})).scalar_one()
+        kept = "select event_id from deposits where transaction_hash = %(hash)s"
+        event_id = await tx.fetchval(kept, {"hash": name})
 
     passphrase = world.house.settings.stellar_network_passphrase
     expected = derived_id("deposit", passphrase, name, event_id)
@@ -379,4 +380,4 @@ async def test_of_two_credits_that_the_platform_can_pay_one_of_the_other_is_refu
 async def set_cursor(world: World, position: str) -> None:
     """Set the watcher back."""
     async with world.house.database.transaction() as tx:
-        await tx.execute(sa.text("update cursors set position = :at"), {"at": position})
+        await tx.execute("update cursors set position = %(at)s", {"at": position})

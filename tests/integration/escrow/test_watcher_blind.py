@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from services.escrow.contracts.evidence import TransfersPage
@@ -103,7 +102,7 @@ async def test_a_watcher_that_has_not_looked_for_minutes_is_told(world: World) -
     await watched_to_the_end(world)
     await world.pause_watcher()
     async with world.house.database.transaction() as tx:
-        await tx.execute(sa.text("update cursors set looked_at = looked_at - interval '3 minutes'"))
+        await tx.execute("update cursors set looked_at = looked_at - interval '3 minutes'")
 
     found = await blindness_of(world)
 

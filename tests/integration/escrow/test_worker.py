@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
+from chassis.leases import Lease, LeaseLost
 from services.escrow.app import House
 from services.escrow.domain import CommandKind, CommandState
-from services.escrow.sending.lease import Lease, LeaseLost
-from services.escrow.tables import commands
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
 from tests.integration.escrow.world import AMOUNT, World, command_of, settings
@@ -30,12 +28,12 @@ async def alone(
 
 async def lease_of(world: World, command_id: Any) -> tuple[int, bool]:
     """Read a command's epoch, and whether somebody holds its lease."""
-    chosen = sa.select(
-        commands.c.lease_epoch, commands.c.lease_until > sa.func.clock_timestamp()
-    ).where(commands.c.id == command_id)
+    statement = """
+        select lease_epoch, lease_until > clock_timestamp() as is_held from commands
+        where id = %(id)s"""
     async with world.house.database.transaction() as tx:
-        epoch, is_held = (await tx.execute(chosen)).one()
-        return int(epoch), bool(is_held)
+        row = await tx.fetchrow(statement, {"id": command_id})
+        return int(row.lease_epoch), bool(row.is_held)
 
 
 async def claim(world: World) -> Lease:
@@ -52,9 +50,9 @@ def of(world: World, places: int) -> dict[uuid.UUID, int]:
 
 async def expire(world: World, lease: Lease) -> None:
     """Let a lease run out."""
-    statement = sa.update(commands).where(commands.c.id == lease.command_id)
+    statement = "update commands set lease_until = 'epoch' where id = %(id)s"
     async with world.house.database.transaction() as tx:
-        await tx.execute(statement.values(lease_until=sa.text("'epoch'")))
+        await tx.execute(statement, {"id": lease.id})
 
 
 async def test_a_worker_that_was_paused_past_its_lease_writes_nothing(alone: World) -> None:
@@ -108,17 +106,17 @@ async def written(world: World, lease: Lease) -> list[str]:
     found = []
     async with world.house.database.transaction() as tx:
         for statement in _WRITTEN:
-            rows = await tx.execute(sa.text(statement), {"id": lease.command_id})
+            rows = await tx.fetch(statement, {"id": lease.id})
             found += sorted(str(row) for (row,) in rows)
     return found
 
 
 _OF_STEP = (
-    "select to_jsonb(x)::text from {} x join steps s on s.id = step_id where command_id = :id"
+    "select to_jsonb(x)::text from {} x join steps s on s.id = step_id where command_id = %(id)s"
 )
 _WRITTEN = (
-    "select to_jsonb(c)::text from commands c where id = :id",
-    "select to_jsonb(s)::text from steps s where command_id = :id",
+    "select to_jsonb(c)::text from commands c where id = %(id)s",
+    "select to_jsonb(s)::text from steps s where command_id = %(id)s",
     _OF_STEP.format("attempts"),
     _OF_STEP.format("payments"),
 )

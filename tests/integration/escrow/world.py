@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import sqlalchemy as sa
-
 from chassis import identity
 from chassis.idempotency import Answer, RequestKey
 from deploy.local.ports import free_port
@@ -85,7 +83,7 @@ class World:
         """Prepare the chain and run every loop."""
         await self.house.ensure_platform()
         await self.house.bootstrap().run()
-        self._tasks.append(asyncio.ensure_future(self.house.waiting.watch()))
+        self._tasks.append(asyncio.ensure_future(self.house.ends.watch()))
         await self.resume_worker()
         await self.resume_watcher()
 
@@ -181,23 +179,23 @@ class World:
 
     async def until_resting(self, command_id: uuid.UUID) -> None:
         """Wait until a command waits to be taken later."""
-        statement = sa.text("select next_attempt_at > now() from commands where id = :id")
+        statement = "select next_attempt_at > now() from commands where id = %(id)s"
         await self._until_true(statement, command_id)
 
     async def until_signed(self, asked: Request) -> None:
         """Wait until an envelope of a command is stored."""
-        statement = sa.text(
+        statement = (
             "select count(*) from attempts a join steps s on s.id = a.step_id"
-            " where s.command_id = :id"
+            " where s.command_id = %(id)s"
         )
         await self._until_true(statement, asked.command_id)
 
-    async def _until_true(self, statement: sa.TextClause, command_id: uuid.UUID) -> None:
+    async def _until_true(self, statement: str, command_id: uuid.UUID) -> None:
         """Wait until a statement about a command answers with something true."""
 
         async def is_true() -> bool:
             async with self.house.database.transaction() as tx:
-                return bool((await tx.execute(statement, {"id": command_id})).scalar_one())
+                return bool(await tx.fetchval(statement, {"id": command_id}))
 
         await until(is_true)
 
@@ -205,10 +203,10 @@ class World:
         """End a command's rest."""
         async with self.house.database.transaction() as tx:
             await tx.execute(
-                sa.text("update commands set next_attempt_at = 'epoch' where id = :id"),
+                "update commands set next_attempt_at = 'epoch' where id = %(id)s",
                 {"id": command_id},
             )
-        self.house.waiting.work()
+        self.house.bell.ring()
 
     async def fault(self, **description: Any) -> None:
         """Tell the devnet what to do wrong."""

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from chassis.leases import Lease
 from kernel.money import CENT
 from services.escrow.contracts import contract, kinds
 from services.escrow.contracts.contract import Contradiction, Parties
@@ -26,7 +27,6 @@ from services.escrow.domain import (
     Terms,
 )
 from services.escrow.sending.decide import Decider
-from services.escrow.sending.lease import Lease
 from services.escrow.sending.work import Work
 from tests.unit.escrow.test_domain import escrow as an_escrow
 
@@ -195,7 +195,7 @@ def work(steps: list[Step], paid: int, payee: PayeeRole) -> Work:
         payments=(payment,),
     )
     return Work(
-        lease=Lease(marketplace_id=command.marketplace_id, command_id=command.id, epoch=1),
+        lease=Lease(marketplace_id=command.marketplace_id, id=command.id, epoch=1),
         command=command,
         steps=steps,
         platform=PARTIES.platform,

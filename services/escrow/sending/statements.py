@@ -1,0 +1,182 @@
+# ruff: noqa: S608 - statements are put together from the constants below alone
+"""The journal's statements. One that writes checks the lease, locks the command's row, and writes.
+
+Each answers how many commands were under the lease: one, or none and nothing is written.
+"""
+
+_IS_HELD = """
+    marketplace_id = %(marketplace)s and id = %(command)s and lease_epoch = %(epoch)s
+    and state = 'RUNNING'
+"""
+# The command under its lease, locked; what follows writes nothing where it is not.
+_HELD = f"with held as materialized (select id from commands where {_IS_HELD} for update)"
+# The channel account of a step is given back, unless something is signed under the step's number.
+_FREE_CHANNEL = """, unsigned as (
+    select s.id from steps s cross join held
+    where s.id = %(step)s and not exists (
+        select from attempts a where a.step_id = s.id and a.state in ('SENT', 'EXPIRED')
+          and a.source = s.source and a.sequence = s.sequence)
+), unnumbered as (
+    update steps s set source = null, sequence = null from unsigned
+    where s.id = unsigned.id and s.state = 'PLANNED'
+), freed as (
+    update channels h set leased_by = null from unsigned where h.leased_by = unsigned.id
+)
+"""
+_COUNT = "select count(*) from held"
+# A ledger has used the number: what else is in flight under it is dead.
+_CLOSE_ATTEMPT = """, superseded as (
+    update attempts a set state = 'EXPIRED' from held
+    where a.step_id = %(step)s and a.source = %(source)s and a.sequence = %(sequence)s
+      and a.state = 'SENT' and a.hash <> %(hash)s
+), closed as (
+    update attempts a set state = '{state}', ledger = %(ledger)s, code = %(code)s from held
+    where a.hash = %(hash)s
+)
+"""
+DUE = """
+select c.marketplace_id, least(count(*), %(limit)s) as due from commands c
+where c.state = 'RUNNING' and c.lease_until < clock_timestamp()
+  and c.next_attempt_at <= clock_timestamp()
+group by c.marketplace_id order by min(greatest(c.created_at, c.next_attempt_at))
+"""
+CLAIM = """
+update commands set lease_until = clock_timestamp() + make_interval(secs => %(seconds)s),
+                    lease_epoch = lease_epoch + 1
+where (marketplace_id, id) in (
+    select taken.marketplace_id, taken.id
+    from unnest(%(marketplaces)s::uuid[], %(shares)s::integer[]) as share (owner, size)
+    cross join lateral (
+        select c.marketplace_id, c.id from commands c
+        where c.marketplace_id = share.owner and c.state = 'RUNNING'
+          and c.lease_until < clock_timestamp() and c.next_attempt_at <= clock_timestamp()
+        order by greatest(c.created_at, c.next_attempt_at) limit share.size
+        for update skip locked) as taken)
+returning marketplace_id, id, lease_epoch
+"""
+END = f"""
+with held as (
+    update commands set state = %(state)s, finished_at = %(at)s, error_reason = %(reason)s,
+        error_message = %(message)s, waits = 0, waiting_since = null, abandoned_why = '',
+        quarantined_at = null, troubled_since = null
+    where {_IS_HELD} returning id
+), refused as (
+    update steps s set state = 'REFUSED', doubt = '' from held where s.id = %(step)s::uuid
+), freed as (
+    update channels h set leased_by = null from held where h.leased_by = %(step)s::uuid
+)
+{_COUNT}"""
+QUARANTINE = f"""
+with held as (
+    update commands set state = 'QUARANTINED', error_reason = %(reason)s,
+        error_message = %(message)s, waits = 0, waiting_since = null, abandoned_why = '',
+        quarantined_at = clock_timestamp(), troubled_since = null
+    where {_IS_HELD} returning id
+){_FREE_CHANNEL}{_COUNT}"""
+PUT_OFF = f"""
+with held as (
+    update commands set lease_until = 'epoch',
+        next_attempt_at = clock_timestamp() + make_interval(secs => %(seconds)s),
+        waits = waits + case when %(is_trouble)s::boolean is null then 0 else 1 end,
+        waiting_since = coalesce(waiting_since, clock_timestamp()),
+        troubled_since = case when %(is_trouble)s::boolean is null then troubled_since
+                              when %(is_trouble)s::boolean
+                              then coalesce(troubled_since, clock_timestamp()) end,
+        error_reason = %(reason)s, error_message = %(message)s
+    where {_IS_HELD} returning id
+){_FREE_CHANNEL}{_COUNT}"""
+STEPS = """
+select s.id, s.position, s.name, s.terms, s.state, s.source, s.sequence, s.doubt,
+       a.hash, a.number, a.source as attempt_source, a.sequence as attempt_sequence,
+       a.envelope_xdr, a.max_time, a.auth_expires_ledger, a.max_fee, a.network,
+       a.prepared_at_ledger, a.state as attempt_state, a.ledger, a.code, a.is_burn
+from steps s left join attempts a on a.step_id = s.id
+where s.marketplace_id = %(marketplace)s and s.command_id = %(command)s
+order by s.position, a.number
+"""
+ONE_CHANNEL_AT_A_TIME = "select pg_advisory_xact_lock(hashtext('escrow'), hashtext('channels'))"
+USE_OF_CHANNELS = """
+select count(*) filter (where h.leased_by is null) as free,
+       count(*) filter (where holder.marketplace_id = asking.marketplace_id
+                          and c.state = 'RUNNING') as own
+from steps asking
+cross join channels h left join steps holder on holder.id = h.leased_by
+-- What a quarantined command keeps is made up for by new ones, and stops none of its owner's.
+left join commands c on c.marketplace_id = holder.marketplace_id and c.id = holder.command_id
+where asking.id = %(step)s and h.next_sequence is not null and not h.is_retired
+"""
+LEASE_CHANNEL = f"""
+{_HELD}, free as materialized (
+    select h.address from channels h cross join held
+    where h.leased_by is null and h.next_sequence is not null and not h.is_retired
+    limit 1 for update of h skip locked
+), taken as (
+    update channels h set leased_by = %(step)s from free where h.address = free.address
+    returning h.address, h.next_sequence
+)
+update steps s set source = taken.address, sequence = taken.next_sequence from taken
+where s.id = %(step)s returning s.source, s.sequence
+"""
+_ATTEMPT = """
+insert into attempts (hash, step_id, number, source, sequence, envelope_xdr, max_time,
+    auth_expires_ledger, max_fee, network, prepared_at_ledger, state, is_burn, created_at)
+select %(hash)s, %(step)s, %(number)s, %(source)s, %(sequence)s, %(envelope_xdr)s, %(max_time)s,
+    %(auth_expires_ledger)s, %(max_fee)s, %(network)s, %(prepared_at_ledger)s, %(state)s,
+    %(is_burn)s, clock_timestamp()
+"""
+KEEP_ATTEMPT = f"""{_HELD} {_ATTEMPT}
+from held where not exists (select from chain_holds where confirmed_at is null)"""
+ADOPT_ATTEMPT = f"{_ATTEMPT} on conflict (hash) do nothing"
+OWNER_OF_ATTEMPT = "select step_id from attempts where hash = %(hash)s"
+SUCCEEDED = f"""
+{_HELD}{_CLOSE_ATTEMPT.format(state="SUCCEEDED")}, paid as (
+    insert into payments (transaction_hash, event_index, step_id, payee, from_address, to_address,
+                          minor_units, is_absorbed_fee)
+    select %(hash)s, p.event_index, %(step)s, p.payee, p.from_address, p.to_address, p.minor_units,
+           p.is_absorbed_fee
+    from held cross join jsonb_to_recordset(%(paid)s) as p (
+        event_index integer, payee text, from_address text, to_address text, minor_units bigint,
+        is_absorbed_fee boolean)
+), ended as (
+    update steps s set state = 'SUCCEEDED', doubt = %(doubt)s from held where s.id = %(step)s
+), freed as (
+    update channels h set leased_by = null,
+        next_sequence = case when h.address = %(source)s then %(sequence)s + 1
+                             else h.next_sequence end
+    from held where h.leased_by = %(step)s
+), going_on as (
+    update commands c set waits = 0, waiting_since = null, troubled_since = null,
+        error_reason = '', error_message = ''
+    from held where c.marketplace_id = %(marketplace)s and c.id = held.id and c.waits > 0
+)
+{_COUNT}"""
+# A step whose number a ledger has used, and its channel account, go on with the next one.
+_RENUMBER = """, renumbered as (
+    update steps s set sequence = s.sequence + 1 from held
+    where s.id = %(step)s and s.source = %(source)s and s.sequence = %(sequence)s
+    returning s.source, s.sequence
+), numbered as (
+    update channels h set next_sequence = renumbered.sequence from renumbered
+    where h.address = renumbered.source and h.leased_by = %(step)s
+)
+"""
+FAILED = f"{_HELD}{_CLOSE_ATTEMPT.format(state='FAILED')}{_RENUMBER}{_COUNT}"
+EXPIRED = f"""
+{_HELD}, closed as (
+    update attempts a set state = 'EXPIRED', ledger = null, code = '' from held
+    where a.hash = %(hash)s
+)
+{_COUNT}"""
+SUPERSEDED = f"""
+{_HELD}, closed as (
+    update attempts a set state = 'EXPIRED', ledger = null, code = %(code)s from held
+    where a.hash = %(hash)s
+){_RENUMBER}{_COUNT}"""
+SKIP = f"""
+{_HELD}, ended as (
+    update steps s set state = %(state)s, doubt = '' from held where s.id = %(step)s
+), freed as (
+    update channels h set leased_by = null from held where h.leased_by = %(step)s
+)
+{_COUNT}"""
+CLEAR_DOUBT = "update steps set doubt = '' where id = %(step)s"
