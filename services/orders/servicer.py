@@ -356,7 +356,7 @@ def _user() -> uuid.UUID | None:
 
 
 def _reader() -> uuid.UUID | None:
-    """Return the person who reads, who must be in the order; an admin need not."""
+    """Return the person who reads and must be a side of the order; None: an admin, or no person."""
     who = identity.current()
     return None if who.role == ROLE_ADMIN else who.user_id
 

@@ -39,7 +39,7 @@ def test_no_contract_excuses_an_import_without_need() -> None:
     assert excused == []
 
 
-@pytest.mark.parametrize("service", ["orders"])
+@pytest.mark.parametrize("service", SERVICES)
 def test_a_module_that_says_pure_is_held_to_it(service: str) -> None:
     (contract,) = (one for one in contracts() if one["id"] == "pure-domain")
     held = _names(contract["source_modules"])
@@ -50,7 +50,9 @@ def test_a_module_that_says_pure_is_held_to_it(service: str) -> None:
     ]
 
     assert saying
-    assert [name for name in saying if not any(fnmatch.fnmatch(name, one) for one in held)] == []
+    # A contract that names a room covers its modules.
+    covers = [*held, *(f"{name}.*" for name in held)]
+    assert [name for name in saying if not any(fnmatch.fnmatch(name, one) for one in covers)] == []
 
 
 def _names(value: object) -> set[str]:

@@ -120,7 +120,7 @@ class CreditService:
         return await self._answer(begun.id, key)
 
     async def _begun(self, tx: Transaction, new: Credit) -> Credit | Answer:
-        """Write a credit, whose request is answered when it ends; or find the reference's own."""
+        """Write a credit, or find the one that has its reference."""
         found = await insert_or_same(tx, new)
         if found.id != new.id and found.state == "RUNNING":
             # It answers another request; this one is answered by looking, and kept at its end.

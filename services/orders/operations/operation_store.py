@@ -47,7 +47,7 @@ class OperationStore:
     async def running_on(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, order_ids: Sequence[uuid.UUID]
     ) -> dict[uuid.UUID, Operation]:
-        """Find what runs on several orders, by order."""
+        """Find the operations that run on several orders, by order."""
         values = {"marketplace_id": marketplace_id, "order_ids": list(order_ids)}
         return {row.order_id: operation_of(row) for row in await tx.fetch(_RUNNING_ON, values)}
 
@@ -83,7 +83,7 @@ class OperationStore:
         return None if row is None else operation_of(row)
 
     async def note(self, tx: Transaction, operation: Operation, *, error: str) -> None:
-        """Record what held an operation up last; for operators."""
+        """Record the last error of an operation, for operators."""
         values = {"id": operation.id, "epoch": operation.epoch, "error": error[:1000]}
         await tx.execute(_NOTE, values)
 

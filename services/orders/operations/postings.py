@@ -123,7 +123,7 @@ def payout(
 
 
 def settlement(payments: Sequence[Payment], *, share: int) -> Settlement:
-    """Sum up what was paid. share: what of the order's amount was to be released."""
+    """Sum up what was paid. share: the part of the order's amount that was to be released."""
     return Settlement(
         share=share,
         to_seller=total(payments, "SELLER"),
@@ -134,7 +134,7 @@ def settlement(payments: Sequence[Payment], *, share: int) -> Settlement:
 
 
 def total(payments: Sequence[Payment], payee: str) -> int:
-    """Sum what one side received, make-good included, in minor units."""
+    """Sum the payments to one side, reimbursed fees included, in minor units."""
     return sum(payment.amount for payment in payments if payment.payee == payee)
 
 
@@ -151,7 +151,7 @@ def insufficient(order: Order, posted: Posted) -> InsufficientFunds:
 
 
 def _outflow(payments: Sequence[Payment]) -> int:
-    """Sum what left the contract."""
+    """Sum the payments out of the contract."""
     return sum(payment.amount for payment in payments if not payment.is_absorbed_fee)
 
 

@@ -36,7 +36,7 @@ log = logger()
 
 
 class NotYet(Exception):
-    """A peer is still busy with what must come first; try the step again soon."""
+    """Another command of a peer must end first; try the step again soon."""
 
 
 class Stuck(Exception):
@@ -236,7 +236,7 @@ class Saga:
         return await self._found(run)
 
     async def _found(self, run: Run) -> Answer:
-        """Return what the database says of an operation: its answer, or the order as it is now.
+        """Read an operation's answer from the database, or the order as it is now.
 
         Raises: the refusal that was kept for its key.
         """

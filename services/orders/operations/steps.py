@@ -50,7 +50,7 @@ class Steps:
         self._clock = clock
 
     def table(self) -> Mapping[Kind, Callable[[Run], Awaitable[None]]]:
-        """Return what drives each kind."""
+        """Return the step of each kind of operation."""
         return {
             Kind.RESERVE: self.reserve,
             Kind.CANCEL: self.cancel,
@@ -320,7 +320,7 @@ class Steps:
     async def _payout(
         self, run: Run, start: Callable[[uuid.UUID], Awaitable[Command]]
     ) -> Command | None:
-        """Carry out what pays a contract out; None: it was abandoned, and the operation has ended.
+        """Pay the contract out; None: the payout was abandoned, and the operation has ended.
 
         Raises: Stuck: the command is quarantined, or failed otherwise.
         """
@@ -354,7 +354,7 @@ class Steps:
         )
 
     async def _post_of_buyer(self, run: Run, order: Order, transfers: Sequence[Transfer]) -> Posted:
-        """Post one transfer of the buyer's account, which is opened where it is not open yet."""
+        """Post one transfer of the buyer's account; opens the account if it does not exist."""
         await run.hold()
         (posted,) = await self._ledger.post(transfers)
         if posted.is_refused and posted.reason == "ACCOUNT_NOT_FOUND":

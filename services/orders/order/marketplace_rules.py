@@ -1,4 +1,4 @@
-"""What a marketplace has chosen: fee rates, manual credits, when a delivery counts as accepted.
+"""The rules of a marketplace: fee rates, manual credits, when a delivery counts as accepted.
 
 A marketplace without a row has the defaults; a column that is null has the service's default.
 The service reads them only; an operator writes them, as an administrator of the database.
@@ -34,7 +34,7 @@ class MarketplaceRules:
 
 
 async def marketplace_rules(tx: Transaction, marketplace_id: uuid.UUID) -> MarketplaceRules:
-    """Read what a marketplace has chosen."""
+    """Read the rules of a marketplace."""
     row = await tx.fetchrow(_RULES, {"id": marketplace_id})
     if row is None:
         return MarketplaceRules()

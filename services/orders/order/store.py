@@ -39,7 +39,7 @@ class ClientOrderRefTaken(AlreadyExists):
 
 
 class OrderMovedOn(Exception):
-    """An order changed between reading and writing; what was being written is undone."""
+    """An order changed between reading and writing; nothing was written."""
 
 
 class OrderStore:

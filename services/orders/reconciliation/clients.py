@@ -25,7 +25,7 @@ class Balances:
         self._caller = caller
 
     async def balances(self, accounts: Collection[str]) -> Mapping[str, int]:
-        """Return what accounts have; one that is not there is left out."""
+        """Return the balances of accounts; one that does not exist is left out."""
         request = ledger_pb2.ListAccountsRequest(accounts=list(accounts))
         answer = await self._caller.call(self._stub.ListAccounts, request)
         return {one.account: one.balance for one in answer.accounts}
@@ -41,7 +41,7 @@ class Balances:
         return locked, answer.next_page_token
 
     async def in_suspense(self) -> Mapping[str, int] | None:
-        """Return what waits in suspense, by the user's account; None: too many deposits wait."""
+        """Sum the deposits in suspense by the user's account; None: there are too many."""
         waiting: Counter[str] = Counter()
         token = ""
         for _ in range(SUSPENSE_PAGES_MAX):

@@ -50,7 +50,7 @@ class DifferenceStore:
         compared: Collection[str],
         differing: Sequence[Difference],
     ) -> list[tuple[Difference, bool]]:
-        """Keep what differs of the accounts compared; returns each, and whether it is confirmed."""
+        """Store the differences of a page; returns each, and whether it is confirmed."""
         own: dict[str, object] = {"marketplace_id": marketplace_id}
         names = [one.account for one in differing]
         await tx.execute(_AGREE, own | {"compared": list(compared), "differing": names})
@@ -61,7 +61,7 @@ class DifferenceStore:
         return found
 
     async def known(self, tx: Transaction) -> Reconciliation:
-        """Return what is known over all marketplaces."""
+        """Return the state of the comparison over all marketplaces."""
         found = await tx.fetchrow(_KNOWN, {"seconds": self.confirmed_seconds})
         if found is None:
             raise LookupError("the row of the comparison is missing")

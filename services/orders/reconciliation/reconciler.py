@@ -39,7 +39,7 @@ class BalancesPort(Protocol):
     """The ledger, as the comparison asks it; amounts in minor units."""
 
     async def balances(self, accounts: Collection[str]) -> Mapping[str, int]:
-        """Return what accounts have, available or not; one that is not there is left out."""
+        """Return the balances of accounts, holds included; one that does not exist is left out."""
         ...
 
     async def locked(self, *, page_token: str) -> tuple[Mapping[str, int], str]:
@@ -47,7 +47,7 @@ class BalancesPort(Protocol):
         ...
 
     async def in_suspense(self) -> Mapping[str, int] | None:
-        """Return what waits in suspense, by the user's account; None: too many deposits wait."""
+        """Sum the deposits in suspense by the user's account; None: there are too many."""
         ...
 
 
@@ -102,7 +102,7 @@ class Reconciler:
             self.last = None
 
     async def step(self) -> None:
-        """Compare one page, and keep what was found."""
+        """Compare one page, and store its differences."""
         async with self.database.transaction() as tx:
             place = await self._place(tx)
         if place is not None:
@@ -115,13 +115,13 @@ class Reconciler:
             self.last = await self.store.known(tx)
 
     async def found(self, *, marketplace_id: uuid.UUID) -> tuple[Reconciliation, list[Found]]:
-        """Return what is known, and what differs in a marketplace."""
+        """Return the state of the comparison, and the differences of a marketplace."""
         async with self.database.transaction() as tx:
             known = await self.store.known(tx)
             return known, await self.store.differences(tx, marketplace_id=marketplace_id)
 
     async def _place(self, tx: Transaction) -> Place | None:
-        """Return where to go on; None: there is no marketplace."""
+        """Return the place of the next page; None: there is no marketplace."""
         place = await self.store.place(tx)
         if place.marketplace_id.int:
             return place
@@ -132,7 +132,7 @@ class Reconciler:
         return replace(place, marketplace_id=first)
 
     async def _compare(self, place: Place) -> None:
-        """Compare a page, and go on where nothing of it is in doubt. Raises: DomainError."""
+        """Compare a page, and go on unless a difference must be confirmed. Raises: DomainError."""
         who = identity.system(caller="orders", marketplace_id=place.marketplace_id)
         with identity.acting_as(who):
             look = self._beside_chain if place.side == CHAIN else self._beside_ledger
@@ -187,7 +187,7 @@ class Reconciler:
         return Page(compared=names, differing=differing, next_token=following)
 
     async def _beside_ledger(self, page_token: str) -> Page:
-        """Find what the ledger has locked for contracts that do not exist."""
+        """Find balances that the ledger has locked for contracts that do not exist."""
         locked, following = await self.ledger.locked(page_token=page_token)
         without = [
             account
