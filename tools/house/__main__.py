@@ -57,7 +57,7 @@ ROWS = (
     Row("run_time_sql", "modules that run SQLAlchemy themselves", 0),
     Row("leases", "modules that take leases", 1),
     Row("rule_tests", "tests of orders' rules without a database"),
-    Row("untested_rules", "  rules of orders that none of them names", 0),
+    Row("untested_rules", "  rules of orders that none of them reaches", 0),
 )
 _LINE = "{:<49} {:>8} {:>6} {:>5}  {}"
 

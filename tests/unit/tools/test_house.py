@@ -107,17 +107,18 @@ def test_engines_and_modules_that_run_sqlalchemy_are_listed(tmp_path: Path) -> N
     assert run_time_sql(tree) == ["chassis/pool.py", "services/b/store.py"]
 
 
-def test_a_rule_is_tested_where_a_test_without_a_database_names_it(tmp_path: Path) -> None:
+def test_a_rule_is_reached_by_a_test_that_names_it_or_one_that_calls_it(tmp_path: Path) -> None:
+    rules = "def pay():\n    domain.move()\ndef move(): ...\ndef close(): ...\ndef _own(): ...\n"
     tree = plant(
         tmp_path,
         {
-            "services/orders/domain.py": "def pay(): ...\ndef close(): ...\ndef _own(): ...\n",
+            "services/orders/order/use_cases.py": rules,
             "services/orders/store.py": "def save(): ...\n",
             "tests/unit/orders/test_a.py": "async def test_it():\n    pay()\n",
         },
     )
 
-    assert untested_rules(tree) == ["services/orders/domain.py:close"]
+    assert untested_rules(tree) == ["services/orders/order/use_cases.py:close"]
     assert measures(tree)["rule_tests"] == 1
 
 
