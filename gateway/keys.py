@@ -1,7 +1,7 @@
-"""API keys: how they are spelled, and the table that knows them, by HMAC only.
+"""API keys: their format, and the table that stores an HMAC of each.
 
-A key is shown once, when it is made. `keytool.py` makes, lists and revokes them for an operator;
-the marketplace itself does so through /api/v1/auth/api-keys.
+A key is shown once, when it is created. `keytool.py` creates, lists and revokes keys for an
+operator; a marketplace does so through /api/v1/auth/api-keys.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class KeyNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """A key as it is kept."""
+    """A key as it is stored."""
 
     id: str
     marketplace_id: uuid.UUID
@@ -63,9 +63,9 @@ class Key:
 
 
 def make(environment: str, *, seed: bytes | None = None) -> tuple[str, str]:
-    """Make a key; returns its id and the key itself (190 random bits, CRC-32 at the end).
+    """Create a key; returns its id and the key itself (190 random bits, CRC-32 at the end).
 
-    seed: 64 secret bytes that the key is derived from; the same make the same key.
+    seed: 64 secret bytes that the key is derived from; the same seed gives the same key.
     """
     number = int.from_bytes(seed if seed is not None else secrets.token_bytes(64), "big")
     number, key_id = _base62(number, _ID_LENGTH)
@@ -75,9 +75,9 @@ def make(environment: str, *, seed: bytes | None = None) -> tuple[str, str]:
 
 
 def id_of(text: str) -> str | None:
-    """Return the id a key carries; None where the text is no key or was mistyped.
+    """Return the id in a key; None if the text is not a key or was mistyped.
 
-    The checksum refuses what was never a key before any look at the database.
+    The checksum refuses texts that were never a key without a read of the database.
     """
     match = _KEY.fullmatch(text)
     if match is None or _checksum(text[:-_CHECK_LENGTH]) != match[3]:
@@ -86,12 +86,12 @@ def id_of(text: str) -> str | None:
 
 
 def digest(text: str, *, pepper: str) -> bytes:
-    """Return what is kept of a key."""
+    """Return the digest that is stored for a key."""
     return hmac.digest(pepper.encode(), text.encode(), "sha256")
 
 
 def seed(salt: bytes, *, pepper: str) -> bytes:
-    """Return what a key is derived from."""
+    """Return the seed that a key is derived from."""
     return hmac.digest(pepper.encode(), b"api key\n" + salt, "sha512")
 
 
@@ -100,7 +100,7 @@ def _checksum(text: str) -> str:
 
 
 def _base62(number: int, length: int) -> tuple[int, str]:
-    """Take `length` characters off a number; returns what is left, and the characters."""
+    """Convert the low part of a number into characters; returns the rest, and the characters."""
     characters = []
     for _ in range(length):
         number, value = divmod(number, len(ALPHABET))
@@ -110,7 +110,7 @@ def _base62(number: int, length: int) -> tuple[int, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """A key that was made, with its text. replayed: it had been made before, for this request."""
+    """A created key with its text. replayed: this request had created it before."""
 
     key: Key
     text: str
@@ -119,23 +119,23 @@ class Made:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revoked:
-    """A key that is revoked. replayed: it had been, for this request."""
+    """A revoked key. replayed: this request had revoked it before."""
 
     key: Key
     replayed: bool
 
 
 class KeyStore:
-    """Keys in Postgres. Every method is one transaction of its own, and may raise Unavailable."""
+    """Keys in PostgreSQL. Every method is a transaction of its own, and may raise Unavailable."""
 
     def __init__(self, database: Database, *, pepper: str, also: str = "") -> None:
-        """pepper: what keys are hashed with. also: what they may be hashed with, too."""
+        """pepper: for the digests of keys. also: a second pepper that digests may have."""
         self._database = database
         self._peppers = (pepper, also) if also else (pepper,)
         self._idempotency = Idempotency()
 
     async def marketplace(self, name: str, *, environment: str) -> uuid.UUID:
-        """Return a marketplace's id; the first call makes the marketplace."""
+        """Return a marketplace's id; the first call creates the marketplace."""
         async with self._connection() as connection:
             values = (new_id(), name, environment)
             await connection.execute(_ADD_MARKETPLACE, values)
@@ -145,7 +145,7 @@ class KeyStore:
         return cast("uuid.UUID", row[0])
 
     async def find_marketplace(self, name: str, *, environment: str) -> uuid.UUID | None:
-        """Return a marketplace's id; None where there is none by this name."""
+        """Return a marketplace's id; None if there is no marketplace of this name."""
         async with self._connection() as connection:
             cursor = await connection.execute(_FIND_MARKETPLACE, (name, environment))
             row = await cursor.fetchone()
@@ -167,7 +167,7 @@ class KeyStore:
         expires_at: dt.datetime | None = None,
         asked: RequestKey | None = None,
     ) -> Made:
-        """Make a key and keep its digest; its text is nowhere kept.
+        """Create a key and store its digest; its text is not stored.
 
         asked: where it is given and the same was asked within a day, the key that was made then is
         returned: its text is derived from the pepper and a salt in its row.
@@ -188,7 +188,7 @@ class KeyStore:
         return Made(key=replace(key, revoked_at=None), text=text, replayed=replayed)
 
     async def find(self, key_id: str) -> Key | None:
-        """Return a key by its id, revoked or not; None where the text is no id of any."""
+        """Return a key by its id, revoked or not; None if there is no such key."""
         if _ID.fullmatch(key_id) is None:
             return None
         async with self._connection() as connection:
@@ -196,9 +196,9 @@ class KeyStore:
         return None if row is None else _key(row)
 
     async def list(self, *, marketplace_id: uuid.UUID, limit: int, after: str | None) -> list[Key]:
-        """List a marketplace's keys, newest first, going on after the key of that id.
+        """List a marketplace's keys, newest first, from the one after a given key.
 
-        Raises: InvalidArgument: the marketplace has no key of that id.
+        Raises: InvalidArgument: the marketplace does not have that key.
         """
         values = {"marketplace": marketplace_id, "after": after, "limit": limit}
         if after is not None:
@@ -210,7 +210,7 @@ class KeyStore:
         return [_key(row) for row in rows]
 
     async def all(self, *, marketplace_id: uuid.UUID, size: int) -> AsyncIterator[Key]:
-        """Go through a marketplace's keys, newest first. size: how many are read at once."""
+        """Yield all keys of a marketplace, newest first. size: how many are read at once."""
         after: str | None = None
         while True:
             page = await self.list(marketplace_id=marketplace_id, limit=size, after=after)
@@ -223,9 +223,9 @@ class KeyStore:
     async def revoke(
         self, key_id: str, *, marketplace_id: uuid.UUID, asked: RequestKey | None = None
     ) -> Revoked:
-        """Revoke a key; again: the first time stands.
+        """Revoke a key; a second revocation changes nothing.
 
-        asked: where it is given and the same was asked within a day, it is answered as then.
+        asked: a request that was made before, within a day, gets the same answer.
         Raises: KeyNotFound; IdempotencyKeyReused; IdempotencyKeyInProgress.
         """
 
@@ -240,18 +240,18 @@ class KeyStore:
         return Revoked(key=await self._found(revoked_id), replayed=replayed)
 
     async def keep_forgetting(self, *, until: asyncio.Event) -> None:
-        """Forget requests past their time, every hour until the event is set."""
+        """Delete expired requests, every hour until the event is set."""
         while not until.is_set():
             try:
                 await self.forget()
-            except Exception as error:  # noqa: BLE001 - whatever it was, it is tried again
+            except Exception as error:  # noqa: BLE001 - it is tried again after any error
                 log.warning("keys.not_forgotten", error=type(error).__name__)
             with suppress(TimeoutError):
                 async with asyncio.timeout(PURGE_SECONDS):
                     await until.wait()
 
     async def forget(self) -> None:
-        """Forget requests past their time, and the salts that only they needed."""
+        """Delete expired requests, and the salts that only they needed."""
         await self._idempotency.purge(self._database)
         async with self._connection() as connection:
             await connection.execute(_FORGET_SALTS, (_SALT_KEPT,))
@@ -261,25 +261,25 @@ class KeyStore:
         return await self._database.is_ready()
 
     async def digest_anew(self, key_id: str, *, old: bytes, new: bytes) -> None:
-        """Keep another digest of a key; where it was replaced meanwhile, that one stays."""
+        """Replace the digest of a key, unless another process has replaced it meanwhile."""
         async with self._connection() as connection:
             await connection.execute(_DIGEST_ANEW, (new, key_id, old))
 
     def digest(self, text: str) -> bytes:
-        """Return what is kept of a key that is made now."""
+        """Return the digest of a new key."""
         return self.digests(text)[0]
 
     def digests(self, text: str) -> tuple[bytes, ...]:
-        """Return what may be kept of a key; first, what is kept from now on."""
+        """Return the digests that a key may have; first, the one of new keys."""
         return tuple(digest(text, pepper=pepper) for pepper in self._peppers)
 
     def _text_again(self, environment: str, key_id: str, salt: bytes) -> str:
-        """Make a key again as it was made; with which pepper, its id tells."""
+        """Derive a key again; its id tells which pepper it was created with."""
         for pepper in self._peppers:
             made_id, text = make(environment, seed=seed(salt, pepper=pepper))
             if made_id == key_id:
                 return text
-        raise RuntimeError("a key was made with a pepper that is not there any more")
+        raise RuntimeError("a key was created with a pepper that is no longer configured")
 
     async def _found(self, key_id: str) -> Key:
         key = await self.find(key_id)
@@ -300,7 +300,7 @@ class KeyStore:
         key_id: str,
         change: Callable[[Transaction], Awaitable[None]],
     ) -> tuple[str, bool]:
-        """Change a key, once for a request; returns its id, and whether that was before."""
+        """Change a key, once for a request; returns its id, and whether that was done before."""
 
         async def work(tx: Transaction) -> bytes:
             await change(tx)
@@ -315,7 +315,7 @@ class KeyStore:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[tuple[object, ...]]]:
-        """Open a transaction. Raises: Unavailable: Postgres is away."""
+        """Open a transaction. Raises: Unavailable: PostgreSQL is unavailable."""
         async with self._database.transaction() as tx:
             yield await driver(tx)
 

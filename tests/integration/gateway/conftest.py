@@ -107,7 +107,7 @@ def binding_of(name: str, recorded: Recorded) -> Binding:
         return call
 
     servicer = type("Servicer", (), {name: method(name) for name in methods})()
-    # The services' own lists: what the gateway may not call, it cannot call here either.
+    # With the services' own allow-lists, so the gateway can call here what it may call there.
     access = importlib.import_module(f"services.{name}.servicer").ACCESS
     return Binding(servicer=servicer, add=add, descriptor=descriptor, access=access)
 
@@ -203,7 +203,7 @@ class Keys:
     store: KeyStore
 
     async def make(self, *scopes: str, marketplace: str = "demo", environment: str = "live") -> str:
-        """Return a fresh key; every scope where none is said."""
+        """Return a new key, with every scope unless some are given."""
         marketplace_id = await self.store.marketplace(marketplace, environment=environment)
         made = await self.store.create(
             marketplace_id=marketplace_id, environment=environment, scopes=scopes or SCOPES

@@ -62,7 +62,7 @@ def a_delivery(notes: str = "", url: str = "") -> orders_pb2.Delivery:
 
 
 def its_dispute(**changes: Any) -> orders_pb2.OrderDispute:
-    """Return what the order knows of its dispute."""
+    """Return the dispute as the order knows it."""
     values: dict[str, Any] = {
         "id": str(DISPUTE),
         "status": "OPEN",

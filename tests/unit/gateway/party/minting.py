@@ -24,7 +24,7 @@ SHARED = Issuer(
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Return what a good token says, changed; a change to None takes a claim out."""
+    """Return the claims of a valid token, with changes; None removes a claim."""
     now = int(time.time())
     said = {"iss": "idp", "sub": str(SUBJECT), "aud": "orders", "iat": now, "exp": now + 600}
     return {name: value for name, value in (said | changes).items() if value is not None}
@@ -36,7 +36,7 @@ def signed(said: dict[str, Any], **header: Any) -> str:
 
 
 def b64(raw: bytes) -> str:
-    """Spell bytes as the parts of a token are."""
+    """Encode bytes as a part of a token."""
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
