@@ -12,7 +12,7 @@ import pytest
 from orchestrator.orders.v1 import orders_pb2
 
 from chassis import identity
-from chassis.database import Database, driver
+from chassis.database import Database
 from chassis.idempotency import Answer, RequestKey
 from chassis.identity import Identity
 from kernel.clock import SystemClock
@@ -157,8 +157,7 @@ class Shop:
     async def events(self, order: orders_pb2.Order) -> list[tuple[str, int]]:
         """Read the types and versions of an order's events."""
         async with self.database.transaction() as tx:
-            connection = await driver(tx)
-            cursor = await connection.execute(
+            cursor = await tx.execute(
                 "select event_type, version from outbox where aggregate_type = 'Order'"
                 " and body like %s order by version",
                 (f"%{(await self.read(order)).public_id}%",),
@@ -168,8 +167,7 @@ class Shop:
     async def count(self, table: str) -> int:
         """Count the rows of a table."""
         async with self.database.transaction() as tx:
-            connection = await driver(tx)
-            cursor = await connection.execute(f"select count(*) from {table}")  # noqa: S608 - the test's own names
+            cursor = await tx.execute(f"select count(*) from {table}")  # noqa: S608 - the test's own names
             row = await cursor.fetchone()
             assert row is not None
             return int(str(row[0]))

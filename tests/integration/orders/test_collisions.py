@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from orchestrator.orders.v1 import orders_pb2
 
-from chassis.database import driver
 from chassis.idempotency import Answer
 from services.orders.order.domain import (
     DisputeReason,
@@ -93,7 +92,7 @@ async def quiet(shop: Shop, order: orders_pb2.Order) -> Order:
 async def running(shop: Shop, order: orders_pb2.Order) -> list[object]:
     """Read the operation that runs on an order."""
     async with shop.database.transaction() as tx:
-        cursor = await (await driver(tx)).execute(
+        cursor = await tx.execute(
             "select kind, error from operations where order_id = %s and state = 'running'",
             (oid(order),),
         )
@@ -126,8 +125,7 @@ async def test_a_cancel_that_waited_for_the_row_sees_an_operation_begun_meanwhil
     one, two = two_shops
     order = await a_rich_order(one)
     async with one.database.transaction() as tx:
-        holder = await driver(tx)
-        await holder.execute("select 1 from orders where id = %s for update", (oid(order),))
+        await tx.execute("select 1 from orders where id = %s for update", (oid(order),))
         beginning = asyncio.ensure_future(first(one, order, 5))
         await waiting(one, 1)
         canceling = asyncio.ensure_future(cancel(two, order, 5))
@@ -147,7 +145,7 @@ async def waiting(shop: Shop, count: int) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             async with shop.database.transaction() as tx:
-                cursor = await (await driver(tx)).execute(statement)
+                cursor = await tx.execute(statement)
                 row = await cursor.fetchone()
             if row is not None and int(str(row[0])) >= count:
                 return

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 import pytest
 from orchestrator.orders.v1 import orders_pb2
 
-from chassis.database import driver
 from chassis.idempotency import Answer, IdempotencyKeyInProgress, IdempotencyKeyReused
 from kernel.errors import DomainError, Unavailable
 from kernel.ids import new_id
@@ -364,8 +363,7 @@ async def test_another_process_finishes_the_operation_of_a_dead_one(shop: Shop) 
     await shop.saga.close()
     shop.peers.escrow.gate.set()
     async with shop.database.transaction() as tx:
-        connection = await driver(tx)
-        await connection.execute(
+        await tx.execute(
             "update operations set lease_until = now() - interval '1 second'"
             " where state = 'running'"
         )

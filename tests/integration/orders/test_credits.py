@@ -8,7 +8,6 @@ import psycopg
 import pytest
 from orchestrator.orders.v1 import orders_pb2
 
-from chassis.database import driver
 from chassis.idempotency import Answer, IdempotencyKeyInProgress
 from kernel.errors import FailedPrecondition
 from kernel.ids import new_id
@@ -240,6 +239,4 @@ async def test_a_credit_taken_over_by_another_process_is_not_failed_by_the_first
 
 async def _grow_old(shop: Shop) -> None:
     async with shop.database.transaction() as tx:
-        await (await driver(tx)).execute(
-            "update credits set created_at = created_at - interval '1 minute'"
-        )
+        await tx.execute("update credits set created_at = created_at - interval '1 minute'")

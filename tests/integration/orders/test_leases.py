@@ -14,7 +14,6 @@ import psycopg
 import pytest
 from orchestrator.orders.v1 import orders_pb2
 
-from chassis.database import driver
 from chassis.idempotency import Answer, IdempotencyKeyInProgress
 from chassis.leases import LeaseLost
 from kernel.ids import new_id
@@ -88,21 +87,20 @@ async def claim(shop: Shop) -> Run:
 
 async def execute(shop: Shop, statement: str, *values: object) -> None:
     async with shop.database.transaction() as tx:
-        await (await driver(tx)).execute(statement.encode(), values)
+        await tx.execute(statement.encode(), values)
 
 
 async def written(shop: Shop, order: orders_pb2.Order) -> list[tuple[object, ...]]:
     """Read all that is written of an order: row, events, operations, and the key's answer."""
     found: list[tuple[object, ...]] = []
     async with shop.database.transaction() as tx:
-        connection = await driver(tx)
         for statement in (
             "select to_jsonb(o)::text from orders o where id = %s",
             "select to_jsonb(p)::text from operations p where order_id = %s order by id",
         ):
-            found += await (await connection.execute(statement, (oid(order),))).fetchall()
+            found += await (await tx.execute(statement, (oid(order),))).fetchall()
         for rows in ("idempotency x", "outbox x"):
-            cursor = await connection.execute(
+            cursor = await tx.execute(
                 f"select to_jsonb(x)::text from {rows} order by 1".encode()  # noqa: S608 - constants
             )
             found += await cursor.fetchall()
@@ -189,7 +187,7 @@ async def test_a_lease_is_renewed_by_its_holder_alone(processes: Processes) -> N
         held = replace(lease_of(operation), epoch=epoch)
         async with paused.database.transaction() as tx:
             await LEASES.renew(tx, [held], seconds=LEASE_SECONDS)
-            cursor = await (await driver(tx)).execute(
+            cursor = await tx.execute(
                 "select lease_until from operations where id = %s", (operation.id,)
             )
             (lease,) = await cursor.fetchone() or (None,)

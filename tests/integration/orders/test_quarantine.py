@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 import pytest
 from orchestrator.orders.v1 import orders_pb2
 
-from chassis.database import driver
 from chassis.idempotency import Answer, IdempotencyKeyInProgress
 from services.orders.order.domain import (
     Decision,
@@ -45,7 +44,7 @@ async def met_it(shop: Shop, order: orders_pb2.Order) -> int:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             async with shop.database.transaction() as tx:
-                cursor = await (await driver(tx)).execute(
+                cursor = await tx.execute(
                     "select attempts from operations where order_id = %s and state = 'running'"
                     " and error like '%%QUARANTINED%%'",
                     (oid(order),),

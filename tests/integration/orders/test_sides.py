@@ -5,7 +5,6 @@ import uuid
 
 import pytest
 
-from chassis.database import driver
 from kernel.urls import InvalidUrl
 from services.orders.order.domain import DisputeReason, Party
 from services.orders.order.parties import NotPersonal
@@ -15,10 +14,7 @@ from tests.integration.orders.conftest import Shop, oid, order_of
 async def canceled_by(shop: Shop) -> list[str]:
     """Read who canceled, as subscribers are told."""
     async with shop.database.transaction() as tx:
-        connection = await driver(tx)
-        cursor = await connection.execute(
-            "select body from outbox where event_type = 'order.canceled'"
-        )
+        cursor = await tx.execute("select body from outbox where event_type = 'order.canceled'")
         return [json.loads(str(row[0]))["payload"]["canceledBy"] for row in await cursor.fetchall()]
 
 
