@@ -12,13 +12,11 @@ import secrets
 import uuid
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, fields, replace
-from typing import Any, cast
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
 
-import psycopg
-
-from chassis.database import Database, Transaction, driver
+from chassis.database import Database, Transaction
 from chassis.idempotency import KEPT, PURGE_SECONDS, Idempotency, RequestKey
 from chassis.telemetry import logger
 from gateway.errors import invalid_cursor
@@ -136,26 +134,25 @@ class KeyStore:
 
     async def marketplace(self, name: str, *, environment: str) -> uuid.UUID:
         """Return a marketplace's id; the first call creates the marketplace."""
-        async with self._connection() as connection:
-            values = (new_id(), name, environment)
-            await connection.execute(_ADD_MARKETPLACE, values)
-            row = await (await connection.execute(_FIND_MARKETPLACE, values[1:])).fetchone()
-        if row is None:
-            raise RuntimeError("the marketplace that was just added is not there")
-        return cast("uuid.UUID", row[0])
+        values = {"id": new_id(), "name": name, "environment": environment}
+        async with self._database.transaction() as tx:
+            await tx.run(_ADD_MARKETPLACE, values)
+            found: uuid.UUID | None = await tx.fetchval(_FIND_MARKETPLACE, values)
+        if found is None:
+            raise RuntimeError("the marketplace that was just added is missing")
+        return found
 
     async def find_marketplace(self, name: str, *, environment: str) -> uuid.UUID | None:
         """Return a marketplace's id; None if there is no marketplace of this name."""
-        async with self._connection() as connection:
-            cursor = await connection.execute(_FIND_MARKETPLACE, (name, environment))
-            row = await cursor.fetchone()
-        return None if row is None else cast("uuid.UUID", row[0])
+        values = {"name": name, "environment": environment}
+        async with self._database.transaction() as tx:
+            found: uuid.UUID | None = await tx.fetchval(_FIND_MARKETPLACE, values)
+        return found
 
     async def has_marketplace(self, marketplace_id: uuid.UUID) -> bool:
         """Tell whether there is a marketplace with this id."""
-        async with self._connection() as connection:
-            cursor = await connection.execute(_HAS_MARKETPLACE, (marketplace_id,))
-            return await cursor.fetchone() is not None
+        async with self._database.transaction() as tx:
+            return await tx.fetchrow(_HAS_MARKETPLACE, {"id": marketplace_id}) is not None
 
     async def create(
         self,
@@ -175,11 +172,18 @@ class KeyStore:
         """
         salt = secrets.token_bytes(_SALT_LENGTH)
         key_id, text = make(environment, seed=seed(salt, pepper=self._peppers[0]))
-        kept = salt if asked is not None else None
-        row = (key_id, marketplace_id, name, sorted(scopes), self.digest(text), expires_at, kept)
+        row = {
+            "id": key_id,
+            "marketplace_id": marketplace_id,
+            "name": name,
+            "scopes": sorted(scopes),
+            "digest": self.digest(text),
+            "expires_at": expires_at,
+            "salt": salt if asked is not None else None,
+        }
 
         async def add(tx: Transaction) -> None:
-            await (await driver(tx)).execute(_ADD, row)
+            await tx.run(_ADD, row)
 
         made_id, replayed = await self._once(asked, key_id, add)
         key = await self._found(made_id)
@@ -191,8 +195,8 @@ class KeyStore:
         """Return a key by its id, revoked or not; None if there is no such key."""
         if _ID.fullmatch(key_id) is None:
             return None
-        async with self._connection() as connection:
-            row = await (await connection.execute(_FIND, (key_id,))).fetchone()
+        async with self._database.transaction() as tx:
+            row = await tx.fetchrow(_FIND, {"id": key_id})
         return None if row is None else _key(row)
 
     async def list(self, *, marketplace_id: uuid.UUID, limit: int, after: str | None) -> list[Key]:
@@ -200,14 +204,13 @@ class KeyStore:
 
         Raises: InvalidArgument: the marketplace does not have that key.
         """
-        values = {"marketplace": marketplace_id, "after": after, "limit": limit}
+        values = {"marketplace_id": marketplace_id, "after": after, "limit": limit}
         if after is not None:
             key = await self.find(after)
             if key is None or key.marketplace_id != marketplace_id:
                 raise invalid_cursor()
-        async with self._connection() as connection:
-            rows = await (await connection.execute(_LIST, values)).fetchall()
-        return [_key(row) for row in rows]
+        async with self._database.transaction() as tx:
+            return [_key(row) for row in await tx.fetch(_LIST, values)]
 
     async def all(self, *, marketplace_id: uuid.UUID, size: int) -> AsyncIterator[Key]:
         """Yield all keys of a marketplace, newest first. size: how many are read at once."""
@@ -232,8 +235,8 @@ class KeyStore:
         async def end(tx: Transaction) -> None:
             if _ID.fullmatch(key_id) is None:
                 raise KeyNotFound("API key not found")
-            cursor = await (await driver(tx)).execute(_REVOKE, (key_id, marketplace_id))
-            if cursor.rowcount != 1:
+            values = {"id": key_id, "marketplace_id": marketplace_id}
+            if await tx.run(_REVOKE, values) != 1:
                 raise KeyNotFound("API key not found")
 
         revoked_id, replayed = await self._once(asked, key_id, end)
@@ -253,8 +256,8 @@ class KeyStore:
     async def forget(self) -> None:
         """Delete expired requests, and the salts that only they needed."""
         await self._idempotency.purge(self._database)
-        async with self._connection() as connection:
-            await connection.execute(_FORGET_SALTS, (_SALT_KEPT,))
+        async with self._database.transaction() as tx:
+            await tx.run(_FORGET_SALTS, {"kept": _SALT_KEPT})
 
     async def is_ready(self) -> bool:
         """Tell whether the table can be read now."""
@@ -262,8 +265,8 @@ class KeyStore:
 
     async def digest_anew(self, key_id: str, *, old: bytes, new: bytes) -> None:
         """Replace the digest of a key, unless another process has replaced it meanwhile."""
-        async with self._connection() as connection:
-            await connection.execute(_DIGEST_ANEW, (new, key_id, old))
+        async with self._database.transaction() as tx:
+            await tx.run(_DIGEST_ANEW, {"id": key_id, "old": old, "new": new})
 
     def digest(self, text: str) -> bytes:
         """Return the digest of a new key."""
@@ -288,11 +291,11 @@ class KeyStore:
         return key
 
     async def _salt(self, key_id: str) -> bytes:
-        async with self._connection() as connection:
-            row = await (await connection.execute(_SALT, (key_id,))).fetchone()
-        if row is None or row[0] is None:
+        async with self._database.transaction() as tx:
+            salt: bytes | None = await tx.fetchval(_SALT, {"id": key_id})
+        if salt is None:
             raise RuntimeError("a request is known whose key's salt is forgotten")
-        return cast("bytes", row[0])
+        return salt
 
     async def _once(
         self,
@@ -313,52 +316,43 @@ class KeyStore:
         answer = await self._idempotency.execute(self._database, asked, work)
         return answer.body.decode(), answer.replayed
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[tuple[object, ...]]]:
-        """Open a transaction. Raises: Unavailable: PostgreSQL is unavailable."""
-        async with self._database.transaction() as tx:
-            yield await driver(tx)
 
-
-def _key(row: tuple[object, ...]) -> Key:
-    names = [field.name for field in fields(Key)]
-    values: dict[str, Any] = dict(zip(names, row, strict=True))
-    values["scopes"] = frozenset(values["scopes"])
-    return Key(**values)
+def _key(row: Any) -> Key:
+    return Key(**{**row._asdict(), "scopes": frozenset(row.scopes)})
 
 
 _ADD_MARKETPLACE = """
-insert into marketplaces (id, name, environment) values (%s, %s, %s)
+insert into marketplaces (id, name, environment) values (%(id)s, %(name)s, %(environment)s)
 on conflict (name, environment) do nothing
 """
-_HAS_MARKETPLACE = "select 1 from marketplaces where id = %s"
-_FIND_MARKETPLACE = "select id from marketplaces where name = %s and environment = %s"
+_HAS_MARKETPLACE = "select 1 from marketplaces where id = %(id)s"
+_FIND_MARKETPLACE = """
+select id from marketplaces where name = %(name)s and environment = %(environment)s
+"""
 _ADD = """
 insert into api_keys (id, marketplace_id, name, scopes, digest, expires_at, salt)
-values (%s, %s, %s, %s, %s, %s, %s)
+values (%(id)s, %(marketplace_id)s, %(name)s, %(scopes)s, %(digest)s, %(expires_at)s, %(salt)s)
 """
-_DIGEST_ANEW = "update api_keys set digest = %s where id = %s and digest = %s"
-_SALT = "select salt from api_keys where id = %s"
+_DIGEST_ANEW = "update api_keys set digest = %(new)s where id = %(id)s and digest = %(old)s"
+_SALT = "select salt from api_keys where id = %(id)s"
 _FORGET_SALTS = """
-update api_keys set salt = null where salt is not null and created_at < now() - %s::interval
+update api_keys set salt = null where salt is not null and created_at < now() - %(kept)s::interval
 """
-# In the order of Key's fields.
-_FIND = """
+# The columns have the names of Key's fields.
+_KEYS = """
 select k.id, k.marketplace_id, m.name as marketplace, m.environment, k.name, k.scopes, k.digest,
-    k.created_at, k.expires_at, k.revoked_at, coalesce(k.expires_at <= now(), false)
+    k.created_at, k.expires_at, k.revoked_at, coalesce(k.expires_at <= now(), false) as is_expired
 from api_keys k join marketplaces m on m.id = k.marketplace_id
-where k.id = %s
 """
-_LIST = """
-select k.id, k.marketplace_id, m.name as marketplace, m.environment, k.name, k.scopes, k.digest,
-    k.created_at, k.expires_at, k.revoked_at, coalesce(k.expires_at <= now(), false)
-from api_keys k join marketplaces m on m.id = k.marketplace_id
-where k.marketplace_id = %(marketplace)s and (%(after)s::text is null or (k.created_at, k.id) <
+_FIND = f"{_KEYS} where k.id = %(id)s"
+_LIST = f"""
+{_KEYS}
+where k.marketplace_id = %(marketplace_id)s and (%(after)s::text is null or (k.created_at, k.id) <
     (select a.created_at, a.id from api_keys a
-     where a.id = %(after)s and a.marketplace_id = %(marketplace)s))
+     where a.id = %(after)s and a.marketplace_id = %(marketplace_id)s))
 order by k.created_at desc, k.id desc limit %(limit)s
-"""
+"""  # noqa: S608 - joined from constants of this file
 _REVOKE = """
 update api_keys set revoked_at = coalesce(revoked_at, now())
-where id = %s and marketplace_id = %s
+where id = %(id)s and marketplace_id = %(marketplace_id)s
 """

@@ -1,8 +1,10 @@
-"""Cases in Postgres: the only place that knows SQL. Rows in, dataclasses out.
+"""Cases in PostgreSQL. Rows in, dataclasses out.
 
-Every statement names the marketplace: another's case is not there.
+Every statement names the marketplace: a case of another one does not exist for it.
 """
 
+from collections.abc import Mapping
+from itertools import product
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.database import Transaction
+from chassis.sql import compiled
 from kernel.errors import InvalidArgument
 from kernel.ids import DisputeId, MarketplaceId, OrderId
 from kernel.money import Money
@@ -35,48 +38,41 @@ class DisputeStore:
 
         Raises: DisputeAlreadyOpen; DisputeIdTaken.
         """
-        statement = insert(disputes).values(_columns(dispute)).on_conflict_do_nothing()
-        inserted = await tx.execute(statement.returning(disputes.c.id))
-        if inserted.first() is not None:
+        if await tx.run(_ADD, _columns(dispute)) == 1:
             return
-        found = await tx.execute(
-            sa.select(disputes.c.id).where(
-                disputes.c.marketplace_id == dispute.marketplace_id,
-                disputes.c.order_id == dispute.order_id,
-                disputes.c.status != DisputeStatus.RESOLVED,
-            )
-        )
-        if (open_id := found.scalar_one_or_none()) is None:
+        order = {"marketplace_id": dispute.marketplace_id, "order_id": dispute.order_id}
+        if (open_id := await tx.fetchval(_FIND_OPEN, order)) is None:
             raise DisputeIdTaken("The id belongs to another case")
         raise DisputeAlreadyOpen(
             "The order has an open dispute",
             details={"orderId": str(dispute.order_id), "disputeId": str(open_id)},
         )
 
-    async def get(
-        self, tx: Transaction, *, marketplace_id: MarketplaceId, dispute_id: DisputeId
-    ) -> Dispute:
-        """Read a case, without a lock. Raises: DisputeNotFound."""
-        return await self._one(tx, _SELECT.where(_is(marketplace_id, dispute_id)))
-
     async def find(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, dispute_id: DisputeId
     ) -> Dispute | None:
         """Read a case, without a lock; None where there is none."""
-        try:
-            return await self.get(tx, marketplace_id=marketplace_id, dispute_id=dispute_id)
-        except DisputeNotFound:
-            return None
+        row = await tx.fetchrow(_FIND, {"marketplace_id": marketplace_id, "id": dispute_id})
+        return None if row is None else _dispute(row)
+
+    async def get(
+        self, tx: Transaction, *, marketplace_id: MarketplaceId, dispute_id: DisputeId
+    ) -> Dispute:
+        """Read a case, without a lock. Raises: DisputeNotFound."""
+        found = await self.find(tx, marketplace_id=marketplace_id, dispute_id=dispute_id)
+        if found is None:
+            raise DisputeNotFound("No such dispute")
+        return found
 
     async def get_of_order(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, order_id: OrderId
     ) -> Dispute:
         """Read the newest case of an order, without a lock. Raises: DisputeNotFound."""
-        chosen = _SELECT.where(
-            disputes.c.marketplace_id == marketplace_id, disputes.c.order_id == order_id
-        )
-        newest = chosen.order_by(disputes.c.created_at.desc(), disputes.c.id.desc()).limit(1)
-        return await self._one(tx, newest)
+        order = {"marketplace_id": marketplace_id, "order_id": order_id}
+        row = await tx.fetchrow(_FIND_NEWEST, order)
+        if row is None:
+            raise DisputeNotFound("No such dispute")
+        return _dispute(row)
 
     async def lock(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, dispute_id: DisputeId
@@ -86,36 +82,25 @@ class DisputeStore:
         Raises: DisputeNotFound.
         """
         # Two statements: one that waits for the lock would still see the ruling as it was before.
-        held = sa.select(disputes.c.id).where(_is(marketplace_id, dispute_id)).with_for_update()
-        await tx.execute(held)
+        await tx.run(_LOCK, {"marketplace_id": marketplace_id, "id": dispute_id})
         return await self.get(tx, marketplace_id=marketplace_id, dispute_id=dispute_id)
 
     async def save(self, tx: Transaction, *, before: Dispute, after: Dispute) -> None:
-        """Write what changed of a locked case; a ruling is inserted when it is new."""
-        columns = _columns(after)
-        changed = {name: columns[name] for name in _CHANGING}
-        statement = (
-            sa.update(disputes)
-            .where(_is(after.marketplace_id, after.id), disputes.c.version == before.version)
-            .values(changed)
-        )
-        if (await tx.execute(statement)).rowcount != 1:
+        """Write the changes of a locked case; a ruling is inserted when it is new."""
+        if await tx.run(_SAVE, {**_columns(after), "version_before": before.version}) != 1:
             raise RuntimeError(f"dispute {after.id} was saved without its lock")
         if after.ruling is not None and before.ruling is None:
-            await tx.execute(sa.insert(rulings).values(_ruling_columns(after, after.ruling)))
+            await tx.run(_ADD_RULING, _ruling_columns(after, after.ruling))
 
     async def withdraw(self, tx: Transaction, *, dispute: Dispute, why: str) -> None:
         """Mark the ruling of a locked case as withdrawn at the case's instant; it is kept."""
-        statement = (
-            sa.update(rulings)
-            .where(
-                rulings.c.marketplace_id == dispute.marketplace_id,
-                rulings.c.dispute_id == dispute.id,
-                rulings.c.withdrawn_at.is_(None),
-            )
-            .values(withdrawn_at=dispute.updated_at, withdrawn_why=why)
-        )
-        if (await tx.execute(statement)).rowcount != 1:
+        values = {
+            "marketplace_id": dispute.marketplace_id,
+            "id": dispute.id,
+            "withdrawn_at": dispute.updated_at,
+            "withdrawn_why": why,
+        }
+        if await tx.run(_WITHDRAW, values) != 1:
             raise RuntimeError(f"dispute {dispute.id} has no ruling to withdraw")
 
     async def page(
@@ -123,68 +108,26 @@ class DisputeStore:
     ) -> list[Dispute]:
         """Read up to `limit` cases, newest first, that come after the case with the id `after`.
 
-        Raises: InvalidArgument: no such case to go on from.
+        Raises: InvalidArgument: there is no such case to go on from.
         """
-        statement = _SELECT.where(disputes.c.marketplace_id == chosen.marketplace_id)
-        if chosen.order_id is not None:
-            statement = statement.where(disputes.c.order_id == chosen.order_id)
-        if chosen.status is not None:
-            statement = statement.where(disputes.c.status == chosen.status)
+        created_at = None
         if after is not None:
-            position = sa.tuple_(disputes.c.created_at, disputes.c.id)
-            statement = statement.where(position < await _position(tx, chosen, after))
-        newest = statement.order_by(disputes.c.created_at.desc(), disputes.c.id.desc())
-        return [_dispute(row) for row in (await tx.execute(newest.limit(limit))).mappings()]
-
-    async def _one(self, tx: Transaction, statement: sa.Select[Any]) -> Dispute:
-        row = (await tx.execute(statement)).mappings().one_or_none()
-        if row is None:
-            raise DisputeNotFound("No such dispute")
-        return _dispute(row)
-
-
-# The one ruling that stands, looked up by the case's key whatever the statistics say.
-_STANDING = (
-    sa.select(
-        rulings.c.decision,
-        rulings.c.release_minor_units,
-        rulings.c.refund_minor_units,
-        rulings.c.note,
-        rulings.c.resolved_by,
-        rulings.c.decided_at,
-    )
-    .where(
-        rulings.c.marketplace_id == disputes.c.marketplace_id,
-        rulings.c.dispute_id == disputes.c.id,
-        rulings.c.withdrawn_at.is_(None),
-    )
-    .correlate(disputes)
-    .limit(1)
-    .lateral("standing")
-)
-_SELECT = sa.select(*disputes.c, *_STANDING.c).select_from(disputes.outerjoin(_STANDING, sa.true()))
-_CHANGING = (
-    "status",
-    "evidence",
-    "assigned_to",
-    "assignment_notes",
-    "version",
-    "updated_at",
-    "resolved_at",
-)
-
-
-def _is(marketplace_id: MarketplaceId, dispute_id: UUID) -> sa.ColumnElement[bool]:
-    return sa.and_(disputes.c.marketplace_id == marketplace_id, disputes.c.id == dispute_id)
-
-
-async def _position(tx: Transaction, chosen: Filter, after: UUID) -> sa.Tuple:
-    statement = sa.select(disputes.c.created_at).where(_is(chosen.marketplace_id, after))
-    created_at = (await tx.execute(statement)).scalar_one_or_none()
-    if created_at is None:
-        fields = [("cursor", "is not one that was given out")]
-        raise InvalidArgument("Unknown cursor", fields=fields)
-    return sa.tuple_(sa.literal(created_at), sa.literal(after))
+            key = {"marketplace_id": chosen.marketplace_id, "id": after}
+            created_at = await tx.fetchval(_FIND_CREATED, key)
+            if created_at is None:
+                fields = [("cursor", "is not one that was given out")]
+                raise InvalidArgument("Unknown cursor", fields=fields)
+        filters = (chosen.order_id, chosen.status, after)
+        values = {
+            "order_id": chosen.order_id,
+            "status": chosen.status,
+            "after_id": after,
+            "marketplace_id": chosen.marketplace_id,
+            "after_created_at": created_at,
+            "limit": limit,
+        }
+        statement = _PAGES[tuple(value is not None for value in filters)]
+        return [_dispute(row) for row in await tx.fetch(statement, values)]
 
 
 def _columns(dispute: Dispute) -> dict[str, object]:
@@ -225,37 +168,134 @@ def _ruling_columns(dispute: Dispute, ruling: Ruling) -> dict[str, object]:
     }
 
 
-def _dispute(row: sa.RowMapping) -> Dispute:
+def _dispute(row: Any) -> Dispute:
     return Dispute(
-        id=row["id"],
-        marketplace_id=row["marketplace_id"],
-        order_id=row["order_id"],
-        buyer_id=row["buyer_id"],
-        seller_id=row["seller_id"],
-        status=DisputeStatus(row["status"]),
-        opened_by=Side(row["opened_by"]),
-        reason=DisputeReason(row["reason"]),
-        description=row["description"],
-        initiated_by=row["initiated_by"],
-        evidence=tuple(row["evidence"]),
-        contract_snapshot_json=row["contract_snapshot_json"],
-        amount=Money(asset=row["asset"], minor_units=row["minor_units"]),
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        version=row["version"],
-        assigned_to=row["assigned_to"],
-        assignment_notes=row["assignment_notes"],
-        ruling=None if row["decision"] is None else _ruling(row),
-        resolved_at=row["resolved_at"],
+        id=row.id,
+        marketplace_id=row.marketplace_id,
+        order_id=row.order_id,
+        buyer_id=row.buyer_id,
+        seller_id=row.seller_id,
+        status=DisputeStatus(row.status),
+        opened_by=Side(row.opened_by),
+        reason=DisputeReason(row.reason),
+        description=row.description,
+        initiated_by=row.initiated_by,
+        evidence=tuple(row.evidence),
+        contract_snapshot_json=row.contract_snapshot_json,
+        amount=Money(asset=row.asset, minor_units=row.minor_units),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        version=row.version,
+        assigned_to=row.assigned_to,
+        assignment_notes=row.assignment_notes,
+        ruling=None if row.decision is None else _ruling(row),
+        resolved_at=row.resolved_at,
     )
 
 
-def _ruling(row: sa.RowMapping) -> Ruling:
+def _ruling(row: Any) -> Ruling:
     return Ruling(
-        decision=DisputeDecision(row["decision"]),
-        release=Money(asset=row["asset"], minor_units=row["release_minor_units"]),
-        refund=Money(asset=row["asset"], minor_units=row["refund_minor_units"]),
-        note=row["note"],
-        resolved_by=row["resolved_by"],
-        decided_at=row["decided_at"],
+        decision=DisputeDecision(row.decision),
+        release=Money(asset=row.asset, minor_units=row.release_minor_units),
+        refund=Money(asset=row.asset, minor_units=row.refund_minor_units),
+        note=row.note,
+        resolved_by=row.resolved_by,
+        decided_at=row.decided_at,
     )
+
+
+# The ruling of a case that is not withdrawn, looked up by the case's key whatever the statistics
+# say.
+_STANDING = (
+    sa.select(
+        rulings.c.decision,
+        rulings.c.release_minor_units,
+        rulings.c.refund_minor_units,
+        rulings.c.note,
+        rulings.c.resolved_by,
+        rulings.c.decided_at,
+    )
+    .where(
+        rulings.c.marketplace_id == disputes.c.marketplace_id,
+        rulings.c.dispute_id == disputes.c.id,
+        rulings.c.withdrawn_at.is_(None),
+    )
+    .correlate(disputes)
+    .limit(1)
+    .lateral("standing")
+)
+_SELECT = sa.select(*disputes.c, *_STANDING.c).select_from(disputes.outerjoin(_STANDING, sa.true()))
+_OF_MARKETPLACE = disputes.c.marketplace_id == sa.bindparam("marketplace_id")
+_KEY = (_OF_MARKETPLACE, disputes.c.id == sa.bindparam("id"))
+_OF_ORDER = (_OF_MARKETPLACE, disputes.c.order_id == sa.bindparam("order_id"))
+_NEWEST_FIRST = (disputes.c.created_at.desc(), disputes.c.id.desc())
+_CHANGING = (
+    "status",
+    "evidence",
+    "assigned_to",
+    "assignment_notes",
+    "version",
+    "updated_at",
+    "resolved_at",
+)
+_RULED = (
+    "marketplace_id",
+    "dispute_id",
+    "decision",
+    "release_minor_units",
+    "refund_minor_units",
+    "note",
+    "resolved_by",
+    "decided_at",
+)
+
+_ADD = compiled(
+    insert(disputes)
+    .values({column.name: sa.bindparam(column.name) for column in disputes.c})
+    .on_conflict_do_nothing()
+)
+_FIND = compiled(_SELECT.where(*_KEY))
+_FIND_OPEN = compiled(
+    sa.select(disputes.c.id).where(*_OF_ORDER, disputes.c.status != DisputeStatus.RESOLVED)
+)
+_FIND_NEWEST = compiled(_SELECT.where(*_OF_ORDER).order_by(*_NEWEST_FIRST).limit(1))
+_FIND_CREATED = compiled(sa.select(disputes.c.created_at).where(*_KEY))
+_LOCK = compiled(sa.select(disputes.c.id).where(*_KEY).with_for_update())
+_SAVE = compiled(
+    sa.update(disputes)
+    .where(*_KEY, disputes.c.version == sa.bindparam("version_before"))
+    .values({name: sa.bindparam(name) for name in _CHANGING})
+)
+_ADD_RULING = compiled(sa.insert(rulings).values({name: sa.bindparam(name) for name in _RULED}))
+_WITHDRAW = compiled(
+    sa.update(rulings)
+    .where(
+        rulings.c.marketplace_id == sa.bindparam("marketplace_id"),
+        rulings.c.dispute_id == sa.bindparam("id"),
+        rulings.c.withdrawn_at.is_(None),
+    )
+    .values(withdrawn_at=sa.bindparam("withdrawn_at"), withdrawn_why=sa.bindparam("withdrawn_why"))
+)
+
+
+def _page(*, of_order: bool, of_status: bool, after: bool) -> str:
+    page = _SELECT.where(_OF_MARKETPLACE)
+    if of_order:
+        page = page.where(disputes.c.order_id == sa.bindparam("order_id"))
+    if of_status:
+        page = page.where(disputes.c.status == sa.bindparam("status"))
+    if after:
+        place = sa.tuple_(disputes.c.created_at, disputes.c.id)
+        last = sa.tuple_(
+            sa.bindparam("after_created_at", type_=disputes.c.created_at.type),
+            sa.bindparam("after_id", type_=disputes.c.id.type),
+        )
+        page = page.where(place < last)
+    return compiled(page.order_by(*_NEWEST_FIRST).limit(sa.bindparam("limit")))
+
+
+# One statement for each combination of filters: order, status, after.
+_PAGES: Mapping[tuple[bool, ...], str] = {
+    (of_order, of_status, after): _page(of_order=of_order, of_status=of_status, after=after)
+    for of_order, of_status, after in product((False, True), repeat=3)
+}

@@ -22,7 +22,8 @@ from kernel.ids import MarketplaceId
 from services.ledger.book import Entry, NewTransfer, Result
 from services.ledger.domain import aggregate_id, decide, event_of
 from services.ledger.measures import BATCH_TRANSFERS
-from services.ledger.store import Batch, Kept, LedgerStore, Trouble, answer_key, trouble_of
+from services.ledger.store import Batch, Kept, LedgerStore, answer_key
+from services.ledger.trouble import Trouble, trouble_of
 
 ATTEMPTS = 6
 # Transactions at once when a batch is taken apart; readers need connections too.
@@ -140,7 +141,7 @@ class Batcher:
     ) -> list[Posted | DomainError]:
         """Load, decide and save postings in the caller's transaction; one answer each, in order.
 
-        Raises: StaleBookError, database errors: the transaction is lost; see store.trouble_of.
+        Raises: StaleBookError, database errors: the transaction is lost; see trouble.py.
         """
         at = self._clock.now()
         asked: dict[MarketplaceId, list[NewTransfer]] = {}

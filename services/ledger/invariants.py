@@ -6,7 +6,7 @@ A check reads everything: it is for operators, not for requests.
 from collections.abc import Mapping
 from typing import Any
 
-from chassis.database import Transaction, allow_seconds, driver
+from chassis.database import Transaction, allow_seconds
 from kernel.ids import MarketplaceId
 from services.ledger.book import Invariant
 
@@ -19,18 +19,16 @@ async def check(tx: Transaction, *, marketplace_id: MarketplaceId | None) -> lis
 
     Must be the first use of the transaction, which becomes a read-only snapshot.
     """
-    connection = await driver(tx)
-    await connection.execute("set transaction isolation level repeatable read, read only")
+    await tx.execute("set transaction isolation level repeatable read, read only")
     await allow_seconds(tx, CHECK_SECONDS)
     # Whole tables are compared, where all other statements look rows up by key: loops within loops
     # are never right here, and are what a planner chooses that has no statistics yet.
-    await connection.execute(_WHOLE_TABLES)
+    await tx.execute(_WHOLE_TABLES)
     results = []
     for name, (what, query) in CHECKS.items():
-        cursor = await connection.execute(query + _SHAPE, {"marketplace": marketplace_id})
-        rows: list[Any] = await cursor.fetchall()
-        compared = rows[0][0] if rows else 0
-        offenders = [str(row[1]) for row in rows if row[1] is not None]
+        rows = await tx.fetch(query + _SHAPE, {"marketplace": marketplace_id})
+        compared = rows[0].compared
+        offenders = [row.offender for row in rows if row.offender is not None]
         shown = ", ".join(offenders[:OFFENDERS_SHOWN])
         verdict = f"{len(offenders)} FAILED: {shown}" if offenders else "ok"
         noun = what if compared != 1 else what.removesuffix("s")
@@ -50,7 +48,7 @@ select set_config(name, setting, true) from (values ('enable_seqscan', 'on'),
 # Every check ends in the rows it compared, (offender, holds). The answer has at least one row:
 # (how many were compared, offender or null).
 _SHAPE = """
-select (select count(*) from compared), o.offender
+select (select count(*) from compared) as compared, o.offender
 from (select 1) as one
 left join (select offender from compared where not holds order by offender limit 1000) as o
     on true

@@ -1,19 +1,22 @@
-"""What is read of the ledger, and the opening of accounts; every statement names a marketplace."""
+"""Reads of the ledger, and the opening of accounts. Every statement names a marketplace."""
 
 import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from chassis.database import Transaction, driver
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+
+from chassis.database import Transaction
+from chassis.sql import compiled
 from kernel.ids import MarketplaceId, OrderId, TransferId, UserId
 from kernel.money import USDC
-from services.ledger import tables
-from services.ledger.book import USER, Balance, HouseAccount, Transfer
+from services.ledger.book import USER, Balance, HouseAccount, Transfer, TransferType
 from services.ledger.statement import Line
 from services.ledger.store import transfer_of
+from services.ledger.tables import TRANSFER, accounts, entries, transfers
 
 VERSION_MAX = 2**63 - 1
-_TRANSFER_COLUMNS = 12
 
 
 class LedgerQueries:
@@ -30,20 +33,25 @@ class LedgerQueries:
         at: dt.datetime,
     ) -> Balance | None:
         """Make a user's account where there is none and return it; None: the name is another's."""
-        connection = await driver(tx)
-        row = (marketplace_id, asset, f"{USER}{user_id}", public_id, at)
-        await connection.execute(tables.OPEN_ACCOUNT, row)
+        row = {
+            "marketplace_id": marketplace_id,
+            "asset": asset,
+            "name": f"{USER}{user_id}",
+            "public_id": public_id,
+            "opened_at": at,
+        }
+        await tx.run(_OPEN_ACCOUNT, row)
         return await self.balance(tx, marketplace_id=marketplace_id, user_id=user_id, asset=asset)
 
     async def balance(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, user_id: UserId, asset: str
     ) -> Balance | None:
         """Return a user's balance; None: there is no account."""
-        connection = await driver(tx)
-        key = (marketplace_id, asset, f"{USER}{user_id}")
-        cursor = await connection.execute(tables.FIND_ACCOUNT, key)
-        row: Any = await cursor.fetchone()
-        return None if row is None else Balance(str(user_id), *row)
+        key = {"marketplace_id": marketplace_id, "asset": asset, "name": f"{USER}{user_id}"}
+        row = await tx.fetchrow(_FIND_ACCOUNT, key)
+        if row is None:
+            return None
+        return Balance(str(user_id), row.public_id, row.asset, row.available, row.holds)
 
     async def lines(
         self,
@@ -56,38 +64,49 @@ class LedgerQueries:
         limit: int,
     ) -> list[Line]:
         """Return lines of a statement, newest first, below a version."""
-        connection = await driver(tx)
-        version = VERSION_MAX if before is None else before
-        key = (marketplace_id, asset, f"{USER}{user_id}", version, limit)
-        cursor = await connection.execute(tables.LIST_ENTRIES, key)
-        return [_line(row) for row in await cursor.fetchall()]
+        chosen = {
+            "marketplace_id": marketplace_id,
+            "asset": asset,
+            "account": f"{USER}{user_id}",
+            "before": VERSION_MAX if before is None else before,
+            "limit": limit,
+        }
+        return [
+            Line(
+                version=row.version,
+                transfer=transfer_of(row),
+                available_change=row.available_change,
+                reserved_change=row.reserved_change,
+                available_after=row.available_after,
+                reserved_after=row.reserved_after,
+            )
+            for row in await tx.fetch(_LIST_ENTRIES, chosen)
+        ]
 
     async def transfer(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, transfer_id: TransferId
     ) -> Transfer | None:
         """Return a transfer; None: there is none."""
-        connection = await driver(tx)
-        cursor = await connection.execute(tables.FIND_TRANSFER, (marketplace_id, transfer_id))
-        row = await cursor.fetchone()
+        key = {"marketplace_id": marketplace_id, "id": transfer_id}
+        row = await tx.fetchrow(_FIND_TRANSFER, key)
         return None if row is None else transfer_of(row)
 
     async def transfers_of(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, order_id: OrderId
     ) -> list[Transfer]:
         """Return an order's transfers, oldest first."""
-        connection = await driver(tx)
-        cursor = await connection.execute(tables.LIST_TRANSFERS, (marketplace_id, order_id))
-        return [transfer_of(row) for row in await cursor.fetchall()]
+        key = {"marketplace_id": marketplace_id, "order_id": order_id}
+        return [transfer_of(row) for row in await tx.fetch(_LIST_TRANSFERS, key)]
 
     async def open_holds(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, after: int, limit: int
     ) -> list[tuple[int, Transfer]]:
-        """Return holds that nothing has ended, each with its number, after a number."""
-        connection = await driver(tx)
-        key = (marketplace_id, after, limit)
-        cursor = await connection.execute(tables.LIST_OPEN_HOLDS, key)
-        rows: list[Any] = await cursor.fetchall()
-        return [(row[_TRANSFER_COLUMNS], transfer_of(row)) for row in rows]
+        """Return holds that are neither posted nor voided, each with its number.
+
+        after: the number to go on from.
+        """
+        chosen = {"marketplace_id": marketplace_id, "after": after, "limit": limit}
+        return [(row.number, transfer_of(row)) for row in await tx.fetch(_LIST_OPEN_HOLDS, chosen)]
 
     async def house_accounts(
         self,
@@ -98,39 +117,128 @@ class LedgerQueries:
         after: int,
         limit: int,
     ) -> list[HouseAccount]:
-        """Return the accounts that are no user's, after a number; sums the derived ones' lines."""
-        connection = await driver(tx)
-        key = (marketplace_id, after, only_open, limit)
-        cursor = await connection.execute(tables.LIST_ACCOUNTS, key)
-        rows: list[Any] = await cursor.fetchall()
-        return [
-            HouseAccount(number=number, name=name, asset=asset, balance=balance)
-            for number, name, asset, balance in rows
-        ]
+        """Return the accounts that are not users', after a number; sums the derived ones' lines."""
+        chosen = {
+            "marketplace_id": marketplace_id,
+            "only_open": only_open,
+            "after": after,
+            "limit": limit,
+        }
+        return [_house_account(row) for row in await tx.fetch(_LIST_ACCOUNTS, chosen)]
 
     async def named_accounts(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, names: Sequence[str]
     ) -> list[HouseAccount]:
         """Return accounts of users and escrows by name, with the figures of their rows."""
-        connection = await driver(tx)
-        key = (marketplace_id, USDC, sorted(set(names)))
-        cursor = await connection.execute(tables.NAMED_ACCOUNTS, key)
-        rows: list[Any] = await cursor.fetchall()
-        return [
-            HouseAccount(number=number, name=name, asset=asset, balance=balance)
-            for number, name, asset, balance in rows
-        ]
+        key = {"marketplace_id": marketplace_id, "asset": USDC, "names": sorted(set(names))}
+        return [_house_account(row) for row in await tx.fetch(_NAMED_ACCOUNTS, key)]
 
 
-def _line(row: Any) -> Line:
-    version, available_change, reserved_change, available_after, reserved_after = row[
-        _TRANSFER_COLUMNS:
-    ]
-    return Line(
-        version=version,
-        transfer=transfer_of(row),
-        available_change=available_change,
-        reserved_change=reserved_change,
-        available_after=available_after,
-        reserved_after=reserved_after,
+def _house_account(row: Any) -> HouseAccount:
+    return HouseAccount(number=row.number, name=row.name, asset=row.asset, balance=row.balance)
+
+
+_OPEN_ACCOUNT = compiled(
+    insert(accounts)
+    .values(
+        marketplace_id=sa.bindparam("marketplace_id"),
+        asset=sa.bindparam("asset"),
+        name=sa.bindparam("name"),
+        public_id=sa.bindparam("public_id"),
+        opened_at=sa.bindparam("opened_at"),
     )
+    .on_conflict_do_nothing()
+)
+_FIND_ACCOUNT = compiled(
+    sa.select(
+        accounts.c.public_id,
+        accounts.c.asset,
+        (accounts.c.credits - accounts.c.debits - accounts.c.holds).label("available"),
+        accounts.c.holds,
+    ).where(
+        accounts.c.marketplace_id == sa.bindparam("marketplace_id"),
+        accounts.c.asset == sa.bindparam("asset"),
+        accounts.c.name == sa.bindparam("name"),
+    )
+)
+_NAMED_ACCOUNTS = compiled(
+    sa.select(
+        accounts.c.number,
+        accounts.c.name,
+        accounts.c.asset,
+        (accounts.c.credits - accounts.c.debits).label("balance"),
+    ).where(
+        accounts.c.marketplace_id == sa.bindparam("marketplace_id"),
+        accounts.c.asset == sa.bindparam("asset"),
+        accounts.c.name == sa.any_(sa.bindparam("names", type_=ARRAY(sa.Text))),
+    )
+)
+# The figures of derived accounts are the sums of their lines. `offset 0` keeps the planner from
+# putting the sum where a balance is named, twice a row.
+_LIST_ACCOUNTS = """
+select a.number, a.name, a.asset, b.balance
+from accounts a
+cross join lateral (
+    select case when a.kind = 'escrow' then a.credits - a.debits else coalesce((
+        select sum(e.available_change) from entries e
+        where e.marketplace_id = a.marketplace_id and e.asset = a.asset and e.account = a.name
+    ), 0)::bigint end as balance
+    offset 0
+) as b
+where a.marketplace_id = %(marketplace_id)s and a.kind <> 'user' and a.number > %(after)s
+    and (b.balance <> 0 or not %(only_open)s)
+order by a.number limit %(limit)s
+"""
+_OF_MARKETPLACE = transfers.c.marketplace_id == sa.bindparam("marketplace_id")
+_FIND_TRANSFER = compiled(
+    sa.select(*TRANSFER).where(_OF_MARKETPLACE, transfers.c.id == sa.bindparam("id"))
+)
+_LIST_TRANSFERS = compiled(
+    sa.select(*TRANSFER)
+    .where(_OF_MARKETPLACE, transfers.c.order_id == sa.bindparam("order_id"))
+    .order_by(transfers.c.number)
+)
+_RESOLUTION = transfers.alias("resolution")
+# Reads all holds of a marketplace: for operators, not for requests.
+_LIST_OPEN_HOLDS = compiled(
+    sa.select(*TRANSFER, transfers.c.number)
+    .where(
+        _OF_MARKETPLACE,
+        transfers.c.type == TransferType.PENDING,
+        transfers.c.number > sa.bindparam("after"),
+        ~sa.select(_RESOLUTION.c.id)
+        .where(
+            _RESOLUTION.c.marketplace_id == transfers.c.marketplace_id,
+            _RESOLUTION.c.pending_id == transfers.c.id,
+        )
+        .exists(),
+    )
+    .order_by(transfers.c.number)
+    .limit(sa.bindparam("limit"))
+)
+_LIST_ENTRIES = compiled(
+    sa.select(
+        *TRANSFER,
+        entries.c.version,
+        entries.c.available_change,
+        entries.c.reserved_change,
+        entries.c.available_after,
+        entries.c.reserved_after,
+    )
+    .join_from(
+        entries,
+        transfers,
+        sa.and_(
+            transfers.c.marketplace_id == entries.c.marketplace_id,
+            transfers.c.id == entries.c.transfer_id,
+        ),
+    )
+    .where(
+        entries.c.marketplace_id == sa.bindparam("marketplace_id"),
+        entries.c.asset == sa.bindparam("asset"),
+        entries.c.account == sa.bindparam("account"),
+        entries.c.version < sa.bindparam("before"),
+    )
+    .order_by(entries.c.version.desc())
+    .limit(sa.bindparam("limit"))
+)

@@ -1,25 +1,22 @@
-"""A batch in Postgres: rows in, a book out, and back.
+"""A batch in PostgreSQL: rows in, a book out, and back.
 
-`load` locks the accounts that a batch touches, `save` writes what was decided on them, both in the
-caller's transaction and each in one round trip. Readers are in queries.py.
+`load` locks the accounts that a batch touches and reads the rest; `save` writes the decisions.
+Both run in the caller's transaction, each in one round trip. A batch is a handful of statements
+whatever its size: they take its rows as arrays, and look rows up by index. Readers are in
+queries.py.
 """
 
 import datetime as dt
-import enum
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import psycopg
-
-from chassis.database import Transaction, constraint_name, driver, sqlstate
+from chassis.database import Cursor, Transaction
 from chassis.idempotency import KEPT, RequestKey
-from chassis.outages import is_repeatable, is_unavailable
 from chassis.outbox import Event, Outbox
-from kernel.errors import Unavailable
 from kernel.ids import MarketplaceId, OrderId, TransferId
-from services.ledger import tables
+from services.ledger.arrays import Columns
 from services.ledger.book import (
     Account,
     Book,
@@ -29,33 +26,12 @@ from services.ledger.book import (
     TransferType,
     is_limited,
 )
-from services.ledger.tables import ids, numbers, texts
+from services.ledger.tables import TRANSFER
+from services.ledger.trouble import StaleBookError
 
-Connection = psycopg.AsyncConnection[tuple[object, ...]]
-Cursor = psycopg.AsyncCursor[tuple[Any, ...]]
-Row = tuple[Any, ...]
 # An account by marketplace, asset and name; a kept answer by marketplace, scope and key.
 AccountKey = tuple[UUID, str, str]
 AnswerKey = tuple[UUID, str, str]
-# Two transactions met at the same new row; whoever comes second sees it at the next attempt.
-_MEETING_POINTS = frozenset(
-    {"transfers_pkey", "transfers_pending_resolved_once", "accounts_pkey", "idempotency_pkey"}
-) | {"barred_holds_pkey"}
-# A lock or a statement that took too long: somebody sits on a row.
-_BUSY = frozenset({"55P03", "57014"})
-
-
-class StaleBookError(Exception):
-    """What was loaded is not what is there any more; nothing was written."""
-
-
-class Trouble(enum.Enum):
-    """What an exception of a transaction means for whoever made it."""
-
-    RACE = "another transaction was quicker; the same again will see what it wrote"
-    AWAY = "the database is away"
-    BUSY = "a lock was not to be had in time; nothing happened"
-    FAULT = "a request, or the program, is wrong"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,7 +45,7 @@ class Kept:
 
 @dataclass(slots=True, kw_only=True)
 class Batch:
-    """What a batch of requests found, and what it will write."""
+    """The rows that a batch of requests found, and those that it will write."""
 
     books: dict[MarketplaceId, Book]
     answers: dict[AnswerKey, Kept]
@@ -90,87 +66,95 @@ class LedgerStore:
         asked: Mapping[MarketplaceId, Sequence[NewTransfer]],
         keys: Sequence[RequestKey],
     ) -> Batch:
-        """Lock the accounts of the transfers asked, and read what is known of them.
+        """Lock the accounts of the transfers asked, and read the rows that they refer to.
 
         Locks users' and escrows' accounts in the order of their keys. Raises: StaleBookError.
         """
-        limited, derived = _accounts(asked)
-        derived -= self._derived
-        known_ids = {(m, transfer.id) for m, transfers in asked.items() for transfer in transfers}
+        named = {
+            (marketplace, transfer.asset, name)
+            for marketplace, transfers in asked.items()
+            for transfer in transfers
+            for name in (transfer.debit, transfer.credit)
+            if name
+        }
+        limited = {key for key in named if is_limited(key[2])}
+        derived = named - limited - self._derived
         holds = {(m, t.pending_id) for m, ts in asked.items() for t in ts if t.pending_id}
-        connection = await driver(tx)
-        async with connection.pipeline():
-            locking = (*_text_keys(limited), *_pairs(holds))
-            locked = await connection.execute(tables.LOCK_ACCOUNTS, locking)
-            # Only now, so that what the last owners of the locks wrote is seen.
-            known = await connection.execute(tables.FIND_TRANSFERS, _pairs(known_ids | holds))
-            ends = await _maybe(connection, tables.FIND_RESOLUTIONS, _pairs(holds), holds)
-            barred = await connection.execute(tables.FIND_BARRED, _pairs(known_ids | holds))
-            rows = await _maybe(connection, tables.FIND_DERIVED, _text_keys(derived), derived)
-            names = {answer_key(key) for key in keys}
-            kept = await _maybe(connection, tables.FIND_ANSWERS, (*_text_keys(names), KEPT), names)
+        ids = holds | {(m, t.id) for m, ts in asked.items() for t in ts}
+        answers = {answer_key(key) for key in keys}
+        async with tx.pipeline():
+            locked = await tx.execute(
+                _LOCK_ACCOUNTS, _ACCOUNT.values(limited) | _TRANSFER_ID.values(holds)
+            )
+            # After the locks, so that it sees what their last owners wrote.
+            known = await tx.execute(_FIND_TRANSFERS, _TRANSFER_ID.values(ids))
+            ends = await _maybe(tx, _FIND_RESOLUTIONS, _TRANSFER_ID, holds)
+            barred = await tx.execute(_FIND_BARRED, _TRANSFER_ID.values(ids))
+            seen = await _maybe(tx, _FIND_DERIVED, _ACCOUNT, derived)
+            kept = None
+            if answers:
+                values = _ANSWER_KEY.values(answers) | {"kept": KEPT}
+                kept = await tx.execute(_FIND_ANSWERS, values)
         books = {marketplace: Book(marketplace_id=marketplace) for marketplace in asked}
-        for row in await _rows(locked):
-            _add_account(books, row)
-        for row in await _rows(known):
-            books[row[0]].transfers[row[1]] = transfer_of(row[1:])
-        for marketplace, hold, how in await _rows(ends):
-            books[marketplace].resolved[hold] = TransferType(how)
-        for marketplace, hold in await _rows(barred):
-            books[marketplace].barred.add(hold)
-        self._derived.update(await _rows(rows))
+        for row in await locked.fetchall():
+            books[row.marketplace_id].accounts[row.asset, row.name] = _account(row)
+        for row in await known.fetchall():
+            books[row.marketplace_id].transfers[row.id] = transfer_of(row)
+        for row in await _rows(ends):
+            books[row.marketplace_id].resolved[row.pending_id] = TransferType(row.type)
+        for row in await barred.fetchall():
+            books[row.marketplace_id].barred.add(row.hold_id)
+        self._derived.update(await _rows(seen))
         _require_locked(books, holds)
-        return Batch(books=books, answers=_answers(await _rows(kept)))
+        return Batch(
+            books=books,
+            answers={
+                (row.marketplace_id, row.scope, row.key): Kept(
+                    fingerprint=row.fingerprint, body=row.body or b""
+                )
+                for row in await _rows(kept)
+            },
+        )
 
     async def save(
         self, tx: Transaction, batch: Batch, *, events: Sequence[Event], at: dt.datetime
     ) -> None:
-        """Write what was decided: accounts, transfers, entries, events, answers.
+        """Write the decisions: accounts, transfers, entries, events, answers.
 
         Raises: StaleBookError; what `trouble_of` tells apart.
         """
         books = [book for book in batch.books.values() if book.new_transfers]
-        connection = await driver(tx)
-        async with connection.pipeline():
-            await _save_answers(connection, batch.answers)
-            await _add_barred(connection, batch.books.values(), at)
-            if not books:
-                return
-            await self._add_derived(connection, books, at)
-            await _add_escrows(connection, books, at)
-            changed, expected = await _change_accounts(connection, books)
-            await _add_transfers(connection, books, at)
-            await _add_entries(connection, books)
-            await self._outbox.append(tx, events)
-        if changed is not None and changed.rowcount != expected:
-            raise StaleBookError("an account changed under its lock")
-
-    async def _add_derived(
-        self, connection: Connection, books: Sequence[Book], at: dt.datetime
-    ) -> None:
+        escrows, changes = _new_escrows(books), _changes(books)
+        transfers = [(book.marketplace_id, *t[:-1]) for book in books for t in book.new_transfers]
+        bars = [(b.marketplace_id, *bar) for b in batch.books.values() for bar in b.new_bars]
         named = {
-            (book.marketplace_id, transfer.asset, name)
+            (book.marketplace_id, t.asset, name)
             for book in books
-            for transfer in book.new_transfers
-            for name in (transfer.debit, transfer.credit)
+            for t in book.new_transfers
+            for name in (t.debit, t.credit)
             if not is_limited(name)
         }
-        if missing := named - self._derived:
-            await connection.execute(tables.ADD_DERIVED, (at, *_text_keys(missing)))
-
-
-def trouble_of(error: BaseException) -> Trouble:
-    """Tell what an exception of a transaction means."""
-    if isinstance(error, Unavailable):  # as chassis.database says it
-        error = error.__cause__ or error
-    if isinstance(error, StaleBookError) or is_repeatable(error):
-        return Trouble.RACE
-    if isinstance(error, psycopg.errors.UniqueViolation):
-        is_race = constraint_name(error) in _MEETING_POINTS
-        return Trouble.RACE if is_race else Trouble.FAULT
-    if sqlstate(error) in _BUSY:
-        return Trouble.BUSY
-    return Trouble.AWAY if is_unavailable(error) or isinstance(error, OSError) else Trouble.FAULT
+        new = {key: kept for key, kept in batch.answers.items() if kept.is_new}
+        moment = {"at": at}
+        async with tx.pipeline():
+            if new:
+                answers = [(*key, kept.fingerprint, kept.body) for key, kept in new.items()]
+                await tx.execute(_FORGET_ANSWERS, _ANSWER_KEY.values(new) | {"kept": KEPT})
+                await tx.execute(_KEEP_ANSWERS, _ANSWER.values(answers))
+            if bars:
+                await tx.execute(_ADD_BARRED, _BAR.values(bars) | moment)
+            if not books:
+                return
+            if missing := named - self._derived:
+                await tx.execute(_ADD_DERIVED, _ACCOUNT.values(missing) | moment)
+            if escrows:
+                await tx.execute(_ADD_ESCROWS, _NEW_ACCOUNT.values(escrows) | moment)
+            changed = await _maybe(tx, _CHANGE_ACCOUNTS, _CHANGED_ACCOUNT, changes)
+            await tx.execute(_ADD_TRANSFERS, _TRANSFER.values(transfers) | moment)
+            await tx.execute(_ADD_ENTRIES, _ENTRY.values(_entries(books)))
+            await self._outbox.append(tx, events)
+        if changed is not None and changed.rowcount != len(changes):
+            raise StaleBookError("an account changed under its lock")
 
 
 def answer_key(key: RequestKey) -> AnswerKey:
@@ -178,57 +162,41 @@ def answer_key(key: RequestKey) -> AnswerKey:
     return (key.marketplace_id, key.scope, key.key)
 
 
-def transfer_of(row: Row) -> Transfer:
-    """Read a transfer; columns as in tables.TRANSFER."""
+def transfer_of(row: Any) -> Transfer:
+    """Read a transfer from a row that has the columns tables.TRANSFER."""
     return Transfer(
-        id=TransferId(row[0]),
-        type=TransferType(row[1]),
-        code=TransferCode(row[2]),
-        debit=row[3],
-        credit=row[4],
-        asset=row[5],
-        amount=row[6],
-        pending_id=TransferId(row[7]) if row[7] else None,
-        order_id=OrderId(row[8]) if row[8] else None,
-        transaction_hash=row[9],
-        reason=row[10],
-        at=row[11],
+        id=TransferId(row.id),
+        type=TransferType(row.type),
+        code=TransferCode(row.code),
+        debit=row.debit_account,
+        credit=row.credit_account,
+        asset=row.asset,
+        amount=row.amount,
+        pending_id=TransferId(row.pending_id) if row.pending_id else None,
+        order_id=OrderId(row.order_id) if row.order_id else None,
+        transaction_hash=row.transaction_hash,
+        reason=row.reason,
+        at=row.at,
     )
 
 
-def _accounts(
-    asked: Mapping[MarketplaceId, Sequence[NewTransfer]],
-) -> tuple[set[AccountKey], set[AccountKey]]:
-    """Sort the accounts that are named: those with figures to lock, and the derived."""
-    limited: set[AccountKey] = set()
-    derived: set[AccountKey] = set()
-    for marketplace, transfers in asked.items():
-        for transfer in transfers:
-            for name in (transfer.debit, transfer.credit):
-                if name:
-                    keys = limited if is_limited(name) else derived
-                    keys.add((marketplace, transfer.asset, name))
-    return limited, derived
-
-
-def _add_account(books: Mapping[MarketplaceId, Book], row: Row) -> None:
-    marketplace, asset, name, public_id, credits_, debits, holds, version = row
-    books[marketplace].accounts[asset, name] = Account(
-        asset=asset,
-        name=name,
-        public_id=public_id or "",
-        credits=credits_,
-        debits=debits,
-        holds=holds,
-        version=version,
-        stored_version=version,
+def _account(row: Any) -> Account:
+    return Account(
+        asset=row.asset,
+        name=row.name,
+        public_id=row.public_id or "",
+        credits=row.credits,
+        debits=row.debits,
+        holds=row.holds,
+        version=row.version,
+        stored_version=row.version,
     )
 
 
 def _require_locked(
     books: Mapping[MarketplaceId, Book], holds: Iterable[tuple[MarketplaceId, TransferId]]
 ) -> None:
-    """Refuse holds that were committed after the locks were taken: their accounts are not ours."""
+    """Refuse holds that were committed after the locks: their accounts are not locked."""
     for marketplace, hold_id in holds:
         book = books[marketplace]
         hold = book.transfers.get(hold_id)
@@ -239,97 +207,36 @@ def _require_locked(
                 raise StaleBookError("a hold appeared while its accounts were being locked")
 
 
-def _answers(rows: Iterable[Row]) -> dict[AnswerKey, Kept]:
-    return {
-        (marketplace, scope, key): Kept(fingerprint=fingerprint, body=body or b"")
-        for marketplace, scope, key, fingerprint, body in rows
-    }
+def _figures(book: Book, account: Account) -> tuple[UUID, str, str, int, int, int, int]:
+    figures = (account.credits, account.debits, account.holds, account.version)
+    return (book.marketplace_id, account.asset, account.name, *figures)
 
 
-async def _add_escrows(connection: Connection, books: Sequence[Book], at: dt.datetime) -> None:
-    """Make the rows of escrows that a new transfer names for the first time."""
-    rows = sorted(
-        (book.marketplace_id, *_figures(account))
-        for book in books
-        for account in _named_escrows(book)
-    )
-    if rows:
-        marketplaces, assets, names, *figures = zip(*rows, strict=True)
-        columns = (ids(marketplaces), texts(assets), texts(names), *map(numbers, figures))
-        await connection.execute(tables.ADD_ESCROWS, (at, *columns))
+def _new_escrows(books: Sequence[Book]) -> list[tuple[object, ...]]:
+    """Return the rows of escrows that a new transfer names for the first time, sorted by key."""
+    rows = []
+    for book in books:
+        named = {(t.asset, name) for t in book.new_transfers for name in (t.debit, t.credit)}
+        rows += [
+            _figures(book, account)
+            for key, account in book.accounts.items()
+            if account.stored_version is None and key in named
+        ]
+    return sorted(rows)
 
 
-def _named_escrows(book: Book) -> list[Account]:
-    named = {(t.asset, name) for t in book.new_transfers for name in (t.debit, t.credit)}
+def _changes(books: Sequence[Book]) -> list[tuple[object, ...]]:
+    """Return the accounts whose figures have changed, with the version they had."""
     return [
-        account
-        for key, account in book.accounts.items()
-        if account.stored_version is None and key in named
-    ]
-
-
-async def _change_accounts(
-    connection: Connection, books: Sequence[Book]
-) -> tuple[Cursor | None, int]:
-    rows = [
-        (book.marketplace_id, *_figures(account), account.stored_version)
+        (*_figures(book, account), account.stored_version)
         for book in books
         for account in book.accounts.values()
         if account.stored_version is not None and account.version != account.stored_version
     ]
-    if not rows:
-        return None, 0
-    marketplaces, assets, names, *figures = zip(*rows, strict=True)
-    columns = (ids(marketplaces), texts(assets), texts(names), *map(numbers, figures))
-    return await connection.execute(tables.CHANGE_ACCOUNTS, columns), len(rows)
 
 
-def _figures(account: Account) -> tuple[str, str, int, int, int, int]:
-    return (
-        account.asset,
-        account.name,
-        account.credits,
-        account.debits,
-        account.holds,
-        account.version,
-    )
-
-
-async def _add_transfers(connection: Connection, books: Sequence[Book], at: dt.datetime) -> None:
-    rows = [(book.marketplace_id, *t[:-1]) for book in books for t in book.new_transfers]
-    columns = list(zip(*rows, strict=True))
-    marketplaces, transfers, types, codes, debits, credits_, assets, amounts = columns[:8]
-    holds, orders, hashes, reasons = columns[8:]
-    await connection.execute(
-        tables.ADD_TRANSFERS,
-        (
-            at,
-            ids(marketplaces),
-            ids(transfers),
-            numbers(types),
-            numbers(codes),
-            texts(debits),
-            texts(credits_),
-            texts(assets),
-            numbers(amounts),
-            ids(holds),
-            ids(orders),
-            texts(hashes),
-            texts(reasons),
-        ),
-    )
-
-
-async def _add_barred(connection: Connection, books: Iterable[Book], at: dt.datetime) -> None:
-    rows = [(book.marketplace_id, *bar) for book in books for bar in book.new_bars]
-    if rows:
-        marketplaces, holds, orders, reasons = zip(*rows, strict=True)
-        columns = (ids(marketplaces), ids(holds), ids(orders), texts(reasons))
-        await connection.execute(tables.ADD_BARRED, (at, *columns))
-
-
-async def _add_entries(connection: Connection, books: Sequence[Book]) -> None:
-    rows = [
+def _entries(books: Sequence[Book]) -> list[tuple[object, ...]]:
+    return [
         (
             book.marketplace_id,
             entry.transfer.asset,
@@ -344,39 +251,138 @@ async def _add_entries(connection: Connection, books: Sequence[Book]) -> None:
         for book in books
         for entry in book.new_entries
     ]
-    marketplaces, assets, names, versions, transfers, *figures = zip(*rows, strict=True)
-    columns = (ids(marketplaces), texts(assets), texts(names), numbers(versions), ids(transfers))
-    await connection.execute(tables.ADD_ENTRIES, (*columns, *map(numbers, figures)))
-
-
-async def _save_answers(connection: Connection, answers: Mapping[AnswerKey, Kept]) -> None:
-    new = {key: kept for key, kept in answers.items() if kept.is_new}
-    if not new:
-        return
-    keys = _text_keys(new)
-    await connection.execute(tables.FORGET_ANSWERS, (*keys, KEPT))
-    bodies = ([kept.fingerprint for kept in new.values()], [kept.body for kept in new.values()])
-    await connection.execute(tables.KEEP_ANSWERS, (*keys, *bodies))
 
 
 async def _maybe(
-    connection: Connection, statement: Any, columns: Sequence[object], asked: Iterable[object]
+    tx: Transaction, statement: str, columns: Columns, rows: Iterable[Sequence[object]]
 ) -> Cursor | None:
-    """Execute a look-up where there is something to look up."""
-    return await connection.execute(statement, columns) if asked else None
+    """Execute a statement where there are rows to give it."""
+    return await tx.execute(statement, columns.values(rows)) if rows else None
 
 
-async def _rows(cursor: Cursor | None) -> list[Row]:
+async def _rows(cursor: Cursor | None) -> list[Any]:
     return [] if cursor is None else await cursor.fetchall()
 
 
-def _text_keys(keys: Iterable[tuple[UUID, str, str]]) -> tuple[str, str, str]:
-    """Return (id, text, text) keys as three columns."""
-    first, second, third = zip(*keys, strict=True) if keys else ((), (), ())
-    return ids(first), texts(second), texts(third)
+_ACCOUNT = Columns("k", marketplace_id="uuid", asset="text", name="text")
+_TRANSFER_ID = Columns("p", marketplace_id="uuid", id="uuid")
+_ANSWER_KEY = Columns("k", marketplace_id="uuid", scope="text", key="text")
+_ACCOUNT_ROW = {
+    "marketplace_id": "uuid",
+    "asset": "text",
+    "name": "text",
+    "credits": "bigint",
+    "debits": "bigint",
+    "holds": "bigint",
+    "version": "bigint",
+}
+_NEW_ACCOUNT = Columns("n", **_ACCOUNT_ROW)
+_CHANGED_ACCOUNT = Columns("n", **_ACCOUNT_ROW, stored_version="bigint")
+_TRANSFER = Columns(
+    "n",
+    marketplace_id="uuid",
+    id="uuid",
+    type="smallint",
+    code="smallint",
+    debit_account="text",
+    credit_account="text",
+    asset="text",
+    amount="bigint",
+    pending_id="uuid",
+    order_id="uuid",
+    transaction_hash="text",
+    reason="text",
+)
+_ENTRY = Columns(
+    "n",
+    marketplace_id="uuid",
+    asset="text",
+    account="text",
+    version="bigint",
+    transfer_id="uuid",
+    available_change="bigint",
+    reserved_change="bigint",
+    available_after="bigint",
+    reserved_after="bigint",
+)
+_BAR = Columns("n", marketplace_id="uuid", hold_id="uuid", order_id="uuid", reason="text")
+_ANSWER = Columns(
+    "n", marketplace_id="uuid", scope="text", key="text", fingerprint="bytea", body="bytea"
+)
 
-
-def _pairs(pairs: Iterable[tuple[UUID, UUID]]) -> tuple[str, str]:
-    """Return (id, id) keys as two columns."""
-    first, second = zip(*pairs, strict=True) if pairs else ((), ())
-    return ids(first), ids(second)
+# The accounts of holds that are to be resolved come with those named. Every replica locks in the
+# order of the key, so that no two wait for each other.
+_LOCK_ACCOUNTS = f"""
+with asked as (
+    select marketplace_id, asset, name from {_ACCOUNT.unnested}
+    union
+    select t.marketplace_id, t.asset, side.name
+    from {_TRANSFER_ID.unnested}
+    join transfers t using (marketplace_id, id)
+    cross join lateral (values (t.debit_account), (t.credit_account)) as side (name)
+)
+select a.marketplace_id, a.asset, a.name, a.public_id, a.credits, a.debits, a.holds, a.version
+from asked join accounts a using (marketplace_id, asset, name)
+where a.kind in ('user', 'escrow')
+order by a.marketplace_id, a.asset, a.name
+for no key update of a
+"""  # noqa: S608 - joined from constants of this file
+_FIND_TRANSFERS = f"""
+select t.marketplace_id, {", ".join(f"t.{column.name}" for column in TRANSFER)}
+from {_TRANSFER_ID.unnested} join transfers t using (marketplace_id, id)
+"""  # noqa: S608 - joined from constants of this file
+_FIND_RESOLUTIONS = f"""
+select t.marketplace_id, t.pending_id, t.type
+from {_TRANSFER_ID.unnested}
+join transfers t on t.marketplace_id = p.marketplace_id and t.pending_id = p.id
+"""  # noqa: S608 - joined from constants of this file
+_FIND_BARRED = f"""
+select b.marketplace_id, b.hold_id
+from {_TRANSFER_ID.unnested}
+join barred_holds b on b.marketplace_id = p.marketplace_id and b.hold_id = p.id
+"""  # noqa: S608 - joined from constants of this file
+_FIND_DERIVED = f"""
+select marketplace_id, asset, name
+from {_ACCOUNT.unnested} join accounts using (marketplace_id, asset, name)
+"""  # noqa: S608 - joined from constants of this file
+_FIND_ANSWERS = f"""
+select marketplace_id, scope, key, i.fingerprint, i.body
+from {_ANSWER_KEY.unnested} join idempotency i using (marketplace_id, scope, key)
+where i.created_at >= now() - %(kept)s::interval
+"""  # noqa: S608 - joined from constants of this file
+_FORGET_ANSWERS = f"""
+delete from idempotency i using {_ANSWER_KEY.unnested}
+where i.marketplace_id = k.marketplace_id and i.scope = k.scope and i.key = k.key
+    and i.created_at < now() - %(kept)s::interval
+"""  # noqa: S608 - joined from constants of this file
+_KEEP_ANSWERS = f"""
+insert into idempotency ({_ANSWER.names}, state, created_at)
+select {_ANSWER.names}, 'done', now() from {_ANSWER.unnested}
+"""  # noqa: S608 - joined from constants of this file
+_ADD_DERIVED = f"""
+insert into accounts ({_ACCOUNT.names}, opened_at)
+select {_ACCOUNT.names}, %(at)s from {_ACCOUNT.unnested}
+on conflict do nothing
+"""  # noqa: S608 - joined from constants of this file
+_ADD_ESCROWS = f"""
+insert into accounts ({_NEW_ACCOUNT.names}, opened_at)
+select {_NEW_ACCOUNT.names}, %(at)s from {_NEW_ACCOUNT.unnested}
+"""  # noqa: S608 - joined from constants of this file
+_CHANGE_ACCOUNTS = f"""
+update accounts a
+set credits = n.credits, debits = n.debits, holds = n.holds, version = n.version
+from {_CHANGED_ACCOUNT.unnested}
+where a.marketplace_id = n.marketplace_id and a.asset = n.asset and a.name = n.name
+    and a.version = n.stored_version
+"""  # noqa: S608 - joined from constants of this file
+_ADD_TRANSFERS = f"""
+insert into transfers ({_TRANSFER.names}, at)
+select {_TRANSFER.names}, %(at)s from {_TRANSFER.unnested}
+"""  # noqa: S608 - joined from constants of this file
+_ADD_ENTRIES = f"""
+insert into entries ({_ENTRY.names}) select {_ENTRY.names} from {_ENTRY.unnested}
+"""  # noqa: S608 - joined from constants of this file
+_ADD_BARRED = f"""
+insert into barred_holds ({_BAR.names}, at)
+select {_BAR.names}, %(at)s from {_BAR.unnested}
+"""  # noqa: S608 - joined from constants of this file

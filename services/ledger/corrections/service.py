@@ -25,7 +25,7 @@ from services.ledger.corrections.domain import (
     transfer_of,
 )
 from services.ledger.corrections.store import CorrectionStore
-from services.ledger.store import Trouble, trouble_of
+from services.ledger.trouble import Trouble, trouble_of
 
 log = logger()
 

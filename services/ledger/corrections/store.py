@@ -3,10 +3,14 @@
 import uuid
 from typing import Any
 
-from chassis.database import Transaction, driver
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from chassis.database import Transaction
+from chassis.sql import compiled
 from kernel.ids import MarketplaceId, TransferId
-from services.ledger import tables
 from services.ledger.corrections.domain import LIFETIME, Correction, Draft, Verdict
+from services.ledger.tables import accounts, correction_decisions, corrections
 
 
 class CorrectionStore:
@@ -21,32 +25,30 @@ class CorrectionStore:
         draft: Draft,
         by: str,
     ) -> None:
-        """Keep a proposal."""
-        connection = await driver(tx)
-        row = (
-            marketplace_id,
-            correction_id,
-            draft.debit,
-            draft.credit,
-            draft.asset,
-            draft.amount,
-            draft.reason,
-            draft.evidence_hash,
-            draft.settles,
-            draft.order_id,
-            draft.transaction_hash,
-            by,
-            LIFETIME,
-        )
-        await connection.execute(tables.ADD_CORRECTION, row)
+        """Keep a proposal. It expires by the database's clock."""
+        row = {
+            "marketplace_id": marketplace_id,
+            "id": correction_id,
+            "debit_account": draft.debit,
+            "credit_account": draft.credit,
+            "asset": draft.asset,
+            "amount": draft.amount,
+            "reason": draft.reason,
+            "evidence_hash": draft.evidence_hash,
+            "settles": draft.settles,
+            "order_id": draft.order_id,
+            "transaction_hash": draft.transaction_hash,
+            "proposed_by": by,
+            "lifetime": LIFETIME,
+        }
+        await tx.run(_ADD, row)
 
     async def find(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, correction_id: uuid.UUID
     ) -> Correction | None:
         """Read a correction; None: there is none."""
-        connection = await driver(tx)
-        key = (marketplace_id, correction_id)
-        row = await (await connection.execute(tables.FIND_CORRECTION, key)).fetchone()
+        key = {"marketplace_id": marketplace_id, "id": correction_id}
+        row = await tx.fetchrow(_FIND, key)
         return None if row is None else _correction(row)
 
     async def decide(
@@ -59,10 +61,19 @@ class CorrectionStore:
         by: str,
         transfer_id: TransferId | None,
     ) -> bool:
-        """Record a decision; False: another one was made first. Waits for one under way."""
-        connection = await driver(tx)
-        row = (marketplace_id, found.id, found.proposed_by, verdict.value, by, transfer_id)
-        return bool((await connection.execute(tables.DECIDE_CORRECTION, row)).rowcount == 1)
+        """Record a decision; False: another one was made first.
+
+        Waits for a transaction that decides on the same correction.
+        """
+        row = {
+            "marketplace_id": marketplace_id,
+            "correction_id": found.id,
+            "proposed_by": found.proposed_by,
+            "verdict": verdict.value,
+            "decided_by": by,
+            "transfer_id": transfer_id,
+        }
+        return await tx.run(_DECIDE, row) == 1
 
     async def page(
         self,
@@ -74,44 +85,124 @@ class CorrectionStore:
         limit: int,
     ) -> list[Correction]:
         """List corrections, oldest first, after a number."""
-        connection = await driver(tx)
-        key = (marketplace_id, after, only_open, limit)
-        cursor = await connection.execute(tables.LIST_CORRECTIONS, key)
-        return [_correction(row) for row in await cursor.fetchall()]
+        chosen = {
+            "marketplace_id": marketplace_id,
+            "only_open": only_open,
+            "after": after,
+            "limit": limit,
+        }
+        return [_correction(row) for row in await tx.fetch(_LIST, chosen)]
 
     async def has_account(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, asset: str, name: str
     ) -> bool:
         """Tell whether an account exists."""
-        connection = await driver(tx)
-        key = (marketplace_id, asset, name)
-        return await (await connection.execute(tables.HAS_ACCOUNT, key)).fetchone() is not None
+        key = {"marketplace_id": marketplace_id, "asset": asset, "name": name}
+        return await tx.fetchrow(_HAS_ACCOUNT, key) is not None
 
 
 def _correction(row: Any) -> Correction:
-    number, correction_id, debit, credit, asset, amount, reason, evidence, settles = row[:9]
-    order_id, transaction_hash, proposed_by, proposed_at, expires_at = row[9:14]
-    verdict, decided_by, decided_at, transfer_id, is_expired = row[14:]
     return Correction(
-        number=number,
-        id=correction_id,
+        number=row.number,
+        id=row.id,
         draft=Draft(
-            debit=debit,
-            credit=credit,
-            asset=asset,
-            amount=amount,
-            reason=reason,
-            evidence_hash=evidence,
-            settles=settles,
-            order_id=order_id,
-            transaction_hash=transaction_hash,
+            debit=row.debit_account,
+            credit=row.credit_account,
+            asset=row.asset,
+            amount=row.amount,
+            reason=row.reason,
+            evidence_hash=row.evidence_hash,
+            settles=row.settles,
+            order_id=row.order_id,
+            transaction_hash=row.transaction_hash,
         ),
-        proposed_by=proposed_by,
-        proposed_at=proposed_at,
-        expires_at=expires_at,
-        verdict=None if verdict is None else Verdict(verdict),
-        decided_by=decided_by or "",
-        decided_at=decided_at,
-        transfer_id=transfer_id,
-        is_expired=is_expired,
+        proposed_by=row.proposed_by,
+        proposed_at=row.proposed_at,
+        expires_at=row.expires_at,
+        verdict=None if row.verdict is None else Verdict(row.verdict),
+        decided_by=row.decided_by or "",
+        decided_at=row.decided_at,
+        transfer_id=row.transfer_id,
+        is_expired=row.is_expired,
     )
+
+
+_GIVEN = (
+    "marketplace_id",
+    "id",
+    "debit_account",
+    "credit_account",
+    "asset",
+    "amount",
+    "reason",
+    "evidence_hash",
+    "settles",
+    "order_id",
+    "transaction_hash",
+    "proposed_by",
+)
+_ADD = compiled(
+    sa.insert(corrections).values(
+        {column: sa.bindparam(column) for column in _GIVEN}
+        | {"expires_at": sa.func.now() + sa.bindparam("lifetime", type_=sa.Interval)}
+    )
+)
+_IS_UNDECIDED = correction_decisions.c.verdict.is_(None)
+_CORRECTION = sa.select(
+    corrections.c.number,
+    *(corrections.c[column] for column in _GIVEN if column != "marketplace_id"),
+    corrections.c.proposed_at,
+    corrections.c.expires_at,
+    correction_decisions.c.verdict,
+    correction_decisions.c.decided_by,
+    correction_decisions.c.decided_at,
+    correction_decisions.c.transfer_id,
+    sa.and_(_IS_UNDECIDED, corrections.c.expires_at <= sa.func.now()).label("is_expired"),
+).join_from(
+    corrections,
+    correction_decisions,
+    sa.and_(
+        correction_decisions.c.marketplace_id == corrections.c.marketplace_id,
+        correction_decisions.c.correction_id == corrections.c.id,
+    ),
+    isouter=True,
+)
+_OF_MARKETPLACE = corrections.c.marketplace_id == sa.bindparam("marketplace_id")
+_FIND = compiled(_CORRECTION.where(_OF_MARKETPLACE, corrections.c.id == sa.bindparam("id")))
+_LIST = compiled(
+    _CORRECTION.where(
+        _OF_MARKETPLACE,
+        corrections.c.number > sa.bindparam("after"),
+        sa.or_(
+            sa.not_(sa.bindparam("only_open", type_=sa.Boolean)),
+            sa.and_(_IS_UNDECIDED, corrections.c.expires_at > sa.func.now()),
+        ),
+    )
+    .order_by(corrections.c.number)
+    .limit(sa.bindparam("limit"))
+)
+# The second of two operators waits for the first to commit, and then adds nothing.
+_DECIDE = compiled(
+    insert(correction_decisions)
+    .values(
+        {
+            column: sa.bindparam(column)
+            for column in (
+                "marketplace_id",
+                "correction_id",
+                "proposed_by",
+                "verdict",
+                "decided_by",
+                "transfer_id",
+            )
+        }
+    )
+    .on_conflict_do_nothing(index_elements=["marketplace_id", "correction_id"])
+)
+_HAS_ACCOUNT = compiled(
+    sa.select(sa.literal(1)).where(
+        accounts.c.marketplace_id == sa.bindparam("marketplace_id"),
+        accounts.c.asset == sa.bindparam("asset"),
+        accounts.c.name == sa.bindparam("name"),
+    )
+)

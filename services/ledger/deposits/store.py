@@ -3,14 +3,16 @@
 import datetime as dt
 from typing import Any
 
-from chassis.database import Transaction, driver
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from chassis.database import Transaction
+from chassis.sql import compiled
 from kernel.ids import MarketplaceId, TransferId, UserId
-from services.ledger import tables
 from services.ledger.book import USER
 from services.ledger.deposits.domain import Suspended
 from services.ledger.store import transfer_of
-
-_TRANSFER_COLUMNS = 12
+from services.ledger.tables import TRANSFER, accounts, suspense, transfers
 
 
 class DepositStore:
@@ -26,11 +28,14 @@ class DepositStore:
         late_after: dt.datetime,
     ) -> tuple[bool, bool]:
         """Tell whether a user has an account, and whether an instant is past, by the database."""
-        connection = await driver(tx)
-        key = (marketplace_id, asset, f"{USER}{user_id}", late_after)
-        row: Any = await (await connection.execute(tables.LOOK_AT_ACCOUNT, key)).fetchone()
-        is_open, is_late = row
-        return is_open, is_late
+        key = {
+            "marketplace_id": marketplace_id,
+            "asset": asset,
+            "name": f"{USER}{user_id}",
+            "late_after": late_after,
+        }
+        row = await tx.fetchrow(_LOOK_AT_ACCOUNT, key)
+        return row.is_open, row.is_late
 
     async def add(
         self,
@@ -41,18 +46,21 @@ class DepositStore:
         user_id: UserId | None,
         memo: str,
     ) -> None:
-        """Keep what is known of a deposit that was booked to suspense."""
-        connection = await driver(tx)
-        row = (marketplace_id, transfer_id, user_id, memo)
-        await connection.execute(tables.ADD_SUSPENSE, row)
+        """Keep the facts of a deposit that was booked to suspense."""
+        row = {
+            "marketplace_id": marketplace_id,
+            "transfer_id": transfer_id,
+            "user_id": user_id,
+            "memo": memo,
+        }
+        await tx.run(_ADD, row)
 
     async def lock(
         self, tx: Transaction, *, marketplace_id: MarketplaceId, transfer_id: TransferId
     ) -> Suspended | None:
-        """Lock a deposit and read it; None: there is no such one in suspense."""
-        connection = await driver(tx)
-        cursor = await connection.execute(tables.LOCK_SUSPENSE, (marketplace_id, transfer_id))
-        row = await cursor.fetchone()
+        """Lock a deposit in suspense and read it; None: there is no such one."""
+        key = {"marketplace_id": marketplace_id, "transfer_id": transfer_id}
+        row = await tx.fetchrow(_LOCK, key)
         return None if row is None else _suspended(row)
 
     async def page(
@@ -65,10 +73,13 @@ class DepositStore:
         limit: int,
     ) -> list[Suspended]:
         """List deposits, oldest first, after a number."""
-        connection = await driver(tx)
-        key = (marketplace_id, after, only_open, limit)
-        cursor = await connection.execute(tables.LIST_SUSPENSE, key)
-        return [_suspended(row) for row in await cursor.fetchall()]
+        chosen = {
+            "marketplace_id": marketplace_id,
+            "only_open": only_open,
+            "after": after,
+            "limit": limit,
+        }
+        return [_suspended(row) for row in await tx.fetch(_LIST, chosen)]
 
     async def credited(
         self,
@@ -78,17 +89,71 @@ class DepositStore:
         transfer_id: TransferId,
         by: TransferId,
     ) -> None:
-        """Record which transfer credited a deposit."""
-        connection = await driver(tx)
-        await connection.execute(tables.CREDIT_SUSPENSE, (by, marketplace_id, transfer_id))
+        """Record the transfer that credited a deposit."""
+        values = {"marketplace_id": marketplace_id, "transfer_id": transfer_id, "by": by}
+        await tx.run(_CREDITED, values)
 
 
 def _suspended(row: Any) -> Suspended:
-    number, user_id, memo, credited_by = row[_TRANSFER_COLUMNS:]
     return Suspended(
-        number=number,
+        number=row.number,
         transfer=transfer_of(row),
-        user_id=user_id,
-        memo=memo,
-        credited_by=credited_by,
+        user_id=row.user_id,
+        memo=row.memo,
+        credited_by=row.credited_by,
     )
+
+
+_LOOK_AT_ACCOUNT = compiled(
+    sa.select(
+        sa.select(accounts.c.name)
+        .where(
+            accounts.c.marketplace_id == sa.bindparam("marketplace_id"),
+            accounts.c.asset == sa.bindparam("asset"),
+            accounts.c.name == sa.bindparam("name"),
+        )
+        .exists()
+        .label("is_open"),
+        (sa.bindparam("late_after", type_=sa.DateTime(timezone=True)) <= sa.func.now()).label(
+            "is_late"
+        ),
+    )
+)
+_ADD = compiled(
+    insert(suspense)
+    .values(
+        marketplace_id=sa.bindparam("marketplace_id"),
+        transfer_id=sa.bindparam("transfer_id"),
+        user_id=sa.bindparam("user_id"),
+        memo=sa.bindparam("memo"),
+    )
+    .on_conflict_do_nothing()
+)
+_SUSPENDED = sa.select(
+    *TRANSFER, suspense.c.number, suspense.c.user_id, suspense.c.memo, suspense.c.credited_by
+).join_from(
+    suspense,
+    transfers,
+    sa.and_(
+        transfers.c.marketplace_id == suspense.c.marketplace_id,
+        transfers.c.id == suspense.c.transfer_id,
+    ),
+)
+_KEY = (
+    suspense.c.marketplace_id == sa.bindparam("marketplace_id"),
+    suspense.c.transfer_id == sa.bindparam("transfer_id"),
+)
+_LOCK = compiled(_SUSPENDED.where(*_KEY).with_for_update(of=suspense))
+_LIST = compiled(
+    _SUSPENDED.where(
+        suspense.c.marketplace_id == sa.bindparam("marketplace_id"),
+        suspense.c.number > sa.bindparam("after"),
+        sa.or_(
+            suspense.c.credited_by.is_(None),
+            sa.not_(sa.bindparam("only_open", type_=sa.Boolean)),
+        ),
+    )
+    .order_by(suspense.c.number)
+    .limit(sa.bindparam("limit"))
+)
+_CREDITED = compiled(sa.update(suspense).where(*_KEY).values(credited_by=sa.bindparam("by")))

@@ -15,7 +15,8 @@ from services.ledger.batch import Posted, Posting
 from services.ledger.book import NewTransfer, Result, TransferStatus
 from services.ledger.domain import decide
 from services.ledger.queries import LedgerQueries
-from services.ledger.store import LedgerStore, StaleBookError
+from services.ledger.store import LedgerStore
+from services.ledger.trouble import StaleBookError
 from tests import passing
 from tests.integration.ledger.conftest import (
     USDC,

@@ -1,0 +1,48 @@
+"""Trouble: what an exception of the ledger's transaction means for the one who made it."""
+
+import enum
+
+from chassis.database import constraint_name, sqlstate
+from chassis.outages import is_repeatable, is_unavailable
+from kernel.errors import Unavailable
+
+# Two transactions met at the same new row. The second one sees it at its next attempt.
+_MEETING_POINTS = frozenset(
+    {
+        "accounts_pkey",
+        "barred_holds_pkey",
+        "idempotency_pkey",
+        "transfers_pending_resolved_once",
+        "transfers_pkey",
+    }
+)
+_UNIQUE_VIOLATION = "23505"
+# A lock or a statement took too long: another transaction holds a row.
+_BUSY = frozenset({"55P03", "57014"})
+
+
+class StaleBookError(Exception):
+    """The rows that were loaded have changed since; nothing was written."""
+
+
+class Trouble(enum.Enum):
+    """The cause of a transaction's failure."""
+
+    RACE = "another transaction was quicker; the next attempt sees what it wrote"
+    AWAY = "the database is unavailable"
+    BUSY = "a lock was not free in time; nothing happened"
+    FAULT = "a request, or the program, is wrong"
+
+
+def trouble_of(error: BaseException) -> Trouble:
+    """Return the cause behind an exception of a transaction."""
+    if isinstance(error, Unavailable):  # as chassis.database raises it
+        error = error.__cause__ or error
+    if isinstance(error, StaleBookError) or is_repeatable(error):
+        return Trouble.RACE
+    if sqlstate(error) == _UNIQUE_VIOLATION:
+        is_race = constraint_name(error) in _MEETING_POINTS
+        return Trouble.RACE if is_race else Trouble.FAULT
+    if sqlstate(error) in _BUSY:
+        return Trouble.BUSY
+    return Trouble.AWAY if is_unavailable(error) or isinstance(error, OSError) else Trouble.FAULT
