@@ -186,7 +186,13 @@ def open_case(
         wrong = ("amount", "must be positive and in whole cents")
         raise InvalidArgument("Invalid field: amount", fields=[wrong])
     if case.contract_snapshot_json:
-        _require_json_object(case.contract_snapshot_json)
+        try:
+            snapshot = json.loads(case.contract_snapshot_json)
+        except (ValueError, RecursionError):
+            snapshot = None
+        if not isinstance(snapshot, dict):
+            wrong = ("contract_snapshot_json", "must be a JSON object")
+            raise InvalidArgument("Invalid field: contract_snapshot_json", fields=[wrong])
     dispute = Dispute(
         id=case.id,
         marketplace_id=marketplace_id,
@@ -314,13 +320,3 @@ def _links(evidence: Sequence[str]) -> tuple[str, ...]:
     return tuple(
         require_url(link, field=f"evidence[{index}]") for index, link in enumerate(evidence)
     )
-
-
-def _require_json_object(text: str) -> None:
-    try:
-        is_object = isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        is_object = False
-    if not is_object:
-        wrong = ("contract_snapshot_json", "must be a JSON object")
-        raise InvalidArgument("Invalid field: contract_snapshot_json", fields=[wrong])

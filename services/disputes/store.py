@@ -89,8 +89,18 @@ class DisputeStore:
         """Write the changes of a locked case; a ruling is inserted when it is new."""
         if await tx.run(_SAVE, {**_columns(after), "version_before": before.version}) != 1:
             raise RuntimeError(f"dispute {after.id} was saved without its lock")
-        if after.ruling is not None and before.ruling is None:
-            await tx.run(_ADD_RULING, _ruling_columns(after, after.ruling))
+        if (ruling := after.ruling) is not None and before.ruling is None:
+            row = {
+                "marketplace_id": after.marketplace_id,
+                "dispute_id": after.id,
+                "decision": ruling.decision,
+                "release_minor_units": ruling.release.minor_units,
+                "refund_minor_units": ruling.refund.minor_units,
+                "note": ruling.note,
+                "resolved_by": ruling.resolved_by,
+                "decided_at": ruling.decided_at,
+            }
+            await tx.run(_ADD_RULING, row)
 
     async def withdraw(self, tx: Transaction, *, dispute: Dispute, why: str) -> None:
         """Mark the ruling of a locked case as withdrawn at the case's instant; it is kept."""
@@ -155,20 +165,17 @@ def _columns(dispute: Dispute) -> dict[str, object]:
     }
 
 
-def _ruling_columns(dispute: Dispute, ruling: Ruling) -> dict[str, object]:
-    return {
-        "marketplace_id": dispute.marketplace_id,
-        "dispute_id": dispute.id,
-        "decision": ruling.decision,
-        "release_minor_units": ruling.release.minor_units,
-        "refund_minor_units": ruling.refund.minor_units,
-        "note": ruling.note,
-        "resolved_by": ruling.resolved_by,
-        "decided_at": ruling.decided_at,
-    }
-
-
 def _dispute(row: Any) -> Dispute:
+    ruling = None
+    if row.decision is not None:
+        ruling = Ruling(
+            decision=DisputeDecision(row.decision),
+            release=Money(asset=row.asset, minor_units=row.release_minor_units),
+            refund=Money(asset=row.asset, minor_units=row.refund_minor_units),
+            note=row.note,
+            resolved_by=row.resolved_by,
+            decided_at=row.decided_at,
+        )
     return Dispute(
         id=row.id,
         marketplace_id=row.marketplace_id,
@@ -188,19 +195,8 @@ def _dispute(row: Any) -> Dispute:
         version=row.version,
         assigned_to=row.assigned_to,
         assignment_notes=row.assignment_notes,
-        ruling=None if row.decision is None else _ruling(row),
+        ruling=ruling,
         resolved_at=row.resolved_at,
-    )
-
-
-def _ruling(row: Any) -> Ruling:
-    return Ruling(
-        decision=DisputeDecision(row.decision),
-        release=Money(asset=row.asset, minor_units=row.release_minor_units),
-        refund=Money(asset=row.asset, minor_units=row.refund_minor_units),
-        note=row.note,
-        resolved_by=row.resolved_by,
-        decided_at=row.decided_at,
     )
 
 

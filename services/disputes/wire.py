@@ -20,7 +20,7 @@ from services.disputes.domain import (
     NewCase,
     Side,
 )
-from services.disputes.rulings import DisputeDecision, Proposal, Ruling
+from services.disputes.rulings import DisputeDecision, Proposal
 
 KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
@@ -67,7 +67,10 @@ def order_id(text: str) -> OrderId:
 
 def new_case(request: disputes_pb2.OpenDisputeRequest) -> NewCase:
     """Decode a case to be opened. Raises: InvalidArgument: one side alone, or the same twice."""
-    _require_sides(request)
+    sides = [side for side in (request.buyer_id, request.seller_id) if side]
+    if len(sides) == 1 or len(set(sides)) < len(sides):
+        fields = [("seller_id", "must be told with buyer_id, and differ from it")]
+        raise InvalidArgument("Invalid field: seller_id", fields=fields)
     return NewCase(
         id=dispute_id(request.dispute_id),
         order_id=order_id(request.order_id),
@@ -147,31 +150,18 @@ def dispute(case: Dispute) -> disputes_pb2.Dispute:
         resolved_at=instant_to_proto(case.resolved_at),
         amount=money_to_proto(case.amount),
     )
-    if case.ruling is not None:
-        message.MergeFrom(_ruling(case.ruling))
+    if (ruling := case.ruling) is not None:
+        message.decision = DECISIONS[ruling.decision]
+        message.release_amount.CopyFrom(money_to_proto(ruling.release))
+        message.refund_amount.CopyFrom(money_to_proto(ruling.refund))
+        message.resolution_note = ruling.note
+        message.resolved_by = ruling.resolved_by
+        message.decided_at.FromDatetime(ruling.decided_at)
     return message
-
-
-def _require_sides(request: disputes_pb2.OpenDisputeRequest) -> None:
-    sides = [side for side in (request.buyer_id, request.seller_id) if side]
-    if len(sides) == 1 or len(set(sides)) < len(sides):
-        fields = [("seller_id", "must be told with buyer_id, and differ from it")]
-        raise InvalidArgument("Invalid field: seller_id", fields=fields)
 
 
 def _user_id(text: str) -> UserId | None:
     return UserId(uuid.UUID(text)) if text else None
-
-
-def _ruling(ruling: Ruling) -> disputes_pb2.Dispute:
-    return disputes_pb2.Dispute(
-        decision=DECISIONS[ruling.decision],
-        release_amount=money_to_proto(ruling.release),
-        refund_amount=money_to_proto(ruling.refund),
-        resolution_note=ruling.note,
-        resolved_by=ruling.resolved_by,
-        decided_at=instant_to_proto(ruling.decided_at),
-    )
 
 
 def _given(request: disputes_pb2.DecideDisputeRequest, field: str) -> Money | None:

@@ -67,10 +67,6 @@ class _Caller:
     )
 
 
-class _CommitUnknownError(Exception):
-    """The connection went while the commit was under way."""
-
-
 class _OneOfThemError(Exception):
     """One caller's transfers fail, or wait for a lock, and nobody knows whose. cause: the error."""
 
@@ -234,7 +230,12 @@ class Batcher:
                 return
             answers = [error.cause]
         for caller, answer in zip(callers, answers, strict=True):
-            _tell(caller, answer)
+            if caller.answer.done():
+                continue
+            if isinstance(answer, Posted):
+                caller.answer.set_result(answer)
+            else:
+                caller.answer.set_exception(answer)
 
     async def _settle_apart(self, callers: Sequence[_Caller]) -> None:
         """Answer each caller by a transaction of its own: one is wrong, or sits on a locked row."""
@@ -249,45 +250,31 @@ class Batcher:
     async def _attempt(self, postings: Sequence[Posting]) -> list[Posted | DomainError]:
         """Try a whole transaction until it is done, as long as a failed one did nothing."""
         for attempt in range(1, ATTEMPTS + 1):
+            is_committing = False
             try:
-                return await self._transaction(postings)
-            except _CommitUnknownError:
-                raise Unavailable("The ledger's database is away; the outcome is unknown") from None
+                async with self._database.transaction() as tx:
+                    answers = await self.apply(tx, postings)
+                    is_committing = True
             except Exception as error:
                 trouble = trouble_of(error)
+                if is_committing and trouble is Trouble.AWAY:
+                    raise Unavailable(
+                        "The ledger's database is unavailable; the outcome is unknown"
+                    ) from None
                 if trouble in {Trouble.FAULT, Trouble.BUSY}:
                     raise _OneOfThemError(error) from error
                 if attempt == ATTEMPTS:
-                    raise Unavailable("The ledger is busy or its database away") from error
+                    raise Unavailable("The ledger is busy or its database unavailable") from error
+            else:
+                BATCH_TRANSFERS.observe(sum(len(posting.transfers) for posting in postings))
+                return answers
             await pause(attempt)
         raise AssertionError("unreachable: the last attempt returns or raises")
-
-    async def _transaction(self, postings: Sequence[Posting]) -> list[Posted | DomainError]:
-        is_committing = False
-        try:
-            async with self._database.transaction() as tx:
-                answers = await self.apply(tx, postings)
-                is_committing = True
-        except Exception as error:
-            if is_committing and trouble_of(error) is Trouble.AWAY:
-                raise _CommitUnknownError from error
-            raise
-        BATCH_TRANSFERS.observe(sum(len(posting.transfers) for posting in postings))
-        return answers
 
 
 async def pause(attempt: int) -> None:
     """Wait a random moment before a transaction is tried again, longer with each attempt."""
     await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter
-
-
-def _tell(caller: _Caller, answer: Posted | Exception) -> None:
-    if caller.answer.done():
-        return
-    if isinstance(answer, Posted):
-        caller.answer.set_result(answer)
-    else:
-        caller.answer.set_exception(answer)
 
 
 def _answer(batch: Batch, posting: Posting, *, at: dt.datetime) -> Posted | DomainError:

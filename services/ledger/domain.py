@@ -98,17 +98,16 @@ def _decide_group(book: Book, group: Sequence[NewTransfer], at: dt.datetime) -> 
         return results
     book.roll_back(transfers=transfers, entries=entries, bars=bars)
     culprit = len(results) - 1
-    return [
-        results[culprit] if position == culprit else _left_out(book, asked, at)
-        for position, asked in enumerate(group)
-    ]
-
-
-def _left_out(book: Book, asked: NewTransfer, at: dt.datetime) -> Result:
-    """Answer a transfer whose group was refused; one that was kept before the group, exists."""
-    if asked.id in book.transfers:
-        return _decide_one(book, asked, at)
-    return Result(asked.id, TransferStatus.REFUSED, "LINKED_TRANSFER_REFUSED", asked.asset)
+    answers: list[Result] = []
+    for position, asked in enumerate(group):
+        if position == culprit:
+            answers.append(results[culprit])
+        elif asked.id in book.transfers:  # kept before the group: it exists
+            answers.append(_decide_one(book, asked, at))
+        else:
+            status, reason = TransferStatus.REFUSED, "LINKED_TRANSFER_REFUSED"
+            answers.append(Result(asked.id, status, reason, asked.asset))
+    return answers
 
 
 class _RefusedError(Exception):
@@ -301,7 +300,8 @@ def event_of(entry: Entry) -> tuple[str, dict[str, object]]:
     else:
         event_type = "balance.debited"
         payload["amount"] = to_text(-available - reserved)
-        payload["destination"] = _destination(transfer.credit)
+        is_escrow = transfer.credit.startswith(ESCROW)
+        payload["destination"] = "escrow" if is_escrow else transfer.credit
         payload["newBalance"] = to_text(entry.available_after or 0)
     if transfer.order_id is not None:
         payload["orderId"] = to_public("ord", transfer.order_id)
@@ -311,7 +311,3 @@ def event_of(entry: Entry) -> tuple[str, dict[str, object]]:
 def aggregate_id(*, public_id: str, asset: str) -> str:
     """Name a balance in events: the user's public id; with the asset where it is not USDC."""
     return public_id if asset == USDC else f"{public_id}:{asset}"
-
-
-def _destination(name: str) -> str:
-    return "escrow" if name.startswith(ESCROW) else name

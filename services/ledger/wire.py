@@ -69,7 +69,24 @@ def new_transfers(request: ledger_pb2.PostTransfersRequest) -> list[NewTransfer]
         if wrong := _misfits(message):
             found += [(f"transfers[{position}].{name}", what) for name, what in wrong]
         else:
-            decoded.append(_new_transfer(message))
+            has_amount = message.HasField("amount")
+            decoded.append(
+                NewTransfer(
+                    id=transfer_id(message.id),
+                    type=_TYPES[message.type],
+                    code=_CODES[message.code],
+                    debit=message.debit_account,
+                    credit=message.credit_account,
+                    asset=message.amount.asset if has_amount else "",
+                    amount=message.amount.minor_units if has_amount else None,
+                    pending_id=transfer_id(message.pending_id) if message.pending_id else None,
+                    linked=message.linked,
+                    order_id=order_id(message.order_id) if message.order_id else None,
+                    transaction_hash=message.transaction_hash,
+                    reason=message.reason,
+                    bars=message.bars,
+                )
+            )
     if request.transfers[-1].linked:
         name = f"transfers[{len(request.transfers) - 1}].linked"
         found.append((name, "there is no next transfer to be linked with"))
@@ -104,25 +121,6 @@ def _misfits(message: ledger_pb2.NewTransfer) -> list[tuple[str, str]]:
     if kind is TransferType.VOID and message.HasField("amount") and not message.bars:
         wrong.append(("amount", "is not for this type of transfer"))
     return wrong
-
-
-def _new_transfer(message: ledger_pb2.NewTransfer) -> NewTransfer:
-    has_amount = message.HasField("amount")
-    return NewTransfer(
-        id=TransferId(uuid.UUID(message.id)),
-        type=_TYPES[message.type],
-        code=_CODES[message.code],
-        debit=message.debit_account,
-        credit=message.credit_account,
-        asset=message.amount.asset if has_amount else "",
-        amount=message.amount.minor_units if has_amount else None,
-        pending_id=TransferId(uuid.UUID(message.pending_id)) if message.pending_id else None,
-        linked=message.linked,
-        order_id=OrderId(uuid.UUID(message.order_id)) if message.order_id else None,
-        transaction_hash=message.transaction_hash,
-        reason=message.reason,
-        bars=message.bars,
-    )
 
 
 def posted(results: Sequence[Result]) -> ledger_pb2.PostTransfersResponse:
@@ -162,35 +160,31 @@ def account_bytes(balance: Balance) -> bytes:
 
 
 def entries(lines: Sequence[Line], *, size: int) -> ledger_pb2.ListEntriesResponse:
-    """Encode a page of a statement: so many lines, and those that end a payment which was begun."""
+    """Encode a page of a statement: `size` lines, and those that complete its last payment."""
     page: list[Line] = []
-    message = ledger_pb2.ListEntriesResponse()
+    response = ledger_pb2.ListEntriesResponse()
     for payment in payments(lines):
         if len(page) >= size:
-            message.next_page_token = page_token(page[-1].version)
+            response.next_page_token = page_token(page[-1].version)
             break
         page += payment
-        message.entries.extend(_entry(line, payment[-1].transfer) for line in payment)
-    return message
-
-
-def _entry(line: Line, first: Transfer) -> ledger_pb2.Entry:
-    transfer_ = line.transfer
-    message = ledger_pb2.Entry(
-        transfer_id=str(transfer_.id),
-        code=_CODE_OUT[transfer_.code],
-        type=_TYPE_OUT[transfer_.type],
-        order_id=_text(transfer_.order_id),
-        available_change=line.available_change,
-        reserved_change=line.reserved_change,
-        transaction_hash=transfer_.transaction_hash,
-        reason=transfer_.reason,
-        at=instant_to_proto(transfer_.at),
-        payment_id=str(first.id),
-    )
-    _fill_money(message.available_after, transfer_.asset, line.available_after)
-    _fill_money(message.reserved_after, transfer_.asset, line.reserved_after)
-    return message
+        for line in payment:
+            transfer_ = line.transfer
+            message = response.entries.add(
+                transfer_id=str(transfer_.id),
+                code=_CODE_OUT[transfer_.code],
+                type=_TYPE_OUT[transfer_.type],
+                order_id=_text(transfer_.order_id),
+                available_change=line.available_change,
+                reserved_change=line.reserved_change,
+                transaction_hash=transfer_.transaction_hash,
+                reason=transfer_.reason,
+                at=instant_to_proto(transfer_.at),
+                payment_id=str(payment[-1].transfer.id),
+            )
+            _fill_money(message.available_after, transfer_.asset, line.available_after)
+            _fill_money(message.reserved_after, transfer_.asset, line.reserved_after)
+    return response
 
 
 def transfer(found: Transfer) -> ledger_pb2.Transfer:
