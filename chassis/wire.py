@@ -78,7 +78,7 @@ def _decode_token(text: str) -> str:
         ).decode()
     except ValueError:  # not base64, or not text
         raise InvalidArgument(
-            "Unknown cursor", fields=[("cursor", "is not one that was given out")]
+            "Unknown cursor", fields=[("cursor", "is not a cursor of this API")]
         ) from None
 
 
@@ -91,7 +91,7 @@ def uuid_from_token(text: str) -> uuid.UUID | None:
         return uuid.UUID(decoded)
     except ValueError:
         raise InvalidArgument(
-            "Unknown cursor", fields=[("cursor", "is not one that was given out")]
+            "Unknown cursor", fields=[("cursor", "is not a cursor of this API")]
         ) from None
 
 
@@ -101,7 +101,5 @@ def number_from_token(text: str) -> int | None:
         return None
     decoded = _decode_token(text)
     if not decoded.isascii() or not decoded.isdigit() or len(decoded) > BIGINT_DIGITS:
-        raise InvalidArgument(
-            "Unknown cursor", fields=[("cursor", "is not one that was given out")]
-        )
+        raise InvalidArgument("Unknown cursor", fields=[("cursor", "is not a cursor of this API")])
     return int(decoded)

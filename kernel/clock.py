@@ -1,11 +1,11 @@
-"""Time as an argument: the domain never looks at a clock itself."""
+"""Time as an argument: a domain never reads a clock."""
 
 import datetime as dt
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time; tests bring their own."""
+    """A source of the current time. Tests use their own."""
 
     def now(self) -> dt.datetime:
         """Return the current instant in UTC, with its time zone."""
@@ -13,7 +13,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The clock of the machine."""
+    """The machine's clock."""
 
     def now(self) -> dt.datetime:
         """Return the current instant in UTC, cut to milliseconds, as the APIs print it."""
@@ -22,6 +22,6 @@ class SystemClock:
 
 
 def to_milliseconds_text(at: dt.datetime) -> str:
-    """Spell an instant as the marketplace API and events do: 2026-02-18T10:00:00.000Z."""
+    """Format an instant as the marketplace API and events do: 2026-02-18T10:00:00.000Z."""
     text = at.astimezone(dt.UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")

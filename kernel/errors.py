@@ -1,15 +1,15 @@
 """Refusals. A domain exception names the fact; its base names the kind.
 
 DomainError
-├── InvalidArgument      a field is wrong, whatever the state of the world
-├── Unauthenticated      nobody knows who is calling
+├── InvalidArgument      a field is invalid, whatever the state
+├── Unauthenticated      the caller is unknown
 ├── PermissionDenied     the caller may not do this
 ├── NotFound             the thing does not exist for this caller
-├── AlreadyExists        the name is taken, or an idempotency key was used for something else
-├── FailedPrecondition   the state of the world forbids it now
-├── Aborted              somebody else is in the middle of it; try again
+├── AlreadyExists        the name is taken, or the idempotency key belongs to another request
+├── FailedPrecondition   the current state does not allow it
+├── Aborted              a conflicting request is in progress; try again
 ├── ResourceExhausted    too many requests
-├── Unavailable          a part that is needed is away; try again
+├── Unavailable          a dependency is unavailable; try again
 └── DeadlineExceeded     the time ran out; the outcome is unknown
 """
 
@@ -22,8 +22,8 @@ class DomainError(Exception):
 
     reason: UPPER_SNAKE code, documented in the contract of the call.
     details: facts for the caller; values are strings, numbers or lists of strings.
-    replayed: the refusal was stored and is given again.
-    is_final: asking again at once would not be the same question; nobody does it by themselves.
+    replayed: this is the stored answer to an earlier attempt of the same request.
+    is_final: a caller must not retry it automatically.
     """
 
     kind: ClassVar[str] = ""

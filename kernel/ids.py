@@ -18,7 +18,7 @@ MarketplaceId = NewType("MarketplaceId", uuid.UUID)
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 LENGTH = 22
 _VALUES = {character: value for value, character in enumerate(ALPHABET)}
-# The namespace of every id that is derived from other ids (uuid5).
+# The namespace (uuid5) of every id that is derived from other ids.
 NAMESPACE = uuid.UUID("6f726368-6573-7472-8a74-6f7200000001")
 
 
@@ -36,15 +36,15 @@ def new_id() -> uuid.UUID:
 
 
 def derived_id(*parts: object) -> uuid.UUID:
-    """Derive an id from what it is for: the same parts give the same id, always."""
+    """Derive an id from its parts: the same parts always give the same id."""
     return uuid.uuid5(NAMESPACE, ":".join(str(part) for part in parts))
 
 
 def hashed_id(*parts: str) -> uuid.UUID:
-    """Derive an id from texts that others choose: SHA-256 of them, as a UUID of no known variant.
+    """Derive an id from texts of clients: their SHA-256, as a UUID of the reserved variant.
 
-    No two lists of texts are one. What makes UUIDs makes none of this variant, which is reserved
-    for future definition: see `is_hashed`. Source: RFC 9562 §4.1.
+    Different lists of texts give different ids. No generator of UUIDs uses this variant, which is
+    reserved for future definition; so `is_hashed` tells them apart. Source: RFC 9562 §4.1.
     """
     digest = hashlib.sha256()
     for part in parts:
@@ -55,12 +55,12 @@ def hashed_id(*parts: str) -> uuid.UUID:
 
 
 def is_hashed(value: uuid.UUID) -> bool:
-    """Tell whether an id is one that `hashed_id` may have made."""
+    """Tell whether `hashed_id` may have made an id."""
     return value.variant == uuid.RESERVED_FUTURE
 
 
 def to_public(prefix: str, value: uuid.UUID) -> str:
-    """Spell an id as prefix_ and 22 base62 characters."""
+    """Write an id as prefix_ and 22 base62 characters."""
     number = value.int
     characters = []
     for _ in range(LENGTH):
@@ -70,14 +70,14 @@ def to_public(prefix: str, value: uuid.UUID) -> str:
 
 
 def from_public(prefix: str, text: str) -> uuid.UUID | None:
-    """Read an id in either spelling; None where the text is neither."""
+    """Read an id in either spelling; None if the text is neither."""
     if text.startswith(f"{prefix}_"):
         return _from_base62(text[len(prefix) + 1 :])
     return parse_uuid(text)
 
 
 def parse_uuid(text: str) -> uuid.UUID | None:
-    """Read a UUID in its canonical spelling (either case); None where the text is none."""
+    """Read a UUID in its canonical spelling (either case); None if the text is not one."""
     if len(text) != 36 or not text.isascii():  # noqa: PLR2004 - the canonical length
         return None
     try:

@@ -1,4 +1,4 @@
-"""Money: a whole number of minor units of an asset. Never a float, never a rounding by accident.
+"""Money: a whole number of minor units of an asset. Never a float, never rounded by accident.
 
 One minor unit is 10⁻⁷ of the asset, a stroop, the unit of Stellar itself.
 """
@@ -13,7 +13,7 @@ UNIT = 10_000_000
 CENT = UNIT // 100
 USDC = "USDC"
 # The largest amount that a column (bigint) and the chain (int64 stroops) can hold. The documented
-# pattern can spell more.
+# pattern allows more.
 LARGEST = 2**63 - 1
 CENTS_PATTERN = re.compile(r"(0|[1-9][0-9]{0,11})\.([0-9]{2})", re.ASCII)
 
@@ -25,12 +25,12 @@ class InvalidAmountFormat(InvalidArgument):
 
 
 class AssetsDiffer(ValueError):
-    """Two assets cannot be added or compared."""
+    """Amounts of different assets cannot be added or compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=False)
 class Money:
-    """An amount of an asset, in minor units (10⁻⁷); may be negative as a difference."""
+    """An amount of an asset, in minor units (10⁻⁷); a difference may be negative."""
 
     asset: str
     minor_units: int
@@ -78,7 +78,7 @@ def parse_amount(text: str) -> int:
 
 
 def to_text(minor_units: int) -> str:
-    """Spell minor units with two decimals, more only where the amount has them."""
+    """Format minor units with two decimals, or with more if the amount has them."""
     sign = "-" if minor_units < 0 else ""
     whole, rest = divmod(abs(minor_units), UNIT)
     decimals = f"{rest:0{SCALE}d}"
@@ -86,7 +86,7 @@ def to_text(minor_units: int) -> str:
 
 
 def to_chain_text(minor_units: int) -> str:
-    """Spell minor units with all seven decimals, as the chain does."""
+    """Format minor units with all seven decimals, as the chain does."""
     sign = "-" if minor_units < 0 else ""
     whole, rest = divmod(abs(minor_units), UNIT)
     return f"{sign}{whole}.{rest:0{SCALE}d}"

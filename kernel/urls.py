@@ -1,4 +1,4 @@
-"""Links that people hand in: kept and shown as text, never fetched."""
+"""Links that users submit: stored and shown as text, never fetched."""
 
 import ipaddress
 import re
@@ -9,16 +9,16 @@ from kernel.errors import InvalidArgument
 
 LONGEST = 2048
 LONGEST_HOST = 253
-# What no URL may hold unescaped (RFC 3986 §2), and what would end an attribute of a page; the
-# backslash is a slash to browsers.
+# Characters that a URL must escape (RFC 3986 §2), or that would end an HTML attribute. Browsers
+# read a backslash as a slash.
 _UNSAFE = frozenset(' "<>\\^`{|}')
-# Letters, marks and symbols that show nothing: fillers, joiners, variation selectors.
+# Letters, marks and symbols that are invisible: fillers, joiners, variation selectors.
 _BLANK = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
     "\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
 )
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)", re.ASCII)
-# Browsers read a host that ends so as an IPv4 address, or refuse it.
+# Browsers read a host whose last label looks like this as an IPv4 address, or refuse it.
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)
 _IPV6 = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]*)?", re.ASCII)
 _PUNYCODE = "xn--"
@@ -31,10 +31,10 @@ class InvalidUrl(InvalidArgument):
 
 
 def require_url(text: str, *, field: str) -> str:
-    """Return the text where it is an https URL that shows where it leads.
+    """Return the text if it is an https URL that shows its target.
 
     Refused: other schemes, more than 2,048 characters, spaces, control and invisible characters,
-    what would have to be escaped (quotes, angle brackets, braces, backslashes …), a user name
+    characters that must be escaped (quotes, angle brackets, braces, backslashes …), a user name
     before the host, and a host that is neither a DNS name nor an IP address.
 
     Raises: InvalidUrl: names `field`.
@@ -47,11 +47,11 @@ def require_url(text: str, *, field: str) -> str:
 def _problem(text: str) -> str:
     if len(text) > LONGEST:
         return f"must be at most {LONGEST} characters long"
-    # Looked at first: the parser below drops tabs and line breaks without a word.
+    # Before parsing: the parser below drops tabs and line breaks silently.
     if not _is_visible(text):
-        return "must not hold spaces, control characters or invisible ones"
+        return "must not contain spaces, control characters or invisible characters"
     if not _UNSAFE.isdisjoint(text):
-        return 'must not hold any of " < > \\ ^ ` { | }'
+        return 'must not contain any of " < > \\ ^ ` { | }'
     try:
         parts = urlsplit(text)
         return _problem_of(parts, port=parts.port)
@@ -63,7 +63,7 @@ def _problem_of(parts: SplitResult, *, port: int | None) -> str:
     if parts.scheme != "https" or not parts.hostname or port == 0:
         return "must start with https:// and a host"
     if "@" in parts.netloc:
-        return "must not hold a user name"
+        return "must not contain a user name"
     has_brackets = not {"[", "]"}.isdisjoint(parts.netloc)
     if _is_ipv6(parts.netloc) if has_brackets else _is_name(parts.hostname):
         return ""
@@ -71,7 +71,7 @@ def _problem_of(parts: SplitResult, *, port: int | None) -> str:
 
 
 def _is_visible(text: str) -> bool:
-    """Tell whether every character shows something: categories C and Z do not, nor do blanks."""
+    """Tell whether every character is visible: not of categories C and Z, and not a blank."""
     return text.isprintable() and " " not in text and _BLANK.search(text) is None
 
 
@@ -81,7 +81,7 @@ def _is_ipv6(netloc: str) -> bool:
 
 
 def _is_name(host: str) -> bool:
-    """Tell whether a host is a DNS name, spelled in ASCII or not, or an IPv4 address."""
+    """Tell whether a host is a DNS name, in ASCII or not, or an IPv4 address."""
     labels = host.split(".")
     if _NUMBER.fullmatch(labels[-1]):
         return _is_address(ipaddress.IPv4Address, host)
@@ -93,7 +93,7 @@ def _is_name(host: str) -> bool:
 
 
 def _ascii(label: str) -> str:
-    """Spell a label as DNS has it. Raises: UnicodeError: it is no label of a name."""
+    """Write a label as DNS does. Raises: UnicodeError: it is not a label of a name."""
     shown = label
     if label.lower().startswith(_PUNYCODE):
         shown = label[len(_PUNYCODE) :].encode("ascii").decode("punycode")
@@ -103,7 +103,7 @@ def _ascii(label: str) -> str:
 
 
 def _is_letter(character: str) -> bool:
-    """Tell whether a name may have a character: a letter, mark, digit or hyphen (RFC 5892)."""
+    """Tell whether a name may contain a character: a letter, mark, digit or hyphen (RFC 5892)."""
     return character == "-" or unicodedata.category(character)[0] in "LMN"
 
 

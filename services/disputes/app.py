@@ -1,4 +1,4 @@
-"""Disputes, assembled: the only place that builds its objects."""
+"""Disputes, assembled: the only module that builds its objects."""
 
 from functools import partial
 
@@ -19,7 +19,7 @@ NAME = "disputes"
 
 
 async def build(settings: DisputesSettings) -> App:
-    """Build the service; nothing is connected yet."""
+    """Build the service; it does not connect yet."""
     database = Database.open(
         url=settings.database_url,
         schema=NAME,

@@ -1,4 +1,4 @@
-"""The case and its rules, pure and synchronous: time and ids come in, facts go out."""
+"""The case and its rules, pure and synchronous: time and ids come in, events go out."""
 
 import datetime as dt
 import enum
@@ -29,7 +29,7 @@ OPENED_WITH = (
 
 
 class DisputeStatus(enum.StrEnum):
-    """Where a case stands."""
+    """The status of a case."""
 
     OPEN = "OPEN"
     UNDER_REVIEW = "UNDER_REVIEW"
@@ -37,7 +37,7 @@ class DisputeStatus(enum.StrEnum):
 
 
 class Action(enum.StrEnum):
-    """What can be done with a case."""
+    """The actions on a case."""
 
     ASSIGN = "ASSIGN"
     ADD_EVIDENCE = "ADD_EVIDENCE"
@@ -47,21 +47,21 @@ class Action(enum.StrEnum):
 
 
 class Side(enum.StrEnum):
-    """Whose case it is: a dispute is opened for one side of the order."""
+    """The side of the order that opened the dispute."""
 
     BUYER = "BUYER"
     SELLER = "SELLER"
 
 
 class DisputeReason(enum.StrEnum):
-    """Why it was opened."""
+    """The reason why it was opened."""
 
     NOT_DELIVERED = "NOT_DELIVERED"
     QUALITY_ISSUE = "QUALITY_ISSUE"
     OTHER = "OTHER"
 
 
-# What is absent is refused. A decision changes no status: the case is resolved when it was paid.
+# Any other pair is refused. A decision changes no status: a case is resolved when it is paid.
 TRANSITIONS: Mapping[tuple[DisputeStatus, Action], DisputeStatus] = {
     (DisputeStatus.OPEN, Action.ASSIGN): DisputeStatus.UNDER_REVIEW,
     (DisputeStatus.OPEN, Action.ADD_EVIDENCE): DisputeStatus.OPEN,
@@ -83,7 +83,7 @@ class DisputeNotFound(NotFound):
 
 
 class DisputeAlreadyOpen(FailedPrecondition):
-    """The order has a case that is not resolved."""
+    """The order has an open case."""
 
     reason = "DISPUTE_ALREADY_OPEN"
 
@@ -95,7 +95,7 @@ class DisputeIdTaken(AlreadyExists):
 
 
 class InvalidState(FailedPrecondition):
-    """The case's status forbids it."""
+    """The status of the case does not allow it."""
 
 
 class DecisionAlreadyMade(FailedPrecondition):
@@ -112,9 +112,9 @@ class TooMuchEvidence(InvalidArgument):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCase:
-    """A case as it is opened. amount: what the order holds in escrow.
+    """A case as it is opened. amount: the order's money in escrow.
 
-    buyer_id, seller_id: the order's sides, both or neither told.
+    buyer_id, seller_id: the order's sides; both or neither are given.
     """
 
     id: DisputeId
@@ -132,7 +132,7 @@ class NewCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispute:
-    """A case. version: how many facts were told about it."""
+    """A case. version: the number of its events."""
 
     id: DisputeId
     marketplace_id: MarketplaceId
@@ -157,7 +157,7 @@ class Dispute:
 
     @property
     def public_id(self) -> str:
-        """The spelling outside: dsp_…."""
+        """The public id: dsp_…."""
         return to_public("dsp", self.id)
 
 
@@ -172,7 +172,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """What subscribers are told: an event type and its payload by documented names."""
+    """An event for subscribers: its type, and its payload by documented names."""
 
     event_type: str
     payload: Mapping[str, object]
@@ -262,7 +262,7 @@ def decide(dispute: Dispute, proposal: Proposal, *, at: dt.datetime) -> Dispute:
         if dispute.ruling.pays_as(ruling):
             return dispute
         raise DecisionAlreadyMade(
-            "The case has been decided otherwise",
+            "The case has another decision",
             details={"disputeId": dispute.public_id, "decision": dispute.ruling.decision.value},
         )
     status = _next_status(dispute, Action.DECIDE)
@@ -278,7 +278,7 @@ def withdraw(dispute: Dispute, *, at: dt.datetime) -> Dispute:
 
 
 def complete(dispute: Dispute, *, at: dt.datetime) -> tuple[Dispute, Fact | None]:
-    """Mark the case resolved; nothing to tell where it was already. Raises: InvalidState."""
+    """Mark the case resolved; no event if it was already. Raises: InvalidState."""
     if dispute.status is DisputeStatus.RESOLVED:
         return dispute, None
     status = _next_status(dispute, Action.COMPLETE)

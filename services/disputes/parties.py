@@ -1,6 +1,6 @@
-"""Whose case it is: people see and change the cases of their own orders. Pure.
+"""The parties of a case: people can see and change the cases of their own orders. Pure.
 
-A caller without a user (a marketplace's key) acts for the whole marketplace and passes.
+A caller without a user (a marketplace's key) acts for the whole marketplace and may see every case.
 """
 
 from uuid import UUID
@@ -10,12 +10,12 @@ from services.disputes.domain import Dispute
 
 
 class NotParty(PermissionDenied):
-    """The caller is neither buyer nor seller of the order that the case is about."""
+    """The caller is neither the buyer nor the seller of the order."""
 
     reason = "NOT_PARTY"
 
 
 def require_party(dispute: Dispute, user_id: UUID | None) -> None:
-    """Check that a user is a side of the case. Raises: NotParty."""
+    """Check that a user is a party to the case. Raises: NotParty."""
     if user_id is not None and user_id not in {dispute.buyer_id, dispute.seller_id}:
         raise NotParty("You are not a party to this dispute")

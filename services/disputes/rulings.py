@@ -9,7 +9,7 @@ from kernel.money import CENT, Money
 
 
 class DisputeDecision(enum.StrEnum):
-    """Who gets the money."""
+    """The possible decisions: who gets the money."""
 
     FULL_RELEASE = "FULL_RELEASE"
     FULL_REFUND = "FULL_REFUND"
@@ -17,14 +17,14 @@ class DisputeDecision(enum.StrEnum):
 
 
 class SplitAmountsMismatch(InvalidArgument):
-    """The two amounts of a split do not divide what the case is about."""
+    """The two amounts of a split do not add up to the amount of the case."""
 
     reason = "SPLIT_AMOUNTS_MISMATCH"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A decision as it is asked for; amounts may be left out where the decision implies them."""
+    """A decision as requested; amounts may be left out if the decision implies them."""
 
     decision: DisputeDecision
     release: Money | None
@@ -104,7 +104,7 @@ def _full(amount: Money, proposal: Proposal) -> tuple[Money, Money]:
         ("refund_amount", proposal.refund, refund),
     )
     fields = [
-        (field, f"contradicts {proposal.decision}: leave it out, or say {implied}")
+        (field, f"contradicts {proposal.decision}: leave it out, or send {implied}")
         for field, said, implied in legs
         if said is not None and said != implied
     ]

@@ -1,6 +1,6 @@
-"""The use cases of disputes. Each is one visible transaction: load, decide, save.
+"""The use cases of disputes. Each is one transaction: load, decide, save.
 
-A mutating one answers bytes: the encoded case, kept with the change for when it is asked again.
+One that changes a case returns bytes: the encoded case, stored with the change for retries.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ from services.disputes.store import DisputeStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputesService:
-    """What can be done with cases. encode: the answer on the wire, as bytes."""
+    """Open, read and change cases. encode: a case on the wire, as bytes."""
 
     database: Database
     disputes: DisputeStore
@@ -38,7 +38,7 @@ class DisputesService:
     encode: Callable[[Dispute], bytes]
 
     async def open_case(self, *, key: RequestKey, case: NewCase) -> Answer:
-        """Open the case of an order; the same case again answers it as it is, however late.
+        """Open the case of an order; the same case again returns it as it is, however late.
 
         Raises: DisputeAlreadyOpen; DisputeIdTaken; InvalidUrl; InvalidArgument;
             IdempotencyKeyReused: same key, different request.
@@ -91,9 +91,9 @@ class DisputesService:
     async def list_cases(
         self, *, chosen: Filter, after: UUID | None, size: int
     ) -> Sequence[Dispute]:
-        """List cases, newest first; one more where there is another page.
+        """List cases, newest first; one more if there is another page.
 
-        Raises: InvalidArgument: `after` is no case.
+        Raises: InvalidArgument: `after` is not a case.
         """
         async with self.database.transaction() as tx:
             return await self.disputes.page(tx, chosen, after=after, limit=size + 1)
@@ -138,8 +138,8 @@ class DisputesService:
     async def decide(self, *, key: RequestKey, dispute_id: DisputeId, proposal: Proposal) -> Answer:
         """Record the decision before any money moves; it stands unless it is withdrawn.
 
-        The same decision again, by whom ever, answers the case as it is: the first one's note and
-        name stand.
+        The same decision again, by the same or another agent, returns the case as it is: the first
+        note and name stand.
 
         Raises: DisputeNotFound; InvalidState; DecisionAlreadyMade; SplitAmountsMismatch;
             InvalidArgument; IdempotencyKeyReused.
@@ -153,7 +153,7 @@ class DisputesService:
         return await self.idempotency.execute(self.database, key, work)
 
     async def withdraw(self, *, key: RequestKey, dispute_id: DisputeId, why: str) -> Answer:
-        """Take back a decision that will never be paid; it is kept, with why.
+        """Take back a decision that will never be paid; it is kept, with the reason.
 
         Raises: DisputeNotFound; InvalidState: it was paid; IdempotencyKeyReused.
         """

@@ -1,4 +1,4 @@
-"""The gRPC surface: decode, one use case, encode. Who may call what is the table below."""
+"""The gRPC methods: decode, one use case, encode. ACCESS says who may call each."""
 
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from services.disputes.service import DisputesService
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
-# Besides a marketplace, the two sides of a case: whose it is, the method checks.
+# A marketplace, and the two parties of a case: the method checks that they are.
 WITH_PARTIES = MARKETPLACE | PEOPLE
 ACCESS = {
     "OpenDispute": allow("orders"),
@@ -42,7 +42,7 @@ def binding(service: DisputesService) -> Binding:
 
 
 class DisputesServicer(disputes_pb2_grpc.DisputesServiceServicer):
-    """One method an RPC; what each may refuse is written in the contract."""
+    """One method for each RPC. The contract lists their refusals."""
 
     def __init__(self, service: DisputesService) -> None:
         self._service = service
@@ -139,7 +139,7 @@ def _marketplace() -> MarketplaceId:
 
 
 def _reader() -> UUID | None:
-    """Return the person who reads, who must be a side of the case; an admin need not."""
+    """Return the user who must be a party to the case; None for an admin or a marketplace."""
     who = identity.current()
     return None if who.role == ROLE_ADMIN else who.user_id
 

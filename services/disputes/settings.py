@@ -1,4 +1,4 @@
-"""The settings of disputes: what every service needs, and nothing more."""
+"""The settings of disputes: those of every service."""
 
 from chassis.settings import ServiceSettings
 

@@ -81,7 +81,7 @@ class DisputeStore:
 
         Raises: DisputeNotFound.
         """
-        # Two statements: one that waits for the lock would still see the ruling as it was before.
+        # Two statements: the one that waits for the lock would see an outdated ruling.
         await tx.run(_LOCK, {"marketplace_id": marketplace_id, "id": dispute_id})
         return await self.get(tx, marketplace_id=marketplace_id, dispute_id=dispute_id)
 
@@ -125,7 +125,7 @@ class DisputeStore:
             key = {"marketplace_id": chosen.marketplace_id, "id": after}
             created_at = await tx.fetchval(_FIND_CREATED, key)
             if created_at is None:
-                fields = [("cursor", "is not one that was given out")]
+                fields = [("cursor", "is not a cursor of this API")]
                 raise InvalidArgument("Unknown cursor", fields=fields)
         filters = (chosen.order_id, chosen.status, after)
         values = {
@@ -200,8 +200,8 @@ def _dispute(row: Any) -> Dispute:
     )
 
 
-# The ruling of a case that is not withdrawn, looked up by the case's key whatever the statistics
-# say.
+# The ruling of a case that is not withdrawn, looked up by the key of the case: the subquery keeps
+# the planner from reading the whole table.
 _STANDING = (
     sa.select(
         rulings.c.decision,

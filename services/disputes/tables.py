@@ -1,4 +1,4 @@
-"""The tables of schema disputes, as the store speaks of them; migrations/ makes them."""
+"""The tables of schema disputes; migrations/ makes them."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -30,7 +30,7 @@ disputes = sa.Table(
     sa.Column("resolved_at", sa.DateTime(timezone=True)),
 )
 
-# Rows are inserted and never changed: the service's role may not.
+# Rulings are never deleted; a withdrawal fills in its two columns.
 rulings = sa.Table(
     "rulings",
     metadata,

@@ -1,4 +1,4 @@
-"""Cases on the wire: protobuf ↔ domain, total both ways. UNSPECIFIED is refused here."""
+"""Cases on the wire: protobuf ↔ domain, for every value. UNSPECIFIED is refused here."""
 
 import uuid
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ _DECISION_OF = _inverted(DECISIONS)
 
 
 def dispute_id(text: str) -> DisputeId:
-    """Decode a case's id; its spelling was checked by the contract."""
+    """Decode a case's id; the contract has checked its spelling."""
     return DisputeId(uuid.UUID(text))
 
 
@@ -66,10 +66,10 @@ def order_id(text: str) -> OrderId:
 
 
 def new_case(request: disputes_pb2.OpenDisputeRequest) -> NewCase:
-    """Decode a case to be opened. Raises: InvalidArgument: one side alone, or the same twice."""
+    """Decode a case to open. Raises: InvalidArgument: only one side, or the same one twice."""
     sides = [side for side in (request.buyer_id, request.seller_id) if side]
     if len(sides) == 1 or len(set(sides)) < len(sides):
-        fields = [("seller_id", "must be told with buyer_id, and differ from it")]
+        fields = [("seller_id", "must be given with buyer_id, and differ from it")]
         raise InvalidArgument("Invalid field: seller_id", fields=fields)
     return NewCase(
         id=dispute_id(request.dispute_id),
@@ -87,10 +87,10 @@ def new_case(request: disputes_pb2.OpenDisputeRequest) -> NewCase:
 
 
 def opening(request: disputes_pb2.OpenDisputeRequest) -> disputes_pb2.OpenDisputeRequest:
-    """Return what makes a request to open a case the same request when it comes again.
+    """Return the part of a request to open a case that identifies it when it is retried.
 
-    Who the sides are follows from the order: a request that was first made without telling them,
-    by an orders of before, is the same with them.
+    The sides follow from the order. An older orders service sent none: its request is the same
+    with them.
     """
     asked = disputes_pb2.OpenDisputeRequest()
     asked.CopyFrom(request)
@@ -111,7 +111,7 @@ def proposal(request: disputes_pb2.DecideDisputeRequest) -> Proposal:
 
 
 def chosen(request: disputes_pb2.ListDisputesRequest, *, marketplace_id: uuid.UUID) -> Filter:
-    """Decode which cases are asked for."""
+    """Decode the filter of a list."""
     return Filter(
         marketplace_id=MarketplaceId(marketplace_id),
         order_id=order_id(request.order_id) if request.order_id else None,
@@ -120,14 +120,14 @@ def chosen(request: disputes_pb2.ListDisputesRequest, *, marketplace_id: uuid.UU
 
 
 def page(found: Sequence[Dispute], *, size: int) -> disputes_pb2.ListDisputesResponse:
-    """Encode a page; one that is cut has a token to go on with."""
+    """Encode a page, with a token for the next one if there is one."""
     cases = fitting((dispute(one) for one in found), size)
     token = page_token(found[len(cases) - 1].id) if len(cases) < len(found) else ""
     return disputes_pb2.ListDisputesResponse(disputes=cases, next_page_token=token)
 
 
 def encode(case: Dispute) -> bytes:
-    """Encode a case as the bytes that are kept and given again."""
+    """Encode a case as the bytes that are stored for retries."""
     return dispute(case).SerializeToString(deterministic=True)
 
 

@@ -1,1 +1,1 @@
-"""The ledger: double entry, append-only, two-phase transfers. Money is neither made nor lost."""
+"""The ledger: double entry, append-only, two-phase transfers. Money is never created or lost."""

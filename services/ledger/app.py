@@ -1,4 +1,4 @@
-"""Ledger, assembled: the only place that builds its objects."""
+"""The ledger, assembled: the only module that builds its objects."""
 
 from functools import partial
 
@@ -29,7 +29,7 @@ NAME = "ledger"
 
 
 async def build(settings: LedgerSettings) -> App:
-    """Build the service; nothing is connected yet."""
+    """Build the service; it does not connect yet."""
     database = Database.open(
         url=settings.database_url,
         schema=NAME,

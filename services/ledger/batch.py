@@ -1,7 +1,8 @@
-"""The batcher: transfers of concurrent callers in one transaction, each caller answered by itself.
+"""The batcher: one transaction for the transfers of concurrent callers, an answer for each caller.
 
-While a batch commits, the next gathers: one caller alone waits for nobody, a hundred share a
-commit. A request that the database refuses is tried again alone, so that it fails nobody else.
+While a batch commits, the next one gathers: a single caller does not wait, a hundred callers share
+a commit. If the database refuses a batch, each request is tried alone, so that a bad request fails
+only its own caller.
 """
 
 import asyncio
@@ -26,18 +27,18 @@ from services.ledger.store import Batch, Kept, LedgerStore, answer_key
 from services.ledger.trouble import Trouble, trouble_of
 
 ATTEMPTS = 6
-# Transactions at once when a batch is taken apart; readers need connections too.
+# Concurrent transactions when a batch is split; readers need connections too.
 SPLIT_MAX = 4
-# A batch that takes longer waits for something.
+# A batch that takes longer waits for a lock.
 STUCK_SECONDS = 0.05
 log = logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posting:
-    """What one caller asks. key, with encode: the answer is kept, as the bytes that encode gives.
+    """The request of one caller. key, with encode: the answer is stored, as encode's bytes.
 
-    correlation_id: of the request, for its events.
+    correlation_id: the request's, for its events.
     """
 
     marketplace_id: MarketplaceId
@@ -49,7 +50,7 @@ class Posting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
-    """The answer to a posting: one result a transfer, and the bytes kept under its key.
+    """The answer to a posting: one result a transfer, and the bytes stored under its key.
 
     A replayed answer has only the bytes.
     """
@@ -68,7 +69,7 @@ class _Caller:
 
 
 class _OneOfThemError(Exception):
-    """One caller's transfers fail, or wait for a lock, and nobody knows whose. cause: the error."""
+    """One caller's transfers fail, or wait for a lock; it is unknown whose. cause: the error."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(repr(cause))
@@ -76,14 +77,14 @@ class _OneOfThemError(Exception):
 
 
 class TooManyTransfers(Unavailable):
-    """As many transfers wait for a commit as may; nothing was begun."""
+    """The limit of transfers that wait for a commit is reached; nothing was begun."""
 
-    # Asked again at once, it would have more to refuse.
+    # A retry would only add to the queue.
     is_final = True
 
 
 class Batcher:
-    """Gathers postings and carries them out, a lane a transaction."""
+    """Gathers postings and carries them out; each lane is one transaction at a time."""
 
     def __init__(
         self,
@@ -96,7 +97,7 @@ class Batcher:
         linger_seconds: float = 0.002,
         waiting_max: int = 20_000,
     ) -> None:
-        """Take the parts. waiting_max: transfers that may wait for a commit; more are refused."""
+        """Take the parts. waiting_max: how many transfers may wait; more are refused."""
         self._database = database
         self._store = store
         self._clock = clock
@@ -110,14 +111,14 @@ class Batcher:
         self._transfers_waiting = 0
         # When a lane last began a batch, by the loop's clock.
         self._began = 0.0
-        # How many callers batches had of late.
+        # How many callers recent batches had.
         self._usual = 0
 
     async def post(self, posting: Posting) -> Posted:
         """Carry out transfers together with those of other callers.
 
         Raises: IdempotencyKeyReused; TooManyTransfers: nothing was begun; Unavailable: the outcome
-            may be unknown, the transfers' ids make it safe to ask again.
+            may be unknown, and a retry with the same ids is safe.
         """
         if self._transfers_waiting + len(posting.transfers) > self._waiting_max and self._waiting:
             raise TooManyTransfers("Too many transfers are waiting")
@@ -126,7 +127,7 @@ class Batcher:
         self._transfers_waiting += len(posting.transfers)
         if self._needs_lane():
             self._serving += 1
-            # A context of its own: a lane serves callers, it is none of them.
+            # A context of its own: a lane serves many callers.
             lane = asyncio.create_task(self._serve(), context=contextvars.Context())
             self._lanes.add(lane)
             lane.add_done_callback(self._lanes.discard)
@@ -135,7 +136,7 @@ class Batcher:
     async def apply(
         self, tx: Transaction, postings: Sequence[Posting]
     ) -> list[Posted | DomainError]:
-        """Load, decide and save postings in the caller's transaction; one answer each, in order.
+        """Load, decide and save postings in the caller's transaction; returns an answer for each.
 
         Raises: StaleBookError, database errors: the transaction is lost; see trouble.py.
         """
@@ -176,7 +177,7 @@ class Batcher:
         return result
 
     async def close(self) -> None:
-        """Wait for the batches under way."""
+        """Wait for the running batches."""
         while self._lanes:
             await asyncio.wait(self._lanes)
 
@@ -184,7 +185,7 @@ class Batcher:
         try:
             while self._waiting:
                 if len(self._waiting) < self._usual:
-                    # Those just answered tend to come back: a moment's wait saves commits.
+                    # Callers that were just answered often ask again: a short wait saves commits.
                     await asyncio.sleep(self._linger_seconds)
                 callers = self._take()
                 self._began = asyncio.get_running_loop().time()
@@ -192,14 +193,14 @@ class Batcher:
                 if callers:
                     await self._settle(callers)
         finally:
-            # At once, and not when the task is reaped: who comes in between needs a lane.
+            # Here, and not when the task is reaped: a caller in between needs a new lane.
             self._serving -= 1
 
     def _needs_lane(self) -> bool:
-        """Tell whether to begin another transaction beside those under way.
+        """Tell whether to begin another transaction beside the running ones.
 
-        One is enough as long as it keeps up: what comes meanwhile shares the next commit. Long
-        lists are worth two, and one that waits for a lock must not hold up the rest.
+        One is enough while it keeps up: callers that arrive meanwhile share the next commit. Long
+        lists are worth a second one, and one that waits for a lock must not delay the others.
         """
         if self._serving == 0:
             return True
@@ -238,7 +239,7 @@ class Batcher:
                 caller.answer.set_exception(answer)
 
     async def _settle_apart(self, callers: Sequence[_Caller]) -> None:
-        """Answer each caller by a transaction of its own: one is wrong, or sits on a locked row."""
+        """Answer each caller by a transaction of its own: one has a fault, or waits for a lock."""
         room = asyncio.Semaphore(SPLIT_MAX)
 
         async def settle(caller: _Caller) -> None:
@@ -248,7 +249,7 @@ class Batcher:
         await asyncio.gather(*map(settle, callers))
 
     async def _attempt(self, postings: Sequence[Posting]) -> list[Posted | DomainError]:
-        """Try a whole transaction until it is done, as long as a failed one did nothing."""
+        """Try a whole transaction again as long as a failed one did nothing."""
         for attempt in range(1, ATTEMPTS + 1):
             is_committing = False
             try:

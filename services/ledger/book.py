@@ -10,16 +10,16 @@ from typing import NamedTuple
 
 from kernel.ids import MarketplaceId, OrderId, TransferId
 
-# What a bigint can hold: the totals of an account stay below.
+# The largest bigint. The totals of an account stay at or below it.
 TOTAL_MAX = 2**63 - 1
 USER = "user:"
 ESCROW = "escrow:"
-# Accounts that keep figures in their row and may never be overdrawn.
+# Accounts that keep figures in their row and can never be overdrawn.
 _LIMITED = (USER, ESCROW)
 
 
 class TransferType(enum.IntEnum):
-    """What a transfer does; the numbers are the contract's."""
+    """The kinds of transfers; the numbers are the contract's."""
 
     SINGLE = 1
     PENDING = 2
@@ -28,7 +28,7 @@ class TransferType(enum.IntEnum):
 
 
 class TransferCode(enum.IntEnum):
-    """Why money moves; the numbers are the contract's."""
+    """The reason why money moves; the numbers are the contract's."""
 
     DEPOSIT = 1
     RESERVE = 2
@@ -47,7 +47,7 @@ class TransferCode(enum.IntEnum):
 
 
 class TransferStatus(enum.IntEnum):
-    """How a transfer was answered; the numbers are the contract's."""
+    """The answer to a transfer; the numbers are the contract's."""
 
     CREATED = 1
     EXISTS = 2
@@ -57,8 +57,8 @@ class TransferStatus(enum.IntEnum):
 class NewTransfer(NamedTuple):
     """A transfer as asked. amount: minor units; None: the whole hold (POST, VOID).
 
-    POST and VOID name no accounts: theirs are the hold's. bars: a VOID that names accounts and
-    amount of a hold, which is refused for good where it has not been made yet.
+    POST and VOID use the accounts of their hold and name none. bars: a VOID that names the hold's
+    accounts and amount; if the hold does not exist yet, it is refused for ever.
     """
 
     id: TransferId
@@ -77,7 +77,7 @@ class NewTransfer(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """The id of a hold that was never made and never will be."""
+    """The id of a hold that does not exist and can never be made."""
 
     hold_id: TransferId
     order_id: OrderId | None
@@ -85,7 +85,7 @@ class Bar(NamedTuple):
 
 
 class Transfer(NamedTuple):
-    """A transfer as kept. amount: minor units, of a VOID what it gave back."""
+    """A transfer as stored. amount: minor units; of a VOID, the amount that it gave back."""
 
     id: TransferId
     type: TransferType
@@ -103,9 +103,9 @@ class Transfer(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Account:
-    """The figures of a user's or an escrow's account, in minor units, all of its lifetime.
+    """The figures of a user's or an escrow's account, in minor units, over its lifetime.
 
-    version: entries written so far; stored_version: those in the database, None: no row yet.
+    version: entries written so far; stored_version: those in the database; None: no row yet.
     """
 
     asset: str
@@ -119,7 +119,7 @@ class Account:
 
     @property
     def available(self) -> int:
-        """Return what may be spent or held."""
+        """Return the amount that can be spent or held."""
         return self.credits - self.debits - self.holds
 
 
@@ -148,7 +148,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HouseAccount:
-    """An account of the marketplace that is no user's. balance: credits - debits, minor units.
+    """An account that does not belong to a user. balance: credits - debits, in minor units.
 
     number: its place in the list.
     """
@@ -161,7 +161,7 @@ class HouseAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invariant:
-    """An invariant and whether it holds. details: how much was compared; the first offenders."""
+    """An invariant and whether it holds. details: how many were compared; the first offenders."""
 
     name: str
     holds: bool
@@ -183,11 +183,11 @@ class Result(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Book:
-    """What a batch knows of one marketplace, and what it will write there.
+    """The part of one marketplace's ledger that a batch reads, and the rows it will write.
 
-    accounts: (asset, name) → the user's and escrow accounts that were found, locked.
-    transfers: the known ones among the ids asked and the holds they name. resolved: hold → how.
-    barred: ids among them that are refused for good. new_transfers, new_entries, new_bars: what
+    accounts: (asset, name) → the accounts of users and escrows that exist, locked. transfers: those
+    that exist among the ids asked and the holds they name. resolved: hold → POST or VOID. barred:
+    ids among them that are refused for ever. new_transfers, new_entries, new_bars: the rows that
     `decide` added, in order.
     """
 
@@ -211,7 +211,7 @@ class Book:
         self._undo = None
 
     def roll_back(self, *, transfers: int, entries: int, bars: int) -> None:
-        """Return to the figures at `begin`, when there were so many of each that is new."""
+        """Restore the figures at `begin`, when the lists of new rows had these lengths."""
         for account, credits_, debits, holds, version in reversed(self._undo or []):
             account.credits, account.debits = credits_, debits
             account.holds, account.version = holds, version
@@ -226,7 +226,7 @@ class Book:
         self._undo = None
 
     def find(self, asset: str, name: str) -> Account | None:
-        """Return the account's figures; an escrow's begin at zero; None: derived or not open."""
+        """Return an account's figures; a new escrow's are zero. None: derived, or not open."""
         account = self.accounts.get((asset, name))
         if account is None and name.startswith(ESCROW):
             account = self.accounts[asset, name] = Account(asset=asset, name=name)
@@ -240,21 +240,21 @@ class Book:
             self.resolved[transfer.pending_id] = transfer.type
 
     def bar(self, bar: Bar) -> None:
-        """Refuse a hold for good."""
+        """Refuse a hold for ever."""
         self.barred.add(bar.hold_id)
         self.new_bars.append(bar)
 
     def move(
         self, transfer: Transfer, name: str, *, credit: int = 0, debit: int = 0, hold: int = 0
     ) -> None:
-        """Change an account's figures and write the line that says so.
+        """Change an account's figures and add the entry that records it.
 
-        hold: what is reserved; negative gives back.
+        hold: the amount reserved; a negative one is given back.
         """
         available_change = credit - debit - hold
         account = self.find(transfer.asset, name)
         if account is None:
-            # Nothing is held on a derived account: only what moved has a line.
+            # A derived account has no holds: it gets an entry only when money moves.
             if change := credit - debit:
                 line = Entry(transfer, name, "", None, change, 0, None, None)
                 self.new_entries.append(line)
@@ -281,5 +281,5 @@ class Book:
 
 
 def is_limited(name: str) -> bool:
-    """Tell whether an account keeps figures and may not be overdrawn: users' and escrows'."""
+    """Tell whether an account keeps figures and cannot be overdrawn: users' and escrows'."""
     return name.startswith(_LIMITED)

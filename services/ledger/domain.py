@@ -1,7 +1,7 @@
-"""The rules of the ledger: what a transfer does to accounts, when it is refused, what it tells.
+"""The rules of the ledger: what a transfer does to accounts, when it is refused, its events.
 
-Pure and synchronous: `decide` answers each transfer in the order of arrival and writes into the
-book what is to be saved; `event_of` says what an entry means to the world.
+Pure and synchronous: `decide` answers transfers in the order of arrival and adds the rows to save
+to the book; `event_of` makes the event of an entry.
 """
 
 import datetime as dt
@@ -28,7 +28,7 @@ from services.ledger.book import (
     is_limited,
 )
 
-# Source: the comment of BalanceCreditedEvent.source; a code that is not there has the nearest one.
+# Source: the comment of BalanceCreditedEvent.source. A code that it lacks has the nearest word.
 SOURCES = {
     TransferCode.DEPOSIT: "stellar_deposit",
     TransferCode.RESERVE: "escrow_refund",
@@ -66,9 +66,9 @@ class AccountDiffers(AlreadyExists):
 
 
 def decide(book: Book, *, asked: Sequence[NewTransfer], at: dt.datetime) -> list[Result]:
-    """Answer each transfer in order; a linked group happens as a whole or not at all.
+    """Answer each transfer in order; a linked group is made as a whole or not at all.
 
-    What is refused changes nothing. The book's lists hold what is to be saved.
+    A refused transfer changes nothing. The book's lists hold the rows to save.
     """
     results: list[Result] = []
     start = 0
@@ -111,7 +111,7 @@ def _decide_group(book: Book, group: Sequence[NewTransfer], at: dt.datetime) -> 
 
 
 class _RefusedError(Exception):
-    """A transfer that may not happen; never leaves this module."""
+    """A transfer is refused; never leaves this module."""
 
     def __init__(self, reason: str, *, available: int | None = None, requested: int = 0) -> None:
         super().__init__(reason)
@@ -167,7 +167,7 @@ def _move(book: Book, asked: NewTransfer, at: dt.datetime) -> Result:
 
 
 def _bar(book: Book, asked: NewTransfer, hold_id: TransferId) -> Result:
-    """Refuse a hold for good that was never made. Its account is locked, as the hold's would be."""
+    """Refuse for ever a hold that does not exist. Its account is locked, as for the hold itself."""
     _open_account(book, asked.asset, asked.debit)
     status = TransferStatus.EXISTS
     if hold_id not in book.barred:
@@ -178,7 +178,7 @@ def _bar(book: Book, asked: NewTransfer, hold_id: TransferId) -> Result:
 
 
 def _resolve(book: Book, asked: NewTransfer, hold: Transfer | None, at: dt.datetime) -> Result:
-    """Decide a POST or a VOID of a hold; the part of it that is not posted is given back."""
+    """Decide a POST or a VOID of a hold. The part that is not posted is given back."""
     if hold is None or hold.type != TransferType.PENDING:
         raise _RefusedError("PENDING_NOT_FOUND")
     if (how := book.resolved.get(hold.id)) is not None:
@@ -206,7 +206,7 @@ def _resolve(book: Book, asked: NewTransfer, hold: Transfer | None, at: dt.datet
 
 
 def _repeat(book: Book, asked: NewTransfer, known: Transfer) -> Result:
-    """Answer an id seen before: EXISTS with the balances of now, or refused where it differs."""
+    """Answer a known id: EXISTS with the current balances, or refused if the transfer differs."""
     debit, credit, asset, amount = asked.debit, asked.credit, asked.asset, asked.amount
     hold = book.transfers.get(asked.pending_id) if asked.pending_id is not None else None
     if hold is not None:
@@ -221,7 +221,7 @@ def _repeat(book: Book, asked: NewTransfer, known: Transfer) -> Result:
 
 
 def _require_meant(asked: NewTransfer, hold: Transfer) -> None:
-    """Check that what a VOID that bars says of its hold is what the hold is."""
+    """Check that a VOID that bars names the accounts and the amount of its hold."""
     meant = (asked.debit, asked.credit, asked.amount)
     if asked.bars and meant != (hold.debit, hold.credit, hold.amount):
         raise _RefusedError("TRANSFER_DIFFERS")
@@ -245,7 +245,7 @@ def _kept(asked: NewTransfer, debit: str, credit: str, amount: int, at: dt.datet
 
 
 def _open_account(book: Book, asset: str, name: str) -> Account | None:
-    """Return the figures of an account that keeps them; None: it is derived."""
+    """Return an account's figures; None: it is derived. Refuses one that is not open."""
     account = book.find(asset, name)
     if account is None and is_limited(name):
         raise _RefusedError("ACCOUNT_NOT_FOUND")
@@ -275,7 +275,7 @@ def _balance(book: Book, asset: str, name: str) -> Balance | None:
 
 
 def event_of(entry: Entry) -> tuple[str, dict[str, object]]:
-    """Tell what a line of a user's statement means: the event's type and payload.
+    """Return the event of a line of a user's statement: its type and payload.
 
     Source: reference §5 and ledger/v1/events.proto.
     """
@@ -309,5 +309,5 @@ def event_of(entry: Entry) -> tuple[str, dict[str, object]]:
 
 
 def aggregate_id(*, public_id: str, asset: str) -> str:
-    """Name a balance in events: the user's public id; with the asset where it is not USDC."""
+    """Name a balance in events: the user's public id, with the asset unless it is USDC."""
     return public_id if asset == USDC else f"{public_id}:{asset}"

@@ -1,6 +1,6 @@
-"""The ledger's invariants, each one query over one snapshot. Tests and operators call the same.
+"""The ledger's invariants, each one query over one snapshot, for tests and operators.
 
-A check reads everything: it is for operators, not for requests.
+A check reads whole tables: it is for operators, not for requests.
 """
 
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ async def check(tx: Transaction, *, marketplace_id: MarketplaceId | None) -> lis
     """
     await tx.execute("set transaction isolation level repeatable read, read only")
     await allow_seconds(tx, CHECK_SECONDS)
-    # Whole tables are compared, where all other statements look rows up by key: loops within loops
-    # are never right here, and are what a planner chooses that has no statistics yet.
+    # These queries compare whole tables; all other statements look rows up by key. Nested loops are
+    # never right here, but a planner without statistics chooses them.
     await tx.execute(_WHOLE_TABLES)
     results = []
     for name, (what, query) in CHECKS.items():

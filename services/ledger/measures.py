@@ -1,4 +1,4 @@
-"""What the ledger measures for Prometheus: commits, and deposits in suspense."""
+"""The ledger's measures for Prometheus: commits, and deposits in suspense."""
 
 from prometheus_client import Histogram
 

@@ -32,7 +32,7 @@ class LedgerQueries:
         asset: str,
         at: dt.datetime,
     ) -> Balance | None:
-        """Make a user's account where there is none and return it; None: the name is another's."""
+        """Open a user's account if there is none and return it; None: the public id is taken."""
         row = {
             "marketplace_id": marketplace_id,
             "asset": asset,
@@ -174,7 +174,7 @@ _NAMED_ACCOUNTS = compiled(
     )
 )
 # The figures of derived accounts are the sums of their lines. `offset 0` keeps the planner from
-# putting the sum where a balance is named, twice a row.
+# computing the sum twice for each row.
 _LIST_ACCOUNTS = """
 select a.number, a.name, a.asset, b.balance
 from accounts a

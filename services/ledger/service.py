@@ -1,4 +1,4 @@
-"""The use cases of the ledger. One public method, one transaction; transfers share theirs."""
+"""The use cases of the ledger. Each is one transaction; transfers of many callers share one."""
 
 from collections.abc import Callable, Sequence
 
@@ -57,18 +57,18 @@ class LedgerService:
                 at=self._clock.now(),
             )
             if account is None:
-                raise AccountDiffers("This public id names another user's account")
+                raise AccountDiffers("This public id belongs to another user's account")
             if account.public_id != public_id:
-                raise AccountDiffers("The account is open under another public id")
+                raise AccountDiffers("The account has another public id")
             return self._encode(account)
 
         return await self._idempotency.execute(self._database, key, work)
 
     async def post_transfers(self, posting: Posting) -> Posted:
-        """Post transfers, each answered by itself, linked groups all or nothing.
+        """Post transfers; each has its own answer, linked groups are all or nothing.
 
-        Raises: IdempotencyKeyReused; Unavailable: the outcome may be unknown; asking again with
-            the same ids is safe.
+        Raises: IdempotencyKeyReused; Unavailable: the outcome may be unknown; a retry with the
+            same ids is safe.
         """
         return await self._batcher.post(posting)
 
@@ -88,7 +88,7 @@ class LedgerService:
         before: int | None,
         size: int,
     ) -> list[Line]:
-        """Return a page of a statement, newest first, and lines after it that tell its end.
+        """Return a page of a statement, newest first, and the lines after it that show its end.
 
         Raises: UserNotFound.
         """
@@ -106,7 +106,7 @@ class LedgerService:
     async def list_transfers(
         self, *, marketplace_id: MarketplaceId, order_id: OrderId
     ) -> list[Transfer]:
-        """Return an order's transfers, oldest first; none for an unknown order."""
+        """Return an order's transfers, oldest first; an unknown order has none."""
         async with self._database.transaction() as tx:
             return await self._queries.transfers_of(
                 tx, marketplace_id=marketplace_id, order_id=order_id
@@ -127,7 +127,7 @@ class LedgerService:
     async def list_open_holds(
         self, *, marketplace_id: MarketplaceId, after: int, size: int
     ) -> list[tuple[int, Transfer]]:
-        """Return a page of holds that nothing has ended; one more where there is another page."""
+        """Return a page of open holds; one more if there is another page."""
         async with self._database.transaction() as tx:
             return await self._queries.open_holds(
                 tx, marketplace_id=marketplace_id, after=after, limit=size + 1
@@ -136,7 +136,7 @@ class LedgerService:
     async def list_accounts(
         self, *, marketplace_id: MarketplaceId, only_open: bool, after: int, size: int
     ) -> list[HouseAccount]:
-        """Return a page of the accounts that are no user's; one more where there is another."""
+        """Return a page of the accounts that are not users'; one more if there is another page."""
         async with self._database.transaction() as tx:
             return await self._queries.house_accounts(
                 tx,
@@ -149,7 +149,7 @@ class LedgerService:
     async def named_accounts(
         self, *, marketplace_id: MarketplaceId, names: Sequence[str]
     ) -> list[HouseAccount]:
-        """Return accounts of users and escrows by name; one that is not there is left out."""
+        """Return accounts of users and escrows by name; one that does not exist is left out."""
         async with self._database.transaction() as tx:
             return await self._queries.named_accounts(
                 tx, marketplace_id=marketplace_id, names=names

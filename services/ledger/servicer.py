@@ -1,4 +1,4 @@
-"""The gRPC surface: decode, one use case, encode. Who may call what is the table below."""
+"""The gRPC methods: decode, one use case, encode. ACCESS says who may call each."""
 
 import uuid
 from typing import Any
@@ -25,7 +25,7 @@ OPERATOR = "operator"
 
 ACCESS = {
     "OpenAccount": allow("orders"),
-    # The batcher carries transfers out in its own tasks.
+    # The batcher carries out transfers in its own tasks.
     "PostTransfers": allow("orders", hands_over=True),
     "GetBalance": allow("gateway", "orders", OPERATOR, scope="read"),
     "ListEntries": allow("gateway", "orders", OPERATOR, scope="read"),
@@ -53,7 +53,7 @@ def binding(service: LedgerService, corrections: Corrections, deposits: Deposits
 
 
 class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
-    """One method an RPC; what each may refuse is written in the contract."""
+    """One method for each RPC. The contract lists their refusals."""
 
     def __init__(
         self, service: LedgerService, corrections: Corrections, deposits: Deposits

@@ -1,11 +1,11 @@
-"""A user's statement: its lines, and which of them are one payment. Pure."""
+"""A user's statement: its lines, and the lines that make up one payment. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.ledger.book import Transfer, TransferCode
 
-# More lines of one user than any payment has.
+# No payment has more lines of one user.
 PAYMENT_LINES_MAX = 4
 _PAYOUTS = frozenset(
     {
@@ -30,9 +30,9 @@ class Line:
 
 
 def payments(lines: Sequence[Line]) -> list[list[Line]]:
-    """Put lines that follow each other and are one payment together; the order stays.
+    """Group consecutive lines that are one payment; the order stays.
 
-    A payout and what makes its fee good are transfers of one order, for one reason, posted at once.
+    A payout and the transfer that makes its fee good have one order and one code.
     """
     found: list[list[Line]] = []
     for line in lines:

@@ -29,14 +29,14 @@ from services.ledger.book import (
 from services.ledger.tables import TRANSFER
 from services.ledger.trouble import StaleBookError
 
-# An account by marketplace, asset and name; a kept answer by marketplace, scope and key.
+# An account by marketplace, asset and name; a stored answer by marketplace, scope and key.
 AccountKey = tuple[UUID, str, str]
 AnswerKey = tuple[UUID, str, str]
 
 
 @dataclass(slots=True, kw_only=True)
 class Kept:
-    """An answer that is kept under a request's key. is_new: to be written with the batch."""
+    """An answer that is stored under a request's key. is_new: to be written with the batch."""
 
     fingerprint: bytes
     body: bytes

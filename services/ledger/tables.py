@@ -93,7 +93,7 @@ correction_decisions = sa.Table(
     sa.Column("transfer_id", sa.Uuid),
 )
 
-# What store.transfer_of reads.
+# The columns that store.transfer_of reads.
 TRANSFER = (
     transfers.c.id,
     transfers.c.type,

@@ -25,7 +25,7 @@ from services.ledger.statement import Line, payments
 
 _TYPES = {int(member): member for member in TransferType}
 _CODES = {int(member): member for member in TransferCode}
-# The generated stubs call a value by its enum's type; at run time it is a number.
+# The generated stubs type a value as its enum; at run time it is a number.
 _TYPE_OUT = {
     member: cast("ledger_pb2.TransferType", ledger_pb2.TransferType.Value(f"TRANSFER_TYPE_{name}"))
     for name, member in TransferType.__members__.items()
@@ -44,24 +44,24 @@ _RESOLVING = (TransferType.POST, TransferType.VOID)
 
 
 def user_id(text: str) -> UserId:
-    """Decode a user's id; its spelling was checked by the contract."""
+    """Decode a user's id; the contract has checked its spelling."""
     return UserId(uuid.UUID(text))
 
 
 def order_id(text: str) -> OrderId:
-    """Decode an order's id; its spelling was checked by the contract."""
+    """Decode an order's id; the contract has checked its spelling."""
     return OrderId(uuid.UUID(text))
 
 
 def transfer_id(text: str) -> TransferId:
-    """Decode a transfer's id; its spelling was checked by the contract."""
+    """Decode a transfer's id; the contract has checked its spelling."""
     return TransferId(uuid.UUID(text))
 
 
 def new_transfers(request: ledger_pb2.PostTransfersRequest) -> list[NewTransfer]:
-    """Decode what is asked; the spelling of each field was checked by the contract.
+    """Decode the transfers asked; the contract has checked the spelling of each field.
 
-    Raises: InvalidArgument: a field that the type of the transfer needs or cannot have.
+    Raises: InvalidArgument: a field is missing, or does not fit the type of its transfer.
     """
     found: list[tuple[str, str]] = []
     decoded = []
@@ -89,7 +89,7 @@ def new_transfers(request: ledger_pb2.PostTransfersRequest) -> list[NewTransfer]
             )
     if request.transfers[-1].linked:
         name = f"transfers[{len(request.transfers) - 1}].linked"
-        found.append((name, "there is no next transfer to be linked with"))
+        found.append((name, "there is no next transfer to link with"))
     if found:
         names = ", ".join(name for name, _ in found)
         raise InvalidArgument(f"Invalid field: {names}", fields=found)
@@ -97,7 +97,7 @@ def new_transfers(request: ledger_pb2.PostTransfersRequest) -> list[NewTransfer]
 
 
 def _misfits(message: ledger_pb2.NewTransfer) -> list[tuple[str, str]]:
-    """List the fields that do not fit the type of the transfer."""
+    """List the fields that do not fit the type of their transfer."""
     kind = _TYPES.get(message.type)
     resolving = kind in _RESOLVING
     accounts, hold = ["debit_account", "credit_account"], ["pending_id"]
@@ -115,7 +115,7 @@ def _misfits(message: ledger_pb2.NewTransfer) -> list[tuple[str, str]]:
     if kind is None:
         wrong.append(("type", "is unknown"))
     if message.code == ledger_pb2.TRANSFER_CODE_CORRECTION:
-        wrong.append(("code", "is for what two operators have decided"))
+        wrong.append(("code", "is reserved for corrections"))
     if message.code not in _CODES:
         wrong.append(("code", "is unknown"))
     if kind is TransferType.VOID and message.HasField("amount") and not message.bars:
@@ -124,7 +124,7 @@ def _misfits(message: ledger_pb2.NewTransfer) -> list[tuple[str, str]]:
 
 
 def posted(results: Sequence[Result]) -> ledger_pb2.PostTransfersResponse:
-    """Encode the answers, in the order asked."""
+    """Encode the answers, in the order of the request."""
     response = ledger_pb2.PostTransfersResponse()
     for result in results:
         message = response.results.add()
@@ -143,7 +143,7 @@ def posted(results: Sequence[Result]) -> ledger_pb2.PostTransfersResponse:
 
 
 def posted_bytes(results: Sequence[Result]) -> bytes:
-    """Encode the answers as they are kept."""
+    """Encode the answers as the bytes that are stored."""
     return posted(results).SerializeToString()
 
 
@@ -155,7 +155,7 @@ def account(balance: Balance) -> ledger_pb2.Account:
 
 
 def account_bytes(balance: Balance) -> bytes:
-    """Encode a user's account as it is kept."""
+    """Encode a user's account as the bytes that are stored."""
     return account(balance).SerializeToString()
 
 
@@ -188,7 +188,7 @@ def entries(lines: Sequence[Line], *, size: int) -> ledger_pb2.ListEntriesRespon
 
 
 def transfer(found: Transfer) -> ledger_pb2.Transfer:
-    """Encode a transfer as kept."""
+    """Encode a stored transfer."""
     return ledger_pb2.Transfer(
         id=str(found.id),
         type=_TYPE_OUT[found.type],
@@ -205,7 +205,7 @@ def transfer(found: Transfer) -> ledger_pb2.Transfer:
 
 
 def accounts(found: Sequence[HouseAccount], *, size: int) -> ledger_pb2.ListAccountsResponse:
-    """Encode a page of accounts; one beyond its size only says that there is another."""
+    """Encode a page of accounts; one more than its size means that there is another page."""
     page = found[:size]
     return ledger_pb2.ListAccountsResponse(
         accounts=[
@@ -219,7 +219,7 @@ def accounts(found: Sequence[HouseAccount], *, size: int) -> ledger_pb2.ListAcco
 def open_holds(
     found: Sequence[tuple[int, Transfer]], *, size: int
 ) -> ledger_pb2.ListOpenHoldsResponse:
-    """Encode a page of holds; one beyond its size only says that there is another."""
+    """Encode a page of holds; one more than its size means that there is another page."""
     page = found[:size]
     return ledger_pb2.ListOpenHoldsResponse(
         holds=[transfer(one) for _, one in page],
@@ -228,7 +228,7 @@ def open_holds(
 
 
 def invariants(found: Sequence[Invariant]) -> ledger_pb2.CheckInvariantsResponse:
-    """Encode what was checked."""
+    """Encode the invariants."""
     return ledger_pb2.CheckInvariantsResponse(
         results=[
             ledger_pb2.InvariantResult(name=one.name, holds=one.holds, details=one.details)

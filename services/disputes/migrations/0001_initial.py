@@ -55,7 +55,7 @@ create table disputes.rulings (
 );
 """
 
-# The role can neither delete a case nor change a ruling, and of an event only that it was sent.
+# The role can neither delete a case nor change a ruling. Of an event it can only set published_at.
 GRANTS = """
 grant select, insert, update on disputes.disputes to disputes;
 grant select, insert on disputes.rulings to disputes;

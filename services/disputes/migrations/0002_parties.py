@@ -1,4 +1,4 @@
-"""Who the two sides of a case are, so that people see and change their own cases alone."""
+"""The two parties of a case, so that people can see and change only their own cases."""
 
 from alembic import op
 
@@ -7,7 +7,7 @@ down_revision = "disputes_0001"
 branch_labels = None
 depends_on = None
 
-# Null: a case of before whose order is not in this database; to people it is nobody's.
+# Null: an older case whose order is not in this database. No user can see it.
 COLUMNS = """
 alter table disputes.disputes
     add column buyer_id uuid,
@@ -16,7 +16,7 @@ alter table disputes.disputes
     add check (buyer_id <> seller_id);
 """
 
-# Once, and by the admin of the database: the service itself cannot read another's schema.
+# Once, by the database's admin: the service itself cannot read another schema.
 KNOWN = """
 do $$
 begin

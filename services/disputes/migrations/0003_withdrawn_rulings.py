@@ -1,4 +1,4 @@
-"""Rulings that could never be paid are withdrawn and kept; a case has one that stands."""
+"""Rulings that cannot be paid are withdrawn and kept; at most one ruling of a case stands."""
 
 from alembic import op
 
@@ -7,7 +7,7 @@ down_revision = "disputes_0002"
 branch_labels = None
 depends_on = None
 
-# The key was the case: now a case has many rulings, and one at most that is not withdrawn.
+# A case had one ruling. Now it can have many, of which at most one is not withdrawn.
 RULINGS = """
 alter table disputes.rulings
     add column number bigint not null generated always as identity,

@@ -109,7 +109,7 @@ class Corrections:
     async def page(
         self, *, marketplace_id: MarketplaceId, only_open: bool, after: int, size: int
     ) -> list[Correction]:
-        """Return a page of corrections, oldest first; one more where there is another page."""
+        """Return a page of corrections, oldest first; one more if there is another page."""
         async with self._database.transaction() as tx:
             return await self._store.page(
                 tx,

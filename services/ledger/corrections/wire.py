@@ -15,7 +15,7 @@ _VERDICT_OUT = {member: number for number, member in _VERDICTS.items()}
 
 
 def draft(request: pb2.ProposeCorrectionRequest) -> Draft:
-    """Decode a proposal; the spelling of each field was checked by the contract."""
+    """Decode a proposal; the contract has checked the spelling of each field."""
     return Draft(
         debit=request.debit_account,
         credit=request.credit_account,
@@ -30,7 +30,7 @@ def draft(request: pb2.ProposeCorrectionRequest) -> Draft:
 
 
 def verdict(request: pb2.DecideCorrectionRequest) -> Verdict:
-    """Decode a verdict; that there is one was checked by the contract."""
+    """Decode a verdict; the contract requires one."""
     return _VERDICTS[request.verdict]
 
 
@@ -59,12 +59,12 @@ def correction(found: Correction) -> pb2.Correction:
 
 
 def correction_bytes(found: Correction) -> bytes:
-    """Encode a correction as it is kept."""
+    """Encode a correction as the bytes that are stored."""
     return correction(found).SerializeToString()
 
 
 def corrections(found: Sequence[Correction], *, size: int) -> pb2.ListCorrectionsResponse:
-    """Encode a page of corrections; one beyond its size only says that there is another."""
+    """Encode a page of corrections; one more than its size means that there is another page."""
     page = found[:size]
     return pb2.ListCorrectionsResponse(
         corrections=[correction(one) for one in page],

@@ -72,7 +72,7 @@ class Deposits:
     async def list_suspense(
         self, *, marketplace_id: MarketplaceId, only_open: bool, after: int, size: int
     ) -> list[Suspended]:
-        """Return a page of deposits in suspense; one more where there is another page."""
+        """Return a page of deposits in suspense; one more if there is another page."""
         async with self._database.transaction() as tx:
             return await self._store.page(
                 tx,

@@ -49,7 +49,7 @@ def deposit(body: bytes) -> Deposit:
 
 
 def suspense(found: Sequence[Suspended], *, size: int) -> ledger_pb2.ListSuspenseResponse:
-    """Encode a page of deposits; one beyond its size only says that there is another."""
+    """Encode a page of deposits; one more than its size means that there is another page."""
     page = found[:size]
     return ledger_pb2.ListSuspenseResponse(
         deposits=[suspended(one) for one in page],

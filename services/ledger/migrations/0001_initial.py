@@ -10,8 +10,8 @@ from chassis import idempotency, inbox, outbox
 revision = "0001"
 down_revision = None
 
-# Only users and escrows keep figures in their row; the others are derived from entries, so that
-# no row is fought over by every transfer. See docs/money.md.
+# Only users' and escrows' accounts keep figures in their row. The others are derived from entries,
+# so that no row is locked by every transfer. See docs/money.md.
 ACCOUNTS = """
 create table ledger.accounts (
     marketplace_id uuid not null,
@@ -77,7 +77,7 @@ create index transfers_of_order on ledger.transfers (marketplace_id, order_id, n
     where order_id is not null;
 """
 
-# Versions are given to accounts that keep figures; nulls never collide in a unique index.
+# Only accounts that keep figures have versions; nulls never collide in a unique index.
 ENTRIES = """
 create table ledger.entries (
     marketplace_id uuid not null,
@@ -101,8 +101,8 @@ create table ledger.entries (
 );
 """
 
-# The checks of whole statements: one query a batch, where a row trigger would be one a row.
-# Their plans are held to index look-ups: a plan made while the table was small would read it whole.
+# Statement triggers: one query for a batch instead of one for each row. Their plans must use
+# indexes: a plan made while the table was small would read the whole table.
 CHECKS = """
 create function ledger.check_entries() returns trigger language plpgsql
 set search_path = ledger, pg_temp

@@ -1,4 +1,4 @@
-"""Deposits in suspense: whose wallet they reached, what was written beside, what became of them."""
+"""Deposits in suspense: the user whose wallet they reached, their memo, their credit."""
 
 from alembic import op
 
@@ -28,7 +28,7 @@ grant select, insert, update (credited_by) on ledger.suspense to ledger;
 
 
 def upgrade() -> None:
-    """Make the table, with what is in suspense already."""
+    """Make the table, with the deposits that are in suspense already."""
     op.execute(SUSPENSE)
 
 

@@ -1,4 +1,4 @@
-"""Ids of holds that were never made and never will be: their orders were canceled first."""
+"""Ids of holds that can never be made: their orders were canceled first."""
 
 from alembic import op
 

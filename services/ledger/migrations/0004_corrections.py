@@ -1,4 +1,4 @@
-"""Corrections that were proposed, and what was decided on each, by whom; both are append-only."""
+"""Proposed corrections and the decisions on them; both are append-only."""
 
 from alembic import op
 
@@ -33,7 +33,7 @@ create table ledger.corrections (
 );
 create index corrections_listed on ledger.corrections (marketplace_id, number);
 """
-# Two people: who proposed is in the row that says who approved, and the two differ.
+# Two people: the row of a decision names the proposer too, and the two differ.
 DECISIONS = """
 create table ledger.correction_decisions (
     marketplace_id uuid not null,
@@ -60,7 +60,7 @@ grant select, insert on ledger.corrections, ledger.correction_decisions to ledge
 
 
 def upgrade() -> None:
-    """Make the tables; the service adds to them, and changes nothing."""
+    """Make the tables; the service can only add to them."""
     op.execute(CORRECTIONS)
     op.execute(DECISIONS)
 

@@ -1,4 +1,4 @@
-"""The trace that wrote an event stands beside it."""
+"""Each event keeps the trace that wrote it."""
 
 from alembic import op
 

@@ -18,7 +18,7 @@ from tests.serving import Client, Socket, serving
 
 @pytest.fixture(scope="session")
 def disputes_database(make_database: Callable[[], TestDatabase]) -> TestDatabase:
-    """The database that the served disputes writes to."""
+    """The database of the served disputes."""
     return make_database()
 
 

@@ -1,4 +1,4 @@
-"""A case from its opening to its end, over gRPC into PostgreSQL."""
+"""A case from its opening to its end, over gRPC with PostgreSQL."""
 
 import asyncio
 import json
@@ -112,7 +112,7 @@ async def test_a_case_is_read_as_it_was_opened(disputes: Client) -> None:
     assert not answer.HasField("decided_at")
 
 
-async def test_the_whole_case_is_told_in_versions_without_a_gap(
+async def test_the_events_of_a_case_have_versions_without_a_gap(
     disputes: Client, read: Rows
 ) -> None:
     case = await opened(disputes)
@@ -152,7 +152,7 @@ async def test_an_order_has_one_open_case(disputes: Client, read: Rows) -> None:
     assert len(told(read, disputes.marketplace_id)) == 1
 
 
-async def test_two_openings_at_once_make_one_case(disputes: Client) -> None:
+async def test_two_concurrent_openings_make_one_case(disputes: Client) -> None:
     order_id = str(new_id())
     calls = [
         disputes.call("OpenDispute", opening(order_id=order_id), caller="orders") for _ in range(8)
@@ -165,7 +165,7 @@ async def test_two_openings_at_once_make_one_case(disputes: Client) -> None:
     assert {error.reason for error in errors} == {"DISPUTE_ALREADY_OPEN"}
 
 
-async def test_a_resolved_case_makes_room_for_another(disputes: Client) -> None:
+async def test_an_order_can_have_a_new_case_after_the_first_is_resolved(disputes: Client) -> None:
     case = await opened(disputes)
     await disputes.call("DecideDispute", decision(case.id), caller="orders")
     await disputes.call("CompleteDispute", completion(case.id), caller="orders")
@@ -176,7 +176,7 @@ async def test_a_resolved_case_makes_room_for_another(disputes: Client) -> None:
     assert (await disputes.call("GetDispute", newest)).id == second.id
 
 
-async def test_an_id_is_given_to_one_case_only(disputes: Client) -> None:
+async def test_an_id_belongs_to_one_case_only(disputes: Client) -> None:
     case = await opened(disputes)
 
     error = await refusal(
@@ -186,7 +186,7 @@ async def test_an_id_is_given_to_one_case_only(disputes: Client) -> None:
     assert (error.kind, error.reason) == ("ALREADY_EXISTS", "DISPUTE_ID_TAKEN")
 
 
-async def test_two_decisions_at_once_one_wins(disputes: Client, read: Rows) -> None:
+async def test_of_two_concurrent_decisions_one_wins(disputes: Client, read: Rows) -> None:
     case = await opened(disputes)
     calls = [
         disputes.call(
@@ -207,7 +207,7 @@ async def test_two_decisions_at_once_one_wins(disputes: Client, read: Rows) -> N
     assert read(statement, disputes.marketplace_id) == [(winner.release_amount.minor_units,)]
 
 
-async def test_the_same_decision_at_once_is_one_decision(disputes: Client, read: Rows) -> None:
+async def test_the_same_concurrent_decision_is_recorded_once(disputes: Client, read: Rows) -> None:
     case = await opened(disputes)
 
     answers = await asyncio.gather(
@@ -222,7 +222,7 @@ async def test_the_same_decision_at_once_is_one_decision(disputes: Client, read:
     assert read(statement, disputes.marketplace_id) == [(answers[0].resolution_note,)]
 
 
-async def test_evidence_added_at_once_is_all_kept(disputes: Client, read: Rows) -> None:
+async def test_evidence_added_concurrently_is_all_kept(disputes: Client, read: Rows) -> None:
     case = await opened(disputes, evidence=[])
 
     await asyncio.gather(
@@ -235,7 +235,7 @@ async def test_evidence_added_at_once_is_all_kept(disputes: Client, read: Rows) 
     assert [version for _, version, _ in told(read, disputes.marketplace_id)] == [*range(1, 12)]
 
 
-async def test_a_split_with_an_empty_leg_says_what_to_use(disputes: Client) -> None:
+async def test_a_split_with_a_zero_amount_names_the_full_decision(disputes: Client) -> None:
     case = await opened(disputes)
     empty = decision(case.id, release_amount=usdc(8000), refund_amount=usdc(0))
 
@@ -259,7 +259,7 @@ async def test_a_case_is_not_completed_before_it_is_decided(disputes: Client) ->
     assert error.details["currentState"] == "OPEN"
 
 
-async def test_completing_twice_tells_once(disputes: Client, read: Rows) -> None:
+async def test_completing_twice_publishes_one_event(disputes: Client, read: Rows) -> None:
     case = await opened(disputes)
     await disputes.call("DecideDispute", decision(case.id), caller="orders")
 
@@ -357,7 +357,7 @@ async def test_a_list_is_filtered_by_order_and_status(disputes: Client) -> None:
 @pytest.mark.parametrize(
     "token", ["%", "bm90IGEgdXVpZA", "MTIzNDU2NzgtMTIzNC01Njc4LTEyMzQtNTY3ODEyMzQ1Njc4"]
 )
-async def test_a_cursor_that_was_not_given_out_is_refused(disputes: Client, token: str) -> None:
+async def test_an_unknown_cursor_is_refused(disputes: Client, token: str) -> None:
     await opened(disputes)
     request = disputes_pb2.ListDisputesRequest(page=common_pb2.PageRequest(page_token=token))
 

@@ -1,4 +1,4 @@
-"""Pages of the largest cases: they end sooner, and nothing is lost."""
+"""Pages of the largest cases: they hold fewer cases, and none is lost."""
 
 from orchestrator.common.v1 import common_pb2
 from orchestrator.disputes.v1 import disputes_pb2
@@ -11,7 +11,7 @@ from tests.serving import Client
 CASES, LINKS, LINK_LENGTH, BATCHES = 6, 20, 2048, 5
 
 
-async def test_cases_with_as_many_links_as_they_take_are_listed_whole(disputes: Client) -> None:
+async def test_cases_with_the_most_links_are_listed_in_full(disputes: Client) -> None:
     made = [await opened_with_links(disputes) for _ in range(CASES)]
 
     found: list[disputes_pb2.Dispute] = []
@@ -29,7 +29,7 @@ async def test_cases_with_as_many_links_as_they_take_are_listed_whole(disputes: 
 
 
 async def opened_with_links(disputes: Client) -> str:
-    """Open a case with as many links of the largest size as one may have; returns its id."""
+    """Open a case with the most and longest links allowed; returns its id."""
     case = await opened(disputes, evidence=links())
     for _ in range(BATCHES - 1):
         await disputes.call("AddEvidence", evidence(case.id, *links()))
@@ -37,5 +37,5 @@ async def opened_with_links(disputes: Client) -> str:
 
 
 def links() -> list[str]:
-    """Make links, each another, as long as they may be."""
+    """Make different links of the greatest length."""
     return [f"https://cdn.example.com/{new_id()}/".ljust(LINK_LENGTH, "a") for _ in range(LINKS)]

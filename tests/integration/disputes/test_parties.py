@@ -1,4 +1,4 @@
-"""Whose case it is: its two sides', and to other people it is closed."""
+"""The parties of a case can use it; strangers cannot."""
 
 import uuid
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from kernel.errors import InvalidArgument, PermissionDenied
 from tests.integration.disputes.test_cases import Rows, evidence, opened, opening
 from tests.serving import Client, identity_of
 
-# As they were before: a case that knew its order alone.
+# An older schema: a case knew only its order.
 _BACK = """
 alter table disputes.disputes drop column buyer_id, drop column seller_id;
 alter table disputes.rulings drop constraint rulings_pkey, drop column number,
@@ -44,7 +44,7 @@ values (%(m)s, %(case)s, %(order)s, 'OPEN', 'BUYER', 'OTHER', '', '{}', '', 'USD
 
 
 def person(disputes: Client, user: str, *, role: str = ROLE_USER) -> Identity:
-    """Return what the gateway makes of an access token."""
+    """Return the identity that the gateway makes from an access token."""
     key = identity_of(
         "gateway", marketplace_id=disputes.marketplace_id, scopes=frozenset({"read", "write"})
     )
@@ -61,7 +61,7 @@ async def refused(disputes: Client, method: str, request: object, who: Identity)
     return refusal.value.reason
 
 
-async def test_both_sides_read_a_case_and_add_to_it(disputes: Client) -> None:
+async def test_both_parties_can_read_a_case_and_add_evidence(disputes: Client) -> None:
     two = sides()
     case = await opened(disputes, **two)
 
@@ -75,7 +75,9 @@ async def test_both_sides_read_a_case_and_add_to_it(disputes: Client) -> None:
     assert len(added.evidence) == 3
 
 
-async def test_other_people_neither_read_a_case_nor_add_to_it(disputes: Client, read: Rows) -> None:
+async def test_a_stranger_can_neither_read_a_case_nor_add_evidence(
+    disputes: Client, read: Rows
+) -> None:
     case = await opened(disputes, **sides())
     by_id = disputes_pb2.GetDisputeRequest(dispute_id=case.id)
     by_order = disputes_pb2.GetDisputeRequest(order_id=case.order_id)
@@ -95,7 +97,7 @@ async def test_other_people_neither_read_a_case_nor_add_to_it(disputes: Client, 
     assert kept == [("",)]
 
 
-async def test_a_case_whose_sides_nobody_told_is_open_to_no_person(disputes: Client) -> None:
+async def test_a_case_without_known_parties_is_closed_to_users(disputes: Client) -> None:
     user = str(uuid.uuid4())
     case = await opened(disputes, initiated_by=user)
     request = disputes_pb2.GetDisputeRequest(dispute_id=case.id)
@@ -103,7 +105,7 @@ async def test_a_case_whose_sides_nobody_told_is_open_to_no_person(disputes: Cli
     assert await refused(disputes, "GetDispute", request, person(disputes, user)) == "NOT_PARTY"
 
 
-async def test_a_request_that_told_no_sides_is_the_same_with_them(disputes: Client) -> None:
+async def test_a_request_without_sides_is_the_same_request_with_them(disputes: Client) -> None:
     before = opening()
     after = disputes_pb2.OpenDisputeRequest()
     after.CopyFrom(before)
@@ -117,7 +119,7 @@ async def test_a_request_that_told_no_sides_is_the_same_with_them(disputes: Clie
 
 
 @pytest.mark.parametrize("told", [["buyer_id"], ["seller_id"], ["buyer_id", "seller_id"]])
-async def test_one_side_makes_no_case(disputes: Client, told: list[str]) -> None:
+async def test_a_case_needs_both_sides(disputes: Client, told: list[str]) -> None:
     same = dict.fromkeys(told, str(uuid.uuid4()))
 
     with pytest.raises(InvalidArgument) as refusal:
@@ -127,7 +129,7 @@ async def test_one_side_makes_no_case(disputes: Client, told: list[str]) -> None
 
 
 @pytest.mark.parametrize("is_here", [True, False])
-def test_cases_of_before_learn_their_sides_from_the_order(
+def test_older_cases_get_their_sides_from_the_order(
     database_url: Callable[..., str], *, is_here: bool
 ) -> None:
     ids = {name: uuid.uuid4() for name in ("m", "case", "order", "buyer", "seller")}

@@ -1,4 +1,4 @@
-"""A case is opened once, however late it is asked for again."""
+"""A case is opened once, however late the request is repeated."""
 
 import psycopg
 import pytest
@@ -11,7 +11,7 @@ from tests.serving import Client
 from .test_cases import assignment, opening
 
 
-async def test_the_same_case_is_opened_again_long_after_its_answer_was_forgotten(
+async def test_opening_the_same_case_after_its_answer_expired_returns_it(
     disputes: Client, disputes_database: TestDatabase
 ) -> None:
     request = opening()

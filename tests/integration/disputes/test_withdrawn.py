@@ -1,4 +1,4 @@
-"""A decision that could never be paid is withdrawn, and kept; another may be made."""
+"""A decision that cannot be paid is withdrawn and kept; another one may be made."""
 
 import uuid
 from collections.abc import Callable
@@ -43,7 +43,7 @@ async def test_another_decision_may_be_made_after_one_was_withdrawn(
     assert kept == [("SPLIT", "The seller cannot be paid"), ("FULL_REFUND", None)]
 
 
-async def test_a_case_without_a_decision_is_left_as_it_is(disputes: Client) -> None:
+async def test_withdrawing_without_a_decision_changes_nothing(disputes: Client) -> None:
     case = await opened(disputes)
 
     same = await disputes.call("WithdrawDecision", withdrawal(case.id), caller="orders")
@@ -51,7 +51,7 @@ async def test_a_case_without_a_decision_is_left_as_it_is(disputes: Client) -> N
     assert same == case
 
 
-async def test_a_decision_that_was_paid_stands(disputes: Client) -> None:
+async def test_a_paid_decision_cannot_be_withdrawn(disputes: Client) -> None:
     case = await opened(disputes)
     await disputes.call("DecideDispute", decision(case.id), caller="orders")
     await disputes.call("CompleteDispute", completion(case.id), caller="orders")

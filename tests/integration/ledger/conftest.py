@@ -51,7 +51,7 @@ class Replica:
 
 @dataclass(slots=True, kw_only=True)
 class House:
-    """A database, the replicas on it, and shorthand for what tests ask of them."""
+    """A database, the replicas on it, and short methods for tests."""
 
     url: str
     owner_url: str
@@ -118,7 +118,7 @@ class House:
         )
 
     async def holds(self) -> list[Invariant]:
-        """Check every invariant of every marketplace; fails where one does not hold."""
+        """Check every invariant of every marketplace; fails if one does not hold."""
         found = await self.service.check_invariants(marketplace_id=None)
         assert not [one for one in found if not one.holds], found
         return found
@@ -163,7 +163,7 @@ def void(hold: NewTransfer, **changes: Any) -> NewTransfer:
 
 
 def bar(hold: NewTransfer, **changes: Any) -> NewTransfer:
-    """Ask to void a hold, or to bar it where it was never made."""
+    """Ask to void a hold, or to bar it if it does not exist."""
     named = {"debit": hold.debit, "credit": hold.credit, "bars": True}
     return _end(hold, TransferType.VOID, TransferCode.CANCEL, hold.amount, named | changes)
 
@@ -211,7 +211,7 @@ async def house(ledger_database: TestDatabase) -> AsyncIterator[House]:
 
 @pytest.fixture
 async def own_house(database: TestDatabase) -> AsyncIterator[House]:
-    """A ledger whose database is this test's alone, to break it."""
+    """A ledger with a database of this test alone, to break it."""
     async with _house(database) as made:
         yield made
 

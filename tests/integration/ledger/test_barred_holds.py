@@ -1,4 +1,4 @@
-"""A hold that its order's cancellation came before is never made, whoever posts it when."""
+"""A hold that its order's cancellation has barred is never made."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from tests.integration.ledger.conftest import House, bar, escrow, pending
 ROUNDS = 12
 
 
-async def test_a_hold_is_refused_for_good_after_it_was_barred(house: House) -> None:
+async def test_a_barred_hold_is_refused_for_ever(house: House) -> None:
     buyer = await house.user(100)
     hold = pending(buyer, escrow(), 80)
 
@@ -31,7 +31,7 @@ async def test_a_bar_needs_the_buyers_account_which_both_lock(house: House) -> N
     assert refused.reason == "ACCOUNT_NOT_FOUND"
 
 
-async def test_a_bar_is_one_marketplaces_own(house: House) -> None:
+async def test_a_bar_applies_to_one_marketplace_only(house: House) -> None:
     buyer = await house.user(100)
     hold = pending(buyer, escrow(), 80)
     other = House(url=house.url, owner_url=house.owner_url, replicas=house.replicas)

@@ -1,4 +1,4 @@
-"""What a batch does when one of its requests, or its database, fails."""
+"""Batches, when one of their requests or the database fails."""
 
 import asyncio
 import contextlib
@@ -16,11 +16,11 @@ from services.ledger.book import TransferStatus
 from tests.integration.ledger.conftest import WORLD, House, escrow, pending, single
 
 CREATED, EXISTS = TransferStatus.CREATED, TransferStatus.EXISTS
-# Postgres cannot keep this text. The wire refuses it; here it stands for any poison.
+# PostgreSQL cannot store this text. The wire refuses it; here it stands for any refused row.
 POISON = "\x00"
 
 
-async def test_a_poisonous_request_fails_alone(house: House) -> None:
+async def test_a_request_that_the_database_refuses_fails_alone(house: House) -> None:
     ann = await house.user(100)
 
     with structlog.testing.capture_logs() as logs:
@@ -40,7 +40,7 @@ async def test_a_poisonous_request_fails_alone(house: House) -> None:
     assert "ledger.batch_split" in [line["event"] for line in logs]
 
 
-async def test_a_batch_carries_no_more_than_it_may(house: House) -> None:
+async def test_a_batch_stays_within_its_limit(house: House) -> None:
     replica = await house.replica(transfers_max=2, lanes=1)
     number = len(house.replicas) - 1
 
@@ -57,7 +57,7 @@ async def test_a_batch_carries_no_more_than_it_may(house: House) -> None:
     await replica.batcher.close()
 
 
-async def test_more_transfers_than_may_wait_are_refused_before_anything_is_begun(
+async def test_transfers_beyond_the_waiting_limit_are_refused_at_once(
     house: House,
 ) -> None:
     replica = await house.replica(transfers_max=2, lanes=1, waiting_max=4)
@@ -80,7 +80,9 @@ async def test_more_transfers_than_may_wait_are_refused_before_anything_is_begun
 
 
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
-async def test_what_postgres_undid_is_tried_again(own_house: House, sqlstate: str) -> None:
+async def test_a_transaction_that_postgresql_rolled_back_is_retried(
+    own_house: House, sqlstate: str
+) -> None:
     fail_once(own_house, sqlstate)
 
     [result] = await own_house.post(single(WORLD, "suspense", 5))
@@ -90,7 +92,7 @@ async def test_what_postgres_undid_is_tried_again(own_house: House, sqlstate: st
     await own_house.holds()
 
 
-async def test_what_postgres_undoes_for_ever_is_given_up(own_house: House) -> None:
+async def test_a_transaction_that_always_rolls_back_is_given_up(own_house: House) -> None:
     fail_once(own_house, "40001", times=1000)
 
     with pytest.raises(Unavailable):
@@ -99,7 +101,7 @@ async def test_what_postgres_undoes_for_ever_is_given_up(own_house: House) -> No
     assert own_house.rows("select count(*) from ledger.transfers") == [(0,)]
 
 
-async def test_connections_that_died_are_not_noticed_by_callers(own_house: House) -> None:
+async def test_callers_do_not_notice_dead_connections(own_house: House) -> None:
     await asyncio.gather(*(own_house.post(single(WORLD, "suspense", 1)) for _ in range(8)))
     own_house.rows(
         "select pg_terminate_backend(pid) from pg_stat_activity"
@@ -111,7 +113,7 @@ async def test_connections_that_died_are_not_noticed_by_callers(own_house: House
     assert result.status is CREATED
 
 
-async def test_a_commit_whose_answer_is_lost_is_unavailable_and_asking_again_finds_it(
+async def test_a_lost_commit_answer_is_unavailable_and_a_retry_finds_the_transfer(
     own_house: House,
 ) -> None:
     asked = single(WORLD, "suspense", 5)
@@ -130,7 +132,7 @@ async def test_a_commit_whose_answer_is_lost_is_unavailable_and_asking_again_fin
     await own_house.holds()
 
 
-async def test_an_account_that_somebody_sits_on_stops_only_its_own_callers(
+async def test_a_locked_account_delays_only_its_own_callers(
     own_house: House,
 ) -> None:
     ann, bob = await own_house.user(10), await own_house.user(10)
@@ -149,7 +151,7 @@ async def test_an_account_that_somebody_sits_on_stops_only_its_own_callers(
 
 
 def fail_once(house: House, sqlstate: str, *, times: int = 1) -> None:
-    """Let Postgres refuse the next transfers; the sequence counts what is rolled back too."""
+    """Let PostgreSQL refuse the next transfers; the sequence also counts those rolled back."""
     house.rows("create sequence ledger.tries")
     house.rows("grant all on ledger.tries to ledger")
     house.rows(
@@ -171,7 +173,7 @@ def fail_once(house: House, sqlstate: str, *, times: int = 1) -> None:
 
 @asynccontextmanager
 async def cutting_proxy(url: str) -> AsyncIterator[tuple[str, Callable[[], bool]]]:
-    """Forward to Postgres; cut the first connection that commits, when its COMMIT is on its way."""
+    """Forward to PostgreSQL; cut the first connection that commits, after its COMMIT is sent."""
     target = urlsplit(url)
     cut = asyncio.Event()
     served: set[asyncio.Task[None]] = set()
@@ -187,7 +189,7 @@ async def cutting_proxy(url: str) -> AsyncIterator[tuple[str, Callable[[], bool]
             if b"COMMIT" in data and not cut.is_set():
                 back.cancel()
                 await asyncio.wait({back})
-                # What Postgres has answered, it has committed.
+                # PostgreSQL has committed what it has answered.
                 await upstream.read(1)
                 cut.set()
                 break

@@ -32,7 +32,7 @@ ALICE, BOB, CAROL = "alice", "bob", "carol"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """Corrections of a house, as one of its replicas serves them."""
+    """The corrections of one replica of a house."""
 
     house: House
     use_cases: Corrections
@@ -105,7 +105,7 @@ def draft(debit: str, credit: str, amount: int) -> Draft:
     )
 
 
-async def test_what_one_proposes_and_another_approves_is_posted_with_its_event(
+async def test_an_approved_correction_is_posted_with_its_event(
     house: House,
 ) -> None:
     desk, user = room(house), await house.user()
@@ -127,7 +127,7 @@ async def test_what_one_proposes_and_another_approves_is_posted_with_its_event(
     assert '"eventType":"balance.credited"' in body.replace(" ", "")
 
 
-async def test_who_proposed_cannot_approve(house: House) -> None:
+async def test_the_proposer_cannot_approve(house: House) -> None:
     desk, user = room(house), await house.user()
     proposed = await desk.propose(draft(WORLD, user, 500))
 
@@ -140,7 +140,7 @@ async def test_who_proposed_cannot_approve(house: House) -> None:
         await desk.decide(proposed, by=ALICE)
 
 
-async def test_approved_twice_is_posted_once(house: House) -> None:
+async def test_approving_twice_posts_once(house: House) -> None:
     desk, user = room(house), await house.user()
     proposed = await desk.propose(draft(WORLD, user, 500))
 
@@ -151,7 +151,7 @@ async def test_approved_twice_is_posted_once(house: House) -> None:
     assert (desk.transfers(), (await house.balance(user)).available) == (1, 500)
 
 
-async def test_approvers_who_race_on_two_replicas_post_once(house: House) -> None:
+async def test_concurrent_approvers_on_two_replicas_post_once(house: House) -> None:
     desks = [room(house), room(house, await house.replica())]
     user = await house.user()
     proposed = await desks[0].propose(draft(WORLD, user, 500))
@@ -164,7 +164,7 @@ async def test_approvers_who_race_on_two_replicas_post_once(house: House) -> Non
     assert (desks[0].transfers(), (await house.balance(user)).available) == (1, 500)
 
 
-async def test_an_approval_and_a_rejection_that_race_leave_one_of_the_two(house: House) -> None:
+async def test_of_a_concurrent_approval_and_rejection_one_wins(house: House) -> None:
     desk, user = room(house), await house.user()
     proposed = await desk.propose(draft(WORLD, user, 500))
 
@@ -180,7 +180,7 @@ async def test_an_approval_and_a_rejection_that_race_leave_one_of_the_two(house:
     assert desk.transfers() == int(decided.verdict is Verdict.APPROVED)
 
 
-async def test_what_was_rejected_is_never_posted(house: House) -> None:
+async def test_a_rejected_correction_is_never_posted(house: House) -> None:
     desk, user = room(house), await house.user()
     proposed = await desk.propose(draft(WORLD, user, 500))
 
@@ -192,7 +192,7 @@ async def test_what_was_rejected_is_never_posted(house: House) -> None:
     assert desk.transfers() == 0
 
 
-async def test_a_proposal_runs_out_by_the_clock_of_the_database(house: House) -> None:
+async def test_a_proposal_expires_by_the_databases_clock(house: House) -> None:
     desk, user = room(house), await house.user()
     proposed = await desk.propose(draft(WORLD, user, 500))
     house.rows(
@@ -207,7 +207,7 @@ async def test_a_proposal_runs_out_by_the_clock_of_the_database(house: House) ->
     assert desk.transfers() == 0
 
 
-async def test_a_correction_takes_no_more_than_an_account_has(house: House) -> None:
+async def test_a_correction_cannot_overdraw_an_account(house: House) -> None:
     desk, user = room(house), await house.user(300)
     proposed = await desk.propose(draft(user, WORLD, 301))
 
@@ -220,7 +220,7 @@ async def test_a_correction_takes_no_more_than_an_account_has(house: House) -> N
     assert ((await house.balance(user)).available, desk.transfers()) == (300, 0)
 
 
-async def test_an_account_of_another_marketplace_or_of_nobody_is_not_corrected(
+async def test_an_unknown_or_foreign_account_cannot_be_corrected(
     house: House,
 ) -> None:
     desk, foreign = room(house), await house.user()
@@ -231,7 +231,7 @@ async def test_an_account_of_another_marketplace_or_of_nobody_is_not_corrected(
             await desk.propose(draft(WORLD, name, 500))
 
 
-async def test_another_marketplace_neither_sees_nor_decides_it(house: House) -> None:
+async def test_another_marketplace_can_neither_see_nor_decide_a_correction(house: House) -> None:
     desk, user = room(house), await house.user()
     proposed = await desk.propose(draft(WORLD, user, 500))
 
@@ -242,7 +242,7 @@ async def test_another_marketplace_neither_sees_nor_decides_it(house: House) -> 
 
 
 @pytest.mark.parametrize("changed", [{"amount": 0}, {"debit": "suspense", "credit": "suspense"}])
-async def test_what_can_be_no_transfer_is_not_proposed(
+async def test_an_impossible_transfer_is_not_proposed(
     house: House, changed: dict[str, object]
 ) -> None:
     desk, user = room(house), await house.user()
@@ -275,7 +275,7 @@ def test_the_service_can_change_neither_proposal_nor_decision(
         connection.execute(sql.SQL(statement).format(sql.Identifier("ledger", table)))
 
 
-async def test_the_table_itself_knows_that_it_takes_two(house: House) -> None:
+async def test_the_table_refuses_an_approval_by_the_proposer(house: House) -> None:
     desk, user = room(house), await house.user()
     proposed = await desk.propose(draft(WORLD, user, 500))
 

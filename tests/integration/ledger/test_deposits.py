@@ -1,4 +1,4 @@
-"""Deposits told by escrow: booked once, to the user or to suspense, over a real NATS too."""
+"""Deposits that escrow reports: booked once, to the user or to suspense, also over a real NATS."""
 
 import asyncio
 import datetime as dt
@@ -60,7 +60,7 @@ def told(
 
 
 def signed(event: dict[str, Any]) -> Delivery:
-    """The event as it is delivered, with escrow's signature."""
+    """The event as delivered, with escrow's signature."""
     body = orjson.dumps(event)
     signature = EventSigner(EVENT_SIGNING_KEY).sign(SUBJECT, body)
     return Delivery(subject=SUBJECT, headers={HEADER: signature}, body=body, sequence=1)
@@ -108,7 +108,7 @@ async def test_a_deposit_with_a_memo_goes_to_suspense(house: House) -> None:
     assert suspense(house) == 250_000_000
 
 
-async def test_a_deposit_told_by_two_events_is_credited_once(house: House) -> None:
+async def test_a_deposit_in_two_events_is_credited_once(house: House) -> None:
     ann = await house.user()
     event = told(house.marketplace, ann)
 
@@ -118,7 +118,7 @@ async def test_a_deposit_told_by_two_events_is_credited_once(house: House) -> No
     assert (await house.balance(ann)).available == 250_000_000
 
 
-async def test_a_deposit_delivered_to_replicas_at_once_is_credited_once(house: House) -> None:
+async def test_a_deposit_delivered_to_two_replicas_is_credited_once(house: House) -> None:
     ann = await house.user()
     other = await house.replica()
     delivery = signed(told(house.marketplace, ann))
@@ -131,7 +131,7 @@ async def test_a_deposit_delivered_to_replicas_at_once_is_credited_once(house: H
     assert (await house.balance(ann)).available == 250_000_000
 
 
-async def test_a_deposit_for_nobody_goes_to_suspense(house: House) -> None:
+async def test_a_deposit_without_a_user_goes_to_suspense(house: House) -> None:
     await deliver(house, told(house.marketplace))
 
     assert suspense(house) == 250_000_000
@@ -172,7 +172,7 @@ async def test_a_deposit_in_suspense_stays_there_when_it_is_delivered_again(hous
     assert (await house.balance(f"user:{user}")).available == 0
 
 
-async def test_a_deposit_that_contradicts_the_one_booked_is_not_swallowed(house: House) -> None:
+async def test_a_deposit_that_contradicts_the_booked_one_is_not_dropped(house: House) -> None:
     ann = await house.user()
     event = told(house.marketplace, ann)
     await deliver(house, event)
@@ -197,7 +197,7 @@ async def test_a_deposit_that_contradicts_the_one_booked_is_not_swallowed(house:
         {"ledger": "many"},
     ],
 )
-async def test_what_is_no_deposit_is_refused_and_nothing_booked(
+async def test_a_malformed_deposit_is_refused_and_not_booked(
     house: House, changes: dict[str, Any]
 ) -> None:
     with pytest.raises(NotADeposit):
@@ -206,7 +206,7 @@ async def test_what_is_no_deposit_is_refused_and_nothing_booked(
     assert suspense(house) == 0
 
 
-async def test_a_deposit_comes_over_the_bus_and_its_credit_goes_out(
+async def test_a_deposit_from_the_bus_is_credited_and_published(
     ledger: Client, nats_url: str
 ) -> None:
     user = await opened(ledger, public_id=f"usr_{uuid.uuid4().hex}")

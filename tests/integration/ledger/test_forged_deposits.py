@@ -1,4 +1,4 @@
-"""What reaches the ledger over the bus and escrow did not sign changes nothing, whatever it is."""
+"""Messages on the bus that escrow did not sign change nothing."""
 
 import asyncio
 import base64
@@ -37,7 +37,7 @@ async def own_ledger(database: TestDatabase, own_nats_server: NatsServer) -> Asy
 
 @pytest.fixture
 async def bus(own_nats_server: NatsServer) -> AsyncIterator[Bus]:
-    """A connection that anybody could have."""
+    """A connection without any privilege."""
     made = Bus(url=own_nats_server.url, name="anybody")
     yield made
     await made.close()
@@ -101,7 +101,7 @@ FORGERIES: dict[str, Forgery] = {
 }
 
 
-async def test_no_forgery_changes_a_balance_and_each_is_dropped_once(
+async def test_a_forged_event_is_dropped_once_and_changes_no_balance(
     own_ledger: Client, bus: Bus
 ) -> None:
     user = await opened(own_ledger, public_id="usr_ann")
@@ -120,9 +120,7 @@ async def test_no_forgery_changes_a_balance_and_each_is_dropped_once(
     assert [line["refused"] for line in dropped] == list(range(1, len(FORGERIES) + 1))
 
 
-async def test_a_true_event_told_again_and_again_is_booked_once(
-    own_ledger: Client, bus: Bus
-) -> None:
+async def test_a_replayed_signed_event_is_booked_once(own_ledger: Client, bus: Bus) -> None:
     user = await opened(own_ledger, public_id="usr_ann")
     true = orjson.dumps(told(own_ledger.marketplace_id, user))
 
@@ -133,9 +131,7 @@ async def test_a_true_event_told_again_and_again_is_booked_once(
     assert await balance(own_ledger, user) == (250_000_000, 0)
 
 
-async def test_a_true_event_of_escrow_that_is_no_deposit_books_nothing(
-    own_ledger: Client, bus: Bus
-) -> None:
+async def test_another_signed_event_of_escrow_books_nothing(own_ledger: Client, bus: Bus) -> None:
     user = await opened(own_ledger, public_id="usr_ann")
     event = told(own_ledger.marketplace_id, user) | {"eventType": "escrow.funded"}
     body = orjson.dumps(event)

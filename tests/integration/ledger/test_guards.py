@@ -1,4 +1,4 @@
-"""What holds when something comes between: keys that grow old, holds that appear, other tenants."""
+"""Guards against rare races: expired keys, holds that appear late, other marketplaces."""
 
 import asyncio
 import uuid
@@ -67,16 +67,16 @@ async def test_an_answer_is_kept_for_24_hours_of_the_database(house: House) -> N
         await ask(b"one", one)
 
 
-async def test_a_hold_that_appears_while_its_accounts_are_being_locked_is_looked_at_again(
+async def test_a_hold_that_appears_during_locking_is_loaded_again(
     house: House,
 ) -> None:
     ann, bob = await house.user(100), await house.user(100)
-    # To an account that has no row of its own to meet at.
+    # To an account without a row to lock.
     hold = pending(bob, "suspense", 40)
     await house.replica()
     async with await psycopg.AsyncConnection.connect(house.owner_url) as holder:
         await holder.execute("select 1 from ledger.accounts where name = %s for update", (ann,))
-        # It waits for ann's row, and has looked for the hold: there was none.
+        # It waits for ann's row. It has looked for the hold and found none.
         ending = asyncio.create_task(house.post(single(ann, "suspense", 10), post(hold), replica=1))
         await until_one_waits(house)
         assert [result.status for result in await house.post(hold)] == [CREATED]
@@ -100,7 +100,7 @@ async def until_one_waits(house: House) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_an_account_that_is_not_as_it_was_loaded_is_not_written(house: House) -> None:
+async def test_a_changed_account_is_not_overwritten(house: House) -> None:
     ann = await house.user(100)
     store, at = LedgerStore(outbox=Outbox()), SystemClock().now()
     asked = [single(WORLD, ann, 5)]
@@ -113,7 +113,7 @@ async def test_an_account_that_is_not_as_it_was_loaded_is_not_written(house: Hou
             assert [one.status for one in decide(book, asked=asked, at=at)] == [CREATED]
             account = book.accounts[USDC, ann]
             assert account.stored_version is not None
-            # As if it had been written since, which its lock forbids.
+            # As if another transaction had written it, which the lock prevents.
             account.stored_version -= 1
             await store.save(tx, batch, events=[], at=at)
 

@@ -1,4 +1,4 @@
-"""Open holds, as an operator lists them: what nothing has ended, and no other marketplace's."""
+"""Open holds, as an operator lists them: those of one marketplace that have not ended."""
 
 import uuid
 
@@ -6,7 +6,7 @@ from kernel.ids import MarketplaceId
 from tests.integration.ledger.conftest import House, escrow, pending, post, void
 
 
-async def test_holds_are_listed_until_something_ends_them(house: House) -> None:
+async def test_holds_are_listed_until_they_end(house: House) -> None:
     user = await house.user(1000)
     holds = [pending(user, escrow(), 100) for _ in range(4)]
     await house.post(*holds)
@@ -20,7 +20,7 @@ async def test_holds_are_listed_until_something_ends_them(house: House) -> None:
 
     found = await listed()
     assert [hold for _, hold in found] == [holds[2].id, holds[3].id]
-    # One more than asked says that there is another page; a page goes on after a number.
+    # One more than asked means that there is another page, which starts after a number.
     assert await listed(size=1) == found
     assert await listed(after=found[0][0]) == found[1:]
     house.marketplace = MarketplaceId(uuid.uuid4())

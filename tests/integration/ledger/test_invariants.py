@@ -1,4 +1,4 @@
-"""The checks that operators rely on: each finds what it is for."""
+"""The checks that operators rely on: each finds the fault that it looks for."""
 
 import uuid
 
@@ -7,7 +7,7 @@ import pytest
 from kernel.ids import MarketplaceId
 from tests.integration.ledger.conftest import WORLD, House, bar, escrow, pending, post, single, void
 
-# What somebody with the owner's rights could do to a ledger, and the check that finds it.
+# Changes that need the owner's rights, and the check that finds each.
 TAMPERINGS = [
     (
         "update ledger.entries set available_change = available_change + 1 where version is null",
@@ -44,7 +44,7 @@ async def lived_in(house: House) -> None:
     await house.post(bar(pending(bob, order, 20)))
 
 
-async def test_every_invariant_holds_in_a_ledger_that_was_lived_in(own_house: House) -> None:
+async def test_every_invariant_holds_in_a_used_ledger(own_house: House) -> None:
     await lived_in(own_house)
 
     found = await own_house.holds()
@@ -55,7 +55,7 @@ async def test_every_invariant_holds_in_a_ledger_that_was_lived_in(own_house: Ho
     )
 
 
-async def test_an_empty_ledger_holds(own_house: House) -> None:
+async def test_every_invariant_holds_in_an_empty_ledger(own_house: House) -> None:
     await own_house.holds()
 
 

@@ -99,7 +99,7 @@ async def test_a_hold_goes_over_the_wire_and_back(ledger: Client) -> None:
     assert await balance(ledger, user) == (100, 800)
 
 
-async def test_insufficient_funds_tell_what_there_is_and_what_was_asked(ledger: Client) -> None:
+async def test_insufficient_funds_name_the_available_and_requested_amounts(ledger: Client) -> None:
     name = f"user:{await opened(ledger)}"
 
     answer = await posted(ledger, transfer(debit_account=name, credit_account="suspense"))
@@ -111,7 +111,7 @@ async def test_insufficient_funds_tell_what_there_is_and_what_was_asked(ledger: 
     assert result.requested.asset == "USDC"
 
 
-async def test_a_kept_answer_is_given_again_to_the_byte(ledger: Client) -> None:
+async def test_a_stored_answer_is_returned_byte_for_byte(ledger: Client) -> None:
     user = await opened(ledger)
     asked = transfer(debit_account="external:stellar", credit_account=f"user:{user}")
     request = ledger_pb2.PostTransfersRequest(request_id=ident(), transfers=[asked])
@@ -125,7 +125,7 @@ async def test_a_kept_answer_is_given_again_to_the_byte(ledger: Client) -> None:
     assert await balance(ledger, user) == (200, 0)
 
 
-async def test_a_kept_refusal_is_given_again(ledger: Client) -> None:
+async def test_a_stored_refusal_is_returned_again(ledger: Client) -> None:
     user = await opened(ledger)
     asked = transfer(debit_account=f"user:{user}", credit_account="suspense")
     request_id = ident()
@@ -138,7 +138,9 @@ async def test_a_kept_refusal_is_given_again(ledger: Client) -> None:
     assert again.results[0].reason == "INSUFFICIENT_FUNDS"
 
 
-async def test_the_same_request_at_once_happens_once_and_answers_alike(ledger: Client) -> None:
+async def test_concurrent_repeats_of_a_request_happen_once_and_get_the_same_answer(
+    ledger: Client,
+) -> None:
     user, request_id = await opened(ledger), ident()
     asked = transfer(debit_account="external:stellar", credit_account=f"user:{user}")
 
@@ -151,7 +153,7 @@ async def test_the_same_request_at_once_happens_once_and_answers_alike(ledger: C
     assert await balance(ledger, user) == (100, 0)
 
 
-async def test_a_request_id_is_not_for_other_transfers(ledger: Client) -> None:
+async def test_a_request_id_cannot_be_used_for_other_transfers(ledger: Client) -> None:
     request_id = ident()
     world = {"debit_account": "external:stellar", "credit_account": "suspense"}
     await posted(ledger, transfer(**world), request_id=request_id)
@@ -216,9 +218,7 @@ async def test_fields_that_do_not_fit_are_named(
 
 
 @pytest.mark.parametrize("count", [50, 1000])
-async def test_as_many_wrong_fields_are_named_as_a_refusal_holds(
-    ledger: Client, count: int
-) -> None:
+async def test_a_refusal_names_as_many_wrong_fields_as_fit(ledger: Client, count: int) -> None:
     wrong = [ledger_pb2.NewTransfer() for _ in range(count)]
 
     refused = await refusal(
@@ -292,7 +292,7 @@ async def test_the_accounts_of_the_house_are_read_page_by_page(ledger: Client) -
         ("GetTransfer", ledger_pb2.GetTransferRequest(transfer_id=ident()), "TRANSFER_NOT_FOUND"),
     ],
 )
-async def test_what_is_not_there_is_not_found(
+async def test_unknown_ids_are_not_found(
     ledger: Client, method: str, request_: Any, reason: str
 ) -> None:
     refused = await refusal(ledger, method, request_, caller="orders")
@@ -316,7 +316,9 @@ async def test_what_is_not_there_is_not_found(
         ("GetBalance", "escrow"),
     ],
 )
-async def test_only_those_on_the_list_may_call(ledger: Client, method: str, caller: str) -> None:
+async def test_only_callers_on_the_allow_list_may_call(
+    ledger: Client, method: str, caller: str
+) -> None:
     request = getattr(ledger_pb2, f"{method}Request")()
 
     refused = await refusal(ledger, method, request, caller=caller)

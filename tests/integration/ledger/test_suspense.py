@@ -1,4 +1,4 @@
-"""What is in suspense can be looked at, and given to the user whose wallet it reached, once."""
+"""Deposits in suspense can be listed, and credited once to the user whose wallet they reached."""
 
 import asyncio
 import uuid
@@ -26,7 +26,7 @@ async def listed(house: House, *, only_open: bool = True) -> list[str]:
     return [one.memo for one in found]
 
 
-async def test_what_is_in_suspense_is_listed_with_what_is_known_of_it(house: House) -> None:
+async def test_deposits_in_suspense_are_listed_with_their_user_and_memo(house: House) -> None:
     ann = await house.user()
     for memo in ("7", "8", "9"):
         await deliver(house, told(house.marketplace, ann, memo=memo))
@@ -45,7 +45,7 @@ async def test_what_is_in_suspense_is_listed_with_what_is_known_of_it(house: Hou
     assert [one.memo for one in rest] == ["9"]
 
 
-async def test_a_deposit_is_credited_once_whoever_asks_and_how_often(house: House) -> None:
+async def test_a_deposit_in_suspense_is_credited_once_by_concurrent_requests(house: House) -> None:
     ann = await house.user()
     other = await house.replica()
     event = told(house.marketplace, ann, memo="7")
@@ -68,7 +68,7 @@ async def test_a_deposit_is_credited_once_whoever_asks_and_how_often(house: Hous
     assert await listed(house, only_open=False) == ["7"]
 
 
-async def test_a_deposit_to_nobody_stays_where_it_is(house: House) -> None:
+async def test_a_deposit_without_a_user_stays_in_suspense(house: House) -> None:
     event = told(house.marketplace, memo="7")
     await deliver(house, event)
     late = told(house.marketplace, f"user:{uuid.uuid4()}", age=ACCOUNT_PATIENCE * 2)
@@ -86,7 +86,7 @@ async def test_a_deposit_to_nobody_stays_where_it_is(house: House) -> None:
     assert suspense(house) == 2 * AMOUNT
 
 
-async def test_another_marketplace_neither_sees_nor_credits_it(house: House) -> None:
+async def test_another_marketplace_can_neither_see_nor_credit_a_deposit(house: House) -> None:
     ann = await house.user()
     event = told(house.marketplace, ann, memo="7")
     await deliver(house, event)

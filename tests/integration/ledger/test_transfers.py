@@ -27,7 +27,7 @@ def statuses(results: list[Result]) -> list[TransferStatus]:
     return sorted(result.status for result in results)
 
 
-async def test_an_orders_money_goes_from_the_world_to_the_seller(house: House) -> None:
+async def test_an_orders_money_moves_from_outside_to_the_seller(house: House) -> None:
     ann, bob, order = await house.user(1000), await house.user(), escrow()
     hold = pending(ann, order, 800)
 
@@ -79,7 +79,7 @@ async def test_concurrent_callers_share_commits(house: House) -> None:
     assert transactions < 50
 
 
-async def test_a_post_and_a_void_of_one_hold_race_and_one_wins(house: House) -> None:
+async def test_of_a_concurrent_post_and_void_one_wins(house: House) -> None:
     ann = await house.user(1000)
     await house.replica()
     await house.replica()
@@ -101,8 +101,8 @@ async def test_a_post_and_a_void_of_one_hold_race_and_one_wins(house: House) -> 
 
 
 @pytest.mark.parametrize("debit", [WORLD, "manual"])
-async def test_replicas_that_meet_at_one_transfer_create_it_once(house: House, debit: str) -> None:
-    # Neither account is locked: only the transfer's own id keeps the second one out.
+async def test_concurrent_replicas_create_a_transfer_once(house: House, debit: str) -> None:
+    # Neither account is locked: only the transfer's id stops the second one.
     await house.replica()
     for _ in range(20):
         asked = single(debit, "suspense", 7)
@@ -112,7 +112,7 @@ async def test_replicas_that_meet_at_one_transfer_create_it_once(house: House, d
         assert statuses([one for answer in answers for one in answer]) == [CREATED, EXISTS]
 
 
-async def test_replicas_that_meet_at_a_new_escrow_open_it_once(house: House) -> None:
+async def test_concurrent_replicas_open_a_new_escrow_once(house: House) -> None:
     await house.replica()
     ann = await house.user(1000)
     for _ in range(12):
@@ -126,7 +126,7 @@ async def test_replicas_that_meet_at_a_new_escrow_open_it_once(house: House) -> 
         assert statuses([one for answer in answers for one in answer]) == [CREATED, CREATED]
 
 
-async def test_crossing_transfers_of_replicas_do_not_wait_in_a_ring(house: House) -> None:
+async def test_crossing_transfers_of_replicas_do_not_deadlock(house: House) -> None:
     names = [await house.user(1000) for _ in range(6)]
     await house.replica()
     pairs = [(one, other) for one in names for other in names if one != other]
@@ -142,7 +142,7 @@ async def test_crossing_transfers_of_replicas_do_not_wait_in_a_ring(house: House
     assert {(await house.balance(name)).available for name in names} == {1000}
 
 
-async def test_the_same_transfer_asked_at_once_happens_once(house: House) -> None:
+async def test_concurrent_repeats_of_a_transfer_happen_once(house: House) -> None:
     ann, bob = await house.user(100), await house.user()
     asked = single(ann, bob, 60)
 
@@ -152,7 +152,7 @@ async def test_the_same_transfer_asked_at_once_happens_once(house: House) -> Non
     assert (await house.balance(bob)).available == 60
 
 
-async def test_a_refusal_of_one_caller_is_nobody_elses(house: House) -> None:
+async def test_a_refusal_affects_its_own_caller_only(house: House) -> None:
     ann, bob = await house.user(10), await house.user(10)
 
     [poor], [rich] = await asyncio.gather(
@@ -163,7 +163,7 @@ async def test_a_refusal_of_one_caller_is_nobody_elses(house: House) -> None:
     assert (await house.balance(ann)).available == 20
 
 
-async def test_a_caller_that_goes_away_stops_nothing(house: House) -> None:
+async def test_a_cancelled_caller_does_not_stop_the_batch(house: House) -> None:
     ann = await house.user(100)
     asked = pending(ann, escrow(), 40)
     leaving = asyncio.ensure_future(house.post(asked))
@@ -177,7 +177,7 @@ async def test_a_caller_that_goes_away_stops_nothing(house: House) -> None:
     assert again.status is EXISTS
 
 
-async def test_linked_transfers_are_kept_together_or_not_at_all(house: House) -> None:
+async def test_linked_transfers_are_made_together_or_not_at_all(house: House) -> None:
     ann, bob, order = await house.user(100), await house.user(), escrow()
     hold = pending(ann, order, 80, linked=True)
     group = [hold, post(hold, linked=True), single(order, bob, 81)]
@@ -203,7 +203,7 @@ async def test_the_order_of_arrival_decides_within_a_list(house: House) -> None:
     assert (results[3].available, results[3].requested) == (6, 7)
 
 
-async def test_a_marketplace_cannot_touch_anothers_accounts_or_transfers(house: House) -> None:
+async def test_a_marketplace_cannot_use_accounts_or_transfers_of_another(house: House) -> None:
     ann = await house.user(100)
     hold = pending(ann, escrow(), 50)
     await house.post(hold)

@@ -1,4 +1,4 @@
-"""The second wall: what the database refuses by itself, whatever the code above it does."""
+"""The second wall: the database refuses wrong rows, even if the code has a fault."""
 
 import uuid
 from typing import Any
@@ -52,7 +52,7 @@ async def test_history_cannot_be_changed_by_the_service(
         "update inbox set consumer = 'x'",
     ],
 )
-async def test_the_service_may_only_do_what_it_must(house: House, statement: str) -> None:
+async def test_the_services_role_has_only_the_grants_it_needs(house: House, statement: str) -> None:
     assert await refused(house, statement, role="ledger") == "42501"
 
 
@@ -95,7 +95,7 @@ async def test_a_public_id_names_one_user(house: House) -> None:
     assert await refused(house, insert, *row) == "accounts_public_id_once"
 
 
-async def test_transfers_that_make_no_sense_are_refused(house: House) -> None:
+async def test_impossible_transfers_are_refused(house: House) -> None:
     ann, bob = await house.user(100), await house.user()
     hold = pending(ann, bob, 40)
     await house.post(hold)

@@ -71,7 +71,7 @@ def a_proposal(
     )
 
 
-def test_a_new_case_is_open_and_told_once() -> None:
+def test_a_new_case_is_open_and_has_one_event() -> None:
     dispute, fact = domain.open_case(
         a_case(), marketplace_id=MarketplaceId(uuid.UUID(int=9)), at=NOON
     )
@@ -98,7 +98,7 @@ def test_a_case_is_about_whole_cents(minor_units: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["[]", "1", "{", "null", '"a"', "[" * 100_000])
-def test_a_snapshot_that_is_no_json_object_is_refused(text: str) -> None:
+def test_a_snapshot_that_is_not_a_json_object_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgument) as refusal:
         domain.open_case(
             a_case(contract_snapshot_json=text),
@@ -130,7 +130,7 @@ def test_a_case_is_not_opened_with_a_hidden_link() -> None:
         ({"amount": cents(8001)}, False),
     ],
 )
-def test_an_opening_is_the_same_when_what_a_case_keeps_is_the_same(
+def test_an_opening_is_a_repeat_if_the_kept_fields_are_equal(
     changed: dict[str, object], *, is_same: bool
 ) -> None:
     known, _ = domain.assign(a_dispute(), agent_id="agent-1", notes="", at=LATER)
@@ -158,7 +158,7 @@ def test_a_case_can_be_given_to_another_agent() -> None:
     assert fact.payload["reviewedBy"] == "agent-2"
 
 
-def test_evidence_is_added_to_what_is_there() -> None:
+def test_evidence_is_appended() -> None:
     dispute, fact = domain.add_evidence(a_dispute(), evidence=[LINK + "?2"], at=LATER)
 
     assert dispute.evidence == (LINK, LINK + "?2")
@@ -297,7 +297,7 @@ def test_a_paid_decision_cannot_be_withdrawn() -> None:
         domain.withdraw(resolved, at=LATER)
 
 
-def test_completing_tells_what_was_decided() -> None:
+def test_completing_publishes_the_decision() -> None:
     decided = domain.decide(a_dispute(), a_split(cents(5000), cents(3000)), at=NOON)
 
     dispute, fact = domain.complete(decided, at=LATER)
@@ -311,7 +311,7 @@ def test_completing_tells_what_was_decided() -> None:
     assert fact.payload["resolvedAt"] == "2026-02-18T13:00:00.000Z"
 
 
-def test_completing_twice_tells_once() -> None:
+def test_completing_twice_publishes_one_event() -> None:
     decided = domain.decide(a_dispute(), a_split(cents(5000), cents(3000)), at=NOON)
     resolved, _ = domain.complete(decided, at=NOON)
 
@@ -335,7 +335,7 @@ def test_a_case_without_a_decision_is_not_completed() -> None:
         partial(domain.add_evidence, evidence=[LINK], at=LATER),
     ],
 )
-def test_a_resolved_case_is_closed_to_everything(act: Callable[[Dispute], object]) -> None:
+def test_a_resolved_case_cannot_be_changed(act: Callable[[Dispute], object]) -> None:
     decided = domain.decide(a_dispute(), a_proposal(DisputeDecision.FULL_REFUND), at=NOON)
     resolved, _ = domain.complete(decided, at=NOON)
 

@@ -1,4 +1,4 @@
-"""Cases on the wire: total both ways."""
+"""Cases on the wire: every value, in both directions."""
 
 import pytest
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper

@@ -1,4 +1,4 @@
-"""The clock: UTC, whole milliseconds, spelled as both the events and the APIs print it."""
+"""The clock: UTC, whole milliseconds, in the format of the events and the APIs."""
 
 import datetime as dt
 

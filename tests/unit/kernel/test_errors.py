@@ -1,4 +1,4 @@
-"""Refusals: a kind each, a reason, details that the caller may rely on."""
+"""Refusals: each has a kind, a reason, and details that the caller may rely on."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_a_refusal_names_its_fact_and_inherits_its_kind() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_a_reason_given_at_the_spot_replaces_the_class_reason(kind: str) -> None:
+def test_an_explicit_reason_replaces_the_class_reason(kind: str) -> None:
     cls = KINDS[kind]
 
     assert cls("x", reason="OTHER").reason == "OTHER"

@@ -1,4 +1,4 @@
-"""Ids: two spellings of one 128-bit value, ordered by time, nothing malformed let through."""
+"""Ids: two spellings of one 128-bit value, ordered by time; malformed texts are refused."""
 
 import time
 import uuid
@@ -83,7 +83,7 @@ def test_a_malformed_id_is_none(text: str) -> None:
 
 
 @given(st.text(alphabet=ALPHABET + "_-", max_size=40))
-def test_no_text_is_read_as_an_id_it_does_not_spell(text: str) -> None:
+def test_a_text_is_read_only_as_the_id_it_spells(text: str) -> None:
     value = from_public("ord", text)
 
     if value is not None:
@@ -97,7 +97,7 @@ def test_a_new_id_is_a_uuid_of_version_7() -> None:
     assert value.variant == uuid.RFC_4122
 
 
-def test_a_new_id_holds_the_millisecond_it_was_made_in() -> None:
+def test_a_new_id_contains_its_millisecond() -> None:
     before = time.time_ns() // 1_000_000
     value = new_id()
     after = time.time_ns() // 1_000_000
@@ -129,7 +129,7 @@ def test_a_derived_id_is_the_same_for_the_same_purpose_only() -> None:
 
 
 @given(st.lists(st.text(max_size=5), max_size=3), st.lists(st.text(max_size=5), max_size=3))
-def test_other_texts_are_another_hashed_id_and_it_looks_like_no_other(
+def test_hashed_ids_differ_by_text_and_from_every_other_uuid(
     one: list[str], other: list[str]
 ) -> None:
     known = hashed_id(*one)
@@ -139,6 +139,6 @@ def test_other_texts_are_another_hashed_id_and_it_looks_like_no_other(
     assert not is_hashed(new_id())
 
 
-def test_where_one_text_ends_and_the_next_begins_is_part_of_a_hashed_id() -> None:
+def test_a_hashed_id_depends_on_the_boundaries_between_texts() -> None:
     assert len({hashed_id(*parts) for parts in (["ab"], ["a", "b"], ["", "ab"], ["a:1:b"])}) == 4
     assert str(hashed_id("subject", "https://a", "b")) == "f0337ea4-9741-257e-f6e0-a301db6bfda3"

@@ -1,4 +1,4 @@
-"""Money: what the amount parser takes and refuses, how amounts are spelled, fees to the cent."""
+"""Money: amounts that the parser accepts and refuses, their formats, fees to the cent."""
 
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -90,7 +90,7 @@ def test_zero_is_refused_as_an_amount() -> None:
 
 
 @pytest.mark.parametrize("text", ["922337203685.48", "999999999999.99"])
-def test_an_amount_that_no_column_and_no_chain_can_hold_is_refused(text: str) -> None:
+def test_an_amount_beyond_a_bigint_is_refused(text: str) -> None:
     with pytest.raises(InvalidAmountFormat, match="at most"):
         parse_amount(text)
 
@@ -101,12 +101,12 @@ def test_the_largest_amount_fits_a_bigint_and_no_more() -> None:
 
 
 @given(cents)
-def test_what_is_spelled_is_read_back(count: int) -> None:
+def test_a_formatted_amount_is_read_back(count: int) -> None:
     assert parse_amount(to_text(count * CENT)) == count * CENT
 
 
 @given(st.text(max_size=20))
-def test_no_text_is_read_as_an_amount_it_does_not_spell(text: str) -> None:
+def test_a_text_is_read_only_as_the_amount_it_spells(text: str) -> None:
     try:
         minor_units = parse_amount(text)
     except InvalidAmountFormat:

@@ -1,4 +1,4 @@
-"""Links: what may be shown to the other side of an order."""
+"""Links: those that may be shown to the other party of an order."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kernel.urls import InvalidUrl, require_url
 
-# Letters and signs that show nothing.
+# Letters and signs that are invisible.
 BLANK = "\u034f\u115f\u1160\u17b4\u180b\u2800\u3164\ufe0f\uffa0\U000e0100"
 
 
@@ -29,7 +29,7 @@ BLANK = "\u034f\u115f\u1160\u17b4\u180b\u2800\u3164\ufe0f\uffa0\U000e0100"
         "https://" + "a" * 63 + ".example/",
     ],
 )
-def test_a_link_is_kept_as_it_was_given(text: str) -> None:
+def test_a_link_is_stored_as_sent(text: str) -> None:
     assert require_url(text, field="url") == text
 
 
@@ -101,7 +101,7 @@ def test_a_link_is_kept_as_it_was_given(text: str) -> None:
         "https://example.com/" + "a" * 2029,
     ],
 )
-def test_a_link_that_hides_where_it_leads_is_refused(text: str) -> None:
+def test_a_link_that_hides_its_target_is_refused(text: str) -> None:
     with pytest.raises(InvalidUrl) as refusal:
         require_url(text, field="evidence[0]")
 
@@ -113,7 +113,7 @@ HOSTS = st.text(max_size=12) | st.text("xn-.0123456789abf%[]:@é\u200b", max_siz
 
 
 @given(host=HOSTS | HOSTS.map(lambda text: f"xn--{text}.example"), path=st.text(max_size=8))
-def test_any_text_is_kept_or_refused(host: str, path: str) -> None:
+def test_any_text_is_stored_or_refused(host: str, path: str) -> None:
     text = f"https://{host}/{path}"
     try:
         assert require_url(text, field="url") == text

@@ -1,4 +1,4 @@
-"""Transfers as tests ask for them, and a book kept in memory as the store would keep it."""
+"""Transfers for tests, and a ledger in memory that loads and saves a book like the store."""
 
 import copy
 import datetime as dt
@@ -60,7 +60,7 @@ def void(number: int, hold: int, *, linked: bool = False) -> NewTransfer:
 
 
 def bar(number: int, hold: int, debit: str, credit: str, amount: int) -> NewTransfer:
-    """Ask to void a hold, or to bar it where it was never made."""
+    """Ask to void a hold, or to bar it if it does not exist."""
     kind, code = TransferType.VOID, TransferCode.CANCEL
     asked = _asked(number, kind, code, debit, credit, amount, hold=hold)
     return asked._replace(bars=True)
@@ -95,7 +95,7 @@ def _asked(
 
 @dataclass(slots=True)
 class Ledger:
-    """A ledger in memory: every call is one batch, loaded and saved as the store does it."""
+    """A ledger in memory: every call is one batch, loaded and saved like the store's."""
 
     accounts: dict[str, Account] = field(default_factory=dict)
     transfers: dict[TransferId, Transfer] = field(default_factory=dict)

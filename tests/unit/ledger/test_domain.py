@@ -71,7 +71,7 @@ def test_the_exact_balance_can_be_held_and_a_unit_more_cannot(ledger: Ledger) ->
     assert exact.status is CREATED
 
 
-def test_a_posted_hold_is_the_escrows(ledger: Ledger) -> None:
+def test_a_posted_hold_moves_the_money_to_the_escrow(ledger: Ledger) -> None:
     ledger.ask(pending(1, ANN, ORDER, 80))
 
     result = ledger.ask_one(post(2, 1))
@@ -108,7 +108,7 @@ def test_a_hold_that_was_made_is_voided_by_the_same_request(ledger: Ledger) -> N
         bar(3, 2, ANN, escrow(1), 79),
     ],
 )
-def test_another_hold_than_is_meant_is_not_voided(ledger: Ledger, meant: NewTransfer) -> None:
+def test_a_void_that_bars_refuses_a_different_hold(ledger: Ledger, meant: NewTransfer) -> None:
     ledger.ask(pending(2, ANN, escrow(1), 80))
 
     answer = ledger.ask_one(meant)
@@ -117,13 +117,13 @@ def test_another_hold_than_is_meant_is_not_voided(ledger: Ledger, meant: NewTran
     assert ledger.reserved(ANN) == 80
 
 
-def test_a_bar_goes_with_its_refused_group(ledger: Ledger) -> None:
+def test_a_bar_is_undone_with_its_refused_group(ledger: Ledger) -> None:
     ledger.ask(bar(3, 2, ANN, escrow(1), 80)._replace(linked=True), single(4, ANN, BOB, 10**9))
 
     assert ledger.ask_one(pending(2, ANN, escrow(1), 80)).status is TransferStatus.CREATED
 
 
-def test_what_is_not_posted_of_a_hold_is_given_back(ledger: Ledger) -> None:
+def test_the_rest_of_a_posted_hold_is_given_back(ledger: Ledger) -> None:
     ledger.ask(pending(1, ANN, ORDER, 80))
 
     ledger.ask(post(2, 1, 50))
@@ -131,7 +131,7 @@ def test_what_is_not_posted_of_a_hold_is_given_back(ledger: Ledger) -> None:
     assert (ledger.available(ANN), ledger.reserved(ANN), ledger.available(ORDER)) == (50, 0, 50)
 
 
-def test_a_voided_hold_is_given_back_whole(ledger: Ledger) -> None:
+def test_a_voided_hold_is_given_back_in_full(ledger: Ledger) -> None:
     ledger.ask(pending(1, ANN, ORDER, 80))
 
     ledger.ask(void(2, 1))
@@ -212,7 +212,9 @@ def test_refused_for_a_hold(ledger: Ledger, asked: NewTransfer, reason: str) -> 
 
 
 @pytest.mark.parametrize("asked", [single(1, ANN, BOB, 10), pending(1, ANN, ORDER, 10)])
-def test_a_repeated_transfer_exists_and_moves_once(ledger: Ledger, asked: NewTransfer) -> None:
+def test_repeating_a_transfer_answers_exists_and_moves_money_once(
+    ledger: Ledger, asked: NewTransfer
+) -> None:
     first, again = ledger.ask(asked, asked)
     later = ledger.ask_one(asked)
 
@@ -222,7 +224,7 @@ def test_a_repeated_transfer_exists_and_moves_once(ledger: Ledger, asked: NewTra
 
 
 @pytest.mark.parametrize("asked", [post(2, 1), post(2, 1, 80), post(2, 1, 30), void(2, 1)])
-def test_a_repeated_resolution_exists(ledger: Ledger, asked: NewTransfer) -> None:
+def test_repeating_a_resolution_answers_exists(ledger: Ledger, asked: NewTransfer) -> None:
     ledger.ask(pending(1, ANN, ORDER, 80))
 
     results = [ledger.ask_one(asked) for _ in range(2)]
@@ -262,7 +264,7 @@ def test_a_resolution_with_another_amount_or_hold_is_refused(ledger: Ledger) -> 
     assert refusal(ledger.ask_one(void(2, 1))) == "TRANSFER_DIFFERS"
 
 
-def test_a_refused_id_may_be_used_again(ledger: Ledger) -> None:
+def test_a_refused_id_can_be_used_again(ledger: Ledger) -> None:
     asked = single(1, BOB, ANN, 5)
     assert refusal(ledger.ask_one(asked)) == "INSUFFICIENT_FUNDS"
     ledger.ask(single(2, WORLD, BOB, 5))
@@ -291,7 +293,7 @@ def test_a_linked_group_with_a_refusal_changes_nothing(ledger: Ledger) -> None:
     assert ORDER not in ledger.accounts
 
 
-def test_a_linked_group_without_a_refusal_happens(ledger: Ledger) -> None:
+def test_a_linked_group_without_a_refusal_is_made(ledger: Ledger) -> None:
     results = ledger.ask(
         pending(1, ANN, ORDER, 60, linked=True),
         post(2, 1, linked=True),
@@ -302,14 +304,14 @@ def test_a_linked_group_without_a_refusal_happens(ledger: Ledger) -> None:
     assert ledger.available(BOB) == 60
 
 
-def test_a_repeated_linked_group_exists(ledger: Ledger) -> None:
+def test_repeating_a_linked_group_answers_exists(ledger: Ledger) -> None:
     group = [pending(1, ANN, ORDER, 60, linked=True), post(2, 1)]
     ledger.ask(*group)
 
     assert [result.status for result in ledger.ask(*group)] == [EXISTS, EXISTS]
 
 
-def test_what_was_kept_before_its_group_still_exists_when_the_group_is_refused(
+def test_a_transfer_made_before_its_group_still_exists_when_the_group_is_refused(
     ledger: Ledger,
 ) -> None:
     kept = single(1, ANN, BOB, 10)
@@ -324,7 +326,7 @@ def events(ledger: Ledger) -> list[tuple[str, dict[str, object]]]:
     return [event_of(entry) for entry in ledger.entries if entry.public_id]
 
 
-def test_every_line_of_a_user_tells_its_event(ledger: Ledger) -> None:
+def test_every_line_of_a_user_has_its_event(ledger: Ledger) -> None:
     unit = 10_000_000
     ledger.ask(single(9, WORLD, ANN, 100 * unit))
     ledger.entries.clear()
@@ -390,7 +392,7 @@ def test_a_balance_in_another_asset_is_another_aggregate() -> None:
     assert aggregate_id(public_id="usr_ann", asset="EURC") == "usr_ann:EURC"
 
 
-def test_a_hold_whose_post_went_with_its_group_can_still_end(ledger: Ledger) -> None:
+def test_a_hold_can_still_end_after_its_post_was_rolled_back(ledger: Ledger) -> None:
     ledger.ask(pending(1, ANN, ORDER, 80))
 
     results = ledger.ask(post(2, 1, linked=True), single(3, BOB, ANN, 1000), void(4, 1))

@@ -152,7 +152,7 @@ class Oracle:
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """The ledger and the oracle asked the same."""
+    """The ledger and the oracle get the same transfers."""
 
     @initialize()
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""A statement: which lines in a row are one payment."""
+"""A statement: which consecutive lines are one payment."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""The ledger on the wire, where no database is needed."""
+"""The ledger on the wire."""
 
 import datetime as dt
 import enum
@@ -85,7 +85,7 @@ def test_a_void_that_bars_names_the_whole_hold() -> None:
     assert [name for name, _ in caught.value.fields] == ["transfers[0].amount", "transfers[1].bars"]
 
 
-def test_unknown_words_are_refused() -> None:
+def test_unknown_types_and_codes_are_refused() -> None:
     request = ledger_pb2.PostTransfersRequest()
     request.transfers.add(id=str(ID), debit_account="manual", credit_account="suspense")
 
@@ -111,7 +111,7 @@ def test_answers_are_encoded_in_the_order_asked() -> None:
     assert encoded.SerializeToString() == wire.posted_bytes([short, made])
 
 
-def test_a_correction_is_no_services_transfer() -> None:
+def test_a_service_cannot_post_a_correction() -> None:
     request = ledger_pb2.PostTransfersRequest()
     code = ledger_pb2.TRANSFER_CODE_CORRECTION
     request.transfers.add(
@@ -160,13 +160,13 @@ RELEASE, DEPOSIT, CORRECTION = (
 
 
 def paged(found: list[Line], *, size: int) -> tuple[list[tuple[int, int]], bool]:
-    """Return a page's lines as (transfer, payment), and whether there is another."""
+    """Return a page's lines as (transfer, payment), and whether there is a next page."""
     page = wire.entries(found, size=size)
     numbers = [(uuid.UUID(e.transfer_id).int, uuid.UUID(e.payment_id).int) for e in page.entries]
     return numbers, bool(page.next_page_token)
 
 
-def test_a_payout_and_what_makes_its_fee_good_are_one_payment() -> None:
+def test_a_payout_and_its_made_good_fee_are_listed_as_one_payment() -> None:
     found = lines((4, RELEASE, 1), (3, RELEASE, 1), (2, RELEASE, 2), (1, DEPOSIT, None))
 
     assert paged(found, size=20) == ([(4, 3), (3, 3), (2, 2), (1, 1)], False)
@@ -180,6 +180,6 @@ def test_a_page_holds_all_of_a_payment() -> None:
 
 
 @pytest.mark.parametrize("code", [DEPOSIT, CORRECTION], ids=["deposits", "corrections"])
-def test_what_is_paid_twice_is_two_payments(code: TransferCode) -> None:
+def test_two_transfers_of_one_code_are_two_payments(code: TransferCode) -> None:
     assert paged(lines((2, code, 1), (1, code, 1)), size=20) == ([(2, 2), (1, 1)], False)
     assert paged(lines((2, RELEASE, None), (1, RELEASE, None)), size=1) == ([(2, 2)], True)
