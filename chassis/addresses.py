@@ -1,6 +1,6 @@
-"""Hosts, ports and addresses as settings name them: DNS names, IPv4, IPv6 with brackets or without.
+"""Hosts, ports and addresses in settings: DNS names, IPv4, IPv6 with or without brackets.
 
-Whatever is refused is refused without being said: it may hold a password.
+An error never repeats the refused text: it may contain a password.
 """
 
 import ipaddress
@@ -9,12 +9,12 @@ from collections.abc import Collection
 from urllib.parse import SplitResult, urlsplit
 
 PORT_MAX = 65_535
-# Names of containers have underscores; a name may end with the dot of the root.
+# Container names have underscores; a name may end with the dot of the root.
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _NUMBER = re.compile(r"[0-9]+", re.ASCII)
 _HOST_PORT = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*):([0-9]{1,5})", re.ASCII)
-# How gRPC is told where to look: through DNS (of a server, if one is named), or by a list of
-# addresses. Source: gRPC Name Resolution.
+# The address forms of gRPC: DNS (of a given server, or the default one), or a list of addresses.
+# Source: gRPC Name Resolution.
 _BY_NAME = re.compile(r"dns:(//[^/,]*/)?")
 _BY_LIST = re.compile(r"ipv[46]:")
 
@@ -31,7 +31,7 @@ def host(text: str) -> str:
     else:
         is_right = all(map(_LABEL.fullmatch, labels))
     if not is_right:
-        raise ValueError("must be an IP address or a name of a host")
+        raise ValueError("must be an IP address or a host name")
     return bare
 
 
@@ -41,7 +41,7 @@ def joined(name: str, port: int) -> str:
 
 
 def target(text: str) -> str:
-    """Return an address that gRPC can call, as it is: host:port, or gRPC's own forms of it.
+    """Return an address unchanged if gRPC can call it: host:port, or one of gRPC's own forms.
 
     Raises: ValueError.
     """
@@ -83,7 +83,7 @@ def url_parts(text: str, *, schemes: Collection[str], wanted: str) -> SplitResul
 
 
 def is_port(text: str) -> bool:
-    """Tell whether a text is the number of a port that can be called."""
+    """Tell whether a text is a valid port number."""
     return _NUMBER.fullmatch(text) is not None and 0 < int(text) <= PORT_MAX
 
 

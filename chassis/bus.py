@@ -1,7 +1,7 @@
 """NATS JetStream: connect, keep the stream, publish with a message id.
 
-The stream is a projection of the outbox tables and can be rebuilt from them. Nothing that comes
-from it is trusted because it came from it: see `signature.py`.
+The stream is a projection of the outbox tables and can be rebuilt from them. An event is not
+trusted because it is on the stream: see `signature.py`.
 """
 
 import asyncio
@@ -22,20 +22,20 @@ from chassis.nats_settings import STREAM, SUBJECTS, StreamLimits, parse
 from chassis.telemetry import logger
 from chassis.tls import client_context
 
-# How long the server remembers message ids to drop repeats.
+# How long the server remembers message ids, to drop duplicates.
 DUPLICATE_WINDOW_SECONDS = 600
 ACK_TIMEOUT_SECONDS = 5.0
 SILENCE_SECONDS = 10
 DAY_SECONDS = 86_400
 GIGABYTE = 1024**3
-# Said once, until another is: a refused connection is tried again four times a second.
+# Logged once until it changes: a refused connection is retried four times a second.
 _REFUSALS = ("authorization violation", "permissions violation")
 log = logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What is published: subject, id for deduplication, CloudEvents headers, JSON body."""
+    """A message to publish: subject, id for deduplication, CloudEvents headers, JSON body."""
 
     subject: str
     message_id: str
@@ -44,11 +44,11 @@ class Message:
 
 
 class Bus:
-    """A connection to NATS that comes back by itself.
+    """A connection to NATS that reconnects automatically.
 
-    limits: of the stream, should it be missing and have to be made; None: never make it.
-    silence_seconds: a connection that is silent for longer is made anew. authority: of the servers'
-    certificates, PEM; None: the system's.
+    limits: of the stream, if it is missing and must be made; None: never make it. silence_seconds:
+    a connection that is silent for longer is replaced. authority: of the servers' certificates,
+    PEM; None: the system's.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class Bus:
         self._last_refusal = ""
 
     async def stream(self) -> JetStreamContext:
-        """Connect where needed, make the stream where it is missing, and return its context.
+        """Connect if needed, make the stream if it is missing, and return its context.
 
-        It is the same one for as long as the connection lives: each has a subscription of its own.
-        Raises: OSError, nats errors, TimeoutError: NATS is away; try again later.
+        A connection has one context, because each context has a subscription of its own.
+        Raises: OSError, nats errors, TimeoutError: NATS is unavailable; try again later.
         """
         async with self._lock:
             if self._client is None or self._context is None or self._client.is_closed:
@@ -92,13 +92,13 @@ class Bus:
         """Return the connection itself, for plain subscriptions. Raises as `stream` does."""
         await self.stream()
         if self._client is None:
-            raise ConnectionError("NATS is away")
+            raise ConnectionError("NATS is unavailable")
         return self._client
 
     async def close(self) -> None:
-        """Close the connection; what was published and acknowledged is safe."""
+        """Close the connection; acknowledged messages are safe."""
         if self._client is not None and not self._client.is_closed:
-            # The server may be gone already: then there is nothing left to close.
+            # The server may be gone already. Then there is nothing to close.
             with suppress(OSError, NatsError):
                 await self._client.close()
 
@@ -109,7 +109,7 @@ class Bus:
             "connect_timeout": 2,
             "max_reconnect_attempts": -1,
             "reconnect_time_wait": 0.25,
-            # Asked for a sign of life so often, and given up when two have gone unanswered.
+            # The interval between pings. Two unanswered ones end the connection.
             "ping_interval": self._silence_seconds / 2,
             "max_outstanding_pings": 2,
             "allow_reconnect": True,
@@ -150,7 +150,7 @@ def stream_config(limits: StreamLimits) -> StreamConfig:
 
 
 async def keep_stream(url: str, *, limits: StreamLimits, authority: Path | None = None) -> None:
-    """Make the stream, or give the one that is there its limits, as an administrator of it.
+    """Make the stream, or set the limits of an existing one, as its administrator.
 
     Raises: OSError, nats errors, TimeoutError.
     """
@@ -164,7 +164,7 @@ async def keep_stream(url: str, *, limits: StreamLimits, authority: Path | None 
 async def publish_all(context: JetStreamContext, messages: Sequence[Message]) -> list[bool]:
     """Publish messages in order and wait for every acknowledgement.
 
-    Returns one flag a message: True where the server has stored it (or had before).
+    Returns one flag for each message: True if the server has stored it, now or earlier.
     """
     results = await _send(context, [(message, message.message_id) for message in messages])
     return [
@@ -176,7 +176,7 @@ async def publish_all(context: JetStreamContext, messages: Sequence[Message]) ->
 async def _send(
     context: JetStreamContext, messages: Sequence[tuple[Message, str]]
 ) -> list[PubAck | BaseException]:
-    """Publish each under an id; returns acknowledgements, and errors of NATS in their places."""
+    """Publish each message under an id; returns its acknowledgement, or the error of NATS."""
     futures: list[asyncio.Future[PubAck]] = []
     try:
         for message, message_id in messages:
@@ -186,7 +186,7 @@ async def _send(
         acknowledged = [asyncio.wait_for(future, ACK_TIMEOUT_SECONDS) for future in futures]
         results = await asyncio.gather(*acknowledged, return_exceptions=True)
     finally:
-        # Each that is left behind would hold one of the context's places for ever.
+        # An abandoned one would hold one of the context's places for ever.
         for future in futures:
             future.cancel()
     for result in results:
@@ -198,10 +198,10 @@ async def _send(
 async def _is_kept(
     context: JetStreamContext, message: Message, result: PubAck | BaseException
 ) -> bool:
-    """Tell whether the stream has a message, whatever else is in it under the same id.
+    """Make sure that the stream has a message, even if another one has taken its id.
 
-    Ids can be guessed, and the server drops the second of two messages with one id: what it had
-    before is looked at, and where that is another message, ours goes out under an id of its own.
+    Ids can be guessed, and the server drops the second of two messages with one id. So the earlier
+    message is read, and if it is a different one, ours is published under a new id.
     """
     if isinstance(result, BaseException):
         return False

@@ -22,7 +22,8 @@ ResponseT = TypeVar("ResponseT", bound=Message)
 
 TIMEOUT_SECONDS = 5.0
 SILENCE_SECONDS = 10
-# Lists by cursor end sooner (`wire.PAGE_BYTES`); those by offset may be 100 of the largest orders.
+# Pages by cursor are smaller (`wire.PAGE_BYTES`); a page by offset can have 100 of the largest
+# orders.
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 SERVICE_CONFIG = json.dumps(
     {
@@ -39,8 +40,8 @@ SERVICE_CONFIG = json.dumps(
                 },
             }
         ],
-        # No storm of retries on a service that is down; but none is missing after an outage: what
-        # succeeds pays for as many retries as are made.
+        # No storm of retries on a service that is down, but enough of them after an outage: each
+        # success earns one retry.
         "retryThrottling": {"maxTokens": 100, "tokenRatio": 1},
     }
 )
@@ -55,15 +56,15 @@ def open_channel(
 ) -> grpc.aio.Channel:
     """Open a channel to a service: host:port or dns:///name:port. Needs the running loop.
 
-    silence_seconds: a connection that says nothing is asked for a sign of life after so long, and
-    given up after half as long again. own: the caller's certificate; None: without TLS. peer: the
-    program that the other end must be, by its certificate.
+    silence_seconds: a silent connection is pinged after this time, and closed after half of it
+    more. own: the caller's certificate; None: without TLS. peer: the program that the server's
+    certificate must name.
     """
     options = _options(silence_seconds)
     if own is None:
         return grpc.aio.insecure_channel(target, options=options)
     if peer:
-        # Where it is says nothing of who it is: on one machine all have one address.
+        # The address does not identify the program: on one machine all have the same one.
         options.append(("grpc.ssl_target_name_override", peer))
     return RenewedChannel(
         own=own,
@@ -77,13 +78,13 @@ def _options(silence_seconds: int) -> list[tuple[str, Any]]:
     return [
         ("grpc.service_config", SERVICE_CONFIG),
         ("grpc.enable_retries", 1),
-        # A service that comes back must be found at once, not after the default two minutes.
+        # Reconnect to a service at once, not after the default two minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
         ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
-        # A peer that vanished says nothing, and the kernel waits a quarter of an hour for it.
-        # Without the ping's own time-out gRPC waits a minute, whatever the keepalive's is.
+        # A peer that vanished sends nothing, and the kernel waits fifteen minutes for it.
+        # Without a timeout of the ping itself gRPC waits a minute, whatever the keepalive says.
         ("grpc.keepalive_time_ms", silence_seconds * 1000),
         ("grpc.keepalive_timeout_ms", silence_seconds * 500),
         ("grpc.http2.ping_timeout_ms", silence_seconds * 500),
@@ -93,7 +94,7 @@ def _options(silence_seconds: int) -> list[tuple[str, Any]]:
 
 
 class Caller:
-    """Makes calls in a service's name."""
+    """Makes calls on behalf of a service."""
 
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
@@ -108,7 +109,7 @@ class Caller:
     ) -> ResponseT:
         """Call for the current identity (or `who`) within the deadline of the current request.
 
-        Raises: DomainError of the other side's kind and reason; Unavailable; DeadlineExceeded:
+        Raises: DomainError with the kind and reason of the answer; Unavailable; DeadlineExceeded:
             the outcome is unknown.
         """
         response, _ = await self.call_with_metadata(

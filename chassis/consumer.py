@@ -1,7 +1,7 @@
-"""Consume a subject of the stream with a durable consumer: acknowledged after the commit.
+"""Consume a subject of the stream with a durable consumer; acknowledge after the commit.
 
-Messages are input from outside: each is handed over with all that is known of it, and none of
-them, whatever it is, holds up those behind it.
+Messages are untrusted input: each is passed on with its subject, headers and place, and none can
+block those behind it.
 """
 
 import asyncio
@@ -24,18 +24,18 @@ from chassis.telemetry import logger
 
 FETCH_SECONDS = 5.0
 REDELIVERY_SECONDS = 30
-# How many messages may wait to be delivered again: beyond, a consumer gets nothing new.
+# The most messages that wait for redelivery. Beyond it, a consumer gets no new ones.
 PENDING_MAX = 65_536
 log = logger()
 
 
 class MessageRefused(Exception):
-    """The message will never be handled, however often it is delivered: it is dropped."""
+    """The message can never be handled: it is dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One message as it was delivered. sequence: its place in the stream."""
+    """One delivered message. sequence: its place in the stream."""
 
     subject: str
     headers: Mapping[str, str]
@@ -47,11 +47,11 @@ Handle = Callable[[Delivery], Awaitable[None]]
 
 
 async def consume(bus: Bus, *, durable: str, subject: str, handle: Handle, batch: int = 64) -> None:
-    """Hand every message of a subject to `handle`, at least once, until cancelled.
+    """Pass every message of a subject to `handle`, at least once, until cancelled.
 
-    A message is acknowledged after `handle` returns. Where it raises MessageRefused, the message
-    is dropped, and counted in the log. Where it raises anything else, it is delivered again, with
-    growing pauses and for as long as it takes: those behind it do not wait for it.
+    A message is acknowledged after `handle` returns. If it raises MessageRefused, the message is
+    dropped and counted in the log. If it raises anything else, the message is delivered again, with
+    growing pauses and without a limit. Later messages do not wait for it.
     """
     refused = itertools.count(1)
     while True:
@@ -74,7 +74,7 @@ async def consume(bus: Bus, *, durable: str, subject: str, handle: Handle, batch
 
 
 def _end_if_cancelled() -> None:
-    """End a task that was asked to, where the client took the request for its own time-out.
+    """End a cancelled task whose cancellation the client took for its own timeout.
 
     Its fetch waits with asyncio.wait_for, which in Python 3.11 can lose a cancellation that comes
     as the time runs out (CPython issue 86296).
@@ -108,7 +108,7 @@ async def _consume_batch(
         try:
             metadata = message.metadata
         except NotJSMessageError:
-            # Sent straight to where answers come, past the stream: nobody waits for its end.
+            # Sent directly to the reply subject, past the stream: it needs no acknowledgement.
             log.error("bus.message_foreign", refused=next(refused))  # noqa: TRY400 - no fault of ours
             continue
         delivery = Delivery(
@@ -151,5 +151,5 @@ async def _handle(message: Msg, delivery: Delivery, handle: Handle, refused: Ite
 
 
 def redelivery_seconds(deliveries: int) -> int:
-    """Return after how many seconds a message that was refused so often is delivered again."""
+    """Return the pause before the next delivery, after so many refused ones."""
     return int(min(REDELIVERY_SECONDS, 2 ** min(deliveries - 1, 10)))

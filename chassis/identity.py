@@ -1,7 +1,7 @@
-"""Who is calling: the service at the other end, and the principal it acts for.
+"""Identities: the service that calls, and the principal it acts for.
 
 The gateway turns a credential into an Identity; it travels between services as a short-lived
-token that the caller signs with its own key, so that nobody can speak as another.
+token that the caller signs with its own key, so that no service can act as another.
 """
 
 import contextvars
@@ -21,15 +21,15 @@ from kernel.errors import PermissionDenied, Unauthenticated
 
 METADATA_KEY = "x-identity"
 REQUEST_ID_KEY = "x-request-id"
-# Trailing metadata of an answer that had been given before.
+# Trailing metadata of a stored answer that is returned again.
 REPLAYED_KEY = "x-idempotent-replayed"
 AUDIENCE = "orchestrator-services"
 ALGORITHM = "EdDSA"
 LIFETIME_SECONDS = 300
 CACHE_SIZE = 4096
 
-# The caller that operators' tools are, and how one of them is named: with small letters, so that
-# Alice is not two people.
+# The caller name of operators' tools, and the form of an operator's name: lower case, so that
+# "Alice" and "alice" are not two people.
 OPERATOR = "operator"
 OPERATOR_NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}", re.ASCII)
 
@@ -37,10 +37,10 @@ ROLE_MARKETPLACE = "marketplace"
 ROLE_USER = "user"
 ROLE_ADMIN = "admin"
 ROLE_SYSTEM = "system"
-# Who may do what a line of an allow-list says, where it says nothing else: a marketplace's keys,
-# and services that go on with its work.
+# The default roles of a line of an allow-list: a marketplace's keys, and services that go on with
+# its work.
 MARKETPLACE = frozenset({ROLE_MARKETPLACE, ROLE_SYSTEM})
-# People act for themselves alone: what they may call checks that it is about them.
+# People act only for themselves: each method that admits them checks that.
 PEOPLE = frozenset({ROLE_USER, ROLE_ADMIN})
 
 
@@ -48,9 +48,9 @@ PEOPLE = frozenset({ROLE_USER, ROLE_ADMIN})
 class Identity:
     """The caller of one request.
 
-    caller: the service that makes the call, "gateway". principal: whom it acts for, "key:{id}" or
+    caller: the service that makes the call, "gateway". principal: it acts for "key:{id}" or
     "user:{uuid}". role: marketplace, user, admin or system. user_id: a person's, never missing.
-    grant: what a caller from outside the house may do; it is never told, but known of the caller.
+    grant: the rights of a caller from outside; it comes from the trust file, never from the token.
     """
 
     caller: str
@@ -73,7 +73,7 @@ _request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", 
 
 
 def current() -> Identity:
-    """Return the identity of the request being served. Raises: Unauthenticated: there is none."""
+    """Return the identity of the current request. Raises: Unauthenticated: there is none."""
     identity = _current.get()
     if identity is None:
         raise Unauthenticated("No identity")
@@ -90,24 +90,24 @@ def current_operator() -> str:
 
 
 def current_or_none() -> Identity | None:
-    """Return the identity of the request being served, or None outside of one."""
+    """Return the identity of the current request, or None outside of one."""
     return _current.get()
 
 
 def current_request_id() -> str:
-    """Return the correlation id of the request being served, or an empty string."""
+    """Return the correlation id of the current request, or an empty string."""
     return _request_id.get()
 
 
 def bind(identity: Identity | None, *, request_id: str = "") -> None:
-    """Set who is calling for the rest of this task."""
+    """Set the identity for the rest of this task."""
     _current.set(identity)
     _request_id.set(request_id)
 
 
 @contextmanager
 def acting_as(who: Identity) -> Iterator[None]:
-    """Make the calls of a block another's than the request's: a service's own, for its own work."""
+    """Use another identity for the calls of a block, such as the service's own."""
     before = _current.set(who)
     try:
         yield
@@ -116,7 +116,7 @@ def acting_as(who: Identity) -> Iterator[None]:
 
 
 def system(*, caller: str, marketplace_id: uuid.UUID) -> Identity:
-    """Return the identity of a service that goes on with work nobody waits for."""
+    """Return the identity of a service for its background work."""
     return Identity(
         caller=caller,
         marketplace_id=marketplace_id,
@@ -129,7 +129,7 @@ def system(*, caller: str, marketplace_id: uuid.UUID) -> Identity:
 def operator(*, name: str, marketplace_id: uuid.UUID) -> Identity:
     """Return the identity of an operator's tool. name: the operator's own, or "".
 
-    Whoever has the operators' key can claim any name: it says who acted, and proves it not.
+    Every holder of the operators' key can claim any name: it is a record, not a proof.
     """
     who = system(caller=OPERATOR, marketplace_id=marketplace_id)
     return replace(who, principal=f"{OPERATOR}:{name}") if name else who
@@ -139,14 +139,14 @@ class Signer:
     """Signs identities for calls out; a token is reused for half its life."""
 
     def __init__(self, *, key: Callable[[], Ed25519PrivateKey], caller: str) -> None:
-        """Take where the caller's key is found; one that was replaced signs from then on."""
+        """Take the source of the caller's key; a replaced key is used at once."""
         self._key = key
         self._caller = caller
         self._signed_with: Ed25519PrivateKey | None = None
         self._tokens: dict[Identity, tuple[float, str]] = {}
 
     def token(self, identity: Identity) -> str:
-        """Return a token that says: this service calls, for that principal."""
+        """Return a token for this service and its principal."""
         now = time.time()
         key = self._key()
         if key is not self._signed_with:
@@ -173,18 +173,18 @@ class Signer:
 
 
 class Verifier:
-    """Checks the tokens of calls in; a token that held is remembered until it expires."""
+    """Checks the tokens of calls in; a valid token is remembered until it expires."""
 
     def __init__(self, *, trust: Callable[[], Trust]) -> None:
-        """Take where it is found whose keys are whose; who was taken out is nobody at once."""
+        """Take the source of the trust; a removed caller is refused at once."""
         self._trust = trust
         self._trusted: Trust | None = None
         self._known: dict[str, tuple[float, Identity]] = {}
 
     def identity(self, token: str, *, peer: str | None = None) -> Identity:
-        """Return who calls. peer: whose certificate the connection has; None: it has none.
+        """Return the identity of a call. peer: the program in the connection's certificate.
 
-        Raises: Unauthenticated: missing, forged, stale, of another shape, or not the peer's own.
+        Raises: Unauthenticated: missing, forged, expired, malformed, or not the peer's own.
         """
         trust = self._trust()
         if trust is not self._trusted:
@@ -215,7 +215,7 @@ class Verifier:
         except (jwt.PyJWTError, KeyError, ValueError, AttributeError, TypeError):
             raise Unauthenticated("The caller's identity is missing or not valid") from None
         if identity.role in PEOPLE and identity.user_id is None:
-            # Without a user it would pass for one who acts for the whole marketplace.
+            # Without a user it would count as one that acts for the whole marketplace.
             raise Unauthenticated("The identity of a person names no user")
         if len(self._known) >= CACHE_SIZE:
             self._known.clear()
@@ -224,7 +224,7 @@ class Verifier:
 
 
 def _claims(token: str, trust: Trust) -> dict[str, Any]:
-    """Return what a token says, checked with the keys of whom it names. Raises: PyJWTError."""
+    """Return a token's claims, checked with the keys of the caller it names. Raises: PyJWTError."""
     said = jwt.decode(token, options={"verify_signature": False})
     refusal: jwt.PyJWTError = jwt.InvalidIssuerError("nobody is called so")
     for key in trust.keys_of(str(said.get("iss", ""))):
@@ -243,10 +243,10 @@ def _claims(token: str, trust: Trust) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Who may call an RPC: services by name, the principal's role, and the scope it must have.
+    """The right to call an RPC: the services, the roles of the principal, and the scope it needs.
 
-    hands_over: the method gives its work to a task of its own at once, so that a client that goes
-    away cancels nothing, and the call needs no task to guard it.
+    hands_over: the method gives its work to its own task at once, so that a cancelled call cancels
+    nothing, and needs no task to protect it.
     """
 
     callers: frozenset[str]
@@ -261,13 +261,13 @@ def allow(
     roles: frozenset[str] = MARKETPLACE,
     hands_over: bool = False,
 ) -> Access:
-    """Write one line of an allow-list; what has no line is refused, and people where none says so.
+    """Make one line of an allow-list. Without a line a method is refused; people need a role.
 
-    A line that lets PEOPLE in promises that the method looks at whom the request is about.
+    The method of a line that admits PEOPLE must check that the request is about the caller.
     """
     return Access(callers=frozenset(callers), scope=scope, roles=roles, hands_over=hands_over)
 
 
 def names(access: Iterable[str]) -> str:
-    """Spell scopes for a message."""
+    """Format scopes for a message."""
     return ", ".join(sorted(access))

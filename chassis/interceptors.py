@@ -1,4 +1,4 @@
-"""Server side of every call: who, may they, is there time, is it valid; then errors and the log.
+"""Server side of every call: identity, rights, time left, validity; then errors and the log.
 
 One interceptor, because each aio interceptor costs every call a task.
 """
@@ -30,11 +30,11 @@ from kernel.errors import (
 Context = grpc.aio.ServicerContext[Any, Any]
 Method = Callable[[Any, Context], Awaitable[Any]]
 Read = Callable[[bytes], Message]
-# Below this much time left nothing useful can be done: refuse before any work.
+# With less time left, a call is refused before any work.
 LEAST_SECONDS = 0.1
-# How methods begin that change nothing.
+# The prefixes of methods that change nothing.
 READING = ("Get", "List", "Check")
-# How a server tells a channel not to try again by itself (gRPC's retry design, "pushback").
+# Tells a channel not to retry automatically (gRPC's retry design, "pushback").
 DO_NOT_RETRY = ("grpc-retry-pushback-ms", "-1")
 log = logger()
 
@@ -52,13 +52,13 @@ class InsufficientScope(PermissionDenied):
 
 
 class TooManyCalls(Unavailable):
-    """The service serves as many calls as it takes on; nothing was begun."""
+    """The service has reached its limit of concurrent calls; nothing was begun."""
 
-    # Asked again at once, it would have more to refuse.
+    # A retry would only add to the load.
     is_final = True
 
 
-class _Status(NamedTuple):  # what grpc.Status asks for, with our metadata added
+class _Status(NamedTuple):  # the fields of grpc.Status, with our metadata added
     code: grpc.StatusCode
     details: str
     trailing_metadata: tuple[tuple[str, str | bytes], ...]
@@ -76,16 +76,16 @@ class Interceptor(grpc.aio.ServerInterceptor):
         calls_max: int = 1000,
         with_tls: bool = False,
     ) -> None:
-        """Take the allow-list ("/package.Service/Method" → who) and the services it guards.
+        """Take the allow-list ("/package.Service/Method" → rights) and the services it guards.
 
-        calls_max: calls served at once, work of gone clients included. with_tls: who calls must be
-        whom the connection's certificate names.
+        calls_max: concurrent calls, with the work of disconnected clients. with_tls: the caller
+        must be the program that the connection's certificate names.
         """
         self._with_tls = with_tls
         self._verifier = verifier
         self._access = access
         self._guarded = guarded
-        # Why every call is refused; empty: none is.
+        # The reason why every call is refused; empty: calls are served.
         self.refusal = ""
         self._handlers: dict[str, Any] = {}
         self._running: set[asyncio.Task[Any]] = set()
@@ -105,7 +105,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or handler.unary_unary is None:
             return handler
-        # The bytes are read by `_wrap`, when it is known whose they are.
+        # `_wrap` parses the bytes, after it has identified the caller.
         wrapped: Any = grpc.unary_unary_rpc_method_handler(
             self._wrap(name, handler.unary_unary, handler.request_deserializer),
             response_serializer=handler.response_serializer,
@@ -114,9 +114,9 @@ class Interceptor(grpc.aio.ServerInterceptor):
         return wrapped
 
     async def drain(self, *, seconds: float) -> None:
-        """Wait for the work of calls whose clients have gone away; what takes longer is cancelled.
+        """Wait for the work of disconnected clients; cancel it after the limit.
 
-        Whoever asks again finds it undone or done.
+        A retry finds it either done or not begun.
         """
         running = set(self._running)
         if running:
@@ -179,7 +179,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
         async def run(request: Message, context: Context) -> Any:
             if "request_id" not in request.DESCRIPTOR.fields_by_name:
                 return await method(request, context)
-            # The task is the server's: a client that goes away cancels no half-done change.
+            # The task belongs to the server: a client that disconnects does not cancel a change.
             task: asyncio.Task[Any] = asyncio.ensure_future(method(request, context))
             self._running.add(task)
             task.add_done_callback(self._forget)
@@ -195,7 +195,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
 
 
 def _read(raw: Any, read: Read | None) -> Message:
-    """Read a request. Raises: InvalidArgument: the bytes are none."""
+    """Parse a request. Raises: InvalidArgument: the bytes are not a message."""
     if read is None:
         message: Message = raw
         return message
@@ -203,21 +203,21 @@ def _read(raw: Any, read: Read | None) -> Message:
         return read(raw)
     except DecodeError:
         raise InvalidArgument(
-            "The request is not the message that the contract says",
-            fields=[("request", "is not a message of the contract")],
+            "The request is not a message of the contract",
+            fields=[("request", "cannot be parsed")],
         ) from None
 
 
 def validate(message: Message) -> None:
     """Check the field rules written in the contract.
 
-    No text may hold a NUL either: PostgreSQL cannot keep one.
+    No text may contain a NUL either: PostgreSQL cannot store one.
 
-    Raises: InvalidArgument: names every field with what is wrong.
+    Raises: InvalidArgument: names every wrong field with its problem.
     """
     violations = protovalidate.collect_violations(message)
     fields = [(_path(violation), violation.proto.message) for violation in violations]
-    # Encoded first: nearly no message holds a zero byte, and looking at each field takes time.
+    # Encoded first: almost no message has a zero byte, and checking each field takes time.
     if b"\0" in message.SerializeToString():
         fields += [(path, "must not hold a NUL character") for path in _texts_with_nul(message)]
     if not fields:
@@ -265,17 +265,17 @@ def _authorize(name: str, access: Access | None, who: Identity) -> None:
 def _may_call(name: str, access: Access, who: Identity) -> bool:
     if who.grant is None:
         return who.caller in access.callers
-    # The allow-list knows the house. Who comes from outside has what was granted, by name.
+    # The allow-list is for our programs. A caller from outside has the RPCs of its grant.
     service, method = name.removeprefix("/").split("/")
     return f"{service.split('.')[1]}.{method}" in who.grant.rpcs
 
 
 def _hold_to_grant(who: Identity, grant: Grant) -> None:
-    """Let a caller from outside speak for itself alone, within its grant."""
+    """Let a caller from outside act only for itself, within its grant."""
     if who.role != ROLE_SYSTEM or who.principal != f"service:{who.caller}":
-        raise CallerNotAllowed(f"{who.caller} acts for nobody but itself")
+        raise CallerNotAllowed(f"{who.caller} may only act for itself")
     if not grant.has_marketplace(who.marketplace_id):
-        raise CallerNotAllowed(f"{who.caller} may not call this for that marketplace")
+        raise CallerNotAllowed(f"{who.caller} may not call this for this marketplace")
     beyond = who.scopes - grant.scopes
     if beyond:
         raise InsufficientScope(
@@ -292,7 +292,7 @@ def _status(error: DomainError) -> _Status:
 
 
 def _log_operator(name: str, code: str, reason: str) -> None:
-    """Say what an operator has changed, or tried to, with their name: this log is a trail."""
+    """Log an operator's change, or attempt, with their name: this log is the audit trail."""
     who = identity.current_or_none()
     if who is None or who.caller != OPERATOR or name.rpartition("/")[2].startswith(READING):
         return

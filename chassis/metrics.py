@@ -1,7 +1,7 @@
-"""Metrics of a program for Prometheus: what is counted, and the port where it is read.
+"""Metrics of a program for Prometheus: counters, gauges, and the port to read them.
 
-Requests are counted as they end. What is true at a moment (how much waits, how old it is) is
-measured from time to time by `keep_measuring`, so that a scrape asks the database nothing. Names
+Requests are counted when they end. Gauges (how much waits, how old it is) are measured from time to
+time by `keep_measuring`, so that a scrape never queries the database. Names
 follow Prometheus' conventions: base units, `_total` for counters.
 """
 
@@ -22,7 +22,7 @@ from chassis.database import Database, Transaction
 from chassis.telemetry import logger
 
 MEASURE_SECONDS = 15.0
-# Of a release the chain alone takes seconds; a read takes milliseconds.
+# A release takes seconds on chain; a read takes milliseconds.
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 log = logger()
 
@@ -54,7 +54,7 @@ NOT_MEASURED = Counter(
 class Measure:
     """A gauge that a query fills: a row for each set of labels, its last column the value.
 
-    labels: the names of the columns before it. A set of labels without a row is not told.
+    labels: the names of the columns before it. A set of labels without a row is not reported.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Measure:
     labels: tuple[str, ...] = ()
 
 
-# Every program with an outbox tells these.
+# Every program with an outbox has these.
 OUTBOX = (
     Measure(
         name="orchestrator_outbox_waiting",
@@ -81,7 +81,7 @@ OUTBOX = (
 
 @contextmanager
 def served(*, host: str, port: int) -> Iterator[None]:
-    """Answer scrapes on a port of their own, in a thread of their own; port 0: nobody asks.
+    """Serve scrapes on a separate port, in a separate thread; port 0: not at all.
 
     Raises: OSError: the port is taken.
     """
@@ -101,7 +101,7 @@ def served(*, host: str, port: int) -> Iterator[None]:
 
 
 class Measuring:
-    """Fills gauges from one database, and tells of its connections."""
+    """Fills gauges from one database, and from its connection pool."""
 
     def __init__(self, database: Database, measures: Sequence[Measure]) -> None:
         self._database = database
@@ -115,13 +115,13 @@ class Measuring:
             try:
                 await self.measure()
             except Exception:
-                # What is not measured is seen by its age; the program serves on.
+                # A stale gauge shows by its age; the program goes on.
                 NOT_MEASURED.inc()
                 log.warning("metrics.not_measured", exc_info=True)
             await asyncio.sleep(MEASURE_SECONDS)
 
     async def measure(self) -> None:
-        """Ask every query once, of one moment. Raises: Unavailable."""
+        """Run every query once, in one snapshot. Raises: Unavailable."""
         async with self._database.snapshot() as tx:
             rows = [await _rows(tx, measure) for measure, _ in self._measures]
         for (measure, gauge), found in zip(self._measures, rows, strict=True):

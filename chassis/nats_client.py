@@ -1,8 +1,8 @@
-"""A client of NATS that survives every message: any bytes may be in a subject or in headers.
+"""A NATS client that survives every message: subjects and headers may contain any bytes.
 
-The server asks of a subject only that it has no blank, and of headers nothing. The library splits
-at more blanks than the server, takes UTF-8 for granted, and takes a publisher's `Status` for the
-server's: one such message in a stream would end the connection of each of its readers, for ever.
+The server only requires that a subject has no blank, and accepts any headers. The library splits at
+more blanks than the server, assumes UTF-8, and takes a publisher's `Status` header for the
+server's: one such message in a stream would end the connection of every reader, again and again.
 """
 
 import logging
@@ -16,14 +16,14 @@ _MESSAGE = re.compile(rb"(H?MSG) (.*) (\d+ (?:\$JS\.ACK\.\S+ )?\d+(?: \d+)?\r\n)
 _PLAIN = re.compile(rb"[!-~ ]*\r\n")
 _BLANK = re.compile(r"[\t\r\v\f]")
 _REPLACEMENT = "\ufffd"
-# A message that a stream has kept is delivered with this to answer to.
+# A message from a stream is delivered with this reply subject.
 _KEPT = b"$JS.ACK."
 _VERSION = b"NATS/1.0"
 _OF_THE_SERVER = frozenset({b"status", b"description"})
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Tell a message from what asyncio says whenever a server ends a connection over TLS."""
+    """Filter out the warning of asyncio about every end of a TLS connection."""
     return "eof_received() has no effect" not in record.getMessage()
 
 
@@ -31,7 +31,7 @@ logging.getLogger("asyncio").addFilter(_is_news)
 
 
 class Client(LibraryClient):
-    """The library's client, reading subjects and headers as they may be."""
+    """The library's client, with tolerant reading of subjects and headers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,15 +46,15 @@ class Client(LibraryClient):
 
 
 class _Parser(Parser):
-    """The library's parser, fed with one line or one payload at a time."""
+    """The library's parser, given one line or one payload at a time."""
 
     def reset(self) -> None:
-        """Begin anew, on a new connection."""
+        """Start again, on a new connection."""
         super().reset()
         self._unread = bytearray()
 
     async def parse(self, data: bytes = b"") -> None:
-        """Take what came over the connection."""
+        """Parse bytes from the connection."""
         self._unread += data
         while self._unread:
             if self.state == AWAITING_CONTROL_LINE:
@@ -73,7 +73,7 @@ class _Parser(Parser):
 def readable_line(line: bytes) -> bytes:
     """Return a line of the server with a subject that the library can read.
 
-    What is no UTF-8 in it, and the blanks that the server does not count as such, are U+FFFD.
+    Invalid UTF-8, and blanks that the server does not count as such, become U+FFFD.
     """
     match = None if _PLAIN.fullmatch(line) else _MESSAGE.fullmatch(line)
     if match is None:
@@ -83,7 +83,7 @@ def readable_line(line: bytes) -> bytes:
 
 
 def readable_headers(headers: bytes) -> bytes:
-    """Return a kept message's headers without what only the server says, and what is no header."""
+    """Return a stored message's headers, without the server's own and without malformed ones."""
     lines = headers.split(_CRLF)
     kept = [
         line.decode(errors="replace").encode()

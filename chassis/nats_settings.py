@@ -1,4 +1,4 @@
-"""What settings say of NATS: where it is, as whom to connect, and how much its stream keeps."""
+"""Settings of NATS: its servers, the user, and how much its stream keeps."""
 
 import re
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, unquote
 
 from chassis.addresses import url_parts
 
-# The one stream of all events, and what is in it.
+# The one stream of all events, and its subjects.
 STREAM = "ORCHESTRATOR"
 SUBJECTS = ("order.*", "escrow.*", "balance.*", "dispute.*", "user.*", "wallet.*")
 
@@ -16,7 +16,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NatsServers:
-    """Where to connect, and as whom. user: "" where nobody is named.
+    """The servers and the user. user: "" if none is given.
 
     urls: without user and password.
     """
@@ -27,22 +27,22 @@ class NatsServers:
 
     @property
     def has_tls(self) -> bool:
-        """Whether every server is spoken to over TLS alone."""
+        """Whether every server is reached over TLS only."""
         return all(url.startswith("tls://") for url in self.urls)
 
     @property
     def inbox_prefix(self) -> str:
-        """Where answers come: each user has a place that no other may listen to."""
+        """The subject of replies: each user has one that no other may subscribe to."""
         return f"_INBOX.{self.user}" if _TOKEN.fullmatch(self.user) else "_INBOX"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamLimits:
-    """How much of the past the stream keeps; 0: no limit. The outboxes keep all of it.
+    """How much history the stream keeps; 0: no limit. The outboxes keep all of it.
 
-    days: older events leave. gigabytes: a full stream refuses new events, which wait in their
-    outboxes; it drops none, because one of them may be a deposit that is not booked yet. replicas:
-    servers that each have all of it.
+    days: older events are dropped. gigabytes: a full stream refuses new events, which wait in their
+    outboxes; it drops none, because one may be a deposit that is not booked yet. replicas: the
+    servers that keep a copy.
     """
 
     days: int = 90
@@ -51,9 +51,9 @@ class StreamLimits:
 
 
 def parse(text: str) -> NatsServers:
-    """Read `nats://user:password@a:4222,nats://b:4222`; the user may stand in one URL or in all.
+    """Read `nats://user:password@a:4222,nats://b:4222`; the user is in one URL or in all.
 
-    Raises: ValueError: says what is wrong, and nothing of the text, which holds a password.
+    Raises: ValueError: names the problem but never the text, which contains a password.
     """
     urls: list[str] = []
     users: set[tuple[str, str]] = set()

@@ -1,6 +1,6 @@
-"""What settings say of PostgreSQL: a URL of one host, or of several of which one takes changes.
+"""Settings of PostgreSQL: a URL of one host, or of several of which one accepts writes.
 
-Whatever is refused is refused without being said: it may hold a password.
+An error never repeats the refused text: it may contain a password.
 """
 
 import re
@@ -22,7 +22,7 @@ _WORDS: Mapping[str, frozenset[str]] = {
 
 
 def checked(text: str) -> str:
-    """Return a URL of PostgreSQL as it is; it may name several hosts. Raises: ValueError."""
+    """Return a URL of PostgreSQL unchanged; it may name several hosts. Raises: ValueError."""
     if _POSTGRES.match(text) is None:
         raise ValueError("must start with postgresql://")
     parts = _parts(text)
@@ -32,7 +32,7 @@ def checked(text: str) -> str:
     if len(ports) not in {1, len(hosts)}:
         raise ValueError("must have one port, or one for each host")
     for name in hosts:
-        if name and not name.startswith(("/", "@")):  # else a socket of this machine
+        if name and not name.startswith(("/", "@")):  # otherwise a local socket
             host(name)
     for word, known in _WORDS.items():
         if word in parts and parts[word] not in known:
@@ -41,9 +41,9 @@ def checked(text: str) -> str:
 
 
 def conninfo(url: str) -> str:
-    """Return what libpq is told: of several hosts it finds the one that takes changes.
+    """Return the connection string for libpq, which finds the host that accepts writes.
 
-    A URL that says what is looked for is left alone. url: as `checked` returns it.
+    A URL that sets this itself is left unchanged. url: as `checked` returns it.
     """
     parts = _parts(url)
     if "," not in parts.get("host", "") or "target_session_attrs" in parts:

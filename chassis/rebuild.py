@@ -1,7 +1,7 @@
 """Rebuild the stream from the outbox tables: `python -m chassis.rebuild`, as an admin of both.
 
-For a stream that was lost or rolled back. Relays are held off meanwhile, so that every aggregate's
-events come back in their order; services go on, and consumers drop what they have handled before.
+For a stream that was lost or rolled back. Relays are stopped meanwhile, so that the events of each
+aggregate keep their order. Services go on, and consumers skip events that they have handled.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from chassis.nats_settings import STREAM, StreamLimits
 from chassis.settings import StreamSettings, load, read
 
 SCHEMAS = ("orders", "ledger", "escrow", "disputes")
-# What a relay had sent before its connection was ended has arrived by then.
+# By then the last messages of the ended relays have arrived.
 SETTLE_SECONDS = 1.0
 LOCK_SECONDS = 30
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
@@ -34,13 +34,13 @@ async def rebuild(
     schemas: Sequence[str] = SCHEMAS,
     limits: StreamLimits = StreamLimits(),  # noqa: B008 - frozen
 ) -> int:
-    """Wipe the stream and have every event of every schema published again; returns how many.
+    """Wipe the stream and mark every event of every schema as unpublished; returns how many.
 
     nats_url: of an administrator of the stream. limits: of the new one.
     authority: of the servers' certificates; None: the system's.
-    The publishing itself is the relays' work, which they begin when this returns.
+    The relays publish them when this returns.
     Raises: psycopg.Error, nats errors, OSError, TimeoutError: nothing was wiped, or the relays
-    publish what was marked; calling again is safe.
+    publish the marked events; calling again is safe.
     """
     bus = Bus(url=nats_url, name="rebuild", limits=limits, authority=authority)
     try:
@@ -54,7 +54,7 @@ async def rebuild(
 
 
 async def _hold_relay(held: AsyncExitStack, database_url: str, schema: str) -> Connection:
-    """End the relay's session and take its lock, which the next relay waits for."""
+    """End the relay's session and take its lock; the next relay waits for it."""
     connection = await psycopg.AsyncConnection.connect(database_url, autocommit=True)
     await held.enter_async_context(connection)
     await connection.execute(sql.SQL("set search_path to {}").format(sql.Identifier(schema)))
@@ -85,7 +85,7 @@ async def _mark(connection: Connection) -> int:
     return cursor.rowcount
 
 
-# Advisory locks of two numbers stand in pg_locks with those numbers as unsigned.
+# pg_locks shows the two numbers of an advisory lock as unsigned.
 _END_HOLDER = """
 select pg_terminate_backend(pid) from pg_locks
 where locktype = 'advisory' and granted and pid <> pg_backend_pid()

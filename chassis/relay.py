@@ -1,10 +1,10 @@
 """Relay: outbox → bus. One relay of a schema publishes at a time, by flag, in the order of commits.
 
-Rows are taken by their flag and never by a cursor: ids are given out before commits, and a cursor
-loses the late ones. The next version of an aggregate is sent when the one before is acknowledged.
+Rows are selected by a flag and never by a cursor: ids are assigned before commits, and a cursor
+would skip late ones. The next version of an aggregate is sent when the one before is acknowledged.
 
-A commit of this process wakes its relay. What another process wrote is found by looking: rarely
-while there is nothing, often as long as there was something a moment ago.
+A commit of this process wakes its relay. Events of another process are found by polling: rarely
+while there are none, often while there were some a moment ago.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ from chassis.telemetry import logger
 from kernel.errors import Unavailable
 from kernel.ids import to_public
 
-# To the database, beside the pool.
+# Connections beside the pool.
 CONNECTIONS = 1
 BATCH = 256
-# Between two looks that find nothing: at least the first, and the more of them the longer.
+# The pause after an empty poll: from the first to the second, growing with each.
 IDLE_FIRST_SECONDS = 0.05
 IDLE_GROWTH = 1.3
 IDLE_LAST_SECONDS = 0.5
@@ -45,9 +45,9 @@ class Row:
 
 
 async def run(*, database: Database, bus: Bus, signer: EventSigner | None = None) -> None:
-    """Publish the schema's events until cancelled, outlasting database and bus.
+    """Publish the schema's events until cancelled; survives outages of the database and the bus.
 
-    signer: signs each event as it goes out, so that what a stream is rebuilt from needs no keys.
+    signer: signs each event when it is published, so that a rebuild needs no keys.
     """
     while True:
         try:
@@ -62,7 +62,7 @@ async def _lead(database: Database, bus: Bus, signer: EventSigner | None) -> Non
         context = await bus.stream()
         pause = IDLE_FIRST_SECONDS
         while True:
-            # Before the look: what is committed during it wakes the relay again.
+            # Before the poll: a commit during it wakes the relay again.
             database.told.clear()
             rows = await _unpublished(connection, database.schema, signer)
             if rows:
@@ -74,7 +74,7 @@ async def _lead(database: Database, bus: Bus, signer: EventSigner | None) -> Non
 
 
 async def _rest(database: Database, seconds: float) -> None:
-    """Wait so long, or until this process has committed events; many commits wake it once."""
+    """Wait for this time, or until this process commits events; many commits wake it once."""
     await asyncio.sleep(IDLE_FIRST_SECONDS)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds - IDLE_FIRST_SECONDS):

@@ -1,6 +1,6 @@
-"""A channel that goes on with a new certificate: gRPC's own keeps the one it was opened with.
+"""A channel that follows a renewed certificate: gRPC's own channel keeps its first one.
 
-Stubs are made once. Each call goes through a channel of the newest certificate; the one before is
+Stubs are made once. Each call uses a channel with the newest certificate; the previous one is
 closed when its calls have ended.
 """
 
@@ -14,17 +14,17 @@ import grpc
 from chassis.telemetry import logger
 from chassis.tls import Certificates, Material
 
-# Calls of a channel that was replaced have so long to end: longer than any deadline.
+# The time for the calls of a replaced channel to end: longer than any deadline.
 RETIRING_SECONDS = 120.0
 Open = Callable[[Material], grpc.aio.Channel]
 log = logger()
 
 
 class RenewedChannel(grpc.aio.Channel):
-    """Opens a channel for each certificate that its files have had."""
+    """Opens a new channel for each new certificate of its files."""
 
     def __init__(self, *, own: Certificates, open_with: Open) -> None:
-        """Open the first. open_with: opens a channel with a certificate. Needs the running loop."""
+        """Open the first channel, with `open_with`. Needs the running loop."""
         self._own = own
         self._open_with = open_with
         self._material = own.current()
@@ -32,7 +32,7 @@ class RenewedChannel(grpc.aio.Channel):
         self._retiring: set[asyncio.Task[None]] = set()
 
     def newest(self) -> grpc.aio.Channel:
-        """Return the channel of the certificate that the files have now."""
+        """Return the channel for the current certificate."""
         material = self._own.current()
         if material is not self._material:
             old, self._channel = self._channel, self._open_with(material)
@@ -44,7 +44,7 @@ class RenewedChannel(grpc.aio.Channel):
         return self._channel
 
     async def close(self, grace: float | None = None) -> None:
-        """Close the channel, and those that were replaced."""
+        """Close the channel and the replaced ones."""
         for task in self._retiring:
             task.cancel()
         await asyncio.gather(*self._retiring, return_exceptions=True)

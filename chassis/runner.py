@@ -23,7 +23,7 @@ from chassis.telemetry import logger
 from chassis.watch import Watch
 
 RESTART_SECONDS = 1.0
-# Calls in flight have so much of the grace; the rest is for what comes after them.
+# The share of the grace for calls in flight; the rest is for the steps after them.
 CALLS_SHARE = 2 / 3
 LEAST_CLOSE_SECONDS = 1.0
 CLOCK_WRONG = "The clock of this service is wrong"
@@ -35,13 +35,13 @@ log = logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """A service, assembled: what app.py of each service returns.
+    """An assembled service: app.py of each service returns one.
 
-    measures: gauges of the service's own, which queries fill.
-    background: name → coroutine function that runs until cancelled. before_ready: what must have
-    succeeded once before calls are welcome; it may wait, and is tried again where it fails.
-    stop_waiting: how to answer at once everybody who waits, with things as they are. close: what to
-    close last, in order. signer: signs the events of a service whose readers ask for proof.
+    measures: the service's own gauges, which queries fill.
+    background: name → coroutine function that runs until cancelled. before_ready: must succeed once
+    before the service is ready; it may wait, and is retried if it fails. stop_waiting: answers all
+    waiting callers at once, with the current state. close: closed last, in this order. signer:
+    signs the service's events, if their readers require it.
     """
 
     name: str
@@ -60,7 +60,7 @@ class App:
 def main(*, name: str, settings: ServiceSettings, build: Callable[[], Awaitable[App]]) -> None:
     """Run a service until SIGTERM or SIGINT; ends the process."""
     telemetry.configure(service=name, level=settings.log_level)
-    # What was imported is there to the end: no collection looks at it again, nor the last one.
+    # Imported objects live to the end: the garbage collector need not look at them.
     gc.freeze()
     try:
         uvloop.run(_run(build))
@@ -80,14 +80,14 @@ async def _run(build: Callable[[], Awaitable[App]]) -> None:
         with scraped, app.settings.traced(app.name):
             await serve(app, stopping)
     finally:
-        # A second signal finds a process that is about to end by itself.
+        # A second signal changes nothing: the process is already stopping.
         for number in ENDING:
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_IGN)
 
 
 async def serve(app: App, stopping: asyncio.Event) -> None:
-    """Serve until `stopping` is set, then stop in the reverse order of starting."""
+    """Serve until `stopping` is set, then stop in reverse order."""
     settings = app.settings
     server = Server(
         binding=app.binding,
@@ -116,7 +116,7 @@ async def serve(app: App, stopping: asyncio.Event) -> None:
 
 
 class _Readiness:
-    """Keeps true what health checks are told: changes are taken, clock and schema are right."""
+    """Keeps the health status current: the database accepts writes, clock and schema are right."""
 
     def __init__(self, app: App, server: Server, watch: Watch) -> None:
         self._app = app
@@ -127,7 +127,7 @@ class _Readiness:
         self._schema = Schema(app.database, app.name)
 
     async def keep(self) -> None:
-        """Look and tell until cancelled."""
+        """Update the health status until cancelled."""
         await self._watch.keep_looking(self._tell)
 
     async def _tell(self) -> None:
@@ -140,7 +140,7 @@ class _Readiness:
             self._is_ready = is_ready
 
     async def _is_prepared(self) -> bool:
-        """Do what must be done once; what fails is said, and is tried again at the next look."""
+        """Run before_ready once; a failure is logged, and retried at the next look."""
         while self._steps:
             try:
                 await self._steps[0]()
@@ -153,7 +153,7 @@ class _Readiness:
 
 
 async def _keep(name: str, loop: Loop) -> None:
-    """Run a background loop again when it fails or ends: its error stops travelling here."""
+    """Run a background loop again when it fails or ends; its error is logged."""
     while True:
         try:
             await loop()
@@ -175,7 +175,7 @@ async def _stop(app: App, server: Server, tasks: Sequence[asyncio.Task[None]]) -
         async with asyncio.timeout(max(until - clock(), LEAST_CLOSE_SECONDS)):
             await _close(app, tasks)
     except TimeoutError:
-        # What is not done yet is done by the next process: nothing here depends on a last word.
+        # The next process finishes the rest: nothing depends on an orderly end.
         log.warning("service.cut_short")
     log.info("service.stopped")
 

@@ -17,21 +17,21 @@ from chassis.tls import Certificates, server_credentials
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-# Liveness has a name of its own, which never depends on the database or the bus.
+# The name of the liveness check, which never depends on the database or the bus.
 LIVENESS = "liveness"
 MAX_MESSAGE_BYTES = 1024 * 1024
-# Calls served at once where nothing else is said.
+# The default limit of concurrent calls.
 CALLS_MAX = 1000
 WALL, HEALTH_CALLS = 2, 100
-# Work of gone clients may take this long, whatever was left of the grace.
+# The work of disconnected clients may take this long, whatever remains of the grace.
 LEAST_DRAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """A servicer, how to add it, and who may call each of its methods.
+    """A servicer, the function that adds it, and the rights to its methods.
 
-    descriptor: the service's descriptor; access: method name ("CreateOrder") → who may call.
+    descriptor: the service's descriptor; access: method name ("CreateOrder") → right.
     """
 
     servicer: Any
@@ -54,8 +54,8 @@ class Server:
     ) -> None:
         """Build the server; it listens after `start`.
 
-        calls_max: calls that it serves at once. own: its certificate; it serves over TLS alone
-        then, and only who has a certificate too. None: without TLS.
+        calls_max: the limit of concurrent calls. own: its certificate; it then serves only over
+        TLS, and only clients with a certificate. None: without TLS.
         """
         self._own = own
         self.name: str = binding.descriptor.full_name
@@ -70,7 +70,7 @@ class Server:
         self._server = grpc.aio.server(
             interceptors=[self._interceptor],
             options=_OPTIONS,
-            # The wall behind the interceptor's own limit: health checks count here, and calls
+            # A second limit behind the interceptor's: it also counts health checks, and calls
             # whose request has not arrived yet.
             maximum_concurrent_rpcs=WALL * calls_max + HEALTH_CALLS,
         )
@@ -94,7 +94,7 @@ class Server:
         return bound
 
     async def start_probes(self, *, host: str, port: int) -> int:
-        """Answer health checks without TLS on another port, and nothing else there.
+        """Answer only health checks on another port, without TLS.
 
         A kubelet cannot show a certificate. Returns the port. Raises: OSError: it is taken.
         """
@@ -105,19 +105,19 @@ class Server:
         return bound
 
     async def set_ready(self, *, ready: bool) -> None:
-        """Tell health checks whether calls are welcome."""
+        """Set the answer of the readiness check."""
         status = SERVING if ready else NOT_SERVING
         await self._health.set("", status)
         await self._health.set(self.name, status)
 
     def refuse_calls(self, why: str) -> None:
-        """Refuse every call as Unavailable, health checks excepted; empty: serve again."""
+        """Refuse every call but health checks as Unavailable; empty: serve again."""
         self._interceptor.refusal = why
 
     async def stop(self, *, grace_seconds: float) -> None:
-        """Refuse new calls, let those in flight end, and work left by gone clients, in time.
+        """Refuse new calls; wait for calls in flight and for the work of disconnected clients.
 
-        What has not ended by then is cancelled: every change may be asked for again.
+        Calls that take longer are cancelled: every change can be retried.
         """
         clock = asyncio.get_running_loop().time
         until = clock() + grace_seconds
@@ -129,7 +129,7 @@ class Server:
 
 
 def _listen(server: grpc.aio.Server, place: str, *, own: Certificates | None) -> int:
-    """Take a port. Raises: OSError: somebody has it."""
+    """Listen on a port. Raises: OSError: it is taken."""
     try:
         if own is None:
             return server.add_insecure_port(place)
@@ -143,14 +143,14 @@ _OPTIONS = [
     ("grpc.max_concurrent_streams", 1000),
     # A port taken by another server must be an error, not a silent sharing of calls.
     ("grpc.so_reuseport", 0),
-    # Clients behind round_robin find new replicas only when a connection ends.
+    # Clients with round_robin find new replicas only when a connection ends.
     ("grpc.max_connection_age_ms", 600_000),
     ("grpc.max_connection_age_grace_ms", 60_000),
-    # Clients ask for a sign of life as often as they are told to, and are not sent away for it.
+    # Clients may ping as often as they are configured to, without being disconnected.
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 500),
     ("grpc.http2.max_ping_strikes", 0),
-    # So do we: the streams of a client that vanished must not wait for it.
+    # The server pings too: the streams of a vanished client must end.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.http2.ping_timeout_ms", 5_000),

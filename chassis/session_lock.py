@@ -1,8 +1,8 @@
-"""A lock of one process among all, held by a session of PostgreSQL that keeps proving its life.
+"""A lock that one process holds among all, by a session of PostgreSQL with a heartbeat.
 
-A holder that vanishes, is paused, or is cut off in silence says nothing: the server then ends its
-session, and the lock with it. A holder that cannot reach its session stops what it does under the
-lock, and does so before the server lets another begin.
+If the holder vanishes, is paused, or loses its network, the heartbeat stops: the server ends its
+session and releases the lock. A holder that cannot reach its session stops its work under the lock,
+before the server lets another process begin.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ ASK_SECONDS = 0.5
 
 @asynccontextmanager
 async def only_one(database: Database, *, kind: str, name: str) -> AsyncIterator[Connection]:
-    """Let one process at a time do what is inside; the others wait. Yields the lock's connection.
+    """Run the block in one process at a time; the others wait. Yields the lock's connection.
 
-    The block is cancelled when the session is lost. Raises: Unavailable: it was, or none was to be
-    had.
+    The block is cancelled when the session is lost. Raises: Unavailable: it was lost, or could not
+    be opened.
     """
     silence = database.silence_seconds
     async with database.dedicated(idle_seconds=1.5 * silence) as connection:
@@ -47,7 +47,7 @@ async def _is_taken(connection: Connection, kind: str, name: str) -> bool:
 
 
 async def _beat(connection: Connection, seconds: float, held: asyncio.Timeout) -> None:
-    """Prove the session's life until it fails; then end the block."""
+    """Send the heartbeat until it fails; then cancel the block."""
     try:
         while True:
             await asyncio.sleep(seconds)

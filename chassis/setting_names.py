@@ -1,39 +1,39 @@
-"""Which names of an environment are meant as settings and are none: a slip must not go unseen.
+"""Finds misspelled settings in an environment.
 
-An environment is full of other programs' variables, so a name is refused only where it is nearly
-one of ours, or belongs to a family of names that is ours alone.
+An environment has many variables of other programs, so a name is refused only if it is nearly one
+of ours, or belongs to a family of names that only we use.
 """
 
 import re
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-# What Kubernetes tells every container of the services beside it ("service links").
+# The variables that Kubernetes sets for each service of the namespace ("service links").
 _LINK = re.compile(
     r"\w+_SERVICE_(HOST|PORT)(_\w+)?|\w+_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?", re.ASCII
 )
 _LINK_URL = re.compile(r"(tcp|udp|sctp)://")
-# Families that tools of others read from, too: of these a slip of the pen alone is refused.
+# Families that other tools use too: of these, only a misspelling is refused.
 _SHARED = frozenset({"API", "GRPC", "NATS", "OTEL", "STELLAR", "VAULT"})
-# What other programs are told of one: `<PROGRAM>_ADDRESS` is no setting of its own.
+# Other programs get a program's `<PROGRAM>_ADDRESS`; it is not a setting of its own.
 _TOLD = ("_ADDRESS", "_DATABASE_URL", "_NATS_URL", "_EVENT_KEYS")
-# OpenSSL's own, which are near to ours and mean what they say.
+# OpenSSL's own, which resemble ours.
 _OPENSSL = frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR"})
-# Names so short are near to too many words; of longer ones one slip is seen, or two.
+# Short names resemble too many words. Longer ones are compared with one or two typos.
 _SHORT, _LONG = 7, 10
-# A family is what the first words of a name say.
+# A family is the first words of a name.
 _FAMILY_WORDS = 2
 
 
 class Unknown(NamedTuple):
-    """A name that is no setting. meant: the one that it may stand for, or ""."""
+    """A name that is not a setting. meant: the setting that it resembles, or ""."""
 
     name: str
     meant: str
 
 
 def is_service_link(name: str, value: str) -> bool:
-    """Tell whether Kubernetes says this of a service: LEDGER_PORT=tcp://10.0.0.1:8082."""
+    """Tell whether a variable is a service link of Kubernetes: LEDGER_PORT=tcp://10.0.0.1:8082."""
     is_url = name.endswith("_PORT") and _LINK_URL.match(value) is not None
     return is_url or _LINK.fullmatch(name) is not None
 
@@ -41,7 +41,7 @@ def is_service_link(name: str, value: str) -> bool:
 def unknown(
     environment: Mapping[str, str], *, programs: Collection[str], known: Collection[str]
 ) -> Unknown | None:
-    """Return the first name that is meant for these programs and that they do not know.
+    """Return the first name that is meant for these programs but unknown to them.
 
     known: names in upper case. Variables are read whatever their case.
     """
@@ -74,9 +74,9 @@ def _meant(name: str, known: Collection[str]) -> str:
 
 
 def _is_near(name: str, other: str, slips: int) -> bool:
-    """Tell whether so many slips make one name of the other.
+    """Tell whether two names differ by at most this many typos.
 
-    A slip is a letter more, less, another, or two that changed places (Damerau 1964).
+    A typo is an added, missing, replaced or swapped letter (Damerau 1964).
     """
     if abs(len(name) - len(other)) > slips:
         return False

@@ -1,6 +1,6 @@
-"""Settings: the environment, read once, into a frozen value; a wrong one ends the start.
+"""Settings: the environment, read once, into a frozen value. A wrong setting stops the start.
 
-This is the only file of the chassis that looks at the environment.
+This is the only file of the chassis that reads the environment.
 """
 
 import os
@@ -62,17 +62,17 @@ PrivateKey = Annotated[pydantic.SecretStr, AfterValidator(_private_key)]
 KeyPath = Annotated[pydantic.FilePath, AfterValidator(_key_file)]
 TrustPath = Annotated[pydantic.FilePath, AfterValidator(_trust_file)]
 Address = Annotated[str, AfterValidator(addresses.target)]
-# Where to listen: a name, IPv4, or IPv6 with brackets or without.
+# The address to listen on: a name, IPv4, or IPv6 with or without brackets.
 Host = Annotated[str, AfterValidator(addresses.host)]
 HttpUrl = Annotated[str, AfterValidator(addresses.http_url)]
-# After so long without a sign of life the other end of a connection counts as gone.
+# A connection that is silent for longer counts as lost.
 SilenceSeconds = Annotated[int, Field(ge=1, le=20)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 MetricsPort = Annotated[int, Field(ge=0, le=65535)]
 
 
 class MigrationSettings(BaseSettings):
-    """What the migrations need: the database, as an administrator of it."""
+    """The settings of the migrations: the database, as its administrator."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
@@ -80,14 +80,14 @@ class MigrationSettings(BaseSettings):
 
 
 class StreamSettings(BaseSettings):
-    """How much the stream of events keeps, for who makes it or gives it its limits."""
+    """How much the stream of events keeps, for the programs that make it or set its limits."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    # How long events stay, and how much of them; 0: no limit.
+    # How long events are kept, and how many bytes of them; 0: no limit.
     stream_days_max: Annotated[int, Field(ge=0, le=3650)] = 90
     stream_gigabytes_max: Annotated[int, Field(ge=0, le=100_000)] = 0
-    # Servers of a cluster that each keep all of it. Source: JetStream, of which five is the most.
+    # Servers of a cluster that keep a copy. Source: JetStream allows five at most.
     stream_replicas: Annotated[int, Field(ge=1, le=5)] = 1
 
     @property
@@ -101,12 +101,12 @@ class StreamSettings(BaseSettings):
 
 
 class CallerSettings(BaseSettings):
-    """What a program needs that calls services: a key of its own, which says who it is."""
+    """The settings of a program that calls services: its own key, which identifies it."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     identity_key: PrivateKey | None = None
-    # The same in a file, which is read again when it changes.
+    # The same in a file, which is reloaded when it changes.
     identity_key_file: KeyPath | None = None
 
     @pydantic.model_validator(mode="after")
@@ -116,7 +116,7 @@ class CallerSettings(BaseSettings):
         return self
 
     def signer(self, *, caller: str) -> Signer:
-        """Return what signs the calls of this program. caller: its name."""
+        """Return the signer of this program's calls. caller: its name."""
         if self.identity_key_file is not None:
             key = Watched([self.identity_key_file], trust.read_private_key).current
             return Signer(key=key, caller=caller)
@@ -126,17 +126,17 @@ class CallerSettings(BaseSettings):
 
 
 class TlsSettings(BaseSettings):
-    """A program's certificate, and the authority that others' must be of. All three, or none."""
+    """A program's certificate, its key, and the authority of the others. All three, or none."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     env: Literal["dev", "prod"] = "dev"
-    # PEM; each is read again when it changes.
+    # PEM; each is reloaded when it changes.
     tls_cert_file: pydantic.FilePath | None = None
     tls_key_file: pydantic.FilePath | None = None
     tls_ca_file: pydantic.FilePath | None = None
     nats_url: NatsUrl = "nats://127.0.0.1:4222"
-    # The authority of the NATS servers' certificates, where it is not one of the system's.
+    # The authority of the NATS servers' certificates, unless it is one of the system's.
     nats_ca_file: pydantic.FilePath | None = None
 
     @pydantic.model_validator(mode="after")
@@ -159,7 +159,7 @@ class TlsSettings(BaseSettings):
         return self
 
     def certificates(self) -> Certificates | None:
-        """Return the program's certificate, as its files say now; None: it has none."""
+        """Return the program's current certificate; None: it has none."""
         if self.tls_cert_file and self.tls_key_file and self.tls_ca_file:
             return tls.certificates(
                 certificate=self.tls_cert_file, key=self.tls_key_file, authority=self.tls_ca_file
@@ -168,17 +168,17 @@ class TlsSettings(BaseSettings):
 
 
 class TraceSettings(BaseSettings):
-    """Where traces go, by OpenTelemetry's own names; its library reads others of them by itself."""
+    """Settings of traces, by OpenTelemetry's own names; its library reads others of them."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    # The base URL of a collector that takes OTLP over HTTP; empty: nothing is traced.
+    # The base URL of a collector for OTLP over HTTP; empty: nothing is traced.
     otel_exporter_otlp_endpoint: HttpUrl | Literal[""] = ""
-    # The share of the requests that are traced.
+    # The share of requests that are traced.
     otel_traces_sampler_arg: Annotated[float, Field(ge=0, le=1)] = 0.01
 
     def traced(self, service: str) -> AbstractContextManager[None]:
-        """Trace what happens inside, if traces go anywhere."""
+        """Trace the block, if there is a collector."""
         return tracing.exported(
             service=service,
             endpoint=self.otel_exporter_otlp_endpoint,
@@ -187,29 +187,29 @@ class TraceSettings(BaseSettings):
 
 
 class ServiceSettings(StreamSettings, TraceSettings, TlsSettings):
-    """What every gRPC service needs to start."""
+    """The settings of every gRPC service."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     database_url: PostgresUrl
-    # Connections to PostgreSQL in all, those of the relay and of locks too.
+    # All connections to PostgreSQL, including those of the relay and of locks.
     database_pool_size: Annotated[int, Field(ge=4, le=200)] = 20
     silence_seconds: SilenceSeconds = 10
-    # Whom the service believes: callers, their public keys, what strangers were granted.
+    # The callers that the service trusts, their public keys, and the grants of outside callers.
     trust_file: TrustPath
     grpc_host: Host = "127.0.0.1"
     grpc_port: Port
-    # Where Prometheus reads the metrics; port 0: nowhere.
+    # The address for Prometheus; port 0: none.
     metrics_host: Host = "127.0.0.1"
     metrics_port: MetricsPort = 0
-    # Health checks without TLS, on a port of their own.
+    # Health checks without TLS, on a separate port.
     health_port: Port | None = None
-    # Calls served at once; more are refused, so that those inside end in time.
+    # The limit of concurrent calls; more are refused, so that these end in time.
     concurrent_calls_max: Annotated[int, Field(ge=1, le=100_000)] = 1_000
-    # The longest that a stop may take; calls in flight have two thirds of it.
+    # The time limit of a stop; calls in flight have two thirds of it.
     stop_grace_seconds: Annotated[int, Field(ge=0, le=300)] = 20
 
     def trust(self) -> Watched[Trust]:
-        """Return whom the service believes, as the file says now."""
+        """Return the current trust, from its file."""
         return Watched([self.trust_file], trust.read_trust)
 
 
@@ -230,15 +230,15 @@ def load(
 ) -> SettingsT:
     """Read the settings of a program from the environment.
 
-    given: settings by name that it will get instead, for who starts it.
+    given: settings by name that replace those of the environment.
 
-    A wrong one ends the program with exit code 2 and one line that names it, never its value:
-    it may be a secret. So does a name that is meant for the program and is no setting.
+    A wrong setting ends the program with exit code 2 and one line that names it, but never its
+    value: it may be a secret. So does a misspelled name.
     """
     known = {name.upper() for name in cls.model_fields}
     refuse_unknown(program, programs=(program,), known=known)
     for name in known:
-        # GATEWAY_PORT=tcp://… is said of a service that is called so, and not to the program.
+        # GATEWAY_PORT=tcp://… is a service link of Kubernetes, not a setting.
         if setting_names.is_service_link(name, os.environ.get(name, "")):
             del os.environ[name]
     try:
@@ -247,16 +247,16 @@ def load(
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
-        # A rule over several settings names them itself.
+        # An error about several settings names them itself.
         what = f"{name}: {first['msg']}" if name else first["msg"].removeprefix("Value error, ")
         sys.stderr.write(f"{program}: setting {what}\n")
         raise SystemExit(2) from None
 
 
 def refuse_unknown(teller: str, *, programs: Collection[str], known: Collection[str]) -> None:
-    """End the program where the environment has a name that is meant for it and is no setting.
+    """End the program if the environment has a misspelled setting.
 
-    teller: who says so. programs, known: see `setting_names.unknown`.
+    teller: the program that reports it. programs, known: see `setting_names.unknown`.
     """
     found = setting_names.unknown(os.environ, programs=programs, known=known)
     if found is not None:

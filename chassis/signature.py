@@ -1,4 +1,4 @@
-"""Signatures over events: who wrote one is proved by a key, not by who could reach the bus.
+"""Signatures over events: a key proves the writer, not the access to the bus.
 
 The writer holds the private key, its readers the public one: a reader cannot forge. Both are
 32 bytes in base64. `python -m chassis.signature` makes a pair.
@@ -14,14 +14,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 HEADER = "signature-ed25519"
 KEY_BYTES = 32
-# Two at a time are what a change of keys needs; more only cost time.
+# A key rotation needs two; more only cost time.
 PUBLIC_KEYS_MAX = 4
-# Keeps a signature from meaning anything elsewhere.
+# Separates these signatures from those of other uses of the key.
 _CONTEXT = b"orchestrator event 1\n"
 
 
 class EventSigner:
-    """Signs what its holder publishes."""
+    """Signs the events of one writer."""
 
     def __init__(self, key: str) -> None:
         """Take the private key. Raises: ValueError: it is not 32 bytes in base64."""
@@ -38,7 +38,7 @@ class EventSigner:
 
 
 class EventVerifier:
-    """Knows by public keys what one writer has signed."""
+    """Checks the signatures of one writer by its public keys."""
 
     def __init__(self, keys: str) -> None:
         """Take public keys, comma-separated. Raises: ValueError: none, too many, or not keys."""
@@ -59,7 +59,7 @@ def new_key() -> str:
 
 
 def _signed(subject: str, body: bytes) -> bytes:
-    # A subject has no line break, so where it ends is beyond doubt.
+    # A subject has no line break, so its end is unambiguous.
     return _CONTEXT + subject.encode() + b"\n" + body
 
 
@@ -84,7 +84,7 @@ def _bytes(key: str) -> bytes:
     except (binascii.Error, ValueError):
         found = b""
     if len(found) != KEY_BYTES:
-        # Without a word of what it is: it may be a secret.
+        # Without the text: it may be a secret.
         raise ValueError(f"must be {KEY_BYTES} bytes in base64")
     return found
 

@@ -1,7 +1,7 @@
-"""THE table: kind of refusal ↔ gRPC status, both ways, with google.rpc details.
+"""The table of kinds of refusal ↔ gRPC status, both ways, with google.rpc details.
 
-ErrorInfo carries the reason and the facts, BadRequest the fields, RetryInfo is not used. A refusal
-travels in trailers, where gRPC takes 8 KiB: one that has more to say says the beginning of it.
+ErrorInfo carries the reason and the details, BadRequest the fields; RetryInfo is not used. A
+refusal travels in trailers, where gRPC accepts 8 KiB: a longer one is cut.
 """
 
 import json
@@ -17,7 +17,7 @@ from chassis.telemetry import logger
 from kernel.errors import KINDS, DeadlineExceeded, DomainError, InvalidArgument, Unavailable
 
 DOMAIN = "orchestrator"
-# Values that are no strings (or strings that begin like this) travel as JSON behind this mark.
+# Values that are not strings (or that begin with this mark) travel as JSON behind it.
 JSON_MARK = "json:"
 
 # In UTF-8. The status is sent in base64, and its message percent-encoded beside it: together they
@@ -25,7 +25,7 @@ JSON_MARK = "json:"
 MESSAGE_BYTES, FACTS_BYTES, FIELDS_BYTES = 512, 1536, 1536
 FIELD_BYTES, FIELDS_MAX = 256, 20
 
-# How gRPC's own server refuses a call beyond `maximum_concurrent_rpcs`.
+# The text of gRPC's own refusal of a call beyond `maximum_concurrent_rpcs`.
 CROWDED = "Concurrent RPC limit exceeded!"
 log = logger()
 CODES: dict[str, grpc.StatusCode] = {kind: grpc.StatusCode[kind] for kind in KINDS}
@@ -39,7 +39,7 @@ class Internal(DomainError):
 
 
 def to_status(error: DomainError) -> status_pb2.Status:
-    """Encode a refusal with its reason, details and fields, as many of them as fit."""
+    """Encode a refusal with its reason, details and fields, as far as they fit."""
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
     left = FACTS_BYTES
     for key, value in error.details.items():
@@ -69,13 +69,13 @@ def _bad_request(fields: Sequence[tuple[str, str]]) -> error_details_pb2.BadRequ
 
 
 def _beginning(text: str, size: int) -> str:
-    """Return a text, or what of it fits into so many bytes."""
+    """Return a text, cut to this many bytes."""
     whole = text.encode()
     return text if len(whole) <= size else f"{whole[: size - 3].decode(errors='ignore')}…"
 
 
 def from_status(status: status_pb2.Status) -> DomainError:
-    """Decode a refusal; the kind is kept, the reason is the other side's."""
+    """Decode a refusal, with the kind and the reason of the other side."""
     kind = KINDS.get(code_pb2.Code.Name(status.code), Internal)
     reason = None
     details: dict[str, object] = {}
@@ -85,7 +85,7 @@ def from_status(status: status_pb2.Status) -> DomainError:
         bad = error_details_pb2.BadRequest()
         if packed.Unpack(info):
             reason = info.reason
-            # A map has no order on the wire; an answer that is given again must be the same bytes.
+            # A map has no order on the wire; a stored answer must have the same bytes each time.
             details = {key: _value(text) for key, text in sorted(info.metadata.items())}
         elif packed.Unpack(bad):
             fields = [(v.field, v.description) for v in bad.field_violations]
@@ -95,10 +95,10 @@ def from_status(status: status_pb2.Status) -> DomainError:
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> DomainError:
-    """Read what a failed call means. A timeout is an unknown outcome, not a failure.
+    """Return the refusal of a failed call. A timeout is an unknown outcome, not a failure.
 
-    What no program of ours has said is no fact about the request: it is a fault, and its text stays
-    in the log.
+    A status that our programs did not send is not about the request: it is a fault, and its text
+    only goes to the log.
     """
     status = _ours(error)
     if status is not None:
@@ -108,18 +108,18 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> DomainError:
     if error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
         return Unavailable("A service is away")
     if error.details() == CROWDED:
-        # It is no limit of the client's own.
+        # It is not a limit of the client.
         return Unavailable("A service has too many calls")
     log.error("rpc.foreign_status", code=error.code().name, text=str(error.details())[:500])
     return Internal("A call between services failed")
 
 
 def _ours(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
-    """Return the status that a program of ours has sent; None: gRPC or a proxy refused the call."""
+    """Return the status that our program has sent; None: gRPC or a proxy refused the call."""
     try:
         status = rpc_status.from_call(error)
     except (ValueError, DecodeError):
-        # gRPC has put a code of its own over the one that was sent.
+        # gRPC has replaced the code that was sent.
         return None
     info = error_details_pb2.ErrorInfo()
     for packed in status.details if status is not None else ():

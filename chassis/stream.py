@@ -1,6 +1,6 @@
-"""Make the stream of events, or give the one there is its limits: `python -m chassis.stream`.
+"""Make the stream of events, or set its limits: `python -m chassis.stream`.
 
-As an administrator of it: services may only make a stream that is missing.
+As its administrator: services may only make a missing stream.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from chassis.settings import StreamSettings, load, read
 
 
 def main() -> None:
-    """Run from the command line; NATS_URL, NATS_CA_FILE say where, STREAM_… how much it keeps."""
+    """Run from the command line, with NATS_URL, NATS_CA_FILE and the limits STREAM_…."""
     limits, url = load(StreamSettings, program="stream").stream_limits, read("NATS_URL")
     given = read("NATS_CA_FILE")
     try:

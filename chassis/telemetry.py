@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-# A field by one of these names is a secret wherever it comes from.
+# A field with one of these names is always a secret.
 SECRET_WORDS = (
     "secret",
     "password",

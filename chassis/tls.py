@@ -1,7 +1,7 @@
-"""TLS both ways between programs: certificates in files, read again when they change.
+"""Mutual TLS between programs: certificates in files, reloaded when they change.
 
-A certificate names its program twice: as a DNS name, which a client holds against whom it meant to
-call, and as a SPIFFE ID (spiffe.io), which a server holds against whom a call says it is from.
+A certificate names its program twice: as a DNS name, which a client compares with the program it
+means to call, and as a SPIFFE ID (spiffe.io), which a server compares with the caller's identity.
 """
 
 import ssl
@@ -17,13 +17,13 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from chassis.watched import Watched
 
 TRUST_DOMAIN = "orchestrator"
-# What gRPC tells of a peer whose certificate has one such name.
+# The property of a gRPC peer whose certificate has one SPIFFE ID.
 _SPIFFE_ID = "peer_spiffe_id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """A program's certificates, its key, and the authority that others' must be of; all PEM."""
+    """A program's certificates, its key, and the authority of the others; all PEM."""
 
     certificate: bytes
     key: bytes = field(repr=False)
@@ -34,14 +34,14 @@ Certificates = Watched[Material]
 
 
 def certificates(*, certificate: Path, key: Path, authority: Path) -> Certificates:
-    """Watch a program's files. Raises: OSError; ValueError: they are not what they should be."""
+    """Watch a program's files. Raises: OSError; ValueError: one is not valid."""
     return Watched([certificate, key, authority], read)
 
 
 def read(files: Sequence[bytes]) -> Material:
     """Read certificate, key and authority, for `Watched`.
 
-    Raises: ValueError: one is not what it should be, or the key is not the certificate's.
+    Raises: ValueError: one is not valid, or the key does not belong to the certificate.
     """
     certificate, key, authority = files
     try:
@@ -49,10 +49,10 @@ def read(files: Sequence[bytes]) -> Material:
         x509.load_pem_x509_certificates(authority)
         of_key = load_pem_private_key(key, password=None).public_key()
     except (ValueError, TypeError) as error:
-        # Not the error's text: it may quote the key.
+        # Without the error's text: it may quote the key.
         raise ValueError("must be a certificate, its key and an authority, in PEM") from error
     if own != of_key:
-        raise ValueError("the key is not that of the certificate")
+        raise ValueError("the key does not belong to the certificate")
     return Material(certificate=certificate, key=key, authority=authority)
 
 
@@ -62,7 +62,7 @@ def spiffe_id(program: str) -> str:
 
 
 def peer_of(auth_context: Mapping[str, Iterable[bytes]]) -> str:
-    """Return the program that a connection's certificate names; empty: none, or not one alone."""
+    """Return the program that a connection's certificate names; empty: none, or several."""
     prefix = spiffe_id("").encode()
     match tuple(auth_context.get(_SPIFFE_ID, ())):
         case (name,) if name.startswith(prefix):
@@ -71,7 +71,7 @@ def peer_of(auth_context: Mapping[str, Iterable[bytes]]) -> str:
 
 
 def server_credentials(own: Certificates) -> grpc.ServerCredentials:
-    """Return credentials that serve with the files' certificate of the moment of a handshake.
+    """Return a server's credentials, which use the current certificate at each handshake.
 
     Clients without a certificate of the authority are refused.
     """
@@ -85,7 +85,7 @@ def server_credentials(own: Certificates) -> grpc.ServerCredentials:
         last[0] = now
         return _configuration(now)
 
-    # None, where nothing has changed, is what gRPC documents and its types do not know.
+    # gRPC documents None for "nothing has changed"; its types lack it.
     fetcher = cast("Callable[[], grpc.ServerCertificateConfiguration]", fetch)
     return grpc.dynamic_ssl_server_credentials(
         _configuration(first), fetcher, require_client_authentication=True
@@ -93,7 +93,7 @@ def server_credentials(own: Certificates) -> grpc.ServerCredentials:
 
 
 def channel_credentials(material: Material) -> grpc.ChannelCredentials:
-    """Return a client's credentials, which are those of one moment."""
+    """Return a client's credentials, with its current certificate."""
     return grpc.ssl_channel_credentials(
         root_certificates=material.authority,
         private_key=material.key,
@@ -102,7 +102,7 @@ def channel_credentials(material: Material) -> grpc.ChannelCredentials:
 
 
 def client_context(authority: Path | None) -> ssl.SSLContext:
-    """Return what a client of another server believes: an authority, or the system's."""
+    """Return the TLS context of a client: with this authority, or the system's."""
     return ssl.create_default_context(cafile=authority)
 
 

@@ -1,8 +1,8 @@
-"""Traces by OpenTelemetry: what one request did, in every program that it passed.
+"""Traces by OpenTelemetry: the steps of one request, in every program that it passed.
 
-The gateway begins a trace, or the first service that an internal caller asks. Calls carry it in
+The gateway begins a trace, or the first service that an internal caller calls. Calls carry it in
 their metadata, events in their row of the outbox and in the header `traceparent` on the bus.
-Source of its form: W3C Trace Context, https://www.w3.org/TR/trace-context/.
+Source of its format: W3C Trace Context, https://www.w3.org/TR/trace-context/.
 
 Off unless OTEL_EXPORTER_OTLP_ENDPOINT is set: no library of it is loaded then.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 HEADER = "traceparent"
 TRACES_PATH = "/v1/traces"
-# Of these the caller can blame itself; every other refusal is the program's failure.
+# These are the caller's mistakes; every other refusal is the program's failure.
 _OF_THE_CALLER = frozenset(
     {
         "INVALID_ARGUMENT",
@@ -36,7 +36,7 @@ _OF_THE_CALLER = frozenset(
         "RESOURCE_EXHAUSTED",
     }
 )
-# How long a program that ends waits for the collector to take what is left.
+# How long an ending program waits for the collector.
 END_SECONDS = 2.0
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-(?P<flags>[0-9a-f]{2})")
 NO_TRACE: tuple[tuple[str, str], ...] = ()
@@ -47,7 +47,7 @@ class _Tracer:
     """The libraries, loaded; one in a process. endpoint: the collector's base URL."""
 
     def __init__(self, *, service: str, endpoint: str, ratio: float) -> None:
-        # Here, so that who traces nothing loads nothing.
+        # Imported here, so that a program without traces does not load it.
         from opentelemetry import context, trace  # noqa: PLC0415
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
             OTLPSpanExporter,
@@ -65,10 +65,10 @@ class _Tracer:
         self.trace = trace
         self.propagator = TraceContextTextMapPropagator()
         self.provider = TracerProvider(
-            # Which traces are kept is decided here: most are not, and cost next to nothing.
+            # The sampler decides which traces are kept. The others cost almost nothing.
             sampler=ALWAYS_ON,
             resource=Resource.create({"service.name": service, "service.version": VERSION}),
-            # The program ends it with its loops, and not a hook after them.
+            # The program ends it itself, before its event loop ends.
             shutdown_on_exit=False,
         )
         self.exporter = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + TRACES_PATH)
@@ -77,7 +77,7 @@ class _Tracer:
         self.kinds: Mapping[str, SpanKind] = {kind.name.lower(): kind for kind in trace.SpanKind}
 
     def end(self) -> None:
-        """Send what is left; what a collector does not take in time is lost."""
+        """Send the remaining spans; those that the collector does not accept in time are lost."""
         ending = threading.Thread(target=self.provider.shutdown, daemon=True)
         ending.start()
         ending.join(END_SECONDS)
@@ -86,16 +86,16 @@ class _Tracer:
 
 
 _running: _Tracer | None = None
-# The `traceparent` of the trace that runs and is not kept: only that is passed on.
+# The `traceparent` of the current trace if it is not kept: it is only passed on.
 _unkept: ContextVar[str] = ContextVar("unkept", default="")
 
 
 @contextmanager
 def exported(*, service: str, endpoint: str, ratio: float) -> Iterator[None]:
-    """Trace what happens inside, and send it to a collector; an empty endpoint: trace nothing.
+    """Trace the block, and send the spans to a collector; an empty endpoint: trace nothing.
 
     endpoint: of OTLP over HTTP, "http://collector:4318". ratio: of the requests that are traced, 0
-    to 1. A collector that is not there loses traces, and nothing else.
+    to 1. A missing collector loses traces, and nothing else.
     """
     global _running  # noqa: PLW0603 - one in a process, as its logs are
     if not endpoint:
@@ -117,11 +117,11 @@ def span(
     parent: str | None = None,
     attributes: Mapping[str, str] = NOTHING,
 ) -> Iterator["Span | None"]:
-    """Trace what happens inside as one step; yields its span, None where nothing is traced.
+    """Trace the block as one step; yields its span, or None if nothing is traced.
 
     kind: internal, server, client, producer or consumer. parent: a `traceparent` from outside, or
-    None: the step that runs now, or a new trace. attributes: by OpenTelemetry's names. An error is
-    noted by its type alone, because its text may hold what a person has said; and goes on.
+    None: the current step, or a new trace. attributes: by OpenTelemetry's names. An error is
+    recorded by its type only, because its text may contain personal data, and is raised again.
     """
     running = _running
     if running is None or (parent is None and _unkept.get()):
@@ -155,7 +155,7 @@ def span(
 def continued(
     name: str, *, kind: str, parent: str | None, attributes: Mapping[str, str] = NOTHING
 ) -> Iterator["Span | None"]:
-    """Trace a step of a trace that was begun elsewhere; where there is none, trace nothing."""
+    """Trace a step of a trace that began elsewhere; without one, trace nothing."""
     if _running is None or not parent:
         yield None
         return
@@ -170,7 +170,7 @@ def carried() -> tuple[tuple[str, str], ...]:
 
 
 def recorded() -> str:
-    """Return the `traceparent` of the current trace if it is one that is kept, "" otherwise."""
+    """Return the `traceparent` of the current trace if it is kept, otherwise ""."""
     text = _current()
     return text if text.endswith("1") else ""
 
@@ -186,9 +186,9 @@ def _current() -> str:
 
 
 def _not_kept(running: _Tracer, parent: str | None) -> str | None:
-    """Return the `traceparent` of a trace that is not kept; None: it is, or goes on.
+    """Return the `traceparent` of a trace that is not kept; None: it is kept.
 
-    Who began a trace has decided. What is no `traceparent` begins a new one.
+    The program that began a trace has decided. An invalid `traceparent` begins a new trace.
     """
     if parent is not None and (found := _TRACEPARENT.fullmatch(parent)) is not None:
         return None if int(found["flags"], 16) & 1 else parent

@@ -1,7 +1,7 @@
-"""Whom a service believes: callers by name, their public keys, and what strangers were granted.
+"""Trust: the callers of a service by name, their public keys, and the grants of outside callers.
 
-The trust file holds no secret, so it may be read, reviewed and mounted like any configuration. Each
-caller signs with a key that it alone has; whoever reads the file can check, and cannot sign.
+The trust file has no secret, so it can be read, reviewed and mounted like any configuration. Each
+caller signs with its own key; a reader of the file can check signatures but cannot sign.
 `python -m chassis.trust` makes a key.
 """
 
@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 KEY_BYTES = 32
-# The old and the new one, while a key is replaced.
+# The old and the new one, during a key rotation.
 KEYS_MAX = 2
 CALLER_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
 RPC_NAME = re.compile(r"[a-z]+\.[A-Z][A-Za-z]+", re.ASCII)
@@ -54,9 +54,9 @@ PublicKeyText = Annotated[str, AfterValidator(_public)]
 
 
 class Grant(BaseModel):
-    """What a caller from outside the house may do, and nothing else.
+    """The rights of a caller from outside.
 
-    rpcs: "ledger.GetBalance". scopes: those that it may claim. marketplaces: whose data, or "all".
+    rpcs: "ledger.GetBalance". scopes: those that it may claim. marketplaces: their ids, or "all".
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -73,7 +73,7 @@ class Grant(BaseModel):
 class Party(BaseModel):
     """One caller.
 
-    keys: its public keys, base64. grant: None for a program of the house, whose rights are in the
+    keys: its public keys, base64. grant: None for one of our programs, whose rights are in the
     allow-lists of the code.
     """
 
@@ -84,7 +84,7 @@ class Party(BaseModel):
 
 
 class Trust(BaseModel):
-    """The callers that are believed, by name."""
+    """The trusted callers, by name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -95,7 +95,7 @@ class Trust(BaseModel):
     def _each_key_is_one_callers(self) -> Self:
         keys = [key for party in self.callers.values() for key in party.keys]
         if len(set(keys)) != len(keys):
-            raise ValueError("a key belongs to one caller alone, and stands there once")
+            raise ValueError("a key must be listed once, for one caller")
         return self
 
     def model_post_init(self, _: object) -> None:
@@ -104,17 +104,17 @@ class Trust(BaseModel):
             self._keys[name] = tuple(public_key(key) for key in party.keys)
 
     def keys_of(self, caller: str) -> tuple[Ed25519PublicKey, ...]:
-        """Return a caller's keys; none: it is not known."""
+        """Return a caller's keys; an unknown one has none."""
         return self._keys.get(caller, ())
 
     def grant_of(self, caller: str) -> Grant | None:
-        """Return what a caller from outside was granted; None: it is of the house, or unknown."""
+        """Return the grant of a caller from outside; None: one of our programs, or unknown."""
         party = self.callers.get(caller)
         return party.grant if party else None
 
 
 def parse(text: str | bytes) -> Trust:
-    """Read a trust file. Raises: ValueError: says in one line what is wrong."""
+    """Read a trust file. Raises: ValueError: names the problem in one line."""
     try:
         return Trust.model_validate_json(text)
     except pydantic.ValidationError as error:
@@ -130,7 +130,7 @@ def read_trust(files: Sequence[bytes]) -> Trust:
 
 
 def of_house(keys: Mapping[str, Ed25519PrivateKey]) -> Trust:
-    """Return the trust in programs of the house. keys: their private keys by name."""
+    """Return the trust in our own programs. keys: their private keys by name."""
     parties = {name: Party(keys=(public_text(key),)) for name, key in keys.items()}
     return Trust(callers=parties)
 
@@ -155,7 +155,7 @@ def public_text(key: Ed25519PrivateKey | Ed25519PublicKey) -> str:
 def private_key(text: str | bytes) -> Ed25519PrivateKey:
     """Read a private key: PEM of PKCS #8, or its 32 bytes in base64.
 
-    Raises: ValueError, without a word of what it is.
+    Raises: ValueError, without the text.
     """
     data = text.encode() if isinstance(text, str) else text
     with suppress(binascii.Error, ValueError):
@@ -180,7 +180,7 @@ def private_text(key: Ed25519PrivateKey) -> str:
 
 
 def main() -> None:
-    """Print a new pair: the setting of its owner, and what the trust file says of it."""
+    """Print a new pair: the setting of its owner, and its line of the trust file."""
     key = Ed25519PrivateKey.generate()
     private = base64.b64encode(key.private_bytes_raw()).decode()
     sys.stdout.write(f'IDENTITY_KEY={private}\n"keys": ["{public_text(key)}"]\n')

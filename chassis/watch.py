@@ -1,7 +1,7 @@
-"""Watch: is the database there, does it take changes, and do its clock and ours agree?
+"""Watch: is the database available, does it accept writes, and do its clock and ours agree?
 
-Leases, kept answers and timers count by the database's clock. A process whose own clock is far from
-it would sign tokens, envelopes and events with wrong times: it does not serve until it is right.
+Leases, stored answers and timers use the database's clock. A process whose own clock is far from it
+would sign tokens, envelopes and events with wrong times: it does not serve until it is right.
 """
 
 import asyncio
@@ -14,15 +14,15 @@ from kernel.clock import Clock, SystemClock
 
 DIFFERENCE_MAX_SECONDS = 60.0
 LOOK_SECONDS = 2.0
-# Until the database is there, so that a start takes no longer than it must.
+# While the database is unavailable, so that a start takes no longer than it must.
 IMPATIENT_SECONDS = 0.1
 log = logger()
 
 
 class Watch:
-    """What is known of the database and of the clock; changes are logged once.
+    """The state of the database and of the clock; changes are logged once.
 
-    is_writable: the database is there and takes changes. is_clock_right: as far as is known.
+    is_writable: the database is available and accepts writes. is_clock_right: by the last look.
     """
 
     def __init__(self, database: Database, *, clock: Clock | None = None) -> None:
@@ -39,7 +39,7 @@ class Watch:
         try:
             health = await self._database.health()
         except TimeoutError:
-            return  # every connection is at work, so the database is there
+            return  # every connection is in use, so the database is available
         took = time.monotonic() - started
         is_writable = health is not None and health.is_writable
         if is_writable != self.is_writable or not self._is_known:
@@ -48,7 +48,7 @@ class Watch:
         is_clock_right = self.is_clock_right
         if health is not None:
             difference = (asked - health.now).total_seconds() + took / 2
-            # When the answer was given is known only to within the time it took.
+            # The moment of the answer is known only to within the time that it took.
             is_clock_right = abs(difference) - took / 2 <= DIFFERENCE_MAX_SECONDS
             if is_clock_right != self.is_clock_right:
                 write = log.info if is_clock_right else log.error

@@ -1,4 +1,4 @@
-"""Files that are read again when they change, so that keys and certificates need no restart."""
+"""Files that are reloaded when they change, so that keys and certificates need no restart."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,21 +8,21 @@ from typing import Generic, TypeVar
 from chassis.telemetry import logger
 
 T = TypeVar("T")
-# Files are looked at so often at most, however often what they say is asked for.
+# Files are checked at most this often, however often their value is used.
 LOOK_SECONDS = 1.0
 _Mark = tuple[tuple[int, int, int], ...]
 log = logger()
 
 
 class Watched(Generic[T]):
-    """What files say together, as of a second ago at most.
+    """The value of some files, at most a second old.
 
-    Files that are gone, or half-written, or wrong, change nothing: what was read last holds, and
-    the fault is logged once for each change.
+    If a file is missing, half-written or wrong, the last value stays, and the fault is logged once
+    for each change.
     """
 
     def __init__(self, paths: Sequence[Path], read: Callable[[Sequence[bytes]], T]) -> None:
-        """Read the files. Raises: OSError: there is none; what `read` raises: it is wrong."""
+        """Read the files. Raises: OSError: one is missing; whatever `read` raises."""
         self._paths = tuple(paths)
         self._read = read
         self._seen = self._mark()
@@ -30,7 +30,7 @@ class Watched(Generic[T]):
         self._look_at = time.monotonic() + LOOK_SECONDS
 
     def current(self) -> T:
-        """Return what the files say. It is the same object for as long as they are the same."""
+        """Return the value of the files. It is the same object while they are unchanged."""
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK_SECONDS
@@ -45,7 +45,7 @@ class Watched(Generic[T]):
             self._seen = mark
             self._value = self._read([path.read_bytes() for path in self._paths])
         except (OSError, ValueError) as error:
-            # Not the error's text: it may quote a key.
+            # Without the error's text: it may quote a key.
             log.error("file.not_read", files=self._names(), error=type(error).__name__)  # noqa: TRY400
         else:
             log.info("file.read_again", files=self._names())

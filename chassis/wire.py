@@ -1,4 +1,4 @@
-"""Values on the wire: Money, instants, ids and page tokens ↔ protobuf. Total both ways."""
+"""Values on the wire: Money, instants, ids and page tokens ↔ protobuf, for every value."""
 
 import base64
 import datetime as dt
@@ -14,10 +14,10 @@ from kernel.errors import InvalidArgument
 from kernel.money import Money
 
 PAGE_SIZE_DEFAULT = 20
-# A page ends before it is larger, so that no caller is sent more than it takes.
+# A page ends before it gets larger, so that every caller can receive it.
 PAGE_BYTES = 1024 * 1024
 MessageT = TypeVar("MessageT", bound=Message)
-# As many digits as always fit a bigint.
+# The most digits that always fit a bigint.
 BIGINT_DIGITS = 18
 
 
@@ -46,14 +46,14 @@ def instant_from_proto(message: timestamp_pb2.Timestamp) -> dt.datetime:
 
 
 def page_size(message: common_pb2.PageRequest) -> int:
-    """Return how many rows are asked for; the default where none is said."""
+    """Return the number of rows requested, or the default."""
     return message.page_size or PAGE_SIZE_DEFAULT
 
 
 def fitting(messages: Iterable[MessageT], size: int) -> list[MessageT]:
-    """Return the first so many messages, or fewer where they are large; one at least.
+    """Return the first `size` messages, or fewer if they are large; at least one.
 
-    Where fewer are returned than are given there is another page.
+    If fewer are returned than given, there is another page.
     """
     page: list[MessageT] = []
     left = PAGE_BYTES
@@ -66,7 +66,7 @@ def fitting(messages: Iterable[MessageT], size: int) -> list[MessageT]:
 
 
 def page_token(after: uuid.UUID | int) -> str:
-    """Make the opaque token that goes on after a row."""
+    """Make the opaque token of the page after a row."""
     text = str(after)
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 

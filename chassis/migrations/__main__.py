@@ -14,19 +14,19 @@ from chassis import postgres_settings
 from chassis.migrations.scripts import ENVIRONMENT, SCRIPTS
 from chassis.settings import MigrationSettings, load
 
-# Migrations of one release run one at a time, whoever starts them.
+# Migrations of one release run one at a time, whichever process starts them.
 LOCK = 727_274_001
 ENCODING = "UTF8"
 
 
 class EncodingError(Exception):
-    """The database cannot keep every text."""
+    """The database cannot store every text."""
 
 
 def upgrade_all(url: str) -> None:
-    """Bring every schema to its newest revision; makes schemas and roles that are missing.
+    """Bring every schema to its newest revision; makes missing schemas and roles.
 
-    url: postgresql:// of a role that may create schemas (and roles, where they are missing).
+    url: postgresql:// of a role that may create schemas (and roles, if they are missing).
     Raises: EncodingError; DBAPIError.
     """
     conninfo = postgres_settings.conninfo(url)
@@ -62,7 +62,7 @@ def _upgrade(connection: sa.Connection, schema: str, scripts: pathlib.Path) -> N
 
 
 def _prepare(connection: sa.Connection, schema: str) -> None:
-    """Make the role and the schema; a lock that is not free is given up after 4 seconds."""
+    """Make the role and the schema; gives up after 4 seconds if a lock is not free."""
     connection.execute(sa.text("set lock_timeout = '4s'"))
     found = sa.text("select 1 from pg_roles where rolname = :name")
     if connection.execute(found, {"name": schema}).first() is None:
@@ -75,7 +75,7 @@ def _prepare(connection: sa.Connection, schema: str) -> None:
 def main() -> None:
     """Run from the command line; DATABASE_URL names the database."""
     settings = load(MigrationSettings, program="migrations")
-    # What was imported is there to the end: no collection looks at it, not even the last one.
+    # Imported objects live to the end: the garbage collector need not look at them.
     gc.freeze()
     try:
         upgrade_all(settings.database_url)

@@ -1,7 +1,7 @@
-"""Whether a schema is as new as the code that uses it.
+"""Checks that a schema is at least as new as the code that uses it.
 
-A schema may be newer: a migration works with the code before it (expand, then contract). One that
-is older lacks what the code asks for.
+A schema may be newer: a migration works with the code before it (expand, then contract). An older
+one lacks tables or columns that the code needs.
 """
 
 import pathlib
@@ -20,7 +20,7 @@ log = logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revisions:
-    """The revisions of one schema that this code knows; head: the newest, which it needs."""
+    """The revisions of one schema that this code knows. head: the newest one, which it needs."""
 
     head: str
     known: frozenset[str]
@@ -38,12 +38,12 @@ class Revisions:
         return cls(head=head, known=known)
 
     def is_older(self, found: str) -> bool:
-        """Tell whether a schema of that revision lacks something; empty: it has none."""
+        """Tell whether a schema of this revision is too old; empty: it has no revision."""
         return not found or (found != self.head and found in self.known)
 
 
 class Schema:
-    """One schema beside the code. is_right: as it was seen last; None: nobody has seen it yet."""
+    """The schema of this code. is_right: by the last look; None: before the first."""
 
     def __init__(self, database: Database, name: str) -> None:
         self._database = database
@@ -53,13 +53,13 @@ class Schema:
         self.is_right: bool | None = None if self._revisions is not None else True
 
     async def look(self) -> bool:
-        """Tell whether the migrations that this code needs have run; says which has not, once."""
+        """Tell whether the migrations that this code needs have run; logs a missing one once."""
         if self._revisions is None:
             return True
         try:
             found = await revision_in(self._database, self._name)
         except Unavailable:
-            # Every connection is at work, or somebody else says that the database is away.
+            # Every connection is in use, or another check reports that the database is unavailable.
             return bool(self.is_right)
         is_older = self._revisions.is_older(found)
         if is_older and found != self._lacking:

@@ -1,4 +1,4 @@
-"""Which revision each schema is at, and which one the code wants. Nothing here changes anything."""
+"""The revision of each schema, and the one that the code needs. Read-only."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ CONNECT_SECONDS = 10
 
 
 def applied(database_url: str, schemas: Mapping[str, Path]) -> dict[str, str]:
-    """Return the revision of each schema in a database; "" where it has none.
+    """Return the revision of each schema in a database; "" if it has none.
 
     database_url: of a role that may read the schemas. Raises: psycopg.Error.
     """

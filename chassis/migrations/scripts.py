@@ -1,6 +1,6 @@
-"""Where the migrations of each schema are, and in which order they follow each other.
+"""The folders of the migrations of each schema, and their order.
 
-Read as text: who only wants to know has no need of the library that carries them out.
+The scripts are read as text, without the library that runs them.
 """
 
 import pathlib
@@ -22,7 +22,7 @@ _BEFORE = re.compile(r"""^down_revision = ["'](\w+)["']$""", re.MULTILINE)
 def revisions(folder: pathlib.Path) -> tuple[str, frozenset[str]]:
     """Return the newest revision among a schema's scripts, and all of them.
 
-    Raises: LookupError: there is none, or more than one that none follows.
+    Raises: LookupError: there is no newest one, or more than one.
     """
     texts = [path.read_text(encoding="utf-8") for path in folder.glob("*.py")]
     known = {found[1] for text in texts if (found := _REVISION.search(text))}

@@ -184,7 +184,7 @@ async def test_a_certificate_that_names_no_program_lets_nobody_speak(house: Hous
 def test_a_key_that_is_not_the_certificates_is_refused(house: House) -> None:
     one, other = house.authority.issue("orders"), house.authority.issue("orders")
 
-    with pytest.raises(ValueError, match="the key is not that of the certificate"):
+    with pytest.raises(ValueError, match="the key does not belong to the certificate"):
         house.certificates("orders", pair=Pair(certificate=one.certificate, key=other.key))
 
 
