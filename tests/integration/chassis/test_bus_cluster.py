@@ -70,7 +70,7 @@ async def kept(url: str, limits: StreamLimits) -> None:
                 return
 
 
-async def test_what_was_acknowledged_is_there_without_the_server_that_led(
+async def test_acknowledged_events_survive_the_loss_of_the_leader(
     cluster: dict[int, Process],
 ) -> None:
     url = ",".join(f"nats://{HOST}:{port}" for port in cluster)

@@ -30,7 +30,7 @@ def closed(tmp_path: Path) -> Iterator[NatsServer]:
     server.stop()
 
 
-async def test_of_several_servers_the_one_that_answers_is_taken(nats: NatsServer) -> None:
+async def test_of_several_servers_the_one_that_answers_is_used(nats: NatsServer) -> None:
     bus = Bus(url=f"nats://127.0.0.1:{free_port()},{nats.url}", name="test")
 
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -41,7 +41,7 @@ async def test_of_several_servers_the_one_that_answers_is_taken(nats: NatsServer
     await bus.close()
 
 
-async def test_a_user_in_one_url_is_who_connects_to_every_server(closed: NatsServer) -> None:
+async def test_a_user_in_one_url_is_used_for_every_server(closed: NatsServer) -> None:
     url = f"nats://orders:p%40ss%3A%2Fw@127.0.0.1:{free_port()},{closed.url}"
     bus = Bus(url=url, name="test")
 
@@ -53,7 +53,7 @@ async def test_a_user_in_one_url_is_who_connects_to_every_server(closed: NatsSer
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_who_is_not_let_in_says_so_once_however_often_it_tries(closed: NatsServer) -> None:
+async def test_a_refused_connection_is_logged_once(closed: NatsServer) -> None:
     bus = Bus(url=closed.url.replace("//", "//orders:wrong@"), name="test")
     log = closed.log_folder / "nats.log"
 
@@ -72,7 +72,7 @@ async def test_who_is_not_let_in_says_so_once_however_often_it_tries(closed: Nat
     assert "wrong" not in str(logs)
 
 
-async def test_a_consumer_that_is_made_again_leaves_no_subscription_behind(
+async def test_a_recreated_consumer_leaves_no_subscription_behind(
     nats: NatsServer,
 ) -> None:
     async def handle(_: Delivery) -> None:
@@ -139,7 +139,7 @@ async def _waits(bus: Bus, durable: str) -> bool:
         return False
 
 
-async def test_a_stream_that_is_there_gets_the_limits_that_are_set(nats: NatsServer) -> None:
+async def test_an_existing_stream_gets_the_configured_limits(nats: NatsServer) -> None:
     for limits, seconds, size in (
         (StreamLimits(days=2, gigabytes=1), 2 * 86_400, 1024**3),
         (StreamLimits(days=0, gigabytes=0), 0, -1),

@@ -48,7 +48,7 @@ def refusing(error: DomainError, *, times: int) -> Behaviour:
     return behave
 
 
-async def test_a_call_is_tried_again_while_the_service_is_unavailable() -> None:
+async def test_a_call_is_retried_while_the_service_is_unavailable() -> None:
     servicer = scripted(change=refusing(Unavailable("not yet"), times=2))
 
     async with calling(servicer) as stub:
@@ -58,7 +58,7 @@ async def test_a_call_is_tried_again_while_the_service_is_unavailable() -> None:
     assert servicer.calls == 3
 
 
-async def test_a_call_is_given_up_after_four_times() -> None:
+async def test_a_call_is_given_up_after_four_attempts() -> None:
     servicer = scripted(change=refusing(Unavailable("never", reason="AWAY"), times=9))
 
     async with calling(servicer) as stub:
@@ -69,7 +69,7 @@ async def test_a_call_is_given_up_after_four_times() -> None:
     assert servicer.calls == 4
 
 
-async def test_calls_that_each_fail_at_first_are_all_tried_again() -> None:
+async def test_calls_that_each_fail_once_are_all_retried() -> None:
     calls = 0
 
     async def every_other(_request: Any, _context: Any) -> Any:
@@ -85,7 +85,7 @@ async def test_calls_that_each_fail_at_first_are_all_tried_again() -> None:
     assert [answer.id for answer in answers] == ["done"] * 20
 
 
-async def test_a_hundred_of_the_largest_orders_are_one_answer() -> None:
+async def test_a_hundred_of_the_largest_orders_fit_in_one_answer() -> None:
     size = 100 * 64 * 1024
 
     async def large(_request: Any, _context: Any) -> Any:
@@ -97,7 +97,7 @@ async def test_a_hundred_of_the_largest_orders_are_one_answer() -> None:
     assert len(answer.description) == size
 
 
-async def test_an_answer_that_is_too_large_is_a_fault_and_no_limit_of_the_client() -> None:
+async def test_an_answer_that_is_too_large_is_a_fault_and_not_a_rate_limit() -> None:
     async def large(_request: Any, _context: Any) -> Any:
         return disputes_pb2.Dispute(description="x" * (MAX_ANSWER_BYTES + 1))
 
@@ -108,7 +108,7 @@ async def test_an_answer_that_is_too_large_is_a_fault_and_no_limit_of_the_client
     assert "larger" not in refused.value.message
 
 
-async def test_a_refusal_that_is_final_is_not_tried_again() -> None:
+async def test_a_final_refusal_is_not_retried() -> None:
     final = Unavailable("the provider failed", reason="PROVIDER_ERROR")
     final.is_final = True
     servicer = scripted(change=refusing(final, times=1))
@@ -121,7 +121,7 @@ async def test_a_refusal_that_is_final_is_not_tried_again() -> None:
     assert servicer.calls == 1
 
 
-async def test_only_unavailable_is_tried_again() -> None:
+async def test_only_unavailable_is_retried() -> None:
     servicer = scripted(change=refusing(Aborted("in motion"), times=1))
 
     async with calling(servicer) as stub:
@@ -177,7 +177,7 @@ async def test_no_time_left_is_refused_without_a_call() -> None:
     assert servicer.calls == 0
 
 
-async def test_a_service_that_is_away_is_unavailable_within_the_deadline() -> None:
+async def test_an_unreachable_service_is_unavailable_within_the_deadline() -> None:
     async with open_channel(f"127.0.0.1:{free_port()}") as channel:
         stub = disputes_pb2_grpc.DisputesServiceStub(channel)
         with pytest.raises((Unavailable, DeadlineExceeded)):
@@ -185,7 +185,7 @@ async def test_a_service_that_is_away_is_unavailable_within_the_deadline() -> No
                 await CALLER.call(stub.CompleteDispute, changing(), who=WHO, timeout_seconds=2)
 
 
-async def test_a_service_that_comes_back_is_found() -> None:
+async def test_a_restarted_service_is_reconnected() -> None:
     port = free_port()
 
     async with open_channel(f"127.0.0.1:{port}") as channel:
@@ -222,7 +222,7 @@ async def test_a_call_acts_for_the_principal_being_served() -> None:
     assert (seen[0].caller, seen[0].marketplace_id) == ("orders", uuid.UUID(int=8))
 
 
-async def test_a_call_for_nobody_is_refused_at_once() -> None:
+async def test_a_call_without_an_identity_is_refused_at_once() -> None:
     servicer = scripted()
 
     async with calling(servicer) as stub:

@@ -59,7 +59,7 @@ def a_subject() -> str:
     return f"user.{uuid.uuid4().hex}"
 
 
-async def test_a_message_is_handed_over_until_it_is_handled(nats: NatsServer) -> None:
+async def test_a_message_is_delivered_until_it_is_handled(nats: NatsServer) -> None:
     seen: list[bytes] = []
     done = asyncio.Event()
 
@@ -79,7 +79,7 @@ async def test_a_message_is_handed_over_until_it_is_handled(nats: NatsServer) ->
     assert seen == [b"1", b"2", b"3", b"2"]
 
 
-async def test_messages_that_are_always_refused_hold_none_up_behind_them(nats: NatsServer) -> None:
+async def test_failing_messages_do_not_block_those_behind_them(nats: NatsServer) -> None:
     done = asyncio.Event()
 
     async def handle(delivery: Delivery) -> None:
@@ -95,7 +95,7 @@ async def test_messages_that_are_always_refused_hold_none_up_behind_them(nats: N
         await done.wait()
 
 
-async def test_a_message_refused_for_good_is_dropped_named_and_counted(nats: NatsServer) -> None:
+async def test_a_refused_message_is_dropped_named_and_counted(nats: NatsServer) -> None:
     seen: list[Delivery] = []
     done = asyncio.Event()
 
@@ -123,7 +123,7 @@ async def test_a_message_refused_for_good_is_dropped_named_and_counted(nats: Nat
     assert [line["refused"] for line in dropped] == [1, 2]
 
 
-async def test_no_subject_and_no_header_holds_up_a_consumer(nats: NatsServer) -> None:
+async def test_no_subject_and_no_header_blocks_a_consumer(nats: NatsServer) -> None:
     seen: list[tuple[str, bytes]] = []
     done = asyncio.Event()
 
@@ -145,7 +145,7 @@ async def test_no_subject_and_no_header_holds_up_a_consumer(nats: NatsServer) ->
     assert seen[-len(sent) :] == [("", name.encode()) for name in sent]
 
 
-async def test_what_is_sent_to_a_consumer_past_the_stream_holds_nothing_up(
+async def test_a_message_past_the_stream_does_not_block_a_consumer(
     nats: NatsServer,
 ) -> None:
     subject, seen, done = a_subject(), list[bytes](), asyncio.Event()
@@ -179,7 +179,7 @@ async def everything_was_handled(bus: Bus, durable: str) -> bool:
     return (found.num_pending, found.num_ack_pending) == (0, 0)
 
 
-def test_a_message_that_is_refused_again_and_again_comes_ever_more_seldom() -> None:
+def test_a_failing_message_is_redelivered_with_growing_pauses() -> None:
     assert [redelivery_seconds(n) for n in (1, 2, 3, 5, 6, 10**6)] == [1, 2, 4, 16, 30, 30]
 
 
@@ -217,7 +217,7 @@ async def test_an_event_has_its_effect_once(shop: Shop) -> None:
     assert shop.rows("select value from things where id = 1") == [(2,)]
 
 
-async def test_an_effect_that_was_rolled_back_is_had_the_next_time(shop: Shop) -> None:
+async def test_a_rolled_back_effect_is_made_at_the_next_delivery(shop: Shop) -> None:
     event_id = uuid.uuid4()
     async with shop.database.transaction() as tx:
         assert await is_first_time(tx, consumer="deposits", event_id=event_id)

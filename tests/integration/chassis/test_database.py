@@ -52,7 +52,7 @@ SAID = "select %s || coalesce((%s::text[])[1], ' no text') as text, (1 = null) i
 
 
 @pytest.mark.parametrize("said", MEANT)
-async def test_what_a_database_sets_changes_no_meaning(shop: Shop, said: str) -> None:
+async def test_settings_of_the_database_change_no_meaning(shop: Shop, said: str) -> None:
     elsewhere, meant = MEANT[said]
     with psycopg.connect(shop.url, autocommit=True) as connection:
         name = sql.Identifier(connection.info.dbname)
@@ -85,7 +85,7 @@ async def test_an_exception_rolls_everything_back(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("add", [by_compiled, by_text])
-async def test_a_deadlock_is_tried_again(shop: Shop, add: Add) -> None:
+async def test_a_deadlock_is_retried(shop: Shop, add: Add) -> None:
     both_hold_one = asyncio.Barrier(2)
     attempts = []
 
@@ -119,7 +119,7 @@ async def test_a_lock_that_stays_taken_is_unavailable(shop: Shop, add: Add) -> N
             await impatient()
 
 
-async def test_a_transaction_that_was_left_open_too_long_is_unavailable(shop: Shop) -> None:
+async def test_an_idle_transaction_is_unavailable(shop: Shop) -> None:
     async def idle() -> None:
         async with shop.database.transaction() as tx:
             await tx.execute("set local idle_in_transaction_session_timeout = '20ms'")
@@ -131,7 +131,7 @@ async def test_a_transaction_that_was_left_open_too_long_is_unavailable(shop: Sh
         await idle()
 
 
-async def test_a_broken_rule_of_the_schema_is_no_matter_of_weather(shop: Shop) -> None:
+async def test_a_constraint_violation_is_not_unavailable(shop: Shop) -> None:
     with pytest.raises(psycopg.IntegrityError):
         async with shop.database.transaction() as tx:
             await tx.execute("insert into things values (1, 0)")
@@ -152,7 +152,7 @@ def own_postgres(session_folder: Path) -> Iterator[PostgresServer]:
 
 
 @pytest.mark.parametrize("use", [Database.transaction, Database.statement])
-async def test_a_stopped_database_is_unavailable_and_found_again(
+async def test_a_stopped_database_is_unavailable_and_reconnected(
     own_postgres: PostgresServer, use: Use
 ) -> None:
     database = Database.open(url=own_postgres.url(), schema="public", pool_size=3)
@@ -185,7 +185,7 @@ async def test_a_stopped_database_is_unavailable_and_found_again(
     await database.close()
 
 
-async def test_a_snapshot_sees_one_moment_and_the_next_transaction_the_present(
+async def test_a_snapshot_sees_one_moment_and_the_next_transaction_the_current_state(
     empty_database: str, shop: Shop
 ) -> None:
     async def read(tx: Transaction) -> object:

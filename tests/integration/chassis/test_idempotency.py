@@ -58,7 +58,7 @@ async def test_the_same_request_again_gives_the_same_bytes(shop: Shop) -> None:
     assert value(shop) == 1
 
 
-async def test_many_at_once_make_one_change(shop: Shop) -> None:
+async def test_concurrent_repeats_make_one_change(shop: Shop) -> None:
     idempotency = Idempotency()
 
     answers = await asyncio.gather(
@@ -85,7 +85,9 @@ async def test_another_request_under_the_same_key_is_refused(shop: Shop) -> None
     "other",
     [{"marketplace_id": uuid.UUID(int=2)}, {"scope": "somebody"}, {"key": "order-8"}],
 )
-async def test_keys_of_others_are_other_keys(shop: Shop, other: dict[str, object]) -> None:
+async def test_the_same_key_of_another_user_is_another_key(
+    shop: Shop, other: dict[str, object]
+) -> None:
     idempotency = Idempotency()
     await idempotency.execute(shop.database, a_key(), add_one)
 
@@ -95,7 +97,7 @@ async def test_keys_of_others_are_other_keys(shop: Shop, other: dict[str, object
     assert value(shop) == 2
 
 
-async def test_a_request_whose_first_call_has_not_committed_is_in_progress(shop: Shop) -> None:
+async def test_a_request_is_in_progress_until_its_first_call_commits(shop: Shop) -> None:
     idempotency = Idempotency()
 
     async with shop.database.transaction() as first:
@@ -121,7 +123,7 @@ async def test_a_claimed_request_is_in_progress_until_it_is_finished(shop: Shop)
     assert value(shop) == 0
 
 
-async def test_work_that_breaks_leaves_no_trace(shop: Shop) -> None:
+async def test_failed_work_leaves_no_trace(shop: Shop) -> None:
     idempotency = Idempotency()
 
     async def broken(tx: Transaction) -> bytes:
@@ -137,7 +139,7 @@ async def test_work_that_breaks_leaves_no_trace(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("kind", [FailedPrecondition, NotFound])
-async def test_a_refusal_is_given_again_though_the_world_has_changed(
+async def test_a_stored_refusal_is_returned_even_if_the_state_has_changed(
     shop: Shop, kind: type[DomainError]
 ) -> None:
     idempotency = Idempotency()
@@ -156,7 +158,7 @@ async def test_a_refusal_is_given_again_though_the_world_has_changed(
     assert value(shop) == 0
 
 
-async def test_a_wrong_field_is_not_kept(shop: Shop) -> None:
+async def test_a_refusal_for_a_wrong_field_is_not_stored(shop: Shop) -> None:
     idempotency = Idempotency()
     with pytest.raises(InvalidArgument):
         await idempotency.execute(shop.database, a_key(), refusing(InvalidArgument("No")))
@@ -181,7 +183,7 @@ async def test_an_answer_is_kept_for_24_hours(shop: Shop) -> None:
     assert value(shop) == 2
 
 
-async def test_what_is_known_of_a_key_is_forgotten_after_24_hours(shop: Shop) -> None:
+async def test_an_idempotency_key_expires_after_24_hours(shop: Shop) -> None:
     idempotency = Idempotency()
     first = await idempotency.execute(shop.database, a_key(), add_one)
     async with shop.database.transaction() as tx:
@@ -201,7 +203,7 @@ async def test_what_is_known_of_a_key_is_forgotten_after_24_hours(shop: Shop) ->
     assert too_late is None
 
 
-async def test_a_running_request_is_never_taken_over_by_age(shop: Shop) -> None:
+async def test_a_running_request_never_expires(shop: Shop) -> None:
     idempotency = Idempotency()
     async with shop.database.transaction() as tx:
         await idempotency.claim(tx, a_key())
@@ -213,7 +215,7 @@ async def test_a_running_request_is_never_taken_over_by_age(shop: Shop) -> None:
     assert await idempotency.purge(shop.database) == 0
 
 
-async def test_purging_forgets_only_what_is_past_its_time(shop: Shop) -> None:
+async def test_purging_deletes_only_expired_answers(shop: Shop) -> None:
     idempotency = Idempotency()
     await idempotency.execute(shop.database, a_key(key="old"), add_one)
     with pytest.raises(NotFound):

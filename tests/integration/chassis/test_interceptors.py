@@ -102,7 +102,7 @@ NOBODY = {
 
 
 @pytest.mark.parametrize("forged", NOBODY.values(), ids=NOBODY.keys())
-async def test_nobody_is_unauthenticated(forged: str) -> None:
+async def test_a_call_without_a_token_is_unauthenticated(forged: str) -> None:
     servicer = scripted()
     metadata = ((METADATA_KEY, forged),) if forged else ()
 
@@ -139,7 +139,7 @@ async def test_the_identity_arrives_as_it_was_signed() -> None:
     assert seen == [who, "req-7"]
 
 
-async def test_a_caller_that_is_not_on_the_list_is_refused() -> None:
+async def test_a_caller_that_is_not_on_the_allow_list_is_refused() -> None:
     servicer = scripted()
 
     error = await refusal(
@@ -150,7 +150,7 @@ async def test_a_caller_that_is_not_on_the_list_is_refused() -> None:
     assert servicer.calls == 0
 
 
-async def test_a_method_without_a_line_is_closed_to_all() -> None:
+async def test_a_method_without_a_line_is_refused_to_all() -> None:
     request = disputes_pb2.AssignDisputeRequest(
         request_id="1", dispute_id=str(new_id()), agent_id="1"
     )
@@ -163,7 +163,7 @@ async def test_a_method_without_a_line_is_closed_to_all() -> None:
 
 
 @pytest.mark.parametrize("role", ["user", "admin", "none", "", "Marketplace"])
-async def test_a_line_that_names_no_roles_admits_nobody_but_a_marketplace(role: str) -> None:
+async def test_a_line_without_roles_admits_only_marketplaces(role: str) -> None:
     servicer = scripted()
     who = identity.Identity(
         caller="gateway",
@@ -182,7 +182,7 @@ async def test_a_line_that_names_no_roles_admits_nobody_but_a_marketplace(role: 
     assert servicer.calls == 0
 
 
-async def test_a_missing_scope_is_told_with_those_there_are() -> None:
+async def test_a_missing_scope_is_reported_with_the_current_ones() -> None:
     servicer = scripted()
     reader = token(scopes=frozenset({"read"}))
 
@@ -243,7 +243,7 @@ async def test_every_kind_of_refusal_arrives_whole(kind: type[DomainError], meth
     assert arrived.details == details
 
 
-async def test_the_wrong_fields_arrive_with_what_is_wrong() -> None:
+async def test_the_wrong_fields_arrive_with_their_problems() -> None:
     fields = (("amount", "must be positive"), ("items[1].name", "is required"))
     servicer = scripted(read=raising(InvalidArgument("No", fields=fields)))
 
@@ -253,7 +253,7 @@ async def test_the_wrong_fields_arrive_with_what_is_wrong() -> None:
     assert error.fields == fields
 
 
-async def test_a_bug_of_ours_is_told_without_details() -> None:
+async def test_an_internal_error_is_sent_without_details() -> None:
     servicer = scripted(read=raising(RuntimeError("postgresql://me:hunter2@db")))
     async with served(servicer) as (_, address), open_channel(address) as channel:
         stub = disputes_pb2_grpc.DisputesServiceStub(channel)
@@ -269,7 +269,7 @@ async def test_a_bug_of_ours_is_told_without_details() -> None:
     )
 
 
-async def test_a_stored_refusal_says_that_it_was_stored() -> None:
+async def test_a_stored_refusal_is_marked_as_replayed() -> None:
     error = KINDS["FAILED_PRECONDITION"]("Not now")
     error.replayed = True
     async with (
@@ -285,7 +285,7 @@ async def test_a_stored_refusal_says_that_it_was_stored() -> None:
     assert STATUS_KEY in trailing
 
 
-async def test_a_client_that_goes_away_cancels_no_change() -> None:
+async def test_a_client_that_disconnects_does_not_cancel_a_change() -> None:
     may_end, has_ended = asyncio.Event(), asyncio.Event()
 
     async def slow(_request: Any, _context: Any) -> Any:
@@ -305,7 +305,7 @@ async def test_a_client_that_goes_away_cancels_no_change() -> None:
             await has_ended.wait()
 
 
-async def test_stopping_waits_for_the_change_of_a_client_that_has_gone() -> None:
+async def test_stopping_waits_for_the_change_of_a_disconnected_client() -> None:
     may_end, has_ended = asyncio.Event(), asyncio.Event()
 
     async def slow(_request: Any, _context: Any) -> Any:
@@ -347,7 +347,7 @@ async def test_stopping_lets_calls_in_flight_end() -> None:
         await stopping
 
 
-async def test_health_is_open_to_all_and_tells_ready_from_alive() -> None:
+async def test_health_needs_no_identity_and_tells_ready_from_alive() -> None:
     name = "orchestrator.disputes.v1.DisputesService"
 
     async with served(scripted()) as (server, address), open_channel(address) as channel:
@@ -369,7 +369,7 @@ async def test_health_is_open_to_all_and_tells_ready_from_alive() -> None:
     assert after == {"": "SERVING", name: "SERVING", "liveness": "SERVING"}
 
 
-async def test_reflection_is_there_only_where_it_is_asked_for() -> None:
+async def test_reflection_is_served_only_if_configured() -> None:
     async with served(scripted(), with_reflection=True) as (_, address):
         assert "orchestrator.disputes.v1.DisputesService" in await reflected(address)
     async with served(scripted()) as (_, address):
@@ -388,7 +388,7 @@ async def test_a_message_that_is_too_large_is_refused() -> None:
     assert error.kind == "INTERNAL", "it is no limit of the caller's rate"
 
 
-async def test_a_port_that_is_taken_is_an_error() -> None:
+async def test_a_taken_port_is_an_error() -> None:
     async with served(scripted()) as (_, address):
         with pytest.raises(OSError, match="cannot listen"):
             async with served(scripted(), port=int(address.rpartition(":")[2])):

@@ -303,7 +303,7 @@ async def test_an_old_lease_that_was_lost_is_not_relied_on(jobs: Shop) -> None:
             await process.leases.hold(lease)
 
 
-async def test_a_database_that_comes_back_finds_the_worker_waiting(jobs: Shop) -> None:
+async def test_a_worker_survives_an_outage_of_the_database(jobs: Shop) -> None:
     async with Process(jobs) as process:
         with psycopg.connect(jobs.url, autocommit=True) as admin:
             admin.execute("alter table shop.jobs rename to gone")

@@ -30,7 +30,7 @@ async def refused(call: Any) -> DomainError:
     return from_rpc_error(failed.value)
 
 
-async def test_more_calls_than_can_be_served_are_refused_and_not_tried_again() -> None:
+async def test_calls_beyond_the_limit_are_refused_and_not_retried() -> None:
     may_end = asyncio.Event()
 
     async def slow(_request: Any, _context: Any) -> Any:
@@ -61,7 +61,7 @@ async def test_more_calls_than_can_be_served_are_refused_and_not_tried_again() -
     assert again.id == "done"
 
 
-async def test_work_of_clients_that_have_gone_counts() -> None:
+async def test_the_work_of_disconnected_clients_counts() -> None:
     may_end = asyncio.Event()
 
     async def slow(_request: Any, _context: Any) -> Any:
@@ -85,7 +85,7 @@ async def test_work_of_clients_that_have_gone_counts() -> None:
     assert error.reason == "PROVIDER_UNAVAILABLE"
 
 
-async def test_a_server_that_has_too_many_calls_is_unavailable_and_no_rate_of_the_clients() -> None:
+async def test_an_overloaded_server_is_unavailable_and_not_a_rate_limit() -> None:
     crowded = grpc.aio.AioRpcError(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         grpc.aio.Metadata(),
@@ -99,7 +99,7 @@ async def test_a_server_that_has_too_many_calls_is_unavailable_and_no_rate_of_th
 
 
 @pytest.mark.parametrize("raw", [b"\xff", b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x02\xff\xfe"])
-async def test_what_is_no_message_is_a_wrong_request_of_whoever_may_make_one(raw: bytes) -> None:
+async def test_a_malformed_message_is_an_invalid_request_of_an_allowed_caller(raw: bytes) -> None:
     servicer = scripted()
     async with served(servicer) as (_, address), open_channel(address) as channel:
         call: Any = channel.unary_unary(COMPLETE)
@@ -111,7 +111,7 @@ async def test_what_is_no_message_is_a_wrong_request_of_whoever_may_make_one(raw
     assert servicer.calls == 0
 
 
-async def test_work_that_does_not_end_does_not_hold_up_a_stop() -> None:
+async def test_endless_work_does_not_block_a_stop() -> None:
     was_cancelled = asyncio.Event()
 
     async def stuck(_request: Any, _context: Any) -> Any:

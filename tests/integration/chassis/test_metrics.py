@@ -27,7 +27,7 @@ def test_a_call_is_counted_by_method_code_and_reason() -> None:
     assert is_free(port)
 
 
-def test_where_no_port_is_set_nobody_listens() -> None:
+def test_without_a_port_there_is_no_listener() -> None:
     before = threading.active_count()
 
     with metrics.served(host=HOST, port=0):
@@ -36,7 +36,7 @@ def test_where_no_port_is_set_nobody_listens() -> None:
 
 # The library leaves the socket that it could not bind to the garbage collection.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_port_that_is_taken_ends_the_start() -> None:
+def test_a_taken_port_stops_the_start() -> None:
     port = free_port()
     taken, again = (metrics.served(host=HOST, port=port) for _ in range(2))
     with taken, pytest.raises(OSError, match="in use"), again:

@@ -53,7 +53,9 @@ def migrated(database: TestDatabase) -> str:
     return database.url()
 
 
-def test_every_schema_comes_from_nothing_and_again_changes_nothing(empty_database: str) -> None:
+def test_migrations_build_every_schema_and_repeating_them_changes_nothing(
+    empty_database: str,
+) -> None:
     upgrade_all(empty_database)
     first = tables(empty_database)
 
@@ -83,7 +85,7 @@ def test_an_administrator_need_not_be_a_superuser(
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
-def test_a_database_that_cannot_keep_every_text_is_refused(
+def test_a_database_that_cannot_store_every_text_is_refused(
     postgres_server: PostgresServer, encoding: str
 ) -> None:
     name = f"in_{encoding.lower()}"
@@ -105,7 +107,7 @@ def test_a_role_reaches_its_own_schema_only(migrated: str, role: str) -> None:
 
 
 @pytest.mark.parametrize("role", SCRIPTS)
-def test_a_role_makes_no_table_anywhere(database: TestDatabase, role: str) -> None:
+def test_a_role_cannot_create_a_table(database: TestDatabase, role: str) -> None:
     with psycopg.connect(database.url(role), autocommit=True) as connection:
         for schema in (*SCRIPTS, "public"):
             statement = sql.SQL("create table {} (id int)").format(sql.Identifier(schema, "mine"))
@@ -113,7 +115,7 @@ def test_a_role_makes_no_table_anywhere(database: TestDatabase, role: str) -> No
                 connection.execute(statement)
 
 
-def test_another_services_rows_are_out_of_reach(database: TestDatabase) -> None:
+def test_a_service_cannot_read_the_rows_of_another(database: TestDatabase) -> None:
     with psycopg.connect(database.url("orders"), autocommit=True) as connection:
         for statement in (
             "select * from ledger.accounts",
@@ -125,7 +127,7 @@ def test_another_services_rows_are_out_of_reach(database: TestDatabase) -> None:
                 connection.execute(statement)
 
 
-def test_what_is_written_once_cannot_be_changed(migrated: str) -> None:
+def test_the_record_cannot_be_changed(migrated: str) -> None:
     outboxes = {(schema, name) for schema, name in tables(migrated) if name == "outbox"}
 
     for table in APPEND_ONLY:
@@ -136,7 +138,7 @@ def test_what_is_written_once_cannot_be_changed(migrated: str) -> None:
 
 
 @pytest.mark.parametrize("schema", ["orders", "ledger", "escrow", "disputes"])
-def test_of_an_event_only_that_it_was_sent_may_change(database: TestDatabase, schema: str) -> None:
+def test_of_an_event_only_published_at_can_change(database: TestDatabase, schema: str) -> None:
     outbox = sql.Identifier(schema, "outbox")
     with psycopg.connect(database.url(schema), autocommit=True) as connection:
         connection.execute(sql.SQL("update {} set published_at = now()").format(outbox))

@@ -91,7 +91,7 @@ where datname = current_database() and pid <> pg_backend_pid()
 
 
 @pytest.mark.parametrize("use", USES)
-async def test_sessions_that_were_all_ended_cost_no_request(
+async def test_terminating_all_idle_sessions_fails_no_request(
     shop: Shop, database: Database, use: Use
 ) -> None:
     admin(shop, END_ALL)
@@ -130,7 +130,7 @@ async def end_itself_within(database: Database) -> None:
 
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("end", [end_itself, end_itself_within])
-async def test_a_session_that_is_ended_at_work_costs_that_request_alone(
+async def test_a_terminated_session_fails_only_its_own_request(
     database: Database, end: Use, use: Use
 ) -> None:
     assert await failures(database, end, tries=1) == 1
@@ -139,7 +139,7 @@ async def test_a_session_that_is_ended_at_work_costs_that_request_alone(
 
 
 @pytest.mark.parametrize("use", USES)
-async def test_sessions_ended_for_idleness_cost_no_request(shop: Shop, use: Use) -> None:
+async def test_sessions_ended_for_idleness_fail_no_request(shop: Shop, use: Use) -> None:
     admin(shop, "alter database {} set idle_session_timeout = '100ms'")
     database = Database.open(url=shop.url, schema="shop", pool_size=POOL)
     await using(database, POOL)
@@ -189,7 +189,7 @@ async def test_a_statement_that_takes_too_long_is_unavailable_and_the_next_is_no
     await database.close()
 
 
-async def test_a_transaction_may_ask_for_more_time_and_the_next_one_has_not_got_it(
+async def test_a_longer_timeout_applies_to_one_transaction_only(
     shop: Shop,
 ) -> None:
     database = Database.open(url=shop.url, schema="shop", pool_size=1, statement_timeout_seconds=1)
@@ -226,7 +226,7 @@ async def wide_in_transaction(database: Database) -> object:
     ["add column note text", "alter column value type bigint", "drop column value"],
     ids=["wider", "of another type", "narrower"],
 )
-async def test_a_table_that_changed_under_prepared_statements_costs_no_request(
+async def test_a_changed_table_under_prepared_statements_fails_no_request(
     shop: Shop, database: Database, use: Use, change: str
 ) -> None:
     for _ in range(4 * POOL):
@@ -236,7 +236,7 @@ async def test_a_table_that_changed_under_prepared_statements_costs_no_request(
     assert await failures(database, use) == 0
 
 
-async def test_statements_that_the_server_has_forgotten_cost_no_request(
+async def test_forgotten_prepared_statements_fail_no_request(
     database: Database,
 ) -> None:
     for _ in range(4 * POOL):
@@ -268,7 +268,7 @@ async def test_a_prepared_statement_is_prepared_again_once(shop: Shop, database:
     ["08006", "25P04", "40P01", "53100", "53200", "53400", "57014", "57P05", "58030", "58P01"],
 )
 @pytest.mark.parametrize("use", [Database.transaction, Database.statement, Database.snapshot])
-async def test_what_is_not_about_the_request_is_unavailable_by_its_class(
+async def test_an_error_of_the_database_is_unavailable_by_its_class(
     database: Database, use: Callable[[Database], object], state: str
 ) -> None:
     raising = f"do $$ begin raise exception 'x' using errcode = '{state}'; end $$"
@@ -282,7 +282,9 @@ async def test_what_is_not_about_the_request_is_unavailable_by_its_class(
 
 
 @pytest.mark.parametrize("state", ["22012", "23514", "42P01", "P0001"])
-async def test_what_is_about_the_request_stays_what_it_is(database: Database, state: str) -> None:
+async def test_an_error_about_the_request_is_not_unavailable(
+    database: Database, state: str
+) -> None:
     raising = f"do $$ begin raise exception 'x' using errcode = '{state}'; end $$"
 
     with pytest.raises(psycopg.Error) as raised:
@@ -292,7 +294,7 @@ async def test_what_is_about_the_request_stays_what_it_is(database: Database, st
     assert raised.value.sqlstate == state
 
 
-async def test_a_process_has_no_more_connections_than_it_was_given(shop: Shop) -> None:
+async def test_a_process_stays_within_its_connection_limit(shop: Shop) -> None:
     database = Database.open(url=shop.url, schema="shop", pool_size=POOL + 1, beside=1)
     async with database.dedicated(idle_seconds=10):
         await using(database, POOL)

@@ -78,7 +78,7 @@ def ended(settings: dict[str, str]) -> tuple[int, str]:
         ("ENV", "hunter2"),
     ],
 )
-def test_a_wrong_setting_ends_the_start_in_one_line_that_names_it(name: str, value: str) -> None:
+def test_a_wrong_setting_stops_the_start_in_one_line_that_names_it(name: str, value: str) -> None:
     code, said = ended(environment(**{name: value}))
 
     assert code == 2
@@ -94,7 +94,7 @@ def test_a_wrong_setting_ends_the_start_in_one_line_that_names_it(name: str, val
         ("nats://me:word@a:4222", "must begin with tls://"),
     ],
 )
-def test_in_production_a_nats_that_lets_in_anybody_is_refused(url: str, why: str) -> None:
+def test_in_production_nats_without_credentials_is_refused(url: str, why: str) -> None:
     code, said = ended(environment(NATS_URL=url, ENV="prod", **tls_settings("disputes")))
 
     assert (code, said.count("\n")) == (2, 1)
@@ -109,7 +109,7 @@ def test_in_production_nothing_is_served_in_plain_text() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["missing", "another's key"])
-def test_a_certificate_without_its_key_ends_the_start(wrong: str) -> None:
+def test_a_certificate_without_its_key_stops_the_start(wrong: str) -> None:
     settings = tls_settings("disputes")
     settings["TLS_KEY_FILE"] = "" if wrong == "missing" else tls_settings("orders")["TLS_KEY_FILE"]
 
@@ -119,7 +119,7 @@ def test_a_certificate_without_its_key_ends_the_start(wrong: str) -> None:
     assert said.startswith("disputes: setting TLS_CERT_FILE")
 
 
-def test_a_port_that_is_taken_ends_the_start_and_is_named(
+def test_a_taken_port_stops_the_start_and_is_named(
     database_url: Callable[..., str], nats_url: str
 ) -> None:
     settings = environment(DATABASE_URL=database_url("disputes"), NATS_URL=nats_url)
@@ -156,7 +156,7 @@ async def until_serving(port: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_it_stops_with_exit_code_0_when_told_to(
+async def test_a_service_stops_with_exit_code_0_on_sigterm(
     database: TestDatabase, nats_url: str, number: signal.Signals
 ) -> None:
     settings = environment(DATABASE_URL=database.url("disputes"), NATS_URL=nats_url)
@@ -193,9 +193,7 @@ async def test_without_nats_it_serves(database: TestDatabase) -> None:
     assert process.returncode == 0
 
 
-async def test_in_production_it_does_not_tell_its_contract(
-    database: TestDatabase, nats_url: str
-) -> None:
+async def test_in_production_there_is_no_reflection(database: TestDatabase, nats_url: str) -> None:
     named = nats_url.replace("nats://", "tls://disputes:password@")
     health_port = str(free_port())
     settings = environment(

@@ -164,7 +164,7 @@ async def test_a_clock_that_is_less_than_a_minute_off_is_right(
         await until(lambda: is_serving(channel))
 
 
-async def test_what_fails_before_the_service_is_ready_is_said_and_tried_again(
+async def test_a_failure_before_readiness_is_logged_and_retried(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "RESTART_SECONDS", TURN_SECONDS)
@@ -184,7 +184,7 @@ async def test_what_fails_before_the_service_is_ready_is_said_and_tried_again(
     assert [line["event"] for line in said].count("service.not_prepared") == 2
 
 
-async def test_background_work_that_ends_is_begun_again(
+async def test_a_background_loop_that_ends_is_restarted(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "RESTART_SECONDS", TURN_SECONDS)
@@ -198,7 +198,7 @@ async def test_background_work_that_ends_is_begun_again(
             await asyncio.wait_for(begun.acquire(), PATIENCE_SECONDS)
 
 
-async def test_a_service_is_not_ready_while_its_database_takes_no_changes(
+async def test_a_service_is_not_ready_while_its_database_is_read_only(
     app: App, shop: Shop, machine: Machine
 ) -> None:
     def set_read_only(value: str) -> None:
@@ -263,7 +263,7 @@ async def test_a_service_is_not_ready_while_its_schema_is_older_than_its_code(
 
 
 @pytest.mark.usefixtures("machine", "scripts")
-async def test_a_schema_that_is_newer_than_the_code_is_served(app: App, shop: Shop) -> None:
+async def test_a_newer_schema_than_the_code_is_accepted(app: App, shop: Shop) -> None:
     shop.run("create table alembic_version (version_num text primary key)")
     shop.run("insert into alembic_version values ('shop_0003')")
 

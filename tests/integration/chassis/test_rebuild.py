@@ -39,7 +39,7 @@ async def test_a_wiped_stream_is_published_again_in_order(
     assert versions(events_again, "ord_1") == versions(events_again, "ord_2") == [*range(1, 9)]
 
 
-async def test_a_stream_that_was_whole_has_nothing_twice_afterwards(
+async def test_rebuilding_a_complete_stream_duplicates_nothing(
     shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
 ) -> None:
     async with relaying(shop, nats):

@@ -142,7 +142,7 @@ async def test_an_event_arrives_as_it_was_written(
     assert headers["ce-specversion"] == "1.0"
 
 
-async def test_an_event_goes_out_signed_where_its_writer_has_a_key(
+async def test_an_event_is_signed_if_its_writer_has_a_key(
     shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
 ) -> None:
     signer = EventSigner(new_key())
@@ -158,7 +158,7 @@ async def test_an_event_goes_out_signed_where_its_writer_has_a_key(
     )
 
 
-async def test_an_event_whose_id_somebody_took_before_goes_out_all_the_same(
+async def test_an_event_whose_id_is_taken_is_published_under_another(
     shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
 ) -> None:
     events = [an_event(marketplace_id, version=version) for version in (1, 2)]
@@ -246,7 +246,7 @@ async def test_an_event_that_commits_late_is_not_lost(
     assert order == ["ord_early", "ord_late"]
 
 
-async def test_a_rolled_back_change_tells_nothing(
+async def test_a_rolled_back_change_publishes_nothing(
     shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
 ) -> None:
     async def undone(tx: Transaction) -> None:
@@ -262,7 +262,7 @@ async def test_a_rolled_back_change_tells_nothing(
     assert [event["aggregateId"] for event in await published(nats, marketplace_id)] == ["ord_2"]
 
 
-async def test_of_two_relays_one_leads_and_the_other_takes_over(
+async def test_of_two_relays_one_publishes_and_the_other_takes_over(
     shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
 ) -> None:
     async with relaying(shop, nats) as first:
@@ -286,7 +286,7 @@ async def test_of_two_relays_one_leads_and_the_other_takes_over(
     assert versions(await published(nats, marketplace_id)) == [*range(1, 11)]
 
 
-async def test_what_was_sent_but_not_marked_is_not_sent_twice(
+async def test_an_event_sent_but_not_marked_is_not_duplicated(
     shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
 ) -> None:
     async with relaying(shop, nats):
@@ -299,7 +299,7 @@ async def test_what_was_sent_but_not_marked_is_not_sent_twice(
     assert versions(await published(nats, marketplace_id)) == [1, 2, 3, 4, 5]
 
 
-async def test_events_wait_for_nats_and_come_in_order_when_it_is_back(
+async def test_events_wait_for_nats_and_keep_their_order(
     shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
 ) -> None:
     async with relaying(shop, nats):
@@ -314,7 +314,7 @@ async def test_events_wait_for_nats_and_come_in_order_when_it_is_back(
     assert versions(await published(nats, marketplace_id)) == [*range(1, 21)]
 
 
-async def test_what_nats_never_acknowledged_is_sent_again_before_what_follows(
+async def test_an_unacknowledged_event_is_resent_before_its_successors(
     shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bus_module, "ACK_TIMEOUT_SECONDS", 0.5)
@@ -336,7 +336,7 @@ async def test_what_nats_never_acknowledged_is_sent_again_before_what_follows(
     assert versions(await published(nats, marketplace_id)) == [1, 2, 3, 4, 5, 6]
 
 
-async def test_nats_killed_again_and_again_loses_and_repeats_nothing(
+async def test_repeated_kills_of_nats_neither_lose_nor_repeat_events(
     shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID
 ) -> None:
     things = [f"ord_{n}" for n in range(4)]

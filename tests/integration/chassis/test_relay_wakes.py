@@ -35,7 +35,7 @@ async def append_in_a_statement(shop: Shop, *events: Event) -> None:
 
 
 @pytest.mark.parametrize("write", [append, append_in_a_statement])
-async def test_a_commit_wakes_a_relay_that_rests(
+async def test_a_commit_wakes_an_idle_relay(
     shop: Shop,
     nats: NatsServer,
     marketplace_id: uuid.UUID,

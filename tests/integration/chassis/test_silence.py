@@ -67,7 +67,7 @@ async def far(shop: Shop, to_postgres: SilentProxy) -> AsyncIterator[Database]:
 
 
 @pytest.mark.parametrize("use", [by_transaction, by_statement])
-async def test_connections_to_postgres_that_were_lost_in_silence_are_left_behind(
+async def test_silently_lost_connections_to_postgresql_are_abandoned(
     far: Database, to_postgres: SilentProxy, use: Use
 ) -> None:
     to_postgres.lose()
@@ -108,9 +108,7 @@ async def test_a_commit_that_is_never_answered_ends_as_unavailable(
     await seconds_until(lambda: by_transaction(far))
 
 
-async def test_the_database_is_found_again_at_once_when_it_is_back(
-    far: Database, to_postgres: SilentProxy
-) -> None:
+async def test_the_database_is_reconnected_at_once(far: Database, to_postgres: SilentProxy) -> None:
     to_postgres.refuse()
     for _ in range(20):
         with pytest.raises(Unavailable):
@@ -122,7 +120,7 @@ async def test_the_database_is_found_again_at_once_when_it_is_back(
 
 
 @pytest.mark.parametrize("silence_seconds", [1, 10])
-async def test_the_lock_of_a_holder_that_vanished_is_another_ones_in_time(
+async def test_the_lock_of_a_vanished_holder_is_free_in_time(
     shop: Shop, to_postgres: SilentProxy, silence_seconds: int
 ) -> None:
     far = Database.open(
@@ -154,7 +152,7 @@ async def test_the_lock_of_a_holder_that_vanished_is_another_ones_in_time(
     await far.close()
 
 
-async def test_a_relay_that_vanished_holds_up_nobody_elses_events(
+async def test_a_vanished_relay_does_not_block_the_next_one(
     shop: Shop, to_postgres: SilentProxy, nats: NatsServer, marketplace_id: uuid.UUID
 ) -> None:
     far = Database.open(url=to_postgres.in_url(shop.url), schema="shop", silence_seconds=1)
@@ -180,7 +178,7 @@ async def test_a_relay_that_vanished_holds_up_nobody_elses_events(
 
 
 @pytest.mark.parametrize("silence_seconds", [2, 10])
-async def test_a_connection_to_nats_that_was_lost_in_silence_is_made_anew(
+async def test_a_silently_lost_connection_to_nats_is_replaced(
     nats: NatsServer, silence_seconds: int
 ) -> None:
     with silent_proxy(port_of(nats.url)) as proxy:
@@ -208,7 +206,7 @@ async def test_a_connection_to_nats_that_was_lost_in_silence_is_made_anew(
 
 
 @pytest.mark.parametrize("silence_seconds", [1, 10])
-async def test_a_channel_that_was_lost_in_silence_is_made_anew(silence_seconds: int) -> None:
+async def test_a_silently_lost_channel_is_replaced(silence_seconds: int) -> None:
     async with served(scripted()) as (_, address):
         with silent_proxy(int(address.rpartition(":")[2])) as proxy:
             async with open_channel(proxy.address, silence_seconds=silence_seconds) as channel:
@@ -223,7 +221,7 @@ async def test_a_channel_that_was_lost_in_silence_is_made_anew(silence_seconds: 
                 assert await seconds_until(call) < PROMISED_SECONDS
 
 
-async def test_a_channel_nobody_uses_is_watched_too_and_is_never_sent_away_for_it() -> None:
+async def test_an_idle_channel_is_pinged_and_not_disconnected_for_it() -> None:
     async with (
         served(scripted()) as (_, address),
         open_channel(address, silence_seconds=1) as channel,

@@ -62,7 +62,7 @@ def hears_nothing(end: socket.socket) -> bool:
     return False
 
 
-def test_it_passes_bytes_and_the_end_of_them(connect: Connect) -> None:
+def test_the_proxy_forwards_bytes_and_their_end(connect: Connect) -> None:
     client, server = connect()
 
     client.close()
@@ -86,7 +86,7 @@ def test_silence_acknowledges_and_passes_nothing_to_old_and_new_connections(
         assert hears_nothing(new)
 
 
-def test_neither_side_is_told_that_the_other_is_gone(proxy: SilentProxy, connect: Connect) -> None:
+def test_a_silent_cut_notifies_neither_side(proxy: SilentProxy, connect: Connect) -> None:
     client, server = connect()
 
     proxy.lose()

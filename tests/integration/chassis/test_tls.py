@@ -92,7 +92,7 @@ async def refusal(*given: Any, **named: Any) -> DomainError:
     return refused.value
 
 
-async def test_who_shows_its_own_certificate_and_token_is_served(house: House) -> None:
+async def test_a_caller_with_its_own_certificate_and_token_is_served(house: House) -> None:
     async with disputes(house) as address:
         answer = await ask(address, own=house.certificates("orders"))
 
@@ -139,7 +139,7 @@ async def test_a_client_in_plain_text_is_refused(house: House) -> None:
     "served_by",
     ["another name", "another authority", "an expired certificate"],
 )
-async def test_a_server_that_is_not_whom_the_client_means_is_refused(
+async def test_a_server_with_the_certificate_of_another_program_is_refused(
     house: House, served_by: str
 ) -> None:
     own = house.certificates("orders")
@@ -163,7 +163,7 @@ async def test_a_service_that_signs_as_another_with_its_own_key_is_refused(house
     assert isinstance(error, Unauthenticated)
 
 
-async def test_a_service_that_shows_anothers_token_on_its_own_connection_is_refused(
+async def test_a_service_with_the_token_of_another_is_refused(
     house: House,
 ) -> None:
     async with disputes(house) as address:
@@ -174,14 +174,14 @@ async def test_a_service_that_shows_anothers_token_on_its_own_connection_is_refu
     assert "certificate" in error.message
 
 
-async def test_a_certificate_that_names_no_program_lets_nobody_speak(house: House) -> None:
+async def test_a_caller_with_a_certificate_without_a_program_is_refused(house: House) -> None:
     async with disputes(house) as address:
         error = await refusal(address, own=house.certificates("orders", name="elsewhere"))
 
     assert isinstance(error, Unauthenticated)
 
 
-def test_a_key_that_is_not_the_certificates_is_refused(house: House) -> None:
+def test_a_key_of_another_certificate_is_refused(house: House) -> None:
     one, other = house.authority.issue("orders"), house.authority.issue("orders")
 
     with pytest.raises(ValueError, match="the key does not belong to the certificate"):
@@ -252,7 +252,7 @@ async def test_certificates_are_replaced_under_load_and_no_call_fails(
     assert len(served_with) == REPLACEMENTS
 
 
-async def test_calls_go_on_a_channel_of_the_new_certificate(
+async def test_calls_use_a_channel_with_the_new_certificate(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.monotonic()
@@ -274,7 +274,7 @@ async def test_calls_go_on_a_channel_of_the_new_certificate(
         assert await caller.call(stub.GetDispute, reading(), who=WHO) == disputes_pb2.Dispute()
 
 
-async def test_probes_are_answered_in_plain_text_and_nothing_else_is(house: House) -> None:
+async def test_only_health_checks_are_served_without_tls(house: House) -> None:
     own = house.certificates("disputes")
     async with served(scripted(), own=own) as (server, _):
         port = await server.start_probes(host="127.0.0.1", port=0)

@@ -34,7 +34,7 @@ def test_a_step_inside_another_is_its_child() -> None:
 
 
 @pytest.mark.parametrize(("ratio", "flag", "kept"), [(1.0, "00", 0), (0.0, "01", 2)])
-def test_who_began_a_trace_has_decided_whether_it_is_kept(
+def test_the_beginner_of_a_trace_decides_whether_it_is_kept(
     ratio: float, flag: str, kept: int
 ) -> None:
     spans = exported(ratio, parent=f"00-{'a' * 32}-{'b' * 16}-{flag}")
@@ -47,11 +47,11 @@ def test_who_began_a_trace_has_decided_whether_it_is_kept(
     ["", "x", f"00-{'0' * 32}-{'b' * 16}-01", f"ff-{'a' * 32}-{'b' * 16}-01", "00-é-1-01"],
     ids=["empty", "a word", "zero", "forbidden version", "not ASCII"],
 )
-def test_what_is_no_traceparent_begins_a_new_trace(parent: str) -> None:
+def test_an_invalid_traceparent_begins_a_new_trace(parent: str) -> None:
     assert [span.trace_id == "a" * 32 for span in exported(1.0, parent=parent)] == [False, False]
 
 
-def test_what_is_carried_continues_the_trace() -> None:
+def test_carried_metadata_continues_the_trace() -> None:
     with collector() as found:
         with tracing.exported(service="orders", endpoint=found.url, ratio=1.0):
             with tracing.span("here", kind="server"):
@@ -66,7 +66,7 @@ def test_what_is_carried_continues_the_trace() -> None:
     assert (there.trace_id, there.parent) == (here.trace_id, here.span_id)
 
 
-def test_a_trace_that_is_not_kept_is_carried_and_not_written_down() -> None:
+def test_an_unkept_trace_is_carried_but_not_recorded() -> None:
     with (
         collector() as found,
         tracing.exported(service="orders", endpoint=found.url, ratio=0.0),
@@ -82,7 +82,7 @@ def test_a_trace_that_is_not_kept_is_carried_and_not_written_down() -> None:
     [(NotFound("no"), False), (Unavailable("away"), True), (KeyError("secret"), True)],
     ids=["refused", "away", "failed"],
 )
-def test_what_went_wrong_is_told_without_its_words(error: Exception, is_error: bool) -> None:  # noqa: FBT001
+def test_an_error_is_recorded_without_its_text(error: Exception, is_error: bool) -> None:  # noqa: FBT001
     with collector() as found:
         with (
             tracing.exported(service="orders", endpoint=found.url, ratio=1.0),
@@ -97,14 +97,14 @@ def test_what_went_wrong_is_told_without_its_words(error: Exception, is_error: b
         assert span.attributes["orchestrator.code"] == error.kind
 
 
-def test_off_it_carries_nothing() -> None:
+def test_without_tracing_nothing_is_carried() -> None:
     with tracing.exported(service="orders", endpoint="", ratio=1.0), tracing.span("step") as begun:
         assert begun is None
         assert tracing.carried() == ()
         assert tracing.recorded() == ""
 
 
-def test_off_no_library_of_it_is_loaded() -> None:
+def test_without_tracing_its_library_is_not_loaded() -> None:
     code = (
         "import sys, services.orders.app, gateway.app;"
         "sys.exit(any(name.startswith('opentelemetry.sdk') for name in sys.modules))"
@@ -115,7 +115,7 @@ def test_off_no_library_of_it_is_loaded() -> None:
     assert asked.returncode == 0
 
 
-def test_a_collector_that_is_not_there_stops_nothing_and_nobody_waits_for_it() -> None:
+def test_a_missing_collector_delays_nothing() -> None:
     began = time.monotonic()
     with (
         tracing.exported(service="orders", endpoint=f"http://127.0.0.1:{free_port()}", ratio=1.0),

@@ -26,7 +26,7 @@ def test_a_host_may_be_a_name_or_an_address(text: str, bare: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", " ", "a b", "[a]", "[::1", "::1]", ":::", "1.2.3", "1.2.3.256", "-a", "a..b", "é"]
 )
-def test_what_is_no_host_is_refused(text: str) -> None:
+def test_an_invalid_host_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^must "):
         addresses.host(text)
 
@@ -50,7 +50,7 @@ def test_an_ipv6_address_stands_in_brackets_before_a_port(host: str, place: str)
         "ipv6:[::1]:1,[::2]:2",
     ],
 )
-def test_a_service_may_be_named_as_grpc_has_it(text: str) -> None:
+def test_an_address_may_have_one_of_grpcs_own_forms(text: str) -> None:
     assert addresses.target(text) == text
 
 
@@ -72,7 +72,7 @@ def test_a_service_may_be_named_as_grpc_has_it(text: str) -> None:
         "dns:///",
     ],
 )
-def test_what_grpc_would_read_otherwise_or_not_at_all_is_refused(text: str) -> None:
+def test_an_address_that_grpc_would_misread_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^must "):
         addresses.target(text)
 
@@ -122,7 +122,7 @@ SEVERAL = "postgresql://me:pw@a:5432,b:5433/db"
         (f"{SEVERAL}?target_session_attrs=any", False),
     ],
 )
-def test_a_database_may_have_several_hosts_and_then_the_primary_is_looked_for(
+def test_of_several_database_hosts_the_primary_is_chosen(
     *, text: str, finds_the_primary: bool
 ) -> None:
     assert postgres_settings.checked(text) == text
@@ -147,7 +147,7 @@ def test_a_database_may_have_several_hosts_and_then_the_primary_is_looked_for(
         "postgresql://me:hunter2@1.2.3/db",
     ],
 )
-def test_another_url_of_a_database_is_refused_without_being_said(text: str) -> None:
+def test_an_invalid_database_url_is_refused_without_repeating_it(text: str) -> None:
     with pytest.raises(ValueError, match=r"^(must|has) ") as refused:
         postgres_settings.checked(text)
 

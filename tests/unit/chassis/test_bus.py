@@ -42,7 +42,7 @@ class OneSubscription:
         return self._subscription
 
 
-async def test_a_consumer_ends_though_its_client_missed_the_cancellation() -> None:
+async def test_a_consumer_ends_even_if_its_client_missed_the_cancellation() -> None:
     subscription = Deaf()
     bus = cast("Bus", OneSubscription(subscription))
 

@@ -25,7 +25,7 @@ def test_without_a_limit_a_call_may_take_what_it_asks_for() -> None:
     assert deadline.remaining(at_most=5.0) == 5.0
 
 
-def test_a_call_gets_what_is_left_less_the_shave(clock: list[float]) -> None:
+def test_a_call_gets_the_time_left_less_the_shave(clock: list[float]) -> None:
     deadline.start(3.0)
     clock[0] += 1.0
 

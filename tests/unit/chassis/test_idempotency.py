@@ -50,13 +50,13 @@ def test_another_content_has_another_fingerprint_under_the_same_key() -> None:
     assert first.fingerprint != second.fingerprint
 
 
-def test_the_request_id_itself_is_no_part_of_the_fingerprint() -> None:
+def test_the_request_id_is_not_part_of_the_fingerprint() -> None:
     assert (
         request_key(a_request()).fingerprint == request_key(a_request(request_id="k-2")).fingerprint
     )
 
 
-def test_how_long_to_wait_is_no_part_of_the_fingerprint() -> None:
+def test_the_wait_time_is_not_part_of_the_fingerprint() -> None:
     user = "01890a5d-ac96-774b-bcce-b302099a8057"
     patient, hasty = (
         escrow_pb2.CreateWalletRequest(request_id="k-1", user_id=user, wait_seconds=seconds)
@@ -73,11 +73,11 @@ def test_another_call_with_the_same_fields_has_another_fingerprint() -> None:
     assert request_key(cancel).fingerprint != request_key(fund).fingerprint
 
 
-def test_the_fingerprint_of_the_http_request_is_taken_where_it_is_given() -> None:
+def test_a_given_fingerprint_of_the_http_request_is_used() -> None:
     assert request_key(a_request(fingerprint=b"f" * 32)).fingerprint == b"f" * 32
 
 
-def test_a_key_belongs_to_its_marketplace_and_a_persons_to_the_person() -> None:
+def test_an_idempotency_key_belongs_to_its_marketplace_or_user() -> None:
     of_marketplace = request_key(a_request())
     identity.bind(who(role="user", user_id=USER))
     of_person = request_key(a_request())

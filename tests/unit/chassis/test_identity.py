@@ -69,7 +69,7 @@ def unsigned(header: dict[str, str], signature: bytes = b"") -> str:
 
 
 @pytest.mark.parametrize("who", [KEY_HOLDER, PERSON])
-def test_who_was_signed_is_who_is_read(who: Identity) -> None:
+def test_a_signed_identity_is_read_back(who: Identity) -> None:
     token = signer("gateway").token(who)
 
     assert who == verifier().identity(token)
@@ -81,12 +81,12 @@ def test_the_caller_is_the_service_that_signs_not_the_one_that_was_called() -> N
     assert verifier().identity(token).caller == "orders"
 
 
-def test_the_tokens_the_forgeries_below_are_made_of_are_good_ones() -> None:
+def test_the_tokens_that_the_forgeries_start_from_are_valid() -> None:
     assert verifier().identity(signed()) == KEY_HOLDER
 
 
 @pytest.mark.parametrize("role", ["user", "admin"])
-def test_a_person_who_is_no_user_is_nobody(role: str) -> None:
+def test_an_identity_of_a_person_without_a_user_is_refused(role: str) -> None:
     verifying = verifier()
 
     assert verifying.identity(signed(role=role, uid=str(USER))).user_id == USER
@@ -95,7 +95,7 @@ def test_a_person_who_is_no_user_is_nobody(role: str) -> None:
             verifying.identity(signed(role=role, uid=""))
 
 
-def test_a_block_acts_as_another_and_no_longer() -> None:
+def test_a_block_can_use_another_identity() -> None:
     identity.bind(PERSON)
     system = identity.system(caller="orders", marketplace_id=MARKETPLACE)
 
@@ -151,12 +151,12 @@ def test_a_system_identity_has_every_scope() -> None:
         signed(nbf=int(time.time()) + 600),
     ],
 )
-def test_a_forged_stale_or_misshapen_token_is_nobody(token: str) -> None:
+def test_a_forged_expired_or_malformed_token_is_refused(token: str) -> None:
     with pytest.raises(Unauthenticated):
         verifier().identity(token)
 
 
-def test_a_token_with_one_character_changed_is_nobody() -> None:
+def test_a_token_with_one_changed_character_is_refused() -> None:
     token = signed()
     verifying = verifier()
     for position in range(0, len(token), 7):
@@ -165,7 +165,7 @@ def test_a_token_with_one_character_changed_is_nobody() -> None:
             verifying.identity(token[:position] + other + token[position + 1 :])
 
 
-def test_a_token_that_was_good_is_nobody_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expired_token_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     token = signer("gateway").token(KEY_HOLDER)
     verifying = verifier()
     verifying.identity(token)
@@ -199,7 +199,7 @@ def test_a_signer_renews_a_token_at_half_its_life(monkeypatch: pytest.MonkeyPatc
     assert signing.token(KEY_HOLDER) != first
 
 
-def test_keys_are_replaced_without_a_pause() -> None:
+def test_keys_are_rotated_without_a_pause() -> None:
     old, new = KEYS["gateway"], FOREIGN_KEY
     both = Party(keys=(public_text(old), public_text(new)))
     trusted, signing = [TRUST], [old]
@@ -221,7 +221,7 @@ def test_keys_are_replaced_without_a_pause() -> None:
         verifying.identity(first)
 
 
-def test_who_is_taken_out_of_the_trust_is_nobody_at_once() -> None:
+def test_a_caller_removed_from_the_trust_is_refused_at_once() -> None:
     trusted = [TRUST]
     verifying = Verifier(trust=lambda: trusted[0])
     token = signer("gateway").token(KEY_HOLDER)
@@ -233,7 +233,7 @@ def test_who_is_taken_out_of_the_trust_is_nobody_at_once() -> None:
         verifying.identity(token)
 
 
-def test_a_token_is_nobodys_on_the_connection_of_another() -> None:
+def test_a_token_on_the_connection_of_another_caller_is_refused() -> None:
     verifying = verifier()
     token = signer("gateway").token(KEY_HOLDER)
 
@@ -243,7 +243,7 @@ def test_a_token_is_nobodys_on_the_connection_of_another() -> None:
             verifying.identity(token, peer=peer)
 
 
-def test_outside_a_request_nobody_calls() -> None:
+def test_outside_a_request_there_is_no_identity() -> None:
     identity.bind(None)
 
     assert identity.current_or_none() is None
@@ -283,7 +283,7 @@ def test_an_operator_is_known_by_the_name_that_their_tool_signed() -> None:
         {"caller": "gateway"},
     ],
 )
-def test_who_is_no_named_operator_decides_nothing(changes: dict[str, str]) -> None:
+def test_an_unnamed_operator_is_refused(changes: dict[str, str]) -> None:
     named = identity.operator(name="alice", marketplace_id=uuid.uuid4())
 
     with (

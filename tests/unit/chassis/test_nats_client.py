@@ -48,7 +48,7 @@ def test_a_subject_is_read_as_one_word(line: bytes, readable: bytes) -> None:
         (b"NATS/1.0\r\na: \xff\r\n\r\n", b"NATS/1.0\r\na: \xef\xbf\xbd\r\n\r\n"),
     ],
 )
-def test_a_publisher_says_nothing_for_the_server(headers: bytes, readable: bytes) -> None:
+def test_a_publisher_cannot_forge_the_servers_headers(headers: bytes, readable: bytes) -> None:
     assert readable_headers(headers) == readable
 
 
@@ -66,7 +66,7 @@ class Heard(Client):
 
 
 @given(subject=SUBJECTS, headers=st.binary(max_size=40), body=st.binary(max_size=40), at=st.data())
-async def test_no_message_keeps_the_next_from_being_read(
+async def test_no_message_blocks_the_next(
     subject: bytes, headers: bytes, body: bytes, at: st.DataObject
 ) -> None:
     client = Heard()

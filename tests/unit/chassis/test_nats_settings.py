@@ -54,7 +54,7 @@ def test_one_server_or_several_with_one_user_are_read(
         "nats://me:hunter2@a:1,nats://me:hunter3@b:1",
     ],
 )
-def test_anything_else_is_refused_without_being_said(text: str) -> None:
+def test_an_invalid_text_is_refused_without_repeating_it(text: str) -> None:
     with pytest.raises(ValueError, match=r"^must ") as refused:
         parse(text)
 
@@ -62,7 +62,7 @@ def test_anything_else_is_refused_without_being_said(text: str) -> None:
 
 
 @given(st.text(max_size=40))
-def test_no_text_is_met_with_anything_but_a_refusal(text: str) -> None:
+def test_any_invalid_text_is_refused(text: str) -> None:
     for one in (text, f"nats://{text}", f"nats://{text}@a:1"):
         try:
             parse(one)
@@ -70,11 +70,11 @@ def test_no_text_is_met_with_anything_but_a_refusal(text: str) -> None:
             assert str(refused).startswith("must ")  # noqa: PT017 - most are refused, not all
 
 
-def test_answers_come_where_no_other_user_listens() -> None:
+def test_replies_use_a_subject_of_their_user_only() -> None:
     assert parse("nats://escrow:pw@a:1").inbox_prefix == "_INBOX.escrow"
     assert parse("nats://a:1").inbox_prefix == "_INBOX"
     assert parse("nats://%3E:pw@a:1").inbox_prefix == "_INBOX"
 
 
-def test_a_password_is_not_in_what_an_address_looks_like() -> None:
+def test_the_repr_of_an_address_contains_no_password() -> None:
     assert "hunter2" not in repr(parse("nats://me:hunter2@a:1"))

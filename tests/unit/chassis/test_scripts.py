@@ -7,7 +7,7 @@ from chassis.migrations.scripts import ENVIRONMENT, SCRIPTS, revisions
 
 
 @pytest.mark.parametrize("schema", SCRIPTS)
-def test_the_newest_revision_is_alembics(schema: str) -> None:
+def test_the_newest_revision_is_the_one_that_alembic_finds(schema: str) -> None:
     folder = str(SCRIPTS[schema])
     known = ScriptDirectory(str(ENVIRONMENT), version_locations=[folder])
 

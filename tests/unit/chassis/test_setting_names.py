@@ -35,7 +35,7 @@ def found(name: str, value: str = "x") -> Unknown | None:
         ("LEDGER_WORKERS", ""),
     ],
 )
-def test_a_name_that_is_meant_for_a_program_is_refused(name: str, meant: str) -> None:
+def test_a_misspelled_setting_is_refused(name: str, meant: str) -> None:
     assert found(name) == Unknown(name, meant)
 
 
@@ -81,7 +81,7 @@ def test_a_setting_is_known_in_any_case(name: str) -> None:
         "MAKEFLAGS",
     ],
 )
-def test_what_other_programs_read_is_let_be(name: str) -> None:
+def test_variables_of_other_programs_are_accepted(name: str) -> None:
     assert found(name) is None
 
 
@@ -99,5 +99,5 @@ def test_what_other_programs_read_is_let_be(name: str) -> None:
         ("LEDGER_METRICS_PORT", "tcp://10.0.0.1:9090"),
     ],
 )
-def test_what_kubernetes_says_of_services_is_let_be(name: str, value: str) -> None:
+def test_service_links_of_kubernetes_are_accepted(name: str, value: str) -> None:
     assert found(name, value) is None

@@ -60,7 +60,7 @@ def test_right_settings_are_read_with_their_defaults() -> None:
         ("STOP_GRACE_SECONDS", "-1"),
     ],
 )
-def test_a_wrong_setting_ends_the_start_with_one_line_that_names_it(
+def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     name: str,
@@ -81,15 +81,13 @@ def test_a_wrong_setting_ends_the_start_with_one_line_that_names_it(
 
 
 @pytest.mark.parametrize("host", ["::", "::1", "[::]", "[::1]", "10.0.0.1", "ledger"])
-def test_where_to_listen_may_be_said_in_any_form(
-    monkeypatch: pytest.MonkeyPatch, host: str
-) -> None:
+def test_the_listen_address_may_have_any_form(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setenv("GRPC_HOST", host)
 
     assert load(ServiceSettings, program="ledger").grpc_host == host.strip("[]")
 
 
-def test_what_kubernetes_says_of_a_service_is_no_setting(
+def test_a_service_link_of_kubernetes_is_not_a_setting(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GRPC_PORT", "tcp://10.0.0.1:80")
@@ -100,7 +98,9 @@ def test_what_kubernetes_says_of_a_service_is_no_setting(
     assert capsys.readouterr().err == "ledger: setting GRPC_PORT: Field required\n"
 
 
-def test_a_rule_over_several_settings_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_rule_over_several_settings_is_reported_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     class Strict(ServiceSettings):
         @pydantic.model_validator(mode="after")
         def _is_never_right(self) -> "Strict":
@@ -119,7 +119,7 @@ def test_settings_cannot_be_changed_after_the_start() -> None:
         settings.grpc_port = 1
 
 
-def test_a_secret_is_not_in_what_settings_look_like() -> None:
+def test_the_repr_of_settings_contains_no_secret() -> None:
     key = private_text(KEYS["orders"])
     settings = CallerSettings(identity_key=SecretStr(key))
 
@@ -148,7 +148,7 @@ def test_a_caller_has_one_key(
 
 
 @pytest.mark.parametrize("kind", ["text", "file"])
-def test_a_key_signs_as_text_and_as_a_file(kind: str) -> None:
+def test_a_key_can_be_given_as_text_or_as_a_file(kind: str) -> None:
     text = SecretStr(private_text(KEYS["orders"]))
     settings = (
         CallerSettings(identity_key=text)

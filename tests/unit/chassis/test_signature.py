@@ -17,17 +17,17 @@ def holds(signature: str, *, subject: str = SUBJECT, body: bytes = b"{}") -> boo
 
 
 @pytest.mark.parametrize("signer", [OLD, NEW])
-def test_the_signature_of_either_key_holds_while_keys_are_changed(signer: EventSigner) -> None:
+def test_during_a_rotation_the_signatures_of_both_keys_are_valid(signer: EventSigner) -> None:
     assert holds(signer.sign(SUBJECT, b"{}"))
 
 
-def test_no_other_key_and_no_missing_signature_holds() -> None:
+def test_a_missing_signature_or_another_key_is_refused() -> None:
     assert not holds(STRANGER.sign(SUBJECT, b"{}"))
     assert not BOTH.is_signed(subject=SUBJECT, headers={}, body=b"{}")
 
 
 @given(subject=SUBJECTS, other=SUBJECTS, body=st.binary(), another=st.binary())
-def test_a_signature_holds_over_its_own_subject_and_body_alone(
+def test_a_signature_is_valid_only_for_its_subject_and_body(
     subject: str, other: str, body: bytes, another: bytes
 ) -> None:
     signature = NEW.sign(subject, body)
@@ -37,7 +37,7 @@ def test_a_signature_holds_over_its_own_subject_and_body_alone(
 
 
 @given(st.text(max_size=100))
-def test_no_text_is_taken_for_a_signature_and_none_breaks_the_check(text: str) -> None:
+def test_any_text_as_a_signature_is_refused(text: str) -> None:
     assert not holds(text)
 
 
@@ -46,14 +46,14 @@ def test_no_text_is_taken_for_a_signature_and_none_breaks_the_check(text: str) -
     ["", "hunter2", "aHVudGVyMg==", new_key()[:-4], new_key() * 2],
     ids=["empty", "word", "short", "cut", "twice"],
 )
-def test_what_is_no_key_is_refused_without_being_said(key: str) -> None:
+def test_an_invalid_key_is_refused_without_repeating_it(key: str) -> None:
     for take in (EventSigner, EventVerifier):
         with pytest.raises(ValueError, match="must be") as refused:
             take(key)
         assert not key or key not in str(refused.value)
 
 
-def test_more_keys_than_a_change_needs_are_refused() -> None:
+def test_more_keys_than_a_rotation_needs_are_refused() -> None:
     with pytest.raises(ValueError, match="1 to 4 keys"):
         EventVerifier(",".join([OLD.public_key] * 5))
 

@@ -62,7 +62,7 @@ def test_every_kind_has_the_grpc_code_of_its_name(kind: str) -> None:
     assert to_status(KINDS[kind]("x")).code == code_pb2.Code.Value(kind)
 
 
-def test_the_reason_of_the_class_is_sent_where_none_is_given() -> None:
+def test_the_reason_of_the_class_is_the_default() -> None:
     status = to_status(FailedPrecondition("x"))
     info = error_details_pb2.ErrorInfo()
 
@@ -94,7 +94,7 @@ def test_a_refusal_without_a_message_sends_its_reason() -> None:
     assert to_status(FailedPrecondition()).message == "INVALID_STATE"
 
 
-def test_a_bug_at_the_other_end_stays_a_bug() -> None:
+def test_a_fault_at_the_other_end_stays_a_fault() -> None:
     got = from_status(to_status(Internal("Internal error")))
 
     assert isinstance(got, Internal)
@@ -129,7 +129,7 @@ def test_a_call_that_failed_with_details_is_the_refusal_that_was_sent() -> None:
         (grpc.StatusCode.UNKNOWN, "INTERNAL", "INTERNAL_ERROR"),
     ],
 )
-def test_a_call_that_failed_on_the_way_is_told_by_its_code(
+def test_a_call_that_failed_in_transit_is_read_by_its_code(
     code: grpc.StatusCode, kind: str, reason: str
 ) -> None:
     got: DomainError = from_rpc_error(AsInCall(code, "larger than max (9 vs. 4)"))
@@ -147,7 +147,7 @@ def test_a_call_that_failed_on_the_way_is_told_by_its_code(
     ],
     ids=["another code", "no details", "another domain"],
 )
-def test_a_status_that_is_not_ours_is_a_fault_and_its_text_is_not_told(
+def test_a_foreign_status_is_a_fault_and_its_text_is_not_passed_on(
     rich: status_pb2.Status,
 ) -> None:
     got = from_rpc_error(AsInCall(grpc.StatusCode.RESOURCE_EXHAUSTED, rich.message, rich))
@@ -156,7 +156,7 @@ def test_a_status_that_is_not_ours_is_a_fault_and_its_text_is_not_told(
     assert rich.message not in got.message
 
 
-def test_details_that_are_none_are_a_fault() -> None:
+def test_malformed_details_are_a_fault() -> None:
     error = AsInCall(grpc.StatusCode.NOT_FOUND, "x")
     error.trailing_metadata().add("grpc-status-details-bin", b"\xff")
 
@@ -165,7 +165,7 @@ def test_details_that_are_none_are_a_fault() -> None:
 
 @pytest.mark.parametrize("text", ["a", "漢", "\U0001f9fe", "%"])
 @pytest.mark.parametrize("count", [1, 20, 1000])
-def test_a_refusal_fits_into_trailers_whatever_it_says(text: str, count: int) -> None:
+def test_a_refusal_of_any_size_fits_into_trailers(text: str, count: int) -> None:
     sent = to_status(
         InvalidArgument(
             text * 10 * count,

@@ -56,14 +56,14 @@ def test_an_event_is_one_json_object_with_its_service_level_and_time(lines: io.S
         "signing_seed",
     ],
 )
-def test_a_secret_is_never_written(lines: io.StringIO, field: str) -> None:
+def test_a_secret_is_never_logged(lines: io.StringIO, field: str) -> None:
     telemetry.logger().info("started", **{field: "SXYZ-do-not-show"})
 
     assert only_line(lines)[field] == "[redacted]"
     assert "SXYZ" not in lines.getvalue()
 
 
-def test_a_secret_inside_a_field_is_not_written_either(lines: io.StringIO) -> None:
+def test_a_nested_secret_is_not_logged(lines: io.StringIO) -> None:
     headers = {"Authorization": "SXYZ", "accept": "json", "more": [{"token": "SXYZ"}]}
 
     telemetry.logger().info("asked", headers=headers)
@@ -77,7 +77,7 @@ def test_a_secret_inside_a_field_is_not_written_either(lines: io.StringIO) -> No
     assert headers["Authorization"] == "SXYZ"
 
 
-def test_names_that_only_sound_near_a_secret_are_kept(lines: io.StringIO) -> None:
+def test_names_that_only_resemble_a_secret_are_logged(lines: io.StringIO) -> None:
     telemetry.logger().info("asked", idempotency_key="k-1", public_key="G1", key_id="7")
 
     event = only_line(lines)
@@ -85,7 +85,7 @@ def test_names_that_only_sound_near_a_secret_are_kept(lines: io.StringIO) -> Non
     assert (event["idempotency_key"], event["public_key"], event["key_id"]) == ("k-1", "G1", "7")
 
 
-def test_a_traceback_stays_on_its_one_line(lines: io.StringIO) -> None:
+def test_a_traceback_stays_on_one_line(lines: io.StringIO) -> None:
     try:
         int("broken")
     except ValueError:

@@ -21,7 +21,7 @@ def told(**party: Any) -> str:
     return json.dumps({"callers": {"billing": {"keys": [KEY], **party}}})
 
 
-def test_a_caller_from_outside_has_what_it_was_granted() -> None:
+def test_a_caller_from_outside_has_its_grant_only() -> None:
     shop, other = uuid.uuid4(), uuid.uuid4()
     grant = trust.parse(told(grant=GRANT | {"marketplaces": [str(shop)]})).grant_of("billing")
 
@@ -30,7 +30,7 @@ def test_a_caller_from_outside_has_what_it_was_granted() -> None:
     assert (grant.has_marketplace(shop), grant.has_marketplace(other)) == (True, False)
 
 
-def test_a_program_of_the_house_has_no_grant_and_nobody_else_has_a_key() -> None:
+def test_our_program_has_no_grant_and_an_unknown_caller_no_key() -> None:
     assert TRUST.grant_of("gateway") is None
     assert TRUST.keys_of("nobody") == ()
     [key] = TRUST.keys_of("gateway")
@@ -67,7 +67,7 @@ def test_a_program_of_the_house_has_no_grant_and_nobody_else_has_a_key() -> None
     # Keys are new in each process, and ids must not be.
     ids=[f"text {number}" for number in range(23)],
 )
-def test_what_is_not_exactly_a_trust_file_is_refused(text: str) -> None:
+def test_a_malformed_trust_file_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^[^\n]+$"):
         trust.parse(text)
 
@@ -75,7 +75,7 @@ def test_what_is_not_exactly_a_trust_file_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "hunter2", "aHVudGVyMg==", "-----BEGIN PRIVATE KEY-----\nhunter2\n"]
 )
-def test_what_is_no_private_key_is_refused_and_not_repeated(text: str) -> None:
+def test_an_invalid_private_key_is_refused_without_repeating_it(text: str) -> None:
     with pytest.raises(
         ValueError, match=r"must be a private key of Ed25519, in PEM \(PKCS #8\) or base64$"
     ) as refused:
@@ -84,7 +84,7 @@ def test_what_is_no_private_key_is_refused_and_not_repeated(text: str) -> None:
     assert "hunter2" not in str(refused.value)
 
 
-def test_a_key_is_read_as_it_was_written() -> None:
+def test_a_key_is_read_back() -> None:
     own = KEYS["orders"]
 
     for text in (trust.private_text(own), base64.b64encode(own.private_bytes_raw())):
@@ -99,7 +99,7 @@ def replace(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-def test_a_file_is_read_again_when_it_changes_and_not_before_a_look_is_due(
+def test_a_file_is_reloaded_when_it_changes_and_a_check_is_due(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "trust.json"
@@ -120,7 +120,7 @@ def test_a_file_is_read_again_when_it_changes_and_not_before_a_look_is_due(
 
 
 @pytest.mark.parametrize("change", ["is wrong", "is gone"])
-def test_a_file_that_cannot_be_read_leaves_what_was_read_last(
+def test_an_unreadable_file_keeps_the_last_value(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     path = tmp_path / "trust.json"

@@ -49,7 +49,7 @@ def test_an_item_of_a_list_is_named_by_its_index() -> None:
     assert broken(a_request(evidence=["a", "b" * 2049])) == ["evidence[1]"]
 
 
-def test_a_choice_that_was_not_made_is_named() -> None:
+def test_a_missing_choice_is_named() -> None:
     assert broken(disputes_pb2.GetDisputeRequest()) == ["by"]
 
 
@@ -63,5 +63,5 @@ def test_text_with_a_nul_is_refused_wherever_it_is() -> None:
     assert broken(request) == ["transfers[0].reason"]
 
 
-def test_a_zero_byte_that_is_no_text_passes() -> None:
+def test_a_zero_byte_outside_a_text_passes() -> None:
     validate(a_request(fingerprint=b"\0" * 32))

@@ -47,7 +47,7 @@ def test_no_instant_stays_unset() -> None:
     assert wire.instant_to_proto(None) is None
 
 
-def test_a_page_has_twenty_rows_where_nothing_is_said() -> None:
+def test_a_page_has_twenty_rows_by_default() -> None:
     assert wire.page_size(common_pb2.PageRequest()) == 20
     assert wire.page_size(common_pb2.PageRequest(page_size=7)) == 7
 
@@ -102,7 +102,7 @@ def test_a_forged_token_is_refused_by_field(token: str) -> None:
 
 
 @given(st.text(max_size=40))
-def test_no_text_whatever_makes_a_token_fail_otherwise(token: str) -> None:
+def test_any_text_as_a_token_is_refused(token: str) -> None:
     for read in (wire.uuid_from_token, wire.number_from_token):
         with contextlib.suppress(InvalidArgument):
             read(token)
