@@ -98,7 +98,6 @@ READS: Mapping[str, frozenset[str]] = {
         "PROVIDER_FEES",
         "STELLAR_FAUCET_URL",
         "STELLAR_FRIENDBOT_URL",
-        "STELLAR_LEDGERS_PER_MINUTE",
         "STELLAR_NETWORK_PASSPHRASE",
         "STELLAR_RPC_URL",
         "TRANSACTION_SECONDS",

@@ -55,7 +55,6 @@ def stellar_options(settings: EscrowSettings) -> StellarOptions:
         provider_fee_address=settings.trustless_work_fee_address,
         friendbot_url=settings.stellar_friendbot_url,
         faucet_url=settings.stellar_faucet_url,
-        ledgers_per_minute=settings.stellar_ledgers_per_minute,
     )
 
 

@@ -279,8 +279,8 @@ class Chain(Protocol):
 class StellarOptions:
     """Which network, asset and contracts, and what may be spent.
 
-    ledgers_per_minute: how fast the network closes ledgers (12 on the public ones); fees in
-    stroops of XLM: max_fee caps a whole transaction, inclusion_fee_max the bid per operation.
+    Fees are in stroops of XLM: max_fee caps a whole transaction, inclusion_fee_max the bid per
+    operation.
     """
 
     rpc_url: str
@@ -292,7 +292,6 @@ class StellarOptions:
     asset_code: str = "USDC"
     friendbot_url: str = ""
     faucet_url: str = ""
-    ledgers_per_minute: int = 12
     max_fee: int = 20_000_000
     inclusion_fee_max: int = 1_000_000
     read_attempts: int = 3

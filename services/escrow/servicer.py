@@ -1,6 +1,8 @@
 """The gRPC surface: decode, one use case, encode. Who may call what is the table below."""
 
 import uuid
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import grpc
@@ -138,41 +140,32 @@ class EscrowServicer(escrow_pb2_grpc.EscrowServiceServicer):
     async def FundEscrow(
         self, request: escrow_pb2.FundEscrowRequest, context: Context
     ) -> escrow_pb2.Command:
-        asked = _asked(request, CommandKind.FUND)
-        answer = await self._escrows.fund(asked, order_id=uuid.UUID(request.order_id))
-        return _command(answer, context)
+        return await _commanded(request, context, CommandKind.FUND, self._escrows.fund)
 
     async def ReleaseEscrow(
         self, request: escrow_pb2.ReleaseEscrowRequest, context: Context
     ) -> escrow_pb2.Command:
-        asked = _asked(request, CommandKind.RELEASE)
-        answer = await self._escrows.release(asked, order_id=uuid.UUID(request.order_id))
-        return _command(answer, context)
+        return await _commanded(request, context, CommandKind.RELEASE, self._escrows.release)
 
     async def RefundEscrow(
         self, request: escrow_pb2.RefundEscrowRequest, context: Context
     ) -> escrow_pb2.Command:
-        asked = _asked(request, CommandKind.REFUND)
-        answer = await self._escrows.refund(asked, order_id=uuid.UUID(request.order_id))
-        return _command(answer, context)
+        return await _commanded(request, context, CommandKind.REFUND, self._escrows.refund)
 
     async def FreezeEscrow(
         self, request: escrow_pb2.FreezeEscrowRequest, context: Context
     ) -> escrow_pb2.Command:
-        asked = _asked(request, CommandKind.FREEZE)
-        answer = await self._escrows.freeze(asked, order_id=uuid.UUID(request.order_id))
-        return _command(answer, context)
+        return await _commanded(request, context, CommandKind.FREEZE, self._escrows.freeze)
 
     async def ResolveEscrow(
         self, request: escrow_pb2.ResolveEscrowRequest, context: Context
     ) -> escrow_pb2.Command:
-        answer = await self._escrows.resolve(
-            _asked(request, CommandKind.RESOLVE),
-            order_id=uuid.UUID(request.order_id),
+        resolve = partial(
+            self._escrows.resolve,
             seller=money_from_proto(request.seller_share),
             buyer=money_from_proto(request.buyer_share),
         )
-        return _command(answer, context)
+        return await _commanded(request, context, CommandKind.RESOLVE, resolve)
 
     async def CreditWallet(
         self, request: escrow_pb2.CreditWalletRequest, context: Context
@@ -317,6 +310,14 @@ def _marketplace() -> uuid.UUID:
 
 def _asked(request: Any, kind: CommandKind) -> Request:
     return Request(key=request_key(request), command_id=uuid.UUID(request.request_id), kind=kind)
+
+
+async def _commanded(
+    request: Any, context: Context, kind: CommandKind, use_case: Callable[..., Awaitable[Answer]]
+) -> escrow_pb2.Command:
+    """Ask for a command on the escrow of an order."""
+    answer = await use_case(_asked(request, kind), order_id=uuid.UUID(request.order_id))
+    return _command(answer, context)
 
 
 def _mark(answer: Answer, context: Context) -> None:

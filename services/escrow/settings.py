@@ -29,8 +29,6 @@ class EscrowSettings(ServiceSettings):
     stellar_network_passphrase: Annotated[str, Field(min_length=1)]
     stellar_friendbot_url: OptionalUrl = ""
     stellar_faucet_url: OptionalUrl = ""
-    # How fast the network closes ledgers; allowances of wallets are counted in ledgers.
-    stellar_ledgers_per_minute: Annotated[int, Field(ge=1, le=6000)] = 12
     usdc_issuer: Account
     escrow_factory_id: Contract
     escrow_wasm_hash: Hash

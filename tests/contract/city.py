@@ -104,7 +104,6 @@ class City:
         told = chain_settings(self.devnet().url)
         return {
             **{name.lower(): value for name, value in told.items()},
-            "stellar_ledgers_per_minute": 1200,
             "key_file": f"{self.folder}/contract-keys",
             "chain_poll_seconds": 0.1,
             "platform_float_usdc": 100_000,

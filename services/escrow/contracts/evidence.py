@@ -4,7 +4,8 @@ Amounts are stroops (10⁻⁷), addresses are Stellar's spellings (G… account,
 whole seconds since 1970 as ledgers record them.
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from services.escrow.contracts.intents import Roles
@@ -99,7 +100,7 @@ class TransactionOutcome:
     """The evidence about one hash, and how far the node that gave it sees.
 
     code: "txSUCCESS", or of a failure the innermost, such as "INVOKE_HOST_FUNCTION_TRAPPED";
-    payments: of a success, in order; return_value: XDR of the call's value, b"" without one.
+    contract_error: of a failure, which contract refused; payments: of a success, in order.
     """
 
     hash: str
@@ -112,7 +113,6 @@ class TransactionOutcome:
     code: str = ""
     contract_error: ContractError | None = None
     payments: tuple[AssetTransfer, ...] = ()
-    return_value: bytes = b""
 
     def is_after(self, prepared: Prepared) -> bool:
         """Tell whether the node has a ledger in which an envelope could no longer land.
@@ -120,6 +120,8 @@ class TransactionOutcome:
         One that is not found there is dead if its number is unused there too: a node may deny what
         it has, or may have forgotten it.
         """
+        # All that is signed today is the envelope, so that its last moment decides. A signature of
+        # its own inside an envelope could be used until its own last ledger: then that acts here.
         return (
             self.latest_close_time > prepared.max_time
             and self.latest_ledger > prepared.auth_expires_ledger
@@ -139,8 +141,8 @@ class MilestoneView:
 class EscrowView:
     """A contract as the newest ledger has it. balance: what it really holds, in stroops.
 
-    raw: XDR of the stored value, to be given to `FundEscrow`; archived_after: the ledger after
-    which the network archives it, 0: it has.
+    raw: XDR of the stored value, to be given to `FundEscrow`; is_archived: it is as it was when the
+    network archived it, and the next call restores it.
     """
 
     contract_id: str
@@ -157,13 +159,8 @@ class EscrowView:
     milestones: tuple[MilestoneView, ...]
     engagement_id: str
     raw: bytes
-    archived_after: int
+    is_archived: bool
     read_at_ledger: int
-
-    @property
-    def is_archived(self) -> bool:
-        """Tell whether it is as it was when the network archived it: the next call restores it."""
-        return self.archived_after < self.read_at_ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +211,18 @@ class UnreadableTransfer:
     to_address: str
     event: str
     why: str
+
+
+def unrecorded(transfer: ReceivedTransfer, *, why: str) -> UnreadableTransfer:
+    """Return a transfer that was read, as one that is put aside for an operator."""
+    return UnreadableTransfer(
+        event_id=transfer.event_id,
+        transaction_hash=transfer.transaction_hash,
+        ledger=transfer.ledger,
+        to_address=transfer.to_address,
+        event=json.dumps(asdict(transfer)),
+        why=why,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

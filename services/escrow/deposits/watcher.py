@@ -6,9 +6,8 @@ them it is saved once a second: they may be read again.
 """
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from chassis import tracing
 from chassis.database import Database, Transaction
@@ -18,7 +17,12 @@ from kernel.clock import Clock
 from kernel.errors import DomainError, Unavailable
 from kernel.ids import derived_id, to_public
 from kernel.money import USDC, to_chain_text
-from services.escrow.contracts.evidence import ReceivedTransfer, TransfersPage, UnreadableTransfer
+from services.escrow.contracts.evidence import (
+    ReceivedTransfer,
+    TransfersPage,
+    UnreadableTransfer,
+    unrecorded,
+)
 from services.escrow.deposits.store import Deposit, Deposits, NotRecordable, apart
 from services.escrow.domain import Wallet
 from services.escrow.ports import Chain, ChainBehind, ChainRefused, HistoryUnavailable, WrongNetwork
@@ -222,7 +226,7 @@ class Watcher:
             except NotRecordable as error:
                 # One transfer never holds up those of others.
                 wallet = wallets[transfer.to_address]
-                await self._put_aside(tx, _unrecorded(transfer, error), wallet=wallet)
+                await self._put_aside(tx, unrecorded(transfer, why=str(error)), wallet=wallet)
 
     async def _tell_one(
         self, tx: Transaction, transfer: ReceivedTransfer, wallets: Mapping[str, Wallet]
@@ -287,17 +291,6 @@ class Watcher:
             minor_units=transfer.amount,
             created_at=self._clock.now(),
         )
-
-
-def _unrecorded(transfer: ReceivedTransfer, error: NotRecordable) -> UnreadableTransfer:
-    return UnreadableTransfer(
-        event_id=transfer.event_id,
-        transaction_hash=transfer.transaction_hash,
-        ledger=transfer.ledger,
-        to_address=transfer.to_address,
-        event=json.dumps(asdict(transfer)),
-        why=str(error),
-    )
 
 
 def _event(deposit: Deposit) -> Event:

@@ -191,7 +191,15 @@ class Landing:
             else:
                 await self._journal.expired(connection, work.lease, attempt=attempt)
         state = AttemptState.FAILED if failed else AttemptState.EXPIRED
-        log.warning("escrow.attempt_ended", step=step.name, state=state.value, code=outcome.code)
+        refusal = outcome.contract_error
+        log.warning(
+            "escrow.attempt_ended",
+            step=step.name,
+            state=state.value,
+            code=outcome.code,
+            contract=refusal and refusal.contract_id,
+            error=refusal and refusal.code,
+        )
         failures = sum(a.state is AttemptState.FAILED and not a.is_burn for a in step.attempts)
         if failed and not attempt.is_burn and failures + 1 >= LEDGER_FAILURES_MAX:
             raise given_up(step, "CHAIN_FAILED", outcome.code)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 import pydantic
@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr
 from stellar_sdk import scval, xdr
 
 from chassis.telemetry import logger
-from services.escrow.contracts.evidence import ReceivedTransfer, UnreadableTransfer
+from services.escrow.contracts.evidence import ReceivedTransfer, UnreadableTransfer, unrecorded
 from services.escrow.ports import ChainRefused
 from services.escrow.stellar.outcomes import address_in, amount_of, memo_of
 
@@ -109,7 +109,7 @@ def read_events(
         try:
             found = _read(event, asset=asset, after=after, latest_ledger=latest_ledger)
             if believed.setdefault(name, found) != found:
-                aside[name] = _contradicted(found, "another event has its id")
+                aside[name] = unrecorded(found, why="another event has its id")
         except ForeignEventError as reason:
             denied.add(name)
             log.warning("chain.event_left_out", event_id=name, why=str(reason))
@@ -117,7 +117,7 @@ def read_events(
             unreadable = _unreadable(event, error, latest_ledger=latest_ledger)
             aside.setdefault(unreadable.event_id, unreadable)
     for name in denied & believed.keys():
-        aside[name] = _contradicted(believed[name], "one of its id has moved nothing")
+        aside[name] = unrecorded(believed[name], why="one of its id has moved nothing")
     return Told(
         believed=tuple(
             believed[name] for name in sorted(believed, key=Position.of) if name not in aside
@@ -180,17 +180,6 @@ def _unreadable(given: object, error: Exception, *, latest_ledger: int) -> Unrea
         to_address="",
         event=shown[:EVENT_MAX],
         why=_said(error),
-    )
-
-
-def _contradicted(found: ReceivedTransfer, why: str) -> UnreadableTransfer:
-    return UnreadableTransfer(
-        event_id=found.event_id,
-        transaction_hash=found.transaction_hash,
-        ledger=found.ledger,
-        to_address=found.to_address,
-        event=json.dumps(asdict(found)),
-        why=why,
     )
 
 

@@ -68,7 +68,7 @@ def _with_result(
     found = replace(found, code=result_code(result))
     if succeeded:
         payments = transfers_in(_events(meta), asset_contract=asset_contract)
-        return replace(found, payments=payments, return_value=_return_value(meta))
+        return replace(found, payments=payments)
     diagnostics = [xdr.DiagnosticEvent.from_xdr(e) for e in answer.diagnostic_events_xdr or []]
     return replace(found, contract_error=innermost_error(diagnostics or _diagnostics(meta)))
 
@@ -217,13 +217,3 @@ def _diagnostics(meta: xdr.TransactionMeta | None) -> list[xdr.DiagnosticEvent]:
     if meta.v3 is not None and meta.v3.soroban_meta is not None:
         return list(meta.v3.soroban_meta.diagnostic_events)
     return []
-
-
-def _return_value(meta: xdr.TransactionMeta | None) -> bytes:
-    if meta is None:
-        return b""
-    of_call = meta.v4.soroban_meta if meta.v4 is not None else None
-    value = of_call.return_value if of_call is not None else None
-    if meta.v3 is not None and meta.v3.soroban_meta is not None:
-        value = meta.v3.soroban_meta.return_value
-    return b"" if value is None else value.to_xdr_bytes()

@@ -86,7 +86,7 @@ class Views:
             value,
             wasm_hash=wasm_hash_of(instance),
             balance=0 if held is None else _held(held),
-            archived_after=_archived_after(entries, keys[:2]),
+            is_archived=_is_archived(entries, keys[:2]),
             read_at=entries.read_at,
         )
 
@@ -129,7 +129,7 @@ def _view(
     *,
     wasm_hash: str,
     balance: int,
-    archived_after: int,
+    is_archived: bool,
     read_at: int,
 ) -> EscrowView:
     stored = decode_escrow(value)
@@ -148,17 +148,16 @@ def _view(
         milestones=stored.milestones,
         engagement_id=stored.engagement_id,
         raw=value.to_xdr_bytes(),
-        archived_after=archived_after,
+        is_archived=is_archived,
         read_at_ledger=read_at,
     )
 
 
-def _archived_after(entries: Entries, keys: Sequence[xdr.LedgerKey]) -> int:
-    """Return the ledger after which the first of the entries is archived, 0: it is archived."""
+def _is_archived(entries: Entries, keys: Sequence[xdr.LedgerKey]) -> bool:
+    """Tell whether the network has archived one of the entries."""
     names = [key.to_xdr_bytes() for key in keys]
-    return min(
-        (entries.live_until[name] for name in names if name in entries.live_until), default=0
-    )
+    live = [entries.live_until[name] for name in names if name in entries.live_until]
+    return min(live, default=0) < entries.read_at
 
 
 def _held(entry: xdr.LedgerEntryData) -> int:

@@ -119,7 +119,6 @@ async def test_a_transaction_that_fails_on_the_ledger_is_evidence(
     assert outcome.status is OutcomeStatus.FAILED
     assert outcome.code.startswith("INVOKE_HOST_FUNCTION")
     assert outcome.payments == ()
-    assert outcome.return_value == b""
 
 
 async def test_a_contracts_refusal_on_the_ledger_names_the_contract(world: World) -> None:

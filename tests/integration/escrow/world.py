@@ -43,7 +43,6 @@ def settings(
         "stellar_network_passphrase": info["networkPassphrase"],
         "stellar_friendbot_url": info["friendbotUrl"],
         "stellar_faucet_url": info["faucetUrl"],
-        "stellar_ledgers_per_minute": 1200,
         "usdc_issuer": info["usdcIssuer"],
         "escrow_factory_id": info["factoryId"],
         "escrow_wasm_hash": info["wasmHash"],

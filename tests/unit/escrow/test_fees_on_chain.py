@@ -67,7 +67,7 @@ def view(of: Escrow, **changed: object) -> EscrowView:
         ),
         engagement_id=meant.engagement_id,
         raw=b"",
-        archived_after=0,
+        is_archived=True,
         read_at_ledger=0,
     )
     return replace(shown, **changed)  # type: ignore[arg-type] # a test names fields
