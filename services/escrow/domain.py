@@ -1,4 +1,4 @@
-"""Escrows, wallets and the commands on them: which may follow which, and what is told of it.
+"""Escrows, wallets and the commands on them: which command may follow which, and their events.
 
 Pure: no I/O, no clock. The states of an escrow are one table; what is absent is refused.
 """
@@ -16,7 +16,7 @@ from kernel.money import USDC, Money, to_text
 
 
 class WalletState(StrEnum):
-    """Where a wallet is between a key and an account on chain."""
+    """The state of a wallet: CREATING until its account is on chain."""
 
     CREATING = "CREATING"
     ACTIVE = "ACTIVE"
@@ -24,7 +24,7 @@ class WalletState(StrEnum):
 
 
 class EscrowState(StrEnum):
-    """Where the contract of an order is; those in -ING have a command in motion."""
+    """The state of an order's contract; in states that end in -ING a command is in progress."""
 
     CREATING = "CREATING"
     CREATED = "CREATED"
@@ -42,7 +42,7 @@ class EscrowState(StrEnum):
 
 
 class CommandKind(StrEnum):
-    """What may be asked for."""
+    """The kinds of commands."""
 
     CREATE_WALLET = "CREATE_WALLET"
     CREATE = "CREATE"
@@ -55,7 +55,7 @@ class CommandKind(StrEnum):
 
 
 class CommandState(StrEnum):
-    """How far a command is. QUARANTINED is no end: an operator must look."""
+    """The state of a command. QUARANTINED is not final: an operator must act."""
 
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
@@ -84,7 +84,7 @@ class Outcome(StrEnum):
 
 S = EscrowState
 TRANSITIONS: Mapping[tuple[EscrowState, CommandKind | Outcome], EscrowState] = {
-    # A contract that could not be deployed or funded may be asked for again.
+    # A contract that could not be deployed or funded may be tried again.
     (S.FAILED, CommandKind.CREATE): S.CREATING,
     (S.CREATING, Outcome.DONE): S.CREATED,
     (S.CREATING, Outcome.REFUSED): S.FAILED,
@@ -180,7 +180,7 @@ class PlatformTooPoor(FailedPrecondition):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wallet:
-    """A user's account on chain. Its key is sealed and never leaves the vault's row."""
+    """A user's account on chain. Its key is stored sealed, and only the vault opens it."""
 
     id: uuid.UUID
     marketplace_id: uuid.UUID
@@ -242,11 +242,12 @@ class Payment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One thing asked for, its id the request id; carried out in the background.
+    """A request that the worker carries out. Its id is the request id.
 
-    was_frozen: the contract was disputed before the command began. waits: how often it was put off
-    since it last went on; of a RUNNING one, the error is what it waits for. abandoned_why: an
-    operator has ruled so that it shall end, if it is proven that nothing of it has landed.
+    was_frozen: the contract was disputed before the command began. waits: how often the command
+    was put off since it last made progress; while it runs, error_reason says what it waits for.
+    abandoned_why: why an operator has abandoned it; it ends once it is proven that none of its
+    transactions has landed.
     """
 
     id: uuid.UUID
@@ -269,7 +270,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """Something that happened to an escrow; its version is the escrow's."""
+    """An event about an escrow; its version is the escrow's."""
 
     event_type: str
     version: int
@@ -277,7 +278,7 @@ class Fact:
 
 
 def accept(escrow: Escrow, *, kind: CommandKind) -> tuple[Escrow, list[Fact]]:
-    """Put an escrow in motion for a command.
+    """Begin a command on an escrow.
 
     Raises: EscrowStillCreating; CommandInMotion: another command has not ended; EscrowNotReady:
         the state forbids it.
@@ -292,14 +293,14 @@ def accept(escrow: Escrow, *, kind: CommandKind) -> tuple[Escrow, list[Fact]]:
 
 
 def complete_milestone(escrow: Escrow) -> tuple[Escrow, list[Fact]]:
-    """Tell that the seller's milestone is marked complete on chain."""
+    """Record that the seller's milestone is marked complete on chain."""
     return _tell(escrow, "escrow.milestone_completed", {})
 
 
 def succeed(
     escrow: Escrow, *, kind: CommandKind, payments: Sequence[Payment], at: dt.datetime
 ) -> tuple[Escrow, list[Fact]]:
-    """End a command that did what was asked, with what the chain paid."""
+    """End a command that has succeeded, with what the chain paid."""
     moved = replace(escrow, state=TRANSITIONS[escrow.state, Outcome.DONE], last_error="")
     if moved.state is S.FUNDED:
         moved = replace(moved, funded_at=at)

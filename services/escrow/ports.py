@@ -1,4 +1,4 @@
-"""What escrow asks of the chain: intents in, evidence out. No network and no XDR in here."""
+"""The interface to the chain: intents in, evidence out. Pure; it knows no network and no XDR."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from services.escrow.contracts.intents import DeployEscrow, Intent
 
 
 class ChainUnavailable(Unavailable):
-    """The chain (or a provider of it) gave no answer. What was sent may still happen."""
+    """The chain, or the provider, gave no answer. What was sent may still land."""
 
     reason = "PROVIDER_UNAVAILABLE"
 
@@ -220,7 +220,7 @@ class Chain(Protocol):
         ...
 
     def is_of(self, envelope_xdr: str, intent: Intent) -> bool:
-        """Tell whether an envelope does what an intent means, whoever paid its fee and when.
+        """Tell whether an envelope does what an intent means, whichever account paid its fee.
 
         Raises: EnvelopeRefused: it is of a kind that we never send.
         """

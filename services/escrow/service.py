@@ -1,6 +1,6 @@
 """The use cases of escrows. A command is accepted in one transaction, the worker carries it out.
 
-The answer to a command is the snapshot at its acceptance, kept with it; GetCommand tells the rest.
+The answer is the command as it was when it was accepted; GetCommand returns its progress.
 """
 
 import uuid
@@ -36,12 +36,12 @@ Planner = Callable[[Escrow], Sequence[PlannedStep]]
 
 
 class InvalidEscrow(InvalidArgument):
-    """What the escrow is asked to be cannot be: one party, or another asset."""
+    """The escrow cannot be made: both sides are one user, or the asset is not the network's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEscrow:
-    """What an escrow is asked to be. milestones: none means one, named by the title."""
+    """The escrow that a caller asks for. milestones: none means one, named by the title."""
 
     id: uuid.UUID
     order_id: uuid.UUID
@@ -79,10 +79,18 @@ class EscrowService:
     async def create(self, request: Request, new: NewEscrow) -> Answer:
         """Start the deployment of an order's contract; its address is in the answer.
 
-        The same escrow may be asked for again where it came to nothing.
+        A failed escrow may be asked for again, on the same terms.
         Raises: WalletNotFound; EscrowAlreadyExists; InvalidEscrow; IdempotencyKeyReused.
         """
-        _check(new)
+        if new.buyer_user_id == new.seller_user_id:
+            raise InvalidEscrow(
+                "Buyer and seller are the same user",
+                fields=[("seller_user_id", "must differ from buyer_user_id")],
+            )
+        if new.amount.asset != USDC:
+            raise InvalidEscrow(
+                f"Escrows are in {USDC}", fields=[("amount.asset", f"must be {USDC}")]
+            )
         platform = (await self.keyring.platform()).address
 
         async def work(tx: Transaction) -> Command:
@@ -177,7 +185,7 @@ class EscrowService:
     async def _meant(
         self, tx: Transaction, marketplace_id: uuid.UUID, new: NewEscrow, *, platform: str
     ) -> Escrow:
-        """Return the escrow that is asked for, with the address its contract will have."""
+        """Return the requested escrow, with the address that its contract will have."""
         buyer = await self.wallets.wallet_of_user(
             tx, marketplace_id=marketplace_id, user_id=new.buyer_user_id
         )
@@ -212,7 +220,7 @@ class EscrowService:
         return replace(escrow, contract_id=self.chain.predict_contract_id(deployment))
 
     async def _again(self, tx: Transaction, request: Request, meant: Escrow) -> Escrow:
-        """Set an escrow that came to nothing in motion once more, on the same terms."""
+        """Retry a failed escrow on the same terms."""
         known = await self.store.lock_escrow(
             tx, marketplace_id=meant.marketplace_id, order_id=meant.order_id
         )
@@ -244,13 +252,3 @@ class EscrowService:
             is_absorbed=self.contracts.are_fees_absorbed,
             platform_fee_bps=escrow.terms.platform_fee_bps,
         )
-
-
-def _check(new: NewEscrow) -> None:
-    if new.buyer_user_id == new.seller_user_id:
-        raise InvalidEscrow(
-            "Buyer and seller are the same user",
-            fields=[("seller_user_id", "must differ from buyer_user_id")],
-        )
-    if new.amount.asset != USDC:
-        raise InvalidEscrow(f"Escrows are in {USDC}", fields=[("amount.asset", f"must be {USDC}")])

@@ -16,7 +16,7 @@ from services.escrow.domain import Command, CommandKind, CommandNotFound, Comman
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A command that is asked for: its key, its id and its kind."""
+    """A request for a command: its key, its id and its kind."""
 
     key: RequestKey
     command_id: uuid.UUID
@@ -44,9 +44,8 @@ class Acceptance:
     ) -> Answer:
         """Do the work of acceptance once, keep its answer, and wake the worker.
 
-        A command that outlived its idempotency record is answered as it is now. A refusal is not
-        kept: ids of commands are made by services that ask again until what they need is there,
-        and a command that was refused has no row.
+        If the idempotency record was purged, the answer is the command as it is now. A refusal is
+        not stored: services ask again with the same id until the command can be accepted.
         Raises: what `work` raises; IdempotencyKeyReused: the id is another command's.
         """
 
@@ -54,8 +53,15 @@ class Acceptance:
             async with self.database.transaction() as tx:
                 if (kept := await self.idempotency.claim(tx, request.key)) is not None:
                     return kept
-                known = await self._known(tx, request)
-                body = self.encode(known if known is not None else await work(tx))
+                try:
+                    command = await self.store.command(
+                        tx, marketplace_id=request.marketplace_id, command_id=request.command_id
+                    )
+                except CommandNotFound:
+                    command = await work(tx)
+                if command.kind is not request.kind:
+                    raise IdempotencyKeyReused("This id is another command's")
+                body = self.encode(command)
                 await self.idempotency.finish(tx, request.key, body)
                 return Answer(body=body)
 
@@ -90,14 +96,3 @@ class Acceptance:
         )
         await self.store.add_command(tx, command=command, planned=planned)
         return replace(command, step=planned[0].name)
-
-    async def _known(self, tx: Transaction, request: Request) -> Command | None:
-        try:
-            known = await self.store.command(
-                tx, marketplace_id=request.marketplace_id, command_id=request.command_id
-            )
-        except CommandNotFound:
-            return None
-        if known.kind is not request.kind:
-            raise IdempotencyKeyReused("This id is another command's")
-        return known

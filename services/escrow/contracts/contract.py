@@ -15,12 +15,12 @@ from services.escrow.domain import Escrow, PayeeRole
 
 
 class Contradiction(Exception):
-    """The chain shows what nobody meant; an operator must look. The text says what."""
+    """The chain contradicts the plan; an operator must look. The text says what."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parties:
-    """The addresses that take part in an escrow. provider: who gets the contract's own fee."""
+    """The addresses of an escrow. provider: receives the contract's own fee."""
 
     buyer: str
     seller: str
@@ -34,7 +34,7 @@ def salt(escrow: Escrow) -> bytes:
 
 
 def roles(parties: Parties) -> Roles:
-    """Return who may do what: the buyer approves and releases, the platform settles."""
+    """Return the roles: the buyer approves and releases, the platform resolves disputes."""
     return Roles(
         approver=parties.buyer,
         service_provider=parties.seller,

@@ -69,8 +69,8 @@ def distributions(
     seller, buyer: shares of the order's amount. seller_due: what is to reach the seller. fee_bps:
     the platform's rate in the contract. Of the seller's share, what would make the contract pay
     them more than is due goes to the platform, whose fee it is. Anybody can send money to a
-    contract; what is there beyond the order's amount goes to the buyer, who paid. Whoever gets
-    nothing is left out.
+    contract; what is there beyond the order's amount goes to the buyer, who paid. A party
+    that gets nothing is left out.
     Raises: ValueError: there is less than the shares.
     """
     surplus = balance - seller - buyer

@@ -38,8 +38,9 @@ class StepState(StrEnum):
 class AttemptState(StrEnum):
     """What is known of an envelope. SENT: it may land.
 
-    EXPIRED: its time is over and its number was unused, as one node said: it is asked for again
-    before anything else is signed under that number. FAILED: a ledger has it, the step is not done.
+    EXPIRED: its last valid moment has passed and one node says that its number is unused; it is
+    looked for again before anything else is signed with that number. FAILED: a ledger has it, and
+    it did not do the step.
     """
 
     SENT = "SENT"
@@ -74,7 +75,7 @@ class Step:
     """A chain step with its attempts.
 
     source, sequence: kept until a ledger has used the number, or nothing was signed with it.
-    doubt: what contradicts what was meant by a step that has landed, "" for nothing.
+    doubt: how a step that has landed contradicts the plan, "" where it does not.
     """
 
     id: uuid.UUID

@@ -59,7 +59,7 @@ async def apart(tx: Transaction) -> AsyncIterator[None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deposit:
-    """Money from outside at a wallet of ours. event_id: the same on every node."""
+    """Money from outside at a user's wallet. event_id: the same on every node."""
 
     id: uuid.UUID
     wallet: Wallet
@@ -74,7 +74,7 @@ class Deposit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blindness:
-    """No deposit is seen. since: when the chain was last read; why: "" where nobody has said."""
+    """No deposit is seen. since: when the chain was last read; why: "" where it is unknown."""
 
     since: dt.datetime
     why: str
@@ -111,12 +111,12 @@ class Deposits:
         return await tx.run(_MOVE_CURSOR, names) == 1
 
     async def note(self, tx: Transaction, asset_contract: str, *, trouble: str) -> None:
-        """Keep what keeps the watcher from looking, "": that it has looked just now."""
+        """Store the watcher's trouble; "": it has read the chain just now."""
         names = {"asset_contract": asset_contract, "trouble": printable(trouble)}
         await tx.run(_NOTE_TROUBLE if trouble else _NOTE_LOOK, names)
 
     async def blindness(self, tx: Transaction, asset_contract: str) -> Blindness | None:
-        """Return since when, and why, no deposit is seen; None: the watcher looks."""
+        """Return since when, and why, no deposit is seen; None: the watcher reads the chain."""
         row = await tx.fetchrow(_BLINDNESS, {"asset_contract": asset_contract})
         return None if row is None else Blindness(since=row.looked_at, why=row.trouble)
 

@@ -1,8 +1,8 @@
-"""The watcher: transfers of the asset from a stored cursor on; money from outside is told once.
+"""The watcher reads the asset's transfers from a stored cursor, and publishes each deposit once.
 
-The cursor is saved in the transaction of what was found, so nothing is missed while this process
-is away and nothing is told twice. It never starts from "now" again. Over ledgers with nothing in
-them it is saved once a second: they may be read again.
+The cursor is saved in the transaction of what was found: no deposit is missed while this process
+is stopped, and none is published twice. Where ledgers hold no transfers, the cursor is saved once a
+second, and those ledgers may be read again.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ _ALARMS: Mapping[type[Exception], str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """What is watched: the asset's contract on a network. platform: our own wallet there."""
+    """The asset's contract on a network. platform: our own wallet there."""
 
     passphrase: str
     asset_contract: str
@@ -99,7 +99,7 @@ class Watcher:
         self._note_at = 0.0
 
     async def run(self) -> None:
-        """Watch until cancelled; what an operator has to mend is said, and tried again slowly."""
+        """Watch until cancelled. A trouble that needs an operator is logged and retried slowly."""
         pause = self._watched.poll_seconds
         while True:
             try:
@@ -112,11 +112,11 @@ class Watcher:
             await asyncio.sleep(pause)
 
     async def _troubled(self, error: Exception, pause: float) -> float:
-        """Say why nothing is seen; returns for how long to wait."""
+        """Log why no deposit can be seen; return for how many seconds to wait."""
         if isinstance(error, Unavailable) and not self._needs_operator(error):
             log.warning("watcher.waits", why=str(error)[:200])
             return min(max(pause * 2, self._watched.poll_seconds), AWAY_SECONDS_MAX)
-        # Going on would lose deposits silently: an operator has to mend it.
+        # To continue would lose deposits silently: an operator has to act.
         name = _ALARMS.get(type(error), "watcher.failed")
         facts = error.details if isinstance(error, DomainError) else {}
         is_known = isinstance(error, DomainError)
@@ -142,7 +142,7 @@ class Watcher:
         return lag > LAG_LEDGERS_MAX or now - self._lags_since > LAG_SECONDS_MAX
 
     async def _note(self, trouble: str) -> None:
-        """Keep for operators what is wrong, or from time to time that nothing is."""
+        """Store the trouble for operators, and from time to time that there is none."""
         now = asyncio.get_running_loop().time()
         if trouble == self._noted and now < self._note_at:
             return
@@ -151,14 +151,18 @@ class Watcher:
         self._noted, self._note_at = trouble, now + NOTE_SECONDS
 
     async def look(self) -> bool:
-        """Read one page after the cursor and tell what is in it; True: there may be more.
+        """Read one page after the cursor and record its deposits; True: there may be more.
 
         Raises: ChainUnavailable; ChainBehind; HistoryUnavailable; ChainRefused.
         """
-        place, self._place = self._place or await self._stored_place(), None
+        place, self._place = self._place, None
         if place is None:
-            await asyncio.sleep(NO_CURSOR_SECONDS)
-            return False
+            async with self._database.statement() as connection:
+                cursor = await self._deposits.cursor(connection, self._watched.asset_contract)
+            if cursor is None:
+                await asyncio.sleep(NO_CURSOR_SECONDS)
+                return False
+            place = _Place(stored=cursor, read=cursor, keep_at=0.0)
         page = await self._chain.transfers_since(place.read, limit=PAGE_SIZE)
         is_full, now = len(page.transfers) >= PAGE_SIZE, asyncio.get_running_loop().time()
         if not page.transfers and not page.unreadable and now < place.keep_at:
@@ -170,7 +174,7 @@ class Watcher:
         return is_full
 
     async def _without_payouts(self, page: TransfersPage) -> TransfersPage:
-        """Leave out what escrows of ours pay that the books lack.
+        """Leave out payouts of our escrows that the books lack.
 
         Books that were restored to a moment before an escrow know its contract only when the order
         is asked for again. Its step then claims the payout: as a deposit it would count twice.
@@ -194,13 +198,8 @@ class Watcher:
         kept = tuple(t for t in page.transfers if t.from_address not in unknown)
         return replace(page, transfers=kept)
 
-    async def _stored_place(self) -> _Place | None:
-        async with self._database.statement() as connection:
-            cursor = await self._deposits.cursor(connection, self._watched.asset_contract)
-        return None if cursor is None else _Place(stored=cursor, read=cursor, keep_at=0.0)
-
     async def _taken(self, page: TransfersPage, cursor: str) -> bool:
-        """Tell what is in a page; False where another watcher, or an operator, moved the cursor."""
+        """Record a page; False where another watcher, or an operator, has moved the cursor."""
         async with self._database.transaction() as tx:
             is_ours = await self._deposits.move_cursor(
                 tx,
@@ -224,7 +223,7 @@ class Watcher:
                 async with apart(tx):
                     await self._tell_one(tx, transfer, wallets)
             except NotRecordable as error:
-                # One transfer never holds up those of others.
+                # A transfer that cannot be recorded does not delay the others.
                 wallet = wallets[transfer.to_address]
                 await self._put_aside(tx, unrecorded(transfer, why=str(error)), wallet=wallet)
 
@@ -234,7 +233,7 @@ class Watcher:
         deposit = self._deposit(transfer, wallets)
         if not await self._deposits.add_deposit(tx, deposit):
             return
-        # No request has brought it: here a trace begins that the ledger goes on with.
+        # A deposit has no request: its trace begins here, and the ledger continues it.
         with tracing.span("deposit"):
             await self._outbox.append(tx, [_event(deposit)])
         log.info(
@@ -246,13 +245,13 @@ class Watcher:
     async def _put_aside(
         self, tx: Transaction, transfer: UnreadableTransfer, *, wallet: Wallet | None
     ) -> None:
-        """Keep a transfer for an operator: the money is there, and its record is refused."""
+        """Set a transfer aside for an operator: the money is there, and its record is refused."""
         owner = None if wallet is None else wallet.marketplace_id
         try:
             async with apart(tx):
                 await self._deposits.put_aside(tx, transfer, marketplace_id=owner)
         except NotRecordable as error:
-            # The log is the last place that takes it: the others go on.
+            # The log is the last place for it; the other transfers continue.
             log.error("watcher.transfer_not_kept", event=transfer.event, why=str(error)[:200])  # noqa: TRY400 - no traceback
         log.error(
             "watcher.transfer_put_aside",
@@ -265,7 +264,7 @@ class Watcher:
     async def _from_outside(
         self, tx: Transaction, arrived: Sequence[ReceivedTransfer]
     ) -> list[ReceivedTransfer]:
-        """Leave out what we paid ourselves: contracts, the platform, any transaction of ours."""
+        """Leave out our own payments: from contracts, from the platform, from any step."""
         contracts = await self._deposits.contracts_among(tx, [t.from_address for t in arrived])
         ours = await self._deposits.our_transactions_among(
             tx, [t.transaction_hash for t in arrived]

@@ -1,6 +1,6 @@
-"""What an operator must look at, and the one thing to be done about it: set a command going again.
+"""Lists what needs an operator, and retries a command for one.
 
-Nothing is decided here: the worker decides a requeued command anew, from the books and the chain.
+Nothing is decided here: the worker decides on a retried command from the books and the chain.
 """
 
 import uuid
@@ -22,7 +22,7 @@ log = logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concerns:
-    """What an operator must look at: what is quarantined, then what waits, each oldest first.
+    """What needs an operator: quarantined commands, then waiting ones, each oldest first.
 
     hold: why nothing new is sent, blindness: why no deposit is seen; both of everybody.
     """

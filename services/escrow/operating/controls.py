@@ -1,4 +1,4 @@
-"""What an operator may do to the flows of money: stop one, let it go on, limit it by the day."""
+"""Stops, resumes and limits flows of money for an operator."""
 
 import uuid
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""What an operator may rule of a command that evidence has stopped: something landed, or nothing.
+"""An operator's decisions on stopped commands: adopt a transaction, or abandon the command.
 
-Neither is believed: the chain is asked before it is booked.
+Neither is believed: the chain is asked before anything is recorded.
 """
 
 import uuid
@@ -12,7 +12,6 @@ from chassis.telemetry import logger
 from chassis.waiting import Bell
 from kernel.errors import FailedPrecondition, NotFound
 from services.escrow.commands.store import CommandStore
-from services.escrow.contracts.steps import Step
 from services.escrow.domain import Command, CommandEnded, CommandInMotion, CommandState
 from services.escrow.ports import Chain, EnvelopeRefused
 from services.escrow.sending.abandonment import has_paid
@@ -55,7 +54,7 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rulings:
-    """The use cases of an operator who has looked."""
+    """The use cases of an operator who has looked at a command."""
 
     database: Database
     store: CommandStore
@@ -86,7 +85,11 @@ class Rulings:
         work = await self._stopped(marketplace_id, command_id)
         doubted = work.doubted
         if doubted is not None:
-            await self._take_as_it_is(doubted, transaction_hash)
+            landed = doubted.landed
+            if landed is None or landed.prepared.hash != transaction_hash:
+                raise NotThisStep(f"{doubted.name.value} has landed with another transaction")
+            async with self.database.transaction() as tx:
+                await self.journal.clear_doubt(tx, doubted)
         else:
             await self._adopt(work, transaction_hash)
         return await self._go_on(work, "escrow.transaction_adopted", ruling, transaction_hash)
@@ -125,7 +128,7 @@ class Rulings:
             raise CommandEnded("The command has ended", details={"state": command.state.value})
         if command.state is CommandState.RUNNING and not command.waits:
             raise CommandInMotion(
-                "The command is being carried out; only one that stops is ruled on"
+                "The command is in progress; wait until it is quarantined or waits"
             )
         return work
 
@@ -134,7 +137,7 @@ class Rulings:
         try:
             found = await self.chain.find(transaction_hash)
         except EnvelopeRefused as foreign:
-            raise NotThisStep(f"The transaction is none of ours: {foreign}") from foreign
+            raise NotThisStep(f"The transaction is not one of ours: {foreign}") from foreign
         if found is None:
             raise TransactionNotFound("The node does not find the transaction")
         if step is None or not found.has_succeeded:
@@ -147,13 +150,6 @@ class Rulings:
         async with self.database.transaction() as tx:
             if not await self.journal.adopt(tx, step=step, attempt=attempt):
                 raise NotThisStep("The transaction is another step's")
-
-    async def _take_as_it_is(self, step: Step, transaction_hash: str) -> None:
-        landed = step.landed
-        if landed is None or landed.prepared.hash != transaction_hash:
-            raise NotThisStep(f"{step.name.value} has landed with another transaction")
-        async with self.database.transaction() as tx:
-            await self.journal.clear_doubt(tx, step)
 
     async def _go_on(self, work: Work, event: str, ruling: Ruling, name: str) -> Command:
         marketplace_id, command_id = work.lease.marketplace_id, work.lease.id

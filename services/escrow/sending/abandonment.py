@@ -1,4 +1,4 @@
-"""Ending a command that cannot go on, by an operator's ruling: only where nothing of it landed.
+"""Ends a command that an operator has abandoned, only where nothing of it has landed.
 
 What was signed for it can land no more (its number has been used for nothing), and the chain shows
 that it has not happened. Then the order falls back as after a refusal.

@@ -1,4 +1,4 @@
-"""What a step has to do now, from the books and from what the chain shows at this moment."""
+"""Decides what a step has to do now, from the books and from the chain as it is."""
 
 from chassis.database import Database
 from services.escrow import domain
@@ -21,7 +21,7 @@ WALLET_SECONDS = 1
 
 
 class Decider:
-    """Looks at the chain, moves nothing."""
+    """Reads the chain; sends nothing."""
 
     def __init__(
         self, *, database: Database, landings: Landings, chain: Chain, factory: str
@@ -52,7 +52,7 @@ class Decider:
             return CreateWallet(account=address, sponsor=work.platform)
         if account.asset_balance is not None:
             return None
-        # Somebody else has made the account: it has to pay its trustline itself.
+        # A third party has made the account: it has to pay for its trustline itself.
         if account.lumens < RESERVES_OF_A_WALLET:
             raise Refused("ACCOUNT_TAKEN", f"{address} exists and cannot pay for a trustline")
         return TrustAsset(account=address)
@@ -114,7 +114,7 @@ def _share(work: Work, step: Step) -> int:
 
 
 def _require_wallets(work: Work) -> None:
-    """Check that who takes part can be paid. Raises: Refused; NotNow: their accounts come."""
+    """Check that both parties can be paid. Raises: Refused; NotNow: a wallet is being made."""
     states = {wallet.state for wallet in work.wallets}
     if WalletState.FAILED in states:
         raise Refused("WALLET_FAILED", "a party's wallet could not be made")

@@ -21,7 +21,7 @@ log = logger()
 
 
 class Endings:
-    """Writes what came of commands."""
+    """Writes how commands end, or that they rest."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Endings:
         return CommandState.FAILED
 
     async def quarantine(self, work: Work, step: Step, message: str) -> CommandState:
-        """Stop a command until an operator has looked. What is in flight keeps its channel."""
+        """Stop a command until an operator acts. A step in flight keeps its channel account."""
         lease = work.lease
         async with self._database.statement() as connection:
             await self._journal.quarantine(
@@ -142,12 +142,12 @@ class Endings:
         )
 
     async def milestone(self, tx: Transaction, work: Work) -> None:
-        """Tell, in the caller's transaction, that a milestone is complete."""
+        """Write, in the caller's transaction, that a milestone is complete."""
         moved, facts = domain.complete_milestone(await self._locked(tx, work))
         await self._save(tx, work, moved, facts)
 
     async def rest(self, work: Work, step: Step, problem: NotNow) -> CommandState:
-        """Leave a command with nothing in flight for later, and say what it waits for."""
+        """Put a command off, and store what it waits for."""
         seconds = problem.seconds or rest_seconds(work.command.waits)
         async with self._database.statement() as connection:
             await self._journal.put_off(

@@ -1,4 +1,4 @@
-"""Flows in Postgres: what operators have done to them, and what has gone their way each day.
+"""Flows in PostgreSQL: the operators' changes, and the amount of each day.
 
 Days are UTC's, by the database's clock. Who counts or changes a flow holds its lock until the end
 of the transaction, so that nothing passes a stop that was committed before, and two replicas that

@@ -1,4 +1,4 @@
-"""Flows: the ways money takes on chain, each of which an operator can stop or limit. Pure.
+"""Flows: ways of money on chain that an operator can stop or limit. Pure.
 
 A stop holds every step of its commands; a limit holds the one step that moves an order's money.
 What is in flight is settled in any case: it may have landed.
@@ -30,7 +30,7 @@ class Change(StrEnum):
     LIMIT = "LIMIT"
 
 
-# Commands that move no money, or only freeze it, are in none: a freeze protects what is there.
+# Commands that move no money, or only freeze it, belong to no flow: a freeze protects the money.
 FLOWS: Mapping[CommandKind, Flow] = {
     CommandKind.FUND: Flow.FUNDING,
     CommandKind.RELEASE: Flow.RELEASES,

@@ -1,4 +1,4 @@
-"""What an envelope that landed, failed or died means for its step: read back, and written down."""
+"""Records what became of an envelope: it landed, it failed, or it can no longer land."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,15 +30,15 @@ from services.escrow.sending.work import NotNow, Work, present
 
 LEDGER_FAILURES_MAX = 3
 READ_BACK_LOOKS = 200
-# What an attempt's code says where no ledger is left to say it.
+# The code of an attempt whose outcome follows from its effect.
 BY_EFFECT = "BY_EFFECT"
-# What it says where the number was used for nothing, so that nothing else lands under it.
+# And where the number was burned, so that nothing else can land with it.
 BURNT = "BURNT"
 log = logger()
 
 
 class Landing:
-    """Writes down what became of envelopes."""
+    """Records what became of envelopes."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Landing:
     async def settled(
         self, work: Work, step: Step, attempt: Attempt, outcome: TransactionOutcome
     ) -> None:
-        """Write down what became of an envelope of a step.
+        """Record what became of an envelope of a step.
 
         Raises: Contradiction: it landed otherwise than was meant; Refused; NotNow.
         """
@@ -70,10 +70,10 @@ class Landing:
         if outcome.status is OutcomeStatus.SUCCEEDED:
             await self._landed(work, step, attempt, outcome)
         else:
-            await self._came_to_nothing(work, step, attempt, outcome)
+            await self._did_not_succeed(work, step, attempt, outcome)
 
     async def superseded(self, work: Work, step: Step, attempt: Attempt) -> None:
-        """Write down that an envelope is dead: a ledger has used its number for another."""
+        """Record that an envelope can no longer land: a ledger has used its number for another."""
         async with self._database.statement() as connection:
             await self._journal.superseded(connection, work.lease, step=step, attempt=attempt)
         log.warning("escrow.attempt_superseded", step=step.name, hash=attempt.prepared.hash)
@@ -81,12 +81,12 @@ class Landing:
     async def by_effect(
         self, work: Work, step: Step, outcome: TransactionOutcome
     ) -> TransactionOutcome:
-        """Tell what became of an envelope that used its sequence number, and that no node finds.
+        """Conclude what became of an envelope whose number is used and that no node finds.
 
-        Raises: Contradiction: what the chain shows proves nothing, for money was to move.
+        Raises: Contradiction: the step moves money, so that its effect proves nothing.
         """
         is_shown = await self._is_shown(work, step, outcome.latest_ledger)
-        log.warning("escrow.told_by_effect", step=step.name, hash=outcome.hash, shown=is_shown)
+        log.warning("escrow.concluded_by_effect", step=step.name, hash=outcome.hash, shown=is_shown)
         if is_shown is False:
             return replace(outcome, status=OutcomeStatus.FAILED, code=BY_EFFECT)
         if is_shown and step.name in SHOWN_BY_EFFECT:
@@ -123,9 +123,12 @@ class Landing:
     async def _landed(
         self, work: Work, step: Step, attempt: Attempt, outcome: TransactionOutcome
     ) -> None:
-        """Read back what a landed transaction did, and write it down in one transaction."""
+        """Read back what a landed transaction did, and record it in one transaction."""
         doubt: Contradiction | None = None
-        paid = self._paid(work, step, outcome)
+        named: dict[str, PayeeRole] = {}
+        if work.parties is not None:
+            named = contract.payees(work.escrow, parties=work.parties)
+        paid = kinds.observed(step, outcome=outcome, named=named)
         try:
             await self._read_back(work, step, ledger=outcome.ledger, paid=paid)
         except Contradiction as found:
@@ -150,12 +153,6 @@ class Landing:
         if doubt is not None:
             raise doubt
 
-    def _paid(self, work: Work, step: Step, outcome: TransactionOutcome) -> list[Payment]:
-        named: dict[str, PayeeRole] = {}
-        if work.parties is not None:
-            named = contract.payees(work.escrow, parties=work.parties)
-        return kinds.observed(step, outcome=outcome, named=named)
-
     async def _read_back(
         self, work: Work, step: Step, *, ledger: int, paid: Sequence[Payment]
     ) -> None:
@@ -176,12 +173,12 @@ class Landing:
             if view is not None and view.read_at_ledger >= ledger:
                 return view
             await self._sender.pause()
-        raise ChainUnavailable("the node lags behind a ledger it has told of")
+        raise ChainUnavailable("the node lags behind a ledger that it has announced")
 
-    async def _came_to_nothing(
+    async def _did_not_succeed(
         self, work: Work, step: Step, attempt: Attempt, outcome: TransactionOutcome
     ) -> None:
-        """Write down that an envelope failed on a ledger, or can never land."""
+        """Record that an envelope failed on a ledger, or can never land."""
         failed = outcome.status is OutcomeStatus.FAILED
         async with self._database.statement() as connection:
             if failed:

@@ -1,4 +1,4 @@
-"""Reading a command from the books, with who signs for it. Changes nothing."""
+"""Reads a command from the books, with its signers. Changes nothing."""
 
 import uuid
 

@@ -1,8 +1,7 @@
-"""What becomes of a command that cannot go on: it rests, and at last some are refused.
+"""Decides about commands that make no progress: they rest, and some are refused in the end.
 
-Nobody's command keeps a place of the worker, or a channel account without an envelope on it, for
-longer than a little while. A refusal needs certainty that nothing can land, and that it is this
-command that is refused, not everybody:
+No such command keeps a slot of the worker, or a channel account without an envelope, for long. A
+refusal needs certainty that nothing of the command can land, and that it alone is in trouble:
 
 - the step is one that may be refused at all, and no envelope of it may have landed;
 - it has been in trouble for `refuse_after_seconds`, by the database's clock;
@@ -47,12 +46,19 @@ class Patience:
 
     async def decide(self, work: Work, step: Step, trouble: Exception) -> NotNow | Refused:
         """Return for how long a command rests and why, or that it is refused."""
-        reason, message = _named(trouble)
+        reason, message = "UNEXPECTED", f"{type(trouble).__name__}: {trouble}"[:MESSAGE_MAX]
+        if isinstance(trouble, DomainError):
+            reason, message = trouble.reason, trouble.message[:MESSAGE_MAX]
         if step.in_flight is not None:
             return NotNow(message, reason="IN_FLIGHT", seconds=IN_FLIGHT_SECONDS)
-        if isinstance(trouble, Unavailable) and await self._nobody_is_answered():
-            return NotNow(message, reason=reason, seconds=OUTAGE_SECONDS)
-        if step.name in MAY_BE_REFUSED and _cannot_land(step):
+        if isinstance(trouble, Unavailable):
+            try:
+                await self.chain.latest_ledger()
+            except Unavailable:
+                return NotNow(message, reason=reason, seconds=OUTAGE_SECONDS)
+        # Of an envelope that was not found, a node that keeps a ledger back says the same.
+        cannot_land = all(attempt.state is AttemptState.FAILED for attempt in step.attempts)
+        if step.name in MAY_BE_REFUSED and cannot_land:
             async with self.database.statement() as connection:
                 is_certain = await self.progress.is_own_trouble(
                     connection,
@@ -64,24 +70,3 @@ class Patience:
             if is_certain:
                 return Refused(reason, message)
         return NotNow(message, reason=reason, is_trouble=True)
-
-    async def _nobody_is_answered(self) -> bool:
-        try:
-            await self.chain.latest_ledger()
-        except Unavailable:
-            return True
-        return False
-
-
-def _named(trouble: Exception) -> tuple[str, str]:
-    if isinstance(trouble, DomainError):
-        return trouble.reason, trouble.message[:MESSAGE_MAX]
-    return "UNEXPECTED", f"{type(trouble).__name__}: {trouble}"[:MESSAGE_MAX]
-
-
-def _cannot_land(step: Step) -> bool:
-    """Tell whether every envelope of a step has failed on a ledger, or there was none.
-
-    Of one that was not found, a node that keeps a ledger back says the same.
-    """
-    return all(attempt.state is AttemptState.FAILED for attempt in step.attempts)

@@ -144,7 +144,8 @@ class Pipeline:
             if attempt is None:
                 attempt, is_new = await self._next(work, step), True
             if attempt is None:
-                await self._skip(work, step)
+                async with self._database.statement() as connection:
+                    await self._journal.skip(connection, work.lease, step=step)
                 return
             outcome = await self._sender.settle(step, attempt, is_new=is_new)
         except NumberUsed as used:
@@ -298,7 +299,3 @@ class Pipeline:
                 )
                 known.append(standing.newest_ledger)
         return max(known)
-
-    async def _skip(self, work: Work, step: Step) -> None:
-        async with self._database.statement() as connection:
-            await self._journal.skip(connection, work.lease, step=step)

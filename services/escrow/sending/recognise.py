@@ -1,7 +1,7 @@
-"""Whose doing a landed transaction is: what a step means, held against what landed.
+"""Matches landed transactions with the steps that they carried out.
 
-Of a restored database the chain knows more than the books. What a step of ours did is taken for
-the step's, and is not done again; of the rest an operator decides.
+After a database was restored, the chain has more than the books. A transaction that a step means
+is claimed for the step, which is not done again; an operator decides about the others.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ log = logger()
 
 
 class Recogniser:
-    """Compares what landed with what steps mean. network: the passphrase."""
+    """Compares landed transactions with the intents of steps. network: the passphrase."""
 
     def __init__(
         self,
@@ -66,7 +66,10 @@ class Recogniser:
         with_settled = step.name is not StepName.PAY
         async with self._database.statement() as connection:
             found = await self._landings.unclaimed(connection, with_settled=with_settled)
-        first = _paid_out_at(work) if step.name is StepName.MAKE_GOOD else 0
+        first = 0
+        if step.name is StepName.MAKE_GOOD:
+            # It follows the payout: what landed before it is not the step's.
+            first = max((s.landed.ledger or 0 for s in work.steps if s.landed), default=0)
         for one in found:
             if one.ledger < first or not self.is_of(work, step, one.envelope_xdr):
                 continue
@@ -121,7 +124,7 @@ class Recogniser:
         return bool(kept)
 
     def _own_address(self, work: Work, step: Step) -> str:
-        """Return what every envelope of a step names, and of other steps few: contract or payee."""
+        """Return an address in every envelope of a step, and of few others: contract or payee."""
         if work.command.escrow is None:
             return present(work.target).address
         if step.name is not StepName.MAKE_GOOD:
@@ -174,7 +177,7 @@ class Recogniser:
         )
 
     def _intents(self, work: Work, step: Step, envelope_xdr: str) -> Sequence[Intent]:
-        """Return what a step may have been, with what only the envelope can tell of that time."""
+        """Return the intents that a step may have had, as of when the envelope was made."""
         if step.name is StepName.CREATE_ACCOUNT:
             address = present(work.target).address
             wallet = CreateWallet(account=address, sponsor=work.platform)
@@ -187,7 +190,7 @@ class Recogniser:
             return [_pay(work, payee, self._decider.missing(work, step))]
         if step.name is StepName.DEPLOY:
             return [contract.deployment(work.escrow, parties=parties, factory=self._factory)]
-        # What was divided is what the envelope says; of other steps it says nothing.
+        # Only the envelope of a division says what the contract held then.
         is_division = step.name is StepName.RESOLVE_DISPUTE
         call = kinds.meant(
             step,
@@ -198,11 +201,6 @@ class Recogniser:
             fee_bps=contract.fee_bps(work.escrow),
         )
         return [call]
-
-
-def _paid_out_at(work: Work) -> int:
-    """Return the ledger of the payout that a make-good follows; 0: none has landed."""
-    return max((step.landed.ledger or 0 for step in work.steps if step.landed), default=0)
 
 
 def _pay(work: Work, payee: str, minor_units: int) -> PayAsset:

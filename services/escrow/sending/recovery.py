@@ -1,4 +1,4 @@
-"""The chain against the books: does the network have transactions of our accounts that they lack?
+"""Compares the chain with the books: does the network have transactions that the books lack?
 
 A database that was restored to an earlier moment, or a standby that took over without the last
 commits, has forgotten what was sent since. The next number of each channel account tells: the
@@ -8,10 +8,10 @@ it is claim it (`recognise.py`), and the operator decides about the rest.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from chassis import identity
-from chassis.database import Database, Transaction
+from chassis.database import Database
 from chassis.telemetry import logger
 from chassis.waiting import Bell
 from kernel.errors import DomainError, FailedPrecondition
@@ -72,7 +72,9 @@ class Recovery:
             seconds = CHECK_SECONDS
             try:
                 await self.check()
-                if await self._is_held():
+                async with self._database.statement() as connection:
+                    is_held = await self._landings.is_held(connection)
+                if is_held:
                     seconds = HELD_SECONDS
                     await self.read()
             except DomainError as error:
@@ -139,7 +141,8 @@ class Recovery:
         async with self._database.transaction() as tx:
             if not await self._landings.confirm(tx, by=by, why=why):
                 raise NothingHeld("Nothing is held")
-            await self._realign(tx, used)
+            for address, sequence in used.items():
+                await self._landings.realign(tx, source=address, used=sequence, step=None)
             await self._progress.wake(tx, reason=CHAIN_AHEAD)
         log.warning("escrow.confirmed", by=by, why=why, caller=identity.current().caller)
         self._bell.ring()
@@ -153,11 +156,3 @@ class Recovery:
             if not forgotten and not channel.is_leased:
                 await self._landings.realign(tx, source=channel.address, used=used, step=None)
         return not forgotten
-
-    async def _is_held(self) -> bool:
-        async with self._database.statement() as connection:
-            return await self._landings.is_held(connection)
-
-    async def _realign(self, tx: Transaction, used: Mapping[str, int]) -> None:
-        for address, sequence in used.items():
-            await self._landings.realign(tx, source=address, used=sequence, step=None)

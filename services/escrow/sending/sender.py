@@ -1,4 +1,4 @@
-"""One envelope: built, checked, signed, stored, sent, awaited. Knows no business.
+"""Takes one envelope to the ledger: build, verify, sign, store, send, wait. No business rules.
 
 A step keeps its channel account and sequence number over all its envelopes, so that the network can
 apply at most one. A new envelope is made only when the one before is dead: not found, a ledger has
@@ -40,7 +40,7 @@ log = logger()
 
 
 class Refused(Exception):
-    """The chain refuses the step, definitively; nothing of it is in flight."""
+    """The chain refuses the step for good; nothing of it is in flight."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -75,7 +75,7 @@ class ChannelAhead(Exception):
 
 
 class Frame(TypedDict):
-    """What an envelope is around its intent."""
+    """The parts of an envelope that do not follow from its intent."""
 
     source: str
     sequence: int
@@ -219,7 +219,7 @@ class Sender:
                     await self._flows.check(connection, passage)
 
     async def settle(self, step: Step, attempt: Attempt, *, is_new: bool) -> TransactionOutcome:
-        """Send stored bytes until the ledgers tell what became of them.
+        """Send stored bytes until the ledgers show what became of them.
 
         Returns an outcome that is SUCCEEDED or FAILED, or NOT_FOUND where it can never land.
         Raises: ChainUnavailable: the outcome is unknown; NumberUsed: it landed or failed, and the
@@ -282,7 +282,7 @@ class Sender:
             raise held_up()
 
     async def newest_ledger(self) -> int:
-        """Return the newest ledger that a node tells of. Raises: ChainUnavailable."""
+        """Return the newest ledger that a node knows. Raises: ChainUnavailable."""
         return (await self._chain.latest_ledger()).sequence
 
     async def pause(self) -> None:
@@ -295,7 +295,7 @@ class Sender:
         return self._pace.refusal_checks
 
     async def announce(self, transaction_hash: str) -> None:
-        """Tell the provider of a transaction that landed."""
+        """Announce a transaction that landed to the provider."""
         await self._builder.announce(transaction_hash=transaction_hash)
 
     async def _send(self, step: Step, attempt: Attempt) -> float:
@@ -303,7 +303,7 @@ class Sender:
         try:
             submission = await self._chain.submit(attempt.prepared.envelope_xdr)
         except (ChainUnavailable, ChainRefused) as error:
-            # Whether the node took it is unknown: the ledgers will tell.
+            # Whether the node took it is unknown: the ledgers will show it.
             log.warning("escrow.submit_unknown", step=step.name, error=str(error))
             return self._pace.poll_seconds
         if submission.status is SubmitStatus.TRY_AGAIN_LATER:

@@ -2,7 +2,7 @@
 
 Nothing is taken back from who has it, so something must be left for who comes next: the more one
 holds, the more must stay free. One alone may hold three quarters; several share, and a part stays
-free for a newcomer. Whoever holds nothing always gets one. Source: Choudhury and Hahne, "Dynamic
+free for a newcomer. One that holds nothing always gets one. Source: Choudhury and Hahne, "Dynamic
 queue length thresholds for shared-memory packet switches", 1998.
 """
 

@@ -1,4 +1,4 @@
-"""A command as the books have it, with who signs for it."""
+"""A command as the books have it, with its signers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ READING_LEDGERS = "READING_LEDGERS"
 class NotNow(Exception):
     """A step cannot be done yet, and nothing of it is in flight.
 
-    The command rests for so many seconds, or longer each time where none are given; its channel
-    account is free for others meanwhile. reason: what GetCommand tells of the wait. is_trouble:
-    it cannot go on, and some such commands are refused at last, see `patience`; None: this says
-    nothing of it.
+    The command rests for `seconds`, or longer each time where none are given; meanwhile others can
+    use its channel account. reason: of the wait, as GetCommand returns it. is_trouble: whether the
+    command cannot make progress, for which it may be refused in the end (see `patience`); None:
+    unknown.
     """
 
     def __init__(
@@ -81,18 +81,17 @@ class Work:
         flow = FLOWS.get(self.command.kind)
         if flow is None:
             return None
+        minor_units = 0
+        if step.name in COUNTED:
+            is_credit = step.name is StepName.PAY
+            minor_units = step.number("minor_units") if is_credit else self.escrow.terms.amount
         return Passage(
             marketplace_id=self.lease.marketplace_id,
             flow=flow,
             step_id=step.id,
-            minor_units=self._counted(step),
+            minor_units=minor_units,
             is_counted=any(not attempt.is_burn for attempt in step.attempts),
         )
-
-    def _counted(self, step: Step) -> int:
-        if step.name not in COUNTED:
-            return 0
-        return step.number("minor_units") if step.name is StepName.PAY else self.escrow.terms.amount
 
     @property
     def has_changed_the_chain(self) -> bool:
@@ -101,7 +100,7 @@ class Work:
 
 
 def held_up() -> NotNow:
-    """Return what to raise while the chain has more than the books."""
+    """Return the exception of a step that must wait while the chain has more than the books."""
     return NotNow(
         "the chain has transactions of ours that the books lack; an operator must confirm",
         reason=CHAIN_AHEAD,
@@ -109,7 +108,7 @@ def held_up() -> NotNow:
 
 
 def present(value: T | None) -> T:
-    """Return what the kind of the command promises to be there."""
+    """Return a value that every command of the kind has. Raises: LookupError."""
     if value is None:
         raise LookupError("the command lacks what its kind has")
     return value

@@ -256,7 +256,7 @@ class StoredEscrow:
 
 
 def decode_escrow(value: xdr.SCVal) -> StoredEscrow:
-    """Read a stored value of any known build. Raises: ValueError: it is none."""
+    """Read a stored value of any known build. Raises: ValueError: it is of no known build."""
     try:
         fields = scval.from_struct(value)
         flags = scval.from_struct(fields["flags"])

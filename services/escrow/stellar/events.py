@@ -191,7 +191,7 @@ def _said(error: Exception) -> str:
 
 
 def _text(given: object, name: str) -> str:
-    """Return a field as text that can be kept and shown anywhere, "" where it is none."""
+    """Return a field as text that can be stored and shown anywhere, "" where it is not text."""
     value = given.get(name) if isinstance(given, dict) else None
     return ascii(value)[1:-1][:80] if isinstance(value, str) else ""
 

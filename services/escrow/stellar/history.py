@@ -73,7 +73,7 @@ class History:
         )
 
     def is_of(self, envelope_xdr: str, intent: Intent) -> bool:
-        """Tell whether an envelope does what an intent means, whoever paid its fee and when."""
+        """Tell whether an envelope does what an intent means, whichever account paid its fee."""
         given = parse(envelope_xdr).tx
         as_then = _as_it_was_then(_call_of(given), intent)
         if as_then is None:

@@ -1,6 +1,6 @@
 """Outcomes: what a node says about a transaction, read as evidence.
 
-An answer that contradicts itself is none: the outcome stays unknown, and is asked for again.
+An answer that contradicts itself is not used: the outcome stays unknown, and is asked for again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -159,12 +159,12 @@ def _memo(value: xdr.SCVal) -> str:
         return _text(value.str.sc_string)
     if value.bytes is not None:
         return value.bytes.sc_bytes.hex()
-    # Whom it is for cannot be told: nobody may take it for a payment without a memo.
+    # The memo cannot be read: the payment must not be taken for one without a memo.
     raise ValueError(f"a memo of the kind {value.type.name}")
 
 
 def _text(raw: bytes) -> str:
-    """Return what a payer wrote: the text, or hex where it is none that can be kept and shown.
+    """Return what a payer wrote: the text, or hex where it cannot be stored and shown as text.
 
     Anybody writes memos: a NUL is valid UTF-8, and no database text.
     """

@@ -1,4 +1,4 @@
-"""Signing: whoever acts in an envelope signs all of it. Only verified ones come here."""
+"""Signing: each account that acts in an envelope signs all of it. Only verified ones come here."""
 
 from collections.abc import Mapping
 

@@ -103,7 +103,7 @@ class Verifier:
             _require(allowed, "it would read a foreign entry")
 
     def _restorable(self, blueprint: Blueprint) -> set[bytes]:
-        """Return what a call may restore of others: the code it runs, and whom it consults."""
+        """Return the entries that a call may restore: its code, and contracts that it calls."""
         keys = [instance_key(contract) for contract in blueprint.consulted]
         if blueprint.code:
             keys.append(code_key(blueprint.code))

@@ -161,11 +161,11 @@ def _is_archived(entries: Entries, keys: Sequence[xdr.LedgerKey]) -> bool:
 
 
 def _held(entry: xdr.LedgerEntryData) -> int:
-    """Read a balance. Raises: ChainUnavailable: there is none in it."""
+    """Read a balance. Raises: ChainUnavailable: the entry is not a balance."""
     if entry.trust_line is not None:
         return entry.trust_line.balance.int64
     if entry.contract_data is None:
-        raise ChainUnavailable("the node shows a balance that is none")
+        raise ChainUnavailable("the node shows an entry that is not a balance")
     try:
         return scval.from_int128(scval.from_struct(entry.contract_data.val)["amount"])
     except (ValueError, KeyError) as error:

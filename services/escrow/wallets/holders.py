@@ -37,7 +37,7 @@ class Holders:
 
 
 _BEFORE_ALL = uuid.UUID(int=0)
-# First the page, each half from its own index; only then, row by row, what is in motion.
+# First the page, each half from its own index; only then, row by row, what is in progress.
 _HOLDERS = """
 with page as materialized (
     (select id, 'user:' || user_id as account, address, false as is_closed,

@@ -1,4 +1,4 @@
-"""Who signs: keys made by the vault, kept sealed in the store, handed out as signers."""
+"""The signers of addresses. The vault makes their keys, and the stores keep them sealed."""
 
 import time
 import uuid
@@ -13,7 +13,7 @@ from services.escrow.wallets.vault import KeyOwner, KeyUnusable, Sealed, SealedK
 # What a seal of a key of no marketplace is bound to.
 PLATFORM = "platform"
 CHANNEL = "channel"
-# For so long a seal that was read is used, though the key that wraps it may be replaced.
+# A seal is read again after so long: the key that wraps it may have been replaced.
 KNOWN_SECONDS = 30.0
 
 
@@ -44,7 +44,7 @@ class Keyring:
         """Keep the platform's key: the given one, or a new one, where none is kept yet.
 
         Several replicas may do so at once; the first one's key is everybody's.
-        Raises: ValueError: the given secret is none, or another key is kept.
+        Raises: ValueError: the given secret is not a key, or another key is stored.
         """
         if secret:
             owner, sealed = await self._vault.import_secret(
@@ -61,11 +61,23 @@ class Keyring:
 
     async def platform(self) -> Signer:
         """Return who signs for the platform. Raises: LookupError: before the first start."""
-        return self._recent(PLATFORM) or self._keep(PLATFORM, await self._read_platform())
+        if (known := self._recent(PLATFORM)) is not None:
+            return known
+        async with self._database.statement() as connection:
+            found = await self._accounts.platform(connection)
+        if found is None:
+            raise LookupError("there is no platform wallet yet")
+        address, sealed = found
+        owner = KeyOwner(marketplace_id=PLATFORM, wallet_id=PLATFORM, address=address)
+        return self._keep(PLATFORM, self._vault.signer(from_json(sealed), owner=owner))
 
     async def channel(self, address: str) -> Signer:
         """Return who signs for a channel account."""
-        return self._recent(address) or self._keep(address, await self._read_channel(address))
+        if (known := self._recent(address)) is not None:
+            return known
+        async with self._database.statement() as connection:
+            sealed = await self._accounts.channel(connection, address)
+        return self._keep(address, self.signer_of_channel(address=address, sealed=sealed))
 
     def _recent(self, name: str) -> Signer | None:
         """Return a signer that was read a moment ago: its seal may be another by now."""
@@ -75,20 +87,6 @@ class Keyring:
     def _keep(self, name: str, signer: Signer) -> Signer:
         self._known[name] = (signer, time.monotonic())
         return signer
-
-    async def _read_platform(self) -> Signer:
-        async with self._database.statement() as connection:
-            found = await self._accounts.platform(connection)
-        if found is None:
-            raise LookupError("there is no platform wallet yet")
-        address, sealed = found
-        owner = KeyOwner(marketplace_id=PLATFORM, wallet_id=PLATFORM, address=address)
-        return self._vault.signer(from_json(sealed), owner=owner)
-
-    async def _read_channel(self, address: str) -> Signer:
-        async with self._database.statement() as connection:
-            sealed = await self._accounts.channel(connection, address)
-        return self.signer_of_channel(address=address, sealed=sealed)
 
     def signer_of_channel(self, *, address: str, sealed: Sealed) -> Signer:
         """Return who signs for a channel account whose seal is at hand."""
@@ -129,7 +127,7 @@ def to_json(sealed: SealedKey) -> Sealed:
 
 
 def from_json(stored: Sealed) -> SealedKey:
-    """Read a stored seal. Raises: KeyUnusable: it is none."""
+    """Read a stored seal. Raises: KeyUnusable: the row is not a seal."""
     try:
         return SealedKey(
             version=int(stored["version"]),

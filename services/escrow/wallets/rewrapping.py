@@ -18,7 +18,7 @@ log = logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewrapped:
-    """What one page of keys came to. unusable: addresses whose keys do not open.
+    """The result of one page of keys. unusable: addresses whose keys do not open.
 
     following: where the next page begins; "": there is none. kek_id: of the key that wraps now.
     """

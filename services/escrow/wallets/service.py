@@ -65,8 +65,8 @@ class WalletService:
             )
             return self.encode(found)
 
-        # The answer tells of the account after the wait, so it is kept after the wait; that the
-        # key means this user is kept before it, in the transaction of the wallet.
+        # The answer describes the account after the wait, so it is stored after the wait. That the
+        # key belongs to this user is stored before it, in the transaction that makes the wallet.
         first = replace(key, key=f"{key.key}#accepted")
         accepted = await self.idempotency.execute(database, first, accept)
         self.bell.ring()
@@ -84,7 +84,12 @@ class WalletService:
                 "Invalid field: amount", fields=[("amount", f"must be positive and in {USDC}")]
             )
 
-        held = await self._held_by_platform()
+        platform = (await self.keyring.platform()).address
+        try:
+            held = (await self.chain.asset_balances([platform]))[platform]
+        except (Unavailable, DeadlineExceeded):
+            # The chain cannot be asked now: the worker waits for the money.
+            held = None
 
         async def work(tx: Transaction) -> Command:
             if held is not None and held < amount.minor_units:
@@ -103,14 +108,6 @@ class WalletService:
             return await self.acceptance.add(tx, request, planned=planned, wallet_id=wallet.id)
 
         return await self.acceptance.accept(request, work)
-
-    async def _held_by_platform(self) -> int | None:
-        """Return what the platform's wallet holds; None where the chain cannot be asked now."""
-        address = (await self.keyring.platform()).address
-        try:
-            return (await self.chain.asset_balances([address]))[address]
-        except (Unavailable, DeadlineExceeded):
-            return None
 
     async def _draft(
         self, marketplace_id: uuid.UUID, user_id: uuid.UUID, user_public_id: str

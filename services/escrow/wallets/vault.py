@@ -105,7 +105,7 @@ class Vault:
     async def import_secret(
         self, secret: str, *, marketplace_id: str, wallet_id: str
     ) -> tuple[KeyOwner, SealedKey]:
-        """Seal a key that exists already, given as S… text. Raises: ValueError: it is none."""
+        """Seal a key that exists already, given as S… text. Raises: ValueError: it is not a key."""
         seed = _decode_secret(secret)
         owner = KeyOwner(
             marketplace_id=marketplace_id, wallet_id=wallet_id, address=_address_of(seed)
@@ -189,7 +189,7 @@ class LocalFileKeyProvider:
 
     @classmethod
     def open(cls, path: Path, *, production: bool) -> "LocalFileKeyProvider":
-        """Read the key file; make it, for its owner's eyes only, where there is none.
+        """Read the key file; make it, readable by its owner only, where there is none.
 
         Raises: KeyFileRefused: in production; others may read the file; it holds no keys.
         """
