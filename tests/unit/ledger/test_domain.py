@@ -212,9 +212,7 @@ def test_refused_for_a_hold(ledger: Ledger, asked: NewTransfer, reason: str) -> 
 
 
 @pytest.mark.parametrize("asked", [single(1, ANN, BOB, 10), pending(1, ANN, ORDER, 10)])
-def test_repeating_a_transfer_answers_exists_and_moves_money_once(
-    ledger: Ledger, asked: NewTransfer
-) -> None:
+def test_repeating_a_transfer_moves_money_once(ledger: Ledger, asked: NewTransfer) -> None:
     first, again = ledger.ask(asked, asked)
     later = ledger.ask_one(asked)
 
@@ -311,9 +309,7 @@ def test_repeating_a_linked_group_answers_exists(ledger: Ledger) -> None:
     assert [result.status for result in ledger.ask(*group)] == [EXISTS, EXISTS]
 
 
-def test_a_transfer_made_before_its_group_still_exists_when_the_group_is_refused(
-    ledger: Ledger,
-) -> None:
+def test_a_transfer_made_before_its_refused_group_still_exists(ledger: Ledger) -> None:
     kept = single(1, ANN, BOB, 10)
     ledger.ask(kept)
 
