@@ -17,9 +17,8 @@ from typing import Any
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
-from psycopg.sql import Composable
 
-from chassis import outages, postgres_settings, sql_bridge
+from chassis import outages, postgres_settings
 from chassis.outages import PoolBusy
 
 SILENCE_SECONDS = 10
@@ -58,7 +57,7 @@ class Cursor(psycopg.AsyncCursor[Any]):
             return await super().execute(query, params, **how)
 
 
-class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
+class Connection(psycopg.AsyncConnection[Any]):
     """A connection that is cut when the server lets it wait too long.
 
     patience_seconds: how long one turn may take; longer than what the server allows a statement.
@@ -71,18 +70,9 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
     # By the monotonic clock: when it was made, and when it was given back last.
     born = used = 0.0
 
-    async def execute(self, query: Any, params: Any = None, **how: Any) -> Any:
-        """Execute a statement, as psycopg does."""
-        if isinstance(query, str | bytes | Composable):
-            return await super().execute(query, params, **how)  # type: ignore[arg-type]
-        cursor = await super().execute(*sql_bridge.text_of(query, params), **how)
-        rows = await cursor.fetchall() if cursor.description else []
-        return sql_bridge.Rows(rows, cursor.rowcount)
-
     async def fetch(self, statement: str, values: Values = None) -> list[Any]:
         """Execute a statement; returns its rows, whose columns are attributes by name."""
-        rows: list[Any] = await (await self.execute(statement, values)).fetchall()
-        return rows
+        return await (await self.execute(statement, values)).fetchall()
 
     async def fetchrow(self, statement: str, values: Values = None) -> Any:
         """Execute a statement; returns its first row, None where it has none."""
@@ -95,7 +85,7 @@ class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
 
     async def run(self, statement: str, values: Values = None) -> int:
         """Execute a statement; returns how many rows it touched."""
-        return int((await self.execute(statement, values)).rowcount)
+        return (await self.execute(statement, values)).rowcount
 
     async def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
         """Wait for the server, as psycopg does in every turn, but not longer than the patience."""

@@ -30,7 +30,6 @@ __all__ = [
     "Transaction",
     "allow_seconds",
     "constraint_name",
-    "driver",
     "expect_one",
     "sqlstate",
 ]
@@ -235,11 +234,6 @@ class Database:
     async def close(self) -> None:
         """Close the pool."""
         await self._pool.close()
-
-
-async def driver(tx: Transaction) -> Connection:
-    """Return the connection under a transaction: itself."""
-    return tx
 
 
 async def allow_seconds(tx: Transaction, seconds: int) -> None:
