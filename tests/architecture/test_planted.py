@@ -55,7 +55,7 @@ ILLEGAL = [
     ("gateway/backends.py", "import sqlalchemy", "gateway.backends -> sqlalchemy"),
     ("gateway/marketplace/shapes.py", "import grpc", "marketplace.shapes -> grpc"),
     ("gateway/marketplace/order.py", "import gateway.call", "order -> gateway.call"),
-    ("gateway/party/order.py", "import gateway.keys", "gateway.keys -> psycopg"),
+    ("gateway/party/order.py", "import gateway.keys", "party.order -> gateway.keys"),
     ("gateway/models.py", "import starlette.requests", "gateway.models -> starlette"),
     ("gateway/party/actions.py", "import grpc", "party.actions -> grpc"),
     (
