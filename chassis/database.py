@@ -108,8 +108,10 @@ class Database:
         Raises: Unavailable: Postgres is away or busy. Where it went away at the commit the outcome
             is unknown, so that what is tried again must carry the same request id.
         """
-        async with self._lent() as connection, connection.transaction():
-            yield connection
+        async with self._lent() as connection:
+            async with connection.transaction():
+                yield connection
+            self._tell(connection)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Transaction]:
@@ -135,7 +137,15 @@ class Database:
         Raises: as `transaction`.
         """
         async with self._lent() as connection:
-            yield connection
+            try:
+                yield connection
+            finally:
+                self._tell(connection)
+
+    def _tell(self, connection: Connection) -> None:
+        """Wake the relay where events were committed; while the connection is still ours."""
+        if connection.has_told:
+            self.told.set()
 
     @asynccontextmanager
     async def _lent(self) -> AsyncIterator[Connection]:
@@ -147,9 +157,6 @@ class Database:
             try:
                 yield connection
             finally:
-                # Before it is given back: afterwards it is another task's.
-                if connection.has_told:
-                    self.told.set()
                 await self._pool.give_back(connection)
 
     @contextmanager

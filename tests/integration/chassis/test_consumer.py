@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import pytest
 from nats.aio.msg import Msg
 from structlog.testing import capture_logs
 
@@ -219,9 +220,14 @@ async def test_an_event_has_its_effect_once(shop: Shop) -> None:
 
 async def test_a_rolled_back_effect_is_made_at_the_next_delivery(shop: Shop) -> None:
     event_id = uuid.uuid4()
-    async with shop.database.transaction() as tx:
-        assert await is_first_time(tx, consumer="deposits", event_id=event_id)
-        await tx.rollback()
+
+    async def undone() -> None:
+        async with shop.database.transaction() as tx:
+            assert await is_first_time(tx, consumer="deposits", event_id=event_id)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await undone()
 
     async with shop.database.transaction() as tx:
         assert await is_first_time(tx, consumer="deposits", event_id=event_id)
