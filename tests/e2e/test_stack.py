@@ -84,7 +84,7 @@ def test_marketplace_is_created_with_its_first_key(stack: RunningStack) -> None:
     assert first["scopes"] == ["read", "write"]
     assert first["marketplaceId"] != second["marketplaceId"]
     assert wrong.returncode != 0
-    assert "a name is a-z, 0-9 and hyphens" in wrong.stderr
+    assert "a name has a-z, 0-9 and hyphens" in wrong.stderr
 
 
 def test_stack_json_is_readable_by_its_owner_only(stack: RunningStack) -> None:
