@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that notice silence, and a pool that lends none that is dead.
+"""Connections to PostgreSQL that notice a silent peer, and a pool that lends only live ones.
 
 Nothing tells a client that the other side has vanished. So the kernel is told to look (both ways),
 every wait has a deadline of its own (a proxy may acknowledge for ever and pass nothing), and a
@@ -23,11 +23,11 @@ from chassis.outages import PoolBusy
 
 SILENCE_SECONDS = 10
 CONNECT_SECONDS = 3
-# A connection that was used a moment ago is taken for alive unless something came in since.
+# A connection used this recently counts as alive, unless the server has sent something since.
 FRESH_SECONDS = 1.0
 PING_SECONDS = 2.0
 POOL_WAIT_SECONDS = 5
-# What a server, a database or a role may set otherwise, and what statements here take for granted.
+# Settings that our statements rely on, and that a server, a database or a role may change.
 MEANING = (
     "-c default_transaction_isolation=read\\ committed"
     " -c array_nulls=on -c transform_null_equals=off"
@@ -38,7 +38,7 @@ Values = Mapping[str, Any] | Sequence[Any] | None
 
 
 class Cursor(psycopg.AsyncCursor[Any]):
-    """A cursor whose prepared statement may meet a table that has changed since.
+    """A cursor that survives a change of the tables that its prepared statements read.
 
     What is a transaction of its own has done nothing then, and is done again, prepared anew. Within
     a transaction it is refused, and `Database.retrying` does the whole again.
@@ -52,22 +52,22 @@ class Cursor(psycopg.AsyncCursor[Any]):
             status = self.connection.pgconn.transaction_status
             if status != TransactionStatus.IDLE or not outages.is_plan_outdated(error):
                 raise
-            # The driver forgets what it has prepared when it sees this.
+            # psycopg forgets its prepared statements when it executes this.
             await super().execute("deallocate all", prepare=False)
             return await super().execute(query, params, **how)
 
 
 class Connection(psycopg.AsyncConnection[Any]):
-    """A connection that is cut when the server lets it wait too long.
+    """A connection that closes its socket when the server does not answer in time.
 
-    patience_seconds: how long one turn may take; longer than what the server allows a statement.
-    usual_patience_seconds: what that is again when the connection is given back to its pool.
+    patience_seconds: the limit of one round trip, above the server's statement_timeout.
+    usual_patience_seconds: the value it gets back when the pool takes the connection back.
     has_told: events were written to the outbox since the connection was lent (outbox.py).
     """
 
     patience_seconds = usual_patience_seconds = 8.0
     has_told = False
-    # By the monotonic clock: when it was made, and when it was given back last.
+    # When it was opened, and when it was last given back, by the monotonic clock.
     born = used = 0.0
 
     async def fetch(self, statement: str, values: Values = None) -> list[Any]:
@@ -88,7 +88,7 @@ class Connection(psycopg.AsyncConnection[Any]):
         return (await self.execute(statement, values)).rowcount
 
     async def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
-        """Wait for the server, as psycopg does in every turn, but not longer than the patience."""
+        """Wait for the server as psycopg does, for at most patience_seconds."""
         cut = asyncio.get_running_loop().call_later(self.patience_seconds, self._cut)
         try:
             return await super().wait(gen, *args, **kwargs)
@@ -96,7 +96,7 @@ class Connection(psycopg.AsyncConnection[Any]):
             cut.cancel()
 
     def _cut(self) -> None:
-        """End the connection below the driver, which then meets what it knows: a closed socket."""
+        """Shut the socket down below psycopg, which then reports a closed connection."""
         with contextlib.suppress(OSError, psycopg.Error):
             end = socket.socket(fileno=os.dup(self.pgconn.socket))
             try:
@@ -105,7 +105,7 @@ class Connection(psycopg.AsyncConnection[Any]):
                 end.close()
 
     async def answers(self) -> bool:
-        """Ask the server for a sign of life."""
+        """Ask the server to answer. Returns False if it does not in time."""
         try:
             self.patience_seconds = PING_SECONDS
             await self.execute("select 1")
@@ -115,7 +115,7 @@ class Connection(psycopg.AsyncConnection[Any]):
         return True
 
     def has_news(self) -> bool:
-        """Tell whether something came in unasked: mostly the server's last word, or the end."""
+        """Return whether the server has sent something unasked: mostly that it ends the session."""
         poll = select.poll()
         poll.register(self.pgconn.socket, select.POLLIN)
         return bool(poll.poll(0))
@@ -124,7 +124,7 @@ class Connection(psycopg.AsyncConnection[Any]):
 async def connect(
     url: str, *, options: str, silence_seconds: int, patience_seconds: float, **more: Any
 ) -> Connection:
-    """Connect, with the kernel told on both sides to look for the other.
+    """Connect, with TCP keepalives on both sides.
 
     options: settings of the session, as `-c name=value`. Raises: psycopg.OperationalError.
     """
@@ -153,7 +153,7 @@ async def connect(
 
 
 def _looking(silence_seconds: int) -> str:
-    """Return the server's settings that let it notice that we are gone."""
+    """Return the server's settings by which it notices a dead client."""
     idle, interval = max(silence_seconds // 2, 1), max(silence_seconds // 5, 1)
     return (
         f"-c tcp_keepalives_idle={idle} -c tcp_keepalives_interval={interval}"
@@ -162,7 +162,7 @@ def _looking(silence_seconds: int) -> str:
 
 
 class Pool:
-    """Connections in autocommit that are used again; only those that are alive are lent."""
+    """A pool of connections in autocommit. It lends only connections that answer."""
 
     def __init__(self, *, size: int, **how: Any) -> None:
         """Make the pool; it connects at the first use. how: of `connect`, with its url."""
@@ -170,7 +170,7 @@ class Pool:
         self.lent = 0
         self._how = how
         self._free = asyncio.Semaphore(size)
-        # The one used last is lent first: the fewer are in use, the more of those are fresh.
+        # Last in, first out: the connections in use stay few, and fresh.
         self._idle: list[Connection] = []
         self._spoiled_at = 0.0
         self._is_closed = False
@@ -191,7 +191,7 @@ class Pool:
         return connection
 
     async def give_back(self, connection: Connection) -> None:
-        """Take a connection back. One that is in the middle of something is not lent again."""
+        """Take a connection back. One with an open transaction or a query is closed."""
         self.lent -= 1
         self._free.release()
         is_idle = connection.pgconn.transaction_status == TransactionStatus.IDLE
@@ -203,11 +203,11 @@ class Pool:
         self._idle.append(connection)
 
     def spoil(self) -> None:
-        """Stop lending the connections that were made before now."""
+        """Stop lending the connections that were opened before now."""
         self._spoiled_at = time.monotonic()
 
     async def close(self) -> None:
-        """Close the connections that are not lent, and each other one when it is given back."""
+        """Close the idle connections now, and the lent ones when they are given back."""
         self._is_closed = True
         while self._idle:
             await self._idle.pop().close()

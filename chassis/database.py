@@ -34,22 +34,22 @@ __all__ = [
     "sqlstate",
 ]
 
-# A connection with a transaction begun on it.
+# A connection inside a transaction.
 Transaction = Connection
 Cursor = psycopg.AsyncCursor[Any]
 ResultT = TypeVar("ResultT")
 
 ATTEMPTS = 5
-# Services look rows up by key. A plan that reads a table whole is made while the table is small, or
-# by statistics of that time, and is kept: so it is chosen only where no index serves.
+# Services look rows up by key. PostgreSQL may plan a sequential scan while a table is small, and
+# keep that plan when it has grown. So a sequential scan is chosen only where no index serves.
 BY_INDEX = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
-# How much longer than the server allows a statement its answer is waited for.
+# How much longer than the server's statement_timeout the client waits for an answer.
 ANSWER_SECONDS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """What the database says of itself. now: its clock's time."""
+    """Whether the database takes writes. now: the time of its clock."""
 
     is_writable: bool
     now: dt.datetime
@@ -105,8 +105,8 @@ class Database:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Open a transaction: commits at the end of the block, rolls back on any exception.
 
-        Raises: Unavailable: Postgres is away or busy. Where it went away at the commit the outcome
-            is unknown, so that what is tried again must carry the same request id.
+        Raises: Unavailable: PostgreSQL is unavailable or busy. If the connection was lost at the
+            commit, the outcome is unknown; retry with the same request id.
         """
         async with self._lent() as connection:
             async with connection.transaction():
@@ -120,7 +120,7 @@ class Database:
         For answers that say several things about one moment. Raises: as `transaction`.
         """
         async with self._lent() as connection:
-            # psycopg says the level in the BEGIN, so it costs no turn of its own.
+            # psycopg sends the level with BEGIN, so it costs no round trip.
             await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
             try:
                 async with connection.transaction():
@@ -133,7 +133,7 @@ class Database:
     async def statement(self) -> AsyncIterator[Connection]:
         """Lend a connection on which each statement is a transaction of its own.
 
-        For hot paths that do all they must in one statement: one turn instead of three or more.
+        For requests that are one statement: one round trip instead of three or more.
         Raises: as `transaction`.
         """
         async with self._lent() as connection:
@@ -143,7 +143,7 @@ class Database:
                 self._tell(connection)
 
     def _tell(self, connection: Connection) -> None:
-        """Wake the relay where events were committed; while the connection is still ours."""
+        """Wake the relay if events were committed; call it before the connection is given back."""
         if connection.has_told:
             self.told.set()
 
@@ -161,7 +161,7 @@ class Database:
 
     @contextmanager
     def _explaining(self, lent: Sequence[Connection] = ()) -> Iterator[None]:
-        """Raise Unavailable where the database is; lent: the connections of the block."""
+        """Translate errors of the database to Unavailable. lent: the connections of the block."""
         try:
             yield
         except (psycopg.Error, PoolBusy) as error:
@@ -173,7 +173,7 @@ class Database:
             raise
 
     async def retrying(self, work: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """Run whole transactions again where Postgres says that they did nothing (40001, 40P01)."""
+        """Retry whole transactions that PostgreSQL rolled back: SQLSTATE 40001 or 40P01."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await work()
@@ -185,21 +185,21 @@ class Database:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def health(self) -> Health | None:
-        """Ask whether writing would succeed now, and what time it is there; None: no answer.
+        """Ask whether the database takes writes, and the time of its clock; None: no answer.
 
-        Raises: TimeoutError: every connection is at work.
+        Raises: TimeoutError: every connection is in use.
         """
         try:
             async with self.statement() as connection:
                 row = await connection.fetchrow(_HEALTH)
         except Unavailable as error:
             if isinstance(error.__cause__, PoolBusy):
-                raise TimeoutError("every connection is at work") from error
+                raise TimeoutError("every connection is in use") from error
             return None
         return None if row is None else Health(is_writable=row[0], now=row[1])
 
     async def is_ready(self) -> bool:
-        """Tell whether the database is there and takes changes."""
+        """Return whether the database answers and takes writes."""
         try:
             health = await self.health()
         except TimeoutError:
@@ -208,7 +208,7 @@ class Database:
 
     @asynccontextmanager
     async def dedicated(self, *, idle_seconds: float) -> AsyncIterator[Connection]:
-        """Open a connection of one's own, in autocommit, for a session lock.
+        """Open a connection outside the pool, in autocommit, for a session lock.
 
         idle_seconds: after so long without a statement the server ends the session.
         Raises: Unavailable, from within the block too.
@@ -244,7 +244,7 @@ class Database:
 
 
 async def allow_seconds(tx: Transaction, seconds: int) -> None:
-    """Let each statement of a transaction take so long, on the server and in waiting for it."""
+    """Set the time limit of each statement of a transaction, on the server and the client."""
     await tx.execute("select set_config('statement_timeout', %s, true)", (f"{seconds}s",))
     tx.patience_seconds = seconds + ANSWER_SECONDS
 

@@ -23,13 +23,13 @@ from kernel.errors import Aborted, AlreadyExists, DomainError, FailedPreconditio
 KEPT = dt.timedelta(hours=24)
 PURGE_SECONDS = 3600
 RUNNING = "A request with this idempotency key is running"
-# Refusals that were reached after the work began; the same request gets them again.
+# Refusals decided after the work began. A repeated request gets the same one.
 STORED_KINDS = (FailedPrecondition, NotFound, AlreadyExists)
 
-# Fields that are not what is asked for: the id itself, and how patient the caller is.
+# Fields that do not make two requests different: the id, and how long the caller waits.
 NOT_ASKED = ("request_id", "wait_seconds")
 
-# Migrations of every schema that answers mutating calls run this.
+# Run by the migrations of every schema that serves mutating calls.
 DDL = """
 create table {schema}.idempotency (
     marketplace_id uuid not null,
@@ -59,7 +59,7 @@ class IdempotencyKeyInProgress(Aborted):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestKey:
-    """What makes a request the same request.
+    """The identity of a mutating request.
 
     scope: empty for a marketplace's key, the user's UUID for a person's. fingerprint: SHA-256 of
     what was asked.
@@ -73,7 +73,7 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A serialized response, and whether it had been given before."""
+    """A serialized response. replayed: it was given before."""
 
     body: bytes
     replayed: bool = False
@@ -106,7 +106,7 @@ def _fingerprint(request: Message) -> bytes:
 
 
 def fingerprint_of(*parts: bytes) -> bytes:
-    """Take the SHA-256 of a request that no message carries."""
+    """Return the SHA-256 of a request that has no message."""
     return hashlib.sha256(b"\n".join(parts)).digest()
 
 
@@ -199,7 +199,7 @@ class Idempotency:
         await tx.execute(_RELEASE, _key(key))
 
     async def purge(self, database: Database) -> int:
-        """Forget answers past their time, never a running one; returns how many."""
+        """Delete the answers that are older than KEPT; running ones stay. Returns how many."""
         async with database.transaction() as tx:
             return await tx.run(
                 "delete from idempotency where created_at < now() - %s and state <> 'running'",
@@ -213,7 +213,7 @@ class Idempotency:
             await asyncio.sleep(PURGE_SECONDS)
 
     async def keep_refusal(self, database: Database, key: RequestKey, error: DomainError) -> None:
-        """Keep a refusal in a transaction of its own: the one it ended was rolled back."""
+        """Store a refusal in a new transaction: the refused one was rolled back."""
         async with database.transaction() as tx:
             if await self.claim(tx, key) is None:
                 await self.refuse(tx, key, error)
@@ -237,7 +237,7 @@ def _known(key: RequestKey, row: tuple[object, ...]) -> Answer:
     return Answer(body=body, replayed=True)
 
 
-# For statements that do more than one thing at once; parameters by `Idempotency.values`.
+# Parts of larger statements; their parameters are `Idempotency.values`.
 CLAIM = """
 insert into idempotency as i
     (marketplace_id, scope, key, fingerprint, state, body, created_at)
@@ -249,7 +249,7 @@ on conflict (marketplace_id, scope, key) do update
     where i.created_at < now() - %(idem_kept)s::interval and i.state <> 'running'
 returning 1
 """
-# As CLAIM, under a condition that is appended; a key past its time is left to CLAIM.
+# CLAIM with a condition appended. It does not take an expired key; CLAIM does.
 CLAIM_SELECT = """
 insert into idempotency (marketplace_id, scope, key, fingerprint, state, created_at)
 select %(idem_marketplace)s::uuid, %(idem_scope)s::text, %(idem_key)s::text,

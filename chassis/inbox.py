@@ -1,10 +1,13 @@
-"""Inbox: remembers handled events in the transaction of their effect; a redelivery does nothing."""
+"""The inbox: handled events, stored in the transaction of their effect.
+
+A redelivered event is found here and has no second effect.
+"""
 
 import uuid
 
 from chassis.database import Transaction
 
-# Migrations of every schema that consumes events run this.
+# Run by the migrations of every schema that consumes events.
 DDL = """
 create table {schema}.inbox (
     consumer text not null,
@@ -16,6 +19,6 @@ create table {schema}.inbox (
 
 
 async def is_first_time(tx: Transaction, *, consumer: str, event_id: uuid.UUID) -> bool:
-    """Record that a consumer handles an event; False where it did so before."""
+    """Store that a consumer handles an event. Returns False if it was stored before."""
     statement = "insert into inbox (consumer, event_id) values (%s, %s) on conflict do nothing"
     return await tx.run(statement, (consumer, event_id)) == 1

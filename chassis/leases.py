@@ -1,4 +1,4 @@
-"""Leased work: one process at a time carries a row's work out, and another goes on if it dies.
+"""Leased work: one process at a time works on a row, and another goes on if it dies.
 
 A lease is a row's `lease_until` and `lease_epoch`, counted by the database's clock. Each claim
 gives a new epoch. Each write of the work checks the epoch (`fence`), so that a process which was
@@ -72,7 +72,7 @@ class LeaseTable:
         await tx.execute(self._give_back, _columns(leases))
 
     async def is_held(self, tx: Transaction, lease: Lease) -> bool:
-        """Tell whether the work still runs under a lease."""
+        """Return whether the work still runs under this lease."""
         return await tx.fetchrow(self._is_held, _names(lease)) is not None
 
     async def fence(self, tx: Transaction, lease: Lease) -> None:
@@ -153,7 +153,7 @@ class Leases:
             await self._stop()
 
     async def hold(self, lease: Lease) -> None:
-        """Make sure that a lease is held, right before something is asked of another system.
+        """Check that a lease is held, right before a call to another system.
 
         A process that was paused, or cut off from its database, may have lost it long ago. For
         half of its time a lease that was asked for needs no second question.

@@ -1,4 +1,4 @@
-"""What PostgreSQL's errors mean, decided by their class: is it the database, or is it us?
+"""What an error of PostgreSQL means, by the class of its SQLSTATE.
 
 Source: PostgreSQL manual, appendix A: the first two characters of an SQLSTATE are its class.
 """
@@ -20,7 +20,7 @@ _STATES = frozenset({"25006", "25P03", "25P04", "55P03"})
 _READ_ONLY = "25006"
 # The transaction did nothing, and may be tried again whole: serialisation failure and deadlock.
 _REPEATABLE = frozenset({"40001", "40P01"})
-# A prepared statement that the server has forgotten, or has already.
+# A prepared statement that the server does not know, or already has.
 _STATEMENTS_LOST = frozenset({"26000", "42P05"})
 _FATAL = frozenset({"FATAL", "PANIC"})
 
@@ -38,24 +38,24 @@ def constraint_name(error: BaseException) -> str | None:
 
 
 def is_repeatable(error: BaseException) -> bool:
-    """Tell whether the transaction did nothing and would do so no more if tried again."""
+    """Return whether the transaction was rolled back and may be retried."""
     return sqlstate(error) in _REPEATABLE or is_plan_outdated(error)
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Tell whether the database could not do it now, whatever was asked."""
+    """Return whether the database is unavailable, rather than the statement wrong."""
     if isinstance(error, PoolBusy):
         return True
     state = sqlstate(error)
     if state is None:
-        # Without a SQLSTATE it was no answer of the server: the connection failed.
+        # An error without a SQLSTATE did not come from the server: the connection failed.
         return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
     is_of_a_kind = state.startswith(_CLASSES) or state in _STATES
     return is_of_a_kind or _is_fatal(error) or is_plan_outdated(error)
 
 
 def spoils_connections(error: BaseException) -> bool:
-    """Tell whether the connection, and those made before it, are of no use any more.
+    """Return whether the connection, and those opened before it, must not be used again.
 
     The server ends sessions, has become read-only (another one may be the primary now), or has
     another idea of what was prepared.
@@ -68,7 +68,7 @@ def spoils_connections(error: BaseException) -> bool:
 
 
 def is_plan_outdated(error: BaseException) -> bool:
-    """Tell whether a prepared statement met a table that has changed since, or is not there."""
+    """Return whether a prepared statement is outdated or unknown to the server."""
     function = getattr(_diagnostics(error), "source_function", None)
     return sqlstate(error) in _STATEMENTS_LOST or (
         sqlstate(error) == "0A000" and function == "RevalidateCachedQuery"

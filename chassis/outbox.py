@@ -1,4 +1,4 @@
-"""Outbox: events written in the caller's transaction, one row a version of an aggregate.
+"""The outbox: events written in the caller's transaction, one row for each version.
 
 The table is the record and is kept; what is on the bus can be rebuilt from it. The row holds the
 finished body, so that the relay needs to know nothing.
@@ -17,7 +17,7 @@ from chassis.database import Connection, Transaction
 from kernel.clock import to_milliseconds_text
 from kernel.ids import derived_id, to_public
 
-# Migrations of every schema that publishes events run this.
+# Run by the migrations of every schema that publishes events.
 DDL = """
 create table {schema}.outbox (
     id bigint generated always as identity primary key,
@@ -36,10 +36,10 @@ create table {schema}.outbox (
 create index outbox_unpublished on {schema}.outbox (id) where published_at is null;
 """
 
-# The trace that wrote an event, which its readers continue; "": none.
+# The trace of the request that wrote the event; consumers continue it. Empty: none.
 TRACE_DDL = "alter table {schema}.outbox add column trace text not null default '';"
 
-# Events of one transaction share their instant, most their marketplace.
+# The events of a transaction share their instant, and mostly their marketplace.
 _instant = functools.lru_cache(maxsize=256)(to_milliseconds_text)
 _text = functools.lru_cache(maxsize=4096)(str)
 
@@ -112,7 +112,7 @@ class Outbox:
 def values(events: Iterable[Event], *, on: Connection) -> dict[str, str]:
     """Return the parameters of INSERT for some events, by name; empty for none.
 
-    on: what INSERT will be executed on; at its commit the relay of this process is woken.
+    on: the connection that executes INSERT; its commit wakes the relay of this process.
     """
     trace = tracing.recorded()
     rows = [(*_row(event), trace) for event in events]
@@ -121,7 +121,7 @@ def values(events: Iterable[Event], *, on: Connection) -> dict[str, str]:
     return {f"event_{n}": _array(column) for n, column in enumerate(columns)}
 
 
-# For statements that do more than one thing at once: append a condition, give it `values`.
+# A part of larger statements: append a condition. Its parameters are `values`.
 INSERT = """
 insert into outbox (event_id, marketplace_id, event_type, aggregate_type, aggregate_id,
                     version, occurred_at, correlation_id, body, trace)
@@ -151,6 +151,6 @@ def _row(event: Event) -> tuple[str, ...]:
 
 
 def _array(values: Iterable[str]) -> str:
-    """Spell an array as Postgres reads it: ten times quicker than the driver, item by item."""
+    """Return the text of a PostgreSQL array: ten times as fast as psycopg's adaptation."""
     quoted = [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
     return '{"' + '","'.join(quoted) + '"}'

@@ -106,7 +106,7 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> DomainError:
     if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceeded("The call took too long; its outcome is unknown")
     if error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
-        return Unavailable("A service is away")
+        return Unavailable("A service is unavailable")
     if error.details() == CROWDED:
         # It is not a limit of the client.
         return Unavailable("A service has too many calls")

@@ -1,4 +1,4 @@
-"""Waiting for something to happen to a row, in this process or in another one.
+"""Waiting for a row to change, in this process or another one.
 
 What happens here rings at once. What another process does is seen by a look at the database: one
 look for everybody who waits, and none while nobody does.
@@ -36,7 +36,7 @@ class Bell:
 
 
 class Ends(Generic[NameT]):
-    """The ends that are waited for, by the name of what ends."""
+    """Waits for work to end. A name says which work."""
 
     def __init__(
         self, ended_among: Callable[[Collection[NameT]], Awaitable[Collection[NameT]]]
