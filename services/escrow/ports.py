@@ -226,6 +226,10 @@ class Chain(Protocol):
         """
         ...
 
+    def created(self, envelope_xdr: str) -> frozenset[str]:
+        """Return the accounts that an envelope makes."""
+        ...
+
     def names(self, envelope_xdr: str, address: str) -> bool:
         """Tell whether an address, of an account or a contract, stands anywhere in an envelope."""
         ...

@@ -108,4 +108,6 @@ def test_reserved_and_invalid_reader_names_are_refused(stack: RunningStack) -> N
     ):
         done = reader(stack, f"--name={name}")
         assert (done.returncode, done.stdout) == (2, ""), name
-        assert done.stderr.startswith("reader: NAME must be lower-case letters, digits and dashes"), done.stderr
+        assert done.stderr.startswith(
+            "reader: NAME must be lower-case letters, digits and dashes"
+        ), done.stderr

@@ -15,7 +15,7 @@ from chassis.database import Transaction
 from chassis.sql import compiled
 from services.escrow.contracts.evidence import Finding
 from services.escrow.contracts.steps import Step
-from services.escrow.tables import chain_holds, channels
+from services.escrow.tables import chain_holds, channels, platform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,11 @@ class Landings:
     async def numbers(self, tx: Transaction) -> list[ChannelNumber]:
         """Read the channel accounts that are on chain, with their next numbers by the books."""
         return [ChannelNumber(**row._asdict()) for row in await tx.fetch(_NUMBERS)]
+
+    async def platform(self, tx: Transaction) -> str | None:
+        """Read the platform's address, which makes the channel accounts; None: it has none yet."""
+        address: str | None = await tx.fetchval(_PLATFORM)
+        return address
 
     async def forgotten(self, tx: Transaction, *, source: str, first: int, last: int) -> int:
         """Count the used numbers of an account, from the first to the last, that no attempt has.
@@ -167,6 +172,7 @@ _CONFIRM = compiled(
         confirmed_why=sa.bindparam("why"),
     )
 )
+_PLATFORM = compiled(sa.select(platform.c.address))
 _NUMBERS = compiled(
     sa.select(
         channels.c.address,

@@ -54,6 +54,8 @@ class Recovery:
         self._bell = bell
         self._forgotten: list[str] = []
         self._cursor: str | None = None
+        # Channel accounts that were made since the backup: the books have neither them nor a key.
+        self._lost: set[str] = set()
 
     async def start(self) -> None:
         """Compare before anything is sent; outlasts an absent chain or database."""
@@ -106,8 +108,9 @@ class Recovery:
         """
         async with self._database.transaction() as tx:
             ours = {channel.address for channel in await self._landings.numbers(tx)}
+            platform = await self._landings.platform(tx)
             since = [await self._landings.newest_signed(tx, a) for a in self._forgotten]
-        found = await self._pages(ours, start=min(since, default=0))
+        found = await self._pages(ours, platform, start=min(since, default=0))
         async with self._database.transaction() as tx:
             kept = await self._landings.add_findings(tx, found)
             await self._progress.wake(tx, reason=CHAIN_AHEAD)
@@ -115,8 +118,14 @@ class Recovery:
             log.warning("escrow.transaction_found", hash=one.hash, channel=one.source)
         self._bell.ring()
 
-    async def _pages(self, ours: Collection[str], *, start: int) -> list[Finding]:
-        """Read on, at first from a ledger (0: nothing is missing); returns what is of ours."""
+    async def _pages(
+        self, ours: Collection[str], platform: str | None, *, start: int
+    ) -> list[Finding]:
+        """Read on, at first from a ledger (0: nothing is missing).
+
+        Returns what channel accounts have sent: those of the books, and those that the platform
+        has made since, which the books have forgotten.
+        """
         found: list[Finding] = []
         for _ in range(PAGES_AT_ONCE):
             if self._cursor is None and start == 0:
@@ -124,7 +133,11 @@ class Recovery:
             page = await self._chain.transactions(
                 start_ledger=start if self._cursor is None else None, cursor=self._cursor
             )
-            found += [one for one in page.found if one.source in ours]
+            for one in page.found:
+                if one.source == platform:
+                    self._lost |= self._chain.created(one.envelope_xdr)
+                if one.source in ours or one.source in self._lost:
+                    found.append(one)
             self._cursor = page.next_cursor
             if page.is_last:
                 break

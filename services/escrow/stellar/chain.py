@@ -161,6 +161,10 @@ class StellarChain:
         """Tell whether an envelope does what an intent means."""
         return self._history.is_of(envelope_xdr, intent)
 
+    def created(self, envelope_xdr: str) -> frozenset[str]:
+        """Return the accounts that an envelope makes."""
+        return self._history.created(envelope_xdr)
+
     def names(self, envelope_xdr: str, address: str) -> bool:
         """Tell whether an address stands anywhere in an envelope."""
         return self._history.names(envelope_xdr, address)

@@ -85,6 +85,12 @@ class History:
             for mine, other in zip(meant, theirs, strict=True)
         )
 
+    def created(self, envelope_xdr: str) -> frozenset[str]:
+        """Return the accounts that an envelope makes."""
+        made = [op.body.create_account_op for op in parse(envelope_xdr).tx.operations]
+        keys = [op.destination.account_id.ed25519 for op in made if op is not None]
+        return frozenset(StrKey.encode_ed25519_public_key(k.uint256) for k in keys if k is not None)
+
     def names(self, envelope_xdr: str, address: str) -> bool:
         """Tell whether an address, of an account or a contract, stands anywhere in an envelope."""
         return _raw(address) in base64.b64decode(envelope_xdr)

@@ -357,6 +357,26 @@ async def test_what_no_step_claims_waits_for_an_operator(
         assert await world.balance(before.credited.seller.address) == 3 * CREDIT
 
 
+async def test_what_a_channel_made_since_the_backup_has_sent_is_found_too(
+    past: tuple[Past, Path], devnet: RunningDevnet
+) -> None:
+    before, folder = past
+    await lost_credit(before, devnet, folder)
+    with psycopg.connect(before.lost.url()) as connection:
+        known = connection.execute("update escrow.channels set is_retired = true").rowcount
+    lost = await lost_credit(before, devnet, folder)
+    assert known
+
+    async with house_on(
+        before.database, devnet, folder, marketplace_id=before.marketplace_id
+    ) as world:
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not (hold := await hold_of(world)) or lost not in {  # noqa: ASYNC110 - no bell
+                found.hash for found in hold.unclaimed
+            }:
+                await asyncio.sleep(0.02)
+
+
 async def test_a_credit_that_is_asked_for_again_is_not_paid_again(
     past: tuple[Past, Path], devnet: RunningDevnet
 ) -> None:
