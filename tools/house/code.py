@@ -82,7 +82,7 @@ def measures(tree: Tree) -> dict[str, int]:
         "once_percent": round(100 * once / len(lengths)),
         "field": len(naming(tree, PLAIN_FIELD)),
         "rpc": len(naming(tree, RPC)),
-        "withdrawals": sum("withdrawal" in text.lower() for text in tree.texts.values()),
+        "withdrawals": sum("withdrawals" in text.lower() for text in tree.texts.values()),
         "shape": sum(not path.startswith("services/") for path in naming(tree, PLAIN_FIELD)),
         "owners": len(owned_twice(tree)),
         "words": len(unexplained(tree)),
