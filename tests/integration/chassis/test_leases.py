@@ -8,6 +8,7 @@ from typing import Self
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from chassis.database import Database
 from chassis.leases import Lease, LeaseLost, Leases, LeaseTable
@@ -304,11 +305,13 @@ async def test_an_old_lease_that_was_lost_is_not_relied_on(jobs: Shop) -> None:
 
 
 async def test_a_worker_survives_an_outage_of_the_database(jobs: Shop) -> None:
-    async with Process(jobs) as process:
-        with psycopg.connect(jobs.url, autocommit=True) as admin:
-            admin.execute("alter table shop.jobs rename to gone")
-            process.bell.ring()
-            admin.execute("alter table shop.gone rename to jobs")
-        job = add(jobs, 1)
-        process.bell.ring()
-        await until(lambda: [lease.id for lease in process.begun] == [job])
+    with capture_logs() as logs:
+        async with Process(jobs) as process:
+            with psycopg.connect(jobs.url, autocommit=True) as admin:
+                admin.execute("alter table shop.jobs rename to gone")
+                await until(lambda: "leases.claim_failed" in {line["event"] for line in logs})
+                admin.execute("alter table shop.gone rename to jobs")
+            job = add(jobs, 1)
+            await until(lambda: bool(process.begun))
+
+    assert [lease.id for lease in process.begun] == [job]
