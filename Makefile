@@ -181,11 +181,8 @@ prove-rolling: $(INSTALLED) ## Restart and kill every replica under load: docs/r
 	@ROLLING_SECONDS=180 ROLLING_PER_SECOND=100 REPORTS=docs/reports $(BIN)/pytest -o timeout=1800 \
 	  tests/prove/rolling_proof.py
 
-bench: $(INSTALLED) ## Measure transfers beside pgbench, orders through REST, lists, and metrics' cost
-	@$(BIN)/python -m bench.ledger
-	@$(BIN)/python -m bench.rest
-	@$(BIN)/python -m bench.lists
-	@$(BIN)/python -m bench.watched
+bench: $(INSTALLED) ## Measure the speed beside floors and goals: [ONLY=rest,flows] [CHECKOUT=<folder>]
+	@$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)") $(if $(CHECKOUT),--checkout "$(CHECKOUT)")
 
 check: lint types imports architecture k8s-check proto-check proto-breaking ## Check lint, types, layers, contracts and manifests
 

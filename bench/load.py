@@ -1,7 +1,6 @@
-"""A light HTTP client for measuring: one POST after the other on a few kept connections.
+"""A light HTTP client for measuring: a few kept connections, one request after the other on each.
 
-What the client itself costs is part of every figure, so it does little: no parsing but the
-status, the length and the bytes.
+What the client costs is part of every figure. It parses the status and the length, and no more.
 """
 
 import asyncio
@@ -9,111 +8,176 @@ import json
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
-import psutil
+from bench.usage import Usage
+
+JSON_END = b"\r\n\r\n"
+# A request that takes longer is a failure of the measurement.
+SILENCE_SECONDS = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A status and the document."""
-
-    status: int
-    body: bytes
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """The document without its envelope."""
-        found: dict[str, Any] = json.loads(self.body)["data"]
-        return found
+class LostConnectionError(Exception):
+    """A server closed a connection while a request was under way."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """What a run of requests measured. cpu: process → seconds, all processes on this machine."""
+    """What a run of requests measured.
 
-    answers: list[Answer] = field(default_factory=list)
+    seconds: of each request. bodies: of each answer, if they were kept. cpu: process → seconds.
+    """
+
+    statuses: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     elapsed: float = 0.0
     cpu: Mapping[str, float] = field(default_factory=dict)
 
-    def figures(self) -> str:
-        """Describe the run in two lines: rate and latencies, then the CPU of each program."""
-        count, ordered = len(self.answers), sorted(self.seconds)
-        statuses = Counter(answer.status for answer in self.answers)
-        middle, slowest = ordered[count // 2], ordered[int(count * 0.99)]
-        work = {name: used / count * 1000 for name, used in self.cpu.items()}
-        shares = ", ".join(f"{name} {share:.2f}" for name, share in work.items())
-        total = sum(work.values())
-        return (
-            f"{count / self.elapsed:8.0f}/s   p50 {middle * 1000:.1f} ms   "
-            f"p99 {slowest * 1000:.1f} ms   {dict(statuses)}\n"
-            f"           CPU {total:.2f} ms a request: {shares}"
-        )
+    @property
+    def rate(self) -> float:
+        """Requests per second."""
+        return len(self.seconds) / self.elapsed
+
+    @property
+    def cpu_each(self) -> dict[str, float]:
+        """CPU seconds of a request, by process."""
+        return {name: used / len(self.seconds) for name, used in self.cpu.items()}
+
+    def at(self, share: float) -> float:
+        """Return the latency in seconds that this share of the requests did not exceed."""
+        return quantile(self.seconds, share)
+
+    def data(self) -> Iterator[dict[str, Any]]:
+        """Yield the documents that were kept, without their envelope."""
+        for body in self.bodies:
+            yield cast("dict[str, Any]", json.loads(body)["data"])
 
 
-class Load:
-    """Sends requests to one gateway with one key."""
+def quantile(values: Iterable[float], share: float) -> float:
+    """Return the smallest value that at least this share of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
-    def __init__(self, *, url: str, api_key: str, pids: Mapping[str, int]) -> None:
+
+class Client:
+    """Builds requests for one gateway with one key."""
+
+    def __init__(self, *, url: str, api_key: str) -> None:
         parts = urlsplit(url)
-        self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
-        self._api_key = api_key
-        self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
-        self._processes["load"] = psutil.Process()
+        self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 80
+        self._head = (
+            f"host: {self.host}:{self.port}\r\nauthorization: Bearer {api_key}\r\n"
+        ).encode()
 
-    async def post(
-        self, requests: Iterable[tuple[str, Mapping[str, Any]]], *, connections: int
+    def get(self, path: str) -> bytes:
+        """Return the bytes of a GET request."""
+        return f"GET /api/v1{path} HTTP/1.1\r\n".encode() + self._head + b"\r\n"
+
+    def post(self, path: str, body: Mapping[str, Any]) -> bytes:
+        """Return the bytes of a POST request with an Idempotency-Key of its own."""
+        content = json.dumps(body).encode()
+        own = (
+            f"content-type: application/json\r\nidempotency-key: {uuid.uuid4()}\r\n"
+            f"content-length: {len(content)}\r\n\r\n"
+        )
+        return f"POST /api/v1{path} HTTP/1.1\r\n".encode() + self._head + own.encode() + content
+
+    async def run(
+        self,
+        requests: Iterator[bytes],
+        *,
+        connections: int,
+        usage: Usage,
+        seconds: float | None = None,
+        keeps: bool = False,
     ) -> Run:
-        """POST every (path, body), `connections` at once, each with its own Idempotency-Key."""
-        waiting, run = iter(requests), Run()
-        before, started = self._cpu(), time.perf_counter()
-        await asyncio.gather(*(self._work(waiting, run) for _ in range(connections)))
+        """Send the requests until there are no more, or the time is over.
+
+        keeps: keep the bodies of the answers. Raises: LostConnectionError; TimeoutError.
+        """
+        loop = asyncio.get_running_loop()
+        run = Run()
+        before, started = usage.cpu(), time.perf_counter()
+        end = float("inf") if seconds is None else started + seconds
+        work = _Work(requests=requests, run=run, end=end, keeps=keeps)
+        opened = [
+            (await loop.create_connection(lambda: _Connection(work), self.host, self.port))[1]
+            for _ in range(connections)
+        ]
+        for connection in opened:
+            connection.begin()
+        patience = None if seconds is None else seconds + SILENCE_SECONDS
+        async with asyncio.timeout(patience):
+            await asyncio.gather(*(connection.ended for connection in opened))
         run.elapsed = time.perf_counter() - started
-        run.cpu = {name: used - before[name] for name, used in self._cpu().items()}
+        run.cpu = usage.since(before)
         return run
 
-    async def _work(self, waiting: Iterable[tuple[str, Mapping[str, Any]]], run: Run) -> None:
-        reader, writer = await asyncio.open_connection(self._host, self._port)
-        for path, body in waiting:
-            started = time.perf_counter()
-            writer.write(self._request(path, json.dumps(body).encode()))
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-            answer = Answer(int(head[9:12]), await reader.readexactly(length))
-            run.seconds.append(time.perf_counter() - started)
-            run.answers.append(answer)
-        writer.close()
-        await writer.wait_closed()
 
-    def _request(self, path: str, body: bytes) -> bytes:
-        head = (
-            f"POST /api/v1{path} HTTP/1.1\r\nhost: {self._host}\r\n"
-            f"authorization: Bearer {self._api_key}\r\ncontent-type: application/json\r\n"
-            f"idempotency-key: {uuid.uuid4()}\r\ncontent-length: {len(body)}\r\n\r\n"
-        )
-        return head.encode() + body
+@dataclass(slots=True, kw_only=True)
+class _Work:
+    """What the connections of a run share."""
 
-    def _cpu(self) -> dict[str, float]:
-        """Return the CPU seconds of every part so far, its children included.
+    requests: Iterator[bytes]
+    run: Run
+    end: float
+    keeps: bool
 
-        Not of the load's own children: a stack that was started for the measurement is one.
-        """
-        return {
-            name: _cpu_seconds(process, with_children=name != "load")
-            for name, process in self._processes.items()
-        }
+    def next(self) -> bytes | None:
+        """Return the next request; None: the run is over."""
+        return None if time.perf_counter() >= self.end else next(self.requests, None)
 
 
-def _cpu_seconds(process: psutil.Process, *, with_children: bool) -> float:
-    total = 0.0
-    for one in [process, *(process.children(recursive=True) if with_children else ())]:
-        try:
-            times = one.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system
-    return total
+class _Connection(asyncio.Protocol):
+    """One connection: sends a request, reads its answer, sends the next one."""
+
+    def __init__(self, work: _Work) -> None:
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._work = work
+        self._buffer = b""
+        self._needed = 0
+        self._sent = 0.0
+        self._write: Callable[[bytes], None]
+        self._close: Callable[[], None]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep what is needed of the transport."""
+        stream = cast("asyncio.Transport", transport)
+        self._write, self._close = stream.write, stream.close
+
+    def begin(self) -> None:
+        """Send the next request, or close the connection if the run is over."""
+        request = self._work.next()
+        if request is None:
+            self.ended.set_result(None)
+            self._close()
+            return
+        self._buffer, self._needed, self._sent = b"", 0, time.perf_counter()
+        self._write(request)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; when the answer is complete, record it and send the next request."""
+        self._buffer += data
+        if not self._needed:
+            end = self._buffer.find(JSON_END)
+            if end < 0:
+                return
+            length = self._buffer[:end].lower().partition(b"content-length:")[2].split(b"\r\n")[0]
+            self._needed = end + len(JSON_END) + int(length)
+        if len(self._buffer) < self._needed:
+            return
+        run = self._work.run
+        run.seconds.append(time.perf_counter() - self._sent)
+        run.statuses[int(self._buffer[9:12])] += 1
+        if self._work.keeps:
+            run.bodies.append(self._buffer.partition(JSON_END)[2])
+        self.begin()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail the run if the server closed the connection."""
+        if not self.ended.done():
+            self.ended.set_exception(exc or LostConnectionError("the server closed a connection"))

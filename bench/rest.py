@@ -1,111 +1,124 @@
-"""Orders created and reserved per second through REST, on a whole stack.
+"""Requests per second through REST, beside the floor on the same PostgreSQL.
 
-    python -m bench.rest [--orders 2000] [--connections 16] [--buyers 8]
-
-Uses the stack that runs, or starts a fresh one and stops it. The load generator, PostgreSQL, NATS
-and every service share the machine, so CPU milliseconds a request are printed beside the rate:
-they say what a machine that does nothing else would do.
+Ours and the floor's lines run in turn, in several rounds, so that other work on the machine meets
+both. The figures are medians of the rounds.
 """
 
-import argparse
-import asyncio
-import os
-import sys
-import uuid
-from typing import Any
+import itertools
+import statistics
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-import httpx
 import uvloop
 
-from bench.load import Answer, Load, Run
-from deploy.local import settings
-from deploy.local.demo import place
+from bench.floor import floor
+from bench.load import Client, Run
+from bench.measured import Measured, Say, latencies, per_process
+from bench.people import PRICE, order_between, users
+from bench.stack import Stack
+from bench.usage import Usage
 from deploy.local.rest import Marketplace
 
-# The budget on two cores, including the load generator.
-LEAST_CREATES, LEAST_RESERVES = 400, 250
-DEPOSIT, PRICE = "10000.00", "1.00"
-WARM_UP = 200
-OK, CREATED = 200, 201
-DEADLINE_SECONDS = 60.0
+CONNECTIONS, BUYERS, ROUNDS = 16, 8, 3
+SECONDS, WARM_UP_SECONDS = 2.5, 1.0
+READ, LISTED, CREATED, RESERVED = "GET order", "list of orders", "create with key", "reserve"
+OURS, FLOOR = "", "floor, "
+# The line of the floor that one of ours is compared with.
+BESIDE = {READ: READ, LISTED: LISTED, CREATED: CREATED, RESERVED: CREATED}
+NAMES = {READ: "get", LISTED: "list", CREATED: "create", RESERVED: "reserve"}
+GOOD = frozenset({200, 201})
 
 
-async def measure(stack: dict[str, Any], arguments: argparse.Namespace) -> bool:
-    """Measure both; returns whether every request succeeded."""
-    load = Load(url=stack["url"], api_key=stack["apiKey"], pids=stack["pids"])
-    async with Marketplace.of(url=stack["url"], api_key=stack["apiKey"]) as marketplace:
-        buyers, seller = await users(marketplace, stack["faucetUrl"], arguments.buyers)
-    bodies = [
-        {
-            "buyerId": buyers[number % len(buyers)],
-            "sellerId": seller,
-            "amount": PRICE,
-            "title": "Logo design",
-            "description": "Design a logo for my startup",
-        }
-        for number in range(arguments.orders)
-    ]
-    await load.post([("/orders", body) for body in bodies[:WARM_UP]], connections=4)
-    connections = arguments.connections
-    created = await load.post([("/orders", body) for body in bodies], connections=connections)
-    _tell("orders created", created, LEAST_CREATES)
-    orders = [answer.data["id"] for answer in created.answers if answer.status == CREATED]
-    reserved = await load.post(
-        [(f"/orders/{order}/reserve", {"amount": PRICE}) for order in orders],
-        connections=connections,
-    )
-    _tell("orders reserved", reserved, LEAST_RESERVES)
-    return _all(created.answers, CREATED) and _all(reserved.answers, OK)
+class RefusedError(Exception):
+    """A request of a measurement did not succeed, so its figure means nothing."""
 
 
-async def users(marketplace: Marketplace, faucet_url: str, count: int) -> tuple[list[str], str]:
-    """Register buyers with money and a seller; returns their ids."""
-    mark = uuid.uuid4().hex[:8]
-    buyers, seller = [f"buyer{number}_{mark}" for number in range(count)], f"seller_{mark}"
-    for user in (*buyers, seller):
-        await marketplace.post("/users", {"externalUserId": user, "id": user})
-    for user in buyers:
-        deposit = await marketplace.get(f"/users/{user}/wallet/deposit")
-        async with httpx.AsyncClient(timeout=DEADLINE_SECONDS) as client:
-            body = {"address": deposit["address"], "amount": DEPOSIT}
-            (await client.post(faucet_url, json=body)).raise_for_status()
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        for user in buyers:
-            await _credited(marketplace, user)
-    return buyers, seller
+@dataclass(slots=True, kw_only=True)
+class Line:
+    """The rounds of one line."""
+
+    runs: list[Run] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        """The median of the rounds' rates."""
+        return statistics.median(run.rate for run in self.runs)
+
+    @property
+    def all(self) -> Run:
+        """All rounds as one run."""
+        together = Run(seconds=[one for run in self.runs for one in run.seconds])
+        names = self.runs[0].cpu
+        together.cpu = {name: sum(run.cpu[name] for run in self.runs) for name in names}
+        return together
 
 
-async def _credited(marketplace: Marketplace, user: str) -> None:
-    """Wait until a deposit has arrived."""
-    available = ""
-    while available != DEPOSIT:
-        await asyncio.sleep(0.1)
-        available = (await marketplace.get(f"/users/{user}/balance"))["available"]
+def measure(stack: Stack, say: Say) -> Measured:
+    """Measure every line of ours and of the floor."""
+    with floor(stack.document["databaseUrl"]) as (url, pids):
+        lines = uvloop.run(
+            _rounds(stack, Client(url=url, api_key="none"), stack.usage(**pids), say)
+        )
+    return told(lines)
 
 
-def _tell(what: str, run: Run, least: int) -> None:
-    rate = len(run.answers) / run.elapsed
-    sys.stdout.write(f"{what:16} {run.figures()}\n")
-    verdict = "within" if rate >= least else "BELOW"
-    busy = os.getloadavg()[0]
-    sys.stdout.write(f"           {verdict} the budget of {least}/s; load average {busy:.1f}\n")
+def told(lines: Mapping[str, Line]) -> Measured:
+    """Return the figures and the table of the lines. lines: by name, the floor's with FLOOR."""
+    figures, table = {}, []
+    for name, line in lines.items():
+        beside = lines[FLOOR + BESIDE[name.removeprefix(FLOOR)]].rate
+        whole = line.all
+        table.append(
+            f"{name:<24}{line.rate:8.0f}/s  {line.rate / beside:5.2f} x floor  {latencies(whole)}"
+            f"  CPU {per_process(whole.cpu, count=len(whole.seconds))}"
+        )
+        if not name.startswith(FLOOR):
+            figures[f"{NAMES[name]}.floor"] = line.rate / beside
+            figures[f"{NAMES[name]}.rate"] = line.rate
+            figures[f"{NAMES[name]}.cpu"] = 1000 * sum(whole.cpu_each.values())
+        else:
+            figures[f"floor.{NAMES[name.removeprefix(FLOOR)]}.rate"] = line.rate
+    return Measured(figures=figures, lines=table)
 
 
-def _all(answers: list[Answer], status: int) -> bool:
-    return bool(answers) and all(answer.status == status for answer in answers)
+async def _rounds(stack: Stack, beneath: Client, usage: Usage, say: Say) -> dict[str, Line]:
+    document, ours = stack.document, stack.client
+    async with Marketplace.of(url=document["url"], api_key=document["apiKey"]) as marketplace:
+        buyers, seller = await users(marketplace, document["faucetUrl"], BUYERS)
+    bodies = itertools.cycle([order_between(buyer, seller) for buyer in buyers])
+    created: list[str] = []
+    reserved = iter(lambda: f"/orders/{created.pop()}/reserve", "")
 
+    def requests(name: str, client: Client) -> Iterator[bytes]:
+        if name == CREATED:
+            return (client.post("/orders", body) for body in bodies)
+        if name == RESERVED:
+            return (client.post(path, {"amount": PRICE}) for path in reserved)
+        if name == LISTED:
+            return itertools.repeat(client.get("/orders"))
+        known = [client.get(f"/orders/{order}") for order in created[:1000] or ["none"]]
+        return itertools.cycle(known)
 
-def main() -> int:
-    """Run from the command line; returns 1 if a request failed."""
-    parser = argparse.ArgumentParser(description="Orders per second through REST")
-    parser.add_argument("--orders", type=int, default=2000)
-    parser.add_argument("--connections", type=int, default=16)
-    parser.add_argument("--buyers", type=int, default=8)
-    arguments = parser.parse_args()
-    with place.stack(settings.load(), tell=print) as (_, stack):
-        succeeded = uvloop.run(measure(stack, arguments))
-    return 0 if succeeded else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    plan = [(FLOOR, CREATED), (OURS, CREATED)]
+    plan += [(side, name) for name in (READ, LISTED) for side in (FLOOR, OURS)]
+    plan += [(OURS, RESERVED)]
+    lines = {side + name: Line() for side, name in plan}
+    for number in range(ROUNDS + 1):
+        say(f"round {number} of {ROUNDS}" if number else "warming up")
+        for side, name in plan:
+            client = beneath if side == FLOOR else ours
+            run = await client.run(
+                requests(name, client),
+                connections=CONNECTIONS,
+                usage=usage,
+                seconds=SECONDS if number else WARM_UP_SECONDS,
+                keeps=name == CREATED and side == OURS,
+            )
+            if not set(run.statuses) <= GOOD:
+                raise RefusedError(f"{side}{name}: {dict(run.statuses)}")
+            if run.bodies:
+                created += [data["id"] for data in run.data()]
+                run.bodies.clear()
+            if number:
+                lines[side + name].runs.append(run)
+    return lines

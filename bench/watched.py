@@ -22,8 +22,9 @@ from typing import Any
 
 import uvloop
 
-from bench.load import Load, Run
-from bench.rest import CREATED, users
+from bench.load import Client, Run
+from bench.people import order_between, users
+from bench.usage import Usage
 from deploy.local.ports import HOST, free_port
 from deploy.local.rest import Marketplace
 from tests.collector import collector
@@ -33,6 +34,7 @@ from tests.running_stack import RunningStack, running_stack
 SCRAPE_SECONDS = 5.0
 WATCHED, PLAIN = "watched", "plain"
 SHARE = "0.01"
+CREATED = 201
 
 
 @contextlib.contextmanager
@@ -71,10 +73,14 @@ class Pair:
             "gateway": second(stack, "gateway", port=port, more=of_gateway),
         }
 
-    def load(self, api_key: str) -> Load:
-        """Return the load generator for its gateway."""
-        pids = {name: program.process.pid for name, program in self.programs.items()}
-        return Load(url=self.url, api_key=api_key, pids=pids)
+    async def create(
+        self, api_key: str, *, body: Mapping[str, Any], orders: int, at_once: int
+    ) -> Run:
+        """Create orders through its gateway."""
+        client = Client(url=self.url, api_key=api_key)
+        usage = Usage({name: program.process.pid for name, program in self.programs.items()})
+        requests = (client.post("/orders", body) for _ in range(orders))
+        return await client.run(requests, connections=at_once, usage=usage)
 
 
 async def measure(
@@ -83,26 +89,31 @@ async def measure(
     """Create orders through both pairs in turn."""
     async with Marketplace.of(url=document["url"], api_key=document["apiKey"]) as marketplace:
         [buyer], seller = await users(marketplace, document["faucetUrl"], 1)
-    body = {"buyerId": buyer, "sellerId": seller, "amount": "1.00", "title": "Logo design"}
-    loads = {name: pair.load(document["apiKey"]) for name, pair in pairs.items()}
     runs: dict[str, list[Run]] = {name: [] for name in pairs}
-    for name, load in loads.items():
+
+    async def create(name: str) -> Run:
+        return await pairs[name].create(
+            document["apiKey"],
+            body=order_between(buyer, seller),
+            orders=arguments.orders,
+            at_once=arguments.connections,
+        )
+
+    for name in pairs:
         sys.stderr.write(f"warming {name}\n")
-        await load.post([("/orders", body)] * arguments.orders, connections=arguments.connections)
+        await create(name)
     for number in range(arguments.rounds):
         for name in (WATCHED, PLAIN) if number % 2 else (PLAIN, WATCHED):
-            requests = [("/orders", body)] * arguments.orders
-            run = await loads[name].post(requests, connections=arguments.connections)
-            runs[name].append(run)
+            runs[name].append(await create(name))
         sys.stderr.write(f"round {number + 1} of {arguments.rounds}\n")
     return runs
 
 
 def tell(runs: Mapping[str, Sequence[Run]]) -> None:
     """Print the figures of both, and the ratios."""
-    rates = {name: [len(r.answers) / r.elapsed for r in found] for name, found in runs.items()}
+    rates = {name: [run.rate for run in found] for name, found in runs.items()}
     work = {
-        name: [1000 * (r.cpu["gateway"] + r.cpu["orders"]) / len(r.answers) for r in found]
+        name: [1000 * (run.cpu_each["gateway"] + run.cpu_each["orders"]) for run in found]
         for name, found in runs.items()
     }
     for name in runs:
@@ -140,8 +151,8 @@ def main() -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     tell(runs)
-    answers = [answer for found in runs.values() for run in found for answer in run.answers]
-    return 0 if all(answer.status == CREATED for answer in answers) else 1
+    statuses = {status for found in runs.values() for run in found for status in run.statuses}
+    return 0 if statuses == {CREATED} else 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,199 @@
+"""The goals: what was measured at the first commit, and what is required of a run."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+FIRST = "acc6bed"
+MET, MISSED, OPEN = "met", "not met", "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """One requirement on one figure. before: None if it was not measured at the first commit.
+
+    also: a figure that is printed beside, with its unit. cores: a machine with fewer cannot reach
+    it, so it is not judged there.
+    """
+
+    work: str
+    key: str
+    unit: str
+    before: float | None
+    must: float
+    is_upper: bool = False
+    also: tuple[str, str] | None = None
+    cores: int = 1
+
+    def is_met(self, value: float) -> bool:
+        """Tell whether a value fulfils the requirement."""
+        return value <= self.must if self.is_upper else value >= self.must
+
+    def share(self, value: float) -> float:
+        """Return how much of the requirement a value reaches: 1 is exactly enough."""
+        if self.is_upper:
+            return self.must / value if value else float("inf")
+        return value / self.must
+
+
+GOALS = (
+    Goal(
+        work="GET order, 16 connections",
+        key="get.floor",
+        unit="x floor",
+        before=0.18,
+        must=0.45,
+        also=("get.rate", "/s"),
+    ),
+    Goal(
+        work="create with key",
+        key="create.floor",
+        unit="x floor",
+        before=0.30,
+        must=0.55,
+        also=("create.rate", "/s"),
+    ),
+    # 268/s beside a floor of 2,180/s, and 2.2 times as much.
+    Goal(
+        work="reserve",
+        key="reserve.floor",
+        unit="x floor",
+        before=0.123,
+        must=0.27,
+        also=("reserve.rate", "/s"),
+    ),
+    Goal(work="flow to refund, 16 workers", key="flows.rate", unit="/s", before=4.6, must=20),
+    Goal(
+        work="flow to refund: CPU", key="flows.cpu", unit="ms", before=320, must=90, is_upper=True
+    ),
+    Goal(
+        work="flows by two escrow processes / by one",
+        key="flows.two",
+        unit="x",
+        before=None,
+        must=1.7,
+        cores=4,
+    ),
+    Goal(work="ledger, 64 x 1", key="ledger.single", unit="x TPC-B", before=0.55, must=0.9),
+    Goal(work="ledger, lists of 500", key="ledger.listed", unit="x TPC-B", before=1.7, must=3.5),
+    Goal(
+        work="commit to subscriber, p99",
+        key="subscriber.p99",
+        unit="ms",
+        before=52,
+        must=15,
+        is_upper=True,
+    ),
+    Goal(
+        work="release, one order, ledgers of 5 s",
+        key="release.seconds",
+        unit="s",
+        before=20,
+        must=15.3,
+        is_upper=True,
+        also=("release.ledgers", " ledgers"),
+    ),
+    Goal(
+        work="64 releases at once: median",
+        key="release.median",
+        unit="ledgers",
+        before=22,
+        must=17,
+        is_upper=True,
+        also=("release.last", " the last"),
+    ),
+    Goal(
+        work="idle: CPU of the whole stack",
+        key="idle.cpu",
+        unit="% of a core",
+        before=6.1,
+        must=1.5,
+        is_upper=True,
+    ),
+    Goal(
+        work="idle: transactions",
+        key="idle.transactions",
+        unit="/s",
+        before=87,
+        must=10,
+        is_upper=True,
+    ),
+    Goal(
+        work="idle: memory (PSS)",
+        key="idle.memory",
+        unit="MiB",
+        before=572,
+        must=450,
+        is_upper=True,
+    ),
+    Goal(
+        work="an order create … release: PostgreSQL",
+        key="size.postgres",
+        unit="KB",
+        before=56,
+        must=25,
+        is_upper=True,
+    ),
+    Goal(
+        work="an order create … release: NATS",
+        key="size.nats",
+        unit="KB",
+        before=15,
+        must=8,
+        is_upper=True,
+    ),
+    Goal(
+        work="start with data kept", key="start.kept", unit="s", before=5, must=3.5, is_upper=True
+    ),
+)
+
+
+def verdict(goal: Goal, figures: Mapping[str, float], *, cores: int | None = None) -> str:
+    """Tell whether a goal is met; OPEN if it was not measured or the machine is too small."""
+    available = cores or os.cpu_count() or 1
+    if goal.key not in figures or available < goal.cores:
+        return OPEN
+    return MET if goal.is_met(figures[goal.key]) else MISSED
+
+
+def rows(figures: Mapping[str, float]) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield each goal as printed: the work, at the first commit, required, this run, verdict."""
+    for goal in GOALS:
+        now = spelled(figures.get(goal.key), goal.unit)
+        if goal.also and goal.also[0] in figures:
+            now += f" ({number(figures[goal.also[0]])}{goal.also[1]})"
+        sign = "≤" if goal.is_upper else "≥"
+        required = f"{sign} {spelled(goal.must, goal.unit)}"
+        yield (
+            goal.work,
+            spelled(goal.before, goal.unit),
+            required,
+            now,
+            verdict(goal, figures),
+        )
+
+
+def spelled(value: float | None, unit: str) -> str:
+    """Spell a figure with its unit; a dash if there is none."""
+    if value is None:
+        return OPEN
+    return f"{number(value)}{'' if unit.startswith('/') else ' '}{unit}"
+
+
+def number(value: float) -> str:
+    """Spell a number: two decimals below 10, one below 100, none above."""
+    size = abs(value)
+    if size < 10:  # noqa: PLR2004 - as the sentence says
+        return f"{value:.2f}"
+    return f"{value:.1f}" if size < 100 else f"{value:,.0f}"  # noqa: PLR2004 - the same
+
+
+def table(figures: Mapping[str, float]) -> list[str]:
+    """Return the table for a terminal."""
+    titles = ("work", FIRST, "must", "this run", "")
+    lines = [titles, *rows(figures)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]

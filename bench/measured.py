@@ -1,0 +1,48 @@
+"""What a part of the measurement gets, and what it returns."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bench.load import Run
+from bench.stack import Checkout, Stack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """figures: by name, for the table of goals. lines: what a person reads."""
+
+    figures: Mapping[str, float] = field(default_factory=dict)
+    lines: Sequence[str] = ()
+
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part. seconds: what it takes, about. settings: of its stack.
+
+    with_stack: measures a stack that runs. alone: measures a checkout, and starts what it needs.
+    """
+
+    name: str
+    seconds: float
+    settings: Mapping[str, str] = field(default_factory=dict)
+    with_stack: Callable[[Stack, Say], Measured] | None = None
+    alone: Callable[[Checkout, Say], Measured] | None = None
+
+
+def per_process(cpu: Mapping[str, float], *, count: int, least: float = 0.015) -> str:
+    """Spell the CPU milliseconds of one of `count` requests by process, the largest first.
+
+    least: processes with fewer milliseconds are left out.
+    """
+    each = {name: 1000 * used / count for name, used in cpu.items()}
+    ordered = sorted(each.items(), key=lambda one: -one[1])
+    shown = ", ".join(f"{name} {used:.2f}" for name, used in ordered if used >= least)
+    return f"{sum(each.values()):.2f} ms: {shown}"
+
+
+def latencies(run: Run) -> str:
+    """Spell the median and the slowest of a hundred."""
+    return f"p50 {run.at(0.5) * 1000:.1f} ms  p99 {run.at(0.99) * 1000:.1f} ms"

@@ -1,0 +1,172 @@
+"""Starts the stack of a checkout for a measurement, with the checkout's own interpreter.
+
+The stack is this checkout's or that of another commit. A measurement uses only what stack.json
+says, HTTP, SQL and NATS, so that the same measurement fits both.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from bench.load import Client
+from bench.usage import Usage
+from deploy.local import postgres, state
+from deploy.local.ports import free_port, is_free
+from deploy.local.process import Command, Process
+from deploy.local.settings import PORTS, ROOT, child_environment
+
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
+SUPERVISOR = "supervisor"
+# The load of a measurement is above the default limit of requests.
+MORE = {"RATE_LIMIT_PER_MINUTE": "1000000000"}
+# What a database needs so that commits have a time and statements are counted. It applies from
+# the server's next start.
+OBSERVED = (
+    "alter system set track_commit_timestamp = on",
+    "alter system set shared_preload_libraries = 'pg_stat_statements'",
+)
+COUNTED = "create extension if not exists pg_stat_statements schema public"
+
+
+class NoEnvironmentError(Exception):
+    """The checkout has no installed environment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A folder with the project at some commit."""
+
+    folder: Path = ROOT
+
+    @property
+    def commit(self) -> str:
+        """The commit, with `-dirty` if files differ from it."""
+        asked = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+        done = subprocess.run(  # noqa: S603 - ours
+            asked, cwd=self.folder, capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip() or "unknown"
+
+    def command(self, *module: str, **more: str) -> Command:
+        """Return `python -m …` in this checkout. Raises: NoEnvironmentError."""
+        python = self.folder / ".venv/bin/python"
+        if not python.exists():
+            raise NoEnvironmentError(f"{python} is missing; run `make setup` in {self.folder}")
+        path = os.pathsep.join((str(self.folder), str(self.folder / "gen")))
+        return Command(
+            name=module[0],
+            argv=[str(python), "-m", *module],
+            environment=child_environment(PYTHONPATH=path, **more),
+            folder=self.folder,
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Stack:
+    """A stack that runs. seconds: what its last start took; fresh_seconds: its first."""
+
+    checkout: Checkout
+    folder: Path
+    settings: dict[str, str]
+    seconds: float = 0.0
+    fresh_seconds: float = 0.0
+    _process: Process | None = field(default=None)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What stack.json says."""
+        document = state.read(self.folder / "run")
+        assert document is not None, "the stack does not run"
+        return document
+
+    @property
+    def client(self) -> Client:
+        """Builds requests for its gateway."""
+        document = self.document
+        return Client(url=document["url"], api_key=document["apiKey"])
+
+    def usage(self, **more: int) -> Usage:
+        """Return what its processes use. more: process ids of further parts."""
+        assert self._process is not None
+        alone = {SUPERVISOR: self._process.pid}
+        return Usage({**self.document["pids"], **more}, alone=alone)
+
+    def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """Connect to its database as superuser, in autocommit."""
+        return psycopg.connect(self.document["databaseUrl"], autocommit=True)
+
+    def start(self) -> None:
+        """Start it on the data that it has; returns when it is ready. Raises: NotReadyError."""
+        run_dir = self.folder / "run"
+        command = self.checkout.command(
+            "deploy.local",
+            **{**MORE, **self.settings, "RUN_DIR": str(run_dir), "PORT_BASE": str(_free_row())},
+        )
+        started = time.monotonic()
+        self._process = Process(command, self.folder / "stack.log")
+        self._process.wait_until(
+            lambda: state.read(run_dir) is not None, timeout_seconds=START_SECONDS
+        )
+        self.seconds = time.monotonic() - started
+
+    def stop(self) -> None:
+        """Stop it; its data stays."""
+        if self._process is not None:
+            self._process.stop(timeout_seconds=STOP_SECONDS)
+            self._process = None
+
+    def restart(self, **settings: str) -> None:
+        """Stop it, and start it again on its data. settings: those that change."""
+        self.stop()
+        self.settings |= settings
+        self.start()
+
+
+@contextlib.contextmanager
+def stack(checkout: Checkout, settings: Mapping[str, str]) -> Iterator[Stack]:
+    """Start a stack on fresh data, then once more on the kept data; stop it after the block.
+
+    Its database then keeps the times of commits, and counts statements.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=_place()))
+    folder.chmod(0o755)
+    made = Stack(checkout=checkout, folder=folder, settings=dict(settings))
+    try:
+        made.start()
+        made.fresh_seconds = made.seconds
+        with made.connect() as connection:
+            for statement in OBSERVED:
+                connection.execute(statement)
+        made.restart()
+        with made.connect() as connection:
+            connection.execute(COUNTED)
+        yield made
+    finally:
+        made.stop()
+        postgres.remove(folder / "run/postgres")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _place() -> Path:
+    """Return a folder on the disk, where a temporary folder could be in memory."""
+    place = ROOT / "build"
+    place.mkdir(exist_ok=True)
+    return place
+
+
+def _free_row() -> int:
+    """Return the first of a row of free ports."""
+    while True:
+        base = free_port()
+        if base + len(PORTS) < 65536 and all(is_free(base + n) for n in range(len(PORTS))):  # noqa: PLR2004 - the last port and one
+            return base

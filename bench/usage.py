@@ -1,0 +1,55 @@
+"""What processes use: CPU seconds and memory, by the part of the stack that they belong to."""
+
+from collections.abc import Iterator, Mapping
+
+import psutil
+
+# The measuring process itself.
+LOAD = "load"
+
+
+class Usage:
+    """Processes by part, their children included; and single processes without their children."""
+
+    def __init__(self, pids: Mapping[str, int], *, alone: Mapping[str, int] | None = None) -> None:
+        self._parts = {name: psutil.Process(pid) for name, pid in pids.items()}
+        self._alone = {name: psutil.Process(pid) for name, pid in (alone or {}).items()}
+        self._alone[LOAD] = psutil.Process()
+
+    def cpu(self) -> dict[str, float]:
+        """Return the CPU seconds of each part so far, and of the load."""
+        used = {name: sum(map(_cpu, _family(part))) for name, part in self._parts.items()}
+        for name, process in self._alone.items():
+            times = process.cpu_times()
+            used[name] = times.user + times.system
+        return used
+
+    def since(self, before: Mapping[str, float]) -> dict[str, float]:
+        """Return the CPU seconds of each part since an earlier `cpu()`."""
+        return {name: max(0.0, used - before[name]) for name, used in self.cpu().items()}
+
+    def memory(self) -> dict[str, int]:
+        """Return the proportional set size (PSS) of each part in bytes, without the load's.
+
+        Memory that processes share is counted once, in equal shares.
+        """
+        families = {name: list(_family(part)) for name, part in self._parts.items()}
+        families |= {name: [one] for name, one in self._alone.items() if name != LOAD}
+        return {
+            name: sum(one.memory_full_info().pss for one in family)
+            for name, family in families.items()
+        }
+
+
+def _family(part: psutil.Process) -> Iterator[psutil.Process]:
+    yield part
+    yield from part.children(recursive=True)
+
+
+def _cpu(process: psutil.Process) -> float:
+    """Return the CPU seconds of a process and of its children that have ended."""
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system + times.children_user + times.children_system)

@@ -1,0 +1,75 @@
+"""The table of goals: what is met, how figures are spelled."""
+
+from dataclasses import replace
+
+import pytest
+
+from bench import goals
+from bench.goals import GOALS, MET, MISSED, OPEN, Goal
+
+RATE = Goal(work="reads", key="reads", unit="/s", before=100, must=200)
+TIME = Goal(work="delay", key="delay", unit="ms", before=50, must=15, is_upper=True)
+
+
+@pytest.mark.parametrize(
+    ("goal", "value", "expected"),
+    [(RATE, 200, MET), (RATE, 199.9, MISSED), (TIME, 15, MET), (TIME, 15.1, MISSED)],
+)
+def test_a_goal_is_met_at_its_limit_and_missed_beyond_it(
+    goal: Goal, value: float, expected: str
+) -> None:
+    assert goals.verdict(goal, {goal.key: value}) == expected
+
+
+def test_a_figure_that_was_not_measured_has_no_verdict() -> None:
+    assert goals.verdict(RATE, {}) == OPEN
+
+
+def test_a_goal_that_needs_more_cores_is_not_judged() -> None:
+    goal = replace(RATE, cores=4)
+
+    assert goals.verdict(goal, {"reads": 1000}, cores=2) == OPEN
+    assert goals.verdict(goal, {"reads": 1000}, cores=4) == MET
+
+
+def test_a_share_above_one_is_better_than_required_in_both_directions() -> None:
+    assert RATE.share(400) == 2
+    assert TIME.share(7.5) == 2
+    assert TIME.share(0) == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "expected"),
+    [
+        (0.184, "x floor", "0.18 x floor"),
+        (52.04, "ms", "52.0 ms"),
+        (2512.4, "/s", "2,512/s"),
+        (None, "ms", OPEN),
+    ],
+)
+def test_figures_are_spelled_with_the_digits_that_matter(
+    value: float | None, unit: str, expected: str
+) -> None:
+    assert goals.spelled(value, unit) == expected
+
+
+def test_every_goal_has_a_row_whatever_was_measured() -> None:
+    rows = list(goals.rows({"get.floor": 0.5, "get.rate": 2600}))
+
+    assert [row[0] for row in rows] == [goal.work for goal in GOALS]
+    assert rows[0] == (
+        "GET order, 16 connections",
+        "0.18 x floor",
+        "≥ 0.45 x floor",
+        "0.50 x floor (2,600/s)",
+        MET,
+    )
+    assert {row[4] for row in rows[1:]} == {OPEN}
+
+
+def test_no_goal_was_met_at_the_first_commit() -> None:
+    assert not [goal for goal in GOALS if goal.before is not None and goal.is_met(goal.before)]
+
+
+def test_goals_have_keys_of_their_own() -> None:
+    assert len({goal.key for goal in GOALS}) == len(GOALS)
