@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from chassis import tracing
+from chassis.arrays import Columns
 from chassis.database import Connection, Transaction
 from kernel.clock import to_milliseconds_text
 from kernel.ids import derived_id, to_public
@@ -105,52 +106,49 @@ class Outbox:
         Raises: psycopg.errors.UniqueViolation: the version was written before; the transaction is
             lost, as it must be.
         """
-        if columns := values(events, on=tx):
-            await tx.execute(INSERT, columns)
+        if found := list(events):
+            await tx.execute(INSERT, values(found, on=tx))
 
 
-def values(events: Iterable[Event], *, on: Connection) -> dict[str, str]:
-    """Return the parameters of INSERT for some events, by name; empty for none.
+def values(events: Iterable[Event], *, on: Connection) -> dict[str, object]:
+    """Return the parameters of INSERT for some events, by name.
 
     on: the connection that executes INSERT; its commit wakes the relay of this process.
     """
     trace = tracing.recorded()
-    rows = [(*_row(event), trace) for event in events]
+    rows = [
+        (
+            event.event_id,
+            event.marketplace_id,
+            event.event_type,
+            event.aggregate_type,
+            event.aggregate_id,
+            event.version,
+            event.occurred_at,
+            event.correlation_id,
+            event.body(),
+            trace,
+        )
+        for event in events
+    ]
     on.has_told = on.has_told or bool(rows)
-    columns = zip(*rows, strict=True) if rows else ()
-    return {f"event_{n}": _array(column) for n, column in enumerate(columns)}
+    return _COLUMNS.values(rows)
 
 
+_COLUMNS = Columns(
+    "event",
+    event_id="uuid",
+    marketplace_id="uuid",
+    event_type="text",
+    aggregate_type="text",
+    aggregate_id="text",
+    version="bigint",
+    occurred_at="timestamptz",
+    correlation_id="text",
+    body="text",
+    trace="text",
+)
 # A part of larger statements: append a condition. Its parameters are `values`.
-INSERT = """
-insert into outbox (event_id, marketplace_id, event_type, aggregate_type, aggregate_id,
-                    version, occurred_at, correlation_id, body, trace)
-select event_id, marketplace_id, event_type, aggregate_type, aggregate_id, version, occurred_at,
-       correlation_id, body, trace
-from unnest(
-    %(event_0)s::uuid[], %(event_1)s::uuid[], %(event_2)s::text[], %(event_3)s::text[],
-    %(event_4)s::text[], %(event_5)s::bigint[], %(event_6)s::timestamptz[], %(event_7)s::text[],
-    %(event_8)s::text[], %(event_9)s::text[])
-    as n (event_id, marketplace_id, event_type, aggregate_type, aggregate_id, version,
-          occurred_at, correlation_id, body, trace)
-"""
-
-
-def _row(event: Event) -> tuple[str, ...]:
-    return (
-        event.event_id.hex,
-        event.marketplace_id.hex,
-        event.event_type,
-        event.aggregate_type,
-        event.aggregate_id,
-        str(event.version),
-        event.occurred_at.isoformat(),
-        event.correlation_id,
-        event.body(),
-    )
-
-
-def _array(values: Iterable[str]) -> str:
-    """Return the text of a PostgreSQL array: ten times as fast as psycopg's adaptation."""
-    quoted = [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
-    return '{"' + '","'.join(quoted) + '"}'
+INSERT = f"""
+insert into outbox ({_COLUMNS.names}) select {_COLUMNS.names} from {_COLUMNS.unnested}
+"""  # noqa: S608 - joined from constants of this file

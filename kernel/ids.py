@@ -18,8 +18,14 @@ MarketplaceId = NewType("MarketplaceId", uuid.UUID)
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 LENGTH = 22
 _VALUES = {character: value for value, character in enumerate(ALPHABET)}
+# Two digits at a time: half as many divisions.
+_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 # The namespace (uuid5) of every id that is derived from other ids.
 NAMESPACE = uuid.UUID("6f726368-6573-7472-8a74-6f7200000001")
+_NAMESPACE_HASH = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
+# Where a UUID has its version and its variant. Source: RFC 9562 §4.
+_PLAIN_BITS = ~(0xF << 76 | 0b11 << 62)
+_VERSION_5 = 5 << 76 | 0b10 << 62
 
 
 def new_id() -> uuid.UUID:
@@ -36,8 +42,15 @@ def new_id() -> uuid.UUID:
 
 
 def derived_id(*parts: object) -> uuid.UUID:
-    """Derive an id from its parts: the same parts always give the same id."""
-    return uuid.uuid5(NAMESPACE, ":".join(str(part) for part in parts))
+    """Derive an id from its parts: the same parts always give the same id.
+
+    It is uuid5 of the parts joined by colons. Source: RFC 9562 §5.5.
+    """
+    # Not by uuid.uuid5, which takes four times as long: every event has such an id.
+    digest = _NAMESPACE_HASH.copy()
+    digest.update(":".join(map(str, parts)).encode())
+    value = int.from_bytes(digest.digest()[:16], "big")
+    return uuid.UUID(int=value & _PLAIN_BITS | _VERSION_5)
 
 
 def hashed_id(*parts: str) -> uuid.UUID:
@@ -62,11 +75,12 @@ def is_hashed(value: uuid.UUID) -> bool:
 def to_public(prefix: str, value: uuid.UUID) -> str:
     """Write an id as prefix_ and 22 base62 characters."""
     number = value.int
-    characters = []
-    for _ in range(LENGTH):
-        number, digit = divmod(number, 62)
-        characters.append(ALPHABET[digit])
-    return f"{prefix}_{''.join(reversed(characters))}"
+    pairs = []
+    for _ in range(LENGTH // 2):
+        number, pair = divmod(number, 62 * 62)
+        pairs.append(_PAIRS[pair])
+    pairs.reverse()
+    return f"{prefix}_{''.join(pairs)}"
 
 
 def from_public(prefix: str, text: str) -> uuid.UUID | None:

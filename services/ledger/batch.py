@@ -147,14 +147,19 @@ class Batcher:
         keys = [posting.key for posting in postings if posting.key is not None]
         batch = await self._store.load(tx, asked=asked, keys=keys)
         answers: list[Posted | DomainError] = []
-        events: list[Event] = []
+        causes: list[tuple[Posting, slice]] = []
         for posting in postings:
-            book = batch.books[posting.marketplace_id]
-            mark = len(book.new_entries)
+            entries = batch.books[posting.marketplace_id].new_entries
+            before = len(entries)
             answers.append(_answer(batch, posting, at=at))
-            events += [
-                _event(posting, entry) for entry in book.new_entries[mark:] if entry.public_id
-            ]
+            causes.append((posting, slice(before, len(entries))))
+        # Made while they are read: PostgreSQL works on the rows before them meanwhile.
+        events = (
+            _event(posting, entry)
+            for posting, its_own in causes
+            for entry in batch.books[posting.marketplace_id].new_entries[its_own]
+            if entry.public_id
+        )
         await self._store.save(tx, batch, events=events, at=at)
         return answers
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from chassis.arrays import Columns
 from chassis.database import Cursor, Transaction
 from chassis.idempotency import KEPT, RequestKey
 from chassis.outbox import Event, Outbox
 from kernel.ids import MarketplaceId, OrderId, TransferId
-from services.ledger.arrays import Columns
 from services.ledger.book import (
     Account,
     Book,
@@ -117,7 +117,7 @@ class LedgerStore:
         )
 
     async def save(
-        self, tx: Transaction, batch: Batch, *, events: Sequence[Event], at: dt.datetime
+        self, tx: Transaction, batch: Batch, *, events: Iterable[Event], at: dt.datetime
     ) -> None:
         """Write the decisions: accounts, transfers, entries, events, answers.
 

@@ -66,7 +66,6 @@ ILLEGAL = [
     ("devnet/app.py", "import services.escrow.domain", "devnet.app -> services.escrow.domain"),
     ("devnet/app.py", "import kernel.money", "devnet.app -> kernel.money"),
     ("services/disputes/parties.py", "import asyncio", "disputes.parties -> asyncio"),
-    ("services/ledger/arrays.py", "import random", "ledger.arrays -> random"),
     ("services/ledger/trouble.py", "import psycopg", "ledger.trouble -> psycopg"),
     ("gateway/keys.py", "import psycopg", "gateway.keys -> psycopg"),
     ("services/ledger/batch.py", "import chassis.wire", "ledger.batch -> chassis.wire"),

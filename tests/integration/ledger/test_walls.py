@@ -115,6 +115,34 @@ async def test_impossible_transfers_are_refused(house: House) -> None:
     assert await insert(4, "USDC", ann, bob, 5, uuid.uuid4()) == "transfers_pending"
 
 
+@pytest.mark.parametrize(
+    ("statement", "wall"),
+    [
+        ("delete from accounts", "accounts_are_kept"),
+        ("truncate accounts", "accounts_are_kept"),
+        ("update accounts set name = 'suspense'", "accounts_keep_their_name"),
+        ("update accounts set asset = 'EURC'", "accounts_keep_their_name"),
+    ],
+)
+async def test_not_even_the_owner_deletes_or_renames_an_account(
+    house: House, statement: str, wall: str
+) -> None:
+    await house.user(10)
+
+    assert await refused(house, statement) == wall
+
+
+async def test_one_unknown_account_refuses_a_whole_statement(house: House) -> None:
+    ann, bob = await house.user(100), await house.user()
+    rows = "(%s, %s, 1, 1, 'USDC', %s, %s, 5, null, '', '', now())"
+    many = f"{INSERT_TRANSFER.partition('values')[0]} values {rows}, {rows}"
+    m, one, other = house.marketplace, uuid.uuid4(), uuid.uuid4()
+
+    wrong = await refused(house, many, m, one, ann, bob, m, other, ann, escrow())
+
+    assert wrong == "transfers_credit_account"
+
+
 async def test_a_hold_is_resolved_once_on_its_own_accounts_up_to_its_amount(house: House) -> None:
     ann, bob = await house.user(100), await house.user()
     hold, moved = pending(ann, bob, 40), single(ann, bob, 10)
