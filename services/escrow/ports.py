@@ -13,6 +13,7 @@ from services.escrow.contracts.evidence import (
     FindingsPage,
     Ledger,
     Prepared,
+    Sequences,
     Submission,
     TransactionOutcome,
     TransfersPage,
@@ -144,8 +145,8 @@ class Chain(Protocol):
         """Return an account, None where there is none. Raises: ChainUnavailable."""
         ...
 
-    async def sequences(self, addresses: Sequence[str]) -> Mapping[str, int]:
-        """Return the last sequence numbers that accounts have used; those absent are left out.
+    async def sequences(self, addresses: Sequence[str]) -> Sequences:
+        """Return the last sequence numbers that accounts have used.
 
         Raises: ChainUnavailable.
         """

@@ -11,6 +11,8 @@ platform = sa.Table(
     metadata,
     sa.Column("address", sa.Text, primary_key=True),
     sa.Column("sealed", JSONB),
+    sa.Column("last_sequence", sa.BigInteger),
+    sa.Column("seen_ledger", sa.BigInteger),
 )
 
 channels = sa.Table(

@@ -5,6 +5,7 @@ whole seconds since 1970 as ledgers record them.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -179,6 +180,17 @@ class AccountView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sequences:
+    """The last numbers that accounts have used; absent accounts are left out.
+
+    read_at_ledger: the ledger that has them so.
+    """
+
+    used: Mapping[str, int]
+    read_at_ledger: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedTransfer:
     """A transfer of our asset as the event stream has it.
 
@@ -253,8 +265,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingsPage:
-    """Transactions of anybody, oldest first. is_last: there were no more when it was read."""
+    """Transactions of anybody, oldest first.
+
+    is_last: there were no more when it was read; latest_ledger: the node's newest at that moment.
+    """
 
     found: tuple[Finding, ...]
     next_cursor: str
     is_last: bool
+    latest_ledger: int

@@ -190,10 +190,12 @@ class Bootstrap:
             account = await self._chain.account(channel.address)
             if account is None:
                 raise ChainUnavailable("the node does not show the channel accounts yet")
+            # The account's first number, even where it has used some: then the books have
+            # forgotten what, and the comparison of numbers must find it. Source: CAP-1, the
+            # network's starting sequence number is the ledger, shifted by 32 bits.
+            first = (account.sequence >> 32 << 32) + 1
             async with self._database.transaction() as tx:
-                await self._accounts.open_channel(
-                    tx, address=channel.address, next_sequence=account.sequence + 1
-                )
+                await self._accounts.open_channel(tx, address=channel.address, next_sequence=first)
 
     async def _until_landed(
         self, intent: Intent, platform: Signer, signers: Mapping[str, Signer]
@@ -222,6 +224,11 @@ class Bootstrap:
         await self._chain.submit(prepared.envelope_xdr)
         while True:
             outcome = await self._chain.outcome(prepared.hash)
+            if outcome.status is not OutcomeStatus.NOT_FOUND:
+                async with self._database.transaction() as tx:
+                    await self._accounts.platform_landed(
+                        tx, sequence=sequence, ledger=outcome.ledger
+                    )
             if outcome.status is OutcomeStatus.SUCCEEDED:
                 return
             # Whether it landed where the node keeps no history: the next look at the chain tells.

@@ -6,7 +6,7 @@ that no attempt has was used by an envelope that these books have forgotten, or 
 
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from chassis.database import Transaction
 from chassis.sql import compiled
 from services.escrow.contracts.evidence import Finding
 from services.escrow.contracts.steps import Step
+from services.escrow.sending.platform_account import PlatformNumber
 from services.escrow.tables import chain_holds, channels, platform
 
 
@@ -74,10 +75,19 @@ class Landings:
         """Read the channel accounts that are on chain, with their next numbers by the books."""
         return [ChannelNumber(**row._asdict()) for row in await tx.fetch(_NUMBERS)]
 
-    async def platform(self, tx: Transaction) -> str | None:
-        """Read the platform's address, which makes the channel accounts; None: it has none yet."""
-        address: str | None = await tx.fetchval(_PLATFORM)
-        return address
+    async def platform(self, tx: Transaction) -> PlatformNumber | None:
+        """Read the platform account, which makes the channel accounts; None: there is none yet."""
+        row = await tx.fetchrow(_PLATFORM)
+        return None if row is None else PlatformNumber(**row._asdict())
+
+    async def platform_seen(self, tx: Transaction, *, used: int, ledger: int) -> None:
+        """Note that the books can explain the platform's numbers up to one, seen in a ledger."""
+        await tx.run(_PLATFORM_SEEN, {"used": used, "ledger": ledger})
+
+    async def are_channels(self, tx: Transaction, addresses: Collection[str]) -> bool:
+        """Tell whether the books have all of some accounts as channel accounts, in any state."""
+        known = await tx.fetchval(_COUNT_CHANNELS, {"addresses": list(addresses)})
+        return int(known) == len(addresses)
 
     async def forgotten(self, tx: Transaction, *, source: str, first: int, last: int) -> int:
         """Count the used numbers of an account, from the first to the last, that no attempt has.
@@ -97,7 +107,7 @@ class Landings:
         return int(await tx.fetchval(_REALIGN, names)) == 1
 
     async def newest_signed(self, tx: Transaction, source: str) -> int:
-        """Return the newest ledger in which the books know a channel account to be.
+        """Return the newest ledger in which the books know an account of ours to be.
 
         A new account's number begins with the ledger that made it. Source: CAP-1, the network's
         starting sequence number.
@@ -172,7 +182,15 @@ _CONFIRM = compiled(
         confirmed_why=sa.bindparam("why"),
     )
 )
-_PLATFORM = compiled(sa.select(platform.c.address))
+_PLATFORM = compiled(
+    sa.select(platform.c.address, platform.c.last_sequence, platform.c.seen_ledger)
+)
+# The columns are null until the first look; `greatest` leaves null out.
+_PLATFORM_SEEN = """
+update platform set last_sequence = greatest(last_sequence, %(used)s),
+                    seen_ledger = greatest(seen_ledger, %(ledger)s)
+"""
+_COUNT_CHANNELS = "select count(*) from channels where address = any(%(addresses)s)"
 _NUMBERS = compiled(
     sa.select(
         channels.c.address,
@@ -222,7 +240,8 @@ _NEWEST_SIGNED = """
 select greatest(
     coalesce((select max(greatest(prepared_at_ledger, coalesce(ledger, 0)))
               from attempts where source = %(source)s), 0),
-    coalesce((select (next_sequence - 1) >> 32 from channels where address = %(source)s), 0))
+    coalesce((select (next_sequence - 1) >> 32 from channels where address = %(source)s), 0),
+    coalesce((select seen_ledger from platform where address = %(source)s), 0))
 """
 _USED_BEFORE = """
 select greatest(%(sequence)s::bigint >> 32, coalesce(max(ledger), 0)) from attempts

@@ -2,9 +2,10 @@
 
 A database that was restored to an earlier moment, or a standby that took over without the last
 commits, has forgotten what was sent since. The next number of each channel account tells: the
-network has used one that no envelope in the books has. Then nothing new is sent by anybody (a hold)
-until an operator has confirmed. What landed meanwhile is read from the ledgers; steps whose doing
-it is claim it (`recognise.py`), and the operator decides about the rest.
+network has used one that no envelope in the books has. Channel accounts that were made since are
+unknown to the books; the number of the platform account, which made them, tells. Then nothing new
+is sent by anybody (a hold) until an operator has confirmed. What landed meanwhile is read from the
+ledgers; steps whose doing it is claim it (`recognise.py`), and the operator decides about the rest.
 """
 
 import asyncio
@@ -15,15 +16,18 @@ from chassis.database import Database
 from chassis.telemetry import logger
 from chassis.waiting import Bell
 from kernel.errors import DomainError, FailedPrecondition
-from services.escrow.contracts.evidence import Finding
+from services.escrow.contracts.evidence import Finding, Sequences
 from services.escrow.ports import Chain
 from services.escrow.sending.landings import ChannelNumber, Landings
+from services.escrow.sending.platform_account import PlatformLedgers, PlatformNumber
 from services.escrow.sending.progress import Progress
 from services.escrow.sending.work import CHAIN_AHEAD
 
 CHECK_SECONDS = 60.0
 HELD_SECONDS = 2.0
 RETRY_SECONDS = 1.0
+# The ledger in which the platform account was seen is noted again after so many ledgers.
+SEEN_LEDGERS = 12
 # So many pages are read in a row before what was found is kept and the commands are woken.
 PAGES_AT_ONCE = 50
 log = logger()
@@ -56,6 +60,8 @@ class Recovery:
         self._cursor: str | None = None
         # Channel accounts that were made since the backup: the books have neither them nor a key.
         self._lost: set[str] = set()
+        self._ledgers = PlatformLedgers(chain=chain)
+        self._is_platform_forgotten = False
 
     async def start(self) -> None:
         """Compare before anything is sent; outlasts an absent chain or database."""
@@ -84,15 +90,21 @@ class Recovery:
             await asyncio.sleep(seconds)
 
     async def check(self) -> None:
-        """Compare every channel account with the books; opens a hold where they have forgotten.
+        """Compare our accounts with the books; opens a hold where the books have forgotten.
 
         Raises: ChainUnavailable.
         """
-        async with self._database.statement() as connection:
-            known = await self._landings.numbers(connection)
-        used = await self._chain.sequences([channel.address for channel in known])
+        known, platform, seen = await self._look()
+        used = seen.used
         behind = [c for c in known if used.get(c.address, 0) >= c.next_sequence]
         self._forgotten = [c.address for c in behind if not await self._settle(c, used[c.address])]
+        if (
+            not self._forgotten
+            and platform is not None
+            and platform.address in used
+            and not await self._settle_platform(platform, seen)
+        ):
+            self._forgotten = [platform.address]
         if not self._forgotten:
             return
         why = f"the books have forgotten what used numbers of {', '.join(self._forgotten)}"
@@ -119,7 +131,7 @@ class Recovery:
         self._bell.ring()
 
     async def _pages(
-        self, ours: Collection[str], platform: str | None, *, start: int
+        self, ours: Collection[str], platform: PlatformNumber | None, *, start: int
     ) -> list[Finding]:
         """Read on, at first from a ledger (0: nothing is missing).
 
@@ -134,7 +146,7 @@ class Recovery:
                 start_ledger=start if self._cursor is None else None, cursor=self._cursor
             )
             for one in page.found:
-                if one.source == platform:
+                if platform is not None and one.source == platform.address:
                     self._lost |= self._chain.created(one.envelope_xdr)
                 if one.source in ours or one.source in self._lost:
                     found.append(one)
@@ -148,17 +160,65 @@ class Recovery:
 
         Raises: NothingHeld; ChainUnavailable.
         """
-        async with self._database.statement() as connection:
-            known = await self._landings.numbers(connection)
-        used = await self._chain.sequences([channel.address for channel in known])
+        known, platform, seen = await self._look()
         async with self._database.transaction() as tx:
             if not await self._landings.confirm(tx, by=by, why=why):
                 raise NothingHeld("Nothing is held")
-            for address, sequence in used.items():
-                await self._landings.realign(tx, source=address, used=sequence, step=None)
+            for channel in known:
+                if (used := seen.used.get(channel.address)) is not None:
+                    await self._landings.realign(tx, source=channel.address, used=used, step=None)
+            if platform is not None and (used := seen.used.get(platform.address)) is not None:
+                await self._landings.platform_seen(tx, used=used, ledger=seen.read_at_ledger)
             await self._progress.wake(tx, reason=CHAIN_AHEAD)
         log.warning("escrow.confirmed", by=by, why=why, caller=identity.current().caller)
         self._bell.ring()
+
+    async def _look(self) -> tuple[list[ChannelNumber], PlatformNumber | None, Sequences]:
+        """Read our accounts by the books, and the numbers that the network has used of them."""
+        async with self._database.statement() as connection:
+            known = await self._landings.numbers(connection)
+            platform = await self._landings.platform(connection)
+        addresses = [channel.address for channel in known]
+        if platform is not None:
+            addresses.append(platform.address)
+        return known, platform, await self._chain.sequences(addresses)
+
+    async def _settle_platform(self, books: PlatformNumber, seen: Sequences) -> bool:
+        """Note how far the platform account has come; False: the books lack what it has made.
+
+        The first look at it proves nothing. Later, a number that the books do not know is explained
+        if its transaction made no account that the books lack: the process ended before it was
+        noted, a process of the version before sent it, or an operator used the account.
+        Raises: ChainUnavailable.
+        """
+        used, ledger = seen.used[books.address], seen.read_at_ledger
+        is_new = books.last_sequence is None
+        is_ahead = not is_new and used > (books.last_sequence or 0)
+        if not is_ahead:
+            self._is_platform_forgotten = False
+        elif not self._is_platform_forgotten:
+            self._is_platform_forgotten = not await self._explain(books, used=used, ledger=ledger)
+        if self._is_platform_forgotten:
+            return False
+        if is_new or is_ahead or ledger >= (books.seen_ledger or 0) + SEEN_LEDGERS:
+            async with self._database.statement() as connection:
+                await self._landings.platform_seen(connection, used=used, ledger=ledger)
+        return True
+
+    async def _explain(self, books: PlatformNumber, *, used: int, ledger: int) -> bool:
+        """Look in the ledgers whether the books have all that the platform account has made.
+
+        Under a hold this is not asked: the operator decides. Raises: ChainUnavailable.
+        """
+        async with self._database.statement() as connection:
+            if await self._landings.is_held(connection):
+                return False
+        made = await self._ledgers.made_since(books, used=used, at_ledger=ledger)
+        async with self._database.statement() as connection:
+            if made is None or not await self._landings.are_channels(connection, made):
+                return False
+        log.warning("escrow.platform_account_used", last=used, known=books.last_sequence)
+        return True
 
     async def _settle(self, channel: ChannelNumber, used: int) -> bool:
         """Move an account that is behind to the chain's number; False: the books lack a reason."""

@@ -16,6 +16,7 @@ from services.escrow.contracts.evidence import (
     FindingsPage,
     Ledger,
     Prepared,
+    Sequences,
     Submission,
     SubmitStatus,
     TransactionOutcome,
@@ -81,7 +82,7 @@ class StellarChain:
         """Return an account, None where there is none."""
         return await self._views.account(address)
 
-    async def sequences(self, addresses: Sequence[str]) -> Mapping[str, int]:
+    async def sequences(self, addresses: Sequence[str]) -> Sequences:
         """Return the last sequence numbers that accounts have used."""
         return await self._views.sequences(addresses)
 

@@ -70,6 +70,7 @@ class History:
             found=tuple(found),
             next_cursor=answer.cursor,
             is_last=answer.count < PAGE_SIZE,
+            latest_ledger=answer.latest_ledger,
         )
 
     def is_of(self, envelope_xdr: str, intent: Intent) -> bool:

@@ -100,6 +100,7 @@ class Transactions:
     landed: Sequence[Landed]
     count: int
     cursor: str
+    latest_ledger: int
 
 
 class _LandedPage(pydantic.BaseModel):
@@ -107,6 +108,7 @@ class _LandedPage(pydantic.BaseModel):
 
     transactions: list[Any]
     cursor: str
+    latest_ledger: int = pydantic.Field(alias="latestLedger", gt=0)
 
 
 class _EventsAnswer(pydantic.BaseModel):
@@ -209,6 +211,7 @@ class Rpc:
             landed=[one for one in map(self._landed, answer.transactions) if one is not None],
             count=len(answer.transactions),
             cursor=answer.cursor,
+            latest_ledger=answer.latest_ledger,
         )
 
     async def events(

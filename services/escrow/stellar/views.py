@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from stellar_sdk import Asset, scval, xdr
 
-from services.escrow.contracts.evidence import AccountView, EscrowView
+from services.escrow.contracts.evidence import AccountView, EscrowView, Sequences
 from services.escrow.ports import ChainUnavailable
 from services.escrow.stellar.addresses import (
     account_key,
@@ -41,18 +41,19 @@ class Views:
             read_at_ledger=entries.read_at,
         )
 
-    async def sequences(self, addresses: Sequence[str]) -> Mapping[str, int]:
-        """Return the last sequence numbers that accounts have used; absent ones are left out."""
+    async def sequences(self, addresses: Sequence[str]) -> Sequences:
+        """Return the last sequence numbers that accounts have used."""
         if not addresses:
-            return {}
+            return Sequences(used={}, read_at_ledger=0)
         keys = {address: account_key(address) for address in addresses}
         entries = await self._rpc.entries(list(keys.values()))
         found = {address: entries.get(key) for address, key in keys.items()}
-        return {
+        used = {
             address: entry.account.seq_num.sequence_number.int64
             for address, entry in found.items()
             if entry is not None and entry.account is not None
         }
+        return Sequences(used=used, read_at_ledger=entries.read_at)
 
     async def balances(self, addresses: Sequence[str]) -> Mapping[str, int]:
         """Return what addresses hold of the asset."""

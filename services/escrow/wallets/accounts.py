@@ -33,6 +33,14 @@ class Accounts:
         """Keep the platform's key; the first one stays."""
         await tx.run(_ADD_PLATFORM, {"address": address, "sealed": Jsonb(dict(sealed))})
 
+    async def platform_landed(self, tx: Transaction, *, sequence: int, ledger: int) -> None:
+        """Note that a transaction of the platform account's next number is in a ledger.
+
+        Where the books do not know the number before it, nothing is noted: what used that number
+        must be explained first.
+        """
+        await tx.run(_PLATFORM_LANDED, {"sequence": sequence, "ledger": ledger})
+
     async def channels(self, tx: Transaction) -> list[Channel]:
         """Read every channel account that is not retired."""
         return [
@@ -75,6 +83,10 @@ _KEY: dict[str, sa.BindParameter[object]] = {
 }
 _PLATFORM = compiled(sa.select(platform.c.address, platform.c.sealed))
 _ADD_PLATFORM = compiled(insert(platform).values(_KEY).on_conflict_do_nothing())
+_PLATFORM_LANDED = """
+update platform set last_sequence = %(sequence)s, seen_ledger = greatest(seen_ledger, %(ledger)s)
+where last_sequence = %(sequence)s - 1
+"""
 _CHANNELS = compiled(
     sa.select(channels.c.address, channels.c.sealed, channels.c.next_sequence)
     .where(channels.c.is_retired.is_(False))

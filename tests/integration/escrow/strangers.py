@@ -32,6 +32,7 @@ class Stranger:
         self._info = info
         self._key = Keypair.random()
         self.address = self._key.public_key
+        self.secret = self._key.secret
         self.asset = Asset("USDC", self._info["usdcIssuer"])
 
     async def come(self, *, amount: str) -> None:
