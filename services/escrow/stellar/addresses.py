@@ -1,32 +1,67 @@
-"""Addresses and ledger keys: Stellar's names of things, as XDR."""
+"""Addresses and ledger keys: Stellar's names of things, as XDR.
+
+The same few addresses come in every step, and reading one costs much: what follows from an address
+is remembered, and so must not be changed.
+"""
 
 import hashlib
+from functools import lru_cache
 
 from stellar_sdk import Address, Asset, Keypair, Network, StrKey, scval, xdr
 
 PERSISTENT = xdr.ContractDataDurability.PERSISTENT
+remembered = lru_cache(maxsize=4096)
 
 
+@remembered
+def public_key(address: str) -> Keypair:
+    """Return the public key of a G… address."""
+    return Keypair.from_public_key(address)
+
+
+@remembered
 def sc_address(address: str) -> xdr.SCAddress:
     """Return a G… or C… address as contracts see it."""
     return Address(address).to_xdr_sc_address()
 
 
+@remembered
+def spelled(address: xdr.SCAddress) -> str:
+    """Return how an address is spelled. Raises: ValueError: it is of an unknown kind."""
+    return Address.from_xdr_sc_address(address).address
+
+
+@remembered
+def value_of(address: str) -> xdr.SCVal:
+    """Return an address as contracts' arguments and values have it."""
+    return scval.to_address(address)
+
+
+def address_in(value: xdr.SCVal) -> str:
+    """Read an address of a contract's value. Raises: ValueError: it is none."""
+    if value.address is None:
+        raise ValueError(f"a value of the kind {value.type.name} is no address")
+    return spelled(value.address)
+
+
+@remembered
 def is_contract(address: str) -> bool:
     """Tell a C… address from a G… one."""
     return StrKey.is_valid_contract(address)
 
 
+@remembered
 def account_key(address: str) -> xdr.LedgerKey:
     """Return the ledger key of an account."""
-    account = xdr.LedgerKeyAccount(Keypair.from_public_key(address).xdr_account_id())
+    account = xdr.LedgerKeyAccount(public_key(address).xdr_account_id())
     return xdr.LedgerKey(xdr.LedgerEntryType.ACCOUNT, account=account)
 
 
+@remembered
 def trustline_key(address: str, asset: Asset) -> xdr.LedgerKey:
     """Return the ledger key of an account's trustline."""
     line = xdr.LedgerKeyTrustLine(
-        Keypair.from_public_key(address).xdr_account_id(), asset.to_trust_line_asset_xdr_object()
+        public_key(address).xdr_account_id(), asset.to_trust_line_asset_xdr_object()
     )
     return xdr.LedgerKey(xdr.LedgerEntryType.TRUSTLINE, trust_line=line)
 
@@ -37,6 +72,7 @@ def data_key(contract: str, key: xdr.SCVal) -> xdr.LedgerKey:
     return xdr.LedgerKey(xdr.LedgerEntryType.CONTRACT_DATA, contract_data=data)
 
 
+@remembered
 def instance_key(contract: str) -> xdr.LedgerKey:
     """Return the ledger key of a contract's instance."""
     return data_key(contract, xdr.SCVal(xdr.SCValType.SCV_LEDGER_KEY_CONTRACT_INSTANCE))
@@ -48,16 +84,16 @@ def code_key(wasm_hash: str) -> xdr.LedgerKey:
     return xdr.LedgerKey(xdr.LedgerEntryType.CONTRACT_CODE, contract_code=code)
 
 
+@remembered
 def escrow_key(contract: str) -> xdr.LedgerKey:
     """Return the ledger key of an escrow's stored value: `DataKey::Escrow`."""
     return data_key(contract, scval.to_vec([scval.to_symbol("Escrow")]))
 
 
+@remembered
 def balance_key(asset_contract: str, holder: str) -> xdr.LedgerKey:
     """Return the ledger key of a contract's balance in the asset's contract."""
-    return data_key(
-        asset_contract, scval.to_vec([scval.to_symbol("Balance"), scval.to_address(holder)])
-    )
+    return data_key(asset_contract, scval.to_vec([scval.to_symbol("Balance"), value_of(holder)]))
 
 
 def key_of(entry: xdr.LedgerEntryData) -> xdr.LedgerKey:
@@ -83,6 +119,24 @@ def holding_key(address: str, *, asset: Asset, asset_contract: str) -> xdr.Ledge
     if is_contract(address):
         return balance_key(asset_contract, address)
     return trustline_key(address, asset)
+
+
+@remembered
+def account_name(address: str) -> bytes:
+    """Return the bytes of an account's ledger key."""
+    return account_key(address).to_xdr_bytes()
+
+
+@remembered
+def holding_name(address: str, *, asset: Asset, asset_contract: str) -> bytes:
+    """Return the bytes of a `holding_key`."""
+    return holding_key(address, asset=asset, asset_contract=asset_contract).to_xdr_bytes()
+
+
+@remembered
+def instance_name(contract: str) -> bytes:
+    """Return the bytes of an instance's ledger key."""
+    return instance_key(contract).to_xdr_bytes()
 
 
 def deployment_preimage(deployer: str, salt: bytes) -> xdr.ContractIDPreimage:

@@ -3,10 +3,11 @@
 Builders fill them in, and the verifier holds every envelope against them.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass
-from functools import singledispatchmethod
+from functools import cached_property, singledispatchmethod
 
-from stellar_sdk import Asset, Keypair, scval, xdr
+from stellar_sdk import Asset, scval, xdr
 
 from services.escrow.contracts.intents import (
     ApproveMilestone,
@@ -25,11 +26,18 @@ from services.escrow.contracts.intents import (
 )
 from services.escrow.ports import StellarOptions
 from services.escrow.stellar import wallets
-from services.escrow.stellar.addresses import deployed_contract_id, deployment_preimage
+from services.escrow.stellar.addresses import (
+    deployed_contract_id,
+    deployment_preimage,
+    public_key,
+    value_of,
+)
 from services.escrow.stellar.contract import Call, Contracts, OnContract, UnknownBuild
 
+DRAWN_MAX = 256
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Blueprint:
     """An envelope's contents that follow from the intent alone.
 
@@ -52,6 +60,12 @@ class Blueprint:
         """Tell a contract call from operations of the network itself."""
         return bool(self.consulted)
 
+    @cached_property
+    def packed(self) -> bytes:
+        """Return the operations as a transaction has them: their number and their XDR."""
+        count = len(self.operations).to_bytes(4, "big")
+        return count + b"".join(operation.to_xdr_bytes() for operation in self.operations)
+
 
 class Blueprints:
     """Draws blueprints for one network."""
@@ -63,6 +77,7 @@ class Blueprints:
         self._factory = options.factory
         self._fee_address = options.provider_fee_address
         self._contracts = Contracts(options=options, asset_contract=self.asset_contract)
+        self._drawn: OrderedDict[int, tuple[Intent, Blueprint]] = OrderedDict()
 
     def contract_id(self, intent: DeployEscrow) -> str:
         """Return the C… address a deployment will have. Raises: UnknownBuild."""
@@ -70,12 +85,25 @@ class Blueprints:
         deployer = intent.signer if profile.is_signer_deployer else intent.factory
         return deployed_contract_id(deployer, intent.salt, passphrase=self._passphrase)
 
-    @singledispatchmethod
     def of(self, intent: Intent) -> Blueprint:
-        """Draw the blueprint of an intent. Raises: UnknownBuild."""
+        """Return the blueprint of an intent; drawn once for its builder and its verifier.
+
+        Raises: UnknownBuild.
+        """
+        known, blueprint = self._drawn.get(id(intent), (None, None))
+        if known is intent and blueprint is not None:
+            return blueprint
+        blueprint = self._draw(intent)
+        self._drawn[id(intent)] = intent, blueprint
+        if len(self._drawn) > DRAWN_MAX:
+            self._drawn.popitem(last=False)
+        return blueprint
+
+    @singledispatchmethod
+    def _draw(self, intent: Intent) -> Blueprint:
         raise TypeError(f"no blueprint for {type(intent).__name__}")
 
-    @of.register
+    @_draw.register
     def _(self, intent: DeployEscrow) -> Blueprint:
         if intent.factory != self._factory:
             raise UnknownBuild(f"{intent.factory} is not the factory of this network")
@@ -90,26 +118,26 @@ class Blueprints:
             code=intent.wasm_hash,
         )
 
-    @of.register
+    @_draw.register
     def _(self, intent: FundEscrow) -> Blueprint:
         transfer = self._transfer(intent.funder, intent.contract_id, intent.amount)
         return self._of_escrow(intent, payees={intent.funder}, below=[_invocation(transfer)])
 
-    @of.register
+    @_draw.register
     def _(self, intent: ChangeMilestoneStatus | ApproveMilestone | DisputeEscrow) -> Blueprint:
         return self._of_escrow(intent, payees=set())
 
-    @of.register
+    @_draw.register
     def _(self, intent: ReleaseFunds) -> Blueprint:
         payees = {intent.receiver, intent.platform, self._fee_address}
         return self._of_escrow(intent, payees=payees)
 
-    @of.register
+    @_draw.register
     def _(self, intent: ResolveDispute) -> Blueprint:
         payees = {*intent.distributions, intent.platform, self._fee_address}
         return self._of_escrow(intent, payees=payees)
 
-    @of.register
+    @_draw.register
     def _(self, intent: PayAsset) -> Blueprint:
         call = self._transfer(intent.from_address, intent.to_address, intent.amount)
         return _of_call(
@@ -118,31 +146,31 @@ class Blueprints:
             holders={intent.from_address, intent.to_address},
         )
 
-    @of.register
+    @_draw.register
     def _(self, intent: CreateWallet) -> Blueprint:
         operations = wallets.create_wallet(intent, asset=self.asset)
         signers = frozenset({intent.account, intent.sponsor})
         return Blueprint(operations=tuple(operations), signers=signers)
 
-    @of.register
+    @_draw.register
     def _(self, intent: CreateChannels) -> Blueprint:
         operations = wallets.create_channels(intent)
         return Blueprint(operations=tuple(operations), signers=frozenset({intent.funder}))
 
-    @of.register
+    @_draw.register
     def _(self, intent: TrustAsset) -> Blueprint:
         operations = wallets.trust_asset(intent, asset=self.asset)
         return Blueprint(operations=tuple(operations), signers=frozenset({intent.account}))
 
-    @of.register
+    @_draw.register
     def _(self, intent: UseNumber) -> Blueprint:
         operations = wallets.use_number(intent)
         return Blueprint(operations=tuple(operations), signers=frozenset({intent.account}))
 
     def _transfer(self, from_address: str, to_address: str, amount: int) -> Call:
         args = (
-            scval.to_address(from_address),
-            scval.to_address(to_address),
+            value_of(from_address),
+            value_of(to_address),
             scval.to_int128(amount),
         )
         return Call(
@@ -189,7 +217,7 @@ def _of_call(
         xdr.OperationType.INVOKE_HOST_FUNCTION,
         invoke_host_function_op=xdr.InvokeHostFunctionOp(call.host_function(), [allowed]),
     )
-    wallet = Keypair.from_public_key(call.authorizer).xdr_muxed_account()
+    wallet = public_key(call.authorizer).xdr_muxed_account()
     return Blueprint(
         operations=(xdr.Operation(wallet, body),),
         signers=frozenset({call.authorizer}),

@@ -24,7 +24,7 @@ from services.escrow.contracts.intents import (
     Roles,
 )
 from services.escrow.ports import ChainRefused, StellarOptions
-from services.escrow.stellar.addresses import sc_address
+from services.escrow.stellar.addresses import address_in, sc_address, value_of
 
 OnContract = (
     FundEscrow
@@ -122,7 +122,7 @@ class Contract:
     @call.register
     def _(self, intent: DeployEscrow) -> Call:
         args = (
-            scval.to_address(intent.signer),
+            value_of(intent.signer),
             scval.to_bytes(bytes.fromhex(intent.wasm_hash)),
             scval.to_bytes(intent.salt),
             scval.to_symbol(INIT_FUNCTION),
@@ -139,7 +139,7 @@ class Contract:
     @call.register
     def _(self, intent: FundEscrow) -> Call:
         stored = xdr.SCVal.from_xdr_bytes(intent.expected_escrow)
-        args = (scval.to_address(intent.funder), stored, scval.to_int128(intent.amount))
+        args = (value_of(intent.funder), stored, scval.to_int128(intent.amount))
         return _call(intent, args, intent.funder)
 
     @call.register
@@ -149,39 +149,39 @@ class Contract:
             self._index(intent.index),
             scval.to_string(intent.status),
             evidence,
-            scval.to_address(intent.service_provider),
+            value_of(intent.service_provider),
         )
         return _call(intent, args, intent.service_provider)
 
     @call.register
     def _(self, intent: ApproveMilestone) -> Call:
-        args = (self._index(intent.index), scval.to_address(intent.approver))
+        args = (self._index(intent.index), value_of(intent.approver))
         return _call(intent, args, intent.approver)
 
     @call.register
     def _(self, intent: ReleaseFunds) -> Call:
-        args = (scval.to_address(intent.release_signer), *self._fee_argument())
+        args = (value_of(intent.release_signer), *self._fee_argument())
         return _call(intent, args, intent.release_signer)
 
     @call.register
     def _(self, intent: DisputeEscrow) -> Call:
-        return _call(intent, (scval.to_address(intent.signer),), intent.signer)
+        return _call(intent, (value_of(intent.signer),), intent.signer)
 
     @call.register
     def _(self, intent: ResolveDispute) -> Call:
         shares = {
-            scval.to_address(address): scval.to_int128(amount)
+            value_of(address): scval.to_int128(amount)
             for address, amount in intent.distributions.items()
         }
         args = (
-            scval.to_address(intent.resolver),
+            value_of(intent.resolver),
             *self._fee_argument(),
             scval.to_map(shares),
         )
         return _call(intent, args, intent.resolver)
 
     def _fee_argument(self) -> tuple[xdr.SCVal, ...]:
-        return (scval.to_address(self._fee_address),) if self.profile.takes_fee_address else ()
+        return (value_of(self._fee_address),) if self.profile.takes_fee_address else ()
 
     def _index(self, index: int) -> xdr.SCVal:
         return scval.to_int128(index) if self.profile.is_wide else scval.to_uint32(index)
@@ -200,19 +200,19 @@ class Contract:
                 "receiver_memo": memo,
                 "roles": self._roles(intent.roles),
                 "title": scval.to_string(intent.title),
-                "trustline": scval.to_struct({"address": scval.to_address(self._asset_contract)}),
+                "trustline": scval.to_struct({"address": value_of(self._asset_contract)}),
             }
         )
 
     def _roles(self, roles: Roles) -> xdr.SCVal:
         return scval.to_struct(
             {
-                "approver": scval.to_address(roles.approver),
-                "dispute_resolver": scval.to_address(roles.dispute_resolver),
-                self.profile.platform_field: scval.to_address(roles.platform),
-                "receiver": scval.to_address(roles.receiver),
-                "release_signer": scval.to_address(roles.release_signer),
-                "service_provider": scval.to_address(roles.service_provider),
+                "approver": value_of(roles.approver),
+                "dispute_resolver": value_of(roles.dispute_resolver),
+                self.profile.platform_field: value_of(roles.platform),
+                "receiver": value_of(roles.receiver),
+                "release_signer": value_of(roles.release_signer),
+                "service_provider": value_of(roles.service_provider),
             }
         )
 
@@ -298,12 +298,12 @@ def _milestone(description: str) -> xdr.SCVal:
 def _decode_roles(fields: Mapping[str, xdr.SCVal]) -> Roles:
     platform = fields.get("platform") or fields["platform_address"]
     return Roles(
-        approver=scval.from_address(fields["approver"]).address,
-        service_provider=scval.from_address(fields["service_provider"]).address,
-        platform=scval.from_address(platform).address,
-        release_signer=scval.from_address(fields["release_signer"]).address,
-        dispute_resolver=scval.from_address(fields["dispute_resolver"]).address,
-        receiver=scval.from_address(fields["receiver"]).address,
+        approver=address_in(fields["approver"]),
+        service_provider=address_in(fields["service_provider"]),
+        platform=address_in(platform),
+        release_signer=address_in(fields["release_signer"]),
+        dispute_resolver=address_in(fields["dispute_resolver"]),
+        receiver=address_in(fields["receiver"]),
     )
 
 

@@ -1,13 +1,21 @@
 """The direct builder: envelopes from intents, with what Stellar RPC says they need."""
 
-from stellar_sdk import xdr
+from base64 import b64decode
+from functools import partial
+
 from stellar_sdk.soroban_rpc import SimulateTransactionResponse
 
 from services.escrow.contracts.evidence import Unsigned
 from services.escrow.contracts.intents import Intent
 from services.escrow.ports import ChainRefused, ChainUnavailable, ContractArchived, FeesTooHigh
 from services.escrow.stellar.blueprint import Blueprints
-from services.escrow.stellar.envelope import skeleton, wrap
+from services.escrow.stellar.envelope import (
+    WITH_RESOURCES,
+    WITHOUT_RESOURCES,
+    enclose,
+    head,
+    resources,
+)
 from services.escrow.stellar.outcomes import UNREADABLE, simulation_error
 from services.escrow.stellar.rpc import Rpc
 
@@ -29,17 +37,22 @@ class DirectBuilder:
             ContractArchived; FeesTooHigh.
         """
         blueprint = self._blueprints.of(intent)
-        transaction = skeleton(
+        bid = await self._rpc.inclusion_fee() * len(blueprint.operations)
+        written = partial(
+            head,
             source=source,
             sequence=sequence,
             max_time=max_time,
-            fee=await self._rpc.inclusion_fee() * len(blueprint.operations),
-            operations=list(blueprint.operations),
-            soroban_data=None,
+            operations=blueprint.packed,
         )
-        if blueprint.is_contract_call:
-            _complete(transaction, await self._rpc.simulate(wrap(transaction)))
-        return Unsigned(envelope_xdr=wrap(transaction))
+        bare = enclose(written(fee=bid) + WITHOUT_RESOURCES)
+        if not blueprint.is_contract_call:
+            return Unsigned(envelope_xdr=bare)
+        needed, fee = _needed(await self._rpc.simulate(bare))
+        if bid + fee > FEE_MAX:
+            raise FeesTooHigh(f"the resources cost {fee} stroops")
+        complete = written(fee=bid + fee) + WITH_RESOURCES + needed
+        return Unsigned(envelope_xdr=enclose(complete))
 
     async def announce(self, *, transaction_hash: str) -> None:
         """Do nothing: there is no provider to tell."""
@@ -48,15 +61,15 @@ class DirectBuilder:
         """Do nothing: the connections are the chain's."""
 
 
-def _complete(transaction: xdr.Transaction, answer: SimulateTransactionResponse) -> None:
-    """Add the resources that the simulation asked for, and their fee.
+def _needed(answer: SimulateTransactionResponse) -> tuple[bytes, int]:
+    """Return the resources that the simulation asked for, and their fee in stroops.
 
     The authorisations were simulated as they are: a call that needs others is refused here.
     """
     try:
         found = simulation_error(answer) if answer.error is not None else None
-        given = answer.transaction_data
-        data = None if given is None else xdr.SorobanTransactionData.from_xdr(given)
+        given = b"" if answer.transaction_data is None else b64decode(answer.transaction_data)
+        fee = resources(given).resource_fee.int64 if given else -1
     except UNREADABLE as error:
         raise ChainUnavailable("the node's simulation cannot be read") from error
     if answer.error is not None:
@@ -68,10 +81,6 @@ def _complete(transaction: xdr.Transaction, answer: SimulateTransactionResponse)
     if answer.restore_preamble is not None:
         # Since protocol 23 a call restores what it needs, and no node asks for this any more.
         raise ContractArchived("the contract is archived and has to be restored first")
-    if data is None or data.resource_fee.int64 < 0:
+    if fee < 0:
         raise ChainUnavailable("the node simulated nothing")
-    fee = transaction.fee.uint32 + data.resource_fee.int64
-    if fee > FEE_MAX:
-        raise FeesTooHigh(f"the resources cost {data.resource_fee.int64} stroops")
-    transaction.fee = xdr.Uint32(fee)
-    transaction.ext = xdr.TransactionExt(1, soroban_data=data)
+    return given, fee

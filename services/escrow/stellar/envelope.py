@@ -1,10 +1,52 @@
-"""Envelopes as XDR: put together, taken apart, named by their hash. Judges nothing."""
+"""Envelopes as XDR: put together, taken apart, named by their hash. Judges nothing.
 
+An envelope is its kind, the transaction, and the signatures. Reading and writing XDR objects costs
+more than all the rest of a step, so bytes that are at hand are put together as they are.
+"""
+
+import base64
 import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
 
 from stellar_sdk import FeeBumpTransactionEnvelope, Keypair, Network, TransactionEnvelope, xdr
 
 from services.escrow.ports import EnvelopeRefused
+from services.escrow.stellar.addresses import public_key
+
+KIND = xdr.EnvelopeType.ENVELOPE_TYPE_TX.to_xdr_bytes()
+UNSIGNED = bytes(4)
+# A signature is a hint, its length, and 64 bytes; a transaction has at most 20.
+SIGNATURE_BYTES = 72
+SIGNATURES_MAX = 20
+# Where the fee stands in a transaction: after a source account of the usual kind.
+FEE_AT = 36
+WITHOUT_RESOURCES, WITH_RESOURCES = bytes(4), (1).to_bytes(4, "big")
+
+
+def head(*, source: str, sequence: int, max_time: int, fee: int, operations: bytes) -> bytes:
+    """Return the bytes of a `skeleton` up to its resources. operations: their number and XDR."""
+    return b"".join(
+        (
+            public_key(source).xdr_muxed_account().to_xdr_bytes(),
+            fee.to_bytes(4, "big"),
+            sequence.to_bytes(8, "big", signed=True),
+            time_bound(max_time).to_xdr_bytes(),
+            xdr.MemoType.MEMO_NONE.to_xdr_bytes(),
+            operations,
+        )
+    )
+
+
+def enclose(transaction: bytes, signatures: Sequence[bytes] = ()) -> str:
+    """Return the envelope of a transaction's bytes as base64. signatures: as `decorated`."""
+    count = len(signatures).to_bytes(4, "big")
+    return base64.b64encode(b"".join((KIND, transaction, count, *signatures))).decode()
+
+
+def decorated(signature: bytes, *, hint: bytes) -> bytes:
+    """Return a signature with the hint that says whose it is."""
+    return hint + len(signature).to_bytes(4, "big") + signature
 
 
 def skeleton(
@@ -40,6 +82,22 @@ def time_bound(max_time: int) -> xdr.Preconditions:
     return xdr.Preconditions(xdr.PreconditionType.PRECOND_TIME, time_bounds=bounds)
 
 
+@lru_cache(maxsize=64)
+def resources(raw: bytes) -> xdr.SorobanTransactionData:
+    """Read the resources of a contract call, once for its builder and its verifier.
+
+    Raises: ValueError: they cannot be read, or are spelled in another way than XDR is.
+    """
+    try:
+        data = xdr.SorobanTransactionData.from_xdr_bytes(raw)
+        is_same = data.to_xdr_bytes() == raw
+    except (EOFError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError("the resources cannot be read") from error
+    if not is_same:
+        raise ValueError("the resources have another spelling than their contents")
+    return data
+
+
 def wrap(
     transaction: xdr.Transaction, signatures: list[xdr.DecoratedSignature] | None = None
 ) -> str:
@@ -48,6 +106,17 @@ def wrap(
         xdr.EnvelopeType.ENVELOPE_TYPE_TX,
         v1=xdr.TransactionV1Envelope(transaction, signatures or []),
     ).to_xdr()
+
+
+def decoded(envelope_xdr: str) -> bytes:
+    """Return the bytes of an envelope. Raises: EnvelopeRefused: it is no base64 as we write it."""
+    try:
+        raw = base64.b64decode(envelope_xdr, validate=True)
+    except ValueError as error:
+        raise EnvelopeRefused("the envelope cannot be read") from error
+    if base64.b64encode(raw).decode() != envelope_xdr:
+        raise EnvelopeRefused("the envelope has another spelling than its contents")
+    return raw
 
 
 def parse(envelope_xdr: str) -> xdr.TransactionV1Envelope:
@@ -69,13 +138,35 @@ def parse(envelope_xdr: str) -> xdr.TransactionV1Envelope:
 
 def hash_of(transaction: xdr.Transaction, *, passphrase: str) -> bytes:
     """Return the 32 bytes that name a transaction on one network, and that its signers sign."""
-    payload = xdr.TransactionSignaturePayload(
-        xdr.Hash(Network(passphrase).network_id()),
-        xdr.TransactionSignaturePayloadTaggedTransaction(
-            xdr.EnvelopeType.ENVELOPE_TYPE_TX, tx=transaction
-        ),
-    )
-    return hashlib.sha256(payload.to_xdr_bytes()).digest()
+    return digest_of(transaction.to_xdr_bytes(), passphrase=passphrase)
+
+
+def digest_of(transaction: bytes, *, passphrase: str) -> bytes:
+    """Return the `hash_of` a transaction's bytes."""
+    return hashlib.sha256(_network_id(passphrase) + KIND + transaction).digest()
+
+
+@lru_cache(maxsize=16)
+def _network_id(passphrase: str) -> bytes:
+    return Network(passphrase).network_id()
+
+
+def is_named(envelope_xdr: str, transaction_hash: str, *, passphrase: str) -> bool:
+    """Tell whether a hash names the transaction of an envelope of any kind."""
+    try:
+        raw = base64.b64decode(envelope_xdr)
+    except ValueError:
+        return False
+    for count in range(SIGNATURES_MAX + 1):
+        end = len(raw) - len(UNSIGNED) - count * SIGNATURE_BYTES
+        if raw[: len(KIND)] == KIND and raw[end : end + 4] == count.to_bytes(4, "big"):
+            digest = digest_of(raw[len(KIND) : end], passphrase=passphrase)
+            if digest.hex() == transaction_hash:
+                return True
+    try:
+        return transaction_hash in names_of(envelope_xdr, passphrase=passphrase)
+    except ValueError:
+        return False
 
 
 def names_of(envelope_xdr: str, *, passphrase: str) -> frozenset[str]:

@@ -19,7 +19,8 @@ from stellar_sdk import scval, xdr
 from chassis.telemetry import logger
 from services.escrow.contracts.evidence import ReceivedTransfer, UnreadableTransfer, unrecorded
 from services.escrow.ports import ChainRefused
-from services.escrow.stellar.outcomes import address_in, amount_of, memo_of
+from services.escrow.stellar.addresses import address_in
+from services.escrow.stellar.outcomes import amount_of, memo_of
 
 TRANSFER = scval.to_symbol("transfer").to_xdr()
 MINT = scval.to_symbol("mint").to_xdr()

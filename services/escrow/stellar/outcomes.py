@@ -20,6 +20,7 @@ from services.escrow.contracts.evidence import (
     TransactionOutcome,
 )
 from services.escrow.ports import ChainUnavailable
+from services.escrow.stellar.addresses import address_in
 
 TRANSFER_TOPICS = 4
 SUCCESS_CODES = frozenset({"txSUCCESS", "txFEE_BUMP_INNER_SUCCESS"})
@@ -145,11 +146,6 @@ def memo_of(data: xdr.SCVal) -> str:
         return ""
     memo = scval.from_struct(data).get("to_muxed_id")
     return "" if memo is None else _memo(memo)
-
-
-def address_in(value: xdr.SCVal) -> str:
-    """Read an address as G… or C… (others in their own spelling)."""
-    return scval.from_address(value).address
 
 
 def _memo(value: xdr.SCVal) -> str:

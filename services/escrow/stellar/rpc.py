@@ -6,35 +6,34 @@ for by its hash.
 """
 
 import asyncio
+import base64
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal, TypeVar
 
 import pydantic
 from stellar_sdk import xdr
 from stellar_sdk.exceptions import SdkError, SorobanRpcErrorResponse
 from stellar_sdk.soroban_rpc import (
-    GetLedgerEntriesRequest,
-    GetTransactionRequest,
+    GetFeeStatsResponse,
+    GetHealthResponse,
+    GetLatestLedgerResponse,
+    GetNetworkResponse,
     GetTransactionResponse,
     LedgerEntryResult,
-    Request,
     Response,
-    SendTransactionRequest,
     SendTransactionResponse,
-    SimulateTransactionRequest,
     SimulateTransactionResponse,
 )
-from stellar_sdk.soroban_server_async import SorobanServerAsync
-from stellar_sdk.transaction_envelope import TransactionEnvelope
+from stellar_sdk.soroban_rpc import GetLedgerEntriesResponse as EntriesResponse
 
 from chassis.telemetry import logger
 from services.escrow.contracts.evidence import Ledger
 from services.escrow.ports import ChainRefused, ChainUnavailable, StellarOptions, WrongNetwork
 from services.escrow.stellar.addresses import key_of
-from services.escrow.stellar.envelope import names_of
+from services.escrow.stellar.envelope import is_named
 from services.escrow.stellar.http import Http
 
 KEYS_PER_READ_MAX = 200
@@ -43,15 +42,9 @@ FEE_STATS_SECONDS = 10
 NETWORK_SECONDS = 60
 # JSON-RPC 2.0: invalid request, unknown method, invalid params. Asking again changes nothing.
 DEFINITIVE_CODES = frozenset({-32600, -32601, -32602})
-# What is made of the SDK's generic models for a call. Pydantic forgets one that nobody holds, and
-# making it again costs more than the call.
-SHAPES: tuple[type[pydantic.BaseModel], ...] = (
-    Request[GetLedgerEntriesRequest],
-    Request[GetTransactionRequest],
-    Request[SendTransactionRequest],
-    Request[SimulateTransactionRequest],
-    Response[Any],
-)
+# The SDK's generic model for an answer. Pydantic forgets one that nobody holds, and making it again
+# costs more than the call.
+Answer = Response[Any]
 log = logger()
 
 T = TypeVar("T")
@@ -129,7 +122,6 @@ class Rpc:
         self._timeout = options.timeout_seconds
         self._inclusion_fee_max = options.inclusion_fee_max
         self._url, self._http = options.rpc_url, http
-        self._server = SorobanServerAsync(options.rpc_url, http)
         self._inclusion_fee: tuple[float, int] | None = None
         self._network_until = 0.0
 
@@ -138,21 +130,25 @@ class Rpc:
         now = asyncio.get_running_loop().time()
         if now < self._network_until:
             return
-        found = (await self._read(self._server.get_network)).passphrase
+        found = (
+            await self._read(partial(self._call, "getNetwork", None, GetNetworkResponse))
+        ).passphrase
         if found != self._passphrase:
             raise WrongNetwork(f"the node is of the network {found[:60]!r}")
         self._network_until = now + NETWORK_SECONDS
 
     async def latest_ledger(self) -> Ledger:
         """Return the newest ledger."""
-        answer = await self._read(self._server.get_latest_ledger)
+        answer = await self._read(
+            partial(self._call, "getLatestLedger", None, GetLatestLedgerResponse)
+        )
         return Ledger(sequence=answer.sequence, close_time=answer.close_time)
 
     async def inclusion_fee(self) -> int:
         """Return a bid in stroops that 90 % of recent contract calls did not exceed, capped."""
         now = asyncio.get_running_loop().time()
         if self._inclusion_fee is None or self._inclusion_fee[0] < now:
-            stats = await self._read(self._server.get_fee_stats)
+            stats = await self._read(partial(self._call, "getFeeStats", None, GetFeeStatsResponse))
             bid = min(max(stats.soroban_inclusion_fee.p90, 100), self._inclusion_fee_max)
             self._inclusion_fee = (now + FEE_STATS_SECONDS, bid)
         return self._inclusion_fee[1]
@@ -162,12 +158,11 @@ class Rpc:
 
         Archived ones are absent too, or are there as they were, since nothing changes them.
         """
-        parts = [
-            list(keys[start : start + KEYS_PER_READ_MAX])
-            for start in range(0, len(keys), KEYS_PER_READ_MAX)
-        ]
+        names = [key.to_xdr() for key in keys]
         answers = [
-            await self._read(partial(self._server.get_ledger_entries, part)) for part in parts
+            await self._read(partial(self._call, "getLedgerEntries", params, EntriesResponse))
+            for start in range(0, len(names), KEYS_PER_READ_MAX)
+            for params in [{"keys": names[start : start + KEYS_PER_READ_MAX]}]
         ]
         found = [_entry(entry) for answer in answers for entry in answer.entries or []]
         data = {key: value for key, value, _ in found}
@@ -181,16 +176,24 @@ class Rpc:
 
     async def simulate(self, envelope_xdr: str) -> SimulateTransactionResponse:
         """Return what a contract call would do and needs."""
-        envelope = TransactionEnvelope.from_xdr(envelope_xdr, self._passphrase)
-        return await self._read(lambda: self._server.simulate_transaction(envelope))
+        params = {"transaction": envelope_xdr}
+        return await self._read(
+            partial(self._call, "simulateTransaction", params, SimulateTransactionResponse)
+        )
 
     async def send(self, envelope_xdr: str) -> SendTransactionResponse:
         """Send an envelope, once."""
-        return await self._once(lambda: self._server.send_transaction(envelope_xdr))
+        params = {"transaction": envelope_xdr}
+        return await self._once(
+            partial(self._call, "sendTransaction", params, SendTransactionResponse)
+        )
 
     async def transaction(self, transaction_hash: str) -> GetTransactionResponse:
         """Return what the node keeps of a transaction, if it is of this one."""
-        answer = await self._read(lambda: self._server.get_transaction(transaction_hash))
+        params = {"hash": transaction_hash}
+        answer = await self._read(
+            partial(self._call, "getTransaction", params, GetTransactionResponse)
+        )
         if answer.transaction_hash != transaction_hash:
             raise ChainUnavailable("the node answers for another transaction")
         if answer.envelope_xdr and not self._is_named(answer.envelope_xdr, transaction_hash):
@@ -206,7 +209,7 @@ class Rpc:
             params["pagination"]["cursor"] = cursor
         else:
             params["startLedger"] = start_ledger
-        answer = await self._read(lambda: self._call("getTransactions", params, _LandedPage))
+        answer = await self._read(partial(self._call, "getTransactions", params, _LandedPage))
         return Transactions(
             landed=[one for one in map(self._landed, answer.transactions) if one is not None],
             count=len(answer.transactions),
@@ -230,7 +233,7 @@ class Rpc:
             params["pagination"]["cursor"] = cursor
         else:
             params["startLedger"] = start_ledger
-        answer = await self._read(lambda: self._call("getEvents", params, _EventsAnswer))
+        answer = await self._read(partial(self._call, "getEvents", params, _EventsAnswer))
         return Events(
             events=answer.events,
             cursor=answer.cursor,
@@ -244,7 +247,7 @@ class Rpc:
 
     async def window(self) -> tuple[int, int]:
         """Return the oldest and the newest ledger that the node keeps."""
-        health = await self._read(self._server.get_health)
+        health = await self._read(partial(self._call, "getHealth", None, GetHealthResponse))
         return health.oldest_ledger, health.latest_ledger
 
     def _landed(self, given: object) -> Landed | None:
@@ -260,16 +263,17 @@ class Rpc:
 
     def _is_named(self, envelope_xdr: str, transaction_hash: str) -> bool:
         """Tell whether an envelope is the one that a hash names."""
-        try:
-            return transaction_hash in names_of(envelope_xdr, passphrase=self._passphrase)
-        except ValueError:
-            return False
+        return is_named(envelope_xdr, transaction_hash, passphrase=self._passphrase)
 
-    async def _call(self, method: str, params: Mapping[str, Any], shape: type[ShapeT]) -> ShapeT:
-        """Ask for what the SDK would refuse as a whole where a part of it is wrong."""
-        request = {"jsonrpc": "2.0", "id": method, "method": method, "params": params}
+    async def _call(
+        self, method: str, params: Mapping[str, Any] | None, shape: type[ShapeT]
+    ) -> ShapeT:
+        """Ask the node. The SDK would write each question and read each answer twice."""
+        request: dict[str, Any] = {"jsonrpc": "2.0", "id": method, "method": method}
+        if params is not None:
+            request["params"] = params
         document = (await self._http.post(self._url, json_data=request)).json()
-        answer = Response[Any].model_validate(document)
+        answer = Answer.model_validate(document)
         if answer.error is not None:
             error = answer.error
             raise SorobanRpcErrorResponse(error.code, error.message, error.data)
@@ -303,13 +307,20 @@ class Rpc:
 
 def _entry(given: LedgerEntryResult) -> tuple[bytes, xdr.LedgerEntryData, int | None]:
     """Read an entry, under the key of what it is. Raises: ChainUnavailable: under another's."""
+    key, data = _read_entry(given.key, given.xdr)
+    is_of_contract = data.contract_data is not None or data.contract_code is not None
+    return key, data, (given.live_until_ledger or 0) if is_of_contract else None
+
+
+@lru_cache(maxsize=512)
+def _read_entry(key: str, entry: str) -> tuple[bytes, xdr.LedgerEntryData]:
+    """Read the XDR of an entry; the same one is read before and after every step."""
     try:
-        key = xdr.LedgerKey.from_xdr(given.key).to_xdr_bytes()
-        data = xdr.LedgerEntryData.from_xdr(given.xdr)
+        name = base64.b64decode(key, validate=True)
+        data = xdr.LedgerEntryData.from_xdr(entry)
         of_data = key_of(data).to_xdr_bytes()
     except (ValueError, EOFError, TypeError) as error:
         raise ChainUnavailable("the node shows an entry that cannot be read") from error
-    if key != of_data:
+    if name != of_data:
         raise ChainUnavailable("the node shows one entry under the key of another")
-    is_of_contract = data.contract_data is not None or data.contract_code is not None
-    return key, data, (given.live_until_ledger or 0) if is_of_contract else None
+    return name, data

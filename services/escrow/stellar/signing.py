@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 
-from stellar_sdk import Keypair, xdr
 from stellar_sdk.exceptions import BadSignatureError
 
 from services.escrow.contracts.evidence import Prepared
 from services.escrow.ports import EnvelopeRefused, Signer
-from services.escrow.stellar.envelope import hash_of, parse, wrap
+from services.escrow.stellar.addresses import public_key
+from services.escrow.stellar.envelope import decorated, digest_of, enclose
 from services.escrow.stellar.verify import Verified
-
-HINT_BYTES = 4
 
 
 class MissingSigner(ValueError):
@@ -24,37 +22,27 @@ async def sign(
 
     Raises: MissingSigner; EnvelopeRefused: a signature that does not belong to its address.
     """
-    transaction = verified.transaction
-    digest = hash_of(transaction, passphrase=passphrase)
-    accounts = sorted({source, *verified.blueprint.signers})
-    signatures = [await _decorated(_signer(signers, account), digest) for account in accounts]
-    envelope_xdr = wrap(transaction, signatures)
-    if hash_of(parse(envelope_xdr).tx, passphrase=passphrase) != digest:
-        raise EnvelopeRefused("the signed envelope is not the verified one")
+    digest = digest_of(verified.transaction, passphrase=passphrase)
+    accounts = sorted({source, *verified.signers})
+    signatures = [await _signature(_signer(signers, account), digest) for account in accounts]
     return Prepared(
         hash=digest.hex(),
-        envelope_xdr=envelope_xdr,
+        envelope_xdr=enclose(verified.transaction, signatures),
         source=source,
-        sequence=transaction.seq_num.sequence_number.int64,
-        max_time=_max_time(transaction),
-        max_fee=transaction.fee.uint32,
+        sequence=verified.sequence,
+        max_time=verified.max_time,
+        max_fee=verified.fee,
         network=passphrase,
     )
 
 
-async def _decorated(signer: Signer, digest: bytes) -> xdr.DecoratedSignature:
-    signature = await _signature(signer, digest)
-    hint = Keypair.from_public_key(signer.address).raw_public_key()[-HINT_BYTES:]
-    return xdr.DecoratedSignature(xdr.SignatureHint(hint), xdr.Signature(signature))
-
-
 async def _signature(signer: Signer, digest: bytes) -> bytes:
-    signature = await signer.sign(payload=digest)
+    signature, key = await signer.sign(payload=digest), public_key(signer.address)
     try:
-        Keypair.from_public_key(signer.address).verify(digest, signature)
+        key.verify(digest, signature)
     except BadSignatureError as error:
         raise EnvelopeRefused(f"{signer.address} signed with another key") from error
-    return signature
+    return decorated(signature, hint=key.signature_hint())
 
 
 def _signer(signers: Mapping[str, Signer], address: str) -> Signer:
@@ -62,10 +50,3 @@ def _signer(signers: Mapping[str, Signer], address: str) -> Signer:
     if signer is None or signer.address != address:
         raise MissingSigner(f"nobody signs for {address}")
     return signer
-
-
-def _max_time(transaction: xdr.Transaction) -> int:
-    bounds = transaction.cond.time_bounds
-    if bounds is None:
-        raise TypeError("a verified transaction has a time bound")
-    return bounds.max_time.time_point.uint64

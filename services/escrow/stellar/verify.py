@@ -5,30 +5,56 @@ the fee and the resources, and those within limits.
 """
 
 from dataclasses import dataclass
+from typing import NoReturn, TypedDict
 
-from stellar_sdk import Address, xdr
+from stellar_sdk import xdr
 
 from services.escrow.contracts.intents import Intent
 from services.escrow.ports import EnvelopeRefused, FeesTooHigh, StellarOptions
 from services.escrow.stellar.addresses import (
-    account_key,
+    account_name,
     code_key,
-    holding_key,
-    instance_key,
+    holding_name,
+    instance_name,
     is_contract,
+    spelled,
 )
 from services.escrow.stellar.blueprint import Blueprint, Blueprints
-from services.escrow.stellar.envelope import parse, skeleton
+from services.escrow.stellar.envelope import (
+    FEE_AT,
+    KIND,
+    UNSIGNED,
+    WITH_RESOURCES,
+    WITHOUT_RESOURCES,
+    decoded,
+    head,
+    parse,
+    resources,
+    skeleton,
+)
 
+NOTHING_MORE = WITHOUT_RESOURCES + UNSIGNED
 FEE_PER_OPERATION_MIN = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """A transaction that is what was meant, not yet signed."""
+    """A transaction that is what was meant, not yet signed: its bytes, and who signs them."""
 
-    transaction: xdr.Transaction
-    blueprint: Blueprint
+    transaction: bytes
+    sequence: int
+    max_time: int
+    fee: int
+    signers: frozenset[str]
+
+
+class Frame(TypedDict):
+    """What of a transaction does not follow from its intent. fee: as its builder chose it."""
+
+    source: str
+    sequence: int
+    max_time: int
+    fee: int
 
 
 class Verifier:
@@ -46,40 +72,73 @@ class Verifier:
         Raises: EnvelopeRefused: the text names the first difference; FeesTooHigh: only they are
             not as meant.
         """
-        envelope = parse(envelope_xdr)
-        given, blueprint = envelope.tx, self._blueprints.of(intent)
-        _require(not envelope.signatures, "somebody signed it already")
+        raw, blueprint = decoded(envelope_xdr), self._blueprints.of(intent)
+        fee = int.from_bytes(raw[len(KIND) + FEE_AT :][:4], "big")
+        frame = Frame(source=source, sequence=sequence, max_time=max_time, fee=fee)
+        meant = KIND + head(**frame, operations=blueprint.packed)
+        rest = raw[len(meant) :]
+        data = _data_in(rest) if blueprint.is_contract_call else None
+        is_complete = data is not None if blueprint.is_contract_call else rest == NOTHING_MORE
+        if not (raw.startswith(meant) and is_complete):
+            self._tell_difference(parse(envelope_xdr), blueprint, frame)
         if blueprint.is_contract_call:
-            self._check_resources(given, blueprint)
-        self._check_least_fee(given, operations=len(blueprint.operations))
-        meant = skeleton(
-            source=source,
+            self._check_resources(data, blueprint)
+        self._check_least_fee(fee, data, operations=len(blueprint.operations))
+        self._check_most_fee(fee, data, operations=len(blueprint.operations))
+        return Verified(
+            transaction=raw[len(KIND) : -len(UNSIGNED)],
             sequence=sequence,
             max_time=max_time,
-            fee=given.fee.uint32,
-            operations=list(blueprint.operations),
-            soroban_data=given.ext.soroban_data if blueprint.is_contract_call else None,
+            fee=fee,
+            signers=blueprint.signers,
         )
-        _compare(given, meant)
-        self._check_most_fee(given, operations=len(blueprint.operations))
-        return Verified(transaction=meant, blueprint=blueprint)
 
-    def _check_least_fee(self, given: xdr.Transaction, *, operations: int) -> None:
-        resources = _resource_fee(given)
+    def _tell_difference(
+        self, envelope: xdr.TransactionV1Envelope, blueprint: Blueprint, frame: Frame
+    ) -> NoReturn:
+        """Refuse an envelope whose bytes are others than were meant; the text says where."""
+        given, data = envelope.tx, envelope.tx.ext.soroban_data
+        _require(not envelope.signatures, "somebody signed it already")
+        if blueprint.is_contract_call:
+            self._check_resources(data, blueprint)
+        frame["fee"] = given.fee.uint32
+        self._check_least_fee(frame["fee"], data, operations=len(blueprint.operations))
+        meant = skeleton(
+            **frame,
+            operations=list(blueprint.operations),
+            soroban_data=data if blueprint.is_contract_call else None,
+        )
+        for field in ("source_account", "seq_num", "cond", "memo"):
+            same = getattr(given, field).to_xdr_bytes() == getattr(meant, field).to_xdr_bytes()
+            _require(same, f"{field} differs")
+        _require(len(given.operations) == len(meant.operations), "the number of operations differs")
+        pairs = zip(meant.operations, given.operations, strict=True)
+        for number, (mine, theirs) in enumerate(pairs):
+            same = mine.to_xdr_bytes() == theirs.to_xdr_bytes()
+            _require(same, f"operation {number} ({theirs.body.type.name}) differs")
+        raise EnvelopeRefused("it differs")
+
+    def _check_least_fee(
+        self, fee: int, data: xdr.SorobanTransactionData | None, *, operations: int
+    ) -> None:
+        resources = _resource_fee(data)
         _require(resources >= 0, "the resource fee is negative")
-        bid = given.fee.uint32 - resources
+        bid = fee - resources
         _require(bid >= FEE_PER_OPERATION_MIN * operations, "the fee is below the least")
 
-    def _check_most_fee(self, given: xdr.Transaction, *, operations: int) -> None:
+    def _check_most_fee(
+        self, fee: int, data: xdr.SorobanTransactionData | None, *, operations: int
+    ) -> None:
         """Check what it costs. Raises: FeesTooHigh: fees rise and fall, so this is no fraud."""
-        if given.fee.uint32 > self._options.max_fee:
-            raise FeesTooHigh(f"the fee of {given.fee.uint32} stroops is above its limit")
-        bid = given.fee.uint32 - _resource_fee(given)
+        if fee > self._options.max_fee:
+            raise FeesTooHigh(f"the fee of {fee} stroops is above its limit")
+        bid = fee - _resource_fee(data)
         if bid > self._options.inclusion_fee_max * operations:
             raise FeesTooHigh(f"the bid of {bid} stroops for inclusion is above its limit")
 
-    def _check_resources(self, given: xdr.Transaction, blueprint: Blueprint) -> None:
-        data = given.ext.soroban_data
+    def _check_resources(
+        self, data: xdr.SorobanTransactionData | None, blueprint: Blueprint
+    ) -> None:
         if data is None:
             raise EnvelopeRefused("it declares no resources")
         footprint = data.resources.footprint
@@ -90,12 +149,12 @@ class Verifier:
             "it restores entries outside its footprint",
         )
         for place, key in enumerate(footprint.read_write):
-            is_own = _contract_of(key) == blueprint.owned != ""
-            is_meant = is_own or key.to_xdr_bytes() in writable
+            if _contract_of(key) == blueprint.owned != "" or key.to_xdr_bytes() in writable:
+                continue
             # What is archived is restored by the call that reads it, and so declared as written:
             # no contract of ours is able to write it. Source: CAP-66.
             is_restored = place in restored and key.to_xdr_bytes() in self._restorable(blueprint)
-            _require(is_meant or is_restored, "it would write a foreign entry")
+            _require(is_restored, "it would write a foreign entry")
         for key in footprint.read_only:
             is_code = key.type == xdr.LedgerEntryType.CONTRACT_CODE
             is_consulted = _contract_of(key) in blueprint.consulted - {self._asset_contract}
@@ -104,10 +163,8 @@ class Verifier:
 
     def _restorable(self, blueprint: Blueprint) -> set[bytes]:
         """Return the entries that a call may restore: its code, and contracts that it calls."""
-        keys = [instance_key(contract) for contract in blueprint.consulted]
-        if blueprint.code:
-            keys.append(code_key(blueprint.code))
-        return {key.to_xdr_bytes() for key in keys}
+        names = {instance_name(contract) for contract in blueprint.consulted}
+        return names | {code_key(blueprint.code).to_xdr_bytes()} if blueprint.code else names
 
     @property
     def _asset_contract(self) -> str:
@@ -116,12 +173,14 @@ class Verifier:
     def _footprint(self, blueprint: Blueprint) -> tuple[set[bytes], set[bytes]]:
         """Return the keys that may be written, besides the contract's own, and those only read."""
         asset, contract = self._blueprints.asset, self._asset_contract
-        moved = [holding_key(h, asset=asset, asset_contract=contract) for h in blueprint.holders]
-        writable = {key.to_xdr_bytes() for key in moved}
+        writable = {
+            holding_name(holder, asset=asset, asset_contract=contract)
+            for holder in blueprint.holders
+        }
         accounts = {h for h in blueprint.holders if not is_contract(h)}
         accounts |= {*blueprint.signers, self._options.asset_issuer}
-        readable = {account_key(address).to_xdr_bytes() for address in accounts}
-        readable.add(instance_key(contract).to_xdr_bytes())
+        readable = {account_name(address) for address in accounts}
+        readable.add(instance_name(contract))
         return writable, readable
 
 
@@ -132,21 +191,18 @@ def _restored(data: xdr.SorobanTransactionData) -> set[int]:
     return {place.uint32 for place in extension.archived_soroban_entries}
 
 
-def _resource_fee(given: xdr.Transaction) -> int:
-    data = given.ext.soroban_data
+def _resource_fee(data: xdr.SorobanTransactionData | None) -> int:
     return data.resource_fee.int64 if data is not None else 0
 
 
-def _compare(given: xdr.Transaction, meant: xdr.Transaction) -> None:
-    """Refuse any difference; the fields are compared first to name the one that differs."""
-    for field in ("source_account", "seq_num", "cond", "memo"):
-        same = getattr(given, field).to_xdr_bytes() == getattr(meant, field).to_xdr_bytes()
-        _require(same, f"{field} differs")
-    _require(len(given.operations) == len(meant.operations), "the number of operations differs")
-    for number, (mine, theirs) in enumerate(zip(meant.operations, given.operations, strict=True)):
-        same = mine.to_xdr_bytes() == theirs.to_xdr_bytes()
-        _require(same, f"operation {number} ({theirs.body.type.name}) differs")
-    _require(given.to_xdr_bytes() == meant.to_xdr_bytes(), "it differs")
+def _data_in(rest: bytes) -> xdr.SorobanTransactionData | None:
+    """Read the resources that end an unsigned envelope; None: something else does."""
+    if not (rest.startswith(WITH_RESOURCES) and rest.endswith(UNSIGNED)):
+        return None
+    try:
+        return resources(rest[len(WITH_RESOURCES) : -len(UNSIGNED)])
+    except ValueError:
+        return None
 
 
 def _contract_of(key: xdr.LedgerKey) -> str | None:
@@ -155,7 +211,7 @@ def _contract_of(key: xdr.LedgerKey) -> str | None:
 
 def _spelled(address: xdr.SCAddress) -> str:
     try:
-        return Address.from_xdr_sc_address(address).address
+        return spelled(address)
     except ValueError as error:
         raise EnvelopeRefused("an address of an unknown kind") from error
 

@@ -10,7 +10,7 @@ from services.escrow.stellar.addresses import account_key, sc_address
 from services.escrow.stellar.blueprint import Blueprints
 from services.escrow.stellar.chain import StellarChain
 from services.escrow.stellar.direct import DirectBuilder
-from services.escrow.stellar.envelope import hash_of, wrap
+from services.escrow.stellar.envelope import decorated, enclose, hash_of, wrap
 from services.escrow.stellar.history import History
 from services.escrow.stellar.views import Views
 from tests.unit.escrow.answering import AnsweringHttp, rpc_of
@@ -60,6 +60,22 @@ async def test_an_answer_about_another_transaction_is_none(changed: dict[str, An
 
 async def test_an_answer_about_the_transaction_is_taken() -> None:
     http = AnsweringHttp(getTransaction={**FOUND, "envelopeXdr": ENVELOPE})
+
+    assert (await rpc_of(http).transaction(HASH)).ledger == 40
+
+
+@pytest.mark.parametrize("signatures", [0, 1, 2, 20])
+async def test_a_signed_transaction_is_known_by_its_hash(signatures: int) -> None:
+    body = TRANSACTION.to_xdr_bytes()
+    signed = enclose(body, [decorated(b"\7" * 64, hint=b"hint")] * signatures)
+    http = AnsweringHttp(getTransaction={**FOUND, "envelopeXdr": signed})
+
+    assert (await rpc_of(http).transaction(HASH)).envelope_xdr == signed
+
+
+async def test_a_transaction_with_a_signature_of_another_length_is_known_by_its_hash() -> None:
+    signed = enclose(TRANSACTION.to_xdr_bytes(), [decorated(b"\7" * 32, hint=b"hint")])
+    http = AnsweringHttp(getTransaction={**FOUND, "envelopeXdr": signed})
 
     assert (await rpc_of(http).transaction(HASH)).ledger == 40
 
