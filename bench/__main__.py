@@ -9,11 +9,13 @@ import argparse
 import itertools
 import os
 import sys
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-from bench import goals, rest, transfers
-from bench.measured import Measured, Part
+from bench import flows, goals, rest, transfers
+from bench.measured import Measured, Part, Say
 from bench.progress import Progress
 from bench.stack import Checkout, stack
 from deploy.local.settings import ROOT
@@ -24,6 +26,7 @@ STACK_SECONDS = 20.0
 USUAL: dict[str, str] = {}
 PARTS = (
     Part(name="rest", seconds=85, settings=USUAL, with_stack=rest.measure),
+    Part(name="flows", seconds=75, settings=flows.QUICK, with_stack=flows.measure),
     Part(name="ledger", seconds=50, alone=transfers.measure),
 )
 
@@ -45,7 +48,7 @@ def main() -> int:
     for name, found in measured.items():
         print(f"{name}\n" + "".join(f"  {line}\n" for line in found.lines))
     figures = {key: value for found in measured.values() for key, value in found.figures.items()}
-    print("\n".join(goals.table(figures)))
+    print("\n".join(goals.table(figures, whole=len(parts) == len(PARTS))))
     return 0
 
 
@@ -71,14 +74,24 @@ def _group(
 ) -> Iterator[tuple[str, Measured]]:
     progress.begin(group[0].name)
     if group[0].alone is not None:
-        yield group[0].name, group[0].alone(checkout, progress.say)
+        yield group[0].name, _tried(partial(group[0].alone, checkout), progress)
         return
     progress.say("starting a stack")
     with stack(checkout, group[0].settings) as running:
         for part in group:
             assert part.with_stack is not None
             progress.begin(part.name)
-            yield part.name, part.with_stack(running, progress.say)
+            yield part.name, _tried(partial(part.with_stack, running), progress)
+
+
+def _tried(measure: Callable[[Say], Measured], progress: Progress) -> Measured:
+    """Measure; a part that fails is told, and the others still run."""
+    try:
+        return measure(progress.say)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is in the report
+        traceback.print_exc()
+        progress.say(f"failed: {error!r}")
+        return Measured(lines=[f"failed: {error!r}"])
 
 
 if __name__ == "__main__":

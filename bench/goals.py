@@ -188,10 +188,11 @@ def number(value: float) -> str:
     return f"{value:.1f}" if size < 100 else f"{value:,.0f}"  # noqa: PLR2004 - the same
 
 
-def table(figures: Mapping[str, float]) -> list[str]:
-    """Return the table for a terminal."""
+def table(figures: Mapping[str, float], *, whole: bool = True) -> list[str]:
+    """Return the table for a terminal. whole: with the goals that were not measured."""
     titles = ("work", FIRST, "must", "this run", "")
-    lines = [titles, *rows(figures)]
+    found = zip(GOALS, rows(figures), strict=True)
+    lines = [titles, *(row for goal, row in found if whole or goal.key in figures)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -73,3 +73,8 @@ def test_no_goal_was_met_at_the_first_commit() -> None:
 
 def test_goals_have_keys_of_their_own() -> None:
     assert len({goal.key for goal in GOALS}) == len(GOALS)
+
+
+def test_a_part_of_the_measurement_prints_only_its_own_goals() -> None:
+    assert len(goals.table({"get.floor": 0.5}, whole=False)) == 2
+    assert len(goals.table({"get.floor": 0.5})) == len(GOALS) + 1

@@ -1,0 +1,145 @@
+"""Whole purchases per second, from create to refund, on a chain of quick ledgers."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import psutil
+
+from bench.counting import Counts, counts
+from bench.load import quantile
+from bench.measured import Measured, Say, per_process
+from bench.people import users
+from bench.purchases import ESCROW, FUND, REFUND, RESERVE, Purchases, between, carry
+from bench.stack import Stack
+from bench.usage import LOAD
+from deploy.local.ports import free_port
+from deploy.local.process import Process
+from deploy.local.rest import Marketplace
+from deploy.local.services import grpc_ready
+
+WORKERS, BUYERS = 16, 16
+SECONDS, WARM_UP_SECONDS = 20.0, 4.0
+ACTIONS = (RESERVE, ESCROW, FUND, REFUND)
+# The shortest ledgers with which the devnet itself uses little CPU. A transaction waits half a
+# ledger on average until one includes it, and then for escrow's next look.
+LEDGER_SECONDS, LOOK_SECONDS = "0.02", "0.02"
+QUICK = {"DEVNET_LEDGER_SECONDS": LEDGER_SECONDS, "CHAIN_POLL_SECONDS": LOOK_SECONDS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A run of flows, and what it took. cpu: seconds by process. counts: without what idles."""
+
+    flows: Purchases
+    cpu: dict[str, float]
+    counts: Counts
+
+    @property
+    def rate(self) -> float:
+        """Flows per second."""
+        return len(self.flows.orders) / self.flows.elapsed
+
+    @property
+    def cpu_each(self) -> float:
+        """CPU milliseconds of a flow, without those of the load."""
+        used = sum(value for name, value in self.cpu.items() if name not in NOT_OURS)
+        return 1000 * used / len(self.flows.orders)
+
+
+# The load generator is not part of what is measured. The chain is: escrow decides how often it is
+# asked.
+NOT_OURS = frozenset({LOAD})
+
+
+def measure(stack: Stack, say: Say) -> Measured:
+    """Run flows with one escrow process, then with two."""
+    document = stack.document
+    buyers, seller = asyncio.run(
+        _people(document["url"], document["apiKey"], document["faucetUrl"])
+    )
+    pairs = between(buyers, seller)
+    say("warming up")
+    asyncio.run(
+        carry(stack.client, pairs, actions=ACTIONS, workers=WORKERS, seconds=WARM_UP_SECONDS)
+    )
+    say(f"{WORKERS} workers, one escrow process")
+    one = _taken(stack, pairs)
+    say(f"{WORKERS} workers, two escrow processes")
+    with second_escrow(stack) as pid:
+        two = _taken(stack, pairs, **{"escrow-2": pid})
+    return told(one, two)
+
+
+def told(one: Taken, two: Taken) -> Measured:
+    """Return the figures and lines of both runs."""
+    lines = [
+        f"ledgers of {LEDGER_SECONDS} s, escrow looks every {LOOK_SECONDS} s",
+        *_lines("one escrow process", one),
+        *_lines("two escrow processes", two),
+    ]
+    figures = {
+        "flows.rate": one.rate,
+        "flows.cpu": one.cpu_each,
+        "flows.two": two.rate / one.rate,
+        "flows.statements": one.counts.statements.total() / len(one.flows.orders),
+        "flows.commits": one.counts.commits / len(one.flows.orders),
+    }
+    return Measured(figures=figures, lines=lines)
+
+
+def _lines(name: str, taken: Taken) -> Iterator[str]:
+    flows, count = taken.flows, len(taken.flows.orders)
+    middle, slowest = quantile(flows.seconds, 0.5), quantile(flows.seconds, 0.99)
+    yield (
+        f"{name:<22}{taken.rate:6.1f}/s  {count} flows, {len(flows.failures)} failed"
+        f"  p50 {middle:.2f} s  p99 {slowest:.2f} s"
+    )
+    yield f"  CPU a flow {per_process(taken.cpu, count=count)}"
+    yield f"  of them {taken.cpu_each:.1f} ms without the load"
+    by_role = ", ".join(
+        f"{role} {calls / count:.1f}" for role, calls in taken.counts.statements.most_common()
+    )
+    yield (
+        f"  statements a flow {taken.counts.statements.total() / count:.1f}: {by_role};"
+        f" commits {taken.counts.commits / count:.1f} (without what is counted at idle)"
+    )
+    yield from (f"  failed: {failure[:200]}" for failure in flows.failures[:2])
+
+
+def _taken(stack: Stack, pairs: Iterator[tuple[str, str]], **more: int) -> Taken:
+    usage = stack.usage(**more)
+    with stack.connect() as connection:
+        resting, before = counts(connection), counts(connection)
+        idle = before.since(resting).rates()
+        cpu = usage.cpu()
+        flows = asyncio.run(
+            carry(stack.client, pairs, actions=ACTIONS, workers=WORKERS, seconds=SECONDS)
+        )
+        used = usage.since(cpu)
+        return Taken(flows=flows, cpu=used, counts=counts(connection).since(before, idle=idle))
+
+
+async def _people(url: str, api_key: str, faucet_url: str) -> tuple[list[str], str]:
+    async with Marketplace.of(url=url, api_key=api_key) as marketplace:
+        return await users(marketplace, faucet_url, BUYERS)
+
+
+@contextlib.contextmanager
+def second_escrow(stack: Stack) -> Iterator[int]:
+    """Run a second escrow process with the environment of the first; yields its process id.
+
+    It has no callers. It takes commands that the first one has accepted.
+    """
+    health = free_port()
+    first = psutil.Process(stack.document["pids"]["escrow"])
+    own = {"GRPC_PORT": str(free_port()), "HEALTH_PORT": str(health), "METRICS_PORT": "0"}
+    command = stack.checkout.command("services.escrow")
+    command = replace(command, environment={**first.environ(), **own})
+    process = Process(command, stack.folder / "escrow-2.log")
+    try:
+        process.wait_until(grpc_ready(health), timeout_seconds=60)
+        yield process.pid
+    finally:
+        process.stop()
