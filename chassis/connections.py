@@ -218,8 +218,12 @@ class Pool:
             connection = self._idle.pop()
             if connection.born > self._spoiled_at and not connection.closed:
                 is_fresh = time.monotonic() - connection.used < FRESH_SECONDS
-                if (is_fresh and not connection.has_news()) or await connection.answers():
-                    return connection
+                try:
+                    if (is_fresh and not connection.has_news()) or await connection.answers():
+                        return connection
+                except asyncio.CancelledError:
+                    await connection.close()
+                    raise
                 self.spoil()
             await connection.close()
         return None

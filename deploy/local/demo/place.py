@@ -46,11 +46,13 @@ def stack(
 
     def is_ready() -> bool:
         nonlocal told
+        # Before the log is read: what the stack wrote until it was ready is told then.
+        is_up = state.read(run_dir) is not None
         parts = _PART.findall(process.log())
         for part, status in parts[told:]:
             tell(part, status)
         told = len(parts)
-        return state.read(run_dir) is not None
+        return is_up
 
     try:
         process.wait_until(is_ready, timeout_seconds=START_SECONDS)

@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 from orchestrator.disputes.v1 import disputes_pb2_grpc
 
-from chassis import relay
+from chassis import connections, relay
 from chassis.bus import Bus
 from chassis.channel import open_channel
+from chassis.connections import Connection
 from chassis.database import Database
 from chassis.session_lock import only_one
 from deploy.local.nats import NatsServer
@@ -75,6 +76,29 @@ async def test_silently_lost_connections_to_postgresql_are_abandoned(
     assert await seconds_until(lambda: use(far)) < PROMISED_SECONDS
     # The others are as dead, and cost nobody anything.
     await asyncio.gather(*(use(far) for _ in range(2 * POOL)))
+
+
+async def test_a_caller_that_gives_up_while_a_connection_is_looked_at_leaves_none_open(
+    far: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "FRESH_SECONDS", 0)
+    looked_at: list[Connection] = []
+    is_looking = asyncio.Event()
+
+    async def slowly(connection: Connection) -> bool:
+        looked_at.append(connection)
+        is_looking.set()
+        await connection.execute("select pg_sleep(60)")
+        return True
+
+    monkeypatch.setattr(Connection, "answers", slowly)
+    caller = asyncio.create_task(by_statement(far))
+    await is_looking.wait()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+
+    assert [connection.closed for connection in looked_at] == [True]
 
 
 async def test_a_statement_that_is_never_answered_ends_as_unavailable(
