@@ -122,9 +122,9 @@ class OrderQueries:
 
     async def _ref_taken(self, order: Order) -> ClientOrderRefTaken:
         """Name the order that has a reference, so that a client that lost an answer finds it."""
-        async with self._database.transaction() as tx:
-            found = await self._orders.page(
-                tx,
+        async with self._database.statement() as connection:
+            found, _ = await hot.page(
+                connection,
                 marketplace_id=order.marketplace_id,
                 filters={"client_order_ref": order.client_order_ref},
                 after=None,
@@ -139,32 +139,22 @@ class OrderQueries:
         self, marketplace_id: uuid.UUID, new: NewOrder
     ) -> tuple[UserName, UserName, int]:
         """Return buyer, seller and the platform's rate in basis points. Raises: UserNotFound."""
-        refs, rules = (new.buyer, new.seller), self._rules.get(marketplace_id)
-        names = [self._names.get((marketplace_id, ref)) for ref in refs]
-        if None in names or rules is None or rules[0] < time.monotonic():
-            if len(self._names) >= NAMES_KEPT:
-                self._names.clear()
-            async with self._database.transaction() as tx:
-                for ref in refs:
-                    # A text that names a user never names another one.
-                    user = await self._users.find(tx, marketplace_id=marketplace_id, ref=ref)
-                    self._names[marketplace_id, ref] = user.name
-                known = await marketplace_rules(tx, marketplace_id)
-            self._rules[marketplace_id] = (time.monotonic() + RULES_KEPT_SECONDS, known)
-        buyer, seller = (self._names[marketplace_id, ref] for ref in refs)
-        rate = self._rules[marketplace_id][1].platform_fee_bps(new.origin)
+        buyer = await self._name(marketplace_id, new.buyer)
+        seller = await self._name(marketplace_id, new.seller)
+        known = self._rules.get(marketplace_id)
+        if known is None or known[0] < time.monotonic():
+            async with self._database.statement() as connection:
+                rules = await marketplace_rules(connection, marketplace_id)
+            known = self._rules[marketplace_id] = (time.monotonic() + RULES_KEPT_SECONDS, rules)
+        rate = known[1].platform_fee_bps(new.origin)
         return buyer, seller, self._platform_fee_bps[new.origin] if rate is None else rate
 
     async def get_order(
         self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
     ) -> tuple[Order, Operation | None]:
         """Read an order and the operation that runs on it, at one moment. Raises: OrderNotFound."""
-        async with self._database.snapshot() as tx:
-            order = await self._orders.get(tx, marketplace_id=marketplace_id, order_id=order_id)
-            operation = await self._operations.running(
-                tx, marketplace_id=marketplace_id, order_id=order_id
-            )
-        return order, operation
+        async with self._database.statement() as connection:
+            return await hot.read(connection, marketplace_id=marketplace_id, order_id=order_id)
 
     async def list_orders(
         self,
@@ -181,21 +171,32 @@ class OrderQueries:
         Every filter given must hold; an unknown user has no orders.
         """
         filters: dict[str, object] = {} if state is None else {"state": state.value}
-        async with self._database.snapshot() as tx:
-            for column, ref in (("buyer_id", buyer), ("seller_id", seller)):
-                if ref:
-                    try:
-                        user = await self._users.find(tx, marketplace_id=marketplace_id, ref=ref)
-                    except NotFound:
-                        return [], {}
-                    filters[column] = user.id
-            page = await self._orders.page(
-                tx, marketplace_id=marketplace_id, filters=filters, after=after, limit=limit
+        for column, ref in (("buyer_id", buyer), ("seller_id", seller)):
+            if ref:
+                try:
+                    filters[column] = (await self._name(marketplace_id, ref)).id
+                except NotFound:
+                    return [], {}
+        async with self._database.statement() as connection:
+            return await hot.page(
+                connection,
+                marketplace_id=marketplace_id,
+                filters=filters,
+                after=after,
+                limit=limit,
             )
-            running = await self._operations.running_on(
-                tx, marketplace_id=marketplace_id, order_ids=[order.id for order in page]
-            )
-        return page, running
+
+    async def _name(self, marketplace_id: uuid.UUID, ref: str) -> UserName:
+        """Find the user that a text names. Raises: UserNotFound."""
+        # A text that names a user never names another one.
+        known = self._names.get((marketplace_id, ref))
+        if known is None:
+            async with self._database.statement() as connection:
+                user = await self._users.find(connection, marketplace_id=marketplace_id, ref=ref)
+            if len(self._names) >= NAMES_KEPT:
+                self._names.clear()
+            known = self._names[marketplace_id, ref] = user.name
+        return known
 
     async def list_party_orders(
         self,

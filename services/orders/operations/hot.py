@@ -1,12 +1,15 @@
 """The hot statements of orders: each does in one turn what the stores do in several.
 
-Creating an order, beginning an operation and ending one are most of the load; a statement waited
-for costs more than what it does. The parts are the chassis' own statements, put together.
+Reading and creating an order, beginning an operation and ending one are most of the load; a
+statement waited for costs more than what it does. The parts are the chassis' own statements, put
+together.
 """
 
+import functools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from chassis import idempotency, outbox
 from chassis.database import Connection, Transaction
@@ -18,6 +21,35 @@ from services.orders.order import store
 from services.orders.order.domain import Fact, Order, OrderNotFound
 from services.orders.order.store import OrderMovedOn
 from services.orders.tables import orders
+
+
+async def read(
+    connection: Connection, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
+) -> tuple[Order, Operation | None]:
+    """Read an order and the operation that runs on it, at one moment. Raises: OrderNotFound."""
+    row = await connection.fetchrow(_READ, {"marketplace_id": marketplace_id, "id": order_id})
+    if row is None:
+        raise OrderNotFound("No such order")
+    return store.order_of(row), _running_of(row)
+
+
+async def page(
+    connection: Connection,
+    *,
+    marketplace_id: uuid.UUID,
+    filters: Mapping[str, object],
+    after: uuid.UUID | None,
+    limit: int,
+) -> tuple[list[Order], dict[uuid.UUID, Operation]]:
+    """List orders newest first, and the operations that run on them by order, at one moment.
+
+    filters: column → value, all must hold.
+    """
+    statement = _page(frozenset(filters), is_first=after is None)
+    values = {"marketplace_id": marketplace_id, "after": after, "limit": limit, **filters}
+    rows = await connection.fetch(statement, values)
+    running = {row.id: operation for row in rows if (operation := _running_of(row)) is not None}
+    return [store.order_of(row) for row in rows], running
 
 
 async def create(
@@ -81,9 +113,7 @@ async def claim_and_lock(
         return None
     if row.id is None:
         raise OrderNotFound("No such order")
-    is_busy = row.running_id is not None
-    running = operation_of(row, prefix="running_") if is_busy else None
-    return Begun(order=store.order_of(row), operation=running)
+    return Begun(order=store.order_of(row), operation=_running_of(row))
 
 
 async def end(
@@ -114,6 +144,30 @@ async def end(
         raise OrderMovedOn(f"order {before.id} is not at version {before.version}")
 
 
+def _running_of(row: Any) -> Operation | None:
+    """Read the running operation of a row that has its columns; None: none runs."""
+    return None if row.running_id is None else operation_of(row, prefix="running_")
+
+
+@functools.cache
+def _page(filtered: Collection[str], *, is_first: bool) -> str:
+    return f"""
+with page as ({store.page(filtered, is_first=is_first)})
+select {_columns("page")}, {_RUNNING} from page {_joined("page.marketplace_id", "page.id")}
+order by page.id desc
+"""  # noqa: S608
+
+
+def _columns(table: str) -> str:
+    return ", ".join(f"{table}.{column.name}" for column in orders.c)
+
+
+def _joined(marketplace_id: str, order_id: str) -> str:
+    """Join the operation that runs on an order; there is one at most."""
+    return f"""left join operations as running on running.marketplace_id = {marketplace_id}
+    and running.order_id = {order_id} and running.state = 'running'"""
+
+
 # Statements are put together from constants alone. Columns are named: a prepared statement does not
 # outlive a change of its result.
 _COLUMNS = ", ".join(column.name for column in orders.c)
@@ -141,7 +195,6 @@ claimed as (
 begun as ({operation_store.INSERT_SELECT} where exists (select from claimed) returning 1)
 select {_COLUMNS} from locked where exists (select from begun)
 """  # noqa: S608
-_LOCKED = ", ".join(f"locked.{column.name}" for column in orders.c)
 _RUNNING = ", ".join(f"running.{name} as running_{name}" for name in OPERATION_COLUMNS)
 _CLAIM_AND_LOCK = f"""
 with claimed as ({idempotency.CLAIM}),
@@ -150,11 +203,12 @@ locked as (
     where marketplace_id = %(marketplace_id)s and id = %(id)s and exists (select from claimed)
     for update
 )
-select (select count(*) from claimed) as claimed, {_LOCKED}, {_RUNNING}
-from (values (1)) as always
-left join locked on true
-left join operations as running on running.marketplace_id = %(marketplace_id)s
-    and running.order_id = %(id)s and running.state = 'running'
+select (select count(*) from claimed) as claimed, {_columns("locked")}, {_RUNNING}
+from (values (1)) as always left join locked on true {_joined("%(marketplace_id)s", "%(id)s")}
+"""  # noqa: S608
+_READ = f"""
+select {_columns("orders")}, {_RUNNING} from orders {_joined("orders.marketplace_id", "orders.id")}
+where orders.marketplace_id = %(marketplace_id)s and orders.id = %(id)s
 """  # noqa: S608
 _END = f"""
 with held as (

@@ -1,7 +1,7 @@
 """Operations in PostgreSQL. Every write checks the epoch of the lease (chassis/leases.py)."""
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -41,15 +41,9 @@ class OperationStore:
         self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
     ) -> Operation | None:
         """Find the operation that runs on an order; None where none does."""
-        found = await self.running_on(tx, marketplace_id=marketplace_id, order_ids=[order_id])
-        return found.get(order_id)
-
-    async def running_on(
-        self, tx: Transaction, *, marketplace_id: uuid.UUID, order_ids: Sequence[uuid.UUID]
-    ) -> dict[uuid.UUID, Operation]:
-        """Find the operations that run on several orders, by order."""
-        values = {"marketplace_id": marketplace_id, "order_ids": list(order_ids)}
-        return {row.order_id: operation_of(row) for row in await tx.fetch(_RUNNING_ON, values)}
+        values = {"marketplace_id": marketplace_id, "order_id": order_id}
+        row = await tx.fetchrow(_RUNNING, values)
+        return None if row is None else operation_of(row)
 
     async def failed(
         self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
@@ -169,10 +163,10 @@ select %(op_id)s::uuid, %(op_marketplace)s::uuid, %(op_order)s::uuid, %(op_kind)
        now() + make_interval(secs => %(op_lease_seconds)s), %(op_epoch)s::integer,
        %(op_started)s::timestamptz
 """
-_RUNNING_ON = compiled(
+_RUNNING = compiled(
     sa.select(*_COLUMNS).where(
         operations.c.marketplace_id == sa.bindparam("marketplace_id"),
-        operations.c.order_id == sa.any_(sa.bindparam("order_ids", type_=ARRAY(sa.Uuid))),
+        operations.c.order_id == sa.bindparam("order_id"),
         _RUNS,
     )
 )

@@ -1,26 +1,24 @@
 """An order's state and its running operation are read at one moment."""
 
 import uuid
-from collections.abc import Sequence
+from typing import Any
 
 import pytest
-from orchestrator.orders.v1 import orders_pb2
 
-from chassis.database import Transaction
-from services.orders.operations.operation import Operation
-from services.orders.operations.operation_store import OperationStore
+from chassis.connections import Connection
 from services.orders.order.domain import Party, State
+from services.orders.order.use_cases import Kind
 from tests.integration.orders.conftest import Shop, oid
 
 
 @pytest.mark.parametrize("how", ["one", "list"])
-async def test_order_and_operation_are_read_at_one_moment(
+async def test_order_and_its_operation_are_read_in_one_turn(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     order = await shop.running_order()
     shop.peers.escrow.gate.clear()
     await shop.service.release_funds(shop.ask(wait=0), order_id=oid(order), by=Party.BUYER)
-    _end_it_before(monkeypatch, shop, order)
+    turns = _counted_turns(monkeypatch)
 
     if how == "one":
         found, operation = await shop.queries.get_order(
@@ -29,17 +27,19 @@ async def test_order_and_operation_are_read_at_one_moment(
     else:
         (found,), running = await shop.queries.list_orders(
             marketplace_id=shop.marketplace_id,
-            state=None,
-            buyer="",
-            seller="",
+            state=State.RELEASE_REQUESTED,
+            buyer="usr_buyer",
+            seller="usr_seller",
             after=None,
             limit=5,
         )
         operation = running.get(found.id)
 
-    # As of the moment before the end: the operation still runs.
-    assert (found.state, operation is None) == (State.RELEASE_REQUESTED, False)
-    assert (await shop.read(order)).state is State.CLOSED
+    # One statement sees one moment; a second one could see an end that the first one did not.
+    assert turns == [1]
+    assert found.state is State.RELEASE_REQUESTED
+    assert operation is not None
+    assert operation.kind is Kind.RELEASE
 
 
 async def test_pages_hold_each_order_once_while_others_are_created(shop: Shop) -> None:
@@ -65,30 +65,13 @@ async def test_pages_hold_each_order_once_while_others_are_created(shop: Shop) -
     assert seen == made[::-1]
 
 
-def _end_it_before(monkeypatch: pytest.MonkeyPatch, shop: Shop, order: orders_pb2.Order) -> None:
-    """Let the operation end between the read of the order and the read of its operation."""
-    running, running_on = OperationStore.running, OperationStore.running_on
+def _counted_turns(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Count the turns to PostgreSQL from now on."""
+    turns, wait = [0], Connection.wait
 
-    async def ended() -> None:
-        if not shop.peers.escrow.gate.is_set():
-            shop.peers.escrow.gate.set()
-            await shop.until(order, State.CLOSED)
+    async def counting(connection: Connection, *args: Any, **kwargs: Any) -> Any:
+        turns[0] += 1
+        return await wait(connection, *args, **kwargs)
 
-    async def one(
-        self: OperationStore, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
-    ) -> Operation | None:
-        await ended()
-        return await running(self, tx, marketplace_id=marketplace_id, order_id=order_id)
-
-    async def several(
-        self: OperationStore,
-        tx: Transaction,
-        *,
-        marketplace_id: uuid.UUID,
-        order_ids: Sequence[uuid.UUID],
-    ) -> dict[uuid.UUID, Operation]:
-        await ended()
-        return await running_on(self, tx, marketplace_id=marketplace_id, order_ids=order_ids)
-
-    monkeypatch.setattr(OperationStore, "running", one)
-    monkeypatch.setattr(OperationStore, "running_on", several)
+    monkeypatch.setattr(Connection, "wait", counting)
+    return turns
