@@ -1,15 +1,15 @@
 """Leased work: one process at a time works on a row, and another goes on if it dies.
 
-A lease is a row's `lease_until` and `lease_epoch`, counted by the database's clock. Each claim
-gives a new epoch. Each write of the work checks the epoch (`fence`), so that a process which was
-paused past its lease writes nothing.
+A lease is a row's `lease_until` and its epoch, counted by the database's clock. Each claim gives a
+new epoch. Each write of the work checks the epoch (`fence`), so that a process which was paused
+past its lease writes nothing.
 """
 
 import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,24 +41,46 @@ class Lease:
 class LeaseTable:
     """The leases of a table.
 
-    It has the columns marketplace_id, id (unique together), lease_until and lease_epoch.
+    It has the columns marketplace_id, id (unique together), lease_until and one for the epoch.
     """
 
-    def __init__(self, table: str, *, running: str, due: str = "true", age: str) -> None:
-        """running, due, age: SQL constants.
+    def __init__(
+        self,
+        table: str,
+        *,
+        running: str,
+        due: str = "true",
+        age: str,
+        epoch: str = "lease_epoch",
+    ) -> None:
+        """running, due, age, epoch: SQL constants.
 
-        running: the work has not ended. due: it may be claimed now. age: what comes first.
+        running: the work has not ended. due: it may be claimed now. age: what comes first. epoch:
+        the column that counts the claims.
         """
         # Statements are put together from constants alone.
-        self._claim = _CLAIM.format(table=table, running=running, due=due, age=age)
-        self._renew = _RENEW.format(table=table, running=running)
-        self._give_back = _GIVE_BACK.format(table=table, running=running)
-        self._is_held = _IS_HELD.format(table=table, running=running)
+        parts = {"table": table, "running": running, "due": due, "age": age, "epoch": epoch}
+        self._claim = _CLAIM.format(**parts)
+        self._claim_shares = _CLAIM_SHARES.format(**parts)
+        self._renew = _RENEW.format(**parts)
+        self._give_back = _GIVE_BACK.format(**parts)
+        self._is_held = _IS_HELD.format(**parts)
         self._fence = self._is_held + " for update"
 
     async def claim(self, tx: Transaction, *, limit: int, seconds: float) -> list[Lease]:
         """Take work that no process has, oldest first, each under a new epoch."""
         return list(map(_lease, await tx.fetch(self._claim, {"limit": limit, "seconds": seconds})))
+
+    async def claim_shares(
+        self, tx: Transaction, *, shares: Mapping[uuid.UUID, int], seconds: float
+    ) -> list[Lease]:
+        """As `claim`, so many of each marketplace, in the order of the marketplaces."""
+        values = {
+            "marketplaces": list(shares),
+            "shares": list(shares.values()),
+            "seconds": seconds,
+        }
+        return list(map(_lease, await tx.fetch(self._claim_shares, values)))
 
     async def renew(
         self, tx: Transaction, leases: Collection[Lease], *, seconds: float
@@ -263,22 +285,36 @@ with chosen as (
     where {running} and lease_until < clock_timestamp() and {due}
     order by {age} limit %(limit)s for update skip locked
 )
-update {table} set lease_epoch = lease_epoch + 1,
+update {table} set {epoch} = {epoch} + 1,
     lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
 from chosen where marketplace_id = owner and id = taken
-returning marketplace_id, id, lease_epoch
+returning marketplace_id, id, {epoch} as lease_epoch
+"""
+_CLAIM_SHARES = """
+update {table} set {epoch} = {epoch} + 1,
+    lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+where (marketplace_id, id) in (
+    select taken.marketplace_id, taken.id
+    from unnest(%(marketplaces)s::uuid[], %(shares)s::integer[]) as share (owner, size)
+    cross join lateral (
+        select marketplace_id, id from {table}
+        where marketplace_id = share.owner and {running}
+          and lease_until < clock_timestamp() and {due}
+        order by {age} limit share.size
+        for update skip locked) as taken)
+returning marketplace_id, id, {epoch} as lease_epoch
 """
 _HELD = """
 from unnest(%(marketplaces)s::uuid[], %(ids)s::uuid[], %(epochs)s::bigint[])
-    as held (owner, taken, epoch)
-where marketplace_id = owner and id = taken and lease_epoch = epoch and {running}
+    as held (owner, taken, given)
+where marketplace_id = owner and id = taken and {epoch} = given and {running}
 """
 _RENEW = f"""
 update {{table}} set lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
-{_HELD} returning marketplace_id, id, lease_epoch
+{_HELD} returning marketplace_id, id, {{epoch}} as lease_epoch
 """  # noqa: S608 - constants
 _GIVE_BACK = f"update {{table}} set lease_until = 'epoch' {_HELD}"  # noqa: S608 - constants
 _IS_HELD = """
 select 1 as held from {table}
-where marketplace_id = %(marketplace)s and id = %(id)s and lease_epoch = %(epoch)s and {running}
+where marketplace_id = %(marketplace)s and id = %(id)s and {epoch} = %(epoch)s and {running}
 """

@@ -132,4 +132,5 @@ credits_ = _table(
     key=sa.Text,
     fingerprint=sa.LargeBinary,
     epoch=sa.Integer,
+    lease_until=_INSTANT,
 )

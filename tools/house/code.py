@@ -27,7 +27,7 @@ HOUSE_WORDS = re.findall(
     suspense timer wording
     """,
 )
-_NEXT_EPOCH = re.compile(r"epoch\w*\s*\+\s*1\b")
+_NEXT_EPOCH = re.compile(r"epoch\w*\}?\s*\+\s*1\b")
 _PART_OF_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

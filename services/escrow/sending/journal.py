@@ -52,15 +52,7 @@ class Journal:
 
         What has rested is as old as the end of its rest; time is the database's.
         """
-        names = {
-            "marketplaces": list(shares),
-            "shares": list(shares.values()),
-            "seconds": seconds,
-        }
-        return [
-            Lease(marketplace_id=row.marketplace_id, id=row.id, epoch=row.lease_epoch)
-            for row in await tx.fetch(statements.CLAIM, names)
-        ]
+        return await LEASES.claim_shares(tx, shares=shares, seconds=seconds)
 
     async def fence(self, tx: Transaction, lease: Lease) -> None:
         """Lock the command's row. Raises: LeaseLost."""

@@ -40,20 +40,6 @@ where c.state = 'RUNNING' and c.lease_until < clock_timestamp()
   and c.next_attempt_at <= clock_timestamp()
 group by c.marketplace_id order by min(greatest(c.created_at, c.next_attempt_at))
 """
-CLAIM = """
-update commands set lease_until = clock_timestamp() + make_interval(secs => %(seconds)s),
-                    lease_epoch = lease_epoch + 1
-where (marketplace_id, id) in (
-    select taken.marketplace_id, taken.id
-    from unnest(%(marketplaces)s::uuid[], %(shares)s::integer[]) as share (owner, size)
-    cross join lateral (
-        select c.marketplace_id, c.id from commands c
-        where c.marketplace_id = share.owner and c.state = 'RUNNING'
-          and c.lease_until < clock_timestamp() and c.next_attempt_at <= clock_timestamp()
-        order by greatest(c.created_at, c.next_attempt_at) limit share.size
-        for update skip locked) as taken)
-returning marketplace_id, id, lease_epoch
-"""
 END = f"""
 with held as (
     update commands set state = %(state)s, finished_at = %(at)s, error_reason = %(reason)s,

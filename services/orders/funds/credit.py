@@ -19,7 +19,7 @@ class ReferenceTaken(AlreadyExists):
 class Credit:
     """A payment of the platform to a user; amount in minor units. key: the request it answers.
 
-    epoch: counts the processes that have carried it out; the newest alone may fail it.
+    epoch: counts the processes that have leased it; the newest alone may end it.
     """
 
     id: uuid.UUID

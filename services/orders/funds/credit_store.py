@@ -1,21 +1,30 @@
-"""Credits in PostgreSQL: rows in, dataclasses out."""
+"""Credits in PostgreSQL. Every write of their work checks the epoch of the lease."""
 
 import datetime as dt
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from chassis.database import Transaction
 from chassis.idempotency import RequestKey
+from chassis.leases import Lease, LeaseLost, LeaseTable
 from chassis.sql import compiled
 from services.orders.funds.credit import Credit, ReferenceTaken
 from services.orders.order.domain import UserName
 from services.orders.tables import credits_
 
+LEASE_SECONDS = 15
+LEASES = LeaseTable("credits", running="state = 'RUNNING'", age="created_at", epoch="epoch")
+
 
 async def insert_or_same(tx: Transaction, credit: Credit) -> Credit:
-    """Write a credit, or return the one its reference has. Raises: ReferenceTaken."""
+    """Write a credit, leased to this process, or return the one that has its reference.
+
+    Raises: ReferenceTaken.
+    """
     values = {
         "id": credit.id,
         "marketplace_id": credit.marketplace_id,
@@ -28,6 +37,8 @@ async def insert_or_same(tx: Transaction, credit: Credit) -> Credit:
         "scope": credit.key.scope,
         "key": credit.key.key,
         "fingerprint": credit.key.fingerprint,
+        "epoch": credit.epoch,
+        "lease_seconds": LEASE_SECONDS,
     }
     await tx.execute(_INSERT, values)
     known = await by_reference(tx, credit.marketplace_id, credit.reference)
@@ -53,34 +64,42 @@ async def by_id(tx: Transaction, credit_id: uuid.UUID) -> Credit:
     return _credit(row)
 
 
-async def running(tx: Transaction, *, older_seconds: int, limit: int) -> list[Credit]:
-    """List credits of any marketplace that began so long ago and have not ended, oldest first."""
-    rows = await tx.fetch(_RUNNING, {"seconds": older_seconds, "limit": limit})
-    return [_credit(row) for row in rows]
+async def under(tx: Transaction, lease: Lease) -> Credit:
+    """Read a credit that runs under a lease. Raises: LeaseLost."""
+    row = await tx.fetchrow(_UNDER, _names(lease))
+    if row is None:
+        raise LeaseLost
+    return _credit(row)
 
 
-async def take_over(tx: Transaction, credit: Credit) -> Credit | None:
-    """Become the process that carries a credit out; None: it has ended.
-
-    The process that had it before can no longer fail it, since this one may ask escrow for it.
-    """
-    values = {"marketplace_id": credit.marketplace_id, "id": credit.id}
-    row = await tx.fetchrow(_TAKE_OVER, values)
-    return None if row is None else _credit(row)
+async def ended_among(tx: Transaction, credit_ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
+    """Tell which of some credits have ended."""
+    return [row.id for row in await tx.fetch(_ENDED_AMONG, {"ids": list(credit_ids)})]
 
 
 async def finish(
-    tx: Transaction, credit: Credit, *, transaction_hash: str, at: dt.datetime
-) -> None:
-    """Record that a credit was paid and booked; again does nothing."""
-    values = {"marketplace_id": credit.marketplace_id, "id": credit.id, "at": at}
-    await tx.execute(_FINISH, values | {"hash": transaction_hash})
+    tx: Transaction, lease: Lease, *, transaction_hash: str, at: dt.datetime
+) -> Credit:
+    """Record that a credit was paid and booked; returns it as it is then. Raises: LeaseLost."""
+    row = await tx.fetchrow(_FINISH, _names(lease) | {"hash": transaction_hash, "at": at})
+    if row is None:
+        raise LeaseLost
+    return _credit(row)
 
 
-async def fail(tx: Transaction, credit: Credit, *, error: str, at: dt.datetime) -> bool:
-    """Record that a credit was refused; False: it has ended, or another process has it."""
-    values = {"marketplace_id": credit.marketplace_id, "id": credit.id, "at": at}
-    return await tx.run(_FAIL, values | {"why": error[:1000], "held_epoch": credit.epoch}) == 1
+async def fail(tx: Transaction, lease: Lease, *, error: str, at: dt.datetime) -> None:
+    """Record that a credit was refused. Raises: LeaseLost."""
+    if await tx.run(_FAIL, _names(lease) | {"why": error[:1000], "at": at}) != 1:
+        raise LeaseLost
+
+
+def lease_of(credit: Credit) -> Lease:
+    """Return the lease that a credit was written with."""
+    return Lease(marketplace_id=credit.marketplace_id, id=credit.id, epoch=credit.epoch)
+
+
+def _names(lease: Lease) -> dict[str, object]:
+    return {"marketplace_id": lease.marketplace_id, "id": lease.id, "held_epoch": lease.epoch}
 
 
 def _credit(row: Any) -> Credit:
@@ -108,32 +127,33 @@ def _credit(row: Any) -> Credit:
 
 _INSERT = """
 insert into credits (id, marketplace_id, user_id, user_public_id, amount, reference, description,
-                     created_at, scope, key, fingerprint)
+                     created_at, scope, key, fingerprint, epoch, lease_until)
 values (%(id)s, %(marketplace_id)s, %(user_id)s, %(user_public_id)s, %(amount)s, %(reference)s,
-        %(description)s, %(created_at)s, %(scope)s, %(key)s, %(fingerprint)s)
+        %(description)s, %(created_at)s, %(scope)s, %(key)s, %(fingerprint)s, %(epoch)s,
+        clock_timestamp() + make_interval(secs => %(lease_seconds)s))
 on conflict (marketplace_id, reference) where state <> 'FAILED' do nothing
 """
-_RUNS = sa.and_(
+_COLUMNS = [column for column in credits_.c if column.name != "lease_until"]
+_RUNNING = credits_.c.state == sa.literal("RUNNING")
+_HELD = sa.and_(
     credits_.c.marketplace_id == sa.bindparam("marketplace_id"),
     credits_.c.id == sa.bindparam("id"),
-    credits_.c.state == sa.literal("RUNNING"),
+    credits_.c.epoch == sa.bindparam("held_epoch"),
+    _RUNNING,
 )
-_BY_ID = compiled(sa.select(credits_).where(credits_.c.id == sa.bindparam("id")))
+_BY_ID = compiled(sa.select(*_COLUMNS).where(credits_.c.id == sa.bindparam("id")))
 _BY_REFERENCE = compiled(
-    sa.select(credits_).where(
+    sa.select(*_COLUMNS).where(
         credits_.c.marketplace_id == sa.bindparam("marketplace_id"),
         credits_.c.reference == sa.bindparam("reference"),
         credits_.c.state != sa.literal("FAILED"),
     )
 )
-# One that has just begun belongs to the process that began it, which alone can fail it.
-_RUNNING = f"""
-select {", ".join(column.name for column in credits_.c)} from credits
-where state = 'RUNNING' and created_at < now() - make_interval(secs => %(seconds)s)
-order by created_at limit %(limit)s
-"""  # noqa: S608 - constants
-_TAKE_OVER = compiled(
-    sa.update(credits_).values(epoch=credits_.c.epoch + 1).where(_RUNS).returning(*credits_.c)
+_UNDER = compiled(sa.select(*_COLUMNS).where(_HELD))
+_ENDED_AMONG = compiled(
+    sa.select(credits_.c.id).where(
+        credits_.c.id == sa.any_(sa.bindparam("ids", type_=ARRAY(sa.Uuid))), sa.not_(_RUNNING)
+    )
 )
 _FINISH = compiled(
     sa.update(credits_)
@@ -142,10 +162,11 @@ _FINISH = compiled(
         transaction_hash=sa.bindparam("hash"),
         finished_at=sa.bindparam("at"),
     )
-    .where(_RUNS)
+    .where(_HELD)
+    .returning(*_COLUMNS)
 )
 _FAIL = compiled(
     sa.update(credits_)
     .values(state="FAILED", error=sa.bindparam("why"), finished_at=sa.bindparam("at"))
-    .where(_RUNS, credits_.c.epoch == sa.bindparam("held_epoch"))
+    .where(_HELD)
 )

@@ -1,43 +1,39 @@
 """Credits: the platform pays a user's wallet on chain, and the ledger books it once confirmed.
 
-A credit's command and transfer have ids derived from it, so that two processes that carry it out
-at once do the same thing once. Its epoch decides who may fail it: a credit that another process may
-be asking escrow for is not failed, since its reference would be free while it is paid.
+A credit is leased work (chassis/leases.py). Its command and its transfer have ids derived from its
+own, so that processes that carry it out at the same time pay and book it once: escrow has one
+command of that id, the ledger one transfer. The lease decides who may end it. A credit that another
+process may be asking escrow for is not failed, since its reference would be free while it is paid.
 """
 
 import asyncio
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from chassis import deadline, identity
 from chassis.database import Database, Transaction
-from chassis.idempotency import Answer, Idempotency, RequestKey
+from chassis.idempotency import STORED_KINDS, Answer, Idempotency, RequestKey
+from chassis.leases import Lease, LeaseLost, Leases
 from chassis.telemetry import logger
+from chassis.waiting import Ends
 from kernel.clock import Clock
 from kernel.errors import DomainError, FailedPrecondition
 from kernel.ids import derived_id, new_id
 from kernel.money import USDC
+from services.orders.funds import credit_store
 from services.orders.funds.credit import Credit
-from services.orders.funds.credit_store import (
-    by_id,
-    fail,
-    finish,
-    insert_or_same,
-    running,
-    take_over,
-)
+from services.orders.funds.credit_store import LEASE_SECONDS, LEASES
 from services.orders.order.domain import UserName
 from services.orders.order.intake import require_whole_cents
 from services.orders.order.marketplace_rules import marketplace_rules
-from services.orders.peers.ports import Command, EscrowPort, LedgerPort, ProviderError, Transfer
+from services.orders.peers.ports import EscrowPort, LedgerPort, ProviderError, Transfer
 from services.orders.people.user_store import UserStore
 
 COMMAND_WAIT_SECONDS = 20
-RESUME_SECONDS = 5.0
-RESUME_BATCH = 500
-# A credit younger than this is carried out by the process that began it.
-RESUME_AGE_SECONDS = 15
+TAKE_OVER_SECONDS = 5.0
+CREDITS_MAX = 500
 log = logger()
 
 
@@ -45,6 +41,10 @@ class ManualCreditDisabled(FailedPrecondition):
     """The marketplace does not allow manual credits."""
 
     reason = "MANUAL_CREDIT_DISABLED"
+
+
+class CreditQuarantined(Exception):
+    """The credit's command is quarantined: an operator must look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +78,19 @@ class CreditService:
         self._escrow = escrow
         self._clock = clock
         self._encode = encode
-        self._tasks: dict[uuid.UUID, asyncio.Task[DomainError | None]] = {}
-        self._stopping = asyncio.Event()
+        self._leases = Leases(
+            database=database,
+            table=LEASES,
+            seconds=LEASE_SECONDS,
+            most=CREDITS_MAX,
+            carry_out=self._carry_out,
+            troubled=self._troubled,
+            idle_seconds=TAKE_OVER_SECONDS,
+        )
+        self._ends: Ends[uuid.UUID] = Ends(self._ended_among)
+        # Begun here, and escrow has never been asked for them.
+        self._unasked: set[Lease] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def credit(self, key: RequestKey, new: NewCredit, *, wait_seconds: float) -> Answer:
         """Pay a user, once per reference; answers the credit as it is when the wait ends.
@@ -89,13 +100,17 @@ class CreditService:
             FailedPrecondition: escrow refused it, and nothing of it was begun.
         """
         require_whole_cents(new.amount)
+        credit_id = new_id()
+        asked_at = time.monotonic()
 
         async def once() -> Credit | Answer:
+            nonlocal asked_at
+            asked_at = time.monotonic()
             async with self._database.transaction() as tx:
                 if (known := await self._idempotency.claim(tx, key)) is not None:
                     return known
                 credit = Credit(
-                    id=new_id(),
+                    id=credit_id,
                     marketplace_id=key.marketplace_id,
                     key=key,
                     user=await self._payee(tx, key.marketplace_id, new.user),
@@ -110,18 +125,44 @@ class CreditService:
             begun = await self._database.retrying(once)
         if isinstance(begun, Answer):
             return begun
-        task = self._start(begun, is_new=begun.key == key)
-        stopping = asyncio.ensure_future(self._stopping.wait())
-        first = asyncio.FIRST_COMPLETED
-        await asyncio.wait({task, stopping}, timeout=wait_seconds, return_when=first)
-        stopping.cancel()
-        if task.done() and (refusal := task.result()) is not None:
-            raise refusal
+
+        with self._ends.registered(begun.id) as ended:
+            if begun.id == credit_id:
+                self._begin(begun, asked_at=asked_at)
+            else:
+                # Another request's; whichever process carries it out may have ended it just now.
+                await self._ends.look()
+            await self._ends.for_ring(ended, seconds=wait_seconds)
         return await self._answer(begun.id, key)
 
+    async def run(self) -> None:
+        """Take over what dead processes have left, and renew leases, until cancelled."""
+        await self._leases.run()
+
+    async def watch(self) -> None:
+        """Look for ends in other processes while somebody waits, until cancelled."""
+        await self._ends.watch()
+
+    async def stop_waiting(self) -> None:
+        """Answer everybody who waits with the credit as it is: the process is about to stop."""
+        await self._ends.stop()
+
+    async def close(self) -> None:
+        """Stop what was begun here; it is taken over by the next process."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _payee(self, tx: Transaction, marketplace_id: uuid.UUID, ref: str) -> UserName:
+        rules = await marketplace_rules(tx, marketplace_id)
+        if not rules.allows_manual_credit:
+            raise ManualCreditDisabled("The marketplace does not allow manual credits")
+        user = await self._users.find(tx, marketplace_id=marketplace_id, ref=ref)
+        return user.name
+
     async def _begun(self, tx: Transaction, new: Credit) -> Credit | Answer:
-        """Write a credit, or find the one that has its reference."""
-        found = await insert_or_same(tx, new)
+        """Write a credit, leased to this process, or find the one that has its reference."""
+        found = await credit_store.insert_or_same(tx, new)
         if found.id != new.id and found.state == "RUNNING":
             # It answers another request; this one is answered by looking, and kept at its end.
             await self._idempotency.release(tx, new.key)
@@ -131,9 +172,28 @@ class CreditService:
         await self._idempotency.finish(tx, new.key, body)
         return Answer(body=body)
 
+    def _begin(self, credit: Credit, *, asked_at: float) -> None:
+        lease = credit_store.lease_of(credit)
+        self._unasked.add(lease)
+        task = self._leases.begin(lease, asked_at=asked_at)
+        self._tasks.add(task)
+
+        def is_over(done: asyncio.Task[None]) -> None:
+            self._tasks.discard(done)
+            self._unasked.discard(lease)
+
+        task.add_done_callback(is_over)
+
     async def _answer(self, credit_id: uuid.UUID, key: RequestKey) -> Answer:
+        """Read how a credit stands. Raises: the refusal that it ended with."""
         async with self._database.transaction() as tx:
-            credit = await by_id(tx, credit_id)
+            credit = await credit_store.by_id(tx, credit_id)
+            if credit.state == "FAILED":
+                try:
+                    await self._idempotency.known(tx, credit.key)
+                except STORED_KINDS as refusal:
+                    refusal.replayed = False
+                    raise
         if credit.state == "FAILED":
             raise ProviderError("The chain refused the payment", details={"reason": credit.error})
         body = self._encode(credit)
@@ -145,108 +205,52 @@ class CreditService:
             return await self._idempotency.execute(self._database, key, kept)
         return Answer(body=body)
 
-    async def resume(self) -> None:
-        """Carry out credits whose process has died, until cancelled."""
-        while True:
-            async with self._database.transaction() as tx:
-                waiting = await running(tx, older_seconds=RESUME_AGE_SECONDS, limit=RESUME_BATCH)
-            for credit in waiting:
-                self._start(credit)
-            await asyncio.sleep(RESUME_SECONDS)
+    async def _ended_among(self, credit_ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
+        async with self._database.transaction() as tx:
+            return await credit_store.ended_among(tx, credit_ids)
 
-    async def stop_waiting(self) -> None:
-        """Answer everybody who waits with the credit as it is: the process is about to stop."""
-        self._stopping.set()
+    async def _carry_out(self, lease: Lease) -> None:
+        """Pay a credit and book it.
 
-    async def close(self) -> None:
-        """Stop; what is unfinished is carried out by the next process."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _payee(self, tx: Transaction, marketplace_id: uuid.UUID, ref: str) -> UserName:
-        rules = await marketplace_rules(tx, marketplace_id)
-        if not rules.allows_manual_credit:
-            raise ManualCreditDisabled("The marketplace does not allow manual credits")
-        user = await self._users.find(tx, marketplace_id=marketplace_id, ref=ref)
-        return user.name
-
-    def _start(self, credit: Credit, *, is_new: bool = False) -> asyncio.Task[DomainError | None]:
-        task = self._tasks.get(credit.id)
-        if task is None:
-            task = asyncio.create_task(self._drive(credit, is_new=is_new))
-            self._tasks[credit.id] = task
-            task.add_done_callback(lambda _done: self._tasks.pop(credit.id, None))
-        return task
-
-    async def _drive(self, credit: Credit, *, is_new: bool) -> DomainError | None:
-        """Carry a credit out as far as it goes; returns the refusal it ended with, if any.
-
-        is_new: escrow has never been asked. Only then is its refusal an end: of one that was asked
-        for before, another answer may still be on its way.
+        Raises: LeaseLost; CreditQuarantined; what escrow or the ledger raises.
         """
-        identity.bind(identity.system(caller="orders", marketplace_id=credit.marketplace_id))
+        identity.bind(identity.system(caller="orders", marketplace_id=lease.marketplace_id))
         deadline.start(None)
-        try:
-            if not is_new:
-                async with self._database.transaction() as tx:
-                    taken = await take_over(tx, credit)
-                if taken is None:
-                    return None
-                credit = taken
-            command = await self._pay(credit)
-            if command.state == "SUCCEEDED":
-                await self._succeed(credit, command.payments[0].transaction_hash)
-            elif command.state == "FAILED":
-                await self._fail(credit, command.error_message or command.error_reason)
-            else:
-                log.error("credit.stuck", credit_id=str(credit.id), reason=command.error_reason)
-        except FailedPrecondition as refusal:
-            if is_new and await self._refuse(credit, refusal):
-                return refusal
-            log.warning("credit.waits", credit_id=str(credit.id), error=refusal.reason)
-        except Exception as error:  # noqa: BLE001 - tried again by `resume`
-            log.warning("credit.waits", credit_id=str(credit.id), error=type(error).__name__)
-        return None
-
-    async def _refuse(self, credit: Credit, refusal: DomainError) -> bool:
-        """Nothing was begun: the reference is free, and the request keeps its refusal.
-
-        False: another process has taken the credit over, and may have begun it.
-        """
         async with self._database.transaction() as tx:
-            is_over = await fail(tx, credit, error=refusal.reason, at=self._clock.now())
-            if is_over:
-                await self._idempotency.refuse(tx, credit.key, refusal)
-        return is_over
+            credit = await credit_store.under(tx, lease)
 
-    async def _succeed(self, credit: Credit, transaction_hash: str) -> None:
-        await self._book(credit, transaction_hash)
-        async with self._database.transaction() as tx:
-            await finish(tx, credit, transaction_hash=transaction_hash, at=self._clock.now())
-            body = self._encode(await by_id(tx, credit.id))
-            await self._idempotency.finish(tx, credit.key, body)
-
-    async def _fail(self, credit: Credit, error: str) -> None:
-        """Nothing was paid and nothing is in flight: the request may be made again."""
-        log.error("credit.failed", credit_id=str(credit.id), error=error)
-        async with self._database.transaction() as tx:
-            if await fail(tx, credit, error=error, at=self._clock.now()):
-                await self._idempotency.release(tx, credit.key)
-
-    async def _pay(self, credit: Credit) -> Command:
+        await self._leases.hold(lease)
+        # Of a credit that was asked for before, another answer may still be on its way: then a
+        # refusal is no end.
+        is_first = lease in self._unasked
+        self._unasked.discard(lease)
         command_id = derived_id(credit.id, "credit")
-        command = await self._escrow.credit(
-            command_id=command_id, user_id=credit.user.id, amount=credit.amount
-        )
+        try:
+            command = await self._escrow.credit(
+                command_id=command_id, user_id=credit.user.id, amount=credit.amount
+            )
+        except FailedPrecondition as refusal:
+            if not is_first:
+                raise
+            await self._fail(credit, lease, error=refusal.reason, refusal=refusal)
+            return
         while command.state == "RUNNING":
             command = await self._escrow.command(
                 command_id=command_id, wait_seconds=COMMAND_WAIT_SECONDS
             )
-        return command
 
-    async def _book(self, credit: Credit, transaction_hash: str) -> None:
+        if command.state == "SUCCEEDED":
+            await self._succeed(credit, lease, command.payments[0].transaction_hash)
+        elif command.state == "FAILED":
+            log.error("credit.failed", credit_id=str(credit.id), error=command.error_reason)
+            error = command.error_message or command.error_reason
+            await self._fail(credit, lease, error=error, refusal=None)
+        else:
+            log.error("credit.stuck", credit_id=str(credit.id), reason=command.error_reason)
+            raise CreditQuarantined
+
+    async def _succeed(self, credit: Credit, lease: Lease, transaction_hash: str) -> None:
+        """Book a credit and end it. Raises: LeaseLost."""
         transfer = Transfer(
             id=derived_id(credit.id, "transfer"),
             type="SINGLE",
@@ -259,6 +263,47 @@ class CreditService:
             transaction_hash=transaction_hash,
             reason=credit.reference,
         )
+        await self._leases.hold(lease)
         (posted,) = await self._ledger.post([transfer])
         if posted.is_refused:
             raise RuntimeError(f"the ledger refused a credit: {posted.reason}")
+
+        async with self._database.transaction() as tx:
+            ended = await credit_store.finish(
+                tx, lease, transaction_hash=transaction_hash, at=self._clock.now()
+            )
+            await self._idempotency.finish(tx, credit.key, self._encode(ended))
+        self._ends.ended(credit.id)
+
+    async def _fail(
+        self, credit: Credit, lease: Lease, *, error: str, refusal: DomainError | None
+    ) -> None:
+        """End a credit of which nothing was paid and nothing is in flight: its reference is free.
+
+        refusal: kept as the answer of its request; None: the request may be made again.
+        Raises: LeaseLost: another process has it, and may have begun it.
+        """
+        async with self._database.transaction() as tx:
+            await credit_store.fail(tx, lease, error=error, at=self._clock.now())
+            if refusal is None:
+                await self._idempotency.release(tx, credit.key)
+            else:
+                await self._idempotency.refuse(tx, credit.key, refusal)
+        self._ends.ended(credit.id)
+
+    async def _troubled(self, lease: Lease, error: Exception, waited: float) -> bool:
+        """Find out whether the credit is still this process's; True: it is not.
+
+        It may have been ended by a commit whose answer did not arrive, or taken over.
+        """
+        reason = error.reason if isinstance(error, DomainError) else type(error).__name__
+        log.warning("credit.waits", credit_id=str(lease.id), error=reason, seconds=int(waited))
+        try:
+            async with self._database.transaction() as tx:
+                await LEASES.fence(tx, lease)
+        except LeaseLost:
+            log.warning("credit.lease_lost", credit_id=str(lease.id))
+            return True
+        except Exception as unknown:  # noqa: BLE001 - the next try finds out
+            log.warning("credit.lease_unknown", error=type(unknown).__name__)
+        return False

@@ -233,15 +233,15 @@ async def open_shop(
     clock = MovableClock()
     parts.clock = clock
     saga = parts.saga()
-    service = parts.service(saga)
-    running = (saga.run, saga.watch) if takes_over else (saga.watch,)
+    service, crediting = parts.service(saga), parts.crediting()
+    running = [saga.watch, crediting.watch, *([saga.run] if takes_over else [])]
     loops = [asyncio.create_task(loop()) for loop in running]
     yield Shop(
         marketplace_id=marketplace_id,
         url=url,
         database=database,
         service=service,
-        crediting=parts.crediting(),
+        crediting=crediting,
         timers=Timers(database=database, service=service),
         clock=clock,
         queries=parts.queries(),
@@ -253,6 +253,7 @@ async def open_shop(
         loop.cancel()
     await asyncio.gather(*loops, return_exceptions=True)
     await saga.close()
+    await crediting.close()
     await database.close()
 
 

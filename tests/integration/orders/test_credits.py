@@ -88,10 +88,11 @@ async def test_the_same_reference_for_another_amount_is_refused(generous: Shop) 
 async def test_a_credit_left_running_is_resumed(generous: Shop) -> None:
     generous.peers.ledger.is_away = True
     running = await _credit(generous, wait=0.5)
+    await generous.crediting.close()
     generous.peers.ledger.is_away = False
 
-    await _grow_old(generous)
-    resuming = asyncio.create_task(generous.crediting.resume())
+    await _run_out(generous)
+    resuming = asyncio.create_task(generous.crediting.run())
     async with asyncio.timeout(PATIENCE_SECONDS):
         while await _balance(generous) == 0:  # noqa: ASYNC110 - asks the fake ledger
             await asyncio.sleep(0.01)
@@ -146,7 +147,7 @@ async def test_a_refused_credit_is_not_retried(generous: Shop) -> None:
     asked = len(generous.peers.escrow.commands)
     generous.peers.escrow.fails.clear()
 
-    resuming = asyncio.create_task(generous.crediting.resume())
+    resuming = asyncio.create_task(generous.crediting.run())
     other = await generous.crediting.credit(
         generous.key(),
         NewCredit(user="usr_buyer", amount=TEN, reference="bonus-2", description=""),
@@ -224,8 +225,8 @@ async def test_a_credit_taken_over_by_another_process_is_not_failed_by_the_first
     answering = asyncio.create_task(_credit(first, wait=10))
     await asked.wait()
     async with open_shop(database_url("orders"), peers, first.marketplace_id) as second:
-        await _grow_old(second)
-        resuming = asyncio.create_task(second.crediting.resume())
+        await _run_out(second)
+        resuming = asyncio.create_task(second.crediting.run())
         async with asyncio.timeout(PATIENCE_SECONDS):
             while await _state(second) == "RUNNING":  # noqa: ASYNC110 - another task pays
                 await asyncio.sleep(0.01)
@@ -242,6 +243,7 @@ async def _state(shop: Shop) -> object:
         return await tx.fetchval("select state from credits")
 
 
-async def _grow_old(shop: Shop) -> None:
+async def _run_out(shop: Shop) -> None:
+    """Let the lease of whichever process carries a credit out run out."""
     async with shop.database.transaction() as tx:
-        await tx.execute("update credits set created_at = created_at - interval '1 minute'")
+        await tx.execute("update credits set lease_until = 'epoch'")
