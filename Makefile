@@ -181,8 +181,9 @@ prove-rolling: $(INSTALLED) ## Restart and kill every replica under load: docs/r
 	@ROLLING_SECONDS=180 ROLLING_PER_SECOND=100 REPORTS=docs/reports $(BIN)/pytest -o timeout=1800 \
 	  tests/prove/rolling_proof.py
 
-bench: $(INSTALLED) ## Measure the speed beside floors and goals: [ONLY=rest,flows] [CHECKOUT=<folder>]
-	@$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)") $(if $(CHECKOUT),--checkout "$(CHECKOUT)")
+bench: $(INSTALLED) ## Measure the speed beside its goals: [ONLY=rest,flows] [BESIDE=<checkout>] [REPORT=1]
+	@$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)") $(if $(BESIDE),--beside "$(BESIDE)") \
+	  $(if $(CHECKOUT),--checkout "$(CHECKOUT)") $(if $(REPORT),--report docs/reports)
 
 check: lint types imports architecture k8s-check proto-check proto-breaking ## Check lint, types, layers, contracts and manifests
 

@@ -1,8 +1,9 @@
 """`make bench`: measure every part, and print what is required beside what was measured.
 
-    python -m bench [--only rest,flows] [--checkout PATH]
+    python -m bench [--only rest,flows] [--checkout PATH] [--beside PATH] [--report FOLDER]
 
-A part runs on a stack of its own commit, which is started for it and stopped after it.
+Each stack is started for the measurement, and stopped after it. With --beside, the parts run on
+another checkout, too, each right before ours: two commits are compared on the same machine.
 """
 
 import argparse
@@ -14,54 +15,94 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from bench import flows, goals, rest, transfers
-from bench.measured import Measured, Part, Say
+from bench import flows, goals, idle, programs, release, report, rest, size, subscriber
+from bench.measured import Measured, Part, Say, figures_of
 from bench.progress import Progress
 from bench.stack import Checkout, stack
 from deploy.local.settings import ROOT
 
 # About what the two starts and the stop of a stack take.
-STACK_SECONDS = 20.0
+STACK_SECONDS = 15.0
 # The pace of `make run`.
 USUAL: dict[str, str] = {}
+# In the order in which they run; neighbours with the same settings share a stack.
 PARTS = (
+    Part(name="start", seconds=1, settings=USUAL, with_stack=idle.started),
+    Part(name="idle", seconds=75, settings=USUAL, with_stack=idle.measure),
+    Part(name="subscriber", seconds=20, settings=USUAL, with_stack=subscriber.measure),
     Part(name="rest", seconds=85, settings=USUAL, with_stack=rest.measure),
-    Part(name="flows", seconds=75, settings=flows.QUICK, with_stack=flows.measure),
-    Part(name="ledger", seconds=50, alone=transfers.measure),
+    Part(name="size", seconds=40, settings=flows.QUICK, with_stack=size.measure),
+    Part(name="flows", seconds=70, settings=flows.QUICK, with_stack=flows.measure),
+    Part(name="release", seconds=230, settings=flows.QUICK, with_stack=release.measure),
+    Part(name="ledger", seconds=45, alone=programs.transfers),
+    Part(name="lists", seconds=60, alone=programs.lists),
+    Part(name="watched", seconds=150, alone=programs.watched, is_usual=False),
 )
+# What was measured, by checkout and by part.
+Found = dict[Checkout, dict[str, Measured]]
 
 
 def main() -> int:
-    """Measure; returns 0 whatever the figures are."""
+    """Measure and print; returns 1 if a part failed, whatever the figures are."""
+    arguments = _arguments()
+    checkout = Checkout(arguments.checkout.resolve())
+    other = Checkout(arguments.beside.resolve()) if arguments.beside else None
+    parts = [part for part in PARTS if part.name in arguments.only]
+    measured = run([one for one in (other, checkout) if one], parts)
+    ours, figures = measured[checkout], figures_of(measured[checkout])
+
+    title, before = goals.FIRST, goals.AT_FIRST
+    if other is not None:
+        title, before = other.commit, figures_of(measured[other])
+    for one, found in measured.items():
+        print(f"\ncommit {one.commit}, {os.cpu_count()} cores, load average {os.getloadavg()}\n")
+        for name, part in found.items():
+            print(f"{name}\n" + "".join(f"  {line}\n" for line in part.lines))
+    is_whole = all(part.name in arguments.only for part in PARTS if part.is_usual)
+    print("\n".join(goals.table(figures, before=before, title=title, whole=is_whole)))
+    if arguments.report:
+        report.write(arguments.report, ours, commit=checkout.commit, beside=before, title=title)
+        print(f"\n{arguments.report / report.REPORT}")
+    return int(any(part.failure for found in measured.values() for part in found.values()))
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the speed of the whole stack")
     names = [part.name for part in PARTS]
-    parser.add_argument("--only", default=",".join(names), help=f"some of {','.join(names)}")
-    parser.add_argument("--checkout", type=Path, default=ROOT, help="a folder at another commit")
+    usual = ",".join(part.name for part in PARTS if part.is_usual)
+    parser.add_argument("--only", default=usual, help=f"some of {','.join(names)}")
+    parser.add_argument("--checkout", type=Path, default=ROOT, help="measure this folder")
+    parser.add_argument("--beside", type=Path, help="measure this folder, too, to compare with")
+    parser.add_argument("--report", type=Path, help="write the report into this folder")
     arguments = parser.parse_args()
-    chosen = arguments.only.split(",")
-    if unknown := set(chosen) - set(names):
+    arguments.only = arguments.only.split(",")
+    if unknown := set(arguments.only) - set(names):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    checkout = Checkout(arguments.checkout.resolve())
-    parts = [part for part in PARTS if part.name in chosen]
-    measured = run(checkout, parts)
-    print(f"\ncommit {checkout.commit}, {os.cpu_count()} cores, load average {os.getloadavg()}\n")
-    for name, found in measured.items():
-        print(f"{name}\n" + "".join(f"  {line}\n" for line in found.lines))
-    figures = {key: value for found in measured.values() for key, value in found.figures.items()}
-    print("\n".join(goals.table(figures, whole=len(parts) == len(PARTS))))
-    return 0
+    return arguments
 
 
-def run(checkout: Checkout, parts: Sequence[Part]) -> dict[str, Measured]:
-    """Run parts in their order; those with the same settings share a stack."""
+def run(checkouts: Sequence[Checkout], parts: Sequence[Part]) -> Found:
+    """Run parts in their order on each checkout; those with the same settings share a stack."""
     groups = [list(group) for _, group in itertools.groupby(parts, key=_stack_of)]
     seconds = {
-        part.name: part.seconds + (STACK_SECONDS if part is group[0] and part.with_stack else 0)
+        _title(part, checkout, checkouts): part.seconds
+        + (STACK_SECONDS if part is group[0] and part.with_stack else 0)
         for group in groups
+        for checkout in checkouts
         for part in group
     }
     progress = Progress(seconds)
-    return dict(found for group in groups for found in _group(checkout, group, progress))
+    found: Found = {checkout: {} for checkout in checkouts}
+    for group in groups:
+        for checkout in checkouts:
+            titles = {part.name: _title(part, checkout, checkouts) for part in group}
+            for name, measured in _group(checkout, group, progress, titles):
+                found[checkout][name] = measured
+    return found
+
+
+def _title(part: Part, checkout: Checkout, checkouts: Sequence[Checkout]) -> str:
+    return part.name if len(checkouts) == 1 else f"{part.name} at {checkout.commit}"
 
 
 def _stack_of(part: Part) -> object:
@@ -70,28 +111,28 @@ def _stack_of(part: Part) -> object:
 
 
 def _group(
-    checkout: Checkout, group: Sequence[Part], progress: Progress
+    checkout: Checkout, group: Sequence[Part], progress: Progress, titles: dict[str, str]
 ) -> Iterator[tuple[str, Measured]]:
-    progress.begin(group[0].name)
+    progress.begin(titles[group[0].name])
     if group[0].alone is not None:
-        yield group[0].name, _tried(partial(group[0].alone, checkout), progress)
+        yield group[0].name, tried(partial(group[0].alone, checkout), progress.say)
         return
     progress.say("starting a stack")
     with stack(checkout, group[0].settings) as running:
         for part in group:
             assert part.with_stack is not None
-            progress.begin(part.name)
-            yield part.name, _tried(partial(part.with_stack, running), progress)
+            progress.begin(titles[part.name])
+            yield part.name, tried(partial(part.with_stack, running), progress.say)
 
 
-def _tried(measure: Callable[[Say], Measured], progress: Progress) -> Measured:
+def tried(measure: Callable[[Say], Measured], say: Say) -> Measured:
     """Measure; a part that fails is told, and the others still run."""
     try:
-        return measure(progress.say)
+        return measure(say)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is in the report
         traceback.print_exc()
-        progress.say(f"failed: {error!r}")
-        return Measured(lines=[f"failed: {error!r}"])
+        say(f"failed: {error!r}")
+        return Measured(lines=[f"failed: {error!r}"], failure=repr(error))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ class Goal:
         return value / self.must
 
 
-GOALS = (
+GOALS: tuple[Goal, ...] = (
     Goal(
         work="GET order, 16 connections",
         key="get.floor",
@@ -156,21 +156,22 @@ def verdict(goal: Goal, figures: Mapping[str, float], *, cores: int | None = Non
     return MET if goal.is_met(figures[goal.key]) else MISSED
 
 
-def rows(figures: Mapping[str, float]) -> Iterator[tuple[str, str, str, str, str]]:
-    """Yield each goal as printed: the work, at the first commit, required, this run, verdict."""
+# What was measured at the first commit.
+AT_FIRST = {goal.key: goal.before for goal in GOALS if goal.before is not None}
+
+
+def rows(
+    figures: Mapping[str, float], *, before: Mapping[str, float] = AT_FIRST
+) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield each goal as printed: the work, before, required, this run, verdict."""
     for goal in GOALS:
         now = spelled(figures.get(goal.key), goal.unit)
         if goal.also and goal.also[0] in figures:
             now += f" ({number(figures[goal.also[0]])}{goal.also[1]})"
         sign = "≤" if goal.is_upper else "≥"
         required = f"{sign} {spelled(goal.must, goal.unit)}"
-        yield (
-            goal.work,
-            spelled(goal.before, goal.unit),
-            required,
-            now,
-            verdict(goal, figures),
-        )
+        earlier = spelled(before.get(goal.key), goal.unit)
+        yield goal.work, earlier, required, now, verdict(goal, figures)
 
 
 def spelled(value: float | None, unit: str) -> str:
@@ -188,10 +189,19 @@ def number(value: float) -> str:
     return f"{value:.1f}" if size < 100 else f"{value:,.0f}"  # noqa: PLR2004 - the same
 
 
-def table(figures: Mapping[str, float], *, whole: bool = True) -> list[str]:
-    """Return the table for a terminal. whole: with the goals that were not measured."""
-    titles = ("work", FIRST, "must", "this run", "")
-    found = zip(GOALS, rows(figures), strict=True)
+def table(
+    figures: Mapping[str, float],
+    *,
+    before: Mapping[str, float] = AT_FIRST,
+    title: str = FIRST,
+    whole: bool = True,
+) -> list[str]:
+    """Return the table for a terminal.
+
+    before: figures at the commit `title`. whole: with the goals that were not measured.
+    """
+    titles = ("work", title, "must", "this run", "")
+    found = zip(GOALS, rows(figures, before=before), strict=True)
     lines = [titles, *(row for goal, row in found if whole or goal.key in figures)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
     return [

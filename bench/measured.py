@@ -9,10 +9,19 @@ from bench.stack import Checkout, Stack
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """figures: by name, for the table of goals. lines: what a person reads."""
+    """figures: by name, for the table of goals. lines: what a person reads.
+
+    failure: why there are no figures; empty: the part succeeded.
+    """
 
     figures: Mapping[str, float] = field(default_factory=dict)
     lines: Sequence[str] = ()
+    failure: str = ""
+
+
+def figures_of(measured: Mapping[str, Measured]) -> dict[str, float]:
+    """Return the figures of all parts. measured: by part."""
+    return {key: value for found in measured.values() for key, value in found.figures.items()}
 
 
 Say = Callable[[str], None]
@@ -23,6 +32,7 @@ class Part:
     """One part. seconds: what it takes, about. settings: of its stack.
 
     with_stack: measures a stack that runs. alone: measures a checkout, and starts what it needs.
+    is_usual: it runs unless others are chosen.
     """
 
     name: str
@@ -30,6 +40,7 @@ class Part:
     settings: Mapping[str, str] = field(default_factory=dict)
     with_stack: Callable[[Stack, Say], Measured] | None = None
     alone: Callable[[Checkout, Say], Measured] | None = None
+    is_usual: bool = True
 
 
 def per_process(cpu: Mapping[str, float], *, count: int, least: float = 0.015) -> str:

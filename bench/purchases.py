@@ -61,12 +61,12 @@ class Conversation:
         _, data = await self.ask(self.client.post("/orders", order_between(buyer, seller)))
         return str(data["id"])
 
-    async def step(self, order: str, action: str) -> None:
-        """Do an action on an order, and wait until its operation has ended."""
+    async def step(self, order: str, action: str, *, waits: bool = True) -> None:
+        """Do an action on an order. waits: until its operation has ended."""
         path = f"/orders/{order}"
         status, _ = await self.ask(self.client.post(f"{path}/{action}", BODIES.get(action, {})))
         deadline = time.monotonic() + STEP_SECONDS
-        while status == ACCEPTED:
+        while waits and status == ACCEPTED:
             await asyncio.sleep(POLL_SECONDS)
             _, data = await self.ask(self.client.get(path))
             if data["operation"] is None:

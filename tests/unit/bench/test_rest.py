@@ -16,7 +16,8 @@ def a_run(*, count: int, elapsed: float, **cpu: float) -> Run:
 
 def test_a_quantile_is_a_value_that_was_measured() -> None:
     assert quantile([3, 1, 2], 0.5) == 2
-    assert quantile(range(100), 0.99) == 99
+    assert quantile(range(1, 101), 0.99) == 99
+    assert quantile(range(1, 101), 0.07) == 7
     assert quantile([7], 0.99) == 7
 
 

@@ -1,6 +1,6 @@
 """What is read of the ledger's own measurement."""
 
-from bench import transfers
+from bench import programs
 
 PRINTED = """\
 pgbench TPC-B, 16 clients             4065/s   1.00 x
@@ -14,4 +14,4 @@ every invariant holds
 
 
 def test_the_lower_of_both_kinds_counts() -> None:
-    assert transfers.figures(PRINTED) == {"ledger.single": 0.47, "ledger.listed": 1.85}
+    assert programs.beside_pgbench(PRINTED) == {"ledger.single": 0.47, "ledger.listed": 1.85}

@@ -1,0 +1,61 @@
+"""What the whole stack uses while nobody uses it; and how long it took to start."""
+
+import time
+
+from bench.counting import COMMITS, connections, counts
+from bench.measured import Measured, Say
+from bench.stack import Stack
+from bench.usage import LOAD
+
+# What the start has begun ends in this time.
+SETTLE_SECONDS, SECONDS = 10.0, 60.0
+MIB = 1024**2
+
+
+def started(stack: Stack, _say: Say) -> Measured:
+    """Return the seconds of the starts that were made for this stack."""
+    figures = {"start.kept": stack.seconds, "start.fresh": stack.fresh_seconds}
+    line = f"with data kept {stack.seconds:.1f} s, fresh {stack.fresh_seconds:.1f} s"
+    return Measured(figures=figures, lines=[line])
+
+
+def measure(stack: Stack, say: Say) -> Measured:
+    """Leave the stack alone, and see what it uses."""
+    usage = stack.usage()
+    say(f"settling for {SETTLE_SECONDS:.0f} s")
+    time.sleep(SETTLE_SECONDS)
+    with stack.connect() as connection:
+        say(f"idle for {SECONDS:.0f} s")
+        # Reading the counts is work of the load, and not counted: it ends before, begins after.
+        before = counts(connection)
+        cpu, at = usage.cpu(), time.monotonic()
+        time.sleep(SECONDS)
+        used, elapsed = usage.since(cpu), time.monotonic() - at
+        counted = counts(connection).since(before)
+        by_role = connections(connection)
+    memory = usage.memory()
+
+    shares = {name: 100 * one / elapsed for name, one in used.items() if name != LOAD}
+    statements = {name: rate for name, rate in counted.rates().items() if name != COMMITS}
+    figures = {
+        "idle.cpu": sum(shares.values()),
+        "idle.transactions": (counted.commits + counted.rollbacks) / counted.at,
+        "idle.memory": sum(memory.values()) / MIB,
+        "idle.connections": float(sum(by_role.values())),
+    }
+    lines = [
+        f"CPU {figures['idle.cpu']:.2f} % of a core: {_listed(shares, '.2f')}",
+        f"transactions {figures['idle.transactions']:.1f}/s",
+        f"statements a second: {_listed(statements, '.1f')}",
+        (
+            f"memory (PSS) {figures['idle.memory']:.0f} MiB:"
+            f" {_listed({name: size / MIB for name, size in memory.items()}, '.0f')}"
+        ),
+        f"connections to PostgreSQL {figures['idle.connections']:.0f}: {_listed(by_role, 'd')}",
+    ]
+    return Measured(figures=figures, lines=lines)
+
+
+def _listed(values: "dict[str, float] | dict[str, int]", form: str) -> str:
+    ordered = sorted(values.items(), key=lambda one: -one[1])
+    return ", ".join(f"{name} {value:{form}}" for name, value in ordered if value)

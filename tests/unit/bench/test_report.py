@@ -1,0 +1,56 @@
+"""The report and its picture: every goal and every line of the parts."""
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from bench import goals, report
+from bench.__main__ import tried
+from bench.goals import AT_FIRST, GOALS
+from bench.measured import Measured
+from bench.picture import NOW, draw
+
+FIGURES = {"get.floor": 0.6, "create.floor": 0.4, "subscriber.p99": 5.0}
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def texts(picture: str) -> list[str]:
+    return [one.text or "" for one in ET.fromstring(picture).iter(f"{SVG}text")]  # noqa: S314 - ours
+
+
+def test_the_picture_names_every_goal_and_both_figures() -> None:
+    said = texts(draw(FIGURES, commit="abc1234", before=AT_FIRST))
+
+    assert {goal.work for goal in GOALS} <= set(said)
+    assert "0.18 x floor → 0.60 x floor, ≥ 0.45" in said
+
+
+def test_bars_have_the_colour_of_their_verdict() -> None:
+    picture = draw(FIGURES, commit="abc1234", before={})
+
+    assert picture.count(f'height="10" fill="{NOW[goals.MET]}"') == 2
+    assert picture.count(f'height="10" fill="{NOW[goals.MISSED]}"') == 1
+
+
+def test_the_report_has_a_row_of_every_goal_and_the_lines_of_every_part(tmp_path: Path) -> None:
+    measured = {"rest": Measured(figures=FIGURES, lines=["GET order 2600/s"])}
+
+    report.write(tmp_path, measured, commit="abc1234", beside=AT_FIRST, title=goals.FIRST)
+
+    written = (tmp_path / report.REPORT).read_text(encoding="utf-8")
+    assert all(f"| {goal.work} |" in written for goal in GOALS)
+    assert "GET order 2600/s" in written
+    assert "Commit abc1234" in written
+    assert (tmp_path / report.PICTURE).exists()
+
+
+def test_a_part_that_fails_is_told_and_does_not_end_the_run() -> None:
+    said: list[str] = []
+
+    def failing(_say: object) -> Measured:
+        raise ValueError("no chain")
+
+    measured = tried(failing, said.append)
+
+    assert measured.failure == "ValueError('no chain')"
+    assert not measured.figures
+    assert said == ["failed: ValueError('no chain')"]
