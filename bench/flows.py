@@ -132,14 +132,16 @@ def second_escrow(stack: Stack) -> Iterator[int]:
 
     It has no callers. It takes commands that the first one has accepted.
     """
-    health = free_port()
+    port, health = free_port(), free_port()
     first = psutil.Process(stack.document["pids"]["escrow"])
-    own = {"GRPC_PORT": str(free_port()), "HEALTH_PORT": str(health), "METRICS_PORT": "0"}
+    own = {"GRPC_PORT": str(port), "HEALTH_PORT": str(health), "METRICS_PORT": "0"}
     command = stack.checkout.command("services.escrow")
     command = replace(command, environment={**first.environ(), **own})
     process = Process(command, stack.folder / "escrow-2.log")
     try:
-        process.wait_until(grpc_ready(health), timeout_seconds=60)
+        # Without a port for health checks, the first commits answer them beside the calls.
+        probes = (grpc_ready(health), grpc_ready(port))
+        process.wait_until(lambda: any(probe() for probe in probes), timeout_seconds=60)
         yield process.pid
     finally:
         process.stop()

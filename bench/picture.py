@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 from bench.goals import FIRST, GOALS, MET, MISSED, OPEN, Goal, spelled, verdict
 
 WIDTH, LEFT, RIGHT, TOP = 1000, 290, 250, 64
-BAR, GAP = 11, 16
+BAR, GAP = 11, 12
 # The line of the requirement is at a half of the width: twice as good fills it.
 MOST = 2.0
 BEFORE = "#b8bec6"
@@ -47,9 +47,14 @@ def _x(share: float) -> float:
 
 
 def _legend(commit: str, title: str) -> Iterator[str]:
-    marks = ((BEFORE, title), (NOW[MET], f"{commit}: met"), (NOW[MISSED], f"{commit}: not met"))
+    marks = (
+        (BEFORE, title),
+        (NOW[MET], f"{commit}: met"),
+        (NOW[MISSED], f"{commit}: not met"),
+        (NOW[OPEN], f"{commit}: too few cores"),
+    )
     for number, (colour, words) in enumerate(marks):
-        x = 20 + number * 190
+        x = 20 + number * 200
         yield f'<rect x="{x}" y="14" width="12" height="12" fill="{colour}"/>'
         yield _text(x + 18, 24, words)
 
@@ -72,8 +77,8 @@ def _row(
             # The bar goes on.
             half = (BAR - 1) / 2
             yield f'<path d="M{_x(share)} {y}l6 {half}l-6 {half}z" fill="{colour}"/>'
-    said = [spelled(values.get(goal.key), goal.unit) for values in (before, figures)]
-    words = f"{said[0]} → {said[1]}, {sign} {spelled(goal.must, '')}".strip()
+    said = [spelled(values.get(goal.key), "").strip() for values in (before, figures)]
+    words = f"{said[0]} → {said[1]} {goal.unit}, must {sign} {spelled(goal.must, '')}".strip()
     yield _text(WIDTH - RIGHT + 14, top + BAR + 1, words)
 
 

@@ -1,6 +1,7 @@
 """What is read of the ledger's own measurement."""
 
 from bench import programs
+from bench.ledger import Figures
 
 PRINTED = """\
 pgbench TPC-B, 16 clients             4065/s   1.00 x
@@ -15,3 +16,14 @@ every invariant holds
 
 def test_the_lower_of_both_kinds_counts() -> None:
     assert programs.beside_pgbench(PRINTED) == {"ledger.single": 0.47, "ledger.listed": 1.85}
+
+
+def test_a_line_of_transfers_has_its_ratio_to_pgbench_where_it_is_read() -> None:
+    figures = Figures(
+        name="deposits, 64 callers x 1", rate=1000, beside=4000, seconds=[0.1], cpu={"ledger": 400}
+    )
+    listed = Figures(name="deposits, 4 callers x 500", rate=8000, beside=4000, seconds=[0.1])
+
+    found = programs.beside_pgbench(f"{figures.line()}\n{listed.line()}\n")
+
+    assert found == {"ledger.single": 0.25, "ledger.listed": 2.0}

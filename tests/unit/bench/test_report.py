@@ -21,7 +21,7 @@ def test_the_picture_names_every_goal_and_both_figures() -> None:
     said = texts(draw(FIGURES, commit="abc1234", before=AT_FIRST))
 
     assert {goal.work for goal in GOALS} <= set(said)
-    assert "0.18 x floor → 0.60 x floor, ≥ 0.45" in said
+    assert "0.18 → 0.60 x floor, must ≥ 0.45" in said
 
 
 def test_bars_have_the_colour_of_their_verdict() -> None:
