@@ -122,6 +122,15 @@ attempts = sa.Table(
     sa.Column("is_burn", sa.Boolean),
 )
 
+# The newest signed envelope of an account, as bytes.
+envelopes = sa.Table(
+    "envelopes",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("hash", sa.Text),
+    sa.Column("envelope", sa.LargeBinary),
+)
+
 # Transactions of our channel accounts that were on the chain before they were in the books.
 findings = sa.Table(
     "findings",

@@ -4,6 +4,7 @@ Every write of a command's steps checks its lease in the same statement, and loc
 row: a process that was paused past its lease writes nothing.
 """
 
+import base64
 import datetime as dt
 import uuid
 from collections.abc import Collection, Mapping, Sequence
@@ -150,8 +151,9 @@ class Journal:
 
         False: nothing new may be sent until an operator confirms. Raises: LeaseLost.
         """
-        row = {**_names(lease), **_attempt_row(step, attempt)}
-        if await tx.run(statements.KEEP_ATTEMPT, row) == 1:
+        envelope = base64.b64decode(attempt.prepared.envelope_xdr)
+        row = {**_names(lease), **_attempt_row(step, attempt), "envelope": envelope}
+        if await tx.fetchval(statements.KEEP_ATTEMPT, row) == 1:
             return True
         await self.fence(tx, lease)
         return False
@@ -277,7 +279,6 @@ def _attempt_row(step: Step, attempt: Attempt) -> dict[str, object]:
         "number": attempt.number,
         "source": prepared.source,
         "sequence": prepared.sequence,
-        "envelope_xdr": prepared.envelope_xdr,
         "max_time": prepared.max_time,
         "auth_expires_ledger": prepared.auth_expires_ledger,
         "max_fee": prepared.max_fee,
@@ -307,7 +308,8 @@ def _to_step(rows: Collection[Any]) -> Step:
 def _to_attempt(row: Any) -> Attempt:
     prepared = Prepared(
         hash=row.hash,
-        envelope_xdr=row.envelope_xdr,
+        # The version before has kept text. "": the account has signed another envelope since.
+        envelope_xdr=row.envelope_xdr or base64.b64encode(row.envelope or b"").decode(),
         source=row.attempt_source,
         sequence=row.attempt_sequence,
         max_time=row.max_time,

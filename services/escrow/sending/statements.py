@@ -74,9 +74,10 @@ with held as (
 STEPS = """
 select s.id, s.position, s.name, s.terms, s.state, s.source, s.sequence, s.doubt,
        a.hash, a.number, a.source as attempt_source, a.sequence as attempt_sequence,
-       a.envelope_xdr, a.max_time, a.auth_expires_ledger, a.max_fee, a.network,
+       a.envelope_xdr, e.envelope, a.max_time, a.auth_expires_ledger, a.max_fee, a.network,
        a.prepared_at_ledger, a.state as attempt_state, a.ledger, a.code, a.is_burn
 from steps s left join attempts a on a.step_id = s.id
+left join envelopes e on e.source = a.source and e.hash = a.hash
 where s.marketplace_id = %(marketplace)s and s.command_id = %(command)s
 order by s.position, a.number
 """
@@ -104,14 +105,22 @@ update steps s set source = taken.address, sequence = taken.next_sequence from t
 where s.id = %(step)s returning s.source, s.sequence
 """
 _ATTEMPT = """
-insert into attempts (hash, step_id, number, source, sequence, envelope_xdr, max_time,
-    auth_expires_ledger, max_fee, network, prepared_at_ledger, state, is_burn, created_at)
-select %(hash)s, %(step)s, %(number)s, %(source)s, %(sequence)s, %(envelope_xdr)s, %(max_time)s,
+insert into attempts (hash, step_id, number, source, sequence, max_time, auth_expires_ledger,
+    max_fee, network, prepared_at_ledger, state, is_burn, created_at)
+select %(hash)s, %(step)s, %(number)s, %(source)s, %(sequence)s, %(max_time)s,
     %(auth_expires_ledger)s, %(max_fee)s, %(network)s, %(prepared_at_ledger)s, %(state)s,
     %(is_burn)s, clock_timestamp()
 """
-KEEP_ATTEMPT = f"""{_HELD} {_ATTEMPT}
-from held where not exists (select from chain_holds where confirmed_at is null)"""
+# An account signs its next envelope when the one before can land no more or has landed.
+KEEP_ATTEMPT = f"""{_HELD}, kept as ({_ATTEMPT}
+    from held where not exists (select from chain_holds where confirmed_at is null)
+    returning source, hash
+), stored as (
+    insert into envelopes (source, hash, envelope)
+    select source, hash, %(envelope)s from kept
+    on conflict (source) do update set hash = excluded.hash, envelope = excluded.envelope
+)
+select count(*) from kept"""
 ADOPT_ATTEMPT = f"{_ATTEMPT} on conflict (hash) do nothing"
 OWNER_OF_ATTEMPT = "select step_id from attempts where hash = %(hash)s"
 SUCCEEDED = f"""

@@ -28,8 +28,8 @@ async def forgetting(world: World, *functions: str) -> AsyncIterator[None]:
     async def noting(envelope_xdr: str) -> Any:
         if function_of(world, envelope_xdr) in functions:
             async with world.house.database.transaction() as tx:
-                chosen = "select hash from attempts where envelope_xdr = %(envelope)s"
-                forgotten.add(await tx.fetchval(chosen, {"envelope": envelope_xdr}))
+                chosen = "select hash from envelopes where envelope = decode(%(sent)s, 'base64')"
+                forgotten.add(await tx.fetchval(chosen, {"sent": envelope_xdr}))
         return await submit(envelope_xdr)
 
     async def short(name: str) -> Any:

@@ -29,7 +29,8 @@ async def idle(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[World]:
     """A house whose worker does not run."""
-    async with running(make_database(), devnet, tmp_path_factory.mktemp("escrow")) as made:
+    folder = tmp_path_factory.mktemp("escrow")
+    async with running(make_database(), devnet, folder, channel_accounts=8) as made:
         await made.funded()
         await made.pause_worker()
         yield made
@@ -113,7 +114,8 @@ async def books(world: World, lease: Lease) -> list[str]:
     statement = "select to_jsonb(c)::text from channels c order by address"
     async with world.house.database.transaction() as tx:
         channels = [row[0] for row in await tx.fetch(statement)]
-    return await written(world, lease) + channels
+        kept = await tx.fetch("select to_jsonb(e)::text from envelopes e order by source")
+    return await written(world, lease) + channels + [row[0] for row in kept]
 
 
 async def test_a_write_without_the_lease_writes_nothing(idle: World) -> None:
@@ -130,6 +132,47 @@ async def test_a_write_without_the_lease_writes_nothing(idle: World) -> None:
         async with idle.house.database.transaction() as tx:
             await idle.house.journal.lease_channel(tx, replace(lease, epoch=0), step)
     assert await books(idle, lease) == before
+
+
+async def test_a_signed_envelope_is_kept_as_bytes_until_its_account_signs_the_next(
+    idle: World,
+) -> None:
+    lease, step, sent = await begun(idle)
+    journal, source = idle.house.journal, sent.prepared.source
+    next_one = envelope(2, source=source, sequence=sent.prepared.sequence)
+    next_one = replace(next_one, prepared=replace(next_one.prepared, envelope_xdr="BBBB"))
+
+    async with idle.house.database.transaction() as tx:
+        [before] = await journal.steps(tx, lease)
+        await journal.expired(tx, lease, attempt=sent)
+        assert await journal.keep_attempt(tx, lease, step=step, attempt=next_one)
+        [after] = await journal.steps(tx, lease)
+        statement = "select envelope from envelopes where source = %(source)s"
+        kept = [bytes(row.envelope) for row in await tx.fetch(statement, {"source": source})]
+
+    assert [a.prepared.envelope_xdr for a in before.attempts] == ["AAAA"]
+    assert [a.prepared.envelope_xdr for a in after.attempts] == ["", "BBBB"]
+    assert kept == [b"\x04\x10\x41"]
+
+
+async def test_an_envelope_that_the_version_before_has_kept_is_read(idle: World) -> None:
+    lease, _, sent = await begun(idle)
+    async with idle.house.database.transaction() as tx:
+        await idle.house.journal.expired(tx, lease, attempt=sent)
+        await tx.execute(
+            """
+            insert into attempts (hash, step_id, number, source, sequence, envelope_xdr, max_time,
+                auth_expires_ledger, max_fee, network, prepared_at_ledger, state, created_at)
+            select 'before', step_id, 2, source, sequence, 'CCCC', max_time, auth_expires_ledger,
+                max_fee, network, prepared_at_ledger, 'SENT', clock_timestamp()
+            from attempts where hash = %(hash)s
+            """,
+            {"hash": sent.prepared.hash},
+        )
+
+        [step] = await idle.house.journal.steps(tx, lease)
+
+    assert [a.prepared.envelope_xdr for a in step.attempts] == ["AAAA", "CCCC"]
 
 
 async def test_a_landing_is_written_whole(idle: World) -> None:
