@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from bench import flows, goals, idle, programs, release, report, rest, size, sub
 from bench.measured import Measured, Part, Say, figures_of
 from bench.progress import Progress
 from bench.stack import Checkout, stack
+from bench.usage import Machine
 from deploy.local.settings import ROOT
 
 # About what the two starts and the stop of a stack take.
@@ -127,8 +129,11 @@ def _group(
 
 def tried(measure: Callable[[Say], Measured], say: Say) -> Measured:
     """Measure; a part that fails is told, and the others still run."""
+    before = Machine.now()
     try:
-        return measure(say)
+        measured = measure(say)
+        busy = f"other work on the machine meanwhile: {Machine.now().others(before):.2f} cores"
+        return replace(measured, lines=[*measured.lines, busy])
     except Exception as error:  # noqa: BLE001 - whatever it is, it is in the report
         traceback.print_exc()
         say(f"failed: {error!r}")

@@ -1,11 +1,37 @@
 """What processes use: CPU seconds and memory, by the part of the stack that they belong to."""
 
+import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import psutil
 
 # The measuring process itself.
 LOAD = "load"
+# User, nice, system, idle, iowait, irq, softirq, steal; the time of guests is counted in user.
+FIELDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """CPU seconds of the machine so far, of all processes and of this one with its descendants."""
+
+    at: float
+    busy: float
+    own: float
+
+    @classmethod
+    def now(cls) -> "Machine":
+        """Read them."""
+        times = psutil.cpu_times()
+        waiting = times.idle + getattr(times, "iowait", 0.0)
+        own = sum(map(_cpu, _family(psutil.Process())))
+        return cls(time.monotonic(), sum(times[:FIELDS]) - waiting, own)
+
+    def others(self, before: "Machine") -> float:
+        """Return how many cores other work has used since an earlier reading."""
+        used = (self.busy - before.busy) - (self.own - before.own)
+        return max(0.0, used / (self.at - before.at))
 
 
 class Usage:

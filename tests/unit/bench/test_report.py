@@ -8,6 +8,7 @@ from bench.__main__ import tried
 from bench.goals import AT_FIRST, GOALS
 from bench.measured import Measured
 from bench.picture import NOW, draw
+from bench.usage import Machine
 
 FIGURES = {"get.floor": 0.6, "create.floor": 0.4, "subscriber.p99": 5.0}
 SVG = "{http://www.w3.org/2000/svg}"
@@ -54,3 +55,17 @@ def test_a_part_that_fails_is_told_and_does_not_end_the_run() -> None:
     assert measured.failure == "ValueError('no chain')"
     assert not measured.figures
     assert said == ["failed: ValueError('no chain')"]
+
+
+def test_a_part_says_how_busy_the_machine_was_with_other_work() -> None:
+    measured = tried(lambda _: Measured(lines=["GET order"]), print)
+
+    assert measured.lines[0] == "GET order"
+    assert measured.lines[1].startswith("other work on the machine meanwhile:")
+
+
+def test_other_work_is_what_the_machine_did_beside_this_process() -> None:
+    before = Machine(at=10, busy=100, own=40)
+
+    assert Machine(at=20, busy=115, own=50).others(before) == 0.5
+    assert Machine(at=20, busy=105, own=50).others(before) == 0
