@@ -45,7 +45,7 @@ class StreamLimits:
     servers that keep a copy.
     """
 
-    days: int = 90
+    days: int = 30
     gigabytes: int = 0
     replicas: int = 1
 

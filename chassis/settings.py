@@ -85,7 +85,7 @@ class StreamSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     # How long events are kept, and how many bytes of them; 0: no limit.
-    stream_days_max: Annotated[int, Field(ge=0, le=3650)] = 90
+    stream_days_max: Annotated[int, Field(ge=0, le=3650)] = 30
     stream_gigabytes_max: Annotated[int, Field(ge=0, le=100_000)] = 0
     # Servers of a cluster that keep a copy. Source: JetStream allows five at most.
     stream_replicas: Annotated[int, Field(ge=1, le=5)] = 1

@@ -8,6 +8,7 @@ child: start children from the main thread only.
 import contextlib
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -112,8 +113,20 @@ class Process:
             stop_signal=command.stop_signal,
         )
 
+    def rotate_log(self, *, above_bytes: int) -> None:
+        """Move a larger log to `….log.1`, and begin it anew; an older `….log.1` is replaced.
+
+        The process goes on appending to the same file. What it writes meanwhile can be lost.
+        """
+        # Somebody may have deleted the file.
+        with contextlib.suppress(FileNotFoundError):
+            if self.log_path.stat().st_size > above_bytes:
+                shutil.copyfile(self.log_path, self.log_path.with_name(self.log_path.name + ".1"))
+                os.truncate(self.log_path, 0)
+                self._log_start = 0
+
     def log(self) -> str:
-        """Return what this run has logged."""
+        """Return what this run has logged, since the log was rotated."""
         with self.log_path.open("rb") as log:
             log.seek(self._log_start)
             return log.read().decode(errors="replace")

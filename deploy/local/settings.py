@@ -23,9 +23,19 @@ ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PORT_BASE = 8080
 # The longest pause before a part is restarted, in seconds.
 DEFAULT_RESTART_PAUSE = "10"
+DEFAULT_LOG_MEGABYTES = "50"
+MEGABYTE = 1024**2
 # The stack's own settings; the rest belong to its programs.
 OWN = frozenset(
-    {"RUN_DIR", "PORT_BASE", "LINKS", "RESTART_PAUSE_SECONDS", "POSTGRES_FSYNC", "FORK_PROGRAMS"}
+    {
+        "RUN_DIR",
+        "PORT_BASE",
+        "LINKS",
+        "RESTART_PAUSE_SECONDS",
+        "LOG_MEGABYTES_MAX",
+        "POSTGRES_FSYNC",
+        "FORK_PROGRAMS",
+    }
 )
 # In this order, from PORT_BASE on.
 PORTS = (
@@ -59,8 +69,9 @@ class StackSettings:
     database_url: of an administrator that may make schemas and roles. Empty URL: embedded.
     links: the address (`host:port`) at which one part reaches another, where it is not the
     other's own: that of a proxy between them. restart_pause_seconds: the longest pause before a
-    part that ended is started again. has_fsync: the embedded PostgreSQL waits for the disk, so that
-    a crash of the machine loses nothing. has_forks: programs are forked (`forked.py`).
+    part that ended is started again. log_bytes: a part's larger log is rotated. has_fsync: the
+    embedded PostgreSQL waits for the disk, so that a crash of the machine loses nothing.
+    has_forks: programs are forked (`forked.py`).
     """
 
     run_dir: Path
@@ -72,6 +83,7 @@ class StackSettings:
     stream_limits: StreamLimits = StreamLimits()  # noqa: RUF009 - frozen
     links: Mapping[tuple[str, str], str] = field(default_factory=dict)
     restart_pause_seconds: float = float(DEFAULT_RESTART_PAUSE)
+    log_bytes: int = int(DEFAULT_LOG_MEGABYTES) * MEGABYTE
     has_fsync: bool = True
     has_forks: bool = False
 
@@ -106,6 +118,7 @@ def read(environment: Mapping[str, str]) -> StackSettings:
         stream_limits=load_settings(StreamSettings, program="stack").stream_limits,
         links=_links(environment.get("LINKS", "")),
         restart_pause_seconds=_pause(environment),
+        log_bytes=_megabytes(environment) * MEGABYTE,
         has_fsync=_switch(environment, "POSTGRES_FSYNC", default="on"),
         has_forks=_switch(environment, "FORK_PROGRAMS", default="off"),
     )
@@ -143,6 +156,13 @@ def _pause(environment: Mapping[str, str]) -> float:
     if not _PAUSE.fullmatch(text) or float(text) == 0:
         refuse("RESTART_PAUSE_SECONDS", "must be seconds between 0.001 and 9999")
     return float(text)
+
+
+def _megabytes(environment: Mapping[str, str]) -> int:
+    text = environment.get("LOG_MEGABYTES_MAX", DEFAULT_LOG_MEGABYTES)
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", text):
+        refuse("LOG_MEGABYTES_MAX", "must be a whole number of megabytes from 1 to 99999")
+    return int(text)
 
 
 def _switch(environment: Mapping[str, str], name: str, *, default: str) -> bool:

@@ -100,6 +100,7 @@ class Stack:
             say=say,
             changed=self._publish,
             last_pause_seconds=settings.restart_pause_seconds,
+            log_bytes=settings.log_bytes,
         )
         self._document: dict[str, Any] = {}
 

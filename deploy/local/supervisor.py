@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from deploy.local.process import Process
-from deploy.local.settings import DEFAULT_RESTART_PAUSE
+from deploy.local.settings import DEFAULT_LOG_MEGABYTES, DEFAULT_RESTART_PAUSE, MEGABYTE
 
 FIRST_PAUSE_SECONDS = 0.2
 # After this long a part counts as healthy: its next pause is the first one again.
@@ -41,7 +41,7 @@ class _Watch:
 class Supervisor:
     """Watches running parts. say: prints a line. changed: is called when a process was replaced.
 
-    last_pause_seconds: the longest pause before a restart.
+    last_pause_seconds: the longest pause before a restart. log_bytes: larger logs are rotated.
     """
 
     def __init__(
@@ -50,10 +50,12 @@ class Supervisor:
         say: Callable[[str], None],
         changed: Callable[[], None],
         last_pause_seconds: float = float(DEFAULT_RESTART_PAUSE),
+        log_bytes: int = int(DEFAULT_LOG_MEGABYTES) * MEGABYTE,
     ) -> None:
         self._say = say
         self._changed = changed
         self._last_pause_seconds = last_pause_seconds
+        self._log_bytes = log_bytes
         self._watches: list[_Watch] = []
 
     def add(self, name: str, part: Part) -> None:
@@ -65,8 +67,9 @@ class Supervisor:
         return {watch.name: watch.part.process.pid for watch in self._watches}
 
     def look(self) -> None:
-        """Check every part once: notice exits, restart what is due."""
+        """Check every part once: notice exits, restart what is due, rotate large logs."""
         for watch in self._watches:
+            watch.part.process.rotate_log(above_bytes=self._log_bytes)
             code = watch.part.process.exit_code()
             if code is None:
                 self._notice_return(watch)

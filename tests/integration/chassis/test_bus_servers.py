@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from nats.js.api import StoreCompression
 from nats.js.errors import NotFoundError
 from structlog.testing import capture_logs
 
-from chassis.bus import Bus, keep_stream
+from chassis.bus import Bus, keep_stream, stream_config
 from chassis.consumer import Delivery, consume
 from chassis.nats_settings import STREAM, StreamLimits
 from deploy.local.nats import NatsServer
@@ -131,6 +133,22 @@ async def test_a_consumer_goes_on_after_its_durable_and_then_the_stream_are_dele
         server.stop()
 
 
+async def test_a_stream_is_stored_compressed_and_for_a_limited_time(nats: NatsServer) -> None:
+    bus = Bus(url=nats.url, name="test")
+    context = await bus.stream()
+    try:
+        await context.delete_stream(STREAM)
+        plain = replace(stream_config(StreamLimits(days=0)), compression=StoreCompression.NONE)
+        await context.add_stream(plain)
+
+        await keep_stream(nats.url, limits=StreamLimits())
+        kept = (await context.stream_info(STREAM)).config
+    finally:
+        await bus.close()
+
+    assert (kept.compression, kept.max_age) == (StoreCompression.S2, 30 * 86_400)
+
+
 async def _waits(bus: Bus, durable: str) -> bool:
     """Tell whether somebody waits for messages of a consumer."""
     try:
@@ -143,7 +161,7 @@ async def test_an_existing_stream_gets_the_configured_limits(nats: NatsServer) -
     for limits, seconds, size in (
         (StreamLimits(days=2, gigabytes=1), 2 * 86_400, 1024**3),
         (StreamLimits(days=0, gigabytes=0), 0, -1),
-        (StreamLimits(), 90 * 86_400, -1),
+        (StreamLimits(), 30 * 86_400, -1),
     ):
         await keep_stream(nats.url, limits=limits)
 

@@ -74,6 +74,24 @@ def test_a_killed_part_is_restarted_and_both_are_reported(tmp_path: Path) -> Non
     assert supervisor.stop([["ledger"]]) == {"ledger": -signal.SIGTERM}
 
 
+def test_a_large_log_is_rotated_while_its_part_writes_on(tmp_path: Path) -> None:
+    source = "import time\nwhile True: print('on' * 50, flush=True); time.sleep(0.001)"
+    supervisor = Supervisor(say=print, changed=lambda: None, log_bytes=1000)
+    part = Script(tmp_path, "orders", source)
+    supervisor.add("orders", part)
+    log, older = tmp_path / "orders.log", tmp_path / "orders.log.1"
+
+    look_until(supervisor, older.exists)
+    first = older.stat()
+    look_until(supervisor, lambda: older.stat().st_mtime_ns > first.st_mtime_ns)
+    wait_until_on(part)
+
+    assert first.st_size > 1000
+    # What follows a rotation stands at the beginning of the file, without a hole before it.
+    assert set(log.read_bytes()) <= set(b"on\n")
+    supervisor.stop([["orders"]])
+
+
 def test_pauses_grow_while_a_part_ends_again_and_again(tmp_path: Path) -> None:
     said: list[str] = []
     supervisor = Supervisor(say=said.append, changed=lambda: None)

@@ -23,6 +23,7 @@ def wiring(folder: Path, links: dict[tuple[str, str], str]) -> Wiring:
             environment={
                 "LINKS": "not for the parts",
                 "RESTART_PAUSE_SECONDS": "1",
+                "LOG_MEGABYTES_MAX": "1",
                 "POSTGRES_FSYNC": "off",
             },
             links=links,
@@ -65,7 +66,7 @@ def test_a_link_keeps_everything_of_a_url_but_host_and_port(tmp_path: Path) -> N
 def test_the_stacks_own_settings_do_not_reach_its_parts(tmp_path: Path) -> None:
     linked = wiring(tmp_path, {("orders", "ledger"): "127.0.0.1:9001"})
 
-    own = {"LINKS", "RESTART_PAUSE_SECONDS", "POSTGRES_FSYNC"}
+    own = {"LINKS", "RESTART_PAUSE_SECONDS", "LOG_MEGABYTES_MAX", "POSTGRES_FSYNC"}
     assert not own & set(linked.service("orders", network={}))
 
 
@@ -88,6 +89,8 @@ def test_links_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
         ("RESTART_PAUSE_SECONDS", "0"),
         ("RESTART_PAUSE_SECONDS", "-1"),
         ("RESTART_PAUSE_SECONDS", "soon"),
+        ("LOG_MEGABYTES_MAX", "0"),
+        ("LOG_MEGABYTES_MAX", "1.5"),
         ("POSTGRES_FSYNC", "sometimes"),
     ],
 )
