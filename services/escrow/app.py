@@ -6,7 +6,6 @@ from functools import partial
 from chassis.bus import Bus
 from chassis.database import Database
 from chassis.idempotency import Idempotency
-from chassis.outbox import Outbox
 from chassis.relay import CONNECTIONS as RELAY_CONNECTIONS
 from chassis.runner import App
 from chassis.signature import EventSigner
@@ -28,6 +27,7 @@ from services.escrow.queries import Network, Queries
 from services.escrow.sending.abandonment import Abandonment
 from services.escrow.sending.bootstrap import CONNECTIONS as BOOTSTRAP_CONNECTIONS
 from services.escrow.sending.bootstrap import Bootstrap, Plan
+from services.escrow.sending.channels import Channels
 from services.escrow.sending.decide import Decider
 from services.escrow.sending.endings import Endings
 from services.escrow.sending.flow_store import FlowStore
@@ -78,9 +78,8 @@ class House:
             beside=RELAY_CONNECTIONS + BOOTSTRAP_CONNECTIONS,
             silence_seconds=settings.silence_seconds,
         )
-        self.outbox = Outbox()
-        self.store = CommandStore(outbox=self.outbox)
-        self.wallet_store = WalletStore(outbox=self.outbox)
+        self.store = CommandStore()
+        self.wallet_store = WalletStore()
         self.accounts = Accounts()
         self.deposits = Deposits()
         self.journal = Journal()
@@ -116,7 +115,6 @@ class House:
             store=self.store,
             wallets=self.wallet_store,
             journal=self.journal,
-            landings=self.landings,
             keyring=self.keyring,
             provider_fee_address=self.settings.trustless_work_fee_address,
         )
@@ -294,8 +292,6 @@ class House:
             pace=Pace(
                 poll_seconds=self.settings.chain_poll_seconds,
                 transaction_seconds=self.settings.transaction_seconds,
-                # Well before the end of the step's time: to wait for others is no trouble.
-                channel_seconds=self.settings.step_seconds / 4,
             ),
         )
 
@@ -333,12 +329,15 @@ class House:
     def pipeline(self) -> Pipeline:
         """Build what carries commands out."""
         sender, endings, decider = self.sender(), self.endings(), self.decider()
+        # A quarter of a step's time, then others have its place: to wait for them is no trouble.
+        channels = Channels(self.database, self.journal, seconds=self.settings.step_seconds / 4)
         return Pipeline(
             database=self.database,
             journal=self.journal,
             landings=self.landings,
             deposits=self.deposits,
             sender=sender,
+            channels=channels,
             decider=decider,
             landing=Landing(
                 database=self.database,
@@ -347,6 +346,7 @@ class House:
                 sender=sender,
                 decider=decider,
                 endings=endings,
+                channels=channels,
             ),
             endings=endings,
             loader=self.loader,
@@ -388,7 +388,6 @@ class House:
         return Watcher(
             database=self.database,
             deposits=self.deposits,
-            outbox=self.outbox,
             chain=self.chain,
             clock=self.clock,
             watched=Watched(

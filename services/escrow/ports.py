@@ -141,6 +141,10 @@ class Chain(Protocol):
         """Return the newest ledger. Raises: ChainUnavailable."""
         ...
 
+    async def recent_ledger(self) -> Ledger:
+        """Return the newest ledger as of a moment ago. Raises: ChainUnavailable."""
+        ...
+
     async def account(self, address: str) -> AccountView | None:
         """Return an account, None where there is none. Raises: ChainUnavailable."""
         ...
@@ -159,8 +163,11 @@ class Chain(Protocol):
         """
         ...
 
-    async def read_escrow(self, contract_id: str) -> EscrowView | None:
-        """Return a contract, None where there is none. Raises: ChainUnavailable."""
+    async def read_escrow(self, contract_id: str, *, account: str = "") -> EscrowView | None:
+        """Return a contract, None where there is none. Raises: ChainUnavailable.
+
+        account: one that is read in the same look at the same ledger, "" for none.
+        """
         ...
 
     async def platform_of(self, contract_id: str, *, since_ledger: int) -> str | None:

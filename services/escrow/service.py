@@ -167,6 +167,7 @@ class EscrowService:
             await self.store.save_escrow(
                 tx,
                 escrow=escrow,
+                known_version=before.version,
                 facts=facts,
                 at=self.clock.now(),
                 correlation_id=identity.current_request_id(),
@@ -232,6 +233,7 @@ class EscrowService:
         await self.store.save_escrow(
             tx,
             escrow=escrow,
+            known_version=known.version,
             facts=facts,
             at=self.clock.now(),
             correlation_id=identity.current_request_id(),

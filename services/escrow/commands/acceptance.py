@@ -9,6 +9,7 @@ from chassis.database import Database, Transaction
 from chassis.idempotency import Answer, Idempotency, IdempotencyKeyReused, RequestKey
 from chassis.waiting import Bell
 from kernel.clock import Clock
+from kernel.errors import DomainError, Unavailable
 from services.escrow.commands.store import CommandStore
 from services.escrow.contracts.plan import PlannedStep
 from services.escrow.domain import Command, CommandKind, CommandNotFound, CommandState, Escrow
@@ -44,30 +45,44 @@ class Acceptance:
     ) -> Answer:
         """Do the work of acceptance once, keep its answer, and wake the worker.
 
-        If the idempotency record was purged, the answer is the command as it is now. A refusal is
-        not stored: services ask again with the same id until the command can be accepted.
+        If the idempotency record was purged, the work is refused, and the answer is the command as
+        it is now. A refusal is not stored: services ask again with the same id until the command
+        can be accepted.
         Raises: what `work` raises; IdempotencyKeyReused: the id is another command's.
         """
 
+        async def known(tx: Transaction) -> Command:
+            command = await self.store.command(
+                tx, marketplace_id=request.marketplace_id, command_id=request.command_id
+            )
+            if command.kind is not request.kind:
+                raise IdempotencyKeyReused("This id is another command's")
+            return command
+
+        try:
+            answer = await self._once(request, work)
+        except Unavailable:
+            raise
+        except DomainError as refusal:
+            try:
+                answer = await self._once(request, known)
+            except CommandNotFound:
+                raise refusal from None
+        self.bell.ring()
+        return answer
+
+    async def _once(
+        self, request: Request, work: Callable[[Transaction], Awaitable[Command]]
+    ) -> Answer:
         async def once() -> Answer:
             async with self.database.transaction() as tx:
                 if (kept := await self.idempotency.claim(tx, request.key)) is not None:
                     return kept
-                try:
-                    command = await self.store.command(
-                        tx, marketplace_id=request.marketplace_id, command_id=request.command_id
-                    )
-                except CommandNotFound:
-                    command = await work(tx)
-                if command.kind is not request.kind:
-                    raise IdempotencyKeyReused("This id is another command's")
-                body = self.encode(command)
+                body = self.encode(await work(tx))
                 await self.idempotency.finish(tx, request.key, body)
                 return Answer(body=body)
 
-        answer = await self.database.retrying(once)
-        self.bell.ring()
-        return answer
+        return await self.database.retrying(once)
 
     async def add(
         self,

@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 from sqlalchemy.dialects.postgresql import insert
 
+from chassis import outbox
 from chassis.database import Transaction
 from chassis.leases import Lease, LeaseLost
-from chassis.outbox import Event, Outbox
+from chassis.outbox import Event
 from chassis.sql import compiled
 from kernel.ids import derived_id, to_public
 from services.escrow.commands.rows import to_command, to_escrow
@@ -50,9 +51,6 @@ class ChainTransactionRow:
 
 class CommandStore:
     """Reads and writes escrows and commands, with the events about them."""
-
-    def __init__(self, *, outbox: Outbox) -> None:
-        self._outbox = outbox
 
     async def add_escrow(self, tx: Transaction, escrow: Escrow) -> None:
         """Insert an escrow; waits for another of the same order that is being added.
@@ -99,14 +97,16 @@ class CommandStore:
         tx: Transaction,
         *,
         escrow: Escrow,
+        known_version: int,
         facts: Sequence[Fact],
         at: dt.datetime,
         correlation_id: str,
         causation_id: str,
     ) -> None:
-        """Write the state of an escrow, and its events, in the caller's transaction."""
-        if await tx.run(_SAVE_ESCROW, _progress(escrow)) != 1:
-            raise LookupError("the escrow to write is not there")
+        """Write the state of an escrow, and its events, in the caller's transaction.
+
+        known_version: of the escrow as it was read. Raises: LookupError: it has changed since.
+        """
         events = [
             Event(
                 event_type=fact.event_type,
@@ -121,7 +121,14 @@ class CommandStore:
             )
             for fact in facts
         ]
-        await self._outbox.append(tx, events)
+        row = {**_progress(escrow), "known_version": known_version}
+        if events:
+            told = await tx.run(_SAVE_AND_TELL, {**row, **outbox.values(events, on=tx)})
+            is_written = told == len(events)
+        else:
+            is_written = await tx.run(_SAVE_ESCROW, row) == 1
+        if not is_written:
+            raise LookupError("the escrow to write has changed since it was read")
 
     async def add_command(
         self, tx: Transaction, *, command: Command, planned: Sequence[PlannedStep]
@@ -165,7 +172,7 @@ class CommandStore:
         return to_command(rows)
 
     async def leased(self, tx: Transaction, lease: Lease) -> Command:
-        """Read a command as `command` does, and lock its row for its lease. Raises: LeaseLost."""
+        """Read a command as `command` does, under its lease. Raises: LeaseLost."""
         names = {"marketplace_id": lease.marketplace_id, "id": lease.id, "epoch": lease.epoch}
         rows = await tx.fetch(_LEASED, names)
         if not rows:
@@ -228,9 +235,14 @@ _SAVE_ESCROW = compiled(
     .where(
         escrows.c.marketplace_id == sa.bindparam("marketplace_id"),
         escrows.c.id == sa.bindparam("id"),
+        escrows.c.version == sa.bindparam("known_version"),
     )
     .values({name: sa.bindparam(name) for name in _PROGRESS})
 )
+_SAVE_AND_TELL = f"""
+with saved as ({_SAVE_ESCROW} returning 1)
+{outbox.INSERT} where exists (select from saved)
+"""
 # A command and its steps, or nothing.
 _ADD_COMMAND = """
 with command as (
@@ -311,7 +323,7 @@ _LEASED = compiled(
     _WITH_WHAT_BELONGS_TO_IT.where(
         commands.c.lease_epoch == sa.bindparam("epoch"),
         commands.c.state == CommandState.RUNNING,
-    ).with_for_update(of=commands)
+    )
 )
 _COUNT_WALLET_COMMANDS = compiled(
     sa.select(sa.func.count()).where(

@@ -130,6 +130,21 @@ class TransactionOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountView:
+    """An account as the newest ledger has it.
+
+    sequence: the last one used; lumens: stroops of XLM; asset_balance: None without a trustline;
+    read_at_ledger: the ledger that has it so.
+    """
+
+    address: str
+    sequence: int
+    lumens: int
+    asset_balance: int | None
+    read_at_ledger: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MilestoneView:
     """A milestone as stored."""
 
@@ -143,7 +158,7 @@ class EscrowView:
     """A contract as the newest ledger has it. balance: what it really holds, in stroops.
 
     raw: XDR of the stored value, to be given to `FundEscrow`; is_archived: it is as it was when the
-    network archived it, and the next call restores it.
+    network archived it, and the next call restores it; account: one that was read with it.
     """
 
     contract_id: str
@@ -162,21 +177,7 @@ class EscrowView:
     raw: bytes
     is_archived: bool
     read_at_ledger: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountView:
-    """An account as the newest ledger has it.
-
-    sequence: the last one used; lumens: stroops of XLM; asset_balance: None without a trustline;
-    read_at_ledger: the ledger that has it so.
-    """
-
-    address: str
-    sequence: int
-    lumens: int
-    asset_balance: int | None
-    read_at_ledger: int
+    account: AccountView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,9 @@ SHOWN_BY_EFFECT = frozenset(
         StepName.DISPUTE,
     }
 )
+# Steps of which two of one command may be in flight at once: neither needs what the other does.
+# Source: the contract approves a milestone whatever its status is, as long as it has one.
+SIDE_BY_SIDE = frozenset({StepName.CHANGE_MILESTONE_STATUS, StepName.APPROVE_MILESTONE})
 # Steps that need no look at a contract after they landed.
 WITHOUT_CONTRACT = frozenset({StepName.CREATE_ACCOUNT, StepName.PAY, StepName.MAKE_GOOD})
 

@@ -81,14 +81,12 @@ class Watcher:
         *,
         database: Database,
         deposits: Deposits,
-        outbox: Outbox,
         chain: Chain,
         clock: Clock,
         watched: Watched,
     ) -> None:
         self._database = database
         self._deposits = deposits
-        self._outbox = outbox
         self._chain = chain
         self._clock = clock
         self._watched = watched
@@ -235,7 +233,7 @@ class Watcher:
             return
         # A deposit has no request: its trace begins here, and the ledger continues it.
         with tracing.span("deposit"):
-            await self._outbox.append(tx, [_event(deposit)])
+            await Outbox().append(tx, [_event(deposit)])
         log.info(
             "escrow.deposit_confirmed",
             transaction=transfer.transaction_hash,

@@ -7,6 +7,7 @@ from services.escrow.contracts.contract import Contradiction
 from services.escrow.contracts.evidence import EscrowView
 from services.escrow.contracts.fees import BUYER, largest_make_good, missing
 from services.escrow.contracts.intents import CreateWallet, Intent, PayAsset, TrustAsset
+from services.escrow.contracts.kinds import WITHOUT_CONTRACT
 from services.escrow.contracts.steps import Step, StepName
 from services.escrow.domain import PayeeRole, WalletState
 from services.escrow.ports import Chain, ChainUnavailable
@@ -31,10 +32,21 @@ class Decider:
         self._chain = chain
         self._factory = factory
 
-    async def intent(self, work: Work, step: Step) -> Intent | None:
+    async def look(self, work: Work, step: Step, *, source: str = "") -> EscrowView | None:
+        """Read the contract of a step that needs it, and the channel account that it will use.
+
+        What was read back after the command's last step is as good. Raises: ChainUnavailable.
+        """
+        if step.name in WITHOUT_CONTRACT:
+            return None
+        if work.view is not None:
+            return work.view
+        return await self._chain.read_escrow(work.escrow.contract_id, account=source)
+
+    async def intent(self, work: Work, step: Step, view: EscrowView | None = None) -> Intent | None:
         """Return what a step has to do now; None where the chain shows that it is done.
 
-        Raises: Contradiction; ChainUnavailable.
+        view: as `look` has read it. Raises: Contradiction; ChainUnavailable.
         """
         if step.name is StepName.CREATE_ACCOUNT:
             return await self._account(work, present(work.target).address)
@@ -44,7 +56,7 @@ class Decider:
             return self._payment(
                 work, kinds.payee(step, parties=present(work.parties)), self.missing(work, step)
             )
-        return await self._contract_call(work, step)
+        return await self._contract_call(work, step, view)
 
     async def _account(self, work: Work, address: str) -> Intent | None:
         account = await self._chain.account(address)
@@ -57,9 +69,10 @@ class Decider:
             raise Refused("ACCOUNT_TAKEN", f"{address} exists and cannot pay for a trustline")
         return TrustAsset(account=address)
 
-    async def _contract_call(self, work: Work, step: Step) -> Intent | None:
+    async def _contract_call(
+        self, work: Work, step: Step, view: EscrowView | None
+    ) -> Intent | None:
         escrow, parties = work.escrow, present(work.parties)
-        view = await self._chain.read_escrow(escrow.contract_id)
         if step.name is StepName.DEPLOY:
             if view is None:
                 _require_wallets(work)
@@ -78,6 +91,9 @@ class Decider:
         """
         if view is None:
             raise ChainUnavailable("the node does not show the contract")
+        if view is work.view:
+            # It was read back after a step of the command, which was not its contract's first.
+            return view, any(s.name is StepName.DISPUTE and s.landed for s in work.steps)
         async with self._database.statement() as connection:
             standing = await self._landings.standing(
                 connection, marketplace_id=work.escrow.marketplace_id, escrow_id=work.escrow.id

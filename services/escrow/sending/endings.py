@@ -1,6 +1,8 @@
 """How a command ends, each in one transaction: the escrow, its event, the command."""
 
+import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 
 from chassis.database import Database, Transaction
 from chassis.telemetry import logger
@@ -40,23 +42,28 @@ class Endings:
 
     async def succeed(self, work: Work) -> CommandState:
         """End a command whose steps are all done."""
-        lease, at = work.lease, self._clock.now()
-        async with self._database.transaction() as tx:
-            await self._journal.end(tx, lease, state=CommandState.SUCCEEDED, at=at)
-            if work.command.escrow is not None:
-                escrow = await self._locked(tx, work)
-                moved, facts = domain.succeed(
-                    escrow, kind=work.command.kind, payments=work.command.payments, at=at
-                )
-                await self._save(tx, work, moved, facts)
-            elif work.command.kind is CommandKind.CREATE_WALLET:
-                wallet = present(work.target)
-                await self._wallets.set_wallet_state(tx, wallet=wallet, state=WalletState.ACTIVE)
-                await self._wallets.tell_wallet(
-                    tx, wallet=wallet, at=at, correlation_id=work.command.correlation_id
-                )
+        if work.command.state is not CommandState.SUCCEEDED:
+            async with self._database.transaction() as tx:
+                await self.end(tx, work)
         log.info("escrow.command_succeeded", kind=work.command.kind.value)
         return CommandState.SUCCEEDED
+
+    async def end(self, tx: Transaction, work: Work) -> Work:
+        """Write, in the caller's transaction, that a command's steps are all done."""
+        at = self._clock.now()
+        await self._journal.end(tx, work.lease, state=CommandState.SUCCEEDED, at=at)
+        if work.command.escrow is not None:
+            moved, facts = domain.succeed(
+                work.escrow, kind=work.command.kind, payments=work.command.payments, at=at
+            )
+            await self._save(tx, work, moved, facts, at=at)
+        elif work.command.kind is CommandKind.CREATE_WALLET:
+            wallet = present(work.target)
+            await self._wallets.set_wallet_state(tx, wallet=wallet, state=WalletState.ACTIVE)
+            await self._wallets.tell_wallet(
+                tx, wallet=wallet, at=at, correlation_id=work.command.correlation_id
+            )
+        return replace(work, command=replace(work.command, state=CommandState.SUCCEEDED))
 
     async def refuse(self, work: Work, step: Step, refusal: Refused) -> CommandState:
         """End a command whose first step was refused; later ones are for an operator."""
@@ -96,12 +103,9 @@ class Endings:
             )
             if work.command.escrow is not None:
                 moved, facts = domain.refuse(
-                    await self._locked(tx, work),
-                    reason=reason,
-                    message=message,
-                    was_frozen=is_frozen,
+                    work.escrow, reason=reason, message=message, was_frozen=is_frozen
                 )
-                await self._save(tx, work, moved, facts)
+                await self._save(tx, work, moved, facts, at=at)
             elif work.command.kind is CommandKind.CREATE_WALLET:
                 wallet = present(work.target)
                 await self._wallets.set_wallet_state(tx, wallet=wallet, state=WalletState.FAILED)
@@ -123,32 +127,36 @@ class Endings:
         )
         return CommandState.QUARANTINED
 
-    async def _locked(self, tx: Transaction, work: Work) -> Escrow:
-        escrow = work.escrow
-        return await self._store.lock_escrow(
-            tx, marketplace_id=escrow.marketplace_id, order_id=escrow.order_id
-        )
-
     async def _save(
-        self, tx: Transaction, work: Work, escrow: Escrow, facts: Sequence[Fact]
+        self,
+        tx: Transaction,
+        work: Work,
+        escrow: Escrow,
+        facts: Sequence[Fact],
+        *,
+        at: dt.datetime,
     ) -> None:
         await self._store.save_escrow(
             tx,
             escrow=escrow,
+            known_version=work.escrow.version,
             facts=facts,
-            at=self._clock.now(),
+            at=at,
             correlation_id=work.command.correlation_id,
             causation_id=str(work.command.id),
         )
 
-    async def milestone(self, tx: Transaction, work: Work) -> None:
+    async def milestone(self, tx: Transaction, work: Work) -> Escrow:
         """Write, in the caller's transaction, that a milestone is complete."""
-        moved, facts = domain.complete_milestone(await self._locked(tx, work))
-        await self._save(tx, work, moved, facts)
+        moved, facts = domain.complete_milestone(work.escrow)
+        await self._save(tx, work, moved, facts, at=self._clock.now())
+        return moved
 
     async def rest(self, work: Work, step: Step, problem: NotNow) -> CommandState:
         """Put a command off, and store what it waits for."""
-        seconds = problem.seconds or rest_seconds(work.command.waits)
+        seconds = problem.seconds
+        if seconds is None:
+            seconds = rest_seconds(work.command.waits)
         async with self._database.statement() as connection:
             await self._journal.put_off(
                 connection,

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - statements are put together from the constants below alone
 """Flows in PostgreSQL: the operators' changes, and the amount of each day.
 
 Days are UTC's, by the database's clock. Who counts or changes a flow holds its lock until the end
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 
 from chassis.database import Transaction
 from chassis.sql import compiled
+from kernel.errors import Unavailable
 from services.escrow.sending.flows import (
     DAILY_LIMIT_REACHED,
     FLOW_STOPPED,
@@ -30,33 +32,42 @@ HISTORY_MAX = 100
 class FlowStore:
     """Reads and writes flows."""
 
-    async def admit(self, tx: Transaction, passage: Passage) -> None:
+    async def admit(self, tx: Transaction, passage: Passage, *, has_limit: bool) -> None:
         """Let a step pass, and count it for the day, in the caller's transaction.
 
-        Asking again for the same step counts nothing more. Raises: FlowClosed.
+        Asking again for the same step counts nothing more. has_limit: what `check` found; steps
+        of a flow without a limit do not wait for each other. Raises: FlowClosed; Unavailable: a
+        limit was set since.
         """
-        await self._lock(tx, passage.flow, passage.marketplace_id)
-        await self.check(tx, passage)
+        names = _locks(passage.flow, passage.marketplace_id)
+        await tx.execute(_LOCK_ONE if has_limit else _SHARE_ONE, names)
+        if await self.check(tx, passage) and not has_limit:
+            raise Unavailable(f"{passage.flow} have a limit since a moment ago")
         if not passage.is_counted and passage.minor_units:
             names = _names(passage.flow, passage.marketplace_id)
             amount = {"step": passage.step_id, "minor_units": passage.minor_units}
             await tx.run(_COUNT, {**names, **amount})
 
-    async def check(self, tx: Transaction, passage: Passage) -> None:
-        """Check that a step may pass now, and count nothing. Raises: FlowClosed."""
-        names = _names(passage.flow, passage.marketplace_id)
-        found = await tx.fetchrow(_STATE, {**names, "step": passage.step_id})
+    async def check(self, tx: Transaction, passage: Passage) -> bool:
+        """Check that a step may pass now, and count nothing; tells whether a limit holds for it.
+
+        Raises: FlowClosed.
+        """
+        names = {**_names(passage.flow, passage.marketplace_id), "step": passage.step_id}
+        found = await tx.fetchrow(_HOLDS, names)
         if found.is_stopped:
             raise FlowClosed(FLOW_STOPPED, f"{passage.flow} are stopped: {found.why}")
-        if passage.is_counted or not passage.minor_units:
-            return
         limit = found.daily_limit
-        if limit is not None and found.used + passage.minor_units > limit:
+        if limit is None or passage.is_counted or not passage.minor_units:
+            return False
+        found = await tx.fetchrow(_STATE, names)
+        if found.used + passage.minor_units > limit:
             raise FlowClosed(
                 DAILY_LIMIT_REACHED,
                 f"{found.used} of {limit} minor units are used today, and this needs"
                 f" {passage.minor_units}",
             )
+        return True
 
     async def change(
         self,
@@ -123,7 +134,11 @@ class FlowStore:
         if marketplace_id is None:
             await tx.execute(_LOCK_ALL, {"flow": flow.value})
             return
-        await tx.execute(_LOCK_ONE, {"flow": flow.value, "one": f"{flow.value}:{marketplace_id}"})
+        await tx.execute(_LOCK_ONE, _locks(flow, marketplace_id))
+
+
+def _locks(flow: Flow, marketplace_id: uuid.UUID) -> dict[str, object]:
+    return {"flow": flow.value, "one": f"{flow.value}:{marketplace_id}"}
 
 
 def _names(flow: Flow, marketplace_id: uuid.UUID) -> dict[str, object]:
@@ -150,17 +165,29 @@ _LOCK_ONE = """
 select pg_advisory_xact_lock_shared(hashtext('escrow.flow'), hashtext(%(flow)s)),
        pg_advisory_xact_lock(hashtext('escrow.flow'), hashtext(%(one)s))
 """
+_SHARE_ONE = """
+select pg_advisory_xact_lock_shared(hashtext('escrow.flow'), hashtext(%(flow)s)) as of_all,
+       pg_advisory_xact_lock_shared(hashtext('escrow.flow'), hashtext(%(one)s)) as of_one
+"""
 # A stop of all and a stop of one are two: each is lifted as it was put. A limit of one marketplace
 # holds instead of that of all. What was refused in the end was never paid.
-_STATE = """
+_NEWEST = """
 with newest as (
     select distinct on (marketplace_id, change = 'LIMIT')
            marketplace_id, change, daily_limit, reason
     from flow_changes
     where flow = %(flow)s and (marketplace_id = %(marketplace)s or marketplace_id is null)
     order by marketplace_id, change = 'LIMIT', id desc)
+"""
+_HOLDS = f"""{_NEWEST}
 select coalesce(bool_or(change = 'STOP'), false) as is_stopped,
        coalesce(string_agg(reason, '; ') filter (where change = 'STOP'), '') as why,
+       (select daily_limit from newest where change = 'LIMIT'
+        order by marketplace_id is null limit 1) as daily_limit
+from newest
+"""
+_STATE = f"""{_NEWEST}
+select coalesce(bool_or(change = 'STOP'), false) as is_stopped,
        (select daily_limit from newest where change = 'LIMIT'
         order by marketplace_id is null limit 1) as daily_limit,
        (select coalesce(sum(u.minor_units), 0)::bigint from flow_uses u

@@ -8,6 +8,7 @@ import base64
 import datetime as dt
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -15,6 +16,7 @@ from psycopg.types.json import Jsonb
 from chassis.database import Transaction
 from chassis.leases import Lease, LeaseLost, LeaseTable
 from services.escrow.contracts.evidence import Prepared, TransactionOutcome
+from services.escrow.contracts.kinds import SIDE_BY_SIDE
 from services.escrow.contracts.steps import (
     SUPERSEDED,
     Attempt,
@@ -25,7 +27,6 @@ from services.escrow.contracts.steps import (
 )
 from services.escrow.domain import CommandState, Payment
 from services.escrow.sending import statements
-from services.escrow.sending.shares import may_take
 
 LEASES = LeaseTable(
     "commands",
@@ -33,6 +34,26 @@ LEASES = LeaseTable(
     due="next_attempt_at <= clock_timestamp()",
     age="greatest(created_at, next_attempt_at)",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseOfChannels:
+    """How many channel accounts are free, and how many each marketplace has."""
+
+    free: int
+    held: Mapping[uuid.UUID, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """The steps of a command, of which each has one at least.
+
+    is_held: nothing new may be sent; has_unclaimed: something was found that no step claims.
+    """
+
+    steps: Sequence[Step]
+    is_held: bool
+    has_unclaimed: bool
 
 
 class Journal:
@@ -118,41 +139,71 @@ class Journal:
         }
         await _fenced(tx, statements.PUT_OFF, names)
 
-    async def steps(self, tx: Transaction, lease: Lease) -> list[Step]:
-        """Read the steps of a command with their attempts, in order."""
+    async def books(self, tx: Transaction, lease: Lease) -> Books:
+        """Read the steps of a command with their attempts, in order, and what is in their way."""
         names = {"marketplace": lease.marketplace_id, "command": lease.id}
         found: dict[uuid.UUID, list[Any]] = {}
         for row in await tx.fetch(statements.STEPS, names):
             found.setdefault(row.id, []).append(row)
-        return [_to_step(rows) for rows in found.values()]
+        steps = [_to_step(rows) for rows in found.values()]
+        first = next(iter(found.values()))[0]
+        return Books(steps=steps, is_held=first.is_held, has_unclaimed=first.has_unclaimed)
 
-    async def lease_channel(
-        self, tx: Transaction, lease: Lease, step: Step
-    ) -> tuple[str, int] | None:
-        """Give a step a channel account and its next sequence number; None: it has to wait.
+    async def use_of_channels(self, tx: Transaction) -> UseOfChannels:
+        """Count the channel accounts that are free, and those of each marketplace.
 
-        It waits where all are taken, or its marketplace has its share. One lease at a time is
-        given, so that a share is never more than it was counted for. Raises: LeaseLost.
+        Until the transaction ends nobody else is given one, so that a share is never more than it
+        was counted for.
         """
-        await tx.execute(statements.ONE_CHANNEL_AT_A_TIME)
-        used = await tx.fetchrow(statements.USE_OF_CHANNELS, {"step": step.id})
-        row = None
-        if may_take(holds=used.own, free=used.free):
-            row = await tx.fetchrow(statements.LEASE_CHANNEL, {**_names(lease), "step": step.id})
-        if row is None:
-            await self.fence(tx, lease)
-            return None
-        return row.source, row.sequence
+        await tx.execute(statements.CHANNELS_BY_ONE)
+        rows = await tx.fetch(statements.USE_OF_CHANNELS)
+        counted = {row.owner: row.size for row in rows}
+        return UseOfChannels(free=counted.pop(None, 0), held=counted)
+
+    async def lease_channels(
+        self, tx: Transaction, asked: Sequence[tuple[Lease, Step]]
+    ) -> Mapping[uuid.UUID, tuple[str, int] | None]:
+        """Give steps a channel account each, with its next sequence number, in their order.
+
+        Returns them by step; None: there was none left. A step whose lease is lost is absent.
+        """
+        if not asked:
+            return {}
+        names = {
+            "marketplaces": [lease.marketplace_id for lease, _ in asked],
+            "commands": [lease.id for lease, _ in asked],
+            "epochs": [lease.epoch for lease, _ in asked],
+            "steps": [step.id for _, step in asked],
+        }
+        rows = await tx.fetch(statements.LEASE_CHANNELS, names)
+        return {
+            row.step_id: None if row.source is None else (row.source, row.sequence) for row in rows
+        }
 
     async def keep_attempt(
-        self, tx: Transaction, lease: Lease, *, step: Step, attempt: Attempt
+        self,
+        tx: Transaction,
+        lease: Lease,
+        *,
+        step: Step,
+        attempt: Attempt,
+        may_claim: bool = False,
+        abandoned_why: str = "",
     ) -> bool:
         """Store a signed envelope, to be committed before its first byte is sent.
 
-        False: nothing new may be sent until an operator confirms. Raises: LeaseLost.
+        False: the command is no more as it was read. Nothing new may be sent until an operator
+        confirms, an earlier step is not done, or an operator has ruled. may_claim: it is known
+        that no step has claimed some transactions. Raises: LeaseLost.
         """
-        envelope = base64.b64decode(attempt.prepared.envelope_xdr)
-        row = {**_names(lease), **_attempt_row(step, attempt), "envelope": envelope}
+        row = {
+            **_names(lease),
+            **_attempt_row(step, attempt),
+            "envelope": base64.b64decode(attempt.prepared.envelope_xdr),
+            "may_claim": may_claim,
+            "abandoned_why": abandoned_why,
+            "side_by_side": sorted(SIDE_BY_SIDE),
+        }
         if await tx.fetchval(statements.KEEP_ATTEMPT, row) == 1:
             return True
         await self.fence(tx, lease)
@@ -175,11 +226,13 @@ class Journal:
         outcome: TransactionOutcome,
         paid: Sequence[Payment],
         doubt: str = "",
-    ) -> None:
+        heir: Step | None = None,
+    ) -> tuple[str, int] | None:
         """End a step with an envelope that landed; store what was paid, free the channel account.
 
         The command goes on: it is forgotten that it waited. Others in flight under the number are
-        dead. doubt: what contradicts what was meant. Raises: LeaseLost.
+        dead. doubt: what contradicts what was meant. heir: the step that gets the channel account
+        instead; returns it with its next number. Raises: LeaseLost.
         """
         rows = [
             {
@@ -197,8 +250,12 @@ class Journal:
             **_closing(step, attempt, outcome),
             "paid": Jsonb(rows),
             "doubt": doubt,
+            "heir": None if heir is None else heir.id,
         }
-        await _fenced(tx, statements.SUCCEEDED, names)
+        row = await tx.fetchrow(statements.SUCCEEDED, names)
+        if row.held != 1:
+            raise LeaseLost
+        return None if row.inherited is None else (attempt.prepared.source, row.inherited)
 
     async def failed(
         self,

@@ -22,12 +22,15 @@ from services.escrow.contracts.steps import (
 )
 from services.escrow.domain import PayeeRole, Payment
 from services.escrow.ports import Chain, ChainUnavailable
+from services.escrow.sending.channels import Channels
 from services.escrow.sending.decide import Decider
 from services.escrow.sending.endings import Endings
 from services.escrow.sending.journal import Journal
 from services.escrow.sending.sender import Refused, Sender
 from services.escrow.sending.work import NotNow, Work, present
 
+# After so many steps a command gives its channel account back, though nobody is seen to wait.
+INHERITED_MAX = 4
 LEDGER_FAILURES_MAX = 3
 READ_BACK_LOOKS = 200
 # The code of an attempt whose outcome follows from its effect.
@@ -49,7 +52,9 @@ class Landing:
         sender: Sender,
         decider: Decider,
         endings: Endings,
+        channels: Channels,
     ) -> None:
+        self._channels = channels
         self._database = database
         self._journal = journal
         self._chain = chain
@@ -59,18 +64,19 @@ class Landing:
 
     async def settled(
         self, work: Work, step: Step, attempt: Attempt, outcome: TransactionOutcome
-    ) -> None:
+    ) -> Work | None:
         """Record what became of an envelope of a step.
 
+        Returns the command as it is then; None: it has to be read.
         Raises: Contradiction: it landed otherwise than was meant; Refused; NotNow.
         """
         if attempt.is_burn and outcome.status is OutcomeStatus.SUCCEEDED:
             # A ledger has used the number, and the step is not done by it.
             outcome = replace(outcome, status=OutcomeStatus.FAILED, code=BURNT)
         if outcome.status is OutcomeStatus.SUCCEEDED:
-            await self._landed(work, step, attempt, outcome)
-        else:
-            await self._did_not_succeed(work, step, attempt, outcome)
+            return await self._landed(work, step, attempt, outcome)
+        await self._did_not_succeed(work, step, attempt, outcome)
+        return None
 
     async def superseded(self, work: Work, step: Step, attempt: Attempt) -> None:
         """Record that an envelope can no longer land: a ledger has used its number for another."""
@@ -104,7 +110,7 @@ class Landing:
         if attempt is None:
             raise LookupError("a step in doubt has landed")
         its = [p for p in work.command.payments if p.transaction_hash == attempt.prepared.hash]
-        await self._read_back(work, step, ledger=attempt.ledger or 0, paid=its)
+        await self._read_back(work, step, attempt, ledger=attempt.ledger or 0, paid=its)
         async with self._database.transaction() as tx:
             await self._journal.fence(tx, work.lease)
             await self._journal.clear_doubt(tx, step)
@@ -122,22 +128,30 @@ class Landing:
 
     async def _landed(
         self, work: Work, step: Step, attempt: Attempt, outcome: TransactionOutcome
-    ) -> None:
-        """Read back what a landed transaction did, and record it in one transaction."""
+    ) -> Work | None:
+        """Read back what a landed transaction did, and record it in one transaction.
+
+        With the last step the command ends. The channel account goes to the next step, unless
+        others wait for one.
+        """
         doubt: Contradiction | None = None
+        view: EscrowView | None = None
         named: dict[str, PayeeRole] = {}
         if work.parties is not None:
             named = contract.payees(work.escrow, parties=work.parties)
         paid = kinds.observed(step, outcome=outcome, named=named)
         try:
-            await self._read_back(work, step, ledger=outcome.ledger, paid=paid)
+            view = await self._read_back(work, step, attempt, ledger=outcome.ledger, paid=paid)
         except Contradiction as found:
             doubt = found
+        following = work.following(step) if doubt is None else None
+        heir = following if self._may_inherit(work, following) else None
+        ends, escrow = doubt is None and following is None, work.command.escrow
         # Only a milestone has an event of its own: else the one statement is the transaction.
         is_told = step.name is StepName.CHANGE_MILESTONE_STATUS
-        lent = self._database.transaction() if is_told else self._database.statement()
+        lent = self._database.transaction() if is_told or ends else self._database.statement()
         async with lent as tx:
-            await self._journal.succeeded(
+            slot = await self._journal.succeeded(
                 tx,
                 work.lease,
                 step=step,
@@ -145,31 +159,64 @@ class Landing:
                 outcome=outcome,
                 paid=paid,
                 doubt=str(doubt or ""),
+                heir=heir,
             )
             if is_told:
-                await self._endings.milestone(tx, work)
+                escrow = await self._endings.milestone(tx, work)
+            after = work.landed(
+                step,
+                replace(
+                    attempt, state=AttemptState.SUCCEEDED, ledger=outcome.ledger, code=outcome.code
+                ),
+                paid=paid,
+                escrow=escrow,
+                view=view,
+                slot=slot,
+            )
+            if ends:
+                after = await self._endings.end(tx, after)
         log.info("escrow.step_landed", step=step.name, hash=outcome.hash, ledger=outcome.ledger)
         await self._sender.announce(outcome.hash)
         if doubt is not None:
             raise doubt
+        # What else was signed for the step has ended with it: the books say how.
+        return None if step.attempts and not ends else after
+
+    def _may_inherit(self, work: Work, following: Step | None) -> bool:
+        """Tell whether the next step may have the channel account of one that has landed.
+
+        A long command lets others have it now and then, for other processes' steps wait unseen.
+        """
+        if following is None or following.source is not None:
+            return False
+        is_turn_over = following.position % INHERITED_MAX == 0
+        return not is_turn_over and not self._channels.is_awaited_by_others(work.lease)
 
     async def _read_back(
-        self, work: Work, step: Step, *, ledger: int, paid: Sequence[Payment]
-    ) -> None:
+        self,
+        work: Work,
+        step: Step,
+        attempt: Attempt,
+        *,
+        ledger: int,
+        paid: Sequence[Payment],
+    ) -> EscrowView | None:
         """Compare what the chain shows after a step with what it was for. Raises: Contradiction."""
         if step.name in WITHOUT_CONTRACT:
-            return
+            return None
         escrow, parties = work.escrow, present(work.parties)
-        view = await self._view_at(escrow.contract_id, ledger)
+        source = attempt.prepared.source
+        view = await self._view_at(escrow.contract_id, ledger, account=source)
         if step.name is StepName.DEPLOY:
             contract.check_deployed(view, escrow=escrow, parties=parties)
         if not kinds.is_done(step, view=view):
             raise Contradiction(f"{step.name} has landed, and the contract does not show it")
         kinds.check_paid(step, paid=paid, escrow=escrow, parties=parties)
+        return view
 
-    async def _view_at(self, contract_id: str, ledger: int) -> EscrowView:
+    async def _view_at(self, contract_id: str, ledger: int, *, account: str = "") -> EscrowView:
         for _ in range(READ_BACK_LOOKS):
-            view = await self._chain.read_escrow(contract_id)
+            view = await self._chain.read_escrow(contract_id, account=account)
             if view is not None and view.read_at_ledger >= ledger:
                 return view
             await self._sender.pause()

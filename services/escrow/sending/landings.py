@@ -38,14 +38,6 @@ class ChannelNumber:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Obstacles:
-    """is_held: nothing new may be sent; has_unclaimed: something was found that no step claims."""
-
-    is_held: bool
-    has_unclaimed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """What of ours has landed on an escrow. newest_ledger: 0, nothing has."""
 
@@ -144,11 +136,6 @@ class Landings:
         """
         rows = await tx.fetch(_UNCLAIMED, {"with_settled": with_settled})
         return [Finding(**row._asdict()) for row in rows]
-
-    async def obstacles(self, tx: Transaction) -> Obstacles:
-        """Read whether nothing new may be sent, and whether something waits to be claimed."""
-        row = await tx.fetchrow(_OBSTACLES)
-        return Obstacles(is_held=row.is_held, has_unclaimed=row.has_unclaimed)
 
     async def hold(self, tx: Transaction) -> Hold | None:
         """Read the hold that is open; None: there is none."""
@@ -259,9 +246,4 @@ where f.has_succeeded and not exists (select from attempts a where a.hash = f.ha
   and (%(with_settled)s or f.found_at >= coalesce(
       (select max(confirmed_at) from chain_holds where confirmed_at is not null), '-infinity'))
 order by f.ledger, f.sequence
-"""
-_OBSTACLES = """
-select exists (select from chain_holds where confirmed_at is null) as is_held,
-       exists (select from findings f where f.has_succeeded
-               and not exists (select from attempts a where a.hash = f.hash)) as has_unclaimed
 """

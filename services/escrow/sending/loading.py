@@ -1,17 +1,22 @@
 """Reads a command from the books, with its signers. Changes nothing."""
 
+import time
 import uuid
+from collections.abc import Sequence
 
 from chassis.database import Transaction
 from chassis.leases import Lease
 from services.escrow.commands.store import CommandStore
 from services.escrow.contracts.contract import Parties
-from services.escrow.domain import Command
+from services.escrow.domain import Command, Wallet, WalletState
+from services.escrow.ports import Signer
 from services.escrow.sending.journal import Journal
-from services.escrow.sending.landings import Landings
 from services.escrow.sending.work import Work, present
-from services.escrow.wallets.keyring import Keyring
+from services.escrow.wallets.keyring import KNOWN_SECONDS, Keyring
 from services.escrow.wallets.store import WalletStore
+
+# So many wallets are remembered, each with its sealed key.
+KNOWN_MAX = 10_000
 
 
 class Loader:
@@ -23,19 +28,21 @@ class Loader:
         store: CommandStore,
         wallets: WalletStore,
         journal: Journal,
-        landings: Landings,
         keyring: Keyring,
         provider_fee_address: str,
     ) -> None:
         self._store = store
         self._wallets = wallets
         self._journal = journal
-        self._landings = landings
         self._keyring = keyring
         self._provider = provider_fee_address
+        self._known: dict[tuple[uuid.UUID, uuid.UUID], tuple[Wallet, Signer, float]] = {}
 
     async def load(self, tx: Transaction, lease: Lease) -> Work:
-        """Read a command with its steps, envelopes and signers; lock its row. Raises: LeaseLost."""
+        """Read a command with its steps, envelopes and signers. Raises: LeaseLost.
+
+        What is written because of it checks the lease, and what must still hold.
+        """
         return await self._work(tx, lease, await self._store.leased(tx, lease))
 
     async def look(
@@ -56,12 +63,10 @@ class Loader:
             if escrow is None
             else [escrow.buyer_wallet_id, escrow.seller_wallet_id]
         )
-        found = await self._wallets.wallets(
-            tx, marketplace_id=command.marketplace_id, wallet_ids=owners
-        )
+        found = await self._parties(tx, command.marketplace_id, owners)
         wallets = [wallet for wallet, _ in found]
         signers = {platform.address: platform} | {
-            wallet.address: self._keyring.wallet(wallet, sealed=sealed) for wallet, sealed in found
+            wallet.address: signer for wallet, signer in found
         }
         parties = None
         if escrow is not None:
@@ -72,16 +77,37 @@ class Loader:
                 platform=platform.address,
                 provider=self._provider,
             )
-        obstacles = await self._landings.obstacles(tx)
+        books = await self._journal.books(tx, lease)
         return Work(
             lease=lease,
             command=command,
-            steps=await self._journal.steps(tx, lease),
+            steps=books.steps,
             platform=platform.address,
             signers=signers,
             wallets=wallets,
             parties=parties,
             target=wallets[0] if escrow is None else None,
-            is_held=obstacles.is_held,
-            may_claim=obstacles.has_unclaimed,
+            is_held=books.is_held,
+            may_claim=books.has_unclaimed,
         )
+
+    async def _parties(
+        self, tx: Transaction, marketplace_id: uuid.UUID, wallet_ids: Sequence[uuid.UUID]
+    ) -> list[tuple[Wallet, Signer]]:
+        """Return wallets with their signers: what is on chain changes no more but for its seal."""
+        now = time.monotonic()
+        known = [self._known.get((marketplace_id, each)) for each in wallet_ids]
+        recent = [each for each in known if each is not None and now - each[2] < KNOWN_SECONDS]
+        if len(recent) == len(wallet_ids):
+            return [(wallet, signer) for wallet, signer, _ in recent]
+        if len(self._known) > KNOWN_MAX:
+            self._known.clear()
+        found = []
+        for wallet, sealed in await self._wallets.wallets(
+            tx, marketplace_id=marketplace_id, wallet_ids=wallet_ids
+        ):
+            signer = self._keyring.wallet(wallet, sealed=sealed)
+            found.append((wallet, signer))
+            if wallet.state is WalletState.ACTIVE:
+                self._known[marketplace_id, wallet.id] = (wallet, signer, now)
+        return found

@@ -5,11 +5,17 @@ next one reads the same books and goes on.
 """
 
 import asyncio
+from dataclasses import replace
 
 from chassis.database import Database
 from chassis.leases import Lease
 from services.escrow.contracts.contract import Contradiction
-from services.escrow.contracts.evidence import Finding, TransactionOutcome
+from services.escrow.contracts.evidence import (
+    AccountView,
+    EscrowView,
+    Finding,
+    TransactionOutcome,
+)
 from services.escrow.contracts.intents import UseNumber
 from services.escrow.contracts.kinds import MAY_BE_REFUSED, UNGUARDED
 from services.escrow.contracts.steps import Attempt, Step, StepName
@@ -17,6 +23,7 @@ from services.escrow.deposits.store import Deposits
 from services.escrow.domain import CommandState
 from services.escrow.ports import ChainRefused, ContractArchived, EnvelopeRefused, FeesTooHigh
 from services.escrow.sending.abandonment import Abandoned, Abandonment
+from services.escrow.sending.channels import Channels, Slot
 from services.escrow.sending.decide import Decider
 from services.escrow.sending.endings import Endings
 from services.escrow.sending.journal import Journal
@@ -45,6 +52,7 @@ class Pipeline:
         landings: Landings,
         landing: Landing,
         sender: Sender,
+        channels: Channels,
         decider: Decider,
         endings: Endings,
         loader: Loader,
@@ -60,6 +68,7 @@ class Pipeline:
         self._landings = landings
         self._landing = landing
         self._sender = sender
+        self._channels = channels
         self._decider = decider
         self._endings = endings
         self._loader = loader
@@ -76,13 +85,15 @@ class Pipeline:
         Raises: LeaseLost; ChainUnavailable: the same call goes on later, nothing is lost;
             StepTooSlow: a step has had its time, others have their turn.
         """
+        known: Work | None = None
         while True:
-            work = await self._load(lease)
-            step = work.doubted or work.current
+            work = known or await self._load(lease)
+            step = work.to_do
             if step is None:
                 return await self._endings.succeed(work)
+            known = None
             try:
-                await self._in_time(work, step)
+                known = await self._in_time(work, step)
             except Refused as refusal:
                 return await self._endings.refuse(work, step, refusal)
             except NotNow as problem:
@@ -92,7 +103,9 @@ class Pipeline:
             except (Contradiction, EnvelopeRefused) as doubt:
                 return await self._endings.quarantine(work, step, str(doubt))
             finally:
-                self._sender.channel_was_freed()
+                # Where the next step has the channel account, none has become free.
+                if known is None or known.to_do is None or known.to_do.source is None:
+                    self._channels.changed()
 
     async def set_aside(self, lease: Lease, trouble: Exception) -> CommandState:
         """Let a command rest that cannot go on, or end it where that is certain; see `Patience`.
@@ -107,54 +120,53 @@ class Pipeline:
                 return await self._endings.refuse(work, step, decided)
             return await self._endings.rest(work, step, decided)
         finally:
-            self._sender.channel_was_freed()
+            self._channels.changed()
 
-    async def _in_time(self, work: Work, step: Step) -> None:
+    async def _in_time(self, work: Work, step: Step) -> Work | None:
         """Do one step for as long as one may have a place of the worker.
 
-        To be interrupted is as harmless as the end of the process: what is stored says how to go
-        on. Raises: StepTooSlow.
+        Returns the command as it is then; None: it has to be read. To be interrupted is as harmless
+        as the end of the process: what is stored says how to go on. Raises: StepTooSlow.
         """
         try:
             async with asyncio.timeout(self._step_seconds) as limit:
                 if step.doubt:
                     await self._landing.look_again(work, step)
-                else:
-                    await self._advance(work, step)
+                    return None
+                return await self._advance(work, step)
         except TimeoutError:
             if not limit.expired():
                 raise
             raise StepTooSlow(f"{step.name} is not done after {self._step_seconds} s") from None
 
     async def _load(self, lease: Lease) -> Work:
-        async with self._database.transaction() as tx:
-            return await self._loader.load(tx, lease)
+        async with self._database.statement() as connection:
+            return await self._loader.load(connection, lease)
 
-    async def _advance(self, work: Work, step: Step) -> None:
+    async def _advance(self, work: Work, step: Step) -> Work | None:
         """Do one step, or find out what became of it."""
         if (found := await self._found(work, step)) is not None:
-            await self._landing.settled(work, step, *found)
-            return
+            return await self._landing.settled(work, step, *found)
         attempt, is_new = step.in_flight, False
         if attempt is not None and attempt.slot in step.used:
             # A node that showed its account as it was before let it be signed.
             await self._landing.superseded(work, step, attempt)
-            return
+            return None
         try:
             if attempt is None:
                 attempt, is_new = await self._next(work, step), True
             if attempt is None:
                 async with self._database.statement() as connection:
                     await self._journal.skip(connection, work.lease, step=step)
-                return
+                return None
             outcome = await self._sender.settle(step, attempt, is_new=is_new)
         except NumberUsed as used:
             found = await self._what_used(work, step, used)
             if found is None:
                 await self._landing.superseded(work, step, used.attempt)
-                return
+                return None
             attempt, outcome = found
-        await self._landing.settled(work, step, attempt, outcome)
+        return await self._landing.settled(work, step, attempt, outcome)
 
     async def _what_used(
         self, work: Work, step: Step, used: NumberUsed
@@ -212,15 +224,10 @@ class Pipeline:
             return await self._burn(work, step)
 
     async def _burn(self, work: Work, step: Step) -> Attempt:
-        slot = await self._sender.lease_channel(work.lease, step)
+        slot = await self._channels.lease(work.lease, step, since=work.command.created_at)
         try:
             return await self._sender.prepare(
-                work.lease,
-                step,
-                slot=slot,
-                intent=UseNumber(account=slot[0]),
-                signers=work.signers,
-                is_burn=True,
+                work, step, slot=slot, intent=UseNumber(account=slot[0]), is_burn=True
             )
         except ChannelAhead as ahead:
             raise await self._sender.number_used(step, ahead) from ahead
@@ -235,31 +242,34 @@ class Pipeline:
         """
         if step.name is StepName.MAKE_GOOD and self._decider.missing(work, step) == 0:
             return None
-        passage = work.passage(step)
         # What is stopped holds no channel account, and troubles no node.
-        await self._sender.check_flow(passage)
+        passage = await self._sender.check_flow(work.passage(step))
         slot = await self._slot(work, step)
         known: int | None = None
         for look in range(1, CONFIRMATION_LOOKS + 1):
-            intent = await self._decider.intent(work, step)
+            view = await self._decider.look(work, step, source=slot[0])
+            intent = await self._decider.intent(work, step, view)
             if intent is None:
                 return None
             try:
                 return await self._sender.prepare(
-                    work.lease,
+                    work,
                     step,
                     slot=slot,
                     intent=intent,
-                    signers=work.signers,
+                    shown=_shown(view, slot),
                     passage=passage,
                 )
             except ChannelAhead as ahead:
                 slot = await self._realigned(work, step, ahead)
+                work = replace(work, view=None)
                 continue
             except (FeesTooHigh, ContractArchived) as obstacle:
                 raise NotNow(str(obstacle), reason=obstacle.reason) from obstacle
             except ChainRefused as refused:
                 refusal = refused
+            # What was read back may be what the refusal is about.
+            work = replace(work, view=None)
             if known is None:
                 known = await self._known_ledger(work)
             is_confirmed = step.name not in MAY_BE_REFUSED or refusal.at_ledger > known
@@ -274,7 +284,7 @@ class Pipeline:
             raise held_up()
         if step.name in UNGUARDED and not step.attempts:
             await self._recovery.check()
-        return await self._sender.lease_channel(work.lease, step)
+        return await self._channels.lease(work.lease, step, since=work.command.created_at)
 
     async def _realigned(self, work: Work, step: Step, ahead: ChannelAhead) -> tuple[str, int]:
         """Move the channel account of a step that has signed nothing to the number the chain shows.
@@ -299,3 +309,9 @@ class Pipeline:
                 )
                 known.append(standing.newest_ledger)
         return max(known)
+
+
+def _shown(view: EscrowView | None, slot: Slot) -> AccountView | None:
+    """Return the channel account of a step, where it was read with the contract."""
+    account = None if view is None else view.account
+    return account if account is not None and account.address == slot[0] else None

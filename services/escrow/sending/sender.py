@@ -7,7 +7,7 @@ closed after the last moment at which it could have landed, and its number is un
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypedDict
@@ -15,7 +15,9 @@ from typing import TypedDict
 from chassis.database import Database, Transaction
 from chassis.leases import Lease
 from chassis.telemetry import logger
+from kernel.errors import Unavailable
 from services.escrow.contracts.evidence import (
+    AccountView,
     OutcomeStatus,
     Prepared,
     SubmitStatus,
@@ -23,19 +25,19 @@ from services.escrow.contracts.evidence import (
 )
 from services.escrow.contracts.intents import Intent
 from services.escrow.contracts.steps import Attempt, Step
-from services.escrow.ports import Chain, ChainRefused, ChainUnavailable, EscrowBuilder, Signer
+from services.escrow.ports import Chain, ChainRefused, ChainUnavailable, EscrowBuilder
 from services.escrow.sending.flow_store import FlowStore
 from services.escrow.sending.flows import FlowClosed, Passage
 from services.escrow.sending.journal import Journal
 from services.escrow.sending.landings import Landings
-from services.escrow.sending.work import NotNow, held_up
+from services.escrow.sending.work import NotNow, Work, held_up
 from services.escrow.wallets.keyring import Keyring
 
 # A node forgets envelopes that wait for a ledger: the same bytes are sent again this often.
 RESEND_SECONDS = 5.0
 POLL_SECONDS_MAX = 2.0
-CHANNEL_POLL_SECONDS = 0.25
-CHANNEL_REST_SECONDS = 1
+# A flow that was checked so long ago is checked again before anything is signed.
+FLOW_SECONDS = 1.0
 log = logger()
 
 
@@ -74,6 +76,12 @@ class ChannelAhead(Exception):
         self.at_ledger = at_ledger
 
 
+class BooksChanged(Unavailable):
+    """The command is no more as it was read. It is read again."""
+
+    reason = "BOOKS_CHANGED"
+
+
 class Frame(TypedDict):
     """The parts of an envelope that do not follow from its intent."""
 
@@ -83,18 +91,30 @@ class Frame(TypedDict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A step whose flow took it. has_limit: the flow has a daily limit; at: monotonic seconds."""
+
+    passage: Passage
+    has_limit: bool
+    at: float
+
+    @property
+    def is_recent(self) -> bool:
+        """Tell whether the flow was checked a moment ago."""
+        return time.monotonic() - self.at < FLOW_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """How patient the sender is.
 
     transaction_seconds: for how long an envelope may land; refusal_checks: how often a simulated
-    refusal is looked at again before it is believed, for nodes lag behind each other;
-    channel_seconds: for how long a step waits for a channel account before others have its place.
+    refusal is looked at again before it is believed, for nodes lag behind each other.
     """
 
     poll_seconds: float
     transaction_seconds: int
     refusal_checks: int = 3
-    channel_seconds: float = 10.0
 
 
 class Sender:
@@ -120,33 +140,6 @@ class Sender:
         self._builder = builder
         self._keyring = keyring
         self._pace = pace
-        self._freed = asyncio.Event()
-
-    async def lease_channel(self, lease: Lease, step: Step) -> tuple[str, int]:
-        """Give the step its channel account and sequence number; waits for a free one.
-
-        Raises: LeaseLost; NotNow: for its marketplace none became free.
-        """
-        if step.source is not None and step.sequence is not None:
-            return step.source, step.sequence
-        until = time.monotonic() + self._pace.channel_seconds
-        while time.monotonic() < until:
-            self._freed.clear()
-            async with self._database.transaction() as tx:
-                leased = await self._journal.lease_channel(tx, lease, step)
-            if leased is not None:
-                return leased
-            try:
-                async with asyncio.timeout(CHANNEL_POLL_SECONDS):
-                    await self._freed.wait()
-            except TimeoutError:
-                continue
-        raise NotNow(
-            "no channel account is free for its marketplace",
-            reason="CHANNELS_BUSY",
-            seconds=CHANNEL_REST_SECONDS,
-            is_trouble=None,
-        )
 
     async def realign(self, lease: Lease, step: Step, ahead: ChannelAhead) -> tuple[str, int]:
         """Move the channel account of a step to the number after those that the chain has used.
@@ -169,38 +162,36 @@ class Sender:
             raise held_up()
         return source, used + 1
 
-    def channel_was_freed(self) -> None:
-        """Wake steps that wait for a channel account."""
-        self._freed.set()
-
     async def prepare(
         self,
-        lease: Lease,
+        work: Work,
         step: Step,
         *,
         slot: tuple[str, int],
         intent: Intent,
-        signers: Mapping[str, Signer],
-        passage: Passage | None = None,
+        shown: AccountView | None = None,
+        passage: Checked | None = None,
         is_burn: bool = False,
     ) -> Attempt:
         """Build, check, sign and store an envelope; it may be sent when this returns.
 
-        passage: how it goes its flow's way; None: it moves nothing. The flow is checked before it
-        is signed, and again in the transaction that stores and counts it: an envelope whose flow is
-        stopped meanwhile is not kept.
+        shown: the channel account, where it was just read. passage: how it goes its flow's way,
+        checked a moment ago; None: it moves nothing. The flow is checked before it is signed, and
+        again in the transaction that stores and counts it: an envelope whose flow is stopped
+        meanwhile is not kept.
         Raises: ChainRefused: simulated; EnvelopeRefused; ChannelAhead: the number is used;
-            ChainUnavailable; LeaseLost; NotNow: nothing new may be sent.
+            ChainUnavailable; LeaseLost; NotNow: nothing new may be sent; BooksChanged.
         """
         source, sequence = slot
-        await self._check_sequence(source, sequence)
-        ledger = await self._chain.latest_ledger()
+        await self._check_sequence(source, sequence, shown)
+        ledger = await self._chain.recent_ledger()
         max_time = ledger.close_time + self._pace.transaction_seconds
         frame: Frame = {"source": source, "sequence": sequence, "max_time": max_time}
         unsigned = await self._builder.build(intent, **frame)
         channel = await self._keyring.channel(source)
-        named = {**signers, channel.address: channel}
-        await self.check_flow(passage)
+        named = {**work.signers, channel.address: channel}
+        if passage is not None and not passage.is_recent:
+            await self.check_flow(passage.passage)
         prepared = await self._chain.verify_and_sign(unsigned, intent, **frame, signers=named)
         attempt = Attempt(
             number=len(step.attempts) + 1,
@@ -208,15 +199,17 @@ class Sender:
             prepared_at_ledger=ledger.sequence,
             is_burn=is_burn,
         )
-        await self._keep(lease, step, attempt, passage)
+        await self._keep(work, step, attempt, passage)
         return attempt
 
-    async def check_flow(self, passage: Passage | None) -> None:
+    async def check_flow(self, passage: Passage | None) -> Checked | None:
         """Check that a step's flow takes it now. Raises: NotNow."""
-        if passage is not None:
-            with _not_now():
-                async with self._database.statement() as connection:
-                    await self._flows.check(connection, passage)
+        if passage is None:
+            return None
+        with _not_now():
+            async with self._database.statement() as connection:
+                has_limit = await self._flows.check(connection, passage)
+        return Checked(passage=passage, has_limit=has_limit, at=time.monotonic())
 
     async def settle(self, step: Step, attempt: Attempt, *, is_new: bool) -> TransactionOutcome:
         """Send stored bytes until the ledgers show what became of them.
@@ -314,18 +307,30 @@ class Sender:
         return RESEND_SECONDS
 
     async def _keep(
-        self, lease: Lease, step: Step, attempt: Attempt, passage: Passage | None
+        self, work: Work, step: Step, attempt: Attempt, passage: Checked | None
     ) -> None:
         """Store an envelope, before its first byte is sent."""
-        async with self._database.transaction() as tx:
+        lent = self._database.statement() if passage is None else self._database.transaction()
+        async with lent as tx:
             if passage is not None:
                 with _not_now():
-                    await self._flows.admit(tx, passage)
-            if not await self._journal.keep_attempt(tx, lease, step=step, attempt=attempt):
-                raise held_up()
+                    await self._flows.admit(tx, passage.passage, has_limit=passage.has_limit)
+            is_kept = await self._journal.keep_attempt(
+                tx,
+                work.lease,
+                step=step,
+                attempt=attempt,
+                may_claim=work.may_claim,
+                abandoned_why=work.command.abandoned_why,
+            )
+            if not is_kept:
+                await self.require_no_hold(tx)
+                raise BooksChanged("the command has changed since it was read")
 
-    async def _check_sequence(self, source: str, sequence: int) -> None:
-        account = await self._chain.account(source)
+    async def _check_sequence(
+        self, source: str, sequence: int, shown: AccountView | None = None
+    ) -> None:
+        account = shown or await self._chain.account(source)
         if account is None or account.sequence < sequence - 1:
             raise ChainUnavailable("the node lags behind the channel account")
         if account.sequence >= sequence:

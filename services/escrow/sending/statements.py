@@ -9,11 +9,13 @@ _IS_HELD = """
     and state = 'RUNNING'
 """
 # The command under its lease, locked; what follows writes nothing where it is not.
-_HELD = f"with held as materialized (select id from commands where {_IS_HELD} for update)"
+_HELD = f"""with held as materialized (
+    select id, abandoned_why from commands where {_IS_HELD} for update)"""
 # The channel account of a step is given back, unless something is signed under the step's number.
 _FREE_CHANNEL = """, unsigned as (
     select s.id from steps s cross join held
-    where s.id = %(step)s and not exists (
+    where s.marketplace_id = %(marketplace)s and s.command_id = held.id
+      and s.source is not null and not exists (
         select from attempts a where a.step_id = s.id and a.state in ('SENT', 'EXPIRED')
           and a.source = s.source and a.sequence = s.sequence)
 ), unnumbered as (
@@ -62,7 +64,9 @@ with held as (
 PUT_OFF = f"""
 with held as (
     update commands set lease_until = 'epoch',
-        next_attempt_at = clock_timestamp() + make_interval(secs => %(seconds)s),
+        -- Without a rest it keeps its turn: what has rested is as old as the end of its rest.
+        next_attempt_at = case when %(seconds)s > 0
+            then clock_timestamp() + make_interval(secs => %(seconds)s) else 'epoch' end,
         waits = waits + case when %(is_trouble)s::boolean is null then 0 else 1 end,
         waiting_since = coalesce(waiting_since, clock_timestamp()),
         troubled_since = case when %(is_trouble)s::boolean is null then troubled_since
@@ -75,34 +79,53 @@ STEPS = """
 select s.id, s.position, s.name, s.terms, s.state, s.source, s.sequence, s.doubt,
        a.hash, a.number, a.source as attempt_source, a.sequence as attempt_sequence,
        a.envelope_xdr, e.envelope, a.max_time, a.auth_expires_ledger, a.max_fee, a.network,
-       a.prepared_at_ledger, a.state as attempt_state, a.ledger, a.code, a.is_burn
+       a.prepared_at_ledger, a.state as attempt_state, a.ledger, a.code, a.is_burn,
+       exists (select from chain_holds where confirmed_at is null) as is_held,
+       exists (select from findings f where f.has_succeeded
+               and not exists (select from attempts l where l.hash = f.hash)) as has_unclaimed
 from steps s left join attempts a on a.step_id = s.id
 left join envelopes e on e.source = a.source and e.hash = a.hash
 where s.marketplace_id = %(marketplace)s and s.command_id = %(command)s
 order by s.position, a.number
 """
-ONE_CHANNEL_AT_A_TIME = "select pg_advisory_xact_lock(hashtext('escrow'), hashtext('channels'))"
+CHANNELS_BY_ONE = "select pg_advisory_xact_lock(hashtext('escrow'), hashtext('channels'))"
+# Without an owner: those that are free. What a quarantined command keeps is made up for by new
+# ones, and counts for nobody.
 USE_OF_CHANNELS = """
-select count(*) filter (where h.leased_by is null) as free,
-       count(*) filter (where holder.marketplace_id = asking.marketplace_id
-                          and c.state = 'RUNNING') as own
-from steps asking
-cross join channels h left join steps holder on holder.id = h.leased_by
--- What a quarantined command keeps is made up for by new ones, and stops none of its owner's.
+select holder.marketplace_id as owner, count(*) as size
+from channels h left join steps holder on holder.id = h.leased_by
 left join commands c on c.marketplace_id = holder.marketplace_id and c.id = holder.command_id
-where asking.id = %(step)s and h.next_sequence is not null and not h.is_retired
+where h.next_sequence is not null and not h.is_retired
+  and (h.leased_by is null or c.state = 'RUNNING')
+group by holder.marketplace_id
 """
-LEASE_CHANNEL = f"""
-{_HELD}, free as materialized (
-    select h.address from channels h cross join held
+LEASE_CHANNELS = """
+with asked as materialized (
+    select * from unnest(%(marketplaces)s::uuid[], %(commands)s::uuid[], %(epochs)s::bigint[],
+                         %(steps)s::uuid[])
+        with ordinality as a (marketplace_id, command_id, epoch, step_id, place)
+), held as materialized (
+    select asked.step_id, asked.place
+    from asked join commands c on c.marketplace_id = asked.marketplace_id
+     and c.id = asked.command_id and c.lease_epoch = asked.epoch and c.state = 'RUNNING'
+    order by c.marketplace_id, c.id for update of c
+), free as materialized (
+    select h.address, h.next_sequence from channels h
     where h.leased_by is null and h.next_sequence is not null and not h.is_retired
-    limit 1 for update of h skip locked
+    limit (select count(*) from held) for update of h skip locked
+), pairs as materialized (
+    select one.step_id, other.address, other.next_sequence
+    from (select step_id, row_number() over (order by place) as place from held) one
+    join (select address, next_sequence, row_number() over () as place from free) other
+      using (place)
 ), taken as (
-    update channels h set leased_by = %(step)s from free where h.address = free.address
-    returning h.address, h.next_sequence
+    update channels h set leased_by = pairs.step_id from pairs where h.address = pairs.address
+), numbered as (
+    update steps s set source = pairs.address, sequence = pairs.next_sequence
+    from pairs where s.id = pairs.step_id
 )
-update steps s set source = taken.address, sequence = taken.next_sequence from taken
-where s.id = %(step)s returning s.source, s.sequence
+select held.step_id, pairs.address as source, pairs.next_sequence as sequence
+from held left join pairs using (step_id)
 """
 _ATTEMPT = """
 insert into attempts (hash, step_id, number, source, sequence, max_time, auth_expires_ledger,
@@ -111,9 +134,21 @@ select %(hash)s, %(step)s, %(number)s, %(source)s, %(sequence)s, %(max_time)s,
     %(auth_expires_ledger)s, %(max_fee)s, %(network)s, %(prepared_at_ledger)s, %(state)s,
     %(is_burn)s, clock_timestamp()
 """
-# An account signs its next envelope when the one before can land no more or has landed.
+# What the step was decided on must still stand, for the command was read some steps ago. An account
+# signs its next envelope when the one before can land no more or has landed.
 KEEP_ATTEMPT = f"""{_HELD}, kept as ({_ATTEMPT}
-    from held where not exists (select from chain_holds where confirmed_at is null)
+    from held join steps s on s.id = %(step)s
+    where held.abandoned_why = %(abandoned_why)s and s.state = 'PLANNED'
+      and s.source = %(source)s and s.sequence = %(sequence)s
+      and not exists (select from chain_holds where confirmed_at is null)
+      and (%(may_claim)s or not exists (
+          select from findings f where f.has_succeeded
+             and not exists (select from attempts a where a.hash = f.hash)))
+      and not exists (
+          select from steps e
+          where e.marketplace_id = %(marketplace)s and e.command_id = held.id
+            and e.position < s.position and e.state = 'PLANNED'
+            and not (e.name = any(%(side_by_side)s) and s.name = any(%(side_by_side)s)))
     returning source, hash
 ), stored as (
     insert into envelopes (source, hash, envelope)
@@ -135,16 +170,23 @@ SUCCEEDED = f"""
 ), ended as (
     update steps s set state = 'SUCCEEDED', doubt = %(doubt)s from held where s.id = %(step)s
 ), freed as (
-    update channels h set leased_by = null,
+    update channels h set
+        leased_by = case when h.address = %(source)s then %(heir)s::uuid end,
         next_sequence = case when h.address = %(source)s then %(sequence)s + 1
                              else h.next_sequence end
     from held where h.leased_by = %(step)s
+    returning h.leased_by, h.address, h.next_sequence
+), inherited as (
+    update steps s set source = freed.address, sequence = freed.next_sequence
+    from freed where s.id = freed.leased_by
 ), going_on as (
     update commands c set waits = 0, waiting_since = null, troubled_since = null,
         error_reason = '', error_message = ''
     from held where c.marketplace_id = %(marketplace)s and c.id = held.id and c.waits > 0
 )
-{_COUNT}"""
+select count(*) as held,
+       (select next_sequence from freed where leased_by is not null) as inherited
+from held"""
 # A step whose number a ledger has used, and its channel account, go on with the next one.
 _RENUMBER = """, renumbered as (
     update steps s set sequence = s.sequence + 1 from held

@@ -1,14 +1,15 @@
 """A command as the books have it, with its signers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from chassis.leases import Lease
 from services.escrow.contracts.contract import Parties
+from services.escrow.contracts.evidence import EscrowView
 from services.escrow.contracts.kinds import COUNTED
-from services.escrow.contracts.steps import Step, StepName, StepState
-from services.escrow.domain import Command, Escrow, Wallet
+from services.escrow.contracts.steps import Attempt, Step, StepName, StepState
+from services.escrow.domain import Command, Escrow, Payment, Wallet
 from services.escrow.ports import Signer
 from services.escrow.sending.flows import FLOWS, Passage
 
@@ -47,7 +48,8 @@ class Work:
     """A command as the books have it. target: the wallet of a command on a wallet.
 
     wallets: of all who take part; is_held: nothing new may be sent until an operator confirms;
-    may_claim: the chain has transactions of ours that no step has claimed.
+    may_claim: the chain has transactions of ours that no step has claimed; view: the contract as it
+    was read back after the last step, None: it has to be read.
     """
 
     lease: Lease
@@ -60,6 +62,7 @@ class Work:
     target: Wallet | None
     is_held: bool = False
     may_claim: bool = False
+    view: EscrowView | None = None
 
     @property
     def escrow(self) -> Escrow:
@@ -67,9 +70,49 @@ class Work:
         return present(self.command.escrow)
 
     @property
+    def to_do(self) -> Step | None:
+        """Return the step to look at next; None: all are done.
+
+        Of an abandoned command first those with something signed that may still land.
+        """
+        planned = [step for step in self.steps if step.state is StepState.PLANNED]
+        signed = [step for step in planned if step.is_signed and self.command.abandoned_why]
+        return self.doubted or next(iter([*signed, *planned]), None)
+
+    @property
     def current(self) -> Step | None:
         """Return the step to do next; None: all are done."""
         return next((step for step in self.steps if step.state is StepState.PLANNED), None)
+
+    def following(self, step: Step) -> Step | None:
+        """Return the step to do when one has landed; None: it is the last."""
+        planned = (each for each in self.steps if each.state is StepState.PLANNED)
+        return next((each for each in planned if each.id != step.id), None)
+
+    def landed(
+        self,
+        step: Step,
+        attempt: Attempt,
+        *,
+        paid: Sequence[Payment],
+        escrow: Escrow | None,
+        view: EscrowView | None,
+        slot: tuple[str, int] | None,
+    ) -> "Work":
+        """Return the command as the books have it after a step has landed as was meant.
+
+        attempt: as it ended; escrow: as the step has left it; slot: what the next step has got.
+        """
+        done = replace(step, state=StepState.SUCCEEDED, attempts=(*step.attempts, attempt))
+        following = self.following(step)
+        changed = {step.id: done}
+        if following is not None and slot is not None:
+            changed[following.id] = replace(following, source=slot[0], sequence=slot[1])
+        command = replace(
+            self.command, payments=(*self.command.payments, *paid), escrow=escrow, waits=0
+        )
+        steps = [changed.get(each.id, each) for each in self.steps]
+        return replace(self, command=command, steps=steps, view=view)
 
     @property
     def doubted(self) -> Step | None:

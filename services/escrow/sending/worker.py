@@ -72,6 +72,8 @@ class Worker:
     async def _claim(self, tx: Transaction, free: int) -> list[Lease]:
         """Take due commands, to each marketplace its share."""
         due = await self._journal.due(tx, limit=free)
+        if not due:
+            return []
         return await self._journal.claim(
             tx, shares=self._shares(due, free), seconds=self._capacity.lease_seconds
         )

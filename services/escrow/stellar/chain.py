@@ -78,6 +78,10 @@ class StellarChain:
         """Return the newest ledger."""
         return await self._rpc.latest_ledger()
 
+    async def recent_ledger(self) -> Ledger:
+        """Return the newest ledger as of a moment ago."""
+        return await self._rpc.recent_ledger()
+
     async def account(self, address: str) -> AccountView | None:
         """Return an account, None where there is none."""
         return await self._views.account(address)
@@ -90,9 +94,9 @@ class StellarChain:
         """Return what wallets and contracts hold; 0 without a trustline."""
         return await self._views.balances(addresses)
 
-    async def read_escrow(self, contract_id: str) -> EscrowView | None:
-        """Return a contract, None where there is none."""
-        view = await self._views.escrow(contract_id)
+    async def read_escrow(self, contract_id: str, *, account: str = "") -> EscrowView | None:
+        """Return a contract, None where there is none. account: one to be read with it."""
+        view = await self._views.escrow(contract_id, account=account)
         if view is not None:
             self._remember(contract_id, view.wasm_hash)
             if view.is_archived:

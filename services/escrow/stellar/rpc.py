@@ -40,6 +40,7 @@ KEYS_PER_READ_MAX = 200
 FIRST_BACKOFF_SECONDS = 0.1
 FEE_STATS_SECONDS = 10
 NETWORK_SECONDS = 60
+RECENT_SECONDS = 1.0
 # JSON-RPC 2.0: invalid request, unknown method, invalid params. Asking again changes nothing.
 DEFINITIVE_CODES = frozenset({-32600, -32601, -32602})
 # The SDK's generic model for an answer. Pydantic forgets one that nobody holds, and making it again
@@ -124,6 +125,7 @@ class Rpc:
         self._url, self._http = options.rpc_url, http
         self._inclusion_fee: tuple[float, int] | None = None
         self._network_until = 0.0
+        self._newest: tuple[float, Ledger | None] = (0.0, None)
 
     async def require_network(self) -> None:
         """Ask from time to time of which network the node is. Raises: WrongNetwork."""
@@ -142,7 +144,20 @@ class Rpc:
         answer = await self._read(
             partial(self._call, "getLatestLedger", None, GetLatestLedgerResponse)
         )
-        return Ledger(sequence=answer.sequence, close_time=answer.close_time)
+        return self._seen(answer.sequence, answer.close_time)
+
+    async def recent_ledger(self) -> Ledger:
+        """Return the newest ledger as an answer of the last second showed it."""
+        seen_at, ledger = self._newest
+        is_recent = asyncio.get_running_loop().time() - seen_at < RECENT_SECONDS
+        return ledger if ledger is not None and is_recent else await self.latest_ledger()
+
+    def _seen(self, sequence: int, close_time: int) -> Ledger:
+        """Remember a ledger that a node shows, if it is the newest of which any answer tells."""
+        ledger, known = Ledger(sequence=sequence, close_time=close_time), self._newest[1]
+        if known is None or sequence >= known.sequence:
+            self._newest = (asyncio.get_running_loop().time(), ledger)
+        return ledger
 
     async def inclusion_fee(self) -> int:
         """Return a bid in stroops that 90 % of recent contract calls did not exceed, capped."""
@@ -184,9 +199,11 @@ class Rpc:
     async def send(self, envelope_xdr: str) -> SendTransactionResponse:
         """Send an envelope, once."""
         params = {"transaction": envelope_xdr}
-        return await self._once(
+        answer = await self._once(
             partial(self._call, "sendTransaction", params, SendTransactionResponse)
         )
+        self._seen(answer.latest_ledger, answer.latest_ledger_close_time)
+        return answer
 
     async def transaction(self, transaction_hash: str) -> GetTransactionResponse:
         """Return what the node keeps of a transaction, if it is of this one."""
@@ -194,6 +211,7 @@ class Rpc:
         answer = await self._read(
             partial(self._call, "getTransaction", params, GetTransactionResponse)
         )
+        self._seen(answer.latest_ledger, answer.latest_ledger_close_time)
         if answer.transaction_hash != transaction_hash:
             raise ChainUnavailable("the node answers for another transaction")
         if answer.envelope_xdr and not self._is_named(answer.envelope_xdr, transaction_hash):

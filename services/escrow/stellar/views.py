@@ -29,8 +29,11 @@ class Views:
     async def account(self, address: str) -> AccountView | None:
         """Return an account, None where there is none."""
         keys = [account_key(address), trustline_key(address, self._asset)]
-        entries = await self._rpc.entries(keys)
-        found, line = entries.get(keys[0]), entries.get(keys[1])
+        return self._account(address, await self._rpc.entries(keys))
+
+    def _account(self, address: str, entries: Entries) -> AccountView | None:
+        found = entries.get(account_key(address))
+        line = entries.get(trustline_key(address, self._asset))
         if found is None or found.account is None:
             return None
         return AccountView(
@@ -67,14 +70,18 @@ class Views:
         found = {address: entries.get(key) for address, key in keys.items()}
         return {a: 0 if entry is None else _held(entry) for a, entry in found.items()}
 
-    async def escrow(self, contract_id: str) -> EscrowView | None:
-        """Return a contract, None where there is none. Raises: ValueError: it is no escrow."""
+    async def escrow(self, contract_id: str, *, account: str = "") -> EscrowView | None:
+        """Return a contract, None where there is none. Raises: ValueError: it is no escrow.
+
+        account: one that is read with it, "" for none.
+        """
         keys = [
             instance_key(contract_id),
             escrow_key(contract_id),
             balance_key(self._asset_contract, contract_id),
         ]
-        entries = await self._rpc.entries(keys)
+        beside = [account_key(account)] if account else []
+        entries = await self._rpc.entries(keys + beside)
         instance = _instance(entries.get(keys[0]))
         if instance is None:
             return None
@@ -89,6 +96,7 @@ class Views:
             balance=0 if held is None else _held(held),
             is_archived=_is_archived(entries, keys[:2]),
             read_at=entries.read_at,
+            account=self._account(account, entries) if account else None,
         )
 
     async def platform_of(self, contract_id: str, *, since_ledger: int) -> str | None:
@@ -132,6 +140,7 @@ def _view(
     balance: int,
     is_archived: bool,
     read_at: int,
+    account: AccountView | None,
 ) -> EscrowView:
     stored = decode_escrow(value)
     return EscrowView(
@@ -151,6 +160,7 @@ def _view(
         raw=value.to_xdr_bytes(),
         is_archived=is_archived,
         read_at_ledger=read_at,
+        account=account,
     )
 
 

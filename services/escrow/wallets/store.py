@@ -24,9 +24,6 @@ from services.escrow.wallets.vault import Sealed
 class WalletStore:
     """Reads and writes wallets, with the one event about each."""
 
-    def __init__(self, *, outbox: Outbox) -> None:
-        self._outbox = outbox
-
     async def add_wallet(self, tx: Transaction, *, wallet: Wallet, sealed: Sealed) -> bool:
         """Insert a wallet; False where the user has one already (waits for one being made)."""
         row = {
@@ -106,7 +103,7 @@ class WalletStore:
             correlation_id=correlation_id,
             user_id=wallet.user_public_id,
         )
-        await self._outbox.append(tx, [event])
+        await Outbox().append(tx, [event])
 
 
 def to_wallet(row: Any) -> Wallet:

@@ -241,8 +241,8 @@ async def test_what_landed_otherwise_than_meant_is_looked_at_again(denied: World
     real = denied.house.chain.read_escrow
     is_shown = False
 
-    async def without_money(contract_id: str) -> Any:
-        view = await real(contract_id)
+    async def without_money(contract_id: str, *, account: str = "") -> Any:
+        view = await real(contract_id, account=account)
         return view if is_shown or view is None else replace(view, balance=0)
 
     async with replaced(denied.house.chain, "read_escrow", without_money):

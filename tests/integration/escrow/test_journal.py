@@ -3,6 +3,7 @@
 import datetime as dt
 import secrets
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -94,8 +95,8 @@ async def begun(world: World) -> tuple[Lease, Step, Attempt]:
     async with world.house.database.transaction() as tx:
         taken = await journal.claim(tx, shares=of(world, 5), seconds=600)
         [lease] = [each for each in taken if each.id == asked.command_id]
-        [step] = await journal.steps(tx, lease)
-        slot = await journal.lease_channel(tx, lease, step)
+        [step] = (await journal.books(tx, lease)).steps
+        slot = (await journal.lease_channels(tx, [(lease, step)]))[step.id]
         assert slot is not None
         sent = envelope(1, source=slot[0], sequence=slot[1])
         assert await journal.keep_attempt(tx, lease, step=step, attempt=sent)
@@ -128,9 +129,9 @@ async def test_a_write_without_the_lease_writes_nothing(idle: World) -> None:
                 async with idle.house.database.statement() as connection:
                     await write(connection, stale)
             assert await books(idle, lease) == before, name
-    with pytest.raises(LeaseLost):
-        async with idle.house.database.transaction() as tx:
-            await idle.house.journal.lease_channel(tx, replace(lease, epoch=0), step)
+    async with idle.house.database.transaction() as tx:
+        asked = [(replace(lease, epoch=0), step)]
+        assert await idle.house.journal.lease_channels(tx, asked) == {}
     assert await books(idle, lease) == before
 
 
@@ -143,10 +144,10 @@ async def test_a_signed_envelope_is_kept_as_bytes_until_its_account_signs_the_ne
     next_one = replace(next_one, prepared=replace(next_one.prepared, envelope_xdr="BBBB"))
 
     async with idle.house.database.transaction() as tx:
-        [before] = await journal.steps(tx, lease)
+        [before] = (await journal.books(tx, lease)).steps
         await journal.expired(tx, lease, attempt=sent)
         assert await journal.keep_attempt(tx, lease, step=step, attempt=next_one)
-        [after] = await journal.steps(tx, lease)
+        [after] = (await journal.books(tx, lease)).steps
         statement = "select envelope from envelopes where source = %(source)s"
         kept = [bytes(row.envelope) for row in await tx.fetch(statement, {"source": source})]
 
@@ -170,7 +171,7 @@ async def test_an_envelope_that_the_version_before_has_kept_is_read(idle: World)
             {"hash": sent.prepared.hash},
         )
 
-        [step] = await idle.house.journal.steps(tx, lease)
+        [step] = (await idle.house.journal.books(tx, lease)).steps
 
     assert [a.prepared.envelope_xdr for a in step.attempts] == ["AAAA", "CCCC"]
 
@@ -183,7 +184,7 @@ async def test_a_landing_is_written_whole(idle: World) -> None:
         await write(connection, lease)
 
     async with idle.house.database.transaction() as tx:
-        [ended] = await idle.house.journal.steps(tx, lease)
+        [ended] = (await idle.house.journal.books(tx, lease)).steps
         paid = await tx.fetchval(
             "select minor_units from payments where step_id = %(id)s", {"id": step.id}
         )
@@ -194,3 +195,62 @@ async def test_a_landing_is_written_whole(idle: World) -> None:
     assert (ended.state, [a.state for a in ended.attempts]) == ("SUCCEEDED", ["SUCCEEDED"])
     assert paid == 5
     assert (channel.next_sequence, channel.leased_by) == (sent.prepared.sequence + 1, None)
+
+
+# What may happen between the reading of a command and the storing of an envelope.
+CHANGES = {
+    "it is abandoned": "update commands set abandoned_why = 'w' where id = %(command)s",
+    "the step is done": "update steps set state = 'SKIPPED' where id = %(step)s",
+    "the step has another number": "update steps set sequence = sequence + 1 where id = %(step)s",
+    "nothing may be sent": "insert into chain_holds (why) values ('w')",
+    "something may be claimed": """
+        insert into findings (hash, source, sequence, envelope_xdr, ledger, has_succeeded)
+        values ('found', 'G', 1, 'AAAA', 1, true)""",
+}
+
+
+class Undone(Exception):
+    """Rolls a transaction back."""
+
+
+async def is_kept(world: World, kind: CommandKind, *, place: int, change: str = "select 1") -> bool:
+    """Tell whether an envelope of a step is kept after a change, which is undone."""
+    order = await _ready(world)
+    asked, journal = world.asked(kind), world.house.journal
+    await getattr(world.escrows, kind.value.lower())(asked, order_id=order.id)
+    kept = False
+    with suppress(Undone):
+        async with world.house.database.transaction() as tx:
+            taken = await journal.claim(tx, shares=of(world, 5), seconds=600)
+            [lease] = [each for each in taken if each.id == asked.command_id]
+            step = (await journal.books(tx, lease)).steps[place]
+            slot = (await journal.lease_channels(tx, [(lease, step)]))[step.id]
+            assert slot is not None
+            await tx.execute(change, {"command": lease.id, "step": step.id})
+            attempt = envelope(1, source=slot[0], sequence=slot[1])
+            kept = await journal.keep_attempt(tx, lease, step=step, attempt=attempt)
+            raise Undone
+    return kept
+
+
+@pytest.mark.parametrize("name", CHANGES)
+async def test_an_envelope_is_kept_only_while_the_books_are_as_they_were_read(
+    idle: World, name: str
+) -> None:
+    assert await is_kept(idle, CommandKind.FREEZE, place=0)
+    assert not await is_kept(idle, CommandKind.FREEZE, place=0, change=CHANGES[name])
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "may_be"),
+    [
+        (CommandKind.REFUND, 1, False),
+        # The marks of a milestone need not wait for each other; the payout waits for both.
+        (CommandKind.RELEASE, 1, True),
+        (CommandKind.RELEASE, 2, False),
+    ],
+)
+async def test_an_envelope_is_kept_only_where_the_steps_before_it_are_done(
+    idle: World, kind: CommandKind, place: int, *, may_be: bool
+) -> None:
+    assert await is_kept(idle, kind, place=place) is may_be

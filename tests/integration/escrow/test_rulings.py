@@ -282,8 +282,8 @@ async def test_a_node_that_lags_behind_does_not_say_how_a_contract_is(ruled: Wor
     await ruled.until(asked.command_id, is_quarantined)
     real = ruled.house.chain.read_escrow
 
-    async def before(contract_id: str) -> Any:
-        view = await real(contract_id)
+    async def before(contract_id: str, *, account: str = "") -> Any:
+        view = await real(contract_id, account=account)
         return None if view is None else replace(view, disputed=False, read_at_ledger=1)
 
     async with replaced(ruled.house.chain, "read_escrow", before):
@@ -337,8 +337,8 @@ async def test_what_landed_otherwise_is_taken_as_it_is_by_its_own_hash(ruled: Wo
     order = await ready(ruled, CommandKind.FUND)
     real = ruled.house.chain.read_escrow
 
-    async def without_money(contract_id: str) -> Any:
-        view = await real(contract_id)
+    async def without_money(contract_id: str, *, account: str = "") -> Any:
+        view = await real(contract_id, account=account)
         return None if view is None else replace(view, balance=0)
 
     async with replaced(ruled.house.chain, "read_escrow", without_money):

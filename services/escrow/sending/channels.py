@@ -1,0 +1,138 @@
+"""Gives steps their channel accounts: to the command that began first, within fair shares.
+
+Steps of one process wait here and not in the database. Those that wait are served together, in one
+transaction, so that no step waits for the statements of another.
+"""
+
+import asyncio
+import datetime as dt
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from chassis.database import Database
+from chassis.leases import Lease, LeaseLost
+from services.escrow.contracts.steps import Step
+from services.escrow.sending.journal import Journal
+from services.escrow.sending.shares import may_take
+from services.escrow.sending.work import NotNow
+
+# What another process gives back is seen so soon.
+POLL_SECONDS = 0.25
+Slot = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Waiter:
+    """A step that waits for a channel account. since: when its command began."""
+
+    lease: Lease
+    step: Step
+    since: dt.datetime
+    given: asyncio.Future[Slot] = field(default_factory=asyncio.Future)
+
+
+class Channels:
+    """The steps of this process that wait for channel accounts."""
+
+    def __init__(self, database: Database, journal: Journal, *, seconds: float) -> None:
+        """seconds: for how long a step waits before others have its place."""
+        self._database = database
+        self._journal = journal
+        self._seconds = seconds
+        self._waiters: list[Waiter] = []
+        self._changed = asyncio.Event()
+        self._serving: asyncio.Task[None] | None = None
+
+    async def lease(self, lease: Lease, step: Step, *, since: dt.datetime) -> Slot:
+        """Give a step its channel account and sequence number; waits for a free one.
+
+        Raises: LeaseLost; NotNow: for its marketplace none became free; Unavailable.
+        """
+        if step.source is not None and step.sequence is not None:
+            return step.source, step.sequence
+        waiter = Waiter(lease=lease, step=step, since=since)
+        self._waiters.append(waiter)
+        self._changed.set()
+        if self._serving is None or self._serving.done():
+            self._serving = asyncio.create_task(self._serve(), name="channels")
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await waiter.given
+        except TimeoutError:
+            raise NotNow(
+                "no channel account is free for its marketplace",
+                reason="CHANNELS_BUSY",
+                # It keeps its turn: others are not before it when it comes back.
+                seconds=0,
+                is_trouble=None,
+            ) from None
+        finally:
+            self._waiters.remove(waiter)
+            if not self._waiters:
+                self._changed.set()
+
+    def changed(self) -> None:
+        """Say that a channel account may have become free."""
+        self._changed.set()
+
+    def is_awaited_by_others(self, lease: Lease) -> bool:
+        """Tell whether steps of other marketplaces wait for a channel account."""
+        return any(each.lease.marketplace_id != lease.marketplace_id for each in self._waiters)
+
+    async def _serve(self) -> None:
+        """Serve those who wait, until nobody does."""
+        while self._waiters:
+            self._changed.clear()
+            waiting = sorted(
+                (each for each in self._waiters if not each.given.done()),
+                key=lambda each: each.since,
+            )
+            try:
+                await self._give(waiting)
+            except BaseException as error:
+                # Each that waits says what happened.
+                for each in waiting:
+                    if not each.given.done():
+                        each.given.set_exception(error)
+                if not isinstance(error, Exception):
+                    raise
+            try:
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    async def _give(self, waiting: Sequence[Waiter]) -> None:
+        async with self._database.transaction() as tx:
+            use = await self._journal.use_of_channels(tx)
+            chosen = served(waiting, use.held, free=use.free)
+            given = await self._journal.lease_channels(
+                tx, [(each.lease, each.step) for each in chosen]
+            )
+        for each in chosen:
+            # One that was cancelled meanwhile has the account: the books say so.
+            if each.given.done():
+                continue
+            if each.step.id not in given:
+                each.given.set_exception(LeaseLost())
+            elif (slot := given[each.step.id]) is not None:
+                each.given.set_result(slot)
+
+
+def served(
+    waiting: Sequence[Waiter], held: Mapping[uuid.UUID, int], *, free: int
+) -> Sequence[Waiter]:
+    """Choose who gets the channel accounts that are free: in order, as far as shares allow.
+
+    held: how many each marketplace has.
+    """
+    holds, chosen = Counter(held), []
+    for each in waiting:
+        owner = each.lease.marketplace_id
+        if may_take(holds=holds[owner], free=free):
+            chosen.append(each)
+            holds[owner] += 1
+            free -= 1
+    return chosen
