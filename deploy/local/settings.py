@@ -85,7 +85,7 @@ class StackSettings:
     restart_pause_seconds: float = float(DEFAULT_RESTART_PAUSE)
     log_bytes: int = int(DEFAULT_LOG_MEGABYTES) * MEGABYTE
     has_fsync: bool = True
-    has_forks: bool = False
+    has_forks: bool = True
 
     def port(self, part: str) -> int:
         """Return the port of a part, one of PORTS."""
@@ -120,7 +120,7 @@ def read(environment: Mapping[str, str]) -> StackSettings:
         restart_pause_seconds=_pause(environment),
         log_bytes=_megabytes(environment) * MEGABYTE,
         has_fsync=_switch(environment, "POSTGRES_FSYNC", default="on"),
-        has_forks=_switch(environment, "FORK_PROGRAMS", default="off"),
+        has_forks=_switch(environment, "FORK_PROGRAMS", default="on"),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import psycopg
 import pytest
 
@@ -148,7 +149,7 @@ def test_killed_supervisor_leaves_no_process_and_the_next_one_starts(
     session_folder: Path,
 ) -> None:
     folder = session_folder / "killed"
-    # Each program is started by itself, as `make run` does, and not forked.
+    # Each program is started by itself, and not forked.
     with running_stack(folder, FORK_PROGRAMS="off") as first:
         document = first.document
         having = owners_of_secrets(first)
@@ -183,6 +184,26 @@ def test_restart_keeps_keys_and_data(session_folder: Path) -> None:
             assert second.document["apiKey"] == key
     finally:
         postgres.remove(folder / "run" / "postgres")
+
+
+def test_forked_programs_have_their_names_and_no_setting_of_another(tmp_path: Path) -> None:
+    try:
+        with running_stack(tmp_path, API_KEY_PEPPER="pepper-" * 8) as stack:
+            pids = stack.document["pids"]
+            programs = {name: pids[name] for name in ("gateway", *stack.document["services"])}
+            named = {name: psutil.Process(pid).cmdline() for name, pid in programs.items()}
+            environments = {
+                name: Path(f"/proc/{pid}/environ").read_bytes() for name, pid in programs.items()
+            }
+    finally:
+        postgres.remove(tmp_path / "run" / "postgres")
+
+    modules = {name: "gateway" if name == "gateway" else f"services.{name}" for name in programs}
+    assert {name: " ".join(line).strip() for name, line in named.items()} == {
+        name: f"python -m {module}" for name, module in modules.items()
+    }
+    leaking = [name for name, text in environments.items() if b"pepper-" in text]
+    assert leaking == []
 
 
 def test_invalid_setting_of_a_part_is_reported_in_one_line(session_folder: Path) -> None:
