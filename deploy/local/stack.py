@@ -168,12 +168,12 @@ class Stack:
         state.remove(self._settings.run_dir)
 
     def _start_foundations(self) -> None:
-        """Start NATS and devnet, and while they come up, PostgreSQL, whose start takes longest."""
+        """Start NATS and PostgreSQL, then devnet, whose fork waits until the code is loaded."""
         embedded = self._embedded()
         parts: dict[str, Part] = {
             "nats": self._nats,
-            "devnet": self._devnet,
             "postgres": self._postgres,
+            "devnet": self._devnet,
         }
         for name, part in parts.items():
             if name in embedded:
