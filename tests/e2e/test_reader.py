@@ -10,6 +10,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 
 from chassis.nats_settings import STREAM
 from deploy.local.settings import ROOT, child_environment
+from tests.patience import PATIENCE_SECONDS
 from tests.running_stack import RunningStack
 from tests.shop import Shop
 
@@ -35,14 +36,16 @@ async def told(stack: RunningStack, url: str, *, user: str) -> list[str]:
         allow_reconnect=False,
         tls=ssl.create_default_context(cafile=stack.document["natsCaFile"]),
     )
-    subscription = await client.jetstream().pull_subscribe("", durable=NAME, stream=STREAM)
+    subscription = await client.jetstream(timeout=PATIENCE_SECONDS).pull_subscribe(
+        "", durable=NAME, stream=STREAM
+    )
     types: list[str] = []
     try:
         while True:
             for message in await subscription.fetch(64, timeout=10):
                 event = json.loads(message.data)
                 types.append(event["eventType"])
-                await message.ack_sync()
+                await message.ack_sync(timeout=PATIENCE_SECONDS)
                 if event["aggregateId"] == user:
                     return types
     except (TimeoutError, NatsTimeoutError):

@@ -8,10 +8,13 @@ import pytest
 
 from chassis import metrics
 from deploy.local.ports import HOST, free_port, is_free
+from tests.patience import PATIENCE_SECONDS
 
 
 def scraped(port: int) -> str:
-    with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(
+        f"http://{HOST}:{port}/metrics", timeout=PATIENCE_SECONDS
+    ) as answer:
         text: str = answer.read().decode()
         return text
 

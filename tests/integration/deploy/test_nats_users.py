@@ -125,7 +125,7 @@ async def stream(server: NatsServer) -> None:
     admin = url(server, ADMIN)
     await keep_stream(admin, limits=StreamLimits())
     async with connected(server, ADMIN) as user:
-        context = user.client.jetstream()
+        context = user.client.jetstream(timeout=PATIENCE_SECONDS)
         for name, subjects in ((DEPOSITS, [DEPOSIT_SUBJECT]), (SHOP, list(SUBJECTS))):
             config = ConsumerConfig(durable_name=name, name=name, filter_subjects=subjects)
             await context.add_consumer(STREAM, config)
@@ -152,7 +152,9 @@ async def connected(server: NatsServer, name: str) -> AsyncIterator[User]:
 
 async def stored(server: NatsServer) -> int:
     async with connected(server, ADMIN) as user:
-        return (await user.client.jetstream().stream_info(STREAM)).state.messages
+        return (
+            await user.client.jetstream(timeout=PATIENCE_SECONDS).stream_info(STREAM)
+        ).state.messages
 
 
 @pytest.mark.parametrize(
@@ -217,7 +219,7 @@ async def test_only_the_administrator_changes_the_stream_or_another_consumer(
             assert await user.is_refused(subject), subject
 
     async with connected(server, ADMIN) as user:
-        left = await user.client.jetstream().consumers_info(STREAM)
+        left = await user.client.jetstream(timeout=PATIENCE_SECONDS).consumers_info(STREAM)
     assert {DEPOSITS, SHOP} <= {found.name for found in left}
 
 
@@ -259,7 +261,9 @@ async def test_the_gateway_cannot_name_the_ledgers_consumer_in_a_call_that_names
             f"{API}.CONSUMER.CREATE.{STREAM}", json.dumps(body).encode(), timeout=PATIENCE_SECONDS
         )
     async with connected(server, ADMIN) as user:
-        found = await user.client.jetstream().consumer_info(STREAM, DEPOSITS)
+        found = await user.client.jetstream(timeout=PATIENCE_SECONDS).consumer_info(
+            STREAM, DEPOSITS
+        )
 
     assert "error" in json.loads(answer.data)
     assert found.config.filter_subjects == [DEPOSIT_SUBJECT]
@@ -271,9 +275,9 @@ async def test_a_reader_reads_with_its_durable_consumer_and_as_it_happens(
     async with connected(server, SHOP) as user, connected(server, "orders") as orders:
         live = await user.client.subscribe("order.*")
         await user.client.flush()
-        await orders.client.jetstream().publish("order.told", b"told")
+        await orders.client.jetstream(timeout=PATIENCE_SECONDS).publish("order.told", b"told")
         heard = await live.next_msg(timeout=PATIENCE_SECONDS)
-        durable = await user.client.jetstream().pull_subscribe(
+        durable = await user.client.jetstream(timeout=PATIENCE_SECONDS).pull_subscribe(
             "order.*", durable=SHOP, stream=STREAM
         )
         read = await _read(durable, until=b"told")
@@ -286,8 +290,8 @@ async def test_a_reader_reads_with_its_durable_consumer_and_as_it_happens(
 async def _read(durable: nats.js.JetStreamContext.PullSubscription, *, until: bytes) -> list[bytes]:
     found: list[bytes] = []
     while until not in found:
-        for message in await durable.fetch(64, timeout=10):
-            await message.ack_sync()
+        for message in await durable.fetch(64, timeout=PATIENCE_SECONDS):
+            await message.ack_sync(timeout=PATIENCE_SECONDS)
             found.append(message.data)
     return found
 
@@ -296,21 +300,21 @@ async def test_a_service_that_may_create_the_stream_cannot_change_an_existing_on
     server: NatsServer,
 ) -> None:
     async with connected(server, "orders") as user:
-        context = user.client.jetstream()
+        context = user.client.jetstream(timeout=PATIENCE_SECONDS)
         for other in ({"max_msgs": 1}, {"subjects": ["order.*"]}, {"max_age": 3600}):
             config = replace(stream_config(StreamLimits()), **other)
             with pytest.raises(BadRequestError, match="already in use"):
                 await context.add_stream(config)
         found = (await context.stream_info(STREAM)).config
 
-    assert (found.max_msgs, found.subjects, found.max_age) == (-1, list(SUBJECTS), 90 * 86_400)
+    assert (found.max_msgs, found.subjects, found.max_age) == (-1, list(SUBJECTS), 30 * 86_400)
 
 
 async def test_a_service_recreates_a_lost_stream_and_the_gateway_does_not(
     server: NatsServer,
 ) -> None:
     async with connected(server, ADMIN) as user:
-        await user.client.jetstream().delete_stream(STREAM)
+        await user.client.jetstream(timeout=PATIENCE_SECONDS).delete_stream(STREAM)
     gateway = Bus(url=url(server, GATEWAY), name=GATEWAY, limits=None)
     with pytest.raises(nats.js.errors.NotFoundError):
         await gateway.stream()

@@ -18,6 +18,7 @@ from deploy.local.postgres import NOT_DURABLE, PostgresServer, remove
 from deploy.local.postgres_place import Place, run_as
 from deploy.local.process import Command, NotReadyError, Process, python_module
 from deploy.local.settings import ROOT, child_environment
+from tests.patience import PATIENCE_SECONDS
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float = 20) -> None:
@@ -89,8 +90,8 @@ async def test_nats_keeps_its_stream_over_kill_9(tmp_path: Path) -> None:
     server.start()
     server.wait_ready()
     client = await nats.connect(server.url)
-    await client.jetstream().add_stream(name="KEPT", subjects=["kept.*"])
-    await client.jetstream().publish("kept.one", b"1")
+    await client.jetstream(timeout=PATIENCE_SECONDS).add_stream(name="KEPT", subjects=["kept.*"])
+    await client.jetstream(timeout=PATIENCE_SECONDS).publish("kept.one", b"1")
     await client.close()
 
     server.kill()
@@ -98,7 +99,7 @@ async def test_nats_keeps_its_stream_over_kill_9(tmp_path: Path) -> None:
     server.wait_ready()
 
     client = await nats.connect(server.url)
-    information = await client.jetstream().stream_info("KEPT")
+    information = await client.jetstream(timeout=PATIENCE_SECONDS).stream_info("KEPT")
     await client.close()
     assert information.state.messages == 1
     assert server.stop() == 0

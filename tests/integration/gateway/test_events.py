@@ -182,7 +182,7 @@ async def test_a_rebuilt_stream_is_replayed_from_its_beginning(
         await publisher.publish("order.created")
         await reader.event()
         client = await nats.connect(settings.nats_url)
-        await client.jetstream().delete_stream(STREAM)
+        await client.jetstream(timeout=PATIENCE_SECONDS).delete_stream(STREAM)
         await client.close()
 
         again = [await publisher.publish("order.closed") for _ in range(2)]
@@ -254,7 +254,8 @@ async def test_a_disconnected_client_leaves_no_consumer(
     client = await nats.connect(settings.nats_url)
     async with asyncio.timeout(DEADLINE_SECONDS):
         while any(  # noqa: ASYNC110 - the server sends no event for it
-            consumer.push_bound for consumer in await client.jetstream().consumers_info(STREAM)
+            consumer.push_bound
+            for consumer in await client.jetstream(timeout=PATIENCE_SECONDS).consumers_info(STREAM)
         ):
             await asyncio.sleep(0.05)
     await client.close()

@@ -16,6 +16,7 @@ from chassis.nats_settings import STREAM
 from gateway.settings import GatewaySettings
 from gateway.stream import BUFFER_BYTES_MAX, BYTES_PER_BYTE, Live, event_of
 from tests.integration import raw_nats
+from tests.patience import PATIENCE_SECONDS
 
 from .test_events import DEADLINE_SECONDS, Publisher, publisher, streaming
 
@@ -149,7 +150,7 @@ async def test_a_message_sent_outside_the_stream_ends_nothing(
     async with streaming(rest) as reader:
         await publisher.publish("order.created")
         await reader.event()
-        found = await client.jetstream().consumers_info(STREAM)
+        found = await client.jetstream(timeout=PATIENCE_SECONDS).consumers_info(STREAM)
         inboxes = [one.config.deliver_subject for one in found if one.push_bound]
         for reply in ("", "x", "$JS.ACK.x", "$JS.ACK.a.b.c.d.e.f.g"):
             for inbox in inboxes:
@@ -212,7 +213,7 @@ async def test_many_streams_are_one_reader(
         event_id = await publisher.publish("order.created")
         told = {json.loads((await reader.event())["data"])["eventId"] for reader in readers}
         client = await nats.connect(settings.nats_url)
-        found = await client.jetstream().consumers_info(STREAM)
+        found = await client.jetstream(timeout=PATIENCE_SECONDS).consumers_info(STREAM)
         await client.close()
 
     assert told == {event_id}
