@@ -7,19 +7,23 @@ connection that waited for its next use is looked at before it is lent.
 
 import asyncio
 import contextlib
+import functools
 import os
 import select
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
-from psycopg.pq import TransactionStatus
+from psycopg import generators
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.rows import namedtuple_row
+from psycopg.waiting import Ready, Wait
 
 from chassis import outages, postgres_settings
 from chassis.outages import PoolBusy
+from chassis.statements import Answer, Statements, Values
 
 SILENCE_SECONDS = 10
 CONNECT_SECONDS = 3
@@ -27,14 +31,14 @@ CONNECT_SECONDS = 3
 FRESH_SECONDS = 1.0
 PING_SECONDS = 2.0
 POOL_WAIT_SECONDS = 5
+# How long a statement may take to end after it was cancelled.
+CANCEL_SECONDS = 5.0
 # Settings that our statements rely on, and that a server, a database or a role may change.
 MEANING = (
     "-c default_transaction_isolation=read\\ committed"
     " -c array_nulls=on -c transform_null_equals=off"
 )
-
-
-Values = Mapping[str, Any] | Sequence[Any] | None
+_IN_TRANSACTION = frozenset({TransactionStatus.INTRANS, TransactionStatus.INERROR})
 
 
 class Cursor(psycopg.AsyncCursor[Any]):
@@ -53,7 +57,7 @@ class Cursor(psycopg.AsyncCursor[Any]):
             if status != TransactionStatus.IDLE or not outages.is_plan_outdated(error):
                 raise
             # psycopg forgets its prepared statements when it executes this.
-            await super().execute("deallocate all", prepare=False)
+            await super().execute("DEALLOCATE ALL", prepare=False)
             return await super().execute(query, params, **how)
 
 
@@ -63,20 +67,37 @@ class Connection(psycopg.AsyncConnection[Any]):
     patience_seconds: the limit of one round trip, above the server's statement_timeout.
     usual_patience_seconds: the value it gets back when the pool takes the connection back.
     has_told: events were written to the outbox since the connection was lent (outbox.py).
+    on_news: is called when the server sends something unasked, such as a notification.
     """
 
     patience_seconds = usual_patience_seconds = 8.0
     has_told = False
     # When it was opened, and when it was last given back, by the monotonic clock.
     born = used = 0.0
+    on_news: Callable[[], object] | None = None
+    _ends_at: float | None = None
+    _alarm: asyncio.TimerHandle | None = None
+    _alarm_at = 0.0
+    # The socket whose incoming data the loop looks for, and what waits for it.
+    _watched = -1
+    _reply: asyncio.Future[None] | None = None
+
+    @functools.cached_property
+    def _statements(self) -> Statements:
+        return Statements(self)
 
     async def fetch(self, statement: str, values: Values = None) -> list[Any]:
         """Execute a statement; returns its rows, whose columns are attributes by name."""
-        return await (await self.execute(statement, values)).fetchall()
+        if self.pgconn.pipeline_status:
+            return await (await self.execute(statement, values)).fetchall()
+        return (await self._answer(statement, values)).rows()
 
     async def fetchrow(self, statement: str, values: Values = None) -> Any:
         """Execute a statement; returns its first row, None where it has none."""
-        return await (await self.execute(statement, values)).fetchone()
+        if self.pgconn.pipeline_status:
+            return await (await self.execute(statement, values)).fetchone()
+        rows = (await self._answer(statement, values)).rows(1)
+        return rows[0] if rows else None
 
     async def fetchval(self, statement: str, values: Values = None) -> Any:
         """Execute a statement; returns the first column of its first row, None without a row."""
@@ -85,15 +106,147 @@ class Connection(psycopg.AsyncConnection[Any]):
 
     async def run(self, statement: str, values: Values = None) -> int:
         """Execute a statement; returns how many rows it touched."""
-        return (await self.execute(statement, values)).rowcount
+        if self.pgconn.pipeline_status:
+            return (await self.execute(statement, values)).rowcount
+        return (await self._answer(statement, values)).count
+
+    async def order(self, text: str) -> None:
+        """Execute a statement without parameters or rows, such as BEGIN; it is never prepared."""
+        async with self.lock:
+            self.pgconn.send_query(text.encode())
+            results = await self.wait(generators.execute(self.pgconn))
+        for result in results:
+            if result.status == ExecStatus.FATAL_ERROR:
+                raise psycopg.errors.error_from_result(result, encoding="utf-8")
+
+    async def roll_back(self) -> None:
+        """Roll back a transaction that has failed; one that cannot be is closed by the pool."""
+        if self.pgconn.transaction_status in _IN_TRANSACTION:
+            with contextlib.suppress(psycopg.Error):
+                await self.order("ROLLBACK")
+
+    async def _answer(self, statement: str, values: Values) -> Answer:
+        """Execute a statement; again where its preparation was outdated, as Cursor does."""
+        try:
+            async with self.lock:
+                answer: Answer = await self.wait(self._statements.executing(statement, values))
+        except psycopg.Error as error:
+            is_alone = self.pgconn.transaction_status == TransactionStatus.IDLE
+            if not is_alone or not outages.is_plan_outdated(error):
+                raise
+            await self.execute("DEALLOCATE ALL", prepare=False)
+            self.forget_prepared()
+            async with self.lock:
+                answer = await self.wait(self._statements.executing(statement, values))
+        return answer
+
+    def forget_prepared(self) -> None:
+        """Prepare statements anew: the server has forgotten them."""
+        self._statements.forget()
+
+    def _deallocate(self, name: bytes | None) -> Any:
+        """Deallocate what psycopg has prepared; without a name, all that anybody has."""
+        if name is None:
+            self.forget_prepared()
+        return super()._deallocate(name)
 
     async def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
-        """Wait for the server as psycopg does, for at most patience_seconds."""
-        cut = asyncio.get_running_loop().call_later(self.patience_seconds, self._cut)
+        """Wait for the server as psycopg does, for at most patience_seconds.
+
+        psycopg starts and stops to look at the socket for each answer, and takes a timer for it.
+        Here the loop looks all the time, and one timer serves many answers.
+        """
+        loop = asyncio.get_running_loop()
+        self._limit(loop)
         try:
+            if args or kwargs:
+                self._unwatch()
+                return await super().wait(gen, *args, **kwargs)
+            state = next(gen)
+            while state == Wait.R:
+                if self._watched < 0:
+                    self._watched = self.pgconn.socket
+                    loop.add_reader(self._watched, self._readable)
+                self._reply = loop.create_future()
+                await self._reply
+                state = gen.send(Ready.R)
+            # It has more to send than the socket takes, or is in pipeline mode.
+            self._unwatch()
             return await super().wait(gen, *args, **kwargs)
+        except StopIteration as end:
+            return end.value
+        except asyncio.CancelledError:
+            self._unwatch()
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                await self._end_statement(gen)
+            raise
+        except BaseException:
+            # libpq may have closed the socket.
+            self._unwatch()
+            raise
         finally:
-            cut.cancel()
+            self._ends_at = self._reply = None
+
+    async def _end_statement(self, gen: Any) -> None:
+        """Cancel a statement on the server, or close the connection where that takes too long."""
+        try:
+            async with asyncio.timeout(CANCEL_SECONDS):
+                await self.cancel_safe(timeout=CANCEL_SECONDS)
+                await super().wait(gen)
+        except psycopg.errors.QueryCanceled:
+            pass
+        except BaseException:  # noqa: BLE001 - whatever it was, its state is unknown
+            self.pgconn.finish()
+
+    def _readable(self) -> None:
+        """Go on with what waits; where nothing does, look no longer (`has_news` finds it)."""
+        if self._reply is None:
+            self._unwatch()
+            if self.on_news is not None:
+                self.on_news()
+        elif not self._reply.done():
+            self._reply.set_result(None)
+
+    def tell_news(self, _notification: psycopg.Notify) -> None:
+        """Tell of a notification that came with the answer to a statement."""
+        if self.on_news is not None:
+            self.on_news()
+
+    def _unwatch(self) -> None:
+        if self._watched >= 0:
+            asyncio.get_running_loop().remove_reader(self._watched)
+            self._watched = -1
+
+    def _limit(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to count patience_seconds."""
+        self._ends_at = loop.time() + self.patience_seconds
+        if self._alarm is None or self._alarm_at > self._ends_at:
+            self._set_alarm(loop, self._ends_at)
+
+    def _set_alarm(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = at
+        self._alarm = loop.call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        """Cut what has taken too long; what has begun since then has longer."""
+        self._alarm = None
+        loop = asyncio.get_running_loop()
+        if self._ends_at is None:
+            return
+        if self._ends_at > loop.time():
+            self._set_alarm(loop, self._ends_at)
+        else:
+            self._cut()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._unwatch()
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        await super().close()
 
     def _cut(self) -> None:
         """Shut the socket down below psycopg, which then reports a closed connection."""
@@ -149,6 +302,7 @@ async def connect(
         raise psycopg.OperationalError("no connection in time") from None
     connection.patience_seconds = connection.usual_patience_seconds = patience_seconds
     connection.born = connection.used = time.monotonic()
+    connection.add_notify_handler(connection.tell_news)
     return connection
 
 
@@ -177,11 +331,14 @@ class Pool:
 
     async def take(self) -> Connection:
         """Lend a connection that answers. Raises: PoolBusy; psycopg.OperationalError."""
-        try:
-            async with asyncio.timeout(POOL_WAIT_SECONDS):
-                await self._free.acquire()
-        except TimeoutError:
-            raise PoolBusy("every connection is in use") from None
+        if self._free.locked():
+            try:
+                async with asyncio.timeout(POOL_WAIT_SECONDS):
+                    await self._free.acquire()
+            except TimeoutError:
+                raise PoolBusy("every connection is in use") from None
+        else:
+            await self._free.acquire()
         try:
             connection = await self._living() or await connect(**self._how, autocommit=True)
         except BaseException:

@@ -7,13 +7,12 @@ here relies on SERIALIZABLE. No network call may be awaited inside a transaction
 import asyncio
 import datetime as dt
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import IsolationLevel
 from psycopg.errors import LockNotAvailable
 
 from chassis import connections, outages
@@ -63,8 +62,10 @@ class Database:
         self._how = how
         self.schema = schema
         self.silence_seconds: int = how["silence_seconds"]
-        # Set when this process may have committed events: its relay looks for them (relay.py).
+        # Set when there may be new events: the relay looks for them (relay.py).
         self.told = asyncio.Event()
+        # Set when a connection was lost or refused: the watch looks at once (watch.py).
+        self.troubled = asyncio.Event()
 
     @classmethod
     def open(
@@ -101,76 +102,38 @@ class Database:
         )
         return cls(pool, schema=schema, how=how)
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a transaction: commits at the end of the block, rolls back on any exception.
 
         Raises: Unavailable: PostgreSQL is unavailable or busy. If the connection was lost at the
             commit, the outcome is unknown; retry with the same request id.
         """
-        async with self._lent() as connection:
-            async with connection.transaction():
-                yield connection
-            self._tell(connection)
+        return _Lent(self, self._pool, "BEGIN")
 
-    @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Transaction]:
+    def snapshot(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a transaction that only reads: each statement sees what the first one saw.
 
         For answers that say several things about one moment. Raises: as `transaction`.
         """
-        async with self._lent() as connection:
-            # psycopg sends the level with BEGIN, so it costs no round trip.
-            await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
-            try:
-                async with connection.transaction():
-                    yield connection
-            finally:
-                with suppress(psycopg.Error):  # one that is broken is not lent again
-                    await connection.set_isolation_level(None)
+        return _Lent(self, self._pool, "BEGIN ISOLATION LEVEL REPEATABLE READ")
 
-    @asynccontextmanager
-    async def statement(self) -> AsyncIterator[Connection]:
+    def statement(self) -> AbstractAsyncContextManager[Connection]:
         """Lend a connection on which each statement is a transaction of its own.
 
         For requests that are one statement: one round trip instead of three or more.
         Raises: as `transaction`.
         """
-        async with self._lent() as connection:
-            try:
-                yield connection
-            finally:
-                self._tell(connection)
+        return _Lent(self, self._pool, "")
 
-    def _tell(self, connection: Connection) -> None:
-        """Wake the relay if events were committed; call it before the connection is given back."""
-        if connection.has_told:
-            self.told.set()
-
-    @asynccontextmanager
-    async def _lent(self) -> AsyncIterator[Connection]:
-        lent: list[Connection] = []
-        with self._explaining(lent):
-            connection = await self._pool.take()
-            lent.append(connection)
-            connection.has_told = False
-            try:
-                yield connection
-            finally:
-                await self._pool.give_back(connection)
-
-    @contextmanager
-    def _explaining(self, lent: Sequence[Connection] = ()) -> Iterator[None]:
-        """Translate errors of the database to Unavailable. lent: the connections of the block."""
-        try:
-            yield
-        except (psycopg.Error, PoolBusy) as error:
-            is_closed = any(connection.closed for connection in lent)
-            if is_closed or outages.spoils_connections(error):
-                self._pool.spoil()
-            if is_closed or outages.is_unavailable(error):
-                raise Unavailable("The database is unavailable") from error
-            raise
+    def explain(self, error: BaseException | None, *, is_closed: bool = False) -> None:
+        """Raise Unavailable in the place of an error that says so. is_closed: the connection is."""
+        if not isinstance(error, (psycopg.Error, PoolBusy)):
+            return
+        if is_closed or outages.spoils_connections(error):
+            self._pool.spoil()
+        if is_closed or outages.is_unavailable(error):
+            self.troubled.set()
+            raise Unavailable("The database is unavailable") from error
 
     async def retrying(self, work: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Retry whole transactions that PostgreSQL rolled back: SQLSTATE 40001 or 40P01."""
@@ -213,7 +176,7 @@ class Database:
         idle_seconds: after so long without a statement the server ends the session.
         Raises: Unavailable, from within the block too.
         """
-        with self._explaining():
+        try:
             connection = await connections.connect(
                 **self._how,
                 options=(
@@ -227,6 +190,9 @@ class Database:
                 yield connection
             finally:
                 await connection.close()
+        except psycopg.Error as error:
+            self.explain(error)
+            raise
 
     @property
     def connections_lent(self) -> int:
@@ -243,9 +209,59 @@ class Database:
         await self._pool.close()
 
 
+class _Lent:
+    """A connection of the pool for one block. begin: how its transaction begins; empty: none."""
+
+    __slots__ = ("_begin", "_connection", "_database", "_pool")
+
+    def __init__(self, database: Database, pool: connections.Pool, begin: str) -> None:
+        self._database = database
+        self._pool = pool
+        self._begin = begin
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Connection:
+        """Take the connection. Raises: Unavailable."""
+        connection = None
+        try:
+            connection = await self._pool.take()
+            connection.has_told = False
+            if self._begin:
+                await connection.order(self._begin)
+        except BaseException as error:
+            if connection is not None:
+                await self._pool.give_back(connection)
+            self._database.explain(error, is_closed=connection is not None and connection.closed)
+            raise
+        self._connection = connection
+        return connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        """Commit or roll back, and give the connection back. Raises: Unavailable."""
+        connection = self._connection
+        assert connection is not None  # noqa: S101 - it was entered
+        failed = error
+        try:
+            if self._begin and error is None:
+                await connection.order("COMMIT")
+            elif self._begin:
+                await connection.roll_back()
+            if connection.has_told and not (self._begin and error):
+                # Before the connection is given back: its next user has not told anything yet.
+                self._database.told.set()
+        except BaseException as lost:
+            failed = lost
+            raise
+        finally:
+            await self._pool.give_back(connection)
+            self._database.explain(failed, is_closed=connection.closed)
+
+
 async def allow_seconds(tx: Transaction, seconds: int) -> None:
     """Set the time limit of each statement of a transaction, on the server and the client."""
-    await tx.execute("select set_config('statement_timeout', %s, true)", (f"{seconds}s",))
+    await tx.run("select set_config('statement_timeout', %s, true)", (f"{seconds}s",))
     tx.patience_seconds = seconds + ANSWER_SECONDS
 
 

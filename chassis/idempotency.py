@@ -187,16 +187,16 @@ class Idempotency:
 
     async def finish(self, tx: Transaction, key: RequestKey, body: bytes) -> None:
         """Keep the answer of a claimed key."""
-        await tx.execute(_FINISH, ("done", body, *_key(key)))
+        await tx.run(_FINISH, ("done", body, *_key(key)))
 
     async def refuse(self, tx: Transaction, key: RequestKey, error: DomainError) -> None:
         """Keep a refusal as the answer of a claimed key."""
         body = to_status(error).SerializeToString()
-        await tx.execute(_FINISH, ("refused", body, *_key(key)))
+        await tx.run(_FINISH, ("refused", body, *_key(key)))
 
     async def release(self, tx: Transaction, key: RequestKey) -> None:
         """Forget a claimed key, so that the request may be tried again (its end was a 5xx)."""
-        await tx.execute(_RELEASE, _key(key))
+        await tx.run(_RELEASE, _key(key))
 
     async def purge(self, database: Database) -> int:
         """Delete the answers that are older than KEPT; running ones stay. Returns how many."""

@@ -91,7 +91,7 @@ class LeaseTable:
 
     async def give_back(self, tx: Transaction, leases: Collection[Lease]) -> None:
         """End leases, so that another process need not wait until they run out."""
-        await tx.execute(self._give_back, _columns(leases))
+        await tx.run(self._give_back, _columns(leases))
 
     async def is_held(self, tx: Transaction, lease: Lease) -> bool:
         """Return whether the work still runs under this lease."""

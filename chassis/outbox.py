@@ -107,7 +107,7 @@ class Outbox:
             lost, as it must be.
         """
         if found := list(events):
-            await tx.execute(INSERT, values(found, on=tx))
+            await tx.run(INSERT, values(found, on=tx))
 
 
 def values(events: Iterable[Event], *, on: Connection) -> dict[str, object]:

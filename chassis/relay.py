@@ -3,12 +3,14 @@
 Rows are selected by a flag and never by a cursor: ids are assigned before commits, and a cursor
 would skip late ones. The next version of an aggregate is sent when the one before is acknowledged.
 
-A commit of this process wakes its relay. Events of another process are found by polling: rarely
-while there are none, often while there were some a moment ago.
+A commit of this process wakes its relay. A process whose relay does not lead notifies the one that
+does, after its commit. Nothing else polls, but for a look from time to time, which finds the events
+of a process that died between its commit and its word.
 """
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -27,10 +29,12 @@ from kernel.ids import to_public
 # Connections beside the pool.
 CONNECTIONS = 1
 BATCH = 256
-# The pause after an empty poll: from the first to the second, growing with each.
-IDLE_FIRST_SECONDS = 0.05
-IDLE_GROWTH = 1.3
-IDLE_LAST_SECONDS = 0.5
+# Between two looks for events, so that those of a busy service are published together.
+TOGETHER_SECONDS = 0.005
+# Between two looks that nothing asked for.
+SELDOM_SECONDS = 5.0
+# Between two words to the relay that leads.
+WORD_SECONDS = 0.02
 AWAY_SECONDS = 0.5
 log = logger()
 
@@ -58,27 +62,49 @@ async def run(*, database: Database, bus: Bus, signer: EventSigner | None = None
 
 
 async def _lead(database: Database, bus: Bus, signer: EventSigner | None) -> None:
-    async with only_one(database, kind="relay", name=database.schema) as connection:
-        context = await bus.stream()
-        pause = IDLE_FIRST_SECONDS
-        while True:
-            # Before the poll: a commit during it wakes the relay again.
-            database.told.clear()
-            rows = await _unpublished(connection, database.schema, signer)
-            if rows:
-                pause = IDLE_FIRST_SECONDS
+    telling = asyncio.create_task(_tell_leader(database))
+    try:
+        async with only_one(database, kind="relay", name=database.schema) as connection:
+            telling.cancel()
+            context = await bus.stream()
+            told = database.told
+            connection.on_news = told.set
+            await connection.run(f"listen {_channel(database)}")
+            while True:
+                # Before the look: what is told during it asks for another one.
+                told.clear()
+                looked_at = time.monotonic()
+                rows = await _unpublished(connection, database.schema, signer)
                 await _publish(connection, context, rows)
-            else:
-                await _rest(database, pause)
-                pause = min(pause * IDLE_GROWTH, IDLE_LAST_SECONDS)
+                if len(rows) < BATCH:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(SELDOM_SECONDS):
+                            await told.wait()
+                await asyncio.sleep(looked_at + TOGETHER_SECONDS - time.monotonic())
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
 
 
-async def _rest(database: Database, seconds: float) -> None:
-    """Wait for this time, or until this process commits events; many commits wake it once."""
-    await asyncio.sleep(IDLE_FIRST_SECONDS)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds - IDLE_FIRST_SECONDS):
-            await database.told.wait()
+async def _tell_leader(database: Database) -> None:
+    """Notify the relay that leads of this process's events, until cancelled.
+
+    In a transaction of its own: one with a notification waits for all others that have one, while
+    it is committed. This one writes nothing, so it does not wait for the disk.
+    """
+    while True:
+        await database.told.wait()
+        database.told.clear()
+        # Where it cannot be told, it looks by itself.
+        with contextlib.suppress(Unavailable):
+            async with database.statement() as connection:
+                await connection.fetchrow(_NOTIFY, (_channel(database),))
+        await asyncio.sleep(WORD_SECONDS)
+
+
+def _channel(database: Database) -> str:
+    """Return the name of the notifications about a schema's events."""
+    return f"outbox_{database.schema}"
 
 
 async def _unpublished(
@@ -96,9 +122,7 @@ async def _publish(
     for wave in waves(rows):
         stored = await publish_all(context, [row.message for row in wave])
         done = [row.id for row, is_stored in zip(wave, stored, strict=True) if is_stored]
-        await connection.execute(
-            "update outbox set published_at = now() where id = any(%s)", (done,)
-        )
+        await connection.run("update outbox set published_at = now() where id = any(%s)", (done,))
         if len(done) < len(wave):
             raise TimeoutError("not every event was acknowledged")
 
@@ -138,6 +162,8 @@ def _row(schema: str, values: tuple[object, ...], signer: EventSigner | None) ->
     return Row(id=row_id, aggregate=(marketplace, kind, aggregate_id), message=message)
 
 
+_MARK = "update outbox set published_at = now() where id = any(%s)"
+_NOTIFY = "select set_config('synchronous_commit', 'off', true), pg_notify(%s, '')"
 _SELECT = """
 select id, event_id, event_type, marketplace_id, aggregate_type, aggregate_id,
        to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), body, trace

@@ -1,7 +1,6 @@
 """Run a service: server, background loops, signals. SIGTERM ends it gracefully with exit code 0."""
 
 import asyncio
-import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -10,7 +9,7 @@ from functools import partial
 
 import uvloop
 
-from chassis import metrics, relay, telemetry
+from chassis import garbage, metrics, relay, telemetry
 from chassis.bus import Bus
 from chassis.database import Database
 from chassis.identity import Verifier
@@ -60,8 +59,7 @@ class App:
 def main(*, name: str, settings: ServiceSettings, build: Callable[[], Awaitable[App]]) -> None:
     """Run a service until SIGTERM or SIGINT; ends the process."""
     telemetry.configure(service=name, level=settings.log_level)
-    # Imported objects live to the end: the garbage collector need not look at them.
-    gc.freeze()
+    garbage.settle()
     try:
         uvloop.run(_run(build))
     except OSError as error:
@@ -124,6 +122,7 @@ class _Readiness:
         self._watch = watch
         self._steps = list(app.before_ready)
         self._is_ready = False
+        self._is_new = True
         self._schema = Schema(app.database, app.name)
 
     async def keep(self) -> None:
@@ -136,6 +135,9 @@ class _Readiness:
         is_ready = is_well and await self._schema.look() and await self._is_prepared()
         if is_ready != self._is_ready:
             await self._server.set_ready(ready=is_ready)
+            if self._is_new:
+                self._is_new = False
+                garbage.settle()
             log.info("service.ready" if is_ready else "service.not_ready")
             self._is_ready = is_ready
 

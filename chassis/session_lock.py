@@ -51,6 +51,6 @@ async def _beat(connection: Connection, seconds: float, held: asyncio.Timeout) -
     try:
         while True:
             await asyncio.sleep(seconds)
-            await connection.execute("select 1")
+            await connection.run("select 1")
     except Exception:  # noqa: BLE001 - whatever it was, the lock is no longer proven
         held.reschedule(asyncio.get_running_loop().time())

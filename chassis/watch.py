@@ -7,13 +7,15 @@ would sign tokens, envelopes and events with wrong times: it does not serve unti
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from chassis.database import Database
 from chassis.telemetry import logger
 from kernel.clock import Clock, SystemClock
 
 DIFFERENCE_MAX_SECONDS = 60.0
-LOOK_SECONDS = 2.0
+# While nothing goes wrong; the first trouble of a request is looked at sooner.
+LOOK_SECONDS = 5.0
 # While the database is unavailable, so that a start takes no longer than it must.
 IMPATIENT_SECONDS = 0.1
 log = logger()
@@ -35,6 +37,7 @@ class Watch:
 
     async def look(self) -> None:
         """Look once."""
+        self._database.troubled.clear()
         asked, started = self._clock.now(), time.monotonic()
         try:
             health = await self._database.health()
@@ -67,7 +70,11 @@ class Watch:
                 log.exception("watch.failed")
             if then is not None:
                 await then()
-            await asyncio.sleep(LOOK_SECONDS if self.is_writable else IMPATIENT_SECONDS)
+            await asyncio.sleep(IMPATIENT_SECONDS)
+            if self.is_writable:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_SECONDS - IMPATIENT_SECONDS):
+                        await self._database.troubled.wait()
 
     async def while_clock_right(self, loop: Callable[[], Awaitable[None]]) -> None:
         """Wait until the clock is known to be right, then run a loop until it is not.

@@ -1,11 +1,10 @@
 """Run the gateway: `python -m gateway`."""
 
-import gc
 import sys
 
 import uvloop
 
-from chassis import metrics, telemetry
+from chassis import garbage, metrics, telemetry
 from chassis.settings import load
 from chassis.telemetry import logger
 from gateway.app import open_gateway
@@ -20,6 +19,7 @@ async def serve(settings: GatewaySettings) -> bool:
     scraped = metrics.served(host=settings.metrics_host, port=settings.metrics_port)
     async with open_gateway(settings) as app:
         server = Server(app, settings)
+        garbage.settle()
         log.info("gateway.started", port=settings.gateway_port)
         with (
             scraped,
@@ -34,8 +34,7 @@ def main() -> None:
     """Read the settings, serve, and end with 0 after a graceful stop."""
     settings = load(GatewaySettings, program="gateway")
     telemetry.configure(service="gateway", level=settings.log_level)
-    # Imported objects live to the end: keep them out of every garbage collection.
-    gc.freeze()
+    garbage.settle()
     try:
         started = uvloop.run(serve(settings))
     except OSError as error:

@@ -5,6 +5,7 @@ one lacks tables or columns that the code needs.
 """
 
 import pathlib
+import time
 from dataclasses import dataclass
 from typing import Self
 
@@ -15,6 +16,8 @@ from kernel.errors import Unavailable
 
 _IS_THERE = "select to_regclass(%s) is not null"
 _FOUND = "select version_num from alembic_version"
+# A schema that was right is looked at so often: it gets older only when somebody restores one.
+AGAIN_SECONDS = 15.0
 log = logger()
 
 
@@ -51,10 +54,13 @@ class Schema:
         self._revisions = Revisions.of(name)
         self._lacking: str | None = None
         self.is_right: bool | None = None if self._revisions is not None else True
+        self._looked_at = 0.0
 
     async def look(self) -> bool:
         """Tell whether the migrations that this code needs have run; logs a missing one once."""
         if self._revisions is None:
+            return True
+        if self.is_right and time.monotonic() < self._looked_at + AGAIN_SECONDS:
             return True
         try:
             found = await revision_in(self._database, self._name)
@@ -65,7 +71,7 @@ class Schema:
         if is_older and found != self._lacking:
             log.warning("schema.older", found=found, needed=self._revisions.head)
         self._lacking = found if is_older else None
-        self.is_right = not is_older
+        self.is_right, self._looked_at = not is_older, time.monotonic()
         return self.is_right
 
 

@@ -31,7 +31,7 @@ class OperationStore:
         Raises: AnotherRuns: one was recorded since this transaction looked.
         """
         try:
-            await tx.execute(INSERT_SELECT, values_of(operation))
+            await tx.run(INSERT_SELECT, values_of(operation))
         except Exception as error:
             if constraint_name(error) == "operations_one_running":
                 raise AnotherRuns(operation.order_id) from None
@@ -79,7 +79,7 @@ class OperationStore:
     async def note(self, tx: Transaction, operation: Operation, *, error: str) -> None:
         """Record the last error of an operation, for operators."""
         values = {"id": operation.id, "epoch": operation.epoch, "error": error[:1000]}
-        await tx.execute(_NOTE, values)
+        await tx.run(_NOTE, values)
 
     async def end(
         self, tx: Transaction, operation: Operation, *, state: str, error: str = ""

@@ -42,7 +42,7 @@ class PartyStore:
     async def fold_totals(self, tx: Transaction) -> None:
         """Fold what was appended to the parties' counts into their totals; one at a time."""
         if await tx.fetchval("select pg_try_advisory_xact_lock(hashtext('totals'))"):
-            await tx.execute(_FOLD)
+            await tx.run(_FOLD)
 
     async def overdue(self, tx: Transaction, *, limit: int) -> list[tuple[uuid.UUID, uuid.UUID]]:
         """List (marketplace, order) of deliveries that count as accepted by the database's now."""

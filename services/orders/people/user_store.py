@@ -38,7 +38,7 @@ class UserStore:
             raise UserIdTaken("This id belongs to another user")
         values = {name: getattr(user, name) for name in _GIVEN} | {"type": user.type.value}
         try:
-            await tx.execute(_INSERT, values)
+            await tx.run(_INSERT, values)
         except Exception as error:
             if constraint_name(error) in {"users_public_id", "users_pkey", "users_external_id"}:
                 raise UserIdTaken("This id belongs to another user") from None
@@ -83,7 +83,7 @@ class UserStore:
         """
         folded = external_user_id.lower() if parse_uuid(external_user_id) else None
         if folded is not None:
-            await tx.execute(_LOCK, {"name": f"{marketplace_id}:{folded}"})
+            await tx.run(_LOCK, {"name": f"{marketplace_id}:{folded}"})
         values = {"marketplace_id": marketplace_id, "external": external_user_id, "folded": folded}
         row = await tx.fetchrow(_FIND_EXTERNAL, values)
         return None if row is None else _user(row)
@@ -112,7 +112,7 @@ class UserStore:
     ) -> None:
         """Record that account and wallet exist."""
         values = {"marketplace_id": user.marketplace_id, "id": user.id}
-        await tx.execute(_PROVISIONED, values | {"address": wallet_address, "at": at})
+        await tx.run(_PROVISIONED, values | {"address": wallet_address, "at": at})
 
 
 def _user(row: Any) -> User:

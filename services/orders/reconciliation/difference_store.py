@@ -30,12 +30,12 @@ class DifferenceStore:
 
     async def move(self, tx: Transaction, place: Place) -> None:
         """Write how far it has come; now is when it looked last."""
-        await tx.execute(_MOVE, asdict(place))
+        await tx.run(_MOVE, asdict(place))
 
     async def end_round(self, tx: Transaction) -> None:
         """Begin anew, and forget differences of accounts that the round did not come upon."""
-        await tx.execute(_FORGET)
-        await tx.execute(_END_ROUND)
+        await tx.run(_FORGET)
+        await tx.run(_END_ROUND)
 
     async def next_marketplace(self, tx: Transaction, after: uuid.UUID) -> uuid.UUID | None:
         """Return the next marketplace with users; None: this was the last."""
@@ -53,7 +53,7 @@ class DifferenceStore:
         """Store the differences of a page; returns each, and whether it is confirmed."""
         own: dict[str, object] = {"marketplace_id": marketplace_id}
         names = [one.account for one in differing]
-        await tx.execute(_AGREE, own | {"compared": list(compared), "differing": names})
+        await tx.run(_AGREE, own | {"compared": list(compared), "differing": names})
         found = []
         for one in sorted(differing, key=lambda each: each.account):
             values = own | asdict(one) | {"seconds": self.confirmed_seconds}

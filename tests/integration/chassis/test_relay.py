@@ -28,9 +28,10 @@ from tests.patience import PATIENCE_SECONDS
 WAIT_SECONDS = PATIENCE_SECONDS
 NOON = dt.datetime(2026, 2, 18, 12, tzinfo=dt.UTC)
 UNPUBLISHED = "select count(*) from outbox where published_at is null"
-# Relays with a connection, and those that have looked for events: the others ask for the lock.
+# Relays with a connection, and those that have the lock: the others ask for it.
 RELAYS = """
-select count(*), count(*) filter (where query like '%from outbox%') from pg_stat_activity
+select count(*), count(locks.pid) from pg_stat_activity
+left join pg_locks as locks on locks.pid = pg_stat_activity.pid and locktype = 'advisory'
 where datname = current_database() and application_name = 'shop-listener'
 """
 

@@ -1,7 +1,8 @@
-"""What wakes a relay that rests: a commit of events by its own process, and nothing else."""
+"""What wakes a relay that rests: a commit of events by its own process, or the word of another."""
 
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -21,6 +22,12 @@ from tests.integration.chassis.test_relay import (
     versions,
 )
 
+# How many relays have the lock: one that has it looks for events before it rests.
+LEADING = """
+select count(*) from pg_locks join pg_database on pg_database.oid = pg_locks.database
+where locktype = 'advisory' and granted and datname = current_database()
+"""
+
 
 @pytest.fixture(name="nats_server")
 def of_these_tests_alone(own_nats_server: NatsServer) -> NatsServer:
@@ -34,33 +41,60 @@ async def append_in_a_statement(shop: Shop, *events: Event) -> None:
         await connection.execute(INSERT, values(events, on=connection))
 
 
+@pytest.fixture
+def sleepy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relays that look only when something tells them to."""
+    monkeypatch.setattr(relay, "SELDOM_SECONDS", 10 * WAIT_SECONDS)
+
+
 @pytest.mark.parametrize("write", [append, append_in_a_statement])
 async def test_a_commit_wakes_an_idle_relay(
     shop: Shop,
     nats: NatsServer,
     marketplace_id: uuid.UUID,
-    monkeypatch: pytest.MonkeyPatch,
+    sleepy: None,
     write: Callable[..., Awaitable[None]],
 ) -> None:
-    monkeypatch.setattr(relay, "IDLE_GROWTH", 1e9)
-    monkeypatch.setattr(relay, "IDLE_LAST_SECONDS", 10 * WAIT_SECONDS)
-    rests: list[float] = []
-    rest = relay._rest
-
-    async def noted(database: Database, seconds: float) -> None:
-        rests.append(seconds)
-        await rest(database, seconds)
-
-    monkeypatch.setattr(relay, "_rest", noted)
-
+    del sleepy
     async with relaying(shop, nats):
+        await until(lambda: shop.rows(LEADING) == [(1,)])
         for version in (1, 2, 3):
-            await until(lambda: rests[-1:] == [relay.IDLE_LAST_SECONDS])
-            rests.clear()
             await write(shop, an_event(marketplace_id, version=version))
             await until(is_published(shop))
 
     assert versions(await published(nats, marketplace_id)) == [1, 2, 3]
+
+
+async def test_an_event_of_another_process_wakes_the_relay_that_leads(
+    shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID, sleepy: None
+) -> None:
+    del sleepy
+    # Another process is a database of its own to the relay: its commits are not seen here.
+    other = replace(shop, database=Database.open(url=shop.url, schema="shop"))
+    async with relaying(shop, nats):
+        await until(lambda: shop.rows(LEADING) == [(1,)])
+        async with relaying(other, nats):
+            for version in (1, 2, 3):
+                await append(other, an_event(marketplace_id, version=version))
+                await until(is_published(shop))
+
+    assert versions(await published(nats, marketplace_id)) == [1, 2, 3]
+    await other.database.close()
+
+
+async def test_an_event_that_nobody_told_of_is_found_by_a_look(
+    shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "SELDOM_SECONDS", 0.1)
+    # A process that died between its commit and its word.
+    other = replace(shop, database=Database.open(url=shop.url, schema="shop"))
+    async with relaying(shop, nats):
+        await until(lambda: shop.rows(LEADING) == [(1,)])
+        await append(other, an_event(marketplace_id, version=1))
+        await until(is_published(shop))
+
+    assert versions(await published(nats, marketplace_id)) == [1]
+    await other.database.close()
 
 
 async def test_only_a_commit_of_events_wakes_the_relay(

@@ -1,0 +1,75 @@
+"""Statements on a connection: prepared once, read with the columns they have, and given up."""
+
+import asyncio
+
+import psycopg
+import pytest
+
+from chassis.database import Database
+from tests.integration.chassis.conftest import Shop
+
+PREPARED = "select count(*) from pg_prepared_statements where statement like 'select $1::int%'"
+
+
+@pytest.fixture
+async def one(shop: Shop) -> Database:
+    """The shop's database by one connection."""
+    return Database.open(url=shop.url, schema="shop", pool_size=1)
+
+
+async def test_a_statement_is_prepared_when_it_is_executed_for_the_third_time(
+    one: Database,
+) -> None:
+    prepared = []
+    for number in range(5):
+        async with one.statement() as connection:
+            assert await connection.fetchval("select %s::int + 1", (number,)) == number + 1
+            prepared.append(await connection.fetchval(PREPARED))
+
+    assert prepared == [0, 0, 1, 1, 1]
+    await one.close()
+
+
+async def test_rows_have_the_columns_that_the_tables_have_now(one: Database) -> None:
+    columns = []
+    for number in range(6):
+        async with one.statement() as connection:
+            await connection.run(f"alter table things add column more_{number} int")
+            row = await connection.fetchrow("select * from things limit %s", (1,))
+            columns.append(len(row._fields))
+
+    assert columns == list(range(columns[0], columns[0] + 6))
+    await one.close()
+
+
+async def test_a_column_that_is_there_twice_is_refused(one: Database) -> None:
+    async with one.statement() as connection:
+        with pytest.raises(psycopg.DataError):
+            await connection.fetchrow("select 1 as a, 2 as a")
+    await one.close()
+
+
+async def test_a_statement_whose_caller_gives_up_is_ended_on_the_server(one: Database) -> None:
+    async with one.statement() as connection:
+        pid = await connection.fetchval("select pg_backend_pid()")
+        sleeping = asyncio.create_task(connection.fetchval("select pg_sleep(%s)", (60,)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        sleeping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sleeping
+
+        # The same connection goes on.
+        assert await connection.fetchval("select pg_backend_pid()") == pid
+    await one.close()
+
+
+async def test_a_session_that_the_server_has_ended_is_not_lent(shop: Shop, one: Database) -> None:
+    async with one.statement() as connection:
+        first = await connection.fetchval("select pg_backend_pid()")
+    # Returns when the session has ended.
+    assert shop.rows(f"select pg_terminate_backend({first}, 10000)") == [(True,)]
+
+    async with one.statement() as connection:
+        assert await connection.fetchval("select pg_backend_pid()") != first
+    await one.close()
