@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from bench import flows, goals, idle, programs, release, report, rest, size, subscriber
+from bench.goals import Beside
 from bench.measured import Measured, Part, Say, figures_of
 from bench.progress import Progress
 from bench.stack import Checkout, stack
@@ -25,6 +26,8 @@ from deploy.local.settings import ROOT
 
 # About what the two starts and the stop of a stack take.
 STACK_SECONDS = 15.0
+# A part that measures nothing itself is shorter.
+SHORT_SECONDS = 1.0
 # The pace of `make run`.
 USUAL: dict[str, str] = {}
 # In the order in which they run; neighbours with the same settings share a stack.
@@ -53,17 +56,17 @@ def main() -> int:
     measured = run([one for one in (other, checkout) if one], parts)
     ours, figures = measured[checkout], figures_of(measured[checkout])
 
-    title, before = goals.FIRST, goals.AT_FIRST
+    beside = None
     if other is not None:
-        title, before = other.commit, figures_of(measured[other])
+        beside = Beside(commit=other.commit, figures=figures_of(measured[other]))
     for one, found in measured.items():
         print(f"\ncommit {one.commit}, {os.cpu_count()} cores, load average {os.getloadavg()}\n")
         for name, part in found.items():
             print(f"{name}\n" + "".join(f"  {line}\n" for line in part.lines))
     is_whole = all(part.name in arguments.only for part in PARTS if part.is_usual)
-    print("\n".join(goals.table(figures, before=before, title=title, whole=is_whole)))
+    print("\n".join(goals.table(figures, beside, whole=is_whole)))
     if arguments.report:
-        report.write(arguments.report, ours, commit=checkout.commit, beside=before, title=title)
+        report.write(arguments.report, ours, commit=checkout.commit, beside=beside)
         print(f"\n{arguments.report / report.REPORT}")
     return int(any(part.failure for found in measured.values() for part in found.values()))
 
@@ -132,7 +135,10 @@ def tried(measure: Callable[[Say], Measured], say: Say) -> Measured:
     before = Machine.now()
     try:
         measured = measure(say)
-        busy = f"other work on the machine meanwhile: {Machine.now().others(before):.2f} cores"
+        now = Machine.now()
+        if now.at - before.at < SHORT_SECONDS:
+            return measured
+        busy = f"other work on the machine meanwhile: {now.others(before):.2f} cores"
         return replace(measured, lines=[*measured.lines, busy])
     except Exception as error:  # noqa: BLE001 - whatever it is, it is in the report
         traceback.print_exc()

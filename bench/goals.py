@@ -156,22 +156,44 @@ def verdict(goal: Goal, figures: Mapping[str, float], *, cores: int | None = Non
     return MET if goal.is_met(figures[goal.key]) else MISSED
 
 
-# What was measured at the first commit.
+# What was measured at the first commit, on a machine that did nothing else.
 AT_FIRST = {goal.key: goal.before for goal in GOALS if goal.before is not None}
 
 
-def rows(
-    figures: Mapping[str, float], *, before: Mapping[str, float] = AT_FIRST
-) -> Iterator[tuple[str, str, str, str, str]]:
-    """Yield each goal as printed: the work, before, required, this run, verdict."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What another commit was measured to do in the same run."""
+
+    commit: str
+    figures: Mapping[str, float]
+
+
+def titles(beside: Beside | None = None) -> tuple[str, ...]:
+    """Return the titles of the columns."""
+    measured = () if beside is None else (f"{beside.commit}, this run",)
+    return ("work", f"{FIRST}, recorded", "must", *measured, "this run", "")
+
+
+def rows(figures: Mapping[str, float], beside: Beside | None = None) -> Iterator[tuple[str, ...]]:
+    """Yield the cells of each goal, below the titles."""
     for goal in GOALS:
-        now = spelled(figures.get(goal.key), goal.unit)
-        if goal.also and goal.also[0] in figures:
-            now += f" ({number(figures[goal.also[0]])}{goal.also[1]})"
         sign = "≤" if goal.is_upper else "≥"
-        required = f"{sign} {spelled(goal.must, goal.unit)}"
-        earlier = spelled(before.get(goal.key), goal.unit)
-        yield goal.work, earlier, required, now, verdict(goal, figures)
+        measured = () if beside is None else (_cell(goal, beside.figures),)
+        yield (
+            goal.work,
+            spelled(goal.before, goal.unit),
+            f"{sign} {spelled(goal.must, goal.unit)}",
+            *measured,
+            _cell(goal, figures),
+            verdict(goal, figures),
+        )
+
+
+def _cell(goal: Goal, figures: Mapping[str, float]) -> str:
+    now = spelled(figures.get(goal.key), goal.unit)
+    if goal.also and goal.also[0] in figures:
+        now += f" ({number(figures[goal.also[0]])}{goal.also[1]})"
+    return now
 
 
 def spelled(value: float | None, unit: str) -> str:
@@ -190,20 +212,12 @@ def number(value: float) -> str:
 
 
 def table(
-    figures: Mapping[str, float],
-    *,
-    before: Mapping[str, float] = AT_FIRST,
-    title: str = FIRST,
-    whole: bool = True,
+    figures: Mapping[str, float], beside: Beside | None = None, *, whole: bool = True
 ) -> list[str]:
-    """Return the table for a terminal.
-
-    before: figures at the commit `title`. whole: with the goals that were not measured.
-    """
-    titles = ("work", title, "must", "this run", "")
-    found = zip(GOALS, rows(figures, before=before), strict=True)
-    lines = [titles, *(row for goal, row in found if whole or goal.key in figures)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
+    """Return the table for a terminal. whole: with the goals that were not measured."""
+    found = zip(GOALS, rows(figures, beside), strict=True)
+    lines = [titles(beside), *(row for goal, row in found if whole or goal.key in figures)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines

@@ -15,8 +15,11 @@ MIB = 1024**2
 def started(stack: Stack, _say: Say) -> Measured:
     """Return the seconds of the starts that were made for this stack."""
     figures = {"start.kept": stack.seconds, "start.fresh": stack.fresh_seconds}
-    line = f"with data kept {stack.seconds:.1f} s, fresh {stack.fresh_seconds:.1f} s"
-    return Measured(figures=figures, lines=[line])
+    lines = [
+        f"with data kept {stack.seconds:.1f} s, fresh {stack.fresh_seconds:.1f} s",
+        f"other work on the machine during the former: {stack.others:.2f} cores",
+    ]
+    return Measured(figures=figures, lines=lines)
 
 
 def measure(stack: Stack, say: Say) -> Measured:

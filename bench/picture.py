@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from xml.sax.saxutils import escape
 
-from bench.goals import FIRST, GOALS, MET, MISSED, OPEN, Goal, spelled, verdict
+from bench.goals import AT_FIRST, FIRST, GOALS, MET, MISSED, OPEN, Beside, Goal, spelled, verdict
 
 WIDTH, LEFT, RIGHT, TOP = 1000, 290, 250, 64
 BAR, GAP = 11, 12
@@ -14,10 +14,10 @@ NOW = {MET: "#2e7d32", MISSED: "#b3261e", OPEN: "#7b5ea7"}
 DARK = "#444444"
 
 
-def draw(
-    figures: Mapping[str, float], *, commit: str, before: Mapping[str, float], title: str = FIRST
-) -> str:
-    """Return an SVG document. before: figures at the commit `title`. commit: of the figures."""
+def draw(figures: Mapping[str, float], *, commit: str, beside: Beside | None = None) -> str:
+    """Return an SVG document. commit: of the figures. beside: None for what is recorded."""
+    before = AT_FIRST if beside is None else beside.figures
+    title = f"{FIRST}, recorded" if beside is None else beside.commit
     row = 2 * BAR + GAP
     height = TOP + len(GOALS) * row + 36
     lines = [

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from bench import goals
+from bench.goals import Beside
 from bench.measured import Measured, figures_of
 from bench.picture import draw
 
@@ -25,7 +26,8 @@ INTRODUCTION = (
     "- **TPC-B**: pgbench with 16 clients on the ledger's PostgreSQL. Of deposits and transfers",
     "  between users the slower one counts.",
     "",
-    "CPU is user and system time of a process and its children, in milliseconds a request.",
+    "CPU is user and system time of a process and its children, in milliseconds a request. Unlike",
+    "a rate it can be compared when other work, which each part names, was on the machine.",
     "Memory is the proportional set size (PSS), in which shared memory counts once.",
     "Disk is the growth of every table with its indexes, and of the folder of NATS.",
     "",
@@ -33,29 +35,17 @@ INTRODUCTION = (
 
 
 def write(
-    folder: Path,
-    measured: Mapping[str, Measured],
-    *,
-    commit: str,
-    beside: Mapping[str, float],
-    title: str,
+    folder: Path, measured: Mapping[str, Measured], *, commit: str, beside: Beside | None = None
 ) -> None:
-    """Write the report and its picture. beside: figures at the commit `title`."""
+    """Write the report and its picture."""
     folder.mkdir(parents=True, exist_ok=True)
-    figures = figures_of(measured)
-    picture = draw(figures, commit=commit, before=beside, title=title)
+    picture = draw(figures_of(measured), commit=commit, beside=beside)
     (folder / PICTURE).write_text(picture, encoding="utf-8")
-    lines = _lines(measured, figures, commit, beside, title)
+    lines = _lines(measured, commit, beside)
     (folder / REPORT).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _lines(
-    measured: Mapping[str, Measured],
-    figures: Mapping[str, float],
-    commit: str,
-    beside: Mapping[str, float],
-    title: str,
-) -> Iterator[str]:
+def _lines(measured: Mapping[str, Measured], commit: str, beside: Beside | None) -> Iterator[str]:
     memory = psutil.virtual_memory().total / 2**30
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     yield "# Speed"
@@ -69,9 +59,10 @@ def _lines(
     yield ""
     yield "## Goals"
     yield ""
-    yield f"| work | {title} | must | this run | |"
-    yield "|---|---|---|---|---|"
-    for row in goals.rows(figures, before=beside):
+    titles = goals.titles(beside)
+    yield f"| {' | '.join(titles)} |"
+    yield "|---" * len(titles) + "|"
+    for row in goals.rows(figures_of(measured), beside):
         yield f"| {' | '.join(row)} |"
     yield ""
     yield f"A goal without a verdict was not measured, or needs more than {os.cpu_count()} cores."

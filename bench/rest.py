@@ -45,6 +45,11 @@ class Line:
         return statistics.median(run.rate for run in self.runs)
 
     @property
+    def cpu_each(self) -> float:
+        """CPU seconds of a request, of all processes."""
+        return sum(self.all.cpu_each.values())
+
+    @property
     def all(self) -> Run:
         """All rounds as one run."""
         together = Run(seconds=[one for run in self.runs for one in run.seconds])
@@ -66,16 +71,20 @@ def told(lines: Mapping[str, Line]) -> Measured:
     """Return the figures and the table of the lines. lines: by name, the floor's with FLOOR."""
     figures, table = {}, []
     for name, line in lines.items():
-        beside = lines[FLOOR + BESIDE[name.removeprefix(FLOOR)]].rate
-        whole = line.all
+        beneath = lines[FLOOR + BESIDE[name.removeprefix(FLOOR)]]
+        beside, whole = beneath.rate, line.all
+        by_cpu = beneath.cpu_each / line.cpu_each
         table.append(
-            f"{name:<24}{line.rate:8.0f}/s  {line.rate / beside:5.2f} x floor  {latencies(whole)}"
+            f"{name:<24}{line.rate:8.0f}/s  {line.rate / beside:5.2f} x floor"
+            f" ({by_cpu:.2f} by CPU)"
+            f"  {latencies(whole)}"
             f"  CPU {per_process(whole.cpu, count=len(whole.seconds))}"
         )
         if not name.startswith(FLOOR):
             figures[f"{NAMES[name]}.floor"] = line.rate / beside
             figures[f"{NAMES[name]}.rate"] = line.rate
-            figures[f"{NAMES[name]}.cpu"] = 1000 * sum(whole.cpu_each.values())
+            figures[f"{NAMES[name]}.cpu"] = 1000 * line.cpu_each
+            figures[f"{NAMES[name]}.floor.cpu"] = by_cpu
         else:
             figures[f"floor.{NAMES[name.removeprefix(FLOOR)]}.rate"] = line.rate
     return Measured(figures=figures, lines=table)

@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 import psycopg
 
 from bench.load import Client
-from bench.usage import Usage
+from bench.usage import Machine, Usage
 from deploy.local import postgres, state
 from deploy.local.ports import free_port, is_free
 from deploy.local.process import Command, Process
@@ -73,13 +72,17 @@ class Checkout:
 
 @dataclass(slots=True, kw_only=True)
 class Stack:
-    """A stack that runs. seconds: what its last start took; fresh_seconds: its first."""
+    """A stack that runs. seconds: what its last start took; fresh_seconds: its first.
+
+    others: how many cores other work used during the last start.
+    """
 
     checkout: Checkout
     folder: Path
     settings: dict[str, str]
     seconds: float = 0.0
     fresh_seconds: float = 0.0
+    others: float = 0.0
     _process: Process | None = field(default=None)
 
     @property
@@ -112,12 +115,13 @@ class Stack:
             "deploy.local",
             **{**MORE, **self.settings, "RUN_DIR": str(run_dir), "PORT_BASE": str(_free_row())},
         )
-        started = time.monotonic()
+        before = Machine.now()
         self._process = Process(command, self.folder / "stack.log")
         self._process.wait_until(
             lambda: state.read(run_dir) is not None, timeout_seconds=START_SECONDS
         )
-        self.seconds = time.monotonic() - started
+        now = Machine.now()
+        self.seconds, self.others = now.at - before.at, now.others(before)
 
     def stop(self) -> None:
         """Stop it; its data stays."""

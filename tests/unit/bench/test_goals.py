@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bench import goals
-from bench.goals import GOALS, MET, MISSED, OPEN, Goal
+from bench.goals import GOALS, MET, MISSED, OPEN, Beside, Goal
 
 RATE = Goal(work="reads", key="reads", unit="/s", before=100, must=200)
 TIME = Goal(work="delay", key="delay", unit="ms", before=50, must=15, is_upper=True)
@@ -65,6 +65,16 @@ def test_every_goal_has_a_row_whatever_was_measured() -> None:
         MET,
     )
     assert {row[4] for row in rows[1:]} == {OPEN}
+
+
+def test_another_commit_has_a_column_of_its_own_before_this_run() -> None:
+    beside = Beside(commit="abc1234", figures={"get.floor": 0.2})
+
+    row = next(goals.rows({"get.floor": 0.5}, beside))
+
+    assert goals.titles(beside)[3:] == ("abc1234, this run", "this run", "")
+    assert row[3:] == ("0.20 x floor", "0.50 x floor", MET)
+    assert len(goals.titles()) == len(next(goals.rows({}))) == 5
 
 
 def test_no_goal_was_met_at_the_first_commit() -> None:

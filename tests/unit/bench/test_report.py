@@ -3,9 +3,11 @@
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pytest
+
 from bench import goals, report
 from bench.__main__ import tried
-from bench.goals import AT_FIRST, GOALS
+from bench.goals import GOALS, Beside
 from bench.measured import Measured
 from bench.picture import NOW, draw
 from bench.usage import Machine
@@ -19,14 +21,14 @@ def texts(picture: str) -> list[str]:
 
 
 def test_the_picture_names_every_goal_and_both_figures() -> None:
-    said = texts(draw(FIGURES, commit="abc1234", before=AT_FIRST))
+    said = texts(draw(FIGURES, commit="abc1234"))
 
     assert {goal.work for goal in GOALS} <= set(said)
     assert "0.18 → 0.60 x floor, must ≥ 0.45" in said
 
 
 def test_bars_have_the_colour_of_their_verdict() -> None:
-    picture = draw(FIGURES, commit="abc1234", before={})
+    picture = draw(FIGURES, commit="abc1234", beside=Beside(commit="def5678", figures={}))
 
     assert picture.count(f'height="10" fill="{NOW[goals.MET]}"') == 2
     assert picture.count(f'height="10" fill="{NOW[goals.MISSED]}"') == 1
@@ -35,7 +37,7 @@ def test_bars_have_the_colour_of_their_verdict() -> None:
 def test_the_report_has_a_row_of_every_goal_and_the_lines_of_every_part(tmp_path: Path) -> None:
     measured = {"rest": Measured(figures=FIGURES, lines=["GET order 2600/s"])}
 
-    report.write(tmp_path, measured, commit="abc1234", beside=AT_FIRST, title=goals.FIRST)
+    report.write(tmp_path, measured, commit="abc1234")
 
     written = (tmp_path / report.REPORT).read_text(encoding="utf-8")
     assert all(f"| {goal.work} |" in written for goal in GOALS)
@@ -57,11 +59,15 @@ def test_a_part_that_fails_is_told_and_does_not_end_the_run() -> None:
     assert said == ["failed: ValueError('no chain')"]
 
 
-def test_a_part_says_how_busy_the_machine_was_with_other_work() -> None:
+def test_a_part_says_how_busy_the_machine_was_with_other_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    readings = iter([Machine(at=10, busy=100, own=40), Machine(at=20, busy=115, own=50)])
+    monkeypatch.setattr(Machine, "now", lambda: next(readings))
+
     measured = tried(lambda _: Measured(lines=["GET order"]), print)
 
-    assert measured.lines[0] == "GET order"
-    assert measured.lines[1].startswith("other work on the machine meanwhile:")
+    assert measured.lines == ["GET order", "other work on the machine meanwhile: 0.50 cores"]
 
 
 def test_other_work_is_what_the_machine_did_beside_this_process() -> None:

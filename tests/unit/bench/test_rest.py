@@ -51,5 +51,6 @@ def test_lines_are_medians_beside_the_line_of_the_floor() -> None:
     assert told.figures["get.floor"] == pytest.approx(0.45)
     assert told.figures["get.rate"] == 450
     assert told.figures["get.cpu"] == pytest.approx(1)
+    assert told.figures["get.floor.cpu"] == pytest.approx(1)
     assert told.figures["reserve.floor"] == pytest.approx(0.2)
     assert len(told.lines) == 5
