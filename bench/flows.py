@@ -34,7 +34,12 @@ ACTIONS = (RESERVE, ESCROW, FUND, REFUND)
 # The shortest ledgers with which the devnet itself uses little CPU. A transaction waits half a
 # ledger on average until one includes it, and then for escrow's next look.
 LEDGER_SECONDS, LOOK_SECONDS = "0.02", "0.02"
-QUICK = {"DEVNET_LEDGER_SECONDS": LEDGER_SECONDS, "CHAIN_POLL_SECONDS": LOOK_SECONDS}
+QUICK = {
+    "DEVNET_LEDGER_SECONDS": LEDGER_SECONDS,
+    "CHAIN_POLL_SECONDS": LOOK_SECONDS,
+    # A second escrow gets the environment of the first, which cannot be read of a fork.
+    "FORK_PROGRAMS": "off",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,8 +101,8 @@ class Stack:
     def usage(self, **more: int) -> Usage:
         """Return what its processes use. more: process ids of further parts."""
         assert self._process is not None
-        alone = {SUPERVISOR: self._process.pid}
-        return Usage({**self.document["pids"], **more}, alone=alone)
+        rest = {SUPERVISOR: self._process.pid}
+        return Usage({**self.document["pids"], **more}, rest=rest)
 
     def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         """Connect to its database as superuser, in autocommit."""

@@ -35,20 +35,24 @@ class Machine:
 
 
 class Usage:
-    """Processes by part, their children included; and single processes without their children."""
+    """Processes by part, their children included.
 
-    def __init__(self, pids: Mapping[str, int], *, alone: Mapping[str, int] | None = None) -> None:
+    rest: the process that started the parts, by name. Its descendants that belong to no part, such
+    as one from which programs are forked, belong to it.
+    """
+
+    def __init__(self, pids: Mapping[str, int], *, rest: Mapping[str, int] | None = None) -> None:
         self._parts = {name: psutil.Process(pid) for name, pid in pids.items()}
-        self._alone = {name: psutil.Process(pid) for name, pid in (alone or {}).items()}
-        self._alone[LOAD] = psutil.Process()
+        self._rest = {name: psutil.Process(pid) for name, pid in (rest or {}).items()}
+        self._own = psutil.Process()
 
     def cpu(self) -> dict[str, float]:
         """Return the CPU seconds of each part so far, and of the load."""
-        used = {name: sum(map(_cpu, _family(part))) for name, part in self._parts.items()}
-        for name, process in self._alone.items():
-            times = process.cpu_times()
-            used[name] = times.user + times.system
-        return used
+        families = self._families()
+        used = {name: sum(map(_cpu, families[name])) for name in self._parts}
+        for name in self._rest:
+            used[name] = sum(map(_running_cpu, families[name]))
+        return {**used, LOAD: _running_cpu(self._own)}
 
     def since(self, before: Mapping[str, float]) -> dict[str, float]:
         """Return the CPU seconds of each part since an earlier `cpu()`."""
@@ -59,17 +63,31 @@ class Usage:
 
         Memory that processes share is counted once, in equal shares.
         """
-        families = {name: list(_family(part)) for name, part in self._parts.items()}
-        families |= {name: [one] for name, one in self._alone.items() if name != LOAD}
         return {
             name: sum(one.memory_full_info().pss for one in family)
-            for name, family in families.items()
+            for name, family in self._families().items()
         }
+
+    def _families(self) -> dict[str, list[psutil.Process]]:
+        families = {name: list(_family(part)) for name, part in self._parts.items()}
+        known = {one.pid for family in families.values() for one in family}
+        for name, first in self._rest.items():
+            families[name] = [one for one in _family(first) if one.pid not in known]
+        return families
 
 
 def _family(part: psutil.Process) -> Iterator[psutil.Process]:
     yield part
     yield from part.children(recursive=True)
+
+
+def _running_cpu(process: psutil.Process) -> float:
+    """Return the CPU seconds of a process itself."""
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)
 
 
 def _cpu(process: psutil.Process) -> float:
