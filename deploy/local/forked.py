@@ -20,7 +20,7 @@ from setproctitle import setproctitle
 
 from deploy.local.environment import AMBIENT
 from deploy.local.parent import signal_when_it_dies
-from deploy.local.settings import replace_environment
+from deploy.local.settings import environment_of, replace_environment
 
 # Imported before the first fork, so that every fork has it.
 CODE = (
@@ -43,12 +43,8 @@ def prepare() -> None:
 
     The process that imports it gets no setting of any program: its forks could read it in /proc.
     """
-    whole = dict(os.environ)
-    replace_environment({name: whole[name] for name in AMBIENT & whole.keys()})
-    try:
+    with environment_of(AMBIENT):
         forkserver.ensure_running()
-    finally:
-        replace_environment(whole)
 
 
 class Fork:

@@ -1,9 +1,10 @@
 """Settings of the local stack: the environment, read once. Children inherit the rest of it."""
 
+import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -182,6 +183,17 @@ def replace_environment(environment: Mapping[str, str]) -> None:
     """Replace the environment of this process, which was forked."""
     os.environ.clear()
     os.environ.update(environment)
+
+
+@contextlib.contextmanager
+def environment_of(names: Collection[str]) -> Iterator[None]:
+    """Keep only these variables in the environment of this process, during a block."""
+    whole = dict(os.environ)
+    replace_environment({name: whole[name] for name in names if name in whole})
+    try:
+        yield
+    finally:
+        replace_environment(whole)
 
 
 def refuse(setting: str, reason: str) -> NoReturn:

@@ -61,6 +61,8 @@ TIMED = frozenset(
         "services/escrow/deposits/watcher.py",
         "services/escrow/outgoing.py",
         "services/escrow/sending/bootstrap.py",
+        "services/escrow/sending/channels.py",
+        "services/escrow/sending/loading.py",
         "services/escrow/sending/pipeline.py",
         "services/escrow/sending/recovery.py",
         "services/escrow/sending/sender.py",

@@ -101,7 +101,8 @@ group by holder.marketplace_id
 """
 LEASE_CHANNELS = """
 with asked as materialized (
-    select * from unnest(%(marketplaces)s::uuid[], %(commands)s::uuid[], %(epochs)s::bigint[],
+    select marketplace_id, command_id, epoch, step_id, place
+    from unnest(%(marketplaces)s::uuid[], %(commands)s::uuid[], %(epochs)s::bigint[],
                          %(steps)s::uuid[])
         with ordinality as a (marketplace_id, command_id, epoch, step_id, place)
 ), held as materialized (

@@ -1,6 +1,7 @@
 """No marketplace stops another: a flood, and commands that hang, delay nobody else's for long."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -359,26 +360,21 @@ async def test_channel_accounts_are_shared_among_marketplaces(narrow: World) -> 
 
 async def _given(asked: Awaitable[Any]) -> bool:
     """Tell whether a step gets a channel account in time."""
-    try:
+    with contextlib.suppress(NotNow):
         await asked
-    except NotNow:
-        return False
-    return True
+        return True
+    return False
 
 
 async def _planned(world: World, size: int) -> list[Any]:
     """Accept so many commands, take them, and read their first steps."""
     await _accepted(world, size)
-    steps = []
+    owner, journal = world.marketplace_id, world.house.journal
     async with world.house.database.transaction() as tx:
-        due = await world.house.journal.due(tx, limit=size)
-        leases = await world.house.journal.claim(
-            tx, shares={world.marketplace_id: due[world.marketplace_id]}, seconds=60
-        )
-        for lease in leases:
-            books = await world.house.journal.books(tx, lease)
-            steps += [(lease, step) for step in books.steps]
-    return steps
+        due = await journal.due(tx, limit=size)
+        leases = await journal.claim(tx, shares={owner: due[owner]}, seconds=60)
+        found = [(lease, await journal.books(tx, lease)) for lease in leases]
+    return [(lease, step) for lease, books in found for step in books.steps]
 
 
 async def test_two_workers_that_claim_at_once_take_different_commands(narrow: World) -> None:
@@ -389,8 +385,7 @@ async def test_two_workers_that_claim_at_once_take_different_commands(narrow: Wo
         first = await journal.claim(one, shares={narrow.marketplace_id: 3}, seconds=60)
         second = await journal.claim(two, shares={narrow.marketplace_id: 3}, seconds=60)
 
-    taken = [lease.id for lease in [*first, *second]]
-    assert len(taken) == len(set(taken)) == 6
+    assert len({lease.id for lease in [*first, *second]}) == len([*first, *second]) == 6
 
 
 async def _accepted(world: World, size: int) -> None:
