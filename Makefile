@@ -148,6 +148,14 @@ test: $(INSTALLED) ## Run the tests, or some: make test WORKERS=0 ARGS="-k relea
 test-slow: $(INSTALLED) ## Run the slow tests: every crash point, a node that lies, fuzzed requests
 	@$(PYTEST) --junitxml=build/slow-tests.xml -m slow
 
+.PHONY: conform
+
+# VECTORS: any file of the format soroban-escrow-vectors/1.
+VECTORS ?= tests/conformance/escrow_vectors.json
+
+conform: $(INSTALLED) ## Replay answers of the real escrow contract on the devnet: [VECTORS=file]
+	@$(BIN)/python -m devnet.conform "$(VECTORS)"
+
 prove: $(INSTALLED) ## Run the long proofs, and write their figures into docs/reports/
 	@RACE_ROUNDS=200 FUZZ_EXAMPLES=300 REPORTS=docs/reports $(BIN)/pytest -o timeout=3600 \
 	  tests/e2e/test_races.py tests/e2e/test_schemathesis.py tests/e2e/test_party_schemathesis.py

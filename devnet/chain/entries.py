@@ -31,12 +31,16 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trustline:
-    """A trustline. balance and limit: minor units (10⁻⁷) of the asset."""
+    """A trustline. balance and limit: minor units (10⁻⁷) of the asset.
+
+    authorized: the issuer lets the holder receive and pay.
+    """
 
     address: str
     asset: AssetRef
     balance: int
     limit: int
+    authorized: bool = True
 
 
 def read_account(view: Readable, address: str) -> Account | None:
@@ -115,6 +119,7 @@ def _decode_trustline(data: bytes) -> Trustline:
         asset=from_xdr(raw.asset),
         balance=raw.balance.int64,
         limit=raw.limit.int64,
+        authorized=bool(raw.flags.uint32 & AUTHORIZED),
     )
 
 
@@ -125,7 +130,7 @@ def encode_trustline(line: Trustline) -> bytes:
         asset=trust_line_asset(line.asset),
         balance=xdr.Int64(line.balance),
         limit=xdr.Int64(line.limit),
-        flags=xdr.Uint32(AUTHORIZED),
+        flags=xdr.Uint32(AUTHORIZED if line.authorized else 0),
         ext=xdr.TrustLineEntryExt(0),
     )
     return xdr.LedgerEntryData(xdr.LedgerEntryType.TRUSTLINE, trust_line=raw).to_xdr_bytes()

@@ -69,7 +69,7 @@ def deploy_asset_contract(view: View, *, asset: AssetRef, passphrase: str) -> No
         ]
     )
     instance = xdr.SCContractInstance(executable, storage)
-    live_until = view.sequence + rules.MIN_PERSISTENT_TTL
+    live_until = rules.first_life(view.sequence)
     view.put(key, Entry(_encode(contract, instance), live_until=live_until))
 
 

@@ -79,6 +79,10 @@ class View:
         """Write an entry; its `modified` becomes this view's ledger."""
         self.changes[key] = replace(entry, modified=self.sequence)
 
+    def extend(self, key: Key, entry: Entry, *, live_until: int) -> None:
+        """Let an entry live longer. Its lifetime is no part of it: it is not modified."""
+        self.changes[key] = replace(entry, live_until=live_until)
+
     def delete(self, key: Key) -> None:
         """Remove an entry."""
         self.changes[key] = None

@@ -4,10 +4,11 @@ Error numbers are those of the built-in contract.
 """
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from stellar_sdk import scval, xdr
 
-from devnet.chain import events, holdings
+from devnet.chain import events, holdings, keys, rules
 from devnet.chain.addresses import address_value, from_sc_address, is_contract, present
 from devnet.chain.assets import AssetRef
 from devnet.chain.entries import read_account, read_trustline
@@ -18,10 +19,22 @@ from devnet.soroban.host import Host
 ACCOUNT_MISSING = 6
 NEGATIVE_AMOUNT = 8
 BALANCE = 10
+DEAUTHORIZED = 11
 OVERFLOW = 12
 TRUSTLINE_MISSING = 13
 
 I128_MAX = 2**127 - 1
+DAY_LEDGERS = 17_280
+"""Ledgers of five seconds in a day."""
+
+Change = Callable[..., None]
+
+
+class Held(NamedTuple):
+    """A contract's balance in minor units, and whether the issuer lets it move."""
+
+    amount: int
+    authorized: bool
 
 
 class AssetContract:
@@ -59,8 +72,9 @@ class AssetContract:
         if amount < 0:
             raise contract_error(NEGATIVE_AMOUNT, "negative amount is not allowed")
         host.require_auth(sender)
-        self._move(host, sender, -amount)
-        self._move(host, receiver.account, amount)
+        _extend_instance(host)
+        self._spend(host, sender, amount)
+        self._receive(host, receiver.account, amount)
         tag = None if receiver.muxed_id is None else scval.to_uint64(receiver.muxed_id)
         host.publish(
             events.movement(
@@ -74,38 +88,66 @@ class AssetContract:
         )
         return scval.to_void()
 
-    def _move(self, host: Host, address: str, amount: int) -> None:
-        if is_contract(address):
-            self._move_of_contract(host, address, amount)
+    def _spend(self, host: Host, address: str, amount: int) -> None:
+        self._check_authorized(host, address)
+        if not is_contract(address):
+            self._move(host, holdings.debit, address, amount)
             return
-        change = holdings.credit if amount >= 0 else holdings.debit
+        held = _held(host, address)
+        if (0 if held is None else held.amount) < amount:
+            raise contract_error(BALANCE, "balance is not sufficient to spend")
+        if held is not None:
+            _hold(host, address, held.amount - amount)
+
+    def _receive(self, host: Host, address: str, amount: int) -> None:
+        self._check_authorized(host, address)
+        if not is_contract(address):
+            self._move(host, holdings.credit, address, amount)
+            return
+        held = _held(host, address)
+        after = amount if held is None else held.amount + amount
+        if after > I128_MAX:
+            raise contract_error(OVERFLOW, "balance overflows")
+        _hold(host, address, after)
+
+    def _move(self, host: Host, change: Change, address: str, amount: int) -> None:
+        if amount > rules.INT64_MAX:
+            raise contract_error(OVERFLOW, "amount is beyond what a trustline can hold")
         try:
-            change(host.view, address=address, asset=self._asset, amount=abs(amount))
+            change(host.view, address=address, asset=self._asset, amount=amount)
         except (holdings.UnderfundedError, holdings.LineFullError) as error:
             raise contract_error(BALANCE, "resulting balance is not within limits") from error
         except (holdings.TrustlineMissingError, holdings.AccountMissingError) as error:
             raise self._nobody_there() from error
 
-    def _move_of_contract(self, host: Host, address: str, amount: int) -> None:
-        key = _balance_key(address)
-        after = _amount_of(host.read(key)) + amount
-        if after < 0:
-            raise contract_error(BALANCE, "balance is not sufficient to spend")
-        if after > I128_MAX:
-            raise contract_error(OVERFLOW, "balance overflows")
-        value = scval.to_struct(
-            {
-                "amount": scval.to_int128(after),
-                "authorized": scval.to_bool(True),
-                "clawback": scval.to_bool(False),
-            }
-        )
-        host.write(key, value)
+    def _check_authorized(self, host: Host, address: str) -> None:
+        if not self._is_authorized(host, address):
+            raise contract_error(DEAUTHORIZED, "balance is deauthorized")
+
+    def _is_authorized(self, host: Host, address: str) -> bool:
+        issuer = self._asset.issuer
+        if is_contract(address):
+            held = _held(host, address)
+            if held is None and issuer is not None:
+                # The issuer's flags say how a new balance begins: authorized, on this network.
+                host.view.get(keys.account(issuer))
+            return held is None or held.authorized
+        if issuer is None or address == issuer:
+            return True
+        line = read_trustline(host.view, address, self._asset)
+        if line is None:
+            raise self._nobody_there()
+        return line.authorized
 
     def _balance(self, host: Host, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
         address = from_sc_address(present(args[0].address)).account
+        _extend_instance(host)
         if is_contract(address):
-            return scval.to_int128(_amount_of(host.read(_balance_key(address))))
+            held = _held(host, address)
+            if held is None:
+                return scval.to_int128(0)
+            _extend_balance(host, address)
+            return scval.to_int128(held.amount)
         if self._asset.issuer is None:
             account = read_account(host.view, address)
             if account is None:
@@ -124,8 +166,8 @@ class AssetContract:
         return contract_error(TRUSTLINE_MISSING, "trustline entry is missing for account")
 
     def _authorized(self, host: Host, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
-        self._balance(host, args)
-        return scval.to_bool(True)
+        address = from_sc_address(present(args[0].address)).account
+        return scval.to_bool(self._is_authorized(host, address))
 
     def _decimals(self, _host: Host, _args: Sequence[xdr.SCVal]) -> xdr.SCVal:
         return scval.to_uint32(DECIMALS)
@@ -141,7 +183,32 @@ def _balance_key(address: str) -> xdr.SCVal:
     return scval.to_vec([scval.to_symbol("Balance"), address_value(address)])
 
 
-def _amount_of(stored: xdr.SCVal | None) -> int:
+def _held(host: Host, address: str) -> Held | None:
+    """Return what the asset contract stores for a contract, or None before its first receipt."""
+    stored = host.read(_balance_key(address))
     if stored is None:
-        return 0
-    return scval.from_int128(scval.from_struct(stored)["amount"])
+        return None
+    fields = scval.from_struct(stored)
+    return Held(scval.from_int128(fields["amount"]), scval.from_bool(fields["authorized"]))
+
+
+def _hold(host: Host, address: str, amount: int) -> None:
+    """Store a contract's balance; who has one that changes is authorized."""
+    value = scval.to_struct(
+        {
+            "amount": scval.to_int128(amount),
+            "authorized": scval.to_bool(True),
+            "clawback": scval.to_bool(False),
+        }
+    )
+    host.write(_balance_key(address), value)
+    _extend_balance(host, address)
+
+
+def _extend_balance(host: Host, address: str) -> None:
+    key = _balance_key(address)
+    host.extend(key, threshold=29 * DAY_LEDGERS, extend_to=30 * DAY_LEDGERS)
+
+
+def _extend_instance(host: Host) -> None:
+    host.extend_instance(threshold=6 * DAY_LEDGERS, extend_to=7 * DAY_LEDGERS)

@@ -14,6 +14,8 @@ from devnet.soroban.escrow_codes import Refusal
 from devnet.soroban.escrow_storage import EscrowStorage
 from devnet.soroban.escrow_value import address
 
+HASH_SIZE = 32
+
 
 def deploy_escrow(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
     """Deploy a contract with the running one as its deployer, and call its init function.
@@ -21,23 +23,32 @@ def deploy_escrow(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVa
     args: signer, wasm hash, salt, init function, init arguments, constructor arguments.
     Returns: the new address and what the init function answered.
     """
-    signer, wasm_hash, salt = address(args[0]), scval.from_bytes(args[1]), scval.from_bytes(args[2])
+    signer, wasm_hash, salt = address(args[0]), _bytes32(args[1]), _bytes32(args[2])
     function, init_args = scval.from_symbol(args[3]), scval.from_vec(args[4])
+    constructor_args = scval.from_vec(args[5])
     if storage.find() is not None:
         raise contract_error(Refusal.ESCROW_ALREADY_INITIALIZED)
     host = storage.host
     host.require_auth(signer)
-    if scval.from_vec(args[5]):
-        raise host_error(Kind.SCE_CONTEXT, Code.SCEC_INVALID_ACTION, "no constructor arguments")
     contract = contract_address(deployer=host.contract, salt=salt, passphrase=host.passphrase)
     key = keys.instance(contract)
     if host.view.get(key) is not None:
         raise host_error(Kind.SCE_STORAGE, Code.SCEC_EXISTING_VALUE, "contract already exists")
-    live_until = host.view.sequence + rules.MIN_PERSISTENT_TTL
+    if host.view.get(keys.code(wasm_hash)) is None:
+        raise host_error(Kind.SCE_STORAGE, Code.SCEC_MISSING_VALUE, "Wasm does not exist")
+    if constructor_args:
+        raise host_error(Kind.SCE_CONTEXT, Code.SCEC_INVALID_ACTION, "no constructor arguments")
     data = encode_instance(contract=contract, wasm_hash=wasm_hash)
-    host.view.put(key, Entry(data, live_until=live_until))
+    host.view.put(key, Entry(data, live_until=rules.first_life(host.view.sequence)))
     answer = host.call(contract, function, init_args)
     return scval.to_vec([address_value(contract), answer])
+
+
+def _bytes32(value: xdr.SCVal) -> bytes:
+    found = scval.from_bytes(value)
+    if len(found) != HASH_SIZE:
+        raise ValueError(f"{HASH_SIZE} bytes are needed")
+    return found
 
 
 def contract_address(*, deployer: str, salt: bytes, passphrase: str) -> str:

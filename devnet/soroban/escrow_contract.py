@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from stellar_sdk import scval, xdr
 
-from devnet.chain import rules
 from devnet.soroban import escrow_value, milestones, payouts, settlement
 from devnet.soroban.deploy import deploy_escrow
 from devnet.soroban.errors import Code, Kind, contract_error, host_error
@@ -20,6 +19,7 @@ from devnet.soroban.host import Host
 from devnet.soroban.profiles import Profile
 
 MAX_PLATFORM_FEE_BPS = 9_900
+MAX_ESCROWS_REQUESTED = 20
 
 Function = Callable[[EscrowStorage, Sequence[xdr.SCVal]], xdr.SCVal]
 
@@ -35,6 +35,8 @@ class EscrowContract:
             "tw_new_single_release_escrow": (6, deploy_escrow),
             "initialize_escrow": (1, _initialize),
             "get_escrow": (0, _get),
+            "get_escrow_by_contract_id": (1, _get_by_contract_id),
+            "get_multiple_escrow_balances": (1, _get_balances),
             "fund_escrow": (3, _fund),
             "change_milestone_status": (4, milestones.change_status),
             "approve_milestone": (2, milestones.approve),
@@ -65,27 +67,28 @@ class EscrowContract:
 
 
 def _initialize(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
+    escrow = escrow_value.decode(args[0], profile=storage.profile)
     if storage.find() is not None:
         raise contract_error(Refusal.ESCROW_ALREADY_INITIALIZED)
-    escrow = escrow_value.decode(args[0], profile=storage.profile)
-    _check_new(escrow, storage.profile)
+    _check_size(escrow, storage.profile)
+    if _any_flag(escrow) or _any_approved(escrow):
+        raise contract_error(Refusal.FLAGS_MUST_BE_FALSE)
     value = storage.save(escrow)
     storage.host.emit([scval.to_symbol("tw_init")], scval.to_vec([value]))
     return value
 
 
-def _check_new(escrow: Escrow, profile: Profile) -> None:
+def _check_size(escrow: Escrow, profile: Profile) -> None:
+    """Check the numbers of a new or changed escrow. Raises: HostError."""
     fee = escrow.platform_fee
     if fee > MAX_PLATFORM_FEE_BPS or fee + payouts.PROVIDER_BPS > payouts.DENOMINATOR:
         raise contract_error(Refusal.PLATFORM_FEE_TOO_HIGH)
-    if escrow.amount < 0:
+    if escrow.amount <= 0:
         raise contract_error(Refusal.AMOUNT_CANNOT_BE_ZERO)
     if not escrow.milestones:
         raise contract_error(Refusal.NO_MILESTONE_DEFINED)
     if len(escrow.milestones) > profile.max_milestones:
         raise contract_error(Refusal.TOO_MANY_MILESTONES)
-    if _any_flag(escrow) or any(milestone.approved for milestone in escrow.milestones):
-        raise contract_error(Refusal.FLAGS_MUST_BE_FALSE)
 
 
 def _any_flag(escrow: Escrow) -> bool:
@@ -93,19 +96,53 @@ def _any_flag(escrow: Escrow) -> bool:
     return flags.disputed or flags.released or flags.resolved
 
 
+def _any_approved(escrow: Escrow) -> bool:
+    return any(milestone.approved for milestone in escrow.milestones)
+
+
 def _get(storage: EscrowStorage, _args: Sequence[xdr.SCVal]) -> xdr.SCVal:
     return storage.load_value()
 
 
+def _get_by_contract_id(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
+    value = storage.host.call(address(args[0]), "get_escrow", [])
+    escrow_value.decode(value, profile=storage.profile)
+    return value
+
+
+def _get_balances(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
+    contracts = scval.from_vec(args[0])
+    if len(contracts) > MAX_ESCROWS_REQUESTED:
+        raise contract_error(Refusal.TOO_MANY_ESCROWS_REQUESTED)
+    found = []
+    for contract in contracts:
+        if address(contract) == storage.host.contract:
+            token = storage.load().token
+        else:
+            value = _get_by_contract_id(storage, [contract])
+            token = escrow_value.decode(value, profile=storage.profile).token
+        balance = storage.balance_of(token, address(contract))
+        decimals = storage.decimals_of(token)
+        fields = {
+            "address": contract,
+            "balance": scval.to_int128(balance),
+            "trustline_decimals": scval.to_uint32(decimals),
+        }
+        found.append(scval.to_struct(fields))
+    return scval.to_vec(found)
+
+
 def _fund(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
-    signer, amount = address(args[0]), scval.from_int128(args[2])
+    signer = address(args[0])
     expected = escrow_value.decode(args[1], profile=storage.profile)
+    amount = scval.from_int128(args[2])
     escrow = storage.load()
+    balance = storage.balance_of(escrow.token, signer)
     if amount <= 0:
         raise contract_error(Refusal.AMOUNT_CANNOT_BE_ZERO)
     if expected != escrow:
         raise contract_error(Refusal.PROPERTIES_MISMATCH)
-    if storage.balance_of(escrow.token, signer) < amount:
+    if balance < amount:
         raise contract_error(Refusal.INSUFFICIENT_FUNDS_FOR_FUNDING)
     storage.host.require_auth(signer)
     storage.transfer(escrow.token, sender=signer, receiver=storage.host.contract, amount=amount)
@@ -117,6 +154,8 @@ def _update(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
     platform = address(args[0])
     wanted = escrow_value.decode(args[1], profile=storage.profile)
     escrow = storage.load()
+    balance = storage.balance_of(escrow.token, storage.host.contract)
+    _check_size(wanted, storage.profile)
     if platform != escrow.roles.platform:
         raise contract_error(Refusal.ONLY_PLATFORM)
     if wanted.roles.platform != escrow.roles.platform:
@@ -125,12 +164,12 @@ def _update(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
         raise contract_error(Refusal.OPENED_FOR_DISPUTE_RESOLUTION)
     if _any_flag(wanted):
         raise contract_error(Refusal.FLAGS_MUST_BE_FALSE)
-    if storage.balance_of(escrow.token, storage.host.contract) > 0:
+    if balance > 0:
         _check_appended(escrow, wanted)
-    else:
-        if any(milestone.approved for milestone in escrow.milestones):
-            raise contract_error(Refusal.MILESTONE_APPROVED_CANNOT_CHANGE)
-        _check_new(wanted, storage.profile)
+    elif _any_approved(escrow):
+        raise contract_error(Refusal.MILESTONE_APPROVED_CANNOT_CHANGE)
+    elif _any_approved(wanted):
+        raise contract_error(Refusal.FLAGS_MUST_BE_FALSE)
     storage.host.require_auth(platform)
     value = storage.save(wanted)
     data = scval.to_vec([args[0], scval.to_string(wanted.engagement_id), value])
@@ -154,6 +193,6 @@ def _extend_ttl(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
     if platform != storage.load().roles.platform:
         raise contract_error(Refusal.ONLY_PLATFORM)
     storage.host.require_auth(platform)
-    storage.extend(min(ledgers, rules.MAX_TTL))
+    storage.extend(ledgers)
     storage.host.emit([scval.to_symbol("tw_ttl_extend")], scval.to_vec([args[0], args[1]]))
     return scval.to_void()

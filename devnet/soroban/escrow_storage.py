@@ -10,6 +10,8 @@ from devnet.soroban.escrow_value import Escrow
 from devnet.soroban.host import Host
 from devnet.soroban.profiles import Profile
 
+THRESHOLD_LEDGERS = 17_280
+"""The contract extends its value's lifetime only when at most this much is left."""
 EXTEND_TO_LEDGERS = 31_536_000
 """The lifetime that the contract requests on every write; the network caps it."""
 
@@ -43,17 +45,25 @@ class EscrowStorage:
     def save(self, escrow: Escrow) -> xdr.SCVal:
         """Store the escrow and return it as a contract value."""
         value = escrow_value.encode(escrow, profile=self.profile)
-        self.host.write(KEY, value, extend_to=EXTEND_TO_LEDGERS)
+        self.host.write(KEY, value)
+        self.extend(EXTEND_TO_LEDGERS)
         return value
 
     def extend(self, ledgers: int) -> None:
-        """Let the stored escrow live at least so many ledgers from now."""
-        self.host.write(KEY, self.load_value(), extend_to=ledgers)
+        """Let the escrow live so many ledgers from now, if it is near its end.
+
+        Raises: HostError: fewer ledgers than the threshold.
+        """
+        self.host.extend(KEY, threshold=THRESHOLD_LEDGERS, extend_to=ledgers)
 
     def balance_of(self, token: str, holder: str) -> int:
         """Ask the token for a balance, in minor units."""
         answer = self.host.call(token, "balance", [address_value(holder)])
         return scval.from_int128(answer)
+
+    def decimals_of(self, token: str) -> int:
+        """Ask the token for its decimals."""
+        return scval.from_uint32(self.host.call(token, "decimals", []))
 
     def transfer(self, token: str, *, sender: str, receiver: str, amount: int) -> None:
         """Let the token move minor units."""

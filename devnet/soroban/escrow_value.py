@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from stellar_sdk import scval, xdr
 
 from devnet.chain.addresses import address_value, from_sc_address, present
+from devnet.soroban.errors import Code, Kind, host_error
 from devnet.soroban.profiles import Profile
 
 
@@ -68,18 +69,20 @@ class Escrow:
 
 
 def decode(value: xdr.SCVal, *, profile: Profile) -> Escrow:
-    """Read an escrow. Raises: ValueError: a field is missing, unknown or of another type."""
+    """Read an escrow, field by field in their order.
+
+    Raises: HostError: a field is missing or unknown; ValueError: one is of another type.
+    """
     fields = _struct(
         value,
         "amount description engagement_id flags milestones platform_fee receiver_memo roles "
         "title trustline",
     )
-    flags = _struct(fields["flags"], "disputed released resolved")
     return Escrow(
         amount=scval.from_int128(fields["amount"]),
         description=scval.from_string(fields["description"]),
         engagement_id=scval.from_string(fields["engagement_id"]),
-        flags=Flags(**{name: scval.from_bool(item) for name, item in flags.items()}),
+        flags=_flags(fields["flags"]),
         milestones=tuple(_milestone(item) for item in scval.from_vec(fields["milestones"])),
         platform_fee=scval.from_uint32(fields["platform_fee"]),
         receiver_memo=scval.from_uint32(fields["receiver_memo"]),
@@ -132,17 +135,31 @@ def address(value: xdr.SCVal) -> str:
 
 
 def _struct(value: xdr.SCVal, names: str) -> Mapping[str, xdr.SCVal]:
-    fields = scval.from_struct(value)
-    if set(fields) != set(names.split()):
-        raise ValueError(f"fields {sorted(fields)} are not {names}")
-    return fields
+    """Unpack a map as the host does: first its size, then each key.
+
+    names: the fields, sorted. Raises: HostError; ValueError: the value is no map.
+    """
+    entries, wanted = present(value.map).sc_map, names.split()
+    if len(entries) != len(wanted):
+        note = f"differing host map and output slice lengths: {len(entries)}, {len(wanted)}"
+        raise host_error(Kind.SCE_OBJECT, Code.SCEC_UNEXPECTED_SIZE, note)
+    for entry, name in zip(entries, wanted, strict=True):
+        if entry.key.sym is None or entry.key.sym.sc_symbol != name.encode():
+            note = f"the map has another key than {name}"
+            raise host_error(Kind.SCE_OBJECT, Code.SCEC_INVALID_INPUT, note)
+    return {name: entry.val for entry, name in zip(entries, wanted, strict=True)}
+
+
+def _flags(value: xdr.SCVal) -> Flags:
+    fields = _struct(value, "disputed released resolved")
+    return Flags(**{name: scval.from_bool(item) for name, item in fields.items()})
 
 
 def _roles(value: xdr.SCVal, profile: Profile) -> Roles:
     fields = _struct(
         value,
-        "approver dispute_resolver receiver release_signer service_provider "
-        + profile.platform_field,
+        f"approver dispute_resolver {profile.platform_field} receiver release_signer "
+        "service_provider",
     )
     return Roles(
         approver=address(fields["approver"]),

@@ -12,6 +12,7 @@ from typing import Protocol
 from stellar_sdk import scval, xdr
 
 from devnet.chain import keys, rules
+from devnet.chain.addresses import present
 from devnet.chain.entries import decode_contract_data, encode_contract_data
 from devnet.chain.events import contract_event
 from devnet.chain.instances import Instance, decode_instance
@@ -20,6 +21,8 @@ from devnet.chain.state import Entry, Readable, View
 from devnet.soroban.errors import Code, HostError, Kind, host_error, topics
 
 MAX_DEPTH = 10
+RESERVED = "__"
+"""How the names of functions begin that only the host calls."""
 
 ContractCode = Callable[["Host", str, Sequence[xdr.SCVal]], xdr.SCVal]
 
@@ -124,7 +127,11 @@ class Host:
         self._frames.append(frame)
         self._authority.push(frame)
         try:
-            return self._code(contract)(self, function, args)
+            code = self._code(contract)
+            if function.startswith(RESERVED):
+                note = "can't invoke a reserved function directly"
+                raise host_error(Kind.SCE_CONTEXT, Code.SCEC_INVALID_ACTION, note)
+            return code(self, function, args)
         except HostError as error:
             self._diagnose(frame, error)
             raise
@@ -161,21 +168,42 @@ class Host:
         entry = self.view.get(keys.contract_data(self.contract, key, keys.PERSISTENT))
         return None if entry is None else decode_contract_data(entry.data)
 
-    def write(self, key: xdr.SCVal, value: xdr.SCVal, *, extend_to: int = 0) -> None:
-        """Store a value of the running contract.
-
-        extend_to: ledgers from now that it must live at least; the network's maximum caps it.
-        """
+    def write(self, key: xdr.SCVal, value: xdr.SCVal) -> None:
+        """Store a value of the running contract; what is stored already lives on as long."""
         stored = keys.contract_data(self.contract, key, keys.PERSISTENT)
         before = self.view.get(stored)
-        alive = self.view.sequence + rules.MIN_PERSISTENT_TTL
-        if before is not None and before.live_until is not None:
-            alive = before.live_until
-        wanted = self.view.sequence + min(extend_to, rules.MAX_TTL)
+        live_until = rules.first_life(self.view.sequence)
+        if before is not None:
+            live_until = present(before.live_until)
         data = encode_contract_data(
             contract=self.contract, key=key, durability=keys.PERSISTENT, value=value
         )
-        self.view.put(stored, Entry(data, live_until=max(alive, wanted)))
+        self.view.put(stored, Entry(data, live_until=live_until))
+
+    def extend(self, key: xdr.SCVal, *, threshold: int, extend_to: int) -> None:
+        """Let a stored value live `extend_to` more ledgers, if at most `threshold` are left.
+
+        Raises: HostError: nothing is stored, or the threshold is above the extension.
+        """
+        stored = keys.contract_data(self.contract, key, keys.PERSISTENT)
+        self._extend(stored, threshold=threshold, extend_to=extend_to)
+
+    def extend_instance(self, *, threshold: int, extend_to: int) -> None:
+        """Let the running contract's instance live longer, as a stored value. Raises: HostError."""
+        self._extend(keys.instance(self.contract), threshold=threshold, extend_to=extend_to)
+
+    def _extend(self, key: Key, *, threshold: int, extend_to: int) -> None:
+        if threshold > extend_to:
+            note = "threshold must be <= extend_to"
+            raise host_error(Kind.SCE_STORAGE, Code.SCEC_INVALID_INPUT, note)
+        entry = self.view.get(key)
+        if entry is None:
+            note = "trying to extend a missing entry"
+            raise host_error(Kind.SCE_STORAGE, Code.SCEC_MISSING_VALUE, note)
+        left = present(entry.live_until) - self.view.sequence
+        wanted = min(extend_to, rules.MAX_TTL - 1)
+        if left <= threshold and left < wanted:
+            self.view.extend(key, entry, live_until=self.view.sequence + wanted)
 
     def _code(self, contract: str) -> ContractCode:
         entry = self.view.get(keys.instance(contract))

@@ -44,8 +44,9 @@ def record(
 ) -> Invocation:
     """Run a call as `source`, allowing everything, and say what must be signed and touched."""
     recorder = Recorder(source=source)
-    view = Footprint(ledger, sequence=sequence)
-    done = _run(operation, view, recorder, environment)
+    done = run(
+        operation, authority=recorder, ledger=ledger, sequence=sequence, environment=environment
+    )
     entries = recorder.entries() if done.error is None else []
     return Invocation(
         view=done.view,
@@ -68,19 +69,30 @@ def enforce(
 ) -> Invocation:
     """Run a call as `source` with the authorisation it carries, inside the declared footprint."""
     enforcer = Enforcer(operation.auth, source=source, network_id=environment.network_id)
+    return run(
+        operation,
+        authority=enforcer,
+        ledger=ledger,
+        sequence=sequence,
+        environment=environment,
+        declared=declared,
+    )
+
+
+def run(
+    operation: xdr.InvokeHostFunctionOp,
+    *,
+    authority: Authority,
+    ledger: Readable,
+    sequence: int,
+    environment: Environment,
+    declared: xdr.LedgerFootprint | None = None,
+) -> Invocation:
+    """Run a call that the authority allows or refuses, inside the footprint if it is declared."""
     bounds = None
     if declared is not None:
         bounds = (_keys(declared.read_only), _keys(declared.read_write))
     view = Footprint(ledger, sequence=sequence, declared=bounds)
-    return _run(operation, view, enforcer, environment)
-
-
-def _run(
-    operation: xdr.InvokeHostFunctionOp,
-    view: Footprint,
-    authority: Authority,
-    environment: Environment,
-) -> Invocation:
     host = Host(
         view=view,
         passphrase=environment.passphrase,

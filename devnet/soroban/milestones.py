@@ -25,6 +25,8 @@ def change_status(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVa
         raise contract_error(Refusal.NO_MILESTONE_DEFINED)
     if index >= len(escrow.milestones):
         raise contract_error(Refusal.MILESTONE_TO_UPDATE_DOES_NOT_EXIST)
+    if not escrow.milestones[index].status:
+        raise contract_error(Refusal.EMPTY_MILESTONE_STATUS)
     storage.host.require_auth(provider)
     milestone = replace(escrow.milestones[index], status=status)
     if evidence is not None:

@@ -13,6 +13,7 @@ from devnet.soroban.escrow_value import Escrow, Flags, address
 from devnet.soroban.payouts import Fees
 
 MAX_DISTRIBUTIONS = 50
+I128_MAX = 2**127 - 1
 
 
 def release(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
@@ -63,13 +64,12 @@ def resolve(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
     """Pay the whole balance out as the dispute resolver decides."""
     resolver, shares = address(args[0]), _distributions(args[1])
     escrow = storage.load()
-    _check_shares(shares)
+    balance = storage.balance_of(escrow.token, storage.host.contract)
+    total = _total(shares)
     if resolver != escrow.roles.dispute_resolver:
         raise contract_error(Refusal.ONLY_DISPUTE_RESOLVER)
     if not escrow.flags.disputed:
         raise contract_error(Refusal.NOT_IN_DISPUTE)
-    balance = storage.balance_of(escrow.token, storage.host.contract)
-    total = sum(shares.values())
     if balance < total:
         raise contract_error(Refusal.INSUFFICIENT_FUNDS_FOR_RESOLUTION)
     if balance != total:
@@ -89,28 +89,36 @@ def withdraw(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
     """Pay out what is left after the end, or while a dispute is open; emits nothing itself."""
     resolver, shares = address(args[0]), _distributions(args[1])
     escrow = storage.load()
-    _check_shares(shares)
+    balance = storage.balance_of(escrow.token, storage.host.contract)
+    total = _total(shares)
     if resolver != escrow.roles.dispute_resolver:
         raise contract_error(Refusal.ONLY_DISPUTE_RESOLVER)
     flags = escrow.flags
     if not (flags.released or flags.resolved or flags.disputed):
         raise contract_error(Refusal.NOT_FULLY_PROCESSED)
-    total = sum(shares.values())
     if total <= 0:
         raise contract_error(Refusal.TOTAL_CANNOT_BE_ZERO)
-    if storage.balance_of(escrow.token, storage.host.contract) < total:
+    if balance < total:
         raise contract_error(Refusal.INSUFFICIENT_FUNDS_FOR_RESOLUTION)
     storage.host.require_auth(resolver)
     fees, paid = payouts.distributed(shares, platform_bps=escrow.platform_fee)
     _pay(storage, escrow, fees, paid, args[2:])
+    storage.save(escrow)
     return scval.to_void()
 
 
-def _check_shares(shares: Mapping[str, int]) -> None:
-    if any(amount <= 0 for amount in shares.values()):
-        raise contract_error(Refusal.AMOUNTS_SHOULD_BE_POSITIVE)
+def _total(shares: Mapping[str, int]) -> int:
+    """Add the shares up, one after the other. Raises: HostError: numbers 38, 17 and 45."""
+    total = 0
+    for amount in shares.values():
+        if amount <= 0:
+            raise contract_error(Refusal.AMOUNTS_SHOULD_BE_POSITIVE)
+        total += amount
+        if total > I128_MAX:
+            raise contract_error(Refusal.OVERFLOW)
     if len(shares) > MAX_DISTRIBUTIONS:
         raise contract_error(Refusal.TOO_MANY_DISTRIBUTIONS)
+    return total
 
 
 def _distributions(value: xdr.SCVal) -> dict[str, int]:

@@ -1,10 +1,14 @@
 """The asset contract: balances of accounts and contracts, and its refusals by number."""
 
+from dataclasses import replace
+
 import pytest
 from stellar_sdk import MuxedAccount, scval, xdr
 
+from devnet.chain import keys
 from devnet.chain.addresses import present
 from devnet.chain.assets import NATIVE, contract_id
+from devnet.chain.entries import read_trustline, write_trustline
 from devnet.soroban.asset_contract import I128_MAX, AssetContract
 from devnet.soroban.authorization import Recorder
 from devnet.soroban.errors import HostError
@@ -104,6 +108,57 @@ def test_refusals_by_number(world: World) -> None:
     assert transfer(world, buyer, nobody, 1, XLM).error == refusal(6)
 
 
+def freeze(world: World, name: str) -> None:
+    line = read_trustline(world.view, address(name), IDENTITY.usdc)
+    write_trustline(world.view, replace(present(line), authorized=False))
+
+
+def authorized(world: World, holder: str) -> bool:
+    answer = world.call(TOKEN, "authorized", [scval.to_address(holder)])
+    return scval.from_bool(present(answer.value))
+
+
+def test_a_holder_without_authorisation_neither_pays_nor_receives(world: World) -> None:
+    freeze(world, "seller")
+
+    assert transfer(world, address("buyer"), address("seller"), 1).error == refusal(11)
+    assert transfer(world, address("seller"), address("buyer"), 1).error == refusal(11)
+    assert not authorized(world, address("seller"))
+    assert authorized(world, address("buyer"))
+    assert balance(world, address("seller")) == 1_000 * UNIT
+
+
+def test_an_amount_beyond_a_trustlines_type_is_an_overflow(world: World) -> None:
+    assert transfer(world, address("buyer"), address("seller"), 2**63).error == refusal(12)
+    assert transfer(world, address("buyer"), address("seller"), 2**63 - 1).error == refusal(10)
+
+
+def test_a_contract_without_balance_pays_nothing_and_stores_nothing(world: World) -> None:
+    contract, view = world.deploy(), world.view
+    host = Host(
+        view=Footprint(view, sequence=2),
+        passphrase=IDENTITY.passphrase,
+        contracts=Registry(fee_address=IDENTITY.fee_address),
+        authority=Recorder(source=address("buyer")),
+    )
+    host._frames.append(Frame(TOKEN, "transfer", []))
+
+    AssetContract(IDENTITY.usdc)._spend(host, contract, 0)
+
+    assert not host.view.written
+
+
+def test_the_issuers_account_is_read_at_a_contracts_first_receipt(world: World) -> None:
+    contract, key = world.deploy(), keys.account(IDENTITY.usdc.issuer or "")
+
+    first = transfer(world, address("buyer"), contract, 1).invocation.view
+    second = transfer(world, address("buyer"), contract, 1).invocation.view
+
+    assert key in first.read
+    assert key not in first.written
+    assert key not in second.read
+
+
 def test_an_unknown_function_traps(world: World) -> None:
     assert world.call(TOKEN, "clawback", []).error == "Error(Context, MissingValue)"
     assert world.call(TOKEN, "balance", []).error == "Error(Context, UnexpectedSize)"
@@ -111,8 +166,12 @@ def test_an_unknown_function_traps(world: World) -> None:
     assert world.call(TOKEN, "balance", wrong).error == "Error(Value, UnexpectedType)"
 
 
-@pytest.mark.parametrize(("amount", "number"), [(-1, 10), (I128_MAX, 12)])
-def test_a_contracts_balance_stays_within_its_type(world: World, amount: int, number: int) -> None:
+@pytest.mark.parametrize(
+    ("method", "amount", "number"), [("_spend", 1, 10), ("_receive", I128_MAX, 12)]
+)
+def test_a_contracts_balance_stays_within_its_type(
+    world: World, method: str, amount: int, number: int
+) -> None:
     contract = world.deploy()
     transfer(world, address("buyer"), contract, 1 if number == 12 else 0)
     host = Host(
@@ -124,6 +183,6 @@ def test_a_contracts_balance_stays_within_its_type(world: World, amount: int, nu
     host._frames.append(Frame(TOKEN, "transfer", []))
 
     with pytest.raises(HostError) as raised:
-        AssetContract(IDENTITY.usdc)._move(host, contract, amount)
+        getattr(AssetContract(IDENTITY.usdc), method)(host, contract, amount)
 
     assert str(raised.value) == refusal(number)

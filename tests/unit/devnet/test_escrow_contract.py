@@ -191,3 +191,61 @@ def test_a_build_that_takes_the_fee_address_pays_it() -> None:
     assert world.call(contract, "release_funds", args).error is None
 
     assert world.usdc("provider") == 2_400_000
+
+
+def test_balances_are_asked_for_several_escrows_at_once(world: World) -> None:
+    contract = world.funded()
+    asked = scval.to_vec([scval.to_address(contract)])
+
+    for on in (contract, IDENTITY.factory):
+        answer = world.call(on, "get_multiple_escrow_balances", [asked])
+
+        assert [scval.to_native(item) for item in scval.from_vec(present(answer.value))] == [
+            {
+                "address": scval.from_address(scval.to_address(contract)),
+                "balance": 80 * UNIT,
+                "trustline_decimals": 7,
+            }
+        ]
+
+
+def test_at_most_twenty_balances_are_asked_for(world: World) -> None:
+    contract = scval.to_address(world.deploy())
+
+    for count, error in ((20, None), (21, refusal(25))):
+        asked = scval.to_vec([contract] * count)
+        answer = world.call(IDENTITY.factory, "get_multiple_escrow_balances", [asked])
+        assert answer.error == error
+
+
+def test_an_escrow_is_read_through_another_instance_but_not_through_itself(world: World) -> None:
+    contract = world.deploy()
+    args = [scval.to_address(contract)]
+
+    through = world.call(IDENTITY.factory, "get_escrow_by_contract_id", args)
+    own = world.call(contract, "get_escrow_by_contract_id", args)
+
+    assert through.value == world.call(contract, "get_escrow", []).value
+    assert own.error == "Error(Context, InvalidAction)"
+
+
+def test_functions_of_the_host_are_not_called(world: World) -> None:
+    assert world.call(world.deploy(), "__constructor", []).error == "Error(Context, InvalidAction)"
+
+
+def test_a_salt_has_32_bytes(world: World) -> None:
+    args = world.deploy_args(an_escrow(), salt=b"short")
+
+    answer = world.call(IDENTITY.factory, "tw_new_single_release_escrow", args)
+
+    assert answer.error == "Error(WasmVm, InvalidAction)"
+
+
+def test_a_taken_address_is_refused_before_unknown_code(world: World) -> None:
+    world.deploy()
+    args = world.deploy_args(an_escrow(), salt=SALT)
+    args[1] = scval.to_bytes(b"\xff" * 32)
+
+    answer = world.call(IDENTITY.factory, "tw_new_single_release_escrow", args)
+
+    assert answer.error == "Error(Storage, ExistingValue)"

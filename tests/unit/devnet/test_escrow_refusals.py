@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from stellar_sdk import scval
+from stellar_sdk import scval, xdr
 
 from devnet.chain.addresses import present, sc_address
 from devnet.soroban import escrow_value
@@ -32,6 +32,9 @@ def world() -> World:
     [
         (31, {"platform_fee": 9_901}),
         (1, {"amount": -1}),
+        (1, {"amount": 0}),
+        (31, {"platform_fee": 9_901, "amount": 0}),
+        (1, {"amount": 0, "milestones": ()}),
         (9, {"milestones": ()}),
         (27, {"milestones": (a_milestone(),) * 51}),
         (32, {"milestones": (a_milestone(approved=True),)}),
@@ -74,6 +77,21 @@ def test_changing_a_status_is_refused(world: World) -> None:
     assert world.change_status(contract, status="").error == refusal(30)
     assert world.change_status(contract, provider="buyer").error == refusal(8)
     assert world.change_status(contract, index=1).error == refusal(46)
+
+
+def test_a_milestone_that_began_without_a_status_never_gets_one(world: World) -> None:
+    contract = world.deploy(an_escrow(milestones=(a_milestone(status=b""),)))
+
+    assert world.change_status(contract, provider="buyer").error == refusal(8)
+    assert world.change_status(contract, index=1).error == refusal(46)
+    assert world.change_status(contract).error == refusal(30)
+
+
+def test_the_funders_trustline_is_asked_for_before_the_amount(world: World) -> None:
+    contract = world.deploy()
+    args = world.fund_args(contract, 0, signer="nobody")
+
+    assert world.call(contract, "fund_escrow", args).error == refusal(13)
 
 
 def test_approving_is_refused(world: World) -> None:
@@ -137,6 +155,8 @@ def test_resolving_is_refused(world: World) -> None:
     assert world.resolve(contract, {"buyer": AMOUNT - 1}).error == refusal(39)
     many = {f"somebody-{number}": UNIT for number in range(51)}
     assert world.resolve(contract, many).error == refusal(45)
+    most = 2**127 - 1
+    assert world.resolve(contract, {"buyer": most, "seller": most}).error == refusal(17)
 
 
 def test_resolving_nothing_is_refused(world: World) -> None:
@@ -157,6 +177,8 @@ def test_withdrawing_is_refused(world: World) -> None:
     assert world.resolve(contract, {}, function=withdraw).error == refusal(41)
     too_much = world.resolve(contract, {"buyer": AMOUNT + 1}, function=withdraw)
     assert too_much.error == refusal(15)
+    most = {"buyer": 2**127 - 1, "seller": 1}
+    assert world.resolve(contract, most, function=withdraw).error == refusal(17)
 
 
 def test_updating_is_refused(world: World) -> None:
@@ -172,6 +194,30 @@ def test_updating_is_refused(world: World) -> None:
     assert world.update(contract, stored).error == refusal(22)
     world.dispute(contract)
     assert world.update(contract, stored).error == refusal(16)
+
+
+@pytest.mark.parametrize(
+    ("number", "changes"),
+    [
+        (31, {"platform_fee": 9_901, "amount": 0}),
+        (1, {"amount": 0}),
+        (9, {"milestones": ()}),
+        (27, {"milestones": (a_milestone(),) * 51}),
+    ],
+)
+def test_an_updates_numbers_are_checked_before_its_caller(
+    world: World, number: int, changes: dict[str, object]
+) -> None:
+    contract = world.funded()
+
+    assert world.update(contract, an_escrow(**changes), platform="buyer").error == refusal(number)
+
+
+def test_an_update_approves_nothing(world: World) -> None:
+    contract = world.deploy()
+    approved = an_escrow(milestones=(a_milestone(approved=True),))
+
+    assert world.update(contract, approved).error == refusal(32)
 
 
 def test_only_the_platform_extends(world: World) -> None:
@@ -213,6 +259,28 @@ def test_a_wrong_argument_type_traps(world: World) -> None:
     answer = world.call(contract, "release_funds", [scval.to_uint32(1)])
 
     assert answer.error == "Error(WasmVm, InvalidAction)"
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"title": None}, "Error(Object, UnexpectedSize)"),
+        ({"zz": scval.to_uint32(1)}, "Error(Object, UnexpectedSize)"),
+        ({"title": None, "name": scval.to_string("Logo")}, "Error(Object, InvalidInput)"),
+        ({"flags": scval.to_map({})}, "Error(Object, UnexpectedSize)"),
+        ({"flags": scval.to_bool(False)}, "Error(WasmVm, InvalidAction)"),
+        ({"amount": scval.to_uint32(1)}, "Error(WasmVm, InvalidAction)"),
+        ({"amount": scval.to_uint32(1), "roles": scval.to_map({})}, "Error(WasmVm, InvalidAction)"),
+    ],
+)
+def test_a_malformed_escrow_is_refused_at_its_first_field(
+    world: World, changes: dict[str, xdr.SCVal | None], error: str
+) -> None:
+    given = escrow_value.encode(an_escrow(), profile=world.profile)
+    fields = {**scval.from_struct(given), **changes}
+    value = scval.to_struct({name: part for name, part in fields.items() if part is not None})
+
+    assert world.call(IDENTITY.factory, "initialize_escrow", [value]).error == error
 
 
 def test_maps_out_of_order_are_refused(world: World) -> None:

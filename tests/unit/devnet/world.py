@@ -151,7 +151,7 @@ class World:
             value=escrow_value.encode(escrow, profile=self.profile),
         )
         key = keys.contract_data(contract, escrow_storage.KEY, keys.PERSISTENT)
-        self.view.put(key, Entry(data))
+        self.view.put(key, Entry(data, live_until=rules.first_life(self.view.sequence)))
 
     def fund(self, contract: str, amount: int, *, signer: str = "buyer") -> Answer:
         """Fund an escrow with the properties it has now."""
