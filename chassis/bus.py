@@ -192,8 +192,13 @@ async def _send(
             headers = {**message.headers, "Nats-Msg-Id": message_id}
             sent = await context.publish_async(message.subject, message.body, headers=headers)
             futures.append(sent)
-        acknowledged = [asyncio.wait_for(future, ACK_TIMEOUT_SECONDS) for future in futures]
-        results = await asyncio.gather(*acknowledged, return_exceptions=True)
+        late: set[asyncio.Future[PubAck]] = set()
+        if futures:
+            _, late = await asyncio.wait(futures, timeout=ACK_TIMEOUT_SECONDS)
+        results = [
+            TimeoutError() if future in late else future.exception() or future.result()
+            for future in futures
+        ]
     finally:
         # An abandoned one would hold one of the context's places for ever.
         for future in futures:

@@ -23,6 +23,8 @@ BACKLOG = 2048
 UNREAD_BYTES_MAX = 128 * 1024
 # Files that the process needs in addition to its connections.
 FILES_ELSE = 256
+# How often the date of answers is kept.
+TICK_SECONDS = 0.25
 # The signals that ask the process to end.
 ENDING = (signal.SIGTERM, signal.SIGINT)
 log = logger()
@@ -37,11 +39,20 @@ class Server(uvicorn.Server):
     def __init__(self, app: Dispatcher, settings: GatewaySettings) -> None:
         super().__init__(_config(app, settings))
         self._app = app
+        self._is_ending = asyncio.Event()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop."""
         self._app.stop_waiting()
         super().handle_exit(sig, frame)
+        self._is_ending.set()
+
+    async def main_loop(self) -> None:
+        """Keep the date of answers until the end; Uvicorn itself wakes up more often."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._is_ending.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -42,7 +42,6 @@ from services.orders.servicer import ACCESS, OrdersServicer
 from services.orders.settings import OrdersSettings
 from services.orders.timers import Timers
 
-PROVISION_SECONDS = 2.0
 FOLD_SECONDS = 5.0
 PURGE_SECONDS = 600.0
 
@@ -129,7 +128,7 @@ def _app(
         background={
             "operations": saga.run,
             "ends": saga.watch,
-            "provision": lambda: _every(PROVISION_SECONDS, registry.provision_waiting),
+            "provision": registry.keep_provisioned,
             "purge": lambda: _every(PURGE_SECONDS, lambda: parts.idempotency.purge(database)),
             "credits": crediting.run,
             "credit_ends": crediting.watch,

@@ -24,7 +24,7 @@ from services.orders.order.domain import Decided, Order
 from services.orders.order.store import OrderStore, with_version
 from services.orders.order.use_cases import Kind
 
-TAKE_OVER_SECONDS = 1.0
+TAKE_OVER_SECONDS = 2.0
 TAKE_OVER_BATCH = 32
 # So many operations of a process: it claims none beyond.
 RUNS_MAX = 10_000

@@ -1,5 +1,6 @@
 """The use cases of users: register, look up, and provide account and wallet."""
 
+import asyncio
 import uuid
 from collections.abc import Callable
 
@@ -8,6 +9,7 @@ from chassis.database import Database, Transaction
 from chassis.idempotency import Answer, Idempotency, RequestKey
 from chassis.outbox import Outbox
 from chassis.telemetry import logger
+from chassis.waiting import Bell
 from kernel.clock import Clock
 from kernel.errors import DomainError
 from kernel.ids import new_id
@@ -16,6 +18,9 @@ from services.orders.peers.ports import EscrowPort, LedgerPort
 from services.orders.people.user_store import Place, UserStore
 from services.orders.people.users import User, UserIdTaken, UserType, chosen_public_id
 
+# How often users are provided for: while one lacks something, and otherwise, for those that another
+# process has left.
+AGAIN_SECONDS, SELDOM_SECONDS = 2.0, 15.0
 log = logger()
 
 
@@ -45,6 +50,8 @@ class UserRegistry:
         self._wallet_wait_seconds = wallet_wait_seconds
         # The last user that the background loop tried; None: it begins with the oldest.
         self._passed: Place | None = None
+        # Rings when a user lacks something.
+        self._is_missing = Bell()
 
     async def register(
         self,
@@ -116,6 +123,15 @@ class UserRegistry:
                 tx, user=user, wallet_address=address, at=self._clock.now()
             )
 
+    async def keep_provisioned(self) -> None:
+        """Provide for the users who lack something, until cancelled."""
+        while True:
+            self._is_missing.silence()
+            if await self.provision_waiting():
+                await asyncio.sleep(AGAIN_SECONDS)
+            else:
+                await self._is_missing.wait(seconds=SELDOM_SECONDS)
+
     async def provision_waiting(self, *, limit: int = 50) -> int:
         """Provision the next users whose account or wallet is missing; returns how many there were.
 
@@ -133,6 +149,7 @@ class UserRegistry:
             await self.provision(user, wait_seconds=wait_seconds)
         except DomainError as error:
             # The user stands; a background loop goes on with what is missing.
+            self._is_missing.ring()
             log.warning("user.not_provisioned_yet", user_id=str(user.id), error=error.reason)
 
     async def get(self, *, marketplace_id: uuid.UUID, ref: str) -> User:

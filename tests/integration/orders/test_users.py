@@ -14,8 +14,10 @@ from chassis.idempotency import Answer
 from kernel.errors import FailedPrecondition, InvalidArgument
 from kernel.ids import new_id, to_public
 from services.orders.order.domain import UserName
+from services.orders.people import registry as people
 from services.orders.people.users import UserIdTaken, UserType
 from tests.integration.orders.conftest import Shop, outcomes
+from tests.patience import PATIENCE_SECONDS
 
 
 async def _register(shop: Shop, external: str, **changes: Any) -> Answer:
@@ -242,3 +244,33 @@ async def test_a_user_who_cannot_be_provisioned_blocks_no_other(
         user = await one.registry.get(marketplace_id=one.marketplace_id, ref=name)
         assert user.is_provisioned is is_ready
     assert await one.registry.provision_waiting(limit=1) == 1
+
+
+async def test_a_user_whose_wallet_could_not_be_made_is_provided_for_soon(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(people, "SELDOM_SECONDS", 10 * PATIENCE_SECONDS)
+    rounds = asyncio.Queue[int]()
+    provision_waiting = shop.registry.provision_waiting
+
+    async def counted() -> int:
+        count = await provision_waiting()
+        rounds.put_nowait(count)
+        return count
+
+    monkeypatch.setattr(shop.registry, "provision_waiting", counted)
+    async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as running:
+        keeping = running.create_task(shop.registry.keep_provisioned())
+        assert await rounds.get() == 0
+        # It rests now.
+        shop.peers.escrow.is_away = True
+        await _register(shop, "late", public_id="late")
+        assert await rounds.get() == 1
+        shop.peers.escrow.is_away = False
+        while await rounds.get():
+            pass
+        keeping.cancel()
+
+    user = await shop.registry.get(marketplace_id=shop.marketplace_id, ref="late")
+    assert user.is_provisioned
