@@ -201,9 +201,11 @@ class Connection(psycopg.AsyncConnection[Any]):
     def _readable(self) -> None:
         """Go on with what waits; where nothing does, look no longer (`has_news` finds it)."""
         if self._reply is None:
-            self._unwatch()
-            if self.on_news is not None:
-                self.on_news()
+            # The loop may call once more for an answer that was read meanwhile.
+            if self.has_news():
+                self._unwatch()
+                if self.on_news is not None:
+                    self.on_news()
         elif not self._reply.done():
             self._reply.set_result(None)
 

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -79,6 +80,37 @@ async def test_an_event_of_another_process_wakes_the_relay_that_leads(
                 await until(is_published(shop))
 
     assert versions(await published(nats, marketplace_id)) == [1, 2, 3]
+    await other.database.close()
+
+
+async def test_a_relay_that_nothing_wakes_rests(
+    shop: Shop,
+    nats: NatsServer,
+    marketplace_id: uuid.UUID,
+    sleepy: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    del sleepy
+    looks: list[int] = []
+    look = relay._unpublished
+
+    async def counted(*args: Any) -> list[relay.Row]:
+        rows = await look(*args)
+        looks.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(relay, "_unpublished", counted)
+    other = replace(shop, database=Database.open(url=shop.url, schema="shop"))
+    async with relaying(shop, nats):
+        await until(lambda: looks == [0])
+        await append(shop, an_event(marketplace_id, version=1))
+        await until(is_published(shop))
+        # A process that died between its commit and its word; and time for many looks.
+        for version in range(2, 40):
+            await append(other, an_event(marketplace_id, version=version))
+        assert looks == [0, 1]
+
+    assert versions(await published(nats, marketplace_id)) == [1]
     await other.database.close()
 
 
