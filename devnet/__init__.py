@@ -6,8 +6,9 @@ atomic application, `TransactionResult`, `TransactionMeta` v4, asset events, and
 survives `kill -9`.
 
 What is not: **no wasm runs here.** The rules of the escrow contract and of the asset contract
-are written in Python (`devnet/soroban/`) after their published interface. There is no consensus,
-no resource metering, no expiry of state, and every account has its master key as its only signer.
+are written in Python (`devnet/soroban/`), and `make conform` compares them with what the real
+contract answered (`devnet/conform/`). There is no consensus, no resource metering, no expiry of
+state, and every account has its master key as its only signer.
 
 Nothing in Orchestrator imports this package; it is reached over HTTP like the real network.
 """

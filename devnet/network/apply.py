@@ -168,7 +168,7 @@ def _apply_extension(envelope: Envelope, view: View, charged: int) -> Outcome:
         )
         result = inner(Kind.RESTORE_FOOTPRINT, restore_footprint_result=restored)
     else:
-        ledgers = min(body.extend_footprint_ttl_op.extend_to.uint32, rules.MAX_TTL)
+        ledgers = min(body.extend_footprint_ttl_op.extend_to.uint32, rules.MAX_TTL - 1)
         for key in present(envelope.soroban_data).resources.footprint.read_only:
             _extend(view, key.to_xdr_bytes(), view.sequence + ledgers)
         extended = xdr.ExtendFootprintTTLResult(Extend.EXTEND_FOOTPRINT_TTL_SUCCESS)
@@ -186,7 +186,7 @@ def _apply_extension(envelope: Envelope, view: View, charged: int) -> Outcome:
 def _extend(view: View, key: bytes, live_until: int) -> None:
     entry: Entry | None = view.get(key)
     if entry is not None and entry.live_until is not None and entry.live_until < live_until:
-        view.put(key, replace(entry, live_until=live_until))
+        view.extend(key, entry, live_until=live_until)
 
 
 def _success_hash(value: xdr.SCVal, emitted: Sequence[xdr.ContractEvent]) -> xdr.Hash:

@@ -51,7 +51,7 @@ def entries(identity: Identity) -> Mapping[Key, Entry]:
 
 
 def _put_code(view: View, identity: Identity) -> None:
-    live_until = FIRST_LEDGER + rules.MAX_TTL
+    live_until = FIRST_LEDGER + rules.MAX_TTL - 1
     for profile in PROFILES:
         code = encode_code(wasm_hash=profile.wasm_hash, wasm=profile.wasm)
         view.put(keys.code(profile.wasm_hash), Entry(code, live_until=live_until))

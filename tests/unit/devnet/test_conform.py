@@ -138,8 +138,8 @@ def test_a_missing_file_ends_with_two(tmp_path: Path) -> None:
         {"do": "call", "on": "F", "fn": "get_escrow", "args": []},
     ],
 )
-def test_a_step_that_cannot_be_played_is_a_difference(step: dict[str, Any]) -> None:
-    assert lines(step) == ["step"]
+def test_a_case_ends_at_a_step_that_cannot_be_played(step: dict[str, Any]) -> None:
+    assert lines(step, step) == ["step"]
 
 
 def test_equal_items_are_written_once(tmp_path: Path) -> None:

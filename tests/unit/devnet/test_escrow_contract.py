@@ -236,16 +236,22 @@ def test_functions_of_the_host_are_not_called(world: World) -> None:
 def test_a_salt_has_32_bytes(world: World) -> None:
     args = world.deploy_args(an_escrow(), salt=b"short")
 
-    answer = world.call(IDENTITY.factory, "tw_new_single_release_escrow", args)
+    for on in (IDENTITY.factory, world.deploy()):
+        answer = world.call(on, "tw_new_single_release_escrow", args)
 
-    assert answer.error == "Error(WasmVm, InvalidAction)"
+        assert answer.error == "Error(WasmVm, InvalidAction)"
 
 
-def test_a_taken_address_is_refused_before_unknown_code(world: World) -> None:
-    world.deploy()
+def test_a_taken_address_is_refused_before_unknown_code_and_this_before_arguments(
+    world: World,
+) -> None:
     args = world.deploy_args(an_escrow(), salt=SALT)
     args[1] = scval.to_bytes(b"\xff" * 32)
+    args[5] = scval.to_vec([scval.to_uint32(1)])
 
-    answer = world.call(IDENTITY.factory, "tw_new_single_release_escrow", args)
+    unknown = world.call(IDENTITY.factory, "tw_new_single_release_escrow", args)
+    world.deploy()
+    taken = world.call(IDENTITY.factory, "tw_new_single_release_escrow", args)
 
-    assert answer.error == "Error(Storage, ExistingValue)"
+    assert unknown.error == "Error(Storage, MissingValue)"
+    assert taken.error == "Error(Storage, ExistingValue)"
