@@ -12,7 +12,7 @@ from typing import Protocol
 from stellar_sdk import scval, xdr
 
 from devnet.chain import keys, rules
-from devnet.chain.addresses import present
+from devnet.chain.addresses import is_contract, present
 from devnet.chain.entries import decode_contract_data, encode_contract_data
 from devnet.chain.events import contract_event
 from devnet.chain.instances import Instance, decode_instance
@@ -117,6 +117,8 @@ class Host:
 
         Raises: HostError: the call failed; its diagnostics name the innermost contract first.
         """
+        if not is_contract(contract):
+            raise host_error(Kind.SCE_STORAGE, Code.SCEC_MISSING_VALUE, "an account has no code")
         frame = Frame(contract, function, args)
         if any(item.contract == contract for item in self._frames):
             raise host_error(Kind.SCE_CONTEXT, Code.SCEC_INVALID_ACTION, "re-entry is not allowed")

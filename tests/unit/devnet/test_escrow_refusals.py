@@ -294,3 +294,9 @@ def test_maps_out_of_order_are_refused(world: World) -> None:
 
     answer = world.call(contract, "resolve_dispute", args)
     assert answer.error == "Error(Object, InvalidInput)"
+
+
+def test_an_escrow_whose_token_is_an_account_is_stored_and_never_funded(world: World) -> None:
+    contract = world.deploy(an_escrow(token=address("buyer")))
+
+    assert world.fund(contract, AMOUNT).error == "Error(Storage, MissingValue)"
