@@ -51,8 +51,8 @@ def _lines(measured: Mapping[str, Measured], commit: str, beside: Beside | None)
     yield "# Speed"
     yield ""
     yield f"Written by `make bench REPORT=1` on {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC."
-    yield f"Commit {commit}; {os.cpu_count()} cores, {memory:.0f} GiB, Python"
-    yield f"{platform.python_version()}; load average at the end {load}."
+    yield f"Commit {commit}; {os.cpu_count()} cores, {memory:.0f} GiB,"
+    yield f"Python {platform.python_version()}; load average at the end {load}."
     yield ""
     yield from INTRODUCTION
     yield f"![How much of each goal is reached]({PICTURE})"
