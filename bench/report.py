@@ -50,7 +50,8 @@ def _lines(measured: Mapping[str, Measured], commit: str, beside: Beside | None)
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     yield "# Speed"
     yield ""
-    yield f"Written by `make bench REPORT=1` on {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC."
+    command = "make bench REPORT=1" + (f" BESIDE=<{beside.commit}>" if beside else "")
+    yield f"Written by `{command}` on {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC."
     yield f"Commit {commit}; {os.cpu_count()} cores, {memory:.0f} GiB,"
     yield f"Python {platform.python_version()}; load average at the end {load}."
     yield ""
