@@ -196,8 +196,8 @@ class Leases:
             return 0
         asked_at = time.monotonic()
         try:
-            async with self._database.transaction() as tx:
-                leases = await self._claim(tx, free)
+            async with self._database.statement() as connection:
+                leases = await self._claim(connection, free)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next claim may succeed
             log.warning("leases.claim_failed", error=type(error).__name__)
             return 0

@@ -15,7 +15,7 @@ from kernel.errors import InvalidArgument
 from kernel.money import CENT, USDC, Money
 from services.escrow import domain
 from services.escrow.commands.acceptance import Acceptance, Request
-from services.escrow.commands.store import CommandStore
+from services.escrow.commands.store import CommandStore, EscrowChange
 from services.escrow.contracts import contract
 from services.escrow.contracts.contract import Parties
 from services.escrow.contracts.fees import FeePolicy
@@ -163,16 +163,7 @@ class EscrowService:
                 tx, marketplace_id=request.marketplace_id, order_id=order_id
             )
             planned = plan(before)
-            escrow, facts = domain.accept(before, kind=request.kind)
-            await self.store.save_escrow(
-                tx,
-                escrow=escrow,
-                known_version=before.version,
-                facts=facts,
-                at=self.clock.now(),
-                correlation_id=identity.current_request_id(),
-                causation_id=str(request.command_id),
-            )
+            escrow = await self._begin(tx, request, before)
             return await self.acceptance.add(
                 tx,
                 request,
@@ -229,17 +220,19 @@ class EscrowService:
         wanted = (meant.contract_id, meant.terms, meant.buyer_wallet_id, meant.seller_wallet_id)
         if known.state is not EscrowState.FAILED or same != wanted:
             raise EscrowAlreadyExists("The order has an escrow already")
-        escrow, facts = domain.accept(known, kind=request.kind)
-        await self.store.save_escrow(
-            tx,
-            escrow=escrow,
-            known_version=known.version,
-            facts=facts,
+        return await self._begin(tx, request, known)
+
+    async def _begin(self, tx: Transaction, request: Request, before: Escrow) -> Escrow:
+        """Write that a command on an escrow begins; returns the escrow as it is then."""
+        change = EscrowChange.of(
+            before,
+            domain.accept(before, kind=request.kind),
             at=self.clock.now(),
             correlation_id=identity.current_request_id(),
             causation_id=str(request.command_id),
         )
-        return escrow
+        await self.store.save_escrow(tx, change)
+        return change.escrow
 
     def _divide(self, escrow: Escrow, *, seller: int, buyer: int) -> Sequence[PlannedStep]:
         return plan_resolve(

@@ -54,7 +54,7 @@ class EscrowSettings(ServiceSettings):
     )
     platform_secret: pydantic.SecretStr = pydantic.SecretStr("")
     # Each carries one transaction a ledger.
-    channel_accounts: Annotated[int, Field(ge=1, le=500)] = 8
+    channel_accounts: Annotated[int, Field(ge=1, le=500)] = 16
     # Lumens each channel account begins with, and USDC asked of a local faucet for the platform.
     channel_lumens: Annotated[int, Field(ge=10, le=10_000)] = 20
     platform_float_usdc: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000

@@ -181,6 +181,13 @@ flow_changes = sa.Table(
     sa.Column("at", _INSTANT),
 )
 
+# It has no rows: its lock is what it is for.
+flow_gate = sa.Table(
+    "flow_gate",
+    metadata,
+    sa.Column("is_only", sa.Boolean, primary_key=True),
+)
+
 cursors = sa.Table(
     "cursors",
     metadata,

@@ -37,6 +37,16 @@ ILLEGAL = [
     ("services/disputes/app.py", "import stellar_sdk", "disputes.app -> stellar_sdk"),
     ("services/disputes/service.py", "import sqlalchemy", "disputes.service -> sqlalchemy"),
     ("services/escrow/servicer.py", "import psycopg", "escrow.servicer -> psycopg"),
+    (
+        "services/escrow/stellar/addresses.py",
+        "import services.escrow.stellar.envelope",
+        "stellar.addresses -> services.escrow.stellar.envelope",
+    ),
+    (
+        "services/escrow/sending/channels.py",
+        "import services.escrow.sending.sender",
+        "sending.channels -> services.escrow.sending.sender",
+    ),
     ("services/ledger/service.py", "import nats", "ledger.service -> nats"),
     ("services/orders/app.py", "import devnet.app", "orders.app -> devnet.app"),
     ("services/orders/app.py", "import gateway.app", "orders.app -> gateway.app"),

@@ -39,6 +39,43 @@ Name = tuple[uuid.UUID, uuid.UUID]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EscrowChange:
+    """An escrow as it is to be written, with its events. known_version: as it was read."""
+
+    escrow: Escrow
+    known_version: int
+    events: Sequence[Event]
+
+    @classmethod
+    def of(
+        cls,
+        before: Escrow,
+        decided: tuple[Escrow, Sequence[Fact]],
+        *,
+        at: dt.datetime,
+        correlation_id: str,
+        causation_id: str,
+    ) -> "EscrowChange":
+        """Return what the domain has decided, to be written."""
+        escrow, facts = decided
+        events = [
+            Event(
+                event_type=fact.event_type,
+                aggregate_type="Escrow",
+                aggregate_id=to_public("esc", escrow.id),
+                version=fact.version,
+                marketplace_id=escrow.marketplace_id,
+                occurred_at=at,
+                payload=fact.payload,
+                correlation_id=correlation_id,
+                causation_id=causation_id,
+            )
+            for fact in facts
+        ]
+        return cls(escrow=escrow, known_version=before.version, events=events)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChainTransactionRow:
     """A transaction that was signed for an order. at: when it was signed."""
 
@@ -92,41 +129,17 @@ class CommandStore:
         row = await tx.fetchrow(_OF_ORDER, names)
         return None if row is None else to_escrow(row)
 
-    async def save_escrow(
-        self,
-        tx: Transaction,
-        *,
-        escrow: Escrow,
-        known_version: int,
-        facts: Sequence[Fact],
-        at: dt.datetime,
-        correlation_id: str,
-        causation_id: str,
-    ) -> None:
+    async def save_escrow(self, tx: Transaction, change: EscrowChange) -> None:
         """Write the state of an escrow, and its events, in the caller's transaction.
 
-        known_version: of the escrow as it was read. Raises: LookupError: it has changed since.
+        Raises: LookupError: the escrow has changed since it was read.
         """
-        events = [
-            Event(
-                event_type=fact.event_type,
-                aggregate_type="Escrow",
-                aggregate_id=to_public("esc", escrow.id),
-                version=fact.version,
-                marketplace_id=escrow.marketplace_id,
-                occurred_at=at,
-                payload=fact.payload,
-                correlation_id=correlation_id,
-                causation_id=causation_id,
-            )
-            for fact in facts
-        ]
-        row = {**_progress(escrow), "known_version": known_version}
-        if events:
-            told = await tx.run(_SAVE_AND_TELL, {**row, **outbox.values(events, on=tx)})
-            is_written = told == len(events)
+        names = {**_progress(change.escrow), "known_version": change.known_version}
+        if change.events:
+            told = await tx.run(_SAVE_AND_TELL, {**names, **outbox.values(change.events, on=tx)})
+            is_written = told == len(change.events)
         else:
-            is_written = await tx.run(_SAVE_ESCROW, row) == 1
+            is_written = await tx.run(_SAVE_ESCROW, names) == 1
         if not is_written:
             raise LookupError("the escrow to write has changed since it was read")
 

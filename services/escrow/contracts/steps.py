@@ -1,7 +1,7 @@
 """Steps of a command and their signed envelopes, as the journal has them. Pure values."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -124,3 +124,23 @@ class Step:
         if not isinstance(value, int):
             raise TypeError(f"the term {name} is no number")
         return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseOfChannels:
+    """How many channel accounts are free, and how many each marketplace has."""
+
+    free: int
+    held: Mapping[uuid.UUID, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """The steps of a command, of which each has one at least.
+
+    is_held: nothing new may be sent; has_unclaimed: something was found that no step claims.
+    """
+
+    steps: Sequence[Step]
+    is_held: bool
+    has_unclaimed: bool

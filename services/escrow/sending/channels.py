@@ -9,7 +9,7 @@ import datetime as dt
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chassis.database import Database
 from chassis.leases import Lease, LeaseLost
@@ -72,6 +72,27 @@ class Channels:
             self._waiters.remove(waiter)
             if not self._waiters:
                 self._changed.set()
+
+    async def lease_at_once(self, lease: Lease, steps: Sequence[Step]) -> Sequence[Step]:
+        """Give steps their channel accounts, as far as some are free and nobody waits for one.
+
+        Returns the steps as they are then. Raises: LeaseLost; Unavailable.
+        """
+        if self._waiters or all(step.source for step in steps):
+            return steps
+        asked = [
+            Waiter(lease=lease, step=step, since=dt.datetime.now(dt.UTC))
+            for step in steps
+            if step.source is None
+        ]
+        await self._give(asked)
+        given = {each.step.id: await each.given for each in asked if each.given.done()}
+        return [
+            replace(step, source=given[step.id][0], sequence=given[step.id][1])
+            if step.id in given
+            else step
+            for step in steps
+        ]
 
     def changed(self) -> None:
         """Say that a channel account may have become free."""

@@ -8,7 +8,7 @@ from chassis.database import Database, Transaction
 from chassis.telemetry import logger
 from kernel.clock import Clock
 from services.escrow import domain
-from services.escrow.commands.store import CommandStore
+from services.escrow.commands.store import CommandStore, EscrowChange
 from services.escrow.contracts.steps import Step
 from services.escrow.domain import CommandKind, CommandState, Escrow, Fact, WalletState
 from services.escrow.sending.journal import Journal
@@ -53,10 +53,7 @@ class Endings:
         at = self._clock.now()
         await self._journal.end(tx, work.lease, state=CommandState.SUCCEEDED, at=at)
         if work.command.escrow is not None:
-            moved, facts = domain.succeed(
-                work.escrow, kind=work.command.kind, payments=work.command.payments, at=at
-            )
-            await self._save(tx, work, moved, facts, at=at)
+            await self._store.save_escrow(tx, self.success(work, at=at))
         elif work.command.kind is CommandKind.CREATE_WALLET:
             wallet = present(work.target)
             await self._wallets.set_wallet_state(tx, wallet=wallet, state=WalletState.ACTIVE)
@@ -64,6 +61,20 @@ class Endings:
                 tx, wallet=wallet, at=at, correlation_id=work.command.correlation_id
             )
         return replace(work, command=replace(work.command, state=CommandState.SUCCEEDED))
+
+    def success(self, work: Work, *, at: dt.datetime) -> EscrowChange:
+        """Return what becomes of an escrow when its command's steps are all done."""
+        kind, payments = work.command.kind, work.command.payments
+        decided = domain.succeed(work.escrow, kind=kind, payments=payments, at=at)
+        return self._change(work, decided, at=at)
+
+    def milestone(self, work: Work) -> EscrowChange:
+        """Return what becomes of an escrow when its milestone is complete."""
+        return self._change(work, domain.complete_milestone(work.escrow), at=self._clock.now())
+
+    def now(self) -> dt.datetime:
+        """Return when a command ends that ends now."""
+        return self._clock.now()
 
     async def refuse(self, work: Work, step: Step, refusal: Refused) -> CommandState:
         """End a command whose first step was refused; later ones are for an operator."""
@@ -102,10 +113,10 @@ class Endings:
                 refused=step,
             )
             if work.command.escrow is not None:
-                moved, facts = domain.refuse(
+                decided = domain.refuse(
                     work.escrow, reason=reason, message=message, was_frozen=is_frozen
                 )
-                await self._save(tx, work, moved, facts, at=at)
+                await self._store.save_escrow(tx, self._change(work, decided, at=at))
             elif work.command.kind is CommandKind.CREATE_WALLET:
                 wallet = present(work.target)
                 await self._wallets.set_wallet_state(tx, wallet=wallet, state=WalletState.FAILED)
@@ -127,30 +138,16 @@ class Endings:
         )
         return CommandState.QUARANTINED
 
-    async def _save(
-        self,
-        tx: Transaction,
-        work: Work,
-        escrow: Escrow,
-        facts: Sequence[Fact],
-        *,
-        at: dt.datetime,
-    ) -> None:
-        await self._store.save_escrow(
-            tx,
-            escrow=escrow,
-            known_version=work.escrow.version,
-            facts=facts,
+    def _change(
+        self, work: Work, decided: tuple[Escrow, Sequence[Fact]], *, at: dt.datetime
+    ) -> EscrowChange:
+        return EscrowChange.of(
+            work.escrow,
+            decided,
             at=at,
             correlation_id=work.command.correlation_id,
             causation_id=str(work.command.id),
         )
-
-    async def milestone(self, tx: Transaction, work: Work) -> Escrow:
-        """Write, in the caller's transaction, that a milestone is complete."""
-        moved, facts = domain.complete_milestone(work.escrow)
-        await self._save(tx, work, moved, facts, at=self._clock.now())
-        return moved
 
     async def rest(self, work: Work, step: Step, problem: NotNow) -> CommandState:
         """Put a command off, and store what it waits for."""

@@ -1,9 +1,9 @@
 # ruff: noqa: S608 - statements are put together from the constants below alone
 """Flows in PostgreSQL: the operators' changes, and the amount of each day.
 
-Days are UTC's, by the database's clock. Who counts or changes a flow holds its lock until the end
-of the transaction, so that nothing passes a stop that was committed before, and two replicas that
-sign at once are counted one after the other.
+Days are UTC's, by the database's clock. Steps of a flow with a limit are counted one after the
+other, under its lock. Others pass with the statement that stores their envelope: a change waits
+until those that were begun before it have ended, so that nothing passes a stop that was committed.
 """
 
 import uuid
@@ -13,7 +13,6 @@ import sqlalchemy as sa
 
 from chassis.database import Transaction
 from chassis.sql import compiled
-from kernel.errors import Unavailable
 from services.escrow.sending.flows import (
     DAILY_LIMIT_REACHED,
     FLOW_STOPPED,
@@ -24,6 +23,7 @@ from services.escrow.sending.flows import (
     FlowState,
     Passage,
 )
+from services.escrow.sending.statements import NEWEST_OF_FLOW
 from services.escrow.tables import flow_changes
 
 HISTORY_MAX = 100
@@ -32,17 +32,14 @@ HISTORY_MAX = 100
 class FlowStore:
     """Reads and writes flows."""
 
-    async def admit(self, tx: Transaction, passage: Passage, *, has_limit: bool) -> None:
+    async def admit(self, tx: Transaction, passage: Passage) -> None:
         """Let a step pass, and count it for the day, in the caller's transaction.
 
-        Asking again for the same step counts nothing more. has_limit: what `check` found; steps
-        of a flow without a limit do not wait for each other. Raises: FlowClosed; Unavailable: a
-        limit was set since.
+        Steps of the same flow pass one after the other. Asking again for the same step counts
+        nothing more. Raises: FlowClosed.
         """
-        names = _locks(passage.flow, passage.marketplace_id)
-        await tx.execute(_LOCK_ONE if has_limit else _SHARE_ONE, names)
-        if await self.check(tx, passage) and not has_limit:
-            raise Unavailable(f"{passage.flow} have a limit since a moment ago")
+        await self._lock(tx, passage.flow, passage.marketplace_id)
+        await self.check(tx, passage)
         if not passage.is_counted and passage.minor_units:
             names = _names(passage.flow, passage.marketplace_id)
             amount = {"step": passage.step_id, "minor_units": passage.minor_units}
@@ -85,6 +82,7 @@ class FlowStore:
         What rests for this flow's sake is looked at again at once.
         """
         await self._lock(tx, flow, marketplace_id)
+        await tx.execute(_CLOSE_GATE)
         row = {
             "marketplace_id": marketplace_id,
             "flow": flow,
@@ -134,11 +132,7 @@ class FlowStore:
         if marketplace_id is None:
             await tx.execute(_LOCK_ALL, {"flow": flow.value})
             return
-        await tx.execute(_LOCK_ONE, _locks(flow, marketplace_id))
-
-
-def _locks(flow: Flow, marketplace_id: uuid.UUID) -> dict[str, object]:
-    return {"flow": flow.value, "one": f"{flow.value}:{marketplace_id}"}
+        await tx.execute(_LOCK_ONE, {"flow": flow.value, "one": f"{flow.value}:{marketplace_id}"})
 
 
 def _names(flow: Flow, marketplace_id: uuid.UUID) -> dict[str, object]:
@@ -165,20 +159,9 @@ _LOCK_ONE = """
 select pg_advisory_xact_lock_shared(hashtext('escrow.flow'), hashtext(%(flow)s)),
        pg_advisory_xact_lock(hashtext('escrow.flow'), hashtext(%(one)s))
 """
-_SHARE_ONE = """
-select pg_advisory_xact_lock_shared(hashtext('escrow.flow'), hashtext(%(flow)s)) as of_all,
-       pg_advisory_xact_lock_shared(hashtext('escrow.flow'), hashtext(%(one)s)) as of_one
-"""
-# A stop of all and a stop of one are two: each is lifted as it was put. A limit of one marketplace
-# holds instead of that of all. What was refused in the end was never paid.
-_NEWEST = """
-with newest as (
-    select distinct on (marketplace_id, change = 'LIMIT')
-           marketplace_id, change, daily_limit, reason
-    from flow_changes
-    where flow = %(flow)s and (marketplace_id = %(marketplace)s or marketplace_id is null)
-    order by marketplace_id, change = 'LIMIT', id desc)
-"""
+_CLOSE_GATE = "lock table flow_gate in access exclusive mode"
+# What was refused in the end was never paid.
+_NEWEST = f"with newest as ({NEWEST_OF_FLOW})"
 _HOLDS = f"""{_NEWEST}
 select coalesce(bool_or(change = 'STOP'), false) as is_stopped,
        coalesce(string_agg(reason, '; ') filter (where change = 'STOP'), '') as why,

@@ -8,25 +8,29 @@ import base64
 import datetime as dt
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from chassis import outbox
 from chassis.database import Transaction
 from chassis.leases import Lease, LeaseLost, LeaseTable
+from services.escrow.commands.store import EscrowChange
 from services.escrow.contracts.evidence import Prepared, TransactionOutcome
 from services.escrow.contracts.kinds import SIDE_BY_SIDE
 from services.escrow.contracts.steps import (
     SUPERSEDED,
     Attempt,
     AttemptState,
+    Books,
     Step,
     StepName,
     StepState,
+    UseOfChannels,
 )
 from services.escrow.domain import CommandState, Payment
 from services.escrow.sending import statements
+from services.escrow.sending.flows import Passage
 
 LEASES = LeaseTable(
     "commands",
@@ -34,26 +38,6 @@ LEASES = LeaseTable(
     due="next_attempt_at <= clock_timestamp()",
     age="greatest(created_at, next_attempt_at)",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UseOfChannels:
-    """How many channel accounts are free, and how many each marketplace has."""
-
-    free: int
-    held: Mapping[uuid.UUID, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Books:
-    """The steps of a command, of which each has one at least.
-
-    is_held: nothing new may be sent; has_unclaimed: something was found that no step claims.
-    """
-
-    steps: Sequence[Step]
-    is_held: bool
-    has_unclaimed: bool
 
 
 class Journal:
@@ -189,12 +173,14 @@ class Journal:
         attempt: Attempt,
         may_claim: bool = False,
         abandoned_why: str = "",
+        passage: Passage | None = None,
     ) -> bool:
         """Store a signed envelope, to be committed before its first byte is sent.
 
         False: the command is no more as it was read. Nothing new may be sent until an operator
         confirms, an earlier step is not done, or an operator has ruled. may_claim: it is known
-        that no step has claimed some transactions. Raises: LeaseLost.
+        that no step has claimed some transactions. passage: it is counted, and stored only where
+        its flow has neither a stop nor a limit that counts it. Raises: LeaseLost.
         """
         row = {
             **_names(lease),
@@ -203,6 +189,8 @@ class Journal:
             "may_claim": may_claim,
             "abandoned_why": abandoned_why,
             "side_by_side": sorted(SIDE_BY_SIDE),
+            "flow": None if passage is None else passage.flow,
+            "minor_units": 0 if passage is None or passage.is_counted else passage.minor_units,
         }
         if await tx.fetchval(statements.KEEP_ATTEMPT, row) == 1:
             return True
@@ -227,12 +215,15 @@ class Journal:
         paid: Sequence[Payment],
         doubt: str = "",
         heir: Step | None = None,
+        change: EscrowChange | None = None,
+        ends_at: dt.datetime | None = None,
     ) -> tuple[str, int] | None:
         """End a step with an envelope that landed; store what was paid, free the channel account.
 
         The command goes on: it is forgotten that it waited. Others in flight under the number are
         dead. doubt: what contradicts what was meant. heir: the step that gets the channel account
-        instead; returns it with its next number. Raises: LeaseLost.
+        instead; returns it with its next number. change: of the escrow, with its events. ends_at:
+        the command ends with the step. Raises: LeaseLost.
         """
         rows = [
             {
@@ -251,8 +242,12 @@ class Journal:
             "paid": Jsonb(rows),
             "doubt": doubt,
             "heir": None if heir is None else heir.id,
+            "ends": ends_at is not None,
+            "at": ends_at,
+            **_changing(change),
+            **outbox.values([] if change is None else change.events, on=tx),
         }
-        row = await tx.fetchrow(statements.SUCCEEDED, names)
+        row = await tx.fetchrow(_SUCCEEDED, names)
         if row.held != 1:
             raise LeaseLost
         return None if row.inherited is None else (attempt.prepared.source, row.inherited)
@@ -315,6 +310,22 @@ async def _fenced(tx: Transaction, statement: str, names: Mapping[str, object]) 
 
 def _names(lease: Lease) -> dict[str, object]:
     return {"marketplace": lease.marketplace_id, "command": lease.id, "epoch": lease.epoch}
+
+
+_SUCCEEDED = statements.SUCCEEDED.format(told=outbox.INSERT)
+
+
+def _changing(change: EscrowChange | None) -> dict[str, object]:
+    escrow = None if change is None else change.escrow
+    return {
+        "change": escrow and escrow.id,
+        "known_version": change and change.known_version,
+        "escrow_state": escrow and escrow.state,
+        "escrow_version": escrow and escrow.version,
+        "funded_at": escrow and escrow.funded_at,
+        "closed_at": escrow and escrow.closed_at,
+        "last_error": escrow and escrow.last_error,
+    }
 
 
 def _closing(step: Step, attempt: Attempt, outcome: TransactionOutcome) -> dict[str, object]:

@@ -146,10 +146,19 @@ class Landing:
             doubt = found
         following = work.following(step) if doubt is None else None
         heir = following if self._may_inherit(work, following) else None
-        ends, escrow = doubt is None and following is None, work.command.escrow
-        # Only a milestone has an event of its own: else the one statement is the transaction.
-        is_told = step.name is StepName.CHANGE_MILESTONE_STATUS
-        lent = self._database.transaction() if is_told or ends else self._database.statement()
+        ended = replace(
+            attempt, state=AttemptState.SUCCEEDED, ledger=outcome.ledger, code=outcome.code
+        )
+        after = work.landed(step, ended, paid=paid, view=view)
+        ends, change, ends_at = doubt is None and following is None, None, None
+        if step.name is StepName.CHANGE_MILESTONE_STATUS:
+            change = self._endings.milestone(work)
+        elif ends and work.command.escrow is not None:
+            ends_at = self._endings.now()
+            change = self._endings.success(after, at=ends_at)
+        # The end of a command on a wallet is written by itself: else one statement writes it all.
+        is_one = not ends or ends_at is not None
+        lent = self._database.statement() if is_one else self._database.transaction()
         async with lent as tx:
             slot = await self._journal.succeeded(
                 tx,
@@ -160,21 +169,13 @@ class Landing:
                 paid=paid,
                 doubt=str(doubt or ""),
                 heir=heir,
+                change=change,
+                ends_at=ends_at,
             )
-            if is_told:
-                escrow = await self._endings.milestone(tx, work)
-            after = work.landed(
-                step,
-                replace(
-                    attempt, state=AttemptState.SUCCEEDED, ledger=outcome.ledger, code=outcome.code
-                ),
-                paid=paid,
-                escrow=escrow,
-                view=view,
-                slot=slot,
-            )
-            if ends:
-                after = await self._endings.end(tx, after)
+            if not is_one:
+                await self._endings.end(tx, after)
+        escrow = None if change is None else change.escrow
+        after = after.going_on(escrow, heir=heir, slot=slot, has_ended=ends)
         log.info("escrow.step_landed", step=step.name, hash=outcome.hash, ledger=outcome.ledger)
         await self._sender.announce(outcome.hash)
         if doubt is not None:

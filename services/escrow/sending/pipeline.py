@@ -133,11 +133,33 @@ class Pipeline:
                 if step.doubt:
                     await self._landing.look_again(work, step)
                     return None
+                if (beside := work.beside(step)) is not None:
+                    return await self._advance_both(work, step, beside)
                 return await self._advance(work, step)
         except TimeoutError:
             if not limit.expired():
                 raise
             raise StepTooSlow(f"{step.name} is not done after {self._step_seconds} s") from None
+
+    async def _advance_both(self, work: Work, step: Step, beside: Step) -> Work | None:
+        """Do two steps at once, the second one only where a channel account is free for it.
+
+        Where one of them cannot go on, the other is interrupted too. Raises: as `_advance`.
+        """
+        if not step.is_signed:
+            # What is stopped holds no channel account.
+            await self._sender.check_flow(work.passage(step))
+        step, beside = await self._channels.lease_at_once(work.lease, [step, beside])
+        work = work.with_step(step).with_step(beside)
+        if step.source is None or beside.source is None:
+            return await self._advance(work, step)
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._advance(work, step))
+                both.create_task(self._advance(work, beside))
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        return None
 
     async def _load(self, lease: Lease) -> Work:
         async with self._database.statement() as connection:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypedDict
 
 from chassis.database import Database, Transaction
@@ -310,20 +311,24 @@ class Sender:
         self, work: Work, step: Step, attempt: Attempt, passage: Checked | None
     ) -> None:
         """Store an envelope, before its first byte is sent."""
-        lent = self._database.statement() if passage is None else self._database.transaction()
-        async with lent as tx:
+        keep = partial(
+            self._journal.keep_attempt,
+            lease=work.lease,
+            step=step,
+            attempt=attempt,
+            may_claim=work.may_claim,
+            abandoned_why=work.command.abandoned_why,
+        )
+        if passage is None or not passage.has_limit:
+            async with self._database.statement() as connection:
+                if await keep(connection, passage=None if passage is None else passage.passage):
+                    return
+        # Something is in its way, or it has to be counted under the lock of its flow.
+        async with self._database.transaction() as tx:
             if passage is not None:
                 with _not_now():
-                    await self._flows.admit(tx, passage.passage, has_limit=passage.has_limit)
-            is_kept = await self._journal.keep_attempt(
-                tx,
-                work.lease,
-                step=step,
-                attempt=attempt,
-                may_claim=work.may_claim,
-                abandoned_why=work.command.abandoned_why,
-            )
-            if not is_kept:
+                    await self._flows.admit(tx, passage.passage)
+            if not await keep(tx):
                 await self.require_no_hold(tx)
                 raise BooksChanged("the command has changed since it was read")
 

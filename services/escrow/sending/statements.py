@@ -135,9 +135,18 @@ select %(hash)s, %(step)s, %(number)s, %(source)s, %(sequence)s, %(max_time)s,
     %(auth_expires_ledger)s, %(max_fee)s, %(network)s, %(prepared_at_ledger)s, %(state)s,
     %(is_burn)s, clock_timestamp()
 """
+# A stop of all and a stop of one are two: each is lifted as it was put. A limit of one marketplace
+# holds instead of that of all.
+NEWEST_OF_FLOW = """
+    select distinct on (marketplace_id, change = 'LIMIT')
+           marketplace_id, change, daily_limit, reason
+    from flow_changes
+    where flow = %(flow)s and (marketplace_id = %(marketplace)s or marketplace_id is null)
+    order by marketplace_id, change = 'LIMIT', id desc
+"""
 # What the step was decided on must still stand, for the command was read some steps ago. An account
 # signs its next envelope when the one before can land no more or has landed.
-KEEP_ATTEMPT = f"""{_HELD}, kept as ({_ATTEMPT}
+KEEP_ATTEMPT = f"""{_HELD}, newest as ({NEWEST_OF_FLOW}), kept as ({_ATTEMPT}
     from held join steps s on s.id = %(step)s
     where held.abandoned_why = %(abandoned_why)s and s.state = 'PLANNED'
       and s.source = %(source)s and s.sequence = %(sequence)s
@@ -150,7 +159,17 @@ KEEP_ATTEMPT = f"""{_HELD}, kept as ({_ATTEMPT}
           where e.marketplace_id = %(marketplace)s and e.command_id = held.id
             and e.position < s.position and e.state = 'PLANNED'
             and not (e.name = any(%(side_by_side)s) and s.name = any(%(side_by_side)s)))
+      and not exists (
+          select from newest
+          where change = 'STOP' or daily_limit is not null and %(minor_units)s > 0)
+      and not exists (select from flow_gate)
     returning source, hash
+), counted as (
+    insert into flow_uses (step_id, marketplace_id, flow, day, minor_units)
+    select %(step)s, %(marketplace)s, %(flow)s, (clock_timestamp() at time zone 'UTC')::date,
+           %(minor_units)s
+    from kept where %(minor_units)s > 0
+    on conflict (step_id) do update set day = excluded.day
 ), stored as (
     insert into envelopes (source, hash, envelope)
     select source, hash, %(envelope)s from kept
@@ -159,8 +178,15 @@ KEEP_ATTEMPT = f"""{_HELD}, kept as ({_ATTEMPT}
 select count(*) from kept"""
 ADOPT_ATTEMPT = f"{_ATTEMPT} on conflict (hash) do nothing"
 OWNER_OF_ATTEMPT = "select step_id from attempts where hash = %(hash)s"
+# change: of the escrow, None: it stays as it is; ends: the command ends with the step. The journal
+# appends what is told.
 SUCCEEDED = f"""
-{_HELD}{_CLOSE_ATTEMPT.format(state="SUCCEEDED")}, paid as (
+with held as materialized (
+    select id from commands
+    where {_IS_HELD} and (%(change)s::uuid is null or exists (
+        select from escrows
+        where marketplace_id = %(marketplace)s and id = %(change)s and version = %(known_version)s))
+    for update){_CLOSE_ATTEMPT.format(state="SUCCEEDED")}, paid as (
     insert into payments (transaction_hash, event_index, step_id, payee, from_address, to_address,
                           minor_units, is_absorbed_fee)
     select %(hash)s, p.event_index, %(step)s, p.payee, p.from_address, p.to_address, p.minor_units,
@@ -182,8 +208,19 @@ SUCCEEDED = f"""
     from freed where s.id = freed.leased_by
 ), going_on as (
     update commands c set waits = 0, waiting_since = null, troubled_since = null,
-        error_reason = '', error_message = ''
-    from held where c.marketplace_id = %(marketplace)s and c.id = held.id and c.waits > 0
+        error_reason = '', error_message = '',
+        state = case when %(ends)s then 'SUCCEEDED' else c.state end,
+        finished_at = case when %(ends)s then %(at)s::timestamptz end,
+        abandoned_why = case when %(ends)s then '' else c.abandoned_why end,
+        quarantined_at = case when %(ends)s then null else c.quarantined_at end
+    from held where c.marketplace_id = %(marketplace)s and c.id = held.id
+      and (%(ends)s or c.waits > 0)
+), changed as (
+    update escrows e set state = %(escrow_state)s, version = %(escrow_version)s,
+        funded_at = %(funded_at)s, closed_at = %(closed_at)s, last_error = %(last_error)s
+    from held where e.marketplace_id = %(marketplace)s and e.id = %(change)s
+), told as (
+    {{told}} where exists (select from held)
 )
 select count(*) as held,
        (select next_sequence from freed where leased_by is not null) as inherited

@@ -7,9 +7,9 @@ from typing import TypeVar
 from chassis.leases import Lease
 from services.escrow.contracts.contract import Parties
 from services.escrow.contracts.evidence import EscrowView
-from services.escrow.contracts.kinds import COUNTED
+from services.escrow.contracts.kinds import COUNTED, SIDE_BY_SIDE
 from services.escrow.contracts.steps import Attempt, Step, StepName, StepState
-from services.escrow.domain import Command, Escrow, Payment, Wallet
+from services.escrow.domain import Command, CommandState, Escrow, Payment, Wallet
 from services.escrow.ports import Signer
 from services.escrow.sending.flows import FLOWS, Passage
 
@@ -89,30 +89,47 @@ class Work:
         planned = (each for each in self.steps if each.state is StepState.PLANNED)
         return next((each for each in planned if each.id != step.id), None)
 
-    def landed(
-        self,
-        step: Step,
-        attempt: Attempt,
-        *,
-        paid: Sequence[Payment],
-        escrow: Escrow | None,
-        view: EscrowView | None,
-        slot: tuple[str, int] | None,
-    ) -> "Work":
-        """Return the command as the books have it after a step has landed as was meant.
+    def beside(self, step: Step) -> Step | None:
+        """Return a step that may be in flight at the same time; None: there is none."""
+        if step.name not in SIDE_BY_SIDE or self.command.abandoned_why:
+            return None
+        planned = (each for each in self.steps if each.state is StepState.PLANNED)
+        others = (each for each in planned if each.name in SIDE_BY_SIDE - {step.name})
+        return next(others, None)
 
-        attempt: as it ended; escrow: as the step has left it; slot: what the next step has got.
-        """
+    def with_step(self, changed: Step) -> "Work":
+        """Return the command with a step as it is now."""
+        steps = [changed if each.id == changed.id else each for each in self.steps]
+        return replace(self, steps=steps)
+
+    def landed(
+        self, step: Step, attempt: Attempt, *, paid: Sequence[Payment], view: EscrowView | None
+    ) -> "Work":
+        """Return the command after a step has landed as was meant. attempt: as it ended."""
         done = replace(step, state=StepState.SUCCEEDED, attempts=(*step.attempts, attempt))
-        following = self.following(step)
-        changed = {step.id: done}
-        if following is not None and slot is not None:
-            changed[following.id] = replace(following, source=slot[0], sequence=slot[1])
-        command = replace(
-            self.command, payments=(*self.command.payments, *paid), escrow=escrow, waits=0
-        )
-        steps = [changed.get(each.id, each) for each in self.steps]
-        return replace(self, command=command, steps=steps, view=view)
+        payments = (*self.command.payments, *paid)
+        command = replace(self.command, payments=payments, waits=0)
+        return replace(self.with_step(done), command=command, view=view)
+
+    def going_on(
+        self,
+        escrow: Escrow | None,
+        *,
+        heir: Step | None,
+        slot: tuple[str, int] | None,
+        has_ended: bool,
+    ) -> "Work":
+        """Return the command as it was written when its step landed.
+
+        escrow: where it has changed; slot: what the heir has got.
+        """
+        command = replace(self.command, escrow=escrow or self.command.escrow)
+        if has_ended:
+            command = replace(command, state=CommandState.SUCCEEDED)
+        after = replace(self, command=command)
+        if heir is None or slot is None:
+            return after
+        return after.with_step(replace(heir, source=slot[0], sequence=slot[1]))
 
     @property
     def doubted(self) -> Step | None:

@@ -9,7 +9,6 @@ import psycopg
 import pytest
 
 from chassis import identity
-from kernel.errors import Unavailable
 from services.escrow.app import House
 from services.escrow.contracts.steps import StepName
 from services.escrow.domain import CommandKind, CommandState
@@ -278,7 +277,7 @@ async def test_two_transactions_that_count_at_once_are_counted_one_after_the_oth
     async def count(passage: Passage) -> bool:
         try:
             async with database.transaction() as tx:
-                await flows.admit(tx, passage, has_limit=True)
+                await flows.admit(tx, passage)
                 await asyncio.sleep(0.2)
         except FlowClosed:
             return False
@@ -287,29 +286,8 @@ async def test_two_transactions_that_count_at_once_are_counted_one_after_the_oth
     assert sorted(await asyncio.gather(count(first), count(second))) == [False, True]
     # Asked again for what passed, it passes, and counts once.
     async with database.transaction() as tx:
-        await flows.admit(tx, replace(first, is_counted=True), has_limit=True)
+        await flows.admit(tx, replace(first, is_counted=True))
     assert (await state(mine, Flow.FUNDING)).used_today == 6
-
-
-async def test_a_step_that_saw_no_limit_does_not_pass_one_that_was_set_since(world: World) -> None:
-    mine = World(house=world.house, devnet=world.devnet)
-    [step] = await some_steps(world, 1)
-    passage = Passage(
-        marketplace_id=mine.marketplace_id,
-        flow=Flow.FUNDING,
-        step_id=step,
-        minor_units=6,
-        is_counted=False,
-    )
-    async with world.house.database.statement() as connection:
-        assert await world.house.flows.check(connection, passage) is False
-    await change(mine, Flow.FUNDING, Change.LIMIT, limit=10)
-
-    with pytest.raises(Unavailable):
-        async with world.house.database.transaction() as tx:
-            await world.house.flows.admit(tx, passage, has_limit=False)
-
-    assert (await state(mine, Flow.FUNDING)).used_today == 0
 
 
 async def some_steps(world: World, size: int) -> list[uuid.UUID]:

@@ -1,8 +1,9 @@
 """The journal: every write checks the lease, and one without a lease writes nothing."""
 
+import asyncio
 import datetime as dt
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -11,14 +12,17 @@ from typing import Any
 import pytest
 
 from chassis.leases import Lease, LeaseLost
+from services.escrow.commands.store import EscrowChange
 from services.escrow.contracts.evidence import OutcomeStatus, Prepared, TransactionOutcome
 from services.escrow.contracts.steps import Attempt, Step
 from services.escrow.domain import CommandKind, CommandState, PayeeRole, Payment
+from services.escrow.sending.flows import Change, Flow, Passage
 from services.escrow.sending.journal import Journal
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
 from tests.integration.escrow.test_worker import of, written
 from tests.integration.escrow.world import World
+from tests.patience import until
 
 AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -203,6 +207,11 @@ CHANGES = {
     "the step is done": "update steps set state = 'SKIPPED' where id = %(step)s",
     "the step has another number": "update steps set sequence = sequence + 1 where id = %(step)s",
     "nothing may be sent": "insert into chain_holds (why) values ('w')",
+    "its flow is stopped": """
+        insert into flow_changes (flow, change, reason, by) values ('REFUNDS', 'STOP', 'r', 'b')""",
+    "its flow has a limit": """
+        insert into flow_changes (flow, change, daily_limit, reason, by)
+        values ('REFUNDS', 'LIMIT', 1000000000000, 'r', 'b')""",
     "something may be claimed": """
         insert into findings (hash, source, sequence, envelope_xdr, ledger, has_succeeded)
         values ('found', 'G', 1, 'AAAA', 1, true)""",
@@ -213,8 +222,22 @@ class Undone(Exception):
     """Rolls a transaction back."""
 
 
-async def is_kept(world: World, kind: CommandKind, *, place: int, change: str = "select 1") -> bool:
-    """Tell whether an envelope of a step is kept after a change, which is undone."""
+async def nothing() -> None:
+    """Do nothing."""
+
+
+async def is_kept(
+    world: World,
+    kind: CommandKind,
+    *,
+    place: int,
+    change: str = "select 1",
+    meanwhile: Callable[[], Awaitable[None]] = nothing,
+) -> bool:
+    """Tell whether an envelope of a step is kept after a change, which is undone.
+
+    meanwhile: what is done before the transaction ends.
+    """
     order = await _ready(world)
     asked, journal = world.asked(kind), world.house.journal
     await getattr(world.escrows, kind.value.lower())(asked, order_id=order.id)
@@ -228,9 +251,53 @@ async def is_kept(world: World, kind: CommandKind, *, place: int, change: str = 
             assert slot is not None
             await tx.execute(change, {"command": lease.id, "step": step.id})
             attempt = envelope(1, source=slot[0], sequence=slot[1])
-            kept = await journal.keep_attempt(tx, lease, step=step, attempt=attempt)
+            passage = Passage(
+                marketplace_id=world.marketplace_id,
+                flow=Flow.REFUNDS,
+                step_id=step.id,
+                minor_units=5,
+                is_counted=False,
+            )
+            kept = await journal.keep_attempt(
+                tx, lease, step=step, attempt=attempt, passage=passage
+            )
+            await meanwhile()
             raise Undone
     return kept
+
+
+async def test_a_stop_waits_until_envelopes_that_are_being_stored_are(idle: World) -> None:
+    stopping: list[asyncio.Task[None]] = []
+    waiting = "select count(*) from pg_locks where relation = 'flow_gate'::regclass and not granted"
+
+    async def waits() -> bool:
+        async with idle.house.database.statement() as connection:
+            return bool(await connection.fetchval(waiting))
+
+    async def stop() -> None:
+        stopping.append(asyncio.create_task(changed(idle, Change.STOP)))
+        await until(waits)
+        assert not stopping[0].done()
+
+    assert await is_kept(idle, CommandKind.FREEZE, place=0, meanwhile=stop)
+    await stopping[0]
+    assert not await is_kept(idle, CommandKind.FREEZE, place=0)
+    await changed(idle, Change.RESUME)
+    assert await is_kept(idle, CommandKind.FREEZE, place=0)
+
+
+async def changed(world: World, change: Change) -> None:
+    """Stop a marketplace's refunds, or let them go on."""
+    async with world.house.database.transaction() as tx:
+        await world.house.flows.change(
+            tx,
+            marketplace_id=world.marketplace_id,
+            flow=Flow.REFUNDS,
+            change=change,
+            daily_limit=None,
+            reason="why",
+            by="operator:ann",
+        )
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -254,3 +321,25 @@ async def test_an_envelope_is_kept_only_where_the_steps_before_it_are_done(
     idle: World, kind: CommandKind, place: int, *, may_be: bool
 ) -> None:
     assert await is_kept(idle, kind, place=place) is may_be
+
+
+async def test_an_escrow_that_has_changed_since_it_was_read_is_not_written(idle: World) -> None:
+    lease, step, sent = await begun(idle)
+    async with idle.house.database.statement() as connection:
+        command = await idle.house.store.command(
+            connection, marketplace_id=lease.marketplace_id, command_id=lease.id
+        )
+    escrow = command.escrow
+    assert escrow is not None
+    change = EscrowChange(escrow=escrow, known_version=escrow.version - 1, events=())
+    landing = writes(idle.house.journal, step, sent)["succeeded"]
+    before = await books(idle, lease)
+
+    with pytest.raises(LookupError):
+        async with idle.house.database.transaction() as tx:
+            await idle.house.store.save_escrow(tx, change)
+    with pytest.raises(LeaseLost):
+        async with idle.house.database.statement() as connection:
+            await landing(connection, lease, change=change)
+
+    assert await books(idle, lease) == before

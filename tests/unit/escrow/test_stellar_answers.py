@@ -29,6 +29,7 @@ from tests.unit.escrow.stellar_envelopes import (
     WASM_HASH,
     entry_key,
     valid_transaction,
+    verifier,
 )
 from tests.unit.escrow.test_stellar_contract import stored
 
@@ -233,7 +234,7 @@ async def test_a_balance_that_cannot_be_read_is_no_balance() -> None:
         await views_of(told).balances([ESCROW])
 
 
-async def built(**simulated: Any) -> None:
+async def built(intent: str = "release_funds", **simulated: Any) -> str:
     stats: dict[str, Any] = {
         "max": "1",
         "min": "1",
@@ -249,7 +250,7 @@ async def built(**simulated: Any) -> None:
         simulateTransaction={"latestLedger": 50, **simulated},
     )
     builder = DirectBuilder(rpc=rpc_of(http), blueprints=Blueprints(options=OPTIONS))
-    await builder.build(INTENTS["release_funds"], **FRAME)
+    return (await builder.build(INTENTS[intent], **FRAME)).envelope_xdr
 
 
 def resources(*, fee: int) -> str:
@@ -287,6 +288,22 @@ async def test_a_simulation_is_read_or_said_to_be_none(
 
 async def test_a_simulation_that_can_be_read_is_an_envelope() -> None:
     await built(transactionData=resources(fee=1))
+
+
+async def test_an_approval_has_room_for_the_other_mark_that_lands_before_it() -> None:
+    simulated = valid_transaction(INTENTS["approve_milestone"]).ext.soroban_data
+    assert simulated is not None
+
+    text = await built("approve_milestone", transactionData=simulated.to_xdr())
+
+    envelope = xdr.TransactionEnvelope.from_xdr(text).v1
+    assert envelope is not None
+    data = envelope.tx.ext.soroban_data
+    assert data is not None
+    assert data.resources.write_bytes.uint32 > simulated.resources.write_bytes.uint32
+    assert data.resources.footprint == simulated.resources.footprint
+    assert data.resource_fee.int64 > simulated.resource_fee.int64
+    verifier().verify(text, INTENTS["approve_milestone"], **FRAME)
 
 
 @pytest.mark.parametrize("given", ["AAAA", "!"])
