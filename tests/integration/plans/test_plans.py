@@ -124,7 +124,7 @@ _BACKGROUND = (
     "update operations set lease_epoch",
     "auto_confirm_days",
     "'totals'",
-    "update commands",
+    "as due from commands",
 )
 
 
