@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg
 from psycopg import generators
+from psycopg.abc import PQGen
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.rows import namedtuple_row
 from psycopg.waiting import Ready, Wait
@@ -170,9 +171,12 @@ class Connection(psycopg.AsyncConnection[Any]):
                 self._reply = loop.create_future()
                 await self._reply
                 state = gen.send(Ready.R)
+                if state == Wait.R:
+                    # uvloop no longer looks at a socket that has had an error.
+                    self._unwatch()
             # It has more to send than the socket takes, or is in pipeline mode.
             self._unwatch()
-            return await super().wait(gen, *args, **kwargs)
+            return await super().wait(_going_on(gen, state))
         except StopIteration as end:
             return end.value
         except asyncio.CancelledError:
@@ -233,14 +237,13 @@ class Connection(psycopg.AsyncConnection[Any]):
 
     def _ring(self) -> None:
         """Cut what has taken too long; what has begun since then has longer."""
-        self._alarm = None
-        loop = asyncio.get_running_loop()
-        if self._ends_at is None:
-            return
-        if self._ends_at > loop.time():
+        self._alarm, loop = None, asyncio.get_running_loop()
+        if self._ends_at is not None and self._ends_at > loop.time():
             self._set_alarm(loop, self._ends_at)
-        else:
+        elif self._ends_at is not None:
             self._cut()
+            if self._reply is not None and not self._reply.done():
+                self._reply.set_result(None)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -252,12 +255,11 @@ class Connection(psycopg.AsyncConnection[Any]):
 
     def _cut(self) -> None:
         """Shut the socket down below psycopg, which then reports a closed connection."""
-        with contextlib.suppress(OSError, psycopg.Error):
-            end = socket.socket(fileno=os.dup(self.pgconn.socket))
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            finally:
-                end.close()
+        with (
+            contextlib.suppress(OSError, psycopg.Error),
+            socket.socket(fileno=os.dup(self.pgconn.socket)) as end,
+        ):
+            end.shutdown(socket.SHUT_RDWR)
 
     async def answers(self) -> bool:
         """Ask the server to answer. Returns False if it does not in time."""
@@ -274,6 +276,16 @@ class Connection(psycopg.AsyncConnection[Any]):
         poll = select.poll()
         poll.register(self.pgconn.socket, select.POLLIN)
         return bool(poll.poll(0))
+
+
+def _going_on(gen: PQGen[Any], state: Wait) -> PQGen[Any]:
+    """Go on with what waits for `state`: whoever begins with it is told so first."""
+    while True:
+        ready = yield state
+        try:
+            state = gen.send(ready)
+        except StopIteration as end:
+            return end.value
 
 
 async def connect(

@@ -4,9 +4,12 @@ import asyncio
 
 import psycopg
 import pytest
+import uvloop
 
 from chassis.database import Database
+from kernel.errors import Unavailable
 from tests.integration.chassis.conftest import Shop
+from tests.patience import PATIENCE_SECONDS
 
 PREPARED = "select count(*) from pg_prepared_statements where statement like 'select $1::int%'"
 
@@ -72,4 +75,42 @@ async def test_a_session_that_the_server_has_ended_is_not_lent(shop: Shop, one: 
 
     async with one.statement() as connection:
         assert await connection.fetchval("select pg_backend_pid()") != first
+    await one.close()
+
+
+def test_a_statement_on_a_session_that_has_ended_fails_at_once(shop: Shop) -> None:
+    async def execute() -> None:
+        database = Database.open(url=shop.url, schema="shop", pool_size=1)
+        async with database.statement() as connection:
+            pid = await connection.fetchval("select pg_backend_pid()")
+            assert shop.rows(f"select pg_terminate_backend({pid}, 10000)") == [(True,)]
+            # Less than a statement's limit, which would end it too.
+            async with asyncio.timeout(connection.patience_seconds / 2):
+                await connection.fetchval("select 1")
+
+    # The loop of the programs: it looks at a socket that had an error only once.
+    with pytest.raises(Unavailable):
+        uvloop.run(execute())
+
+
+def test_a_statement_ends_at_its_limit_though_the_loop_says_nothing(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def execute() -> None:
+        database = Database.open(url=shop.url, schema="shop", pool_size=1)
+        async with database.statement() as connection:
+            await connection.fetchval("select 1")
+            monkeypatch.setattr(type(connection), "_readable", lambda _: None)
+            connection.patience_seconds = 0.2
+            await connection.fetchval("select pg_sleep(%s)", (60,))
+
+    with pytest.raises(Unavailable):
+        uvloop.run(asyncio.wait_for(execute(), timeout=PATIENCE_SECONDS))
+
+
+async def test_values_that_a_socket_does_not_take_at_once_are_sent(one: Database) -> None:
+    async with one.statement() as connection:
+        for size in (10, 20_000_000):
+            found = await connection.fetchval("select length(%s::text)", ("x" * size,))
+            assert found == size
     await one.close()

@@ -243,7 +243,10 @@ async def test_an_envelope_is_stored_before_its_first_byte_is_sent(world: World)
 
     async def spy(envelope_xdr: str) -> Any:
         async with house.database.transaction() as tx:
-            statement = "select hash from attempts where envelope_xdr = %(envelope)s"
+            statement = """
+                select a.hash from attempts a join envelopes e using (hash)
+                where e.envelope = decode(%(envelope)s, 'base64') and a.state = 'SENT'
+            """
             seen.append(await tx.fetchrow(statement, {"envelope": envelope_xdr}) is not None)
         return await real(envelope_xdr)
 
