@@ -32,6 +32,7 @@ CODE = (
     "gateway.keytool",
     "chassis.migrations.__main__",
     "devnet.app",
+    "deploy.local.loaded",
 )
 _forks = multiprocessing.get_context("forkserver")
 # A caller that forks other modules sets its own list before the first fork.
