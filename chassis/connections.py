@@ -279,7 +279,7 @@ class Connection(psycopg.AsyncConnection[Any]):
 
 
 def _going_on(gen: PQGen[Any], state: Wait) -> PQGen[Any]:
-    """Go on with what waits for `state`: whoever begins with it is told so first."""
+    """Continue a generator that has already yielded `state`; yields that state first."""
     while True:
         ready = yield state
         try:

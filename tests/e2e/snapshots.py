@@ -12,9 +12,8 @@ from tests.shop import until
 
 Contents = dict[str, tuple[Any, ...] | None]
 STILL_SECONDS = 0.3
-# These move by themselves: the place on the chain that was last looked at, when a difference of
-# other tests was last seen, and counts of orders that are folded by the clock, whose sums are
-# compared instead.
+# Background work changes these tables: the watcher's place on the chain, the time at which a
+# difference of another test was last seen, and counts of orders, whose sums are compared instead.
 _MOVES = {
     "escrow.cursors",
     "orders.differences",
