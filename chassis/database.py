@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import InFailedSqlTransaction, LockNotAvailable
+from psycopg.pq import TransactionStatus
 
 from chassis import connections, outages
 from chassis.connections import Connection
@@ -239,12 +240,16 @@ class _Lent:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: object
     ) -> None:
-        """Commit or roll back, and give the connection back. Raises: Unavailable."""
+        """Commit or roll back, and give the connection back.
+
+        Raises: Unavailable; InFailedSqlTransaction: the block went on after a failed statement.
+        """
         connection = self._connection
         assert connection is not None  # noqa: S101 - it was entered
         failed = error
         try:
             if self._begin and error is None:
+                await _check_intact(connection)
                 await connection.order("COMMIT")
             elif self._begin:
                 await connection.roll_back()
@@ -257,6 +262,13 @@ class _Lent:
         finally:
             await self._pool.give_back(connection)
             self._database.explain(failed, is_closed=connection.closed)
+
+
+async def _check_intact(connection: Connection) -> None:
+    """Refuse to commit after a failed statement: PostgreSQL would roll back and report no error."""
+    if connection.pgconn.transaction_status == TransactionStatus.INERROR:
+        await connection.roll_back()
+        raise InFailedSqlTransaction("a statement failed, so nothing was committed")
 
 
 async def allow_seconds(tx: Transaction, seconds: int) -> None:

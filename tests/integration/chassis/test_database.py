@@ -1,6 +1,7 @@
 """Transactions: all or nothing, tried again where Postgres says so, Unavailable when it is away."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -82,6 +83,23 @@ async def test_an_exception_rolls_everything_back(shop: Shop) -> None:
         await broken()
 
     assert shop.rows("select sum(value) from things") == [(0,)]
+
+
+@pytest.mark.parametrize("add", [by_compiled, by_text])
+async def test_a_swallowed_error_is_not_answered_as_a_commit(shop: Shop, add: Add) -> None:
+    async def swallows() -> None:
+        async with shop.database.transaction() as tx:
+            await add(tx, 1)
+            with contextlib.suppress(psycopg.DataError):
+                await tx.execute("select 1 / 0")
+
+    with pytest.raises(psycopg.errors.InFailedSqlTransaction, match="nothing was committed"):
+        await swallows()
+
+    assert shop.rows("select sum(value) from things") == [(0,)]
+    async with shop.database.transaction() as tx:
+        await add(tx, 1)
+    assert shop.rows("select sum(value) from things") == [(1,)]
 
 
 @pytest.mark.parametrize("add", [by_compiled, by_text])
