@@ -1,8 +1,9 @@
 """Orders: create, list, read, and the timeline."""
 
-import asyncio
+from collections.abc import Sequence
 
 import orjson
+from orchestrator.common.v1 import common_pb2
 from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
 
@@ -34,7 +35,7 @@ from gateway.marketplace.shapes import (
 )
 from gateway.models import UserName
 from gateway.routing import Routes
-from kernel.errors import DeadlineExceeded, NotFound, Unavailable
+from kernel.errors import DeadlineExceeded, Unavailable
 
 # How long a read of an order waits for the disputes service.
 CASE_SECONDS = 2.0
@@ -94,34 +95,46 @@ async def list_orders(call: Call, query: ListOrders) -> Answer[Page[Order]]:
         seller=query.seller_id or "",
     )
     found = await call.read(call.backends.orders.ListOrders, request)
-    items = await asyncio.gather(*(_whole(call, message) for message in found.orders))
-    return page(items, next_token=found.next_page_token)
+    return page(await _whole(call, found.orders), next_token=found.next_page_token)
 
 
 @routes.get("/orders/{id}", scope=READ, refusals=("ORDER_NOT_FOUND",))
 async def get_order(call: Call) -> Answer[Success[Order]]:
     """Read one order, whole: escrow, dispute, milestones, and the operation in progress."""
     request = orders_pb2.GetOrderRequest(order_id=order_id(call.params["id"]))
-    return success(await _whole(call, await call.read(call.backends.orders.GetOrder, request)))
+    [data] = await _whole(call, [await call.read(call.backends.orders.GetOrder, request)])
+    return success(data)
 
 
-async def _whole(call: Call, message: orders_pb2.Order) -> Order:
-    """Print an order with its dispute's progress, which only the disputes service knows.
+async def _whole(call: Call, messages: Sequence[orders_pb2.Order]) -> list[Order]:
+    """Print orders with their disputes' progress, which only the disputes service knows.
 
-    While the case is being opened, or that service is unavailable, the order is printed with what
-    orders knows of its dispute.
+    It is asked once for all of them, or again for those that its answer had no room for. While a
+    case is being opened, or that service is unavailable, an order is printed with what orders knows
+    of its dispute.
     """
-    data = order(message)
-    if message.state == orders_pb2.ORDER_STATE_DISPUTED and data["dispute"] is not None:
-        request = disputes_pb2.GetDisputeRequest(order_id=message.id)
+    printed = [order(message) for message in messages]
+    waiting = {
+        message.dispute.id: data["dispute"]
+        for message, data in zip(messages, printed, strict=True)
+        if message.state == orders_pb2.ORDER_STATE_DISPUTED and data["dispute"] is not None
+    }
+    while waiting:
+        request = disputes_pb2.ListDisputesRequest(
+            page=common_pb2.PageRequest(page_size=len(waiting)), dispute_ids=waiting
+        )
         try:
-            case = await call.read(
-                call.backends.disputes.GetDispute, request, timeout_seconds=CASE_SECONDS
+            found = await call.read(
+                call.backends.disputes.ListDisputes, request, timeout_seconds=CASE_SECONDS
             )
-        except (NotFound, Unavailable, DeadlineExceeded):
-            return data
-        data["dispute"]["status"] = DISPUTE_STATES[case.status]
-    return data
+        except (Unavailable, DeadlineExceeded):
+            break
+        known = [case for case in found.disputes if case.id in waiting]
+        for case in known:
+            waiting.pop(case.id)["status"] = DISPUTE_STATES[case.status]
+        if not (known and found.next_page_token):
+            break
+    return printed
 
 
 class TimelineEntry(Output):

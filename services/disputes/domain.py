@@ -166,6 +166,7 @@ class Filter:
     """Which cases are listed; None: any."""
 
     marketplace_id: MarketplaceId
+    ids: Sequence[DisputeId] | None
     order_id: OrderId | None
     status: DisputeStatus | None
 

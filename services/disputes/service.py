@@ -70,9 +70,9 @@ class DisputesService:
 
         Raises: DisputeNotFound; NotParty.
         """
-        async with self.database.transaction() as tx:
+        async with self.database.statement() as connection:
             found = await self.disputes.get(
-                tx, marketplace_id=marketplace_id, dispute_id=dispute_id
+                connection, marketplace_id=marketplace_id, dispute_id=dispute_id
             )
         parties.require_party(found, reader)
         return found
@@ -81,9 +81,9 @@ class DisputesService:
         self, *, marketplace_id: MarketplaceId, order_id: OrderId, reader: UUID | None
     ) -> Dispute:
         """Return the newest case of an order, as `get` does. Raises: DisputeNotFound; NotParty."""
-        async with self.database.transaction() as tx:
+        async with self.database.statement() as connection:
             found = await self.disputes.get_of_order(
-                tx, marketplace_id=marketplace_id, order_id=order_id
+                connection, marketplace_id=marketplace_id, order_id=order_id
             )
         parties.require_party(found, reader)
         return found
@@ -95,8 +95,8 @@ class DisputesService:
 
         Raises: InvalidArgument: `after` is not a case.
         """
-        async with self.database.transaction() as tx:
-            return await self.disputes.page(tx, chosen, after=after, limit=size + 1)
+        async with self.database.statement() as connection:
+            return await self.disputes.page(connection, chosen, after=after, limit=size + 1)
 
     async def assign(
         self, *, key: RequestKey, dispute_id: DisputeId, agent_id: str, notes: str

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from chassis.database import Transaction
 from chassis.sql import compiled
@@ -127,8 +127,9 @@ class DisputeStore:
             if created_at is None:
                 fields = [("cursor", "is not a cursor of this API")]
                 raise InvalidArgument("Unknown cursor", fields=fields)
-        filters = (chosen.order_id, chosen.status, after)
+        filters = (chosen.ids, chosen.order_id, chosen.status, after)
         values = {
+            "ids": None if chosen.ids is None else list(chosen.ids),
             "order_id": chosen.order_id,
             "status": chosen.status,
             "after_id": after,
@@ -274,8 +275,11 @@ _WITHDRAW = compiled(
 )
 
 
-def _page(*, of_order: bool, of_status: bool, after: bool) -> str:
+def _page(*, of_ids: bool, of_order: bool, of_status: bool, after: bool) -> str:
     page = _SELECT.where(_OF_MARKETPLACE)
+    if of_ids:
+        ids = sa.bindparam("ids", type_=ARRAY(sa.Uuid))
+        page = page.where(disputes.c.id == sa.func.any(ids))
     if of_order:
         page = page.where(disputes.c.order_id == sa.bindparam("order_id"))
     if of_status:
@@ -290,8 +294,8 @@ def _page(*, of_order: bool, of_status: bool, after: bool) -> str:
     return compiled(page.order_by(*_NEWEST_FIRST).limit(sa.bindparam("limit")))
 
 
-# One statement for each combination of filters: order, status, after.
+# One statement for each combination of filters: ids, order, status, after.
 _PAGES: Mapping[tuple[bool, ...], str] = {
-    (of_order, of_status, after): _page(of_order=of_order, of_status=of_status, after=after)
-    for of_order, of_status, after in product((False, True), repeat=3)
+    given: _page(of_ids=given[0], of_order=given[1], of_status=given[2], after=given[3])
+    for given in product((False, True), repeat=4)
 }

@@ -114,6 +114,7 @@ def chosen(request: disputes_pb2.ListDisputesRequest, *, marketplace_id: uuid.UU
     """Decode the filter of a list."""
     return Filter(
         marketplace_id=MarketplaceId(marketplace_id),
+        ids=[dispute_id(text) for text in request.dispute_ids] or None,
         order_id=order_id(request.order_id) if request.order_id else None,
         status=_STATUS_OF[request.status] if request.status else None,
     )

@@ -252,7 +252,10 @@ DISPUTES: dict[str, Callable[[], Any]] = {
     ),
     "GetDispute": lambda: disputes.GetDisputeRequest(dispute_id=ident()),
     "ListDisputes": lambda: disputes.ListDisputesRequest(
-        page=page(), order_id=ident(), status=disputes.DISPUTE_STATUS_OPEN
+        page=page(),
+        order_id=ident(),
+        status=disputes.DISPUTE_STATUS_OPEN,
+        dispute_ids=[ident()],
     ),
     "AssignDispute": lambda: keyed(
         disputes.AssignDisputeRequest, dispute_id=ident(), agent_id="agent-1", notes="Soon"

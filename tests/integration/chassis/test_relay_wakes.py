@@ -48,6 +48,21 @@ def sleepy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "SELDOM_SECONDS", 10 * WAIT_SECONDS)
 
 
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many events each look of a relay has found."""
+    found: list[int] = []
+    look = relay._unpublished
+
+    async def counted(*args: Any) -> list[relay.Row]:
+        rows = await look(*args)
+        found.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(relay, "_unpublished", counted)
+    return found
+
+
 @pytest.mark.parametrize("write", [append, append_in_a_statement])
 async def test_a_commit_wakes_an_idle_relay(
     shop: Shop,
@@ -88,18 +103,9 @@ async def test_a_relay_that_nothing_wakes_rests(
     nats: NatsServer,
     marketplace_id: uuid.UUID,
     sleepy: None,
-    monkeypatch: pytest.MonkeyPatch,
+    looks: list[int],
 ) -> None:
     del sleepy
-    looks: list[int] = []
-    look = relay._unpublished
-
-    async def counted(*args: Any) -> list[relay.Row]:
-        rows = await look(*args)
-        looks.append(len(rows))
-        return rows
-
-    monkeypatch.setattr(relay, "_unpublished", counted)
     other = replace(shop, database=Database.open(url=shop.url, schema="shop"))
     async with relaying(shop, nats):
         await until(lambda: looks == [0])
@@ -115,13 +121,17 @@ async def test_a_relay_that_nothing_wakes_rests(
 
 
 async def test_an_event_that_nobody_told_of_is_found_by_a_look(
-    shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID, monkeypatch: pytest.MonkeyPatch
+    shop: Shop,
+    nats: NatsServer,
+    marketplace_id: uuid.UUID,
+    monkeypatch: pytest.MonkeyPatch,
+    looks: list[int],
 ) -> None:
     monkeypatch.setattr(relay, "SELDOM_SECONDS", 0.1)
     # A process that died between its commit and its word.
     other = replace(shop, database=Database.open(url=shop.url, schema="shop"))
     async with relaying(shop, nats):
-        await until(lambda: shop.rows(LEADING) == [(1,)])
+        await until(lambda: looks[:1] == [0])
         await append(other, an_event(marketplace_id, version=1))
         await until(is_published(shop))
 

@@ -318,54 +318,6 @@ async def test_another_marketplace_sees_no_case(disputes: Client) -> None:
     assert not (await disputes.call("ListDisputes", listing, who=stranger)).disputes
 
 
-async def test_cases_are_listed_newest_first_page_by_page(disputes: Client) -> None:
-    ids = [(await opened(disputes, dispute_id=str(uuid.uuid4()))).id for _ in range(7)]
-    created = {}
-    pages, token = [], ""
-    while True:
-        request = disputes_pb2.ListDisputesRequest(
-            page=common_pb2.PageRequest(page_size=3, page_token=token)
-        )
-        answer = await disputes.call("ListDisputes", request)
-        pages.append([case.id for case in answer.disputes])
-        created.update({case.id: case.created_at.ToNanoseconds() for case in answer.disputes})
-        if not (token := answer.next_page_token):
-            break
-
-    seen = [case_id for page in pages for case_id in page]
-    assert [len(page) for page in pages] == [3, 3, 1]
-    assert sorted(seen) == sorted(ids)
-    assert [created[i] for i in seen] == sorted(created.values(), reverse=True)
-
-
-async def test_a_list_is_filtered_by_order_and_status(disputes: Client) -> None:
-    first, second = await opened(disputes), await opened(disputes)
-    await disputes.call("AssignDispute", assignment(second.id))
-
-    async def listed(**fields: object) -> list[str]:
-        request = disputes_pb2.ListDisputesRequest(**fields)  # type: ignore[arg-type] # by name
-        return [case.id for case in (await disputes.call("ListDisputes", request)).disputes]
-
-    assert await listed(order_id=first.order_id) == [first.id]
-    assert await listed(status=disputes_pb2.DISPUTE_STATUS_UNDER_REVIEW) == [second.id]
-    assert await listed(status=disputes_pb2.DISPUTE_STATUS_RESOLVED) == []
-    assert (
-        await listed(order_id=first.order_id, status=disputes_pb2.DISPUTE_STATUS_UNDER_REVIEW) == []
-    )
-
-
-@pytest.mark.parametrize(
-    "token", ["%", "bm90IGEgdXVpZA", "MTIzNDU2NzgtMTIzNC01Njc4LTEyMzQtNTY3ODEyMzQ1Njc4"]
-)
-async def test_an_unknown_cursor_is_refused(disputes: Client, token: str) -> None:
-    await opened(disputes)
-    request = disputes_pb2.ListDisputesRequest(page=common_pb2.PageRequest(page_token=token))
-
-    error = await refusal(disputes.call("ListDisputes", request))
-
-    assert error.kind == "INVALID_ARGUMENT"
-
-
 async def test_support_works_only_with_its_scope(disputes: Client) -> None:
     case = await opened(disputes)
     reader = identity_of(

@@ -5,10 +5,8 @@ import uuid
 import httpx
 import pytest
 from orchestrator.common.v1 import common_pb2
-from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
 
-from kernel.errors import DomainError, NotFound, Unavailable
 from kernel.ids import to_public
 
 from .conftest import Services
@@ -17,7 +15,6 @@ from .messages import (
     DISPUTE_ID,
     ESCROW_ID,
     ORDER_ID,
-    a_dispute,
     an_escrow,
     an_order,
     at,
@@ -239,27 +236,6 @@ async def test_an_impossible_id_is_not_found(
     assert services.orders.asked == []
 
 
-async def test_an_order_shows_that_its_dispute_is_under_review(
-    rest: httpx.AsyncClient, services: Services
-) -> None:
-    frozen = orders_pb2.OrderDispute(
-        id=str(DISPUTE_ID),
-        status="OPEN",
-        opened_by=common_pb2.PARTY_BUYER,
-        reason=orders_pb2.DISPUTE_REASON_QUALITY_ISSUE,
-    )
-    services.orders.answers["GetOrder"] = an_order("DISPUTED", dispute=frozen)
-    services.disputes.answers["GetDispute"] = a_dispute("UNDER_REVIEW", assigned_to="agent-1")
-
-    order = (await rest.get(f"/api/v1/orders/{ORD}")).json()["data"]
-    dispute = (await rest.get(f"/api/v1/disputes/{DSP}")).json()["data"]
-
-    assert order["dispute"]["status"] == "UNDER_REVIEW"
-    assert dispute["status"] == "UNDER_REVIEW"
-    assert dispute["order"] == order
-    assert services.disputes.asked[0][1].order_id == str(ORDER_ID)
-
-
 async def test_a_resolved_dispute_answers_with_its_closed_order(
     rest: httpx.AsyncClient, services: Services
 ) -> None:
@@ -325,46 +301,6 @@ async def test_a_manual_credit_is_done_when_the_chain_has_it(
         usdc(500),
         "promo-1",
     )
-
-
-@pytest.mark.parametrize(
-    "trouble",
-    [
-        NotFound("the case is being opened", reason="DISPUTE_NOT_FOUND"),
-        Unavailable("the service is away"),
-    ],
-)
-async def test_an_order_is_read_whether_or_not_its_case_can_be(
-    rest: httpx.AsyncClient, services: Services, trouble: DomainError
-) -> None:
-    dispute = orders_pb2.OrderDispute(
-        id=str(DISPUTE_ID), status="OPEN", opened_at=at("2026-02-18T10:00:00Z")
-    )
-    order = an_order("DISPUTED", dispute=dispute)
-    services.orders.answers["GetOrder"] = order
-    services.orders.answers["ListOrders"] = orders_pb2.ListOrdersResponse(orders=[order])
-    services.disputes.answers["GetDispute"] = trouble
-
-    one = done(await rest.get(f"/api/v1/orders/{ORD}"))
-    [listed] = (await rest.get("/api/v1/orders")).json()["data"]
-
-    assert one == listed
-    assert listed["dispute"]["status"] == "OPEN"
-
-
-async def test_lists_show_the_progress_of_disputes(
-    rest: httpx.AsyncClient, services: Services
-) -> None:
-    dispute = orders_pb2.OrderDispute(id=str(DISPUTE_ID), status="OPEN")
-    order = an_order("DISPUTED", dispute=dispute)
-    services.orders.answers["ListOrders"] = orders_pb2.ListOrdersResponse(orders=[order])
-    services.disputes.answers["GetDispute"] = disputes_pb2.Dispute(
-        id=str(DISPUTE_ID), status="DISPUTE_STATUS_UNDER_REVIEW"
-    )
-
-    [listed] = (await rest.get("/api/v1/orders")).json()["data"]
-
-    assert listed["dispute"]["status"] == "UNDER_REVIEW"
 
 
 @pytest.mark.parametrize(

@@ -109,14 +109,16 @@ class GetDisputeRequest(_message.Message):
     def __init__(self, dispute_id: _Optional[str] = ..., order_id: _Optional[str] = ...) -> None: ...
 
 class ListDisputesRequest(_message.Message):
-    __slots__ = ("page", "order_id", "status")
+    __slots__ = ("page", "order_id", "status", "dispute_ids")
     PAGE_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
+    DISPUTE_IDS_FIELD_NUMBER: _ClassVar[int]
     page: _common_pb2.PageRequest
     order_id: str
     status: DisputeStatus
-    def __init__(self, page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ..., order_id: _Optional[str] = ..., status: _Optional[_Union[DisputeStatus, str]] = ...) -> None: ...
+    dispute_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ..., order_id: _Optional[str] = ..., status: _Optional[_Union[DisputeStatus, str]] = ..., dispute_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListDisputesResponse(_message.Message):
     __slots__ = ("disputes", "next_page_token")
