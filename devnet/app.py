@@ -42,6 +42,7 @@ def build(settings: Settings, *, base_url: str) -> Devnet:
         passphrase=identity.passphrase,
         network_id=identity.network_id,
         contracts=Registry(fee_address=identity.fee_address),
+        lifetimes=settings.lifetimes,
     )
     ledger = Ledger(
         identity=identity,
@@ -80,10 +81,12 @@ def _rpc_routes(ledger: Ledger, identity: Identity, faults: Faults, base_url: st
 
 def _own_routes(ledger: Ledger, identity: Identity, faults: Faults) -> list[Route]:
     faucet = Faucet(ledger=ledger, identity=identity)
-    pages = Pages(identity=identity, faults=faults)
+    pages = Pages(identity=identity, faults=faults, ledger=ledger)
     return [
         Route("/", pages.about, methods=["GET"]),
         Route("/network-info", pages.network_info, methods=["GET"]),
+        Route("/ledgers", pages.ledgers, methods=["POST"]),
+        Route("/archive", pages.archive, methods=["POST"]),
         Route("/faults", pages.faults, methods=["GET", "POST", "DELETE"]),
         Route("/friendbot", faucet.friendbot, methods=["GET", "POST"]),
         Route("/faucet", faucet.faucet, methods=["POST"]),

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from devnet.chain.rules import LIFETIMES, Lifetimes
+
 NETWORK_NAME = "Orchestrator Devnet ; November 2026"
 PORT_MAX = 65_535
 # Settings begin with DEVNET_; so do the variables that Kubernetes sets for a service of that name.
@@ -15,6 +17,7 @@ NAMES = frozenset(
         "DEVNET_HOST",
         "DEVNET_LEDGER_SECONDS",
         "DEVNET_PORT",
+        "DEVNET_TTL",
         "DEVNET_TW_RATE_LIMIT",
     }
 )
@@ -28,7 +31,10 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """port: 0 picks a free one. rate_limit: REST requests per key and minute, 0 for no limit."""
+    """port: 0 picks a free one. rate_limit: REST requests per key and minute, 0 for no limit.
+
+    lifetimes: those of the main network or of the test network.
+    """
 
     host: str
     port: int
@@ -37,6 +43,7 @@ class Settings:
     passphrase: str
     api_key: str
     rate_limit: int
+    lifetimes: Lifetimes
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -53,7 +60,15 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         passphrase=_text(environment, "STELLAR_NETWORK_PASSPHRASE", NETWORK_NAME),
         api_key=_text(environment, "TRUSTLESS_WORK_API_KEY", "devnet-key"),
         rate_limit=_whole(environment, "DEVNET_TW_RATE_LIMIT", 50, most=1_000_000),
+        lifetimes=_lifetimes(environment),
     )
+
+
+def _lifetimes(environment: Mapping[str, str]) -> Lifetimes:
+    name = _text(environment, "DEVNET_TTL", "main")
+    if name not in LIFETIMES:
+        raise SettingsError(f"DEVNET_TTL must be one of {', '.join(LIFETIMES)}, not {name!r}")
+    return LIFETIMES[name]
 
 
 def _text(environment: Mapping[str, str], name: str, default: str) -> str:

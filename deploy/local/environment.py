@@ -155,6 +155,7 @@ READS: Mapping[str, frozenset[str]] = {
             "DEVNET_HOST",
             "DEVNET_LEDGER_SECONDS",
             "DEVNET_PORT",
+            "DEVNET_TTL",
             "DEVNET_TW_RATE_LIMIT",
             "STELLAR_NETWORK_PASSPHRASE",
         }

@@ -38,6 +38,7 @@ class OperationContext:
 
     view: View
     passphrase: str
+    lifetimes: rules.Lifetimes
     memo: xdr.Memo
     sponsorships: reserves.Sponsorships
     events: list[xdr.ContractEvent] = field(default_factory=list)
@@ -193,7 +194,9 @@ def _open_trustline(asset: AssetRef, limit: int, owner: str, context: OperationC
     except reserves.LowReserveError as error:
         raise _trust_failed(Trust.CHANGE_TRUST_LOW_RESERVE) from error
     # On the public network the contract of every asset in use is already deployed.
-    deploy_asset_contract(view, asset=asset, passphrase=context.passphrase)
+    deploy_asset_contract(
+        view, asset=asset, passphrase=context.passphrase, lifetimes=context.lifetimes
+    )
 
 
 def _close_trustline(line: Trustline, view: View) -> None:

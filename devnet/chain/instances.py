@@ -5,10 +5,11 @@ from functools import lru_cache
 
 from stellar_sdk import scval, xdr
 
-from devnet.chain import keys, rules
+from devnet.chain import keys
 from devnet.chain.addresses import account_raw, account_text, present
 from devnet.chain.assets import NATIVE, SHORT_CODE_LENGTH, AssetRef, contract_id
 from devnet.chain.entries import decode_contract_data, encode_contract_data
+from devnet.chain.rules import Lifetimes
 from devnet.chain.state import Entry, View
 
 DECIMALS = 7
@@ -44,7 +45,9 @@ def encode_instance(*, contract: str, wasm_hash: bytes) -> bytes:
     return _encode(contract, xdr.SCContractInstance(executable, None))
 
 
-def deploy_asset_contract(view: View, *, asset: AssetRef, passphrase: str) -> None:
+def deploy_asset_contract(
+    view: View, *, asset: AssetRef, passphrase: str, lifetimes: Lifetimes
+) -> None:
     """Add the asset's contract to the ledger if it is missing."""
     contract = contract_id(asset, passphrase)
     key = keys.instance(contract)
@@ -69,7 +72,7 @@ def deploy_asset_contract(view: View, *, asset: AssetRef, passphrase: str) -> No
         ]
     )
     instance = xdr.SCContractInstance(executable, storage)
-    live_until = rules.first_life(view.sequence)
+    live_until = lifetimes.first(view.sequence)
     view.put(key, Entry(_encode(contract, instance), live_until=live_until))
 
 

@@ -66,6 +66,12 @@ def parse(key: Key) -> xdr.LedgerKey:
     return xdr.LedgerKey.from_xdr_bytes(key)
 
 
+def is_persistent(key: Key) -> bool:
+    """Tell contract data and code that is archived from temporary data, which is deleted."""
+    data = parse(key).contract_data
+    return data is None or data.durability == PERSISTENT
+
+
 def account_of(key: xdr.LedgerKey) -> str:
     """Return the address an account key is about."""
     return from_account_id(present(key.account).account_id)

@@ -1,13 +1,13 @@
 """The network's numbers: protocol version, fees, reserves, lifetimes."""
 
+from dataclasses import dataclass
+
 PROTOCOL_VERSION = 26
 BASE_FEE = 100
 """Least inclusion fee per operation, in stroops."""
 BASE_RESERVE = 5_000_000
 """Half an XLM, in stroops; an account needs two, every trustline one more."""
 ACCOUNT_RESERVES = 2
-MIN_PERSISTENT_TTL = 2_073_600
-"""Ledgers that new contract data lives before it must be extended, its first one included."""
 MAX_TTL = 3_110_400
 """Ledgers that anything lives at most, the running one included."""
 RETENTION_LEDGERS = 120_960
@@ -15,6 +15,25 @@ RETENTION_LEDGERS = 120_960
 INT64_MAX = 2**63 - 1
 
 
-def first_life(sequence: int) -> int:
-    """Return the last ledger of contract data that is written first in ledger `sequence`."""
-    return sequence + MIN_PERSISTENT_TTL - 1
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long contract data lives on a network.
+
+    least: ledgers that new data lives before it must be extended, its first one included.
+    archives: whether data is archived when its life is over.
+    """
+
+    least: int
+    archives: bool = True
+
+    def first(self, sequence: int) -> int:
+        """Return the last ledger of data that is written first, or restored, in `sequence`."""
+        return sequence + self.least - 1
+
+    def is_over(self, live_until: int | None, sequence: int) -> bool:
+        """Tell whether an entry's life ended before ledger `sequence`."""
+        return live_until is not None and live_until < sequence and self.archives
+
+
+# `min_persistent_ttl` of the networks' settings: stellar-core, soroban-settings/*_upgrade.json.
+LIFETIMES = {"main": Lifetimes(2_073_600), "test": Lifetimes(120_960)}

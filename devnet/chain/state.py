@@ -48,6 +48,10 @@ class Entries:
         """Return the entry under the key, or None."""
         return self._entries.get(key)
 
+    def lasting(self) -> list[Key]:
+        """Return the keys of the entries that have a lifetime."""
+        return [key for key, entry in self._entries.items() if entry.live_until is not None]
+
     def load(self, entries: Iterable[tuple[Key, Entry]]) -> None:
         """Take over entries read from the journal."""
         self._entries.update(entries)

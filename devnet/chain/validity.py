@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from stellar_sdk import xdr
 
-from devnet.chain import rules
+from devnet.chain import keys, rules
 from devnet.chain.addresses import present
 from devnet.chain.entries import Account, read_account
 from devnet.chain.envelope import Envelope, operation_source, signers
@@ -16,6 +16,8 @@ SOROBAN = {
     xdr.OperationType.EXTEND_FOOTPRINT_TTL,
     xdr.OperationType.RESTORE_FOOTPRINT,
 }
+
+ARCHIVABLE = {xdr.LedgerEntryType.CONTRACT_DATA, xdr.LedgerEntryType.CONTRACT_CODE}
 
 
 def check(envelope: Envelope, *, view: Readable, now: int) -> xdr.TransactionResult | None:
@@ -70,7 +72,27 @@ def _shape_refusal(envelope: Envelope) -> xdr.TransactionResultCode | None:
         return Code.txMALFORMED
     if bool(soroban) != (envelope.soroban_data is not None):
         return Code.txSOROBAN_INVALID if soroban else Code.txMALFORMED
+    if envelope.soroban_data is not None and not _marks_are_valid(envelope.soroban_data):
+        return Code.txSOROBAN_INVALID
     return None
+
+
+def _marks_are_valid(data: xdr.SorobanTransactionData) -> bool:
+    """Check what is marked as archived: rising places of persistent entries that are written.
+
+    Source: CAP-66; stellar-core, TransactionFrame.cpp, `checkSorobanResources`.
+    """
+    if data.ext.resource_ext is None:
+        return True
+    written = data.resources.footprint.read_write
+    places = [place.uint32 for place in data.ext.resource_ext.archived_soroban_entries]
+    rising = places == sorted(set(places))
+    return rising and all(
+        place < len(written)
+        and written[place].type in ARCHIVABLE
+        and keys.is_persistent(written[place].to_xdr_bytes())
+        for place in places
+    )
 
 
 def _time_refusal(envelope: Envelope, now: int) -> xdr.TransactionResultCode | None:

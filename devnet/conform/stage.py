@@ -36,6 +36,8 @@ ENVIRONMENT = Environment(
     passphrase=cast.NETWORK,
     network_id=Network(cast.NETWORK).network_id(),
     contracts=Registry(fee_address=cast.PROVIDER),
+    # The recording's host does not archive.
+    lifetimes=replace(rules.LIFETIMES["main"], archives=False),
 )
 
 
@@ -186,7 +188,9 @@ def _first_ledger() -> Entries:
         write_trustline(view, line)
     issuer = Account(address=cast.address("issuer"), balance=10**10, sequence=0)
     write_account(view, issuer)
-    deploy_asset_contract(view, asset=cast.USDC, passphrase=cast.NETWORK)
+    deploy_asset_contract(
+        view, asset=cast.USDC, passphrase=cast.NETWORK, lifetimes=ENVIRONMENT.lifetimes
+    )
     forever = 10**9
     code = encode_code(wasm_hash=PROFILE_B.wasm_hash, wasm=PROFILE_B.wasm)
     view.put(keys.code(PROFILE_B.wasm_hash), Entry(code, live_until=forever))

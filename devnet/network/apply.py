@@ -12,6 +12,7 @@ from devnet.chain.assets import NATIVE
 from devnet.chain.classic import OperationContext, apply_operation
 from devnet.chain.entries import read_account, write_account
 from devnet.chain.envelope import Envelope, operation_source
+from devnet.chain.keys import Key
 from devnet.chain.reserves import Sponsorships
 from devnet.chain.results import (
     Code,
@@ -19,9 +20,11 @@ from devnet.chain.results import (
     inner,
     transaction_result,
 )
-from devnet.chain.state import Entry, View
+from devnet.chain.rules import Lifetimes
+from devnet.chain.state import View
 from devnet.chain.validity import SOROBAN, minimum_fee
 from devnet.network.meta import transaction_meta
+from devnet.soroban.host import ArchivedError
 from devnet.soroban.invoke import Environment, enforce
 
 Kind = xdr.OperationType
@@ -95,6 +98,7 @@ def _apply_classic(
         context = OperationContext(
             view=view,
             passphrase=environment.passphrase,
+            lifetimes=environment.lifetimes,
             memo=envelope.tx.memo,
             sponsorships=sponsorships,
         )
@@ -123,17 +127,20 @@ def _apply_contract_operation(
     operation = envelope.tx.operations[0]
     call = operation.body.invoke_host_function_op
     if call is None:
-        return _apply_extension(envelope, view, charged)
+        return _apply_footprint_operation(envelope, view, environment.lifetimes, charged)
     done = enforce(
         call,
         source=operation_source(operation, envelope),
         ledger=view,
         sequence=view.sequence,
         environment=environment,
-        declared=present(envelope.soroban_data).resources.footprint,
+        declared=present(envelope.soroban_data),
     )
     if done.error is not None or done.value is None or doomed:
-        failure = xdr.InvokeHostFunctionResult(Invoke.INVOKE_HOST_FUNCTION_TRAPPED)
+        code = Invoke.INVOKE_HOST_FUNCTION_TRAPPED
+        if isinstance(done.error, ArchivedError):
+            code = Invoke.INVOKE_HOST_FUNCTION_ENTRY_ARCHIVED
+        failure = xdr.InvokeHostFunctionResult(code)
         result = inner(Kind.INVOKE_HOST_FUNCTION, invoke_host_function_result=failure)
         return Outcome(
             envelope=envelope,
@@ -159,18 +166,32 @@ def _apply_contract_operation(
     )
 
 
-def _apply_extension(envelope: Envelope, view: View, charged: int) -> Outcome:
-    """Extend the declared entries' lives; restoring does nothing: entries never expire here."""
-    body = envelope.tx.operations[0].body
+def _apply_footprint_operation(
+    envelope: Envelope, view: View, lifetimes: Lifetimes, charged: int
+) -> Outcome:
+    """Extend the lives of what is declared as read, or restore what is declared as written.
+
+    Both pass over entries that are missing, an extension over archived ones, a restoration over
+    live ones. Source: stellar-core, ExtendFootprintTTLOpFrame.cpp, RestoreFootprintOpFrame.cpp.
+    """
+    body, sequence = envelope.tx.operations[0].body, view.sequence
+    footprint = present(envelope.soroban_data).resources.footprint
     if body.extend_footprint_ttl_op is None:
+        for key in _stored(footprint.read_write, view):
+            entry = present(view.get(key))
+            if lifetimes.is_over(entry.live_until, sequence):
+                view.put(key, replace(entry, live_until=lifetimes.first(sequence)))
         restored = xdr.RestoreFootprintResult(
             xdr.RestoreFootprintResultCode.RESTORE_FOOTPRINT_SUCCESS
         )
         result = inner(Kind.RESTORE_FOOTPRINT, restore_footprint_result=restored)
     else:
         ledgers = min(body.extend_footprint_ttl_op.extend_to.uint32, rules.MAX_TTL - 1)
-        for key in present(envelope.soroban_data).resources.footprint.read_only:
-            _extend(view, key.to_xdr_bytes(), view.sequence + ledgers)
+        for key in _stored(footprint.read_only, view):
+            entry = present(view.get(key))
+            over = lifetimes.is_over(entry.live_until, sequence)
+            if not over and present(entry.live_until) < sequence + ledgers:
+                view.extend(key, entry, live_until=sequence + ledgers)
         extended = xdr.ExtendFootprintTTLResult(Extend.EXTEND_FOOTPRINT_TTL_SUCCESS)
         result = inner(Kind.EXTEND_FOOTPRINT_TTL, extend_footprint_ttl_result=extended)
     return Outcome(
@@ -183,10 +204,10 @@ def _apply_extension(envelope: Envelope, view: View, charged: int) -> Outcome:
     )
 
 
-def _extend(view: View, key: bytes, live_until: int) -> None:
-    entry: Entry | None = view.get(key)
-    if entry is not None and entry.live_until is not None and entry.live_until < live_until:
-        view.extend(key, entry, live_until=live_until)
+def _stored(declared: Sequence[xdr.LedgerKey], view: View) -> list[Key]:
+    """Return the keys of stored entries that have a lifetime."""
+    found = [(key.to_xdr_bytes(), view.get(key.to_xdr_bytes())) for key in declared]
+    return [key for key, entry in found if entry is not None and entry.live_until is not None]
 
 
 def _success_hash(value: xdr.SCVal, emitted: Sequence[xdr.ContractEvent]) -> xdr.Hash:

@@ -1,7 +1,7 @@
 """Archived entries: how a simulation asks for their restoration, since protocol 23 and before.
 
-Nothing expires on this network. A simulation may be told to find entries archived all the same;
-the transaction that restores them is then applied like any other. Source: CAP-62, CAP-66.
+A simulation may be told to find entries archived that are live; marking those has no effect when
+the transaction is applied. Source: CAP-62, CAP-66.
 """
 
 from dataclasses import replace

@@ -29,7 +29,9 @@ def till(number: int) -> str:
     return f"till-{number}"
 
 
-def entries(identity: Identity) -> Mapping[Key, Entry]:
+def entries(
+    identity: Identity, lifetimes: rules.Lifetimes = rules.LIFETIMES["main"]
+) -> Mapping[Key, Entry]:
     """Return the entries of the first ledger."""
     view = View(Entries(), sequence=FIRST_LEDGER)
     assets = (identity.usdc, identity.other_asset)
@@ -45,7 +47,9 @@ def entries(identity: Identity) -> Mapping[Key, Entry]:
             line = Trustline(address=holder, asset=asset, balance=minted, limit=rules.INT64_MAX)
             write_trustline(view, line)
     for asset in (NATIVE, *assets):
-        deploy_asset_contract(view, asset=asset, passphrase=identity.passphrase)
+        deploy_asset_contract(
+            view, asset=asset, passphrase=identity.passphrase, lifetimes=lifetimes
+        )
     _put_code(view, identity)
     return {key: entry for key, entry in view.changes.items() if entry is not None}
 

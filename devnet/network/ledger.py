@@ -7,7 +7,7 @@ as on the public network: the hash is then unknown and the same envelope may be 
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -15,6 +15,7 @@ from stellar_sdk import xdr
 
 from devnet.chain import rules, validity
 from devnet.chain.envelope import Envelope
+from devnet.chain.keys import Key
 from devnet.chain.results import Code, outer_result
 from devnet.chain.state import Entries, View
 from devnet.network import genesis
@@ -82,6 +83,8 @@ class Ledger:
         self._clock = clock
         self._queue: dict[bytes, Queued] = {}
         self._by_source: dict[str, Queued] = {}
+        self._skipped = 0
+        self._ending: list[Key] = []
         self.newest, self.oldest = self._open(identity)
 
     def submit(self, envelope: Envelope) -> Submission:
@@ -111,6 +114,28 @@ class Ledger:
         self._by_source[envelope.source] = queued
         return Submission(status="PENDING", queued=queued)
 
+    def skip(self, count: int) -> int:
+        """Let so many ledgers pass as if nothing was in them, with the next close.
+
+        Lifetimes run and history is forgotten as if they had closed. Returns: the next ledger.
+        """
+        self._skipped += count
+        return self.newest.sequence + self._skipped + 1
+
+    def archive(self, chosen: Sequence[Key] | None) -> int:
+        """End the lives of contract data and code with the next close; None: of all of it.
+
+        Returns: how many entries are archived then.
+        """
+        found = self.entries.lasting() if chosen is None else chosen
+        ending = [
+            key
+            for key in found
+            if (entry := self.entries.get(key)) is not None and entry.live_until is not None
+        ]
+        self._ending += ending
+        return len(ending)
+
     def find(self, tx_hash: str) -> TransactionRecord | None:
         """Return a transaction of a closed ledger."""
         record = self.journal.transaction(tx_hash)
@@ -132,10 +157,17 @@ class Ledger:
 
     async def close(self) -> Header:
         """Close one ledger with everything queued so far."""
+        sequence = self.newest.sequence + self._skipped + 1
         closing = _Closing(
-            view=View(self.entries, sequence=self.newest.sequence + 1),
+            view=View(self.entries, sequence=sequence),
             close_time=max(int(self._clock()), self.newest.close_time),
         )
+        self._skipped = 0
+        for key in self._ending:
+            entry = closing.view.get(key)
+            if entry is not None:
+                closing.view.extend(key, entry, live_until=sequence - 1)
+        self._ending.clear()
         for queued in list(self._queue.values()):
             self._apply(queued, closing)
             # Requests are answered between two transactions, from the ledger before.
@@ -214,7 +246,10 @@ class Ledger:
                 hash=identity.network_id.hex(),
             )
             first = ClosedLedger(
-                header=newest, changes=genesis.entries(identity), transactions=(), events=()
+                header=newest,
+                changes=genesis.entries(identity, self.environment.lifetimes),
+                transactions=(),
+                events=(),
             )
             self.journal.append(first)
         self.entries.load(self.journal.entries())

@@ -97,13 +97,18 @@ def _describe(event: xdr.ContractEvent) -> str:
 
 
 def _succeeded(done: Invocation) -> Simulation:
-    written = list(done.view.written)
+    written, restored = list(done.view.written), done.view.restored
     read = [key for key in done.view.read if key not in done.view.written]
     footprint = xdr.LedgerFootprint(
         read_only=[keys.parse(key) for key in read],
         read_write=[keys.parse(key) for key in written],
     )
     data = _data(footprint)
+    if restored:
+        # CAP-66: what is archived is named by its place among what is written.
+        places = [xdr.Uint32(place) for place, key in enumerate(written) if key in restored]
+        extension = xdr.SorobanResourcesExtV0(places)
+        data.ext = xdr.SorobanTransactionDataExt(1, resource_ext=extension)
     return Simulation(
         data=data,
         resource_fee=data.resource_fee.int64,

@@ -5,11 +5,14 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+from stellar_sdk import xdr
 
 from devnet.chain.addresses import present
 from devnet.faults import Faults, InvalidFaultError
 from devnet.network.identity import Identity
+from devnet.network.ledger import Ledger
 
+SKIP_MAX = 10_000_000
 ABOUT = (
     "A local Stellar network and Trustless Work API for development. XDR, signatures, sequence "
     "numbers, fees, authorisation and events are real; no wasm runs here: the escrow and asset "
@@ -20,9 +23,10 @@ ABOUT = (
 class Pages:
     """Plain JSON routes of the devnet itself."""
 
-    def __init__(self, *, identity: Identity, faults: Faults) -> None:
+    def __init__(self, *, identity: Identity, faults: Faults, ledger: Ledger) -> None:
         self._identity = identity
         self._faults = faults
+        self._ledger = ledger
 
     async def about(self, _request: Request) -> Response:
         """Describe the devnet."""
@@ -36,6 +40,8 @@ class Pages:
                     "friendbot": "GET /friendbot?addr=G…",
                     "faucet": 'POST /faucet {"address", "amount"}',
                     "faults": 'GET, POST, DELETE /faults {"kind", "count", "function", "mode"}',
+                    "ledgers": 'POST /ledgers {"skip": number}',
+                    "archive": 'POST /archive {"keys": [ledger key, …]}, or {} for all',
                     "trustlessWork": "POST /deployer/single-release, /escrow/…, /helper/…",
                 },
             }
@@ -79,6 +85,34 @@ class Pages:
         elif request.method == "DELETE":
             self._faults.clear()
         return _answer({"faults": self._faults.armed()})
+
+    async def ledgers(self, request: Request) -> Response:
+        """Let ledgers pass at once."""
+        count = (await _body(request)).get("skip")
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= SKIP_MAX:
+            detail = f"skip must be a whole number from 1 to {SKIP_MAX}"
+            return _answer({"detail": detail}, 400)
+        return _answer({"ledger": self._ledger.skip(count)})
+
+    async def archive(self, request: Request) -> Response:
+        """Archive contract data and code; the next ledger finds it archived."""
+        given = (await _body(request)).get("keys")
+        try:
+            chosen = None
+            if given is not None:
+                chosen = [xdr.LedgerKey.from_xdr(str(key)).to_xdr_bytes() for key in list(given)]
+        except (ValueError, EOFError, TypeError) as error:
+            return _answer({"detail": f"keys must be ledger keys as base64 XDR: {error}"}, 400)
+        return _answer({"entries": self._ledger.archive(chosen)})
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    """Read a JSON object; anything else counts as an empty one."""
+    try:
+        body = orjson.loads(await request.body())
+    except orjson.JSONDecodeError:
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def _answer(body: dict[str, Any], status: int = 200) -> Response:

@@ -9,6 +9,7 @@ from stellar_sdk import xdr
 
 from devnet.chain import keys, rules
 from devnet.chain.entries import read_account, write_account
+from devnet.chain.keys import Key
 from devnet.chain.state import Entry, View
 from devnet.faults import FaultKind, Faults
 from devnet.network.identity import Identity
@@ -81,7 +82,7 @@ class NetworkMethods:
             raise errors.invalid(f"key count ({len(given)}) exceeds maximum supported ({KEYS_MAX})")
         entries = []
         for number, key in enumerate(_parse_keys(given)):
-            entry = self._ledger.entries.get(key.to_xdr_bytes())
+            entry = self._present(key.to_xdr_bytes())
             if entry is not None:
                 entries.append(_shown(given[number], self._possibly_stale(key, entry)))
         return {"entries": entries, "latestLedger": self._ledger.newest.sequence}
@@ -106,6 +107,18 @@ class NetworkMethods:
             "captiveCoreVersion": VERSION,
             "protocolVersion": rules.PROTOCOL_VERSION,
         }
+
+    def _present(self, key: Key) -> Entry | None:
+        """Return an entry; an archived one lives until ledger 0, a temporary one is gone.
+
+        Source: stellar-rpc, ledgerentries/main.go.
+        """
+        ledger = self._ledger
+        entry = ledger.entries.get(key)
+        lifetimes = ledger.environment.lifetimes
+        if entry is None or not lifetimes.is_over(entry.live_until, ledger.newest.sequence):
+            return entry
+        return replace(entry, live_until=0) if keys.is_persistent(key) else None
 
     def _possibly_stale(self, key: xdr.LedgerKey, entry: Entry) -> Entry:
         if key.account is None or self._faults.take(FaultKind.STALE_SEQUENCE) is None:

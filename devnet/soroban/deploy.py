@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from stellar_sdk import Network, scval, xdr
 
-from devnet.chain import keys, rules
+from devnet.chain import keys
 from devnet.chain.addresses import address_value, contract_text, sc_address
 from devnet.chain.instances import encode_instance
 from devnet.chain.state import Entry
@@ -39,7 +39,7 @@ def deploy_escrow(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVa
     if constructor_args:
         raise host_error(Kind.SCE_CONTEXT, Code.SCEC_INVALID_ACTION, "no constructor arguments")
     data = encode_instance(contract=contract, wasm_hash=wasm_hash)
-    host.view.put(key, Entry(data, live_until=rules.first_life(host.view.sequence)))
+    host.view.put(key, Entry(data, live_until=host.view.first_life()))
     answer = host.call(contract, function, init_args)
     return scval.to_vec([address_value(contract), answer])
 

@@ -6,7 +6,7 @@ One host serves one invocation. Its storage is a view that the caller merges or 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from stellar_sdk import scval, xdr
@@ -17,6 +17,7 @@ from devnet.chain.entries import decode_contract_data, encode_contract_data
 from devnet.chain.events import contract_event
 from devnet.chain.instances import Instance, decode_instance
 from devnet.chain.keys import Key
+from devnet.chain.rules import Lifetimes
 from devnet.chain.state import Entry, Readable, View
 from devnet.soroban.errors import Code, HostError, Kind, host_error, topics
 
@@ -62,34 +63,95 @@ class Authority(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A transaction's footprint. archived: what it marks so among what it writes (CAP-66)."""
+
+    read_only: frozenset[Key]
+    read_write: frozenset[Key]
+    archived: frozenset[Key]
+
+    def has(self, key: Key) -> bool:
+        """Tell whether the transaction may read the entry."""
+        return key in self.read_only or key in self.read_write
+
+
 class Footprint(View):
-    """A view that remembers the keys read and written, and may be held to declared ones."""
+    """A view that remembers the keys read and written, and may be held to declared ones.
+
+    restored: the archived entries that were found and live again, in the order they were found.
+    """
 
     def __init__(
         self,
         parent: Readable,
         *,
         sequence: int,
-        declared: tuple[frozenset[Key], frozenset[Key]] | None = None,
+        lifetimes: Lifetimes,
+        declared: Declared | None = None,
     ) -> None:
         super().__init__(parent, sequence=sequence)
         self.read: dict[Key, None] = {}
         self.written: dict[Key, None] = {}
+        self.restored: dict[Key, None] = {}
+        self._lifetimes = lifetimes
         self._declared = declared
+        if declared is not None:
+            self._restore(declared)
 
     def get(self, key: Key) -> Entry | None:
-        """Read an entry; it must be declared."""
-        if self._declared is not None and not any(key in part for part in self._declared):
+        """Read an entry; it must be declared. An archived one is restored, and so written.
+
+        Source: soroban-env-host, storage.rs, `handle_maybe_expired_entry` (protocol 23).
+        """
+        declared = self._declared
+        if declared is not None and not declared.has(key):
             raise _outside_footprint()
         self.read[key] = None
-        return super().get(key)
+        entry = super().get(key)
+        if entry is None or not self._lifetimes.is_over(entry.live_until, self.sequence):
+            return entry
+        if not keys.is_persistent(key):
+            return None
+        renewed = replace(entry, live_until=self.first_life())
+        self.restored[key] = None
+        self.put(key, renewed)
+        return renewed
 
     def put(self, key: Key, entry: Entry) -> None:
         """Write an entry; it must be declared as written."""
-        if self._declared is not None and key not in self._declared[1]:
+        if self._declared is not None and key not in self._declared.read_write:
             raise _outside_footprint()
         self.written[key] = None
         super().put(key, entry)
+
+    def first_life(self) -> int:
+        """Return the last ledger of data that is written now."""
+        return self._lifetimes.first(self.sequence)
+
+    def _restore(self, declared: Declared) -> None:
+        """Restore what the transaction marks as archived. Raises: ArchivedError.
+
+        Source: CAP-66; stellar-core, InvokeHostFunctionOpFrame.cpp, `handleArchivedEntry`.
+        """
+        for key in declared.read_only | declared.read_write:
+            entry = super().get(key)
+            if entry is None or not self._lifetimes.is_over(entry.live_until, self.sequence):
+                continue
+            if key in declared.archived:
+                self.get(key)
+            elif keys.is_persistent(key):
+                raise ArchivedError
+
+
+class ArchivedError(HostError):
+    """A declared entry is archived, and the transaction does not mark it so."""
+
+    def __init__(self) -> None:
+        archived = host_error(
+            Kind.SCE_STORAGE, Code.SCEC_INVALID_INPUT, "trying to access an archived entry"
+        )
+        super().__init__(archived.error, archived.note)
 
 
 def _outside_footprint() -> HostError:
@@ -174,7 +236,7 @@ class Host:
         """Store a value of the running contract; what is stored already lives on as long."""
         stored = keys.contract_data(self.contract, key, keys.PERSISTENT)
         before = self.view.get(stored)
-        live_until = rules.first_life(self.view.sequence)
+        live_until = self.view.first_life()
         if before is not None:
             live_until = present(before.live_until)
         data = encode_contract_data(

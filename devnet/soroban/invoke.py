@@ -5,12 +5,19 @@ from dataclasses import dataclass
 
 from stellar_sdk import scval, xdr
 
-from devnet.chain import keys
 from devnet.chain.addresses import from_sc_address, present
+from devnet.chain.rules import Lifetimes
 from devnet.chain.state import Readable
 from devnet.soroban.authorization import Enforcer, Recorder
 from devnet.soroban.errors import Code, HostError, Kind, host_error
-from devnet.soroban.host import Authority, Contracts, Footprint, Host
+from devnet.soroban.host import (
+    ArchivedError,
+    Authority,
+    Contracts,
+    Declared,
+    Footprint,
+    Host,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +27,7 @@ class Environment:
     passphrase: str
     network_id: bytes
     contracts: Contracts
+    lifetimes: Lifetimes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +35,11 @@ class Invocation:
     """What a call did. error: why it failed; then nothing of `view` may be merged."""
 
     view: Footprint
-    value: xdr.SCVal | None
-    error: HostError | None
-    events: Sequence[xdr.ContractEvent]
-    diagnostics: Sequence[xdr.DiagnosticEvent]
     auth: Sequence[xdr.SorobanAuthorizationEntry]
+    value: xdr.SCVal | None = None
+    error: HostError | None = None
+    events: Sequence[xdr.ContractEvent] = ()
+    diagnostics: Sequence[xdr.DiagnosticEvent] = ()
 
 
 def record(
@@ -65,7 +73,7 @@ def enforce(
     ledger: Readable,
     sequence: int,
     environment: Environment,
-    declared: xdr.LedgerFootprint | None,
+    declared: xdr.SorobanTransactionData | None,
 ) -> Invocation:
     """Run a call as `source` with the authorisation it carries, inside the declared footprint."""
     enforcer = Enforcer(operation.auth, source=source, network_id=environment.network_id)
@@ -86,13 +94,17 @@ def run(
     ledger: Readable,
     sequence: int,
     environment: Environment,
-    declared: xdr.LedgerFootprint | None = None,
+    declared: xdr.SorobanTransactionData | None = None,
 ) -> Invocation:
     """Run a call that the authority allows or refuses, inside the footprint if it is declared."""
-    bounds = None
-    if declared is not None:
-        bounds = (_keys(declared.read_only), _keys(declared.read_write))
-    view = Footprint(ledger, sequence=sequence, declared=bounds)
+    bounds = None if declared is None else _declared(declared)
+    try:
+        view = Footprint(
+            ledger, sequence=sequence, lifetimes=environment.lifetimes, declared=bounds
+        )
+    except ArchivedError as error:
+        view = Footprint(ledger, sequence=sequence, lifetimes=environment.lifetimes)
+        return Invocation(view=view, error=error, auth=operation.auth)
     host = Host(
         view=view,
         passphrase=environment.passphrase,
@@ -147,5 +159,12 @@ def _check_maps(value: xdr.SCVal) -> None:
         _check_maps(item)
 
 
-def _keys(part: Sequence[xdr.LedgerKey]) -> frozenset[keys.Key]:
-    return frozenset(key.to_xdr_bytes() for key in part)
+def _declared(data: xdr.SorobanTransactionData) -> Declared:
+    footprint, extension = data.resources.footprint, data.ext.resource_ext
+    written = [key.to_xdr_bytes() for key in footprint.read_write]
+    places = extension.archived_soroban_entries if extension is not None else []
+    return Declared(
+        read_only=frozenset(key.to_xdr_bytes() for key in footprint.read_only),
+        read_write=frozenset(written),
+        archived=frozenset(written[place.uint32] for place in places),
+    )

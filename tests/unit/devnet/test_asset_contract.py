@@ -14,7 +14,7 @@ from devnet.soroban.authorization import Recorder
 from devnet.soroban.errors import HostError
 from devnet.soroban.host import Footprint, Frame, Host
 from devnet.soroban.registry import Registry
-from tests.unit.devnet.world import IDENTITY, UNIT, Answer, World, address, refusal
+from tests.unit.devnet.world import IDENTITY, LIFETIMES, UNIT, Answer, World, address, refusal
 
 TOKEN = IDENTITY.usdc_contract
 XLM = contract_id(NATIVE, IDENTITY.passphrase)
@@ -136,7 +136,7 @@ def test_an_amount_beyond_a_trustlines_type_is_an_overflow(world: World) -> None
 def test_a_contract_without_balance_pays_nothing_and_stores_nothing(world: World) -> None:
     contract, view = world.deploy(), world.view
     host = Host(
-        view=Footprint(view, sequence=2),
+        view=Footprint(view, sequence=2, lifetimes=LIFETIMES),
         passphrase=IDENTITY.passphrase,
         contracts=Registry(fee_address=IDENTITY.fee_address),
         authority=Recorder(source=address("buyer")),
@@ -175,7 +175,7 @@ def test_a_contracts_balance_stays_within_its_type(
     contract = world.deploy()
     transfer(world, address("buyer"), contract, 1 if number == 12 else 0)
     host = Host(
-        view=Footprint(world.view, sequence=2),
+        view=Footprint(world.view, sequence=2, lifetimes=LIFETIMES),
         passphrase=IDENTITY.passphrase,
         contracts=Registry(fee_address=IDENTITY.fee_address),
         authority=Recorder(source=address("buyer")),

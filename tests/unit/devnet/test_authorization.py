@@ -13,7 +13,7 @@ from devnet.soroban.authorization import Recorder
 from devnet.soroban.host import Contracts, Footprint, Frame, Host
 from devnet.soroban.invoke import Invocation, enforce, record
 from devnet.soroban.registry import Registry
-from tests.unit.devnet.world import IDENTITY, World, address
+from tests.unit.devnet.world import IDENTITY, LIFETIMES, World, address
 
 OWNER = Keypair.from_raw_ed25519_seed(b"buyer".ljust(32, b"."))
 AMOUNT = 5
@@ -135,7 +135,7 @@ def test_only_calls_that_asked_are_in_the_tree() -> None:
     world = World()
     recorder = Recorder(source=OWNER.public_key)
     host = Host(
-        view=Footprint(View(world.view, sequence=2), sequence=2),
+        view=Footprint(View(world.view, sequence=2), sequence=2, lifetimes=LIFETIMES),
         passphrase=IDENTITY.passphrase,
         contracts=contracts,
         authority=recorder,

@@ -23,7 +23,7 @@ from devnet.chain.entries import Account, write_account
 from devnet.chain.holdings import LineFullError, credit
 from devnet.chain.reserves import Sponsorships
 from devnet.chain.results import OperationFailedError
-from tests.unit.devnet.world import IDENTITY, World, address
+from tests.unit.devnet.world import IDENTITY, LIFETIMES, World, address
 
 USDC = Asset("USDC", IDENTITY.usdc.issuer)
 UNKNOWN = Asset("USDC", Keypair.from_raw_ed25519_seed(b"?" * 32).public_key)
@@ -36,6 +36,7 @@ def refused(operations: Sequence[Operation | xdr.Operation], source: str = BUYER
     context = OperationContext(
         view=World().view,
         passphrase=IDENTITY.passphrase,
+        lifetimes=LIFETIMES,
         memo=xdr.Memo(xdr.MemoType.MEMO_NONE),
         sponsorships=Sponsorships(),
     )

@@ -9,7 +9,16 @@ from devnet.soroban.escrow_value import Roles
 from devnet.soroban.host import MAX_DEPTH
 from devnet.soroban.invoke import enforce
 from tests.unit.devnet.test_authorization import signed, transfer_operation
-from tests.unit.devnet.world import IDENTITY, SALT, UNIT, World, address, an_escrow, some_roles
+from tests.unit.devnet.world import (
+    IDENTITY,
+    SALT,
+    UNIT,
+    World,
+    address,
+    an_escrow,
+    declaration,
+    some_roles,
+)
 
 
 @pytest.fixture
@@ -66,16 +75,13 @@ def test_every_key_must_be_declared_for_what_is_done_with_it(world: World) -> No
     read = [keys.instance(IDENTITY.usdc_contract), keys.account(address("buyer"))]
 
     def error(read_only: list[bytes], read_write: list[bytes]) -> str:
-        footprint = xdr.LedgerFootprint(
-            [keys.parse(key) for key in read_only], [keys.parse(key) for key in read_write]
-        )
         done = enforce(
             transfer_operation([entry]),
             source=address("stranger"),
             ledger=world.view,
             sequence=2,
             environment=world.environment,
-            declared=footprint,
+            declared=declaration(read_only, read_write),
         )
         return str(done.error)
 

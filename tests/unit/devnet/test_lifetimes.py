@@ -9,7 +9,7 @@ from devnet.chain.keys import Key
 from devnet.soroban import escrow_storage
 from tests.unit.devnet.world import IDENTITY, World, address, an_escrow
 
-FRESH = rules.MIN_PERSISTENT_TTL - 1
+FRESH = rules.LIFETIMES["main"].least - 1
 MOST = rules.MAX_TTL - 1
 THRESHOLD = escrow_storage.THRESHOLD_LEDGERS
 

@@ -13,6 +13,7 @@ def test_everything_has_a_default() -> None:
     assert settings.passphrase == "Orchestrator Devnet ; November 2026"
     assert settings.api_key == "devnet-key"
     assert settings.rate_limit == 50
+    assert settings.lifetimes.least == 2_073_600
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,7 @@ def test_everything_has_a_default() -> None:
         ("DEVNET_LEDGER_SECONDS", "nan"),
         ("DEVNET_LEDGER_SECONDS", "1e3"),
         ("DEVNET_TW_RATE_LIMIT", "1.5"),
+        ("DEVNET_TTL", "future"),
         ("STELLAR_NETWORK_PASSPHRASE", ""),
         ("TRUSTLESS_WORK_API_KEY", ""),
     ],

@@ -22,6 +22,7 @@ from devnet.network.identity import Identity
 from devnet.soroban import escrow_storage, escrow_value
 from devnet.soroban.deploy import contract_address
 from devnet.soroban.escrow_value import Escrow, Flags, Milestone, Roles
+from devnet.soroban.host import Footprint
 from devnet.soroban.invoke import Environment, Invocation, record
 from devnet.soroban.profiles import PROFILE_B, Profile
 from devnet.soroban.registry import Registry
@@ -29,6 +30,7 @@ from devnet.soroban.registry import Registry
 IDENTITY = Identity("devnet unit tests")
 UNIT = 10**7
 SALT = b"\x07" * 32
+LIFETIMES = rules.LIFETIMES["main"]
 
 
 @cache
@@ -65,6 +67,7 @@ class World:
             passphrase=IDENTITY.passphrase,
             network_id=IDENTITY.network_id,
             contracts=Registry(fee_address=IDENTITY.fee_address),
+            lifetimes=LIFETIMES,
         )
         for name in self.cast:
             self.open(name, usdc=1_000 * UNIT)
@@ -79,6 +82,10 @@ class World:
         )
         write_trustline(self.view, line)
         return address(name)
+
+    def footprint(self) -> Footprint:
+        """Open a view that archives and remembers what it touches."""
+        return Footprint(self.view, sequence=self.view.sequence, lifetimes=LIFETIMES)
 
     def usdc(self, name_or_address: str) -> int:
         """Return an account's minor units of USDC."""
@@ -151,7 +158,7 @@ class World:
             value=escrow_value.encode(escrow, profile=self.profile),
         )
         key = keys.contract_data(contract, escrow_storage.KEY, keys.PERSISTENT)
-        self.view.put(key, Entry(data, live_until=rules.first_life(self.view.sequence)))
+        self.view.put(key, Entry(data, live_until=LIFETIMES.first(self.view.sequence)))
 
     def fund(self, contract: str, amount: int, *, signer: str = "buyer") -> Answer:
         """Fund an escrow with the properties it has now."""
@@ -233,6 +240,22 @@ class World:
         """Change an escrow's properties."""
         value = escrow_value.encode(wanted, profile=self.profile)
         return self.call(contract, "update_escrow", [scval.to_address(address(platform)), value])
+
+
+def declaration(
+    read_only: Sequence[bytes], read_write: Sequence[bytes], *, archived: Sequence[int] = ()
+) -> xdr.SorobanTransactionData:
+    """Declare a footprint. archived: places among what is written that are marked so."""
+    footprint = xdr.LedgerFootprint(
+        [keys.parse(key) for key in read_only], [keys.parse(key) for key in read_write]
+    )
+    places = [xdr.Uint32(place) for place in archived]
+    extension = xdr.SorobanTransactionDataExt(0)
+    if places:
+        extension = xdr.SorobanTransactionDataExt(1, resource_ext=xdr.SorobanResourcesExtV0(places))
+    nothing = xdr.Uint32(0)
+    resources = xdr.SorobanResources(footprint, nothing, nothing, nothing)
+    return xdr.SorobanTransactionData(extension, resources, xdr.Int64(0))
 
 
 def a_milestone(**changes: object) -> Milestone:
