@@ -209,6 +209,7 @@ class EscrowService:
             provider=self.contracts.provider_fee_address,
         )
         deployment = contract.deployment(escrow, parties=parties, factory=self.contracts.factory)
+        contract.require_fit(deployment)
         return replace(escrow, contract_id=self.chain.predict_contract_id(deployment))
 
     async def _again(self, tx: Transaction, request: Request, meant: Escrow) -> Escrow:

@@ -4,13 +4,21 @@ A contradiction between the plan and the chain is raised, never repaired.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kernel.errors import InvalidArgument
 from kernel.ids import to_public
 from services.escrow.contracts.evidence import EscrowView
 from services.escrow.contracts.fees import contract_fee_bps
 from services.escrow.contracts.intents import DeployEscrow, Roles
-from services.escrow.contracts.wording import Wording, as_given, on_chain
+from services.escrow.contracts.wording import (
+    TOLD_BYTES_MAX,
+    Wording,
+    known,
+    on_chain,
+    told_bytes,
+)
 from services.escrow.domain import Escrow, PayeeRole
 
 
@@ -51,9 +59,37 @@ def fee_bps(escrow: Escrow) -> int:
     return contract_fee_bps(amount=terms.amount, agreed_bps=terms.platform_fee_bps)
 
 
+class EscrowTooLarge(InvalidArgument):
+    """The deployment of the escrow would tell more than one transaction may."""
+
+
 def deployment(escrow: Escrow, *, parties: Parties, factory: str) -> DeployEscrow:
     """Return the deployment of an escrow's contract."""
-    words = on_chain(escrow.terms)
+    return _deployment(escrow, on_chain(escrow.terms), parties=parties, factory=factory)
+
+
+def deployments(escrow: Escrow, *, parties: Parties, factory: str) -> Sequence[DeployEscrow]:
+    """Return the deployment of an escrow, and those that versions before may have sent."""
+    return [
+        _deployment(escrow, words, parties=parties, factory=factory)
+        for words in known(escrow.terms)
+    ]
+
+
+def require_fit(intent: DeployEscrow) -> None:
+    """Check that a deployment tells no more than one transaction may. Raises: EscrowTooLarge."""
+    words = Wording(
+        title=intent.title, description=intent.description, milestones=intent.milestones
+    )
+    size = told_bytes(words, reference=intent.engagement_id)
+    if size > TOLD_BYTES_MAX:
+        raise EscrowTooLarge(
+            f"The escrow takes {size} bytes of a ledger, {TOLD_BYTES_MAX} are the most",
+            fields=[("milestones", "there are too many")],
+        )
+
+
+def _deployment(escrow: Escrow, words: Wording, *, parties: Parties, factory: str) -> DeployEscrow:
     return DeployEscrow(
         signer=parties.platform,
         factory=factory,
@@ -91,8 +127,7 @@ def check_deployed(view: EscrowView, *, escrow: Escrow, parties: Parties) -> Non
         milestones=tuple(milestone.description for milestone in view.milestones),
     )
     # A version before this one may have sent the deployment.
-    words = (on_chain(escrow.terms), as_given(escrow.terms))
-    if meant != shown or said not in words:
+    if meant != shown or said not in known(escrow.terms):
         raise Contradiction("the contract on chain is not the one that was meant")
 
 

@@ -1,29 +1,30 @@
-"""What a contract says of an order in words: valid on every network and for every builder. Pure.
+"""What a contract says of its order: a reference and a digest, never the order's own words. Pure.
 
-The API takes orders without a description, and longer ones than a ledger takes. The provider's API
-takes no empty text, and the network limits what one call may tell. So the words are chosen here,
-once, for whoever builds the call; the contract on chain is compared with the same ones.
+A public ledger keeps what it is told for ever, anybody reads it, and every byte costs rent. So the
+words stay in the database, and the chain has what proves which ones were agreed.
 """
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.escrow.domain import Terms
 
-# A deployment tells the whole escrow twice, in its event and as its value, in 16,384 bytes at most.
-# What is no text of ours takes less than the rest. Source: stellar-core, soroban-settings,
-# tx_max_contract_events_size_bytes.
-TEXT_BYTES_MAX = 6_900
-# One milestone besides its description: the names of its fields, its flag, its first status.
-MILESTONE_BYTES = 136
-# The title of a contract whose order has more words than fit, or none that can be read.
+# A deployment tells the whole escrow twice, in its event and as its value, in so many bytes at
+# most. Source: stellar-core, soroban-settings, tx_max_contract_events_size_bytes.
+TOLD_BYTES_MAX = 16_384
+# The XDR around both, of an escrow besides its texts, and of a milestone besides its description.
+AROUND_BYTES, ESCROW_BYTES, MILESTONE_BYTES = 132, 824, 120
+# The title of every contract.
 ORDER = "Order"
+# Versions before this one said an order's own words where they had so many bytes at most.
+FORMER_BYTES_MAX, FORMER_MILESTONE_BYTES = 6_900, 136
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
-    """The texts of a contract. None is blank, and together they fit."""
+    """The texts of a contract. None is blank."""
 
     title: str
     description: str
@@ -31,26 +32,7 @@ class Wording:
 
 
 def on_chain(terms: Terms) -> Wording:
-    """Return what an order's contract says: its own words, or a digest of them if they do not fit.
-
-    What is blank says what stands above it: a description the title, a milestone its title's.
-    """
-    title = _said(terms.title, ORDER)
-    own = Wording(
-        title=title,
-        description=_said(terms.description, title),
-        milestones=tuple(_said(text, title) for text in terms.milestones),
-    )
-    return own if _bytes(own) <= TEXT_BYTES_MAX else _digest(terms)
-
-
-def as_given(terms: Terms) -> Wording:
-    """Return an order's words as they are: contracts said so before there was a choice."""
-    return Wording(title=terms.title, description=terms.description, milestones=terms.milestones)
-
-
-def _digest(terms: Terms) -> Wording:
-    """Return words that prove which ones were agreed: SHA-256 of a JSON list of all of them."""
+    """Return what an order's contract says: SHA-256 of a JSON list of all its words."""
     words = json.dumps([terms.title, terms.description, *terms.milestones], ensure_ascii=True)
     return Wording(
         title=ORDER,
@@ -59,12 +41,35 @@ def _digest(terms: Terms) -> Wording:
     )
 
 
+def known(terms: Terms) -> Sequence[Wording]:
+    """Return what contracts of an order may say: as today, and as versions before said it."""
+    given = Wording(title=terms.title, description=terms.description, milestones=terms.milestones)
+    title = _said(terms.title, ORDER)
+    own = Wording(
+        title=title,
+        description=_said(terms.description, title),
+        milestones=tuple(_said(text, title) for text in terms.milestones),
+    )
+    size = _text_bytes(own) + FORMER_MILESTONE_BYTES * len(own.milestones)
+    said = [own] if size <= FORMER_BYTES_MAX else []
+    return [on_chain(terms), *said, given]
+
+
+def told_bytes(wording: Wording, *, reference: str) -> int:
+    """Return how many bytes a deployment tells; more than TOLD_BYTES_MAX never land."""
+    texts = _text_bytes(wording) + _padded(reference)
+    escrow = ESCROW_BYTES + texts + MILESTONE_BYTES * len(wording.milestones)
+    return AROUND_BYTES + 2 * escrow
+
+
 def _said(text: str, otherwise: str) -> str:
     return text.strip() or otherwise
 
 
-def _bytes(wording: Wording) -> int:
-    texts = [wording.title, wording.description, *wording.milestones]
+def _text_bytes(wording: Wording) -> int:
+    return sum(map(_padded, [wording.title, wording.description, *wording.milestones]))
+
+
+def _padded(text: str) -> int:
     # XDR fills every text up to whole words of four bytes.
-    filled = sum(-(-len(text.encode()) // 4) * 4 for text in texts)
-    return filled + MILESTONE_BYTES * len(wording.milestones)
+    return -(-len(text.encode()) // 4) * 4

@@ -189,7 +189,7 @@ class Recogniser:
             payee = kinds.payee(step, parties=parties)
             return [_pay(work, payee, self._decider.missing(work, step))]
         if step.name is StepName.DEPLOY:
-            return [contract.deployment(work.escrow, parties=parties, factory=self._factory)]
+            return contract.deployments(work.escrow, parties=parties, factory=self._factory)
         # Only the envelope of a division says what the contract held then.
         is_division = step.name is StepName.RESOLVE_DISPUTE
         call = kinds.meant(

@@ -1,13 +1,24 @@
-"""What a contract says of an order: every legal order has words that every builder may send."""
+"""What a contract says of an order: none of its words, and never more than a ledger holds."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stellar_sdk import xdr
 
+from kernel.ids import to_public
 from services.escrow.contracts import contract
-from services.escrow.contracts.wording import Wording, as_given, on_chain
+from services.escrow.contracts.intents import DeployEscrow
+from services.escrow.contracts.wording import (
+    AROUND_BYTES,
+    TOLD_BYTES_MAX,
+    Wording,
+    known,
+    on_chain,
+    told_bytes,
+)
 from services.escrow.domain import Terms
 from services.escrow.stellar.contract import Contracts
 from tests.unit.escrow.stellar_envelopes import (
@@ -21,8 +32,6 @@ from tests.unit.escrow.stellar_envelopes import (
 )
 from tests.unit.escrow.test_domain import escrow
 
-# A deployment's event and value together, and what is in them besides the escrow.
-CALL_BYTES_MAX, AROUND_BYTES = 16_384, 256
 # The database takes no NUL, UTF-8 no half of a surrogate pair; all else is legal.
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 TERMS = st.builds(
@@ -44,12 +53,17 @@ WIDEST = Terms(
 )
 
 
-def bytes_of_escrow(terms: Terms) -> int:
-    """Return the size of the stored escrow that a deployment of such terms makes."""
+def deployment(terms: Terms) -> DeployEscrow:
+    """Return the deployment of an order with such terms."""
     meant = escrow(terms=terms, wasm_hash=WASM_HASH)
     parties = contract.Parties(buyer=BUYER, seller=SELLER, platform=PLATFORM, provider=PLATFORM)
-    intent = contract.deployment(meant, parties=parties, factory=FACTORY)
-    call = Contracts(options=OPTIONS, asset_contract=ASSET_CONTRACT).of(WASM_HASH).call(intent)
+    return contract.deployment(meant, parties=parties, factory=FACTORY)
+
+
+def bytes_of_escrow(terms: Terms) -> int:
+    """Return the size of the stored escrow that a deployment of such terms makes."""
+    contracts = Contracts(options=OPTIONS, asset_contract=ASSET_CONTRACT)
+    call = contracts.of(WASM_HASH).call(deployment(terms))
     [stored] = call.args[4].vec.sc_vec if call.args[4].vec is not None else []
     assert isinstance(stored, xdr.SCVal)
     return len(stored.to_xdr_bytes())
@@ -61,41 +75,59 @@ def test_no_text_of_a_contract_is_blank_and_all_together_fit_a_ledger(terms: Ter
 
     assert all(text.strip() for text in (said.title, said.description, *said.milestones))
     assert len(said.milestones) == len(terms.milestones)
-    assert 2 * bytes_of_escrow(terms) + AROUND_BYTES <= CALL_BYTES_MAX
+    assert 2 * bytes_of_escrow(terms) + AROUND_BYTES <= TOLD_BYTES_MAX
+
+
+@given(TERMS)
+def test_the_formula_of_what_a_deployment_tells_is_exact(terms: Terms) -> None:
+    reference = to_public("ord", escrow().order_id)
+
+    told = told_bytes(on_chain(terms), reference=reference)
+
+    assert told == 2 * bytes_of_escrow(terms) + AROUND_BYTES
 
 
 def test_the_longest_order_fits_a_ledger() -> None:
-    assert 2 * bytes_of_escrow(WIDEST) + AROUND_BYTES <= CALL_BYTES_MAX
+    assert 2 * bytes_of_escrow(WIDEST) + AROUND_BYTES <= TOLD_BYTES_MAX
 
 
-def test_the_longest_words_that_are_said_in_full_fit_a_ledger() -> None:
-    longest = 0
-    for size in range(0, 4097, 8):
-        terms = replace(WIDEST, title="t", description="d" * size, milestones=("m" * 100,) * 25)
-        if on_chain(terms).description == terms.description:
-            longest = max(longest, 2 * bytes_of_escrow(terms) + AROUND_BYTES)
+def test_an_order_that_no_ledger_holds_is_refused_when_it_is_accepted() -> None:
+    contract.require_fit(deployment(WIDEST))
+    for milestones in range(51, 100):
+        terms = replace(WIDEST, milestones=("m",) * milestones)
+        fits = 2 * bytes_of_escrow(terms) + AROUND_BYTES <= TOLD_BYTES_MAX
+        with nullcontext() if fits else pytest.raises(contract.EscrowTooLarge):
+            contract.require_fit(deployment(terms))
 
-    assert 0.9 * CALL_BYTES_MAX < longest <= CALL_BYTES_MAX
 
-
-def test_an_order_is_said_in_its_own_words_where_it_has_them() -> None:
+def test_no_word_of_an_order_is_on_the_chain() -> None:
     terms = Terms(
-        amount=1, title="Logo", description="In blue", milestones=("A", "B"), platform_fee_bps=0
+        amount=1,
+        title="Logo",
+        description="For Mary",
+        milestones=("Sketch", "Print"),
+        platform_fee_bps=0,
     )
+    said = on_chain(terms)
 
-    assert on_chain(terms) == as_given(terms)
+    assert (said.title, said.milestones) == ("Order", ("1", "2"))
+    assert said.description.startswith("sha256:")
 
 
-def test_a_blank_text_says_what_stands_above_it() -> None:
+def test_contracts_of_versions_before_are_known_by_their_words() -> None:
     terms = Terms(amount=1, title="Logo", description="", milestones=(" \n",), platform_fee_bps=0)
+    given_then = Wording(title="Logo", description="", milestones=(" \n",))
+    filled = Wording(title="Logo", description="Logo", milestones=("Logo",))
 
-    assert on_chain(terms) == Wording(title="Logo", description="Logo", milestones=("Logo",))
-    assert on_chain(replace(terms, title="\t")).title == "Order"
+    assert known(terms) == [on_chain(terms), filled, given_then]
+    # What was too long then was told by its digest.
+    assert on_chain(WIDEST) in known(WIDEST)
+    assert len(known(WIDEST)) == 2
 
 
 @given(TERMS, TERMS)
-def test_words_that_do_not_fit_are_told_apart_by_their_digest(one: Terms, other: Terms) -> None:
-    long = "x" * 8000
-    first, second = replace(one, description=long), replace(other, description=long)
+def test_orders_are_told_apart_by_their_digest(one: Terms, other: Terms) -> None:
+    def words(terms: Terms) -> tuple[str, str, tuple[str, ...]]:
+        return terms.title, terms.description, terms.milestones
 
-    assert (on_chain(first) == on_chain(second)) == (as_given(first) == as_given(second))
+    assert (on_chain(one) == on_chain(other)) == (words(one) == words(other))
