@@ -29,7 +29,7 @@ from chassis.statements import Answer, Statements, Values
 SILENCE_SECONDS = 10
 CONNECT_SECONDS = 3
 # A connection used this recently counts as alive, unless the server has sent something since.
-FRESH_SECONDS = 1.0
+FRESH_SECONDS = 6.0
 PING_SECONDS = 2.0
 POOL_WAIT_SECONDS = 5
 # How long a statement may take to end after it was cancelled.

@@ -18,7 +18,7 @@ from chassis.telemetry import logger
 from chassis.waiting import Bell
 from kernel.errors import Unavailable
 
-IDLE_SECONDS = 0.5
+IDLE_SECONDS = 1.0
 GIVE_BACK_SECONDS = 2.0
 FIRST_BACKOFF_SECONDS = 0.1
 LONGEST_BACKOFF_SECONDS = 5.0

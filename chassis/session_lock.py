@@ -13,6 +13,10 @@ from chassis.database import Connection, Database
 from kernel.errors import Unavailable
 
 ASK_SECONDS = 0.5
+# The pause between heartbeats, as a share of the silence after which the other side counts as gone.
+# An answer may take half of that silence, and the server waits for one and a half: the holder ends
+# first.
+BEAT_SHARE = 0.4
 
 
 @asynccontextmanager
@@ -29,7 +33,7 @@ async def only_one(database: Database, *, kind: str, name: str) -> AsyncIterator
             await asyncio.sleep(ASK_SECONDS)
         try:
             async with asyncio.timeout(None) as held:
-                beat = asyncio.create_task(_beat(connection, silence / 5, held))
+                beat = asyncio.create_task(_beat(connection, BEAT_SHARE * silence, held))
                 try:
                     yield connection
                 finally:

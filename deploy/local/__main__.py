@@ -16,7 +16,7 @@ from deploy.local.settings import StackSettings
 from deploy.local.stack import Stack
 from deploy.local.supervisor import describe
 
-WATCH_SECONDS = 0.1
+WATCH_SECONDS = 0.5
 WRONG_SETTING = 2
 
 

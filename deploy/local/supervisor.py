@@ -106,7 +106,7 @@ class Supervisor:
         self._changed()
 
     def _notice_return(self, watch: _Watch) -> None:
-        # Probed only after an exit: ten probes of every part a second would be noise.
+        # Probed only after an exit: a probe of every part at each look would be noise.
         if watch.is_down and watch.part.is_ready():
             watch.is_down = False
             self._say(f"{watch.name} is back")

@@ -29,6 +29,8 @@ from services.escrow.ports import Chain, ChainBehind, ChainRefused, HistoryUnava
 
 PAGE_SIZE = 1000
 AWAY_SECONDS_MAX = 5.0
+# While nothing arrives, each pause is longer than the one before, up to this.
+QUIET_SECONDS, LONGER = 1.0, 1.25
 NO_CURSOR_SECONDS = 0.2
 # How often a cursor is saved that has passed nothing.
 KEEP_SECONDS = 1.0
@@ -90,6 +92,7 @@ class Watcher:
         self._chain = chain
         self._clock = clock
         self._watched = watched
+        self._pause = watched.poll_seconds
         # None: the cursor is to be read again.
         self._place: _Place | None = None
         self._lags_since: float | None = None
@@ -104,7 +107,7 @@ class Watcher:
                 is_behind = await self.look()
                 self._lags_since = None
                 await self._note("")
-                pause = 0.0 if is_behind else self._watched.poll_seconds
+                pause = 0.0 if is_behind else self._pause
             except Exception as error:  # noqa: BLE001 - whatever it is, watching goes on
                 pause = await self._troubled(error, pause)
             await asyncio.sleep(pause)
@@ -163,7 +166,9 @@ class Watcher:
             place = _Place(stored=cursor, read=cursor, keep_at=0.0)
         page = await self._chain.transfers_since(place.read, limit=PAGE_SIZE)
         is_full, now = len(page.transfers) >= PAGE_SIZE, asyncio.get_running_loop().time()
-        if not page.transfers and not page.unreadable and now < place.keep_at:
+        is_quiet, pause = not (page.transfers or page.unreadable), self._watched.poll_seconds
+        self._pause = min(self._pause * LONGER, max(QUIET_SECONDS, pause)) if is_quiet else pause
+        if is_quiet and now < place.keep_at:
             self._place = replace(place, read=page.next_cursor)
             return False
         page, reached = await self._without_payouts(page), page.next_cursor
