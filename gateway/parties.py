@@ -1,12 +1,10 @@
 """The buyer and the seller of each order, for the event streams of people.
 
-They never change, so they are cached for all streams of this process: from the event of a new
-order, or from the orders service.
+They never change, so what the orders service answers is cached for all streams of this process.
+An event is not believed about them: it would decide who may read the order's events.
 """
 
 import uuid
-from collections.abc import Mapping
-from typing import Any
 
 from orchestrator.orders.v1 import orders_pb2
 
@@ -29,13 +27,6 @@ class Parties:
     def __init__(self, services: Backends) -> None:
         self._backends = services
         self._known: SingleFlight[_Order, frozenset[str]] = SingleFlight(maximum=KNOWN_MAX)
-
-    def learn(self, marketplace_id: uuid.UUID, event: Mapping[str, Any]) -> None:
-        """Remember the buyer and seller of a new order from its event."""
-        payload, order = event["payload"], str(event.get("aggregateId"))
-        buyer, seller = payload.get("buyerId"), payload.get("sellerId")
-        if isinstance(buyer, str) and isinstance(seller, str):
-            self._known.put((marketplace_id, order), frozenset({buyer, seller}))
 
     async def of(self, marketplace_id: uuid.UUID, order: str) -> frozenset[str]:
         """Return the public ids of an order's buyer and seller; empty: there is no such order.

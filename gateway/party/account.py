@@ -18,8 +18,6 @@ from gateway.party.people import PersonCredential
 from gateway.party.shapes import Id, Output, Request
 from gateway.routing import ANY, Routes
 
-# The event that names the buyer and seller of an order.
-CREATED = "order.created"
 # Types of aggregates that belong to one user; all others belong to an order.
 _PERSONAL = frozenset({"Balance", "User", "Wallet"})
 # Fields with the id of a key or agent of the marketplace; the parties see SUPPORT.
@@ -99,8 +97,6 @@ class Concern:
         kind, name = event.get("aggregateType"), str(event.get("aggregateId"))
         if kind in _PERSONAL:
             return self._public_id in (name, payload.get("userId"))
-        if event.get("eventType") == CREATED:
-            self._parties.learn(self._marketplace_id, event)
         order = name if kind == "Order" else str(payload.get("orderId"))
         return self._public_id in await self._parties.of(self._marketplace_id, order)
 
