@@ -2,6 +2,9 @@
 
 import uuid
 
+import pytest
+from nats.js.api import StreamState
+
 from chassis.bus import Bus
 from chassis.nats_settings import STREAM
 from chassis.rebuild import rebuild
@@ -50,6 +53,35 @@ async def test_rebuilding_a_complete_stream_duplicates_nothing(
         await until(is_published(shop))
 
     assert versions(await published(nats, marketplace_id)) == [*range(1, 6)]
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+async def test_no_event_has_the_place_of_one_before_the_rebuild(
+    shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID, *, is_lost: bool
+) -> None:
+    async with relaying(shop, nats):
+        await append(shop, *(an_event(marketplace_id, version=v) for v in range(1, 6)))
+        await until(is_published(shop))
+        before = await _state(nats)
+        if is_lost:
+            await _delete_stream(nats)
+
+        await rebuild(database_url=shop.url, nats_url=nats.url, schemas=[SCHEMA])
+        await until(is_published(shop))
+        again = await _state(nats)
+        await rebuild(database_url=shop.url, nats_url=nats.url, schemas=[SCHEMA])
+        await until(is_published(shop))
+
+    assert before.last_seq < again.first_seq
+    assert again.last_seq < (await _state(nats)).first_seq
+    assert versions(await published(nats, marketplace_id)) == [*range(1, 6)]
+
+
+async def _state(nats: NatsServer) -> StreamState:
+    bus = Bus(url=nats.url, name="test-reader")
+    state = (await (await bus.stream()).stream_info(STREAM)).state
+    await bus.close()
+    return state
 
 
 async def _delete_stream(nats: NatsServer) -> None:
