@@ -100,12 +100,15 @@ async def test_the_same_key_of_another_user_is_another_key(
 async def test_a_request_is_in_progress_until_its_first_call_commits(shop: Shop) -> None:
     idempotency = Idempotency()
 
-    async with shop.database.transaction() as first:
-        assert await idempotency.claim(first, a_key()) is None
+    async def claim_beside() -> None:
         async with shop.database.transaction() as second:
             await second.execute("set local lock_timeout = '50ms'")
-            with pytest.raises(IdempotencyKeyInProgress):
-                await idempotency.claim(second, a_key())
+            await idempotency.claim(second, a_key())
+
+    async with shop.database.transaction() as first:
+        assert await idempotency.claim(first, a_key()) is None
+        with pytest.raises(IdempotencyKeyInProgress):
+            await claim_beside()
 
 
 async def test_a_claimed_request_is_in_progress_until_it_is_finished(shop: Shop) -> None:
