@@ -68,13 +68,13 @@ OUTBOX = (
     Measure(
         name="orchestrator_outbox_waiting",
         about="Events that are written and not published yet",
-        sql="select count(*) from outbox where published_at is null",
+        sql="select count(*) from outbox_waiting",
     ),
     Measure(
         name="orchestrator_outbox_oldest_seconds",
         about="For how long the oldest event that is not published has waited",
         sql="select coalesce(extract(epoch from clock_timestamp() - min(occurred_at)), 0)"
-        " from outbox where published_at is null",
+        " from outbox_waiting",
     ),
 )
 

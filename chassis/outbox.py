@@ -1,7 +1,8 @@
 """The outbox: events written in the caller's transaction, one row for each version.
 
 The table is the record and is kept; what is on the bus can be rebuilt from it. The row holds the
-finished body, so that the relay needs to know nothing.
+finished body, so that the relay needs to know nothing. It is not written again: which events are
+published is noted beside them (`published.py`).
 """
 
 import datetime as dt

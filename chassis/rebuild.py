@@ -35,7 +35,7 @@ async def rebuild(
     schemas: Sequence[str] = SCHEMAS,
     limits: StreamLimits = StreamLimits(),  # noqa: B008 - frozen
 ) -> int:
-    """Wipe the stream and mark every event of every schema as unpublished; returns how many.
+    """Wipe the stream and note every event of every schema as unpublished; returns how many.
 
     nats_url: of an administrator of the stream. limits: of the new one.
     authority: of the servers' certificates; None: the system's.
@@ -91,8 +91,12 @@ async def _wipe(bus: Bus) -> None:
 
 
 async def _mark(connection: Connection) -> int:
-    cursor = await connection.execute("update outbox set published_at = null")
-    return cursor.rowcount
+    # The version before has marked each event's own row.
+    await connection.execute("update outbox set published_at = null where published_at is not null")
+    await connection.execute("update outbox_published set ids = '{}'")
+    cursor = await connection.execute("select count(*) from outbox")
+    row = await cursor.fetchone()
+    return int(str(row[0])) if row else 0
 
 
 # pg_locks shows the two numbers of an advisory lock as unsigned.

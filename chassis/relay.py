@@ -1,7 +1,8 @@
-"""Relay: outbox → bus. One relay of a schema publishes at a time, by flag, in the order of commits.
+"""Relay: outbox → bus. One relay of a schema publishes at a time, in the order of ids.
 
-Rows are selected by a flag and never by a cursor: ids are assigned before commits, and a cursor
-would skip late ones. The next version of an aggregate is sent when the one before is acknowledged.
+Events are selected by what is noted of each (`published.py`) and never by a cursor: ids are
+assigned before commits, and a cursor would skip late ones. The next version of an aggregate is sent
+when the one before is acknowledged.
 
 A commit of this process wakes its relay. A process whose relay does not lead notifies the one that
 does, after its commit. Nothing else polls, but for a look from time to time, which finds the events
@@ -17,9 +18,10 @@ from dataclasses import dataclass
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
-from chassis import tracing
+from chassis import published, tracing
 from chassis.bus import Bus, Message, publish_all
 from chassis.database import Connection, Database
+from chassis.published import Gaps
 from chassis.session_lock import only_one
 from chassis.signature import HEADER, EventSigner
 from chassis.telemetry import logger
@@ -36,6 +38,8 @@ SELDOM_SECONDS = 5.0
 # Between two words to the relay that leads.
 WORD_SECONDS = 0.02
 AWAY_SECONDS = 0.5
+# Between two looks at gaps of ids.
+GAPS_SECONDS = 10.0
 log = logger()
 
 
@@ -70,12 +74,18 @@ async def _lead(database: Database, bus: Bus, signer: EventSigner | None) -> Non
             told = database.told
             connection.on_news = told.set
             await connection.run(f"listen {_channel(database)}")
+            gaps, may_have_gaps, looked_for_gaps_at = Gaps(), True, time.monotonic()
             while True:
                 # Before the look: what is told during it asks for another one.
                 told.clear()
                 looked_at = time.monotonic()
                 rows = await _unpublished(connection, database.schema, signer)
                 await _publish(connection, context, rows)
+                may_have_gaps = may_have_gaps or bool(rows)
+                if may_have_gaps and looked_at > looked_for_gaps_at + GAPS_SECONDS:
+                    below = rows[-1].id if rows else None
+                    may_have_gaps = await gaps.close(connection, below=below) or bool(rows)
+                    looked_for_gaps_at = looked_at
                 if len(rows) < BATCH:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(SELDOM_SECONDS):
@@ -110,7 +120,7 @@ def _channel(database: Database) -> str:
 async def _unpublished(
     connection: Connection, schema: str, signer: EventSigner | None
 ) -> list[Row]:
-    rows = await connection.fetch(_SELECT, (BATCH,))
+    rows = await published.waiting(connection, limit=BATCH)
     return [_row(schema, values, signer) for values in rows]
 
 
@@ -122,7 +132,7 @@ async def _publish(
     for wave in waves(rows):
         stored = await publish_all(context, [row.message for row in wave])
         done = [row.id for row, is_stored in zip(wave, stored, strict=True) if is_stored]
-        await connection.run("update outbox set published_at = now() where id = any(%s)", (done,))
+        await published.mark(connection, done)
         if len(done) < len(wave):
             raise TimeoutError("not every event was acknowledged")
 
@@ -162,10 +172,4 @@ def _row(schema: str, values: tuple[object, ...], signer: EventSigner | None) ->
     return Row(id=row_id, aggregate=(marketplace, kind, aggregate_id), message=message)
 
 
-_MARK = "update outbox set published_at = now() where id = any(%s)"
 _NOTIFY = "select set_config('synchronous_commit', 'off', true), pg_notify(%s, '')"
-_SELECT = """
-select id, event_id, event_type, marketplace_id, aggregate_type, aggregate_id,
-       to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), body, trace
-from outbox where published_at is null order by id limit %s
-"""

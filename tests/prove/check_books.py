@@ -15,10 +15,10 @@ _UNDER_WAY: LiteralString = """
 select 'operations' as what, count(*) as n from orders.operations where state = 'running'
 union all select 'commands', count(*) from escrow.commands where state = 'RUNNING'
 union all select 'credits', count(*) from orders.credits where state = 'RUNNING'
-union all select 'events', (select count(*) from orders.outbox where published_at is null)
-    + (select count(*) from ledger.outbox where published_at is null)
-    + (select count(*) from escrow.outbox where published_at is null)
-    + (select count(*) from disputes.outbox where published_at is null)
+union all select 'events', (select count(*) from orders.outbox_waiting)
+    + (select count(*) from ledger.outbox_waiting)
+    + (select count(*) from escrow.outbox_waiting)
+    + (select count(*) from disputes.outbox_waiting)
 """
 _QUARANTINED: LiteralString = """
 select marketplace_id, id, kind, error_reason, error_message from escrow.commands

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from chassis import idempotency, inbox, outbox
+from chassis import idempotency, inbox, outbox, published
 from chassis.database import Database
 from deploy.local.nats import NatsServer
 from deploy.local.ports import free_port
@@ -60,7 +60,14 @@ async def shop(empty_database: str) -> AsyncIterator[Shop]:
     """A schema with outbox, inbox, idempotency and two things, each of value 0."""
     with psycopg.connect(empty_database) as connection:
         connection.execute(f"create schema {SCHEMA}")
-        for ddl in (outbox.DDL, outbox.TRACE_DDL, inbox.DDL, idempotency.DDL, THINGS):
+        for ddl in (
+            outbox.DDL,
+            outbox.TRACE_DDL,
+            published.DDL,
+            inbox.DDL,
+            idempotency.DDL,
+            THINGS,
+        ):
             connection.execute(ddl.replace("{schema}", SCHEMA))
     database = Database.open(url=empty_database, schema=SCHEMA)
     yield Shop(database=database, url=empty_database)

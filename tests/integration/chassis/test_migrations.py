@@ -138,9 +138,17 @@ def test_the_record_cannot_be_changed(migrated: str) -> None:
 
 
 @pytest.mark.parametrize("schema", ["orders", "ledger", "escrow", "disputes"])
-def test_of_an_event_only_published_at_can_change(database: TestDatabase, schema: str) -> None:
+def test_of_an_event_only_whether_it_is_published_can_change(
+    database: TestDatabase, schema: str
+) -> None:
     outbox = sql.Identifier(schema, "outbox")
+    noted = sql.Identifier(schema, "outbox_published")
     with psycopg.connect(database.url(schema), autocommit=True) as connection:
+        connection.execute(sql.SQL("update {} set ids = ids").format(noted))
+        for statement in ("insert into {} (ids) values ('{{}}')", "delete from {}", "truncate {}"):
+            with pytest.raises(InsufficientPrivilege):
+                connection.execute(sql.SQL(statement).format(noted))
+        # The version before notes it in the event's own row.
         connection.execute(sql.SQL("update {} set published_at = now()").format(outbox))
         for statement in ("update {} set body = ''", "delete from {}", "truncate {}"):
             with pytest.raises(InsufficientPrivilege):

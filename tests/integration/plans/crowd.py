@@ -244,7 +244,15 @@ insert into escrow.outbox (event_id, marketplace_id, event_type, aggregate_type,
 select uuidv7(), m, 'escrow.funded', 'Escrow', id, v, at, '', '{}', at from told;
 insert into disputes.outbox (event_id, marketplace_id, event_type, aggregate_type, aggregate_id,
                              version, occurred_at, correlation_id, body, published_at)
-select uuidv7(), m, 'dispute.opened', 'Dispute', id, v, at, '', '{}', at from told where v = 1
+select uuidv7(), m, 'dispute.opened', 'Dispute', id, v, at, '', '{}', at from told where v = 1;
+update orders.outbox_published
+set ids = (select range_agg(int8range(id, id + 1)) from orders.outbox);
+update ledger.outbox_published
+set ids = (select range_agg(int8range(id, id + 1)) from ledger.outbox);
+update escrow.outbox_published
+set ids = (select range_agg(int8range(id, id + 1)) from escrow.outbox);
+update disputes.outbox_published
+set ids = (select range_agg(int8range(id, id + 1)) from disputes.outbox)
 """
 _MIDDLE = """
 select t.buyer, t.seller, t.id, t.dispute_id, t.operation_id,

@@ -120,7 +120,7 @@ async def test_what_runs_in_the_background_looks_at_few_pages(grown: Grown) -> N
 
 # One mark of a statement of each loop that has one: relay, leases, deliveries, totals, commands.
 _BACKGROUND = (
-    "published_at is null",
+    "outbox_published",
     "update operations set lease_epoch",
     "auto_confirm_days",
     "'totals'",

@@ -1,0 +1,127 @@
+"""Which events are published: the ids in the outbox's one row of `outbox_published`, as ranges.
+
+An event's own row is never written again, so that it is stored once. Ids are assigned before
+commits: an id between published ones may be that of a transaction that has not committed yet. Such
+gaps are asked for events until no transaction can fill them any more; then they are closed.
+"""
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from chassis.database import Connection
+
+# Run by the migrations of every schema that publishes events, after the outbox's DDL. The lock
+# waits for the transactions that write events; after it, each id below the newest one is that of an
+# event, or of none. Processes of the version before go on to mark rows by `published_at`, and need
+# its index. A relay of theirs that follows a new one publishes events again, under the same ids.
+DDL = """
+lock table {schema}.outbox in share row exclusive mode;
+create table {schema}.outbox_published (
+    is_only boolean primary key default true check (is_only),
+    ids int8multirange not null
+);
+insert into {schema}.outbox_published (ids)
+select int8multirange(int8range(0, (select coalesce(max(id), 0) + 1 from {schema}.outbox)))
+    - coalesce(
+        (select range_agg(int8range(id, id + 1)) from {schema}.outbox where published_at is null),
+        int8multirange());
+create view {schema}.outbox_waiting as
+select o.id, o.event_type, o.marketplace_id, o.aggregate_id, o.version, o.occurred_at
+from {schema}.outbox_published p
+cross join unnest(int8multirange(int8range(0, null)) - p.ids) as gap
+join {schema}.outbox o on o.id >= lower(gap) and o.id < coalesce(upper(gap), 9223372036854775807)
+where o.published_at is null;
+"""
+GRANTS = """
+grant select on {schema}.outbox_published, {schema}.outbox_waiting to {schema};
+grant update (ids) on {schema}.outbox_published to {schema};
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """Gaps at a moment, by the database's clock."""
+
+    ids: str
+    at: dt.datetime
+
+
+class Gaps:
+    """Closes gaps of ids that no event has."""
+
+    def __init__(self) -> None:
+        self._seen: _Seen | None = None
+
+    async def close(self, connection: Connection, *, below: int | None = None) -> bool:
+        """Look at the gaps, or close those that were seen at the last call, if none can be filled.
+
+        below: look at smaller ids only; above it many events may wait, which are no gaps.
+        Returns whether there may be more to do.
+        What could fill a gap is a transaction that began before the gap was seen. Its commit is
+        visible to a statement that begins when it does not run any more.
+        """
+        if self._seen is None:
+            row = await connection.fetchrow(_LOOK, {"below": below})
+            assert row is not None  # noqa: S101 - the table has one row
+            ids, at = row
+            if ids == "{}":
+                return False
+            self._seen = _Seen(ids=str(ids), at=at)
+        elif await connection.fetchval(_IS_OLDER_ENDED, {"at": self._seen.at}):
+            await connection.run(_CLOSE, {"gaps": self._seen.ids})
+            self._seen = None
+        return True
+
+
+async def waiting(connection: Connection, *, limit: int) -> Sequence[tuple[object, ...]]:
+    """Return events that are not published, by id: what the relay sends of each."""
+    return await connection.fetch(_WAITING, {"limit": limit})
+
+
+async def mark(connection: Connection, ids: Collection[int]) -> None:
+    """Note that events are published."""
+    if ids:
+        await connection.run(_MARK, {"ids": list(ids)})
+
+
+_WAITING = """
+select o.id, o.event_id, o.event_type, o.marketplace_id, o.aggregate_type, o.aggregate_id,
+       o.occurred, o.body, o.trace
+from outbox_published p
+cross join unnest(int8multirange(int8range(0, null)) - p.ids) as gap
+cross join lateral (
+    select id, event_id, event_type, marketplace_id, aggregate_type, aggregate_id, body, trace,
+           to_char(occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as occurred
+    from outbox
+    where id >= lower(gap) and id < coalesce(upper(gap), 9223372036854775807)
+      and published_at is null
+    order by id limit %(limit)s
+) o
+order by o.id limit %(limit)s
+"""
+_MARK = """
+update outbox_published set ids = ids + (
+    select range_agg(int8range(id, id + 1)) from unnest(%(ids)s::bigint[]) as id)
+"""
+# The clock is read after the statement's snapshot was taken.
+_LOOK = """
+select (int8multirange(int8range(0, coalesce(
+           %(below)s::bigint, (select coalesce(max(id), 0) + 1 from outbox)))) - ids)::text,
+       clock_timestamp()
+from outbox_published
+"""
+# Events are written by this role alone. Where the server does not track activities, this is false.
+_IS_OLDER_ENDED = """
+select count(*) filter (where pid = pg_backend_pid() and xact_start is not null) = 1
+   and count(*) filter (where pid <> pg_backend_pid() and xact_start <= %(at)s) = 0
+from pg_stat_activity where datname = current_database() and usename = current_user
+"""
+_CLOSE = """
+update outbox_published set ids = ids + (
+    %(gaps)s::int8multirange - coalesce((
+        select range_agg(int8range(o.id, o.id + 1))
+        from unnest(%(gaps)s::int8multirange) as gap
+        join outbox o on o.id >= lower(gap) and o.id < upper(gap)
+        where o.published_at is null), int8multirange()))
+"""
