@@ -10,11 +10,10 @@ from devnet.network.identity import Identity
 from devnet.network.journal import Journal
 from devnet.network.ledger import Ledger
 from devnet.rest.faucet import Faucet
+from devnet.rest.issuer import Issuer
 from devnet.rest.pages import Pages
-from devnet.rpc.event_methods import EventMethods
-from devnet.rpc.network_methods import NetworkMethods
-from devnet.rpc.server import RpcServer
-from devnet.rpc.transaction_methods import TransactionMethods
+from devnet.rest.till import Tills
+from devnet.rpc.nodes import Nodes
 from devnet.settings import Settings
 from devnet.soroban.invoke import Environment
 from devnet.soroban.registry import Registry
@@ -66,26 +65,27 @@ def build(settings: Settings, *, base_url: str) -> Devnet:
 
 
 def _rpc_routes(ledger: Ledger, identity: Identity, faults: Faults, base_url: str) -> list[Route]:
-    network = NetworkMethods(
+    nodes = Nodes(
         ledger=ledger, identity=identity, faults=faults, friendbot_url=f"{base_url}/friendbot"
     )
-    transactions = TransactionMethods(ledger=ledger, faults=faults)
-    events = EventMethods(ledger=ledger)
-    methods = network.table() | transactions.table() | events.table()
-    server = RpcServer(methods=methods, faults=faults)
     return [
-        Route("/rpc", server.handle, methods=["POST"]),
-        Route("/", server.handle, methods=["POST"]),
+        Route("/rpc", nodes.usual.handle, methods=["POST"]),
+        Route("/", nodes.usual.handle, methods=["POST"]),
+        Route("/nodes/{name}/rpc", nodes.handle, methods=["POST"]),
     ]
 
 
 def _own_routes(ledger: Ledger, identity: Identity, faults: Faults) -> list[Route]:
-    faucet = Faucet(ledger=ledger, identity=identity)
+    tills = Tills(ledger=ledger, identity=identity)
+    faucet = Faucet(ledger=ledger, identity=identity, tills=tills)
+    issuer = Issuer(identity=identity, tills=tills)
     pages = Pages(identity=identity, faults=faults, ledger=ledger)
     return [
         Route("/", pages.about, methods=["GET"]),
         Route("/network-info", pages.network_info, methods=["GET"]),
         Route("/ledgers", pages.ledgers, methods=["POST"]),
+        Route("/reset", pages.reset, methods=["POST"]),
+        Route("/issuer", issuer.act, methods=["POST"]),
         Route("/archive", pages.archive, methods=["POST"]),
         Route("/faults", pages.faults, methods=["GET", "POST", "DELETE"]),
         Route("/friendbot", faucet.friendbot, methods=["GET", "POST"]),

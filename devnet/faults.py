@@ -23,6 +23,11 @@ class FaultKind(StrEnum):
     """The transaction enters a ledger and fails there."""
     NOT_FOUND = "not_found"
     """getTransaction answers NOT_FOUND although the transaction is in a ledger."""
+    TORN_LOOKUP = "torn_lookup"
+    """getTransaction misses a transaction that a ledger has, and then reads the range of ledgers at
+    a time after the transaction's last valid second."""
+    UNHEALTHY = "unhealthy"
+    """getHealth answers the error of a node whose last ledger is too old."""
     RPC_DOWN = "rpc_down"
     """Stellar RPC answers HTTP 503, or `mode`: "429"; `function` names the JSON-RPC method here."""
     EVIL_REST = "evil_rest"

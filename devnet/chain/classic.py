@@ -1,17 +1,18 @@
-"""Classic operations: create account, change trust, payment, begin and end sponsoring.
+"""Classic operations, and the rules of account creation, trust, payment and sponsoring.
 
 Every function changes the view it is given or raises `OperationFailedError` with the network's
 result code; the caller drops the view of a failed transaction.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from stellar_sdk import scval, xdr
 
-from devnet.chain import assets, events, holdings, keys, reserves, rules
+from devnet.chain import accounts, assets, events, holdings, issuing, keys, reserves, rules
 from devnet.chain.addresses import from_account_id, from_muxed, present
 from devnet.chain.assets import NATIVE, AssetRef
+from devnet.chain.context import OperationContext
 from devnet.chain.entries import (
     Account,
     Trustline,
@@ -30,33 +31,6 @@ Trust = xdr.ChangeTrustResultCode
 Pay = xdr.PaymentResultCode
 Begin = xdr.BeginSponsoringFutureReservesResultCode
 End = xdr.EndSponsoringFutureReservesResultCode
-
-
-@dataclass(slots=True)
-class OperationContext:
-    """What an operation works on: the transaction's view, its open sponsorships, its events."""
-
-    view: View
-    passphrase: str
-    lifetimes: rules.Lifetimes
-    memo: xdr.Memo
-    sponsorships: reserves.Sponsorships
-    events: list[xdr.ContractEvent] = field(default_factory=list)
-
-    def moved(
-        self, asset: AssetRef, sender: str, receiver: str, amount: int, tag: xdr.SCVal | None = None
-    ) -> None:
-        """Record an asset event."""
-        self.events.append(
-            events.movement(
-                passphrase=self.passphrase,
-                asset=asset,
-                sender=sender,
-                receiver=receiver,
-                amount=amount,
-                tag=tag,
-            )
-        )
 
 
 def apply_operation(
@@ -130,12 +104,16 @@ def _payment(
         raise _payment_failed(Pay.PAYMENT_NO_DESTINATION) from error
     except holdings.TrustlineMissingError as error:
         raise _payment_failed(Pay.PAYMENT_NO_TRUST) from error
+    except holdings.NotAuthorizedError as error:
+        raise _payment_failed(Pay.PAYMENT_NOT_AUTHORIZED) from error
     except holdings.LineFullError as error:
         raise _payment_failed(Pay.PAYMENT_LINE_FULL) from error
     try:
         holdings.debit(context.view, address=source, asset=asset, amount=amount)
     except holdings.TrustlineMissingError as error:
         raise _payment_failed(Pay.PAYMENT_SRC_NO_TRUST) from error
+    except holdings.NotAuthorizedError as error:
+        raise _payment_failed(Pay.PAYMENT_SRC_NOT_AUTHORIZED) from error
     except holdings.UnderfundedError as error:
         raise _payment_failed(Pay.PAYMENT_UNDERFUNDED) from error
     if target.muxed_id is not None:
@@ -171,10 +149,7 @@ def _change_trust(
     elif limit == 0:
         _close_trustline(line, context.view)
     else:
-        write_trustline(
-            context.view,
-            Trustline(address=source, asset=asset, balance=line.balance, limit=limit),
-        )
+        write_trustline(context.view, replace(line, limit=limit))
     return _trusted(Trust.CHANGE_TRUST_SUCCESS)
 
 
@@ -182,11 +157,19 @@ def _open_trustline(asset: AssetRef, limit: int, owner: str, context: OperationC
     view, sponsor = context.view, context.sponsorships.sponsor_of(owner)
     if limit == 0:
         raise _trust_failed(Trust.CHANGE_TRUST_INVALID_LIMIT)
-    if read_account(view, present(asset.issuer)) is None:
+    issuer = read_account(view, present(asset.issuer))
+    if issuer is None:
         raise _trust_failed(Trust.CHANGE_TRUST_NO_ISSUER)
-    line = Trustline(address=owner, asset=asset, balance=0, limit=limit)
+    line = Trustline(
+        address=owner,
+        asset=asset,
+        balance=0,
+        limit=limit,
+        authorized=not issuer.flags & rules.AUTH_REQUIRED,
+        clawback=bool(issuer.flags & rules.AUTH_CLAWBACK_ENABLED),
+    )
     write_trustline(view, line, sponsor=sponsor)
-    _count_sub_entry(view, owner, 1)
+    accounts.count_sub_entry(view, owner, 1)
     try:
         reserves.claim(
             view, payer=sponsor or owner, owner=owner, reserves=1, sponsored=sponsor is not None
@@ -203,13 +186,8 @@ def _close_trustline(line: Trustline, view: View) -> None:
     key = keys.trustline(line.address, line.asset)
     sponsor = present(view.get(key)).sponsor
     view.delete(key)
-    _count_sub_entry(view, line.address, -1)
+    accounts.count_sub_entry(view, line.address, -1)
     reserves.give_back(view, sponsor=sponsor, owner=line.address, reserves=1)
-
-
-def _count_sub_entry(view: View, address: str, difference: int) -> None:
-    account = present(read_account(view, address))
-    write_account(view, replace(account, sub_entries=account.sub_entries + difference))
 
 
 def _trusted(code: xdr.ChangeTrustResultCode) -> xdr.OperationResult:
@@ -270,4 +248,9 @@ OPERATIONS: dict[xdr.OperationType, Handler] = {
     Kind.CHANGE_TRUST: _change_trust,
     Kind.BEGIN_SPONSORING_FUTURE_RESERVES: _begin_sponsoring,
     Kind.END_SPONSORING_FUTURE_RESERVES: _end_sponsoring,
+    Kind.ACCOUNT_MERGE: accounts.merge,
+    Kind.MANAGE_DATA: accounts.manage_data,
+    Kind.SET_OPTIONS: accounts.set_options,
+    Kind.SET_TRUST_LINE_FLAGS: issuing.set_trust_line_flags,
+    Kind.CLAWBACK: issuing.claw_back,
 }

@@ -9,17 +9,29 @@ from functools import lru_cache
 from stellar_sdk import xdr
 
 from devnet.chain import keys
-from devnet.chain.addresses import account_id, from_account_id, present, sc_address
+from devnet.chain.addresses import (
+    account_id,
+    account_raw,
+    account_text,
+    from_account_id,
+    present,
+    sc_address,
+)
 from devnet.chain.assets import AssetRef, from_xdr, trust_line_asset
 from devnet.chain.state import Entry, Readable, View
 
-AUTHORIZED = 1
+AUTHORIZED, MAINTAINS, CLAWBACK = 1, 2, 4
+"""The flags of a trustline: authorized; authorized to keep what it owes; clawback enabled."""
 MASTER_KEY_ONLY = b"\x01\x00\x00\x00"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """An account. balance: stroops of XLM. The three counts are in base reserves."""
+    """An account. balance: stroops of XLM. The three counts are in base reserves.
+
+    flags: those of an issuer. thresholds: the master key's weight, then low, medium and high.
+    signers: other keys with their weights.
+    """
 
     address: str
     balance: int
@@ -27,13 +39,18 @@ class Account:
     sub_entries: int = 0
     sponsoring: int = 0
     sponsored: int = 0
+    flags: int = 0
+    home_domain: bytes = b""
+    thresholds: bytes = MASTER_KEY_ONLY
+    signers: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trustline:
     """A trustline. balance and limit: minor units (10⁻⁷) of the asset.
 
-    authorized: the issuer lets the holder receive and pay.
+    authorized: the issuer lets the holder receive and pay. maintains: the holder may keep what it
+    owes already. clawback: the issuer may take the balance back.
     """
 
     address: str
@@ -41,6 +58,8 @@ class Trustline:
     balance: int
     limit: int
     authorized: bool = True
+    maintains: bool = False
+    clawback: bool = False
 
 
 def read_account(view: Readable, address: str) -> Account | None:
@@ -82,6 +101,13 @@ def _decode_account(data: bytes) -> Account:
         sub_entries=raw.num_sub_entries.uint32,
         sponsoring=counts.num_sponsoring.uint32,
         sponsored=counts.num_sponsored.uint32,
+        flags=raw.flags.uint32,
+        home_domain=raw.home_domain.string32,
+        thresholds=raw.thresholds.thresholds,
+        signers=tuple(
+            (account_text(present(item.key.ed25519).uint256), item.weight.uint32)
+            for item in raw.signers
+        ),
     )
 
 
@@ -89,7 +115,7 @@ def _encode_account(account: Account) -> bytes:
     counts = xdr.AccountEntryExtensionV2(
         num_sponsored=xdr.Uint32(account.sponsored),
         num_sponsoring=xdr.Uint32(account.sponsoring),
-        signer_sponsoring_i_ds=[],
+        signer_sponsoring_i_ds=[xdr.SponsorshipDescriptor(None) for _ in account.signers],
         ext=xdr.AccountEntryExtensionV2Ext(0),
     )
     liabilities = xdr.Liabilities(buying=xdr.Int64(0), selling=xdr.Int64(0))
@@ -102,13 +128,30 @@ def _encode_account(account: Account) -> bytes:
         seq_num=xdr.SequenceNumber(xdr.Int64(account.sequence)),
         num_sub_entries=xdr.Uint32(account.sub_entries),
         inflation_dest=None,
-        flags=xdr.Uint32(0),
-        home_domain=xdr.String32(b""),
-        thresholds=xdr.Thresholds(MASTER_KEY_ONLY),
-        signers=[],
+        flags=xdr.Uint32(account.flags),
+        home_domain=xdr.String32(account.home_domain),
+        thresholds=xdr.Thresholds(account.thresholds),
+        signers=[
+            xdr.Signer(signer_key(address), xdr.Uint32(weight))
+            for address, weight in account.signers
+        ],
         ext=xdr.AccountEntryExt(1, v1=extension),
     )
     return xdr.LedgerEntryData(xdr.LedgerEntryType.ACCOUNT, account=raw).to_xdr_bytes()
+
+
+def signer_key(address: str) -> xdr.SignerKey:
+    """Return a public key as a signer of an account."""
+    raw = xdr.Uint256(account_raw(address))
+    return xdr.SignerKey(xdr.SignerKeyType.SIGNER_KEY_TYPE_ED25519, ed25519=raw)
+
+
+def encode_data(*, owner: str, name: bytes, value: bytes) -> bytes:
+    """Return the `LedgerEntryData` XDR of a value that an account keeps under a name."""
+    raw = xdr.DataEntry(
+        account_id(owner), xdr.String64(name), xdr.DataValue(value), xdr.DataEntryExt(0)
+    )
+    return xdr.LedgerEntryData(xdr.LedgerEntryType.DATA, data=raw).to_xdr_bytes()
 
 
 @lru_cache(maxsize=16384)
@@ -120,17 +163,20 @@ def _decode_trustline(data: bytes) -> Trustline:
         balance=raw.balance.int64,
         limit=raw.limit.int64,
         authorized=bool(raw.flags.uint32 & AUTHORIZED),
+        maintains=bool(raw.flags.uint32 & MAINTAINS),
+        clawback=bool(raw.flags.uint32 & CLAWBACK),
     )
 
 
 def encode_trustline(line: Trustline) -> bytes:
     """Return the trustline's `LedgerEntryData` XDR."""
+    flags = AUTHORIZED * line.authorized | MAINTAINS * line.maintains | CLAWBACK * line.clawback
     raw = xdr.TrustLineEntry(
         account_id=account_id(line.address),
         asset=trust_line_asset(line.asset),
         balance=xdr.Int64(line.balance),
         limit=xdr.Int64(line.limit),
-        flags=xdr.Uint32(AUTHORIZED if line.authorized else 0),
+        flags=xdr.Uint32(flags),
         ext=xdr.TrustLineEntryExt(0),
     )
     return xdr.LedgerEntryData(xdr.LedgerEntryType.TRUSTLINE, trust_line=raw).to_xdr_bytes()

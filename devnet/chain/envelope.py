@@ -178,30 +178,3 @@ def verify(address: str, *, message: bytes, signature: bytes) -> bool:
     except (BadSignatureError, ValueError):
         return False
     return True
-
-
-def signers(
-    needed: Sequence[str], *, digest: bytes, signatures: Sequence[xdr.DecoratedSignature]
-) -> tuple[bool, bool]:
-    """Match signatures to accounts.
-
-    Returns: (every needed account has signed, some signature belongs to nobody needed).
-    """
-    unused = list(signatures)
-    missing = False
-    for address in needed:
-        hint = account_raw(address)[-4:]
-        found = next(
-            (
-                item
-                for item in unused
-                if item.hint.signature_hint == hint
-                and verify(address, message=digest, signature=item.signature.signature)
-            ),
-            None,
-        )
-        if found is None:
-            missing = True
-        else:
-            unused.remove(found)
-    return not missing, bool(unused)

@@ -51,6 +51,14 @@ def movement(
     )
 
 
+def of_asset(
+    *, passphrase: str, asset: AssetRef, name: str, about: xdr.SCVal, data: xdr.SCVal
+) -> xdr.ContractEvent:
+    """Build an asset's event about one holder, such as a clawback."""
+    topics = [_symbol(name), about, scval.to_string(asset.name)]
+    return contract_event(contract=contract_id(asset, passphrase), topics=topics, data=data)
+
+
 def fee(*, passphrase: str, payer: str, amount: int) -> xdr.ContractEvent:
     """Build the event of a fee taken in stroops of XLM."""
     return contract_event(

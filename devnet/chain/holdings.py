@@ -17,6 +17,10 @@ class TrustlineMissingError(Exception):
     """The account does not trust the asset."""
 
 
+class NotAuthorizedError(Exception):
+    """The issuer does not let the holder receive or pay."""
+
+
 class UnderfundedError(Exception):
     """The balance above the reserve is too small."""
 
@@ -28,7 +32,7 @@ class LineFullError(Exception):
 def credit(view: View, *, address: str, asset: AssetRef, amount: int) -> None:
     """Add minor units to an account; the issuer's own holdings are not counted.
 
-    Raises: AccountMissingError; TrustlineMissingError; LineFullError.
+    Raises: AccountMissingError; TrustlineMissingError; NotAuthorizedError; LineFullError.
     """
     if address == asset.issuer:
         return
@@ -44,6 +48,8 @@ def credit(view: View, *, address: str, asset: AssetRef, amount: int) -> None:
     if line is None:
         # The account itself is read only now: a contract's footprint does not list it.
         raise _nobody_there(view, address)
+    if not line.authorized:
+        raise NotAuthorizedError(address)
     if line.balance + amount > line.limit:
         raise LineFullError(address)
     write_trustline(view, replace(line, balance=line.balance + amount))
@@ -58,7 +64,7 @@ def _nobody_there(view: View, address: str) -> Exception:
 def debit(view: View, *, address: str, asset: AssetRef, amount: int) -> None:
     """Take minor units from an account; an issuer can always pay its own asset.
 
-    Raises: AccountMissingError; TrustlineMissingError; UnderfundedError.
+    Raises: AccountMissingError; TrustlineMissingError; NotAuthorizedError; UnderfundedError.
     """
     if address == asset.issuer:
         return
@@ -73,6 +79,8 @@ def debit(view: View, *, address: str, asset: AssetRef, amount: int) -> None:
     line = read_trustline(view, address, asset)
     if line is None:
         raise TrustlineMissingError(address)
+    if not line.authorized:
+        raise NotAuthorizedError(address)
     if line.balance < amount:
         raise UnderfundedError(address)
     write_trustline(view, replace(line, balance=line.balance - amount))

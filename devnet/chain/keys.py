@@ -47,6 +47,12 @@ def balance(asset_contract: str, holder: str) -> Key:
     return contract_data(asset_contract, name, PERSISTENT)
 
 
+def data(address: str, name: bytes) -> Key:
+    """Return the key of a value that an account keeps under a name."""
+    key = xdr.LedgerKeyData(account_id(address), xdr.String64(name))
+    return xdr.LedgerKey(xdr.LedgerEntryType.DATA, data=key).to_xdr_bytes()
+
+
 def nonce(address: str, value: int) -> Key:
     """Return the key that marks an authorisation nonce as used."""
     marker = xdr.SCVal(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
+from devnet.chain import rules
 from devnet.chain.addresses import present
 from devnet.chain.entries import read_account, write_account
 from devnet.chain.state import View
@@ -41,6 +42,11 @@ def give_back(view: View, *, sponsor: str | None, owner: str, reserves: int) -> 
         return
     _count(view, sponsor, sponsoring=-reserves)
     _count(view, owner, sponsored=-reserves)
+
+
+def give_back_account(view: View, *, sponsor: str) -> None:
+    """Return a sponsor's reserves for a removed account, whose own counts went with it."""
+    _count(view, sponsor, sponsoring=-rules.ACCOUNT_RESERVES)
 
 
 def _count(view: View, address: str, *, sponsoring: int = 0, sponsored: int = 0) -> None:

@@ -8,6 +8,8 @@ BASE_FEE = 100
 BASE_RESERVE = 5_000_000
 """Half an XLM, in stroops; an account needs two, every trustline one more."""
 ACCOUNT_RESERVES = 2
+AUTH_REQUIRED, AUTH_REVOCABLE, AUTH_IMMUTABLE, AUTH_CLAWBACK_ENABLED = 1, 2, 4, 8
+"""The flags of an account, which the issuer of an asset sets."""
 MAX_TTL = 3_110_400
 """Ledgers that anything lives at most, the running one included."""
 RETENTION_LEDGERS = 120_960

@@ -48,6 +48,16 @@ class Entries:
         """Return the entry under the key, or None."""
         return self._entries.get(key)
 
+    def copy(self) -> Entries:
+        """Return the entries as they are now."""
+        copied = Entries()
+        copied.load(self._entries.items())
+        return copied
+
+    def clear(self) -> None:
+        """Remove all entries."""
+        self._entries.clear()
+
     def lasting(self) -> list[Key]:
         """Return the keys of the entries that have a lifetime."""
         return [key for key, entry in self._entries.items() if entry.live_until is not None]

@@ -7,8 +7,9 @@ from stellar_sdk import xdr
 from devnet.chain import keys, rules
 from devnet.chain.addresses import present
 from devnet.chain.entries import Account, read_account
-from devnet.chain.envelope import Envelope, operation_source, signers
+from devnet.chain.envelope import Envelope, operation_source
 from devnet.chain.results import Code, OperationCode, outer_result, refused, transaction_result
+from devnet.chain.signatures import Signatures
 from devnet.chain.state import Readable
 
 SOROBAN = {
@@ -17,6 +18,8 @@ SOROBAN = {
     xdr.OperationType.RESTORE_FOOTPRINT,
 }
 
+MASTER, LOW, MEDIUM, HIGH = range(4)
+"""Where an account's thresholds hold the weight of its own key and the three levels."""
 ARCHIVABLE = {xdr.LedgerEntryType.CONTRACT_DATA, xdr.LedgerEntryType.CONTRACT_CODE}
 
 
@@ -26,12 +29,13 @@ def check(envelope: Envelope, *, view: Readable, now: int) -> xdr.TransactionRes
         refusal = _outer_refusal(envelope, view)
         if refusal is not None:
             return outer_result(refusal, fee_charged=minimum_fee(envelope))
+    signatures = Signatures(digest=envelope.inner_hash, given=envelope.signatures)
     code = _shape_refusal(envelope) or _time_refusal(envelope, now)
-    code = code or _account_refusal(envelope, view)
+    code = code or _account_refusal(envelope, view, signatures)
     if code is not None:
         charged = minimum_fee(envelope) if code == Code.txINSUFFICIENT_FEE else 0
         return transaction_result(envelope, code=code, fee_charged=charged)
-    return _signature_refusal(envelope)
+    return _signature_refusal(envelope, view, signatures)
 
 
 def minimum_fee(envelope: Envelope) -> int:
@@ -55,12 +59,12 @@ def _outer_refusal(envelope: Envelope, view: Readable) -> xdr.TransactionResultC
         return Code.txINSUFFICIENT_FEE
     if payer is None:
         return Code.txNO_ACCOUNT
-    complete, extra = signers([bump.source], digest=bump.hash, signatures=bump.signatures)
-    if not complete:
+    signatures = Signatures(digest=bump.hash, given=bump.signatures)
+    if not signatures.reach(payer, threshold=payer.thresholds[LOW]):
         return Code.txBAD_AUTH
     if spendable(payer) < minimum_fee(envelope):
         return Code.txINSUFFICIENT_BALANCE
-    return Code.txBAD_AUTH_EXTRA if extra else None
+    return Code.txBAD_AUTH_EXTRA if signatures.unused() else None
 
 
 def _shape_refusal(envelope: Envelope) -> xdr.TransactionResultCode | None:
@@ -114,7 +118,9 @@ def _time_refusal(envelope: Envelope, now: int) -> xdr.TransactionResultCode | N
     return Code.txNOT_SUPPORTED if any(demands) else None
 
 
-def _account_refusal(envelope: Envelope, view: Readable) -> xdr.TransactionResultCode | None:
+def _account_refusal(
+    envelope: Envelope, view: Readable, signatures: Signatures
+) -> xdr.TransactionResultCode | None:
     if envelope.fee_bump is None and envelope.fee < minimum_fee(envelope):
         return Code.txINSUFFICIENT_FEE
     source = read_account(view, envelope.source)
@@ -122,27 +128,47 @@ def _account_refusal(envelope: Envelope, view: Readable) -> xdr.TransactionResul
         return Code.txNO_ACCOUNT
     if envelope.sequence != source.sequence + 1:
         return Code.txBAD_SEQ
-    complete, _ = signers(
-        [envelope.source], digest=envelope.inner_hash, signatures=envelope.signatures
-    )
-    if not complete:
+    if not signatures.reach(source, threshold=source.thresholds[LOW]):
         return Code.txBAD_AUTH
     if envelope.fee_bump is None and spendable(source) < minimum_fee(envelope):
         return Code.txINSUFFICIENT_BALANCE
     return None
 
 
-def _signature_refusal(envelope: Envelope) -> xdr.TransactionResult | None:
-    sources = [operation_source(item, envelope) for item in envelope.tx.operations]
-    everyone = list(dict.fromkeys([envelope.source, *sources]))
-    signed = {
-        address: signers([address], digest=envelope.inner_hash, signatures=envelope.signatures)[0]
-        for address in everyone
-    }
-    if not all(signed.values()):
-        results = [refused(OperationCode.opBAD_AUTH) for item in sources if not signed[item]]
+def _signature_refusal(
+    envelope: Envelope, view: Readable, signatures: Signatures
+) -> xdr.TransactionResult | None:
+    unsigned = 0
+    for operation in envelope.tx.operations:
+        address = operation_source(operation, envelope)
+        account = read_account(view, address)
+        # An account that an operation before creates is signed for by its own key.
+        account = account or Account(address=address, balance=0, sequence=0)
+        threshold = account.thresholds[_level(operation)]
+        unsigned += not signatures.reach(account, threshold=threshold)
+    if unsigned:
+        results = [refused(OperationCode.opBAD_AUTH)] * unsigned
         return transaction_result(envelope, code=Code.txFAILED, fee_charged=0, operations=results)
-    _, extra = signers(everyone, digest=envelope.inner_hash, signatures=envelope.signatures)
-    if extra:
+    if signatures.unused():
         return transaction_result(envelope, code=Code.txBAD_AUTH_EXTRA, fee_charged=0)
     return None
+
+
+def _level(operation: xdr.Operation) -> int:
+    """Return which threshold an operation needs.
+
+    Source: stellar-core, `getThresholdLevel` of MergeOpFrame, SetOptionsOpFrame and others.
+    """
+    options = operation.body.set_options_op
+    if operation.body.type == xdr.OperationType.ACCOUNT_MERGE:
+        return HIGH
+    if options is not None:
+        weights = (
+            options.master_weight,
+            options.low_threshold,
+            options.med_threshold,
+            options.high_threshold,
+            options.signer,
+        )
+        return HIGH if any(item is not None for item in weights) else MEDIUM
+    return LOW if operation.body.type == xdr.OperationType.SET_TRUST_LINE_FLAGS else MEDIUM

@@ -9,7 +9,8 @@ from stellar_sdk import xdr
 from devnet.chain import events, holdings, rules
 from devnet.chain.addresses import present
 from devnet.chain.assets import NATIVE
-from devnet.chain.classic import OperationContext, apply_operation
+from devnet.chain.classic import apply_operation
+from devnet.chain.context import OperationContext
 from devnet.chain.entries import read_account, write_account
 from devnet.chain.envelope import Envelope, operation_source
 from devnet.chain.keys import Key

@@ -40,7 +40,11 @@ def entries(
     tills = tuple(identity.address(till(number)) for number in range(TILL_COUNT))
     for address in (identity.friendbot.public_key, *holders, *issuers, *tills):
         count = len(assets) if address in holders else 0
-        account = Account(address=address, balance=PLENTY, sequence=0, sub_entries=count)
+        # The issuer of USDC on the real networks may freeze balances, and cannot take them back.
+        flags = rules.AUTH_REVOCABLE if address in issuers else 0
+        account = Account(
+            address=address, balance=PLENTY, sequence=0, sub_entries=count, flags=flags
+        )
         write_account(view, account)
     for holder, minted in zip(holders, (PLENTY, 0), strict=True):
         for asset in assets:

@@ -106,6 +106,12 @@ class Journal:
             self._writer.execute("delete from transactions where ledger < ?", (sequence,))
             self._writer.execute("delete from events where ledger < ?", (sequence,))
 
+    def clear(self) -> None:
+        """Drop everything but the network's passphrase."""
+        with self._transaction():
+            for table in ("ledgers", "entries", "transactions", "events"):
+                self._writer.execute(f"delete from {table}")  # noqa: S608  constants
+
     def entries(self) -> Iterator[tuple[Key, Entry]]:
         """Yield all current entries."""
         rows = self._reader.execute("select key, data, modified, live_until, sponsor from entries")

@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 from stellar_sdk import xdr
@@ -64,6 +65,18 @@ class _Closing:
     dropped: list[Queued] = field(default_factory=list)
 
 
+class Follower(Protocol):
+    """Is told of every closed ledger."""
+
+    def follow(self, closed: ClosedLedger) -> None:
+        """Take note of a closed ledger."""
+        ...
+
+    def restart(self) -> None:
+        """Forget everything: the network began again."""
+        ...
+
+
 class Ledger:
     """The network's state and its queue."""
 
@@ -85,7 +98,10 @@ class Ledger:
         self._by_source: dict[str, Queued] = {}
         self._skipped = 0
         self._ending: list[Key] = []
-        self.newest, self.oldest = self._open(identity)
+        self._identity = identity
+        self._is_reset = False
+        self.followers: list[Follower] = []
+        self.newest, self.oldest = self._open(identity.network_id.hex())
 
     def submit(self, envelope: Envelope) -> Submission:
         """Queue a transaction, or return why not.
@@ -122,6 +138,14 @@ class Ledger:
         self._skipped += count
         return self.newest.sequence + self._skipped + 1
 
+    def reset(self) -> None:
+        """Begin again with a first ledger, as the test network does; the next close does it."""
+        self._is_reset = True
+
+    def now(self) -> float:
+        """Return the time in Unix seconds."""
+        return self._clock()
+
     def archive(self, chosen: Sequence[Key] | None) -> int:
         """End the lives of contract data and code with the next close; None: of all of it.
 
@@ -157,6 +181,9 @@ class Ledger:
 
     async def close(self) -> Header:
         """Close one ledger with everything queued so far."""
+        if self._is_reset:
+            self._is_reset = False
+            self._start_over()
         sequence = self.newest.sequence + self._skipped + 1
         closing = _Closing(
             view=View(self.entries, sequence=sequence),
@@ -176,6 +203,8 @@ class Ledger:
         await asyncio.to_thread(self.journal.append, closed)
         self.entries.apply(closed.changes)
         self.newest = closed.header
+        for follower in self.followers:
+            follower.follow(closed)
         for (queued, _), record in zip(closing.outcomes, closed.transactions, strict=True):
             self._drop(queued, record)
         for queued in closing.dropped:
@@ -237,17 +266,29 @@ class Ledger:
             await asyncio.to_thread(self.journal.forget_before, oldest_kept)
             self.oldest = self.journal.oldest() or self.newest
 
-    def _open(self, identity: Identity) -> tuple[Header, Header]:
+    def _start_over(self) -> None:
+        for queued in list(self._queue.values()):
+            self._drop(queued)
+        self.journal.clear()
+        self.entries.clear()
+        self._skipped = 0
+        self._ending.clear()
+        seed = self._identity.network_id + str(time.time_ns()).encode()
+        self.newest, self.oldest = self._open(hashlib.sha256(seed).hexdigest())
+        for follower in self.followers:
+            follower.restart()
+
+    def _open(self, first_hash: str) -> tuple[Header, Header]:
         newest = self.journal.newest()
         if newest is None:
             newest = Header(
                 sequence=genesis.FIRST_LEDGER,
                 close_time=int(self._clock()),
-                hash=identity.network_id.hex(),
+                hash=first_hash,
             )
             first = ClosedLedger(
                 header=newest,
-                changes=genesis.entries(identity, self.environment.lifetimes),
+                changes=genesis.entries(self._identity, self.environment.lifetimes),
                 transactions=(),
                 events=(),
             )

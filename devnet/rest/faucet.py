@@ -34,10 +34,10 @@ class FaucetRefusalError(ValueError):
 class Faucet:
     """Pays from the balances that the genesis ledger minted."""
 
-    def __init__(self, *, ledger: Ledger, identity: Identity) -> None:
+    def __init__(self, *, ledger: Ledger, identity: Identity, tills: Tills) -> None:
         self._ledger = ledger
         self._identity = identity
-        self._tills = Tills(ledger=ledger, identity=identity)
+        self._tills = tills
         self._assets = {item.code: item for item in (identity.usdc, identity.other_asset)}
 
     async def friendbot(self, request: Request) -> Response:

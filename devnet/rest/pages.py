@@ -42,6 +42,11 @@ class Pages:
                     "faults": 'GET, POST, DELETE /faults {"kind", "count", "function", "mode"}',
                     "ledgers": 'POST /ledgers {"skip": number}',
                     "archive": 'POST /archive {"keys": [ledger key, …]}, or {} for all',
+                    "reset": "POST /reset",
+                    "issuer": 'POST /issuer {"action", "address", "amount", "asset"}; actions: '
+                    "freeze, unfreeze, clawback, allow_clawback",
+                    "nodes": "POST /nodes/behind-N/rpc, N ledgers late; POST /nodes/quiet/rpc, "
+                    "without classic events",
                     "trustlessWork": "POST /deployer/single-release, /escrow/…, /helper/…",
                 },
             }
@@ -93,6 +98,11 @@ class Pages:
             detail = f"skip must be a whole number from 1 to {SKIP_MAX}"
             return _answer({"detail": detail}, 400)
         return _answer({"ledger": self._ledger.skip(count)})
+
+    async def reset(self, _request: Request) -> Response:
+        """Begin the network again, as the test network does every quarter."""
+        self._ledger.reset()
+        return _answer({})
 
     async def archive(self, request: Request) -> Response:
         """Archive contract data and code; the next ledger finds it archived."""

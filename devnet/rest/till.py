@@ -7,15 +7,24 @@ tills fit into one ledger.
 import asyncio
 from collections.abc import Sequence
 
-from stellar_sdk import Account, Keypair, Memo, Operation, TransactionBuilder
+from stellar_sdk import (
+    Account,
+    InvokeHostFunction,
+    Keypair,
+    Memo,
+    Operation,
+    TransactionBuilder,
+    TransactionEnvelope,
+)
 
 from devnet.chain.addresses import present
 from devnet.chain.entries import read_account
-from devnet.chain.envelope import parse
+from devnet.chain.envelope import Envelope, parse
 from devnet.network import genesis
 from devnet.network.identity import Identity
 from devnet.network.ledger import Ledger
 from devnet.network.records import TransactionRecord
+from devnet.network.simulate import simulate
 
 VALID_SECONDS = 60
 
@@ -43,8 +52,7 @@ class Tills:
         """
         till = await self._free.get()
         try:
-            text = self._build(operations, till, payer, memo)
-            envelope = parse(text, network_id=self._ledger.environment.network_id)
+            envelope = self._build(operations, till, payer, memo)
             submission = self._ledger.submit(envelope)
             if submission.status != "PENDING":
                 raise PaymentDroppedError(submission.status)
@@ -57,7 +65,7 @@ class Tills:
 
     def _build(
         self, operations: Sequence[Operation], till: Keypair, payer: Keypair, memo: Memo | None
-    ) -> str:
+    ) -> Envelope:
         account = present(read_account(self._ledger.entries, till.public_key))
         builder = TransactionBuilder(
             Account(till.public_key, account.sequence), self._passphrase, base_fee=100
@@ -67,6 +75,26 @@ class Tills:
         if memo is not None:
             builder.add_memo(memo)
         envelope = builder.set_timeout(VALID_SECONDS).build()
+        if any(isinstance(operation, InvokeHostFunction) for operation in operations):
+            self._prepare(envelope)
         envelope.sign(till)
         envelope.sign(payer)
-        return envelope.to_xdr()
+        return parse(envelope.to_xdr(), network_id=self._ledger.environment.network_id)
+
+    def _prepare(self, envelope: TransactionEnvelope) -> None:
+        """Put into a contract call what a simulation says. Raises: PaymentDroppedError."""
+        ledger, network_id = self._ledger, self._ledger.environment.network_id
+        done = simulate(
+            parse(envelope.to_xdr(), network_id=network_id),
+            ledger=ledger.entries,
+            sequence=ledger.newest.sequence + 1,
+            environment=ledger.environment,
+            auth_mode=None,
+        )
+        if done.error is not None:
+            raise PaymentDroppedError(str(done.failure))
+        call = envelope.transaction.operations[0]
+        assert isinstance(call, InvokeHostFunction)
+        call.auth = list(done.auth)
+        envelope.transaction.soroban_data = present(done.data)
+        envelope.transaction.fee += done.resource_fee

@@ -7,7 +7,8 @@ from typing import Any
 
 from stellar_sdk import StrKey, xdr
 
-from devnet.network.ledger import Ledger
+from devnet.chain.envelope import parse
+from devnet.network.node import Node
 from devnet.network.records import (
     EVENT_MASK,
     OPERATION_MASK,
@@ -59,10 +60,11 @@ class Window:
 
 
 class EventMethods:
-    """Events of closed ledgers."""
+    """Events of closed ledgers. has_classic_events: whether those of classic operations too."""
 
-    def __init__(self, *, ledger: Ledger) -> None:
+    def __init__(self, *, ledger: Node, has_classic_events: bool = True) -> None:
         self._ledger = ledger
+        self._has_classic_events = has_classic_events
 
     def table(self) -> dict[str, Method]:
         """Return the methods by their JSON-RPC names."""
@@ -101,12 +103,24 @@ class EventMethods:
             found += [
                 event
                 for event in batch
-                if not filters or any(item.matches(event) for item in filters)
+                if (not filters or any(item.matches(event) for item in filters))
+                and (self._has_classic_events or not self._is_classic(event))
             ]
             if len(batch) < BATCH:
                 break
             after = batch[-1].id
         return found[: window.limit]
+
+    def _is_classic(self, event: EventRecord) -> bool:
+        """Tell events of fees and classic operations from those of contract calls.
+
+        Source: stellar-core, EMIT_CLASSIC_EVENTS, which is false unless a node is told otherwise.
+        """
+        record = self._ledger.journal.transaction(event.tx_hash)
+        if event.id.transaction == 0 or record is None:
+            return True
+        envelope = parse(record.envelope, network_id=self._ledger.environment.network_id)
+        return envelope.soroban_data is None
 
 
 def _window(params: Params, *, oldest: int, newest: int) -> Window:

@@ -13,12 +13,13 @@ from devnet.chain.keys import Key
 from devnet.chain.state import Entry, View
 from devnet.faults import FaultKind, Faults
 from devnet.network.identity import Identity
-from devnet.network.ledger import Ledger
+from devnet.network.node import Node
 from devnet.rpc import errors
-from devnet.rpc.errors import Params
+from devnet.rpc.errors import Params, RpcError
 from devnet.rpc.server import Method
 
 KEYS_MAX = 200
+LATENCY_MAX_SECONDS = 30
 VERSION = "devnet"
 
 
@@ -26,7 +27,7 @@ class NetworkMethods:
     """Read-only methods on the last closed ledger."""
 
     def __init__(
-        self, *, ledger: Ledger, identity: Identity, faults: Faults, friendbot_url: str
+        self, *, ledger: Node, identity: Identity, faults: Faults, friendbot_url: str
     ) -> None:
         self._ledger = ledger
         self._identity = identity
@@ -45,7 +46,16 @@ class NetworkMethods:
         }
 
     async def get_health(self, _params: Params) -> dict[str, Any]:
-        """Return the range of ledgers that are kept."""
+        """Return the range of ledgers that are kept, or the error of a node that fell behind.
+
+        Source: stellar-rpc, methods/get_health.go.
+        """
+        latency = int(self._ledger.now()) - self._ledger.newest.close_time
+        if self._faults.take(FaultKind.UNHEALTHY) is not None:
+            latency = max(latency, LATENCY_MAX_SECONDS + 1)
+        if latency > LATENCY_MAX_SECONDS:
+            message = f"latency ({latency}s) since last known ledger closed is too high"
+            raise RpcError(errors.INTERNAL_ERROR, f"{message} (>{LATENCY_MAX_SECONDS}s)")
         return {
             "status": "healthy",
             "latestLedger": self._ledger.newest.sequence,

@@ -7,7 +7,8 @@ from devnet.chain.addresses import present
 from devnet.chain.envelope import Envelope, InvalidEnvelopeError, parse
 from devnet.faults import FaultKind, Faults
 from devnet.network import archival
-from devnet.network.ledger import Ledger, Submission
+from devnet.network.ledger import Submission
+from devnet.network.node import Node
 from devnet.network.records import EventId, TransactionRecord
 from devnet.network.simulate import Simulation, SimulationError, simulate
 from devnet.rpc import errors
@@ -23,7 +24,7 @@ GATEWAY_TIMEOUT = 504
 class TransactionMethods:
     """The life of a transaction over JSON-RPC."""
 
-    def __init__(self, *, ledger: Ledger, faults: Faults) -> None:
+    def __init__(self, *, ledger: Node, faults: Faults) -> None:
         self._ledger = ledger
         self._faults = faults
 
@@ -110,6 +111,10 @@ class TransactionMethods:
             return answer
         if self._faults.take(FaultKind.NOT_FOUND, function=record.function) is not None:
             return answer
+        if self._faults.take(FaultKind.TORN_LOOKUP, function=record.function) is not None:
+            bound = parse(record.envelope, network_id=self._ledger.environment.network_id)
+            late = max(newest.close_time, bound.time_bounds[1] + 1)
+            return answer | {"latestLedgerCloseTime": str(late)}
         return answer | _shown(record) | {"txHash": tx_hash, "createdAt": str(record.close_time)}
 
     async def get_transactions(self, params: Params) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Error numbers are those of the built-in contract.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from stellar_sdk import scval, xdr
@@ -11,11 +12,12 @@ from stellar_sdk import scval, xdr
 from devnet.chain import events, holdings, keys, rules
 from devnet.chain.addresses import address_value, from_sc_address, is_contract, present
 from devnet.chain.assets import AssetRef
-from devnet.chain.entries import read_account, read_trustline
+from devnet.chain.entries import read_account, read_trustline, write_trustline
 from devnet.chain.instances import DECIMALS
 from devnet.soroban.errors import Code, HostError, Kind, contract_error, host_error
 from devnet.soroban.host import Host
 
+NOT_SUPPORTED = 2
 ACCOUNT_MISSING = 6
 NEGATIVE_AMOUNT = 8
 BALANCE = 10
@@ -46,6 +48,7 @@ class AssetContract:
             "transfer": (3, self._transfer),
             "balance": (1, self._balance),
             "authorized": (1, self._authorized),
+            "set_authorized": (2, self._set_authorized),
             "decimals": (0, self._decimals),
             "name": (0, self._name),
             "symbol": (0, self._symbol),
@@ -169,6 +172,39 @@ class AssetContract:
         address = from_sc_address(present(args[0].address)).account
         return scval.to_bool(self._is_authorized(host, address))
 
+    def _set_authorized(self, host: Host, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
+        """Let the issuer decide whether a balance moves.
+
+        Source: soroban-env-host, stellar_asset_contract/balance.rs, `write_authorization`.
+        """
+        holder = from_sc_address(present(args[0].address)).account
+        authorized, issuer = scval.from_bool(args[1]), self._asset.issuer
+        if issuer is None or holder == issuer:
+            raise contract_error(NOT_SUPPORTED, "nobody decides about this balance")
+        host.require_auth(issuer)
+        _extend_instance(host)
+        account = read_account(host.view, issuer)
+        if not authorized and not (account and account.flags & rules.AUTH_REVOCABLE):
+            raise contract_error(NOT_SUPPORTED, "issuer does not have AUTH_REVOCABLE set")
+        if is_contract(holder):
+            held = _held(host, holder)
+            _hold(host, holder, 0 if held is None else held.amount, authorized=authorized)
+        else:
+            line = read_trustline(host.view, holder, self._asset)
+            if line is None:
+                raise self._nobody_there()
+            write_trustline(host.view, replace(line, authorized=authorized, maintains=False))
+        host.publish(
+            events.of_asset(
+                passphrase=host.passphrase,
+                asset=self._asset,
+                name="set_authorized",
+                about=args[0],
+                data=args[1],
+            )
+        )
+        return scval.to_void()
+
     def _decimals(self, _host: Host, _args: Sequence[xdr.SCVal]) -> xdr.SCVal:
         return scval.to_uint32(DECIMALS)
 
@@ -192,12 +228,12 @@ def _held(host: Host, address: str) -> Held | None:
     return Held(scval.from_int128(fields["amount"]), scval.from_bool(fields["authorized"]))
 
 
-def _hold(host: Host, address: str, amount: int) -> None:
-    """Store a contract's balance; who has one that changes is authorized."""
+def _hold(host: Host, address: str, amount: int, *, authorized: bool = True) -> None:
+    """Store a contract's balance; one that moves is authorized."""
     value = scval.to_struct(
         {
             "amount": scval.to_int128(amount),
-            "authorized": scval.to_bool(True),
+            "authorized": scval.to_bool(authorized),
             "clawback": scval.to_bool(False),
         }
     )

@@ -14,9 +14,10 @@ from stellar_sdk import scval, xdr
 
 from devnet.chain import keys, rules
 from devnet.chain.addresses import account_raw, from_sc_address, present, sc_address
-from devnet.chain.entries import encode_contract_data, read_account
+from devnet.chain.entries import Account, encode_contract_data, read_account
 from devnet.chain.envelope import verify
 from devnet.chain.state import Entry
+from devnet.chain.validity import MASTER, MEDIUM
 from devnet.soroban.errors import Code, HostError, Kind, host_error
 from devnet.soroban.host import Frame, Host
 
@@ -167,10 +168,11 @@ class Enforcer:
             raise _refusal("signature has expired", Code.SCEC_INVALID_INPUT)
         if expiration > host.view.sequence + rules.MAX_TTL:
             raise _refusal("signature expiration is too late", Code.SCEC_INVALID_INPUT)
-        if read_account(host.view, tracker.address) is None:
+        account = read_account(host.view, tracker.address)
+        if account is None:
             raise _refusal("account does not exist", Code.SCEC_MISSING_VALUE)
         digest = signature_digest(tracker.entry, network_id=self._network_id)
-        _check_signatures(credentials.signature, tracker.address, digest)
+        _check_signatures(credentials.signature, account, digest)
         _spend_nonce(host, tracker.address, credentials.nonce.int64, expiration)
 
 
@@ -224,7 +226,14 @@ def signature_digest(entry: xdr.SorobanAuthorizationEntry, *, network_id: bytes)
     return hashlib.sha256(preimage.to_xdr_bytes()).digest()
 
 
-def _check_signatures(value: xdr.SCVal, address: str, digest: bytes) -> None:
+def _check_signatures(value: xdr.SCVal, account: Account, digest: bytes) -> None:
+    """Check signatures of an account's keys, whose weights must reach its medium threshold.
+
+    Source: soroban-env-host, builtin_contracts/account_contract.rs.
+    """
+    keys_of = {account.address: account.thresholds[MASTER], **dict(account.signers)}
+    weights = {account_raw(address): (address, weight) for address, weight in keys_of.items()}
+    total = 0
     try:
         given = [scval.from_struct(item) for item in scval.from_vec(value)]
         pairs = [
@@ -236,12 +245,16 @@ def _check_signatures(value: xdr.SCVal, address: str, digest: bytes) -> None:
     if not pairs:
         raise _refusal("signature is missing", Code.SCEC_INVALID_INPUT)
     for key, signature in pairs:
-        if key != account_raw(address):
+        address, weight = weights.get(key, ("", 0))
+        if not weight:
             raise _refusal("signature doesn't belong to account", Code.SCEC_INVALID_ACTION)
+        total += weight
         if not verify(address, message=digest, signature=signature):
             raise host_error(
                 Kind.SCE_CRYPTO, Code.SCEC_INVALID_INPUT, "failed ED25519 verification"
             )
+    if len(dict(pairs)) < len(pairs) or total < account.thresholds[MEDIUM]:
+        raise _refusal("signature weight is lower than threshold")
 
 
 def _spend_nonce(host: Host, address: str, nonce: int, expiration: int) -> None:

@@ -1,6 +1,7 @@
 """Recording and enforcing: who had to allow what, and which signatures count."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from stellar_sdk import Keypair, scval, xdr
@@ -8,6 +9,7 @@ from stellar_sdk.auth import authorize_entry
 
 from devnet.chain import keys
 from devnet.chain.addresses import present, sc_address
+from devnet.chain.entries import read_account, write_account
 from devnet.chain.state import View
 from devnet.soroban.authorization import Recorder
 from devnet.soroban.host import Contracts, Footprint, Frame, Host
@@ -102,6 +104,19 @@ def test_a_signature_over_something_else_allows_nothing(world: World) -> None:
     credentials.nonce = xdr.Int64(credentials.nonce.int64 ^ 1)
 
     assert enforced(world, [entry]) == "Error(Crypto, InvalidInput)"
+
+
+def test_signatures_reach_the_medium_threshold(world: World) -> None:
+    """soroban-env-host, account_contract.rs: weights, as for a transaction."""
+    other = Keypair.from_raw_ed25519_seed(b"other".ljust(32, b"."))
+    account = present(read_account(world.view, OWNER.public_key))
+    signers = ((other.public_key, 2),)
+    entry = signed(world)
+    write_account(world.view, replace(account, thresholds=bytes([1, 0, 2, 0]), signers=signers))
+
+    assert enforced(world, [entry]) == "Error(Auth, InvalidAction)"
+    write_account(world.view, replace(account, thresholds=bytes([1, 0, 1, 0]), signers=signers))
+    assert enforced(world, [entry]) == "None"
 
 
 def test_an_entry_expires(world: World) -> None:

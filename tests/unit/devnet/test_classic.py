@@ -18,7 +18,8 @@ from stellar_sdk import (
 )
 
 from devnet.chain.assets import NATIVE
-from devnet.chain.classic import OperationContext, apply_operation
+from devnet.chain.classic import apply_operation
+from devnet.chain.context import OperationContext
 from devnet.chain.entries import Account, write_account
 from devnet.chain.holdings import LineFullError, credit
 from devnet.chain.reserves import Sponsorships

@@ -1,16 +1,20 @@
 """Validity of a transaction by its shape, fees and balances; the wire tests do the rest."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from stellar_sdk import (
     Account,
+    AccountMerge,
     Asset,
     ChangeTrust,
     ExtendFootprintTTL,
     Keypair,
     Operation,
+    SetOptions,
+    SetTrustLineFlags,
     SorobanDataBuilder,
     TransactionBuilder,
     xdr,
@@ -147,3 +151,46 @@ def test_a_refused_inner_transaction_is_told_inside(world: World) -> None:
     pair = result.result.inner_result_pair
     assert pair is not None
     assert pair.result.result.code == Code.txBAD_AUTH
+
+
+def weighed(world: World, **changes: Any) -> World:
+    """Return a ledger on which RICH has other weights, and POOR as a signer of weight 2."""
+    view = world.view.child()
+    account = AccountEntry(address=RICH.public_key, balance=10**9, sequence=0)
+    signers = ((POOR.public_key, 2),)
+    write_account(view, replace(account, signers=signers, **changes))
+    other = World()
+    other.view = view
+    return other
+
+
+def test_another_signer_signs_for_an_account(world: World) -> None:
+    """SignatureChecker.cpp: weights are added until the threshold is reached."""
+    both = signed(builder(RICH, [TRUST]), RICH)
+    both.sign(POOR)
+
+    assert refused(weighed(world), signed(builder(RICH, [TRUST]), POOR)) is None
+    assert refused(weighed(world, thresholds=bytes([1, 0, 3, 0])), both) is None
+    assert refused(weighed(world, thresholds=bytes([1, 0, 4, 0])), both) == Code.txFAILED
+    assert refused(weighed(world), both) == Code.txBAD_AUTH_EXTRA
+    alone = signed(builder(RICH, [TRUST]), RICH)
+    assert refused(weighed(world, thresholds=bytes([0, 0, 0, 0])), alone) == Code.txBAD_AUTH
+
+
+@pytest.mark.parametrize(
+    ("operation", "thresholds", "code"),
+    [
+        (AccountMerge(POOR.public_key), [1, 0, 1, 2], Code.txFAILED),
+        (SetOptions(high_threshold=1), [1, 0, 1, 2], Code.txFAILED),
+        (SetOptions(home_domain="x"), [1, 0, 1, 2], None),
+        (TRUST, [1, 0, 2, 0], Code.txFAILED),
+        (SetTrustLineFlags(POOR.public_key, Asset("USDC", RICH.public_key)), [1, 1, 2, 2], None),
+    ],
+)
+def test_operations_have_levels(
+    world: World, operation: Operation, thresholds: list[int], code: object
+) -> None:
+    """OperationFrame.cpp, `getThresholdLevel`: low, medium or high."""
+    ledger = weighed(world, thresholds=bytes(thresholds))
+
+    assert refused(ledger, signed(builder(RICH, [operation]), RICH)) == code

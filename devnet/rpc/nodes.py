@@ -1,0 +1,59 @@
+"""The network's nodes: the usual one, and others that lag or have no classic events."""
+
+import re
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from devnet.faults import Faults
+from devnet.network.identity import Identity
+from devnet.network.ledger import Ledger
+from devnet.network.node import LaggingNode, Node
+from devnet.rpc.event_methods import EventMethods
+from devnet.rpc.network_methods import NetworkMethods
+from devnet.rpc.server import RpcServer
+from devnet.rpc.transaction_methods import TransactionMethods
+
+NAME = re.compile(r"behind-(?P<ledgers>[1-9][0-9]{0,3})|quiet")
+NODES_MAX = 8
+NOT_FOUND = 404
+
+
+class Nodes:
+    """Answers for every node; one that nobody asks costs nothing."""
+
+    def __init__(
+        self, *, ledger: Ledger, identity: Identity, faults: Faults, friendbot_url: str
+    ) -> None:
+        self._ledger = ledger
+        self._identity = identity
+        self._faults = faults
+        self._friendbot_url = friendbot_url
+        self._others: dict[str, RpcServer] = {}
+        self.usual = self._server(ledger)
+
+    async def handle(self, request: Request) -> Response:
+        """Answer for `behind-N`, which is N ledgers late, or `quiet`, without classic events."""
+        name = request.path_params["name"]
+        found = NAME.fullmatch(name)
+        if found is None or (name not in self._others and len(self._others) == NODES_MAX):
+            return Response("no such node", status_code=NOT_FOUND)
+        if name not in self._others:
+            ledgers = found["ledgers"]
+            if ledgers is None:
+                self._others[name] = self._server(self._ledger, has_classic_events=False)
+            else:
+                self._others[name] = self._server(LaggingNode(self._ledger, behind=int(ledgers)))
+        return await self._others[name].handle(request)
+
+    def _server(self, node: Node, *, has_classic_events: bool = True) -> RpcServer:
+        network = NetworkMethods(
+            ledger=node,
+            identity=self._identity,
+            faults=self._faults,
+            friendbot_url=self._friendbot_url,
+        )
+        transactions = TransactionMethods(ledger=node, faults=self._faults)
+        events = EventMethods(ledger=node, has_classic_events=has_classic_events)
+        methods = network.table() | transactions.table() | events.table()
+        return RpcServer(methods=methods, faults=self._faults)
