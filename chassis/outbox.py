@@ -38,6 +38,18 @@ create table {schema}.outbox (
 create index outbox_unpublished on {schema}.outbox (id) where published_at is null;
 """
 
+# The event's id is made of what this constraint names, and is unique: the wide index says it again.
+DROP_WIDE_INDEX_DDL = """
+do $$
+declare
+    wide text;
+begin
+    select conname into strict wide from pg_constraint
+    where conrelid = '{schema}.outbox'::regclass and contype = 'u' and cardinality(conkey) = 4;
+    execute format('alter table {schema}.outbox drop constraint %I', wide);
+end $$;
+"""
+
 # The trace of the request that wrote the event; consumers continue it. Empty: none.
 TRACE_DDL = "alter table {schema}.outbox add column trace text not null default '';"
 

@@ -3,6 +3,7 @@
 import gc
 import pathlib
 import sys
+import time
 
 import psycopg
 import sqlalchemy as sa
@@ -16,7 +17,9 @@ from chassis.settings import MigrationSettings, load
 
 # Migrations of one release run one at a time, whichever process starts them.
 LOCK = 727_274_001
+AGAIN_SECONDS = 0.1
 ENCODING = "UTF8"
+_TAKE = sa.text("select pg_try_advisory_lock(:lock)")
 
 
 class EncodingError(Exception):
@@ -39,7 +42,11 @@ def upgrade_all(url: str) -> None:
             found = connection.execute(sa.text("show server_encoding")).scalar_one()
             if found != ENCODING:
                 raise EncodingError(f"the database is in {found}; make one in {ENCODING}")
-            connection.execute(sa.text("select pg_advisory_lock(:lock)"), {"lock": LOCK})
+            # Asked for again and again: an index that is made beside the services waits for every
+            # statement that began before, so none may wait for this process.
+            while not connection.execute(_TAKE, {"lock": LOCK}).scalar_one():
+                connection.commit()
+                time.sleep(AGAIN_SECONDS)
             connection.commit()
             for schema, scripts in SCRIPTS.items():
                 if scripts.is_dir():

@@ -1,12 +1,15 @@
 """Migrations: from nothing and again; afterwards each service reaches its own schema only."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
 from chassis.migrations.__main__ import EncodingError, upgrade_all
-from chassis.migrations.scripts import SCRIPTS
+from chassis.migrations.revisions import applied
+from chassis.migrations.scripts import SCRIPTS, revisions
 from deploy.local.postgres import PostgresServer
 from tests.conftest import TestDatabase
 from tests.integration.chassis.conftest import beside_a_dead_host
@@ -97,6 +100,31 @@ def test_a_database_that_cannot_store_every_text_is_refused(
             upgrade_all(postgres_server.url(database=name))
     finally:
         postgres_server.execute("drop database {} with (force)", name)
+
+
+def test_processes_that_migrate_at_once_do_so_one_after_the_other(empty_database: str) -> None:
+    with ThreadPoolExecutor() as threads:
+        for done in [threads.submit(upgrade_all, empty_database) for _ in range(3)]:
+            done.result()
+
+    assert applied(empty_database, SCRIPTS) == {
+        schema: revisions(folder)[0] for schema, folder in SCRIPTS.items()
+    }
+
+
+def test_an_orders_events_are_read_by_a_small_index(migrated: str) -> None:
+    with psycopg.connect(migrated) as connection:
+        found = connection.execute(
+            "select indexdef from pg_indexes where schemaname = 'orders' and tablename = 'outbox'"
+        ).fetchall()
+        wide = connection.execute(
+            "select connamespace::regnamespace::text from pg_constraint join pg_class c"
+            " on c.oid = conrelid where relname = 'outbox' and cardinality(conkey) = 4"
+        ).fetchall()
+
+    assert any("USING hash (aggregate_id)" in index for (index,) in found)
+    # The ledger's invariants are counted by it.
+    assert wide == [("ledger",)]
 
 
 @pytest.mark.parametrize("role", SCRIPTS)
