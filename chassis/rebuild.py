@@ -13,7 +13,8 @@ from pathlib import Path
 
 import psycopg
 from nats.errors import Error as NatsError
-from nats.js.errors import NotFoundError
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError, ServerError
 from psycopg import sql
 
 from chassis.bus import Bus
@@ -80,14 +81,28 @@ async def _wipe(bus: Bus) -> None:
     A reader comes back with the sequence and id of its last event. Events come in another order
     now: if that one had its old place, the reader would miss what was moved before it.
     """
-    context = await bus.stream()
+    context = await _stream(bus)
     last = (await context.stream_info(STREAM)).state.last_seq
     with suppress(NotFoundError):
         await context.delete_stream(STREAM)
     # A service may make it first, as it does at its start. No relay can publish yet.
-    context = await bus.stream()
+    context = await _stream(bus)
     # The clock stands for streams that were lost: none had a thousand events a second since 1970.
     await context.purge_stream(STREAM, seq=max(last + 1, round(time.time() * 1000)))
+
+
+async def _stream(bus: Bus) -> JetStreamContext:
+    """Make the stream if it is missing.
+
+    The server makes none while it removes the files of the one before, and while a service's call
+    makes it too.
+    """
+    async with asyncio.timeout(LOCK_SECONDS):
+        while True:
+            try:
+                return await bus.stream()
+            except ServerError:
+                await asyncio.sleep(0.05)
 
 
 async def _mark(connection: Connection) -> int:
