@@ -141,7 +141,8 @@ class Link:
         await self.passing.wait()
         if self.mode is Mode.DELAY:
             await asyncio.sleep(random.uniform(0.5, 2.0) * self.milliseconds / 1000)
-        if pair.is_dead:
+        # One that was reset while this waited takes nothing any more.
+        if pair.is_dead or writer.transport.is_closing():
             return
         is_cut = self.mode is Mode.CUT and writer is pair.server
         if is_cut:
