@@ -253,7 +253,7 @@ class Operator:
     async def credit_suspense(self, transfer_id: str, *, reason: str) -> str:
         """Credit a deposit to the user whose wallet received it; returns the user's UUID.
 
-        Raises: NotFound: there is no such deposit, or the wallet is no user's.
+        Raises: NotFound: there is no such deposit, or the wallet is not a user's.
         """
         request = CreditSuspenseRequest(transfer_id=transfer_id, reason=reason)
         return (await self._call(self._ledger.CreditSuspense, request)).user_id

@@ -196,7 +196,7 @@ class ReceivedTransfer:
     """A transfer of our asset as the event stream has it.
 
     event_id: unique and the same on every node; to_address: a muxed address is split into its
-    account and its id; memo: that id, else the transaction's memo (as hex where it is no printable
+    account and its id; memo: that id, else the transaction's memo (as hex where it is not printable
     text), else "".
     """
 

@@ -122,7 +122,7 @@ class Step:
         """Return a term that is a number. Raises: KeyError; TypeError."""
         value = self.terms[name]
         if not isinstance(value, int):
-            raise TypeError(f"the term {name} is no number")
+            raise TypeError(f"the term {name} is not a number")
         return value
 
 

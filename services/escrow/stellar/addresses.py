@@ -40,7 +40,7 @@ def value_of(address: str) -> xdr.SCVal:
 def address_in(value: xdr.SCVal) -> str:
     """Read an address of a contract's value. Raises: ValueError: it is none."""
     if value.address is None:
-        raise ValueError(f"a value of the kind {value.type.name} is no address")
+        raise ValueError(f"a value of the kind {value.type.name} is not an address")
     return spelled(value.address)
 
 

@@ -71,7 +71,7 @@ class Position:
         for part in (operation, index):
             is_number = part.isascii() and part.isdigit()
             if not is_number or len(part) > len(str(UINT64_MAX)) or int(part) > UINT64_MAX:
-                raise ChainRefused("the cursor is no event id")
+                raise ChainRefused("the cursor is not an event id")
         return cls(int(operation), int(index))
 
     @property
@@ -138,7 +138,7 @@ def _read(
         raise ForeignEventError(f"it is of the type {event.kind[:20]!r}")
     if event.contract != asset.contract:
         raise ForeignEventError("another contract emitted it")
-    _require(_EVENT_ID.fullmatch(event.id) is not None, "its id is no event id")
+    _require(_EVENT_ID.fullmatch(event.id) is not None, "its id is not an event id")
     place = Position.of(event.id)
     if after is not None and place <= after:
         raise ForeignEventError("it comes before what was asked for")
@@ -153,7 +153,7 @@ def _read(
     _require(name == scval.to_string(asset.name), "its last topic is not the asset's name")
     # Every topic between the first and the last is an address, the recipient's the last of them.
     addresses = [address_in(topic) for topic in topics[1:]]
-    _require(not any(a.startswith("M") for a in addresses), "a muxed address is no holder")
+    _require(not any(a.startswith("M") for a in addresses), "a muxed address cannot hold a balance")
     value = xdr.SCVal.from_xdr(event.value)
     return ReceivedTransfer(
         event_id=event.id,

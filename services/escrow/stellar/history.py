@@ -116,7 +116,7 @@ def _read(envelope_xdr: str, *, transaction_hash: str, ledger: int, has_succeede
     key = transaction.source_account
     raw = key.med25519.ed25519 if key.med25519 is not None else key.ed25519
     if raw is None:
-        raise EnvelopeRefused("its source is no account")
+        raise EnvelopeRefused("its source is not an account")
     return Finding(
         hash=transaction_hash,
         source=StrKey.encode_ed25519_public_key(raw.uint256),

@@ -263,7 +263,7 @@ def _require_same(envelope_xdr: str, meant: Blueprint) -> None:
     operations = transaction.operations
     theirs = operations[0].body.invoke_host_function_op if len(operations) == 1 else None
     if theirs is None or operations[0].source_account not in {None, wallet}:
-        raise EnvelopeRefused("the provider's envelope is no single contract call")
+        raise EnvelopeRefused("the provider's envelope is not a single contract call")
     given = _with_salt_of(call.host_function, theirs.host_function)
     if given.to_xdr_bytes() != call.host_function.to_xdr_bytes():
         raise EnvelopeRefused("the provider's call is not the one that was asked for")

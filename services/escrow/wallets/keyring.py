@@ -137,4 +137,4 @@ def from_json(stored: Sealed) -> SealedKey:
             ciphertext=bytes.fromhex(str(stored["ciphertext"])),
         )
     except (LookupError, ValueError) as error:
-        raise KeyUnusable("what is stored is no sealed key") from error
+        raise KeyUnusable("the stored value is not a sealed key") from error

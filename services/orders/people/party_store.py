@@ -54,7 +54,7 @@ class PartyStore:
 def _page(column: str, *, is_filtered: bool) -> str:
     """Return the statement of a page: one row at least, for the total, and one for each order."""
     if column not in {"buyer_id", "seller_id"}:
-        raise ValueError(f"{column} is no side of an order")
+        raise ValueError(f"{column} is not a side of an order")
     status = "and party_status = %(status)s" if is_filtered else ""
     counted = "and status = %(status)s" if is_filtered else ""
     columns = ", ".join(column.name for column in orders.c)
