@@ -1,6 +1,6 @@
 """What escrow measures for Prometheus: commands, channel accounts, the watcher, the hold."""
 
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
 from chassis.metrics import Measure
 
@@ -9,6 +9,11 @@ LUMENS = Gauge(
     "orchestrator_escrow_lumens",
     "Lumens of the platform's account, and of the channel account that has the fewest",
     ["account"],
+)
+FEES = Counter(
+    "orchestrator_escrow_fee_lumens",
+    "Lumens that the network has taken for the transactions of each kind of step",
+    ["step"],
 )
 MEASURES = (
     Measure(

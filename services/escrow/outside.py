@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from kernel.money import UNIT
 from services.escrow.ports import StellarOptions, TrustlessWorkOptions
 from services.escrow.settings import EscrowSettings
 from services.escrow.wallets.vault import KeyFileRefused, LocalFileKeyProvider
@@ -53,6 +54,9 @@ def stellar_options(settings: EscrowSettings) -> StellarOptions:
         factory=settings.escrow_factory_id,
         wasm_hash=settings.escrow_wasm_hash,
         provider_fee_address=settings.trustless_work_fee_address,
+        max_fee=settings.escrow_max_fee_lumens * UNIT,
+        inclusion_fee_max=settings.escrow_max_bid_stroops,
+        classic_fee_max=settings.escrow_max_classic_bid_stroops,
         friendbot_url=settings.stellar_friendbot_url,
         faucet_url=settings.stellar_faucet_url,
     )

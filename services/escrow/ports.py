@@ -116,11 +116,14 @@ class Signer(Protocol):
 class EscrowBuilder(Protocol):
     """Makes envelopes. It is not trusted: `Chain.verify_and_sign` looks at every field."""
 
-    async def build(self, intent: Intent, *, source: str, sequence: int, max_time: int) -> Unsigned:
+    async def build(
+        self, intent: Intent, *, source: str, sequence: int, max_time: int, tries: int = 0
+    ) -> Unsigned:
         """Make the envelope of an intent.
 
         source: the account that pays the fee and whose sequence number is used; sequence: the
-        transaction's own, one above the account's last.
+        transaction's own, one above the account's last; tries: how many envelopes before this one
+        no ledger took: each doubles the bid, up to its limit.
         Raises: ChainUnavailable; ChainRefused; EnvelopeRefused: a provider built something else.
         """
         ...
@@ -291,8 +294,8 @@ class Chain(Protocol):
 class StellarOptions:
     """Which network, asset and contracts, and what may be spent.
 
-    Fees are in stroops of XLM: max_fee caps a whole transaction, inclusion_fee_max the bid per
-    operation.
+    Fees are in stroops of XLM: max_fee caps a whole transaction, inclusion_fee_max the bid of a
+    contract call for inclusion, classic_fee_max the bid per operation of the network itself.
     """
 
     rpc_url: str
@@ -304,8 +307,9 @@ class StellarOptions:
     asset_code: str = "USDC"
     friendbot_url: str = ""
     faucet_url: str = ""
-    max_fee: int = 20_000_000
+    max_fee: int = 100_000_000
     inclusion_fee_max: int = 1_000_000
+    classic_fee_max: int = 1_000_000
     read_attempts: int = 3
     timeout_seconds: int = 10
     profiles: Mapping[str, str] = field(default_factory=dict)

@@ -59,6 +59,11 @@ class EscrowSettings(ServiceSettings):
     channel_lumens: Annotated[int, Field(ge=10, le=10_000)] = 20
     platform_float_usdc: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
     provider_fees: Literal["absorbed", "net"] = "absorbed"
+    # The most that one transaction may cost, and in stroops what it may bid for its place in a
+    # ledger: a contract call as a whole, and each operation of another transaction.
+    escrow_max_fee_lumens: Annotated[int, Field(ge=1, le=400)] = 10
+    escrow_max_bid_stroops: Annotated[int, Field(ge=100, le=100_000_000)] = 1_000_000
+    escrow_max_classic_bid_stroops: Annotated[int, Field(ge=100, le=100_000_000)] = 1_000_000
     chain_poll_seconds: Annotated[float, Field(ge=0.01, le=60)] = 1.0
     # For how long a signed transaction may land.
     transaction_seconds: Annotated[int, Field(ge=1, le=300)] = 60

@@ -100,7 +100,8 @@ class Ledger:
 class TransactionOutcome:
     """The evidence about one hash, and how far the node that gave it sees.
 
-    code: "txSUCCESS", or of a failure the innermost, such as "INVOKE_HOST_FUNCTION_TRAPPED";
+    code: "txSUCCESS", or of a failure the innermost, such as "INVOKE_HOST_FUNCTION_TRAPPED"; fee:
+    what the network took for it, in stroops of XLM;
     contract_error: of a failure, which contract refused; payments: of a success, in order.
     """
 
@@ -112,6 +113,7 @@ class TransactionOutcome:
     ledger: int = 0
     close_time: int = 0
     code: str = ""
+    fee: int = 0
     contract_error: ContractError | None = None
     payments: tuple[AssetTransfer, ...] = ()
 

@@ -113,6 +113,13 @@ class Step:
         )
 
     @property
+    def expired(self) -> tuple[Attempt, ...]:
+        """Return the envelopes that no ledger took before their last moment."""
+        return tuple(
+            a for a in self.attempts if a.state is AttemptState.EXPIRED and a.prepared.max_time
+        )
+
+    @property
     def is_signed(self) -> bool:
         """Tell whether something is signed under the step's number that may have landed."""
         slot, open_ones = (self.source, self.sequence), (self.in_flight, *self.unproven)

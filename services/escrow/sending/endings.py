@@ -11,6 +11,7 @@ from services.escrow import domain
 from services.escrow.commands.store import CommandStore, EscrowChange
 from services.escrow.contracts.steps import Step
 from services.escrow.domain import CommandKind, CommandState, Escrow, Fact, WalletState
+from services.escrow.ports import FeesTooHigh
 from services.escrow.sending.journal import Journal
 from services.escrow.sending.sender import Refused
 from services.escrow.sending.work import NotNow, Work, present
@@ -19,6 +20,8 @@ from services.escrow.wallets.store import WalletStore
 REST_SECONDS = 2
 REST_SECONDS_MAX = 60
 REST_DOUBLINGS_MAX = 10
+# A command that has waited so often for lower fees is an alarm: the limit may be too low.
+FEES_ALARM = 3
 log = logger()
 
 
@@ -164,6 +167,8 @@ class Endings:
                 message=str(problem),
                 is_trouble=problem.is_trouble,
             )
+        if problem.reason == FeesTooHigh.reason and work.command.waits + 1 >= FEES_ALARM:
+            log.error("escrow.fees_too_high", step=step.name.value, why=str(problem)[:200])
         log.warning(
             "escrow.step_waits",
             command_id=str(work.lease.id),

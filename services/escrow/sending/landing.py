@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from chassis.database import Database
 from chassis.telemetry import logger
+from kernel.money import UNIT
 from services.escrow.contracts import contract, kinds
 from services.escrow.contracts.contract import Contradiction
 from services.escrow.contracts.evidence import EscrowView, OutcomeStatus, TransactionOutcome
@@ -21,6 +22,7 @@ from services.escrow.contracts.steps import (
     StepName,
 )
 from services.escrow.domain import PayeeRole, Payment
+from services.escrow.measures import FEES
 from services.escrow.ports import Chain, ChainUnavailable
 from services.escrow.sending.channels import Channels
 from services.escrow.sending.decide import Decider
@@ -32,6 +34,8 @@ from services.escrow.sending.work import NotNow, Work, present
 # After so many steps a command gives its channel account back, though nobody is seen to wait.
 INHERITED_MAX = 4
 LEDGER_FAILURES_MAX = 3
+# So many envelopes of a step that no ledger took are an alarm.
+EXPIRED_ALARM = 3
 READ_BACK_LOOKS = 200
 # The code of an attempt whose outcome follows from its effect.
 BY_EFFECT = "BY_EFFECT"
@@ -70,6 +74,8 @@ class Landing:
         Returns the command as it is then; None: it has to be read.
         Raises: Contradiction: it landed otherwise than was meant; Refused; NotNow.
         """
+        if outcome.status is not OutcomeStatus.NOT_FOUND:
+            FEES.labels(step.name.value).inc(outcome.fee / UNIT)
         if attempt.is_burn and outcome.status is OutcomeStatus.SUCCEEDED:
             # A ledger has used the number, and the step is not done by it.
             outcome = replace(outcome, status=OutcomeStatus.FAILED, code=BURNT)
@@ -236,6 +242,9 @@ class Landing:
             else:
                 await self._journal.expired(connection, work.lease, attempt=attempt)
         state = AttemptState.FAILED if failed else AttemptState.EXPIRED
+        if not failed and len(step.expired) + 1 >= EXPIRED_ALARM:
+            # Its bid has doubled each time: the limit is too low, or nobody sends it on.
+            log.error("escrow.does_not_land", step=step.name, tries=len(step.expired) + 1)
         refusal = outcome.contract_error
         log.warning(
             "escrow.attempt_ended",

@@ -188,7 +188,9 @@ class Sender:
         ledger = await self._chain.recent_ledger()
         max_time = ledger.close_time + self._pace.transaction_seconds
         frame: Frame = {"source": source, "sequence": sequence, "max_time": max_time}
-        unsigned = await self._builder.build(intent, **frame)
+        # One that failed was in a ledger: its bid was high enough.
+        tries = len(step.expired)
+        unsigned = await self._builder.build(intent, **frame, tries=tries)
         channel = await self._keyring.channel(source)
         named = {**work.signers, channel.address: channel}
         if passage is not None and not passage.is_recent:

@@ -35,14 +35,18 @@ class DirectBuilder:
         self._rpc = rpc
         self._blueprints = blueprints
 
-    async def build(self, intent: Intent, *, source: str, sequence: int, max_time: int) -> Unsigned:
+    async def build(
+        self, intent: Intent, *, source: str, sequence: int, max_time: int, tries: int = 0
+    ) -> Unsigned:
         """Make the envelope of an intent.
 
         Raises: ChainUnavailable; ChainRefused: the contract would refuse the call;
             ContractArchived; FeesTooHigh.
         """
         blueprint = self._blueprints.of(intent)
-        bid = await self._rpc.inclusion_fee() * len(blueprint.operations)
+        bid = await self._rpc.inclusion_fee(
+            is_contract_call=blueprint.is_contract_call, tries=tries
+        ) * len(blueprint.operations)
         written = partial(
             head,
             source=source,

@@ -66,7 +66,7 @@ def _with_result(
     if (result.result.code.name in SUCCESS_CODES) is not succeeded:
         raise ChainUnavailable(f"the node says {found.status}, its result {result_code(result)}")
     meta = xdr.TransactionMeta.from_xdr(answer.result_meta_xdr) if answer.result_meta_xdr else None
-    found = replace(found, code=result_code(result))
+    found = replace(found, code=result_code(result), fee=result.fee_charged.int64)
     if succeeded:
         payments = transfers_in(_events(meta), asset_contract=asset_contract)
         return replace(found, payments=payments)

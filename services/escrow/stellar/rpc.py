@@ -40,6 +40,9 @@ KEYS_PER_READ_MAX = 200
 FIRST_BACKOFF_SECONDS = 0.1
 FEE_STATS_SECONDS = 10
 NETWORK_SECONDS = 60
+# In stroops, of an operation. Source: Stellar's base fee.
+LEAST_BID = 100
+DOUBLINGS_MAX = 32
 RECENT_SECONDS = 1.0
 # JSON-RPC 2.0: invalid request, unknown method, invalid params. Asking again changes nothing.
 DEFINITIVE_CODES = frozenset({-32600, -32601, -32602})
@@ -122,8 +125,9 @@ class Rpc:
         self._attempts = options.read_attempts
         self._timeout = options.timeout_seconds
         self._inclusion_fee_max = options.inclusion_fee_max
+        self._classic_fee_max = options.classic_fee_max
         self._url, self._http = options.rpc_url, http
-        self._inclusion_fee: tuple[float, int] | None = None
+        self._fee_stats: tuple[float, GetFeeStatsResponse] | None = None
         self._network_until = 0.0
         self._newest: tuple[float, Ledger | None] = (0.0, None)
 
@@ -159,14 +163,21 @@ class Rpc:
             self._newest = (asyncio.get_running_loop().time(), ledger)
         return ledger
 
-    async def inclusion_fee(self) -> int:
-        """Return a bid in stroops that 90 % of recent contract calls did not exceed, capped."""
+    async def inclusion_fee(self, *, is_contract_call: bool = True, tries: int = 0) -> int:
+        """Return a bid in stroops that 90 % of recent operations of its lane did not exceed.
+
+        Contract calls and operations of the network itself compete in lanes of their own. tries:
+        how often a bid was too low: each doubles it, up to the lane's limit.
+        """
         now = asyncio.get_running_loop().time()
-        if self._inclusion_fee is None or self._inclusion_fee[0] < now:
+        if self._fee_stats is None or self._fee_stats[0] < now:
             stats = await self._read(partial(self._call, "getFeeStats", None, GetFeeStatsResponse))
-            bid = min(max(stats.soroban_inclusion_fee.p90, 100), self._inclusion_fee_max)
-            self._inclusion_fee = (now + FEE_STATS_SECONDS, bid)
-        return self._inclusion_fee[1]
+            self._fee_stats = (now + FEE_STATS_SECONDS, stats)
+        stats = self._fee_stats[1]
+        lane, most = stats.inclusion_fee, self._classic_fee_max
+        if is_contract_call:
+            lane, most = stats.soroban_inclusion_fee, self._inclusion_fee_max
+        return min(max(lane.p90, LEAST_BID) << min(tries, DOUBLINGS_MAX), most)
 
     async def entries(self, keys: Sequence[xdr.LedgerKey]) -> Entries:
         """Return ledger entries; missing ones are absent.

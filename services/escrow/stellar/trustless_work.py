@@ -8,7 +8,7 @@ Source: api.trustlesswork.com, /docs; docs.trustlesswork.com.
 
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import singledispatch
+from functools import partial, singledispatch
 from typing import Any
 
 import structlog
@@ -78,12 +78,17 @@ class TrustlessWorkBuilder:
             timeout_seconds=options.timeout_seconds, headers={"x-api-key": options.api_key}
         )
 
-    async def build(self, intent: Intent, *, source: str, sequence: int, max_time: int) -> Unsigned:
+    async def build(
+        self, intent: Intent, *, source: str, sequence: int, max_time: int, tries: int = 0
+    ) -> Unsigned:
         """Make the envelope of an intent.
 
         Raises: ChainUnavailable; ChainRefused; EnvelopeRefused: the provider built another call;
             ProviderRefused: only the provider refuses it.
         """
+        directly = partial(
+            self._direct.build, source=source, sequence=sequence, max_time=max_time, tries=tries
+        )
         if isinstance(intent, EscrowCall):
             path, body = _request(intent)
             if isinstance(intent, DeployEscrow):
@@ -91,12 +96,12 @@ class TrustlessWorkBuilder:
             theirs = await self._ask(path, body)
             if theirs is not None:
                 _require_same(theirs, self._blueprints.of(intent))
-            ours = await self._build(intent, source, sequence, max_time)
+            ours = await directly(intent)
             if theirs is None:
                 # The chain has no objection, so the provider's view is behind or its own.
                 raise ProviderRefused("the provider refused a call that the chain accepts")
             return ours
-        return await self._build(intent, source, sequence, max_time)
+        return await directly(intent)
 
     async def announce(self, *, transaction_hash: str) -> None:
         """Have the provider index a transaction; what it misses it finds on its own later."""
@@ -114,9 +119,6 @@ class TrustlessWorkBuilder:
     async def close(self) -> None:
         """Let the connections go."""
         await self._http.close()
-
-    async def _build(self, intent: Intent, source: str, sequence: int, max_time: int) -> Unsigned:
-        return await self._direct.build(intent, source=source, sequence=sequence, max_time=max_time)
 
     async def _ask(self, path: str, body: Mapping[str, Any]) -> str | None:
         """Return the envelope the provider built, None where it refuses the call."""

@@ -84,7 +84,7 @@ class Verifier:
         if blueprint.is_contract_call:
             self._check_resources(data, blueprint)
         self._check_least_fee(fee, data, operations=len(blueprint.operations))
-        self._check_most_fee(fee, data, operations=len(blueprint.operations))
+        self._check_most_fee(fee, data, blueprint)
         return Verified(
             transaction=raw[len(KIND) : -len(UNSIGNED)],
             sequence=sequence,
@@ -127,13 +127,16 @@ class Verifier:
         _require(bid >= FEE_PER_OPERATION_MIN * operations, "the fee is below the least")
 
     def _check_most_fee(
-        self, fee: int, data: xdr.SorobanTransactionData | None, *, operations: int
+        self, fee: int, data: xdr.SorobanTransactionData | None, blueprint: Blueprint
     ) -> None:
         """Check what it costs. Raises: FeesTooHigh: fees rise and fall, so this is no fraud."""
         if fee > self._options.max_fee:
             raise FeesTooHigh(f"the fee of {fee} stroops is above its limit")
         bid = fee - _resource_fee(data)
-        if bid > self._options.inclusion_fee_max * operations:
+        most = self._options.classic_fee_max
+        if blueprint.is_contract_call:
+            most = self._options.inclusion_fee_max
+        if bid > most * len(blueprint.operations):
             raise FeesTooHigh(f"the bid of {bid} stroops for inclusion is above its limit")
 
     def _check_resources(

@@ -200,13 +200,13 @@ async def test_a_refusal_that_newer_ledgers_confirm_is_one(world: World) -> None
 async def test_a_fee_above_what_may_be_spent_is_waited_out(world: World) -> None:
     order = await world.funded()
     options = world.house.chain._options  # type: ignore[attr-defined] # what may be spent
-    asked = world.asked(CommandKind.RELEASE)
+    asked, before = world.asked(CommandKind.RELEASE), options.max_fee
     object.__setattr__(options, "max_fee", 1000)
     try:
         await world.escrows.release(asked, order_id=order.id)
         waiting = await resting(world, asked.command_id)
     finally:
-        object.__setattr__(options, "max_fee", 20_000_000)
+        object.__setattr__(options, "max_fee", before)
 
     assert (waiting.state, waiting.error_reason) == (RUNNING, "CHAIN_FEES_TOO_HIGH")
     await world.wake(asked.command_id)

@@ -76,7 +76,7 @@ def test_a_bid_below_the_least_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", ["create_wallet", "create_channels", "trust_asset"])
 def test_a_bid_above_its_limit_is_not_signed(name: str) -> None:
     transaction = valid_transaction(INTENTS[name])
-    bid = (OPTIONS.inclusion_fee_max + 1) * len(transaction.operations)
+    bid = (OPTIONS.classic_fee_max + 1) * len(transaction.operations)
     transaction.fee = xdr.Uint32(bid)
 
     with pytest.raises(FeesTooHigh):
