@@ -93,6 +93,7 @@ READS: Mapping[str, frozenset[str]] = {
         "ESCROW_MAX_BID_STROOPS",
         "ESCROW_MAX_CLASSIC_BID_STROOPS",
         "ESCROW_MAX_FEE_LUMENS",
+        "ESCROW_SPARE_FACTORY_IDS",
         "ESCROW_WASM_HASH",
         "EVENT_SIGNING_KEY",
         "KEY_FILE",

@@ -4,7 +4,8 @@ from functools import partial
 
 from chassis import runner
 from chassis.settings import load
-from services.escrow.app import NAME, build
+from services.escrow.app import build
+from services.escrow.parts import NAME
 from services.escrow.settings import EscrowSettings
 
 

@@ -204,7 +204,11 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Escrow:
-    """The contract of an order. version: of its newest event, 0 before the first."""
+    """The contract of an order. version: of its newest event, 0 before the first.
+
+    Its address follows from factory ("" for the network's first) and salt, which is empty where a
+    version before has accepted it. deployment: the number of the place that is tried.
+    """
 
     id: uuid.UUID
     marketplace_id: uuid.UUID
@@ -220,6 +224,9 @@ class Escrow:
     funded_at: dt.datetime | None = None
     closed_at: dt.datetime | None = None
     last_error: str = ""
+    salt: bytes = b""
+    deployment: int = 1
+    factory: str = ""
 
     @property
     def amount(self) -> Money:

@@ -185,6 +185,17 @@ class Chain(Protocol):
         """Return the C… address the deployment will have."""
         ...
 
+    def is_deployed_as(self, view: EscrowView, intent: DeployEscrow) -> bool:
+        """Tell whether a contract is what a deployment makes, in all that it stores.
+
+        What steps of ours change later is left out: flags, and the marks of milestones.
+        """
+        ...
+
+    async def is_taken(self, contract_id: str) -> bool:
+        """Tell whether a contract of any kind has an address. Raises: ChainUnavailable."""
+        ...
+
     async def verify_and_sign(
         self,
         unsigned: Unsigned,
@@ -304,6 +315,7 @@ class StellarOptions:
     factory: str
     wasm_hash: str
     provider_fee_address: str
+    spare_factories: tuple[str, ...] = ()
     asset_code: str = "USDC"
     friendbot_url: str = ""
     faucet_url: str = ""

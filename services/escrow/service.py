@@ -92,9 +92,10 @@ class EscrowService:
                 f"Escrows are in {USDC}", fields=[("amount.asset", f"must be {USDC}")]
             )
         platform = (await self.keyring.platform()).address
+        key = await self.keyring.salt_key()
 
         async def work(tx: Transaction) -> Command:
-            meant = await self._meant(tx, request.marketplace_id, new, platform=platform)
+            meant = await self._meant(tx, request.marketplace_id, new, platform=platform, key=key)
             known = await self.store.find_escrow(
                 tx, marketplace_id=request.marketplace_id, order_id=new.order_id
             )
@@ -175,7 +176,13 @@ class EscrowService:
         return await self.acceptance.accept(request, work)
 
     async def _meant(
-        self, tx: Transaction, marketplace_id: uuid.UUID, new: NewEscrow, *, platform: str
+        self,
+        tx: Transaction,
+        marketplace_id: uuid.UUID,
+        new: NewEscrow,
+        *,
+        platform: str,
+        key: bytes,
     ) -> Escrow:
         """Return the requested escrow, with the address that its contract will have."""
         buyer = await self.wallets.wallet_of_user(
@@ -202,13 +209,15 @@ class EscrowService:
             state=EscrowState.CREATING,
             created_at=self.clock.now(),
         )
+        factory = self.contracts.factory
+        escrow = contract.placed(escrow, key=key, deployment=1, factory=factory)
         parties = Parties(
             buyer=buyer.address,
             seller=seller.address,
             platform=platform,
             provider=self.contracts.provider_fee_address,
         )
-        deployment = contract.deployment(escrow, parties=parties, factory=self.contracts.factory)
+        deployment = contract.deployment(escrow, parties=parties, factory=factory)
         contract.require_fit(deployment)
         return replace(escrow, contract_id=self.chain.predict_contract_id(deployment))
 
@@ -217,8 +226,9 @@ class EscrowService:
         known = await self.store.lock_escrow(
             tx, marketplace_id=meant.marketplace_id, order_id=meant.order_id
         )
-        same = (known.contract_id, known.terms, known.buyer_wallet_id, known.seller_wallet_id)
-        wanted = (meant.contract_id, meant.terms, meant.buyer_wallet_id, meant.seller_wallet_id)
+        # It keeps its place, which may be another than the first.
+        same = (known.wasm_hash, known.terms, known.buyer_wallet_id, known.seller_wallet_id)
+        wanted = (meant.wasm_hash, meant.terms, meant.buyer_wallet_id, meant.seller_wallet_id)
         if known.state is not EscrowState.FAILED or same != wanted:
             raise EscrowAlreadyExists("The order has an escrow already")
         return await self._begin(tx, request, known)

@@ -1,5 +1,6 @@
 """The settings of escrow: the network, the keys, the pace."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,7 +18,15 @@ def _url_or_none(text: str) -> str:
 OptionalUrl = Annotated[str, AfterValidator(_url_or_none)]
 Account = Annotated[str, StringConstraints(pattern=r"^G[A-Z2-7]{55}$")]
 Contract = Annotated[str, StringConstraints(pattern=r"^C[A-Z2-7]{55}$")]
+CONTRACT = re.compile(r"C[A-Z2-7]{55}")
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _contracts(text: str) -> str:
+    for name in text.split(",") if text else ():
+        if CONTRACT.fullmatch(name) is None:
+            raise ValueError("must be C… addresses, separated by commas")
+    return text
 
 
 class EscrowSettings(ServiceSettings):
@@ -31,6 +40,8 @@ class EscrowSettings(ServiceSettings):
     stellar_faucet_url: OptionalUrl = ""
     usdc_issuer: Account
     escrow_factory_id: Contract
+    # Tried in order where the one before is made useless, which anybody can do to any of them.
+    escrow_spare_factory_ids: Annotated[str, AfterValidator(_contracts)] = ""
     escrow_wasm_hash: Hash
     trustless_work_fee_address: Account
     escrow_builder: Literal["direct", "trustless_work"] = "direct"
@@ -74,6 +85,12 @@ class EscrowSettings(ServiceSettings):
     refuse_after_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
     command_lease_seconds: Annotated[int, Field(ge=1, le=600)] = 10
     commands_at_once: Annotated[int, Field(ge=1, le=1000)] = 32
+
+    @property
+    def factories(self) -> tuple[str, ...]:
+        """Return the contracts that deploy escrows, in the order in which they are tried."""
+        spare = self.escrow_spare_factory_ids
+        return (self.escrow_factory_id, *(spare.split(",") if spare else ()))
 
     @pydantic.model_validator(mode="after")
     def _has_one_login(self) -> "EscrowSettings":

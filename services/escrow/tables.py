@@ -59,6 +59,9 @@ escrows = sa.Table(
     sa.Column("funded_at", _INSTANT),
     sa.Column("closed_at", _INSTANT),
     sa.Column("last_error", sa.Text),
+    sa.Column("salt", sa.LargeBinary),
+    sa.Column("deployment", sa.Integer),
+    sa.Column("factory", sa.Text),
 )
 
 commands = sa.Table(

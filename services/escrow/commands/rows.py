@@ -39,6 +39,9 @@ def to_escrow(row: Any) -> Escrow:
         funded_at=row.escrow_funded_at,
         closed_at=row.escrow_closed_at,
         last_error=row.escrow_last_error,
+        salt=row.escrow_salt or b"",
+        deployment=row.escrow_deployment,
+        factory=row.escrow_factory,
     )
 
 

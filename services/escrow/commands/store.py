@@ -107,6 +107,9 @@ class CommandStore:
             "milestones": list(escrow.terms.milestones),
             "platform_fee_bps": escrow.terms.platform_fee_bps,
             "created_at": escrow.created_at,
+            "salt": escrow.salt or None,
+            "deployment": escrow.deployment,
+            "factory": escrow.factory,
         }
         if await tx.run(_ADD_ESCROW, row) != 1:
             raise EscrowAlreadyExists("The order has an escrow already")

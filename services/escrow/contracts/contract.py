@@ -4,12 +4,12 @@ A contradiction between the plan and the chain is raised, never repaired.
 """
 
 import hashlib
+import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kernel.errors import InvalidArgument
 from kernel.ids import to_public
-from services.escrow.contracts.evidence import EscrowView
 from services.escrow.contracts.fees import contract_fee_bps
 from services.escrow.contracts.intents import DeployEscrow, Roles
 from services.escrow.contracts.wording import (
@@ -26,6 +26,17 @@ class Contradiction(Exception):
     """The chain contradicts the plan; an operator must look. The text says what."""
 
 
+class PlaceTaken(Exception):
+    """A contract cannot be deployed in its place: somebody else has taken it, or its factory.
+
+    is_factory: its factory makes no more contracts.
+    """
+
+    def __init__(self, message: str, *, is_factory: bool = False) -> None:
+        super().__init__(message)
+        self.is_factory = is_factory
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parties:
     """The addresses of an escrow. provider: receives the contract's own fee."""
@@ -36,8 +47,22 @@ class Parties:
     provider: str
 
 
+def placed(escrow: Escrow, *, key: bytes, deployment: int, factory: str) -> Escrow:
+    """Return an escrow with a place for its contract that nobody else can compute. key: secret.
+
+    Anybody may deploy anything in a place whose salt they know, so each place has a salt of its
+    own, which is stored before it is used.
+    """
+    name = f"{escrow.marketplace_id}:{escrow.id}:{deployment}"
+    made = hmac.digest(key, name.encode(), "sha256")
+    return replace(escrow, salt=made, deployment=deployment, factory=factory)
+
+
 def salt(escrow: Escrow) -> bytes:
     """Return the 32 bytes that fix the contract's address: a second deployment is impossible."""
+    if escrow.salt:
+        return escrow.salt
+    # A version before this one has accepted it.
     return hashlib.sha256(f"escrow:{escrow.marketplace_id}:{escrow.id}".encode()).digest()
 
 
@@ -64,7 +89,7 @@ class EscrowTooLarge(InvalidArgument):
 
 
 def deployment(escrow: Escrow, *, parties: Parties, factory: str) -> DeployEscrow:
-    """Return the deployment of an escrow's contract."""
+    """Return the deployment of an escrow's contract. factory: the network's first."""
     return _deployment(escrow, on_chain(escrow.terms), parties=parties, factory=factory)
 
 
@@ -92,7 +117,7 @@ def require_fit(intent: DeployEscrow) -> None:
 def _deployment(escrow: Escrow, words: Wording, *, parties: Parties, factory: str) -> DeployEscrow:
     return DeployEscrow(
         signer=parties.platform,
-        factory=factory,
+        factory=escrow.factory or factory,
         wasm_hash=escrow.wasm_hash,
         salt=salt(escrow),
         roles=roles(parties),
@@ -103,32 +128,6 @@ def _deployment(escrow: Escrow, words: Wording, *, parties: Parties, factory: st
         engagement_id=to_public("ord", escrow.order_id),
         milestones=words.milestones,
     )
-
-
-def check_deployed(view: EscrowView, *, escrow: Escrow, parties: Parties) -> None:
-    """Check that a contract on chain is the one that was meant. Raises: Contradiction."""
-    meant = (
-        roles(parties),
-        escrow.terms.amount,
-        fee_bps(escrow),
-        to_public("ord", escrow.order_id),
-        escrow.wasm_hash,
-    )
-    shown = (
-        view.roles,
-        view.amount,
-        view.platform_fee_bps,
-        view.engagement_id,
-        view.wasm_hash,
-    )
-    said = Wording(
-        title=view.title,
-        description=view.description,
-        milestones=tuple(milestone.description for milestone in view.milestones),
-    )
-    # A version before this one may have sent the deployment.
-    if meant != shown or said not in known(escrow.terms):
-        raise Contradiction("the contract on chain is not the one that was meant")
 
 
 def payees(escrow: Escrow, *, parties: Parties) -> dict[str, PayeeRole]:

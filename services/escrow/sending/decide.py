@@ -3,7 +3,7 @@
 from chassis.database import Database
 from services.escrow import domain
 from services.escrow.contracts import contract, kinds
-from services.escrow.contracts.contract import Contradiction
+from services.escrow.contracts.contract import Contradiction, PlaceTaken
 from services.escrow.contracts.evidence import EscrowView
 from services.escrow.contracts.fees import BUYER, largest_make_good, missing
 from services.escrow.contracts.intents import CreateWallet, Intent, PayAsset, TrustAsset
@@ -12,6 +12,7 @@ from services.escrow.contracts.steps import Step, StepName
 from services.escrow.domain import PayeeRole, WalletState
 from services.escrow.ports import Chain, ChainUnavailable
 from services.escrow.sending.landings import Landings
+from services.escrow.sending.places import Places
 from services.escrow.sending.sender import Refused
 from services.escrow.sending.work import NotNow, Work, present
 
@@ -25,28 +26,34 @@ class Decider:
     """Reads the chain; sends nothing."""
 
     def __init__(
-        self, *, database: Database, landings: Landings, chain: Chain, factory: str
+        self, *, database: Database, landings: Landings, chain: Chain, places: Places
     ) -> None:
         self._database = database
         self._landings = landings
         self._chain = chain
-        self._factory = factory
+        self.places = places
 
     async def look(self, work: Work, step: Step, *, source: str = "") -> EscrowView | None:
         """Read the contract of a step that needs it, and the channel account that it will use.
 
-        What was read back after the command's last step is as good. Raises: ChainUnavailable.
+        What was read back after the command's last step is as good. Raises: ChainUnavailable;
+            PlaceTaken.
         """
         if step.name in WITHOUT_CONTRACT:
             return None
         if work.view is not None:
             return work.view
-        return await self._chain.read_escrow(work.escrow.contract_id, account=source)
+        try:
+            return await self._chain.read_escrow(work.escrow.contract_id, account=source)
+        except ValueError as error:
+            if step.name is not StepName.DEPLOY:
+                raise
+            raise PlaceTaken("the contract in its place is no escrow") from error
 
     async def intent(self, work: Work, step: Step, view: EscrowView | None = None) -> Intent | None:
         """Return what a step has to do now; None where the chain shows that it is done.
 
-        view: as `look` has read it. Raises: Contradiction; ChainUnavailable.
+        view: as `look` has read it. Raises: Contradiction; PlaceTaken; ChainUnavailable.
         """
         if step.name is StepName.CREATE_ACCOUNT:
             return await self._account(work, present(work.target).address)
@@ -76,10 +83,14 @@ class Decider:
         if step.name is StepName.DEPLOY:
             if view is None:
                 _require_wallets(work)
-                return contract.deployment(escrow, parties=parties, factory=self._factory)
-            contract.check_deployed(view, escrow=escrow, parties=parties)
+                return self.places.deployments(work)[0]
+            if not self.places.is_meant(work, view):
+                raise PlaceTaken("another escrow is in its place")
             return None
         shown, was_ours = await self.require_recent(work, view)
+        if step.name is StepName.FUND:
+            # A key of a role may have changed the contract since: money goes to what was meant.
+            self.places.require_meant(work, shown)
         if kinds.may_be_skipped(step, view=shown, was_frozen_by_us=was_ours):
             return None
         return kinds.call(step, escrow=escrow, parties=parties, view=shown)

@@ -215,7 +215,7 @@ class Landing:
         source = attempt.prepared.source
         view = await self._view_at(escrow.contract_id, ledger, account=source)
         if step.name is StepName.DEPLOY:
-            contract.check_deployed(view, escrow=escrow, parties=parties)
+            self._decider.places.require_meant(work, view)
         if not kinds.is_done(step, view=view):
             raise Contradiction(f"{step.name} has landed, and the contract does not show it")
         kinds.check_paid(step, paid=paid, escrow=escrow, parties=parties)

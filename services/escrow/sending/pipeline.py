@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from chassis.database import Database
 from chassis.leases import Lease
-from services.escrow.contracts.contract import Contradiction
+from services.escrow.contracts.contract import Contradiction, PlaceTaken
 from services.escrow.contracts.evidence import (
     AccountView,
     EscrowView,
@@ -182,6 +182,9 @@ class Pipeline:
                     await self._journal.skip(connection, work.lease, step=step)
                 return None
             outcome = await self._sender.settle(step, attempt, is_new=is_new)
+        except PlaceTaken as taken:
+            await self._decider.places.pass_over(work, taken)
+            return None
         except NumberUsed as used:
             found = await self._what_used(work, step, used)
             if found is None:
@@ -259,8 +262,8 @@ class Pipeline:
     async def _attempt(self, work: Work, step: Step) -> Attempt | None:
         """Make an envelope for a step; None: there is nothing left to do.
 
-        Raises: Contradiction; Refused; NotNow; NumberUsed; ChainUnavailable; EnvelopeRefused;
-            LeaseLost.
+        Raises: Contradiction; PlaceTaken; Refused; NotNow; NumberUsed; ChainUnavailable;
+            EnvelopeRefused; LeaseLost.
         """
         if step.name is StepName.MAKE_GOOD and self._decider.missing(work, step) == 0:
             return None
@@ -290,6 +293,8 @@ class Pipeline:
                 raise NotNow(str(obstacle), reason=obstacle.reason) from obstacle
             except ChainRefused as refused:
                 refusal = refused
+                if step.name is StepName.DEPLOY:
+                    await self._decider.places.require_free(work)
             # What was read back may be what the refusal is about.
             work = replace(work, view=None)
             if known is None:

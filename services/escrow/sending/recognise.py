@@ -45,7 +45,6 @@ class Recogniser:
         landings: Landings,
         chain: Chain,
         decider: Decider,
-        factory: str,
         network: str,
     ) -> None:
         self._database = database
@@ -53,7 +52,6 @@ class Recogniser:
         self._landings = landings
         self._chain = chain
         self._decider = decider
-        self._factory = factory
         self._network = network
         self._read_to: dict[tuple[str, int], str] = {}
 
@@ -189,7 +187,7 @@ class Recogniser:
             payee = kinds.payee(step, parties=parties)
             return [_pay(work, payee, self._decider.missing(work, step))]
         if step.name is StepName.DEPLOY:
-            return contract.deployments(work.escrow, parties=parties, factory=self._factory)
+            return self._decider.places.deployments(work)
         # Only the envelope of a division says what the contract held then.
         is_division = step.name is StepName.RESOLVE_DISPUTE
         call = kinds.meant(

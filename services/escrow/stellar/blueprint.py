@@ -74,7 +74,7 @@ class Blueprints:
         self.asset = Asset(options.asset_code, options.asset_issuer)
         self.asset_contract = self.asset.contract_id(options.network_passphrase)
         self._passphrase = options.network_passphrase
-        self._factory = options.factory
+        self._factories = {options.factory, *options.spare_factories}
         self._fee_address = options.provider_fee_address
         self._contracts = Contracts(options=options, asset_contract=self.asset_contract)
         self._drawn: OrderedDict[int, tuple[Intent, Blueprint]] = OrderedDict()
@@ -84,6 +84,10 @@ class Blueprints:
         profile = self._contracts.of(intent.wasm_hash).profile
         deployer = intent.signer if profile.is_signer_deployer else intent.factory
         return deployed_contract_id(deployer, intent.salt, passphrase=self._passphrase)
+
+    def stored(self, intent: DeployEscrow) -> bytes:
+        """Return the XDR of the value that a deployment stores. Raises: UnknownBuild."""
+        return self._contracts.of(intent.wasm_hash).stored(intent)
 
     def of(self, intent: Intent) -> Blueprint:
         """Return the blueprint of an intent; drawn once for its builder and its verifier.
@@ -105,8 +109,8 @@ class Blueprints:
 
     @_draw.register
     def _(self, intent: DeployEscrow) -> Blueprint:
-        if intent.factory != self._factory:
-            raise UnknownBuild(f"{intent.factory} is not the factory of this network")
+        if intent.factory not in self._factories:
+            raise UnknownBuild(f"{intent.factory} is not a factory of this network")
         contract = self._contracts.of(intent.wasm_hash)
         is_created_by_signer = contract.profile.is_signer_deployer
         deployed = self.contract_id(intent)

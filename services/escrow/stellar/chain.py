@@ -32,6 +32,7 @@ from services.escrow.ports import (
     StellarOptions,
 )
 from services.escrow.stellar.blueprint import Blueprints
+from services.escrow.stellar.contract import as_deployed
 from services.escrow.stellar.history import History
 from services.escrow.stellar.http import Http, JsonAnswer
 from services.escrow.stellar.outcomes import UNREADABLE, outcome_of, result_code
@@ -110,6 +111,18 @@ class StellarChain:
     def predict_contract_id(self, intent: DeployEscrow) -> str:
         """Return the C… address the deployment will have."""
         return self._blueprints.contract_id(intent)
+
+    def is_deployed_as(self, view: EscrowView, intent: DeployEscrow) -> bool:
+        """Tell whether a contract is what a deployment makes, in all that it stores."""
+        try:
+            stored = as_deployed(view.raw)
+        except ValueError:
+            return False
+        return view.wasm_hash == intent.wasm_hash and stored == self._blueprints.stored(intent)
+
+    async def is_taken(self, contract_id: str) -> bool:
+        """Tell whether a contract of any kind has an address."""
+        return await self._views.wasm_hash(contract_id) is not None
 
     async def verify_and_sign(
         self,

@@ -23,6 +23,7 @@ from services.escrow.contracts.intents import (
     ResolveDispute,
     Roles,
 )
+from services.escrow.contracts.kinds import COMPLETED
 from services.escrow.ports import ChainRefused, StellarOptions
 from services.escrow.stellar.addresses import address_in, sc_address, value_of
 
@@ -180,6 +181,10 @@ class Contract:
         )
         return _call(intent, args, intent.resolver)
 
+    def stored(self, intent: DeployEscrow) -> bytes:
+        """Return the XDR of the value that a deployment stores."""
+        return self._escrow(intent).to_xdr_bytes()
+
     def _fee_argument(self) -> tuple[xdr.SCVal, ...]:
         return (value_of(self._fee_address),) if self.profile.takes_fee_address else ()
 
@@ -276,6 +281,31 @@ def decode_escrow(value: xdr.SCVal) -> StoredEscrow:
         )
     except KeyError as error:
         raise ValueError(f"the stored escrow lacks {error}") from error
+
+
+def as_deployed(stored: bytes) -> bytes:
+    """Return a stored value as its deployment made it: what our own steps change is put back.
+
+    Raises: ValueError: it is no escrow.
+    """
+    value = xdr.SCVal.from_xdr_bytes(stored)
+    try:
+        fields = scval.from_struct(value)
+        flags = scval.from_struct(fields["flags"])
+        milestones = [_as_deployed(each) for each in scval.from_vec(fields["milestones"])]
+    except KeyError as error:
+        raise ValueError(f"the stored escrow lacks {error}") from error
+    fields["flags"] = scval.to_struct(dict.fromkeys(flags, scval.to_bool(False)))
+    fields["milestones"] = scval.to_vec(milestones)
+    return scval.to_struct(fields).to_xdr_bytes()
+
+
+def _as_deployed(milestone: xdr.SCVal) -> xdr.SCVal:
+    fields = scval.from_struct(milestone)
+    if fields["status"] == scval.to_string(COMPLETED):
+        fields["status"] = scval.to_string(FIRST_STATUS)
+    fields["approved"] = scval.to_bool(False)
+    return scval.to_struct(fields)
 
 
 def _call(intent: OnContract, args: tuple[xdr.SCVal, ...], authorizer: str) -> Call:

@@ -1,5 +1,6 @@
 """The signers of addresses. The vault makes their keys, and the stores keep them sealed."""
 
+import hashlib
 import time
 import uuid
 
@@ -13,6 +14,8 @@ from services.escrow.wallets.vault import KeyOwner, KeyUnusable, Sealed, SealedK
 # What a seal of a key of no marketplace is bound to.
 PLATFORM = "platform"
 CHANNEL = "channel"
+# What the platform's key signs once for the secret of salts.
+SALTS = hashlib.sha256(b"orchestrator: the salts of contracts").digest()
 # A seal is read again after so long: the key that wraps it may have been replaced.
 KNOWN_SECONDS = 30.0
 
@@ -24,6 +27,7 @@ class Keyring:
         self._vault = vault
         self._accounts = accounts
         self._database = database
+        self._salt_key: bytes | None = None
         self._known: dict[str, tuple[Signer, float]] = {}
 
     async def new_wallet(
@@ -70,6 +74,17 @@ class Keyring:
         address, sealed = found
         owner = KeyOwner(marketplace_id=PLATFORM, wallet_id=PLATFORM, address=address)
         return self._keep(PLATFORM, self._vault.signer(from_json(sealed), owner=owner))
+
+    async def salt_key(self) -> bytes:
+        """Return the secret that salts are made with: it follows from the platform's key.
+
+        So it needs no place of its own, and a restored database has the same one. What is signed
+        is the hash of no transaction. Raises: LookupError: before the first start; KeyUnusable.
+        """
+        if self._salt_key is None:
+            signature = await (await self.platform()).sign(payload=SALTS)
+            self._salt_key = hashlib.sha256(signature).digest()
+        return self._salt_key
 
     async def channel(self, address: str) -> Signer:
         """Return who signs for a channel account."""

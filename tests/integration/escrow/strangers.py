@@ -4,7 +4,7 @@ import asyncio
 import json
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stellar_sdk import (
@@ -14,6 +14,7 @@ from stellar_sdk import (
     TransactionBuilder,
     TransactionEnvelope,
     scval,
+    xdr,
 )
 from stellar_sdk.operation import ChangeTrust, CreateAccount, Operation, Payment
 from stellar_sdk.soroban_rpc import GetTransactionStatus
@@ -28,9 +29,9 @@ SECONDS = 30
 class Stranger:
     """An account with lumens and the asset. info: what the devnet's /network-info says."""
 
-    def __init__(self, info: Mapping[str, Any]) -> None:
+    def __init__(self, info: Mapping[str, Any], *, secret: str = "") -> None:
         self._info = info
-        self._key = Keypair.random()
+        self._key = Keypair.from_secret(secret) if secret else Keypair.random()
         self.address = self._key.public_key
         self.secret = self._key.secret
         self.asset = Asset("USDC", self._info["usdcIssuer"])
@@ -58,6 +59,18 @@ class Stranger:
     async def send(self, *operations: Operation, memo: str = "") -> str:
         """Send one transaction and see it land; returns its hash."""
         return await asyncio.to_thread(self._send, operations, memo)
+
+    async def call(self, contract_id: str, function: str, args: Sequence[xdr.SCVal]) -> str:
+        """Call a contract's function; returns the hash."""
+
+        def land() -> str:
+            with SorobanServer(self._info["rpcUrl"]) as rpc:
+                call = self._builder(rpc).append_invoke_contract_function_op(
+                    contract_id=contract_id, function_name=function, parameters=list(args)
+                )
+                return self._land(rpc, rpc.prepare_transaction(call.set_timeout(SECONDS).build()))
+
+        return await asyncio.to_thread(land)
 
     async def give_contract(self, contract_id: str, *, minor_units: int) -> str:
         """Send a contract some of the asset that nobody asked for; returns the hash."""

@@ -93,7 +93,7 @@ async def test_an_order_with_a_field_at_its_extreme_is_deployed_as_it_was_meant(
     await chain.perform(intent)
 
     shown = await chain.view(chain.chain.predict_contract_id(intent))
-    contract.check_deployed(shown, escrow=meant, parties=parties)
+    assert chain.chain.is_deployed_as(shown, intent)
 
 
 async def test_the_dearest_contract_is_funded_by_the_same_call_of_both_builders(

@@ -97,15 +97,6 @@ def test_a_contract_is_deployed_with_the_rate_that_the_rounded_fee_needs() -> No
     assert exact.platform_fee_bps == AGREED
 
 
-@pytest.mark.parametrize("rate", [AGREED, NEEDED - 1, NEEDED + 1])
-def test_a_contract_with_another_rate_is_not_the_one_that_was_meant(rate: int) -> None:
-    meant = escrow()
-    contract.check_deployed(view(meant), escrow=meant, parties=PARTIES)
-
-    with pytest.raises(Contradiction, match="not the one"):
-        contract.check_deployed(view(meant, platform_fee_bps=rate), escrow=meant, parties=PARTIES)
-
-
 def test_the_fee_that_the_contract_would_not_take_of_a_part_is_given_to_the_platform() -> None:
     planned = plan_resolve(is_frozen=True, seller=5 * CENT, buyer=195 * CENT, fees=FEES)
 
@@ -164,7 +155,7 @@ def test_what_fees_took_is_made_good_and_more_is_a_contradiction(
         8000 * CENT,
     )
     paid = share - kept * CENT
-    decider = Decider(database=_NONE, landings=_NONE, chain=_NONE, factory="")
+    decider = Decider(database=_NONE, landings=_NONE, chain=_NONE, places=_NONE)
 
     assert decider.missing(work(steps, paid, payee), last) == last.number("due") - paid
     with pytest.raises(Contradiction, match="more than fees"):

@@ -169,8 +169,8 @@ def test_a_build_that_is_not_listed_is_unknown() -> None:
         known.of("00" * 32)
 
 
-def test_a_factory_that_is_not_the_networks_is_refused() -> None:
-    with pytest.raises(UnknownBuild, match="not the factory"):
+def test_a_factory_that_is_not_one_of_the_networks_is_refused() -> None:
+    with pytest.raises(UnknownBuild, match="not a factory"):
         Blueprints(options=OPTIONS).of(replace(deployment(), factory=ESCROW))
 
 

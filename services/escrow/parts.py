@@ -1,0 +1,332 @@
+"""The parts of the service, put together: stores, use cases, the loops of the worker."""
+
+from chassis.database import Database
+from chassis.idempotency import Idempotency
+from chassis.relay import CONNECTIONS as RELAY_CONNECTIONS
+from chassis.waiting import Bell
+from kernel.clock import SystemClock
+from kernel.money import UNIT
+from services.escrow import wire
+from services.escrow.commands.acceptance import Acceptance
+from services.escrow.commands.store import CommandStore
+from services.escrow.commands.waiting import ends
+from services.escrow.deposits.store import Deposits
+from services.escrow.deposits.watcher import Watched, Watcher
+from services.escrow.operating.attention import Attention
+from services.escrow.operating.controls import Controls
+from services.escrow.operating.rulings import Rulings
+from services.escrow.outside import key_provider, stellar_options, trustless_work_options
+from services.escrow.queries import Network, Queries
+from services.escrow.sending.abandonment import Abandonment
+from services.escrow.sending.bootstrap import CONNECTIONS as BOOTSTRAP_CONNECTIONS
+from services.escrow.sending.bootstrap import Bootstrap, Plan
+from services.escrow.sending.channels import Channels
+from services.escrow.sending.decide import Decider
+from services.escrow.sending.endings import Endings
+from services.escrow.sending.flow_store import FlowStore
+from services.escrow.sending.journal import Journal
+from services.escrow.sending.landing import Landing
+from services.escrow.sending.landings import Landings
+from services.escrow.sending.loading import Loader
+from services.escrow.sending.patience import Patience
+from services.escrow.sending.pipeline import Pipeline
+from services.escrow.sending.place_store import PlaceStore
+from services.escrow.sending.places import Places
+from services.escrow.sending.progress import Progress
+from services.escrow.sending.recognise import Recogniser
+from services.escrow.sending.recovery import Recovery
+from services.escrow.sending.sender import Pace, Sender
+from services.escrow.sending.worker import Capacity, Worker
+from services.escrow.service import Contracts, EscrowService
+from services.escrow.settings import EscrowSettings
+from services.escrow.stellar.asset import asset_contract
+from services.escrow.stellar.connect import connect
+from services.escrow.wallets.accounts import Accounts
+from services.escrow.wallets.holders import Holders
+from services.escrow.wallets.keyring import Keyring
+from services.escrow.wallets.rewrapping import Rewrapping
+from services.escrow.wallets.seals import Seals
+from services.escrow.wallets.service import WalletService
+from services.escrow.wallets.store import WalletStore
+from services.escrow.wallets.vault import Vault
+
+NAME = "escrow"
+
+
+class Parts:
+    """The service's objects, each built once, in the order in which they need each other."""
+
+    def __init__(self, settings: EscrowSettings) -> None:
+        self.settings = settings
+        self.clock = SystemClock()
+        self.database = Database.open(
+            url=settings.database_url,
+            schema=NAME,
+            pool_size=settings.database_pool_size,
+            beside=RELAY_CONNECTIONS + BOOTSTRAP_CONNECTIONS,
+            silence_seconds=settings.silence_seconds,
+        )
+        self.store = CommandStore()
+        self.wallet_store = WalletStore()
+        self.accounts = Accounts()
+        self.deposits = Deposits()
+        self.journal = Journal()
+        self.landings = Landings()
+        self.progress = Progress()
+        self.flows = FlowStore()
+        self.idempotency = Idempotency()
+        self.ends = ends(self.database, self.store)
+        self.bell = Bell()
+        self.keys = key_provider(settings)
+        vault = Vault(provider=self.keys)
+        self.rewrapping = Rewrapping(database=self.database, seals=Seals(), vault=vault)
+        self.keyring = Keyring(vault=vault, accounts=self.accounts, database=self.database)
+        options, provider = stellar_options(settings), trustless_work_options(settings)
+        self.asset_contract = asset_contract(options)
+        self.chain, self.builder = connect(options, trustless_work=provider)
+        self.recovery = Recovery(
+            database=self.database,
+            landings=self.landings,
+            progress=self.progress,
+            chain=self.chain,
+            bell=self.bell,
+        )
+        self.acceptance = Acceptance(
+            database=self.database,
+            store=self.store,
+            idempotency=self.idempotency,
+            bell=self.bell,
+            clock=self.clock,
+            encode=wire.encode_command,
+        )
+        self.places = Places(
+            database=self.database,
+            store=PlaceStore(),
+            journal=self.journal,
+            chain=self.chain,
+            keyring=self.keyring,
+            factories=self.settings.factories,
+        )
+        self.loader = Loader(
+            store=self.store,
+            wallets=self.wallet_store,
+            journal=self.journal,
+            keyring=self.keyring,
+            provider_fee_address=self.settings.trustless_work_fee_address,
+        )
+
+    def escrows(self) -> EscrowService:
+        """Build the use cases of escrows."""
+        return EscrowService(
+            acceptance=self.acceptance,
+            store=self.store,
+            wallets=self.wallet_store,
+            keyring=self.keyring,
+            chain=self.chain,
+            clock=self.clock,
+            contracts=Contracts(
+                factory=self.settings.factories[0],
+                wasm_hash=self.settings.escrow_wasm_hash,
+                provider_fee_address=self.settings.trustless_work_fee_address,
+                are_fees_absorbed=self.settings.provider_fees == "absorbed",
+            ),
+        )
+
+    def wallets(self) -> WalletService:
+        """Build the use cases of wallets."""
+        return WalletService(
+            acceptance=self.acceptance,
+            store=self.store,
+            wallets=self.wallet_store,
+            chain=self.chain,
+            idempotency=self.idempotency,
+            keyring=self.keyring,
+            ends=self.ends,
+            bell=self.bell,
+            clock=self.clock,
+            encode=wire.encode_wallet,
+        )
+
+    def queries(self) -> Queries:
+        """Build what can be asked."""
+        return Queries(
+            database=self.database,
+            store=self.store,
+            wallets=self.wallet_store,
+            holders=Holders(),
+            chain=self.chain,
+            ends=self.ends,
+            network=Network(
+                passphrase=self.settings.stellar_network_passphrase,
+                asset_issuer=self.settings.usdc_issuer,
+                asset_contract=self.asset_contract,
+            ),
+        )
+
+    def attention(self) -> Attention:
+        """Build what an operator may do."""
+        return Attention(
+            database=self.database,
+            store=self.store,
+            progress=self.progress,
+            landings=self.landings,
+            deposits=self.deposits,
+            bell=self.bell,
+            asset_contract=self.asset_contract,
+        )
+
+    def rulings(self) -> Rulings:
+        """Build what an operator may rule."""
+        return Rulings(
+            database=self.database,
+            store=self.store,
+            journal=self.journal,
+            progress=self.progress,
+            accounts=self.accounts,
+            loader=self.loader,
+            recogniser=self.recogniser(),
+            chain=self.chain,
+            recovery=self.recovery,
+            bell=self.bell,
+        )
+
+    def controls(self) -> Controls:
+        """Build what an operator may do to the flows of money."""
+        return Controls(database=self.database, flows=self.flows, bell=self.bell)
+
+    def bootstrap(self) -> Bootstrap:
+        """Build what prepares the chain."""
+        return Bootstrap(
+            database=self.database,
+            accounts=self.accounts,
+            deposits=self.deposits,
+            keyring=self.keyring,
+            chain=self.chain,
+            builder=self.builder,
+            plan=Plan(
+                channels=self.settings.channel_accounts,
+                channel_balance=self.settings.channel_lumens * UNIT,
+                float_units=self.settings.platform_float_usdc * UNIT,
+                asset_contract=self.asset_contract,
+                poll_seconds=self.settings.chain_poll_seconds,
+                transaction_seconds=self.settings.transaction_seconds,
+            ),
+        )
+
+    def sender(self) -> Sender:
+        """Build what takes envelopes to the ledger."""
+        return Sender(
+            database=self.database,
+            journal=self.journal,
+            landings=self.landings,
+            flows=self.flows,
+            chain=self.chain,
+            builder=self.builder,
+            keyring=self.keyring,
+            pace=Pace(
+                poll_seconds=self.settings.chain_poll_seconds,
+                transaction_seconds=self.settings.transaction_seconds,
+            ),
+        )
+
+    def endings(self) -> Endings:
+        """Build what ends commands."""
+        return Endings(
+            database=self.database,
+            store=self.store,
+            wallets=self.wallet_store,
+            journal=self.journal,
+            clock=self.clock,
+        )
+
+    def decider(self) -> Decider:
+        """Build what decides on steps."""
+        return Decider(
+            database=self.database,
+            landings=self.landings,
+            chain=self.chain,
+            places=self.places,
+        )
+
+    def recogniser(self) -> Recogniser:
+        """Build what tells whose doing a transaction is."""
+        return Recogniser(
+            database=self.database,
+            journal=self.journal,
+            landings=self.landings,
+            chain=self.chain,
+            decider=self.decider(),
+            network=self.settings.stellar_network_passphrase,
+        )
+
+    def pipeline(self) -> Pipeline:
+        """Build what carries commands out."""
+        sender, endings, decider = self.sender(), self.endings(), self.decider()
+        # A quarter of a step's time, then others have its place: to wait for them is no trouble.
+        channels = Channels(self.database, self.journal, seconds=self.settings.step_seconds / 4)
+        return Pipeline(
+            database=self.database,
+            journal=self.journal,
+            landings=self.landings,
+            deposits=self.deposits,
+            sender=sender,
+            channels=channels,
+            decider=decider,
+            landing=Landing(
+                database=self.database,
+                journal=self.journal,
+                chain=self.chain,
+                sender=sender,
+                decider=decider,
+                endings=endings,
+                channels=channels,
+            ),
+            endings=endings,
+            loader=self.loader,
+            recogniser=self.recogniser(),
+            abandonment=Abandonment(
+                database=self.database,
+                landings=self.landings,
+                chain=self.chain,
+                sender=sender,
+                recogniser=self.recogniser(),
+                decider=decider,
+            ),
+            recovery=self.recovery,
+            patience=Patience(
+                database=self.database,
+                progress=self.progress,
+                chain=self.chain,
+                refuse_after_seconds=self.settings.refuse_after_seconds,
+            ),
+            step_seconds=self.settings.step_seconds,
+        )
+
+    def worker(self) -> Worker:
+        """Build the worker."""
+        return Worker(
+            database=self.database,
+            journal=self.journal,
+            pipeline=self.pipeline(),
+            ends=self.ends,
+            bell=self.bell,
+            capacity=Capacity(
+                commands=self.settings.commands_at_once,
+                lease_seconds=self.settings.command_lease_seconds,
+            ),
+        )
+
+    def watcher(self, *, platform: str) -> Watcher:
+        """Build the watcher."""
+        return Watcher(
+            database=self.database,
+            deposits=self.deposits,
+            chain=self.chain,
+            clock=self.clock,
+            watched=Watched(
+                passphrase=self.settings.stellar_network_passphrase,
+                asset_contract=self.asset_contract,
+                platform=platform,
+                poll_seconds=self.settings.chain_poll_seconds,
+            ),
+        )
