@@ -90,6 +90,7 @@ READS: Mapping[str, frozenset[str]] = {
         "COMMAND_LEASE_SECONDS",
         "ESCROW_BUILDER",
         "ESCROW_FACTORY_ID",
+        "ESCROW_KEEP_DAYS",
         "ESCROW_MAX_BID_STROOPS",
         "ESCROW_MAX_CLASSIC_BID_STROOPS",
         "ESCROW_MAX_FEE_LUMENS",

@@ -10,6 +10,11 @@ LUMENS = Gauge(
     "Lumens of the platform's account, and of the channel account that has the fewest",
     ["account"],
 )
+LIFETIMES = Gauge(
+    "orchestrator_escrow_lifetime_days",
+    "Days until the network archives the code, the factories, and orders' entries: the shortest",
+    ["what"],
+)
 FEES = Counter(
     "orchestrator_escrow_fee_lumens",
     "Lumens that the network has taken for the transactions of each kind of step",

@@ -27,11 +27,13 @@ from services.escrow.sending.flow_store import FlowStore
 from services.escrow.sending.journal import Journal
 from services.escrow.sending.landing import Landing
 from services.escrow.sending.landings import Landings
+from services.escrow.sending.lifetimes import Keeper
 from services.escrow.sending.loading import Loader
 from services.escrow.sending.patience import Patience
 from services.escrow.sending.pipeline import Pipeline
 from services.escrow.sending.place_store import PlaceStore
 from services.escrow.sending.places import Places
+from services.escrow.sending.platform_sender import PlatformSender
 from services.escrow.sending.progress import Progress
 from services.escrow.sending.recognise import Recogniser
 from services.escrow.sending.recovery import Recovery
@@ -202,15 +204,39 @@ class Parts:
             deposits=self.deposits,
             keyring=self.keyring,
             chain=self.chain,
-            builder=self.builder,
+            sender=self.platform_sender(),
+            keeper=self.keeper(),
             plan=Plan(
                 channels=self.settings.channel_accounts,
                 channel_balance=self.settings.channel_lumens * UNIT,
                 float_units=self.settings.platform_float_usdc * UNIT,
                 asset_contract=self.asset_contract,
-                poll_seconds=self.settings.chain_poll_seconds,
-                transaction_seconds=self.settings.transaction_seconds,
             ),
+        )
+
+    def platform_sender(self) -> PlatformSender:
+        """Build what sends the platform's own transactions."""
+        return PlatformSender(
+            database=self.database,
+            accounts=self.accounts,
+            keyring=self.keyring,
+            chain=self.chain,
+            builder=self.builder,
+            poll_seconds=self.settings.chain_poll_seconds,
+            transaction_seconds=self.settings.transaction_seconds,
+        )
+
+    def keeper(self) -> Keeper:
+        """Build what keeps entries from being archived."""
+        return Keeper(
+            database=self.database,
+            places=PlaceStore(),
+            chain=self.chain,
+            keyring=self.keyring,
+            sender=self.platform_sender(),
+            factories=self.settings.factories,
+            code=self.settings.escrow_wasm_hash,
+            days=self.settings.escrow_keep_days,
         )
 
     def sender(self) -> Sender:

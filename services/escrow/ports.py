@@ -12,6 +12,7 @@ from services.escrow.contracts.evidence import (
     Finding,
     FindingsPage,
     Ledger,
+    Lifetime,
     Prepared,
     Sequences,
     Submission,
@@ -178,6 +179,16 @@ class Chain(Protocol):
 
         since_ledger: a ledger in which the contract was there. Raises: ChainUnavailable: the node
             does not have that ledger yet.
+        """
+        ...
+
+    async def lifetimes(
+        self, *, escrows: Sequence[str] = (), factories: Sequence[str] = (), code: str = ""
+    ) -> Sequence[Lifetime]:
+        """Return how long the entries of contracts live; those that are not there are left out.
+
+        escrows: with what they store and hold; factories: the instances alone; code: hash of one
+        build, "" for none. Raises: ChainUnavailable.
         """
         ...
 

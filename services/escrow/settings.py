@@ -70,6 +70,8 @@ class EscrowSettings(ServiceSettings):
     channel_lumens: Annotated[int, Field(ge=10, le=10_000)] = 20
     platform_float_usdc: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
     provider_fees: Literal["absorbed", "net"] = "absorbed"
+    # Entries that live for less than half of so many days are extended to all of them.
+    escrow_keep_days: Annotated[int, Field(ge=1, le=179)] = 30
     # The most that one transaction may cost, and in stroops what it may bid for its place in a
     # ledger: a contract call as a whole, and each operation of another transaction.
     escrow_max_fee_lumens: Annotated[int, Field(ge=1, le=400)] = 10

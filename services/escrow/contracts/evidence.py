@@ -194,6 +194,14 @@ class Sequences:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lifetime:
+    """How long an entry lives. key: XDR; ledgers_left: 0 of one that the network has archived."""
+
+    key: bytes
+    ledgers_left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedTransfer:
     """A transfer of our asset as the event stream has it.
 

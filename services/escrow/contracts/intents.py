@@ -164,6 +164,19 @@ class UseNumber:
     account: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtendLifetimes:
+    """Pay the rent of entries, so that the network does not archive them.
+
+    account: it asks for it; keys: XDR of the entries' keys, in order; ledgers: how long from now.
+    """
+
+    name: ClassVar[str] = "extend_lifetimes"
+    account: str
+    keys: tuple[bytes, ...]
+    ledgers: int
+
+
 EscrowCall = (
     DeployEscrow
     | FundEscrow
@@ -173,4 +186,6 @@ EscrowCall = (
     | DisputeEscrow
     | ResolveDispute
 )
-Intent = EscrowCall | PayAsset | CreateWallet | CreateChannels | TrustAsset | UseNumber
+Intent = (
+    EscrowCall | PayAsset | CreateWallet | CreateChannels | TrustAsset | UseNumber | ExtendLifetimes
+)

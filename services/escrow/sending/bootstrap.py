@@ -6,18 +6,19 @@ again until the chain shows its effect, and a second landing is refused by the c
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chassis.database import Database
 from chassis.session_lock import only_one
 from chassis.telemetry import logger
 from kernel.errors import FailedPrecondition, Unavailable
-from services.escrow.contracts.evidence import AccountView, OutcomeStatus
-from services.escrow.contracts.intents import CreateChannels, Intent, TrustAsset
+from services.escrow.contracts.intents import CreateChannels, TrustAsset
 from services.escrow.deposits.store import Deposits
 from services.escrow.measures import LUMENS
-from services.escrow.ports import Chain, ChainUnavailable, EscrowBuilder, Signer
+from services.escrow.ports import Chain, ChainUnavailable, Signer
+from services.escrow.sending.lifetimes import Keeper
+from services.escrow.sending.platform_sender import PlatformSender
 from services.escrow.wallets.accounts import Accounts, Channel
 from services.escrow.wallets.keyring import Keyring
 
@@ -28,12 +29,6 @@ CONNECTIONS = 1
 # Of one lumen.
 STROOPS = 10_000_000
 log = logger()
-
-
-class PlatformNotFunded(Unavailable):
-    """The platform wallet has no XLM. An operator must send some."""
-
-    reason = "PLATFORM_NOT_FUNDED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +44,6 @@ class Plan:
     channel_balance: int
     float_units: int
     asset_contract: str
-    poll_seconds: float
-    transaction_seconds: int
     # The reserve of one lumen, and the largest fee one transaction may cost, twice.
     channel_least: int = 5 * STROOPS
     renew_seconds: int = 60
@@ -67,7 +60,8 @@ class Bootstrap:
         deposits: Deposits,
         keyring: Keyring,
         chain: Chain,
-        builder: EscrowBuilder,
+        sender: PlatformSender,
+        keeper: Keeper,
         plan: Plan,
     ) -> None:
         self._database = database
@@ -75,7 +69,8 @@ class Bootstrap:
         self._deposits = deposits
         self._keyring = keyring
         self._chain = chain
-        self._builder = builder
+        self._sender = sender
+        self._keeper = keeper
         self._plan = plan
 
     async def run(self) -> None:
@@ -93,12 +88,13 @@ class Bootstrap:
                 return
 
     async def keep(self) -> None:
-        """Replace channel accounts whose lumens run out, until cancelled."""
+        """Renew channel accounts and keep entries alive, until cancelled."""
         while True:
             await asyncio.sleep(self._plan.renew_seconds)
             try:
                 async with only_one(self._database, kind="escrow", name="bootstrap"):
                     await self.renew()
+                    await self._keeper.look_in_time()
             except (Unavailable, FailedPrecondition) as error:
                 log.warning("channels.waits", error=type(error).__name__, why=str(error)[:200])
 
@@ -139,23 +135,13 @@ class Bootstrap:
 
     async def _prepare(self) -> None:
         platform = await self._keyring.platform()
-        account = await self._funded(platform)
+        account = await self._sender.funded(platform)
         if account.asset_balance is None:
-            await self._until_landed(TrustAsset(account=platform.address), platform, {})
-            account = await self._funded(platform)
+            await self._sender.until_landed(TrustAsset(account=platform.address))
+            account = await self._sender.funded(platform)
         if not account.asset_balance and self._plan.float_units:
             await self._chain.request_asset(platform.address, amount=self._plan.float_units)
         await self._make_channels(platform)
-
-    async def _funded(self, platform: Signer) -> AccountView:
-        """Return the platform's account, with lumens of a friendbot where there is one."""
-        found = await self._chain.account(platform.address)
-        if found is None:
-            await self._chain.fund_with_friendbot(platform.address)
-            found = await self._chain.account(platform.address)
-        if found is None:
-            raise PlatformNotFunded(f"the platform wallet {platform.address} has no account yet")
-        return found
 
     async def _make_channels(self, platform: Signer) -> None:
         async with self._database.transaction() as tx:
@@ -185,7 +171,7 @@ class Bootstrap:
                 c.address: self._keyring.signer_of_channel(address=c.address, sealed=c.sealed)
                 for c in absent
             }
-            await self._until_landed(intent, platform, signers)
+            await self._sender.until_landed(intent, signers)
         for channel in channels:
             account = await self._chain.account(channel.address)
             if account is None:
@@ -196,46 +182,6 @@ class Bootstrap:
             first = (account.sequence >> 32 << 32) + 1
             async with self._database.transaction() as tx:
                 await self._accounts.open_channel(tx, address=channel.address, next_sequence=first)
-
-    async def _until_landed(
-        self, intent: Intent, platform: Signer, signers: Mapping[str, Signer]
-    ) -> None:
-        """Send one transaction of the platform's and wait until it has landed, or never can.
-
-        Raises: ChainUnavailable: it has not landed; what it was for will be looked at again.
-        """
-        account = await self._funded(platform)
-        ledger = await self._chain.latest_ledger()
-        sequence, max_time = (
-            account.sequence + 1,
-            ledger.close_time + self._plan.transaction_seconds,
-        )
-        unsigned = await self._builder.build(
-            intent, source=platform.address, sequence=sequence, max_time=max_time
-        )
-        prepared = await self._chain.verify_and_sign(
-            unsigned,
-            intent,
-            source=platform.address,
-            sequence=sequence,
-            max_time=max_time,
-            signers={**signers, platform.address: platform},
-        )
-        await self._chain.submit(prepared.envelope_xdr)
-        while True:
-            outcome = await self._chain.outcome(prepared.hash)
-            if outcome.status is not OutcomeStatus.NOT_FOUND:
-                async with self._database.transaction() as tx:
-                    await self._accounts.platform_landed(
-                        tx, sequence=sequence, ledger=outcome.ledger
-                    )
-            if outcome.status is OutcomeStatus.SUCCEEDED:
-                return
-            # Whether it landed where the node keeps no history: the next look at the chain tells.
-            is_over = outcome.latest_close_time > prepared.max_time
-            if outcome.status is OutcomeStatus.FAILED or is_over:
-                raise ChainUnavailable(f"{intent.name} has not landed: {outcome.code}")
-            await asyncio.sleep(self._plan.poll_seconds)
 
 
 def start_of(ledger: int) -> str:

@@ -28,6 +28,11 @@ class PlaceStore:
         if await tx.run(_MOVE, names) != 1:
             raise LookupError("the escrow to move has changed since it was read")
 
+    async def live(self, tx: Transaction, *, after: str, limit: int) -> list[str]:
+        """List contracts of orders that have not ended, in the order of their addresses."""
+        rows = await tx.fetch(_LIVE, {"after": after, "size": limit})
+        return [row.contract_id for row in rows]
+
 
 _PLACE = ("contract_id", "salt", "deployment", "factory")
 _MOVE = compiled(
@@ -39,3 +44,9 @@ _MOVE = compiled(
     )
     .values({name: sa.bindparam(name) for name in _PLACE})
 )
+# The index of these contracts has the same condition.
+_LIVE = """
+select contract_id from escrows
+where closed_at is null and state not in ('FAILED', 'CREATING') and contract_id > %(after)s
+order by contract_id limit %(size)s
+"""

@@ -16,6 +16,7 @@ from services.escrow.contracts.intents import (
     CreateWallet,
     DeployEscrow,
     DisputeEscrow,
+    ExtendLifetimes,
     FundEscrow,
     Intent,
     PayAsset,
@@ -33,6 +34,7 @@ from services.escrow.stellar.addresses import (
     value_of,
 )
 from services.escrow.stellar.contract import Call, Contracts, OnContract, UnknownBuild
+from services.escrow.stellar.envelope import WITH_RESOURCES, WITHOUT_RESOURCES
 
 DRAWN_MAX = 256
 
@@ -45,7 +47,8 @@ class Blueprint:
     envelope besides its source; owned: the contract whose storage a call may write, "" for none;
     consulted: contracts a call may only read, empty for operations of the network itself; code:
     hash of the code that a call runs, "" for the network's own;
-    holders: whose balance a call may move.
+    holders: whose balance a call may move; extended: keys of the entries whose lives are extended,
+    which is all that such an operation may name.
     """
 
     operations: tuple[xdr.Operation, ...]
@@ -54,11 +57,27 @@ class Blueprint:
     consulted: frozenset[str] = frozenset()
     holders: frozenset[str] = frozenset()
     code: str = ""
+    extended: tuple[bytes, ...] = ()
 
     @property
     def is_contract_call(self) -> bool:
-        """Tell a contract call from operations of the network itself."""
-        return bool(self.consulted)
+        """Tell what declares resources from operations of the network itself."""
+        return bool(self.consulted or self.extended)
+
+    @property
+    def draft(self) -> bytes:
+        """Return the resources that a simulation begins with, as a transaction ends with them."""
+        if not self.extended:
+            return WITHOUT_RESOURCES
+        keys = [xdr.LedgerKey.from_xdr_bytes(key) for key in self.extended]
+        needed = xdr.SorobanResources(
+            footprint=xdr.LedgerFootprint(keys, []),
+            instructions=xdr.Uint32(0),
+            disk_read_bytes=xdr.Uint32(0),
+            write_bytes=xdr.Uint32(0),
+        )
+        data = xdr.SorobanTransactionData(xdr.SorobanTransactionDataExt(0), needed, xdr.Int64(0))
+        return WITH_RESOURCES + data.to_xdr_bytes()
 
     @cached_property
     def packed(self) -> bytes:
@@ -170,6 +189,21 @@ class Blueprints:
     def _(self, intent: UseNumber) -> Blueprint:
         operations = wallets.use_number(intent)
         return Blueprint(operations=tuple(operations), signers=frozenset({intent.account}))
+
+    @_draw.register
+    def _(self, intent: ExtendLifetimes) -> Blueprint:
+        body = xdr.OperationBody(
+            xdr.OperationType.EXTEND_FOOTPRINT_TTL,
+            extend_footprint_ttl_op=xdr.ExtendFootprintTTLOp(
+                xdr.ExtensionPoint(0), xdr.Uint32(intent.ledgers)
+            ),
+        )
+        source = public_key(intent.account).xdr_muxed_account()
+        return Blueprint(
+            operations=(xdr.Operation(source, body),),
+            signers=frozenset({intent.account}),
+            extended=intent.keys,
+        )
 
     def _transfer(self, from_address: str, to_address: str, amount: int) -> Call:
         args = (

@@ -15,6 +15,7 @@ from services.escrow.contracts.evidence import (
     Finding,
     FindingsPage,
     Ledger,
+    Lifetime,
     Prepared,
     Sequences,
     Submission,
@@ -107,6 +108,12 @@ class StellarChain:
     async def platform_of(self, contract_id: str, *, since_ledger: int) -> str | None:
         """Return the platform in the roles of an escrow; None: the contract is no escrow."""
         return await self._views.platform_of(contract_id, since_ledger=since_ledger)
+
+    async def lifetimes(
+        self, *, escrows: Sequence[str] = (), factories: Sequence[str] = (), code: str = ""
+    ) -> Sequence[Lifetime]:
+        """Return how long the entries of contracts live; those that are not there are left out."""
+        return await self._views.lifetimes(escrows=escrows, factories=factories, code=code)
 
     def predict_contract_id(self, intent: DeployEscrow) -> str:
         """Return the C… address the deployment will have."""

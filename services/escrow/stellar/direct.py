@@ -12,7 +12,6 @@ from services.escrow.ports import ChainRefused, ChainUnavailable, ContractArchiv
 from services.escrow.stellar.blueprint import Blueprints
 from services.escrow.stellar.envelope import (
     WITH_RESOURCES,
-    WITHOUT_RESOURCES,
     enclose,
     head,
     resources,
@@ -54,7 +53,7 @@ class DirectBuilder:
             max_time=max_time,
             operations=blueprint.packed,
         )
-        bare = enclose(written(fee=bid) + WITHOUT_RESOURCES)
+        bare = enclose(written(fee=bid) + blueprint.draft)
         if not blueprint.is_contract_call:
             return Unsigned(envelope_xdr=bare)
         needed, fee = _needed(await self._rpc.simulate(bare))

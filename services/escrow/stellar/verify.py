@@ -145,6 +145,11 @@ class Verifier:
         if data is None:
             raise EnvelopeRefused("it declares no resources")
         footprint = data.resources.footprint
+        if blueprint.extended:
+            named = tuple(key.to_xdr_bytes() for key in footprint.read_only)
+            _require(not footprint.read_write, "it would write an entry")
+            _require(sorted(named) == sorted(blueprint.extended), "it would extend a foreign entry")
+            return
         writable, readable = self._footprint(blueprint)
         restored = _restored(data)
         _require(

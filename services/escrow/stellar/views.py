@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from stellar_sdk import Asset, scval, xdr
 
-from services.escrow.contracts.evidence import AccountView, EscrowView, Sequences
+from services.escrow.contracts.evidence import AccountView, EscrowView, Lifetime, Sequences
 from services.escrow.ports import ChainUnavailable
 from services.escrow.stellar.addresses import (
     account_key,
     balance_key,
+    code_key,
     escrow_key,
     holding_key,
     instance_key,
@@ -98,6 +99,29 @@ class Views:
             read_at=entries.read_at,
             account=self._account(account, entries) if account else None,
         )
+
+    async def lifetimes(
+        self, *, escrows: Sequence[str], factories: Sequence[str], code: str
+    ) -> Sequence[Lifetime]:
+        """Return how long the entries of contracts live; those that are not there are left out."""
+        keys = [
+            key
+            for contract in escrows
+            for key in (
+                instance_key(contract),
+                escrow_key(contract),
+                balance_key(self._asset_contract, contract),
+            )
+        ]
+        keys += [instance_key(factory) for factory in factories]
+        keys += [code_key(code)] if code else []
+        if not keys:
+            return []
+        entries = await self._rpc.entries(keys)
+        return [
+            Lifetime(key=key, ledgers_left=max(0, until - entries.read_at))
+            for key, until in entries.live_until.items()
+        ]
 
     async def platform_of(self, contract_id: str, *, since_ledger: int) -> str | None:
         """Return the platform in the roles of an escrow; None: the contract is no escrow.

@@ -1,0 +1,104 @@
+"""The keeper: pays the rent of entries before the network archives them.
+
+Nobody else does: the contract extends its own entries late, and the code and the factory never. An
+entry that is archived all the same is restored by the next call that needs it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from chassis.database import Database
+from chassis.telemetry import logger
+from services.escrow.contracts.evidence import Lifetime
+from services.escrow.contracts.intents import ExtendLifetimes
+from services.escrow.measures import LIFETIMES
+from services.escrow.ports import Chain
+from services.escrow.sending.place_store import PlaceStore
+from services.escrow.sending.platform_sender import PlatformSender
+from services.escrow.wallets.keyring import Keyring
+
+# Source: Stellar closes a ledger about every five seconds.
+LEDGERS_A_DAY = 17_280
+LOOK_SECONDS = 3600
+# Fewer than a transaction may name.
+KEYS_MAX = 40
+CONTRACTS_AT_ONCE = 60
+log = logger()
+
+
+class Keeper:
+    """Keeps the code, the factories, and the contracts of orders that have not ended.
+
+    days: an entry that lives for less than half of them is extended to all of them.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        places: PlaceStore,
+        chain: Chain,
+        keyring: Keyring,
+        sender: PlatformSender,
+        factories: Sequence[str],
+        code: str,
+        days: int,
+    ) -> None:
+        self._database = database
+        self._places = places
+        self._chain = chain
+        self._keyring = keyring
+        self._sender = sender
+        self._factories = factories
+        self._code = code
+        self._days = days
+        self._look_at = 0.0
+
+    async def look_in_time(self) -> None:
+        """Look, if the last look was an hour ago. Raises: as `look`."""
+        now = asyncio.get_running_loop().time()
+        if now < self._look_at:
+            return
+        await self.look()
+        self._look_at = now + LOOK_SECONDS
+
+    async def look(self) -> int:
+        """Extend what lives for too short; returns how many entries.
+
+        Raises: ChainUnavailable; PlatformNotFunded; FeesTooHigh; ChainRefused.
+        """
+        extended = 0
+        shared = {
+            "code": await self._chain.lifetimes(code=self._code),
+            "factory": await self._chain.lifetimes(factories=self._factories),
+        }
+        for what, found in shared.items():
+            extended += await self._extend(what, found)
+        after, shortest = "", []
+        while contracts := await self._live(after):
+            found = await self._chain.lifetimes(escrows=contracts)
+            shortest += [each.ledgers_left for each in found]
+            extended += await self._extend("order", found)
+            after = contracts[-1]
+        LIFETIMES.labels("order").set(min(shortest, default=0) / LEDGERS_A_DAY)
+        return extended
+
+    async def _live(self, after: str) -> Sequence[str]:
+        async with self._database.statement() as connection:
+            return await self._places.live(connection, after=after, limit=CONTRACTS_AT_ONCE)
+
+    async def _extend(self, what: str, found: Sequence[Lifetime]) -> int:
+        """Extend those of the entries that are due. What is archived cannot be extended."""
+        if found:
+            shortest = min(each.ledgers_left for each in found)
+            LIFETIMES.labels(what).set(shortest / LEDGERS_A_DAY)
+        ledgers = self._days * LEDGERS_A_DAY
+        due = [each.key for each in found if 0 < each.ledgers_left < ledgers / 2]
+        account = (await self._keyring.platform()).address
+        for start in range(0, len(due), KEYS_MAX):
+            keys = tuple(due[start : start + KEYS_MAX])
+            await self._sender.until_landed(
+                ExtendLifetimes(account=account, keys=keys, ledgers=ledgers)
+            )
+            log.info("lifetimes.extended", what=what, entries=len(keys), days=self._days)
+        return len(due)
