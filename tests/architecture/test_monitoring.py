@@ -11,7 +11,7 @@ import yaml
 from prometheus_client import REGISTRY
 
 from chassis import metrics
-from services.escrow.measures import LUMENS
+from services.escrow.measures import LIFETIMES, LUMENS
 from services.escrow.measures import MEASURES as ESCROW
 from services.ledger.measures import BATCH_TRANSFERS
 from services.ledger.measures import MEASURES as LEDGER
@@ -109,6 +109,7 @@ def test_the_page_of_metrics_has_every_metric_and_alert() -> None:
         metrics.RPC_SECONDS,
         metrics.HTTP_SECONDS,
         metrics.CONNECTIONS,
+        LIFETIMES,
         LUMENS,
         BATCH_TRANSFERS,
     )
@@ -118,4 +119,5 @@ def test_the_page_of_metrics_has_every_metric_and_alert() -> None:
     assert named == measured | alerts | {
         "orchestrator_measured_timestamp_seconds",
         "orchestrator_not_measured_total",
+        "orchestrator_escrow_fee_lumens_total",
     }

@@ -56,14 +56,18 @@ COUNTS_MONEY = frozenset(
 COUNTING_SERVICES = ("services/disputes/", "services/escrow/", "services/ledger/")
 TIMED = frozenset(
     {
-        "services/escrow/app.py",
         "services/escrow/commands/waiting.py",
         "services/escrow/deposits/watcher.py",
         "services/escrow/outgoing.py",
+        "services/escrow/parts.py",
         "services/escrow/sending/bootstrap.py",
         "services/escrow/sending/channels.py",
+        # Lumens that the network took, for a metric.
+        "services/escrow/sending/landing.py",
+        "services/escrow/sending/lifetimes.py",
         "services/escrow/sending/loading.py",
         "services/escrow/sending/pipeline.py",
+        "services/escrow/sending/platform_sender.py",
         "services/escrow/sending/recovery.py",
         "services/escrow/sending/sender.py",
         "services/escrow/sending/worker.py",

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "escrow_0012"
-down_revision = "escrow_0011"
+revision = "escrow_0014"
+down_revision = "escrow_0013"
 branch_labels = None
 depends_on = None
 
