@@ -229,8 +229,9 @@ class Dispatcher:
         """Choose the view by the credential; without one, by the path.
 
         Source: reference §1: without a credential the view that documents the path answers; where
-        both or neither do, the marketplace's, unless the path ends in `/orders/`. Health needs no
-        credential, and has one view.
+        both or neither do, the marketplace's, unless the path ends in `/orders/`. Both views have
+        `/deliver`, and the party API's document alone describes it. Health needs no credential, and
+        has one view.
         """
         path: str = scope["path"]
         if path in PARTY:
@@ -242,7 +243,7 @@ class Dispatcher:
             return self._party if kind == TOKEN else self._marketplace
         if not path.startswith(API):
             return self._marketplace
-        if path.endswith("/orders/"):
+        if path.endswith("/orders/") or path.rstrip("/").endswith("/deliver"):
             return self._party
         documented, _ = self._marketplace.paths.find(path.rstrip("/"))
         theirs, _ = self._party.paths.find(path.rstrip("/"))

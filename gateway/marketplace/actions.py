@@ -1,4 +1,4 @@
-"""Actions on an order: reserve, lock in escrow, release, cancel, refund, dispute."""
+"""Actions on an order: reserve, lock in escrow, deliver, release, cancel, refund, dispute."""
 
 from typing import Annotated, Any, Literal, NotRequired, get_args
 
@@ -12,9 +12,11 @@ from gateway.marketplace.order import (
     REASONS,
     STATES,
     ClosedOrder,
+    Delivery,
     MovingOrder,
     OpenedDispute,
     closed,
+    delivery,
     is_in_progress,
     moving,
     opened_dispute,
@@ -185,6 +187,40 @@ async def cancel_order(call: Call, body: OrderAction) -> Answer[Success[ClosedOr
     request = orders_pb2.CancelOrderRequest(**body.fields(call), canceled_by=body.by)
     order = await call.change(call.backends.orders.CancelOrder, request)
     return success(closed(order, with_time=False), is_accepted=is_in_progress(order))
+
+
+class DeliverOrder(Request):
+    """What the seller hands over: notes and a link, both optional."""
+
+    notes: Annotated[str, StringConstraints(max_length=10_000)] | None = None
+    url: Url | None = None
+
+
+class DeliveredOrder(MovingOrder):
+    """The work is delivered; without an answer of the buyer, it counts as accepted later."""
+
+    delivery: NotRequired[Delivery]
+
+
+@routes.post(
+    "/orders/{id}/deliver",
+    scope=WRITE,
+    examples={"delivery": {"notes": "All files", "url": "https://files.example/logo.zip"}},
+    refusals=("ORDER_NOT_FOUND", "INVALID_STATE", "INVALID_URL"),
+)
+async def deliver_order(call: Call, body: DeliverOrder) -> Answer[Success[DeliveredOrder]]:
+    """Record the seller's delivery, from which the days of automatic acceptance count."""
+    request = orders_pb2.DeliverOrderRequest(
+        **call.written(),
+        order_id=order_id(call.params["id"]),
+        notes=body.notes or "",
+        url=body.url or "",
+    )
+    order = await call.change(call.backends.orders.DeliverOrder, request)
+    data = moving(order, DeliveredOrder)
+    if order.HasField("delivery"):
+        data["delivery"] = delivery(order.delivery)
+    return success(data)
 
 
 class ReleaseFunds(OrderAction):

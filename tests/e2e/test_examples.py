@@ -94,7 +94,7 @@ async def test_marketplace_api_examples_succeed_unchanged(stack: RunningStack, s
         assert data_of(resolved)["order"]["finalStatus"] == end
 
     await asyncio.gather(
-        ended("RELEASED", *locked, "resolution/release", example="milestones"),
+        ended("RELEASED", *locked, "deliver", "resolution/release", example="milestones"),
         ended("REFUNDED", *locked, "resolution/refund"),
         ended("CANCELED", "reserve", "cancel"),
         decided("split", "RELEASED"),

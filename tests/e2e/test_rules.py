@@ -16,11 +16,11 @@ import pytest
 
 from deploy.local.process import Command, python_module, run
 from deploy.local.settings import ROOT, child_environment
-from kernel.ids import to_public
+from kernel.ids import from_public, to_public
 from tests.books import Books, assert_sound, operator_of
 from tests.people import Person, answer_of, pair, settled
 from tests.running_stack import RunningStack, running_stack
-from tests.shop import Shop, data_of, until
+from tests.shop import Shop, data_of, error_of, until
 
 BACK_DATE = """
 update orders.orders set delivered_at = now() - make_interval(days => %s) where id = %s
@@ -113,6 +113,26 @@ async def test_unanswered_delivery_is_accepted_although_orders_was_killed(
     assert receipt == answer_of(await market.buyer.act(order_id, "receipt"))
     assert market.all_about(disputed) == before
     assert await market.buyer.status(disputed) == "disputed"
+
+
+async def test_delivery_by_a_marketplaces_key_is_accepted_automatically(market: Market) -> None:
+    shop = market.shop
+    order_id = await shop.order_in("IN_PROGRESS", await shop.pair(amount="80.00"))
+    path, body = f"/orders/{order_id}/deliver", {"notes": "All files"}
+    first = await shop.post(path, body, key=f"deliver {order_id}")
+    again = await shop.post(path, body, key=f"deliver {order_id}")
+    refused = await shop.post(path, body)
+
+    market.back_date(str(from_public("ord", order_id)), days=7)
+
+    async def accepted() -> bool:
+        return bool((await shop.get(f"/orders/{order_id}"))["status"] == "CLOSED")
+
+    await until(accepted, what="the delivery was not accepted")
+    assert data_of(first, status=200)["delivery"]["notes"] == "All files"
+    assert (again.content, again.headers["Idempotent-Replayed"]) == (first.content, "true")
+    assert error_of(refused, status=409)["code"] == "INVALID_STATE"
+    assert (await shop.quiet(order_id))["finalStatus"] == "RELEASED"
 
 
 async def test_auto_confirm_waits_the_configured_number_of_days(market: Market) -> None:

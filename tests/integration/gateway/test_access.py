@@ -20,6 +20,7 @@ WRITES = [
     (f"{ORDER}/reserve", None),
     (f"{ORDER}/escrow", None),
     (f"{ORDER}/escrow/fund", None),
+    (f"{ORDER}/deliver", None),
     (f"{ORDER}/cancel", None),
     (f"{ORDER}/resolution/release", None),
     (f"{ORDER}/resolution/refund", None),

@@ -49,7 +49,7 @@ def told(services: Services, rpc: str, field: str) -> Any:
 
 @pytest.fixture(autouse=True)
 def answers(services: Services) -> None:
-    for rpc in ACTIONS.values():
+    for rpc in (*ACTIONS.values(), "DeliverOrder"):
         services.orders.answers[rpc] = an_order()
 
 
@@ -99,6 +99,9 @@ CLIENT_CALLS: tuple[tuple[str, Mapping[str, Any] | None, str, Mapping[str, Any]]
     (f"{ORDER}/reserve", {}, "ReserveFunds", {}),
     (f"{ORDER}/escrow", {"amount": "80.00"}, "CreateEscrow", {"amount": usdc(8000)}),
     (f"{ORDER}/escrow/fund", {"amount": "80.00"}, "FundEscrow", {"amount": usdc(8000)}),
+    (f"{ORDER}/deliver", None, "DeliverOrder", {"notes": "", "url": ""}),
+    (f"{ORDER}/deliver", {"notes": "Done", "url": "https://cdn.example/a"}, "DeliverOrder",
+     {"notes": "Done", "url": "https://cdn.example/a"}),
     (f"{ORDER}/resolution/release", {"reason": "Work accepted"}, "ReleaseFunds",
      {"reason": "Work accepted"}),
     (f"{ORDER}/resolution/release", {"requestedBy": "SYSTEM", "reason": ""}, "ReleaseFunds",

@@ -185,6 +185,19 @@ async def test_canceling_prints_the_documented_fields(
     assert services.orders.last("CancelOrder").reason == "Changed my mind"
 
 
+async def test_delivering_prints_the_delivery(rest: httpx.AsyncClient, services: Services) -> None:
+    delivered = orders_pb2.Delivery(notes="Done", delivered_at=at("2026-02-18T10:30:00Z"))
+    services.orders.answers["DeliverOrder"] = an_order("IN_PROGRESS", delivery=delivered)
+
+    answer = await rest.post(
+        f"/api/v1/orders/{ORD}/deliver", json={"notes": "Done"}, headers={"idempotency-key": "d-1"}
+    )
+
+    delivery = {"notes": "Done", "url": None, "deliveredAt": "2026-02-18T10:30:00.000Z"}
+    assert done(answer) == {"id": ORD, "status": "IN_PROGRESS", "delivery": delivery}
+    assert services.orders.last("DeliverOrder").request_id.endswith("d-1")
+
+
 async def test_opening_a_dispute_prints_the_documented_fields(
     rest: httpx.AsyncClient, services: Services
 ) -> None:
