@@ -53,6 +53,7 @@ REASONS: Mapping[str, Row] = {
     "ORDER_NOT_FOUND": Row(404, "ORDER_NOT_FOUND", "order_not_found"),
     "USER_NOT_FOUND": Row(404, "USER_NOT_FOUND", "business_not_found"),
     "DISPUTE_NOT_FOUND": Row(404, "DISPUTE_NOT_FOUND", "dispute_not_found"),
+    "MILESTONE_NOT_FOUND": Row(404, "MILESTONE_NOT_FOUND", "milestone_not_found"),
     "ESCROW_NOT_FOUND": Row(404, "ESCROW_NOT_FOUND", "escrow_not_found"),
     "RECEIPT_NOT_FOUND": Row(404, "RECEIPT_NOT_FOUND", "receipt_not_found"),
     "WALLET_NOT_FOUND": Row(404, "WALLET_NOT_FOUND", "wallet_not_found"),
@@ -81,6 +82,7 @@ REASONS: Mapping[str, Row] = {
     "OPERATION_IN_MOTION": _STATE,
     "DISPUTE_ALREADY_OPEN": Row(409, "DISPUTE_ALREADY_OPEN", "dispute_already_exists"),
     "ESCROW_ALREADY_EXISTS": Row(409, "ESCROW_ALREADY_EXISTS", "escrow_already_exists"),
+    "MILESTONES_INCOMPLETE": Row(409, "MILESTONES_INCOMPLETE", "milestones_incomplete"),
     "ESCROW_NOT_READY": Row(409, "ESCROW_NOT_READY", "escrow_not_ready"),
     "USER_ID_TAKEN": Row(409, "USER_ID_TAKEN", "user_id_taken"),
     "CLIENT_ORDER_REF_TAKEN": Row(409, "CLIENT_ORDER_REF_TAKEN", "client_order_ref_taken"),
@@ -155,6 +157,12 @@ class OrderNotFound(NotFound):
     """The caller's marketplace has no such order."""
 
     reason = "ORDER_NOT_FOUND"
+
+
+class MilestoneNotFound(NotFound):
+    """The order has no such milestone."""
+
+    reason = "MILESTONE_NOT_FOUND"
 
 
 class DisputeNotFound(NotFound):

@@ -120,6 +120,8 @@ class FakeEscrow:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     is_away: bool = False
     frozen: int = 0
+    # The places of the milestones that were to be marked.
+    marked: list[int] = field(default_factory=list)
     # How many wait at the gate.
     asked: int = 0
 
@@ -143,6 +145,13 @@ class FakeEscrow:
         """Accept a funding."""
         amount = self.orders[order_id].amount
         return self._start("fund", command_id, order_id, (_pay("CONTRACT", amount),))
+
+    async def complete_milestone(
+        self, *, command_id: uuid.UUID, order_id: uuid.UUID, place: int
+    ) -> Command:
+        """Accept the marks of a milestone."""
+        self.marked.append(place)
+        return self._start("complete_milestone", command_id, order_id, ())
 
     async def release(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
         """Accept a release: the contract pays net of 30 basis points, the platform the rest."""

@@ -128,14 +128,33 @@ class Shop:
         found = await self.get(f"/users/{user}/balance")
         return found["available"], found["reserved"]
 
-    async def order(self, pair: Pair, *, amount: str = PRICE, title: str = "Logo design") -> str:
-        """Create an order; returns its id."""
+    async def order(
+        self,
+        pair: Pair,
+        *,
+        amount: str = PRICE,
+        title: str = "Logo design",
+        milestones: Mapping[str, str] | None = None,
+    ) -> str:
+        """Create an order; returns its id. milestones: amounts by ref."""
         body = {"buyerId": pair.buyer, "sellerId": pair.seller, "amount": amount, "title": title}
+        parts = [
+            {"ref": ref, "title": f"Part {ref}", "amount": part}
+            for ref, part in (milestones or {}).items()
+        ]
+        body |= {"milestones": parts} if parts else {}
         return str(data_of(await self.post("/orders", body), status=201)["id"])
 
-    async def order_in(self, state: str, pair: Pair, *, amount: str = PRICE) -> str:
+    async def order_in(
+        self,
+        state: str,
+        pair: Pair,
+        *,
+        amount: str = PRICE,
+        milestones: Mapping[str, str] | None = None,
+    ) -> str:
         """Create an order and bring it to a state, with no operation running; returns its id."""
-        order_id = await self.order(pair, amount=amount)
+        order_id = await self.order(pair, amount=amount, milestones=milestones)
         for command in WAY[state]:
             data_of(await self.act(order_id, command))
         await self.quiet(order_id)

@@ -224,9 +224,13 @@ async def deliver_order(call: Call, body: DeliverOrder) -> Answer[Success[Delive
 
 
 class ReleaseFunds(OrderAction):
-    """As any action. `deltaScore`: the marketplace's rating of the work."""
+    """As any action. `deltaScore`: the marketplace's rating of the work.
+
+    `force`: pay although milestones are not completed; without it, such a release is refused.
+    """
 
     delta_score: Score | None = None
+    force: bool | None = None
 
 
 @routes.post(
@@ -234,12 +238,15 @@ class ReleaseFunds(OrderAction):
     scope=WRITE,
     waits=True,
     examples={"release": {"requestedBy": "BUYER", "reason": "The work is accepted"}},
-    refusals=(*_STATE, *_CHAIN),
+    refusals=(*_STATE, "MILESTONES_INCOMPLETE", *_CHAIN),
 )
 async def release_funds(call: Call, body: ReleaseFunds) -> Answer[Success[ClosedOrder]]:
     """Pay the seller and close the order."""
     request = orders_pb2.ReleaseFundsRequest(
-        **body.fields(call), requested_by=body.by, delta_score_tenths=body.delta_score
+        **body.fields(call),
+        requested_by=body.by,
+        delta_score_tenths=body.delta_score,
+        force=bool(body.force),
     )
     order = await call.change(call.backends.orders.ReleaseFunds, request)
     return success(closed(order), is_accepted=is_in_progress(order))

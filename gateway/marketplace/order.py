@@ -66,12 +66,14 @@ class Operation(Output):
 
 
 class Milestone(Output):
-    """A part of the work."""
+    """A part of the work. completedAt: when the chain had the marks of both sides."""
 
     ref: str
     title: str
     description: str | None
     amount: Decimal
+    status: Literal["PENDING", "COMPLETED"]
+    completedAt: Time | None
 
 
 class MovingOrder(Output):
@@ -217,6 +219,8 @@ def milestone(message: orders_pb2.Milestone) -> Milestone:
         "title": message.title,
         "description": message.description or None,
         "amount": amount(message.amount),
+        "status": "COMPLETED" if message.HasField("completed_at") else "PENDING",
+        "completedAt": time_or_none(message, "completed_at"),
     }
 
 

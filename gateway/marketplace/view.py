@@ -17,6 +17,7 @@ from gateway.marketplace import (
     disputes,
     events,
     health,
+    milestones,
     orders,
     users,
 )
@@ -24,7 +25,17 @@ from gateway.marketplace.shapes import Failure
 from gateway.routing import ANY, Operation
 from kernel.errors import DomainError
 
-RESOURCES = (orders, actions, users, balances, disputes, events, api_keys, health)
+RESOURCES = (
+    orders,
+    actions,
+    milestones,
+    users,
+    balances,
+    disputes,
+    events,
+    api_keys,
+    health,
+)
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation for resource in RESOURCES for operation in resource.routes.operations
 )

@@ -58,6 +58,7 @@ class Milestone(Output):
     ref: str
     title: str
     amount: Number
+    completed_at: Time | None
 
 
 class Order(Output):
@@ -91,6 +92,7 @@ def order(message: orders_pb2.Order) -> Order:
             "ref": part.ref,
             "title": part.title,
             "amount": numbers.printed(part.amount.minor_units),
+            "completed_at": time_or_none(part, "completed_at"),
         }
         for part in message.milestones
     ]

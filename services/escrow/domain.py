@@ -39,6 +39,7 @@ class EscrowState(StrEnum):
     RESOLVING = "RESOLVING"
     RESOLVED = "RESOLVED"
     FAILED = "FAILED"
+    COMPLETING = "COMPLETING"
 
 
 class CommandKind(StrEnum):
@@ -52,6 +53,7 @@ class CommandKind(StrEnum):
     FREEZE = "FREEZE"
     RESOLVE = "RESOLVE"
     CREDIT_WALLET = "CREDIT_WALLET"
+    COMPLETE_MILESTONE = "COMPLETE_MILESTONE"
 
 
 class CommandState(StrEnum):
@@ -91,6 +93,10 @@ TRANSITIONS: Mapping[tuple[EscrowState, CommandKind | Outcome], EscrowState] = {
     (S.CREATED, CommandKind.FUND): S.FUNDING,
     (S.FUNDING, Outcome.DONE): S.FUNDED,
     (S.FUNDING, Outcome.REFUSED): S.FAILED,
+    (S.FUNDED, CommandKind.COMPLETE_MILESTONE): S.COMPLETING,
+    (S.COMPLETING, Outcome.DONE): S.FUNDED,
+    (S.COMPLETING, Outcome.REFUSED): S.FUNDED,
+    (S.COMPLETING, Outcome.REFUSED_FROZEN): S.DISPUTED,
     (S.FUNDED, CommandKind.RELEASE): S.RELEASING,
     (S.RELEASING, Outcome.DONE): S.RELEASED,
     (S.RELEASING, Outcome.REFUSED): S.FUNDED,
@@ -111,7 +117,7 @@ TRANSITIONS: Mapping[tuple[EscrowState, CommandKind | Outcome], EscrowState] = {
     (S.RESOLVING, Outcome.REFUSED_FROZEN): S.DISPUTED,
 }
 CLOSED = frozenset({S.RELEASED, S.REFUNDED, S.RESOLVED})
-IN_MOTION = frozenset({S.CREATING, S.FUNDING, S.RELEASING, S.REFUNDING, S.FREEZING, S.RESOLVING})
+IN_MOTION = frozenset(state for state in S if state.endswith("ING"))
 
 
 class WalletNotFound(NotFound):
@@ -309,6 +315,9 @@ def succeed(
 ) -> tuple[Escrow, list[Fact]]:
     """End a command that has succeeded, with what the chain paid."""
     moved = replace(escrow, state=TRANSITIONS[escrow.state, Outcome.DONE], last_error="")
+    if kind is CommandKind.COMPLETE_MILESTONE:
+        # Its event is told when the seller's mark lands.
+        return moved, []
     if moved.state is S.FUNDED:
         moved = replace(moved, funded_at=at)
     if moved.state in CLOSED:

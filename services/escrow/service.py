@@ -11,7 +11,7 @@ from chassis import identity
 from chassis.database import Transaction
 from chassis.idempotency import Answer
 from kernel.clock import Clock
-from kernel.errors import InvalidArgument
+from kernel.errors import InvalidArgument, NotFound
 from kernel.money import CENT, USDC, Money
 from services.escrow import domain
 from services.escrow.commands.acceptance import Acceptance, Request
@@ -24,6 +24,7 @@ from services.escrow.contracts.plan import (
     plan_create,
     plan_freeze,
     plan_fund,
+    plan_milestone,
     plan_release,
     plan_resolve,
 )
@@ -37,6 +38,12 @@ Planner = Callable[[Escrow], Sequence[PlannedStep]]
 
 class InvalidEscrow(InvalidArgument):
     """The escrow cannot be made: both sides are one user, or the asset is not the network's."""
+
+
+class MilestoneNotFound(NotFound):
+    """The order has no such milestone."""
+
+    reason = "MILESTONE_NOT_FOUND"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +124,21 @@ class EscrowService:
 
         def plan(escrow: Escrow) -> Sequence[PlannedStep]:
             return plan_fund(minor_units=escrow.terms.amount)
+
+        return await self._command(request, order_id, plan)
+
+    async def complete_milestone(
+        self, request: Request, *, order_id: uuid.UUID, index: int
+    ) -> Answer:
+        """Start marking a milestone, by both sides. index: its place among the order's, from 0.
+
+        Raises: MilestoneNotFound; as `fund`.
+        """
+
+        def plan(escrow: Escrow) -> Sequence[PlannedStep]:
+            if index >= len(escrow.terms.milestones):
+                raise MilestoneNotFound("The order has no such milestone")
+            return plan_milestone(index=index)
 
         return await self._command(request, order_id, plan)
 

@@ -33,6 +33,7 @@ ACCESS = {
     "GetNetwork": allow("gateway", "orders", "operator", scope="read"),
     "CreateEscrow": allow("orders"),
     "FundEscrow": allow("orders"),
+    "CompleteMilestone": allow("orders"),
     "ReleaseEscrow": allow("orders"),
     "RefundEscrow": allow("orders"),
     "FreezeEscrow": allow("orders"),
@@ -141,6 +142,12 @@ class EscrowServicer(escrow_pb2_grpc.EscrowServiceServicer):
         self, request: escrow_pb2.FundEscrowRequest, context: Context
     ) -> escrow_pb2.Command:
         return await _commanded(request, context, CommandKind.FUND, self._escrows.fund)
+
+    async def CompleteMilestone(
+        self, request: escrow_pb2.CompleteMilestoneRequest, context: Context
+    ) -> escrow_pb2.Command:
+        complete = partial(self._escrows.complete_milestone, index=request.milestone)
+        return await _commanded(request, context, CommandKind.COMPLETE_MILESTONE, complete)
 
     async def ReleaseEscrow(
         self, request: escrow_pb2.ReleaseEscrowRequest, context: Context

@@ -23,6 +23,7 @@ from services.orders.funds.credits import CreditService
 from services.orders.funds.holds import Holds
 from services.orders.measures import MEASURES
 from services.orders.operations.commands import CommandRunner
+from services.orders.operations.milestone_steps import MilestoneSteps
 from services.orders.operations.operation_store import OperationStore
 from services.orders.operations.saga import Saga
 from services.orders.operations.steps import Steps
@@ -194,6 +195,7 @@ class Parts:
         steps = Steps(
             ledger=self._ledger, escrow=self._escrow, disputes=self._disputes, clock=self.clock
         )
+        milestones = MilestoneSteps(escrow=self._escrow, clock=self.clock)
         return Saga(
             database=self._database,
             orders=self.orders,
@@ -201,7 +203,7 @@ class Parts:
             idempotency=self.idempotency,
             clock=self.clock,
             encode=wire.encode_order,
-            steps=steps.table(),
+            steps={**steps.table(), **milestones.table()},
         )
 
     def holds(self) -> Holds:

@@ -71,14 +71,33 @@ class OrderService:
         order_id: uuid.UUID,
         by: Party,
         delta_score_tenths: int | None = None,
+        is_forced: bool = False,
     ) -> Answer:
-        """Pay the seller. Raises: OrderNotFound; OrderInWrongState."""
+        """Pay the seller. is_forced: although milestones are not completed.
+
+        Raises: OrderNotFound; OrderInWrongState; MilestonesIncomplete.
+        """
         return await self._commands.run(
             request,
             order_id,
             lambda order, _id: use_cases.release(
-                order, by=by, delta_score_tenths=delta_score_tenths, at=self._clock.now()
+                order,
+                by=by,
+                delta_score_tenths=delta_score_tenths,
+                is_forced=is_forced,
+                at=self._clock.now(),
             ),
+        )
+
+    async def complete_milestone(
+        self, request: Request, *, order_id: uuid.UUID, ref: str
+    ) -> Answer:
+        """Mark a part of the work on chain, for both sides; no money moves.
+
+        Raises: OrderNotFound; MilestoneNotFound; OrderInWrongState; ProviderError.
+        """
+        return await self._commands.run(
+            request, order_id, lambda order, _id: use_cases.complete_milestone(order, ref=ref)
         )
 
     async def confirm(

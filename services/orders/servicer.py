@@ -45,6 +45,7 @@ ACCESS = {
     "ReserveFunds": allow("gateway", scope="write"),
     "CreateEscrow": allow("gateway", scope="write"),
     "FundEscrow": allow("gateway", scope="write"),
+    "CompleteMilestone": allow("gateway", scope="write"),
     "ReleaseFunds": allow("gateway", scope="write"),
     "CancelOrder": allow("gateway", scope="write", roles=WITH_PEOPLE),
     "RefundOrder": allow("gateway", scope="write"),
@@ -225,6 +226,15 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
             order_id=uuid.UUID(request.order_id),
             by=_party(request.requested_by, "requested_by"),
             delta_score_tenths=score,
+            is_forced=request.force,
+        )
+        return _order(context, answer)
+
+    async def CompleteMilestone(
+        self, request: orders_pb2.CompleteMilestoneRequest, context: Context
+    ) -> orders_pb2.Order:
+        answer = await self._service.complete_milestone(
+            _request(request), order_id=uuid.UUID(request.order_id), ref=request.ref
         )
         return _order(context, answer)
 

@@ -73,6 +73,7 @@ orders = _table(
     contract_template_id=sa.Text,
     contract_id=sa.Text,
     contract_terms_json=sa.Text,
+    completions=sa.Text,
 )
 operations = _table(
     "operations",

@@ -44,7 +44,9 @@ class Timers:
             )
             request = Request(marketplace_id=marketplace_id, key=key, wait_seconds=0)
             try:
-                await self._service.release_funds(request, order_id=order_id, by=Party.SYSTEM)
+                await self._service.release_funds(
+                    request, order_id=order_id, by=Party.SYSTEM, is_forced=True
+                )
             except DomainError as error:
                 # It was confirmed meanwhile, or a peer is unavailable: the next turn looks again.
                 log.info("order.not_accepted", order_id=str(order_id), error=error.reason)

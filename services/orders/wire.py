@@ -170,6 +170,7 @@ def order_to_proto(order: Order, operation: Operation | None = None) -> orders_p
                 title=one.title,
                 amount=_money(order, one.minor_units),
                 description=one.description,
+                completed_at=instant_to_proto(one.completed_at),
             )
             for one in order.milestones
         ],

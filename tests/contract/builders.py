@@ -116,6 +116,10 @@ ORDERS: dict[str, Callable[[], Any]] = {
         requested_by=common.PARTY_BUYER,
         wait_seconds=5,
         delta_score_tenths=95,
+        force=True,
+    ),
+    "CompleteMilestone": lambda: on_order(
+        orders.CompleteMilestoneRequest, ref="m1", wait_seconds=5
     ),
     "CancelOrder": lambda: on_order(
         orders.CancelOrderRequest,
@@ -209,6 +213,7 @@ ESCROW: dict[str, Callable[[], Any]] = {
         platform_fee_bps=0,
     ),
     "FundEscrow": lambda: on_order(escrow.FundEscrowRequest),
+    "CompleteMilestone": lambda: on_order(escrow.CompleteMilestoneRequest, milestone=0),
     "ReleaseEscrow": lambda: on_order(escrow.ReleaseEscrowRequest),
     "RefundEscrow": lambda: on_order(escrow.RefundEscrowRequest),
     "FreezeEscrow": lambda: on_order(escrow.FreezeEscrowRequest),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.settings import child_environment
-from tests.e2e.routes import STATES, routes
+from tests.e2e.routes import MILESTONE, STATES, routes
 from tests.e2e.tenants import Tenant
 from tests.shop import Pair, Shop, data_of
 
@@ -131,9 +131,9 @@ async def _populate(shop: Shop) -> dict[str, list[str]]:
 
 async def _objects(shop: Shop, pair: Pair, path: str) -> list[str]:
     """Create orders that a path can act on; returns their ids, or the ids of their disputes."""
-    state = STATES[path]
+    state, parts = STATES[path], {MILESTONE: "1.00"} if "{ref}" in path else None
     orders = await asyncio.gather(
-        *(shop.order_in(state, pair, amount="1.00") for _ in range(ORDERS_EACH))
+        *(shop.order_in(state, pair, amount="1.00", milestones=parts) for _ in range(ORDERS_EACH))
     )
     if not path.startswith("/disputes"):
         return orders

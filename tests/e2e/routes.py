@@ -25,6 +25,7 @@ _BODIES: Mapping[str, Body] = {
     "/orders/{id}/escrow": None,
     "/orders/{id}/escrow/fund": None,
     "/orders/{id}/deliver": {"notes": "Done"},
+    "/orders/{id}/milestones/{ref}/complete": {},
     "/orders/{id}/cancel": {"canceledBy": "BUYER"},
     "/orders/{id}/resolution/release": {"requestedBy": "BUYER"},
     "/orders/{id}/resolution/refund": {"requestedBy": "BUYER"},
@@ -44,6 +45,8 @@ STATES: Mapping[str, str] = {
     "/orders/{id}/escrow": "FUNDS_RESERVED",
     "/orders/{id}/escrow/fund": "ESCROW_CREATING",
     "/orders/{id}/deliver": "IN_PROGRESS",
+    "/orders/{id}/milestones": "IN_PROGRESS",
+    "/orders/{id}/milestones/{ref}/complete": "IN_PROGRESS",
     "/orders/{id}/cancel": "FUNDS_RESERVED",
     "/orders/{id}/resolution/release": "IN_PROGRESS",
     "/orders/{id}/resolution/refund": "IN_PROGRESS",
@@ -54,6 +57,8 @@ STATES: Mapping[str, str] = {
     "/disputes/{id}/resolve": "DISPUTED",
 }
 _BASE = "/api/v1"
+# The ref of the milestone that a path names.
+MILESTONE = "all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +107,7 @@ class Route:
         if json is not None:
             json = {**json, **(changed or {})}
         headers = {} if key is None else {"Idempotency-Key": key}
-        path = self.path.replace("{id}", of)
+        path = self.path.replace("{id}", of).replace("{ref}", MILESTONE)
         return await client.request(self.method, path, json=json, headers=headers)
 
 

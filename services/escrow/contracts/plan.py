@@ -35,6 +35,14 @@ def plan_fund(*, minor_units: int) -> list[PlannedStep]:
     return [PlannedStep(name=StepName.FUND, terms={"minor_units": minor_units})]
 
 
+def plan_milestone(*, index: int) -> list[PlannedStep]:
+    """Plan: the seller completes one milestone, and the buyer approves it."""
+    return [
+        _milestone(StepName.CHANGE_MILESTONE_STATUS, index),
+        _milestone(StepName.APPROVE_MILESTONE, index),
+    ]
+
+
 def plan_release(*, milestones: int, amount: int, fees: FeePolicy) -> list[PlannedStep]:
     """Plan: the seller completes each milestone, the buyer approves each and releases."""
     completed = [_milestone(StepName.CHANGE_MILESTONE_STATUS, i) for i in range(milestones)]

@@ -65,11 +65,19 @@ class Endings:
             )
         return replace(work, command=replace(work.command, state=CommandState.SUCCEEDED))
 
-    def success(self, work: Work, *, at: dt.datetime) -> EscrowChange:
-        """Return what becomes of an escrow when its command's steps are all done."""
+    def success(
+        self, work: Work, *, at: dt.datetime, completes_milestone: bool = False
+    ) -> EscrowChange:
+        """Return what becomes of an escrow when its command's steps are all done.
+
+        completes_milestone: the last step was the seller's mark on a milestone.
+        """
         kind, payments = work.command.kind, work.command.payments
-        decided = domain.succeed(work.escrow, kind=kind, payments=payments, at=at)
-        return self._change(work, decided, at=at)
+        escrow, told = work.escrow, list[Fact]()
+        if completes_milestone:
+            escrow, told = domain.complete_milestone(escrow)
+        ended, facts = domain.succeed(escrow, kind=kind, payments=payments, at=at)
+        return self._change(work, (ended, [*told, *facts]), at=at)
 
     def milestone(self, work: Work) -> EscrowChange:
         """Return what becomes of an escrow when its milestone is complete."""

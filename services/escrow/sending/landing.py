@@ -157,11 +157,12 @@ class Landing:
         )
         after = work.landed(step, ended, paid=paid, view=view)
         ends, change, ends_at = doubt is None and following is None, None, None
-        if step.name is StepName.CHANGE_MILESTONE_STATUS:
-            change = self._endings.milestone(work)
-        elif ends and work.command.escrow is not None:
+        completes = step.name is StepName.CHANGE_MILESTONE_STATUS
+        if ends and work.command.escrow is not None:
             ends_at = self._endings.now()
-            change = self._endings.success(after, at=ends_at)
+            change = self._endings.success(after, at=ends_at, completes_milestone=completes)
+        elif completes:
+            change = self._endings.milestone(work)
         # The end of a command on a wallet is written by itself: else one statement writes it all.
         is_one = not ends or ends_at is not None
         lent = self._database.statement() if is_one else self._database.transaction()

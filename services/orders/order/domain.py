@@ -43,6 +43,7 @@ class Trigger(enum.Enum):
     FUND = "fund"
     FUNDED = "funded"
     START = "start"
+    COMPLETE_MILESTONE = "complete_milestone"
     DELIVER = "deliver"
     RELEASE = "release"
     RELEASED = "released"
@@ -105,6 +106,7 @@ TRANSITIONS: Mapping[tuple[State, Trigger], State] = {
     (State.ESCROW_FUNDING, Trigger.FUNDED): State.ESCROW_FUNDED,
     (State.ESCROW_FUNDING, Trigger.ESCROW_FAILED): State.FUNDS_RESERVED,
     (State.ESCROW_FUNDED, Trigger.START): State.IN_PROGRESS,
+    (State.IN_PROGRESS, Trigger.COMPLETE_MILESTONE): State.IN_PROGRESS,
     (State.IN_PROGRESS, Trigger.DELIVER): State.IN_PROGRESS,
     (State.IN_PROGRESS, Trigger.RELEASE): State.RELEASE_REQUESTED,
     (State.IN_PROGRESS, Trigger.REFUND): State.REFUND_REQUESTED,
@@ -169,12 +171,13 @@ class UserName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Milestone:
-    """A part of the work; amount in minor units."""
+    """A part of the work; amount in minor units. completed_at: None, it is not completed."""
 
     ref: str
     title: str
     minor_units: int
     description: str = ""
+    completed_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,10 +339,8 @@ def escrow_creating(order: Order, *, escrow_id: uuid.UUID, at: dt.datetime) -> D
         State.CLOSED,
     }
     if has_contract:
-        raise EscrowAlreadyExists(
-            "The order already has its escrow",
-            details={"orderId": order.public_id, "currentState": order.state.value},
-        )
+        details = {"orderId": order.public_id, "currentState": order.state.value}
+        raise EscrowAlreadyExists("The order already has its escrow", details=details)
     escrow = EscrowInfo(id=escrow_id)
     payload = {"orderId": order.public_id, "escrowId": to_public("esc", escrow_id)}
     after = move(order, Trigger.CREATE_ESCROW, at=at, escrow=escrow)

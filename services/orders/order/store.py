@@ -1,5 +1,6 @@
 """Orders in PostgreSQL: rows in, dataclasses out."""
 
+import datetime as dt
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
@@ -161,7 +162,8 @@ def values_of(order: Order) -> dict[str, Any]:
         "state": order.state.value,
         "final_status": order.final_status.value if order.final_status else None,
         "origin": order.origin.value,
-        "milestones": orjson.dumps([asdict(one) for one in order.milestones]).decode(),
+        "milestones": orjson.dumps([_planned(one) for one in order.milestones]).decode(),
+        "completions": _completions(order),
         "escrow_id": escrow.id if escrow else None,
         "escrow_contract_id": escrow.contract_id if escrow else "",
         "escrow_status": escrow.status if escrow else "",
@@ -210,12 +212,30 @@ def order_of(row: Any) -> Order:
         state=State(row.state),
         final_status=FinalStatus(row.final_status) if row.final_status else None,
         origin=Origin(row.origin),
-        milestones=tuple(Milestone(**one) for one in orjson.loads(row.milestones)),
+        milestones=_milestones(row),
         escrow=escrow,
         dispute=dispute,
         delivery=delivery,
         ended_by=Party(row.ended_by) if row.ended_by else None,
     )
+
+
+def _planned(milestone: Milestone) -> dict[str, object]:
+    """Return what the parties agreed on; when it was completed stands in another column."""
+    return {name: value for name, value in asdict(milestone).items() if name != "completed_at"}
+
+
+def _completions(order: Order) -> str:
+    """Write when milestones were completed, by ref; empty where none was."""
+    done = {one.ref: one.completed_at for one in order.milestones if one.completed_at}
+    return orjson.dumps(done).decode() if done else ""
+
+
+def _milestones(row: Any) -> tuple[Milestone, ...]:
+    done = orjson.loads(row.completions) if row.completions else {}
+    at = {ref: dt.datetime.fromisoformat(text) for ref, text in done.items()}
+    planned = orjson.loads(row.milestones)
+    return tuple(Milestone(**one, completed_at=at.get(one["ref"])) for one in planned)
 
 
 # Columns that an Order has under the same name and as the same value.
@@ -270,6 +290,7 @@ _CHANGING = (
     "delivery_notes",
     "delivery_url",
     "delivered_at",
+    "completions",
     "version",
     "updated_at",
     "reserved_at",

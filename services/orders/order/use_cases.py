@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from kernel.ids import derived_id
 from kernel.money import fee_half_up
-from services.orders.order import domain, endings, parties
+from services.orders.order import domain, endings, milestones, parties
 from services.orders.order.domain import (
     Decided,
     Decision,
@@ -34,6 +34,7 @@ class Kind(enum.Enum):
     RESERVE = "RESERVE"
     CREATE_ESCROW = "CREATE_ESCROW"
     FUND_ESCROW = "FUND_ESCROW"
+    COMPLETE_MILESTONE = "COMPLETE_MILESTONE"
     RELEASE = "RELEASE"
     CANCEL = "CANCEL"
     REFUND = "REFUND"
@@ -153,6 +154,12 @@ def fund_escrow(order: Order, *, at: dt.datetime) -> Accepted:
     return _accepted(domain.escrow_funding(order, at=at), Kind.FUND_ESCROW)
 
 
+def complete_milestone(order: Order, *, ref: str) -> Accepted:
+    """Mark a part of the work on chain. Raises: MilestoneNotFound; OrderInWrongState."""
+    context = {"ref": ref, "place": str(milestones.to_complete(order, ref=ref))}
+    return Accepted(order=order, work=Work(kind=Kind.COMPLETE_MILESTONE, context=context))
+
+
 def deliver(
     order: Order, *, user_id: uuid.UUID | None, notes: str, url: str, at: dt.datetime
 ) -> Accepted:
@@ -163,16 +170,29 @@ def deliver(
 
 
 def confirm(order: Order, *, user_id: uuid.UUID | None, at: dt.datetime) -> Accepted:
-    """Accept the work and pay the seller. Raises: NotPersonal; OrderInWrongState."""
+    """Accept the whole work, milestones or not, and pay the seller.
+
+    Raises: NotPersonal; OrderInWrongState.
+    """
     parties.require_buyer(order, user_id)
-    return release(order, by=Party.BUYER, delta_score_tenths=None, at=at)
+    return release(order, by=Party.BUYER, delta_score_tenths=None, is_forced=True, at=at)
 
 
 def release(
-    order: Order, *, by: Party, delta_score_tenths: int | None, at: dt.datetime
+    order: Order,
+    *,
+    by: Party,
+    delta_score_tenths: int | None,
+    is_forced: bool,
+    at: dt.datetime,
 ) -> Accepted:
-    """Pay the seller. Raises: OrderInWrongState."""
+    """Pay the seller. is_forced: although milestones are not completed.
+
+    Raises: OrderInWrongState; MilestonesIncomplete.
+    """
     decided = endings.release_requested(order, by=by, delta_score_tenths=delta_score_tenths, at=at)
+    if not is_forced:
+        milestones.require_completed(order)
     return _accepted(decided, Kind.RELEASE)
 
 

@@ -122,6 +122,15 @@ class EscrowClient:
         request = escrow_pb2.FundEscrowRequest(request_id=str(command_id), order_id=str(order_id))
         return _command(await self._caller.call(self._stub.FundEscrow, request))
 
+    async def complete_milestone(
+        self, *, command_id: uuid.UUID, order_id: uuid.UUID, place: int
+    ) -> Command:
+        """Start marking a milestone. place: among the order's, from 0."""
+        request = escrow_pb2.CompleteMilestoneRequest(
+            request_id=str(command_id), order_id=str(order_id), milestone=place
+        )
+        return _command(await self._caller.call(self._stub.CompleteMilestone, request))
+
     async def release(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
         """Start paying the seller."""
         request = escrow_pb2.ReleaseEscrowRequest(

@@ -117,6 +117,12 @@ class EscrowPort(Protocol):
         """Start moving the buyer's money into the contract."""
         ...
 
+    async def complete_milestone(
+        self, *, command_id: uuid.UUID, order_id: uuid.UUID, place: int
+    ) -> Command:
+        """Start marking a milestone. place: among the order's, from 0."""
+        ...
+
     async def release(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
         """Start paying the seller."""
         ...

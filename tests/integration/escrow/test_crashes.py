@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from chassis.leases import Lease
+from kernel.ids import to_public
 from services.escrow.domain import CommandKind, CommandState, Wallet
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
@@ -64,15 +65,17 @@ async def lease_anew(world: World, lease: Lease) -> Lease:
     return replace(lease, epoch=lease.epoch + 1)
 
 
-async def accept(world: World, kind: CommandKind, order: Order) -> Lease:
+async def accept(world: World, kind: CommandKind, order: Order, **fields: int) -> Lease:
     """Accept a command and take it."""
     use_case = getattr(world.escrows, kind.value.lower())
-    answer = await use_case(world.asked(kind), order_id=order.id)
+    answer = await use_case(world.asked(kind), order_id=order.id, **fields)
     lease = Lease(marketplace_id=world.marketplace_id, id=command_of(answer), epoch=0)
     return await lease_anew(world, lease)
 
 
-async def death_at_every_boundary(world: World, kind: CommandKind) -> tuple[int, list[Order]]:
+async def death_at_every_boundary(
+    world: World, kind: CommandKind, **fields: int
+) -> tuple[int, list[Order]]:
     """Die after the first thing, then after the second, …, until one lives to the end.
 
     Returns after how many things it lived, and the orders.
@@ -84,7 +87,7 @@ async def death_at_every_boundary(world: World, kind: CommandKind) -> tuple[int,
         batch = await funded_orders(world, AT_ONCE, buyer=buyer)
         orders += batch
         await world.pause_worker()
-        leases = [await accept(world, kind, order) for order in batch]
+        leases = [await accept(world, kind, order, **fields) for order in batch]
 
         async def run(lease: Lease, after: int) -> tuple[CommandState, bool]:
             return await die_and_resume(
@@ -110,6 +113,20 @@ async def test_a_release_that_dies_anywhere_pays_once(still: World) -> None:
         assert await still.balance(escrow.contract_id) == 0
     sent = 80 * 10_000_000 * len(orders)
     assert await still.balance(orders[0].buyer.address) == MORE_THAN_ENOUGH * AMOUNT - sent
+
+
+async def test_a_milestone_that_dies_anywhere_is_marked_once_and_can_be_released(
+    still: World,
+) -> None:
+    lived, orders = await death_at_every_boundary(still, CommandKind.COMPLETE_MILESTONE, index=0)
+
+    assert lived > 8
+    for order in orders:
+        events = await still.events(to_public("esc", order.escrow_id))
+        assert [name for _, name in events].count("escrow.milestone_completed") == 1
+        assert [version for version, _ in events] == [*range(1, len(events) + 1)]
+        await still.do(CommandKind.RELEASE, order)
+        assert await still.balance(order.seller.address) == AMOUNT
 
 
 async def test_a_refund_that_dies_anywhere_pays_back_once(still: World) -> None:

@@ -72,10 +72,10 @@ def test_names_of_operations_are_unique_and_fit_every_language(document: dict[st
 # Clients are generated from these names: a change breaks them.
 STABLE = {
     "marketplace": "createOrder listOrders getOrder getTimeline reserveFunds createEscrow "
-    "fundEscrow deliverOrder cancelOrder releaseFunds refundOrder openDispute registerUser "
-    "listUsers getUser getUserBalance getBalance creditUser listEntries getWallet getDeposit listDisputes getDispute "
-    "assignDispute addEvidence resolveDispute streamEvents createKey listKeys revokeKey getMe "
-    "getHealth getDetailedHealth",
+    "fundEscrow deliverOrder cancelOrder releaseFunds refundOrder openDispute listMilestones "
+    "completeMilestone registerUser listUsers getUser getUserBalance getBalance creditUser "
+    "listEntries getWallet getDeposit listDisputes getDispute assignDispute addEvidence "
+    "resolveDispute streamEvents createKey listKeys revokeKey getMe getHealth getDetailedHealth",
     "party": "createOrder listOrders getOrder payOrder deliverOrder confirmOrder cancelOrder "
     "openDispute getDispute addEvidence getReceipt getMe streamEvents",
 }

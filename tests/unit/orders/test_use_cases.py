@@ -111,7 +111,9 @@ COMMANDS: dict[str, tuple[Callable[[Order], Accepted], Kind | None, dict[State, 
         {State.IN_PROGRESS: State.IN_PROGRESS},
     ),
     "release": (
-        lambda order: use_cases.release(order, by=Party.BUYER, delta_score_tenths=None, at=NOW),
+        lambda order: use_cases.release(
+            order, by=Party.BUYER, delta_score_tenths=None, is_forced=False, at=NOW
+        ),
         Kind.RELEASE,
         {State.IN_PROGRESS: State.RELEASE_REQUESTED},
     ),

@@ -35,6 +35,7 @@ class EscrowState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ESCROW_STATE_RESOLVING: _ClassVar[EscrowState]
     ESCROW_STATE_RESOLVED: _ClassVar[EscrowState]
     ESCROW_STATE_FAILED: _ClassVar[EscrowState]
+    ESCROW_STATE_COMPLETING: _ClassVar[EscrowState]
 
 class CommandKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -47,6 +48,7 @@ class CommandKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COMMAND_KIND_FREEZE: _ClassVar[CommandKind]
     COMMAND_KIND_RESOLVE: _ClassVar[CommandKind]
     COMMAND_KIND_CREDIT_WALLET: _ClassVar[CommandKind]
+    COMMAND_KIND_COMPLETE_MILESTONE: _ClassVar[CommandKind]
 
 class CommandState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -98,6 +100,7 @@ ESCROW_STATE_DISPUTED: EscrowState
 ESCROW_STATE_RESOLVING: EscrowState
 ESCROW_STATE_RESOLVED: EscrowState
 ESCROW_STATE_FAILED: EscrowState
+ESCROW_STATE_COMPLETING: EscrowState
 COMMAND_KIND_UNSPECIFIED: CommandKind
 COMMAND_KIND_CREATE_WALLET: CommandKind
 COMMAND_KIND_CREATE: CommandKind
@@ -107,6 +110,7 @@ COMMAND_KIND_REFUND: CommandKind
 COMMAND_KIND_FREEZE: CommandKind
 COMMAND_KIND_RESOLVE: CommandKind
 COMMAND_KIND_CREDIT_WALLET: CommandKind
+COMMAND_KIND_COMPLETE_MILESTONE: CommandKind
 COMMAND_STATE_UNSPECIFIED: CommandState
 COMMAND_STATE_RUNNING: CommandState
 COMMAND_STATE_SUCCEEDED: CommandState
@@ -276,6 +280,16 @@ class FundEscrowRequest(_message.Message):
     request_id: str
     order_id: str
     def __init__(self, request_id: _Optional[str] = ..., order_id: _Optional[str] = ...) -> None: ...
+
+class CompleteMilestoneRequest(_message.Message):
+    __slots__ = ("request_id", "order_id", "milestone")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    MILESTONE_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    order_id: str
+    milestone: int
+    def __init__(self, request_id: _Optional[str] = ..., order_id: _Optional[str] = ..., milestone: _Optional[int] = ...) -> None: ...
 
 class ReleaseEscrowRequest(_message.Message):
     __slots__ = ("request_id", "order_id")

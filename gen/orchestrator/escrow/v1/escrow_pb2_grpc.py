@@ -65,6 +65,11 @@ class EscrowServiceStub:
                 request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.FundEscrowRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
                 _registered_method=True)
+        self.CompleteMilestone = channel.unary_unary(
+                '/orchestrator.escrow.v1.EscrowService/CompleteMilestone',
+                request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CompleteMilestoneRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
+                _registered_method=True)
         self.ReleaseEscrow = channel.unary_unary(
                 '/orchestrator.escrow.v1.EscrowService/ReleaseEscrow',
                 request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ReleaseEscrowRequest.SerializeToString,
@@ -209,8 +214,17 @@ class EscrowServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CompleteMilestone(self, request, context):
+        """Complete and approve one milestone. No money moves. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY,
+        COMMAND_IN_MOTION, MILESTONE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReleaseEscrow(self, request, context):
-        """Complete and approve the milestone, and release to the seller. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY, COMMAND_IN_MOTION.
+        """Complete and approve the milestones that are not yet, and release to the seller.
+        Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY, COMMAND_IN_MOTION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -388,6 +402,11 @@ def add_EscrowServiceServicer_to_server(servicer, server):
             'FundEscrow': grpc.unary_unary_rpc_method_handler(
                     servicer.FundEscrow,
                     request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.FundEscrowRequest.FromString,
+                    response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.SerializeToString,
+            ),
+            'CompleteMilestone': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteMilestone,
+                    request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CompleteMilestoneRequest.FromString,
                     response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.SerializeToString,
             ),
             'ReleaseEscrow': grpc.unary_unary_rpc_method_handler(
@@ -626,6 +645,33 @@ class EscrowService:
             target,
             '/orchestrator.escrow.v1.EscrowService/FundEscrow',
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.FundEscrowRequest.SerializeToString,
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteMilestone(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.escrow.v1.EscrowService/CompleteMilestone',
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CompleteMilestoneRequest.SerializeToString,
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
             options,
             channel_credentials,

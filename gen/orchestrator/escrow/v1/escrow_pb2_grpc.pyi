@@ -38,8 +38,14 @@ class EscrowServiceStub:
     """Pay the buyer's money into the contract. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY,
     COMMAND_IN_MOTION.
     """
+    CompleteMilestone: _aio.UnaryUnaryMultiCallable[_escrow_pb2.CompleteMilestoneRequest, _escrow_pb2.Command]
+    """Complete and approve one milestone. No money moves. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY,
+    COMMAND_IN_MOTION, MILESTONE_NOT_FOUND.
+    """
     ReleaseEscrow: _aio.UnaryUnaryMultiCallable[_escrow_pb2.ReleaseEscrowRequest, _escrow_pb2.Command]
-    """Complete and approve the milestone, and release to the seller. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY, COMMAND_IN_MOTION."""
+    """Complete and approve the milestones that are not yet, and release to the seller.
+    Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY, COMMAND_IN_MOTION.
+    """
     RefundEscrow: _aio.UnaryUnaryMultiCallable[_escrow_pb2.RefundEscrowRequest, _escrow_pb2.Command]
     """Dispute the contract, and resolve it with everything to the buyer. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY,
     COMMAND_IN_MOTION.
@@ -165,12 +171,24 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def CompleteMilestone(
+        self,
+        request: _escrow_pb2.CompleteMilestoneRequest,
+        context: _aio.ServicerContext[_escrow_pb2.CompleteMilestoneRequest, _abc.Awaitable[_escrow_pb2.Command]],
+    ) -> _abc.Awaitable[_escrow_pb2.Command]:
+        """Complete and approve one milestone. No money moves. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY,
+        COMMAND_IN_MOTION, MILESTONE_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
     def ReleaseEscrow(
         self,
         request: _escrow_pb2.ReleaseEscrowRequest,
         context: _aio.ServicerContext[_escrow_pb2.ReleaseEscrowRequest, _abc.Awaitable[_escrow_pb2.Command]],
     ) -> _abc.Awaitable[_escrow_pb2.Command]:
-        """Complete and approve the milestone, and release to the seller. Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY, COMMAND_IN_MOTION."""
+        """Complete and approve the milestones that are not yet, and release to the seller.
+        Reasons: ESCROW_NOT_FOUND, ESCROW_NOT_READY, COMMAND_IN_MOTION.
+        """
 
     @_abc_1.abstractmethod
     def RefundEscrow(

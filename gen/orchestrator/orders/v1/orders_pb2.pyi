@@ -113,16 +113,18 @@ class User(_message.Message):
     def __init__(self, id: _Optional[str] = ..., public_id: _Optional[str] = ..., external_user_id: _Optional[str] = ..., email: _Optional[str] = ..., type: _Optional[_Union[UserType, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., wallet_address: _Optional[str] = ...) -> None: ...
 
 class Milestone(_message.Message):
-    __slots__ = ("ref", "title", "amount", "description")
+    __slots__ = ("ref", "title", "amount", "description", "completed_at")
     REF_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    COMPLETED_AT_FIELD_NUMBER: _ClassVar[int]
     ref: str
     title: str
     amount: _common_pb2.Money
     description: str
-    def __init__(self, ref: _Optional[str] = ..., title: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., description: _Optional[str] = ...) -> None: ...
+    completed_at: _timestamp_pb2.Timestamp
+    def __init__(self, ref: _Optional[str] = ..., title: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., description: _Optional[str] = ..., completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class OrderEscrow(_message.Message):
     __slots__ = ("id", "contract_id", "status", "funded_at", "last_error")
@@ -503,7 +505,7 @@ class FundEscrowRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., wait_seconds: _Optional[int] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., requested_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ReleaseFundsRequest(_message.Message):
-    __slots__ = ("request_id", "fingerprint", "order_id", "requested_by", "wait_seconds", "delta_score_tenths", "amount", "reason")
+    __slots__ = ("request_id", "fingerprint", "order_id", "requested_by", "wait_seconds", "delta_score_tenths", "amount", "reason", "force")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -512,6 +514,7 @@ class ReleaseFundsRequest(_message.Message):
     DELTA_SCORE_TENTHS_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     fingerprint: bytes
     order_id: str
@@ -520,7 +523,22 @@ class ReleaseFundsRequest(_message.Message):
     delta_score_tenths: int
     amount: _common_pb2.Money
     reason: str
-    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., requested_by: _Optional[_Union[_common_pb2.Party, str]] = ..., wait_seconds: _Optional[int] = ..., delta_score_tenths: _Optional[int] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
+    force: bool
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., requested_by: _Optional[_Union[_common_pb2.Party, str]] = ..., wait_seconds: _Optional[int] = ..., delta_score_tenths: _Optional[int] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., reason: _Optional[str] = ..., force: _Optional[bool] = ...) -> None: ...
+
+class CompleteMilestoneRequest(_message.Message):
+    __slots__ = ("request_id", "fingerprint", "order_id", "ref", "wait_seconds")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    REF_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    fingerprint: bytes
+    order_id: str
+    ref: str
+    wait_seconds: int
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., order_id: _Optional[str] = ..., ref: _Optional[str] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
 
 class CancelOrderRequest(_message.Message):
     __slots__ = ("request_id", "fingerprint", "order_id", "canceled_by", "reason", "wait_seconds", "amount")

@@ -99,6 +99,11 @@ class OrdersServiceStub:
                 request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.FundEscrowRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
                 _registered_method=True)
+        self.CompleteMilestone = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/CompleteMilestone',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.CompleteMilestoneRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
+                _registered_method=True)
         self.ReleaseFunds = channel.unary_unary(
                 '/orchestrator.orders.v1.OrdersService/ReleaseFunds',
                 request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.ReleaseFundsRequest.SerializeToString,
@@ -260,8 +265,17 @@ class OrdersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CompleteMilestone(self, request, context):
+        """Complete a milestone: both sides' marks are set on chain. No money moves. Reasons:
+        ORDER_NOT_FOUND, MILESTONE_NOT_FOUND, INVALID_STATE (it is completed already too), PROVIDER_ERROR.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReleaseFunds(self, request, context):
-        """Pay the seller. Reasons: ORDER_NOT_FOUND, INVALID_STATE, RESERVE_MISMATCH_AMOUNT.
+        """Pay the seller. Reasons: ORDER_NOT_FOUND, INVALID_STATE, MILESTONES_INCOMPLETE,
+        RESERVE_MISMATCH_AMOUNT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -406,6 +420,11 @@ def add_OrdersServiceServicer_to_server(servicer, server):
             'FundEscrow': grpc.unary_unary_rpc_method_handler(
                     servicer.FundEscrow,
                     request_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.FundEscrowRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.SerializeToString,
+            ),
+            'CompleteMilestone': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteMilestone,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.CompleteMilestoneRequest.FromString,
                     response_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.SerializeToString,
             ),
             'ReleaseFunds': grpc.unary_unary_rpc_method_handler(
@@ -792,6 +811,33 @@ class OrdersService:
             target,
             '/orchestrator.orders.v1.OrdersService/FundEscrow',
             orchestrator_dot_orders_dot_v1_dot_orders__pb2.FundEscrowRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteMilestone(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/CompleteMilestone',
+            orchestrator_dot_orders_dot_v1_dot_orders__pb2.CompleteMilestoneRequest.SerializeToString,
             orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
             options,
             channel_credentials,

@@ -66,8 +66,14 @@ class OrdersServiceStub:
     """Lock the reserved money in the contract. Reasons: ORDER_NOT_FOUND, INVALID_STATE,
     ESCROW_NOT_READY, PROVIDER_ERROR, RESERVE_MISMATCH_AMOUNT.
     """
+    CompleteMilestone: _aio.UnaryUnaryMultiCallable[_orders_pb2.CompleteMilestoneRequest, _orders_pb2.Order]
+    """Complete a milestone: both sides' marks are set on chain. No money moves. Reasons:
+    ORDER_NOT_FOUND, MILESTONE_NOT_FOUND, INVALID_STATE (it is completed already too), PROVIDER_ERROR.
+    """
     ReleaseFunds: _aio.UnaryUnaryMultiCallable[_orders_pb2.ReleaseFundsRequest, _orders_pb2.Order]
-    """Pay the seller. Reasons: ORDER_NOT_FOUND, INVALID_STATE, RESERVE_MISMATCH_AMOUNT."""
+    """Pay the seller. Reasons: ORDER_NOT_FOUND, INVALID_STATE, MILESTONES_INCOMPLETE,
+    RESERVE_MISMATCH_AMOUNT.
+    """
     CancelOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.CancelOrderRequest, _orders_pb2.Order]
     """Cancel before the escrow exists. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL, INVALID_STATE,
     RESERVE_MISMATCH_AMOUNT.
@@ -229,12 +235,24 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def CompleteMilestone(
+        self,
+        request: _orders_pb2.CompleteMilestoneRequest,
+        context: _aio.ServicerContext[_orders_pb2.CompleteMilestoneRequest, _abc.Awaitable[_orders_pb2.Order]],
+    ) -> _abc.Awaitable[_orders_pb2.Order]:
+        """Complete a milestone: both sides' marks are set on chain. No money moves. Reasons:
+        ORDER_NOT_FOUND, MILESTONE_NOT_FOUND, INVALID_STATE (it is completed already too), PROVIDER_ERROR.
+        """
+
+    @_abc_1.abstractmethod
     def ReleaseFunds(
         self,
         request: _orders_pb2.ReleaseFundsRequest,
         context: _aio.ServicerContext[_orders_pb2.ReleaseFundsRequest, _abc.Awaitable[_orders_pb2.Order]],
     ) -> _abc.Awaitable[_orders_pb2.Order]:
-        """Pay the seller. Reasons: ORDER_NOT_FOUND, INVALID_STATE, RESERVE_MISMATCH_AMOUNT."""
+        """Pay the seller. Reasons: ORDER_NOT_FOUND, INVALID_STATE, MILESTONES_INCOMPLETE,
+        RESERVE_MISMATCH_AMOUNT.
+        """
 
     @_abc_1.abstractmethod
     def CancelOrder(

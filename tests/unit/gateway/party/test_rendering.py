@@ -119,7 +119,9 @@ def test_times_and_delivery_are_printed() -> None:
     )
     assert data["delivery_notes"] == "Report"
     assert data["deliverable_url"] == "https://cdn.example/r.pdf"
-    assert data["milestones"] == [{"ref": "m1", "title": "Draft", "amount": 150.0}]
+    assert data["milestones"] == [
+        {"ref": "m1", "title": "Draft", "amount": 150.0, "completed_at": None}
+    ]
 
 
 def test_missing_terms_are_an_empty_object() -> None:
