@@ -137,12 +137,18 @@ class Shop:
         milestones: Mapping[str, str] | None = None,
     ) -> str:
         """Create an order; returns its id. milestones: amounts by ref."""
-        body = {"buyerId": pair.buyer, "sellerId": pair.seller, "amount": amount, "title": title}
+        body: dict[str, Any] = {
+            "buyerId": pair.buyer,
+            "sellerId": pair.seller,
+            "amount": amount,
+            "title": title,
+        }
         parts = [
             {"ref": ref, "title": f"Part {ref}", "amount": part}
             for ref, part in (milestones or {}).items()
         ]
-        body |= {"milestones": parts} if parts else {}
+        if parts:
+            body["milestones"] = parts
         return str(data_of(await self.post("/orders", body), status=201)["id"])
 
     async def order_in(

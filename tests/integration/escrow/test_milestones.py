@@ -62,7 +62,8 @@ async def test_release_marks_only_what_is_not_marked_yet(world: World) -> None:
 
     sent = await release(world, order)
 
-    assert sorted(sent) == ["approve_milestone", "change_milestone_status", "release_funds"]
+    marks = [name for name in sent if name.endswith(("_status", "_milestone"))]
+    assert sorted(marks) == ["approve_milestone", "change_milestone_status"]
     assert (await told(world, order)).count("escrow.milestone_completed") == 3
 
 
