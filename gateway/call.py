@@ -26,6 +26,7 @@ from gateway.backends import READ_SECONDS, Backends, Reply
 from gateway.errors import (
     BodyTooLarge,
     DisputeNotFound,
+    OfferNotFound,
     OrderNotFound,
     RequestTimeout,
     UnsupportedMediaType,
@@ -198,6 +199,14 @@ def order_id(text: str) -> str:
     value = from_public("ord", text)
     if value is None:
         raise OrderNotFound("Order not found")
+    return str(value)
+
+
+def offer_id(text: str) -> str:
+    """Read an offer's id in either spelling. Raises: OfferNotFound."""
+    value = from_public("off", text)
+    if value is None:
+        raise OfferNotFound("The order has no such offer")
     return str(value)
 
 

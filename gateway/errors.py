@@ -49,10 +49,12 @@ REASONS: Mapping[str, Row] = {
     "INSUFFICIENT_SCOPE": Row(403, "INSUFFICIENT_SCOPE", "not_party"),
     "NOT_PARTY": Row(403, "NOT_PARTY", "not_party"),
     "NOT_BUSINESS": Row(403, "NOT_BUSINESS", "not_business"),
+    "OFFER_IS_OWN": Row(403, "OFFER_IS_OWN", "offer_is_own"),
     "NOT_PERSONAL": Row(403, "NOT_PERSONAL", "not_personal"),
     "ORDER_NOT_FOUND": Row(404, "ORDER_NOT_FOUND", "order_not_found"),
     "USER_NOT_FOUND": Row(404, "USER_NOT_FOUND", "business_not_found"),
     "DISPUTE_NOT_FOUND": Row(404, "DISPUTE_NOT_FOUND", "dispute_not_found"),
+    "OFFER_NOT_FOUND": Row(404, "OFFER_NOT_FOUND", "offer_not_found"),
     "MILESTONE_NOT_FOUND": Row(404, "MILESTONE_NOT_FOUND", "milestone_not_found"),
     "ESCROW_NOT_FOUND": Row(404, "ESCROW_NOT_FOUND", "escrow_not_found"),
     "RECEIPT_NOT_FOUND": Row(404, "RECEIPT_NOT_FOUND", "receipt_not_found"),
@@ -65,6 +67,7 @@ REASONS: Mapping[str, Row] = {
     "BUYER_IS_SELLER": _VALIDATION,
     "MILESTONES_MISMATCH": _VALIDATION,
     "SPLIT_AMOUNTS_MISMATCH": _VALIDATION,
+    "OFFER_AMOUNT_NOT_VALID": _VALIDATION,
     "TOO_MUCH_EVIDENCE": _VALIDATION,
     "INVALID_URL": _VALIDATION,
     "BODY_TOO_LARGE": Row(413, "VALIDATION_ERROR", "validation_error"),
@@ -82,6 +85,9 @@ REASONS: Mapping[str, Row] = {
     "OPERATION_IN_MOTION": _STATE,
     "DISPUTE_ALREADY_OPEN": Row(409, "DISPUTE_ALREADY_OPEN", "dispute_already_exists"),
     "ESCROW_ALREADY_EXISTS": Row(409, "ESCROW_ALREADY_EXISTS", "escrow_already_exists"),
+    "OFFER_NOT_OPEN": Row(409, "OFFER_NOT_OPEN", "offer_not_open"),
+    "OFFER_ALREADY_OPEN": Row(409, "OFFER_ALREADY_OPEN", "offer_already_open"),
+    "TOO_MANY_OFFERS": Row(409, "TOO_MANY_OFFERS", "too_many_offers"),
     "MILESTONES_INCOMPLETE": Row(409, "MILESTONES_INCOMPLETE", "milestones_incomplete"),
     "ESCROW_NOT_READY": Row(409, "ESCROW_NOT_READY", "escrow_not_ready"),
     "USER_ID_TAKEN": Row(409, "USER_ID_TAKEN", "user_id_taken"),
@@ -163,6 +169,12 @@ class MilestoneNotFound(NotFound):
     """The order has no such milestone."""
 
     reason = "MILESTONE_NOT_FOUND"
+
+
+class OfferNotFound(NotFound):
+    """The order has no such offer."""
+
+    reason = "OFFER_NOT_FOUND"
 
 
 class DisputeNotFound(NotFound):

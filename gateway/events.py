@@ -25,7 +25,16 @@ from kernel.errors import Unavailable
 
 PING = b"event: ping\ndata: {}\n\n"
 READY_SECONDS = 2.0
-RESOURCE_TYPES = ("Order", "Escrow", "Balance", "Dispute", "User", "Wallet", "Deposit")
+RESOURCE_TYPES = (
+    "Order",
+    "Escrow",
+    "Balance",
+    "Dispute",
+    "Offer",
+    "User",
+    "Wallet",
+    "Deposit",
+)
 # A stream counts its messages from 1.
 CURSOR = r"([1-9][0-9]{0,17})-(evt_[0-9A-Za-z]{1,64})"
 _CURSOR = re.compile(CURSOR, re.ASCII)

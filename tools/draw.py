@@ -13,6 +13,7 @@ from typing import Any
 
 from services.disputes import domain as disputes
 from services.escrow import domain as escrow
+from services.orders.offers import offer as offers
 from services.orders.order import domain as orders
 from tools import catalogue
 
@@ -31,6 +32,12 @@ MACHINES: tuple[tuple[str, str, str, Table], ...] = (
         "services/orders/order/domain.py",
         "Both APIs show this state machine; the party API uses its own names for the states.",
         orders.TRANSITIONS,
+    ),
+    (
+        "The offer",
+        "services/orders/offers/offer.py",
+        "One offer of an order is open at a time. An accepted one is paid as a split is.",
+        offers.TRANSITIONS,
     ),
     (
         "The escrow",

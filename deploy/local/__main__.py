@@ -94,7 +94,7 @@ def _welcome(document: Mapping[str, Any], say: Callable[[str], None]) -> None:
         "",
         f"  REST     {document['url']}/api/v1",
         f"  docs     {document['docsUrl']}",
-        f"  events   {document['natsUrl']}   subjects order.* escrow.* balance.* dispute.*",
+        f"  events   {document['natsUrl']}   subjects order.* escrow.* balance.* dispute.* offer.*",
         f"  chain    {document['rpcUrl']}",
         f"  logs     {document['logs']}",
         f"  key      {document['apiKey']}   (demo marketplace, every scope)",

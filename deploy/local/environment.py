@@ -66,6 +66,8 @@ READS: Mapping[str, frozenset[str]] = {
         *_CALLER,
         *_PEERS,
         "AUTO_CONFIRM_POLL_SECONDS",
+        "OFFER_HOURS",
+        "OFFER_POLL_SECONDS",
         "PLATFORM_FEE_BPS_MARKETPLACE",
         "PLATFORM_FEE_BPS_PARTY",
         "RECONCILE_SECONDS",

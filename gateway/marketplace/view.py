@@ -18,6 +18,7 @@ from gateway.marketplace import (
     events,
     health,
     milestones,
+    offers,
     orders,
     users,
 )
@@ -29,6 +30,7 @@ RESOURCES = (
     orders,
     actions,
     milestones,
+    offers,
     users,
     balances,
     disputes,

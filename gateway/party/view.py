@@ -11,7 +11,7 @@ from gateway.call import Call
 from gateway.documentation import About
 from gateway.errors import Refusal
 from gateway.limits import RateLimiter
-from gateway.party import account, actions, disputes, orders, receipts, words
+from gateway.party import account, actions, disputes, offers, orders, receipts, words
 from gateway.party.claims import TokenNotValid
 from gateway.party.people import People
 from gateway.party.shapes import Failure
@@ -19,7 +19,7 @@ from gateway.party.tokens import Tokens
 from gateway.routing import Operation
 from kernel.errors import DomainError
 
-RESOURCES = (orders, actions, disputes, receipts, account)
+RESOURCES = (orders, actions, offers, disputes, receipts, account)
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation for resource in RESOURCES for operation in resource.routes.operations
 )

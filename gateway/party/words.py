@@ -16,6 +16,7 @@ _MESSAGES: Mapping[str, str] = {
     "USER_NOT_FOUND": "No business with the given ID",
     "ORDER_NOT_FOUND": "No order with this ID",
     "NOT_PARTY": "You are not the personal user or business on this order",
+    "OFFER_IS_OWN": "Only the other party can answer this offer",
     "NOT_BUSINESS": "Only the assigned business may do this",
     "NOT_PERSONAL": "Only the personal user may do this",
     "INSUFFICIENT_FUNDS": "Your available balance is less than the order's amount",

@@ -22,6 +22,9 @@ from services.orders import wire
 from services.orders.funds.credits import CreditService
 from services.orders.funds.holds import Holds
 from services.orders.measures import MEASURES
+from services.orders.offers import wire as offers_wire
+from services.orders.offers.service import OfferService
+from services.orders.offers.store import OfferStore
 from services.orders.operations.commands import CommandRunner
 from services.orders.operations.milestone_steps import MilestoneSteps
 from services.orders.operations.operation_store import OperationStore
@@ -100,6 +103,7 @@ def _app(
     registry = parts.registry()
     service = parts.service(saga)
     timers = Timers(database=database, service=service)
+    offers = parts.offers(saga, hours=settings.offer_hours)
     servicer = OrdersServicer(
         service=service,
         queries=parts.queries(),
@@ -107,6 +111,7 @@ def _app(
         crediting=crediting,
         holds=parts.holds(),
         reconciler=reconciler,
+        offers=offers,
     )
     return App(
         name="orders",
@@ -134,6 +139,7 @@ def _app(
             "credits": crediting.run,
             "credit_ends": crediting.watch,
             "accept": lambda: _every(settings.auto_confirm_poll_seconds, timers.accept_overdue),
+            "lapse": lambda: _every(settings.offer_poll_seconds, offers.lapse_overdue),
             "reconcile": reconciler.run,
             "totals": lambda: _every(FOLD_SECONDS, timers.fold_totals),
         },
@@ -179,15 +185,30 @@ class Parts:
         return OrderService(
             database=self._database,
             orders=self.orders,
-            commands=CommandRunner(
-                database=self._database,
-                orders=self.orders,
-                operations=self.operations,
-                idempotency=self.idempotency,
-                saga=saga,
-                encode=wire.encode_order,
-            ),
+            commands=self._commands(saga),
             clock=self.clock,
+        )
+
+    def _commands(self, saga: Saga) -> CommandRunner:
+        return CommandRunner(
+            database=self._database,
+            orders=self.orders,
+            operations=self.operations,
+            idempotency=self.idempotency,
+            saga=saga,
+            encode=wire.encode_order,
+        )
+
+    def offers(self, saga: Saga, *, hours: int) -> OfferService:
+        """Make the offers' use cases."""
+        return OfferService(
+            database=self._database,
+            orders=self.orders,
+            store=OfferStore(self.outbox),
+            commands=self._commands(saga),
+            idempotency=self.idempotency,
+            encode=offers_wire.encode_offer,
+            hours=hours,
         )
 
     def saga(self) -> Saga:

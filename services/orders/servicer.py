@@ -5,18 +5,19 @@ from typing import Any
 
 import grpc
 from orchestrator.common.v1 import common_pb2
-from orchestrator.orders.v1 import orders_pb2, orders_pb2_grpc
+from orchestrator.orders.v1 import orders_pb2
 
-from chassis import deadline, identity
-from chassis.idempotency import Answer, request_key
-from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, ROLE_ADMIN, allow
+from chassis.idempotency import request_key
+from chassis.identity import MARKETPLACE, PEOPLE, allow
 from chassis.wire import page_size, uuid_from_token
-from services.orders import wire
+from services.orders import calls, wire
 from services.orders.funds.credits import CreditService, NewCredit
 from services.orders.funds.holds import Holds
-from services.orders.operations.commands import Request
+from services.orders.offers import servicer as offers_servicer
+from services.orders.offers.service import OfferService
+from services.orders.offers.servicer import OffersServicer
 from services.orders.order import parties
-from services.orders.order.domain import Decision, DisputeReason, Party, State
+from services.orders.order.domain import Decision, DisputeReason, State
 from services.orders.people.registry import UserRegistry
 from services.orders.people.users import UserType
 from services.orders.queries import OrderQueries
@@ -24,10 +25,6 @@ from services.orders.reconciliation.reconciler import Reconciler
 from services.orders.service import OrderService
 
 Context = grpc.aio.ServicerContext[Any, Any]
-# How long a command waits where its caller names no time, and how much of the caller's deadline is
-# kept for the answer.
-WAIT_SECONDS = 30.0
-ANSWER_SECONDS = 0.3
 
 # Marketplaces and people. That a person is a side of the order, or asks for their own data, is
 # checked here or in the use case (order/parties.py).
@@ -57,10 +54,11 @@ ACCESS = {
     "CreditUser": allow("gateway", scope="admin"),
     "GiveBackHold": allow("operator"),
     "GetReconciliation": allow("operator"),
+    **offers_servicer.ACCESS,
 }
 
 
-class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
+class OrdersServicer(OffersServicer):
     """The contract's methods."""
 
     def __init__(
@@ -72,16 +70,17 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
         crediting: CreditService,
         holds: Holds,
         reconciler: Reconciler,
+        offers: OfferService,
     ) -> None:
         self._service, self._queries, self._holds = service, queries, holds
         self._registry, self._crediting = registry, crediting
-        self._reconciler = reconciler
+        self._reconciler, self._offers = reconciler, offers
 
     async def RegisterUser(
         self, request: orders_pb2.RegisterUserRequest, context: Context
     ) -> orders_pb2.User:
         parties.require_own_registration(
-            _user(),
+            calls.user(),
             external_user_id=request.external_user_id,
             new_id=request.user_id,
             public_id=request.public_id,
@@ -97,15 +96,15 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
             ),
             user_id=uuid.UUID(request.user_id) if request.user_id else None,
         )
-        _mark(context, answer)
+        calls.mark(context, answer)
         return orders_pb2.User.FromString(answer.body)
 
     async def GetUser(
         self, request: orders_pb2.GetUserRequest, context: Context
     ) -> orders_pb2.User:
         del context
-        parties.require_self(request.user, _user())
-        user = await self._registry.get(marketplace_id=_marketplace(), ref=request.user)
+        parties.require_self(request.user, calls.user())
+        user = await self._registry.get(marketplace_id=calls.marketplace(), ref=request.user)
         return wire.user_to_proto(user)
 
     async def ListUsers(
@@ -114,7 +113,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
         del context
         limit = page_size(request.page)
         users = await self._registry.page(
-            marketplace_id=_marketplace(),
+            marketplace_id=calls.marketplace(),
             after=uuid_from_token(request.page.page_token),
             limit=limit + 1,
         )
@@ -125,22 +124,22 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     ) -> orders_pb2.Order:
         new = wire.new_order(request)
         parties.require_own_purchase(
-            _user(),
+            calls.user(),
             buyer=new.buyer,
             origin=new.origin,
             client_order_ref=new.client_order_ref,
         )
         answer = await self._queries.create_order(request_key(request), new)
-        return _order(context, answer)
+        return calls.order(context, answer)
 
     async def GetOrder(
         self, request: orders_pb2.GetOrderRequest, context: Context
     ) -> orders_pb2.Order:
         del context
         order, operation = await self._queries.get_order(
-            marketplace_id=_marketplace(), order_id=uuid.UUID(request.order_id)
+            marketplace_id=calls.marketplace(), order_id=uuid.UUID(request.order_id)
         )
-        parties.require_party(order, _reader())
+        parties.require_party(order, calls.reader())
         return wire.order_to_proto(order, operation)
 
     async def ListOrders(
@@ -150,7 +149,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
         limit = page_size(request.page)
         state = orders_pb2.OrderState.Name(request.state).removeprefix("ORDER_STATE_")
         orders, operations = await self._queries.list_orders(
-            marketplace_id=_marketplace(),
+            marketplace_id=calls.marketplace(),
             state=State(state) if request.state else None,
             buyer=request.buyer,
             seller=request.seller,
@@ -163,9 +162,9 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
         self, request: orders_pb2.ListPartyOrdersRequest, context: Context
     ) -> orders_pb2.ListPartyOrdersResponse:
         del context
-        parties.require_self(request.user_id, _user())
+        parties.require_self(request.user_id, calls.user())
         orders, total = await self._queries.list_party_orders(
-            marketplace_id=_marketplace(),
+            marketplace_id=calls.marketplace(),
             user_id=uuid.UUID(request.user_id),
             is_seller=request.role == common_pb2.PARTY_SELLER,
             status=request.status,
@@ -181,7 +180,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     ) -> orders_pb2.Timeline:
         del context
         items = await self._queries.timeline(
-            marketplace_id=_marketplace(), order_id=uuid.UUID(request.order_id)
+            marketplace_id=calls.marketplace(), order_id=uuid.UUID(request.order_id)
         )
         return wire.timeline_to_proto(items)
 
@@ -190,9 +189,9 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
     ) -> orders_pb2.Receipt:
         del context
         receipt_id, order = await self._queries.receipt(
-            marketplace_id=_marketplace(),
+            marketplace_id=calls.marketplace(),
             order_id=uuid.UUID(request.order_id),
-            reader=_reader(),
+            reader=calls.reader(),
         )
         return wire.receipt_to_proto(receipt_id, order)
 
@@ -200,88 +199,88 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
         self, request: orders_pb2.ReserveFundsRequest, context: Context
     ) -> orders_pb2.Order:
         order_id = uuid.UUID(request.order_id)
-        answer = await self._service.reserve_funds(_request(request), order_id=order_id)
-        return _order(context, answer)
+        answer = await self._service.reserve_funds(calls.request(request), order_id=order_id)
+        return calls.order(context, answer)
 
     async def CreateEscrow(
         self, request: orders_pb2.CreateEscrowRequest, context: Context
     ) -> orders_pb2.Order:
         order_id = uuid.UUID(request.order_id)
-        answer = await self._service.create_escrow(_request(request), order_id=order_id)
-        return _order(context, answer)
+        answer = await self._service.create_escrow(calls.request(request), order_id=order_id)
+        return calls.order(context, answer)
 
     async def FundEscrow(
         self, request: orders_pb2.FundEscrowRequest, context: Context
     ) -> orders_pb2.Order:
         order_id = uuid.UUID(request.order_id)
-        answer = await self._service.fund_escrow(_request(request), order_id=order_id)
-        return _order(context, answer)
+        answer = await self._service.fund_escrow(calls.request(request), order_id=order_id)
+        return calls.order(context, answer)
 
     async def ReleaseFunds(
         self, request: orders_pb2.ReleaseFundsRequest, context: Context
     ) -> orders_pb2.Order:
         score = request.delta_score_tenths if request.HasField("delta_score_tenths") else None
         answer = await self._service.release_funds(
-            _request(request),
+            calls.request(request),
             order_id=uuid.UUID(request.order_id),
-            by=_party(request.requested_by, "requested_by"),
+            by=calls.party(request.requested_by, "requested_by"),
             delta_score_tenths=score,
             is_forced=request.force,
         )
-        return _order(context, answer)
+        return calls.order(context, answer)
 
     async def CompleteMilestone(
         self, request: orders_pb2.CompleteMilestoneRequest, context: Context
     ) -> orders_pb2.Order:
         answer = await self._service.complete_milestone(
-            _request(request), order_id=uuid.UUID(request.order_id), ref=request.ref
+            calls.request(request), order_id=uuid.UUID(request.order_id), ref=request.ref
         )
-        return _order(context, answer)
+        return calls.order(context, answer)
 
     async def CancelOrder(
         self, request: orders_pb2.CancelOrderRequest, context: Context
     ) -> orders_pb2.Order:
         answer = await self._service.cancel(
-            _request(request),
+            calls.request(request),
             order_id=uuid.UUID(request.order_id),
-            by=_party(request.canceled_by, "canceled_by"),
+            by=calls.party(request.canceled_by, "canceled_by"),
             reason=request.reason,
-            user_id=_user(),
+            user_id=calls.user(),
         )
-        return _order(context, answer)
+        return calls.order(context, answer)
 
     async def RefundOrder(
         self, request: orders_pb2.RefundOrderRequest, context: Context
     ) -> orders_pb2.Order:
         answer = await self._service.refund(
-            _request(request),
+            calls.request(request),
             order_id=uuid.UUID(request.order_id),
-            by=_party(request.requested_by, "requested_by"),
+            by=calls.party(request.requested_by, "requested_by"),
             reason=request.reason,
         )
-        return _order(context, answer)
+        return calls.order(context, answer)
 
     async def OpenDispute(
         self, request: orders_pb2.OpenDisputeRequest, context: Context
     ) -> orders_pb2.Order:
         answer = await self._service.open_dispute(
-            _request(request),
+            calls.request(request),
             order_id=uuid.UUID(request.order_id),
-            by=_party(request.opened_by, "opened_by"),
+            by=calls.party(request.opened_by, "opened_by"),
             reason=wire.enum_from_proto(
                 DisputeReason, orders_pb2.DisputeReason, request.reason, field="reason"
             ),
             description=request.description,
             evidence=list(request.evidence),
-            user_id=_user(),
+            user_id=calls.user(),
         )
-        return _order(context, answer)
+        return calls.order(context, answer)
 
     async def ResolveDispute(
         self, request: orders_pb2.ResolveDisputeRequest, context: Context
     ) -> orders_pb2.Order:
         answer = await self._service.resolve_dispute(
-            _request(request),
+            calls.request(request),
             dispute_id=uuid.UUID(request.dispute_id),
             decision=wire.enum_from_proto(
                 Decision, orders_pb2.DisputeDecision, request.decision, field="decision"
@@ -290,39 +289,39 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
             refund=wire.optional_amount(request, "refund_amount"),
             note=request.note,
         )
-        return _order(context, answer)
+        return calls.order(context, answer)
 
     async def DeliverOrder(
         self, request: orders_pb2.DeliverOrderRequest, context: Context
     ) -> orders_pb2.Order:
         answer = await self._service.deliver(
-            _request(request),
+            calls.request(request),
             order_id=uuid.UUID(request.order_id),
             notes=request.notes,
             url=request.url,
-            user_id=_user(),
+            user_id=calls.user(),
         )
-        return _order(context, answer)
+        return calls.order(context, answer)
 
     async def ConfirmOrder(
         self, request: orders_pb2.ConfirmOrderRequest, context: Context
     ) -> orders_pb2.Order:
         answer = await self._service.confirm(
-            _request(request),
+            calls.request(request),
             order_id=uuid.UUID(request.order_id),
-            user_id=_user(),
+            user_id=calls.user(),
         )
-        return _order(context, answer)
+        return calls.order(context, answer)
 
     async def PayOrder(
         self, request: orders_pb2.PayOrderRequest, context: Context
     ) -> orders_pb2.Order:
         answer = await self._service.pay(
-            _request(request),
+            calls.request(request),
             order_id=uuid.UUID(request.order_id),
-            user_id=_user(),
+            user_id=calls.user(),
         )
-        return _order(context, answer)
+        return calls.order(context, answer)
 
     async def CreditUser(
         self, request: orders_pb2.CreditUserRequest, context: Context
@@ -334,9 +333,9 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
             description=request.description,
         )
         answer = await self._crediting.credit(
-            request_key(request), new, wait_seconds=_request(request).wait_seconds
+            request_key(request), new, wait_seconds=calls.request(request).wait_seconds
         )
-        _mark(context, answer)
+        calls.mark(context, answer)
         return orders_pb2.Credit.FromString(answer.body)
 
     async def GiveBackHold(
@@ -345,7 +344,7 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
         del context
         order_id, reason = uuid.UUID(request.order_id), request.reason
         found = await self._holds.give_back(
-            marketplace_id=_marketplace(), order_id=order_id, reason=reason
+            marketplace_id=calls.marketplace(), order_id=order_id, reason=reason
         )
         return wire.order_to_proto(found)
 
@@ -353,47 +352,6 @@ class OrdersServicer(orders_pb2_grpc.OrdersServiceServicer):
         self, request: orders_pb2.GetReconciliationRequest, context: Context
     ) -> orders_pb2.Reconciliation:
         del request, context
-        return wire.reconciliation(*await self._reconciler.found(marketplace_id=_marketplace()))
-
-
-def _marketplace() -> uuid.UUID:
-    return identity.current().marketplace_id
-
-
-def _user() -> uuid.UUID | None:
-    """Return the person who calls; None: a marketplace, which acts for all of its users."""
-    return identity.current().user_id
-
-
-def _reader() -> uuid.UUID | None:
-    """Return the person who reads and must be a side of the order; None: an admin, or no person."""
-    who = identity.current()
-    return None if who.role == ROLE_ADMIN else who.user_id
-
-
-def _party(value: int, field: str) -> Party:
-    return wire.enum_from_proto(Party, common_pb2.Party, value, field=field, default=Party.BUYER)
-
-
-def _request(request: Any) -> Request:
-    left = deadline.remaining(at_most=WAIT_SECONDS + ANSWER_SECONDS) - ANSWER_SECONDS
-    wait = left
-    if "wait_seconds" in request.DESCRIPTOR.fields_by_name and request.HasField("wait_seconds"):
-        wait = min(left, float(request.wait_seconds))
-    return Request(
-        marketplace_id=_marketplace(),
-        key=request_key(request),
-        wait_seconds=max(wait, 0.0),
-        amount=wire.named_amount(request),
-        remarks=wire.remarks(request),
-    )
-
-
-def _order(context: Context, answer: Answer) -> orders_pb2.Order:
-    _mark(context, answer)
-    return orders_pb2.Order.FromString(answer.body)
-
-
-def _mark(context: Context, answer: Answer) -> None:
-    if answer.replayed:
-        context.set_trailing_metadata(((REPLAYED_KEY, "true"),))
+        return wire.reconciliation(
+            *await self._reconciler.found(marketplace_id=calls.marketplace())
+        )

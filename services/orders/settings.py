@@ -18,6 +18,9 @@ class OrdersSettings(ServiceSettings, CallerSettings):
     platform_fee_bps_party: Annotated[int, Field(ge=0, le=9900)] = 1000
     # How often deliveries whose time to confirm is over are looked for.
     auto_confirm_poll_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    # How long an offer of one side to the other is open, and how often overdue ones are looked for.
+    offer_hours: Annotated[int, Field(ge=1, le=8760)] = 72
+    offer_poll_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
     # The pause between two looks of the comparison of ledger and chain; a look is at one page.
     reconcile_seconds: Annotated[int, Field(ge=1, le=3600)] = 10
     # How long registering a user waits for its wallet to be on chain.

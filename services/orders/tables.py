@@ -95,6 +95,22 @@ operations = _table(
     started_at=_INSTANT,
     finished_at=_INSTANT,
 )
+offers = _table(
+    "offers",
+    marketplace_id=sa.Uuid,
+    id=sa.Uuid,
+    order_id=sa.Uuid,
+    offered_by=sa.Text,
+    refund=sa.BigInteger,
+    release=sa.BigInteger,
+    message=sa.Text,
+    state=sa.Text,
+    version=sa.BigInteger,
+    created_at=_INSTANT,
+    expires_at=_INSTANT,
+    decided_at=_INSTANT,
+    decided_by=sa.Text,
+)
 users = _table(
     "users",
     marketplace_id=sa.Uuid,

@@ -289,7 +289,8 @@ def timeline_to_proto(items: Sequence[TimelineItem]) -> orders_pb2.Timeline:
 def receipt_to_proto(receipt_id: uuid.UUID, order: Order) -> orders_pb2.Receipt:
     """Encode the receipt of a completed order."""
     # Only the buyer's own confirmation counts as satisfied.
-    signal = "satisfied" if order.ended_by is Party.BUYER else "neutral"
+    is_confirmed = order.ended_by is Party.BUYER and order.refunded_at is None
+    signal = "satisfied" if is_confirmed else "neutral"
     if order.dispute is not None:
         signal = "dissatisfied"
     waited = dt.timedelta()

@@ -127,7 +127,7 @@ async def _credit(world: World) -> None:
 def test_every_event_type_belongs_to_a_subject_of_the_bus() -> None:
     families = {event_type.partition(".")[0] for event_type in payloads()}
 
-    assert families == {"order", "escrow", "balance", "dispute", "user", "wallet"}
+    assert families == {"order", "escrow", "balance", "dispute", "offer", "user", "wallet"}
 
 
 def test_every_payload_matches_its_contract(events: list[dict[str, Any]]) -> None:

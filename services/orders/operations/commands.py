@@ -26,6 +26,8 @@ from services.orders.order.use_cases import Accepted, AtOnce, Kind, Work
 LEAST_WAIT_SECONDS = 1.0
 # A use case, with the id of the operation that would follow.
 Accept = Callable[[Order, uuid.UUID], Accepted]
+# One that reads and writes rows beside the order's, in the transaction that records the command.
+AcceptWithin = Callable[[Transaction, Order, uuid.UUID], Awaitable[Accepted]]
 
 
 class EscrowNotReady(FailedPrecondition):
@@ -53,7 +55,7 @@ class Request:
 class _Command:
     request: Request
     order_id: uuid.UUID
-    accept: Accept
+    accept: AcceptWithin
     at_once: AtOnce | None
 
 
@@ -100,7 +102,23 @@ class CommandRunner:
         at_once: the same use case, where the table of transitions decides it alone.
         Raises: what `accept` raises; AmountDiffersFromOrder; OrderInWrongState; EscrowNotReady.
         """
-        command = _Command(request=request, order_id=order_id, accept=accept, at_once=at_once)
+
+        async def within(_tx: Transaction, order: Order, operation_id: uuid.UUID) -> Accepted:
+            return accept(order, operation_id)
+
+        return await self._run(
+            _Command(request=request, order_id=order_id, accept=within, at_once=at_once)
+        )
+
+    async def run_within(
+        self, request: Request, order_id: uuid.UUID, accept: AcceptWithin
+    ) -> Answer:
+        """Do as `run`; what `accept` writes is undone where the command cannot begin yet."""
+        command = _Command(request=request, order_id=order_id, accept=accept, at_once=None)
+        return await self._run(command)
+
+    async def _run(self, command: _Command) -> Answer:
+        request = command.request
         until = time.monotonic() + max(request.wait_seconds, LEAST_WAIT_SECONDS)
         while True:
             asked_at = time.monotonic()
@@ -145,7 +163,7 @@ class CommandRunner:
             if isinstance(found, Answer):
                 return found
             before, running, operation_id = found.order, found.operation, new_id()
-            accepted = command.accept(before, operation_id)
+            accepted = await command.accept(tx, before, operation_id)
             domain.require_amount(before, request.amount)
             if running is None and accepted.work is None:
                 # It has no operation, so the unique index of running ones does not stop it.

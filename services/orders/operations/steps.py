@@ -59,8 +59,9 @@ class Steps:
             Kind.RELEASE: self.release,
             Kind.REFUND: self.refund,
             Kind.OPEN_DISPUTE: self.open_dispute,
-            Kind.RESOLVE_DISPUTE: self.resolve_dispute,
+            Kind.RESOLVE_DISPUTE: self.divide,
             Kind.PAY: self.pay,
+            Kind.ACCEPT_OFFER: self.divide,
         }
 
     async def reserve(self, run: Run) -> None:
@@ -198,25 +199,28 @@ class Steps:
             ends=True,
         )
 
-    async def resolve_dispute(self, run: Run) -> None:
-        """Record the decision, pay it on chain, book what the chain paid, close case and order."""
-        order = await run.order()
-        operation = run.operation
-        if order.dispute is None:
+    async def divide(self, run: Run) -> None:
+        """Pay a decision or an agreement on chain, book what the chain paid, close the order.
+
+        The case of a disputed order gets the decision first, and is closed with the order.
+        """
+        order, operation = await run.order(), run.operation
+        dispute, request_id = order.dispute, f"op:{operation.id}"
+        if dispute is None and operation.kind is Kind.RESOLVE_DISPUTE:
             raise Stuck("the order has no dispute")
-        request_id = f"op:{operation.id}"
-        await run.hold()
-        try:
-            await self._disputes.decide(
-                request_id=f"{request_id}:decide",
-                dispute_id=order.dispute.id,
-                order=order,
-                fields=operation.context,
-            )
-        except (FailedPrecondition, NotFound) as refusal:
-            # Another decision stands: nothing has moved, and this one never will.
-            await run.refuse(refusal)
-            return
+        if dispute is not None:
+            await run.hold()
+            try:
+                await self._disputes.decide(
+                    request_id=f"{request_id}:decide",
+                    dispute_id=dispute.id,
+                    order=order,
+                    fields=operation.context,
+                )
+            except (FailedPrecondition, NotFound) as refusal:
+                # Another decision stands: nothing has moved, and this one never will.
+                await run.refuse(refusal)
+                return
         to_seller, to_buyer = int(operation.context["release"]), int(operation.context["refund"])
         command = await self._payout(
             run,
@@ -226,11 +230,18 @@ class Steps:
         )
         if command is None:
             return
-        await self._post(run, postings.payout(order, payments=command.payments, is_dispute=True))
-        await run.hold()
-        await self._disputes.complete(
-            request_id=f"{request_id}:complete", dispute_id=order.dispute.id
+        reason = operation.context.get("reason", "")
+        await self._post(
+            run,
+            postings.payout(
+                order, payments=command.payments, is_dispute=dispute is not None, reason=reason
+            ),
         )
+        if dispute is not None:
+            await run.hold()
+            await self._disputes.complete(
+                request_id=f"{request_id}:complete", dispute_id=dispute.id
+            )
         paid = postings.settlement(command.payments, share=to_seller)
         decision, at = Decision(operation.context["decision"]), self._clock.now()
 

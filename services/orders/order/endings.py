@@ -31,6 +31,10 @@ from services.orders.order.domain import (
 from services.orders.order.settlement import Settlement
 
 
+# Where the two sides may agree on a division, also while support looks at their dispute.
+AGREEABLE = (State.IN_PROGRESS, State.DISPUTED)
+
+
 class SplitAmountsMismatch(InvalidArgument):
     """The two amounts of the split do not add up to the order's amount."""
 
@@ -75,6 +79,24 @@ def release_requested(
         ended_by=by,
         delta_score_tenths=delta_score_tenths,
         escrow=replace(order.escrow, status="RELEASING") if order.escrow else None,
+    )
+    payload = {"orderId": order.public_id, "requestedBy": by.value}
+    return after, (Fact(event_type="order.release_requested", payload=payload),)
+
+
+def agreed(order: Order, *, by: Party, at: dt.datetime) -> Decided:
+    """Both sides agreed on a division, which is going to be paid. by: who accepted it.
+
+    A disputed order stays so until the money has moved. Raises: OrderInWrongState.
+    """
+    if order.state is State.DISPUTED:
+        return order, ()
+    after = move(
+        order,
+        Trigger.RELEASE,
+        at=at,
+        ended_by=by,
+        escrow=replace(order.escrow, status="RESOLVING") if order.escrow else None,
     )
     payload = {"orderId": order.public_id, "requestedBy": by.value}
     return after, (Fact(event_type="order.release_requested", payload=payload),)
@@ -135,7 +157,7 @@ def payout_abandoned(order: Order, *, status: str, reason: str, at: dt.datetime)
 
 
 def split(order: Order, *, paid: Settlement, at: dt.datetime) -> Decided:
-    """Both were paid by support's decision; it counts as released. Both facts are told."""
+    """Both were paid, as decided or agreed; it counts as released. Both facts are told."""
     half = _released(order, paid=paid, status="RESOLVED", at=at)
     after = replace(
         half,

@@ -41,6 +41,7 @@ class Kind(enum.Enum):
     OPEN_DISPUTE = "OPEN_DISPUTE"
     RESOLVE_DISPUTE = "RESOLVE_DISPUTE"
     PAY = "PAY"
+    ACCEPT_OFFER = "ACCEPT_OFFER"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +270,26 @@ def resolve_dispute(
         "resolved_by": resolved_by,
     }
     return Accepted(order=order, work=Work(kind=Kind.RESOLVE_DISPUTE, context=context))
+
+
+def agree(
+    order: Order, *, offer_id: uuid.UUID, release: int, refund: int, by: Party, at: dt.datetime
+) -> Accepted:
+    """Pay what both sides agreed on and close the order. by: who accepted the offer.
+
+    release, refund: minor units, the order's amount together. Raises: OrderInWrongState.
+    """
+    return _accepted(
+        endings.agreed(order, by=by, at=at),
+        Kind.ACCEPT_OFFER,
+        offer=str(offer_id),
+        decision=Decision.SPLIT.value,
+        release=str(release),
+        refund=str(refund),
+        reason="agreed by both sides",
+        note="Agreed by both sides",
+        resolved_by="agreement",
+    )
 
 
 def _accepted(decided: Decided, kind: Kind, **context: str) -> Accepted:

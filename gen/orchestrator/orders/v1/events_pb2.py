@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#orchestrator/orders/v1/events.proto\x12\x16orchestrator.orders.v1\"i\n\x11OrderCreatedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08\x62uyer_id\x18\x02 \x01(\t\x12\x11\n\tseller_id\x18\x03 \x01(\t\x12\x0e\n\x06\x61mount\x18\x04 \x01(\t\x12\r\n\x05title\x18\x05 \x01(\t\"g\n\x17OrderFundsReservedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\t\x12\x10\n\x08\x62uyer_id\x18\x03 \x01(\t\x12\x18\n\x10reserved_balance\x18\x04 \x01(\t\"?\n\x18OrderEscrowCreatingEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\tescrow_id\x18\x02 \x01(\t\"]\n\x17OrderEscrowFundingEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\tescrow_id\x18\x02 \x01(\t\x12\x1d\n\x15trustless_contract_id\x18\x03 \x01(\t\"P\n\x16OrderEscrowFundedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\tescrow_id\x18\x02 \x01(\t\x12\x11\n\tfunded_at\x18\x03 \x01(\t\"(\n\x14OrderInProgressEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\"=\n\x13OrderDeliveredEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64\x65livered_at\x18\x02 \x01(\t\"D\n\x1aOrderReleaseRequestedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x14\n\x0crequested_by\x18\x02 \x01(\t\"^\n\x12OrderReleasedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\tseller_id\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\t\x12\x13\n\x0breleased_at\x18\x04 \x01(\t\"C\n\x19OrderRefundRequestedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x14\n\x0crequested_by\x18\x02 \x01(\t\"]\n\x12OrderRefundedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08\x62uyer_id\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\t\x12\x13\n\x0brefunded_at\x18\x04 \x01(\t\"]\n\x12OrderDisputedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\ndispute_id\x18\x02 \x01(\t\x12\x11\n\topened_by\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"K\n\x12OrderCanceledEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61nceled_by\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"M\n\x10OrderClosedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x14\n\x0c\x66inal_status\x18\x02 \x01(\t\x12\x11\n\tclosed_at\x18\x03 \x01(\t\"M\n\x16OrderEscrowFailedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\tescrow_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"K\n\x10UserCreatedEvent\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xternal_user_id\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#orchestrator/orders/v1/events.proto\x12\x16orchestrator.orders.v1\"i\n\x11OrderCreatedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08\x62uyer_id\x18\x02 \x01(\t\x12\x11\n\tseller_id\x18\x03 \x01(\t\x12\x0e\n\x06\x61mount\x18\x04 \x01(\t\x12\r\n\x05title\x18\x05 \x01(\t\"g\n\x17OrderFundsReservedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\t\x12\x10\n\x08\x62uyer_id\x18\x03 \x01(\t\x12\x18\n\x10reserved_balance\x18\x04 \x01(\t\"?\n\x18OrderEscrowCreatingEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\tescrow_id\x18\x02 \x01(\t\"]\n\x17OrderEscrowFundingEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\tescrow_id\x18\x02 \x01(\t\x12\x1d\n\x15trustless_contract_id\x18\x03 \x01(\t\"P\n\x16OrderEscrowFundedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\tescrow_id\x18\x02 \x01(\t\x12\x11\n\tfunded_at\x18\x03 \x01(\t\"(\n\x14OrderInProgressEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\"S\n\x1cOrderMilestoneCompletedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0b\n\x03ref\x18\x02 \x01(\t\x12\x14\n\x0c\x63ompleted_at\x18\x03 \x01(\t\"=\n\x13OrderDeliveredEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64\x65livered_at\x18\x02 \x01(\t\"D\n\x1aOrderReleaseRequestedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x14\n\x0crequested_by\x18\x02 \x01(\t\"^\n\x12OrderReleasedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\tseller_id\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\t\x12\x13\n\x0breleased_at\x18\x04 \x01(\t\"C\n\x19OrderRefundRequestedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x14\n\x0crequested_by\x18\x02 \x01(\t\"]\n\x12OrderRefundedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x10\n\x08\x62uyer_id\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\t\x12\x13\n\x0brefunded_at\x18\x04 \x01(\t\"]\n\x12OrderDisputedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\ndispute_id\x18\x02 \x01(\t\x12\x11\n\topened_by\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"K\n\x12OrderCanceledEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61nceled_by\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"M\n\x10OrderClosedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x14\n\x0c\x66inal_status\x18\x02 \x01(\t\x12\x11\n\tclosed_at\x18\x03 \x01(\t\"M\n\x16OrderEscrowFailedEvent\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\tescrow_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"K\n\x10UserCreatedEvent\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xternal_user_id\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\"\x8e\x01\n\x11OfferCreatedEvent\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x12\n\noffered_by\x18\x03 \x01(\t\x12\x15\n\rrefund_amount\x18\x04 \x01(\t\x12\x16\n\x0erelease_amount\x18\x05 \x01(\t\x12\x12\n\nexpires_at\x18\x06 \x01(\t\"|\n\x12OfferAcceptedEvent\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0b\x61\x63\x63\x65pted_by\x18\x03 \x01(\t\x12\x15\n\rrefund_amount\x18\x04 \x01(\t\x12\x16\n\x0erelease_amount\x18\x05 \x01(\t\"M\n\x12OfferDeclinedEvent\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65\x63lined_by\x18\x03 \x01(\t\"I\n\x10OfferLapsedEvent\x12\x10\n\x08offer_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x11\n\tlapsed_at\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,24 +43,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERESCROWFUNDEDEVENT']._serialized_end=515
   _globals['_ORDERINPROGRESSEVENT']._serialized_start=517
   _globals['_ORDERINPROGRESSEVENT']._serialized_end=557
-  _globals['_ORDERDELIVEREDEVENT']._serialized_start=559
-  _globals['_ORDERDELIVEREDEVENT']._serialized_end=620
-  _globals['_ORDERRELEASEREQUESTEDEVENT']._serialized_start=622
-  _globals['_ORDERRELEASEREQUESTEDEVENT']._serialized_end=690
-  _globals['_ORDERRELEASEDEVENT']._serialized_start=692
-  _globals['_ORDERRELEASEDEVENT']._serialized_end=786
-  _globals['_ORDERREFUNDREQUESTEDEVENT']._serialized_start=788
-  _globals['_ORDERREFUNDREQUESTEDEVENT']._serialized_end=855
-  _globals['_ORDERREFUNDEDEVENT']._serialized_start=857
-  _globals['_ORDERREFUNDEDEVENT']._serialized_end=950
-  _globals['_ORDERDISPUTEDEVENT']._serialized_start=952
-  _globals['_ORDERDISPUTEDEVENT']._serialized_end=1045
-  _globals['_ORDERCANCELEDEVENT']._serialized_start=1047
-  _globals['_ORDERCANCELEDEVENT']._serialized_end=1122
-  _globals['_ORDERCLOSEDEVENT']._serialized_start=1124
-  _globals['_ORDERCLOSEDEVENT']._serialized_end=1201
-  _globals['_ORDERESCROWFAILEDEVENT']._serialized_start=1203
-  _globals['_ORDERESCROWFAILEDEVENT']._serialized_end=1280
-  _globals['_USERCREATEDEVENT']._serialized_start=1282
-  _globals['_USERCREATEDEVENT']._serialized_end=1357
+  _globals['_ORDERMILESTONECOMPLETEDEVENT']._serialized_start=559
+  _globals['_ORDERMILESTONECOMPLETEDEVENT']._serialized_end=642
+  _globals['_ORDERDELIVEREDEVENT']._serialized_start=644
+  _globals['_ORDERDELIVEREDEVENT']._serialized_end=705
+  _globals['_ORDERRELEASEREQUESTEDEVENT']._serialized_start=707
+  _globals['_ORDERRELEASEREQUESTEDEVENT']._serialized_end=775
+  _globals['_ORDERRELEASEDEVENT']._serialized_start=777
+  _globals['_ORDERRELEASEDEVENT']._serialized_end=871
+  _globals['_ORDERREFUNDREQUESTEDEVENT']._serialized_start=873
+  _globals['_ORDERREFUNDREQUESTEDEVENT']._serialized_end=940
+  _globals['_ORDERREFUNDEDEVENT']._serialized_start=942
+  _globals['_ORDERREFUNDEDEVENT']._serialized_end=1035
+  _globals['_ORDERDISPUTEDEVENT']._serialized_start=1037
+  _globals['_ORDERDISPUTEDEVENT']._serialized_end=1130
+  _globals['_ORDERCANCELEDEVENT']._serialized_start=1132
+  _globals['_ORDERCANCELEDEVENT']._serialized_end=1207
+  _globals['_ORDERCLOSEDEVENT']._serialized_start=1209
+  _globals['_ORDERCLOSEDEVENT']._serialized_end=1286
+  _globals['_ORDERESCROWFAILEDEVENT']._serialized_start=1288
+  _globals['_ORDERESCROWFAILEDEVENT']._serialized_end=1365
+  _globals['_USERCREATEDEVENT']._serialized_start=1367
+  _globals['_USERCREATEDEVENT']._serialized_end=1442
+  _globals['_OFFERCREATEDEVENT']._serialized_start=1445
+  _globals['_OFFERCREATEDEVENT']._serialized_end=1587
+  _globals['_OFFERACCEPTEDEVENT']._serialized_start=1589
+  _globals['_OFFERACCEPTEDEVENT']._serialized_end=1713
+  _globals['_OFFERDECLINEDEVENT']._serialized_start=1715
+  _globals['_OFFERDECLINEDEVENT']._serialized_end=1792
+  _globals['_OFFERLAPSEDEVENT']._serialized_start=1794
+  _globals['_OFFERLAPSEDEVENT']._serialized_end=1867
 # @@protoc_insertion_point(module_scope)

@@ -64,6 +64,16 @@ class OrderInProgressEvent(_message.Message):
     order_id: str
     def __init__(self, order_id: _Optional[str] = ...) -> None: ...
 
+class OrderMilestoneCompletedEvent(_message.Message):
+    __slots__ = ("order_id", "ref", "completed_at")
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    REF_FIELD_NUMBER: _ClassVar[int]
+    COMPLETED_AT_FIELD_NUMBER: _ClassVar[int]
+    order_id: str
+    ref: str
+    completed_at: str
+    def __init__(self, order_id: _Optional[str] = ..., ref: _Optional[str] = ..., completed_at: _Optional[str] = ...) -> None: ...
+
 class OrderDeliveredEvent(_message.Message):
     __slots__ = ("order_id", "delivered_at")
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -163,3 +173,53 @@ class UserCreatedEvent(_message.Message):
     external_user_id: str
     type: str
     def __init__(self, user_id: _Optional[str] = ..., external_user_id: _Optional[str] = ..., type: _Optional[str] = ...) -> None: ...
+
+class OfferCreatedEvent(_message.Message):
+    __slots__ = ("offer_id", "order_id", "offered_by", "refund_amount", "release_amount", "expires_at")
+    OFFER_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    OFFERED_BY_FIELD_NUMBER: _ClassVar[int]
+    REFUND_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    offer_id: str
+    order_id: str
+    offered_by: str
+    refund_amount: str
+    release_amount: str
+    expires_at: str
+    def __init__(self, offer_id: _Optional[str] = ..., order_id: _Optional[str] = ..., offered_by: _Optional[str] = ..., refund_amount: _Optional[str] = ..., release_amount: _Optional[str] = ..., expires_at: _Optional[str] = ...) -> None: ...
+
+class OfferAcceptedEvent(_message.Message):
+    __slots__ = ("offer_id", "order_id", "accepted_by", "refund_amount", "release_amount")
+    OFFER_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_BY_FIELD_NUMBER: _ClassVar[int]
+    REFUND_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    offer_id: str
+    order_id: str
+    accepted_by: str
+    refund_amount: str
+    release_amount: str
+    def __init__(self, offer_id: _Optional[str] = ..., order_id: _Optional[str] = ..., accepted_by: _Optional[str] = ..., refund_amount: _Optional[str] = ..., release_amount: _Optional[str] = ...) -> None: ...
+
+class OfferDeclinedEvent(_message.Message):
+    __slots__ = ("offer_id", "order_id", "declined_by")
+    OFFER_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    DECLINED_BY_FIELD_NUMBER: _ClassVar[int]
+    offer_id: str
+    order_id: str
+    declined_by: str
+    def __init__(self, offer_id: _Optional[str] = ..., order_id: _Optional[str] = ..., declined_by: _Optional[str] = ...) -> None: ...
+
+class OfferLapsedEvent(_message.Message):
+    __slots__ = ("offer_id", "order_id", "lapsed_at")
+    OFFER_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    LAPSED_AT_FIELD_NUMBER: _ClassVar[int]
+    offer_id: str
+    order_id: str
+    lapsed_at: str
+    def __init__(self, offer_id: _Optional[str] = ..., order_id: _Optional[str] = ..., lapsed_at: _Optional[str] = ...) -> None: ...

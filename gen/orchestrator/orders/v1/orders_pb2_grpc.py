@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from orchestrator.orders.v1 import offers_pb2 as orchestrator_dot_orders_dot_v1_dot_offers__pb2
 from orchestrator.orders.v1 import orders_pb2 as orchestrator_dot_orders_dot_v1_dot_orders__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -138,6 +139,31 @@ class OrdersServiceStub:
                 '/orchestrator.orders.v1.OrdersService/ConfirmOrder',
                 request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.ConfirmOrderRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
+                _registered_method=True)
+        self.MakeOffer = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/MakeOffer',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_offers__pb2.MakeOfferRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_offers__pb2.Offer.FromString,
+                _registered_method=True)
+        self.AcceptOffer = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/AcceptOffer',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_offers__pb2.AcceptOfferRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
+                _registered_method=True)
+        self.DeclineOffer = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/DeclineOffer',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_offers__pb2.DeclineOfferRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_offers__pb2.Offer.FromString,
+                _registered_method=True)
+        self.GetOffer = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/GetOffer',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_offers__pb2.GetOfferRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_offers__pb2.Offer.FromString,
+                _registered_method=True)
+        self.ListOffers = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/ListOffers',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_offers__pb2.ListOffersRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_offers__pb2.ListOffersResponse.FromString,
                 _registered_method=True)
         self.CreditUser = channel.unary_unary(
                 '/orchestrator.orders.v1.OrdersService/CreditUser',
@@ -326,6 +352,45 @@ class OrdersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MakeOffer(self, request, context):
+        """Offer the other side a refund of a part, in progress or disputed. One offer is open at a time.
+        Reasons: ORDER_NOT_FOUND, NOT_PARTY, INVALID_STATE, OFFER_AMOUNT_NOT_VALID, OFFER_ALREADY_OPEN,
+        TOO_MANY_OFFERS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptOffer(self, request, context):
+        """Accept the other side's offer: the contract pays both sides, and the order is closed. Reasons:
+        ORDER_NOT_FOUND, NOT_PARTY, OFFER_NOT_FOUND, OFFER_IS_OWN, OFFER_NOT_OPEN, INVALID_STATE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeclineOffer(self, request, context):
+        """Decline the other side's offer. Reasons: ORDER_NOT_FOUND, NOT_PARTY, OFFER_NOT_FOUND,
+        OFFER_IS_OWN, OFFER_NOT_OPEN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOffer(self, request, context):
+        """Read an offer. Reasons: ORDER_NOT_FOUND, NOT_PARTY, OFFER_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOffers(self, request, context):
+        """List the offers of an order, newest first. Reasons: ORDER_NOT_FOUND, NOT_PARTY.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreditUser(self, request, context):
         """Pay a user from the platform wallet, on chain, once per reference. The payment is booked when
         the chain has confirmed it. Reasons: USER_NOT_FOUND, MANUAL_CREDIT_DISABLED, REFERENCE_TAKEN,
@@ -461,6 +526,31 @@ def add_OrdersServiceServicer_to_server(servicer, server):
                     servicer.ConfirmOrder,
                     request_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.ConfirmOrderRequest.FromString,
                     response_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.SerializeToString,
+            ),
+            'MakeOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.MakeOffer,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_offers__pb2.MakeOfferRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_offers__pb2.Offer.SerializeToString,
+            ),
+            'AcceptOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptOffer,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_offers__pb2.AcceptOfferRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.SerializeToString,
+            ),
+            'DeclineOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeclineOffer,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_offers__pb2.DeclineOfferRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_offers__pb2.Offer.SerializeToString,
+            ),
+            'GetOffer': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOffer,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_offers__pb2.GetOfferRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_offers__pb2.Offer.SerializeToString,
+            ),
+            'ListOffers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOffers,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_offers__pb2.ListOffersRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_offers__pb2.ListOffersResponse.SerializeToString,
             ),
             'CreditUser': grpc.unary_unary_rpc_method_handler(
                     servicer.CreditUser,
@@ -1028,6 +1118,141 @@ class OrdersService:
             '/orchestrator.orders.v1.OrdersService/ConfirmOrder',
             orchestrator_dot_orders_dot_v1_dot_orders__pb2.ConfirmOrderRequest.SerializeToString,
             orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MakeOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/MakeOffer',
+            orchestrator_dot_orders_dot_v1_dot_offers__pb2.MakeOfferRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_offers__pb2.Offer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/AcceptOffer',
+            orchestrator_dot_orders_dot_v1_dot_offers__pb2.AcceptOfferRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeclineOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/DeclineOffer',
+            orchestrator_dot_orders_dot_v1_dot_offers__pb2.DeclineOfferRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_offers__pb2.Offer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOffer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/GetOffer',
+            orchestrator_dot_orders_dot_v1_dot_offers__pb2.GetOfferRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_offers__pb2.Offer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOffers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/ListOffers',
+            orchestrator_dot_orders_dot_v1_dot_offers__pb2.ListOffersRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_offers__pb2.ListOffersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ Orders: the orders of a marketplace, its users, and the operations that move mon
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from orchestrator.orders.v1 import offers_pb2 as _offers_pb2
 from orchestrator.orders.v1 import orders_pb2 as _orders_pb2
 import abc as _abc_1
 
@@ -92,6 +93,23 @@ class OrdersServiceStub:
     """Record the delivery of the work. Reasons: ORDER_NOT_FOUND, NOT_BUSINESS, INVALID_STATE."""
     ConfirmOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.ConfirmOrderRequest, _orders_pb2.Order]
     """Accept the work and pay the seller. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL, INVALID_STATE."""
+    MakeOffer: _aio.UnaryUnaryMultiCallable[_offers_pb2.MakeOfferRequest, _offers_pb2.Offer]
+    """Offer the other side a refund of a part, in progress or disputed. One offer is open at a time.
+    Reasons: ORDER_NOT_FOUND, NOT_PARTY, INVALID_STATE, OFFER_AMOUNT_NOT_VALID, OFFER_ALREADY_OPEN,
+    TOO_MANY_OFFERS.
+    """
+    AcceptOffer: _aio.UnaryUnaryMultiCallable[_offers_pb2.AcceptOfferRequest, _orders_pb2.Order]
+    """Accept the other side's offer: the contract pays both sides, and the order is closed. Reasons:
+    ORDER_NOT_FOUND, NOT_PARTY, OFFER_NOT_FOUND, OFFER_IS_OWN, OFFER_NOT_OPEN, INVALID_STATE.
+    """
+    DeclineOffer: _aio.UnaryUnaryMultiCallable[_offers_pb2.DeclineOfferRequest, _offers_pb2.Offer]
+    """Decline the other side's offer. Reasons: ORDER_NOT_FOUND, NOT_PARTY, OFFER_NOT_FOUND,
+    OFFER_IS_OWN, OFFER_NOT_OPEN.
+    """
+    GetOffer: _aio.UnaryUnaryMultiCallable[_offers_pb2.GetOfferRequest, _offers_pb2.Offer]
+    """Read an offer. Reasons: ORDER_NOT_FOUND, NOT_PARTY, OFFER_NOT_FOUND."""
+    ListOffers: _aio.UnaryUnaryMultiCallable[_offers_pb2.ListOffersRequest, _offers_pb2.ListOffersResponse]
+    """List the offers of an order, newest first. Reasons: ORDER_NOT_FOUND, NOT_PARTY."""
     CreditUser: _aio.UnaryUnaryMultiCallable[_orders_pb2.CreditUserRequest, _orders_pb2.Credit]
     """Pay a user from the platform wallet, on chain, once per reference. The payment is booked when
     the chain has confirmed it. Reasons: USER_NOT_FOUND, MANUAL_CREDIT_DISABLED, REFERENCE_TAKEN,
@@ -307,6 +325,53 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_orders_pb2.ConfirmOrderRequest, _abc.Awaitable[_orders_pb2.Order]],
     ) -> _abc.Awaitable[_orders_pb2.Order]:
         """Accept the work and pay the seller. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL, INVALID_STATE."""
+
+    @_abc_1.abstractmethod
+    def MakeOffer(
+        self,
+        request: _offers_pb2.MakeOfferRequest,
+        context: _aio.ServicerContext[_offers_pb2.MakeOfferRequest, _abc.Awaitable[_offers_pb2.Offer]],
+    ) -> _abc.Awaitable[_offers_pb2.Offer]:
+        """Offer the other side a refund of a part, in progress or disputed. One offer is open at a time.
+        Reasons: ORDER_NOT_FOUND, NOT_PARTY, INVALID_STATE, OFFER_AMOUNT_NOT_VALID, OFFER_ALREADY_OPEN,
+        TOO_MANY_OFFERS.
+        """
+
+    @_abc_1.abstractmethod
+    def AcceptOffer(
+        self,
+        request: _offers_pb2.AcceptOfferRequest,
+        context: _aio.ServicerContext[_offers_pb2.AcceptOfferRequest, _abc.Awaitable[_orders_pb2.Order]],
+    ) -> _abc.Awaitable[_orders_pb2.Order]:
+        """Accept the other side's offer: the contract pays both sides, and the order is closed. Reasons:
+        ORDER_NOT_FOUND, NOT_PARTY, OFFER_NOT_FOUND, OFFER_IS_OWN, OFFER_NOT_OPEN, INVALID_STATE.
+        """
+
+    @_abc_1.abstractmethod
+    def DeclineOffer(
+        self,
+        request: _offers_pb2.DeclineOfferRequest,
+        context: _aio.ServicerContext[_offers_pb2.DeclineOfferRequest, _abc.Awaitable[_offers_pb2.Offer]],
+    ) -> _abc.Awaitable[_offers_pb2.Offer]:
+        """Decline the other side's offer. Reasons: ORDER_NOT_FOUND, NOT_PARTY, OFFER_NOT_FOUND,
+        OFFER_IS_OWN, OFFER_NOT_OPEN.
+        """
+
+    @_abc_1.abstractmethod
+    def GetOffer(
+        self,
+        request: _offers_pb2.GetOfferRequest,
+        context: _aio.ServicerContext[_offers_pb2.GetOfferRequest, _abc.Awaitable[_offers_pb2.Offer]],
+    ) -> _abc.Awaitable[_offers_pb2.Offer]:
+        """Read an offer. Reasons: ORDER_NOT_FOUND, NOT_PARTY, OFFER_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListOffers(
+        self,
+        request: _offers_pb2.ListOffersRequest,
+        context: _aio.ServicerContext[_offers_pb2.ListOffersRequest, _abc.Awaitable[_offers_pb2.ListOffersResponse]],
+    ) -> _abc.Awaitable[_offers_pb2.ListOffersResponse]:
+        """List the offers of an order, newest first. Reasons: ORDER_NOT_FOUND, NOT_PARTY."""
 
     @_abc_1.abstractmethod
     def CreditUser(

@@ -1,0 +1,199 @@
+"""The use cases of offers. An accepted one is paid by an operation, as a decided split is."""
+
+import datetime as dt
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chassis import identity
+from chassis.database import Database, Transaction
+from chassis.idempotency import Answer, Idempotency, RequestKey
+from kernel.ids import new_id
+from services.orders.offers import offer as offers
+from services.orders.offers.offer import Offer, State
+from services.orders.offers.store import OfferStore
+from services.orders.operations.commands import CommandRunner, Request
+from services.orders.order import parties, use_cases
+from services.orders.order.domain import Order, Party
+from services.orders.order.store import OrderStore
+from services.orders.order.use_cases import Accepted
+
+# So many overdue offers end in one transaction.
+BATCH = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferService:
+    """Offers of the sides of orders. hours: how long an offer is open, by the database's clock.
+
+    encode: an offer on the wire, as bytes. user_id: the person who asks; None: a marketplace,
+    which acts for both sides.
+    """
+
+    database: Database
+    orders: OrderStore
+    store: OfferStore
+    commands: CommandRunner
+    idempotency: Idempotency
+    encode: Callable[[Offer], bytes]
+    hours: int
+
+    async def make(
+        self,
+        key: RequestKey,
+        *,
+        order_id: uuid.UUID,
+        by: Party,
+        refund: int,
+        message: str,
+        user_id: uuid.UUID | None,
+    ) -> Answer:
+        """Offer the other side a refund of a part. by: on whose behalf; a person acts for theirs.
+
+        Raises: OrderNotFound; NotParty; OfferAmountNotValid; OrderInWrongState; OfferAlreadyOpen;
+            TooManyOffers.
+        """
+
+        async def work(tx: Transaction) -> bytes:
+            order = await self.orders.lock(tx, marketplace_id=key.marketplace_id, order_id=order_id)
+            side = parties.side_of(order, user_id) or by
+            at = await self.store.now(tx)
+            before = [await self._lapsed(tx, one, at=at) for one in await self._of(tx, order)]
+
+            decided = offers.made(
+                order,
+                offer_id=new_id(),
+                by=side,
+                refund=refund,
+                message=message,
+                at=at,
+                expires_at=at + dt.timedelta(hours=self.hours),
+                before=before,
+            )
+
+            await self.store.add(tx, decided, request_id=identity.current_request_id())
+            return self.encode(decided[0])
+
+        return await self.idempotency.execute(self.database, key, work)
+
+    async def accept(
+        self,
+        request: Request,
+        *,
+        order_id: uuid.UUID,
+        offer_id: uuid.UUID,
+        by: Party | None,
+        user_id: uuid.UUID | None,
+    ) -> Answer:
+        """Agree, pay both sides, close the order. by: None, whichever is the other side.
+
+        Raises: OrderNotFound; NotParty; OfferNotFound; OfferIsOwn; OfferNotOpen; OrderInWrongState.
+        """
+
+        async def within(tx: Transaction, order: Order, _operation_id: uuid.UUID) -> Accepted:
+            side = parties.side_of(order, user_id) or by
+            offer = await self._lock(tx, order, offer_id)
+            at = await self.store.now(tx)
+
+            after, fact = offers.accepted(offer, by=side, at=at)
+            offers.require_agreeable(order)
+
+            await self._save(tx, (after, fact), at=at)
+            return use_cases.agree(
+                order,
+                offer_id=offer.id,
+                release=offer.release,
+                refund=offer.refund,
+                by=after.decided_by or Party.SYSTEM,
+                at=at,
+            )
+
+        return await self.commands.run_within(request, order_id, within)
+
+    async def decline(
+        self,
+        key: RequestKey,
+        *,
+        order_id: uuid.UUID,
+        offer_id: uuid.UUID,
+        by: Party | None,
+        user_id: uuid.UUID | None,
+    ) -> Answer:
+        """Refuse an offer; no money moves. by, Raises: as `accept`, in any state of the order."""
+
+        async def work(tx: Transaction) -> bytes:
+            order = await self.orders.lock(tx, marketplace_id=key.marketplace_id, order_id=order_id)
+            side = parties.side_of(order, user_id) or by
+            offer = await self._lock(tx, order, offer_id)
+            at = await self.store.now(tx)
+
+            decided = offers.declined(offer, by=side, at=at)
+
+            await self._save(tx, decided, at=at)
+            return self.encode(decided[0])
+
+        return await self.idempotency.execute(self.database, key, work)
+
+    async def get(
+        self,
+        *,
+        marketplace_id: uuid.UUID,
+        order_id: uuid.UUID,
+        offer_id: uuid.UUID,
+        reader: uuid.UUID | None,
+    ) -> Offer:
+        """Read an offer. reader: the person who asks, None: any.
+
+        Raises: OrderNotFound; NotParty; OfferNotFound.
+        """
+        async with self.database.transaction() as tx:
+            order = await self.orders.get(tx, marketplace_id=marketplace_id, order_id=order_id)
+            parties.require_party(order, reader)
+            return await self.store.get(
+                tx, marketplace_id=marketplace_id, order_id=order_id, offer_id=offer_id
+            )
+
+    async def of_order(
+        self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID, reader: uuid.UUID | None
+    ) -> list[Offer]:
+        """List an order's offers, newest first. reader: as `get`. Raises: OrderNotFound; NotParty."""
+        async with self.database.transaction() as tx:
+            order = await self.orders.get(tx, marketplace_id=marketplace_id, order_id=order_id)
+            parties.require_party(order, reader)
+            return await self._of(tx, order)
+
+    async def lapse_overdue(self) -> int:
+        """End open offers whose time is over, by the database's clock; returns how many."""
+        async with self.database.transaction() as tx:
+            overdue = await self.store.lock_overdue(tx, limit=BATCH)
+            at = await self.store.now(tx)
+            for offer in overdue:
+                await self._save(tx, offers.lapsed(offer, at=at), at=at)
+        return len(overdue)
+
+    async def _lapsed(self, tx: Transaction, offer: Offer, *, at: dt.datetime) -> Offer:
+        """End an offer whose time is over and that no timer has ended yet; others stay."""
+        if offer.state is not State.OPEN or at < offer.expires_at:
+            return offer
+        locked = await self.store.lock(
+            tx,
+            marketplace_id=offer.marketplace_id,
+            order_id=offer.order_id,
+            offer_id=offer.id,
+        )
+        if locked.state is not State.OPEN:
+            return locked
+        decided = offers.lapsed(locked, at=at)
+        await self._save(tx, decided, at=at)
+        return decided[0]
+
+    async def _of(self, tx: Transaction, order: Order) -> list[Offer]:
+        return await self.store.of_order(tx, marketplace_id=order.marketplace_id, order_id=order.id)
+
+    async def _lock(self, tx: Transaction, order: Order, offer_id: uuid.UUID) -> Offer:
+        return await self.store.lock(
+            tx, marketplace_id=order.marketplace_id, order_id=order.id, offer_id=offer_id
+        )
+
+    async def _save(self, tx: Transaction, decided: offers.Decided, *, at: dt.datetime) -> None:
+        await self.store.save(tx, decided, at=at, request_id=identity.current_request_id())

@@ -1,0 +1,182 @@
+"""Offers in PostgreSQL, with their events. A change checks the version that was read."""
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from chassis.database import Transaction
+from chassis.outbox import Event, Outbox
+from chassis.sql import compiled
+from services.orders.offers.offer import Decided, Offer, OfferNotFound, State
+from services.orders.order.domain import Party
+from services.orders.tables import offers
+
+
+class OfferStore:
+    """The offers of the schema."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    async def now(self, tx: Transaction) -> dt.datetime:
+        """Return the database's instant, by which offers lapse."""
+        at: dt.datetime = await tx.fetchval("select clock_timestamp()")
+        return at
+
+    async def add(self, tx: Transaction, decided: Decided, *, request_id: str) -> None:
+        """Write a new offer and its event. The caller has locked the order."""
+        offer, _ = decided
+        await tx.run(_ADD, _values(offer))
+        await self._tell(tx, [decided], request_id=request_id)
+
+    async def save(
+        self, tx: Transaction, decided: Decided, *, at: dt.datetime, request_id: str
+    ) -> None:
+        """Write the end of a locked offer, and its event. Raises: LookupError: it has changed."""
+        offer, _ = decided
+        values = {**_values(offer), "version_before": offer.version - 1}
+        if await tx.run(_SAVE, values) != 1:
+            raise LookupError(f"offer {offer.id} has changed since it was read")
+        await self._tell(tx, [decided], request_id=request_id, at=at)
+
+    async def lock(
+        self,
+        tx: Transaction,
+        *,
+        marketplace_id: uuid.UUID,
+        order_id: uuid.UUID,
+        offer_id: uuid.UUID,
+    ) -> Offer:
+        """Read an offer of an order and lock its row (FOR UPDATE). Raises: OfferNotFound."""
+        return await self._read(tx, _LOCK, marketplace_id, order_id, offer_id)
+
+    async def get(
+        self,
+        tx: Transaction,
+        *,
+        marketplace_id: uuid.UUID,
+        order_id: uuid.UUID,
+        offer_id: uuid.UUID,
+    ) -> Offer:
+        """Read an offer of an order; locks nothing. Raises: OfferNotFound."""
+        return await self._read(tx, _GET, marketplace_id, order_id, offer_id)
+
+    async def of_order(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
+    ) -> list[Offer]:
+        """List the offers of an order, newest first; locks nothing."""
+        names = {"marketplace_id": marketplace_id, "order_id": order_id}
+        return [_offer(row) for row in await tx.fetch(_OF_ORDER, names)]
+
+    async def lock_overdue(self, tx: Transaction, *, limit: int) -> list[Offer]:
+        """Lock open offers whose time is over, the longest overdue first; locked ones wait."""
+        return [_offer(row) for row in await tx.fetch(_LOCK_OVERDUE, {"limit": limit})]
+
+    async def _read(
+        self,
+        tx: Transaction,
+        statement: str,
+        marketplace_id: uuid.UUID,
+        order_id: uuid.UUID,
+        offer_id: uuid.UUID,
+    ) -> Offer:
+        names = {"marketplace_id": marketplace_id, "order_id": order_id, "id": offer_id}
+        row = await tx.fetchrow(statement, names)
+        if row is None:
+            raise OfferNotFound("The order has no such offer")
+        return _offer(row)
+
+    async def _tell(
+        self,
+        tx: Transaction,
+        decided: Sequence[Decided],
+        *,
+        request_id: str,
+        at: dt.datetime | None = None,
+    ) -> None:
+        events = [
+            Event(
+                event_type=fact.event_type,
+                aggregate_type="Offer",
+                aggregate_id=offer.public_id,
+                version=offer.version,
+                marketplace_id=offer.marketplace_id,
+                occurred_at=at or offer.created_at,
+                payload=fact.payload,
+                correlation_id=request_id,
+            )
+            for offer, fact in decided
+        ]
+        await self._outbox.append(tx, events)
+
+
+def _values(offer: Offer) -> dict[str, Any]:
+    return {
+        "marketplace_id": offer.marketplace_id,
+        "id": offer.id,
+        "order_id": offer.order_id,
+        "offered_by": offer.by.value,
+        "refund": offer.refund,
+        "release": offer.release,
+        "message": offer.message,
+        "state": offer.state.value,
+        "version": offer.version,
+        "created_at": offer.created_at,
+        "expires_at": offer.expires_at,
+        "decided_at": offer.decided_at,
+        "decided_by": offer.decided_by.value if offer.decided_by else None,
+    }
+
+
+def _offer(row: Any) -> Offer:
+    return Offer(
+        id=row.id,
+        marketplace_id=row.marketplace_id,
+        order_id=row.order_id,
+        by=Party(row.offered_by),
+        refund=row.refund,
+        release=row.release,
+        message=row.message,
+        state=State(row.state),
+        version=row.version,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        decided_at=row.decided_at,
+        decided_by=Party(row.decided_by) if row.decided_by else None,
+    )
+
+
+_ENDING = ("state", "version", "decided_at", "decided_by")
+_ADD = compiled(sa.insert(offers))
+_THIS = sa.and_(
+    offers.c.marketplace_id == sa.bindparam("marketplace_id"), offers.c.id == sa.bindparam("id")
+)
+_SAVE = compiled(
+    sa.update(offers)
+    .where(_THIS, offers.c.version == sa.bindparam("version_before"))
+    .values({name: sa.bindparam(name, type_=offers.c[name].type) for name in _ENDING})
+)
+_ONE = sa.select(offers).where(_THIS, offers.c.order_id == sa.bindparam("order_id"))
+_GET = compiled(_ONE)
+_LOCK = compiled(_ONE.with_for_update())
+_OF_ORDER = compiled(
+    sa.select(offers)
+    .where(
+        offers.c.marketplace_id == sa.bindparam("marketplace_id"),
+        offers.c.order_id == sa.bindparam("order_id"),
+    )
+    .order_by(offers.c.id.desc())
+)
+_LOCK_OVERDUE = compiled(
+    sa.select(offers)
+    .where(
+        offers.c.state == sa.literal(State.OPEN.value),
+        offers.c.expires_at <= sa.func.clock_timestamp(),
+    )
+    .order_by(offers.c.expires_at)
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+    .with_for_update(skip_locked=True)
+)
