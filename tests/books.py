@@ -36,6 +36,7 @@ PARTS: Mapping[str, tuple[str, str]] = {
         "case p.state when 'running' then jsonb_build_array(p.id, p.kind) else to_jsonb(p) end",
         "{} p where p.order_id = %(id)s",
     ),
+    "orders.offers": ("to_jsonb(f)", "{} f where f.order_id = %(id)s"),
     "orders.outbox": _TOLD,
     "ledger.transfers": ("to_jsonb(t)", "t"),
     "ledger.entries": (

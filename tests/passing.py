@@ -20,6 +20,12 @@ def for_deliveries(url: str, time: dt.timedelta) -> None:
     _move(url, "orders", "orders", "delivered_at", time)
 
 
+def for_offers(url: str, time: dt.timedelta) -> None:
+    """Let offers get older."""
+    for column in ("created_at", "expires_at"):
+        _move(url, "orders", "offers", column, time)
+
+
 def _move(url: str, schema: str, table: str, column: str, time: dt.timedelta) -> None:
     """url: of a role that may change the table."""
     statement = sql.SQL("update {}.{} set {column} = {column} - %s").format(

@@ -27,6 +27,8 @@ ACTIONS: Mapping[str, tuple[str, str, Mapping[str, Any] | None]] = {
     "cancel": ("POST", "/cancel", None),
     "dispute": ("POST", "/dispute", {"reason": REASON, "evidence": ["https://cdn.example/a"]}),
     "get_dispute": ("GET", "/dispute", None),
+    "offer": ("POST", "/offers", {"refund_amount": 0.4}),
+    "offers": ("GET", "/offers", None),
     "evidence": ("POST", "/dispute/evidence", {"evidence": ["https://cdn.example/b"]}),
     "receipt": ("GET", "/receipt", None),
 }

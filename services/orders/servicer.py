@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc
 from orchestrator.common.v1 import common_pb2
-from orchestrator.orders.v1 import orders_pb2
+from orchestrator.orders.v1 import orders_pb2, orders_pb2_grpc
 
 from chassis.idempotency import request_key
 from chassis.identity import MARKETPLACE, PEOPLE, allow
@@ -15,7 +15,7 @@ from services.orders.funds.credits import CreditService, NewCredit
 from services.orders.funds.holds import Holds
 from services.orders.offers import servicer as offers_servicer
 from services.orders.offers.service import OfferService
-from services.orders.offers.servicer import OffersServicer
+from services.orders.offers.servicer import OfferMethods
 from services.orders.order import parties
 from services.orders.order.domain import Decision, DisputeReason, State
 from services.orders.people.registry import UserRegistry
@@ -58,7 +58,7 @@ ACCESS = {
 }
 
 
-class OrdersServicer(OffersServicer):
+class OrdersServicer(OfferMethods, orders_pb2_grpc.OrdersServiceServicer):
     """The contract's methods."""
 
     def __init__(

@@ -13,6 +13,7 @@ from orchestrator.disputes.v1 import disputes_pb2 as disputes
 from orchestrator.escrow.v1 import escrow_pb2 as escrow
 from orchestrator.ledger.v1 import corrections_pb2 as corrections
 from orchestrator.ledger.v1 import ledger_pb2 as ledger
+from orchestrator.orders.v1 import offers_pb2 as offers
 from orchestrator.orders.v1 import orders_pb2 as orders
 
 from kernel.ids import new_id
@@ -140,6 +141,24 @@ ORDERS: dict[str, Callable[[], Any]] = {
         description="It is not what was agreed",
         evidence=[LINK],
     ),
+    "MakeOffer": lambda: keyed(
+        offers.MakeOfferRequest,
+        order_id=ident(),
+        refund_amount=usdc(2000),
+        message="Two drafts are missing",
+        offered_by=common.PARTY_BUYER,
+    ),
+    "AcceptOffer": lambda: on_order(
+        offers.AcceptOfferRequest,
+        offer_id=ident(),
+        answered_by=common.PARTY_SELLER,
+        wait_seconds=5,
+    ),
+    "DeclineOffer": lambda: on_order(
+        offers.DeclineOfferRequest, offer_id=ident(), answered_by=common.PARTY_SELLER
+    ),
+    "GetOffer": lambda: offers.GetOfferRequest(order_id=ident(), offer_id=ident()),
+    "ListOffers": lambda: offers.ListOffersRequest(order_id=ident()),
     "ResolveDispute": lambda: keyed(
         orders.ResolveDisputeRequest,
         dispute_id=ident(),

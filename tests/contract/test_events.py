@@ -25,7 +25,8 @@ from tests.contract.world import PRICE, World
 PROTOS = Path(__file__).resolve().parents[2] / "protos/orchestrator"
 SCHEMAS = ("orders", "ledger", "escrow", "disputes")
 # A healthy network gives no occasion for these.
-NEEDS_A_FAILURE = {"order.escrow_failed", "escrow.failed"}
+# An offer lapses after hours.
+NEEDS_A_FAILURE = {"order.escrow_failed", "escrow.failed", "offer.lapsed"}
 FIELDS = {
     "eventId",
     "eventType",
@@ -40,6 +41,7 @@ AGGREGATES = {
     "Order": "ord",
     "Escrow": "esc",
     "Dispute": "dsp",
+    "Offer": "off",
     "Wallet": "wal",
     "User": "usr",
     "Balance": "usr",
@@ -49,7 +51,15 @@ DEPOSIT = "escrow.deposit_confirmed"
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 CENTS = re.compile(r"(0|[1-9][0-9]*)\.[0-9]{2}")
 STROOPS = re.compile(r"(0|[1-9][0-9]*)\.[0-9]{7}")
-AMOUNTS = {"amount", "newBalance", "reservedBalance", "releasedAmount", "refundedAmount"}
+AMOUNTS = {
+    "amount",
+    "newBalance",
+    "reservedBalance",
+    "releasedAmount",
+    "refundedAmount",
+    "releaseAmount",
+    "refundAmount",
+}
 
 
 def payloads() -> dict[str, Any]:
@@ -92,13 +102,14 @@ async def events(city: City) -> list[dict[str, Any]]:
     await world.after(await world.an_order_at_work(), "RefundOrder")
     await world.after(await world.an_order(), "ReserveFunds", "CancelOrder")
     await _dispute(world)
+    await _offers(world)
     await _credit(world)
     return written(city, world.marketplace_id)
 
 
 async def _purchase(world: World) -> None:
     order_id = await world.an_order_at_work()
-    await world.after(order_id, "DeliverOrder", "ReleaseFunds")
+    await world.after(order_id, "CompleteMilestone", "DeliverOrder", "ReleaseFunds")
 
 
 async def _dispute(world: World) -> None:
@@ -113,6 +124,16 @@ async def _dispute(world: World) -> None:
     decision.dispute_id, decision.wait_seconds = order.dispute.id, 60
     resolved = await world.call("orders", "ResolveDispute", decision)
     assert resolved.state == orders.ORDER_STATE_CLOSED
+
+
+async def _offers(world: World) -> None:
+    order_id = await world.an_order_at_work()
+    for method in ("DeclineOffer", "AcceptOffer"):
+        request = VALID["orders"][method]()
+        request.order_id, request.offer_id = order_id, await world.an_offer(order_id)
+        if hasattr(request, "wait_seconds"):
+            request.wait_seconds = 60
+        await world.call("orders", method, request)
 
 
 async def _credit(world: World) -> None:

@@ -29,7 +29,7 @@ from tests.contract.test_access import OPEN_TO_PEOPLE
 from tests.contract.world import CALL_SECONDS, READY, WAIT_SECONDS, World, propose_correction
 
 # What an admin may read of orders that are not theirs.
-ADMIN_READS = {"GetOrder", "GetReceipt", "GetDispute"}
+ADMIN_READS = {"GetOrder", "GetReceipt", "GetDispute", "GetOffer", "ListOffers"}
 REFUSED = "PERMISSION_DENIED"
 
 
@@ -60,6 +60,7 @@ async def past(people_world: World) -> Past:
     world = people_world
     order_id = await world.after(await world.an_order_at_work(), "OpenDispute")
     order = await world.call("orders", "GetOrder", orders.GetOrderRequest(order_id=order_id))
+    offer_id = await world.an_offer(order_id)
     decision = keyed(
         orders.ResolveDisputeRequest,
         dispute_id=order.dispute.id,
@@ -73,6 +74,7 @@ async def past(people_world: World) -> Past:
     named = {
         "order_id": order_id,
         "dispute_id": order.dispute.id,
+        "offer_id": offer_id,
         "transfer_id": transfers[0].id,
         "command_id": command.id,
         **dict.fromkeys(("user", "user_id", "buyer"), order.buyer.id),

@@ -141,6 +141,12 @@ class World:
             await self.call("orders", step, request)
         return order_id
 
+    async def an_offer(self, order_id: str) -> str:
+        """Let the buyer of an order offer that a part is refunded; return the offer's id."""
+        request = VALID["orders"]["MakeOffer"]()
+        request.order_id = order_id
+        return str((await self.call("orders", "MakeOffer", request)).id)
+
     async def an_order_at_work(self) -> str:
         """Create an order and fund its escrow; return its id."""
         return await self.after(await self.an_order(), "ReserveFunds", "CreateEscrow", "FundEscrow")
@@ -237,6 +243,18 @@ async def _credit_user(world: World) -> Any:
     return request
 
 
+def _answer_offer(method: str) -> Ready:
+    async def ready(world: World) -> Any:
+        request = VALID["orders"][method]()
+        request.order_id = await world.an_order_at_work()
+        request.offer_id = await world.an_offer(request.order_id)
+        if hasattr(request, "wait_seconds"):
+            request.wait_seconds = WAIT_SECONDS
+        return request
+
+    return ready
+
+
 _LOCKED = ("ReserveFunds", "CreateEscrow", "FundEscrow")
 # For every mutating RPC: makes what it needs, and returns a request that succeeds.
 READY: dict[tuple[str, str], Ready] = {
@@ -269,6 +287,9 @@ READY: dict[tuple[str, str], Ready] = {
     ("orders", "RefundOrder"): _on_order("RefundOrder", *_LOCKED),
     ("orders", "OpenDispute"): _on_order("OpenDispute", *_LOCKED),
     ("orders", "ResolveDispute"): _resolve_dispute,
+    ("orders", "MakeOffer"): _on_order("MakeOffer", *_LOCKED),
+    ("orders", "AcceptOffer"): _answer_offer("AcceptOffer"),
+    ("orders", "DeclineOffer"): _answer_offer("DeclineOffer"),
     ("orders", "DeliverOrder"): _on_order("DeliverOrder", *_LOCKED),
     ("orders", "ConfirmOrder"): _on_order("ConfirmOrder", *_LOCKED, "DeliverOrder"),
     ("orders", "PayOrder"): _on_order("PayOrder"),

@@ -29,7 +29,9 @@ def before_call(_context: Any, case: Any, _kwargs: dict[str, Any]) -> None:
     parameters, headers, body = case.path_parameters or {}, case.headers or {}, case.body
     is_aimed = number % AS_GENERATED > 0
     if is_aimed and "id" in parameters and _is_right(case, ParameterLocation.PATH):
-        parameters["id"] = _next(case.operation.path)
+        parameters["id"], _, offer = _next(case.operation.path).partition(" ")
+        if offer:
+            parameters["offerId"] = offer
         if "ref" in parameters:
             # See routes.MILESTONE; this file runs in another program.
             parameters["ref"] = "all"
@@ -38,6 +40,9 @@ def before_call(_context: Any, case: Any, _kwargs: dict[str, Any]) -> None:
     if isinstance(body, dict) and _is_right(case, ParameterLocation.BODY):
         body = case.body = _storable(body)
         _mend(body)
+        if "offerId" in parameters:
+            # The side that made an offer cannot answer it: 403.
+            body.pop("requestedBy", None)
         if is_aimed:
             _aim(body, number)
 
@@ -67,6 +72,8 @@ def _mend(body: dict[str, Any]) -> None:
         body["amount"] = f"{len(body['milestones'])}.00"
         for number, milestone in enumerate(body["milestones"]):
             milestone.update(ref=f"part-{number}", amount="1.00")
+    if body.get("refundAmount") and "decision" not in body:
+        body["refundAmount"] = "0.40"
     if body.get("decision") == "SPLIT":
         body.update(releaseAmount="0.40", refundAmount="0.60")
     if body.get("evidence"):

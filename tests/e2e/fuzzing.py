@@ -135,6 +135,13 @@ async def _objects(shop: Shop, pair: Pair, path: str) -> list[str]:
     orders = await asyncio.gather(
         *(shop.order_in(state, pair, amount="1.00", milestones=parts) for _ in range(ORDERS_EACH))
     )
+    if "{offerId}" in path:
+        # Both ids, which the hook takes apart.
+        made = [
+            await shop.post(f"/orders/{name}/offers", {"refundAmount": "0.40"}) for name in orders
+        ]
+        ids = [data_of(answer, status=201)["id"] for answer in made]
+        return [f"{name} {offer}" for name, offer in zip(orders, ids, strict=True)]
     if not path.startswith("/disputes"):
         return orders
     return [(await shop.get(f"/orders/{order_id}"))["dispute"]["id"] for order_id in orders]

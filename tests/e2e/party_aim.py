@@ -29,7 +29,10 @@ def before_call(_context: Any, case: Any, _kwargs: dict[str, Any]) -> None:
     parameters, headers, body = case.path_parameters or {}, case.headers or {}, case.body
     is_aimed = number % AS_GENERATED > 0
     if is_aimed and "order_id" in parameters and _is_right(case, ParameterLocation.PATH):
-        parameters["order_id"] = _next(f"{case.operation.method} {case.operation.path}".upper())
+        route = f"{case.operation.method} {case.operation.path}".upper()
+        parameters["order_id"], _, offer = _next(route).partition(" ")
+        if offer:
+            parameters["offer_id"] = offer
     if "Idempotency-Key" in headers and is_aimed and _is_right(case, ParameterLocation.HEADER):
         headers["Idempotency-Key"] = f"fuzz-{number}"
     if isinstance(body, dict) and _is_right(case, ParameterLocation.BODY):
@@ -44,6 +47,8 @@ def _mended(body: dict[str, Any]) -> dict[str, Any]:
     if isinstance(mended.get("amount"), float | int):
         # However a generator spells it, a right amount has no exponent and two decimals.
         mended["amount"] = round(min(float(mended["amount"]), 10.0**9), 2) or 1
+    if "refund_amount" in mended:
+        mended["refund_amount"] = 0.4
     if mended.get("evidence"):
         mended["evidence"] = [link if _URL.fullmatch(link) else LINK for link in mended["evidence"]]
     if mended.get("deliverable_url"):

@@ -26,6 +26,9 @@ _BODIES: Mapping[str, Body] = {
     "/orders/{id}/escrow/fund": None,
     "/orders/{id}/deliver": {"notes": "Done"},
     "/orders/{id}/milestones/{ref}/complete": {},
+    "/orders/{id}/offers": {"refundAmount": "0.40"},
+    "/orders/{id}/offers/{offerId}/accept": {},
+    "/orders/{id}/offers/{offerId}/decline": {},
     "/orders/{id}/cancel": {"canceledBy": "BUYER"},
     "/orders/{id}/resolution/release": {"requestedBy": "BUYER"},
     "/orders/{id}/resolution/refund": {"requestedBy": "BUYER"},
@@ -47,6 +50,10 @@ STATES: Mapping[str, str] = {
     "/orders/{id}/deliver": "IN_PROGRESS",
     "/orders/{id}/milestones": "IN_PROGRESS",
     "/orders/{id}/milestones/{ref}/complete": "IN_PROGRESS",
+    "/orders/{id}/offers": "IN_PROGRESS",
+    "/orders/{id}/offers/{offerId}": "IN_PROGRESS",
+    "/orders/{id}/offers/{offerId}/accept": "IN_PROGRESS",
+    "/orders/{id}/offers/{offerId}/decline": "IN_PROGRESS",
     "/orders/{id}/cancel": "FUNDS_RESERVED",
     "/orders/{id}/resolution/release": "IN_PROGRESS",
     "/orders/{id}/resolution/refund": "IN_PROGRESS",
@@ -59,6 +66,8 @@ STATES: Mapping[str, str] = {
 _BASE = "/api/v1"
 # The ref of the milestone that a path names.
 MILESTONE = "all"
+# The id of an offer that no order has, in a path that names one.
+OFFER = "off_" + "0" * 21 + "1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +117,7 @@ class Route:
             json = {**json, **(changed or {})}
         headers = {} if key is None else {"Idempotency-Key": key}
         path = self.path.replace("{id}", of).replace("{ref}", MILESTONE)
+        path = path.replace("{offerId}", OFFER)
         return await client.request(self.method, path, json=json, headers=headers)
 
 

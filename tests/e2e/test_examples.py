@@ -70,7 +70,7 @@ async def test_marketplace_api_examples_succeed_unchanged(stack: RunningStack, s
         data_of(await shown.send(client, "/users", name), status=201)
     data_of(await shown.send(client, "/users/{id}/balance/credit", id=BUYER))
     data_of(await shown.send(client, "/auth/api-keys"), status=201)
-    await shop.give(BUYER, "500.00")
+    await shop.give(BUYER, "900.00")
 
     async def ordered(*actions: str, example: str = "order") -> str:
         order_id = data_of(await shown.send(client, "/orders", example), status=201)["id"]
@@ -88,13 +88,16 @@ async def test_marketplace_api_examples_succeed_unchanged(stack: RunningStack, s
     async def completed() -> None:
         order_id = await ordered(*locked, "deliver", example="milestones")
         path = "/orders/{id}/milestones/{ref}/complete"
-        for part in await listed(order_id):
-            data_of(await shown.send(client, path, id=order_id, ref=part["ref"]))
-        assert {part["status"] for part in await listed(order_id)} == {"COMPLETED"}
+        for ref in ("draft", "final"):
+            data_of(await shown.send(client, path, id=order_id, ref=ref))
         data_of(await shown.send(client, "/orders/{id}/resolution/release", id=order_id))
 
-    async def listed(order_id: str) -> Any:
-        return (await client.get(f"/orders/{order_id}/milestones")).json()["data"]
+    async def offered(answer: str) -> None:
+        order_id = await ordered(*locked)
+        made = await shown.send(client, "/orders/{id}/offers", id=order_id)
+        offer_id = data_of(made, status=201)["id"]
+        path = f"/orders/{{id}}/offers/{{offerId}}/{answer}"
+        data_of(await shown.send(client, path, id=order_id, offerId=offer_id))
 
     async def decided(decision: str, end: str) -> None:
         order_id = await ordered(*locked, "resolution/dispute")
@@ -106,6 +109,8 @@ async def test_marketplace_api_examples_succeed_unchanged(stack: RunningStack, s
 
     await asyncio.gather(
         completed(),
+        offered("accept"),
+        offered("decline"),
         ended("RELEASED", *locked, "resolution/release"),
         ended("REFUNDED", *locked, "resolution/refund"),
         ended("CANCELED", "reserve", "cancel"),
@@ -127,7 +132,7 @@ async def test_party_api_examples_succeed_unchanged(stack: RunningStack) -> None
         )
         await meet(business)
         await meet(personal)
-        await shop.give(str(personal.id), "300.00")
+        await shop.give(str(personal.id), "900.00")
 
         async def ordered(*actions: tuple[Person, str]) -> str:
             made = await shown.send(personal.client, "/orders/")
@@ -140,7 +145,22 @@ async def test_party_api_examples_succeed_unchanged(stack: RunningStack) -> None
                 await shop.quiet(order_id)
             return str(order_id)
 
+        async def offered(answer: str) -> None:
+            order_id = await ordered((personal, "pay"))
+            path = "/orders/{order_id}/offers"
+            made = await shown.send(business.client, path, order_id=order_id)
+            offer_id = answer_of(made, status=201)["id"]
+            answered = await shown.send(
+                personal.client,
+                f"{path}/{{offer_id}}/{answer}",
+                order_id=order_id,
+                offer_id=offer_id,
+            )
+            assert answered.is_success, answered.text
+
         await asyncio.gather(
+            offered("accept"),
+            offered("decline"),
             ordered((personal, "cancel")),
             ordered((personal, "pay"), (business, "deliver"), (personal, "confirm")),
             ordered((personal, "pay"), (personal, "dispute"), (business, "dispute/evidence")),

@@ -26,6 +26,7 @@ PHASES = "examples,coverage,fuzzing,stateful"
 # It asks for the dispute of an order that was made a moment ago, and there is none yet: 404.
 UNFIT = "ensure_resource_availability"
 ORDERS_EACH = 2
+OFFER = "{offer_id}"
 DELIVERING = "POST /orders/{order_id}/deliver"
 # How an order is brought to where a route can do something to it. The token is the personal
 # user's; what it delivers is what the other has bought of it.
@@ -38,6 +39,11 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "GET /orders/{order_id}/dispute": ("pay", "dispute"),
     "POST /orders/{order_id}/dispute/evidence": ("pay", "dispute"),
     "GET /orders/{order_id}/receipt": ("pay", "confirm"),
+    "POST /orders/{order_id}/offers": ("pay",),
+    "GET /orders/{order_id}/offers": ("pay",),
+    "GET /orders/{order_id}/offers/{offer_id}": ("pay",),
+    "POST /orders/{order_id}/offers/{offer_id}/accept": ("pay",),
+    "POST /orders/{order_id}/offers/{offer_id}/decline": ("pay",),
     DELIVERING: ("pay",),
 }
 # What the business answers to a request that no schema can find fault with; 422 is that for too
@@ -84,7 +90,13 @@ async def objects(one: Person, other: Person) -> dict[str, list[str]]:
     async def several(route: str, way: tuple[str, ...]) -> list[str]:
         sides = (other, one) if route == DELIVERING else (one, other)
         made = (brought(*sides, way) for _ in range(ORDERS_EACH))
-        return list(await asyncio.gather(*made))
+        orders = list(await asyncio.gather(*made))
+        return [await offered(order_id) for order_id in orders] if OFFER in route else orders
+
+    async def offered(order_id: str) -> str:
+        """Let the business make an offer; returns both ids, which the hook takes apart."""
+        offer = answer_of(await other.act(order_id, "offer"), status=201)
+        return f"{order_id} {offer['id']}"
 
     found = await asyncio.gather(*(several(route, way) for route, way in ROUTES.items()))
     known = {documented(route): ids for route, ids in zip(ROUTES, found, strict=True)}

@@ -156,7 +156,10 @@ class OfferService:
     async def of_order(
         self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID, reader: uuid.UUID | None
     ) -> list[Offer]:
-        """List an order's offers, newest first. reader: as `get`. Raises: OrderNotFound; NotParty."""
+        """List an order's offers, newest first; reader as in `get`.
+
+        Raises: OrderNotFound; NotParty.
+        """
         async with self.database.transaction() as tx:
             order = await self.orders.get(tx, marketplace_id=marketplace_id, order_id=order_id)
             parties.require_party(order, reader)

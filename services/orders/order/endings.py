@@ -30,7 +30,6 @@ from services.orders.order.domain import (
 )
 from services.orders.order.settlement import Settlement
 
-
 # Where the two sides may agree on a division, also while support looks at their dispute.
 AGREEABLE = (State.IN_PROGRESS, State.DISPUTED)
 

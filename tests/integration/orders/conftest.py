@@ -20,6 +20,7 @@ from kernel.errors import DomainError
 from kernel.ids import new_id
 from services.orders.app import Parts
 from services.orders.funds.credits import CreditService
+from services.orders.offers.service import OfferService
 from services.orders.operations.commands import Request
 from services.orders.operations.saga import Saga
 from services.orders.order.domain import Order, Origin, State
@@ -73,6 +74,7 @@ class Shop:
     saga: Saga
     crediting: CreditService
     timers: Timers
+    offers: OfferService
     clock: MovableClock
     peers: Peers
 
@@ -243,6 +245,7 @@ async def open_shop(
         service=service,
         crediting=crediting,
         timers=Timers(database=database, service=service),
+        offers=parts.offers(saga, hours=72),
         clock=clock,
         queries=parts.queries(),
         registry=parts.registry(),

@@ -73,7 +73,8 @@ def test_names_of_operations_are_unique_and_fit_every_language(document: dict[st
 STABLE = {
     "marketplace": "createOrder listOrders getOrder getTimeline reserveFunds createEscrow "
     "fundEscrow deliverOrder cancelOrder releaseFunds refundOrder openDispute listMilestones "
-    "completeMilestone makeOffer listOffers getOffer acceptOffer declineOffer registerUser listUsers getUser getUserBalance getBalance creditUser "
+    "completeMilestone makeOffer listOffers getOffer acceptOffer declineOffer registerUser "
+    "listUsers getUser getUserBalance getBalance creditUser "
     "listEntries getWallet getDeposit listDisputes getDispute assignDispute addEvidence "
     "resolveDispute streamEvents createKey listKeys revokeKey getMe getHealth getDetailedHealth",
     "party": "createOrder listOrders getOrder payOrder deliverOrder confirmOrder cancelOrder "
