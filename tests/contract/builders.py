@@ -141,8 +141,8 @@ ORDERS: dict[str, Callable[[], Any]] = {
         description="It is not what was agreed",
         evidence=[LINK],
     ),
-    "MakeOffer": lambda: keyed(
-        offers.MakeOfferRequest,
+    "MakeOffer": lambda: offers.MakeOfferRequest(
+        request_id=ident(),
         order_id=ident(),
         refund_amount=usdc(2000),
         message="Two drafts are missing",
