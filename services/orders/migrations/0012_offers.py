@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "orders_0010"
-down_revision = "orders_0009"
+revision = "orders_0012"
+down_revision = "orders_0011"
 branch_labels = None
 depends_on = None
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "escrow_0011"
-down_revision = "escrow_0010"
+revision = "escrow_0013"
+down_revision = "escrow_0012"
 branch_labels = None
 depends_on = None
 
