@@ -41,6 +41,8 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
         '"finalStatus":"REFUNDED"',
         '"status":"UNDER_REVIEW"',
         '"releaseAmount":"50.00"',
+        '"refundAmount":"20.00"',
+        '"status":"COMPLETED"',
         '"name":"order.released"',
     ),
     "docs/money.md": ("ok      I1 ",),
