@@ -133,7 +133,7 @@ def _broken_text(rule: str, value: Any, *, may_be_empty: bool) -> str:
 
 def _broken_enum(rule: str, value: Any) -> list[int]:
     if rule == "in":
-        return [0, max(value) + 1]
+        return [other for other in (0, max(value) + 1) if other not in value]
     if rule == "not_in":
         return list(value)
     if rule == "defined_only" and value:

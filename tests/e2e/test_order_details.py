@@ -111,6 +111,12 @@ def credited(reader: Reader, orders: Iterable[str]) -> dict[str, dict[str, str]]
     return {name: {s: f"{a:.2f}" for s, a in sums.items()} for name, sums in found.items()}
 
 
+PARTS = [
+    {"ref": "m1", "title": "Sketch", "description": "On paper", "amount": "30.00"},
+    {"ref": "m2", "description": "In colour", "amount": "50.00"},
+]
+
+
 async def test_milestones_are_returned_as_they_were_given(shop: Shop) -> None:
     pair = await shop.pair()
     body = {
@@ -118,17 +124,14 @@ async def test_milestones_are_returned_as_they_were_given(shop: Shop) -> None:
         "sellerId": pair.seller,
         "amount": "80.00",
         "title": "Logo design",
-        "milestones": [
-            {"ref": "m1", "title": "Sketch", "description": "On paper", "amount": "30.00"},
-            {"ref": "m2", "description": "In colour", "amount": "50.00"},
-        ],
+        "milestones": PARTS,
     }
 
     created = data_of(await shop.post("/orders", body), status=201)
 
     first, second = (await shop.get(f"/orders/{created['id']}"))["milestones"]
     assert created["milestones"] == [first, second]
-    assert first == body["milestones"][0]
+    assert first == {**PARTS[0], "status": "PENDING", "completedAt": None}
     assert (second["title"], second["description"]) == ("In colour", "In colour")
 
 
