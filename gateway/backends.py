@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from orchestrator.disputes.v1 import disputes_pb2_grpc
 from orchestrator.escrow.v1 import escrow_pb2, escrow_pb2_grpc
 from orchestrator.ledger.v1 import ledger_pb2_grpc
-from orchestrator.orders.v1 import orders_pb2, orders_pb2_grpc
+from orchestrator.orders.v1 import offers_pb2, orders_pb2, orders_pb2_grpc
 
 from chassis import identity
 from chassis.channel import Caller, open_channel
@@ -30,6 +30,8 @@ HEALTH_SECONDS = 2.0
 USERS_MAX = 50_000
 # Between two reads of a running change, when the process stops.
 AGAIN_SECONDS = 0.2
+# Changes about an order that are answered with something else, at once.
+_ANSWERED_WITH_AN_OFFER = (offers_pb2.MakeOfferRequest, offers_pb2.DeclineOfferRequest)
 log = logger()
 
 
@@ -146,7 +148,8 @@ class Backends:
         at_once.CopyFrom(request)
         if "wait_seconds" in request.DESCRIPTOR.fields_by_name:
             setattr(at_once, "wait_seconds", 0)  # noqa: B010 - requests that wait have it
-        order_id = getattr(request, "order_id", "")
+        is_about_order = not isinstance(request, _ANSWERED_WITH_AN_OFFER)
+        order_id = getattr(request, "order_id", "") if is_about_order else ""
         while True:
             try:
                 return await self.call(method, at_once, reply=reply)

@@ -108,7 +108,9 @@ class Route:
         key: str | None = None,
         changed: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """Call it with a valid request. of: the id in its path. changed: fields of its body.
+        """Call it with a valid request. changed: fields of its body.
+
+        of: the id in its path; with an offer's after a space, where its path names one.
 
         Raises: KeyError: it needs a body, and no example is known here.
         """
@@ -116,8 +118,9 @@ class Route:
         if json is not None:
             json = {**json, **(changed or {})}
         headers = {} if key is None else {"Idempotency-Key": key}
-        path = self.path.replace("{id}", of).replace("{ref}", MILESTONE)
-        path = path.replace("{offerId}", OFFER)
+        name, _, offer = of.partition(" ")
+        path = self.path.replace("{id}", name).replace("{ref}", MILESTONE)
+        path = path.replace("{offerId}", offer or OFFER)
         return await client.request(self.method, path, json=json, headers=headers)
 
 
