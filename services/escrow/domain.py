@@ -174,16 +174,6 @@ class SharesMismatch(InvalidArgument):
     reason = "SHARES_MISMATCH"
 
 
-class InvalidWalletAmount(InvalidArgument):
-    """An amount to pay is not positive, or in another asset than the network's."""
-
-
-class PlatformTooPoor(FailedPrecondition):
-    """The platform's wallet has less than it is to pay."""
-
-    reason = "INSUFFICIENT_FUNDS"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wallet:
     """A user's account on chain. Its key is stored sealed, and only the vault opens it."""

@@ -8,7 +8,7 @@ from chassis.database import Transaction
 from chassis.idempotency import Answer, Idempotency, RequestKey
 from chassis.waiting import Bell, Ends
 from kernel.clock import Clock
-from kernel.errors import DeadlineExceeded, Unavailable
+from kernel.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, Unavailable
 from kernel.ids import derived_id, new_id
 from kernel.money import USDC, Money, to_text
 from services.escrow.commands.acceptance import Acceptance, Request
@@ -17,8 +17,6 @@ from services.escrow.contracts.plan import plan_credit, plan_wallet
 from services.escrow.domain import (
     Command,
     CommandKind,
-    InvalidWalletAmount,
-    PlatformTooPoor,
     Wallet,
     WalletState,
 )
@@ -26,6 +24,16 @@ from services.escrow.ports import Chain
 from services.escrow.wallets.keyring import Keyring
 from services.escrow.wallets.store import WalletStore
 from services.escrow.wallets.vault import Sealed
+
+
+class InvalidWalletAmount(InvalidArgument):
+    """An amount to pay is not positive, or in another asset than the network's."""
+
+
+class PlatformTooPoor(FailedPrecondition):
+    """The platform's wallet has less than it is to pay."""
+
+    reason = "INSUFFICIENT_FUNDS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
