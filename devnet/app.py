@@ -42,12 +42,14 @@ def build(settings: Settings, *, base_url: str) -> Devnet:
         network_id=identity.network_id,
         contracts=Registry(fee_address=identity.fee_address),
         lifetimes=settings.lifetimes,
+        rent_per_kilobyte=settings.rent,
     )
     ledger = Ledger(
         identity=identity,
         environment=environment,
         journal=journal,
         ledger_seconds=settings.ledger_seconds,
+        lane_size=settings.lane_size,
     )
     faults = Faults()
     routes = [

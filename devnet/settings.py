@@ -16,7 +16,9 @@ NAMES = frozenset(
         "DEVNET_DATA_DIR",
         "DEVNET_HOST",
         "DEVNET_LEDGER_SECONDS",
+        "DEVNET_LANE_SIZE",
         "DEVNET_PORT",
+        "DEVNET_RENT",
         "DEVNET_TTL",
         "DEVNET_TW_RATE_LIMIT",
     }
@@ -33,7 +35,8 @@ class SettingsError(ValueError):
 class Settings:
     """port: 0 picks a free one. rate_limit: REST requests per key and minute, 0 for no limit.
 
-    lifetimes: those of the main network or of the test network.
+    lifetimes: those of the main network or of the test network. rent: stroops a kilobyte.
+    lane_size: operations that each lane of a ledger holds.
     """
 
     host: str
@@ -44,6 +47,8 @@ class Settings:
     api_key: str
     rate_limit: int
     lifetimes: Lifetimes
+    rent: int
+    lane_size: int
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -61,6 +66,8 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         api_key=_text(environment, "TRUSTLESS_WORK_API_KEY", "devnet-key"),
         rate_limit=_whole(environment, "DEVNET_TW_RATE_LIMIT", 50, most=1_000_000),
         lifetimes=_lifetimes(environment),
+        rent=_whole(environment, "DEVNET_RENT", 1_000, most=1_000_000),
+        lane_size=_whole(environment, "DEVNET_LANE_SIZE", 1_000, most=1_000_000),
     )
 
 

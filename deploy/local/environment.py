@@ -160,8 +160,10 @@ READS: Mapping[str, frozenset[str]] = {
         {
             "DEVNET_DATA_DIR",
             "DEVNET_HOST",
+            "DEVNET_LANE_SIZE",
             "DEVNET_LEDGER_SECONDS",
             "DEVNET_PORT",
+            "DEVNET_RENT",
             "DEVNET_TTL",
             "DEVNET_TW_RATE_LIMIT",
             "STELLAR_NETWORK_PASSPHRASE",

@@ -21,6 +21,8 @@ NAMES = {
     xdr.OperationType.END_SPONSORING_FUTURE_RESERVES: "end_sponsoring",
 }
 
+ENVELOPE_TAG_BYTES = 4
+
 
 class InvalidEnvelopeError(ValueError):
     """The text is not a transaction envelope this network accepts."""
@@ -85,6 +87,14 @@ class Envelope:
     def soroban_data(self) -> xdr.SorobanTransactionData | None:
         """The footprint and resources of a contract transaction."""
         return self.tx.ext.soroban_data
+
+    @cached_property
+    def inner_bytes(self) -> int:
+        """The size of the transaction with its signatures, without a fee bump around it."""
+        if self.fee_bump is None:
+            return len(self.text) // 4 * 3 - self.text.count("=", -2)
+        raw = xdr.TransactionV1Envelope(self.tx, list(self.signatures))
+        return len(raw.to_xdr_bytes()) + ENVELOPE_TAG_BYTES
 
     @cached_property
     def time_bounds(self) -> tuple[int, int]:

@@ -12,6 +12,11 @@ Key = bytes
 PERSISTENT = xdr.ContractDataDurability.PERSISTENT
 TEMPORARY = xdr.ContractDataDurability.TEMPORARY
 
+# A key's XDR begins with its type; the key of contract data ends with its durability.
+_DATA = xdr.LedgerEntryType.CONTRACT_DATA.to_xdr_bytes()
+_CODE = xdr.LedgerEntryType.CONTRACT_CODE.to_xdr_bytes()
+_PERSISTENT = PERSISTENT.to_xdr_bytes()
+
 
 @lru_cache(maxsize=16384)
 def account(address: str) -> Key:
@@ -72,10 +77,14 @@ def parse(key: Key) -> xdr.LedgerKey:
     return xdr.LedgerKey.from_xdr_bytes(key)
 
 
+def is_code(key: Key) -> bool:
+    """Tell code from data."""
+    return key.startswith(_CODE)
+
+
 def is_persistent(key: Key) -> bool:
     """Tell contract data and code that is archived from temporary data, which is deleted."""
-    data = parse(key).contract_data
-    return data is None or data.durability == PERSISTENT
+    return not key.startswith(_DATA) or key.endswith(_PERSISTENT)
 
 
 def account_of(key: xdr.LedgerKey) -> str:

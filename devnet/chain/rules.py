@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-PROTOCOL_VERSION = 26
+PROTOCOL_VERSION = 28
 BASE_FEE = 100
 """Least inclusion fee per operation, in stroops."""
 BASE_RESERVE = 5_000_000

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from stellar_sdk import xdr
 
-from devnet.chain import keys, rules
+from devnet.chain import fees, keys, rules
 from devnet.chain.addresses import present
 from devnet.chain.entries import Account, read_account
 from devnet.chain.envelope import Envelope, operation_source
@@ -38,12 +38,17 @@ def check(envelope: Envelope, *, view: Readable, now: int) -> xdr.TransactionRes
     return _signature_refusal(envelope, view, signatures)
 
 
-def minimum_fee(envelope: Envelope) -> int:
-    """Return the least fee in stroops for inclusion; it is also what is charged."""
-    count = max(1, len(envelope.tx.operations))
-    if envelope.fee_bump is not None:
-        count += 1
-    return count * rules.BASE_FEE + envelope.resource_fee
+def minimum_fee(envelope: Envelope, *, base_fee: int = rules.BASE_FEE) -> int:
+    """Return the fee in stroops for inclusion at a base fee, with the declared resource fee.
+
+    It is charged when the transaction enters a ledger.
+    """
+    return bidders(envelope) * base_fee + envelope.resource_fee
+
+
+def bidders(envelope: Envelope) -> int:
+    """Return how many operations a transaction bids for; a fee bump counts as one."""
+    return max(1, len(envelope.tx.operations)) + (envelope.fee_bump is not None)
 
 
 def spendable(account: Account) -> int:
@@ -76,9 +81,27 @@ def _shape_refusal(envelope: Envelope) -> xdr.TransactionResultCode | None:
         return Code.txMALFORMED
     if bool(soroban) != (envelope.soroban_data is not None):
         return Code.txSOROBAN_INVALID if soroban else Code.txMALFORMED
-    if envelope.soroban_data is not None and not _marks_are_valid(envelope.soroban_data):
+    if envelope.soroban_data is not None and not _resources_are_valid(envelope):
         return Code.txSOROBAN_INVALID
     return None
+
+
+def _resources_are_valid(envelope: Envelope) -> bool:
+    """Check what a contract transaction declares, and that it offers the fee for it.
+
+    A contract call has no memo. Source: stellar-core, TransactionFrame.cpp,
+    `checkSorobanResources` and `validateSorobanMemo`.
+    """
+    data = present(envelope.soroban_data)
+    resources, footprint = fees.of_envelope(envelope), data.resources.footprint
+    call = envelope.tx.operations[0].body.invoke_host_function_op
+    if call is not None and envelope.tx.memo.type != xdr.MemoType.MEMO_NONE:
+        return False
+    return (
+        _marks_are_valid(data)
+        and fees.are_within_limits(resources, footprint)
+        and fees.non_refundable(resources) <= data.resource_fee.int64
+    )
 
 
 def _marks_are_valid(data: xdr.SorobanTransactionData) -> bool:

@@ -19,15 +19,22 @@ from devnet.chain.envelope import Envelope
 from devnet.chain.keys import Key
 from devnet.chain.results import Code, outer_result
 from devnet.chain.state import Entries, View
+from devnet.chain.validity import bidders
 from devnet.network import genesis
-from devnet.network.apply import Outcome, apply_transaction
+from devnet.network.apply import apply_transaction
 from devnet.network.identity import Identity
 from devnet.network.journal import Journal
+from devnet.network.lanes import Statistics, chosen, offered
+from devnet.network.outcome import Outcome
 from devnet.network.recording import event_records, transaction_record
 from devnet.network.records import ClosedLedger, Header, TransactionRecord
 from devnet.soroban.invoke import Environment
 
 REPLACE_FEE_FACTOR = 10
+PENDING_LEDGERS, BANNED_LEDGERS = 4, 10
+CLASSIC_WINDOW, CONTRACT_WINDOW = 10, 50
+"""How many ledgers the fee statistics of each lane look at: stellar-rpc's defaults."""
+LANE_SIZE = 1_000
 FORGET_EVERY_LEDGERS = 1_000
 
 log = structlog.get_logger()
@@ -37,11 +44,13 @@ log = structlog.get_logger()
 class Queued:
     """A transaction that waits for a ledger.
 
-    held: keep it until its time bound has passed. doomed: let it fail when applied.
+    since: the ledger after which it came. held: keep it until its time bound has passed. doomed:
+    let it fail when applied.
     """
 
     envelope: Envelope
     included: asyncio.Future[TransactionRecord | None]
+    since: int
     held: bool = False
     doomed: bool = False
 
@@ -87,6 +96,7 @@ class Ledger:
         environment: Environment,
         journal: Journal,
         ledger_seconds: float,
+        lane_size: int = LANE_SIZE,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.entries = Entries()
@@ -94,6 +104,9 @@ class Ledger:
         self.journal = journal
         self._ledger_seconds = ledger_seconds
         self._clock = clock
+        self._lane_size = lane_size
+        self.paid = {False: Statistics(CLASSIC_WINDOW), True: Statistics(CONTRACT_WINDOW)}
+        self._banned: dict[bytes, int] = {}
         self._queue: dict[bytes, Queued] = {}
         self._by_source: dict[str, Queued] = {}
         self._skipped = 0
@@ -106,9 +119,12 @@ class Ledger:
     def submit(self, envelope: Envelope) -> Submission:
         """Queue a transaction, or return why not.
 
-        Known in the queue is DUPLICATE, another of its account queued is TRY_AGAIN_LATER,
-        invalid now is ERROR, anything else PENDING.
+        Known in the queue is DUPLICATE, another of its account queued is TRY_AGAIN_LATER, and so is
+        one that left the queue in the last ledgers, in a ledger or not; invalid now is ERROR,
+        anything else PENDING. Source: stellar-core, TransactionQueue.cpp, `canAdd`.
         """
+        if self._banned.get(envelope.hash, 0) > self.newest.sequence:
+            return Submission(status="TRY_AGAIN_LATER")
         known = self._queue.get(envelope.hash)
         if known is not None:
             return Submission(status="DUPLICATE", queued=known)
@@ -119,13 +135,16 @@ class Ledger:
         if result is not None:
             return Submission(status="ERROR", result=result)
         if rival is not None:
-            if envelope.fee < REPLACE_FEE_FACTOR * rival.envelope.fee:
-                low = outer_result(
-                    Code.txINSUFFICIENT_FEE, fee_charged=REPLACE_FEE_FACTOR * rival.envelope.fee
-                )
+            before = offered(rival.envelope) * bidders(envelope)
+            if offered(envelope) * bidders(rival.envelope) < REPLACE_FEE_FACTOR * before:
+                least = -(-REPLACE_FEE_FACTOR * before // bidders(rival.envelope))
+                least += envelope.resource_fee
+                low = outer_result(Code.txINSUFFICIENT_FEE, fee_charged=least)
                 return Submission(status="ERROR", result=low)
             self._drop(rival)
-        queued = Queued(envelope, asyncio.get_running_loop().create_future())
+        queued = Queued(
+            envelope, asyncio.get_running_loop().create_future(), since=self.newest.sequence
+        )
         self._queue[envelope.hash] = queued
         self._by_source[envelope.source] = queued
         return Submission(status="PENDING", queued=queued)
@@ -195,8 +214,9 @@ class Ledger:
             if entry is not None:
                 closing.view.extend(key, entry, live_until=sequence - 1)
         self._ending.clear()
+        base_fees = self._base_fees()
         for queued in list(self._queue.values()):
-            self._apply(queued, closing)
+            self._apply(queued, closing, base_fees.get(queued.envelope.hash))
             # Requests are answered between two transactions, from the ledger before.
             await asyncio.sleep(0)
         closed = self._seal(closing)
@@ -209,21 +229,66 @@ class Ledger:
             self._drop(queued, record)
         for queued in closing.dropped:
             self._drop(queued)
+        self._leave(closing)
         await self._forget()
         return closed.header
 
-    def _apply(self, queued: Queued, closing: _Closing) -> None:
+    def _base_fees(self) -> dict[bytes, int]:
+        """Return what those that fit into the next ledger pay for each operation's place."""
+        lanes: dict[bool, list[Envelope]] = {False: [], True: []}
+        for queued in self._queue.values():
+            if not queued.held:
+                lanes[queued.envelope.soroban_data is not None].append(queued.envelope)
+        found: dict[bytes, int] = {}
+        for lane in lanes.values():
+            hashes, base_fee = chosen(lane, room=self._lane_size)
+            found |= dict.fromkeys(hashes, base_fee)
+        return found
+
+    def _leave(self, closing: _Closing) -> None:
+        """Ban for some ledgers what left the queue; drop what waited for too many.
+
+        Source: stellar-core, HerderImpl.cpp: TRANSACTION_QUEUE_TIMEOUT_LEDGERS, _BAN_LEDGERS.
+        """
+        sequence = closing.view.sequence
+        late = [
+            queued
+            for queued in self._queue.values()
+            if not queued.held and sequence - queued.since >= PENDING_LEDGERS
+        ]
+        for queued in late:
+            self._drop(queued)
+        gone = [*closing.dropped, *late, *(queued for queued, _ in closing.outcomes)]
+        self._banned = {
+            tx_hash: until for tx_hash, until in self._banned.items() if until > sequence
+        }
+        self._banned |= {queued.envelope.hash: sequence + BANNED_LEDGERS for queued in gone}
+        for is_contract, statistics in self.paid.items():
+            outcomes = [outcome for _, outcome in closing.outcomes]
+            statistics.add(
+                [
+                    outcome.bid * bidders(outcome.envelope) // len(outcome.envelope.tx.operations)
+                    for outcome in outcomes
+                    if (outcome.bill is not None) == is_contract
+                ]
+            )
+
+    def _apply(self, queued: Queued, closing: _Closing, base_fee: int | None) -> None:
         envelope = queued.envelope
         invalid = validity.check(envelope, view=closing.view, now=closing.close_time)
         if invalid is not None:
             closing.dropped.append(queued)
             return
-        if queued.held:
+        if base_fee is None:
             return
         attempt = closing.view.child()
         try:
             outcome = apply_transaction(
-                envelope, ledger=attempt, environment=self.environment, doomed=queued.doomed
+                envelope,
+                ledger=attempt,
+                environment=self.environment,
+                doomed=queued.doomed,
+                base_fee=base_fee,
             )
         except Exception:
             # One transaction that this program cannot handle must not stop the ledger.
@@ -273,6 +338,7 @@ class Ledger:
         self.entries.clear()
         self._skipped = 0
         self._ending.clear()
+        self._banned.clear()
         seed = self._identity.network_id + str(time.time_ns()).encode()
         self.newest, self.oldest = self._open(hashlib.sha256(seed).hexdigest())
         for follower in self.followers:

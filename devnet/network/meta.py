@@ -12,16 +12,18 @@ def transaction_meta(
     value: xdr.SCVal | None,
     operation_events: Sequence[Sequence[xdr.ContractEvent]],
     fee_event: xdr.ContractEvent | None,
+    refund_event: xdr.ContractEvent | None,
     diagnostics: Sequence[xdr.DiagnosticEvent],
-    soroban: bool,
+    bill: xdr.SorobanTransactionMetaExt | None,
 ) -> xdr.TransactionMeta:
     """Build a transaction's meta.
 
-    value: what a contract call answered; None when it failed. soroban: whether it was one.
+    value: what a contract call answered; None when it failed. bill: what its resources cost; None
+    for classic operations.
     """
     contract_meta = None
-    if soroban:
-        contract_meta = xdr.SorobanTransactionMetaV2(xdr.SorobanTransactionMetaExt(0), value)
+    if bill is not None:
+        contract_meta = xdr.SorobanTransactionMetaV2(bill, value)
     return xdr.TransactionMeta(
         _VERSION,
         v4=xdr.TransactionMetaV4(
@@ -35,15 +37,19 @@ def transaction_meta(
             ],
             tx_changes_after=xdr.LedgerEntryChanges([]),
             soroban_meta=contract_meta,
-            events=transaction_events(fee_event),
+            events=transaction_events(fee_event, refund_event),
             diagnostic_events=list(diagnostics),
         ),
     )
 
 
-def transaction_events(fee_event: xdr.ContractEvent | None) -> list[xdr.TransactionEvent]:
-    """Return the events of the transaction as a whole: its fee."""
-    if fee_event is None:
-        return []
-    stage = xdr.TransactionEventStage.TRANSACTION_EVENT_STAGE_BEFORE_ALL_TXS
-    return [xdr.TransactionEvent(stage, fee_event)]
+def transaction_events(
+    fee_event: xdr.ContractEvent | None, refund_event: xdr.ContractEvent | None
+) -> list[xdr.TransactionEvent]:
+    """Return the events of the transaction as a whole: its fee, and what was given back of it."""
+    stages = xdr.TransactionEventStage
+    found = (
+        (stages.TRANSACTION_EVENT_STAGE_BEFORE_ALL_TXS, fee_event),
+        (stages.TRANSACTION_EVENT_STAGE_AFTER_ALL_TXS, refund_event),
+    )
+    return [xdr.TransactionEvent(stage, event) for stage, event in found if event is not None]

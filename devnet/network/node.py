@@ -1,11 +1,13 @@
 """What a node of Stellar RPC knows: the ledger itself, or an older ledger if the node lags."""
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Protocol
 
 from devnet.chain.envelope import Envelope
 from devnet.chain.state import Entries
 from devnet.network.journal import Journal
+from devnet.network.lanes import Statistics
 from devnet.network.ledger import Ledger, Submission
 from devnet.network.records import ClosedLedger, Header, TransactionRecord
 from devnet.soroban.invoke import Environment
@@ -37,6 +39,11 @@ class Node(Protocol):
     @property
     def journal(self) -> Journal:
         """Closed ledgers; a node may show fewer of them."""
+        ...
+
+    @property
+    def paid(self) -> Mapping[bool, Statistics]:
+        """What was paid for places: of contract transactions, and of classic operations."""
         ...
 
     def find(self, tx_hash: str) -> TransactionRecord | None:
@@ -85,6 +92,11 @@ class LaggingNode:
     def environment(self) -> Environment:
         """What every invocation on this network shares."""
         return self._ledger.environment
+
+    @property
+    def paid(self) -> Mapping[bool, Statistics]:
+        """What was paid for places: of contract transactions, and of classic operations."""
+        return self._ledger.paid
 
     @property
     def journal(self) -> Journal:

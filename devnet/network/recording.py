@@ -5,9 +5,15 @@ from collections.abc import Sequence
 from stellar_sdk import xdr
 
 from devnet.chain.addresses import contract_text, present
-from devnet.network.apply import Outcome
 from devnet.network.meta import transaction_events
-from devnet.network.records import EventId, EventRecord, Header, TransactionRecord
+from devnet.network.outcome import Outcome
+from devnet.network.records import (
+    TRANSACTION_MASK,
+    EventId,
+    EventRecord,
+    Header,
+    TransactionRecord,
+)
 
 
 def transaction_record(outcome: Outcome, *, header: Header, order: int) -> TransactionRecord:
@@ -28,13 +34,15 @@ def transaction_record(outcome: Outcome, *, header: Header, order: int) -> Trans
         contract_events=[
             [event.to_xdr() for event in emitted] for emitted in outcome.operation_events
         ],
-        transaction_events=[event.to_xdr() for event in transaction_events(outcome.fee_event)],
+        transaction_events=[
+            event.to_xdr() for event in transaction_events(outcome.fee_event, outcome.refund_event)
+        ],
         diagnostic_events=[event.to_xdr() for event in outcome.diagnostics],
     )
 
 
 def event_records(outcomes: Sequence[Outcome], *, header: Header) -> list[EventRecord]:
-    """Describe a ledger's events: all fees first, then operation by operation."""
+    """Describe a ledger's events: all fees, then operation by operation, then all refunds."""
     records = []
     for number, outcome in enumerate(outcomes):
         place = EventId(header.sequence, 0, 0, number)
@@ -44,6 +52,10 @@ def event_records(outcomes: Sequence[Outcome], *, header: Header) -> list[EventR
             for number, event in enumerate(emitted):
                 place = EventId(header.sequence, order, operation, number)
                 records.append(_record(event, place, outcome, header))
+    for number, outcome in enumerate(outcomes):
+        if outcome.refund_event is not None:
+            place = EventId(header.sequence, TRANSACTION_MASK, 0, number)
+            records.append(_record(outcome.refund_event, place, outcome, header))
     return records
 
 

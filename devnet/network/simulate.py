@@ -5,18 +5,18 @@ from dataclasses import dataclass
 
 from stellar_sdk import xdr
 
-from devnet.chain import keys
+from devnet.chain import fees, keys
 from devnet.chain.addresses import contract_text, present
 from devnet.chain.envelope import Envelope, operation_source
-from devnet.chain.state import Readable
+from devnet.chain.state import Readable, View
 from devnet.chain.validity import SOROBAN
+from devnet.network.contracts import change_lifetimes, disk_bytes, event_bytes, rent_of
 from devnet.soroban.errors import HostError, spell
 from devnet.soroban.invoke import Environment, Invocation, enforce, record
 
-BASE_RESOURCE_FEE = 20_000
-FEE_PER_KEY_READ = 2_000
-FEE_PER_KEY_WRITTEN = 8_000
 INSTRUCTIONS = 2_000_000
+"""What every call declares: nothing is metered here."""
+TRANSACTION_BYTES_RESERVE = 500
 
 
 class SimulationError(ValueError):
@@ -58,8 +58,7 @@ def simulate(
         raise SimulationError("Transaction contains more than one operation or is not a contract's")
     call = operations[0].body.invoke_host_function_op
     if call is None:
-        footprint = present(envelope.soroban_data).resources.footprint
-        return _of_footprint(footprint)
+        return _of_footprint(envelope, ledger, sequence, environment)
     enforcing = auth_mode == "enforce" or (auth_mode is None and bool(call.auth))
     if auth_mode is not None and not enforcing and call.auth:
         raise SimulationError("cannot set authMode to record with existing authorization entries")
@@ -77,7 +76,9 @@ def simulate(
         done = record(
             call, source=source, ledger=ledger, sequence=sequence, environment=environment
         )
-    return _failed(done) if done.error is not None else _succeeded(done)
+    if done.error is not None:
+        return _failed(done)
+    return _succeeded(done, envelope, ledger, environment)
 
 
 def _failed(done: Invocation) -> Simulation:
@@ -96,40 +97,79 @@ def _describe(event: xdr.ContractEvent) -> str:
     return f'[Diagnostic Event] contract:{contract}, topics:[error, {error}], data:"{note}"'
 
 
-def _succeeded(done: Invocation) -> Simulation:
+def _succeeded(
+    done: Invocation, envelope: Envelope, ledger: Readable, environment: Environment
+) -> Simulation:
     written, restored = list(done.view.written), done.view.restored
     read = [key for key in done.view.read if key not in done.view.written]
-    footprint = xdr.LedgerFootprint(
-        read_only=[keys.parse(key) for key in read],
-        read_write=[keys.parse(key) for key in written],
+    entries = [done.view.changes.get(key) for key in written]
+    data = _data(
+        xdr.LedgerFootprint(
+            read_only=[keys.parse(key) for key in read],
+            read_write=[keys.parse(key) for key in written],
+        ),
+        disk_bytes=disk_bytes(done.view, ledger),
+        write_bytes=sum(fees.size(entry) for entry in entries if entry is not None),
     )
-    data = _data(footprint)
     if restored:
         # CAP-66: what is archived is named by its place among what is written.
         places = [xdr.Uint32(place) for place, key in enumerate(written) if key in restored]
         extension = xdr.SorobanResourcesExtV0(places)
         data.ext = xdr.SorobanTransactionDataExt(1, resource_ext=extension)
+    fee = _price(
+        data,
+        envelope,
+        extra_bytes=sum(len(entry.to_xdr_bytes()) for entry in done.auth),
+        refundable=rent_of(done.view, ledger, environment) + fees.of_events(event_bytes(done)),
+    )
     return Simulation(
         data=data,
-        resource_fee=data.resource_fee.int64,
+        resource_fee=fee,
         value=done.value,
         auth=done.auth,
         events=[xdr.DiagnosticEvent(True, event) for event in done.events],
     )
 
 
-def _of_footprint(footprint: xdr.LedgerFootprint) -> Simulation:
-    data = _data(footprint)
-    return Simulation(data=data, resource_fee=data.resource_fee.int64)
+def _of_footprint(
+    envelope: Envelope, ledger: Readable, sequence: int, environment: Environment
+) -> Simulation:
+    """Simulate an extension or a restoration of what the transaction declares."""
+    footprint = present(envelope.soroban_data).resources.footprint
+    view = View(ledger, sequence=sequence)
+    body = envelope.tx.operations[0].body
+    change_lifetimes(body, footprint, view, environment.lifetimes)
+    restored = 0
+    if body.extend_footprint_ttl_op is None:
+        restored = sum(fees.size(entry) for entry in view.changes.values() if entry is not None)
+    data = _data(footprint, disk_bytes=restored, write_bytes=restored)
+    fee = _price(data, envelope, extra_bytes=0, refundable=rent_of(view, ledger, environment))
+    return Simulation(data=data, resource_fee=fee)
 
 
-def _data(footprint: xdr.LedgerFootprint) -> xdr.SorobanTransactionData:
-    read, written = len(footprint.read_only), len(footprint.read_write)
-    fee = BASE_RESOURCE_FEE + read * FEE_PER_KEY_READ + written * FEE_PER_KEY_WRITTEN
+def _data(
+    footprint: xdr.LedgerFootprint, *, disk_bytes: int, write_bytes: int
+) -> xdr.SorobanTransactionData:
     resources = xdr.SorobanResources(
         footprint=footprint,
         instructions=xdr.Uint32(INSTRUCTIONS),
-        disk_read_bytes=xdr.Uint32(1_000 * (read + written)),
-        write_bytes=xdr.Uint32(1_000 * written),
+        disk_read_bytes=xdr.Uint32(disk_bytes),
+        write_bytes=xdr.Uint32(write_bytes),
     )
-    return xdr.SorobanTransactionData(xdr.SorobanTransactionDataExt(0), resources, xdr.Int64(fee))
+    return xdr.SorobanTransactionData(xdr.SorobanTransactionDataExt(0), resources, xdr.Int64(0))
+
+
+def _price(
+    data: xdr.SorobanTransactionData, envelope: Envelope, *, extra_bytes: int, refundable: int
+) -> int:
+    """Put the fee into the data, with the reserves that a simulation adds, and return it.
+
+    extra_bytes: what the transaction will grow by besides the data. Source: soroban-simulation,
+    simulation.rs, `SimulationAdjustmentConfig`.
+    """
+    size = envelope.inner_bytes + len(data.to_xdr_bytes()) + extra_bytes
+    size = size * 11 // 10 + TRANSACTION_BYTES_RESERVE
+    fixed = fees.non_refundable(fees.declared(data, transaction_bytes=size))
+    fee = fixed + -(-refundable * 115 // 100)
+    data.resource_fee = xdr.Int64(fee)
+    return fee

@@ -117,7 +117,7 @@ class EventMethods:
         Source: stellar-core, EMIT_CLASSIC_EVENTS, which is false unless a node is told otherwise.
         """
         record = self._ledger.journal.transaction(event.tx_hash)
-        if event.id.transaction == 0 or record is None:
+        if event.id.transaction in {0, TRANSACTION_MASK} or record is None:
             return True
         envelope = parse(record.envelope, network_id=self._ledger.environment.network_id)
         return envelope.soroban_data is None

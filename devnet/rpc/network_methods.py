@@ -98,13 +98,10 @@ class NetworkMethods:
         return {"entries": entries, "latestLedger": self._ledger.newest.sequence}
 
     async def get_fee_stats(self, _params: Params) -> dict[str, Any]:
-        """Return the inclusion fees paid: always the least, as nobody competes."""
-        names = ("max", "min", "mode", *(f"p{part}" for part in range(10, 100, 10)), "p95", "p99")
-        fees: dict[str, Any] = dict.fromkeys(names, str(rules.BASE_FEE))
-        fees |= {"transactionCount": "0", "ledgerCount": 50}
+        """Return what was paid for places in the last ledgers, each lane for itself."""
         return {
-            "sorobanInclusionFee": fees,
-            "inclusionFee": fees,
+            "sorobanInclusionFee": self._ledger.paid[True].shown(),
+            "inclusionFee": self._ledger.paid[False].shown(),
             "latestLedger": self._ledger.newest.sequence,
         }
 

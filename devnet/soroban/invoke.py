@@ -22,12 +22,13 @@ from devnet.soroban.host import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What every invocation on this network shares."""
+    """What every invocation on this network shares. rent_per_kilobyte: stroops."""
 
     passphrase: str
     network_id: bytes
     contracts: Contracts
     lifetimes: Lifetimes
+    rent_per_kilobyte: int = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,10 +54,15 @@ async def test_a_queued_envelope_is_a_duplicate_and_a_rival_has_to_wait(chain: C
     assert other.status == SendTransactionStatus.TRY_AGAIN_LATER
 
 
-async def test_sending_again_after_inclusion_is_a_bad_sequence(chain: Chain) -> None:
+async def test_sending_again_after_inclusion_is_banned_then_a_bad_sequence(chain: Chain) -> None:
+    """stellar-core, TransactionQueue.cpp, `removeApplied`: ten ledgers."""
     envelope = await signed(chain, await chain.funded())
     await chain.land(envelope)
 
+    answer = await chain.rpc.send_transaction(envelope)
+    await chain.ledgers_pass(11)
+
+    assert answer.status == SendTransactionStatus.TRY_AGAIN_LATER
     assert code_of(await chain.rpc.send_transaction(envelope)) == Code.txBAD_SEQ
 
 

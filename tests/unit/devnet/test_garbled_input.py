@@ -20,7 +20,7 @@ WORLD = World()
 
 def prepared() -> bytes:
     args = WORLD.deploy_args(an_escrow(), salt=b"\x03" * 32)
-    builder = TransactionBuilder(Account(address("platform"), 0), IDENTITY.passphrase, 1_000_000)
+    builder = TransactionBuilder(Account(address("platform"), 0), IDENTITY.passphrase, 5_000_000)
     builder.append_invoke_contract_function_op(
         IDENTITY.factory, "tw_new_single_release_escrow", [*args[:5], scval.to_vec([])]
     )

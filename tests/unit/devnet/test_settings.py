@@ -29,6 +29,8 @@ def test_everything_has_a_default() -> None:
         ("DEVNET_LEDGER_SECONDS", "1e3"),
         ("DEVNET_TW_RATE_LIMIT", "1.5"),
         ("DEVNET_TTL", "future"),
+        ("DEVNET_RENT", "cheap"),
+        ("DEVNET_LANE_SIZE", "-1"),
         ("STELLAR_NETWORK_PASSPHRASE", ""),
         ("TRUSTLESS_WORK_API_KEY", ""),
     ],

@@ -31,6 +31,7 @@ NOW = 1_000
 RICH = Keypair.from_raw_ed25519_seed(b"rich".ljust(32, b"."))
 POOR = Keypair.from_raw_ed25519_seed(b"poor".ljust(32, b"."))
 TRUST = ChangeTrust(Asset("USDC", IDENTITY.usdc.issuer))
+FEE = 20_000
 EXTEND = ExtendFootprintTTL(10)
 
 
@@ -67,7 +68,7 @@ def signed(made: TransactionBuilder, signer: Keypair) -> Any:
 
 def soroban_data() -> xdr.SorobanTransactionData:
     made: Any = SorobanDataBuilder  # the class has no annotations
-    data: xdr.SorobanTransactionData = made().build()
+    data: xdr.SorobanTransactionData = made().set_resource_fee(FEE).build()
     return data
 
 
@@ -84,7 +85,7 @@ def test_a_transaction_without_time_bounds_never_expires(world: World) -> None:
 
 
 def test_a_contract_operation_stands_alone_and_brings_its_resources(world: World) -> None:
-    alone = builder(RICH, [EXTEND]).set_soroban_data(soroban_data())
+    alone = builder(RICH, [EXTEND], base_fee=100 + FEE).set_soroban_data(soroban_data())
     beside = builder(RICH, [EXTEND, TRUST]).set_soroban_data(soroban_data())
 
     assert refused(world, signed(alone, RICH)) is None

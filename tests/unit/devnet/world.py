@@ -253,9 +253,13 @@ def declaration(
     extension = xdr.SorobanTransactionDataExt(0)
     if places:
         extension = xdr.SorobanTransactionDataExt(1, resource_ext=xdr.SorobanResourcesExtV0(places))
-    nothing = xdr.Uint32(0)
-    resources = xdr.SorobanResources(footprint, nothing, nothing, nothing)
-    return xdr.SorobanTransactionData(extension, resources, xdr.Int64(0))
+    resources = xdr.SorobanResources(
+        footprint,
+        instructions=xdr.Uint32(0),
+        disk_read_bytes=xdr.Uint32(10_000),
+        write_bytes=xdr.Uint32(10_000),
+    )
+    return xdr.SorobanTransactionData(extension, resources, xdr.Int64(900_000))
 
 
 def a_milestone(**changes: object) -> Milestone:

@@ -1,0 +1,85 @@
+"""What applying one transaction did: its result, its events, what it paid."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stellar_sdk import xdr
+
+from devnet.chain import fees
+from devnet.chain.envelope import Envelope
+from devnet.network.meta import transaction_meta
+
+
+@dataclass(slots=True)
+class Bill:
+    """The resource fee of a contract transaction, in stroops.
+
+    refundable: the most that rent and events may cost; what is not used is given back.
+    """
+
+    non_refundable: int
+    refundable: int
+    rent: int = 0
+    events: int = 0
+
+    @classmethod
+    def of(cls, envelope: Envelope) -> "Bill":
+        """Begin the bill of a valid contract transaction."""
+        fixed = fees.non_refundable(fees.of_envelope(envelope))
+        return cls(fixed, envelope.resource_fee - fixed)
+
+    def take(self, *, rent: int, events: int) -> bool:
+        """Charge rent and events. Returns: whether the declared fee is enough."""
+        self.rent, self.events = rent, events
+        return rent + events <= self.refundable
+
+    @property
+    def refund(self) -> int:
+        """What is given back."""
+        return self.refundable - self.rent - self.events
+
+    def meta(self) -> xdr.SorobanTransactionMetaExt:
+        """Write the bill as a transaction's meta does."""
+        paid = xdr.SorobanTransactionMetaExtV1(
+            ext=xdr.ExtensionPoint(0),
+            total_non_refundable_resource_fee_charged=xdr.Int64(self.non_refundable),
+            total_refundable_resource_fee_charged=xdr.Int64(self.rent + self.events),
+            rent_fee_charged=xdr.Int64(self.rent),
+        )
+        return xdr.SorobanTransactionMetaExt(1, v1=paid)
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What applying a transaction did.
+
+    value: what the contract call answered. operation_events: one list per operation. bid: what was
+    charged per operation for its place in the ledger. refund_event: of what the bill gave back.
+    """
+
+    envelope: Envelope
+    result: xdr.TransactionResult
+    successful: bool = False
+    value: xdr.SCVal | None = None
+    operation_events: Sequence[Sequence[xdr.ContractEvent]] = ()
+    fee_event: xdr.ContractEvent | None = None
+    refund_event: xdr.ContractEvent | None = None
+    diagnostics: Sequence[xdr.DiagnosticEvent] = ()
+    bill: Bill | None = None
+    bid: int = 0
+
+    def give_back(self, refund: int) -> None:
+        """Take a refund off the fee that the result shows."""
+        charged = self.result.fee_charged.int64 - refund
+        self.result.fee_charged = xdr.Int64(charged)
+
+    def meta(self) -> xdr.TransactionMeta:
+        """Build the transaction's meta, version 4."""
+        return transaction_meta(
+            value=self.value,
+            operation_events=self.operation_events,
+            fee_event=self.fee_event,
+            refund_event=self.refund_event,
+            diagnostics=self.diagnostics,
+            bill=None if self.bill is None else self.bill.meta(),
+        )
