@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 from devnet.faults import Faults
@@ -63,7 +65,11 @@ def build(settings: Settings, *, base_url: str) -> Devnet:
             rate_limit=settings.rate_limit,
         ).routes(),
     ]
-    return Devnet(Starlette(routes=routes), ledger, journal)
+    # Stellar RPC answers pages of any origin. Source: stellar-rpc, jsonrpc.go.
+    anybody = Middleware(
+        CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"]
+    )
+    return Devnet(Starlette(routes=routes, middleware=[anybody]), ledger, journal)
 
 
 def _rpc_routes(ledger: Ledger, identity: Identity, faults: Faults, base_url: str) -> list[Route]:

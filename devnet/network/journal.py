@@ -44,6 +44,7 @@ _TRANSACTION_COLUMNS = (
 _GET_TRANSACTIONS = f"select {_TRANSACTION_COLUMNS} from transactions "  # noqa: S608  constant
 _BY_HASH = _GET_TRANSACTIONS + "where hash = ?"
 _BY_INNER_HASH = _GET_TRANSACTIONS + "where inner_hash = ?"
+_OF_LEDGER = _GET_TRANSACTIONS + "where ledger = ? order by application_order"
 _AFTER_PLACE = _GET_TRANSACTIONS + (
     "where (ledger, application_order) > (?, ?) order by ledger, application_order limit ?"
 )
@@ -129,6 +130,21 @@ class Journal:
     def header(self, sequence: int) -> Header | None:
         """Return a closed ledger by its number."""
         return self._header("where sequence = ?", sequence)
+
+    def header_before(self, sequence: int) -> Header | None:
+        """Return the closed ledger before a number; a network may have skipped some."""
+        return self._header("where sequence < ? order by sequence desc limit 1", sequence)
+
+    def headers_from(self, start: int, *, until: int, limit: int) -> Sequence[Header]:
+        """Return closed ledgers from a number on, oldest first."""
+        clause = "where sequence between ? and ? order by sequence limit ?"
+        rows = self._reader.execute(_GET_HEADER + clause, (start, until, limit))
+        return [Header(sequence=row[0], close_time=row[1], hash=row[2]) for row in rows]
+
+    def transactions_of(self, ledger: int) -> Sequence[TransactionRecord]:
+        """Return the transactions of one ledger in order."""
+        rows = self._reader.execute(_OF_LEDGER, (ledger,))
+        return [_transaction(row) for row in rows]
 
     def transaction(self, tx_hash: str) -> TransactionRecord | None:
         """Find a transaction by its hash, or by the hash of what a fee bump wraps."""

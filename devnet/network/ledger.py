@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
@@ -22,6 +22,7 @@ from devnet.chain.state import Entries, View
 from devnet.chain.validity import bidders
 from devnet.network import genesis
 from devnet.network.apply import apply_transaction
+from devnet.network.headers import hash_of, ledger_header
 from devnet.network.identity import Identity
 from devnet.network.journal import Journal
 from devnet.network.lanes import Statistics, chosen, offered
@@ -299,22 +300,23 @@ class Ledger:
         closing.outcomes.append((queued, outcome))
 
     def _seal(self, closing: _Closing) -> ClosedLedger:
-        sequence = closing.view.sequence
         outcomes = [outcome for _, outcome in closing.outcomes]
-        hashes = b"".join(outcome.envelope.hash for outcome in outcomes)
-        content = bytes.fromhex(self.newest.hash) + sequence.to_bytes(8, "big") + hashes
-        header = Header(
-            sequence=sequence,
-            close_time=closing.close_time,
-            hash=hashlib.sha256(content).hexdigest(),
+        header = Header(sequence=closing.view.sequence, close_time=closing.close_time, hash="")
+        transactions = [
+            transaction_record(outcome, header=header, order=number)
+            for number, outcome in enumerate(outcomes, start=1)
+        ]
+        built = ledger_header(
+            sequence=header.sequence,
+            close_time=header.close_time,
+            previous=self.newest.hash,
+            tx_hashes=[record.hash for record in transactions],
+            results=[record.result for record in transactions],
         )
         return ClosedLedger(
-            header=header,
+            header=replace(header, hash=hash_of(built)),
             changes=closing.view.changes,
-            transactions=[
-                transaction_record(outcome, header=header, order=number)
-                for number, outcome in enumerate(outcomes, start=1)
-            ],
+            transactions=transactions,
             events=event_records(outcomes, header=header),
         )
 

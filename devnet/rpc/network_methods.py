@@ -1,4 +1,4 @@
-"""Methods about the network and its entries: health, network, ledger, fees, entries."""
+"""Methods about the network and its entries: health, network, fees, entries."""
 
 import base64
 from collections.abc import Sequence
@@ -39,7 +39,6 @@ class NetworkMethods:
         return {
             "getHealth": self.get_health,
             "getNetwork": self.get_network,
-            "getLatestLedger": self.get_latest_ledger,
             "getLedgerEntries": self.get_ledger_entries,
             "getFeeStats": self.get_fee_stats,
             "getVersionInfo": self.get_version_info,
@@ -69,18 +68,6 @@ class NetworkMethods:
             "friendbotUrl": self._friendbot_url,
             "passphrase": self._identity.passphrase,
             "protocolVersion": rules.PROTOCOL_VERSION,
-        }
-
-    async def get_latest_ledger(self, _params: Params) -> dict[str, Any]:
-        """Return the last closed ledger; its header is not kept as XDR here."""
-        newest = self._ledger.newest
-        return {
-            "id": newest.hash,
-            "protocolVersion": rules.PROTOCOL_VERSION,
-            "sequence": newest.sequence,
-            "closeTime": str(newest.close_time),
-            "headerXdr": "",
-            "metadataXdr": "",
         }
 
     async def get_ledger_entries(self, params: Params) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from devnet.network.identity import Identity
 from devnet.network.ledger import Ledger
 from devnet.network.node import LaggingNode, Node
 from devnet.rpc.event_methods import EventMethods
+from devnet.rpc.ledger_methods import LedgerMethods
 from devnet.rpc.network_methods import NetworkMethods
 from devnet.rpc.server import RpcServer
 from devnet.rpc.transaction_methods import TransactionMethods
@@ -55,5 +56,6 @@ class Nodes:
         )
         transactions = TransactionMethods(ledger=node, faults=self._faults)
         events = EventMethods(ledger=node, has_classic_events=has_classic_events)
-        methods = network.table() | transactions.table() | events.table()
+        ledgers = LedgerMethods(ledger=node)
+        methods = network.table() | ledgers.table() | transactions.table() | events.table()
         return RpcServer(methods=methods, faults=self._faults)
