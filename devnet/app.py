@@ -45,6 +45,7 @@ def build(settings: Settings, *, base_url: str) -> Devnet:
         contracts=Registry(fee_address=identity.fee_address),
         lifetimes=settings.lifetimes,
         rent_per_kilobyte=settings.rent,
+        has_full_meta=settings.has_full_meta,
     )
     ledger = Ledger(
         identity=identity,

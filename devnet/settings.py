@@ -17,6 +17,7 @@ NAMES = frozenset(
         "DEVNET_HOST",
         "DEVNET_LEDGER_SECONDS",
         "DEVNET_LANE_SIZE",
+        "DEVNET_META",
         "DEVNET_PORT",
         "DEVNET_RENT",
         "DEVNET_TTL",
@@ -36,7 +37,8 @@ class Settings:
     """port: 0 picks a free one. rate_limit: REST requests per key and minute, 0 for no limit.
 
     lifetimes: those of the main network or of the test network. rent: stroops a kilobyte.
-    lane_size: operations that each lane of a ledger holds.
+    lane_size: operations that each lane of a ledger holds. has_full_meta: whether metas of
+    contract transactions show what every entry was and became.
     """
 
     host: str
@@ -49,6 +51,7 @@ class Settings:
     lifetimes: Lifetimes
     rent: int
     lane_size: int
+    has_full_meta: bool
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -68,7 +71,15 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         lifetimes=_lifetimes(environment),
         rent=_whole(environment, "DEVNET_RENT", 1_000, most=1_000_000),
         lane_size=_whole(environment, "DEVNET_LANE_SIZE", 1_000, most=1_000_000),
+        has_full_meta=_meta(environment),
     )
+
+
+def _meta(environment: Mapping[str, str]) -> bool:
+    name = _text(environment, "DEVNET_META", "classic")
+    if name not in {"classic", "full"}:
+        raise SettingsError(f"DEVNET_META must be classic or full, not {name!r}")
+    return name == "full"
 
 
 def _lifetimes(environment: Mapping[str, str]) -> Lifetimes:

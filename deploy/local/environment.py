@@ -162,6 +162,7 @@ READS: Mapping[str, frozenset[str]] = {
             "DEVNET_HOST",
             "DEVNET_LANE_SIZE",
             "DEVNET_LEDGER_SECONDS",
+            "DEVNET_META",
             "DEVNET_PORT",
             "DEVNET_RENT",
             "DEVNET_TTL",

@@ -19,6 +19,7 @@ from devnet.chain.results import (
 )
 from devnet.chain.state import View
 from devnet.chain.validity import SOROBAN, minimum_fee
+from devnet.network.changes import entry_changes
 from devnet.network.contracts import apply_contract_operation
 from devnet.network.outcome import Outcome
 from devnet.soroban.invoke import Environment
@@ -38,21 +39,30 @@ def apply_transaction(
     what every operation of this ledger pays for its place, in stroops.
     """
     charged, passphrase = minimum_fee(envelope, base_fee=base_fee), environment.passphrase
-    _charge(envelope, ledger, charged)
+    paying = ledger.child()
+    _charge(envelope, paying, charged)
+    is_contract = envelope.tx.operations[0].body.type in SOROBAN
+    shows_changes = environment.has_full_meta or not is_contract
+    fee_changes = entry_changes(paying.changes, ledger) if shows_changes else []
+    ledger.merge(paying)
     view = ledger.child()
-    if envelope.tx.operations[0].body.type in SOROBAN:
+    if is_contract:
         outcome = apply_contract_operation(envelope, view, environment, charged, doomed=doomed)
     else:
         outcome = _apply_classic(envelope, view, environment, charged, doomed=doomed)
     payer = envelope.fee_payer
     outcome.fee_event = events.fee(passphrase=passphrase, payer=payer, amount=charged)
-    outcome.bid = base_fee
+    outcome.bid, outcome.fee_changes = base_fee, fee_changes
     if outcome.successful:
         ledger.merge(view)
     refund = 0 if outcome.bill is None else outcome.bill.refund
     if refund:
         # CAP-67: a refund is a negative fee.
-        holdings.credit(ledger, address=payer, asset=NATIVE, amount=refund)
+        refunding = ledger.child()
+        holdings.credit(refunding, address=payer, asset=NATIVE, amount=refund)
+        if environment.has_full_meta:
+            outcome.refund_changes = entry_changes(refunding.changes, ledger)
+        ledger.merge(refunding)
         outcome.give_back(refund)
         outcome.refund_event = events.fee(passphrase=passphrase, payer=payer, amount=-refund)
     return outcome
@@ -70,10 +80,12 @@ def _apply_classic(
     sponsorships = Sponsorships()
     results: list[xdr.OperationResult] = []
     emitted: list[list[xdr.ContractEvent]] = []
+    changes: list[list[xdr.LedgerEntryChange]] = []
     failed = doomed
     for operation in envelope.tx.operations:
+        own = view.child()
         context = OperationContext(
-            view=view,
+            view=own,
             passphrase=environment.passphrase,
             lifetimes=environment.lifetimes,
             memo=envelope.tx.memo,
@@ -86,6 +98,8 @@ def _apply_classic(
             results.append(error.result)
             failed = True
         emitted.append(context.events)
+        changes.append(entry_changes(own.changes, view))
+        view.merge(own)
     code = Code.txFAILED if failed else Code.txSUCCESS
     if not failed and sponsorships.open:
         code, failed = Code.txBAD_SPONSORSHIP, True
@@ -95,4 +109,5 @@ def _apply_classic(
         result=transaction_result(envelope, code=code, fee_charged=charged, operations=shown),
         successful=not failed,
         operation_events=[[] for _ in emitted] if failed else emitted,
+        operation_changes=() if failed else changes,
     )

@@ -14,6 +14,7 @@ from devnet.chain.keys import Key
 from devnet.chain.results import Code, inner, transaction_result
 from devnet.chain.rules import Lifetimes
 from devnet.chain.state import Readable, View
+from devnet.network.changes import entry_changes
 from devnet.network.outcome import Bill, Outcome
 from devnet.soroban.host import ArchivedError, Footprint
 from devnet.soroban.invoke import Environment, Invocation, enforce
@@ -61,6 +62,9 @@ def apply_contract_operation(
             bill,
             done.diagnostics,
         )
+    changes: list[list[xdr.LedgerEntryChange]] = []
+    if environment.has_full_meta:
+        changes = [entry_changes(done.view.changes, view, restored=done.view.restored)]
     view.merge(done.view)
     success = xdr.InvokeHostFunctionResult(
         code, success=_success_hash(present(done.value), done.events)
@@ -74,6 +78,7 @@ def apply_contract_operation(
         successful=True,
         value=done.value,
         operation_events=[list(done.events)],
+        operation_changes=changes,
         bill=bill,
     )
 
@@ -165,12 +170,12 @@ def _apply_footprint_operation(
     )
     paid = bill.take(rent=rent_of(changed, view, environment), events=0)
     if body.extend_footprint_ttl_op is None:
-        restored = xdr.RestoreFootprintResult(
+        answer = xdr.RestoreFootprintResult(
             Restore.RESTORE_FOOTPRINT_SUCCESS
             if paid
             else Restore.RESTORE_FOOTPRINT_INSUFFICIENT_REFUNDABLE_FEE
         )
-        result = inner(Kind.RESTORE_FOOTPRINT, restore_footprint_result=restored)
+        result = inner(Kind.RESTORE_FOOTPRINT, restore_footprint_result=answer)
     else:
         extended = xdr.ExtendFootprintTTLResult(
             Extend.EXTEND_FOOTPRINT_TTL_SUCCESS
@@ -180,6 +185,11 @@ def _apply_footprint_operation(
         result = inner(Kind.EXTEND_FOOTPRINT_TTL, extend_footprint_ttl_result=extended)
     if not paid:
         return _failed(envelope, result, charged, bill)
+    changes: list[list[xdr.LedgerEntryChange]] = []
+    if environment.has_full_meta:
+        is_restoration = body.extend_footprint_ttl_op is None
+        restored = dict.fromkeys(changed.changes) if is_restoration else None
+        changes = [entry_changes(changed.changes, view, restored=restored)]
     view.merge(changed)
     return Outcome(
         envelope=envelope,
@@ -188,6 +198,7 @@ def _apply_footprint_operation(
         ),
         successful=True,
         operation_events=[[]],
+        operation_changes=changes,
         bill=bill,
     )
 

@@ -1,4 +1,4 @@
-"""`TransactionMeta` v4: events and return value. Entry changes are left empty here."""
+"""`TransactionMeta` v4: events, return value, and what every entry was and became."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,9 @@ _VERSION = 4
 def transaction_meta(
     *,
     value: xdr.SCVal | None,
+    fee_changes: list[xdr.LedgerEntryChange],
+    operation_changes: Sequence[list[xdr.LedgerEntryChange]],
+    refund_changes: list[xdr.LedgerEntryChange],
     operation_events: Sequence[Sequence[xdr.ContractEvent]],
     fee_event: xdr.ContractEvent | None,
     refund_event: xdr.ContractEvent | None,
@@ -22,20 +25,23 @@ def transaction_meta(
     for classic operations.
     """
     contract_meta = None
+    nothing: Sequence[list[xdr.LedgerEntryChange]] = [[] for _ in operation_events]
     if bill is not None:
         contract_meta = xdr.SorobanTransactionMetaV2(bill, value)
     return xdr.TransactionMeta(
         _VERSION,
         v4=xdr.TransactionMetaV4(
             ext=xdr.ExtensionPoint(0),
-            tx_changes_before=xdr.LedgerEntryChanges([]),
+            tx_changes_before=xdr.LedgerEntryChanges(fee_changes),
             operations=[
                 xdr.OperationMetaV2(
-                    xdr.ExtensionPoint(0), xdr.LedgerEntryChanges([]), list(emitted)
+                    xdr.ExtensionPoint(0), xdr.LedgerEntryChanges(changes), list(emitted)
                 )
-                for emitted in operation_events
+                for emitted, changes in zip(
+                    operation_events, operation_changes or nothing, strict=True
+                )
             ],
-            tx_changes_after=xdr.LedgerEntryChanges([]),
+            tx_changes_after=xdr.LedgerEntryChanges(refund_changes),
             soroban_meta=contract_meta,
             events=transaction_events(fee_event, refund_event),
             diagnostic_events=list(diagnostics),

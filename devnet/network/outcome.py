@@ -1,7 +1,7 @@
 """What applying one transaction did: its result, its events, what it paid."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stellar_sdk import xdr
 
@@ -55,6 +55,7 @@ class Outcome:
 
     value: what the contract call answered. operation_events: one list per operation. bid: what was
     charged per operation for its place in the ledger. refund_event: of what the bill gave back.
+    The changes of entries are empty unless the network shows them.
     """
 
     envelope: Envelope
@@ -67,6 +68,9 @@ class Outcome:
     diagnostics: Sequence[xdr.DiagnosticEvent] = ()
     bill: Bill | None = None
     bid: int = 0
+    fee_changes: list[xdr.LedgerEntryChange] = field(default_factory=list)
+    operation_changes: Sequence[list[xdr.LedgerEntryChange]] = ()
+    refund_changes: list[xdr.LedgerEntryChange] = field(default_factory=list)
 
     def give_back(self, refund: int) -> None:
         """Take a refund off the fee that the result shows."""
@@ -77,6 +81,9 @@ class Outcome:
         """Build the transaction's meta, version 4."""
         return transaction_meta(
             value=self.value,
+            fee_changes=self.fee_changes,
+            operation_changes=self.operation_changes,
+            refund_changes=self.refund_changes,
             operation_events=self.operation_events,
             fee_event=self.fee_event,
             refund_event=self.refund_event,

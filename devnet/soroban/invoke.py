@@ -22,13 +22,18 @@ from devnet.soroban.host import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What every invocation on this network shares. rent_per_kilobyte: stroops."""
+    """What every invocation on this network shares.
+
+    rent_per_kilobyte: stroops. has_full_meta: whether metas of contract
+    transactions show what every entry was and became, as those of classic ones do.
+    """
 
     passphrase: str
     network_id: bytes
     contracts: Contracts
     lifetimes: Lifetimes
     rent_per_kilobyte: int = 1_000
+    has_full_meta: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

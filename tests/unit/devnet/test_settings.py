@@ -30,6 +30,7 @@ def test_everything_has_a_default() -> None:
         ("DEVNET_TW_RATE_LIMIT", "1.5"),
         ("DEVNET_TTL", "future"),
         ("DEVNET_RENT", "cheap"),
+        ("DEVNET_META", "none"),
         ("DEVNET_LANE_SIZE", "-1"),
         ("STELLAR_NETWORK_PASSPHRASE", ""),
         ("TRUSTLESS_WORK_API_KEY", ""),
