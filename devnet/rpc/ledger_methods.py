@@ -1,5 +1,6 @@
 """Methods about closed ledgers as a whole: the last one, and pages of them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from stellar_sdk import xdr
@@ -7,7 +8,7 @@ from stellar_sdk import xdr
 from devnet.chain import rules
 from devnet.network.headers import close_meta, history_entry, rebuilt
 from devnet.network.node import Node
-from devnet.network.records import Header
+from devnet.network.records import Header, TransactionRecord
 from devnet.rpc import errors
 from devnet.rpc.errors import Params, RpcError
 from devnet.rpc.server import Method
@@ -20,24 +21,33 @@ class LedgerMethods:
 
     def __init__(self, *, ledger: Node) -> None:
         self._ledger = ledger
-        self._last: tuple[str, str] = ("", "")
+        self._last: tuple[str, str, str] = ("", "", "")
 
     def table(self) -> dict[str, Method]:
         """Return the methods by their JSON-RPC names."""
         return {"getLatestLedger": self.get_latest_ledger, "getLedgers": self.get_ledgers}
 
     async def get_latest_ledger(self, _params: Params) -> dict[str, Any]:
-        """Return the last closed ledger; `getLedgers` has its content."""
+        """Return the last closed ledger.
+
+        Its content is whole only where contract transactions have whole metas, as clients ask for
+        the last ledger often; `getLedgers` has every ledger's content.
+        """
         newest = self._ledger.newest
         if self._last[0] != newest.hash:
-            self._last = (newest.hash, self._built(newest).to_xdr())
+            entry = history_entry(newest, self._built(newest))
+            transactions: Sequence[TransactionRecord] = ()
+            if self._ledger.environment.has_full_meta:
+                transactions = self._ledger.journal.transactions_of(newest.sequence)
+            content = close_meta(entry, transactions)
+            self._last = (newest.hash, entry.header.to_xdr(), content.to_xdr())
         return {
             "id": newest.hash,
             "protocolVersion": rules.PROTOCOL_VERSION,
             "sequence": newest.sequence,
             "closeTime": str(newest.close_time),
             "headerXdr": self._last[1],
-            "metadataXdr": "",
+            "metadataXdr": self._last[2],
         }
 
     async def get_ledgers(self, params: Params) -> dict[str, Any]:

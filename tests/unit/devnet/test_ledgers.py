@@ -26,6 +26,8 @@ async def test_a_ledger_is_named_by_the_hash_of_its_header(chain: Chain) -> None
     assert hashlib.sha256(header.to_xdr_bytes()).hexdigest() == latest["id"]
     assert header.ledger_seq.uint32 == latest["sequence"] == 3
     assert header.scp_value.close_time.time_point.uint64 == int(latest["closeTime"])
+    content = present(xdr.LedgerCloseMeta.from_xdr(latest["metadataXdr"]).v2)
+    assert content.ledger_header.header == header
     assert header.ledger_version.uint32 == latest["protocolVersion"] == 28
 
 
