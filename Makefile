@@ -148,13 +148,22 @@ test: $(INSTALLED) ## Run the tests, or some: make test WORKERS=0 ARGS="-k relea
 test-slow: $(INSTALLED) ## Run the slow tests: every crash point, a node that lies, fuzzed requests
 	@$(PYTEST) --junitxml=build/slow-tests.xml -m slow
 
-.PHONY: conform
+.PHONY: conform sdks
 
 # VECTORS: any file of the format soroban-escrow-vectors/1.
 VECTORS ?= tests/conformance/escrow_vectors.json
 
 conform: $(INSTALLED) ## Replay answers of the real escrow contract on the devnet: [VECTORS=file]
 	@$(BIN)/python -m devnet.conform "$(VECTORS)"
+
+SDKS := build/sdks
+
+sdks: $(INSTALLED) ## Run the tutorials of the Stellar SDKs on a devnet; needs Node with npm
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python $(SDKS)/python
+	@$(BIN)/uv pip install -q --python $(SDKS)/python/bin/python --require-hashes -r tests/sdks/requirements.lock
+	@cp tests/sdks/package.json tests/sdks/package-lock.json $(SDKS)
+	@npm ci --prefix $(SDKS) --no-audit --no-fund --loglevel=error >/dev/null
+	@$(BIN)/python -m tests.sdks $(SDKS) $(SDKS)/python/bin/python
 
 prove: $(INSTALLED) ## Run the long proofs, and write their figures into docs/reports/
 	@RACE_ROUNDS=200 FUZZ_EXAMPLES=300 REPORTS=docs/reports $(BIN)/pytest -o timeout=3600 \
