@@ -15,7 +15,8 @@ from devnet.chain.results import Code, inner, transaction_result
 from devnet.chain.rules import Lifetimes
 from devnet.chain.state import Readable, View
 from devnet.network.changes import entry_changes
-from devnet.network.outcome import Bill, Outcome
+from devnet.network.meta import success_preimage
+from devnet.network.outcome import Bill, Outcome, encoded
 from devnet.soroban.host import ArchivedError, Footprint
 from devnet.soroban.invoke import Environment, Invocation, enforce
 
@@ -43,15 +44,16 @@ def apply_contract_operation(
         declared=data,
     )
     code = Invoke.INVOKE_HOST_FUNCTION_SUCCESS
+    value = b"" if done.value is None else done.value.to_xdr_bytes()
+    emitted = encoded(done.events)
+    told = len(value) + sum(map(len, emitted))
     if isinstance(done.error, ArchivedError):
         code = Invoke.INVOKE_HOST_FUNCTION_ENTRY_ARCHIVED
     elif done.error is not None or done.value is None or doomed:
         code = Invoke.INVOKE_HOST_FUNCTION_TRAPPED
-    elif not _is_within_limits(done, data, view):
+    elif told > fees.EVENT_BYTES_MAX or not _is_within_limits(done, data, view):
         code = Invoke.INVOKE_HOST_FUNCTION_RESOURCE_LIMIT_EXCEEDED
-    elif not bill.take(
-        rent=rent_of(done.view, view, environment), events=fees.of_events(event_bytes(done))
-    ):
+    elif not bill.take(rent=rent_of(done.view, view, environment), events=fees.of_events(told)):
         code = Invoke.INVOKE_HOST_FUNCTION_INSUFFICIENT_REFUNDABLE_FEE
     if code != Invoke.INVOKE_HOST_FUNCTION_SUCCESS:
         failure = xdr.InvokeHostFunctionResult(code)
@@ -66,21 +68,22 @@ def apply_contract_operation(
     if environment.has_full_meta:
         changes = [entry_changes(done.view.changes, view, restored=done.view.restored)]
     view.merge(done.view)
-    success = xdr.InvokeHostFunctionResult(
-        code, success=_success_hash(present(done.value), done.events)
-    )
+    success_hash = xdr.Hash(hashlib.sha256(success_preimage(value, emitted)).digest())
+    success = xdr.InvokeHostFunctionResult(code, success=success_hash)
     result = inner(Kind.INVOKE_HOST_FUNCTION, invoke_host_function_result=success)
-    return Outcome(
+    outcome = Outcome(
         envelope=envelope,
         result=transaction_result(
             envelope, code=Code.txSUCCESS, fee_charged=charged, operations=[result]
         ),
         successful=True,
-        value=done.value,
-        operation_events=[list(done.events)],
+        value=value,
+        operation_events=[done.events],
         operation_changes=changes,
         bill=bill,
     )
+    outcome.encoded_events = [emitted]
+    return outcome
 
 
 def _failed(
@@ -119,7 +122,6 @@ def _is_within_limits(done: Invocation, data: xdr.SorobanTransactionData, view: 
     return (
         written <= data.resources.write_bytes.uint32
         and disk_bytes(done.view, view) <= data.resources.disk_read_bytes.uint32
-        and event_bytes(done) <= fees.EVENT_BYTES_MAX
     )
 
 
@@ -131,12 +133,6 @@ def disk_bytes(footprint: Footprint, ledger: Readable) -> int:
         if entry is not None and (entry.live_until is None or key in footprint.restored):
             total += fees.size(entry)
     return total
-
-
-def event_bytes(done: Invocation) -> int:
-    """Return the bytes of a call's events and of what it answered."""
-    emitted = sum(len(event.to_xdr_bytes()) for event in done.events)
-    return emitted + (0 if done.value is None else len(done.value.to_xdr_bytes()))
 
 
 def rent_of(changed: View, ledger: Readable, environment: Environment) -> int:
@@ -230,8 +226,3 @@ def _stored(declared: Sequence[xdr.LedgerKey], view: View) -> list[Key]:
     """Return the keys of stored entries that have a lifetime."""
     found = [(key.to_xdr_bytes(), view.get(key.to_xdr_bytes())) for key in declared]
     return [key for key, entry in found if entry is not None and entry.live_until is not None]
-
-
-def _success_hash(value: xdr.SCVal, emitted: Sequence[xdr.ContractEvent]) -> xdr.Hash:
-    preimage = xdr.InvokeHostFunctionSuccessPreImage(value, list(emitted))
-    return xdr.Hash(hashlib.sha256(preimage.to_xdr_bytes()).digest())

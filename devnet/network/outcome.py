@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from stellar_sdk import xdr
 
 from devnet.chain import fees
 from devnet.chain.envelope import Envelope
-from devnet.network.meta import transaction_meta
+from devnet.network.meta import transaction_events, transaction_meta
 
 
 @dataclass(slots=True)
@@ -49,19 +50,19 @@ class Bill:
         return xdr.SorobanTransactionMetaExt(1, v1=paid)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Outcome:
     """What applying a transaction did.
 
-    value: what the contract call answered. operation_events: one list per operation. bid: what was
-    charged per operation for its place in the ledger. refund_event: of what the bill gave back.
-    The changes of entries are empty unless the network shows them.
+    value: what the contract call answered, as XDR. operation_events: one list per operation. bid:
+    what was charged per operation for its place in the ledger. refund_event: of what the bill gave
+    back. The changes of entries are empty unless the network shows them.
     """
 
     envelope: Envelope
     result: xdr.TransactionResult
     successful: bool = False
-    value: xdr.SCVal | None = None
+    value: bytes | None = None
     operation_events: Sequence[Sequence[xdr.ContractEvent]] = ()
     fee_event: xdr.ContractEvent | None = None
     refund_event: xdr.ContractEvent | None = None
@@ -77,16 +78,30 @@ class Outcome:
         charged = self.result.fee_charged.int64 - refund
         self.result.fee_charged = xdr.Int64(charged)
 
-    def meta(self) -> xdr.TransactionMeta:
-        """Build the transaction's meta, version 4."""
+    def meta(self) -> bytes:
+        """Build the transaction's meta, version 4, as XDR."""
         return transaction_meta(
             value=self.value,
             fee_changes=self.fee_changes,
             operation_changes=self.operation_changes,
             refund_changes=self.refund_changes,
-            operation_events=self.operation_events,
-            fee_event=self.fee_event,
-            refund_event=self.refund_event,
-            diagnostics=self.diagnostics,
+            operation_events=self.encoded_events,
+            transaction_events=self.transaction_events,
+            diagnostics=[event.to_xdr_bytes() for event in self.diagnostics],
             bill=None if self.bill is None else self.bill.meta(),
         )
+
+    @cached_property
+    def encoded_events(self) -> Sequence[Sequence[bytes]]:
+        """The operations' events as XDR."""
+        return [encoded(emitted) for emitted in self.operation_events]
+
+    @cached_property
+    def transaction_events(self) -> Sequence[bytes]:
+        """The events of the transaction as a whole as XDR."""
+        return transaction_events(self.fee_event, self.refund_event)
+
+
+def encoded(events: Sequence[xdr.ContractEvent]) -> list[bytes]:
+    """Return events as XDR."""
+    return [event.to_xdr_bytes() for event in events]

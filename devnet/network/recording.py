@@ -1,11 +1,11 @@
 """From outcomes to records: base64, hashes and event ids, as Stellar RPC will show them."""
 
+import base64
 from collections.abc import Sequence
 
 from stellar_sdk import xdr
 
 from devnet.chain.addresses import contract_text, present
-from devnet.network.meta import transaction_events
 from devnet.network.outcome import Outcome
 from devnet.network.records import (
     TRANSACTION_MASK,
@@ -30,15 +30,17 @@ def transaction_record(outcome: Outcome, *, header: Header, order: int) -> Trans
         function=envelope.function_name,
         envelope=envelope.text,
         result=outcome.result.to_xdr(),
-        meta=outcome.meta().to_xdr(),
+        meta=_base64(outcome.meta()),
         contract_events=[
-            [event.to_xdr() for event in emitted] for emitted in outcome.operation_events
+            [_base64(event) for event in emitted] for emitted in outcome.encoded_events
         ],
-        transaction_events=[
-            event.to_xdr() for event in transaction_events(outcome.fee_event, outcome.refund_event)
-        ],
+        transaction_events=[_base64(event) for event in outcome.transaction_events],
         diagnostic_events=[event.to_xdr() for event in outcome.diagnostics],
     )
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
 
 
 def event_records(outcomes: Sequence[Outcome], *, header: Header) -> list[EventRecord]:

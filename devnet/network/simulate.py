@@ -10,13 +10,15 @@ from devnet.chain.addresses import contract_text, present
 from devnet.chain.envelope import Envelope, operation_source
 from devnet.chain.state import Readable, View
 from devnet.chain.validity import SOROBAN
-from devnet.network.contracts import change_lifetimes, disk_bytes, event_bytes, rent_of
+from devnet.network.contracts import change_lifetimes, disk_bytes, rent_of
 from devnet.soroban.errors import HostError, spell
 from devnet.soroban.invoke import Environment, Invocation, enforce, record
 
 INSTRUCTIONS = 2_000_000
 """What every call declares: nothing is metered here."""
 TRANSACTION_BYTES_RESERVE = 500
+FLAG_BYTES = 4
+"""Whether the call succeeded, before a diagnostic event's event."""
 
 
 class SimulationError(ValueError):
@@ -28,16 +30,16 @@ class Simulation:
     """The answer.
 
     error and failure: the host's text and what it is about; then only events are set besides.
-    resource_fee: stroops. value: None for operations that answer nothing.
+    resource_fee: stroops. answer and events are XDR; there is no answer to footprint operations.
     """
 
     error: str | None = None
     failure: HostError | None = None
     data: xdr.SorobanTransactionData | None = None
     resource_fee: int = 0
-    value: xdr.SCVal | None = None
+    answer: bytes | None = None
     auth: Sequence[xdr.SorobanAuthorizationEntry] = ()
-    events: Sequence[xdr.DiagnosticEvent] = ()
+    events: Sequence[bytes] = ()
 
 
 def simulate(
@@ -86,7 +88,8 @@ def _failed(done: Invocation) -> Simulation:
     for number, item in enumerate(reversed(done.diagnostics)):
         lines.append(f"   {number}: {_describe(item.event)}")
     text = "\n".join(lines) + "\n"
-    return Simulation(error=text, failure=done.error, events=done.diagnostics)
+    events = [event.to_xdr_bytes() for event in done.diagnostics]
+    return Simulation(error=text, failure=done.error, events=events)
 
 
 def _describe(event: xdr.ContractEvent) -> str:
@@ -116,18 +119,21 @@ def _succeeded(
         places = [xdr.Uint32(place) for place, key in enumerate(written) if key in restored]
         extension = xdr.SorobanResourcesExtV0(places)
         data.ext = xdr.SorobanTransactionDataExt(1, resource_ext=extension)
+    answer = present(done.value).to_xdr_bytes()
+    events = [xdr.DiagnosticEvent(True, event).to_xdr_bytes() for event in done.events]
+    told = len(answer) + sum(len(event) - FLAG_BYTES for event in events)
     fee = _price(
         data,
         envelope,
         extra_bytes=sum(len(entry.to_xdr_bytes()) for entry in done.auth),
-        refundable=rent_of(done.view, ledger, environment) + fees.of_events(event_bytes(done)),
+        refundable=rent_of(done.view, ledger, environment) + fees.of_events(told),
     )
     return Simulation(
         data=data,
         resource_fee=fee,
-        value=done.value,
+        answer=answer,
         auth=done.auth,
-        events=[xdr.DiagnosticEvent(True, event) for event in done.events],
+        events=events,
     )
 
 

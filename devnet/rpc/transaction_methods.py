@@ -1,5 +1,6 @@
 """Methods about transactions: simulate, send, get one, get many."""
 
+import base64
 import re
 from typing import Any
 
@@ -52,7 +53,7 @@ class TransactionMethods:
         except SimulationError as error:
             return {"error": str(error), "latestLedger": latest}
         if done.error is not None or done.data is None:
-            shown = [event.to_xdr() for event in done.events]
+            shown = [_base64(event) for event in done.events]
             return {"error": done.error, "events": shown, "latestLedger": latest}
         slept = self._faults.take(FaultKind.ARCHIVED, function=envelope.function_name)
         if slept is not None and slept.mode in archival.ARCHIVED:
@@ -65,12 +66,12 @@ class TransactionMethods:
         answer: dict[str, Any] = {
             "transactionData": present(done.data).to_xdr(),
             "minResourceFee": str(done.resource_fee),
-            "events": [event.to_xdr() for event in done.events],
+            "events": [_base64(event) for event in done.events],
             "latestLedger": latest,
         }
-        if done.value is not None:
+        if done.answer is not None:
             auth = [entry.to_xdr() for entry in done.auth]
-            answer["results"] = [{"auth": auth, "xdr": done.value.to_xdr()}]
+            answer["results"] = [{"auth": auth, "xdr": _base64(done.answer)}]
         if asks_first:
             answer["restorePreamble"] = archival.preamble(done)
         return answer
@@ -157,6 +158,10 @@ class TransactionMethods:
         if submission.result is not None:
             answer["errorResultXdr"] = submission.result.to_xdr()
         return answer
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
 
 
 def _start(params: Params, cursor: object, oldest: int, newest: int) -> tuple[int, int]:

@@ -24,7 +24,7 @@ async def test_health_network_ledger_fees_and_version_are_answered(chain: Chain)
     assert health.latest_ledger <= latest.sequence
     assert network.passphrase == chain.passphrase
     assert network.friendbot_url == f"{chain.url}/friendbot"
-    assert fees.inclusion_fee.p90 == 100
+    assert fees.inclusion_fee.min == 100
     assert version.version == "devnet"
     assert len(bytes.fromhex(latest.id)) == 32
 

@@ -124,7 +124,7 @@ async def test_a_simulation_restores_what_is_archived(devnet: Devnet) -> None:
     assert places(alive.data) == []
     assert TOKEN in [k.to_xdr_bytes() for k in present(alive.data).resources.footprint.read_only]
     assert places(asleep.data) == [TOKEN]
-    assert asleep.value is not None
+    assert asleep.answer is not None
     assert asleep.resource_fee > alive.resource_fee
 
 

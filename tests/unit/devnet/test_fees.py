@@ -172,7 +172,7 @@ def test_what_is_not_used_is_given_back(world: World) -> None:
     assert paid == outcome.result.fee_charged.int64
     assert paid == 100 + bill.non_refundable + bill.rent + bill.events
     assert bill.refund > 0
-    meta = present(outcome.meta().v4)
+    meta = present(xdr.TransactionMeta.from_xdr_bytes(outcome.meta()).v4)
     told = present(present(meta.soroban_meta).ext.v1)
     assert told.rent_fee_charged.int64 == bill.rent
     assert told.total_non_refundable_resource_fee_charged.int64 == bill.non_refundable

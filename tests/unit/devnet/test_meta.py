@@ -34,7 +34,7 @@ def shown(changes: xdr.LedgerEntryChanges) -> list[tuple[str, str]]:
 
 
 def metas(outcome: Outcome) -> xdr.TransactionMetaV4:
-    return present(xdr.TransactionMeta.from_xdr(outcome.meta().to_xdr()).v4)
+    return present(xdr.TransactionMeta.from_xdr_bytes(outcome.meta()).v4)
 
 
 def test_a_deployment_creates_two_entries_with_their_lives(world: World) -> None:
