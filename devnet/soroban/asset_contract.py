@@ -5,6 +5,7 @@ Error numbers are those of the built-in contract.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from stellar_sdk import scval, xdr
@@ -215,6 +216,7 @@ class AssetContract:
         return scval.to_string("native" if self._asset.issuer is None else self._asset.code)
 
 
+@lru_cache(maxsize=16384)
 def _balance_key(address: str) -> xdr.SCVal:
     return scval.to_vec([scval.to_symbol("Balance"), address_value(address)])
 

@@ -173,6 +173,7 @@ class Host:
         self._contracts = contracts
         self._authority = authority
         self._frames: list[Frame] = []
+        self._keys: dict[tuple[str, int], tuple[xdr.SCVal, Key]] = {}
 
     def call(self, contract: str, function: str, args: Sequence[xdr.SCVal]) -> xdr.SCVal:
         """Call a contract's function.
@@ -229,12 +230,12 @@ class Host:
 
     def read(self, key: xdr.SCVal) -> xdr.SCVal | None:
         """Return a value the running contract stored, or None."""
-        entry = self.view.get(keys.contract_data(self.contract, key, keys.PERSISTENT))
+        entry = self.view.get(self._key(key))
         return None if entry is None else decode_contract_data(entry.data)
 
     def write(self, key: xdr.SCVal, value: xdr.SCVal) -> None:
         """Store a value of the running contract; what is stored already lives on as long."""
-        stored = keys.contract_data(self.contract, key, keys.PERSISTENT)
+        stored = self._key(key)
         before = self.view.get(stored)
         live_until = self.view.first_life()
         if before is not None:
@@ -244,12 +245,22 @@ class Host:
         )
         self.view.put(stored, Entry(data, live_until=live_until))
 
+    def _key(self, key: xdr.SCVal) -> Key:
+        """Return the ledger's key of a value of the running contract, encoded once."""
+        place = (self.contract, id(key))
+        known = self._keys.get(place)
+        if known is None:
+            encoded = keys.contract_data(self.contract, key, keys.PERSISTENT)
+            # The value is kept, so that its id stays its own.
+            known = self._keys[place] = (key, encoded)
+        return known[1]
+
     def extend(self, key: xdr.SCVal, *, threshold: int, extend_to: int) -> None:
         """Let a stored value live `extend_to` more ledgers, if at most `threshold` are left.
 
         Raises: HostError: nothing is stored, or the threshold is above the extension.
         """
-        stored = keys.contract_data(self.contract, key, keys.PERSISTENT)
+        stored = self._key(key)
         self._extend(stored, threshold=threshold, extend_to=extend_to)
 
     def extend_instance(self, *, threshold: int, extend_to: int) -> None:
