@@ -153,8 +153,8 @@ test-slow: $(INSTALLED) ## Run the slow tests: every crash point, a node that li
 # VECTORS: any file of the format soroban-escrow-vectors/1.
 VECTORS ?= tests/conformance/escrow_vectors.json
 
-conform: $(INSTALLED) ## Replay answers of the real escrow contract on the devnet: [VECTORS=file]
-	@$(BIN)/python -m devnet.conform "$(VECTORS)"
+conform: $(INSTALLED) ## Replay answers of the real escrow contract on the devnet: [VECTORS=file] [ESCROW_WASM=file]
+	@$(BIN)/python -m devnet.conform "$(VECTORS)" $(if $(ESCROW_WASM),--wasm "$(ESCROW_WASM)")
 
 SDKS := build/sdks
 

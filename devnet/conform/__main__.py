@@ -1,6 +1,7 @@
-"""`make conform VECTORS=file`: replays a file of vectors, and prints what differs.
+"""`make conform`: replays a file of vectors, and prints what differs.
 
-Exit code 0: everything is as wanted; 1: something differs; 2: the file cannot be read.
+With the escrow's wasm, the same calls run on it too, and all three are compared. Exit code 0:
+everything is as wanted; 1: something differs; 2: a file cannot be read.
 """
 
 import argparse
@@ -9,31 +10,50 @@ from pathlib import Path
 
 from devnet.conform.replay import differences
 from devnet.conform.vectors import UnreadableVectorsError, Vectors, read
+from devnet.wasm import contract
+from devnet.wasm.contract import UnreadableWasmError, WasmContract
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Replay the file and return the exit code."""
     parser = argparse.ArgumentParser(prog="devnet.conform", description=__doc__)
     parser.add_argument("vectors", type=Path, help="a file of vectors")
-    path = parser.parse_args(arguments).vectors
+    parser.add_argument("--wasm", type=Path, help="the escrow's wasm")
+    given = parser.parse_args(arguments)
     try:
-        vectors = read(path)
-    except UnreadableVectorsError as error:
+        vectors = read(given.vectors)
+        code = None if given.wasm is None else _code(given.wasm, vectors)
+        differing = _replay(vectors, code)
+    except (UnreadableVectorsError, UnreadableWasmError) as error:
         sys.stderr.write(f"conform: {error}\n")
         return 2
-    differing = _replay(vectors)
     holding = len(vectors.cases) - differing
     sys.stdout.write(f"{holding} of {len(vectors.cases)} cases hold; {differing} differ\n")
     return 1 if differing else 0
 
 
-def _replay(vectors: Vectors) -> int:
+def _code(path: Path, vectors: Vectors) -> WasmContract:
+    """Read the wasm that the vectors are of. Raises: UnreadableWasmError: it is another."""
+    code = contract.read(path)
+    if code.sha256.hex() != vectors.wasm_sha256:
+        message = f"its SHA-256 is {code.sha256.hex()}, the vectors are of {vectors.wasm_sha256}"
+        raise UnreadableWasmError(f"{path}: {message}")
+    return code
+
+
+def _replay(vectors: Vectors, code: WasmContract | None) -> int:
     """Print every difference. Returns: the number of cases that differ."""
     differing = 0
     for case in vectors.cases:
-        found = list(differences(case, vectors.defaults))
-        for difference in found:
-            sys.stdout.write(f"{difference}\n")
+        found = [str(item) for item in differences(case, vectors.defaults)]
+        if code is not None:
+            on_wasm = [str(item) for item in differences(case, vectors.defaults, code)]
+            found = [
+                *(f"devnet: {line}" for line in found),
+                *(f"wasm: {line}" for line in on_wasm),
+            ]
+        for line in found:
+            sys.stdout.write(f"{line}\n")
         differing += bool(found)
     return differing
 

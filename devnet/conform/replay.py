@@ -16,6 +16,7 @@ from devnet.conform.stage import Played, Stage
 from devnet.conform.values import UnknownPartError
 from devnet.conform.vectors import Case
 from devnet.soroban.errors import HostError, spell
+from devnet.wasm.contract import WasmContract
 
 WATCHED = (*cast.PEOPLE, "provider", "C", "F")
 MISSING = "nothing"
@@ -37,9 +38,14 @@ class Difference:
         return f"{self.case}, step {self.step}, {self.line}: wanted {self.wanted}, came {self.came}"
 
 
-def differences(case: Case, defaults: Mapping[str, Any]) -> Iterator[Difference]:
-    """Play a case on a fresh ledger, and yield each line that differs."""
-    stage = Stage(defaults)
+def differences(
+    case: Case, defaults: Mapping[str, Any], code: WasmContract | None = None
+) -> Iterator[Difference]:
+    """Play a case on a fresh ledger, and yield each line that differs.
+
+    code: the escrow's wasm, which runs instead of the devnet's rules.
+    """
+    stage = Stage(defaults, code)
     before: dict[str, str] = {}
     for number, step in enumerate(case.steps, start=1):
         try:

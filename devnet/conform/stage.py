@@ -29,6 +29,7 @@ from devnet.soroban.host import Frame, Host
 from devnet.soroban.invoke import Environment, Invocation, run
 from devnet.soroban.profiles import PROFILE_B
 from devnet.soroban.registry import Registry
+from devnet.wasm.contract import WasmContract, WasmContracts
 
 FIRST_LEDGER = 1_000
 HELD = 1_000 * 10**7
@@ -71,13 +72,19 @@ class Played:
 
 
 class Stage:
-    """One case's ledger. defaults: the escrow of the file."""
+    """One case's ledger. defaults: the escrow of the file.
 
-    def __init__(self, defaults: Mapping[str, Any]) -> None:
-        self.view = View(_first_ledger(), sequence=FIRST_LEDGER)
-        self._values = Values(
-            defaults, wasm_hash=PROFILE_B.wasm_hash, stored=lambda: present(self.stored())
-        )
+    code: the escrow's wasm, which runs instead of the devnet's rules.
+    """
+
+    def __init__(self, defaults: Mapping[str, Any], code: WasmContract | None = None) -> None:
+        wasm_hash = PROFILE_B.wasm_hash if code is None else code.sha256
+        self.view = View(_first_ledger(wasm_hash), sequence=FIRST_LEDGER)
+        self._environment = ENVIRONMENT
+        if code is not None:
+            contracts = WasmContracts(code, ENVIRONMENT.contracts)
+            self._environment = replace(ENVIRONMENT, contracts=contracts)
+        self._values = Values(defaults, wasm_hash=wasm_hash, stored=lambda: present(self.stored()))
 
     def play(self, step: Mapping[str, Any]) -> Played | None:
         """Carry out a step; a call that succeeds is kept, one that fails leaves nothing.
@@ -149,7 +156,7 @@ class Stage:
             authority=authority,
             ledger=self.view,
             sequence=self.view.sequence,
-            environment=ENVIRONMENT,
+            environment=self._environment,
         )
         if done.error is None:
             self.view.merge(done.view)
@@ -177,7 +184,7 @@ class Stage:
 
 
 @cache
-def _first_ledger() -> Entries:
+def _first_ledger(wasm_hash: bytes) -> Entries:
     view = View(Entries(), sequence=FIRST_LEDGER)
     balances = {**dict.fromkeys(cast.PEOPLE, HELD), "provider": 0}
     for name, held in balances.items():
@@ -192,9 +199,9 @@ def _first_ledger() -> Entries:
         view, asset=cast.USDC, passphrase=cast.NETWORK, lifetimes=ENVIRONMENT.lifetimes
     )
     forever = 10**9
-    code = encode_code(wasm_hash=PROFILE_B.wasm_hash, wasm=PROFILE_B.wasm)
-    view.put(keys.code(PROFILE_B.wasm_hash), Entry(code, live_until=forever))
-    factory = encode_instance(contract=cast.FACTORY, wasm_hash=PROFILE_B.wasm_hash)
+    code = encode_code(wasm_hash=wasm_hash, wasm=PROFILE_B.wasm)
+    view.put(keys.code(wasm_hash), Entry(code, live_until=forever))
+    factory = encode_instance(contract=cast.FACTORY, wasm_hash=wasm_hash)
     view.put(keys.instance(cast.FACTORY), Entry(factory, live_until=forever))
     entries = Entries()
     entries.apply(view.changes)

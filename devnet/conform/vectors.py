@@ -37,10 +37,14 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """A file's content. defaults: the escrow that is deployed unless a step says otherwise."""
+    """A file's content. defaults: the escrow that is deployed unless a step says otherwise.
+
+    wasm_sha256: of the build whose answers these are; "" when the file does not say.
+    """
 
     defaults: Mapping[str, Any]
     cases: Sequence[Case]
+    wasm_sha256: str = ""
 
 
 def read(path: Path) -> Vectors:
@@ -53,7 +57,8 @@ def read(path: Path) -> Vectors:
         raise UnreadableVectorsError(f"{path}: the format is not {FORMAT}")
     try:
         cases = [_case(case) for case in found["cases"]]
-        return Vectors(defaults=dict(found["defaults"]), cases=cases)
+        sha256 = str(found.get("contract", {}).get("wasm_sha256", ""))
+        return Vectors(defaults=dict(found["defaults"]), cases=cases, wasm_sha256=sha256)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableVectorsError(f"{path}: {type(error).__name__}: {error}") from error
 

@@ -13,6 +13,7 @@ from devnet.soroban.errors import Code, Kind, contract_error, host_error
 from devnet.soroban.escrow_codes import Refusal
 from devnet.soroban.escrow_storage import EscrowStorage
 from devnet.soroban.escrow_value import address
+from devnet.soroban.host import Host
 
 HASH_SIZE = 32
 
@@ -30,18 +31,30 @@ def deploy_escrow(storage: EscrowStorage, args: Sequence[xdr.SCVal]) -> xdr.SCVa
         raise contract_error(Refusal.ESCROW_ALREADY_INITIALIZED)
     host = storage.host
     host.require_auth(signer)
+    contract = create_contract(host, wasm_hash=wasm_hash, salt=salt, arguments=constructor_args)
+    answer = host.call(contract, function, init_args)
+    return scval.to_vec([address_value(contract), answer])
+
+
+def create_contract(
+    host: Host, *, wasm_hash: bytes, salt: bytes, arguments: Sequence[xdr.SCVal]
+) -> str:
+    """Create an instance with the running contract as its deployer, and return its address.
+
+    Raises: HostError: it exists, the code does not, or there are arguments: builds of the escrow
+    have no constructor that takes any.
+    """
     contract = contract_address(deployer=host.contract, salt=salt, passphrase=host.passphrase)
     key = keys.instance(contract)
     if host.view.get(key) is not None:
         raise host_error(Kind.SCE_STORAGE, Code.SCEC_EXISTING_VALUE, "contract already exists")
     if host.view.get(keys.code(wasm_hash)) is None:
         raise host_error(Kind.SCE_STORAGE, Code.SCEC_MISSING_VALUE, "Wasm does not exist")
-    if constructor_args:
+    if arguments:
         raise host_error(Kind.SCE_CONTEXT, Code.SCEC_INVALID_ACTION, "no constructor arguments")
     data = encode_instance(contract=contract, wasm_hash=wasm_hash)
     host.view.put(key, Entry(data, live_until=host.view.first_life()))
-    answer = host.call(contract, function, init_args)
-    return scval.to_vec([address_value(contract), answer])
+    return contract
 
 
 def _bytes32(value: xdr.SCVal) -> bytes:
