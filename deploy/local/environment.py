@@ -106,6 +106,8 @@ READS: Mapping[str, frozenset[str]] = {
         "STELLAR_FAUCET_URL",
         "STELLAR_FRIENDBOT_URL",
         "STELLAR_NETWORK_PASSPHRASE",
+        "STELLAR_RPC_HEADERS_FILE",
+        "STELLAR_RPC_SPARE_URLS",
         "STELLAR_RPC_URL",
         "TRANSACTION_SECONDS",
         "TRUSTLESS_WORK_API_KEY",

@@ -1,11 +1,13 @@
 """What the settings say of the world outside: the keys, the network, the provider."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from kernel.money import UNIT
 from services.escrow.ports import StellarOptions, TrustlessWorkOptions
 from services.escrow.settings import EscrowSettings
+from services.escrow.stellar.nodes import Headers, headers_in, no_headers
 from services.escrow.wallets.vault import KeyFileRefused, LocalFileKeyProvider
 from services.escrow.wallets.vault_login import GivenToken, KubernetesLogin, VaultLogin
 from services.escrow.wallets.vault_transit import VaultTransitKeyProvider
@@ -49,6 +51,8 @@ def stellar_options(settings: EscrowSettings) -> StellarOptions:
     """Return which network, asset and contracts."""
     return StellarOptions(
         rpc_url=settings.stellar_rpc_url,
+        spare_rpc_urls=tuple(filter(None, settings.stellar_rpc_spare_urls.split(","))),
+        rpc_headers=_rpc_headers(settings),
         network_passphrase=settings.stellar_network_passphrase,
         asset_issuer=settings.usdc_issuer,
         factory=settings.factories[0],
@@ -61,6 +65,17 @@ def stellar_options(settings: EscrowSettings) -> StellarOptions:
         friendbot_url=settings.stellar_friendbot_url,
         faucet_url=settings.stellar_faucet_url,
     )
+
+
+def _rpc_headers(settings: EscrowSettings) -> Callable[[], Headers]:
+    """Return what nodes must be shown. Raises: SystemExit: a file that holds something else."""
+    if settings.stellar_rpc_headers_file is None:
+        return no_headers
+    try:
+        return headers_in(settings.stellar_rpc_headers_file)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"escrow: setting STELLAR_RPC_HEADERS_FILE: {error}\n")
+        raise SystemExit(2) from None
 
 
 def trustless_work_options(settings: EscrowSettings) -> TrustlessWorkOptions | None:

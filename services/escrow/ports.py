@@ -1,6 +1,6 @@
 """The interface to the chain: intents in, evidence out. Pure; it knows no network and no XDR."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -140,6 +140,10 @@ class EscrowBuilder(Protocol):
 
 class Chain(Protocol):
     """The network: looks, signs what was meant, sends, and reports evidence."""
+
+    async def require_network(self) -> None:
+        """Check that the node is of this network. Raises: WrongNetwork; ChainUnavailable."""
+        ...
 
     async def latest_ledger(self) -> Ledger:
         """Return the newest ledger. Raises: ChainUnavailable."""
@@ -318,6 +322,8 @@ class StellarOptions:
 
     Fees are in stroops of XLM: max_fee caps a whole transaction, inclusion_fee_max the bid of a
     contract call for inclusion, classic_fee_max the bid per operation of the network itself.
+    spare_rpc_urls: nodes that are asked, in order, while the one before is not well; rpc_headers:
+    by URL, what a node must be shown.
     """
 
     rpc_url: str
@@ -327,6 +333,8 @@ class StellarOptions:
     wasm_hash: str
     provider_fee_address: str
     spare_factories: tuple[str, ...] = ()
+    spare_rpc_urls: tuple[str, ...] = ()
+    rpc_headers: Callable[[], Mapping[str, Mapping[str, str]]] = field(default=dict, repr=False)
     asset_code: str = "USDC"
     friendbot_url: str = ""
     faucet_url: str = ""

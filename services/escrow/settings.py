@@ -22,6 +22,12 @@ CONTRACT = re.compile(r"C[A-Z2-7]{55}")
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
+def _urls(text: str) -> str:
+    for url in text.split(",") if text else ():
+        http_url(url)
+    return text
+
+
 def _contracts(text: str) -> str:
     for name in text.split(",") if text else ():
         if CONTRACT.fullmatch(name) is None:
@@ -35,6 +41,9 @@ class EscrowSettings(ServiceSettings):
     # Signs its events: the ledger books no deposit without.
     event_signing_key: SigningKey
     stellar_rpc_url: HttpUrl
+    # Nodes that are asked, in order, while the one before is not well; lines of a URL and a header.
+    stellar_rpc_spare_urls: Annotated[str, AfterValidator(_urls)] = ""
+    stellar_rpc_headers_file: pydantic.FilePath | None = None
     stellar_network_passphrase: Annotated[str, Field(min_length=1)]
     stellar_friendbot_url: OptionalUrl = ""
     stellar_faucet_url: OptionalUrl = ""

@@ -77,6 +77,7 @@ class Bootstrap:
         """Work until everything is there; outlasts an absent chain."""
         while True:
             try:
+                await self._chain.require_network()
                 await self._start_cursor()
                 async with only_one(self._database, kind="escrow", name="bootstrap"):
                     await self._prepare()

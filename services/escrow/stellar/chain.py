@@ -76,6 +76,10 @@ class StellarChain:
         self._history = History(rpc=rpc, blueprints=blueprints)
         self._builds: OrderedDict[str, str] = OrderedDict()
 
+    async def require_network(self) -> None:
+        """Check that the node is of this network. Raises: WrongNetwork; ChainUnavailable."""
+        await self._rpc.require_network()
+
     async def latest_ledger(self) -> Ledger:
         """Return the newest ledger."""
         return await self._rpc.latest_ledger()

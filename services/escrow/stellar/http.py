@@ -47,9 +47,10 @@ class Http(BaseAsyncClient):
         url: str,
         data: dict[str, str] | None = None,
         json_data: dict[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> JsonAnswer:
         """Send a POST. Raises: the SDK's ConnectionError; TimeoutError."""
-        return await self._request("POST", url, data=data, json=json_data)
+        return await self._request("POST", url, data=data, json=json_data, headers=headers)
 
     def stream(
         self, url: str, params: dict[str, str] | None = None

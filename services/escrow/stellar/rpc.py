@@ -6,11 +6,10 @@ for by its hash.
 """
 
 import asyncio
-import base64
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import pydantic
@@ -22,7 +21,6 @@ from stellar_sdk.soroban_rpc import (
     GetLatestLedgerResponse,
     GetNetworkResponse,
     GetTransactionResponse,
-    LedgerEntryResult,
     Response,
     SendTransactionResponse,
     SimulateTransactionResponse,
@@ -32,9 +30,10 @@ from stellar_sdk.soroban_rpc import GetLedgerEntriesResponse as EntriesResponse
 from chassis.telemetry import logger
 from services.escrow.contracts.evidence import Ledger
 from services.escrow.ports import ChainRefused, ChainUnavailable, StellarOptions, WrongNetwork
-from services.escrow.stellar.addresses import key_of
+from services.escrow.stellar.entries import Entries, entry_of
 from services.escrow.stellar.envelope import is_named
 from services.escrow.stellar.http import Http
+from services.escrow.stellar.nodes import Health, Node, Nodes
 
 KEYS_PER_READ_MAX = 200
 FIRST_BACKOFF_SECONDS = 0.1
@@ -43,6 +42,8 @@ NETWORK_SECONDS = 60
 # In stroops, of an operation. Source: Stellar's base fee.
 LEAST_BID = 100
 DOUBLINGS_MAX = 32
+# What nodes say where a ledger or a cursor is not among theirs. Source: stellar-rpc, getEvents.
+OUT_OF_RANGE = "startLedger must be within the ledger range"
 RECENT_SECONDS = 1.0
 # JSON-RPC 2.0: invalid request, unknown method, invalid params. Asking again changes nothing.
 DEFINITIVE_CODES = frozenset({-32600, -32601, -32602})
@@ -53,22 +54,6 @@ log = logger()
 
 T = TypeVar("T")
 ShapeT = TypeVar("ShapeT", bound=pydantic.BaseModel)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entries:
-    """Ledger entries by the XDR bytes of their key. read_at: the ledger that has them so.
-
-    live_until: of contracts' entries, the last ledger before the network archives them; 0: it has.
-    """
-
-    read_at: int
-    data: Mapping[bytes, xdr.LedgerEntryData]
-    live_until: Mapping[bytes, int]
-
-    def get(self, key: xdr.LedgerKey) -> xdr.LedgerEntryData | None:
-        """Return the entry under a key."""
-        return self.data.get(key.to_xdr_bytes())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +102,12 @@ class _EventsAnswer(pydantic.BaseModel):
     oldest_ledger: int = pydantic.Field(alias="oldestLedger", ge=0)
 
 
+class OutOfRange(ChainUnavailable):
+    """The node does not have the ledger that was asked for: it is ahead, or behind, or lags."""
+
+
 class Rpc:
-    """One node. Every method raises ChainUnavailable, and ChainRefused for a malformed request."""
+    """The nodes of a network. Every method raises ChainUnavailable; ChainRefused: malformed."""
 
     def __init__(self, *, options: StellarOptions, http: Http) -> None:
         self._passphrase = options.network_passphrase
@@ -126,7 +115,13 @@ class Rpc:
         self._timeout = options.timeout_seconds
         self._inclusion_fee_max = options.inclusion_fee_max
         self._classic_fee_max = options.classic_fee_max
-        self._url, self._http = options.rpc_url, http
+        self._http = http
+        self._nodes = Nodes(
+            (options.rpc_url, *options.spare_rpc_urls),
+            passphrase=options.network_passphrase,
+            look=self._health,
+            headers=options.rpc_headers,
+        )
         self._fee_stats: tuple[float, GetFeeStatsResponse] | None = None
         self._network_until = 0.0
         self._newest: tuple[float, Ledger | None] = (0.0, None)
@@ -136,12 +131,24 @@ class Rpc:
         now = asyncio.get_running_loop().time()
         if now < self._network_until:
             return
-        found = (
-            await self._read(partial(self._call, "getNetwork", None, GetNetworkResponse))
-        ).passphrase
+        network = await self._read(partial(self._call, "getNetwork", None, GetNetworkResponse))
+        found = network.passphrase
         if found != self._passphrase:
             raise WrongNetwork(f"the node is of the network {found[:60]!r}")
+        self._nodes.check_protocol(network.protocol_version)
         self._network_until = now + NETWORK_SECONDS
+
+    async def _health(self, node: Node) -> Health:
+        """Ask one node how it is. Raises: ChainUnavailable; ChainRefused."""
+        ask = partial(self._ask, node)
+        network = await self._once(partial(ask, "getNetwork", None, GetNetworkResponse))
+        health = await self._once(partial(ask, "getHealth", None, GetHealthResponse))
+        return Health(
+            passphrase=network.passphrase,
+            protocol=network.protocol_version,
+            oldest=health.oldest_ledger,
+            latest=health.latest_ledger,
+        )
 
     async def latest_ledger(self) -> Ledger:
         """Return the newest ledger."""
@@ -190,7 +197,7 @@ class Rpc:
             for start in range(0, len(names), KEYS_PER_READ_MAX)
             for params in [{"keys": names[start : start + KEYS_PER_READ_MAX]}]
         ]
-        found = [_entry(entry) for answer in answers for entry in answer.entries or []]
+        found = [entry_of(entry) for answer in answers for entry in answer.entries or []]
         data = {key: value for key, value, _ in found}
         if len(data) < len(found):
             raise ChainUnavailable("the node shows an entry twice")
@@ -238,7 +245,8 @@ class Rpc:
             params["pagination"]["cursor"] = cursor
         else:
             params["startLedger"] = start_ledger
-        answer = await self._read(partial(self._call, "getTransactions", params, _LandedPage))
+        call = partial(self._call, "getTransactions", params, _LandedPage, ledger=start_ledger)
+        answer = await self._read(call)
         return Transactions(
             landed=[one for one in map(self._landed, answer.transactions) if one is not None],
             count=len(answer.transactions),
@@ -254,15 +262,17 @@ class Rpc:
         start_ledger: int | None,
         cursor: str | None,
         limit: int,
+        ledger: int | None = None,
     ) -> Events:
-        """Return events of a contract from a ledger on, or after a cursor."""
+        """Return events of a contract from a ledger on, or after a cursor, which is in `ledger`."""
         wanted = {"type": "contract", "contractIds": [contract_id], "topics": topics}
         params: dict[str, Any] = {"filters": [wanted], "pagination": {"limit": limit}}
         if cursor is not None:
             params["pagination"]["cursor"] = cursor
         else:
             params["startLedger"] = start_ledger
-        answer = await self._read(partial(self._call, "getEvents", params, _EventsAnswer))
+        call = partial(self._call, "getEvents", params, _EventsAnswer, ledger=ledger)
+        answer = await self._read(call)
         return Events(
             events=answer.events,
             cursor=answer.cursor,
@@ -274,9 +284,10 @@ class Rpc:
         """Return the oldest ledger the node keeps."""
         return (await self.window())[0]
 
-    async def window(self) -> tuple[int, int]:
-        """Return the oldest and the newest ledger that the node keeps."""
-        health = await self._read(partial(self._call, "getHealth", None, GetHealthResponse))
+    async def window(self, *, ledger: int | None = None) -> tuple[int, int]:
+        """Return the oldest and the newest ledger of a node, preferably of one that keeps one."""
+        call = partial(self._call, "getHealth", None, GetHealthResponse, ledger=ledger)
+        health = await self._read(call)
         return health.oldest_ledger, health.latest_ledger
 
     def _landed(self, given: object) -> Landed | None:
@@ -295,13 +306,34 @@ class Rpc:
         return is_named(envelope_xdr, transaction_hash, passphrase=self._passphrase)
 
     async def _call(
-        self, method: str, params: Mapping[str, Any] | None, shape: type[ShapeT]
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        shape: type[ShapeT],
+        *,
+        ledger: int | None = None,
     ) -> ShapeT:
-        """Ask the node. The SDK would write each question and read each answer twice."""
+        """Ask the first node that is well. ledger: preferably one that keeps it."""
+        node = await self._nodes.choose(ledger=ledger)
+        try:
+            return await self._ask(node, method, params, shape)
+        except SorobanRpcErrorResponse as error:
+            if error.code not in DEFINITIVE_CODES:
+                self._nodes.failed(node)
+            raise
+        except BaseException:
+            self._nodes.failed(node)
+            raise
+
+    async def _ask(
+        self, node: Node, method: str, params: Mapping[str, Any] | None, shape: type[ShapeT]
+    ) -> ShapeT:
+        """Ask a node. The SDK would write each question and read each answer twice."""
         request: dict[str, Any] = {"jsonrpc": "2.0", "id": method, "method": method}
         if params is not None:
             request["params"] = params
-        document = (await self._http.post(self._url, json_data=request)).json()
+        headers = self._nodes.headers_of(node) or None
+        document = (await self._http.post(node.url, json_data=request, headers=headers)).json()
         answer = Answer.model_validate(document)
         if answer.error is not None:
             error = answer.error
@@ -313,6 +345,8 @@ class Rpc:
         for _ in range(self._attempts - 1):
             try:
                 return await self._once(call)
+            except OutOfRange:
+                raise
             except ChainUnavailable:
                 # Jitter keeps replicas from asking a recovering node in step.
                 await asyncio.sleep(backoff * (0.5 + random.random()))  # noqa: S311 - no secret
@@ -324,6 +358,8 @@ class Rpc:
             async with asyncio.timeout(self._timeout):
                 return await call()
         except SorobanRpcErrorResponse as error:
+            if OUT_OF_RANGE in (error.message or ""):
+                raise OutOfRange(f"the node refused the request: {error.message}") from error
             if error.code in DEFINITIVE_CODES:
                 raise ChainRefused(f"the node refused the request: {error.message}") from error
             raise ChainUnavailable(f"the node failed: {error.message}") from error
@@ -332,24 +368,3 @@ class Rpc:
         except (SdkError, pydantic.ValidationError, AssertionError, ValueError) as error:
             # Answers of proxies: no JSON, or JSON that is no answer of a node.
             raise ChainUnavailable(f"the node gave no answer: {type(error).__name__}") from error
-
-
-def _entry(given: LedgerEntryResult) -> tuple[bytes, xdr.LedgerEntryData, int | None]:
-    """Read an entry, under the key of what it is. Raises: ChainUnavailable: under another's."""
-    key, data = _read_entry(given.key, given.xdr)
-    is_of_contract = data.contract_data is not None or data.contract_code is not None
-    return key, data, (given.live_until_ledger or 0) if is_of_contract else None
-
-
-@lru_cache(maxsize=512)
-def _read_entry(key: str, entry: str) -> tuple[bytes, xdr.LedgerEntryData]:
-    """Read the XDR of an entry; the same one is read before and after every step."""
-    try:
-        name = base64.b64decode(key, validate=True)
-        data = xdr.LedgerEntryData.from_xdr(entry)
-        of_data = key_of(data).to_xdr_bytes()
-    except (ValueError, EOFError, TypeError) as error:
-        raise ChainUnavailable("the node shows an entry that cannot be read") from error
-    if name != of_data:
-        raise ChainUnavailable("the node shows one entry under the key of another")
-    return name, data

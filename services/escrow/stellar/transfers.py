@@ -7,11 +7,9 @@ from stellar_sdk import scval
 from services.escrow.contracts.evidence import TransfersPage
 from services.escrow.ports import ChainBehind, ChainRefused, ChainUnavailable, HistoryUnavailable
 from services.escrow.stellar.events import MINT, TRANSFER, Asset, Position, Told, read_events
-from services.escrow.stellar.rpc import Events, Rpc
+from services.escrow.stellar.rpc import Events, OutOfRange, Rpc
 
 LIMIT_MAX = 10_000
-# What nodes say where a cursor, too, is not among their ledgers. Source: stellar-rpc, getEvents.
-OUT_OF_RANGE = "startLedger must be within the ledger range"
 ANY = "*"
 TOPICS = ((TRANSFER, ANY, ANY, ANY), (MINT, ANY, ANY), (MINT, ANY, ANY, ANY))
 
@@ -83,6 +81,7 @@ class Transfers:
         cursor: str | None,
         limit: int,
     ) -> Events:
+        ledger = start if cursor is None else Position.of(cursor).ledger
         try:
             return await self._rpc.events(
                 contract_id=self._asset.contract,
@@ -90,9 +89,10 @@ class Transfers:
                 start_ledger=start,
                 cursor=cursor,
                 limit=limit,
+                ledger=ledger,
             )
-        except ChainRefused as refusal:
-            raise await self._explained(refusal, start=start, cursor=cursor) from refusal
+        except (OutOfRange, ChainRefused) as refusal:
+            raise await self._explained(refusal, ledger) from refusal
 
     def _told(self, answer: Events, *, after: Position | None) -> Told:
         """Look at the events of an answer, and at where it says to go on."""
@@ -108,19 +108,14 @@ class Transfers:
             answer.events, asset=self._asset, after=after, latest_ledger=answer.latest_ledger
         )
 
-    async def _explained(
-        self, refusal: ChainRefused, *, start: int | None, cursor: str | None
-    ) -> Exception:
+    async def _explained(self, refusal: OutOfRange | ChainRefused, ledger: int | None) -> Exception:
         """Tell a place that the node does not have, before or behind its ledgers, from others."""
-        ledger = start if cursor is None else Position.of(cursor).ledger
-        oldest, latest = await self._rpc.window()
+        oldest, latest = await self._rpc.window(ledger=ledger)
         if ledger is not None and ledger < oldest:
             return _too_old(ledger, oldest)
         if ledger is not None and ledger > latest:
             return _ahead(ledger, latest)
-        if OUT_OF_RANGE in refusal.message:
-            # It was so when it was asked; another node of the pool, or the same now, has it.
-            return ChainUnavailable(refusal.message)
+        # It was so when it was asked; another node of the pool, or the same now, has it.
         return refusal
 
     def _require_history(self, answer: Events, after: Position) -> None:

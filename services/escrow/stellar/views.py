@@ -16,7 +16,8 @@ from services.escrow.stellar.addresses import (
     trustline_key,
 )
 from services.escrow.stellar.contract import decode_escrow
-from services.escrow.stellar.rpc import Entries, Rpc
+from services.escrow.stellar.entries import Entries
+from services.escrow.stellar.rpc import Rpc
 
 
 class Views:

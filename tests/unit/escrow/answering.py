@@ -1,5 +1,6 @@
 """A node that answers what a test says, method by method, over the real client."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -23,6 +24,7 @@ class AnsweringHttp(Http):
         url: str,
         data: dict[str, str] | None = None,  # noqa: ARG002 - the client's own shape
         json_data: dict[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,  # noqa: ARG002 - the same
     ) -> JsonAnswer:
         """Answer a request. Nothing is connected to."""
         assert json_data is not None

@@ -1,0 +1,49 @@
+"""Ledger entries as nodes show them: read, and held against the key that they stand under."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from stellar_sdk import xdr
+from stellar_sdk.soroban_rpc import LedgerEntryResult
+
+from services.escrow.ports import ChainUnavailable
+from services.escrow.stellar.addresses import key_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entries:
+    """Ledger entries by the XDR bytes of their key. read_at: the ledger that has them so.
+
+    live_until: of contracts' entries, the last ledger before the network archives them; 0: it has.
+    """
+
+    read_at: int
+    data: Mapping[bytes, xdr.LedgerEntryData]
+    live_until: Mapping[bytes, int]
+
+    def get(self, key: xdr.LedgerKey) -> xdr.LedgerEntryData | None:
+        """Return the entry under a key."""
+        return self.data.get(key.to_xdr_bytes())
+
+
+def entry_of(given: LedgerEntryResult) -> tuple[bytes, xdr.LedgerEntryData, int | None]:
+    """Read an entry, under the key of what it is. Raises: ChainUnavailable: under another's."""
+    key, data = _read_entry(given.key, given.xdr)
+    is_of_contract = data.contract_data is not None or data.contract_code is not None
+    return key, data, (given.live_until_ledger or 0) if is_of_contract else None
+
+
+@lru_cache(maxsize=512)
+def _read_entry(key: str, entry: str) -> tuple[bytes, xdr.LedgerEntryData]:
+    """Read the XDR of an entry; the same one is read before and after every step."""
+    try:
+        name = base64.b64decode(key, validate=True)
+        data = xdr.LedgerEntryData.from_xdr(entry)
+        of_data = key_of(data).to_xdr_bytes()
+    except (ValueError, EOFError, TypeError) as error:
+        raise ChainUnavailable("the node shows an entry that cannot be read") from error
+    if name != of_data:
+        raise ChainUnavailable("the node shows one entry under the key of another")
+    return name, data
