@@ -91,6 +91,7 @@ READS: Mapping[str, frozenset[str]] = {
         "REFUSE_AFTER_SECONDS",
         "COMMAND_LEASE_SECONDS",
         "ESCROW_BUILDER",
+        "ESCROW_BUILDS",
         "ESCROW_FACTORY_ID",
         "ESCROW_KEEP_DAYS",
         "ESCROW_MAX_BID_STROOPS",

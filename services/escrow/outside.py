@@ -58,6 +58,7 @@ def stellar_options(settings: EscrowSettings) -> StellarOptions:
         factory=settings.factories[0],
         spare_factories=settings.factories[1:],
         wasm_hash=settings.escrow_wasm_hash,
+        profiles=settings.builds,
         provider_fee_address=settings.trustless_work_fee_address,
         max_fee=settings.escrow_max_fee_lumens * UNIT,
         inclusion_fee_max=settings.escrow_max_bid_stroops,

@@ -1,6 +1,7 @@
 """The settings of escrow: the network, the keys, the pace."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +19,11 @@ def _url_or_none(text: str) -> str:
 OptionalUrl = Annotated[str, AfterValidator(_url_or_none)]
 Account = Annotated[str, StringConstraints(pattern=r"^G[A-Z2-7]{55}$")]
 Contract = Annotated[str, StringConstraints(pattern=r"^C[A-Z2-7]{55}$")]
+Build = Literal["B", "B-dev", "A-main", "A-dev"]
+# The single-release contract of the main network. Source: its first instance, in May 2026.
+KNOWN_BUILDS: Mapping[str, Build] = {
+    "96d51751f924c938a081deb740056dc1c5cc60c6e645672062531f82957ed2fe": "B"
+}
 CONTRACT = re.compile(r"C[A-Z2-7]{55}")
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -52,6 +58,8 @@ class EscrowSettings(ServiceSettings):
     # Tried in order where the one before is made useless, which anybody can do to any of them.
     escrow_spare_factory_ids: Annotated[str, AfterValidator(_contracts)] = ""
     escrow_wasm_hash: Hash
+    # JSON: builds of the contract by the hash of their code; named too if other orders run them.
+    escrow_builds: pydantic.Json[dict[Hash, Build]] = Field(default="{}")
     trustless_work_fee_address: Account
     escrow_builder: Literal["direct", "trustless_work"] = "direct"
     trustless_work_url: OptionalUrl = ""
@@ -114,6 +122,17 @@ class EscrowSettings(ServiceSettings):
             raise ValueError(
                 "VAULT_URL needs one of VAULT_TOKEN, VAULT_TOKEN_FILE and VAULT_KUBERNETES_ROLE"
             )
+        return self
+
+    @property
+    def builds(self) -> Mapping[str, Build]:
+        """Return the builds of the contract that are known, by the hash of their code."""
+        return {**KNOWN_BUILDS, **self.escrow_builds}
+
+    @pydantic.model_validator(mode="after")
+    def _knows_the_build(self) -> "EscrowSettings":
+        if self.env == "prod" and self.escrow_wasm_hash not in self.builds:
+            raise ValueError("ESCROW_WASM_HASH is an unknown build: name it in ESCROW_BUILDS")
         return self
 
     @pydantic.model_validator(mode="after")

@@ -157,6 +157,15 @@ class TrustAsset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SponsorTrust:
+    """Let an account that is there already hold the asset; the sponsor pays its reserve."""
+
+    name: ClassVar[str] = "sponsor_trust"
+    account: str
+    sponsor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UseNumber:
     """Use an account's next sequence number for nothing: nothing else lands under it any more."""
 
@@ -187,5 +196,12 @@ EscrowCall = (
     | ResolveDispute
 )
 Intent = (
-    EscrowCall | PayAsset | CreateWallet | CreateChannels | TrustAsset | UseNumber | ExtendLifetimes
+    EscrowCall
+    | PayAsset
+    | CreateWallet
+    | CreateChannels
+    | TrustAsset
+    | SponsorTrust
+    | UseNumber
+    | ExtendLifetimes
 )

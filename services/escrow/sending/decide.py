@@ -6,7 +6,7 @@ from services.escrow.contracts import contract, kinds
 from services.escrow.contracts.contract import Contradiction, PlaceTaken
 from services.escrow.contracts.evidence import EscrowView
 from services.escrow.contracts.fees import BUYER, largest_make_good, missing
-from services.escrow.contracts.intents import CreateWallet, Intent, PayAsset, TrustAsset
+from services.escrow.contracts.intents import CreateWallet, Intent, PayAsset, SponsorTrust
 from services.escrow.contracts.kinds import WITHOUT_CONTRACT
 from services.escrow.contracts.steps import Step, StepName
 from services.escrow.domain import PayeeRole, WalletState
@@ -16,8 +16,6 @@ from services.escrow.sending.places import Places
 from services.escrow.sending.sender import Refused
 from services.escrow.sending.work import NotNow, Work, present
 
-# An account with one trustline must hold so many stroops of XLM. Source: Stellar's minimum balance.
-RESERVES_OF_A_WALLET = 15_000_000
 # How long a deployment rests until the parties' wallets are on chain.
 WALLET_SECONDS = 1
 
@@ -71,10 +69,8 @@ class Decider:
             return CreateWallet(account=address, sponsor=work.platform)
         if account.asset_balance is not None:
             return None
-        # A third party has made the account: it has to pay for its trustline itself.
-        if account.lumens < RESERVES_OF_A_WALLET:
-            raise Refused("ACCOUNT_TAKEN", f"{address} exists and cannot pay for a trustline")
-        return TrustAsset(account=address)
+        # A third party has made the account: its trustline is sponsored all the same.
+        return SponsorTrust(account=address, sponsor=work.platform)
 
     async def _contract_call(
         self, work: Work, step: Step, view: EscrowView | None

@@ -16,6 +16,7 @@ from services.escrow.contracts.intents import (
     CreateWallet,
     Intent,
     PayAsset,
+    SponsorTrust,
     TrustAsset,
     UseNumber,
 )
@@ -179,7 +180,9 @@ class Recogniser:
         if step.name is StepName.CREATE_ACCOUNT:
             address = present(work.target).address
             wallet = CreateWallet(account=address, sponsor=work.platform)
-            return [wallet, TrustAsset(account=address)]
+            sponsored = SponsorTrust(account=address, sponsor=work.platform)
+            # A version before this one had the account pay for itself.
+            return [wallet, sponsored, TrustAsset(account=address)]
         if step.name is StepName.PAY:
             return [_pay(work, present(work.target).address, step.number("minor_units"))]
         parties = present(work.parties)

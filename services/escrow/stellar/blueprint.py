@@ -22,6 +22,7 @@ from services.escrow.contracts.intents import (
     PayAsset,
     ReleaseFunds,
     ResolveDispute,
+    SponsorTrust,
     TrustAsset,
     UseNumber,
 )
@@ -184,6 +185,12 @@ class Blueprints:
     def _(self, intent: TrustAsset) -> Blueprint:
         operations = wallets.trust_asset(intent, asset=self.asset)
         return Blueprint(operations=tuple(operations), signers=frozenset({intent.account}))
+
+    @_draw.register
+    def _(self, intent: SponsorTrust) -> Blueprint:
+        operations = wallets.sponsor_trust(intent, asset=self.asset)
+        signers = frozenset({intent.account, intent.sponsor})
+        return Blueprint(operations=tuple(operations), signers=signers)
 
     @_draw.register
     def _(self, intent: UseNumber) -> Blueprint:

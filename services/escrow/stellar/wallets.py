@@ -14,7 +14,13 @@ from stellar_sdk import (
 )
 
 from kernel.money import to_chain_text
-from services.escrow.contracts.intents import CreateChannels, CreateWallet, TrustAsset, UseNumber
+from services.escrow.contracts.intents import (
+    CreateChannels,
+    CreateWallet,
+    SponsorTrust,
+    TrustAsset,
+    UseNumber,
+)
 
 CHANNELS_MAX = 50
 
@@ -47,6 +53,16 @@ def create_channels(intent: CreateChannels) -> list[xdr.Operation]:
 def trust_asset(intent: TrustAsset, *, asset: Asset) -> list[xdr.Operation]:
     """Open a trustline without a limit."""
     return [ChangeTrust(asset, source=intent.account).to_xdr_object()]
+
+
+def sponsor_trust(intent: SponsorTrust, *, asset: Asset) -> list[xdr.Operation]:
+    """Open a trustline without a limit, whose reserve the sponsor pays, as of `create_wallet`."""
+    account, sponsor = intent.account, intent.sponsor
+    return [
+        BeginSponsoringFutureReserves(account, source=sponsor).to_xdr_object(),
+        ChangeTrust(asset, source=account).to_xdr_object(),
+        EndSponsoringFutureReserves(source=account).to_xdr_object(),
+    ]
 
 
 def use_number(intent: UseNumber) -> list[xdr.Operation]:

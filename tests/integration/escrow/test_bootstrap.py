@@ -133,18 +133,19 @@ async def test_a_wallet_waits_for_a_platform_without_lumens(alone: World) -> Non
     assert (await alone.ended(command_id)).state is CommandState.SUCCEEDED
 
 
+@pytest.mark.parametrize("lumens", ["1", "5"])
 async def test_an_account_that_a_stranger_made_becomes_a_wallet(
-    alone: World, devnet: RunningDevnet
+    alone: World, devnet: RunningDevnet, lumens: str
 ) -> None:
     stranger = Stranger(devnet.info)
     await stranger.come(amount="1.00")
     await alone.pause_worker()
     user_id = uuid.uuid4()
     await alone.house.wallets().create(
-        key=alone.key("made"), user_id=user_id, user_public_id="usr_made", wait_seconds=0
+        key=alone.key(f"made {lumens}"), user_id=user_id, user_public_id="usr_made", wait_seconds=0
     )
     wallet = await alone.queries.wallet(marketplace_id=alone.marketplace_id, user_id=user_id)
-    await stranger.make_account(wallet.address, lumens="5")
+    await stranger.make_account(wallet.address, lumens=lumens)
 
     await alone.resume_worker()
 

@@ -27,6 +27,7 @@ from services.escrow.contracts.intents import (
     ReleaseFunds,
     ResolveDispute,
     Roles,
+    SponsorTrust,
     TrustAsset,
 )
 from services.escrow.ports import StellarOptions
@@ -93,7 +94,7 @@ ACTORS = {
     "resolve_dispute": "platform",
     "transfer": "platform",
 }
-NETWORK_OPERATIONS = ("create_wallet", "create_channels", "trust_asset")
+NETWORK_OPERATIONS = ("create_wallet", "create_channels", "trust_asset", "sponsor_trust")
 TRANSFER = xdr.InvokeContractArgs(
     Address(ASSET_CONTRACT).to_xdr_sc_address(),
     xdr.SCSymbol(b"transfer"),
@@ -131,6 +132,7 @@ INTENTS: dict[str, Intent] = {
         CreateWallet(account=BUYER, sponsor=PLATFORM),
         CreateChannels(funder=PLATFORM, channels=(CHANNEL, FEES), starting_balance=50 * UNIT),
         TrustAsset(account=PLATFORM),
+        SponsorTrust(account=BUYER, sponsor=PLATFORM),
     )
 }
 

@@ -1,0 +1,85 @@
+"""Escrow's own settings: builds, factories and nodes are read, or refused at the start."""
+
+import pytest
+
+from chassis.settings import load
+from services.escrow.settings import KNOWN_BUILDS, EscrowSettings
+from tests.identities import TRUST_FILE
+from tests.serving import EVENT_SIGNING_KEY
+
+FACTORY, SPARE = "C" + "A" * 55, "C" + "B" * 55
+ACCOUNT, HASH = "G" + "A" * 55, "ab" * 32
+GOOD = {
+    "DATABASE_URL": "postgresql://escrow@127.0.0.1:5432/orchestrator",
+    "TRUST_FILE": str(TRUST_FILE),
+    "GRPC_PORT": "8083",
+    "EVENT_SIGNING_KEY": EVENT_SIGNING_KEY,
+    "STELLAR_RPC_URL": "http://node",
+    "STELLAR_NETWORK_PASSPHRASE": "Test",
+    "USDC_ISSUER": ACCOUNT,
+    "ESCROW_FACTORY_ID": FACTORY,
+    "ESCROW_WASM_HASH": HASH,
+    "TRUSTLESS_WORK_FEE_ADDRESS": ACCOUNT,
+}
+
+
+@pytest.fixture(autouse=True)
+def good_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in EscrowSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_what_is_not_set_has_its_default() -> None:
+    settings = load(EscrowSettings, program="escrow")
+
+    assert settings.factories == (FACTORY,)
+    assert settings.builds == KNOWN_BUILDS
+    assert settings.escrow_max_fee_lumens == 10
+
+
+def test_builds_factories_and_nodes_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ESCROW_BUILDS", f'{{"{HASH}": "A-main"}}')
+    monkeypatch.setenv("ESCROW_SPARE_FACTORY_IDS", f"{SPARE},{FACTORY}")
+    monkeypatch.setenv("STELLAR_RPC_SPARE_URLS", "https://a,https://b/rpc")
+
+    settings = load(EscrowSettings, program="escrow")
+
+    assert settings.builds == {**KNOWN_BUILDS, HASH: "A-main"}
+    assert settings.factories == (FACTORY, SPARE, FACTORY)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ESCROW_BUILDS", "B"),
+        ("ESCROW_BUILDS", f'{{"{HASH}": "C"}}'),
+        ("ESCROW_BUILDS", '{"ab": "B"}'),
+        ("ESCROW_SPARE_FACTORY_IDS", "somewhere"),
+        ("ESCROW_SPARE_FACTORY_IDS", f"{SPARE},"),
+        ("STELLAR_RPC_SPARE_URLS", "https://a,b"),
+        ("STELLAR_RPC_HEADERS_FILE", "/nowhere"),
+        ("ESCROW_MAX_FEE_LUMENS", "0"),
+        ("ESCROW_MAX_BID_STROOPS", "99"),
+        ("ESCROW_KEEP_DAYS", "180"),
+    ],
+)
+def test_a_wrong_setting_ends_the_start_with_its_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SystemExit):
+        load(EscrowSettings, program="escrow")
+
+    assert name in capsys.readouterr().err
+
+
+def test_an_unknown_build_is_refused_in_production() -> None:
+    settings = load(EscrowSettings, program="escrow")
+    with pytest.raises(ValueError, match="ESCROW_BUILDS"):
+        settings.model_copy(update={"env": "prod"})._knows_the_build()
+
+    known = settings.model_copy(update={"env": "prod", "escrow_builds": {HASH: "B"}})
+    assert known._knows_the_build() is known
