@@ -26,11 +26,20 @@ KNOWN_BUILDS: Mapping[str, Build] = {
 }
 CONTRACT = re.compile(r"C[A-Z2-7]{55}")
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+BUILDS = pydantic.TypeAdapter(dict[Hash, Build])
 
 
 def _urls(text: str) -> str:
     for url in text.split(",") if text else ():
         http_url(url)
+    return text
+
+
+def _builds(text: str) -> str:
+    try:
+        BUILDS.validate_json(text or "{}")
+    except pydantic.ValidationError:
+        raise ValueError('must be JSON such as {"96d5…": "B"}, each hash of 64 digits') from None
     return text
 
 
@@ -59,7 +68,7 @@ class EscrowSettings(ServiceSettings):
     escrow_spare_factory_ids: Annotated[str, AfterValidator(_contracts)] = ""
     escrow_wasm_hash: Hash
     # JSON: builds of the contract by the hash of their code; named too if other orders run them.
-    escrow_builds: pydantic.Json[dict[Hash, Build]] = Field(default="{}")
+    escrow_builds: Annotated[str, AfterValidator(_builds)] = ""
     trustless_work_fee_address: Account
     escrow_builder: Literal["direct", "trustless_work"] = "direct"
     trustless_work_url: OptionalUrl = ""
@@ -127,11 +136,16 @@ class EscrowSettings(ServiceSettings):
     @property
     def builds(self) -> Mapping[str, Build]:
         """Return the builds of the contract that are known, by the hash of their code."""
-        return {**KNOWN_BUILDS, **self.escrow_builds}
+        return {**KNOWN_BUILDS, **(BUILDS.validate_json(self.escrow_builds or "{}"))}
+
+    @property
+    def is_build_known(self) -> bool:
+        """Tell whether the build that is deployed is a known one."""
+        return self.escrow_wasm_hash in self.builds
 
     @pydantic.model_validator(mode="after")
     def _knows_the_build(self) -> "EscrowSettings":
-        if self.env == "prod" and self.escrow_wasm_hash not in self.builds:
+        if self.env == "prod" and not self.is_build_known:
             raise ValueError("ESCROW_WASM_HASH is an unknown build: name it in ESCROW_BUILDS")
         return self
 

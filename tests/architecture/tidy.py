@@ -72,6 +72,7 @@ TIMED = frozenset(
         "services/escrow/sending/sender.py",
         "services/escrow/sending/worker.py",
         "services/escrow/settings.py",
+        "services/escrow/stellar/nodes.py",
         "services/escrow/stellar/quota.py",
         "services/escrow/stellar/rpc.py",
         # A provider that takes amounts as JSON numbers: each is proved to be exact.

@@ -76,10 +76,11 @@ def test_a_wrong_setting_ends_the_start_with_its_name(
     assert name in capsys.readouterr().err
 
 
-def test_an_unknown_build_is_refused_in_production() -> None:
+def test_an_unknown_build_is_told_from_a_known_one() -> None:
     settings = load(EscrowSettings, program="escrow")
-    with pytest.raises(ValueError, match="ESCROW_BUILDS"):
-        settings.model_copy(update={"env": "prod"})._knows_the_build()
+    [known] = KNOWN_BUILDS
 
-    known = settings.model_copy(update={"env": "prod", "escrow_builds": {HASH: "B"}})
-    assert known._knows_the_build() is known
+    assert not settings.is_build_known
+    assert settings.model_copy(update={"escrow_wasm_hash": known}).is_build_known
+    named = settings.model_copy(update={"escrow_builds": f'{{"{HASH}": "B"}}'})
+    assert named.is_build_known
