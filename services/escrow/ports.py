@@ -164,6 +164,13 @@ class Chain(Protocol):
         """
         ...
 
+    async def lumens(self, addresses: Sequence[str]) -> Mapping[str, int]:
+        """Return how many stroops of XLM accounts hold, in one read per 200; absent ones are out.
+
+        Raises: ChainUnavailable.
+        """
+        ...
+
     async def asset_balances(self, addresses: Sequence[str]) -> Mapping[str, int]:
         """Return what wallets and contracts hold; 0 without a trustline, in one read per 200.
 

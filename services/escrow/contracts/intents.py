@@ -149,6 +149,16 @@ class CreateChannels:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TopUpChannels:
+    """Give up to 50 channel accounts lumens for the next fees. amount: stroops of XLM for each."""
+
+    name: ClassVar[str] = "top_up_channels"
+    funder: str
+    channels: tuple[str, ...]
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrustAsset:
     """Let an account of ours hold the asset; it pays its own reserve."""
 
@@ -200,6 +210,7 @@ Intent = (
     | PayAsset
     | CreateWallet
     | CreateChannels
+    | TopUpChannels
     | TrustAsset
     | SponsorTrust
     | UseNumber

@@ -13,7 +13,7 @@ from chassis.database import Database
 from chassis.session_lock import only_one
 from chassis.telemetry import logger
 from kernel.errors import FailedPrecondition, Unavailable
-from services.escrow.contracts.intents import CreateChannels, TrustAsset
+from services.escrow.contracts.intents import CreateChannels, TopUpChannels, TrustAsset
 from services.escrow.deposits.store import Deposits
 from services.escrow.measures import LUMENS
 from services.escrow.ports import Chain, ChainUnavailable, Signer
@@ -36,8 +36,8 @@ class Plan:
     """What there shall be.
 
     channel_balance, channel_least: stroops of XLM each channel account begins with, and below which
-    it is replaced; float_units: minor units of the asset that a local network's faucet gives the
-    platform; renew_seconds: how often the channel accounts are looked at.
+    it is given as many again; float_units: minor units of the asset that a local network's faucet
+    gives the platform; renew_seconds: how often the channel accounts are looked at.
     """
 
     channels: int
@@ -100,7 +100,7 @@ class Bootstrap:
                 log.warning("channels.waits", error=type(error).__name__, why=str(error)[:200])
 
     async def renew(self) -> None:
-        """Retire channel accounts with too few lumens for the next fees, and make new ones.
+        """Give lumens to channel accounts that lack them for the next fees, and make missing ones.
 
         Raises: ChainUnavailable; PlatformNotFunded.
         """
@@ -109,17 +109,18 @@ class Bootstrap:
             LUMENS.labels("platform").set(funds.lumens / STROOPS)
         async with self._database.transaction() as tx:
             known = await self._accounts.channels(tx)
-        left = []
-        for channel in known:
-            account = await self._chain.account(channel.address)
-            left += [account.lumens] if account is not None else []
-            if account is None or account.lumens >= self._plan.channel_least:
-                continue
-            async with self._database.transaction() as tx:
-                if await self._accounts.retire_channel(tx, address=channel.address):
-                    log.warning("channels.retired", address=channel.address)
+        left = await self._chain.lumens([channel.address for channel in known])
         if left:
-            LUMENS.labels("channel").set(min(left) / STROOPS)
+            LUMENS.labels("channel").set(min(left.values()) / STROOPS)
+        low = [address for address, lumens in left.items() if lumens < self._plan.channel_least]
+        for start in range(0, len(low), CHANNELS_PER_TRANSACTION):
+            channels = tuple(low[start : start + CHANNELS_PER_TRANSACTION])
+            await self._sender.until_landed(
+                TopUpChannels(
+                    funder=platform.address, channels=channels, amount=self._plan.channel_balance
+                )
+            )
+            log.info("channels.topped_up", channels=len(channels))
         await self._make_channels(platform)
 
     async def _start_cursor(self) -> None:

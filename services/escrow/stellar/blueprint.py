@@ -23,6 +23,7 @@ from services.escrow.contracts.intents import (
     ReleaseFunds,
     ResolveDispute,
     SponsorTrust,
+    TopUpChannels,
     TrustAsset,
     UseNumber,
 )
@@ -179,6 +180,11 @@ class Blueprints:
     @_draw.register
     def _(self, intent: CreateChannels) -> Blueprint:
         operations = wallets.create_channels(intent)
+        return Blueprint(operations=tuple(operations), signers=frozenset({intent.funder}))
+
+    @_draw.register
+    def _(self, intent: TopUpChannels) -> Blueprint:
+        operations = wallets.top_up_channels(intent)
         return Blueprint(operations=tuple(operations), signers=frozenset({intent.funder}))
 
     @_draw.register

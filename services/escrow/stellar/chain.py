@@ -96,6 +96,10 @@ class StellarChain:
         """Return the last sequence numbers that accounts have used."""
         return await self._views.sequences(addresses)
 
+    async def lumens(self, addresses: Sequence[str]) -> Mapping[str, int]:
+        """Return how many stroops of XLM accounts hold; absent accounts are left out."""
+        return await self._views.lumens(addresses)
+
     async def asset_balances(self, addresses: Sequence[str]) -> Mapping[str, int]:
         """Return what wallets and contracts hold; 0 without a trustline."""
         return await self._views.balances(addresses)

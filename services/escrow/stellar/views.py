@@ -60,6 +60,19 @@ class Views:
         }
         return Sequences(used=used, read_at_ledger=entries.read_at)
 
+    async def lumens(self, addresses: Sequence[str]) -> Mapping[str, int]:
+        """Return how many stroops of XLM accounts hold; absent accounts are left out."""
+        if not addresses:
+            return {}
+        keys = {address: account_key(address) for address in addresses}
+        entries = await self._rpc.entries(list(keys.values()))
+        found = {address: entries.get(key) for address, key in keys.items()}
+        return {
+            address: entry.account.balance.int64
+            for address, entry in found.items()
+            if entry is not None and entry.account is not None
+        }
+
     async def balances(self, addresses: Sequence[str]) -> Mapping[str, int]:
         """Return what addresses hold of the asset."""
         if not addresses:

@@ -18,6 +18,7 @@ from services.escrow.contracts.intents import (
     CreateChannels,
     CreateWallet,
     SponsorTrust,
+    TopUpChannels,
     TrustAsset,
     UseNumber,
 )
@@ -46,6 +47,17 @@ def create_channels(intent: CreateChannels) -> list[xdr.Operation]:
     lumens = to_chain_text(intent.starting_balance)
     return [
         CreateAccount(channel, lumens, source=intent.funder).to_xdr_object()
+        for channel in intent.channels
+    ]
+
+
+def top_up_channels(intent: TopUpChannels) -> list[xdr.Operation]:
+    """Pay channel accounts lumens. Raises: ValueError: none, or too many for one transaction."""
+    if not 1 <= len(intent.channels) <= CHANNELS_MAX:
+        raise ValueError(f"1 to {CHANNELS_MAX} channels fit, not {len(intent.channels)}")
+    lumens, native = to_chain_text(intent.amount), Asset.native()
+    return [
+        Payment(channel, native, lumens, source=intent.funder).to_xdr_object()
         for channel in intent.channels
     ]
 

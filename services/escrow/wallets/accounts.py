@@ -71,10 +71,6 @@ class Accounts:
         """Let steps use a channel account that is on chain now."""
         await tx.run(_OPEN_CHANNEL, {"address": address, "next_sequence": next_sequence})
 
-    async def retire_channel(self, tx: Transaction, *, address: str) -> bool:
-        """Let no further step use a channel account; False while a step has it."""
-        return await tx.run(_RETIRE_CHANNEL, {"address": address}) == 1
-
 
 _IS_NAMED = channels.c.address == sa.bindparam("address")
 _KEY: dict[str, sa.BindParameter[object]] = {
@@ -98,9 +94,6 @@ _OPEN_CHANNEL = compiled(
     sa.update(channels)
     .where(_IS_NAMED, channels.c.next_sequence.is_(None))
     .values(next_sequence=sa.bindparam("next_sequence"))
-)
-_RETIRE_CHANNEL = compiled(
-    sa.update(channels).where(_IS_NAMED, channels.c.leased_by.is_(None)).values(is_retired=True)
 )
 _HELD_UP = """
 select count(*) from channels h

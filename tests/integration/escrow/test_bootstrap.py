@@ -1,6 +1,5 @@
 """The first start and what keeps the channel accounts going."""
 
-import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -20,7 +19,6 @@ from tests.integration.escrow.world import (
     new_escrow,
     succeeded,
 )
-from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -56,38 +54,21 @@ async def test_the_watcher_begins_before_any_wallet_can_be_paid(alone: World) ->
     assert cursor is not None
 
 
-async def test_channel_accounts_that_run_out_of_lumens_are_replaced(alone: World) -> None:
+async def test_channel_accounts_that_run_out_of_lumens_are_topped_up_and_none_is_left_behind(
+    alone: World,
+) -> None:
     before = await channels_of(alone)
-    bootstrap = alone.house.bootstrap()
-    bootstrap._plan = replace(bootstrap._plan, channel_least=1000 * UNIT)
+    bootstrap, chain = alone.house.bootstrap(), alone.house.chain
+    bootstrap._plan = replace(bootstrap._plan, channel_least=21 * UNIT)
+    had = await chain.lumens(before)
 
     await bootstrap.renew()
+    await bootstrap.renew()
 
-    after = await channels_of(alone)
-    assert len(after) == len(before)
-    assert not set(after) & set(before)
+    has = await chain.lumens(before)
+    assert await channels_of(alone) == before
+    assert {has[each] - had[each] for each in before} == {bootstrap._plan.channel_balance}
     await alone.funded()
-
-
-async def test_a_channel_account_in_use_is_not_retired(alone: World) -> None:
-    order = await alone.funded()
-    await alone.fault(kind="try_again_later", function="dispute_escrow", count=1000)
-    asked = alone.asked(CommandKind.FREEZE)
-    await alone.escrows.freeze(asked, order_id=order.id)
-    statement = "select address from channels where leased_by is not null"
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        used: list[str] = []
-        while not used:
-            async with alone.house.database.transaction() as tx:
-                used = [row[0] for row in await tx.fetch(statement)]
-    bootstrap = alone.house.bootstrap()
-    bootstrap._plan = replace(bootstrap._plan, channel_least=1000 * UNIT)
-
-    await bootstrap.renew()
-
-    assert set(used) <= set(await channels_of(alone))
-    await alone.clear_faults()
-    succeeded(await alone.ended(asked))
 
 
 async def test_a_contract_waits_for_the_wallets_of_its_parties(alone: World) -> None:

@@ -28,6 +28,7 @@ from services.escrow.contracts.intents import (
     ResolveDispute,
     Roles,
     SponsorTrust,
+    TopUpChannels,
     TrustAsset,
 )
 from services.escrow.ports import StellarOptions
@@ -94,7 +95,13 @@ ACTORS = {
     "resolve_dispute": "platform",
     "transfer": "platform",
 }
-NETWORK_OPERATIONS = ("create_wallet", "create_channels", "trust_asset", "sponsor_trust")
+NETWORK_OPERATIONS = (
+    "create_wallet",
+    "create_channels",
+    "top_up_channels",
+    "trust_asset",
+    "sponsor_trust",
+)
 TRANSFER = xdr.InvokeContractArgs(
     Address(ASSET_CONTRACT).to_xdr_sc_address(),
     xdr.SCSymbol(b"transfer"),
@@ -131,6 +138,7 @@ INTENTS: dict[str, Intent] = {
         PayAsset(from_address=PLATFORM, to_address=SELLER, amount=2_400_000),
         CreateWallet(account=BUYER, sponsor=PLATFORM),
         CreateChannels(funder=PLATFORM, channels=(CHANNEL, FEES), starting_balance=50 * UNIT),
+        TopUpChannels(funder=PLATFORM, channels=(CHANNEL, FEES), amount=20 * UNIT),
         TrustAsset(account=PLATFORM),
         SponsorTrust(account=BUYER, sponsor=PLATFORM),
     )

@@ -30,7 +30,9 @@ WHO_SIGNS = {
     "transfer": {"channel", "platform"},
     "create_wallet": {"channel", "platform", "buyer"},
     "create_channels": {"channel", "platform"},
+    "top_up_channels": {"channel", "platform"},
     "trust_asset": {"channel", "platform"},
+    "sponsor_trust": {"channel", "platform", "buyer"},
 }
 NAMES = ("buyer", "seller", "platform", "channel")
 
