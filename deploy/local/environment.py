@@ -89,6 +89,7 @@ READS: Mapping[str, frozenset[str]] = {
         "COMMANDS_AT_ONCE",
         "STEP_SECONDS",
         "REFUSE_AFTER_SECONDS",
+        "RESOLVER_SECRET",
         "COMMAND_LEASE_SECONDS",
         "ESCROW_BUILDER",
         "ESCROW_BUILDS",

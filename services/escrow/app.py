@@ -64,9 +64,10 @@ class House(Parts):
             await self.keys.close()
 
     async def ensure_platform(self) -> None:
-        """Keep the platform's key before any contract's address is told."""
+        """Keep the platform's keys before any contract's address is told."""
         secret = self.settings.platform_secret.get_secret_value() or None
-        await self.keyring.ensure_platform(secret=secret)
+        resolver = self.settings.resolver_secret.get_secret_value() or None
+        await self.keyring.ensure_platform(secret=secret, resolver=resolver)
 
     async def work(self) -> None:
         """Prepare the chain, then carry commands out until cancelled."""

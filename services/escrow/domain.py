@@ -203,7 +203,8 @@ class Escrow:
     """The contract of an order. version: of its newest event, 0 before the first.
 
     Its address follows from factory ("" for the network's first) and salt, which is empty where a
-    version before has accepted it. deployment: the number of the place that is tried.
+    version before has accepted it. deployment: the number of the place that is tried. resolver:
+    who resolves its disputes, "" for the platform.
     """
 
     id: uuid.UUID
@@ -223,6 +224,7 @@ class Escrow:
     salt: bytes = b""
     deployment: int = 1
     factory: str = ""
+    resolver: str = ""
 
     @property
     def amount(self) -> Money:

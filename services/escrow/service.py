@@ -99,10 +99,13 @@ class EscrowService:
                 f"Escrows are in {USDC}", fields=[("amount.asset", f"must be {USDC}")]
             )
         platform = (await self.keyring.platform()).address
+        resolver = (await self.keyring.resolver()).address
         key = await self.keyring.salt_key()
 
         async def work(tx: Transaction) -> Command:
-            meant = await self._meant(tx, request.marketplace_id, new, platform=platform, key=key)
+            meant = await self._meant(
+                tx, request.marketplace_id, new, platform=platform, resolver=resolver, key=key
+            )
             known = await self.store.find_escrow(
                 tx, marketplace_id=request.marketplace_id, order_id=new.order_id
             )
@@ -204,6 +207,7 @@ class EscrowService:
         new: NewEscrow,
         *,
         platform: str,
+        resolver: str,
         key: bytes,
     ) -> Escrow:
         """Return the requested escrow, with the address that its contract will have."""
@@ -228,6 +232,7 @@ class EscrowService:
                 milestones=new.milestones or (new.title,),
                 platform_fee_bps=new.platform_fee_bps,
             ),
+            resolver=resolver,
             state=EscrowState.CREATING,
             created_at=self.clock.now(),
         )
@@ -237,6 +242,7 @@ class EscrowService:
             buyer=buyer.address,
             seller=seller.address,
             platform=platform,
+            resolver=resolver,
             provider=self.contracts.provider_fee_address,
         )
         deployment = contract.deployment(escrow, parties=parties, factory=factory)

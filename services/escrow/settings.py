@@ -90,6 +90,8 @@ class EscrowSettings(ServiceSettings):
         "transit"
     )
     platform_secret: pydantic.SecretStr = pydantic.SecretStr("")
+    # The key that divides disputed contracts: another one than the platform's.
+    resolver_secret: pydantic.SecretStr = pydantic.SecretStr("")
     # Each carries one transaction a ledger.
     channel_accounts: Annotated[int, Field(ge=1, le=500)] = 16
     # Lumens each channel account begins with, and USDC asked of a local faucet for the platform.

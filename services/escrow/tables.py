@@ -15,6 +15,13 @@ platform = sa.Table(
     sa.Column("seen_ledger", sa.BigInteger),
 )
 
+resolver = sa.Table(
+    "resolver",
+    metadata,
+    sa.Column("address", sa.Text, primary_key=True),
+    sa.Column("sealed", JSONB),
+)
+
 channels = sa.Table(
     "channels",
     metadata,
@@ -62,6 +69,7 @@ escrows = sa.Table(
     sa.Column("salt", sa.LargeBinary),
     sa.Column("deployment", sa.Integer),
     sa.Column("factory", sa.Text),
+    sa.Column("resolver", sa.Text),
 )
 
 commands = sa.Table(

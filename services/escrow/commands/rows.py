@@ -42,6 +42,7 @@ def to_escrow(row: Any) -> Escrow:
         salt=row.escrow_salt or b"",
         deployment=row.escrow_deployment,
         factory=row.escrow_factory,
+        resolver=row.escrow_resolver,
     )
 
 

@@ -110,6 +110,7 @@ class CommandStore:
             "salt": escrow.salt or None,
             "deployment": escrow.deployment,
             "factory": escrow.factory,
+            "resolver": escrow.resolver,
         }
         if await tx.run(_ADD_ESCROW, row) != 1:
             raise EscrowAlreadyExists("The order has an escrow already")

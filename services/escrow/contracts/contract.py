@@ -39,12 +39,21 @@ class PlaceTaken(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parties:
-    """The addresses of an escrow. provider: receives the contract's own fee."""
+    """The addresses of an escrow. provider: receives the contract's own fee.
+
+    resolver: signs what divides a disputed contract; "" for the platform, of contracts of before.
+    """
 
     buyer: str
     seller: str
     platform: str
     provider: str
+    resolver: str = ""
+
+    @property
+    def divider(self) -> str:
+        """Return who divides a disputed contract."""
+        return self.resolver or self.platform
 
 
 def placed(escrow: Escrow, *, key: bytes, deployment: int, factory: str) -> Escrow:
@@ -67,13 +76,13 @@ def salt(escrow: Escrow) -> bytes:
 
 
 def roles(parties: Parties) -> Roles:
-    """Return the roles: the buyer approves and releases, the platform resolves disputes."""
+    """Return the roles: the buyer approves and releases, the resolver resolves disputes."""
     return Roles(
         approver=parties.buyer,
         service_provider=parties.seller,
         platform=parties.platform,
         release_signer=parties.buyer,
-        dispute_resolver=parties.platform,
+        dispute_resolver=parties.divider,
         receiver=parties.seller,
     )
 

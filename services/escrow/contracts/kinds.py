@@ -132,7 +132,7 @@ def meant(
     return ResolveDispute(
         contract_id=contract,
         wasm_hash=wasm_hash,
-        resolver=parties.platform,
+        resolver=parties.divider,
         platform=parties.platform,
         distributions=parts(step, parties=parties, balance=balance, fee_bps=fee_bps),
     )

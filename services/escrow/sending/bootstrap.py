@@ -13,7 +13,12 @@ from chassis.database import Database
 from chassis.session_lock import only_one
 from chassis.telemetry import logger
 from kernel.errors import FailedPrecondition, Unavailable
-from services.escrow.contracts.intents import CreateChannels, TopUpChannels, TrustAsset
+from services.escrow.contracts.intents import (
+    CreateChannels,
+    CreateWallet,
+    TopUpChannels,
+    TrustAsset,
+)
 from services.escrow.deposits.store import Deposits
 from services.escrow.measures import LUMENS
 from services.escrow.ports import Chain, ChainUnavailable, Signer
@@ -143,6 +148,10 @@ class Bootstrap:
             account = await self._sender.funded(platform)
         if not account.asset_balance and self._plan.float_units:
             await self._chain.request_asset(platform.address, amount=self._plan.float_units)
+        resolver = await self._keyring.resolver()
+        if await self._chain.account(resolver.address) is None:
+            intent = CreateWallet(account=resolver.address, sponsor=platform.address)
+            await self._sender.until_landed(intent, {resolver.address: resolver})
         await self._make_channels(platform)
 
     async def _make_channels(self, platform: Signer) -> None:

@@ -56,7 +56,7 @@ class Loader:
         return await self._work(tx, nobodys, command)
 
     async def _work(self, tx: Transaction, lease: Lease, command: Command) -> Work:
-        platform = await self._keyring.platform()
+        platform, resolver = await self._keyring.platform(), await self._keyring.resolver()
         escrow = command.escrow
         owners = (
             [present(command.wallet_id)]
@@ -65,7 +65,7 @@ class Loader:
         )
         found = await self._parties(tx, command.marketplace_id, owners)
         wallets = [wallet for wallet, _ in found]
-        signers = {platform.address: platform} | {
+        signers = {platform.address: platform, resolver.address: resolver} | {
             wallet.address: signer for wallet, signer in found
         }
         parties = None
@@ -75,6 +75,7 @@ class Loader:
                 buyer=buyer.address,
                 seller=seller.address,
                 platform=platform.address,
+                resolver=escrow.resolver,
                 provider=self._provider,
             )
         books = await self._journal.books(tx, lease)

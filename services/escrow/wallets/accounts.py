@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from chassis.database import Transaction
 from chassis.sql import compiled
-from services.escrow.tables import channels, platform
+from services.escrow.tables import channels, platform, resolver
 from services.escrow.wallets.vault import Sealed
 
 
@@ -32,6 +32,15 @@ class Accounts:
     async def add_platform(self, tx: Transaction, *, address: str, sealed: Sealed) -> None:
         """Keep the platform's key; the first one stays."""
         await tx.run(_ADD_PLATFORM, {"address": address, "sealed": Jsonb(dict(sealed))})
+
+    async def resolver(self, tx: Transaction) -> tuple[str, Sealed] | None:
+        """Read the resolver's address and sealed key; None before the first start."""
+        row = await tx.fetchrow(_RESOLVER)
+        return None if row is None else (row.address, row.sealed)
+
+    async def add_resolver(self, tx: Transaction, *, address: str, sealed: Sealed) -> None:
+        """Keep the resolver's key; the first one stays."""
+        await tx.run(_ADD_RESOLVER, {"address": address, "sealed": Jsonb(dict(sealed))})
 
     async def platform_landed(self, tx: Transaction, *, sequence: int, ledger: int) -> None:
         """Note that a transaction of the platform account's next number is in a ledger.
@@ -78,6 +87,8 @@ _KEY: dict[str, sa.BindParameter[object]] = {
     "sealed": sa.bindparam("sealed"),
 }
 _PLATFORM = compiled(sa.select(platform.c.address, platform.c.sealed))
+_RESOLVER = compiled(sa.select(resolver.c.address, resolver.c.sealed))
+_ADD_RESOLVER = compiled(insert(resolver).values(_KEY).on_conflict_do_nothing())
 _ADD_PLATFORM = compiled(insert(platform).values(_KEY).on_conflict_do_nothing())
 _PLATFORM_LANDED = """
 update platform set last_sequence = %(sequence)s, seen_ledger = greatest(seen_ledger, %(ledger)s)

@@ -13,6 +13,7 @@ from services.escrow.wallets.vault import KeyOwner, KeyUnusable, Sealed, SealedK
 
 # What a seal of a key of no marketplace is bound to.
 PLATFORM = "platform"
+RESOLVER = "resolver"
 CHANNEL = "channel"
 # What the platform's key signs once for the secret of salts.
 SALTS = hashlib.sha256(b"orchestrator: the salts of contracts").digest()
@@ -44,36 +45,51 @@ class Keyring:
         owner, sealed = await self._vault.create(marketplace_id=PLATFORM, wallet_id=CHANNEL)
         return owner.address, to_json(sealed)
 
-    async def ensure_platform(self, *, secret: str | None) -> None:
-        """Keep the platform's key: the given one, or a new one, where none is kept yet.
+    async def ensure_platform(self, *, secret: str | None, resolver: str | None = None) -> None:
+        """Keep the keys of the platform and of who resolves disputes, where none are kept yet.
 
-        Several replicas may do so at once; the first one's key is everybody's.
-        Raises: ValueError: the given secret is not a key, or another key is stored.
+        secret, resolver: given ones; None: new ones. Several replicas may do so at once; the first
+        one's keys are everybody's.
+        Raises: ValueError: a given secret is not a key, or another key is stored.
         """
+        for name, given in ((PLATFORM, secret), (RESOLVER, resolver)):
+            await self._ensure(name, given)
+
+    async def _ensure(self, name: str, secret: str | None) -> None:
         if secret:
             owner, sealed = await self._vault.import_secret(
-                secret, marketplace_id=PLATFORM, wallet_id=PLATFORM
+                secret, marketplace_id=PLATFORM, wallet_id=name
             )
         else:
-            owner, sealed = await self._vault.create(marketplace_id=PLATFORM, wallet_id=PLATFORM)
+            owner, sealed = await self._vault.create(marketplace_id=PLATFORM, wallet_id=name)
+        add = {PLATFORM: self._accounts.add_platform, RESOLVER: self._accounts.add_resolver}
+        read = {PLATFORM: self._accounts.platform, RESOLVER: self._accounts.resolver}
         async with self._database.transaction() as tx:
-            if await self._accounts.platform(tx) is None:
-                await self._accounts.add_platform(tx, address=owner.address, sealed=to_json(sealed))
-        kept = (await self.platform()).address
+            if await read[name](tx) is None:
+                await add[name](tx, address=owner.address, sealed=to_json(sealed))
+        kept = (await self._signer(name)).address
         if secret and kept != owner.address:
-            raise ValueError(f"another platform wallet is in use: {kept}")
+            raise ValueError(f"another {name} wallet is in use: {kept}")
 
     async def platform(self) -> Signer:
         """Return who signs for the platform. Raises: LookupError: before the first start."""
-        if (known := self._recent(PLATFORM)) is not None:
+        return await self._signer(PLATFORM)
+
+    async def resolver(self) -> Signer:
+        """Return who signs what divides disputed contracts. Raises: as `platform`."""
+        return await self._signer(RESOLVER)
+
+    async def _signer(self, name: str) -> Signer:
+        if (known := self._recent(name)) is not None:
             return known
+        read = {PLATFORM: self._accounts.platform, RESOLVER: self._accounts.resolver}
         async with self._database.statement() as connection:
-            found = await self._accounts.platform(connection)
+            found = await read[name](connection)
         if found is None:
-            raise LookupError("there is no platform wallet yet")
+            raise LookupError(f"there is no {name} wallet yet")
         address, sealed = found
-        owner = KeyOwner(marketplace_id=PLATFORM, wallet_id=PLATFORM, address=address)
-        return self._keep(PLATFORM, self._vault.signer(from_json(sealed), owner=owner))
+        owner = KeyOwner(marketplace_id=PLATFORM, wallet_id=name, address=address)
+        return self._keep(name, self._vault.signer(from_json(sealed), owner=owner))
 
     async def salt_key(self) -> bytes:
         """Return the secret that salts are made with: it follows from the platform's key.
@@ -120,7 +136,7 @@ class Keyring:
 
 def owner_of(seal: Seal) -> KeyOwner:
     """Return whose key a kept seal is of, as it was sealed."""
-    platform = {"platform": PLATFORM, "channels": CHANNEL}
+    platform = {"platform": PLATFORM, "resolver": RESOLVER, "channels": CHANNEL}
     if seal.place in platform:
         return KeyOwner(
             marketplace_id=PLATFORM, wallet_id=platform[seal.place], address=seal.address

@@ -1,4 +1,4 @@
-"""Every sealed key that is kept: the platform's, those of channel accounts and of wallets."""
+"""Every sealed key that is kept: of platform, resolver, channel accounts and wallets."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from psycopg.types.json import Jsonb
 
 from chassis.database import Transaction
 from chassis.sql import compiled
-from services.escrow.tables import channels, platform, wallets
+from services.escrow.tables import channels, platform, resolver, wallets
 from services.escrow.wallets.vault import Sealed
 
-_TABLES = {"platform": platform, "channels": channels, "wallets": wallets}
+_TABLES = {"platform": platform, "resolver": resolver, "channels": channels, "wallets": wallets}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,7 @@ async def accepted(world: World, order: Order) -> tuple[Any, Escrow, DeployEscro
         seller=order.seller.address,
         platform=(await world.house.keyring.platform()).address,
         provider=world.house.settings.trustless_work_fee_address,
+        resolver=escrow.resolver,
     )
     factory = world.house.settings.escrow_factory_id
     return asked, escrow, contract.deployment(escrow, parties=parties, factory=factory)

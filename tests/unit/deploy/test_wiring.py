@@ -18,6 +18,7 @@ GIVEN: Mapping[str, set[str]] = {
     "JWT_ISSUERS": {"gateway"},
     "VAULT_TOKEN": {"escrow"},
     "PLATFORM_SECRET": {"escrow"},
+    "RESOLVER_SECRET": {"escrow"},
     "EVENT_SIGNING_KEY": {"escrow"},
     "TRUSTLESS_WORK_API_KEY": {"escrow"},
     "DATABASE_URL": {"migrations"},

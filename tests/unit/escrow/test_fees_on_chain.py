@@ -89,6 +89,13 @@ def distributed(planned: PlannedStep, *, of: Escrow, **changed: object) -> dict[
     return dict(intent.distributions)
 
 
+def test_the_resolver_divides_and_in_contracts_of_before_the_platform() -> None:
+    assert contract.roles(PARTIES).dispute_resolver == PARTIES.platform
+    named = replace(PARTIES, resolver="GRESOLVER")
+    assert contract.roles(named).dispute_resolver == "GRESOLVER"
+    assert contract.roles(named).platform == PARTIES.platform
+
+
 def test_a_contract_is_deployed_with_the_rate_that_the_rounded_fee_needs() -> None:
     meant = contract.deployment(escrow(), parties=PARTIES, factory="CFACTORY")
     exact = contract.deployment(escrow(amount=8000 * CENT), parties=PARTIES, factory="CFACTORY")

@@ -1,0 +1,46 @@
+"""Disputed contracts are divided with a key of their own, not with the platform's."""
+
+import pytest
+from stellar_sdk import Keypair, TransactionEnvelope
+
+from services.escrow.contracts.steps import StepName
+from services.escrow.domain import CommandKind
+from tests.integration.escrow.test_faults import attempts_of
+from tests.integration.escrow.world import AMOUNT, World, usdc
+
+
+async def test_a_disputed_contract_is_divided_by_the_resolver(world: World) -> None:
+    order = await world.funded()
+    platform = (await world.house.keyring.platform()).address
+    resolver = (await world.house.keyring.resolver()).address
+    escrow = await world.queries.escrow(marketplace_id=world.marketplace_id, order_id=order.id)
+    view = await world.house.chain.read_escrow(escrow.contract_id)
+    assert view is not None
+    assert (view.roles.dispute_resolver, view.roles.platform) == (resolver, platform)
+    assert resolver != platform
+
+    await world.do(CommandKind.FREEZE, order)
+    half = usdc(AMOUNT // 2)
+    await world.do(CommandKind.RESOLVE, order, seller=half, buyer=half)
+
+    [sent] = await attempts_of(world, order, StepName.RESOLVE_DISPUTE)
+    assert _who_calls(world, sent) == resolver
+    assert await world.balance(order.seller.address) == AMOUNT // 2
+
+
+def _who_calls(world: World, attempt: object) -> str:
+    passphrase = world.house.settings.stellar_network_passphrase
+    text = getattr(attempt, "envelope_xdr", "")
+    envelope = TransactionEnvelope.from_xdr(text, passphrase)
+    source = envelope.transaction.operations[0].source
+    assert source is not None
+    return source.account_id
+
+
+async def test_another_resolver_than_the_stored_one_is_refused(world: World) -> None:
+    stored = (await world.house.keyring.resolver()).address
+
+    with pytest.raises(ValueError, match=stored):
+        await world.house.keyring.ensure_platform(secret=None, resolver=Keypair.random().secret)
+
+    assert (await world.house.keyring.resolver()).address == stored
