@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "escrow_0013"
-down_revision = "escrow_0012"
+revision = "escrow_0015"
+down_revision = "escrow_0014"
 branch_labels = None
 depends_on = None
 
