@@ -42,6 +42,8 @@ NETWORK_SECONDS = 60
 # In stroops, of an operation. Source: Stellar's base fee.
 LEAST_BID = 100
 DOUBLINGS_MAX = 32
+# A node has not answered in time that is given up after this much of its time.
+SILENT_SHARE = 0.9
 # What nodes say where a ledger or a cursor is not among theirs. Source: stellar-rpc, getEvents.
 OUT_OF_RANGE = "startLedger must be within the ledger range"
 RECENT_SECONDS = 1.0
@@ -314,14 +316,20 @@ class Rpc:
         ledger: int | None = None,
     ) -> ShapeT:
         """Ask the first node that is well. ledger: preferably one that keeps it."""
-        node = await self._nodes.choose(ledger=ledger)
+        node, loop = await self._nodes.choose(ledger=ledger), asyncio.get_running_loop()
+        silent_at = loop.time() + self._timeout * SILENT_SHARE
         try:
             return await self._ask(node, method, params, shape)
         except SorobanRpcErrorResponse as error:
             if error.code not in DEFINITIVE_CODES:
                 self._nodes.failed(node)
             raise
-        except BaseException:
+        except asyncio.CancelledError:
+            # Its time is over; or nobody wants the answer any more, which says nothing of the node.
+            if loop.time() >= silent_at:
+                self._nodes.failed(node)
+            raise
+        except Exception:
             self._nodes.failed(node)
             raise
 
