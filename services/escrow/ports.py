@@ -214,8 +214,11 @@ class Chain(Protocol):
         """
         ...
 
-    async def is_taken(self, contract_id: str) -> bool:
-        """Tell whether a contract of any kind has an address. Raises: ChainUnavailable."""
+    async def code_of(self, contract_id: str) -> str | None:
+        """Return the hash of a contract's code, "" of the network's own; None: there is none.
+
+        Raises: ChainUnavailable.
+        """
         ...
 
     async def verify_and_sign(

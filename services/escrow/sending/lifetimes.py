@@ -14,6 +14,7 @@ from services.escrow.contracts.intents import ExtendLifetimes
 from services.escrow.measures import LIFETIMES
 from services.escrow.ports import Chain
 from services.escrow.sending.place_store import PlaceStore
+from services.escrow.sending.places import wrong_with
 from services.escrow.sending.platform_sender import PlatformSender
 from services.escrow.wallets.keyring import Keyring
 
@@ -67,6 +68,7 @@ class Keeper:
 
         Raises: ChainUnavailable; PlatformNotFunded; FeesTooHigh; ChainRefused.
         """
+        await self._check_factories()
         extended = 0
         shared = {
             "code": await self._chain.lifetimes(code=self._code),
@@ -82,6 +84,15 @@ class Keeper:
             after = contracts[-1]
         LIFETIMES.labels("order").set(min(shortest, default=0) / LEDGERS_A_DAY)
         return extended
+
+    async def _check_factories(self) -> None:
+        """Alarm for factories that make no contracts; orders use the next one."""
+        for factory in self._factories:
+            why = await wrong_with(self._chain, factory)
+            if await self._chain.code_of(factory) is None:
+                why = "there is no such contract"
+            if why:
+                log.error("escrow.factory_unusable", factory=factory, why=why)
 
     async def _live(self, after: str) -> Sequence[str]:
         async with self._database.statement() as connection:

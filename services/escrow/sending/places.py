@@ -62,13 +62,9 @@ class Places:
     async def require_free(self, work: Work) -> None:
         """Look why a deployment is refused. Raises: PlaceTaken; ChainUnavailable."""
         factory = self.deployments(work)[0].factory
-        try:
-            is_used = await self._chain.read_escrow(factory) is not None
-        except ValueError:
-            is_used = True
-        if is_used:
-            raise PlaceTaken("the factory holds an escrow itself", is_factory=True)
-        if await self._chain.is_taken(work.escrow.contract_id):
+        if why := await wrong_with(self._chain, factory):
+            raise PlaceTaken(why, is_factory=True)
+        if await self._chain.code_of(work.escrow.contract_id) is not None:
             raise PlaceTaken("another contract is in its place")
 
     async def pass_over(self, work: Work, taken: PlaceTaken) -> None:
@@ -98,3 +94,12 @@ class Places:
             await self._journal.fence(tx, work.lease)
             await self._store.move(tx, moved, known=escrow.contract_id)
         log.error("escrow.place_taken", contract=escrow.contract_id, next=address, why=str(taken))
+
+
+async def wrong_with(chain: Chain, factory: str) -> str:
+    """Return why a factory makes no contracts, "" where it does. Raises: ChainUnavailable."""
+    try:
+        is_used = await chain.read_escrow(factory) is not None
+    except ValueError:
+        is_used = True
+    return "the factory holds an escrow itself" if is_used else ""

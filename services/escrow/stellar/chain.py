@@ -135,9 +135,9 @@ class StellarChain:
             return False
         return view.wasm_hash == intent.wasm_hash and stored == self._blueprints.stored(intent)
 
-    async def is_taken(self, contract_id: str) -> bool:
-        """Tell whether a contract of any kind has an address."""
-        return await self._views.wasm_hash(contract_id) is not None
+    async def code_of(self, contract_id: str) -> str | None:
+        """Return the hash of a contract's code, None where there is no such contract."""
+        return await self._views.wasm_hash(contract_id)
 
     async def verify_and_sign(
         self,

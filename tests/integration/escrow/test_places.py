@@ -166,6 +166,10 @@ async def test_an_order_goes_on_with_the_next_factory_where_the_first_is_made_us
 
         assert [line for line in logs if line["event"] == "escrow.factory_unusable"] != []
         await is_paid(own, order)
+        with capture_logs() as logs:
+            await own.house.keeper().look()
+        alarms = [line for line in logs if line["event"] == "escrow.factory_unusable"]
+        assert [line["factory"] for line in alarms] == [first]
 
 
 async def test_a_contract_that_was_changed_after_its_deployment_is_not_funded(
