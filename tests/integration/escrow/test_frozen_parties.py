@@ -21,7 +21,9 @@ async def test_a_release_to_a_frozen_seller_is_abandoned_and_the_money_divided(
     waiting = await resting(world, asked.command_id)
     assert (waiting.state, waiting.error_reason) == (CommandState.RUNNING, "CHAIN_REFUSED")
 
-    ended = await abandoned(world, asked)
+    await abandoned(world, asked)
+    ended = await world.ended(asked)
+    assert (ended.state, ended.error_reason) == (CommandState.FAILED, "ABANDONED")
     assert ended.escrow is not None
     assert ended.escrow.state is EscrowState.FUNDED
     await world.do(CommandKind.RESOLVE, order, seller=usdc(0), buyer=usdc(AMOUNT))

@@ -47,6 +47,7 @@ async def wrapped_with(world: World) -> list[str]:
     """Return the ids of the keys that seals are wrapped with, one for each seal."""
     statement = (
         "select sealed ->> 'kek_id' from platform union all"
+        " select sealed ->> 'kek_id' from resolver union all"
         " select sealed ->> 'kek_id' from channels union all"
         " select sealed ->> 'kek_id' from wallets"
     )

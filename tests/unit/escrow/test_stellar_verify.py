@@ -15,6 +15,7 @@ from services.escrow.contracts.intents import Intent
 from services.escrow.ports import ChainRefused, EnvelopeRefused, FeesTooHigh
 from services.escrow.stellar.addresses import sc_address
 from services.escrow.stellar.envelope import enclose, hash_of, wrap
+from tests.unit.escrow.other_intents import other_intents
 from tests.unit.escrow.stellar_envelopes import (
     ACTORS,
     ASSET_CONTRACT,
@@ -35,7 +36,6 @@ from tests.unit.escrow.stellar_envelopes import (
     invocation,
     key_of,
     mutants,
-    other_intents,
     own_storage,
     recoded,
     valid_envelope,
