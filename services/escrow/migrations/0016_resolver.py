@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "escrow_0015"
-down_revision = "escrow_0014"
+revision = "escrow_0016"
+down_revision = "escrow_0015"
 branch_labels = None
 depends_on = None
 
