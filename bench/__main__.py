@@ -36,7 +36,7 @@ PARTS = (
     Part(name="idle", seconds=75, settings=USUAL, with_stack=idle.measure),
     Part(name="subscriber", seconds=20, settings=USUAL, with_stack=subscriber.measure),
     Part(name="rest", seconds=85, settings=USUAL, with_stack=rest.measure),
-    Part(name="size", seconds=40, settings=flows.QUICK, with_stack=size.measure),
+    Part(name="size", seconds=110, settings=flows.QUICK, with_stack=size.measure),
     Part(name="flows", seconds=70, settings=flows.QUICK, with_stack=flows.measure),
     Part(name="release", seconds=230, settings=flows.QUICK, with_stack=release.measure),
     Part(name="ledger", seconds=45, alone=programs.transfers),
