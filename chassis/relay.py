@@ -32,7 +32,7 @@ from kernel.ids import to_public
 CONNECTIONS = 1
 BATCH = 256
 # Between two looks for events, so that those of a busy service are published together.
-TOGETHER_SECONDS = 0.005
+TOGETHER_SECONDS = 0.01
 # Between two looks that nothing asked for.
 SELDOM_SECONDS = 5.0
 # Between two words to the relay that leads.
@@ -74,6 +74,9 @@ async def _lead(database: Database, bus: Bus, signer: EventSigner | None) -> Non
             told = database.told
             connection.on_news = told.set
             await connection.run(f"listen {_channel(database)}")
+            # What is noted need not be on the disk at once: an event of which the note is lost is
+            # sent again, and the server knows its id.
+            await connection.run("set synchronous_commit to off")
             gaps, may_have_gaps, looked_for_gaps_at = Gaps(), True, time.monotonic()
             while True:
                 # Before the look: what is told during it asks for another one.
