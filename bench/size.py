@@ -14,8 +14,8 @@ from bench.stack import Stack
 from deploy.local.rest import Marketplace
 
 ACTIONS = (RESERVE, ESCROW, FUND, RELEASE)
-# The first orders fill the pages that each table and index has from the beginning. The others are so
-# many that NATS has closed, and with that compressed, a block of the stream, and that PostgreSQL
+# The first orders fill the pages that each table and index has from the beginning. The others are
+# so many that NATS has closed, and with that compressed, a block of the stream, and that PostgreSQL
 # uses the room of outdated rows again.
 FIRST, ORDERS, WORKERS, BUYERS = 32, 512, 16, 8
 # What is made good after a release, and what relays publish, ends in this time.

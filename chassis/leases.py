@@ -190,20 +190,24 @@ class Leases:
     async def _oldest(self, tx: Transaction, most: int) -> Sequence[Lease]:
         return await self._table.claim(tx, limit=most, seconds=self._seconds)
 
-    async def _claim_due(self) -> int:
+    async def _claim_due(self) -> bool:
+        """Claim what is due and begin it; returns whether more may be due that has a place here.
+
+        What others have locked, or a share does not allow, is looked at when work ends, or later.
+        """
         free = self._most - len(self._tasks)
         if free <= 0:
-            return 0
+            return False
         asked_at = time.monotonic()
         try:
             async with self._database.statement() as connection:
                 leases = await self._claim(connection, free)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next claim may succeed
             log.warning("leases.claim_failed", error=type(error).__name__)
-            return 0
+            return False
         for lease in leases:
             self.begin(lease, asked_at=asked_at)
-        return len(leases)
+        return len(leases) == free
 
     async def _drive(self, lease: Lease) -> None:
         backoff, began = FIRST_BACKOFF_SECONDS, time.monotonic()

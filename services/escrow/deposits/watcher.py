@@ -1,8 +1,8 @@
 """The watcher reads the asset's transfers from a stored cursor, and publishes each deposit once.
 
 The cursor is saved in the transaction of what was found: no deposit is missed while this process
-is stopped, and none is published twice. Where ledgers hold no transfers, the cursor is saved once a
-second, and those ledgers may be read again.
+is stopped, and none is published twice. Where ledgers hold no transfers, the cursor is saved every
+three seconds, and those ledgers may be read again.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ AWAY_SECONDS_MAX = 5.0
 QUIET_SECONDS, LONGER = 1.0, 1.25
 NO_CURSOR_SECONDS = 0.2
 # How often a cursor is saved that has passed nothing.
-KEEP_SECONDS = 1.0
+KEEP_SECONDS = 3.0
 ALARM_SECONDS = 60.0
 # How far, and for how long, a node may be behind another that was read before.
 LAG_LEDGERS_MAX = 120
