@@ -62,7 +62,12 @@ marketplace: $(INSTALLED) ## Configure a marketplace, or print its settings: MAR
 	@$(ASK) choose $(OF) \
 	  $(if $(CREDITS),--credits "$(CREDITS)") $(if $(FEE_BPS),--fee-bps "$(FEE_BPS)") \
 	  $(if $(PARTY_FEE_BPS),--party-fee-bps "$(PARTY_FEE_BPS)") \
-	  $(if $(AUTO_CONFIRM_DAYS),--auto-confirm-days "$(AUTO_CONFIRM_DAYS)")
+	  $(if $(AUTO_CONFIRM_DAYS),--auto-confirm-days "$(AUTO_CONFIRM_DAYS)") \
+	  $(if $(RESERVATION_DAYS),--reservation-days "$(RESERVATION_DAYS)") \
+	  $(if $(FUNDING_DAYS),--funding-days "$(FUNDING_DAYS)") \
+	  $(if $(DELIVERY_DAYS),--delivery-days "$(DELIVERY_DAYS)") \
+	  $(if $(DECISION_DAYS),--decision-days "$(DECISION_DAYS)") \
+	  $(if $(WARNING_HOURS),--warning-hours "$(WARNING_HOURS)")
 
 suspense: $(INSTALLED) ## List deposits in suspense; credit one to its wallet's user: CREDIT=<transfer> REASON=…
 	@$(ASK) suspense $(OF) $(if $(CREDIT),--credit "$(CREDIT)") $(if $(REASON),--reason "$(REASON)")

@@ -198,6 +198,10 @@ class Idempotency:
         """Forget a claimed key, so that the request may be tried again (its end was a 5xx)."""
         await tx.run(_RELEASE, _key(key))
 
+    async def age(self, tx: Transaction, own: RequestKey, *, by: dt.timedelta) -> None:
+        """Let the answers of a marketplace get older: its clock was moved. own: the key of that."""
+        await tx.run(_AGE, (by, *_key(own)))
+
     async def purge(self, database: Database) -> int:
         """Delete the answers that are older than KEPT; running ones stay. Returns how many."""
         async with database.transaction() as tx:
@@ -268,6 +272,10 @@ _READ_FRESH = f"{_READ} and (created_at >= now() - %s or state = 'running')"
 _FINISH = """
 update idempotency set state = %s, body = %s
 where marketplace_id = %s and scope = %s and key = %s and state = 'running'
+"""
+_AGE = """
+update idempotency set created_at = created_at - %s::interval
+where marketplace_id = %s and (scope, key) <> (%s, %s)
 """
 _RELEASE = """
 delete from idempotency

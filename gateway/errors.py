@@ -94,6 +94,8 @@ REASONS: Mapping[str, Row] = {
     "CLIENT_ORDER_REF_TAKEN": Row(409, "CLIENT_ORDER_REF_TAKEN", "client_order_ref_taken"),
     "REFERENCE_TAKEN": Row(409, "REFERENCE_TAKEN", "reference_taken"),
     "MANUAL_CREDIT_DISABLED": Row(409, "MANUAL_CREDIT_DISABLED", "manual_credit_disabled"),
+    "LIVE_MARKETPLACE": Row(409, "LIVE_MARKETPLACE", "live_marketplace"),
+    "CLOCK_TOO_FAR": Row(409, "CLOCK_TOO_FAR", "clock_too_far"),
     "IDEMPOTENCY_KEY_REUSED": Row(409, "IDEMPOTENCY_KEY_REUSED", "idempotency_key_reused"),
     "IDEMPOTENCY_KEY_IN_PROGRESS": Row(
         409, "IDEMPOTENCY_KEY_IN_PROGRESS", "idempotency_key_in_progress"

@@ -15,9 +15,9 @@ def for_answers(url: str, time: dt.timedelta, *, schema: str) -> None:
     _move(url, schema, "idempotency", "created_at", time)
 
 
-def for_deliveries(url: str, time: dt.timedelta) -> None:
-    """Let deliveries get older."""
-    _move(url, "orders", "orders", "delivered_at", time)
+def for_orders(url: str, time: dt.timedelta) -> None:
+    """Let orders rest longer in their states."""
+    _move(url, "orders", "orders", "rests_since", time)
 
 
 def for_offers(url: str, time: dt.timedelta) -> None:

@@ -19,14 +19,18 @@ from deploy.operator.trail import keep
 
 FEE_BPS_MAX = 9900
 DAYS_MAX = 365
+HOURS_MAX = 720
 _MAKE = "insert into orders.marketplaces (id) values (%s) on conflict do nothing"
 _CHOOSE = "update orders.marketplaces set {} = %s where id = %s"
 _READ = """
 select allows_manual_credit, platform_fee_bps_marketplace, platform_fee_bps_party,
-       auto_confirm_days
+       auto_confirm_days, reservation_days, funding_days, delivery_days, decision_days,
+       warning_hours
 from orders.marketplaces where id = %s
 """
 BPS = click.IntRange(0, FEE_BPS_MAX)
+DAYS = click.IntRange(1, DAYS_MAX)
+HOURS = click.IntRange(1, HOURS_MAX)
 
 
 @doing("choose", about=__doc__)
@@ -45,10 +49,21 @@ BPS = click.IntRange(0, FEE_BPS_MAX)
     type=BPS,
     help="Platform fee of orders made with a user's token, in basis points.",
 )
+@click.option("--auto-confirm-days", type=DAYS, help="Days until a delivery counts as accepted.")
 @click.option(
-    "--auto-confirm-days",
-    type=click.IntRange(1, DAYS_MAX),
-    help="Days until a delivery counts as accepted.",
+    "--reservation-days", type=DAYS, help="Days until a reservation without an escrow is canceled."
+)
+@click.option(
+    "--funding-days", type=DAYS, help="Days until an order whose escrow is not funded is canceled."
+)
+@click.option(
+    "--delivery-days", type=DAYS, help="Days until a missing delivery is published as an event."
+)
+@click.option(
+    "--decision-days", type=DAYS, help="Days until an undecided dispute is published as an event."
+)
+@click.option(
+    "--warning-hours", type=HOURS, help="Hours from a deadline's warning to the deadline."
 )
 def command(
     place: Place,
@@ -57,7 +72,7 @@ def command(
     credits_: str | None,
     fee_bps: int | None,
     party_fee_bps: int | None,
-    auto_confirm_days: int | None,
+    **deadlines: int | None,
 ) -> Answer:
     """Change what is given, and print the settings.
 
@@ -71,7 +86,7 @@ def command(
         "allows_manual_credit": None if credits_ is None else credits_ == "on",
         "platform_fee_bps_marketplace": fee_bps,
         "platform_fee_bps_party": party_fee_bps,
-        "auto_confirm_days": auto_confirm_days,
+        **deadlines,
     }
     chosen_now = {name: value for name, value in given.items() if value is not None}
     if chosen_now:
@@ -87,6 +102,11 @@ def _said(marketplace: Named, held: Mapping[str, Any]) -> Answer:
             f"platform fee, orders by API key: {_bps(by_key)}",
             f"platform fee, orders by user's token: {_bps(by_token)}",
             f"a delivery counts as accepted after {held['auto_confirm_days']} days",
+            f"a reservation without an escrow is canceled after {held['reservation_days']} days",
+            f"an order whose escrow is not funded is canceled after {held['funding_days']} days",
+            f"a missing delivery is published after {held['delivery_days']} days",
+            f"an undecided dispute is published after {held['decision_days']} days",
+            f"each deadline's warning comes {held['warning_hours']} hours before it",
         ],
         document={
             "marketplace": marketplace.label,
@@ -94,6 +114,11 @@ def _said(marketplace: Named, held: Mapping[str, Any]) -> Answer:
             "feeBps": by_key,
             "partyFeeBps": by_token,
             "autoConfirmDays": held["auto_confirm_days"],
+            "reservationDays": held["reservation_days"],
+            "fundingDays": held["funding_days"],
+            "deliveryDays": held["delivery_days"],
+            "decisionDays": held["decision_days"],
+            "warningHours": held["warning_hours"],
         },
     )
 

@@ -17,6 +17,7 @@ from gateway.marketplace import (
     disputes,
     events,
     health,
+    marketplaces,
     milestones,
     offers,
     orders,
@@ -36,6 +37,7 @@ RESOURCES = (
     disputes,
     events,
     api_keys,
+    marketplaces,
     health,
 )
 OPERATIONS: tuple[Operation, ...] = tuple(
@@ -58,6 +60,7 @@ ABOUT = About(
         "Users": "The people and businesses of the marketplace: balances, wallets, deposits.",
         "Disputes": "The cases of support: evidence, assignment, decisions.",
         "Events": "A live stream of events, with replay.",
+        "Marketplace": "The settings of the marketplace, and the clock of a test marketplace.",
         "Access": "API keys, and the key of a request.",
         "Health": "Whether the gateway runs, and whether each part is ready.",
     },

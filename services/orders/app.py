@@ -19,6 +19,8 @@ from chassis.runner import App
 from chassis.server import Binding
 from kernel.clock import Clock, SystemClock
 from services.orders import wire
+from services.orders.deadlines import wire as deadlines_wire
+from services.orders.deadlines.chosen import Chosen
 from services.orders.funds.credits import CreditService
 from services.orders.funds.holds import Holds
 from services.orders.measures import MEASURES
@@ -102,7 +104,7 @@ def _app(
     crediting = parts.crediting()
     registry = parts.registry()
     service = parts.service(saga)
-    timers = Timers(database=database, service=service)
+    timers = Timers(database=database, orders=parts.orders, service=service, clock=parts.clock)
     offers = parts.offers(saga, hours=settings.offer_hours)
     servicer = OrdersServicer(
         service=service,
@@ -112,6 +114,7 @@ def _app(
         holds=parts.holds(),
         reconciler=reconciler,
         offers=offers,
+        chosen=parts.chosen(),
     )
     return App(
         name="orders",
@@ -138,7 +141,7 @@ def _app(
             "purge": lambda: _every(PURGE_SECONDS, lambda: parts.idempotency.purge(database)),
             "credits": crediting.run,
             "credit_ends": crediting.watch,
-            "accept": lambda: _every(settings.auto_confirm_poll_seconds, timers.accept_overdue),
+            "deadlines": lambda: _every(settings.auto_confirm_poll_seconds, timers.meet_deadlines),
             "lapse": lambda: _every(settings.offer_poll_seconds, offers.lapse_overdue),
             "reconcile": reconciler.run,
             "totals": lambda: _every(FOLD_SECONDS, timers.fold_totals),
@@ -242,6 +245,15 @@ class Parts:
             clock=self.clock,
             encode=wire.encode_order,
             platform_fee_bps=self._platform_fee_bps,
+        )
+
+    def chosen(self) -> Chosen:
+        """Make the settings of marketplaces, and the clocks of test marketplaces."""
+        return Chosen(
+            database=self._database,
+            idempotency=self.idempotency,
+            platform_fee_bps=self._platform_fee_bps,
+            encode=deadlines_wire.encode,
         )
 
     def registry(self) -> UserRegistry:

@@ -132,6 +132,40 @@ class OrderService:
             lambda order, _id: use_cases.cancel(order, by=by, reason=reason, user_id=user_id),
         )
 
+    async def expire(
+        self, request: Request, *, order_id: uuid.UUID, version: int, reason: str
+    ) -> Answer:
+        """Close an order that was not funded in time, if it is still at this version.
+
+        Raises: OrderNotFound; OrderInWrongState.
+        """
+        return await self._commands.run(
+            request,
+            order_id,
+            lambda order, _id: use_cases.expire(
+                use_cases.unchanged(order, version=version), reason=reason
+            ),
+        )
+
+    async def accept_delivery(
+        self, request: Request, *, order_id: uuid.UUID, version: int
+    ) -> Answer:
+        """Pay the seller of an unanswered delivery, if the order is still at this version.
+
+        Source: reference §3, auto-confirm by SYSTEM. Raises: OrderNotFound; OrderInWrongState.
+        """
+        return await self._commands.run(
+            request,
+            order_id,
+            lambda order, _id: use_cases.release(
+                use_cases.unchanged(order, version=version),
+                by=Party.SYSTEM,
+                delta_score_tenths=None,
+                is_forced=True,
+                at=self._clock.now(),
+            ),
+        )
+
     async def refund(
         self, request: Request, *, order_id: uuid.UUID, by: Party, reason: str
     ) -> Answer:

@@ -11,6 +11,9 @@ from chassis.idempotency import request_key
 from chassis.identity import MARKETPLACE, PEOPLE, allow
 from chassis.wire import page_size, uuid_from_token
 from services.orders import calls, wire
+from services.orders.deadlines import servicer as deadlines_servicer
+from services.orders.deadlines.chosen import Chosen
+from services.orders.deadlines.servicer import MarketplaceMethods
 from services.orders.funds.credits import CreditService, NewCredit
 from services.orders.funds.holds import Holds
 from services.orders.offers import servicer as offers_servicer
@@ -54,11 +57,12 @@ ACCESS = {
     "CreditUser": allow("gateway", scope="admin"),
     "GiveBackHold": allow("operator"),
     "GetReconciliation": allow("operator"),
+    **deadlines_servicer.ACCESS,
     **offers_servicer.ACCESS,
 }
 
 
-class OrdersServicer(OfferMethods, orders_pb2_grpc.OrdersServiceServicer):
+class OrdersServicer(MarketplaceMethods, OfferMethods, orders_pb2_grpc.OrdersServiceServicer):
     """The contract's methods."""
 
     def __init__(
@@ -71,10 +75,12 @@ class OrdersServicer(OfferMethods, orders_pb2_grpc.OrdersServiceServicer):
         holds: Holds,
         reconciler: Reconciler,
         offers: OfferService,
+        chosen: Chosen,
     ) -> None:
         self._service, self._queries, self._holds = service, queries, holds
         self._registry, self._crediting = registry, crediting
         self._reconciler, self._offers = reconciler, offers
+        self._chosen = chosen
 
     async def RegisterUser(
         self, request: orders_pb2.RegisterUserRequest, context: Context

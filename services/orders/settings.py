@@ -16,7 +16,7 @@ class OrdersSettings(ServiceSettings, CallerSettings):
     # Basis points of the amount, for orders created with an API key and by a party.
     platform_fee_bps_marketplace: Annotated[int, Field(ge=0, le=9900)] = 0
     platform_fee_bps_party: Annotated[int, Field(ge=0, le=9900)] = 1000
-    # How often deliveries whose time to confirm is over are looked for.
+    # How often deadlines of orders are looked for.
     auto_confirm_poll_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
     # How long an offer of one side to the other is open, and how often overdue ones are looked for.
     offer_hours: Annotated[int, Field(ge=1, le=8760)] = 72

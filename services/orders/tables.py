@@ -130,6 +130,12 @@ marketplaces = _table(
     platform_fee_bps_marketplace=sa.Integer,
     platform_fee_bps_party=sa.Integer,
     auto_confirm_days=sa.Integer,
+    reservation_days=sa.Integer,
+    funding_days=sa.Integer,
+    delivery_days=sa.Integer,
+    decision_days=sa.Integer,
+    warning_hours=sa.Integer,
+    clock_offset_seconds=sa.BigInteger,
 )
 credits_ = _table(
     "credits",

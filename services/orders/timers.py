@@ -1,17 +1,21 @@
-"""What happens by the clock: unanswered deliveries are accepted, and counts are folded.
+"""What happens by the clock: deadlines of orders are met, and counts are folded.
 
-The timer is the delivery's own instant in the database, against the database's clock, so that it
-survives restarts and no machine's wrong clock releases money; a dispute moves the order out of its
-reach.
+When an order began to rest is an instant in the database, against the database's clock, so that it
+survives restarts and no machine's wrong clock moves money. Moving on resets it.
 """
 
 from chassis import identity
 from chassis.database import Database
 from chassis.idempotency import RequestKey, fingerprint_of
 from chassis.telemetry import logger
+from kernel.clock import Clock
 from kernel.errors import DomainError
+from services.orders.deadlines.store import DeadlineStore, Due
 from services.orders.operations.commands import Request
-from services.orders.order.domain import Party
+from services.orders.operations.operation_store import OperationStore
+from services.orders.order import deadlines
+from services.orders.order.deadlines import RULES, Action, Rule
+from services.orders.order.store import OrderMovedOn, OrderStore
 from services.orders.people.party_store import PartyStore
 from services.orders.service import OrderService
 
@@ -22,37 +26,82 @@ log = logger()
 class Timers:
     """The loops of the clock."""
 
-    def __init__(self, *, database: Database, service: OrderService) -> None:
+    def __init__(
+        self, *, database: Database, orders: OrderStore, service: OrderService, clock: Clock
+    ) -> None:
         self._database = database
+        self._orders = orders
+        self._operations = OperationStore()
+        self._deadlines = DeadlineStore()
         self._parties = PartyStore()
         self._service = service
+        self._clock = clock
 
-    async def accept_overdue(self) -> int:
-        """Release orders whose delivery counts as accepted by now; returns how many were begun.
+    async def meet_deadlines(self) -> int:
+        """Warn of the deadlines that are near, then act on those that have passed.
 
-        Source: reference §3, auto-confirm by SYSTEM.
+        Each order has its warning before its deadline is acted on. Where an operator has abandoned
+        its payout, the clock moves no money of it. Returns how many deadlines have passed.
         """
-        async with self._database.transaction() as tx:
-            overdue = await self._parties.overdue(tx, limit=BATCH)
-        for marketplace_id, order_id in overdue:
-            identity.bind(identity.system(caller="orders", marketplace_id=marketplace_id))
-            key = RequestKey(
-                marketplace_id=marketplace_id,
-                scope="timer",
-                key=f"accept:{order_id}",
-                fingerprint=fingerprint_of(b"accept", order_id.bytes),
-            )
-            request = Request(marketplace_id=marketplace_id, key=key, wait_seconds=0)
-            try:
-                await self._service.release_funds(
-                    request, order_id=order_id, by=Party.SYSTEM, is_forced=True
-                )
-            except DomainError as error:
-                # It was confirmed meanwhile, or a peer is unavailable: the next turn looks again.
-                log.info("order.not_accepted", order_id=str(order_id), error=error.reason)
-        return len(overdue)
+        met = 0
+        for rule in RULES:
+            async with self._database.statement() as connection:
+                near = await self._deadlines.near(connection, rule, limit=BATCH)
+            for due in near:
+                await self._tell(due, rule, is_over=False)
+            async with self._database.statement() as connection:
+                passed = await self._deadlines.passed(connection, rule, limit=BATCH)
+            for due in passed:
+                if rule.action in {Action.TELL, Action.ESCALATE} or due.is_abandoned:
+                    await self._tell(due, rule, is_over=True)
+                else:
+                    await self._begin(due, rule)
+            met += len(passed)
+        return met
 
     async def fold_totals(self) -> None:
         """Fold the parties' counts once; one process at a time, the others leave it."""
         async with self._database.transaction() as tx:
             await self._parties.fold_totals(tx)
+
+    async def _tell(self, due: Due, rule: Rule, *, is_over: bool) -> None:
+        """Publish a warning, or that a deadline has passed, if the order still rests."""
+        try:
+            async with self._database.transaction() as tx:
+                names = {"marketplace_id": due.marketplace_id, "order_id": due.order_id}
+                before = await self._orders.lock(tx, **names)
+                is_running = await self._operations.running(tx, **names) is not None
+                if before.version != due.version or is_running:
+                    return
+                at = self._clock.now()
+                if is_over:
+                    after, facts = deadlines.passed(before, rule, at=at)
+                else:
+                    after, facts = deadlines.warned(before, rule, due_at=due.due_at, at=at)
+                await self._orders.save(tx, before=before, after=after, facts=facts, request_id="")
+                await self._deadlines.note(tx, due, told="passed" if is_over else "warned")
+        except (DomainError, OrderMovedOn) as error:
+            # The next turn looks again.
+            log.info("deadline.not_told", order_id=str(due.order_id), error=type(error).__name__)
+
+    async def _begin(self, due: Due, rule: Rule) -> None:
+        """Begin the operation that a caller's command would begin, once for this rest."""
+        identity.bind(identity.system(caller="orders", marketplace_id=due.marketplace_id))
+        key = RequestKey(
+            marketplace_id=due.marketplace_id,
+            scope="timer",
+            key=f"{rule.name}:{due.order_id}:{due.version}",
+            fingerprint=fingerprint_of(rule.name.encode(), due.order_id.bytes),
+        )
+        request = Request(marketplace_id=due.marketplace_id, key=key, wait_seconds=0)
+        order_id, version = due.order_id, due.version
+        try:
+            if rule.action is Action.RELEASE:
+                await self._service.accept_delivery(request, order_id=order_id, version=version)
+            else:
+                await self._service.expire(
+                    request, order_id=order_id, version=version, reason=rule.why
+                )
+        except DomainError as error:
+            # It moved on meanwhile, or a peer is unavailable: the next turn looks again.
+            log.info("deadline.not_met", order_id=str(order_id), error=error.reason)

@@ -9,6 +9,7 @@ PURE = [
     for name in (
         "operations/operation",
         "operations/postings",
+        "order/deadlines",
         "order/domain",
         "order/endings",
         "order/intake",
@@ -23,6 +24,8 @@ PURE = [
 USE_CASES_AND_STORES = [
     f"services/orders/{name}.py"
     for name in (
+        "deadlines/chosen",
+        "deadlines/store",
         "funds/credit_store",
         "funds/credits",
         "funds/holds",

@@ -60,8 +60,8 @@ def test_the_order_goes_exactly_where_the_documents_say() -> None:
     documented = {
         "ORDER_CREATED": {"FUNDS_RESERVED", "CLOSED"},
         "FUNDS_RESERVED": {"ESCROW_CREATING", "CLOSED"},
-        # Back to FUNDS_RESERVED: the chain refused for good.
-        "ESCROW_CREATING": {"ESCROW_FUNDING", "FUNDS_RESERVED"},
+        # Back to FUNDS_RESERVED: the chain refused for good. To CLOSED: nobody funded it in time.
+        "ESCROW_CREATING": {"ESCROW_FUNDING", "FUNDS_RESERVED", "CLOSED"},
         "ESCROW_FUNDING": {"ESCROW_FUNDED", "FUNDS_RESERVED"},
         "ESCROW_FUNDED": {"IN_PROGRESS"},
         # To itself: the work was delivered.

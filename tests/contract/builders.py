@@ -77,6 +77,8 @@ ORDERS: dict[str, Callable[[], Any]] = {
         type=orders.USER_TYPE_BOTH,
         user_id=ident(),
     ),
+    "GetMarketplace": orders.GetMarketplaceRequest,
+    "AdvanceClock": lambda: keyed(orders.AdvanceClockRequest, seconds=60),
     "GetUser": lambda: orders.GetUserRequest(user=ident()),
     "ListUsers": lambda: orders.ListUsersRequest(page=page()),
     "CreateOrder": lambda: keyed(

@@ -39,6 +39,8 @@ NEEDS_NOTHING = {
     ("orders", "ListOrders"),
     ("orders", "ListPartyOrders"),
     ("orders", "GetReconciliation"),
+    ("orders", "GetMarketplace"),
+    ("orders", "AdvanceClock"),
     ("escrow", "ConfirmChain"),
 }
 NAMING = [(name, method) for name, method in METHODS if (name, method.name) not in NEEDS_NOTHING]

@@ -294,4 +294,5 @@ READY: dict[tuple[str, str], Ready] = {
     ("orders", "ConfirmOrder"): _on_order("ConfirmOrder", *_LOCKED, "DeliverOrder"),
     ("orders", "PayOrder"): _on_order("PayOrder"),
     ("orders", "CreditUser"): _credit_user,
+    ("orders", "AdvanceClock"): _as_it_is("orders", "AdvanceClock"),
 }

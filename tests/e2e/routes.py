@@ -18,6 +18,8 @@ METHODS = ("get", "post", "put", "patch", "delete")
 # Routes that need no credential, and those that every credential may call.
 OPEN = frozenset({"/health", "/health/detailed"})
 ANY_SCOPE = frozenset({"/me"})
+# The route that a live marketplace may not call.
+TEST_ONLY = frozenset({"/test/clock"})
 # A body that each route with one accepts; the order's amount is 1.00.
 _BODIES: Mapping[str, Body] = {
     "/orders": {"buyerId": "nobody", "sellerId": "noone", "amount": "1.00", "title": "Logo"},
@@ -38,6 +40,7 @@ _BODIES: Mapping[str, Body] = {
     "/disputes/{id}/assign": {"agentId": "agent-7"},
     "/disputes/{id}/evidence": {"evidence": ["https://example.org/proof"]},
     "/disputes/{id}/resolve": {"decision": "FULL_REFUND"},
+    "/test/clock": {"advance": "1s"},
     "/auth/api-keys": {"scopes": ["read"]},
 }
 # The state of an order in which a path can do something to it.

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.tenants import key_store, tenant
+from tests.e2e.tenants import client_of, key_store, tenant
 from tests.people import Person, answer_of, meet
 from tests.running_stack import RunningStack
 from tests.shop import Shop, data_of
@@ -71,6 +71,8 @@ async def test_marketplace_api_examples_succeed_unchanged(stack: RunningStack, s
     data_of(await shown.send(client, "/users/{id}/balance/credit", id=BUYER))
     data_of(await shown.send(client, "/auth/api-keys"), status=201)
     await shop.give(BUYER, "900.00")
+    async with client_of(stack, str(stack.document["testKey"])) as test:
+        data_of(await shown.send(test, "/test/clock"))
 
     async def ordered(*actions: str, example: str = "order") -> str:
         order_id = data_of(await shown.send(client, "/orders", example), status=201)["id"]

@@ -35,6 +35,11 @@ async def test_new_settings_apply_to_the_next_order(own: Tenant) -> None:
         "platform fee, orders by API key: 250 basis points",
         "platform fee, orders by user's token: the service's default",
         "a delivery counts as accepted after 3 days",
+        "a reservation without an escrow is canceled after 7 days",
+        "an order whose escrow is not funded is canceled after 7 days",
+        "a missing delivery is published after 30 days",
+        "an undecided dispute is published after 14 days",
+        "each deadline's warning comes 24 hours before it",
     ]
     async with own.shop() as shop:
         order = await shop.get(f"/orders/{await shop.order(await shop.pair())}")

@@ -44,6 +44,8 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
         '"refundAmount":"20.00"',
         '"status":"COMPLETED"',
         '"name":"order.released"',
+        "a reservation without an escrow is canceled after 3 days",
+        '"clockOffsetSeconds":691200',
     ),
     "docs/money.md": ("ok      I1 ",),
     "docs/operator.md": (

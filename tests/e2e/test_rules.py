@@ -1,4 +1,4 @@
-"""Settings of a marketplace on a running stack: automatic acceptance and platform fees.
+"""Settings of a marketplace on a running stack: deadlines, its clock, and platform fees.
 
 The stack polls every second; the tests move timestamps in its database.
 """
@@ -18,12 +18,13 @@ from deploy.local.process import Command, python_module, run
 from deploy.local.settings import ROOT, child_environment
 from kernel.ids import from_public, to_public
 from tests.books import Books, assert_sound, operator_of
+from tests.e2e.tenants import client_of
 from tests.people import Person, answer_of, pair, settled
 from tests.running_stack import RunningStack, running_stack
 from tests.shop import Shop, data_of, error_of, until
 
 BACK_DATE = """
-update orders.orders set delivered_at = now() - make_interval(days => %s) where id = %s
+update orders.orders set rests_since = now() - make_interval(days => %s) where id = %s
 """
 
 
@@ -99,7 +100,7 @@ async def test_unanswered_delivery_is_accepted_although_orders_was_killed(
     stack.kill("orders")
     market.back_date(order_id, days=7)
     # Overdue for longer, so that it would come first.
-    market.back_date(disputed, days=30)
+    market.back_date(disputed, days=10)
     before = market.all_about(disputed)
     await asyncio.to_thread(stack.wait_until_back, "orders", since=logged)
     await market.is_served(order_id)
@@ -136,7 +137,7 @@ async def test_delivery_by_a_marketplaces_key_is_accepted_automatically(market: 
 
 
 async def test_auto_confirm_waits_the_configured_number_of_days(market: Market) -> None:
-    await market.choose(auto_confirm_days=2)
+    await market.choose(auto_confirm_days=2, warning_hours=1)
     early, due, later = await asyncio.gather(*(market.delivered() for _ in range(3)))
     market.back_date(early, days=1)
     before = market.all_about(early)
@@ -149,6 +150,59 @@ async def test_auto_confirm_waits_the_configured_number_of_days(market: Market) 
     assert await market.business.status(early) == "delivered"
     await market.choose(auto_confirm_days=1)
     await settled(market.business, early, "completed")
+
+
+@pytest.fixture
+async def test_shop(own_stack: RunningStack) -> AsyncIterator[Shop]:
+    """A client of the demo marketplace's test environment."""
+    async with client_of(own_stack, str(own_stack.document["testKey"])) as client:
+        yield Shop(client, own_stack)
+
+
+async def _deadlines_told(shop: Shop, order_id: str) -> list[str]:
+    entries = (await shop.get(f"/orders/{order_id}/timeline"))["entries"]
+    return [entry["name"] for entry in entries if "deadline" in entry["name"]]
+
+
+async def test_a_reservation_lapses_when_the_test_clock_is_moved(
+    market: Market, test_shop: Shop
+) -> None:
+    pair = await test_shop.pair(amount="100.00")
+    live = await market.shop.order_in("FUNDS_RESERVED", await market.shop.pair(amount="100.00"))
+    order_id = await test_shop.order_in("FUNDS_RESERVED", pair)
+    deployed = await test_shop.order_in("ESCROW_CREATING", await test_shop.pair(amount="100.00"))
+    before = await test_shop.get("/marketplace")
+
+    moved = data_of(await test_shop.post("/test/clock", {"advance": "8d"}, key="a week"))
+    again = data_of(await test_shop.post("/test/clock", {"advance": "8d"}, key="a week"))
+
+    assert moved == again
+    assert moved["clockOffsetSeconds"] == before["clockOffsetSeconds"] + 8 * 86400
+    assert moved["deadlines"][0] == {
+        "name": "reservation",
+        "status": "FUNDS_RESERVED",
+        "delivered": None,
+        "days": 7,
+        "action": "CANCEL",
+    }
+
+    async def is_canceled() -> bool:
+        found = [await test_shop.get(f"/orders/{one}") for one in (order_id, deployed)]
+        return {one["finalStatus"] for one in found} == {"CANCELED"}
+
+    await until(is_canceled, what="the reservation did not lapse")
+    for one in (order_id, deployed):
+        assert await _deadlines_told(test_shop, one) == ["order.deadline_warning"]
+    assert await test_shop.balance(pair.buyer) == ("100.00", "0.00")
+    assert (await market.shop.get(f"/orders/{live}"))["status"] == "FUNDS_RESERVED"
+    assert await _deadlines_told(market.shop, live) == []
+
+
+async def test_the_clock_of_a_live_marketplace_cannot_be_moved(market: Market) -> None:
+    answer = await market.shop.post("/test/clock", {"advance": "1d"})
+
+    assert error_of(answer, status=409)["code"] == "LIVE_MARKETPLACE"
+    assert (await market.shop.get("/marketplace"))["clockOffsetSeconds"] == 0
 
 
 @dataclass(slots=True, kw_only=True)

@@ -28,6 +28,8 @@ async def test_every_response_is_documented_in_openapi(stack: RunningStack, tmp_
     # What was tried is the whole document, and every operation was once carried out.
     operations = report.figures["operations"]
     assert operations["tested"] == operations["total"] == len(report.accepted)
-    assert [name for name, count in report.accepted.items() if count == 0] == []
+    refused = [name for name, count in report.accepted.items() if count == 0]
+    # The clock of a live marketplace cannot be moved.
+    assert refused == ["POST /api/v1/test/clock"]
     if (folder := settings.reports_folder()) is not None:
         write_report(folder / "schemathesis.md", report, examples=examples)

@@ -38,6 +38,7 @@ class Trigger(enum.Enum):
 
     RESERVE = "reserve"
     CANCEL = "cancel"
+    EXPIRE = "expire"
     CREATE_ESCROW = "create_escrow"
     ESCROW_FAILED = "escrow_failed"
     FUND = "fund"
@@ -94,8 +95,8 @@ class Decision(enum.Enum):
     SPLIT = "SPLIT"
 
 
-# The documented edges, the failure edges back to FUNDS_RESERVED (reference §3), and the way back
-# from a payout that an operator has proven never to land.
+# The documented edges, the failure edges back to FUNDS_RESERVED (reference §3), the way back from a
+# payout that an operator has proven never to land, and the end of an escrow that nobody funded.
 TRANSITIONS: Mapping[tuple[State, Trigger], State] = {
     (State.ORDER_CREATED, Trigger.RESERVE): State.FUNDS_RESERVED,
     (State.ORDER_CREATED, Trigger.CANCEL): State.CLOSED,
@@ -103,6 +104,7 @@ TRANSITIONS: Mapping[tuple[State, Trigger], State] = {
     (State.FUNDS_RESERVED, Trigger.CANCEL): State.CLOSED,
     (State.ESCROW_CREATING, Trigger.FUND): State.ESCROW_FUNDING,
     (State.ESCROW_CREATING, Trigger.ESCROW_FAILED): State.FUNDS_RESERVED,
+    (State.ESCROW_CREATING, Trigger.EXPIRE): State.CLOSED,
     (State.ESCROW_FUNDING, Trigger.FUNDED): State.ESCROW_FUNDED,
     (State.ESCROW_FUNDING, Trigger.ESCROW_FAILED): State.FUNDS_RESERVED,
     (State.ESCROW_FUNDED, Trigger.START): State.IN_PROGRESS,
@@ -356,11 +358,8 @@ def escrow_known(order: Order, *, contract_id: str, status: str, at: dt.datetime
 def escrow_failed(order: Order, *, reason: str, at: dt.datetime) -> Decided:
     """The chain refused: the money is still reserved, and the command may be tried again."""
     escrow = replace(_escrow(order), status="FAILED", last_error=reason)
-    payload = {
-        "orderId": order.public_id,
-        "escrowId": to_public("esc", escrow.id),
-        "reason": reason,
-    }
+    names = {"orderId": order.public_id, "escrowId": to_public("esc", escrow.id)}
+    payload = {**names, "reason": reason}
     after = move(order, Trigger.ESCROW_FAILED, at=at, escrow=escrow)
     return after, (Fact(event_type="order.escrow_failed", payload=payload),)
 

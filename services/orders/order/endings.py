@@ -41,9 +41,10 @@ class SplitAmountsMismatch(InvalidArgument):
 
 
 def canceled(order: Order, *, by: Party, reason: str, at: dt.datetime) -> Decided:
-    """Nothing was on chain, and any hold has been given back."""
+    """No money was on chain, and any hold has been given back."""
     payload = {"orderId": order.public_id, "canceledBy": by.value, "reason": reason}
-    after = move(order, Trigger.CANCEL, at=at, closed_at=at, final_status=FinalStatus.CANCELED)
+    trigger = Trigger.EXPIRE if order.state is State.ESCROW_CREATING else Trigger.CANCEL
+    after = move(order, trigger, at=at, closed_at=at, final_status=FinalStatus.CANCELED)
     return after, (Fact(event_type="order.canceled", payload=payload), _closed_fact(after))
 
 

@@ -1,30 +1,39 @@
-"""The rules of a marketplace: fee rates, manual credits, when a delivery counts as accepted.
+"""The rules of a marketplace: fee rates, manual credits, deadlines, and the offset of its clock.
 
 A marketplace without a row has the defaults; a column that is null has the service's default.
 The service reads them only; an operator writes them, as an administrator of the database.
 """
 
+import datetime as dt
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from chassis.database import Transaction
 from chassis.sql import compiled
+from services.orders.order.deadlines import RULES, WARNING_HOURS
 from services.orders.order.domain import Origin
 from services.orders.tables import marketplaces
 
-AUTO_CONFIRM_DAYS = 7
+_DAYS: Mapping[str, int] = {rule.setting: rule.days for rule in RULES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketplaceRules:
-    """The choices of one marketplace; None: the service's default. Fees in basis points."""
+    """The choices of one marketplace; None: the service's default. Fees in basis points.
+
+    days: of each deadline, by the name of its setting. clock_offset: 0, except of a test
+    marketplace whose clock was moved.
+    """
 
     allows_manual_credit: bool = False
     platform_fee_bps_marketplace: int | None = None
     platform_fee_bps_party: int | None = None
-    auto_confirm_days: int = AUTO_CONFIRM_DAYS
+    days: Mapping[str, int] = field(default_factory=lambda: _DAYS)
+    warning_hours: int = WARNING_HOURS
+    clock_offset: dt.timedelta = dt.timedelta()
 
     def platform_fee_bps(self, origin: Origin) -> int | None:
         """Return the rate for orders of an origin; None: the service's default."""
@@ -42,7 +51,9 @@ async def marketplace_rules(tx: Transaction, marketplace_id: uuid.UUID) -> Marke
         allows_manual_credit=row.allows_manual_credit,
         platform_fee_bps_marketplace=row.platform_fee_bps_marketplace,
         platform_fee_bps_party=row.platform_fee_bps_party,
-        auto_confirm_days=row.auto_confirm_days,
+        days={setting: getattr(row, setting) for setting in _DAYS},
+        warning_hours=row.warning_hours,
+        clock_offset=dt.timedelta(seconds=row.clock_offset_seconds),
     )
 
 

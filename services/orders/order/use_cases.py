@@ -216,6 +216,25 @@ def cancel(order: Order, *, by: Party, reason: str, user_id: uuid.UUID | None) -
     )
 
 
+def expire(order: Order, *, reason: str) -> Accepted:
+    """Close an order whose time to be funded is over; its contract, if there is one, is empty.
+
+    Raises: OrderInWrongState.
+    """
+    if order.state is not State.ESCROW_CREATING:
+        return cancel(order, by=Party.SYSTEM, reason=reason, user_id=None)
+    context = {"by": Party.SYSTEM.value, "reason": reason}
+    return Accepted(order=order, work=Work(kind=Kind.CANCEL, context=context))
+
+
+def unchanged(order: Order, *, version: int) -> Order:
+    """Return an order that is as the clock has seen it. Raises: OrderInWrongState."""
+    if order.version != version:
+        message = "The order has changed since its deadline was looked at"
+        raise domain.wrong_state(order, message, allowed=[order.state.value])
+    return order
+
+
 def open_dispute(
     order: Order,
     *,

@@ -1,11 +1,10 @@
-"""Orders as their parties list them, in PostgreSQL: pages by offset, totals, overdue deliveries."""
+"""Orders as their parties list them, in PostgreSQL: pages by offset, and totals."""
 
 import functools
 import uuid
 
 from chassis.database import Transaction
 from services.orders.order.domain import Order
-from services.orders.order.marketplace_rules import AUTO_CONFIRM_DAYS
 from services.orders.order.store import order_of
 from services.orders.tables import orders
 
@@ -43,11 +42,6 @@ class PartyStore:
         """Fold what was appended to the parties' counts into their totals; one at a time."""
         if await tx.fetchval("select pg_try_advisory_xact_lock(hashtext('totals'))"):
             await tx.run(_FOLD)
-
-    async def overdue(self, tx: Transaction, *, limit: int) -> list[tuple[uuid.UUID, uuid.UUID]]:
-        """List (marketplace, order) of deliveries that count as accepted by the database's now."""
-        rows = await tx.fetch(_OVERDUE, {"days": AUTO_CONFIRM_DAYS, "limit": limit})
-        return [(row.marketplace_id, row.id) for row in rows]
 
 
 @functools.cache
@@ -98,14 +92,4 @@ select s.marketplace_id, s.user_id, s.is_seller, s.status, s.change from sums s 
     where (k.marketplace_id, k.user_id, k.is_seller, k.status)
         = (s.marketplace_id, s.user_id, s.is_seller, s.status)
 )
-"""
-_OVERDUE = """
-select o.marketplace_id, o.id from orders o left join marketplaces m on m.id = o.marketplace_id
-where o.state = 'IN_PROGRESS' and o.delivered_at is not null
-    and o.delivered_at + make_interval(days => coalesce(m.auto_confirm_days, %(days)s)) <= now()
-    and not exists (
-        select from operations p where p.marketplace_id = o.marketplace_id and p.order_id = o.id
-            and p.state = 'failed' and p.error = 'ABANDONED'
-    )
-order by o.delivered_at limit %(limit)s
 """

@@ -46,6 +46,15 @@ def record(services: Services) -> None:
     orders["ListOrders"] = orders_pb2.ListOrdersResponse(orders=[order])
     entry = orders_pb2.TimelineEntry(at=at("2026-02-18T10:00:00Z"), kind="TRANSITION", name="x")
     orders["GetTimeline"] = orders_pb2.Timeline(entries=[entry])
+    orders["GetMarketplace"] = orders["AdvanceClock"] = orders_pb2.Marketplace(
+        deadlines=[
+            orders_pb2.Deadline(
+                name="reservation", state="ORDER_STATE_FUNDS_RESERVED", days=7, action="CANCEL"
+            )
+        ],
+        warning_hours=24,
+        time=at("2026-02-18T10:00:00Z"),
+    )
     orders["CreditUser"] = orders_pb2.Credit(
         id=str(ORDER_ID),
         user=common_pb2.UserRef(id=str(USER_ID), public_id="usr_buyer123"),

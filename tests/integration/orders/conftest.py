@@ -19,6 +19,7 @@ from kernel.clock import SystemClock
 from kernel.errors import DomainError
 from kernel.ids import new_id
 from services.orders.app import Parts
+from services.orders.deadlines.chosen import Chosen
 from services.orders.funds.credits import CreditService
 from services.orders.offers.service import OfferService
 from services.orders.operations.commands import Request
@@ -75,6 +76,7 @@ class Shop:
     crediting: CreditService
     timers: Timers
     offers: OfferService
+    chosen: Chosen
     clock: MovableClock
     peers: Peers
 
@@ -244,8 +246,9 @@ async def open_shop(
         database=database,
         service=service,
         crediting=crediting,
-        timers=Timers(database=database, service=service),
+        timers=Timers(database=database, orders=parts.orders, service=service, clock=clock),
         offers=parts.offers(saga, hours=72),
+        chosen=parts.chosen(),
         clock=clock,
         queries=parts.queries(),
         registry=parts.registry(),

@@ -127,19 +127,20 @@ async def test_a_release_of_a_frozen_contract_is_refused_and_can_be_disputed(sho
     assert (await shop.read(order)).final_status is FinalStatus.RELEASED
 
 
-async def test_the_timer_does_not_accept_an_abandoned_payout(shop: Shop) -> None:
+async def test_the_clock_does_not_begin_an_abandoned_payout_again(shop: Shop) -> None:
     order = await shop.running_order()
     await shop.service.deliver(shop.ask(), order_id=oid(order), notes="", url="", user_id=None)
     shop.peers.escrow.fails["release"] = "ABANDONED"
     with pytest.raises(ProviderError):
         await release(shop, order)
     shop.peers.escrow.fails.clear()
-    await execute(shop, "update orders set delivered_at = now() - interval '60 days'")
+    await execute(shop, "update orders set rests_since = now() - interval '60 days'")
 
-    begun = await shop.timers.accept_overdue()
+    passed = await shop.timers.meet_deadlines()
 
-    assert begun == 0
+    assert passed == 1
     assert (await shop.read(order)).state is State.IN_PROGRESS
+    assert (await shop.events(order))[-1][0] == "order.deadline_passed"
 
 
 def _frozen() -> FailedPrecondition:

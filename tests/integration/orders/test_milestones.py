@@ -128,9 +128,9 @@ async def test_unanswered_delivery_is_accepted_with_its_open_milestones(
 ) -> None:
     order = await divided(shop)
     await shop.service.deliver(shop.ask(), order_id=oid(order), notes="", url="", user_id=None)
-    passing.for_deliveries(postgres_admin, dt.timedelta(days=7))
+    passing.for_orders(postgres_admin, dt.timedelta(days=7))
 
-    await shop.timers.accept_overdue()
+    await shop.timers.meet_deadlines()
 
     await shop.until(order, State.CLOSED)
 

@@ -32,17 +32,17 @@ async def test_an_unanswered_delivery_is_accepted_after_seven_days(
     shop: Shop, postgres_admin: str
 ) -> None:
     order = await _delivered(shop)
-    passing.for_deliveries(postgres_admin, SEVEN_DAYS - passing.MOMENT)
-    too_early = await shop.timers.accept_overdue()
-    passing.for_deliveries(postgres_admin, passing.MOMENT)
+    passing.for_orders(postgres_admin, SEVEN_DAYS - passing.MOMENT)
+    too_early = await shop.timers.meet_deadlines()
+    passing.for_orders(postgres_admin, passing.MOMENT)
 
-    begun = await shop.timers.accept_overdue()
+    begun = await shop.timers.meet_deadlines()
 
     await shop.until(order, State.CLOSED)
     receipt = receipt_to_proto(uuid.UUID(int=1), await shop.read(order))
     assert (too_early, begun) == (0, 1)
     assert receipt.personal_signal == "neutral"
-    assert await shop.timers.accept_overdue() == 0
+    assert await shop.timers.meet_deadlines() == 0
 
 
 async def test_a_marketplace_chooses_its_days(shop: Shop, postgres_admin: str) -> None:
@@ -52,9 +52,9 @@ async def test_a_marketplace_chooses_its_days(shop: Shop, postgres_admin: str) -
             "insert into orders.marketplaces (id, auto_confirm_days) values (%s, 2)",
             (shop.marketplace_id,),
         )
-    passing.for_deliveries(postgres_admin, dt.timedelta(days=2))
+    passing.for_orders(postgres_admin, dt.timedelta(days=2))
 
-    begun = await shop.timers.accept_overdue()
+    begun = await shop.timers.meet_deadlines()
 
     await shop.until(order, State.CLOSED)
     assert begun == 1
@@ -71,9 +71,9 @@ async def test_a_dispute_stops_the_timer(shop: Shop, postgres_admin: str) -> Non
         evidence=(),
         user_id=None,
     )
-    passing.for_deliveries(postgres_admin, SEVEN_DAYS * 10)
+    passing.for_orders(postgres_admin, SEVEN_DAYS + dt.timedelta(days=1))
 
-    begun = await shop.timers.accept_overdue()
+    begun = await shop.timers.meet_deadlines()
 
     assert begun == 0
     assert (await shop.read(order)).state is State.DISPUTED
@@ -83,7 +83,7 @@ async def test_a_process_whose_clock_is_ahead_accepts_nothing_early(shop: Shop) 
     order = await _delivered(shop)
     shop.clock.ahead = SEVEN_DAYS + dt.timedelta(days=1)
 
-    begun = await shop.timers.accept_overdue()
+    begun = await shop.timers.meet_deadlines()
 
     assert begun == 0
     assert (await shop.read(order)).state is State.IN_PROGRESS
@@ -92,7 +92,7 @@ async def test_a_process_whose_clock_is_ahead_accepts_nothing_early(shop: Shop) 
 async def test_an_order_that_was_not_delivered_waits(shop: Shop) -> None:
     order = await shop.running_order()
 
-    begun = await shop.timers.accept_overdue()
+    begun = await shop.timers.meet_deadlines()
 
     assert begun == 0
     assert (await shop.read(order)).state is State.IN_PROGRESS

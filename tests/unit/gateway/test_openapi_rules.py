@@ -76,7 +76,8 @@ STABLE = {
     "completeMilestone makeOffer listOffers getOffer acceptOffer declineOffer registerUser "
     "listUsers getUser getUserBalance getBalance creditUser "
     "listEntries getWallet getDeposit listDisputes getDispute assignDispute addEvidence "
-    "resolveDispute streamEvents createKey listKeys revokeKey getMe getHealth getDetailedHealth",
+    "resolveDispute streamEvents createKey listKeys revokeKey getMe getMarketplace "
+    "advanceClock getHealth getDetailedHealth",
     "party": "createOrder listOrders getOrder payOrder deliverOrder confirmOrder cancelOrder "
     "makeOffer listOffers getOffer acceptOffer declineOffer openDispute getDispute addEvidence "
     "getReceipt getMe streamEvents",

@@ -75,6 +75,7 @@ def test_the_table_is_the_documented_one_and_the_way_back_from_a_failed_escrow()
         if trigger not in {
             Trigger.ESCROW_FAILED,
             Trigger.COMPLETE_MILESTONE,
+            Trigger.EXPIRE,
             Trigger.DELIVER,
             Trigger.PAYOUT_ABANDONED,
         }:

@@ -135,6 +135,14 @@ COMMANDS: dict[str, tuple[Callable[[Order], Accepted], Kind | None, dict[State, 
             State.FUNDS_RESERVED: State.FUNDS_RESERVED,
         },
     ),
+    "expire": (
+        lambda order: use_cases.expire(order, reason="r"),
+        Kind.CANCEL,
+        {
+            state: state
+            for state in (State.ORDER_CREATED, State.FUNDS_RESERVED, State.ESCROW_CREATING)
+        },
+    ),
     "open dispute": (a_dispute, Kind.OPEN_DISPUTE, {State.IN_PROGRESS: State.DISPUTED}),
     "resolve dispute": (
         lambda order: a_decision(order, Decision.FULL_REFUND),

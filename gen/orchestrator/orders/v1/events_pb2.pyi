@@ -164,6 +164,28 @@ class OrderEscrowFailedEvent(_message.Message):
     reason: str
     def __init__(self, order_id: _Optional[str] = ..., escrow_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
+class OrderDeadlineWarningEvent(_message.Message):
+    __slots__ = ("order_id", "deadline", "action", "due_at")
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    DUE_AT_FIELD_NUMBER: _ClassVar[int]
+    order_id: str
+    deadline: str
+    action: str
+    due_at: str
+    def __init__(self, order_id: _Optional[str] = ..., deadline: _Optional[str] = ..., action: _Optional[str] = ..., due_at: _Optional[str] = ...) -> None: ...
+
+class OrderDeadlinePassedEvent(_message.Message):
+    __slots__ = ("order_id", "deadline", "action")
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    order_id: str
+    deadline: str
+    action: str
+    def __init__(self, order_id: _Optional[str] = ..., deadline: _Optional[str] = ..., action: _Optional[str] = ...) -> None: ...
+
 class UserCreatedEvent(_message.Message):
     __slots__ = ("user_id", "external_user_id", "type")
     USER_ID_FIELD_NUMBER: _ClassVar[int]

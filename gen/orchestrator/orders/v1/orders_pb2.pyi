@@ -732,3 +732,49 @@ class Credit(_message.Message):
     created_at: _timestamp_pb2.Timestamp
     finished_at: _timestamp_pb2.Timestamp
     def __init__(self, id: _Optional[str] = ..., user: _Optional[_Union[_common_pb2.UserRef, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., reference: _Optional[str] = ..., description: _Optional[str] = ..., state: _Optional[str] = ..., transaction_hash: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class GetMarketplaceRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class AdvanceClockRequest(_message.Message):
+    __slots__ = ("request_id", "fingerprint", "seconds")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    fingerprint: bytes
+    seconds: int
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., seconds: _Optional[int] = ...) -> None: ...
+
+class Deadline(_message.Message):
+    __slots__ = ("name", "state", "delivered", "days", "action")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_FIELD_NUMBER: _ClassVar[int]
+    DAYS_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    state: OrderState
+    delivered: bool
+    days: int
+    action: str
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[OrderState, str]] = ..., delivered: _Optional[bool] = ..., days: _Optional[int] = ..., action: _Optional[str] = ...) -> None: ...
+
+class Marketplace(_message.Message):
+    __slots__ = ("allows_manual_credit", "platform_fee_bps", "party_platform_fee_bps", "deadlines", "warning_hours", "time", "clock_offset_seconds")
+    ALLOWS_MANUAL_CREDIT_FIELD_NUMBER: _ClassVar[int]
+    PLATFORM_FEE_BPS_FIELD_NUMBER: _ClassVar[int]
+    PARTY_PLATFORM_FEE_BPS_FIELD_NUMBER: _ClassVar[int]
+    DEADLINES_FIELD_NUMBER: _ClassVar[int]
+    WARNING_HOURS_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_OFFSET_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    allows_manual_credit: bool
+    platform_fee_bps: int
+    party_platform_fee_bps: int
+    deadlines: _containers.RepeatedCompositeFieldContainer[Deadline]
+    warning_hours: int
+    time: _timestamp_pb2.Timestamp
+    clock_offset_seconds: int
+    def __init__(self, allows_manual_credit: _Optional[bool] = ..., platform_fee_bps: _Optional[int] = ..., party_platform_fee_bps: _Optional[int] = ..., deadlines: _Optional[_Iterable[_Union[Deadline, _Mapping]]] = ..., warning_hours: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., clock_offset_seconds: _Optional[int] = ...) -> None: ...

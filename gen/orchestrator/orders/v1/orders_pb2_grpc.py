@@ -175,6 +175,16 @@ class OrdersServiceStub:
                 request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.PayOrderRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
                 _registered_method=True)
+        self.GetMarketplace = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/GetMarketplace',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.GetMarketplaceRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Marketplace.FromString,
+                _registered_method=True)
+        self.AdvanceClock = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/AdvanceClock',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.AdvanceClockRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Marketplace.FromString,
+                _registered_method=True)
         self.GiveBackHold = channel.unary_unary(
                 '/orchestrator.orders.v1.OrdersService/GiveBackHold',
                 request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.GiveBackHoldRequest.SerializeToString,
@@ -408,6 +418,22 @@ class OrdersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMarketplace(self, request, context):
+        """Read the settings of the marketplace: fees, deadlines, and the time by its clock.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AdvanceClock(self, request, context):
+        """Move the clock of a test marketplace on. Its deadlines and the 24 hours of its idempotency keys
+        follow. The gateway refuses it for a live marketplace.
+        Reasons: CLOCK_TOO_FAR.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GiveBackHold(self, request, context):
         """For operators: void the hold of a canceled order, or make sure that it can never be made.
         A repetition changes nothing. Reasons: ORDER_NOT_FOUND, INVALID_STATE (the order is not
@@ -561,6 +587,16 @@ def add_OrdersServiceServicer_to_server(servicer, server):
                     servicer.PayOrder,
                     request_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.PayOrderRequest.FromString,
                     response_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.SerializeToString,
+            ),
+            'GetMarketplace': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMarketplace,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.GetMarketplaceRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Marketplace.SerializeToString,
+            ),
+            'AdvanceClock': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdvanceClock,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.AdvanceClockRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Marketplace.SerializeToString,
             ),
             'GiveBackHold': grpc.unary_unary_rpc_method_handler(
                     servicer.GiveBackHold,
@@ -1307,6 +1343,60 @@ class OrdersService:
             '/orchestrator.orders.v1.OrdersService/PayOrder',
             orchestrator_dot_orders_dot_v1_dot_orders__pb2.PayOrderRequest.SerializeToString,
             orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMarketplace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/GetMarketplace',
+            orchestrator_dot_orders_dot_v1_dot_orders__pb2.GetMarketplaceRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_orders__pb2.Marketplace.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdvanceClock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/AdvanceClock',
+            orchestrator_dot_orders_dot_v1_dot_orders__pb2.AdvanceClockRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_orders__pb2.Marketplace.FromString,
             options,
             channel_credentials,
             insecure,

@@ -119,6 +119,13 @@ class OrdersServiceStub:
     """Reserve, create and fund the escrow in one operation. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL,
     INVALID_STATE, INSUFFICIENT_FUNDS.
     """
+    GetMarketplace: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetMarketplaceRequest, _orders_pb2.Marketplace]
+    """Read the settings of the marketplace: fees, deadlines, and the time by its clock."""
+    AdvanceClock: _aio.UnaryUnaryMultiCallable[_orders_pb2.AdvanceClockRequest, _orders_pb2.Marketplace]
+    """Move the clock of a test marketplace on. Its deadlines and the 24 hours of its idempotency keys
+    follow. The gateway refuses it for a live marketplace.
+    Reasons: CLOCK_TOO_FAR.
+    """
     GiveBackHold: _aio.UnaryUnaryMultiCallable[_orders_pb2.GiveBackHoldRequest, _orders_pb2.Order]
     """For operators: void the hold of a canceled order, or make sure that it can never be made.
     A repetition changes nothing. Reasons: ORDER_NOT_FOUND, INVALID_STATE (the order is not
@@ -392,6 +399,25 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_orders_pb2.Order]:
         """Reserve, create and fund the escrow in one operation. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL,
         INVALID_STATE, INSUFFICIENT_FUNDS.
+        """
+
+    @_abc_1.abstractmethod
+    def GetMarketplace(
+        self,
+        request: _orders_pb2.GetMarketplaceRequest,
+        context: _aio.ServicerContext[_orders_pb2.GetMarketplaceRequest, _abc.Awaitable[_orders_pb2.Marketplace]],
+    ) -> _abc.Awaitable[_orders_pb2.Marketplace]:
+        """Read the settings of the marketplace: fees, deadlines, and the time by its clock."""
+
+    @_abc_1.abstractmethod
+    def AdvanceClock(
+        self,
+        request: _orders_pb2.AdvanceClockRequest,
+        context: _aio.ServicerContext[_orders_pb2.AdvanceClockRequest, _abc.Awaitable[_orders_pb2.Marketplace]],
+    ) -> _abc.Awaitable[_orders_pb2.Marketplace]:
+        """Move the clock of a test marketplace on. Its deadlines and the 24 hours of its idempotency keys
+        follow. The gateway refuses it for a live marketplace.
+        Reasons: CLOCK_TOO_FAR.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,115 @@
+"""The caller's marketplace: its settings, and the clock of a test marketplace."""
+
+from typing import Annotated, Literal
+
+from orchestrator.orders.v1 import orders_pb2
+from pydantic import Field, StringConstraints
+
+from gateway.answers import Answer
+from gateway.call import Call
+from gateway.keys import READ, WRITE
+from gateway.marketplace.api_keys import own
+from gateway.marketplace.order import STATES, OrderStatus
+from gateway.marketplace.shapes import Output, Success, Time, success, time
+from gateway.models import Request
+from gateway.routing import Routes
+from kernel.errors import FailedPrecondition
+
+TEST = "test"
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+routes = Routes("Marketplace")
+
+
+class ClockOfLive(FailedPrecondition):
+    """The clock of a live marketplace cannot be moved."""
+
+    reason = "LIVE_MARKETPLACE"
+
+
+class Deadline(Output):
+    """How long an order may rest in a status, and what happens then.
+
+    delivered: whether the work must be delivered; null: it does not matter.
+    """
+
+    name: str
+    status: OrderStatus
+    delivered: bool | None
+    days: int
+    action: Literal["CANCEL", "RELEASE", "TELL", "ESCALATE"]
+
+
+class Marketplace(Output):
+    """The settings of the marketplace. time: by its clock, which only a test marketplace moves."""
+
+    id: str
+    name: str
+    environment: str
+    manualCredits: bool
+    platformFeeBps: int
+    partyPlatformFeeBps: int
+    deadlines: list[Deadline]
+    warningHours: int
+    time: Time
+    clockOffsetSeconds: int
+
+
+def marketplace(call: Call, message: orders_pb2.Marketplace) -> Marketplace:
+    """Print the settings of the caller's marketplace."""
+    key = own(call)
+    return {
+        "id": str(key.marketplace_id),
+        "name": key.marketplace,
+        "environment": key.environment,
+        "manualCredits": message.allows_manual_credit,
+        "platformFeeBps": message.platform_fee_bps,
+        "partyPlatformFeeBps": message.party_platform_fee_bps,
+        "deadlines": [
+            {
+                "name": one.name,
+                "status": STATES[one.state],
+                "delivered": one.delivered if one.HasField("delivered") else None,
+                "days": one.days,
+                "action": one.action,  # type: ignore[typeddict-item] # the contract's values
+            }
+            for one in message.deadlines
+        ],
+        "warningHours": message.warning_hours,
+        "time": time(message.time),
+        "clockOffsetSeconds": message.clock_offset_seconds,
+    }
+
+
+@routes.get("/marketplace", scope=READ)
+async def get_marketplace(call: Call) -> Answer[Success[Marketplace]]:
+    """Read the settings of the marketplace: fees, deadlines, and the time by its clock."""
+    request = orders_pb2.GetMarketplaceRequest()
+    return success(marketplace(call, await call.read(call.backends.orders.GetMarketplace, request)))
+
+
+class AdvanceClock(Request):
+    """How far the clock moves: a number of seconds, minutes, hours or days, such as "8d"."""
+
+    advance: Annotated[
+        str,
+        StringConstraints(
+            pattern=r"^([1-9][0-9]{0,2}d|[1-9][0-9]{0,3}h|[1-9][0-9]{0,4}m|[1-9][0-9]{0,5}s)$"
+        ),
+        Field(description="Up to 999d, 9999h, 99999m or 999999s."),
+    ]
+
+
+@routes.post(
+    "/test/clock",
+    scope=WRITE,
+    examples={"week": {"advance": "8d"}},
+    refusals=("LIVE_MARKETPLACE", "CLOCK_TOO_FAR"),
+)
+async def advance_clock(call: Call, body: AdvanceClock) -> Answer[Success[Marketplace]]:
+    """Move the clock of a test marketplace on. Its deadlines and idempotency keys follow."""
+    if own(call).environment != TEST:
+        raise ClockOfLive("The clock of a live marketplace cannot be moved")
+    seconds = int(body.advance[:-1]) * _UNITS[body.advance[-1]]
+    request = orders_pb2.AdvanceClockRequest(**call.written(), seconds=seconds)
+    message = await call.change(call.backends.orders.AdvanceClock, request)
+    return success(marketplace(call, message))

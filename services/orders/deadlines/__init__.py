@@ -1,0 +1,1 @@
+"""Deadlines of orders: which are near or have passed, and the clock of a test marketplace."""

@@ -1,0 +1,77 @@
+"""What a marketplace has chosen, and the clock of a test marketplace."""
+
+import datetime as dt
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from chassis.database import Connection, Database, Transaction
+from chassis.idempotency import Answer, Idempotency, RequestKey
+from kernel.errors import FailedPrecondition
+from services.orders.deadlines.store import ClockStore
+from services.orders.order.domain import Origin
+from services.orders.order.marketplace_rules import MarketplaceRules, marketplace_rules
+
+# The farthest that a clock may be moved in all.
+OFFSET_MAX = dt.timedelta(days=3660)
+
+
+class ClockTooFar(FailedPrecondition):
+    """The test marketplace's clock was moved as far as it may be: ten years."""
+
+    reason = "CLOCK_TOO_FAR"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marketplace:
+    """The settings that hold for a marketplace, and the time by its clock."""
+
+    rules: MarketplaceRules
+    platform_fee_bps: Mapping[Origin, int]
+    time: dt.datetime
+
+
+class Chosen:
+    """The settings of marketplaces."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        idempotency: Idempotency,
+        platform_fee_bps: Mapping[Origin, int],
+        encode: Callable[[Marketplace], bytes],
+    ) -> None:
+        """platform_fee_bps: the service's defaults."""
+        self._database = database
+        self._idempotency = idempotency
+        self._clocks = ClockStore()
+        self._platform_fee_bps = platform_fee_bps
+        self._encode = encode
+
+    async def read(self, marketplace_id: uuid.UUID) -> Marketplace:
+        """Read what holds for a marketplace."""
+        async with self._database.transaction() as tx:
+            return await self._marketplace(tx, marketplace_id)
+
+    async def advance(self, key: RequestKey, *, by: dt.timedelta) -> Answer:
+        """Move a marketplace's clock on. Raises: ClockTooFar."""
+
+        async def work(tx: Transaction) -> bytes:
+            found = await marketplace_rules(tx, key.marketplace_id)
+            if found.clock_offset + by > OFFSET_MAX:
+                raise ClockTooFar("The clock cannot be moved by more than ten years in all")
+            await self._clocks.advance(tx, marketplace_id=key.marketplace_id, by=by)
+            await self._idempotency.age(tx, key, by=by)
+            return self._encode(await self._marketplace(tx, key.marketplace_id))
+
+        return await self._idempotency.execute(self._database, key, work)
+
+    async def _marketplace(self, connection: Connection, marketplace_id: uuid.UUID) -> Marketplace:
+        rules = await marketplace_rules(connection, marketplace_id)
+        fees = {
+            origin: default if (rate := rules.platform_fee_bps(origin)) is None else rate
+            for origin, default in self._platform_fee_bps.items()
+        }
+        now = await self._clocks.now(connection, marketplace_id)
+        return Marketplace(rules=rules, platform_fee_bps=fees, time=now)

@@ -1,0 +1,36 @@
+"""The settings of a marketplace to protobuf."""
+
+from orchestrator.orders.v1 import orders_pb2
+
+from chassis.wire import instant_to_proto
+from services.orders.deadlines.chosen import Marketplace
+from services.orders.order.deadlines import RULES
+from services.orders.order.domain import Origin
+
+
+def encode(marketplace: Marketplace) -> bytes:
+    """Encode the settings of a marketplace as an answer is kept."""
+    return to_proto(marketplace).SerializeToString()
+
+
+def to_proto(marketplace: Marketplace) -> orders_pb2.Marketplace:
+    """Encode the settings of a marketplace."""
+    rules, fees = marketplace.rules, marketplace.platform_fee_bps
+    return orders_pb2.Marketplace(
+        allows_manual_credit=rules.allows_manual_credit,
+        platform_fee_bps=fees[Origin.MARKETPLACE],
+        party_platform_fee_bps=fees[Origin.PARTY],
+        deadlines=[
+            orders_pb2.Deadline(
+                name=rule.name,
+                state=f"ORDER_STATE_{rule.state.value}",
+                delivered=rule.is_delivered,
+                days=rules.days[rule.setting],
+                action=rule.action.value,
+            )
+            for rule in RULES
+        ],
+        warning_hours=rules.warning_hours,
+        time=instant_to_proto(marketplace.time),
+        clock_offset_seconds=int(rules.clock_offset.total_seconds()),
+    )

@@ -1,0 +1,105 @@
+"""Deadlines: how long an order may rest in a state with money in it, and what happens then. Pure.
+
+RULES is the whole table. Before a deadline its parties are warned; the default action is taken
+when it has passed. A marketplace chooses the days (order/marketplace_rules.py).
+"""
+
+import datetime as dt
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from kernel.clock import to_milliseconds_text
+from services.orders.order.domain import Decided, Fact, Order, State
+
+
+class Action(enum.Enum):
+    """The default action. TELL and ESCALATE publish an event and move no money."""
+
+    CANCEL = "CANCEL"
+    RELEASE = "RELEASE"
+    TELL = "TELL"
+    ESCALATE = "ESCALATE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One deadline. is_delivered: whether the work must be delivered; None: it does not matter.
+
+    setting: the name of the marketplace's setting. days: its default. why: the reason that an
+    order is canceled for.
+    """
+
+    name: str
+    state: State
+    action: Action
+    setting: str
+    days: int
+    is_delivered: bool | None = None
+    why: str = ""
+
+    def covers(self, state: State, *, is_delivered: bool) -> bool:
+        """Tell whether an order in a state rests under this rule."""
+        return state is self.state and self.is_delivered in {None, is_delivered}
+
+
+RULES: Sequence[Rule] = (
+    Rule(
+        name="reservation",
+        state=State.FUNDS_RESERVED,
+        action=Action.CANCEL,
+        setting="reservation_days",
+        days=7,
+        why="No escrow was created in time",
+    ),
+    Rule(
+        name="funding",
+        state=State.ESCROW_CREATING,
+        action=Action.CANCEL,
+        setting="funding_days",
+        days=7,
+        why="The escrow was not funded in time",
+    ),
+    Rule(
+        name="delivery",
+        state=State.IN_PROGRESS,
+        is_delivered=False,
+        action=Action.TELL,
+        setting="delivery_days",
+        days=30,
+    ),
+    Rule(
+        name="acceptance",
+        state=State.IN_PROGRESS,
+        is_delivered=True,
+        action=Action.RELEASE,
+        setting="auto_confirm_days",
+        days=7,
+    ),
+    Rule(
+        name="decision",
+        state=State.DISPUTED,
+        action=Action.ESCALATE,
+        setting="decision_days",
+        days=14,
+    ),
+)
+# How long before a deadline its warning comes, unless the marketplace chooses otherwise.
+WARNING_HOURS = 24
+
+
+def warned(order: Order, rule: Rule, *, due_at: dt.datetime, at: dt.datetime) -> Decided:
+    """The deadline is near."""
+    payload = {**_named(order, rule), "dueAt": to_milliseconds_text(due_at)}
+    after = replace(order, updated_at=at)
+    return after, (Fact(event_type="order.deadline_warning", payload=payload),)
+
+
+def passed(order: Order, rule: Rule, *, at: dt.datetime) -> Decided:
+    """The deadline has passed, and its action is that the parties and support are told."""
+    after = replace(order, updated_at=at)
+    return after, (Fact(event_type="order.deadline_passed", payload=_named(order, rule)),)
+
+
+def _named(order: Order, rule: Rule) -> dict[str, object]:
+    return {"orderId": order.public_id, "deadline": rule.name, "action": rule.action.value}
