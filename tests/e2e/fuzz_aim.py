@@ -76,6 +76,8 @@ def _mend(body: dict[str, Any]) -> None:
         body["refundAmount"] = "0.40"
     if body.get("decision") == "SPLIT":
         body.update(releaseAmount="0.40", refundAmount="0.60")
+    if body.get("url") and not _URL.fullmatch(body["url"]):
+        body["url"] = "https://example.org/proof"
     if body.get("evidence"):
         body["evidence"] = [
             link if _URL.fullmatch(link) else "https://example.org/proof"
