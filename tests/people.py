@@ -27,8 +27,6 @@ ACTIONS: Mapping[str, tuple[str, str, Mapping[str, Any] | None]] = {
     "cancel": ("POST", "/cancel", None),
     "dispute": ("POST", "/dispute", {"reason": REASON, "evidence": ["https://cdn.example/a"]}),
     "get_dispute": ("GET", "/dispute", None),
-    "offer": ("POST", "/offers", {"refund_amount": 0.4}),
-    "offers": ("GET", "/offers", None),
     "evidence": ("POST", "/dispute/evidence", {"evidence": ["https://cdn.example/b"]}),
     "receipt": ("GET", "/receipt", None),
 }
@@ -81,6 +79,13 @@ class Person:
             named["Idempotency-Key"] = key or str(uuid.uuid4())
         return await self.client.request(
             method, f"/orders/{order_id}{path}", json=body, headers=named
+        )
+
+    async def offer(self, order_id: str, *, refund: float) -> dict[str, Any]:
+        """Offer the other party that a part is refunded; returns the offer."""
+        body = {"refund_amount": refund}
+        return answer_of(
+            await self.client.post(f"/orders/{order_id}/offers", json=body), status=201
         )
 
     async def order(self, business: "Person", *, amount: str = PRICE) -> str:

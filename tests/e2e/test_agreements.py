@@ -91,7 +91,7 @@ async def test_people_agree_without_support(shop: Shop) -> None:
         buyer, business = await pair(opened, shop, amount="100.00")
         order_id = await buyer.order(business, amount="10.00")
         answer_of(await buyer.act(order_id, "pay"))
-        offer = answer_of(await buyer.act(order_id, "offer"), status=201)
+        offer = await buyer.offer(order_id, refund=0.4)
         accept = f"/orders/{order_id}/offers/{offer['id']}/accept"
 
         own = await buyer.client.post(accept)

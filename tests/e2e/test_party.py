@@ -138,7 +138,9 @@ async def test_order_created_by_the_marketplace_is_visible_to_its_parties(
 
     assert to_public("ord", uuid.UUID(order["id"])) == made["id"]
     assert (order["amount"], order["platform_fee"], order["currency"]) == (80, 0, "USDC")
-    assert order["milestones"] == [{"ref": "m1", "title": "Draft", "amount": 80}]
+    assert order["milestones"] == [
+        {"ref": "m1", "title": "Draft", "amount": 80, "completed_at": None}
+    ]
     assert (order["personal_id"], order["business_id"]) == (str(buyer.id), str(business.id))
 
 

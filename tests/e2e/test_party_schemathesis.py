@@ -95,7 +95,7 @@ async def objects(one: Person, other: Person) -> dict[str, list[str]]:
 
     async def offered(order_id: str) -> str:
         """Let the business make an offer; returns both ids, which the hook takes apart."""
-        offer = answer_of(await other.act(order_id, "offer"), status=201)
+        offer = await other.offer(order_id, refund=0.4)
         return f"{order_id} {offer['id']}"
 
     found = await asyncio.gather(*(several(route, way) for route, way in ROUTES.items()))
