@@ -1,5 +1,6 @@
 """Disputed contracts are divided with a key of their own, not with the platform's."""
 
+import psycopg
 import pytest
 from stellar_sdk import Keypair, TransactionEnvelope
 
@@ -45,3 +46,15 @@ async def test_another_resolver_than_the_stored_one_is_refused(world: World) -> 
         await world.house.keyring.ensure_platform(secret=None, resolver=Keypair.random().secret)
 
     assert (await world.house.keyring.resolver()).address == stored
+
+
+async def test_a_database_from_before_the_resolver_gets_the_same_one_again(world: World) -> None:
+    stored = (await world.house.keyring.resolver()).address
+    as_admin = str(world.house.settings.database_url).replace("//escrow@", "//postgres@")
+    with psycopg.connect(as_admin, autocommit=True) as connection:
+        assert connection.execute("delete from escrow.resolver").rowcount == 1
+
+    await world.house.keyring.ensure_platform(secret=None)
+
+    with psycopg.connect(as_admin) as connection:
+        assert connection.execute("select address from escrow.resolver").fetchall() == [(stored,)]
