@@ -63,10 +63,7 @@ class Usage:
 
         Memory that processes share is counted once, in equal shares.
         """
-        return {
-            name: sum(one.memory_full_info().pss for one in family)
-            for name, family in self._families().items()
-        }
+        return {name: sum(map(_memory, family)) for name, family in self._families().items()}
 
     def _families(self) -> dict[str, list[psutil.Process]]:
         families = {name: list(_family(part)) for name, part in self._parts.items()}
@@ -79,6 +76,14 @@ class Usage:
 def _family(part: psutil.Process) -> Iterator[psutil.Process]:
     yield part
     yield from part.children(recursive=True)
+
+
+def _memory(process: psutil.Process) -> int:
+    """Return the proportional set size of a process; one that has just ended has none."""
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def _running_cpu(process: psutil.Process) -> float:
