@@ -8,7 +8,16 @@ from chassis.addresses import url_parts
 
 # The one stream of all events, and its subjects.
 STREAM = "ORCHESTRATOR"
-SUBJECTS = ("order.*", "escrow.*", "balance.*", "dispute.*", "offer.*", "user.*", "wallet.*")
+SUBJECTS = (
+    "order.*",
+    "escrow.*",
+    "balance.*",
+    "dispute.*",
+    "offer.*",
+    "user.*",
+    "wallet.*",
+    "withdrawal.*",
+)
 
 # What may stand in a subject, which a user's replies come on.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)

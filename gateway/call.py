@@ -30,6 +30,7 @@ from gateway.errors import (
     OrderNotFound,
     RequestTimeout,
     UnsupportedMediaType,
+    WithdrawalNotFound,
 )
 from gateway.events import Feed
 from gateway.limits import Place, RateLimiter, StreamPlaces
@@ -215,6 +216,14 @@ def dispute_id(text: str) -> str:
     value = from_public("dsp", text)
     if value is None:
         raise DisputeNotFound("Dispute not found")
+    return str(value)
+
+
+def withdrawal_id(text: str) -> str:
+    """Read a withdrawal's id in either spelling. Raises: WithdrawalNotFound."""
+    value = from_public("wd", text)
+    if value is None:
+        raise WithdrawalNotFound("Withdrawal not found")
     return str(value)
 
 

@@ -59,6 +59,7 @@ REASONS: Mapping[str, Row] = {
     "ESCROW_NOT_FOUND": Row(404, "ESCROW_NOT_FOUND", "escrow_not_found"),
     "RECEIPT_NOT_FOUND": Row(404, "RECEIPT_NOT_FOUND", "receipt_not_found"),
     "WALLET_NOT_FOUND": Row(404, "WALLET_NOT_FOUND", "wallet_not_found"),
+    "WITHDRAWAL_NOT_FOUND": Row(404, "WITHDRAWAL_NOT_FOUND", "withdrawal_not_found"),
     "API_KEY_NOT_FOUND": Row(404, "API_KEY_NOT_FOUND", "api_key_not_found"),
     "VALIDATION_ERROR": _VALIDATION,
     "MISSING_REQUIRED_FIELD": Row(400, "MISSING_REQUIRED_FIELD", "validation_error", 422),
@@ -79,6 +80,12 @@ REASONS: Mapping[str, Row] = {
     "METHOD_NOT_ALLOWED": Row(405, "METHOD_NOT_ALLOWED", "method_not_allowed"),
     "RESERVE_MISMATCH_AMOUNT": Row(422, "RESERVE_MISMATCH_AMOUNT", "validation_error"),
     "INSUFFICIENT_FUNDS": Row(422, "INSUFFICIENT_FUNDS", "insufficient_funds"),
+    "WITHDRAWAL_DESTINATION_INVALID": Row(
+        422, "WITHDRAWAL_DESTINATION_INVALID", "withdrawal_destination_invalid"
+    ),
+    "WITHDRAWAL_NOT_COMMITTABLE": Row(
+        409, "WITHDRAWAL_NOT_COMMITTABLE", "withdrawal_not_committable"
+    ),
     "INVALID_STATE": _STATE,
     "DECISION_ALREADY_MADE": _STATE,
     "COMMAND_IN_MOTION": _STATE,
@@ -183,6 +190,12 @@ class DisputeNotFound(NotFound):
     """The caller's marketplace has no such dispute, or the order has none."""
 
     reason = "DISPUTE_NOT_FOUND"
+
+
+class WithdrawalNotFound(NotFound):
+    """The caller's marketplace has no such withdrawal, or it is another person's."""
+
+    reason = "WITHDRAWAL_NOT_FOUND"
 
 
 class UserNotFound(NotFound):

@@ -11,7 +11,15 @@ from dataclasses import dataclass, field, replace
 
 from kernel.errors import DomainError, FailedPrecondition, Unavailable
 from services.orders.order.domain import Order, UserName
-from services.orders.peers.ports import Command, Payment, Posted, TimelineItem, Transfer
+from services.orders.peers.ports import (
+    Command,
+    Flaw,
+    Memo,
+    Payment,
+    Posted,
+    TimelineItem,
+    Transfer,
+)
 
 HASH = "ab" * 32
 
@@ -115,6 +123,8 @@ class FakeEscrow:
     fails: dict[str, str] = field(default_factory=dict)
     # What is refused before there is a command, by kind.
     refuses: dict[str, DomainError] = field(default_factory=dict)
+    # Addresses that cannot be paid, and why.
+    flaws: dict[str, Flaw] = field(default_factory=dict)
     # Kinds of commands whose outcome stays unknown while they are listed here.
     quarantined: set[str] = field(default_factory=set)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
@@ -180,6 +190,27 @@ class FakeEscrow:
     async def credit(self, *, command_id: uuid.UUID, user_id: uuid.UUID, amount: int) -> Command:
         """Accept a payment of the platform to a wallet."""
         return self._start("credit", command_id, user_id, (_pay("WALLET", amount),))
+
+    async def flaw_of(
+        self, *, user_id: uuid.UUID, destination: str, memo: Memo | None, amount: int
+    ) -> Flaw | None:
+        """Tell what is known of an address."""
+        del user_id, memo, amount
+        self._require_present()
+        return self.flaws.get(destination)
+
+    async def withdraw(
+        self,
+        *,
+        command_id: uuid.UUID,
+        user_id: uuid.UUID,
+        destination: str,
+        memo: Memo | None,
+        amount: int,
+    ) -> Command:
+        """Accept a payment to an address outside."""
+        del destination, memo
+        return self._start("withdraw", command_id, user_id, (_pay("WALLET", amount),))
 
     async def command(self, *, command_id: uuid.UUID, wait_seconds: int) -> Command:
         """Tell the end, when it is let."""

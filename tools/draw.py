@@ -15,6 +15,7 @@ from services.disputes import domain as disputes
 from services.escrow import domain as escrow
 from services.orders.offers import offer as offers
 from services.orders.order import domain as orders
+from services.orders.withdrawals import domain as withdrawals
 from tools import catalogue
 
 DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
@@ -38,6 +39,12 @@ MACHINES: tuple[tuple[str, str, str, Table], ...] = (
         "services/orders/offers/offer.py",
         "One offer of an order is open at a time. An accepted one is paid as a split is.",
         offers.TRANSITIONS,
+    ),
+    (
+        "The withdrawal",
+        "services/orders/withdrawals/domain.py",
+        "COMMIT follows when the ledger holds the amount. Until then, nothing else may happen.",
+        withdrawals.TRANSITIONS,
     ),
     (
         "The escrow",

@@ -16,7 +16,7 @@ ADMIN = "admin"
 READER = "reader"
 # The subjects of each service's outbox.
 PUBLISHES = {
-    "orders": ("order.*", "offer.*", "user.*"),
+    "orders": ("order.*", "offer.*", "user.*", "withdrawal.*"),
     "ledger": ("balance.*",),
     "escrow": ("escrow.*", "wallet.*"),
     "disputes": ("dispute.*",),

@@ -51,6 +51,7 @@ from orchestrator.orders.v1.orders_pb2 import (
     Order,
     OrderState,
 )
+from orchestrator.orders.v1.withdrawals_pb2 import GetWithdrawalRequest, WithdrawalState
 
 from chassis.channel import RequestT, ResponseT
 from chassis.wire import instant_from_proto
@@ -66,10 +67,12 @@ from deploy.operator.findings import (
     StuckCommand,
     Suspended,
     TransferAside,
+    WithdrawalNow,
 )
 from deploy.operator.reach import Services, connected
 from kernel.clock import to_milliseconds_text
 from kernel.errors import NotFound
+from kernel.ids import from_public
 from kernel.money import to_text
 
 PAGE_SIZE = 100
@@ -306,6 +309,19 @@ class Operator:
             return _order(await self._call(self._services.orders.GetOrder, request))
         except NotFound:
             return OrderNow(id=order_id, state="UNKNOWN")
+
+    async def withdrawal(self, public_id: str) -> WithdrawalNow:
+        """Return a withdrawal's state, by its id as clients see it."""
+        found = from_public("wd", public_id)
+        if found is None:
+            return WithdrawalNow(state="UNKNOWN", in_progress=False)
+        request = GetWithdrawalRequest(withdrawal_id=str(found))
+        try:
+            one = await self._call(self._services.orders.GetWithdrawal, request)
+        except NotFound:
+            return WithdrawalNow(state="UNKNOWN", in_progress=False)
+        state = WithdrawalState.Name(one.state).removeprefix("WITHDRAWAL_STATE_")
+        return WithdrawalNow(state=state, in_progress=one.in_progress)
 
     async def house_accounts(self) -> dict[str, int]:
         """Return balances of the marketplace's own accounts by name, in minor units."""

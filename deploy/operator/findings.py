@@ -101,8 +101,19 @@ class OrderNow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawalNow:
+    """A withdrawal. state: UNKNOWN: there is no such withdrawal."""
+
+    state: str
+    in_progress: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Misplaced:
-    """Money that the ledger holds or locks for an order which says that it has none."""
+    """Money that the ledger holds or locks for an order which says that it has none.
+
+    order_id: of a withdrawal (wd_…) where the money is held for one.
+    """
 
     account: str
     order_id: str
@@ -112,7 +123,8 @@ class Misplaced:
     def describe(self) -> str:
         """Name the account and the order's state."""
         amount = to_text(self.minor_units)
-        return f"{amount} of {self.account} for order {self.order_id}, which is {self.state}"
+        kind = "withdrawal" if self.order_id.startswith("wd_") else "order"
+        return f"{amount} of {self.account} for {kind} {self.order_id}, which is {self.state}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

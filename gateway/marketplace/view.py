@@ -22,6 +22,7 @@ from gateway.marketplace import (
     offers,
     orders,
     users,
+    withdrawals,
 )
 from gateway.marketplace.shapes import Failure
 from gateway.routing import ANY, Operation
@@ -34,6 +35,7 @@ RESOURCES = (
     offers,
     users,
     balances,
+    withdrawals,
     disputes,
     events,
     api_keys,
@@ -58,6 +60,7 @@ ABOUT = About(
     tags={
         "Orders": "Create an order, read it, and take it from reservation to its end.",
         "Users": "The people and businesses of the marketplace: balances, wallets, deposits.",
+        "Withdrawals": "Payments of users' money to accounts outside.",
         "Disputes": "The cases of support: evidence, assignment, decisions.",
         "Events": "A live stream of events, with replay.",
         "Marketplace": "The settings of the marketplace, and the clock of a test marketplace.",

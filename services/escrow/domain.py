@@ -54,6 +54,7 @@ class CommandKind(StrEnum):
     RESOLVE = "RESOLVE"
     CREDIT_WALLET = "CREDIT_WALLET"
     COMPLETE_MILESTONE = "COMPLETE_MILESTONE"
+    WITHDRAW = "WITHDRAW"
 
 
 class CommandState(StrEnum):

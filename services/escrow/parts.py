@@ -44,6 +44,7 @@ from services.escrow.settings import EscrowSettings
 from services.escrow.stellar.asset import asset_contract
 from services.escrow.stellar.connect import connect
 from services.escrow.wallets.accounts import Accounts
+from services.escrow.wallets.destinations import Destinations
 from services.escrow.wallets.holders import Holders
 from services.escrow.wallets.keyring import Keyring
 from services.escrow.wallets.rewrapping import Rewrapping
@@ -75,8 +76,7 @@ class Parts:
         self.journal = Journal()
         self.landings = Landings()
         self.progress = Progress()
-        self.flows = FlowStore()
-        self.idempotency = Idempotency()
+        self.flows, self.idempotency = FlowStore(), Idempotency()
         self.ends = ends(self.database, self.store)
         self.bell = Bell()
         self.keys = key_provider(settings)
@@ -86,6 +86,9 @@ class Parts:
         options, provider = stellar_options(settings), trustless_work_options(settings)
         self.asset_contract = asset_contract(options)
         self.chain, self.builder = connect(options, trustless_work=provider)
+        self.destinations = Destinations(
+            database=self.database, chain=self.chain, issuer=settings.usdc_issuer
+        )
         self.recovery = Recovery(
             database=self.database,
             landings=self.landings,
@@ -157,6 +160,7 @@ class Parts:
             wallets=self.wallet_store,
             holders=Holders(),
             chain=self.chain,
+            destinations=self.destinations,
             ends=self.ends,
             network=Network(
                 passphrase=self.settings.stellar_network_passphrase,
@@ -271,6 +275,7 @@ class Parts:
             database=self.database,
             landings=self.landings,
             chain=self.chain,
+            destinations=self.destinations,
             places=self.places,
         )
 

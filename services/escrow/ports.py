@@ -14,6 +14,8 @@ from services.escrow.contracts.evidence import (
     Ledger,
     Lifetime,
     Prepared,
+    Recipient,
+    RecipientView,
     Sequences,
     Submission,
     TransactionOutcome,
@@ -155,6 +157,17 @@ class Chain(Protocol):
 
     async def account(self, address: str) -> AccountView | None:
         """Return an account, None where there is none. Raises: ChainUnavailable."""
+        ...
+
+    def recipient(self, address: str) -> Recipient:
+        """Read an address that is to be paid, as it is spelled; nothing is asked."""
+        ...
+
+    async def recipient_view(self, account: str) -> RecipientView | None:
+        """Return an account (G…) that is to be paid, None where there is none.
+
+        Raises: ChainUnavailable.
+        """
         ...
 
     async def sequences(self, addresses: Sequence[str]) -> Sequences:

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from chassis.database import Database
 from chassis.waiting import Ends
 from services.escrow.commands.store import ChainTransactionRow, CommandStore, Name
+from services.escrow.contracts.destinations import Flaw
+from services.escrow.contracts.intents import Memo
 from services.escrow.domain import Command, Escrow, EscrowNotFound, Wallet
 from services.escrow.ports import Chain
+from services.escrow.wallets.destinations import Destinations
 from services.escrow.wallets.holders import Holder, Holders
 from services.escrow.wallets.store import WalletStore
 
@@ -56,6 +59,7 @@ class Queries:
     wallets: WalletStore
     holders: Holders
     chain: Chain
+    destinations: Destinations
     ends: Ends[Name]
     network: Network
 
@@ -69,6 +73,22 @@ class Queries:
     async def balance(self, wallet: Wallet) -> int:
         """Return what a wallet holds on chain, in minor units. Raises: ChainUnavailable."""
         return (await self.chain.asset_balances([wallet.address]))[wallet.address]
+
+    async def flaw(
+        self,
+        *,
+        marketplace_id: uuid.UUID,
+        user_id: uuid.UUID,
+        address: str,
+        memo: Memo | None,
+        amount: int,
+    ) -> Flaw | None:
+        """Return why a user's wallet may not pay an amount to an address; None: it may.
+
+        Raises: WalletNotFound; ChainUnavailable.
+        """
+        wallet = await self.wallet(marketplace_id=marketplace_id, user_id=user_id)
+        return await self.destinations.flaw(address, wallet=wallet, memo=memo, amount=amount)
 
     async def escrow(self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID) -> Escrow:
         """Return the escrow of an order. Raises: EscrowNotFound."""

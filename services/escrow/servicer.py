@@ -39,6 +39,8 @@ ACCESS = {
     "FreezeEscrow": allow("orders"),
     "ResolveEscrow": allow("orders"),
     "CreditWallet": allow("orders"),
+    "CheckDestination": allow("orders"),
+    "Withdraw": allow("orders"),
     "GetCommand": allow("orders", "operator"),
     "GetEscrow": allow("orders", "operator", scope="read"),
     "ListTransactions": allow("orders", "operator", scope="read"),
@@ -181,6 +183,32 @@ class EscrowServicer(escrow_pb2_grpc.EscrowServiceServicer):
             _asked(request, CommandKind.CREDIT_WALLET),
             user_id=uuid.UUID(request.user_id),
             amount=money_from_proto(request.amount),
+        )
+        return _command(answer, context)
+
+    async def CheckDestination(
+        self, request: escrow_pb2.CheckDestinationRequest, context: Context
+    ) -> escrow_pb2.CheckDestinationResponse:
+        flaw = await self._queries.flaw(
+            marketplace_id=_marketplace(),
+            user_id=uuid.UUID(request.user_id),
+            address=request.destination.address,
+            memo=wire.memo(request.destination),
+            amount=request.amount.minor_units,
+        )
+        return escrow_pb2.CheckDestinationResponse(
+            why=flaw.value if flaw else "", message=flaw.message if flaw else ""
+        )
+
+    async def Withdraw(
+        self, request: escrow_pb2.WithdrawRequest, context: Context
+    ) -> escrow_pb2.Command:
+        answer = await self._wallets.withdraw(
+            _asked(request, CommandKind.WITHDRAW),
+            user_id=uuid.UUID(request.user_id),
+            amount=money_from_proto(request.amount),
+            address=request.destination.address,
+            memo=wire.memo(request.destination),
         )
         return _command(answer, context)
 

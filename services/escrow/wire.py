@@ -8,6 +8,7 @@ from orchestrator.escrow.v1 import escrow_pb2
 from chassis.wire import instant_to_proto, money_from_proto, money_to_proto, page_token
 from kernel.money import USDC, Money
 from services.escrow.commands.store import ChainTransactionRow
+from services.escrow.contracts.intents import Memo, MemoType
 from services.escrow.deposits.store import Blindness
 from services.escrow.domain import Command, Escrow, Payment, Wallet
 from services.escrow.operating.attention import Concerns
@@ -30,6 +31,14 @@ def new_escrow(request: escrow_pb2.CreateEscrowRequest) -> NewEscrow:
         milestones=tuple(request.milestones),
         platform_fee_bps=request.platform_fee_bps,
     )
+
+
+def memo(destination: escrow_pb2.Destination) -> Memo | None:
+    """Decode the memo of a payment; None: it has none."""
+    if not destination.HasField("memo"):
+        return None
+    name = common_pb2.MemoType.Name(destination.memo.type).removeprefix("MEMO_TYPE_")
+    return Memo(type=MemoType(name), value=destination.memo.value)
 
 
 def command(value: Command) -> escrow_pb2.Command:

@@ -44,6 +44,7 @@ class TransferCode(enum.IntEnum):
     MANUAL_CREDIT = 12
     CORRECTION = 13
     SURPLUS = 14
+    WITHDRAWAL = 15
 
 
 class TransferStatus(enum.IntEnum):

@@ -44,6 +44,7 @@ SOURCES = {
     TransferCode.MANUAL_CREDIT: "manual_credit",
     TransferCode.CORRECTION: "manual_credit",
     TransferCode.SURPLUS: "escrow_release",
+    TransferCode.WITHDRAWAL: "manual_credit",
 }
 
 
@@ -300,12 +301,18 @@ def event_of(entry: Entry) -> tuple[str, dict[str, object]]:
     else:
         event_type = "balance.debited"
         payload["amount"] = to_text(-available - reserved)
-        is_escrow = transfer.credit.startswith(ESCROW)
-        payload["destination"] = "escrow" if is_escrow else transfer.credit
+        payload["destination"] = _destination(transfer)
         payload["newBalance"] = to_text(entry.available_after or 0)
     if transfer.order_id is not None:
         payload["orderId"] = to_public("ord", transfer.order_id)
     return event_type, payload
+
+
+def _destination(transfer: Transfer) -> str:
+    """Say where money of a user's account went. Source: the comment of BalanceDebitedEvent."""
+    if transfer.code is TransferCode.WITHDRAWAL:
+        return "withdrawal"
+    return "escrow" if transfer.credit.startswith(ESCROW) else transfer.credit
 
 
 def aggregate_id(*, public_id: str, asset: str) -> str:

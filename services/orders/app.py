@@ -47,6 +47,10 @@ from services.orders.service import OrderService
 from services.orders.servicer import ACCESS, OrdersServicer
 from services.orders.settings import OrdersSettings
 from services.orders.timers import Timers
+from services.orders.withdrawals import wire as withdrawals_wire
+from services.orders.withdrawals.carrier import Carrier
+from services.orders.withdrawals.service import WithdrawalService
+from services.orders.withdrawals.store import WithdrawalStore
 
 FOLD_SECONDS = 5.0
 PURGE_SECONDS = 600.0
@@ -100,10 +104,8 @@ def _app(
     reconciler: Reconciler,
     channels: Sequence[grpc.aio.Channel],
 ) -> App:
-    saga = parts.saga()
-    crediting = parts.crediting()
-    registry = parts.registry()
-    service = parts.service(saga)
+    leased = saga, crediting, carrier = parts.saga(), parts.crediting(), parts.carrier()
+    registry, service = parts.registry(), parts.service(saga)
     timers = Timers(database=database, orders=parts.orders, service=service, clock=parts.clock)
     offers = parts.offers(saga, hours=settings.offer_hours)
     servicer = OrdersServicer(
@@ -115,16 +117,12 @@ def _app(
         reconciler=reconciler,
         offers=offers,
         chosen=parts.chosen(),
+        withdrawals=parts.withdrawing(carrier),
     )
     return App(
         name="orders",
         settings=settings,
-        binding=Binding(
-            servicer=servicer,
-            add=orders_pb2_grpc.add_OrdersServiceServicer_to_server,
-            descriptor=orders_pb2.DESCRIPTOR.services_by_name["OrdersService"],
-            access=ACCESS,
-        ),
+        binding=_binding(servicer),
         database=database,
         bus=Bus(
             url=settings.nats_url,
@@ -141,13 +139,24 @@ def _app(
             "purge": lambda: _every(PURGE_SECONDS, lambda: parts.idempotency.purge(database)),
             "credits": crediting.run,
             "credit_ends": crediting.watch,
+            "withdrawals": carrier.run,
+            "withdrawal_ends": carrier.watch,
             "deadlines": lambda: _every(settings.auto_confirm_poll_seconds, timers.meet_deadlines),
             "lapse": lambda: _every(settings.offer_poll_seconds, offers.lapse_overdue),
             "reconcile": reconciler.run,
             "totals": lambda: _every(FOLD_SECONDS, timers.fold_totals),
         },
-        stop_waiting=(saga.stop_waiting, crediting.stop_waiting),
-        close=(saga.close, crediting.close, *(_closing(channel) for channel in channels)),
+        stop_waiting=[each.stop_waiting for each in leased],
+        close=[*(each.close for each in leased), *(_closing(channel) for channel in channels)],
+    )
+
+
+def _binding(servicer: OrdersServicer) -> Binding:
+    return Binding(
+        servicer=servicer,
+        add=orders_pb2_grpc.add_OrdersServiceServicer_to_server,
+        descriptor=orders_pb2.DESCRIPTOR.services_by_name["OrdersService"],
+        access=ACCESS,
     )
 
 
@@ -279,4 +288,29 @@ class Parts:
             escrow=self._escrow,
             clock=self.clock,
             encode=wire.encode_credit,
+        )
+
+    def carrier(self) -> Carrier:
+        """Make what carries withdrawals out."""
+        return Carrier(
+            database=self._database,
+            store=WithdrawalStore(self.outbox),
+            idempotency=self.idempotency,
+            ledger=self._ledger,
+            escrow=self._escrow,
+            clock=self.clock,
+            encode=withdrawals_wire.encode,
+        )
+
+    def withdrawing(self, carrier: Carrier) -> WithdrawalService:
+        """Make the use cases of withdrawals."""
+        return WithdrawalService(
+            database=self._database,
+            store=WithdrawalStore(self.outbox),
+            users=UserStore(self.outbox),
+            idempotency=self.idempotency,
+            escrow=self._escrow,
+            carrier=carrier,
+            clock=self.clock,
+            encode=withdrawals_wire.encode,
         )

@@ -26,6 +26,9 @@ from services.orders.people.users import UserType
 from services.orders.queries import OrderQueries
 from services.orders.reconciliation.reconciler import Reconciler
 from services.orders.service import OrderService
+from services.orders.withdrawals import servicer as withdrawals_servicer
+from services.orders.withdrawals.service import WithdrawalService
+from services.orders.withdrawals.servicer import WithdrawalMethods
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -59,11 +62,14 @@ ACCESS = {
     "GetReconciliation": allow("operator"),
     **deadlines_servicer.ACCESS,
     **offers_servicer.ACCESS,
+    **withdrawals_servicer.ACCESS,
 }
 
 
-class OrdersServicer(MarketplaceMethods, OfferMethods, orders_pb2_grpc.OrdersServiceServicer):
-    """The contract's methods."""
+class OrdersServicer(
+    MarketplaceMethods, OfferMethods, WithdrawalMethods, orders_pb2_grpc.OrdersServiceServicer
+):
+    """The contract's methods; those of offers and withdrawals are in their rooms."""
 
     def __init__(
         self,
@@ -76,11 +82,12 @@ class OrdersServicer(MarketplaceMethods, OfferMethods, orders_pb2_grpc.OrdersSer
         reconciler: Reconciler,
         offers: OfferService,
         chosen: Chosen,
+        withdrawals: WithdrawalService,
     ) -> None:
         self._service, self._queries, self._holds = service, queries, holds
         self._registry, self._crediting = registry, crediting
         self._reconciler, self._offers = reconciler, offers
-        self._chosen = chosen
+        self._chosen, self._withdrawals = chosen, withdrawals
 
     async def RegisterUser(
         self, request: orders_pb2.RegisterUserRequest, context: Context

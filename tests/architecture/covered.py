@@ -19,6 +19,8 @@ PURE = [
         "peers/ports",
         "people/users",
         "reconciliation/holdings",
+        "withdrawals/domain",
+        "withdrawals/postings",
     )
 ]
 USE_CASES_AND_STORES = [
@@ -45,6 +47,9 @@ USE_CASES_AND_STORES = [
         "reconciliation/reconciler",
         "service",
         "timers",
+        "withdrawals/carrier",
+        "withdrawals/service",
+        "withdrawals/store",
     )
 ]
 # Rooms of escrow, each with one of its files: a contract covers the room whole.
@@ -84,6 +89,7 @@ ESCROW_STORES = [
     "sending.progress",
     "tables",
     "wallets.accounts",
+    "wallets.destinations",
     "wallets.holders",
     "wallets.seals",
     "wallets.store",
@@ -98,6 +104,7 @@ STORES = [
     "people.user_store",
     "reconciliation.difference_store",
     "tables",
+    "withdrawals.store",
 ]
 ORDERS_OUTWARD = [
     ("order/domain", "services.orders.order.endings"),
@@ -111,6 +118,7 @@ ORDERS_OUTWARD = [
     ("peers/ports", "services.orders.operations.postings"),
     ("funds/credit_store", "services.orders.funds.credits"),
     ("reconciliation/holdings", "services.orders.reconciliation.difference_store"),
+    ("withdrawals/carrier", "services.orders.withdrawals.service"),
 ]
 COVERED = [
     *((path, "import time", "time") for path in PURE),

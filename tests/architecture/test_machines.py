@@ -12,6 +12,7 @@ DOMAINS = {
     "orders": "services.orders.order.domain",
     "escrow": "services.escrow.domain",
     "disputes": "services.disputes.domain",
+    "withdrawals": "services.orders.withdrawals.domain",
 }
 SERVICES = tuple(DOMAINS)
 

@@ -99,6 +99,7 @@ ILLEGAL = [
     ("services/ledger/wire.py", "import services.ledger.queries", "ledger.wire -> services.ledger"),
     ("services/disputes/wire.py", "import services.disputes.store", "wire -> services.disputes.st"),
     ("services/disputes/rulings.py", "import time", "disputes.rulings -> time"),
+    ("services/orders/withdrawals/wire.py", "import services.orders.withdrawals.store", "-> serv"),
     ("services/ledger/servicer.py", "import services.ledger.queries", "ledger.queries"),
 ]
 # A file, or a whole service, that no layer names.
@@ -111,6 +112,7 @@ UNLISTED = [
     ("services/orders/people/extras.py", "extras"),
     ("services/orders/peers/extras.py", "extras"),
     ("services/orders/reconciliation/extras.py", "extras"),
+    ("services/orders/withdrawals/extras.py", "extras"),
     ("services/ledger/extras.py", "extras"),
     ("services/ledger/corrections/extras.py", "extras"),
     ("services/ledger/deposits/extras.py", "extras"),

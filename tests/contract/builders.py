@@ -15,11 +15,15 @@ from orchestrator.ledger.v1 import corrections_pb2 as corrections
 from orchestrator.ledger.v1 import ledger_pb2 as ledger
 from orchestrator.orders.v1 import offers_pb2 as offers
 from orchestrator.orders.v1 import orders_pb2 as orders
+from orchestrator.orders.v1 import withdrawals_pb2 as withdrawals
 
 from kernel.ids import new_id
 from kernel.money import CENT
 
 LINK = "https://cdn.example.com/a.png"
+# An account of Stellar.
+OUTSIDE = "GCLSOHCCFBAJBK5IYKYX2MAJXDITGL6X4YDZYSYUWDYU74KEU5LFKLKQ"
+MEMO = common.Memo(type=common.MEMO_TYPE_TEXT, value="account 7")
 
 
 def ident() -> str:
@@ -185,6 +189,30 @@ ORDERS: dict[str, Callable[[], Any]] = {
     ),
 }
 
+ORDERS |= {
+    "CreateWithdrawal": lambda: keyed(
+        withdrawals.CreateWithdrawalRequest,
+        user=ident(),
+        amount=usdc(100),
+        destination=OUTSIDE,
+        memo=MEMO,
+        reference=ident(),
+        commit=True,
+        wait_seconds=5,
+    ),
+    "CommitWithdrawal": lambda: keyed(
+        withdrawals.CommitWithdrawalRequest, withdrawal_id=ident(), wait_seconds=5
+    ),
+    "CancelWithdrawal": lambda: keyed(withdrawals.CancelWithdrawalRequest, withdrawal_id=ident()),
+    "GetWithdrawal": lambda: withdrawals.GetWithdrawalRequest(withdrawal_id=ident()),
+    "ListWithdrawals": lambda: withdrawals.ListWithdrawalsRequest(
+        page=page(),
+        user=ident(),
+        state=withdrawals.WITHDRAWAL_STATE_CREATED,
+        reference=ident(),
+    ),
+}
+
 LEDGER: dict[str, Callable[[], Any]] = {
     "OpenAccount": lambda: keyed(
         ledger.OpenAccountRequest, user_id=ident(), public_id=public_id(), asset="USDC"
@@ -242,6 +270,17 @@ ESCROW: dict[str, Callable[[], Any]] = {
         escrow.ResolveEscrowRequest, seller_share=usdc(5000), buyer_share=usdc(3000)
     ),
     "CreditWallet": lambda: keyed(escrow.CreditWalletRequest, user_id=ident(), amount=usdc(100)),
+    "CheckDestination": lambda: escrow.CheckDestinationRequest(
+        user_id=ident(),
+        destination=escrow.Destination(address=OUTSIDE, memo=MEMO),
+        amount=usdc(100),
+    ),
+    "Withdraw": lambda: keyed(
+        escrow.WithdrawRequest,
+        user_id=ident(),
+        destination=escrow.Destination(address=OUTSIDE, memo=MEMO),
+        amount=usdc(100),
+    ),
     "GetCommand": lambda: escrow.GetCommandRequest(command_id=ident()),
     "GetEscrow": lambda: escrow.GetEscrowRequest(order_id=ident()),
     "ListTransactions": lambda: escrow.ListTransactionsRequest(order_id=ident()),

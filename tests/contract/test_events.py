@@ -20,13 +20,13 @@ from orchestrator.orders.v1 import orders_pb2 as orders
 from kernel.ids import from_public
 from tests.contract.builders import VALID, keyed, usdc
 from tests.contract.city import City
-from tests.contract.world import PRICE, World
+from tests.contract.world import PRICE, READY, World
 
 PROTOS = Path(__file__).resolve().parents[2] / "protos/orchestrator"
 SCHEMAS = ("orders", "ledger", "escrow", "disputes")
 # A healthy network gives no occasion for these.
 # An offer lapses after hours.
-NEEDS_A_FAILURE = {"order.escrow_failed", "escrow.failed", "offer.lapsed"}
+NEEDS_A_FAILURE = {"order.escrow_failed", "escrow.failed", "offer.lapsed", "withdrawal.failed"}
 # Nor does a moment for these.
 NEEDS_DAYS = {"order.deadline_warning", "order.deadline_passed"}
 FIELDS = {
@@ -48,6 +48,7 @@ AGGREGATES = {
     "User": "usr",
     "Balance": "usr",
     "Deposit": "dep",
+    "Withdrawal": "wd",
 }
 DEPOSIT = "escrow.deposit_confirmed"
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -106,6 +107,8 @@ async def events(city: City) -> list[dict[str, Any]]:
     await _dispute(world)
     await _offers(world)
     await _credit(world)
+    for method in ("CommitWithdrawal", "CancelWithdrawal"):
+        await world.call("orders", method, await READY["orders", method](world))
     return written(city, world.marketplace_id)
 
 
@@ -150,7 +153,16 @@ async def _credit(world: World) -> None:
 def test_every_event_type_belongs_to_a_subject_of_the_bus() -> None:
     families = {event_type.partition(".")[0] for event_type in payloads()}
 
-    assert families == {"order", "escrow", "balance", "dispute", "offer", "user", "wallet"}
+    assert families == {
+        "order",
+        "escrow",
+        "balance",
+        "dispute",
+        "offer",
+        "user",
+        "wallet",
+        "withdrawal",
+    }
 
 
 def test_every_payload_matches_its_contract(events: list[dict[str, Any]]) -> None:

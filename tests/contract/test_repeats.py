@@ -17,6 +17,7 @@ IDENTITIES = {
     "orders.users",
     "orders.orders",
     "orders.credits",
+    "orders.withdrawals",
     "ledger.accounts",
     "ledger.transfers",
     "ledger.corrections",

@@ -131,6 +131,13 @@ class World:
         """Create an order; return its id."""
         return str((await self.call("orders", "CreateOrder", await self.new_order())).id)
 
+    async def a_withdrawal(self) -> str:
+        """Create a withdrawal of the buyer's money; return its id."""
+        request = VALID["orders"]["CreateWithdrawal"]()
+        buyer, _ = await self.people()
+        request.user, request.commit = buyer.id, False
+        return str((await self.call("orders", "CreateWithdrawal", request)).id)
+
     async def after(self, order_id: str, *steps: str) -> str:
         """Run the steps of an order, each to its end; return its id."""
         for step in steps:
@@ -261,6 +268,30 @@ async def _advance_clock(_: World) -> Any:
     return request
 
 
+async def _withdraw(world: World) -> Any:
+    request = VALID["escrow"]["Withdraw"]()
+    request.user_id = (await world.a_wallet(cents=100)).id
+    return request
+
+
+async def _create_withdrawal(world: World) -> Any:
+    request = VALID["orders"]["CreateWithdrawal"]()
+    buyer, _ = await world.people()
+    request.user, request.wait_seconds = buyer.id, WAIT_SECONDS
+    return request
+
+
+def _on_withdrawal(method: str) -> Ready:
+    async def ready(world: World) -> Any:
+        request = VALID["orders"][method]()
+        request.withdrawal_id = await world.a_withdrawal()
+        if hasattr(request, "wait_seconds"):
+            request.wait_seconds = WAIT_SECONDS
+        return request
+
+    return ready
+
+
 _LOCKED = ("ReserveFunds", "CreateEscrow", "FundEscrow")
 # For every mutating RPC: makes what it needs, and returns a request that succeeds.
 READY: dict[tuple[str, str], Ready] = {
@@ -282,6 +313,7 @@ READY: dict[tuple[str, str], Ready] = {
     ("escrow", "FreezeEscrow"): _on_escrow("FreezeEscrow", World.a_funded_escrow),
     ("escrow", "ResolveEscrow"): _on_escrow("ResolveEscrow", World.a_funded_escrow),
     ("escrow", "CreditWallet"): _credit_wallet,
+    ("escrow", "Withdraw"): _withdraw,
     ("orders", "RegisterUser"): _as_it_is("orders", "RegisterUser"),
     ("orders", "CreateOrder"): World.new_order,
     ("orders", "ReserveFunds"): _on_order("ReserveFunds"),
@@ -301,4 +333,7 @@ READY: dict[tuple[str, str], Ready] = {
     ("orders", "PayOrder"): _on_order("PayOrder"),
     ("orders", "CreditUser"): _credit_user,
     ("orders", "AdvanceClock"): _advance_clock,
+    ("orders", "CreateWithdrawal"): _create_withdrawal,
+    ("orders", "CommitWithdrawal"): _on_withdrawal("CommitWithdrawal"),
+    ("orders", "CancelWithdrawal"): _on_withdrawal("CancelWithdrawal"),
 }

@@ -16,6 +16,8 @@ from typing import Any
 import schemathesis
 from schemathesis.core.parameters import ParameterLocation
 
+# An account of the devnet's own that holds USDC.
+OUTSIDE = "GCLSOHCCFBAJBK5IYKYX2MAJXDITGL6X4YDZYSYUWDYU74KEU5LFKLKQ"
 # One in so many requests names what was generated.
 AS_GENERATED = 4
 _URL = re.compile(r"https://([a-z]{1,20}\.)+[a-z]{2,20}(/[a-z0-9/]*)?")
@@ -48,7 +50,7 @@ def before_call(_context: Any, case: Any, _kwargs: dict[str, Any]) -> None:
 
 
 def _aim(body: dict[str, Any], number: int) -> None:
-    for name in ("buyerId", "sellerId"):
+    for name in ("buyerId", "sellerId", "userId"):
         if name in body:
             body[name] = _next("users")
     if body.get("clientOrderRef"):
@@ -74,6 +76,10 @@ def _mend(body: dict[str, Any]) -> None:
             milestone.update(ref=f"part-{number}", amount="1.00")
     if body.get("refundAmount") and "decision" not in body:
         body["refundAmount"] = "0.40"
+    if "destination" in body:
+        body["destination"] = OUTSIDE
+    if body.get("memo"):
+        body.update(memo="7", memoType="TEXT")
     if body.get("decision") == "SPLIT":
         body.update(releaseAmount="0.40", refundAmount="0.60")
     if body.get("url") and not _URL.fullmatch(body["url"]):

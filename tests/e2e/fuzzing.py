@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.settings import child_environment
-from tests.e2e.routes import MILESTONE, STATES, routes
+from tests.e2e.routes import MILESTONE, OUTSIDE, STATES, routes
 from tests.e2e.tenants import Tenant
 from tests.shop import Pair, Shop, data_of
 
@@ -122,10 +122,14 @@ async def _populate(shop: Shop) -> dict[str, list[str]]:
         for route in routes(shop.stack)
         if route.needs_id and route.kind in {"users", "balances"}
     }
+    body = {"userId": pair.buyer, "amount": "1.00", "destination": OUTSIDE}
+    for route in (one for one in routes(shop.stack) if one.needs_id and one.kind == "withdrawals"):
+        made = [await shop.post("/withdrawals", body) for _ in range(ORDERS_EACH)]
+        found[f"/api/v1{route.path}"] = [data_of(one, status=201)["id"] for one in made]
     answers = [await shop.post("/auth/api-keys", {"scopes": ["read"]}) for _ in range(SPARE_KEYS)]
     keys = [data_of(answer, status=201)["id"] for answer in answers]
-    made = await asyncio.gather(*(_objects(shop, pair, path) for path in STATES))
-    found |= {f"/api/v1{path}": ids for path, ids in zip(STATES, made, strict=True)}
+    acted_on = await asyncio.gather(*(_objects(shop, pair, path) for path in STATES))
+    found |= {f"/api/v1{path}": ids for path, ids in zip(STATES, acted_on, strict=True)}
     return {**found, "users": users, "/api/v1/auth/api-keys/{id}": keys}
 
 

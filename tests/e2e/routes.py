@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 
+from gateway.keys import id_of, make
+from kernel.ids import from_public, new_id, to_public
 from tests.patience import PATIENCE_SECONDS
 from tests.running_stack import RunningStack
 from tests.shop import Body
@@ -20,6 +22,8 @@ OPEN = frozenset({"/health", "/health/detailed"})
 ANY_SCOPE = frozenset({"/me"})
 # The route that a live marketplace may not call.
 TEST_ONLY = frozenset({"/test/clock"})
+# An account of the devnet's own that holds USDC.
+OUTSIDE = "GCLSOHCCFBAJBK5IYKYX2MAJXDITGL6X4YDZYSYUWDYU74KEU5LFKLKQ"
 # A body that each route with one accepts; the order's amount is 1.00.
 _BODIES: Mapping[str, Body] = {
     "/orders": {"buyerId": "nobody", "sellerId": "noone", "amount": "1.00", "title": "Logo"},
@@ -37,6 +41,9 @@ _BODIES: Mapping[str, Body] = {
     "/orders/{id}/resolution/dispute": {"openedBy": "BUYER", "reason": "OTHER"},
     "/users": {"externalUserId": "somebody"},
     "/users/{id}/balance/credit": {"amount": "1.00", "reference": "gift"},
+    "/withdrawals": {"userId": "nobody", "amount": "1.00", "destination": OUTSIDE},
+    "/withdrawals/{id}/commit": None,
+    "/withdrawals/{id}/cancel": None,
     "/disputes/{id}/assign": {"agentId": "agent-7"},
     "/disputes/{id}/evidence": {"evidence": ["https://example.org/proof"]},
     "/disputes/{id}/resolve": {"decision": "FULL_REFUND"},
@@ -90,7 +97,7 @@ class Route:
 
     @property
     def kind(self) -> str:
-        """The kind of its {id}: orders, users, balances, disputes or auth (keys)."""
+        """The kind of its {id}: orders, users, balances, withdrawals, disputes or auth (keys)."""
         return self.path.split("/")[1]
 
     @property
@@ -148,3 +155,18 @@ def _route(path: str, method: str, operation: Mapping[str, Any]) -> Route:
         is_secured=bool(operation.get("security")),
         has_cursor=any(one["name"] == "cursor" for one in operation.get("parameters", ())),
     )
+
+
+def both_spellings(name: str) -> tuple[str, str]:
+    """Return the id of an order, a dispute or a withdrawal with its prefix, and as a UUID."""
+    value = from_public(name.partition("_")[0], name)
+    assert value is not None
+    return name, str(value)
+
+
+def unknown_id(route: Route) -> str:
+    """Return a valid id of an object that does not exist."""
+    if route.kind == "auth":
+        return id_of(make("live")[1]) or ""
+    prefix = {"orders": "ord", "disputes": "dsp", "withdrawals": "wd"}.get(route.kind, "usr")
+    return to_public(prefix, new_id())

@@ -12,8 +12,9 @@ from chassis.database import Database
 from deploy.local import credentials, identities
 from deploy.operator.client import Operator
 from gateway.keys import SCOPES, KeyStore
+from tests.e2e.routes import OUTSIDE
 from tests.running_stack import RunningStack
-from tests.shop import WAIT_SECONDS, Shop
+from tests.shop import WAIT_SECONDS, Shop, data_of
 
 _ALLOW_CREDITS = """
 insert into orders.marketplaces (id, allows_manual_credit) values (%s, true)
@@ -94,3 +95,18 @@ def client_of(stack: RunningStack, key: str | None, *, url: str | None = None) -
         timeout=WAIT_SECONDS,
         limits=httpx.Limits(max_connections=None),
     )
+
+
+def user_spellings(shop: Shop, name: str) -> tuple[str, str]:
+    """Return a user's public id, and the UUID that this API never shows."""
+    with psycopg.connect(str(shop.stack.document["databaseUrl"])) as connection:
+        statement = "select id from orders.users where public_id = %s"
+        row = connection.execute(statement, (name,)).fetchone()
+    assert row is not None
+    return name, str(row[0])
+
+
+async def a_withdrawal(shop: Shop, user: str) -> str:
+    """Create a withdrawal; returns its id."""
+    body = {"userId": user, "amount": "1.00", "destination": OUTSIDE}
+    return str(data_of(await shop.post("/withdrawals", body), status=201)["id"])

@@ -48,6 +48,7 @@ def test_beside_another_stack_the_demo_starts_its_own_and_every_check_passes(
         r"canceled +ord_\w+ +CLOSED CANCELED +[\d.]+ s",
         r"refunded +ord_\w+ +CLOSED REFUNDED +[\d.]+ s",
         r"split +ord_\w+ +CLOSED RELEASED +[\d.]+ s",
+        r"wd_\w+ +COMPLETED +[\d.]+ s",
         r"create +ORDER_CREATED +pending_payment +[\d.]+ s",
         r"pay +IN_PROGRESS +paid +[\d.]+ s",
         r"deliver +IN_PROGRESS +delivered +[\d.]+ s",

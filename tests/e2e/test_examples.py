@@ -63,6 +63,15 @@ async def shop(stack: RunningStack) -> AsyncIterator[Shop]:
             yield opened
 
 
+async def withdrawn(shown: Examples, client: httpx.AsyncClient) -> None:
+    """Send the examples of withdrawals."""
+    for act in ("commit", "cancel"):
+        made = data_of(await shown.send(client, "/withdrawals", "withdrawal"), status=201)
+        data_of(await shown.send(client, f"/withdrawals/{{id}}/{act}", id=made["id"]))
+    paid = data_of(await shown.send(client, "/withdrawals", "committed"), status=201)
+    assert paid["status"] == "COMPLETED"
+
+
 async def test_marketplace_api_examples_succeed_unchanged(stack: RunningStack, shop: Shop) -> None:
     shown = await examples(stack, "/openapi.json")
     client = shop.client
@@ -73,6 +82,8 @@ async def test_marketplace_api_examples_succeed_unchanged(stack: RunningStack, s
     await shop.give(BUYER, "900.00")
     async with client_of(stack, str(stack.document["testKey"])) as test:
         data_of(await shown.send(test, "/test/clock"))
+    await shop.give("usr_bob", "10.00")
+    await withdrawn(shown, client)
 
     async def ordered(*actions: str, example: str = "order") -> str:
         order_id = data_of(await shown.send(client, "/orders", example), status=201)["id"]

@@ -10,14 +10,22 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
-import psycopg
 import pytest
 
-from gateway.keys import SCOPES, KeyStore, id_of, make
-from kernel.ids import from_public, new_id, to_public
-from tests.e2e.routes import ANY_SCOPE, MILESTONE, OPEN, STATES, TEST_ONLY, Route, routes
+from gateway.keys import SCOPES, KeyStore, make
+from tests.e2e.routes import (
+    ANY_SCOPE,
+    MILESTONE,
+    OPEN,
+    STATES,
+    TEST_ONLY,
+    Route,
+    both_spellings,
+    routes,
+    unknown_id,
+)
 from tests.e2e.snapshots import settled
-from tests.e2e.tenants import Tenant, client_of, key_store, tenant
+from tests.e2e.tenants import Tenant, a_withdrawal, client_of, key_store, tenant, user_spellings
 from tests.people import refusal_of
 from tests.running_stack import RunningStack
 from tests.shop import Shop, data_of, error_of
@@ -26,6 +34,7 @@ NOT_FOUND: Mapping[str, str] = {
     "orders": "ORDER_NOT_FOUND",
     "users": "USER_NOT_FOUND",
     "balances": "USER_NOT_FOUND",
+    "withdrawals": "WITHDRAWAL_NOT_FOUND",
     "disputes": "DISPUTE_NOT_FOUND",
     "auth": "API_KEY_NOT_FOUND",
 }
@@ -86,6 +95,9 @@ async def owned(shop: Shop, document: list[Route]) -> Owned:
         if route.needs_id and route.kind in {"users", "balances"}:
             found.add(route.path, *users[0], *users[1])
     found.add("/auth/api-keys/{id}", made["id"])
+    for route in document:
+        if route.needs_id and route.kind == "withdrawals":
+            found.add(route.path, *both_spellings(await a_withdrawal(shop, pair.buyer)))
     orders = await asyncio.gather(
         *(shop.order_in(state, pair, amount="1.00") for state in STATES.values())
     )
@@ -95,30 +107,6 @@ async def owned(shop: Shop, document: list[Route]) -> Owned:
             name = (await shop.get(f"/orders/{order_id}"))["dispute"]["id"]
         found.add(path, *both_spellings(name))
     return found
-
-
-def both_spellings(name: str) -> tuple[str, str]:
-    """Return an order's or dispute's id with its prefix, and as a UUID."""
-    value = from_public(name[:3], name)
-    assert value is not None
-    return name, str(value)
-
-
-def user_spellings(shop: Shop, name: str) -> tuple[str, str]:
-    """Return a user's public id, and the UUID that this API never shows."""
-    with psycopg.connect(str(shop.stack.document["databaseUrl"])) as connection:
-        statement = "select id from orders.users where public_id = %s"
-        row = connection.execute(statement, (name,)).fetchone()
-    assert row is not None
-    return name, str(row[0])
-
-
-def unknown_id(route: Route) -> str:
-    """Return a valid id of an object that does not exist."""
-    if route.kind == "auth":
-        return id_of(make("live")[1]) or ""
-    prefix = {"orders": "ord", "disputes": "dsp"}.get(route.kind, "usr")
-    return to_public(prefix, new_id())
 
 
 def test_every_route_declares_who_may_call_it(document: list[Route]) -> None:
@@ -164,12 +152,19 @@ async def test_lists_show_nothing_of_another_marketplace(
         for route in document
         if route.method == "GET" and not route.needs_id and route.has_cursor
     ]
-    assert {route.path for route in listed} == {"/orders", "/users", "/disputes", "/auth/api-keys"}
+    assert {route.path for route in listed} == {
+        "/orders",
+        "/users",
+        "/withdrawals",
+        "/disputes",
+        "/auth/api-keys",
+    }
     order = next(name for name in owned.ids["/orders/{id}"])
     user = next(name for name in owned.ids["/users/{id}"])
     queries = [
         *(f"{route.path}?limit=100" for route in listed),
         *(f"/orders?{side}={user}" for side in ("buyerId", "sellerId")),
+        f"/withdrawals?userId={user}",
         f"/disputes?orderId={order}",
     ]
 
@@ -260,6 +255,8 @@ async def brought(shop: Shop) -> dict[str, str]:
     pair = await shop.pair(amount="100.00")
     found = {"buyer": pair.buyer, "seller": pair.seller}
     found["/users/{id}/balance/credit"] = pair.buyer
+    for path in ("/withdrawals/{id}/commit", "/withdrawals/{id}/cancel"):
+        found[path] = await a_withdrawal(shop, pair.buyer)
     orders = await asyncio.gather(
         *(
             shop.order_in(
@@ -288,6 +285,8 @@ def own_fields(route: Route, own: Mapping[str, str], reference: str) -> dict[str
             "sellerId": own["seller"],
             "clientOrderRef": reference,
         }
+    if route.path == "/withdrawals":
+        return {"userId": own["buyer"], "reference": reference}
     if route.path == "/users":
         return {"externalUserId": reference}
     return {"reference": reference} if route.path.endswith("/balance/credit") else {}

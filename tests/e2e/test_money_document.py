@@ -16,6 +16,7 @@ from kernel.money import UNIT
 from tests.books import assert_sound
 from tests.e2e import transfers
 from tests.e2e.money_document import Row, movements
+from tests.e2e.routes import OUTSIDE
 from tests.e2e.tenants import Tenant, key_store, tenant
 from tests.integration.escrow.strangers import Stranger
 from tests.running_stack import RunningStack
@@ -33,6 +34,7 @@ DOCUMENTED = {
     "Split",
     "Surplus",
     "Manual credit",
+    "Withdrawal",
 }
 # What leads from a new order to a contract that holds its money.
 FUNDED = ("reserve", "escrow", "fund")
@@ -160,6 +162,23 @@ async def test_manual_credit_is_booked_as_documented(stack: RunningStack) -> Non
         made = [{**row, "credit": "user:…"} for row in transfers.of_user(stack, user)]
 
         assert_printed("Manual credit", made)
+
+
+async def test_withdrawal_is_booked_as_documented(stack: RunningStack) -> None:
+    async with market(stack) as (_, shop):
+        user = await shop.user()
+        await shop.give(user, "80.00")
+        body = {"userId": user, "amount": "30.00", "destination": OUTSIDE, "commit": True}
+        data_of(await shop.post("/withdrawals", body), status=201)
+
+        # The first one is the deposit. The table names the user as the seller.
+        made = [
+            {**row, "debit": row["debit"].replace("buyer", "seller")}
+            for row in transfers.of_user(stack, user)[1:]
+        ]
+
+        assert_printed("Withdrawal", made)
+        assert await shop.balance(user) == ("50.00", "0.00")
 
 
 @pytest.mark.parametrize(

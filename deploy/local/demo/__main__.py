@@ -13,7 +13,7 @@ import httpx
 from orchestrator.ledger.v1.ledger_pb2 import InvariantResult
 
 from deploy.local import identities, settings
-from deploy.local.demo import endings, place
+from deploy.local.demo import endings, place, withdrawal
 from deploy.local.demo.chain import Chain
 from deploy.local.demo.events import PURCHASE, Listener
 from deploy.local.demo.purchase import (
@@ -101,11 +101,13 @@ async def show(run_dir: Path, stack: Mapping[str, Any], view: View) -> bool:
                 _endings(sides.purchase, sides.marketplace, view),
                 _two_views(stack, sides.marketplace, view),
             )
+            working.show("Withdrawal")
+            withdrawn = await _withdrawal(stack, sides, view)
             working.show("Checks")
             books_hold = await books(sides.operator)
     view.say()
     view.say("Checks:")
-    checks = [*_money(sights), _order_events(events), *ended, *seen, *books_hold]
+    checks = [*_money(sights), _order_events(events), *ended, *seen, *withdrawn, *books_hold]
     for check in checks:
         view.check(holds=check.holds, name=check.name, details=check.details)
     return all(check.holds for check in checks)
@@ -148,6 +150,18 @@ async def _two_views(
     for look in looks:
         view.say(f"  {look.step:8} {look.marketplace:18} {look.party:16} {look.seconds:.1f} s")
     return order.checks(looks)
+
+
+async def _withdrawal(stack: Mapping[str, Any], sides: Sides, view: View) -> list[InvariantResult]:
+    """Let the seller withdraw the price; returns the checks. Skipped on a network of others."""
+    if not stack.get("devnetUrl"):
+        return []
+    found = await withdrawal.withdraw(stack, sides.marketplace, sides.chain)
+    one = found.document
+    view.say(f"The seller withdraws {PRICE} to {one['destination'][:8]}…:")
+    view.say(f"  {one['id']}  {one['status']}  {found.seconds:.1f} s")
+    view.say(f"  {one['transactionHash']}")
+    return found.checks()
 
 
 def _money(sights: Sequence[Sight]) -> list[InvariantResult]:

@@ -146,6 +146,42 @@ class AccountView:
     read_at_ledger: int
 
 
+class AddressKind(StrEnum):
+    """What an address names. MUXED: somebody behind an account; UNKNOWN: it cannot be read."""
+
+    ACCOUNT = "ACCOUNT"
+    MUXED = "MUXED"
+    CONTRACT = "CONTRACT"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """An address as it is spelled, and the account (G…) that it names, "" for none."""
+
+    kind: AddressKind
+    account: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustlineView:
+    """A trustline. is_authorized: the issuer lets it receive; room: what fits in it, in stroops."""
+
+    is_authorized: bool
+    room: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientView:
+    """An account that is to be paid. wants_memo: it refuses payments without one (SEP-29).
+
+    trustline: None where it does not trust the asset.
+    """
+
+    trustline: TrustlineView | None
+    wants_memo: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MilestoneView:
     """A milestone as stored."""

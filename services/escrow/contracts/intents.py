@@ -5,7 +5,24 @@ Amounts are stroops (10⁻⁷), addresses are Stellar's spellings (G… account,
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
+
+
+class MemoType(StrEnum):
+    """The kinds of memos. TEXT: up to 28 bytes; ID: 64 bits, in decimal; HASH: 32 bytes, in hex."""
+
+    TEXT = "TEXT"
+    ID = "ID"
+    HASH = "HASH"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memo:
+    """The memo of a payment: whose it is behind an address that several share."""
+
+    type: MemoType
+    value: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +147,20 @@ class PayAsset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PayOut:
+    """Pay the asset from a user's wallet to an account outside, in one classic payment.
+
+    to_address: G…, or M…, which names somebody behind a G…; memo: None for none.
+    """
+
+    name: ClassVar[str] = "payment"
+    from_address: str
+    to_address: str
+    amount: int
+    memo: Memo | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreateWallet:
     """Make an account that holds the asset and no lumens; the sponsor pays its reserves."""
 
@@ -208,6 +239,7 @@ EscrowCall = (
 Intent = (
     EscrowCall
     | PayAsset
+    | PayOut
     | CreateWallet
     | CreateChannels
     | TopUpChannels

@@ -4,6 +4,7 @@ A contradiction between the plan and the chain is raised, never repaired.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from services.escrow.contracts.contract import Contradiction, Parties
 from services.escrow.contracts.evidence import EscrowView, TransactionOutcome
@@ -14,6 +15,9 @@ from services.escrow.contracts.intents import (
     DisputeEscrow,
     FundEscrow,
     Intent,
+    Memo,
+    MemoType,
+    PayOut,
     ReleaseFunds,
     ResolveDispute,
 )
@@ -30,18 +34,29 @@ MOVING_MONEY = frozenset(
         StepName.RESOLVE_DISPUTE,
         StepName.PAY,
         StepName.MAKE_GOOD,
+        StepName.WITHDRAW,
     }
 )
 # Steps that the chain may refuse for good: none of the order's money is in the contract, and what
 # they begin can be begun again. All others have no way but forward: they wait, and are built anew
 # from what the chain then shows. Strangers could make such a step fail as often as they like.
-MAY_BE_REFUSED = frozenset({StepName.DEPLOY, StepName.FUND, StepName.PAY})
+MAY_BE_REFUSED = frozenset({StepName.DEPLOY, StepName.FUND, StepName.PAY, StepName.WITHDRAW})
 # Steps that an operator's daily limit counts, once an order. What the platform makes good of a
 # payout belongs to the payout, and is no more than its fees.
-COUNTED = frozenset({StepName.FUND, StepName.RELEASE_FUNDS, StepName.RESOLVE_DISPUTE, StepName.PAY})
+COUNTED = frozenset(
+    {
+        StepName.FUND,
+        StepName.RELEASE_FUNDS,
+        StepName.RESOLVE_DISPUTE,
+        StepName.PAY,
+        StepName.WITHDRAW,
+    }
+)
 # Payments that the chain would make as often as they are asked for: no contract refuses a second.
 # Before one is signed for the first time, all channel accounts are compared with the books.
-UNGUARDED = frozenset({StepName.PAY, StepName.MAKE_GOOD})
+UNGUARDED = frozenset({StepName.PAY, StepName.MAKE_GOOD, StepName.WITHDRAW})
+# Payments of their own: none follows from what a contract did, and each looks like another one.
+PAYMENTS = frozenset({StepName.PAY, StepName.WITHDRAW})
 # Steps that fail for lack of money only where the platform's own wallet lacks it.
 PLATFORM_PAYS = frozenset({StepName.CREATE_ACCOUNT, StepName.MAKE_GOOD})
 # Steps whose effect, with their sequence number used up, proves that they landed: they move no
@@ -59,7 +74,9 @@ SHOWN_BY_EFFECT = frozenset(
 # Source: the contract approves a milestone whatever its status is, as long as it has one.
 SIDE_BY_SIDE = frozenset({StepName.CHANGE_MILESTONE_STATUS, StepName.APPROVE_MILESTONE})
 # Steps that need no look at a contract after they landed.
-WITHOUT_CONTRACT = frozenset({StepName.CREATE_ACCOUNT, StepName.PAY, StepName.MAKE_GOOD})
+WITHOUT_CONTRACT = frozenset(
+    {StepName.CREATE_ACCOUNT, StepName.PAY, StepName.MAKE_GOOD, StepName.WITHDRAW}
+)
 
 
 def call(step: Step, *, escrow: Escrow, parties: Parties, view: EscrowView) -> Intent:
@@ -143,6 +160,19 @@ def payee(step: Step, *, parties: Parties) -> str:
     return parties.buyer if step.terms["payee"] == BUYER else parties.seller
 
 
+def withdrawal(step: Step, *, wallet: str) -> PayOut:
+    """Return what a withdrawal pays. wallet: the address that pays."""
+    memo = None
+    if "memo" in step.terms:
+        memo = Memo(type=MemoType(str(step.terms["memo_type"])), value=str(step.terms["memo"]))
+    return PayOut(
+        from_address=wallet,
+        to_address=str(step.terms["address"]),
+        amount=step.number("minor_units"),
+        memo=memo,
+    )
+
+
 def is_done(step: Step, *, view: EscrowView) -> bool:
     """Tell whether a contract shows what a step is for.
 
@@ -215,6 +245,24 @@ def check_paid(step: Step, *, paid: Sequence[Payment], escrow: Escrow, parties: 
     known = {parties.buyer, parties.seller, parties.platform, parties.provider}
     if any(p.to_address not in known for p in paid):
         raise Contradiction("the contract paid an address that has no part in the order")
+
+
+def paid_out(payout: PayOut, *, account: str, transaction_hash: str) -> Payment:
+    """Return what a withdrawal pays. account: the one that its address names."""
+    return Payment(
+        payee=PayeeRole.WALLET,
+        from_address=payout.from_address,
+        to_address=account,
+        minor_units=payout.amount,
+        transaction_hash=transaction_hash,
+        event_index=0,
+    )
+
+
+def check_paid_out(meant: Payment, *, paid: Sequence[Payment]) -> None:
+    """Check that a withdrawal paid what was meant. Raises: Contradiction."""
+    if [replace(one, event_index=0) for one in paid] != [meant]:
+        raise Contradiction("the withdrawal moved other money than was meant")
 
 
 def parts(step: Step, *, parties: Parties, balance: int, fee_bps: int) -> dict[str, int]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from services.escrow.contracts.fees import BUYER, SELLER, FeePolicy
+from services.escrow.contracts.intents import Memo
 from services.escrow.contracts.steps import StepName
 
 
@@ -23,6 +24,14 @@ def plan_wallet() -> list[PlannedStep]:
 def plan_credit(*, minor_units: int) -> list[PlannedStep]:
     """Plan a payment from the platform's wallet."""
     return [PlannedStep(name=StepName.PAY, terms={"minor_units": minor_units})]
+
+
+def plan_withdrawal(*, minor_units: int, address: str, memo: Memo | None) -> list[PlannedStep]:
+    """Plan a payment from a user's wallet to an address outside."""
+    terms: dict[str, int | str] = {"minor_units": minor_units, "address": address}
+    if memo is not None:
+        terms |= {"memo_type": memo.type.value, "memo": memo.value}
+    return [PlannedStep(name=StepName.WITHDRAW, terms=terms)]
 
 
 def plan_create() -> list[PlannedStep]:

@@ -24,6 +24,7 @@ class StepName(StrEnum):
     RESOLVE_DISPUTE = "resolve_dispute"
     PAY = "payment"
     MAKE_GOOD = "make_good"
+    WITHDRAW = "withdraw"
 
 
 class StepState(StrEnum):

@@ -6,15 +6,22 @@ from services.escrow.contracts import contract, kinds
 from services.escrow.contracts.contract import Contradiction, PlaceTaken
 from services.escrow.contracts.evidence import EscrowView
 from services.escrow.contracts.fees import BUYER, largest_make_good, missing
-from services.escrow.contracts.intents import CreateWallet, Intent, PayAsset, SponsorTrust
+from services.escrow.contracts.intents import (
+    CreateWallet,
+    Intent,
+    PayAsset,
+    PayOut,
+    SponsorTrust,
+)
 from services.escrow.contracts.kinds import WITHOUT_CONTRACT
 from services.escrow.contracts.steps import Step, StepName
-from services.escrow.domain import PayeeRole, WalletState
+from services.escrow.domain import PayeeRole, Wallet, WalletState
 from services.escrow.ports import Chain, ChainUnavailable
 from services.escrow.sending.landings import Landings
 from services.escrow.sending.places import Places
 from services.escrow.sending.sender import Refused
 from services.escrow.sending.work import NotNow, Work, present
+from services.escrow.wallets.destinations import Destinations
 
 # How long a deployment rests until the parties' wallets are on chain.
 WALLET_SECONDS = 1
@@ -24,12 +31,19 @@ class Decider:
     """Reads the chain; sends nothing."""
 
     def __init__(
-        self, *, database: Database, landings: Landings, chain: Chain, places: Places
+        self,
+        *,
+        database: Database,
+        landings: Landings,
+        chain: Chain,
+        destinations: Destinations,
+        places: Places,
     ) -> None:
         self._database = database
         self._landings = landings
         self._chain = chain
         self.places = places
+        self._destinations = destinations
 
     async def look(self, work: Work, step: Step, *, source: str = "") -> EscrowView | None:
         """Read the contract of a step that needs it, and the channel account that it will use.
@@ -57,6 +71,8 @@ class Decider:
             return await self._account(work, present(work.target).address)
         if step.name is StepName.PAY:
             return self._payment(work, present(work.target).address, step.number("minor_units"))
+        if step.name is StepName.WITHDRAW:
+            return await self._withdrawal(present(work.target), step)
         if step.name is StepName.MAKE_GOOD:
             return self._payment(
                 work, kinds.payee(step, parties=present(work.parties)), self.missing(work, step)
@@ -108,6 +124,19 @@ class Decider:
         if view.read_at_ledger < standing.newest_ledger:
             raise ChainUnavailable("the node lags behind what has landed on the contract")
         return view, standing.was_frozen_by_us
+
+    async def _withdrawal(self, wallet: Wallet, step: Step) -> PayOut:
+        """Check once more what the address is, which may have changed since it was asked.
+
+        Raises: Refused: nothing may be paid there; ChainUnavailable.
+        """
+        payout = kinds.withdrawal(step, wallet=wallet.address)
+        flaw = await self._destinations.flaw(
+            payout.to_address, wallet=wallet, memo=payout.memo, amount=payout.amount
+        )
+        if flaw is not None:
+            raise Refused(flaw.value, flaw.message)
+        return payout
 
     def _payment(self, work: Work, address: str, minor_units: int) -> PayAsset:
         return PayAsset(from_address=work.platform, to_address=address, amount=minor_units)

@@ -14,7 +14,10 @@ from services.escrow.domain import CommandKind
 
 
 class Flow(StrEnum):
-    """A way of money. REFUNDS: what a dispute's decision divides as well; PAYMENTS: credits."""
+    """A way of money.
+
+    REFUNDS: what a dispute's decision divides as well; PAYMENTS: credits and withdrawals.
+    """
 
     FUNDING = "FUNDING"
     RELEASES = "RELEASES"
@@ -37,6 +40,7 @@ FLOWS: Mapping[CommandKind, Flow] = {
     CommandKind.REFUND: Flow.REFUNDS,
     CommandKind.RESOLVE: Flow.REFUNDS,
     CommandKind.CREDIT_WALLET: Flow.PAYMENTS,
+    CommandKind.WITHDRAW: Flow.PAYMENTS,
 }
 FLOW_STOPPED = "FLOW_STOPPED"
 DAILY_LIMIT_REACHED = "DAILY_LIMIT_REACHED"

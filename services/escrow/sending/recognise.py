@@ -61,8 +61,8 @@ class Recogniser:
 
         Returns the step, with that envelope among those to be asked for. Raises: LeaseLost.
         """
-        # Of what an operator has settled, a credit is another one, though it looks the same.
-        with_settled = step.name is not StepName.PAY
+        # Of what an operator has settled, a payment is another one, though it looks the same.
+        with_settled = step.name not in kinds.PAYMENTS
         async with self._database.statement() as connection:
             found = await self._landings.unclaimed(connection, with_settled=with_settled)
         first = 0
@@ -185,6 +185,8 @@ class Recogniser:
             return [wallet, sponsored, TrustAsset(account=address)]
         if step.name is StepName.PAY:
             return [_pay(work, present(work.target).address, step.number("minor_units"))]
+        if step.name is StepName.WITHDRAW:
+            return [kinds.withdrawal(step, wallet=present(work.target).address)]
         parties = present(work.parties)
         if step.name is StepName.MAKE_GOOD:
             payee = kinds.payee(step, parties=parties)

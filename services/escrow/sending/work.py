@@ -7,8 +7,8 @@ from typing import TypeVar
 from chassis.leases import Lease
 from services.escrow.contracts.contract import Parties
 from services.escrow.contracts.evidence import EscrowView
-from services.escrow.contracts.kinds import COUNTED, SIDE_BY_SIDE
-from services.escrow.contracts.steps import Attempt, Step, StepName, StepState
+from services.escrow.contracts.kinds import COUNTED, PAYMENTS, SIDE_BY_SIDE
+from services.escrow.contracts.steps import Attempt, Step, StepState
 from services.escrow.domain import Command, CommandState, Escrow, Payment, Wallet
 from services.escrow.ports import Signer
 from services.escrow.sending.flows import FLOWS, Passage
@@ -143,8 +143,8 @@ class Work:
             return None
         minor_units = 0
         if step.name in COUNTED:
-            is_credit = step.name is StepName.PAY
-            minor_units = step.number("minor_units") if is_credit else self.escrow.terms.amount
+            is_payment = step.name in PAYMENTS
+            minor_units = step.number("minor_units") if is_payment else self.escrow.terms.amount
         return Passage(
             marketplace_id=self.lease.marketplace_id,
             flow=flow,

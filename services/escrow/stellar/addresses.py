@@ -7,7 +7,9 @@ is remembered, and so must not be changed.
 import hashlib
 from functools import lru_cache
 
-from stellar_sdk import Address, Asset, Keypair, Network, StrKey, scval, xdr
+from stellar_sdk import Address, Asset, Keypair, MuxedAccount, Network, StrKey, scval, xdr
+
+from services.escrow.contracts.evidence import AddressKind, Recipient
 
 PERSISTENT = xdr.ContractDataDurability.PERSISTENT
 remembered = lru_cache(maxsize=4096)
@@ -48,6 +50,23 @@ def address_in(value: xdr.SCVal) -> str:
 def is_contract(address: str) -> bool:
     """Tell a C… address from a G… one."""
     return StrKey.is_valid_contract(address)
+
+
+def recipient(address: str) -> Recipient:
+    """Read an address that is to be paid, however it is spelled."""
+    if StrKey.is_valid_ed25519_public_key(address):
+        return Recipient(kind=AddressKind.ACCOUNT, account=address)
+    if StrKey.is_valid_med25519_public_key(address):
+        account = MuxedAccount.from_account(address).account_id
+        return Recipient(kind=AddressKind.MUXED, account=account)
+    is_known = StrKey.is_valid_contract(address)
+    return Recipient(kind=AddressKind.CONTRACT if is_known else AddressKind.UNKNOWN)
+
+
+def option_key(address: str, name: str) -> xdr.LedgerKey:
+    """Return the ledger key of a named value that an account keeps."""
+    data = xdr.LedgerKeyData(public_key(address).xdr_account_id(), xdr.String64(name.encode()))
+    return xdr.LedgerKey(xdr.LedgerEntryType.DATA, data=data)
 
 
 @remembered
@@ -101,6 +120,9 @@ def key_of(entry: xdr.LedgerEntryData) -> xdr.LedgerKey:
     if entry.account is not None:
         account = xdr.LedgerKeyAccount(entry.account.account_id)
         return xdr.LedgerKey(xdr.LedgerEntryType.ACCOUNT, account=account)
+    if entry.data is not None:
+        option = xdr.LedgerKeyData(entry.data.account_id, entry.data.data_name)
+        return xdr.LedgerKey(xdr.LedgerEntryType.DATA, data=option)
     if entry.trust_line is not None:
         line = xdr.LedgerKeyTrustLine(entry.trust_line.account_id, entry.trust_line.asset)
         return xdr.LedgerKey(xdr.LedgerEntryType.TRUSTLINE, trust_line=line)

@@ -20,6 +20,7 @@ from services.escrow.contracts.intents import (
     FundEscrow,
     Intent,
     PayAsset,
+    PayOut,
     ReleaseFunds,
     ResolveDispute,
     SponsorTrust,
@@ -50,7 +51,7 @@ class Blueprint:
     consulted: contracts a call may only read, empty for operations of the network itself; code:
     hash of the code that a call runs, "" for the network's own;
     holders: whose balance a call may move; extended: keys of the entries whose lives are extended,
-    which is all that such an operation may name.
+    which is all that such an operation may name; memo: as XDR.
     """
 
     operations: tuple[xdr.Operation, ...]
@@ -60,6 +61,7 @@ class Blueprint:
     holders: frozenset[str] = frozenset()
     code: str = ""
     extended: tuple[bytes, ...] = ()
+    memo: bytes = wallets.NO_MEMO
 
     @property
     def is_contract_call(self) -> bool:
@@ -169,6 +171,14 @@ class Blueprints:
             call,
             consulted={self.asset_contract},
             holders={intent.from_address, intent.to_address},
+        )
+
+    @_draw.register
+    def _(self, intent: PayOut) -> Blueprint:
+        return Blueprint(
+            operations=tuple(wallets.pay_out(intent, asset=self.asset)),
+            signers=frozenset({intent.from_address}),
+            memo=wallets.memo_bytes(intent.memo),
         )
 
     @_draw.register

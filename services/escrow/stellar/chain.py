@@ -17,6 +17,8 @@ from services.escrow.contracts.evidence import (
     Ledger,
     Lifetime,
     Prepared,
+    Recipient,
+    RecipientView,
     Sequences,
     Submission,
     SubmitStatus,
@@ -32,6 +34,7 @@ from services.escrow.ports import (
     Signer,
     StellarOptions,
 )
+from services.escrow.stellar.addresses import recipient
 from services.escrow.stellar.blueprint import Blueprints
 from services.escrow.stellar.contract import as_deployed
 from services.escrow.stellar.history import History
@@ -91,6 +94,14 @@ class StellarChain:
     async def account(self, address: str) -> AccountView | None:
         """Return an account, None where there is none."""
         return await self._views.account(address)
+
+    def recipient(self, address: str) -> Recipient:
+        """Read an address that is to be paid, as it is spelled."""
+        return recipient(address)
+
+    async def recipient_view(self, account: str) -> RecipientView | None:
+        """Return an account that is to be paid, None where there is none."""
+        return await self._views.recipient(account)
 
     async def sequences(self, addresses: Sequence[str]) -> Sequences:
         """Return the last sequence numbers that accounts have used."""

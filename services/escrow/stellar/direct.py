@@ -51,6 +51,7 @@ class DirectBuilder:
             source=source,
             sequence=sequence,
             max_time=max_time,
+            memo=blueprint.memo,
             operations=blueprint.packed,
         )
         bare = enclose(written(fee=bid) + blueprint.draft)

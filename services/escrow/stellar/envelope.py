@@ -24,7 +24,9 @@ FEE_AT = 36
 WITHOUT_RESOURCES, WITH_RESOURCES = bytes(4), (1).to_bytes(4, "big")
 
 
-def head(*, source: str, sequence: int, max_time: int, fee: int, operations: bytes) -> bytes:
+def head(
+    *, source: str, sequence: int, max_time: int, fee: int, memo: bytes, operations: bytes
+) -> bytes:
     """Return the bytes of a `skeleton` up to its resources. operations: their number and XDR."""
     return b"".join(
         (
@@ -32,7 +34,7 @@ def head(*, source: str, sequence: int, max_time: int, fee: int, operations: byt
             fee.to_bytes(4, "big"),
             sequence.to_bytes(8, "big", signed=True),
             time_bound(max_time).to_xdr_bytes(),
-            xdr.MemoType.MEMO_NONE.to_xdr_bytes(),
+            memo,
             operations,
         )
     )
@@ -55,12 +57,13 @@ def skeleton(
     sequence: int,
     max_time: int,
     fee: int,
+    memo: bytes,
     operations: list[xdr.Operation],
     soroban_data: xdr.SorobanTransactionData | None,
 ) -> xdr.Transaction:
-    """Return a transaction with nothing in it but these: no memo, no other precondition.
+    """Return a transaction with nothing in it but these: no other precondition.
 
-    fee: stroops, the resource fee included.
+    fee: stroops, the resource fee included; memo: as XDR.
     """
     ext = xdr.TransactionExt(0)
     if soroban_data is not None:
@@ -70,7 +73,7 @@ def skeleton(
         fee=xdr.Uint32(fee),
         seq_num=xdr.SequenceNumber(xdr.Int64(sequence)),
         cond=time_bound(max_time),
-        memo=xdr.Memo(xdr.MemoType.MEMO_NONE),
+        memo=xdr.Memo.from_xdr_bytes(memo),
         operations=operations,
         ext=ext,
     )

@@ -79,8 +79,10 @@ class History:
         as_then = _as_it_was_then(_call_of(given), intent)
         if as_then is None:
             return False
-        meant = self._blueprints.of(as_then).operations
-        theirs = given.operations
+        blueprint = self._blueprints.of(as_then)
+        if given.memo.to_xdr_bytes() != blueprint.memo:
+            return False
+        meant, theirs = blueprint.operations, given.operations
         return len(meant) == len(theirs) and all(
             mine.to_xdr_bytes() == other.to_xdr_bytes()
             for mine, other in zip(meant, theirs, strict=True)

@@ -75,7 +75,7 @@ class Verifier:
         raw, blueprint = decoded(envelope_xdr), self._blueprints.of(intent)
         fee = int.from_bytes(raw[len(KIND) + FEE_AT :][:4], "big")
         frame = Frame(source=source, sequence=sequence, max_time=max_time, fee=fee)
-        meant = KIND + head(**frame, operations=blueprint.packed)
+        meant = KIND + head(**frame, memo=blueprint.memo, operations=blueprint.packed)
         rest = raw[len(meant) :]
         data = _data_in(rest) if blueprint.is_contract_call else None
         is_complete = data is not None if blueprint.is_contract_call else rest == NOTHING_MORE
@@ -105,6 +105,7 @@ class Verifier:
         self._check_least_fee(frame["fee"], data, operations=len(blueprint.operations))
         meant = skeleton(
             **frame,
+            memo=blueprint.memo,
             operations=list(blueprint.operations),
             soroban_data=data if blueprint.is_contract_call else None,
         )

@@ -4,7 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from stellar_sdk import Asset, scval, xdr
 
-from services.escrow.contracts.evidence import AccountView, EscrowView, Lifetime, Sequences
+from services.escrow.contracts.evidence import (
+    AccountView,
+    EscrowView,
+    Lifetime,
+    RecipientView,
+    Sequences,
+    TrustlineView,
+)
 from services.escrow.ports import ChainUnavailable
 from services.escrow.stellar.addresses import (
     account_key,
@@ -13,11 +20,15 @@ from services.escrow.stellar.addresses import (
     escrow_key,
     holding_key,
     instance_key,
+    option_key,
     trustline_key,
 )
 from services.escrow.stellar.contract import decode_escrow
 from services.escrow.stellar.entries import Entries
 from services.escrow.stellar.rpc import Rpc
+
+# An account that keeps this value refuses payments without a memo. Source: SEP-29.
+MEMO_REQUIRED, DEMANDED = "config.memo_required", b"1"
 
 
 class Views:
@@ -44,6 +55,23 @@ class Views:
             lumens=found.account.balance.int64,
             asset_balance=None if line is None else _held(line),
             read_at_ledger=entries.read_at,
+        )
+
+    async def recipient(self, account: str) -> RecipientView | None:
+        """Return an account that is to be paid, None where there is none."""
+        keys = [
+            account_key(account),
+            trustline_key(account, self._asset),
+            option_key(account, MEMO_REQUIRED),
+        ]
+        entries = await self._rpc.entries(keys)
+        _, line, option = map(entries.get, keys)
+        if entries.get(keys[0]) is None:
+            return None
+        kept = None if option is None else option.data
+        return RecipientView(
+            trustline=None if line is None else _trustline(line),
+            wants_memo=kept is not None and kept.data_value.data_value == DEMANDED,
         )
 
     async def sequences(self, addresses: Sequence[str]) -> Sequences:
@@ -219,6 +247,19 @@ def _held(entry: xdr.LedgerEntryData) -> int:
         return scval.from_int128(scval.from_struct(entry.contract_data.val)["amount"])
     except (ValueError, KeyError) as error:
         raise ChainUnavailable("the node shows a balance that cannot be read") from error
+
+
+def _trustline(entry: xdr.LedgerEntryData) -> TrustlineView:
+    """Read a trustline. Raises: ChainUnavailable: the entry is not a trustline."""
+    line = entry.trust_line
+    if line is None:
+        raise ChainUnavailable("the node shows an entry that is not a trustline")
+    # What the account has offered to buy is kept free for it.
+    bought = 0 if line.ext.v1 is None else line.ext.v1.liabilities.buying.int64
+    authorized = line.flags.uint32 & xdr.TrustLineFlags.AUTHORIZED_FLAG.value
+    return TrustlineView(
+        is_authorized=bool(authorized), room=line.limit.int64 - line.balance.int64 - bought
+    )
 
 
 def _instance(entry: xdr.LedgerEntryData | None) -> xdr.SCContractInstance | None:

@@ -1,4 +1,4 @@
-"""Operations of the network itself: accounts, reserves and trustlines. No contract in here.
+"""Operations of the network itself: accounts, trustlines, payments out. No contract in here.
 
 Every operation names its source, so that the fee may be paid by any channel account.
 """
@@ -9,7 +9,10 @@ from stellar_sdk import (
     ChangeTrust,
     CreateAccount,
     EndSponsoringFutureReserves,
+    HashMemo,
+    IdMemo,
     Payment,
+    TextMemo,
     xdr,
 )
 
@@ -17,6 +20,9 @@ from kernel.money import to_chain_text
 from services.escrow.contracts.intents import (
     CreateChannels,
     CreateWallet,
+    Memo,
+    MemoType,
+    PayOut,
     SponsorTrust,
     TopUpChannels,
     TrustAsset,
@@ -24,6 +30,7 @@ from services.escrow.contracts.intents import (
 )
 
 CHANNELS_MAX = 50
+NO_MEMO = xdr.Memo(xdr.MemoType.MEMO_NONE).to_xdr_bytes()
 
 
 def create_wallet(intent: CreateWallet, *, asset: Asset) -> list[xdr.Operation]:
@@ -75,6 +82,24 @@ def sponsor_trust(intent: SponsorTrust, *, asset: Asset) -> list[xdr.Operation]:
         ChangeTrust(asset, source=account).to_xdr_object(),
         EndSponsoringFutureReserves(source=account).to_xdr_object(),
     ]
+
+
+def pay_out(intent: PayOut, *, asset: Asset) -> list[xdr.Operation]:
+    """Pay an account outside, or somebody behind it."""
+    amount = to_chain_text(intent.amount)
+    payment = Payment(intent.to_address, asset, amount, source=intent.from_address)
+    return [payment.to_xdr_object()]
+
+
+def memo_bytes(memo: Memo | None) -> bytes:
+    """Return a memo as a transaction has it. Raises: ValueError: no transaction can."""
+    if memo is None:
+        return NO_MEMO
+    if memo.type is MemoType.TEXT:
+        return TextMemo(memo.value).to_xdr_object().to_xdr_bytes()
+    if memo.type is MemoType.ID:
+        return IdMemo(int(memo.value)).to_xdr_object().to_xdr_bytes()
+    return HashMemo(memo.value).to_xdr_object().to_xdr_bytes()
 
 
 def use_number(intent: UseNumber) -> list[xdr.Operation]:

@@ -1,4 +1,4 @@
-"""The use cases of wallets: make one, pay into one."""
+"""The use cases of wallets: make one, pay into one, pay out of one."""
 
 import uuid
 from collections.abc import Callable
@@ -13,7 +13,8 @@ from kernel.ids import derived_id, new_id
 from kernel.money import USDC, Money, to_text
 from services.escrow.commands.acceptance import Acceptance, Request
 from services.escrow.commands.store import CommandStore, Name
-from services.escrow.contracts.plan import plan_credit, plan_wallet
+from services.escrow.contracts.intents import Memo
+from services.escrow.contracts.plan import plan_credit, plan_wallet, plan_withdrawal
 from services.escrow.domain import (
     Command,
     CommandKind,
@@ -38,7 +39,7 @@ class PlatformTooPoor(FailedPrecondition):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletService:
-    """Makes wallets and pays into them. encode: the answer on the wire, as bytes."""
+    """Makes wallets, pays into them and out of them. encode: the answer on the wire, as bytes."""
 
     acceptance: Acceptance
     store: CommandStore
@@ -87,10 +88,7 @@ class WalletService:
 
         Raises: WalletNotFound; InvalidWalletAmount; PlatformTooPoor; IdempotencyKeyReused.
         """
-        if amount.asset != USDC or amount.minor_units <= 0:
-            raise InvalidWalletAmount(
-                "Invalid field: amount", fields=[("amount", f"must be positive and in {USDC}")]
-            )
+        _require_payable(amount)
 
         platform = (await self.keyring.platform()).address
         try:
@@ -113,6 +111,32 @@ class WalletService:
                 tx, marketplace_id=request.marketplace_id, user_id=user_id
             )
             planned = plan_credit(minor_units=amount.minor_units)
+            return await self.acceptance.add(tx, request, planned=planned, wallet_id=wallet.id)
+
+        return await self.acceptance.accept(request, work)
+
+    async def withdraw(
+        self,
+        request: Request,
+        *,
+        user_id: uuid.UUID,
+        amount: Money,
+        address: str,
+        memo: Memo | None,
+    ) -> Answer:
+        """Start a payment from a user's wallet to an address outside.
+
+        The worker checks the address: a refusal here would not say that nothing is paid, since the
+        same request may have been accepted a moment later.
+        Raises: WalletNotFound; InvalidWalletAmount; IdempotencyKeyReused.
+        """
+        _require_payable(amount)
+
+        async def work(tx: Transaction) -> Command:
+            wallet = await self.wallets.wallet_of_user(
+                tx, marketplace_id=request.marketplace_id, user_id=user_id
+            )
+            planned = plan_withdrawal(minor_units=amount.minor_units, address=address, memo=memo)
             return await self.acceptance.add(tx, request, planned=planned, wallet_id=wallet.id)
 
         return await self.acceptance.accept(request, work)
@@ -158,6 +182,13 @@ class WalletService:
         await self.acceptance.add(tx, request, planned=plan_wallet(), wallet_id=wallet.id)
         await self.wallets.set_wallet_state(tx, wallet=wallet, state=WalletState.CREATING)
         return request.command_id
+
+
+def _require_payable(amount: Money) -> None:
+    if amount.asset != USDC or amount.minor_units <= 0:
+        raise InvalidWalletAmount(
+            "Invalid field: amount", fields=[("amount", f"must be positive and in {USDC}")]
+        )
 
 
 def _command_id(wallet: Wallet, number: int) -> uuid.UUID:

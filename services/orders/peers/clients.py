@@ -20,6 +20,8 @@ from services.orders.order.domain import Order, UserName
 from services.orders.peers.ports import (
     Command,
     CommandState,
+    Flaw,
+    Memo,
     Payee,
     Payment,
     Posted,
@@ -166,6 +168,36 @@ class EscrowClient:
             request_id=str(command_id), user_id=str(user_id), amount=_money(USDC, amount)
         )
         return _command(await self._caller.call(self._stub.CreditWallet, request))
+
+    async def flaw_of(
+        self, *, user_id: uuid.UUID, destination: str, memo: Memo | None, amount: int
+    ) -> Flaw | None:
+        """Return why a user's wallet may not pay an amount to an address; None: it may."""
+        request = escrow_pb2.CheckDestinationRequest(
+            user_id=str(user_id),
+            destination=_destination(destination, memo),
+            amount=_money(USDC, amount),
+        )
+        answer = await self._caller.call(self._stub.CheckDestination, request)
+        return Flaw(why=answer.why, message=answer.message) if answer.why else None
+
+    async def withdraw(
+        self,
+        *,
+        command_id: uuid.UUID,
+        user_id: uuid.UUID,
+        destination: str,
+        memo: Memo | None,
+        amount: int,
+    ) -> Command:
+        """Start paying from a user's wallet to an address outside, in minor units."""
+        request = escrow_pb2.WithdrawRequest(
+            request_id=str(command_id),
+            user_id=str(user_id),
+            destination=_destination(destination, memo),
+            amount=_money(USDC, amount),
+        )
+        return _command(await self._caller.call(self._stub.Withdraw, request))
 
     async def command(self, *, command_id: uuid.UUID, wait_seconds: int) -> Command:
         """Return the state of a command; waits for its end at most so long."""
@@ -314,6 +346,13 @@ def _payment(payment: escrow_pb2.ChainPayment) -> Payment:
         transaction_hash=payment.transaction_hash,
         is_absorbed_fee=payment.absorbed_fee,
     )
+
+
+def _destination(address: str, memo: Memo | None) -> escrow_pb2.Destination:
+    if memo is None:
+        return escrow_pb2.Destination(address=address)
+    said = common_pb2.Memo(type=f"MEMO_TYPE_{memo.type.value}", value=memo.value)
+    return escrow_pb2.Destination(address=address, memo=said)
 
 
 def _money(asset: str, minor_units: int) -> common_pb2.Money:

@@ -1,5 +1,6 @@
 """What orders asks of its peers, in its own words; implemented by the network and by tests."""
 
+import enum
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,30 @@ class Payment:
     amount: int
     transaction_hash: str
     is_absorbed_fee: bool = False
+
+
+class MemoType(enum.Enum):
+    """The kinds of memos. TEXT: up to 28 bytes; ID: 64 bits, in decimal; HASH: 32 bytes, in hex."""
+
+    TEXT = "TEXT"
+    ID = "ID"
+    HASH = "HASH"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memo:
+    """The memo of a payment: whose it is behind an address that several share."""
+
+    type: MemoType
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flaw:
+    """Why nothing may be paid to an address: a code, and a sentence."""
+
+    why: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +168,24 @@ class EscrowPort(Protocol):
 
     async def credit(self, *, command_id: uuid.UUID, user_id: uuid.UUID, amount: int) -> Command:
         """Start paying a user's wallet from the platform's, in minor units."""
+        ...
+
+    async def flaw_of(
+        self, *, user_id: uuid.UUID, destination: str, memo: Memo | None, amount: int
+    ) -> Flaw | None:
+        """Return why a user's wallet may not pay an amount to an address; None: it may."""
+        ...
+
+    async def withdraw(
+        self,
+        *,
+        command_id: uuid.UUID,
+        user_id: uuid.UUID,
+        destination: str,
+        memo: Memo | None,
+        amount: int,
+    ) -> Command:
+        """Start paying from a user's wallet to an address outside, in minor units."""
         ...
 
     async def command(self, *, command_id: uuid.UUID, wait_seconds: int) -> Command:

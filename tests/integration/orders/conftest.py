@@ -18,6 +18,7 @@ from chassis.identity import Identity
 from kernel.clock import SystemClock
 from kernel.errors import DomainError
 from kernel.ids import new_id
+from kernel.money import CENT
 from services.orders.app import Parts
 from services.orders.deadlines.chosen import Chosen
 from services.orders.funds.credits import CreditService
@@ -31,6 +32,8 @@ from services.orders.people.users import UserType
 from services.orders.queries import OrderQueries
 from services.orders.service import OrderService
 from services.orders.timers import Timers
+from services.orders.withdrawals.carrier import Carrier
+from services.orders.withdrawals.service import WithdrawalService
 from tests.fakes import FakeDisputes, FakeEscrow, FakeLedger
 from tests.patience import PATIENCE_SECONDS
 
@@ -74,6 +77,8 @@ class Shop:
     registry: UserRegistry
     saga: Saga
     crediting: CreditService
+    withdrawing: WithdrawalService
+    carrier: Carrier
     timers: Timers
     offers: OfferService
     chosen: Chosen
@@ -237,8 +242,8 @@ async def open_shop(
     clock = MovableClock()
     parts.clock = clock
     saga = parts.saga()
-    service, crediting = parts.service(saga), parts.crediting()
-    running = [saga.watch, crediting.watch, *([saga.run] if takes_over else [])]
+    service, crediting, carrier = parts.service(saga), parts.crediting(), parts.carrier()
+    running = [saga.watch, crediting.watch, carrier.watch, *([saga.run] if takes_over else [])]
     loops = [asyncio.create_task(loop()) for loop in running]
     yield Shop(
         marketplace_id=marketplace_id,
@@ -246,6 +251,8 @@ async def open_shop(
         database=database,
         service=service,
         crediting=crediting,
+        withdrawing=parts.withdrawing(carrier),
+        carrier=carrier,
         timers=Timers(database=database, orders=parts.orders, service=service, clock=clock),
         offers=parts.offers(saga, hours=72),
         chosen=parts.chosen(),
@@ -260,6 +267,7 @@ async def open_shop(
     await asyncio.gather(*loops, return_exceptions=True)
     await saga.close()
     await crediting.close()
+    await carrier.close()
     await database.close()
 
 
@@ -295,3 +303,11 @@ async def two_shops(database_url: Callable[[str], str]) -> AsyncIterator[tuple[S
         open_shop(url, peers, marketplace_id) as two,
     ):
         yield one, two
+
+
+@pytest.fixture
+async def rich(shop: Shop) -> Shop:
+    """A marketplace whose buyer has 5.00."""
+    buyer = await shop.user("usr_buyer")
+    shop.peers.ledger.available[f"user:{buyer}"] = 500 * CENT
+    return shop

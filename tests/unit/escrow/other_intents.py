@@ -7,7 +7,7 @@ from typing import Any
 
 from stellar_sdk import scval
 
-from services.escrow.contracts.intents import Intent
+from services.escrow.contracts.intents import Intent, Memo, MemoType
 from tests.unit.escrow.stellar_envelopes import WASM_HASH, address_of, contract_of
 
 
@@ -30,6 +30,8 @@ def other_values(value: Any) -> list[Any]:  # noqa: PLR0911 - one line per kind
         return [other_text(value)]
     if isinstance(value, tuple):
         return [value[1:], value[::-1], (*value[:-1], other_text(value[-1]))]
+    if isinstance(value, Memo):
+        return [None, replace(value, value="8"), replace(value, type=MemoType.ID)]
     if is_dataclass(value):
         return [
             replace(value, **{field.name: other_text(getattr(value, field.name))})

@@ -22,7 +22,10 @@ from services.escrow.contracts.intents import (
     DisputeEscrow,
     FundEscrow,
     Intent,
+    Memo,
+    MemoType,
     PayAsset,
+    PayOut,
     ReleaseFunds,
     ResolveDispute,
     Roles,
@@ -61,7 +64,7 @@ WASM_HASH = hashlib.sha256(b"wasm").hexdigest()
 ASSET = Asset("USDC", ISSUER)
 ASSET_CONTRACT = ASSET.contract_id(PASSPHRASE)
 SEQUENCE, MAX_TIME, FEE = 4242, 1_900_000_000, 100_100
-AMOUNT = 80 * UNIT
+AMOUNT, MEMO = 80 * UNIT, Memo(type=MemoType.TEXT, value="7")
 
 OPTIONS = StellarOptions(
     rpc_url="http://127.0.0.1:1",
@@ -100,6 +103,7 @@ NETWORK_OPERATIONS = (
     "top_up_channels",
     "trust_asset",
     "sponsor_trust",
+    "payment",
 )
 TRANSFER = xdr.InvokeContractArgs(
     Address(ASSET_CONTRACT).to_xdr_sc_address(),
@@ -135,6 +139,7 @@ INTENTS: dict[str, Intent] = {
             distributions={BUYER: 30 * UNIT, SELLER: 50 * UNIT},
         ),
         PayAsset(from_address=PLATFORM, to_address=SELLER, amount=2_400_000),
+        PayOut(from_address=SELLER, to_address=address_of("outside"), amount=9, memo=MEMO),
         CreateWallet(account=BUYER, sponsor=PLATFORM),
         CreateChannels(funder=PLATFORM, channels=(CHANNEL, FEES), starting_balance=50 * UNIT),
         TopUpChannels(funder=PLATFORM, channels=(CHANNEL, FEES), amount=20 * UNIT),
@@ -162,10 +167,9 @@ def valid_transaction(intent: Intent) -> xdr.Transaction:
         operations = [invoking(intent)]
         data, fee = resources(intent), FEE
     return skeleton(
-        source=CHANNEL,
-        sequence=SEQUENCE,
-        max_time=MAX_TIME,
+        **FRAME,
         fee=fee,
+        memo=blueprint.memo,
         operations=operations,
         soroban_data=data,
     )

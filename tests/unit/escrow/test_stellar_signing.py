@@ -28,6 +28,7 @@ WHO_SIGNS = {
     "dispute_escrow": {"channel", "buyer"},
     "resolve_dispute": {"channel", "platform"},
     "transfer": {"channel", "platform"},
+    "payment": {"channel", "seller"},
     "create_wallet": {"channel", "platform", "buyer"},
     "create_channels": {"channel", "platform"},
     "top_up_channels": {"channel", "platform"},

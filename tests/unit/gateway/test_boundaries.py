@@ -17,7 +17,15 @@ from orchestrator.orders.v1 import orders_pb2
 
 from gateway import body as gateway_body
 from gateway import models
-from gateway.marketplace import actions, api_keys, balances, disputes, order, users
+from gateway.marketplace import (
+    actions,
+    api_keys,
+    balances,
+    disputes,
+    order,
+    users,
+    withdrawals,
+)
 from gateway.party import actions as party_actions
 from gateway.party import disputes as party_disputes
 from gateway.party import order as party_order
@@ -29,6 +37,7 @@ from services.orders.order.intake import CURRENCIES
 UUID = "f6a7b8c9-d0e1-2345-fab0-678901234567"
 ORDER = {"buyerId": "a", "sellerId": "b", "amount": "1.00", "title": "t"}
 USER = {"externalUserId": "u"}
+PAID_OUT = {"userId": "u", "amount": "1.00", "destination": "G"}
 SPLIT = {"decision": "SPLIT", "releaseAmount": "1.00", "refundAmount": "1.00"}
 BOUGHT = {"business_id": UUID, "amount": 1}
 MILESTONE = {"ref": "r", "title": "t", "amount": "1.00"}
@@ -52,6 +61,7 @@ BODIES = {
     "ResolveDispute": Body(disputes.ResolveDispute, SPLIT),
     "AddEvidence": Body(disputes.AddEvidence, {"evidence": ["https://a.example/"]}),
     "CreditUser": Body(balances.CreditUser, {"amount": "1.00", "reference": "r"}),
+    "CreateWithdrawal": Body(withdrawals.CreateWithdrawal, PAID_OUT),
     "CreateKey": Body(api_keys.CreateKey, {"scopes": ["read"]}),
     "party CreateOrder": Body(party_order.CreateOrder, BOUGHT),
     "party DeliverOrder": Body(party_actions.DeliverOrder, {}),
@@ -87,9 +97,13 @@ KINDS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "amount": (
         ("CreateOrder", "amount"), ("Milestone", "amount"), ("OrderAction", "amount"),
         ("ReleaseFunds", "amount"), ("OpenDispute", "amount"), ("CreditUser", "amount"),
+        ("CreateWithdrawal", "amount"),
         ("ResolveDispute", "releaseAmount"), ("ResolveDispute", "refundAmount"),
     ),
-    "name": (("CreateOrder", "buyerId"), ("CreateOrder", "sellerId"), ("RegisterUser", "id")),
+    "name": (
+        ("CreateOrder", "buyerId"), ("CreateOrder", "sellerId"), ("RegisterUser", "id"),
+        ("CreateWithdrawal", "userId"),
+    ),
     "email": (("RegisterUser", "email"),),
     "uuid": (
         ("party CreateOrder", "business_id"), ("party CreateOrder", "intention_id"),

@@ -75,9 +75,10 @@ STABLE = {
     "fundEscrow deliverOrder cancelOrder releaseFunds refundOrder openDispute listMilestones "
     "completeMilestone makeOffer listOffers getOffer acceptOffer declineOffer registerUser "
     "listUsers getUser getUserBalance getBalance creditUser "
-    "listEntries getWallet getDeposit listDisputes getDispute assignDispute addEvidence "
-    "resolveDispute streamEvents createKey listKeys revokeKey getMe getMarketplace "
-    "advanceClock getHealth getDetailedHealth",
+    "listEntries getWallet getDeposit createWithdrawal listWithdrawals "
+    "getWithdrawal commitWithdrawal cancelWithdrawal listDisputes getDispute "
+    "assignDispute addEvidence resolveDispute streamEvents createKey listKeys revokeKey getMe "
+    "getMarketplace advanceClock getHealth getDetailedHealth",
     "party": "createOrder listOrders getOrder payOrder deliverOrder confirmOrder cancelOrder "
     "makeOffer listOffers getOffer acceptOffer declineOffer openDispute getDispute addEvidence "
     "getReceipt getMe streamEvents",

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from orchestrator.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#orchestrator/common/v1/common.proto\x12\x16orchestrator.common.v1\x1a\x1b\x62uf/validate/validate.proto\"R\n\x05Money\x12+\n\x05\x61sset\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Z][A-Z0-9]{0,11}$\x12\x1c\n\x0bminor_units\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"I\n\x0bPageRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"(\n\x07UserRef\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tpublic_id\x18\x02 \x01(\t*f\n\x05Party\x12\x15\n\x11PARTY_UNSPECIFIED\x10\x00\x12\x0f\n\x0bPARTY_BUYER\x10\x01\x12\x10\n\x0cPARTY_SELLER\x10\x02\x12\x11\n\rPARTY_SUPPORT\x10\x03\x12\x10\n\x0cPARTY_SYSTEM\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#orchestrator/common/v1/common.proto\x12\x16orchestrator.common.v1\x1a\x1b\x62uf/validate/validate.proto\"R\n\x05Money\x12+\n\x05\x61sset\x18\x01 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Z][A-Z0-9]{0,11}$\x12\x1c\n\x0bminor_units\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"I\n\x0bPageRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"(\n\x07UserRef\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tpublic_id\x18\x02 \x01(\t\"\\\n\x04Memo\x12:\n\x04type\x18\x01 \x01(\x0e\x32 .orchestrator.common.v1.MemoTypeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x18\n\x05value\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@*f\n\x05Party\x12\x15\n\x11PARTY_UNSPECIFIED\x10\x00\x12\x0f\n\x0bPARTY_BUYER\x10\x01\x12\x10\n\x0cPARTY_SELLER\x10\x02\x12\x11\n\rPARTY_SUPPORT\x10\x03\x12\x10\n\x0cPARTY_SYSTEM\x10\x04*_\n\x08MemoType\x12\x19\n\x15MEMO_TYPE_UNSPECIFIED\x10\x00\x12\x12\n\x0eMEMO_TYPE_TEXT\x10\x01\x12\x10\n\x0cMEMO_TYPE_ID\x10\x02\x12\x12\n\x0eMEMO_TYPE_HASH\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,12 +40,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PAGEREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\006\032\004\030d(\000'
   _globals['_PAGEREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_PAGEREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
-  _globals['_PARTY']._serialized_start=293
-  _globals['_PARTY']._serialized_end=395
+  _globals['_MEMO'].fields_by_name['type']._loaded_options = None
+  _globals['_MEMO'].fields_by_name['type']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_MEMO'].fields_by_name['value']._loaded_options = None
+  _globals['_MEMO'].fields_by_name['value']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_PARTY']._serialized_start=387
+  _globals['_PARTY']._serialized_end=489
+  _globals['_MEMOTYPE']._serialized_start=491
+  _globals['_MEMOTYPE']._serialized_end=586
   _globals['_MONEY']._serialized_start=92
   _globals['_MONEY']._serialized_end=174
   _globals['_PAGEREQUEST']._serialized_start=176
   _globals['_PAGEREQUEST']._serialized_end=249
   _globals['_USERREF']._serialized_start=251
   _globals['_USERREF']._serialized_end=291
+  _globals['_MEMO']._serialized_start=293
+  _globals['_MEMO']._serialized_end=385
 # @@protoc_insertion_point(module_scope)

@@ -49,6 +49,7 @@ class CommandKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COMMAND_KIND_RESOLVE: _ClassVar[CommandKind]
     COMMAND_KIND_CREDIT_WALLET: _ClassVar[CommandKind]
     COMMAND_KIND_COMPLETE_MILESTONE: _ClassVar[CommandKind]
+    COMMAND_KIND_WITHDRAW: _ClassVar[CommandKind]
 
 class CommandState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -111,6 +112,7 @@ COMMAND_KIND_FREEZE: CommandKind
 COMMAND_KIND_RESOLVE: CommandKind
 COMMAND_KIND_CREDIT_WALLET: CommandKind
 COMMAND_KIND_COMPLETE_MILESTONE: CommandKind
+COMMAND_KIND_WITHDRAW: CommandKind
 COMMAND_STATE_UNSPECIFIED: CommandState
 COMMAND_STATE_RUNNING: CommandState
 COMMAND_STATE_SUCCEEDED: CommandState
@@ -336,6 +338,44 @@ class CreditWalletRequest(_message.Message):
     user_id: str
     amount: _common_pb2.Money
     def __init__(self, request_id: _Optional[str] = ..., user_id: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
+
+class Destination(_message.Message):
+    __slots__ = ("address", "memo")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    MEMO_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    memo: _common_pb2.Memo
+    def __init__(self, address: _Optional[str] = ..., memo: _Optional[_Union[_common_pb2.Memo, _Mapping]] = ...) -> None: ...
+
+class CheckDestinationRequest(_message.Message):
+    __slots__ = ("user_id", "destination", "amount")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    destination: Destination
+    amount: _common_pb2.Money
+    def __init__(self, user_id: _Optional[str] = ..., destination: _Optional[_Union[Destination, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
+
+class CheckDestinationResponse(_message.Message):
+    __slots__ = ("why", "message")
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    why: str
+    message: str
+    def __init__(self, why: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+
+class WithdrawRequest(_message.Message):
+    __slots__ = ("request_id", "user_id", "destination", "amount")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    user_id: str
+    destination: Destination
+    amount: _common_pb2.Money
+    def __init__(self, request_id: _Optional[str] = ..., user_id: _Optional[str] = ..., destination: _Optional[_Union[Destination, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
 
 class GetCommandRequest(_message.Message):
     __slots__ = ("command_id", "wait_seconds")

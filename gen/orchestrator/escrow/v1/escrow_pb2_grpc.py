@@ -95,6 +95,16 @@ class EscrowServiceStub:
                 request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CreditWalletRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
                 _registered_method=True)
+        self.CheckDestination = channel.unary_unary(
+                '/orchestrator.escrow.v1.EscrowService/CheckDestination',
+                request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CheckDestinationRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CheckDestinationResponse.FromString,
+                _registered_method=True)
+        self.Withdraw = channel.unary_unary(
+                '/orchestrator.escrow.v1.EscrowService/Withdraw',
+                request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.WithdrawRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
+                _registered_method=True)
         self.GetCommand = channel.unary_unary(
                 '/orchestrator.escrow.v1.EscrowService/GetCommand',
                 request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.GetCommandRequest.SerializeToString,
@@ -256,6 +266,23 @@ class EscrowServiceServicer:
 
     def CreditWallet(self, request, context):
         """Pay a user's wallet from the platform wallet. Reasons: WALLET_NOT_FOUND, INSUFFICIENT_FUNDS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckDestination(self, request, context):
+        """Tell whether a user's wallet may pay an amount to an address outside. Reasons: WALLET_NOT_FOUND,
+        PROVIDER_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Withdraw(self, request, context):
+        """Pay from a user's wallet to an address outside. The address is checked again before the payment
+        is signed; if it fails the check, the command is FAILED with the reason. Reasons:
+        WALLET_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -432,6 +459,16 @@ def add_EscrowServiceServicer_to_server(servicer, server):
             'CreditWallet': grpc.unary_unary_rpc_method_handler(
                     servicer.CreditWallet,
                     request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CreditWalletRequest.FromString,
+                    response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.SerializeToString,
+            ),
+            'CheckDestination': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckDestination,
+                    request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CheckDestinationRequest.FromString,
+                    response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CheckDestinationResponse.SerializeToString,
+            ),
+            'Withdraw': grpc.unary_unary_rpc_method_handler(
+                    servicer.Withdraw,
+                    request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.WithdrawRequest.FromString,
                     response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.SerializeToString,
             ),
             'GetCommand': grpc.unary_unary_rpc_method_handler(
@@ -807,6 +844,60 @@ class EscrowService:
             target,
             '/orchestrator.escrow.v1.EscrowService/CreditWallet',
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CreditWalletRequest.SerializeToString,
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckDestination(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.escrow.v1.EscrowService/CheckDestination',
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CheckDestinationRequest.SerializeToString,
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CheckDestinationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Withdraw(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.escrow.v1.EscrowService/Withdraw',
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.WithdrawRequest.SerializeToString,
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
             options,
             channel_credentials,

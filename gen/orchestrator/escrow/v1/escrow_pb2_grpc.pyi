@@ -60,6 +60,15 @@ class EscrowServiceStub:
     """
     CreditWallet: _aio.UnaryUnaryMultiCallable[_escrow_pb2.CreditWalletRequest, _escrow_pb2.Command]
     """Pay a user's wallet from the platform wallet. Reasons: WALLET_NOT_FOUND, INSUFFICIENT_FUNDS."""
+    CheckDestination: _aio.UnaryUnaryMultiCallable[_escrow_pb2.CheckDestinationRequest, _escrow_pb2.CheckDestinationResponse]
+    """Tell whether a user's wallet may pay an amount to an address outside. Reasons: WALLET_NOT_FOUND,
+    PROVIDER_UNAVAILABLE.
+    """
+    Withdraw: _aio.UnaryUnaryMultiCallable[_escrow_pb2.WithdrawRequest, _escrow_pb2.Command]
+    """Pay from a user's wallet to an address outside. The address is checked again before the payment
+    is signed; if it fails the check, the command is FAILED with the reason. Reasons:
+    WALLET_NOT_FOUND.
+    """
     GetCommand: _aio.UnaryUnaryMultiCallable[_escrow_pb2.GetCommandRequest, _escrow_pb2.Command]
     """Read the progress of a command; waits up to wait_seconds for its end. Reasons: COMMAND_NOT_FOUND."""
     GetEscrow: _aio.UnaryUnaryMultiCallable[_escrow_pb2.GetEscrowRequest, _escrow_pb2.Escrow]
@@ -227,6 +236,27 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_escrow_pb2.CreditWalletRequest, _abc.Awaitable[_escrow_pb2.Command]],
     ) -> _abc.Awaitable[_escrow_pb2.Command]:
         """Pay a user's wallet from the platform wallet. Reasons: WALLET_NOT_FOUND, INSUFFICIENT_FUNDS."""
+
+    @_abc_1.abstractmethod
+    def CheckDestination(
+        self,
+        request: _escrow_pb2.CheckDestinationRequest,
+        context: _aio.ServicerContext[_escrow_pb2.CheckDestinationRequest, _abc.Awaitable[_escrow_pb2.CheckDestinationResponse]],
+    ) -> _abc.Awaitable[_escrow_pb2.CheckDestinationResponse]:
+        """Tell whether a user's wallet may pay an amount to an address outside. Reasons: WALLET_NOT_FOUND,
+        PROVIDER_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def Withdraw(
+        self,
+        request: _escrow_pb2.WithdrawRequest,
+        context: _aio.ServicerContext[_escrow_pb2.WithdrawRequest, _abc.Awaitable[_escrow_pb2.Command]],
+    ) -> _abc.Awaitable[_escrow_pb2.Command]:
+        """Pay from a user's wallet to an address outside. The address is checked again before the payment
+        is signed; if it fails the check, the command is FAILED with the reason. Reasons:
+        WALLET_NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def GetCommand(

@@ -38,6 +38,7 @@ class TransferCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TRANSFER_CODE_MANUAL_CREDIT: _ClassVar[TransferCode]
     TRANSFER_CODE_CORRECTION: _ClassVar[TransferCode]
     TRANSFER_CODE_SURPLUS: _ClassVar[TransferCode]
+    TRANSFER_CODE_WITHDRAWAL: _ClassVar[TransferCode]
 
 class TransferStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -65,6 +66,7 @@ TRANSFER_CODE_FEE_ABSORBED: TransferCode
 TRANSFER_CODE_MANUAL_CREDIT: TransferCode
 TRANSFER_CODE_CORRECTION: TransferCode
 TRANSFER_CODE_SURPLUS: TransferCode
+TRANSFER_CODE_WITHDRAWAL: TransferCode
 TRANSFER_STATUS_UNSPECIFIED: TransferStatus
 TRANSFER_STATUS_CREATED: TransferStatus
 TRANSFER_STATUS_EXISTS: TransferStatus

@@ -245,3 +245,79 @@ class OfferLapsedEvent(_message.Message):
     order_id: str
     lapsed_at: str
     def __init__(self, offer_id: _Optional[str] = ..., order_id: _Optional[str] = ..., lapsed_at: _Optional[str] = ...) -> None: ...
+
+class WithdrawalCreatedEvent(_message.Message):
+    __slots__ = ("withdrawal_id", "user_id", "amount", "destination", "reference")
+    WITHDRAWAL_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    withdrawal_id: str
+    user_id: str
+    amount: str
+    destination: str
+    reference: str
+    def __init__(self, withdrawal_id: _Optional[str] = ..., user_id: _Optional[str] = ..., amount: _Optional[str] = ..., destination: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class WithdrawalPendingEvent(_message.Message):
+    __slots__ = ("withdrawal_id", "user_id", "amount", "destination", "reference")
+    WITHDRAWAL_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    withdrawal_id: str
+    user_id: str
+    amount: str
+    destination: str
+    reference: str
+    def __init__(self, withdrawal_id: _Optional[str] = ..., user_id: _Optional[str] = ..., amount: _Optional[str] = ..., destination: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class WithdrawalCanceledEvent(_message.Message):
+    __slots__ = ("withdrawal_id", "user_id", "amount", "destination", "reference")
+    WITHDRAWAL_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    withdrawal_id: str
+    user_id: str
+    amount: str
+    destination: str
+    reference: str
+    def __init__(self, withdrawal_id: _Optional[str] = ..., user_id: _Optional[str] = ..., amount: _Optional[str] = ..., destination: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class WithdrawalCompletedEvent(_message.Message):
+    __slots__ = ("withdrawal_id", "user_id", "amount", "destination", "reference", "transaction_hash", "completed_at")
+    WITHDRAWAL_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_HASH_FIELD_NUMBER: _ClassVar[int]
+    COMPLETED_AT_FIELD_NUMBER: _ClassVar[int]
+    withdrawal_id: str
+    user_id: str
+    amount: str
+    destination: str
+    reference: str
+    transaction_hash: str
+    completed_at: str
+    def __init__(self, withdrawal_id: _Optional[str] = ..., user_id: _Optional[str] = ..., amount: _Optional[str] = ..., destination: _Optional[str] = ..., reference: _Optional[str] = ..., transaction_hash: _Optional[str] = ..., completed_at: _Optional[str] = ...) -> None: ...
+
+class WithdrawalFailedEvent(_message.Message):
+    __slots__ = ("withdrawal_id", "user_id", "amount", "destination", "reference", "reason")
+    WITHDRAWAL_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    withdrawal_id: str
+    user_id: str
+    amount: str
+    destination: str
+    reference: str
+    reason: str
+    def __init__(self, withdrawal_id: _Optional[str] = ..., user_id: _Optional[str] = ..., amount: _Optional[str] = ..., destination: _Optional[str] = ..., reference: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...

@@ -4,6 +4,7 @@ from orchestrator.buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from orchestrator.common.v1 import common_pb2 as _common_pb2
 from orchestrator.orders.v1 import offers_pb2 as _offers_pb2
+from orchestrator.orders.v1 import withdrawals_pb2 as _withdrawals_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor

@@ -5,6 +5,7 @@ import warnings
 
 from orchestrator.orders.v1 import offers_pb2 as orchestrator_dot_orders_dot_v1_dot_offers__pb2
 from orchestrator.orders.v1 import orders_pb2 as orchestrator_dot_orders_dot_v1_dot_orders__pb2
+from orchestrator.orders.v1 import withdrawals_pb2 as orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -169,6 +170,31 @@ class OrdersServiceStub:
                 '/orchestrator.orders.v1.OrdersService/CreditUser',
                 request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.CreditUserRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Credit.FromString,
+                _registered_method=True)
+        self.CreateWithdrawal = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/CreateWithdrawal',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.CreateWithdrawalRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.Withdrawal.FromString,
+                _registered_method=True)
+        self.CommitWithdrawal = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/CommitWithdrawal',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.CommitWithdrawalRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.Withdrawal.FromString,
+                _registered_method=True)
+        self.CancelWithdrawal = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/CancelWithdrawal',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.CancelWithdrawalRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.Withdrawal.FromString,
+                _registered_method=True)
+        self.GetWithdrawal = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/GetWithdrawal',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.GetWithdrawalRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.Withdrawal.FromString,
+                _registered_method=True)
+        self.ListWithdrawals = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/ListWithdrawals',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.ListWithdrawalsRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.ListWithdrawalsResponse.FromString,
                 _registered_method=True)
         self.PayOrder = channel.unary_unary(
                 '/orchestrator.orders.v1.OrdersService/PayOrder',
@@ -410,6 +436,47 @@ class OrdersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateWithdrawal(self, request, context):
+        """Create a withdrawal to an account outside; with commit, it is carried out at once. A person can
+        only withdraw their own money, or PERMISSION_DENIED. Reasons: USER_NOT_FOUND, WALLET_NOT_FOUND,
+        INVALID_AMOUNT_FORMAT, WITHDRAWAL_DESTINATION_INVALID, INSUFFICIENT_FUNDS (with commit; the
+        withdrawal stays CREATED), PROVIDER_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CommitWithdrawal(self, request, context):
+        """Hold the amount and pay it out. A person can only commit, cancel and read their own, or
+        PERMISSION_DENIED. Reasons: WITHDRAWAL_NOT_FOUND, WITHDRAWAL_NOT_COMMITTABLE,
+        WITHDRAWAL_DESTINATION_INVALID, INSUFFICIENT_FUNDS, PROVIDER_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelWithdrawal(self, request, context):
+        """Cancel a withdrawal that was not committed. Reasons: WITHDRAWAL_NOT_FOUND, INVALID_STATE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetWithdrawal(self, request, context):
+        """Read a withdrawal. Reasons: WITHDRAWAL_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWithdrawals(self, request, context):
+        """List withdrawals by filter, newest first. A person can only list their own, by UUID, or
+        PERMISSION_DENIED. Reasons: USER_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PayOrder(self, request, context):
         """Reserve, create and fund the escrow in one operation. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL,
         INVALID_STATE, INSUFFICIENT_FUNDS.
@@ -582,6 +649,31 @@ def add_OrdersServiceServicer_to_server(servicer, server):
                     servicer.CreditUser,
                     request_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.CreditUserRequest.FromString,
                     response_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Credit.SerializeToString,
+            ),
+            'CreateWithdrawal': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateWithdrawal,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.CreateWithdrawalRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.Withdrawal.SerializeToString,
+            ),
+            'CommitWithdrawal': grpc.unary_unary_rpc_method_handler(
+                    servicer.CommitWithdrawal,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.CommitWithdrawalRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.Withdrawal.SerializeToString,
+            ),
+            'CancelWithdrawal': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelWithdrawal,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.CancelWithdrawalRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.Withdrawal.SerializeToString,
+            ),
+            'GetWithdrawal': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWithdrawal,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.GetWithdrawalRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.Withdrawal.SerializeToString,
+            ),
+            'ListWithdrawals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWithdrawals,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.ListWithdrawalsRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.ListWithdrawalsResponse.SerializeToString,
             ),
             'PayOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.PayOrder,
@@ -1316,6 +1408,141 @@ class OrdersService:
             '/orchestrator.orders.v1.OrdersService/CreditUser',
             orchestrator_dot_orders_dot_v1_dot_orders__pb2.CreditUserRequest.SerializeToString,
             orchestrator_dot_orders_dot_v1_dot_orders__pb2.Credit.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateWithdrawal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/CreateWithdrawal',
+            orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.CreateWithdrawalRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.Withdrawal.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CommitWithdrawal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/CommitWithdrawal',
+            orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.CommitWithdrawalRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.Withdrawal.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelWithdrawal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/CancelWithdrawal',
+            orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.CancelWithdrawalRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.Withdrawal.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWithdrawal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/GetWithdrawal',
+            orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.GetWithdrawalRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.Withdrawal.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWithdrawals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/ListWithdrawals',
+            orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.ListWithdrawalsRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.ListWithdrawalsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from orchestrator.orders.v1 import offers_pb2 as _offers_pb2
 from orchestrator.orders.v1 import orders_pb2 as _orders_pb2
+from orchestrator.orders.v1 import withdrawals_pb2 as _withdrawals_pb2
 import abc as _abc_1
 
 
@@ -114,6 +115,25 @@ class OrdersServiceStub:
     """Pay a user from the platform wallet, on chain, once per reference. The payment is booked when
     the chain has confirmed it. Reasons: USER_NOT_FOUND, MANUAL_CREDIT_DISABLED, REFERENCE_TAKEN,
     INSUFFICIENT_FUNDS (of the platform wallet), PROVIDER_ERROR.
+    """
+    CreateWithdrawal: _aio.UnaryUnaryMultiCallable[_withdrawals_pb2.CreateWithdrawalRequest, _withdrawals_pb2.Withdrawal]
+    """Create a withdrawal to an account outside; with commit, it is carried out at once. A person can
+    only withdraw their own money, or PERMISSION_DENIED. Reasons: USER_NOT_FOUND, WALLET_NOT_FOUND,
+    INVALID_AMOUNT_FORMAT, WITHDRAWAL_DESTINATION_INVALID, INSUFFICIENT_FUNDS (with commit; the
+    withdrawal stays CREATED), PROVIDER_UNAVAILABLE.
+    """
+    CommitWithdrawal: _aio.UnaryUnaryMultiCallable[_withdrawals_pb2.CommitWithdrawalRequest, _withdrawals_pb2.Withdrawal]
+    """Hold the amount and pay it out. A person can only commit, cancel and read their own, or
+    PERMISSION_DENIED. Reasons: WITHDRAWAL_NOT_FOUND, WITHDRAWAL_NOT_COMMITTABLE,
+    WITHDRAWAL_DESTINATION_INVALID, INSUFFICIENT_FUNDS, PROVIDER_UNAVAILABLE.
+    """
+    CancelWithdrawal: _aio.UnaryUnaryMultiCallable[_withdrawals_pb2.CancelWithdrawalRequest, _withdrawals_pb2.Withdrawal]
+    """Cancel a withdrawal that was not committed. Reasons: WITHDRAWAL_NOT_FOUND, INVALID_STATE."""
+    GetWithdrawal: _aio.UnaryUnaryMultiCallable[_withdrawals_pb2.GetWithdrawalRequest, _withdrawals_pb2.Withdrawal]
+    """Read a withdrawal. Reasons: WITHDRAWAL_NOT_FOUND."""
+    ListWithdrawals: _aio.UnaryUnaryMultiCallable[_withdrawals_pb2.ListWithdrawalsRequest, _withdrawals_pb2.ListWithdrawalsResponse]
+    """List withdrawals by filter, newest first. A person can only list their own, by UUID, or
+    PERMISSION_DENIED. Reasons: USER_NOT_FOUND.
     """
     PayOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.PayOrderRequest, _orders_pb2.Order]
     """Reserve, create and fund the escrow in one operation. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL,
@@ -389,6 +409,55 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         """Pay a user from the platform wallet, on chain, once per reference. The payment is booked when
         the chain has confirmed it. Reasons: USER_NOT_FOUND, MANUAL_CREDIT_DISABLED, REFERENCE_TAKEN,
         INSUFFICIENT_FUNDS (of the platform wallet), PROVIDER_ERROR.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateWithdrawal(
+        self,
+        request: _withdrawals_pb2.CreateWithdrawalRequest,
+        context: _aio.ServicerContext[_withdrawals_pb2.CreateWithdrawalRequest, _abc.Awaitable[_withdrawals_pb2.Withdrawal]],
+    ) -> _abc.Awaitable[_withdrawals_pb2.Withdrawal]:
+        """Create a withdrawal to an account outside; with commit, it is carried out at once. A person can
+        only withdraw their own money, or PERMISSION_DENIED. Reasons: USER_NOT_FOUND, WALLET_NOT_FOUND,
+        INVALID_AMOUNT_FORMAT, WITHDRAWAL_DESTINATION_INVALID, INSUFFICIENT_FUNDS (with commit; the
+        withdrawal stays CREATED), PROVIDER_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def CommitWithdrawal(
+        self,
+        request: _withdrawals_pb2.CommitWithdrawalRequest,
+        context: _aio.ServicerContext[_withdrawals_pb2.CommitWithdrawalRequest, _abc.Awaitable[_withdrawals_pb2.Withdrawal]],
+    ) -> _abc.Awaitable[_withdrawals_pb2.Withdrawal]:
+        """Hold the amount and pay it out. A person can only commit, cancel and read their own, or
+        PERMISSION_DENIED. Reasons: WITHDRAWAL_NOT_FOUND, WITHDRAWAL_NOT_COMMITTABLE,
+        WITHDRAWAL_DESTINATION_INVALID, INSUFFICIENT_FUNDS, PROVIDER_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelWithdrawal(
+        self,
+        request: _withdrawals_pb2.CancelWithdrawalRequest,
+        context: _aio.ServicerContext[_withdrawals_pb2.CancelWithdrawalRequest, _abc.Awaitable[_withdrawals_pb2.Withdrawal]],
+    ) -> _abc.Awaitable[_withdrawals_pb2.Withdrawal]:
+        """Cancel a withdrawal that was not committed. Reasons: WITHDRAWAL_NOT_FOUND, INVALID_STATE."""
+
+    @_abc_1.abstractmethod
+    def GetWithdrawal(
+        self,
+        request: _withdrawals_pb2.GetWithdrawalRequest,
+        context: _aio.ServicerContext[_withdrawals_pb2.GetWithdrawalRequest, _abc.Awaitable[_withdrawals_pb2.Withdrawal]],
+    ) -> _abc.Awaitable[_withdrawals_pb2.Withdrawal]:
+        """Read a withdrawal. Reasons: WITHDRAWAL_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListWithdrawals(
+        self,
+        request: _withdrawals_pb2.ListWithdrawalsRequest,
+        context: _aio.ServicerContext[_withdrawals_pb2.ListWithdrawalsRequest, _abc.Awaitable[_withdrawals_pb2.ListWithdrawalsResponse]],
+    ) -> _abc.Awaitable[_withdrawals_pb2.ListWithdrawalsResponse]:
+        """List withdrawals by filter, newest first. A person can only list their own, by UUID, or
+        PERMISSION_DENIED. Reasons: USER_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

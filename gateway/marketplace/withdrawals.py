@@ -1,0 +1,219 @@
+"""Withdrawals: a user's money leaves for an account outside."""
+
+from typing import Annotated, Literal
+
+from orchestrator.common.v1 import common_pb2
+from orchestrator.orders.v1 import withdrawals_pb2
+from pydantic import Field, StringConstraints
+
+from gateway.answers import Answer
+from gateway.call import Call, withdrawal_id
+from gateway.keys import READ, WRITE
+from gateway.marketplace.shapes import (
+    Decimal,
+    Names,
+    Output,
+    Page,
+    Paging,
+    Success,
+    Text,
+    Time,
+    amount,
+    money,
+    page,
+    public,
+    success,
+    time,
+    time_or_none,
+)
+from gateway.models import Amount, Nothing, Request, UserName
+from gateway.routing import Routes
+
+Status = Literal["CREATED", "PENDING", "COMPLETED", "FAILED", "CANCELED"]
+MemoType = Literal["TEXT", "ID", "HASH"]
+STATES: Names[Status] = Names(withdrawals_pb2.WithdrawalState, "WITHDRAWAL_STATE_")
+MEMOS: Names[MemoType] = Names(common_pb2.MemoType, "MEMO_TYPE_")
+WithdrawalId = Annotated[str, StringConstraints(pattern=r"^wd_[0-9A-Za-z]{22}$")]
+Address = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100),
+    Field(description="An account of Stellar (G…), or somebody behind one (M…)."),
+]
+Memo = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64),
+    Field(description="Names the recipient behind an address that several share."),
+]
+_NOT_PAYABLE = ("WITHDRAWAL_DESTINATION_INVALID", "INSUFFICIENT_FUNDS")
+# For an action that needs no more than its path.
+_EXAMPLES = {"nothing": {}}  # type: dict[str, dict[str, object]]
+routes = Routes("Withdrawals")
+
+
+class CreateWithdrawal(Request):
+    """A payment to an account outside. Nothing is held before it is committed."""
+
+    user_id: UserName
+    amount: Amount
+    destination: Address
+    memo: Memo | None = None
+    memo_type: MemoType = "TEXT"
+    reference: Text | None = None
+    commit: bool = False
+
+
+class WithdrawalFailure(Output):
+    """Why a withdrawal has failed: a code to act on, a sentence to read."""
+
+    reason: str
+    message: str
+
+
+class Withdrawal(Output):
+    """A payment to an account outside. inProgress: it is being carried out."""
+
+    id: WithdrawalId
+    userId: str
+    amount: Decimal
+    currency: str
+    destination: str
+    memo: str | None
+    memoType: MemoType | None
+    reference: str | None
+    status: Status
+    inProgress: bool
+    failure: WithdrawalFailure | None
+    transactionHash: str | None
+    createdAt: Time
+    committedAt: Time | None
+    finishedAt: Time | None
+
+
+def withdrawal(message: withdrawals_pb2.Withdrawal) -> Withdrawal:
+    """Print a withdrawal."""
+    has_failed = message.state == withdrawals_pb2.WITHDRAWAL_STATE_FAILED
+    return {
+        "id": public("wd", message.id),
+        "userId": message.user.public_id,
+        "amount": amount(message.amount),
+        "currency": message.amount.asset,
+        "destination": message.destination,
+        "memo": message.memo.value or None,
+        "memoType": MEMOS.find(message.memo.type),
+        "reference": message.reference or None,
+        "status": STATES[message.state],
+        "inProgress": message.in_progress,
+        "failure": {"reason": message.failure_reason, "message": message.failure_message}
+        if has_failed
+        else None,
+        "transactionHash": message.transaction_hash or None,
+        "createdAt": time(message.created_at),
+        "committedAt": time_or_none(message, "committed_at"),
+        "finishedAt": time_or_none(message, "finished_at"),
+    }
+
+
+@routes.post(
+    "/withdrawals",
+    scope=WRITE,
+    status=201,
+    waits=True,
+    examples={
+        "withdrawal": {
+            "userId": "usr_bob",
+            "amount": "5.00",
+            "destination": "GCLSOHCCFBAJBK5IYKYX2MAJXDITGL6X4YDZYSYUWDYU74KEU5LFKLKQ",
+        },
+        "committed": {
+            "userId": "usr_bob",
+            "amount": "5.00",
+            "destination": "GCLSOHCCFBAJBK5IYKYX2MAJXDITGL6X4YDZYSYUWDYU74KEU5LFKLKQ",
+            "memo": "customer 1041",
+            "reference": "payout-2026-11",
+            "commit": True,
+        },
+    },
+    refusals=("USER_NOT_FOUND", "WALLET_NOT_FOUND", *_NOT_PAYABLE),
+)
+async def create_withdrawal(call: Call, body: CreateWithdrawal) -> Answer[Success[Withdrawal]]:
+    """Create a withdrawal; with `commit`, hold the amount and pay it out at once.
+
+    The destination is checked first. If the amount is not available, the withdrawal stays CREATED.
+    """
+    memo = None
+    if body.memo is not None:
+        memo = common_pb2.Memo(type=MEMOS.value(body.memo_type), value=body.memo)
+    request = withdrawals_pb2.CreateWithdrawalRequest(
+        **call.awaited(),
+        user=body.user_id,
+        amount=money(body.amount),
+        destination=body.destination,
+        memo=memo,
+        reference=body.reference or "",
+        commit=body.commit,
+    )
+    return _answered(await call.change(call.backends.orders.CreateWithdrawal, request))
+
+
+class ListWithdrawals(Paging):
+    """Several filters are AND."""
+
+    user_id: UserName | None = None
+    status: Status | None = None
+    reference: Text | None = None
+
+
+@routes.get("/withdrawals", scope=READ, refusals=("USER_NOT_FOUND",))
+async def list_withdrawals(call: Call, query: ListWithdrawals) -> Answer[Page[Withdrawal]]:
+    """List the marketplace's withdrawals, newest first. Several filters are AND."""
+    request = withdrawals_pb2.ListWithdrawalsRequest(
+        page=query.message(),
+        user=query.user_id or "",
+        state=STATES.value(query.status),
+        reference=query.reference or "",
+    )
+    found = await call.read(call.backends.orders.ListWithdrawals, request)
+    return page([withdrawal(one) for one in found.withdrawals], next_token=found.next_page_token)
+
+
+@routes.get("/withdrawals/{id}", scope=READ, refusals=("WITHDRAWAL_NOT_FOUND",))
+async def get_withdrawal(call: Call) -> Answer[Success[Withdrawal]]:
+    """Read a withdrawal."""
+    request = withdrawals_pb2.GetWithdrawalRequest(withdrawal_id=withdrawal_id(call.params["id"]))
+    return success(withdrawal(await call.read(call.backends.orders.GetWithdrawal, request)))
+
+
+@routes.post(
+    "/withdrawals/{id}/commit",
+    scope=WRITE,
+    waits=True,
+    examples=_EXAMPLES,
+    refusals=("WITHDRAWAL_NOT_FOUND", "WITHDRAWAL_NOT_COMMITTABLE", *_NOT_PAYABLE),
+)
+async def commit_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withdrawal]]:
+    """Hold the amount and pay it out.
+
+    A withdrawal that the chain refuses for good is FAILED, and its amount is available again.
+    """
+    request = withdrawals_pb2.CommitWithdrawalRequest(
+        **call.awaited(), withdrawal_id=withdrawal_id(call.params["id"])
+    )
+    return _answered(await call.change(call.backends.orders.CommitWithdrawal, request))
+
+
+@routes.post(
+    "/withdrawals/{id}/cancel",
+    scope=WRITE,
+    examples=_EXAMPLES,
+    refusals=("WITHDRAWAL_NOT_FOUND", "INVALID_STATE"),
+)
+async def cancel_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withdrawal]]:
+    """Cancel a withdrawal that was not committed."""
+    request = withdrawals_pb2.CancelWithdrawalRequest(
+        **call.written(), withdrawal_id=withdrawal_id(call.params["id"])
+    )
+    return success(withdrawal(await call.change(call.backends.orders.CancelWithdrawal, request)))
+
+
+def _answered(message: withdrawals_pb2.Withdrawal) -> Answer[Success[Withdrawal]]:
+    return success(withdrawal(message), is_accepted=message.in_progress)

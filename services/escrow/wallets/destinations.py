@@ -1,0 +1,48 @@
+"""Where a user's money may be paid to: the books say what is ours, the network what can receive."""
+
+from dataclasses import dataclass
+
+from chassis.database import Database
+from services.escrow.contracts.destinations import Flaw, Ours, flaw_of_account, flaw_of_address
+from services.escrow.contracts.intents import Memo
+from services.escrow.domain import Wallet
+from services.escrow.ports import Chain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destinations:
+    """Checks addresses outside. issuer: of the asset."""
+
+    database: Database
+    chain: Chain
+    issuer: str
+
+    async def flaw(
+        self, address: str, *, wallet: Wallet, memo: Memo | None, amount: int
+    ) -> Flaw | None:
+        """Return why a wallet may not pay an amount to an address; None: it may.
+
+        Raises: ChainUnavailable.
+        """
+        recipient = self.chain.recipient(address)
+        async with self.database.statement() as connection:
+            known = await connection.fetchrow(_OURS, {"account": recipient.account})
+        ours = Ours(
+            wallet=wallet.address,
+            issuer=self.issuer,
+            is_wallet=known.is_wallet,
+            is_platform=known.is_platform,
+        )
+        if (flaw := flaw_of_address(recipient, memo=memo, ours=ours)) is not None:
+            return flaw
+        view = await self.chain.recipient_view(recipient.account)
+        return flaw_of_account(recipient, view, memo=memo, amount=amount)
+
+
+# Of any marketplace.
+_OURS = """
+select exists (select from wallets where address = %(account)s) as is_wallet,
+       exists (select from channels where address = %(account)s)
+       or exists (select from platform where address = %(account)s)
+       or exists (select from resolver where address = %(account)s) as is_platform
+"""

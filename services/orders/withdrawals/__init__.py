@@ -1,0 +1,1 @@
+"""Withdrawals: a user's money leaves for an account outside."""

@@ -1,0 +1,248 @@
+"""Carrying committed withdrawals out: hold the amount, let escrow pay it, book what became of it.
+
+It is leased work (chassis/leases.py). Transfers and command have ids derived from the withdrawal's,
+so that processes that carry it out at the same time hold it once and pay it once. What a process
+sends after it has lost its lease changes nothing: each step follows from what is written, or from
+an end that stays.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Collection
+
+from chassis import deadline, identity
+from chassis.database import Database
+from chassis.idempotency import STORED_KINDS, Answer, Idempotency
+from chassis.leases import Lease, LeaseLost, Leases
+from chassis.telemetry import logger
+from chassis.waiting import Ends
+from kernel.clock import Clock
+from kernel.errors import DomainError
+from kernel.ids import derived_id
+from kernel.money import to_text
+from services.orders.operations.commands import Request
+from services.orders.peers.ports import Command, EscrowPort, LedgerPort, Posted, Transfer
+from services.orders.withdrawals import domain, postings
+from services.orders.withdrawals.domain import InsufficientFunds, State, Withdrawal
+from services.orders.withdrawals.store import LEASE_SECONDS, LEASES, WithdrawalStore
+
+COMMAND_WAIT_SECONDS = 20
+WITHDRAWALS_MAX = 1000
+log = logger()
+
+
+class WithdrawalStuck(Exception):
+    """The withdrawal's command is quarantined: an operator must look."""
+
+
+class Carrier:
+    """Carries the withdrawals of this process out, and those that dead processes have left."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        store: WithdrawalStore,
+        idempotency: Idempotency,
+        ledger: LedgerPort,
+        escrow: EscrowPort,
+        clock: Clock,
+        encode: Callable[[Withdrawal], bytes],
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._idempotency = idempotency
+        self._ledger = ledger
+        self._escrow = escrow
+        self._clock = clock
+        self._encode = encode
+        self._leases = Leases(
+            database=database,
+            table=LEASES,
+            seconds=LEASE_SECONDS,
+            most=WITHDRAWALS_MAX,
+            carry_out=self._carry_out,
+            troubled=self._troubled,
+        )
+        self._ends: Ends[uuid.UUID] = Ends(self._ended_among)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def carried(self, lease: Lease, request: Request, *, asked_at: float) -> Answer:
+        """Carry a withdrawal out, and answer how it stands when the wait ends.
+
+        Raises: the refusal that its commit ended with.
+        """
+        with self._ends.registered(lease.id) as ended:
+            task = self._leases.begin(lease, asked_at=asked_at)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            await self._ends.for_ring(ended, seconds=request.wait_seconds)
+        async with self._database.transaction() as tx:
+            found = await self._store.find(
+                tx, marketplace_id=lease.marketplace_id, withdrawal_id=lease.id
+            )
+            if found.in_progress:
+                return Answer(body=self._encode(found))
+            try:
+                known = await self._idempotency.known(tx, request.key)
+            except STORED_KINDS as refusal:
+                refusal.replayed = False
+                raise
+        return Answer(body=self._encode(found) if known is None else known.body)
+
+    async def run(self) -> None:
+        """Take over what dead processes have left, and renew leases, until cancelled."""
+        await self._leases.run()
+
+    async def watch(self) -> None:
+        """Look for ends in other processes while somebody waits, until cancelled."""
+        await self._ends.watch()
+
+    async def stop_waiting(self) -> None:
+        """Answer everybody who waits with the withdrawal as it is: the process is about to stop."""
+        await self._ends.stop()
+
+    async def close(self) -> None:
+        """Stop what was begun here; it is taken over by the next process."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _ended_among(self, withdrawal_ids: Collection[uuid.UUID]) -> list[uuid.UUID]:
+        async with self._database.statement() as connection:
+            return await self._store.ended_among(connection, withdrawal_ids)
+
+    async def _carry_out(self, lease: Lease) -> None:
+        """Hold the amount, pay it, book it. Raises: LeaseLost; WithdrawalStuck; a peer's error."""
+        identity.bind(identity.system(caller="orders", marketplace_id=lease.marketplace_id))
+        deadline.start(None)
+        async with self._database.transaction() as tx:
+            found, _, _ = await self._store.under(tx, lease)
+
+        if found.state is State.CREATED:
+            held = None if found.is_turned_down else await self._held(found, lease)
+            if held is None:
+                await self._give_up(found, lease)
+                return
+            found = held
+        command = await self._paid(found, lease)
+        if command.state == "SUCCEEDED":
+            await self._complete(found, lease, command.payments[0].transaction_hash)
+        elif command.state == "FAILED":
+            await self._fail(found, lease, command)
+        else:
+            log.error("withdrawal.stuck", withdrawal_id=str(found.id), why=command.error_reason)
+            raise WithdrawalStuck
+
+    async def _held(self, withdrawal: Withdrawal, lease: Lease) -> Withdrawal | None:
+        """Hold the amount; None: it is not available, and that is written. Raises: LeaseLost."""
+        posted = await self._post(lease, postings.hold(withdrawal))
+        if posted.is_refused and posted.reason == "ACCOUNT_NOT_FOUND":
+            await self._ledger.open_account(user=withdrawal.user, asset=withdrawal.asset)
+            posted = await self._post(lease, postings.hold(withdrawal))
+        if posted.is_refused and posted.reason != "INSUFFICIENT_FUNDS":
+            raise RuntimeError(f"the ledger refused a withdrawal's hold: {posted.reason}")
+        async with self._database.transaction() as tx:
+            known, key, request = await self._store.under(tx, lease)
+            if posted.is_refused:
+                await self._store.note(tx, domain.turned_down(known))
+                await self._idempotency.refuse(tx, key, _insufficient(known, posted))
+                return None
+            after, fact = domain.held(known)
+            await self._store.save(tx, after, fact, request=request)
+            return after
+
+    async def _give_up(self, withdrawal: Withdrawal, lease: Lease) -> None:
+        """End a commit that was turned down; its hold can never be made. Raises: LeaseLost.
+
+        A process that was paused may still ask for the hold, and the money may be there by then.
+        """
+        posted = await self._post(lease, postings.void(withdrawal))
+        if posted.is_refused:
+            raise RuntimeError(f"the ledger refused to bar a hold: {posted.reason}")
+        async with self._database.transaction() as tx:
+            known, _, _ = await self._store.under(tx, lease)
+            await self._store.note(tx, domain.given_up(known))
+        self._ends.ended(withdrawal.id)
+
+    async def _paid(self, withdrawal: Withdrawal, lease: Lease) -> Command:
+        """Let escrow pay the amount; returns the command when it has ended. Raises: LeaseLost."""
+        await self._leases.hold(lease)
+        command_id = derived_id(withdrawal.id, "pay")
+        command = await self._escrow.withdraw(
+            command_id=command_id,
+            user_id=withdrawal.user.id,
+            destination=withdrawal.destination,
+            memo=withdrawal.memo,
+            amount=withdrawal.amount,
+        )
+        while command.state == "RUNNING":
+            command = await self._escrow.command(
+                command_id=command_id, wait_seconds=COMMAND_WAIT_SECONDS
+            )
+        return command
+
+    async def _complete(self, withdrawal: Withdrawal, lease: Lease, transaction_hash: str) -> None:
+        """Book a payment, and end its withdrawal. Raises: LeaseLost."""
+        posted = await self._post(
+            lease, postings.post(withdrawal, transaction_hash=transaction_hash)
+        )
+        if posted.is_refused:
+            raise RuntimeError(f"the ledger refused a withdrawal: {posted.reason}")
+        at = self._clock.now()
+        await self._end(
+            lease, lambda known: domain.completed(known, transaction_hash=transaction_hash, at=at)
+        )
+
+    async def _fail(self, withdrawal: Withdrawal, lease: Lease, command: Command) -> None:
+        """Give back what a payment that never lands was held for. Raises: LeaseLost."""
+        log.error("withdrawal.failed", withdrawal_id=str(withdrawal.id), error=command.error_reason)
+        posted = await self._post(lease, postings.void(withdrawal))
+        if posted.is_refused:
+            raise RuntimeError(f"the ledger refused to void a hold: {posted.reason}")
+        reason, message, at = command.error_reason, command.error_message, self._clock.now()
+        await self._end(
+            lease, lambda known: domain.failed(known, reason=reason, message=message, at=at)
+        )
+
+    async def _end(self, lease: Lease, decide: Callable[[Withdrawal], domain.Decided]) -> None:
+        """End a withdrawal, and keep it as the answer of its request. Raises: LeaseLost."""
+        async with self._database.transaction() as tx:
+            known, key, request = await self._store.under(tx, lease)
+            after, fact = decide(known)
+            await self._store.save(tx, after, fact, request=request)
+            await self._idempotency.finish(tx, key, self._encode(after))
+        self._ends.ended(lease.id)
+
+    async def _post(self, lease: Lease, transfer: Transfer) -> Posted:
+        await self._leases.hold(lease)
+        (posted,) = await self._ledger.post([transfer])
+        return posted
+
+    async def _troubled(self, lease: Lease, error: Exception, waited: float) -> bool:
+        """Find out whether the withdrawal is still this process's; True: it is not."""
+        reason = error.reason if isinstance(error, DomainError) else type(error).__name__
+        log.warning(
+            "withdrawal.waits", withdrawal_id=str(lease.id), error=reason, seconds=int(waited)
+        )
+        try:
+            async with self._database.transaction() as tx:
+                await LEASES.fence(tx, lease)
+        except LeaseLost:
+            log.warning("withdrawal.lease_lost", withdrawal_id=str(lease.id))
+            return True
+        except Exception as unknown:  # noqa: BLE001 - the next try finds out
+            log.warning("withdrawal.lease_unknown", error=type(unknown).__name__)
+        return False
+
+
+def _insufficient(withdrawal: Withdrawal, posted: Posted) -> InsufficientFunds:
+    return InsufficientFunds(
+        "The user's available balance is less than the withdrawal's amount",
+        details={
+            "withdrawalId": withdrawal.public_id,
+            "available": to_text(posted.available),
+            "requested": to_text(withdrawal.amount),
+            "currency": withdrawal.asset,
+        },
+    )

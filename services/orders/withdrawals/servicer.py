@@ -1,0 +1,109 @@
+"""The gRPC methods of withdrawals: decode, one use case, encode. ACCESS says who may call each."""
+
+import uuid
+from typing import Any
+
+import grpc
+from orchestrator.orders.v1 import withdrawals_pb2
+
+from chassis import deadline, identity
+from chassis.idempotency import Answer, request_key
+from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, allow
+from chassis.wire import page_size, uuid_from_token
+from services.orders.operations.commands import Request
+from services.orders.order import parties
+from services.orders.withdrawals import wire
+from services.orders.withdrawals.service import WithdrawalService
+
+Context = grpc.aio.ServicerContext[Any, Any]
+# How long a command waits where its caller names no time, and how much of the caller's deadline is
+# kept for the answer.
+WAIT_SECONDS = 30.0
+ANSWER_SECONDS = 0.3
+# A person reaches their own withdrawals only: the use cases check it.
+WITH_PEOPLE = MARKETPLACE | PEOPLE
+ACCESS = {
+    "CreateWithdrawal": allow("gateway", scope="write", roles=WITH_PEOPLE),
+    "CommitWithdrawal": allow("gateway", scope="write", roles=WITH_PEOPLE),
+    "CancelWithdrawal": allow("gateway", scope="write", roles=WITH_PEOPLE),
+    "GetWithdrawal": allow("gateway", "operator", scope="read", roles=WITH_PEOPLE),
+    "ListWithdrawals": allow("gateway", "operator", scope="read", roles=WITH_PEOPLE),
+}
+
+
+class WithdrawalMethods:
+    """A part of the orders servicer."""
+
+    _withdrawals: WithdrawalService
+
+    async def CreateWithdrawal(
+        self, request: withdrawals_pb2.CreateWithdrawalRequest, context: Context
+    ) -> withdrawals_pb2.Withdrawal:
+        parties.require_self(request.user, _user())
+        answer = await self._withdrawals.create(_request(request), wire.new_withdrawal(request))
+        return _answered(answer, context)
+
+    async def CommitWithdrawal(
+        self, request: withdrawals_pb2.CommitWithdrawalRequest, context: Context
+    ) -> withdrawals_pb2.Withdrawal:
+        answer = await self._withdrawals.commit(
+            _request(request),
+            withdrawal_id=uuid.UUID(request.withdrawal_id),
+            user_id=_user(),
+        )
+        return _answered(answer, context)
+
+    async def CancelWithdrawal(
+        self, request: withdrawals_pb2.CancelWithdrawalRequest, context: Context
+    ) -> withdrawals_pb2.Withdrawal:
+        answer = await self._withdrawals.cancel(
+            request_key(request), withdrawal_id=uuid.UUID(request.withdrawal_id), user_id=_user()
+        )
+        return _answered(answer, context)
+
+    async def GetWithdrawal(
+        self, request: withdrawals_pb2.GetWithdrawalRequest, context: Context
+    ) -> withdrawals_pb2.Withdrawal:
+        del context
+        found = await self._withdrawals.get(
+            marketplace_id=identity.current().marketplace_id,
+            withdrawal_id=uuid.UUID(request.withdrawal_id),
+            user_id=_user(),
+        )
+        return wire.withdrawal(found)
+
+    async def ListWithdrawals(
+        self, request: withdrawals_pb2.ListWithdrawalsRequest, context: Context
+    ) -> withdrawals_pb2.ListWithdrawalsResponse:
+        del context
+        parties.require_self(request.user, _user())
+        limit = page_size(request.page)
+        found = await self._withdrawals.page(
+            marketplace_id=identity.current().marketplace_id,
+            user=request.user,
+            filters=wire.filters(request),
+            after=uuid_from_token(request.page.page_token),
+            limit=limit + 1,
+        )
+        return wire.page(found, limit)
+
+
+def _user() -> uuid.UUID | None:
+    """Return the person who calls; None: a marketplace, which acts for all of its users."""
+    return identity.current().user_id
+
+
+def _request(request: Any) -> Request:
+    left = deadline.remaining(at_most=WAIT_SECONDS + ANSWER_SECONDS) - ANSWER_SECONDS
+    wanted = float(request.wait_seconds) if request.HasField("wait_seconds") else left
+    return Request(
+        marketplace_id=identity.current().marketplace_id,
+        key=request_key(request),
+        wait_seconds=max(min(left, wanted), 0.0),
+    )
+
+
+def _answered(answer: Answer, context: Context) -> withdrawals_pb2.Withdrawal:
+    if answer.replayed:
+        context.set_trailing_metadata(((REPLAYED_KEY, "true"),))
+    return withdrawals_pb2.Withdrawal.FromString(answer.body)

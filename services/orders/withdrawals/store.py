@@ -1,0 +1,262 @@
+"""Withdrawals in PostgreSQL: rows in, dataclasses out. Writes of their work check the lease."""
+
+import uuid
+from collections.abc import Collection, Mapping
+from itertools import combinations
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from chassis.database import Transaction
+from chassis.idempotency import RequestKey
+from chassis.leases import Lease, LeaseLost, LeaseTable
+from chassis.outbox import Event, Outbox
+from chassis.sql import compiled
+from services.orders.order.domain import Fact, UserName
+from services.orders.peers.ports import Memo, MemoType
+from services.orders.tables import withdrawals
+from services.orders.withdrawals.domain import State, Withdrawal, WithdrawalNotFound
+
+LEASE_SECONDS = 15
+LEASES = LeaseTable("withdrawals", running="in_progress", age="committed_at")
+
+
+class WithdrawalStore:
+    """Withdrawals and their events, of one marketplace per call."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    async def insert(
+        self, tx: Transaction, withdrawal: Withdrawal, fact: Fact, *, key: RequestKey, request: str
+    ) -> None:
+        """Write a new withdrawal with its event; one in progress is leased to this process.
+
+        request: the id of the request, which its later events continue.
+        """
+        await tx.run(_INSERT, _values(withdrawal) | _asked(key, request) | _LEASE)
+        await self._tell(tx, withdrawal, fact, request)
+
+    async def find(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, withdrawal_id: uuid.UUID
+    ) -> Withdrawal:
+        """Read a withdrawal. Raises: WithdrawalNotFound."""
+        return await self._read(tx, _FIND, marketplace_id, withdrawal_id)
+
+    async def lock(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, withdrawal_id: uuid.UUID
+    ) -> Withdrawal:
+        """Read a withdrawal and lock its row (FOR UPDATE). Raises: WithdrawalNotFound."""
+        return await self._read(tx, _LOCK, marketplace_id, withdrawal_id)
+
+    async def under(self, tx: Transaction, lease: Lease) -> tuple[Withdrawal, RequestKey, str]:
+        """Read a withdrawal in progress, and lock it, with the request that it answers.
+
+        Raises: LeaseLost.
+        """
+        row = await tx.fetchrow(_UNDER, _names(lease))
+        if row is None:
+            raise LeaseLost
+        key = RequestKey(
+            marketplace_id=row.marketplace_id,
+            scope=row.scope,
+            key=row.key,
+            fingerprint=row.fingerprint,
+        )
+        return _withdrawal(row), key, row.request_id
+
+    async def begin(
+        self, tx: Transaction, withdrawal: Withdrawal, *, key: RequestKey, request: str
+    ) -> int:
+        """Write that a locked withdrawal is carried out, leased to this process; its epoch."""
+        values = _values(withdrawal) | _asked(key, request) | _LEASE
+        epoch: int = await tx.fetchval(_BEGIN, values)
+        return epoch
+
+    async def save(
+        self, tx: Transaction, withdrawal: Withdrawal, fact: Fact, *, request: str
+    ) -> None:
+        """Write a locked withdrawal's new values and its event."""
+        await tx.run(_SAVE, _values(withdrawal))
+        await self._tell(tx, withdrawal, fact, request)
+
+    async def note(self, tx: Transaction, withdrawal: Withdrawal) -> None:
+        """Write a locked withdrawal's new values; there is no event about them."""
+        await tx.run(_SAVE, _values(withdrawal))
+
+    async def page(
+        self,
+        tx: Transaction,
+        *,
+        marketplace_id: uuid.UUID,
+        filters: Mapping[str, object],
+        after: uuid.UUID | None,
+        limit: int,
+    ) -> list[Withdrawal]:
+        """List withdrawals, newest first. filters: values by column; after: the last one before."""
+        names = {"marketplace_id": marketplace_id, "after": after or _LAST, "limit": limit}
+        rows = await tx.fetch(_PAGES[frozenset(filters)], {**names, **filters})
+        return [_withdrawal(row) for row in rows]
+
+    async def ended_among(
+        self, tx: Transaction, withdrawal_ids: Collection[uuid.UUID]
+    ) -> list[uuid.UUID]:
+        """Tell which of some withdrawals are not in progress."""
+        rows = await tx.fetch(_ENDED_AMONG, {"ids": list(withdrawal_ids)})
+        return [row.id for row in rows]
+
+    async def _read(
+        self, tx: Transaction, statement: str, marketplace_id: uuid.UUID, withdrawal_id: uuid.UUID
+    ) -> Withdrawal:
+        row = await tx.fetchrow(statement, {"marketplace_id": marketplace_id, "id": withdrawal_id})
+        if row is None:
+            raise WithdrawalNotFound("Withdrawal not found")
+        return _withdrawal(row)
+
+    async def _tell(
+        self, tx: Transaction, withdrawal: Withdrawal, fact: Fact, request: str
+    ) -> None:
+        event = Event(
+            event_type=fact.event_type,
+            aggregate_type="Withdrawal",
+            aggregate_id=withdrawal.public_id,
+            version=withdrawal.version,
+            marketplace_id=withdrawal.marketplace_id,
+            occurred_at=withdrawal.finished_at or withdrawal.committed_at or withdrawal.created_at,
+            payload=fact.payload,
+            correlation_id=request,
+            user_id=withdrawal.user.public_id,
+        )
+        await self._outbox.append(tx, [event])
+
+
+# Columns whose fields have their names.
+_SAME = (
+    "marketplace_id",
+    "id",
+    "asset",
+    "amount",
+    "destination",
+    "reference",
+    "in_progress",
+    "is_turned_down",
+    "commits",
+    "version",
+    "created_at",
+    "committed_at",
+    "finished_at",
+    "transaction_hash",
+    "failure_reason",
+    "failure_message",
+)
+
+
+def _values(withdrawal: Withdrawal) -> dict[str, object]:
+    memo = withdrawal.memo
+    return {
+        **{name: getattr(withdrawal, name) for name in _SAME},
+        "user_id": withdrawal.user.id,
+        "user_public_id": withdrawal.user.public_id,
+        "memo_type": None if memo is None else memo.type.value,
+        "memo": None if memo is None else memo.value,
+        "state": withdrawal.state.value,
+    }
+
+
+def _withdrawal(row: Any) -> Withdrawal:
+    return Withdrawal(
+        **{name: getattr(row, name) for name in _SAME},
+        user=UserName(id=row.user_id, public_id=row.user_public_id),
+        memo=None if row.memo is None else Memo(type=MemoType(row.memo_type), value=row.memo),
+        state=State(row.state),
+    )
+
+
+def _asked(key: RequestKey, request: str) -> dict[str, object]:
+    return {
+        "scope": key.scope,
+        "key": key.key,
+        "fingerprint": key.fingerprint,
+        "request_id": request,
+    }
+
+
+def _names(lease: Lease) -> dict[str, object]:
+    return {"marketplace_id": lease.marketplace_id, "id": lease.id, "held_epoch": lease.epoch}
+
+
+_LEASE = {"lease_seconds": LEASE_SECONDS}
+# After every id in the order of a page.
+_LAST = uuid.UUID(int=2**128 - 1)
+_C = withdrawals.c
+_LEASED_UNTIL = sa.func.clock_timestamp() + sa.func.make_interval(
+    0, 0, 0, 0, 0, 0, sa.bindparam("lease_seconds", type_=sa.Integer)
+)
+_IS_IT = sa.and_(
+    _C.marketplace_id == sa.bindparam("marketplace_id"),
+    _C.id == sa.bindparam("id"),
+)
+_CHANGING = (
+    "state",
+    "in_progress",
+    "is_turned_down",
+    "commits",
+    "version",
+    "committed_at",
+    "finished_at",
+    "transaction_hash",
+    "failure_reason",
+    "failure_message",
+)
+_REQUEST = ("scope", "key", "fingerprint", "request_id")
+_GIVEN = [column.name for column in _C if not column.name.startswith("lease_")]
+_INSERT = compiled(
+    sa.insert(withdrawals).values(
+        {
+            **{name: sa.bindparam(name) for name in _GIVEN},
+            "lease_until": _LEASED_UNTIL,
+            "lease_epoch": sa.literal(1),
+        }
+    )
+)
+_FIND = compiled(sa.select(withdrawals).where(_IS_IT))
+_LOCK = compiled(sa.select(withdrawals).where(_IS_IT).with_for_update())
+_UNDER = compiled(
+    sa.select(withdrawals)
+    .where(_IS_IT, _C.in_progress, _C.lease_epoch == sa.bindparam("held_epoch"))
+    .with_for_update()
+)
+_SAVE = compiled(
+    sa.update(withdrawals).where(_IS_IT).values({name: sa.bindparam(name) for name in _CHANGING})
+)
+_BEGIN = compiled(
+    sa.update(withdrawals)
+    .where(_IS_IT)
+    .values(
+        {
+            **{name: sa.bindparam(name) for name in (*_CHANGING, *_REQUEST)},
+            "lease_until": _LEASED_UNTIL,
+            "lease_epoch": _C.lease_epoch + 1,
+        }
+    )
+    .returning(_C.lease_epoch)
+)
+_FILTERS = ("user_id", "state", "reference")
+_FIRST = (
+    sa.select(withdrawals)
+    .where(_C.marketplace_id == sa.bindparam("marketplace_id"), _C.id < sa.bindparam("after"))
+    .order_by(_C.id.desc())
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
+# One for each choice of filters.
+_PAGES = {
+    frozenset(names): compiled(_FIRST.where(*(_C[name] == sa.bindparam(name) for name in names)))
+    for size in range(len(_FILTERS) + 1)
+    for names in combinations(_FILTERS, size)
+}
+_ENDED_AMONG = compiled(
+    sa.select(_C.id).where(
+        _C.id == sa.any_(sa.bindparam("ids", type_=ARRAY(sa.Uuid))), sa.not_(_C.in_progress)
+    )
+)

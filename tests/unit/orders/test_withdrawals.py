@@ -1,0 +1,181 @@
+"""The withdrawal: every state with everything that may happen to it, and the transfers of each."""
+
+import datetime as dt
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from kernel.errors import DomainError, InvalidArgument
+from kernel.money import UNIT
+from services.orders.order.domain import UserName
+from services.orders.peers.ports import Memo, MemoType
+from services.orders.withdrawals import domain, postings
+from services.orders.withdrawals.domain import (
+    TRANSITIONS,
+    State,
+    Trigger,
+    Withdrawal,
+    WithdrawalInWrongState,
+    WithdrawalNotCommittable,
+)
+
+NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
+HASH = "ab" * 32
+ENDED = (State.COMPLETED, State.FAILED, State.CANCELED)
+# What a caller, the ledger or the chain does to a withdrawal.
+TRIGGERS: dict[Trigger, Callable[[Withdrawal], Withdrawal]] = {
+    Trigger.COMMIT: lambda one: domain.held(one)[0],
+    Trigger.COMPLETE: lambda one: domain.completed(one, transaction_hash=HASH, at=NOON)[0],
+    Trigger.FAIL: lambda one: domain.failed(one, reason="R", message="It said so", at=NOON)[0],
+    Trigger.CANCEL: lambda one: domain.canceled(one, at=NOON)[0],
+}
+
+
+def a_withdrawal(state: State = State.CREATED, *, in_progress: bool = False) -> Withdrawal:
+    """Return a withdrawal of 5.00 in a state."""
+    return Withdrawal(
+        id=uuid.UUID(int=7),
+        marketplace_id=uuid.UUID(int=1),
+        user=UserName(id=uuid.UUID(int=2), public_id="usr_bob"),
+        asset="USDC",
+        amount=5 * UNIT,
+        destination="GOUTSIDE",
+        memo=None,
+        reference="payout-1",
+        state=state,
+        created_at=NOON,
+        version=1,
+        commits=1 if in_progress else 0,
+        in_progress=in_progress or state is State.PENDING,
+    )
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("trigger", Trigger)
+def test_only_what_the_table_lists_happens(state: State, trigger: Trigger) -> None:
+    before = a_withdrawal(state)
+    after = TRANSITIONS.get((state, trigger))
+
+    if after is not None:
+        assert TRIGGERS[trigger](before).state is after
+        return
+    with pytest.raises((DomainError, KeyError)):
+        TRIGGERS[trigger](before)
+
+
+@pytest.mark.parametrize("state", State)
+def test_only_a_withdrawal_that_nothing_was_done_to_is_committed(state: State) -> None:
+    if state is State.CREATED:
+        begun = domain.begin(a_withdrawal(), at=NOON)
+        assert (begun.state, begun.in_progress, begun.commits) == (State.CREATED, True, 1)
+        return
+    with pytest.raises(WithdrawalNotCommittable) as refused:
+        domain.begin(a_withdrawal(state), at=NOON)
+    assert refused.value.details["currentState"] == state.value
+
+
+def test_while_the_hold_is_made_nothing_else_may_happen() -> None:
+    begun = domain.begin(a_withdrawal(), at=NOON)
+
+    with pytest.raises(WithdrawalNotCommittable):
+        domain.begin(begun, at=NOON)
+    with pytest.raises(WithdrawalInWrongState):
+        domain.canceled(begun, at=NOON)
+
+
+def test_a_commit_that_was_turned_down_leaves_the_withdrawal_as_it_was() -> None:
+    begun = domain.begin(a_withdrawal(), at=NOON)
+
+    after = domain.given_up(domain.turned_down(begun))
+
+    assert after == replace(a_withdrawal(), commits=1)
+    again = domain.begin(after, at=NOON)
+    assert postings.hold_id(again) != postings.hold_id(begun)
+
+
+@pytest.mark.parametrize(
+    ("decided", "event_type", "facts"),
+    [
+        (domain.created(a_withdrawal()), "withdrawal.created", {}),
+        (domain.held(a_withdrawal(in_progress=True)), "withdrawal.pending", {}),
+        (
+            domain.completed(a_withdrawal(State.PENDING), transaction_hash=HASH, at=NOON),
+            "withdrawal.completed",
+            {"transactionHash": HASH, "completedAt": "2026-03-01T12:00:00.000Z"},
+        ),
+        (
+            domain.failed(a_withdrawal(State.PENDING), reason="R", message="", at=NOON),
+            "withdrawal.failed",
+            {"reason": "R"},
+        ),
+        (domain.canceled(a_withdrawal(), at=NOON), "withdrawal.canceled", {}),
+    ],
+)
+def test_each_step_has_its_event(
+    decided: domain.Decided, event_type: str, facts: dict[str, str]
+) -> None:
+    after, fact = decided
+
+    assert fact.event_type == event_type
+    assert fact.payload == {
+        "withdrawalId": after.public_id,
+        "userId": "usr_bob",
+        "amount": "5.00",
+        "destination": "GOUTSIDE",
+        "reference": "payout-1",
+        **facts,
+    }
+    assert after.version == 2
+    assert after.in_progress is (event_type == "withdrawal.pending")
+
+
+def test_the_hold_is_posted_or_given_back_by_transfers_of_their_own() -> None:
+    begun = domain.begin(a_withdrawal(), at=NOON)
+    hold, void = postings.hold(begun), postings.void(begun)
+    post = postings.post(begun, transaction_hash=HASH)
+
+    assert (hold.type, hold.code, hold.amount) == ("PENDING", "WITHDRAWAL", 5 * UNIT)
+    assert (hold.debit, hold.credit) == (f"user:{uuid.UUID(int=2)}", "external:stellar")
+    assert (post.type, post.pending_id, post.transaction_hash) == ("POST", hold.id, HASH)
+    assert (void.type, void.pending_id, void.bars) == ("VOID", hold.id, True)
+    assert (void.debit, void.credit, void.amount) == (hold.debit, hold.credit, hold.amount)
+    assert len({hold.id, void.id, post.id}) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (MemoType.TEXT, "account 7"),
+        (MemoType.TEXT, "x" * 28),
+        (MemoType.TEXT, "ü" * 14),
+        (MemoType.ID, "0"),
+        (MemoType.ID, str(2**64 - 1)),
+        (MemoType.HASH, "ab" * 32),
+    ],
+)
+def test_a_memo_that_a_transaction_can_have_is_taken(kind: MemoType, value: str) -> None:
+    domain.require_memo(Memo(type=kind, value=value))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (MemoType.TEXT, "x" * 29),
+        (MemoType.TEXT, "ü" * 15),
+        (MemoType.ID, str(2**64)),
+        (MemoType.ID, "-1"),
+        (MemoType.ID, "07"),
+        (MemoType.ID, "seven"),
+        (MemoType.ID, "\u0667"),
+        (MemoType.HASH, "ab" * 31),
+        (MemoType.HASH, "AB" * 32),
+        (MemoType.HASH, "zz" * 32),
+    ],
+)
+def test_a_memo_that_no_transaction_can_have_is_refused(kind: MemoType, value: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        domain.require_memo(Memo(type=kind, value=value))
+
+    assert [name for name, _ in refused.value.fields] == ["memo"]
