@@ -1,6 +1,7 @@
 """Generate the pages of docs/ that follow from the code, or check that they are up to date.
 
-states.md comes from the transition tables of the domains, errors.md from the error classes.
+states.md comes from the transition tables of the domains and the exploration of exits, errors.md
+from the error classes.
 
 Usage: python -m tools.draw [check]
 """
@@ -16,7 +17,7 @@ from services.escrow import domain as escrow
 from services.orders.offers import offer as offers
 from services.orders.order import domain as orders
 from services.orders.withdrawals import domain as withdrawals
-from tools import catalogue
+from tools import catalogue, exits
 
 DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 # Keys are pairs of enum members: (state, trigger).
@@ -71,7 +72,7 @@ def states() -> str:
     parts = [INTRODUCTION]
     for title, source, note, table in MACHINES:
         parts.append(f"## {title}\n\n`{source}`. {note}\n\n{diagram(table)}\n{listing(table)}")
-    return "\n".join(parts)
+    return "\n".join([*parts, exits.page()])
 
 
 def diagram(table: Table) -> str:
