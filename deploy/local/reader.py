@@ -17,6 +17,7 @@ from nats.errors import Error as NatsError
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
+from chassis import telemetry
 from chassis.bus import Bus
 from chassis.nats_settings import STREAM, SUBJECTS
 from chassis.tls import client_context
@@ -30,6 +31,8 @@ PAUSE_SECONDS = 0.05
 
 def main() -> int:
     """Run from the command line; returns the exit code of the program."""
+    # Standard output has the URL alone.
+    telemetry.configure(service="reader", level="warning")
     arguments = _arguments()
     run_dir = settings.load().run_dir
     stack = state.read(run_dir)

@@ -378,5 +378,6 @@ _TRANSACTIONS = compiled(
         escrows.c.marketplace_id == sa.bindparam("marketplace_id"),
         escrows.c.order_id == sa.bindparam("order_id"),
     )
-    .order_by(attempts.c.created_at, steps.c.position, attempts.c.number)
+    # Steps that are in flight side by side are listed as they were planned.
+    .order_by(commands.c.created_at, commands.c.id, steps.c.position, attempts.c.number)
 )

@@ -17,8 +17,6 @@ RESOLVER = "resolver"
 CHANNEL = "channel"
 # What the platform's key signs once for the secret of salts.
 SALTS = hashlib.sha256(b"orchestrator: the salts of contracts").digest()
-# And for the key that resolves disputes, where none is given.
-RESOLVERS = hashlib.sha256(b"orchestrator: the key that resolves disputes").digest()
 # A seal is read again after so long: the key that wraps it may have been replaced.
 KNOWN_SECONDS = 30.0
 
@@ -50,22 +48,18 @@ class Keyring:
     async def ensure_platform(self, *, secret: str | None, resolver: str | None = None) -> None:
         """Keep the keys of the platform and of who resolves disputes, where none are kept yet.
 
-        secret, resolver: given ones; None: a new one, and one that follows from the platform's.
+        secret: a given one; None: a new one. resolver: a given one; None: the platform resolves.
         Several replicas may do so at once; the first one's keys are everybody's.
         Raises: ValueError: a given secret is not a key, or another key is stored.
         """
-        for name, given in ((PLATFORM, secret), (RESOLVER, resolver)):
-            await self._ensure(name, given)
+        await self._ensure(PLATFORM, secret)
+        if resolver:
+            await self._ensure(RESOLVER, resolver)
 
     async def _ensure(self, name: str, secret: str | None) -> None:
         if secret:
             owner, sealed = await self._vault.import_secret(
                 secret, marketplace_id=PLATFORM, wallet_id=name
-            )
-        elif name == RESOLVER:
-            # A database that is restored to before this start makes the same key again.
-            owner, sealed = await self._vault.import_seed(
-                await self._derived(RESOLVERS), marketplace_id=PLATFORM, wallet_id=name
             )
         else:
             owner, sealed = await self._vault.create(marketplace_id=PLATFORM, wallet_id=name)
@@ -83,8 +77,14 @@ class Keyring:
         return await self._signer(PLATFORM)
 
     async def resolver(self) -> Signer:
-        """Return who signs what divides disputed contracts. Raises: as `platform`."""
-        return await self._signer(RESOLVER)
+        """Return who signs what divides disputed contracts: the platform, or a key of its own.
+
+        Raises: as `platform`.
+        """
+        try:
+            return await self._signer(RESOLVER)
+        except LookupError:
+            return self._keep(RESOLVER, await self.platform())
 
     async def _signer(self, name: str) -> Signer:
         if (known := self._recent(name)) is not None:
@@ -101,21 +101,13 @@ class Keyring:
     async def salt_key(self) -> bytes:
         """Return the secret that salts are made with: it follows from the platform's key.
 
-        So it needs no place of its own, and a restored database has the same one.
-        Raises: LookupError: before the first start; KeyUnusable.
+        So it needs no place of its own, and a restored database has the same one. What is signed
+        is the hash of no transaction. Raises: LookupError: before the first start; KeyUnusable.
         """
         if self._salt_key is None:
-            self._salt_key = await self._derived(SALTS)
+            signature = await (await self.platform()).sign(payload=SALTS)
+            self._salt_key = hashlib.sha256(signature).digest()
         return self._salt_key
-
-    async def _derived(self, purpose: bytes) -> bytes:
-        """Return 32 secret bytes that follow from the platform's key: a hash of its signature.
-
-        purpose: a digest that is not the hash of a transaction. Source: RFC 8032, 5.1.6: a key
-        signs the same message always the same way.
-        """
-        signature = await (await self.platform()).sign(payload=purpose)
-        return hashlib.sha256(signature).digest()
 
     async def channel(self, address: str) -> Signer:
         """Return who signs for a channel account."""

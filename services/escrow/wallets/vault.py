@@ -97,19 +97,16 @@ class Vault:
     async def create(self, *, marketplace_id: str, wallet_id: str) -> tuple[KeyOwner, SealedKey]:
         """Make a new key and seal it; the owner tells its address."""
         seed = os.urandom(KEY_BYTES)
-        return await self.import_seed(seed, marketplace_id=marketplace_id, wallet_id=wallet_id)
+        owner = KeyOwner(
+            marketplace_id=marketplace_id, wallet_id=wallet_id, address=_address_of(seed)
+        )
+        return owner, await self._seal(seed, owner=owner)
 
     async def import_secret(
         self, secret: str, *, marketplace_id: str, wallet_id: str
     ) -> tuple[KeyOwner, SealedKey]:
         """Seal a key that exists already, given as S… text. Raises: ValueError: it is not a key."""
         seed = _decode_secret(secret)
-        return await self.import_seed(seed, marketplace_id=marketplace_id, wallet_id=wallet_id)
-
-    async def import_seed(
-        self, seed: bytes, *, marketplace_id: str, wallet_id: str
-    ) -> tuple[KeyOwner, SealedKey]:
-        """Seal the key of a seed of 32 bytes; the owner tells its address."""
         owner = KeyOwner(
             marketplace_id=marketplace_id, wallet_id=wallet_id, address=_address_of(seed)
         )

@@ -24,7 +24,8 @@ async def test_health_network_ledger_fees_and_version_are_answered(chain: Chain)
     assert health.latest_ledger <= latest.sequence
     assert network.passphrase == chain.passphrase
     assert network.friendbot_url == f"{chain.url}/friendbot"
-    assert fees.inclusion_fee.min == 100
+    # A window without a transaction has no fees.
+    assert fees.inclusion_fee.min == (100 if int(fees.inclusion_fee.transaction_count) else 0)
     assert version.version == "devnet"
     assert len(bytes.fromhex(latest.id)) == 32
 

@@ -21,6 +21,9 @@ alter table disputes.rulings drop constraint rulings_pkey, drop column number,
     drop column withdrawn_at, drop column withdrawn_why,
     add primary key (marketplace_id, dispute_id);
 alter table disputes.outbox drop column trace;
+drop view disputes.outbox_waiting;
+drop table disputes.outbox_published;
+alter table disputes.outbox add unique (marketplace_id, aggregate_type, aggregate_id, version);
 update disputes.alembic_version set version_num = 'disputes_0001';
 """
 _ORDER = """

@@ -1,13 +1,32 @@
-"""Disputed contracts are divided with a key of their own, not with the platform's."""
+"""Disputed contracts are divided with a key of their own, where one is given."""
 
-import psycopg
+from collections.abc import AsyncIterator, Callable
+
 import pytest
+from pydantic import SecretStr
 from stellar_sdk import Keypair, TransactionEnvelope
 
 from services.escrow.contracts.steps import StepName
 from services.escrow.domain import CommandKind
+from tests.conftest import RunningDevnet, TestDatabase
+from tests.integration.escrow.conftest import running
 from tests.integration.escrow.test_faults import attempts_of
 from tests.integration.escrow.world import AMOUNT, World, usdc
+
+SECRET = Keypair.random().secret
+
+
+@pytest.fixture(scope="module", name="world")
+async def with_a_resolver(
+    make_database: Callable[[], TestDatabase],
+    devnet: RunningDevnet,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[World]:
+    """A house that is given a key for disputes."""
+    folder = tmp_path_factory.mktemp("escrow")
+    secret = SecretStr(SECRET)
+    async with running(make_database(), devnet, folder, resolver_secret=secret) as made:
+        yield made
 
 
 async def test_a_disputed_contract_is_divided_by_the_resolver(world: World) -> None:
@@ -18,7 +37,7 @@ async def test_a_disputed_contract_is_divided_by_the_resolver(world: World) -> N
     view = await world.house.chain.read_escrow(escrow.contract_id)
     assert view is not None
     assert (view.roles.dispute_resolver, view.roles.platform) == (resolver, platform)
-    assert resolver != platform
+    assert resolver == Keypair.from_secret(SECRET).public_key != platform
 
     await world.do(CommandKind.FREEZE, order)
     half = usdc(AMOUNT // 2)
@@ -48,13 +67,14 @@ async def test_another_resolver_than_the_stored_one_is_refused(world: World) -> 
     assert (await world.house.keyring.resolver()).address == stored
 
 
-async def test_a_database_from_before_the_resolver_gets_the_same_one_again(world: World) -> None:
-    stored = (await world.house.keyring.resolver()).address
-    as_admin = str(world.house.settings.database_url).replace("//escrow@", "//postgres@")
-    with psycopg.connect(as_admin, autocommit=True) as connection:
-        assert connection.execute("delete from escrow.resolver").rowcount == 1
+async def test_without_a_key_for_it_the_platform_resolves(impatient: World) -> None:
+    order = await impatient.funded()
+    platform = (await impatient.house.keyring.platform()).address
+    escrow = await impatient.queries.escrow(
+        marketplace_id=impatient.marketplace_id, order_id=order.id
+    )
+    view = await impatient.house.chain.read_escrow(escrow.contract_id)
 
-    await world.house.keyring.ensure_platform(secret=None)
-
-    with psycopg.connect(as_admin) as connection:
-        assert connection.execute("select address from escrow.resolver").fetchall() == [(stored,)]
+    assert (await impatient.house.keyring.resolver()).address == platform
+    assert view is not None
+    assert view.roles.dispute_resolver == platform
