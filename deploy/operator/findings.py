@@ -31,7 +31,7 @@ class Holding:
         """Tell whether the contract has more because somebody else sent money to it.
 
         Of a contract that has paid out, the ledger has nothing left; of one that has not, it has
-        booked all that was funded. A contract whose funding is not booked is no surplus.
+        booked all that was funded. A contract whose funding is not booked has no surplus.
         """
         is_all_booked = (self.ledger == 0) if self.is_closed else (self.ledger > 0)
         is_more = self.chain > self.ledger and is_all_booked

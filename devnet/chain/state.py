@@ -94,7 +94,7 @@ class View:
         self.changes[key] = replace(entry, modified=self.sequence)
 
     def extend(self, key: Key, entry: Entry, *, live_until: int) -> None:
-        """Let an entry live longer. Its lifetime is no part of it: it is not modified."""
+        """Let an entry live longer. Its lifetime is not a part of it: it is not modified."""
         self.changes[key] = replace(entry, live_until=live_until)
 
     def delete(self, key: Key) -> None:

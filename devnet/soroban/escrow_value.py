@@ -137,7 +137,7 @@ def address(value: xdr.SCVal) -> str:
 def _struct(value: xdr.SCVal, names: str) -> Mapping[str, xdr.SCVal]:
     """Unpack a map as the host does: first its size, then each key.
 
-    names: the fields, sorted. Raises: HostError; ValueError: the value is no map.
+    names: the fields, sorted. Raises: HostError; ValueError: the value is not a map.
     """
     entries, wanted = present(value.map).sc_map, names.split()
     if len(entries) != len(wanted):

@@ -19,7 +19,7 @@ from gateway.single_flight import SingleFlight
 from kernel.errors import AlreadyExists, DeadlineExceeded, NotFound, Unavailable
 from kernel.ids import parse_uuid
 
-# Registration waits for the wallet on chain; the user exists before, so a timeout is no failure.
+# Registration waits for the wallet on chain; the user exists before, so a timeout is not a failure.
 REGISTER_SECONDS = 10.0
 KNOWN_MAX = 50_000
 log = logger()

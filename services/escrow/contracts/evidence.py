@@ -60,7 +60,7 @@ class Submission:
 
 
 class OutcomeStatus(StrEnum):
-    """What the ledgers say about a hash. NOT_FOUND is no failure."""
+    """What the ledgers say about a hash. NOT_FOUND is not a failure."""
 
     NOT_FOUND = "NOT_FOUND"
     SUCCEEDED = "SUCCEEDED"

@@ -176,7 +176,7 @@ def withdrawal(step: Step, *, wallet: str) -> PayOut:
 def is_done(step: Step, *, view: EscrowView) -> bool:
     """Tell whether a contract shows what a step is for.
 
-    Of money moved this is no proof that the step did it: see `may_be_skipped`.
+    Of money moved this does not prove that the step did it: see `may_be_skipped`.
     """
     if step.name is StepName.CHANGE_MILESTONE_STATUS:
         return view.milestones[step.number("milestone")].status == COMPLETED

@@ -97,7 +97,7 @@ class Worker:
     async def _troubled(self, lease: Lease, trouble: Exception, _seconds: float) -> bool:
         """Say why a command fails; after a while give its place to others.
 
-        A refused write of the books is no end: nothing is lost, they say how to go on.
+        A refused write of the books ends nothing: nothing is lost, they say how to go on.
         """
         now = asyncio.get_running_loop().time()
         is_first = lease not in self._troubled_since

@@ -125,7 +125,7 @@ class StellarChain:
         return view
 
     async def platform_of(self, contract_id: str, *, since_ledger: int) -> str | None:
-        """Return the platform in the roles of an escrow; None: the contract is no escrow."""
+        """Return the platform in the roles of an escrow; None: the contract is not an escrow."""
         return await self._views.platform_of(contract_id, since_ledger=since_ledger)
 
     async def lifetimes(

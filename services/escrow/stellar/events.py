@@ -37,7 +37,7 @@ log = logger()
 
 
 class ForeignEventError(Exception):
-    """The event says itself that it is no movement of the asset; the text says why."""
+    """The event says itself that it does not move the asset; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class Position:
 
 
 class _Event(BaseModel):
-    """An event as nodes describe it; whatever else they say of it is no evidence."""
+    """An event as nodes describe it; whatever else they say of it proves nothing."""
 
     kind: StrictStr = Field(alias="type")
     ledger: StrictInt

@@ -374,5 +374,5 @@ class Rpc:
         except (TimeoutError, OSError) as error:
             raise ChainUnavailable("the node did not answer in time") from error
         except (SdkError, pydantic.ValidationError, AssertionError, ValueError) as error:
-            # Answers of proxies: no JSON, or JSON that is no answer of a node.
+            # Answers of proxies: no JSON, or JSON that is not an answer of a node.
             raise ChainUnavailable(f"the node gave no answer: {type(error).__name__}") from error

@@ -130,7 +130,7 @@ class Verifier:
     def _check_most_fee(
         self, fee: int, data: xdr.SorobanTransactionData | None, blueprint: Blueprint
     ) -> None:
-        """Check what it costs. Raises: FeesTooHigh: fees rise and fall, so this is no fraud."""
+        """Check what it costs. Raises: FeesTooHigh: fees rise and fall, so this is not fraud."""
         if fee > self._options.max_fee:
             raise FeesTooHigh(f"the fee of {fee} stroops is above its limit")
         bid = fee - _resource_fee(data)

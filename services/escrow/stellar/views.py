@@ -166,7 +166,7 @@ class Views:
         ]
 
     async def platform_of(self, contract_id: str, *, since_ledger: int) -> str | None:
-        """Return the platform in the roles of an escrow; None: the contract is no escrow.
+        """Return the platform in the roles of an escrow; None: the contract is not an escrow.
 
         since_ledger: a ledger in which the contract was there. Raises: ChainUnavailable: the node
             does not have that ledger yet.

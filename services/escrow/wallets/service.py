@@ -151,7 +151,7 @@ class WalletService:
             ):
                 return None
         wallet_id = new_id()
-        # Sealing may ask a key service, so it is no part of a transaction.
+        # Sealing may ask a key service, so it is done outside of the transaction.
         address, sealed = await self.keyring.new_wallet(
             marketplace_id=marketplace_id, wallet_id=wallet_id
         )

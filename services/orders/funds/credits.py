@@ -221,7 +221,7 @@ class CreditService:
 
         await self._leases.hold(lease)
         # Of a credit that was asked for before, another answer may still be on its way: then a
-        # refusal is no end.
+        # refusal does not end it.
         is_first = lease in self._unasked
         self._unasked.discard(lease)
         command_id = derived_id(credit.id, "credit")
