@@ -37,6 +37,8 @@ LEDGER_SECONDS, LOOK_SECONDS = "0.02", "0.02"
 QUICK = {
     "DEVNET_LEDGER_SECONDS": LEDGER_SECONDS,
     "CHAIN_POLL_SECONDS": LOOK_SECONDS,
+    # On quick ledgers an account pays more fees between two looks at it than on any network.
+    "CHANNEL_LUMENS": "400",
     # A second escrow gets the environment of the first, which cannot be read of a fork.
     "FORK_PROGRAMS": "off",
 }

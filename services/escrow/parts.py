@@ -202,6 +202,9 @@ class Parts:
 
     def bootstrap(self) -> Bootstrap:
         """Build what prepares the chain."""
+        lumens, dearest = self.settings.channel_lumens, self.settings.escrow_max_fee_lumens
+        # One lumen is reserved. Half of them last longer than the time between two looks.
+        least = max(lumens // 2, dearest + 1)
         return Bootstrap(
             database=self.database,
             accounts=self.accounts,
@@ -213,6 +216,7 @@ class Parts:
             plan=Plan(
                 channels=self.settings.channel_accounts,
                 channel_balance=self.settings.channel_lumens * UNIT,
+                channel_least=least * UNIT,
                 float_units=self.settings.platform_float_usdc * UNIT,
                 asset_contract=self.asset_contract,
             ),

@@ -49,9 +49,8 @@ class Plan:
     channel_balance: int
     float_units: int
     asset_contract: str
-    # The reserve of one lumen, and the largest fee one transaction may cost, twice.
-    channel_least: int = 5 * STROOPS
-    renew_seconds: int = 60
+    channel_least: int
+    renew_seconds: int = 15
 
 
 class Bootstrap:
