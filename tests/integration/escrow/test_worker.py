@@ -37,10 +37,15 @@ async def lease_of(world: World, command_id: Any) -> tuple[int, bool]:
 
 
 async def claim(world: World) -> Lease:
-    """Take the one command that is due."""
-    async with world.house.database.transaction() as tx:
-        [lease] = await world.house.journal.claim(tx, shares=of(world, 2), seconds=60)
-    return lease
+    """Take the one command that is due; waits while a write has its row locked."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            async with world.house.database.transaction() as tx:
+                leases = await world.house.journal.claim(tx, shares=of(world, 2), seconds=60)
+            if leases:
+                [lease] = leases
+                return lease
+            await asyncio.sleep(0.01)
 
 
 def of(world: World, places: int) -> dict[uuid.UUID, int]:
