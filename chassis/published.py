@@ -14,7 +14,7 @@ from chassis.database import Connection
 # Run by the migrations of every schema that publishes events, after the outbox's DDL. The lock
 # waits for the transactions that write events; after it, each id below the newest one is that of an
 # event, or of none. Processes of the version before go on to mark rows by `published_at`, and need
-# its index. A relay of theirs that follows a new one publishes events again, under the same ids.
+# its index. Where an old relay follows a new one, it publishes events again, under the same ids.
 DDL = """
 lock table {schema}.outbox in share row exclusive mode;
 create table {schema}.outbox_published (

@@ -69,18 +69,24 @@ class ChainRefused(FailedPrecondition):
     """The simulation shows that the chain would refuse this call. Nothing was sent.
 
     contract_error: which contract refused and by which number, where a contract did. at_ledger: the
-    ledger that the refusal was simulated on; 0: unknown, then it proves nothing.
+    ledger that the refusal was simulated on; 0: unknown, then it proves nothing. reason: another
+    one than that of the class.
     """
 
     reason = "CHAIN_REFUSED"
 
     def __init__(
-        self, message: str, *, contract_error: ContractError | None = None, at_ledger: int = 0
+        self,
+        message: str,
+        *,
+        contract_error: ContractError | None = None,
+        at_ledger: int = 0,
+        reason: str | None = None,
     ) -> None:
         details: dict[str, object] = {}
         if contract_error is not None:
             details = {"contract": contract_error.contract_id, "code": contract_error.code}
-        super().__init__(message, details=details)
+        super().__init__(message, reason=reason, details=details)
         self.contract_error = contract_error
         self.at_ledger = at_ledger
 
@@ -163,8 +169,8 @@ class Chain(Protocol):
         """Read an address that is to be paid, as it is spelled; nothing is asked."""
         ...
 
-    async def recipient_view(self, account: str) -> RecipientView | None:
-        """Return an account (G…) that is to be paid, None where there is none.
+    async def recipient_view(self, account: str) -> tuple[RecipientView | None, int]:
+        """Return an account (G…) that is to be paid, None where there is none; as of which ledger.
 
         Raises: ChainUnavailable.
         """

@@ -88,7 +88,8 @@ class Queries:
         Raises: WalletNotFound; ChainUnavailable.
         """
         wallet = await self.wallet(marketplace_id=marketplace_id, user_id=user_id)
-        return await self.destinations.flaw(address, wallet=wallet, memo=memo, amount=amount)
+        found = self.destinations.flaw(address, wallet=wallet, memo=memo, amount=amount)
+        return (await found)[0]
 
     async def escrow(self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID) -> Escrow:
         """Return the escrow of an order. Raises: EscrowNotFound."""

@@ -16,7 +16,7 @@ from services.escrow.contracts.intents import (
 from services.escrow.contracts.kinds import WITHOUT_CONTRACT
 from services.escrow.contracts.steps import Step, StepName
 from services.escrow.domain import PayeeRole, Wallet, WalletState
-from services.escrow.ports import Chain, ChainUnavailable
+from services.escrow.ports import Chain, ChainRefused, ChainUnavailable
 from services.escrow.sending.landings import Landings
 from services.escrow.sending.places import Places
 from services.escrow.sending.sender import Refused
@@ -128,12 +128,15 @@ class Decider:
     async def _withdrawal(self, wallet: Wallet, step: Step) -> PayOut:
         """Check once more what the address is, which may have changed since it was asked.
 
-        Raises: Refused: nothing may be paid there; ChainUnavailable.
+        Raises: Refused: nothing may be paid there; ChainRefused: not as of a ledger, which may be
+            a lagging node's; ChainUnavailable.
         """
         payout = kinds.withdrawal(step, wallet=wallet.address)
-        flaw = await self._destinations.flaw(
+        flaw, ledger = await self._destinations.flaw(
             payout.to_address, wallet=wallet, memo=payout.memo, amount=payout.amount
         )
+        if flaw is not None and ledger is not None:
+            raise ChainRefused(flaw.message, reason=flaw.value, at_ledger=ledger)
         if flaw is not None:
             raise Refused(flaw.value, flaw.message)
         return payout

@@ -273,10 +273,10 @@ class Pipeline:
         known: int | None = None
         for look in range(1, CONFIRMATION_LOOKS + 1):
             view = await self._decider.look(work, step, source=slot[0])
-            intent = await self._decider.intent(work, step, view)
-            if intent is None:
-                return None
             try:
+                intent = await self._decider.intent(work, step, view)
+                if intent is None:
+                    return None
                 return await self._sender.prepare(
                     work,
                     step,

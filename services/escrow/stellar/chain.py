@@ -99,8 +99,8 @@ class StellarChain:
         """Read an address that is to be paid, as it is spelled."""
         return recipient(address)
 
-    async def recipient_view(self, account: str) -> RecipientView | None:
-        """Return an account that is to be paid, None where there is none."""
+    async def recipient_view(self, account: str) -> tuple[RecipientView | None, int]:
+        """Return an account that is to be paid, None where there is none; as of which ledger."""
         return await self._views.recipient(account)
 
     async def sequences(self, addresses: Sequence[str]) -> Sequences:

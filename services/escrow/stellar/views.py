@@ -57,8 +57,8 @@ class Views:
             read_at_ledger=entries.read_at,
         )
 
-    async def recipient(self, account: str) -> RecipientView | None:
-        """Return an account that is to be paid, None where there is none."""
+    async def recipient(self, account: str) -> tuple[RecipientView | None, int]:
+        """Return an account that is to be paid, None where there is none; as of which ledger."""
         keys = [
             account_key(account),
             trustline_key(account, self._asset),
@@ -67,12 +67,13 @@ class Views:
         entries = await self._rpc.entries(keys)
         _, line, option = map(entries.get, keys)
         if entries.get(keys[0]) is None:
-            return None
+            return None, entries.read_at
         kept = None if option is None else option.data
-        return RecipientView(
+        view = RecipientView(
             trustline=None if line is None else _trustline(line),
             wants_memo=kept is not None and kept.data_value.data_value == DEMANDED,
         )
+        return view, entries.read_at
 
     async def sequences(self, addresses: Sequence[str]) -> Sequences:
         """Return the last sequence numbers that accounts have used."""

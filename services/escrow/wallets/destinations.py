@@ -19,9 +19,10 @@ class Destinations:
 
     async def flaw(
         self, address: str, *, wallet: Wallet, memo: Memo | None, amount: int
-    ) -> Flaw | None:
-        """Return why a wallet may not pay an amount to an address; None: it may.
+    ) -> tuple[Flaw | None, int | None]:
+        """Return why a wallet may not pay an amount to an address, and the ledger that shows it.
 
+        No flaw: it may. No ledger: the address itself says so, and no ledger will change it.
         Raises: ChainUnavailable.
         """
         recipient = self.chain.recipient(address)
@@ -34,9 +35,9 @@ class Destinations:
             is_platform=known.is_platform,
         )
         if (flaw := flaw_of_address(recipient, memo=memo, ours=ours)) is not None:
-            return flaw
-        view = await self.chain.recipient_view(recipient.account)
-        return flaw_of_account(recipient, view, memo=memo, amount=amount)
+            return flaw, None
+        view, ledger = await self.chain.recipient_view(recipient.account)
+        return flaw_of_account(recipient, view, memo=memo, amount=amount), ledger
 
 
 # Of any marketplace.

@@ -82,7 +82,7 @@ class WithdrawalStore:
         await self._tell(tx, withdrawal, fact, request)
 
     async def note(self, tx: Transaction, withdrawal: Withdrawal) -> None:
-        """Write a locked withdrawal's new values; there is no event about them."""
+        """Write a locked withdrawal's new values without an event."""
         await tx.run(_SAVE, _values(withdrawal))
 
     async def page(

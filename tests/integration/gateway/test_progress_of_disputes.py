@@ -44,7 +44,7 @@ async def test_an_order_shows_that_its_dispute_is_under_review(
     [
         # The case is being opened.
         disputes_pb2.ListDisputesResponse(),
-        Unavailable("the service is away"),
+        Unavailable("the service is unavailable"),
     ],
 )
 async def test_an_order_is_read_whether_or_not_its_case_can_be(

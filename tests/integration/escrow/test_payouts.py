@@ -1,0 +1,52 @@
+"""A withdrawal's destination is checked before it is signed, and an old ledger proves nothing."""
+
+from typing import Any
+
+from services.escrow.domain import CommandKind, CommandState
+from tests.integration.escrow.strangers import Stranger
+from tests.integration.escrow.world import World, command_of, usdc
+
+TEN = 10 * 10_000_000
+
+
+class _Lagging:
+    """A chain whose node shows the recipient as of ledgers before it existed, for some looks."""
+
+    def __init__(self, real: Any, looks: int) -> None:
+        self._real = real
+        self.left = looks
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    async def recipient_view(self, account: str) -> Any:
+        if self.left:
+            self.left -= 1
+            return None, 1
+        return await self._real.recipient_view(account)
+
+
+async def withdrawn(world: World, address: str) -> Any:
+    """Pay a user in, start a payment of all of it to an address, and await its end."""
+    wallet = await world.wallet()
+    await world.pay_in(wallet, "10.00")
+    asked = world.asked(CommandKind.WITHDRAW)
+    answer = await world.house.wallets().withdraw(
+        asked, user_id=wallet.user_id, amount=usdc(TEN), address=address, memo=None
+    )
+    return await world.ended(command_of(answer))
+
+
+async def test_a_lagging_node_does_not_fail_a_good_withdrawal(world: World) -> None:
+    stranger = Stranger(world.devnet.info)
+    await stranger.come(amount="1.00")
+    destinations = world.house.destinations
+    lagging = _Lagging(destinations.chain, looks=5)
+    object.__setattr__(destinations, "chain", lagging)
+    try:
+        command = await withdrawn(world, stranger.address)
+    finally:
+        object.__setattr__(destinations, "chain", lagging._real)
+
+    assert lagging.left == 0
+    assert command.state is CommandState.SUCCEEDED
