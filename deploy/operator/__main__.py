@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from chassis import telemetry
 from deploy.operator.answers import DONE
 from kernel.version import VERSION
 
@@ -76,6 +77,8 @@ def commands() -> dict[str, click.Command]:
 
 def main(given: Sequence[str] | None = None) -> int:
     """Run from the command line; returns the exit code of the program."""
+    # Standard output has the answer alone.
+    telemetry.configure(service=NAME, level="warning")
     try:
         done = program.main(args=given, prog_name=NAME, standalone_mode=False)
     except click.ClickException as error:

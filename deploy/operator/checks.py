@@ -13,7 +13,12 @@ import psycopg
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
-from orchestrator.escrow.v1.escrow_pb2 import ListConcernsRequest
+from orchestrator.escrow.v1.escrow_pb2 import (
+    NETWORK_FINDING_STATE_WELL,
+    NETWORK_FINDING_STATE_WRONG,
+    CheckNetworkRequest,
+    ListConcernsRequest,
+)
 
 from chassis.bus import Bus
 from chassis.channel import open_channel
@@ -39,12 +44,16 @@ WELL, WRONG, UNKNOWN = "well", "wrong", "unknown"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """The state of one part: well, wrong or unknown. section: of docs/runbook.md, or ""."""
+    """The state of one part: well, wrong or unknown.
+
+    section: of docs/runbook.md, or ""; todo: what to do, where no section says it.
+    """
 
     name: str
     state: str
     says: str
     section: str = ""
+    todo: str = ""
 
 
 def well(name: str, says: str) -> Check:
@@ -70,7 +79,7 @@ async def all_of(place: Place) -> list[Check]:
     found += await asyncio.to_thread(database, place)
     found += [one async for one in stream(place)]
     found.append(await asyncio.to_thread(chain_node, place))
-    return found
+    return found + await network(place)
 
 
 async def service(place: Place, name: str, address: str) -> Check:
@@ -133,6 +142,27 @@ async def compared(place: Place) -> Check:
     if found.differing:
         return wrong(name, f"{counted(found.differing, 'account')} with a difference", section)
     return well(name, found.describe())
+
+
+async def network(place: Place) -> list[Check]:
+    """Let escrow check what the network must have before a first order."""
+    try:
+        async with connected(place.services, papers=place.require_papers()) as services:
+            answer = await services.once(
+                services.escrow.CheckNetwork, CheckNetworkRequest(), marketplace_id=EVERYBODY.id
+            )
+    except DomainError as error:
+        return [unknown("network", f"escrow gave no answer: {error.message}")]
+    states = {NETWORK_FINDING_STATE_WELL: WELL, NETWORK_FINDING_STATE_WRONG: WRONG}
+    return [
+        Check(
+            name=found.name,
+            state=states.get(found.state, UNKNOWN),
+            says=found.says,
+            todo=found.todo,
+        )
+        for found in answer.findings
+    ]
 
 
 async def _concerns(place: Place) -> Any:

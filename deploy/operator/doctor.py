@@ -1,9 +1,11 @@
-"""`doctor`: check every part of a deployment.
+"""`doctor`: check every part of a deployment, and what its network must have.
 
-For each problem it names the section of docs/runbook.md. It checks the services, the operator's
-key, schema revisions, clocks, NATS, the signature of the last deposit, and the chain's node. A part
-whose setting is missing is unknown, which is no problem: DATABASE_URL, NATS_URL, ESCROW_EVENT_KEYS,
-STELLAR_RPC_URL, STELLAR_NETWORK_PASSPHRASE. Exit code 1 if something is wrong.
+For each problem it says what to do, or names the section of docs/runbook.md. It checks the
+services, the operator's key, schema revisions, clocks, NATS, the signature of the last deposit, and
+the chain's node. Escrow checks its nodes, the contract's code and factories, the accounts, and
+whether the platform's lumens last. A part whose setting is missing is unknown, which is not a
+problem: DATABASE_URL, NATS_URL, ESCROW_EVENT_KEYS, STELLAR_RPC_URL, STELLAR_NETWORK_PASSPHRASE.
+Exit code 1 if something is wrong.
 """
 
 import asyncio
@@ -30,5 +32,6 @@ def command(place: Place) -> Answer:
 
 def _line(found: Check) -> str:
     where = f'; docs/runbook.md, "{found.section}"' if found.section else ""
+    where = f"; {found.todo}" if found.todo else where
     mark = found.state.upper() if found.state == WRONG else found.state
-    return f"{mark:8} {found.name:9} {found.says}{where}"
+    return f"{mark:8} {found.name:10} {found.says}{where}"

@@ -101,6 +101,7 @@ class Ledger:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.entries = Entries()
+        self.retention = rules.RETENTION_LEDGERS
         self.environment = environment
         self.journal = journal
         self._ledger_seconds = ledger_seconds

@@ -1,9 +1,10 @@
-"""What a node of Stellar RPC knows: the ledger itself, or an older ledger if the node lags."""
+"""What a node of Stellar RPC knows: all of the ledger, or less if the node lags or forgets."""
 
 from collections import deque
 from collections.abc import Mapping
 from typing import Protocol
 
+from devnet.chain import rules
 from devnet.chain.envelope import Envelope
 from devnet.chain.state import Entries
 from devnet.network.journal import Journal
@@ -24,6 +25,11 @@ class Node(Protocol):
     @property
     def oldest(self) -> Header:
         """The first ledger that the node keeps."""
+        ...
+
+    @property
+    def retention(self) -> int:
+        """How many ledgers the node keeps."""
         ...
 
     @property
@@ -59,11 +65,74 @@ class Node(Protocol):
         ...
 
 
-class LaggingNode:
+class _Passing:
+    """A node that has what the ledger has, and passes on what is sent to it."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    @property
+    def environment(self) -> Environment:
+        """What every invocation on this network shares."""
+        return self._ledger.environment
+
+    @property
+    def paid(self) -> Mapping[bool, Statistics]:
+        """What was paid for places: of contract transactions, and of classic operations."""
+        return self._ledger.paid
+
+    @property
+    def journal(self) -> Journal:
+        """Closed ledgers, those included that the node does not show."""
+        return self._ledger.journal
+
+    def submit(self, envelope: Envelope) -> Submission:
+        """Send a transaction to the network."""
+        return self._ledger.submit(envelope)
+
+    def now(self) -> float:
+        """Return the time in Unix seconds."""
+        return self._ledger.now()
+
+
+class ShortNode(_Passing):
+    """A node that keeps transactions and events of a few ledgers only."""
+
+    def __init__(self, ledger: Ledger, *, retention: int) -> None:
+        super().__init__(ledger)
+        self.retention = retention
+
+    @property
+    def newest(self) -> Header:
+        """The last ledger."""
+        return self._ledger.newest
+
+    @property
+    def oldest(self) -> Header:
+        """The first ledger that the node keeps."""
+        newest = self._ledger.newest.sequence
+        first = newest - self.retention + 1
+        [kept] = self._ledger.journal.headers_from(first, until=newest, limit=1)
+        return kept
+
+    @property
+    def entries(self) -> Entries:
+        """The entries after the last ledger."""
+        return self._ledger.entries
+
+    def find(self, tx_hash: str) -> TransactionRecord | None:
+        """Return a transaction of a ledger that the node keeps."""
+        record = self._ledger.find(tx_hash)
+        return None if record is None or record.ledger < self.oldest.sequence else record
+
+
+class LaggingNode(_Passing):
     """A node that shows every ledger so many ledgers late; what is sent to it is passed on."""
 
+    retention = rules.RETENTION_LEDGERS
+
     def __init__(self, ledger: Ledger, *, behind: int) -> None:
-        self._ledger = ledger
+        super().__init__(ledger)
         self._behind = behind
         self._waiting: deque[ClosedLedger] = deque()
         self.restart()
@@ -88,30 +157,7 @@ class LaggingNode:
         """The first ledger that the node keeps."""
         return min(self._ledger.oldest, self.newest, key=lambda header: header.sequence)
 
-    @property
-    def environment(self) -> Environment:
-        """What every invocation on this network shares."""
-        return self._ledger.environment
-
-    @property
-    def paid(self) -> Mapping[bool, Statistics]:
-        """What was paid for places: of contract transactions, and of classic operations."""
-        return self._ledger.paid
-
-    @property
-    def journal(self) -> Journal:
-        """Closed ledgers, those included that the node does not show yet."""
-        return self._ledger.journal
-
     def find(self, tx_hash: str) -> TransactionRecord | None:
         """Return a transaction of a ledger that the node has."""
         record = self._ledger.find(tx_hash)
         return None if record is None or record.ledger > self.newest.sequence else record
-
-    def submit(self, envelope: Envelope) -> Submission:
-        """Send a transaction to the network."""
-        return self._ledger.submit(envelope)
-
-    def now(self) -> float:
-        """Return the time in Unix seconds."""
-        return self._ledger.now()

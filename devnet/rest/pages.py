@@ -46,7 +46,8 @@ class Pages:
                     "issuer": 'POST /issuer {"action", "address", "amount", "asset"}; actions: '
                     "freeze, unfreeze, clawback, allow_clawback",
                     "nodes": "POST /nodes/behind-N/rpc, N ledgers late; POST /nodes/quiet/rpc, "
-                    "without classic events",
+                    "without classic events; POST /nodes/short-N/rpc, which keeps transactions and "
+                    "events of N ledgers; POST /nodes/protocol-N/rpc, of another protocol",
                     "trustlessWork": "POST /deployer/single-release, /escrow/…, /helper/…",
                 },
             }

@@ -27,9 +27,16 @@ class NetworkMethods:
     """Read-only methods on the last closed ledger."""
 
     def __init__(
-        self, *, ledger: Node, identity: Identity, faults: Faults, friendbot_url: str
+        self,
+        *,
+        ledger: Node,
+        identity: Identity,
+        faults: Faults,
+        friendbot_url: str,
+        protocol: int = rules.PROTOCOL_VERSION,
     ) -> None:
         self._ledger = ledger
+        self._protocol = protocol
         self._identity = identity
         self._faults = faults
         self._friendbot_url = friendbot_url
@@ -59,7 +66,7 @@ class NetworkMethods:
             "status": "healthy",
             "latestLedger": self._ledger.newest.sequence,
             "oldestLedger": self._ledger.oldest.sequence,
-            "ledgerRetentionWindow": rules.RETENTION_LEDGERS,
+            "ledgerRetentionWindow": self._ledger.retention,
         }
 
     async def get_network(self, _params: Params) -> dict[str, Any]:
@@ -67,7 +74,7 @@ class NetworkMethods:
         return {
             "friendbotUrl": self._friendbot_url,
             "passphrase": self._identity.passphrase,
-            "protocolVersion": rules.PROTOCOL_VERSION,
+            "protocolVersion": self._protocol,
         }
 
     async def get_ledger_entries(self, params: Params) -> dict[str, Any]:

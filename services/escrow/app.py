@@ -31,6 +31,7 @@ class House(Parts):
                 wallets=self.wallets(),
                 queries=self.queries(),
                 attention=self.attention(),
+                network=self.network(),
                 rulings=self.rulings(),
                 controls=self.controls(),
                 rewrapping=self.rewrapping,

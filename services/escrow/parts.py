@@ -14,9 +14,10 @@ from services.escrow.deposits.store import Deposits
 from services.escrow.deposits.watcher import Watched, Watcher
 from services.escrow.operating.attention import Attention
 from services.escrow.operating.controls import Controls
+from services.escrow.operating.network import Expected, NetworkChecks
 from services.escrow.operating.rulings import Rulings
 from services.escrow.outside import key_provider, stellar_options, trustless_work_options
-from services.escrow.queries import Network, Queries
+from services.escrow.queries import NAMES, Network, Queries
 from services.escrow.sending.abandonment import Abandonment
 from services.escrow.sending.bootstrap import CONNECTIONS as BOOTSTRAP_CONNECTIONS
 from services.escrow.sending.bootstrap import Bootstrap, Plan
@@ -179,6 +180,27 @@ class Parts:
             deposits=self.deposits,
             bell=self.bell,
             asset_contract=self.asset_contract,
+        )
+
+    def network(self) -> NetworkChecks:
+        """Build what checks the network before a first order."""
+        return NetworkChecks(
+            chain=self.chain,
+            keyring=self.keyring,
+            clock=self.clock,
+            expected=Expected(
+                passphrase=self.settings.stellar_network_passphrase,
+                factories=self.settings.factories,
+                wasm_hash=self.settings.escrow_wasm_hash,
+                is_build_known=(
+                    self.settings.is_build_known
+                    or self.settings.stellar_network_passphrase not in NAMES
+                ),
+                asset_contract=self.asset_contract,
+                provider=self.settings.trustless_work_fee_address,
+                keep_days=self.settings.escrow_keep_days,
+                fee_max=self.settings.escrow_max_fee_lumens * UNIT,
+            ),
         )
 
     def rulings(self) -> Rulings:

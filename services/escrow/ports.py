@@ -13,6 +13,7 @@ from services.escrow.contracts.evidence import (
     FindingsPage,
     Ledger,
     Lifetime,
+    NodeView,
     Prepared,
     Recipient,
     RecipientView,
@@ -151,6 +152,14 @@ class Chain(Protocol):
 
     async def require_network(self) -> None:
         """Check that the node is of this network. Raises: WrongNetwork; ChainUnavailable."""
+        ...
+
+    async def nodes(self) -> Sequence[NodeView]:
+        """Ask every node about itself, each for itself. One that does not answer is shown so."""
+        ...
+
+    async def fee_of(self, intent: Intent, *, payer: AccountView) -> int:
+        """Return what a transaction may cost, in stroops. Raises: as `EscrowBuilder.build`."""
         ...
 
     async def latest_ledger(self) -> Ledger:

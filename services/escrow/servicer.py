@@ -18,6 +18,7 @@ from services.escrow.commands.acceptance import Request
 from services.escrow.domain import CommandKind
 from services.escrow.operating.attention import Attention
 from services.escrow.operating.controls import Controls
+from services.escrow.operating.network import NetworkChecks
 from services.escrow.operating.rulings import Ruling, Rulings
 from services.escrow.queries import Queries
 from services.escrow.sending.flows import Change
@@ -46,6 +47,7 @@ ACCESS = {
     "ListTransactions": allow("orders", "operator", scope="read"),
     "ListHoldings": allow("orders", "operator"),
     "ListConcerns": allow("operator"),
+    "CheckNetwork": allow("operator"),
     "RequeueCommand": allow("operator"),
     "AdoptTransaction": allow("operator"),
     "AbandonCommand": allow("operator"),
@@ -64,6 +66,7 @@ def binding(
     wallets: WalletService,
     queries: Queries,
     attention: Attention,
+    network: NetworkChecks,
     rulings: Rulings,
     controls: Controls,
     rewrapping: Rewrapping,
@@ -75,6 +78,7 @@ def binding(
             wallets=wallets,
             queries=queries,
             attention=attention,
+            network=network,
             rulings=rulings,
             controls=controls,
             rewrapping=rewrapping,
@@ -95,6 +99,7 @@ class EscrowServicer(escrow_pb2_grpc.EscrowServiceServicer):
         wallets: WalletService,
         queries: Queries,
         attention: Attention,
+        network: NetworkChecks,
         rulings: Rulings,
         controls: Controls,
         rewrapping: Rewrapping,
@@ -103,6 +108,7 @@ class EscrowServicer(escrow_pb2_grpc.EscrowServiceServicer):
         self._wallets = wallets
         self._queries = queries
         self._attention = attention
+        self._network = network
         self._rulings = rulings
         self._controls = controls
         self._rewrapping = rewrapping
@@ -254,6 +260,11 @@ class EscrowServicer(escrow_pb2_grpc.EscrowServiceServicer):
         self, request: escrow_pb2.ListConcernsRequest, context: Context
     ) -> escrow_pb2.ListConcernsResponse:
         return wire.concerns(await self._attention.concerns(marketplace_id=_marketplace()))
+
+    async def CheckNetwork(
+        self, request: escrow_pb2.CheckNetworkRequest, context: Context
+    ) -> escrow_pb2.CheckNetworkResponse:
+        return wire.findings(await self._network.run())
 
     async def RequeueCommand(
         self, request: escrow_pb2.RequeueCommandRequest, context: Context

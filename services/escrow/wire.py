@@ -1,6 +1,7 @@
 """Protobuf ↔ escrow's domain, both ways, total."""
 
 import uuid
+from collections.abc import Sequence
 
 from orchestrator.common.v1 import common_pb2
 from orchestrator.escrow.v1 import escrow_pb2
@@ -12,6 +13,7 @@ from services.escrow.contracts.intents import Memo, MemoType
 from services.escrow.deposits.store import Blindness
 from services.escrow.domain import Command, Escrow, Payment, Wallet
 from services.escrow.operating.attention import Concerns
+from services.escrow.operating.network import NetworkFinding
 from services.escrow.queries import Holdings, Network
 from services.escrow.sending.flows import Flow, FlowReport
 from services.escrow.sending.landings import Hold
@@ -156,6 +158,21 @@ def concerns(value: Concerns) -> escrow_pb2.ListConcernsResponse:
         ],
         hold=None if value.hold is None else _hold(value.hold),
         blindness=None if value.blindness is None else _blindness(value.blindness),
+    )
+
+
+def findings(value: Sequence[NetworkFinding]) -> escrow_pb2.CheckNetworkResponse:
+    """Encode what was found of the network."""
+    return escrow_pb2.CheckNetworkResponse(
+        findings=[
+            escrow_pb2.NetworkFinding(
+                name=found.name,
+                state=f"NETWORK_FINDING_STATE_{found.state}",
+                says=found.says,
+                todo=found.todo,
+            )
+            for found in value
+        ]
     )
 
 

@@ -286,6 +286,7 @@ ESCROW: dict[str, Callable[[], Any]] = {
     "ListTransactions": lambda: escrow.ListTransactionsRequest(order_id=ident()),
     "ListHoldings": lambda: escrow.ListHoldingsRequest(page=page()),
     "ListConcerns": escrow.ListConcernsRequest,
+    "CheckNetwork": escrow.CheckNetworkRequest,
     "RequeueCommand": lambda: escrow.RequeueCommandRequest(command_id=ident()),
     "AdoptTransaction": lambda: escrow.AdoptTransactionRequest(
         command_id=ident(), transaction_hash="ab" * 32, why="It landed"

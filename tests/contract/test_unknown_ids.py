@@ -27,6 +27,7 @@ NEEDS_NOTHING = {
     ("escrow", "ListTransactions"),
     ("escrow", "ListHoldings"),
     ("escrow", "ListConcerns"),
+    ("escrow", "CheckNetwork"),
     ("escrow", "StopFlow"),
     ("escrow", "ResumeFlow"),
     ("escrow", "LimitFlow"),

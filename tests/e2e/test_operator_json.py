@@ -272,6 +272,14 @@ def test_doctor_finds_every_part_well(desk: Desk) -> None:
     assert [name for name, state in states.items() if state == "wrong"] == []
 
 
+def test_doctor_prints_one_line_of_json_while_nats_does_not_answer(desk: Desk) -> None:
+    nowhere = {**elsewhere(desk.own.stack), "NATS_URL": "nats://127.0.0.1:1"}
+
+    found = desk.says("doctor", code=1, **nowhere)
+
+    assert [one["name"] for one in found["checks"] if one["state"] == "wrong"] == ["nats"]
+
+
 async def test_doctor_names_the_runbook_section_of_a_problem(desk: Desk) -> None:
     environment = elsewhere(desk.own.stack)
     document = desk.own.stack.document

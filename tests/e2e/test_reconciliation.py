@@ -49,6 +49,6 @@ async def test_difference_is_found_automatically_and_cleared_when_it_is_gone(
     )
     assert "1 differ" in said
     assert (
-        'compared  1 account with a difference; docs/runbook.md, "Ledger and chain differ"'
+        'compared   1 account with a difference; docs/runbook.md, "Ledger and chain differ"'
         in doctor
     )

@@ -97,6 +97,26 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """A node of the network, as it answers.
+
+    name: its place in the list, and its host; why: it did not answer, "" if it did; oldest, latest:
+    the ledgers that it has; kept: how many it keeps; closed_at: when the latest one closed;
+    tells_payments: whether it shows events of classic payments, None: there was no transaction.
+    """
+
+    name: str
+    why: str = ""
+    passphrase: str = ""
+    protocol: int = 0
+    oldest: int = 0
+    latest: int = 0
+    kept: int = 0
+    closed_at: int = 0
+    tells_payments: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransactionOutcome:
     """The evidence about one hash, and how far the node that gave it sees.
 

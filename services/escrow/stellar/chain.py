@@ -16,6 +16,7 @@ from services.escrow.contracts.evidence import (
     FindingsPage,
     Ledger,
     Lifetime,
+    NodeView,
     Prepared,
     Recipient,
     RecipientView,
@@ -37,9 +38,12 @@ from services.escrow.ports import (
 from services.escrow.stellar.addresses import recipient
 from services.escrow.stellar.blueprint import Blueprints
 from services.escrow.stellar.contract import as_deployed
+from services.escrow.stellar.direct import DirectBuilder
+from services.escrow.stellar.envelope import parse
 from services.escrow.stellar.history import History
 from services.escrow.stellar.http import Http, JsonAnswer
 from services.escrow.stellar.outcomes import UNREADABLE, outcome_of, result_code
+from services.escrow.stellar.probes import Probes
 from services.escrow.stellar.rpc import Rpc
 from services.escrow.stellar.signing import sign
 from services.escrow.stellar.transfers import Transfers
@@ -77,11 +81,24 @@ class StellarChain:
             asset_code=options.asset_code,
         )
         self._history = History(rpc=rpc, blueprints=blueprints)
+        self._probes = Probes(options=options, http=http)
+        self._builder = DirectBuilder(rpc=rpc, blueprints=blueprints)
         self._builds: OrderedDict[str, str] = OrderedDict()
 
     async def require_network(self) -> None:
         """Check that the node is of this network. Raises: WrongNetwork; ChainUnavailable."""
         await self._rpc.require_network()
+
+    async def nodes(self) -> Sequence[NodeView]:
+        """Ask every node about itself. One that does not answer is shown so."""
+        return await self._probes.nodes()
+
+    async def fee_of(self, intent: Intent, *, payer: AccountView) -> int:
+        """Return what a transaction may cost now, in stroops of XLM. Nothing is sent."""
+        unsigned = await self._builder.build(
+            intent, source=payer.address, sequence=payer.sequence + 1, max_time=0
+        )
+        return parse(unsigned.envelope_xdr).tx.fee.uint32
 
     async def latest_ledger(self) -> Ledger:
         """Return the newest ledger."""

@@ -133,7 +133,7 @@ class Rpc:
         now = asyncio.get_running_loop().time()
         if now < self._network_until:
             return
-        network = await self._read(partial(self._call, "getNetwork", None, GetNetworkResponse))
+        network = await self.network()
         found = network.passphrase
         if found != self._passphrase:
             raise WrongNetwork(f"the node is of the network {found[:60]!r}")
@@ -151,6 +151,15 @@ class Rpc:
             oldest=health.oldest_ledger,
             latest=health.latest_ledger,
         )
+
+    async def network(self) -> GetNetworkResponse:
+        """Return of which network the node is."""
+        return await self._read(partial(self._call, "getNetwork", None, GetNetworkResponse))
+
+    async def health(self, *, ledger: int | None = None) -> GetHealthResponse:
+        """Return which ledgers a node has, preferably one that keeps a certain ledger."""
+        call = partial(self._call, "getHealth", None, GetHealthResponse, ledger=ledger)
+        return await self._read(call)
 
     async def latest_ledger(self) -> Ledger:
         """Return the newest ledger."""
@@ -288,8 +297,7 @@ class Rpc:
 
     async def window(self, *, ledger: int | None = None) -> tuple[int, int]:
         """Return the oldest and the newest ledger of a node, preferably of one that keeps one."""
-        call = partial(self._call, "getHealth", None, GetHealthResponse, ledger=ledger)
-        health = await self._read(call)
+        health = await self.health(ledger=ledger)
         return health.oldest_ledger, health.latest_ledger
 
     def _landed(self, given: object) -> Landed | None:

@@ -59,6 +59,13 @@ class CommandState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COMMAND_STATE_FAILED: _ClassVar[CommandState]
     COMMAND_STATE_QUARANTINED: _ClassVar[CommandState]
 
+class NetworkFindingState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    NETWORK_FINDING_STATE_UNSPECIFIED: _ClassVar[NetworkFindingState]
+    NETWORK_FINDING_STATE_WELL: _ClassVar[NetworkFindingState]
+    NETWORK_FINDING_STATE_WRONG: _ClassVar[NetworkFindingState]
+    NETWORK_FINDING_STATE_UNKNOWN: _ClassVar[NetworkFindingState]
+
 class PayeeRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     PAYEE_ROLE_UNSPECIFIED: _ClassVar[PayeeRole]
@@ -118,6 +125,10 @@ COMMAND_STATE_RUNNING: CommandState
 COMMAND_STATE_SUCCEEDED: CommandState
 COMMAND_STATE_FAILED: CommandState
 COMMAND_STATE_QUARANTINED: CommandState
+NETWORK_FINDING_STATE_UNSPECIFIED: NetworkFindingState
+NETWORK_FINDING_STATE_WELL: NetworkFindingState
+NETWORK_FINDING_STATE_WRONG: NetworkFindingState
+NETWORK_FINDING_STATE_UNKNOWN: NetworkFindingState
 PAYEE_ROLE_UNSPECIFIED: PayeeRole
 PAYEE_ROLE_CONTRACT: PayeeRole
 PAYEE_ROLE_SELLER: PayeeRole
@@ -526,6 +537,28 @@ class ListConcernsResponse(_message.Message):
     hold: ChainHold
     blindness: WatcherBlindness
     def __init__(self, commands: _Optional[_Iterable[_Union[CommandOfConcern, _Mapping]]] = ..., transfers: _Optional[_Iterable[_Union[TransferAside, _Mapping]]] = ..., hold: _Optional[_Union[ChainHold, _Mapping]] = ..., blindness: _Optional[_Union[WatcherBlindness, _Mapping]] = ...) -> None: ...
+
+class CheckNetworkRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class NetworkFinding(_message.Message):
+    __slots__ = ("name", "state", "says", "todo")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SAYS_FIELD_NUMBER: _ClassVar[int]
+    TODO_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    state: NetworkFindingState
+    says: str
+    todo: str
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[NetworkFindingState, str]] = ..., says: _Optional[str] = ..., todo: _Optional[str] = ...) -> None: ...
+
+class CheckNetworkResponse(_message.Message):
+    __slots__ = ("findings",)
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    findings: _containers.RepeatedCompositeFieldContainer[NetworkFinding]
+    def __init__(self, findings: _Optional[_Iterable[_Union[NetworkFinding, _Mapping]]] = ...) -> None: ...
 
 class RequeueCommandRequest(_message.Message):
     __slots__ = ("command_id",)

@@ -130,6 +130,11 @@ class EscrowServiceStub:
                 request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListConcernsRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListConcernsResponse.FromString,
                 _registered_method=True)
+        self.CheckNetwork = channel.unary_unary(
+                '/orchestrator.escrow.v1.EscrowService/CheckNetwork',
+                request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CheckNetworkRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CheckNetworkResponse.FromString,
+                _registered_method=True)
         self.RequeueCommand = channel.unary_unary(
                 '/orchestrator.escrow.v1.EscrowService/RequeueCommand',
                 request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.RequeueCommandRequest.SerializeToString,
@@ -324,6 +329,14 @@ class EscrowServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckNetwork(self, request, context):
+        """For operators: check what the network must have before a first order. Every node is asked. A
+        problem is a finding and not an error of the call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RequeueCommand(self, request, context):
         """For operators: retry a quarantined or waiting command now. It keeps its channel account, sequence
         number and envelopes; its next action is decided from the chain evidence. A running command does
@@ -495,6 +508,11 @@ def add_EscrowServiceServicer_to_server(servicer, server):
                     servicer.ListConcerns,
                     request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListConcernsRequest.FromString,
                     response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListConcernsResponse.SerializeToString,
+            ),
+            'CheckNetwork': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckNetwork,
+                    request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CheckNetworkRequest.FromString,
+                    response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CheckNetworkResponse.SerializeToString,
             ),
             'RequeueCommand': grpc.unary_unary_rpc_method_handler(
                     servicer.RequeueCommand,
@@ -1034,6 +1052,33 @@ class EscrowService:
             '/orchestrator.escrow.v1.EscrowService/ListConcerns',
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListConcernsRequest.SerializeToString,
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.ListConcernsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckNetwork(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.escrow.v1.EscrowService/CheckNetwork',
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CheckNetworkRequest.SerializeToString,
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CheckNetworkResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -81,6 +81,10 @@ class EscrowServiceStub:
     """
     ListConcerns: _aio.UnaryUnaryMultiCallable[_escrow_pb2.ListConcernsRequest, _escrow_pb2.ListConcernsResponse]
     """For operators: list quarantined and waiting commands, and transfers that were set aside."""
+    CheckNetwork: _aio.UnaryUnaryMultiCallable[_escrow_pb2.CheckNetworkRequest, _escrow_pb2.CheckNetworkResponse]
+    """For operators: check what the network must have before a first order. Every node is asked. A
+    problem is a finding and not an error of the call.
+    """
     RequeueCommand: _aio.UnaryUnaryMultiCallable[_escrow_pb2.RequeueCommandRequest, _escrow_pb2.Command]
     """For operators: retry a quarantined or waiting command now. It keeps its channel account, sequence
     number and envelopes; its next action is decided from the chain evidence. A running command does
@@ -299,6 +303,16 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_escrow_pb2.ListConcernsRequest, _abc.Awaitable[_escrow_pb2.ListConcernsResponse]],
     ) -> _abc.Awaitable[_escrow_pb2.ListConcernsResponse]:
         """For operators: list quarantined and waiting commands, and transfers that were set aside."""
+
+    @_abc_1.abstractmethod
+    def CheckNetwork(
+        self,
+        request: _escrow_pb2.CheckNetworkRequest,
+        context: _aio.ServicerContext[_escrow_pb2.CheckNetworkRequest, _abc.Awaitable[_escrow_pb2.CheckNetworkResponse]],
+    ) -> _abc.Awaitable[_escrow_pb2.CheckNetworkResponse]:
+        """For operators: check what the network must have before a first order. Every node is asked. A
+        problem is a finding and not an error of the call.
+        """
 
     @_abc_1.abstractmethod
     def RequeueCommand(
