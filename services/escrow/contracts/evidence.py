@@ -308,7 +308,8 @@ def unrecorded(transfer: ReceivedTransfer, *, why: str) -> UnreadableTransfer:
 class TransfersPage:
     """Transfers after a cursor, oldest first. next_cursor: to be stored with their effects.
 
-    unreadable: events among them that could not be read, and must not hold the others up.
+    unreadable: events among them that could not be read, and must not hold the others up; has_more:
+    there is more to read at once.
     """
 
     transfers: tuple[ReceivedTransfer, ...]
@@ -316,6 +317,7 @@ class TransfersPage:
     latest_ledger: int
     oldest_ledger: int
     unreadable: tuple[UnreadableTransfer, ...] = ()
+    has_more: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,13 @@ from services.escrow.contracts.evidence import (
 )
 from services.escrow.deposits.store import Deposit, Deposits, NotRecordable, apart
 from services.escrow.domain import Wallet
-from services.escrow.ports import Chain, ChainBehind, ChainRefused, HistoryUnavailable, WrongNetwork
+from services.escrow.ports import (
+    Chain,
+    ChainBehind,
+    ChainRefused,
+    HistoryUnavailable,
+    WrongNetwork,
+)
 
 PAGE_SIZE = 1000
 AWAY_SECONDS_MAX = 5.0
@@ -44,9 +50,16 @@ WHY_MAX = 500
 log = logger()
 
 
+class NetworkReset(Unavailable):
+    """The network was begun anew: nothing of ours is on it any more."""
+
+    reason = "CHAIN_RESET"
+
+
 _ALARMS: Mapping[type[Exception], str] = {
     HistoryUnavailable: "watcher.history_lost",
     ChainBehind: "watcher.cursor_ahead",
+    NetworkReset: "watcher.network_reset",
     WrongNetwork: "watcher.wrong_network",
     ChainRefused: "watcher.refused",
 }
@@ -117,6 +130,11 @@ class Watcher:
         if isinstance(error, Unavailable) and not self._needs_operator(error):
             log.warning("watcher.waits", why=str(error)[:200])
             return min(max(pause * 2, self._watched.poll_seconds), AWAY_SECONDS_MAX)
+        if isinstance(error, ChainBehind) and await self._is_begun_anew():
+            error = NetworkReset(
+                f"the network was begun anew, the platform's account is gone: {error.message}",
+                details=error.details,
+            )
         # To continue would lose deposits silently: an operator has to act.
         name = _ALARMS.get(type(error), "watcher.failed")
         facts = error.details if isinstance(error, DomainError) else {}
@@ -142,6 +160,13 @@ class Watcher:
         )
         return lag > LAG_LEDGERS_MAX or now - self._lags_since > LAG_SECONDS_MAX
 
+    async def _is_begun_anew(self) -> bool:
+        """Tell a network that was begun anew from a node that is behind: it has no accounts."""
+        try:
+            return await self._chain.account(self._watched.platform) is None
+        except DomainError:
+            return False
+
     async def _note(self, trouble: str) -> None:
         """Store the trouble for operators, and from time to time that there is none."""
         now = asyncio.get_running_loop().time()
@@ -165,12 +190,13 @@ class Watcher:
                 return False
             place = _Place(stored=cursor, read=cursor, keep_at=0.0)
         page = await self._chain.transfers_since(place.read, limit=PAGE_SIZE)
-        is_full, now = len(page.transfers) >= PAGE_SIZE, asyncio.get_running_loop().time()
+        is_full = page.has_more or len(page.transfers) >= PAGE_SIZE
+        now = asyncio.get_running_loop().time()
         is_quiet, pause = not (page.transfers or page.unreadable), self._watched.poll_seconds
         self._pause = min(self._pause * LONGER, max(QUIET_SECONDS, pause)) if is_quiet else pause
         if is_quiet and now < place.keep_at:
             self._place = replace(place, read=page.next_cursor)
-            return False
+            return is_full
         page, reached = await self._without_payouts(page), page.next_cursor
         if reached == place.stored or await self._taken(page, place.stored):
             self._place = _Place(stored=reached, read=reached, keep_at=now + KEEP_SECONDS)

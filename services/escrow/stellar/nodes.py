@@ -67,6 +67,10 @@ class Nodes:
         """Tell whether there is a choice."""
         return len(self._nodes) > 1
 
+    def of_network(self) -> Sequence[Node]:
+        """Return the nodes that are not known to be of another network, in order."""
+        return [node for node in self._nodes if not node.why]
+
     def headers_of(self, node: Node) -> Mapping[str, str]:
         """Return what a node must be shown, such as a key; no other node sees it."""
         return self._headers().get(node.url, {})

@@ -8,9 +8,8 @@ for by its hash.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import pydantic
 from stellar_sdk import xdr
@@ -34,6 +33,14 @@ from services.escrow.stellar.entries import Entries, entry_of
 from services.escrow.stellar.envelope import is_named
 from services.escrow.stellar.http import Http
 from services.escrow.stellar.nodes import Health, Node, Nodes
+from services.escrow.stellar.pages import (
+    Events,
+    EventsAnswer,
+    Landed,
+    LandedPage,
+    LedgersAnswer,
+    Transactions,
+)
 
 KEYS_PER_READ_MAX = 200
 FIRST_BACKOFF_SECONDS = 0.1
@@ -56,52 +63,6 @@ log = logger()
 
 T = TypeVar("T")
 ShapeT = TypeVar("ShapeT", bound=pydantic.BaseModel)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Events:
-    """A page of events. events: each as the node sent it, nobody has looked at one yet."""
-
-    events: Sequence[object]
-    cursor: str
-    latest_ledger: int
-    oldest_ledger: int
-
-
-class Landed(pydantic.BaseModel):
-    """A transaction of a ledger, as getTransactions lists them."""
-
-    status: Literal["SUCCESS", "FAILED"]
-    hash: str = pydantic.Field(alias="txHash")
-    envelope_xdr: str = pydantic.Field(alias="envelopeXdr")
-    ledger: int = pydantic.Field(gt=0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transactions:
-    """A page of transactions. count: how many it had, those that cannot be read included."""
-
-    landed: Sequence[Landed]
-    count: int
-    cursor: str
-    latest_ledger: int
-
-
-class _LandedPage(pydantic.BaseModel):
-    """What of getTransactions' answer must be right for any of it to be read."""
-
-    transactions: list[Any]
-    cursor: str
-    latest_ledger: int = pydantic.Field(alias="latestLedger", gt=0)
-
-
-class _EventsAnswer(pydantic.BaseModel):
-    """What of getEvents' answer must be right for any of it to be read."""
-
-    events: list[Any]
-    cursor: str
-    latest_ledger: int = pydantic.Field(alias="latestLedger", gt=0)
-    oldest_ledger: int = pydantic.Field(alias="oldestLedger", ge=0)
 
 
 class OutOfRange(ChainUnavailable):
@@ -256,7 +217,7 @@ class Rpc:
             params["pagination"]["cursor"] = cursor
         else:
             params["startLedger"] = start_ledger
-        call = partial(self._call, "getTransactions", params, _LandedPage, ledger=start_ledger)
+        call = partial(self._call, "getTransactions", params, LandedPage, ledger=start_ledger)
         answer = await self._read(call)
         return Transactions(
             landed=[one for one in map(self._landed, answer.transactions) if one is not None],
@@ -282,7 +243,7 @@ class Rpc:
             params["pagination"]["cursor"] = cursor
         else:
             params["startLedger"] = start_ledger
-        call = partial(self._call, "getEvents", params, _EventsAnswer, ledger=ledger)
+        call = partial(self._call, "getEvents", params, EventsAnswer, ledger=ledger)
         answer = await self._read(call)
         return Events(
             events=answer.events,
@@ -290,6 +251,25 @@ class Rpc:
             latest_ledger=answer.latest_ledger,
             oldest_ledger=answer.oldest_ledger,
         )
+
+    async def ledgers(self, *, start_ledger: int, limit: int) -> LedgersAnswer | None:
+        """Return the contents of ledgers; None: no node has the first of them.
+
+        A node may have older ledgers than it has events. Every node is asked, in order.
+        """
+        params = {"startLedger": start_ledger, "pagination": {"limit": limit}}
+        trouble: ChainUnavailable | None = None
+        for node in self._nodes.of_network():
+            call = partial(self._ask, node, "getLedgers", params, LedgersAnswer)
+            try:
+                return await self._once(call)
+            except ChainRefused:
+                continue
+            except ChainUnavailable as error:
+                trouble = error
+        if trouble is not None:
+            raise trouble
+        return None
 
     async def oldest_ledger(self) -> int:
         """Return the oldest ledger the node keeps."""

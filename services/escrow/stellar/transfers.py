@@ -6,8 +6,10 @@ from stellar_sdk import scval
 
 from services.escrow.contracts.evidence import TransfersPage
 from services.escrow.ports import ChainBehind, ChainRefused, ChainUnavailable, HistoryUnavailable
+from services.escrow.stellar.contents import Contents
 from services.escrow.stellar.events import MINT, TRANSFER, Asset, Position, Told, read_events
-from services.escrow.stellar.rpc import Events, OutOfRange, Rpc
+from services.escrow.stellar.pages import Events
+from services.escrow.stellar.rpc import OutOfRange, Rpc
 
 LIMIT_MAX = 10_000
 ANY = "*"
@@ -22,15 +24,27 @@ class Transfers:
     ) -> None:
         self._rpc = rpc
         self._asset = Asset(contract=asset_contract, issuer=issuer, name=f"{asset_code}:{issuer}")
+        self._contents = Contents(rpc=rpc, asset=self._asset)
 
     async def since(self, cursor: str | None, *, limit: int) -> TransfersPage:
-        """Return what came after a cursor.
+        """Return what came after a cursor; from ledgers, if no node has the events any more.
 
         Raises: ChainUnavailable; WrongNetwork; ChainBehind; HistoryUnavailable; ChainRefused.
         """
         after = None if cursor is None else Position.of(cursor)
         # The cursor moves with what a node says: another network would carry it past our ledgers.
         await self._rpc.require_network()
+        try:
+            return await self._events_since(after, cursor=cursor, limit=limit)
+        except HistoryUnavailable:
+            page = None if after is None else await self._contents.since(after)
+            if page is None:
+                raise
+            return page
+
+    async def _events_since(
+        self, after: Position | None, *, cursor: str | None, limit: int
+    ) -> TransfersPage:
         start = await self._rpc.oldest_ledger() if cursor is None else None
         answer = await self._ask(TOPICS, start=start, cursor=cursor, limit=min(limit, LIMIT_MAX))
         if after is not None:

@@ -16,7 +16,8 @@ class AnsweringHttp(Http):
     def __init__(self, **results: Any) -> None:
         super().__init__(timeout_seconds=1)
         network = {"passphrase": OPTIONS.network_passphrase, "protocolVersion": 26}
-        self.results = {"getNetwork": network, **results}
+        forgotten = RuntimeError("start ledger (1) must be between the oldest ledger: 2 and …")
+        self.results = {"getNetwork": network, "getLedgers": forgotten, **results}
         self.asked: list[dict[str, Any]] = []
 
     async def post(

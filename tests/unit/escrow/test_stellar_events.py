@@ -310,3 +310,16 @@ async def test_what_was_paid_counts_what_is_evident_alone() -> None:
 async def test_what_was_paid_stays_unknown_where_it_cannot_be_read(answer: Any) -> None:
     with pytest.raises(ChainUnavailable):
         await transfers_of(answer).paid_between(BUYER, SELLER, since_ledger=LEDGER)
+
+
+async def test_ledgers_with_a_gap_are_not_read_for_events_that_are_forgotten() -> None:
+    ledgers = [
+        {"sequence": number, "ledgerCloseTime": "1700000000", "metadataXdr": "AAAA"}
+        for number in (LEDGER, LEDGER + 2)
+    ]
+    listed = {"ledgers": ledgers, "latestLedger": LATEST, "oldestLedger": 2}
+    http = AnsweringHttp(getEvents=page_of(oldestLedger=45), getLedgers=listed)
+    transfers = Transfers(rpc=rpc_of(http), asset_contract=ASSET_CONTRACT, issuer=ISSUER)
+
+    with pytest.raises(ChainUnavailable, match="leaves ledgers out"):
+        await transfers.since(CURSOR, limit=100)
