@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bench import flows, goals, idle, programs, release, report, rest, size, subscriber
+from bench import cost, flows, goals, idle, programs, release, report, rest, size, subscriber
 from bench.goals import Beside
 from bench.measured import Measured, Part, Say, figures_of
 from bench.progress import Progress
@@ -36,9 +36,11 @@ PARTS = (
     Part(name="idle", seconds=75, settings=USUAL, with_stack=idle.measure),
     Part(name="subscriber", seconds=20, settings=USUAL, with_stack=subscriber.measure),
     Part(name="rest", seconds=85, settings=USUAL, with_stack=rest.measure),
+    *cost.parts()[:1],
     Part(name="size", seconds=110, settings=flows.QUICK, with_stack=size.measure),
     Part(name="flows", seconds=70, settings=flows.QUICK, with_stack=flows.measure),
     Part(name="release", seconds=230, settings=flows.QUICK, with_stack=release.measure),
+    *cost.parts()[1:],
     Part(name="ledger", seconds=45, alone=programs.transfers),
     Part(name="lists", seconds=60, alone=programs.lists),
     Part(name="watched", seconds=150, alone=programs.watched, is_usual=False),
@@ -67,6 +69,7 @@ def main() -> int:
     print("\n".join(goals.table(figures, beside, whole=is_whole)))
     if arguments.report:
         report.write(arguments.report, ours, commit=checkout.commit, beside=beside)
+        cost.write(figures)
         print(f"\n{arguments.report / report.REPORT}")
     return int(any(part.failure for found in measured.values() for part in found.values()))
 
