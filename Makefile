@@ -158,8 +158,9 @@ test-slow: $(INSTALLED) ## Run the slow tests: every crash point, a node that li
 # VECTORS: any file of the format soroban-escrow-vectors/1.
 VECTORS ?= tests/conformance/escrow_vectors.json
 
-conform: $(INSTALLED) ## Replay answers of the real escrow contract on the devnet: [VECTORS=file] [ESCROW_WASM=file]
-	@$(BIN)/python -m devnet.conform "$(VECTORS)" $(if $(ESCROW_WASM),--wasm "$(ESCROW_WASM)")
+conform: $(INSTALLED) ## Replay answers of the real escrow contract: [VECTORS=file] [ESCROW_WASM=file] [LIVES=2000 SEED=1]
+	@$(BIN)/python -m devnet.conform "$(VECTORS)" $(if $(ESCROW_WASM),--wasm "$(ESCROW_WASM)") \
+	  $(if $(LIVES),--lives "$(LIVES)" --seed "$(SEED)")
 
 SDKS := build/sdks
 

@@ -1,13 +1,15 @@
 """`make conform`: replays a file of vectors, and prints what differs.
 
-With the escrow's wasm, the same calls run on it too, and all three are compared. Exit code 0:
-everything is as wanted; 1: something differs; 2: a file cannot be read.
+With the escrow's wasm, the same calls run on it too, and all three are compared. With LIVES, so
+many random lives are played besides: by the devnet's rules, and on the wasm where one is given.
+Exit code 0: everything is as wanted; 1: something differs; 2: a file cannot be read.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
+from devnet.conform.lives import play
 from devnet.conform.replay import differences
 from devnet.conform.vectors import UnreadableVectorsError, Vectors, read
 from devnet.wasm import contract
@@ -19,6 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="devnet.conform", description=__doc__)
     parser.add_argument("vectors", type=Path, help="a file of vectors")
     parser.add_argument("--wasm", type=Path, help="the escrow's wasm")
+    parser.add_argument("--lives", type=int, default=0, help="random lives of a contract")
+    parser.add_argument("--seed", type=int, default=1, help="the number of the first life")
     given = parser.parse_args(arguments)
     try:
         vectors = read(given.vectors)
@@ -29,7 +33,20 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     holding = len(vectors.cases) - differing
     sys.stdout.write(f"{holding} of {len(vectors.cases)} cases hold; {differing} differ\n")
+    if given.lives:
+        differing += _live(vectors, code, lives=given.lives, seed=given.seed)
     return 1 if differing else 0
+
+
+def _live(vectors: Vectors, code: WasmContract | None, *, lives: int, seed: int) -> int:
+    """Print what random lives came to, with each that failed. Returns: the number of faults."""
+    found = play(vectors.defaults, lives=lives, seed=seed, code=code)
+    for fault in found.faults:
+        sys.stdout.write(f"{fault}\n")
+    on = "devnet alone" if code is None else "devnet and wasm"
+    told = f"{found.lives} lives from seed {seed} on {on}: {found.calls} calls"
+    sys.stdout.write(f"{told}, {found.accepted} accepted; {len(found.faults)} differ\n")
+    return len(found.faults)
 
 
 def _code(path: Path, vectors: Vectors) -> WasmContract:

@@ -56,11 +56,9 @@ def differences(
             return
         if played is None:
             continue
-        if played.done.error is not None:
-            came = _refusal(played.done.error, at=_innermost(played))
-        else:
+        came = came_of(played, stage)
+        if played.done.error is None:
             now = {name: stage.balance(name) for name in WATCHED}
-            came = _lines(played, stage)
             if before:
                 came["moved"] = {
                     name: [before[name], held] for name, held in now.items() if held != before[name]
@@ -73,6 +71,13 @@ def differences(
             pair = step.want.get(line, MISSING), came.get(line, MISSING)
             if pair[0] != pair[1]:
                 yield Difference(case.id, number, line, *pair)
+
+
+def came_of(played: Played, stage: Stage) -> Lines:
+    """Return what came of a call, line by line."""
+    if played.done.error is not None:
+        return _refusal(played.done.error, at=_innermost(played))
+    return _lines(played, stage)
 
 
 def digest(value: Any) -> str:
