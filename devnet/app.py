@@ -1,12 +1,17 @@
 """Puts the devnet's parts together."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
+from devnet.chain import keys
+from devnet.chain.instances import decode_instance
 from devnet.faults import Faults
 from devnet.network.identity import Identity
 from devnet.network.journal import Journal
@@ -16,8 +21,10 @@ from devnet.rest.issuer import Issuer
 from devnet.rest.pages import Pages
 from devnet.rest.till import Tills
 from devnet.rpc.nodes import Nodes
-from devnet.settings import Settings
+from devnet.settings import Settings, SettingsError
+from devnet.soroban.host import Contracts
 from devnet.soroban.invoke import Environment
+from devnet.soroban.profiles import PROFILE_B, Profile
 from devnet.soroban.registry import Registry
 from devnet.trustless_work.api import TrustlessWork
 
@@ -34,15 +41,19 @@ class Devnet:
 def build(settings: Settings, *, base_url: str) -> Devnet:
     """Open the data directory and wire everything.
 
-    base_url: where the process can be reached. Raises: OSError; WrongNetworkError.
+    base_url: where the process can be reached. Raises: OSError; WrongNetworkError; SettingsError.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    identity = Identity(settings.passphrase)
+    profile, code = _build(settings.escrow_wasm)
+    identity = Identity(settings.passphrase, profile)
+    contracts: Contracts = Registry(fee_address=identity.fee_address)
+    if code is not None:
+        contracts = code(contracts)
     journal = Journal(settings.data_dir / "ledger.sqlite3", passphrase=settings.passphrase)
     environment = Environment(
         passphrase=identity.passphrase,
         network_id=identity.network_id,
-        contracts=Registry(fee_address=identity.fee_address),
+        contracts=contracts,
         lifetimes=settings.lifetimes,
         rent_per_kilobyte=settings.rent,
         has_full_meta=settings.has_full_meta,
@@ -54,6 +65,13 @@ def build(settings: Settings, *, base_url: str) -> Devnet:
         ledger_seconds=settings.ledger_seconds,
         lane_size=settings.lane_size,
     )
+    factory = ledger.entries.get(keys.instance(identity.factory))
+    if factory is None or decode_instance(factory.data).wasm_hash != profile.wasm_hash:
+        journal.close()
+        raise SettingsError(
+            "DEVNET_DATA_DIR holds a network whose factory runs other code than"
+            " DEVNET_ESCROW_WASM says: name an empty folder"
+        )
     faults = Faults()
     routes = [
         *_rpc_routes(ledger, identity, faults, base_url),
@@ -71,6 +89,25 @@ def build(settings: Settings, *, base_url: str) -> Devnet:
         CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"]
     )
     return Devnet(Starlette(routes=routes, middleware=[anybody]), ledger, journal)
+
+
+def _build(path: Path | None) -> tuple[Profile, Callable[[Contracts], Contracts] | None]:
+    """Return the build of the factory, and what puts its code in the place of the rules.
+
+    Raises: SettingsError: the file cannot be read, or there is no wasmtime.
+    """
+    if path is None:
+        return PROFILE_B, None
+    try:
+        from devnet.wasm.contract import UnreadableWasmError, WasmContracts, read  # noqa: PLC0415 - wasmtime is a tool of development
+    except ImportError as error:
+        raise SettingsError(f"DEVNET_ESCROW_WASM: {error}; run from a checkout") from error
+    try:
+        module = read(path)
+    except UnreadableWasmError as error:
+        raise SettingsError(f"DEVNET_ESCROW_WASM: {error}") from error
+    profile = replace(PROFILE_B, code=path.read_bytes())
+    return profile, partial(WasmContracts, module)
 
 
 def _rpc_routes(ledger: Ledger, identity: Identity, faults: Faults, base_url: str) -> list[Route]:

@@ -14,6 +14,7 @@ PORT_MAX = 65_535
 NAMES = frozenset(
     {
         "DEVNET_DATA_DIR",
+        "DEVNET_ESCROW_WASM",
         "DEVNET_HOST",
         "DEVNET_LEDGER_SECONDS",
         "DEVNET_LANE_SIZE",
@@ -37,6 +38,7 @@ class Settings:
     """port: 0 picks a free one. rate_limit: REST requests per key and minute, 0 for no limit.
 
     lifetimes: those of the main network or of the test network. rent: stroops a kilobyte.
+    escrow_wasm: a file with the escrow contract's code, which runs instead of the devnet's rules.
     lane_size: operations that each lane of a ledger holds. has_full_meta: whether metas of
     contract transactions show what every entry was and became.
     """
@@ -52,6 +54,7 @@ class Settings:
     rent: int
     lane_size: int
     has_full_meta: bool
+    escrow_wasm: Path | None = None
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -72,7 +75,13 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         rent=_whole(environment, "DEVNET_RENT", 1_000, most=1_000_000),
         lane_size=_whole(environment, "DEVNET_LANE_SIZE", 1_000, most=1_000_000),
         has_full_meta=_meta(environment),
+        escrow_wasm=_wasm(environment),
     )
+
+
+def _wasm(environment: Mapping[str, str]) -> Path | None:
+    name = environment.get("DEVNET_ESCROW_WASM", "")
+    return Path(name) if name else None
 
 
 def _meta(environment: Mapping[str, str]) -> bool:

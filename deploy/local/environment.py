@@ -163,6 +163,7 @@ READS: Mapping[str, frozenset[str]] = {
     "devnet": frozenset(
         {
             "DEVNET_DATA_DIR",
+            "DEVNET_ESCROW_WASM",
             "DEVNET_HOST",
             "DEVNET_LANE_SIZE",
             "DEVNET_LEDGER_SECONDS",

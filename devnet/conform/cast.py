@@ -13,10 +13,11 @@ from stellar_sdk import Keypair, scval, xdr
 from devnet.chain.addresses import from_sc_address, present
 from devnet.chain.assets import AssetRef, contract_id
 from devnet.soroban.deploy import contract_address
+from devnet.soroban.profiles import REAL_PROVIDER
 
 NETWORK = "vectors"
 PEOPLE = ("buyer", "seller", "platform", "resolver", "stranger")
-PROVIDER = "GBWWSOATPLIC72ZBOIM7WJCT7VCAHNWW4QUBZ2H4FORMCCIUM5ZVKSZN"
+PROVIDER = REAL_PROVIDER
 SALT = b"\x07" * 32
 LONG_TEXT = 200
 """Texts from this length on are shown by their length."""

@@ -21,6 +21,8 @@ CALLS_MAX = 14
 # What the contract's provider takes of a payout, in parts of ten thousand.
 PROVIDER_BPS, WHOLE_BPS = 30, 10_000
 ENDS = ("released", "resolved")
+# A contract that was paid more than its amount may be disputed and resolved after its release.
+ENDING = {"release_funds": "released", "resolve_dispute": "resolved"}
 # These alone may let a contract pay.
 PAYING = frozenset({"release_funds", "resolve_dispute", "withdraw_remaining_funds"})
 AMOUNTS = ("1", "7", "333", "9999", "10000", "800000000", "4000000001", "9999999999")
@@ -135,7 +137,7 @@ class _Life:
             "money was made or lost": sum(before.values()) == sum(now.values()),
             "the contract has paid without a payout": paid <= 0 or function in PAYING,
             "an end was undone": was <= became,
-            "a contract has two ends": len(became) <= 1,
+            "a contract ended twice in the same way": ENDING.get(function) not in was,
             f"the provider has got {taken}, not {due}": taken == due,
         }
         return next((name for name, holds in rules.items() if not holds), "")

@@ -60,7 +60,7 @@ def entries(
 
 def _put_code(view: View, identity: Identity) -> None:
     live_until = FIRST_LEDGER + rules.MAX_TTL - 1
-    for profile in PROFILES:
+    for profile in (*PROFILES, identity.profile):
         code = encode_code(wasm_hash=profile.wasm_hash, wasm=profile.wasm)
         view.put(keys.code(profile.wasm_hash), Entry(code, live_until=live_until))
     instance = encode_instance(contract=identity.factory, wasm_hash=identity.profile.wasm_hash)

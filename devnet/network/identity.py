@@ -8,7 +8,7 @@ from stellar_sdk import Keypair, Network
 
 from devnet.chain.addresses import contract_text
 from devnet.chain.assets import AssetRef, contract_id
-from devnet.soroban.profiles import PROFILE_B, Profile
+from devnet.soroban.profiles import PROFILE_B, REAL_PROVIDER, Profile
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Identity:
     @cached_property
     def fee_address(self) -> str:
         """The provider's account that takes its fee of every payout."""
-        return self.address("provider-fees")
+        return REAL_PROVIDER if self.profile.code else self.address("provider-fees")
 
     def _derive(self, role: str) -> bytes:
         return hashlib.sha256(self.network_id + role.encode()).digest()

@@ -15,9 +15,13 @@ from devnet.network.ledger import Ledger
 SKIP_MAX = 10_000_000
 ABOUT = (
     "A local Stellar network and Trustless Work API for development. XDR, signatures, sequence "
-    "numbers, fees, authorisation and events are real; no wasm runs here: the escrow and asset "
-    "contracts are written in Python after their published interface."
+    "numbers, fees, authorisation and events are real."
 )
+RULES = (
+    "No wasm runs here: the escrow and asset contracts are written in Python after their published "
+    "interface."
+)
+WASM = "The escrow contract is the wasm of DEVNET_ESCROW_WASM; the asset contract is in Python."
 
 
 class Pages:
@@ -30,10 +34,11 @@ class Pages:
 
     async def about(self, _request: Request) -> Response:
         """Describe the devnet."""
+        runs_wasm = bool(self._identity.profile.code)
         return _answer(
             {
-                "about": ABOUT,
-                "runsWasm": False,
+                "about": f"{ABOUT} {WASM if runs_wasm else RULES}",
+                "runsWasm": runs_wasm,
                 "routes": {
                     "rpc": "POST /rpc",
                     "networkInfo": "GET /network-info",
@@ -56,7 +61,7 @@ class Pages:
     async def network_info(self, request: Request) -> Response:
         """Return every id that a client's configuration needs."""
         identity, base = self._identity, str(request.base_url).rstrip("/")
-        usdc, other = identity.usdc, identity.other_asset
+        usdc, other, profile = identity.usdc, identity.other_asset, identity.profile
         return _answer(
             {
                 "networkPassphrase": identity.passphrase,
@@ -70,9 +75,9 @@ class Pages:
                 "otherAssetCode": other.code,
                 "otherAssetIssuer": present(other.issuer),
                 "factoryId": identity.factory,
-                "wasmHash": identity.profile.wasm_hash.hex(),
-                "contractProfile": identity.profile.name,
-                "contracts": "emulated; no wasm runs",
+                "wasmHash": profile.wasm_hash.hex(),
+                "contractProfile": profile.name,
+                "contracts": "the escrow's wasm" if profile.code else "emulated; no wasm runs",
                 "feeAddress": identity.fee_address,
                 "distributorAddress": identity.distributor.public_key,
             }

@@ -1,7 +1,8 @@
 """The escrow contract's builds: one table of what differs between them.
 
 Every build has its own code hash; an instance's hash picks its row. The code bytes on this ledger
-are an empty wasm module whose custom section says so: the rules are `escrow_contract.py`.
+are an empty wasm module whose custom section says so: the rules are `escrow_contract.py`. Only a
+build that is given as wasm runs itself.
 """
 
 import hashlib
@@ -13,18 +14,20 @@ class Profile:
     """One build of the single-release escrow contract.
 
     platform_field: how `Roles` spells the platform. takes_fee_address: release, resolve and
-    withdraw get the provider's fee address as last argument instead of knowing it.
+    withdraw get the provider's fee address as last argument instead of knowing it. code: the
+    module, b"" for an empty one.
     """
 
     name: str
     platform_field: str
     max_milestones: int
     takes_fee_address: bool
+    code: bytes = b""
 
     @property
     def wasm(self) -> bytes:
         """The code bytes the ledger stores for this build."""
-        return _empty_module(f"devnet: no wasm runs here; escrow profile {self.name}")
+        return self.code or _empty_module(f"devnet: no wasm runs here; escrow profile {self.name}")
 
     @property
     def wasm_hash(self) -> bytes:
@@ -37,6 +40,8 @@ PROFILE_B_DEV = Profile(
     name="B-dev", platform_field="platform", max_milestones=50, takes_fee_address=True
 )
 PROFILES = (PROFILE_B, PROFILE_B_DEV)
+# The provider's account, which the real build B has in its code.
+REAL_PROVIDER = "GBWWSOATPLIC72ZBOIM7WJCT7VCAHNWW4QUBZ2H4FORMCCIUM5ZVKSZN"
 
 _CUSTOM_SECTION = b"\x00"
 _MAGIC_AND_VERSION = b"\x00asm\x01\x00\x00\x00"
