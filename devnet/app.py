@@ -1,5 +1,6 @@
 """Puts the devnet's parts together."""
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -99,15 +100,16 @@ def _build(path: Path | None) -> tuple[Profile, Callable[[Contracts], Contracts]
     if path is None:
         return PROFILE_B, None
     try:
-        from devnet.wasm.contract import UnreadableWasmError, WasmContracts, read  # noqa: PLC0415 - wasmtime is a tool of development
+        # wasmtime is a tool of development: the image has none.
+        wasm = importlib.import_module("devnet.wasm.contract")
     except ImportError as error:
         raise SettingsError(f"DEVNET_ESCROW_WASM: {error}; run from a checkout") from error
     try:
-        module = read(path)
-    except UnreadableWasmError as error:
+        module = wasm.read(path)
+    except wasm.UnreadableWasmError as error:
         raise SettingsError(f"DEVNET_ESCROW_WASM: {error}") from error
     profile = replace(PROFILE_B, code=path.read_bytes())
-    return profile, partial(WasmContracts, module)
+    return profile, partial(wasm.WasmContracts, module)
 
 
 def _rpc_routes(ledger: Ledger, identity: Identity, faults: Faults, base_url: str) -> list[Route]:

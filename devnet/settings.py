@@ -75,13 +75,12 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         rent=_whole(environment, "DEVNET_RENT", 1_000, most=1_000_000),
         lane_size=_whole(environment, "DEVNET_LANE_SIZE", 1_000, most=1_000_000),
         has_full_meta=_meta(environment),
-        escrow_wasm=_wasm(environment),
+        escrow_wasm=_path(environment, "DEVNET_ESCROW_WASM", None),
     )
 
 
-def _wasm(environment: Mapping[str, str]) -> Path | None:
-    name = environment.get("DEVNET_ESCROW_WASM", "")
-    return Path(name) if name else None
+def _path(environment: Mapping[str, str], name: str, default: Path | None) -> Path | None:
+    return Path(environment[name]) if environment.get(name) else default
 
 
 def _meta(environment: Mapping[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""`doctor`: check every part of a deployment, and what its network must have.
+"""`doctor`: check every part of a deployment and of its network.
 
 For each problem it says what to do, or names the section of docs/runbook.md. It checks the
 services, the operator's key, schema revisions, clocks, NATS, the signature of the last deposit, and

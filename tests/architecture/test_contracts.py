@@ -14,7 +14,15 @@ from google.protobuf.descriptor import EnumDescriptor, ServiceDescriptor
 
 SERVICES = ("orders", "ledger", "escrow", "disputes")
 # The modules of a service that define enums of the wire.
-MODULES = ("domain", "order.domain", "people.users", "ports", "intents", "sending.flows")
+MODULES = (
+    "domain",
+    "order.domain",
+    "people.users",
+    "ports",
+    "intents",
+    "sending.flows",
+    "operating.network",
+)
 # Enums of the wire whose twin has another name in the code.
 OTHER_NAMES = {
     "OrderState": "State",

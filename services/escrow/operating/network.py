@@ -25,13 +25,13 @@ HISTORY_LEDGERS_MIN = LEDGERS_A_DAY
 # Four ledgers of the network.
 LAG_SECONDS_MAX = 20
 RUNWAY_ORDERS_MIN = 100
-# An order costs a quarter more than its deployment: docs/mainnet.md.
-ORDER_COST = (5, 4)
+# An order costs a third more than its deployment on the main network: docs/mainnet.md.
+ORDER_COST = (4, 3)
 # The words of a contract are a digest of so many characters.
 DIGEST = f"sha256:{'0' * 64}"
 
 
-class FindingState(StrEnum):
+class NetworkFindingState(StrEnum):
     """What a check found. UNKNOWN: it could not look."""
 
     WELL = "WELL"
@@ -44,7 +44,7 @@ class NetworkFinding:
     """What a check found of one part. todo: what an operator can do, "" if it is well."""
 
     name: str
-    state: FindingState
+    state: NetworkFindingState
     says: str
     todo: str = ""
 
@@ -282,12 +282,8 @@ def of_nodes(nodes: Sequence[NodeView], expected: Expected, *, now: int) -> list
         if node.tells_payments is False
     ]
     days = min(node.kept for node in answering) // LEDGERS_A_DAY
-    events = _judged(
-        "events",
-        quiet,
-        "set EMIT_CLASSIC_EVENTS of the node's core: deposits are not seen without them",
-        "events of classic payments are shown",
-    )
+    todo = "set EMIT_CLASSIC_EVENTS of the node's core: deposits are not seen without them"
+    events = _judged("events", quiet, todo, "events of classic payments are shown")
     if not quiet and all(node.tells_payments is None for node in answering):
         events = _unknown("events", "the last ledgers have no transaction to tell by")
     return [
@@ -315,15 +311,15 @@ def _judged(name: str, faults: Sequence[str], todo: str, otherwise: str) -> Netw
 
 
 def _well(name: str, says: str) -> NetworkFinding:
-    return NetworkFinding(name=name, state=FindingState.WELL, says=says)
+    return NetworkFinding(name=name, state=NetworkFindingState.WELL, says=says)
 
 
 def _wrong(name: str, says: str, todo: str) -> NetworkFinding:
-    return NetworkFinding(name=name, state=FindingState.WRONG, says=says, todo=todo)
+    return NetworkFinding(name=name, state=NetworkFindingState.WRONG, says=says, todo=todo)
 
 
 def _unknown(name: str, says: str) -> NetworkFinding:
-    return NetworkFinding(name=name, state=FindingState.UNKNOWN, says=says)
+    return NetworkFinding(name=name, state=NetworkFindingState.UNKNOWN, says=says)
 
 
 def _lumens(stroops: int) -> str:

@@ -15,7 +15,7 @@ from deploy.local.ports import free_port
 from deploy.local.settings import child_environment
 from services.escrow.app import House
 from services.escrow.contracts.intents import DeployEscrow, Roles
-from services.escrow.operating.network import FindingState, NetworkFinding
+from services.escrow.operating.network import NetworkFinding, NetworkFindingState
 from services.escrow.stellar.nodes import NEWEST_PROTOCOL
 from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.strangers import Stranger
@@ -23,7 +23,11 @@ from tests.integration.escrow.test_places import DEPLOY, args_of
 from tests.integration.escrow.world import World, post, settings
 from tests.patience import until
 
-WELL, WRONG, UNKNOWN = FindingState.WELL, FindingState.WRONG, FindingState.UNKNOWN
+WELL, WRONG, UNKNOWN = (
+    NetworkFindingState.WELL,
+    NetworkFindingState.WRONG,
+    NetworkFindingState.UNKNOWN,
+)
 CONTRACT = "CA3D5KRYM6CB7OWQ6TWYRR3Z4T7GNZLKERYNZGGA5SOAOPIFY6YQGAXE"
 HASH = "ab" * 32
 Findings = dict[str, NetworkFinding]
