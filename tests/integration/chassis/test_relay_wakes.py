@@ -1,7 +1,7 @@
 """What wakes a relay that rests: a commit of events by its own process, or the word of another."""
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -40,6 +40,14 @@ async def append_in_a_statement(shop: Shop, *events: Event) -> None:
     """Write events as hot paths do."""
     async with shop.database.statement() as connection:
         await connection.execute(INSERT, values(events, on=connection))
+
+
+@pytest.fixture
+async def other(shop: Shop) -> AsyncIterator[Shop]:
+    """Another process: to the relay, a database of its own, whose commits it does not see."""
+    database = Database.open(url=shop.url, schema="shop")
+    yield replace(shop, database=database)
+    await database.close()
 
 
 @pytest.fixture
@@ -82,11 +90,9 @@ async def test_a_commit_wakes_an_idle_relay(
 
 
 async def test_an_event_of_another_process_wakes_the_relay_that_leads(
-    shop: Shop, nats: NatsServer, marketplace_id: uuid.UUID, sleepy: None
+    shop: Shop, other: Shop, nats: NatsServer, marketplace_id: uuid.UUID, sleepy: None
 ) -> None:
     del sleepy
-    # Another process is a database of its own to the relay: its commits are not seen here.
-    other = replace(shop, database=Database.open(url=shop.url, schema="shop"))
     async with relaying(shop, nats):
         await until(lambda: shop.rows(LEADING) == [(1,)])
         async with relaying(other, nats):
@@ -95,18 +101,17 @@ async def test_an_event_of_another_process_wakes_the_relay_that_leads(
                 await until(is_published(shop))
 
     assert versions(await published(nats, marketplace_id)) == [1, 2, 3]
-    await other.database.close()
 
 
 async def test_a_relay_that_nothing_wakes_rests(
     shop: Shop,
+    other: Shop,
     nats: NatsServer,
     marketplace_id: uuid.UUID,
     sleepy: None,
     looks: list[int],
 ) -> None:
     del sleepy
-    other = replace(shop, database=Database.open(url=shop.url, schema="shop"))
     async with relaying(shop, nats):
         await until(lambda: looks == [0])
         await append(shop, an_event(marketplace_id, version=1))
@@ -117,11 +122,11 @@ async def test_a_relay_that_nothing_wakes_rests(
         assert looks == [0, 1]
 
     assert versions(await published(nats, marketplace_id)) == [1]
-    await other.database.close()
 
 
 async def test_an_event_that_nobody_told_of_is_found_by_a_look(
     shop: Shop,
+    other: Shop,
     nats: NatsServer,
     marketplace_id: uuid.UUID,
     monkeypatch: pytest.MonkeyPatch,
@@ -129,14 +134,12 @@ async def test_an_event_that_nobody_told_of_is_found_by_a_look(
 ) -> None:
     monkeypatch.setattr(relay, "SELDOM_SECONDS", 0.1)
     # A process that died between its commit and its word.
-    other = replace(shop, database=Database.open(url=shop.url, schema="shop"))
     async with relaying(shop, nats):
         await until(lambda: looks[:1] == [0])
         await append(other, an_event(marketplace_id, version=1))
         await until(is_published(shop))
 
     assert versions(await published(nats, marketplace_id)) == [1]
-    await other.database.close()
 
 
 async def test_only_a_commit_of_events_wakes_the_relay(

@@ -11,10 +11,10 @@ import nats
 import pytest
 import structlog
 
-from chassis.bus import Message, publish_all
+from chassis.bus import Bus, Message, publish_all
 from chassis.nats_settings import STREAM
 from gateway.settings import GatewaySettings
-from gateway.stream import BUFFER_BYTES_MAX, BYTES_PER_BYTE, Live, event_of
+from gateway.stream import BUFFER_BYTES_MAX, BYTES_PER_BYTE, Live, Stream, event_of, newest
 from tests.integration import raw_nats
 from tests.patience import PATIENCE_SECONDS
 
@@ -115,6 +115,26 @@ async def test_no_subject_or_header_stops_a_stream(
 
     assert begin not in told
     assert told == [after] * 4
+
+
+@pytest.mark.parametrize("types", [(), ("order.*",), ("order.closed",), ("order.*", "user.*")])
+async def test_a_replay_from_the_beginning_has_the_last_event(
+    publisher: Publisher, settings: GatewaySettings, types: tuple[str, ...]
+) -> None:
+    # A subject with the byte 127 is in the stream, but not in what NATS counts by subject.
+    await raw_nats.publish(settings.nats_url, raw_nats.SUBJECTS["DEL"], b"")
+    last = await publisher.publish("order.closed")
+    bus = Bus(url=settings.nats_url, name="replay")
+    stream = Stream(bus)
+    _, end = await newest(bus)
+
+    replay = stream.replay(
+        marketplace_id=str(publisher.marketplace_id), subjects=types, first=1, end=end + 1
+    )
+    events = [event async for event in replay]
+    await bus.close()
+
+    assert events[-1].event_id == last
 
 
 async def test_an_event_that_names_two_marketplaces_is_sent_to_neither(
