@@ -12,7 +12,7 @@ BIN := .venv/bin
 # The operator's command, as `orchestrator` runs where the package is installed.
 ASK = $(BIN)/python -m deploy.operator
 INSTALLED := .venv/.installed
-CODE := kernel chassis services gateway devnet deploy tools bench tests
+CODE := kernel chassis services gateway client devnet deploy tools bench tests
 # Folders that exist.
 PRESENT = $(wildcard $(CODE))
 
@@ -208,7 +208,7 @@ bench: $(INSTALLED) ## Measure the speed beside its goals: [ONLY=rest,flows] [BE
 	@$(BIN)/python -m bench $(if $(ONLY),--only "$(ONLY)") $(if $(BESIDE),--beside "$(BESIDE)") \
 	  $(if $(CHECKOUT),--checkout "$(CHECKOUT)") $(if $(REPORT),--report docs/reports)
 
-check: lint types imports architecture k8s-check proto-check proto-breaking ## Check lint, types, layers, contracts and manifests
+check: lint types imports architecture k8s-check proto-check proto-breaking client-check ## Check lint, types, layers, contracts and manifests
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check $(PRESENT)
@@ -282,6 +282,14 @@ proto-breaking: $(INSTALLED) ## Fail if protos/ break compatibility with the las
 
 proto-release: $(INSTALLED) ## Record today's contracts as the release to compare with
 	@$(BIN)/python tools/protos.py release
+
+.PHONY: client client-check
+
+client: $(INSTALLED) ## Generate client/generated from the OpenAPI documents
+	@$(BIN)/python -m tools.client
+
+client-check: $(INSTALLED) ## Fail if client/generated is out of date
+	@$(BIN)/python -m tools.client --check
 
 ##@ Documents
 

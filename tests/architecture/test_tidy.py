@@ -10,6 +10,7 @@ CODE = (
     "chassis",
     "services",
     "gateway",
+    "client",
     "devnet",
     "deploy",
     "tools",
@@ -34,7 +35,11 @@ def relative(path: pathlib.Path) -> str:
 
 
 def test_every_module_keeps_the_rules_of_the_house() -> None:
-    modules = [path for path in files(*CODE) if path.suffix == ".py"]
+    modules = [
+        path
+        for path in files(*CODE)
+        if path.suffix == ".py" and "client/generated" not in path.as_posix()
+    ]
 
     found = [
         finding

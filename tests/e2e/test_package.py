@@ -1,5 +1,6 @@
 """`pip install .` in a clean environment: typed stubs, the command, one top-level name."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -11,7 +12,9 @@ import pytest
 
 from deploy.local.settings import ROOT, child_environment
 from kernel.version import VERSION
+from tests.runbook import blocks
 from tests.running_stack import RunningStack
+from tests.shop import Shop
 
 SECONDS = 180
 # A program of somebody else's that has other things by the same names.
@@ -19,7 +22,7 @@ STRANGER = """
 import orchestrator.ledger.v1.ledger_pb2 as ledger
 import grpc
 from orchestrator.ledger.v1.ledger_pb2_grpc import LedgerServiceStub
-for name in ("kernel", "chassis", "services", "gateway", "deploy", "gen", "buf"):
+for name in ("kernel", "chassis", "services", "gateway", "deploy", "client", "gen", "buf"):
     try:
         __import__(name)
     except ImportError:
@@ -31,6 +34,13 @@ assert ledger.GetBalanceRequest.FromString(request.SerializeToString()) == reque
 TYPED = """
 from orchestrator.ledger.v1.ledger_pb2 import GetBalanceRequest
 request = GetBalanceRequest(user_id=1)
+"""
+CLIENT_PAGE = ROOT / "docs" / "client.md"
+CLIENT_TYPED = """
+from orchestrator.client import Marketplace
+api = Marketplace("", base_url="")
+order = api.create_order(buyerId="a", sellerId="b", amount=80, title="Logo")
+print(order["prize"], [user["email"] for user in api.list_users()])
 """
 
 
@@ -125,6 +135,41 @@ def test_installed_command_prints_its_help(installed: Installed) -> None:
     assert (helped.returncode, "reconcile" in helped.stdout) == (0, True), helped.stderr
     assert said.stdout == f"orchestrator, version {VERSION}\n"
     assert "_orchestrator_completion" in completion.stdout
+
+
+async def test_printed_programs_of_the_client_run(
+    installed: Installed, stack: RunningStack, shop: Shop, tmp_path: Path
+) -> None:
+    purchase, listing = (printed.text for printed in blocks("python", path=CLIENT_PAGE))
+    pair = await shop.pair(amount="80.00")
+    place = (stack.url, str(stack.document["apiKey"]))
+    (tmp_path / "purchase.py").write_text(purchase)
+    (tmp_path / "listing.py").write_text(listing)
+
+    bought = await asyncio.to_thread(
+        installed.run, "python", str(tmp_path / "purchase.py"), *place, pair.buyer, pair.seller
+    )
+    listed = await asyncio.to_thread(
+        installed.run, "python", str(tmp_path / "listing.py"), *place, pair.buyer
+    )
+
+    assert bought.stdout.splitlines() == ["CLOSED", "80.00", "409 INVALID_STATE"], bought.stderr
+    assert listed.stdout == "Logo design CLOSED\n", listed.stderr
+
+
+def test_the_client_is_typed(installed: Installed) -> None:
+    program = installed.folder / "buyer.py"
+    program.write_text(CLIENT_TYPED)
+
+    done = run(
+        sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--follow-imports=silent",
+        "--python-executable", str(installed.home / "bin/python"), str(program),
+        folder=installed.folder,
+    )  # fmt: skip
+
+    assert 'has incompatible type "int"' in done.stdout, done.stdout
+    assert 'has no key "prize"' in done.stdout
+    assert done.stdout.count("error:") == 2
 
 
 def test_installed_command_works_on_a_running_stack(
