@@ -171,6 +171,14 @@ sdks: $(INSTALLED) ## Run the tutorials of the Stellar SDKs on a devnet; needs N
 	@npm ci --prefix $(SDKS) --no-audit --no-fund --loglevel=error >/dev/null
 	@$(BIN)/python -m tests.sdks $(SDKS) $(SDKS)/python/bin/python
 
+.PHONY: typescript
+
+typescript: $(INSTALLED) ## Compile the TypeScript program of docs/client.md; needs Node with npm
+	@mkdir -p build/typescript
+	@cp tests/typescript/package.json tests/typescript/package-lock.json build/typescript
+	@npm ci --prefix build/typescript --no-audit --no-fund --loglevel=error >/dev/null
+	@$(BIN)/python -m tests.typescript build/typescript
+
 prove: $(INSTALLED) ## Run the long proofs, and write their figures into docs/reports/
 	@RACE_ROUNDS=200 FUZZ_EXAMPLES=300 REPORTS=docs/reports $(BIN)/pytest -o timeout=3600 \
 	  tests/e2e/test_races.py tests/e2e/test_schemathesis.py tests/e2e/test_party_schemathesis.py
