@@ -126,6 +126,16 @@ def system(*, caller: str, marketplace_id: uuid.UUID) -> Identity:
     )
 
 
+def require_self(asked: str) -> None:
+    """Check that a person asks about themselves, by their UUID; all others may ask about any user.
+
+    Raises: PermissionDenied.
+    """
+    own = current().user_id
+    if own is not None and asked != str(own):
+        raise PermissionDenied("You can only access your own data")
+
+
 def operator(*, name: str, marketplace_id: uuid.UUID) -> Identity:
     """Return the identity of an operator's tool. name: the operator's own, or "".
 

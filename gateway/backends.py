@@ -182,7 +182,10 @@ class Backends:
         """Return the network and asset of deposits, which do not change while the process runs."""
         if self._network is None:
             request = escrow_pb2.GetNetworkRequest()
-            self._network = await self.call(self.escrow.GetNetwork, request)
+            # It is the same for everybody, so the gateway asks for itself.
+            own = identity.system(caller=CALLER, marketplace_id=identity.current().marketplace_id)
+            with identity.acting_as(own):
+                self._network = await self.call(self.escrow.GetNetwork, request)
         return self._network
 
     async def health(self) -> dict[str, bool]:

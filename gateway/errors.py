@@ -165,6 +165,9 @@ _PARTY_FIELDS: Mapping[str, str] = {
     "url": "deliverable_url",
     "description": "reason",
     "contract_terms_json": "contract_terms",
+    "page.page_size": "limit",
+    "page.page_token": "cursor",
+    "state": "status",
 }
 
 

@@ -152,6 +152,16 @@ Cursor = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=CURS
 # A UUID as `kernel.ids.parse_uuid` reads it, for schemas.
 UUID_PATTERN = r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 UserName = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Destination = Annotated[
+    str,
+    pydantic.StringConstraints(min_length=1, max_length=100),
+    pydantic.Field(description="An account of Stellar (G…), or somebody behind one (M…)."),
+]
+Memo = Annotated[
+    str,
+    pydantic.StringConstraints(min_length=1, max_length=64),
+    pydantic.Field(description="Names the recipient behind an address that several share."),
+]
 
 
 def validated(model: type[ModelT], value: Any) -> ModelT:

@@ -9,6 +9,7 @@ from pydantic import StringConstraints
 
 from gateway.answers import Answer
 from gateway.call import Call
+from gateway.funds import payments
 from gateway.keys import ADMIN, READ
 from gateway.marketplace.order import RUNNING
 from gateway.marketplace.shapes import (
@@ -141,10 +142,8 @@ async def list_entries(call: Call, query: Paging) -> Answer[Page[Entry]]:
     owner = await known_user(call)
     request = ledger_pb2.ListEntriesRequest(user_id=str(owner.id), asset=USDC, page=query.message())
     found = await call.read(call.backends.ledger.ListEntries, request)
-    payments: dict[str, list[ledger_pb2.Entry]] = {}
-    for one in found.entries:
-        payments.setdefault(one.payment_id or one.transfer_id, []).append(one)
-    return page([entry(one) for one in payments.values()], next_token=found.next_page_token)
+    lines = [entry(one) for one in payments(found.entries)]
+    return page(lines, next_token=found.next_page_token)
 
 
 class CreditUser(Request):

@@ -10,6 +10,7 @@ from gateway.answers import Answer
 from gateway.backends import User as KnownUser
 from gateway.call import Call
 from gateway.errors import UserNotFound
+from gateway.funds import PayIn, pay_in
 from gateway.keys import READ, WRITE
 from gateway.marketplace.shapes import (
     Names,
@@ -169,20 +170,10 @@ async def get_wallet(call: Call) -> Answer[Success[Wallet]]:
     )
 
 
-class DepositAsset(Output):
-    """The only asset that is credited."""
-
-    code: str
-    issuer: str
-
-
-class Deposit(Output):
+class Deposit(PayIn):
     """Where a user's deposits go."""
 
     userId: str
-    address: str
-    asset: DepositAsset
-    network: str
 
 
 @routes.get(
@@ -191,17 +182,7 @@ class Deposit(Output):
 async def get_deposit(call: Call) -> Answer[Success[Deposit]]:
     """Read where a user's deposits go: address, asset, network."""
     owner = await known_user(call)
-    request = escrow_pb2.GetWalletRequest(user_id=str(owner.id))
-    wallet = await call.read(call.backends.escrow.GetWallet, request)
-    network = await call.backends.network()
-    return success(
-        {
-            "userId": owner.public_id,
-            "address": wallet.address,
-            "asset": {"code": network.asset_code, "issuer": network.asset_issuer},
-            "network": network.name,
-        }
-    )
+    return success({"userId": owner.public_id, **await pay_in(call, str(owner.id))})
 
 
 def user_name(call: Call) -> str:

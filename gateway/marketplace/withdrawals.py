@@ -4,10 +4,11 @@ from typing import Annotated, Literal
 
 from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import withdrawals_pb2
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
 from gateway.answers import Answer
 from gateway.call import Call, withdrawal_id
+from gateway.funds import saying_where_to_pay_in
 from gateway.keys import READ, WRITE
 from gateway.marketplace.shapes import (
     Decimal,
@@ -26,7 +27,7 @@ from gateway.marketplace.shapes import (
     time,
     time_or_none,
 )
-from gateway.models import Amount, Nothing, Request, UserName
+from gateway.models import Amount, Destination, Memo, Nothing, Request, UserName
 from gateway.routing import Routes
 
 Status = Literal["CREATED", "PENDING", "COMPLETED", "FAILED", "CANCELED"]
@@ -34,16 +35,6 @@ MemoType = Literal["TEXT", "ID", "HASH"]
 STATES: Names[Status] = Names(withdrawals_pb2.WithdrawalState, "WITHDRAWAL_STATE_")
 MEMOS: Names[MemoType] = Names(common_pb2.MemoType, "MEMO_TYPE_")
 WithdrawalId = Annotated[str, StringConstraints(pattern=r"^wd_[0-9A-Za-z]{22}$")]
-Address = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=100),
-    Field(description="An account of Stellar (G…), or somebody behind one (M…)."),
-]
-Memo = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=64),
-    Field(description="Names the recipient behind an address that several share."),
-]
 _NOT_PAYABLE = ("WITHDRAWAL_DESTINATION_INVALID", "INSUFFICIENT_FUNDS")
 # For an action that needs no more than its path.
 _EXAMPLES = {"nothing": {}}  # type: dict[str, dict[str, object]]
@@ -55,7 +46,7 @@ class CreateWithdrawal(Request):
 
     user_id: UserName
     amount: Amount
-    destination: Address
+    destination: Destination
     memo: Memo | None = None
     memo_type: MemoType = "TEXT"
     reference: Text | None = None
@@ -152,7 +143,12 @@ async def create_withdrawal(call: Call, body: CreateWithdrawal) -> Answer[Succes
         reference=body.reference or "",
         commit=body.commit,
     )
-    return _answered(await call.change(call.backends.orders.CreateWithdrawal, request))
+
+    async def payer() -> str:
+        return str((await call.backends.user(body.user_id)).id)
+
+    async with saying_where_to_pay_in(call, payer):
+        return _answered(await call.change(call.backends.orders.CreateWithdrawal, request))
 
 
 class ListWithdrawals(Paging):
@@ -195,10 +191,15 @@ async def commit_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withdr
 
     A withdrawal that the chain refuses for good is FAILED, and its amount is available again.
     """
-    request = withdrawals_pb2.CommitWithdrawalRequest(
-        **call.awaited(), withdrawal_id=withdrawal_id(call.params["id"])
-    )
-    return _answered(await call.change(call.backends.orders.CommitWithdrawal, request))
+    known = withdrawal_id(call.params["id"])
+    request = withdrawals_pb2.CommitWithdrawalRequest(**call.awaited(), withdrawal_id=known)
+
+    async def payer() -> str:
+        asked = withdrawals_pb2.GetWithdrawalRequest(withdrawal_id=known)
+        return (await call.read(call.backends.orders.GetWithdrawal, asked)).user.id
+
+    async with saying_where_to_pay_in(call, payer):
+        return _answered(await call.change(call.backends.orders.CommitWithdrawal, request))
 
 
 @routes.post(

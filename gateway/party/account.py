@@ -19,7 +19,7 @@ from gateway.party.shapes import Id, Output, Request
 from gateway.routing import ANY, Routes
 
 # Types of aggregates that belong to one user; all others belong to an order.
-_PERSONAL = frozenset({"Balance", "User", "Wallet"})
+_PERSONAL = frozenset({"Balance", "User", "Wallet", "Withdrawal"})
 # Fields with the id of a key or agent of the marketplace; the parties see SUPPORT.
 _DECIDERS = frozenset({"resolvedBy", "reviewedBy"})
 SUPPORT = "SUPPORT"

@@ -9,7 +9,7 @@ from pydantic import StringConstraints
 
 from gateway.answers import Answer
 from gateway.call import Call, order_id
-from gateway.party.caller import read_own_order
+from gateway.party.caller import read_own_order, saying_where_to_pay_in
 from gateway.party.order import Order, currency, moved
 from gateway.party.shapes import Nothing, Request, Url
 from gateway.routing import ANY, Routes
@@ -33,7 +33,8 @@ async def pay_order(call: Call, _body: Nothing) -> Answer[Order]:
     wanted = order_id(call.params["order_id"])
     request = orders_pb2.PayOrderRequest(**call.awaited(), order_id=wanted)
     try:
-        return moved(await call.change(call.backends.orders.PayOrder, request))
+        async with saying_where_to_pay_in(call):
+            return moved(await call.change(call.backends.orders.PayOrder, request))
     except FailedPrecondition as error:
         if error.reason == "INSUFFICIENT_FUNDS":
             # Accounts are kept in the asset that settles; the order is priced in its currency.

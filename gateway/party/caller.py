@@ -1,9 +1,11 @@
 """The caller of the party API: who they are, and the order of a path that they may see."""
 
 import uuid
+from contextlib import AbstractAsyncContextManager
 
 from orchestrator.orders.v1 import orders_pb2
 
+from gateway import funds
 from gateway.call import Call, order_id
 from kernel.errors import PermissionDenied
 
@@ -20,6 +22,15 @@ def user_id(call: Call) -> uuid.UUID:
     if found is None:
         raise RuntimeError("a route of the party view was reached without a person")
     return found
+
+
+def saying_where_to_pay_in(call: Call) -> AbstractAsyncContextManager[None]:
+    """Add to INSUFFICIENT_FUNDS where the caller, who is the payer, pays in."""
+
+    async def payer() -> str:
+        return str(user_id(call))
+
+    return funds.saying_where_to_pay_in(call, payer)
 
 
 async def read_order(call: Call) -> orders_pb2.Order:

@@ -13,6 +13,7 @@ import pydantic
 from google.protobuf import timestamp_pb2
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
+from orchestrator.common.v1 import common_pb2
 from pydantic import (
     AfterValidator,
     ConfigDict,
@@ -26,6 +27,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from chassis.wire import instant_from_proto
+from gateway.models import Cursor, PageSize
 from kernel.urls import LONGEST, InvalidUrl, require_url
 
 EVIDENCE_MAX = 20
@@ -54,6 +56,17 @@ class Request(pydantic.BaseModel):
 
 class Nothing(Request):
     """A body without fields; it may be left out."""
+
+
+class Paging(Request):
+    """One page of a list."""
+
+    limit: PageSize = 20
+    cursor: Cursor | None = None
+
+    def message(self) -> common_pb2.PageRequest:
+        """Put the page's size and cursor into a message."""
+        return common_pb2.PageRequest(page_size=self.limit, page_token=self.cursor or "")
 
 
 class FieldError(Output):

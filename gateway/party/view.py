@@ -11,7 +11,17 @@ from gateway.call import Call
 from gateway.documentation import About
 from gateway.errors import Refusal
 from gateway.limits import RateLimiter
-from gateway.party import account, actions, disputes, offers, orders, receipts, words
+from gateway.party import (
+    account,
+    actions,
+    balances,
+    disputes,
+    offers,
+    orders,
+    receipts,
+    withdrawals,
+    words,
+)
 from gateway.party.claims import TokenNotValid
 from gateway.party.people import People
 from gateway.party.shapes import Failure
@@ -19,13 +29,13 @@ from gateway.party.tokens import Tokens
 from gateway.routing import Operation
 from kernel.errors import DomainError
 
-RESOURCES = (orders, actions, offers, disputes, receipts, account)
+RESOURCES = (orders, actions, offers, disputes, receipts, account, balances, withdrawals)
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation for resource in RESOURCES for operation in resource.routes.operations
 )
 ABOUT = About(
     title="Orchestrator: party API",
-    description="Orders, for the people and businesses in them. Amounts are JSON "
+    description="Orders and money, for the people and businesses in them. Amounts are JSON "
     "numbers with at most two decimals; every change honours `Idempotency-Key`. "
     "`/api/v1/orders` is the same as `/api/v1/orders/`.",
     schemes={
@@ -40,6 +50,8 @@ ABOUT = About(
         "Orders": "Orders that the caller buys or fulfils, and actions on them.",
         "Disputes": "The dispute of an order.",
         "Receipts": "Receipts of completed orders.",
+        "Balance": "The caller's money: what they can spend, their statement, where they pay in.",
+        "Withdrawals": "Payments of the caller's money to accounts outside.",
         "Account": "The person of a token, and the events of their orders and balance.",
     },
     failure=Failure,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from gateway.errors import has_running_operation
 from kernel.errors import DomainError
+from kernel.ids import from_public
 
 IN_PROGRESS = "Another operation is in progress on this order; retry when it has finished"
 # The document's own description of a code, where the service's message is for marketplaces.
@@ -19,13 +20,17 @@ _MESSAGES: Mapping[str, str] = {
     "OFFER_IS_OWN": "Only the other party can answer this offer",
     "NOT_BUSINESS": "Only the assigned business may do this",
     "NOT_PERSONAL": "Only the personal user may do this",
-    "INSUFFICIENT_FUNDS": "Your available balance is less than the order's amount",
+    "INSUFFICIENT_FUNDS": "Your available balance is less than the amount",
 }
 # Details that mean something to a person; the others are about the other view's states and ids.
 _FACTS: Mapping[str, str] = {
     "available": "available",
     "requested": "requested",
+    "missing": "missing",
+    "deposit": "deposit",
     "currency": "currency",
+    "why": "why",
+    "destination": "destination",
     "limit": "limit",
     "window": "window",
     "retryAfter": "retry_after",
@@ -40,6 +45,10 @@ def for_parties(error: DomainError) -> DomainError:
     printed.details = {
         name: error.details[key] for key, name in _FACTS.items() if key in error.details
     }
+    if "withdrawalId" in error.details:
+        # The other view's spelling of the id.
+        named = from_public("wd", str(error.details["withdrawalId"]))
+        printed.details["withdrawal_id"] = str(named)
     if has_running_operation(error):
         # The status may allow it when the operation has ended.
         printed.message = IN_PROGRESS

@@ -10,7 +10,7 @@ from orchestrator.escrow.v1 import escrow_pb2, escrow_pb2_grpc
 
 from chassis import identity
 from chassis.idempotency import Answer, request_key
-from chassis.identity import REPLAYED_KEY, allow
+from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, allow
 from chassis.server import Binding
 from chassis.wire import money_from_proto, page_size, uuid_from_token
 from services.escrow import wire
@@ -30,7 +30,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 ACCESS = {
     "CreateWallet": allow("orders"),
-    "GetWallet": allow("gateway", "orders", "operator", scope="read"),
+    # A person reads their own wallet only: the method checks it.
+    "GetWallet": allow("gateway", "orders", "operator", scope="read", roles=MARKETPLACE | PEOPLE),
     "GetNetwork": allow("gateway", "orders", "operator", scope="read"),
     "CreateEscrow": allow("orders"),
     "FundEscrow": allow("orders"),
@@ -128,6 +129,7 @@ class EscrowServicer(escrow_pb2_grpc.EscrowServiceServicer):
     async def GetWallet(
         self, request: escrow_pb2.GetWalletRequest, context: Context
     ) -> escrow_pb2.Wallet:
+        identity.require_self(request.user_id)
         found = await self._queries.wallet(
             marketplace_id=_marketplace(), user_id=uuid.UUID(request.user_id)
         )

@@ -8,7 +8,7 @@ from orchestrator.ledger.v1 import corrections_pb2, ledger_pb2, ledger_pb2_grpc
 
 from chassis import identity
 from chassis.idempotency import request_key
-from chassis.identity import REPLAYED_KEY, allow
+from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, allow
 from chassis.server import Binding
 from chassis.wire import number_from_token, page_size
 from kernel.ids import MarketplaceId
@@ -22,13 +22,15 @@ from services.ledger.service import LedgerService
 
 Context = grpc.aio.ServicerContext[Any, Any]
 OPERATOR = "operator"
+# A person reads their own account only: the methods check it.
+WITH_PEOPLE = MARKETPLACE | PEOPLE
 
 ACCESS = {
     "OpenAccount": allow("orders"),
     # The batcher carries out transfers in its own tasks.
     "PostTransfers": allow("orders", hands_over=True),
-    "GetBalance": allow("gateway", "orders", OPERATOR, scope="read"),
-    "ListEntries": allow("gateway", "orders", OPERATOR, scope="read"),
+    "GetBalance": allow("gateway", "orders", OPERATOR, scope="read", roles=WITH_PEOPLE),
+    "ListEntries": allow("gateway", "orders", OPERATOR, scope="read", roles=WITH_PEOPLE),
     "ListTransfers": allow("orders", OPERATOR, scope="read"),
     "GetTransfer": allow("orders", OPERATOR, scope="read"),
     "ListAccounts": allow("orders", OPERATOR),
@@ -95,6 +97,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
     async def GetBalance(
         self, request: ledger_pb2.GetBalanceRequest, context: Context
     ) -> ledger_pb2.Account:
+        identity.require_self(request.user_id)
         found = await self._service.get_balance(
             marketplace_id=_marketplace(),
             user_id=wire.user_id(request.user_id),
@@ -105,6 +108,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
     async def ListEntries(
         self, request: ledger_pb2.ListEntriesRequest, context: Context
     ) -> ledger_pb2.ListEntriesResponse:
+        identity.require_self(request.user_id)
         size = page_size(request.page)
         found = await self._service.list_entries(
             marketplace_id=_marketplace(),

@@ -44,8 +44,8 @@ OPEN_TO_PEOPLE = {
         "ListWithdrawals",
     },
     "disputes": {"GetDispute", "AddEvidence"},
-    "ledger": set(),
-    "escrow": set(),
+    "ledger": {"GetBalance", "ListEntries"},
+    "escrow": {"GetWallet"},
 }
 CLOSED = [
     (name, method, role)

@@ -33,12 +33,18 @@ def before_call(_context: Any, case: Any, _kwargs: dict[str, Any]) -> None:
         parameters["order_id"], _, offer = _next(route).partition(" ")
         if offer:
             parameters["offer_id"] = offer
+    if is_aimed and "withdrawal_id" in parameters and _is_right(case, ParameterLocation.PATH):
+        parameters["withdrawal_id"] = _next(
+            f"{case.operation.method} {case.operation.path}".upper()
+        )
     if "Idempotency-Key" in headers and is_aimed and _is_right(case, ParameterLocation.HEADER):
         headers["Idempotency-Key"] = f"fuzz-{number}"
     if isinstance(body, dict) and _is_right(case, ParameterLocation.BODY):
         case.body = _mended(body)
         if is_aimed and "business_id" in body:
             case.body["business_id"] = _next("BUSINESS")
+        if is_aimed and "destination" in body:
+            case.body = {"amount": 0.01, "destination": _next("OUTSIDE")}
 
 
 def _mended(body: dict[str, Any]) -> dict[str, Any]:

@@ -134,6 +134,17 @@ async def test_marketplace_api_examples_succeed_unchanged(stack: RunningStack, s
     assert shown.sent == shown.operations
 
 
+async def paid_out(shown: Examples, client: httpx.AsyncClient) -> None:
+    """Send the party API's examples of withdrawals."""
+    path = "/me/withdrawals"
+    for act in ("commit", "cancel"):
+        made = answer_of(await shown.send(client, path, "withdrawal"), status=201)
+        one = f"{path}/{{withdrawal_id}}/{act}"
+        answer_of(await shown.send(client, one, withdrawal_id=made["id"]))
+    paid = answer_of(await shown.send(client, path, "committed"), status=201)
+    assert paid["status"] == "completed"
+
+
 async def test_party_api_examples_succeed_unchanged(stack: RunningStack) -> None:
     shown = await examples(stack, "/party/openapi.json")
     async with contextlib.AsyncExitStack() as opened:
@@ -146,6 +157,7 @@ async def test_party_api_examples_succeed_unchanged(stack: RunningStack) -> None
         await meet(business)
         await meet(personal)
         await shop.give(str(personal.id), "900.00")
+        await paid_out(shown, personal.client)
 
         async def ordered(*actions: tuple[Person, str]) -> str:
             made = await shown.send(personal.client, "/orders/")

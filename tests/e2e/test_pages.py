@@ -53,7 +53,13 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
         "Usage: orchestrator reconcile",
         '"marketplaces": [',
     ),
-    "docs/party.md": ('"status":"delivered"', '"status":"completed"', '"platform_fee":15.00'),
+    "docs/party.md": (
+        '"status":"delivered"',
+        '"status":"completed"',
+        '"platform_fee":15.00',
+        '"amount":35.00',
+        '"code":"withdrawal"',
+    ),
 }
 # Pages whose commands fail where they find something: on a shared stack, what a test left.
 FINDS = {"docs/money.md"}

@@ -17,6 +17,7 @@ from deploy.local import token
 from deploy.local.settings import child_environment
 from tests import settings
 from tests.e2e.fuzzing import Report, write_report
+from tests.e2e.routes import OUTSIDE
 from tests.people import Person, answer_of, pair
 from tests.shop import Shop
 
@@ -46,8 +47,14 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "POST /orders/{order_id}/offers/{offer_id}/decline": ("pay",),
     DELIVERING: ("pay",),
 }
+WITHDRAWALS = (
+    "GET /me/withdrawals/{withdrawal_id}",
+    "POST /me/withdrawals/{withdrawal_id}/commit",
+    "POST /me/withdrawals/{withdrawal_id}/cancel",
+)
 # What the business answers to a request that no schema can find fault with; 422 is that for too
-# little money, for more links than one case may have, and for events that there are none of.
+# little money, for more links than one case may have, for events that there are none of, and for
+# an address that cannot be paid.
 _SETTINGS = """
 hooks = "tests.e2e.party_aim"
 request-timeout = 70
@@ -67,7 +74,11 @@ expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429]
 expected-statuses = ["2xx", 403, 404, 409]
 
 [[operations]]
-include-path = ["/api/v1/orders/{{order_id}}/dispute/evidence", "/api/v1/orders/{{order_id}}/pay"]
+include-path = [
+  "/api/v1/orders/{{order_id}}/dispute/evidence",
+  "/api/v1/orders/{{order_id}}/pay",
+  "/api/v1/me/withdrawals",
+]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 403, 404, 409, 422]
 
 [[operations]]
@@ -100,7 +111,16 @@ async def objects(one: Person, other: Person) -> dict[str, list[str]]:
 
     found = await asyncio.gather(*(several(route, way) for route, way in ROUTES.items()))
     known = {documented(route): ids for route, ids in zip(ROUTES, found, strict=True)}
-    return {**known, "business": [str(other.id)]}
+    for route in WITHDRAWALS:
+        made = [await withdrawal(one) for _ in range(ORDERS_EACH)]
+        known[documented(route)] = made
+    return {**known, "business": [str(other.id)], "outside": [OUTSIDE]}
+
+
+async def withdrawal(person: Person) -> str:
+    """Create a withdrawal; returns its id."""
+    body = {"amount": 0.01, "destination": OUTSIDE}
+    return str(answer_of(await person.client.post("/me/withdrawals", json=body), status=201)["id"])
 
 
 def documented(route: str) -> str:

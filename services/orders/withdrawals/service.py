@@ -216,12 +216,15 @@ class WithdrawalService:
 
     async def _require_destination(self, withdrawal: Withdrawal) -> None:
         """Check that a destination can be paid. Raises: DestinationInvalid; WalletNotFound."""
-        flaw = await self._escrow.flaw_of(
-            user_id=withdrawal.user.id,
-            destination=withdrawal.destination,
-            memo=withdrawal.memo,
-            amount=withdrawal.amount,
-        )
+        # Escrow is asked by the service itself: it does not know people.
+        own = identity.system(caller="orders", marketplace_id=withdrawal.marketplace_id)
+        with identity.acting_as(own):
+            flaw = await self._escrow.flaw_of(
+                user_id=withdrawal.user.id,
+                destination=withdrawal.destination,
+                memo=withdrawal.memo,
+                amount=withdrawal.amount,
+            )
         if flaw is not None:
             details = {"why": flaw.why, "destination": withdrawal.destination}
             raise DestinationInvalid(flaw.message, details=details)

@@ -29,6 +29,7 @@ from gateway.marketplace import (
 from gateway.party import actions as party_actions
 from gateway.party import disputes as party_disputes
 from gateway.party import order as party_order
+from gateway.party import withdrawals as party_withdrawals
 from kernel import urls
 from kernel.errors import InvalidArgument
 from kernel.ids import from_public, parse_uuid
@@ -66,6 +67,9 @@ BODIES = {
     "party CreateOrder": Body(party_order.CreateOrder, BOUGHT),
     "party DeliverOrder": Body(party_actions.DeliverOrder, {}),
     "party OpenDispute": Body(party_disputes.OpenDispute, {"reason": "r" * 10}),
+    "party CreateWithdrawal": Body(
+        party_withdrawals.CreateWithdrawal, {"amount": 1, "destination": "G"}
+    ),
     "party AddEvidence": Body(party_disputes.AddEvidence, {"evidence": ["https://a.example/"]}),
 }
 

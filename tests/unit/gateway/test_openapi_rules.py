@@ -81,7 +81,8 @@ STABLE = {
     "getMarketplace advanceClock getHealth getDetailedHealth",
     "party": "createOrder listOrders getOrder payOrder deliverOrder confirmOrder cancelOrder "
     "makeOffer listOffers getOffer acceptOffer declineOffer openDispute getDispute addEvidence "
-    "getReceipt getMe streamEvents",
+    "getReceipt getMe streamEvents getBalance listEntries getDeposit createWithdrawal "
+    "listWithdrawals getWithdrawal commitWithdrawal cancelWithdrawal",
 }
 
 

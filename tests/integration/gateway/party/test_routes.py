@@ -154,7 +154,7 @@ async def test_insufficient_funds_are_printed_in_the_orders_currency(
 
     assert refusal(answer) == (422, "insufficient_funds")
     currency = "USD" if is_readable else "USDC"
-    assert answer.json()["detail"] == facts | {"currency": currency}
+    assert answer.json()["detail"] == facts | {"currency": currency, "missing": "60.00"}
 
 
 async def test_a_repeated_answer_has_its_header(

@@ -88,7 +88,13 @@ def test_a_refusal_for_a_running_operation_says_so() -> None:
 
 
 def test_details_that_concern_a_person_are_printed() -> None:
-    facts = {"available": "20.00", "requested": "150.00", "currency": "USDC"}
+    facts = {
+        "available": "20.00",
+        "requested": "150.00",
+        "currency": "USDC",
+        "missing": "130.00",
+        "deposit": {"address": "G", "asset": {"code": "USDC", "issuer": "G"}, "network": "test"},
+    }
 
     _, body, _ = printed(
         kinds.FailedPrecondition("Too little", reason="INSUFFICIENT_FUNDS", details=facts)
