@@ -16,7 +16,19 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bench import cost, flows, goals, idle, programs, release, report, rest, size, subscriber
+from bench import (
+    cost,
+    flows,
+    goals,
+    idle,
+    programs,
+    release,
+    report,
+    rest,
+    size,
+    subscriber,
+    webhooks,
+)
 from bench.goals import Beside
 from bench.measured import Measured, Part, Say, figures_of
 from bench.progress import Progress
@@ -35,6 +47,7 @@ PARTS = (
     Part(name="start", seconds=1, settings=USUAL, with_stack=idle.started),
     Part(name="idle", seconds=75, settings=USUAL, with_stack=idle.measure),
     Part(name="subscriber", seconds=20, settings=USUAL, with_stack=subscriber.measure),
+    Part(name="webhooks", seconds=20, settings=USUAL, with_stack=webhooks.measure),
     Part(name="rest", seconds=85, settings=USUAL, with_stack=rest.measure),
     *cost.parts()[:1],
     Part(name="size", seconds=110, settings=flows.QUICK, with_stack=size.measure),

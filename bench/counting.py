@@ -22,7 +22,7 @@ select usename, count(*)::int from pg_stat_activity
 where backend_type = 'client backend' and pid <> pg_backend_pid() group by 1 order by 1
 """
 COMMITS = "commits"
-ROLES = frozenset({"orders", "ledger", "escrow", "disputes", "gateway"})
+ROLES = frozenset({"orders", "ledger", "escrow", "disputes", "webhooks", "gateway"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,9 @@
 import asyncio
 import itertools
 import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 import uvloop
 
@@ -22,6 +25,8 @@ _COMMITTED = """
 select id, extract(epoch from pg_xact_commit_timestamp(xmin))::float8 from orders.orders
 where id = any(%s)
 """
+# Listens for a block; yields the time of each arrival by order.
+Arriving = Callable[[], AbstractAsyncContextManager[dict[str, float]]]
 
 
 class LostEventsError(Exception):
@@ -30,28 +35,33 @@ class LostEventsError(Exception):
 
 def measure(stack: Stack, say: Say) -> Measured:
     """Create orders at a steady pace, and compare the commits with the arrivals."""
+    return told(waited(stack, say, partial(arrivals, stack.document, "order.created")))
+
+
+def waited(stack: Stack, say: Say, arriving: Arriving) -> list[float]:
+    """Create orders at a steady pace; returns the seconds from each commit to its arrival."""
     say(f"{PER_SECOND} orders a second for {SECONDS} s")
-    arrived = uvloop.run(_arrived(stack))
+    arrived = uvloop.run(_arrived(stack, arriving))
     by_id = {from_public("ord", public): at for public, at in arrived.items()}
     with stack.connect() as connection:
         committed = connection.execute(_COMMITTED, (list(by_id),)).fetchall()
-    return told([by_id[order] - at for order, at in committed])
+    return [by_id[order] - at for order, at in committed]
 
 
-def told(delays: list[float]) -> Measured:
+def told(delays: list[float], *, named: str = "subscriber") -> Measured:
     """Return the figures. delays: in seconds."""
     figures = {
-        f"subscriber.{name}": 1000 * quantile(delays, share)
+        f"{named}.{name}": 1000 * quantile(delays, share)
         for name, share in (("p50", 0.5), ("p99", 0.99))
     }
     line = (
-        f"{len(delays)} events: p50 {figures['subscriber.p50']:.1f} ms,"
-        f" p99 {figures['subscriber.p99']:.1f} ms, longest {1000 * max(delays):.1f} ms"
+        f"{len(delays)} events: p50 {figures[f'{named}.p50']:.1f} ms,"
+        f" p99 {figures[f'{named}.p99']:.1f} ms, longest {1000 * max(delays):.1f} ms"
     )
     return Measured(figures=figures, lines=[line])
 
 
-async def _arrived(stack: Stack) -> dict[str, float]:
+async def _arrived(stack: Stack, arriving: Arriving) -> dict[str, float]:
     document, client = stack.document, stack.client
     async with Marketplace.of(url=document["url"], api_key=document["apiKey"]) as marketplace:
         buyers, seller = await users(marketplace, document["faucetUrl"], 1)
@@ -65,7 +75,7 @@ async def _arrived(stack: Stack) -> dict[str, float]:
                 await asyncio.sleep(max(0.0, started + due - time.monotonic()))
                 created.append(await talk.create(*next(pairs)))
 
-    async with arrivals(document, "order.created") as arrived:
+    async with arriving() as arrived:
         await asyncio.gather(*(work() for _ in range(CONNECTIONS)))
         deadline = time.monotonic() + WAIT_SECONDS
         while not arrived.keys() >= set(created):

@@ -17,6 +17,7 @@ SUBJECTS = (
     "user.*",
     "wallet.*",
     "withdrawal.*",
+    "webhook.*",
 )
 
 # What may stand in a subject, which a user's replies come on.

@@ -21,7 +21,7 @@ from chassis.bus import Bus
 from chassis.nats_settings import STREAM, StreamLimits
 from chassis.settings import StreamSettings, load, read
 
-SCHEMAS = ("orders", "ledger", "escrow", "disputes")
+SCHEMAS = ("orders", "ledger", "escrow", "disputes", "webhooks")
 # By then the last messages of the ended relays have arrived.
 SETTLE_SECONDS = 1.0
 LOCK_SECONDS = 30

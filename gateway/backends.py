@@ -1,4 +1,4 @@
-"""The four services behind the gateway: channels, stubs, and one way to call them."""
+"""The five services behind the gateway: channels, stubs, and one way to call them."""
 
 import asyncio
 import uuid
@@ -12,6 +12,7 @@ from orchestrator.disputes.v1 import disputes_pb2_grpc
 from orchestrator.escrow.v1 import escrow_pb2, escrow_pb2_grpc
 from orchestrator.ledger.v1 import ledger_pb2_grpc
 from orchestrator.orders.v1 import offers_pb2, orders_pb2, orders_pb2_grpc
+from orchestrator.webhooks.v1 import webhooks_pb2_grpc
 
 from chassis import identity
 from chassis.channel import Caller, open_channel
@@ -59,6 +60,7 @@ class Backends:
             "ledger": settings.ledger_address,
             "escrow": settings.escrow_address,
             "disputes": settings.disputes_address,
+            "webhooks": settings.webhooks_address,
         }
         own = settings.certificates()
         self.channels = {
@@ -69,6 +71,7 @@ class Backends:
         self.ledger = ledger_pb2_grpc.LedgerServiceStub(self.channels["ledger"])
         self.escrow = escrow_pb2_grpc.EscrowServiceStub(self.channels["escrow"])
         self.disputes = disputes_pb2_grpc.DisputesServiceStub(self.channels["disputes"])
+        self.webhooks = webhooks_pb2_grpc.WebhooksServiceStub(self.channels["webhooks"])
         self._caller = Caller(settings.signer(caller=CALLER))
         self._users: dict[tuple[uuid.UUID, str], User] = {}
         self._network: escrow_pb2.Network | None = None

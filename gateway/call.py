@@ -25,11 +25,13 @@ from gateway.auth import Credential, KeyAuthenticator
 from gateway.backends import READ_SECONDS, Backends, Reply
 from gateway.errors import (
     BodyTooLarge,
+    DeliveryNotFound,
     DisputeNotFound,
     OfferNotFound,
     OrderNotFound,
     RequestTimeout,
     UnsupportedMediaType,
+    WebhookNotFound,
     WithdrawalNotFound,
 )
 from gateway.events import Feed
@@ -224,6 +226,22 @@ def withdrawal_id(text: str) -> str:
     value = from_public("wd", text)
     if value is None:
         raise WithdrawalNotFound("Withdrawal not found")
+    return str(value)
+
+
+def webhook_id(text: str) -> str:
+    """Read a webhook's id in either spelling. Raises: WebhookNotFound."""
+    value = from_public("wh", text)
+    if value is None:
+        raise WebhookNotFound("Webhook not found")
+    return str(value)
+
+
+def delivery_id(text: str) -> str:
+    """Read a delivery's id in either spelling. Raises: DeliveryNotFound."""
+    value = from_public("whd", text)
+    if value is None:
+        raise DeliveryNotFound("Delivery not found")
     return str(value)
 
 

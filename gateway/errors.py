@@ -60,6 +60,8 @@ REASONS: Mapping[str, Row] = {
     "RECEIPT_NOT_FOUND": Row(404, "RECEIPT_NOT_FOUND", "receipt_not_found"),
     "WALLET_NOT_FOUND": Row(404, "WALLET_NOT_FOUND", "wallet_not_found"),
     "WITHDRAWAL_NOT_FOUND": Row(404, "WITHDRAWAL_NOT_FOUND", "withdrawal_not_found"),
+    "WEBHOOK_NOT_FOUND": Row(404, "WEBHOOK_NOT_FOUND", "webhook_not_found"),
+    "DELIVERY_NOT_FOUND": Row(404, "DELIVERY_NOT_FOUND", "delivery_not_found"),
     "API_KEY_NOT_FOUND": Row(404, "API_KEY_NOT_FOUND", "api_key_not_found"),
     "VALIDATION_ERROR": _VALIDATION,
     "MISSING_REQUIRED_FIELD": Row(400, "MISSING_REQUIRED_FIELD", "validation_error", 422),
@@ -86,6 +88,9 @@ REASONS: Mapping[str, Row] = {
     "WITHDRAWAL_NOT_COMMITTABLE": Row(
         409, "WITHDRAWAL_NOT_COMMITTABLE", "withdrawal_not_committable"
     ),
+    "WEBHOOK_URL_NOT_ALLOWED": Row(422, "WEBHOOK_URL_NOT_ALLOWED", "webhook_url_not_allowed"),
+    "WEBHOOK_DISABLED": Row(409, "WEBHOOK_DISABLED", "webhook_disabled"),
+    "TOO_MANY_WEBHOOKS": Row(409, "TOO_MANY_WEBHOOKS", "too_many_webhooks"),
     "INVALID_STATE": _STATE,
     "DECISION_ALREADY_MADE": _STATE,
     "COMMAND_IN_MOTION": _STATE,
@@ -199,6 +204,18 @@ class WithdrawalNotFound(NotFound):
     """The caller's marketplace has no such withdrawal, or it is another person's."""
 
     reason = "WITHDRAWAL_NOT_FOUND"
+
+
+class WebhookNotFound(NotFound):
+    """The caller's marketplace has no such webhook."""
+
+    reason = "WEBHOOK_NOT_FOUND"
+
+
+class DeliveryNotFound(NotFound):
+    """The webhook has no such delivery."""
+
+    reason = "DELIVERY_NOT_FOUND"
 
 
 class UserNotFound(NotFound):

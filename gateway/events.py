@@ -17,10 +17,11 @@ import orjson
 from nats.errors import Error as NatsError
 
 from chassis.bus import Bus
+from chassis.events import Event, is_typed
 from chassis.nats_settings import SUBJECTS
 from chassis.telemetry import logger
 from gateway.errors import invalid, invalid_cursor
-from gateway.stream import RETRY_SECONDS, Event, Stream, end, event_at, is_typed, newest
+from gateway.stream import RETRY_SECONDS, Stream, end, event_at, newest
 from kernel.errors import Unavailable
 
 PING = b"event: ping\ndata: {}\n\n"
@@ -34,6 +35,7 @@ RESOURCE_TYPES = (
     "User",
     "Wallet",
     "Deposit",
+    "Webhook",
 )
 # A stream counts its messages from 1.
 CURSOR = r"([1-9][0-9]{0,17})-(evt_[0-9A-Za-z]{1,64})"

@@ -112,6 +112,12 @@ class Routes:
             refusals=refusals,
         )
 
+    def patch(
+        self, path: str, *, scope: str, examples: Examples, refusals: tuple[str, ...] = ()
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Register a handler for PATCH; see Operation."""
+        return self._add("PATCH", path, scope=scope, examples=examples, refusals=refusals)
+
     def delete(
         self, path: str, *, scope: str, refusals: tuple[str, ...] = ()
     ) -> Callable[[HandlerT], HandlerT]:

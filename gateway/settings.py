@@ -179,6 +179,7 @@ class GatewaySettings(KeySettings, CallerSettings, TraceSettings, TlsSettings):
     ledger_address: Address
     escrow_address: Address
     disputes_address: Address
+    webhooks_address: Address
     # How long to wait for an action if the request does not say (`Prefer: wait=N`).
     wait_seconds: Annotated[int, Field(ge=0, le=60)] = 30
     # Requests of one API key; the bucket fills evenly over the minute.

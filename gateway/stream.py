@@ -8,13 +8,10 @@ one that is not an event is skipped and logged once.
 import asyncio
 import contextlib
 import datetime as dt
-import re
 from collections import OrderedDict, deque
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from typing import Any
 
-import orjson
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import NotJSMessageError
@@ -24,6 +21,7 @@ from nats.js.errors import NotFoundError
 
 from chassis import tracing
 from chassis.bus import Bus
+from chassis.events import Event, event_of, is_typed
 from chassis.nats_settings import STREAM
 from chassis.telemetry import logger
 
@@ -42,56 +40,7 @@ REPLAY_SECONDS = 5.0
 CANCEL_SECONDS = 1.0
 # How many skipped messages are remembered, so that each is logged once.
 REPORTED_MAX = 1000
-_EVENT_ID = re.compile(r"evt_[0-9A-Za-z]{1,64}", re.ASCII)
-_TYPE = re.compile(r"[a-z_]{1,40}\.[a-z_]{1,60}", re.ASCII)
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
 log = logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """An event. sequence: its position in the stream; data: its JSON in one line, as published."""
-
-    sequence: int
-    marketplace_id: str
-    type: str
-    body: Mapping[str, Any]
-    data: bytes
-
-    @property
-    def event_id(self) -> str:
-        """The event's own id."""
-        return str(self.body["eventId"])
-
-
-def event_of(subject: str, data: bytes, *, sequence: int) -> Event | None:
-    """Read a message; None: it is not a complete event, and is sent to no client.
-
-    Source: reference §5, on the fields of every event.
-    """
-    try:
-        body = orjson.loads(data)
-        marketplace_id = body["metadata"]["marketplaceId"]
-        is_event = (
-            _EVENT_ID.fullmatch(body["eventId"]) is not None
-            and _TYPE.fullmatch(subject) is not None
-            and body["eventType"] == subject
-            and _INSTANT.fullmatch(body["occurredAt"]) is not None
-            and all(isinstance(body[name], str) for name in ("aggregateId", "aggregateType"))
-            and type(body["version"]) is int
-            and body["version"] > 0
-            and isinstance(body["payload"], dict)
-            and isinstance(marketplace_id, str)
-        )
-    except (ValueError, TypeError, LookupError):
-        return None
-    if not is_event:
-        return None
-    # A line break would end the `data:` line of the event.
-    line = orjson.dumps(body) if b"\n" in data or b"\r" in data else data
-    return Event(
-        sequence=sequence, marketplace_id=marketplace_id, type=subject, body=body, data=line
-    )
 
 
 class Live:
@@ -308,11 +257,6 @@ async def end(*tasks: asyncio.Future[Any], again_seconds: float = CANCEL_SECONDS
     await asyncio.gather(*tasks, return_exceptions=True)
     if is_cancelled:
         raise asyncio.CancelledError
-
-
-def is_typed(event_type: str, types: Collection[str]) -> bool:
-    """Tell whether a type is among names and families (`order.*`); an empty list means all."""
-    return not types or event_type in types or f"{event_type.partition('.')[0]}.*" in types
 
 
 def _place(message: Msg) -> Msg.Metadata | None:

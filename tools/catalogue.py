@@ -10,7 +10,14 @@ from kernel.errors import KINDS, DomainError
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Where a reason is defined more than once, the first of these tells what it means, after a kind.
-ROOMS = ("gateway", "services/orders", "services/ledger", "services/escrow", "services/disputes")
+ROOMS = (
+    "gateway",
+    "services/orders",
+    "services/ledger",
+    "services/escrow",
+    "services/disputes",
+    "services/webhooks",
+)
 SHARED = ("chassis", "kernel")
 INTRODUCTION = """\
 # Errors

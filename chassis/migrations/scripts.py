@@ -13,6 +13,7 @@ SCRIPTS = {
     "ledger": ROOT / "services/ledger/migrations",
     "escrow": ROOT / "services/escrow/migrations",
     "disputes": ROOT / "services/disputes/migrations",
+    "webhooks": ROOT / "services/webhooks/migrations",
     "gateway": ROOT / "gateway/migrations",
 }
 _REVISION = re.compile(r"""^revision = ["'](\w+)["']$""", re.MULTILINE)

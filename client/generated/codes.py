@@ -25,6 +25,10 @@ class ClockTooFar(errors.Conflict):
     """`CLOCK_TOO_FAR`."""
 
 
+class DeliveryNotFound(errors.NotFound):
+    """`DELIVERY_NOT_FOUND`."""
+
+
 class DisputeAlreadyExists(errors.Conflict):
     """`DISPUTE_ALREADY_EXISTS`."""
 
@@ -181,6 +185,10 @@ class TooManyOffers(errors.Conflict):
     """`TOO_MANY_OFFERS`."""
 
 
+class TooManyWebhooks(errors.Conflict):
+    """`TOO_MANY_WEBHOOKS`."""
+
+
 class Unauthorized(errors.NotAuthenticated):
     """`UNAUTHORIZED`."""
 
@@ -199,6 +207,18 @@ class ValidationError(errors.InvalidRequest):
 
 class WalletNotFound(errors.NotFound):
     """`WALLET_NOT_FOUND`."""
+
+
+class WebhookDisabled(errors.Conflict):
+    """`WEBHOOK_DISABLED`."""
+
+
+class WebhookNotFound(errors.NotFound):
+    """`WEBHOOK_NOT_FOUND`."""
+
+
+class WebhookUrlNotAllowed(errors.InvalidRequest):
+    """`WEBHOOK_URL_NOT_ALLOWED`."""
 
 
 class WithdrawalDestinationInvalid(errors.InvalidRequest):
@@ -220,6 +240,7 @@ CLASSES: Mapping[str, type[errors.APIError]] = MappingProxyType(
         "BUSINESS_NOT_FOUND": BusinessNotFound,
         "CLIENT_ORDER_REF_TAKEN": ClientOrderRefTaken,
         "CLOCK_TOO_FAR": ClockTooFar,
+        "DELIVERY_NOT_FOUND": DeliveryNotFound,
         "DISPUTE_ALREADY_EXISTS": DisputeAlreadyExists,
         "DISPUTE_ALREADY_OPEN": DisputeAlreadyOpen,
         "DISPUTE_NOT_FOUND": DisputeNotFound,
@@ -259,11 +280,15 @@ CLASSES: Mapping[str, type[errors.APIError]] = MappingProxyType(
         "REQUEST_TIMEOUT": RequestTimeout,
         "RESERVE_MISMATCH_AMOUNT": ReserveMismatchAmount,
         "TOO_MANY_OFFERS": TooManyOffers,
+        "TOO_MANY_WEBHOOKS": TooManyWebhooks,
         "UNAUTHORIZED": Unauthorized,
         "USER_ID_TAKEN": UserIdTaken,
         "USER_NOT_FOUND": UserNotFound,
         "VALIDATION_ERROR": ValidationError,
         "WALLET_NOT_FOUND": WalletNotFound,
+        "WEBHOOK_DISABLED": WebhookDisabled,
+        "WEBHOOK_NOT_FOUND": WebhookNotFound,
+        "WEBHOOK_URL_NOT_ALLOWED": WebhookUrlNotAllowed,
         "WITHDRAWAL_DESTINATION_INVALID": WithdrawalDestinationInvalid,
         "WITHDRAWAL_NOT_COMMITTABLE": WithdrawalNotCommittable,
         "WITHDRAWAL_NOT_FOUND": WithdrawalNotFound,

@@ -638,6 +638,157 @@ class Marketplace(Client):
         )
         return answer
 
+    def create_webhook(
+        self, *, idempotency_key: str | None = None, **body: Unpack[types.CreateWebhook]
+    ) -> types.WebhookWithSecret:
+        """Register a URL. The secret is shown only once.
+
+        Scope: `admin`
+        """
+        answer: types.WebhookWithSecret = self._call(
+            exchange.changing("POST", "/webhooks", body=body, idempotency_key=idempotency_key)
+        )
+        return answer
+
+    def list_webhooks(self, *, limit: int | None = None) -> Pages[types.Webhook]:
+        """List the marketplace's webhooks, newest first.
+
+        Scope: `read`
+        """
+        return self._list("/webhooks", {"limit": limit})
+
+    def get_webhook(self, id: str, /) -> types.Webhook:
+        """Read a webhook.
+
+        Scope: `read`
+        """
+        answer: types.Webhook = self._call(
+            exchange.reading(f"/webhooks/{exchange.segment(id)}", {})
+        )
+        return answer
+
+    def update_webhook(
+        self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.UpdateWebhook]
+    ) -> types.Webhook:
+        """Change a webhook. Events that came while it was disabled are sent when it is enabled.
+
+        Scope: `admin`
+        """
+        answer: types.Webhook = self._call(
+            exchange.changing(
+                "PATCH",
+                f"/webhooks/{exchange.segment(id)}",
+                body=body,
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
+    def delete_webhook(self, id: str, /, *, idempotency_key: str | None = None) -> types.Webhook:
+        """Delete a webhook with its deliveries. Returns it as it was.
+
+        Scope: `admin`
+        """
+        answer: types.Webhook = self._call(
+            exchange.changing(
+                "DELETE",
+                f"/webhooks/{exchange.segment(id)}",
+                body=None,
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
+    def rotate_webhook_secret(
+        self, id: str, /, *, idempotency_key: str | None = None
+    ) -> types.WebhookWithSecret:
+        """Replace the secret. For 24 hours, events are signed with both.
+
+        Scope: `admin`
+        """
+        answer: types.WebhookWithSecret = self._call(
+            exchange.changing(
+                "POST",
+                f"/webhooks/{exchange.segment(id)}/rotate-secret",
+                body={},
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
+    def send_webhook_test(
+        self, id: str, /, *, idempotency_key: str | None = None
+    ) -> types.WebhookDelivery:
+        """Send an event of the type `webhook.test` to this webhook. The answer does not wait for
+        it.
+
+        Scope: `write`
+        """
+        answer: types.WebhookDelivery = self._call(
+            exchange.changing(
+                "POST",
+                f"/webhooks/{exchange.segment(id)}/test",
+                body={},
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
+    def list_webhook_deliveries(
+        self,
+        id: str,
+        /,
+        *,
+        limit: int | None = None,
+        status: Literal["PENDING", "DELIVERED", "FAILED"] | None = None,
+    ) -> Pages[types.WebhookDelivery]:
+        """List the deliveries of the last 30 days, newest first.
+
+        Scope: `read`
+        """
+        return self._list(
+            f"/webhooks/{exchange.segment(id)}/deliveries", {"limit": limit, "status": status}
+        )
+
+    def resend_webhook_delivery(
+        self, id: str, deliveryId: str, /, *, idempotency_key: str | None = None
+    ) -> types.WebhookDelivery:
+        """Send a delivery again, under the same `webhook-id`.
+
+        Scope: `write`
+        """
+        answer: types.WebhookDelivery = self._call(
+            exchange.changing(
+                "POST",
+                f"/webhooks/{exchange.segment(id)}/deliveries/{exchange.segment(deliveryId)}/resend",
+                body={},
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
+    def resend_webhook_deliveries(
+        self,
+        id: str,
+        /,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[types.ResendDeliveries],
+    ) -> types.Resent:
+        """Send all ended deliveries again that were created at or after a moment.
+
+        Scope: `write`
+        """
+        answer: types.Resent = self._call(
+            exchange.changing(
+                "POST",
+                f"/webhooks/{exchange.segment(id)}/resend",
+                body=body,
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
     def create_key(
         self, *, idempotency_key: str | None = None, **body: Unpack[types.CreateKey]
     ) -> types.NewApiKey:
@@ -703,7 +854,7 @@ class Marketplace(Client):
         return answer
 
     def get_detailed_health(self) -> types.DetailedHealth:
-        """Check every part; 503 if a service or the database is not ready."""
+        """Check every part; 503 if one is not ready that requests need."""
         answer: types.DetailedHealth = self._call(exchange.reading("/health/detailed", {}))
         return answer
 
@@ -1340,6 +1491,159 @@ class AsyncMarketplace(AsyncClient):
         )
         return answer
 
+    async def create_webhook(
+        self, *, idempotency_key: str | None = None, **body: Unpack[types.CreateWebhook]
+    ) -> types.WebhookWithSecret:
+        """Register a URL. The secret is shown only once.
+
+        Scope: `admin`
+        """
+        answer: types.WebhookWithSecret = await self._call(
+            exchange.changing("POST", "/webhooks", body=body, idempotency_key=idempotency_key)
+        )
+        return answer
+
+    def list_webhooks(self, *, limit: int | None = None) -> AsyncPages[types.Webhook]:
+        """List the marketplace's webhooks, newest first.
+
+        Scope: `read`
+        """
+        return self._list("/webhooks", {"limit": limit})
+
+    async def get_webhook(self, id: str, /) -> types.Webhook:
+        """Read a webhook.
+
+        Scope: `read`
+        """
+        answer: types.Webhook = await self._call(
+            exchange.reading(f"/webhooks/{exchange.segment(id)}", {})
+        )
+        return answer
+
+    async def update_webhook(
+        self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[types.UpdateWebhook]
+    ) -> types.Webhook:
+        """Change a webhook. Events that came while it was disabled are sent when it is enabled.
+
+        Scope: `admin`
+        """
+        answer: types.Webhook = await self._call(
+            exchange.changing(
+                "PATCH",
+                f"/webhooks/{exchange.segment(id)}",
+                body=body,
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
+    async def delete_webhook(
+        self, id: str, /, *, idempotency_key: str | None = None
+    ) -> types.Webhook:
+        """Delete a webhook with its deliveries. Returns it as it was.
+
+        Scope: `admin`
+        """
+        answer: types.Webhook = await self._call(
+            exchange.changing(
+                "DELETE",
+                f"/webhooks/{exchange.segment(id)}",
+                body=None,
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
+    async def rotate_webhook_secret(
+        self, id: str, /, *, idempotency_key: str | None = None
+    ) -> types.WebhookWithSecret:
+        """Replace the secret. For 24 hours, events are signed with both.
+
+        Scope: `admin`
+        """
+        answer: types.WebhookWithSecret = await self._call(
+            exchange.changing(
+                "POST",
+                f"/webhooks/{exchange.segment(id)}/rotate-secret",
+                body={},
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
+    async def send_webhook_test(
+        self, id: str, /, *, idempotency_key: str | None = None
+    ) -> types.WebhookDelivery:
+        """Send an event of the type `webhook.test` to this webhook. The answer does not wait for
+        it.
+
+        Scope: `write`
+        """
+        answer: types.WebhookDelivery = await self._call(
+            exchange.changing(
+                "POST",
+                f"/webhooks/{exchange.segment(id)}/test",
+                body={},
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
+    def list_webhook_deliveries(
+        self,
+        id: str,
+        /,
+        *,
+        limit: int | None = None,
+        status: Literal["PENDING", "DELIVERED", "FAILED"] | None = None,
+    ) -> AsyncPages[types.WebhookDelivery]:
+        """List the deliveries of the last 30 days, newest first.
+
+        Scope: `read`
+        """
+        return self._list(
+            f"/webhooks/{exchange.segment(id)}/deliveries", {"limit": limit, "status": status}
+        )
+
+    async def resend_webhook_delivery(
+        self, id: str, deliveryId: str, /, *, idempotency_key: str | None = None
+    ) -> types.WebhookDelivery:
+        """Send a delivery again, under the same `webhook-id`.
+
+        Scope: `write`
+        """
+        answer: types.WebhookDelivery = await self._call(
+            exchange.changing(
+                "POST",
+                f"/webhooks/{exchange.segment(id)}/deliveries/{exchange.segment(deliveryId)}/resend",
+                body={},
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
+    async def resend_webhook_deliveries(
+        self,
+        id: str,
+        /,
+        *,
+        idempotency_key: str | None = None,
+        **body: Unpack[types.ResendDeliveries],
+    ) -> types.Resent:
+        """Send all ended deliveries again that were created at or after a moment.
+
+        Scope: `write`
+        """
+        answer: types.Resent = await self._call(
+            exchange.changing(
+                "POST",
+                f"/webhooks/{exchange.segment(id)}/resend",
+                body=body,
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
     async def create_key(
         self, *, idempotency_key: str | None = None, **body: Unpack[types.CreateKey]
     ) -> types.NewApiKey:
@@ -1405,6 +1709,6 @@ class AsyncMarketplace(AsyncClient):
         return answer
 
     async def get_detailed_health(self) -> types.DetailedHealth:
-        """Check every part; 503 if a service or the database is not ready."""
+        """Check every part; 503 if one is not ready that requests need."""
         answer: types.DetailedHealth = await self._call(exchange.reading("/health/detailed", {}))
         return answer

@@ -83,6 +83,20 @@ class CreateKey(TypedDict):
     name: NotRequired[str | None]
 
 
+EventType: TypeAlias = str
+
+
+class CreateWebhook(TypedDict):
+    """
+    A URL that gets the events of some types.
+    """
+
+    url: str
+    eventTypes: list[EventType]
+    description: NotRequired[str | None]
+    enabled: NotRequired[bool]
+
+
 class CreateWithdrawal(TypedDict):
     """
     A payment to an account outside. Nothing is held before it is committed.
@@ -178,6 +192,27 @@ class Delivery(TypedDict):
     notes: str | None
     url: str | None
     deliveredAt: str | None
+
+
+class DeliveryAttempt(TypedDict):
+    """
+    An attempt. statusCode: null if there was no answer. answer: its first 2 KiB.
+    """
+
+    at: str
+    durationMilliseconds: int
+    statusCode: int | None
+    answer: str
+    error: str | None
+
+
+class DeliveryRequest(TypedDict):
+    """
+    What is sent: the event is the body. url: of the last attempt; null before the first.
+    """
+
+    url: str | None
+    event: dict[str, Any]
 
 
 class DepositAsset(TypedDict):
@@ -547,6 +582,23 @@ class ReleaseFunds(TypedDict):
     force: NotRequired[bool | None]
 
 
+class ResendDeliveries(TypedDict):
+    """
+    From when on ended deliveries are sent again.
+    """
+
+    since: str
+
+
+class Resent(TypedDict):
+    """
+    How many deliveries of a webhook are sent again.
+    """
+
+    webhookId: str
+    count: int
+
+
 class ReservedOrder(TypedDict):
     """
     The buyer's money is held.
@@ -681,6 +733,15 @@ class SuccessOrderWithMilestone(TypedDict):
     data: OrderWithMilestone
 
 
+class SuccessResent(TypedDict):
+    """
+    The envelope of every answer.
+    """
+
+    success: Literal[True]
+    data: Resent
+
+
 class SuccessReservedOrder(TypedDict):
     """
     The envelope of every answer.
@@ -699,6 +760,17 @@ class TimelineEntry(TypedDict):
     kind: str
     name: str
     details: dict[str, Any]
+
+
+class UpdateWebhook(TypedDict):
+    """
+    The fields that change; the others stay.
+    """
+
+    url: NotRequired[str | None]
+    eventTypes: NotRequired[list[EventType] | None]
+    description: NotRequired[str | None]
+    enabled: NotRequired[bool | None]
 
 
 class User(TypedDict):
@@ -721,6 +793,60 @@ class WalletBalance(TypedDict):
 
     asset: str
     balance: str
+
+
+class Webhook(TypedDict):
+    """
+    A webhook, without its secret. disabledReason: null while it is enabled.
+    """
+
+    id: str
+    url: str
+    eventTypes: list[str]
+    description: str
+    enabled: bool
+    disabledReason: Literal["REQUESTED", "FAILED"] | None
+    disabledAt: str | None
+    previousSecretUntil: str | None
+    createdAt: str
+    updatedAt: str
+
+
+class WebhookDelivery(TypedDict):
+    """
+    An event that is sent to a webhook. attempts: since it was last told to be sent.
+    """
+
+    id: str
+    webhookId: str
+    eventId: str
+    eventType: str
+    aggregateId: str
+    status: Literal["PENDING", "DELIVERED", "FAILED"]
+    attempts: int
+    lastAttempt: DeliveryAttempt | None
+    nextAttemptAt: str | None
+    createdAt: str
+    finishedAt: str | None
+    request: DeliveryRequest
+
+
+class WebhookWithSecret(TypedDict):
+    """
+    A webhook with its new secret: the only time it is shown.
+    """
+
+    id: str
+    url: str
+    eventTypes: list[str]
+    description: str
+    enabled: bool
+    disabledReason: Literal["REQUESTED", "FAILED"] | None
+    disabledAt: str | None
+    previousSecretUntil: str | None
+    createdAt: str
+    updatedAt: str
+    secret: str
 
 
 class WithdrawalFailure(TypedDict):
@@ -833,10 +959,10 @@ class Deposit(TypedDict):
     Where a user's deposits go.
     """
 
-    userId: str
     address: str
     asset: DepositAsset
     network: str
+    userId: str
 
 
 class DisputedOrder(TypedDict):
@@ -1021,6 +1147,28 @@ class PageUser(TypedDict):
     nextCursor: str | None
 
 
+class PageWebhookDelivery(TypedDict):
+    """
+    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    """
+
+    success: Literal[True]
+    data: list[WebhookDelivery]
+    hasMore: bool
+    nextCursor: str | None
+
+
+class PageWebhook(TypedDict):
+    """
+    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    """
+
+    success: Literal[True]
+    data: list[Webhook]
+    hasMore: bool
+    nextCursor: str | None
+
+
 class ResolvedDispute(TypedDict):
     """
     A decision, paid or being paid.
@@ -1123,6 +1271,33 @@ class SuccessUser(TypedDict):
 
     success: Literal[True]
     data: User
+
+
+class SuccessWebhookDelivery(TypedDict):
+    """
+    The envelope of every answer.
+    """
+
+    success: Literal[True]
+    data: WebhookDelivery
+
+
+class SuccessWebhookWithSecret(TypedDict):
+    """
+    The envelope of every answer.
+    """
+
+    success: Literal[True]
+    data: WebhookWithSecret
+
+
+class SuccessWebhook(TypedDict):
+    """
+    The envelope of every answer.
+    """
+
+    success: Literal[True]
+    data: Webhook
 
 
 class Timeline(TypedDict):

@@ -252,6 +252,100 @@ class Party(Client):
         answer: types.Me = self._call(exchange.reading("/me", {}))
         return answer
 
+    def get_balance(self) -> types.Balance:
+        """Read what the caller can spend, and what is held."""
+        answer: types.Balance = self._call(exchange.reading("/me/balance", {}))
+        return answer
+
+    def list_entries(self, *, limit: int | None = None) -> Pages[types.Entry]:
+        """Read the caller's statement, newest first: each payment with the balance after it."""
+        return self._list("/me/balance/entries", {"limit": limit})
+
+    def get_deposit(self) -> types.Deposit:
+        """Read where the caller pays in: address, asset and its issuer, network, and no memo."""
+        answer: types.Deposit = self._call(exchange.reading("/me/wallet/deposit", {}))
+        return answer
+
+    def create_withdrawal(
+        self,
+        *,
+        idempotency_key: str | None = None,
+        wait_seconds: int | None = None,
+        **body: Unpack[types.CreateWithdrawal],
+    ) -> types.Withdrawal:
+        """Create a withdrawal of the caller's money; with `commit`, hold and pay it out at once.
+
+        The destination is checked first. If the amount is not available, the withdrawal stays
+        `created`.
+        """
+        answer: types.Withdrawal = self._call(
+            exchange.changing(
+                "POST",
+                "/me/withdrawals",
+                body=body,
+                idempotency_key=idempotency_key,
+                wait_seconds=wait_seconds,
+            )
+        )
+        return answer
+
+    def list_withdrawals(
+        self,
+        *,
+        limit: int | None = None,
+        status: Literal["created", "pending", "completed", "failed", "cancelled"] | None = None,
+        reference: str | None = None,
+    ) -> Pages[types.Withdrawal]:
+        """List the caller's withdrawals, newest first. Several filters are AND."""
+        return self._list(
+            "/me/withdrawals", {"limit": limit, "status": status, "reference": reference}
+        )
+
+    def get_withdrawal(self, withdrawal_id: str, /) -> types.Withdrawal:
+        """Read a withdrawal of the caller."""
+        answer: types.Withdrawal = self._call(
+            exchange.reading(f"/me/withdrawals/{exchange.segment(withdrawal_id)}", {})
+        )
+        return answer
+
+    def commit_withdrawal(
+        self,
+        withdrawal_id: str,
+        /,
+        *,
+        idempotency_key: str | None = None,
+        wait_seconds: int | None = None,
+    ) -> types.Withdrawal:
+        """Hold the amount and pay it out.
+
+        A withdrawal that the chain refuses for good is `failed`, and its amount is available
+        again.
+        """
+        answer: types.Withdrawal = self._call(
+            exchange.changing(
+                "POST",
+                f"/me/withdrawals/{exchange.segment(withdrawal_id)}/commit",
+                body={},
+                idempotency_key=idempotency_key,
+                wait_seconds=wait_seconds,
+            )
+        )
+        return answer
+
+    def cancel_withdrawal(
+        self, withdrawal_id: str, /, *, idempotency_key: str | None = None
+    ) -> types.Withdrawal:
+        """Cancel a withdrawal that was not committed."""
+        answer: types.Withdrawal = self._call(
+            exchange.changing(
+                "POST",
+                f"/me/withdrawals/{exchange.segment(withdrawal_id)}/cancel",
+                body={},
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
 
 class AsyncParty(AsyncClient):
     """The party API. credential: an access token."""
@@ -493,4 +587,98 @@ class AsyncParty(AsyncClient):
     async def get_me(self) -> types.Me:
         """Read the person of this token."""
         answer: types.Me = await self._call(exchange.reading("/me", {}))
+        return answer
+
+    async def get_balance(self) -> types.Balance:
+        """Read what the caller can spend, and what is held."""
+        answer: types.Balance = await self._call(exchange.reading("/me/balance", {}))
+        return answer
+
+    def list_entries(self, *, limit: int | None = None) -> AsyncPages[types.Entry]:
+        """Read the caller's statement, newest first: each payment with the balance after it."""
+        return self._list("/me/balance/entries", {"limit": limit})
+
+    async def get_deposit(self) -> types.Deposit:
+        """Read where the caller pays in: address, asset and its issuer, network, and no memo."""
+        answer: types.Deposit = await self._call(exchange.reading("/me/wallet/deposit", {}))
+        return answer
+
+    async def create_withdrawal(
+        self,
+        *,
+        idempotency_key: str | None = None,
+        wait_seconds: int | None = None,
+        **body: Unpack[types.CreateWithdrawal],
+    ) -> types.Withdrawal:
+        """Create a withdrawal of the caller's money; with `commit`, hold and pay it out at once.
+
+        The destination is checked first. If the amount is not available, the withdrawal stays
+        `created`.
+        """
+        answer: types.Withdrawal = await self._call(
+            exchange.changing(
+                "POST",
+                "/me/withdrawals",
+                body=body,
+                idempotency_key=idempotency_key,
+                wait_seconds=wait_seconds,
+            )
+        )
+        return answer
+
+    def list_withdrawals(
+        self,
+        *,
+        limit: int | None = None,
+        status: Literal["created", "pending", "completed", "failed", "cancelled"] | None = None,
+        reference: str | None = None,
+    ) -> AsyncPages[types.Withdrawal]:
+        """List the caller's withdrawals, newest first. Several filters are AND."""
+        return self._list(
+            "/me/withdrawals", {"limit": limit, "status": status, "reference": reference}
+        )
+
+    async def get_withdrawal(self, withdrawal_id: str, /) -> types.Withdrawal:
+        """Read a withdrawal of the caller."""
+        answer: types.Withdrawal = await self._call(
+            exchange.reading(f"/me/withdrawals/{exchange.segment(withdrawal_id)}", {})
+        )
+        return answer
+
+    async def commit_withdrawal(
+        self,
+        withdrawal_id: str,
+        /,
+        *,
+        idempotency_key: str | None = None,
+        wait_seconds: int | None = None,
+    ) -> types.Withdrawal:
+        """Hold the amount and pay it out.
+
+        A withdrawal that the chain refuses for good is `failed`, and its amount is available
+        again.
+        """
+        answer: types.Withdrawal = await self._call(
+            exchange.changing(
+                "POST",
+                f"/me/withdrawals/{exchange.segment(withdrawal_id)}/commit",
+                body={},
+                idempotency_key=idempotency_key,
+                wait_seconds=wait_seconds,
+            )
+        )
+        return answer
+
+    async def cancel_withdrawal(
+        self, withdrawal_id: str, /, *, idempotency_key: str | None = None
+    ) -> types.Withdrawal:
+        """Cancel a withdrawal that was not committed."""
+        answer: types.Withdrawal = await self._call(
+            exchange.changing(
+                "POST",
+                f"/me/withdrawals/{exchange.segment(withdrawal_id)}/cancel",
+                body={},
+                idempotency_key=idempotency_key,
+            )
+        )
         return answer

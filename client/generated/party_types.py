@@ -18,6 +18,16 @@ class AddEvidence(TypedDict):
     evidence: list[EvidenceItem]
 
 
+class Balance(TypedDict):
+    """
+    What the caller can spend, and what is held for their orders and withdrawals.
+    """
+
+    available: float
+    reserved: float
+    currency: str
+
+
 class CostBreakdown(TypedDict):
     """
     How the amount is divided; `provider_fee` if the business bears it.
@@ -44,6 +54,19 @@ class CreateOrder(TypedDict):
     currency: NotRequired[Literal["USD", "USDC"]]
 
 
+class CreateWithdrawal(TypedDict):
+    """
+    A payment to an account outside. Nothing is held before it is committed.
+    """
+
+    amount: float
+    destination: str
+    memo: NotRequired[str | None]
+    memo_type: NotRequired[Literal["text", "id", "hash"]]
+    reference: NotRequired[str | None]
+    commit: NotRequired[bool]
+
+
 class DeliverOrder(TypedDict):
     """
     The delivery: notes and a link.
@@ -51,6 +74,15 @@ class DeliverOrder(TypedDict):
 
     delivery_notes: NotRequired[str | None]
     deliverable_url: NotRequired[str | None]
+
+
+class DepositAsset(TypedDict):
+    """
+    The only asset that is credited.
+    """
+
+    code: str
+    issuer: str
 
 
 class Dispute(TypedDict):
@@ -69,6 +101,27 @@ class Dispute(TypedDict):
     resolved_at: str | None
     created_at: str
     updated_at: str
+
+
+class Entry(TypedDict):
+    """
+    One line of the statement: a payment, and the balance after it.
+
+    order_id, withdrawal_id: what it was for, where it was for one of these.
+    """
+
+    transfer_id: str
+    code: str
+    type: Literal["single", "pending", "post", "void"]
+    order_id: str | None
+    withdrawal_id: str | None
+    available_change: float
+    reserved_change: float
+    available: float
+    reserved: float
+    currency: str
+    transaction_hash: str | None
+    at: str | None
 
 
 class FieldError(TypedDict):
@@ -210,6 +263,35 @@ class Receipt(TypedDict):
     created_at: str
 
 
+class WithdrawalFailure(TypedDict):
+    """
+    Why a withdrawal has failed: a code to act on, a sentence to read.
+    """
+
+    reason: str
+    message: str
+
+
+class Deposit(TypedDict):
+    """
+    Where the caller pays in. memo: `none`; money that is sent with a memo is not credited.
+    """
+
+    address: str
+    asset: DepositAsset
+    network: str
+    memo: Literal["none"]
+
+
+class Entries(TypedDict):
+    """
+    A page of the statement. next_cursor: the next request's `cursor`; null at the end.
+    """
+
+    items: list[Entry]
+    next_cursor: str | None
+
+
 class Failure(TypedDict):
     """
     A refusal: a code to act on, a sentence to read, facts, and wrong fields if any.
@@ -219,3 +301,33 @@ class Failure(TypedDict):
     message: str
     detail: dict[str, Any]
     errors: NotRequired[list[FieldError]]
+
+
+class Withdrawal(TypedDict):
+    """
+    A payment to an account outside. in_progress: it is being carried out.
+    """
+
+    id: str
+    amount: float
+    currency: str
+    destination: str
+    memo: str | None
+    memo_type: Literal["text", "id", "hash"] | None
+    reference: str | None
+    status: Literal["created", "pending", "completed", "failed", "cancelled"]
+    in_progress: bool
+    failure: WithdrawalFailure | None
+    transaction_hash: str | None
+    created_at: str
+    committed_at: str | None
+    finished_at: str | None
+
+
+class Withdrawals(TypedDict):
+    """
+    A page of a list. next_cursor: the next request's `cursor`; null at the end.
+    """
+
+    items: list[Withdrawal]
+    next_cursor: str | None

@@ -25,7 +25,7 @@ from chassis.tls import spiffe_id
 from deploy.local.credentials import write_private
 from deploy.local.ports import HOST
 
-PROGRAMS = ("gateway", "orders", "ledger", "escrow", "disputes", "nats", OPERATOR)
+PROGRAMS = ("gateway", "orders", "ledger", "escrow", "disputes", "webhooks", "nats", OPERATOR)
 AUTHORITY_DAYS, CERTIFICATE_DAYS = 3650, 90
 # Clocks differ between machines.
 _EARLIER = dt.timedelta(minutes=5)

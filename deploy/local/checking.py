@@ -14,6 +14,7 @@ _CLASSES = {
     "ledger": ("services.ledger.settings", "LedgerSettings"),
     "escrow": ("services.escrow.settings", "EscrowSettings"),
     "disputes": ("services.disputes.settings", "DisputesSettings"),
+    "webhooks": ("services.webhooks.settings", "WebhooksSettings"),
     "gateway": ("gateway.settings", "GatewaySettings"),
 }
 # Placeholders for what the devnet reports once it runs.

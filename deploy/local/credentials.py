@@ -19,13 +19,14 @@ _READERS = "nats_readers.json"
 class Credentials:
     """The secrets by name.
 
-    event_signing_key signs what escrow publishes; nats: passwords by user; api_key and test_key are
-    "" until they were made.
+    event_signing_key signs what escrow publishes; webhook_key: what the secrets of webhooks are
+    derived from; nats: passwords by user; api_key and test_key are "" until they were made.
     """
 
     api_key_pepper: str
     token_secret: str
     event_signing_key: str
+    webhook_key: str
     nats: Mapping[str, str]
     api_key: str = ""
     test_key: str = ""
@@ -39,6 +40,7 @@ def load(run_dir: Path) -> Credentials:
         "api_key_pepper": secrets.token_urlsafe(32),
         "token_secret": secrets.token_urlsafe(32),
         "event_signing_key": new_key(),
+        "webhook_key": secrets.token_urlsafe(32),
     }
     passwords = {name: secrets.token_urlsafe(32) for name in HOUSE} | known.get("nats", {})
     # Secrets that only an older version used are dropped.

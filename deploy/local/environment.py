@@ -126,6 +126,7 @@ READS: Mapping[str, frozenset[str]] = {
         "VAULT_URL",
     },
     "disputes": _SERVICE,
+    "webhooks": _SERVICE | {"WEBHOOK_CLOSED_NETWORKS", "WEBHOOK_KEY"},
     "gateway": frozenset(
         {
             *_CALLER,
@@ -157,6 +158,7 @@ READS: Mapping[str, frozenset[str]] = {
             "TRUSTED_PROXIES",
             "STOP_GRACE_SECONDS",
             "WAIT_SECONDS",
+            "WEBHOOKS_ADDRESS",
         }
     ),
     # The devnet's Trustless Work API has a key of its own; only escrow gets the real one.

@@ -28,6 +28,7 @@ CODE = (
     "services.ledger.app",
     "services.escrow.app",
     "services.disputes.app",
+    "services.webhooks.app",
     "gateway.app",
     "gateway.keytool",
     "chassis.migrations.__main__",

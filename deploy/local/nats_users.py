@@ -20,8 +20,11 @@ PUBLISHES = {
     "ledger": ("balance.*",),
     "escrow": ("escrow.*", "wallet.*"),
     "disputes": ("dispute.*",),
+    "webhooks": ("webhook.*",),
 }
 GATEWAY = "gateway"
+# The service that follows the whole stream, with short-lived consumers of its own.
+FOLLOWER = "webhooks"
 HOUSE = (*PUBLISHES, GATEWAY, ADMIN, READER)
 # The only consumer among the programs, and its subject.
 DEPOSITS = "ledger-deposits"
@@ -43,11 +46,12 @@ class NatsUser:
 
 def users(passwords: Mapping[str, str], *, readers: Mapping[str, str]) -> list[NatsUser]:
     """Return every user of a server. passwords: of HOUSE by name; readers: passwords by name."""
-    services = [_service(name, passwords[name]) for name in PUBLISHES]
+    consumers = (DEPOSITS, READER, *readers)
+    services = [_service(name, passwords[name], others=consumers) for name in PUBLISHES]
     return [
         NatsUser(name=ADMIN, password=passwords[ADMIN], publish=None, subscribe=None),
         *services,
-        _gateway(passwords[GATEWAY], others=(DEPOSITS, READER, *readers)),
+        _gateway(passwords[GATEWAY], others=consumers),
         *(
             _reader(name, password)
             for name, password in {READER: passwords[READER], **readers}.items()
@@ -61,15 +65,17 @@ def check_reader(name: str) -> None:
         raise ValueError("must be lower-case letters, digits and dashes, and not a program's name")
 
 
-def _service(name: str, password: str) -> NatsUser:
+def _service(name: str, password: str, *, others: Iterable[str]) -> NatsUser:
     # A stream that was lost is made by the first that comes; what was stored under an id that is
     # already taken, a relay looks at. Neither changes a stream that is there.
     stream = tuple(f"{_API}.STREAM.{call}.{STREAM}" for call in ("INFO", "CREATE", "MSG.GET"))
     consumer = _consumer_of(DEPOSITS, makes=True) if name == "ledger" else ()
+    follower = _follower() if name == FOLLOWER else ()
     return NatsUser(
         name=name,
         password=password,
-        publish=(*PUBLISHES[name], *stream, *consumer),
+        publish=(*PUBLISHES[name], *stream, *consumer, *follower),
+        deny=_consumers_of(others) if name == FOLLOWER else (),
         subscribe=(f"_INBOX.{name}.>",),
     )
 
@@ -82,23 +88,35 @@ def _gateway(password: str, *, others: Iterable[str]) -> NatsUser:
         publish=(
             f"{_API}.STREAM.INFO.{STREAM}",
             f"{_API}.STREAM.MSG.GET.{STREAM}",
-            f"{_API}.CONSUMER.CREATE.{STREAM}",
-            *(f"{_API}.CONSUMER.{call}.{STREAM}.>" for call in ("CREATE", "INFO", "DELETE")),
-            f"{_API}.CONSUMER.MSG.NEXT.{STREAM}.>",
-            f"$JS.ACK.{STREAM}.>",
-            "$JS.FC.>",
+            *_follower(),
         ),
-        deny=tuple(
-            subject
-            for name in others
-            for subject in (
-                f"{_API}.CONSUMER.*.{STREAM}.{name}",
-                f"{_API}.CONSUMER.*.{STREAM}.{name}.>",
-                f"{_API}.CONSUMER.MSG.NEXT.{STREAM}.{name}",
-                f"$JS.ACK.{STREAM}.{name}.>",
-            )
-        ),
+        deny=_consumers_of(others),
         subscribe=(f"_INBOX.{GATEWAY}.>",),
+    )
+
+
+def _follower() -> tuple[str, ...]:
+    """List what reading with short-lived consumers takes."""
+    return (
+        f"{_API}.CONSUMER.CREATE.{STREAM}",
+        *(f"{_API}.CONSUMER.{call}.{STREAM}.>" for call in ("CREATE", "INFO", "DELETE")),
+        f"{_API}.CONSUMER.MSG.NEXT.{STREAM}.>",
+        f"$JS.ACK.{STREAM}.>",
+        "$JS.FC.>",
+    )
+
+
+def _consumers_of(others: Iterable[str]) -> tuple[str, ...]:
+    """List what is needed to touch the durable consumers of others."""
+    return tuple(
+        subject
+        for name in others
+        for subject in (
+            f"{_API}.CONSUMER.*.{STREAM}.{name}",
+            f"{_API}.CONSUMER.*.{STREAM}.{name}.>",
+            f"{_API}.CONSUMER.MSG.NEXT.{STREAM}.{name}",
+            f"$JS.ACK.{STREAM}.{name}.>",
+        )
     )
 
 

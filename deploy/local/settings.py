@@ -58,6 +58,9 @@ PORTS = (
     "ledger-metrics",
     "escrow-metrics",
     "disputes-metrics",
+    "webhooks",
+    "webhooks-health",
+    "webhooks-metrics",
 )
 _LINK = re.compile(r"([a-z]+)>([a-z]+)=((\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5})")
 _PAUSE = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?")

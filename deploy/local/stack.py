@@ -38,7 +38,7 @@ from deploy.local.wiring import SERVICES, Wiring, role_password
 STOP_ORDER = (
     ("gateway",),
     ("orders",),
-    ("ledger", "escrow", "disputes"),
+    ("ledger", "escrow", "disputes", "webhooks"),
     ("devnet",),
     ("nats",),
     ("postgres",),

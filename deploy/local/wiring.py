@@ -13,7 +13,7 @@ from deploy.local.environment import inherited
 from deploy.local.ports import HOST
 from deploy.local.settings import StackSettings
 
-SERVICES = ("orders", "ledger", "escrow", "disputes")
+SERVICES = ("orders", "ledger", "escrow", "disputes", "webhooks")
 # The API key of the devnet's Trustless Work API.
 _DEVNET_API_KEY = "devnet-key"
 # Settings of the stack itself: a child gets its own value or none.
@@ -73,6 +73,8 @@ class Wiring:
                 **self._chain(network),
                 "EVENT_SIGNING_KEY": self._credentials.event_signing_key,
             }
+        if name == "webhooks":
+            own["WEBHOOK_KEY"] = self._credentials.webhook_key
         if name == "ledger":
             own["ESCROW_EVENT_KEYS"] = self._event_keys()
         merged = self._merge(name, own)

@@ -10,8 +10,9 @@ from kernel.errors import Unavailable
 from kernel.version import VERSION
 
 UP, DOWN = "up", "down"
-# Without it only the streams of events wait.
-DISPENSABLE = "events"
+# Without them only the streams of events wait, and what is sent to webhooks.
+EVENTS = "events"
+DISPENSABLE = {EVENTS, "webhooks"}
 routes = Routes("Health")
 
 
@@ -36,19 +37,19 @@ async def get_health(_call: Call) -> Answer[Success[Health]]:
 
 @routes.get("/health/detailed", scope=OPEN, refusals=("PROVIDER_UNAVAILABLE",))
 async def get_detailed_health(call: Call) -> Answer[Success[DetailedHealth]]:
-    """Check every part; 503 if a service or the database is not ready."""
+    """Check every part; 503 if one is not ready that requests need."""
     parts = call.parts
     services, database, events = await asyncio.gather(
         parts.backends.health(), parts.keys.store.is_ready(), parts.feed.is_ready()
     )
-    ready = {**services, "database": database, DISPENSABLE: events}
+    ready = {**services, "database": database, EVENTS: events}
     if not parts.watch.is_clock_right:
         ready["clock"] = False
     if parts.schema.is_right is False:
         ready["schema"] = False
     names = {name: UP if up else DOWN for name, up in ready.items()}
     down = [name for name, up in ready.items() if not up]
-    if set(down) - {DISPENSABLE}:
+    if set(down) - DISPENSABLE:
         raise Unavailable(f"Not ready: {', '.join(down)}", details={"parts": names})
     status = "degraded" if down else "ok"
     return success({"status": status, "version": VERSION, "parts": names})

@@ -22,6 +22,7 @@ from gateway.marketplace import (
     offers,
     orders,
     users,
+    webhooks,
     withdrawals,
 )
 from gateway.marketplace.shapes import Failure
@@ -38,6 +39,7 @@ RESOURCES = (
     withdrawals,
     disputes,
     events,
+    webhooks,
     api_keys,
     marketplaces,
     health,
@@ -63,6 +65,7 @@ ABOUT = About(
         "Withdrawals": "Payments of users' money to accounts outside.",
         "Disputes": "The cases of support: evidence, assignment, decisions.",
         "Events": "A live stream of events, with replay.",
+        "Webhooks": "Events, signed and sent to URLs of the marketplace.",
         "Marketplace": "The settings of the marketplace, and the clock of a test marketplace.",
         "Access": "API keys, and the key of a request.",
         "Health": "Whether the gateway runs, and whether each part is ready.",

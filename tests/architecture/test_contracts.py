@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor import EnumDescriptor, ServiceDescriptor
 
-SERVICES = ("orders", "ledger", "escrow", "disputes")
+SERVICES = ("orders", "ledger", "escrow", "disputes", "webhooks")
 # The modules of a service that define enums of the wire.
 MODULES = (
     "domain",
@@ -28,6 +28,7 @@ OTHER_NAMES = {
     "OrderState": "State",
     "DisputeDecision": "Decision",
     "FlowChangeKind": "Change",
+    "DeliveryStatus": "State",
 }
 
 

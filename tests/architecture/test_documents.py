@@ -24,7 +24,7 @@ TOLD = re.compile(r"^// ([a-z_]+\.[a-z_]+)[^{]*?^message (\w+)", re.MULTILINE | 
 REASON = re.compile(r"\b[A-Z]{3,}(?:_[A-Z]+)+\b")
 # Folders that appear when something runs.
 MADE = (".run/", ".venv/")
-SERVICES = ("orders", "ledger", "escrow", "disputes")
+SERVICES = ("orders", "ledger", "escrow", "disputes", "webhooks")
 
 
 def name(page: pathlib.Path) -> str:

@@ -15,6 +15,7 @@ PROGRAMS = (
     "services.ledger.__main__",
     "services.escrow.__main__",
     "services.disputes.__main__",
+    "services.webhooks.__main__",
     "gateway.__main__",
     "gateway.keytool",
     "chassis.migrations.__main__",

@@ -16,12 +16,13 @@ from services.escrow.measures import MEASURES as ESCROW
 from services.ledger.measures import BATCH_TRANSFERS
 from services.ledger.measures import MEASURES as LEDGER
 from services.orders.measures import MEASURES as ORDERS
+from services.webhooks.measures import MEASURES as WEBHOOKS
 from tools.k8s.render import ROOT
 
 FOLDER = ROOT / "deploy/k8s/components/monitoring"
 RULES: dict[str, Any] = yaml.safe_load((FOLDER / "rules.yaml").read_text())
 ALERTS = [rule for group in RULES["spec"]["groups"] for rule in group["rules"]]
-MEASURES = (*metrics.OUTBOX, *ESCROW, *LEDGER, *ORDERS)
+MEASURES = (*metrics.OUTBOX, *ESCROW, *LEDGER, *ORDERS, *WEBHOOKS)
 
 
 def sections() -> set[str]:
@@ -87,6 +88,7 @@ def test_every_measure_is_asked_for_by_an_alert_or_the_dashboard() -> None:
         "orchestrator_orders_users_waiting",
         "orchestrator_outbox_waiting",
         "orchestrator_escrow_unreadable_transfers",
+        "orchestrator_webhook_deliveries_waiting",
     }
 
 
@@ -120,4 +122,5 @@ def test_the_page_of_metrics_has_every_metric_and_alert() -> None:
         "orchestrator_measured_timestamp_seconds",
         "orchestrator_not_measured_total",
         "orchestrator_escrow_fee_lumens_total",
+        "orchestrator_webhook_attempts_total",
     }

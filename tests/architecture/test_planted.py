@@ -53,6 +53,8 @@ ILLEGAL = [
     ("services/orders/app.py", "import gateway.app", "orders.app -> gateway.app"),
     ("services/disputes/domain.py", "import services.disputes.store", "disputes.store"),
     ("services/disputes/store.py", "import services.disputes.service", "disputes.service"),
+    ("services/webhooks/store.py", "import services.webhooks.service", "webhooks.service"),
+    ("services/webhooks/addresses.py", "import socket", "webhooks.addresses -> socket"),
     (
         "chassis/relay.py",
         "import services.orders.order.domain",
@@ -123,6 +125,7 @@ UNLISTED = [
     ("services/escrow/sending/extras.py", "extras"),
     ("services/escrow/wallets/extras.py", "extras"),
     ("services/disputes/extras.py", "extras"),
+    ("services/webhooks/extras.py", "extras"),
     ("chassis/extras.py", "extras"),
     ("kernel/extras.py", "extras"),
     ("gateway/extras.py", "extras"),

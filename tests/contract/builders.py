@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from google.protobuf import timestamp_pb2
 from google.protobuf.message import Message
 from orchestrator.common.v1 import common_pb2 as common
 from orchestrator.disputes.v1 import disputes_pb2 as disputes
@@ -16,6 +17,7 @@ from orchestrator.ledger.v1 import ledger_pb2 as ledger
 from orchestrator.orders.v1 import offers_pb2 as offers
 from orchestrator.orders.v1 import orders_pb2 as orders
 from orchestrator.orders.v1 import withdrawals_pb2 as withdrawals
+from orchestrator.webhooks.v1 import webhooks_pb2 as webhooks
 
 from kernel.ids import new_id
 from kernel.money import CENT
@@ -342,9 +344,43 @@ DISPUTES: dict[str, Callable[[], Any]] = {
     "CompleteDispute": lambda: keyed(disputes.CompleteDisputeRequest, dispute_id=ident()),
 }
 
+WEBHOOKS: dict[str, Callable[[], Any]] = {
+    "CreateWebhook": lambda: keyed(
+        webhooks.CreateWebhookRequest,
+        url="https://shop.example.com/hooks",
+        event_types=["order.*", "dispute.opened"],
+        description="The shop",
+    ),
+    "GetWebhook": lambda: webhooks.GetWebhookRequest(webhook_id=ident()),
+    "ListWebhooks": lambda: webhooks.ListWebhooksRequest(page=page()),
+    "UpdateWebhook": lambda: keyed(
+        webhooks.UpdateWebhookRequest,
+        webhook_id=ident(),
+        url="https://shop.example.com/others",
+        event_types=["*"],
+        description="All of them",
+        enabled=True,
+    ),
+    "DeleteWebhook": lambda: keyed(webhooks.DeleteWebhookRequest, webhook_id=ident()),
+    "RotateSecret": lambda: keyed(webhooks.RotateSecretRequest, webhook_id=ident()),
+    "TestWebhook": lambda: keyed(webhooks.TestWebhookRequest, webhook_id=ident()),
+    "ListDeliveries": lambda: webhooks.ListDeliveriesRequest(
+        webhook_id=ident(), page=page(), status=webhooks.DELIVERY_STATUS_FAILED
+    ),
+    "ResendDelivery": lambda: keyed(
+        webhooks.ResendDeliveryRequest, webhook_id=ident(), delivery_id=ident()
+    ),
+    "ResendDeliveries": lambda: keyed(
+        webhooks.ResendDeliveriesRequest,
+        webhook_id=ident(),
+        since=timestamp_pb2.Timestamp(seconds=1),
+    ),
+}
+
 VALID: dict[str, dict[str, Callable[[], Any]]] = {
     "orders": ORDERS,
     "ledger": LEDGER,
     "escrow": ESCROW,
     "disputes": DISPUTES,
+    "webhooks": WEBHOOKS,
 }

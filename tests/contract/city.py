@@ -94,6 +94,8 @@ class City:
             environment |= {**self._chain(), "event_signing_key": EVENT_SIGNING_KEY}
         if name == "ledger":
             environment["escrow_event_keys"] = ESCROW_EVENT_KEYS
+        if name == "webhooks":
+            environment["webhook_key"] = "a key for the secrets of webhooks, of tests"
         if name == "orders":
             environment["identity_key_file"] = key_file(name)
             for other in ("ledger", "escrow", "disputes"):
@@ -154,6 +156,6 @@ on conflict (id) do update set allows_manual_credit = true
 _TABLES = """
 select table_schema, table_name from information_schema.columns
 where column_name = 'marketplace_id'
-  and table_schema in ('orders', 'ledger', 'escrow', 'disputes')
+  and table_schema in ('orders', 'ledger', 'escrow', 'disputes', 'webhooks')
 order by 1, 2
 """

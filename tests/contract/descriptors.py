@@ -1,4 +1,4 @@
-"""The contracts of the four services, as lists for generated tests."""
+"""The contracts of the five services, as lists for generated tests."""
 
 from typing import Any
 
@@ -7,18 +7,21 @@ from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
 from orchestrator.escrow.v1 import escrow_pb2, escrow_pb2_grpc
 from orchestrator.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 from orchestrator.orders.v1 import orders_pb2, orders_pb2_grpc
+from orchestrator.webhooks.v1 import webhooks_pb2, webhooks_pb2_grpc
 
 SERVICES: dict[str, ServiceDescriptor] = {
     "ledger": ledger_pb2.DESCRIPTOR.services_by_name["LedgerService"],
     "escrow": escrow_pb2.DESCRIPTOR.services_by_name["EscrowService"],
     "disputes": disputes_pb2.DESCRIPTOR.services_by_name["DisputesService"],
     "orders": orders_pb2.DESCRIPTOR.services_by_name["OrdersService"],
+    "webhooks": webhooks_pb2.DESCRIPTOR.services_by_name["WebhooksService"],
 }
 STUBS: dict[str, Any] = {
     "ledger": ledger_pb2_grpc.LedgerServiceStub,
     "escrow": escrow_pb2_grpc.EscrowServiceStub,
     "disputes": disputes_pb2_grpc.DisputesServiceStub,
     "orders": orders_pb2_grpc.OrdersServiceStub,
+    "webhooks": webhooks_pb2_grpc.WebhooksServiceStub,
 }
 METHODS: list[tuple[str, MethodDescriptor]] = [
     (name, method) for name, service in SERVICES.items() for method in service.methods

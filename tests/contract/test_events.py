@@ -23,12 +23,12 @@ from tests.contract.city import City
 from tests.contract.world import PRICE, READY, World
 
 PROTOS = Path(__file__).resolve().parents[2] / "protos/orchestrator"
-SCHEMAS = ("orders", "ledger", "escrow", "disputes")
+SCHEMAS = ("orders", "ledger", "escrow", "disputes", "webhooks")
 # A healthy network gives no occasion for these.
 # An offer lapses after hours.
 NEEDS_A_FAILURE = {"order.escrow_failed", "escrow.failed", "offer.lapsed", "withdrawal.failed"}
 # Nor does a moment for these.
-NEEDS_DAYS = {"order.deadline_warning", "order.deadline_passed"}
+NEEDS_DAYS = {"order.deadline_warning", "order.deadline_passed", "webhook.disabled"}
 FIELDS = {
     "eventId",
     "eventType",
@@ -49,6 +49,7 @@ AGGREGATES = {
     "Balance": "usr",
     "Deposit": "dep",
     "Withdrawal": "wd",
+    "Webhook": "wh",
 }
 DEPOSIT = "escrow.deposit_confirmed"
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -162,6 +163,7 @@ def test_every_event_type_belongs_to_a_subject_of_the_bus() -> None:
         "user",
         "wallet",
         "withdrawal",
+        "webhook",
     }
 
 

@@ -24,6 +24,7 @@ IDENTITIES = {
     "escrow.wallets",
     "escrow.escrows",
     "disputes.disputes",
+    "webhooks.webhooks",
 }
 Worlds = dict[Way, World]
 

@@ -35,6 +35,8 @@ NEEDS_NOTHING = {
     ("escrow", "RewrapKeys"),
     ("disputes", "OpenDispute"),
     ("disputes", "ListDisputes"),
+    ("webhooks", "CreateWebhook"),
+    ("webhooks", "ListWebhooks"),
     ("orders", "RegisterUser"),
     ("orders", "ListUsers"),
     ("orders", "ListOrders"),

@@ -39,6 +39,7 @@ class World:
     way: Way
     marketplace_id: uuid.UUID = field(default_factory=uuid.uuid4)
     _pair: tuple[Person, Person] | None = None
+    _webhook: str = ""
 
     async def call_with_replay(self, name: str, method: str, request: Message) -> tuple[Any, bool]:
         """Call as an allowed service; also returns whether the response was a replay."""
@@ -148,6 +149,16 @@ class World:
             await self.call("orders", step, request)
         return order_id
 
+    async def a_webhook(self) -> str:
+        """Register a webhook; return its id."""
+        request = VALID["webhooks"]["CreateWebhook"]()
+        return str((await self.call("webhooks", "CreateWebhook", request)).id)
+
+    async def own_webhook(self) -> str:
+        """Return the id of one webhook, registered at first: a marketplace may have a few only."""
+        self._webhook = self._webhook or await self.a_webhook()
+        return self._webhook
+
     async def an_offer(self, order_id: str) -> str:
         """Let the buyer of an order offer that a part is refunded; return the offer's id."""
         request = VALID["orders"]["MakeOffer"]()
@@ -187,6 +198,23 @@ async def _withdraw_decision(world: World) -> Any:
     )
     request = VALID["disputes"]["WithdrawDecision"]()
     request.dispute_id = decided.id
+    return request
+
+
+def _about_webhook(method: str, which: Callable[[World], Awaitable[str]]) -> Ready:
+    async def ready(world: World) -> Any:
+        request = VALID["webhooks"][method]()
+        request.webhook_id = await which(world)
+        return request
+
+    return ready
+
+
+async def _resend_delivery(world: World) -> Any:
+    test = await _about_webhook("TestWebhook", World.own_webhook)(world)
+    sent = await world.call("webhooks", "TestWebhook", test)
+    request = VALID["webhooks"]["ResendDelivery"]()
+    request.webhook_id, request.delivery_id = sent.webhook_id, sent.id
     return request
 
 
@@ -301,6 +329,13 @@ READY: dict[tuple[str, str], Ready] = {
     ("disputes", "DecideDispute"): _about_case("DecideDispute"),
     ("disputes", "CompleteDispute"): _complete_case,
     ("disputes", "WithdrawDecision"): _withdraw_decision,
+    ("webhooks", "CreateWebhook"): _as_it_is("webhooks", "CreateWebhook"),
+    ("webhooks", "UpdateWebhook"): _about_webhook("UpdateWebhook", World.own_webhook),
+    ("webhooks", "DeleteWebhook"): _about_webhook("DeleteWebhook", World.a_webhook),
+    ("webhooks", "RotateSecret"): _about_webhook("RotateSecret", World.own_webhook),
+    ("webhooks", "TestWebhook"): _about_webhook("TestWebhook", World.own_webhook),
+    ("webhooks", "ResendDelivery"): _resend_delivery,
+    ("webhooks", "ResendDeliveries"): _about_webhook("ResendDeliveries", World.own_webhook),
     ("ledger", "OpenAccount"): _as_it_is("ledger", "OpenAccount"),
     ("ledger", "PostTransfers"): _post_transfers,
     ("ledger", "ProposeCorrection"): propose_correction,

@@ -31,9 +31,9 @@ def before_call(_context: Any, case: Any, _kwargs: dict[str, Any]) -> None:
     parameters, headers, body = case.path_parameters or {}, case.headers or {}, case.body
     is_aimed = number % AS_GENERATED > 0
     if is_aimed and "id" in parameters and _is_right(case, ParameterLocation.PATH):
-        parameters["id"], _, offer = _next(case.operation.path).partition(" ")
-        if offer:
-            parameters["offerId"] = offer
+        parameters["id"], _, inner = _next(case.operation.path).partition(" ")
+        if inner:
+            parameters["deliveryId" if "deliveryId" in parameters else "offerId"] = inner
         if "ref" in parameters:
             # See routes.MILESTONE; this file runs in another program.
             parameters["ref"] = "all"

@@ -15,7 +15,7 @@ from typing import Any
 
 from deploy.local.settings import child_environment
 from tests.e2e.routes import MILESTONE, OUTSIDE, STATES, routes
-from tests.e2e.tenants import Tenant
+from tests.e2e.tenants import Tenant, a_webhook, webhooks_to_act_on
 from tests.shop import Pair, Shop, data_of
 
 ORDERS_EACH = 2
@@ -126,6 +126,10 @@ async def _populate(shop: Shop) -> dict[str, list[str]]:
     for route in (one for one in routes(shop.stack) if one.needs_id and one.kind == "withdrawals"):
         made = [await shop.post("/withdrawals", body) for _ in range(ORDERS_EACH)]
         found[f"/api/v1{route.path}"] = [data_of(one, status=201)["id"] for one in made]
+    acted, spare = await webhooks_to_act_on(shop), [await a_webhook(shop) for _ in range(2)]
+    for route in (one for one in routes(shop.stack) if one.needs_id and one.kind == "webhooks"):
+        left = spare[1:] if route.method == "DELETE" else spare[:1]
+        found[f"/api/v1{route.path}"] = [acted[route.path]] if route.path in acted else left
     answers = [await shop.post("/auth/api-keys", {"scopes": ["read"]}) for _ in range(SPARE_KEYS)]
     keys = [data_of(answer, status=201)["id"] for answer in answers]
     acted_on = await asyncio.gather(*(_objects(shop, pair, path) for path in STATES))

@@ -49,6 +49,21 @@ _BODIES: Mapping[str, Body] = {
     "/disputes/{id}/resolve": {"decision": "FULL_REFUND"},
     "/test/clock": {"advance": "1s"},
     "/auth/api-keys": {"scopes": ["read"]},
+    "/webhooks": {"url": "https://shop.example.com/hooks", "eventTypes": ["webhook.disabled"]},
+    "/webhooks/{id}/rotate-secret": None,
+    "/webhooks/{id}/test": None,
+    "/webhooks/{id}/resend": {"since": "2026-02-18T10:00:00.000Z"},
+    "/webhooks/{id}/deliveries/{deliveryId}/resend": None,
+}
+# What each kind of id answers that the caller's marketplace does not have.
+NOT_FOUND: Mapping[str, str] = {
+    "orders": "ORDER_NOT_FOUND",
+    "users": "USER_NOT_FOUND",
+    "balances": "USER_NOT_FOUND",
+    "withdrawals": "WITHDRAWAL_NOT_FOUND",
+    "disputes": "DISPUTE_NOT_FOUND",
+    "auth": "API_KEY_NOT_FOUND",
+    "webhooks": "WEBHOOK_NOT_FOUND",
 }
 # The state of an order in which a path can do something to it.
 STATES: Mapping[str, str] = {
@@ -78,6 +93,8 @@ _BASE = "/api/v1"
 MILESTONE = "all"
 # The id of an offer that no order has, in a path that names one.
 OFFER = "off_" + "0" * 21 + "1"
+# The same of a delivery.
+DELIVERY = "whd_" + "0" * 21 + "1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +114,7 @@ class Route:
 
     @property
     def kind(self) -> str:
-        """The kind of its {id}: orders, users, balances, withdrawals, disputes or auth (keys)."""
+        """The kind of its {id}: orders, users, balances, withdrawals, disputes and so on."""
         return self.path.split("/")[1]
 
     @property
@@ -120,7 +137,8 @@ class Route:
     ) -> httpx.Response:
         """Call it with a valid request. changed: fields of its body.
 
-        of: the id in its path; with an offer's after a space, where its path names one.
+        of: the id in its path; with an offer's or a delivery's after a space, where its path names
+        one.
 
         Raises: KeyError: it needs a body, and no example is known here.
         """
@@ -128,9 +146,10 @@ class Route:
         if json is not None:
             json = {**json, **(changed or {})}
         headers = {} if key is None else {"Idempotency-Key": key}
-        name, _, offer = of.partition(" ")
+        name, _, inner = of.partition(" ")
         path = self.path.replace("{id}", name).replace("{ref}", MILESTONE)
-        path = path.replace("{offerId}", offer or OFFER)
+        path = path.replace("{offerId}", inner or OFFER)
+        path = path.replace("{deliveryId}", inner or DELIVERY)
         return await client.request(self.method, path, json=json, headers=headers)
 
 
@@ -158,7 +177,7 @@ def _route(path: str, method: str, operation: Mapping[str, Any]) -> Route:
 
 
 def both_spellings(name: str) -> tuple[str, str]:
-    """Return the id of an order, a dispute or a withdrawal with its prefix, and as a UUID."""
+    """Return an id with its prefix, and as a UUID."""
     value = from_public(name.partition("_")[0], name)
     assert value is not None
     return name, str(value)
@@ -168,5 +187,6 @@ def unknown_id(route: Route) -> str:
     """Return a valid id of an object that does not exist."""
     if route.kind == "auth":
         return id_of(make("live")[1]) or ""
-    prefix = {"orders": "ord", "disputes": "dsp", "withdrawals": "wd"}.get(route.kind, "usr")
+    prefixes = {"orders": "ord", "disputes": "dsp", "withdrawals": "wd", "webhooks": "wh"}
+    prefix = prefixes.get(route.kind, "usr")
     return to_public(prefix, new_id())

@@ -14,8 +14,8 @@ Contents = dict[str, tuple[Any, ...] | None]
 STILL_SECONDS = 0.3
 # Background work changes these tables: the watcher's place on the chain, the newest ledger that was
 # seen, the time at which a difference of another test was last seen, counts of orders, whose sums
-# are compared instead, and the ids of published events, among which gaps of undone transactions are
-# closed.
+# are compared instead, deliveries of other tests that are tried again, the place in the stream, and
+# the ids of published events, among which gaps of undone transactions are closed.
 _MOVES = {
     "disputes.outbox_published",
     "escrow.cursors",
@@ -27,6 +27,9 @@ _MOVES = {
     "orders.party_changes",
     "orders.party_totals",
     "orders.reconciliation",
+    "webhooks.deliveries",
+    "webhooks.intake",
+    "webhooks.outbox_published",
 }
 _SUMS = """
 select count(*), sum(hashtextextended(found::text, 0)) from (
@@ -39,7 +42,7 @@ select count(*), sum(hashtextextended(found::text, 0)) from (
 """
 _TABLES = """
 select table_schema, table_name from information_schema.tables
-where table_schema in ('orders', 'ledger', 'escrow', 'disputes', 'gateway')
+where table_schema in ('orders', 'ledger', 'escrow', 'disputes', 'webhooks', 'gateway')
 and table_type = 'BASE TABLE'
 """
 _WHOLE = sql.SQL("select count(*), sum(hashtextextended(found::text, 0)) from {} found")

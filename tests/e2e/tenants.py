@@ -106,6 +106,20 @@ def user_spellings(shop: Shop, name: str) -> tuple[str, str]:
     return name, str(row[0])
 
 
+async def a_webhook(shop: Shop, **changes: object) -> str:
+    """Register a webhook that no event is sent to by itself; returns its id."""
+    body = {"url": "https://shop.example.com/hooks", "eventTypes": ["webhook.disabled"], **changes}
+    return str(data_of(await shop.post("/webhooks", body), status=201)["id"])
+
+
+async def webhooks_to_act_on(shop: Shop) -> dict[str, str]:
+    """Return a webhook for each path that changes one, and a delivery where the path names it."""
+    webhook = await a_webhook(shop)
+    found = {f"/webhooks/{{id}}/{name}": webhook for name in ("rotate-secret", "test", "resend")}
+    sent = data_of(await shop.post(f"/webhooks/{webhook}/test"))
+    return {**found, "/webhooks/{id}/deliveries/{deliveryId}/resend": f"{webhook} {sent['id']}"}
+
+
 async def a_withdrawal(shop: Shop, user: str) -> str:
     """Create a withdrawal; returns its id."""
     body = {"userId": user, "amount": "1.00", "destination": OUTSIDE}

@@ -37,14 +37,20 @@ class Examples:
         return set(self.bodies)
 
     async def send(
-        self, client: httpx.AsyncClient, path: str, name: str = "", **ids: str
+        self,
+        client: httpx.AsyncClient,
+        path: str,
+        name: str = "",
+        *,
+        method: str = "POST",
+        **ids: str,
     ) -> httpx.Response:
-        """POST an example; without a name, the only one. ids: the ids in the path."""
-        operation = f"POST /api/v1{path}"
+        """Send an example; without a name, the only one. ids: the ids in the path."""
+        operation = f"{method} /api/v1{path}"
         self.sent.add(operation)
         bodies = self.bodies[operation]
         body = bodies[name] if name else next(iter(bodies.values()))
-        return await client.post(path.format(**ids), json=body)
+        return await client.request(method, path.format(**ids), json=body)
 
 
 async def examples(stack: RunningStack, path: str) -> Examples:
@@ -72,6 +78,19 @@ async def withdrawn(shown: Examples, client: httpx.AsyncClient) -> None:
     assert paid["status"] == "COMPLETED"
 
 
+async def told(shown: Examples, client: httpx.AsyncClient) -> None:
+    """Send the examples of webhooks."""
+    made = data_of(await shown.send(client, "/webhooks", "orders"), status=201)
+    data_of(await shown.send(client, "/webhooks", "all"), status=201)
+    data_of(await shown.send(client, "/webhooks/{id}", "types", method="PATCH", id=made["id"]))
+    for act in ("rotate-secret", "resend"):
+        data_of(await shown.send(client, f"/webhooks/{{id}}/{act}", id=made["id"]))
+    sent = data_of(await shown.send(client, "/webhooks/{id}/test", id=made["id"]))
+    path = "/webhooks/{id}/deliveries/{deliveryId}/resend"
+    data_of(await shown.send(client, path, id=made["id"], deliveryId=sent["id"]))
+    data_of(await shown.send(client, "/webhooks/{id}", "off", method="PATCH", id=made["id"]))
+
+
 async def test_marketplace_api_examples_succeed_unchanged(stack: RunningStack, shop: Shop) -> None:
     shown = await examples(stack, "/openapi.json")
     client = shop.client
@@ -83,7 +102,7 @@ async def test_marketplace_api_examples_succeed_unchanged(stack: RunningStack, s
     async with client_of(stack, str(stack.document["testKey"])) as test:
         data_of(await shown.send(test, "/test/clock"))
     await shop.give("usr_bob", "10.00")
-    await withdrawn(shown, client)
+    await asyncio.gather(withdrawn(shown, client), told(shown, client))
 
     async def ordered(*actions: str, example: str = "order") -> str:
         order_id = data_of(await shown.send(client, "/orders", example), status=201)["id"]

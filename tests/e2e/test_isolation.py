@@ -16,6 +16,7 @@ from gateway.keys import SCOPES, KeyStore, make
 from tests.e2e.routes import (
     ANY_SCOPE,
     MILESTONE,
+    NOT_FOUND,
     OPEN,
     STATES,
     TEST_ONLY,
@@ -25,19 +26,20 @@ from tests.e2e.routes import (
     unknown_id,
 )
 from tests.e2e.snapshots import settled
-from tests.e2e.tenants import Tenant, a_withdrawal, client_of, key_store, tenant, user_spellings
+from tests.e2e.tenants import (
+    Tenant,
+    a_webhook,
+    a_withdrawal,
+    client_of,
+    key_store,
+    tenant,
+    user_spellings,
+    webhooks_to_act_on,
+)
 from tests.people import refusal_of
 from tests.running_stack import RunningStack
 from tests.shop import Shop, data_of, error_of
 
-NOT_FOUND: Mapping[str, str] = {
-    "orders": "ORDER_NOT_FOUND",
-    "users": "USER_NOT_FOUND",
-    "balances": "USER_NOT_FOUND",
-    "withdrawals": "WITHDRAWAL_NOT_FOUND",
-    "disputes": "DISPUTE_NOT_FOUND",
-    "auth": "API_KEY_NOT_FOUND",
-}
 # Of both APIs, the party API alone documents these; without a credential, it answers.
 PARTY_DOCUMENTED = frozenset({"/orders/{id}/deliver"})
 
@@ -98,6 +100,8 @@ async def owned(shop: Shop, document: list[Route]) -> Owned:
     for route in document:
         if route.needs_id and route.kind == "withdrawals":
             found.add(route.path, *both_spellings(await a_withdrawal(shop, pair.buyer)))
+        if route.needs_id and route.kind == "webhooks":
+            found.add(route.path, *both_spellings(await a_webhook(shop, enabled=False)))
     orders = await asyncio.gather(
         *(shop.order_in(state, pair, amount="1.00") for state in STATES.values())
     )
@@ -158,6 +162,7 @@ async def test_lists_show_nothing_of_another_marketplace(
         "/withdrawals",
         "/disputes",
         "/auth/api-keys",
+        "/webhooks",
     }
     order = next(name for name in owned.ids["/orders/{id}"])
     user = next(name for name in owned.ids["/users/{id}"])
@@ -257,6 +262,7 @@ async def brought(shop: Shop) -> dict[str, str]:
     found["/users/{id}/balance/credit"] = pair.buyer
     for path in ("/withdrawals/{id}/commit", "/withdrawals/{id}/cancel"):
         found[path] = await a_withdrawal(shop, pair.buyer)
+    found |= await webhooks_to_act_on(shop)
     orders = await asyncio.gather(
         *(
             shop.order_in(

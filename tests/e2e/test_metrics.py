@@ -50,7 +50,7 @@ async def reserve_again(stack: RunningStack, order_id: str) -> int:
 
 
 async def test_metrics_count_a_purchase_and_a_refusal(stack: RunningStack) -> None:
-    programs = ("gateway", "orders", "ledger", "escrow", "disputes")
+    programs = ("gateway", "orders", "ledger", "escrow", "disputes", "webhooks")
     before = {program: scraped(stack, program) for program in programs}
     async with new_purchase(stack) as (purchase, _):
         await purchase.register()
@@ -80,7 +80,7 @@ async def test_metrics_count_a_purchase_and_a_refusal(stack: RunningStack) -> No
     for program in ("ledger", "escrow"):
         assert grew(program, calls, code="OK") >= 1
     # Gauges are measured from time to time.
-    for program in ("orders", "ledger", "escrow", "disputes"):
+    for program in ("orders", "ledger", "escrow", "disputes", "webhooks"):
         wait_for(partial(is_measured, stack, program))
         found = scraped(stack, program)
         assert total(found, "orchestrator_pool_connections", state="most") > 0

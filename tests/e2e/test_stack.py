@@ -129,11 +129,12 @@ def test_nats_refuses_anonymous_clients(stack: RunningStack) -> None:
 def owners_of_secrets(stack: RunningStack) -> Mapping[str, tuple[set[str], set[str]]]:
     """List each secret with the programs that have it in their environment, and that should."""
     known = credentials.load(stack.run_dir)
-    house = {"orders", "ledger", "escrow", "disputes", "gateway"}
+    house = {"orders", "ledger", "escrow", "disputes", "webhooks", "gateway"}
     owners: Mapping[str, set[str]] = {
         known.api_key_pepper: {"gateway"},
         known.token_secret: {"gateway"},
         known.event_signing_key: {"escrow"},
+        known.webhook_key: {"webhooks"},
         known.api_key: set(),
         **{password: {user} & house for user, password in known.nats.items()},
     }
@@ -234,7 +235,8 @@ async def test_external_parts_replace_the_embedded_ones(
                 states = [sight.state async for sight in purchase.steps()]
 
     assert states[-1] == "CLOSED RELEASED"
-    assert set(document["pids"]) == {"orders", "ledger", "escrow", "disputes", "gateway"}
+    programs = {"orders", "ledger", "escrow", "disputes", "webhooks", "gateway"}
+    assert set(document["pids"]) == programs
     assert document["devnetUrl"] is None
     assert document["rpcUrl"] == chain["STELLAR_RPC_URL"]
 

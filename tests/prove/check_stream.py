@@ -18,6 +18,7 @@ _OUTBOX: Mapping[str, LiteralString] = {
     "ledger": "select * from ledger.outbox",
     "escrow": "select * from escrow.outbox",
     "disputes": "select * from disputes.outbox",
+    "webhooks": "select * from webhooks.outbox",
 }
 
 

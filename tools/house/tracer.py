@@ -16,7 +16,8 @@ from types import CodeType, FrameType
 
 ROOT = Path(__file__).resolve().parent
 TRACES = ROOT / "traces"
-PROGRAMS = ("services.orders", "services.ledger", "services.escrow", "services.disputes", "gateway")
+SERVICES = ("orders", "ledger", "escrow", "disputes", "webhooks")
+PROGRAMS = (*(f"services.{name}" for name in SERVICES), "gateway")
 FOLDERS = ("kernel", "chassis", "services", "gateway")
 # Frames of these start what a program does: the event loop, threads, and the service's life.
 STARTERS = ("asyncio", "uvloop", "threading.py", "concurrent", "chassis/runner.py")

@@ -10,7 +10,7 @@ from typing import Any
 
 from tools.k8s.render import ROOT, Document, Objects, name, selects, title
 
-PORTS = {"orders": 8081, "ledger": 8082, "escrow": 8083, "disputes": 8084}
+PORTS = {"orders": 8081, "ledger": 8082, "escrow": 8083, "disputes": 8084, "webhooks": 8085}
 PROGRAMS = (*PORTS, "gateway")
 # Servers outside the table: their clients, and their ports.
 SERVERS = {
@@ -26,8 +26,8 @@ METRICS = 9090
 TRACES = 4318
 # Between servers of one kind, if there are several.
 AMONG_THEMSELVES = frozenset({"nats", "postgres"})
-# Programs that may reach addresses outside of the cluster, and at which port.
-OUTSIDE = {"gateway": 443, "escrow": 443}
+# Programs that may reach addresses outside of the cluster, and at which ports.
+OUTSIDE = {"gateway": {443}, "escrow": {443}, "webhooks": {443, 8443}}
 # The PostgreSQL operator reaches the cluster's API and the backup store.
 FREE = frozenset({"postgres"})
 PRIVATE = frozenset({"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"})
@@ -41,7 +41,7 @@ def calls(text: str | None = None) -> dict[str, list[str]]:
     table = (ROOT / "ARCHITECTURE.md").read_text() if text is None else text
     found = {row[1]: row["calls"] for row in _ROW.finditer(table)}
     return {
-        caller: sorted(PORTS) if said == "all four" else [peer for peer in PORTS if peer in said]
+        caller: sorted(PORTS) if said == "all five" else [peer for peer in PORTS if peer in said]
         for caller, said in found.items()
     }
 
@@ -133,7 +133,7 @@ def _ways_out(policy: Document, mine: set[str]) -> Iterator[str]:
                 yield f"{where}: reaches another namespace"
             if "ipBlock" not in peer:
                 continue
-            if any(ports != {OUTSIDE.get(pod)} for pod in mine):
+            if any(ports != OUTSIDE.get(pod) for pod in mine):
                 yield f"{where}: reaches the outside at {sorted(map(str, ports))}"
             if not set(peer["ipBlock"].get("except", [])) >= PRIVATE:
                 yield f"{where}: reaches addresses inside the cluster"

@@ -29,6 +29,7 @@ CLASSES = {
     "ledger": ("services.ledger.settings", "LedgerSettings"),
     "escrow": ("services.escrow.settings", "EscrowSettings"),
     "disputes": ("services.disputes.settings", "DisputesSettings"),
+    "webhooks": ("services.webhooks.settings", "WebhooksSettings"),
     "gateway": ("gateway.settings", "GatewaySettings"),
 }
 READS = {**environment.READS, "operator": OPERATOR_READS}

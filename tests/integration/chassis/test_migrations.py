@@ -160,12 +160,12 @@ def test_the_record_cannot_be_changed(migrated: str) -> None:
 
     for table in APPEND_ONLY:
         assert allowed(migrated, table[0], table) == {"select", "insert"}, table
-    assert len(outboxes) == 4
+    assert len(outboxes) == 5
     for table in outboxes:
         assert allowed(migrated, table[0], table) == {"select", "insert"}, table
 
 
-@pytest.mark.parametrize("schema", ["orders", "ledger", "escrow", "disputes"])
+@pytest.mark.parametrize("schema", ["orders", "ledger", "escrow", "disputes", "webhooks"])
 def test_of_an_event_only_whether_it_is_published_can_change(
     database: TestDatabase, schema: str
 ) -> None:

@@ -23,6 +23,7 @@ from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
 from orchestrator.escrow.v1 import escrow_pb2, escrow_pb2_grpc
 from orchestrator.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 from orchestrator.orders.v1 import orders_pb2, orders_pb2_grpc
+from orchestrator.webhooks.v1 import webhooks_pb2, webhooks_pb2_grpc
 from pydantic import SecretStr
 
 from chassis.bus import keep_stream
@@ -76,12 +77,13 @@ class Recorded:
 
 @dataclass(slots=True)
 class Services:
-    """The four services."""
+    """The five services."""
 
     orders: Recorded = field(default_factory=Recorded)
     ledger: Recorded = field(default_factory=Recorded)
     escrow: Recorded = field(default_factory=Recorded)
     disputes: Recorded = field(default_factory=Recorded)
+    webhooks: Recorded = field(default_factory=Recorded)
     servers: dict[str, Server] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
 
@@ -91,6 +93,7 @@ CONTRACTS: dict[str, tuple[Any, Any]] = {
     "ledger": (ledger_pb2, ledger_pb2_grpc.add_LedgerServiceServicer_to_server),
     "escrow": (escrow_pb2, escrow_pb2_grpc.add_EscrowServiceServicer_to_server),
     "disputes": (disputes_pb2, disputes_pb2_grpc.add_DisputesServiceServicer_to_server),
+    "webhooks": (webhooks_pb2, webhooks_pb2_grpc.add_WebhooksServiceServicer_to_server),
 }
 
 
@@ -167,6 +170,7 @@ def settings(gateway_database: Any, nats_url: str, recorded_services: Services) 
         ledger_address=addresses["ledger"],
         escrow_address=addresses["escrow"],
         disputes_address=addresses["disputes"],
+        webhooks_address=addresses["webhooks"],
     )
 
 

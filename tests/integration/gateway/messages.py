@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from orchestrator.common.v1 import common_pb2
 from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
+from orchestrator.webhooks.v1 import webhooks_pb2
 
 ORDER_ID = uuid.UUID("018f0000-0000-7000-8000-000000000001")
 ESCROW_ID = uuid.UUID("018f0000-0000-7000-8000-000000000002")
@@ -73,3 +74,41 @@ def a_dispute(status: str = "OPEN", **changes: Any) -> disputes_pb2.Dispute:
         "updated_at": at("2026-02-18T10:30:00Z"),
     }
     return disputes_pb2.Dispute(**(values | changes))
+
+
+def a_webhook(**changes: Any) -> webhooks_pb2.Webhook:
+    """Return a webhook."""
+    values: dict[str, Any] = {
+        "id": str(ORDER_ID),
+        "url": "https://shop.example.com/hooks",
+        "event_types": ["order.*"],
+        "enabled": True,
+        "secret_number": 1,
+        "created_at": at("2026-02-18T10:00:00Z"),
+        "updated_at": at("2026-02-18T10:00:00Z"),
+    }
+    return webhooks_pb2.Webhook(**(values | changes))
+
+
+def a_delivery(**changes: Any) -> webhooks_pb2.Delivery:
+    """Return a delivery that was attempted once."""
+    values: dict[str, Any] = {
+        "id": str(ESCROW_ID),
+        "webhook_id": str(ORDER_ID),
+        "event_id": "evt_1",
+        "event_type": "order.created",
+        "aggregate_id": "ord_1",
+        "status": "DELIVERY_STATUS_DELIVERED",
+        "attempts": 1,
+        "created_at": at("2026-02-18T10:00:00Z"),
+        "finished_at": at("2026-02-18T10:00:00Z"),
+        "last_attempt": webhooks_pb2.Attempt(
+            at=at("2026-02-18T10:00:00Z"),
+            url="https://shop.example.com/hooks",
+            duration_milliseconds=12,
+            status_code=200,
+            answer="taken",
+        ),
+        "event_json": '{"eventId":"evt_1"}',
+    }
+    return webhooks_pb2.Delivery(**(values | changes))

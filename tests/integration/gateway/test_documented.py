@@ -12,11 +12,22 @@ from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.escrow.v1 import escrow_pb2
 from orchestrator.ledger.v1 import ledger_pb2
 from orchestrator.orders.v1 import orders_pb2
+from orchestrator.webhooks.v1 import webhooks_pb2
 
 from gateway import pages
 
 from .conftest import Keys, Services
-from .messages import ORDER_ID, USER_ID, a_dispute, an_escrow, an_order, at, usdc
+from .messages import (
+    ORDER_ID,
+    USER_ID,
+    a_delivery,
+    a_dispute,
+    a_webhook,
+    an_escrow,
+    an_order,
+    at,
+    usdc,
+)
 
 # The stream of events has no end to wait for.
 EXCLUDED = "/api/v1/events"
@@ -90,11 +101,31 @@ def _record_peers(services: Services) -> None:
     services.escrow.answers["GetNetwork"] = escrow_pb2.Network(
         name="DEVNET", asset_code="USDC", asset_issuer="G" + "B" * 55
     )
+    _record_webhooks(services)
     dispute = a_dispute()
     for name in ("GetDispute", "AssignDispute", "AddEvidence"):
         services.disputes.answers[name] = dispute
     services.disputes.answers["ListDisputes"] = disputes_pb2.ListDisputesResponse(
         disputes=[dispute]
+    )
+
+
+def _record_webhooks(services: Services) -> None:
+    webhook = a_webhook()
+    for name in ("GetWebhook", "UpdateWebhook", "DeleteWebhook"):
+        services.webhooks.answers[name] = webhook
+    for name in ("CreateWebhook", "RotateSecret"):
+        services.webhooks.answers[name] = a_webhook(secret="whsec_c2VjcmV0")
+    services.webhooks.answers["ListWebhooks"] = webhooks_pb2.ListWebhooksResponse(
+        webhooks=[webhook]
+    )
+    for name in ("TestWebhook", "ResendDelivery"):
+        services.webhooks.answers[name] = a_delivery()
+    services.webhooks.answers["ListDeliveries"] = webhooks_pb2.ListDeliveriesResponse(
+        deliveries=[a_delivery()]
+    )
+    services.webhooks.answers["ResendDeliveries"] = webhooks_pb2.ResendDeliveriesResponse(
+        webhook_id=str(ORDER_ID), count=2
     )
 
 

@@ -29,6 +29,7 @@ def environment(settings: GatewaySettings, **changed: str) -> dict[str, str]:
         "LEDGER_ADDRESS": settings.ledger_address,
         "ESCROW_ADDRESS": settings.escrow_address,
         "DISPUTES_ADDRESS": settings.disputes_address,
+        "WEBHOOKS_ADDRESS": settings.webhooks_address,
     }
     return child_environment(**(own | changed))
 

@@ -12,9 +12,10 @@ import pytest
 import structlog
 
 from chassis.bus import Bus, Message, publish_all
+from chassis.events import event_of
 from chassis.nats_settings import STREAM
 from gateway.settings import GatewaySettings
-from gateway.stream import BUFFER_BYTES_MAX, BYTES_PER_BYTE, Live, Stream, event_of, newest
+from gateway.stream import BUFFER_BYTES_MAX, BYTES_PER_BYTE, Live, Stream, newest
 from tests.integration import raw_nats
 from tests.patience import PATIENCE_SECONDS
 

@@ -20,6 +20,7 @@ GIVEN: Mapping[str, set[str]] = {
     "PLATFORM_SECRET": {"escrow"},
     "RESOLVER_SECRET": {"escrow"},
     "EVENT_SIGNING_KEY": {"escrow"},
+    "WEBHOOK_KEY": {"webhooks"},
     "TRUSTLESS_WORK_API_KEY": {"escrow"},
     "DATABASE_URL": {"migrations"},
     "NATS_URL": HOUSE,
@@ -37,6 +38,7 @@ MADE: Mapping[str, set[str]] = {
     "api_key_pepper": {"gateway"},
     "token_secret": {"gateway"},
     "event_signing_key": {"escrow"},
+    "webhook_key": {"webhooks"},
     "api_key": set(),
     "test_key": set(),
 }

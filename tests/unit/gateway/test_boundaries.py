@@ -24,6 +24,7 @@ from gateway.marketplace import (
     disputes,
     order,
     users,
+    webhooks,
     withdrawals,
 )
 from gateway.party import actions as party_actions
@@ -64,6 +65,10 @@ BODIES = {
     "CreditUser": Body(balances.CreditUser, {"amount": "1.00", "reference": "r"}),
     "CreateWithdrawal": Body(withdrawals.CreateWithdrawal, PAID_OUT),
     "CreateKey": Body(api_keys.CreateKey, {"scopes": ["read"]}),
+    "CreateWebhook": Body(
+        webhooks.CreateWebhook, {"url": "https://a.example/", "eventTypes": ["order.*"]}
+    ),
+    "ResendDeliveries": Body(webhooks.ResendDeliveries, {"since": "2026-02-18T10:00:00.000Z"}),
     "party CreateOrder": Body(party_order.CreateOrder, BOUGHT),
     "party DeliverOrder": Body(party_actions.DeliverOrder, {}),
     "party OpenDispute": Body(party_disputes.OpenDispute, {"reason": "r" * 10}),

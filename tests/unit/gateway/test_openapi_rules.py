@@ -78,6 +78,8 @@ STABLE = {
     "listEntries getWallet getDeposit createWithdrawal listWithdrawals "
     "getWithdrawal commitWithdrawal cancelWithdrawal listDisputes getDispute "
     "assignDispute addEvidence resolveDispute streamEvents createKey listKeys revokeKey getMe "
+    "createWebhook listWebhooks getWebhook updateWebhook deleteWebhook rotateWebhookSecret "
+    "sendWebhookTest listWebhookDeliveries resendWebhookDelivery resendWebhookDeliveries "
     "getMarketplace advanceClock getHealth getDetailedHealth",
     "party": "createOrder listOrders getOrder payOrder deliverOrder confirmOrder cancelOrder "
     "makeOffer listOffers getOffer acceptOffer declineOffer openDispute getDispute addEvidence "

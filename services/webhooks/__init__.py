@@ -1,0 +1,1 @@
+"""Webhooks: events of a marketplace, signed and sent to URLs that it has registered."""

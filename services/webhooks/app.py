@@ -1,0 +1,83 @@
+"""Webhooks, assembled: the only module that builds its objects."""
+
+from functools import partial
+from typing import Any
+
+from chassis.bus import Bus
+from chassis.database import Database
+from chassis.idempotency import Idempotency
+from chassis.outbox import Outbox
+from chassis.relay import CONNECTIONS as RELAY_CONNECTIONS
+from chassis.runner import App
+from chassis.waiting import Bell
+from kernel.clock import SystemClock
+from services.webhooks import intake, wire
+from services.webhooks.addresses import Rules
+from services.webhooks.dispatch import Dispatch
+from services.webhooks.intake import Intake, delivery_id
+from services.webhooks.measures import MEASURES
+from services.webhooks.outgoing import Outgoing
+from services.webhooks.service import WebhooksService
+from services.webhooks.servicer import binding
+from services.webhooks.settings import WebhooksSettings
+from services.webhooks.signing import Secrets
+from services.webhooks.store import DeliveryStore
+from services.webhooks.webhook_store import WebhookStore
+
+NAME = "webhooks"
+
+
+async def build(settings: WebhooksSettings, *, outgoing: Outgoing | None = None) -> App:
+    """Build the service; it does not connect yet. outgoing: sends instead of its own."""
+    database = Database.open(
+        url=settings.database_url,
+        schema=NAME,
+        pool_size=settings.database_pool_size,
+        beside=RELAY_CONNECTIONS + intake.CONNECTIONS,
+        silence_seconds=settings.silence_seconds,
+    )
+    bus = Bus(
+        url=settings.nats_url,
+        name=NAME,
+        limits=settings.stream_limits,
+        silence_seconds=settings.silence_seconds,
+        authority=settings.nats_ca_file,
+    )
+    rules = Rules(allows_loopback=settings.env == "dev", closed=settings.closed_networks())
+    clock, bell, idempotency = SystemClock(), Bell(), Idempotency()
+    webhooks, deliveries = WebhookStore(), DeliveryStore()
+    secrets = Secrets(settings.webhook_key.get_secret_value())
+    sending = outgoing or Outgoing(rules)
+    service = WebhooksService(
+        database=database,
+        webhooks=webhooks,
+        deliveries=deliveries,
+        idempotency=idempotency,
+        clock=clock,
+        rules=rules,
+        bell=bell,
+        encode=wire.encode,
+        encode_delivery=wire.encode_delivery,
+        encode_count=wire.encode_count,
+        delivery_id=delivery_id,
+    )
+    stores: Any = {"database": database, "webhooks": webhooks, "deliveries": deliveries}
+    taking = Intake(**stores, bus=bus, clock=clock, bell=bell)
+    dispatch = Dispatch(
+        **stores, outbox=Outbox(), secrets=secrets, outgoing=sending, clock=clock, bell=bell
+    )
+    return App(
+        name=NAME,
+        settings=settings,
+        binding=binding(service, secrets),
+        database=database,
+        bus=bus,
+        measures=MEASURES,
+        background={
+            "intake": taking.run,
+            "dispatch": dispatch.run,
+            "purge": partial(idempotency.keep_purged, database),
+            "purge-deliveries": service.keep_purged,
+        },
+        close=(sending.close,),
+    )

@@ -1,0 +1,213 @@
+"""Webhooks and deliveries: what is sent where, when again, and when no longer. Pure."""
+
+import datetime as dt
+import enum
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from kernel.errors import FailedPrecondition, NotFound
+
+WEBHOOKS_MAX = 20
+ALL = "*"
+TEST_EVENT = "webhook.test"
+DISABLED_EVENT = "webhook.disabled"
+# How long both secrets are valid after a rotation.
+BOTH_SECRETS = dt.timedelta(hours=24)
+# Deliveries are kept for so long; older events are not sent.
+KEPT = dt.timedelta(days=30)
+# An event of so shortly before its webhook may be sent to it: clocks differ.
+SLACK = dt.timedelta(minutes=1)
+# The pauses after failed attempts, in seconds: three days in all.
+PAUSES = (
+    *(5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800),
+    *(43_200, 43_200, 43_200, 43_200, 29_845),
+)
+ANSWER_BYTES = 2048
+
+
+class WebhookNotFound(NotFound):
+    """The marketplace has no such webhook."""
+
+    reason = "WEBHOOK_NOT_FOUND"
+
+
+class DeliveryNotFound(NotFound):
+    """The webhook has no such delivery."""
+
+    reason = "DELIVERY_NOT_FOUND"
+
+
+class TooManyWebhooks(FailedPrecondition):
+    """The marketplace has as many webhooks as it may have."""
+
+    reason = "TOO_MANY_WEBHOOKS"
+
+
+class WebhookDisabled(FailedPrecondition):
+    """Nothing is sent to a webhook that is not enabled."""
+
+    reason = "WEBHOOK_DISABLED"
+
+
+class Why(enum.StrEnum):
+    """Why a webhook is not enabled."""
+
+    REQUESTED = "REQUESTED"
+    FAILED = "FAILED"
+
+
+class State(enum.StrEnum):
+    """The state of a delivery."""
+
+    PENDING = "PENDING"
+    DELIVERED = "DELIVERED"
+    FAILED = "FAILED"
+
+
+class Trouble(enum.StrEnum):
+    """Why an attempt has failed."""
+
+    ADDRESS_NOT_ALLOWED = "ADDRESS_NOT_ALLOWED"
+    NAME_NOT_RESOLVED = "NAME_NOT_RESOLVED"
+    CONNECTION_FAILED = "CONNECTION_FAILED"
+    TIMEOUT = "TIMEOUT"
+    REDIRECTED = "REDIRECTED"
+    STATUS_NOT_2XX = "STATUS_NOT_2XX"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """A registered URL. secret_number: counts its secrets; previous_until: of the one before."""
+
+    marketplace_id: uuid.UUID
+    id: uuid.UUID
+    url: str
+    event_types: tuple[str, ...]
+    description: str
+    disabled_why: Why | None
+    disabled_at: dt.datetime | None
+    secret_number: int
+    previous_until: dt.datetime | None
+    version: int
+    created_at: dt.datetime
+    updated_at: dt.datetime
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether events are sent to it."""
+        return self.disabled_why is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """The fields of a webhook that a request changes; None: it stays."""
+
+    url: str | None = None
+    event_types: tuple[str, ...] | None = None
+    description: str | None = None
+    enabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of an attempt. status: of the answer, 0: none. trouble: None: it was delivered."""
+
+    url: str
+    milliseconds: int
+    status: int = 0
+    answer: str = ""
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """The last attempt of a delivery."""
+
+    at: dt.datetime
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """An event that is sent to a webhook. attempts: since it was last told to be sent."""
+
+    marketplace_id: uuid.UUID
+    id: uuid.UUID
+    webhook_id: uuid.UUID
+    sequence: int
+    event_id: str
+    event_type: str
+    aggregate_id: str
+    body: str
+    state: State
+    attempts: int
+    due_at: dt.datetime
+    created_at: dt.datetime
+    finished_at: dt.datetime | None
+    last: Attempt | None
+
+
+def wants(event_types: Collection[str], event_type: str) -> bool:
+    """Tell whether a webhook with these types gets an event: by name, family.* or *."""
+    family = f"{event_type.partition('.')[0]}.*"
+    return ALL in event_types or event_type in event_types or family in event_types
+
+
+def is_due_to(webhook: Webhook, *, occurred_at: dt.datetime, now: dt.datetime) -> bool:
+    """Tell whether an event is young enough for a webhook.
+
+    A stream that was made anew has all events again, also those from before the webhook and those
+    whose deliveries are no longer kept.
+    """
+    return occurred_at > max(webhook.created_at - SLACK, now - KEPT)
+
+
+def pause_after(attempts: int) -> int | None:
+    """Return the seconds until the next attempt, after so many failed ones; None: no more."""
+    return PAUSES[attempts - 1] if attempts <= len(PAUSES) else None
+
+
+def changed(before: Webhook, changes: Changes, *, at: dt.datetime) -> Webhook:
+    """Change a webhook. Enabling one that is enabled changes nothing, and so does disabling."""
+    after = replace(
+        before,
+        url=before.url if changes.url is None else changes.url,
+        event_types=changes.event_types or before.event_types,
+        description=before.description if changes.description is None else changes.description,
+        updated_at=at,
+    )
+    if changes.enabled is None or changes.enabled == before.is_enabled:
+        return after
+    if changes.enabled:
+        return replace(after, disabled_why=None, disabled_at=None)
+    return replace(after, disabled_why=Why.REQUESTED, disabled_at=at)
+
+
+def rotated(before: Webhook, *, at: dt.datetime) -> Webhook:
+    """Count a new secret; the one before stays valid for a while."""
+    return replace(
+        before,
+        secret_number=before.secret_number + 1,
+        previous_until=at + BOTH_SECRETS,
+        updated_at=at,
+    )
+
+
+def given_up(before: Webhook, *, at: dt.datetime) -> Webhook:
+    """Disable a webhook whose receiver has not answered for three days."""
+    return replace(
+        before, disabled_why=Why.FAILED, disabled_at=at, updated_at=at, version=before.version + 1
+    )
+
+
+def require_enabled(webhook: Webhook) -> None:
+    """Raises: WebhookDisabled."""
+    if not webhook.is_enabled:
+        raise WebhookDisabled("The webhook is not enabled")
+
+
+def require_room(count: int) -> None:
+    """Refuse one more webhook than a marketplace may have. Raises: TooManyWebhooks."""
+    if count >= WEBHOOKS_MAX:
+        raise TooManyWebhooks(f"A marketplace has at most {WEBHOOKS_MAX} webhooks")

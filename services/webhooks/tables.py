@@ -1,0 +1,60 @@
+"""The tables of schema webhooks; migrations/ makes them."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+metadata = sa.MetaData()
+
+webhooks = sa.Table(
+    "webhooks",
+    metadata,
+    sa.Column("marketplace_id", sa.Uuid, primary_key=True),
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("event_types", ARRAY(sa.Text), nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("disabled_why", sa.Text),
+    sa.Column("disabled_at", sa.DateTime(timezone=True)),
+    sa.Column("secret_number", sa.Integer, nullable=False),
+    sa.Column("previous_until", sa.DateTime(timezone=True)),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+)
+
+# sequence: in the order of the stream. last_…: of the last attempt.
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("marketplace_id", sa.Uuid, primary_key=True),
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("webhook_id", sa.Uuid, nullable=False),
+    sa.Column("sequence", sa.BigInteger, sa.Identity(always=True), nullable=False),
+    sa.Column("event_id", sa.Text, nullable=False),
+    sa.Column("event_type", sa.Text, nullable=False),
+    sa.Column("aggregate_type", sa.Text, nullable=False),
+    sa.Column("aggregate_id", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("lease_until", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("lease_epoch", sa.BigInteger, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("finished_at", sa.DateTime(timezone=True)),
+    sa.Column("last_at", sa.DateTime(timezone=True)),
+    sa.Column("last_url", sa.Text),
+    sa.Column("last_milliseconds", sa.Integer),
+    sa.Column("last_status", sa.Integer),
+    sa.Column("last_answer", sa.Text),
+    sa.Column("last_trouble", sa.Text),
+)
+
+# One row: the last message of the stream whose deliveries are written.
+intake = sa.Table(
+    "intake",
+    metadata,
+    sa.Column("is_only", sa.Boolean, primary_key=True),
+    sa.Column("made", sa.Text, nullable=False),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+)

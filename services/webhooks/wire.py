@@ -1,0 +1,115 @@
+"""Webhooks and deliveries on the wire: protobuf ↔ domain, for every value."""
+
+import uuid
+from collections.abc import Sequence
+
+from orchestrator.webhooks.v1 import webhooks_pb2
+
+from chassis.wire import fitting, instant_to_proto, page_token
+from services.webhooks.domain import Changes, Delivery, State, Webhook
+
+STATES = {
+    State.PENDING: webhooks_pb2.DELIVERY_STATUS_PENDING,
+    State.DELIVERED: webhooks_pb2.DELIVERY_STATUS_DELIVERED,
+    State.FAILED: webhooks_pb2.DELIVERY_STATUS_FAILED,
+}
+_STATE_OF = {value: state for state, value in STATES.items()}
+
+
+def uuid_of(text: str) -> uuid.UUID:
+    """Decode an id; the contract has checked its spelling."""
+    return uuid.UUID(text)
+
+
+def changes(request: webhooks_pb2.UpdateWebhookRequest) -> Changes:
+    """Decode the fields that are set."""
+    return Changes(
+        url=request.url if request.HasField("url") else None,
+        event_types=tuple(request.event_types) or None,
+        description=request.description if request.HasField("description") else None,
+        enabled=request.enabled if request.HasField("enabled") else None,
+    )
+
+
+def state(value: webhooks_pb2.DeliveryStatus) -> State | None:
+    """Decode a filter; None: all."""
+    return _STATE_OF.get(value)
+
+
+def webhook(found: Webhook) -> webhooks_pb2.Webhook:
+    """Encode a webhook, without its secret."""
+    return webhooks_pb2.Webhook(
+        id=str(found.id),
+        url=found.url,
+        event_types=found.event_types,
+        description=found.description,
+        enabled=found.is_enabled,
+        disabled_reason=found.disabled_why or "",
+        secret_number=found.secret_number,
+        previous_secret_until=instant_to_proto(found.previous_until),
+        created_at=instant_to_proto(found.created_at),
+        updated_at=instant_to_proto(found.updated_at),
+        disabled_at=instant_to_proto(found.disabled_at),
+    )
+
+
+def encode(found: Webhook) -> bytes:
+    """Encode a webhook as bytes."""
+    return webhook(found).SerializeToString(deterministic=True)
+
+
+def webhooks(found: Sequence[Webhook], *, size: int) -> webhooks_pb2.ListWebhooksResponse:
+    """Encode a page."""
+    shown = fitting(map(webhook, found), size)
+    more = len(shown) < len(found)
+    token = page_token(found[len(shown) - 1].id) if more else ""
+    return webhooks_pb2.ListWebhooksResponse(webhooks=shown, next_page_token=token)
+
+
+def delivery(found: Delivery) -> webhooks_pb2.Delivery:
+    """Encode a delivery with its last attempt."""
+    last = None
+    if found.last is not None:
+        outcome = found.last.outcome
+        last = webhooks_pb2.Attempt(
+            at=instant_to_proto(found.last.at),
+            url=outcome.url,
+            duration_milliseconds=outcome.milliseconds,
+            status_code=outcome.status,
+            answer=outcome.answer,
+            error=outcome.trouble or "",
+        )
+    is_pending = found.state is State.PENDING
+    return webhooks_pb2.Delivery(
+        id=str(found.id),
+        webhook_id=str(found.webhook_id),
+        event_id=found.event_id,
+        event_type=found.event_type,
+        aggregate_id=found.aggregate_id,
+        status=STATES[found.state],
+        attempts=found.attempts,
+        created_at=instant_to_proto(found.created_at),
+        next_attempt_at=instant_to_proto(found.due_at) if is_pending else None,
+        finished_at=instant_to_proto(found.finished_at),
+        last_attempt=last,
+        event_json=found.body,
+    )
+
+
+def encode_delivery(found: Delivery) -> bytes:
+    """Encode a delivery as bytes."""
+    return delivery(found).SerializeToString(deterministic=True)
+
+
+def deliveries(found: Sequence[Delivery], *, size: int) -> webhooks_pb2.ListDeliveriesResponse:
+    """Encode a page."""
+    shown = fitting(map(delivery, found), size)
+    more = len(shown) < len(found)
+    token = page_token(found[len(shown) - 1].sequence) if more else ""
+    return webhooks_pb2.ListDeliveriesResponse(deliveries=shown, next_page_token=token)
+
+
+def encode_count(webhook_id: uuid.UUID, count: int) -> bytes:
+    """Encode how many deliveries are sent again."""
+    message = webhooks_pb2.ResendDeliveriesResponse(webhook_id=str(webhook_id), count=count)
+    return message.SerializeToString(deterministic=True)
