@@ -242,6 +242,18 @@ class KeyStore:
         revoked_id, replayed = await self._once(asked, key_id, end)
         return Revoked(key=await self._found(revoked_id), replayed=replayed)
 
+    async def age(self, asked: RequestKey, *, by: dt.timedelta) -> None:
+        """Let the requests of a test marketplace get older, once: its clock was moved.
+
+        Raises: IdempotencyKeyReused; IdempotencyKeyInProgress.
+        """
+
+        async def work(tx: Transaction) -> bytes:
+            await self._idempotency.age(tx, asked, by=by)
+            return b""
+
+        await self._idempotency.execute(self._database, asked, work)
+
     async def keep_forgetting(self, *, until: asyncio.Event) -> None:
         """Delete expired requests, every hour until the event is set."""
         while not until.is_set():

@@ -1,10 +1,13 @@
 """The caller's marketplace: its settings, and the clock of a test marketplace."""
 
+import datetime as dt
 from typing import Annotated, Literal
 
+from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.orders.v1 import orders_pb2
 from pydantic import Field, StringConstraints
 
+from chassis.idempotency import RequestKey
 from gateway.answers import Answer
 from gateway.call import Call
 from gateway.keys import READ, WRITE
@@ -106,10 +109,22 @@ class AdvanceClock(Request):
     refusals=("LIVE_MARKETPLACE", "CLOCK_TOO_FAR"),
 )
 async def advance_clock(call: Call, body: AdvanceClock) -> Answer[Success[Marketplace]]:
-    """Move the clock of a test marketplace on. Its deadlines and idempotency keys follow."""
+    """Move a test marketplace's clock on. Its deadlines, offers and idempotency keys follow."""
     if own(call).environment != TEST:
         raise ClockOfLive("The clock of a live marketplace cannot be moved")
     seconds = int(body.advance[:-1]) * _UNITS[body.advance[-1]]
-    request = orders_pb2.AdvanceClockRequest(**call.written(), seconds=seconds)
+    written = call.written()
+    request = orders_pb2.AdvanceClockRequest(**written, seconds=seconds)
     message = await call.change(call.backends.orders.AdvanceClock, request)
+    # Each of the three does it once for the key: a repeat completes what a failure interrupted.
+    own_key = {**written, "request_id": f"clock:{written['request_id']}"}
+    aging = disputes_pb2.AgeAnswersRequest(**own_key, seconds=seconds)
+    await call.read(call.backends.disputes.AgeAnswers, aging)
+    asked = RequestKey(
+        marketplace_id=own(call).marketplace_id,
+        scope="",
+        key=own_key["request_id"],
+        fingerprint=own_key["fingerprint"],
+    )
+    await call.parts.keys.store.age(asked, by=dt.timedelta(seconds=seconds))
     return success(marketplace(call, message))

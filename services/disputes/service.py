@@ -3,6 +3,7 @@
 One that changes a case returns bytes: the encoded case, stored with the change for retries.
 """
 
+import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -177,6 +178,18 @@ class DisputesService:
             before = await self._lock(tx, key, dispute_id)
             after, fact = domain.complete(before, at=self.clock.now())
             return await self._save(tx, before, after, fact)
+
+        return await self.idempotency.execute(self.database, key, work)
+
+    async def age_answers(self, *, key: RequestKey, by: dt.timedelta) -> Answer:
+        """Let the kept answers of a test marketplace get older: its clock was moved.
+
+        Raises: IdempotencyKeyReused.
+        """
+
+        async def work(tx: Transaction) -> bytes:
+            await self.idempotency.age(tx, key, by=by)
+            return b""
 
         return await self.idempotency.execute(self.database, key, work)
 

@@ -1,5 +1,6 @@
 """The gRPC methods: decode, one use case, encode. ACCESS says who may call each."""
 
+import datetime as dt
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,7 @@ ACCESS = {
     "DecideDispute": allow("orders"),
     "CompleteDispute": allow("orders"),
     "WithdrawDecision": allow("orders"),
+    "AgeAnswers": allow("gateway", scope="write"),
 }
 
 
@@ -132,6 +134,15 @@ class DisputesServicer(disputes_pb2_grpc.DisputesServiceServicer):
             why=request.why,
         )
         return _dispute(answer, context)
+
+    async def AgeAnswers(
+        self, request: disputes_pb2.AgeAnswersRequest, context: Context
+    ) -> disputes_pb2.AgeAnswersResponse:
+        by = dt.timedelta(seconds=request.seconds)
+        answer = await self._service.age_answers(key=request_key(request), by=by)
+        if answer.replayed:
+            context.set_trailing_metadata(((REPLAYED_KEY, "true"),))
+        return disputes_pb2.AgeAnswersResponse.FromString(answer.body)
 
 
 def _marketplace() -> MarketplaceId:

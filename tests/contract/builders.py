@@ -341,6 +341,7 @@ DISPUTES: dict[str, Callable[[], Any]] = {
     "WithdrawDecision": lambda: keyed(
         disputes.WithdrawDecisionRequest, dispute_id=ident(), why="It can never be paid"
     ),
+    "AgeAnswers": lambda: keyed(disputes.AgeAnswersRequest, seconds=60),
     "CompleteDispute": lambda: keyed(disputes.CompleteDisputeRequest, dispute_id=ident()),
 }
 

@@ -37,6 +37,7 @@ NEEDS_NOTHING = {
     ("disputes", "ListDisputes"),
     ("webhooks", "CreateWebhook"),
     ("webhooks", "ListWebhooks"),
+    ("disputes", "AgeAnswers"),
     ("orders", "RegisterUser"),
     ("orders", "ListUsers"),
     ("orders", "ListOrders"),

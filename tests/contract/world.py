@@ -290,10 +290,13 @@ def _answer_offer(method: str) -> Ready:
     return ready
 
 
-async def _advance_clock(_: World) -> Any:
-    request = VALID["orders"]["AdvanceClock"]()
-    request.seconds += 1
-    return request
+def _moving(name: str, method: str) -> Ready:
+    async def ready(_: World) -> Any:
+        request = VALID[name][method]()
+        request.seconds += 1
+        return request
+
+    return ready
 
 
 async def _withdraw(world: World) -> Any:
@@ -336,6 +339,7 @@ READY: dict[tuple[str, str], Ready] = {
     ("webhooks", "TestWebhook"): _about_webhook("TestWebhook", World.own_webhook),
     ("webhooks", "ResendDelivery"): _resend_delivery,
     ("webhooks", "ResendDeliveries"): _about_webhook("ResendDeliveries", World.own_webhook),
+    ("disputes", "AgeAnswers"): _moving("disputes", "AgeAnswers"),
     ("ledger", "OpenAccount"): _as_it_is("ledger", "OpenAccount"),
     ("ledger", "PostTransfers"): _post_transfers,
     ("ledger", "ProposeCorrection"): propose_correction,
@@ -367,7 +371,7 @@ READY: dict[tuple[str, str], Ready] = {
     ("orders", "ConfirmOrder"): _on_order("ConfirmOrder", *_LOCKED, "DeliverOrder"),
     ("orders", "PayOrder"): _on_order("PayOrder"),
     ("orders", "CreditUser"): _credit_user,
-    ("orders", "AdvanceClock"): _advance_clock,
+    ("orders", "AdvanceClock"): _moving("orders", "AdvanceClock"),
     ("orders", "CreateWithdrawal"): _create_withdrawal,
     ("orders", "CommitWithdrawal"): _on_withdrawal("CommitWithdrawal"),
     ("orders", "CancelWithdrawal"): _on_withdrawal("CancelWithdrawal"),

@@ -156,12 +156,14 @@ def made(
     return offer, Fact(event_type="offer.created", payload=payload)
 
 
-def accepted(offer: Offer, *, by: Party | None, at: dt.datetime) -> Decided:
+def accepted(offer: Offer, *, by: Party | None, at: dt.datetime, time: dt.datetime) -> Decided:
     """The other side agrees. by: None, whichever is the other side.
+
+    time: by the marketplace's clock; the offer lapses by it.
 
     Raises: OfferNotOpen; OfferIsOwn.
     """
-    after = _decided(offer, Trigger.ACCEPT, by=by, at=at)
+    after = _decided(offer, Trigger.ACCEPT, by=by, at=at, time=time)
     payload = {
         **_names(offer),
         "acceptedBy": _by(after),
@@ -171,9 +173,9 @@ def accepted(offer: Offer, *, by: Party | None, at: dt.datetime) -> Decided:
     return after, Fact(event_type="offer.accepted", payload=payload)
 
 
-def declined(offer: Offer, *, by: Party | None, at: dt.datetime) -> Decided:
-    """The other side does not agree. by, Raises: as `accepted`."""
-    after = _decided(offer, Trigger.DECLINE, by=by, at=at)
+def declined(offer: Offer, *, by: Party | None, at: dt.datetime, time: dt.datetime) -> Decided:
+    """The other side does not agree. by, time, Raises: as `accepted`."""
+    after = _decided(offer, Trigger.DECLINE, by=by, at=at, time=time)
     payload = {**_names(offer), "declinedBy": _by(after)}
     return after, Fact(event_type="offer.declined", payload=payload)
 
@@ -194,12 +196,14 @@ def require_agreeable(order: Order) -> None:
         raise wrong_state(order, message, allowed=[state.value for state in AGREEABLE])
 
 
-def _decided(offer: Offer, trigger: Trigger, *, by: Party | None, at: dt.datetime) -> Offer:
+def _decided(
+    offer: Offer, trigger: Trigger, *, by: Party | None, at: dt.datetime, time: dt.datetime
+) -> Offer:
     other = Party.SELLER if offer.by is Party.BUYER else Party.BUYER
     if by is not None and by is not other:
         raise OfferIsOwn(f"Only the {other.value.lower()} can answer this offer")
     state = _after(offer, trigger)
-    if at >= offer.expires_at:
+    if time >= offer.expires_at:
         raise _not_open(offer, State.LAPSED)
     return replace(offer, state=state, version=offer.version + 1, decided_at=at, decided_by=other)
 

@@ -11,7 +11,7 @@ from chassis.idempotency import Answer, Idempotency, RequestKey
 from kernel.ids import new_id
 from services.orders.offers import offer as offers
 from services.orders.offers.offer import Offer, State
-from services.orders.offers.store import OfferStore
+from services.orders.offers.store import Now, OfferStore
 from services.orders.operations.commands import CommandRunner, Request
 from services.orders.order import parties, use_cases
 from services.orders.order.domain import Order, Party
@@ -24,7 +24,7 @@ BATCH = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferService:
-    """Offers of the sides of orders. hours: how long an offer is open, by the database's clock.
+    """Offers of the sides of orders. hours: how long an offer is open, by the marketplace's clock.
 
     encode: an offer on the wire, as bytes. user_id: the person who asks; None: a marketplace,
     which acts for both sides.
@@ -57,8 +57,8 @@ class OfferService:
         async def work(tx: Transaction) -> bytes:
             order = await self.orders.lock(tx, marketplace_id=key.marketplace_id, order_id=order_id)
             side = parties.side_of(order, user_id) or by
-            at = await self.store.now(tx)
-            before = [await self._lapsed(tx, one, at=at) for one in await self._of(tx, order)]
+            now = await self.store.now(tx, key.marketplace_id)
+            before = [await self._lapsed(tx, one, now) for one in await self._of(tx, order)]
 
             decided = offers.made(
                 order,
@@ -66,8 +66,8 @@ class OfferService:
                 by=side,
                 refund=refund,
                 message=message,
-                at=at,
-                expires_at=at + dt.timedelta(hours=self.hours),
+                at=now.at,
+                expires_at=now.time + dt.timedelta(hours=self.hours),
                 before=before,
             )
 
@@ -93,19 +93,19 @@ class OfferService:
         async def within(tx: Transaction, order: Order, _operation_id: uuid.UUID) -> Accepted:
             side = parties.side_of(order, user_id) or by
             offer = await self._lock(tx, order, offer_id)
-            at = await self.store.now(tx)
+            now = await self.store.now(tx, request.marketplace_id)
 
-            after, fact = offers.accepted(offer, by=side, at=at)
+            after, fact = offers.accepted(offer, by=side, at=now.at, time=now.time)
             offers.require_agreeable(order)
 
-            await self._save(tx, (after, fact), at=at)
+            await self._save(tx, (after, fact), at=now.at)
             return use_cases.agree(
                 order,
                 offer_id=offer.id,
                 release=offer.release,
                 refund=offer.refund,
                 by=after.decided_by or Party.SYSTEM,
-                at=at,
+                at=now.at,
             )
 
         return await self.commands.run_within(request, order_id, within)
@@ -125,11 +125,11 @@ class OfferService:
             order = await self.orders.lock(tx, marketplace_id=key.marketplace_id, order_id=order_id)
             side = parties.side_of(order, user_id) or by
             offer = await self._lock(tx, order, offer_id)
-            at = await self.store.now(tx)
+            now = await self.store.now(tx, key.marketplace_id)
 
-            decided = offers.declined(offer, by=side, at=at)
+            decided = offers.declined(offer, by=side, at=now.at, time=now.time)
 
-            await self._save(tx, decided, at=at)
+            await self._save(tx, decided, at=now.at)
             return self.encode(decided[0])
 
         return await self.idempotency.execute(self.database, key, work)
@@ -166,17 +166,17 @@ class OfferService:
             return await self._of(tx, order)
 
     async def lapse_overdue(self) -> int:
-        """End open offers whose time is over, by the database's clock; returns how many."""
+        """End open offers whose time is over, by their marketplaces' clocks; returns how many."""
         async with self.database.transaction() as tx:
             overdue = await self.store.lock_overdue(tx, limit=BATCH)
-            at = await self.store.now(tx)
             for offer in overdue:
-                await self._save(tx, offers.lapsed(offer, at=at), at=at)
+                now = await self.store.now(tx, offer.marketplace_id)
+                await self._save(tx, offers.lapsed(offer, at=now.at), at=now.at)
         return len(overdue)
 
-    async def _lapsed(self, tx: Transaction, offer: Offer, *, at: dt.datetime) -> Offer:
+    async def _lapsed(self, tx: Transaction, offer: Offer, now: Now) -> Offer:
         """End an offer whose time is over and that no timer has ended yet; others stay."""
-        if offer.state is not State.OPEN or at < offer.expires_at:
+        if offer.state is not State.OPEN or now.time < offer.expires_at:
             return offer
         locked = await self.store.lock(
             tx,
@@ -186,8 +186,8 @@ class OfferService:
         )
         if locked.state is not State.OPEN:
             return locked
-        decided = offers.lapsed(locked, at=at)
-        await self._save(tx, decided, at=at)
+        decided = offers.lapsed(locked, at=now.at)
+        await self._save(tx, decided, at=now.at)
         return decided[0]
 
     async def _of(self, tx: Transaction, order: Order) -> list[Offer]:

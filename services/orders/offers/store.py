@@ -3,6 +3,7 @@
 import datetime as dt
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +13,15 @@ from chassis.outbox import Event, Outbox
 from chassis.sql import compiled
 from services.orders.offers.offer import Decided, Offer, OfferNotFound, State
 from services.orders.order.domain import Party
-from services.orders.tables import offers
+from services.orders.tables import marketplaces, offers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Now:
+    """The database's instant, and the time by the marketplace's clock: ahead of it in a test."""
+
+    at: dt.datetime
+    time: dt.datetime
 
 
 class OfferStore:
@@ -21,10 +30,10 @@ class OfferStore:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
-    async def now(self, tx: Transaction) -> dt.datetime:
-        """Return the database's instant, by which offers lapse."""
-        at: dt.datetime = await tx.fetchval("select clock_timestamp()")
-        return at
+    async def now(self, tx: Transaction, marketplace_id: uuid.UUID) -> Now:
+        """Return the database's instant, and the time of a marketplace, by which offers lapse."""
+        row: Any = await tx.fetchrow(_NOW, {"id": marketplace_id})
+        return Now(at=row.at, time=row.time)
 
     async def add(self, tx: Transaction, decided: Decided, *, request_id: str) -> None:
         """Write a new offer and its event. The caller has locked the order."""
@@ -72,7 +81,10 @@ class OfferStore:
         return [_offer(row) for row in await tx.fetch(_OF_ORDER, names)]
 
     async def lock_overdue(self, tx: Transaction, *, limit: int) -> list[Offer]:
-        """Lock open offers whose time is over, the longest overdue first; locked ones wait."""
+        """Lock open offers whose time is over, the longest overdue first; locked ones wait.
+
+        The offers of test marketplaces whose clock was moved lapse by that clock.
+        """
         return [_offer(row) for row in await tx.fetch(_LOCK_OVERDUE, {"limit": limit})]
 
     async def _read(
@@ -170,13 +182,39 @@ _OF_ORDER = compiled(
     )
     .order_by(offers.c.id.desc())
 )
+_NOW = """
+select instant as at, time_of(%(id)s) + (instant - now()) as time from clock_timestamp() as instant
+"""
+_IS_OPEN = offers.c.state == sa.literal(State.OPEN.value)
+_LIMIT = sa.bindparam("limit", type_=sa.Integer)
+_AHEAD = sa.func.make_interval(0, 0, 0, 0, 0, 0, marketplaces.c.clock_offset_seconds)
+_OVERDUE = (
+    sa.select(offers.c.marketplace_id, offers.c.id)
+    .where(_IS_OPEN, offers.c.expires_at <= sa.func.clock_timestamp())
+    .order_by(offers.c.expires_at)
+    .limit(_LIMIT)
+)
+# Of the marketplaces whose clock was moved: few, and each with few open offers.
+_OVERDUE_AHEAD = (
+    sa.select(offers.c.marketplace_id, offers.c.id)
+    .join_from(marketplaces, offers, offers.c.marketplace_id == marketplaces.c.id)
+    .where(
+        marketplaces.c.clock_offset_seconds > sa.literal(0),
+        _IS_OPEN,
+        offers.c.expires_at <= sa.func.clock_timestamp() + _AHEAD,
+    )
+    .order_by(offers.c.expires_at)
+    .limit(_LIMIT)
+)
 _LOCK_OVERDUE = compiled(
     sa.select(offers)
     .where(
-        offers.c.state == sa.literal(State.OPEN.value),
-        offers.c.expires_at <= sa.func.clock_timestamp(),
+        sa.tuple_(offers.c.marketplace_id, offers.c.id).in_(
+            sa.union(_OVERDUE.subquery().select(), _OVERDUE_AHEAD.subquery().select())
+        ),
+        _IS_OPEN,
     )
     .order_by(offers.c.expires_at)
-    .limit(sa.bindparam("limit", type_=sa.Integer))
+    .limit(_LIMIT)
     .with_for_update(skip_locked=True)
 )

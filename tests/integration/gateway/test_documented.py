@@ -105,6 +105,7 @@ def _record_peers(services: Services) -> None:
     dispute = a_dispute()
     for name in ("GetDispute", "AssignDispute", "AddEvidence"):
         services.disputes.answers[name] = dispute
+    services.disputes.answers["AgeAnswers"] = disputes_pb2.AgeAnswersResponse()
     services.disputes.answers["ListDisputes"] = disputes_pb2.ListDisputesResponse(
         disputes=[dispute]
     )

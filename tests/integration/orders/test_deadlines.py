@@ -15,10 +15,15 @@ from orchestrator.orders.v1 import orders_pb2
 from chassis.idempotency import Answer
 from kernel.ids import new_id
 from services.orders.deadlines.chosen import ClockTooFar
+from services.orders.offers.offer import OfferNotOpen
 from services.orders.order.deadlines import RULES, WARNING_HOURS, Action, Rule
 from services.orders.order.domain import DisputeReason, FinalStatus, Party, State
 from tests import passing
 from tests.integration.orders.conftest import Peers, Shop, oid, open_shop, outcomes
+from tests.integration.orders.test_offers import accept as accept_offer
+from tests.integration.orders.test_offers import decline as decline_offer
+from tests.integration.orders.test_offers import make as make_offer
+from tests.integration.orders.test_offers import state_of as offer_state
 from tests.passing import MOMENT
 
 DAY = dt.timedelta(days=1)
@@ -279,6 +284,55 @@ async def test_kept_answers_get_older_with_the_clock_except_its_own(shop: Shop) 
     assert not taken.replayed
     assert repeated.replayed
     assert repeated.body != moved.body
+
+
+async def test_offers_lapse_by_the_test_clock_of_their_own_marketplace(
+    shop: Shop, database_url: Callable[[str], str]
+) -> None:
+    order = await shop.running_order()
+    offer = await make_offer(shop, order)
+    async with open_shop(database_url("orders"), Peers(), new_id()) as other:
+        kept = await make_offer(other, await other.running_order())
+        await shop.chosen.advance(shop.key(), by=3 * DAY - MOMENT)
+        assert await shop.offers.lapse_overdue() == 0
+        await shop.chosen.advance(shop.key(), by=2 * MOMENT)
+
+        for answer in (accept_offer, decline_offer):
+            with pytest.raises(OfferNotOpen) as refusal:
+                await answer(shop, offer)
+            assert refusal.value.details["currentState"] == "LAPSED"
+        assert await shop.offers.lapse_overdue() == 1
+        assert await offer_state(shop, offer) == "LAPSED"
+        assert await offer_state(other, kept) == "OPEN"
+
+
+async def test_offer_made_after_the_clock_was_moved_is_open_for_its_hours(shop: Shop) -> None:
+    await shop.chosen.advance(shop.key(), by=100 * DAY)
+    order = await shop.running_order()
+    offer = await make_offer(shop, order)
+    await shop.chosen.advance(shop.key(), by=3 * DAY - MOMENT)
+
+    assert await shop.offers.lapse_overdue() == 0
+    shown = (await shop.chosen.read(shop.marketplace_id)).time
+    left = offer.expires_at.ToDatetime(dt.UTC) - shown
+    assert dt.timedelta() < left <= MOMENT
+    await accept_offer(shop, offer)
+
+    closed = await shop.read(order)
+    assert closed.state is State.CLOSED
+    # The clock moves deadlines. What happened is written down with the time at which it did.
+    assert closed.closed_at is not None
+    assert offer.created_at.ToDatetime(dt.UTC) < closed.closed_at < shown - DAY
+
+
+async def test_overdue_offer_makes_room_for_the_next_by_the_test_clock(shop: Shop) -> None:
+    order = await shop.running_order()
+    offer = await make_offer(shop, order)
+    await shop.chosen.advance(shop.key(), by=3 * DAY)
+
+    await make_offer(shop, order)
+
+    assert await offer_state(shop, offer) == "LAPSED"
 
 
 async def test_a_clock_is_moved_by_ten_years_at_most(shop: Shop) -> None:

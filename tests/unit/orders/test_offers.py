@@ -37,8 +37,8 @@ SIDES = (Party.BUYER, Party.SELLER)
 OTHER = {Party.BUYER: Party.SELLER, Party.SELLER: Party.BUYER}
 REFUND = 2000 * CENT
 COMMANDS: dict[Trigger, Callable[[Offer], Decided]] = {
-    Trigger.ACCEPT: lambda offer: offers.accepted(offer, by=None, at=LATER),
-    Trigger.DECLINE: lambda offer: offers.declined(offer, by=None, at=LATER),
+    Trigger.ACCEPT: lambda offer: offers.accepted(offer, by=None, at=LATER, time=LATER),
+    Trigger.DECLINE: lambda offer: offers.declined(offer, by=None, at=LATER, time=LATER),
     Trigger.LAPSE: lambda offer: offers.lapsed(offer, at=END),
 }
 EVENTS = {
@@ -141,24 +141,24 @@ def test_only_the_other_side_answers_an_offer(by: Party) -> None:
 
     for command in (offers.accepted, offers.declined):
         with pytest.raises(OfferIsOwn):
-            command(offer, by=by, at=LATER)
+            command(offer, by=by, at=LATER, time=LATER)
         for asked in (OTHER[by], None):
-            assert command(offer, by=asked, at=LATER)[0].decided_by is OTHER[by]
+            assert command(offer, by=asked, at=LATER, time=LATER)[0].decided_by is OTHER[by]
 
 
 def test_offer_is_answered_before_its_end_only() -> None:
     last = END - dt.timedelta(microseconds=1)
 
     for command in (offers.accepted, offers.declined):
-        assert command(an_offer(), by=None, at=last)[0].decided_at == last
+        assert command(an_offer(), by=None, at=LATER, time=last)[0].decided_at == LATER
         with pytest.raises(OfferNotOpen) as refusal:
-            command(an_offer(), by=None, at=END)
+            command(an_offer(), by=None, at=LATER, time=END)
         assert refusal.value.details["currentState"] == "LAPSED"
 
 
 def test_payloads_have_the_documented_fields() -> None:
     offer, created = make(by=Party.SELLER)
-    _, accepted = offers.accepted(offer, by=None, at=LATER)
+    _, accepted = offers.accepted(offer, by=None, at=LATER, time=LATER)
     names = {"offerId": offer.public_id, "orderId": an_order().public_id}
     parts = {"refundAmount": "20.00", "releaseAmount": "60.00"}
 

@@ -184,6 +184,20 @@ class WithdrawDecisionRequest(_message.Message):
     why: str
     def __init__(self, request_id: _Optional[str] = ..., dispute_id: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
 
+class AgeAnswersRequest(_message.Message):
+    __slots__ = ("request_id", "fingerprint", "seconds")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    fingerprint: bytes
+    seconds: int
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., seconds: _Optional[int] = ...) -> None: ...
+
+class AgeAnswersResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class CompleteDisputeRequest(_message.Message):
     __slots__ = ("request_id", "dispute_id")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]

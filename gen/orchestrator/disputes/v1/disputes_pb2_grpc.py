@@ -78,6 +78,11 @@ class DisputesServiceStub:
                 request_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.WithdrawDecisionRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.Dispute.FromString,
                 _registered_method=True)
+        self.AgeAnswers = channel.unary_unary(
+                '/orchestrator.disputes.v1.DisputesService/AgeAnswers',
+                request_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.AgeAnswersRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.AgeAnswersResponse.FromString,
+                _registered_method=True)
 
 
 class DisputesServiceServicer:
@@ -149,6 +154,13 @@ class DisputesServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AgeAnswers(self, request, context):
+        """Let the kept answers of a test marketplace get older: its clock was moved on by as much.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DisputesServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -191,6 +203,11 @@ def add_DisputesServiceServicer_to_server(servicer, server):
                     servicer.WithdrawDecision,
                     request_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.WithdrawDecisionRequest.FromString,
                     response_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.Dispute.SerializeToString,
+            ),
+            'AgeAnswers': grpc.unary_unary_rpc_method_handler(
+                    servicer.AgeAnswers,
+                    request_deserializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.AgeAnswersRequest.FromString,
+                    response_serializer=orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.AgeAnswersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -413,6 +430,33 @@ class DisputesService:
             '/orchestrator.disputes.v1.DisputesService/WithdrawDecision',
             orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.WithdrawDecisionRequest.SerializeToString,
             orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.Dispute.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AgeAnswers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.disputes.v1.DisputesService/AgeAnswers',
+            orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.AgeAnswersRequest.SerializeToString,
+            orchestrator_dot_disputes_dot_v1_dot_disputes__pb2.AgeAnswersResponse.FromString,
             options,
             channel_credentials,
             insecure,

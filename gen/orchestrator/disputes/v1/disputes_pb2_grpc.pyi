@@ -47,6 +47,8 @@ class DisputesServiceStub:
     """Withdraw a decision that cannot be paid out, so that another can be made. Without a decision
     nothing changes. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE (it was paid out).
     """
+    AgeAnswers: _aio.UnaryUnaryMultiCallable[_disputes_pb2.AgeAnswersRequest, _disputes_pb2.AgeAnswersResponse]
+    """Let the kept answers of a test marketplace get older: its clock was moved on by as much."""
 
 class DisputesServiceServicer(metaclass=_abc_1.ABCMeta):
     """Disputes. Every call that changes something carries request_id. The same id with the same fields
@@ -129,5 +131,13 @@ class DisputesServiceServicer(metaclass=_abc_1.ABCMeta):
         """Withdraw a decision that cannot be paid out, so that another can be made. Without a decision
         nothing changes. Reasons: DISPUTE_NOT_FOUND, INVALID_STATE (it was paid out).
         """
+
+    @_abc_1.abstractmethod
+    def AgeAnswers(
+        self,
+        request: _disputes_pb2.AgeAnswersRequest,
+        context: _aio.ServicerContext[_disputes_pb2.AgeAnswersRequest, _abc.Awaitable[_disputes_pb2.AgeAnswersResponse]],
+    ) -> _abc.Awaitable[_disputes_pb2.AgeAnswersResponse]:
+        """Let the kept answers of a test marketplace get older: its clock was moved on by as much."""
 
 def add_DisputesServiceServicer_to_server(servicer: DisputesServiceServicer, server: _aio.Server) -> None: ...
