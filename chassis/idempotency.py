@@ -259,20 +259,25 @@ insert into idempotency (marketplace_id, scope, key, fingerprint, state, created
 select %(idem_marketplace)s::uuid, %(idem_scope)s::text, %(idem_key)s::text,
        %(idem_fingerprint)s::bytea, 'running', now()
 """
-ANSWER = """
-update idempotency set state = %(idem_state)s, body = %(idem_body)s
+# An answer that came late is kept from its end on: a client that has waited for it for a day
+# repeats its request, and would otherwise begin another one. Younger rows keep their indexed value.
+_FROM_ITS_END = """
+created_at = case when created_at < now() - interval '1 hour' then now() else created_at end
+"""
+ANSWER = f"""
+update idempotency set state = %(idem_state)s, body = %(idem_body)s, {_FROM_ITS_END}
 where marketplace_id = %(idem_marketplace)s and scope = %(idem_scope)s and key = %(idem_key)s
     and state = 'running'
-"""
+"""  # noqa: S608 - constants
 _READ = """
 select fingerprint, state, body from idempotency
 where marketplace_id = %s and scope = %s and key = %s
 """
 _READ_FRESH = f"{_READ} and (created_at >= now() - %s or state = 'running')"
-_FINISH = """
-update idempotency set state = %s, body = %s
+_FINISH = f"""
+update idempotency set state = %s, body = %s, {_FROM_ITS_END}
 where marketplace_id = %s and scope = %s and key = %s and state = 'running'
-"""
+"""  # noqa: S608 - constants
 _AGE = """
 update idempotency set created_at = created_at - %s::interval
 where marketplace_id = %s and (scope, key) <> (%s, %s)
