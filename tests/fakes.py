@@ -32,6 +32,8 @@ class FakeLedger:
     holds: dict[uuid.UUID, tuple[str, int]] = field(default_factory=dict)
     ended_holds: set[uuid.UUID] = field(default_factory=set)
     barred: set[uuid.UUID] = field(default_factory=set)
+    # Users' accounts that are to be opened first.
+    unopened: set[str] = field(default_factory=set)
     # Calls wait here before anything is done; `calls` counts them.
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     transfers: dict[uuid.UUID, Transfer] = field(default_factory=dict)
@@ -47,6 +49,7 @@ class FakeLedger:
         del asset
         self._require_present()
         self.available.setdefault(f"user:{user.id}", 0)
+        self.unopened.discard(f"user:{user.id}")
 
     async def post(self, transfers: Sequence[Transfer]) -> list[Posted]:
         """Post each transfer; a known id answers as it did."""
@@ -76,6 +79,8 @@ class FakeLedger:
         if transfer.type == "PENDING":
             if transfer.id in self.barred:
                 return Posted(is_refused=True, reason="PENDING_ALREADY_VOIDED")
+            if transfer.debit in self.unopened:
+                return Posted(is_refused=True, reason="ACCOUNT_NOT_FOUND")
             free = self.available.get(transfer.debit, 0)
             if free < transfer.amount:
                 return Posted(
