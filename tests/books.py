@@ -11,7 +11,7 @@ from deploy.local import identities
 from deploy.local.rest import Marketplace
 from deploy.operator.client import Operator
 from deploy.operator.reconcile import differing
-from kernel.ids import from_public, to_public
+from kernel.ids import derived_id, from_public, to_public
 from tests.running_stack import RunningStack
 from tests.shop import until
 
@@ -99,6 +99,15 @@ select count(*) from escrow.commands c join escrow.escrows e
 on e.marketplace_id = c.marketplace_id and e.id = c.escrow_id
 where c.kind = 'CREATE' and e.order_id = %s
 """
+_TOLD_OF = "select event_type from orders.outbox where aggregate_id = %s order by version"
+# The commands that escrow was given for a withdrawal, and the transactions that paid for it.
+_PAYMENTS_OUT = """
+select count(distinct c.id), coalesce(string_agg(distinct p.transaction_hash, ' '), '')
+from escrow.commands c
+join escrow.steps s on (s.marketplace_id, s.command_id) = (c.marketplace_id, c.id)
+left join escrow.payments p on p.step_id = s.id
+where c.id = %s and c.kind = 'WITHDRAW'
+"""
 _POOR_ACCOUNTS = """
 select count(*) from ledger.accounts
 where holds < 0 or (kind in ('user', 'escrow') and credits - debits - holds < 0)
@@ -152,6 +161,20 @@ class Books:
         """Count an order's escrows, and the commands that were to create one."""
         order = _uuid(order_id)
         return self._count(_ESCROWS, order), self._count(_CREATIONS, order)
+
+    def told(self, public_id: str) -> list[str]:
+        """List the events of orders about something, in order."""
+        with psycopg.connect(self._url, row_factory=scalar_row) as connection:
+            return connection.execute(_TOLD_OF, (public_id,)).fetchall()
+
+    def payments_out(self, withdrawal: str) -> tuple[int, str]:
+        """Count the commands that escrow has for a withdrawal; with the hash that paid it."""
+        found = from_public("wd", withdrawal)
+        assert found is not None, withdrawal
+        with psycopg.connect(self._url) as connection:
+            row = connection.execute(_PAYMENTS_OUT, (derived_id(found, "pay"),)).fetchone()
+        assert row is not None
+        return int(row[0]), str(row[1])
 
     def orders_titled(self, title: str) -> int:
         """Count the orders with a title."""

@@ -10,10 +10,15 @@ from dataclasses import replace
 
 import pytest
 
+from deploy.local.demo.chain import Chain
+from deploy.local.devnet import network_info
 from deploy.operator.client import Operator
 from tests import settings
 from tests.books import Books, assert_sound
+from tests.e2e import withdrawal_races
 from tests.e2e.races import AMOUNT, Lane, Round, Tally, only_winner, run, words
+from tests.e2e.withdrawal_races import Payer
+from tests.integration.escrow.strangers import Stranger
 from tests.replica import replica
 from tests.report import write_races
 from tests.running_stack import RunningStack
@@ -219,6 +224,28 @@ async def test_same_key_at_two_gateways_acts_once_and_gets_one_response(
     finished(tallies, tally)
 
 
+@pytest.fixture(scope="module")
+async def payers(lanes: list[Lane], stack: RunningStack) -> AsyncIterator[dict[int, Payer]]:
+    """The user of each lane who withdraws."""
+    info = network_info(stack.document["devnetUrl"])
+    async with Chain.of(stack.document) as chain:
+        made = [await Payer.of(lane, chain, Stranger(info)) for lane in lanes]
+        yield {id(payer.lane): payer for payer in made}
+
+
+@pytest.mark.parametrize("name", withdrawal_races.RACES)
+async def test_money_that_is_withdrawn_is_held_once_and_paid_once(
+    lanes: list[Lane], payers: dict[int, Payer], tallies: list[Tally], name: str
+) -> None:
+    play = withdrawal_races.played(name, payers)
+
+    tally = await run(name, play, lanes=lanes, rounds=settings.race_rounds())
+
+    finished(tallies, tally)
+    if name in withdrawal_races.CONTESTED and tally.rounds >= ENOUGH_ROUNDS:
+        assert len(tally.outcomes) >= 2, tally.outcomes
+
+
 async def one_answer(
     shops: tuple[Shop, Shop], path: str, body: dict[str, str], key: str
 ) -> dict[str, str]:
@@ -282,6 +309,6 @@ async def test_books_are_sound_after_all_races(
 
     folder = settings.reports_folder()
     if folder is not None:
-        assert len(tallies) == len(RACES) + 2
+        assert len(tallies) == len(RACES) + len(withdrawal_races.RACES) + 2
         assert all(not tally.wrong for tally in tallies)
         write_races(folder / "races.md", tallies=tallies, holdings=len(await operator.holdings()))
