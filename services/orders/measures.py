@@ -1,4 +1,7 @@
-"""Gauges of orders for Prometheus: running operations, and differences of ledger and chain."""
+"""Gauges of orders for Prometheus: work that runs, and differences of ledger and chain.
+
+A withdrawal that is carried out counts as an operation of its own kind: it holds money, too.
+"""
 
 from chassis.metrics import Measure
 
@@ -7,7 +10,11 @@ MEASURES = (
         name="orchestrator_orders_operations",
         about="Operations that run, by kind",
         labels=("kind",),
-        sql="select kind, count(*) from operations where state = 'running' group by kind",
+        sql="""
+            select kind, count(*) from operations where state = 'running' group by kind
+            union all
+            select 'WITHDRAWAL', count(*) from withdrawals where in_progress
+            having count(*) > 0""",
     ),
     Measure(
         name="orchestrator_orders_operation_oldest_seconds",
@@ -15,7 +22,10 @@ MEASURES = (
         labels=("kind",),
         sql="""
             select kind, extract(epoch from clock_timestamp() - min(started_at))
-            from operations where state = 'running' group by kind""",
+            from operations where state = 'running' group by kind
+            union all
+            select 'WITHDRAWAL', extract(epoch from clock_timestamp() - min(committed_at))
+            from withdrawals where in_progress having count(*) > 0""",
     ),
     Measure(
         name="orchestrator_books_differences",
