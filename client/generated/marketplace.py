@@ -839,7 +839,7 @@ class Marketplace(Client):
     def advance_clock(
         self, *, idempotency_key: str | None = None, **body: Unpack[types.AdvanceClock]
     ) -> types.Marketplace:
-        """Move the clock of a test marketplace on. Its deadlines and idempotency keys follow.
+        """Move a test marketplace's clock on. Its deadlines, offers and idempotency keys follow.
 
         Scope: `write`
         """
@@ -1694,7 +1694,7 @@ class AsyncMarketplace(AsyncClient):
     async def advance_clock(
         self, *, idempotency_key: str | None = None, **body: Unpack[types.AdvanceClock]
     ) -> types.Marketplace:
-        """Move the clock of a test marketplace on. Its deadlines and idempotency keys follow.
+        """Move a test marketplace's clock on. Its deadlines, offers and idempotency keys follow.
 
         Scope: `write`
         """
