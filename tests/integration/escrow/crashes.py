@@ -12,7 +12,31 @@ from tests.integration.escrow.world import World
 
 # What is counted besides commits. After a mere look at the chain nothing is different from before
 # it: to die there is to die after what came before.
-CALLS = ("build", "verify_and_sign", "submit")
+CALLS = frozenset({"build", "verify_and_sign", "submit", "announce"})
+LOOKS = frozenset(
+    {
+        "account",
+        "asset_balances",
+        "code_of",
+        "find",
+        "latest_ledger",
+        "lifetimes",
+        "lumens",
+        "outcome",
+        "paid_between",
+        "platform_of",
+        "read_escrow",
+        "recent_ledger",
+        "recipient_view",
+        "require_network",
+        "sequences",
+        "transactions",
+        "transfers_since",
+    }
+)
+# What no command does: a local network's gifts, and the end of the process.
+BESIDE = frozenset({"fund_with_friendbot", "request_asset", "close"})
+COMMIT = "commit"
 
 
 class Died(BaseException):
@@ -20,13 +44,15 @@ class Died(BaseException):
 
 
 class Fuse:
-    """Counts what is done, and burns through after the k-th."""
+    """Counts what is done, and burns through after the k-th. passed: the names of those things."""
 
     def __init__(self, *, after: int) -> None:
         self.left = after
+        self.passed: list[str] = []
 
-    def burn(self) -> None:
+    def burn(self, name: str) -> None:
         """Count one thing that has been done. Raises: Died."""
+        self.passed.append(name)
         self.left -= 1
         if self.left == 0:
             raise Died
@@ -46,7 +72,7 @@ class Fused:
 
         async def call(*arguments: Any, **named: Any) -> Any:
             answer = await real(*arguments, **named)
-            self._fuse.burn()
+            self._fuse.burn(name)
             return answer
 
         return call
@@ -64,14 +90,14 @@ class FusedDatabase:
         """Open a transaction that may be the last."""
         async with self._real.transaction() as tx:
             yield tx
-        self._fuse.burn()
+        self._fuse.burn(COMMIT)
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[Connection]:
         """Lend a connection; what is executed on it may be the last."""
         async with self._real.statement() as connection:
             yield connection
-        self._fuse.burn()
+        self._fuse.burn(COMMIT)
 
 
 def mortal(world: World, *, after: int) -> tuple[Pipeline, Fuse]:
