@@ -20,6 +20,10 @@ FEES = Counter(
     "Lumens that the network has taken for the transactions of each kind of step",
     ["step"],
 )
+FOREIGN_PAYOUTS = Counter(
+    "orchestrator_escrow_foreign_payouts",
+    "Payments of orders' contracts in transactions that are not ours",
+)
 MEASURES = (
     Measure(
         name="orchestrator_escrow_commands",
