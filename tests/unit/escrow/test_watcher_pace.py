@@ -52,7 +52,10 @@ class Books:
 
 
 async def pauses(
-    monkeypatch: pytest.MonkeyPatch, arriving: list[tuple[UnreadableTransfer, ...]]
+    monkeypatch: pytest.MonkeyPatch,
+    arriving: list[tuple[UnreadableTransfer, ...]],
+    *,
+    has_more: bool = False,
 ) -> list[float]:
     """Return the pauses of a watcher after pages with something to tell, or nothing."""
     pages, seen, books = iter(arriving), [], Books()
@@ -66,6 +69,7 @@ async def pauses(
                 next_cursor="1",
                 latest_ledger=1,
                 oldest_ledger=1,
+                has_more=has_more,
             )
 
     async def sleep(seconds: float) -> None:
@@ -101,3 +105,11 @@ async def test_a_transfer_makes_the_pause_short_again(monkeypatch: pytest.Monkey
     seen = await pauses(monkeypatch, [()] * 20 + [(UNREADABLE,)])
 
     assert seen[-1] == POLL_SECONDS
+
+
+async def test_ledgers_of_an_outage_are_read_without_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = await pauses(monkeypatch, [()] * 5, has_more=True)
+
+    assert seen == [0.0] * 5
