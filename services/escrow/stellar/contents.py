@@ -1,7 +1,7 @@
 """Transfers read from the contents of ledgers, where no node has their events any more.
 
 Nodes keep events for a week, and may read older ledgers from an archive. What is read here has the
-same ids as the events have, so that nothing counts twice.
+same ids as the events have, so that nothing counts twice. Source: stellar-rpc, db/event.go.
 """
 
 import asyncio
