@@ -1,7 +1,7 @@
 """Random lives of a contract: played by the devnet's rules, and on the wasm where one is given.
 
-Whatever is called, by whomever, what must hold of money and of a contract's ends holds. Each life
-follows from its number alone, so that one that fails can be played again.
+Whoever calls whatever, no money is made or lost, and a contract ends at most once in each way. Each
+life follows from its number alone, so that one that fails can be played again.
 """
 
 import random

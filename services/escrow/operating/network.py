@@ -142,7 +142,7 @@ class NetworkChecks:
         """Judge how long an entry lives. The keeper extends it as soon as it can pay."""
         days = ledgers // LEDGERS_A_DAY
         if ledgers == 0:
-            todo = "extend it now: the next deployment restores it, and pays for that"
+            todo = "restore it, or let the next deployment restore it and pay for that"
             return _wrong(name, f"{what}; it is archived", todo)
         if 2 * ledgers < self._expected.keep_days * LEDGERS_A_DAY:
             todo = "wait for the keeper, which extends it within an hour if the platform has lumens"
