@@ -348,7 +348,7 @@ DISPUTES: dict[str, Callable[[], Any]] = {
 WEBHOOKS: dict[str, Callable[[], Any]] = {
     "CreateWebhook": lambda: keyed(
         webhooks.CreateWebhookRequest,
-        url="https://shop.example.com/hooks",
+        url=f"https://shop.example.com/hooks/{ident()}",
         event_types=["order.*", "dispute.opened"],
         description="The shop",
     ),

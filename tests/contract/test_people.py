@@ -78,6 +78,7 @@ async def past(people_world: World) -> Past:
         "transfer_id": transfers[0].id,
         "command_id": command.id,
         "withdrawal_id": await world.a_withdrawal(),
+        "webhook_id": await world.own_webhook(),
         **dict.fromkeys(("user", "user_id", "buyer"), order.buyer.id),
     }
     return Past(world=world, buyer=order.buyer.id, seller=order.seller.id, named=named)
