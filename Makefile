@@ -67,7 +67,14 @@ marketplace: $(INSTALLED) ## Configure a marketplace, or print its settings: MAR
 	  $(if $(FUNDING_DAYS),--funding-days "$(FUNDING_DAYS)") \
 	  $(if $(DELIVERY_DAYS),--delivery-days "$(DELIVERY_DAYS)") \
 	  $(if $(DECISION_DAYS),--decision-days "$(DECISION_DAYS)") \
-	  $(if $(WARNING_HOURS),--warning-hours "$(WARNING_HOURS)")
+	  $(if $(WARNING_HOURS),--warning-hours "$(WARNING_HOURS)") \
+	  $(if $(WITHDRAWAL_LEAST),--withdrawal-least "$(WITHDRAWAL_LEAST)") \
+	  $(if $(WITHDRAWAL_MOST),--withdrawal-most "$(WITHDRAWAL_MOST)") \
+	  $(if $(WITHDRAWAL_MOST_PER_DAY),--withdrawal-most-per-day "$(WITHDRAWAL_MOST_PER_DAY)") \
+	  $(if $(WITHDRAWAL_DESTINATIONS),--withdrawal-destinations "$(WITHDRAWAL_DESTINATIONS)") \
+	  $(if $(NEW_DESTINATION_HOURS),--new-destination-hours "$(NEW_DESTINATION_HOURS)") \
+	  $(if $(APPROVAL_ABOVE),--approval-above "$(APPROVAL_ABOVE)") \
+	  $(if $(APPROVAL_HOURS),--approval-hours "$(APPROVAL_HOURS)")
 
 suspense: $(INSTALLED) ## List deposits in suspense; credit one to its wallet's user: CREDIT=<transfer> REASON=…
 	@$(ASK) suspense $(OF) $(if $(CREDIT),--credit "$(CREDIT)") $(if $(REASON),--reason "$(REASON)")

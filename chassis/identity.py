@@ -50,7 +50,8 @@ class Identity:
 
     caller: the service that makes the call, "gateway". principal: it acts for "key:{id}" or
     "user:{uuid}". role: marketplace, user, admin or system. user_id: a person's, never missing.
-    grant: the rights of a caller from outside; it comes from the trust file, never from the token.
+    environment: of the key that is acted for, "live" or "test"; "" if there is none. grant: the
+    rights of a caller from outside; it comes from the trust file, never from the token.
     """
 
     caller: str
@@ -59,6 +60,7 @@ class Identity:
     role: str
     scopes: frozenset[str] = frozenset()
     user_id: uuid.UUID | None = None
+    environment: str = ""
     grant: Grant | None = field(default=None, compare=False, repr=False)
 
 
@@ -173,6 +175,7 @@ class Signer:
             "role": identity.role,
             "scope": " ".join(sorted(identity.scopes)),
             "uid": str(identity.user_id) if identity.user_id else "",
+            "env": identity.environment,
             "exp": int(now) + LIFETIME_SECONDS,
         }
         token = jwt.encode(claims, key, algorithm=ALGORITHM)
@@ -213,6 +216,7 @@ class Verifier:
         try:
             claims = _claims(token, trust)
             caller = claims["iss"]
+            grant = trust.grant_of(caller)
             identity = Identity(
                 caller=caller,
                 marketplace_id=uuid.UUID(claims["mkt"]),
@@ -220,7 +224,9 @@ class Verifier:
                 role=claims["role"],
                 scopes=frozenset(claims["scope"].split()),
                 user_id=uuid.UUID(claims["uid"]) if claims["uid"] else None,
-                grant=trust.grant_of(caller),
+                # Only our own programs know it; a caller from outside could claim anything.
+                environment=str(claims.get("env", "")) if grant is None else "",
+                grant=grant,
             )
         except (jwt.PyJWTError, KeyError, ValueError, AttributeError, TypeError):
             raise Unauthenticated("The caller's identity is missing or not valid") from None

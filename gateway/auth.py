@@ -154,6 +154,7 @@ class KeyAuthenticator:
             principal=f"key:{key.id}",
             role=ROLE_MARKETPLACE,
             scopes=key.scopes,
+            environment=key.environment,
         )
         return Credential(identity=identity, account=f"key:{key.id}", key=key)
 

@@ -91,6 +91,22 @@ REASONS: Mapping[str, Row] = {
     "WEBHOOK_URL_NOT_ALLOWED": Row(422, "WEBHOOK_URL_NOT_ALLOWED", "webhook_url_not_allowed"),
     "WEBHOOK_DISABLED": Row(409, "WEBHOOK_DISABLED", "webhook_disabled"),
     "TOO_MANY_WEBHOOKS": Row(409, "TOO_MANY_WEBHOOKS", "too_many_webhooks"),
+    "WITHDRAWAL_NOT_APPROVABLE": Row(409, "WITHDRAWAL_NOT_APPROVABLE", "withdrawal_not_approvable"),
+    "WITHDRAWAL_APPROVAL_IS_OWN": Row(
+        403, "WITHDRAWAL_APPROVAL_IS_OWN", "withdrawal_approval_is_own"
+    ),
+    "WITHDRAWAL_AMOUNT_NOT_ALLOWED": Row(
+        422, "WITHDRAWAL_AMOUNT_NOT_ALLOWED", "withdrawal_amount_not_allowed"
+    ),
+    "WITHDRAWAL_DESTINATION_NOT_LISTED": Row(
+        422, "WITHDRAWAL_DESTINATION_NOT_LISTED", "withdrawal_destination_not_listed"
+    ),
+    "WITHDRAWAL_DESTINATION_TOO_NEW": Row(
+        422, "WITHDRAWAL_DESTINATION_TOO_NEW", "withdrawal_destination_too_new"
+    ),
+    "WITHDRAWAL_DAILY_LIMIT_EXCEEDED": Row(
+        422, "WITHDRAWAL_DAILY_LIMIT_EXCEEDED", "withdrawal_daily_limit_exceeded"
+    ),
     "INVALID_STATE": _STATE,
     "DECISION_ALREADY_MADE": _STATE,
     "COMMAND_IN_MOTION": _STATE,

@@ -102,6 +102,7 @@ def identity_of(
         principal="operator:test" if caller == OPERATOR else "key:test",
         role=ROLE_MARKETPLACE,
         scopes=scopes,
+        environment="test",
     )
 
 

@@ -17,7 +17,7 @@ from services.escrow import domain as escrow
 from services.orders.offers import offer as offers
 from services.orders.order import domain as orders
 from services.orders.withdrawals import domain as withdrawals
-from tools import catalogue, exits
+from tools import catalogue, exits, withdrawal_exits
 
 DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 # Keys are pairs of enum members: (state, trigger).
@@ -44,7 +44,7 @@ MACHINES: tuple[tuple[str, str, str, Table], ...] = (
     (
         "The withdrawal",
         "services/orders/withdrawals/domain.py",
-        "COMMIT follows when the ledger holds the amount. Until then, nothing else may happen.",
+        "COMMIT and APPROVE follow when the ledger holds the amount. SUBMIT: it must be approved.",
         withdrawals.TRANSITIONS,
     ),
     (
@@ -72,7 +72,7 @@ def states() -> str:
     parts = [INTRODUCTION]
     for title, source, note, table in MACHINES:
         parts.append(f"## {title}\n\n`{source}`. {note}\n\n{diagram(table)}\n{listing(table)}")
-    return "\n".join([*parts, exits.page()])
+    return "\n".join([*parts, exits.page(), withdrawal_exits.page()])
 
 
 def diagram(table: Table) -> str:

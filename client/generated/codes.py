@@ -221,8 +221,32 @@ class WebhookUrlNotAllowed(errors.InvalidRequest):
     """`WEBHOOK_URL_NOT_ALLOWED`."""
 
 
+class WithdrawalAmountNotAllowed(errors.InvalidRequest):
+    """`WITHDRAWAL_AMOUNT_NOT_ALLOWED`."""
+
+
+class WithdrawalApprovalIsOwn(errors.NotPermitted):
+    """`WITHDRAWAL_APPROVAL_IS_OWN`."""
+
+
+class WithdrawalDailyLimitExceeded(errors.InvalidRequest):
+    """`WITHDRAWAL_DAILY_LIMIT_EXCEEDED`."""
+
+
 class WithdrawalDestinationInvalid(errors.InvalidRequest):
     """`WITHDRAWAL_DESTINATION_INVALID`."""
+
+
+class WithdrawalDestinationNotListed(errors.InvalidRequest):
+    """`WITHDRAWAL_DESTINATION_NOT_LISTED`."""
+
+
+class WithdrawalDestinationTooNew(errors.InvalidRequest):
+    """`WITHDRAWAL_DESTINATION_TOO_NEW`."""
+
+
+class WithdrawalNotApprovable(errors.Conflict):
+    """`WITHDRAWAL_NOT_APPROVABLE`."""
 
 
 class WithdrawalNotCommittable(errors.Conflict):
@@ -289,7 +313,13 @@ CLASSES: Mapping[str, type[errors.APIError]] = MappingProxyType(
         "WEBHOOK_DISABLED": WebhookDisabled,
         "WEBHOOK_NOT_FOUND": WebhookNotFound,
         "WEBHOOK_URL_NOT_ALLOWED": WebhookUrlNotAllowed,
+        "WITHDRAWAL_AMOUNT_NOT_ALLOWED": WithdrawalAmountNotAllowed,
+        "WITHDRAWAL_APPROVAL_IS_OWN": WithdrawalApprovalIsOwn,
+        "WITHDRAWAL_DAILY_LIMIT_EXCEEDED": WithdrawalDailyLimitExceeded,
         "WITHDRAWAL_DESTINATION_INVALID": WithdrawalDestinationInvalid,
+        "WITHDRAWAL_DESTINATION_NOT_LISTED": WithdrawalDestinationNotListed,
+        "WITHDRAWAL_DESTINATION_TOO_NEW": WithdrawalDestinationTooNew,
+        "WITHDRAWAL_NOT_APPROVABLE": WithdrawalNotApprovable,
         "WITHDRAWAL_NOT_COMMITTABLE": WithdrawalNotCommittable,
         "WITHDRAWAL_NOT_FOUND": WithdrawalNotFound,
     }

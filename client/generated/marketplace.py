@@ -477,7 +477,7 @@ class Marketplace(Client):
         """Create a withdrawal; with `commit`, hold the amount and pay it out at once.
 
         The destination is checked first. If the amount is not available, the withdrawal stays
-        CREATED.
+        CREATED. If the marketplace's rules refuse it, nothing is created.
 
         Scope: `write`
         """
@@ -497,7 +497,10 @@ class Marketplace(Client):
         *,
         limit: int | None = None,
         userId: str | None = None,
-        status: Literal["CREATED", "PENDING", "COMPLETED", "FAILED", "CANCELED"] | None = None,
+        status: Literal[
+            "CREATED", "AWAITING_APPROVAL", "PENDING", "COMPLETED", "FAILED", "CANCELED"
+        ]
+        | None = None,
         reference: str | None = None,
     ) -> Pages[types.Withdrawal]:
         """List the marketplace's withdrawals, newest first. Several filters are AND.
@@ -525,7 +528,8 @@ class Marketplace(Client):
         """Hold the amount and pay it out.
 
         A withdrawal that the chain refuses for good is FAILED, and its amount is available
-        again.
+        again. One that another key must approve is AWAITING_APPROVAL, and nothing is held for
+        it.
 
         Scope: `write`
         """
@@ -540,10 +544,31 @@ class Marketplace(Client):
         )
         return answer
 
+    def approve_withdrawal(
+        self, id: str, /, *, idempotency_key: str | None = None, wait_seconds: int | None = None
+    ) -> types.Withdrawal:
+        """Approve a withdrawal that waits for it, hold its amount and pay it out.
+
+        Another key than those that created and committed it must do so. If the amount is not
+        available, or a rule refuses it now, it waits on.
+
+        Scope: `write`
+        """
+        answer: types.Withdrawal = self._call(
+            exchange.changing(
+                "POST",
+                f"/withdrawals/{exchange.segment(id)}/approve",
+                body={},
+                idempotency_key=idempotency_key,
+                wait_seconds=wait_seconds,
+            )
+        )
+        return answer
+
     def cancel_withdrawal(
         self, id: str, /, *, idempotency_key: str | None = None
     ) -> types.Withdrawal:
-        """Cancel a withdrawal that was not committed.
+        """Cancel a withdrawal that was not committed, or that waits for an approval.
 
         Scope: `write`
         """
@@ -829,7 +854,7 @@ class Marketplace(Client):
         return answer
 
     def get_marketplace(self) -> types.Marketplace:
-        """Read the settings of the marketplace: fees, deadlines, and the time by its clock.
+        """Read the settings of the marketplace: fees, deadlines, rules, and the time by its clock.
 
         Scope: `read`
         """
@@ -1330,7 +1355,7 @@ class AsyncMarketplace(AsyncClient):
         """Create a withdrawal; with `commit`, hold the amount and pay it out at once.
 
         The destination is checked first. If the amount is not available, the withdrawal stays
-        CREATED.
+        CREATED. If the marketplace's rules refuse it, nothing is created.
 
         Scope: `write`
         """
@@ -1350,7 +1375,10 @@ class AsyncMarketplace(AsyncClient):
         *,
         limit: int | None = None,
         userId: str | None = None,
-        status: Literal["CREATED", "PENDING", "COMPLETED", "FAILED", "CANCELED"] | None = None,
+        status: Literal[
+            "CREATED", "AWAITING_APPROVAL", "PENDING", "COMPLETED", "FAILED", "CANCELED"
+        ]
+        | None = None,
         reference: str | None = None,
     ) -> AsyncPages[types.Withdrawal]:
         """List the marketplace's withdrawals, newest first. Several filters are AND.
@@ -1378,7 +1406,8 @@ class AsyncMarketplace(AsyncClient):
         """Hold the amount and pay it out.
 
         A withdrawal that the chain refuses for good is FAILED, and its amount is available
-        again.
+        again. One that another key must approve is AWAITING_APPROVAL, and nothing is held for
+        it.
 
         Scope: `write`
         """
@@ -1393,10 +1422,31 @@ class AsyncMarketplace(AsyncClient):
         )
         return answer
 
+    async def approve_withdrawal(
+        self, id: str, /, *, idempotency_key: str | None = None, wait_seconds: int | None = None
+    ) -> types.Withdrawal:
+        """Approve a withdrawal that waits for it, hold its amount and pay it out.
+
+        Another key than those that created and committed it must do so. If the amount is not
+        available, or a rule refuses it now, it waits on.
+
+        Scope: `write`
+        """
+        answer: types.Withdrawal = await self._call(
+            exchange.changing(
+                "POST",
+                f"/withdrawals/{exchange.segment(id)}/approve",
+                body={},
+                idempotency_key=idempotency_key,
+                wait_seconds=wait_seconds,
+            )
+        )
+        return answer
+
     async def cancel_withdrawal(
         self, id: str, /, *, idempotency_key: str | None = None
     ) -> types.Withdrawal:
-        """Cancel a withdrawal that was not committed.
+        """Cancel a withdrawal that was not committed, or that waits for an approval.
 
         Scope: `write`
         """
@@ -1684,7 +1734,7 @@ class AsyncMarketplace(AsyncClient):
         return answer
 
     async def get_marketplace(self) -> types.Marketplace:
-        """Read the settings of the marketplace: fees, deadlines, and the time by its clock.
+        """Read the settings of the marketplace: fees, deadlines, rules, and the time by its clock.
 
         Scope: `read`
         """

@@ -298,23 +298,6 @@ class MakeOffer(TypedDict):
     requestedBy: NotRequired[Literal["BUYER", "SELLER"] | None]
 
 
-class Marketplace(TypedDict):
-    """
-    The settings of the marketplace. time: by its clock, which only a test marketplace moves.
-    """
-
-    id: str
-    name: str
-    environment: str
-    manualCredits: bool
-    platformFeeBps: int
-    partyPlatformFeeBps: int
-    deadlines: list[Deadline]
-    warningHours: int
-    time: str
-    clockOffsetSeconds: int
-
-
 class Me(TypedDict):
     """
     The key of the request.
@@ -688,15 +671,6 @@ class SuccessHealth(TypedDict):
     data: Health
 
 
-class SuccessMarketplace(TypedDict):
-    """
-    The envelope of every answer.
-    """
-
-    success: Literal[True]
-    data: Marketplace
-
-
 class SuccessMe(TypedDict):
     """
     The envelope of every answer.
@@ -856,6 +830,24 @@ class WithdrawalFailure(TypedDict):
 
     reason: str
     message: str
+
+
+class WithdrawalRules(TypedDict):
+    """
+    The rules for withdrawals; null: the rule is off.
+
+    least, most: of one withdrawal. mostPerDay: of one user in 24 hours. destinations: those that
+    may be paid. newDestinationHours: from a destination's first withdrawal to its first payment.
+    approvalAbove: more than this must be approved by a second key within approvalHours.
+    """
+
+    least: str | None
+    most: str | None
+    mostPerDay: str | None
+    destinations: list[str] | None
+    newDestinationHours: int | None
+    approvalAbove: str | None
+    approvalHours: int
 
 
 class ClosedOrder(TypedDict):
@@ -1065,6 +1057,24 @@ class FundedOrder(TypedDict):
     escrow: NotRequired[FundedEscrow]
 
 
+class Marketplace(TypedDict):
+    """
+    The settings of the marketplace. time: by its clock, which only a test marketplace moves.
+    """
+
+    id: str
+    name: str
+    environment: str
+    manualCredits: bool
+    platformFeeBps: int
+    partyPlatformFeeBps: int
+    deadlines: list[Deadline]
+    warningHours: int
+    time: str
+    clockOffsetSeconds: int
+    withdrawals: WithdrawalRules
+
+
 class Order(TypedDict):
     """
     One order, whole.
@@ -1246,6 +1256,15 @@ class SuccessFundedOrder(TypedDict):
     data: FundedOrder
 
 
+class SuccessMarketplace(TypedDict):
+    """
+    The envelope of every answer.
+    """
+
+    success: Literal[True]
+    data: Marketplace
+
+
 class SuccessOrder(TypedDict):
     """
     The envelope of every answer.
@@ -1325,6 +1344,9 @@ class Wallet(TypedDict):
 class Withdrawal(TypedDict):
     """
     A payment to an account outside. inProgress: it is being carried out.
+
+    createdBy, committedBy, approvedBy: the id of the API key that did so; null: the user, or none.
+    approvalEndsAt: until when a second key must approve it; null: none must.
     """
 
     id: str
@@ -1335,13 +1357,17 @@ class Withdrawal(TypedDict):
     memo: str | None
     memoType: Literal["TEXT", "ID", "HASH"] | None
     reference: str | None
-    status: Literal["CREATED", "PENDING", "COMPLETED", "FAILED", "CANCELED"]
+    status: Literal["CREATED", "AWAITING_APPROVAL", "PENDING", "COMPLETED", "FAILED", "CANCELED"]
     inProgress: bool
     failure: WithdrawalFailure | None
     transactionHash: str | None
     createdAt: str
     committedAt: str | None
     finishedAt: str | None
+    createdBy: str | None
+    committedBy: str | None
+    approvedBy: str | None
+    approvalEndsAt: str | None
 
 
 class DisputeWithOrder(TypedDict):

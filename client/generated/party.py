@@ -293,7 +293,10 @@ class Party(Client):
         self,
         *,
         limit: int | None = None,
-        status: Literal["created", "pending", "completed", "failed", "cancelled"] | None = None,
+        status: Literal[
+            "created", "awaiting_approval", "pending", "completed", "failed", "cancelled"
+        ]
+        | None = None,
         reference: str | None = None,
     ) -> Pages[types.Withdrawal]:
         """List the caller's withdrawals, newest first. Several filters are AND."""
@@ -630,7 +633,10 @@ class AsyncParty(AsyncClient):
         self,
         *,
         limit: int | None = None,
-        status: Literal["created", "pending", "completed", "failed", "cancelled"] | None = None,
+        status: Literal[
+            "created", "awaiting_approval", "pending", "completed", "failed", "cancelled"
+        ]
+        | None = None,
         reference: str | None = None,
     ) -> AsyncPages[types.Withdrawal]:
         """List the caller's withdrawals, newest first. Several filters are AND."""

@@ -315,7 +315,7 @@ class Withdrawal(TypedDict):
     memo: str | None
     memo_type: Literal["text", "id", "hash"] | None
     reference: str | None
-    status: Literal["created", "pending", "completed", "failed", "cancelled"]
+    status: Literal["created", "awaiting_approval", "pending", "completed", "failed", "cancelled"]
     in_progress: bool
     failure: WithdrawalFailure | None
     transaction_hash: str | None

@@ -3,7 +3,9 @@
 Without options it prints the current settings. It writes to the database as an administrator.
 """
 
-from collections.abc import Mapping
+import enum
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -16,6 +18,8 @@ from deploy.operator.command import doing
 from deploy.operator.marketplaces import Named, NoSuchMarketplaceError, chosen
 from deploy.operator.settings import Place
 from deploy.operator.trail import keep
+from kernel.errors import InvalidArgument
+from kernel.money import parse_amount, to_text
 
 FEE_BPS_MAX = 9900
 DAYS_MAX = 365
@@ -25,12 +29,66 @@ _CHOOSE = "update orders.marketplaces set {} = %s where id = %s"
 _READ = """
 select allows_manual_credit, platform_fee_bps_marketplace, platform_fee_bps_party,
        auto_confirm_days, reservation_days, funding_days, delivery_days, decision_days,
-       warning_hours
+       warning_hours, withdrawal_least, withdrawal_most, withdrawal_most_per_day,
+       withdrawal_destinations, new_destination_hours, approval_above, approval_hours
 from orders.marketplaces where id = %s
 """
 BPS = click.IntRange(0, FEE_BPS_MAX)
 DAYS = click.IntRange(1, DAYS_MAX)
 HOURS = click.IntRange(1, HOURS_MAX)
+DESTINATIONS_MAX = 100
+ADDRESS = re.compile(r"[GM][A-Z2-7]{55,68}", re.ASCII)
+
+
+class Off(enum.Enum):
+    """The value of a rule that an operator turns off."""
+
+    OFF = "off"
+
+
+class OrOff(click.ParamType[object]):
+    """A value, or the word "off"."""
+
+    def __init__(self, name: str, read: Callable[[str], object]) -> None:
+        """read: reads the value. Raises: InvalidArgument, ValueError: it is not one."""
+        self.name = f"{name}|off"
+        self._read = read
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        """Read what was given."""
+        if isinstance(value, Off) or value == Off.OFF.value:
+            return Off.OFF
+        try:
+            return self._read(value)
+        except (InvalidArgument, ValueError) as error:
+            return self.fail(str(error), param, ctx)
+
+
+def _hours(text: str) -> int:
+    hours = int(text)
+    if not 1 <= hours <= HOURS_MAX:
+        raise ValueError(f"{text} is not from 1 to {HOURS_MAX}")
+    return hours
+
+
+def _above(text: str) -> int:
+    return 0 if text == "0.00" else parse_amount(text)
+
+
+def _destinations(text: str) -> list[str]:
+    """Read a list of addresses; an empty one is a list on which no address stands."""
+    found = sorted({one.strip() for one in text.split(",")} - {""})
+    if len(found) > DESTINATIONS_MAX:
+        raise ValueError(f"more than {DESTINATIONS_MAX} destinations")
+    for one in found:
+        if ADDRESS.fullmatch(one) is None:
+            raise ValueError(f"{one} is not an account of Stellar (G… or M…)")
+    return found
+
+
+AMOUNT = OrOff("amount", parse_amount)
 
 
 @doing("choose", about=__doc__)
@@ -65,6 +123,31 @@ HOURS = click.IntRange(1, HOURS_MAX)
 @click.option(
     "--warning-hours", type=HOURS, help="Hours from a deadline's warning to the deadline."
 )
+@click.option("--withdrawal-least", type=AMOUNT, help="Least amount of one withdrawal.")
+@click.option("--withdrawal-most", type=AMOUNT, help="Most amount of one withdrawal.")
+@click.option(
+    "--withdrawal-most-per-day", type=AMOUNT, help="Most that one user withdraws in 24 hours."
+)
+@click.option(
+    "--withdrawal-destinations",
+    type=OrOff("addresses", _destinations),
+    help="The only destinations of withdrawals, separated by commas.",
+)
+@click.option(
+    "--new-destination-hours",
+    type=OrOff("hours", _hours),
+    help="Hours until a user's new destination may be paid.",
+)
+@click.option(
+    "--approval-above",
+    type=OrOff("amount", _above),
+    help="A withdrawal of more than this must be approved by a second API key.",
+)
+@click.option(
+    "--approval-hours",
+    type=HOURS,
+    help="Hours until a withdrawal that is not approved is canceled.",
+)
 def command(
     place: Place,
     *,
@@ -72,7 +155,7 @@ def command(
     credits_: str | None,
     fee_bps: int | None,
     party_fee_bps: int | None,
-    **deadlines: int | None,
+    **others: object,
 ) -> Answer:
     """Change what is given, and print the settings.
 
@@ -82,13 +165,17 @@ def command(
     found = chosen(marketplace, database_url=place.database_url)
     if len(found) != 1:
         raise NoSuchMarketplaceError("choose configures one marketplace at a time; name it")
-    given: dict[str, int | bool | None] = {
+    given: dict[str, object] = {
         "allows_manual_credit": None if credits_ is None else credits_ == "on",
         "platform_fee_bps_marketplace": fee_bps,
         "platform_fee_bps_party": party_fee_bps,
-        **deadlines,
+        **others,
     }
-    chosen_now = {name: value for name, value in given.items() if value is not None}
+    chosen_now = {
+        name: None if value is Off.OFF else value
+        for name, value in given.items()
+        if value is not None
+    }
     if chosen_now:
         keep(place, "choose", marketplace=found[0].label, **chosen_now)
     return _said(found[0], apply(place.database_url, found[0], chosen=chosen_now))
@@ -107,6 +194,13 @@ def _said(marketplace: Named, held: Mapping[str, Any]) -> Answer:
             f"a missing delivery is published after {held['delivery_days']} days",
             f"an undecided dispute is published after {held['decision_days']} days",
             f"each deadline's warning comes {held['warning_hours']} hours before it",
+            f"least of a withdrawal: {_amount(held['withdrawal_least']) or 'off'}",
+            f"most of a withdrawal: {_amount(held['withdrawal_most']) or 'off'}",
+            f"most of a user in 24 hours: {_amount(held['withdrawal_most_per_day']) or 'off'}",
+            f"destinations of withdrawals: {_listed(held['withdrawal_destinations'])}",
+            f"hours that a new destination waits: {held['new_destination_hours'] or 'off'}",
+            f"a second key approves more than: {_amount(held['approval_above']) or 'off'}",
+            f"a withdrawal that is not approved is canceled after {held['approval_hours']} hours",
         ],
         document={
             "marketplace": marketplace.label,
@@ -119,6 +213,13 @@ def _said(marketplace: Named, held: Mapping[str, Any]) -> Answer:
             "deliveryDays": held["delivery_days"],
             "decisionDays": held["decision_days"],
             "warningHours": held["warning_hours"],
+            "withdrawalLeast": held["withdrawal_least"],
+            "withdrawalMost": held["withdrawal_most"],
+            "withdrawalMostPerDay": held["withdrawal_most_per_day"],
+            "withdrawalDestinations": held["withdrawal_destinations"],
+            "newDestinationHours": held["new_destination_hours"],
+            "approvalAbove": held["approval_above"],
+            "approvalHours": held["approval_hours"],
         },
     )
 
@@ -134,6 +235,14 @@ def apply(database_url: str, marketplace: Named, *, chosen: Mapping[str, object]
     if held is None:
         raise LookupError(marketplace.id)
     return held
+
+
+def _amount(minor_units: int | None) -> str:
+    return "" if minor_units is None else to_text(minor_units)
+
+
+def _listed(destinations: list[str] | None) -> str:
+    return "off" if destinations is None else ", ".join(destinations) or "none is allowed"
 
 
 def _bps(value: int | None) -> str:

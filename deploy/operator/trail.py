@@ -9,7 +9,7 @@ from deploy.operator.settings import Place
 _KEEP = "insert into gateway.operator_trail (operator, command, details) values (%s, %s, %s)"
 
 
-def keep(place: Place, command: str, **details: str | int | bool | None) -> None:
+def keep(place: Place, command: str, **details: object) -> None:
     """Record a command before it is carried out.
 
     details: its arguments, without secrets. Raises: psycopg.Error: it must not be carried out.

@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Annotated, Literal
 
 from orchestrator.disputes.v1 import disputes_pb2
-from orchestrator.orders.v1 import orders_pb2
+from orchestrator.orders.v1 import orders_pb2, withdrawals_pb2
 from pydantic import Field, StringConstraints
 
 from chassis.idempotency import RequestKey
@@ -13,20 +13,20 @@ from gateway.call import Call
 from gateway.keys import READ, WRITE
 from gateway.marketplace.api_keys import own
 from gateway.marketplace.order import STATES, OrderStatus
-from gateway.marketplace.shapes import Output, Success, Time, success, time
+from gateway.marketplace.shapes import (
+    Decimal,
+    Output,
+    Success,
+    Time,
+    amount_or_none,
+    success,
+    time,
+)
 from gateway.models import Request
 from gateway.routing import Routes
-from kernel.errors import FailedPrecondition
 
-TEST = "test"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 routes = Routes("Marketplace")
-
-
-class ClockOfLive(FailedPrecondition):
-    """The clock of a live marketplace cannot be moved."""
-
-    reason = "LIVE_MARKETPLACE"
 
 
 class Deadline(Output):
@@ -42,6 +42,23 @@ class Deadline(Output):
     action: Literal["CANCEL", "RELEASE", "TELL", "ESCALATE"]
 
 
+class WithdrawalRules(Output):
+    """The rules for withdrawals; null: the rule is off.
+
+    least, most: of one withdrawal. mostPerDay: of one user in 24 hours. destinations: those that
+    may be paid. newDestinationHours: from a destination's first withdrawal to its first payment.
+    approvalAbove: more than this must be approved by a second key within approvalHours.
+    """
+
+    least: Decimal | None
+    most: Decimal | None
+    mostPerDay: Decimal | None
+    destinations: list[str] | None
+    newDestinationHours: int | None
+    approvalAbove: Decimal | None
+    approvalHours: int
+
+
 class Marketplace(Output):
     """The settings of the marketplace. time: by its clock, which only a test marketplace moves."""
 
@@ -55,6 +72,7 @@ class Marketplace(Output):
     warningHours: int
     time: Time
     clockOffsetSeconds: int
+    withdrawals: WithdrawalRules
 
 
 def marketplace(call: Call, message: orders_pb2.Marketplace) -> Marketplace:
@@ -80,12 +98,27 @@ def marketplace(call: Call, message: orders_pb2.Marketplace) -> Marketplace:
         "warningHours": message.warning_hours,
         "time": time(message.time),
         "clockOffsetSeconds": message.clock_offset_seconds,
+        "withdrawals": withdrawal_rules(message.withdrawals),
+    }
+
+
+def withdrawal_rules(message: withdrawals_pb2.WithdrawalRules) -> WithdrawalRules:
+    """Print the rules for withdrawals."""
+    waits = message.HasField("new_destination_hours")
+    return {
+        "least": amount_or_none(message, "least"),
+        "most": amount_or_none(message, "most"),
+        "mostPerDay": amount_or_none(message, "most_per_day"),
+        "destinations": list(message.destinations) if message.lists_destinations else None,
+        "newDestinationHours": message.new_destination_hours if waits else None,
+        "approvalAbove": amount_or_none(message, "approval_above"),
+        "approvalHours": message.approval_hours,
     }
 
 
 @routes.get("/marketplace", scope=READ)
 async def get_marketplace(call: Call) -> Answer[Success[Marketplace]]:
-    """Read the settings of the marketplace: fees, deadlines, and the time by its clock."""
+    """Read the settings of the marketplace: fees, deadlines, rules, and the time by its clock."""
     request = orders_pb2.GetMarketplaceRequest()
     return success(marketplace(call, await call.read(call.backends.orders.GetMarketplace, request)))
 
@@ -110,8 +143,6 @@ class AdvanceClock(Request):
 )
 async def advance_clock(call: Call, body: AdvanceClock) -> Answer[Success[Marketplace]]:
     """Move a test marketplace's clock on. Its deadlines, offers and idempotency keys follow."""
-    if own(call).environment != TEST:
-        raise ClockOfLive("The clock of a live marketplace cannot be moved")
     seconds = int(body.advance[:-1]) * _UNITS[body.advance[-1]]
     written = call.written()
     request = orders_pb2.AdvanceClockRequest(**written, seconds=seconds)

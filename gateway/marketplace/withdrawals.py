@@ -30,12 +30,19 @@ from gateway.marketplace.shapes import (
 from gateway.models import Amount, Destination, Memo, Nothing, Request, UserName
 from gateway.routing import Routes
 
-Status = Literal["CREATED", "PENDING", "COMPLETED", "FAILED", "CANCELED"]
+Status = Literal["CREATED", "AWAITING_APPROVAL", "PENDING", "COMPLETED", "FAILED", "CANCELED"]
 MemoType = Literal["TEXT", "ID", "HASH"]
 STATES: Names[Status] = Names(withdrawals_pb2.WithdrawalState, "WITHDRAWAL_STATE_")
 MEMOS: Names[MemoType] = Names(common_pb2.MemoType, "MEMO_TYPE_")
 WithdrawalId = Annotated[str, StringConstraints(pattern=r"^wd_[0-9A-Za-z]{22}$")]
-_NOT_PAYABLE = ("WITHDRAWAL_DESTINATION_INVALID", "INSUFFICIENT_FUNDS")
+_NOT_PAYABLE = (
+    "WITHDRAWAL_DESTINATION_INVALID",
+    "INSUFFICIENT_FUNDS",
+    "WITHDRAWAL_AMOUNT_NOT_ALLOWED",
+    "WITHDRAWAL_DESTINATION_NOT_LISTED",
+    "WITHDRAWAL_DESTINATION_TOO_NEW",
+    "WITHDRAWAL_DAILY_LIMIT_EXCEEDED",
+)
 # For an action that needs no more than its path.
 _EXAMPLES = {"nothing": {}}  # type: dict[str, dict[str, object]]
 routes = Routes("Withdrawals")
@@ -61,7 +68,11 @@ class WithdrawalFailure(Output):
 
 
 class Withdrawal(Output):
-    """A payment to an account outside. inProgress: it is being carried out."""
+    """A payment to an account outside. inProgress: it is being carried out.
+
+    createdBy, committedBy, approvedBy: the id of the API key that did so; null: the user, or none.
+    approvalEndsAt: until when a second key must approve it; null: none must.
+    """
 
     id: WithdrawalId
     userId: str
@@ -78,6 +89,10 @@ class Withdrawal(Output):
     createdAt: Time
     committedAt: Time | None
     finishedAt: Time | None
+    createdBy: str | None
+    committedBy: str | None
+    approvedBy: str | None
+    approvalEndsAt: Time | None
 
 
 def withdrawal(message: withdrawals_pb2.Withdrawal) -> Withdrawal:
@@ -101,6 +116,10 @@ def withdrawal(message: withdrawals_pb2.Withdrawal) -> Withdrawal:
         "createdAt": time(message.created_at),
         "committedAt": time_or_none(message, "committed_at"),
         "finishedAt": time_or_none(message, "finished_at"),
+        "createdBy": _key_id(message.created_by),
+        "committedBy": _key_id(message.committed_by),
+        "approvedBy": _key_id(message.approved_by),
+        "approvalEndsAt": time_or_none(message, "approval_ends_at"),
     }
 
 
@@ -130,6 +149,7 @@ async def create_withdrawal(call: Call, body: CreateWithdrawal) -> Answer[Succes
     """Create a withdrawal; with `commit`, hold the amount and pay it out at once.
 
     The destination is checked first. If the amount is not available, the withdrawal stays CREATED.
+    If the marketplace's rules refuse it, nothing is created.
     """
     memo = None
     if body.memo is not None:
@@ -189,17 +209,37 @@ async def get_withdrawal(call: Call) -> Answer[Success[Withdrawal]]:
 async def commit_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withdrawal]]:
     """Hold the amount and pay it out.
 
-    A withdrawal that the chain refuses for good is FAILED, and its amount is available again.
+    A withdrawal that the chain refuses for good is FAILED, and its amount is available again. One
+    that another key must approve is AWAITING_APPROVAL, and nothing is held for it.
     """
     known = withdrawal_id(call.params["id"])
     request = withdrawals_pb2.CommitWithdrawalRequest(**call.awaited(), withdrawal_id=known)
-
-    async def payer() -> str:
-        asked = withdrawals_pb2.GetWithdrawalRequest(withdrawal_id=known)
-        return (await call.read(call.backends.orders.GetWithdrawal, asked)).user.id
-
-    async with saying_where_to_pay_in(call, payer):
+    async with saying_where_to_pay_in(call, lambda: _payer(call, known)):
         return _answered(await call.change(call.backends.orders.CommitWithdrawal, request))
+
+
+@routes.post(
+    "/withdrawals/{id}/approve",
+    scope=WRITE,
+    waits=True,
+    examples=_EXAMPLES,
+    refusals=(
+        "WITHDRAWAL_NOT_FOUND",
+        "WITHDRAWAL_NOT_APPROVABLE",
+        "WITHDRAWAL_APPROVAL_IS_OWN",
+        *_NOT_PAYABLE,
+    ),
+)
+async def approve_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withdrawal]]:
+    """Approve a withdrawal that waits for it, hold its amount and pay it out.
+
+    Another key than those that created and committed it must do so. If the amount is not available,
+    or a rule refuses it now, it waits on.
+    """
+    known = withdrawal_id(call.params["id"])
+    request = withdrawals_pb2.ApproveWithdrawalRequest(**call.awaited(), withdrawal_id=known)
+    async with saying_where_to_pay_in(call, lambda: _payer(call, known)):
+        return _answered(await call.change(call.backends.orders.ApproveWithdrawal, request))
 
 
 @routes.post(
@@ -209,11 +249,23 @@ async def commit_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withdr
     refusals=("WITHDRAWAL_NOT_FOUND", "INVALID_STATE"),
 )
 async def cancel_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withdrawal]]:
-    """Cancel a withdrawal that was not committed."""
+    """Cancel a withdrawal that was not committed, or that waits for an approval."""
     request = withdrawals_pb2.CancelWithdrawalRequest(
         **call.written(), withdrawal_id=withdrawal_id(call.params["id"])
     )
     return success(withdrawal(await call.change(call.backends.orders.CancelWithdrawal, request)))
+
+
+async def _payer(call: Call, known: str) -> str:
+    """Return the UUID of the user whose money a withdrawal is."""
+    request = withdrawals_pb2.GetWithdrawalRequest(withdrawal_id=known)
+    return (await call.read(call.backends.orders.GetWithdrawal, request)).user.id
+
+
+def _key_id(principal: str) -> str | None:
+    """Return the id of the key that acted; None: a user did, or nobody."""
+    kind, _, name = principal.partition(":")
+    return name if kind == "key" else None
 
 
 def _answered(message: withdrawals_pb2.Withdrawal) -> Answer[Success[Withdrawal]]:

@@ -30,11 +30,12 @@ from gateway.routing import ANY, Routes
 from kernel.errors import PermissionDenied
 from kernel.money import USDC
 
-Status = Literal["created", "pending", "completed", "failed", "cancelled"]
+Status = Literal["created", "awaiting_approval", "pending", "completed", "failed", "cancelled"]
 MemoType = Literal["text", "id", "hash"]
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 STATES: dict[int, Status] = {
     withdrawals_pb2.WITHDRAWAL_STATE_CREATED: "created",
+    withdrawals_pb2.WITHDRAWAL_STATE_AWAITING_APPROVAL: "awaiting_approval",
     withdrawals_pb2.WITHDRAWAL_STATE_PENDING: "pending",
     withdrawals_pb2.WITHDRAWAL_STATE_COMPLETED: "completed",
     withdrawals_pb2.WITHDRAWAL_STATE_FAILED: "failed",
@@ -46,7 +47,14 @@ MEMOS: dict[int, MemoType] = {
     common_pb2.MEMO_TYPE_ID: "id",
     common_pb2.MEMO_TYPE_HASH: "hash",
 }
-_NOT_PAYABLE = ("WITHDRAWAL_DESTINATION_INVALID", "INSUFFICIENT_FUNDS")
+_NOT_PAYABLE = (
+    "WITHDRAWAL_DESTINATION_INVALID",
+    "INSUFFICIENT_FUNDS",
+    "WITHDRAWAL_AMOUNT_NOT_ALLOWED",
+    "WITHDRAWAL_DESTINATION_NOT_LISTED",
+    "WITHDRAWAL_DESTINATION_TOO_NEW",
+    "WITHDRAWAL_DAILY_LIMIT_EXCEEDED",
+)
 # For an action that needs no more than its path.
 _EXAMPLES = {"nothing": {}}  # type: dict[str, dict[str, object]]
 routes = Routes("Withdrawals")

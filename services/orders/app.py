@@ -108,6 +108,7 @@ def _app(
     registry, service = parts.registry(), parts.service(saga)
     timers = Timers(database=database, orders=parts.orders, service=service, clock=parts.clock)
     offers = parts.offers(saga, hours=settings.offer_hours)
+    withdrawals = parts.withdrawing(carrier)
     servicer = OrdersServicer(
         service=service,
         queries=parts.queries(),
@@ -117,7 +118,7 @@ def _app(
         reconciler=reconciler,
         offers=offers,
         chosen=parts.chosen(),
-        withdrawals=parts.withdrawing(carrier),
+        withdrawals=withdrawals,
     )
     return App(
         name="orders",
@@ -143,6 +144,7 @@ def _app(
             "withdrawal_ends": carrier.watch,
             "deadlines": lambda: _every(settings.auto_confirm_poll_seconds, timers.meet_deadlines),
             "lapse": lambda: _every(settings.offer_poll_seconds, offers.lapse_overdue),
+            "approvals": lambda: _every(settings.offer_poll_seconds, withdrawals.lapse_unapproved),
             "reconcile": reconciler.run,
             "totals": lambda: _every(FOLD_SECONDS, timers.fold_totals),
         },

@@ -7,6 +7,7 @@ migrations alone.
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 metadata = sa.MetaData()
 
@@ -136,6 +137,13 @@ marketplaces = _table(
     decision_days=sa.Integer,
     warning_hours=sa.Integer,
     clock_offset_seconds=sa.BigInteger,
+    withdrawal_least=sa.BigInteger,
+    withdrawal_most=sa.BigInteger,
+    withdrawal_most_per_day=sa.BigInteger,
+    withdrawal_destinations=ARRAY(sa.Text),
+    new_destination_hours=sa.Integer,
+    approval_above=sa.BigInteger,
+    approval_hours=sa.Integer,
 )
 credits_ = _table(
     "credits",
@@ -186,4 +194,10 @@ withdrawals = _table(
     request_id=sa.Text,
     lease_until=_INSTANT,
     lease_epoch=sa.BigInteger,
+    named_at=_INSTANT,
+    counted_at=_INSTANT,
+    created_by=sa.Text,
+    committed_by=sa.Text,
+    approved_by=sa.Text,
+    approval_ends_at=_INSTANT,
 )

@@ -16,11 +16,13 @@ PURE = [
         "order/parties",
         "order/settlement",
         "order/use_cases",
+        "order/withdrawal_rules",
         "peers/ports",
         "people/users",
         "reconciliation/holdings",
         "withdrawals/domain",
         "withdrawals/postings",
+        "withdrawals/rules",
     )
 ]
 USE_CASES_AND_STORES = [

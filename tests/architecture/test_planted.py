@@ -95,6 +95,7 @@ ILLEGAL = [
     ("services/ledger/deposits/consumer.py", "import chassis.database", "-> chassis.database"),
     ("services/ledger/deposits/wire.py", "import services.ledger.tables", "-> services.ledger.tab"),
     ("services/orders/offers/offer.py", "import time", "offers.offer -> time"),
+    ("services/orders/withdrawals/rules.py", "import services.orders.withdrawals.store", "-> serv"),
     ("services/orders/offers/wire.py", "import services.orders.offers.store", "offers.store"),
     ("services/orders/offers/store.py", "import services.orders.offers.service", "offers.service"),
     ("services/orders/calls.py", "import services.orders.order.store", "calls -> services.orders"),

@@ -205,6 +205,9 @@ ORDERS |= {
     "CommitWithdrawal": lambda: keyed(
         withdrawals.CommitWithdrawalRequest, withdrawal_id=ident(), wait_seconds=5
     ),
+    "ApproveWithdrawal": lambda: keyed(
+        withdrawals.ApproveWithdrawalRequest, withdrawal_id=ident(), wait_seconds=5
+    ),
     "CancelWithdrawal": lambda: keyed(withdrawals.CancelWithdrawalRequest, withdrawal_id=ident()),
     "GetWithdrawal": lambda: withdrawals.GetWithdrawalRequest(withdrawal_id=ident()),
     "ListWithdrawals": lambda: withdrawals.ListWithdrawalsRequest(

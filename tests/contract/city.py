@@ -116,6 +116,11 @@ class City:
         with psycopg.connect(self.database.url()) as connection:
             connection.execute(_ALLOW_CREDITS, (marketplace_id,))
 
+    def require_approval(self, marketplace_id: uuid.UUID, *, above: int | None) -> None:
+        """Let a second key approve withdrawals of more than an amount; None: of none."""
+        with psycopg.connect(self.database.url()) as connection:
+            connection.execute(_REQUIRE_APPROVAL, {"id": marketplace_id, "above": above})
+
     async def pay_in(self, address: str, *, cents: int, memo: str = "") -> None:
         """Pay USDC to an address from outside, on chain."""
         body = {"address": address, "amount": to_text(cents * CENT)}
@@ -152,6 +157,10 @@ def _count_of(tables: Sequence[tuple[str, str]]) -> psycopg.sql.Composed:
 _ALLOW_CREDITS = """
 insert into orders.marketplaces (id, allows_manual_credit) values (%s, true)
 on conflict (id) do update set allows_manual_credit = true
+"""
+_REQUIRE_APPROVAL = """
+insert into orders.marketplaces (id, approval_above) values (%(id)s, %(above)s)
+on conflict (id) do update set approval_above = %(above)s
 """
 _TABLES = """
 select table_schema, table_name from information_schema.columns

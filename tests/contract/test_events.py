@@ -108,7 +108,7 @@ async def events(city: City) -> list[dict[str, Any]]:
     await _dispute(world)
     await _offers(world)
     await _credit(world)
-    for method in ("CommitWithdrawal", "CancelWithdrawal"):
+    for method in ("CommitWithdrawal", "ApproveWithdrawal", "CancelWithdrawal"):
         await world.call("orders", method, await READY["orders", method](world))
     return written(city, world.marketplace_id)
 

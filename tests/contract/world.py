@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from google.protobuf.message import Message
@@ -11,11 +11,13 @@ from orchestrator.disputes.v1 import disputes_pb2 as disputes
 from orchestrator.escrow.v1 import escrow_pb2 as escrow
 from orchestrator.ledger.v1 import ledger_pb2 as ledger
 from orchestrator.orders.v1 import orders_pb2 as orders
+from orchestrator.orders.v1 import withdrawals_pb2 as withdrawals
 
 from kernel.money import CENT
 from tests.contract import builders
 from tests.contract.builders import VALID, ident, keyed, usdc
 from tests.contract.city import City, Way
+from tests.serving import identity_of
 
 CALL_SECONDS = 60.0
 WAIT_SECONDS = 60
@@ -138,6 +140,21 @@ class World:
         buyer, _ = await self.people()
         request.user, request.commit = buyer.id, False
         return str((await self.call("orders", "CreateWithdrawal", request)).id)
+
+    async def a_withdrawal_to_approve(self) -> str:
+        """Let another key make a withdrawal that a second one must approve; return its id."""
+        request = await _create_withdrawal(self)
+        request.commit = True
+        client = (await self.city.get("orders")).client(
+            self.way, marketplace_id=self.marketplace_id
+        )
+        who = identity_of("gateway", marketplace_id=self.marketplace_id)
+        another = replace(who, principal="key:another")
+        self.city.require_approval(self.marketplace_id, above=0)
+        made = await client.call("CreateWithdrawal", request, who=another)
+        self.city.require_approval(self.marketplace_id, above=None)
+        assert made.state == withdrawals.WITHDRAWAL_STATE_AWAITING_APPROVAL
+        return str(made.id)
 
     async def after(self, order_id: str, *steps: str) -> str:
         """Run the steps of an order, each to its end; return its id."""
@@ -312,10 +329,12 @@ async def _create_withdrawal(world: World) -> Any:
     return request
 
 
-def _on_withdrawal(method: str) -> Ready:
+def _on_withdrawal(
+    method: str, make: Callable[[World], Awaitable[str]] = World.a_withdrawal
+) -> Ready:
     async def ready(world: World) -> Any:
         request = VALID["orders"][method]()
-        request.withdrawal_id = await world.a_withdrawal()
+        request.withdrawal_id = await make(world)
         if hasattr(request, "wait_seconds"):
             request.wait_seconds = WAIT_SECONDS
         return request
@@ -374,5 +393,8 @@ READY: dict[tuple[str, str], Ready] = {
     ("orders", "AdvanceClock"): _moving("orders", "AdvanceClock"),
     ("orders", "CreateWithdrawal"): _create_withdrawal,
     ("orders", "CommitWithdrawal"): _on_withdrawal("CommitWithdrawal"),
+    ("orders", "ApproveWithdrawal"): _on_withdrawal(
+        "ApproveWithdrawal", World.a_withdrawal_to_approve
+    ),
     ("orders", "CancelWithdrawal"): _on_withdrawal("CancelWithdrawal"),
 }

@@ -14,8 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.settings import child_environment
-from tests.e2e.routes import MILESTONE, OUTSIDE, STATES, routes
-from tests.e2e.tenants import Tenant, a_webhook, webhooks_to_act_on
+from tests.e2e.routes import MILESTONE, STATES, routes
+from tests.e2e.tenants import (
+    Tenant,
+    a_webhook,
+    a_withdrawal,
+    a_withdrawal_to_approve,
+    webhooks_to_act_on,
+)
 from tests.shop import Pair, Shop, data_of
 
 ORDERS_EACH = 2
@@ -122,10 +128,10 @@ async def _populate(shop: Shop) -> dict[str, list[str]]:
         for route in routes(shop.stack)
         if route.needs_id and route.kind in {"users", "balances"}
     }
-    body = {"userId": pair.buyer, "amount": "1.00", "destination": OUTSIDE}
     for route in (one for one in routes(shop.stack) if one.needs_id and one.kind == "withdrawals"):
-        made = [await shop.post("/withdrawals", body) for _ in range(ORDERS_EACH)]
-        found[f"/api/v1{route.path}"] = [data_of(one, status=201)["id"] for one in made]
+        make = a_withdrawal_to_approve if route.path.endswith("/approve") else a_withdrawal
+        made = [await make(shop, pair.buyer) for _ in range(ORDERS_EACH)]
+        found[f"/api/v1{route.path}"] = made
     acted, spare = await webhooks_to_act_on(shop), [await a_webhook(shop) for _ in range(2)]
     for route in (one for one in routes(shop.stack) if one.needs_id and one.kind == "webhooks"):
         left = spare[1:] if route.method == "DELETE" else spare[:1]

@@ -43,6 +43,7 @@ _BODIES: Mapping[str, Body] = {
     "/users/{id}/balance/credit": {"amount": "1.00", "reference": "gift"},
     "/withdrawals": {"userId": "nobody", "amount": "1.00", "destination": OUTSIDE},
     "/withdrawals/{id}/commit": None,
+    "/withdrawals/{id}/approve": None,
     "/withdrawals/{id}/cancel": None,
     "/disputes/{id}/assign": {"agentId": "agent-7"},
     "/disputes/{id}/evidence": {"evidence": ["https://example.org/proof"]},

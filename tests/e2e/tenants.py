@@ -16,6 +16,10 @@ from tests.e2e.routes import OUTSIDE
 from tests.running_stack import RunningStack
 from tests.shop import WAIT_SECONDS, Shop, data_of
 
+_REQUIRE_APPROVAL = """
+insert into orders.marketplaces (id, approval_above) values (%(id)s, %(above)s)
+on conflict (id) do update set approval_above = %(above)s
+"""
 _ALLOW_CREDITS = """
 insert into orders.marketplaces (id, allows_manual_credit) values (%s, true)
 on conflict (id) do update set allows_manual_credit = true
@@ -124,3 +128,22 @@ async def a_withdrawal(shop: Shop, user: str) -> str:
     """Create a withdrawal; returns its id."""
     body = {"userId": user, "amount": "1.00", "destination": OUTSIDE}
     return str(data_of(await shop.post("/withdrawals", body), status=201)["id"])
+
+
+async def a_withdrawal_to_approve(shop: Shop, user: str) -> str:
+    """Let another key make a withdrawal that a second one must approve; returns its id."""
+    key = await shop.post("/auth/api-keys", {"scopes": ["read", "write"]})
+    marketplace = (await shop.get("/marketplace"))["id"]
+    body = {"userId": user, "amount": "1.00", "destination": OUTSIDE, "commit": True}
+    require_approval(shop, marketplace, above=0)
+    async with client_of(shop.stack, data_of(key, status=201)["key"]) as client:
+        made = data_of(await client.post("/withdrawals", json=body), status=201)
+    require_approval(shop, marketplace, above=None)
+    assert made["status"] == "AWAITING_APPROVAL"
+    return str(made["id"])
+
+
+def require_approval(shop: Shop, marketplace: str, *, above: int | None) -> None:
+    """Let a second key approve withdrawals of more than an amount; None: of none."""
+    with psycopg.connect(str(shop.stack.document["databaseUrl"])) as connection:
+        connection.execute(_REQUIRE_APPROVAL, {"id": marketplace, "above": above})

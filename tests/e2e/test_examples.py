@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.tenants import client_of, key_store, tenant
+from tests.e2e.tenants import a_withdrawal_to_approve, client_of, key_store, tenant
 from tests.people import Person, answer_of, meet
 from tests.running_stack import RunningStack
 from tests.shop import Shop, data_of
@@ -69,8 +69,11 @@ async def shop(stack: RunningStack) -> AsyncIterator[Shop]:
             yield opened
 
 
-async def withdrawn(shown: Examples, client: httpx.AsyncClient) -> None:
+async def withdrawn(shown: Examples, shop: Shop) -> None:
     """Send the examples of withdrawals."""
+    client = shop.client
+    waiting = await a_withdrawal_to_approve(shop, "usr_bob")
+    data_of(await shown.send(client, "/withdrawals/{id}/approve", id=waiting))
     for act in ("commit", "cancel"):
         made = data_of(await shown.send(client, "/withdrawals", "withdrawal"), status=201)
         data_of(await shown.send(client, f"/withdrawals/{{id}}/{act}", id=made["id"]))
@@ -101,8 +104,8 @@ async def test_marketplace_api_examples_succeed_unchanged(stack: RunningStack, s
     await shop.give(BUYER, "900.00")
     async with client_of(stack, str(stack.document["testKey"])) as test:
         data_of(await shown.send(test, "/test/clock"))
-    await shop.give("usr_bob", "10.00")
-    await asyncio.gather(withdrawn(shown, client), told(shown, client))
+    await shop.give("usr_bob", "11.00")
+    await asyncio.gather(withdrawn(shown, shop), told(shown, client))
 
     async def ordered(*actions: str, example: str = "order") -> str:
         order_id = data_of(await shown.send(client, "/orders", example), status=201)["id"]

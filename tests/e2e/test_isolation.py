@@ -30,6 +30,7 @@ from tests.e2e.tenants import (
     Tenant,
     a_webhook,
     a_withdrawal,
+    a_withdrawal_to_approve,
     client_of,
     key_store,
     tenant,
@@ -263,6 +264,7 @@ async def brought(shop: Shop) -> dict[str, str]:
     for path in ("/withdrawals/{id}/commit", "/withdrawals/{id}/cancel"):
         found[path] = await a_withdrawal(shop, pair.buyer)
     found |= await webhooks_to_act_on(shop)
+    found["/withdrawals/{id}/approve"] = await a_withdrawal_to_approve(shop, pair.buyer)
     orders = await asyncio.gather(
         *(
             shop.order_in(

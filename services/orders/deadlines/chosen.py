@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from chassis import identity
 from chassis.database import Connection, Database, Transaction
 from chassis.idempotency import Answer, Idempotency, RequestKey
 from kernel.errors import FailedPrecondition
@@ -12,6 +13,8 @@ from services.orders.deadlines.store import ClockStore
 from services.orders.order.domain import Origin
 from services.orders.order.marketplace_rules import MarketplaceRules, marketplace_rules
 
+# The environment of the keys that may move the clock.
+TEST = "test"
 # The farthest that a clock may be moved in all.
 OFFSET_MAX = dt.timedelta(days=3660)
 
@@ -20,6 +23,12 @@ class ClockTooFar(FailedPrecondition):
     """The test marketplace's clock was moved as far as it may be: ten years."""
 
     reason = "CLOCK_TOO_FAR"
+
+
+class ClockOfLive(FailedPrecondition):
+    """Only a key of a test marketplace can move the clock."""
+
+    reason = "LIVE_MARKETPLACE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +64,9 @@ class Chosen:
             return await self._marketplace(tx, marketplace_id)
 
     async def advance(self, key: RequestKey, *, by: dt.timedelta) -> Answer:
-        """Move a marketplace's clock on. Raises: ClockTooFar."""
+        """Move a marketplace's clock on. Raises: ClockOfLive; ClockTooFar."""
+        if identity.current().environment != TEST:
+            raise ClockOfLive("The clock of a live marketplace cannot be moved")
 
         async def work(tx: Transaction) -> bytes:
             found = await marketplace_rules(tx, key.marketplace_id)

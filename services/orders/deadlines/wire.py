@@ -1,11 +1,14 @@
 """The settings of a marketplace to protobuf."""
 
-from orchestrator.orders.v1 import orders_pb2
+from orchestrator.common.v1 import common_pb2
+from orchestrator.orders.v1 import orders_pb2, withdrawals_pb2
 
 from chassis.wire import instant_to_proto
+from kernel.money import USDC
 from services.orders.deadlines.chosen import Marketplace
 from services.orders.order.deadlines import RULES
 from services.orders.order.domain import Origin
+from services.orders.order.withdrawal_rules import WithdrawalRules
 
 
 def encode(marketplace: Marketplace) -> bytes:
@@ -33,4 +36,23 @@ def to_proto(marketplace: Marketplace) -> orders_pb2.Marketplace:
         warning_hours=rules.warning_hours,
         time=instant_to_proto(marketplace.time),
         clock_offset_seconds=int(rules.clock_offset.total_seconds()),
+        withdrawals=_withdrawals(rules.withdrawals),
+    )
+
+
+def _withdrawals(rules: WithdrawalRules) -> withdrawals_pb2.WithdrawalRules:
+    """Encode the rules for withdrawals; a rule that is off is not set."""
+
+    def money(amount: int | None) -> common_pb2.Money | None:
+        return None if amount is None else common_pb2.Money(asset=USDC, minor_units=amount)
+
+    return withdrawals_pb2.WithdrawalRules(
+        least=money(rules.least),
+        most=money(rules.most),
+        most_per_day=money(rules.most_per_day),
+        lists_destinations=rules.destinations is not None,
+        destinations=rules.destinations or (),
+        new_destination_hours=rules.new_destination_hours,
+        approval_above=money(rules.approval_above),
+        approval_hours=rules.approval_hours,
     )

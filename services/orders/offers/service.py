@@ -95,8 +95,10 @@ class OfferService:
             offer = await self._lock(tx, order, offer_id)
             now = await self.store.now(tx, request.marketplace_id)
 
+            if offer.state is State.OPEN:
+                # The end of the order also ends the offer's time; the order's state is the reason.
+                offers.require_agreeable(order)
             after, fact = offers.accepted(offer, by=side, at=now.at, time=now.time)
-            offers.require_agreeable(order)
 
             await self._save(tx, (after, fact), at=now.at)
             return use_cases.agree(

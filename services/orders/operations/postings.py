@@ -20,7 +20,7 @@ MADE_GOOD = "fee made good"
 
 
 class InsufficientFunds(FailedPrecondition):
-    """The buyer has less available than the order's amount."""
+    """The user has less available than the amount."""
 
     reason = "INSUFFICIENT_FUNDS"
 

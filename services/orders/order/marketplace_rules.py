@@ -1,4 +1,4 @@
-"""The rules of a marketplace: fee rates, manual credits, deadlines, and the offset of its clock.
+"""The rules of a marketplace: fees, credits, deadlines, withdrawals, and its clock's offset.
 
 A marketplace without a row has the defaults; a column that is null has the service's default.
 The service reads them only; an operator writes them, as an administrator of the database.
@@ -15,6 +15,7 @@ from chassis.database import Transaction
 from chassis.sql import compiled
 from services.orders.order.deadlines import RULES, WARNING_HOURS
 from services.orders.order.domain import Origin
+from services.orders.order.withdrawal_rules import WithdrawalRules
 from services.orders.tables import marketplaces
 
 _DAYS: Mapping[str, int] = {rule.setting: rule.days for rule in RULES}
@@ -34,6 +35,7 @@ class MarketplaceRules:
     days: Mapping[str, int] = field(default_factory=lambda: _DAYS)
     warning_hours: int = WARNING_HOURS
     clock_offset: dt.timedelta = dt.timedelta()
+    withdrawals: WithdrawalRules = field(default_factory=WithdrawalRules)
 
     def platform_fee_bps(self, origin: Origin) -> int | None:
         """Return the rate for orders of an origin; None: the service's default."""
@@ -54,6 +56,15 @@ async def marketplace_rules(tx: Transaction, marketplace_id: uuid.UUID) -> Marke
         days={setting: getattr(row, setting) for setting in _DAYS},
         warning_hours=row.warning_hours,
         clock_offset=dt.timedelta(seconds=row.clock_offset_seconds),
+        withdrawals=WithdrawalRules(
+            least=row.withdrawal_least,
+            most=row.withdrawal_most,
+            most_per_day=row.withdrawal_most_per_day,
+            destinations=row.withdrawal_destinations,
+            new_destination_hours=row.new_destination_hours,
+            approval_above=row.approval_above,
+            approval_hours=row.approval_hours,
+        ),
     )
 
 

@@ -21,9 +21,10 @@ from kernel.errors import DomainError
 from kernel.ids import derived_id
 from kernel.money import to_text
 from services.orders.operations.commands import Request
+from services.orders.operations.postings import InsufficientFunds
 from services.orders.peers.ports import Command, EscrowPort, LedgerPort, Posted, Transfer
 from services.orders.withdrawals import domain, postings
-from services.orders.withdrawals.domain import InsufficientFunds, State, Withdrawal
+from services.orders.withdrawals.domain import State, Withdrawal
 from services.orders.withdrawals.store import LEASE_SECONDS, LEASES, WithdrawalStore
 
 COMMAND_WAIT_SECONDS = 20
@@ -119,7 +120,7 @@ class Carrier:
         async with self._database.transaction() as tx:
             found, _, _ = await self._store.under(tx, lease)
 
-        if found.state is State.CREATED:
+        if found.state is not State.PENDING:
             held = None if found.is_turned_down else await self._held(found, lease)
             if held is None:
                 await self._give_up(found, lease)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from kernel.clock import to_milliseconds_text
-from kernel.errors import FailedPrecondition, InvalidArgument, NotFound
+from kernel.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from kernel.ids import to_public
 from kernel.money import to_text
 from services.orders.order.domain import Fact, UserName
@@ -29,6 +29,7 @@ class State(enum.Enum):
     """The documented states; a value is the state's public name."""
 
     CREATED = "CREATED"
+    AWAITING_APPROVAL = "AWAITING_APPROVAL"
     PENDING = "PENDING"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
@@ -38,19 +39,27 @@ class State(enum.Enum):
 class Trigger(enum.Enum):
     """What may happen to a withdrawal.
 
-    COMMIT: the ledger holds the amount; COMPLETE: the chain has paid it; FAIL: the chain never
-    will; CANCEL: a caller's command.
+    COMMIT, APPROVE: the ledger holds the amount; SUBMIT: a second key must approve it; COMPLETE:
+    the chain has paid it; FAIL: the chain never will; CANCEL: a caller's command; LAPSE: no key
+    approved it in time.
     """
 
     COMMIT = "commit"
+    SUBMIT = "submit"
+    APPROVE = "approve"
     COMPLETE = "complete"
     FAIL = "fail"
     CANCEL = "cancel"
+    LAPSE = "lapse"
 
 
 TRANSITIONS: Mapping[tuple[State, Trigger], State] = {
     (State.CREATED, Trigger.COMMIT): State.PENDING,
+    (State.CREATED, Trigger.SUBMIT): State.AWAITING_APPROVAL,
     (State.CREATED, Trigger.CANCEL): State.CANCELED,
+    (State.AWAITING_APPROVAL, Trigger.APPROVE): State.PENDING,
+    (State.AWAITING_APPROVAL, Trigger.CANCEL): State.CANCELED,
+    (State.AWAITING_APPROVAL, Trigger.LAPSE): State.CANCELED,
     (State.PENDING, Trigger.COMPLETE): State.COMPLETED,
     (State.PENDING, Trigger.FAIL): State.FAILED,
 }
@@ -68,6 +77,18 @@ class WithdrawalNotCommittable(FailedPrecondition):
     reason = "WITHDRAWAL_NOT_COMMITTABLE"
 
 
+class WithdrawalNotApprovable(FailedPrecondition):
+    """The withdrawal does not wait for an approval."""
+
+    reason = "WITHDRAWAL_NOT_APPROVABLE"
+
+
+class ApproverIsCommitter(PermissionDenied):
+    """Only a key that neither created nor committed the withdrawal can approve it."""
+
+    reason = "WITHDRAWAL_APPROVAL_IS_OWN"
+
+
 class WithdrawalInWrongState(FailedPrecondition):
     """The withdrawal's state does not allow it."""
 
@@ -80,19 +101,14 @@ class DestinationInvalid(FailedPrecondition):
     reason = "WITHDRAWAL_DESTINATION_INVALID"
 
 
-class InsufficientFunds(FailedPrecondition):
-    """The user has less available than the withdrawal's amount."""
-
-    reason = "INSUFFICIENT_FUNDS"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawal:
     """A payment from a user's wallet to an account outside. amount: minor units of `asset`.
 
     commits: how often it was committed, each time with a hold of its own. in_progress: a process
     carries it out. is_turned_down: the ledger has refused the hold, which is to be barred. version:
-    counts its events so far.
+    counts its events so far. created_by, committed_by, approved_by: the principals that did so, ""
+    for none. approval_ends_at: by the marketplace's clock; None: it never waited for an approval.
     """
 
     id: uuid.UUID
@@ -105,6 +121,10 @@ class Withdrawal:
     reference: str
     state: State
     created_at: dt.datetime
+    created_by: str = ""
+    committed_by: str = ""
+    approved_by: str = ""
+    approval_ends_at: dt.datetime | None = None
     version: int = 0
     commits: int = 0
     in_progress: bool = False
@@ -146,13 +166,67 @@ def created(withdrawal: Withdrawal) -> Decided:
     return _tell(withdrawal, "withdrawal.created")
 
 
-def begin(withdrawal: Withdrawal, *, at: dt.datetime) -> Withdrawal:
-    """Let a process carry a withdrawal out. Raises: WithdrawalNotCommittable."""
-    if withdrawal.in_progress or (withdrawal.state, Trigger.COMMIT) not in TRANSITIONS:
-        raise WithdrawalNotCommittable(
-            "The withdrawal was committed or canceled before", details=_standing(withdrawal)
+def begin(withdrawal: Withdrawal, *, by: str, at: dt.datetime) -> Withdrawal:
+    """Let a process carry a withdrawal out. by: who commits. Raises: WithdrawalNotCommittable."""
+    _require_committable(withdrawal)
+    return replace(
+        withdrawal,
+        in_progress=True,
+        commits=withdrawal.commits + 1,
+        committed_by=by,
+        committed_at=at,
+    )
+
+
+def submitted(withdrawal: Withdrawal, *, by: str, at: dt.datetime, ends_at: dt.datetime) -> Decided:
+    """Let a withdrawal wait for a second key. Nothing is held. by, Raises: as `begin`."""
+    _require_committable(withdrawal)
+    waiting = replace(
+        _moved(withdrawal, Trigger.SUBMIT),
+        committed_by=by,
+        committed_at=at,
+        approval_ends_at=ends_at,
+    )
+    facts = {"approvalEndsAt": to_milliseconds_text(ends_at)}
+    return _tell(waiting, "withdrawal.approval_required", facts)
+
+
+def approve(withdrawal: Withdrawal, *, by: str, above: int | None) -> Withdrawal:
+    """Let a process carry a withdrawal out that waits for a second key. by: that key.
+
+    above: the amount up to which the marketplace now needs no second key; None: it never does.
+    Raises: WithdrawalNotApprovable; ApproverIsCommitter.
+    """
+    if withdrawal.in_progress or (withdrawal.state, Trigger.APPROVE) not in TRANSITIONS:
+        raise WithdrawalNotApprovable(
+            "The withdrawal does not wait for an approval",
+            details=_standing(withdrawal, Trigger.APPROVE),
         )
-    return replace(withdrawal, in_progress=True, commits=withdrawal.commits + 1, committed_at=at)
+    if by in {withdrawal.created_by, withdrawal.committed_by}:
+        raise ApproverIsCommitter(
+            "Only a key that neither created nor committed the withdrawal can approve it",
+            details={
+                "rule": "approvalAbove",
+                "value": None if above is None else to_text(above),
+                "withdrawalId": withdrawal.public_id,
+            },
+        )
+    return replace(withdrawal, in_progress=True, commits=withdrawal.commits + 1, approved_by=by)
+
+
+def require_in_time(withdrawal: Withdrawal, *, at: dt.datetime) -> None:
+    """Check that an approval comes in time. at: by the marketplace's clock.
+
+    Raises: WithdrawalNotApprovable.
+    """
+    if withdrawal.approval_ends_at is not None and at >= withdrawal.approval_ends_at:
+        raise WithdrawalNotApprovable(
+            "The withdrawal was not approved in time",
+            details={
+                "withdrawalId": withdrawal.public_id,
+                "approvalEndsAt": to_milliseconds_text(withdrawal.approval_ends_at),
+            },
+        )
 
 
 def turned_down(withdrawal: Withdrawal) -> Withdrawal:
@@ -161,13 +235,17 @@ def turned_down(withdrawal: Withdrawal) -> Withdrawal:
 
 
 def given_up(withdrawal: Withdrawal) -> Withdrawal:
-    """End a commit whose hold was refused: the withdrawal is as it was before."""
-    return replace(withdrawal, in_progress=False, is_turned_down=False, committed_at=None)
+    """End a commit or an approval whose hold was refused: the withdrawal is as it was before."""
+    before = replace(withdrawal, in_progress=False, is_turned_down=False, approved_by="")
+    if withdrawal.state is State.AWAITING_APPROVAL:
+        return before
+    return replace(before, committed_by="", committed_at=None)
 
 
 def held(withdrawal: Withdrawal) -> Decided:
     """Record that the ledger holds the amount."""
-    return _tell(_moved(withdrawal, Trigger.COMMIT), "withdrawal.pending")
+    trigger = Trigger.APPROVE if withdrawal.approved_by else Trigger.COMMIT
+    return _tell(_moved(withdrawal, trigger), "withdrawal.pending")
 
 
 def completed(withdrawal: Withdrawal, *, transaction_hash: str, at: dt.datetime) -> Decided:
@@ -198,23 +276,37 @@ def canceled(withdrawal: Withdrawal, *, at: dt.datetime) -> Decided:
     """Cancel a withdrawal that nothing is held for. Raises: WithdrawalInWrongState."""
     if withdrawal.in_progress or (withdrawal.state, Trigger.CANCEL) not in TRANSITIONS:
         raise WithdrawalInWrongState(
-            "Only a withdrawal that was not committed can be canceled",
-            details=_standing(withdrawal),
+            "Only a withdrawal that nothing is held for can be canceled",
+            details=_standing(withdrawal, Trigger.CANCEL),
         )
     moved = replace(_moved(withdrawal, Trigger.CANCEL), finished_at=at)
     return _tell(moved, "withdrawal.canceled")
+
+
+def lapsed(withdrawal: Withdrawal, *, at: dt.datetime) -> Decided:
+    """Cancel a withdrawal that no key approved in time."""
+    moved = replace(_moved(withdrawal, Trigger.LAPSE), finished_at=at)
+    return _tell(moved, "withdrawal.canceled", {"reason": "NOT_APPROVED"})
 
 
 def _moved(withdrawal: Withdrawal, trigger: Trigger) -> Withdrawal:
     return replace(withdrawal, state=TRANSITIONS[withdrawal.state, trigger])
 
 
-def _standing(withdrawal: Withdrawal) -> dict[str, object]:
+def _require_committable(withdrawal: Withdrawal) -> None:
+    if withdrawal.in_progress or (withdrawal.state, Trigger.COMMIT) not in TRANSITIONS:
+        raise WithdrawalNotCommittable(
+            "The withdrawal was committed or canceled before",
+            details=_standing(withdrawal, Trigger.COMMIT),
+        )
+
+
+def _standing(withdrawal: Withdrawal, trigger: Trigger) -> dict[str, object]:
     """Say how a withdrawal stands, for a caller whose command it refuses."""
     return {
         "withdrawalId": withdrawal.public_id,
         "currentState": withdrawal.state.value,
-        "allowedStates": [State.CREATED.value],
+        "allowedStates": [state.value for state, allowed in TRANSITIONS if allowed is trigger],
     }
 
 

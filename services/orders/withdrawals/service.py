@@ -1,5 +1,10 @@
-"""The use cases of withdrawals: create, commit, cancel, read. A person reaches their own only."""
+"""The use cases of withdrawals: create, commit, approve, cancel, read.
 
+A person reaches their own only. A commit is held to the marketplace's rules under a lock of the
+user's row, so that two commits of one user cannot both use what is left of the day.
+"""
+
+import datetime as dt
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -15,12 +20,17 @@ from kernel.money import USDC
 from services.orders.operations.commands import Request
 from services.orders.order import parties
 from services.orders.order.intake import require_whole_cents
+from services.orders.order.marketplace_rules import marketplace_rules
+from services.orders.order.withdrawal_rules import WithdrawalRules
 from services.orders.peers.ports import EscrowPort, Memo
 from services.orders.people.user_store import UserStore
-from services.orders.withdrawals import domain
+from services.orders.withdrawals import domain, rules
 from services.orders.withdrawals.carrier import Carrier
 from services.orders.withdrawals.domain import DestinationInvalid, State, Withdrawal
 from services.orders.withdrawals.store import WithdrawalStore
+
+# So many withdrawals that no key approved are ended in one turn.
+BATCH = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +73,7 @@ class WithdrawalService:
         """Create a withdrawal, and commit it where that is asked for.
 
         Raises: UserNotFound; InvalidAmountFormat; InvalidArgument; WalletNotFound;
-            DestinationInvalid; InsufficientFunds; Unavailable: the chain cannot be asked.
+            DestinationInvalid; InsufficientFunds; Unavailable: no chain; a rule's refusal.
         """
         require_whole_cents(new.amount)
         domain.require_memo(new.memo)
@@ -85,6 +95,7 @@ class WithdrawalService:
                 reference=new.reference,
                 state=State.CREATED,
                 created_at=self._clock.now(),
+                created_by=identity.current().principal,
             )
 
         async def once(made: Withdrawal) -> Withdrawal | Answer:
@@ -94,16 +105,19 @@ class WithdrawalService:
                 if (known := await self._idempotency.claim(tx, key)) is not None:
                     return known
                 made, fact = domain.created(made)
-                if new.commit:
-                    made = domain.begin(made, at=made.created_at)
-                await self._store.insert(
-                    tx, made, fact, key=key, request=identity.current_request_id()
-                )
-                if new.commit:
+                chosen = (await marketplace_rules(tx, marketplace_id)).withdrawals
+                rules.require_allowed(chosen, made)
+                ends_at = await self._approval_ends(tx, chosen, made) if new.commit else None
+                request_id, by, at = identity.current_request_id(), made.created_by, made.created_at
+                if new.commit and ends_at is None:
+                    made = domain.begin(made, by=by, at=at)
+                await self._store.insert(tx, made, fact, key=key, request=request_id)
+                if made.in_progress:
                     return made
-                body = self._encode(made)
-                await self._idempotency.finish(tx, key, body)
-                return Answer(body=body)
+                if ends_at is not None:
+                    made, fact = domain.submitted(made, by=by, at=at, ends_at=ends_at)
+                    await self._store.submit(tx, made, fact, request=request_id)
+                return await self._answered(tx, key, made)
 
         async with self._idempotency.keeping_refusals(self._database, key):
             found = await self._database.retrying(find)
@@ -121,9 +135,39 @@ class WithdrawalService:
     ) -> Answer:
         """Hold the amount and pay it out; answers the withdrawal as it is when the wait ends.
 
-        Raises: WithdrawalNotFound; PermissionDenied; WithdrawalNotCommittable; DestinationInvalid;
-            InsufficientFunds: it is as it was before; Unavailable: the chain cannot be asked.
+        One that a second key must approve holds nothing and waits for that. Raises:
+            WithdrawalNotFound; PermissionDenied; WithdrawalNotCommittable; DestinationInvalid;
+            InsufficientFunds: it is as it was before; Unavailable: the chain cannot be asked; a
+            rule's refusal (rules.py).
         """
+
+        def begin(found: Withdrawal, _: WithdrawalRules) -> Withdrawal:
+            parties.require_self(str(found.user.id), user_id)
+            return domain.begin(found, by=identity.current().principal, at=self._clock.now())
+
+        return await self._carried(request, withdrawal_id=withdrawal_id, begin=begin)
+
+    async def approve(self, request: Request, *, withdrawal_id: uuid.UUID) -> Answer:
+        """Let a withdrawal that waits for a second key be paid; answers as `commit` does.
+
+        Raises: WithdrawalNotFound; WithdrawalNotApprovable; ApproverIsCommitter; otherwise as
+            `commit`, and the withdrawal waits on.
+        """
+
+        def begin(found: Withdrawal, chosen: WithdrawalRules) -> Withdrawal:
+            by = identity.current().principal
+            return domain.approve(found, by=by, above=chosen.approval_above)
+
+        return await self._carried(request, withdrawal_id=withdrawal_id, begin=begin)
+
+    async def _carried(
+        self,
+        request: Request,
+        *,
+        withdrawal_id: uuid.UUID,
+        begin: Callable[[Withdrawal, WithdrawalRules], Withdrawal],
+    ) -> Answer:
+        """Carry a withdrawal out that may begin; begin: decides that, or raises."""
         key, marketplace_id, asked_at = request.key, request.marketplace_id, time.monotonic()
 
         async def look() -> Withdrawal | Answer:
@@ -133,8 +177,8 @@ class WithdrawalService:
                 found = await self._store.find(
                     tx, marketplace_id=marketplace_id, withdrawal_id=withdrawal_id
                 )
-            parties.require_self(str(found.user.id), user_id)
-            domain.begin(found, at=self._clock.now())
+                chosen = (await marketplace_rules(tx, marketplace_id)).withdrawals
+            begin(found, chosen)
             return found
 
         async def once() -> Lease | Answer:
@@ -146,10 +190,15 @@ class WithdrawalService:
                 found = await self._store.lock(
                     tx, marketplace_id=marketplace_id, withdrawal_id=withdrawal_id
                 )
-                begun = domain.begin(found, at=self._clock.now())
-                epoch = await self._store.begin(
-                    tx, begun, key=key, request=identity.current_request_id()
-                )
+                chosen = (await marketplace_rules(tx, marketplace_id)).withdrawals
+                begun, request_id = begin(found, chosen), identity.current_request_id()
+                ends_at = await self._approval_ends(tx, chosen, found)
+                if ends_at is not None and found.state is State.CREATED:
+                    by, at = begun.committed_by, self._clock.now()
+                    after, fact = domain.submitted(found, by=by, at=at, ends_at=ends_at)
+                    await self._store.submit(tx, after, fact, request=request_id)
+                    return await self._answered(tx, key, after)
+                epoch = await self._store.begin(tx, begun, key=key, request=request_id)
                 return Lease(marketplace_id=marketplace_id, id=withdrawal_id, epoch=epoch)
 
         async with self._idempotency.keeping_refusals(self._database, key):
@@ -165,7 +214,7 @@ class WithdrawalService:
     async def cancel(
         self, key: RequestKey, *, withdrawal_id: uuid.UUID, user_id: uuid.UUID | None
     ) -> Answer:
-        """Cancel a withdrawal that is not committed.
+        """Cancel a withdrawal that nothing is held for.
 
         Raises: WithdrawalNotFound; PermissionDenied; WithdrawalInWrongState.
         """
@@ -213,6 +262,36 @@ class WithdrawalService:
             return await self._store.page(
                 tx, marketplace_id=marketplace_id, filters=chosen, after=after, limit=limit
             )
+
+    async def lapse_unapproved(self) -> int:
+        """Cancel withdrawals that no key approved in time, by their marketplace's clock."""
+        async with self._database.transaction() as tx:
+            unapproved = await self._store.lock_unapproved(tx, limit=BATCH)
+            for withdrawal in unapproved:
+                after, fact = domain.lapsed(withdrawal, at=self._clock.now())
+                await self._store.save(tx, after, fact, request="")
+        return len(unapproved)
+
+    async def _answered(self, tx: Transaction, key: RequestKey, withdrawal: Withdrawal) -> Answer:
+        """Keep a withdrawal as the answer of a request."""
+        body = self._encode(withdrawal)
+        await self._idempotency.finish(tx, key, body)
+        return Answer(body=body)
+
+    async def _approval_ends(
+        self, tx: Transaction, chosen: WithdrawalRules, withdrawal: Withdrawal
+    ) -> dt.datetime | None:
+        """Hold a withdrawal that is about to be paid to the rules; locks its user's row.
+
+        Returns until when a second key must approve it; None: it need not be approved. Raises:
+            WithdrawalNotApprovable: it is too late for that; the rules' refusals.
+        """
+        history = await self._store.history(tx, withdrawal)
+        domain.require_in_time(withdrawal, at=history.at)
+        rules.require_payable(chosen, withdrawal, history)
+        if not rules.needs_approval(chosen, withdrawal):
+            return None
+        return history.at + dt.timedelta(hours=chosen.approval_hours)
 
     async def _require_destination(self, withdrawal: Withdrawal) -> None:
         """Check that a destination can be paid. Raises: DestinationInvalid; WalletNotFound."""

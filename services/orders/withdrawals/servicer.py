@@ -25,6 +25,7 @@ WITH_PEOPLE = MARKETPLACE | PEOPLE
 ACCESS = {
     "CreateWithdrawal": allow("gateway", scope="write", roles=WITH_PEOPLE),
     "CommitWithdrawal": allow("gateway", scope="write", roles=WITH_PEOPLE),
+    "ApproveWithdrawal": allow("gateway", scope="write"),
     "CancelWithdrawal": allow("gateway", scope="write", roles=WITH_PEOPLE),
     "GetWithdrawal": allow("gateway", "operator", scope="read", roles=WITH_PEOPLE),
     "ListWithdrawals": allow("gateway", "operator", scope="read", roles=WITH_PEOPLE),
@@ -50,6 +51,14 @@ class WithdrawalMethods:
             _request(request),
             withdrawal_id=uuid.UUID(request.withdrawal_id),
             user_id=_user(),
+        )
+        return _answered(answer, context)
+
+    async def ApproveWithdrawal(
+        self, request: withdrawals_pb2.ApproveWithdrawalRequest, context: Context
+    ) -> withdrawals_pb2.Withdrawal:
+        answer = await self._withdrawals.approve(
+            _request(request), withdrawal_id=uuid.UUID(request.withdrawal_id)
         )
         return _answered(answer, context)
 

@@ -17,6 +17,7 @@ from services.orders.order.domain import Fact, UserName
 from services.orders.peers.ports import Memo, MemoType
 from services.orders.tables import withdrawals
 from services.orders.withdrawals.domain import State, Withdrawal, WithdrawalNotFound
+from services.orders.withdrawals.rules import DAY, History
 
 LEASE_SECONDS = 15
 LEASES = LeaseTable("withdrawals", running="in_progress", age="committed_at")
@@ -69,7 +70,10 @@ class WithdrawalStore:
     async def begin(
         self, tx: Transaction, withdrawal: Withdrawal, *, key: RequestKey, request: str
     ) -> int:
-        """Write that a locked withdrawal is carried out, leased to this process; its epoch."""
+        """Write that a locked withdrawal is carried out, leased to this process; its epoch.
+
+        It counts from now on against what its user may withdraw in a day.
+        """
         values = _values(withdrawal) | _asked(key, request) | _LEASE
         epoch: int = await tx.fetchval(_BEGIN, values)
         return epoch
@@ -80,6 +84,29 @@ class WithdrawalStore:
         """Write a locked withdrawal's new values and its event."""
         await tx.run(_SAVE, _values(withdrawal))
         await self._tell(tx, withdrawal, fact, request)
+
+    async def submit(
+        self, tx: Transaction, withdrawal: Withdrawal, fact: Fact, *, request: str
+    ) -> None:
+        """Write that a locked withdrawal waits for an approval; it counts from now on."""
+        await tx.run(_SUBMIT, _values(withdrawal))
+        await self._tell(tx, withdrawal, fact, request)
+
+    async def history(self, tx: Transaction, withdrawal: Withdrawal) -> History:
+        """Read what the user did before a withdrawal. Locks the user's row until the end.
+
+        So two commits of one user come one after the other, and each counts those before it.
+        """
+        values = _values(withdrawal)
+        await tx.run(_LOCK_USER, values)
+        row = await tx.fetchrow(_HISTORY, {**values, "day": DAY})
+        if row is None:
+            raise LookupError(withdrawal.id)
+        return History(at=row.at, counted=int(row.counted), named_at=row.named_at)
+
+    async def lock_unapproved(self, tx: Transaction, *, limit: int) -> list[Withdrawal]:
+        """Lock withdrawals that no key approved in time, the oldest first; locked ones wait."""
+        return [_withdrawal(row) for row in await tx.fetch(_LOCK_UNAPPROVED, {"limit": limit})]
 
     async def note(self, tx: Transaction, withdrawal: Withdrawal) -> None:
         """Write a locked withdrawal's new values without an event."""
@@ -149,6 +176,10 @@ _SAME = (
     "transaction_hash",
     "failure_reason",
     "failure_message",
+    "created_by",
+    "committed_by",
+    "approved_by",
+    "approval_ends_at",
 )
 
 
@@ -208,15 +239,22 @@ _CHANGING = (
     "transaction_hash",
     "failure_reason",
     "failure_message",
+    "committed_by",
+    "approved_by",
+    "approval_ends_at",
 )
 _REQUEST = ("scope", "key", "fingerprint", "request_id")
-_GIVEN = [column.name for column in _C if not column.name.startswith("lease_")]
+_NOW = sa.func.time_of(sa.bindparam("marketplace_id"))
+_STAMPED = ("lease_until", "lease_epoch", "named_at", "counted_at")
+_GIVEN = [column.name for column in _C if column.name not in _STAMPED]
 _INSERT = compiled(
     sa.insert(withdrawals).values(
         {
             **{name: sa.bindparam(name) for name in _GIVEN},
             "lease_until": _LEASED_UNTIL,
             "lease_epoch": sa.literal(1),
+            "named_at": _NOW,
+            "counted_at": _NOW,
         }
     )
 )
@@ -238,9 +276,42 @@ _BEGIN = compiled(
             **{name: sa.bindparam(name) for name in (*_CHANGING, *_REQUEST)},
             "lease_until": _LEASED_UNTIL,
             "lease_epoch": _C.lease_epoch + 1,
+            "counted_at": _NOW,
         }
     )
     .returning(_C.lease_epoch)
+)
+_SUBMIT = compiled(
+    sa.update(withdrawals)
+    .where(_IS_IT)
+    .values({**{name: sa.bindparam(name) for name in _CHANGING}, "counted_at": _NOW})
+)
+# No key of the row changes, so that rows which refer to it can be inserted meanwhile.
+_LOCK_USER = """
+select from users where marketplace_id = %(marketplace_id)s and id = %(user_id)s for no key update
+"""
+_HISTORY = """
+select time_of(%(marketplace_id)s) as at,
+    (select coalesce(sum(w.amount), 0) from withdrawals w
+     where w.marketplace_id = %(marketplace_id)s and w.user_id = %(user_id)s
+        and w.id <> %(id)s and w.asset = %(asset)s
+        and w.counted_at > time_of(%(marketplace_id)s) - %(day)s::interval
+        and (w.in_progress or w.state in ('AWAITING_APPROVAL', 'COMPLETED'))) as counted,
+    (select min(w.named_at) from withdrawals w
+     where w.marketplace_id = %(marketplace_id)s and w.user_id = %(user_id)s
+        and w.destination = %(destination)s and w.memo_type is not distinct from %(memo_type)s
+        and w.memo is not distinct from %(memo)s and w.state <> 'CANCELED') as named_at
+"""
+_LOCK_UNAPPROVED = compiled(
+    sa.select(withdrawals)
+    .where(
+        _C.state == sa.literal(State.AWAITING_APPROVAL.value),
+        sa.not_(_C.in_progress),
+        _C.approval_ends_at <= sa.func.time_of(_C.marketplace_id),
+    )
+    .order_by(_C.approval_ends_at)
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+    .with_for_update(skip_locked=True)
 )
 _FILTERS = ("user_id", "state", "reference")
 _FIRST = (

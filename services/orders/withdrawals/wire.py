@@ -58,6 +58,10 @@ def withdrawal(value: Withdrawal) -> withdrawals_pb2.Withdrawal:
         created_at=instant_to_proto(value.created_at),
         committed_at=instant_to_proto(value.committed_at),
         finished_at=instant_to_proto(value.finished_at),
+        created_by=value.created_by,
+        committed_by=value.committed_by,
+        approved_by=value.approved_by,
+        approval_ends_at=instant_to_proto(value.approval_ends_at),
     )
 
 

@@ -278,6 +278,7 @@ def _key_identity(marketplace_id: uuid.UUID) -> Identity:
         principal="key:test",
         role="marketplace",
         scopes=frozenset({"read", "write", "support"}),
+        environment="test",
     )
 
 
@@ -311,3 +312,11 @@ async def rich(shop: Shop) -> Shop:
     buyer = await shop.user("usr_buyer")
     shop.peers.ledger.available[f"user:{buyer}"] = 500 * CENT
     return shop
+
+
+@pytest.fixture
+async def wealthy(rich: Shop) -> Shop:
+    """A marketplace whose buyer has 100.00."""
+    buyer = await rich.user("usr_buyer")
+    rich.peers.ledger.available[f"user:{buyer}"] = 10_000 * CENT
+    return rich

@@ -346,9 +346,28 @@ async def test_offer_on_an_order_that_has_ended_cannot_be_accepted(shop: Shop) -
     with pytest.raises(OrderInWrongState):
         await make(shop, order)
 
+    with pytest.raises(OfferNotOpen):
+        await decline(shop, offer)
     assert paid(shop, order) == EIGHTY
-    assert await state_of(shop, offer) == "OPEN"
-    await decline(shop, offer)
+    assert await shop.offers.lapse_overdue() == 1
+    assert await state_of(shop, offer) == "LAPSED"
+    assert await told(shop, offer) == ["offer.created", "offer.lapsed"]
+
+
+async def test_offers_end_with_their_own_order_alone(shop: Shop) -> None:
+    orders = [await shop.running_order() for _ in range(2)]
+    ended, other = [await make(shop, order) for order in orders]
+    await decline(shop, ended)
+    lapsing = await make(shop, orders[0])
+
+    await release(shop, orders[0])
+
+    assert await shop.offers.lapse_overdue() == 1
+    assert [await state_of(shop, one) for one in (ended, lapsing, other)] == [
+        "DECLINED",
+        "LAPSED",
+        "OPEN",
+    ]
 
 
 async def test_agreement_that_never_lands_leaves_the_order_as_it_was(shop: Shop) -> None:

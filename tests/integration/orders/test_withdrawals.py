@@ -5,11 +5,11 @@ import uuid
 import pytest
 
 from kernel.errors import FailedPrecondition, PermissionDenied, Unavailable
+from services.orders.operations.postings import InsufficientFunds
 from services.orders.peers.ports import Flaw
 from services.orders.people.users import UserNotFound
 from services.orders.withdrawals.domain import (
     DestinationInvalid,
-    InsufficientFunds,
     WithdrawalInWrongState,
     WithdrawalNotCommittable,
     WithdrawalNotFound,

@@ -1,9 +1,16 @@
-"""How the tests of withdrawals ask for one and read what became of it."""
+"""How the tests of withdrawals choose rules, ask for a withdrawal and read what became of it."""
 
+import datetime as dt
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
+import psycopg
 from orchestrator.orders.v1 import withdrawals_pb2
+from psycopg import sql
 
+from chassis import identity
 from chassis.idempotency import Answer
 from kernel.money import CENT
 from services.orders.withdrawals.service import NewWithdrawal
@@ -74,3 +81,50 @@ def held_and_free(shop: Shop) -> tuple[int, int]:
 async def is_in(shop: Shop, withdrawal: uuid.UUID, wanted: str) -> bool:
     """Return whether a withdrawal is in a state."""
     return await now(shop, withdrawal) == wanted
+
+
+def choose(url: str, shop: Shop, **columns: object) -> None:
+    """Choose rules as an operator does. url: of an administrator."""
+    names = list(columns)
+    statement = sql.SQL(
+        "insert into orders.marketplaces (id, {names}) values (%s, {values})"
+        " on conflict (id) do update set ({names}) = row({values})"
+    ).format(
+        names=sql.SQL(", ").join(map(sql.Identifier, names)),
+        values=sql.SQL(", ").join(sql.Placeholder() for _ in names),
+    )
+    with psycopg.connect(url) as connection:
+        connection.execute(statement, (shop.marketplace_id, *[*columns.values()] * 2))
+
+
+@contextmanager
+def key(name: str) -> Iterator[None]:
+    """Act as another key of the marketplace."""
+    with identity.acting_as(replace(identity.current(), principal=f"key:{name}")):
+        yield
+
+
+async def approve(
+    shop: Shop, withdrawal: uuid.UUID, *, by: str = "other", wait: float = 10
+) -> Answer:
+    """Approve a withdrawal as a key."""
+    with key(by):
+        return await shop.withdrawing.approve(shop.ask(wait=wait), withdrawal_id=withdrawal)
+
+
+async def cancel(shop: Shop, withdrawal: uuid.UUID) -> Answer:
+    """Cancel a withdrawal as the marketplace."""
+    return await shop.withdrawing.cancel(shop.key(), withdrawal_id=withdrawal, user_id=None)
+
+
+async def later(shop: Shop, time: dt.timedelta) -> None:
+    """Move the marketplace's clock on."""
+    await shop.chosen.advance(shop.key(), by=time)
+
+
+async def waiting(shop: Shop, url: str) -> uuid.UUID:
+    """Create a withdrawal that waits for an approval; returns its id."""
+    choose(url, shop, approval_above=FIVE - 1, approval_hours=24)
+    withdrawal = await made(shop)
+    assert state(await commit(shop, withdrawal)) == "AWAITING_APPROVAL"
+    return withdrawal

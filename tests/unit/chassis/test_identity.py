@@ -21,7 +21,7 @@ from chassis.identity import (
 )
 from chassis.trust import Party, Trust, public_text
 from kernel.errors import Unauthenticated
-from tests.identities import FOREIGN_KEY, KEYS, TRUST, signer, verifier
+from tests.identities import BILLING, FOREIGN_KEY, KEYS, TRUST, signer, verifier
 
 OWN = KEYS["gateway"]
 MARKETPLACE = uuid.UUID(int=7)
@@ -68,7 +68,7 @@ def unsigned(header: dict[str, str], signature: bytes = b"") -> str:
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
 
 
-@pytest.mark.parametrize("who", [KEY_HOLDER, PERSON])
+@pytest.mark.parametrize("who", [KEY_HOLDER, PERSON, replace(KEY_HOLDER, environment="test")])
 def test_a_signed_identity_is_read_back(who: Identity) -> None:
     token = signer("gateway").token(who)
 
@@ -79,6 +79,14 @@ def test_the_caller_is_the_service_that_signs_not_the_one_that_was_called() -> N
     token = signer("orders").token(KEY_HOLDER)
 
     assert verifier().identity(token).caller == "orders"
+
+
+def test_the_environment_that_a_caller_from_outside_claims_is_not_believed() -> None:
+    claimed = replace(KEY_HOLDER, environment="test")
+
+    assert verifier().identity(signer(BILLING).token(claimed)).environment == ""
+    assert verifier().identity(signer("gateway").token(claimed)).environment == "test"
+    assert verifier().identity(signed()).environment == ""
 
 
 def test_the_tokens_that_the_forgeries_start_from_are_valid() -> None:

@@ -76,7 +76,7 @@ STABLE = {
     "completeMilestone makeOffer listOffers getOffer acceptOffer declineOffer registerUser "
     "listUsers getUser getUserBalance getBalance creditUser "
     "listEntries getWallet getDeposit createWithdrawal listWithdrawals "
-    "getWithdrawal commitWithdrawal cancelWithdrawal listDisputes getDispute "
+    "getWithdrawal commitWithdrawal approveWithdrawal cancelWithdrawal listDisputes getDispute "
     "assignDispute addEvidence resolveDispute streamEvents createKey listKeys revokeKey getMe "
     "createWebhook listWebhooks getWebhook updateWebhook deleteWebhook rotateWebhookSecret "
     "sendWebhookTest listWebhookDeliveries resendWebhookDelivery resendWebhookDeliveries "

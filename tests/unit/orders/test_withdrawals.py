@@ -14,19 +14,25 @@ from services.orders.peers.ports import Memo, MemoType
 from services.orders.withdrawals import domain, postings
 from services.orders.withdrawals.domain import (
     TRANSITIONS,
+    ApproverIsCommitter,
     State,
     Trigger,
     Withdrawal,
     WithdrawalInWrongState,
+    WithdrawalNotApprovable,
     WithdrawalNotCommittable,
 )
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 HASH = "ab" * 32
 ENDED = (State.COMPLETED, State.FAILED, State.CANCELED)
+MAKER, COMMITTER, OTHER = "key:maker", "key:committer", "key:other"
 # What a caller, the ledger or the chain does to a withdrawal.
 TRIGGERS: dict[Trigger, Callable[[Withdrawal], Withdrawal]] = {
-    Trigger.COMMIT: lambda one: domain.held(one)[0],
+    Trigger.COMMIT: lambda one: domain.held(domain.begin(one, by=MAKER, at=NOON))[0],
+    Trigger.SUBMIT: lambda one: submitted(one)[0],
+    Trigger.APPROVE: lambda one: domain.held(domain.approve(one, by=OTHER, above=0))[0],
+    Trigger.LAPSE: lambda one: domain.lapsed(one, at=NOON)[0],
     Trigger.COMPLETE: lambda one: domain.completed(one, transaction_hash=HASH, at=NOON)[0],
     Trigger.FAIL: lambda one: domain.failed(one, reason="R", message="It said so", at=NOON)[0],
     Trigger.CANCEL: lambda one: domain.canceled(one, at=NOON)[0],
@@ -46,10 +52,22 @@ def a_withdrawal(state: State = State.CREATED, *, in_progress: bool = False) -> 
         reference="payout-1",
         state=state,
         created_at=NOON,
+        created_by=MAKER,
         version=1,
         commits=1 if in_progress else 0,
         in_progress=in_progress or state is State.PENDING,
     )
+
+
+def begun() -> Withdrawal:
+    """Return a withdrawal that was just committed."""
+    return domain.begin(a_withdrawal(), by=COMMITTER, at=NOON)
+
+
+def submitted(withdrawal: Withdrawal) -> domain.Decided:
+    """Let a withdrawal wait for a second key, until an hour later."""
+    ends_at = NOON + dt.timedelta(hours=1)
+    return domain.submitted(withdrawal, by=COMMITTER, at=NOON, ends_at=ends_at)
 
 
 @pytest.mark.parametrize("state", State)
@@ -68,31 +86,62 @@ def test_only_what_the_table_lists_happens(state: State, trigger: Trigger) -> No
 @pytest.mark.parametrize("state", State)
 def test_only_a_withdrawal_that_nothing_was_done_to_is_committed(state: State) -> None:
     if state is State.CREATED:
-        begun = domain.begin(a_withdrawal(), at=NOON)
-        assert (begun.state, begun.in_progress, begun.commits) == (State.CREATED, True, 1)
+        after = begun()
+        assert (after.state, after.in_progress, after.commits) == (State.CREATED, True, 1)
+        assert (after.committed_by, after.committed_at) == (COMMITTER, NOON)
         return
     with pytest.raises(WithdrawalNotCommittable) as refused:
-        domain.begin(a_withdrawal(state), at=NOON)
+        domain.begin(a_withdrawal(state), by=MAKER, at=NOON)
     assert refused.value.details["currentState"] == state.value
 
 
 def test_while_the_hold_is_made_nothing_else_may_happen() -> None:
-    begun = domain.begin(a_withdrawal(), at=NOON)
-
     with pytest.raises(WithdrawalNotCommittable):
-        domain.begin(begun, at=NOON)
+        domain.begin(begun(), by=MAKER, at=NOON)
     with pytest.raises(WithdrawalInWrongState):
-        domain.canceled(begun, at=NOON)
+        domain.canceled(begun(), at=NOON)
+    approved = domain.approve(submitted(a_withdrawal())[0], by=OTHER, above=0)
+    with pytest.raises(WithdrawalNotApprovable):
+        domain.approve(approved, by=OTHER, above=0)
+    with pytest.raises(WithdrawalInWrongState) as refused:
+        domain.canceled(approved, at=NOON)
+    assert refused.value.details["allowedStates"] == ["CREATED", "AWAITING_APPROVAL"]
 
 
 def test_a_commit_that_was_turned_down_leaves_the_withdrawal_as_it_was() -> None:
-    begun = domain.begin(a_withdrawal(), at=NOON)
-
-    after = domain.given_up(domain.turned_down(begun))
+    after = domain.given_up(domain.turned_down(begun()))
 
     assert after == replace(a_withdrawal(), commits=1)
-    again = domain.begin(after, at=NOON)
-    assert postings.hold_id(again) != postings.hold_id(begun)
+    again = domain.begin(after, by=MAKER, at=NOON)
+    assert postings.hold_id(again) != postings.hold_id(begun())
+
+
+def test_an_approval_that_was_turned_down_leaves_the_withdrawal_waiting() -> None:
+    waiting, _ = submitted(a_withdrawal())
+    approved = domain.approve(waiting, by=OTHER, above=0)
+
+    assert (approved.in_progress, approved.approved_by) == (True, OTHER)
+    assert domain.given_up(domain.turned_down(approved)) == replace(waiting, commits=1)
+
+
+@pytest.mark.parametrize("key", [MAKER, COMMITTER])
+def test_the_key_that_made_or_committed_a_withdrawal_cannot_approve_it(key: str) -> None:
+    waiting, _ = submitted(a_withdrawal())
+
+    with pytest.raises(ApproverIsCommitter) as refused:
+        domain.approve(waiting, by=key, above=100 * UNIT)
+
+    details = refused.value.details
+    assert (details["rule"], details["value"]) == ("approvalAbove", "100.00")
+
+
+def test_an_approval_after_its_time_is_refused() -> None:
+    waiting, _ = submitted(a_withdrawal())
+    domain.require_in_time(waiting, at=NOON + dt.timedelta(minutes=59))
+    domain.require_in_time(a_withdrawal(), at=NOON)
+
+    with pytest.raises(WithdrawalNotApprovable):
+        domain.require_in_time(waiting, at=NOON + dt.timedelta(hours=1))
 
 
 @pytest.mark.parametrize(
@@ -111,6 +160,16 @@ def test_a_commit_that_was_turned_down_leaves_the_withdrawal_as_it_was() -> None
             {"reason": "R"},
         ),
         (domain.canceled(a_withdrawal(), at=NOON), "withdrawal.canceled", {}),
+        (
+            submitted(a_withdrawal()),
+            "withdrawal.approval_required",
+            {"approvalEndsAt": "2026-03-01T13:00:00.000Z"},
+        ),
+        (
+            domain.lapsed(a_withdrawal(State.AWAITING_APPROVAL), at=NOON),
+            "withdrawal.canceled",
+            {"reason": "NOT_APPROVED"},
+        ),
     ],
 )
 def test_each_step_has_its_event(
@@ -132,9 +191,8 @@ def test_each_step_has_its_event(
 
 
 def test_the_hold_is_posted_or_given_back_by_transfers_of_their_own() -> None:
-    begun = domain.begin(a_withdrawal(), at=NOON)
-    hold, void = postings.hold(begun), postings.void(begun)
-    post = postings.post(begun, transaction_hash=HASH)
+    hold, void = postings.hold(begun()), postings.void(begun())
+    post = postings.post(begun(), transaction_hash=HASH)
 
     assert (hold.type, hold.code, hold.amount) == ("PENDING", "WITHDRAWAL", 5 * UNIT)
     assert (hold.debit, hold.credit) == (f"user:{uuid.UUID(int=2)}", "external:stellar")

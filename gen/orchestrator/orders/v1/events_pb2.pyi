@@ -260,6 +260,22 @@ class WithdrawalCreatedEvent(_message.Message):
     reference: str
     def __init__(self, withdrawal_id: _Optional[str] = ..., user_id: _Optional[str] = ..., amount: _Optional[str] = ..., destination: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
 
+class WithdrawalApprovalRequiredEvent(_message.Message):
+    __slots__ = ("withdrawal_id", "user_id", "amount", "destination", "reference", "approval_ends_at")
+    WITHDRAWAL_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_ENDS_AT_FIELD_NUMBER: _ClassVar[int]
+    withdrawal_id: str
+    user_id: str
+    amount: str
+    destination: str
+    reference: str
+    approval_ends_at: str
+    def __init__(self, withdrawal_id: _Optional[str] = ..., user_id: _Optional[str] = ..., amount: _Optional[str] = ..., destination: _Optional[str] = ..., reference: _Optional[str] = ..., approval_ends_at: _Optional[str] = ...) -> None: ...
+
 class WithdrawalPendingEvent(_message.Message):
     __slots__ = ("withdrawal_id", "user_id", "amount", "destination", "reference")
     WITHDRAWAL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -275,18 +291,20 @@ class WithdrawalPendingEvent(_message.Message):
     def __init__(self, withdrawal_id: _Optional[str] = ..., user_id: _Optional[str] = ..., amount: _Optional[str] = ..., destination: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
 
 class WithdrawalCanceledEvent(_message.Message):
-    __slots__ = ("withdrawal_id", "user_id", "amount", "destination", "reference")
+    __slots__ = ("withdrawal_id", "user_id", "amount", "destination", "reference", "reason")
     WITHDRAWAL_ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
     DESTINATION_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     withdrawal_id: str
     user_id: str
     amount: str
     destination: str
     reference: str
-    def __init__(self, withdrawal_id: _Optional[str] = ..., user_id: _Optional[str] = ..., amount: _Optional[str] = ..., destination: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+    reason: str
+    def __init__(self, withdrawal_id: _Optional[str] = ..., user_id: _Optional[str] = ..., amount: _Optional[str] = ..., destination: _Optional[str] = ..., reference: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class WithdrawalCompletedEvent(_message.Message):
     __slots__ = ("withdrawal_id", "user_id", "amount", "destination", "reference", "transaction_hash", "completed_at")

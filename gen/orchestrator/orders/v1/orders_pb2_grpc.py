@@ -181,6 +181,11 @@ class OrdersServiceStub:
                 request_serializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.CommitWithdrawalRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.Withdrawal.FromString,
                 _registered_method=True)
+        self.ApproveWithdrawal = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/ApproveWithdrawal',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.ApproveWithdrawalRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.Withdrawal.FromString,
+                _registered_method=True)
         self.CancelWithdrawal = channel.unary_unary(
                 '/orchestrator.orders.v1.OrdersService/CancelWithdrawal',
                 request_serializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.CancelWithdrawalRequest.SerializeToString,
@@ -440,23 +445,36 @@ class OrdersServiceServicer:
         """Create a withdrawal to an account outside; with commit, it is carried out at once. A person can
         only withdraw their own money, or PERMISSION_DENIED. Reasons: USER_NOT_FOUND, WALLET_NOT_FOUND,
         INVALID_AMOUNT_FORMAT, WITHDRAWAL_DESTINATION_INVALID, INSUFFICIENT_FUNDS (with commit; the
-        withdrawal stays CREATED), PROVIDER_UNAVAILABLE.
+        withdrawal stays CREATED), PROVIDER_UNAVAILABLE, WITHDRAWAL_AMOUNT_NOT_ALLOWED,
+        WITHDRAWAL_DESTINATION_NOT_LISTED; with commit also WITHDRAWAL_DESTINATION_TOO_NEW and
+        WITHDRAWAL_DAILY_LIMIT_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CommitWithdrawal(self, request, context):
-        """Hold the amount and pay it out. A person can only commit, cancel and read their own, or
-        PERMISSION_DENIED. Reasons: WITHDRAWAL_NOT_FOUND, WITHDRAWAL_NOT_COMMITTABLE,
-        WITHDRAWAL_DESTINATION_INVALID, INSUFFICIENT_FUNDS, PROVIDER_UNAVAILABLE.
+        """Hold the amount and pay it out; one that a second key must approve waits for that. A person can
+        only commit, cancel and read their own, or PERMISSION_DENIED. Reasons: WITHDRAWAL_NOT_FOUND,
+        WITHDRAWAL_NOT_COMMITTABLE, WITHDRAWAL_DESTINATION_INVALID, INSUFFICIENT_FUNDS,
+        PROVIDER_UNAVAILABLE, WITHDRAWAL_AMOUNT_NOT_ALLOWED, WITHDRAWAL_DESTINATION_NOT_LISTED,
+        WITHDRAWAL_DESTINATION_TOO_NEW, WITHDRAWAL_DAILY_LIMIT_EXCEEDED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveWithdrawal(self, request, context):
+        """Approve a withdrawal that waits for it, as a key that neither created nor committed it; it is
+        carried out. Reasons: WITHDRAWAL_NOT_FOUND, WITHDRAWAL_NOT_APPROVABLE,
+        WITHDRAWAL_APPROVAL_IS_OWN; otherwise as CommitWithdrawal, and it waits on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelWithdrawal(self, request, context):
-        """Cancel a withdrawal that was not committed. Reasons: WITHDRAWAL_NOT_FOUND, INVALID_STATE.
+        """Cancel a withdrawal that nothing is held for. Reasons: WITHDRAWAL_NOT_FOUND, INVALID_STATE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -494,8 +512,7 @@ class OrdersServiceServicer:
 
     def AdvanceClock(self, request, context):
         """Move the clock of a test marketplace on. Its deadlines and the 24 hours of its idempotency keys
-        follow. The gateway refuses it for a live marketplace.
-        Reasons: CLOCK_TOO_FAR.
+        follow. Only a key of a test marketplace may. Reasons: LIVE_MARKETPLACE, CLOCK_TOO_FAR.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -658,6 +675,11 @@ def add_OrdersServiceServicer_to_server(servicer, server):
             'CommitWithdrawal': grpc.unary_unary_rpc_method_handler(
                     servicer.CommitWithdrawal,
                     request_deserializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.CommitWithdrawalRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.Withdrawal.SerializeToString,
+            ),
+            'ApproveWithdrawal': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveWithdrawal,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.ApproveWithdrawalRequest.FromString,
                     response_serializer=orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.Withdrawal.SerializeToString,
             ),
             'CancelWithdrawal': grpc.unary_unary_rpc_method_handler(
@@ -1461,6 +1483,33 @@ class OrdersService:
             target,
             '/orchestrator.orders.v1.OrdersService/CommitWithdrawal',
             orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.CommitWithdrawalRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.Withdrawal.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveWithdrawal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/ApproveWithdrawal',
+            orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.ApproveWithdrawalRequest.SerializeToString,
             orchestrator_dot_orders_dot_v1_dot_withdrawals__pb2.Withdrawal.FromString,
             options,
             channel_credentials,

@@ -120,15 +120,24 @@ class OrdersServiceStub:
     """Create a withdrawal to an account outside; with commit, it is carried out at once. A person can
     only withdraw their own money, or PERMISSION_DENIED. Reasons: USER_NOT_FOUND, WALLET_NOT_FOUND,
     INVALID_AMOUNT_FORMAT, WITHDRAWAL_DESTINATION_INVALID, INSUFFICIENT_FUNDS (with commit; the
-    withdrawal stays CREATED), PROVIDER_UNAVAILABLE.
+    withdrawal stays CREATED), PROVIDER_UNAVAILABLE, WITHDRAWAL_AMOUNT_NOT_ALLOWED,
+    WITHDRAWAL_DESTINATION_NOT_LISTED; with commit also WITHDRAWAL_DESTINATION_TOO_NEW and
+    WITHDRAWAL_DAILY_LIMIT_EXCEEDED.
     """
     CommitWithdrawal: _aio.UnaryUnaryMultiCallable[_withdrawals_pb2.CommitWithdrawalRequest, _withdrawals_pb2.Withdrawal]
-    """Hold the amount and pay it out. A person can only commit, cancel and read their own, or
-    PERMISSION_DENIED. Reasons: WITHDRAWAL_NOT_FOUND, WITHDRAWAL_NOT_COMMITTABLE,
-    WITHDRAWAL_DESTINATION_INVALID, INSUFFICIENT_FUNDS, PROVIDER_UNAVAILABLE.
+    """Hold the amount and pay it out; one that a second key must approve waits for that. A person can
+    only commit, cancel and read their own, or PERMISSION_DENIED. Reasons: WITHDRAWAL_NOT_FOUND,
+    WITHDRAWAL_NOT_COMMITTABLE, WITHDRAWAL_DESTINATION_INVALID, INSUFFICIENT_FUNDS,
+    PROVIDER_UNAVAILABLE, WITHDRAWAL_AMOUNT_NOT_ALLOWED, WITHDRAWAL_DESTINATION_NOT_LISTED,
+    WITHDRAWAL_DESTINATION_TOO_NEW, WITHDRAWAL_DAILY_LIMIT_EXCEEDED.
+    """
+    ApproveWithdrawal: _aio.UnaryUnaryMultiCallable[_withdrawals_pb2.ApproveWithdrawalRequest, _withdrawals_pb2.Withdrawal]
+    """Approve a withdrawal that waits for it, as a key that neither created nor committed it; it is
+    carried out. Reasons: WITHDRAWAL_NOT_FOUND, WITHDRAWAL_NOT_APPROVABLE,
+    WITHDRAWAL_APPROVAL_IS_OWN; otherwise as CommitWithdrawal, and it waits on.
     """
     CancelWithdrawal: _aio.UnaryUnaryMultiCallable[_withdrawals_pb2.CancelWithdrawalRequest, _withdrawals_pb2.Withdrawal]
-    """Cancel a withdrawal that was not committed. Reasons: WITHDRAWAL_NOT_FOUND, INVALID_STATE."""
+    """Cancel a withdrawal that nothing is held for. Reasons: WITHDRAWAL_NOT_FOUND, INVALID_STATE."""
     GetWithdrawal: _aio.UnaryUnaryMultiCallable[_withdrawals_pb2.GetWithdrawalRequest, _withdrawals_pb2.Withdrawal]
     """Read a withdrawal. Reasons: WITHDRAWAL_NOT_FOUND."""
     ListWithdrawals: _aio.UnaryUnaryMultiCallable[_withdrawals_pb2.ListWithdrawalsRequest, _withdrawals_pb2.ListWithdrawalsResponse]
@@ -143,8 +152,7 @@ class OrdersServiceStub:
     """Read the settings of the marketplace: fees, deadlines, and the time by its clock."""
     AdvanceClock: _aio.UnaryUnaryMultiCallable[_orders_pb2.AdvanceClockRequest, _orders_pb2.Marketplace]
     """Move the clock of a test marketplace on. Its deadlines and the 24 hours of its idempotency keys
-    follow. The gateway refuses it for a live marketplace.
-    Reasons: CLOCK_TOO_FAR.
+    follow. Only a key of a test marketplace may. Reasons: LIVE_MARKETPLACE, CLOCK_TOO_FAR.
     """
     GiveBackHold: _aio.UnaryUnaryMultiCallable[_orders_pb2.GiveBackHoldRequest, _orders_pb2.Order]
     """For operators: void the hold of a canceled order, or make sure that it can never be made.
@@ -420,7 +428,9 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         """Create a withdrawal to an account outside; with commit, it is carried out at once. A person can
         only withdraw their own money, or PERMISSION_DENIED. Reasons: USER_NOT_FOUND, WALLET_NOT_FOUND,
         INVALID_AMOUNT_FORMAT, WITHDRAWAL_DESTINATION_INVALID, INSUFFICIENT_FUNDS (with commit; the
-        withdrawal stays CREATED), PROVIDER_UNAVAILABLE.
+        withdrawal stays CREATED), PROVIDER_UNAVAILABLE, WITHDRAWAL_AMOUNT_NOT_ALLOWED,
+        WITHDRAWAL_DESTINATION_NOT_LISTED; with commit also WITHDRAWAL_DESTINATION_TOO_NEW and
+        WITHDRAWAL_DAILY_LIMIT_EXCEEDED.
         """
 
     @_abc_1.abstractmethod
@@ -429,9 +439,22 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _withdrawals_pb2.CommitWithdrawalRequest,
         context: _aio.ServicerContext[_withdrawals_pb2.CommitWithdrawalRequest, _abc.Awaitable[_withdrawals_pb2.Withdrawal]],
     ) -> _abc.Awaitable[_withdrawals_pb2.Withdrawal]:
-        """Hold the amount and pay it out. A person can only commit, cancel and read their own, or
-        PERMISSION_DENIED. Reasons: WITHDRAWAL_NOT_FOUND, WITHDRAWAL_NOT_COMMITTABLE,
-        WITHDRAWAL_DESTINATION_INVALID, INSUFFICIENT_FUNDS, PROVIDER_UNAVAILABLE.
+        """Hold the amount and pay it out; one that a second key must approve waits for that. A person can
+        only commit, cancel and read their own, or PERMISSION_DENIED. Reasons: WITHDRAWAL_NOT_FOUND,
+        WITHDRAWAL_NOT_COMMITTABLE, WITHDRAWAL_DESTINATION_INVALID, INSUFFICIENT_FUNDS,
+        PROVIDER_UNAVAILABLE, WITHDRAWAL_AMOUNT_NOT_ALLOWED, WITHDRAWAL_DESTINATION_NOT_LISTED,
+        WITHDRAWAL_DESTINATION_TOO_NEW, WITHDRAWAL_DAILY_LIMIT_EXCEEDED.
+        """
+
+    @_abc_1.abstractmethod
+    def ApproveWithdrawal(
+        self,
+        request: _withdrawals_pb2.ApproveWithdrawalRequest,
+        context: _aio.ServicerContext[_withdrawals_pb2.ApproveWithdrawalRequest, _abc.Awaitable[_withdrawals_pb2.Withdrawal]],
+    ) -> _abc.Awaitable[_withdrawals_pb2.Withdrawal]:
+        """Approve a withdrawal that waits for it, as a key that neither created nor committed it; it is
+        carried out. Reasons: WITHDRAWAL_NOT_FOUND, WITHDRAWAL_NOT_APPROVABLE,
+        WITHDRAWAL_APPROVAL_IS_OWN; otherwise as CommitWithdrawal, and it waits on.
         """
 
     @_abc_1.abstractmethod
@@ -440,7 +463,7 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _withdrawals_pb2.CancelWithdrawalRequest,
         context: _aio.ServicerContext[_withdrawals_pb2.CancelWithdrawalRequest, _abc.Awaitable[_withdrawals_pb2.Withdrawal]],
     ) -> _abc.Awaitable[_withdrawals_pb2.Withdrawal]:
-        """Cancel a withdrawal that was not committed. Reasons: WITHDRAWAL_NOT_FOUND, INVALID_STATE."""
+        """Cancel a withdrawal that nothing is held for. Reasons: WITHDRAWAL_NOT_FOUND, INVALID_STATE."""
 
     @_abc_1.abstractmethod
     def GetWithdrawal(
@@ -485,8 +508,7 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_orders_pb2.AdvanceClockRequest, _abc.Awaitable[_orders_pb2.Marketplace]],
     ) -> _abc.Awaitable[_orders_pb2.Marketplace]:
         """Move the clock of a test marketplace on. Its deadlines and the 24 hours of its idempotency keys
-        follow. The gateway refuses it for a live marketplace.
-        Reasons: CLOCK_TOO_FAR.
+        follow. Only a key of a test marketplace may. Reasons: LIVE_MARKETPLACE, CLOCK_TOO_FAR.
         """
 
     @_abc_1.abstractmethod

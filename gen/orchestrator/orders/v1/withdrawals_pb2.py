@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from orchestrator.common.v1 import common_pb2 as orchestrator_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(orchestrator/orders/v1/withdrawals.proto\x12\x16orchestrator.orders.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#orchestrator/common/v1/common.proto\"\xf5\x03\n\nWithdrawal\x12\n\n\x02id\x18\x01 \x01(\t\x12-\n\x04user\x18\x02 \x01(\x0b\x32\x1f.orchestrator.common.v1.UserRef\x12-\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x1d.orchestrator.common.v1.Money\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\x12*\n\x04memo\x18\x05 \x01(\x0b\x32\x1c.orchestrator.common.v1.Memo\x12\x11\n\treference\x18\x06 \x01(\t\x12\x36\n\x05state\x18\x07 \x01(\x0e\x32\'.orchestrator.orders.v1.WithdrawalState\x12\x13\n\x0bin_progress\x18\x08 \x01(\x08\x12\x16\n\x0e\x66\x61ilure_reason\x18\t \x01(\t\x12\x17\n\x0f\x66\x61ilure_message\x18\n \x01(\t\x12\x18\n\x10transaction_hash\x18\x0b \x01(\t\x12.\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63ommitted_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xfb\x02\n\x17\x43reateWithdrawalRequest\x12/\n\nrequest_id\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x32\x14^[\\x20-\\x7e]{1,300}$\x12\x1c\n\x0b\x66ingerprint\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02\x18 \x12*\n\x04user\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,64}$\x12\x35\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x1d.orchestrator.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\x0b\x64\x65stination\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12*\n\x04memo\x18\x06 \x01(\x0b\x32\x1c.orchestrator.common.v1.Memo\x12\x1b\n\treference\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x0e\n\x06\x63ommit\x18\x08 \x01(\x08\x12$\n\x0cwait_seconds\x18\t \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18<(\x00H\x00\x88\x01\x01\x42\x0f\n\r_wait_seconds\"\xc0\x01\n\x17\x43ommitWithdrawalRequest\x12/\n\nrequest_id\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x32\x14^[\\x20-\\x7e]{1,300}$\x12\x1c\n\x0b\x66ingerprint\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02\x18 \x12\x1f\n\rwithdrawal_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12$\n\x0cwait_seconds\x18\x04 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18<(\x00H\x00\x88\x01\x01\x42\x0f\n\r_wait_seconds\"\x89\x01\n\x17\x43\x61ncelWithdrawalRequest\x12/\n\nrequest_id\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x32\x14^[\\x20-\\x7e]{1,300}$\x12\x1c\n\x0b\x66ingerprint\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02\x18 \x12\x1f\n\rwithdrawal_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"7\n\x14GetWithdrawalRequest\x12\x1f\n\rwithdrawal_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xd9\x01\n\x16ListWithdrawalsRequest\x12\x31\n\x04page\x18\x01 \x01(\x0b\x32#.orchestrator.common.v1.PageRequest\x12-\n\x04user\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x17\x32\x15^[A-Za-z0-9_-]{1,64}$\xd8\x01\x01\x12@\n\x05state\x18\x03 \x01(\x0e\x32\'.orchestrator.orders.v1.WithdrawalStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1b\n\treference\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\"k\n\x17ListWithdrawalsResponse\x12\x37\n\x0bwithdrawals\x18\x01 \x03(\x0b\x32\".orchestrator.orders.v1.Withdrawal\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xcb\x01\n\x0fWithdrawalState\x12 \n\x1cWITHDRAWAL_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18WITHDRAWAL_STATE_CREATED\x10\x01\x12\x1c\n\x18WITHDRAWAL_STATE_PENDING\x10\x02\x12\x1e\n\x1aWITHDRAWAL_STATE_COMPLETED\x10\x03\x12\x1b\n\x17WITHDRAWAL_STATE_FAILED\x10\x04\x12\x1d\n\x19WITHDRAWAL_STATE_CANCELED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(orchestrator/orders/v1/withdrawals.proto\x12\x16orchestrator.orders.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#orchestrator/common/v1/common.proto\"\xea\x04\n\nWithdrawal\x12\n\n\x02id\x18\x01 \x01(\t\x12-\n\x04user\x18\x02 \x01(\x0b\x32\x1f.orchestrator.common.v1.UserRef\x12-\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x1d.orchestrator.common.v1.Money\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\x12*\n\x04memo\x18\x05 \x01(\x0b\x32\x1c.orchestrator.common.v1.Memo\x12\x11\n\treference\x18\x06 \x01(\t\x12\x36\n\x05state\x18\x07 \x01(\x0e\x32\'.orchestrator.orders.v1.WithdrawalState\x12\x13\n\x0bin_progress\x18\x08 \x01(\x08\x12\x16\n\x0e\x66\x61ilure_reason\x18\t \x01(\t\x12\x17\n\x0f\x66\x61ilure_message\x18\n \x01(\t\x12\x18\n\x10transaction_hash\x18\x0b \x01(\t\x12.\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63ommitted_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18\x0f \x01(\t\x12\x14\n\x0c\x63ommitted_by\x18\x10 \x01(\t\x12\x13\n\x0b\x61pproved_by\x18\x11 \x01(\t\x12\x34\n\x10\x61pproval_ends_at\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe0\x02\n\x0fWithdrawalRules\x12,\n\x05least\x18\x01 \x01(\x0b\x32\x1d.orchestrator.common.v1.Money\x12+\n\x04most\x18\x02 \x01(\x0b\x32\x1d.orchestrator.common.v1.Money\x12\x33\n\x0cmost_per_day\x18\x03 \x01(\x0b\x32\x1d.orchestrator.common.v1.Money\x12\x1a\n\x12lists_destinations\x18\x04 \x01(\x08\x12\x14\n\x0c\x64\x65stinations\x18\x05 \x03(\t\x12\"\n\x15new_destination_hours\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x35\n\x0e\x61pproval_above\x18\x07 \x01(\x0b\x32\x1d.orchestrator.common.v1.Money\x12\x16\n\x0e\x61pproval_hours\x18\x08 \x01(\x05\x42\x18\n\x16_new_destination_hours\"\xfb\x02\n\x17\x43reateWithdrawalRequest\x12/\n\nrequest_id\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x32\x14^[\\x20-\\x7e]{1,300}$\x12\x1c\n\x0b\x66ingerprint\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02\x18 \x12*\n\x04user\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,64}$\x12\x35\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x1d.orchestrator.common.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\x0b\x64\x65stination\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12*\n\x04memo\x18\x06 \x01(\x0b\x32\x1c.orchestrator.common.v1.Memo\x12\x1b\n\treference\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x0e\n\x06\x63ommit\x18\x08 \x01(\x08\x12$\n\x0cwait_seconds\x18\t \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18<(\x00H\x00\x88\x01\x01\x42\x0f\n\r_wait_seconds\"\xc0\x01\n\x17\x43ommitWithdrawalRequest\x12/\n\nrequest_id\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x32\x14^[\\x20-\\x7e]{1,300}$\x12\x1c\n\x0b\x66ingerprint\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02\x18 \x12\x1f\n\rwithdrawal_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12$\n\x0cwait_seconds\x18\x04 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18<(\x00H\x00\x88\x01\x01\x42\x0f\n\r_wait_seconds\"\xc1\x01\n\x18\x41pproveWithdrawalRequest\x12/\n\nrequest_id\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x32\x14^[\\x20-\\x7e]{1,300}$\x12\x1c\n\x0b\x66ingerprint\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02\x18 \x12\x1f\n\rwithdrawal_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12$\n\x0cwait_seconds\x18\x04 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18<(\x00H\x00\x88\x01\x01\x42\x0f\n\r_wait_seconds\"\x89\x01\n\x17\x43\x61ncelWithdrawalRequest\x12/\n\nrequest_id\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16\x32\x14^[\\x20-\\x7e]{1,300}$\x12\x1c\n\x0b\x66ingerprint\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02\x18 \x12\x1f\n\rwithdrawal_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"7\n\x14GetWithdrawalRequest\x12\x1f\n\rwithdrawal_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xd9\x01\n\x16ListWithdrawalsRequest\x12\x31\n\x04page\x18\x01 \x01(\x0b\x32#.orchestrator.common.v1.PageRequest\x12-\n\x04user\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x17\x32\x15^[A-Za-z0-9_-]{1,64}$\xd8\x01\x01\x12@\n\x05state\x18\x03 \x01(\x0e\x32\'.orchestrator.orders.v1.WithdrawalStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1b\n\treference\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\"k\n\x17ListWithdrawalsResponse\x12\x37\n\x0bwithdrawals\x18\x01 \x03(\x0b\x32\".orchestrator.orders.v1.Withdrawal\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xf3\x01\n\x0fWithdrawalState\x12 \n\x1cWITHDRAWAL_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18WITHDRAWAL_STATE_CREATED\x10\x01\x12\x1c\n\x18WITHDRAWAL_STATE_PENDING\x10\x02\x12\x1e\n\x1aWITHDRAWAL_STATE_COMPLETED\x10\x03\x12\x1b\n\x17WITHDRAWAL_STATE_FAILED\x10\x04\x12\x1d\n\x19WITHDRAWAL_STATE_CANCELED\x10\x05\x12&\n\"WITHDRAWAL_STATE_AWAITING_APPROVAL\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,6 +56,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COMMITWITHDRAWALREQUEST'].fields_by_name['withdrawal_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_COMMITWITHDRAWALREQUEST'].fields_by_name['wait_seconds']._loaded_options = None
   _globals['_COMMITWITHDRAWALREQUEST'].fields_by_name['wait_seconds']._serialized_options = b'\272H\006\032\004\030<(\000'
+  _globals['_APPROVEWITHDRAWALREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_APPROVEWITHDRAWALREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\030r\0262\024^[\\x20-\\x7e]{1,300}$'
+  _globals['_APPROVEWITHDRAWALREQUEST'].fields_by_name['fingerprint']._loaded_options = None
+  _globals['_APPROVEWITHDRAWALREQUEST'].fields_by_name['fingerprint']._serialized_options = b'\272H\004z\002\030 '
+  _globals['_APPROVEWITHDRAWALREQUEST'].fields_by_name['withdrawal_id']._loaded_options = None
+  _globals['_APPROVEWITHDRAWALREQUEST'].fields_by_name['withdrawal_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_APPROVEWITHDRAWALREQUEST'].fields_by_name['wait_seconds']._loaded_options = None
+  _globals['_APPROVEWITHDRAWALREQUEST'].fields_by_name['wait_seconds']._serialized_options = b'\272H\006\032\004\030<(\000'
   _globals['_CANCELWITHDRAWALREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CANCELWITHDRAWALREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\030r\0262\024^[\\x20-\\x7e]{1,300}$'
   _globals['_CANCELWITHDRAWALREQUEST'].fields_by_name['fingerprint']._loaded_options = None
@@ -70,20 +78,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['state']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['reference']._loaded_options = None
   _globals['_LISTWITHDRAWALSREQUEST'].fields_by_name['reference']._serialized_options = b'\272H\005r\003\030\377\001'
-  _globals['_WITHDRAWALSTATE']._serialized_start=1775
-  _globals['_WITHDRAWALSTATE']._serialized_end=1978
+  _globals['_WITHDRAWALSTATE']._serialized_start=2443
+  _globals['_WITHDRAWALSTATE']._serialized_end=2686
   _globals['_WITHDRAWAL']._serialized_start=168
-  _globals['_WITHDRAWAL']._serialized_end=669
-  _globals['_CREATEWITHDRAWALREQUEST']._serialized_start=672
-  _globals['_CREATEWITHDRAWALREQUEST']._serialized_end=1051
-  _globals['_COMMITWITHDRAWALREQUEST']._serialized_start=1054
-  _globals['_COMMITWITHDRAWALREQUEST']._serialized_end=1246
-  _globals['_CANCELWITHDRAWALREQUEST']._serialized_start=1249
-  _globals['_CANCELWITHDRAWALREQUEST']._serialized_end=1386
-  _globals['_GETWITHDRAWALREQUEST']._serialized_start=1388
-  _globals['_GETWITHDRAWALREQUEST']._serialized_end=1443
-  _globals['_LISTWITHDRAWALSREQUEST']._serialized_start=1446
-  _globals['_LISTWITHDRAWALSREQUEST']._serialized_end=1663
-  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_start=1665
-  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_end=1772
+  _globals['_WITHDRAWAL']._serialized_end=786
+  _globals['_WITHDRAWALRULES']._serialized_start=789
+  _globals['_WITHDRAWALRULES']._serialized_end=1141
+  _globals['_CREATEWITHDRAWALREQUEST']._serialized_start=1144
+  _globals['_CREATEWITHDRAWALREQUEST']._serialized_end=1523
+  _globals['_COMMITWITHDRAWALREQUEST']._serialized_start=1526
+  _globals['_COMMITWITHDRAWALREQUEST']._serialized_end=1718
+  _globals['_APPROVEWITHDRAWALREQUEST']._serialized_start=1721
+  _globals['_APPROVEWITHDRAWALREQUEST']._serialized_end=1914
+  _globals['_CANCELWITHDRAWALREQUEST']._serialized_start=1917
+  _globals['_CANCELWITHDRAWALREQUEST']._serialized_end=2054
+  _globals['_GETWITHDRAWALREQUEST']._serialized_start=2056
+  _globals['_GETWITHDRAWALREQUEST']._serialized_end=2111
+  _globals['_LISTWITHDRAWALSREQUEST']._serialized_start=2114
+  _globals['_LISTWITHDRAWALSREQUEST']._serialized_end=2331
+  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_start=2333
+  _globals['_LISTWITHDRAWALSRESPONSE']._serialized_end=2440
 # @@protoc_insertion_point(module_scope)

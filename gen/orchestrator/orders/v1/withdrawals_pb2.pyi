@@ -20,15 +20,17 @@ class WithdrawalState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     WITHDRAWAL_STATE_COMPLETED: _ClassVar[WithdrawalState]
     WITHDRAWAL_STATE_FAILED: _ClassVar[WithdrawalState]
     WITHDRAWAL_STATE_CANCELED: _ClassVar[WithdrawalState]
+    WITHDRAWAL_STATE_AWAITING_APPROVAL: _ClassVar[WithdrawalState]
 WITHDRAWAL_STATE_UNSPECIFIED: WithdrawalState
 WITHDRAWAL_STATE_CREATED: WithdrawalState
 WITHDRAWAL_STATE_PENDING: WithdrawalState
 WITHDRAWAL_STATE_COMPLETED: WithdrawalState
 WITHDRAWAL_STATE_FAILED: WithdrawalState
 WITHDRAWAL_STATE_CANCELED: WithdrawalState
+WITHDRAWAL_STATE_AWAITING_APPROVAL: WithdrawalState
 
 class Withdrawal(_message.Message):
-    __slots__ = ("id", "user", "amount", "destination", "memo", "reference", "state", "in_progress", "failure_reason", "failure_message", "transaction_hash", "created_at", "committed_at", "finished_at")
+    __slots__ = ("id", "user", "amount", "destination", "memo", "reference", "state", "in_progress", "failure_reason", "failure_message", "transaction_hash", "created_at", "committed_at", "finished_at", "created_by", "committed_by", "approved_by", "approval_ends_at")
     ID_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +45,10 @@ class Withdrawal(_message.Message):
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     COMMITTED_AT_FIELD_NUMBER: _ClassVar[int]
     FINISHED_AT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_BY_FIELD_NUMBER: _ClassVar[int]
+    COMMITTED_BY_FIELD_NUMBER: _ClassVar[int]
+    APPROVED_BY_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_ENDS_AT_FIELD_NUMBER: _ClassVar[int]
     id: str
     user: _common_pb2.UserRef
     amount: _common_pb2.Money
@@ -57,7 +63,31 @@ class Withdrawal(_message.Message):
     created_at: _timestamp_pb2.Timestamp
     committed_at: _timestamp_pb2.Timestamp
     finished_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., user: _Optional[_Union[_common_pb2.UserRef, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., destination: _Optional[str] = ..., memo: _Optional[_Union[_common_pb2.Memo, _Mapping]] = ..., reference: _Optional[str] = ..., state: _Optional[_Union[WithdrawalState, str]] = ..., in_progress: _Optional[bool] = ..., failure_reason: _Optional[str] = ..., failure_message: _Optional[str] = ..., transaction_hash: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., committed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    created_by: str
+    committed_by: str
+    approved_by: str
+    approval_ends_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., user: _Optional[_Union[_common_pb2.UserRef, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., destination: _Optional[str] = ..., memo: _Optional[_Union[_common_pb2.Memo, _Mapping]] = ..., reference: _Optional[str] = ..., state: _Optional[_Union[WithdrawalState, str]] = ..., in_progress: _Optional[bool] = ..., failure_reason: _Optional[str] = ..., failure_message: _Optional[str] = ..., transaction_hash: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., committed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_by: _Optional[str] = ..., committed_by: _Optional[str] = ..., approved_by: _Optional[str] = ..., approval_ends_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class WithdrawalRules(_message.Message):
+    __slots__ = ("least", "most", "most_per_day", "lists_destinations", "destinations", "new_destination_hours", "approval_above", "approval_hours")
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    MOST_PER_DAY_FIELD_NUMBER: _ClassVar[int]
+    LISTS_DESTINATIONS_FIELD_NUMBER: _ClassVar[int]
+    DESTINATIONS_FIELD_NUMBER: _ClassVar[int]
+    NEW_DESTINATION_HOURS_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_ABOVE_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_HOURS_FIELD_NUMBER: _ClassVar[int]
+    least: _common_pb2.Money
+    most: _common_pb2.Money
+    most_per_day: _common_pb2.Money
+    lists_destinations: bool
+    destinations: _containers.RepeatedScalarFieldContainer[str]
+    new_destination_hours: int
+    approval_above: _common_pb2.Money
+    approval_hours: int
+    def __init__(self, least: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., most: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., most_per_day: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., lists_destinations: _Optional[bool] = ..., destinations: _Optional[_Iterable[str]] = ..., new_destination_hours: _Optional[int] = ..., approval_above: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., approval_hours: _Optional[int] = ...) -> None: ...
 
 class CreateWithdrawalRequest(_message.Message):
     __slots__ = ("request_id", "fingerprint", "user", "amount", "destination", "memo", "reference", "commit", "wait_seconds")
@@ -82,6 +112,18 @@ class CreateWithdrawalRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., user: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., destination: _Optional[str] = ..., memo: _Optional[_Union[_common_pb2.Memo, _Mapping]] = ..., reference: _Optional[str] = ..., commit: _Optional[bool] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
 
 class CommitWithdrawalRequest(_message.Message):
+    __slots__ = ("request_id", "fingerprint", "withdrawal_id", "wait_seconds")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAWAL_ID_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    fingerprint: bytes
+    withdrawal_id: str
+    wait_seconds: int
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., withdrawal_id: _Optional[str] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
+
+class ApproveWithdrawalRequest(_message.Message):
     __slots__ = ("request_id", "fingerprint", "withdrawal_id", "wait_seconds")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
