@@ -1,121 +1,191 @@
-"""Explore the states of a withdrawal: each in which it must not stay has an exit.
+"""Explore the states of a withdrawal with its hold and its command: no money is stuck.
 
-The moves follow the withdrawal's table. From each state in which money is held, a hold is being
-made or an approval is missing, an exit is looked for that needs nobody but the clock or the
-operator.
+The moves follow the domain's table. A move to PENDING needs the ledger's hold, and one from PENDING
+the end of escrow's command. From each state in which money is held, or may be, or an approval is
+missing, an exit is looked for that needs nobody but the clock or the operator.
 """
 
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from services.orders.withdrawals.domain import TRANSITIONS, State, Trigger
+from services.escrow.domain import CommandState
+from services.orders.withdrawals import domain
+from services.orders.withdrawals.domain import State, Trigger
 from tools.exits import By
+
+Transitions = Mapping[tuple[State, Trigger], State]
+# The trigger that each end of the command leads to, and what is done to the hold.
+ENDS = {
+    CommandState.SUCCEEDED: (Trigger.COMPLETE, "post the hold"),
+    CommandState.FAILED: (Trigger.FAIL, "void the hold"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stand:
-    """A state of a withdrawal. in_progress: a process makes its hold, or lets it be paid."""
+class Stage:
+    """A state of the product. to_hold: the ledger is asked for the hold, for this trigger.
+
+    is_turned_down: the ledger has refused it, and it is to be barred. command: escrow's.
+    """
 
     state: State
-    in_progress: bool = False
+    to_hold: Trigger | None = None
+    is_turned_down: bool = False
+    command: CommandState | None = None
+
+    @property
+    def has_money(self) -> bool:
+        """Tell whether money is held, or about to be."""
+        return self.state is State.PENDING or self.to_hold is not None
 
     @property
     def must_end(self) -> bool:
-        """Tell whether it must not stay so: money is held, or somebody waits."""
-        return self.in_progress or self.state is State.AWAITING_APPROVAL
+        """Tell whether it must not stay so: it has money, or somebody waits for an approval."""
+        return self.has_money or self.state is State.AWAITING_APPROVAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Move:
     """A way from one state to another."""
 
     by: By
     name: str
-    after: Stand
+    after: Stage
 
 
-START = Stand(state=State.CREATED)
+START = Stage(state=State.CREATED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """The table with the work in progress. A test leaves out a part, to see that this is found."""
+    """The product. A test leaves out a part of it, to see that this is found."""
 
-    transitions: Mapping[tuple[State, Trigger], State] = field(default_factory=lambda: TRANSITIONS)
-    can_abandon: bool = True
+    transitions: Transitions = field(default_factory=lambda: domain.TRANSITIONS)
+    can_rule: bool = True
+    is_taken_over: bool = True
 
-    def reachable(self) -> list[Stand]:
-        """Return every state that some steps lead to, in the order in which they are reached."""
-        seen, waiting = [START], deque([START])
+    def reachable(self) -> set[Stage]:
+        """Return every state that some moves lead to."""
+        seen, waiting = {START}, deque([START])
         while waiting:
-            for step in self.steps(waiting.popleft()):
-                if step.after not in seen:
-                    seen.append(step.after)
-                    waiting.append(step.after)
+            for move in self.moves(waiting.popleft()):
+                if move.after not in seen:
+                    seen.add(move.after)
+                    waiting.append(move.after)
         return seen
 
-    def exit(self, stand: Stand) -> list[Step]:
-        """Return the shortest way to where it may stay, without a caller; empty: there is none."""
-        ways: deque[tuple[Stand, list[Step]]] = deque([(stand, [])])
-        seen = {stand}
+    def exit(self, stage: Stage) -> list[Move]:
+        """Return the shortest way to where it may stay, without a caller; empty: none."""
+        ways: deque[tuple[Stage, list[Move]]] = deque([(stage, [])])
+        seen = {stage}
         while ways:
             here, way = ways.popleft()
             if not here.must_end:
                 return way
-            for step in self.steps(here):
-                if step.by is not By.CALLER and step.after not in seen:
-                    seen.add(step.after)
-                    ways.append((step.after, [*way, step]))
+            for move in self.moves(here):
+                if move.by is not By.CALLER and move.after not in seen:
+                    seen.add(move.after)
+                    ways.append((move.after, [*way, move]))
         return []
 
-    def stuck(self) -> list[Stand]:
-        """Return the states in which it must not stay and that have no exit."""
+    def stuck(self) -> list[Stage]:
+        """Return the states in which it must not stay, and that have no exit."""
         return [one for one in self.reachable() if one.must_end and not self.exit(one)]
 
-    def steps(self, stand: Stand) -> Iterator[Step]:
+    def moves(self, stage: Stage) -> Iterator[Move]:
         """Return what may happen in a state."""
-        if stand.state is State.PENDING:
-            # Alone, the chain's evidence may never come: the operator then decides.
-            for trigger in (Trigger.COMPLETE, Trigger.FAIL):
-                after = Stand(state=self.transitions[stand.state, trigger])
-                yield Step(by=By.CALLER, name="the chain answers", after=after)
-                if self.can_abandon:
-                    yield Step(by=By.OPERATOR, name="adopt or abandon the command", after=after)
+        if stage.to_hold is not None:
+            yield from self._holding(stage, stage.to_hold)
+        elif stage.command is not None:
+            yield from self._paying(stage, stage.command)
+        elif stage.state is State.PENDING:
+            yield from self._taken_over("ask escrow to pay", command(stage, CommandState.RUNNING))
+        else:
+            yield from self._asked(stage)
+
+    def _asked(self, stage: Stage) -> Iterator[Move]:
+        """What callers do, and the clock, while nothing is held."""
+        for (before, trigger), after in self.transitions.items():
+            if before is stage.state:
+                is_held = after is State.PENDING
+                then = replace(stage, to_hold=trigger) if is_held else Stage(state=after)
+                by = By.CLOCK if trigger is Trigger.LAPSE else By.CALLER
+                yield Move(by=by, name=trigger.value, after=then)
+
+    def _holding(self, stage: Stage, trigger: Trigger) -> Iterator[Move]:
+        if stage.is_turned_down:
+            yield from self._taken_over("bar the hold", Stage(state=stage.state))
             return
-        hold = Trigger.COMMIT if stand.state is State.CREATED else Trigger.APPROVE
-        if stand.in_progress:
-            held = Stand(state=self.transitions[stand.state, hold], in_progress=True)
-            yield Step(by=By.CLOCK, name="hold the amount", after=held)
-            refused = replace(stand, in_progress=False)
-            yield Step(by=By.CLOCK, name="refuse the hold", after=refused)
+        held = Stage(state=self.transitions[stage.state, trigger])
+        yield from self._taken_over("hold the money", held)
+        yield from self._taken_over("refuse the hold", replace(stage, is_turned_down=True))
+
+    def _paying(self, stage: Stage, state: CommandState) -> Iterator[Move]:
+        if state in ENDS:
+            trigger, name = ENDS[state]
+            if (after := self.transitions.get((stage.state, trigger))) is not None:
+                yield from self._taken_over(name, Stage(state=after))
             return
-        if (stand.state, hold) in self.transitions:
-            begun = replace(stand, in_progress=True)
-            yield Step(by=By.CALLER, name=hold.value, after=begun)
-        moves = {Trigger.SUBMIT: By.CALLER, Trigger.CANCEL: By.CALLER, Trigger.LAPSE: By.CLOCK}
-        for trigger, by in moves.items():
-            if (stand.state, trigger) in self.transitions:
-                moved = Stand(state=self.transitions[stand.state, trigger])
-                yield Step(by=by, name=trigger.value, after=moved)
+        if state is CommandState.RUNNING:
+            for name, end in (
+                ("the chain confirms", CommandState.SUCCEEDED),
+                ("the chain refuses", CommandState.FAILED),
+                ("nobody knows the outcome", CommandState.QUARANTINED),
+            ):
+                yield Move(by=By.CALLER, name=name, after=command(stage, end))
+        if self.can_rule:
+            for end in ENDS:
+                yield Move(
+                    by=By.OPERATOR, name="adopt or abandon the command", after=command(stage, end)
+                )
+
+    def _taken_over(self, name: str, after: Stage) -> Iterator[Move]:
+        """What the process does that holds the lease, or the one that takes it over in time."""
+        if self.is_taken_over:
+            yield Move(by=By.CLOCK, name=name, after=after)
+
+
+def command(stage: Stage, state: CommandState) -> Stage:
+    """Return a state with escrow's command as it is now."""
+    return replace(stage, command=state)
 
 
 def page() -> str:
     """Return the part of docs/states.md: each state in which it must not stay, and its exit."""
     machine = Machine()
-    lines = ["| withdrawal | in progress | exit | by |", "|---|---|---|---|"]
-    for stand in machine.reachable():
-        if stand.must_end:
-            first, *_ = machine.exit(stand)
-            progress = "yes" if stand.in_progress else ""
-            lines.append(f"| {stand.state.value} | {progress} | {first.name} | {first.by.value} |")
+    found = sorted((one for one in machine.reachable() if one.must_end), key=_place)
+    lines = ["| withdrawal | asked for | hold | command | exit | by |", "|---|---|---|---|---|---|"]
+    for one in found:
+        way = machine.exit(one)
+        hold = "refused" if one.is_turned_down else "held"
+        cells = [
+            one.state.value,
+            one.to_hold.value if one.to_hold else "",
+            hold if one.is_turned_down or one.state is State.PENDING else "",
+            one.command.value if one.command else "",
+            way[0].name,
+            way[0].by.value,
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
     return _TEXT + "\n".join([*lines, ""])
+
+
+def _place(stage: Stage) -> list[int]:
+    """Return where a state stands in the page: in the order of the enums."""
+    members = (stage.state, stage.to_hold, stage.command)
+    places = [-1 if one is None else list(type(one)).index(one) for one in members]
+    return [*places, int(stage.is_turned_down)]
 
 
 _TEXT = """\
 ## Exits of a withdrawal
 
-`tools/withdrawal_exits.py` does the same for withdrawals. A withdrawal that waits for an approval
-holds no money, and ends by the marketplace's clock.
+`tools/withdrawal_exits.py` explores the withdrawal's table with its hold and the command of escrow.
+A withdrawal and an order share no row, no hold and no command. So the exits of one are the same,
+whatever state the other is in. When a process dies, its lease runs out and another process goes on:
+that is the clock. A withdrawal that waits for an approval holds no money, and ends by the
+marketplace's clock. While the command runs, the chain's evidence ends it; if it waits, an alarm
+calls the operator.
 
 """
