@@ -40,6 +40,7 @@ Cursor = psycopg.AsyncCursor[Any]
 ResultT = TypeVar("ResultT")
 
 ATTEMPTS = 5
+SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 # Services look rows up by key. PostgreSQL may plan a sequential scan while a table is small, and
 # keep that plan when it has grown. So a sequential scan is chosen only where no index serves.
 BY_INDEX = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
@@ -58,9 +59,13 @@ class Health:
 class Database:
     """A pool of connections whose search path is one schema."""
 
-    def __init__(self, pool: connections.Pool, *, schema: str, how: dict[str, Any]) -> None:
+    def __init__(
+        self, pool: connections.Pool, *, schema: str, how: dict[str, Any], begin: str = "BEGIN"
+    ) -> None:
+        """Take the pool. begin: how a transaction begins."""
         self._pool = pool
         self._how = how
+        self._begin = begin
         self.schema = schema
         self.silence_seconds: int = how["silence_seconds"]
         # Set when there may be new events: the relay looks for them (relay.py).
@@ -109,14 +114,21 @@ class Database:
         Raises: Unavailable: PostgreSQL is unavailable or busy. If the connection was lost at the
             commit, the outcome is unknown; retry with the same request id.
         """
-        return _Lent(self, self._pool, "BEGIN")
+        return _Lent(self, self._pool, self._begin)
 
     def snapshot(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a transaction that only reads: each statement sees what the first one saw.
 
         For answers that say several things about one moment. Raises: as `transaction`.
         """
-        return _Lent(self, self._pool, "BEGIN ISOLATION LEVEL REPEATABLE READ")
+        return _Lent(self, self._pool, SNAPSHOT)
+
+    def read_only(self) -> "Database":
+        """Return the same database, in whose transactions PostgreSQL refuses every write and lock.
+
+        For use cases that are tried without being carried out. Each transaction is a snapshot.
+        """
+        return Database(self._pool, schema=self.schema, how=self._how, begin=SNAPSHOT)
 
     def statement(self) -> AbstractAsyncContextManager[Connection]:
         """Lend a connection on which each statement is a transaction of its own.
@@ -124,7 +136,7 @@ class Database:
         For requests that are one statement: one round trip instead of three or more.
         Raises: as `transaction`.
         """
-        return _Lent(self, self._pool, "")
+        return _Lent(self, self._pool, "" if self._begin == "BEGIN" else self._begin)
 
     def explain(self, error: BaseException | None, *, is_closed: bool = False) -> None:
         """Raise Unavailable in the place of an error that says so. is_closed: the connection is."""

@@ -169,7 +169,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
         peer = peer_of(context.auth_context()) if self._with_tls else None
         who = self._verifier.identity(str(metadata.get(identity.METADATA_KEY, "")), peer=peer)
         identity.bind(who, request_id=request_id)
-        _authorize(name, self._access.get(name), who)
+        authorize(name, self._access.get(name), who)
         remaining = context.time_remaining()
         if remaining is not None and remaining < LEAST_SECONDS:
             raise DeadlineExceeded("Too little time is left to begin")
@@ -245,7 +245,11 @@ def _texts_with_nul(message: Message, prefix: str = "") -> Iterator[str]:
                 yield path
 
 
-def _authorize(name: str, access: Access | None, who: Identity) -> None:
+def authorize(name: str, access: Access | None, who: Identity) -> None:
+    """Check that a caller may call a method. name: "/package.Service/Method"; access: its line.
+
+    Raises: CallerNotAllowed; InsufficientScope.
+    """
     if access is None or not _may_call(name, access, who):
         raise CallerNotAllowed(f"{who.caller} may not call this")
     if who.grant is not None:

@@ -37,6 +37,7 @@ from gateway.errors import (
 from gateway.events import Feed
 from gateway.limits import Place, RateLimiter, StreamPlaces
 from gateway.parties import Parties
+from gateway.previews import Previewed, preview_of
 from kernel.errors import InvalidArgument
 from kernel.ids import from_public, new_id
 
@@ -100,7 +101,7 @@ class Call:
 
     path: without a trailing slash; params: the values of the route's placeholders. body: the bytes
     that were sent. limit, remaining: requests a minute of this credential, and those left, once
-    counted. place: a stream's place among those that may be open.
+    counted. place: a stream's place among those that may be open. is_preview: nothing may change.
     """
 
     method: str
@@ -113,6 +114,7 @@ class Call:
     body: bytes = b""
     credential: Credential | None = None
     wait_default: int = 30
+    is_preview: bool = False
     limit: int | None = None
     remaining: int = 0
     place: Place | None = None
@@ -145,7 +147,13 @@ class Call:
         method: "grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT]",
         request: RequestT,
     ) -> ResponseT:
-        """Make a change and wait for it as long as the client does. Raises: as `Backends.call`."""
+        """Make a change and wait for it as long as the client does.
+
+        Raises: as `Backends.call`; Previewed: the client asked for a preview, and nothing is made.
+        """
+        if self.is_preview:
+            asked = preview_of(request)
+            raise Previewed(await self.read(self.backends.orders.GetPreview, asked))
         seconds = self.wait_seconds() + SLACK_SECONDS
         return await self.backends.change(
             method, request, timeout_seconds=seconds, reply=self.reply

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from gateway import events
+from gateway import events, previews
 from gateway.errors import REASONS
 from gateway.routing import ANY, OPEN, Operation
 from kernel.version import VERSION
@@ -31,7 +31,7 @@ _WITH_BODY = (
     "UNSUPPORTED_MEDIA_TYPE",
 )
 _WITH_KEY = ("IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_KEY_IN_PROGRESS")
-ACCEPTED, BAD_REQUEST, UNAUTHENTICATED, TOO_MANY = 202, 400, 401, 429
+OK, ACCEPTED, BAD_REQUEST, UNAUTHENTICATED, TOO_MANY = 200, 202, 400, 401, 429
 # Refusals that always carry Retry-After; and those that carry it where trying again may help.
 COME_BACK = frozenset({TOO_MANY, 503, 504})
 MAY_COME_BACK = frozenset({409, 502})
@@ -72,7 +72,7 @@ class About:
     """What the document says of a view as a whole.
 
     schemes: the ways to send a credential. tags: the groups of its routes, with descriptions.
-    failure: the model of a refusal.
+    failure: the model of a refusal; preview: of a preview.
     """
 
     title: str
@@ -80,12 +80,13 @@ class About:
     schemes: Mapping[str, Any]
     tags: Mapping[str, str]
     failure: Any
+    preview: Any
     is_party: bool = False
 
 
 def document(about: About, operations: Collection[Operation]) -> dict[str, Any]:
     """Make the OpenAPI document of a view."""
-    schemas = _Schemas(operations, failure=about.failure)
+    schemas = _Schemas(operations, also={about.failure, about.preview})
     paths: dict[str, dict[str, Any]] = {}
     for one in operations:
         text = inspect.getdoc(one.handler) or ""
@@ -120,10 +121,10 @@ def document(about: About, operations: Collection[Operation]) -> dict[str, Any]:
 class _Schemas:
     """The JSON schemas of every model that the routes name, made together by pydantic."""
 
-    def __init__(self, operations: Collection[Operation], *, failure: Any) -> None:
+    def __init__(self, operations: Collection[Operation], *, also: Collection[Any]) -> None:
         queries = {one.query for one in operations if one.query is not None}
         read = queries | {one.body for one in operations if one.body is not None}
-        sent = {failure, *(one.answer for one in operations if not one.streams)}
+        sent = {*also, *(one.answer for one in operations if not one.streams)}
         adapters: list[tuple[Any, _Mode, TypeAdapter[Any]]] = [
             *((model, "validation", TypeAdapter(model)) for model in read),
             *((model, "serialization", TypeAdapter(model)) for model in sent),
@@ -178,9 +179,14 @@ def _inputs(operation: Operation, schemas: _Schemas) -> Iterator[tuple[str, Any]
         text = "The `id` of the last event received; every later event is sent"
         known = {"pattern": f"^({events.CURSOR})?$"}
         parameters.append(_header_parameter("Last-Event-ID", known, text))
-    if operation.waits:
-        text = "`wait=N` (seconds, at most 60)"
-        parameters.append(_header_parameter("Prefer", {}, text))
+    if operation.waits or operation.previews:
+        texts = ["`wait=N` (seconds, at most 60)"] if operation.waits else []
+        texts += ["`dry-run`: a preview, as `dryRun=true`"] if operation.previews else []
+        parameters.append(_header_parameter("Prefer", {}, "; ".join(texts)))
+    if operation.previews:
+        text = "`true`: say what the request would do, and change nothing"
+        flag = {"type": "boolean", "default": False, "title": "Dry Run", "description": text}
+        parameters.append(_parameter("query", previews.PARAMETER, flag))
     if parameters:
         yield "parameters", parameters
     if operation.body is not None:
@@ -212,6 +218,13 @@ def _responses(operation: Operation, about: About, schemas: _Schemas) -> dict[st
         if operation.waits:
             text = "Accepted: the operation is still in progress"
             answers[ACCEPTED] = _response(text, schema)
+        if operation.previews:
+            preview = schemas.of(about.preview, "serialization")
+            is_both = operation.status == OK
+            answers[OK] = _response(
+                "Done, or a preview" if is_both else "A preview",
+                {"anyOf": [schema, preview]} if is_both else preview,
+            )
     else:
         answers[200] = {
             "description": "Server-sent events",
@@ -240,6 +253,9 @@ def _headers(operation: Operation, status: int) -> Iterator[tuple[str, dict[str,
         limit = _header("Requests a minute", type="integer", required=always)
         yield "X-RateLimit-Limit", limit
         yield "X-RateLimit-Remaining", {**limit, "description": "Requests left"}
+    if operation.previews and status == OK:
+        applied = _header("`dry-run`: this is a preview", required=operation.status != OK)
+        yield "Preference-Applied", applied
     if operation.changes and (status < BAD_REQUEST or status in KEPT):
         yield "Idempotent-Replayed", _header("`true`: answered before", required=False)
     if status == UNAUTHENTICATED:
@@ -260,7 +276,7 @@ def _refusals(operation: Operation, *, is_party: bool) -> Iterator[tuple[int, st
     if operation.body is not None:
         reasons += _WITH_BODY
     if operation.changes:
-        reasons += _WITH_KEY
+        reasons += _WITH_KEY if operation.previews else (*_WITH_KEY, "DRY_RUN_NOT_SUPPORTED")
     for reason in reasons:
         known = REASONS[reason]
         if is_party:

@@ -73,6 +73,7 @@ REASONS: Mapping[str, Row] = {
     "OFFER_AMOUNT_NOT_VALID": _VALIDATION,
     "TOO_MUCH_EVIDENCE": _VALIDATION,
     "INVALID_URL": _VALIDATION,
+    "DRY_RUN_NOT_SUPPORTED": Row(400, "DRY_RUN_NOT_SUPPORTED", "dry_run_not_supported", 422),
     "BODY_TOO_LARGE": Row(413, "VALIDATION_ERROR", "validation_error"),
     "UNSUPPORTED_MEDIA_TYPE": Row(415, "VALIDATION_ERROR", "validation_error"),
     "HEADERS_TOO_LARGE": Row(431, "VALIDATION_ERROR", "validation_error"),

@@ -29,8 +29,9 @@ class Operation:
 
     path: below /api/v1, placeholders in braces. taken: model of the body, or of a read's query
     string. answer: model of the answer; None: a stream of events. refusals: reasons, for the
-    document. waits: honours Prefer, and answers 202 while its operation is in progress. name: in
-    the document; its handler's where it has none. examples: bodies that succeed, by name.
+    document. waits: honours Prefer, and answers 202 while its operation is in progress. previews:
+    can be tried without being carried out. name: in the document; its handler's where it has none.
+    examples: bodies that succeed, by name.
     """
 
     method: str
@@ -43,6 +44,7 @@ class Operation:
     status: int = 200
     refusals: tuple[str, ...] = ()
     waits: bool = False
+    previews: bool = False
     name: str = ""
     examples: Examples = field(default_factory=dict)
 
@@ -99,6 +101,7 @@ class Routes:
         examples: Examples,
         status: int = 200,
         waits: bool = False,
+        previews: bool = False,
         refusals: tuple[str, ...] = (),
     ) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for POST; see Operation."""
@@ -109,6 +112,7 @@ class Routes:
             examples=examples,
             status=status,
             waits=waits,
+            previews=previews,
             refusals=refusals,
         )
 

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
+from orchestrator.orders.v1 import orders_pb2
 
 from chassis import deadline, metrics, tracing
 from chassis.status import Internal
 from chassis.telemetry import logger
-from gateway import backends, call, models
+from gateway import backends, call, models, previews
 from gateway.answers import Answer, EventStream
 from gateway.auth import Credential, anonymous
 from gateway.backends import READ_SECONDS
 from gateway.call import SLACK_SECONDS, Call, Parts, Receive, Scope, Send
 from gateway.errors import Refusal
 from gateway.limits import TooManyRequests
+from gateway.previews import Previewed
 from gateway.routing import OPEN, Operation
 from gateway.stream import end
 from kernel.errors import DomainError, Unauthenticated
@@ -27,8 +29,10 @@ from kernel.errors import DomainError, Unauthenticated
 END_SECONDS = 5.0
 # The key in a request's scope of its place among concurrent requests.
 PLACE = "gateway.place"
-ACCEPTED, INTERNAL = 202, 500
+OK, ACCEPTED, INTERNAL = 200, 202, 500
 NO_HEADERS: Mapping[str, str] = {}
+# RFC 7240 §3.
+APPLIED = {"preference-applied": previews.PREFERENCE}
 log = logger()
 
 
@@ -45,6 +49,10 @@ class View(Protocol):
 
     def refuse(self, error: DomainError, *, request_id: str) -> Refusal:
         """Print a refusal."""
+        ...
+
+    def preview(self, message: orders_pb2.Preview) -> Any:
+        """Print a preview."""
         ...
 
 
@@ -112,6 +120,9 @@ class Server:
             refusal = self.view.refuse(refused, request_id=one.request_id)
             status = refusal.status
             await send_refusal(send, refusal, one)
+        except Previewed as found:
+            status = OK
+            await send_json(send, status, self.view.preview(found.preview), one, APPLIED)
         except Exception:
             log.exception("request.failed", path=operation.path, request_id=one.request_id)
             hidden = self.view.refuse(Internal(), request_id=one.request_id)
@@ -146,6 +157,9 @@ class Server:
             one.place = self.parts.streams.take(one.caller.account)
         if operation.changes:
             one.write_key()  # refuses a key that is not valid, even if the handler does not use it
+            one.is_preview, one.query_string = previews.wanted(one.headers, one.query_string)
+            if one.is_preview and not operation.previews:
+                raise previews.not_supported()
         taken = operation.taken
         if taken is None:
             models.validated_query(None, one.query_string)

@@ -93,6 +93,7 @@ class ReservedOrder(MovingOrder):
     "/orders/{id}/reserve",
     scope=WRITE,
     waits=True,
+    previews=True,
     examples=_EXAMPLES,
     refusals=(*_STATE, "INSUFFICIENT_FUNDS"),
 )
@@ -124,6 +125,7 @@ class EscrowedOrder(MovingOrder):
     "/orders/{id}/escrow",
     scope=WRITE,
     waits=True,
+    previews=True,
     examples=_EXAMPLES,
     refusals=(*_STATE, "ESCROW_ALREADY_EXISTS", *_CHAIN),
 )
@@ -160,6 +162,7 @@ class FundedOrder(MovingOrder):
     "/orders/{id}/escrow/fund",
     scope=WRITE,
     waits=True,
+    previews=True,
     examples=_EXAMPLES,
     refusals=(*_STATE, "ESCROW_NOT_READY", *_CHAIN),
 )
@@ -179,6 +182,7 @@ async def fund_escrow(call: Call, body: OrderAction) -> Answer[Success[FundedOrd
     "/orders/{id}/cancel",
     scope=WRITE,
     waits=True,
+    previews=True,
     examples={"cancel": {"canceledBy": "BUYER", "reason": "Ordered by mistake"}},
     refusals=_STATE,
 )
@@ -205,6 +209,7 @@ class DeliveredOrder(MovingOrder):
 @routes.post(
     "/orders/{id}/deliver",
     scope=WRITE,
+    previews=True,
     examples={"delivery": {"notes": "All files", "url": "https://files.example/logo.zip"}},
     refusals=("ORDER_NOT_FOUND", "INVALID_STATE", "INVALID_URL"),
 )
@@ -237,6 +242,7 @@ class ReleaseFunds(OrderAction):
     "/orders/{id}/resolution/release",
     scope=WRITE,
     waits=True,
+    previews=True,
     examples={"release": {"requestedBy": "BUYER", "reason": "The work is accepted"}},
     refusals=(*_STATE, "MILESTONES_INCOMPLETE", *_CHAIN),
 )
@@ -256,6 +262,7 @@ async def release_funds(call: Call, body: ReleaseFunds) -> Answer[Success[Closed
     "/orders/{id}/resolution/refund",
     scope=WRITE,
     waits=True,
+    previews=True,
     examples={"refund": {"requestedBy": "SELLER", "reason": "Cannot deliver"}},
     refusals=(*_STATE, *_CHAIN),
 )
@@ -304,6 +311,7 @@ class DisputedOrder(MovingOrder):
 @routes.post(
     "/orders/{id}/resolution/dispute",
     scope=WRITE,
+    previews=True,
     examples={
         "dispute": {
             "openedBy": "BUYER",

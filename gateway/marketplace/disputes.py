@@ -242,6 +242,7 @@ class ResolveDispute(Request):
     "/disputes/{id}/resolve",
     scope=SUPPORT,
     waits=True,
+    previews=True,
     examples={
         "release": {"decision": "FULL_RELEASE", "note": "The work was delivered as agreed"},
         "refund": {"decision": "FULL_REFUND", "note": "Nothing was delivered"},

@@ -39,6 +39,7 @@ class OrderWithMilestone(MovingOrder):
     "/orders/{id}/milestones/{ref}/complete",
     scope=WRITE,
     waits=True,
+    previews=True,
     examples={"nothing": {}},
     refusals=("ORDER_NOT_FOUND", "MILESTONE_NOT_FOUND", "INVALID_STATE", "PROVIDER_ERROR"),
 )

@@ -132,6 +132,7 @@ class AnswerOffer(Request):
     "/orders/{id}/offers/{offerId}/accept",
     scope=WRITE,
     waits=True,
+    previews=True,
     examples={"nothing": {}},
     refusals=(*_ANSWER, "INVALID_STATE", "PROVIDER_ERROR"),
 )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from orchestrator.orders.v1 import orders_pb2
 from starlette.routing import BaseRoute
 
 from gateway import body, documentation, errors, pages
@@ -21,11 +22,12 @@ from gateway.marketplace import (
     milestones,
     offers,
     orders,
+    previews,
     users,
     webhooks,
     withdrawals,
 )
-from gateway.marketplace.shapes import Failure
+from gateway.marketplace.shapes import Failure, Success
 from gateway.routing import ANY, Operation
 from kernel.errors import DomainError
 
@@ -71,6 +73,7 @@ ABOUT = About(
         "Health": "Whether the gateway runs, and whether each part is ready.",
     },
     failure=Failure,
+    preview=Success[previews.Preview],
 )
 DOCS_PATH, REDOC_PATH, OPENAPI_PATH = "/docs", "/redoc", "/openapi.json"
 
@@ -114,6 +117,10 @@ class MarketplaceView:
     def refuse(self, error: DomainError, *, request_id: str) -> Refusal:
         """Print a refusal in the envelope."""
         return errors.marketplace_refusal(error, request_id=request_id)
+
+    def preview(self, message: orders_pb2.Preview) -> Any:
+        """Print a preview."""
+        return previews.preview(message)
 
 
 def document() -> dict[str, Any]:

@@ -128,6 +128,7 @@ def withdrawal(message: withdrawals_pb2.Withdrawal) -> Withdrawal:
     scope=WRITE,
     status=201,
     waits=True,
+    previews=True,
     examples={
         "withdrawal": {
             "userId": "usr_bob",
@@ -203,6 +204,7 @@ async def get_withdrawal(call: Call) -> Answer[Success[Withdrawal]]:
     "/withdrawals/{id}/commit",
     scope=WRITE,
     waits=True,
+    previews=True,
     examples=_EXAMPLES,
     refusals=("WITHDRAWAL_NOT_FOUND", "WITHDRAWAL_NOT_COMMITTABLE", *_NOT_PAYABLE),
 )
@@ -245,6 +247,7 @@ async def approve_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withd
 @routes.post(
     "/withdrawals/{id}/cancel",
     scope=WRITE,
+    previews=True,
     examples=_EXAMPLES,
     refusals=("WITHDRAWAL_NOT_FOUND", "INVALID_STATE"),
 )

@@ -25,6 +25,7 @@ routes = Routes("Orders")
     "/orders/{order_id}/pay",
     scope=ANY,
     waits=True,
+    previews=True,
     examples=_EXAMPLES,
     refusals=(*_STATE, "NOT_PERSONAL", "INSUFFICIENT_FUNDS", "PROVIDER_ERROR"),
 )
@@ -54,6 +55,7 @@ class DeliverOrder(Request):
 @routes.post(
     "/orders/{order_id}/deliver",
     scope=ANY,
+    previews=True,
     examples={
         "delivery": {
             "delivery_notes": "The report, with all figures",
@@ -77,6 +79,7 @@ async def deliver_order(call: Call, body: DeliverOrder) -> Answer[Order]:
     "/orders/{order_id}/confirm",
     scope=ANY,
     waits=True,
+    previews=True,
     examples=_EXAMPLES,
     refusals=(*_STATE, "NOT_PERSONAL", "PROVIDER_ERROR"),
 )
@@ -91,6 +94,7 @@ async def confirm_order(call: Call, _body: Nothing) -> Answer[Order]:
     "/orders/{order_id}/cancel",
     scope=ANY,
     waits=True,
+    previews=True,
     examples=_EXAMPLES,
     refusals=(*_STATE, "NOT_PERSONAL"),
 )

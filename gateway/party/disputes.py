@@ -122,6 +122,7 @@ class OpenDispute(Request):
     scope=ANY,
     status=201,
     waits=True,
+    previews=True,
     examples={
         "dispute": {
             "reason": "The report has none of the agreed figures",

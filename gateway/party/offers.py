@@ -123,6 +123,7 @@ async def get_offer(call: Call) -> Answer[Offer]:
     "/orders/{order_id}/offers/{offer_id}/accept",
     scope=ANY,
     waits=True,
+    previews=True,
     examples=_EXAMPLES,
     refusals=(*_ANSWER, "INVALID_STATE", "PROVIDER_ERROR"),
 )

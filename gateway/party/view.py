@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from orchestrator.orders.v1 import orders_pb2
 from starlette.routing import BaseRoute
 
 from gateway import body, documentation, errors, pages
@@ -18,6 +19,7 @@ from gateway.party import (
     disputes,
     offers,
     orders,
+    previews,
     receipts,
     withdrawals,
     words,
@@ -55,6 +57,7 @@ ABOUT = About(
         "Account": "The person of a token, and the events of their orders and balance.",
     },
     failure=Failure,
+    preview=previews.Preview,
     is_party=True,
 )
 DOCS_PATH, REDOC_PATH, OPENAPI_PATH = "/docs/party", "/redoc/party", "/party/openapi.json"
@@ -93,6 +96,10 @@ class PartyView:
         """Print a refusal in the parties' words."""
         refusal = errors.party_refusal(words.for_parties(error), request_id=request_id)
         return replace(refusal, headers=errors.headers(error))
+
+    def preview(self, message: orders_pb2.Preview) -> Any:
+        """Print a preview."""
+        return previews.preview(message)
 
 
 def document() -> dict[str, Any]:

@@ -132,6 +132,7 @@ def withdrawal(message: withdrawals_pb2.Withdrawal) -> Withdrawal:
     scope=ANY,
     status=201,
     waits=True,
+    previews=True,
     examples={
         "withdrawal": {
             "amount": 5.00,
@@ -207,6 +208,7 @@ async def get_withdrawal(call: Call) -> Answer[Withdrawal]:
     "/me/withdrawals/{withdrawal_id}/commit",
     scope=ANY,
     waits=True,
+    previews=True,
     examples=_EXAMPLES,
     refusals=("WITHDRAWAL_NOT_FOUND", "WITHDRAWAL_NOT_COMMITTABLE", *_NOT_PAYABLE),
 )
@@ -224,6 +226,7 @@ async def commit_withdrawal(call: Call, _body: Nothing) -> Answer[Withdrawal]:
 @routes.post(
     "/me/withdrawals/{withdrawal_id}/cancel",
     scope=ANY,
+    previews=True,
     examples=_EXAMPLES,
     refusals=("WITHDRAWAL_NOT_FOUND", "INVALID_STATE"),
 )

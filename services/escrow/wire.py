@@ -218,6 +218,13 @@ def encode_command(value: Command) -> bytes:
     return command(value).SerializeToString(deterministic=True)
 
 
+def checked(value: Command | None, steps: Sequence[str]) -> escrow_pb2.CheckCommandResponse:
+    """Encode what a command would do."""
+    if value is None:
+        raise ValueError("no command was planned")
+    return escrow_pb2.CheckCommandResponse(command=command(value), steps=steps)
+
+
 def encode_wallet(value: Wallet) -> bytes:
     """Encode a wallet as it is kept."""
     return wallet(value).SerializeToString(deterministic=True)

@@ -19,9 +19,9 @@ from chassis.outbox import Event
 from chassis.telemetry import logger
 from kernel.clock import Clock
 from kernel.errors import DomainError, Unavailable
-from kernel.ids import MarketplaceId
-from services.ledger.book import Entry, NewTransfer, Result
-from services.ledger.domain import aggregate_id, decide, event_of
+from kernel.ids import MarketplaceId, UserId
+from services.ledger.book import USER, Account, Balance, Entry, NewTransfer, Result
+from services.ledger.domain import aggregate_id, balance, decide, event_of
 from services.ledger.measures import BATCH_TRANSFERS
 from services.ledger.store import Batch, Kept, LedgerStore, answer_key
 from services.ledger.trouble import Trouble, trouble_of
@@ -58,6 +58,15 @@ class Posted:
     results: Sequence[Result] = ()
     body: bytes = b""
     replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What a posting would be answered, and balances before and after it, in the order asked."""
+
+    results: Sequence[Result]
+    before: Sequence[Balance]
+    after: Sequence[Balance]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +171,28 @@ class Batcher:
         )
         await self._store.save(tx, batch, events=events, at=at)
         return answers
+
+    async def check(
+        self, tx: Transaction, posting: Posting, *, asset: str, user_ids: Sequence[UserId]
+    ) -> Checked:
+        """Load and decide a posting, and save nothing.
+
+        user_ids: whose balances are answered; their accounts count as open.
+        """
+        marketplace_id, names = posting.marketplace_id, [f"{USER}{one}" for one in user_ids]
+        batch = await self._store.load(
+            tx,
+            asked={marketplace_id: posting.transfers},
+            looked_at=[(marketplace_id, asset, name) for name in names],
+            locks=False,
+        )
+        book = batch.books[marketplace_id]
+        for name in names:
+            book.accounts.setdefault((asset, name), Account(asset=asset, name=name))
+        before = [balance(book, asset, name) for name in names]
+        results = decide(book, asked=posting.transfers, at=self._clock.now())
+        after = [balance(book, asset, name) for name in names]
+        return Checked(results=results, before=before, after=after)
 
     async def post_one(
         self,

@@ -269,9 +269,14 @@ def _answer(book: Book, transfer: Transfer, status: TransferStatus) -> Result:
 
 
 def _balance(book: Book, asset: str, name: str) -> Balance | None:
-    account = book.accounts.get((asset, name)) if name.startswith(USER) else None
-    if account is None:
+    if not name.startswith(USER) or (asset, name) not in book.accounts:
         return None
+    return balance(book, asset, name)
+
+
+def balance(book: Book, asset: str, name: str) -> Balance:
+    """Return the balance of a user's account that the book has."""
+    account = book.accounts[asset, name]
     return Balance(name[len(USER) :], account.public_id, asset, account.available, account.holds)
 
 

@@ -6,7 +6,7 @@ from chassis.database import Database, Transaction
 from chassis.idempotency import Answer, Idempotency, RequestKey
 from kernel.clock import Clock
 from kernel.ids import MarketplaceId, OrderId, TransferId, UserId
-from services.ledger.batch import Batcher, Posted, Posting
+from services.ledger.batch import Batcher, Checked, Posted, Posting
 from services.ledger.book import (
     Balance,
     HouseAccount,
@@ -71,6 +71,13 @@ class LedgerService:
             same ids is safe.
         """
         return await self._batcher.post(posting)
+
+    async def check_transfers(
+        self, posting: Posting, *, asset: str, user_ids: Sequence[UserId]
+    ) -> Checked:
+        """Answer transfers as `post_transfers` would; nothing is written. user_ids: as `check`."""
+        async with self._database.snapshot() as tx:
+            return await self._batcher.check(tx, posting, asset=asset, user_ids=user_ids)
 
     async def get_balance(
         self, *, marketplace_id: MarketplaceId, user_id: UserId, asset: str

@@ -31,6 +31,7 @@ ACCESS = {
     "PostTransfers": allow("orders", hands_over=True),
     "GetBalance": allow("gateway", "orders", OPERATOR, scope="read", roles=WITH_PEOPLE),
     "ListEntries": allow("gateway", "orders", OPERATOR, scope="read", roles=WITH_PEOPLE),
+    "CheckTransfers": allow("orders"),
     "ListTransfers": allow("orders", OPERATOR, scope="read"),
     "GetTransfer": allow("orders", OPERATOR, scope="read"),
     "ListAccounts": allow("orders", OPERATOR),
@@ -93,6 +94,17 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
             return wire.posted(posted.results)
         _tell_replayed(context, replayed=posted.replayed)
         return ledger_pb2.PostTransfersResponse.FromString(posted.body)
+
+    async def CheckTransfers(
+        self, request: ledger_pb2.CheckTransfersRequest, context: Context
+    ) -> ledger_pb2.CheckTransfersResponse:
+        posting = Posting(marketplace_id=_marketplace(), transfers=wire.new_transfers(request))
+        found = await self._service.check_transfers(
+            posting,
+            asset=request.asset,
+            user_ids=[wire.user_id(one) for one in request.user_ids],
+        )
+        return wire.checked(found)
 
     async def GetBalance(
         self, request: ledger_pb2.GetBalanceRequest, context: Context

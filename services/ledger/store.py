@@ -7,7 +7,7 @@ queries.py.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -64,11 +64,14 @@ class LedgerStore:
         tx: Transaction,
         *,
         asked: Mapping[MarketplaceId, Sequence[NewTransfer]],
-        keys: Sequence[RequestKey],
+        keys: Sequence[RequestKey] = (),
+        looked_at: Collection[AccountKey] = (),
+        locks: bool = True,
     ) -> Batch:
         """Lock the accounts of the transfers asked, and read the rows that they refer to.
 
-        Locks users' and escrows' accounts in the order of their keys. Raises: StaleBookError.
+        Locks users' and escrows' accounts in the order of their keys. locks: False, only reads
+        them. looked_at: accounts that no transfer needs to name. Raises: StaleBookError.
         """
         named = {
             (marketplace, transfer.asset, name)
@@ -77,14 +80,15 @@ class LedgerStore:
             for name in (transfer.debit, transfer.credit)
             if name
         }
-        limited = {key for key in named if is_limited(key[2])}
+        limited = {key for key in named if is_limited(key[2])} | set(looked_at)
         derived = named - limited - self._derived
         holds = {(m, t.pending_id) for m, ts in asked.items() for t in ts if t.pending_id}
         ids = holds | {(m, t.id) for m, ts in asked.items() for t in ts}
         answers = {answer_key(key) for key in keys}
         async with tx.pipeline():
             locked = await tx.execute(
-                _LOCK_ACCOUNTS, _ACCOUNT.values(limited) | _TRANSFER_ID.values(holds)
+                _LOCK_ACCOUNTS if locks else _READ_ACCOUNTS,
+                _ACCOUNT.values(limited) | _TRANSFER_ID.values(holds),
             )
             # After the locks, so that it sees what their last owners wrote.
             known = await tx.execute(_FIND_TRANSFERS, _TRANSFER_ID.values(ids))
@@ -312,7 +316,7 @@ _ANSWER = Columns(
 
 # The accounts of holds that are to be resolved come with those named. Every replica locks in the
 # order of the key, so that no two wait for each other.
-_LOCK_ACCOUNTS = f"""
+_READ_ACCOUNTS = f"""
 with asked as (
     select marketplace_id, asset, name from {_ACCOUNT.unnested}
     union
@@ -325,8 +329,8 @@ select a.marketplace_id, a.asset, a.name, a.public_id, a.credits, a.debits, a.ho
 from asked join accounts a using (marketplace_id, asset, name)
 where a.kind in ('user', 'escrow')
 order by a.marketplace_id, a.asset, a.name
-for no key update of a
 """  # noqa: S608 - joined from constants of this file
+_LOCK_ACCOUNTS = f"{_READ_ACCOUNTS}for no key update of a"
 _FIND_TRANSFERS = f"""
 select t.marketplace_id, {", ".join(f"t.{column.name}" for column in TRANSFER)}
 from {_TRANSFER_ID.unnested} join transfers t using (marketplace_id, id)

@@ -10,6 +10,7 @@ from orchestrator.ledger.v1 import ledger_pb2
 from chassis.wire import instant_to_proto, page_token
 from kernel.errors import InvalidArgument
 from kernel.ids import OrderId, TransferId, UserId
+from services.ledger.batch import Checked
 from services.ledger.book import (
     Balance,
     HouseAccount,
@@ -58,7 +59,9 @@ def transfer_id(text: str) -> TransferId:
     return TransferId(uuid.UUID(text))
 
 
-def new_transfers(request: ledger_pb2.PostTransfersRequest) -> list[NewTransfer]:
+def new_transfers(
+    request: ledger_pb2.PostTransfersRequest | ledger_pb2.CheckTransfersRequest,
+) -> list[NewTransfer]:
     """Decode the transfers asked; the contract has checked the spelling of each field.
 
     Raises: InvalidArgument: a field is missing, or does not fit the type of its transfer.
@@ -87,7 +90,7 @@ def new_transfers(request: ledger_pb2.PostTransfersRequest) -> list[NewTransfer]
                     bars=message.bars,
                 )
             )
-    if request.transfers[-1].linked:
+    if request.transfers and request.transfers[-1].linked:
         name = f"transfers[{len(request.transfers) - 1}].linked"
         found.append((name, "there is no next transfer to link with"))
     if found:
@@ -140,6 +143,15 @@ def posted(results: Sequence[Result]) -> ledger_pb2.PostTransfersResponse:
         if result.credited is not None:
             _fill_account(message.credited, result.credited)
     return response
+
+
+def checked(found: Checked) -> ledger_pb2.CheckTransfersResponse:
+    """Encode what transfers would be answered."""
+    return ledger_pb2.CheckTransfersResponse(
+        results=posted(found.results).results,
+        before=[account(one) for one in found.before],
+        after=[account(one) for one in found.after],
+    )
 
 
 def posted_bytes(results: Sequence[Result]) -> bytes:

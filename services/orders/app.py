@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 import grpc
 from orchestrator.disputes.v1 import disputes_pb2_grpc
@@ -34,10 +35,13 @@ from services.orders.operations.saga import Saga
 from services.orders.operations.steps import Steps
 from services.orders.order.domain import Origin
 from services.orders.order.store import OrderStore
+from services.orders.peers.checking import CheckingClients
 from services.orders.peers.clients import DisputesClient, EscrowClient, LedgerClient
-from services.orders.peers.ports import DisputesPort, EscrowPort, LedgerPort
+from services.orders.peers.ports import CheckingPeers, DisputesPort, EscrowPort, LedgerPort
 from services.orders.people.registry import UserRegistry
 from services.orders.people.user_store import UserStore
+from services.orders.previews import rehearsal
+from services.orders.previews.servicer import Rehearsal
 from services.orders.queries import OrderQueries
 from services.orders.reconciliation.clients import Balances, Holders
 from services.orders.reconciliation.difference_store import DifferenceStore
@@ -76,11 +80,14 @@ async def build(settings: OrdersSettings) -> App:
         open_channel(address, silence_seconds=settings.silence_seconds, peer=peer, own=own)
         for peer, address in peers.items()
     ]
+    ledger = ledger_pb2_grpc.LedgerServiceStub(channels[0])
+    escrow = escrow_pb2_grpc.EscrowServiceStub(channels[1])
+    disputes = disputes_pb2_grpc.DisputesServiceStub(channels[2])
     parts = Parts(
         database=database,
-        ledger=LedgerClient(ledger_pb2_grpc.LedgerServiceStub(channels[0]), caller),
-        escrow=EscrowClient(escrow_pb2_grpc.EscrowServiceStub(channels[1]), caller),
-        disputes=DisputesClient(disputes_pb2_grpc.DisputesServiceStub(channels[2]), caller),
+        ledger=LedgerClient(ledger, caller),
+        escrow=EscrowClient(escrow, caller),
+        disputes=DisputesClient(disputes, caller),
         platform_fee_bps={
             Origin.MARKETPLACE: settings.platform_fee_bps_marketplace,
             Origin.PARTY: settings.platform_fee_bps_party,
@@ -90,11 +97,15 @@ async def build(settings: OrdersSettings) -> App:
     reconciler = Reconciler(
         database=database,
         store=DifferenceStore(),
-        ledger=Balances(ledger_pb2_grpc.LedgerServiceStub(channels[0]), caller),
-        escrow=Holders(escrow_pb2_grpc.EscrowServiceStub(channels[1]), caller),
+        ledger=Balances(ledger, caller),
+        escrow=Holders(escrow, caller),
         every_seconds=settings.reconcile_seconds,
     )
-    return _app(settings, database, parts, reconciler, channels)
+
+    def checking() -> CheckingPeers:
+        return CheckingClients.over(caller, ledger=ledger, escrow=escrow, disputes=disputes)
+
+    return _app(settings, database, parts, reconciler, channels, checking)
 
 
 def _app(
@@ -103,22 +114,39 @@ def _app(
     parts: "Parts",
     reconciler: Reconciler,
     channels: Sequence[grpc.aio.Channel],
+    checking: Callable[[], CheckingPeers],
 ) -> App:
     leased = saga, crediting, carrier = parts.saga(), parts.crediting(), parts.carrier()
     registry, service = parts.registry(), parts.service(saga)
     timers = Timers(database=database, orders=parts.orders, service=service, clock=parts.clock)
     offers = parts.offers(saga, hours=settings.offer_hours)
-    withdrawals = parts.withdrawing(carrier)
-    servicer = OrdersServicer(
-        service=service,
+    methods = partial(
+        OrdersServicer,
         queries=parts.queries(),
         registry=registry,
         crediting=crediting,
         holds=parts.holds(),
         reconciler=reconciler,
-        offers=offers,
         chosen=parts.chosen(),
-        withdrawals=withdrawals,
+    )
+
+    def rehearse() -> Rehearsal:
+        peers = checking()
+        rehearsed = parts.rehearsed(peers)
+        engine = rehearsed.saga()
+        twin = methods(
+            service=rehearsed.service(engine),
+            offers=rehearsed.offers(engine, hours=settings.offer_hours),
+            withdrawals=rehearsed.withdrawing(rehearsed.carrier()),
+            rehearse=rehearse,
+        )
+        return Rehearsal(methods=twin, peers=peers)
+
+    servicer = methods(
+        service=service,
+        offers=offers,
+        withdrawals=parts.withdrawing(carrier),
+        rehearse=rehearse,
     )
     return App(
         name="orders",
@@ -175,6 +203,10 @@ async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
 class Parts:
     """The parts that several others are made of."""
 
+    engine: type[Saga] = Saga
+    runner: type[CommandRunner] = CommandRunner
+    carrying: type[Carrier] = Carrier
+
     def __init__(
         self,
         *,
@@ -187,12 +219,17 @@ class Parts:
     ) -> None:
         """Take what differs between the service and a test of it: database, peers, rules."""
         self.clock: Clock = SystemClock()
-        self.outbox, self.operations = Outbox(), OperationStore()
-        self.orders, self.idempotency = OrderStore(self.outbox), Idempotency()
+        self.outbox = Outbox()
+        self._stores()
         self._database = database
         self._ledger, self._escrow, self._disputes = ledger, escrow, disputes
         self._platform_fee_bps = platform_fee_bps
         self._wallet_wait_seconds = wallet_wait_seconds
+
+    def _stores(self) -> None:
+        self.operations, self.idempotency = OperationStore(), Idempotency()
+        self.orders, self.offer_rows = OrderStore(self.outbox), OfferStore(self.outbox)
+        self.withdrawal_rows = WithdrawalStore(self.outbox)
 
     def service(self, saga: Saga) -> OrderService:
         """Make the commands' use cases."""
@@ -204,7 +241,7 @@ class Parts:
         )
 
     def _commands(self, saga: Saga) -> CommandRunner:
-        return CommandRunner(
+        return self.runner(
             database=self._database,
             orders=self.orders,
             operations=self.operations,
@@ -218,7 +255,7 @@ class Parts:
         return OfferService(
             database=self._database,
             orders=self.orders,
-            store=OfferStore(self.outbox),
+            store=self.offer_rows,
             commands=self._commands(saga),
             idempotency=self.idempotency,
             encode=offers_wire.encode_offer,
@@ -231,7 +268,7 @@ class Parts:
             ledger=self._ledger, escrow=self._escrow, disputes=self._disputes, clock=self.clock
         )
         milestones = MilestoneSteps(escrow=self._escrow, clock=self.clock)
-        return Saga(
+        return self.engine(
             database=self._database,
             orders=self.orders,
             operations=self.operations,
@@ -294,9 +331,9 @@ class Parts:
 
     def carrier(self) -> Carrier:
         """Make what carries withdrawals out."""
-        return Carrier(
+        return self.carrying(
             database=self._database,
-            store=WithdrawalStore(self.outbox),
+            store=self.withdrawal_rows,
             idempotency=self.idempotency,
             ledger=self._ledger,
             escrow=self._escrow,
@@ -308,7 +345,7 @@ class Parts:
         """Make the use cases of withdrawals."""
         return WithdrawalService(
             database=self._database,
-            store=WithdrawalStore(self.outbox),
+            store=self.withdrawal_rows,
             users=UserStore(self.outbox),
             idempotency=self.idempotency,
             escrow=self._escrow,
@@ -316,3 +353,30 @@ class Parts:
             clock=self.clock,
             encode=withdrawals_wire.encode,
         )
+
+    def rehearsed(self, peers: CheckingPeers) -> "RehearsedParts":
+        """Make the parts of one preview."""
+        parts = RehearsedParts(
+            database=self._database.read_only(),
+            ledger=peers.ledger,
+            escrow=peers.escrow,
+            disputes=peers.disputes,
+            platform_fee_bps=self._platform_fee_bps,
+            wallet_wait_seconds=0,
+        )
+        parts.clock = self.clock
+        return parts
+
+
+class RehearsedParts(Parts):
+    """Parts that read and keep nothing, of one preview."""
+
+    engine = rehearsal.RehearsedSaga
+    runner = rehearsal.RehearsedCommands
+    carrying = rehearsal.RehearsedCarrier
+
+    def _stores(self) -> None:
+        self.operations, self.idempotency = rehearsal.OperationsRead(), rehearsal.NoKeys()
+        self.orders = rehearsal.OrdersRead(self.outbox)
+        self.offer_rows = rehearsal.OffersRead(self.outbox)
+        self.withdrawal_rows = rehearsal.WithdrawalsRead(self.outbox)

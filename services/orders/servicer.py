@@ -1,6 +1,7 @@
 """OrdersServicer: decode, call one use case, encode. No business here."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -23,6 +24,8 @@ from services.orders.order import parties
 from services.orders.order.domain import Decision, DisputeReason, State
 from services.orders.people.registry import UserRegistry
 from services.orders.people.users import UserType
+from services.orders.previews import servicer as previews_servicer
+from services.orders.previews.servicer import PreviewMethods, Rehearsal
 from services.orders.queries import OrderQueries
 from services.orders.reconciliation.reconciler import Reconciler
 from services.orders.service import OrderService
@@ -62,14 +65,21 @@ ACCESS = {
     "GetReconciliation": allow("operator"),
     **deadlines_servicer.ACCESS,
     **offers_servicer.ACCESS,
+    **previews_servicer.ACCESS,
     **withdrawals_servicer.ACCESS,
 }
 
 
 class OrdersServicer(
-    MarketplaceMethods, OfferMethods, WithdrawalMethods, orders_pb2_grpc.OrdersServiceServicer
+    MarketplaceMethods,
+    OfferMethods,
+    WithdrawalMethods,
+    PreviewMethods,
+    orders_pb2_grpc.OrdersServiceServicer,
 ):
-    """The contract's methods; those of offers and withdrawals are in their rooms."""
+    """The contract's methods; those of offers, withdrawals and previews are in their rooms."""
+
+    access = ACCESS
 
     def __init__(
         self,
@@ -83,11 +93,13 @@ class OrdersServicer(
         offers: OfferService,
         chosen: Chosen,
         withdrawals: WithdrawalService,
+        rehearse: Callable[[], Rehearsal],
     ) -> None:
         self._service, self._queries, self._holds = service, queries, holds
         self._registry, self._crediting = registry, crediting
         self._reconciler, self._offers = reconciler, offers
         self._chosen, self._withdrawals = chosen, withdrawals
+        self._rehearse = rehearse
 
     async def RegisterUser(
         self, request: orders_pb2.RegisterUserRequest, context: Context

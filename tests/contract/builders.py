@@ -218,11 +218,16 @@ ORDERS |= {
     ),
 }
 
+ORDERS["GetPreview"] = lambda: orders.GetPreviewRequest(release_funds=ORDERS["ReleaseFunds"]())
+
 LEDGER: dict[str, Callable[[], Any]] = {
     "OpenAccount": lambda: keyed(
         ledger.OpenAccountRequest, user_id=ident(), public_id=public_id(), asset="USDC"
     ),
     "PostTransfers": lambda: keyed(ledger.PostTransfersRequest, transfers=[transfer()]),
+    "CheckTransfers": lambda: ledger.CheckTransfersRequest(
+        transfers=[transfer()], user_ids=[ident()], asset="USDC"
+    ),
     "GetBalance": lambda: ledger.GetBalanceRequest(user_id=ident(), asset="USDC"),
     "ListEntries": lambda: ledger.ListEntriesRequest(user_id=ident(), asset="USDC", page=page()),
     "ListTransfers": lambda: ledger.ListTransfersRequest(order_id=ident()),
@@ -306,6 +311,8 @@ ESCROW: dict[str, Callable[[], Any]] = {
     "ListFlows": escrow.ListFlowsRequest,
     "RewrapKeys": escrow.RewrapKeysRequest,
 }
+
+ESCROW["CheckCommand"] = lambda: escrow.CheckCommandRequest(fund=ESCROW["FundEscrow"]())
 
 DISPUTES: dict[str, Callable[[], Any]] = {
     "OpenDispute": lambda: on_order(

@@ -72,7 +72,9 @@ def _of_field(field: FieldDescriptor) -> Iterator[Violation]:
             may_be_empty = rules.ignore == validate_pb2.IGNORE_IF_ZERO_VALUE
             for name, broken in _broken(kind.name, value, may_be_empty=may_be_empty):
                 yield Violation(field.name, name, _set(field.name, broken))
-    if field.message_type is not None and _is_ours(field.message_type):
+    # Validated by its method, under the names that the command's own method uses.
+    is_later = rules.ignore == validate_pb2.IGNORE_ALWAYS
+    if field.message_type is not None and _is_ours(field.message_type) and not is_later:
         yield from _nested(field, field.message_type)
 
 

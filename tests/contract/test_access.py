@@ -25,6 +25,7 @@ OPEN_TO_PEOPLE = {
         "GetUser",
         "CreateOrder",
         "GetOrder",
+        "GetPreview",
         "ListPartyOrders",
         "GetReceipt",
         "CancelOrder",

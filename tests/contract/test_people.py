@@ -215,12 +215,32 @@ FOR_OPERATORS = {
 }
 
 
+async def a_confirmation_to_preview(world: World) -> Any:
+    """Return a request that previews the confirmation of an order."""
+    asked = await READY["orders", "ConfirmOrder"](world)
+    return orders.GetPreviewRequest(confirm_order=asked)
+
+
+async def a_funding_to_check(world: World) -> Any:
+    """Return a request that checks the funding of a contract."""
+    asked = await READY["escrow", "FundEscrow"](world)
+    return escrow.CheckCommandRequest(fund=asked)
+
+
+# What names another method's request.
+WITH_A_COMMAND = {
+    ("orders", "GetPreview"): a_confirmation_to_preview,
+    ("escrow", "CheckCommand"): a_funding_to_check,
+}
+
+
 @pytest.mark.parametrize(("name", "method"), METHODS, ids=label)
 async def test_unrelated_person_cannot_read_or_change_an_order(
     past: Past, name: str, method: MethodDescriptor
 ) -> None:
     world = past.world
-    ready = READY.get((name, method.name)) or FOR_OPERATORS.get((name, method.name))
+    key = name, method.name
+    ready = READY.get(key) or FOR_OPERATORS.get(key) or WITH_A_COMMAND.get(key)
     request = await ready(world) if ready is not None else reading(name, method, past)
     seen = []
 

@@ -16,6 +16,7 @@ PROTOS = Path(__file__).resolve().parents[2] / "protos"
 NEEDS_NOTHING = {
     ("ledger", "OpenAccount"),
     ("ledger", "PostTransfers"),
+    ("ledger", "CheckTransfers"),
     ("ledger", "ListTransfers"),
     ("ledger", "ListAccounts"),
     ("ledger", "CheckInvariants"),

@@ -3,7 +3,7 @@
 All amounts are minor units.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kernel.money import fee_half_up
@@ -21,6 +21,7 @@ GRAIN = ALL_BPS
 SELLER = "seller"
 BUYER = "buyer"
 PLATFORM = "platform"
+PROVIDER = "provider"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,18 @@ def distributions(
     return {party: part for party, part in parts.items() if part > 0}
 
 
+def paid_out(parts: Mapping[str, int], *, fee_bps: int) -> list[tuple[str, int]]:
+    """Return what the contract pays of parts of its money: to its maker, the platform, each party.
+
+    fee_bps: the platform's rate in the contract.
+    """
+    total = sum(parts.values())
+    fees = {party: _fees_of(part, total=total, fee_bps=fee_bps) for party, part in parts.items()}
+    kept = [sum(column) for column in zip(*fees.values(), strict=True)]
+    lines = list(zip((PROVIDER, PLATFORM), kept, strict=False))
+    return lines + [(party, part - sum(fees[party])) for party, part in parts.items()]
+
+
 def largest_make_good(*, due: int, share: int, amount: int, fee_bps: int) -> int:
     """Return the most that can be missing of what is due of a share of an order's amount.
 
@@ -113,5 +126,10 @@ def _paid_of(part: int, *, total: int, fee_bps: int) -> int:
 
     Source: Trustless Work single-release contract, resolve_dispute; a release is one part.
     """
+    return part - sum(_fees_of(part, total=total, fee_bps=fee_bps))
+
+
+def _fees_of(part: int, *, total: int, fee_bps: int) -> list[int]:
+    """Return what a part bears of the two fees: of the contract's maker, and of the platform."""
     fees = (total * bps // ALL_BPS for bps in (PROVIDER_FEE_BPS, fee_bps))
-    return part - sum(part * fee // total for fee in fees)
+    return [part * fee // total for fee in fees]

@@ -52,7 +52,9 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Command:
+class Command:
+    """A use case on an order, for a request. at_once: as in `CommandRunner.run`."""
+
     request: Request
     order_id: uuid.UUID
     accept: AcceptWithin
@@ -107,17 +109,17 @@ class CommandRunner:
             return accept(order, operation_id)
 
         return await self._run(
-            _Command(request=request, order_id=order_id, accept=within, at_once=at_once)
+            Command(request=request, order_id=order_id, accept=within, at_once=at_once)
         )
 
     async def run_within(
         self, request: Request, order_id: uuid.UUID, accept: AcceptWithin
     ) -> Answer:
         """Do as `run`; what `accept` writes is undone where the command cannot begin yet."""
-        command = _Command(request=request, order_id=order_id, accept=accept, at_once=None)
+        command = Command(request=request, order_id=order_id, accept=accept, at_once=None)
         return await self._run(command)
 
-    async def _run(self, command: _Command) -> Answer:
+    async def _run(self, command: Command) -> Answer:
         request = command.request
         until = time.monotonic() + max(request.wait_seconds, LEAST_WAIT_SECONDS)
         while True:
@@ -153,13 +155,13 @@ class CommandRunner:
             known = await self._idempotency.known(tx, request.key)
             return known if known is not None else await look(tx)
 
-    async def _begin(self, command: _Command) -> Answer | tuple[Operation, Order]:
+    async def _begin(self, command: Command) -> Answer | tuple[Operation, Order]:
         """Record a command: its operation and the order, or the answer that it has already."""
         request, at_once = command.request, command.at_once
-        if at_once is not None and (begun := await self._begin_at_once(command, at_once)):
+        if at_once is not None and (begun := await self.begin_at_once(command, at_once)):
             return begun
         async with self._database.transaction() as tx:
-            found = await self._claim_and_lock(tx, command)
+            found = await self.claim_and_lock(tx, command)
             if isinstance(found, Answer):
                 return found
             before, running, operation_id = found.order, found.operation, new_id()
@@ -189,8 +191,8 @@ class CommandRunner:
             await self._operations.insert(tx, operation)
             return operation, after
 
-    async def _begin_at_once(
-        self, command: _Command, at_once: AtOnce
+    async def begin_at_once(
+        self, command: Command, at_once: AtOnce
     ) -> tuple[Operation, Order] | None:
         """Record a command in one statement; None: a condition does not hold, find out which."""
         operation = self._operation(command, new_id(), at_once.work)
@@ -209,7 +211,11 @@ class CommandRunner:
             raise
         return None if order is None else (operation, order)
 
-    async def _claim_and_lock(self, tx: Transaction, command: _Command) -> Answer | hot.Begun:
+    async def claim_and_lock(self, tx: Transaction, command: Command) -> Answer | hot.Begun:
+        """Take the request's key and lock the order; or give the answer that the key has.
+
+        Raises: OrderNotFound; as Idempotency.claim.
+        """
         request = command.request
         begun = await hot.claim_and_lock(
             tx,
@@ -225,7 +231,7 @@ class CommandRunner:
             raise IdempotencyKeyInProgress("The key is being freed")
         return known
 
-    def _operation(self, command: _Command, operation_id: uuid.UUID, work: Work) -> Operation:
+    def _operation(self, command: Command, operation_id: uuid.UUID, work: Work) -> Operation:
         request = command.request
         return Operation(
             id=operation_id,

@@ -190,7 +190,7 @@ class Saga:
         self.idempotency = idempotency
         self.clock = clock
         self.encode = encode
-        self._steps = steps
+        self.steps = steps
         self.leases = Leases(
             database=database,
             table=LEASES,
@@ -291,7 +291,7 @@ class Saga:
         identity.bind(who, request_id=operation.request_id)
         deadline.start(None)
         try:
-            await self._steps[operation.kind](run)
+            await self.steps[operation.kind](run)
         except LeaseLost:
             run.is_lost = True
             raise

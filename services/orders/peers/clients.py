@@ -2,9 +2,11 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
+import grpc
 import orjson
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from orchestrator.common.v1 import common_pb2
 from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
@@ -29,6 +31,9 @@ from services.orders.peers.ports import (
     Transfer,
 )
 
+RequestT = TypeVar("RequestT", bound=Message)
+# The methods that start a command.
+Starting: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[RequestT, escrow_pb2.Command]"
 # A call that waits for a command's end may take that long and a little more.
 SLACK_SECONDS = 5.0
 
@@ -55,10 +60,10 @@ class LedgerClient:
         if not transfers:
             return []
         request = ledger_pb2.PostTransfersRequest(
-            transfers=[_transfer(t, linked=t is not transfers[-1]) for t in transfers]
+            transfers=[new_transfer(t, linked=t is not transfers[-1]) for t in transfers]
         )
         response = await self._caller.call(self._stub.PostTransfers, request)
-        return [_posted(result) for result in response.results]
+        return [posted_of(result) for result in response.results]
 
     async def timeline(self, order_id: uuid.UUID) -> list[TimelineItem]:
         """List an order's transfers, oldest first."""
@@ -117,12 +122,12 @@ class EscrowClient:
             milestones=[milestone.title for milestone in order.milestones],
             platform_fee_bps=order.platform_fee_bps,
         )
-        return _command(await self._caller.call(self._stub.CreateEscrow, request))
+        return await self._start(self._stub.CreateEscrow, request)
 
     async def fund(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
         """Start moving the buyer's money into the contract."""
         request = escrow_pb2.FundEscrowRequest(request_id=str(command_id), order_id=str(order_id))
-        return _command(await self._caller.call(self._stub.FundEscrow, request))
+        return await self._start(self._stub.FundEscrow, request)
 
     async def complete_milestone(
         self, *, command_id: uuid.UUID, order_id: uuid.UUID, place: int
@@ -131,24 +136,24 @@ class EscrowClient:
         request = escrow_pb2.CompleteMilestoneRequest(
             request_id=str(command_id), order_id=str(order_id), milestone=place
         )
-        return _command(await self._caller.call(self._stub.CompleteMilestone, request))
+        return await self._start(self._stub.CompleteMilestone, request)
 
     async def release(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
         """Start paying the seller."""
         request = escrow_pb2.ReleaseEscrowRequest(
             request_id=str(command_id), order_id=str(order_id)
         )
-        return _command(await self._caller.call(self._stub.ReleaseEscrow, request))
+        return await self._start(self._stub.ReleaseEscrow, request)
 
     async def refund(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
         """Start paying the buyer back."""
         request = escrow_pb2.RefundEscrowRequest(request_id=str(command_id), order_id=str(order_id))
-        return _command(await self._caller.call(self._stub.RefundEscrow, request))
+        return await self._start(self._stub.RefundEscrow, request)
 
     async def freeze(self, *, command_id: uuid.UUID, order_id: uuid.UUID) -> Command:
         """Start freezing the contract."""
         request = escrow_pb2.FreezeEscrowRequest(request_id=str(command_id), order_id=str(order_id))
-        return _command(await self._caller.call(self._stub.FreezeEscrow, request))
+        return await self._start(self._stub.FreezeEscrow, request)
 
     async def resolve(
         self, *, command_id: uuid.UUID, order: Order, to_seller: int, to_buyer: int
@@ -160,14 +165,14 @@ class EscrowClient:
             seller_share=_money(order.asset, to_seller),
             buyer_share=_money(order.asset, to_buyer),
         )
-        return _command(await self._caller.call(self._stub.ResolveEscrow, request))
+        return await self._start(self._stub.ResolveEscrow, request)
 
     async def credit(self, *, command_id: uuid.UUID, user_id: uuid.UUID, amount: int) -> Command:
         """Start paying a user's wallet from the platform's, in minor units."""
         request = escrow_pb2.CreditWalletRequest(
             request_id=str(command_id), user_id=str(user_id), amount=_money(USDC, amount)
         )
-        return _command(await self._caller.call(self._stub.CreditWallet, request))
+        return await self._start(self._stub.CreditWallet, request)
 
     async def flaw_of(
         self, *, user_id: uuid.UUID, destination: str, memo: Memo | None, amount: int
@@ -197,14 +202,14 @@ class EscrowClient:
             destination=_destination(destination, memo),
             amount=_money(USDC, amount),
         )
-        return _command(await self._caller.call(self._stub.Withdraw, request))
+        return await self._start(self._stub.Withdraw, request)
 
     async def command(self, *, command_id: uuid.UUID, wait_seconds: int) -> Command:
         """Return the state of a command; waits for its end at most so long."""
         request = escrow_pb2.GetCommandRequest(
             command_id=str(command_id), wait_seconds=wait_seconds
         )
-        return _command(
+        return command_of(
             await self._caller.call(
                 self._stub.GetCommand, request, timeout_seconds=wait_seconds + SLACK_SECONDS
             )
@@ -238,6 +243,10 @@ class EscrowClient:
             )
             for transaction in response.transactions
         ]
+
+    async def _start(self, method: "Starting[RequestT]", request: RequestT) -> Command:
+        """Start a command. Raises: as the peer refuses it."""
+        return command_of(await self._caller.call(method, request))
 
 
 class DisputesClient:
@@ -300,7 +309,8 @@ class DisputesClient:
         await self._caller.call(self._stub.CompleteDispute, request)
 
 
-def _transfer(transfer: Transfer, *, linked: bool) -> ledger_pb2.NewTransfer:
+def new_transfer(transfer: Transfer, *, linked: bool) -> ledger_pb2.NewTransfer:
+    """Encode a transfer. linked: it is made together with the next one."""
     return ledger_pb2.NewTransfer(
         id=str(transfer.id),
         type=f"TRANSFER_TYPE_{transfer.type}",
@@ -317,7 +327,8 @@ def _transfer(transfer: Transfer, *, linked: bool) -> ledger_pb2.NewTransfer:
     )
 
 
-def _posted(result: ledger_pb2.TransferResult) -> Posted:
+def posted_of(result: ledger_pb2.TransferResult) -> Posted:
+    """Decode the answer to a transfer."""
     return Posted(
         is_refused=result.status == ledger_pb2.TRANSFER_STATUS_REFUSED,
         reason=result.reason,
@@ -327,7 +338,8 @@ def _posted(result: ledger_pb2.TransferResult) -> Posted:
     )
 
 
-def _command(command: escrow_pb2.Command) -> Command:
+def command_of(command: escrow_pb2.Command) -> Command:
+    """Decode a command."""
     return Command(
         id=uuid.UUID(command.id),
         state=cast("CommandState", _name(escrow_pb2.CommandState, command.state, "COMMAND_STATE_")),

@@ -111,6 +111,17 @@ class TimelineItem:
     details: Mapping[str, object]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceChange:
+    """A user's balance before and after a command, in minor units."""
+
+    user: UserName
+    available_before: int
+    reserved_before: int
+    available_after: int
+    reserved_after: int
+
+
 class LedgerPort(Protocol):
     """Balances and transfers."""
 
@@ -222,4 +233,40 @@ class DisputesPort(Protocol):
 
     async def complete(self, *, request_id: str, dispute_id: uuid.UUID) -> None:
         """Mark the case resolved."""
+        ...
+
+
+class CheckingPeers(Protocol):
+    """Peers that say what they would do for one command, and do nothing.
+
+    payments and steps: of the chain, as far as the command has asked for them.
+    """
+
+    @property
+    def ledger(self) -> LedgerPort:
+        """Answers transfers as it would now, each after those that were asked before."""
+        ...
+
+    @property
+    def escrow(self) -> EscrowPort:
+        """Ends every command at once, as it would end."""
+        ...
+
+    @property
+    def disputes(self) -> DisputesPort:
+        """Keeps nothing."""
+        ...
+
+    @property
+    def payments(self) -> Sequence[Payment]:
+        """What the chain would pay, without transaction hashes."""
+        ...
+
+    @property
+    def steps(self) -> Sequence[str]:
+        """Names of the chain transactions to come."""
+        ...
+
+    async def balances(self, users: Sequence[UserName], *, asset: str) -> list[BalanceChange]:
+        """Return users' balances before and after the transfers that were asked."""
         ...

@@ -113,10 +113,17 @@ class Carrier:
         async with self._database.statement() as connection:
             return await self._store.ended_among(connection, withdrawal_ids)
 
+    async def hold(self, lease: Lease) -> None:
+        """Check that a lease is held, before something is asked of a peer. Raises: LeaseLost."""
+        await self._leases.hold(lease)
+
     async def _carry_out(self, lease: Lease) -> None:
-        """Hold the amount, pay it, book it. Raises: LeaseLost; WithdrawalStuck; a peer's error."""
         identity.bind(identity.system(caller="orders", marketplace_id=lease.marketplace_id))
         deadline.start(None)
+        await self.carry_out(lease)
+
+    async def carry_out(self, lease: Lease) -> None:
+        """Hold the amount, pay it, book it. Raises: LeaseLost; WithdrawalStuck; a peer's error."""
         async with self._database.transaction() as tx:
             found, _, _ = await self._store.under(tx, lease)
 
@@ -168,7 +175,7 @@ class Carrier:
 
     async def _paid(self, withdrawal: Withdrawal, lease: Lease) -> Command:
         """Let escrow pay the amount; returns the command when it has ended. Raises: LeaseLost."""
-        await self._leases.hold(lease)
+        await self.hold(lease)
         command_id = derived_id(withdrawal.id, "pay")
         command = await self._escrow.withdraw(
             command_id=command_id,
@@ -216,7 +223,7 @@ class Carrier:
         self._ends.ended(lease.id)
 
     async def _post(self, lease: Lease, transfer: Transfer) -> Posted:
-        await self._leases.hold(lease)
+        await self.hold(lease)
         (posted,) = await self._ledger.post([transfer])
         return posted
 

@@ -66,7 +66,7 @@ def test_every_change_takes_an_idempotency_key(
     names = {parameter["name"] for parameter in parameters}
 
     assert ("Idempotency-Key" in names) is (operation.method != "GET")
-    assert ("Prefer" in names) is operation.waits
+    assert ("Prefer" in names) is (operation.waits or operation.previews)
 
 
 @pytest.mark.parametrize("operation", ROUTES)

@@ -388,6 +388,36 @@ class WithdrawRequest(_message.Message):
     amount: _common_pb2.Money
     def __init__(self, request_id: _Optional[str] = ..., user_id: _Optional[str] = ..., destination: _Optional[_Union[Destination, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
 
+class CheckCommandRequest(_message.Message):
+    __slots__ = ("after", "create", "fund", "complete_milestone", "release", "refund", "freeze", "resolve", "withdraw")
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    CREATE_FIELD_NUMBER: _ClassVar[int]
+    FUND_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_MILESTONE_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    REFUND_FIELD_NUMBER: _ClassVar[int]
+    FREEZE_FIELD_NUMBER: _ClassVar[int]
+    RESOLVE_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAW_FIELD_NUMBER: _ClassVar[int]
+    after: CreateEscrowRequest
+    create: CreateEscrowRequest
+    fund: FundEscrowRequest
+    complete_milestone: CompleteMilestoneRequest
+    release: ReleaseEscrowRequest
+    refund: RefundEscrowRequest
+    freeze: FreezeEscrowRequest
+    resolve: ResolveEscrowRequest
+    withdraw: WithdrawRequest
+    def __init__(self, after: _Optional[_Union[CreateEscrowRequest, _Mapping]] = ..., create: _Optional[_Union[CreateEscrowRequest, _Mapping]] = ..., fund: _Optional[_Union[FundEscrowRequest, _Mapping]] = ..., complete_milestone: _Optional[_Union[CompleteMilestoneRequest, _Mapping]] = ..., release: _Optional[_Union[ReleaseEscrowRequest, _Mapping]] = ..., refund: _Optional[_Union[RefundEscrowRequest, _Mapping]] = ..., freeze: _Optional[_Union[FreezeEscrowRequest, _Mapping]] = ..., resolve: _Optional[_Union[ResolveEscrowRequest, _Mapping]] = ..., withdraw: _Optional[_Union[WithdrawRequest, _Mapping]] = ...) -> None: ...
+
+class CheckCommandResponse(_message.Message):
+    __slots__ = ("command", "steps")
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    command: Command
+    steps: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, command: _Optional[_Union[Command, _Mapping]] = ..., steps: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class GetCommandRequest(_message.Message):
     __slots__ = ("command_id", "wait_seconds")
     COMMAND_ID_FIELD_NUMBER: _ClassVar[int]

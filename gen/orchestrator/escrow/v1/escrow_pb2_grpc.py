@@ -105,6 +105,11 @@ class EscrowServiceStub:
                 request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.WithdrawRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
                 _registered_method=True)
+        self.CheckCommand = channel.unary_unary(
+                '/orchestrator.escrow.v1.EscrowService/CheckCommand',
+                request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CheckCommandRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CheckCommandResponse.FromString,
+                _registered_method=True)
         self.GetCommand = channel.unary_unary(
                 '/orchestrator.escrow.v1.EscrowService/GetCommand',
                 request_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.GetCommandRequest.SerializeToString,
@@ -288,6 +293,16 @@ class EscrowServiceServicer:
         """Pay from a user's wallet to an address outside. The address is checked again before the payment
         is signed; if it fails the check, the command is FAILED with the reason. Reasons:
         WALLET_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckCommand(self, request, context):
+        """Say what a command would do now: its steps, and what the chain would pay by the contract's
+        arithmetic. Nothing is changed, and the chain is not asked. Refused as the command itself would be.
+        Reasons: ESCROW_NOT_FOUND, WALLET_NOT_FOUND, ESCROW_ALREADY_EXISTS, ESCROW_NOT_READY,
+        COMMAND_IN_MOTION, MILESTONE_NOT_FOUND, SHARES_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -483,6 +498,11 @@ def add_EscrowServiceServicer_to_server(servicer, server):
                     servicer.Withdraw,
                     request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.WithdrawRequest.FromString,
                     response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.SerializeToString,
+            ),
+            'CheckCommand': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckCommand,
+                    request_deserializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CheckCommandRequest.FromString,
+                    response_serializer=orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CheckCommandResponse.SerializeToString,
             ),
             'GetCommand': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCommand,
@@ -917,6 +937,33 @@ class EscrowService:
             '/orchestrator.escrow.v1.EscrowService/Withdraw',
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.WithdrawRequest.SerializeToString,
             orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.Command.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckCommand(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.escrow.v1.EscrowService/CheckCommand',
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CheckCommandRequest.SerializeToString,
+            orchestrator_dot_escrow_dot_v1_dot_escrow__pb2.CheckCommandResponse.FromString,
             options,
             channel_credentials,
             insecure,

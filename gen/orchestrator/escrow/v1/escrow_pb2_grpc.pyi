@@ -69,6 +69,12 @@ class EscrowServiceStub:
     is signed; if it fails the check, the command is FAILED with the reason. Reasons:
     WALLET_NOT_FOUND.
     """
+    CheckCommand: _aio.UnaryUnaryMultiCallable[_escrow_pb2.CheckCommandRequest, _escrow_pb2.CheckCommandResponse]
+    """Say what a command would do now: its steps, and what the chain would pay by the contract's
+    arithmetic. Nothing is changed, and the chain is not asked. Refused as the command itself would be.
+    Reasons: ESCROW_NOT_FOUND, WALLET_NOT_FOUND, ESCROW_ALREADY_EXISTS, ESCROW_NOT_READY,
+    COMMAND_IN_MOTION, MILESTONE_NOT_FOUND, SHARES_MISMATCH.
+    """
     GetCommand: _aio.UnaryUnaryMultiCallable[_escrow_pb2.GetCommandRequest, _escrow_pb2.Command]
     """Read the progress of a command; waits up to wait_seconds for its end. Reasons: COMMAND_NOT_FOUND."""
     GetEscrow: _aio.UnaryUnaryMultiCallable[_escrow_pb2.GetEscrowRequest, _escrow_pb2.Escrow]
@@ -260,6 +266,18 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         """Pay from a user's wallet to an address outside. The address is checked again before the payment
         is signed; if it fails the check, the command is FAILED with the reason. Reasons:
         WALLET_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckCommand(
+        self,
+        request: _escrow_pb2.CheckCommandRequest,
+        context: _aio.ServicerContext[_escrow_pb2.CheckCommandRequest, _abc.Awaitable[_escrow_pb2.CheckCommandResponse]],
+    ) -> _abc.Awaitable[_escrow_pb2.CheckCommandResponse]:
+        """Say what a command would do now: its steps, and what the chain would pay by the contract's
+        arithmetic. Nothing is changed, and the chain is not asked. Refused as the command itself would be.
+        Reasons: ESCROW_NOT_FOUND, WALLET_NOT_FOUND, ESCROW_ALREADY_EXISTS, ESCROW_NOT_READY,
+        COMMAND_IN_MOTION, MILESTONE_NOT_FOUND, SHARES_MISMATCH.
         """
 
     @_abc_1.abstractmethod

@@ -124,6 +124,26 @@ class NewTransfer(_message.Message):
     bars: bool
     def __init__(self, id: _Optional[str] = ..., type: _Optional[_Union[TransferType, str]] = ..., code: _Optional[_Union[TransferCode, str]] = ..., debit_account: _Optional[str] = ..., credit_account: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., pending_id: _Optional[str] = ..., linked: _Optional[bool] = ..., order_id: _Optional[str] = ..., transaction_hash: _Optional[str] = ..., reason: _Optional[str] = ..., bars: _Optional[bool] = ...) -> None: ...
 
+class CheckTransfersRequest(_message.Message):
+    __slots__ = ("transfers", "user_ids", "asset")
+    TRANSFERS_FIELD_NUMBER: _ClassVar[int]
+    USER_IDS_FIELD_NUMBER: _ClassVar[int]
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    transfers: _containers.RepeatedCompositeFieldContainer[NewTransfer]
+    user_ids: _containers.RepeatedScalarFieldContainer[str]
+    asset: str
+    def __init__(self, transfers: _Optional[_Iterable[_Union[NewTransfer, _Mapping]]] = ..., user_ids: _Optional[_Iterable[str]] = ..., asset: _Optional[str] = ...) -> None: ...
+
+class CheckTransfersResponse(_message.Message):
+    __slots__ = ("results", "before", "after")
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[TransferResult]
+    before: _containers.RepeatedCompositeFieldContainer[Account]
+    after: _containers.RepeatedCompositeFieldContainer[Account]
+    def __init__(self, results: _Optional[_Iterable[_Union[TransferResult, _Mapping]]] = ..., before: _Optional[_Iterable[_Union[Account, _Mapping]]] = ..., after: _Optional[_Iterable[_Union[Account, _Mapping]]] = ...) -> None: ...
+
 class PostTransfersRequest(_message.Message):
     __slots__ = ("request_id", "transfers")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]

@@ -62,6 +62,11 @@ class LedgerServiceStub:
                 request_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListTransfersRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListTransfersResponse.FromString,
                 _registered_method=True)
+        self.CheckTransfers = channel.unary_unary(
+                '/orchestrator.ledger.v1.LedgerService/CheckTransfers',
+                request_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CheckTransfersRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CheckTransfersResponse.FromString,
+                _registered_method=True)
         self.GetTransfer = channel.unary_unary(
                 '/orchestrator.ledger.v1.LedgerService/GetTransfer',
                 request_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.GetTransferRequest.SerializeToString,
@@ -151,6 +156,14 @@ class LedgerServiceServicer:
 
     def ListTransfers(self, request, context):
         """List the transfers of one order, oldest first. The list is empty for an unknown order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckTransfers(self, request, context):
+        """Answer transfers as PostTransfers would answer them now, and change nothing. Users that have no
+        account yet count as users with an empty one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -254,6 +267,11 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.ListTransfers,
                     request_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListTransfersRequest.FromString,
                     response_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListTransfersResponse.SerializeToString,
+            ),
+            'CheckTransfers': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckTransfers,
+                    request_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CheckTransfersRequest.FromString,
+                    response_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CheckTransfersResponse.SerializeToString,
             ),
             'GetTransfer': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTransfer,
@@ -438,6 +456,33 @@ class LedgerService:
             '/orchestrator.ledger.v1.LedgerService/ListTransfers',
             orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListTransfersRequest.SerializeToString,
             orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListTransfersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckTransfers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.ledger.v1.LedgerService/CheckTransfers',
+            orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CheckTransfersRequest.SerializeToString,
+            orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.CheckTransfersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,6 +38,10 @@ class LedgerServiceStub:
     """List a user's statement, newest first. Reasons: USER_NOT_FOUND."""
     ListTransfers: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListTransfersRequest, _ledger_pb2.ListTransfersResponse]
     """List the transfers of one order, oldest first. The list is empty for an unknown order."""
+    CheckTransfers: _aio.UnaryUnaryMultiCallable[_ledger_pb2.CheckTransfersRequest, _ledger_pb2.CheckTransfersResponse]
+    """Answer transfers as PostTransfers would answer them now, and change nothing. Users that have no
+    account yet count as users with an empty one.
+    """
     GetTransfer: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetTransferRequest, _ledger_pb2.Transfer]
     """One transfer by its id. Reasons: TRANSFER_NOT_FOUND."""
     ListAccounts: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListAccountsRequest, _ledger_pb2.ListAccountsResponse]
@@ -122,6 +126,16 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_ledger_pb2.ListTransfersRequest, _abc.Awaitable[_ledger_pb2.ListTransfersResponse]],
     ) -> _abc.Awaitable[_ledger_pb2.ListTransfersResponse]:
         """List the transfers of one order, oldest first. The list is empty for an unknown order."""
+
+    @_abc_1.abstractmethod
+    def CheckTransfers(
+        self,
+        request: _ledger_pb2.CheckTransfersRequest,
+        context: _aio.ServicerContext[_ledger_pb2.CheckTransfersRequest, _abc.Awaitable[_ledger_pb2.CheckTransfersResponse]],
+    ) -> _abc.Awaitable[_ledger_pb2.CheckTransfersResponse]:
+        """Answer transfers as PostTransfers would answer them now, and change nothing. Users that have no
+        account yet count as users with an empty one.
+        """
 
     @_abc_1.abstractmethod
     def GetTransfer(

@@ -734,6 +734,80 @@ class Credit(_message.Message):
     finished_at: _timestamp_pb2.Timestamp
     def __init__(self, id: _Optional[str] = ..., user: _Optional[_Union[_common_pb2.UserRef, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., reference: _Optional[str] = ..., description: _Optional[str] = ..., state: _Optional[str] = ..., transaction_hash: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class GetPreviewRequest(_message.Message):
+    __slots__ = ("reserve_funds", "create_escrow", "fund_escrow", "complete_milestone", "release_funds", "cancel_order", "refund_order", "open_dispute", "resolve_dispute", "deliver_order", "confirm_order", "pay_order", "accept_offer", "create_withdrawal", "commit_withdrawal", "cancel_withdrawal")
+    RESERVE_FUNDS_FIELD_NUMBER: _ClassVar[int]
+    CREATE_ESCROW_FIELD_NUMBER: _ClassVar[int]
+    FUND_ESCROW_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_MILESTONE_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FUNDS_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_ORDER_FIELD_NUMBER: _ClassVar[int]
+    REFUND_ORDER_FIELD_NUMBER: _ClassVar[int]
+    OPEN_DISPUTE_FIELD_NUMBER: _ClassVar[int]
+    RESOLVE_DISPUTE_FIELD_NUMBER: _ClassVar[int]
+    DELIVER_ORDER_FIELD_NUMBER: _ClassVar[int]
+    CONFIRM_ORDER_FIELD_NUMBER: _ClassVar[int]
+    PAY_ORDER_FIELD_NUMBER: _ClassVar[int]
+    ACCEPT_OFFER_FIELD_NUMBER: _ClassVar[int]
+    CREATE_WITHDRAWAL_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_WITHDRAWAL_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_WITHDRAWAL_FIELD_NUMBER: _ClassVar[int]
+    reserve_funds: ReserveFundsRequest
+    create_escrow: CreateEscrowRequest
+    fund_escrow: FundEscrowRequest
+    complete_milestone: CompleteMilestoneRequest
+    release_funds: ReleaseFundsRequest
+    cancel_order: CancelOrderRequest
+    refund_order: RefundOrderRequest
+    open_dispute: OpenDisputeRequest
+    resolve_dispute: ResolveDisputeRequest
+    deliver_order: DeliverOrderRequest
+    confirm_order: ConfirmOrderRequest
+    pay_order: PayOrderRequest
+    accept_offer: _offers_pb2.AcceptOfferRequest
+    create_withdrawal: _withdrawals_pb2.CreateWithdrawalRequest
+    commit_withdrawal: _withdrawals_pb2.CommitWithdrawalRequest
+    cancel_withdrawal: _withdrawals_pb2.CancelWithdrawalRequest
+    def __init__(self, reserve_funds: _Optional[_Union[ReserveFundsRequest, _Mapping]] = ..., create_escrow: _Optional[_Union[CreateEscrowRequest, _Mapping]] = ..., fund_escrow: _Optional[_Union[FundEscrowRequest, _Mapping]] = ..., complete_milestone: _Optional[_Union[CompleteMilestoneRequest, _Mapping]] = ..., release_funds: _Optional[_Union[ReleaseFundsRequest, _Mapping]] = ..., cancel_order: _Optional[_Union[CancelOrderRequest, _Mapping]] = ..., refund_order: _Optional[_Union[RefundOrderRequest, _Mapping]] = ..., open_dispute: _Optional[_Union[OpenDisputeRequest, _Mapping]] = ..., resolve_dispute: _Optional[_Union[ResolveDisputeRequest, _Mapping]] = ..., deliver_order: _Optional[_Union[DeliverOrderRequest, _Mapping]] = ..., confirm_order: _Optional[_Union[ConfirmOrderRequest, _Mapping]] = ..., pay_order: _Optional[_Union[PayOrderRequest, _Mapping]] = ..., accept_offer: _Optional[_Union[_offers_pb2.AcceptOfferRequest, _Mapping]] = ..., create_withdrawal: _Optional[_Union[_withdrawals_pb2.CreateWithdrawalRequest, _Mapping]] = ..., commit_withdrawal: _Optional[_Union[_withdrawals_pb2.CommitWithdrawalRequest, _Mapping]] = ..., cancel_withdrawal: _Optional[_Union[_withdrawals_pb2.CancelWithdrawalRequest, _Mapping]] = ...) -> None: ...
+
+class PreviewBalance(_message.Message):
+    __slots__ = ("available", "reserved")
+    AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
+    available: _common_pb2.Money
+    reserved: _common_pb2.Money
+    def __init__(self, available: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., reserved: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
+
+class BalanceChange(_message.Message):
+    __slots__ = ("user", "side", "before", "after")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    user: _common_pb2.UserRef
+    side: _common_pb2.Party
+    before: PreviewBalance
+    after: PreviewBalance
+    def __init__(self, user: _Optional[_Union[_common_pb2.UserRef, _Mapping]] = ..., side: _Optional[_Union[_common_pb2.Party, str]] = ..., before: _Optional[_Union[PreviewBalance, _Mapping]] = ..., after: _Optional[_Union[PreviewBalance, _Mapping]] = ...) -> None: ...
+
+class Preview(_message.Message):
+    __slots__ = ("order", "withdrawal", "balances", "platform_fee", "provider_fee", "reimbursed", "chain_steps")
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAWAL_FIELD_NUMBER: _ClassVar[int]
+    BALANCES_FIELD_NUMBER: _ClassVar[int]
+    PLATFORM_FEE_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FEE_FIELD_NUMBER: _ClassVar[int]
+    REIMBURSED_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_STEPS_FIELD_NUMBER: _ClassVar[int]
+    order: Order
+    withdrawal: _withdrawals_pb2.Withdrawal
+    balances: _containers.RepeatedCompositeFieldContainer[BalanceChange]
+    platform_fee: _common_pb2.Money
+    provider_fee: _common_pb2.Money
+    reimbursed: _common_pb2.Money
+    chain_steps: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, order: _Optional[_Union[Order, _Mapping]] = ..., withdrawal: _Optional[_Union[_withdrawals_pb2.Withdrawal, _Mapping]] = ..., balances: _Optional[_Iterable[_Union[BalanceChange, _Mapping]]] = ..., platform_fee: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., provider_fee: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., reimbursed: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., chain_steps: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class GetMarketplaceRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

@@ -206,6 +206,11 @@ class OrdersServiceStub:
                 request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.PayOrderRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
                 _registered_method=True)
+        self.GetPreview = channel.unary_unary(
+                '/orchestrator.orders.v1.OrdersService/GetPreview',
+                request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.GetPreviewRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Preview.FromString,
+                _registered_method=True)
         self.GetMarketplace = channel.unary_unary(
                 '/orchestrator.orders.v1.OrdersService/GetMarketplace',
                 request_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.GetMarketplaceRequest.SerializeToString,
@@ -503,6 +508,16 @@ class OrdersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPreview(self, request, context):
+        """Say what a command would do if it were made now, and change nothing. Refused as the command itself
+        would be, with the same reasons (ORDER_NOT_FOUND, WITHDRAWAL_NOT_FOUND, INVALID_STATE,
+        INSUFFICIENT_FUNDS and so on); the command's own scope and role are required. request_id is not
+        used up. A command that would wait for a running operation is refused at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetMarketplace(self, request, context):
         """Read the settings of the marketplace: fees, deadlines, and the time by its clock.
         """
@@ -701,6 +716,11 @@ def add_OrdersServiceServicer_to_server(servicer, server):
                     servicer.PayOrder,
                     request_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.PayOrderRequest.FromString,
                     response_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.SerializeToString,
+            ),
+            'GetPreview': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPreview,
+                    request_deserializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.GetPreviewRequest.FromString,
+                    response_serializer=orchestrator_dot_orders_dot_v1_dot_orders__pb2.Preview.SerializeToString,
             ),
             'GetMarketplace': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMarketplace,
@@ -1619,6 +1639,33 @@ class OrdersService:
             '/orchestrator.orders.v1.OrdersService/PayOrder',
             orchestrator_dot_orders_dot_v1_dot_orders__pb2.PayOrderRequest.SerializeToString,
             orchestrator_dot_orders_dot_v1_dot_orders__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPreview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.orders.v1.OrdersService/GetPreview',
+            orchestrator_dot_orders_dot_v1_dot_orders__pb2.GetPreviewRequest.SerializeToString,
+            orchestrator_dot_orders_dot_v1_dot_orders__pb2.Preview.FromString,
             options,
             channel_credentials,
             insecure,

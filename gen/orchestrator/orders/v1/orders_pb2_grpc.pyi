@@ -148,6 +148,12 @@ class OrdersServiceStub:
     """Reserve, create and fund the escrow in one operation. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL,
     INVALID_STATE, INSUFFICIENT_FUNDS.
     """
+    GetPreview: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetPreviewRequest, _orders_pb2.Preview]
+    """Say what a command would do if it were made now, and change nothing. Refused as the command itself
+    would be, with the same reasons (ORDER_NOT_FOUND, WITHDRAWAL_NOT_FOUND, INVALID_STATE,
+    INSUFFICIENT_FUNDS and so on); the command's own scope and role are required. request_id is not
+    used up. A command that would wait for a running operation is refused at once.
+    """
     GetMarketplace: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetMarketplaceRequest, _orders_pb2.Marketplace]
     """Read the settings of the marketplace: fees, deadlines, and the time by its clock."""
     AdvanceClock: _aio.UnaryUnaryMultiCallable[_orders_pb2.AdvanceClockRequest, _orders_pb2.Marketplace]
@@ -491,6 +497,18 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_orders_pb2.Order]:
         """Reserve, create and fund the escrow in one operation. Reasons: ORDER_NOT_FOUND, NOT_PERSONAL,
         INVALID_STATE, INSUFFICIENT_FUNDS.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPreview(
+        self,
+        request: _orders_pb2.GetPreviewRequest,
+        context: _aio.ServicerContext[_orders_pb2.GetPreviewRequest, _abc.Awaitable[_orders_pb2.Preview]],
+    ) -> _abc.Awaitable[_orders_pb2.Preview]:
+        """Say what a command would do if it were made now, and change nothing. Refused as the command itself
+        would be, with the same reasons (ORDER_NOT_FOUND, WITHDRAWAL_NOT_FOUND, INVALID_STATE,
+        INSUFFICIENT_FUNDS and so on); the command's own scope and role are required. request_id is not
+        used up. A command that would wait for a running operation is refused at once.
         """
 
     @_abc_1.abstractmethod

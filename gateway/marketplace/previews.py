@@ -1,0 +1,143 @@
+"""What a preview looks like in the marketplace API. Declared once, for every route that has one."""
+
+from typing import Literal
+
+from orchestrator.common.v1 import common_pb2
+from orchestrator.orders.v1 import orders_pb2, withdrawals_pb2
+
+from gateway.marketplace.order import DECISIONS, FINALS, STATES, OrderStatus
+from gateway.marketplace.shapes import (
+    Decimal,
+    Names,
+    OrderId,
+    Output,
+    Success,
+    amount,
+    amount_or_none,
+    public,
+)
+from gateway.marketplace.withdrawals import STATES as WITHDRAWAL_STATES
+from gateway.marketplace.withdrawals import Status as WithdrawalStatus
+
+Side = Literal["BUYER", "SELLER"]
+SIDES: Names[Side] = Names(common_pb2.Party, "PARTY_")
+
+
+class PreviewedDispute(Output):
+    """The dispute as it would be."""
+
+    status: str
+    decision: str | None
+
+
+class PreviewedOrder(Output):
+    """The order as it would be. releasedAmount, refundedAmount: what would reach each side."""
+
+    id: OrderId
+    status: OrderStatus
+    finalStatus: str | None
+    escrowStatus: str | None
+    releasedAmount: Decimal | None
+    refundedAmount: Decimal | None
+    dispute: PreviewedDispute | None
+
+
+class PreviewedWithdrawal(Output):
+    """The withdrawal as it would be. id: null where it does not exist yet."""
+
+    id: str | None
+    status: WithdrawalStatus
+    amount: Decimal
+    destination: str
+
+
+class PreviewedBalance(Output):
+    """A balance at one moment."""
+
+    available: Decimal
+    reserved: Decimal
+
+
+class PreviewedChange(Output):
+    """A user's balance before and after. side: null for a withdrawal."""
+
+    userId: str
+    side: Side | None
+    before: PreviewedBalance
+    after: PreviewedBalance
+
+
+class PreviewedFees(Output):
+    """Fees of the payout. reimbursed: what the platform's wallet pays back to the sides."""
+
+    platform: Decimal
+    provider: Decimal
+    reimbursed: Decimal
+
+
+class Preview(Output):
+    """What the request would do, if nothing else happened before it was carried out.
+
+    Nothing was changed. chainSteps: the chain transactions to come, in order. order, withdrawal:
+    the one that the request is about.
+    """
+
+    dryRun: Literal[True]
+    order: PreviewedOrder | None
+    withdrawal: PreviewedWithdrawal | None
+    balances: list[PreviewedChange]
+    fees: PreviewedFees
+    chainSteps: list[str]
+
+
+def preview(message: orders_pb2.Preview) -> Success[Preview]:
+    """Print a preview."""
+    data: Preview = {
+        "dryRun": True,
+        "order": _order(message.order) if message.HasField("order") else None,
+        "withdrawal": _withdrawal(message.withdrawal) if message.HasField("withdrawal") else None,
+        "balances": [
+            {
+                "userId": one.user.public_id,
+                "side": SIDES.find(one.side),
+                "before": _balance(one.before),
+                "after": _balance(one.after),
+            }
+            for one in message.balances
+        ],
+        "fees": {
+            "platform": amount(message.platform_fee),
+            "provider": amount(message.provider_fee),
+            "reimbursed": amount(message.reimbursed),
+        },
+        "chainSteps": list(message.chain_steps),
+    }
+    return {"success": True, "data": data}
+
+
+def _order(message: orders_pb2.Order) -> PreviewedOrder:
+    dispute = message.dispute
+    return {
+        "id": public("ord", message.id),
+        "status": STATES[message.state],
+        "finalStatus": FINALS.find(message.final_status),
+        "escrowStatus": message.escrow.status or None,
+        "releasedAmount": amount_or_none(message, "released_amount"),
+        "refundedAmount": amount_or_none(message, "refunded_amount"),
+        "dispute": {"status": dispute.status, "decision": DECISIONS.find(dispute.decision)}
+        if message.HasField("dispute")
+        else None,
+    }
+
+
+def _withdrawal(message: withdrawals_pb2.Withdrawal) -> PreviewedWithdrawal:
+    return {
+        "id": public("wd", message.id) if message.id else None,
+        "status": WITHDRAWAL_STATES[message.state],
+        "amount": amount(message.amount),
+        "destination": message.destination,
+    }
+
+
+def _balance(message: orders_pb2.PreviewBalance) -> PreviewedBalance:
+    return {"available": amount(message.available), "reserved": amount(message.reserved)}

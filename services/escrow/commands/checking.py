@@ -1,0 +1,109 @@
+"""Commands that are accepted without being written: what one would do is planned and told.
+
+The use cases are those of real commands. What they write is kept in memory, and PostgreSQL refuses
+writes in the transaction.
+"""
+
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from chassis.database import Transaction
+from chassis.idempotency import Answer
+from services.escrow import domain
+from services.escrow.commands.acceptance import Acceptance, Request
+from services.escrow.commands.store import CommandStore, EscrowChange
+from services.escrow.contracts.forecast import forecast
+from services.escrow.contracts.plan import PlannedStep
+from services.escrow.domain import (
+    Command,
+    CommandState,
+    Escrow,
+    EscrowAlreadyExists,
+    EscrowNotFound,
+)
+
+
+@dataclass(slots=True)
+class Memory(CommandStore):
+    """A store that reads the database and keeps what is written: an escrow, a command, its steps.
+
+    A command counts as carried out when it is written, so that another can follow it.
+    """
+
+    escrow: Escrow | None = None
+    command_: Command | None = None
+    planned: Sequence[PlannedStep] = field(default=())
+
+    async def find_escrow(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
+    ) -> Escrow | None:
+        """Return the escrow that was written, or else read it."""
+        if self.escrow is not None:
+            return self.escrow
+        return await CommandStore.find_escrow(
+            self, tx, marketplace_id=marketplace_id, order_id=order_id
+        )
+
+    async def lock_escrow(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, order_id: uuid.UUID
+    ) -> Escrow:
+        """Return an order's escrow; nothing is locked. Raises: EscrowNotFound."""
+        found = await self.find_escrow(tx, marketplace_id=marketplace_id, order_id=order_id)
+        if found is None:
+            raise EscrowNotFound("The order has no escrow", details={"orderId": str(order_id)})
+        return found
+
+    async def add_escrow(self, tx: Transaction, escrow: Escrow) -> None:
+        """Keep a new escrow. Raises: EscrowAlreadyExists."""
+        found = await self.find_escrow(
+            tx, marketplace_id=escrow.marketplace_id, order_id=escrow.order_id
+        )
+        if found is not None:
+            raise EscrowAlreadyExists("The order has an escrow already")
+        self.escrow = escrow
+
+    async def save_escrow(self, tx: Transaction, change: EscrowChange) -> None:
+        """Keep an escrow that has changed."""
+        self.escrow = change.escrow
+
+    async def add_command(
+        self, tx: Transaction, *, command: Command, planned: Sequence[PlannedStep]
+    ) -> None:
+        """Keep a command as it is when it has succeeded, with its steps."""
+        payments = forecast(planned, escrow=command.escrow)
+        if command.escrow is not None:
+            self.escrow, _ = domain.succeed(
+                command.escrow, kind=command.kind, payments=payments, at=command.created_at
+            )
+        self.planned = planned
+        self.command_ = replace(
+            command,
+            state=CommandState.SUCCEEDED,
+            escrow=self.escrow if command.escrow is not None else None,
+            payments=tuple(payments),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckingAcceptance(Acceptance):
+    """Accepts commands into a `Memory`; no key is used up, and no worker is woken."""
+
+    @classmethod
+    def into(cls, memory: Memory, *, like: Acceptance) -> "CheckingAcceptance":
+        """Return what accepts as another acceptance does, into a memory."""
+        return cls(
+            database=like.database,
+            store=memory,
+            idempotency=like.idempotency,
+            bell=like.bell,
+            clock=like.clock,
+            encode=like.encode,
+        )
+
+    async def accept(
+        self, request: Request, work: Callable[[Transaction], Awaitable[Command]]
+    ) -> Answer:
+        """Do the work of acceptance in a transaction that only reads. Raises: what it raises."""
+        async with self.database.snapshot() as tx:
+            return Answer(body=self.encode(await work(tx)))

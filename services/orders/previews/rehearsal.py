@@ -1,0 +1,236 @@
+"""A rehearsal: a command is accepted and carried out in memory, and nothing leaves the process.
+
+The use cases and the steps are those of the real command. What they stand on is replaced: rows are
+read in a transaction in which PostgreSQL refuses every write, what would be written is kept here,
+no key is used up, and the peers say what they would do.
+"""
+
+import datetime as dt
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from chassis import identity
+from chassis.database import Database, Transaction
+from chassis.idempotency import Answer, Idempotency, RequestKey
+from chassis.leases import Lease
+from kernel.errors import DomainError, Unavailable
+from services.orders.offers.offer import Decided as DecidedOffer
+from services.orders.offers.offer import Offer
+from services.orders.offers.store import OfferStore
+from services.orders.operations import hot
+from services.orders.operations.commands import Command, CommandRunner, Request
+from services.orders.operations.operation import Operation
+from services.orders.operations.operation_store import OperationStore
+from services.orders.operations.saga import Decide, NotYet, Run, Saga
+from services.orders.order.domain import Fact, Order
+from services.orders.order.store import OrderStore, with_version
+from services.orders.order.use_cases import AtOnce
+from services.orders.withdrawals.carrier import Carrier
+from services.orders.withdrawals.domain import Withdrawal
+from services.orders.withdrawals.store import WithdrawalStore
+
+
+class NoKeys(Idempotency):
+    """Keeps no answers: a preview has nothing to repeat, and uses no key up."""
+
+    async def execute(
+        self,
+        database: Database,
+        key: RequestKey,
+        work: Callable[[Transaction], Awaitable[bytes]],
+    ) -> Answer:
+        """Do the work. Raises: what it raises."""
+        del key
+        async with database.transaction() as tx:
+            return Answer(body=await work(tx))
+
+    @asynccontextmanager
+    async def keeping_refusals(self, database: Database, key: RequestKey) -> AsyncIterator[None]:
+        """Keep nothing."""
+        del database, key
+        yield
+
+    async def claim(self, tx: Transaction, key: RequestKey) -> Answer | None:
+        """Take no key."""
+        return None
+
+    async def known(self, tx: Transaction, key: RequestKey) -> Answer | None:
+        """Know no answer."""
+        return None
+
+    async def finish(self, tx: Transaction, key: RequestKey, body: bytes) -> None:
+        """Keep nothing."""
+
+    async def refuse(self, tx: Transaction, key: RequestKey, error: DomainError) -> None:
+        """Raise the refusal that would be kept."""
+        raise error
+
+
+class OrdersRead(OrderStore):
+    """Orders that are read, and kept in memory where they would be saved."""
+
+    async def save(
+        self,
+        tx: Transaction,
+        *,
+        before: Order,
+        after: Order,
+        facts: Sequence[Fact] = (),
+        request_id: str,
+    ) -> Order:
+        """Return the order as it would be saved."""
+        return with_version(after, facts)
+
+
+class OperationsRead(OperationStore):
+    """Operations that are read."""
+
+    async def insert(self, tx: Transaction, operation: Operation) -> None:
+        """Write nothing."""
+
+
+class OffersRead(OfferStore):
+    """Offers that are read without a lock."""
+
+    async def save(
+        self, tx: Transaction, decided: DecidedOffer, *, at: dt.datetime, request_id: str
+    ) -> None:
+        """Write nothing."""
+
+    async def lock(
+        self,
+        tx: Transaction,
+        *,
+        marketplace_id: uuid.UUID,
+        order_id: uuid.UUID,
+        offer_id: uuid.UUID,
+    ) -> Offer:
+        """Read an offer. Raises: OfferNotFound."""
+        return await self.get(
+            tx, marketplace_id=marketplace_id, order_id=order_id, offer_id=offer_id
+        )
+
+
+class WithdrawalsRead(WithdrawalStore):
+    """Withdrawals that are read without a lock. kept: the one that would be written."""
+
+    kept: Withdrawal
+
+    async def insert(
+        self, tx: Transaction, withdrawal: Withdrawal, fact: Fact, *, key: RequestKey, request: str
+    ) -> None:
+        """Keep a new withdrawal."""
+        self.kept = withdrawal
+
+    async def lock(
+        self, tx: Transaction, *, marketplace_id: uuid.UUID, withdrawal_id: uuid.UUID
+    ) -> Withdrawal:
+        """Read a withdrawal. Raises: WithdrawalNotFound."""
+        return await self.find(tx, marketplace_id=marketplace_id, withdrawal_id=withdrawal_id)
+
+    async def under(self, tx: Transaction, lease: Lease) -> tuple[Withdrawal, RequestKey, str]:
+        """Return the withdrawal that is kept."""
+        key = RequestKey(
+            marketplace_id=lease.marketplace_id, scope="", key="preview", fingerprint=b""
+        )
+        return self.kept, key, ""
+
+    async def begin(
+        self, tx: Transaction, withdrawal: Withdrawal, *, key: RequestKey, request: str
+    ) -> int:
+        """Keep a withdrawal that is carried out."""
+        self.kept = withdrawal
+        return 1
+
+    async def save(
+        self, tx: Transaction, withdrawal: Withdrawal, fact: Fact, *, request: str
+    ) -> None:
+        """Keep a withdrawal that has changed."""
+        self.kept = withdrawal
+
+    async def note(self, tx: Transaction, withdrawal: Withdrawal) -> None:
+        """Keep a withdrawal that has changed without an event."""
+        self.kept = withdrawal
+
+
+class RehearsedCommands(CommandRunner):
+    """Begins commands on an order that is read without a lock."""
+
+    async def begin_at_once(
+        self, command: Command, at_once: AtOnce
+    ) -> tuple[Operation, Order] | None:
+        """Write nothing: the slower way decides the same."""
+        return None
+
+    async def claim_and_lock(self, tx: Transaction, command: Command) -> Answer | hot.Begun:
+        """Read the order and the operation that runs on it. Raises: OrderNotFound."""
+        order, operation = await hot.read(
+            tx, marketplace_id=command.request.marketplace_id, order_id=command.order_id
+        )
+        return hot.Begun(order=order, operation=operation)
+
+
+class RehearsedRun(Run):
+    """An operation whose steps change an order in memory."""
+
+    async def hold(self) -> None:
+        """Need no lease: nothing is asked for that has an effect."""
+
+    async def advance(self, decide: Decide, *, answers: bool = False, ends: bool = False) -> Order:
+        """Decide on the order. Raises: what `decide` raises."""
+        after, facts = decide(await self.order())
+        self._order = with_version(after, facts)
+        return self._order
+
+    async def refuse(
+        self, error: DomainError, *, decide: Decide | None = None, note: str = ""
+    ) -> None:
+        """Raise the refusal that the caller would get."""
+        raise error
+
+
+class RehearsedSaga(Saga):
+    """Carries operations out at once, in memory."""
+
+    @property
+    def is_stopping(self) -> bool:
+        """Let no command wait for an operation that is running."""
+        return True
+
+    def start(self, operation: Operation, order: Order | None = None, *, asked_at: float) -> Run:
+        """Begin nothing: `answer` does the work."""
+        return RehearsedRun(self, operation, order)
+
+    async def answer(self, run: Run, *, timeout_seconds: float) -> Answer:
+        """Carry an operation out; returns the order as it would be.
+
+        Raises: the refusal that it would end with; Unavailable: a peer is.
+        """
+        system = identity.system(caller="orders", marketplace_id=run.operation.marketplace_id)
+        with identity.acting_as(system):
+            try:
+                await self.steps[run.operation.kind](run)
+            except NotYet:
+                raise Unavailable("Another command must end first; try again") from None
+        return Answer(body=self.encode(await run.order(), None))
+
+
+class RehearsedCarrier(Carrier):
+    """Carries a withdrawal out at once, in memory."""
+
+    async def carried(self, lease: Lease, request: Request, *, asked_at: float) -> Answer:
+        """Carry a withdrawal out; returns it as it would be.
+
+        Raises: the refusal that its commit would end with; Unavailable: a peer is.
+        """
+        with identity.acting_as(
+            identity.system(caller="orders", marketplace_id=lease.marketplace_id)
+        ):
+            await self.carry_out(lease)
+        async with self._database.transaction() as tx:
+            kept, _, _ = await self._store.under(tx, lease)
+        return Answer(body=self._encode(kept))
+
+    async def hold(self, lease: Lease) -> None:
+        """Need no lease: nothing is asked for that has an effect."""
