@@ -16,7 +16,7 @@ from services.orders.calls import Context
 from services.orders.peers.ports import CheckingPeers
 from services.orders.previews import wire
 
-# The command's own scope and roles are checked too.
+# A preview shows balances. The scope and the roles of the command are checked too.
 ACCESS = {"GetPreview": allow("gateway", scope="read", roles=MARKETPLACE | PEOPLE)}
 CREATION = "CreateWithdrawal"
 SERVICE = orders_pb2.DESCRIPTOR.services_by_name["OrdersService"].full_name

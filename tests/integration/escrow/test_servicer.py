@@ -121,6 +121,46 @@ async def test_a_purchase_from_wallet_to_release(service: Service) -> None:
     assert {t.state for t in listed.transactions} == {"SUCCEEDED"}
 
 
+async def test_checked_command_ends_as_the_command_does_and_begins_nothing(
+    service: Service,
+) -> None:
+    buyer, seller = await service.wallet(), await service.wallet()
+    post(service.devnet.info["faucetUrl"], {"address": buyer.address, "amount": "100.00"})
+    create = creation(buyer, seller)
+    create.platform_fee_bps = 1000
+    fund, release = (
+        getattr(escrow_pb2, f"{kind}EscrowRequest")(
+            request_id=str(uuid.uuid4()), order_id=create.order_id
+        )
+        for kind in ("Fund", "Release")
+    )
+    both = escrow_pb2.CheckCommandRequest(after=create, fund=fund)
+    funding = await service.call("CheckCommand", both)
+    assert list(funding.steps) == ["fund_escrow"]
+    with pytest.raises(NotFound):
+        await service.call("CheckCommand", escrow_pb2.CheckCommandRequest(fund=fund))
+
+    for name, request in {"create": create, "fund": fund, "release": release}.items():
+        asked = escrow_pb2.CheckCommandRequest(**{name: request})
+        found = await service.call("CheckCommand", asked)
+        unknown = escrow_pb2.GetCommandRequest(command_id=request.request_id)
+        with pytest.raises(NotFound):
+            await service.call("GetCommand", unknown)
+
+        done = await service.ended(await service.call(f"{name.capitalize()}Escrow", request))
+
+        assert (found.command.state, found.command.escrow.state) == (done.state, done.escrow.state)
+        assert found.command.escrow.contract_id == done.escrow.contract_id
+        for payee in escrow_pb2.PayeeRole.values():
+            foreseen, paid = (
+                [(p.amount.minor_units, p.absorbed_fee) for p in one.payments if p.payee == payee]
+                for one in (found.command, done)
+            )
+            assert foreseen == paid, payee
+    with pytest.raises(FailedPrecondition):
+        await service.call("CheckCommand", escrow_pb2.CheckCommandRequest(release=release))
+
+
 async def test_the_answer_to_a_command_is_the_snapshot_at_its_acceptance(service: Service) -> None:
     buyer, seller = await service.wallet(), await service.wallet()
     request = creation(buyer, seller)

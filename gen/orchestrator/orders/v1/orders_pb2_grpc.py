@@ -511,7 +511,7 @@ class OrdersServiceServicer:
     def GetPreview(self, request, context):
         """Say what a command would do if it were made now, and change nothing. Refused as the command itself
         would be, with the same reasons (ORDER_NOT_FOUND, WITHDRAWAL_NOT_FOUND, INVALID_STATE,
-        INSUFFICIENT_FUNDS and so on); the command's own scope and role are required. request_id is not
+        INSUFFICIENT_FUNDS and so on); read and the command's own scope and role are required. request_id is not
         used up. A command that would wait for a running operation is refused at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

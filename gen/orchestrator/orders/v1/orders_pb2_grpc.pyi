@@ -151,7 +151,7 @@ class OrdersServiceStub:
     GetPreview: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetPreviewRequest, _orders_pb2.Preview]
     """Say what a command would do if it were made now, and change nothing. Refused as the command itself
     would be, with the same reasons (ORDER_NOT_FOUND, WITHDRAWAL_NOT_FOUND, INVALID_STATE,
-    INSUFFICIENT_FUNDS and so on); the command's own scope and role are required. request_id is not
+    INSUFFICIENT_FUNDS and so on); read and the command's own scope and role are required. request_id is not
     used up. A command that would wait for a running operation is refused at once.
     """
     GetMarketplace: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetMarketplaceRequest, _orders_pb2.Marketplace]
@@ -507,7 +507,7 @@ class OrdersServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_orders_pb2.Preview]:
         """Say what a command would do if it were made now, and change nothing. Refused as the command itself
         would be, with the same reasons (ORDER_NOT_FOUND, WITHDRAWAL_NOT_FOUND, INVALID_STATE,
-        INSUFFICIENT_FUNDS and so on); the command's own scope and role are required. request_id is not
+        INSUFFICIENT_FUNDS and so on); read and the command's own scope and role are required. request_id is not
         used up. A command that would wait for a running operation is refused at once.
         """
 
