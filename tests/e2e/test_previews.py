@@ -19,6 +19,11 @@ from tests.shop import Pair, Shop, data_of, error_of
 
 NOBODY = uuid.UUID(int=0)
 DRY = {"Prefer": "dry-run"}
+# Bodies of a party's requests, by the end of their path.
+BODIES: Mapping[str, Mapping[str, Any]] = {
+    "dispute": {"reason": "a reason of words"},
+    "withdrawals": {"amount": 1, "destination": OUTSIDE, "commit": True},
+}
 # Commands of a marketplace by the state in which they are possible.
 LIFE: Mapping[str, tuple[str, ...]] = {
     "ORDER_CREATED": ("reserve", "cancel"),
@@ -110,7 +115,8 @@ async def test_every_mutating_route_of_a_party_previews_or_refuses(shop: Shop) -
         for method, path in has_preview:
             named = path.removeprefix("/api/v1").replace("{order_id}", str(uuid.uuid4()))
             named = named.replace("{offer_id}", str(uuid.uuid4()))
-            body = {"reason": "a reason of words"} if named.endswith("/dispute") else None
+            named = named.replace("{withdrawal_id}", str(uuid.uuid4()))
+            body = BODIES.get(named.rpartition("/")[2])
             answer = await personal.client.request(method, named, json=body, headers=DRY)
             codes[method, path] = refusal_of(answer)[1]
 
@@ -118,7 +124,11 @@ async def test_every_mutating_route_of_a_party_previews_or_refuses(shop: Shop) -
             place: code != "dry_run_not_supported" for place, code in codes.items()
         }
         assert len(codes) > 7
-        assert {code for place, code in codes.items() if has_preview[place]} == {"order_not_found"}
+        assert {code for place, code in codes.items() if has_preview[place]} == {
+            "order_not_found",
+            "withdrawal_not_found",
+            "insufficient_funds",
+        }
         assert await settled(shop.stack, but_for=NOBODY) == before
 
 

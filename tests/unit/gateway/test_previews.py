@@ -112,6 +112,7 @@ def test_preview_of_a_command_has_its_request() -> None:
         (Success[marketplace_previews.Preview], marketplace_previews.preview(ORDER)),
         (Success[marketplace_previews.Preview], marketplace_previews.preview(WITHDRAWAL)),
         (party_previews.Preview, party_previews.preview(ORDER)),
+        (party_previews.Preview, party_previews.preview(WITHDRAWAL)),
     ],
 )
 def test_preview_is_printed_as_it_is_documented(shape: Any, printed: Any) -> None:
