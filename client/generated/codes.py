@@ -41,6 +41,10 @@ class DisputeNotFound(errors.NotFound):
     """`DISPUTE_NOT_FOUND`."""
 
 
+class DryRunNotSupported(errors.InvalidRequest):
+    """`DRY_RUN_NOT_SUPPORTED`."""
+
+
 class EscrowAlreadyExists(errors.Conflict):
     """`ESCROW_ALREADY_EXISTS`."""
 
@@ -268,6 +272,7 @@ CLASSES: Mapping[str, type[errors.APIError]] = MappingProxyType(
         "DISPUTE_ALREADY_EXISTS": DisputeAlreadyExists,
         "DISPUTE_ALREADY_OPEN": DisputeAlreadyOpen,
         "DISPUTE_NOT_FOUND": DisputeNotFound,
+        "DRY_RUN_NOT_SUPPORTED": DryRunNotSupported,
         "ESCROW_ALREADY_EXISTS": EscrowAlreadyExists,
         "ESCROW_NOT_READY": EscrowNotReady,
         "IDEMPOTENCY_KEY_IN_PROGRESS": IdempotencyKeyInProgress,

@@ -536,6 +536,83 @@ class Posting(TypedDict):
     reason: str | None
 
 
+class PreviewedBalance(TypedDict):
+    """
+    A balance at one moment.
+    """
+
+    available: str
+    reserved: str
+
+
+class PreviewedChange(TypedDict):
+    """
+    A user's balance before and after. side: null for a withdrawal.
+    """
+
+    userId: str
+    side: Literal["BUYER", "SELLER"] | None
+    before: PreviewedBalance
+    after: PreviewedBalance
+
+
+class PreviewedDispute(TypedDict):
+    """
+    The dispute as it would be.
+    """
+
+    status: str
+    decision: str | None
+
+
+class PreviewedFees(TypedDict):
+    """
+    Fees of the payout. reimbursed: what the platform's wallet pays back to the sides.
+    """
+
+    platform: str
+    provider: str
+    reimbursed: str
+
+
+class PreviewedOrder(TypedDict):
+    """
+    The order as it would be. releasedAmount, refundedAmount: what would reach each side.
+    """
+
+    id: str
+    status: Literal[
+        "ORDER_CREATED",
+        "FUNDS_RESERVED",
+        "ESCROW_CREATING",
+        "ESCROW_FUNDING",
+        "ESCROW_FUNDED",
+        "IN_PROGRESS",
+        "RELEASE_REQUESTED",
+        "RELEASED",
+        "REFUND_REQUESTED",
+        "REFUNDED",
+        "DISPUTED",
+        "CLOSED",
+    ]
+    finalStatus: str | None
+    escrowStatus: str | None
+    releasedAmount: str | None
+    refundedAmount: str | None
+    dispute: PreviewedDispute | None
+
+
+class PreviewedWithdrawal(TypedDict):
+    """
+    The withdrawal as it would be. id: null where it does not exist yet.
+    """
+
+    id: str | None
+    status: Literal["CREATED", "PENDING", "COMPLETED", "FAILED", "CANCELED"]
+    amount: str
+    destination: str
+
+
 class RegisterUser(TypedDict):
     """
     A user of the marketplace; `id` is the public id, where the marketplace wants its own.
@@ -1179,6 +1256,22 @@ class PageWebhook(TypedDict):
     nextCursor: str | None
 
 
+class Preview(TypedDict):
+    """
+    What the request would do, if nothing else happened before it was carried out.
+
+    Nothing was changed. chainSteps: the chain transactions to come, in order. order, withdrawal:
+    the one that the request is about.
+    """
+
+    dryRun: Literal[True]
+    order: PreviewedOrder | None
+    withdrawal: PreviewedWithdrawal | None
+    balances: list[PreviewedChange]
+    fees: PreviewedFees
+    chainSteps: list[str]
+
+
 class ResolvedDispute(TypedDict):
     """
     A decision, paid or being paid.
@@ -1272,6 +1365,15 @@ class SuccessOrder(TypedDict):
 
     success: Literal[True]
     data: Order
+
+
+class SuccessPreview(TypedDict):
+    """
+    The envelope of every answer.
+    """
+
+    success: Literal[True]
+    data: Preview
 
 
 class SuccessResolvedDispute(TypedDict):

@@ -242,6 +242,59 @@ class Orders(TypedDict):
     total: int
 
 
+class PreviewedBalance(TypedDict):
+    """
+    A balance at one moment.
+    """
+
+    available: float
+    reserved: float
+
+
+class PreviewedChange(TypedDict):
+    """
+    The caller's balance before and after.
+    """
+
+    before: PreviewedBalance
+    after: PreviewedBalance
+
+
+class PreviewedFees(TypedDict):
+    """
+    Fees of the payout. reimbursed: what the platform pays back to the parties.
+    """
+
+    platform: float
+    provider: float
+    reimbursed: float
+
+
+class PreviewedOrder(TypedDict):
+    """
+    The order as it would be. business_income, refunded: what would reach each party.
+    """
+
+    id: str
+    status: Literal[
+        "pending_payment", "paid", "delivered", "disputed", "completed", "refunded", "cancelled"
+    ]
+    business_income: float | None
+    refunded: float | None
+    resolution: Literal["full_release", "full_refund", "split"] | None
+
+
+class PreviewedWithdrawal(TypedDict):
+    """
+    The withdrawal as it would be. id: null where it does not exist yet.
+    """
+
+    id: str | None
+    status: Literal["created", "pending", "completed", "failed", "cancelled"]
+    amount: float
+    destination: str
+
+
 class Receipt(TypedDict):
     """
     The receipt of a completed order. delta_score: 0 to 10, given by the marketplace.
@@ -301,6 +354,22 @@ class Failure(TypedDict):
     message: str
     detail: dict[str, Any]
     errors: NotRequired[list[FieldError]]
+
+
+class Preview(TypedDict):
+    """
+    What the request would do, if nothing else happened before it was carried out.
+
+    Nothing was changed. chain_steps: the chain transactions to come, in order. balance: the
+    caller's own. order, withdrawal: the one that the request is about.
+    """
+
+    dry_run: Literal[True]
+    order: PreviewedOrder | None
+    withdrawal: PreviewedWithdrawal | None
+    balance: PreviewedChange | None
+    fees: PreviewedFees
+    chain_steps: list[str]
 
 
 class Withdrawal(TypedDict):
