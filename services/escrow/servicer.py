@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,12 +11,11 @@ from orchestrator.escrow.v1 import escrow_pb2, escrow_pb2_grpc
 from chassis import identity
 from chassis.idempotency import Answer, request_key
 from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, allow
-from chassis.interceptors import validate
 from chassis.server import Binding
 from chassis.wire import money_from_proto, page_size, uuid_from_token
 from services.escrow import wire
+from services.escrow.checks import CheckMethods
 from services.escrow.commands.acceptance import Request
-from services.escrow.commands.checking import CheckingAcceptance, Memory
 from services.escrow.domain import CommandKind
 from services.escrow.operating.attention import Attention
 from services.escrow.operating.controls import Controls
@@ -63,17 +61,6 @@ ACCESS = {
     "ListFlows": allow("operator"),
     "RewrapKeys": allow("operator"),
 }
-# The method of each command that CheckCommand can plan, by its field in the request.
-CHECKED = {
-    "create": "CreateEscrow",
-    "fund": "FundEscrow",
-    "complete_milestone": "CompleteMilestone",
-    "release": "ReleaseEscrow",
-    "refund": "RefundEscrow",
-    "freeze": "FreezeEscrow",
-    "resolve": "ResolveEscrow",
-    "withdraw": "Withdraw",
-}
 
 
 def binding(
@@ -105,7 +92,7 @@ def binding(
     )
 
 
-class EscrowServicer(escrow_pb2_grpc.EscrowServiceServicer):
+class EscrowServicer(CheckMethods, escrow_pb2_grpc.EscrowServiceServicer):
     """One method an RPC; what each may refuse is written in the contract."""
 
     def __init__(
@@ -234,29 +221,6 @@ class EscrowServicer(escrow_pb2_grpc.EscrowServiceServicer):
             memo=wire.memo(request.destination),
         )
         return _command(answer, context)
-
-    async def CheckCommand(
-        self, request: escrow_pb2.CheckCommandRequest, context: Context
-    ) -> escrow_pb2.CheckCommandResponse:
-        kept = Memory()
-        accepting = CheckingAcceptance.into(kept, like=self._escrows.acceptance)
-        twin = EscrowServicer(
-            escrows=replace(self._escrows, acceptance=accepting, store=kept),
-            wallets=replace(self._wallets, acceptance=accepting, store=kept),
-            queries=self._queries,
-            attention=self._attention,
-            network=self._network,
-            rulings=self._rulings,
-            controls=self._controls,
-            rewrapping=self._rewrapping,
-        )
-        if request.HasField("after"):
-            await twin.CreateEscrow(request.after, context)
-        name = request.WhichOneof("command") or ""
-        asked = getattr(request, name)
-        validate(asked)
-        await getattr(twin, CHECKED[name])(asked, context)
-        return wire.checked(kept.command_, [step.name for step in kept.planned])
 
     async def GetCommand(
         self, request: escrow_pb2.GetCommandRequest, context: Context

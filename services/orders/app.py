@@ -120,7 +120,7 @@ def _app(
     registry, service = parts.registry(), parts.service(saga)
     timers = Timers(database=database, orders=parts.orders, service=service, clock=parts.clock)
     offers = parts.offers(saga, hours=settings.offer_hours)
-    methods = partial(
+    methods: Callable[..., OrdersServicer] = partial(
         OrdersServicer,
         queries=parts.queries(),
         registry=registry,
@@ -128,26 +128,10 @@ def _app(
         holds=parts.holds(),
         reconciler=reconciler,
         chosen=parts.chosen(),
+        rehearse=lambda: _rehearsal(methods, parts, checking(), hours=settings.offer_hours),
     )
-
-    def rehearse() -> Rehearsal:
-        peers = checking()
-        rehearsed = parts.rehearsed(peers)
-        engine = rehearsed.saga()
-        twin = methods(
-            service=rehearsed.service(engine),
-            offers=rehearsed.offers(engine, hours=settings.offer_hours),
-            withdrawals=rehearsed.withdrawing(rehearsed.carrier()),
-            rehearse=rehearse,
-        )
-        return Rehearsal(methods=twin, peers=peers)
-
-    servicer = methods(
-        service=service,
-        offers=offers,
-        withdrawals=parts.withdrawing(carrier),
-        rehearse=rehearse,
-    )
+    withdrawals = parts.withdrawing(carrier)
+    servicer = methods(service=service, offers=offers, withdrawals=withdrawals)
     return App(
         name="orders",
         settings=settings,
@@ -179,6 +163,20 @@ def _app(
         stop_waiting=[each.stop_waiting for each in leased],
         close=[*(each.close for each in leased), *(_closing(channel) for channel in channels)],
     )
+
+
+def _rehearsal(
+    methods: Callable[..., OrdersServicer], parts: "Parts", peers: CheckingPeers, *, hours: int
+) -> Rehearsal:
+    """Make what one preview is made with. methods: makes a servicer over use cases."""
+    rehearsed = parts.rehearsed(peers)
+    saga = rehearsed.saga()
+    twin = methods(
+        service=rehearsed.service(saga),
+        offers=rehearsed.offers(saga, hours=hours),
+        withdrawals=rehearsed.withdrawing(rehearsed.carrier()),
+    )
+    return Rehearsal(methods=twin, peers=peers)
 
 
 def _binding(servicer: OrdersServicer) -> Binding:

@@ -26,7 +26,14 @@ from tests.contract.builders import LINK, VALID, ident, keyed
 from tests.contract.city import City
 from tests.contract.descriptors import METHODS, SERVICES, label
 from tests.contract.test_access import OPEN_TO_PEOPLE
-from tests.contract.world import CALL_SECONDS, READY, WAIT_SECONDS, World, propose_correction
+from tests.contract.world import (
+    CALL_SECONDS,
+    READY,
+    WAIT_SECONDS,
+    World,
+    a_request,
+    propose_correction,
+)
 
 # What an admin may read of orders that are not theirs.
 ADMIN_READS = {"GetOrder", "GetReceipt", "GetDispute", "GetOffer", "ListOffers"}
@@ -197,15 +204,8 @@ async def a_correction(world: World) -> Any:
     return request
 
 
-async def a_canceled_order(world: World) -> Any:
-    """Cancel an order; returns a request to release its hold."""
-    order_id = await world.after(await world.an_order(), "ReserveFunds", "CancelOrder")
-    return orders.GiveBackHoldRequest(order_id=order_id, reason="A late hold")
-
-
 # What only operators change, and has no request id of its own.
 FOR_OPERATORS = {
-    ("orders", "GiveBackHold"): a_canceled_order,
     ("ledger", "CreditSuspense"): a_deposit_in_suspense,
     ("ledger", "DecideCorrection"): a_correction,
     ("escrow", "RequeueCommand"): a_quarantined_command,
@@ -215,32 +215,12 @@ FOR_OPERATORS = {
 }
 
 
-async def a_confirmation_to_preview(world: World) -> Any:
-    """Return a request that previews the confirmation of an order."""
-    asked = await READY["orders", "ConfirmOrder"](world)
-    return orders.GetPreviewRequest(confirm_order=asked)
-
-
-async def a_funding_to_check(world: World) -> Any:
-    """Return a request that checks the funding of a contract."""
-    asked = await READY["escrow", "FundEscrow"](world)
-    return escrow.CheckCommandRequest(fund=asked)
-
-
-# What names another method's request.
-WITH_A_COMMAND = {
-    ("orders", "GetPreview"): a_confirmation_to_preview,
-    ("escrow", "CheckCommand"): a_funding_to_check,
-}
-
-
 @pytest.mark.parametrize(("name", "method"), METHODS, ids=label)
 async def test_unrelated_person_cannot_read_or_change_an_order(
     past: Past, name: str, method: MethodDescriptor
 ) -> None:
     world = past.world
-    key = name, method.name
-    ready = READY.get(key) or FOR_OPERATORS.get(key) or WITH_A_COMMAND.get(key)
+    ready = a_request(name, method.name) or FOR_OPERATORS.get((name, method.name))
     request = await ready(world) if ready is not None else reading(name, method, past)
     seen = []
 
