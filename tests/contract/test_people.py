@@ -26,14 +26,8 @@ from tests.contract.builders import LINK, VALID, ident, keyed
 from tests.contract.city import City
 from tests.contract.descriptors import METHODS, SERVICES, label
 from tests.contract.test_access import OPEN_TO_PEOPLE
-from tests.contract.world import (
-    CALL_SECONDS,
-    READY,
-    WAIT_SECONDS,
-    World,
-    a_request,
-    propose_correction,
-)
+from tests.contract.unkeyed import a_request
+from tests.contract.world import CALL_SECONDS, READY, WAIT_SECONDS, World, propose_correction
 
 # What an admin may read of orders that are not theirs.
 ADMIN_READS = {"GetOrder", "GetReceipt", "GetDispute", "GetOffer", "ListOffers"}

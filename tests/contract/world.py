@@ -398,34 +398,3 @@ READY: dict[tuple[str, str], Ready] = {
     ),
     ("orders", "CancelWithdrawal"): _on_withdrawal("CancelWithdrawal"),
 }
-
-
-async def a_confirmation_to_preview(world: World) -> Any:
-    """Return a request that previews the confirmation of an order."""
-    asked = await READY["orders", "ConfirmOrder"](world)
-    return orders.GetPreviewRequest(confirm_order=asked)
-
-
-async def a_funding_to_check(world: World) -> Any:
-    """Return a request that checks the funding of a contract."""
-    asked = await READY["escrow", "FundEscrow"](world)
-    return escrow.CheckCommandRequest(fund=asked)
-
-
-async def a_canceled_order(world: World) -> Any:
-    """Cancel an order; returns a request to release its hold."""
-    order_id = await world.after(await world.an_order(), "ReserveFunds", "CancelOrder")
-    return orders.GiveBackHoldRequest(order_id=order_id, reason="A late hold")
-
-
-# What has no request id of its own, and changes something or names another method's request.
-WITHOUT_ID = {
-    ("orders", "GiveBackHold"): a_canceled_order,
-    ("orders", "GetPreview"): a_confirmation_to_preview,
-    ("escrow", "CheckCommand"): a_funding_to_check,
-}
-
-
-def a_request(name: str, method: str) -> Ready | None:
-    """Return what makes a request that succeeds; None: it only reads, or is made elsewhere."""
-    return READY.get((name, method)) or WITHOUT_ID.get((name, method))
