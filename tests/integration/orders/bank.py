@@ -23,7 +23,7 @@ from services.ledger.book import (
     TransferType,
 )
 from services.orders.order.domain import UserName
-from services.orders.peers.clients import _transfer
+from services.orders.peers.clients import new_transfer
 from services.orders.peers.ports import Command, Payment, Posted, TimelineItem, Transfer
 from tests.fakes import FakeEscrow
 from tests.unit.ledger.asking import WORLD, Ledger
@@ -50,7 +50,7 @@ class Bank:
         if not transfers:
             return []
         request = ledger_pb2.PostTransfersRequest(
-            transfers=[_transfer(one, linked=one is not transfers[-1]) for one in transfers]
+            transfers=[new_transfer(one, linked=one is not transfers[-1]) for one in transfers]
         )
         return [_posted(one) for one in self.ledger.ask(*wire.new_transfers(request))]
 
