@@ -608,7 +608,7 @@ class PreviewedWithdrawal(TypedDict):
     """
 
     id: str | None
-    status: Literal["CREATED", "PENDING", "COMPLETED", "FAILED", "CANCELED"]
+    status: Literal["CREATED", "AWAITING_APPROVAL", "PENDING", "COMPLETED", "FAILED", "CANCELED"]
     amount: str
     destination: str
 

@@ -290,7 +290,7 @@ class PreviewedWithdrawal(TypedDict):
     """
 
     id: str | None
-    status: Literal["created", "pending", "completed", "failed", "cancelled"]
+    status: Literal["created", "awaiting_approval", "pending", "completed", "failed", "cancelled"]
     amount: float
     destination: str
 

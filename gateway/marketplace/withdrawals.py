@@ -224,6 +224,7 @@ async def commit_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withdr
     "/withdrawals/{id}/approve",
     scope=WRITE,
     waits=True,
+    previews=True,
     examples=_EXAMPLES,
     refusals=(
         "WITHDRAWAL_NOT_FOUND",

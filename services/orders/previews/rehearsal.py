@@ -149,6 +149,15 @@ class WithdrawalsRead(WithdrawalStore):
         """Keep a withdrawal that has changed."""
         self.kept = withdrawal
 
+    async def submit(
+        self, tx: Transaction, withdrawal: Withdrawal, fact: Fact, *, request: str
+    ) -> None:
+        """Keep a withdrawal that waits for an approval."""
+        self.kept = withdrawal
+
+    async def lock_user(self, tx: Transaction, withdrawal: Withdrawal) -> None:
+        """Lock nothing."""
+
     async def note(self, tx: Transaction, withdrawal: Withdrawal) -> None:
         """Keep a withdrawal that has changed without an event."""
         self.kept = withdrawal

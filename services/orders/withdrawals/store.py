@@ -92,14 +92,17 @@ class WithdrawalStore:
         await tx.run(_SUBMIT, _values(withdrawal))
         await self._tell(tx, withdrawal, fact, request)
 
+    async def lock_user(self, tx: Transaction, withdrawal: Withdrawal) -> None:
+        """Lock the row of a withdrawal's user until the end."""
+        await tx.run(_LOCK_USER, _values(withdrawal))
+
     async def history(self, tx: Transaction, withdrawal: Withdrawal) -> History:
         """Read what the user did before a withdrawal. Locks the user's row until the end.
 
         So two commits of one user come one after the other, and each counts those before it.
         """
-        values = _values(withdrawal)
-        await tx.run(_LOCK_USER, values)
-        row = await tx.fetchrow(_HISTORY, {**values, "day": DAY})
+        await self.lock_user(tx, withdrawal)
+        row = await tx.fetchrow(_HISTORY, {**_values(withdrawal), "day": DAY})
         if row is None:
             raise LookupError(withdrawal.id)
         return History(at=row.at, counted=int(row.counted), named_at=row.named_at)

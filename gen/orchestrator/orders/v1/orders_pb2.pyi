@@ -735,7 +735,7 @@ class Credit(_message.Message):
     def __init__(self, id: _Optional[str] = ..., user: _Optional[_Union[_common_pb2.UserRef, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., reference: _Optional[str] = ..., description: _Optional[str] = ..., state: _Optional[str] = ..., transaction_hash: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class GetPreviewRequest(_message.Message):
-    __slots__ = ("reserve_funds", "create_escrow", "fund_escrow", "complete_milestone", "release_funds", "cancel_order", "refund_order", "open_dispute", "resolve_dispute", "deliver_order", "confirm_order", "pay_order", "accept_offer", "create_withdrawal", "commit_withdrawal", "cancel_withdrawal")
+    __slots__ = ("reserve_funds", "create_escrow", "fund_escrow", "complete_milestone", "release_funds", "cancel_order", "refund_order", "open_dispute", "resolve_dispute", "deliver_order", "confirm_order", "pay_order", "accept_offer", "create_withdrawal", "commit_withdrawal", "cancel_withdrawal", "approve_withdrawal")
     RESERVE_FUNDS_FIELD_NUMBER: _ClassVar[int]
     CREATE_ESCROW_FIELD_NUMBER: _ClassVar[int]
     FUND_ESCROW_FIELD_NUMBER: _ClassVar[int]
@@ -752,6 +752,7 @@ class GetPreviewRequest(_message.Message):
     CREATE_WITHDRAWAL_FIELD_NUMBER: _ClassVar[int]
     COMMIT_WITHDRAWAL_FIELD_NUMBER: _ClassVar[int]
     CANCEL_WITHDRAWAL_FIELD_NUMBER: _ClassVar[int]
+    APPROVE_WITHDRAWAL_FIELD_NUMBER: _ClassVar[int]
     reserve_funds: ReserveFundsRequest
     create_escrow: CreateEscrowRequest
     fund_escrow: FundEscrowRequest
@@ -768,7 +769,8 @@ class GetPreviewRequest(_message.Message):
     create_withdrawal: _withdrawals_pb2.CreateWithdrawalRequest
     commit_withdrawal: _withdrawals_pb2.CommitWithdrawalRequest
     cancel_withdrawal: _withdrawals_pb2.CancelWithdrawalRequest
-    def __init__(self, reserve_funds: _Optional[_Union[ReserveFundsRequest, _Mapping]] = ..., create_escrow: _Optional[_Union[CreateEscrowRequest, _Mapping]] = ..., fund_escrow: _Optional[_Union[FundEscrowRequest, _Mapping]] = ..., complete_milestone: _Optional[_Union[CompleteMilestoneRequest, _Mapping]] = ..., release_funds: _Optional[_Union[ReleaseFundsRequest, _Mapping]] = ..., cancel_order: _Optional[_Union[CancelOrderRequest, _Mapping]] = ..., refund_order: _Optional[_Union[RefundOrderRequest, _Mapping]] = ..., open_dispute: _Optional[_Union[OpenDisputeRequest, _Mapping]] = ..., resolve_dispute: _Optional[_Union[ResolveDisputeRequest, _Mapping]] = ..., deliver_order: _Optional[_Union[DeliverOrderRequest, _Mapping]] = ..., confirm_order: _Optional[_Union[ConfirmOrderRequest, _Mapping]] = ..., pay_order: _Optional[_Union[PayOrderRequest, _Mapping]] = ..., accept_offer: _Optional[_Union[_offers_pb2.AcceptOfferRequest, _Mapping]] = ..., create_withdrawal: _Optional[_Union[_withdrawals_pb2.CreateWithdrawalRequest, _Mapping]] = ..., commit_withdrawal: _Optional[_Union[_withdrawals_pb2.CommitWithdrawalRequest, _Mapping]] = ..., cancel_withdrawal: _Optional[_Union[_withdrawals_pb2.CancelWithdrawalRequest, _Mapping]] = ...) -> None: ...
+    approve_withdrawal: _withdrawals_pb2.ApproveWithdrawalRequest
+    def __init__(self, reserve_funds: _Optional[_Union[ReserveFundsRequest, _Mapping]] = ..., create_escrow: _Optional[_Union[CreateEscrowRequest, _Mapping]] = ..., fund_escrow: _Optional[_Union[FundEscrowRequest, _Mapping]] = ..., complete_milestone: _Optional[_Union[CompleteMilestoneRequest, _Mapping]] = ..., release_funds: _Optional[_Union[ReleaseFundsRequest, _Mapping]] = ..., cancel_order: _Optional[_Union[CancelOrderRequest, _Mapping]] = ..., refund_order: _Optional[_Union[RefundOrderRequest, _Mapping]] = ..., open_dispute: _Optional[_Union[OpenDisputeRequest, _Mapping]] = ..., resolve_dispute: _Optional[_Union[ResolveDisputeRequest, _Mapping]] = ..., deliver_order: _Optional[_Union[DeliverOrderRequest, _Mapping]] = ..., confirm_order: _Optional[_Union[ConfirmOrderRequest, _Mapping]] = ..., pay_order: _Optional[_Union[PayOrderRequest, _Mapping]] = ..., accept_offer: _Optional[_Union[_offers_pb2.AcceptOfferRequest, _Mapping]] = ..., create_withdrawal: _Optional[_Union[_withdrawals_pb2.CreateWithdrawalRequest, _Mapping]] = ..., commit_withdrawal: _Optional[_Union[_withdrawals_pb2.CommitWithdrawalRequest, _Mapping]] = ..., cancel_withdrawal: _Optional[_Union[_withdrawals_pb2.CancelWithdrawalRequest, _Mapping]] = ..., approve_withdrawal: _Optional[_Union[_withdrawals_pb2.ApproveWithdrawalRequest, _Mapping]] = ...) -> None: ...
 
 class PreviewBalance(_message.Message):
     __slots__ = ("available", "reserved")
