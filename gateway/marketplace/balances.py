@@ -35,7 +35,7 @@ from gateway.models import Amount, Request
 from gateway.routing import Routes
 from kernel.money import USDC, to_text
 
-_CODES: Names[str] = Names(ledger_pb2.TransferCode, "TRANSFER_CODE_")
+CODES: Names[str] = Names(ledger_pb2.TransferCode, "TRANSFER_CODE_")
 _TYPES: Names[str] = Names(ledger_pb2.TransferType, "TRANSFER_TYPE_")
 routes = Routes("Users")
 
@@ -107,7 +107,7 @@ def entry(postings: Sequence[ledger_pb2.Entry]) -> Entry:
     last, first = postings[0], postings[-1]
     return {
         "transferId": first.transfer_id,
-        "code": _CODES[first.code],
+        "code": CODES[first.code],
         "type": _TYPES[first.type],
         "orderId": public("ord", first.order_id) if first.order_id else None,
         "availableChange": to_text(sum(one.available_change for one in postings)),

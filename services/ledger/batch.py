@@ -154,7 +154,7 @@ class Batcher:
         for posting in postings:
             asked.setdefault(posting.marketplace_id, []).extend(posting.transfers)
         keys = [posting.key for posting in postings if posting.key is not None]
-        batch = await self._store.load(tx, asked=asked, keys=keys)
+        batch = await self._store.load(tx, asked=asked, keys=keys, at=at)
         answers: list[Posted | DomainError] = []
         causes: list[tuple[Posting, slice]] = []
         for posting in postings:
@@ -184,7 +184,6 @@ class Batcher:
             tx,
             asked={marketplace_id: posting.transfers},
             looked_at=[(marketplace_id, asset, name) for name in names],
-            locks=False,
         )
         book = batch.books[marketplace_id]
         for name in names:

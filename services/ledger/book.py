@@ -14,6 +14,12 @@ from kernel.ids import MarketplaceId, OrderId, TransferId
 TOTAL_MAX = 2**63 - 1
 USER = "user:"
 ESCROW = "escrow:"
+# The platform's own money: the fees that it has earned, and those that it has borne for parties.
+FEES = "fees:platform"
+BORNE = "fees:absorbed"
+CREDITED = "manual"
+PLATFORM = (FEES, BORNE, CREDITED)
+SUSPENSE = "suspense"
 # Accounts that keep figures in their row and can never be overdrawn.
 _LIMITED = (USER, ESCROW)
 
@@ -161,6 +167,28 @@ class HouseAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformMoney:
+    """The platform's own money in one asset, in minor units; none is negative.
+
+    earned, borne, withdrawn: over its lifetime. reserved: held for withdrawals. credited: what the
+    platform wallet has credited to users from its float. suspense: deposits of unknown users.
+    """
+
+    asset: str
+    earned: int
+    borne: int
+    withdrawn: int
+    reserved: int
+    credited: int
+    suspense: int
+
+    @property
+    def available(self) -> int:
+        """Return the amount that can be withdrawn."""
+        return max(self.earned - self.borne - self.withdrawn - self.reserved, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Invariant:
     """An invariant and whether it holds. details: how many were compared; the first offenders."""
 
@@ -188,7 +216,8 @@ class Book:
 
     accounts: (asset, name) → the accounts of users and escrows that exist, locked. transfers: those
     that exist among the ids asked and the holds they name. resolved: hold → POST or VOID. barred:
-    ids among them that are refused for ever. new_transfers, new_entries, new_bars: the rows that
+    ids among them that are refused for ever. earned: asset → what the platform can still withdraw
+    of its fees, where a transfer asks for them. new_transfers, new_entries, new_bars: the rows that
     `decide` added, in order.
     """
 
@@ -197,15 +226,18 @@ class Book:
     transfers: dict[TransferId, Transfer] = field(default_factory=dict)
     resolved: dict[TransferId, TransferType] = field(default_factory=dict)
     barred: set[TransferId] = field(default_factory=set)
+    earned: dict[str, int] = field(default_factory=dict)
     new_transfers: list[Transfer] = field(default_factory=list)
     new_entries: list[Entry] = field(default_factory=list)
     new_bars: list[Bar] = field(default_factory=list)
     # While a linked group is decided: the figures before each change.
     _undo: list[tuple[Account, int, int, int, int]] | None = None
+    _undo_earned: dict[str, int] = field(default_factory=dict)
 
     def begin(self) -> None:
         """Remember figures from here on, so that `roll_back` can restore them."""
         self._undo = []
+        self._undo_earned = dict(self.earned)
 
     def commit(self) -> None:
         """Forget what `begin` remembered."""
@@ -216,6 +248,7 @@ class Book:
         for account, credits_, debits, holds, version in reversed(self._undo or []):
             account.credits, account.debits = credits_, debits
             account.holds, account.version = holds, version
+        self.earned = self._undo_earned
         for transfer in self.new_transfers[transfers:]:
             del self.transfers[transfer.id]
             if transfer.pending_id is not None:
@@ -232,6 +265,13 @@ class Book:
         if account is None and name.startswith(ESCROW):
             account = self.accounts[asset, name] = Account(asset=asset, name=name)
         return account
+
+    def available(self, asset: str, name: str) -> int | None:
+        """Return what may be taken from an account; None: it has no limit."""
+        account = self.accounts.get((asset, name))
+        if account is not None:
+            return account.available
+        return self.earned.get(asset, 0) if name == FEES else None
 
     def add(self, transfer: Transfer) -> None:
         """Keep a transfer."""
@@ -255,6 +295,11 @@ class Book:
         available_change = credit - debit - hold
         account = self.find(transfer.asset, name)
         if account is None:
+            if transfer.asset in self.earned and name == FEES:
+                self.earned[transfer.asset] += available_change
+            elif transfer.asset in self.earned and name == BORNE:
+                # What is borne lessens the fees; nothing there adds to them.
+                self.earned[transfer.asset] += min(available_change, 0)
             # A derived account has no holds: it gets an entry only when money moves.
             if change := credit - debit:
                 line = Entry(transfer, name, "", None, change, 0, None, None)

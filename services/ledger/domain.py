@@ -152,10 +152,11 @@ def _move(book: Book, asked: NewTransfer, at: dt.datetime) -> Result:
         raise _RefusedError("AMOUNT_MUST_BE_POSITIVE")
     if asked.debit == asked.credit:
         raise _RefusedError("SAME_ACCOUNT")
-    debit = _open_account(book, asked.asset, asked.debit)
+    _open_account(book, asked.asset, asked.debit)
     credit = _open_account(book, asked.asset, asked.credit)
-    if debit is not None and debit.available < amount:
-        raise _RefusedError("INSUFFICIENT_FUNDS", available=debit.available, requested=amount)
+    available = book.available(asked.asset, asked.debit)
+    if available is not None and available < amount:
+        raise _RefusedError("INSUFFICIENT_FUNDS", available=max(available, 0), requested=amount)
     _check_total(credit, amount)
     transfer = _kept(asked, asked.debit, asked.credit, amount, at)
     book.add(transfer)

@@ -122,6 +122,28 @@ CHECKS: Mapping[str, tuple[str, Any]] = {
         )
         """,
     ),
+    "I2 no platform takes more of its fees than it has earned": (
+        "assets",
+        """
+        with taken as (
+            select h.marketplace_id, h.asset, sum(h.amount) as amount
+            from transfers h left join transfers r
+                on r.marketplace_id = h.marketplace_id and r.pending_id = h.id
+            where h.debit_account = 'fees:platform' and h.type = 2 and r.id is null
+                and h.marketplace_id = coalesce(%(marketplace)s, h.marketplace_id)
+            group by h.marketplace_id, h.asset
+        ), earned as (
+            select marketplace_id, asset, sum(available_change) as amount
+            from entries where account = 'fees:platform'
+                and marketplace_id = coalesce(%(marketplace)s, marketplace_id)
+            group by marketplace_id, asset
+        ), compared as (
+            select marketplace_id || ' ' || asset as offender,
+                   coalesce(e.amount, 0) >= coalesce(t.amount, 0) as holds
+            from earned e full join taken t using (marketplace_id, asset)
+        )
+        """,
+    ),
     "I3 what is reserved is the sum of open holds": (
         "accounts",
         """

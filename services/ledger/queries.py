@@ -11,12 +11,23 @@ from chassis.database import Transaction
 from chassis.sql import compiled
 from kernel.ids import MarketplaceId, OrderId, TransferId, UserId
 from kernel.money import USDC
-from services.ledger.book import USER, Balance, HouseAccount, Transfer, TransferType
+from services.ledger.book import (
+    BORNE,
+    CREDITED,
+    FEES,
+    SUSPENSE,
+    USER,
+    Balance,
+    HouseAccount,
+    PlatformMoney,
+    Transfer,
+    TransferType,
+)
 from services.ledger.statement import Line
 from services.ledger.store import transfer_of
 from services.ledger.tables import TRANSFER, accounts, entries, transfers
 
-VERSION_MAX = 2**63 - 1
+NUMBER_MAX = 2**63 - 1
 
 
 class LedgerQueries:
@@ -68,7 +79,7 @@ class LedgerQueries:
             "marketplace_id": marketplace_id,
             "asset": asset,
             "account": f"{USER}{user_id}",
-            "before": VERSION_MAX if before is None else before,
+            "before": NUMBER_MAX if before is None else before,
             "limit": limit,
         }
         return [
@@ -133,6 +144,26 @@ class LedgerQueries:
         key = {"marketplace_id": marketplace_id, "asset": USDC, "names": sorted(set(names))}
         return [_house_account(row) for row in await tx.fetch(_NAMED_ACCOUNTS, key)]
 
+    async def platform_money(
+        self, tx: Transaction, *, marketplace_id: MarketplaceId, asset: str
+    ) -> PlatformMoney:
+        """Sum the platform's own money."""
+        row = await tx.fetchrow(_PLATFORM_MONEY, {"marketplace_id": marketplace_id, "asset": asset})
+        return PlatformMoney(asset=asset, **row._asdict())
+
+    async def platform_transfers(
+        self, tx: Transaction, *, marketplace_id: MarketplaceId, asset: str, before: int, limit: int
+    ) -> list[tuple[int, Transfer]]:
+        """Return transfers of the platform's own money, newest first, each with its number."""
+        chosen = {
+            "marketplace_id": marketplace_id,
+            "asset": asset,
+            "before": before,
+            "limit": limit,
+        }
+        rows = await tx.fetch(_PLATFORM_TRANSFERS, chosen)
+        return [(row.number, transfer_of(row)) for row in rows]
+
 
 def _house_account(row: Any) -> HouseAccount:
     return HouseAccount(number=row.number, name=row.name, asset=row.asset, balance=row.balance)
@@ -189,6 +220,40 @@ where a.marketplace_id = %(marketplace_id)s and a.kind <> 'user' and a.number > 
     and (b.balance <> 0 or not %(only_open)s)
 order by a.number limit %(limit)s
 """
+_PLATFORM_MONEY = f"""
+with sums as (
+    select a.account, coalesce((
+        select sum(e.available_change) from entries e
+        where e.marketplace_id = %(marketplace_id)s and e.asset = %(asset)s
+            and e.account = a.account
+    ), 0)::bigint as balance
+    from (values ('{FEES}'), ('{BORNE}'), ('{CREDITED}'), ('{SUSPENSE}')) as a (account)
+), taken as (
+    select coalesce(sum(t.amount) filter (where t.type = 3), 0)::bigint as withdrawn,
+           coalesce(sum(t.amount) filter (where t.type = 2 and not exists (
+               select from transfers r
+               where r.marketplace_id = t.marketplace_id and r.pending_id = t.id
+           )), 0)::bigint as reserved
+    from transfers t
+    where t.marketplace_id = %(marketplace_id)s and t.asset = %(asset)s
+        and t.debit_account = '{FEES}'
+)
+select (select balance from sums where account = '{FEES}') + withdrawn as earned,
+       -(select balance from sums where account = '{BORNE}') as borne,
+       withdrawn, reserved,
+       -(select balance from sums where account = '{CREDITED}') as credited,
+       (select balance from sums where account = '{SUSPENSE}') as suspense
+from taken
+"""  # noqa: S608 - joined from constants of this file
+# The condition is that of the index.
+_PLATFORM_TRANSFERS = f"""
+select {", ".join(column.name for column in TRANSFER)}, number
+from transfers
+where marketplace_id = %(marketplace_id)s and asset = %(asset)s and number < %(before)s
+    and type in (1, 3) and (debit_account in ('{FEES}', '{BORNE}', '{CREDITED}')
+        or credit_account in ('{FEES}', '{BORNE}', '{CREDITED}'))
+order by number desc limit %(limit)s
+"""  # noqa: S608 - joined from constants of this file
 _OF_MARKETPLACE = transfers.c.marketplace_id == sa.bindparam("marketplace_id")
 _FIND_TRANSFER = compiled(
     sa.select(*TRANSFER).where(_OF_MARKETPLACE, transfers.c.id == sa.bindparam("id"))

@@ -11,11 +11,12 @@ from services.ledger.book import (
     Balance,
     HouseAccount,
     Invariant,
+    PlatformMoney,
     Transfer,
 )
 from services.ledger.domain import AccountDiffers, TransferNotFound, UserNotFound
 from services.ledger.invariants import check
-from services.ledger.queries import LedgerQueries
+from services.ledger.queries import NUMBER_MAX, LedgerQueries
 from services.ledger.statement import PAYMENT_LINES_MAX, Line
 
 
@@ -160,6 +161,29 @@ class LedgerService:
         async with self._database.transaction() as tx:
             return await self._queries.named_accounts(
                 tx, marketplace_id=marketplace_id, names=names
+            )
+
+    async def platform_money(self, *, marketplace_id: MarketplaceId, asset: str) -> PlatformMoney:
+        """Return the platform's own money in a marketplace."""
+        async with self._database.transaction() as tx:
+            return await self._queries.platform_money(
+                tx, marketplace_id=marketplace_id, asset=asset
+            )
+
+    async def platform_transfers(
+        self, *, marketplace_id: MarketplaceId, asset: str, before: int | None, size: int
+    ) -> list[tuple[int, Transfer]]:
+        """Return a page of transfers of the platform's own money, newest first.
+
+        One more if there is another page.
+        """
+        async with self._database.transaction() as tx:
+            return await self._queries.platform_transfers(
+                tx,
+                marketplace_id=marketplace_id,
+                asset=asset,
+                before=NUMBER_MAX if before is None else before,
+                limit=size + 1,
             )
 
     async def check_invariants(self, *, marketplace_id: MarketplaceId | None) -> list[Invariant]:

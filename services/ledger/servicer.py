@@ -35,6 +35,8 @@ ACCESS = {
     "ListTransfers": allow("orders", OPERATOR, scope="read"),
     "GetTransfer": allow("orders", OPERATOR, scope="read"),
     "ListAccounts": allow("orders", OPERATOR),
+    "GetPlatformBalance": allow("gateway", OPERATOR, scope="admin"),
+    "ListPlatformEntries": allow("gateway", OPERATOR, scope="admin"),
     "CheckInvariants": allow(OPERATOR),
     "ListSuspense": allow("orders", OPERATOR),
     "CreditSuspense": allow(OPERATOR),
@@ -163,6 +165,26 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
             size=size,
         )
         return wire.accounts(found, size=size)
+
+    async def GetPlatformBalance(
+        self, request: ledger_pb2.GetPlatformBalanceRequest, context: Context
+    ) -> ledger_pb2.PlatformBalance:
+        found = await self._service.platform_money(
+            marketplace_id=_marketplace(), asset=request.asset
+        )
+        return wire.platform_balance(found)
+
+    async def ListPlatformEntries(
+        self, request: ledger_pb2.ListPlatformEntriesRequest, context: Context
+    ) -> ledger_pb2.ListPlatformEntriesResponse:
+        size = page_size(request.page)
+        found = await self._service.platform_transfers(
+            marketplace_id=_marketplace(),
+            asset=request.asset,
+            before=number_from_token(request.page.page_token),
+            size=size,
+        )
+        return wire.platform_entries(found, size=size)
 
     async def CheckInvariants(
         self, request: ledger_pb2.CheckInvariantsRequest, context: Context

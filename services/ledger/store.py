@@ -17,6 +17,7 @@ from chassis.database import Cursor, Transaction
 from chassis.idempotency import KEPT, RequestKey
 from chassis.outbox import Event, Outbox
 from kernel.ids import MarketplaceId, OrderId, TransferId
+from services.ledger import fees
 from services.ledger.book import (
     Account,
     Book,
@@ -66,18 +67,18 @@ class LedgerStore:
         asked: Mapping[MarketplaceId, Sequence[NewTransfer]],
         keys: Sequence[RequestKey] = (),
         looked_at: Collection[AccountKey] = (),
-        locks: bool = True,
+        at: dt.datetime | None = None,
     ) -> Batch:
         """Lock the accounts of the transfers asked, and read the rows that they refer to.
 
-        Locks users' and escrows' accounts in the order of their keys. locks: False, only reads
-        them. looked_at: accounts that no transfer needs to name. Raises: StaleBookError.
+        Locks users' and escrows' accounts by key, and last the fees taken. at: the time; None: only
+        reads. looked_at: accounts that no transfer needs to name. Raises: StaleBookError.
         """
         named = {
-            (marketplace, transfer.asset, name)
-            for marketplace, transfers in asked.items()
-            for transfer in transfers
-            for name in (transfer.debit, transfer.credit)
+            (m, t.asset, name)
+            for m, ts in asked.items()
+            for t in ts
+            for name in (t.debit, t.credit)
             if name
         }
         limited = {key for key in named if is_limited(key[2])} | set(looked_at)
@@ -87,9 +88,10 @@ class LedgerStore:
         answers = {answer_key(key) for key in keys}
         async with tx.pipeline():
             locked = await tx.execute(
-                _LOCK_ACCOUNTS if locks else _READ_ACCOUNTS,
+                _READ_ACCOUNTS if at is None else _LOCK_ACCOUNTS,
                 _ACCOUNT.values(limited) | _TRANSFER_ID.values(holds),
             )
+            earned = await fees.left(tx, fees.taken(asked), at=at)
             # After the locks, so that it sees what their last owners wrote.
             known = await tx.execute(_FIND_TRANSFERS, _TRANSFER_ID.values(ids))
             ends = await _maybe(tx, _FIND_RESOLUTIONS, _TRANSFER_ID, holds)
@@ -108,6 +110,8 @@ class LedgerStore:
             books[row.marketplace_id].resolved[row.pending_id] = TransferType(row.type)
         for row in await barred.fetchall():
             books[row.marketplace_id].barred.add(row.hold_id)
+        for row in await _rows(earned):
+            books[row.marketplace_id].earned[row.asset] = row.available
         self._derived.update(await _rows(seen))
         _require_locked(books, holds)
         return Batch(

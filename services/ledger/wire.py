@@ -12,10 +12,12 @@ from kernel.errors import InvalidArgument
 from kernel.ids import OrderId, TransferId, UserId
 from services.ledger.batch import Checked
 from services.ledger.book import (
+    PLATFORM,
     Balance,
     HouseAccount,
     Invariant,
     NewTransfer,
+    PlatformMoney,
     Result,
     Transfer,
     TransferCode,
@@ -235,6 +237,38 @@ def open_holds(
     page = found[:size]
     return ledger_pb2.ListOpenHoldsResponse(
         holds=[transfer(one) for _, one in page],
+        next_page_token=page_token(page[-1][0]) if len(found) > size else "",
+    )
+
+
+def platform_balance(found: PlatformMoney) -> ledger_pb2.PlatformBalance:
+    """Encode the platform's own money."""
+    message = ledger_pb2.PlatformBalance()
+    for name in (
+        "earned",
+        "borne",
+        "withdrawn",
+        "available",
+        "reserved",
+        "credited",
+        "suspense",
+    ):
+        _fill_money(getattr(message, name), found.asset, getattr(found, name))
+    return message
+
+
+def platform_entries(
+    found: Sequence[tuple[int, Transfer]], *, size: int
+) -> ledger_pb2.ListPlatformEntriesResponse:
+    """Encode a page of transfers: a line for each account of the platform that they change."""
+    page = found[:size]
+    return ledger_pb2.ListPlatformEntriesResponse(
+        entries=[
+            ledger_pb2.PlatformEntry(transfer=transfer(one), account=account, change=change)
+            for _, one in page
+            for account, change in ((one.debit, -one.amount), (one.credit, one.amount))
+            if account in PLATFORM
+        ],
         next_page_token=page_token(page[-1][0]) if len(found) > size else "",
     )
 

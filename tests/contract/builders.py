@@ -233,6 +233,8 @@ LEDGER: dict[str, Callable[[], Any]] = {
     "ListTransfers": lambda: ledger.ListTransfersRequest(order_id=ident()),
     "GetTransfer": lambda: ledger.GetTransferRequest(transfer_id=ident()),
     "ListAccounts": lambda: ledger.ListAccountsRequest(page=page(), accounts=[f"user:{ident()}"]),
+    "GetPlatformBalance": lambda: ledger.GetPlatformBalanceRequest(asset="USDC"),
+    "ListPlatformEntries": lambda: ledger.ListPlatformEntriesRequest(asset="USDC", page=page()),
     "CheckInvariants": ledger.CheckInvariantsRequest,
     "ListSuspense": lambda: ledger.ListSuspenseRequest(only_open=True, page=page()),
     "CreditSuspense": lambda: ledger.CreditSuspenseRequest(transfer_id=ident(), reason="Theirs"),

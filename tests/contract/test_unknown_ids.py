@@ -19,6 +19,8 @@ NEEDS_NOTHING = {
     ("ledger", "CheckTransfers"),
     ("ledger", "ListTransfers"),
     ("ledger", "ListAccounts"),
+    ("ledger", "GetPlatformBalance"),
+    ("ledger", "ListPlatformEntries"),
     ("ledger", "CheckInvariants"),
     ("ledger", "ListSuspense"),
     ("ledger", "ListCorrections"),

@@ -161,6 +161,7 @@ async def test_lists_show_nothing_of_another_marketplace(
         "/orders",
         "/users",
         "/withdrawals",
+        "/platform/entries",
         "/disputes",
         "/auth/api-keys",
         "/webhooks",

@@ -108,7 +108,7 @@ async def test_a_changed_account_is_not_overwritten(house: House) -> None:
 
     async def write_what_was_written_since() -> None:
         async with house.replicas[0].database.transaction() as tx:
-            batch = await store.load(tx, asked={house.marketplace: asked}, keys=[])
+            batch = await store.load(tx, asked={house.marketplace: asked}, keys=[], at=at)
             book = batch.books[house.marketplace]
             assert [one.status for one in decide(book, asked=asked, at=at)] == [CREATED]
             account = book.accounts[USDC, ann]

@@ -5,6 +5,7 @@ import uuid
 import pytest
 
 from kernel.ids import MarketplaceId
+from services.ledger.book import FEES
 from tests.integration.ledger.conftest import WORLD, House, bar, escrow, pending, post, single, void
 
 # Changes that need the owner's rights, and the check that finds each.
@@ -16,6 +17,10 @@ TAMPERINGS = [
     ("update ledger.transfers set amount = amount + 1 where type = 1", "I1 every transfer"),
     ("delete from ledger.entries where reserved_change > 0", "I1 every transfer"),
     ("update ledger.accounts set credits = credits + 1 where kind = 'user'", "I2"),
+    (
+        "update ledger.entries set available_change = -1 where account = 'fees:platform'",
+        "I2 no platform",
+    ),
     (
         "update ledger.accounts set holds = holds + 1, credits = credits + 1 where kind = 'user'",
         "I3",
@@ -41,7 +46,7 @@ async def lived_in(house: House) -> None:
     await house.post(
         post(first, 60), void(second), single(order, bob, 50), single(order, WORLD, 10)
     )
-    await house.post(bar(pending(bob, order, 20)))
+    await house.post(bar(pending(bob, order, 20)), single(WORLD, FEES, 5))
 
 
 async def test_every_invariant_holds_in_a_used_ledger(own_house: House) -> None:
@@ -49,7 +54,7 @@ async def test_every_invariant_holds_in_a_used_ledger(own_house: House) -> None:
 
     found = await own_house.holds()
 
-    assert len(found) == 8
+    assert len(found) == 9
     assert all(
         one.details.endswith(" checked: ok") and not one.details.startswith("0 ") for one in found
     )

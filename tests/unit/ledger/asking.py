@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from kernel.ids import MarketplaceId, OrderId, TransferId
 from services.ledger.book import (
+    BORNE,
+    FEES,
     Account,
     Book,
     Entry,
@@ -140,13 +142,33 @@ class Ledger:
     def reserved(self, name: str) -> int:
         return self.accounts[name].holds
 
+    def earned(self) -> int:
+        """Return what the platform can take of its fees."""
+        own = sum(one.available_change for one in self.entries if one.account == FEES)
+        borne = sum(one.available_change for one in self.entries if one.account == BORNE)
+        return (
+            own
+            + min(borne, 0)
+            - sum(
+                one.amount
+                for one in self.transfers.values()
+                if one.type is TransferType.PENDING
+                and one.debit == FEES
+                and one.id not in self.resolved
+            )
+        )
+
     def _book(self, asked: Sequence[NewTransfer]) -> Book:
         wanted = {one.id for one in asked} | {one.pending_id for one in asked if one.pending_id}
         known = {key: self.transfers[key] for key in wanted if key in self.transfers}
         names = {name for one in asked for name in (one.debit, one.credit)}
         names |= {name for one in known.values() for name in (one.debit, one.credit)}
+        earned = {}
+        if any(one.debit == FEES for one in asked):
+            earned["USDC"] = self.earned()
         return Book(
             marketplace_id=MARKETPLACE,
+            earned=earned,
             accounts={
                 ("USDC", name): copy.copy(self.accounts[name])
                 for name in names

@@ -12,7 +12,13 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from kernel.ids import TransferId
-from services.ledger.book import NewTransfer, TransferStatus, TransferType, is_limited
+from services.ledger.book import (
+    FEES,
+    NewTransfer,
+    TransferStatus,
+    TransferType,
+    is_limited,
+)
 from tests.unit.ledger.asking import (
     ANN,
     BOB,
@@ -29,7 +35,7 @@ from tests.unit.ledger.asking import (
 )
 
 USERS = (ANN, BOB)
-ACCOUNTS = (*USERS, EVE, escrow(1), escrow(2), WORLD, "fees:platform")
+ACCOUNTS = (*USERS, EVE, escrow(1), escrow(2), WORLD, FEES)
 numbers = st.integers(1, 12)
 names = st.sampled_from(ACCOUNTS)
 amounts = st.integers(0, 120)
@@ -100,7 +106,8 @@ class Oracle:
         if amount <= 0 or asked.debit == asked.credit or EVE in {asked.debit, asked.credit}:
             return True
         spendable = self.posted(asked.debit) - self.reserved(asked.debit)
-        return is_limited(asked.debit) and spendable < amount
+        has_limit = is_limited(asked.debit) or asked.debit == FEES
+        return has_limit and spendable < amount
 
     def _cannot_bar(self, asked: NewTransfer) -> bool:
         named = self.find(asked.pending_id)
@@ -179,6 +186,10 @@ class LedgerMachine(RuleBasedStateMachine):
             assert self.oracle.reserved(name) == account.holds
             assert account.available >= 0
             assert account.holds >= 0
+
+    @invariant()
+    def no_more_than_the_fees_that_were_earned_is_taken(self) -> None:
+        assert self.oracle.posted(FEES) >= self.oracle.reserved(FEES)
 
     @invariant()
     def entries_sum_to_zero_and_tell_every_figure(self) -> None:

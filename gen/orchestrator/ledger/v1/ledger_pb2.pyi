@@ -302,6 +302,56 @@ class ListAccountsResponse(_message.Message):
     next_page_token: str
     def __init__(self, accounts: _Optional[_Iterable[_Union[AccountBalance, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
+class GetPlatformBalanceRequest(_message.Message):
+    __slots__ = ("asset",)
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    asset: str
+    def __init__(self, asset: _Optional[str] = ...) -> None: ...
+
+class PlatformBalance(_message.Message):
+    __slots__ = ("earned", "borne", "withdrawn", "available", "reserved", "credited", "suspense")
+    EARNED_FIELD_NUMBER: _ClassVar[int]
+    BORNE_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAWN_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
+    CREDITED_FIELD_NUMBER: _ClassVar[int]
+    SUSPENSE_FIELD_NUMBER: _ClassVar[int]
+    earned: _common_pb2.Money
+    borne: _common_pb2.Money
+    withdrawn: _common_pb2.Money
+    available: _common_pb2.Money
+    reserved: _common_pb2.Money
+    credited: _common_pb2.Money
+    suspense: _common_pb2.Money
+    def __init__(self, earned: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., borne: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., withdrawn: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., available: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., reserved: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., credited: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., suspense: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
+
+class ListPlatformEntriesRequest(_message.Message):
+    __slots__ = ("asset", "page")
+    ASSET_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    asset: str
+    page: _common_pb2.PageRequest
+    def __init__(self, asset: _Optional[str] = ..., page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ...) -> None: ...
+
+class PlatformEntry(_message.Message):
+    __slots__ = ("transfer", "account", "change")
+    TRANSFER_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    transfer: Transfer
+    account: str
+    change: int
+    def __init__(self, transfer: _Optional[_Union[Transfer, _Mapping]] = ..., account: _Optional[str] = ..., change: _Optional[int] = ...) -> None: ...
+
+class ListPlatformEntriesResponse(_message.Message):
+    __slots__ = ("entries", "next_page_token")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[PlatformEntry]
+    next_page_token: str
+    def __init__(self, entries: _Optional[_Iterable[_Union[PlatformEntry, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
 class ListSuspenseRequest(_message.Message):
     __slots__ = ("only_open", "page")
     ONLY_OPEN_FIELD_NUMBER: _ClassVar[int]

@@ -112,6 +112,16 @@ class LedgerServiceStub:
                 request_serializer=orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.ListCorrectionsRequest.SerializeToString,
                 response_deserializer=orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.ListCorrectionsResponse.FromString,
                 _registered_method=True)
+        self.GetPlatformBalance = channel.unary_unary(
+                '/orchestrator.ledger.v1.LedgerService/GetPlatformBalance',
+                request_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.GetPlatformBalanceRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.PlatformBalance.FromString,
+                _registered_method=True)
+        self.ListPlatformEntries = channel.unary_unary(
+                '/orchestrator.ledger.v1.LedgerService/ListPlatformEntries',
+                request_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListPlatformEntriesRequest.SerializeToString,
+                response_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListPlatformEntriesResponse.FromString,
+                _registered_method=True)
 
 
 class LedgerServiceServicer:
@@ -240,6 +250,22 @@ class LedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPlatformBalance(self, request, context):
+        """Read the platform's own money: the fees that it has earned, borne and withdrawn, what can be
+        withdrawn, and what its wallet has credited to users. A transfer that takes more from
+        `fees:platform` than can be withdrawn is refused with INSUFFICIENT_FUNDS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPlatformEntries(self, request, context):
+        """List the lines of the platform's own money, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LedgerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -317,6 +343,16 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.ListCorrections,
                     request_deserializer=orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.ListCorrectionsRequest.FromString,
                     response_serializer=orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.ListCorrectionsResponse.SerializeToString,
+            ),
+            'GetPlatformBalance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPlatformBalance,
+                    request_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.GetPlatformBalanceRequest.FromString,
+                    response_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.PlatformBalance.SerializeToString,
+            ),
+            'ListPlatformEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPlatformEntries,
+                    request_deserializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListPlatformEntriesRequest.FromString,
+                    response_serializer=orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListPlatformEntriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -726,6 +762,60 @@ class LedgerService:
             '/orchestrator.ledger.v1.LedgerService/ListCorrections',
             orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.ListCorrectionsRequest.SerializeToString,
             orchestrator_dot_ledger_dot_v1_dot_corrections__pb2.ListCorrectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPlatformBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.ledger.v1.LedgerService/GetPlatformBalance',
+            orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.GetPlatformBalanceRequest.SerializeToString,
+            orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.PlatformBalance.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPlatformEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/orchestrator.ledger.v1.LedgerService/ListPlatformEntries',
+            orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListPlatformEntriesRequest.SerializeToString,
+            orchestrator_dot_ledger_dot_v1_dot_ledger__pb2.ListPlatformEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -72,6 +72,13 @@ class LedgerServiceStub:
     """
     ListCorrections: _aio.UnaryUnaryMultiCallable[_corrections_pb2.ListCorrectionsRequest, _corrections_pb2.ListCorrectionsResponse]
     """List corrections, oldest first."""
+    GetPlatformBalance: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetPlatformBalanceRequest, _ledger_pb2.PlatformBalance]
+    """Read the platform's own money: the fees that it has earned, borne and withdrawn, what can be
+    withdrawn, and what its wallet has credited to users. A transfer that takes more from
+    `fees:platform` than can be withdrawn is refused with INSUFFICIENT_FUNDS.
+    """
+    ListPlatformEntries: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListPlatformEntriesRequest, _ledger_pb2.ListPlatformEntriesResponse]
+    """List the lines of the platform's own money, newest first."""
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Accounts and transfers of one marketplace. Every call can also fail with UNAUTHENTICATED,
@@ -220,5 +227,24 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_corrections_pb2.ListCorrectionsRequest, _abc.Awaitable[_corrections_pb2.ListCorrectionsResponse]],
     ) -> _abc.Awaitable[_corrections_pb2.ListCorrectionsResponse]:
         """List corrections, oldest first."""
+
+    @_abc_1.abstractmethod
+    def GetPlatformBalance(
+        self,
+        request: _ledger_pb2.GetPlatformBalanceRequest,
+        context: _aio.ServicerContext[_ledger_pb2.GetPlatformBalanceRequest, _abc.Awaitable[_ledger_pb2.PlatformBalance]],
+    ) -> _abc.Awaitable[_ledger_pb2.PlatformBalance]:
+        """Read the platform's own money: the fees that it has earned, borne and withdrawn, what can be
+        withdrawn, and what its wallet has credited to users. A transfer that takes more from
+        `fees:platform` than can be withdrawn is refused with INSUFFICIENT_FUNDS.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPlatformEntries(
+        self,
+        request: _ledger_pb2.ListPlatformEntriesRequest,
+        context: _aio.ServicerContext[_ledger_pb2.ListPlatformEntriesRequest, _abc.Awaitable[_ledger_pb2.ListPlatformEntriesResponse]],
+    ) -> _abc.Awaitable[_ledger_pb2.ListPlatformEntriesResponse]:
+        """List the lines of the platform's own money, newest first."""
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _aio.Server) -> None: ...

@@ -1,0 +1,76 @@
+"""The platform's fees in PostgreSQL: locked by whoever takes from them, and what is left.
+
+They are the sum of their entries, so that orders which pay fees never wait for each other. Only a
+transfer that takes from them locks their row.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from chassis.arrays import Columns
+from chassis.database import Cursor, Transaction
+from kernel.ids import MarketplaceId
+from services.ledger.book import BORNE, FEES, NewTransfer
+
+
+def taken(asked: Mapping[MarketplaceId, Sequence[NewTransfer]]) -> set[tuple[UUID, str]]:
+    """Return the marketplaces and assets of transfers that take from the fees."""
+    return {
+        (marketplace, transfer.asset)
+        for marketplace, transfers in asked.items()
+        for transfer in transfers
+        if transfer.debit == FEES
+    }
+
+
+async def left(
+    tx: Transaction, wanted: set[tuple[UUID, str]], *, at: dt.datetime | None
+) -> Cursor | None:
+    """Read what can be taken of fees, and lock them first; None: none is wanted.
+
+    at: when an account is opened that has never earned a fee, so that there is a row to lock. None:
+    nothing is locked.
+    """
+    if not wanted:
+        return None
+    values = _ASSET.values(sorted(wanted))
+    if at is not None:
+        await tx.execute(_OPEN, values | {"at": at})
+        await tx.execute(_LOCK, values)
+    return await tx.execute(_LEFT, values)
+
+
+_ASSET = Columns("k", marketplace_id="uuid", asset="text")
+_OPEN = f"""
+insert into accounts (marketplace_id, asset, name, opened_at)
+select marketplace_id, asset, '{FEES}', %(at)s from {_ASSET.unnested}
+on conflict do nothing
+"""  # noqa: S608 - joined from constants of this file
+_LOCK = f"""
+select from {_ASSET.unnested} join accounts a using (marketplace_id, asset)
+where a.name = '{FEES}'
+order by marketplace_id, asset
+for no key update of a
+"""
+# Fees earned, less those borne, and less what open holds of the platform keep.
+_LEFT = f"""
+select marketplace_id, asset, (
+    coalesce((
+        select sum(e.available_change) from entries e
+        where e.marketplace_id = k.marketplace_id and e.asset = k.asset and e.account = '{FEES}'
+    ), 0) + least(coalesce((
+        select sum(e.available_change) from entries e
+        where e.marketplace_id = k.marketplace_id and e.asset = k.asset and e.account = '{BORNE}'
+    ), 0), 0) - coalesce((
+        select sum(h.amount) from transfers h
+        where h.marketplace_id = k.marketplace_id and h.asset = k.asset
+            and h.debit_account = '{FEES}' and h.type = 2
+            and not exists (
+                select from transfers r
+                where r.marketplace_id = h.marketplace_id and r.pending_id = h.id
+            )
+    ), 0)
+)::bigint as available
+from {_ASSET.unnested}
+"""  # noqa: S608 - joined from constants of this file
