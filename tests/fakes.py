@@ -125,6 +125,8 @@ class FakeEscrow:
     commands: dict[uuid.UUID, Command] = field(default_factory=dict)
     orders: dict[uuid.UUID, Order] = field(default_factory=dict)
     kinds: dict[uuid.UUID, str] = field(default_factory=dict)
+    # Whose wallet pays a withdrawal; None: the platform's.
+    payers: dict[uuid.UUID, uuid.UUID | None] = field(default_factory=dict)
     fails: dict[str, str] = field(default_factory=dict)
     # What is refused before there is a command, by kind.
     refuses: dict[str, DomainError] = field(default_factory=dict)
@@ -197,7 +199,7 @@ class FakeEscrow:
         return self._start("credit", command_id, user_id, (_pay("WALLET", amount),))
 
     async def flaw_of(
-        self, *, user_id: uuid.UUID, destination: str, memo: Memo | None, amount: int
+        self, *, user_id: uuid.UUID | None, destination: str, memo: Memo | None, amount: int
     ) -> Flaw | None:
         """Tell what is known of an address."""
         del user_id, memo, amount
@@ -208,14 +210,16 @@ class FakeEscrow:
         self,
         *,
         command_id: uuid.UUID,
-        user_id: uuid.UUID,
+        user_id: uuid.UUID | None,
         destination: str,
         memo: Memo | None,
         amount: int,
     ) -> Command:
         """Accept a payment to an address outside."""
         del destination, memo
-        return self._start("withdraw", command_id, user_id, (_pay("WALLET", amount),))
+        self.payers[command_id] = user_id
+        payer = user_id or uuid.UUID(int=0)
+        return self._start("withdraw", command_id, payer, (_pay("WALLET", amount),))
 
     async def command(self, *, command_id: uuid.UUID, wait_seconds: int) -> Command:
         """Tell the end, when it is let."""

@@ -67,7 +67,7 @@ ABOUT = About(
         "Orders": "Create an order, read it, and take it from reservation to its end.",
         "Users": "The people and businesses of the marketplace: balances, wallets, deposits.",
         "Withdrawals": "Payments of users' money to accounts outside.",
-        "Platform": "The marketplace's own money: fees earned and borne.",
+        "Platform": "The marketplace's own money: fees earned and borne, and their withdrawal.",
         "Disputes": "The cases of support: evidence, assignment, decisions.",
         "Events": "A live stream of events, with replay.",
         "Webhooks": "Events, signed and sent to URLs of the marketplace.",

@@ -35,7 +35,7 @@ MemoType = Literal["TEXT", "ID", "HASH"]
 STATES: Names[Status] = Names(withdrawals_pb2.WithdrawalState, "WITHDRAWAL_STATE_")
 MEMOS: Names[MemoType] = Names(common_pb2.MemoType, "MEMO_TYPE_")
 WithdrawalId = Annotated[str, StringConstraints(pattern=r"^wd_[0-9A-Za-z]{22}$")]
-_NOT_PAYABLE = (
+NOT_PAYABLE = (
     "WITHDRAWAL_DESTINATION_INVALID",
     "INSUFFICIENT_FUNDS",
     "WITHDRAWAL_AMOUNT_NOT_ALLOWED",
@@ -44,7 +44,7 @@ _NOT_PAYABLE = (
     "WITHDRAWAL_DAILY_LIMIT_EXCEEDED",
 )
 # For an action that needs no more than its path.
-_EXAMPLES = {"nothing": {}}  # type: dict[str, dict[str, object]]
+EXAMPLES = {"nothing": {}}  # type: dict[str, dict[str, object]]
 routes = Routes("Withdrawals")
 
 
@@ -67,7 +67,7 @@ class WithdrawalFailure(Output):
     message: str
 
 
-class Withdrawal(Output):
+class PaidOut(Output):
     """A payment to an account outside. inProgress: it is being carried out.
 
     createdBy, committedBy, approvedBy: the id of the API key that did so; null: the user, or none.
@@ -75,7 +75,6 @@ class Withdrawal(Output):
     """
 
     id: WithdrawalId
-    userId: str
     amount: Decimal
     currency: str
     destination: str
@@ -95,12 +94,23 @@ class Withdrawal(Output):
     approvalEndsAt: Time | None
 
 
+class Withdrawal(PaidOut):
+    """A payment of a user's money to an account outside."""
+
+    userId: str
+
+
 def withdrawal(message: withdrawals_pb2.Withdrawal) -> Withdrawal:
-    """Print a withdrawal."""
+    """Print a withdrawal of a user."""
+    found = paid_out(message)
+    return {"id": found["id"], "userId": message.user.public_id, **found}
+
+
+def paid_out(message: withdrawals_pb2.Withdrawal) -> PaidOut:
+    """Print a withdrawal of a user or of the platform."""
     has_failed = message.state == withdrawals_pb2.WITHDRAWAL_STATE_FAILED
     return {
         "id": public("wd", message.id),
-        "userId": message.user.public_id,
         "amount": amount(message.amount),
         "currency": message.amount.asset,
         "destination": message.destination,
@@ -144,7 +154,7 @@ def withdrawal(message: withdrawals_pb2.Withdrawal) -> Withdrawal:
             "commit": True,
         },
     },
-    refusals=("USER_NOT_FOUND", "WALLET_NOT_FOUND", *_NOT_PAYABLE),
+    refusals=("USER_NOT_FOUND", "WALLET_NOT_FOUND", *NOT_PAYABLE),
 )
 async def create_withdrawal(call: Call, body: CreateWithdrawal) -> Answer[Success[Withdrawal]]:
     """Create a withdrawal; with `commit`, hold the amount and pay it out at once.
@@ -205,8 +215,8 @@ async def get_withdrawal(call: Call) -> Answer[Success[Withdrawal]]:
     scope=WRITE,
     waits=True,
     previews=True,
-    examples=_EXAMPLES,
-    refusals=("WITHDRAWAL_NOT_FOUND", "WITHDRAWAL_NOT_COMMITTABLE", *_NOT_PAYABLE),
+    examples=EXAMPLES,
+    refusals=("WITHDRAWAL_NOT_FOUND", "WITHDRAWAL_NOT_COMMITTABLE", *NOT_PAYABLE),
 )
 async def commit_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withdrawal]]:
     """Hold the amount and pay it out.
@@ -225,12 +235,12 @@ async def commit_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withdr
     scope=WRITE,
     waits=True,
     previews=True,
-    examples=_EXAMPLES,
+    examples=EXAMPLES,
     refusals=(
         "WITHDRAWAL_NOT_FOUND",
         "WITHDRAWAL_NOT_APPROVABLE",
         "WITHDRAWAL_APPROVAL_IS_OWN",
-        *_NOT_PAYABLE,
+        *NOT_PAYABLE,
     ),
 )
 async def approve_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withdrawal]]:
@@ -249,7 +259,7 @@ async def approve_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withd
     "/withdrawals/{id}/cancel",
     scope=WRITE,
     previews=True,
-    examples=_EXAMPLES,
+    examples=EXAMPLES,
     refusals=("WITHDRAWAL_NOT_FOUND", "INVALID_STATE"),
 )
 async def cancel_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Withdrawal]]:

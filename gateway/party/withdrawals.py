@@ -79,7 +79,10 @@ class WithdrawalFailure(Output):
 
 
 class Withdrawal(Output):
-    """A payment to an account outside. in_progress: it is being carried out."""
+    """A payment to an account outside. in_progress: it is being carried out.
+
+    approval_ends_at: until when the marketplace must approve it; null: it need not.
+    """
 
     id: Id
     amount: Number
@@ -95,6 +98,7 @@ class Withdrawal(Output):
     created_at: Time
     committed_at: Time | None
     finished_at: Time | None
+    approval_ends_at: Time | None
 
 
 class Withdrawals(Output):
@@ -124,6 +128,7 @@ def withdrawal(message: withdrawals_pb2.Withdrawal) -> Withdrawal:
         "created_at": time(message.created_at),
         "committed_at": time_or_none(message, "committed_at"),
         "finished_at": time_or_none(message, "finished_at"),
+        "approval_ends_at": time_or_none(message, "approval_ends_at"),
     }
 
 
@@ -215,7 +220,8 @@ async def get_withdrawal(call: Call) -> Answer[Withdrawal]:
 async def commit_withdrawal(call: Call, _body: Nothing) -> Answer[Withdrawal]:
     """Hold the amount and pay it out.
 
-    A withdrawal that the chain refuses for good is `failed`, and its amount is available again.
+    A withdrawal that the chain refuses for good is `failed`, and its amount is available again. One
+    that the marketplace must approve is `awaiting_approval`, and nothing is held for it.
     """
     request = withdrawals_pb2.CommitWithdrawalRequest(**call.awaited(), withdrawal_id=_id(call))
     with _hiding_others():
@@ -231,7 +237,7 @@ async def commit_withdrawal(call: Call, _body: Nothing) -> Answer[Withdrawal]:
     refusals=("WITHDRAWAL_NOT_FOUND", "INVALID_STATE"),
 )
 async def cancel_withdrawal(call: Call, _body: Nothing) -> Answer[Withdrawal]:
-    """Cancel a withdrawal that was not committed."""
+    """Cancel a withdrawal that was not committed, or that waits for an approval."""
     request = withdrawals_pb2.CancelWithdrawalRequest(**call.written(), withdrawal_id=_id(call))
     with _hiding_others():
         canceled = await call.change(call.backends.orders.CancelWithdrawal, request)

@@ -162,6 +162,7 @@ class Parts:
             holders=Holders(),
             chain=self.chain,
             destinations=self.destinations,
+            keyring=self.keyring,
             ends=self.ends,
             network=Network(
                 passphrase=self.settings.stellar_network_passphrase,

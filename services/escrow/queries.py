@@ -14,6 +14,7 @@ from services.escrow.domain import Command, Escrow, EscrowNotFound, Wallet
 from services.escrow.ports import Chain
 from services.escrow.wallets.destinations import Destinations
 from services.escrow.wallets.holders import Holder, Holders
+from services.escrow.wallets.keyring import Keyring
 from services.escrow.wallets.store import WalletStore
 
 # Networks that have a name besides their passphrase.
@@ -60,6 +61,7 @@ class Queries:
     holders: Holders
     chain: Chain
     destinations: Destinations
+    keyring: Keyring
     ends: Ends[Name]
     network: Network
 
@@ -78,17 +80,20 @@ class Queries:
         self,
         *,
         marketplace_id: uuid.UUID,
-        user_id: uuid.UUID,
+        user_id: uuid.UUID | None,
         address: str,
         memo: Memo | None,
         amount: int,
     ) -> Flaw | None:
-        """Return why a user's wallet may not pay an amount to an address; None: it may.
+        """Return why a wallet may not pay an amount to an address; None: it may.
 
-        Raises: WalletNotFound; ChainUnavailable.
+        user_id: whose wallet; None: the platform's. Raises: WalletNotFound; ChainUnavailable.
         """
-        wallet = await self.wallet(marketplace_id=marketplace_id, user_id=user_id)
-        found = self.destinations.flaw(address, wallet=wallet, memo=memo, amount=amount)
+        if user_id is None:
+            payer = (await self.keyring.platform()).address
+        else:
+            payer = (await self.wallet(marketplace_id=marketplace_id, user_id=user_id)).address
+        found = self.destinations.flaw(address, payer=payer, memo=memo, amount=amount)
         return (await found)[0]
 
     async def escrow(self, *, marketplace_id: uuid.UUID, order_id: uuid.UUID) -> Escrow:

@@ -13,6 +13,7 @@ from chassis.idempotency import Answer, request_key
 from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, allow
 from chassis.server import Binding
 from chassis.wire import money_from_proto, page_size, uuid_from_token
+from kernel.errors import InvalidArgument
 from services.escrow import wire
 from services.escrow.checks import CheckMethods
 from services.escrow.commands.acceptance import Request
@@ -201,7 +202,7 @@ class EscrowServicer(CheckMethods, escrow_pb2_grpc.EscrowServiceServicer):
     ) -> escrow_pb2.CheckDestinationResponse:
         flaw = await self._queries.flaw(
             marketplace_id=_marketplace(),
-            user_id=uuid.UUID(request.user_id),
+            user_id=_payer(request),
             address=request.destination.address,
             memo=wire.memo(request.destination),
             amount=request.amount.minor_units,
@@ -215,7 +216,7 @@ class EscrowServicer(CheckMethods, escrow_pb2_grpc.EscrowServiceServicer):
     ) -> escrow_pb2.Command:
         answer = await self._wallets.withdraw(
             _asked(request, CommandKind.WITHDRAW),
-            user_id=uuid.UUID(request.user_id),
+            user_id=_payer(request),
             amount=money_from_proto(request.amount),
             address=request.destination.address,
             memo=wire.memo(request.destination),
@@ -352,6 +353,18 @@ class EscrowServicer(CheckMethods, escrow_pb2_grpc.EscrowServiceServicer):
 
 def _ruling(request: Any) -> Ruling:
     return Ruling(by=identity.current().principal, why=request.why)
+
+
+def _payer(
+    request: escrow_pb2.CheckDestinationRequest | escrow_pb2.WithdrawRequest,
+) -> uuid.UUID | None:
+    """Return the user whose wallet pays; None: the platform's does. Raises: InvalidArgument."""
+    if request.by_platform == bool(request.user_id):
+        raise InvalidArgument(
+            "Invalid field: user_id",
+            fields=[("user_id", "must be given unless the platform pays, and not then")],
+        )
+    return None if request.by_platform else uuid.UUID(request.user_id)
 
 
 def _marketplace() -> uuid.UUID:

@@ -14,12 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.settings import child_environment
+from kernel.money import CENT
 from tests.e2e.routes import MILESTONE, STATES, routes
 from tests.e2e.tenants import (
     Tenant,
+    a_fee_withdrawal,
+    a_fee_withdrawal_to_approve,
     a_webhook,
     a_withdrawal,
     a_withdrawal_to_approve,
+    earn,
     webhooks_to_act_on,
 )
 from tests.shop import Pair, Shop, data_of
@@ -136,6 +140,11 @@ async def _populate(shop: Shop) -> dict[str, list[str]]:
     for route in (one for one in routes(shop.stack) if one.needs_id and one.kind == "webhooks"):
         left = spare[1:] if route.method == "DELETE" else spare[:1]
         found[f"/api/v1{route.path}"] = [acted[route.path]] if route.path in acted else left
+    await earn(shop, minor_units=10_000 * CENT)
+    for route in (one for one in routes(shop.stack) if one.needs_id and one.kind == "platform"):
+        approving = route.path.endswith("/approve")
+        make_fee = a_fee_withdrawal_to_approve if approving else a_fee_withdrawal
+        found[f"/api/v1{route.path}"] = [await make_fee(shop) for _ in range(ORDERS_EACH)]
     answers = [await shop.post("/auth/api-keys", {"scopes": ["read"]}) for _ in range(SPARE_KEYS)]
     keys = [data_of(answer, status=201)["id"] for answer in answers]
     acted_on = await asyncio.gather(*(_objects(shop, pair, path) for path in STATES))

@@ -24,6 +24,19 @@ ANY_SCOPE = frozenset({"/me"})
 TEST_ONLY = frozenset({"/test/clock"})
 # An account of the devnet's own that holds USDC.
 OUTSIDE = "GCLSOHCCFBAJBK5IYKYX2MAJXDITGL6X4YDZYSYUWDYU74KEU5LFKLKQ"
+# Lists of the marketplace's own things, with a cursor and without an id.
+LISTS = frozenset(
+    {
+        "/orders",
+        "/users",
+        "/withdrawals",
+        "/platform/withdrawals",
+        "/platform/entries",
+        "/disputes",
+        "/auth/api-keys",
+        "/webhooks",
+    }
+)
 # A body that each route with one accepts; the order's amount is 1.00.
 _BODIES: Mapping[str, Body] = {
     "/orders": {"buyerId": "nobody", "sellerId": "noone", "amount": "1.00", "title": "Logo"},
@@ -45,6 +58,10 @@ _BODIES: Mapping[str, Body] = {
     "/withdrawals/{id}/commit": None,
     "/withdrawals/{id}/approve": None,
     "/withdrawals/{id}/cancel": None,
+    "/platform/withdrawals": {"amount": "1.00", "destination": OUTSIDE},
+    "/platform/withdrawals/{id}/commit": None,
+    "/platform/withdrawals/{id}/approve": None,
+    "/platform/withdrawals/{id}/cancel": None,
     "/disputes/{id}/assign": {"agentId": "agent-7"},
     "/disputes/{id}/evidence": {"evidence": ["https://example.org/proof"]},
     "/disputes/{id}/resolve": {"decision": "FULL_REFUND"},
@@ -62,6 +79,7 @@ NOT_FOUND: Mapping[str, str] = {
     "users": "USER_NOT_FOUND",
     "balances": "USER_NOT_FOUND",
     "withdrawals": "WITHDRAWAL_NOT_FOUND",
+    "platform": "WITHDRAWAL_NOT_FOUND",
     "disputes": "DISPUTE_NOT_FOUND",
     "auth": "API_KEY_NOT_FOUND",
     "webhooks": "WEBHOOK_NOT_FOUND",
@@ -90,6 +108,14 @@ STATES: Mapping[str, str] = {
     "/disputes/{id}/resolve": "DISPUTED",
 }
 _BASE = "/api/v1"
+# How ids of a kind begin, in a path.
+_PREFIXES = {
+    "orders": "ord",
+    "disputes": "dsp",
+    "withdrawals": "wd",
+    "platform": "wd",
+    "webhooks": "wh",
+}
 # The ref of the milestone that a path names.
 MILESTONE = "all"
 # The id of an offer that no order has, in a path that names one.
@@ -115,7 +141,10 @@ class Route:
 
     @property
     def kind(self) -> str:
-        """The kind of its {id}: orders, users, balances, withdrawals, disputes and so on."""
+        """The kind of its {id}: orders, users, balances, withdrawals, disputes or auth (keys).
+
+        An id of the kind platform is that of a withdrawal of its fees.
+        """
         return self.path.split("/")[1]
 
     @property
@@ -188,6 +217,4 @@ def unknown_id(route: Route) -> str:
     """Return a valid id of an object that does not exist."""
     if route.kind == "auth":
         return id_of(make("live")[1]) or ""
-    prefixes = {"orders": "ord", "disputes": "dsp", "withdrawals": "wd", "webhooks": "wh"}
-    prefix = prefixes.get(route.kind, "usr")
-    return to_public(prefix, new_id())
+    return to_public(_PREFIXES.get(route.kind, "usr"), new_id())

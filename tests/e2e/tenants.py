@@ -12,6 +12,7 @@ from chassis.database import Database
 from deploy.local import credentials, identities
 from deploy.operator.client import Operator
 from gateway.keys import SCOPES, KeyStore
+from kernel.money import CENT
 from tests.e2e.routes import OUTSIDE
 from tests.running_stack import RunningStack
 from tests.shop import WAIT_SECONDS, Shop, data_of
@@ -19,6 +20,24 @@ from tests.shop import WAIT_SECONDS, Shop, data_of
 _REQUIRE_APPROVAL = """
 insert into orders.marketplaces (id, approval_above) values (%(id)s, %(above)s)
 on conflict (id) do update set approval_above = %(above)s
+"""
+# A platform fee that came from outside: every sum of the books stays zero.
+_EARN = """
+with account as (
+    insert into ledger.accounts (marketplace_id, asset, name, opened_at)
+    values (%(id)s, 'USDC', 'external:stellar', now()), (%(id)s, 'USDC', 'fees:platform', now())
+    on conflict do nothing
+)
+insert into ledger.transfers (marketplace_id, id, type, code, asset, debit_account,
+    credit_account, amount, transaction_hash, reason, at)
+values (%(id)s, %(transfer)s, 1, 10, 'USDC', 'external:stellar', 'fees:platform', %(amount)s, '',
+    'A fee for a test', now())
+"""
+_EARNED = """
+insert into ledger.entries (marketplace_id, asset, account, transfer_id, available_change,
+    reserved_change)
+values (%(id)s, 'USDC', 'external:stellar', %(transfer)s, -%(amount)s, 0),
+    (%(id)s, 'USDC', 'fees:platform', %(transfer)s, %(amount)s, 0)
 """
 _ALLOW_CREDITS = """
 insert into orders.marketplaces (id, allows_manual_credit) values (%s, true)
@@ -130,14 +149,49 @@ async def a_withdrawal(shop: Shop, user: str) -> str:
     return str(data_of(await shop.post("/withdrawals", body), status=201)["id"])
 
 
+async def earn(shop: Shop, *, minor_units: int) -> None:
+    """Let a marketplace earn a platform fee."""
+    fee = {
+        "id": (await shop.get("/marketplace"))["id"],
+        "transfer": uuid.uuid4(),
+        "amount": minor_units,
+    }
+    with psycopg.connect(str(shop.stack.document["databaseUrl"])) as connection:
+        connection.execute(_EARN, fee)
+        connection.execute(_EARNED, fee)
+
+
+async def a_fee_withdrawal(shop: Shop) -> str:
+    """Create a withdrawal of fees; returns its id."""
+    body = {"amount": "1.00", "destination": OUTSIDE}
+    return str(data_of(await shop.post("/platform/withdrawals", body), status=201)["id"])
+
+
+async def a_fee_withdrawal_to_approve(shop: Shop) -> str:
+    """Let another key make a withdrawal of fees that a second one must approve."""
+    return await _to_approve(shop, "/platform/withdrawals")
+
+
+async def fee_withdrawals(shop: Shop) -> dict[str, str]:
+    """Create withdrawals of fees that each path with an id can act on; returns the ids by path."""
+    await earn(shop, minor_units=500 * CENT)
+    path = "/platform/withdrawals/{id}"
+    found = {f"{path}/{act}": await a_fee_withdrawal(shop) for act in ("commit", "cancel")}
+    return {**found, f"{path}/approve": await a_fee_withdrawal_to_approve(shop)}
+
+
 async def a_withdrawal_to_approve(shop: Shop, user: str) -> str:
     """Let another key make a withdrawal that a second one must approve; returns its id."""
-    key = await shop.post("/auth/api-keys", {"scopes": ["read", "write"]})
+    return await _to_approve(shop, "/withdrawals", userId=user)
+
+
+async def _to_approve(shop: Shop, path: str, **fields: str) -> str:
+    key = await shop.post("/auth/api-keys", {"scopes": ["read", "write", "admin"]})
     marketplace = (await shop.get("/marketplace"))["id"]
-    body = {"userId": user, "amount": "1.00", "destination": OUTSIDE, "commit": True}
+    body = {"amount": "1.00", "destination": OUTSIDE, "commit": True, **fields}
     require_approval(shop, marketplace, above=0)
     async with client_of(shop.stack, data_of(key, status=201)["key"]) as client:
-        made = data_of(await client.post("/withdrawals", json=body), status=201)
+        made = data_of(await client.post(path, json=body), status=201)
     require_approval(shop, marketplace, above=None)
     assert made["status"] == "AWAITING_APPROVAL"
     return str(made["id"])

@@ -9,7 +9,15 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.tenants import a_withdrawal_to_approve, client_of, key_store, tenant
+from kernel.money import CENT
+from tests.e2e.tenants import (
+    a_fee_withdrawal_to_approve,
+    a_withdrawal_to_approve,
+    client_of,
+    earn,
+    key_store,
+    tenant,
+)
 from tests.people import Person, answer_of, meet
 from tests.running_stack import RunningStack
 from tests.shop import Shop, data_of
@@ -78,6 +86,18 @@ async def withdrawn(shown: Examples, shop: Shop) -> None:
         made = data_of(await shown.send(client, "/withdrawals", "withdrawal"), status=201)
         data_of(await shown.send(client, f"/withdrawals/{{id}}/{act}", id=made["id"]))
     paid = data_of(await shown.send(client, "/withdrawals", "committed"), status=201)
+    assert paid["status"] == "COMPLETED"
+    await _fees_withdrawn(shown, shop)
+
+
+async def _fees_withdrawn(shown: Examples, shop: Shop) -> None:
+    await earn(shop, minor_units=200 * CENT)
+    path, client = "/platform/withdrawals", shop.client
+    for act in ("commit", "cancel"):
+        made = data_of(await shown.send(client, path, "fees"), status=201)
+        data_of(await shown.send(client, f"{path}/{{id}}/{act}", id=made["id"]))
+    waiting = await a_fee_withdrawal_to_approve(shop)
+    paid = data_of(await shown.send(client, f"{path}/{{id}}/approve", id=waiting))
     assert paid["status"] == "COMPLETED"
 
 

@@ -15,6 +15,7 @@ import pytest
 from gateway.keys import SCOPES, KeyStore, make
 from tests.e2e.routes import (
     ANY_SCOPE,
+    LISTS,
     MILESTONE,
     NOT_FOUND,
     OPEN,
@@ -28,10 +29,12 @@ from tests.e2e.routes import (
 from tests.e2e.snapshots import settled
 from tests.e2e.tenants import (
     Tenant,
+    a_fee_withdrawal,
     a_webhook,
     a_withdrawal,
     a_withdrawal_to_approve,
     client_of,
+    fee_withdrawals,
     key_store,
     tenant,
     user_spellings,
@@ -101,7 +104,9 @@ async def owned(shop: Shop, document: list[Route]) -> Owned:
     for route in document:
         if route.needs_id and route.kind == "withdrawals":
             found.add(route.path, *both_spellings(await a_withdrawal(shop, pair.buyer)))
-        if route.needs_id and route.kind == "webhooks":
+        elif route.needs_id and route.kind == "platform":
+            found.add(route.path, *both_spellings(await a_fee_withdrawal(shop)))
+        elif route.needs_id and route.kind == "webhooks":
             found.add(route.path, *both_spellings(await a_webhook(shop, enabled=False)))
     orders = await asyncio.gather(
         *(shop.order_in(state, pair, amount="1.00") for state in STATES.values())
@@ -157,15 +162,7 @@ async def test_lists_show_nothing_of_another_marketplace(
         for route in document
         if route.method == "GET" and not route.needs_id and route.has_cursor
     ]
-    assert {route.path for route in listed} == {
-        "/orders",
-        "/users",
-        "/withdrawals",
-        "/platform/entries",
-        "/disputes",
-        "/auth/api-keys",
-        "/webhooks",
-    }
+    assert {route.path for route in listed} == LISTS
     order = next(name for name in owned.ids["/orders/{id}"])
     user = next(name for name in owned.ids["/users/{id}"])
     queries = [
@@ -260,8 +257,8 @@ async def mixed_up(document: list[Route], shops: tuple[Shop, Shop]) -> list[str]
 async def brought(shop: Shop) -> dict[str, str]:
     """Create objects for each mutating route, and a buyer and a seller."""
     pair = await shop.pair(amount="100.00")
-    found = {"buyer": pair.buyer, "seller": pair.seller}
-    found["/users/{id}/balance/credit"] = pair.buyer
+    found = dict.fromkeys(("buyer", "/users/{id}/balance/credit"), pair.buyer)
+    found |= {"seller": pair.seller, **await fee_withdrawals(shop)}
     for path in ("/withdrawals/{id}/commit", "/withdrawals/{id}/cancel"):
         found[path] = await a_withdrawal(shop, pair.buyer)
     found |= await webhooks_to_act_on(shop)

@@ -153,7 +153,10 @@ async def _two_views(
 
 
 async def _withdrawal(stack: Mapping[str, Any], sides: Sides, view: View) -> list[InvariantResult]:
-    """Let the seller withdraw the price; returns the checks. Skipped on a network of others."""
+    """Let the seller withdraw the price, and the platform its fees; returns the checks.
+
+    Skipped on a network of others.
+    """
     if not stack.get("devnetUrl"):
         return []
     found = await withdrawal.withdraw(stack, sides.marketplace, sides.chain)
@@ -161,7 +164,14 @@ async def _withdrawal(stack: Mapping[str, Any], sides: Sides, view: View) -> lis
     view.say(f"The seller withdraws {PRICE} to {one['destination'][:8]}…:")
     view.say(f"  {one['id']}  {one['status']}  {found.seconds:.1f} s")
     view.say(f"  {one['transactionHash']}")
-    return found.checks()
+    fees = await withdrawal.withdraw_fees(stack, sides.marketplace, sides.chain)
+    if fees is None:
+        return found.checks()
+    one = fees.document
+    view.say(f"The platform withdraws {one['amount']} of its fees to {one['destination'][:8]}…:")
+    view.say(f"  {one['id']}  {one['status']}  {fees.seconds:.1f} s")
+    view.say(f"  {one['transactionHash']}")
+    return [*found.checks(), *fees.checks()]
 
 
 def _money(sights: Sequence[Sight]) -> list[InvariantResult]:

@@ -1,4 +1,4 @@
-"""The seller withdraws what they earned, to an account outside that the demo makes."""
+"""Seller and platform withdraw what they earned, to accounts outside that the demo makes."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from stellar_sdk.soroban_server import SorobanServer
 from deploy.local.demo.chain import Chain
 from deploy.local.demo.purchase import PRICE, SELLER, STEP_SECONDS, DemoFailedError, minor_units
 from deploy.local.rest import Marketplace
-from kernel.money import to_text
+from kernel.money import CENT, to_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +56,7 @@ async def withdraw(stack: Mapping[str, Any], marketplace: Marketplace, chain: Ch
     before = await _available(marketplace)
     started = time.monotonic()
     body = {"userId": SELLER, "amount": PRICE, "destination": outside, "commit": True}
-    document = await marketplace.post("/withdrawals", body)
-    while document["inProgress"]:
-        if time.monotonic() > started + STEP_SECONDS:
-            raise DemoFailedError(f"the withdrawal did not end within {STEP_SECONDS:.0f} s")
-        await asyncio.sleep(0.1)
-        document = await marketplace.get(f"/withdrawals/{document['id']}")
+    document = await _ended(marketplace, "/withdrawals", body)
     return Withdrawn(
         document=document,
         on_chain=await chain.account_balance(outside),
@@ -69,6 +64,70 @@ async def withdraw(stack: Mapping[str, Any], marketplace: Marketplace, chain: Ch
         before=before,
         seconds=time.monotonic() - started,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeesWithdrawn:
+    """A withdrawal of fees as the API shows it, and what is where then, in minor units."""
+
+    document: Mapping[str, Any]
+    on_chain: int
+    left: int
+    seconds: float
+
+    def checks(self) -> list[InvariantResult]:
+        """Compare the account outside with the fees."""
+        amount = minor_units(self.document["amount"])
+        return [
+            InvariantResult(
+                name="the platform's withdrawal of its fees is COMPLETED",
+                holds=self.document["status"] == "COMPLETED",
+                details=str(self.document["status"]),
+            ),
+            InvariantResult(
+                name="the platform's account outside has the fees on chain",
+                holds=self.on_chain == amount,
+                details=to_text(self.on_chain),
+            ),
+            InvariantResult(
+                name="less than a cent of the fees is left",
+                holds=0 <= self.left < CENT,
+                details=to_text(self.left),
+            ),
+        ]
+
+
+async def withdraw_fees(
+    stack: Mapping[str, Any], marketplace: Marketplace, chain: Chain
+) -> FeesWithdrawn | None:
+    """Pay all fees that can be withdrawn to a new account outside; None: there are none."""
+    balance = await marketplace.get("/platform/balance")
+    whole_cents = minor_units(balance["available"]) // CENT * CENT
+    if whole_cents == 0:
+        return None
+    outside = await asyncio.to_thread(_account, stack)
+    started = time.monotonic()
+    body = {"amount": to_text(whole_cents), "destination": outside, "commit": True}
+    document = await _ended(marketplace, "/platform/withdrawals", body)
+    balance = await marketplace.get("/platform/balance")
+    return FeesWithdrawn(
+        document=document,
+        on_chain=await chain.account_balance(outside),
+        left=minor_units(balance["available"]),
+        seconds=time.monotonic() - started,
+    )
+
+
+async def _ended(marketplace: Marketplace, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Make a withdrawal, and wait for its end. Raises: DemoFailedError."""
+    deadline = time.monotonic() + STEP_SECONDS
+    document = await marketplace.post(path, body)
+    while document["inProgress"]:
+        if time.monotonic() > deadline:
+            raise DemoFailedError(f"the withdrawal did not end within {STEP_SECONDS:.0f} s")
+        await asyncio.sleep(0.1)
+        document = await marketplace.get(f"{path}/{document['id']}")
+    return document
 
 
 async def _available(marketplace: Marketplace) -> int:

@@ -15,7 +15,7 @@ from services.escrow.contracts.intents import (
 )
 from services.escrow.contracts.kinds import WITHOUT_CONTRACT
 from services.escrow.contracts.steps import Step, StepName
-from services.escrow.domain import PayeeRole, Wallet, WalletState
+from services.escrow.domain import PayeeRole, WalletState
 from services.escrow.ports import Chain, ChainRefused, ChainUnavailable
 from services.escrow.sending.landings import Landings
 from services.escrow.sending.places import Places
@@ -72,7 +72,7 @@ class Decider:
         if step.name is StepName.PAY:
             return self._payment(work, present(work.target).address, step.number("minor_units"))
         if step.name is StepName.WITHDRAW:
-            return await self._withdrawal(present(work.target), step)
+            return await self._withdrawal(work.payer, step)
         if step.name is StepName.MAKE_GOOD:
             return self._payment(
                 work, kinds.payee(step, parties=present(work.parties)), self.missing(work, step)
@@ -125,15 +125,15 @@ class Decider:
             raise ChainUnavailable("the node lags behind what has landed on the contract")
         return view, standing.was_frozen_by_us
 
-    async def _withdrawal(self, wallet: Wallet, step: Step) -> PayOut:
+    async def _withdrawal(self, payer: str, step: Step) -> PayOut:
         """Check once more what the address is, which may have changed since it was asked.
 
         Raises: Refused: nothing may be paid there; ChainRefused: not as of a ledger, which may be
             a lagging node's; ChainUnavailable.
         """
-        payout = kinds.withdrawal(step, wallet=wallet.address)
+        payout = kinds.withdrawal(step, wallet=payer)
         flaw, ledger = await self._destinations.flaw(
-            payout.to_address, wallet=wallet, memo=payout.memo, amount=payout.amount
+            payout.to_address, payer=payer, memo=payout.memo, amount=payout.amount
         )
         if flaw is not None and ledger is not None:
             raise ChainRefused(flaw.message, reason=flaw.value, at_ledger=ledger)

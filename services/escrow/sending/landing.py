@@ -229,7 +229,7 @@ class Landing:
         return view
 
     def _meant_payment(self, work: Work, step: Step, attempt: Attempt) -> Payment:
-        payout = kinds.withdrawal(step, wallet=present(work.target).address)
+        payout = kinds.withdrawal(step, wallet=work.payer)
         account = self._chain.recipient(payout.to_address).account
         return kinds.paid_out(payout, account=account, transaction_hash=attempt.prepared.hash)
 

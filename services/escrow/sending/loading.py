@@ -11,7 +11,7 @@ from services.escrow.contracts.contract import Parties
 from services.escrow.domain import Command, Wallet, WalletState
 from services.escrow.ports import Signer
 from services.escrow.sending.journal import Journal
-from services.escrow.sending.work import Work, present
+from services.escrow.sending.work import Work
 from services.escrow.wallets.keyring import KNOWN_SECONDS, Keyring
 from services.escrow.wallets.store import WalletStore
 
@@ -58,11 +58,11 @@ class Loader:
     async def _work(self, tx: Transaction, lease: Lease, command: Command) -> Work:
         platform, resolver = await self._keyring.platform(), await self._keyring.resolver()
         escrow = command.escrow
-        owners = (
-            [present(command.wallet_id)]
-            if escrow is None
-            else [escrow.buyer_wallet_id, escrow.seller_wallet_id]
-        )
+        if escrow is not None:
+            owners = [escrow.buyer_wallet_id, escrow.seller_wallet_id]
+        else:
+            # The platform's own wallet is nobody's.
+            owners = [] if command.wallet_id is None else [command.wallet_id]
         found = await self._parties(tx, command.marketplace_id, owners)
         wallets = [wallet for wallet, _ in found]
         signers = {platform.address: platform, resolver.address: resolver} | {
@@ -87,7 +87,7 @@ class Loader:
             signers=signers,
             wallets=wallets,
             parties=parties,
-            target=wallets[0] if escrow is None else None,
+            target=wallets[0] if escrow is None and wallets else None,
             is_held=books.is_held,
             may_claim=books.has_unclaimed,
         )

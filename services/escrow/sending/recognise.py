@@ -125,7 +125,10 @@ class Recogniser:
     def _own_address(self, work: Work, step: Step) -> str:
         """Return an address in every envelope of a step, and of few others: contract or payee."""
         if work.command.escrow is None:
-            return present(work.target).address
+            if work.target is None:
+                # The platform's own address is in the envelopes of many.
+                return self._chain.recipient(str(step.terms["address"])).account
+            return work.target.address
         if step.name is not StepName.MAKE_GOOD:
             return work.escrow.contract_id
         return kinds.payee(step, parties=present(work.parties))
@@ -186,7 +189,7 @@ class Recogniser:
         if step.name is StepName.PAY:
             return [_pay(work, present(work.target).address, step.number("minor_units"))]
         if step.name is StepName.WITHDRAW:
-            return [kinds.withdrawal(step, wallet=present(work.target).address)]
+            return [kinds.withdrawal(step, wallet=work.payer)]
         parties = present(work.parties)
         if step.name is StepName.MAKE_GOOD:
             payee = kinds.payee(step, parties=parties)

@@ -47,6 +47,8 @@ class NotNow(Exception):
 class Work:
     """A command as the books have it. target: the wallet of a command on a wallet.
 
+    target is None where there is an escrow, or where the platform's wallet pays.
+
     wallets: of all who take part; is_held: nothing new may be sent until an operator confirms;
     may_claim: the chain has transactions of ours that no step has claimed; view: the contract as it
     was read back after the last step, None: it has to be read.
@@ -68,6 +70,11 @@ class Work:
     def escrow(self) -> Escrow:
         """Return the escrow of a command that has one."""
         return present(self.command.escrow)
+
+    @property
+    def payer(self) -> str:
+        """Return the address that a withdrawal is paid from: the wallet's, or the platform's."""
+        return self.platform if self.target is None else self.target.address
 
     @property
     def to_do(self) -> Step | None:

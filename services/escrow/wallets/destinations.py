@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from chassis.database import Database
 from services.escrow.contracts.destinations import Flaw, Ours, flaw_of_account, flaw_of_address
 from services.escrow.contracts.intents import Memo
-from services.escrow.domain import Wallet
 from services.escrow.ports import Chain
 
 
@@ -18,10 +17,11 @@ class Destinations:
     issuer: str
 
     async def flaw(
-        self, address: str, *, wallet: Wallet, memo: Memo | None, amount: int
+        self, address: str, *, payer: str, memo: Memo | None, amount: int
     ) -> tuple[Flaw | None, int | None]:
-        """Return why a wallet may not pay an amount to an address, and the ledger that shows it.
+        """Return why a payer may not pay an amount to an address, and the ledger that shows it.
 
+        payer: the address of the wallet that pays.
         No flaw: it may. No ledger: the address itself says so, and no ledger will change it.
         Raises: ChainUnavailable.
         """
@@ -29,7 +29,7 @@ class Destinations:
         async with self.database.statement() as connection:
             known = await connection.fetchrow(_OURS, {"account": recipient.account})
         ours = Ours(
-            wallet=wallet.address,
+            wallet=payer,
             issuer=self.issuer,
             is_wallet=known.is_wallet,
             is_platform=known.is_platform,

@@ -119,12 +119,12 @@ class WalletService:
         self,
         request: Request,
         *,
-        user_id: uuid.UUID,
+        user_id: uuid.UUID | None,
         amount: Money,
         address: str,
         memo: Memo | None,
     ) -> Answer:
-        """Start a payment from a user's wallet to an address outside.
+        """Start a payment from a user's wallet, or the platform's (None), to an address outside.
 
         The worker checks the address: a refusal here would not say that nothing is paid, since the
         same request may have been accepted a moment later.
@@ -133,11 +133,14 @@ class WalletService:
         _require_payable(amount)
 
         async def work(tx: Transaction) -> Command:
-            wallet = await self.wallets.wallet_of_user(
-                tx, marketplace_id=request.marketplace_id, user_id=user_id
-            )
+            wallet_id = None
+            if user_id is not None:
+                wallet = await self.wallets.wallet_of_user(
+                    tx, marketplace_id=request.marketplace_id, user_id=user_id
+                )
+                wallet_id = wallet.id
             planned = plan_withdrawal(minor_units=amount.minor_units, address=address, memo=memo)
-            return await self.acceptance.add(tx, request, planned=planned, wallet_id=wallet.id)
+            return await self.acceptance.add(tx, request, planned=planned, wallet_id=wallet_id)
 
         return await self.acceptance.accept(request, work)
 

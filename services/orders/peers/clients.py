@@ -175,11 +175,15 @@ class EscrowClient:
         return await self._start(self._stub.CreditWallet, request)
 
     async def flaw_of(
-        self, *, user_id: uuid.UUID, destination: str, memo: Memo | None, amount: int
+        self, *, user_id: uuid.UUID | None, destination: str, memo: Memo | None, amount: int
     ) -> Flaw | None:
-        """Return why a user's wallet may not pay an amount to an address; None: it may."""
+        """Return why a wallet may not pay an amount to an address; None: it may.
+
+        user_id: whose wallet; None: the platform's.
+        """
         request = escrow_pb2.CheckDestinationRequest(
-            user_id=str(user_id),
+            user_id="" if user_id is None else str(user_id),
+            by_platform=user_id is None,
             destination=_destination(destination, memo),
             amount=_money(USDC, amount),
         )
@@ -190,15 +194,19 @@ class EscrowClient:
         self,
         *,
         command_id: uuid.UUID,
-        user_id: uuid.UUID,
+        user_id: uuid.UUID | None,
         destination: str,
         memo: Memo | None,
         amount: int,
     ) -> Command:
-        """Start paying from a user's wallet to an address outside, in minor units."""
+        """Start paying from a user's wallet to an address outside, in minor units.
+
+        user_id: None: from the platform's wallet.
+        """
         request = escrow_pb2.WithdrawRequest(
             request_id=str(command_id),
-            user_id=str(user_id),
+            user_id="" if user_id is None else str(user_id),
+            by_platform=user_id is None,
             destination=_destination(destination, memo),
             amount=_money(USDC, amount),
         )

@@ -182,21 +182,27 @@ class EscrowPort(Protocol):
         ...
 
     async def flaw_of(
-        self, *, user_id: uuid.UUID, destination: str, memo: Memo | None, amount: int
+        self, *, user_id: uuid.UUID | None, destination: str, memo: Memo | None, amount: int
     ) -> Flaw | None:
-        """Return why a user's wallet may not pay an amount to an address; None: it may."""
+        """Return why a wallet may not pay an amount to an address; None: it may.
+
+        user_id: whose wallet; None: the platform's.
+        """
         ...
 
     async def withdraw(
         self,
         *,
         command_id: uuid.UUID,
-        user_id: uuid.UUID,
+        user_id: uuid.UUID | None,
         destination: str,
         memo: Memo | None,
         amount: int,
     ) -> Command:
-        """Start paying from a user's wallet to an address outside, in minor units."""
+        """Start paying from a user's wallet to an address outside, in minor units.
+
+        user_id: None: from the platform's wallet.
+        """
         ...
 
     async def command(self, *, command_id: uuid.UUID, wait_seconds: int) -> Command:

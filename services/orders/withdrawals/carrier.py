@@ -179,7 +179,7 @@ class Carrier:
         command_id = derived_id(withdrawal.id, "pay")
         command = await self._escrow.withdraw(
             command_id=command_id,
-            user_id=withdrawal.user.id,
+            user_id=withdrawal.payer,
             destination=withdrawal.destination,
             memo=withdrawal.memo,
             amount=withdrawal.amount,
@@ -246,7 +246,9 @@ class Carrier:
 
 def _insufficient(withdrawal: Withdrawal, posted: Posted) -> InsufficientFunds:
     return InsufficientFunds(
-        "The user's available balance is less than the withdrawal's amount",
+        "The fees that can be withdrawn are less than the withdrawal's amount"
+        if withdrawal.is_platforms
+        else "The user's available balance is less than the withdrawal's amount",
         details={
             "withdrawalId": withdrawal.public_id,
             "available": to_text(posted.available),

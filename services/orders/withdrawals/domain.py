@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from kernel.clock import to_milliseconds_text
 from kernel.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
-from kernel.ids import to_public
+from kernel.ids import hashed_id, to_public
 from kernel.money import to_text
 from services.orders.order.domain import Fact, UserName
 from services.orders.peers.ports import Memo, MemoType
@@ -23,6 +23,10 @@ TEXT_BYTES_MAX = 28
 ID_MAX = 2**64 - 1
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,19}", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+# Who owns a withdrawal of the platform's fees. No token and no user can have this id.
+PLATFORM = UserName(id=hashed_id("platform"), public_id="")
 
 
 class State(enum.Enum):
@@ -140,8 +144,27 @@ class Withdrawal:
         """Return the id as clients see it."""
         return to_public("wd", self.id)
 
+    @property
+    def is_platforms(self) -> bool:
+        """Whether it pays out the platform's fees, and not a user's money."""
+        return self.user == PLATFORM
+
+    @property
+    def payer(self) -> uuid.UUID | None:
+        """Return the user whose wallet pays; None: the platform's wallet does."""
+        return None if self.is_platforms else self.user.id
+
 
 Decided = tuple[Withdrawal, Fact]
+
+
+def require_platforms(withdrawal: Withdrawal, *, by_platform: bool) -> None:
+    """Hide the platform's withdrawals from requests about users', and the other way round.
+
+    Raises: WithdrawalNotFound.
+    """
+    if withdrawal.is_platforms is not by_platform:
+        raise WithdrawalNotFound("Withdrawal not found")
 
 
 def require_memo(memo: Memo | None) -> None:

@@ -12,6 +12,7 @@ from services.orders.peers.ports import Transfer
 from services.orders.withdrawals.domain import Withdrawal
 
 OUTSIDE = "external:stellar"
+FEES = "fees:platform"
 
 
 def hold_id(withdrawal: Withdrawal) -> uuid.UUID:
@@ -20,13 +21,13 @@ def hold_id(withdrawal: Withdrawal) -> uuid.UUID:
 
 
 def hold(withdrawal: Withdrawal) -> Transfer:
-    """Commit: pending, from the user to the outside."""
+    """Commit: pending, from the user, or from the platform's fees, to the outside."""
     return Transfer(
         id=hold_id(withdrawal),
         type="PENDING",
         code="WITHDRAWAL",
         order_id=None,
-        debit=f"user:{withdrawal.user.id}",
+        debit=FEES if withdrawal.is_platforms else f"user:{withdrawal.user.id}",
         credit=OUTSIDE,
         asset=withdrawal.asset,
         amount=withdrawal.amount,

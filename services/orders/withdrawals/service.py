@@ -19,6 +19,7 @@ from kernel.ids import new_id
 from kernel.money import USDC
 from services.orders.operations.commands import Request
 from services.orders.order import parties
+from services.orders.order.domain import UserName
 from services.orders.order.intake import require_whole_cents
 from services.orders.order.marketplace_rules import marketplace_rules
 from services.orders.order.withdrawal_rules import WithdrawalRules
@@ -26,7 +27,7 @@ from services.orders.peers.ports import EscrowPort, Memo
 from services.orders.people.user_store import UserStore
 from services.orders.withdrawals import domain, rules
 from services.orders.withdrawals.carrier import Carrier
-from services.orders.withdrawals.domain import DestinationInvalid, State, Withdrawal
+from services.orders.withdrawals.domain import PLATFORM, DestinationInvalid, State, Withdrawal
 from services.orders.withdrawals.store import WithdrawalStore
 
 # So many withdrawals that no key approved are ended in one turn.
@@ -35,9 +36,12 @@ BATCH = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewWithdrawal:
-    """What a caller asks for; user: UUID or public id, amount: minor units."""
+    """What a caller asks for; amount: minor units.
 
-    user: str
+    user: UUID or public id; None: the platform, whose fees are paid out.
+    """
+
+    user: str | None
     amount: int
     destination: str
     memo: Memo | None
@@ -83,20 +87,9 @@ class WithdrawalService:
             async with self._database.transaction() as tx:
                 if (known := await self._idempotency.known(tx, key)) is not None:
                     return known
-                user = await self._users.find(tx, marketplace_id=marketplace_id, ref=new.user)
-            return Withdrawal(
-                id=new_id(),
-                marketplace_id=marketplace_id,
-                user=user.name,
-                asset=USDC,
-                amount=new.amount,
-                destination=new.destination,
-                memo=new.memo,
-                reference=new.reference,
-                state=State.CREATED,
-                created_at=self._clock.now(),
-                created_by=identity.current().principal,
-            )
+                owner = await self._owner(tx, marketplace_id, new.user)
+            by = identity.current().principal
+            return _drafted(new, marketplace_id, owner, by=by, at=self._clock.now())
 
         async def once(made: Withdrawal) -> Withdrawal | Answer:
             nonlocal asked_at
@@ -131,7 +124,12 @@ class WithdrawalService:
         return await self._carrier.carried(lease, request, asked_at=asked_at)
 
     async def commit(
-        self, request: Request, *, withdrawal_id: uuid.UUID, user_id: uuid.UUID | None
+        self,
+        request: Request,
+        *,
+        withdrawal_id: uuid.UUID,
+        user_id: uuid.UUID | None,
+        by_platform: bool = False,
     ) -> Answer:
         """Hold the amount and pay it out; answers the withdrawal as it is when the wait ends.
 
@@ -142,12 +140,15 @@ class WithdrawalService:
         """
 
         def begin(found: Withdrawal, _: WithdrawalRules) -> Withdrawal:
+            domain.require_platforms(found, by_platform=by_platform)
             parties.require_self(str(found.user.id), user_id)
             return domain.begin(found, by=identity.current().principal, at=self._clock.now())
 
         return await self._carried(request, withdrawal_id=withdrawal_id, begin=begin)
 
-    async def approve(self, request: Request, *, withdrawal_id: uuid.UUID) -> Answer:
+    async def approve(
+        self, request: Request, *, withdrawal_id: uuid.UUID, by_platform: bool = False
+    ) -> Answer:
         """Let a withdrawal that waits for a second key be paid; answers as `commit` does.
 
         Raises: WithdrawalNotFound; WithdrawalNotApprovable; ApproverIsCommitter; otherwise as
@@ -155,6 +156,7 @@ class WithdrawalService:
         """
 
         def begin(found: Withdrawal, chosen: WithdrawalRules) -> Withdrawal:
+            domain.require_platforms(found, by_platform=by_platform)
             by = identity.current().principal
             return domain.approve(found, by=by, above=chosen.approval_above)
 
@@ -212,7 +214,12 @@ class WithdrawalService:
         return await self._carrier.carried(begun, request, asked_at=asked_at)
 
     async def cancel(
-        self, key: RequestKey, *, withdrawal_id: uuid.UUID, user_id: uuid.UUID | None
+        self,
+        key: RequestKey,
+        *,
+        withdrawal_id: uuid.UUID,
+        user_id: uuid.UUID | None,
+        by_platform: bool = False,
     ) -> Answer:
         """Cancel a withdrawal that nothing is held for.
 
@@ -223,6 +230,7 @@ class WithdrawalService:
             found = await self._store.lock(
                 tx, marketplace_id=key.marketplace_id, withdrawal_id=withdrawal_id
             )
+            domain.require_platforms(found, by_platform=by_platform)
             parties.require_self(str(found.user.id), user_id)
             after, fact = domain.canceled(found, at=self._clock.now())
             await self._store.save(tx, after, fact, request=identity.current_request_id())
@@ -231,13 +239,19 @@ class WithdrawalService:
         return await self._idempotency.execute(self._database, key, work)
 
     async def get(
-        self, *, marketplace_id: uuid.UUID, withdrawal_id: uuid.UUID, user_id: uuid.UUID | None
+        self,
+        *,
+        marketplace_id: uuid.UUID,
+        withdrawal_id: uuid.UUID,
+        user_id: uuid.UUID | None,
+        by_platform: bool = False,
     ) -> Withdrawal:
         """Read a withdrawal. Raises: WithdrawalNotFound; PermissionDenied."""
         async with self._database.statement() as connection:
             found = await self._store.find(
                 connection, marketplace_id=marketplace_id, withdrawal_id=withdrawal_id
             )
+        domain.require_platforms(found, by_platform=by_platform)
         parties.require_self(str(found.user.id), user_id)
         return found
 
@@ -245,18 +259,21 @@ class WithdrawalService:
         self,
         *,
         marketplace_id: uuid.UUID,
-        user: str,
+        user: str | None,
         filters: Mapping[str, object],
         after: uuid.UUID | None,
         limit: int,
     ) -> list[Withdrawal]:
-        """List withdrawals, newest first. user: UUID or public id, "" for all.
+        """List withdrawals, newest first.
 
-        filters: `state` and `reference`. Raises: UserNotFound.
+        user: UUID or public id, "" for all users; None: the platform. filters: `state` and
+        `reference`. Raises: UserNotFound.
         """
         chosen = dict(filters)
         async with self._database.transaction() as tx:
-            if user:
+            if user is None:
+                chosen["user_id"] = PLATFORM.id
+            elif user:
                 found = await self._users.find(tx, marketplace_id=marketplace_id, ref=user)
                 chosen["user_id"] = found.id
             return await self._store.page(
@@ -293,13 +310,21 @@ class WithdrawalService:
             return None
         return history.at + dt.timedelta(hours=chosen.approval_hours)
 
+    async def _owner(
+        self, tx: Transaction, marketplace_id: uuid.UUID, user: str | None
+    ) -> UserName:
+        """Find whose money is withdrawn; no user: the platform's. Raises: UserNotFound."""
+        if user is None:
+            return PLATFORM
+        return (await self._users.find(tx, marketplace_id=marketplace_id, ref=user)).name
+
     async def _require_destination(self, withdrawal: Withdrawal) -> None:
         """Check that a destination can be paid. Raises: DestinationInvalid; WalletNotFound."""
         # Escrow is asked by the service itself: it does not know people.
         own = identity.system(caller="orders", marketplace_id=withdrawal.marketplace_id)
         with identity.acting_as(own):
             flaw = await self._escrow.flaw_of(
-                user_id=withdrawal.user.id,
+                user_id=withdrawal.payer,
                 destination=withdrawal.destination,
                 memo=withdrawal.memo,
                 amount=withdrawal.amount,
@@ -307,3 +332,21 @@ class WithdrawalService:
         if flaw is not None:
             details = {"why": flaw.why, "destination": withdrawal.destination}
             raise DestinationInvalid(flaw.message, details=details)
+
+
+def _drafted(
+    new: NewWithdrawal, marketplace_id: uuid.UUID, owner: UserName, *, by: str, at: dt.datetime
+) -> Withdrawal:
+    return Withdrawal(
+        id=new_id(),
+        marketplace_id=marketplace_id,
+        user=owner,
+        asset=USDC,
+        amount=new.amount,
+        destination=new.destination,
+        memo=new.memo,
+        reference=new.reference,
+        state=State.CREATED,
+        created_at=at,
+        created_by=by,
+    )

@@ -10,6 +10,7 @@ from chassis import deadline, identity
 from chassis.idempotency import Answer, request_key
 from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, allow
 from chassis.wire import page_size, uuid_from_token
+from kernel.errors import PermissionDenied
 from services.orders.operations.commands import Request
 from services.orders.order import parties
 from services.orders.withdrawals import wire
@@ -20,6 +21,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 # kept for the answer.
 WAIT_SECONDS = 30.0
 ANSWER_SECONDS = 0.3
+# The scope that the platform's own money needs.
+ADMIN = "admin"
 # A person reaches their own withdrawals only: the use cases check it.
 WITH_PEOPLE = MARKETPLACE | PEOPLE
 ACCESS = {
@@ -40,7 +43,8 @@ class WithdrawalMethods:
     async def CreateWithdrawal(
         self, request: withdrawals_pb2.CreateWithdrawalRequest, context: Context
     ) -> withdrawals_pb2.Withdrawal:
-        parties.require_self(request.user, _user())
+        if not _by_platform(request):
+            parties.require_self(request.user, _user())
         answer = await self._withdrawals.create(_request(request), wire.new_withdrawal(request))
         return _answered(answer, context)
 
@@ -51,6 +55,7 @@ class WithdrawalMethods:
             _request(request),
             withdrawal_id=uuid.UUID(request.withdrawal_id),
             user_id=_user(),
+            by_platform=_by_platform(request),
         )
         return _answered(answer, context)
 
@@ -58,7 +63,9 @@ class WithdrawalMethods:
         self, request: withdrawals_pb2.ApproveWithdrawalRequest, context: Context
     ) -> withdrawals_pb2.Withdrawal:
         answer = await self._withdrawals.approve(
-            _request(request), withdrawal_id=uuid.UUID(request.withdrawal_id)
+            _request(request),
+            withdrawal_id=uuid.UUID(request.withdrawal_id),
+            by_platform=_by_platform(request),
         )
         return _answered(answer, context)
 
@@ -66,7 +73,10 @@ class WithdrawalMethods:
         self, request: withdrawals_pb2.CancelWithdrawalRequest, context: Context
     ) -> withdrawals_pb2.Withdrawal:
         answer = await self._withdrawals.cancel(
-            request_key(request), withdrawal_id=uuid.UUID(request.withdrawal_id), user_id=_user()
+            request_key(request),
+            withdrawal_id=uuid.UUID(request.withdrawal_id),
+            user_id=_user(),
+            by_platform=_by_platform(request),
         )
         return _answered(answer, context)
 
@@ -78,6 +88,7 @@ class WithdrawalMethods:
             marketplace_id=identity.current().marketplace_id,
             withdrawal_id=uuid.UUID(request.withdrawal_id),
             user_id=_user(),
+            by_platform=_by_platform(request),
         )
         return wire.withdrawal(found)
 
@@ -85,11 +96,12 @@ class WithdrawalMethods:
         self, request: withdrawals_pb2.ListWithdrawalsRequest, context: Context
     ) -> withdrawals_pb2.ListWithdrawalsResponse:
         del context
-        parties.require_self(request.user, _user())
+        if not (by_platform := _by_platform(request)):
+            parties.require_self(request.user, _user())
         limit = page_size(request.page)
         found = await self._withdrawals.page(
             marketplace_id=identity.current().marketplace_id,
-            user=request.user,
+            user=None if by_platform else request.user,
             filters=wire.filters(request),
             after=uuid_from_token(request.page.page_token),
             limit=limit + 1,
@@ -100,6 +112,21 @@ class WithdrawalMethods:
 def _user() -> uuid.UUID | None:
     """Return the person who calls; None: a marketplace, which acts for all of its users."""
     return identity.current().user_id
+
+
+def _by_platform(request: Any) -> bool:
+    """Tell whether a request is about the platform's own money.
+
+    Raises: PermissionDenied: INSUFFICIENT_SCOPE: the caller is a person, or lacks the scope.
+    """
+    who = identity.current()
+    if request.by_platform and (who.user_id is not None or ADMIN not in who.scopes):
+        raise PermissionDenied(
+            f"The platform's money needs the scope '{ADMIN}'",
+            reason="INSUFFICIENT_SCOPE",
+            details={"required_scope": ADMIN, "current_scopes": sorted(who.scopes)},
+        )
+    return bool(request.by_platform)
 
 
 def _request(request: Any) -> Request:

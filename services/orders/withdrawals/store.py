@@ -16,7 +16,7 @@ from chassis.sql import compiled
 from services.orders.order.domain import Fact, UserName
 from services.orders.peers.ports import Memo, MemoType
 from services.orders.tables import withdrawals
-from services.orders.withdrawals.domain import State, Withdrawal, WithdrawalNotFound
+from services.orders.withdrawals.domain import PLATFORM, State, Withdrawal, WithdrawalNotFound
 from services.orders.withdrawals.rules import DAY, History
 
 LEASE_SECONDS = 15
@@ -325,7 +325,13 @@ _FIRST = (
 )
 # One for each choice of filters.
 _PAGES = {
-    frozenset(names): compiled(_FIRST.where(*(_C[name] == sa.bindparam(name) for name in names)))
+    frozenset(names): compiled(
+        _FIRST.where(
+            *(_C[name] == sa.bindparam(name) for name in names),
+            # A list of all users' withdrawals has none of the platform's.
+            *([] if "user_id" in names else [_C.user_id != sa.literal(PLATFORM.id)]),
+        )
+    )
     for size in range(len(_FILTERS) + 1)
     for names in combinations(_FILTERS, size)
 }

@@ -14,11 +14,17 @@ from services.orders.withdrawals.service import NewWithdrawal
 
 
 def new_withdrawal(request: withdrawals_pb2.CreateWithdrawalRequest) -> NewWithdrawal:
-    """Decode what a caller asks for. Raises: InvalidArgument: it is in another asset."""
+    """Decode what a caller asks for.
+
+    Raises: InvalidArgument: it is in another asset; it is a user's and the platform's, or neither.
+    """
+    if request.by_platform == bool(request.user):
+        problem = "must be given unless it is the platform's, and not then"
+        raise InvalidArgument("Invalid field: user", fields=[("user", problem)])
     if request.amount.asset != USDC:
         raise InvalidArgument("Invalid field: amount", fields=[("amount", f"must be in {USDC}")])
     return NewWithdrawal(
-        user=request.user,
+        user=None if request.by_platform else request.user,
         amount=request.amount.minor_units,
         destination=request.destination,
         memo=_memo(request.memo) if request.HasField("memo") else None,
@@ -43,7 +49,9 @@ def withdrawal(value: Withdrawal) -> withdrawals_pb2.Withdrawal:
     memo = value.memo
     return withdrawals_pb2.Withdrawal(
         id=str(value.id),
-        user=common_pb2.UserRef(id=str(value.user.id), public_id=value.user.public_id),
+        user=None
+        if value.is_platforms
+        else common_pb2.UserRef(id=str(value.user.id), public_id=value.user.public_id),
         amount=common_pb2.Money(asset=value.asset, minor_units=value.amount),
         destination=value.destination,
         memo=None

@@ -181,7 +181,9 @@ async def test_every_flaw_is_shown_by_some_address_and_moves_nothing(world: Worl
             cases.append((muxed(outside.address, 7), None, flaw))
 
     for address, memo, flaw in cases:
-        found, _ = await world.house.destinations.flaw(address, wallet=payer, memo=memo, amount=TEN)
+        found, _ = await world.house.destinations.flaw(
+            address, payer=payer.address, memo=memo, amount=TEN
+        )
         assert found is flaw, address
         # A caller that does not ask first is paid nothing either.
         command = await world.ended(command_of(await begun(world, payer, address, memo)))
@@ -191,6 +193,6 @@ async def test_every_flaw_is_shown_by_some_address_and_moves_nothing(world: Worl
     assert await world.balance(payer.address) == TEN
     for memo in (None, MEMO):
         found, _ = await world.house.destinations.flaw(
-            good.address, wallet=payer, memo=memo, amount=TEN
+            good.address, payer=payer.address, memo=memo, amount=TEN
         )
         assert found is None

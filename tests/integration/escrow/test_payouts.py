@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from services.escrow.contracts.destinations import Flaw
 from services.escrow.domain import CommandKind, CommandState
 from tests.integration.escrow.strangers import Stranger
 from tests.integration.escrow.world import World, command_of, usdc
@@ -50,3 +51,52 @@ async def test_a_lagging_node_does_not_fail_a_good_withdrawal(world: World) -> N
 
     assert lagging.left == 0
     assert command.state is CommandState.SUCCEEDED
+
+
+async def test_the_platforms_own_wallet_pays_what_no_user_does(world: World) -> None:
+    stranger = Stranger(world.devnet.info)
+    await stranger.come(amount="1.00")
+    platform = (await world.house.keyring.platform()).address
+    await world.pay_in_at(platform, "10.00")
+    chain = world.house.chain
+    before = await chain.asset_balances([platform, stranger.address])
+
+    async def asked(minor_units: int) -> Any:
+        answer = await world.house.wallets().withdraw(
+            world.asked(CommandKind.WITHDRAW),
+            user_id=None,
+            amount=usdc(minor_units),
+            address=stranger.address,
+            memo=None,
+        )
+        return await world.ended(command_of(answer))
+
+    paid = await asked(TEN)
+    after = await chain.asset_balances([platform, stranger.address])
+    too_much = await asked(after[platform] + 1)
+
+    assert paid.state is CommandState.SUCCEEDED
+    [payment] = paid.payments
+    assert (payment.from_address, payment.to_address) == (platform, stranger.address)
+    assert payment.minor_units == TEN
+    assert after[platform] == before[platform] - TEN
+    assert after[stranger.address] == before[stranger.address] + TEN
+    assert too_much.state is CommandState.FAILED
+    assert await chain.asset_balances([platform]) == {platform: after[platform]}
+
+
+async def test_the_platform_is_refused_its_own_accounts(world: World) -> None:
+    platform = (await world.house.keyring.platform()).address
+    wallet = await world.wallet()
+    flaws = [
+        await world.queries.flaw(
+            marketplace_id=world.marketplace_id,
+            user_id=None,
+            address=address,
+            memo=None,
+            amount=TEN,
+        )
+        for address in (platform, wallet.address, world.devnet.info["usdcIssuer"])
+    ]
+
+    assert flaws == [Flaw.OWN_ADDRESS, Flaw.OUR_WALLET, Flaw.ASSET_ISSUER]

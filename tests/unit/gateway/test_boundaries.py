@@ -23,6 +23,7 @@ from gateway.marketplace import (
     balances,
     disputes,
     order,
+    platform,
     users,
     webhooks,
     withdrawals,
@@ -64,6 +65,7 @@ BODIES = {
     "AddEvidence": Body(disputes.AddEvidence, {"evidence": ["https://a.example/"]}),
     "CreditUser": Body(balances.CreditUser, {"amount": "1.00", "reference": "r"}),
     "CreateWithdrawal": Body(withdrawals.CreateWithdrawal, PAID_OUT),
+    "WithdrawFees": Body(platform.WithdrawFees, {"amount": "1.00", "destination": "G"}),
     "CreateKey": Body(api_keys.CreateKey, {"scopes": ["read"]}),
     "CreateWebhook": Body(
         webhooks.CreateWebhook, {"url": "https://a.example/", "eventTypes": ["order.*"]}
@@ -106,7 +108,7 @@ KINDS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "amount": (
         ("CreateOrder", "amount"), ("Milestone", "amount"), ("OrderAction", "amount"),
         ("ReleaseFunds", "amount"), ("OpenDispute", "amount"), ("CreditUser", "amount"),
-        ("CreateWithdrawal", "amount"),
+        ("CreateWithdrawal", "amount"), ("WithdrawFees", "amount"),
         ("ResolveDispute", "releaseAmount"), ("ResolveDispute", "refundAmount"),
     ),
     "name": (

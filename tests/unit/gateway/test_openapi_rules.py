@@ -80,8 +80,9 @@ STABLE = {
     "assignDispute addEvidence resolveDispute streamEvents createKey listKeys revokeKey getMe "
     "createWebhook listWebhooks getWebhook updateWebhook deleteWebhook rotateWebhookSecret "
     "sendWebhookTest listWebhookDeliveries resendWebhookDelivery resendWebhookDeliveries "
-        "getMarketplace advanceClock getHealth getDetailedHealth getPlatformBalance "
-    "listPlatformEntries",
+    "getMarketplace advanceClock getHealth getDetailedHealth getPlatformBalance "
+    "listPlatformEntries withdrawFees listFeeWithdrawals getFeeWithdrawal commitFeeWithdrawal "
+    "approveFeeWithdrawal cancelFeeWithdrawal",
     "party": "createOrder listOrders getOrder payOrder deliverOrder confirmOrder cancelOrder "
     "makeOffer listOffers getOffer acceptOffer declineOffer openDispute getDispute addEvidence "
     "getReceipt getMe streamEvents getBalance listEntries getDeposit createWithdrawal "

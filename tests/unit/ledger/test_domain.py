@@ -3,8 +3,6 @@
 import pytest
 
 from services.ledger.book import (
-    BORNE,
-    FEES,
     TOTAL_MAX,
     NewTransfer,
     Result,
@@ -397,25 +395,3 @@ def test_a_hold_can_still_end_after_its_post_was_rolled_back(ledger: Ledger) -> 
 
     assert results[2].status is CREATED
     assert (ledger.available(ANN), ledger.reserved(ANN)) == (100, 0)
-
-
-def test_fees_are_taken_up_to_what_was_earned_and_not_borne(ledger: Ledger) -> None:
-    ledger.ask(single(1, ANN, FEES, 10), single(2, BORNE, ANN, 3))
-
-    short = ledger.ask_one(pending(3, FEES, WORLD, 8))
-    [held, borne, more] = ledger.ask(
-        pending(4, FEES, WORLD, 6), single(5, BORNE, BOB, 1), single(6, FEES, WORLD, 1)
-    )
-
-    assert (refusal(short), short.available, short.requested) == ("INSUFFICIENT_FUNDS", 7, 8)
-    assert held.status is borne.status is CREATED
-    assert (refusal(more), more.available) == ("INSUFFICIENT_FUNDS", 0)
-
-
-def test_what_was_not_borne_adds_nothing_to_the_fees(ledger: Ledger) -> None:
-    ledger.ask(single(1, ANN, FEES, 10), single(2, ANN, BORNE, 5))
-
-    [once, again] = ledger.ask(single(3, ANN, BORNE, 5), single(4, FEES, WORLD, 11))
-
-    assert once.status is CREATED
-    assert (refusal(again), again.available) == ("INSUFFICIENT_FUNDS", 10)

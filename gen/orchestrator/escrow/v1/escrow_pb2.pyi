@@ -359,14 +359,16 @@ class Destination(_message.Message):
     def __init__(self, address: _Optional[str] = ..., memo: _Optional[_Union[_common_pb2.Memo, _Mapping]] = ...) -> None: ...
 
 class CheckDestinationRequest(_message.Message):
-    __slots__ = ("user_id", "destination", "amount")
+    __slots__ = ("user_id", "destination", "amount", "by_platform")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     DESTINATION_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    BY_PLATFORM_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     destination: Destination
     amount: _common_pb2.Money
-    def __init__(self, user_id: _Optional[str] = ..., destination: _Optional[_Union[Destination, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
+    by_platform: bool
+    def __init__(self, user_id: _Optional[str] = ..., destination: _Optional[_Union[Destination, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., by_platform: _Optional[bool] = ...) -> None: ...
 
 class CheckDestinationResponse(_message.Message):
     __slots__ = ("why", "message")
@@ -377,16 +379,18 @@ class CheckDestinationResponse(_message.Message):
     def __init__(self, why: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class WithdrawRequest(_message.Message):
-    __slots__ = ("request_id", "user_id", "destination", "amount")
+    __slots__ = ("request_id", "user_id", "destination", "amount", "by_platform")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     DESTINATION_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    BY_PLATFORM_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     user_id: str
     destination: Destination
     amount: _common_pb2.Money
-    def __init__(self, request_id: _Optional[str] = ..., user_id: _Optional[str] = ..., destination: _Optional[_Union[Destination, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
+    by_platform: bool
+    def __init__(self, request_id: _Optional[str] = ..., user_id: _Optional[str] = ..., destination: _Optional[_Union[Destination, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., by_platform: _Optional[bool] = ...) -> None: ...
 
 class CheckCommandRequest(_message.Message):
     __slots__ = ("after", "create", "fund", "complete_milestone", "release", "refund", "freeze", "resolve", "withdraw")

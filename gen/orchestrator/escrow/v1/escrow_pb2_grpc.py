@@ -282,17 +282,17 @@ class EscrowServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckDestination(self, request, context):
-        """Tell whether a user's wallet may pay an amount to an address outside. Reasons: WALLET_NOT_FOUND,
-        PROVIDER_UNAVAILABLE.
+        """Tell whether a user's wallet, or the platform's, may pay an amount to an address outside. Reasons:
+        WALLET_NOT_FOUND, PROVIDER_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Withdraw(self, request, context):
-        """Pay from a user's wallet to an address outside. The address is checked again before the payment
-        is signed; if it fails the check, the command is FAILED with the reason. Reasons:
-        WALLET_NOT_FOUND.
+        """Pay from a user's wallet, or from the platform's, to an address outside. The address is checked
+        again before the payment is signed; if it fails the check, the command is FAILED with the reason.
+        Reasons: WALLET_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -61,13 +61,13 @@ class EscrowServiceStub:
     CreditWallet: _aio.UnaryUnaryMultiCallable[_escrow_pb2.CreditWalletRequest, _escrow_pb2.Command]
     """Pay a user's wallet from the platform wallet. Reasons: WALLET_NOT_FOUND, INSUFFICIENT_FUNDS."""
     CheckDestination: _aio.UnaryUnaryMultiCallable[_escrow_pb2.CheckDestinationRequest, _escrow_pb2.CheckDestinationResponse]
-    """Tell whether a user's wallet may pay an amount to an address outside. Reasons: WALLET_NOT_FOUND,
-    PROVIDER_UNAVAILABLE.
+    """Tell whether a user's wallet, or the platform's, may pay an amount to an address outside. Reasons:
+    WALLET_NOT_FOUND, PROVIDER_UNAVAILABLE.
     """
     Withdraw: _aio.UnaryUnaryMultiCallable[_escrow_pb2.WithdrawRequest, _escrow_pb2.Command]
-    """Pay from a user's wallet to an address outside. The address is checked again before the payment
-    is signed; if it fails the check, the command is FAILED with the reason. Reasons:
-    WALLET_NOT_FOUND.
+    """Pay from a user's wallet, or from the platform's, to an address outside. The address is checked
+    again before the payment is signed; if it fails the check, the command is FAILED with the reason.
+    Reasons: WALLET_NOT_FOUND.
     """
     CheckCommand: _aio.UnaryUnaryMultiCallable[_escrow_pb2.CheckCommandRequest, _escrow_pb2.CheckCommandResponse]
     """Say what a command would do now: its steps, and what the chain would pay by the contract's
@@ -253,8 +253,8 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _escrow_pb2.CheckDestinationRequest,
         context: _aio.ServicerContext[_escrow_pb2.CheckDestinationRequest, _abc.Awaitable[_escrow_pb2.CheckDestinationResponse]],
     ) -> _abc.Awaitable[_escrow_pb2.CheckDestinationResponse]:
-        """Tell whether a user's wallet may pay an amount to an address outside. Reasons: WALLET_NOT_FOUND,
-        PROVIDER_UNAVAILABLE.
+        """Tell whether a user's wallet, or the platform's, may pay an amount to an address outside. Reasons:
+        WALLET_NOT_FOUND, PROVIDER_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -263,9 +263,9 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _escrow_pb2.WithdrawRequest,
         context: _aio.ServicerContext[_escrow_pb2.WithdrawRequest, _abc.Awaitable[_escrow_pb2.Command]],
     ) -> _abc.Awaitable[_escrow_pb2.Command]:
-        """Pay from a user's wallet to an address outside. The address is checked again before the payment
-        is signed; if it fails the check, the command is FAILED with the reason. Reasons:
-        WALLET_NOT_FOUND.
+        """Pay from a user's wallet, or from the platform's, to an address outside. The address is checked
+        again before the payment is signed; if it fails the check, the command is FAILED with the reason.
+        Reasons: WALLET_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

@@ -90,7 +90,7 @@ class WithdrawalRules(_message.Message):
     def __init__(self, least: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., most: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., most_per_day: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., lists_destinations: _Optional[bool] = ..., destinations: _Optional[_Iterable[str]] = ..., new_destination_hours: _Optional[int] = ..., approval_above: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., approval_hours: _Optional[int] = ...) -> None: ...
 
 class CreateWithdrawalRequest(_message.Message):
-    __slots__ = ("request_id", "fingerprint", "user", "amount", "destination", "memo", "reference", "commit", "wait_seconds")
+    __slots__ = ("request_id", "fingerprint", "user", "amount", "destination", "memo", "reference", "commit", "wait_seconds", "by_platform")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
@@ -100,6 +100,7 @@ class CreateWithdrawalRequest(_message.Message):
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
     COMMIT_FIELD_NUMBER: _ClassVar[int]
     WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    BY_PLATFORM_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     fingerprint: bytes
     user: str
@@ -109,59 +110,70 @@ class CreateWithdrawalRequest(_message.Message):
     reference: str
     commit: bool
     wait_seconds: int
-    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., user: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., destination: _Optional[str] = ..., memo: _Optional[_Union[_common_pb2.Memo, _Mapping]] = ..., reference: _Optional[str] = ..., commit: _Optional[bool] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
+    by_platform: bool
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., user: _Optional[str] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., destination: _Optional[str] = ..., memo: _Optional[_Union[_common_pb2.Memo, _Mapping]] = ..., reference: _Optional[str] = ..., commit: _Optional[bool] = ..., wait_seconds: _Optional[int] = ..., by_platform: _Optional[bool] = ...) -> None: ...
 
 class CommitWithdrawalRequest(_message.Message):
-    __slots__ = ("request_id", "fingerprint", "withdrawal_id", "wait_seconds")
+    __slots__ = ("request_id", "fingerprint", "withdrawal_id", "wait_seconds", "by_platform")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     WITHDRAWAL_ID_FIELD_NUMBER: _ClassVar[int]
     WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    BY_PLATFORM_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     fingerprint: bytes
     withdrawal_id: str
     wait_seconds: int
-    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., withdrawal_id: _Optional[str] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
+    by_platform: bool
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., withdrawal_id: _Optional[str] = ..., wait_seconds: _Optional[int] = ..., by_platform: _Optional[bool] = ...) -> None: ...
 
 class ApproveWithdrawalRequest(_message.Message):
-    __slots__ = ("request_id", "fingerprint", "withdrawal_id", "wait_seconds")
+    __slots__ = ("request_id", "fingerprint", "withdrawal_id", "wait_seconds", "by_platform")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     WITHDRAWAL_ID_FIELD_NUMBER: _ClassVar[int]
     WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    BY_PLATFORM_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     fingerprint: bytes
     withdrawal_id: str
     wait_seconds: int
-    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., withdrawal_id: _Optional[str] = ..., wait_seconds: _Optional[int] = ...) -> None: ...
+    by_platform: bool
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., withdrawal_id: _Optional[str] = ..., wait_seconds: _Optional[int] = ..., by_platform: _Optional[bool] = ...) -> None: ...
 
 class CancelWithdrawalRequest(_message.Message):
-    __slots__ = ("request_id", "fingerprint", "withdrawal_id")
+    __slots__ = ("request_id", "fingerprint", "withdrawal_id", "by_platform")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     WITHDRAWAL_ID_FIELD_NUMBER: _ClassVar[int]
+    BY_PLATFORM_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     fingerprint: bytes
     withdrawal_id: str
-    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., withdrawal_id: _Optional[str] = ...) -> None: ...
+    by_platform: bool
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., withdrawal_id: _Optional[str] = ..., by_platform: _Optional[bool] = ...) -> None: ...
 
 class GetWithdrawalRequest(_message.Message):
-    __slots__ = ("withdrawal_id",)
+    __slots__ = ("withdrawal_id", "by_platform")
     WITHDRAWAL_ID_FIELD_NUMBER: _ClassVar[int]
+    BY_PLATFORM_FIELD_NUMBER: _ClassVar[int]
     withdrawal_id: str
-    def __init__(self, withdrawal_id: _Optional[str] = ...) -> None: ...
+    by_platform: bool
+    def __init__(self, withdrawal_id: _Optional[str] = ..., by_platform: _Optional[bool] = ...) -> None: ...
 
 class ListWithdrawalsRequest(_message.Message):
-    __slots__ = ("page", "user", "state", "reference")
+    __slots__ = ("page", "user", "state", "reference", "by_platform")
     PAGE_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    BY_PLATFORM_FIELD_NUMBER: _ClassVar[int]
     page: _common_pb2.PageRequest
     user: str
     state: WithdrawalState
     reference: str
-    def __init__(self, page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ..., user: _Optional[str] = ..., state: _Optional[_Union[WithdrawalState, str]] = ..., reference: _Optional[str] = ...) -> None: ...
+    by_platform: bool
+    def __init__(self, page: _Optional[_Union[_common_pb2.PageRequest, _Mapping]] = ..., user: _Optional[str] = ..., state: _Optional[_Union[WithdrawalState, str]] = ..., reference: _Optional[str] = ..., by_platform: _Optional[bool] = ...) -> None: ...
 
 class ListWithdrawalsResponse(_message.Message):
     __slots__ = ("withdrawals", "next_page_token")

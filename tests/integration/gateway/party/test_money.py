@@ -51,6 +51,7 @@ PRINTED = {
     "created_at": "2026-02-18T10:00:00Z",
     "committed_at": None,
     "finished_at": None,
+    "approval_ends_at": None,
 }
 
 
