@@ -582,6 +582,129 @@ class Marketplace(Client):
         )
         return answer
 
+    def get_platform_balance(self) -> types.PlatformBalance:
+        """Read the fees that the marketplace has earned, borne and withdrawn, and what is left.
+
+        Scope: `admin`
+        """
+        answer: types.PlatformBalance = self._call(exchange.reading("/platform/balance", {}))
+        return answer
+
+    def list_platform_entries(self, *, limit: int | None = None) -> Pages[types.PlatformEntry]:
+        """List the changes of the platform's own money, newest first.
+
+        Scope: `admin`
+        """
+        return self._list("/platform/entries", {"limit": limit})
+
+    def withdraw_fees(
+        self,
+        *,
+        idempotency_key: str | None = None,
+        wait_seconds: int | None = None,
+        **body: Unpack[types.WithdrawFees],
+    ) -> types.PaidOut:
+        """Create a withdrawal of fees; with `commit`, hold the amount and pay it out at once.
+
+        The platform's wallet pays. If less than the amount can be withdrawn, it stays CREATED.
+
+        Scope: `admin`
+        """
+        answer: types.PaidOut = self._call(
+            exchange.changing(
+                "POST",
+                "/platform/withdrawals",
+                body=body,
+                idempotency_key=idempotency_key,
+                wait_seconds=wait_seconds,
+            )
+        )
+        return answer
+
+    def list_fee_withdrawals(
+        self,
+        *,
+        limit: int | None = None,
+        status: Literal[
+            "CREATED", "AWAITING_APPROVAL", "PENDING", "COMPLETED", "FAILED", "CANCELED"
+        ]
+        | None = None,
+        reference: str | None = None,
+    ) -> Pages[types.PaidOut]:
+        """List the withdrawals of fees, newest first. Several filters are AND.
+
+        Scope: `admin`
+        """
+        return self._list(
+            "/platform/withdrawals", {"limit": limit, "status": status, "reference": reference}
+        )
+
+    def get_fee_withdrawal(self, id: str, /) -> types.PaidOut:
+        """Read a withdrawal of fees.
+
+        Scope: `admin`
+        """
+        answer: types.PaidOut = self._call(
+            exchange.reading(f"/platform/withdrawals/{exchange.segment(id)}", {})
+        )
+        return answer
+
+    def commit_fee_withdrawal(
+        self, id: str, /, *, idempotency_key: str | None = None, wait_seconds: int | None = None
+    ) -> types.PaidOut:
+        """Hold the amount of the fees and pay it out.
+
+        A withdrawal that the chain refuses for good is FAILED, and its amount is available
+        again.
+
+        Scope: `admin`
+        """
+        answer: types.PaidOut = self._call(
+            exchange.changing(
+                "POST",
+                f"/platform/withdrawals/{exchange.segment(id)}/commit",
+                body={},
+                idempotency_key=idempotency_key,
+                wait_seconds=wait_seconds,
+            )
+        )
+        return answer
+
+    def approve_fee_withdrawal(
+        self, id: str, /, *, idempotency_key: str | None = None, wait_seconds: int | None = None
+    ) -> types.PaidOut:
+        """Approve a withdrawal of fees that waits for it, hold its amount and pay it out.
+
+        Scope: `admin`
+        """
+        answer: types.PaidOut = self._call(
+            exchange.changing(
+                "POST",
+                f"/platform/withdrawals/{exchange.segment(id)}/approve",
+                body={},
+                idempotency_key=idempotency_key,
+                wait_seconds=wait_seconds,
+            )
+        )
+        return answer
+
+    def cancel_fee_withdrawal(
+        self, id: str, /, *, idempotency_key: str | None = None
+    ) -> types.PaidOut:
+        """Cancel a withdrawal of fees that was not committed, or that waits for an approval.
+
+        Scope: `admin`
+        """
+        answer: types.PaidOut = self._call(
+            exchange.changing(
+                "POST",
+                f"/platform/withdrawals/{exchange.segment(id)}/cancel",
+                body={},
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
     def list_disputes(
         self,
         *,
@@ -1454,6 +1577,129 @@ class AsyncMarketplace(AsyncClient):
             exchange.changing(
                 "POST",
                 f"/withdrawals/{exchange.segment(id)}/cancel",
+                body={},
+                idempotency_key=idempotency_key,
+            )
+        )
+        return answer
+
+    async def get_platform_balance(self) -> types.PlatformBalance:
+        """Read the fees that the marketplace has earned, borne and withdrawn, and what is left.
+
+        Scope: `admin`
+        """
+        answer: types.PlatformBalance = await self._call(exchange.reading("/platform/balance", {}))
+        return answer
+
+    def list_platform_entries(self, *, limit: int | None = None) -> AsyncPages[types.PlatformEntry]:
+        """List the changes of the platform's own money, newest first.
+
+        Scope: `admin`
+        """
+        return self._list("/platform/entries", {"limit": limit})
+
+    async def withdraw_fees(
+        self,
+        *,
+        idempotency_key: str | None = None,
+        wait_seconds: int | None = None,
+        **body: Unpack[types.WithdrawFees],
+    ) -> types.PaidOut:
+        """Create a withdrawal of fees; with `commit`, hold the amount and pay it out at once.
+
+        The platform's wallet pays. If less than the amount can be withdrawn, it stays CREATED.
+
+        Scope: `admin`
+        """
+        answer: types.PaidOut = await self._call(
+            exchange.changing(
+                "POST",
+                "/platform/withdrawals",
+                body=body,
+                idempotency_key=idempotency_key,
+                wait_seconds=wait_seconds,
+            )
+        )
+        return answer
+
+    def list_fee_withdrawals(
+        self,
+        *,
+        limit: int | None = None,
+        status: Literal[
+            "CREATED", "AWAITING_APPROVAL", "PENDING", "COMPLETED", "FAILED", "CANCELED"
+        ]
+        | None = None,
+        reference: str | None = None,
+    ) -> AsyncPages[types.PaidOut]:
+        """List the withdrawals of fees, newest first. Several filters are AND.
+
+        Scope: `admin`
+        """
+        return self._list(
+            "/platform/withdrawals", {"limit": limit, "status": status, "reference": reference}
+        )
+
+    async def get_fee_withdrawal(self, id: str, /) -> types.PaidOut:
+        """Read a withdrawal of fees.
+
+        Scope: `admin`
+        """
+        answer: types.PaidOut = await self._call(
+            exchange.reading(f"/platform/withdrawals/{exchange.segment(id)}", {})
+        )
+        return answer
+
+    async def commit_fee_withdrawal(
+        self, id: str, /, *, idempotency_key: str | None = None, wait_seconds: int | None = None
+    ) -> types.PaidOut:
+        """Hold the amount of the fees and pay it out.
+
+        A withdrawal that the chain refuses for good is FAILED, and its amount is available
+        again.
+
+        Scope: `admin`
+        """
+        answer: types.PaidOut = await self._call(
+            exchange.changing(
+                "POST",
+                f"/platform/withdrawals/{exchange.segment(id)}/commit",
+                body={},
+                idempotency_key=idempotency_key,
+                wait_seconds=wait_seconds,
+            )
+        )
+        return answer
+
+    async def approve_fee_withdrawal(
+        self, id: str, /, *, idempotency_key: str | None = None, wait_seconds: int | None = None
+    ) -> types.PaidOut:
+        """Approve a withdrawal of fees that waits for it, hold its amount and pay it out.
+
+        Scope: `admin`
+        """
+        answer: types.PaidOut = await self._call(
+            exchange.changing(
+                "POST",
+                f"/platform/withdrawals/{exchange.segment(id)}/approve",
+                body={},
+                idempotency_key=idempotency_key,
+                wait_seconds=wait_seconds,
+            )
+        )
+        return answer
+
+    async def cancel_fee_withdrawal(
+        self, id: str, /, *, idempotency_key: str | None = None
+    ) -> types.PaidOut:
+        """Cancel a withdrawal of fees that was not committed, or that waits for an approval.
+
+        Scope: `admin`
+        """
+        answer: types.PaidOut = await self._call(
+            exchange.changing(
+                "POST",
+                f"/platform/withdrawals/{exchange.segment(id)}/cancel",
                 body={},
                 idempotency_key=idempotency_key,
             )

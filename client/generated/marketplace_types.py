@@ -522,6 +522,39 @@ class PageOffer(TypedDict):
     nextCursor: str | None
 
 
+class PlatformBalance(TypedDict):
+    """
+    The platform's own money. available: fees that can be withdrawn.
+
+    available = feesEarned - feesBorne - feesWithdrawn - reserved, and never less than zero.
+    """
+
+    available: str
+    reserved: str
+    feesEarned: str
+    feesBorne: str
+    feesWithdrawn: str
+    float: str
+    suspense: str
+    currency: str
+
+
+class PlatformEntry(TypedDict):
+    """
+    One change of the platform's own money; `change` is signed.
+    """
+
+    transferId: str
+    account: Literal["FEES_EARNED", "FEES_BORNE", "FLOAT"]
+    code: str
+    orderId: str | None
+    change: str
+    currency: str
+    transactionHash: str | None
+    reason: str | None
+    at: str | None
+
+
 class Posting(TypedDict):
     """
     A transfer of a payment: the change, and the balance after it.
@@ -784,6 +817,15 @@ class SuccessOrderWithMilestone(TypedDict):
     data: OrderWithMilestone
 
 
+class SuccessPlatformBalance(TypedDict):
+    """
+    The envelope of every answer.
+    """
+
+    success: Literal[True]
+    data: PlatformBalance
+
+
 class SuccessResent(TypedDict):
     """
     The envelope of every answer.
@@ -898,6 +940,19 @@ class WebhookWithSecret(TypedDict):
     createdAt: str
     updatedAt: str
     secret: str
+
+
+class WithdrawFees(TypedDict):
+    """
+    A payment of fees to an account outside. Nothing is held before it is committed.
+    """
+
+    amount: str
+    destination: str
+    memo: NotRequired[str | None]
+    memoType: NotRequired[Literal["TEXT", "ID", "HASH"]]
+    reference: NotRequired[str | None]
+    commit: NotRequired[bool]
 
 
 class WithdrawalFailure(TypedDict):
@@ -1223,6 +1278,17 @@ class PageOrder(TypedDict):
     nextCursor: str | None
 
 
+class PagePlatformEntry(TypedDict):
+    """
+    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    """
+
+    success: Literal[True]
+    data: list[PlatformEntry]
+    hasMore: bool
+    nextCursor: str | None
+
+
 class PageUser(TypedDict):
     """
     The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
@@ -1254,6 +1320,34 @@ class PageWebhook(TypedDict):
     data: list[Webhook]
     hasMore: bool
     nextCursor: str | None
+
+
+class PaidOut(TypedDict):
+    """
+    A payment to an account outside. inProgress: it is being carried out.
+
+    createdBy, committedBy, approvedBy: the id of the API key that did so; null: the user, or none.
+    approvalEndsAt: until when a second key must approve it; null: none must.
+    """
+
+    id: str
+    amount: str
+    currency: str
+    destination: str
+    memo: str | None
+    memoType: Literal["TEXT", "ID", "HASH"] | None
+    reference: str | None
+    status: Literal["CREATED", "AWAITING_APPROVAL", "PENDING", "COMPLETED", "FAILED", "CANCELED"]
+    inProgress: bool
+    failure: WithdrawalFailure | None
+    transactionHash: str | None
+    createdAt: str
+    committedAt: str | None
+    finishedAt: str | None
+    createdBy: str | None
+    committedBy: str | None
+    approvedBy: str | None
+    approvalEndsAt: str | None
 
 
 class Preview(TypedDict):
@@ -1367,6 +1461,15 @@ class SuccessOrder(TypedDict):
     data: Order
 
 
+class SuccessPaidOut(TypedDict):
+    """
+    The envelope of every answer.
+    """
+
+    success: Literal[True]
+    data: PaidOut
+
+
 class SuccessPreview(TypedDict):
     """
     The envelope of every answer.
@@ -1445,14 +1548,10 @@ class Wallet(TypedDict):
 
 class Withdrawal(TypedDict):
     """
-    A payment to an account outside. inProgress: it is being carried out.
-
-    createdBy, committedBy, approvedBy: the id of the API key that did so; null: the user, or none.
-    approvalEndsAt: until when a second key must approve it; null: none must.
+    A payment of a user's money to an account outside.
     """
 
     id: str
-    userId: str
     amount: str
     currency: str
     destination: str
@@ -1470,6 +1569,7 @@ class Withdrawal(TypedDict):
     committedBy: str | None
     approvedBy: str | None
     approvalEndsAt: str | None
+    userId: str
 
 
 class DisputeWithOrder(TypedDict):
@@ -1516,6 +1616,17 @@ class Failure(TypedDict):
 
     success: Literal[False]
     error: ErrorBody
+
+
+class PagePaidOut(TypedDict):
+    """
+    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    """
+
+    success: Literal[True]
+    data: list[PaidOut]
+    hasMore: bool
+    nextCursor: str | None
 
 
 class PageWithdrawal(TypedDict):

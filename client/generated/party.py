@@ -322,7 +322,8 @@ class Party(Client):
         """Hold the amount and pay it out.
 
         A withdrawal that the chain refuses for good is `failed`, and its amount is available
-        again.
+        again. One that the marketplace must approve is `awaiting_approval`, and nothing is held
+        for it.
         """
         answer: types.Withdrawal = self._call(
             exchange.changing(
@@ -338,7 +339,7 @@ class Party(Client):
     def cancel_withdrawal(
         self, withdrawal_id: str, /, *, idempotency_key: str | None = None
     ) -> types.Withdrawal:
-        """Cancel a withdrawal that was not committed."""
+        """Cancel a withdrawal that was not committed, or that waits for an approval."""
         answer: types.Withdrawal = self._call(
             exchange.changing(
                 "POST",
@@ -662,7 +663,8 @@ class AsyncParty(AsyncClient):
         """Hold the amount and pay it out.
 
         A withdrawal that the chain refuses for good is `failed`, and its amount is available
-        again.
+        again. One that the marketplace must approve is `awaiting_approval`, and nothing is held
+        for it.
         """
         answer: types.Withdrawal = await self._call(
             exchange.changing(
@@ -678,7 +680,7 @@ class AsyncParty(AsyncClient):
     async def cancel_withdrawal(
         self, withdrawal_id: str, /, *, idempotency_key: str | None = None
     ) -> types.Withdrawal:
-        """Cancel a withdrawal that was not committed."""
+        """Cancel a withdrawal that was not committed, or that waits for an approval."""
         answer: types.Withdrawal = await self._call(
             exchange.changing(
                 "POST",

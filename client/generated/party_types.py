@@ -375,6 +375,8 @@ class Preview(TypedDict):
 class Withdrawal(TypedDict):
     """
     A payment to an account outside. in_progress: it is being carried out.
+
+    approval_ends_at: until when the marketplace must approve it; null: it need not.
     """
 
     id: str
@@ -391,6 +393,7 @@ class Withdrawal(TypedDict):
     created_at: str
     committed_at: str | None
     finished_at: str | None
+    approval_ends_at: str | None
 
 
 class Withdrawals(TypedDict):
