@@ -149,6 +149,7 @@ class WithdrawFees(Request):
     scope=ADMIN,
     status=201,
     waits=True,
+    previews=True,
     examples={
         "fees": {
             "amount": "0.50",
@@ -208,6 +209,7 @@ async def get_fee_withdrawal(call: Call) -> Answer[Success[PaidOut]]:
     "/platform/withdrawals/{id}/commit",
     scope=ADMIN,
     waits=True,
+    previews=True,
     examples=EXAMPLES,
     refusals=("WITHDRAWAL_NOT_FOUND", "WITHDRAWAL_NOT_COMMITTABLE", *NOT_PAYABLE),
 )
@@ -226,6 +228,7 @@ async def commit_fee_withdrawal(call: Call, _body: Nothing) -> Answer[Success[Pa
     "/platform/withdrawals/{id}/approve",
     scope=ADMIN,
     waits=True,
+    previews=True,
     examples=EXAMPLES,
     refusals=(
         "WITHDRAWAL_NOT_FOUND",
@@ -245,6 +248,7 @@ async def approve_fee_withdrawal(call: Call, _body: Nothing) -> Answer[Success[P
 @routes.post(
     "/platform/withdrawals/{id}/cancel",
     scope=ADMIN,
+    previews=True,
     examples=EXAMPLES,
     refusals=("WITHDRAWAL_NOT_FOUND", "INVALID_STATE"),
 )

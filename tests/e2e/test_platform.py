@@ -110,6 +110,25 @@ async def test_no_more_than_the_fees_is_withdrawn_and_users_money_stays(
         await assert_sound(operator)
 
 
+async def test_preview_of_a_withdrawal_of_fees_changes_nothing(
+    market: Shop, outside: Stranger
+) -> None:
+    await earn(market, minor_units=500 * CENT)
+    before = await market.get("/platform/balance")
+    listed = await market.get(PATH)
+
+    found = data_of(await market.post(PATH, asked(outside), Prefer="dry-run"), status=200)
+    more = {"amount": str(Decimal(before["available"]) + 1)}
+    refusal = await market.post(PATH, asked(outside, **more), Prefer="dry-run")
+
+    assert (found["dryRun"], found["balances"]) == (True, [])
+    assert (found["withdrawal"]["id"], found["withdrawal"]["status"]) == (None, "COMPLETED")
+    assert found["chainSteps"]
+    assert error_of(refusal, status=422)["code"] == "INSUFFICIENT_FUNDS"
+    assert await market.get("/platform/balance") == before
+    assert await market.get(PATH) == listed
+
+
 async def test_one_of_many_withdrawals_of_all_fees_at_once_is_paid(
     market: Shop, own: Tenant, stack: RunningStack, outside: Stranger
 ) -> None:

@@ -70,7 +70,8 @@ async def _preview(
     if isinstance(result, orders_pb2.Order):
         sides = [(result.buyer, common_pb2.PARTY_BUYER), (result.seller, common_pb2.PARTY_SELLER)]
     else:
-        sides = [(result.user, common_pb2.PARTY_UNSPECIFIED)]
+        # The platform is no user: what it can withdraw is a balance of its own.
+        sides = [(result.user, common_pb2.PARTY_UNSPECIFIED)] if result.user.public_id else []
     who = calls.user()
     seen = [(user, side) for user, side in sides if who is None or user.id == str(who)]
     system = identity.system(caller="orders", marketplace_id=calls.marketplace())
