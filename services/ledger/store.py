@@ -74,17 +74,12 @@ class LedgerStore:
         Locks users' and escrows' accounts by key, and last the fees taken. at: the time; None: only
         reads. looked_at: accounts that no transfer needs to name. Raises: StaleBookError.
         """
-        named = {
-            (m, t.asset, name)
-            for m, ts in asked.items()
-            for t in ts
-            for name in (t.debit, t.credit)
-            if name
-        }
+        transfers = [(m, t) for m, ts in asked.items() for t in ts]
+        named = {(m, t.asset, name) for m, t in transfers for name in (t.debit, t.credit) if name}
         limited = {key for key in named if is_limited(key[2])} | set(looked_at)
         derived = named - limited - self._derived
-        holds = {(m, t.pending_id) for m, ts in asked.items() for t in ts if t.pending_id}
-        ids = holds | {(m, t.id) for m, ts in asked.items() for t in ts}
+        holds = {(m, t.pending_id) for m, t in transfers if t.pending_id}
+        ids = holds | {(m, t.id) for m, t in transfers}
         answers = {answer_key(key) for key in keys}
         async with tx.pipeline():
             locked = await tx.execute(

@@ -364,5 +364,5 @@ async def test_an_operator_sees_that_every_invariant_holds(ledger: Client) -> No
         "CheckInvariants", ledger_pb2.CheckInvariantsRequest(), caller="operator"
     )
 
-    assert len(found.results) == 8
+    assert len(found.results) == 9
     assert all(one.holds for one in found.results), found
