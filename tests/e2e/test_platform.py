@@ -127,6 +127,8 @@ async def test_preview_of_a_withdrawal_of_fees_changes_nothing(
     assert error_of(refusal, status=422)["code"] == "INSUFFICIENT_FUNDS"
     assert await market.get("/platform/balance") == before
     assert await market.get(PATH) == listed
+    paid = data_of(await market.post(PATH, asked(outside)), status=201)
+    assert paid["status"] == found["withdrawal"]["status"]
 
 
 async def test_one_of_many_withdrawals_of_all_fees_at_once_is_paid(
