@@ -97,7 +97,7 @@ def document(about: About, operations: Collection[Operation]) -> dict[str, Any]:
             "summary": one.handler.__name__.replace("_", " ").title(),
             "description": text + scope,
             "operationId": one.id,
-            **dict(_inputs(one, schemas)),
+            **dict(_inputs(one, schemas, is_party=about.is_party)),
             "responses": _responses(one, about, schemas),
             "security": [] if one.scope == OPEN else [{name: []} for name in about.schemes],
         }
@@ -162,7 +162,9 @@ def _without_null_defaults(value: Any) -> Any:
     }
 
 
-def _inputs(operation: Operation, schemas: _Schemas) -> Iterator[tuple[str, Any]]:
+def _inputs(
+    operation: Operation, schemas: _Schemas, *, is_party: bool
+) -> Iterator[tuple[str, Any]]:
     """Yield the parameters and the body of an operation."""
     parameters = [
         _parameter("path", name, {"type": "string", "title": name.replace("_", " ").title()})
@@ -183,9 +185,11 @@ def _inputs(operation: Operation, schemas: _Schemas) -> Iterator[tuple[str, Any]
         texts = ["`wait=N` (seconds, at most 60)"] if operation.waits else []
         texts += ["`dry-run`: a preview, as `dryRun=true`"] if operation.previews else []
         parameters.append(_header_parameter("Prefer", {}, "; ".join(texts)))
-    if operation.previews:
+    # The party API's tables of query parameters are printed, and these routes have none.
+    if operation.previews and not is_party:
         text = "`true`: say what the request would do, and change nothing"
-        flag = {"type": "boolean", "default": False, "title": "Dry Run", "description": text}
+        names = ["true", "false"]
+        flag = {"type": "string", "enum": names, "title": "Dry Run", "description": text}
         parameters.append(_parameter("query", previews.PARAMETER, flag))
     if parameters:
         yield "parameters", parameters

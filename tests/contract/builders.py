@@ -314,7 +314,9 @@ ESCROW: dict[str, Callable[[], Any]] = {
     "RewrapKeys": escrow.RewrapKeysRequest,
 }
 
-ESCROW["CheckCommand"] = lambda: escrow.CheckCommandRequest(fund=ESCROW["FundEscrow"]())
+ESCROW["CheckCommand"] = lambda: escrow.CheckCommandRequest(
+    after=ESCROW["CreateEscrow"](), fund=ESCROW["FundEscrow"]()
+)
 
 DISPUTES: dict[str, Callable[[], Any]] = {
     "OpenDispute": lambda: on_order(

@@ -40,6 +40,13 @@ async def test_new_settings_apply_to_the_next_order(own: Tenant) -> None:
         "a missing delivery is published after 30 days",
         "an undecided dispute is published after 14 days",
         "each deadline's warning comes 24 hours before it",
+        "least of a withdrawal: off",
+        "most of a withdrawal: off",
+        "most of a user in 24 hours: off",
+        "destinations of withdrawals: off",
+        "hours that a new destination waits: off",
+        "a second key approves more than: off",
+        "a withdrawal that is not approved is canceled after 72 hours",
     ]
     async with own.shop() as shop:
         order = await shop.get(f"/orders/{await shop.order(await shop.pair())}")

@@ -185,6 +185,6 @@ def test_installed_command_works_on_a_running_stack(
 
     assert json.loads(doctor.stdout)["isWell"] is True, doctor.stderr
     assert "demo" in {one["name"] for one in json.loads(listed.stdout)["marketplaces"]}
-    assert (migrated.returncode, migrated.stdout.count("nothing to do")) == (0, 5)
+    assert (migrated.returncode, migrated.stdout.count("nothing to do")) == (0, 6)
     assert made.stdout.startswith("ohk_live_"), made.stderr
     assert (nowhere.returncode, "no stack runs in" in nowhere.stderr) == (2, True)

@@ -64,9 +64,8 @@ def foretold(found: dict[str, Any], moment: str) -> dict[str, tuple[str, str]]:
 def previewed(document: Mapping[str, Any]) -> dict[tuple[str, str], bool]:
     """Map each mutating route of a document to whether it has a preview."""
     return {
-        (method.upper(), path): any(
-            one["name"] == "dryRun" for one in operation.get("parameters", ())
-        )
+        (method.upper(), path): "Preference-Applied"
+        in operation["responses"].get("200", {}).get("headers", {})
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
         if method != "get"

@@ -43,7 +43,7 @@ async def test_the_root_answers_rpc_and_says_that_it_runs_no_wasm(chain: Chain) 
     assert answer["result"]["status"] == "healthy"
     assert answer["id"] == "a"
     assert about["runsWasm"] is False
-    assert "no wasm runs" in about["about"]
+    assert "No wasm runs" in about["about"]
 
 
 @pytest.mark.parametrize(

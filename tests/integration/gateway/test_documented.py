@@ -11,7 +11,7 @@ from orchestrator.common.v1 import common_pb2
 from orchestrator.disputes.v1 import disputes_pb2
 from orchestrator.escrow.v1 import escrow_pb2
 from orchestrator.ledger.v1 import ledger_pb2
-from orchestrator.orders.v1 import orders_pb2
+from orchestrator.orders.v1 import orders_pb2, withdrawals_pb2
 from orchestrator.webhooks.v1 import webhooks_pb2
 
 from gateway import pages
@@ -56,6 +56,12 @@ def record(services: Services) -> None:
     orders["ListUsers"] = orders_pb2.ListUsersResponse(users=[user], next_page_token="t")
     orders["ListOrders"] = orders_pb2.ListOrdersResponse(orders=[order])
     entry = orders_pb2.TimelineEntry(at=at("2026-02-18T10:00:00Z"), kind="TRANSITION", name="x")
+    for name in ("Create", "Commit", "Approve", "Cancel", "Get"):
+        orders[f"{name}Withdrawal"] = _a_withdrawal()
+    orders["GetPreview"] = orders_pb2.Preview(order=order)
+    orders["ListWithdrawals"] = withdrawals_pb2.ListWithdrawalsResponse(
+        withdrawals=[_a_withdrawal()]
+    )
     orders["GetTimeline"] = orders_pb2.Timeline(entries=[entry])
     orders["GetMarketplace"] = orders["AdvanceClock"] = orders_pb2.Marketplace(
         deadlines=[
@@ -92,6 +98,12 @@ def _record_peers(services: Services) -> None:
         at=at("2026-02-18T10:00:00Z"),
     )
     services.ledger.answers["ListEntries"] = ledger_pb2.ListEntriesResponse(entries=[entry])
+    services.ledger.answers["GetPlatformBalance"] = ledger_pb2.PlatformBalance(
+        earned=usdc(15), available=usdc(15)
+    )
+    services.ledger.answers["ListPlatformEntries"] = ledger_pb2.ListPlatformEntriesResponse(
+        entries=[_a_fee()]
+    )
     services.escrow.answers["GetWallet"] = escrow_pb2.Wallet(
         id=str(ORDER_ID),
         address="G" + "A" * 55,
@@ -108,6 +120,30 @@ def _record_peers(services: Services) -> None:
     services.disputes.answers["AgeAnswers"] = disputes_pb2.AgeAnswersResponse()
     services.disputes.answers["ListDisputes"] = disputes_pb2.ListDisputesResponse(
         disputes=[dispute]
+    )
+
+
+def _a_fee() -> ledger_pb2.PlatformEntry:
+    transfer = ledger_pb2.Transfer(
+        id=str(ORDER_ID),
+        code=ledger_pb2.TRANSFER_CODE_PLATFORM_FEE,
+        type=ledger_pb2.TRANSFER_TYPE_SINGLE,
+        order_id=str(ORDER_ID),
+        amount=usdc(15),
+        at=at("2026-02-18T10:00:00Z"),
+    )
+    return ledger_pb2.PlatformEntry(transfer=transfer, account="fees:platform", change=150_000_000)
+
+
+def _a_withdrawal() -> withdrawals_pb2.Withdrawal:
+    return withdrawals_pb2.Withdrawal(
+        id=str(ORDER_ID),
+        user=common_pb2.UserRef(id=str(USER_ID), public_id="usr_buyer123"),
+        amount=usdc(5),
+        destination="G" + "A" * 55,
+        state=withdrawals_pb2.WITHDRAWAL_STATE_CREATED,
+        created_at=at("2026-02-18T10:00:00Z"),
+        created_by="key:k",
     )
 
 

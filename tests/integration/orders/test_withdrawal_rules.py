@@ -175,6 +175,8 @@ async def test_destination_is_new_for_each_user_and_each_memo(
     wealthy: Shop, postgres_admin: str
 ) -> None:
     await made(wealthy)
+    other = Memo(type=MemoType.TEXT, value="account 8")
+    await wealthy.withdrawing.create(wealthy.ask(), replace(asked(), memo=other))
     await later(wealthy, 2 * HOUR)
     choose(postgres_admin, wealthy, new_destination_hours=1)
     seller = await wealthy.user("usr_seller")

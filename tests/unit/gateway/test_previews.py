@@ -129,7 +129,8 @@ def test_every_preview_is_documented_and_no_other_route_has_one(view: Any) -> No
         names = {one["name"] for one in described.get("parameters", ())}
         refused = described["responses"].get("400", described["responses"].get("422", {}))
         is_refused = "dry_run_not_supported" in refused.get("description", "").lower()
-        assert ("dryRun" in names) is operation.previews
+        applied = described["responses"].get("200", {}).get("headers", {})
+        assert ("Preference-Applied" in applied) is operation.previews
+        assert ("dryRun" in names) is (operation.previews and view is marketplace)
         assert is_refused is (operation.changes and not operation.previews)
-        if operation.previews:
-            assert "Preference-Applied" in described["responses"]["200"]["headers"]
+        assert not operation.previews or "Prefer" in names
