@@ -52,12 +52,16 @@ async def test_a_column_that_is_there_twice_is_refused(one: Database) -> None:
     await one.close()
 
 
-async def test_a_statement_whose_caller_gives_up_is_ended_on_the_server(one: Database) -> None:
+async def test_a_statement_whose_caller_gives_up_is_ended_on_the_server(
+    shop: Shop, one: Database
+) -> None:
     async with one.statement() as connection:
         pid = await connection.fetchval("select pg_backend_pid()")
         sleeping = asyncio.create_task(connection.fetchval("select pg_sleep(%s)", (60,)))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        asleep = f"select 1 from pg_stat_activity where pid = {pid} and wait_event = 'PgSleep'"  # noqa: S608
+        # A server that has not read the statement yet ignores that it is to end it.
+        while not shop.rows(asleep):  # noqa: ASYNC110 - the server knows
+            await asyncio.sleep(0.01)
         sleeping.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sleeping
