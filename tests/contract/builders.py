@@ -312,11 +312,10 @@ ESCROW: dict[str, Callable[[], Any]] = {
     ),
     "ListFlows": escrow.ListFlowsRequest,
     "RewrapKeys": escrow.RewrapKeysRequest,
+    "CheckCommand": lambda: escrow.CheckCommandRequest(
+        after=ESCROW["CreateEscrow"](), fund=ESCROW["FundEscrow"]()
+    ),
 }
-
-ESCROW["CheckCommand"] = lambda: escrow.CheckCommandRequest(
-    after=ESCROW["CreateEscrow"](), fund=ESCROW["FundEscrow"]()
-)
 
 DISPUTES: dict[str, Callable[[], Any]] = {
     "OpenDispute": lambda: on_order(
