@@ -53,8 +53,8 @@ WITHDRAWALS = (
     "POST /me/withdrawals/{withdrawal_id}/cancel",
 )
 # What the business answers to a request that no schema can find fault with; 422 is that for too
-# little money, for more links than one case may have, for events that there are none of, and for
-# an address that cannot be paid.
+# little money, for more links than one case may have, for events that there are none of, for an
+# address that cannot be paid, for a cursor that no page gave, and for a business that is the buyer.
 _SETTINGS = """
 hooks = "tests.e2e.party_aim"
 request-timeout = 70
@@ -78,6 +78,8 @@ include-path = [
   "/api/v1/orders/{{order_id}}/dispute/evidence",
   "/api/v1/orders/{{order_id}}/pay",
   "/api/v1/me/withdrawals",
+  "/api/v1/me/balance/entries",
+  "/api/v1/orders/",
 ]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 403, 404, 409, 422]
 
