@@ -1,4 +1,4 @@
-"""The platform's fees in PostgreSQL: locked by whoever takes from them, and what is left.
+"""The platform's fees in PostgreSQL: their lock, and how much of them can be taken.
 
 They are the sum of their entries, so that orders which pay fees never wait for each other. Only a
 transfer that takes from them locks their row.

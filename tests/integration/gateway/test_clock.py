@@ -55,7 +55,7 @@ async def test_a_repeat_completes_a_move_that_was_interrupted(
     gateway: str, keys: Keys, services: Services
 ) -> None:
     services.orders.answers["AdvanceClock"] = orders_pb2.Marketplace()
-    services.disputes.answers["AgeAnswers"] = Unavailable("disputes is away")
+    services.disputes.answers["AgeAnswers"] = Unavailable("disputes is unavailable")
     key = await keys.make(marketplace=uuid.uuid4().hex, environment="test")
     async with httpx.AsyncClient(base_url=gateway, headers=bearer(key)) as client:
         await make_key(client, "first")
