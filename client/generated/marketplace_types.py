@@ -580,13 +580,24 @@ class PreviewedBalance(TypedDict):
 
 class PreviewedChange(TypedDict):
     """
-    A user's balance before and after. side: null for a withdrawal.
+    A user's balance before and after. side: null for a withdrawal and a credit.
     """
 
     userId: str
     side: Literal["BUYER", "SELLER"] | None
     before: PreviewedBalance
     after: PreviewedBalance
+
+
+class PreviewedCredit(TypedDict):
+    """
+    The credit as it would be. id: null where it does not exist yet.
+    """
+
+    id: str | None
+    status: str
+    amount: str
+    reference: str
 
 
 class PreviewedDispute(TypedDict):
@@ -1354,13 +1365,14 @@ class Preview(TypedDict):
     """
     What the request would do, if nothing else happened before it was carried out.
 
-    Nothing was changed. chainSteps: the chain transactions to come, in order. order, withdrawal:
-    the one that the request is about.
+    Nothing was changed. chainSteps: the chain transactions to come, in order. order, withdrawal,
+    credit: the one that the request is about.
     """
 
     dryRun: Literal[True]
     order: PreviewedOrder | None
     withdrawal: PreviewedWithdrawal | None
+    credit: PreviewedCredit | None
     balances: list[PreviewedChange]
     fees: PreviewedFees
     chainSteps: list[str]

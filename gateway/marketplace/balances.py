@@ -174,6 +174,7 @@ class Credit(Output):
     scope=ADMIN,
     status=201,
     waits=True,
+    previews=True,
     examples={"credit": {"amount": "5.00", "reference": "welcome-alice", "description": "Welcome"}},
     refusals=(
         "USER_NOT_FOUND",

@@ -51,6 +51,15 @@ class PreviewedWithdrawal(Output):
     destination: str
 
 
+class PreviewedCredit(Output):
+    """The credit as it would be. id: null where it does not exist yet."""
+
+    id: str | None
+    status: str
+    amount: Decimal
+    reference: str
+
+
 class PreviewedBalance(Output):
     """A balance at one moment."""
 
@@ -59,7 +68,7 @@ class PreviewedBalance(Output):
 
 
 class PreviewedChange(Output):
-    """A user's balance before and after. side: null for a withdrawal."""
+    """A user's balance before and after. side: null for a withdrawal and a credit."""
 
     userId: str
     side: Side | None
@@ -78,13 +87,14 @@ class PreviewedFees(Output):
 class Preview(Output):
     """What the request would do, if nothing else happened before it was carried out.
 
-    Nothing was changed. chainSteps: the chain transactions to come, in order. order, withdrawal:
-    the one that the request is about.
+    Nothing was changed. chainSteps: the chain transactions to come, in order. order, withdrawal,
+    credit: the one that the request is about.
     """
 
     dryRun: Literal[True]
     order: PreviewedOrder | None
     withdrawal: PreviewedWithdrawal | None
+    credit: PreviewedCredit | None
     balances: list[PreviewedChange]
     fees: PreviewedFees
     chainSteps: list[str]
@@ -96,6 +106,7 @@ def preview(message: orders_pb2.Preview) -> Success[Preview]:
         "dryRun": True,
         "order": _order(message.order) if message.HasField("order") else None,
         "withdrawal": _withdrawal(message.withdrawal) if message.HasField("withdrawal") else None,
+        "credit": _credit(message.credit) if message.HasField("credit") else None,
         "balances": [
             {
                 "userId": one.user.public_id,
@@ -136,6 +147,15 @@ def _withdrawal(message: withdrawals_pb2.Withdrawal) -> PreviewedWithdrawal:
         "status": WITHDRAWAL_STATES[message.state],
         "amount": amount(message.amount),
         "destination": message.destination,
+    }
+
+
+def _credit(message: orders_pb2.Credit) -> PreviewedCredit:
+    return {
+        "id": public("crd", message.id) if message.id else None,
+        "status": message.state,
+        "amount": amount(message.amount),
+        "reference": message.reference,
     }
 
 

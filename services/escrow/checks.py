@@ -24,6 +24,7 @@ CHECKED = {
     "freeze": "FreezeEscrow",
     "resolve": "ResolveEscrow",
     "withdraw": "Withdraw",
+    "credit": "CreditWallet",
 }
 
 

@@ -41,6 +41,7 @@ from services.orders.peers.ports import CheckingPeers, DisputesPort, EscrowPort,
 from services.orders.people.registry import UserRegistry
 from services.orders.people.user_store import UserStore
 from services.orders.previews import rehearsal
+from services.orders.previews.credits import RehearsedCredits
 from services.orders.previews.servicer import Rehearsal
 from services.orders.queries import OrderQueries
 from services.orders.reconciliation.clients import Balances, Holders
@@ -175,6 +176,7 @@ def _rehearsal(
         service=rehearsed.service(saga),
         offers=rehearsed.offers(saga, hours=hours),
         withdrawals=rehearsed.withdrawing(rehearsed.carrier()),
+        crediting=rehearsed.crediting(),
     )
     return Rehearsal(methods=twin, peers=peers)
 
@@ -204,6 +206,7 @@ class Parts:
     engine: type[Saga] = Saga
     runner: type[CommandRunner] = CommandRunner
     carrying: type[Carrier] = Carrier
+    paying: type[CreditService] = CreditService
 
     def __init__(
         self,
@@ -317,7 +320,7 @@ class Parts:
 
     def crediting(self) -> CreditService:
         """Make manual credits."""
-        return CreditService(
+        return self.paying(
             database=self._database,
             users=UserStore(self.outbox),
             idempotency=self.idempotency,
@@ -372,6 +375,7 @@ class RehearsedParts(Parts):
     engine = rehearsal.RehearsedSaga
     runner = rehearsal.RehearsedCommands
     carrying = rehearsal.RehearsedCarrier
+    paying = RehearsedCredits
 
     def _stores(self) -> None:
         self.operations, self.idempotency = rehearsal.OperationsRead(), rehearsal.NoKeys()

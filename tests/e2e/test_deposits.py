@@ -12,8 +12,10 @@ import pytest
 from deploy.local.devnet import network_info
 from gateway.keys import KeyStore
 from tests.books import assert_sound
+from tests.e2e.snapshots import settled
 from tests.e2e.streams import reading
 from tests.e2e.tenants import Tenant, key_store, tenant
+from tests.e2e.test_previews import NOBODY, foretold, preview
 from tests.integration.escrow.strangers import Stranger, muxed
 from tests.running_stack import RunningStack
 from tests.shop import Shop, data_of, error_of, until
@@ -242,6 +244,39 @@ async def test_manual_credit_is_paid_on_chain_and_booked_once_per_reference(
     assert (payload["source"], payload["amount"]) == ("manual_credit", "12.34")
     async with own.operator() as operator:
         await assert_sound(operator)
+
+
+async def test_credit_does_what_its_preview_says(shop: Shop, own: Tenant) -> None:
+    own.allow_credits()
+    user = await shop.user()
+    path = f"/users/{user}/balance/credit"
+    body = {"amount": "3.00", "reference": str(uuid.uuid4())}
+    before = await settled(shop.stack, but_for=NOBODY)
+
+    found = await preview(shop, path, body)
+    poor = await shop.post(path, {**body, "amount": "900000000.00"}, Prefer="dry-run")
+
+    assert await settled(shop.stack, but_for=NOBODY) == before
+    assert found["credit"] == {
+        "id": None,
+        "status": "SUCCEEDED",
+        "amount": "3.00",
+        "reference": body["reference"],
+    }
+    assert found["order"] is found["withdrawal"] is None
+    assert foretold(found, "before") == {user: ("0.00", "0.00")}
+    assert found["chainSteps"] == ["payment"]
+    assert error_of(poor, status=422)["code"] == "INSUFFICIENT_FUNDS"
+    made = data_of(await shop.post(path, body), status=201)
+    assert await shop.balance(user) == foretold(found, "after")[user] == ("3.00", "0.00")
+
+    again = await preview(shop, path, body)
+    other = await shop.post(path, {**body, "amount": "4.00"}, Prefer="dry-run")
+
+    assert again["credit"]["id"] == made["id"]
+    assert again["chainSteps"] == []
+    assert foretold(again, "after") == foretold(again, "before") == {user: ("3.00", "0.00")}
+    assert error_of(other, status=409)["code"] == "REFERENCE_TAKEN"
 
 
 async def credit(shop: Shop, user: str, amount: str, *, reference: str) -> Any:

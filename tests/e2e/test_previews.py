@@ -103,6 +103,7 @@ async def test_every_mutating_route_previews_or_refuses_and_changes_nothing(shop
         "WITHDRAWAL_NOT_FOUND",
         "USER_NOT_FOUND",
         "MILESTONE_NOT_FOUND",
+        "MANUAL_CREDIT_DISABLED",
         # The only route that names nobody: the marketplace's own fees.
         "PREVIEWED",
     }

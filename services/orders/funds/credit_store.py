@@ -42,11 +42,18 @@ async def insert_or_same(tx: Transaction, credit: Credit) -> Credit:
     }
     await tx.execute(_INSERT, values)
     known = await by_reference(tx, credit.marketplace_id, credit.reference)
-    if known is None or (known.user, known.amount) != (credit.user, credit.amount):
+    if known is None:
+        raise LookupError(credit.reference)
+    require_same(known, credit)
+    return known
+
+
+def require_same(known: Credit, credit: Credit) -> None:
+    """Raises: ReferenceTaken: another credit has the reference."""
+    if (known.user, known.amount) != (credit.user, credit.amount):
         raise ReferenceTaken(
             "Another credit has this reference", details={"reference": credit.reference}
         )
-    return known
 
 
 async def by_reference(tx: Transaction, marketplace_id: uuid.UUID, reference: str) -> Credit | None:

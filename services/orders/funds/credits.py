@@ -25,7 +25,6 @@ from kernel.money import USDC
 from services.orders.funds import credit_store
 from services.orders.funds.credit import Credit
 from services.orders.funds.credit_store import LEASE_SECONDS, LEASES
-from services.orders.order.domain import UserName
 from services.orders.order.intake import require_whole_cents
 from services.orders.order.marketplace_rules import marketplace_rules
 from services.orders.peers.ports import EscrowPort, LedgerPort, ProviderError, Transfer
@@ -55,6 +54,27 @@ class NewCredit:
     amount: int
     reference: str
     description: str
+
+
+def command_id_of(credit: Credit) -> uuid.UUID:
+    """Return the id of escrow's command that pays a credit."""
+    return derived_id(credit.id, "credit")
+
+
+def transfer_of(credit: Credit, transaction_hash: str) -> Transfer:
+    """Return the transfer that books a credit."""
+    return Transfer(
+        id=derived_id(credit.id, "transfer"),
+        type="SINGLE",
+        code="MANUAL_CREDIT",
+        order_id=None,
+        debit="manual",
+        credit=f"user:{credit.user.id}",
+        asset=USDC,
+        amount=credit.amount,
+        transaction_hash=transaction_hash,
+        reason=credit.reference,
+    )
 
 
 class CreditService:
@@ -109,17 +129,7 @@ class CreditService:
             async with self._database.transaction() as tx:
                 if (known := await self._idempotency.claim(tx, key)) is not None:
                     return known
-                credit = Credit(
-                    id=credit_id,
-                    marketplace_id=key.marketplace_id,
-                    key=key,
-                    user=await self._payee(tx, key.marketplace_id, new.user),
-                    amount=new.amount,
-                    reference=new.reference,
-                    description=new.description,
-                    created_at=self._clock.now(),
-                )
-                return await self._begun(tx, credit)
+                return await self._begun(tx, await self._new(tx, key, new, credit_id))
 
         async with self._idempotency.keeping_refusals(self._database, key):
             begun = await self._database.retrying(once)
@@ -153,12 +163,24 @@ class CreditService:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _payee(self, tx: Transaction, marketplace_id: uuid.UUID, ref: str) -> UserName:
-        rules = await marketplace_rules(tx, marketplace_id)
+    async def _new(
+        self, tx: Transaction, key: RequestKey, new: NewCredit, credit_id: uuid.UUID
+    ) -> Credit:
+        """Make a credit that is not written. Raises: ManualCreditDisabled; UserNotFound."""
+        rules = await marketplace_rules(tx, key.marketplace_id)
         if not rules.allows_manual_credit:
             raise ManualCreditDisabled("The marketplace does not allow manual credits")
-        user = await self._users.find(tx, marketplace_id=marketplace_id, ref=ref)
-        return user.name
+        user = await self._users.find(tx, marketplace_id=key.marketplace_id, ref=new.user)
+        return Credit(
+            id=credit_id,
+            marketplace_id=key.marketplace_id,
+            key=key,
+            user=user.name,
+            amount=new.amount,
+            reference=new.reference,
+            description=new.description,
+            created_at=self._clock.now(),
+        )
 
     async def _begun(self, tx: Transaction, new: Credit) -> Credit | Answer:
         """Write a credit, leased to this process, or find the one that has its reference."""
@@ -224,7 +246,7 @@ class CreditService:
         # refusal does not end it.
         is_first = lease in self._unasked
         self._unasked.discard(lease)
-        command_id = derived_id(credit.id, "credit")
+        command_id = command_id_of(credit)
         try:
             command = await self._escrow.credit(
                 command_id=command_id, user_id=credit.user.id, amount=credit.amount
@@ -251,18 +273,7 @@ class CreditService:
 
     async def _succeed(self, credit: Credit, lease: Lease, transaction_hash: str) -> None:
         """Book a credit and end it. Raises: LeaseLost."""
-        transfer = Transfer(
-            id=derived_id(credit.id, "transfer"),
-            type="SINGLE",
-            code="MANUAL_CREDIT",
-            order_id=None,
-            debit="manual",
-            credit=f"user:{credit.user.id}",
-            asset=USDC,
-            amount=credit.amount,
-            transaction_hash=transaction_hash,
-            reason=credit.reference,
-        )
+        transfer = transfer_of(credit, transaction_hash)
         await self._leases.hold(lease)
         (posted,) = await self._ledger.post([transfer])
         if posted.is_refused:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from orchestrator.common.v1 import common_pb2
-from orchestrator.orders.v1 import orders_pb2, withdrawals_pb2
+from orchestrator.orders.v1 import orders_pb2
 
 from chassis import identity
 from chassis.identity import MARKETPLACE, PEOPLE, Access, allow
@@ -62,9 +62,7 @@ def _method(field: str) -> str:
     return "".join(part.capitalize() for part in field.split("_"))
 
 
-async def _preview(
-    peers: CheckingPeers, result: orders_pb2.Order | withdrawals_pb2.Withdrawal
-) -> orders_pb2.Preview:
+async def _preview(peers: CheckingPeers, result: wire.Result) -> orders_pb2.Preview:
     """Say what a command has come to. A person sees their own balance only."""
     sides: Sequence[tuple[common_pb2.UserRef, Any]]
     if isinstance(result, orders_pb2.Order):

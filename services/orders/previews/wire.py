@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import orders_pb2, withdrawals_pb2
@@ -10,6 +10,9 @@ from orchestrator.orders.v1 import orders_pb2, withdrawals_pb2
 from kernel.money import USDC
 from services.orders.order.domain import UserName
 from services.orders.peers.ports import BalanceChange, Payment
+
+# What a command that has a preview comes to.
+Result: TypeAlias = orders_pb2.Order | orders_pb2.Credit | withdrawals_pb2.Withdrawal
 
 
 def user_name(user: common_pb2.UserRef) -> UserName:
@@ -28,7 +31,7 @@ def change(value: BalanceChange, side: Any) -> orders_pb2.BalanceChange:
 
 
 def preview(
-    result: orders_pb2.Order | withdrawals_pb2.Withdrawal,
+    result: Result,
     *,
     balances: Sequence[orders_pb2.BalanceChange],
     payments: Sequence[Payment],
@@ -44,6 +47,8 @@ def preview(
     )
     if isinstance(result, orders_pb2.Order):
         message.order.CopyFrom(result)
+    elif isinstance(result, orders_pb2.Credit):
+        message.credit.CopyFrom(result)
     else:
         message.withdrawal.CopyFrom(result)
     return message

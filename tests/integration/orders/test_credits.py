@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -18,6 +19,7 @@ from services.orders.peers.ports import Command, ProviderError
 from services.orders.people.users import UserNotFound
 from tests.fakes import FakeEscrow
 from tests.integration.orders.conftest import Peers, Shop, open_shop
+from tests.integration.orders.test_previews import contents, rehearsed
 from tests.patience import PATIENCE_SECONDS
 
 TEN = 1000 * CENT
@@ -247,3 +249,27 @@ async def _run_out(shop: Shop) -> None:
     """Let the lease of whichever process carries a credit out run out."""
     async with shop.database.transaction() as tx:
         await tx.execute("update credits set lease_until = 'epoch'")
+
+
+async def test_credit_is_previewed_as_it_is_paid(generous: Shop, postgres_admin: str) -> None:
+    new = NewCredit(user="usr_buyer", amount=50_000_000, reference="welcome", description="")
+    before = contents(postgres_admin)
+    parts, peers = rehearsed(generous)
+
+    answer = await parts.crediting().credit(generous.key("one"), new, wait_seconds=0)
+
+    assert contents(postgres_admin) == before
+    foreseen = orders_pb2.Credit.FromString(answer.body)
+    assert (foreseen.id, foreseen.state, peers.steps) == ("", "SUCCEEDED", ["credit"])
+    # The key and the reference are free.
+    done = orders_pb2.Credit.FromString(
+        (await generous.crediting.credit(generous.key("one"), new, wait_seconds=10)).body
+    )
+    assert done.state == foreseen.state
+    taken = replace(new, amount=new.amount + 100_000)
+    parts, peers = rehearsed(generous)
+    with pytest.raises(ReferenceTaken):
+        await parts.crediting().credit(generous.key("two"), taken, wait_seconds=0)
+    known = await parts.crediting().credit(generous.key("two"), new, wait_seconds=0)
+    assert orders_pb2.Credit.FromString(known.body).id == done.id
+    assert peers.steps == []

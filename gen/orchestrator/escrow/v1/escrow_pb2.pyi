@@ -393,7 +393,7 @@ class WithdrawRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., user_id: _Optional[str] = ..., destination: _Optional[_Union[Destination, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., by_platform: _Optional[bool] = ...) -> None: ...
 
 class CheckCommandRequest(_message.Message):
-    __slots__ = ("after", "create", "fund", "complete_milestone", "release", "refund", "freeze", "resolve", "withdraw")
+    __slots__ = ("after", "create", "fund", "complete_milestone", "release", "refund", "freeze", "resolve", "withdraw", "credit")
     AFTER_FIELD_NUMBER: _ClassVar[int]
     CREATE_FIELD_NUMBER: _ClassVar[int]
     FUND_FIELD_NUMBER: _ClassVar[int]
@@ -403,6 +403,7 @@ class CheckCommandRequest(_message.Message):
     FREEZE_FIELD_NUMBER: _ClassVar[int]
     RESOLVE_FIELD_NUMBER: _ClassVar[int]
     WITHDRAW_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_FIELD_NUMBER: _ClassVar[int]
     after: CreateEscrowRequest
     create: CreateEscrowRequest
     fund: FundEscrowRequest
@@ -412,7 +413,8 @@ class CheckCommandRequest(_message.Message):
     freeze: FreezeEscrowRequest
     resolve: ResolveEscrowRequest
     withdraw: WithdrawRequest
-    def __init__(self, after: _Optional[_Union[CreateEscrowRequest, _Mapping]] = ..., create: _Optional[_Union[CreateEscrowRequest, _Mapping]] = ..., fund: _Optional[_Union[FundEscrowRequest, _Mapping]] = ..., complete_milestone: _Optional[_Union[CompleteMilestoneRequest, _Mapping]] = ..., release: _Optional[_Union[ReleaseEscrowRequest, _Mapping]] = ..., refund: _Optional[_Union[RefundEscrowRequest, _Mapping]] = ..., freeze: _Optional[_Union[FreezeEscrowRequest, _Mapping]] = ..., resolve: _Optional[_Union[ResolveEscrowRequest, _Mapping]] = ..., withdraw: _Optional[_Union[WithdrawRequest, _Mapping]] = ...) -> None: ...
+    credit: CreditWalletRequest
+    def __init__(self, after: _Optional[_Union[CreateEscrowRequest, _Mapping]] = ..., create: _Optional[_Union[CreateEscrowRequest, _Mapping]] = ..., fund: _Optional[_Union[FundEscrowRequest, _Mapping]] = ..., complete_milestone: _Optional[_Union[CompleteMilestoneRequest, _Mapping]] = ..., release: _Optional[_Union[ReleaseEscrowRequest, _Mapping]] = ..., refund: _Optional[_Union[RefundEscrowRequest, _Mapping]] = ..., freeze: _Optional[_Union[FreezeEscrowRequest, _Mapping]] = ..., resolve: _Optional[_Union[ResolveEscrowRequest, _Mapping]] = ..., withdraw: _Optional[_Union[WithdrawRequest, _Mapping]] = ..., credit: _Optional[_Union[CreditWalletRequest, _Mapping]] = ...) -> None: ...
 
 class CheckCommandResponse(_message.Message):
     __slots__ = ("command", "steps")

@@ -300,9 +300,9 @@ class EscrowServiceServicer:
 
     def CheckCommand(self, request, context):
         """Say what a command would do now: its steps, and what the chain would pay by the contract's
-        arithmetic. Nothing is changed, and the chain is not asked. Refused as the command itself would be.
+        arithmetic. Nothing is changed, and the chain is asked for balances alone. Refused as the command itself would be.
         Reasons: ESCROW_NOT_FOUND, WALLET_NOT_FOUND, ESCROW_ALREADY_EXISTS, ESCROW_NOT_READY,
-        COMMAND_IN_MOTION, MILESTONE_NOT_FOUND, SHARES_MISMATCH.
+        COMMAND_IN_MOTION, MILESTONE_NOT_FOUND, SHARES_MISMATCH, INSUFFICIENT_FUNDS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -71,9 +71,9 @@ class EscrowServiceStub:
     """
     CheckCommand: _aio.UnaryUnaryMultiCallable[_escrow_pb2.CheckCommandRequest, _escrow_pb2.CheckCommandResponse]
     """Say what a command would do now: its steps, and what the chain would pay by the contract's
-    arithmetic. Nothing is changed, and the chain is not asked. Refused as the command itself would be.
+    arithmetic. Nothing is changed, and the chain is asked for balances alone. Refused as the command itself would be.
     Reasons: ESCROW_NOT_FOUND, WALLET_NOT_FOUND, ESCROW_ALREADY_EXISTS, ESCROW_NOT_READY,
-    COMMAND_IN_MOTION, MILESTONE_NOT_FOUND, SHARES_MISMATCH.
+    COMMAND_IN_MOTION, MILESTONE_NOT_FOUND, SHARES_MISMATCH, INSUFFICIENT_FUNDS.
     """
     GetCommand: _aio.UnaryUnaryMultiCallable[_escrow_pb2.GetCommandRequest, _escrow_pb2.Command]
     """Read the progress of a command; waits up to wait_seconds for its end. Reasons: COMMAND_NOT_FOUND."""
@@ -275,9 +275,9 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_escrow_pb2.CheckCommandRequest, _abc.Awaitable[_escrow_pb2.CheckCommandResponse]],
     ) -> _abc.Awaitable[_escrow_pb2.CheckCommandResponse]:
         """Say what a command would do now: its steps, and what the chain would pay by the contract's
-        arithmetic. Nothing is changed, and the chain is not asked. Refused as the command itself would be.
+        arithmetic. Nothing is changed, and the chain is asked for balances alone. Refused as the command itself would be.
         Reasons: ESCROW_NOT_FOUND, WALLET_NOT_FOUND, ESCROW_ALREADY_EXISTS, ESCROW_NOT_READY,
-        COMMAND_IN_MOTION, MILESTONE_NOT_FOUND, SHARES_MISMATCH.
+        COMMAND_IN_MOTION, MILESTONE_NOT_FOUND, SHARES_MISMATCH, INSUFFICIENT_FUNDS.
         """
 
     @_abc_1.abstractmethod

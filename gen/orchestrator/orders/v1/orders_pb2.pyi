@@ -735,7 +735,7 @@ class Credit(_message.Message):
     def __init__(self, id: _Optional[str] = ..., user: _Optional[_Union[_common_pb2.UserRef, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., reference: _Optional[str] = ..., description: _Optional[str] = ..., state: _Optional[str] = ..., transaction_hash: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class GetPreviewRequest(_message.Message):
-    __slots__ = ("reserve_funds", "create_escrow", "fund_escrow", "complete_milestone", "release_funds", "cancel_order", "refund_order", "open_dispute", "resolve_dispute", "deliver_order", "confirm_order", "pay_order", "accept_offer", "create_withdrawal", "commit_withdrawal", "cancel_withdrawal", "approve_withdrawal")
+    __slots__ = ("reserve_funds", "create_escrow", "fund_escrow", "complete_milestone", "release_funds", "cancel_order", "refund_order", "open_dispute", "resolve_dispute", "deliver_order", "confirm_order", "pay_order", "accept_offer", "create_withdrawal", "commit_withdrawal", "cancel_withdrawal", "approve_withdrawal", "credit_user")
     RESERVE_FUNDS_FIELD_NUMBER: _ClassVar[int]
     CREATE_ESCROW_FIELD_NUMBER: _ClassVar[int]
     FUND_ESCROW_FIELD_NUMBER: _ClassVar[int]
@@ -753,6 +753,7 @@ class GetPreviewRequest(_message.Message):
     COMMIT_WITHDRAWAL_FIELD_NUMBER: _ClassVar[int]
     CANCEL_WITHDRAWAL_FIELD_NUMBER: _ClassVar[int]
     APPROVE_WITHDRAWAL_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_USER_FIELD_NUMBER: _ClassVar[int]
     reserve_funds: ReserveFundsRequest
     create_escrow: CreateEscrowRequest
     fund_escrow: FundEscrowRequest
@@ -770,7 +771,8 @@ class GetPreviewRequest(_message.Message):
     commit_withdrawal: _withdrawals_pb2.CommitWithdrawalRequest
     cancel_withdrawal: _withdrawals_pb2.CancelWithdrawalRequest
     approve_withdrawal: _withdrawals_pb2.ApproveWithdrawalRequest
-    def __init__(self, reserve_funds: _Optional[_Union[ReserveFundsRequest, _Mapping]] = ..., create_escrow: _Optional[_Union[CreateEscrowRequest, _Mapping]] = ..., fund_escrow: _Optional[_Union[FundEscrowRequest, _Mapping]] = ..., complete_milestone: _Optional[_Union[CompleteMilestoneRequest, _Mapping]] = ..., release_funds: _Optional[_Union[ReleaseFundsRequest, _Mapping]] = ..., cancel_order: _Optional[_Union[CancelOrderRequest, _Mapping]] = ..., refund_order: _Optional[_Union[RefundOrderRequest, _Mapping]] = ..., open_dispute: _Optional[_Union[OpenDisputeRequest, _Mapping]] = ..., resolve_dispute: _Optional[_Union[ResolveDisputeRequest, _Mapping]] = ..., deliver_order: _Optional[_Union[DeliverOrderRequest, _Mapping]] = ..., confirm_order: _Optional[_Union[ConfirmOrderRequest, _Mapping]] = ..., pay_order: _Optional[_Union[PayOrderRequest, _Mapping]] = ..., accept_offer: _Optional[_Union[_offers_pb2.AcceptOfferRequest, _Mapping]] = ..., create_withdrawal: _Optional[_Union[_withdrawals_pb2.CreateWithdrawalRequest, _Mapping]] = ..., commit_withdrawal: _Optional[_Union[_withdrawals_pb2.CommitWithdrawalRequest, _Mapping]] = ..., cancel_withdrawal: _Optional[_Union[_withdrawals_pb2.CancelWithdrawalRequest, _Mapping]] = ..., approve_withdrawal: _Optional[_Union[_withdrawals_pb2.ApproveWithdrawalRequest, _Mapping]] = ...) -> None: ...
+    credit_user: CreditUserRequest
+    def __init__(self, reserve_funds: _Optional[_Union[ReserveFundsRequest, _Mapping]] = ..., create_escrow: _Optional[_Union[CreateEscrowRequest, _Mapping]] = ..., fund_escrow: _Optional[_Union[FundEscrowRequest, _Mapping]] = ..., complete_milestone: _Optional[_Union[CompleteMilestoneRequest, _Mapping]] = ..., release_funds: _Optional[_Union[ReleaseFundsRequest, _Mapping]] = ..., cancel_order: _Optional[_Union[CancelOrderRequest, _Mapping]] = ..., refund_order: _Optional[_Union[RefundOrderRequest, _Mapping]] = ..., open_dispute: _Optional[_Union[OpenDisputeRequest, _Mapping]] = ..., resolve_dispute: _Optional[_Union[ResolveDisputeRequest, _Mapping]] = ..., deliver_order: _Optional[_Union[DeliverOrderRequest, _Mapping]] = ..., confirm_order: _Optional[_Union[ConfirmOrderRequest, _Mapping]] = ..., pay_order: _Optional[_Union[PayOrderRequest, _Mapping]] = ..., accept_offer: _Optional[_Union[_offers_pb2.AcceptOfferRequest, _Mapping]] = ..., create_withdrawal: _Optional[_Union[_withdrawals_pb2.CreateWithdrawalRequest, _Mapping]] = ..., commit_withdrawal: _Optional[_Union[_withdrawals_pb2.CommitWithdrawalRequest, _Mapping]] = ..., cancel_withdrawal: _Optional[_Union[_withdrawals_pb2.CancelWithdrawalRequest, _Mapping]] = ..., approve_withdrawal: _Optional[_Union[_withdrawals_pb2.ApproveWithdrawalRequest, _Mapping]] = ..., credit_user: _Optional[_Union[CreditUserRequest, _Mapping]] = ...) -> None: ...
 
 class PreviewBalance(_message.Message):
     __slots__ = ("available", "reserved")
@@ -793,9 +795,10 @@ class BalanceChange(_message.Message):
     def __init__(self, user: _Optional[_Union[_common_pb2.UserRef, _Mapping]] = ..., side: _Optional[_Union[_common_pb2.Party, str]] = ..., before: _Optional[_Union[PreviewBalance, _Mapping]] = ..., after: _Optional[_Union[PreviewBalance, _Mapping]] = ...) -> None: ...
 
 class Preview(_message.Message):
-    __slots__ = ("order", "withdrawal", "balances", "platform_fee", "provider_fee", "reimbursed", "chain_steps")
+    __slots__ = ("order", "withdrawal", "credit", "balances", "platform_fee", "provider_fee", "reimbursed", "chain_steps")
     ORDER_FIELD_NUMBER: _ClassVar[int]
     WITHDRAWAL_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_FIELD_NUMBER: _ClassVar[int]
     BALANCES_FIELD_NUMBER: _ClassVar[int]
     PLATFORM_FEE_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FEE_FIELD_NUMBER: _ClassVar[int]
@@ -803,12 +806,13 @@ class Preview(_message.Message):
     CHAIN_STEPS_FIELD_NUMBER: _ClassVar[int]
     order: Order
     withdrawal: _withdrawals_pb2.Withdrawal
+    credit: Credit
     balances: _containers.RepeatedCompositeFieldContainer[BalanceChange]
     platform_fee: _common_pb2.Money
     provider_fee: _common_pb2.Money
     reimbursed: _common_pb2.Money
     chain_steps: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, order: _Optional[_Union[Order, _Mapping]] = ..., withdrawal: _Optional[_Union[_withdrawals_pb2.Withdrawal, _Mapping]] = ..., balances: _Optional[_Iterable[_Union[BalanceChange, _Mapping]]] = ..., platform_fee: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., provider_fee: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., reimbursed: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., chain_steps: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, order: _Optional[_Union[Order, _Mapping]] = ..., withdrawal: _Optional[_Union[_withdrawals_pb2.Withdrawal, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., balances: _Optional[_Iterable[_Union[BalanceChange, _Mapping]]] = ..., platform_fee: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., provider_fee: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., reimbursed: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., chain_steps: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetMarketplaceRequest(_message.Message):
     __slots__ = ()
