@@ -1,7 +1,7 @@
 """Events as they happen, over server-sent events; continued after a lost connection."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +29,19 @@ class Event:
 class Place:
     """Where a reader of the stream is: the last event, and how often connecting failed since."""
 
-    def __init__(self, after: str | None) -> None:
-        """after: the id of the last event that the reader has; None: only new events."""
+    def __init__(self, after: str | None, opened: Callable[[], None] | None = None) -> None:
+        """after: the id of the last event that the reader has; None: only new events.
+
+        opened: called for each connection from which events come.
+        """
         self._after = after
+        self._opened = opened
         self._failures = 0
+
+    def open(self) -> None:
+        """Note that the server sends events from now on."""
+        if self._opened is not None:
+            self._opened()
 
     def headers(self) -> dict[str, str]:
         """Return the headers that continue from here."""
@@ -90,6 +99,7 @@ def read(http: httpx.Client, place: Place, request: dict[str, Any]) -> Iterator[
         if refused is not None:
             yield refused
             return
+        place.open()
         for sent in source.iter_sse():
             event = place.taken(sent)
             if event is not None:
@@ -107,6 +117,7 @@ async def aread(
         if refused is not None:
             yield refused
             return
+        place.open()
         async for sent in source.aiter_sse():
             event = place.taken(sent)
             if event is not None:

@@ -52,13 +52,15 @@ class Client:
         types: str | None = None,
         resource_types: str | None = None,
         after: str | None = None,
+        opened: Callable[[], None] | None = None,
     ) -> Iterator[Event]:
         """Yield events as they happen, without end; a lost connection is continued.
 
         types: `order.created,balance.*`. resource_types: `Order,Balance`. after: the id of the last
-        event that the caller has; None: only new events. Raises: APIError; ConnectionFailed.
+        event that the caller has; None: only new events. opened: called whenever a connection is
+        open; events from then on will come. Raises: APIError; ConnectionFailed.
         """
-        place, request = Place(after), options(types, resource_types)
+        place, request = Place(after, opened), options(types, resource_types)
         while True:
             outcome: Answer | ConnectionFailed = lost(None)
             try:
@@ -142,13 +144,15 @@ class AsyncClient:
         types: str | None = None,
         resource_types: str | None = None,
         after: str | None = None,
+        opened: Callable[[], None] | None = None,
     ) -> AsyncIterator[Event]:
         """Yield events as they happen, without end; a lost connection is continued.
 
         types: `order.created,balance.*`. resource_types: `Order,Balance`. after: the id of the last
-        event that the caller has; None: only new events. Raises: APIError; ConnectionFailed.
+        event that the caller has; None: only new events. opened: called whenever a connection is
+        open; events from then on will come. Raises: APIError; ConnectionFailed.
         """
-        place, request = Place(after), options(types, resource_types)
+        place, request = Place(after, opened), options(types, resource_types)
         while True:
             outcome: Answer | ConnectionFailed = lost(None)
             try:

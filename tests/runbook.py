@@ -94,7 +94,7 @@ def typed_through(
         text = text.replace(printed, here)
     return subprocess.run(
         ["bash", "-c", _STRICT + text],
-        env=environment(run_dir, {}),
+        env=environment(run_dir, {"XDG_CONFIG_HOME": str(run_dir / "config")}),
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -1,13 +1,14 @@
-"""`orchestrator COMMAND`: one program for everything an operator does.
+"""`orchestrator COMMAND`: one program for what operators and developers do.
 
-Each command uses the embedded stack in RUN_DIR, or any deployment whose addresses you give. Exit
-codes: 0 done, no problem found. 1 refused, or a problem was found. 2 the command or a setting is
-wrong. 3 a service or the database does not answer.
+An operator's command uses the embedded stack in RUN_DIR, or any deployment whose addresses you
+give. A developer's command calls a gateway with an API key: say `login` first. Exit codes: 0 done,
+no problem found. 1 refused, or a problem was found. 2 the command or a setting is wrong. 3 a
+service or the database does not answer.
 """
 
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
@@ -43,24 +44,41 @@ ROOMS: Mapping[str, tuple[str, str]] = {
     "stuck": ("stuck", "command"),
     "doctor": ("doctor", "command"),
 }
+# The same, of developers.
+DEVELOPERS = "deploy.developer"
+DEVELOPERS_ROOMS: Mapping[str, tuple[str, str]] = {
+    "login": ("login", "command"),
+    "listen": ("listen", "command"),
+    "trigger": ("trigger", "command"),
+}
 
 
 class _Program(click.Group):
     """The commands, each imported when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(ROOMS)
+        return [*ROOMS, *DEVELOPERS_ROOMS]
 
     def get_command(
         self,
         ctx: click.Context,  # noqa: ARG002 - click's signature
         cmd_name: str,
     ) -> click.Command | None:
-        room, name = ROOMS.get(cmd_name, ("", ""))
-        if not room:
-            return None
-        found: click.Command = getattr(importlib.import_module(f"{PACKAGE}.{room}"), name)
-        return found
+        for package, rooms in ((PACKAGE, ROOMS), (DEVELOPERS, DEVELOPERS_ROOMS)):
+            if cmd_name in rooms:
+                room, name = rooms[cmd_name]
+                found: click.Command = getattr(importlib.import_module(f"{package}.{room}"), name)
+                return found
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands of operators, and then those of developers."""
+        for heading, rooms in (("Commands", ROOMS), ("For developers", DEVELOPERS_ROOMS)):
+            found = [(name, self.get_command(ctx, name)) for name in rooms]
+            limit = formatter.width - 6 - max(map(len, rooms))
+            rows = [(name, one.get_short_help_str(limit)) for name, one in found if one]
+            with formatter.section(heading):
+                formatter.write_dl(rows)
 
 
 program = click.version_option(VERSION, prog_name=NAME)(
@@ -68,10 +86,10 @@ program = click.version_option(VERSION, prog_name=NAME)(
 )
 
 
-def commands() -> dict[str, click.Command]:
-    """Return every command by its name; imports all of them."""
+def commands(rooms: Iterable[str] = ROOMS) -> dict[str, click.Command]:
+    """Return commands by their name, by default the operators'; imports all of them."""
     context = click.Context(program)
-    found = {name: program.get_command(context, name) for name in ROOMS}
+    found = {name: program.get_command(context, name) for name in rooms}
     return {name: command for name, command in found.items() if command is not None}
 
 

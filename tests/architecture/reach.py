@@ -9,7 +9,7 @@ from pathlib import Path
 from deploy.local.settings import ROOT
 
 GENERATED = ("orchestrator",)
-OURS = ("services", "gateway", "chassis", "kernel", "devnet", "deploy", *GENERATED)
+OURS = ("services", "gateway", "chassis", "kernel", "devnet", "deploy", "client", *GENERATED)
 
 
 def reached(programs: Iterable[str]) -> tuple[set[str], set[Path]]:
@@ -60,6 +60,15 @@ def _imports(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.ImportFrom):
+            module = _whole(node, path)
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
     return found
+
+
+def _whole(node: ast.ImportFrom, path: Path) -> str:
+    """Name the module that is imported from, a relative one from the file's place."""
+    if node.level == 0:
+        return node.module or ""
+    folder = path.relative_to(ROOT).parents[node.level - 1].parts
+    return ".".join([*folder, *filter(None, [node.module])])

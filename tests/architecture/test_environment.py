@@ -7,6 +7,7 @@ import pytest
 
 from chassis.setting_names import unknown
 from chassis.settings import StreamSettings
+from deploy.developer.settings import READS as DEVELOPER_READS
 from deploy.local.environment import READS
 from deploy.local.settings import OWN, ROOT
 from deploy.operator.__main__ import commands
@@ -59,15 +60,7 @@ def test_the_devnet_is_handed_what_it_reads_except_the_providers_key() -> None:
 
 
 def test_what_an_operators_command_reads_is_written_down() -> None:
-    tree = ast.parse((ROOT / "deploy/operator/settings.py").read_text())
-    read = {
-        node.args[0].value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id in {"_read", "_secret"}
-        and isinstance(node.args[0], ast.Constant)
-    }
+    read = _read_by("deploy/operator/settings.py")
     options = {
         option.envvar
         for one in commands().values()
@@ -77,3 +70,21 @@ def test_what_an_operators_command_reads_is_written_down() -> None:
 
     of_streams = {name.upper() for name in StreamSettings.model_fields}
     assert read | options | of_streams == OPERATOR_READS
+
+
+def test_what_a_developers_command_reads_is_written_down() -> None:
+    assert _read_by("deploy/developer/settings.py") == DEVELOPER_READS
+    page = (ROOT / "docs/cli.md").read_text()
+    assert {name for name in DEVELOPER_READS if f"`{name}`" not in page} == set()
+
+
+def _read_by(path: str) -> set[str]:
+    """Return the names of the variables that a module reads."""
+    return {
+        str(node.args[0].value)
+        for node in ast.walk(ast.parse((ROOT / path).read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in {"_read", "_secret"}
+        and isinstance(node.args[0], ast.Constant)
+    }

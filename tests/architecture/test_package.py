@@ -5,7 +5,7 @@ import tomllib
 from typing import Any
 
 from deploy.local.settings import ROOT
-from deploy.operator.__main__ import ROOMS
+from deploy.operator.__main__ import DEVELOPERS, DEVELOPERS_ROOMS, ROOMS
 from kernel.version import VERSION
 from tests.architecture.reach import missing, normal, reached
 
@@ -13,6 +13,7 @@ from tests.architecture.reach import missing, normal, reached
 PROGRAMS = (
     "deploy.operator.__main__",
     *(f"deploy.operator.{room}" for room, _ in ROOMS.values()),
+    *(f"{DEVELOPERS}.{room}" for room, _ in DEVELOPERS_ROOMS.values()),
     "gateway.keytool",
     "chassis.migrations.env",
 )

@@ -32,11 +32,18 @@ where command = %s and details ->> 'marketplace' = %s order by number desc limit
 """
 PAGE = (ROOT / "docs/operator.md").read_text()
 ERROR = json.loads(_JSON.findall(PAGE)[0])
-SHAPES: dict[str, Any] = {
-    name: json.loads(_JSON.findall(body)[0])
-    for title, body in _SECTION.findall(PAGE)
-    for name in re.findall(r"`([^`]+)`", title)
-}
+
+
+def documented(page: str) -> dict[str, Any]:
+    """Return the shape of each command that a page describes, by the command's name."""
+    return {
+        name: json.loads(_JSON.findall(body)[0])
+        for title, body in _SECTION.findall(page)
+        for name in re.findall(r"`([^`]+)`", title)
+    }
+
+
+SHAPES = documented(PAGE)
 
 
 def fits(printed: Any, shape: Any) -> bool:

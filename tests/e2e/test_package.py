@@ -182,9 +182,18 @@ def test_installed_command_works_on_a_running_stack(
     migrated = installed.run("orchestrator", "migrate", **place)
     made = installed.run("orchestrator", "keys", "issue", "--marketplace", "outside", **place)
     nowhere = installed.run("orchestrator", "marketplaces")
+    triggered = installed.run(
+        "orchestrator",
+        "trigger",
+        "order.canceled",
+        ORCHESTRATOR_URL=stack.url,
+        ORCHESTRATOR_API_KEY=str(stack.document["testKey"]),
+        ORCHESTRATOR_FAUCET_URL=str(stack.document["faucetUrl"]),
+    )
 
     assert json.loads(doctor.stdout)["isWell"] is True, doctor.stderr
     assert "demo" in {one["name"] for one in json.loads(listed.stdout)["marketplaces"]}
     assert (migrated.returncode, migrated.stdout.count("nothing to do")) == (0, 6)
     assert made.stdout.startswith("ohk_live_"), made.stderr
+    assert triggered.stdout.startswith("order.canceled  ord_"), triggered.stderr
     assert (nowhere.returncode, "no stack runs in" in nowhere.stderr) == (2, True)

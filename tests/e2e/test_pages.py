@@ -13,6 +13,7 @@ import pytest
 
 from deploy.local.settings import ROOT
 from tests.e2e.test_runbook import PLAYS
+from tests.hook import Hook, hook
 from tests.runbook import blocks, typed_through
 from tests.running_stack import RunningStack
 
@@ -30,6 +31,13 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
         '"finalStatus":"RELEASED"',
         '"available":"80.00"',
         '"items":[',
+    ),
+    "docs/cli.md": (
+        "demo (test), kept in ",
+        "order.released  ord_",
+        "order.closed  ord_",
+        "order.canceled  ord_",
+        "withdrawal.completed  wd_",
     ),
     "docs/grpc.md": ("billing/identity.pem", "ledger.GetBalance"),
     "docs/events.md": ("tls://my-shop:",),
@@ -101,11 +109,21 @@ def test_every_shell_block_is_run_or_marked_elsewhere(page: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def typing(stack: RunningStack) -> Iterator[Mapping[str, Future[CompletedProcess[str]]]]:
+def developer() -> Iterator[Hook]:
+    """The program of a reader of docs/cli.md."""
+    with hook() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def typing(
+    stack: RunningStack, developer: Hook
+) -> Iterator[Mapping[str, Future[CompletedProcess[str]]]]:
     """Run all pages at the same time: most of the time, each waits for the chain."""
     places = {
         "http://127.0.0.1:8080": stack.url,
         "http://127.0.0.1:8085": str(stack.document["devnetUrl"]),
+        "http://localhost:3000": developer.url,
         ".run/stack.json": str(stack.run_dir / "stack.json"),
     }
     with ThreadPoolExecutor(max_workers=len(PRINTS)) as readers:
@@ -124,3 +142,25 @@ def test_page_run_from_start_to_end_prints_what_it_says(
     said = done.stdout + done.stderr
     assert [text for text in PRINTS[page] if text not in done.stdout] == [], said
     assert done.returncode == 0 or page in FINDS, said
+
+
+def test_events_of_a_developers_guide_are_signed_as_webhooks_are(
+    typing: Mapping[str, Future[CompletedProcess[str]]], developer: Hook
+) -> None:
+    said = typing["docs/cli.md"].result().stdout
+
+    [secret] = re.findall(r"^Signing secret: (whsec_\S+)$", said, re.MULTILINE)
+    events = developer.verified(secret)
+    assert [event["eventType"].removeprefix("order.") for event in events] == [
+        "created",
+        "funds_reserved",
+        "escrow_creating",
+        "escrow_funding",
+        "escrow_funded",
+        "in_progress",
+        "delivered",
+        "release_requested",
+        "released",
+        "closed",
+    ]
+    assert len({event["aggregateId"] for event in events}) == 1

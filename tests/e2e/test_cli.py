@@ -1,0 +1,117 @@
+"""The developers' commands on a running stack; docs/cli.md is typed in test_pages.py."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client import Marketplace
+from deploy.local.settings import ROOT
+from deploy.operator.__main__ import DEVELOPERS_ROOMS, commands
+from tests.e2e.test_operator_json import documented, fits
+from tests.operating import operate
+from tests.running_stack import RunningStack
+
+PAGE = (ROOT / "docs/cli.md").read_text()
+SHAPES = documented(PAGE)
+
+
+class Developer:
+    """Somebody with a key of the test environment."""
+
+    def __init__(self, stack: RunningStack, **environment: str) -> None:
+        self._stack = stack
+        self._environment = {
+            "ORCHESTRATOR_URL": stack.url,
+            "ORCHESTRATOR_API_KEY": str(stack.document["testKey"]),
+            "ORCHESTRATOR_FAUCET_URL": str(stack.document["faucetUrl"]),
+            **environment,
+        }
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        named = {**self._environment, **environment}
+        return operate(self._stack.run_dir, *arguments, **named)
+
+    def says(self, *arguments: str) -> Any:
+        """Run a command, check that its last line has the documented shape, and return it."""
+        done = self.run(*arguments, "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = json.loads(done.stdout.splitlines()[-1])
+        [name] = [one for one in SHAPES if arguments[: len(one.split())] == tuple(one.split())]
+        assert fits(found, SHAPES[name]), (name, found)
+        return found
+
+    def refuses(self, *arguments: str, code: int = 1, **environment: str) -> str:
+        """Run a command that is refused; returns the reason."""
+        done = self.run(*arguments, "--json", **environment)
+        assert done.returncode == code, done.stdout + done.stderr
+        return str(json.loads(done.stdout)["error"]["reason"])
+
+
+@pytest.fixture
+def developer(stack: RunningStack) -> Developer:
+    return Developer(stack)
+
+
+def test_every_command_of_developers_has_a_documented_json_shape() -> None:
+    assert set(SHAPES) == set(commands(DEVELOPERS_ROOMS))
+
+
+def test_login_keeps_the_key_and_does_not_print_it(
+    stack: RunningStack, developer: Developer, tmp_path: Path
+) -> None:
+    key = str(stack.document["testKey"])
+    typed = f"{key}\n"
+    place = {
+        "XDG_CONFIG_HOME": str(tmp_path),
+        "ORCHESTRATOR_URL": "",
+        "ORCHESTRATOR_API_KEY": "",
+    }
+
+    done = developer.run("login", "--url", f"{stack.url}/api/v1", stdin=typed, **place)
+    again = developer.run("login", "--url", stack.url, "--json", stdin=typed, **place)
+    wrong = developer.run("login", "--url", stack.url, stdin="ohk_test_x\n", **place)
+
+    assert (done.returncode, "demo (test), kept in" in done.stdout) == (0, True), done.stderr
+    assert fits(json.loads(again.stdout), SHAPES["login"])
+    assert wrong.returncode == 1
+    assert key not in done.stdout + done.stderr + again.stdout + wrong.stderr
+    kept = (tmp_path / "orchestrator/login.json").read_text()
+    assert json.loads(kept)["api_key"] == key
+    refused = developer.refuses("listen", "--forward-to", "nowhere", code=2, **place)
+    assert refused == "NO_PLACE"
+
+
+@pytest.mark.parametrize(
+    ("event", "paid"),
+    [("order.refunded", (None, "20.00")), ("dispute.resolved", ("10.00", "10.00"))],
+)
+def test_trigger_lets_an_event_happen(
+    stack: RunningStack, developer: Developer, event: str, paid: tuple[str | None, str | None]
+) -> None:
+    found = developer.says("trigger", event)
+
+    with Marketplace(str(stack.document["testKey"]), base_url=stack.url) as api:
+        order = api.get_order(found["id"])
+    assert order["status"] == "CLOSED"
+    assert (order["releasedAmount"], order["refundedAmount"]) == paid
+
+
+def test_a_refusal_has_the_code_of_the_api(developer: Developer) -> None:
+    trigger = ("trigger", "order.released")
+
+    assert developer.refuses(*trigger, ORCHESTRATOR_FAUCET_URL="") == "NO_FAUCET"
+    assert developer.refuses(*trigger, ORCHESTRATOR_API_KEY="ohk_test_x") == "INVALID_API_KEY"
+    away = developer.refuses(*trigger, code=3, ORCHESTRATOR_URL="http://127.0.0.1:9")
+    assert away == "NO_ANSWER"
+    assert developer.refuses("trigger", "withdrawal.completed") == "NO_DESTINATION"
+
+
+def test_listening_for_an_unknown_event_is_refused(developer: Developer) -> None:
+    done = developer.run("listen", "--forward-to", "http://127.0.0.1:9", "--events", "nothing")
+
+    assert done.returncode == 1
+    assert "VALIDATION_ERROR: " in done.stderr
