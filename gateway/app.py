@@ -12,6 +12,7 @@ from gateway import pages
 from gateway.auth import KeyAuthenticator
 from gateway.backends import Backends
 from gateway.call import Parts, Strangers
+from gateway.console import routes as console
 from gateway.dispatcher import Dispatcher, open_side
 from gateway.events import Feed
 from gateway.keys import KeyStore
@@ -90,7 +91,7 @@ def _dispatcher(settings: GatewaySettings, parts: Parts) -> Dispatcher:
         marketplace=open_side(
             MarketplaceView(keys=parts.keys, limiter=limiter),
             operations=marketplace.OPERATIONS,
-            page_routes=[*marketplace.page_routes(), *pages.index()],
+            page_routes=[*marketplace.page_routes(), *pages.index(), *console.routes()],
             parts=parts,
             wait_seconds=settings.wait_seconds,
         ),

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from gateway import call, serving
 from gateway.call import Call, Parts, Receive, Scope, Send
+from gateway.console.routes import PATH as CONSOLE
 from gateway.errors import MethodNotAllowed, Overloaded, Refusal, RouteNotFound
 from gateway.keys import PREFIX
 from gateway.limits import Places, TooManyRequests
@@ -33,7 +34,7 @@ HEALTH = f"{API}health"
 READY = "/ready"
 # The document and the pages of each view, whatever credential a request has.
 PARTY = (party.DOCS_PATH, party.REDOC_PATH, party.OPENAPI_PATH)
-MARKETPLACE = (marketplace.DOCS_PATH, marketplace.REDOC_PATH, marketplace.OPENAPI_PATH)
+MARKETPLACE = (marketplace.DOCS_PATH, marketplace.REDOC_PATH, marketplace.OPENAPI_PATH, CONSOLE)
 METHOD_NOT_ALLOWED = 405
 KEY, TOKEN = "key", "token"
 KEY_PREFIX = PREFIX.encode()

@@ -94,6 +94,8 @@ def _welcome(document: Mapping[str, Any], say: Callable[[str], None]) -> None:
         "",
         f"  REST     {document['url']}/api/v1",
         f"  docs     {document['docsUrl']}",
+        # What follows # stays in the browser, which takes it out of its address.
+        f"  console  {document['url']}/console#key={document['apiKey']}",
         f"  events   {document['natsUrl']}   subjects order.* escrow.* balance.* dispute.* offer.*",
         f"  chain    {document['rpcUrl']}",
         f"  logs     {document['logs']}",

@@ -1,0 +1,89 @@
+// The public API, with the caller's own credential. Nothing else is ever called.
+
+import { credential } from "./session.js";
+
+const ROOT = "/api/v1";
+// How long a change may wait for the chain before it answers "accepted".
+const WAIT_SECONDS = 20;
+
+/** A refusal of the API: its status, code and message. */
+export class Refused extends Error {
+  constructor({ status, code, message, details, requestId }) {
+    super(message);
+    Object.assign(this, { status, code, details: details ?? {}, requestId });
+  }
+}
+
+/** Read: the whole answer, `data` and what stands beside it. */
+export const read = (path, query = {}, options = {}) =>
+  send("GET", path, { query, signal: options.signal });
+
+/** Read what `data` holds. */
+export const get = async (path, query, options) => (await read(path, query, options)).data;
+
+/** Read pages of a list until it ends or `most` rows are there. */
+export async function all(path, query, { most = 500, signal } = {}) {
+  const rows = [];
+  let cursor;
+  do {
+    const page = await read(path, { ...query, limit: 100, cursor }, { signal });
+    rows.push(...page.data);
+    cursor = page.nextCursor;
+  } while (cursor && rows.length < most);
+  return { rows, isWhole: !cursor };
+}
+
+/** Change something. key: the same for every try of the same wish. */
+export async function change(method, path, body, { key = newKey() } = {}) {
+  const headers = { "Idempotency-Key": key, Prefer: `wait=${WAIT_SECONDS}` };
+  return (await send(method, path, { body, headers })).data;
+}
+
+/** Ask what a change would do. */
+export async function preview(method, path, body) {
+  const headers = { "Idempotency-Key": newKey(), Prefer: "dry-run" };
+  return (await send(method, path, { body, headers })).data;
+}
+
+export const newKey = () => `console-${crypto.randomUUID()}`;
+
+export const part = (text) => encodeURIComponent(text);
+
+export const authorization = () => ({ Authorization: `Bearer ${credential()}` });
+
+async function send(method, path, { query = {}, body, headers = {}, signal } = {}) {
+  const init = { method, signal, cache: "no-store", credentials: "omit", redirect: "error" };
+  init.headers = { ...authorization(), ...headers };
+  if (body !== undefined) {
+    init.headers["Content-Type"] = "application/json";
+    init.body = JSON.stringify(body);
+  }
+  let answer;
+  try {
+    answer = await fetch(address(path, query), init);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refused({ status: 0, code: "UNREACHABLE", message: "The gateway does not answer." });
+  }
+  const document = await answer.json().catch(() => null);
+  if (answer.ok && document) return document;
+  throw refusal(answer, document);
+}
+
+function address(path, query) {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
+  return `${ROOT}${path}${given.length ? `?${new URLSearchParams(given)}` : ""}`;
+}
+
+function refusal(answer, document) {
+  // The marketplace API has an envelope, the party API has none.
+  const error = document?.error ?? document ?? {};
+  if (answer.status === 401) dispatchEvent(new CustomEvent("signed-out", { detail: error }));
+  return new Refused({
+    status: answer.status,
+    code: error.code ?? `HTTP_${answer.status}`,
+    message: error.message ?? answer.statusText,
+    details: error.details,
+    requestId: answer.headers.get("x-request-id"),
+  });
+}

@@ -1,0 +1,65 @@
+// Dialogs: they keep the keyboard's focus, close with Esc, and give the focus back.
+
+import { newKey, preview } from "./api.js";
+import { fill, h, say } from "./dom.js";
+import { button, trouble } from "./parts.js";
+import { foretold } from "./preview.js";
+
+let made = 0;
+
+/** Open a dialog; returns its parts. actions: buttons beside "Close". */
+export function open({ title, content, actions = [], closes = "Close", onClose = () => {} }) {
+  const id = `dialog-${(made += 1)}`;
+  const body = h("div", { class: "body" }, content);
+  const shut = button(closes, () => dialog.close());
+  const foot = h("div", { class: "foot" }, shut, actions);
+  const dialog = h("dialog", { "aria-labelledby": id }, h("h2", { id }, title), body, foot);
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    onClose();
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+  return { dialog, body, foot, close: () => dialog.close() };
+}
+
+/**
+ * Ask before something is changed. text: what happens. previewed: path and body that the API is
+ * asked about first. act(key): the change; the key stays the same for every try.
+ */
+export function confirm({ title, text, label, danger = false, previewed, act, done = "Done." }) {
+  const key = newKey();
+  const place = h("div", { class: "outcome" });
+  const sure = button(label, () => carryOut(), danger ? "primary danger" : "primary");
+  const content = [text && h("p", {}, text), place];
+  const asked = open({ title, content, actions: [sure], closes: "Leave it" });
+
+  async function foresee() {
+    sure.disabled = true;
+    fill(place, h("p", { class: "loading", role: "status" }, "Asking what would happen…"));
+    try {
+      fill(place, foretold(await preview(previewed.method ?? "POST", previewed.path, previewed.body)));
+      sure.disabled = false;
+      sure.focus();
+    } catch (error) {
+      fill(place, trouble(error, foresee));
+    }
+  }
+
+  async function carryOut() {
+    sure.disabled = true;
+    sure.textContent = "Working…";
+    try {
+      const answer = await act(key);
+      asked.close();
+      say(typeof done === "function" ? done(answer) : done);
+    } catch (error) {
+      fill(place, trouble(error));
+      sure.disabled = false;
+      sure.textContent = "Try again";
+    }
+  }
+
+  if (previewed) foresee();
+  else sure.focus();
+}

@@ -1,0 +1,83 @@
+// A list of the API, page by page, with filters in the address, and live.
+
+import { all, read } from "./api.js";
+import { fill, h, settled } from "./dom.js";
+import { button, empty, table, trouble } from "./parts.js";
+import { note } from "./places.js";
+import { listen } from "./stream.js";
+
+/**
+ * Show a list. path: of the API. columns: of the table; the first cell links to the row. query():
+ * the filters that count now. concerns(event): whether the list is read again after it.
+ */
+export function list({ path, columns, query = () => ({}), none, concerns, signal, caption, id = (row) => row.id }) {
+  const place = h("div", { class: "list" });
+  const seen = new Map();
+  let rows = [];
+  let cursor = null;
+  let read_at = 0;
+
+  async function load({ isNext = false } = {}) {
+    const now = (read_at += 1);
+    try {
+      const page = await pages(isNext);
+      if (now !== read_at) return;
+      rows = isNext ? [...rows, ...page.data] : page.data;
+      cursor = page.nextCursor;
+      draw();
+    } catch (error) {
+      if (error.name !== "AbortError" && now === read_at) fill(place, trouble(error, () => load()));
+    }
+  }
+
+  async function pages(isNext) {
+    if (isNext) return read(path, { ...query(), cursor, limit: 50 }, { signal });
+    if (rows.length <= 50) return read(path, { ...query(), limit: 50 }, { signal });
+    // What somebody has opened stays open when the list is read again.
+    const { rows: data, isWhole } = await all(path, query(), { most: rows.length, signal });
+    return { data, nextCursor: isWhole ? null : cursor };
+  }
+
+  function draw() {
+    const focused = place.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    const rowClass = (row) => (changed(seen, id(row), JSON.stringify(row)) ? "changed" : undefined);
+    fill(
+      place,
+      rows.length ? table(columns, rows, { caption, rowClass }) : empty(...none()),
+      cursor && button("Show more", () => load({ isNext: true }), "more"),
+    );
+    if (focused) place.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  const again = settled(() => load());
+  if (concerns) signal.addEventListener("abort", listen((event) => concerns(event) && again()));
+  return { place, load, again };
+}
+
+function changed(seen, id, text) {
+  const before = seen.get(id);
+  seen.set(id, text);
+  return seen.size > 1 && before !== undefined && before !== text;
+}
+
+/** Filters of a list. fields: name, label, and options of a choice; they are kept in the address. */
+export function filters({ path, fields, query, changed: act }) {
+  const values = Object.fromEntries(fields.map(({ name }) => [name, query[name] ?? ""]));
+  const apply = settled((name, value) => {
+    values[name] = value.trim();
+    note(path, values);
+    act();
+  });
+  const form = h("form", { class: "filters", role: "search", "aria-label": "Filters" },
+    fields.map((one) => {
+      const id = `filter-${one.name}`;
+      const input = one.options
+        ? h("select", { id }, h("option", { value: "" }, one.any ?? "Any"),
+            one.options.map(([value, text]) => h("option", { value, selected: value === values[one.name] }, text)))
+        : h("input", { id, type: "search", value: values[one.name], autocomplete: "off", spellcheck: "false" });
+      input.addEventListener("input", () => apply(one.name, input.value));
+      return h("div", { class: "field" }, h("label", { for: id }, one.label), input);
+    }));
+  form.addEventListener("submit", (event) => event.preventDefault());
+  return { form, values };
+}

@@ -1,0 +1,40 @@
+// Orders: the newest first, filtered, and live.
+
+import { fill } from "../dom.js";
+import { filters, list } from "../list.js";
+import { amount, badge, head, link, when } from "../parts.js";
+import { words } from "../format.js";
+
+const STATUSES = `ORDER_CREATED FUNDS_RESERVED ESCROW_CREATING ESCROW_FUNDING ESCROW_FUNDED
+  IN_PROGRESS RELEASE_REQUESTED RELEASED REFUND_REQUESTED REFUNDED DISPUTED CLOSED`.split(/\s+/);
+const FIELDS = [
+  { name: "status", label: "Status", options: STATUSES.map((one) => [one, words(one)]) },
+  { name: "buyerId", label: "Buyer" },
+  { name: "sellerId", label: "Seller" },
+];
+const COLUMNS = [
+  { title: "Order", cell: (one) => link(`#/orders/${one.id}`, one.title) },
+  { title: "Status", cell: (one) => badge(one.finalStatus ?? one.status) },
+  { title: "Amount", number: true, cell: (one) => amount(one.amount, one.currency) },
+  { title: "Buyer", cell: (one) => link(`#/users/${one.buyerId}`, one.buyerId) },
+  { title: "Seller", cell: (one) => link(`#/users/${one.sellerId}`, one.sellerId) },
+  { title: "Created", cell: (one) => when(one.createdAt) },
+];
+
+export async function show(place, { query, signal }) {
+  const bar = filters({ path: "orders", fields: FIELDS, query, changed: () => orders.load() });
+  const orders = list({
+    path: "/orders",
+    columns: COLUMNS,
+    query: () => bar.values,
+    none: () =>
+      Object.values(bar.values).some(Boolean)
+        ? ["No order fits these filters.", "Clear a filter to see more."]
+        : ["There are no orders yet.", "POST /api/v1/orders creates one; it appears here at once."],
+    concerns: (event) => event.aggregateType === "Order",
+    signal,
+    caption: "Orders, the newest first",
+  });
+  fill(place, head("Orders"), bar.form, orders.place);
+  await orders.load();
+}

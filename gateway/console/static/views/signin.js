@@ -1,0 +1,31 @@
+// The sign-in page: a credential is checked by the API, and kept in this tab.
+
+import { fill, h } from "../dom.js";
+import { trouble } from "../parts.js";
+
+/** Ask for a credential. error: why the last one was refused. */
+export function showSignIn(main, { error, enter }) {
+  const field = h("input", {
+    id: "credential",
+    type: "password",
+    autocomplete: "off",
+    autocapitalize: "off",
+    spellcheck: "false",
+    required: true,
+    "aria-describedby": "credential-hint",
+  });
+  const form = h("form", { class: "signin panel" },
+    h("h1", {}, "Sign in"),
+    error && trouble(error),
+    h("div", { class: "field" }, h("label", { for: "credential" }, "API key"), field),
+    h("p", { id: "credential-hint", class: "fine" },
+      "It begins with ohk_. It stays in this tab, and is forgotten when the tab is closed."),
+    h("button", { type: "submit", class: "primary" }, "Sign in"));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const text = field.value.trim();
+    if (text) enter(text);
+  });
+  fill(main, form);
+  field.focus();
+}
