@@ -13,7 +13,10 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from tests.console.settings import CHROMIUM, IMAGES
+from tests.e2e.test_webhooks import receiver
 from tests.running_stack import RunningStack
+
+__all__ = ["receiver"]
 
 # Screenshots are shown in README: large enough to read, small enough to load.
 BYTES_MAX = 150 * 1024

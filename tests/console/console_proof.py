@@ -4,15 +4,25 @@ Each test does what a person does, and ends with what must hold for every page: 
 the origin, nothing is written to the browser's console, and axe finds no serious fault.
 """
 
+import re
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
 from playwright.async_api import expect
 
 from tests.console.conftest import Visit
+from tests.e2e.routes import OUTSIDE
 from tests.e2e.tenants import Tenant, key_store, tenant
+from tests.e2e.test_webhooks import Receiver
 from tests.running_stack import RunningStack
-from tests.shop import Shop
+from tests.shop import Shop, data_of
+
+# More than this must be approved by a second key.
+_APPROVE = """
+insert into orders.marketplaces (id, approval_above) values (%s, 10000000)
+on conflict (id) do update set approval_above = 10000000
+"""
 
 
 @pytest.fixture
@@ -31,6 +41,7 @@ async def shop(own: Tenant) -> AsyncIterator[Shop]:
 async def test_purchase_is_followed_live(visit: Visit, own: Tenant, shop: Shop) -> None:
     page = visit.page
     await visit.sign_in(await own.key("read"))
+    await page.get_by_role("link", name="Orders", exact=True).click()
     await expect(page.get_by_text("There are no orders yet.")).to_be_visible()
 
     # Each appears and changes without a reload.
@@ -50,6 +61,154 @@ async def test_purchase_is_followed_live(visit: Visit, own: Tenant, shop: Shop) 
 
     await visit.check_access(name="order")
     await visit.picture("order")
+
+
+async def test_dispute_is_split_after_a_preview(visit: Visit, own: Tenant, shop: Shop) -> None:
+    page = visit.page
+    sides = await shop.pair(amount="80.00")
+    order = await shop.order_in("DISPUTED", sides, amount="80.00")
+    case = (await shop.get(f"/orders/{order}"))["dispute"]["id"]
+    await shop.post(f"/disputes/{case}/evidence", {"evidence": ["https://files.example/1.jpg"]})
+    await visit.sign_in(await own.key("read", "support"))
+    await page.get_by_role("link", name="Disputes", exact=True).click()
+    await visit.check_access(name="disputes")
+    await page.get_by_role("link", name="Quality issue").click()
+    await expect(page.get_by_role("link", name="https://files.example/1.jpg")).to_be_visible()
+
+    await page.get_by_label("Split between both").check()
+    await page.get_by_label("To the seller", exact=True).fill("50.00")
+    await expect(page.get_by_label("To the buyer", exact=True)).to_have_value("30.00")
+    await page.get_by_label("Note to both sides").fill("The drafts were never delivered")
+    await page.get_by_role("button", name="Preview the decision").click()
+    asked = page.get_by_role("dialog")
+    await expect(asked).to_contain_text("nothing has changed yet")
+    await expect(asked.get_by_role("row", name=re.compile(sides.buyer))).to_contain_text("30.00")
+    await visit.check_access(name="preview")
+    await visit.picture("decision")
+    assert (await shop.get(f"/orders/{order}"))["status"] == "DISPUTED"
+
+    await asked.get_by_role("button", name="Decide and pay").click()
+    await expect(asked).to_be_hidden()
+    await expect(page.get_by_text("Decided by")).to_be_visible()
+    assert await shop.balance(sides.buyer) == ("30.00", "0.00")
+    assert await shop.balance(sides.seller) == ("50.00", "0.00")
+
+
+async def test_withdrawal_is_approved_by_another_key(visit: Visit, own: Tenant, shop: Shop) -> None:
+    page = visit.page
+    with psycopg.connect(str(own.stack.document["databaseUrl"])) as connection:
+        connection.execute(_APPROVE, (own.id,))
+    user = await shop.user()
+    await shop.give(user, "20.00")
+    body = {"userId": user, "amount": "12.00", "destination": OUTSIDE, "commit": True}
+    made = data_of(await shop.post("/withdrawals", body))
+    assert made["status"] == "AWAITING_APPROVAL"
+    await visit.sign_in(await own.key("read", "write"))
+    await page.get_by_role("link", name="Withdrawals", exact=True).click()
+    await visit.check_access(name="withdrawals")
+
+    await page.get_by_role("button", name=re.compile("Approve 12.00")).first.click()
+    asked = page.get_by_role("dialog")
+    await expect(asked.get_by_role("row", name=re.compile(user))).to_contain_text("8.00")
+    await visit.picture("withdrawal")
+    await asked.get_by_role("button", name="Approve", exact=True).click()
+
+    await expect(page.get_by_text("No withdrawal waits for an approval.")).to_be_visible()
+    await expect(page.get_by_text("Completed", exact=True).last).to_be_visible()
+    assert await shop.balance(user) == ("8.00", "0.00")
+
+
+async def test_delivery_of_a_webhook_is_sent_again(
+    visit: Visit, own: Tenant, shop: Shop, receiver: Receiver
+) -> None:
+    page = visit.page
+    body = {"url": receiver.url, "eventTypes": ["order.*"], "description": "The shop"}
+    data_of(await shop.post("/webhooks", body), status=201)
+    await shop.order(await shop.pair())
+    await receiver.got(1)
+    await visit.sign_in(await own.key("read", "write"))
+    await page.get_by_role("link", name="Webhooks", exact=True).click()
+    await page.get_by_role("link", name=receiver.url).click()
+
+    again = page.get_by_role("button", name=re.compile("Send order.created .* again"))
+    await again.click()
+    await page.get_by_role("dialog").get_by_role("button", name="Send again").click()
+    await receiver.got(2)
+
+    first, second = (headers["webhook-id"] for headers, _ in receiver.received)
+    assert first == second
+    await expect(again).to_be_visible()
+    await visit.check_access(name="webhook")
+    await visit.picture("webhook")
+
+
+async def test_every_view_is_shown_to_a_key_that_may_only_read(
+    visit: Visit, own: Tenant, shop: Shop
+) -> None:
+    page = visit.page
+    sides = await shop.pair(amount="200.00")
+    await shop.order_in("IN_PROGRESS", sides, amount="30.00")
+    await shop.act(await shop.order_in("IN_PROGRESS", sides, amount="20.00"), "release")
+    await visit.sign_in(await own.key("read"))
+
+    await expect(page.get_by_role("img", name=re.compile("at most 50.00, now"))).to_be_visible()
+    await visit.check_access(name="overview")
+    await visit.picture("overview")
+    for place, told in (
+        ("users", sides.buyer),
+        (f"users/{sides.buyer}", "USDC on chain"),
+        ("books", "Fee, party API"),
+        ("webhooks", "There are no webhooks."),
+        # A scope that the key lacks is named.
+        ("keys", "This credential lacks the scope “admin”."),
+        ("orders/ord_0000000000000000000000", "ORDER_NOT_FOUND"),
+    ):
+        await visit.go(place)
+        await expect(page.get_by_text(told).first).to_be_visible()
+        await visit.check_access(name=place)
+
+
+async def test_console_is_used_with_the_keyboard_alone(
+    visit: Visit, own: Tenant, shop: Shop
+) -> None:
+    page, press = visit.page, visit.page.keyboard.press
+    sides = await shop.pair()
+    for title in ("The older one", "The newer one"):
+        await shop.order(sides, title=title)
+    await visit.sign_in(await own.key())
+    await press("Tab")
+    await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+
+    await press("g")
+    await press("o")
+    await expect(page.get_by_role("link", name="The newer one")).to_be_visible()
+    await press("j")
+    await press("j")
+    await expect(page.get_by_role("link", name="The older one")).to_be_focused()
+    await press("k")
+    await press("/")
+    await expect(page.get_by_label("Status")).to_be_focused()
+    await page.get_by_role("link", name="The older one").focus()
+    await press("Enter")
+    await expect(page.get_by_role("heading", name="The older one")).to_be_visible()
+
+    # A dialog keeps the focus, closes with Esc, and gives the focus back.
+    await press("?")
+    shown = page.get_by_role("dialog", name="Shortcuts")
+    await expect(shown).to_be_visible()
+    for _ in range(6):
+        await press("Tab")
+        assert await page.evaluate(
+            "document.activeElement === document.body || !!document.activeElement.closest('dialog')"
+        )
+    await press("Escape")
+    await expect(shown).to_be_hidden()
+
+    await press("g")
+    await press("e")
+    await shop.order(sides, title="Heard live")
+    await expect(page.get_by_text("order.created").first).to_be_visible()
+    await visit.check_access(name="events")
 
 
 async def test_sign_in_is_refused_plainly_and_forgotten(visit: Visit, own: Tenant) -> None:

@@ -3,7 +3,8 @@
 import { get } from "./api.js";
 import { fill, h, say } from "./dom.js";
 import * as keyboard from "./keyboard.js";
-import { badge, trouble } from "./parts.js";
+import { words } from "./format.js";
+import { trouble } from "./parts.js";
 import { find, VIEWS } from "./places.js";
 import * as session from "./session.js";
 import * as stream from "./stream.js";
@@ -34,7 +35,7 @@ async function enter() {
 }
 
 function frame() {
-  fill(who, h("span", {}, me.marketplace), badge(me.environment), h("span", { class: "fine" }, me.name || me.keyId));
+  fill(who, h("span", {}, me.marketplace), h("span", { class: `badge ${me.environment === "live" ? "warn" : "plain"}` }, `${words(me.environment)} environment`), h("span", { class: "fine" }, me.name || me.keyId));
   fill(nav, VIEWS.map((one) => h("a", { href: `#/${one.path}`, data: { path: one.path } }, one.title)));
   for (const id of ["views", "leave", "help"]) document.getElementById(id).hidden = false;
 }
@@ -60,7 +61,10 @@ function leave() {
 async function show() {
   if (!me) return;
   const { view, params, query } = find(location.hash);
-  if (!view) return location.replace(`#/${VIEWS[0].path}`);
+  if (!view) {
+    history.replaceState(null, "", `#/${VIEWS[0].path}`);
+    return show();
+  }
   const now = (shown += 1);
   leaveView();
   const ends = new AbortController();
@@ -85,8 +89,11 @@ async function show() {
 function mark(view) {
   for (const link of nav.children) {
     const isHere = link.dataset.path === view.path;
-    if (isHere) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (isHere) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "nearest" });
+    }
+    if (!isHere) link.removeAttribute("aria-current");
   }
 }
 

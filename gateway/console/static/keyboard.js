@@ -42,7 +42,7 @@ function press(key, views) {
 }
 
 function step(by) {
-  const rows = [...document.querySelectorAll("#main tbody th a, #main [data-row]")];
+  const rows = [...document.querySelectorAll("#main tbody th :is(a, button), #main [data-row]")];
   const at = rows.findIndex((one) => one === document.activeElement);
   return focus(rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : at + by]);
 }

@@ -4,10 +4,21 @@ const load = (name) => () => import(`./views/${name}.js`);
 
 /** Views of the menu. key: goes there after g. */
 export const VIEWS = [
+  { path: "overview", title: "Overview", key: "v", load: load("overview") },
   { path: "orders", title: "Orders", key: "o", load: load("orders") },
+  { path: "users", title: "Users", key: "u", load: load("users") },
+  { path: "disputes", title: "Disputes", key: "d", load: load("disputes") },
+  { path: "withdrawals", title: "Withdrawals", key: "w", load: load("withdrawals") },
+  { path: "books", title: "Books", key: "b", load: load("books") },
+  { path: "webhooks", title: "Webhooks", key: "h", load: load("webhooks") },
+  { path: "events", title: "Events", key: "e", load: load("events") },
+  { path: "keys", title: "API keys", key: "k", load: load("keys") },
 ];
 const MORE = [
-  { path: "orders", title: "Order", load: load("order"), hasId: true },
+  { path: "orders", title: "Order", load: load("order") },
+  { path: "users", title: "User", load: load("user") },
+  { path: "disputes", title: "Dispute", load: load("dispute") },
+  { path: "webhooks", title: "Webhook", load: load("webhook") },
 ];
 
 /** Read an address: #/orders/ord_…?status=… */

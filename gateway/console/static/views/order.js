@@ -64,7 +64,7 @@ function about(order) {
     ["Notes", order.delivery?.notes ?? undefined],
     ["Closed", order.closedAt ? moment(order.closedAt) : undefined],
     ["Dispute", order.dispute
-      ? link(`#/disputes/${order.dispute.id}`, words(order.dispute.reason), " ", badge(order.dispute.status))
+      ? link(`#/disputes/${order.dispute.id}`, words(order.dispute.reason))
       : undefined],
   ]));
 }

@@ -1,0 +1,59 @@
+// Events, live: what came since the console was opened, the newest first.
+
+import { fill, h } from "../dom.js";
+import { clock, words } from "../format.js";
+import { filters } from "../list.js";
+import { button, code, empty, head } from "../parts.js";
+import { listen, recent } from "../stream.js";
+
+const FIELDS = [
+  {
+    name: "about",
+    label: "About",
+    options: ["Order", "Escrow", "Balance", "Dispute", "Offer", "User", "Wallet", "Deposit", "Webhook", "Withdrawal"]
+      .map((one) => [one, one]),
+  },
+  { name: "type", label: "Type contains" },
+];
+const PLACES = { Order: "orders", Dispute: "disputes", Balance: "users", User: "users", Webhook: "webhooks" };
+
+export async function show(place, { query, signal }) {
+  let isPaused = false;
+  const shown = h("div", { class: "list events" });
+  const bar = filters({ path: "events", fields: FIELDS, query, changed: () => draw() });
+  const pause = button("Pause", () => {
+    isPaused = !isPaused;
+    pause.textContent = isPaused ? "Go on" : "Pause";
+    pause.setAttribute("aria-pressed", String(isPaused));
+    if (!isPaused) draw();
+  });
+  fill(place, head("Events", [], pause), bar.form, shown);
+
+  function draw() {
+    if (isPaused) return;
+    const rows = recent.filter(fits(bar.values));
+    // What somebody has opened or is on stays as it is.
+    const opened = new Set([...shown.querySelectorAll("details[open]")].map((one) => one.dataset.id));
+    const on = shown.contains(document.activeElement) ? document.activeElement.closest("details")?.dataset.id : "";
+    fill(shown, rows.length
+      ? h("ol", {}, rows.map((one) => h("li", {}, line(one, opened.has(one.eventId)))))
+      : empty("No events yet.", "They appear here as they happen; make a change through the API."));
+    if (on) shown.querySelector(`details[data-id="${CSS.escape(on)}"] summary`)?.focus();
+  }
+
+  draw();
+  signal.addEventListener("abort", listen(draw));
+}
+
+const fits = ({ about, type }) => (event) =>
+  (!about || event.aggregateType === about) && (!type || event.eventType.includes(type.toLowerCase()));
+
+function line(event, isOpen) {
+  const place = PLACES[event.aggregateType];
+  return h("details", { open: isOpen, data: { id: event.eventId } },
+    h("summary", { data: { row: "" } },
+      h("time", { datetime: event.occurredAt }, clock(event.occurredAt)), " ",
+      h("strong", {}, event.eventType), " ", code(event.aggregateId)),
+    place && h("p", {}, h("a", { href: `#/${place}/${event.aggregateId}` }, `To the ${words(event.aggregateType).toLowerCase()}`)),
+    h("pre", { tabindex: "0" }, JSON.stringify(event, null, 2)));
+}
