@@ -129,9 +129,11 @@ class Caller:
         acting = who or identity.current_or_none()
         if acting is None:
             raise Unauthenticated("A call needs an identity")
+        address = identity.current_address()
         metadata = (
             (identity.METADATA_KEY, self._signer.token(acting)),
             (identity.REQUEST_ID_KEY, identity.current_request_id()),
+            *([(identity.ADDRESS_KEY, address)] if address else []),
             *tracing.carried(),
         )
         timeout = deadline.remaining(at_most=timeout_seconds)

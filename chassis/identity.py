@@ -21,6 +21,8 @@ from kernel.errors import PermissionDenied, Unauthenticated
 
 METADATA_KEY = "x-identity"
 REQUEST_ID_KEY = "x-request-id"
+# The address of the client whose request it is, as the gateway saw it.
+ADDRESS_KEY = "x-client-address"
 # Trailing metadata of a stored answer that is returned again.
 REPLAYED_KEY = "x-idempotent-replayed"
 AUDIENCE = "orchestrator-services"
@@ -72,6 +74,7 @@ class OperatorNotNamed(PermissionDenied):
 
 _current: contextvars.ContextVar[Identity | None] = contextvars.ContextVar("identity", default=None)
 _request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
+_address: contextvars.ContextVar[str] = contextvars.ContextVar("address", default="")
 
 
 def current() -> Identity:
@@ -101,10 +104,16 @@ def current_request_id() -> str:
     return _request_id.get()
 
 
-def bind(identity: Identity | None, *, request_id: str = "") -> None:
+def current_address() -> str:
+    """Return the address of the client whose request this is, or an empty string."""
+    return _address.get()
+
+
+def bind(identity: Identity | None, *, request_id: str = "", address: str = "") -> None:
     """Set the identity for the rest of this task."""
     _current.set(identity)
     _request_id.set(request_id)
+    _address.set(address)
 
 
 @contextmanager

@@ -168,7 +168,9 @@ class Interceptor(grpc.aio.ServerInterceptor):
         identity.bind(None, request_id=request_id)
         peer = peer_of(context.auth_context()) if self._with_tls else None
         who = self._verifier.identity(str(metadata.get(identity.METADATA_KEY, "")), peer=peer)
-        identity.bind(who, request_id=request_id)
+        # A caller from outside could claim any address.
+        address = "" if who.grant else str(metadata.get(identity.ADDRESS_KEY, ""))[:64]
+        identity.bind(who, request_id=request_id, address=address)
         authorize(name, self._access.get(name), who)
         remaining = context.time_remaining()
         if remaining is not None and remaining < LEAST_SECONDS:

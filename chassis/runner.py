@@ -9,7 +9,7 @@ from functools import partial
 
 import uvloop
 
-from chassis import garbage, metrics, relay, telemetry
+from chassis import audit_servicer, garbage, metrics, relay, telemetry
 from chassis.bus import Bus
 from chassis.database import Database
 from chassis.identity import Verifier
@@ -89,6 +89,7 @@ async def serve(app: App, stopping: asyncio.Event) -> None:
     settings = app.settings
     server = Server(
         binding=app.binding,
+        also=[audit_servicer.binding(app.database)],
         verifier=Verifier(trust=settings.trust().current),
         own=settings.certificates(),
         with_reflection=settings.env == "dev",

@@ -1,7 +1,7 @@
 """The gRPC server: health, reflection, graceful stop, limits on what a client may send."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,19 +51,24 @@ class Server:
         with_reflection: bool,
         calls_max: int = CALLS_MAX,
         own: Certificates | None = None,
+        also: Sequence[Binding] = (),
     ) -> None:
-        """Build the server; it listens after `start`.
+        """Build the server; it listens after `start`. also: what it serves beside its own.
 
         calls_max: the limit of concurrent calls. own: its certificate; it then serves only over
         TLS, and only clients with a certificate. None: without TLS.
         """
         self._own = own
         self.name: str = binding.descriptor.full_name
-        paths = {f"/{self.name}/{method}": who for method, who in binding.access.items()}
+        served = {each.descriptor.full_name: each for each in (binding, *also)}
         self._interceptor = Interceptor(
             verifier=verifier,
-            access=paths,
-            guarded=frozenset({self.name}),
+            access={
+                f"/{name}/{method}": who
+                for name, each in served.items()
+                for method, who in each.access.items()
+            },
+            guarded=frozenset(served),
             calls_max=calls_max,
             with_tls=own is not None,
         )
@@ -74,12 +79,13 @@ class Server:
             # whose request has not arrived yet.
             maximum_concurrent_rpcs=WALL * calls_max + HEALTH_CALLS,
         )
-        binding.add(binding.servicer, self._server)
+        for each in served.values():
+            each.add(each.servicer, self._server)
         self._health = health_aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._probed: grpc.aio.Server | None = None
         if with_reflection:
-            names = (self.name, "grpc.health.v1.Health", reflection.SERVICE_NAME)
+            names = (*served, "grpc.health.v1.Health", reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self._server)
 
     async def start(self, *, host: str, port: int) -> int:

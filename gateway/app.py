@@ -9,6 +9,7 @@ from chassis.database import Database
 from chassis.migrations.expected import Schema
 from chassis.watch import Watch
 from gateway import pages
+from gateway.audit import Lines
 from gateway.auth import KeyAuthenticator
 from gateway.backends import Backends
 from gateway.call import Parts, Strangers
@@ -60,6 +61,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
         watch=watch,
         schema=schema,
         parties=Parties(backends),
+        lines=Lines(backends=backends, database=database),
         strangers=Strangers(
             limiter=RateLimiter(per_minute=settings.stranger_requests_per_minute),
             proxies=settings.trusted_proxies,

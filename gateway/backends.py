@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 import grpc
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from orchestrator.audit.v1 import audit_pb2_grpc
 from orchestrator.disputes.v1 import disputes_pb2_grpc
 from orchestrator.escrow.v1 import escrow_pb2, escrow_pb2_grpc
 from orchestrator.ledger.v1 import ledger_pb2_grpc
@@ -72,6 +73,11 @@ class Backends:
         self.escrow = escrow_pb2_grpc.EscrowServiceStub(self.channels["escrow"])
         self.disputes = disputes_pb2_grpc.DisputesServiceStub(self.channels["disputes"])
         self.webhooks = webhooks_pb2_grpc.WebhooksServiceStub(self.channels["webhooks"])
+        # The audit trail of each.
+        self.audits = {
+            name: audit_pb2_grpc.AuditServiceStub(channel)
+            for name, channel in self.channels.items()
+        }
         self._caller = Caller(settings.signer(caller=CALLER))
         self._users: dict[tuple[uuid.UUID, str], User] = {}
         self._network: escrow_pb2.Network | None = None
@@ -211,6 +217,6 @@ class Backends:
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
-def bind(who: Identity, *, request_id: str) -> None:
-    """Make the calls of this task with the given identity."""
-    identity.bind(who, request_id=request_id)
+def bind(who: Identity, *, request_id: str, address: str = "") -> None:
+    """Make the calls of this task with the given identity. address: the client's."""
+    identity.bind(who, request_id=request_id, address=address)

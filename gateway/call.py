@@ -1,6 +1,7 @@
 """One HTTP request, read strictly, and the calls that serve it."""
 
 import asyncio
+import functools
 import hashlib
 import ipaddress
 import re
@@ -21,6 +22,7 @@ from google.protobuf.message import Message
 from chassis.migrations.expected import Schema
 from chassis.watch import Watch
 from gateway import body
+from gateway.audit import Lines
 from gateway.auth import Credential, KeyAuthenticator
 from gateway.backends import READ_SECONDS, Backends, Reply
 from gateway.errors import (
@@ -90,6 +92,7 @@ class Parts:
     feed: Feed
     streams: StreamPlaces
     parties: Parties
+    lines: Lines
     strangers: Strangers
     watch: Watch
     schema: Schema
@@ -102,6 +105,7 @@ class Call:
     path: without a trailing slash; params: the values of the route's placeholders. body: the bytes
     that were sent. limit, remaining: requests a minute of this credential, and those left, once
     counted. place: a stream's place among those that may be open. is_preview: nothing may change.
+    address: the client's.
     """
 
     method: str
@@ -110,6 +114,7 @@ class Call:
     query_string: bytes
     request_id: str
     parts: Parts
+    address: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     credential: Credential | None = None
@@ -293,6 +298,12 @@ def client_address(scope: Scope, *, proxies: int) -> str:
         given = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
         hops = [hop.strip() for hop in b",".join(given).decode("latin-1").split(",") if hop.strip()]
         address = hops[-proxies] if len(hops) >= proxies else address
+    return _owner(address)
+
+
+@functools.lru_cache(maxsize=4096)
+def _owner(address: str) -> str:
+    """Return the part of an address that names its owner; a text that is none stays."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

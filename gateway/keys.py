@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from chassis.audit import Change, Trail
 from chassis.database import Database, Transaction
 from chassis.idempotency import KEPT, PURGE_SECONDS, Idempotency, RequestKey
 from chassis.telemetry import logger
@@ -131,6 +132,7 @@ class KeyStore:
         self._database = database
         self._peppers = (pepper, also) if also else (pepper,)
         self._idempotency = Idempotency()
+        self._trail = Trail()
 
     async def marketplace(self, name: str, *, environment: str) -> uuid.UUID:
         """Return a marketplace's id; the first call creates the marketplace."""
@@ -182,8 +184,16 @@ class KeyStore:
             "salt": salt if asked is not None else None,
         }
 
+        change = Change(
+            action="api_key.create",
+            target_type="api_key",
+            target_id=key_id,
+            after={"name": name, "scopes": sorted(scopes)},
+        )
+
         async def add(tx: Transaction) -> None:
             await tx.run(_ADD, row)
+            await self._trail.record(tx, change, marketplace_id=marketplace_id)
 
         made_id, replayed = await self._once(asked, key_id, add)
         key = await self._found(made_id)
@@ -236,8 +246,10 @@ class KeyStore:
             if _ID.fullmatch(key_id) is None:
                 raise KeyNotFound("API key not found")
             values = {"id": key_id, "marketplace_id": marketplace_id}
-            if await tx.run(_REVOKE, values) != 1:
+            if await tx.fetchrow(_LOCK, values) is None:
                 raise KeyNotFound("API key not found")
+            if await tx.run(_REVOKE, values):
+                await self._trail.record(tx, _revocation(key_id), marketplace_id=marketplace_id)
 
         revoked_id, replayed = await self._once(asked, key_id, end)
         return Revoked(key=await self._found(revoked_id), replayed=replayed)
@@ -329,6 +341,16 @@ class KeyStore:
         return answer.body.decode(), answer.replayed
 
 
+def _revocation(key_id: str) -> Change:
+    return Change(
+        action="api_key.revoke",
+        target_type="api_key",
+        target_id=key_id,
+        before={"isRevoked": False},
+        after={"isRevoked": True},
+    )
+
+
 def _key(row: Any) -> Key:
     return Key(**{**row._asdict(), "scopes": frozenset(row.scopes)})
 
@@ -364,7 +386,10 @@ where k.marketplace_id = %(marketplace_id)s and (%(after)s::text is null or (k.c
      where a.id = %(after)s and a.marketplace_id = %(marketplace_id)s))
 order by k.created_at desc, k.id desc limit %(limit)s
 """  # noqa: S608 - joined from constants of this file
+_LOCK = """
+select 1 from api_keys where id = %(id)s and marketplace_id = %(marketplace_id)s for update
+"""
 _REVOKE = """
-update api_keys set revoked_at = coalesce(revoked_at, now())
-where id = %(id)s and marketplace_id = %(marketplace_id)s
+update api_keys set revoked_at = now()
+where id = %(id)s and marketplace_id = %(marketplace_id)s and revoked_at is null
 """

@@ -10,9 +10,11 @@ import datetime as dt
 import json
 import re
 import sys
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from chassis import identity
 from chassis.database import Database
 from chassis.settings import load
 from gateway.keys import ENVIRONMENTS, SCOPES, Key, KeyStore
@@ -45,8 +47,10 @@ async def _run(arguments: argparse.Namespace, settings: KeySettings) -> Mapping[
     try:
         if arguments.command == "create":
             # The first key makes the marketplace.
+            named = await store.marketplace(**where)
+            _act(arguments.operator, named)
             made = await store.create(
-                marketplace_id=await store.marketplace(**where),
+                marketplace_id=named,
                 environment=arguments.environment,
                 scopes=arguments.scopes,
                 name=arguments.name,
@@ -60,9 +64,15 @@ async def _run(arguments: argparse.Namespace, settings: KeySettings) -> Mapping[
         if arguments.command == "list":
             found = [key async for key in store.all(marketplace_id=marketplace_id, size=PAGE_SIZE)]
             return {"keys": [_document(key) for key in found]}
+        _act(arguments.operator, marketplace_id)
         return _document((await store.revoke(arguments.id, marketplace_id=marketplace_id)).key)
     finally:
         await database.close()
+
+
+def _act(operator: str, marketplace_id: uuid.UUID) -> None:
+    """Name who makes the change, for the audit trail."""
+    identity.bind(identity.operator(name=operator, marketplace_id=marketplace_id))
 
 
 def _document(key: Key) -> dict[str, Any]:
@@ -102,6 +112,12 @@ def _scopes(text: str) -> frozenset[str]:
     return scopes
 
 
+def _operator(text: str) -> str:
+    if text and identity.OPERATOR_NAME.fullmatch(text) is None:
+        raise argparse.ArgumentTypeError("a name has a-z, 0-9 and ._@-")
+    return text
+
+
 def _marketplace(text: str) -> str:
     if _MARKETPLACE_NAME.fullmatch(text) is None:
         raise argparse.ArgumentTypeError("a name has a-z, 0-9 and hyphens; not a UUID, not 'all'")
@@ -121,6 +137,7 @@ def _arguments() -> argparse.Namespace:
         command.add_argument("--marketplace", type=_marketplace, required=True)
         command.add_argument("--environment", choices=ENVIRONMENTS, default="live")
         command.add_argument("--json", action="store_true", help="one line of JSON")
+        command.add_argument("--operator", type=_operator, default="", help="who asks")
     return parser.parse_args()
 
 

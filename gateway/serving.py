@@ -83,6 +83,7 @@ class Server:
             headers={},
             query_string=scope.get("query_string", b""),
             request_id=call.request_id(scope),
+            address=call.client_address(scope, proxies=self.parts.strangers.proxies),
             parts=self.parts,
             params=params,
             wait_default=self.wait_seconds,
@@ -147,10 +148,11 @@ class Server:
     async def _answer(
         self, operation: Operation, one: Call, receive: Receive
     ) -> Answer[Any] | EventStream:
-        backends.bind(anonymous(), request_id=one.request_id)
+        where = {"request_id": one.request_id, "address": one.address}
+        backends.bind(anonymous(), **where)
         if operation.scope != OPEN:
             one.credential = await self.view.admit(one, operation.scope)
-            backends.bind(one.credential.identity, request_id=one.request_id)
+            backends.bind(one.credential.identity, **where)
         seconds = one.wait_seconds() + SLACK_SECONDS if operation.changes else READ_SECONDS
         deadline.start(None if operation.streams else seconds)
         if operation.streams:

@@ -1,5 +1,6 @@
 """Identity: one 128-bit id (UUIDv7) with two spellings, UUID and prefix + 22 base62 characters."""
 
+import datetime as dt
 import hashlib
 import os
 import time
@@ -17,6 +18,8 @@ MarketplaceId = NewType("MarketplaceId", uuid.UUID)
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 LENGTH = 22
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND = dt.timedelta(milliseconds=1)
 _VALUES = {character: value for value, character in enumerate(ALPHABET)}
 # Two digits at a time: half as many divisions.
 _PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
@@ -39,6 +42,17 @@ def new_id() -> uuid.UUID:
     value |= 0x7 << 76 | (random >> 64 & 0xFFF) << 64
     value |= 0b10 << 62 | random & 0x3FFFFFFFFFFFFFFF
     return uuid.UUID(int=value)
+
+
+def first_id(at: dt.datetime) -> uuid.UUID:
+    """Return the smallest UUIDv7 of an instant's millisecond, whatever its other bits are."""
+    milliseconds = (at - _EPOCH) // _MILLISECOND
+    return uuid.UUID(int=max(0, min(milliseconds, 0xFFFFFFFFFFFF)) << 80)
+
+
+def instant_of(value: uuid.UUID) -> dt.datetime:
+    """Return the instant at which a UUIDv7 was made, to the millisecond."""
+    return _EPOCH + dt.timedelta(milliseconds=value.int >> 80)
 
 
 def derived_id(*parts: object) -> uuid.UUID:

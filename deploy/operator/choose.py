@@ -12,12 +12,14 @@ import click
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
+from pydantic.alias_generators import to_camel
 
+from chassis.audit import Change
 from deploy.operator.answers import Answer
 from deploy.operator.command import doing
 from deploy.operator.marketplaces import Named, NoSuchMarketplaceError, chosen
 from deploy.operator.settings import Place
-from deploy.operator.trail import keep
+from deploy.operator.trail import keep, note
 from kernel.errors import InvalidArgument
 from kernel.money import parse_amount, to_text
 
@@ -178,7 +180,8 @@ def command(
     }
     if chosen_now:
         keep(place, "choose", marketplace=found[0].label, **chosen_now)
-    return _said(found[0], apply(place.database_url, found[0], chosen=chosen_now))
+    held = apply(place.database_url, found[0], chosen=chosen_now, operator=place.operator)
+    return _said(found[0], held)
 
 
 def _said(marketplace: Named, held: Mapping[str, Any]) -> Answer:
@@ -224,14 +227,30 @@ def _said(marketplace: Named, held: Mapping[str, Any]) -> Answer:
     )
 
 
-def apply(database_url: str, marketplace: Named, *, chosen: Mapping[str, object]) -> dict[str, Any]:
-    """Change settings of a marketplace; returns all. chosen: columns of orders.marketplaces."""
+def apply(
+    database_url: str, marketplace: Named, *, chosen: Mapping[str, object], operator: str
+) -> dict[str, Any]:
+    """Change settings of a marketplace; returns all. chosen: columns of orders.marketplaces.
+
+    operator: whose name stands in the audit trail.
+    """
     with psycopg.connect(database_url, row_factory=dict_row) as connection:
         connection.execute(_MAKE, (marketplace.id,))
+        before = connection.execute(_READ, (marketplace.id,)).fetchone()
         for column, value in chosen.items():
             statement = sql.SQL(_CHOOSE).format(sql.Identifier(column))
             connection.execute(statement, (value, marketplace.id))
         held = connection.execute(_READ, (marketplace.id,)).fetchone()
+        changed = [name for name in chosen if before and held and before[name] != held[name]]
+        if before and held and changed:
+            change = Change(
+                action="marketplace.choose",
+                target_type="marketplace",
+                target_id=str(marketplace.id),
+                before={to_camel(name): before[name] for name in changed},
+                after={to_camel(name): held[name] for name in changed},
+            )
+            note(connection, "orders", change, marketplace_id=marketplace.id, operator=operator)
     if held is None:
         raise LookupError(marketplace.id)
     return held

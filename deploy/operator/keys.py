@@ -81,8 +81,9 @@ def _asked(place: Place, marketplace: str, verb: str, *arguments: str) -> dict[s
         raise NoPlaceError("API_KEY_PEPPER: is required")
     name, _, environment = marketplace.partition(":")
     whose = ("--marketplace", name, "--environment", environment or "live", "--json")
+    who = ("--operator", place.operator)
     done = subprocess.run(
-        [sys.executable, "-P", "-m", PROGRAM, verb, *arguments, *whose],
+        [sys.executable, "-P", "-m", PROGRAM, verb, *arguments, *whose, *who],
         env=child(DATABASE_URL=place.database_url, API_KEY_PEPPER=place.pepper),
         capture_output=True,
         text=True,

@@ -1,8 +1,14 @@
 """The record of operators' changes to the database; services record the calls to them."""
 
+import uuid
+from typing import Any
+
 import psycopg
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from chassis import audit, identity
+from chassis.audit import Change
 from deploy.operator.marketplaces import CONNECT_SECONDS
 from deploy.operator.settings import Place
 
@@ -16,3 +22,20 @@ def keep(place: Place, command: str, **details: object) -> None:
     """
     with psycopg.connect(place.database_url, connect_timeout=CONNECT_SECONDS) as connection:
         connection.execute(_KEEP, (place.operator, command, Jsonb(details)))
+
+
+def note(
+    connection: psycopg.Connection[Any],
+    schema: str,
+    change: Change,
+    *,
+    marketplace_id: uuid.UUID,
+    operator: str,
+) -> None:
+    """Write the line of a change into the audit trail of a schema, in the change's transaction."""
+    who = identity.operator(name=operator, marketplace_id=marketplace_id)
+    with identity.acting_as(who):
+        values = audit.values(change, marketplace_id=marketplace_id)
+    path = sql.SQL("set local search_path to {}").format(sql.Identifier(schema))
+    connection.execute(path)
+    connection.execute(audit.INSERT, values)

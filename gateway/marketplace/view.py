@@ -14,6 +14,7 @@ from gateway.limits import RateLimiter
 from gateway.marketplace import (
     actions,
     api_keys,
+    audit,
     balances,
     disputes,
     events,
@@ -45,6 +46,7 @@ RESOURCES = (
     events,
     webhooks,
     api_keys,
+    audit,
     marketplaces,
     health,
 )
@@ -72,6 +74,7 @@ ABOUT = About(
         "Events": "A live stream of events, with replay.",
         "Webhooks": "Events, signed and sent to URLs of the marketplace.",
         "Marketplace": "The settings of the marketplace, and the clock of a test marketplace.",
+        "Audit": "Who changed what, when and from where.",
         "Access": "API keys, and the key of a request.",
         "Health": "Whether the gateway runs, and whether each part is ready.",
     },

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.orders.v1 import orders_pb2
 
-from chassis.identity import Identity
+from chassis.identity import Identity, current_address
 from chassis.telemetry import logger
 from gateway import backends
 from gateway.auth import CALLER, Credential
@@ -87,7 +87,8 @@ class People:
 
     async def _find_or_register(self, person: _Person, request_id: str) -> uuid.UUID:
         # Bound in this task's own context: the requests that wait for it have their own.
-        backends.bind(_identity(person, user_id=person.subject, role="user"), request_id=request_id)
+        who = _identity(person, user_id=person.subject, role="user")
+        backends.bind(who, request_id=request_id, address=current_address())
         try:
             return await self._find(person)
         except NotFound:

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from chassis.audit import Trail
 from chassis.bus import Bus
 from chassis.database import Database
 from chassis.idempotency import Idempotency
@@ -33,6 +34,7 @@ async def build(settings: DisputesSettings) -> App:
         database=database,
         disputes=DisputeStore(),
         outbox=Outbox(),
+        trail=Trail(),
         idempotency=idempotency,
         clock=clock,
         encode=wire.encode,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chassis import identity
+from chassis.audit import Change, Trail
 from chassis.database import Database, Transaction
 from chassis.idempotency import Answer, Idempotency, RequestKey
 from chassis.outbox import Event, Outbox
@@ -34,6 +35,7 @@ class DisputesService:
     database: Database
     disputes: DisputeStore
     outbox: Outbox
+    trail: Trail
     idempotency: Idempotency
     clock: Clock
     encode: Callable[[Dispute], bytes]
@@ -110,6 +112,7 @@ class DisputesService:
         async def work(tx: Transaction) -> bytes:
             before = await self._lock(tx, key, dispute_id)
             after, fact = domain.assign(before, agent_id=agent_id, notes=notes, at=self.clock.now())
+            await self._note(tx, "assign", before, after)
             return await self._save(tx, before, after, fact)
 
         return await self.idempotency.execute(self.database, key, work)
@@ -132,6 +135,7 @@ class DisputesService:
             before = await self._lock(tx, key, dispute_id)
             parties.require_party(before, user_id)
             after, fact = domain.add_evidence(before, evidence=evidence, at=self.clock.now())
+            await self._note(tx, "add_evidence", before, after)
             return await self._save(tx, before, after, fact)
 
         return await self.idempotency.execute(self.database, key, work)
@@ -206,6 +210,20 @@ class DisputesService:
             await self._tell(tx, after, fact)
         return self.encode(after)
 
+    async def _note(self, tx: Transaction, verb: str, before: Dispute, after: Dispute) -> None:
+        """Write the line of a change that a caller asked this service for.
+
+        What orders asks for is a part of a command on an order, whose line is there.
+        """
+        change = Change(
+            action=f"dispute.{verb}",
+            target_type="dispute",
+            target_id=after.public_id,
+            before=_standing(before),
+            after=_standing(after),
+        )
+        await self.trail.record(tx, change, marketplace_id=after.marketplace_id)
+
     async def _tell(self, tx: Transaction, dispute: Dispute, fact: Fact) -> None:
         who = identity.current()
         event = Event(
@@ -220,3 +238,11 @@ class DisputesService:
             user_id=str(who.user_id) if who.user_id else "",
         )
         await self.outbox.append(tx, [event])
+
+
+def _standing(dispute: Dispute) -> dict[str, object]:
+    return {
+        "status": dispute.status.value,
+        "assignedTo": dispute.assigned_to or None,
+        "evidence": len(dispute.evidence),
+    }

@@ -10,6 +10,7 @@ from orchestrator.escrow.v1 import escrow_pb2_grpc
 from orchestrator.ledger.v1 import ledger_pb2_grpc
 from orchestrator.orders.v1 import orders_pb2, orders_pb2_grpc
 
+from chassis.audit import Trail
 from chassis.bus import Bus
 from chassis.channel import Caller, open_channel
 from chassis.database import Database
@@ -231,6 +232,7 @@ class Parts:
         self.operations, self.idempotency = OperationStore(), Idempotency()
         self.orders, self.offer_rows = OrderStore(self.outbox), OfferStore(self.outbox)
         self.withdrawal_rows = WithdrawalStore(self.outbox)
+        self.trail = Trail()
 
     def service(self, saga: Saga) -> OrderService:
         """Make the commands' use cases."""
@@ -247,6 +249,7 @@ class Parts:
             orders=self.orders,
             operations=self.operations,
             idempotency=self.idempotency,
+            trail=self.trail,
             saga=saga,
             encode=wire.encode_order,
         )
@@ -259,6 +262,7 @@ class Parts:
             store=self.offer_rows,
             commands=self._commands(saga),
             idempotency=self.idempotency,
+            trail=self.trail,
             encode=offers_wire.encode_offer,
             hours=hours,
         )
@@ -349,6 +353,7 @@ class Parts:
             store=self.withdrawal_rows,
             users=UserStore(self.outbox),
             idempotency=self.idempotency,
+            trail=self.trail,
             escrow=self._escrow,
             carrier=carrier,
             clock=self.clock,
@@ -382,3 +387,4 @@ class RehearsedParts(Parts):
         self.orders = rehearsal.OrdersRead(self.outbox)
         self.offer_rows = rehearsal.OffersRead(self.outbox)
         self.withdrawal_rows = rehearsal.WithdrawalsRead(self.outbox)
+        self.trail = rehearsal.NoTrail()

@@ -14,7 +14,7 @@ from chassis.outbox import Outbox
 from kernel.clock import Clock
 from kernel.errors import NotFound
 from kernel.ids import derived_id, new_id
-from services.orders.operations import hot
+from services.orders.operations import hot, lines
 from services.orders.operations.operation import Operation
 from services.orders.operations.operation_store import OperationStore
 from services.orders.order import use_cases
@@ -106,6 +106,7 @@ class OrderQueries:
                     order=order,
                     facts=facts,
                     answer=self._idempotency.values(key, body),
+                    change=lines.created(order),
                     request_id=identity.current_request_id(),
                 )
         except Exception as error:

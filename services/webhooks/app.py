@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from chassis.audit import Trail
 from chassis.bus import Bus
 from chassis.database import Database
 from chassis.idempotency import Idempotency
@@ -53,6 +54,7 @@ async def build(settings: WebhooksSettings, *, outgoing: Outgoing | None = None)
         webhooks=webhooks,
         deliveries=deliveries,
         idempotency=idempotency,
+        trail=Trail(),
         clock=clock,
         rules=rules,
         bell=bell,

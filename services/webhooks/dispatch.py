@@ -10,6 +10,7 @@ import datetime as dt
 from prometheus_client import Counter
 
 from chassis import identity
+from chassis.audit import Trail
 from chassis.database import Database, Transaction
 from chassis.leases import Lease, Leases
 from chassis.outbox import Event, Outbox
@@ -17,7 +18,7 @@ from chassis.telemetry import logger
 from chassis.waiting import Bell
 from kernel.clock import Clock, to_milliseconds_text
 from kernel.ids import to_public
-from services.webhooks import domain
+from services.webhooks import domain, lines
 from services.webhooks.domain import DISABLED_EVENT, PAUSES, Delivery, Outcome, Webhook
 from services.webhooks.outgoing import Outgoing
 from services.webhooks.signing import Secrets
@@ -58,6 +59,7 @@ class Dispatch:
         self._secrets = secrets
         self._outgoing = outgoing
         self._clock = clock
+        self._trail = Trail()
         self._leases = Leases(
             database=database,
             table=LEASES,
@@ -115,6 +117,8 @@ class Dispatch:
                     after = domain.given_up(before, at=self._clock.now())
                     await self._webhooks.save(tx, after)
                     await self._outbox.append(tx, [_disabled(after)])
+                    _, change = lines.disabled(before, after)
+                    await self._trail.record(tx, change, marketplace_id=after.marketplace_id)
                     log.error("webhook.disabled", webhook=str(after.id))
 
     async def _send(self, webhook: Webhook, delivery: Delivery) -> Outcome:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import orjson
 
+from chassis.audit import Trail
 from chassis.database import Database, Transaction
 from chassis.idempotency import Answer, Idempotency, RequestKey
 from chassis.waiting import Bell
 from kernel.clock import Clock, to_milliseconds_text
 from kernel.ids import new_id, to_public
-from services.webhooks import addresses, domain
+from services.webhooks import addresses, domain, lines
 from services.webhooks.addresses import Rules
 from services.webhooks.domain import TEST_EVENT, Changes, Delivery, State, Webhook, Why
 from services.webhooks.store import PURGED_AT_ONCE, DeliveryStore
@@ -37,6 +38,7 @@ class WebhooksService:
     webhooks: WebhookStore
     deliveries: DeliveryStore
     idempotency: Idempotency
+    trail: Trail
     clock: Clock
     rules: Rules
     bell: Bell
@@ -78,6 +80,7 @@ class WebhooksService:
                 updated_at=at,
             )
             await self.webhooks.add(tx, webhook)
+            await self._note(tx, lines.created(webhook))
             return self.encode(webhook)
 
         return await self.idempotency.execute(self.database, key, work)
@@ -106,6 +109,7 @@ class WebhooksService:
                 addresses.target(changes.url, self.rules)
             after = domain.changed(before, changes, at=self.clock.now())
             await self.webhooks.save(tx, after)
+            await self._note(tx, lines.updated(before, after))
             return self.encode(after)
 
         return await self._ringing(key, work)
@@ -116,6 +120,7 @@ class WebhooksService:
         async def work(tx: Transaction) -> bytes:
             webhook = await self.webhooks.lock(tx, key.marketplace_id, webhook_id)
             await self.webhooks.delete(tx, webhook)
+            await self._note(tx, lines.deleted(webhook))
             return self.encode(webhook)
 
         return await self.idempotency.execute(self.database, key, work)
@@ -127,6 +132,7 @@ class WebhooksService:
             before = await self.webhooks.lock(tx, key.marketplace_id, webhook_id)
             after = domain.rotated(before, at=self.clock.now())
             await self.webhooks.save(tx, after)
+            await self._note(tx, lines.rotated(before, after))
             return self.encode(after)
 
         return await self.idempotency.execute(self.database, key, work)
@@ -148,6 +154,7 @@ class WebhooksService:
             await self.deliveries.add(
                 tx, [(webhook.marketplace_id, found, webhook.id, *names, body)]
             )
+            await self._note(tx, lines.sent("test", webhook, deliveries=1))
             return self.encode_delivery(await self.deliveries.find(tx, webhook, found))
 
         return await self._ringing(key, work)
@@ -183,6 +190,7 @@ class WebhooksService:
             webhook = await self.webhooks.lock(tx, key.marketplace_id, webhook_id)
             await self.deliveries.find(tx, webhook, delivery_id)
             domain.require_enabled(webhook)
+            await self._note(tx, lines.sent("resend", webhook, deliveries=1))
             return self.encode_delivery(await self.deliveries.resend(tx, webhook, delivery_id))
 
         return await self._ringing(key, work)
@@ -199,6 +207,7 @@ class WebhooksService:
             webhook = await self.webhooks.lock(tx, key.marketplace_id, webhook_id)
             domain.require_enabled(webhook)
             count = await self.deliveries.resend_since(tx, webhook, since)
+            await self._note(tx, lines.sent("resend", webhook, deliveries=count))
             return self.encode_count(webhook.id, count)
 
         return await self._ringing(key, work)
@@ -211,6 +220,10 @@ class WebhooksService:
                 async with self.database.transaction() as tx:
                     count = await self.deliveries.purge(tx)
             await asyncio.sleep(PURGE_SECONDS)
+
+    async def _note(self, tx: Transaction, noted: lines.Noted) -> None:
+        webhook, change = noted
+        await self.trail.record(tx, change, marketplace_id=webhook.marketplace_id)
 
     async def _ringing(self, key: RequestKey, work: Callable[..., object]) -> Answer:
         answer = await self.idempotency.execute(self.database, key, work)  # type: ignore[arg-type]

@@ -35,6 +35,7 @@ LISTS = frozenset(
         "/disputes",
         "/auth/api-keys",
         "/webhooks",
+        "/audit",
     }
 )
 # A body that each route with one accepts; the order's amount is 1.00.

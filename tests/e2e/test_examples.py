@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 import httpx
 import pytest
 
 from kernel.money import CENT
+from tests.e2e import trails
 from tests.e2e.tenants import (
     a_fee_withdrawal_to_approve,
     a_withdrawal_to_approve,
@@ -29,6 +30,7 @@ class Examples:
     """The examples of a document, by its operations' names."""
 
     def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
         self.bodies: dict[str, dict[str, Any]] = {}
         for path, methods in document["paths"].items():
             for method, operation in methods.items():
@@ -38,6 +40,21 @@ class Examples:
                     values = {name: one["value"] for name, one in shown.items()}
                     self.bodies[f"{method.upper()} {path}"] = values
         self.sent: set[str] = set()
+
+    async def delete(self, client: httpx.AsyncClient, path: str, **ids: str) -> None:
+        """Delete something."""
+        headers = trails.named(f"DELETE /api/v1{path}")
+        data_of(await client.delete(path.format(**ids), headers=headers))
+
+    async def require_lines(
+        self, reader: httpx.AsyncClient, *, besides: Collection[dict[str, Any]] = ()
+    ) -> None:
+        """Check that every operation that changes something has left its line.
+
+        reader: of the trail; besides: lines of another marketplace.
+        """
+        found = trails.operations([*await trails.lines(reader), *besides])
+        assert trails.mutating(self.document) - found == set()
 
     @property
     def operations(self) -> set[str]:
@@ -58,7 +75,8 @@ class Examples:
         self.sent.add(operation)
         bodies = self.bodies[operation]
         body = bodies[name] if name else next(iter(bodies.values()))
-        return await client.request(method, path.format(**ids), json=body)
+        headers = trails.named(operation)
+        return await client.request(method, path.format(**ids), json=body, headers=headers)
 
 
 async def examples(stack: RunningStack, path: str) -> Examples:
@@ -112,6 +130,7 @@ async def told(shown: Examples, client: httpx.AsyncClient) -> None:
     path = "/webhooks/{id}/deliveries/{deliveryId}/resend"
     data_of(await shown.send(client, path, id=made["id"], deliveryId=sent["id"]))
     data_of(await shown.send(client, "/webhooks/{id}", "off", method="PATCH", id=made["id"]))
+    await shown.delete(client, "/webhooks/{id}", id=made["id"])
 
 
 async def test_marketplace_api_examples_succeed_unchanged(stack: RunningStack, shop: Shop) -> None:
@@ -120,10 +139,12 @@ async def test_marketplace_api_examples_succeed_unchanged(stack: RunningStack, s
     for name in ("buyer", "seller"):
         data_of(await shown.send(client, "/users", name), status=201)
     data_of(await shown.send(client, "/users/{id}/balance/credit", id=BUYER))
-    data_of(await shown.send(client, "/auth/api-keys"), status=201)
+    made = data_of(await shown.send(client, "/auth/api-keys"), status=201)
+    await shown.delete(client, "/auth/api-keys/{id}", id=made["id"])
     await shop.give(BUYER, "900.00")
     async with client_of(stack, str(stack.document["testKey"])) as test:
         data_of(await shown.send(test, "/test/clock"))
+        moved = await trails.lines(test, action="clock.advance")
     await shop.give("usr_bob", "11.00")
     await asyncio.gather(withdrawn(shown, shop), told(shown, client))
 
@@ -174,6 +195,7 @@ async def test_marketplace_api_examples_succeed_unchanged(stack: RunningStack, s
         decided("release", "RELEASED"),
     )
     assert shown.sent == shown.operations
+    await shown.require_lines(client, besides=moved)
 
 
 async def paid_out(shown: Examples, client: httpx.AsyncClient) -> None:
@@ -237,3 +259,5 @@ async def test_party_api_examples_succeed_unchanged(stack: RunningStack) -> None
         )
 
     assert shown.sent == shown.operations
+    async with Shop.of(stack) as shop:
+        await shown.require_lines(shop.client)

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chassis import identity
+from chassis.audit import Trail
 from chassis.database import Database
 from chassis.telemetry import logger
 from chassis.waiting import Bell
 from services.escrow.commands.store import CommandStore
 from services.escrow.deposits.store import Blindness, Deposits, TransferAside
 from services.escrow.domain import Command, CommandEnded, CommandState
+from services.escrow.operating import lines
 from services.escrow.sending.landings import Hold, Landings
 from services.escrow.sending.progress import CommandOfConcern, Progress
 
@@ -60,6 +62,10 @@ class Attention:
             found = await self.store.command(
                 tx, marketplace_id=marketplace_id, command_id=command_id
             )
+            change = lines.about_command(
+                "requeue", command_id, {"state": before.value}, {"state": found.state.value}
+            )
+            await Trail().record(tx, change, marketplace_id=marketplace_id)
         log.warning(
             "escrow.command_requeued",
             command_id=str(command_id),

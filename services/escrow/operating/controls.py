@@ -4,9 +4,11 @@ import uuid
 from dataclasses import dataclass
 
 from chassis import identity
+from chassis.audit import EVERYBODY, Trail
 from chassis.database import Database
 from chassis.telemetry import logger
 from chassis.waiting import Bell
+from services.escrow.operating import lines
 from services.escrow.sending.flow_store import FlowStore
 from services.escrow.sending.flows import Change, Flow, FlowReport
 
@@ -46,6 +48,8 @@ class Controls:
                 reason=reason,
                 by=by,
             )
+            line = lines.about_flow(flow, change, daily_limit=daily_limit, reason=reason)
+            await Trail().record(tx, line, marketplace_id=marketplace_id or EVERYBODY)
         log.warning(
             "escrow.flow_changed",
             marketplace_id=str(marketplace_id or "all"),

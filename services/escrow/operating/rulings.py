@@ -7,12 +7,14 @@ import uuid
 from dataclasses import dataclass
 
 from chassis import identity
-from chassis.database import Database
+from chassis.audit import Trail
+from chassis.database import Database, Transaction
 from chassis.telemetry import logger
 from chassis.waiting import Bell
 from kernel.errors import FailedPrecondition, NotFound
 from services.escrow.commands.store import CommandStore
 from services.escrow.domain import Command, CommandEnded, CommandInMotion, CommandState
+from services.escrow.operating import lines
 from services.escrow.ports import Chain, EnvelopeRefused
 from services.escrow.sending.abandonment import has_paid
 from services.escrow.sending.journal import Journal
@@ -90,8 +92,9 @@ class Rulings:
                 raise NotThisStep(f"{doubted.name.value} has landed with another transaction")
             async with self.database.transaction() as tx:
                 await self.journal.clear_doubt(tx, doubted)
+                await _note_adopted(tx, work, transaction_hash, ruling)
         else:
-            await self._adopt(work, transaction_hash)
+            await self._adopt(work, transaction_hash, ruling)
         return await self._go_on(work, "escrow.transaction_adopted", ruling, transaction_hash)
 
     async def abandon(
@@ -107,6 +110,9 @@ class Rulings:
         why = f"abandoned by {ruling.by}: {ruling.why}"
         async with self.database.transaction() as tx:
             await self.progress.abandon(tx, lease=work.lease, why=why)
+            after = {"isAbandoned": True, "why": ruling.why}
+            change = lines.about_command("abandon", command_id, {"isAbandoned": False}, after)
+            await Trail().record(tx, change, marketplace_id=marketplace_id)
         return await self._go_on(work, "escrow.command_abandoned", ruling, "")
 
     async def confirm(self, ruling: Ruling) -> None:
@@ -132,7 +138,7 @@ class Rulings:
             )
         return work
 
-    async def _adopt(self, work: Work, transaction_hash: str) -> None:
+    async def _adopt(self, work: Work, transaction_hash: str, ruling: Ruling) -> None:
         step = work.current
         try:
             found = await self.chain.find(transaction_hash)
@@ -150,6 +156,7 @@ class Rulings:
         async with self.database.transaction() as tx:
             if not await self.journal.adopt(tx, step=step, attempt=attempt):
                 raise NotThisStep("The transaction is another step's")
+            await _note_adopted(tx, work, transaction_hash, ruling)
 
     async def _go_on(self, work: Work, event: str, ruling: Ruling, name: str) -> Command:
         marketplace_id, command_id = work.lease.marketplace_id, work.lease.id
@@ -168,3 +175,9 @@ class Rulings:
         )
         self.bell.ring()
         return command
+
+
+async def _note_adopted(tx: Transaction, work: Work, transaction_hash: str, ruling: Ruling) -> None:
+    after = {"transactionHash": transaction_hash, "why": ruling.why}
+    change = lines.about_command("adopt", work.lease.id, {}, after)
+    await Trail().record(tx, change, marketplace_id=work.lease.marketplace_id)

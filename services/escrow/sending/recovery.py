@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Collection
 
 from chassis import identity
+from chassis.audit import EVERYBODY, Change, Trail
 from chassis.database import Database
 from chassis.telemetry import logger
 from chassis.waiting import Bell
@@ -170,6 +171,7 @@ class Recovery:
             if platform is not None and (used := seen.used.get(platform.address)) is not None:
                 await self._landings.platform_seen(tx, used=used, ledger=seen.read_at_ledger)
             await self._progress.wake(tx, reason=CHAIN_AHEAD)
+            await Trail().record(tx, _confirmed(why), marketplace_id=EVERYBODY)
         log.warning("escrow.confirmed", by=by, why=why, caller=identity.current().caller)
         self._bell.ring()
 
@@ -229,3 +231,13 @@ class Recovery:
             if not forgotten and not channel.is_leased:
                 await self._landings.realign(tx, source=channel.address, used=used, step=None)
         return not forgotten
+
+
+def _confirmed(why: str) -> Change:
+    return Change(
+        action="chain.confirm",
+        target_type="chain",
+        target_id="chain",
+        before={"isHeld": True},
+        after={"isHeld": False, "why": why},
+    )

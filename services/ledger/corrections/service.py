@@ -6,11 +6,13 @@ The operator's name comes with the call. Where operators share one secret, the n
 import uuid
 from collections.abc import Callable
 
+from chassis.audit import Change, Trail
 from chassis.database import Database, Transaction
 from chassis.idempotency import Answer, Idempotency, RequestKey
 from chassis.telemetry import logger
 from kernel.errors import FailedPrecondition, Unavailable
 from kernel.ids import MarketplaceId, new_id
+from kernel.money import to_text
 from services.ledger.batch import ATTEMPTS, Batcher, pause
 from services.ledger.book import TransferStatus, is_limited
 from services.ledger.corrections.domain import (
@@ -46,6 +48,7 @@ class Corrections:
         self._batcher = batcher
         self._store = store
         self._idempotency = idempotency
+        self._trail = Trail()
         self._encode = encode
 
     async def propose(self, *, key: RequestKey, draft: Draft, by: str) -> Answer:
@@ -71,6 +74,8 @@ class Corrections:
                 draft=draft,
                 by=by,
             )
+            change = _proposed(correction_id, draft)
+            await self._trail.record(tx, change, marketplace_id=marketplace_id)
             return self._encode(await self._get(tx, marketplace_id, correction_id))
 
         return await self._idempotency.execute(self._database, key, work)
@@ -147,6 +152,9 @@ class Corrections:
                         "The ledger refuses the transfer; the correction stays open",
                         reason=result.reason,
                     )
+            if is_first:
+                change = _decided(found, verdict)
+                await self._trail.record(tx, change, marketplace_id=marketplace_id)
             found = await self._get(tx, marketplace_id, found.id)
         check_verdict(found, verdict)
         return found
@@ -160,3 +168,27 @@ class Corrections:
         if found is None:
             raise CorrectionNotFound("There is no such correction")
         return found
+
+
+def _proposed(correction_id: uuid.UUID, draft: Draft) -> Change:
+    return Change(
+        action="correction.propose",
+        target_type="correction",
+        target_id=str(correction_id),
+        after={
+            "debitAccount": draft.debit,
+            "creditAccount": draft.credit,
+            "amount": to_text(draft.amount),
+            "reason": draft.reason,
+        },
+    )
+
+
+def _decided(found: Correction, verdict: Verdict) -> Change:
+    return Change(
+        action="correction.approve" if verdict is Verdict.APPROVED else "correction.reject",
+        target_type="correction",
+        target_id=str(found.id),
+        before={"verdict": None, "proposedBy": found.proposed_by},
+        after={"verdict": verdict.value, "proposedBy": found.proposed_by},
+    )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from chassis import inbox
+from chassis.audit import Change, Trail
 from chassis.database import Database
 from chassis.telemetry import logger
 from kernel.ids import MarketplaceId, TransferId
@@ -32,6 +33,7 @@ class Deposits:
         self._database = database
         self._batcher = batcher
         self._store = store
+        self._trail = Trail()
 
     async def book(self, deposit: Deposit) -> None:
         """Book a deposit once: to its user, or to suspense where it is not surely that user's.
@@ -109,5 +111,13 @@ class Deposits:
             await self._store.credited(
                 tx, marketplace_id=marketplace_id, transfer_id=transfer_id, by=transfer.id
             )
+            change = Change(
+                action="suspense.credit",
+                target_type="deposit",
+                target_id=str(transfer_id),
+                before={"account": SUSPENSE},
+                after={"account": transfer.credit, "reason": reason},
+            )
+            await self._trail.record(tx, change, marketplace_id=marketplace_id)
         log.info("ledger.suspense_credited", deposit_id=str(transfer_id))
         return replace(found, credited_by=transfer.id)

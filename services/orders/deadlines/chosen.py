@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chassis import identity
+from chassis.audit import Change, Trail
 from chassis.database import Connection, Database, Transaction
 from chassis.idempotency import Answer, Idempotency, RequestKey
 from kernel.errors import FailedPrecondition
@@ -54,6 +55,7 @@ class Chosen:
         """platform_fee_bps: the service's defaults."""
         self._database = database
         self._idempotency = idempotency
+        self._trail = Trail()
         self._clocks = ClockStore()
         self._platform_fee_bps = platform_fee_bps
         self._encode = encode
@@ -74,6 +76,14 @@ class Chosen:
                 raise ClockTooFar("The clock cannot be moved by more than ten years in all")
             await self._clocks.advance(tx, marketplace_id=key.marketplace_id, by=by)
             await self._idempotency.age(tx, key, by=by)
+            change = Change(
+                action="clock.advance",
+                target_type="marketplace",
+                target_id=str(key.marketplace_id),
+                before={"clockOffsetSeconds": int(found.clock_offset.total_seconds())},
+                after={"clockOffsetSeconds": int((found.clock_offset + by).total_seconds())},
+            )
+            await self._trail.record(tx, change, marketplace_id=key.marketplace_id)
             return self._encode(await self._marketplace(tx, key.marketplace_id))
 
         return await self._idempotency.execute(self._database, key, work)

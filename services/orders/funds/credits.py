@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from chassis import deadline, identity
+from chassis.audit import Change, Trail
 from chassis.database import Database, Transaction
 from chassis.idempotency import STORED_KINDS, Answer, Idempotency, RequestKey
 from chassis.leases import Lease, LeaseLost, Leases
@@ -21,7 +22,7 @@ from chassis.waiting import Ends
 from kernel.clock import Clock
 from kernel.errors import DomainError, FailedPrecondition
 from kernel.ids import derived_id, new_id
-from kernel.money import USDC
+from kernel.money import USDC, to_text
 from services.orders.funds import credit_store
 from services.orders.funds.credit import Credit
 from services.orders.funds.credit_store import LEASE_SECONDS, LEASES
@@ -94,6 +95,7 @@ class CreditService:
         self._database = database
         self._users = users
         self._idempotency = idempotency
+        self._trail = Trail()
         self._ledger = ledger
         self._escrow = escrow
         self._clock = clock
@@ -185,6 +187,8 @@ class CreditService:
     async def _begun(self, tx: Transaction, new: Credit) -> Credit | Answer:
         """Write a credit, leased to this process, or find the one that has its reference."""
         found = await credit_store.insert_or_same(tx, new)
+        if found.id == new.id:
+            await self._trail.record(tx, _begun(new), marketplace_id=new.marketplace_id)
         if found.id != new.id and found.state == "RUNNING":
             # It answers another request; this one is answered by looking, and kept at its end.
             await self._idempotency.release(tx, new.key)
@@ -318,3 +322,12 @@ class CreditService:
         except Exception as unknown:  # noqa: BLE001 - the next try finds out
             log.warning("credit.lease_unknown", error=type(unknown).__name__)
         return False
+
+
+def _begun(credit: Credit) -> Change:
+    return Change(
+        action="balance.credit",
+        target_type="user",
+        target_id=credit.user.public_id,
+        after={"amount": to_text(credit.amount), "reference": credit.reference},
+    )

@@ -4,6 +4,7 @@ import uuid
 from dataclasses import dataclass, replace
 
 from chassis import identity
+from chassis.audit import Change, Trail
 from chassis.database import Database
 from chassis.telemetry import logger
 from kernel.errors import FailedPrecondition
@@ -49,6 +50,14 @@ class Holds:
         (posted,) = await self.ledger.post([void])
         if posted.is_refused and posted.reason != "PENDING_ALREADY_VOIDED":
             raise HoldNotVoided("The ledger refuses it", details={"reason": posted.reason})
+        change = Change(
+            action="order.give_back_hold",
+            target_type="order",
+            target_id=order.public_id,
+            after={"reason": reason},
+        )
+        async with self.database.transaction() as tx:
+            await Trail().record_once(tx, change, marketplace_id=marketplace_id)
         who = identity.current().principal
         log.warning("order.hold_given_back", order_id=str(order.id), by=who, why=reason)
         return order

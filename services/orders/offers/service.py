@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chassis import identity
+from chassis.audit import Change, Trail
 from chassis.database import Database, Transaction
 from chassis.idempotency import Answer, Idempotency, RequestKey
-from kernel.ids import new_id
+from kernel.ids import new_id, to_public
+from kernel.money import to_text
 from services.orders.offers import offer as offers
 from services.orders.offers.offer import Offer, State
 from services.orders.offers.store import Now, OfferStore
@@ -35,6 +37,7 @@ class OfferService:
     store: OfferStore
     commands: CommandRunner
     idempotency: Idempotency
+    trail: Trail
     encode: Callable[[Offer], bytes]
     hours: int
 
@@ -72,6 +75,7 @@ class OfferService:
             )
 
             await self.store.add(tx, decided, request_id=identity.current_request_id())
+            await self._note(tx, "make", None, decided[0])
             return self.encode(decided[0])
 
         return await self.idempotency.execute(self.database, key, work)
@@ -132,6 +136,7 @@ class OfferService:
             decided = offers.declined(offer, by=side, at=now.at, time=now.time)
 
             await self._save(tx, decided, at=now.at)
+            await self._note(tx, "decline", offer, decided[0])
             return self.encode(decided[0])
 
         return await self.idempotency.execute(self.database, key, work)
@@ -173,7 +178,9 @@ class OfferService:
             overdue = await self.store.lock_overdue(tx, limit=BATCH)
             for offer in overdue:
                 now = await self.store.now(tx, offer.marketplace_id)
-                await self._save(tx, offers.lapsed(offer, at=now.at), at=now.at)
+                decided = offers.lapsed(offer, at=now.at)
+                await self._save(tx, decided, at=now.at)
+                await self._note(tx, "lapse", offer, decided[0])
         return len(overdue)
 
     async def _lapsed(self, tx: Transaction, offer: Offer, now: Now) -> Offer:
@@ -190,6 +197,10 @@ class OfferService:
             return locked
         decided = offers.lapsed(locked, at=now.at)
         await self._save(tx, decided, at=now.at)
+        with identity.acting_as(
+            identity.system(caller="orders", marketplace_id=offer.marketplace_id)
+        ):
+            await self._note(tx, "lapse", locked, decided[0])
         return decided[0]
 
     async def _of(self, tx: Transaction, order: Order) -> list[Offer]:
@@ -202,3 +213,17 @@ class OfferService:
 
     async def _save(self, tx: Transaction, decided: offers.Decided, *, at: dt.datetime) -> None:
         await self.store.save(tx, decided, at=at, request_id=identity.current_request_id())
+
+    async def _note(self, tx: Transaction, verb: str, before: Offer | None, after: Offer) -> None:
+        change = Change(
+            action=f"offer.{verb}",
+            target_type="offer",
+            target_id=after.public_id,
+            before={} if before is None else {"status": before.state.value},
+            after={"status": after.state.value, **({} if before else _new(after))},
+        )
+        await self.trail.record(tx, change, marketplace_id=after.marketplace_id)
+
+
+def _new(offer: Offer) -> dict[str, object]:
+    return {"orderId": to_public("ord", offer.order_id), "refundAmount": to_text(offer.refund)}

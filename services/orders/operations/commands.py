@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from chassis import identity
+from chassis.audit import Trail
 from chassis.database import Database, Transaction, constraint_name
 from chassis.idempotency import Answer, Idempotency, IdempotencyKeyInProgress, RequestKey
 from kernel.errors import FailedPrecondition
 from kernel.ids import new_id
-from services.orders.operations import hot
+from services.orders.operations import hot, lines
 from services.orders.operations.operation import AnotherRuns, Operation
 from services.orders.operations.operation_store import OperationStore
 from services.orders.operations.saga import Encode, Saga
@@ -81,6 +82,7 @@ class CommandRunner:
         orders: OrderStore,
         operations: OperationStore,
         idempotency: Idempotency,
+        trail: Trail,
         saga: Saga,
         encode: Encode,
     ) -> None:
@@ -88,6 +90,7 @@ class CommandRunner:
         self._orders = orders
         self._operations = operations
         self._idempotency = idempotency
+        self._trail = trail
         self._saga = saga
         self._encode = encode
 
@@ -183,6 +186,8 @@ class CommandRunner:
                     facts=accepted.facts,
                     request_id=identity.current_request_id(),
                 )
+            change = lines.accepted(before, after, accepted.work, request.remarks)
+            await self._trail.record(tx, change, marketplace_id=request.marketplace_id)
             if accepted.work is None:
                 answer = Answer(body=self._encode(after, None))
                 await self._idempotency.finish(tx, request.key, answer.body)
@@ -195,15 +200,17 @@ class CommandRunner:
         self, command: Command, at_once: AtOnce
     ) -> tuple[Operation, Order] | None:
         """Record a command in one statement; None: a condition does not hold, find out which."""
+        request = command.request
         operation = self._operation(command, new_id(), at_once.work)
         try:
             async with self._database.statement() as connection:
                 order = await hot.begin(
                     connection,
                     operation=operation,
-                    answer=self._idempotency.values(command.request.key),
+                    answer=self._idempotency.values(request.key),
+                    change=lines.accepted_at_once(command.order_id, at_once, request.remarks),
                     states=at_once.states,
-                    amount=command.request.amount,
+                    amount=request.amount,
                 )
         except Exception as error:
             if constraint_name(error) == "operations_one_running":

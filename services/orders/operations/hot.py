@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chassis import idempotency, outbox
+from chassis import audit, idempotency, outbox
+from chassis.audit import Change
 from chassis.database import Connection, Transaction
 from chassis.leases import LeaseLost
 from services.orders.operations import operation_store
@@ -58,13 +59,15 @@ async def create(
     order: Order,
     facts: Sequence[Fact],
     answer: dict[str, object],
+    change: Change,
     request_id: str,
 ) -> bool:
-    """Write a new order, its events and its answer; False: the key was used before.
+    """Write a new order, its events, its line, its answer; False: the key was used before.
 
     answer: Idempotency.values of the key and the body. Raises: UniqueViolation: orders_client_ref.
     """
     values = store.values_of(order) | answer
+    values |= audit.values(change, marketplace_id=order.marketplace_id)
     events = store.events_of(order, facts, request_id=request_id)
     values |= outbox.values(events, on=connection)
     made: int = await connection.fetchval(_CREATE, values)
@@ -76,6 +79,7 @@ async def begin(
     *,
     operation: Operation,
     answer: dict[str, object],
+    change: Change,
     states: Sequence[str],
     amount: int | None,
 ) -> Order | None:
@@ -87,6 +91,7 @@ async def begin(
     """
     conditions = {"order_states": list(states), "order_amount": amount}
     values = answer | conditions | operation_store.values_of(operation)
+    values |= audit.values(change, marketplace_id=operation.marketplace_id)
     row = await connection.fetchrow(_BEGIN, values)
     return None if row is None else store.order_of(row)
 
@@ -174,7 +179,8 @@ _COLUMNS = ", ".join(column.name for column in orders.c)
 _CREATE = f"""
 with claimed as ({idempotency.CLAIM}),
 made as ({store.INSERT_SELECT} where exists (select from claimed) returning 1),
-told as ({outbox.INSERT} where exists (select from made))
+told as ({outbox.INSERT} where exists (select from made)),
+noted as ({audit.INSERT} where exists (select from made))
 select count(*) from made
 """  # noqa: S608
 _BEGIN = f"""
@@ -192,7 +198,8 @@ claimed as (
     )
     on conflict do nothing returning 1
 ),
-begun as ({operation_store.INSERT_SELECT} where exists (select from claimed) returning 1)
+begun as ({operation_store.INSERT_SELECT} where exists (select from claimed) returning 1),
+noted as ({audit.INSERT} where exists (select from begun))
 select {_COLUMNS} from locked where exists (select from begun)
 """  # noqa: S608
 _RUNNING = ", ".join(f"running.{name} as running_{name}" for name in OPERATION_COLUMNS)

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable
 
 from chassis import identity
+from chassis.audit import Change, Trail
 from chassis.database import Database, Transaction
 from chassis.idempotency import Answer, Idempotency, RequestKey
 from chassis.outbox import Outbox
@@ -43,6 +44,7 @@ class UserRegistry:
         self._database = database
         self._users = UserStore(outbox)
         self._idempotency = idempotency
+        self._trail = Trail()
         self._ledger = ledger
         self._escrow = escrow
         self._clock = clock
@@ -101,6 +103,7 @@ class UserRegistry:
         try:
             async with tx.transaction():
                 await self._users.insert(tx, new, request_id=identity.current_request_id())
+                await self._trail.record(tx, _registered(new), marketplace_id=new.marketplace_id)
         except UserIdTaken:
             # Perhaps by the same user, registered by another request a moment ago.
             known = await self._users.find_external(
@@ -165,3 +168,12 @@ class UserRegistry:
             return await self._users.page(
                 tx, marketplace_id=marketplace_id, after=after, limit=limit
             )
+
+
+def _registered(user: User) -> Change:
+    return Change(
+        action="user.register",
+        target_type="user",
+        target_id=user.public_id,
+        after={"type": user.type.value},
+    )

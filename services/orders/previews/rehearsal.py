@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from chassis import identity
+from chassis.audit import Change, Trail
 from chassis.database import Database, Transaction
 from chassis.idempotency import Answer, Idempotency, RequestKey
 from chassis.leases import Lease
@@ -65,6 +66,13 @@ class NoKeys(Idempotency):
     async def refuse(self, tx: Transaction, key: RequestKey, error: DomainError) -> None:
         """Raise the refusal that would be kept."""
         raise error
+
+
+class NoTrail(Trail):
+    """Keeps no lines: a preview changes nothing."""
+
+    async def record(self, tx: Transaction, change: Change, *, marketplace_id: uuid.UUID) -> None:
+        """Write nothing."""
 
 
 class OrdersRead(OrderStore):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chassis import identity
+from chassis.audit import Trail
 from chassis.database import Database, Transaction
 from chassis.idempotency import Answer, Idempotency, RequestKey
 from chassis.leases import Lease
@@ -25,7 +26,7 @@ from services.orders.order.marketplace_rules import marketplace_rules
 from services.orders.order.withdrawal_rules import WithdrawalRules
 from services.orders.peers.ports import EscrowPort, Memo
 from services.orders.people.user_store import UserStore
-from services.orders.withdrawals import domain, rules
+from services.orders.withdrawals import domain, lines, rules
 from services.orders.withdrawals.carrier import Carrier
 from services.orders.withdrawals.domain import PLATFORM, DestinationInvalid, State, Withdrawal
 from services.orders.withdrawals.store import WithdrawalStore
@@ -59,6 +60,7 @@ class WithdrawalService:
         store: WithdrawalStore,
         users: UserStore,
         idempotency: Idempotency,
+        trail: Trail,
         escrow: EscrowPort,
         carrier: Carrier,
         clock: Clock,
@@ -68,6 +70,7 @@ class WithdrawalService:
         self._store = store
         self._users = users
         self._idempotency = idempotency
+        self._trail = trail
         self._escrow = escrow
         self._carrier = carrier
         self._clock = clock
@@ -105,11 +108,13 @@ class WithdrawalService:
                 if new.commit and ends_at is None:
                     made = domain.begin(made, by=by, at=at)
                 await self._store.insert(tx, made, fact, key=key, request=request_id)
-                if made.in_progress:
-                    return made
                 if ends_at is not None:
                     made, fact = domain.submitted(made, by=by, at=at, ends_at=ends_at)
                     await self._store.submit(tx, made, fact, request=request_id)
+                change = lines.change("create", before=None, after=made)
+                await self._trail.record(tx, change, marketplace_id=marketplace_id)
+                if made.in_progress:
+                    return made
                 return await self._answered(tx, key, made)
 
         async with self._idempotency.keeping_refusals(self._database, key):
@@ -144,7 +149,7 @@ class WithdrawalService:
             parties.require_self(str(found.user.id), user_id)
             return domain.begin(found, by=identity.current().principal, at=self._clock.now())
 
-        return await self._carried(request, withdrawal_id=withdrawal_id, begin=begin)
+        return await self._carried(request, withdrawal_id=withdrawal_id, verb="commit", begin=begin)
 
     async def approve(
         self, request: Request, *, withdrawal_id: uuid.UUID, by_platform: bool = False
@@ -160,13 +165,16 @@ class WithdrawalService:
             by = identity.current().principal
             return domain.approve(found, by=by, above=chosen.approval_above)
 
-        return await self._carried(request, withdrawal_id=withdrawal_id, begin=begin)
+        return await self._carried(
+            request, withdrawal_id=withdrawal_id, verb="approve", begin=begin
+        )
 
     async def _carried(
         self,
         request: Request,
         *,
         withdrawal_id: uuid.UUID,
+        verb: str,
         begin: Callable[[Withdrawal, WithdrawalRules], Withdrawal],
     ) -> Answer:
         """Carry a withdrawal out that may begin; begin: decides that, or raises."""
@@ -199,7 +207,9 @@ class WithdrawalService:
                     by, at = begun.committed_by, self._clock.now()
                     after, fact = domain.submitted(found, by=by, at=at, ends_at=ends_at)
                     await self._store.submit(tx, after, fact, request=request_id)
+                    await self._note(tx, verb, found, after)
                     return await self._answered(tx, key, after)
+                await self._note(tx, verb, found, begun)
                 epoch = await self._store.begin(tx, begun, key=key, request=request_id)
                 return Lease(marketplace_id=marketplace_id, id=withdrawal_id, epoch=epoch)
 
@@ -234,6 +244,7 @@ class WithdrawalService:
             parties.require_self(str(found.user.id), user_id)
             after, fact = domain.canceled(found, at=self._clock.now())
             await self._store.save(tx, after, fact, request=identity.current_request_id())
+            await self._note(tx, "cancel", found, after)
             return self._encode(after)
 
         return await self._idempotency.execute(self._database, key, work)
@@ -287,7 +298,14 @@ class WithdrawalService:
             for withdrawal in unapproved:
                 after, fact = domain.lapsed(withdrawal, at=self._clock.now())
                 await self._store.save(tx, after, fact, request="")
+                await self._note(tx, "lapse", withdrawal, after)
         return len(unapproved)
+
+    async def _note(
+        self, tx: Transaction, verb: str, before: Withdrawal, after: Withdrawal
+    ) -> None:
+        change = lines.change(verb, before=before, after=after)
+        await self._trail.record(tx, change, marketplace_id=after.marketplace_id)
 
     async def _answered(self, tx: Transaction, key: RequestKey, withdrawal: Withdrawal) -> Answer:
         """Keep a withdrawal as the answer of a request."""

@@ -24,6 +24,7 @@ APPEND_ONLY = {
     ("ledger", "transfers"),
     ("ledger", "entries"),
     ("disputes", "rulings"),
+    *((schema, "audit") for schema in SCRIPTS),
 }
 
 

@@ -1,0 +1,70 @@
+"""The audit trail of a marketplace: the lines of the services and the gateway's own, as one list.
+
+Each service keeps the lines of its own changes. Ids sort by time, so the newest of all are among
+the newest of each.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from orchestrator.audit.v1 import audit_pb2, audit_pb2_grpc
+
+from chassis import audit
+from chassis.audit import Filter, Line
+from chassis.database import Database
+from chassis.wire import instant_to_proto
+from gateway.backends import Backends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lines:
+    """Reads the lines of a marketplace. database: with the gateway's own."""
+
+    backends: Backends
+    database: Database
+
+    async def page(self, chosen: Filter, *, limit: int) -> Sequence[Line]:
+        """List lines, newest first; all of them or none. Raises: as `Backends.call`."""
+        request = audit_pb2.ListLinesRequest(
+            limit=limit,
+            before=str(chosen.before) if chosen.before else "",
+            actor=chosen.actor,
+            action=chosen.action,
+            target_id=chosen.target_id,
+            since=instant_to_proto(chosen.since),
+            until=instant_to_proto(chosen.until),
+        )
+        pages = await asyncio.gather(
+            self._own(chosen, limit),
+            *(self._theirs(stub, request) for stub in self.backends.audits.values()),
+        )
+        found = [line for page in pages for line in page]
+        return sorted(found, key=lambda line: line.id, reverse=True)[:limit]
+
+    async def _theirs(
+        self, stub: "audit_pb2_grpc.AuditServiceAsyncStub", request: audit_pb2.ListLinesRequest
+    ) -> list[Line]:
+        answer = await self.backends.call(stub.ListLines, request)
+        return [_line(one) for one in answer.lines]
+
+    async def _own(self, chosen: Filter, limit: int) -> list[Line]:
+        async with self.database.statement() as connection:
+            return await audit.page(connection, chosen, limit=limit)
+
+
+def _line(message: audit_pb2.Line) -> Line:
+    return Line(
+        id=UUID(message.id),
+        marketplace_id=UUID(message.marketplace_id),
+        actor=message.actor,
+        role=message.role,
+        action=message.action,
+        target_type=message.target_type,
+        target_id=message.target_id,
+        address=message.address,
+        request_id=message.request_id,
+        before=message.before,
+        after=message.after,
+    )
