@@ -44,7 +44,7 @@ class Lines:
         return sorted(found, key=lambda line: line.id, reverse=True)[:limit]
 
     async def _theirs(
-        self, stub: "audit_pb2_grpc.AuditServiceAsyncStub", request: audit_pb2.ListLinesRequest
+        self, stub: audit_pb2_grpc.AuditServiceStub, request: audit_pb2.ListLinesRequest
     ) -> list[Line]:
         answer = await self.backends.call(stub.ListLines, request)
         return [_line(one) for one in answer.lines]

@@ -976,6 +976,33 @@ class Marketplace(Client):
         answer: types.Me = self._call(exchange.reading("/me", {}))
         return answer
 
+    def list_audit(
+        self,
+        *,
+        limit: int | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        targetId: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> Pages[types.AuditLine]:
+        """List the changes of the marketplace, newest first: by keys, people, operators, the
+        clock.
+
+        Scope: `support`
+        """
+        return self._list(
+            "/audit",
+            {
+                "limit": limit,
+                "actor": actor,
+                "action": action,
+                "targetId": targetId,
+                "since": since,
+                "until": until,
+            },
+        )
+
     def get_marketplace(self) -> types.Marketplace:
         """Read the settings of the marketplace: fees, deadlines, rules, and the time by its clock.
 
@@ -1978,6 +2005,33 @@ class AsyncMarketplace(AsyncClient):
         """Read the key of this request: its marketplace, name and scopes."""
         answer: types.Me = await self._call(exchange.reading("/me", {}))
         return answer
+
+    def list_audit(
+        self,
+        *,
+        limit: int | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        targetId: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> AsyncPages[types.AuditLine]:
+        """List the changes of the marketplace, newest first: by keys, people, operators, the
+        clock.
+
+        Scope: `support`
+        """
+        return self._list(
+            "/audit",
+            {
+                "limit": limit,
+                "actor": actor,
+                "action": action,
+                "targetId": targetId,
+                "since": since,
+                "until": until,
+            },
+        )
 
     async def get_marketplace(self) -> types.Marketplace:
         """Read the settings of the marketplace: fees, deadlines, rules, and the time by its clock.

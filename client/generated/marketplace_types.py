@@ -57,6 +57,25 @@ class AssignDispute(TypedDict):
     notes: NotRequired[str | None]
 
 
+class AuditLine(TypedDict):
+    """
+    One change. before, after: the fields that changed. address: null where there is none.
+    """
+
+    id: str
+    at: str
+    marketplaceId: str
+    actor: str
+    role: Literal["marketplace", "user", "admin", "operator", "service", "clock"]
+    action: str
+    targetType: str
+    targetId: str
+    address: str | None
+    requestId: str | None
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
 class Balance(TypedDict):
     """
     What a user can spend, and what is held.
@@ -485,6 +504,17 @@ class PageApiKey(TypedDict):
 
     success: Literal[True]
     data: list[ApiKey]
+    hasMore: bool
+    nextCursor: str | None
+
+
+class PageAuditLine(TypedDict):
+    """
+    The envelope of a list. `nextCursor` is the next request's `cursor`; null at the end.
+    """
+
+    success: Literal[True]
+    data: list[AuditLine]
     hasMore: bool
     nextCursor: str | None
 

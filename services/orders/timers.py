@@ -5,6 +5,7 @@ survives restarts and no machine's wrong clock moves money. Moving on resets it.
 """
 
 from chassis import identity
+from chassis.audit import Change, Trail
 from chassis.database import Database
 from chassis.idempotency import RequestKey, fingerprint_of
 from chassis.telemetry import logger
@@ -15,6 +16,7 @@ from services.orders.operations.commands import Request
 from services.orders.operations.operation_store import OperationStore
 from services.orders.order import deadlines
 from services.orders.order.deadlines import RULES, Action, Rule
+from services.orders.order.domain import Order
 from services.orders.order.store import OrderMovedOn, OrderStore
 from services.orders.people.party_store import PartyStore
 from services.orders.service import OrderService
@@ -36,6 +38,7 @@ class Timers:
         self._parties = PartyStore()
         self._service = service
         self._clock = clock
+        self._trail = Trail()
 
     async def meet_deadlines(self) -> int:
         """Warn of the deadlines that are near, then act on those that have passed.
@@ -79,7 +82,10 @@ class Timers:
                 else:
                     after, facts = deadlines.warned(before, rule, due_at=due.due_at, at=at)
                 await self._orders.save(tx, before=before, after=after, facts=facts, request_id="")
-                await self._deadlines.note(tx, due, told="passed" if is_over else "warned")
+                told = "passed" if is_over else "warned"
+                await self._deadlines.note(tx, due, told=told)
+                change = _told(after, rule, told)
+                await self._trail.record(tx, change, marketplace_id=due.marketplace_id)
         except (DomainError, OrderMovedOn) as error:
             # The next turn looks again.
             log.info("deadline.not_told", order_id=str(due.order_id), error=type(error).__name__)
@@ -105,3 +111,12 @@ class Timers:
         except DomainError as error:
             # It moved on meanwhile, or a peer is unavailable: the next turn looks again.
             log.info("deadline.not_met", order_id=str(order_id), error=error.reason)
+
+
+def _told(order: Order, rule: Rule, told: str) -> Change:
+    return Change(
+        action=f"order.deadline_{told}",
+        target_type="order",
+        target_id=order.public_id,
+        after={"state": order.state.value, "deadline": rule.name},
+    )

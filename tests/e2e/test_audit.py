@@ -7,9 +7,12 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from orchestrator.escrow.v1.escrow_pb2 import FLOW_REFUNDS, ResumeFlowRequest, StopFlowRequest
 from psycopg.errors import InsufficientPrivilege, RaiseException
 
 from chassis.migrations.scripts import SCRIPTS
+from deploy.operator.choose import apply
+from deploy.operator.marketplaces import Named
 from gateway.keys import id_of
 from tests.e2e.tenants import client_of, key_store, tenant
 from tests.e2e.trails import lines
@@ -149,6 +152,33 @@ async def test_a_revocation_is_told_once(shop: Shop, stack: RunningStack) -> Non
     assert made["key"] not in str(found)
     async with client_of(stack, made["key"]) as revoked:
         assert (await revoked.get("/audit")).status_code == 401
+
+
+async def test_what_operators_do_to_a_marketplace_is_in_its_trail(stack: RunningStack) -> None:
+    async with key_store(stack) as store:
+        own = await tenant(stack, store)
+        named = Named(id=own.id, name=own.name, environment=own.environment)
+        url = str(stack.document["databaseUrl"])
+        for days in (3, 3):
+            apply(url, named, chosen={"auto_confirm_days": days}, operator="alice")
+        async with own.operator() as operator, own.shop() as shop:
+            flow = {"flow": FLOW_REFUNDS, "reason": "A drill"}
+            await operator.flows(StopFlowRequest(**flow))
+            await operator.flows(ResumeFlowRequest(**flow))
+            found = await lines(shop.client)
+
+    told = [(line["actor"], line["action"], line["before"], line["after"]) for line in found[1:]]
+    why = {"reason": "A drill"}
+    assert told == [
+        ("operator", "flow.resume", {}, why),
+        ("operator", "flow.stop", {}, why),
+        (
+            "operator:alice",
+            "marketplace.choose",
+            {"autoConfirmDays": 7},
+            {"autoConfirmDays": 3},
+        ),
+    ]
 
 
 def _seconds(text: str) -> float:

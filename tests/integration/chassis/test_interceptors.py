@@ -15,6 +15,7 @@ from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
 from chassis import identity
 from chassis.channel import open_channel
 from chassis.identity import (
+    ADDRESS_KEY,
     AUDIENCE,
     METADATA_KEY,
     REPLAYED_KEY,
@@ -117,7 +118,8 @@ async def test_the_identity_arrives_as_it_was_signed() -> None:
     seen: list[object] = []
 
     async def look(_request: Any, _context: Any) -> Any:
-        seen.extend((identity.current(), identity.current_request_id()))
+        found = (identity.current_request_id(), identity.current_address())
+        seen.extend((identity.current(), *found))
         return disputes_pb2.Dispute()
 
     who = identity.Identity(
@@ -131,12 +133,13 @@ async def test_the_identity_arrives_as_it_was_signed() -> None:
     metadata = (
         (METADATA_KEY, signer("orders").token(who)),
         (REQUEST_ID_KEY, "req-7"),
+        (ADDRESS_KEY, "203.0.113.7"),
     )
     async with served(scripted(change=look)) as (_, address), open_channel(address) as channel:
         stub = disputes_pb2_grpc.DisputesServiceStub(channel)
         await stub.CompleteDispute(changing(), metadata=metadata)
 
-    assert seen == [who, "req-7"]
+    assert seen == [who, "req-7", "203.0.113.7"]
 
 
 async def test_a_caller_that_is_not_on_the_allow_list_is_refused() -> None:
