@@ -15,10 +15,12 @@ def created(webhook: Webhook) -> Noted:
     return _noted("create", webhook, before={}, after=_fields(webhook))
 
 
-def updated(before: Webhook, after: Webhook) -> Noted:
-    """Say which fields of a webhook have changed."""
+def updated(before: Webhook, after: Webhook) -> Noted | None:
+    """Say which fields of a webhook have changed; None: none has."""
     old, new = _fields(before), _fields(after)
     names = [name for name in new if old[name] != new[name]]
+    if not names:
+        return None
     return _noted(
         "update",
         after,

@@ -109,7 +109,8 @@ class WebhooksService:
                 addresses.target(changes.url, self.rules)
             after = domain.changed(before, changes, at=self.clock.now())
             await self.webhooks.save(tx, after)
-            await self._note(tx, lines.updated(before, after))
+            if (noted := lines.updated(before, after)) is not None:
+                await self._note(tx, noted)
             return self.encode(after)
 
         return await self._ringing(key, work)

@@ -154,6 +154,24 @@ async def test_a_revocation_is_told_once(shop: Shop, stack: RunningStack) -> Non
         assert (await revoked.get("/audit")).status_code == 401
 
 
+async def test_a_webhook_tells_the_fields_that_changed_and_never_its_secret(shop: Shop) -> None:
+    body = {"url": "https://shop.example.com/hooks", "eventTypes": ["order.*"]}
+    made = data_of(await shop.post("/webhooks", body), status=201)
+    path = f"/webhooks/{made['id']}"
+    for change in ({"description": "New"}, {"description": "New"}, {}):
+        data_of(await shop.client.patch(path, json=change))
+    rotated = data_of(await shop.post(f"{path}/rotate-secret"))
+
+    found = await lines(shop.client, targetId=made["id"])
+
+    assert [(line["action"], line["before"], line["after"]) for line in found[:2]] == [
+        ("webhook.rotate_secret", {"secretNumber": 1}, {"secretNumber": 2}),
+        ("webhook.update", {"description": ""}, {"description": "New"}),
+    ]
+    assert [line["action"] for line in found[2:]] == ["webhook.create"]
+    assert not [one for one in (made, rotated) if one["secret"] in str(found)]
+
+
 async def test_what_operators_do_to_a_marketplace_is_in_its_trail(stack: RunningStack) -> None:
     async with key_store(stack) as store:
         own = await tenant(stack, store)

@@ -22,7 +22,7 @@ from tests.integration.chassis.scripted import binding_of, reflected, scripted
 from tests.serving import identity_of
 
 LINES = 40_000
-PAGES_MAX = 60
+PAGES_MAX = 160
 FILL = """
 insert into orders.audit select %(marketplace)s, gen_random_uuid(), 'key:' || n / 100,
     'marketplace', 'order.' || n / 1000, 'order', 'ord_' || n / 10, '', '', '{}', '{}'
@@ -31,7 +31,7 @@ from generate_series(1, %(lines)s) n
 
 
 @pytest.fixture
-async def database(database_url: Callable[[str], str]) -> AsyncIterator[Database]:
+async def orders(database_url: Callable[[str], str]) -> AsyncIterator[Database]:
     """The schema of orders."""
     opened = Database.open(url=database_url("orders"), schema="orders", pool_size=2)
     yield opened
@@ -39,9 +39,9 @@ async def database(database_url: Callable[[str], str]) -> AsyncIterator[Database
 
 
 @pytest.fixture
-async def address(database: Database) -> AsyncIterator[str]:
+async def address(orders: Database) -> AsyncIterator[str]:
     """The address of a service that serves its trail beside its own methods."""
-    also = audit_servicer.binding(database)
+    also = audit_servicer.binding(orders)
     server = Server(
         binding=binding_of(scripted()), verifier=verifier(), with_reflection=True, also=[also]
     )
@@ -53,7 +53,7 @@ async def address(database: Database) -> AsyncIterator[str]:
 async def listed(address: str, who: Identity, **chosen: Any) -> list[audit_pb2.Line]:
     async with open_channel(address) as channel:
         stub = audit_pb2_grpc.AuditServiceStub(channel)
-        request = audit_pb2.ListLinesRequest(limit=10, **chosen)
+        request = audit_pb2.ListLinesRequest(**{"limit": 10, **chosen})
         answer = await Caller(signer(who.caller)).call(stub.ListLines, request, who=who)
         return list(answer.lines)
 
@@ -64,10 +64,10 @@ async def recorded(database: Database, marketplace_id: uuid.UUID) -> None:
         await Trail().record(tx, change, marketplace_id=marketplace_id)
 
 
-async def test_a_marketplace_reads_its_own_lines(address: str, database: Database) -> None:
+async def test_a_marketplace_reads_its_own_lines(address: str, orders: Database) -> None:
     who = identity_of("gateway", marketplace_id=new_id())
-    await recorded(database, who.marketplace_id)
-    await recorded(database, new_id())
+    await recorded(orders, who.marketplace_id)
+    await recorded(orders, new_id())
 
     (line,) = await listed(address, who)
 
@@ -147,4 +147,4 @@ async def test_a_page_is_read_by_index_whatever_the_statistics_say(
         ).fetchone() or ([],)
 
     top = plans[0]["Plan"]
-    assert top["Shared Hit Blocks"] + top["Shared Read Blocks"] <= PAGES_MAX + 100
+    assert top["Shared Hit Blocks"] + top["Shared Read Blocks"] <= PAGES_MAX

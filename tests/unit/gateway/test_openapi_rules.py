@@ -78,6 +78,7 @@ STABLE = {
     "listEntries getWallet getDeposit createWithdrawal listWithdrawals "
     "getWithdrawal commitWithdrawal approveWithdrawal cancelWithdrawal listDisputes getDispute "
     "assignDispute addEvidence resolveDispute streamEvents createKey listKeys revokeKey getMe "
+    "listAudit "
     "createWebhook listWebhooks getWebhook updateWebhook deleteWebhook rotateWebhookSecret "
     "sendWebhookTest listWebhookDeliveries resendWebhookDelivery resendWebhookDeliveries "
     "getMarketplace advanceClock getHealth getDetailedHealth getPlatformBalance "
