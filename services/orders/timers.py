@@ -82,9 +82,8 @@ class Timers:
                 else:
                     after, facts = deadlines.warned(before, rule, due_at=due.due_at, at=at)
                 await self._orders.save(tx, before=before, after=after, facts=facts, request_id="")
-                told = "passed" if is_over else "warned"
-                await self._deadlines.note(tx, due, told=told)
-                change = _told(after, rule, told)
+                await self._deadlines.note(tx, due, told="passed" if is_over else "warned")
+                change = _told(after, rule, is_over=is_over)
                 await self._trail.record(tx, change, marketplace_id=due.marketplace_id)
         except (DomainError, OrderMovedOn) as error:
             # The next turn looks again.
@@ -113,9 +112,9 @@ class Timers:
             log.info("deadline.not_met", order_id=str(order_id), error=error.reason)
 
 
-def _told(order: Order, rule: Rule, told: str) -> Change:
+def _told(order: Order, rule: Rule, *, is_over: bool) -> Change:
     return Change(
-        action=f"order.deadline_{told}",
+        action="order.deadline_passed" if is_over else "order.deadline_warned",
         target_type="order",
         target_id=order.public_id,
         after={"state": order.state.value, "deadline": rule.name},

@@ -180,9 +180,8 @@ async def test_what_operators_do_to_a_marketplace_is_in_its_trail(stack: Running
         for days in (3, 3):
             apply(url, named, chosen={"auto_confirm_days": days}, operator="alice")
         async with own.operator() as operator, own.shop() as shop:
-            flow = {"flow": FLOW_REFUNDS, "reason": "A drill"}
-            await operator.flows(StopFlowRequest(**flow))
-            await operator.flows(ResumeFlowRequest(**flow))
+            await operator.flows(StopFlowRequest(flow=FLOW_REFUNDS, reason="A drill"))
+            await operator.flows(ResumeFlowRequest(flow=FLOW_REFUNDS, reason="A drill"))
             found = await lines(shop.client)
 
     told = [
