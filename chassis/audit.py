@@ -182,7 +182,9 @@ where marketplace_id = %(marketplace_id)s and id >= %(first)s and id < %(end)s{l
 order by id desc
 """  # noqa: S608 - joined from constants of this file
     if tried := " and ".join(f"{name} = %({name})s" for name in filtered[1:]):
-        page = f"select * from ({page} offset 0) fenced where {tried} order by id desc"  # noqa: S608
+        page = f"""
+select {_COLUMNS} from ({page} offset 0) as fenced where {tried} order by id desc
+"""  # noqa: S608 - joined from constants of this file
     return f"{page} limit %(limit)s"
 
 

@@ -1,4 +1,4 @@
-"""What the audit trail says of webhooks. Pure; never a secret."""
+"""What the audit trail says of webhooks. Never a secret."""
 
 from collections.abc import Mapping
 

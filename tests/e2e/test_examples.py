@@ -133,20 +133,29 @@ async def told(shown: Examples, client: httpx.AsyncClient) -> None:
     await shown.delete(client, "/webhooks/{id}", id=made["id"])
 
 
+async def clock_moved(shown: Examples, stack: RunningStack) -> list[dict[str, Any]]:
+    """Move the clock of the test marketplace as the example does; returns the lines of that."""
+    async with client_of(stack, str(stack.document["testKey"])) as test:
+        data_of(await shown.send(test, "/test/clock"))
+        return await trails.lines(test, action="clock.advance")
+
+
+async def keyed(shown: Examples, client: httpx.AsyncClient) -> None:
+    """Create a key as the example does, and revoke it."""
+    made = data_of(await shown.send(client, "/auth/api-keys"), status=201)
+    await shown.delete(client, "/auth/api-keys/{id}", id=made["id"])
+
+
 async def test_marketplace_api_examples_succeed_unchanged(stack: RunningStack, shop: Shop) -> None:
     shown = await examples(stack, "/openapi.json")
     client = shop.client
     for name in ("buyer", "seller"):
         data_of(await shown.send(client, "/users", name), status=201)
     data_of(await shown.send(client, "/users/{id}/balance/credit", id=BUYER))
-    made = data_of(await shown.send(client, "/auth/api-keys"), status=201)
-    await shown.delete(client, "/auth/api-keys/{id}", id=made["id"])
     await shop.give(BUYER, "900.00")
-    async with client_of(stack, str(stack.document["testKey"])) as test:
-        data_of(await shown.send(test, "/test/clock"))
-        moved = await trails.lines(test, action="clock.advance")
+    moved = await clock_moved(shown, stack)
     await shop.give("usr_bob", "11.00")
-    await asyncio.gather(withdrawn(shown, shop), told(shown, client))
+    await asyncio.gather(withdrawn(shown, shop), told(shown, client), keyed(shown, client))
 
     async def ordered(*actions: str, example: str = "order") -> str:
         order_id = data_of(await shown.send(client, "/orders", example), status=201)["id"]

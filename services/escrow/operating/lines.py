@@ -1,4 +1,4 @@
-"""What the audit trail says of operators' decisions. Pure."""
+"""What the audit trail says of operators' decisions. No I/O."""
 
 import uuid
 from collections.abc import Mapping

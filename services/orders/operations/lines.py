@@ -1,4 +1,4 @@
-"""What the audit trail says of commands on orders. Pure."""
+"""What the audit trail says of commands on orders. No I/O."""
 
 import uuid
 from collections.abc import Mapping

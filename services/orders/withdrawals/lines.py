@@ -1,4 +1,4 @@
-"""What the audit trail says of withdrawals. Pure."""
+"""What the audit trail says of withdrawals. No I/O."""
 
 from chassis.audit import Change
 from kernel.money import to_text
