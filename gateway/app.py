@@ -93,7 +93,11 @@ def _dispatcher(settings: GatewaySettings, parts: Parts) -> Dispatcher:
         marketplace=open_side(
             MarketplaceView(keys=parts.keys, limiter=limiter),
             operations=marketplace.OPERATIONS,
-            page_routes=[*marketplace.page_routes(), *pages.index(), *console.routes()],
+            page_routes=[
+                *marketplace.page_routes(),
+                *pages.index(),
+                *console.routes(explorer_url=settings.explorer_url),
+            ],
             parts=parts,
             wait_seconds=settings.wait_seconds,
         ),

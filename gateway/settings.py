@@ -190,6 +190,8 @@ class GatewaySettings(KeySettings, CallerSettings, TraceSettings, TlsSettings):
     trusted_proxies: Annotated[int, Field(ge=0, le=10)] = 0
     # The issuers of people's and businesses' tokens.
     jwt_issuers: Issuers = []
+    # Where the console links to: below it are tx/, contract/ and account/; empty: no links.
+    explorer_url: Annotated[str, Field(pattern=r"^(https://[^\s\"'<>]+)?$", max_length=255)] = ""
     # Open connections, in all and from one address. At a limit, the connection that has been idle
     # for longest is closed.
     connections_max: Annotated[int, Field(ge=1, le=100_000)] = 5_000

@@ -144,6 +144,7 @@ READS: Mapping[str, frozenset[str]] = {
             "ENV",
             "EVENT_STREAMS_MAX",
             "EVENT_STREAMS_PER_ACCOUNT_MAX",
+            "EXPLORER_URL",
             "GATEWAY_HOST",
             "GATEWAY_PORT",
             "JWT_ISSUERS",

@@ -8,13 +8,14 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 PATH = "/console"
 FOLDER = Path(__file__).with_name("static")
-INDEX = "index.html"
+INDEX, SETTINGS = "index.html", "settings.json"
 TYPES: Mapping[str, str] = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -38,15 +39,26 @@ HEADERS: Mapping[str, str] = {
 NOT_MODIFIED = 304
 
 
-def routes() -> list[BaseRoute]:
-    """Return a route for each file; the first page has the path of the console itself."""
+def routes(*, explorer_url: str = "") -> list[BaseRoute]:
+    """Return a route for each file, and one for what the console is told.
+
+    The first page has the path of the console itself. explorer_url: where the network is shown;
+    empty: nowhere.
+    """
     files = sorted(file for file in FOLDER.rglob("*") if file.suffix in TYPES)
-    return [_route(file) for file in files]
+    told = orjson.dumps({"explorerUrl": explorer_url.rstrip("/")})
+    return [
+        _route(SETTINGS, told, media_type="application/json"),
+        *(_file_route(file) for file in files),
+    ]
 
 
-def _route(file: Path) -> Route:
+def _file_route(file: Path) -> Route:
     name = file.relative_to(FOLDER).as_posix()
-    content = file.read_bytes()
+    return _route("" if name == INDEX else name, file.read_bytes(), media_type=TYPES[file.suffix])
+
+
+def _route(name: str, content: bytes, *, media_type: str) -> Route:
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {**HEADERS, "etag": tag}
 
@@ -54,6 +66,6 @@ def _route(file: Path) -> Route:
         known = request.headers.get("if-none-match", "")
         if tag in {one.strip().removeprefix("W/") for one in known.split(",")}:
             return Response(status_code=NOT_MODIFIED, headers=headers)
-        return Response(content, headers=headers, media_type=TYPES[file.suffix])
+        return Response(content, headers=headers, media_type=media_type)
 
-    return Route(PATH if name == INDEX else f"{PATH}/{name}", serve)
+    return Route(f"{PATH}/{name}".rstrip("/"), serve)

@@ -5,12 +5,14 @@ the origin, nothing is written to the browser's console, and axe finds no seriou
 """
 
 import re
+import uuid
 from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
 from playwright.async_api import expect
 
+from deploy.local import token
 from tests.console.conftest import Visit
 from tests.e2e.routes import OUTSIDE
 from tests.e2e.tenants import Tenant, key_store, tenant
@@ -209,6 +211,20 @@ async def test_console_is_used_with_the_keyboard_alone(
     await shop.order(sides, title="Heard live")
     await expect(page.get_by_text("order.created").first).to_be_visible()
     await visit.check_access(name="events")
+
+
+async def test_person_sees_their_balance_and_orders(visit: Visit) -> None:
+    document = visit.stack.document
+    async with Shop.of(visit.stack) as demo:
+        sides = await demo.pair(amount="40.00")
+        await demo.order_in("FUNDS_RESERVED", sides, amount="15.50")
+        buyer = await demo.get(f"/users/{sides.buyer}")
+    await visit.sign_in(token.mint(document, subject=uuid.UUID(buyer["uuid"])))
+
+    await expect(visit.page.get_by_role("heading", name="My orders")).to_be_visible()
+    await expect(visit.page.get_by_text("24.50")).to_be_visible()
+    await expect(visit.page.get_by_text("15.50").first).to_be_visible()
+    await visit.check_access(name="mine")
 
 
 async def test_sign_in_is_refused_plainly_and_forgotten(visit: Visit, own: Tenant) -> None:

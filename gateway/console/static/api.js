@@ -19,7 +19,11 @@ export const read = (path, query = {}, options = {}) =>
   send("GET", path, { query, signal: options.signal });
 
 /** Read what `data` holds. */
-export const get = async (path, query, options) => (await read(path, query, options)).data;
+export async function get(path, query, options) {
+  const document = await read(path, query, options);
+  // The party API has no envelope.
+  return document.success === true ? document.data : document;
+}
 
 /** Read pages of a list until it ends or `most` rows are there. */
 export async function all(path, query, { most = 500, signal } = {}) {
@@ -53,7 +57,7 @@ export const authorization = () => ({ Authorization: `Bearer ${credential()}` })
 
 async function send(method, path, { query = {}, body, headers = {}, signal } = {}) {
   const init = { method, signal, cache: "no-store", credentials: "omit", redirect: "error" };
-  init.headers = { ...authorization(), ...headers };
+  init.headers = { ...authorization(), Accept: "application/json", ...headers };
   if (body !== undefined) {
     init.headers["Content-Type"] = "application/json";
     init.body = JSON.stringify(body);
@@ -65,10 +69,15 @@ async function send(method, path, { query = {}, body, headers = {}, signal } = {
     if (error.name === "AbortError") throw error;
     throw new Refused({ status: 0, code: "UNREACHABLE", message: "The gateway does not answer." });
   }
-  const document = await answer.json().catch(() => null);
+  const document = await answer.text().then(parsed).catch(() => null);
   if (answer.ok && document) return document;
   throw refusal(answer, document);
 }
+
+/** Read JSON; a number with decimals is an amount, and stays as it is written. */
+const parsed = (text) =>
+  JSON.parse(text, (_name, value, context) =>
+    typeof value === "number" && context?.source.includes(".") ? context.source : value);
 
 function address(path, query) {
   const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");

@@ -2,10 +2,11 @@
 
 import { get } from "./api.js";
 import { fill, h, say } from "./dom.js";
+import * as explorer from "./explorer.js";
 import * as keyboard from "./keyboard.js";
 import { words } from "./format.js";
 import { trouble } from "./parts.js";
-import { find, VIEWS } from "./places.js";
+import { find, kind, menu } from "./places.js";
 import * as session from "./session.js";
 import * as stream from "./stream.js";
 import { showSignIn } from "./views/signin.js";
@@ -14,6 +15,8 @@ const main = document.getElementById("main");
 const nav = document.getElementById("views");
 const who = document.getElementById("who");
 const live = document.getElementById("live");
+// Where each kind of credential begins.
+const HOME = { key: "overview", support: "disputes", person: "mine" };
 const STATES = { off: "", connecting: "Connecting", live: "Live" };
 
 let me = null;
@@ -24,7 +27,7 @@ let shown = 0;
 async function enter() {
   if (!session.credential()) return askForCredential();
   try {
-    me = await get("/me");
+    [me] = await Promise.all([get("/me"), explorer.learn()]);
   } catch (error) {
     if (error.status === 401) return askForCredential(error);
     return fill(main, trouble(error, enter));
@@ -35,10 +38,15 @@ async function enter() {
 }
 
 function frame() {
-  fill(who, h("span", {}, me.marketplace), h("span", { class: `badge ${me.environment === "live" ? "warn" : "plain"}` }, `${words(me.environment)} environment`), h("span", { class: "fine" }, me.name || me.keyId));
-  fill(nav, VIEWS.map((one) => h("a", { href: `#/${one.path}`, data: { path: one.path } }, one.title)));
+  const marketplace = me.marketplace && h("span", {}, me.marketplace);
+  const name = h("span", { class: "fine" }, me.name || me.keyId || me.public_id);
+  fill(who, marketplace, me.environment && environment(), name);
+  fill(nav, menu(me).map((one) => h("a", { href: `#/${one.path}`, data: { path: one.path } }, one.title)));
   for (const id of ["views", "leave", "help"]) document.getElementById(id).hidden = false;
 }
+
+const environment = () =>
+  h("span", { class: `badge ${me.environment === "live" ? "warn" : "plain"}` }, `${words(me.environment)} environment`);
 
 function askForCredential(error) {
   leave();
@@ -62,7 +70,7 @@ async function show() {
   if (!me) return;
   const { view, params, query } = find(location.hash);
   if (!view) {
-    history.replaceState(null, "", `#/${VIEWS[0].path}`);
+    history.replaceState(null, "", `#/${HOME[kind(me)]}`);
     return show();
   }
   const now = (shown += 1);
@@ -114,12 +122,12 @@ document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault();
   main.focus();
 });
-document.getElementById("help").addEventListener("click", () => keyboard.help(VIEWS));
+document.getElementById("help").addEventListener("click", () => keyboard.help(menu(me)));
 stream.watch((state) => {
   live.className = `live ${state}`;
   fill(live, STATES[state]);
 });
-keyboard.begin({ views: VIEWS, isIn: () => Boolean(me) });
+keyboard.begin({ views: () => menu(me), isIn: () => Boolean(me) });
 
 function begin() {
   session.takeFromAddress();

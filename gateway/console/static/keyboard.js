@@ -18,7 +18,7 @@ const isOff = () => sessionStorage.getItem(OFF) === "yes";
 export function begin({ views, isIn }) {
   document.addEventListener("keydown", (event) => {
     if (!isIn() || isOff() || isElsewhere(event)) return;
-    if (press(event.key, views)) event.preventDefault();
+    if (press(event.key, views())) event.preventDefault();
   });
 }
 

@@ -44,9 +44,11 @@ export function copied(text, { whole = true } = {}) {
 
 export const link = (href, ...text) => h("a", { href }, ...text);
 
-/** A link to somewhere else: it tells nobody where it was followed from. */
+/** A link to somewhere else: it tells nobody where it was followed from. Only https is followed. */
 export const outside = (href, text = href) =>
-  h("a", { href, target: "_blank", rel: "noopener noreferrer" }, text);
+  href.startsWith("https://")
+    ? h("a", { href, target: "_blank", rel: "noopener noreferrer" }, text)
+    : h("code", {}, href);
 
 /** A list of names and what they are. */
 export const facts = (pairs) =>

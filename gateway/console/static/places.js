@@ -2,17 +2,21 @@
 
 const load = (name) => () => import(`./views/${name}.js`);
 
-/** Views of the menu. key: goes there after g. */
+/**
+ * Views of the menu. key: goes there after g. for: people of support, or a person with a token of
+ * the party API, see it, too; a view without it is for API keys alone.
+ */
 export const VIEWS = [
   { path: "overview", title: "Overview", key: "v", load: load("overview") },
-  { path: "orders", title: "Orders", key: "o", load: load("orders") },
+  { path: "orders", title: "Orders", key: "o", load: load("orders"), for: ["support"] },
   { path: "users", title: "Users", key: "u", load: load("users") },
-  { path: "disputes", title: "Disputes", key: "d", load: load("disputes") },
+  { path: "disputes", title: "Disputes", key: "d", load: load("disputes"), for: ["support"] },
   { path: "withdrawals", title: "Withdrawals", key: "w", load: load("withdrawals") },
   { path: "books", title: "Books", key: "b", load: load("books") },
   { path: "webhooks", title: "Webhooks", key: "h", load: load("webhooks") },
   { path: "events", title: "Events", key: "e", load: load("events") },
   { path: "keys", title: "API keys", key: "k", load: load("keys") },
+  { path: "mine", title: "My orders", key: "m", load: load("mine"), for: ["person"], only: true },
 ];
 const MORE = [
   { path: "orders", title: "Order", load: load("order") },
@@ -20,6 +24,16 @@ const MORE = [
   { path: "disputes", title: "Dispute", load: load("dispute") },
   { path: "webhooks", title: "Webhook", load: load("webhook") },
 ];
+
+/** Return who a credential is: an API key, somebody of support, or a person of the party API. */
+export function kind(me) {
+  if (me.public_id) return "person";
+  return me.supportId ? "support" : "key";
+}
+
+/** Return the views that a credential sees in the menu. */
+export const menu = (me) =>
+  VIEWS.filter((one) => (kind(me) === "key" ? !one.only : one.for?.includes(kind(me))));
 
 /** Read an address: #/orders/ord_…?status=… */
 export function find(hash) {

@@ -1,8 +1,9 @@
 // A timeline: states, postings and chain transactions side by side, oldest first.
 
 import { h } from "./dom.js";
+import { transaction as onChain } from "./explorer.js";
 import { short, time, words } from "./format.js";
-import { amount, badge, copied } from "./parts.js";
+import { amount, badge } from "./parts.js";
 
 const PLACES = { TRANSITION: 1, OPERATION: 1, TRANSFER: 2, TRANSACTION: 3 };
 const TITLES = ["When", "State", "Posting", "Chain"];
@@ -43,5 +44,5 @@ const account = (name) => {
 
 const transaction = (name, details) => [
   h("p", {}, h("strong", {}, words(name)), " ", badge(details.state)),
-  h("p", { class: "fine" }, copied(details.hash, { whole: false }), details.ledger ? ` ledger ${details.ledger}` : ""),
+  h("p", { class: "fine" }, onChain(details.hash, { whole: false }), details.ledger ? ` ledger ${details.ledger}` : ""),
 ];

@@ -58,6 +58,18 @@ async def test_every_file_is_served_with_its_type_policy_and_tag(
     assert (await browser.post(address(file))).status_code == 405
 
 
+@pytest.mark.parametrize("told", ["", "https://explorer.example/test/"])
+async def test_the_console_is_told_where_the_network_is_shown(told: str) -> None:
+    app = Starlette(routes=console.routes(explorer_url=told))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://gateway"
+    ) as client:
+        answer = await client.get("/console/settings.json")
+
+    assert answer.json() == {"explorerUrl": told.rstrip("/")}
+    assert answer.headers["content-security-policy"] == console.POLICY
+
+
 @pytest.mark.parametrize(
     "path",
     [

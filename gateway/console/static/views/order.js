@@ -2,6 +2,7 @@
 
 import { get, part } from "../api.js";
 import { fill, h, settled } from "../dom.js";
+import { contract as onChain } from "../explorer.js";
 import { words } from "../format.js";
 import { amount, badge, copied, empty, facts, head, link, moment, outside, panel, table, when } from "../parts.js";
 import { listen } from "../stream.js";
@@ -81,7 +82,7 @@ function contract({ escrow }) {
   return panel("Contract", facts([
     ["Escrow", copied(escrow.id)],
     ["State", badge(escrow.status)],
-    ["Contract", copied(escrow.trustlessContractId)],
+    ["Contract", onChain(escrow.trustlessContractId)],
     ["Funded", moment(escrow.fundedAt)],
     ["Last error", escrow.lastError ?? undefined],
   ]));

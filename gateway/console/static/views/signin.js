@@ -17,9 +17,9 @@ export function showSignIn(main, { error, enter }) {
   const form = h("form", { class: "signin panel" },
     h("h1", {}, "Sign in"),
     error && trouble(error),
-    h("div", { class: "field" }, h("label", { for: "credential" }, "API key"), field),
+    h("div", { class: "field" }, h("label", { for: "credential" }, "API key or token"), field),
     h("p", { id: "credential-hint", class: "fine" },
-      "It begins with ohk_. It stays in this tab, and is forgotten when the tab is closed."),
+      "An API key begins with ohk_; people have a token of their own. It stays in this tab alone."),
     h("button", { type: "submit", class: "primary" }, "Sign in"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();

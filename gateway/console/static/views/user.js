@@ -2,6 +2,7 @@
 
 import { get, part } from "../api.js";
 import { fill, h, settled } from "../dom.js";
+import { account } from "../explorer.js";
 import { words } from "../format.js";
 import { list } from "../list.js";
 import { amount, badge, code, copied, facts, head, link, moment, none, panel, signed, when } from "../parts.js";
@@ -74,7 +75,7 @@ async function showWallet(place, path, signal) {
     const found = await get(`${path}/wallet`, {}, { signal });
     fill(place, facts([
       ["State", badge(found.status)],
-      ["Address", copied(found.publicKey)],
+      ["Address", account(found.publicKey)],
       ...found.balances.map((one) => [`${one.asset} on chain`, amount(one.balance)]),
     ]));
   } catch (error) {

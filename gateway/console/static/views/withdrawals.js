@@ -3,6 +3,7 @@
 import { change, part } from "../api.js";
 import { confirm, open } from "../dialog.js";
 import { fill, h } from "../dom.js";
+import { account, transaction } from "../explorer.js";
 import { short, time, words } from "../format.js";
 import { filters, list } from "../list.js";
 import { amount, badge, button, code, copied, facts, head, link, moment, none, when } from "../parts.js";
@@ -88,10 +89,10 @@ function look(one) {
       ["Id", copied(one.id)],
       ["Status", badge(one.status)],
       ["Why", one.failure ? `${one.failure.reason}: ${one.failure.message}` : undefined],
-      ["Destination", copied(one.destination)],
+      ["Destination", account(one.destination)],
       ["Memo", one.memo ? `${one.memo} (${words(one.memoType)})` : undefined],
       ["Reference", one.reference ?? undefined],
-      ["Transaction", copied(one.transactionHash)],
+      ["Transaction", transaction(one.transactionHash)],
       ["Created by", one.createdBy ? code(one.createdBy) : "the user"],
       ["Committed by", code(one.committedBy)],
       ["Approved by", code(one.approvedBy)],
