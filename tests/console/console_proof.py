@@ -92,6 +92,10 @@ async def test_dispute_is_split_after_a_preview(visit: Visit, own: Tenant, shop:
     await asked.get_by_role("button", name="Decide and pay").click()
     await expect(asked).to_be_hidden()
     await expect(page.get_by_text("Decided by")).to_be_visible()
+    # The audit trail has what was done to the case.
+    await visit.go(f"audit?targetId={case}")
+    await expect(page.get_by_role("button", name="dispute.add_evidence")).to_be_visible()
+    await visit.check_access(name="audit")
     assert await shop.balance(sides.buyer) == ("30.00", "0.00")
     assert await shop.balance(sides.seller) == ("50.00", "0.00")
 

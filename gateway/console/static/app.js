@@ -5,7 +5,7 @@ import { fill, h, say } from "./dom.js";
 import * as explorer from "./explorer.js";
 import * as keyboard from "./keyboard.js";
 import { words } from "./format.js";
-import { trouble } from "./parts.js";
+import { renew, trouble } from "./parts.js";
 import { find, kind, menu } from "./places.js";
 import * as session from "./session.js";
 import * as stream from "./stream.js";
@@ -127,6 +127,7 @@ stream.watch((state) => {
   live.className = `live ${state}`;
   fill(live, STATES[state]);
 });
+setInterval(renew, 15000);
 keyboard.begin({ views: () => menu(me), isIn: () => Boolean(me) });
 
 function begin() {

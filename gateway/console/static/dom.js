@@ -39,6 +39,15 @@ export function fill(element, ...children) {
   return add(element, ...children);
 }
 
+const FOCUSABLE = "a, button, input, select, textarea, summary, [tabindex]";
+
+/** Draw an element anew; the keyboard's focus stays where it was. */
+export function refill(element, ...children) {
+  const at = [...element.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement);
+  fill(element, ...children);
+  if (at >= 0) element.querySelectorAll(FOCUSABLE)[at]?.focus({ preventScroll: true });
+}
+
 /** Say something that a screen reader reads aloud, too. */
 export function say(text) {
   const place = document.getElementById("said");
@@ -47,11 +56,15 @@ export function say(text) {
   say.ending = setTimeout(() => place.replaceChildren(), 6000);
 }
 
-/** Run something once, a moment after the last call. */
+/** Run something soon after a call, with the newest values; calls until then are one. */
 export function settled(act, milliseconds = 250) {
-  let waiting;
+  let waiting = null;
+  let newest = [];
   return (...values) => {
-    clearTimeout(waiting);
-    waiting = setTimeout(() => act(...values), milliseconds);
+    newest = values;
+    waiting ??= setTimeout(() => {
+      waiting = null;
+      act(...newest);
+    }, milliseconds);
   };
 }

@@ -21,7 +21,12 @@ export function signed(text) {
 
 export function when(at) {
   if (!at) return none();
-  return h("time", { datetime: at, title: `${time(at)} (${at})` }, ago(at));
+  return h("time", { datetime: at, title: `${time(at)} (${at})`, data: { ago: "" } }, ago(at));
+}
+
+/** Print anew how long ago everything was that is shown. */
+export function renew() {
+  for (const one of document.querySelectorAll("time[data-ago]")) one.textContent = ago(one.dateTime);
 }
 
 export const moment = (at) => (at ? h("time", { datetime: at, title: at }, time(at)) : none());

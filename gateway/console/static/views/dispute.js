@@ -2,7 +2,7 @@
 
 import { change, get, part } from "../api.js";
 import { confirm, open } from "../dialog.js";
-import { fill, h, say, settled } from "../dom.js";
+import { fill, h, refill, say, settled } from "../dom.js";
 import { fromUnits, units, words } from "../format.js";
 import { amount, badge, button, copied, empty, facts, head, link, moment, none, outside, panel, trouble } from "../parts.js";
 import { listen } from "../stream.js";
@@ -19,7 +19,7 @@ export async function show(place, { params, signal }) {
   async function draw() {
     const found = await get(path, {}, { signal });
     const isOpen = !found.decision && found.status !== "RESOLVED";
-    fill(
+    refill(
       place,
       head(words(found.reason), badge(found.status),
         isOpen && button(found.assignedTo ? "Assign to another" : "Assign", () => assign(found, path, draw))),

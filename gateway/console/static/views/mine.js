@@ -2,7 +2,7 @@
 
 import { get } from "../api.js";
 import { open } from "../dialog.js";
-import { fill, h, settled } from "../dom.js";
+import { h, refill, settled } from "../dom.js";
 import { short } from "../format.js";
 import { amount, badge, button, copied, empty, facts, head, moment, outside, panel, table, when } from "../parts.js";
 import { listen } from "../stream.js";
@@ -22,7 +22,7 @@ export async function show(place, { me, signal }) {
       get("/orders/", { role: "personal", limit: 100 }, { signal }),
       get("/orders/", { role: "business", limit: 100 }, { signal }),
     ]);
-    fill(
+    refill(
       place,
       head("My orders"),
       panel("Balance", facts([

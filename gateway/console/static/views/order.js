@@ -1,7 +1,7 @@
 // One order: what it is, what moved on it, and where its money is. It follows the order live.
 
 import { get, part } from "../api.js";
-import { fill, h, settled } from "../dom.js";
+import { h, refill, settled } from "../dom.js";
 import { contract as onChain } from "../explorer.js";
 import { words } from "../format.js";
 import { amount, badge, copied, empty, facts, head, link, moment, outside, panel, table, when } from "../parts.js";
@@ -11,15 +11,20 @@ import { timeline } from "../timeline.js";
 export async function show(place, { params, signal }) {
   const path = `/orders/${part(params.id)}`;
 
+  let newest = 0;
+
   async function draw() {
+    const now = (newest += 1);
     const [order, story] = await Promise.all([
       get(path, {}, { signal }),
       get(`${path}/timeline`, {}, { signal }),
     ]);
     const balances = await Promise.all([order.buyerId, order.sellerId].map((one) => balance(one, signal)));
-    fill(
+    // A slower answer to an earlier question is out of date.
+    if (now !== newest) return;
+    refill(
       place,
-      head(order.title, badge(order.finalStatus ?? order.status)),
+      head(order.title, badge(order.finalStatus ?? order.status), link(`#/audit?targetId=${part(order.id)}`, "Who changed it")),
       h("p", { class: "lead" }, amount(order.amount, order.currency), " ", copied(order.id)),
       order.operation && running(order.operation),
       h("div", { class: "columns" }, about(order), sides(order, balances), contract(order)),

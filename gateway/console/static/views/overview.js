@@ -2,7 +2,7 @@
 
 import { all, get } from "../api.js";
 import { bars, steps } from "../charts.js";
-import { fill, h, settled } from "../dom.js";
+import { h, refill, settled } from "../dom.js";
 import { duration, money, words } from "../format.js";
 import { empty, head, panel } from "../parts.js";
 import { listen } from "../stream.js";
@@ -17,7 +17,7 @@ export async function show(place, { signal }) {
       all("/disputes", { status: "OPEN" }, { most: 100, signal }),
       all("/withdrawals", { status: "AWAITING_APPROVAL" }, { most: 100, signal }),
     ]);
-    fill(
+    refill(
       place,
       head("Overview"),
       h("div", { class: "tiles" },
