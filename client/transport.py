@@ -1,6 +1,7 @@
 """Sending, over httpx: one class that blocks and one for asyncio. Both do the same."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from itertools import count
@@ -72,6 +73,18 @@ class Client:
             except httpx.TransportError as error:
                 outcome = lost(error)
             self._sleep(place.failed(outcome, retries=self._retries))
+
+    def _download(self, path: str, query: Mapping[str, Any]) -> Iterator[bytes]:
+        """Yield a file as it comes; it is not asked for again once a part of it has come.
+
+        Raises: APIError; ConnectionFailed: also where the file has no end.
+        """
+        request = exchange.reading(path, query)
+        with downloading(request), self._http.stream(**asked(request)) as response:
+            if not response.is_success:
+                response.read()
+                exchange.result(_answer(response))
+            yield from response.iter_bytes()
 
     def _call(self, request: Request) -> Any:
         """Return what the answer is about. Raises: APIError; ConnectionFailed."""
@@ -165,6 +178,20 @@ class AsyncClient:
                 outcome = lost(error)
             await asyncio.sleep(place.failed(outcome, retries=self._retries))
 
+    async def _download(self, path: str, query: Mapping[str, Any]) -> AsyncIterator[bytes]:
+        """Yield a file as it comes; it is not asked for again once a part of it has come.
+
+        Raises: APIError; ConnectionFailed: also where the file has no end.
+        """
+        request = exchange.reading(path, query)
+        with downloading(request):
+            async with self._http.stream(**asked(request)) as response:
+                if not response.is_success:
+                    await response.aread()
+                    exchange.result(_answer(response))
+                async for part in response.aiter_bytes():
+                    yield part
+
     async def _call(self, request: Request) -> Any:
         """Return what the answer is about. Raises: APIError; ConnectionFailed."""
         return exchange.data(await self._send(request))
@@ -204,6 +231,20 @@ class AsyncPages(Generic[T]):
             for item in exchange.items(answer):
                 yield item
             query = exchange.next_query(query, answer)
+
+
+def asked(request: Request) -> dict[str, Any]:
+    """Return the arguments of a request whose answer is read as it comes."""
+    return {"method": request.method, "url": request.path, "params": request.query}
+
+
+@contextlib.contextmanager
+def downloading(request: Request) -> Iterator[None]:
+    """Name what failed, for the block. Raises: ConnectionFailed."""
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise _failure(request, error) from None
 
 
 def _options(credential: str, base_url: str, timeout_seconds: float) -> dict[str, Any]:

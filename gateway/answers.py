@@ -27,3 +27,11 @@ class EventStream:
 
     chunks: AsyncGenerator[bytes]
     until: Callable[[], Coroutine[Any, Any, None]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvFile:
+    """A file that is made while it is sent. name: what a browser stores it as."""
+
+    name: str
+    chunks: AsyncGenerator[bytes]

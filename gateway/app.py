@@ -27,6 +27,9 @@ from gateway.party.tokens import Tokens
 from gateway.party.view import PartyView
 from gateway.settings import GatewaySettings
 
+# How many files are made at once: for one credential, and in this process.
+EXPORTS_PER_ACCOUNT_MAX, EXPORTS_MAX = 2, 8
+
 
 @asynccontextmanager
 async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
@@ -58,6 +61,9 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
         keys=keys,
         feed=feed,
         streams=streams,
+        exports=StreamPlaces(
+            per_account=EXPORTS_PER_ACCOUNT_MAX, in_all=EXPORTS_MAX, what="exports are running"
+        ),
         watch=watch,
         schema=schema,
         parties=Parties(backends),

@@ -85,12 +85,16 @@ class Strangers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What handlers use: the services, the keys, the streams."""
+    """What handlers use: the services, the keys, the streams.
+
+    streams, exports: places for event streams, and for files that are being made.
+    """
 
     backends: Backends
     keys: KeyAuthenticator
     feed: Feed
     streams: StreamPlaces
+    exports: StreamPlaces
     parties: Parties
     lines: Lines
     strangers: Strangers

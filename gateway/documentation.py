@@ -124,7 +124,7 @@ class _Schemas:
     def __init__(self, operations: Collection[Operation], *, also: Collection[Any]) -> None:
         queries = {one.query for one in operations if one.query is not None}
         read = queries | {one.body for one in operations if one.body is not None}
-        sent = {*also, *(one.answer for one in operations if not one.streams)}
+        sent = {*also, *(one.answer for one in operations if not one.is_long)}
         adapters: list[tuple[Any, _Mode, TypeAdapter[Any]]] = [
             *((model, "validation", TypeAdapter(model)) for model in read),
             *((model, "serialization", TypeAdapter(model)) for model in sent),
@@ -216,7 +216,7 @@ def _header_parameter(name: str, limits: Mapping[str, Any], text: str = "") -> d
 def _responses(operation: Operation, about: About, schemas: _Schemas) -> dict[str, dict[str, Any]]:
     """Return every status that a route may answer, with its model and its headers."""
     answers: dict[int, dict[str, Any]] = {}
-    if not operation.streams:
+    if not operation.is_long:
         schema = schemas.of(operation.answer, "serialization")
         answers[operation.status] = _response("Done", schema)
         if operation.waits:
@@ -229,6 +229,11 @@ def _responses(operation: Operation, about: About, schemas: _Schemas) -> dict[st
                 "Done, or a preview" if is_both else "A preview",
                 {"anyOf": [schema, preview]} if is_both else preview,
             )
+    elif operation.is_file:
+        answers[OK] = {
+            "description": "CSV (RFC 4180), with the names of the fields as its first line",
+            "content": {"text/csv": {"schema": _TEXT}},
+        }
     else:
         answers[200] = {
             "description": "Server-sent events",

@@ -55,22 +55,28 @@ class Places:
 
 
 class StreamPlaces:
-    """Places for event streams, with a limit for each account and one for all."""
+    """Places for answers that take long, with a limit for each account and one for all.
 
-    def __init__(self, *, per_account: int, in_all: int) -> None:
+    what: the answers, for people.
+    """
+
+    def __init__(
+        self, *, per_account: int, in_all: int, what: str = "event streams are open"
+    ) -> None:
+        self._what = f"Too many {what}"
         self._per_account = per_account
         self._in_all = in_all
         self._open: Counter[str] = Counter()
 
     def take(self, account: str) -> Place:
-        """Take a place for an account's stream, to be freed.
+        """Take a place for an account, to be freed.
 
         Raises: TooManyRequests: the account is at its limit (`window` 0: at any one time);
             Overloaded: the gateway is at its limit.
         """
         if self._open[account] >= self._per_account:
             raise TooManyRequests(
-                "Too many event streams are open",
+                self._what,
                 details={
                     "retryAfter": STREAMS_RETRY_SECONDS,
                     "limit": self._per_account,
@@ -78,7 +84,7 @@ class StreamPlaces:
                 },
             )
         if self._open.total() >= self._in_all:
-            raise Overloaded("Too many event streams are open")
+            raise Overloaded(self._what)
         self._open[account] += 1
         return Place(lambda: self._give_back(account))
 

@@ -12,15 +12,16 @@ import pydantic
 from pydantic.alias_generators import to_camel
 from starlette.routing import compile_path
 
-from gateway.answers import Answer, EventStream
+from gateway.answers import Answer, CsvFile, EventStream
 from gateway.call import Call
 
-Handler = Callable[..., Awaitable[Answer[Any] | EventStream]]
+Handler = Callable[..., Awaitable[Answer[Any] | CsvFile | EventStream]]
 HandlerT = TypeVar("HandlerT", bound=Handler)
 Examples = Mapping[str, Mapping[str, Any]]
 # The scope of a route that any credential may call, and of one that needs none.
 ANY, OPEN = "", "open"
 GET = "GET"
+_LONG = (CsvFile, EventStream)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +29,10 @@ class Operation:
     """One method of one path.
 
     path: below /api/v1, placeholders in braces. taken: model of the body, or of a read's query
-    string. answer: model of the answer; None: a stream of events. refusals: reasons, for the
-    document. waits: honours Prefer, and answers 202 while its operation is in progress. previews:
-    can be tried without being carried out. name: in the document; its handler's where it has none.
-    examples: bodies that succeed, by name.
+    string. answer: model of the answer; None: a stream of events, or a file. is_file: it answers a
+    file. refusals: reasons, for the document. waits: honours Prefer, and answers 202 while its
+    operation is in progress. previews: can be tried without being carried out. name: in the
+    document; its handler's where it has none. examples: bodies that succeed, by name.
     """
 
     method: str
@@ -45,6 +46,7 @@ class Operation:
     refusals: tuple[str, ...] = ()
     waits: bool = False
     previews: bool = False
+    is_file: bool = False
     name: str = ""
     examples: Examples = field(default_factory=dict)
 
@@ -61,6 +63,11 @@ class Operation:
     @property
     def streams(self) -> bool:
         """Whether the answer is a stream of events."""
+        return self.answer is None and not self.is_file
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the answer is sent as it is made, for as long as that takes."""
         return self.answer is None
 
     @property
@@ -140,7 +147,8 @@ class Routes:
                     handler=handler,
                     tag=self.tag,
                     taken=taken[0] if taken else None,
-                    answer=None if returned is EventStream else get_args(returned)[0],
+                    answer=None if returned in _LONG else get_args(returned)[0],
+                    is_file=returned is CsvFile,
                     **rest,
                 )
             )

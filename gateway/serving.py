@@ -14,7 +14,7 @@ from chassis import deadline, metrics, tracing
 from chassis.status import Internal
 from chassis.telemetry import logger
 from gateway import backends, call, models, previews
-from gateway.answers import Answer, EventStream
+from gateway.answers import Answer, CsvFile, EventStream
 from gateway.auth import Credential, anonymous
 from gateway.backends import READ_SECONDS
 from gateway.call import SLACK_SECONDS, Call, Parts, Receive, Scope, Send
@@ -27,6 +27,8 @@ from kernel.errors import DomainError, Unauthenticated
 
 # How long a stream may take to end, and the end may take to be sent.
 END_SECONDS = 5.0
+# How long a file may take to be sent.
+FILE_SECONDS = 900.0
 # The key in a request's scope of its place among concurrent requests.
 PLACE = "gateway.place"
 OK, ACCEPTED, INTERNAL = 200, 202, 500
@@ -88,7 +90,7 @@ class Server:
             params=params,
             wait_default=self.wait_seconds,
         )
-        if operation.streams:
+        if operation.is_long:
             await self._serve(operation, one, scope, receive, send)
             return
         named = f"{operation.method} {operation.path}"
@@ -129,34 +131,35 @@ class Server:
             hidden = self.view.refuse(Internal(), request_id=one.request_id)
             await send_refusal(send, hidden, one)
         else:
-            if isinstance(answer, EventStream):
-                # It may last for days, so it is counted among the streams instead.
-                scope[PLACE].free()
-                await send_stream(receive, send, answer, one)
-            else:
+            if isinstance(answer, Answer):
                 status = ACCEPTED if answer.is_accepted else operation.status
                 await send_json(send, status, answer.body, one)
+            else:
+                # A stream may last for days, so long answers are counted by themselves instead.
+                scope[PLACE].free()
+                await send_long(receive, send, answer, one)
         finally:
             if one.place is not None:
                 one.place.free()
-            # How long a stream lasts is not a response time.
-            if not operation.streams:
+            # How long a stream or a file lasts is not a response time.
+            if not operation.is_long:
                 labels = operation.method, operation.path, status
                 metrics.HTTP_SECONDS.labels(*labels).observe(time.monotonic() - started)
         return status
 
     async def _answer(
         self, operation: Operation, one: Call, receive: Receive
-    ) -> Answer[Any] | EventStream:
+    ) -> Answer[Any] | CsvFile | EventStream:
         where = {"request_id": one.request_id, "address": one.address}
         backends.bind(anonymous(), **where)
         if operation.scope != OPEN:
             one.credential = await self.view.admit(one, operation.scope)
             backends.bind(one.credential.identity, **where)
         seconds = one.wait_seconds() + SLACK_SECONDS if operation.changes else READ_SECONDS
-        deadline.start(None if operation.streams else seconds)
-        if operation.streams:
-            one.place = self.parts.streams.take(one.caller.account)
+        deadline.start(None if operation.is_long else seconds)
+        if operation.is_long:
+            places = self.parts.exports if operation.is_file else self.parts.streams
+            one.place = places.take(one.caller.account)
         if operation.changes:
             one.write_key()  # refuses a key that is not valid, even if the handler does not use it
             one.is_preview, one.query_string = previews.wanted(one.headers, one.query_string)
@@ -203,6 +206,14 @@ def _headers(one: Call) -> list[tuple[bytes, bytes]]:
     return headers
 
 
+async def send_long(receive: Receive, send: Send, answer: CsvFile | EventStream, one: Call) -> None:
+    """Send an answer as it is made."""
+    if isinstance(answer, EventStream):
+        await send_stream(receive, send, answer, one)
+    else:
+        await send_file(receive, send, answer, one)
+
+
 async def send_stream(receive: Receive, send: Send, stream: EventStream, one: Call) -> None:
     """Send events until there are no more, the credential ends, or the client disconnects."""
     headers = [
@@ -226,6 +237,34 @@ async def send_stream(receive: Receive, send: Send, stream: EventStream, one: Ca
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(END_SECONDS):
             await send({"type": "http.response.body", "body": b""})
+
+
+async def send_file(receive: Receive, send: Send, file: CsvFile, one: Call) -> None:
+    """Send a file as it is made.
+
+    One that cannot be made to its end is left without an end: the connection is closed before the
+    last chunk, which every client of HTTP/1.1 notices.
+    """
+    headers = [
+        *_headers(one),
+        (b"content-type", b"text/csv; charset=utf-8; header=present"),
+        (b"content-disposition", f'attachment; filename="{file.name}"'.encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": OK, "headers": headers})
+    sending = asyncio.ensure_future(_send_chunks(send, file.chunks))
+    tasks = [sending, asyncio.ensure_future(_disconnected(receive))]
+    try:
+        await asyncio.wait(tasks, timeout=FILE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        error = sending.exception() if sending.done() else TimeoutError()
+    finally:
+        await end(*tasks, again_seconds=END_SECONDS)
+        await file.chunks.aclose()
+    if error is None:
+        await send({"type": "http.response.body", "body": b""})
+        return
+    named = error.reason if isinstance(error, DomainError) else type(error).__name__
+    log.warning("export.incomplete", file=file.name, request_id=one.request_id, error=named)
 
 
 async def _send_chunks(send: Send, chunks: AsyncIterator[bytes]) -> None:

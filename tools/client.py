@@ -5,6 +5,7 @@ date. The types are written by datamodel-code-generator; the rest is read from t
 """
 
 import json
+import keyword
 import re
 import runpy
 import subprocess
@@ -102,6 +103,7 @@ def _clients(name: str, document: Document) -> str:
     credential = {"marketplace": "API key", "party": "access token"}[name]
     lines = [
         HEAD.format(f"The {name} API: a method for each operation, named by its operation id."),
+        *_imports(document),
         "from typing import Literal, Unpack\n\n",
         "from .. import exchange\n",
         "from ..transport import AsyncClient, AsyncPages, Client, Pages\n",
@@ -112,8 +114,11 @@ def _clients(name: str, document: Document) -> str:
         lines.append(f"\n\nclass {prefix}{title}({prefix}Client):\n")
         lines.append(f'    """The {name} API. credential: an {credential}."""\n')
         for method, path, operation in _operations(document):
-            if "application/json" in _done(operation).get("content", {}):
+            content = _done(operation).get("content", {})
+            if "application/json" in content:
                 lines.append("\n" + _method(document, method, path, operation, is_async=is_async))
+            elif "text/csv" in content:
+                lines.append("\n" + _download(path, operation, is_async=is_async))
     return "".join(lines)
 
 
@@ -166,6 +171,37 @@ def _method(
     head = f"    {start} {lines[0]} -> types.{answer}:\n"
     done = f"        answer: types.{answer} = {awaited}self._call({request})\n"
     return f"{head}{doc}{done}        return answer\n"
+
+
+def _imports(document: Document) -> list[str]:
+    has_files = any(
+        "text/csv" in _done(operation).get("content", {})
+        for _, _, operation in _operations(document)
+    )
+    return ["from collections.abc import AsyncIterator, Iterator\n"] if has_files else []
+
+
+def _download(path: str, operation: Mapping[str, Any], *, is_async: bool) -> str:
+    """Return the method of an operation that answers a file."""
+    parameters = operation.get("parameters", ())
+    in_path = [one["name"] for one in parameters if one["in"] == "path"]
+    in_query = [one for one in parameters if one["in"] == "query"]
+    where = re.sub(r"\{(\w+)\}", r"{exchange.segment(\1)}", path.removeprefix(PREFIX))
+    address = f'f"{where}"' if in_path else f'"{where}"'
+    named = [f"{_argument(one['name'])}: {_type(one['schema'])} | None = None" for one in in_query]
+    taken = ["self", *(f"{one}: str" for one in in_path), *(["/"] if in_path else []), "*", *named]
+    query = ", ".join(f'"{one["name"]}": {_argument(one["name"])}' for one in in_query)
+    answer = "AsyncIterator[bytes]" if is_async else "Iterator[bytes]"
+    return (
+        f"    def {_snake(operation['operationId'])}({', '.join(taken)}) -> {answer}:\n"
+        + textwrap.indent(_documentation(operation), " " * 8)
+        + f"        return self._download({address}, {{{query}}})\n"
+    )
+
+
+def _argument(name: str) -> str:
+    """Return a parameter's name that Python accepts."""
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def _answer(document: Document, operation: Mapping[str, Any]) -> tuple[str, bool]:

@@ -50,6 +50,7 @@ DEVELOPERS_ROOMS: Mapping[str, tuple[str, str]] = {
     "login": ("login", "command"),
     "listen": ("listen", "command"),
     "trigger": ("trigger", "command"),
+    "export": ("export", "command"),
 }
 
 

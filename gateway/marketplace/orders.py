@@ -95,18 +95,18 @@ async def list_orders(call: Call, query: ListOrders) -> Answer[Page[Order]]:
         seller=query.seller_id or "",
     )
     found = await call.read(call.backends.orders.ListOrders, request)
-    return page(await _whole(call, found.orders), next_token=found.next_page_token)
+    return page(await whole(call, found.orders), next_token=found.next_page_token)
 
 
 @routes.get("/orders/{id}", scope=READ, refusals=("ORDER_NOT_FOUND",))
 async def get_order(call: Call) -> Answer[Success[Order]]:
     """Read one order, whole: escrow, dispute, milestones, and the operation in progress."""
     request = orders_pb2.GetOrderRequest(order_id=order_id(call.params["id"]))
-    [data] = await _whole(call, [await call.read(call.backends.orders.GetOrder, request)])
+    [data] = await whole(call, [await call.read(call.backends.orders.GetOrder, request)])
     return success(data)
 
 
-async def _whole(call: Call, messages: Sequence[orders_pb2.Order]) -> list[Order]:
+async def whole(call: Call, messages: Sequence[orders_pb2.Order]) -> list[Order]:
     """Print orders with their disputes' progress, which only the disputes service knows.
 
     It is asked once for all of them, or again for those that its answer had no room for. While a

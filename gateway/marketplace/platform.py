@@ -42,8 +42,9 @@ from gateway.routing import Routes
 from kernel.money import USDC, to_text
 
 Account = Literal["FEES_EARNED", "FEES_BORNE", "FLOAT"]
+EARNED: Account = "FEES_EARNED"
 ACCOUNTS: dict[str, Account] = {
-    "fees:platform": "FEES_EARNED",
+    "fees:platform": EARNED,
     "fees:absorbed": "FEES_BORNE",
     "manual": "FLOAT",
 }

@@ -57,7 +57,8 @@ def developer(stack: RunningStack) -> Developer:
 
 
 def test_every_command_of_developers_has_a_documented_json_shape() -> None:
-    assert set(SHAPES) == set(commands(DEVELOPERS_ROOMS))
+    # What is exported is CSV.
+    assert set(SHAPES) == set(commands(DEVELOPERS_ROOMS)) - {"export"}
 
 
 def test_login_keeps_the_key_and_does_not_print_it(

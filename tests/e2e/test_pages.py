@@ -38,6 +38,7 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
         "order.closed  ord_",
         "order.canceled  ord_",
         "withdrawal.completed  wd_",
+        "id,status,finalStatus,",
     ),
     "docs/grpc.md": ("billing/identity.pem", "ledger.GetBalance"),
     "docs/events.md": ("tls://my-shop:",),

@@ -83,7 +83,8 @@ STABLE = {
     "sendWebhookTest listWebhookDeliveries resendWebhookDelivery resendWebhookDeliveries "
     "getMarketplace advanceClock getHealth getDetailedHealth getPlatformBalance "
     "listPlatformEntries withdrawFees listFeeWithdrawals getFeeWithdrawal commitFeeWithdrawal "
-    "approveFeeWithdrawal cancelFeeWithdrawal",
+    "approveFeeWithdrawal cancelFeeWithdrawal exportOrders exportWithdrawals exportPlatform "
+    "exportFees exportStatement",
     "party": "createOrder listOrders getOrder payOrder deliverOrder confirmOrder cancelOrder "
     "makeOffer listOffers getOffer acceptOffer declineOffer openDispute getDispute addEvidence "
     "getReceipt getMe streamEvents getBalance listEntries getDeposit createWithdrawal "
