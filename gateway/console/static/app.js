@@ -17,7 +17,7 @@ const who = document.getElementById("who");
 const live = document.getElementById("live");
 // Where each kind of credential begins.
 const HOME = { key: "overview", support: "disputes", person: "mine" };
-const STATES = { off: "", connecting: "Connecting", live: "Live" };
+const STATES = { off: "", connecting: "Connecting", live: "Live", polling: "Every 10 s" };
 
 let me = null;
 let leaveView = () => {};

@@ -50,7 +50,7 @@ export function list({ path, columns, query = () => ({}), none, concerns, signal
   }
 
   const again = settled(() => load());
-  if (concerns) signal.addEventListener("abort", listen((event) => concerns(event) && again()));
+  if (concerns) signal.addEventListener("abort", listen(again, concerns));
   return { place, load, again };
 }
 

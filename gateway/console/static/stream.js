@@ -6,6 +6,7 @@ const KEPT = 300;
 const AGAIN_MILLISECONDS = { least: 1000, most: 30000 };
 // A stream without events pings; one that is silent for longer is gone.
 const SILENCE_MILLISECONDS = 90000;
+const POLL_MILLISECONDS = 10000;
 const listeners = new Set();
 const onState = new Set();
 export const recent = [];
@@ -14,13 +15,17 @@ let running = null;
 let lastId = "";
 let state = "off";
 
-/** Hear every event from now on; returns how to stop. */
-export function listen(hear) {
-  listeners.add(hear);
-  return () => listeners.delete(hear);
+/**
+ * Hear the events that concern somebody; returns how to stop. A credential that may not read the
+ * stream is called every few seconds instead, without an event.
+ */
+export function listen(hear, concerns = () => true) {
+  const one = { hear, concerns };
+  listeners.add(one);
+  return () => listeners.delete(one);
 }
 
-/** Hear whether the stream is live: off, connecting, live. */
+/** Hear whether the stream is live: off, connecting, live, polling. */
 export function watch(hear) {
   onState.add(hear);
   hear(state);
@@ -50,7 +55,7 @@ async function follow(signal) {
   while (!signal.aborted) {
     tell("connecting");
     try {
-      if (!(await readOnce(signal))) return tell("off");
+      if (!(await readOnce(signal))) return poll(signal);
       pause = AGAIN_MILLISECONDS.least;
     } catch {
       // Broken or silent: begin again after the last event that came.
@@ -60,6 +65,15 @@ async function follow(signal) {
     await new Promise((done) => setTimeout(done, pause));
     pause = Math.min(2 * pause, AGAIN_MILLISECONDS.most);
   }
+}
+
+/** Call everybody every few seconds. */
+function poll(signal) {
+  tell("polling");
+  const calling = setInterval(() => {
+    if (!document.hidden) for (const one of [...listeners]) one.hear();
+  }, POLL_MILLISECONDS);
+  signal.addEventListener("abort", () => clearInterval(calling));
 }
 
 /** Read until the stream ends; false: this credential may not read it. */
@@ -98,5 +112,5 @@ function hearBlock(block) {
   if (recent.some((one) => one.eventId === event.eventId)) return;
   recent.unshift(event);
   recent.length = Math.min(recent.length, KEPT);
-  for (const hear of [...listeners]) hear(event);
+  for (const one of [...listeners]) if (one.concerns(event)) one.hear(event);
 }

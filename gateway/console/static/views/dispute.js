@@ -13,8 +13,9 @@ const DECISIONS = [
   ["SPLIT", "Split between both"],
 ];
 
-export async function show(place, { params, signal }) {
+export async function show(place, { me, params, signal }) {
   const path = `/disputes/${part(params.id)}`;
+  const concerns = (event) => event.aggregateId === params.id || event.payload?.disputeId === params.id;
 
   async function draw() {
     const found = await get(path, {}, { signal });
@@ -22,7 +23,7 @@ export async function show(place, { params, signal }) {
     refill(
       place,
       head(words(found.reason), badge(found.status),
-        isOpen && button(found.assignedTo ? "Assign to another" : "Assign", () => assign(found, path, draw))),
+        isOpen && button(found.assignedTo ? "Assign to another" : "Assign", () => assign(me, found, path, draw))),
       h("p", { class: "lead" }, amount(found.amount, found.order.currency), " ", copied(found.id)),
       h("div", { class: "columns" }, about(found), sides(found), evidence(found)),
       isOpen ? decision(found, path, draw) : outcome(found),
@@ -31,8 +32,7 @@ export async function show(place, { params, signal }) {
 
   await draw();
   const again = settled(() => isWriting(place) || draw().catch(() => {}));
-  const concerns = (event) => event.aggregateId === params.id || event.payload?.disputeId === params.id;
-  signal.addEventListener("abort", listen((event) => concerns(event) && again()));
+  signal.addEventListener("abort", listen(again, concerns));
 }
 
 /** A decision that somebody is writing is not taken away by an event. */
@@ -43,7 +43,7 @@ const about = (found) => panel("Case", facts([
   ["Opened by", words(found.openedBy)],
   ["Opened", moment(found.createdAt)],
   ["Says", found.description ?? none()],
-  ["Assigned to", found.assignedTo ?? none()],
+  ["Assigned to", found.assignedToName ?? found.assignedTo ?? none()],
   ["Note", found.assignmentNotes ?? undefined],
 ]));
 
@@ -64,7 +64,7 @@ const outcome = (found) => panel("Decision", facts([
   ["To the seller", amount(found.releaseAmount)],
   ["To the buyer", amount(found.refundAmount)],
   ["Note", found.note ?? none()],
-  ["Decided by", found.resolvedBy ? copied(found.resolvedBy) : none()],
+  ["Decided by", found.resolvedBy ? [found.resolvedByName, " ", copied(found.resolvedBy)] : none()],
   ["Decided", moment(found.decidedAt)],
   ["Paid", moment(found.resolvedAt)],
 ]));
@@ -144,8 +144,8 @@ function ask(found, path, body, draw) {
   });
 }
 
-function assign(found, path, draw) {
-  const name = h("input", { id: "agent", type: "text", required: true, maxlength: "255", autocomplete: "off" });
+function assign(me, found, path, draw) {
+  const name = h("input", { id: "agent", type: "text", maxlength: "255", autocomplete: "off", value: me.supportId });
   const notes = h("textarea", { id: "agent-notes", rows: "2", maxlength: "4000" });
   const place = h("div", {});
   const sure = button("Assign", async () => {

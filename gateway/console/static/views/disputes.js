@@ -22,7 +22,7 @@ const COLUMNS = [
   { title: "Status", cell: (one) => badge(one.status) },
   { title: "Amount", number: true, cell: (one) => amount(one.amount) },
   { title: "Opened by", cell: (one) => words(one.openedBy) },
-  { title: "Assigned to", cell: (one) => one.assignedTo ?? none() },
+  { title: "Assigned to", cell: (one) => one.assignedToName ?? one.assignedTo ?? none() },
   { title: "Evidence", number: true, cell: (one) => String(one.evidence.length) },
   { title: "Order", cell: (one) => link(`#/orders/${one.orderId}`, code(one.orderId)) },
 ];
@@ -50,7 +50,7 @@ export async function show(place, { query, signal }) {
 
   await draw();
   const again = settled(draw);
-  signal.addEventListener("abort", listen((event) => event.aggregateType === "Dispute" && again()));
+  signal.addEventListener("abort", listen(again, (event) => event.aggregateType === "Dispute"));
 }
 
 const caption = (found) =>

@@ -36,7 +36,7 @@ export async function show(place, { params, signal }) {
   await draw();
   const again = settled(() => draw().catch(() => {}));
   const concerns = (event) => event.aggregateId === params.id || event.payload?.orderId === params.id;
-  signal.addEventListener("abort", listen((event) => concerns(event) && again()));
+  signal.addEventListener("abort", listen(again, concerns));
 }
 
 async function balance(user, signal) {

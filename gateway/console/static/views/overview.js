@@ -34,7 +34,7 @@ export async function show(place, { signal }) {
   await draw();
   const again = settled(() => draw().catch(() => {}), 1500);
   const concerns = (event) => ["Order", "Dispute"].includes(event.aggregateType) || event.eventType.startsWith("withdrawal.");
-  signal.addEventListener("abort", listen((event) => concerns(event) && again()));
+  signal.addEventListener("abort", listen(again, concerns));
 }
 
 const tile = (name, { rows, isWhole }, href) =>

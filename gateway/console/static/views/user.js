@@ -55,7 +55,7 @@ export async function show(place, { params, signal }) {
     entries.load();
   });
   const concerns = (event) => event.aggregateType === "Balance" && event.aggregateId === user.id;
-  signal.addEventListener("abort", listen((event) => concerns(event) && again()));
+  signal.addEventListener("abort", listen(again, concerns));
 }
 
 const orders = ({ id }) => [
