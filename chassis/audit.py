@@ -16,15 +16,16 @@ import orjson
 
 from chassis import identity
 from chassis.database import Connection, Transaction
-from chassis.identity import OPERATOR, ROLE_SYSTEM, Identity
+from chassis.identity import OPERATOR, ROLE_MARKETPLACE, ROLE_SYSTEM, ROLE_USER, Identity
 from kernel.ids import first_id, new_id
 
 # The actor of what happens by the time alone.
 CLOCK = "clock"
 # The marketplace of lines about what holds for all of them.
 EVERYBODY = uuid.UUID(int=0)
-# What refuses every change of a line, and the table that it stands before.
-KEPT = "audit_is_kept"
+SERVICE = "service"
+# The roles of principals by how they begin.
+_ROLES = {"key": ROLE_MARKETPLACE, "user": ROLE_USER, OPERATOR: OPERATOR, SERVICE: SERVICE}
 # Run by the migrations of every schema in which something is changed.
 DDL = """
 create table {schema}.audit (
@@ -69,12 +70,42 @@ class Change:
     after: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Who asked for what a service goes on with, as it is kept with the work.
+
+    principal: as in Identity, or CLOCK. request_id: of the request; its first line has it too.
+    """
+
+    principal: str
+    request_id: str
+
+    def values(self) -> dict[str, object]:
+        """Return the parameters of INSERT that differ from those of the service itself."""
+        return {
+            "audit_actor": self.principal,
+            "audit_role": _ROLES.get(self.principal.partition(":")[0], CLOCK),
+            "audit_request": self.request_id,
+        }
+
+
 class Trail:
     """Adds lines to the table of the transaction's schema (by its search path)."""
 
-    async def record(self, tx: Transaction, change: Change, *, marketplace_id: uuid.UUID) -> None:
-        """Write the line of a change in the change's transaction, for the caller or the clock."""
-        await tx.run(INSERT, values(change, marketplace_id=marketplace_id))
+    async def record(
+        self,
+        tx: Transaction,
+        change: Change,
+        *,
+        marketplace_id: uuid.UUID,
+        asked: Asked | None = None,
+    ) -> None:
+        """Write the line of a change in the change's transaction.
+
+        asked: who asked for it before; None: the caller, or the clock.
+        """
+        own = values(change, marketplace_id=marketplace_id)
+        await tx.run(INSERT, own if asked is None else own | asked.values())
 
     async def record_once(
         self, tx: Transaction, change: Change, *, marketplace_id: uuid.UUID
@@ -115,7 +146,7 @@ def who_acts(who: Identity | None) -> tuple[str, str]:
         return who.principal if who.principal.startswith(OPERATOR) else OPERATOR, OPERATOR
     if who.role != ROLE_SYSTEM:
         return who.principal, who.role
-    return (who.principal, "service") if who.grant is not None else (CLOCK, CLOCK)
+    return (who.principal, SERVICE) if who.grant is not None else (CLOCK, CLOCK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,10 @@ When an order began to rest is an instant in the database, against the database'
 survives restarts and no machine's wrong clock moves money. Moving on resets it.
 """
 
+from dataclasses import replace
+
 from chassis import identity
-from chassis.audit import Change, Trail
+from chassis.audit import CLOCK, Change, Trail
 from chassis.database import Database
 from chassis.idempotency import RequestKey, fingerprint_of
 from chassis.telemetry import logger
@@ -91,7 +93,9 @@ class Timers:
 
     async def _begin(self, due: Due, rule: Rule) -> None:
         """Begin the operation that a caller's command would begin, once for this rest."""
-        identity.bind(identity.system(caller="orders", marketplace_id=due.marketplace_id))
+        own = identity.system(caller="orders", marketplace_id=due.marketplace_id)
+        # The operation keeps for whom it was begun.
+        identity.bind(replace(own, principal=CLOCK))
         key = RequestKey(
             marketplace_id=due.marketplace_id,
             scope="timer",

@@ -300,6 +300,7 @@ class CreditService:
         """
         async with self._database.transaction() as tx:
             await credit_store.fail(tx, lease, error=error, at=self._clock.now())
+            await self._trail.record(tx, _failed(credit), marketplace_id=credit.marketplace_id)
             if refusal is None:
                 await self._idempotency.release(tx, credit.key)
             else:
@@ -330,4 +331,14 @@ def _begun(credit: Credit) -> Change:
         target_type="user",
         target_id=credit.user.public_id,
         after={"amount": to_text(credit.amount), "reference": credit.reference},
+    )
+
+
+def _failed(credit: Credit) -> Change:
+    return Change(
+        action="balance.credit_failed",
+        target_type="user",
+        target_id=credit.user.public_id,
+        before={"reference": credit.reference},
+        after={"reference": None},
     )

@@ -50,14 +50,15 @@ class Holds:
         (posted,) = await self.ledger.post([void])
         if posted.is_refused and posted.reason != "PENDING_ALREADY_VOIDED":
             raise HoldNotVoided("The ledger refuses it", details={"reason": posted.reason})
-        change = Change(
-            action="order.give_back_hold",
-            target_type="order",
-            target_id=order.public_id,
-            after={"reason": reason},
-        )
-        async with self.database.transaction() as tx:
-            await Trail().record_once(tx, change, marketplace_id=marketplace_id)
+        if not posted.is_refused:
+            change = Change(
+                action="order.give_back_hold",
+                target_type="order",
+                target_id=order.public_id,
+                after={"reason": reason},
+            )
+            async with self.database.transaction() as tx:
+                await Trail().record_once(tx, change, marketplace_id=marketplace_id)
         who = identity.current().principal
         log.warning("order.hold_given_back", order_id=str(order.id), by=who, why=reason)
         return order

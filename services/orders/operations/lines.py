@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from chassis.audit import Change
 from kernel.ids import to_public
 from kernel.money import to_text
+from services.orders.operations.operation import Operation
 from services.orders.order.domain import Order
 from services.orders.order.use_cases import AtOnce, Work
 
@@ -47,6 +48,18 @@ def accepted_at_once(order_id: uuid.UUID, at_once: AtOnce, remarks: Mapping[str,
         target_id=to_public("ord", order_id),
         before=state,
         after={**state, **_said(remarks, at_once.work.context)},
+    )
+
+
+def failed(operation: Operation, error: str) -> Change:
+    """Say that the operation of an accepted command ended as failed."""
+    kind = operation.kind.value
+    return Change(
+        action=f"order.{kind.lower()}_failed",
+        target_type="order",
+        target_id=to_public("ord", operation.order_id),
+        before={"operation": kind},
+        after={"operation": None, "error": error},
     )
 
 

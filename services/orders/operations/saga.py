@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import asynccontextmanager
 
 from chassis import deadline, identity
+from chassis.audit import Asked, Trail
 from chassis.database import Database, Transaction
 from chassis.idempotency import Answer, Idempotency
 from chassis.leases import Lease, LeaseLost, Leases
@@ -17,7 +18,7 @@ from chassis.telemetry import logger
 from chassis.waiting import Ends
 from kernel.clock import Clock
 from kernel.errors import Aborted, DeadlineExceeded, DomainError, Unavailable
-from services.orders.operations import hot
+from services.orders.operations import hot, lines
 from services.orders.operations.operation import LEASE_SECONDS, Operation
 from services.orders.operations.operation_store import LEASES, OperationStore, key_of, lease_of
 from services.orders.order.domain import Decided, Order
@@ -146,6 +147,12 @@ class Run:
             await saga.operations.end(tx, operation, state="failed", error=note or error.reason)
             if decide is not None:
                 await self._decided(tx, known, decide)
+            await Trail().record(
+                tx,
+                lines.failed(operation, error.reason),
+                marketplace_id=operation.marketplace_id,
+                asked=Asked(principal=operation.actor, request_id=operation.request_id),
+            )
             if isinstance(error, Unavailable):
                 await saga.idempotency.release(tx, key_of(operation))
             else:

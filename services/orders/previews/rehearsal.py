@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from chassis import identity
-from chassis.audit import Change, Trail
+from chassis.audit import Asked, Change, Trail
 from chassis.database import Database, Transaction
 from chassis.idempotency import Answer, Idempotency, RequestKey
 from chassis.leases import Lease
@@ -71,7 +71,14 @@ class NoKeys(Idempotency):
 class NoTrail(Trail):
     """Keeps no lines: a preview changes nothing."""
 
-    async def record(self, tx: Transaction, change: Change, *, marketplace_id: uuid.UUID) -> None:
+    async def record(
+        self,
+        tx: Transaction,
+        change: Change,
+        *,
+        marketplace_id: uuid.UUID,
+        asked: Asked | None = None,
+    ) -> None:
         """Write nothing."""
 
 

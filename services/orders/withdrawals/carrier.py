@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Collection
 
 from chassis import deadline, identity
+from chassis.audit import Asked, Trail
 from chassis.database import Database
 from chassis.idempotency import STORED_KINDS, Answer, Idempotency
 from chassis.leases import Lease, LeaseLost, Leases
@@ -23,7 +24,7 @@ from kernel.money import to_text
 from services.orders.operations.commands import Request
 from services.orders.operations.postings import InsufficientFunds
 from services.orders.peers.ports import Command, EscrowPort, LedgerPort, Posted, Transfer
-from services.orders.withdrawals import domain, postings
+from services.orders.withdrawals import domain, lines, postings
 from services.orders.withdrawals.domain import State, Withdrawal
 from services.orders.withdrawals.store import LEASE_SECONDS, LEASES, WithdrawalStore
 
@@ -155,6 +156,12 @@ class Carrier:
             if posted.is_refused:
                 await self._store.note(tx, domain.turned_down(known))
                 await self._idempotency.refuse(tx, key, _insufficient(known, posted))
+                await Trail().record(
+                    tx,
+                    lines.commit_failed(known, posted.reason),
+                    marketplace_id=known.marketplace_id,
+                    asked=Asked(principal=known.committed_by, request_id=request),
+                )
                 return None
             after, fact = domain.held(known)
             await self._store.save(tx, after, fact, request=request)

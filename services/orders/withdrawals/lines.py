@@ -17,5 +17,16 @@ def change(verb: str, *, before: Withdrawal | None, after: Withdrawal) -> Change
     )
 
 
+def commit_failed(withdrawal: Withdrawal, error: str) -> Change:
+    """Say that the amount of a withdrawal was not there; it is as it was before its commit."""
+    return Change(
+        action="withdrawal.commit_failed",
+        target_type="withdrawal",
+        target_id=withdrawal.public_id,
+        before={"isCommitted": True},
+        after={"isCommitted": False, "error": error},
+    )
+
+
 def _standing(withdrawal: Withdrawal) -> dict[str, object]:
     return {"status": withdrawal.state.value, "isCommitted": bool(withdrawal.committed_by)}

@@ -15,7 +15,7 @@ from tests.conftest import RunningDevnet, TestDatabase
 from tests.integration.escrow.conftest import running
 from tests.integration.escrow.strangers import Stranger
 from tests.integration.escrow.test_faults import attempts_of, is_quarantined
-from tests.integration.escrow.test_setbacks import replaced, requeued
+from tests.integration.escrow.test_setbacks import replaced, requeued, told_of
 from tests.integration.escrow.world import (
     AMOUNT,
     WAIT_SECONDS,
@@ -132,6 +132,7 @@ async def test_money_whose_landing_is_denied_moves_once_whatever_is_requeued(
     assert len({name for name, _ in sent}) == len(sent)
     assert {state for _, state in sent} == {"SUCCEEDED"}
     assert await held(denied, order) == after
+    assert await told_of(denied, asked) == ["command.requeue"] * 2
     await others_work(denied)
 
 

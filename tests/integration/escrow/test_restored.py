@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from chassis.audit import EVERYBODY
 from services.escrow.app import House
 from services.escrow.commands.acceptance import Request
 from services.escrow.domain import CommandKind, CommandState
@@ -28,6 +29,7 @@ from tests.integration.escrow.world import (
     succeeded,
     usdc,
 )
+from tests.lines import actions
 
 BUYER = 100 * 10_000_000
 CREDIT = 7 * 10_000_000
@@ -351,6 +353,7 @@ async def test_what_no_step_claims_waits_for_an_operator(
 
         assert [found.hash for found in hold.unclaimed] == [lost]
         await world.house.rulings().confirm(OPERATOR)
+        assert await actions(world.house.database, EVERYBODY) == ["chain.confirm"]
         # It is settled: the next credit of the same amount is another one.
         again = await accept(world, CommandKind.CREDIT_WALLET, before.credited)
         succeeded(await world.ended(again))

@@ -35,7 +35,7 @@ from tests.integration.escrow.strangers import Stranger
 from tests.integration.escrow.test_denials import ALWAYS, begun, ready
 from tests.integration.escrow.test_fairness import troubled_for_long
 from tests.integration.escrow.test_faults import attempts_of, is_quarantined
-from tests.integration.escrow.test_setbacks import replaced, requeued, resting
+from tests.integration.escrow.test_setbacks import replaced, requeued, resting, told_of
 from tests.integration.escrow.world import AMOUNT, World, succeeded, usdc
 
 OLGA = Ruling(by="Olga", why="looked it up in an explorer")
@@ -105,6 +105,7 @@ async def test_an_abandoned_funding_can_land_no_more(ruled: World) -> None:
     first, burn = await attempts_of(ruled, order, StepName.FUND)
     assert (command.state, command.error_reason) == (FAILED, "ABANDONED")
     assert "Olga" in command.error_message
+    assert await told_of(ruled, asked) == ["command.abandon"]
     assert command.escrow is not None
     assert command.escrow.state is EscrowState.FAILED
     assert (first.state, burn.state, burn.code) == ("EXPIRED", "FAILED", "BURNT")
@@ -317,6 +318,7 @@ async def test_a_transaction_that_landed_is_adopted_by_its_hash(ruled: World) ->
 
     assert "holds the amount" in stopped.error_message
     assert [paid.transaction_hash for paid in command.payments] == [landed]
+    assert await told_of(ruled, asked) == ["command.adopt"]
     assert await ruled.balance(order.buyer.address) == BUYER - AMOUNT
 
 

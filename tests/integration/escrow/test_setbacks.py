@@ -28,6 +28,7 @@ from tests.integration.escrow import outsiders
 from tests.integration.escrow.strangers import Stranger
 from tests.integration.escrow.test_faults import attempts_of, is_quarantined
 from tests.integration.escrow.world import AMOUNT, World, new_escrow, succeeded, usdc
+from tests.lines import actions
 
 RUNNING = CommandState.RUNNING
 
@@ -72,6 +73,12 @@ async def requeued(world: World, asked: Request | uuid.UUID) -> Command:
     return await world.house.attention().requeue(
         marketplace_id=world.marketplace_id, command_id=command_id
     )
+
+
+async def told_of(world: World, asked: Request) -> list[str]:
+    """Return what operators did to a command, as the audit trail says."""
+    name = str(asked.command_id)
+    return await actions(world.house.database, world.marketplace_id, target_id=name)
 
 
 async def concern(world: World, asked: Request) -> tuple[str, str, str] | None:

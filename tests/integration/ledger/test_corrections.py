@@ -26,6 +26,7 @@ from services.ledger.corrections.domain import (
 from services.ledger.corrections.service import Corrections
 from services.ledger.corrections.store import CorrectionStore
 from tests.integration.ledger.conftest import USDC, WORLD, House, Replica, escrow
+from tests.lines import actions
 
 ALICE, BOB, CAROL = "alice", "bob", "carol"
 
@@ -70,6 +71,10 @@ class Room:
         return await self.use_cases.page(
             marketplace_id=self.house.marketplace, only_open=only_open, after=0, size=20
         )
+
+    async def told(self) -> list[str]:
+        """Read what the audit trail says."""
+        return await actions(self.house.replicas[0].database, self.house.marketplace)
 
     def transfers(self) -> int:
         """Count the corrections among the marketplace's transfers."""
@@ -149,6 +154,7 @@ async def test_approving_twice_posts_once(house: House) -> None:
 
     assert again == first
     assert (desk.transfers(), (await house.balance(user)).available) == (1, 500)
+    assert await desk.told() == ["correction.propose", "correction.approve"]
 
 
 async def test_concurrent_approvers_on_two_replicas_post_once(house: House) -> None:
@@ -190,6 +196,7 @@ async def test_a_rejected_correction_is_never_posted(house: House) -> None:
     with pytest.raises(CorrectionDecided):
         await desk.decide(proposed, by=BOB)
     assert desk.transfers() == 0
+    assert await desk.told() == ["correction.propose", "correction.reject"]
 
 
 async def test_a_proposal_expires_by_the_databases_clock(house: House) -> None:

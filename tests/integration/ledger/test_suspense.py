@@ -11,6 +11,7 @@ from kernel.ids import MarketplaceId, TransferId
 from services.ledger.deposits.domain import ACCOUNT_PATIENCE
 from tests.integration.ledger.conftest import House
 from tests.integration.ledger.test_deposits import deliver, suspense, told
+from tests.lines import actions
 
 AMOUNT = 250_000_000
 
@@ -66,6 +67,7 @@ async def test_a_deposit_in_suspense_is_credited_once_by_concurrent_requests(hou
     assert suspense(house) == 0
     assert await listed(house) == []
     assert await listed(house, only_open=False) == ["7"]
+    assert await actions(other.database, house.marketplace) == ["suspense.credit"]
 
 
 async def test_a_deposit_without_a_user_stays_in_suspense(house: House) -> None:

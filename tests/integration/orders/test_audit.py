@@ -1,16 +1,16 @@
 """The lines of commands: each in the transaction of its change, by whoever or whatever made it."""
 
 import datetime as dt
-from typing import Any
 
 import psycopg
 import pytest
 from psycopg.errors import CheckViolation
 
-from chassis import audit
-from chassis.audit import Filter, Line
+from chassis.audit import Line
 from kernel.ids import to_public
+from services.orders.operations.postings import InsufficientFunds
 from services.orders.order.domain import Party, State
+from tests import lines as trail
 from tests import passing
 from tests.integration.orders.conftest import Shop, oid
 
@@ -18,10 +18,8 @@ FORBID = "alter table orders.audit add constraint forbidden check (action <> '{}
 ALLOW = "alter table orders.audit drop constraint forbidden"
 
 
-async def lines(shop: Shop, **chosen: Any) -> list[Line]:
-    async with shop.database.statement() as connection:
-        wanted = Filter(marketplace_id=shop.marketplace_id, **chosen)
-        return await audit.page(connection, wanted, limit=100)
+async def lines(shop: Shop, **chosen: str) -> list[Line]:
+    return (await trail.lines(shop.database, shop.marketplace_id, **chosen))[::-1]
 
 
 def forbid(postgres_admin: str, action: str) -> None:
@@ -88,6 +86,20 @@ async def test_a_command_whose_line_cannot_be_written_does_not_begin(
     assert (await shop.read(order)).state is State.FUNDS_RESERVED
     actions = [line.action for line in await lines(shop, target_id=name)]
     assert actions == ["order.reserve", "order.create"]
+
+
+async def test_a_command_that_fails_says_so_for_whoever_asked(shop: Shop) -> None:
+    await shop.user("usr_buyer")
+    await shop.user("usr_seller")
+    order = await shop.order()
+    with pytest.raises(InsufficientFunds):
+        await shop.service.reserve_funds(shop.ask(), order_id=oid(order))
+
+    begun, failed = (await lines(shop, target_id=to_public("ord", oid(order))))[1::-1]
+
+    assert (begun.action, failed.action) == ("order.reserve", "order.reserve_failed")
+    assert (failed.actor, failed.role) == (begun.actor, begun.role) == ("key:test", "marketplace")
+    assert failed.after == '{"operation":null,"error":"INSUFFICIENT_FUNDS"}'
 
 
 async def test_a_command_says_its_state_before_and_after(shop: Shop) -> None:

@@ -20,6 +20,7 @@ from services.orders.peers.ports import Transfer
 from tests.fakes import FakeLedger
 from tests.integration.orders.conftest import Peers, Shop, oid, open_shop
 from tests.integration.orders.test_leases import EXPIRE, claim, execute
+from tests.lines import actions
 from tests.patience import PATIENCE_SECONDS
 
 RICH = 1_000_000_000
@@ -131,6 +132,8 @@ async def test_a_hold_of_a_canceled_order_is_given_back_by_an_operator(shop: Sho
         )
 
     assert ledger.reserved(buyer) == 0
+    told = await actions(shop.database, shop.marketplace_id)
+    assert told[-2:] == ["order.cancel", "order.give_back_hold"]
 
 
 async def test_a_hold_that_an_order_needs_is_not_given_back(shop: Shop) -> None:
