@@ -25,6 +25,8 @@ RESTART_SECONDS = 1.0
 # The share of the grace for calls in flight; the rest is for the steps after them.
 CALLS_SHARE = 2 / 3
 LEAST_CLOSE_SECONDS = 1.0
+# A background loop that has not ended is cancelled again after this long. It may give leases back.
+CANCEL_SECONDS = 2.0
 CLOCK_WRONG = "The clock of this service is wrong"
 Loop = Callable[[], Awaitable[None]]
 # The signals that ask a process to end.
@@ -184,8 +186,13 @@ async def _stop(app: App, server: Server, tasks: Sequence[asyncio.Task[None]]) -
 
 
 async def _close(app: App, tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
+    waiting = set(tasks)
+    while waiting:
+        # Again: `asyncio.wait_for` swallows a cancellation that arrives together with its result.
+        # Source: https://github.com/python/cpython/issues/86296.
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=CANCEL_SECONDS)
     await asyncio.gather(*tasks, return_exceptions=True)
     for close in (*app.close, app.bus.close, app.database.close):
         await close()

@@ -12,6 +12,8 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+import aiodns
+import aiodns.error
 import httpcore
 
 from services.webhooks import addresses
@@ -21,6 +23,8 @@ from services.webhooks.domain import ANSWER_BYTES, Outcome, Trouble
 SECONDS = 10.0
 CONNECTIONS_MAX = 256
 IDLE_SECONDS = 15.0
+# Of each name server, doubled at each try.
+NAME_SECONDS, NAME_TRIES = 2.0, 2
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 _OK, _REDIRECTS, _ERRORS = 200, 300, 400
 
@@ -33,11 +37,33 @@ class NameNotResolved(Exception):
     """The name has no address."""
 
 
-async def resolved(host: str, port: int) -> Sequence[str]:
-    """Ask the system's resolver. Raises: OSError."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-    return [str(place[0]) for *_, place in found]
+class Names:
+    """Asks the name servers of this machine, and its hosts file, without threads.
+
+    Threads are few: names that are answered slowly would delay the events of everybody.
+    servers: instead of the machine's, each as address:port.
+    """
+
+    def __init__(self, servers: Sequence[str] | None = None) -> None:
+        self._servers = servers
+        self._resolver: aiodns.DNSResolver | None = None
+
+    async def resolved(self, host: str, port: int) -> Sequence[str]:
+        """Return the addresses of a name. Raises: OSError."""
+        if self._resolver is None:
+            self._resolver = aiodns.DNSResolver(
+                self._servers, timeout=NAME_SECONDS, tries=NAME_TRIES
+            )
+        try:
+            found = await self._resolver.getaddrinfo(host, port=port, type=socket.SOCK_STREAM)
+        except aiodns.error.DNSError as error:
+            raise OSError(str(error)) from None
+        return [node.addr[0].decode() for node in found.nodes]
+
+    async def close(self) -> None:
+        """Give up the questions that are not answered."""
+        if self._resolver is not None:
+            await self._resolver.close()
 
 
 class _Guarded(httpcore.AsyncNetworkBackend):
@@ -88,23 +114,27 @@ class _Guarded(httpcore.AsyncNetworkBackend):
 
 
 class Outgoing:
-    """Sends events. resolve: the addresses of a name. trusted: verifies receivers."""
+    """Sends events. resolve: the addresses of a name, instead of those that DNS has.
+
+    trusted: verifies receivers.
+    """
 
     def __init__(
         self,
         rules: Rules,
         *,
-        resolve: Resolve = resolved,
+        resolve: Resolve | None = None,
         trusted: ssl.SSLContext | None = None,
         seconds: float = SECONDS,
     ) -> None:
         self._rules = rules
         self._seconds = seconds
+        self._names = Names()
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=trusted or ssl.create_default_context(),
             max_connections=CONNECTIONS_MAX,
             keepalive_expiry=IDLE_SECONDS,
-            network_backend=_Guarded(rules, resolve),
+            network_backend=_Guarded(rules, resolve or self._names.resolved),
         )
 
     async def post(self, url: str, *, body: bytes, headers: Mapping[str, str]) -> Outcome:
@@ -137,6 +167,7 @@ class Outgoing:
     async def close(self) -> None:
         """Close the connections."""
         await self._pool.aclose()
+        await self._names.close()
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         target = addresses.target(url, self._rules)

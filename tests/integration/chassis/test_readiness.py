@@ -198,6 +198,32 @@ async def test_a_background_loop_that_ends_is_restarted(
             await asyncio.wait_for(begun.acquire(), PATIENCE_SECONDS)
 
 
+async def test_a_stop_does_not_wait_for_a_loop_that_missed_its_cancellation(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "CANCEL_SECONDS", TURN_SECONDS)
+    misses, begun, over = 0, asyncio.Event(), asyncio.Event()
+
+    async def deaf() -> None:
+        nonlocal misses
+        while misses < 3 and not over.is_set():
+            begun.set()
+            try:
+                await over.wait()
+            except asyncio.CancelledError:
+                misses += 1
+        await over.wait()
+
+    hasty = app.settings.model_copy(update={"stop_grace_seconds": 3})
+    with capture_logs() as said:
+        async with running(replace(app, settings=hasty, background={"deaf": deaf})):
+            await asyncio.wait_for(begun.wait(), PATIENCE_SECONDS)
+    over.set()
+
+    assert misses == 3
+    assert not await _said(said, "service.cut_short")
+
+
 async def test_a_service_is_not_ready_while_its_database_is_read_only(
     app: App, shop: Shop, machine: Machine
 ) -> None:

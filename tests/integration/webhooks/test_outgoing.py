@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from deploy.local.ports import free_port
 from services.webhooks import addresses, outgoing
 from services.webhooks.addresses import Rules
 from services.webhooks.domain import ANSWER_BYTES, Trouble
-from services.webhooks.outgoing import Outgoing
+from services.webhooks.outgoing import Names, Outgoing
 
 from .conftest import Received, Receiver, never
 
@@ -54,6 +55,44 @@ async def test_a_name_that_is_public_first_and_then_private_is_not_reached(
     assert {one.trouble for one in outcomes[1:]} == {Trouble.ADDRESS_NOT_ALLOWED}
     assert resolve.asked == ["rebinding.example"] * 4
     assert receiver.received == []
+
+
+async def test_names_that_are_never_answered_delay_no_other_event(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outgoing, "NAME_SECONDS", 0.5)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        names = Names([f"127.0.0.1:{silent.getsockname()[1]}"])
+        sending = Outgoing(DEV, resolve=names.resolved)
+        waiting = [
+            asyncio.create_task(
+                sending.post(f"https://shop{number}.example/", body=b"{}", headers=HEADERS)
+            )
+            for number in range(100)
+        ]
+        await asyncio.to_thread(silent.recv, 1)
+        outcome = await sending.post(receiver.url, body=b"{}", headers=HEADERS)
+        undecided = [one for one in waiting if not one.done()]
+        outcomes = await asyncio.gather(*waiting)
+        await sending.close()
+        await names.close()
+
+    assert outcome.status == 200
+    assert len(undecided) == len(waiting)
+    assert {one.trouble for one in outcomes} == {Trouble.NAME_NOT_RESOLVED}
+
+
+async def test_the_hosts_file_is_asked_too(receiver: Receiver) -> None:
+    sending = Outgoing(DEV)
+    url = receiver.url.replace("127.0.0.1", "localhost")
+
+    outcome = await sending.post(url, body=b"{}", headers=HEADERS)
+    unknown = await sending.post("https://shop.invalid/", body=b"{}", headers=HEADERS)
+    await sending.close()
+
+    assert outcome.status == 200
+    assert unknown.trouble is Trouble.NAME_NOT_RESOLVED
 
 
 @pytest.mark.parametrize(
