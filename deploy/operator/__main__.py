@@ -50,6 +50,11 @@ DEVELOPERS_ROOMS: Mapping[str, tuple[str, str]] = {
     "login": ("login", "command"),
     "listen": ("listen", "command"),
     "trigger": ("trigger", "command"),
+    "events": ("events", "command"),
+    "orders": ("orders", "group"),
+    "users": ("users", "group"),
+    "webhooks": ("webhooks", "group"),
+    "clock": ("clock", "group"),
     "export": ("export", "command"),
 }
 

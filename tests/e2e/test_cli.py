@@ -5,9 +5,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from client import Marketplace
+from deploy.developer.tables import listed
+from deploy.local.ports import free_port
 from deploy.local.settings import ROOT
 from deploy.operator.__main__ import DEVELOPERS_ROOMS, commands
 from tests.e2e.test_operator_json import documented, fits
@@ -40,7 +43,7 @@ class Developer:
         done = self.run(*arguments, "--json")
         assert done.returncode == 0, done.stdout + done.stderr
         found = json.loads(done.stdout.splitlines()[-1])
-        [name] = [one for one in SHAPES if arguments[: len(one.split())] == tuple(one.split())]
+        [name] = [one for one in SHAPES if arguments[: one.count(" ") + 1] == tuple(one.split())]
         assert fits(found, SHAPES[name]), (name, found)
         return found
 
@@ -57,8 +60,13 @@ def developer(stack: RunningStack) -> Developer:
 
 
 def test_every_command_of_developers_has_a_documented_json_shape() -> None:
+    names = set()
+    for name, command in commands(DEVELOPERS_ROOMS).items():
+        inner = command.commands if isinstance(command, click.Group) else {}
+        names |= {f"{name} {verb}" for verb in inner} or {name}
+
     # What is exported is CSV.
-    assert set(SHAPES) == set(commands(DEVELOPERS_ROOMS)) - {"export"}
+    assert set(SHAPES) == names - {"export"}
 
 
 def test_login_keeps_the_key_and_does_not_print_it(
@@ -116,3 +124,79 @@ def test_listening_for_an_unknown_event_is_refused(developer: Developer) -> None
 
     assert done.returncode == 1
     assert "VALIDATION_ERROR: " in done.stderr
+
+
+def test_commands_about_orders_and_users_print_the_documented_json(
+    stack: RunningStack, developer: Developer
+) -> None:
+    made = developer.says("trigger", "order.canceled")
+    shown = developer.says("orders", "show", made["id"])
+    listed = developer.says("orders", "list", "--status", "CLOSED", "--count", "1")
+    buyer = shown["order"]["buyerId"]
+    paid = developer.says("users", "fund", buyer, "1.00")
+
+    assert shown["order"]["finalStatus"] == "CANCELED"
+    assert {one["kind"] for one in shown["timeline"]} >= {"TRANSITION"}
+    assert [one["status"] for one in listed["orders"]] == ["CLOSED"]
+    assert buyer in {one["id"] for one in developer.says("users", "list")["users"]}
+    assert paid["userId"] == buyer
+    assert developer.refuses("users", "fund", "usr_nobody", "1.00") == "USER_NOT_FOUND"
+    assert developer.refuses("users", "fund", buyer, "much") == "FAUCET_REFUSED"
+    assert developer.refuses("orders", "show", "ord_0") == "ORDER_NOT_FOUND"
+    with Marketplace(str(stack.document["testKey"]), base_url=stack.url) as api:
+        assert api.get_user_balance(buyer)["available"] == paid["available"]
+
+
+def test_commands_about_webhooks_print_the_documented_json(
+    stack: RunningStack, developer: Developer
+) -> None:
+    url = f"http://127.0.0.1:{free_port()}/hook"
+    made = developer.says("webhooks", "create", url, "--events", "webhook.disabled,order.*")
+    sent = developer.says("webhooks", "test", made["id"])
+    deliveries = developer.says("webhooks", "deliveries", made["id"])["deliveries"]
+    since = developer.says("webhooks", "resend", made["id"], "--since", made["createdAt"])
+    listed = developer.says("webhooks", "list")["webhooks"]
+
+    assert made["eventTypes"] == ["webhook.disabled", "order.*"]
+    assert [one["id"] for one in deliveries] == [sent["id"]]
+    assert since["webhookId"] == made["id"]
+    assert made["id"] in {one["id"] for one in listed}
+    assert made["secret"] not in json.dumps(listed)
+    neither = developer.run("webhooks", "resend", made["id"])
+    assert (neither.returncode, "--since" in neither.stderr) == (2, True)
+    with Marketplace(str(stack.document["testKey"]), base_url=stack.url) as api:
+        api.delete_webhook(made["id"])
+
+
+def test_the_clock_of_a_test_marketplace_is_moved(
+    stack: RunningStack, developer: Developer
+) -> None:
+    before = developer.says("clock", "show")
+    after = developer.says("clock", "advance", "1s")
+    live = developer.refuses(
+        "clock", "advance", "1s", ORCHESTRATOR_API_KEY=str(stack.document["apiKey"])
+    )
+
+    assert after["clockOffsetSeconds"] == before["clockOffsetSeconds"] + 1
+    assert live == "LIVE_MARKETPLACE"
+
+
+def test_events_are_printed_from_a_place_on(developer: Developer) -> None:
+    everything = ("events", "--types", "order.*", "--after", "1-evt_0")
+    first = developer.says(*everything, "--count", "1")
+
+    said = developer.run(*everything, "--count", "1")
+    assert first["event"]["eventId"] in said.stdout
+    following = developer.says("events", "--after", first["place"], "--count", "1")
+    assert following["event"]["eventId"] != first["event"]["eventId"]
+
+
+def test_what_people_read_is_in_columns_without_control_characters() -> None:
+    found = [{"id": "ord_1", "title": "a\x1b[31mb\nc"}, {"id": "ord_22", "title": "d"}]
+
+    answer = listed("orders", iter(found), most=5, show="id title")
+
+    assert answer.lines == ["ord_1   a [31mb c", "ord_22  d"]
+    assert answer.document == {"orders": found}
+    assert listed("orders", iter(found), most=1, show="id").lines == ["ord_1"]
+    assert listed("orders", iter([]), most=1, show="id").lines == []

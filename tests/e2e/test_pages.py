@@ -38,6 +38,7 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
         "order.closed  ord_",
         "order.canceled  ord_",
         "withdrawal.completed  wd_",
+        "usr_cli_buyer has ",
         "id,status,finalStatus,",
     ),
     "docs/grpc.md": ("billing/identity.pem", "ledger.GetBalance"),
