@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from deploy.local import token
 from tests.console.conftest import Visit
@@ -138,8 +138,21 @@ async def test_delivery_of_a_webhook_is_sent_again(
 
     again = page.get_by_role("button", name=re.compile("Send order.created .* again"))
     await again.click()
-    await page.get_by_role("dialog").get_by_role("button", name="Send again").click()
+    # The first try is lost on its way; the second has the same key.
+    keys: list[str | None] = []
+
+    async def lose_the_first(route: Route) -> None:
+        keys.append(route.request.headers.get("idempotency-key"))
+        await (route.abort() if len(keys) == 1 else route.continue_())
+
+    await page.route("**/resend", lose_the_first)
+    asked = page.get_by_role("dialog")
+    await asked.get_by_role("button", name="Send again").click()
+    await expect(asked.get_by_role("alert")).to_contain_text("UNREACHABLE")
+    await asked.get_by_role("button", name="Try again").click()
     await receiver.got(2)
+    assert keys[0]
+    assert keys == [keys[0]] * 2
 
     first, second = (headers["webhook-id"] for headers, _ in receiver.received)
     assert first == second
@@ -229,6 +242,31 @@ async def test_person_sees_their_balance_and_orders(visit: Visit) -> None:
     await expect(visit.page.get_by_text("24.50")).to_be_visible()
     await expect(visit.page.get_by_text("15.50").first).to_be_visible()
     await visit.check_access(name="mine")
+
+
+async def test_text_stays_text_and_amounts_stay_exact(
+    visit: Visit, own: Tenant, shop: Shop
+) -> None:
+    title = "<img src=x onerror=alert(1)> & <b>bold</b>"
+    await shop.order(await shop.pair(), title=title)
+    await visit.sign_in(await own.key("read"))
+    await visit.go("orders")
+    await expect(visit.page.get_by_role("link", name=title)).to_be_visible()
+
+    printed = await visit.page.evaluate("""async () => {
+        const { units, fromUnits, money } = await import("/console/format.js");
+        const rest = (whole, part) => fromUnits(units(whole) - units(part));
+        return [rest("80.00", "50.00"), rest("80.00", "49.9999999"), rest("123456789012345", "0.1"),
+            money("-1234567.5000001"), ["", "1e3", "-1", "1.12345678", " 1,5"].map(units).join("")];
+    }""")
+
+    assert printed == [
+        "30.00",
+        "30.0000001",
+        "123456789012344.90",
+        "\N{MINUS SIGN}1,234,567.5000001",
+        "",
+    ]
 
 
 async def test_sign_in_is_refused_plainly_and_forgotten(visit: Visit, own: Tenant) -> None:
