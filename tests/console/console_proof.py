@@ -7,6 +7,7 @@ the origin, nothing is written to the browser's console, and axe finds no seriou
 import re
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -252,6 +253,13 @@ async def test_text_stays_text_and_amounts_stay_exact(
     await visit.sign_in(await own.key("read"))
     await visit.go("orders")
     await expect(visit.page.get_by_role("link", name=title)).to_be_visible()
+
+    await visit.page.get_by_role("button", name="Export CSV").click()
+    async with visit.page.expect_download() as coming:
+        await visit.page.get_by_role("dialog").get_by_role("button", name="Export").click()
+    downloaded = await coming.value
+    assert downloaded.suggested_filename == "orders.csv"
+    assert title in Path(await downloaded.path()).read_text()  # noqa: ASYNC240 - one small file
 
     printed = await visit.page.evaluate("""async () => {
         const { units, fromUnits, money } = await import("/console/format.js");

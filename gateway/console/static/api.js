@@ -55,23 +55,35 @@ export const part = (text) => encodeURIComponent(text);
 
 export const authorization = () => ({ Authorization: `Bearer ${credential()}` });
 
-async function send(method, path, { query = {}, body, headers = {}, signal } = {}) {
+/** Read a file, whole: one that breaks off is an error. */
+export async function file(path, query) {
+  const answer = await ask("GET", path, { query, headers: { Accept: "text/csv" } });
+  if (!answer.ok) throw refusal(answer, await answer.json().catch(() => null));
+  return answer.blob().catch(() => {
+    throw new Refused({ status: 0, code: "BROKEN_OFF", message: "The file broke off. Ask for it again." });
+  });
+}
+
+async function send(method, path, options) {
+  const answer = await ask(method, path, options);
+  const document = await answer.text().then(parsed).catch(() => null);
+  if (answer.ok && document) return document;
+  throw refusal(answer, document);
+}
+
+async function ask(method, path, { query = {}, body, headers = {}, signal } = {}) {
   const init = { method, signal, cache: "no-store", credentials: "omit", redirect: "error" };
   init.headers = { ...authorization(), Accept: "application/json", ...headers };
   if (body !== undefined) {
     init.headers["Content-Type"] = "application/json";
     init.body = JSON.stringify(body);
   }
-  let answer;
   try {
-    answer = await fetch(address(path, query), init);
+    return await fetch(address(path, query), init);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refused({ status: 0, code: "UNREACHABLE", message: "The gateway does not answer." });
   }
-  const document = await answer.text().then(parsed).catch(() => null);
-  if (answer.ok && document) return document;
-  throw refusal(answer, document);
 }
 
 /** Read JSON; a number with decimals is an amount, and stays as it is written. */

@@ -2,6 +2,7 @@
 
 import { get } from "../api.js";
 import { fill, h } from "../dom.js";
+import { exporting } from "../exports.js";
 import { duration, words } from "../format.js";
 import { list } from "../list.js";
 import { amount, badge, code, facts, head, link, none, panel, signed, trouble, when } from "../parts.js";
@@ -27,7 +28,7 @@ export async function show(place, { signal }) {
   const money = section("Platform", "/platform/balance", platform, signal);
   const rules = section("Marketplace", "/marketplace", marketplace, signal);
   const parts = section("Parts", "/health/detailed", health, signal);
-  fill(place, head("Books"), h("div", { class: "columns" }, money, rules, parts),
+  fill(place, head("Books", [], exporting("/exports/platform.csv", "platform")), h("div", { class: "columns" }, money, rules, parts),
     h("h2", {}, "Changes"), changes.place,
     h("p", { class: "fine" }, "Whether every sum holds, and whether ledger and chain agree, is for the operator of the ",
       "deployment: make reconcile, make suspense and make stuck say it."));

@@ -1,6 +1,7 @@
 // Orders: the newest first, filtered, and live.
 
 import { fill } from "../dom.js";
+import { exporting } from "../exports.js";
 import { filters, list } from "../list.js";
 import { amount, badge, head, link, when } from "../parts.js";
 import { words } from "../format.js";
@@ -35,6 +36,6 @@ export async function show(place, { query, signal }) {
     signal,
     caption: "Orders, the newest first",
   });
-  fill(place, head("Orders"), bar.form, orders.place);
+  fill(place, head("Orders", [], exporting("/exports/orders.csv", "orders")), bar.form, orders.place);
   await orders.load();
 }

@@ -3,6 +3,7 @@
 import { get, part } from "../api.js";
 import { fill, h, settled } from "../dom.js";
 import { account } from "../explorer.js";
+import { exporting } from "../exports.js";
 import { words } from "../format.js";
 import { list } from "../list.js";
 import { amount, badge, code, copied, facts, head, link, moment, none, panel, signed, when } from "../parts.js";
@@ -42,7 +43,7 @@ export async function show(place, { params, signal }) {
 
   fill(
     place,
-    head(user.id, badge(user.type), orders(user)),
+    head(user.id, badge(user.type), [...orders(user), exporting(`${path}/statement.csv`, `statement of ${user.id}`)]),
     h("div", { class: "columns" },
       panel("Balance", balance), panel("User", about(user)), panel("Wallet", wallet)),
     h("h2", {}, "Statement"),

@@ -3,6 +3,7 @@
 import { change, part } from "../api.js";
 import { confirm, open } from "../dialog.js";
 import { fill, h } from "../dom.js";
+import { exporting } from "../exports.js";
 import { account, transaction } from "../explorer.js";
 import { short, time, words } from "../format.js";
 import { filters, list } from "../list.js";
@@ -49,7 +50,7 @@ export async function show(place, { me, query, signal }) {
     caption: "Withdrawals of the platform's fees, the newest first",
   });
   const draw = () => Promise.all([waiting.load(), rest.load(), fees && fees.load()]);
-  fill(place, head("Withdrawals"), h("h2", {}, "To approve"), waiting.place,
+  fill(place, head("Withdrawals", [], exporting("/exports/withdrawals.csv", "withdrawals")), h("h2", {}, "To approve"), waiting.place,
     h("h2", { class: "next" }, "All"), bar.form, rest.place,
     fees && [h("h2", { class: "next" }, "Of the platform"), fees.place]);
   await draw();
