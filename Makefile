@@ -42,8 +42,8 @@ demo: $(INSTALLED) ## Run one purchase on a fresh stack, and check the result
 run: $(INSTALLED) ## Run the whole stack on this machine until Ctrl-C (RUN_DIR, PORT_BASE)
 	@exec $(BIN)/python -m deploy.local
 
-token: $(INSTALLED) ## Print an access token for a user of the running stack: SUB=<uuid> [ROLE=admin]
-	@$(BIN)/python -m deploy.local.token --sub "$(SUB)" $(if $(ROLE),--role "$(ROLE)")
+token: $(INSTALLED) ## Print an access token for a user of the running stack: SUB=<uuid> [ROLE=admin|support] [NAME=…]
+	@$(BIN)/python -m deploy.local.token --sub "$(SUB)" $(if $(ROLE),--role "$(ROLE)") $(if $(NAME),--name "$(NAME)")
 
 key: $(INSTALLED) ## Create an API key on the running stack: MARKETPLACE=my-shop[:test] [SCOPES=read,write]
 	@$(ASK) keys issue --marketplace "$(MARKETPLACE)" $(if $(SCOPES),--scopes "$(SCOPES)")

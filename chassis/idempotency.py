@@ -17,6 +17,7 @@ from google.rpc import status_pb2
 
 from chassis import identity
 from chassis.database import Database, LockNotAvailable, Transaction
+from chassis.identity import STAFF, Identity
 from chassis.status import from_status, to_status
 from kernel.errors import Aborted, AlreadyExists, DomainError, FailedPrecondition, NotFound
 
@@ -61,8 +62,8 @@ class IdempotencyKeyInProgress(Aborted):
 class RequestKey:
     """The identity of a mutating request.
 
-    scope: empty for a marketplace's key, the user's UUID for a person's. fingerprint: SHA-256 of
-    what was asked.
+    scope: empty for a marketplace's key, the user's UUID for a person's, the principal of support.
+    fingerprint: SHA-256 of what was asked.
     """
 
     marketplace_id: uuid.UUID
@@ -89,10 +90,16 @@ def request_key(request: Message) -> RequestKey:
     given: bytes = getattr(request, "fingerprint", b"")
     return RequestKey(
         marketplace_id=who.marketplace_id,
-        scope=str(who.user_id) if who.user_id else "",
+        scope=_scope(who),
         key=key,
         fingerprint=given or _fingerprint(request),
     )
+
+
+def _scope(who: Identity) -> str:
+    if who.role in STAFF:
+        return who.principal
+    return str(who.user_id) if who.user_id else ""
 
 
 def _fingerprint(request: Message) -> bytes:

@@ -38,12 +38,15 @@ OPERATOR_NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}", re.ASCII)
 ROLE_MARKETPLACE = "marketplace"
 ROLE_USER = "user"
 ROLE_ADMIN = "admin"
+ROLE_SUPPORT = "support"
 ROLE_SYSTEM = "system"
 # The default roles of a line of an allow-list: a marketplace's keys, and services that go on with
 # its work.
 MARKETPLACE = frozenset({ROLE_MARKETPLACE, ROLE_SYSTEM})
 # People act only for themselves: each method that admits them checks that.
 PEOPLE = frozenset({ROLE_USER, ROLE_ADMIN})
+# People who work for the marketplace, on any of its disputes: they have no user.
+STAFF = frozenset({ROLE_SUPPORT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +54,11 @@ class Identity:
     """The caller of one request.
 
     caller: the service that makes the call, "gateway". principal: it acts for "key:{id}" or
-    "user:{uuid}". role: marketplace, user, admin or system. user_id: a person's, never missing.
-    environment: of the key that is acted for, "live" or "test"; "" if there is none. grant: the
-    rights of a caller from outside; it comes from the trust file, never from the token.
+    "user:{uuid}" or "support:{subject}". role: marketplace, user, admin, support or system.
+    user_id: of a user or an admin, never missing; nobody else has one. name: how people call a
+    person of support, where their token says it. environment: of the key that is acted for, "live"
+    or "test"; "" if there is none. grant: the rights of a caller from outside; it comes from the
+    trust file, never from the token.
     """
 
     caller: str
@@ -63,6 +68,7 @@ class Identity:
     scopes: frozenset[str] = frozenset()
     user_id: uuid.UUID | None = None
     environment: str = ""
+    name: str = ""
     grant: Grant | None = field(default=None, compare=False, repr=False)
 
 
@@ -185,6 +191,7 @@ class Signer:
             "scope": " ".join(sorted(identity.scopes)),
             "uid": str(identity.user_id) if identity.user_id else "",
             "env": identity.environment,
+            "name": identity.name,
             "exp": int(now) + LIFETIME_SECONDS,
         }
         token = jwt.encode(claims, key, algorithm=ALGORITHM)
@@ -235,6 +242,7 @@ class Verifier:
                 user_id=uuid.UUID(claims["uid"]) if claims["uid"] else None,
                 # Only our own programs know it; a caller from outside could claim anything.
                 environment=str(claims.get("env", "")) if grant is None else "",
+                name=str(claims.get("name", "")) if grant is None else "",
                 grant=grant,
             )
         except (jwt.PyJWTError, KeyError, ValueError, AttributeError, TypeError):

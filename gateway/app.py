@@ -23,6 +23,7 @@ from gateway.marketplace.view import MarketplaceView
 from gateway.parties import Parties
 from gateway.party import view as party
 from gateway.party.people import People
+from gateway.party.staff import SupportStaff
 from gateway.party.tokens import Tokens
 from gateway.party.view import PartyView
 from gateway.settings import GatewaySettings
@@ -95,9 +96,11 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Dispatcher]:
 def _dispatcher(settings: GatewaySettings, parts: Parts) -> Dispatcher:
     limiter = RateLimiter(per_minute=settings.rate_limit_per_minute)
     people = People(parts.backends, parts.keys.store)
+    tokens = Tokens(settings.jwt_issuers)
+    staff = SupportStaff(tokens=tokens, people=people)
     return Dispatcher(
         marketplace=open_side(
-            MarketplaceView(keys=parts.keys, limiter=limiter),
+            MarketplaceView(keys=parts.keys, staff=staff, limiter=limiter),
             operations=marketplace.OPERATIONS,
             page_routes=[
                 *marketplace.page_routes(),
@@ -108,12 +111,13 @@ def _dispatcher(settings: GatewaySettings, parts: Parts) -> Dispatcher:
             wait_seconds=settings.wait_seconds,
         ),
         party=open_side(
-            PartyView(tokens=Tokens(settings.jwt_issuers), people=people, limiter=limiter),
+            PartyView(tokens=tokens, people=people, limiter=limiter),
             operations=party.OPERATIONS,
             page_routes=party.page_routes(),
             parts=parts,
             wait_seconds=settings.wait_seconds,
         ),
         parts=parts,
+        staff=staff,
         concurrent_requests_max=settings.concurrent_requests_max,
     )

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from chassis.identity import ROLE_MARKETPLACE, Identity
 from gateway import keys
@@ -65,6 +66,18 @@ class Credential:
                     "current_scopes": sorted(self.identity.scopes),
                 },
             )
+
+
+class Staff(Protocol):
+    """The people of support behind tokens."""
+
+    def seems_support(self, token: str) -> bool:
+        """Tell whether a token says that it is of support. It is not verified."""
+        ...
+
+    async def credential(self, token: str) -> Credential:
+        """Verify a token of support. Raises: Unauthenticated; Unavailable."""
+        ...
 
 
 class KeyAuthenticator:

@@ -1,6 +1,7 @@
 """Which view answers a request, and what is refused before a view is asked.
 
-A view is one of the two APIs. The credential chooses it; without one, the path does.
+A view is one of the two APIs. The credential chooses it; without one, the path does. People with a
+token have the party API; those of support have the marketplace API.
 """
 
 from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
@@ -16,6 +17,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from gateway import call, serving
+from gateway.auth import Staff
 from gateway.call import Call, Parts, Receive, Scope, Send
 from gateway.console.routes import PATH as CONSOLE
 from gateway.errors import MethodNotAllowed, Overloaded, Refusal, RouteNotFound
@@ -89,8 +91,11 @@ def open_side(
     )
 
 
-def _credential_kind(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """Tell whether a request has an API key or a token; None: neither."""
+def _credential_kind(headers: Iterable[tuple[bytes, bytes]], staff: Staff) -> str | None:
+    """Tell whether a request has a key or a token; None: neither. A token of support is a key.
+
+    Nothing is verified here: the view does that, and refuses what it does not admit.
+    """
     found = None
     for name, value in headers:
         if name == b"x-api-key":
@@ -100,7 +105,8 @@ def _credential_kind(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
             if credential.startswith(KEY_PREFIX):
                 found = KEY
             elif credential.startswith(b"eyJ") or credential.count(b".") == TOKEN_DOTS:
-                found = TOKEN
+                text = credential.decode("latin-1")
+                found = KEY if staff.seems_support(text) else TOKEN
     return found
 
 
@@ -124,11 +130,13 @@ class Dispatcher:
         marketplace: Side,
         party: Side,
         parts: Parts,
+        staff: Staff,
         concurrent_requests_max: int,
     ) -> None:
         self._marketplace = marketplace
         self._party = party
         self._parts = parts
+        self._staff = staff
         self._places = Places(concurrent_requests_max)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -239,7 +247,7 @@ class Dispatcher:
             return self._party
         if path == INDEX or path.startswith((HEALTH, *MARKETPLACE)):
             return self._marketplace
-        kind = _credential_kind(scope["headers"])
+        kind = _credential_kind(scope["headers"], self._staff)
         if kind is not None:
             return self._party if kind == TOKEN else self._marketplace
         if not path.startswith(API):

@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -71,8 +71,8 @@ _Mode = Literal["validation", "serialization"]
 class About:
     """What the document says of a view as a whole.
 
-    schemes: the ways to send a credential. tags: the groups of its routes, with descriptions.
-    failure: the model of a refusal; preview: of a preview.
+    schemes: the ways to send a credential; support_scheme: one more, for support. tags: the
+    groups of its routes, with descriptions. failure: the model of a refusal; preview: of a preview.
     """
 
     title: str
@@ -82,11 +82,13 @@ class About:
     failure: Any
     preview: Any
     is_party: bool = False
+    support_scheme: Mapping[str, Any] = field(default_factory=dict)
 
 
 def document(about: About, operations: Collection[Operation]) -> dict[str, Any]:
     """Make the OpenAPI document of a view."""
     schemas = _Schemas(operations, also={about.failure, about.preview})
+    schemes = {**about.schemes, **about.support_scheme}
     paths: dict[str, dict[str, Any]] = {}
     for one in operations:
         text = inspect.getdoc(one.handler) or ""
@@ -99,7 +101,7 @@ def document(about: About, operations: Collection[Operation]) -> dict[str, Any]:
             "operationId": one.id,
             **dict(_inputs(one, schemas, is_party=about.is_party)),
             "responses": _responses(one, about, schemas),
-            "security": [] if one.scope == OPEN else [{name: []} for name in about.schemes],
+            "security": _security(one, about),
         }
     return {
         "openapi": "3.1.0",
@@ -113,9 +115,17 @@ def document(about: About, operations: Collection[Operation]) -> dict[str, Any]:
         # The document is served by the gateway that it describes.
         "servers": [{"url": "/", "description": "This gateway"}],
         "paths": paths,
-        "components": {"schemas": schemas.components, "securitySchemes": dict(about.schemes)},
+        "components": {"schemas": schemas.components, "securitySchemes": schemes},
         "tags": [{"name": name, "description": text} for name, text in about.tags.items()],
     }
+
+
+def _security(operation: Operation, about: About) -> list[dict[str, Any]]:
+    """Return the credentials of a route, each enough alone."""
+    if operation.scope == OPEN:
+        return []
+    support = about.support_scheme if operation.support else {}
+    return [{name: []} for name in (*about.schemes, *support)]
 
 
 class _Schemas:

@@ -151,10 +151,11 @@ class KeyStore:
             found: uuid.UUID | None = await tx.fetchval(_FIND_MARKETPLACE, values)
         return found
 
-    async def has_marketplace(self, marketplace_id: uuid.UUID) -> bool:
-        """Tell whether there is a marketplace with this id."""
+    async def marketplace_of(self, marketplace_id: uuid.UUID) -> tuple[str, str] | None:
+        """Return the name and the environment of a marketplace; None if there is none."""
         async with self._database.transaction() as tx:
-            return await tx.fetchrow(_HAS_MARKETPLACE, {"id": marketplace_id}) is not None
+            row = await tx.fetchrow(_MARKETPLACE_OF, {"id": marketplace_id})
+        return None if row is None else (row.name, row.environment)
 
     async def create(
         self,
@@ -359,7 +360,7 @@ _ADD_MARKETPLACE = """
 insert into marketplaces (id, name, environment) values (%(id)s, %(name)s, %(environment)s)
 on conflict (name, environment) do nothing
 """
-_HAS_MARKETPLACE = "select 1 from marketplaces where id = %(id)s"
+_MARKETPLACE_OF = "select name, environment from marketplaces where id = %(id)s"
 _FIND_MARKETPLACE = """
 select id from marketplaces where name = %(name)s and environment = %(environment)s
 """

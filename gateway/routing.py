@@ -31,8 +31,9 @@ class Operation:
     path: below /api/v1, placeholders in braces. taken: model of the body, or of a read's query
     string. answer: model of the answer; None: a stream of events, or a file. is_file: it answers a
     file. refusals: reasons, for the document. waits: honours Prefer, and answers 202 while its
-    operation is in progress. previews: can be tried without being carried out. name: in the
-    document; its handler's where it has none. examples: bodies that succeed, by name.
+    operation is in progress. previews: can be tried without being carried out. support: people of
+    support may call it. name: in the document; its handler's where it has none. examples: bodies
+    that succeed, by name.
     """
 
     method: str
@@ -47,6 +48,7 @@ class Operation:
     waits: bool = False
     previews: bool = False
     is_file: bool = False
+    support: bool = False
     name: str = ""
     examples: Examples = field(default_factory=dict)
 
@@ -95,10 +97,16 @@ class Routes:
     operations: list[Operation] = field(default_factory=list)
 
     def get(
-        self, path: str, *, scope: str, refusals: tuple[str, ...] = (), name: str = ""
+        self,
+        path: str,
+        *,
+        scope: str,
+        support: bool = False,
+        refusals: tuple[str, ...] = (),
+        name: str = "",
     ) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for GET; see Operation."""
-        return self._add(GET, path, scope=scope, refusals=refusals, name=name)
+        return self._add(GET, path, scope=scope, support=support, refusals=refusals, name=name)
 
     def post(
         self,
@@ -109,6 +117,7 @@ class Routes:
         status: int = 200,
         waits: bool = False,
         previews: bool = False,
+        support: bool = False,
         refusals: tuple[str, ...] = (),
     ) -> Callable[[HandlerT], HandlerT]:
         """Register a handler for POST; see Operation."""
@@ -120,6 +129,7 @@ class Routes:
             status=status,
             waits=waits,
             previews=previews,
+            support=support,
             refusals=refusals,
         )
 

@@ -41,7 +41,7 @@ log = logger()
 class View(Protocol):
     """How one of the two APIs admits, reads and refuses."""
 
-    async def admit(self, one: Call, scope: str) -> Credential:
+    async def admit(self, one: Call, operation: Operation) -> Credential:
         """Return the credential of a request. Raises: Unauthenticated; PermissionDenied."""
         ...
 
@@ -153,7 +153,7 @@ class Server:
         where = {"request_id": one.request_id, "address": one.address}
         backends.bind(anonymous(), **where)
         if operation.scope != OPEN:
-            one.credential = await self.view.admit(one, operation.scope)
+            one.credential = await self.view.admit(one, operation)
             backends.bind(one.credential.identity, **where)
         seconds = one.wait_seconds() + SLACK_SECONDS if operation.changes else READ_SECONDS
         deadline.start(None if operation.is_long else seconds)

@@ -63,7 +63,8 @@ class Issuer(BaseModel):
     issuer: what `iss` says; an https URL where the keys are found by OpenID discovery.
     marketplace: its name or UUID; environment belongs to a name. Or marketplace_claim: the claim
     whose value marketplaces translates to one. audience: the accepted values of audience_claim.
-    role_claim, admin_role: the claim and value of an admin. subject_claim: the id of a person.
+    role_claim, admin_role, support_role: the claim and its value for an admin, and for a person of
+    support. subject_claim: the id of a person; name_claim: what support is called.
     key: the secret shared with the issuer, for HS256; otherwise the issuer's public keys as a JWK
     set, in a file, behind a URL, or where the issuer's own discovery document says.
 
@@ -82,7 +83,9 @@ class Issuer(BaseModel):
     audience_claim: Claim = "aud"
     role_claim: Claim = "role"
     admin_role: Text = "admin"
+    support_role: Text = "support"
     subject_claim: Claim = "sub"
+    name_claim: Claim = "name"
     algorithm: Literal["HS256", "EdDSA", "ES256", "RS256"]
     key: SecretBytes | None = None
     jwks_file: FilePath | None = None

@@ -1017,7 +1017,7 @@ class Marketplace(Client):
         return answer
 
     def get_me(self) -> types.Me:
-        """Read the key of this request: its marketplace, name and scopes."""
+        """Read the credential of this request: its marketplace, name and scopes."""
         answer: types.Me = self._call(exchange.reading("/me", {}))
         return answer
 
@@ -2095,7 +2095,7 @@ class AsyncMarketplace(AsyncClient):
         return answer
 
     async def get_me(self) -> types.Me:
-        """Read the key of this request: its marketplace, name and scopes."""
+        """Read the credential of this request: its marketplace, name and scopes."""
         answer: types.Me = await self._call(exchange.reading("/me", {}))
         return answer
 

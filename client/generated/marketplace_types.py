@@ -273,6 +273,7 @@ class Dispute(TypedDict):
     refundAmount: str | None
     note: str | None
     resolvedBy: str | None
+    resolvedByName: str | None
     createdAt: str | None
     updatedAt: str | None
     decidedAt: str | None
@@ -319,13 +320,14 @@ class MakeOffer(TypedDict):
 
 class Me(TypedDict):
     """
-    The key of the request.
+    The credential of the request: a key, or a person of support. The other id is null.
     """
 
     marketplaceId: str
     marketplace: str
     environment: str
-    keyId: str
+    keyId: str | None
+    supportId: str | None
     name: str
     scopes: list[str]
 
@@ -1634,6 +1636,7 @@ class DisputeWithOrder(TypedDict):
     refundAmount: str | None
     note: str | None
     resolvedBy: str | None
+    resolvedByName: str | None
     createdAt: str | None
     updatedAt: str | None
     decidedAt: str | None

@@ -1,6 +1,6 @@
 """Mint an access token for the running stack, as the identity provider of its marketplace would.
 
-make token SUB=aabbccdd-eeff-0011-2233-445566778899 [ROLE=admin]
+make token SUB=aabbccdd-eeff-0011-2233-445566778899 [ROLE=admin|support] [NAME="Ann Lee"]
 """
 
 import argparse
@@ -18,6 +18,7 @@ LIFETIME_SECONDS = 24 * 3600
 ALGORITHM = "HS256"
 ISSUER = "orchestrator-local"
 AUDIENCE = "orchestrator"
+ROLES = "an admin reads any order and dispute; support decides disputes"
 
 
 def issuer(*, secret: str, marketplace: str) -> dict[str, str]:
@@ -31,7 +32,13 @@ def issuer(*, secret: str, marketplace: str) -> dict[str, str]:
     }
 
 
-def mint(document: Mapping[str, Any], *, subject: uuid.UUID, role: str | None = None) -> str:
+def mint(
+    document: Mapping[str, Any],
+    *,
+    subject: uuid.UUID,
+    role: str | None = None,
+    name: str | None = None,
+) -> str:
     """Create a token for a user of the stack that stack.json describes.
 
     Raises: KeyError: the stack uses other issuers.
@@ -46,6 +53,8 @@ def mint(document: Mapping[str, Any], *, subject: uuid.UUID, role: str | None = 
     }
     if role is not None:
         claims["role"] = role
+    if name is not None:
+        claims["name"] = name
     return jwt.encode(claims, document["jwtSecret"], algorithm=ALGORITHM)
 
 
@@ -53,7 +62,8 @@ def main() -> int:
     """Print a token; returns the exit code of the program."""
     parser = argparse.ArgumentParser(prog="make token", description="A user's access token")
     parser.add_argument("--sub", type=uuid.UUID, required=True, help="the user's UUID")
-    parser.add_argument("--role", choices=["admin"], help="an admin reads any order and dispute")
+    parser.add_argument("--role", choices=["admin", "support"], help=ROLES)
+    parser.add_argument("--name", help="what a person of support is called")
     arguments = parser.parse_args()
     document = state.read(settings.load().run_dir)
     if document is None:
@@ -62,7 +72,7 @@ def main() -> int:
     if not document.get("jwtSecret"):
         sys.stderr.write("token: the stack has the issuers of JWT_ISSUERS, not one of its own\n")
         return 1
-    print(mint(document, subject=arguments.sub, role=arguments.role))
+    print(mint(document, subject=arguments.sub, role=arguments.role, name=arguments.name))
     return 0
 
 

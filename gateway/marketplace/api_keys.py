@@ -129,26 +129,42 @@ async def revoke_key(call: Call) -> Answer[Success[ApiKey]]:
 
 
 class Me(Output):
-    """The key of the request."""
+    """The credential of the request: a key, or a person of support. The other id is null."""
 
     marketplaceId: str
     marketplace: str
     environment: str
-    keyId: str
+    keyId: str | None
+    supportId: str | None
     name: str
     scopes: list[str]
 
 
-@routes.get("/me", scope=ANY)
+@routes.get("/me", scope=ANY, support=True)
 async def get_me(call: Call) -> Answer[Success[Me]]:
-    """Read the key of this request: its marketplace, name and scopes."""
-    caller = own(call)
+    """Read the credential of this request: its marketplace, name and scopes."""
+    caller, who = call.caller.key, call.caller.identity
+    if caller is None:
+        found = await call.parts.keys.store.marketplace_of(who.marketplace_id)
+        marketplace, environment = found or ("", "")
+        return success(
+            {
+                "marketplaceId": str(who.marketplace_id),
+                "marketplace": marketplace,
+                "environment": environment,
+                "keyId": None,
+                "supportId": who.principal,
+                "name": who.name,
+                "scopes": sorted(who.scopes),
+            }
+        )
     return success(
         {
             "marketplaceId": str(caller.marketplace_id),
             "marketplace": caller.marketplace,
             "environment": caller.environment,
             "keyId": caller.id,
+            "supportId": None,
             "name": caller.name,
             "scopes": sorted(caller.scopes),
         }

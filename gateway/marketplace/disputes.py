@@ -69,6 +69,7 @@ class Dispute(Output):
     refundAmount: Decimal | None
     note: str | None
     resolvedBy: str | None
+    resolvedByName: str | None
     createdAt: Time | None
     updatedAt: Time | None
     decidedAt: Time | None
@@ -111,6 +112,7 @@ def dispute(message: disputes_pb2.Dispute) -> Dispute:
         "refundAmount": amount_or_none(message, "refund_amount"),
         "note": message.resolution_note or None,
         "resolvedBy": message.resolved_by or None,
+        "resolvedByName": message.resolved_by_name or None,
         "createdAt": time_or_none(message, "created_at"),
         "updatedAt": time_or_none(message, "updated_at"),
         "decidedAt": time_or_none(message, "decided_at"),
@@ -133,7 +135,7 @@ class ListDisputes(Paging):
     status: DisputeStatus | None = None
 
 
-@routes.get("/disputes", scope=READ)
+@routes.get("/disputes", scope=READ, support=True)
 async def list_disputes(call: Call, query: ListDisputes) -> Answer[Page[Dispute]]:
     """List cases, newest first. Several filters are AND."""
     order_id = None if query.order_id is None else from_public("ord", query.order_id)
@@ -148,7 +150,7 @@ async def list_disputes(call: Call, query: ListDisputes) -> Answer[Page[Dispute]
     return page([dispute(one) for one in found.disputes], next_token=found.next_page_token)
 
 
-@routes.get("/disputes/{id}", scope=READ, refusals=("DISPUTE_NOT_FOUND",))
+@routes.get("/disputes/{id}", scope=READ, support=True, refusals=("DISPUTE_NOT_FOUND",))
 async def get_dispute(call: Call) -> Answer[Success[DisputeWithOrder]]:
     """Read a case and its order."""
     request = disputes_pb2.GetDisputeRequest(dispute_id=dispute_id(call.params["id"]))
@@ -174,6 +176,7 @@ class AssignDispute(Request):
 @routes.post(
     "/disputes/{id}/assign",
     scope=SUPPORT,
+    support=True,
     examples={"agent": {"agentId": "agent-7", "notes": "Knows both sides"}},
     refusals=("DISPUTE_NOT_FOUND", "INVALID_STATE"),
 )
@@ -241,6 +244,7 @@ class ResolveDispute(Request):
 @routes.post(
     "/disputes/{id}/resolve",
     scope=SUPPORT,
+    support=True,
     waits=True,
     previews=True,
     examples={

@@ -17,7 +17,7 @@ REF_MAX = 64
 routes = Routes("Orders")
 
 
-@routes.get("/orders/{id}/milestones", scope=READ, refusals=("ORDER_NOT_FOUND",))
+@routes.get("/orders/{id}/milestones", scope=READ, support=True, refusals=("ORDER_NOT_FOUND",))
 async def list_milestones(call: Call) -> Answer[Page[Milestone]]:
     """List the milestones of an order, in the order's own sequence; there is one page."""
     request = orders_pb2.GetOrderRequest(order_id=order_id(call.params["id"]))

@@ -107,7 +107,7 @@ async def make_offer(call: Call, body: MakeOffer) -> Answer[Success[Offer]]:
     return success(offer(await call.change(call.backends.orders.MakeOffer, request)))
 
 
-@routes.get("/orders/{id}/offers", scope=READ, refusals=("ORDER_NOT_FOUND",))
+@routes.get("/orders/{id}/offers", scope=READ, support=True, refusals=("ORDER_NOT_FOUND",))
 async def list_offers(call: Call) -> Answer[Page[Offer]]:
     """List the offers of an order, newest first; there is one page."""
     request = offers_pb2.ListOffersRequest(order_id=order_id(call.params["id"]))
@@ -115,7 +115,7 @@ async def list_offers(call: Call) -> Answer[Page[Offer]]:
     return page([offer(one) for one in found.offers], next_token="")
 
 
-@routes.get("/orders/{id}/offers/{offerId}", scope=READ, refusals=_ANSWER[:2])
+@routes.get("/orders/{id}/offers/{offerId}", scope=READ, support=True, refusals=_ANSWER[:2])
 async def get_offer(call: Call) -> Answer[Success[Offer]]:
     """Read an offer."""
     request = offers_pb2.GetOfferRequest(**_ids(call))

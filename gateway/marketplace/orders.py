@@ -85,7 +85,7 @@ class ListOrders(Paging):
     seller_id: UserName | None = None
 
 
-@routes.get("/orders", scope=READ)
+@routes.get("/orders", scope=READ, support=True)
 async def list_orders(call: Call, query: ListOrders) -> Answer[Page[Order]]:
     """List the marketplace's orders, newest first. Several filters are AND."""
     request = orders_pb2.ListOrdersRequest(
@@ -98,7 +98,7 @@ async def list_orders(call: Call, query: ListOrders) -> Answer[Page[Order]]:
     return page(await whole(call, found.orders), next_token=found.next_page_token)
 
 
-@routes.get("/orders/{id}", scope=READ, refusals=("ORDER_NOT_FOUND",))
+@routes.get("/orders/{id}", scope=READ, support=True, refusals=("ORDER_NOT_FOUND",))
 async def get_order(call: Call) -> Answer[Success[Order]]:
     """Read one order, whole: escrow, dispute, milestones, and the operation in progress."""
     request = orders_pb2.GetOrderRequest(order_id=order_id(call.params["id"]))
@@ -153,7 +153,7 @@ class Timeline(Output):
     entries: list[TimelineEntry]
 
 
-@routes.get("/orders/{id}/timeline", scope=READ, refusals=("ORDER_NOT_FOUND",))
+@routes.get("/orders/{id}/timeline", scope=READ, support=True, refusals=("ORDER_NOT_FOUND",))
 async def get_timeline(call: Call) -> Answer[Success[Timeline]]:
     """Read every transition, posting and chain transaction of an order, oldest first."""
     wanted = order_id(call.params["id"])

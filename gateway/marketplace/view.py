@@ -6,7 +6,14 @@ from orchestrator.orders.v1 import orders_pb2
 from starlette.routing import BaseRoute
 
 from gateway import body, documentation, errors, pages
-from gateway.auth import Credential, CredentialMissing, CredentialNotValid, KeyAuthenticator
+from gateway.auth import (
+    Credential,
+    CredentialMissing,
+    CredentialNotValid,
+    KeyAuthenticator,
+    ScopeMissing,
+    Staff,
+)
 from gateway.call import Call, HeaderNotValid
 from gateway.documentation import About
 from gateway.errors import Refusal
@@ -67,6 +74,15 @@ ABOUT = About(
         },
         "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     },
+    support_scheme={
+        "supportToken": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "A JWT with the role `support`, of an issuer that is configured for the "
+            "marketplace.",
+        },
+    },
     tags={
         "Orders": "Create an order, read it, and take it from reservation to its end.",
         "Users": "The people and businesses of the marketplace: balances, wallets, deposits.",
@@ -88,17 +104,18 @@ DOCS_PATH, REDOC_PATH, OPENAPI_PATH = "/docs", "/redoc", "/openapi.json"
 
 
 class MarketplaceView:
-    """API keys, envelopes, and 400 for a request that is not valid."""
+    """API keys and tokens of support, envelopes, and 400 for a request that is not valid."""
 
-    def __init__(self, *, keys: KeyAuthenticator, limiter: RateLimiter) -> None:
+    def __init__(self, *, keys: KeyAuthenticator, staff: Staff, limiter: RateLimiter) -> None:
         self._keys = keys
+        self._staff = staff
         self._limiter = limiter
 
-    async def admit(self, one: Call, scope: str) -> Credential:
+    async def admit(self, one: Call, operation: Operation) -> Credential:
         """Check a request's credential, its rate limit, and its scope.
 
-        Raises: HeaderNotValid; CredentialMissing; CredentialNotValid; TooManyRequests;
-            ScopeMissing.
+        Raises: HeaderNotValid; CredentialMissing; CredentialNotValid; Unauthenticated;
+            TooManyRequests; ScopeMissing; Unavailable.
         """
         authorization, key = one.headers.get("authorization"), one.headers.get("x-api-key")
         if authorization is not None and key is not None:
@@ -112,11 +129,27 @@ class MarketplaceView:
             scheme, _, key = authorization.partition(" ")
             if scheme.lower() != "bearer" or not key.strip():
                 raise CredentialNotValid("Authorization must be: Bearer ohk_live_…")
+            if self._staff.seems_support(key.strip()):
+                return await self._admit_support(one, key.strip(), operation)
         credential = await self._keys.authenticate(key.strip())
         one.limit = self._limiter.limit
         one.remaining = self._limiter.take(credential.account)
-        if scope != ANY:
-            credential.require(scope)
+        if operation.scope != ANY:
+            credential.require(operation.scope)
+        return credential
+
+    async def _admit_support(self, one: Call, token: str, operation: Operation) -> Credential:
+        """Check the token of a person of support; they may call the routes that say so.
+
+        Raises: Unauthenticated; TooManyRequests; ScopeMissing; Unavailable.
+        """
+        credential = await self._staff.credential(token)
+        one.limit = self._limiter.limit
+        one.remaining = self._limiter.take(credential.account)
+        if not operation.support:
+            raise ScopeMissing(
+                "The role support may not do this", details={"required_scope": operation.scope}
+            )
         return credential
 
     def parse(self, raw: bytes) -> Any:

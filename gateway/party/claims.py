@@ -8,12 +8,15 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from chassis.identity import ROLE_ADMIN, ROLE_USER
+from chassis.identity import ROLE_ADMIN, ROLE_SUPPORT, ROLE_USER
 from gateway.settings import Issuer
 from kernel.errors import Unauthenticated
 from kernel.ids import hashed_id, is_hashed, parse_uuid
 
 SUBJECT_MAX = 255
+# The id of a person of support is shown, and assigned to: with its prefix, as long as an agent's.
+SUPPORT_SUBJECT_MAX = 200
+NAME_MAX = 100
 AUDIENCE = "aud"
 Claims = Mapping[str, Any]
 
@@ -53,9 +56,38 @@ def subject(issuer: Issuer, claims: Claims) -> uuid.UUID:
 
 
 def role(issuer: Issuer, claims: Claims) -> str:
-    """Return the role of a token: admin if it has the configured role, otherwise user."""
-    is_admin = issuer.admin_role in _texts(_found(claims, issuer.role_claim))
-    return ROLE_ADMIN if is_admin else ROLE_USER
+    """Return the role of a token: admin or support if it has that role, otherwise user.
+
+    A token with both is an admin's.
+    """
+    roles = _texts(_found(claims, issuer.role_claim))
+    if issuer.admin_role in roles:
+        return ROLE_ADMIN
+    return ROLE_SUPPORT if issuer.support_role in roles else ROLE_USER
+
+
+def support_id(issuer: Issuer, claims: Claims) -> str:
+    """Return the name under which a person of support acts: `support:` and their subject.
+
+    Raises: TokenNotValid: the subject is missing, too long, or cannot be printed.
+    """
+    said = _found(claims, issuer.subject_claim)
+    if not isinstance(said, str) or not 0 < len(said) <= SUPPORT_SUBJECT_MAX:
+        raise TokenNotValid(f"The subject of support has 1 to {SUPPORT_SUBJECT_MAX} characters")
+    if not said.isprintable() or said != said.strip():
+        raise TokenNotValid("The subject of support has characters that cannot be printed")
+    return f"{ROLE_SUPPORT}:{said}"
+
+
+def name(issuer: Issuer, claims: Claims) -> str:
+    """Return what a person is called, up to a length; empty if the token does not say it.
+
+    What cannot be printed is left out, such as marks that turn the direction of a text.
+    """
+    said = _found(claims, issuer.name_claim)
+    if not isinstance(said, str):
+        return ""
+    return "".join(one for one in said if one.isprintable()).strip()[:NAME_MAX]
 
 
 def marketplace(issuer: Issuer, claims: Claims) -> str:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from orchestrator.orders.v1 import orders_pb2
 
-from chassis.identity import Identity, current_address
+from chassis.identity import ROLE_SUPPORT, Identity, current_address
 from chassis.telemetry import logger
 from gateway import backends
-from gateway.auth import CALLER, Credential
+from gateway.auth import CALLER, Credential, ScopeMissing
 from gateway.backends import Backends
-from gateway.keys import READ, WRITE, KeyStore
+from gateway.keys import READ, SUPPORT, WRITE, KeyStore
 from gateway.party.tokens import Bearer
 from gateway.single_flight import SingleFlight
 from kernel.errors import AlreadyExists, DeadlineExceeded, NotFound, Unavailable
@@ -54,8 +54,10 @@ class People:
         The subject is looked up as a user's UUID (see `claims.subject`), then as an
         `externalUserId`. If there is no such user, a new one gets it as UUID.
 
-        Raises: Unavailable; DeadlineExceeded.
+        Raises: ScopeMissing: the bearer is not a party; Unavailable; DeadlineExceeded.
         """
+        if bearer.role == ROLE_SUPPORT:
+            raise ScopeMissing("A token of support is not for the party API")
         marketplace_id = await self._marketplace(bearer)
         person = _Person(marketplace_id, bearer.subject)
         # Found or registered once for all concurrent requests of the person.
@@ -69,6 +71,22 @@ class People:
             expires_at=bearer.expires_at,
         )
 
+    async def support(self, bearer: Bearer) -> PersonCredential:
+        """Return the credential of a person of support, who is no user. Raises: Unavailable."""
+        if bearer.role != ROLE_SUPPORT:
+            raise RuntimeError("a token of another role was taken for one of support")
+        marketplace_id = await self._marketplace(bearer)
+        identity = Identity(
+            caller=CALLER,
+            marketplace_id=marketplace_id,
+            principal=bearer.support_id,
+            role=ROLE_SUPPORT,
+            scopes=frozenset({READ, SUPPORT}),
+            name=bearer.name,
+        )
+        account = f"{marketplace_id}:{identity.principal}"
+        return PersonCredential(identity=identity, account=account, expires_at=bearer.expires_at)
+
     async def _marketplace(self, bearer: Bearer) -> uuid.UUID:
         name = (bearer.marketplace, bearer.issuer.environment)
         known = self._marketplaces.get(name)
@@ -76,7 +94,7 @@ class People:
             marketplace_id = parse_uuid(bearer.marketplace)
             if marketplace_id is None:
                 known = await self._store.find_marketplace(name[0], environment=name[1])
-            elif await self._store.has_marketplace(marketplace_id):
+            elif await self._store.marketplace_of(marketplace_id) is not None:
                 known = marketplace_id
             if known is None:
                 # A mistyped id is refused like a mistyped name: no API key could see its users.

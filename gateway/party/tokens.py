@@ -15,6 +15,7 @@ from typing import Any
 
 import jwt
 
+from chassis.identity import ROLE_SUPPORT
 from gateway import body
 from gateway.party import claims
 from gateway.party.claims import TokenNotValid
@@ -42,6 +43,7 @@ class Bearer:
     """The caller of a verified token.
 
     issuer: of the token. marketplace: its name or UUID. expires_at: seconds since 1970.
+    support_id, name: of a person of support, for whom alone they are read.
     """
 
     issuer: Issuer
@@ -49,6 +51,8 @@ class Bearer:
     subject: uuid.UUID
     role: str
     expires_at: float
+    support_id: str = ""
+    name: str = ""
 
 
 class Tokens:
@@ -57,6 +61,16 @@ class Tokens:
     def __init__(self, issuers: Collection[Issuer]) -> None:
         """Open every issuer's keys. Raises: KeySetNotUsableError; OSError."""
         self._issuers = {one.issuer: (one, open_key_set(one)) for one in issuers}
+
+    def seems_support(self, token: str) -> bool:
+        """Tell whether a token says that it is of support. It is not verified: `verify` does."""
+        try:
+            _, said = _parts(token)
+        except TokenNotValid:
+            return False
+        name = said.get("iss")
+        found = self._issuers.get(name) if isinstance(name, str) else None
+        return found is not None and claims.role(found[0], said) == ROLE_SUPPORT
 
     async def verify(self, token: str) -> Bearer:
         """Verify a token and return its caller.
@@ -84,12 +98,16 @@ class Tokens:
             if not 0 <= value < _INSTANT_MAX:
                 raise TokenNotValid("The access token's times are not numbers")
         claims.require_audience(issuer, said)
+        role = claims.role(issuer, said)
+        is_support = role == ROLE_SUPPORT
         return Bearer(
             issuer=issuer,
             marketplace=claims.marketplace(issuer, said),
             subject=claims.subject(issuer, said),
-            role=claims.role(issuer, said),
+            role=role,
             expires_at=said["exp"] + LEEWAY_SECONDS,
+            support_id=claims.support_id(issuer, said) if is_support else "",
+            name=claims.name(issuer, said) if is_support else "",
         )
 
 

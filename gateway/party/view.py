@@ -71,12 +71,12 @@ class PartyView:
         self._people = people
         self._limiter = limiter
 
-    async def admit(self, one: Call, scope: str) -> Credential:
+    async def admit(self, one: Call, operation: Operation) -> Credential:
         """Check a request's token and its rate limit; a new person is registered.
 
-        Raises: CredentialMissing; TokenNotValid; TooManyRequests; Unavailable.
+        Raises: CredentialMissing; TokenNotValid; TooManyRequests; ScopeMissing; Unavailable.
         """
-        del scope  # the services decide what each side of an order may do
+        del operation  # the services decide what each side of an order may do
         authorization = one.headers.get("authorization")
         if authorization is None:
             raise CredentialMissing("An access token is required: Authorization: Bearer <JWT>")

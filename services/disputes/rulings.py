@@ -24,13 +24,17 @@ class SplitAmountsMismatch(InvalidArgument):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A decision as requested; amounts may be left out if the decision implies them."""
+    """A decision as requested; amounts may be left out if the decision implies them.
+
+    resolved_by_name: what a person of support is called.
+    """
 
     decision: DisputeDecision
     release: Money | None
     refund: Money | None
     note: str
     resolved_by: str
+    resolved_by_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,7 @@ class Ruling:
     note: str
     resolved_by: str
     decided_at: dt.datetime
+    resolved_by_name: str = ""
 
     def pays_as(self, other: "Ruling") -> bool:
         """Tell whether both give the same money to the same people."""
@@ -65,6 +70,7 @@ def ruling_on(amount: Money, proposal: Proposal, *, at: dt.datetime) -> Ruling:
         refund=refund,
         note=proposal.note,
         resolved_by=proposal.resolved_by,
+        resolved_by_name=proposal.resolved_by_name,
         decided_at=at,
     )
 

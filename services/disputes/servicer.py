@@ -9,7 +9,7 @@ from orchestrator.disputes.v1 import disputes_pb2, disputes_pb2_grpc
 
 from chassis import identity
 from chassis.idempotency import Answer, request_key
-from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, ROLE_ADMIN, allow
+from chassis.identity import MARKETPLACE, PEOPLE, REPLAYED_KEY, ROLE_ADMIN, STAFF, allow
 from chassis.server import Binding
 from chassis.wire import page_size, uuid_from_token
 from kernel.ids import MarketplaceId
@@ -20,11 +20,13 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 # A marketplace, and the two parties of a case: the method checks that they are.
 WITH_PARTIES = MARKETPLACE | PEOPLE
+# A marketplace, and its people of support, who work on any case.
+WITH_STAFF = MARKETPLACE | STAFF
 ACCESS = {
     "OpenDispute": allow("orders"),
-    "GetDispute": allow("gateway", "orders", "operator", scope="read", roles=WITH_PARTIES),
-    "ListDisputes": allow("gateway", "orders", "operator", scope="read"),
-    "AssignDispute": allow("gateway", scope="support"),
+    "GetDispute": allow("gateway", "orders", "operator", scope="read", roles=WITH_PARTIES | STAFF),
+    "ListDisputes": allow("gateway", "orders", "operator", scope="read", roles=WITH_STAFF),
+    "AssignDispute": allow("gateway", scope="support", roles=WITH_STAFF),
     "AddEvidence": allow("gateway", scope="write", roles=WITH_PARTIES),
     "DecideDispute": allow("orders"),
     "CompleteDispute": allow("orders"),

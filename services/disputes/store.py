@@ -98,6 +98,7 @@ class DisputeStore:
                 "refund_minor_units": ruling.refund.minor_units,
                 "note": ruling.note,
                 "resolved_by": ruling.resolved_by,
+                "resolved_by_name": ruling.resolved_by_name,
                 "decided_at": ruling.decided_at,
             }
             await tx.run(_ADD_RULING, row)
@@ -175,6 +176,7 @@ def _dispute(row: Any) -> Dispute:
             refund=Money(asset=row.asset, minor_units=row.refund_minor_units),
             note=row.note,
             resolved_by=row.resolved_by,
+            resolved_by_name=row.resolved_by_name,
             decided_at=row.decided_at,
         )
     return Dispute(
@@ -210,6 +212,7 @@ _STANDING = (
         rulings.c.refund_minor_units,
         rulings.c.note,
         rulings.c.resolved_by,
+        rulings.c.resolved_by_name,
         rulings.c.decided_at,
     )
     .where(
@@ -243,6 +246,7 @@ _RULED = (
     "refund_minor_units",
     "note",
     "resolved_by",
+    "resolved_by_name",
     "decided_at",
 )
 

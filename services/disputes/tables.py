@@ -41,6 +41,7 @@ rulings = sa.Table(
     sa.Column("refund_minor_units", sa.BigInteger, nullable=False),
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("resolved_by", sa.Text, nullable=False),
+    sa.Column("resolved_by_name", sa.Text, nullable=False),
     sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("withdrawn_at", sa.DateTime(timezone=True)),
     sa.Column("withdrawn_why", sa.Text),

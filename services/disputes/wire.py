@@ -107,6 +107,7 @@ def proposal(request: disputes_pb2.DecideDisputeRequest) -> Proposal:
         refund=_given(request, "refund_amount"),
         note=request.note,
         resolved_by=request.resolved_by,
+        resolved_by_name=request.resolved_by_name,
     )
 
 
@@ -157,6 +158,7 @@ def dispute(case: Dispute) -> disputes_pb2.Dispute:
         message.refund_amount.CopyFrom(money_to_proto(ruling.refund))
         message.resolution_note = ruling.note
         message.resolved_by = ruling.resolved_by
+        message.resolved_by_name = ruling.resolved_by_name
         message.decided_at.FromDatetime(ruling.decided_at)
     return message
 

@@ -227,7 +227,7 @@ class OrderService:
         )
         if isinstance(found, Answer):
             return found
-        resolved_by = identity.current().principal
+        who = identity.current()
         return await self._commands.run(
             request,
             found,
@@ -237,7 +237,8 @@ class OrderService:
                 release=release,
                 refund=refund,
                 note=note,
-                resolved_by=resolved_by,
+                resolved_by=who.principal,
+                resolved_by_name=who.name,
             ),
         )
 

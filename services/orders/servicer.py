@@ -9,7 +9,7 @@ from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import orders_pb2, orders_pb2_grpc
 
 from chassis.idempotency import request_key
-from chassis.identity import MARKETPLACE, PEOPLE, allow
+from chassis.identity import MARKETPLACE, PEOPLE, STAFF, allow
 from chassis.wire import page_size, uuid_from_token
 from services.orders import calls, wire
 from services.orders.deadlines import servicer as deadlines_servicer
@@ -38,15 +38,17 @@ Context = grpc.aio.ServicerContext[Any, Any]
 # Marketplaces and people. That a person is a side of the order, or asks for their own data, is
 # checked here or in the use case (order/parties.py).
 WITH_PEOPLE = MARKETPLACE | PEOPLE
+# People of support read the orders of their marketplace, and decide its disputes.
+WITH_STAFF = MARKETPLACE | STAFF
 ACCESS = {
     "RegisterUser": allow("gateway", scope="write", roles=WITH_PEOPLE),
     "GetUser": allow("gateway", "operator", scope="read", roles=WITH_PEOPLE),
     "ListUsers": allow("gateway", "operator", scope="read"),
     "CreateOrder": allow("gateway", scope="write", roles=WITH_PEOPLE),
-    "GetOrder": allow("gateway", "operator", scope="read", roles=WITH_PEOPLE),
-    "ListOrders": allow("gateway", "operator", scope="read"),
+    "GetOrder": allow("gateway", "operator", scope="read", roles=WITH_PEOPLE | STAFF),
+    "ListOrders": allow("gateway", "operator", scope="read", roles=WITH_STAFF),
     "ListPartyOrders": allow("gateway", scope="read", roles=WITH_PEOPLE),
-    "GetTimeline": allow("gateway", "operator", scope="read"),
+    "GetTimeline": allow("gateway", "operator", scope="read", roles=WITH_STAFF),
     "GetReceipt": allow("gateway", scope="read", roles=WITH_PEOPLE),
     "ReserveFunds": allow("gateway", scope="write"),
     "CreateEscrow": allow("gateway", scope="write"),
@@ -56,7 +58,7 @@ ACCESS = {
     "CancelOrder": allow("gateway", scope="write", roles=WITH_PEOPLE),
     "RefundOrder": allow("gateway", scope="write"),
     "OpenDispute": allow("gateway", scope="write", roles=WITH_PEOPLE),
-    "ResolveDispute": allow("gateway", scope="support"),
+    "ResolveDispute": allow("gateway", scope="support", roles=WITH_STAFF),
     "DeliverOrder": allow("gateway", scope="write", roles=WITH_PEOPLE),
     "ConfirmOrder": allow("gateway", scope="write", roles=WITH_PEOPLE),
     "PayOrder": allow("gateway", scope="write", roles=WITH_PEOPLE),

@@ -70,6 +70,7 @@ PRINTS: Mapping[str, tuple[str, ...]] = {
         '"amount":35.00',
         '"code":"withdrawal"',
     ),
+    "docs/support.md": ('"supportId":"support:', '"name":"Ann"', '"hasMore":'),
 }
 # Pages whose commands fail where they find something: on a shared stack, what a test left.
 FINDS = {"docs/money.md"}

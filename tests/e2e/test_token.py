@@ -42,6 +42,18 @@ def test_issued_token_is_accepted(stack: RunningStack, role: tuple[str, ...], se
     assert (found["id"], found["role"]) == (subject, seen)
 
 
+def test_issued_token_of_support_is_accepted(stack: RunningStack) -> None:
+    subject = str(uuid.uuid4())
+
+    done = run(stack.run_dir, "--sub", subject, "--role", "support", "--name", "Ann Lee")
+
+    assert done.returncode == 0, done.stderr
+    headers = {"Authorization": f"Bearer {done.stdout.strip()}"}
+    found = httpx.get(f"{stack.url}/api/v1/me", headers=headers, timeout=60).json()["data"]
+    assert (found["supportId"], found["name"]) == (f"support:{subject}", "Ann Lee")
+    assert (found["marketplace"], found["environment"]) == ("demo", "live")
+
+
 def test_subject_that_is_not_a_uuid_is_always_the_same_user(stack: RunningStack) -> None:
     document, now = stack.document, int(time.time())
     said = {"iss": document["jwtIssuer"], "aud": document["jwtAudience"], "iat": now}

@@ -5,7 +5,7 @@ import uuid
 from orchestrator.orders.v1 import offers_pb2, orders_pb2
 
 from chassis.idempotency import request_key
-from chassis.identity import MARKETPLACE, PEOPLE, allow
+from chassis.identity import MARKETPLACE, PEOPLE, STAFF, allow
 from services.orders import calls
 from services.orders.calls import Context
 from services.orders.offers import wire
@@ -17,8 +17,8 @@ ACCESS = {
     "MakeOffer": allow("gateway", scope="write", roles=_WITH_PEOPLE),
     "AcceptOffer": allow("gateway", scope="write", roles=_WITH_PEOPLE),
     "DeclineOffer": allow("gateway", scope="write", roles=_WITH_PEOPLE),
-    "GetOffer": allow("gateway", "operator", scope="read", roles=_WITH_PEOPLE),
-    "ListOffers": allow("gateway", "operator", scope="read", roles=_WITH_PEOPLE),
+    "GetOffer": allow("gateway", "operator", scope="read", roles=_WITH_PEOPLE | STAFF),
+    "ListOffers": allow("gateway", "operator", scope="read", roles=_WITH_PEOPLE | STAFF),
 }
 
 

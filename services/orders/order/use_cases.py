@@ -274,6 +274,7 @@ def resolve_dispute(
     refund: int | None,
     note: str,
     resolved_by: str,
+    resolved_by_name: str = "",
 ) -> Accepted:
     """Pay a decision out and close the order; amounts in minor units, for SPLIT only.
 
@@ -287,6 +288,7 @@ def resolve_dispute(
         "refund": str(to_buyer),
         "note": note,
         "resolved_by": resolved_by,
+        "resolved_by_name": resolved_by_name,
     }
     return Accepted(order=order, work=Work(kind=Kind.RESOLVE_DISPUTE, context=context))
 

@@ -299,6 +299,8 @@ class DisputesClient:
             refund_amount=_money(order.asset, int(fields["refund"])) if is_split else None,
             note=fields["note"],
             resolved_by=fields["resolved_by"],
+            # An agreement, and an operation that an older version has begun, have none.
+            resolved_by_name=fields.get("resolved_by_name", ""),
         )
         await self._caller.call(self._stub.DecideDispute, request)
 

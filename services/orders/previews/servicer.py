@@ -8,7 +8,7 @@ from orchestrator.common.v1 import common_pb2
 from orchestrator.orders.v1 import orders_pb2
 
 from chassis import identity
-from chassis.identity import MARKETPLACE, PEOPLE, Access, allow
+from chassis.identity import MARKETPLACE, PEOPLE, STAFF, Access, allow
 from chassis.interceptors import authorize, validate
 from kernel.errors import FailedPrecondition
 from services.orders import calls
@@ -17,7 +17,7 @@ from services.orders.peers.ports import CheckingPeers
 from services.orders.previews import wire
 
 # A preview shows balances. The scope and the roles of the command are checked too.
-ACCESS = {"GetPreview": allow("gateway", scope="read", roles=MARKETPLACE | PEOPLE)}
+ACCESS = {"GetPreview": allow("gateway", scope="read", roles=MARKETPLACE | PEOPLE | STAFF)}
 CREATION = "CreateWithdrawal"
 SERVICE = orders_pb2.DESCRIPTOR.services_by_name["OrdersService"].full_name
 

@@ -18,11 +18,13 @@ from tests.serving import Client, identity_of
 _BACK = """
 alter table disputes.disputes drop column buyer_id, drop column seller_id;
 alter table disputes.rulings drop constraint rulings_pkey, drop column number,
-    drop column withdrawn_at, drop column withdrawn_why,
+    drop column withdrawn_at, drop column withdrawn_why, drop column resolved_by_name,
     add primary key (marketplace_id, dispute_id);
 alter table disputes.outbox drop column trace;
 drop view disputes.outbox_waiting;
 drop table disputes.outbox_published;
+drop table disputes.audit;
+drop function disputes.audit_is_kept();
 alter table disputes.outbox add unique (marketplace_id, aggregate_type, aggregate_id, version);
 update disputes.alembic_version set version_num = 'disputes_0001';
 """

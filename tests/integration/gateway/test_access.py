@@ -169,6 +169,7 @@ async def test_me_shows_the_key(bare: httpx.AsyncClient, keys: Keys) -> None:
         "marketplace": "demo",
         "environment": "test",
         "keyId": key_format.id_of(key),
+        "supportId": None,
         "name": "",
         "scopes": ["read"],
     }

@@ -53,7 +53,8 @@ def test_a_route_with_a_credential_documents_it(
     one = described(document, operation)
 
     secured = operation.scope != OPEN
-    assert one["security"] == ([{"bearer": []}, {"apiKey": []}] if secured else [])
+    support: list[Any] = [{"supportToken": []}] if operation.support else []
+    assert one["security"] == ([{"bearer": []}, {"apiKey": []}, *support] if secured else [])
     assert ({"401", "429"} <= set(one["responses"])) is secured
     assert ("403" in one["responses"]) is (secured and bool(operation.scope))
 

@@ -280,6 +280,7 @@ def test_a_decision_says_what_each_side_gets(
         "refund": str(refund),
         "note": "n",
         "resolved_by": "key:support",
+        "resolved_by_name": "",
     }
 
 

@@ -25,7 +25,7 @@ DISPUTE_STATUS_UNDER_REVIEW: DisputeStatus
 DISPUTE_STATUS_RESOLVED: DisputeStatus
 
 class Dispute(_message.Message):
-    __slots__ = ("id", "order_id", "status", "opened_by", "reason", "description", "initiated_by", "evidence", "contract_snapshot_json", "assigned_to", "assignment_notes", "decision", "release_amount", "refund_amount", "resolution_note", "resolved_by", "created_at", "updated_at", "decided_at", "resolved_at", "amount")
+    __slots__ = ("id", "order_id", "status", "opened_by", "reason", "description", "initiated_by", "evidence", "contract_snapshot_json", "assigned_to", "assignment_notes", "decision", "release_amount", "refund_amount", "resolution_note", "resolved_by", "created_at", "updated_at", "decided_at", "resolved_at", "amount", "resolved_by_name")
     ID_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -47,6 +47,7 @@ class Dispute(_message.Message):
     DECIDED_AT_FIELD_NUMBER: _ClassVar[int]
     RESOLVED_AT_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    RESOLVED_BY_NAME_FIELD_NUMBER: _ClassVar[int]
     id: str
     order_id: str
     status: DisputeStatus
@@ -68,7 +69,8 @@ class Dispute(_message.Message):
     decided_at: _timestamp_pb2.Timestamp
     resolved_at: _timestamp_pb2.Timestamp
     amount: _common_pb2.Money
-    def __init__(self, id: _Optional[str] = ..., order_id: _Optional[str] = ..., status: _Optional[_Union[DisputeStatus, str]] = ..., opened_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[_Union[_orders_pb2.DisputeReason, str]] = ..., description: _Optional[str] = ..., initiated_by: _Optional[str] = ..., evidence: _Optional[_Iterable[str]] = ..., contract_snapshot_json: _Optional[str] = ..., assigned_to: _Optional[str] = ..., assignment_notes: _Optional[str] = ..., decision: _Optional[_Union[_orders_pb2.DisputeDecision, str]] = ..., release_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., refund_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., resolution_note: _Optional[str] = ..., resolved_by: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ...) -> None: ...
+    resolved_by_name: str
+    def __init__(self, id: _Optional[str] = ..., order_id: _Optional[str] = ..., status: _Optional[_Union[DisputeStatus, str]] = ..., opened_by: _Optional[_Union[_common_pb2.Party, str]] = ..., reason: _Optional[_Union[_orders_pb2.DisputeReason, str]] = ..., description: _Optional[str] = ..., initiated_by: _Optional[str] = ..., evidence: _Optional[_Iterable[str]] = ..., contract_snapshot_json: _Optional[str] = ..., assigned_to: _Optional[str] = ..., assignment_notes: _Optional[str] = ..., decision: _Optional[_Union[_orders_pb2.DisputeDecision, str]] = ..., release_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., refund_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., resolution_note: _Optional[str] = ..., resolved_by: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resolved_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., resolved_by_name: _Optional[str] = ...) -> None: ...
 
 class OpenDisputeRequest(_message.Message):
     __slots__ = ("request_id", "fingerprint", "dispute_id", "order_id", "opened_by", "reason", "description", "initiated_by", "evidence", "contract_snapshot_json", "amount", "buyer_id", "seller_id")
@@ -155,7 +157,7 @@ class AddEvidenceRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., dispute_id: _Optional[str] = ..., evidence: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DecideDisputeRequest(_message.Message):
-    __slots__ = ("request_id", "fingerprint", "dispute_id", "decision", "release_amount", "refund_amount", "note", "resolved_by")
+    __slots__ = ("request_id", "fingerprint", "dispute_id", "decision", "release_amount", "refund_amount", "note", "resolved_by", "resolved_by_name")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     DISPUTE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -164,6 +166,7 @@ class DecideDisputeRequest(_message.Message):
     REFUND_AMOUNT_FIELD_NUMBER: _ClassVar[int]
     NOTE_FIELD_NUMBER: _ClassVar[int]
     RESOLVED_BY_FIELD_NUMBER: _ClassVar[int]
+    RESOLVED_BY_NAME_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     fingerprint: bytes
     dispute_id: str
@@ -172,7 +175,8 @@ class DecideDisputeRequest(_message.Message):
     refund_amount: _common_pb2.Money
     note: str
     resolved_by: str
-    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., dispute_id: _Optional[str] = ..., decision: _Optional[_Union[_orders_pb2.DisputeDecision, str]] = ..., release_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., refund_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., note: _Optional[str] = ..., resolved_by: _Optional[str] = ...) -> None: ...
+    resolved_by_name: str
+    def __init__(self, request_id: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., dispute_id: _Optional[str] = ..., decision: _Optional[_Union[_orders_pb2.DisputeDecision, str]] = ..., release_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., refund_amount: _Optional[_Union[_common_pb2.Money, _Mapping]] = ..., note: _Optional[str] = ..., resolved_by: _Optional[str] = ..., resolved_by_name: _Optional[str] = ...) -> None: ...
 
 class WithdrawDecisionRequest(_message.Message):
     __slots__ = ("request_id", "dispute_id", "why")

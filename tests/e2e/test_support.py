@@ -1,0 +1,142 @@
+"""People of support on a running stack: they read, preview and decide, under their own name."""
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+
+from deploy.local import token
+from tests.people import Person, answer_of, pair, settled
+from tests.shop import WAIT_SECONDS, Shop, data_of, error_of
+
+
+@contextlib.asynccontextmanager
+async def desk(shop: Shop, subject: str, *, name: str | None = None) -> AsyncIterator[Shop]:
+    """Open a client with the token of a person of support."""
+    document, now = shop.stack.document, int(time.time())
+    claims = {
+        "iss": document["jwtIssuer"],
+        "aud": document["jwtAudience"],
+        "sub": subject,
+        "iat": now,
+        "exp": now + 600,
+        "role": "support",
+    }
+    minted = jwt.encode(
+        claims | ({} if name is None else {"name": name}), document["jwtSecret"], token.ALGORITHM
+    )
+    async with httpx.AsyncClient(
+        base_url=f"{shop.stack.url}/api/v1",
+        headers={"Authorization": f"Bearer {minted}"},
+        timeout=WAIT_SECONDS,
+    ) as client:
+        yield Shop(client, shop.stack)
+
+
+async def disputed(opened: contextlib.AsyncExitStack, shop: Shop) -> tuple[Person, Person, str]:
+    """Let two people disagree about an order; returns them and its id."""
+    buyer, business = await pair(opened, shop, amount="100.00")
+    order_id = await buyer.order(business, amount="10.00")
+    answer_of(await buyer.act(order_id, "pay"))
+    answer_of(await buyer.act(order_id, "dispute"), status=201)
+    await shop.quiet(order_id)
+    return buyer, business, order_id
+
+
+async def test_person_of_support_finds_previews_and_decides_a_dispute(shop: Shop) -> None:
+    ann = f"auth0|{uuid.uuid4().hex[:8]}"
+    split = {"decision": "SPLIT", "releaseAmount": "4.00", "refundAmount": "6.00"}
+    async with contextlib.AsyncExitStack() as opened:
+        buyer, _, order_id = await disputed(opened, shop)
+        support = await opened.enter_async_context(desk(shop, ann, name="Ann Lée"))
+
+        asked = await support.client.get("/disputes", params={"orderId": order_id})
+        listed: list[dict[str, Any]] = asked.json()["data"]
+        case = f"/disputes/{listed[0]['id']}"
+        preview = data_of(await support.post(f"{case}/resolve", split, Prefer="dry-run"))
+        unchanged = await support.get(case)
+        data_of(await support.post(f"{case}/resolve", split))
+        await shop.quiet(order_id)
+        await settled(buyer, order_id, "completed")
+
+        decided = await support.get(case)
+        seen = answer_of(await buyer.act(order_id, "get_dispute"))
+        refused = await support.post(f"/orders/{order_id}/cancel", {})
+        taken = await support.client.get("/webhooks")
+
+    assert len(listed) == 1
+    assert preview["dryRun"] is True
+    # The business pays the fee of what it gets.
+    shares = preview["order"]["releasedAmount"], preview["order"]["refundedAmount"]
+    assert shares == ("3.60", "6.00")
+    assert (unchanged["status"], unchanged["decision"]) == ("OPEN", None)
+    assert (decided["status"], decided["decision"]) == ("RESOLVED", "SPLIT")
+    assert (decided["resolvedBy"], decided["resolvedByName"]) == (f"support:{ann}", "Ann Lée")
+    assert ann not in str(seen)
+    assert "Ann" not in str(seen)
+    for answer in (refused, taken):
+        assert error_of(answer, status=403)["code"] == "INSUFFICIENT_SCOPE"
+
+
+async def test_of_two_people_who_decide_at_once_one_is_recorded(shop: Shop) -> None:
+    async with contextlib.AsyncExitStack() as opened:
+        _, _, order_id = await disputed(opened, shop)
+        people = {
+            name: await opened.enter_async_context(desk(shop, f"{name}-{uuid.uuid4().hex[:8]}"))
+            for name in ("ann", "bo", "cy")
+        }
+        dispute_id = (await shop.get(f"/orders/{order_id}"))["dispute"]["id"]
+        # The same key is another request of each person, and of the marketplace's own key.
+        key = str(uuid.uuid4())
+        decisions = dict(zip(people, ("FULL_RELEASE", "FULL_REFUND", "FULL_RELEASE"), strict=True))
+
+        answers: dict[str, Any] = dict(
+            zip(
+                people,
+                await asyncio.gather(
+                    *(
+                        one.resolve(dispute_id, decisions[name], key=key)
+                        for name, one in people.items()
+                    )
+                ),
+                strict=True,
+            )
+        )
+        await shop.quiet(order_id)
+        case = await shop.get(f"/disputes/{dispute_id}")
+
+    won = [name for name, answer in answers.items() if answer.is_success]
+    lost = [answer for answer in answers.values() if not answer.is_success]
+    assert len(won) == 1
+    assert case["resolvedBy"].startswith(f"support:{won[0]}-")
+    assert (case["decision"], case["resolvedByName"]) == (decisions[won[0]], None)
+    assert [error_of(answer, status=409)["code"] for answer in lost] == ["INVALID_STATE"] * 2
+
+
+@pytest.mark.parametrize("role", ["user", "admin"])
+async def test_people_without_the_role_decide_nothing(shop: Shop, role: str) -> None:
+    async with contextlib.AsyncExitStack() as opened:
+        buyer, business, order_id = await disputed(opened, shop)
+        admin = await opened.enter_async_context(Person.of(shop.stack, role="admin"))
+        dispute_id = (await shop.get(f"/orders/{order_id}"))["dispute"]["id"]
+        everyone = (buyer, business) if role == "user" else (admin,)
+
+        answers = [
+            await one.client.request(method, f"/disputes{path}", json=body)
+            for one in everyone
+            for method, path, body in (
+                ("GET", "", None),
+                ("GET", f"/{dispute_id}", None),
+                ("POST", f"/{dispute_id}/assign", {"agentId": "me"}),
+                ("POST", f"/{dispute_id}/resolve", {"decision": "FULL_REFUND"}),
+            )
+        ]
+
+        assert {answer.status_code for answer in answers} == {404}
+        assert (await shop.get(f"/disputes/{dispute_id}"))["status"] == "OPEN"
